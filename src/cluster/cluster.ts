@@ -1,0 +1,234 @@
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { chownSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { KeepError } from '../errors.js';
+import { run } from '../process/run.js';
+import type { KeyAndCertificate } from './certificates.js';
+import { freePort } from './free-port.js';
+import type { PostgresBinaries } from './postgres-binaries.js';
+import { isPostgresRunning, readPostmasterFile, type PostmasterFile } from './postmaster-file.js';
+import { makePrivateDirectory, unprivilegedUser, type UserIds } from './unprivileged-user.js';
+import { spawnWatched } from './watchdog.js';
+
+const START_DEADLINE_MS = 30_000;
+const PREDECESSOR_DEADLINE_MS = 12_000;
+const POLL_MS = 15;
+
+export interface ClusterOptions {
+  /** Everything of the cluster is below this directory, which its user must be able to reach. */
+  readonly directory: string;
+  readonly binaries: PostgresBinaries;
+  /** Server settings, as in postgresql.conf. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Lines of pg_hba.conf. Defaults to passwords (SCRAM) for connections from this machine. */
+  readonly hba?: readonly string[];
+  /** Switches TLS on; `root` is the authority that clients' certificates are checked against. */
+  readonly tls?: KeyAndCertificate & { readonly root: string };
+}
+
+/** Passwords for whoever connects from this machine, over TLS or not. */
+const LOCAL_PASSWORDS = [
+  'local all all scram-sha-256',
+  'host all all 127.0.0.1/32 scram-sha-256',
+  'host all all ::1/128 scram-sha-256',
+];
+
+/**
+ * A PostgreSQL of our own on a free loopback port: the embedded default, and the tests'. It never touches a
+ * cluster it did not make, runs unprivileged, and dies with this process (see `watchdog.ts`).
+ */
+export class Cluster {
+  readonly host = '127.0.0.1';
+  readonly superuser = 'postgres';
+  private child: ChildProcess | undefined;
+  private currentPort = 0;
+  private readonly user: UserIds | undefined = unprivilegedUser();
+
+  private constructor(private readonly options: ClusterOptions) {}
+
+  /** Opens the cluster in `directory`, making it first where there is none, and starts its server. */
+  static async start(options: ClusterOptions): Promise<Cluster> {
+    const cluster = new Cluster(options);
+    await cluster.initialise();
+    await cluster.startServer();
+    return cluster;
+  }
+
+  get port(): number {
+    return this.currentPort;
+  }
+
+  get dataDirectory(): string {
+    return path.join(this.options.directory, 'data');
+  }
+
+  get logFile(): string {
+    return path.join(this.options.directory, 'postgres.log');
+  }
+
+  /** The superuser's password: random, kept in a file that only this user can read. */
+  get password(): string {
+    return readFileSync(this.passwordFile, 'utf8');
+  }
+
+  /** Process id of the running postmaster. */
+  get postmasterPid(): number {
+    return readPostmasterFile(this.dataDirectory)?.pid ?? 0;
+  }
+
+  /** A connection URL of the superuser; `parameters` such as `{ sslmode: 'require' }`. */
+  url(database: string, parameters: Readonly<Record<string, string>> = {}): string {
+    const query = new URLSearchParams(parameters).toString();
+    const base = `postgresql://${this.superuser}:${this.password}@${this.host}:${this.port}/${encodeURIComponent(database)}`;
+    return query ? `${base}?${query}` : base;
+  }
+
+  /** Starts the server; a no-op while it runs. On the port it had before, where that is still free. */
+  async startServer(): Promise<void> {
+    if (this.child) return;
+    const predecessor = await this.awaitPredecessor();
+    this.currentPort = await freePort(this.currentPort);
+    const child = spawnWatched(
+      [path.join(this.options.binaries.bin, 'postgres'), ...this.serverArguments()],
+      {
+        env: this.environment(),
+        logFile: this.logFile,
+        user: this.user,
+      },
+    );
+    this.child = child;
+    await this.awaitReady(child, predecessor);
+  }
+
+  /** Stops the server (fast shutdown) and waits for its end. The data stay. */
+  async stop(): Promise<void> {
+    const child = this.child;
+    if (!child) return;
+    this.child = undefined;
+    const ended = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
+    child.stdin?.end();
+    await ended;
+  }
+
+  /** Stops the server and removes everything below the directory. */
+  async destroy(): Promise<void> {
+    await this.stop();
+    rmSync(this.options.directory, { recursive: true, force: true });
+  }
+
+  private get passwordFile(): string {
+    return path.join(this.options.directory, 'password');
+  }
+
+  private async initialise(): Promise<void> {
+    const { directory, binaries } = this.options;
+    makePrivateDirectory(directory, this.user);
+    // Written last of all: a cluster whose making was cut short has none, and is made anew.
+    const complete = path.join(directory, 'complete');
+    if (existsSync(complete)) return;
+    rmSync(this.dataDirectory, { recursive: true, force: true });
+    this.writeOwned(this.passwordFile, randomBytes(18).toString('hex'));
+    const result = await run(
+      path.join(binaries.bin, 'initdb'),
+      ['-D', this.dataDirectory, '-U', this.superuser, `--pwfile=${this.passwordFile}`].concat([
+        '-A',
+        'scram-sha-256',
+        '-E',
+        'UTF8',
+        '--locale=C',
+        '--no-sync',
+        '--no-instructions',
+      ]),
+      { env: this.environment(), cwd: directory, ...this.user },
+    );
+    if (result.exitCode !== 0) throw this.failure('initdb could not make a cluster', result.stderrTail);
+    this.writeOwned(complete, '');
+  }
+
+  private serverArguments(): string[] {
+    const { directory, settings, hba = LOCAL_PASSWORDS, tls } = this.options;
+    const hbaFile = path.join(directory, 'pg_hba.conf');
+    this.writeOwned(hbaFile, `${hba.join('\n')}\n`);
+    const all: Record<string, string> = {
+      listen_addresses: this.host,
+      port: String(this.port),
+      hba_file: hbaFile,
+      unix_socket_directories: '',
+      shared_buffers: '32MB',
+      max_wal_size: '256MB',
+      ...(tls ? this.tlsSettings(tls) : {}),
+      ...settings,
+    };
+    return [
+      '-D',
+      this.dataDirectory,
+      ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ];
+  }
+
+  private tlsSettings(tls: NonNullable<ClusterOptions['tls']>): Record<string, string> {
+    const files = { ssl_cert_file: tls.certificate, ssl_key_file: tls.key, ssl_ca_file: tls.root };
+    const settings: Record<string, string> = { ssl: 'on' };
+    for (const [setting, content] of Object.entries(files)) {
+      settings[setting] = path.join(this.options.directory, `${setting}.pem`);
+      this.writeOwned(settings[setting], content);
+    }
+    return settings;
+  }
+
+  private writeOwned(file: string, content: string): void {
+    writeFileSync(file, content, { mode: 0o600 });
+    if (this.user) chownSync(file, this.user.uid, this.user.gid);
+  }
+
+  /** A server that was left a moment ago (its parent killed) is given the time to end. */
+  private async awaitPredecessor(): Promise<PostmasterFile | undefined> {
+    const deadline = Date.now() + PREDECESSOR_DEADLINE_MS;
+    for (;;) {
+      const predecessor = readPostmasterFile(this.dataDirectory);
+      if (!predecessor || !isPostgresRunning(predecessor.pid)) return predecessor;
+      if (Date.now() > deadline) {
+        throw new KeepError(
+          'CLUSTER_IN_USE',
+          `Cannot start PostgreSQL in ${this.options.directory}: another one (pid ${predecessor.pid}) runs there.`,
+          { hint: 'Stop the pgkeep that started it, or work in another clone.' },
+        );
+      }
+      await sleep(POLL_MS);
+    }
+  }
+
+  private async awaitReady(child: ChildProcess, predecessor: PostmasterFile | undefined): Promise<void> {
+    const deadline = Date.now() + START_DEADLINE_MS;
+    for (;;) {
+      // A connection would do as well, but needs a password and a driver; the server tells its state here.
+      const current = readPostmasterFile(this.dataDirectory);
+      const isOurs = current?.pid !== predecessor?.pid || current?.startedAt !== predecessor?.startedAt;
+      if (current?.ready && isOurs) return;
+      if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
+        await this.stop();
+        throw this.failure('The server did not start', readFileSync(this.logFile, 'utf8'));
+      }
+      await sleep(POLL_MS);
+    }
+  }
+
+  private environment(): Record<string, string | undefined> {
+    return {
+      PATH: '/usr/bin:/bin',
+      TZ: 'UTC',
+      LC_ALL: 'C',
+      LD_LIBRARY_PATH: this.options.binaries.libraryPath,
+    };
+  }
+
+  private failure(what: string, output: string): KeepError {
+    const tail = output.trim().split('\n').slice(-5).join('\n');
+    return new KeepError('CLUSTER_FAILED', `${what} (${this.options.directory}):\n${tail}`, {
+      hint: `The server's whole log is ${this.logFile}.`,
+    });
+  }
+}

@@ -1,0 +1,65 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { KeepError } from '../errors.js';
+
+/** Where PostgreSQL's server programs are. */
+export interface PostgresBinaries {
+  /** The directory of initdb and postgres. */
+  readonly bin: string;
+  /** `LD_LIBRARY_PATH` they need, where they were unpacked rather than installed. */
+  readonly libraryPath: string | undefined;
+}
+
+/**
+ * Finds the newest PostgreSQL server programs: Debian's and Homebrew's directories, then `searchPath`
+ * (a `PATH`), then the copy that set-up unpacked below `stateDirectory` (`.pgkeep`) for a user who may
+ * install nothing.
+ * @throws KeepError `CLUSTER_BINARIES_MISSING` naming the package to install.
+ */
+export function findPostgresBinaries(stateDirectory: string, searchPath: string): PostgresBinaries {
+  const candidates = [
+    ...versionedDirectories('/usr/lib/postgresql', /^\d+$/),
+    ...versionedDirectories('/opt/homebrew/opt', /^postgresql(@\d+)?$/),
+    ...versionedDirectories('/usr/local/opt', /^postgresql(@\d+)?$/),
+    ...searchPath.split(path.delimiter).filter((directory) => directory !== ''),
+  ];
+  const bin = candidates.find(holdsServer);
+  if (bin !== undefined) return { bin, libraryPath: undefined };
+  const unpacked = readLocation(path.join(stateDirectory, 'postgresql', 'location.json'));
+  if (unpacked && holdsServer(unpacked.bin)) return unpacked;
+  throw new KeepError(
+    'CLUSTER_BINARIES_MISSING',
+    'PostgreSQL’s server programs (initdb, postgres) are not on this machine.',
+    {
+      hint: 'Run `npm start`, which installs them, or set DATABASE_URL to a PostgreSQL that runs elsewhere.',
+    },
+  );
+}
+
+function holdsServer(directory: string): boolean {
+  return ['initdb', 'postgres'].every((program) => existsSync(path.join(directory, program)));
+}
+
+/** `parent/NAME/bin` for every matching name, the highest version first. */
+function versionedDirectories(parent: string, name: RegExp): string[] {
+  if (!existsSync(parent)) return [];
+  return readdirSync(parent)
+    .filter((entry) => name.test(entry))
+    .toSorted((left, right) => versionOf(right) - versionOf(left))
+    .map((entry) => path.join(parent, entry, 'bin'));
+}
+
+function versionOf(entry: string): number {
+  return Number(/\d+$/.exec(entry)?.[0] ?? 0);
+}
+
+function readLocation(file: string): PostgresBinaries | undefined {
+  if (!existsSync(file)) return undefined;
+  const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'));
+  if (typeof parsed !== 'object' || parsed === null || !('bin' in parsed) || typeof parsed.bin !== 'string') {
+    return undefined;
+  }
+  const libraryPath =
+    'libraryPath' in parsed && typeof parsed.libraryPath === 'string' ? parsed.libraryPath : undefined;
+  return { bin: parsed.bin, libraryPath };
+}

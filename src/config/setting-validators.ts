@@ -1,0 +1,80 @@
+import { ValidateBy } from 'class-validator';
+import { messageOf } from '../errors.js';
+import { parseDatabaseUrl } from './database-url.js';
+import { parseGates } from './gates.js';
+
+/** `true` or `false`, in any case. */
+export function IsFlag(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isFlag',
+    validator: {
+      validate: (value: unknown) => typeof value === 'string' && /^(true|false)$/i.test(value),
+      defaultMessage: () => 'true or false',
+    },
+  });
+}
+
+/** A whole number written in digits; `unit` completes the message. `min` defaults to 0. */
+export function IsWholeNumber({
+  unit,
+  min = 0,
+  max,
+}: {
+  unit: string;
+  min?: number;
+  max?: number;
+}): PropertyDecorator {
+  return ValidateBy({
+    name: 'isWholeNumber',
+    validator: {
+      validate: (value: unknown) => {
+        if (typeof value !== 'string' || !/^-?\d{1,15}$/.test(value)) return false;
+        // Without a stated range the value is only parsed here: a dangerous number is judged by /ready.
+        return max === undefined || (Number(value) >= min && Number(value) <= max);
+      },
+      defaultMessage: () =>
+        max === undefined ? `a whole number (${unit})` : `a whole number from ${min} to ${max} (${unit})`,
+    },
+  });
+}
+
+/** A `postgresql://` URL that {@link parseDatabaseUrl} takes. */
+export function IsDatabaseUrl(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isDatabaseUrl',
+    validator: {
+      validate: (value: unknown) => urlFault(value) === undefined,
+      defaultMessage: (arguments_) =>
+        `a PostgreSQL URL (postgresql://user:password@host:5432/database): ${urlFault(arguments_?.value) ?? ''}`,
+    },
+  });
+}
+
+/** A list such as `backupConfig=latch,environment=warn`. */
+export function IsGateList(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isGateList',
+    validator: {
+      validate: (value: unknown) => gatesFault(value) === undefined,
+      defaultMessage: (arguments_) =>
+        `a list such as backupConfig=latch,environment=warn: ${gatesFault(arguments_?.value) ?? ''}`,
+    },
+  });
+}
+
+function urlFault(value: unknown): string | undefined {
+  return faultOf(() => parseDatabaseUrl(String(value)));
+}
+
+function gatesFault(value: unknown): string | undefined {
+  return faultOf(() => parseGates(String(value)));
+}
+
+function faultOf(parse: () => unknown): string | undefined {
+  try {
+    parse();
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}

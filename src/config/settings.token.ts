@@ -1,0 +1,2 @@
+/** Injection token of the frozen {@link Settings}. */
+export const SETTINGS = Symbol('pgkeep settings');

@@ -1,0 +1,83 @@
+import { messageOf, type CheckCode, type ErrorCode, KeepError } from '../errors.js';
+import { errorCode, UnsuitableServerError } from './candidate-client.js';
+
+/** Why the database did not answer as expected: a stable code, the cause in one line, the next step. */
+export interface DatabaseFault {
+  readonly code: Extract<CheckCode, `DATABASE_${string}`> | 'CHECK_FAILED';
+  readonly text: string;
+  readonly hint: string;
+}
+
+/** The client's own deadline passed before the server answered. */
+export class DeadlineError extends Error {
+  override readonly name = 'DeadlineError';
+
+  constructor(readonly deadlineMs: number) {
+    super(`no answer within ${deadlineMs} ms`);
+  }
+}
+
+const TLS_CODE =
+  /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
+const NETWORK_CODE =
+  /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ENOENT|EACCES|EPIPE|ETIMEDOUT)$/;
+
+const HINTS = {
+  tls: 'Check sslmode and sslrootcert of the database URL against the server’s certificate.',
+  network: 'Check the host and port of the database URL, and that the server runs and lets this machine in.',
+  slow: 'Look at pg_stat_activity for what keeps the server busy, and at READINESS_TIMEOUT_MS.',
+} as const;
+
+/** Explains any error of a connection or a query. The texts hold no secret: PostgreSQL's and Node's do not. */
+export function databaseFault(error: unknown): DatabaseFault {
+  const code = errorCode(error) ?? '';
+  const cause = messageOf(error);
+  if (error instanceof DeadlineError || /timeout/i.test(cause) || code === '57014') {
+    return { code: 'DATABASE_TIMEOUT', text: cause, hint: HINTS.slow };
+  }
+  // pg gives these two no code of their own.
+  if (TLS_CODE.test(code) || /SSL connection/.test(cause)) {
+    return { code: 'DATABASE_TLS_FAILED', text: `TLS failed: ${cause}`, hint: HINTS.tls };
+  }
+  if (error instanceof UnsuitableServerError) {
+    return { code: 'DATABASE_READ_ONLY', text: cause, hint: 'Check the host list of the database URL.' };
+  }
+  if (
+    NETWORK_CODE.test(code) ||
+    code.startsWith('57P') ||
+    code.startsWith('08') ||
+    /terminated/.test(cause)
+  ) {
+    return { code: 'DATABASE_UNREACHABLE', text: cause || code, hint: HINTS.network };
+  }
+  if (code === '28P01' || code === '28000') {
+    return {
+      code: 'DATABASE_AUTHENTICATION_FAILED',
+      text: cause,
+      hint: 'Check the user and password of the database URL, and pg_hba.conf.',
+    };
+  }
+  if (code === '3D000') {
+    return { code: 'DATABASE_NOT_FOUND', text: cause, hint: 'Create the database, or correct the URL.' };
+  }
+  if (code === '53300') {
+    return {
+      code: 'DATABASE_TOO_MANY_CONNECTIONS',
+      text: cause,
+      hint: 'Lower the pools’ sizes (DATABASE_MAX_CONNECTIONS), or raise max_connections.',
+    };
+  }
+  return { code: 'CHECK_FAILED', text: cause, hint: 'See the server’s log.' };
+}
+
+/** The same as an error to throw: `operation` completes "Cannot …". */
+export function databaseError(operation: string, error: unknown): KeepError {
+  const { code, text, hint } = databaseFault(error);
+  return new KeepError(keepCode(code, error), `Cannot ${operation}: ${text}`, { hint, cause: error });
+}
+
+function keepCode(code: DatabaseFault['code'], error: unknown): ErrorCode {
+  if (errorCode(error) === '42501') return 'DATABASE_PERMISSION_DENIED';
+  if (code === 'DATABASE_TIMEOUT') return 'DATABASE_TIMEOUT';
+  return code === 'CHECK_FAILED' ? 'DATABASE_ERROR' : 'DATABASE_UNREACHABLE';
+}

@@ -1,0 +1,103 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Pool, type PoolClient, type QueryResultRow } from 'pg';
+import type { DatabaseUrl } from '../config/database-url.js';
+import type { DatabaseSettings, Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { candidateClient, CandidateRotation } from './candidate-client.js';
+import { withConnectionRetry } from './connect.js';
+import { ProbeConnection } from './probe-connection.js';
+import { read, type ReadPlan } from './read.js';
+
+/** A pool's connections and its queue. */
+export interface PoolCounts {
+  readonly total: number;
+  readonly idle: number;
+  /** Callers that wait for a free connection. */
+  readonly waiting: number;
+}
+
+/**
+ * Every connection to the guarded database: the pool of the primary, that of the replica where there is one,
+ * and the readiness check's own connection. Opens none before it is asked to.
+ */
+@Injectable()
+export class DatabaseService implements OnApplicationShutdown {
+  readonly primary: Pool;
+  readonly replica: Pool | undefined;
+  /** The readiness check's own connection: no pool can starve it. */
+  readonly probe: ProbeConnection;
+  private readonly settings: DatabaseSettings;
+
+  constructor(@Inject(SETTINGS) settings: Settings) {
+    this.settings = settings.database;
+    this.primary = this.createPool(this.settings.url);
+    this.replica = this.settings.replicaUrl && this.createPool(this.settings.replicaUrl);
+    this.probe = new ProbeConnection(this.settings.url);
+  }
+
+  /** The pool that statistics are read from: the replica's where there is one. */
+  get statisticsPool(): Pool {
+    return this.replica ?? this.primary;
+  }
+
+  /**
+   * Runs `work` on a pooled connection, which is discarded when `work` fails.
+   * @throws what connecting (after three tries) or `work` throws.
+   */
+  async withPooled<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+    const client = await withConnectionRetry(() => pool.connect());
+    try {
+      const result = await work(client);
+      client.release();
+      return result;
+    } catch (error) {
+      client.release(true);
+      throw error;
+    }
+  }
+
+  /** One read on a pool, within `DB_QUERY_TIMEOUT`. */
+  async read<Row extends QueryResultRow>(
+    pool: Pool,
+    sql: string,
+    values?: readonly unknown[],
+  ): Promise<Row[]> {
+    return await this.withPooled(pool, (client) =>
+      read<Row>(client, { sql, ...(values && { values }), ...this.timeouts }),
+    );
+  }
+
+  /** Timeouts of a pooled read. */
+  get timeouts(): Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'> {
+    const { queryTimeoutMs } = this.settings;
+    return { statementTimeoutMs: queryTimeoutMs, lockTimeoutMs: queryTimeoutMs / 2 };
+  }
+
+  counts(pool: Pool): PoolCounts {
+    return { total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount };
+  }
+
+  /** Closes every connection, in order. */
+  async onApplicationShutdown(): Promise<void> {
+    await Promise.all([this.primary.end(), this.replica?.end(), this.probe.close()]);
+  }
+
+  private createPool(url: DatabaseUrl): Pool {
+    const { poolSize, acquireTimeoutMs, connectTimeoutMs, queryTimeoutMs, idleTimeoutMs } = this.settings;
+    const pool = new Pool({
+      // pg names this after connecting, but its timer also covers the wait for a free connection.
+      connectionTimeoutMillis: acquireTimeoutMs,
+      idleTimeoutMillis: idleTimeoutMs,
+      max: poolSize,
+      Client: candidateClient(new CandidateRotation(url), {
+        connectTimeoutMs,
+        // Past the server's own timeout, so that the server's clearer message comes first.
+        answerTimeoutMs: queryTimeoutMs + 1000,
+        applicationName: 'pgkeep',
+      }),
+    });
+    // An idle connection that breaks leaves the pool by itself; without a listener it would end the process.
+    pool.on('error', () => undefined);
+    return pool;
+  }
+}

@@ -1,0 +1,57 @@
+import type { Client } from 'pg';
+import type { DatabaseUrl } from '../config/database-url.js';
+import { CandidateRotation } from './candidate-client.js';
+import { closeClient, connectOnce, withDeadline } from './connect.js';
+
+/**
+ * One connection of its own for the readiness check, kept open between evaluations: a pool that the
+ * application starved cannot starve the verdict. Not for concurrent use.
+ */
+export class ProbeConnection {
+  private readonly rotation: CandidateRotation;
+  private client: Client | undefined;
+
+  constructor(url: DatabaseUrl) {
+    this.rotation = new CandidateRotation(url);
+  }
+
+  /**
+   * Runs `work` on the connection, opening it first where there is none. Any failure, the deadline included,
+   * closes the connection, and so does the server's going away in between.
+   * @throws DeadlineError after `deadlineMs`; what connecting or `work` throws.
+   */
+  async use<T>(deadlineMs: number, work: (client: Client) => Promise<T>): Promise<T> {
+    const connected = this.client ? Promise.resolve(this.client) : this.open(deadlineMs);
+    try {
+      return await withDeadline(connected.then(work), deadlineMs);
+    } catch (error) {
+      this.client = undefined;
+      // Also a client whose connecting outlives the deadline is hung up on.
+      connected.then(
+        (client) => client.connection.stream.destroy(),
+        () => undefined,
+      );
+      throw error;
+    }
+  }
+
+  /** Closes the connection; the next use opens another. */
+  async close(): Promise<void> {
+    const client = this.client;
+    this.client = undefined;
+    if (client) await closeClient(client);
+  }
+
+  private async open(deadlineMs: number): Promise<Client> {
+    const client = await connectOnce(this.rotation, {
+      connectTimeoutMs: deadlineMs,
+      answerTimeoutMs: deadlineMs,
+      applicationName: 'pgkeep readiness',
+    });
+    client.once('end', () => {
+      if (this.client === client) this.client = undefined;
+    });
+    this.client = client;
+    return client;
+  }
+}

@@ -1,0 +1,37 @@
+import type { ClientBase, QueryResultRow } from 'pg';
+
+/** A read as a pure plan: what is asked, and for how long the server may work on it. */
+export interface ReadPlan {
+  /** One SELECT. */
+  readonly sql: string;
+  readonly values?: readonly unknown[];
+  /** In ms. */
+  readonly statementTimeoutMs: number;
+  /** The longest wait for a lock, in ms; below the statement timeout, so that a lock is told from slowness. */
+  readonly lockTimeoutMs: number;
+}
+
+/**
+ * Reads inside a read-only transaction with its own timeouts. `SET LOCAL`, because a setting of the session
+ * would leak to others where a pooler shares server connections.
+ * @throws the server's error, after the transaction was ended.
+ */
+export async function read<Row extends QueryResultRow>(client: ClientBase, plan: ReadPlan): Promise<Row[]> {
+  await client.query(
+    `BEGIN READ ONLY; SET LOCAL statement_timeout = ${wholeMs(plan.statementTimeoutMs)}; SET LOCAL lock_timeout = ${wholeMs(plan.lockTimeoutMs)}`,
+  );
+  try {
+    const { rows } = await client.query<Row>(plan.sql, plan.values && [...plan.values]);
+    await client.query('COMMIT');
+    return rows;
+  } catch (error) {
+    // Where the connection itself broke this fails as well, and the first error is the one to tell.
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+/** 0 would mean "no timeout". */
+function wholeMs(duration: number): number {
+  return Math.max(1, Math.floor(duration));
+}

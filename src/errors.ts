@@ -1,0 +1,102 @@
+/**
+ * What kind of failure a code is. Doors translate the kind, never the message:
+ * `http/` into a status, `cli/` into an exit code.
+ */
+export type ErrorKind = 'configuration' | 'usage' | 'refused' | 'denied' | 'unavailable' | 'failed';
+
+/** Every failure pgkeep raises by itself: a stable code and its kind. Codes are part of the `--json` contract. */
+export const ERROR_KINDS = {
+  CONFIG_INVALID: 'configuration',
+  DATABASE_URL_MISSING: 'configuration',
+  USAGE_INVALID: 'usage',
+  STAMP_REFUSED: 'refused',
+  ADMIN_TOKEN_NOT_CONFIGURED: 'denied',
+  ADMIN_TOKEN_REQUIRED: 'denied',
+  TOO_MANY_FAILURES: 'denied',
+  DATABASE_UNREACHABLE: 'unavailable',
+  DATABASE_TIMEOUT: 'unavailable',
+  DATABASE_PERMISSION_DENIED: 'failed',
+  DATABASE_ERROR: 'failed',
+  NOT_INSTALLED: 'failed',
+  CLUSTER_BINARIES_MISSING: 'failed',
+  CLUSTER_IN_USE: 'failed',
+  CLUSTER_FAILED: 'failed',
+  MIGRATION_FAILED: 'failed',
+  ROUTE_NOT_FOUND: 'failed',
+  PORT_IN_USE: 'failed',
+  INTERNAL: 'failed',
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERROR_KINDS;
+
+/** Why a readiness check says no, or what it tells without failing: `checks.<name>.code` in `/ready`. */
+export const CHECK_CODES = [
+  'DATABASE_UNREACHABLE',
+  'DATABASE_TIMEOUT',
+  'DATABASE_AUTHENTICATION_FAILED',
+  'DATABASE_NOT_FOUND',
+  'DATABASE_TLS_FAILED',
+  'DATABASE_TOO_MANY_CONNECTIONS',
+  'DATABASE_IN_RECOVERY',
+  'DATABASE_READ_ONLY',
+  'ENVIRONMENT_MISMATCH',
+  'ENVIRONMENT_SHARED',
+  'MIGRATIONS_NOT_CLEAN',
+  'MIGRATIONS_PENDING',
+  'MIGRATIONS_FAILED',
+  'MIGRATIONS_ROLLED_BACK',
+  'MIGRATIONS_LOCKED',
+  'MIGRATIONS_PERMISSION_DENIED',
+  'MIGRATIONS_DIRECTORY_MISSING',
+  'MIGRATIONS_DIRECTORY_EMPTY',
+  'MIGRATIONS_DIRECTORY_IS_PGKEEPS',
+  'MIGRATIONS_FILE_MISSING',
+  'MIGRATIONS_PROVIDER_MISMATCH',
+  'DB_PUSH_ALLOWED',
+  'SSL_REQUIRED',
+  'MAX_CONNECTIONS_UNSET',
+  'MAX_CONNECTIONS_OUT_OF_RANGE',
+  'MAX_CONNECTIONS_EXCEED_SERVER',
+  'TIMEOUT_DISABLED',
+  'BACKUP_DISABLED',
+  'BACKUP_RETENTION_UNSET',
+  'RESTORE_TEST_UNKNOWN',
+  'RESTORE_TEST_IN_FUTURE',
+  'RESTORE_TEST_OLD',
+  'CHECK_FAILED',
+  'EVALUATION_STALE',
+  'EVALUATION_PENDING',
+  'SHUTTING_DOWN',
+] as const;
+
+export type CheckCode = (typeof CHECK_CODES)[number];
+
+/**
+ * The one error class: what went wrong (operation, subject, cause) in `message`, what to do next in `hint`.
+ * Knows no HTTP and no exit code. Neither text may hold a secret.
+ */
+export class KeepError extends Error {
+  override readonly name = 'KeepError';
+  readonly hint: string | undefined;
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options: { hint?: string; cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.hint = options.hint;
+  }
+
+  get kind(): ErrorKind {
+    return ERROR_KINDS[this.code];
+  }
+}
+
+/** The message of anything that was thrown, on one line. */
+export function messageOf(thrown: unknown): string {
+  // Node reports a name with several addresses as an AggregateError without a message of its own.
+  if (thrown instanceof AggregateError && thrown.errors.length > 0) return messageOf(thrown.errors[0]);
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return text.replaceAll(/\s*\n\s*/g, ' ').trim();
+}

@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Client } from 'pg';
+import { Cluster } from '../../src/cluster/cluster.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { until } from '../support/until.js';
+
+describe('a cluster of our own', () => {
+  let own: ThrowAwayCluster;
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+  });
+  afterAll(async () => {
+    await own.cluster.destroy();
+  });
+
+  it('answers over TLS with a certificate that its authority vouches for', async () => {
+    const client = new Client({
+      connectionString: own.cluster.url('postgres'),
+      ssl: { ca: own.authority.certificate, rejectUnauthorized: true },
+    });
+    await client.connect();
+    const { rows } = await client.query('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()');
+    await client.end();
+    expect(rows).toEqual([{ ssl: true }]);
+  });
+
+  it('keeps its port and its data over a restart', async () => {
+    const { port } = own.cluster;
+    await own.cluster.stop();
+    await own.cluster.startServer();
+    expect(own.cluster.port).toBe(port);
+  });
+
+  it('refuses to start a second server on the same data', async () => {
+    const second = Cluster.start(own.clusterOptions);
+    await expect(second).rejects.toMatchObject({
+      code: 'CLUSTER_IN_USE',
+      message: `Cannot start PostgreSQL in ${own.clusterOptions.directory}: another one (pid ${own.cluster.postmasterPid}) runs there.`,
+    });
+  }, 20_000);
+
+  it('says what the server said when it does not start', async () => {
+    await expect(startThrowAwayCluster({ settings: { shared_buffers: '1kB' } })).rejects.toMatchObject({
+      code: 'CLUSTER_FAILED',
+      message: expect.stringContaining('1 8kB is outside the valid range') as unknown,
+    });
+  });
+});
+
+it('ends with its parent, kill -9 included', async () => {
+  const child = spawn(process.execPath, ['test/support/cluster-parent.mjs'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = await once(child.stdout.setEncoding('utf8'), 'data');
+  const pid = Number(line);
+  expect(existsSync(`/proc/${pid}`)).toBe(true);
+  child.kill('SIGKILL');
+  await until(() => !existsSync(`/proc/${pid}`), 15_000);
+});

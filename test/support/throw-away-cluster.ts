@@ -1,0 +1,53 @@
+import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { CertificateAuthority } from '../../src/cluster/certificates.js';
+import { Cluster, type ClusterOptions } from '../../src/cluster/cluster.js';
+import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
+
+const DAY_MS = 86_400_000;
+
+export interface ThrowAwayCluster {
+  readonly cluster: Cluster;
+  /** What the cluster was started with. */
+  readonly clusterOptions: ClusterOptions;
+  readonly authority: CertificateAuthority;
+  /** Path of the authority's certificate, for `sslrootcert`. */
+  readonly rootCertificateFile: string;
+}
+
+/** A PostgreSQL of a test's own: TLS on with a throw-away authority, nothing synced, gone with the process. */
+export async function startThrowAwayCluster(
+  options: Partial<Pick<ClusterOptions, 'settings' | 'hba'>> & {
+    tls?: false;
+    validity?: { notBefore: Date; notAfter: Date };
+  } = {},
+): Promise<ThrowAwayCluster> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-test-'));
+  // PostgreSQL's unprivileged user must be able to pass through, where the tests run as root.
+  chmodSync(directory, 0o711);
+  const validity = options.validity ?? {
+    notBefore: new Date(Date.now() - DAY_MS),
+    notAfter: new Date(Date.now() + DAY_MS),
+  };
+  const authority = await CertificateAuthority.create({
+    notBefore: new Date(Date.now() - 30 * DAY_MS),
+    notAfter: new Date(Date.now() + 30 * DAY_MS),
+  });
+  const server = await authority.issue({
+    commonName: 'localhost',
+    hosts: ['localhost', '127.0.0.1'],
+    ...validity,
+  });
+  const clusterOptions: ClusterOptions = {
+    directory: path.join(directory, 'cluster'),
+    binaries: findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? ''),
+    settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', ...options.settings },
+    ...(options.hba ? { hba: options.hba } : {}),
+    ...(options.tls === false ? {} : { tls: { ...server, root: authority.certificate } }),
+  };
+  const cluster = await Cluster.start(clusterOptions);
+  const rootCertificateFile = path.join(directory, 'root.crt');
+  writeFileSync(rootCertificateFile, authority.certificate);
+  return { cluster, clusterOptions, authority, rootCertificateFile };
+}
