@@ -1,10 +1,12 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Pool, type PoolClient, type QueryResultRow } from 'pg';
-import type { DatabaseUrl } from '../config/database-url.js';
+import { describeDatabaseUrl, type DatabaseUrl } from '../config/database-url.js';
 import type { DatabaseSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { candidateClient, CandidateRotation } from './candidate-client.js';
-import { withConnectionRetry } from './connect.js';
+import { withConnection, withConnectionRetry } from './connect.js';
+import { databaseError } from './database-fault.js';
+import { readServerFacts, type ServerFacts } from './server-facts.js';
 import { ProbeConnection } from './probe-connection.js';
 import { read, type ReadPlan } from './read.js';
 
@@ -71,6 +73,20 @@ export class DatabaseService implements OnApplicationShutdown {
   get timeouts(): Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'> {
     const { queryTimeoutMs } = this.settings;
     return { statementTimeoutMs: queryTimeoutMs, lockTimeoutMs: queryTimeoutMs / 2 };
+  }
+
+  /**
+   * Connects once and asks the server about itself.
+   * @throws KeepError `DATABASE_UNREACHABLE`, `DATABASE_TIMEOUT` or `DATABASE_ERROR`.
+   */
+  async ping(): Promise<ServerFacts> {
+    const { url, connectTimeoutMs, queryTimeoutMs } = this.settings;
+    const options = { connectTimeoutMs, answerTimeoutMs: queryTimeoutMs, applicationName: 'pgkeep ping' };
+    try {
+      return await withConnection(url, options, (client) => readServerFacts(client, this.timeouts));
+    } catch (error) {
+      throw databaseError(`connect to ${describeDatabaseUrl(url)}`, error);
+    }
   }
 
   counts(pool: Pool): PoolCounts {

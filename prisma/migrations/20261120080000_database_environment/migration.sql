@@ -15,3 +15,8 @@ CREATE TABLE "pgkeep"."database_environment" (
     CONSTRAINT "database_environment_one_row" CHECK ("id" = 1),
     CONSTRAINT "database_environment_known" CHECK ("environment" IN ('development', 'test', 'staging', 'production'))
 );
+
+-- The stamp is no secret, and the least role (CONNECT, and SELECT on the application's history) must see it:
+-- a stamp that cannot be read would have to be taken for a foreign one.
+GRANT USAGE ON SCHEMA "pgkeep" TO PUBLIC;
+GRANT SELECT ON "pgkeep"."database_environment" TO PUBLIC;

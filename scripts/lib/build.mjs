@@ -1,0 +1,49 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from './project.mjs';
+import { RunError } from './run.mjs';
+import { SetUpError } from './set-up-error.mjs';
+import { stampOf } from './stamp.mjs';
+
+const nestCli = join(root, 'node_modules/@nestjs/cli/bin/nest.js');
+
+const stamp = stampOf(
+  'build',
+  {
+    paths: [
+      'nest-cli.json',
+      'package-lock.json',
+      'prisma/schema.prisma',
+      'src',
+      'tsconfig.build.json',
+      'tsconfig.json',
+    ],
+    isLeftOut: (path) => path === 'src/generated',
+  },
+  { paths: ['dist'], isLeftOut: (path) => path === 'dist/.tsbuildinfo' },
+);
+
+/**
+ * Node.js 20.19.0 to 20.19.4 and 22.12 mistake what the Nest CLI does with `ora` for a cycle ("Cannot require() ES
+ * Module … in a cycle"), unless it is loaded already.
+ */
+const preload = () => (existsSync(join(root, 'node_modules/ora')) ? ['--import', 'ora'] : []);
+
+/** @type {import('./set-up.mjs').Step} */
+export const build = {
+  title: 'build (nest build)',
+  isDone: stamp.isValid,
+  async perform(run) {
+    try {
+      await run(process.execPath, [...preload(), nestCli, 'build']);
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      throw new SetUpError(
+        'building src into dist',
+        error.excerpt,
+        'correct the source (`npm run typecheck` lists every error), then run the same command again.',
+      );
+    }
+    stamp.write();
+  },
+};

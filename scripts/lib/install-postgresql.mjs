@@ -1,0 +1,52 @@
+import { existsSync, mkdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { withPackageLists } from './apt.mjs';
+
+/** Debian's package makes and starts a cluster when it is configured, unless a file here forbids it. */
+const dropIn = '/etc/postgresql-common/createcluster.d/pgkeep-set-up.conf';
+const dropInText =
+  '# Only there while the set-up of pgkeep installs PostgreSQL.\ncreate_main_cluster = false\n';
+
+/** The directories of a path that do not exist yet, the deepest first. */
+function missingAbove(/** @type {string} */ path) {
+  const missing = [];
+  for (let directory = dirname(path); !existsSync(directory); directory = dirname(directory)) {
+    missing.push(directory);
+  }
+  return missing;
+}
+
+/** @param {readonly string[]} directories */
+function removeEmpty(directories) {
+  for (const directory of directories) {
+    try {
+      rmdirSync(directory);
+    } catch {
+      return; // In use by now: the package brought its own files.
+    }
+  }
+}
+
+/**
+ * Installs PostgreSQL for the whole machine: as root. No cluster is made or started, and the machine's own
+ * configuration is afterwards as it was.
+ *
+ * @param {import('./set-up.mjs').Run} run
+ */
+export async function installSystemWide(run) {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const wait = ['-o', 'DPkg::Lock::Timeout=300'];
+  await withPackageLists(run, wait, async () => {
+    const made = missingAbove(dropIn);
+    mkdirSync(dirname(dropIn), { recursive: true });
+    try {
+      writeFileSync(dropIn, dropInText);
+      await run('apt-get', [...wait, '-q', '-y', '--no-install-recommends', 'install', 'postgresql'], {
+        env,
+      });
+    } finally {
+      rmSync(dropIn, { force: true });
+      removeEmpty(made);
+    }
+  });
+}

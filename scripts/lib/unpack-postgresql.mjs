@@ -1,0 +1,88 @@
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { withPackageLists } from './apt.mjs';
+import { ownTree, programs } from './find-postgresql.mjs';
+import { root } from './project.mjs';
+
+const apt = join(root, '.pgkeep', 'apt');
+const archives = join(apt, 'archives');
+
+/** apt-get with directories of our own for everything it writes; it reads which packages the system has. */
+const aptOptions = [
+  `Dir::State=${join(apt, 'state')}`,
+  'Dir::State::status=/var/lib/dpkg/status',
+  `Dir::Cache=${join(apt, 'cache')}`,
+  'Acquire::Languages=none',
+  'APT::Get::Show-User-Simulation-Note=false',
+].flatMap((option) => ['-o', option]);
+
+/**
+ * The packages that the programs need and the system lacks, of those that `apt-get --simulate install` lists:
+ * the server, the client and libraries. Not the scripts around them, and never a second libc.
+ *
+ * @param {string} simulation
+ * @returns {string[]} as `name=version`
+ */
+export function neededPackages(simulation) {
+  const listed = [...simulation.matchAll(/^Inst (\S+) (?:\[[^\]]*\] )?\((\S+) /gm)];
+  const needed = listed
+    .filter(
+      ([, name]) =>
+        /^(postgresql-(client-)?\d+|lib.+)$/.test(name) && !/^libc6|^libc-|^libperl|-perl$/.test(name),
+    )
+    .map(([, name, version]) => `${name}=${version}`);
+  const server = listed
+    .map(([, name]) => /^postgresql-(\d+)$/.exec(name)?.[1])
+    .find((major) => major !== undefined);
+  const client = `postgresql-client-${server}`;
+  // A client that the system has must be beside the server all the same.
+  return server === undefined || needed.some((name) => name.startsWith(`${client}=`))
+    ? needed
+    : [...needed, client];
+}
+
+/** @param {string} directory */
+const entriesOf = (directory) => (existsSync(directory) ? readdirSync(directory) : []);
+
+/**
+ * Unpacks PostgreSQL below .pgkeep/postgresql: as an ordinary user, without installing it. It finds its own
+ * files wherever it lies; its libraries want LD_LIBRARY_PATH.
+ *
+ * @param {import('./set-up.mjs').Run} run
+ */
+export async function unpackIntoClone(run) {
+  const fresh = `${ownTree}.new`;
+  for (const directory of [apt, fresh]) rmSync(directory, { recursive: true, force: true });
+  for (const directory of ['state/lists/partial', 'cache/archives/partial', 'archives']) {
+    mkdirSync(join(apt, directory), { recursive: true });
+  }
+
+  await withPackageLists(run, aptOptions, async () => {
+    const simulation = ['--simulate', '--no-install-recommends', 'install', 'postgresql'];
+    const packages = neededPackages(await run('apt-get', [...aptOptions, '-q', ...simulation]));
+    await run('apt-get', [...aptOptions, '-q', 'download', ...packages], { cwd: archives });
+  });
+  mkdirSync(fresh);
+  for (const archive of readdirSync(archives)) await run('dpkg-deb', ['-x', join(archives, archive), fresh]);
+
+  // Debian 12 still ships some libraries below /lib, which on its systems is a link to /usr/lib.
+  if (existsSync(join(fresh, 'lib'))) {
+    cpSync(join(fresh, 'lib'), join(fresh, 'usr/lib'), { recursive: true, verbatimSymlinks: true });
+    rmSync(join(fresh, 'lib'), { recursive: true });
+  }
+
+  const [version] = entriesOf(join(fresh, 'usr/lib/postgresql'));
+  const multiarch = entriesOf(join(fresh, 'usr/lib')).find((name) => /-linux-gnu/.test(name));
+  const location = {
+    bin: `usr/lib/postgresql/${version}/bin`,
+    libraryPath: multiarch === undefined ? '' : `usr/lib/${multiarch}`,
+  };
+  const env = { ...process.env, LD_LIBRARY_PATH: join(fresh, location.libraryPath) };
+  for (const program of programs) await run(join(fresh, location.bin, program), ['--version'], { env });
+
+  // Relative to this file, so that the clone may be moved.
+  writeFileSync(join(fresh, 'location.json'), `${JSON.stringify(location, null, 2)}\n`);
+  rmSync(ownTree, { recursive: true, force: true });
+  renameSync(fresh, ownTree);
+  rmSync(apt, { recursive: true, force: true });
+}

@@ -1,0 +1,1 @@
+export function datasourceUrl(url: string | undefined, schema?: string): string | undefined;

@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseEnv } from 'node:util';
+import { KeepError } from '../errors.js';
+import { ENVIRONMENTS, type EnvironmentName } from './settings.js';
+import type { Environment } from './read-settings.js';
+
+/** What the process was started with, and what its `.env` files add. */
+export interface LoadedEnvironment {
+  readonly environment: Environment;
+  /** Settings of `.env.ENV` that the shell overrides, for telling: names only. */
+  readonly overridden: readonly string[];
+}
+
+/**
+ * The environment a program reads its settings from: the shell's, then `.env.ENV` (where `environmentName`
+ * is given), then `.env`, of the working directory. A file never overrides what is set already; an
+ * environment that was typed (`--env`) wins over NODE_ENV of the shell.
+ * @throws KeepError `CONFIG_INVALID` when a file exists and cannot be read, `USAGE_INVALID` for an unknown name.
+ */
+export function loadEnvironment(
+  shell: Environment = process.env,
+  workingDirectory: string = process.cwd(),
+  environmentName?: string,
+): LoadedEnvironment {
+  const name = environmentName === undefined ? undefined : knownEnvironment(environmentName);
+  const specific = name ? readEnvironmentFile(path.join(workingDirectory, `.env.${name}`)) : {};
+  const general = readEnvironmentFile(path.join(workingDirectory, '.env'));
+  return {
+    environment: { ...general, ...specific, ...definedOnly(shell), ...(name && { NODE_ENV: name }) },
+    overridden: Object.keys(specific).filter(
+      (key) => shell[key] !== undefined && shell[key] !== specific[key],
+    ),
+  };
+}
+
+function knownEnvironment(name: string): EnvironmentName {
+  const found = ENVIRONMENTS.find((known) => known === name);
+  if (found) return found;
+  throw new KeepError('USAGE_INVALID', `There is no environment "${name}".`, {
+    hint: `Use one of ${ENVIRONMENTS.join(', ')}.`,
+  });
+}
+
+function readEnvironmentFile(file: string): Environment {
+  try {
+    return parseEnv(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return {};
+    throw new KeepError('CONFIG_INVALID', `Cannot read ${file}.`, {
+      hint: 'Make it a file that this user may read, or remove it.',
+      cause,
+    });
+  }
+}
+
+function definedOnly(shell: Environment): Environment {
+  return Object.fromEntries(Object.entries(shell).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,69 @@
+import type { Client } from 'pg';
+import { read, type ReadPlan } from './read.js';
+import { SERVER_TLS_QUERY, tlsFacts, type TlsFacts } from './tls-facts.js';
+
+type Timeouts = Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>;
+
+/** What the server says of itself and of this connection. */
+export interface ServerFacts {
+  /** `15.18` */
+  readonly version: string;
+  readonly database: string;
+  /** `current_user`. */
+  readonly role: string;
+  /** How long a round trip took, ms. */
+  readonly latencyMs: number;
+  readonly inRecovery: boolean;
+  /** `default_transaction_read_only`, or recovery. */
+  readonly readOnly: boolean;
+  /** `max_connections`. */
+  readonly maxConnections: number;
+  /** Connections that only superusers and reserved roles may use. */
+  readonly reservedConnections: number;
+  readonly tls: TlsFacts;
+}
+
+interface ServerRow {
+  readonly version: string;
+  readonly database: string;
+  readonly role: string;
+  readonly in_recovery: boolean;
+  readonly read_only: boolean;
+  readonly max_connections: number;
+  readonly reserved: number;
+  readonly server_sees_tls: boolean;
+  readonly client_port: number | null;
+}
+
+/** Asks the server about itself and about this connection. */
+export async function readServerFacts(client: Client, timeouts: Timeouts): Promise<ServerFacts> {
+  const started = performance.now();
+  const rows = await read<ServerRow>(client, { sql: SERVER_QUERY, ...timeouts });
+  const latencyMs = Math.max(1, Math.round(performance.now() - started));
+  const row = rows[0];
+  if (!row) throw new Error('the server answered without a row');
+  return {
+    version: row.version.split(' ')[0] ?? row.version,
+    database: row.database,
+    role: row.role,
+    latencyMs,
+    inRecovery: row.in_recovery,
+    readOnly: row.in_recovery || row.read_only,
+    maxConnections: row.max_connections,
+    reservedConnections: row.reserved,
+    tls: tlsFacts(client, row),
+  };
+}
+
+// reserved_connections came with PostgreSQL 16; asked with missing_ok, it is null before.
+const SERVER_QUERY = `
+  SELECT pg_catalog.current_setting('server_version') AS version,
+         pg_catalog.current_database()::text AS database,
+         current_user::text AS role,
+         pg_catalog.pg_is_in_recovery() AS in_recovery,
+         pg_catalog.current_setting('default_transaction_read_only') = 'on' AS read_only,
+         pg_catalog.current_setting('max_connections')::int AS max_connections,
+         pg_catalog.current_setting('superuser_reserved_connections')::int
+           + coalesce(pg_catalog.current_setting('reserved_connections', true)::int, 0) AS reserved,
+         tls.*
+    FROM (${SERVER_TLS_QUERY}) tls`;

@@ -1,0 +1,6 @@
+import { Module } from '@nestjs/common';
+import { ClockModule } from '../clock/clock.module.js';
+import { EnvironmentService } from './environment.service.js';
+
+@Module({ imports: [ClockModule], providers: [EnvironmentService], exports: [EnvironmentService] })
+export class EnvironmentModule {}

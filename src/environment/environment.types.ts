@@ -1,0 +1,38 @@
+import type { EnvironmentName } from '../config/settings.js';
+
+/** What a database is, whatever host name or pooler it is reached by. */
+export interface DatabaseIdentity {
+  /** `pg_control_system().system_identifier`: one per cluster and its physical copies. */
+  readonly systemIdentifier: string;
+  /** `pg_database.oid`. */
+  readonly databaseOid: string;
+}
+
+/** The database's own word on which environment it serves. */
+export interface Stamp extends DatabaseIdentity {
+  readonly environment: EnvironmentName;
+  readonly stampedAt: Date;
+  readonly stampedBy: string;
+}
+
+/** What became of reading the stamp. */
+export type StampReading =
+  | { readonly kind: 'stamped'; readonly stamp: Stamp }
+  | { readonly kind: 'unstamped' }
+  /** pgkeep's own schema is not there. */
+  | { readonly kind: 'not-installed' }
+  /** The role may not read it. */
+  | { readonly kind: 'unreadable'; readonly role: string };
+
+/** Everything the environment check judges. */
+export interface EnvironmentFacts {
+  /** Undefined where the role may not ask for it. */
+  readonly identity: DatabaseIdentity | undefined;
+  readonly stamp: StampReading;
+  /** Identity of the other of DATABASE_URL and DATABASE_URL_PROD; undefined where unset or out of reach. */
+  readonly otherIdentity: DatabaseIdentity | undefined;
+}
+
+export function sameDatabase(left: DatabaseIdentity, right: DatabaseIdentity): boolean {
+  return left.systemIdentifier === right.systemIdentifier && left.databaseOid === right.databaseOid;
+}

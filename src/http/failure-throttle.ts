@@ -1,0 +1,46 @@
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { KeepError } from '../errors.js';
+
+/** So many failures from one address within the window close the admin routes to it. */
+const FAILURES = 10;
+const WINDOW_SECONDS = 60;
+
+/** Too many failed attempts; answered with 429. */
+export class TooManyFailuresError extends KeepError {
+  constructor(
+    /** Whole seconds until the address may try again. */
+    readonly retryAfterSeconds: number,
+  ) {
+    super('TOO_MANY_FAILURES', 'Too many failed attempts from this address.', {
+      hint: `Try again in ${retryAfterSeconds} s, with the token of ADMIN_API_TOKEN.`,
+    });
+  }
+}
+
+/** Seconds for `Retry-After`, where the error has them. */
+export function retryAfterOf(error: unknown): number | undefined {
+  return error instanceof TooManyFailuresError ? error.retryAfterSeconds : undefined;
+}
+
+/**
+ * Counts failed authentications by address, ten a minute. A closed address is closed to the right token as
+ * well: otherwise the answer to each guess would still tell whether it was right.
+ */
+export class FailureThrottle {
+  private readonly limiter = new RateLimiterMemory({ points: FAILURES, duration: WINDOW_SECONDS });
+
+  /** @throws TooManyFailuresError when this address has failed too often. */
+  async requireOpen(address: string): Promise<void> {
+    const seen = await this.limiter.get(address);
+    if (seen && seen.consumedPoints >= FAILURES) throw tooMany(seen);
+  }
+
+  /** Counts one failure. */
+  async failed(address: string): Promise<void> {
+    await this.limiter.penalty(address);
+  }
+}
+
+function tooMany({ msBeforeNext }: RateLimiterRes): TooManyFailuresError {
+  return new TooManyFailuresError(Math.max(1, Math.ceil(msBeforeNext / 1000)));
+}

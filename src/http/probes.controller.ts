@@ -1,0 +1,79 @@
+import {
+  Controller,
+  Get,
+  Header,
+  Inject,
+  Req,
+  Res,
+  UseFilters,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import type { DetailLevel, Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { ReadinessMonitor } from '../readiness/readiness-monitor.service.js';
+import type { Verdict } from '../readiness/readiness.types.js';
+import { AdminAccess } from './admin-access.js';
+import { ProblemFilter } from './problem.filter.js';
+import type { Reply, Request } from './reply.js';
+import { healthBody, verdictBody } from './verdict-body.js';
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+/** The probes: answered from memory, whatever the database does. */
+@Controller()
+@UseFilters(ProblemFilter)
+export class ProbesController implements OnApplicationBootstrap {
+  /** The last body that was made, with what it was made from: the same verdict is told thousands of times. */
+  private last: { readonly verdict: Verdict; readonly level: DetailLevel; readonly body: string } | undefined;
+  private readonly anonymousLevel: DetailLevel;
+
+  constructor(
+    @Inject(SETTINGS) settings: Settings,
+    private readonly monitor: ReadinessMonitor,
+    private readonly access: AdminAccess,
+  ) {
+    this.anonymousLevel = settings.readiness.details;
+  }
+
+  onApplicationBootstrap(): void {
+    this.monitor.start();
+  }
+
+  /** For liveness probes: touches nothing, so that a database that is down restarts nobody. */
+  @Get('live')
+  @Header('cache-control', 'no-store')
+  @Header('content-type', JSON_TYPE)
+  live(): string {
+    return '{"status":"alive"}';
+  }
+
+  /** For readiness probes and uptime monitors: 200 or 503, and why. */
+  @Get('ready')
+  @Header('cache-control', 'no-store')
+  @Header('content-type', JSON_TYPE)
+  async ready(@Req() request: Request, @Res({ passthrough: true }) reply: Reply): Promise<string> {
+    const verdict = await this.monitor.verdict();
+    if (verdict.status !== 'ready') reply.status(503);
+    return this.bodyOf(verdict, this.levelFor(request));
+  }
+
+  /** For dashboards: the same verdict in Terminus' shape. */
+  @Get('health')
+  @Header('cache-control', 'no-store')
+  async health(@Req() request: Request, @Res({ passthrough: true }) reply: Reply): Promise<object> {
+    const health = await this.monitor.health();
+    if (health.status === 'error' || health.status === 'shutting_down') reply.status(503);
+    return healthBody(health, this.levelFor(request));
+  }
+
+  private levelFor(request: Request): DetailLevel {
+    return this.anonymousLevel === 'always' || this.access.isAdmin(request) ? 'always' : this.anonymousLevel;
+  }
+
+  private bodyOf(verdict: Verdict, level: DetailLevel): string {
+    if (this.last?.verdict !== verdict || this.last.level !== level) {
+      this.last = { verdict, level, body: JSON.stringify(verdictBody(verdict, level)) };
+    }
+    return this.last.body;
+  }
+}

@@ -1,0 +1,60 @@
+import { STATUS_CODES } from 'node:http';
+import { HttpException } from '@nestjs/common';
+import { KeepError, messageOf, type ErrorCode, type ErrorKind } from '../errors.js';
+
+/** An error answer, `application/problem+json` (RFC 9457). */
+export interface Problem {
+  readonly type: 'about:blank';
+  /** The status' own phrase, as RFC 9457 asks of `about:blank`. */
+  readonly title: string;
+  readonly status: number;
+  /** What went wrong, in a sentence. */
+  readonly detail: string;
+  /** pgkeep's stable code. */
+  readonly code: string;
+  /** What to do next. */
+  readonly hint?: string;
+}
+
+const STATUS_OF_KIND: Record<ErrorKind, number> = {
+  configuration: 500,
+  usage: 400,
+  refused: 409,
+  denied: 403,
+  unavailable: 503,
+  failed: 500,
+};
+
+/** Codes whose status is not that of their kind. */
+const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
+  ADMIN_TOKEN_REQUIRED: 401,
+  TOO_MANY_FAILURES: 429,
+  ROUTE_NOT_FOUND: 404,
+};
+
+/** The answer to anything that was thrown. What is not pgkeep's own error stays unexplained to the outside. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof KeepError) {
+    const status = STATUS_OF_CODE[error.code] ?? STATUS_OF_KIND[error.kind];
+    return problem(status, error.code, error.message, error.hint);
+  }
+  if (error instanceof HttpException) {
+    const status = error.getStatus();
+    return problem(status, status === 404 ? 'ROUTE_NOT_FOUND' : 'REQUEST_REFUSED', messageOf(error));
+  }
+  const status = statusCodeOf(error);
+  if (status !== undefined && status < 500) return problem(status, 'REQUEST_REFUSED', messageOf(error));
+  return problem(500, 'INTERNAL', 'pgkeep failed to answer; its log says why.');
+}
+
+export function problem(status: number, code: string, detail: string, hint?: string): Problem {
+  const title = STATUS_CODES[status] ?? 'Error';
+  return { type: 'about:blank', title, status, detail, code, ...(hint !== undefined && { hint }) };
+}
+
+/** Fastify's own errors (a body that is too large, a media type it does not take) carry their status. */
+function statusCodeOf(error: unknown): number | undefined {
+  return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
+    ? error.statusCode
+    : undefined;
+}

@@ -1,0 +1,13 @@
+import { Module } from '@nestjs/common';
+import { ClockModule } from '../clock/clock.module.js';
+import { DatabaseModule } from '../database/database.module.js';
+import { InstallService } from './install.service.js';
+import { StampService } from './stamp.service.js';
+import { StartupInstall } from './startup-install.service.js';
+
+@Module({
+  imports: [ClockModule, DatabaseModule],
+  providers: [InstallService, StampService, StartupInstall],
+  exports: [InstallService, StampService, StartupInstall],
+})
+export class InstallModule {}

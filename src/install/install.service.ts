@@ -1,0 +1,121 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { escapeIdentifier, type Client } from 'pg';
+import { describeDatabaseUrl } from '../config/database-url.js';
+import type { Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { withConnection } from '../database/connect.js';
+import { databaseError } from '../database/database-fault.js';
+import { DatabaseService } from '../database/database.service.js';
+import { read } from '../database/read.js';
+import { KeepError } from '../errors.js';
+import { compareMigrations } from '../migrations/compare-migrations.js';
+import { MigrationDirectory } from '../migrations/migration-directory.js';
+import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../migrations/own-migrations.js';
+import { readPrismaHistory } from '../migrations/prisma-history.js';
+import type { InstallReport } from './install.types.js';
+
+interface Abilities {
+  readonly role: string;
+  readonly database: string;
+  readonly in_recovery: boolean;
+  readonly schema_exists: boolean;
+  readonly may_create_schema: boolean;
+  readonly may_create_in_schema: boolean;
+}
+
+/** Puts pgkeep's own schema and tables into the guarded database, and keeps them current. */
+@Injectable()
+export class InstallService {
+  constructor(
+    @Inject(SETTINGS) private readonly settings: Settings,
+    private readonly database: DatabaseService,
+  ) {}
+
+  /**
+   * Applies pgkeep's own pending migrations, in PostgreSQL schema `pgkeep`. Nothing to do is no error.
+   * @throws KeepError `DATABASE_PERMISSION_DENIED` with the grant to give, `DATABASE_READ_ONLY`,
+   *   `DATABASE_UNREACHABLE`, or `MIGRATION_FAILED`.
+   */
+  async install(): Promise<InstallReport> {
+    const { url } = this.settings.database;
+    const pending = await this.onOwnConnection(async (client) => {
+      const names = await this.pending(client);
+      if (names.length > 0) await this.requireAbilities(client);
+      return names;
+    });
+    if (pending.length === 0) return { applied: [] };
+    // Loaded only when there is something to apply: the engine is 5 MB of WebAssembly.
+    const { applyMigrations } = await import('../migrations/engine/apply-migrations.js');
+    const applied = await applyMigrations({
+      database: { ...url, schema: OWN_SCHEMA },
+      directory: OWN_MIGRATIONS_DIRECTORY,
+    });
+    return { applied };
+  }
+
+  /** @throws KeepError when the connection or `work` fails. */
+  private async onOwnConnection<T>(work: (client: Client) => Promise<T>): Promise<T> {
+    const { url, connectTimeoutMs, queryTimeoutMs } = this.settings.database;
+    try {
+      const options = {
+        connectTimeoutMs,
+        answerTimeoutMs: queryTimeoutMs,
+        applicationName: 'pgkeep install',
+      };
+      return await withConnection(url, options, work);
+    } catch (error) {
+      if (error instanceof KeepError) throw error;
+      throw databaseError(`install pgkeep’s schema in ${describeDatabaseUrl(url)}`, error);
+    }
+  }
+
+  private async pending(client: Client): Promise<readonly string[]> {
+    const directory = await new MigrationDirectory(OWN_MIGRATIONS_DIRECTORY).read();
+    if ('code' in directory)
+      throw new KeepError('MIGRATION_FAILED', directory.text, { hint: directory.hint });
+    const history = await readPrismaHistory(client, OWN_SCHEMA, this.database.timeouts);
+    if ('code' in history) {
+      // Installed by somebody else; the least role may not look into the history, and need not.
+      if (history.code === 'MIGRATIONS_PERMISSION_DENIED') return [];
+      throw new KeepError('DATABASE_TIMEOUT', `Cannot install pgkeep’s schema: ${history.text}`, {
+        hint: history.hint,
+      });
+    }
+    const { pending, failed, rolledBack } = compareMigrations(directory, history.rows ?? []);
+    return [...pending, ...failed, ...rolledBack];
+  }
+
+  private async requireAbilities(client: Client): Promise<void> {
+    const rows = await read<Abilities>(client, { sql: ABILITIES_QUERY, ...this.database.timeouts });
+    const abilities = rows[0];
+    if (!abilities) throw new Error('the server answered without a row');
+    if (abilities.in_recovery) {
+      throw new KeepError(
+        'DATABASE_READ_ONLY',
+        'Cannot install pgkeep’s schema: the server is a read-only replica.',
+        {
+          hint: 'Point DATABASE_URL at the primary.',
+        },
+      );
+    }
+    const { role, database, schema_exists: schemaExists } = abilities;
+    if (schemaExists ? abilities.may_create_in_schema : abilities.may_create_schema) return;
+    const grant = schemaExists
+      ? `GRANT CREATE ON SCHEMA ${OWN_SCHEMA} TO ${escapeIdentifier(role)};`
+      : `GRANT CREATE ON DATABASE ${escapeIdentifier(database)} TO ${escapeIdentifier(role)};`;
+    throw new KeepError(
+      'DATABASE_PERMISSION_DENIED',
+      `Cannot install pgkeep’s schema: role "${role}" may not create it in database "${database}".`,
+      { hint: `Run \`pgkeep install\` as the database’s owner, or give the grant: ${grant}` },
+    );
+  }
+}
+
+const ABILITIES_QUERY = `
+  SELECT current_user::text AS role, pg_catalog.current_database()::text AS database,
+         pg_catalog.pg_is_in_recovery() AS in_recovery,
+         n.oid IS NOT NULL AS schema_exists,
+         pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create_schema,
+         coalesce(pg_catalog.has_schema_privilege(n.oid, 'CREATE'), false) AS may_create_in_schema
+    FROM (VALUES (1)) one
+    LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = '${OWN_SCHEMA}'`;

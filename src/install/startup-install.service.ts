@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
+import type { Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { KeepError, messageOf } from '../errors.js';
+import { InstallService } from './install.service.js';
+import { StampService } from './stamp.service.js';
+
+/** What the service does once at its start, in the background: install pgkeep's schema; in production, stamp. */
+@Injectable()
+export class StartupInstall implements BeforeApplicationShutdown {
+  private readonly logger = new Logger('Install');
+  private readonly stopping = new AbortController();
+
+  constructor(
+    @Inject(SETTINGS) private readonly settings: Settings,
+    private readonly install: InstallService,
+    private readonly stamp: StampService,
+  ) {}
+
+  /**
+   * Tries until the database answers, once a readiness period. What the role may not do is logged once, with
+   * the grant to give, and left: the readiness check tells it, too.
+   * @returns whether anything was changed.
+   */
+  async run(): Promise<boolean> {
+    while (!this.stopping.signal.aborted) {
+      try {
+        return await this.once();
+      } catch (error) {
+        if (!(error instanceof KeepError) || error.kind !== 'unavailable') {
+          this.logger.warn([messageOf(error), error instanceof KeepError ? error.hint : ''].join(' ').trim());
+          return false;
+        }
+        await sleep(this.settings.readiness.refreshMs, undefined, { signal: this.stopping.signal }).catch(
+          () => undefined,
+        );
+      }
+    }
+    return false;
+  }
+
+  beforeApplicationShutdown(): void {
+    this.stopping.abort();
+  }
+
+  private async once(): Promise<boolean> {
+    const { applied } = await this.install.install();
+    if (applied.length > 0) this.logger.log(`installed pgkeep’s schema: ${applied.join(', ')}`);
+    const stamped = await this.stamp.stampProductionIfUnstamped();
+    if (stamped) this.logger.log(`stamped database "${stamped.database}" as production`);
+    return applied.length > 0 || stamped !== undefined;
+  }
+}

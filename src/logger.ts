@@ -1,0 +1,33 @@
+import { ConsoleLogger, type LogLevel } from '@nestjs/common';
+
+/**
+ * Nest's console logger on stderr: stdout belongs to what a command answers. One JSON document a line unless
+ * a person watches.
+ */
+export class StderrLogger extends ConsoleLogger {
+  constructor(options: { json: boolean; logLevels?: LogLevel[] }) {
+    super({
+      json: options.json,
+      colors: !options.json,
+      ...(options.logLevels && { logLevels: options.logLevels }),
+    });
+  }
+
+  protected override printMessages(
+    messages: unknown[],
+    context?: string,
+    logLevel?: LogLevel,
+    _stream?: 'stdout' | 'stderr',
+    errorStack?: unknown,
+    params?: Record<string, unknown>,
+  ): void {
+    super.printMessages(messages, context, logLevel, 'stderr', errorStack, params);
+  }
+
+  protected override printAsJson(
+    message: unknown,
+    options: Parameters<ConsoleLogger['printAsJson']>[1],
+  ): void {
+    super.printAsJson(message, { ...options, writeStreamType: 'stderr' });
+  }
+}

@@ -1,0 +1,22 @@
+import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
+import type { EngineSession } from './engine-session.js';
+import type { ShadowDatabases } from './shadow-databases.js';
+
+/** Gives Prisma's engine a session that is open already, and shadow databases when it asks for one. */
+export function adapterFactory(
+  main: EngineSession,
+  shadows: ShadowDatabases,
+): SqlMigrationAwareDriverAdapterFactory & { readonly sessions: ReadonlySet<EngineSession> } {
+  const sessions = new Set([main]);
+  return {
+    provider: main.provider,
+    adapterName: main.adapterName,
+    sessions,
+    connect: async () => main,
+    connectToShadowDb: async () => {
+      const session = await shadows.open();
+      sessions.add(session);
+      return session;
+    },
+  };
+}

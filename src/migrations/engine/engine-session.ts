@@ -1,0 +1,118 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import {
+  DriverAdapterError,
+  isDriverAdapterError,
+  type ConnectionInfo,
+  type IsolationLevel,
+  type SqlDriverAdapter,
+  type SqlQuery,
+  type SqlResultSet,
+  type Transaction,
+} from '@prisma/driver-adapter-utils';
+import type { DatabaseUrl } from '../../config/database-url.js';
+import { SessionPool } from './session-pool.js';
+import { statementFailure, type StatementFailure } from './statement-failure.js';
+
+/** What Prisma's engine takes so that two migrations never run at once. */
+const ADVISORY_LOCK = 'SELECT pg_advisory_lock(72707369)';
+
+/** For the real one the engine may have a text of its own (42P01: "No such table"), which drops PostgreSQL's. */
+const NEUTRAL_SQLSTATE = 'XX000';
+
+/** How a session differs from the ordinary. */
+export interface SessionOptions {
+  /** Leaves out the lock against a second migration: what PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK asks for. */
+  readonly skipAdvisoryLock?: boolean;
+}
+
+/**
+ * One database session as Prisma's engine wants it: the stock adapter for queries, and scripts sent whole.
+ * The stock adapter's own `executeScript` cuts a script at every semicolon, so no function body survives it.
+ */
+export class EngineSession implements SqlDriverAdapter {
+  readonly provider = 'postgres';
+  readonly adapterName: string;
+  /** The last statement that failed. The engine passes its text on, and drops its SQLSTATE. */
+  lastFailure: StatementFailure | undefined;
+
+  private constructor(
+    private readonly session: SessionPool,
+    private readonly stock: SqlDriverAdapter,
+    private readonly schema: string,
+    private readonly options: SessionOptions,
+    /** Called once, after the session has ended. */
+    private readonly afterwards: () => Promise<void>,
+  ) {
+    this.adapterName = stock.adapterName;
+  }
+
+  /** @throws SchemaEngineError with Prisma's code: `P1000` wrong password, `P1001` out of reach… */
+  static async open(
+    url: DatabaseUrl,
+    options: SessionOptions = {},
+    afterwards: () => Promise<void> = async () => undefined,
+  ): Promise<EngineSession> {
+    const session = await SessionPool.open(url);
+    const stock = await new PrismaPg(session.pool, { schema: url.schema }).connect();
+    return new EngineSession(session, stock, url.schema, options, afterwards);
+  }
+
+  async queryRaw(query: SqlQuery): Promise<SqlResultSet> {
+    return await this.remembering(this.stock.queryRaw(query));
+  }
+
+  async executeRaw(query: SqlQuery): Promise<number> {
+    if (this.options.skipAdvisoryLock && query.sql === ADVISORY_LOCK) return 0;
+    return await this.remembering(this.stock.executeRaw(query));
+  }
+
+  async executeScript(script: string): Promise<void> {
+    try {
+      // Without parameters this is PostgreSQL's simple query: one message, one implicit transaction.
+      await this.session.pool.query(script);
+    } catch (thrown) {
+      const failure = statementFailure(thrown, script);
+      this.lastFailure = failure;
+      throw new DriverAdapterError({
+        kind: 'postgres',
+        code: NEUTRAL_SQLSTATE,
+        severity: failure.severity,
+        // Prisma keeps this text in `_prisma_migrations.logs`, behind the severity, which it adds itself.
+        message: `${failure.text.replace(`${failure.severity}: `, '')}\n\nDatabase error code: ${failure.code}`,
+        detail: undefined,
+        column: undefined,
+        hint: undefined,
+      });
+    }
+  }
+
+  async startTransaction(isolationLevel?: IsolationLevel): Promise<Transaction> {
+    return await this.stock.startTransaction(isolationLevel);
+  }
+
+  getConnectionInfo(): ConnectionInfo {
+    return { schemaName: this.schema, supportsRelationJoins: true };
+  }
+
+  async dispose(): Promise<void> {
+    await this.session.end();
+    await this.afterwards();
+  }
+
+  /** See {@link SessionPool.cancelStatement}. */
+  async cancelStatement(): Promise<void> {
+    await this.session.cancelStatement();
+  }
+
+  private async remembering<T>(result: Promise<T>): Promise<T> {
+    try {
+      return await result;
+    } catch (thrown) {
+      if (isDriverAdapterError(thrown)) {
+        const { originalCode = 'none', originalMessage: message = thrown.message } = thrown.cause;
+        this.lastFailure = { code: originalCode, severity: 'ERROR', message, text: `ERROR: ${message}` };
+      }
+      throw thrown;
+    }
+  }
+}

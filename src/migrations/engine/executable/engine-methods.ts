@@ -1,0 +1,90 @@
+import type { SchemaEngine } from '../schema-engine.js';
+import { SchemaEngineError } from '../schema-engine-error.js';
+import { createDatabase, executeScript } from './database-commands.js';
+import { isJsonObject, objectAt, textAt } from './json.js';
+import type { OpenEngines } from './open-engines.js';
+
+/** What a method answers, and what the CLI is to print before that. */
+export interface MethodResult {
+  readonly result: unknown;
+  readonly print?: string;
+}
+
+type Method = (engines: OpenEngines, params: unknown) => Promise<MethodResult>;
+
+/** Sources of a schema for which no database is asked, and the one that only needs an empty one. */
+const FILES = new Set(['empty', 'schemaDatamodel']);
+const HISTORY = 'migrations';
+
+const METHODS: Readonly<Record<string, Method>> = {
+  applyMigrations: delegate('applyMigrations'),
+  createDatabase: async (engines, params) => ({
+    result: { databaseName: await createDatabase(engines.database(urlOf(params, 'datasource'))) },
+  }),
+  createMigration: delegate('createMigration'),
+  dbExecute: async (engines, params) => ({
+    result: await executeScript(
+      engines.database(urlOf(params, 'datasourceType')),
+      textAt(params, 'script') ?? '',
+    ),
+  }),
+  debugPanic: delegate('debugPanic'),
+  devDiagnostic: delegate('devDiagnostic'),
+  diagnoseMigrationHistory: delegate('diagnoseMigrationHistory'),
+  diff,
+  ensureConnectionValidity: delegate('ensureConnectionValidity'),
+  evaluateDataLoss: delegate('evaluateDataLoss'),
+  getDatabaseVersion: delegate('version'),
+  introspect: delegate('introspect'),
+  introspectSql: async () => {
+    throw new SchemaEngineError(
+      'TypedSQL is not supported by the WebAssembly build of Prisma’s schema engine. Use $queryRaw, or let ' +
+        'PRISMA_SCHEMA_ENGINE_BINARY name a native schema engine.',
+    );
+  },
+  markMigrationApplied: delegate('markMigrationApplied'),
+  markMigrationRolledBack: delegate('markMigrationRolledBack'),
+  reset: delegate('reset'),
+  schemaPush: delegate('schemaPush'),
+};
+
+/** A method of Prisma's engine by its JSON-RPC name. Undefined for one that it does not have. */
+export function engineMethod(name: string): Method | undefined {
+  return Object.hasOwn(METHODS, name) ? METHODS[name] : undefined;
+}
+
+/** Hands the parameters on as they came: the engine checks them itself. */
+function delegate(name: string): Method {
+  return async (engines, params) => {
+    const engine = await engines.engine(urlOf(params, 'datasource'));
+    return { result: await call(engine, name, params) };
+  };
+}
+
+async function diff(engines: OpenEngines, params: unknown): Promise<MethodResult> {
+  const engine = await engineForDiff(engines, params);
+  const found = await call(engine, 'diff', params);
+  const print = textAt(found, 'stdout');
+  const exitCode = isJsonObject(found) ? found['exitCode'] : undefined;
+  return { result: { exitCode, stdout: null }, ...(print !== undefined && { print }) };
+}
+
+async function engineForDiff(engines: OpenEngines, params: unknown): Promise<SchemaEngine> {
+  const sources = ['from', 'to'].map((side) => textAt(objectAt(params, side), 'tag') ?? '');
+  if (sources.every((source) => FILES.has(source))) return await engines.offlineEngine();
+  if (sources.every((source) => FILES.has(source) || source === HISTORY))
+    return await engines.replayingEngine();
+  return await engines.engine();
+}
+
+async function call(engine: SchemaEngine, name: string, params: unknown): Promise<unknown> {
+  return await engine.run((wasm): Promise<unknown> => {
+    const method: unknown = Reflect.get(wasm, name);
+    return Promise.resolve(typeof method === 'function' ? Reflect.apply(method, wasm, [params]) : undefined);
+  });
+}
+
+/** The URL that a request names itself, in the parameter `field`. */
+function urlOf(params: unknown, field: string): string | undefined {
+  return textAt(objectAt(params, field), 'url');
+}

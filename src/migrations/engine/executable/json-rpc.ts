@@ -1,0 +1,61 @@
+import { messageOf } from '../../../errors.js';
+import { SchemaEngineError } from '../schema-engine-error.js';
+import { isJsonObject, textAt } from './json.js';
+
+/** One request of Prisma's CLI. */
+export interface RpcRequest {
+  readonly id: string | number;
+  readonly method: string;
+  readonly params: unknown;
+}
+
+/** JSON-RPC's code for a method that is not there. */
+export const METHOD_NOT_FOUND = -32_601;
+/** The code Prisma's engine gives every failure of its own. */
+const ENGINE_FAILED = 4466;
+
+/** The request in one line of input; undefined when it is none (the CLI also answers our `print` calls). */
+export function parseRequest(line: string): RpcRequest | undefined {
+  const message = parseJson(line);
+  if (!isJsonObject(message)) return undefined;
+  const { id, params } = message;
+  const method = textAt(message, 'method');
+  if (method === undefined || (typeof id !== 'number' && typeof id !== 'string')) return undefined;
+  return { id, method, params };
+}
+
+/** The answer to a request that was done. A method without a result answers null. */
+export function resultMessage(id: RpcRequest['id'], result: unknown): object {
+  return { jsonrpc: '2.0', id, result: result ?? null };
+}
+
+/** The answer to a request that failed, in the shape from which the CLI prints code and message. */
+export function errorMessage(id: RpcRequest['id'], thrown: unknown, code = ENGINE_FAILED): object {
+  const known = thrown instanceof SchemaEngineError ? thrown : undefined;
+  const data = {
+    // Never a panic, even for one: the CLI would offer to send the schema to Prisma as a bug report of an
+    // engine that is not Prisma's own.
+    is_panic: false,
+    message: known?.message ?? messageOf(thrown),
+    meta: null,
+    ...(known?.prismaCode !== undefined && { error_code: known.prismaCode }),
+  };
+  return {
+    jsonrpc: '2.0',
+    id,
+    error: { code, message: 'An error happened. Check the data field for details.', data },
+  };
+}
+
+/** Asks the CLI to print a text. It adds the line's end itself. */
+export function printMessage(id: string, text: string): object {
+  return { jsonrpc: '2.0', id, method: 'print', params: { content: text.replace(/\n$/, '') } };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,67 @@
+import { escapeIdentifier, Pool, type Client, type ClientBase } from 'pg';
+import type { DatabaseUrl } from '../../config/database-url.js';
+import { candidateClient, CandidateRotation } from '../../database/candidate-client.js';
+import { closeClient } from '../../database/connect.js';
+import { readCharColumnsAsText } from './char-columns.js';
+import { connectEngineClient, engineConnectionOptions, withEngineClient } from './engine-connection.js';
+
+/**
+ * A pool of exactly one session, which is how the stock adapter wants a single connection. One, because the
+ * engine's advisory lock belongs to the session that took it.
+ */
+export class SessionPool {
+  readonly pool: Pool;
+  private readonly clients = new Set<Client>();
+  private backendPid = 0;
+
+  private constructor(
+    private readonly url: DatabaseUrl,
+    rotation: CandidateRotation,
+  ) {
+    this.pool = new Pool({
+      Client: candidateClient(rotation, engineConnectionOptions(url)),
+      max: 1,
+      idleTimeoutMillis: 0,
+      // oxlint-disable-next-line typescript/no-misused-promises -- node-postgres awaits it; its types do not tell
+      onConnect: async (client) => this.prepare(client),
+    });
+    // A session that breaks while idle is told by the next statement; unhandled, the event ends the process.
+    this.pool.on('error', () => undefined);
+    this.pool.on('connect', (client) => {
+      this.clients.add(client);
+      readCharColumnsAsText(client);
+    });
+  }
+
+  /** @throws SchemaEngineError with Prisma's code: `P1000` wrong password, `P1001` out of reach… */
+  static async open(url: DatabaseUrl): Promise<SessionPool> {
+    const rotation = new CandidateRotation(url);
+    // The pool tries one candidate only: find the one that works first.
+    await closeClient(await connectEngineClient(url, rotation));
+    return new SessionPool(url, rotation);
+  }
+
+  /**
+   * Asks PostgreSQL to cancel what the session is running. The statement then fails in the ordinary way: its
+   * script is rolled back and the migration is recorded as failed. Nothing happens when nothing is running.
+   */
+  async cancelStatement(): Promise<void> {
+    await withEngineClient(this.url, (client) =>
+      client.query('SELECT pg_cancel_backend($1)', [this.backendPid]),
+    );
+  }
+
+  /** Ends the session, also in the middle of a statement: waiting for a lock must not keep it open. */
+  async end(): Promise<void> {
+    await Promise.all([...this.clients].map(closeClient));
+    await this.pool.end();
+  }
+
+  private async prepare(client: ClientBase): Promise<void> {
+    // Scripts of a migration name tables without their schema. A statement rather than a start-up option,
+    // because connection poolers refuse those.
+    await client.query(`SET search_path TO ${escapeIdentifier(this.url.schema)}`);
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    this.backendPid = rows[0]?.pid ?? 0;
+  }
+}

@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto';
+import { escapeIdentifier, type Client } from 'pg';
+import { messageOf } from '../../errors.js';
+import type { DatabaseUrl } from '../../config/database-url.js';
+import { withEngineClient } from './engine-connection.js';
+import { EngineSession } from './engine-session.js';
+import { SchemaEngineError } from './schema-engine-error.js';
+
+const OWN_SCHEMAS = `SELECT nspname AS name FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'`;
+const IDENTITY = `
+  SELECT concat_ws('/', (SELECT system_identifier FROM pg_control_system()), oid) AS identity
+    FROM pg_database WHERE datname = current_database()`;
+
+/**
+ * The empty databases in which Prisma replays a migration history. Made beside the main database and dropped
+ * afterwards, or, where the configuration names one (`shadowDatabaseUrl`), that one, emptied first.
+ *
+ * The stock adapter's own shadow connection passes a connection string on, which wins over the database's name:
+ * it replays the history in the main database.
+ */
+export class ShadowDatabases {
+  private readonly made = new Set<string>();
+
+  constructor(
+    private readonly main: DatabaseUrl,
+    private readonly configured: DatabaseUrl | undefined,
+  ) {}
+
+  /**
+   * Opens a session on an empty database; disposing of the session drops the database.
+   * @throws SchemaEngineError `P3014` when the role may not create a database, or when the configured one is
+   *   the main database.
+   */
+  async open(): Promise<EngineSession> {
+    if (this.configured) return await this.openConfigured(this.configured);
+    const database = `prisma_migrate_shadow_db_${randomUUID()}`;
+    this.made.add(database);
+    await withEngineClient(this.main, async (client) => this.create(client, database));
+    return await EngineSession.open({ ...this.main, database }, {}, () => this.drop(database));
+  }
+
+  /** Drops what is still there, whoever is connected to it. */
+  async dropAll(): Promise<void> {
+    await Promise.allSettled([...this.made].map((database) => this.drop(database)));
+  }
+
+  private async create(client: Client, database: string): Promise<void> {
+    try {
+      await client.query(`CREATE DATABASE ${escapeIdentifier(database)}`);
+    } catch (thrown) {
+      this.made.delete(database);
+      throw new SchemaEngineError(
+        'Prisma Migrate could not create the shadow database. Please make sure the database user has ' +
+          'permission to create databases. Read more about the shadow database (and workarounds) at ' +
+          `https://pris.ly/d/migrate-shadow\n\nOriginal error: \nERROR: ${messageOf(thrown)}`,
+        { prismaCode: 'P3014', databaseMessage: messageOf(thrown), cause: thrown },
+      );
+    }
+  }
+
+  private async drop(database: string): Promise<void> {
+    if (!this.made.has(database)) return;
+    await withEngineClient(this.main, (client) =>
+      client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(database)} WITH (FORCE)`),
+    );
+    this.made.delete(database);
+  }
+
+  private async openConfigured(shadow: DatabaseUrl): Promise<EngineSession> {
+    // Host names can differ where the database is the same; what the server says of itself cannot.
+    if ((await identityOf(shadow)) === (await identityOf(this.main))) {
+      throw new SchemaEngineError(
+        'The shadow database you configured appears to be the same as the main database. ' +
+          'Please specify another shadow database.',
+      );
+    }
+    await withEngineClient(shadow, empty);
+    return await EngineSession.open(shadow);
+  }
+}
+
+async function identityOf(database: DatabaseUrl): Promise<string | undefined> {
+  const { rows } = await withEngineClient(database, (client) => client.query<{ identity: string }>(IDENTITY));
+  return rows[0]?.identity;
+}
+
+async function empty(client: Client): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(OWN_SCHEMAS);
+  const drops = rows.map(({ name }) => `DROP SCHEMA ${escapeIdentifier(name)} CASCADE;`);
+  await client.query(`${drops.join('\n')}\nCREATE SCHEMA public;`);
+}

@@ -1,0 +1,44 @@
+import { DatabaseError } from 'pg';
+import { errorCode } from '../../database/candidate-client.js';
+import { messageOf } from '../../errors.js';
+
+/** How many lines of a script are shown up to the one that failed, as Prisma does. */
+const LINES_SHOWN = 5;
+
+/** A statement that PostgreSQL refused, or that the connection broke under. */
+export interface StatementFailure {
+  /** SQLSTATE, or the system's error code where the connection broke; `none` where there is neither. */
+  readonly code: string;
+  readonly severity: string;
+  /** PostgreSQL's message alone. */
+  readonly message: string;
+  /** The message with its severity, detail, hint and place in the script, for people. */
+  readonly text: string;
+}
+
+/** Describes what node-postgres threw for a script. */
+export function statementFailure(thrown: unknown, script: string): StatementFailure {
+  const message = messageOf(thrown);
+  const code = errorCode(thrown) ?? 'none';
+  if (!(thrown instanceof DatabaseError)) return { code, severity: 'ERROR', message, text: message };
+  const severity = thrown.severity ?? 'ERROR';
+  const text = [
+    `${severity}: ${thrown.message}`,
+    thrown.detail && `DETAIL: ${thrown.detail}`,
+    thrown.hint && `HINT: ${thrown.hint}`,
+    thrown.position && `\nPosition:\n${linesUpTo(script, Number(thrown.position))}`,
+  ];
+  return { code, severity, message: thrown.message, text: text.filter(Boolean).join('\n') };
+}
+
+/** The numbered lines of a script that end with the one at `position` (in characters, from 1). */
+function linesUpTo(script: string, position: number): string {
+  // PostgreSQL counts characters where JavaScript counts UTF-16 units: an emoji is one and two.
+  const before = Array.from(script)
+    .slice(0, position - 1)
+    .join('');
+  const last = before.split('\n').length;
+  const first = Math.max(1, last - LINES_SHOWN + 1);
+  const shown = script.split('\n').slice(first - 1, last);
+  return shown.map((line, index) => `${String(first + index).padStart(3)} ${line}`).join('\n');
+}

@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { messageOf } from '../errors.js';
+import type { DirectoryMigration, MigrationsFault } from './migrations.types.js';
+
+interface CachedFile {
+  readonly stamp: string;
+  readonly checksums: readonly string[];
+}
+
+/**
+ * The guarded application's migrations directory. Files are read again only when their size or time changes:
+ * a thousand migrations cost a thousand `stat`s, not a thousand reads.
+ */
+export class MigrationDirectory {
+  private readonly cache = new Map<string, CachedFile>();
+
+  constructor(private readonly directory: string) {}
+
+  /** The migrations in the order in which Prisma applies them (by name), or why they cannot be judged. */
+  async read(): Promise<DirectoryMigration[] | MigrationsFault> {
+    const entries = await this.list();
+    if (!Array.isArray(entries)) return entries;
+    const provider = await this.provider();
+    if (provider !== undefined && provider !== 'postgresql') return faults.provider(this.directory, provider);
+    if (entries.length === 0) return faults.empty(this.directory);
+    const migrations = await Promise.all(entries.map((name) => this.readMigration(name)));
+    const missing = migrations.filter(({ checksums }) => checksums.length === 0).map(({ name }) => name);
+    return missing.length > 0 ? faults.fileMissing(this.directory, missing) : migrations;
+  }
+
+  private async list(): Promise<string[] | MigrationsFault> {
+    try {
+      const entries = await readdir(this.directory, { withFileTypes: true });
+      return entries
+        .filter((entry) => entry.isDirectory())
+        .map(({ name }) => name)
+        .toSorted();
+    } catch (error) {
+      return faults.missing(this.directory, messageOf(error));
+    }
+  }
+
+  private async readMigration(name: string): Promise<DirectoryMigration> {
+    const file = path.join(this.directory, name, 'migration.sql');
+    try {
+      const { mtimeMs, ctimeMs, size } = await stat(file);
+      const stamp = `${mtimeMs} ${ctimeMs} ${size}`;
+      const cached = this.cache.get(name);
+      if (cached?.stamp === stamp) return { name, checksums: cached.checksums };
+      const checksums = acceptedChecksums(await readFile(file, 'utf8'));
+      this.cache.set(name, { stamp, checksums });
+      return { name, checksums };
+    } catch {
+      // Absent, a directory, or unreadable: Prisma refuses all of these the same way (P3015).
+      this.cache.delete(name);
+      return { name, checksums: [] };
+    }
+  }
+
+  /** The provider that migration_lock.toml names; undefined without such a file, which Prisma accepts too. */
+  private async provider(): Promise<string | undefined> {
+    try {
+      const text = await readFile(path.join(this.directory, 'migration_lock.toml'), 'utf8');
+      return /^\s*provider\s*=\s*"([^"]*)"/m.exec(text)?.[1];
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** The file as it is, and with the other line endings: Prisma forgives what a checkout does to them. */
+function acceptedChecksums(script: string): string[] {
+  const unix = script.replaceAll('\r\n', '\n');
+  const scripts = new Set([script, unix, unix.replaceAll('\n', '\r\n')]);
+  return [...scripts].map((text) => createHash('sha256').update(text).digest('hex'));
+}
+
+const faults = {
+  missing: (directory: string, cause: string): MigrationsFault => ({
+    code: 'MIGRATIONS_DIRECTORY_MISSING',
+    text: `Cannot read the migrations directory ${directory}: ${cause}`,
+    hint: 'Set MIGRATIONS_DIR to the application’s prisma/migrations, or copy them into the image.',
+  }),
+  empty: (directory: string): MigrationsFault => ({
+    code: 'MIGRATIONS_DIRECTORY_EMPTY',
+    text: `The migrations directory ${directory} holds no migration`,
+    hint: 'Set MIGRATIONS_DIR to the application’s prisma/migrations, or copy them into the image.',
+  }),
+  provider: (directory: string, provider: string): MigrationsFault => ({
+    code: 'MIGRATIONS_PROVIDER_MISMATCH',
+    text: `${path.join(directory, 'migration_lock.toml')} is for ${provider}, not for postgresql`,
+    hint: 'Set MIGRATIONS_DIR to the migrations of the PostgreSQL database.',
+  }),
+  fileMissing: (directory: string, names: readonly string[]): MigrationsFault => ({
+    code: 'MIGRATIONS_FILE_MISSING',
+    text: `No readable migration.sql in ${names.join(', ')} (${directory})`,
+    hint: 'Restore the file from version control, or remove the empty directory.',
+  }),
+};

@@ -1,0 +1,49 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Client } from 'pg';
+import type { Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import type { ReadPlan } from '../database/read.js';
+import { compareMigrations } from './compare-migrations.js';
+import { OWN_MIGRATIONS_DIRECTORY } from './own-migrations.js';
+import { MigrationDirectory } from './migration-directory.js';
+import type { MigrationsFault, MigrationsReport } from './migrations.types.js';
+import { readPrismaHistory } from './prisma-history.js';
+
+/** Standing in pgkeep's own clone, the default `prisma/migrations` would judge the application by pgkeep's history. */
+const OWN_DIRECTORY_FAULT: MigrationsFault = {
+  code: 'MIGRATIONS_DIRECTORY_IS_PGKEEPS',
+  text: `The migrations directory ${OWN_MIGRATIONS_DIRECTORY} is pgkeep’s own, not the application’s`,
+  hint: 'Set MIGRATIONS_DIR to the guarded application’s prisma/migrations.',
+};
+
+/** Facts about the guarded application's migrations. */
+@Injectable()
+export class MigrationsService {
+  private readonly directory: MigrationDirectory;
+  private readonly isOwn: boolean;
+  private readonly schema: string;
+
+  constructor(@Inject(SETTINGS) settings: Settings) {
+    this.directory = new MigrationDirectory(settings.migrationsDirectory);
+    this.isOwn = settings.migrationsDirectory === OWN_MIGRATIONS_DIRECTORY;
+    this.schema = settings.database.url.schema;
+  }
+
+  /**
+   * Compares this build's directory with the database's history, in one query.
+   * @throws what the connection throws; a directory or history that cannot be judged is a fault, not an error.
+   */
+  async report(
+    client: Client,
+    timeouts: Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>,
+  ): Promise<MigrationsReport> {
+    if (this.isOwn) return { fault: OWN_DIRECTORY_FAULT };
+    const [directory, history] = await Promise.all([
+      this.directory.read(),
+      readPrismaHistory(client, this.schema, timeouts),
+    ]);
+    if ('code' in directory) return { fault: directory };
+    if ('code' in history) return { fault: history };
+    return { history, status: compareMigrations(directory, history.rows ?? []) };
+  }
+}

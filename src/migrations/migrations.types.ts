@@ -1,0 +1,54 @@
+import type { CheckCode } from '../errors.js';
+
+/** A migration of this build's directory. */
+export interface DirectoryMigration {
+  readonly name: string;
+  /** The sha256 digests, in hex, under which Prisma recognises the file as unedited. */
+  readonly checksums: readonly string[];
+}
+
+/** One row of the history: one attempt to apply one migration. */
+export interface HistoryRow {
+  readonly name: string;
+  readonly checksum: string;
+  readonly finished: boolean;
+  readonly rolledBack: boolean;
+}
+
+/** The history as the database has it. */
+export interface MigrationHistory {
+  /** Undefined where the history table does not exist: the database was never migrated. */
+  readonly rows: readonly HistoryRow[] | undefined;
+  /** The history table's name, for people. */
+  readonly table: string;
+  /** The backend that holds Prisma's migration lock: a deploy is running. */
+  readonly deployingPid: number | undefined;
+}
+
+/** Why the directory or the history cannot be judged at all. */
+export interface MigrationsFault {
+  readonly code: Extract<CheckCode, `MIGRATIONS_${string}`>;
+  readonly text: string;
+  readonly hint: string;
+}
+
+/** History against directory, as lists of names in the order of their names. */
+export interface MigrationStatus {
+  /** In this build's directory and applied. */
+  readonly applied: readonly string[];
+  /** In the directory, never tried. */
+  readonly pending: readonly string[];
+  /** Begun, neither finished nor rolled back. */
+  readonly failed: readonly string[];
+  /** Marked as rolled back and not applied since. */
+  readonly rolledBack: readonly string[];
+  /** Applied, and the file changed since. */
+  readonly edited: readonly string[];
+  /** In the history but not in this build's directory: the database is ahead. */
+  readonly unknown: readonly string[];
+}
+
+/** What is known of the migrations: a status, or why there is none. */
+export type MigrationsReport =
+  | { readonly status: MigrationStatus; readonly history: MigrationHistory }
+  | { readonly fault: MigrationsFault };

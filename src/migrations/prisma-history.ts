@@ -1,0 +1,115 @@
+import { escapeIdentifier, type Client } from 'pg';
+import { errorCode } from '../database/candidate-client.js';
+import { read, type ReadPlan } from '../database/read.js';
+import type { MigrationHistory, MigrationsFault } from './migrations.types.js';
+
+/** The key of `pg_advisory_lock` that Prisma Migrate holds while it works. */
+const PRISMA_LOCK_KEY = 72_707_369;
+
+interface Row {
+  readonly migration_name: string | null;
+  readonly checksum: string | null;
+  readonly finished: boolean | null;
+  readonly rolled_back: boolean | null;
+  readonly deploying_pid: number | null;
+}
+
+type Timeouts = Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>;
+
+/**
+ * The seam to Prisma's bookkeeping: Prisma 7 keeps one row per attempt in `_prisma_migrations`. One query
+ * answers, without the CLI and without the engine.
+ * @returns the history, or why it cannot be read.
+ * @throws what the connection throws.
+ */
+export async function readPrismaHistory(
+  client: Client,
+  schema: string,
+  timeouts: Timeouts,
+): Promise<MigrationHistory | MigrationsFault> {
+  const table = `${schema}._prisma_migrations`;
+  try {
+    const rows = await read<Row>(client, { sql: historyQuery(schema), ...timeouts });
+    return {
+      table,
+      deployingPid: rows[0]?.deploying_pid ?? undefined,
+      rows: rows.flatMap(({ migration_name: name, checksum, finished, rolled_back: rolledBack }) =>
+        // The outer join leaves one row of nulls where there is no attempt yet.
+        name === null
+          ? []
+          : [
+              {
+                name,
+                checksum: checksum ?? '',
+                finished: finished === true,
+                rolledBack: rolledBack === true,
+              },
+            ],
+      ),
+    };
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === '42P01') return { table, rows: undefined, deployingPid: undefined };
+    if (code === '42501') return permissionFault(client, schema, table);
+    if (code === '55P03') return await lockFault(client, schema, table, timeouts);
+    throw error;
+  }
+}
+
+function historyQuery(schema: string): string {
+  return `
+    SELECT m.migration_name, m.checksum, m.finished_at IS NOT NULL AS finished,
+           m.rolled_back_at IS NOT NULL AS rolled_back, deploy.pid AS deploying_pid
+      FROM (SELECT (SELECT l.pid FROM pg_catalog.pg_locks l
+                     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+                       AND l.classid = 0 AND l.objid = ${PRISMA_LOCK_KEY}
+                       AND l.database = (SELECT oid FROM pg_catalog.pg_database
+                                          WHERE datname = pg_catalog.current_database())
+                     LIMIT 1) AS pid) deploy
+      LEFT JOIN ${escapeIdentifier(schema)}._prisma_migrations m ON true
+     ORDER BY m.started_at, m.migration_name`;
+}
+
+function permissionFault(client: Client, schema: string, table: string): MigrationsFault {
+  const role = escapeIdentifier(client.user ?? '');
+  const name = escapeIdentifier(schema);
+  return {
+    code: 'MIGRATIONS_PERMISSION_DENIED',
+    text: `Role ${role} may not read ${table}`,
+    hint: `Give it the grant: GRANT USAGE ON SCHEMA ${name} TO ${role}; GRANT SELECT ON ${name}._prisma_migrations TO ${role};`,
+  };
+}
+
+/** Somebody holds the table exclusively: a deploy that changes it, or a session left open. Names the session. */
+async function lockFault(
+  client: Client,
+  schema: string,
+  table: string,
+  timeouts: Timeouts,
+): Promise<MigrationsFault> {
+  const holders = await read<{ pid: number; who: string; seconds: string | null }>(client, {
+    sql: `
+      SELECT l.pid, coalesce(nullif(a.application_name, ''), 'no application_name') AS who,
+             floor(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start))::text AS seconds
+        FROM pg_catalog.pg_locks l
+        JOIN pg_catalog.pg_class c ON c.oid = l.relation
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+       WHERE l.granted AND l.mode = 'AccessExclusiveLock'
+         AND c.relname = '_prisma_migrations' AND n.nspname = $1
+         AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`,
+    values: [schema],
+    ...timeouts,
+  });
+  const holder = holders[0];
+  const by = holder
+    ? ` by pid ${holder.pid} (${holder.who}${holder.seconds ? `, for ${holder.seconds} s` : ''})`
+    : '';
+  return {
+    code: 'MIGRATIONS_LOCKED',
+    text: `${table} is locked${by}: a migration is being deployed`,
+    hint: holder
+      ? `Wait for the deploy to end. If nothing is being deployed: SELECT pg_terminate_backend(${holder.pid});`
+      : 'Wait for the deploy to end.',
+  };
+}

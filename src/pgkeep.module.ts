@@ -1,0 +1,44 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import type { Settings } from './config/settings.js';
+import { SettingsModule, type AsyncSettings } from './config/settings.module.js';
+import { DatabaseModule } from './database/database.module.js';
+import { EnvironmentModule } from './environment/environment.module.js';
+import { InstallModule } from './install/install.module.js';
+import { MigrationsModule } from './migrations/migrations.module.js';
+import { ReadinessModule } from './readiness/readiness.module.js';
+import { StatsModule } from './stats/stats.module.js';
+
+const ROOMS = [
+  DatabaseModule,
+  MigrationsModule,
+  EnvironmentModule,
+  InstallModule,
+  ReadinessModule,
+  StatsModule,
+];
+
+/**
+ * pgkeep as a module of a Nest application: brings the services of its rooms, no routes and no scheduled work.
+ * For the routes import `PgkeepHttpModule` as well.
+ */
+@Module({})
+export class PgkeepModule {
+  /** With settings read by `readSettings(process.env)` or any other record. */
+  static forRoot(settings: Settings): DynamicModule {
+    return this.withSettings(SettingsModule.of(settings));
+  }
+
+  /** With settings that the application's own providers make. */
+  static forRootAsync(options: AsyncSettings): DynamicModule {
+    return this.withSettings(SettingsModule.ofAsync(options));
+  }
+
+  private static withSettings(settings: DynamicModule): DynamicModule {
+    return {
+      module: PgkeepModule,
+      global: true,
+      imports: [settings, ...ROOMS],
+      exports: [settings, ...ROOMS],
+    };
+  }
+}

@@ -1,0 +1,50 @@
+import type { MigrationHistory, MigrationsReport, MigrationStatus } from '../migrations/migrations.types.js';
+import { notAsked } from './not-asked.js';
+import { outcomeOf } from './outcome.js';
+import type { CheckOutcome, Finding, Known } from './readiness.types.js';
+
+/** Are all of this build's migrations applied, cleanly? Being ahead and edited files are told, and do not fail. */
+export function checkMigrations(report: Known<MigrationsReport>): CheckOutcome {
+  if ('fault' in report) return notAsked(report.fault);
+  if ('fault' in report.value) {
+    const { code, text, hint } = report.value.fault;
+    return outcomeOf('', { failing: [{ code, text: `${text}. ${hint}` }] });
+  }
+  const { status, history } = report.value;
+  const total =
+    status.applied.length + status.pending.length + status.failed.length + status.rolledBack.length;
+  const issues = issuesOf(status);
+  return outcomeOf(`${status.applied.length}/${total} migrations applied`, {
+    failing: issues ? [issues] : [],
+    told: toldOf(status, history, issues !== undefined),
+  });
+}
+
+function issuesOf({ pending, failed, rolledBack, edited }: MigrationStatus): Finding | undefined {
+  const code =
+    (failed.length > 0 && 'MIGRATIONS_FAILED') ||
+    (pending.length > 0 && 'MIGRATIONS_PENDING') ||
+    (rolledBack.length > 0 && 'MIGRATIONS_ROLLED_BACK');
+  if (!code) return undefined;
+  const counts = [
+    [pending.length, 'pending'],
+    [failed.length, 'failed'],
+    [rolledBack.length, 'rolled back'],
+    [edited.length, 'edited'],
+  ] as const;
+  const parts = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
+  return { code, text: `Migration issues: ${parts.join(', ')}` };
+}
+
+function toldOf(
+  { unknown, edited }: MigrationStatus,
+  history: MigrationHistory,
+  editedIsCounted: boolean,
+): string[] {
+  const told: string[] = [];
+  if (!history.rows) told.push(`${history.table} does not exist: the database was never migrated`);
+  if (history.deployingPid !== undefined) told.push(`a deploy is running (pid ${history.deployingPid})`);
+  if (unknown.length > 0) told.push(`${unknown.length} applied that this build does not know`);
+  if (edited.length > 0 && !editedIsCounted) told.push(`${edited.length} edited after being applied`);
+  return told;
+}

@@ -1,0 +1,88 @@
+import { Inject, Injectable, ServiceUnavailableException } from '@nestjs/common';
+import { HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
+import { Clock } from '../clock/clock.js';
+import { CHECK_NAMES, type CheckName, type Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { databaseFault } from '../database/database-fault.js';
+import { DatabaseService } from '../database/database.service.js';
+import { readServerFacts } from '../database/server-facts.js';
+import { EnvironmentService } from '../environment/environment.service.js';
+import { MigrationsService } from '../migrations/migrations.service.js';
+import { known } from './known.js';
+import { blocks, checksOf, runCheck } from './judge.js';
+import type { CheckView, Evaluation, Facts, Verdict } from './readiness.types.js';
+
+/** One evaluation of the five checks: facts from the database, then pure judgement, by way of Terminus. */
+@Injectable()
+export class ReadinessService {
+  private wasReady = false;
+
+  constructor(
+    @Inject(SETTINGS) private readonly settings: Settings,
+    private readonly clock: Clock,
+    private readonly database: DatabaseService,
+    private readonly environment: EnvironmentService,
+    private readonly migrations: MigrationsService,
+    private readonly terminus: HealthCheckService,
+    private readonly indicators: HealthIndicatorService,
+  ) {}
+
+  /** Evaluates now. Ends within `READINESS_TIMEOUT_MS`; never throws for what the database does. */
+  async evaluate(): Promise<Evaluation> {
+    const facts = await this.gather();
+    const now = this.clock.now();
+    const checks = checksOf(this.settings, facts, now);
+    const views: Partial<Record<CheckName, CheckView>> = {};
+    for (const name of CHECK_NAMES) {
+      const outcome = runCheck(checks[name]);
+      views[name] = outcome.ok ? outcome : { ...outcome, gate: this.settings.readiness.gates[name] };
+    }
+    const blocked = Object.values(views).some((view) => blocks(view, this.wasReady));
+    const health = await this.healthOf(views);
+    this.wasReady ||= !blocked;
+    const verdict: Verdict = {
+      status: blocked ? 'not_ready' : 'ready',
+      checks: views,
+      evaluatedAt: now.toISOString(),
+    };
+    return { verdict, health };
+  }
+
+  private async gather(): Promise<Facts> {
+    const { timeoutMs } = this.settings.readiness;
+    // A lock and a slow statement are each told as such only if they are noticed before the deadline.
+    const timeouts = { statementTimeoutMs: timeoutMs / 2, lockTimeoutMs: timeoutMs / 4 };
+    const facts: { -readonly [Name in keyof Facts]?: Facts[Name] } = {};
+    const asking = this.database.probe.use(timeoutMs, async (client) => {
+      facts.server = await known(readServerFacts(client, timeouts));
+      facts.migrations = await known(this.migrations.report(client, timeouts));
+      facts.environment = await known(this.environment.facts(client, timeouts));
+    });
+    // What was learned before the deadline is kept; the rest is unknown for the same reason.
+    const ended = await known(asking);
+    const rest = { fault: 'fault' in ended ? ended.fault : databaseFault(new Error('not asked')) };
+    return { server: rest, environment: rest, migrations: rest, ...facts };
+  }
+
+  /** Terminus' own verdict: a check that fails behind a gate that lets it pass is `degraded`. */
+  private async healthOf(views: Partial<Record<CheckName, CheckView>>): Promise<HealthCheckResult> {
+    const indicators = Object.entries(views).map(([name, view]) => () => {
+      const indicator = this.indicators.check(name);
+      const { ok, ...shown } = view;
+      if (ok) return indicator.up(shown);
+      return blocks(view, this.wasReady) ? indicator.down(shown) : indicator.degraded(shown);
+    });
+    try {
+      return await this.terminus.check(indicators);
+    } catch (error) {
+      // Terminus tells a failing verdict by throwing what would be the answer.
+      const response = error instanceof ServiceUnavailableException ? error.getResponse() : undefined;
+      if (isHealthCheckResult(response)) return response;
+      throw error;
+    }
+  }
+}
+
+function isHealthCheckResult(response: unknown): response is HealthCheckResult {
+  return typeof response === 'object' && response !== null && 'details' in response && 'status' in response;
+}

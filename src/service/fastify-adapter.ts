@@ -1,0 +1,30 @@
+import type { Socket } from 'node:net';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { problem } from '../http/problem.js';
+
+/** A probe sends no body worth reading; what is slower or larger than this is not a client of ours. */
+const LIMITS = { bodyLimit: 65_536, requestTimeout: 10_000 } as const;
+
+/** Fastify with limits, and with pgkeep's error format for what does not even parse as HTTP. */
+export function createAdapter(): FastifyAdapter {
+  return new FastifyAdapter({ ...LIMITS, clientErrorHandler: answerBrokenRequest });
+}
+
+function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return;
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const answer = problem(status, 'REQUEST_REFUSED', 'The request is not one that pgkeep can read.');
+  const body = JSON.stringify(answer);
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${answer.title}`,
+      'content-type: application/problem+json; charset=utf-8',
+      'cache-control: no-store',
+      `content-length: ${Buffer.byteLength(body)}`,
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}

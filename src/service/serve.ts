@@ -1,0 +1,76 @@
+import { Logger, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { readSettings, type Environment } from '../config/read-settings.js';
+import type { Settings } from '../config/settings.js';
+import { unknownSettings } from '../config/unknown-settings.js';
+import { KeepError } from '../errors.js';
+import { PgkeepHttpModule } from '../http/pgkeep-http.module.js';
+import { ProblemFilter } from '../http/problem.filter.js';
+import { StartupInstall } from '../install/startup-install.service.js';
+import { StderrLogger } from '../logger.js';
+import { PgkeepModule } from '../pgkeep.module.js';
+import { ReadinessMonitor } from '../readiness/readiness-monitor.service.js';
+import { createAdapter } from './fastify-adapter.js';
+
+/** Something that must end after the doors have closed: the embedded cluster. */
+export interface Companion {
+  stop(): Promise<void>;
+}
+
+/** The service's own application: pgkeep and its doors. */
+@Module({})
+export class ServiceModule {
+  static with(settings: Settings, companion?: Companion): DynamicModule {
+    const shutdown: OnApplicationShutdown = { onApplicationShutdown: async () => await companion?.stop() };
+    return {
+      module: ServiceModule,
+      imports: [PgkeepModule.forRoot(settings), PgkeepHttpModule],
+      providers: [{ provide: 'companion', useValue: shutdown }],
+    };
+  }
+}
+
+/**
+ * Starts the service and returns once it listens. The database need not be up.
+ * @throws KeepError `CONFIG_INVALID`, `PORT_IN_USE`.
+ */
+export async function serve(
+  environment: Environment,
+  options: { companion?: Companion; jsonLogs: boolean },
+): Promise<{ app: NestFastifyApplication; url: string }> {
+  const settings = readSettings(environment);
+  const logger = new StderrLogger({ json: options.jsonLogs, logLevels: ['log', 'warn', 'error', 'fatal'] });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    ServiceModule.with(settings, options.companion),
+    createAdapter(),
+    { logger, abortOnError: false },
+  );
+  app.useGlobalFilters(new ProblemFilter());
+  app.enableShutdownHooks(['SIGTERM', 'SIGINT', 'SIGHUP']);
+  for (const warning of unknownSettings(environment)) new Logger('Settings').warn(warning);
+  await listen(app, settings);
+  void installInBackground(app);
+  return { app, url: await app.getUrl() };
+}
+
+async function listen(app: NestFastifyApplication, { http }: Settings): Promise<void> {
+  try {
+    await app.listen(http.port, http.host);
+  } catch (cause) {
+    await app.close();
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    const reason =
+      code === 'EADDRINUSE' ? 'another program listens there' : `the system says ${String(code)}`;
+    throw new KeepError('PORT_IN_USE', `Cannot listen on ${http.host}:${http.port}: ${reason}.`, {
+      hint: 'Set PORT (and HOST) to a free address, or stop the other program.',
+      cause,
+    });
+  }
+}
+
+/** What changed in the database must show in the verdict at once, not a period later. */
+async function installInBackground(app: NestFastifyApplication): Promise<void> {
+  const changed = await app.get(StartupInstall).run();
+  if (changed) await app.get(ReadinessMonitor).refresh();
+}
