@@ -23,6 +23,7 @@ export const ERROR_KINDS = {
   CLUSTER_IN_USE: 'failed',
   CLUSTER_FAILED: 'failed',
   MIGRATION_FAILED: 'failed',
+  MIGRATIONS_UNREADABLE: 'failed',
   ROUTE_NOT_FOUND: 'failed',
   PORT_IN_USE: 'failed',
   INTERNAL: 'failed',

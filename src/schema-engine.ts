@@ -41,6 +41,10 @@ async function serve(engines: OpenEngines): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  process.on('uncaughtException', (thrown) => {
+    process.stderr.write(logErrorLine(clock.now(), thrown));
+    server.fail(thrown);
+  });
   await server.serve();
   // The CLI, when it was killed, may have left stdin open; nothing more is read from it.
   process.stdin.destroy();

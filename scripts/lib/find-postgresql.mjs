@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, readdirSync, realpathSync } from 'node:fs';
-import { delimiter, dirname, join, resolve } from 'node:path';
+import { delimiter, dirname, join, sep } from 'node:path';
 import { root } from './project.mjs';
 
 /** The server and the tools that pgkeep runs. */
@@ -43,36 +42,25 @@ function versionsIn(parent, name) {
     .map((entry) => join(parent, entry, 'bin'));
 }
 
-function fromPgConfig() {
-  const pgConfig = onPath('pg_config');
-  if (pgConfig === undefined) return [];
-  try {
-    return [
-      execFileSync(pgConfig, ['--bindir'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim(),
-    ];
-  } catch {
-    return [];
-  }
-}
-
 /** Where the programs on the PATH really are. */
 function fromPath() {
   const postgres = onPath('postgres');
   return postgres === undefined ? [] : [dirname(realpathSync(postgres)), dirname(postgres)];
 }
 
+/** Where the clone was moved since, the file still names the old place: that is no place of ours. */
 function fromOwnTree() {
   if (!existsSync(ownLocation)) return [];
-  return [resolve(ownTree, JSON.parse(readFileSync(ownLocation, 'utf8')).bin)];
+  const { bin } = JSON.parse(readFileSync(ownLocation, 'utf8'));
+  return bin.startsWith(ownTree + sep) ? [bin] : [];
 }
 
-/** In the order in which they are asked. Lazy: no later place is looked at once one has all programs. */
+/** The places that src/cluster/postgres-binaries.ts looks at too, in its order; the first that has all wins. */
 const places = [
   () => versionsIn('/usr/lib/postgresql', /^\d+$/),
-  fromPgConfig,
-  fromPath,
   () => versionsIn('/opt/homebrew/opt', /^postgresql(@\d+)?$/),
   () => versionsIn('/usr/local/opt', /^postgresql(@\d+)?$/),
+  fromPath,
   fromOwnTree,
 ];
 

@@ -36,7 +36,7 @@ function cannotInstall() {
   return new SetUpError(
     `looking for PostgreSQL (${programs.join(', ')})`,
     `It is not installed, and the set-up can install it only with apt-get and dpkg-deb (Debian, Ubuntu), which this system (${names[0] ?? process.platform}) lacks.`,
-    `${install} so that \`pg_config\` or \`postgres\` is on the PATH, then run the same command again. ${otherwise}`,
+    `${install} so that \`postgres\` and \`initdb\` are on the PATH, then run the same command again. ${otherwise}`,
   );
 }
 

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { withPackageLists } from './apt.mjs';
-import { ownTree, programs } from './find-postgresql.mjs';
+import { findPostgresql, ownLocation, ownTree, programs } from './find-postgresql.mjs';
 import { root } from './project.mjs';
 
 const apt = join(root, '.pgkeep', 'apt');
@@ -45,12 +45,34 @@ export function neededPackages(simulation) {
 const entriesOf = (directory) => (existsSync(directory) ? readdirSync(directory) : []);
 
 /**
+ * What the service reads: the programs' directory and the LD_LIBRARY_PATH they need.
+ *
+ * @param {string} tree
+ */
+function locationIn(tree) {
+  const [version = ''] = entriesOf(join(tree, 'usr/lib/postgresql'));
+  const multiarch = entriesOf(join(tree, 'usr/lib')).find((name) => name.includes('-linux-gnu')) ?? '';
+  return {
+    bin: join(tree, 'usr/lib/postgresql', version, 'bin'),
+    libraryPath: join(tree, 'usr/lib', multiarch),
+  };
+}
+
+/** The last deed: only a whole tree has this file. */
+const writeLocation = () => writeFileSync(ownLocation, `${JSON.stringify(locationIn(ownTree), null, 2)}\n`);
+
+/**
  * Unpacks PostgreSQL below .pgkeep/postgresql: as an ordinary user, without installing it. It finds its own
  * files wherever it lies; its libraries want LD_LIBRARY_PATH.
  *
  * @param {import('./set-up.mjs').Run} run
  */
 export async function unpackIntoClone(run) {
+  if (existsSync(ownLocation)) {
+    writeLocation(); // Enough when the clone was moved.
+    if (findPostgresql() !== undefined) return;
+  }
+
   const fresh = `${ownTree}.new`;
   for (const directory of [apt, fresh]) rmSync(directory, { recursive: true, force: true });
   for (const directory of ['state/lists/partial', 'cache/archives/partial', 'archives']) {
@@ -71,18 +93,12 @@ export async function unpackIntoClone(run) {
     rmSync(join(fresh, 'lib'), { recursive: true });
   }
 
-  const [version] = entriesOf(join(fresh, 'usr/lib/postgresql'));
-  const multiarch = entriesOf(join(fresh, 'usr/lib')).find((name) => /-linux-gnu/.test(name));
-  const location = {
-    bin: `usr/lib/postgresql/${version}/bin`,
-    libraryPath: multiarch === undefined ? '' : `usr/lib/${multiarch}`,
-  };
-  const env = { ...process.env, LD_LIBRARY_PATH: join(fresh, location.libraryPath) };
-  for (const program of programs) await run(join(fresh, location.bin, program), ['--version'], { env });
+  const { bin, libraryPath } = locationIn(fresh);
+  const env = { ...process.env, LD_LIBRARY_PATH: libraryPath };
+  for (const program of programs) await run(join(bin, program), ['--version'], { env });
 
-  // Relative to this file, so that the clone may be moved.
-  writeFileSync(join(fresh, 'location.json'), `${JSON.stringify(location, null, 2)}\n`);
   rmSync(ownTree, { recursive: true, force: true });
   renameSync(fresh, ownTree);
+  writeLocation();
   rmSync(apt, { recursive: true, force: true });
 }

@@ -46,11 +46,10 @@ export class StampService {
     return { environment, database, ...identity, changed };
   }
 
-  /** What a service in production does by itself: stamps a database that nobody stamped, and only that. */
-  async stampProductionIfUnstamped(): Promise<StampReport | undefined> {
-    if (this.settings.environment !== 'production') return undefined;
+  /** Stamps a database that nobody stamped yet, and only that: undefined when there was nothing to do. */
+  async stampIfUnstamped(environment: EnvironmentName): Promise<StampReport | undefined> {
     const { reading } = await this.look();
-    return reading.kind === 'unstamped' ? await this.stamp('production') : undefined;
+    return reading.kind === 'unstamped' ? await this.stamp(environment) : undefined;
   }
 
   private async look(): Promise<Situation> {

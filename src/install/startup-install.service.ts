@@ -47,7 +47,9 @@ export class StartupInstall implements BeforeApplicationShutdown {
   private async once(): Promise<boolean> {
     const { applied } = await this.install.install();
     if (applied.length > 0) this.logger.log(`installed pgkeep’s schema: ${applied.join(', ')}`);
-    const stamped = await this.stamp.stampProductionIfUnstamped();
+    // Production only: a laptop pointed at production must not be able to mark it as development.
+    const isProduction = this.settings.environment === 'production';
+    const stamped = isProduction ? await this.stamp.stampIfUnstamped('production') : undefined;
     if (stamped) this.logger.log(`stamped database "${stamped.database}" as production`);
     return applied.length > 0 || stamped !== undefined;
   }

@@ -1,12 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Client } from 'pg';
+import type { ClientBase } from 'pg';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
+import { databaseError } from '../database/database-fault.js';
+import { DatabaseService } from '../database/database.service.js';
 import type { ReadPlan } from '../database/read.js';
+import { KeepError } from '../errors.js';
 import { compareMigrations } from './compare-migrations.js';
 import { OWN_MIGRATIONS_DIRECTORY } from './own-migrations.js';
 import { MigrationDirectory } from './migration-directory.js';
-import type { MigrationsFault, MigrationsReport } from './migrations.types.js';
+import type { MigrationsFault, MigrationsReport, MigrationStatus } from './migrations.types.js';
 import { readPrismaHistory } from './prisma-history.js';
 
 /** Standing in pgkeep's own clone, the default `prisma/migrations` would judge the application by pgkeep's history. */
@@ -23,7 +26,10 @@ export class MigrationsService {
   private readonly isOwn: boolean;
   private readonly schema: string;
 
-  constructor(@Inject(SETTINGS) settings: Settings) {
+  constructor(
+    @Inject(SETTINGS) settings: Settings,
+    private readonly database: DatabaseService,
+  ) {
     this.directory = new MigrationDirectory(settings.migrationsDirectory);
     this.isOwn = settings.migrationsDirectory === OWN_MIGRATIONS_DIRECTORY;
     this.schema = settings.database.url.schema;
@@ -34,7 +40,7 @@ export class MigrationsService {
    * @throws what the connection throws; a directory or history that cannot be judged is a fault, not an error.
    */
   async report(
-    client: Client,
+    client: ClientBase,
     timeouts: Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>,
   ): Promise<MigrationsReport> {
     if (this.isOwn) return { fault: OWN_DIRECTORY_FAULT };
@@ -45,5 +51,24 @@ export class MigrationsService {
     if ('code' in directory) return { fault: directory };
     if ('code' in history) return { fault: history };
     return { history, status: compareMigrations(directory, history.rows ?? []) };
+  }
+
+  /**
+   * The status on a pooled connection.
+   * @throws KeepError `MIGRATIONS_UNREADABLE` when directory or history cannot be judged, or a `DATABASE_…` code.
+   */
+  async requireStatus(): Promise<Extract<MigrationsReport, { status: MigrationStatus }>> {
+    const report = await this.reportOnPool();
+    if ('status' in report) return report;
+    throw new KeepError('MIGRATIONS_UNREADABLE', `${report.fault.text}.`, { hint: report.fault.hint });
+  }
+
+  private async reportOnPool(): Promise<MigrationsReport> {
+    const { primary, timeouts } = this.database;
+    try {
+      return await this.database.withPooled(primary, (client) => this.report(client, timeouts));
+    } catch (error) {
+      throw databaseError('read the migration history', error);
+    }
   }
 }

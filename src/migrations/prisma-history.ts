@@ -1,4 +1,4 @@
-import { escapeIdentifier, type Client } from 'pg';
+import { escapeIdentifier, type ClientBase } from 'pg';
 import { errorCode } from '../database/candidate-client.js';
 import { read, type ReadPlan } from '../database/read.js';
 import type { MigrationHistory, MigrationsFault } from './migrations.types.js';
@@ -23,7 +23,7 @@ type Timeouts = Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>;
  * @throws what the connection throws.
  */
 export async function readPrismaHistory(
-  client: Client,
+  client: ClientBase,
   schema: string,
   timeouts: Timeouts,
 ): Promise<MigrationHistory | MigrationsFault> {
@@ -50,7 +50,7 @@ export async function readPrismaHistory(
   } catch (error) {
     const code = errorCode(error);
     if (code === '42P01') return { table, rows: undefined, deployingPid: undefined };
-    if (code === '42501') return permissionFault(client, schema, table);
+    if (code === '42501') return await permissionFault(client, schema, table, timeouts);
     if (code === '55P03') return await lockFault(client, schema, table, timeouts);
     throw error;
   }
@@ -70,8 +70,17 @@ function historyQuery(schema: string): string {
      ORDER BY m.started_at, m.migration_name`;
 }
 
-function permissionFault(client: Client, schema: string, table: string): MigrationsFault {
-  const role = escapeIdentifier(client.user ?? '');
+async function permissionFault(
+  client: ClientBase,
+  schema: string,
+  table: string,
+  timeouts: Timeouts,
+): Promise<MigrationsFault> {
+  const rows = await read<{ role: string }>(client, {
+    sql: 'SELECT current_user::text AS role',
+    ...timeouts,
+  });
+  const role = escapeIdentifier(rows[0]?.role ?? '');
   const name = escapeIdentifier(schema);
   return {
     code: 'MIGRATIONS_PERMISSION_DENIED',
@@ -82,7 +91,7 @@ function permissionFault(client: Client, schema: string, table: string): Migrati
 
 /** Somebody holds the table exclusively: a deploy that changes it, or a session left open. Names the session. */
 async function lockFault(
-  client: Client,
+  client: ClientBase,
   schema: string,
   table: string,
   timeouts: Timeouts,

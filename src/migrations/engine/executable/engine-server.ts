@@ -14,7 +14,7 @@ import type { OpenEngines } from './open-engines.js';
 /** Serves Prisma's CLI: one JSON-RPC request per line of input, answered in order on the output. */
 export class EngineServer {
   private readonly lines: Interface;
-  private isAnswering = false;
+  private answering: RpcRequest['id'] | undefined;
   private isStopping = false;
 
   constructor(
@@ -46,11 +46,20 @@ export class EngineServer {
   async stop(): Promise<void> {
     this.isStopping = true;
     this.lines.close();
-    if (this.isAnswering) await this.engines.cancel();
+    if (this.answering !== undefined) await this.engines.cancel();
+  }
+
+  /**
+   * Answers the request that is being worked on with an error that nobody caught. Without an answer the CLI would
+   * end silently, with exit code 0, as if all had gone well.
+   */
+  fail(thrown: unknown): void {
+    if (this.answering !== undefined) this.send(errorMessage(this.answering, thrown));
+    this.answering = undefined;
   }
 
   private async answer(request: RpcRequest): Promise<void> {
-    this.isAnswering = true;
+    this.answering = request.id;
     const method = engineMethod(request.method);
     try {
       if (method) {
@@ -64,7 +73,7 @@ export class EngineServer {
     } catch (thrown) {
       this.send(errorMessage(request.id, thrown));
     } finally {
-      this.isAnswering = false;
+      this.answering = undefined;
     }
   }
 

@@ -1,0 +1,18 @@
+import { DatabaseService } from '../../database/database.service.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep ping`: connects once and says to what. */
+export const pingVerb: Verb = {
+  name: 'ping',
+  description: 'Connect to the database once, and say what answered.',
+  declare: (command) => command,
+  run: async (rooms) => {
+    const { version, database, role, latencyMs, inRecovery, tls } = await rooms.get(DatabaseService).ping();
+    const kind = inRecovery ? 'replica' : 'primary';
+    const encryption = tls.protocol ?? 'no TLS';
+    return {
+      json: { version, database, role, latencyMs, kind, tls: tls.protocol ?? null },
+      text: `PostgreSQL ${version} (${kind}), database "${database}", role "${role}", ${encryption}, ${latencyMs} ms`,
+    };
+  },
+};

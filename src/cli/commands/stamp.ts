@@ -1,0 +1,27 @@
+import { Argument } from 'commander';
+import { ENVIRONMENTS } from '../../config/settings.js';
+import { KeepError } from '../../errors.js';
+import { StampService } from '../../install/stamp.service.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep stamp ENV`: writes into the database which environment it serves. */
+export const stampVerb: Verb = {
+  name: 'stamp',
+  description: 'Write into the database which environment it serves.',
+  declare: (command) =>
+    command
+      .addArgument(new Argument('<environment>').choices(ENVIRONMENTS))
+      .option('--replace', 'replace another environment’s stamp; needs --target')
+      .option('--target <database>', 'the database’s name, typed again'),
+  run: async (rooms, [name], { replace, target }) => {
+    const environment = ENVIRONMENTS.find((known) => known === name);
+    if (!environment) throw new KeepError('USAGE_INVALID', `There is no environment "${name}".`);
+    const options = { replace: replace === true, target: typeof target === 'string' ? target : undefined };
+    const report = await rooms.get(StampService).stamp(environment, options);
+    const deed = report.changed ? 'is now stamped' : 'was already stamped';
+    return {
+      json: report,
+      text: `Database "${report.database}" (oid ${report.databaseOid}, system ${report.systemIdentifier}) ${deed} ${environment}.`,
+    };
+  },
+};

@@ -1,0 +1,75 @@
+import { Command, CommanderError, type OptionValues } from 'commander';
+import { EXIT } from './exit-codes.js';
+import { installVerb } from './commands/install.js';
+import { migrateStatusVerb } from './commands/migrate-status.js';
+import { pingVerb } from './commands/ping.js';
+import { readyVerb } from './commands/ready.js';
+import { stampVerb } from './commands/stamp.js';
+import { statsVerb } from './commands/stats.js';
+import type { Verb } from './verb.js';
+import { runVerb } from './run-verb.js';
+import type { Terminal } from './terminal.js';
+
+const VERBS: readonly Verb[] = [readyVerb, statsVerb, pingVerb, installVerb, stampVerb];
+const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
+
+/** Starts the service; given by whoever stands above the doors. */
+export type Serve = (environmentName?: string) => Promise<void>;
+
+/**
+ * Parses a command line and runs its verb.
+ * @returns the exit code; undefined when the service was started and goes on.
+ */
+export async function runProgram(
+  argv: readonly string[],
+  terminal: Terminal,
+  serve: Serve,
+): Promise<number | undefined> {
+  let exitCode: number | undefined;
+  const program = new Command('pgkeep')
+    .description('Keeps a PostgreSQL + Prisma database safe.')
+    .configureOutput({
+      writeOut: (text) => terminal.out(text.trimEnd()),
+      writeErr: (text) => terminal.err(text.trimEnd()),
+    })
+    .exitOverride();
+  const add = (parent: Command, verb: Verb): void => {
+    verb
+      .declare(withCommonOptions(parent.command(verb.name).description(verb.description)))
+      .action(async (...parsed: unknown[]) => {
+        const command = parsed.at(-1);
+        if (!(command instanceof Command)) throw new TypeError('commander passes the command last');
+        const options: OptionValues = command.opts();
+        exitCode = await runVerb(terminal, options, (rooms) => verb.run(rooms, command.args, options));
+      });
+  };
+  for (const verb of VERBS) add(program, verb);
+  const migrate = program
+    .command('migrate')
+    .description('The guarded application’s migrations.')
+    .exitOverride();
+  for (const verb of MIGRATE_VERBS) add(migrate, verb);
+  program
+    .command('serve')
+    .description('Start the service: /live, /ready, /health, /admin/database/stats.')
+    .option('--env <environment>', 'read .env.<environment>, and run as it')
+    .action(async ({ env }: { env?: string }) => await serve(env));
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    throw error;
+  }
+  return exitCode;
+}
+
+function withCommonOptions(command: Command): Command {
+  return command
+    .option('--json', 'answer with one JSON document on stdout')
+    .option(
+      '--env <environment>',
+      'read .env.<environment>, and run as it: production, staging, development or test',
+    )
+    .showHelpAfterError('(add --help for the verb’s options)')
+    .exitOverride();
+}

@@ -1,0 +1,71 @@
+import path from 'node:path';
+import type { INestApplicationContext } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { readEmbeddedLocation, STATE_DIRECTORY } from '../cluster/embedded-location.js';
+import { loadEnvironment } from '../config/process-environment.js';
+import { readSettings, type Environment } from '../config/read-settings.js';
+import { unknownSettings } from '../config/unknown-settings.js';
+import { StderrLogger } from '../logger.js';
+import { PgkeepModule } from '../pgkeep.module.js';
+import { EXIT, exitCodeOf } from './exit-codes.js';
+import { explain, explainAsJson } from './explain.js';
+import type { Terminal } from './terminal.js';
+
+/** The options that every verb takes. */
+export interface CommonOptions {
+  /** Answer with one JSON document. */
+  readonly json?: boolean;
+  /** Which environment's `.env` file to read. */
+  readonly env?: string;
+}
+
+/** What a verb answers: the object for `--json`, the same for people, and the exit code. */
+export interface Answer {
+  readonly json: object;
+  readonly text: string;
+  readonly exitCode?: number;
+}
+
+/**
+ * Runs one verb: settings, rooms, the verb's one call, its answer; then everything is closed.
+ * @returns the exit code.
+ */
+export async function runVerb(
+  terminal: Terminal,
+  options: CommonOptions,
+  verb: (rooms: INestApplicationContext) => Promise<Answer>,
+): Promise<number> {
+  try {
+    const settings = readSettings(verbEnvironment(terminal, options.env));
+    const logger = new StderrLogger({ json: false, logLevels: ['error', 'fatal'] });
+    const rooms = await NestFactory.createApplicationContext(PgkeepModule.forRoot(settings), {
+      logger,
+      abortOnError: false,
+    });
+    try {
+      const answer = await verb(rooms);
+      terminal.out(options.json ? JSON.stringify(answer.json, null, 2) : answer.text);
+      return answer.exitCode ?? EXIT.done;
+    } finally {
+      await rooms.close();
+    }
+  } catch (error) {
+    if (options.json) terminal.out(explainAsJson(error));
+    else terminal.err(explain(error));
+    return exitCodeOf(error);
+  }
+}
+
+/** The environment of a verb; without a database it is the embedded one that `npm start` runs in this directory. */
+function verbEnvironment(terminal: Terminal, environmentName: string | undefined): Environment {
+  const { environment, overridden } = loadEnvironment(undefined, undefined, environmentName);
+  for (const name of overridden) {
+    terminal.err(`Note: ${name} comes from the shell, which wins over .env.${environmentName}.`);
+  }
+  for (const warning of unknownSettings(environment)) terminal.err(`Note: ${warning}`);
+  const isConfigured = ['DATABASE_URL', 'DATABASE_URL_FILE'].some((name) => environment[name]?.trim());
+  if (isConfigured || environment['NODE_ENV'] === 'production') return environment;
+  const embedded = readEmbeddedLocation(path.resolve(STATE_DIRECTORY));
+  if (!embedded) return environment;
+  return { MIGRATIONS_DIR: embedded.migrationsDirectory, ...environment, DATABASE_URL: embedded.url };
+}

@@ -1,0 +1,16 @@
+import type { INestApplicationContext } from '@nestjs/common';
+import type { Command, OptionValues } from 'commander';
+import type { Answer } from './run-verb.js';
+
+/** One verb of the command line: what it takes, the one call it makes, how the answer reads. */
+export interface Verb {
+  readonly name: string;
+  readonly description: string;
+  /** Adds the verb's own arguments and options. */
+  readonly declare: (command: Command) => Command;
+  readonly run: (
+    rooms: INestApplicationContext,
+    parameters: readonly string[],
+    options: OptionValues,
+  ) => Promise<Answer>;
+}

@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { Cluster } from './cluster.js';
+import { findPostgresBinaries } from './postgres-binaries.js';
+import { isReachable } from './unprivileged-user.js';
+
+const DAY_MS = 86_400_000;
+
+/** A running embedded cluster, and the certificate its clients verify it with. */
+export interface EmbeddedCluster {
+  readonly cluster: Cluster;
+  /** PEM file, for `sslrootcert`. */
+  readonly rootCertificateFile: string;
+}
+
+/**
+ * Opens the PostgreSQL of a state directory (`.pgkeep`), making it at the first time. TLS is on, with a
+ * certificate made anew at every start.
+ * @throws KeepError `CLUSTER_BINARIES_MISSING`, `CLUSTER_IN_USE`, `CLUSTER_FAILED`.
+ */
+export async function startEmbeddedCluster(
+  stateDirectory: string,
+  options: { searchPath: string; now: Date },
+): Promise<EmbeddedCluster> {
+  const binaries = findPostgresBinaries(stateDirectory, options.searchPath);
+  mkdirSync(stateDirectory, { recursive: true });
+  const validity = {
+    notBefore: new Date(options.now.getTime() - DAY_MS),
+    notAfter: new Date(options.now.getTime() + 365 * DAY_MS),
+  };
+  // Loaded only here: no other start of the service makes certificates.
+  const { CertificateAuthority } = await import('./certificates.js');
+  const authority = await CertificateAuthority.create(validity);
+  const server = await authority.issue({
+    commonName: 'localhost',
+    hosts: ['localhost', '127.0.0.1'],
+    ...validity,
+  });
+  const cluster = await Cluster.start({
+    directory: clusterDirectory(stateDirectory),
+    binaries,
+    tls: { ...server, root: authority.certificate },
+  });
+  const rootCertificateFile = path.join(stateDirectory, 'root.crt');
+  writeFileSync(rootCertificateFile, authority.certificate);
+  return { cluster, rootCertificateFile };
+}
+
+/**
+ * Below the state directory; but root's home is closed to PostgreSQL's unprivileged user, and then the data
+ * are in /var/tmp, under a name that belongs to this state directory.
+ */
+function clusterDirectory(stateDirectory: string): string {
+  if (process.getuid?.() !== 0 || isReachable(stateDirectory)) return path.join(stateDirectory, 'cluster');
+  const name = createHash('sha256').update(path.resolve(stateDirectory)).digest('hex').slice(0, 12);
+  return path.join('/var/tmp', `pgkeep-${name}`);
+}

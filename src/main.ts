@@ -1,0 +1,3 @@
+import { start } from './service/start.js';
+
+await start();

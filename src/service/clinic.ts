@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { escapeIdentifier } from 'pg';
+import { parseDatabaseUrl } from '../config/database-url.js';
+import { withConnection } from '../database/connect.js';
+import type { EmbeddedCluster } from '../cluster/embedded-cluster.js';
+
+/** The guarded sample application, shipped with pgkeep. */
+const CLINIC = new URL('../../examples/clinic/prisma/', import.meta.url);
+
+export const CLINIC_MIGRATIONS = fileURLToPath(new URL('migrations', CLINIC));
+
+const CONNECTION = { connectTimeoutMs: 10_000, answerTimeoutMs: 60_000, applicationName: 'pgkeep embedded' };
+
+/**
+ * Makes the clinic's database in an embedded cluster where it is not there yet: migrated and seeded under
+ * another name and renamed when whole, so that an interrupted start leaves no half of it.
+ * @returns the connection URL.
+ */
+export async function openClinic(
+  { cluster, rootCertificateFile }: EmbeddedCluster,
+  name: string,
+): Promise<string> {
+  const parameters = { sslmode: 'verify-full', sslrootcert: rootCertificateFile };
+  const maintenance = cluster.url('postgres', parameters);
+  if (!(await exists(maintenance, name))) {
+    const unfinished = `${name}_unfinished`;
+    await execute(maintenance, `DROP DATABASE IF EXISTS ${escapeIdentifier(unfinished)}`);
+    await execute(maintenance, `CREATE DATABASE ${escapeIdentifier(unfinished)}`);
+    await fill(cluster.url(unfinished, parameters));
+    await execute(
+      maintenance,
+      `ALTER DATABASE ${escapeIdentifier(unfinished)} RENAME TO ${escapeIdentifier(name)}`,
+    );
+  }
+  return cluster.url(name, parameters);
+}
+
+async function fill(url: string): Promise<void> {
+  const { applyMigrations } = await import('../migrations/engine/apply-migrations.js');
+  await applyMigrations({ database: parseDatabaseUrl(url), directory: CLINIC_MIGRATIONS });
+  await execute(url, await readFile(new URL('seed.sql', CLINIC), 'utf8'));
+  await execute(url, 'ANALYZE');
+}
+
+async function exists(maintenance: string, name: string): Promise<boolean> {
+  return await withConnection(parseDatabaseUrl(maintenance), CONNECTION, async (client) => {
+    const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [name]);
+    return rowCount === 1;
+  });
+}
+
+async function execute(url: string, sql: string): Promise<void> {
+  await withConnection(parseDatabaseUrl(url), CONNECTION, (client) => client.query(sql));
+}

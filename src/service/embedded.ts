@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { SystemClock, type Clock } from '../clock/clock.js';
+import { startEmbeddedCluster } from '../cluster/embedded-cluster.js';
+import {
+  removeEmbeddedLocation,
+  STATE_DIRECTORY,
+  writeEmbeddedLocation,
+} from '../cluster/embedded-location.js';
+import { readSettings, type Environment } from '../config/read-settings.js';
+import { DatabaseService } from '../database/database.service.js';
+import { InstallService } from '../install/install.service.js';
+import { StampService } from '../install/stamp.service.js';
+import { CLINIC_MIGRATIONS, openClinic } from './clinic.js';
+import type { Companion } from './serve.js';
+
+/** The embedded default: a PostgreSQL of our own with the sample clinic in it. */
+export interface Embedded {
+  /** The environment to serve with: the given one, and what leads to the embedded database. */
+  readonly environment: Environment;
+  readonly companion: Companion;
+}
+
+/**
+ * Starts the embedded PostgreSQL below the working directory, makes the clinic at the first time, installs
+ * pgkeep's schema and stamps it. It ends with `companion.stop()`, or with this process.
+ * @throws KeepError as `startEmbeddedCluster` does.
+ */
+export async function startEmbedded(
+  environment: Environment,
+  clock: Clock = new SystemClock(),
+): Promise<Embedded> {
+  const stateDirectory = path.resolve(STATE_DIRECTORY);
+  const name = databaseName(environment);
+  const embedded = await startEmbeddedCluster(stateDirectory, {
+    searchPath: environment['PATH'] ?? '',
+    now: clock.now(),
+  });
+  const companion: Companion = {
+    stop: async () => {
+      removeEmbeddedLocation(stateDirectory);
+      await embedded.cluster.stop();
+    },
+  };
+  try {
+    const url = await openClinic(embedded, name);
+    const additions: Environment = {
+      MIGRATIONS_DIR: CLINIC_MIGRATIONS,
+      ADMIN_API_TOKEN: environment['ADMIN_API_TOKEN_FILE'] ? undefined : adminToken(stateDirectory),
+    };
+    const complete = { ...additions, ...nonEmpty(environment), DATABASE_URL: url };
+    await installAndStamp(complete, clock);
+    writeEmbeddedLocation(stateDirectory, { url, migrationsDirectory: CLINIC_MIGRATIONS });
+    return { environment: complete, companion };
+  } catch (error) {
+    await companion.stop();
+    throw error;
+  }
+}
+
+/** One database an environment: each is stamped with its own name. */
+function databaseName({ NODE_ENV: name }: Environment): string {
+  return !name || name === 'development' ? 'clinic' : `clinic_${name}`;
+}
+
+function nonEmpty(environment: Environment): Environment {
+  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value));
+}
+
+/** A token of this directory's own, so that the admin routes can be tried at once. */
+function adminToken(stateDirectory: string): string {
+  const file = path.join(stateDirectory, 'admin-token');
+  if (!existsSync(file)) writeFileSync(file, randomBytes(24).toString('hex'), { mode: 0o600 });
+  return readFileSync(file, 'utf8');
+}
+
+async function installAndStamp(environment: Environment, clock: Clock): Promise<void> {
+  const settings = readSettings(environment);
+  const database = new DatabaseService(settings);
+  try {
+    await new InstallService(settings, database).install();
+    await new StampService(settings, database, clock).stampIfUnstamped(settings.environment);
+  } finally {
+    await database.onApplicationShutdown();
+  }
+}
