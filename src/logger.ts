@@ -1,5 +1,14 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 
+/** Nest's own contexts tell which modules and routes there are: nothing that an operator could act on. */
+const FRAMEWORK_CONTEXTS = new Set([
+  'NestFactory',
+  'InstanceLoader',
+  'RoutesResolver',
+  'RouterExplorer',
+  'NestApplication',
+]);
+
 /**
  * Nest's console logger on stderr: stdout belongs to what a command answers. One JSON document a line unless
  * a person watches.
@@ -11,6 +20,10 @@ export class StderrLogger extends ConsoleLogger {
       colors: !options.json,
       ...(options.logLevels && { logLevels: options.logLevels }),
     });
+  }
+
+  override log(message: unknown, ...rest: unknown[]): void {
+    if (!FRAMEWORK_CONTEXTS.has(String(rest.at(-1)))) super.log(message, ...rest);
   }
 
   protected override printMessages(

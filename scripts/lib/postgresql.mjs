@@ -64,7 +64,8 @@ export const postgresql = {
       throw new SetUpError(
         'looking for PostgreSQL after its installation',
         `No directory holds all of ${programs.join(', ')}, although apt-get reported success.`,
-        `run \`apt-get install --reinstall 'postgresql-[0-9]*'\` as root, then the same command again. ${otherwise}`,
+        "reinstall the packages of the server and the client as root (`dpkg -l 'postgresql*'` names them, " +
+          `\`apt-get install --reinstall PACKAGE…\`), then run the same command again. ${otherwise}`,
       );
     }
   },

@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg';
 import { ENVIRONMENTS } from '../config/settings.js';
 import { errorCode } from '../database/candidate-client.js';
+import { currentRole } from '../database/current-role.js';
 import { read, type ReadPlan } from '../database/read.js';
 import type { DatabaseIdentity, StampReading } from './environment.types.js';
 
@@ -59,12 +60,4 @@ export async function readStamp(client: ClientBase, timeouts: Timeouts): Promise
     if (code === '42501') return { kind: 'unreadable', role: await currentRole(client, timeouts) };
     throw error;
   }
-}
-
-async function currentRole(client: ClientBase, timeouts: Timeouts): Promise<string> {
-  const rows = await read<{ role: string }>(client, {
-    sql: 'SELECT current_user::text AS role',
-    ...timeouts,
-  });
-  return rows[0]?.role ?? '';
 }

@@ -1,5 +1,6 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
 import { errorCode } from '../database/candidate-client.js';
+import { currentRole } from '../database/current-role.js';
 import { read, type ReadPlan } from '../database/read.js';
 import type { MigrationHistory, MigrationsFault } from './migrations.types.js';
 
@@ -76,11 +77,7 @@ async function permissionFault(
   table: string,
   timeouts: Timeouts,
 ): Promise<MigrationsFault> {
-  const rows = await read<{ role: string }>(client, {
-    sql: 'SELECT current_user::text AS role',
-    ...timeouts,
-  });
-  const role = escapeIdentifier(rows[0]?.role ?? '');
+  const role = escapeIdentifier(await currentRole(client, timeouts));
   const name = escapeIdentifier(schema);
   return {
     code: 'MIGRATIONS_PERMISSION_DENIED',

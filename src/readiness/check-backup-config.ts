@@ -1,5 +1,5 @@
 import type { BackupSettings, EnvironmentName } from '../config/settings.js';
-import { outcomeOf } from './outcome.js';
+import { outcomeOf, outsideProduction } from './outcome.js';
 import type { CheckOutcome, Finding } from './readiness.types.js';
 
 const DAY_MS = 86_400_000;
@@ -12,11 +12,9 @@ export function checkBackupConfig(
 ): CheckOutcome {
   const failing = findingsOf(settings, now);
   const summary = summaryOf(settings, now);
-  if (environment === 'production') return outcomeOf(summary, { failing });
-  return outcomeOf(summary, {
-    failing: [],
-    told: failing.map(({ text }) => `production would refuse: ${text}`),
-  });
+  return environment === 'production'
+    ? outcomeOf(summary, { failing })
+    : outsideProduction(summary, { failing });
 }
 
 function findingsOf(settings: BackupSettings, now: Date): Finding[] {

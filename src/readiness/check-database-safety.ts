@@ -1,7 +1,7 @@
 import type { DatabaseSettings, EnvironmentName } from '../config/settings.js';
 import { verifiesServer } from '../database/connection-candidates.js';
 import type { TlsFacts } from '../database/tls-facts.js';
-import { outcomeOf } from './outcome.js';
+import { outcomeOf, outsideProduction } from './outcome.js';
 import type { CheckOutcome, Finding, Known } from './readiness.types.js';
 import type { ServerFacts } from '../database/server-facts.js';
 
@@ -13,10 +13,8 @@ export function checkDatabaseSafety(
 ): CheckOutcome {
   const failing = [...settingFindings(settings), ...serverFindings(settings, server)];
   const summary = summaryOf(settings, server);
-  const told = toldOf(settings, server);
-  if (environment === 'production') return outcomeOf(summary, { failing, told });
-  const refused = failing.map(({ text }) => `production would refuse: ${text}`);
-  return outcomeOf(summary, { failing: [], told: [...told, ...refused] });
+  const findings = { failing, told: toldOf(settings, server) };
+  return environment === 'production' ? outcomeOf(summary, findings) : outsideProduction(summary, findings);
 }
 
 function settingFindings({ dbPushAllowed, maxConnections, disabledTimeouts }: DatabaseSettings): Finding[] {

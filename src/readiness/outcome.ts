@@ -10,3 +10,15 @@ export function outcomeOf(
   if (!first) return { ok: true, details: [summary, ...told].join('; ') };
   return { ok: false, details: [...failing.map(({ text }) => text), ...told].join('; '), code: first.code };
 }
+
+/** Outside production nothing fails: what production would refuse is told instead. */
+export function outsideProduction(
+  summary: string,
+  { failing, told = [] }: { readonly failing: readonly Finding[]; readonly told?: readonly string[] },
+): CheckOutcome {
+  const refused = failing.map(({ text }) => text).join('; ');
+  return outcomeOf(summary, {
+    failing: [],
+    told: [...told, ...(refused ? [`production would refuse: ${refused}`] : [])],
+  });
+}

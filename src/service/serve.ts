@@ -50,8 +50,10 @@ export async function serve(
   app.enableShutdownHooks(['SIGTERM', 'SIGINT', 'SIGHUP']);
   for (const warning of unknownSettings(environment)) new Logger('Settings').warn(warning);
   await listen(app, settings);
+  const url = await app.getUrl();
+  new Logger('Http').log(`listening on ${url}`);
   void installInBackground(app);
-  return { app, url: await app.getUrl() };
+  return { app, url };
 }
 
 async function listen(app: NestFastifyApplication, { http }: Settings): Promise<void> {

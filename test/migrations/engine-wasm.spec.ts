@@ -1,0 +1,156 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { parseDatabaseUrl } from '../../src/config/database-url.js';
+import { readMigrationList } from '../../src/migrations/engine/migration-files.js';
+import { SchemaEngine } from '../../src/migrations/engine/schema-engine.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { createDatabase, PrismaApplication, query, shadowDatabases } from './engine-application.js';
+
+const FILTERS = { externalTables: [], externalEnums: [] };
+
+describe('Prisma’s schema engine in process', () => {
+  let own: ThrowAwayCluster;
+  let application: PrismaApplication;
+  let url: string;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+    url = await createDatabase(own.cluster, 'engine');
+    application = new PrismaApplication(url);
+    application.addMigration('1_first', 'CREATE TABLE first (a integer PRIMARY KEY);');
+  });
+  afterAll(async () => {
+    application.remove();
+    await own.cluster.destroy();
+  });
+  beforeEach(async () => {
+    await query(url, 'DROP SCHEMA public CASCADE; CREATE SCHEMA public');
+  });
+  afterEach(async () => {
+    expect(await shadowDatabases(own.cluster)).toEqual([]);
+  });
+
+  /** The SQL that leads from the migrations directory to the database as it is. */
+  const drift = async (engine: SchemaEngine): Promise<string | null> => {
+    const migrationsList = await readMigrationList(application.migrations);
+    const { stdout } = await engine.run((wasm) =>
+      wasm.diff({
+        from: { tag: 'migrations', ...migrationsList },
+        to: { tag: 'schemaDatasource', files: [], configDir: '.' },
+        script: true,
+        exitCode: null,
+        filters: FILTERS,
+      }),
+    );
+    return stdout;
+  };
+
+  const withEngine = async <T>(work: (engine: SchemaEngine) => Promise<T>, shadow?: string): Promise<T> => {
+    const engine = await SchemaEngine.open(parseDatabaseUrl(url), {
+      shadow: shadow === undefined ? undefined : parseDatabaseUrl(shadow),
+    });
+    try {
+      return await work(engine);
+    } finally {
+      await engine.close();
+    }
+  };
+
+  it('replays a history beside the main database, not in it, and drops what it made', async () => {
+    await query(url, 'CREATE TABLE mine (a integer PRIMARY KEY)');
+    expect(await withEngine(drift)).toMatch(/DROP TABLE "first";[^]*CREATE TABLE "mine"/);
+    expect(
+      await query(url, "SELECT to_regclass('first') AS first, to_regclass('mine')::text AS mine"),
+    ).toEqual([{ first: null, mine: 'mine' }]);
+  });
+
+  it('describes foreign keys and indexes, whose catalogue columns are of type "char"', async () => {
+    await query(
+      url,
+      `CREATE TABLE first (a integer PRIMARY KEY);
+       CREATE TABLE second (b integer PRIMARY KEY REFERENCES first ON DELETE SET NULL, c text);
+       CREATE INDEX second_c ON second (c)`,
+    );
+    expect(await withEngine(drift)).toMatch(
+      /CREATE INDEX "second_c"[^]*FOREIGN KEY \("b"\)[^]*ON DELETE SET NULL/,
+    );
+  });
+
+  it('empties the shadow database that the configuration names, as often as it is used', async () => {
+    const shadow = await createDatabase(own.cluster, 'configured_shadow');
+    await query(
+      shadow,
+      'CREATE SCHEMA left_over; CREATE TABLE left_over.a (b integer); CREATE TABLE first (a integer)',
+    );
+    await query(url, 'CREATE TABLE first (a integer PRIMARY KEY)');
+    expect(await withEngine(drift, shadow)).toContain('empty migration');
+    expect(await withEngine(drift, shadow)).toContain('empty migration');
+    expect(await query(shadow, "SELECT 1 FROM pg_namespace WHERE nspname = 'left_over'")).toEqual([]);
+  });
+
+  it('refuses to empty the main database, by whatever name it is called', async () => {
+    await query(url, 'CREATE TABLE precious (a integer)');
+    const same = url.replace('127.0.0.1', 'localhost');
+    await expect(withEngine(drift, same)).rejects.toThrow('appears to be the same as the main database');
+    expect(await query(url, 'SELECT count(*)::int AS rows FROM precious')).toEqual([{ rows: 0 }]);
+  });
+
+  it('says when the role may not make a shadow database', async () => {
+    await query(url, `CREATE ROLE modest LOGIN PASSWORD 'modest'; GRANT CREATE ON DATABASE engine TO modest`);
+    const main = parseDatabaseUrl(url.replace(/\/\/.*@/, '//modest:modest@'));
+    const engine = await SchemaEngine.open(main);
+    await expect(drift(engine)).rejects.toMatchObject({
+      prismaCode: 'P3014',
+      databaseMessage: 'permission denied to create database',
+    });
+    await engine.close();
+  });
+
+  it('drops the shadow database also when the history does not apply', async () => {
+    application.addMigration('2_bad', 'SELECT 1 / 0;');
+    await expect(withEngine(drift)).rejects.toMatchObject({
+      migration: '2_bad',
+      databaseMessage: 'division by zero',
+    });
+  });
+
+  it('compares schema files without any database', async () => {
+    const engine = await SchemaEngine.offline();
+    const datamodel = {
+      path: 'schema.prisma',
+      content: 'datasource db {\n provider = "postgresql"\n}\nmodel Child {\n id Int @id\n}\n',
+    };
+    const { stdout } = await engine.run((wasm) =>
+      wasm.diff({
+        from: { tag: 'empty' },
+        to: { tag: 'schemaDatamodel', files: [datamodel] },
+        script: true,
+        exitCode: null,
+        filters: FILTERS,
+      }),
+    );
+    expect(stdout).toContain('CREATE TABLE "Child"');
+  });
+});
+
+/** A trap ends the engine for the whole process, so each of these loads one of its own. */
+describe('a trap inside Prisma’s schema engine', () => {
+  const freshEngine = async (): Promise<SchemaEngine> => {
+    jest.resetModules();
+    const fresh = await import('../../src/migrations/engine/schema-engine.js');
+    return await fresh.SchemaEngine.offline();
+  };
+
+  it('is an error with the reason, and stays one', async () => {
+    const engine = await freshEngine();
+    const panic = () => engine.run((wasm) => Promise.resolve(wasm.debugPanic()));
+    await expect(panic()).rejects.toThrow(/stopped unexpectedly: panicked at .*\n.*artificial panic/);
+    await expect(engine.run((wasm) => wasm.version(null))).rejects.toThrow('artificial panic');
+  });
+
+  it('that nobody awaits rejects the call it belongs to, and does not end the process', async () => {
+    const engine = await freshEngine();
+    const queries = [{ name: 'one', source: 'SELECT 1 AS one' }];
+    const typed = engine.run((wasm) => wasm.introspectSql({ url: '', queries }));
+    await expect(typed).rejects.toThrow('stopped unexpectedly');
+  });
+});
