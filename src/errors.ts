@@ -97,8 +97,25 @@ export class KeepError extends Error {
 
 /** The message of anything that was thrown, on one line. */
 export function messageOf(thrown: unknown): string {
-  // Node reports a name with several addresses as an AggregateError without a message of its own.
-  if (thrown instanceof AggregateError && thrown.errors.length > 0) return messageOf(thrown.errors[0]);
-  const text = thrown instanceof Error ? thrown.message : String(thrown);
-  return text.replaceAll(/\s*\n\s*/g, ' ').trim();
+  const text = propertyOf(firstOf(thrown), 'message');
+  return String(text ?? firstOf(thrown))
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .trim();
+}
+
+/** The `code` of anything that was thrown: a SQLSTATE, or Node's (`ECONNREFUSED`, `CERT_HAS_EXPIRED`). */
+export function errorCode(thrown: unknown): string | undefined {
+  const code = propertyOf(firstOf(thrown), 'code');
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** Node reports a host name with several addresses as an AggregateError without a message or code of its own. */
+function firstOf(thrown: unknown): unknown {
+  const errors = propertyOf(thrown, 'errors');
+  return Array.isArray(errors) && errors.length > 0 ? firstOf(errors[0]) : thrown;
+}
+
+/** By shape and not by `instanceof`: errors of Node's core belong to another realm inside Jest. */
+function propertyOf(thrown: unknown, name: 'message' | 'code' | 'errors'): unknown {
+  return typeof thrown === 'object' && thrown !== null ? Reflect.get(thrown, name) : undefined;
 }

@@ -1,4 +1,4 @@
-import { KeepError } from '../errors.js';
+import { KeepError, messageOf } from '../errors.js';
 
 /** An error for people: what went wrong, then what to do next. What is not pgkeep's own keeps its stack. */
 export function explain(error: unknown): string {
@@ -11,6 +11,6 @@ export function explainAsJson(error: unknown): string {
   const shown =
     error instanceof KeepError
       ? { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) }
-      : { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
+      : { code: 'INTERNAL', message: messageOf(error) };
   return JSON.stringify({ error: shown }, null, 2);
 }

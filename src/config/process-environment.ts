@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
-import { KeepError } from '../errors.js';
+import { errorCode, KeepError } from '../errors.js';
 import { ENVIRONMENTS, type EnvironmentName } from './settings.js';
 import type { Environment } from './read-settings.js';
 
@@ -46,7 +46,7 @@ function readEnvironmentFile(file: string): Environment {
   try {
     return parseEnv(readFileSync(file, 'utf8'));
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return {};
+    if (errorCode(cause) === 'ENOENT') return {};
     throw new KeepError('CONFIG_INVALID', `Cannot read ${file}.`, {
       hint: 'Make it a file that this user may read, or remove it.',
       cause,

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { messageOf } from '../errors.js';
+import { errorCode, messageOf } from '../errors.js';
 
 /** A secret is a line, not a log: what is larger is somebody's mistake. */
 const LARGEST_SECRET = 65_536;
@@ -16,7 +16,7 @@ export function readSecretFile(file: string): { text: string } | { problem: stri
       return { problem: `names a file of ${stats.size} bytes, too large for a secret (${file})` };
     return { text: readFileSync(file, 'utf8').trim() };
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = errorCode(error);
     if (code === 'ENOENT') return { problem: `names a file that does not exist (${file})` };
     if (code === 'EACCES') return { problem: `names a file that this user may not read (${file})` };
     return { problem: `names a file that cannot be read (${messageOf(error)})` };

@@ -1,6 +1,7 @@
 import { callbackify } from 'node:util';
 import { Client, type ClientConfig } from 'pg';
 import type { DatabaseUrl, SessionAttributes } from '../config/database-url.js';
+import { errorCode } from '../errors.js';
 import { connectionCandidates, type ConnectionCandidate } from './connection-candidates.js';
 
 /** What is the same for every connection of one kind. */
@@ -36,7 +37,7 @@ export class CandidateRotation {
 
   /** Moves on from a candidate that failed, unless somebody else did so already. */
   failed(candidate: ConnectionCandidate, error: unknown): void {
-    if (candidate === this.current && !FINAL_REFUSALS.has(sqlState(error) ?? '')) this.index += 1;
+    if (candidate === this.current && !FINAL_REFUSALS.has(errorCode(error) ?? '')) this.index += 1;
   }
 }
 
@@ -115,16 +116,4 @@ async function requireSessionAttributes(client: Client, wanted: SessionAttribute
     wanted
   ];
   if (!suits) throw new UnsuitableServerError(`the server is not ${wanted}, as target_session_attrs asks`);
-}
-
-/** The SQLSTATE of an error that the server sent. */
-export function sqlState(error: unknown): string | undefined {
-  const code = errorCode(error);
-  return code !== undefined && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
-}
-
-/** The `code` of an error: a SQLSTATE, or Node's (`ECONNREFUSED`, `CERT_HAS_EXPIRED`). */
-export function errorCode(error: unknown): string | undefined {
-  if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0]);
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

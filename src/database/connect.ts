@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { DatabaseUrl } from '../config/database-url.js';
-import { candidateClient, CandidateRotation, errorCode, type ConnectionOptions } from './candidate-client.js';
+import { errorCode } from '../errors.js';
+import { candidateClient, CandidateRotation, type ConnectionOptions } from './candidate-client.js';
 import { DeadlineError } from './database-fault.js';
 
 /** Opens one connection, walking once through the URL's candidates. @throws the last candidate's error. */

@@ -1,5 +1,5 @@
-import { messageOf, type CheckCode, type ErrorCode, KeepError } from '../errors.js';
-import { errorCode, UnsuitableServerError } from './candidate-client.js';
+import { errorCode, KeepError, messageOf, type CheckCode, type ErrorCode } from '../errors.js';
+import { UnsuitableServerError } from './candidate-client.js';
 
 /** Why the database did not answer as expected: a stable code, the cause in one line, the next step. */
 export interface DatabaseFault {

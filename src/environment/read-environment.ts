@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 import { ENVIRONMENTS } from '../config/settings.js';
-import { errorCode } from '../database/candidate-client.js';
+import { errorCode } from '../errors.js';
 import { currentRole } from '../database/current-role.js';
 import { read, type ReadPlan } from '../database/read.js';
 import type { DatabaseIdentity, StampReading } from './environment.types.js';

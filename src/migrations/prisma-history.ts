@@ -1,5 +1,5 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
-import { errorCode } from '../database/candidate-client.js';
+import { errorCode } from '../errors.js';
 import { currentRole } from '../database/current-role.js';
 import { read, type ReadPlan } from '../database/read.js';
 import type { MigrationHistory, MigrationsFault } from './migrations.types.js';

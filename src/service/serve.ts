@@ -4,7 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { readSettings, type Environment } from '../config/read-settings.js';
 import type { Settings } from '../config/settings.js';
 import { unknownSettings } from '../config/unknown-settings.js';
-import { KeepError } from '../errors.js';
+import { errorCode, KeepError } from '../errors.js';
 import { PgkeepHttpModule } from '../http/pgkeep-http.module.js';
 import { ProblemFilter } from '../http/problem.filter.js';
 import { StartupInstall } from '../install/startup-install.service.js';
@@ -61,7 +61,7 @@ async function listen(app: NestFastifyApplication, { http }: Settings): Promise<
     await app.listen(http.port, http.host);
   } catch (cause) {
     await app.close();
-    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    const code = errorCode(cause);
     const reason =
       code === 'EADDRINUSE' ? 'another program listens there' : `the system says ${String(code)}`;
     throw new KeepError('PORT_IN_USE', `Cannot listen on ${http.host}:${http.port}: ${reason}.`, {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { PoolClient } from 'pg';
 import { Clock } from '../clock/clock.js';
-import { errorCode } from '../database/candidate-client.js';
+import { errorCode } from '../errors.js';
 import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
 import { read } from '../database/read.js';

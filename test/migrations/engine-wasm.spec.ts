@@ -5,6 +5,7 @@ import { SchemaEngine } from '../../src/migrations/engine/schema-engine.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { createDatabase, PrismaApplication, query, shadowDatabases } from './engine-application.js';
 
+const DATASOURCE = { path: 'schema.prisma', content: 'datasource db {\n provider = "postgresql"\n}\n' };
 const FILTERS = { externalTables: [], externalEnums: [] };
 
 describe('Prisma’s schema engine in process', () => {
@@ -26,7 +27,8 @@ describe('Prisma’s schema engine in process', () => {
     await query(url, 'DROP SCHEMA public CASCADE; CREATE SCHEMA public');
   });
   afterEach(async () => {
-    expect(await shadowDatabases(own.cluster)).toEqual([]);
+    const left = await shadowDatabases(own.cluster);
+    if (left.length > 0) throw new Error(`left behind: ${left.join()}`);
   });
 
   /** The SQL that leads from the migrations directory to the database as it is. */
@@ -35,7 +37,7 @@ describe('Prisma’s schema engine in process', () => {
     const { stdout } = await engine.run((wasm) =>
       wasm.diff({
         from: { tag: 'migrations', ...migrationsList },
-        to: { tag: 'schemaDatasource', files: [], configDir: '.' },
+        to: { tag: 'schemaDatasource', files: [DATASOURCE], configDir: '.' },
         script: true,
         exitCode: null,
         filters: FILTERS,
@@ -115,10 +117,7 @@ describe('Prisma’s schema engine in process', () => {
 
   it('compares schema files without any database', async () => {
     const engine = await SchemaEngine.offline();
-    const datamodel = {
-      path: 'schema.prisma',
-      content: 'datasource db {\n provider = "postgresql"\n}\nmodel Child {\n id Int @id\n}\n',
-    };
+    const datamodel = { ...DATASOURCE, content: `${DATASOURCE.content} model Child {\n id Int @id\n}\n` };
     const { stdout } = await engine.run((wasm) =>
       wasm.diff({
         from: { tag: 'empty' },
@@ -132,14 +131,14 @@ describe('Prisma’s schema engine in process', () => {
   });
 });
 
-/** A trap ends the engine for the whole process, so each of these loads one of its own. */
-describe('a trap inside Prisma’s schema engine', () => {
-  const freshEngine = async (): Promise<SchemaEngine> => {
-    jest.resetModules();
-    const fresh = await import('../../src/migrations/engine/schema-engine.js');
-    return await fresh.SchemaEngine.offline();
-  };
+/** An engine with a WebAssembly module of its own: a trap ends the module for good. */
+async function freshEngine(): Promise<SchemaEngine> {
+  jest.resetModules();
+  const fresh = await import('../../src/migrations/engine/schema-engine.js');
+  return await fresh.SchemaEngine.offline();
+}
 
+describe('a trap inside Prisma’s schema engine', () => {
   it('is an error with the reason, and stays one', async () => {
     const engine = await freshEngine();
     const panic = () => engine.run((wasm) => Promise.resolve(wasm.debugPanic()));

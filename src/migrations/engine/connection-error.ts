@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import type { DatabaseUrl } from '../../config/database-url.js';
-import { errorCode } from '../../database/candidate-client.js';
+import { errorCode } from '../../errors.js';
 import { databaseFault } from '../../database/database-fault.js';
 import { messageOf } from '../../errors.js';
 import { SchemaEngineError } from './schema-engine-error.js';

@@ -1,6 +1,6 @@
 import type { ErrorRegistry } from '@prisma/driver-adapter-utils';
 import { messageOf } from '../../errors.js';
-import { errorCode } from '../../database/candidate-client.js';
+import { errorCode } from '../../errors.js';
 import { SchemaEngineError } from './schema-engine-error.js';
 import type { StatementFailure } from './statement-failure.js';
 

@@ -1,5 +1,5 @@
 import { DatabaseError } from 'pg';
-import { errorCode } from '../../database/candidate-client.js';
+import { errorCode } from '../../errors.js';
 import { messageOf } from '../../errors.js';
 
 /** How many lines of a script are shown up to the one that failed, as Prisma does. */

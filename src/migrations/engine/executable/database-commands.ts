@@ -1,6 +1,6 @@
 import { escapeIdentifier } from 'pg';
 import type { DatabaseUrl } from '../../../config/database-url.js';
-import { errorCode } from '../../../database/candidate-client.js';
+import { errorCode } from '../../../errors.js';
 import { messageOf } from '../../../errors.js';
 import { withEngineClient } from '../engine-connection.js';
 import { SchemaEngineError } from '../schema-engine-error.js';

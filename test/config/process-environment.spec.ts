@@ -1,0 +1,46 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect, it } from '@jest/globals';
+import { loadEnvironment } from '../../src/config/process-environment.js';
+import { SETTING_NAMES } from '../../src/config/environment-variables.js';
+import { readFileSync } from 'node:fs';
+
+it('reads .env.ENV before .env, and lets the shell win over both', () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-test-'));
+  writeFileSync(path.join(directory, '.env'), 'PORT=1\nHOST=general\nBACKUP_ENABLED=false\n');
+  writeFileSync(
+    path.join(directory, '.env.staging'),
+    'HOST=specific\nBACKUP_ENABLED="true"\nREADINESS_REFRESH_MS=9000\n',
+  );
+  const loaded = loadEnvironment(
+    { READINESS_REFRESH_MS: '7000', NODE_ENV: 'development' },
+    directory,
+    'staging',
+  );
+  expect(loaded).toEqual({
+    environment: {
+      PORT: '1',
+      HOST: 'specific',
+      BACKUP_ENABLED: 'true',
+      READINESS_REFRESH_MS: '7000',
+      NODE_ENV: 'staging',
+    },
+    overridden: ['READINESS_REFRESH_MS'],
+  });
+});
+
+it('refuses an environment that does not exist', () => {
+  expect(() => loadEnvironment({}, tmpdir(), 'prod')).toThrow(
+    expect.objectContaining({
+      code: 'USAGE_INVALID',
+      message: 'There is no environment "prod".',
+      hint: 'Use one of development, test, staging, production.',
+    }),
+  );
+});
+
+it('has every setting in .env.example', () => {
+  const documented = readFileSync('.env.example', 'utf8').matchAll(/^#?([A-Z][A-Z_]+)=/gm);
+  expect([...documented].map(([, name]) => name).toSorted()).toEqual(SETTING_NAMES.toSorted());
+});

@@ -1,0 +1,158 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { readSettings, type Environment } from '../../src/config/read-settings.js';
+import { KeepError } from '../../src/errors.js';
+
+const URL_WITH_SECRET = 'postgresql://user:hunter2@db.example:5432/app?sslmode=verify-full';
+
+function errorOf(environment: Environment): KeepError {
+  try {
+    readSettings(environment, '/srv/app');
+  } catch (error) {
+    if (error instanceof KeepError) return error;
+  }
+  throw new Error('expected a KeepError');
+}
+
+describe('readSettings', () => {
+  it('fills in the documented defaults', () => {
+    const settings = readSettings({ DATABASE_URL: URL_WITH_SECRET }, '/srv/app');
+    expect(settings).toMatchObject({
+      environment: 'development',
+      migrationsDirectory: '/srv/app/prisma/migrations',
+      database: {
+        maxConnections: undefined,
+        poolSize: 5,
+        acquireTimeoutMs: 20_000,
+        connectTimeoutMs: 10_000,
+        queryTimeoutMs: 60_000,
+        idleTimeoutMs: 600_000,
+        disabledTimeouts: [],
+        dbPushAllowed: false,
+      },
+      readiness: {
+        refreshMs: 5000,
+        timeoutMs: 800,
+        details: 'always',
+        gates: { database: 'enforce', backupConfig: 'enforce' },
+      },
+      http: { port: 3000, host: '0.0.0.0', adminToken: undefined },
+      backup: { enabled: false, retentionDays: undefined, restoreTestMaxAgeDays: 90 },
+    });
+    expect(readSettings({ DATABASE_URL: URL_WITH_SECRET, NODE_ENV: 'staging' }).database.poolSize).toBe(10);
+  });
+
+  it('freezes the object deeply and shares nothing between two of them', () => {
+    const first = readSettings({ DATABASE_URL: URL_WITH_SECRET, READINESS_GATES: 'environment=warn' });
+    const second = readSettings({ DATABASE_URL: 'postgresql://other/db', PORT: '4000' });
+    expect(
+      Object.isFrozen(first) &&
+        Object.isFrozen(first.readiness.gates) &&
+        Object.isFrozen(first.database.url.hosts),
+    ).toBe(true);
+    expect(first.readiness.gates.environment).toBe('warn');
+    expect(second.readiness.gates.environment).toBe('enforce');
+    expect([first.http.port, second.http.port]).toEqual([3000, 4000]);
+  });
+
+  it('lists every fault in one message and shows no secret', () => {
+    const error = errorOf({
+      NODE_ENV: 'prod',
+      DATABASE_URL: 'mysql://user:hunter2@db/app',
+      DB_POOL_MAX: 'many',
+      BACKUP_ENABLED: 'yes',
+      READINESS_TIMEOUT_MS: '7',
+      READINESS_GATES: 'backups=latch',
+      LAST_BACKUP_RESTORE_TEST_DATE: '2026-02-30',
+      DATABASE_READ_REPLICA_URL_FILE: '/nowhere/at/all',
+    });
+    expect(error.code).toBe('CONFIG_INVALID');
+    expect(error.message).toBe(
+      [
+        '8 settings are not usable:',
+        '  DATABASE_READ_REPLICA_URL_FILE names a file that does not exist (/nowhere/at/all)',
+        '  NODE_ENV must be development, test, staging or production; it is "prod"',
+        '  DATABASE_URL must be a PostgreSQL URL (postgresql://user:password@host:5432/database): it must begin with postgresql:// or postgres://',
+        '  DB_POOL_MAX must be a whole number (connections); it is "many"',
+        '  READINESS_TIMEOUT_MS must be a whole number from 50 to 60000 (milliseconds); it is "7"',
+        '  READINESS_GATES must be a list such as backupConfig=latch,environment=warn: "backups" is not a check (database, environment, migrations, databaseSafety, backupConfig); it is "backups=latch"',
+        '  BACKUP_ENABLED must be true or false; it is "yes"',
+        '  LAST_BACKUP_RESTORE_TEST_DATE must be an ISO 8601 date such as 2026-02-07; it is "2026-02-30"',
+      ].join('\n'),
+    );
+  });
+
+  it('starts with dangerous values and remembers them for /ready', () => {
+    const { database } = readSettings({
+      NODE_ENV: 'production',
+      DATABASE_URL: URL_WITH_SECRET,
+      DATABASE_MAX_CONNECTIONS: '500',
+      DB_CONNECT_TIMEOUT: '0',
+      DB_QUERY_TIMEOUT: '0',
+      PRISMA_DB_PUSH_ALLOWED: 'true',
+    });
+    expect(database).toMatchObject({
+      maxConnections: 500,
+      poolSize: 10,
+      connectTimeoutMs: 10_000,
+      disabledTimeouts: ['DB_CONNECT_TIMEOUT', 'DB_QUERY_TIMEOUT'],
+      dbPushAllowed: true,
+    });
+  });
+
+  it('takes the production URL in production and keeps the other for comparison', () => {
+    const both = { DATABASE_URL: 'postgresql://dev/app', DATABASE_URL_PROD: 'postgresql://prod/app' };
+    const production = readSettings({ ...both, NODE_ENV: 'production' }).database;
+    const development = readSettings({ ...both, NODE_ENV: 'development' }).database;
+    expect([production.url.hosts[0]?.host, production.otherEnvironmentUrl?.hosts[0]?.host]).toEqual([
+      'prod',
+      'dev',
+    ]);
+    expect([development.url.hosts[0]?.host, development.otherEnvironmentUrl?.hosts[0]?.host]).toEqual([
+      'dev',
+      'prod',
+    ]);
+  });
+
+  it.each([
+    [
+      { DATABASE_MAX_CONNECTIONS: '20', DB_POOL_MAX: '30' },
+      '  DB_POOL_MAX is 30, but DATABASE_MAX_CONNECTIONS, of which it is an alias, is 20: keep one',
+    ],
+    [
+      { READINESS_REFRESH_MS: '500' },
+      '  READINESS_TIMEOUT_MS must be below READINESS_REFRESH_MS (500), or evaluations overlap; it is 800',
+    ],
+    [{ PORT: '3000', PORT_FILE: '/run/port' }, '  PORT is set twice, directly and by PORT_FILE: keep one'],
+    [
+      { NODE_ENV: 'production', ADMIN_API_TOKEN: 'short' },
+      '  ADMIN_API_TOKEN must be at least 32 characters long in production',
+    ],
+  ])('refuses the contradiction in %j', (environment, line) => {
+    expect(errorOf({ DATABASE_URL: URL_WITH_SECRET, ...environment }).message).toBe(
+      `One setting is not usable:\n${line}`,
+    );
+  });
+
+  it('says which URL is missing', () => {
+    expect(errorOf({ NODE_ENV: 'production' }).message).toBe(
+      'One setting is not usable:\n  DATABASE_URL_PROD or DATABASE_URL must be set: the PostgreSQL URL of the database to guard',
+    );
+  });
+
+  it('reads secrets from files, without their last newline, and counts empty ones as unset', () => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-test-'));
+    const url = path.join(directory, 'url');
+    const token = path.join(directory, 'token');
+    writeFileSync(url, `${URL_WITH_SECRET}\n`);
+    writeFileSync(token, '\n');
+    const settings = readSettings({ DATABASE_URL_FILE: url, ADMIN_API_TOKEN_FILE: token });
+    expect(settings.database.url.password).toBe('hunter2');
+    expect(settings.http.adminToken).toBeUndefined();
+    expect(errorOf({ DATABASE_URL_FILE: directory }).message).toContain(
+      `DATABASE_URL_FILE names a directory, not a file (${directory})`,
+    );
+  });
+});
