@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import request from 'supertest';
+import { openApiDocument } from '../../src/http/openapi.js';
+import { createClinic, query, verified } from '../support/clinic.js';
+import { ADMIN_TOKEN, PRODUCTION, startService } from '../support/service.js';
+import { until } from '../support/until.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+const bearer = `Bearer ${ADMIN_TOKEN}`;
+
+/** Validates a body against a schema of the OpenAPI document; returns what is wrong. */
+function faultsOf(schema: string, body: unknown): unknown {
+  const ajv = new Ajv2020({ strict: false, allErrors: true });
+  addFormats.default(ajv);
+  ajv.addSchema({ $id: 'openapi', components: openApiDocument.components });
+  const validate = ajv.compile({ $ref: `openapi#/components/schemas/${schema}` });
+  return validate(body) ? [] : validate.errors;
+}
+
+describe('the HTTP contract, in production', () => {
+  let own: ThrowAwayCluster;
+  let url: string;
+  let app: NestFastifyApplication;
+  let base: string;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+    url = await createClinic(own, 'clinic', { seeded: true });
+    ({ app, url: base } = await startService({ ...PRODUCTION, DATABASE_URL: verified(own, url) }));
+  });
+  afterAll(async () => {
+    await app.close();
+    await own.cluster.destroy();
+  });
+
+  it('answers /ready with the seed’s body', async () => {
+    const { status, body, headers } = await request(base).get('/ready');
+    expect(body).toEqual({
+      status: 'ready',
+      checks: {
+        database: { ok: true, details: expect.stringMatching(/^PostgreSQL \d+(\.\d+)?, \d+ ms$/) },
+        environment: {
+          ok: true,
+          details: 'production; not stamped: run `pgkeep install`, then `pgkeep stamp production`',
+        },
+        migrations: { ok: true, details: '9/9 migrations applied' },
+        databaseSafety: { ok: true, details: 'TLSv1.3, 20 of 100 connections' },
+        backupConfig: { ok: true, details: '30 days retention, restore test 12 days old' },
+      },
+      evaluatedAt: expect.any(String),
+    });
+    expect(faultsOf('Verdict', body)).toEqual([]);
+    expect([status, headers['cache-control'], headers['content-type']]).toEqual([
+      200,
+      'no-store',
+      'application/json; charset=utf-8',
+    ]);
+  });
+
+  it('answers HEAD /ready without a body, and /live with nothing but life', async () => {
+    const head = await request(base).head('/ready');
+    expect([head.status, head.text]).toEqual([200, undefined]);
+    const live = await request(base).get('/live');
+    expect([live.status, live.body, live.headers['cache-control']]).toEqual([
+      200,
+      { status: 'alive' },
+      'no-store',
+    ]);
+  });
+
+  it('answers /health in Terminus’ shape', async () => {
+    const { status, body } = await request(base).get('/health');
+    expect([status, body.status, Object.keys(body.details)]).toEqual([
+      200,
+      'ok',
+      ['database', 'environment', 'migrations', 'databaseSafety', 'backupConfig'],
+    ]);
+    expect(body.info.migrations).toEqual({ status: 'up', details: '9/9 migrations applied' });
+    expect(faultsOf('Health', body)).toEqual([]);
+  });
+
+  it('answers /admin/database/stats to the admin, exactly when asked', async () => {
+    const estimated = await request(base).get('/admin/database/stats').set('authorization', bearer);
+    expect(estimated.status).toBe(200);
+    expect(faultsOf('Stats', estimated.body)).toEqual([]);
+    expect(estimated.body.tables[0]).toMatchObject({
+      name: 'public.session_quiz_steps',
+      rowCount: 7172,
+      rowCountIsExact: true,
+    });
+    const exact = await request(base).get('/admin/database/stats?rows=exact').set('authorization', bearer);
+    expect(exact.body.tables.every((table: { rowCountIsExact: boolean }) => table.rowCountIsExact)).toBe(
+      true,
+    );
+  });
+
+  it.each([
+    ['no token', {}, 401, 'ADMIN_TOKEN_REQUIRED'],
+    ['a wrong token', { authorization: 'Bearer wrong' }, 401, 'ADMIN_TOKEN_REQUIRED'],
+    ['the token by another scheme', { authorization: `Basic ${ADMIN_TOKEN}` }, 401, 'ADMIN_TOKEN_REQUIRED'],
+  ])('refuses the stats with %s', async (_what, headers, status, code) => {
+    const answer = await request(base).get(`/admin/database/stats?token=${ADMIN_TOKEN}`).set(headers);
+    expect(answer.status).toBe(status);
+    expect(answer.headers['www-authenticate']).toBe('Bearer realm="pgkeep"');
+    expect(answer.headers['content-type']).toBe('application/problem+json; charset=utf-8');
+    expect(answer.body).toEqual({
+      type: 'about:blank',
+      title: 'Unauthorized',
+      status,
+      detail: 'This route needs the admin token.',
+      code,
+      hint: 'Send the header "Authorization: Bearer <ADMIN_API_TOKEN>".',
+    });
+    expect(faultsOf('Problem', answer.body)).toEqual([]);
+  });
+
+  it('refuses a parameter it does not know', async () => {
+    const { status, body } = await request(base)
+      .get('/admin/database/stats?rows=all')
+      .set('authorization', bearer);
+    expect([status, body.code, body.detail]).toEqual([
+      400,
+      'USAGE_INVALID',
+      'The query parameter rows must be exact or estimated.',
+    ]);
+  });
+
+  it('answers what it does not know with a problem', async () => {
+    const { status, body, headers } = await request(base).get('/nope');
+    expect([status, body.code, headers['cache-control']]).toEqual([404, 'ROUTE_NOT_FOUND', 'no-store']);
+  });
+
+  it('documents every route, and answers with the document', async () => {
+    const { body } = await request(base).get('/openapi.json');
+    expect(body).toEqual(JSON.parse(JSON.stringify(openApiDocument)));
+    for (const path of Object.keys(openApiDocument.paths)) {
+      const answer = await request(base).get(path).set('authorization', bearer);
+      expect([path, answer.status]).toEqual([path, 200]);
+    }
+  });
+
+  it('turns 503 with the code and the gate when a migration fails, and 200 again', async () => {
+    await query(url, `UPDATE _prisma_migrations SET finished_at = NULL WHERE migration_name LIKE '%_init'`);
+    await until(async () => (await request(base).get('/ready')).status === 503, 2000);
+    const { body } = await request(base).get('/ready');
+    expect(body.status).toBe('not_ready');
+    expect(body.checks.migrations).toEqual({
+      ok: false,
+      details: 'Migration issues: 1 failed',
+      code: 'MIGRATIONS_FAILED',
+      gate: 'enforce',
+    });
+    expect(faultsOf('Verdict', body)).toEqual([]);
+    const health = await request(base).get('/health');
+    expect([health.status, health.body.status, health.body.error.migrations.status]).toEqual([
+      503,
+      'error',
+      'down',
+    ]);
+    await query(url, 'UPDATE _prisma_migrations SET finished_at = now()');
+    await until(async () => (await request(base).get('/ready')).status === 200, 2000);
+  });
+});

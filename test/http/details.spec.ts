@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import request from 'supertest';
+import { ADMIN_TOKEN, PRODUCTION, startService } from '../support/service.js';
+
+/** Nobody listens on port 1: the database is down, which is all these tests need. */
+const DOWN = 'postgresql://user:hunter2@127.0.0.1:1/app';
+
+describe.each([
+  ['codes', { environment: { ok: false, code: 'DATABASE_UNREACHABLE', gate: 'warn' } }],
+  ['never', undefined],
+])('READINESS_DETAILS=%s', (level, checks) => {
+  let service: Awaited<ReturnType<typeof startService>>;
+  beforeAll(async () => {
+    service = await startService({
+      ...PRODUCTION,
+      DATABASE_URL: DOWN,
+      READINESS_DETAILS: level,
+      READINESS_GATES: 'environment=warn',
+    });
+  });
+  afterAll(() => service.app.close());
+
+  it('hides the texts from anonymous callers', async () => {
+    const { status, body } = await request(service.url).get('/ready');
+    expect(status).toBe(503);
+    if (checks) {
+      expect(body.checks).toMatchObject(checks);
+      expect(JSON.stringify(body)).not.toContain('details');
+    } else {
+      expect(body).toEqual({ status: 'not_ready' });
+    }
+    const health = await request(service.url).get('/health');
+    expect(JSON.stringify(health.body)).not.toContain('127.0.0.1');
+  });
+
+  it('shows everything to the admin', async () => {
+    const { body } = await request(service.url).get('/ready').set('authorization', `Bearer ${ADMIN_TOKEN}`);
+    expect(body.checks.database).toEqual({
+      ok: false,
+      code: 'DATABASE_UNREACHABLE',
+      gate: 'enforce',
+      details:
+        'No usable database connection: connect ECONNREFUSED 127.0.0.1:1. Check the host and port of the database URL, and that the server runs and lets this machine in.',
+    });
+  });
+});
