@@ -9,7 +9,7 @@ import { run } from '../process/run.js';
 import type { KeyAndCertificate } from './certificates.js';
 import { freePort } from './free-port.js';
 import type { PostgresBinaries } from './postgres-binaries.js';
-import { isPostgresRunning, readPostmasterFile, type PostmasterFile } from './postmaster-file.js';
+import { isPostgresRunning, isRunning, readPostmasterFile, type PostmasterFile } from './postmaster-file.js';
 import { makePrivateDirectory, unprivilegedUser, type UserIds } from './unprivileged-user.js';
 import { spawnWatched } from './watchdog.js';
 
@@ -100,6 +100,7 @@ export class Cluster {
       },
     );
     this.child = child;
+    this.writeOwned(this.ownerFile, String(process.pid));
     await this.awaitReady(child, predecessor);
   }
 
@@ -111,12 +112,23 @@ export class Cluster {
     const ended = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
     child.stdin?.end();
     await ended;
+    rmSync(this.ownerFile, { force: true });
   }
 
   /** Stops the server and removes everything below the directory. */
   async destroy(): Promise<void> {
     await this.stop();
     rmSync(this.options.directory, { recursive: true, force: true });
+  }
+
+  /** Holds the id of the process that runs the server. */
+  private get ownerFile(): string {
+    return path.join(this.options.directory, 'owner');
+  }
+
+  /** Whether the process that started the server still lives: then the server will not end by itself. */
+  private isOwned(): boolean {
+    return existsSync(this.ownerFile) && isRunning(Number(readFileSync(this.ownerFile, 'utf8')));
   }
 
   private get passwordFile(): string {
@@ -190,7 +202,7 @@ export class Cluster {
     for (;;) {
       const predecessor = readPostmasterFile(this.dataDirectory);
       if (!predecessor || !isPostgresRunning(predecessor.pid)) return predecessor;
-      if (Date.now() > deadline) {
+      if (this.isOwned() || Date.now() > deadline) {
         throw new KeepError(
           'CLUSTER_IN_USE',
           `Cannot start PostgreSQL in ${this.options.directory}: another one (pid ${predecessor.pid}) runs there.`,

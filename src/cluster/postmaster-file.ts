@@ -24,6 +24,11 @@ export function isPostgresRunning(pid: number): boolean {
   const name = `/proc/${pid}/comm`;
   if (existsSync('/proc/self/comm'))
     return existsSync(name) && readFileSync(name, 'utf8').trim() === 'postgres';
+  return isRunning(pid);
+}
+
+/** Whether a process of that id runs. */
+export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -1,7 +1,7 @@
 import { callbackify } from 'node:util';
 import { Client, type ClientConfig } from 'pg';
 import type { DatabaseUrl, SessionAttributes } from '../config/database-url.js';
-import { errorCode } from '../errors.js';
+import { errorCode, messageOf } from '../errors.js';
 import { connectionCandidates, type ConnectionCandidate } from './connection-candidates.js';
 
 /** What is the same for every connection of one kind. */
@@ -16,6 +16,10 @@ export interface ConnectionOptions {
 
 /** SQLSTATEs that another candidate cannot mend: the server was reached, and said a final no. */
 const FINAL_REFUSALS = new Set(['28P01', '3D000', '53300', '42501']);
+
+/** What a TLS handshake fails with; pg gives a server without TLS no code of its own. */
+const TLS_CODE =
+  /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
 
 /**
  * The candidates of one URL, and which of them is tried next. It stays on the one that worked and moves on
@@ -35,9 +39,17 @@ export class CandidateRotation {
     return candidate;
   }
 
-  /** Moves on from a candidate that failed, unless somebody else did so already. */
+  /**
+   * Moves on from a candidate that failed, unless somebody else did so already. Only a server that refused the
+   * encryption is tried with the other one: an outage must not end in a connection without TLS.
+   */
   failed(candidate: ConnectionCandidate, error: unknown): void {
-    if (candidate === this.current && !FINAL_REFUSALS.has(errorCode(error) ?? '')) this.index += 1;
+    const code = errorCode(error) ?? '';
+    if (candidate !== this.current || FINAL_REFUSALS.has(code)) return;
+    // 28000: pg_hba.conf has no line for this host with (or without) TLS.
+    const isAboutEncryption = isTlsError(error) || code === '28000';
+    do this.index += 1;
+    while (!isAboutEncryption && this.current.isFallback);
   }
 }
 
@@ -116,4 +128,9 @@ async function requireSessionAttributes(client: Client, wanted: SessionAttribute
     wanted
   ];
   if (!suits) throw new UnsuitableServerError(`the server is not ${wanted}, as target_session_attrs asks`);
+}
+
+/** Whether the encryption of a connection is what failed. */
+export function isTlsError(error: unknown): boolean {
+  return TLS_CODE.test(errorCode(error) ?? '') || /SSL connection/.test(messageOf(error));
 }

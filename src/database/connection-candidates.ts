@@ -9,6 +9,8 @@ import type { DatabaseHost, DatabaseUrl, SslMode } from '../config/database-url.
 export interface ConnectionCandidate extends DatabaseHost {
   /** False: no encryption. */
   readonly ssl: ConnectionOptions | false;
+  /** The same host with the other encryption, for when it refuses the first. */
+  readonly isFallback: boolean;
 }
 
 /**
@@ -19,10 +21,11 @@ export interface ConnectionCandidate extends DatabaseHost {
  */
 export function connectionCandidates(url: DatabaseUrl): ConnectionCandidate[] {
   return url.hosts.flatMap((address) =>
-    encryptionsToTry(address.host, url.sslMode).map((encrypted) => ({
+    encryptionsToTry(address.host, url.sslMode).map((encrypted, index) => ({
       host: address.host,
       port: address.port,
       ssl: encrypted && tlsOptions(url, address.host),
+      isFallback: index > 0,
     })),
   );
 }

@@ -1,5 +1,5 @@
 import { errorCode, KeepError, messageOf, type CheckCode, type ErrorCode } from '../errors.js';
-import { UnsuitableServerError } from './candidate-client.js';
+import { isTlsError, UnsuitableServerError } from './candidate-client.js';
 
 /** Why the database did not answer as expected: a stable code, the cause in one line, the next step. */
 export interface DatabaseFault {
@@ -17,8 +17,6 @@ export class DeadlineError extends Error {
   }
 }
 
-const TLS_CODE =
-  /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
 const NETWORK_CODE =
   /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ENOENT|EACCES|EPIPE|ETIMEDOUT)$/;
 
@@ -35,8 +33,7 @@ export function databaseFault(error: unknown): DatabaseFault {
   if (error instanceof DeadlineError || /timeout/i.test(cause) || code === '57014') {
     return { code: 'DATABASE_TIMEOUT', text: cause, hint: HINTS.slow };
   }
-  // pg gives these two no code of their own.
-  if (TLS_CODE.test(code) || /SSL connection/.test(cause)) {
+  if (isTlsError(error)) {
     return { code: 'DATABASE_TLS_FAILED', text: `TLS failed: ${cause}`, hint: HINTS.tls };
   }
   if (error instanceof UnsuitableServerError) {

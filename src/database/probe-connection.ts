@@ -44,7 +44,8 @@ export class ProbeConnection {
 
   private async open(deadlineMs: number): Promise<Client> {
     const client = await connectOnce(this.rotation, {
-      connectTimeoutMs: deadlineMs,
+      // Each host has its share, so that one which does not answer leaves time for the next.
+      connectTimeoutMs: deadlineMs / this.rotation.url.hosts.length,
       answerTimeoutMs: deadlineMs,
       applicationName: 'pgkeep readiness',
     });

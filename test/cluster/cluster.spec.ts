@@ -40,12 +40,14 @@ describe('a cluster of our own', () => {
       code: 'CLUSTER_IN_USE',
       message: `Cannot start PostgreSQL in ${own.clusterOptions.directory}: another one (pid ${own.cluster.postmasterPid}) runs there.`,
     });
-  }, 20_000);
+  });
 
   it('says what the server said when it does not start', async () => {
-    await expect(startThrowAwayCluster({ settings: { shared_buffers: '1kB' } })).rejects.toMatchObject({
+    await expect(startThrowAwayCluster({ settings: { max_connections: '0' } })).rejects.toMatchObject({
       code: 'CLUSTER_FAILED',
-      message: expect.stringContaining('1 8kB is outside the valid range') as unknown,
+      message: expect.stringContaining(
+        '0 is outside the valid range for parameter "max_connections"',
+      ) as unknown,
     });
   });
 });
@@ -54,7 +56,10 @@ it('ends with its parent, kill -9 included', async () => {
   const child = spawn(process.execPath, ['test/support/cluster-parent.mjs'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const [line] = await once(child.stdout.setEncoding('utf8'), 'data');
+  const ended = once(child, 'exit').then(([code]) => `ended with ${code}`);
+  const printed = once(child.stdout.setEncoding('utf8'), 'data').then(([line]) => String(line));
+  const line = await Promise.race([printed, ended]);
+  expect(line).toMatch(/^\d+\n$/);
   const pid = Number(line);
   expect(existsSync(`/proc/${pid}`)).toBe(true);
   child.kill('SIGKILL');

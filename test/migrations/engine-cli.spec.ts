@@ -88,7 +88,7 @@ describe('Prisma’s CLI with pgkeep’s schema engine', () => {
     const drift = await application.prisma(
       `migrate diff ${history} --to-config-datasource --script --exit-code`,
     );
-    expect(drift.output).toContain('CREATE TABLE "drifted"');
+    expect(drift.output).toContain('CREATE TABLE "public"."drifted"');
     expect(drift.exitCode).toBe(2);
     const files = await application.prisma(
       `migrate diff ${history} --to-schema prisma/schema.prisma --exit-code`,
@@ -208,9 +208,10 @@ describe('Prisma’s CLI with pgkeep’s schema engine fails with', () => {
     url = await createDatabase(own.cluster, 'errors');
     application = new PrismaApplication(url);
     application.addMigration('1_first', 'CREATE TABLE first (a integer);');
+    await createDatabase(own.cluster, 'closed');
     await query(
       url,
-      `CREATE ROLE modest LOGIN PASSWORD 'modest'; CREATE DATABASE closed; REVOKE CONNECT ON DATABASE closed FROM PUBLIC`,
+      "CREATE ROLE modest LOGIN PASSWORD 'modest'; REVOKE CONNECT ON DATABASE closed FROM PUBLIC",
     );
   });
   afterAll(async () => {

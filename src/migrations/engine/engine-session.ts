@@ -58,7 +58,7 @@ export class EngineSession implements SqlDriverAdapter {
   }
 
   async queryRaw(query: SqlQuery): Promise<SqlResultSet> {
-    return await this.remembering(this.stock.queryRaw(query));
+    return this.session.charColumns.restore(await this.remembering(this.stock.queryRaw(query)));
   }
 
   async executeRaw(query: SqlQuery): Promise<number> {

@@ -2,7 +2,7 @@ import { escapeIdentifier, Pool, type Client, type ClientBase } from 'pg';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { candidateClient, CandidateRotation } from '../../database/candidate-client.js';
 import { closeClient } from '../../database/connect.js';
-import { readCharColumnsAsText } from './char-columns.js';
+import { CharColumns } from './char-columns.js';
 import { connectEngineClient, engineConnectionOptions, withEngineClient } from './engine-connection.js';
 
 /**
@@ -11,6 +11,7 @@ import { connectEngineClient, engineConnectionOptions, withEngineClient } from '
  */
 export class SessionPool {
   readonly pool: Pool;
+  readonly charColumns = new CharColumns();
   private readonly clients = new Set<Client>();
   private backendPid = 0;
 
@@ -29,7 +30,7 @@ export class SessionPool {
     this.pool.on('error', () => undefined);
     this.pool.on('connect', (client) => {
       this.clients.add(client);
-      readCharColumnsAsText(client);
+      this.charColumns.watch(client);
     });
   }
 

@@ -1,0 +1,202 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { query } from '../support/clinic.js';
+import { changedUrl, createGuarded, type GuardedDatabase } from '../support/guarded-database.js';
+import { processTree } from '../support/process-tree.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { until } from '../support/until.js';
+import { PERIOD_MS, withService, type WatchedService } from '../support/watched-service.js';
+
+const TWO_PERIODS = 2 * PERIOD_MS;
+const NETWORK_HINT =
+  'Check the host and port of the database URL, and that the server runs and lets this machine in.';
+
+describe('a database that goes away', () => {
+  let own: ThrowAwayCluster;
+  let guarded: GuardedDatabase;
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+    guarded = await createGuarded(own, 'guarded');
+  });
+  afterAll(async () => {
+    await own.cluster.destroy();
+  });
+
+  const settings = (url = guarded.url) => ({
+    DATABASE_URL: url,
+    MIGRATIONS_DIR: guarded.migrationsDirectory,
+  });
+
+  it('is down at the start: the service starts, says why, and is ready once the database is up', async () => {
+    const { port } = own.cluster;
+    const { url } = guarded;
+    await own.cluster.stop();
+    await withService(settings(url), async (service) => {
+      expect((await service.get('/live')).body).toEqual({ status: 'alive' });
+      const { status, body } = await service.get('/ready');
+      expect(status).toBe(503);
+      const refused = `connect ECONNREFUSED 127.0.0.1:${port}`;
+      const unknown = {
+        ok: false,
+        code: 'DATABASE_UNREACHABLE',
+        gate: 'enforce',
+        details: `Not known: ${refused}`,
+      };
+      expect(body).toEqual({
+        status: 'not_ready',
+        checks: {
+          database: { ...unknown, details: `No usable database connection: ${refused}. ${NETWORK_HINT}` },
+          environment: unknown,
+          migrations: unknown,
+          databaseSafety: { ok: true, details: expect.stringContaining(refused) },
+          backupConfig: { ok: true, details: expect.any(String) },
+        },
+        evaluatedAt: expect.any(String),
+      });
+      await own.cluster.startServer();
+      await service.untilVerdict('ready', TWO_PERIODS);
+    });
+  });
+
+  it('goes away later: the verdict follows within two periods, and comes back by itself', async () => {
+    await withService(settings(), async (service) => {
+      await service.untilVerdict('ready');
+      await own.cluster.stop();
+      await service.untilVerdict('not_ready', TWO_PERIODS);
+      expect(await service.check('database')).toMatchObject({ code: 'DATABASE_UNREACHABLE' });
+      expect((await service.get('/live')).status).toBe(200);
+      await own.cluster.startServer();
+      await service.untilVerdict('ready', TWO_PERIODS);
+    });
+  });
+
+  it('hangs (SIGSTOP): every probe is answered at once, and the verdict says so until it goes on', async () => {
+    await withService(settings(), async (service) => {
+      await service.untilVerdict('ready');
+      const processes = processTree(own.cluster.postmasterPid);
+      try {
+        for (const pid of processes) process.kill(pid, 'SIGSTOP');
+        const took = await probeFor(service, 4 * PERIOD_MS);
+        expect(Math.max(...took)).toBeLessThan(1000);
+        expect(await service.check('database')).toEqual({
+          ok: false,
+          code: 'DATABASE_TIMEOUT',
+          gate: 'enforce',
+          // The client's and the driver's timers end at the same moment.
+          details: expect.stringMatching(
+            /^No usable database connection: (no answer within 250 ms|timeout expired)\. Look at pg_stat_activity for what keeps the server busy, and at READINESS_TIMEOUT_MS\.$/,
+          ),
+        });
+      } finally {
+        for (const pid of processes) process.kill(pid, 'SIGCONT');
+      }
+      await service.untilVerdict('ready', 2 * TWO_PERIODS);
+    });
+  });
+
+  it('hangs at the start: the first probe is answered within the deadline', async () => {
+    const processes = processTree(own.cluster.postmasterPid);
+    const { url } = guarded;
+    try {
+      for (const pid of processes) process.kill(pid, 'SIGSTOP');
+      await withService(settings(url), async (service) => {
+        const { status, tookMs } = await service.get('/ready');
+        expect(status).toBe(503);
+        expect(tookMs).toBeLessThan(1000);
+        for (const pid of processes) process.kill(pid, 'SIGCONT');
+        await service.untilVerdict('ready', 2 * TWO_PERIODS);
+      });
+    } finally {
+      for (const pid of processes) process.kill(pid, 'SIGCONT');
+    }
+  });
+
+  describe('behind a network that fails', () => {
+    let proxy: TcpProxy;
+    beforeAll(async () => {
+      proxy = await TcpProxy.to(own.cluster.port);
+    });
+    afterAll(async () => {
+      await proxy.close();
+    });
+
+    const proxied = (parameters = {}) =>
+      settings(changedUrl(guarded.url, { port: String(proxy.port) }, parameters));
+
+    it('is connected to again after a cut, without a verdict of "not ready"', async () => {
+      await withService(proxied(), async (service) => {
+        await service.untilVerdict('ready');
+        proxy.cut();
+        const { evaluatedAt } = await service.verdict();
+        await until(async () => (await service.verdict()).evaluatedAt !== evaluatedAt);
+        expect((await service.verdict()).status).toBe('ready');
+      });
+    });
+
+    it('refuses connections for a while', async () => {
+      await withService(proxied(), async (service) => {
+        await service.untilVerdict('ready');
+        proxy.mode = 'refuse';
+        proxy.cut();
+        await service.untilVerdict('not_ready', TWO_PERIODS);
+        expect(await service.check('database')).toMatchObject({ code: 'DATABASE_UNREACHABLE' });
+        proxy.mode = 'pass';
+        await service.untilVerdict('ready', TWO_PERIODS);
+      });
+    });
+
+    it('swallows packets for a while: connections that hang are hung up on', async () => {
+      await withService(proxied(), async (service) => {
+        await service.untilVerdict('ready');
+        proxy.mode = 'swallow';
+        await service.untilVerdict('not_ready', TWO_PERIODS);
+        expect(await service.check('database')).toMatchObject({ code: 'DATABASE_TIMEOUT' });
+        const took = await probeFor(service, 3 * PERIOD_MS);
+        expect(Math.max(...took)).toBeLessThan(1000);
+        expect(proxy.connections).toBeLessThanOrEqual(2);
+        proxy.mode = 'pass';
+        await service.untilVerdict('ready', 2 * TWO_PERIODS);
+      });
+    });
+
+    it.each(['swallow', 'refuse'] as const)('never falls back from TLS because of it (%s)', async (mode) => {
+      await withService(proxied({ sslmode: 'prefer' }), async (service) => {
+        for (let round = 0; round < 2; round += 1) {
+          await service.untilVerdict('ready');
+          expect((await service.check('databaseSafety')).details).toMatch(/^TLSv1\.3, /);
+          proxy.mode = mode;
+          proxy.cut();
+          await service.untilVerdict('not_ready');
+          proxy.mode = 'pass';
+        }
+        await service.untilVerdict('ready');
+        expect((await service.check('databaseSafety')).details).toMatch(/^TLSv1\.3, /);
+      });
+    });
+  });
+
+  it('has its connections ended by an administrator: statistics are answered all the same', async () => {
+    const token = 'outage-token';
+    await withService({ ...settings(), ADMIN_API_TOKEN: token }, async (service) => {
+      const stats = async () =>
+        (await service.get('/admin/database/stats', { authorization: `Bearer ${token}` })).status;
+      expect(await stats()).toBe(200);
+      await query(
+        own.cluster.url('postgres'),
+        `SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = 'guarded'`,
+      );
+      expect(await stats()).toBe(200);
+      await service.untilVerdict('ready', TWO_PERIODS);
+    });
+  });
+});
+
+/** Probes one after another for so long. @returns how long each answer took, ms. */
+async function probeFor(service: WatchedService, durationMs: number): Promise<number[]> {
+  const took: number[] = [];
+  const deadline = performance.now() + durationMs;
+  while (performance.now() < deadline) {
+    for (const path of ['/ready', '/live', '/health']) took.push((await service.get(path)).tookMs);
+  }
+  return took;
+}

@@ -1,0 +1,112 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Environment } from '../../src/config/read-settings.js';
+import { secretsOf, Transcript } from './transcript.js';
+import { until } from './until.js';
+
+const DIST = path.resolve('dist');
+
+export interface ProcessOptions {
+  readonly cwd?: string;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** An empty directory to start a program in: no `.env`, no `.pgkeep`. */
+export function emptyDirectory(): string {
+  return mkdtempSync(path.join(tmpdir(), 'pgkeep-cwd-'));
+}
+
+/** `node dist/main.js` or `node dist/cli.js` as a process of its own, with this environment and no other. */
+export class PgkeepProcess {
+  readonly transcript: Transcript;
+  stdout = '';
+  stderr = '';
+  private readonly child: ChildProcess;
+  private readonly ended: Promise<unknown[]>;
+
+  constructor(
+    program: 'main' | 'cli',
+    argv: readonly string[],
+    environment: Environment,
+    { cwd = emptyDirectory(), ...user }: ProcessOptions = {},
+  ) {
+    this.transcript = new Transcript(secretsOf(environment));
+    const child = spawn(process.execPath, [path.join(DIST, `${program}.js`), ...argv], {
+      cwd,
+      env: { PATH: process.env['PATH'], ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...user,
+    });
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+    });
+    this.child = child;
+    this.ended = once(child, 'close');
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  get isRunning(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** The process list's line of this process, where the system shows it. */
+  get commandLine(): string {
+    const file = `/proc/${this.pid}/cmdline`;
+    return existsSync(file) ? readFileSync(file, 'utf8') : '';
+  }
+
+  /** Waits until the service says that it listens. @returns its URL. */
+  async listening(): Promise<string> {
+    let url: string | undefined;
+    await until(
+      () => {
+        url = /listening on (http:\/\/[^"\s]+)/.exec(this.stderr)?.[1];
+        return url !== undefined || !this.isRunning;
+      },
+      25_000,
+      'a service that listens',
+    );
+    this.transcript.add(this.commandLine);
+    if (!url) throw new Error(`the service ended:\n${this.stdout}${this.stderr}`);
+    return url;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** Waits for the end; fails where a secret was told. @returns exit code and signal. */
+  async end(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    await this.ended;
+    this.transcript.add(this.stdout, this.stderr);
+    this.transcript.expectNoSecret();
+    return { code: this.child.exitCode, signal: this.child.signalCode };
+  }
+
+  /** Ends it in whatever state it is: for a test's cleanup. */
+  async kill(): Promise<void> {
+    if (this.isRunning) this.child.kill('SIGKILL');
+    await this.ended;
+  }
+}
+
+/** Runs `pgkeep ARGV` to its end. */
+export async function runCli(
+  argv: readonly string[],
+  environment: Environment,
+  options?: ProcessOptions,
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const cli = new PgkeepProcess('cli', argv, environment, options);
+  const { code } = await cli.end();
+  return { code, stdout: cli.stdout, stderr: cli.stderr };
+}

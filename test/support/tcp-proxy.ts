@@ -1,0 +1,65 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { once } from 'node:events';
+
+/** What the proxy does to traffic: hand it on, swallow it (both ends stay open), or refuse new connections. */
+export type ProxyMode = 'pass' | 'swallow' | 'refuse';
+
+/** A TCP proxy on loopback that fails on demand, as networks do. */
+export class TcpProxy {
+  mode: ProxyMode = 'pass';
+  private readonly sockets = new Set<Socket>();
+
+  private constructor(
+    private readonly server: Server,
+    readonly port: number,
+  ) {}
+
+  static async to(port: number): Promise<TcpProxy> {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    if (typeof address !== 'object' || address === null) throw new Error('a TCP server has an address');
+    const proxy = new TcpProxy(server, address.port);
+    server.on('connection', (client) => proxy.join(client, connect(port, '127.0.0.1')));
+    return proxy;
+  }
+
+  /** How many connections run through the proxy. */
+  get connections(): number {
+    return this.sockets.size / 2;
+  }
+
+  /** Breaks every connection with a reset. */
+  cut(): void {
+    for (const socket of this.sockets) socket.resetAndDestroy();
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    this.server.close();
+    await once(this.server, 'close');
+  }
+
+  private join(client: Socket, upstream: Socket): void {
+    if (this.mode === 'refuse') {
+      client.resetAndDestroy();
+      upstream.destroy();
+      return;
+    }
+    this.forward(client, upstream);
+    this.forward(upstream, client);
+  }
+
+  private forward(from: Socket, to: Socket): void {
+    this.sockets.add(from);
+    from.on('data', (chunk) => {
+      if (this.mode !== 'swallow') to.write(chunk);
+    });
+    from.on('error', () => undefined);
+    from.once('close', () => {
+      this.sockets.delete(from);
+      to.destroy();
+    });
+  }
+}

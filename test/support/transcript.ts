@@ -1,0 +1,38 @@
+import { expect } from '@jest/globals';
+import { inspect } from 'node:util';
+import type { Environment } from '../../src/config/read-settings.js';
+
+/** Every secret among these settings: passwords of URLs as written and as meant, URLs with credentials, tokens. */
+export function secretsOf(environment: Environment): string[] {
+  const secrets = Object.entries(environment).flatMap(([name, value]) => {
+    if (!value) return [];
+    if (name === 'ADMIN_API_TOKEN') return [value];
+    const password = /^postgres(?:ql)?:\/\/[^:/?]*:([^/?]*)@/.exec(value)?.[1];
+    return password ? [value, password, decodeURIComponent(password)] : [];
+  });
+  return [...new Set(secrets)];
+}
+
+/** Everything that a program under test said, wherever it said it: answers, logs, output, command lines. */
+export class Transcript {
+  private readonly parts: string[] = [];
+  private readonly secrets = new Set<string>();
+
+  constructor(secrets: readonly string[] = []) {
+    for (const secret of secrets) this.secrets.add(secret);
+  }
+
+  add(...said: unknown[]): void {
+    this.parts.push(said.map((part) => (typeof part === 'string' ? part : inspect(part))).join(' '));
+  }
+
+  get text(): string {
+    return this.parts.join('\n');
+  }
+
+  /** Fails the test where any part of what was said holds a secret. */
+  expectNoSecret(): void {
+    const told = this.parts.filter((part) => [...this.secrets].some((secret) => part.includes(secret)));
+    expect(told).toEqual([]);
+  }
+}
