@@ -39,8 +39,8 @@ async function serve(engines: OpenEngines): Promise<void> {
     setTimeout(() => process.exit(1), SHUTDOWN_MS).unref();
     void server.stop();
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  // SIGHUP too: the CLI does not wait for its engine, whose terminal may be gone before it has cleaned up.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, stop);
   process.on('uncaughtException', (thrown) => {
     process.stderr.write(logErrorLine(clock.now(), thrown));
     server.fail(thrown);

@@ -24,12 +24,14 @@ const HINTS = {
   tls: 'Check sslmode and sslrootcert of the database URL against the server’s certificate.',
   network: 'Check the host and port of the database URL, and that the server runs and lets this machine in.',
   slow: 'Look at pg_stat_activity for what keeps the server busy, and at READINESS_TIMEOUT_MS.',
+  locked: 'Another session holds a lock; a migration may be running. pg_locks and pg_stat_activity name it.',
 } as const;
 
 /** Explains any error of a connection or a query. The texts hold no secret: PostgreSQL's and Node's do not. */
 export function databaseFault(error: unknown): DatabaseFault {
   const code = errorCode(error) ?? '';
   const cause = messageOf(error);
+  if (code === '55P03') return { code: 'DATABASE_TIMEOUT', text: cause, hint: HINTS.locked };
   if (error instanceof DeadlineError || /timeout/i.test(cause) || code === '57014') {
     return { code: 'DATABASE_TIMEOUT', text: cause, hint: HINTS.slow };
   }

@@ -10,6 +10,9 @@ import { readServerFacts, type ServerFacts } from './server-facts.js';
 import { ProbeConnection } from './probe-connection.js';
 import { read, type ReadPlan } from './read.js';
 
+/** A read that waits longer for a lock is in the way of whoever waits behind it. */
+const LONGEST_LOCK_WAIT_MS = 5000;
+
 /** A pool's connections and its queue. */
 export interface PoolCounts {
   readonly total: number;
@@ -72,7 +75,10 @@ export class DatabaseService implements OnApplicationShutdown {
   /** Timeouts of a pooled read. */
   get timeouts(): Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'> {
     const { queryTimeoutMs } = this.settings;
-    return { statementTimeoutMs: queryTimeoutMs, lockTimeoutMs: queryTimeoutMs / 2 };
+    return {
+      statementTimeoutMs: queryTimeoutMs,
+      lockTimeoutMs: Math.min(LONGEST_LOCK_WAIT_MS, queryTimeoutMs / 2),
+    };
   }
 
   /**

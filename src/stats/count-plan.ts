@@ -18,7 +18,7 @@ export interface CountStatement {
 export function tablesToCount(rows: readonly CatalogueRow[]): CatalogueRow[] {
   let budget = PAGE_BUDGET;
   return rows
-    .filter(({ exact, pages }) => !exact && pages <= SMALL_PAGES)
+    .filter(({ exact, countable, pages }) => !exact && countable && pages <= SMALL_PAGES)
     .toSorted((left, right) => left.pages - right.pages)
     .filter(({ pages }) => {
       budget -= Math.max(1, pages);

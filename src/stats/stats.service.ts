@@ -65,7 +65,13 @@ export class StatsService {
   ): Promise<Counts> {
     const counts: Counts = { exact: new Map(), timedOut: new Set() };
     // Asked for exact numbers, each table is a statement of its own: one that is too large spoils no other.
-    const statements = counting === 'exact' ? countStatements(rows, 1) : countStatements(tablesToCount(rows));
+    const statements =
+      counting === 'exact'
+        ? countStatements(
+            rows.filter(({ countable }) => countable),
+            1,
+          )
+        : countStatements(tablesToCount(rows));
     const { statementTimeoutMs } = this.database.timeouts;
     const deadline = performance.now() + statementTimeoutMs;
     for (const statement of statements) {

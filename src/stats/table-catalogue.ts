@@ -6,6 +6,8 @@ export interface CatalogueRow {
   readonly partitioned: boolean;
   readonly estimate: number;
   readonly exact: boolean;
+  /** Whether a count by this role would see every row: row-level security hides none. */
+  readonly countable: boolean;
   /** Heap pages of the leaves: what a count has to read. */
   readonly pages: number;
   readonly total_bytes: number;
@@ -71,6 +73,7 @@ WITH leaf AS (
    GROUP BY root
 )
 SELECT s.root::text AS oid, n.nspname AS schema, c.relname AS name, c.relkind = 'p' AS partitioned, s.estimate, s.exact,
+       NOT pg_catalog.row_security_active(s.root) AS countable,
        s.pages, s.total_bytes, s.index_bytes,
        CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL ELSE s.dead_rows END AS dead_rows,
        s.last_vacuum, s.last_analyze

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { CertificateAuthority, type KeyAndCertificate } from '../../src/cluster/certificates.js';
+import type { KeyAndCertificate } from '../../src/cluster/certificates.js';
 import { SSL_MODES, type SslMode } from '../../src/config/database-url.js';
 import { evaluate } from '../support/evaluate.js';
 import { query } from '../support/clinic.js';
@@ -13,7 +13,8 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 
 const DAY_MS = 86_400_000;
 const HINT = 'Check sslmode and sslrootcert of the database URL against the server’s certificate.';
-const UNVERIFIED = 'TLSv1.3, 20 of 100 connections; the server’s certificate is not verified (sslmode=verify-full does)';
+const UNVERIFIED =
+  'TLSv1.3, 20 of 100 connections; the server’s certificate is not verified (sslmode=verify-full does)';
 const VERIFIED = 'TLSv1.3, 20 of 100 connections';
 const PLAIN = 'Database connection must use SSL in production';
 const failed = (why: string) => `No usable database connection: TLS failed: ${why}. ${HINT}`;
@@ -24,7 +25,10 @@ type Outcomes = Record<SslMode, string>;
 async function outcomes(guarded: GuardedDatabase, host: string, parameters = {}): Promise<Outcomes> {
   const told: Partial<Outcomes> = {};
   for (const sslmode of SSL_MODES) {
-    told[sslmode] = await outcome(guarded, changedUrl(guarded.url, { hostname: host }, { sslmode, ...parameters }));
+    told[sslmode] = await outcome(
+      guarded,
+      changedUrl(guarded.url, { hostname: host }, { sslmode, ...parameters }),
+    );
   }
   return { disable: '', allow: '', prefer: '', require: '', 'verify-ca': '', 'verify-full': '', ...told };
 }
@@ -115,7 +119,7 @@ describe('a server that speaks TLS', () => {
   });
 
   it('has a certificate of an authority that is not known', async () => {
-    const other = await CertificateAuthority.create(inTime);
+    const other = await selfSigned(['127.0.0.1']);
     const told = await outcomes(guarded, '127.0.0.1', { sslrootcert: file('other.crt', other.certificate) });
     const no = failed('unable to verify the first certificate');
     expect(told).toMatchObject({ prefer: UNVERIFIED, require: no, 'verify-ca': no, 'verify-full': no });
@@ -132,7 +136,12 @@ describe('a server that speaks TLS', () => {
     await present(selfSigned(['127.0.0.1']));
     const no = failed('self-signed certificate');
     const told = await outcomes(guarded, '127.0.0.1');
-    expect(told).toMatchObject({ prefer: UNVERIFIED, require: UNVERIFIED, 'verify-ca': no, 'verify-full': no });
+    expect(told).toMatchObject({
+      prefer: UNVERIFIED,
+      require: UNVERIFIED,
+      'verify-ca': no,
+      'verify-full': no,
+    });
   });
 
   it('has an expired certificate', async () => {
@@ -162,7 +171,9 @@ describe('a server that speaks TLS', () => {
     expect(told).toMatchObject({
       require: VERIFIED,
       'verify-ca': VERIFIED,
-      'verify-full': failed("IP: 127.0.0.1 is not in the cert's list: "),
+      'verify-full': failed(
+        "Hostname/IP does not match certificate's altnames: IP: 127.0.0.1 is not in the cert's list:",
+      ),
     });
     const byName = await outcomes(guarded, 'localhost', { sslrootcert: own.rootCertificateFile });
     expect(byName).toMatchObject({
@@ -184,7 +195,11 @@ describe('a server that speaks TLS', () => {
   });
 
   it('wants TLS where sslmode=disable refuses it', async () => {
-    const url = changedUrl(guarded.url, { username: 'encrypted', password: 'hush-encrypted' }, { sslmode: 'disable' });
+    const url = changedUrl(
+      guarded.url,
+      { username: 'encrypted', password: 'hush-encrypted' },
+      { sslmode: 'disable' },
+    );
     expect(await outcome(guarded, url)).toBe(
       'No usable database connection: no pg_hba.conf entry for host "127.0.0.1", user "encrypted", database "guarded", no encryption. Check the user and password of the database URL, and pg_hba.conf.',
     );
@@ -202,7 +217,10 @@ describe('a server that speaks TLS', () => {
     expect(await certified({ sslmode: 'require' })).toBe(
       refused('connection requires a valid client certificate'),
     );
-    const wrong = { sslcert: file('other.crt', impostor.certificate), sslkey: file('other.key', impostor.key) };
+    const wrong = {
+      sslcert: file('other.crt', impostor.certificate),
+      sslkey: file('other.key', impostor.key),
+    };
     expect(await certified({ sslmode: 'require', ...wrong })).toBe(
       refused('certificate authentication failed for user "certified"'),
     );
@@ -212,17 +230,20 @@ describe('a server that speaks TLS', () => {
     );
   });
 
-  it.each(['sslrootcert', 'sslcert', 'sslkey'])('is configured with a %s that is missing or no PEM', async (name) => {
-    const missing = path.join(directory, 'missing.pem');
-    const parameters = (value: string) => ({ sslmode: 'verify-full', [name]: value });
-    await expect(outcome(guarded, changedUrl(guarded.url, {}, parameters(missing)))).rejects.toMatchObject({
-      code: 'CONFIG_INVALID',
-      message: `Cannot read the ${name} of the database URL: ENOENT: no such file or directory, open '${missing}'`,
-      hint: `Give ${name} the path of a PEM file that this user may read.`,
-    });
-    const garbage = file('garbage.pem', 'no PEM at all');
-    expect(await outcome(guarded, changedUrl(guarded.url, {}, parameters(garbage)))).toMatch(
-      /^No usable database connection: TLS failed: /,
-    );
-  });
+  it.each(['sslrootcert', 'sslcert', 'sslkey'])(
+    'is configured with a %s that is missing or no PEM',
+    async (name) => {
+      const missing = path.join(directory, 'missing.pem');
+      const parameters = (value: string) => ({ sslmode: 'verify-full', [name]: value });
+      await expect(outcome(guarded, changedUrl(guarded.url, {}, parameters(missing)))).rejects.toMatchObject({
+        code: 'CONFIG_INVALID',
+        message: `Cannot read the ${name} of the database URL: ENOENT: no such file or directory, open '${missing}'`,
+        hint: `Give ${name} the path of a PEM file that this user may read.`,
+      });
+      const garbage = file('garbage.pem', 'no PEM at all');
+      expect(await outcome(guarded, changedUrl(guarded.url, {}, parameters(garbage)))).toMatch(
+        /^No usable database connection: TLS failed: /,
+      );
+    },
+  );
 });

@@ -145,7 +145,7 @@ describe('scripts/schema-engine', () => {
       await query(url, 'DELETE FROM _prisma_migrations');
     });
 
-    it.each(['SIGTERM', 'SIGINT'] as const)(
+    it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
       'rolls it back and records it as failed on %s',
       async (signal) => {
         const cli = application.start(['migrate', 'deploy']);

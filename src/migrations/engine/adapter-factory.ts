@@ -6,17 +6,11 @@ import type { ShadowDatabases } from './shadow-databases.js';
 export function adapterFactory(
   main: EngineSession,
   shadows: ShadowDatabases,
-): SqlMigrationAwareDriverAdapterFactory & { readonly sessions: ReadonlySet<EngineSession> } {
-  const sessions = new Set([main]);
+): SqlMigrationAwareDriverAdapterFactory {
   return {
     provider: main.provider,
     adapterName: main.adapterName,
-    sessions,
     connect: async () => main,
-    connectToShadowDb: async () => {
-      const session = await shadows.open();
-      sessions.add(session);
-      return session;
-    },
+    connectToShadowDb: async () => await shadows.open(),
   };
 }

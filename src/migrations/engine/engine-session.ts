@@ -11,7 +11,7 @@ import {
 } from '@prisma/driver-adapter-utils';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { SessionPool } from './session-pool.js';
-import { statementFailure, type StatementFailure } from './statement-failure.js';
+import { statementFailure, type FailureMemory } from './statement-failure.js';
 
 /** What Prisma's engine takes so that two migrations never run at once. */
 const ADVISORY_LOCK = 'SELECT pg_advisory_lock(72707369)';
@@ -19,10 +19,14 @@ const ADVISORY_LOCK = 'SELECT pg_advisory_lock(72707369)';
 /** For the real one the engine may have a text of its own (42P01: "No such table"), which drops PostgreSQL's. */
 const NEUTRAL_SQLSTATE = 'XX000';
 
-/** How a session differs from the ordinary. */
+/** What a session is opened with, beside its database. */
 export interface SessionOptions {
+  /** Where its failing statements are remembered. */
+  readonly failures: FailureMemory;
   /** Leaves out the lock against a second migration: what PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK asks for. */
-  readonly skipAdvisoryLock?: boolean;
+  readonly skipAdvisoryLock?: boolean | undefined;
+  /** Called once, after the session has ended. */
+  readonly afterwards?: () => Promise<void>;
 }
 
 /**
@@ -32,29 +36,21 @@ export interface SessionOptions {
 export class EngineSession implements SqlDriverAdapter {
   readonly provider = 'postgres';
   readonly adapterName: string;
-  /** The last statement that failed. The engine passes its text on, and drops its SQLSTATE. */
-  lastFailure: StatementFailure | undefined;
 
   private constructor(
     private readonly session: SessionPool,
     private readonly stock: SqlDriverAdapter,
     private readonly schema: string,
     private readonly options: SessionOptions,
-    /** Called once, after the session has ended. */
-    private readonly afterwards: () => Promise<void>,
   ) {
     this.adapterName = stock.adapterName;
   }
 
   /** @throws SchemaEngineError with Prisma's code: `P1000` wrong password, `P1001` out of reach… */
-  static async open(
-    url: DatabaseUrl,
-    options: SessionOptions = {},
-    afterwards: () => Promise<void> = async () => undefined,
-  ): Promise<EngineSession> {
+  static async open(url: DatabaseUrl, options: SessionOptions): Promise<EngineSession> {
     const session = await SessionPool.open(url);
     const stock = await new PrismaPg(session.pool, { schema: url.schema }).connect();
-    return new EngineSession(session, stock, url.schema, options, afterwards);
+    return new EngineSession(session, stock, url.schema, options);
   }
 
   async queryRaw(query: SqlQuery): Promise<SqlResultSet> {
@@ -72,7 +68,7 @@ export class EngineSession implements SqlDriverAdapter {
       await this.session.pool.query(script);
     } catch (thrown) {
       const failure = statementFailure(thrown, script);
-      this.lastFailure = failure;
+      this.options.failures.latest = failure;
       throw new DriverAdapterError({
         kind: 'postgres',
         code: NEUTRAL_SQLSTATE,
@@ -96,7 +92,7 @@ export class EngineSession implements SqlDriverAdapter {
 
   async dispose(): Promise<void> {
     await this.session.end();
-    await this.afterwards();
+    await this.options.afterwards?.();
   }
 
   /** See {@link SessionPool.cancelStatement}. */
@@ -110,7 +106,12 @@ export class EngineSession implements SqlDriverAdapter {
     } catch (thrown) {
       if (isDriverAdapterError(thrown)) {
         const { originalCode = 'none', originalMessage: message = thrown.message } = thrown.cause;
-        this.lastFailure = { code: originalCode, severity: 'ERROR', message, text: `ERROR: ${message}` };
+        this.options.failures.latest = {
+          code: originalCode,
+          severity: 'ERROR',
+          message,
+          text: `ERROR: ${message}`,
+        };
       }
       throw thrown;
     }

@@ -6,17 +6,27 @@ import {
 import { adapterFactory } from './adapter-factory.js';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { engineError } from './engine-error.js';
-import { EngineSession, type SessionOptions } from './engine-session.js';
+import { EngineSession } from './engine-session.js';
 import { offlineAdapterFactory } from './offline-adapter.js';
+import type { FailureMemory } from './statement-failure.js';
 import { ShadowDatabases } from './shadow-databases.js';
 import { loadWasmModule, type WasmEngine, type WasmModule } from './wasm-module.js';
 
 /** What an engine works with beside its database. */
-export interface SchemaEngineOptions extends SessionOptions {
+export interface SchemaEngineOptions {
   /** Prisma schema files as [path, content]; they tell the engine which PostgreSQL schemas there are. */
   readonly datamodels?: readonly (readonly [string, string])[];
   /** A database to replay histories in, instead of one made for the purpose. */
   readonly shadow?: DatabaseUrl | undefined;
+  /** Leaves out the lock against a second migration. */
+  readonly skipAdvisoryLock?: boolean;
+}
+
+/** What an engine works on: its session, and where it replays histories. */
+interface EngineDatabase {
+  readonly main: EngineSession;
+  readonly shadows: ShadowDatabases;
+  readonly failures: FailureMemory;
 }
 
 /** Prisma's schema engine, in this process, on one database session of its own. Close it after use. */
@@ -25,8 +35,7 @@ export class SchemaEngine {
     private readonly module: WasmModule,
     private readonly engine: WasmEngine,
     private readonly errors: ErrorRegistry,
-    private readonly sessions: ReadonlySet<EngineSession>,
-    private readonly shadows: ShadowDatabases | undefined,
+    private readonly database: EngineDatabase | undefined,
   ) {}
 
   /**
@@ -34,11 +43,11 @@ export class SchemaEngine {
    * @throws SchemaEngineError `P1000`, `P1001`… when it cannot connect.
    */
   static async open(url: DatabaseUrl, options: SchemaEngineOptions = {}): Promise<SchemaEngine> {
-    const main = await EngineSession.open(url, options);
+    const failures: FailureMemory = { latest: undefined };
+    const main = await EngineSession.open(url, { failures, skipAdvisoryLock: options.skipAdvisoryLock });
     try {
-      const shadows = new ShadowDatabases(url, options.shadow);
-      const factory = adapterFactory(main, shadows);
-      return await SchemaEngine.start(factory, options, factory.sessions, shadows);
+      const shadows = new ShadowDatabases(url, options.shadow, failures);
+      return await SchemaEngine.start(adapterFactory(main, shadows), options, { main, shadows, failures });
     } catch (thrown) {
       await main.dispose();
       throw thrown;
@@ -47,51 +56,47 @@ export class SchemaEngine {
 
   /** An engine without a database, which can compare schema files. */
   static async offline(): Promise<SchemaEngine> {
-    return await SchemaEngine.start(offlineAdapterFactory(), {}, new Set());
+    return await SchemaEngine.start(offlineAdapterFactory(), {});
   }
 
   private static async start(
     factory: SqlMigrationAwareDriverAdapterFactory,
     { datamodels = [] }: SchemaEngineOptions,
-    sessions: ReadonlySet<EngineSession>,
-    shadows?: ShadowDatabases,
+    database?: EngineDatabase,
   ): Promise<SchemaEngine> {
     const module = await loadWasmModule();
     const bound = bindMigrationAwareSqlAdapterFactory(factory);
     const files = datamodels.map(([path, content]): [string, string] => [path, content]);
     const settings = { datamodels: files.length > 0 ? files : undefined };
     const engine = await module.guard.watch(() => module.SchemaEngine.new(settings, ignoreLog, bound));
-    return new SchemaEngine(module, engine, bound.errorRegistry, sessions, shadows);
+    return new SchemaEngine(module, engine, bound.errorRegistry, database);
   }
 
   /**
-   * Runs one of the engine's methods; one at a time.
+   * Runs one of the engine's methods; one at a time. Shadow databases it asked for are gone when it ends.
    * @throws SchemaEngineError for whatever fails, a trap inside the engine included.
    */
   async run<T>(work: (engine: WasmEngine) => Promise<T>): Promise<T> {
-    for (const session of this.sessions) session.lastFailure = undefined;
+    if (this.database) this.database.failures.latest = undefined;
     try {
       return await this.module.guard.watch(() => work(this.engine));
     } catch (thrown) {
-      throw engineError(thrown, this.errors, this.lastFailure());
+      throw engineError(thrown, this.errors, this.database?.failures.latest);
+    } finally {
+      await this.database?.shadows.closeAll();
     }
   }
 
   /** Cancels the statement that is running, if one is: the method it belongs to fails. */
   async cancel(): Promise<void> {
-    await Promise.allSettled([...this.sessions].map((session) => session.cancelStatement()));
+    const { main, shadows } = this.database ?? {};
+    const sessions = [main, ...(shadows?.sessions ?? [])];
+    await Promise.allSettled(sessions.map((session) => session?.cancelStatement()));
   }
 
   /** Ends the sessions and drops the shadow databases that are still there. */
   async close(): Promise<void> {
-    await Promise.allSettled([...this.sessions].map((session) => session.dispose()));
-    await this.shadows?.dropAll();
-  }
-
-  private lastFailure() {
-    return [...this.sessions]
-      .map(({ lastFailure }) => lastFailure)
-      .findLast((failure) => failure !== undefined);
+    await Promise.allSettled([this.database?.main.dispose(), this.database?.shadows.closeAll()]);
   }
 }
 

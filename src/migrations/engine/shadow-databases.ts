@@ -5,6 +5,7 @@ import type { DatabaseUrl } from '../../config/database-url.js';
 import { withEngineClient } from './engine-connection.js';
 import { EngineSession } from './engine-session.js';
 import { SchemaEngineError } from './schema-engine-error.js';
+import type { FailureMemory } from './statement-failure.js';
 
 const OWN_SCHEMAS = `SELECT nspname AS name FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'`;
 const IDENTITY = `
@@ -20,11 +21,18 @@ const IDENTITY = `
  */
 export class ShadowDatabases {
   private readonly made = new Set<string>();
+  private readonly opened = new Set<EngineSession>();
 
   constructor(
     private readonly main: DatabaseUrl,
     private readonly configured: DatabaseUrl | undefined,
+    private readonly failures: FailureMemory,
   ) {}
+
+  /** The sessions that are open. */
+  get sessions(): readonly EngineSession[] {
+    return [...this.opened];
+  }
 
   /**
    * Opens a session on an empty database; disposing of the session drops the database.
@@ -36,12 +44,25 @@ export class ShadowDatabases {
     const database = `prisma_migrate_shadow_db_${randomUUID()}`;
     this.made.add(database);
     await withEngineClient(this.main, async (client) => this.create(client, database));
-    return await EngineSession.open({ ...this.main, database }, {}, () => this.drop(database));
+    return await this.openSession({ ...this.main, database }, () => this.drop(database));
   }
 
-  /** Drops what is still there, whoever is connected to it. */
-  async dropAll(): Promise<void> {
+  /** Ends the sessions and drops the databases that are left, whoever is connected to them. */
+  async closeAll(): Promise<void> {
+    await Promise.allSettled([...this.opened].map((session) => session.dispose()));
     await Promise.allSettled([...this.made].map((database) => this.drop(database)));
+  }
+
+  private async openSession(url: DatabaseUrl, afterwards?: () => Promise<void>): Promise<EngineSession> {
+    const session = await EngineSession.open(url, {
+      failures: this.failures,
+      afterwards: async () => {
+        this.opened.delete(session);
+        await afterwards?.();
+      },
+    });
+    this.opened.add(session);
+    return session;
   }
 
   private async create(client: Client, database: string): Promise<void> {
@@ -75,7 +96,7 @@ export class ShadowDatabases {
       );
     }
     await withEngineClient(shadow, empty);
-    return await EngineSession.open(shadow);
+    return await this.openSession(shadow);
   }
 }
 

@@ -16,6 +16,14 @@ export interface StatementFailure {
   readonly text: string;
 }
 
+/**
+ * The last statement that failed, on whichever of an engine's sessions. The engine passes a failure's text on, and
+ * drops its SQLSTATE.
+ */
+export interface FailureMemory {
+  latest: StatementFailure | undefined;
+}
+
 /** Describes what node-postgres threw for a script. */
 export function statementFailure(thrown: unknown, script: string): StatementFailure {
   const message = messageOf(thrown);

@@ -1,0 +1,143 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { Test, type TestingModule } from '@nestjs/testing';
+import { Clock } from '../../src/clock/clock.js';
+import { readSettings, type Environment } from '../../src/config/read-settings.js';
+import { PgkeepModule } from '../../src/pgkeep.module.js';
+import { ReadinessMonitor } from '../../src/readiness/readiness-monitor.service.js';
+import { createClinic, query, verified } from '../support/clinic.js';
+import { PRODUCTION } from '../support/service.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+/** A clock that the test moves. */
+class SettableClock extends Clock {
+  current = new Date();
+
+  now(): Date {
+    return this.current;
+  }
+
+  advance(ms: number): void {
+    this.current = new Date(this.current.getTime() + ms);
+  }
+}
+
+describe('the readiness monitor', () => {
+  let own: ThrowAwayCluster;
+  let url: string;
+  let module: TestingModule;
+  const clock = new SettableClock();
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+    url = await createClinic(own, 'clinic');
+  });
+  afterAll(() => own.cluster.destroy());
+  afterEach(() => module.close());
+
+  async function monitor(environment: Environment = {}): Promise<ReadinessMonitor> {
+    const settings = readSettings({
+      ...PRODUCTION,
+      READINESS_REFRESH_MS: '60000',
+      READINESS_TIMEOUT_MS: '2000',
+      DATABASE_URL: verified(own, url),
+      ...environment,
+    });
+    module = await Test.createTestingModule({ imports: [PgkeepModule.forRoot(settings)] })
+      .overrideProvider(Clock)
+      .useValue(clock)
+      .compile();
+    module.useLogger(false);
+    await module.init();
+    return module.get(ReadinessMonitor);
+  }
+
+  it('makes the first question wait for the first evaluation, and the next ones not', async () => {
+    const asked = await monitor();
+    const first = await asked.verdict();
+    expect(first).toMatchObject({ status: 'ready', evaluatedAt: clock.now().toISOString() });
+    expect(asked.verdict()).toBe(first);
+  });
+
+  it('answers within the deadline when the first evaluation does not end', async () => {
+    const asked = await monitor({ DATABASE_URL: 'postgresql://u@127.0.0.1:1/db' });
+    const verdict = await asked.verdict();
+    expect(verdict).toMatchObject({
+      status: 'not_ready',
+      checks: { database: { code: 'DATABASE_UNREACHABLE' } },
+    });
+  });
+
+  it('believes a verdict for three periods', async () => {
+    const asked = await monitor();
+    await asked.verdict();
+    clock.advance(180_000);
+    expect(await asked.verdict()).toMatchObject({ status: 'ready' });
+    clock.advance(1);
+    const stale = await asked.verdict();
+    expect(stale).toMatchObject({
+      status: 'not_ready',
+      code: 'EVALUATION_STALE',
+      checks: { migrations: { ok: true, details: '9/9 migrations applied' } },
+    });
+    expect(asked.verdict()).toBe(stale);
+    await asked.refresh();
+    expect(await asked.verdict()).toMatchObject({ status: 'ready' });
+  });
+
+  it('lets a latch fail after it was ready once, and not before', async () => {
+    const gates = { READINESS_GATES: 'migrations=latch' };
+    await query(
+      url,
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name) SELECT 'x', '', min(migration_name) FROM _prisma_migrations`,
+    );
+    const never = await monitor(gates);
+    expect(await never.verdict()).toMatchObject({
+      status: 'not_ready',
+      checks: { migrations: { gate: 'latch', ok: false } },
+    });
+    await query(url, `DELETE FROM _prisma_migrations WHERE id = 'x'`);
+    await never.refresh();
+    expect(await never.verdict()).toMatchObject({ status: 'ready' });
+    await query(
+      url,
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name) SELECT 'x', '', min(migration_name) FROM _prisma_migrations`,
+    );
+    await never.refresh();
+    expect(await never.verdict()).toMatchObject({
+      status: 'ready',
+      checks: { migrations: { gate: 'latch', ok: false } },
+    });
+    expect(await never.health()).toMatchObject({
+      status: 'degraded',
+      details: { migrations: { status: 'degraded' } },
+    });
+    await query(url, `DELETE FROM _prisma_migrations WHERE id = 'x'`);
+  });
+
+  it('says so while it drains', async () => {
+    const asked = await monitor();
+    await asked.verdict();
+    await asked.beforeApplicationShutdown('SIGINT');
+    expect(await asked.verdict()).toMatchObject({
+      status: 'not_ready',
+      code: 'SHUTTING_DOWN',
+      checks: { database: { ok: true } },
+    });
+    expect(await asked.health()).toMatchObject({ status: 'shutting_down' });
+  });
+
+  it('asks nothing of the database for a probe', async () => {
+    const asked = await monitor();
+    await asked.verdict();
+    const count = async (): Promise<number> => {
+      const { rows } = await query(
+        own.cluster.url('postgres'),
+        `SELECT pg_stat_force_next_flush(), sum(xact_commit + xact_rollback)::int AS n FROM pg_stat_database WHERE datname = 'clinic'`,
+      );
+      return Number(rows[0].n);
+    };
+    const before = await count();
+    for (let probe = 0; probe < 1000; probe += 1) asked.verdict();
+    expect(await count()).toBe(before);
+  });
+});
