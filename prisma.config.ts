@@ -1,10 +1,10 @@
 import { defineConfig } from 'prisma/config';
-import { datasourceUrl } from './scripts/schema-engine-location.mjs';
+import { configuredUrl, datasourceUrl } from './scripts/schema-engine-location.mjs';
 
 // pgkeep's own records, not the guarded application's: the schema, migrations and `_prisma_migrations` that live
 // in the PostgreSQL schema `pgkeep`. The application has a prisma.config.ts of its own (examples/clinic).
 export default defineConfig({
   schema: 'prisma/schema.prisma',
   migrations: { path: 'prisma/migrations' },
-  datasource: { url: datasourceUrl(process.env['DATABASE_URL'], 'pgkeep') },
+  datasource: { url: datasourceUrl(configuredUrl(), 'pgkeep') },
 });

@@ -1,1 +1,2 @@
 export function datasourceUrl(url: string | undefined, schema?: string): string | undefined;
+export function configuredUrl(): string | undefined;

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const own = fileURLToPath(new URL('schema-engine', import.meta.url));
@@ -6,6 +7,21 @@ const own = fileURLToPath(new URL('schema-engine', import.meta.url));
 // executable. It evaluates prisma.config.ts before it looks for one, so importing this file there is enough.
 // An engine that is named already is left alone.
 process.env.PRISMA_SCHEMA_ENGINE_BINARY ??= own;
+
+/**
+ * The database to work on: DATABASE_URL (of the shell, or of .env), or else the embedded PostgreSQL that `npm start` runs in this directory.
+ * Undefined where there is neither.
+ *
+ * @returns {string | undefined}
+ */
+export function configuredUrl() {
+  // As pgkeep's own command does; what the shell has set wins.
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  const { DATABASE_URL: url, NODE_ENV: environment } = process.env;
+  const embedded = '.pgkeep/embedded.json';
+  if (url || environment === 'production' || !existsSync(embedded)) return url;
+  return JSON.parse(readFileSync(embedded, 'utf8')).url;
+}
 
 /**
  * The datasource URL to hand to Prisma, which passes it to its engine as an argument: on the process list, for every

@@ -49,7 +49,8 @@ export function databaseFault(error: unknown): DatabaseFault {
   ) {
     return { code: 'DATABASE_UNREACHABLE', text: cause || code, hint: HINTS.network };
   }
-  if (code === '28P01' || code === '28000') {
+  // pg's own words, without a code, where the URL has no password although the server asks for one.
+  if (code === '28P01' || code === '28000' || /^SASL: /.test(cause)) {
     return {
       code: 'DATABASE_AUTHENTICATION_FAILED',
       text: cause,

@@ -70,11 +70,16 @@ export class MigrationDirectory {
   }
 }
 
-/** The file as it is, and with the other line endings: Prisma forgives what a checkout does to them. */
+/**
+ * The digests under which Prisma takes the file for unedited: as it is, and with the other line endings (a
+ * checkout may change them); and each in the notation of early versions, which left out leading zeros of bytes.
+ */
 function acceptedChecksums(script: string): string[] {
-  const unix = script.replaceAll('\r\n', '\n');
-  const scripts = new Set([script, unix, unix.replaceAll('\n', '\r\n')]);
-  return [...scripts].map((text) => createHash('sha256').update(text).digest('hex'));
+  const scripts = new Set([script, script.replaceAll('\r\n', '\n'), script.replaceAll('\n', '\r\n')]);
+  return [...scripts].flatMap((text) => {
+    const digest = createHash('sha256').update(text).digest();
+    return [digest.toString('hex'), Array.from(digest, (byte) => byte.toString(16)).join('')];
+  });
 }
 
 const faults = {

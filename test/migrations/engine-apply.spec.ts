@@ -225,6 +225,10 @@ describe('applying migrations in process', () => {
         sqlState: '42501',
         message: 'ERROR: permission denied for schema public',
       });
+      await expect(apply(guest, 'own')).rejects.toMatchObject({
+        code: 'DATABASE_PERMISSION_DENIED',
+        databaseMessage: `permission denied for database apply_${databases}`,
+      });
     });
   });
 });

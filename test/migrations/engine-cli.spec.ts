@@ -62,6 +62,20 @@ describe('Prisma’s CLI with pgkeep’s schema engine', () => {
     expect((await application.prisma('migrate deploy')).output).toContain('No pending migrations to apply.');
   });
 
+  it('migrate dev applies what is pending, then writes a migration of what the schema adds to it', async () => {
+    application.addMigration('29990101000000_pending', 'ALTER TABLE "Child" ADD COLUMN "height" integer;');
+    application.writeSchema(
+      CHILDREN.replace('name String', 'name String\n  born DateTime?\n  height Int?\n  weight Int?'),
+    );
+    const { output, exitCode } = await application.prisma('migrate dev --name weight');
+    expect(output).toContain('29990101000000_pending/');
+    expect(output).toMatch(/created and applied from new schema changes:\n\n.*\n.*\d{14}_weight/);
+    expect(exitCode).toBe(0);
+    expect(await query(url, 'SELECT height, weight FROM "Child"')).toEqual([]);
+    expect((await application.prisma('migrate dev')).output).toContain('Already in sync');
+    expect(await shadowDatabases(own.cluster)).toEqual([]);
+  });
+
   it('db execute runs a script whole', async () => {
     application.write(
       'touch.sql',
@@ -176,7 +190,7 @@ describe('Prisma’s CLI with pgkeep’s schema engine', () => {
     expect(output).toContain('Database reset successful');
     expect(exitCode).toBe(0);
     expect(await query(url, "SELECT to_regclass('gone_after_a_reset') AS gone")).toEqual([{ gone: null }]);
-    expect(await query(url, 'SELECT 1 FROM _prisma_migrations')).toHaveLength(2);
+    expect(await query(url, 'SELECT 1 FROM _prisma_migrations')).toHaveLength(4);
   });
 
   it('generate, validate and format need no database', async () => {

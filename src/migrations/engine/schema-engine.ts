@@ -40,7 +40,8 @@ export class SchemaEngine {
 
   /**
    * Connects and starts an engine.
-   * @throws SchemaEngineError `P1000`, `P1001`… when it cannot connect.
+   * @throws SchemaEngineError `P1000`, `P1001`… when it cannot connect; without a code when it may not make the
+   *   PostgreSQL schema.
    */
   static async open(url: DatabaseUrl, options: SchemaEngineOptions = {}): Promise<SchemaEngine> {
     const failures: FailureMemory = { latest: undefined };
@@ -68,8 +69,13 @@ export class SchemaEngine {
     const bound = bindMigrationAwareSqlAdapterFactory(factory);
     const files = datamodels.map(([path, content]): [string, string] => [path, content]);
     const settings = { datamodels: files.length > 0 ? files : undefined };
-    const engine = await module.guard.watch(() => module.SchemaEngine.new(settings, ignoreLog, bound));
-    return new SchemaEngine(module, engine, bound.errorRegistry, database);
+    try {
+      const engine = await module.guard.watch(() => module.SchemaEngine.new(settings, ignoreLog, bound));
+      return new SchemaEngine(module, engine, bound.errorRegistry, database);
+    } catch (thrown) {
+      // It makes the PostgreSQL schema where that is missing, which the role may not be allowed to.
+      throw engineError(thrown, bound.errorRegistry, database?.failures.latest);
+    }
   }
 
   /**
@@ -89,9 +95,8 @@ export class SchemaEngine {
 
   /** Cancels the statement that is running, if one is: the method it belongs to fails. */
   async cancel(): Promise<void> {
-    const { main, shadows } = this.database ?? {};
-    const sessions = [main, ...(shadows?.sessions ?? [])];
-    await Promise.allSettled(sessions.map((session) => session?.cancelStatement()));
+    const sessions = this.database ? [this.database.main, ...this.database.shadows.sessions] : [];
+    await Promise.allSettled(sessions.map((session) => session.cancelStatement()));
   }
 
   /** Ends the sessions and drops the shadow databases that are still there. */

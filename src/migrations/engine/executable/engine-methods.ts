@@ -16,12 +16,15 @@ type Method = (engines: OpenEngines, params: unknown) => Promise<MethodResult>;
 const FILES = new Set(['empty', 'schemaDatamodel']);
 const HISTORY = 'migrations';
 
+/** The engine's whole message, without a code, when it has no replay of a history and cannot make one. */
+const NO_REPLAY = 'PostgreSQL shadow DB must be provided through an external factory';
+
 const METHODS: Readonly<Record<string, Method>> = {
   applyMigrations: delegate('applyMigrations'),
   createDatabase: async (engines, params) => ({
     result: { databaseName: await createDatabase(engines.database(urlOf(params, 'datasource'))) },
   }),
-  createMigration: delegate('createMigration'),
+  createMigration: delegateAfterReplay('createMigration'),
   dbExecute: async (engines, params) => ({
     result: await executeScript(
       engines.database(urlOf(params, 'datasourceType')),
@@ -33,7 +36,7 @@ const METHODS: Readonly<Record<string, Method>> = {
   diagnoseMigrationHistory: delegate('diagnoseMigrationHistory'),
   diff,
   ensureConnectionValidity: delegate('ensureConnectionValidity'),
-  evaluateDataLoss: delegate('evaluateDataLoss'),
+  evaluateDataLoss: delegateAfterReplay('evaluateDataLoss'),
   getDatabaseVersion: delegate('version'),
   introspect: delegate('introspect'),
   introspectSql: async () => {
@@ -58,6 +61,25 @@ function delegate(name: string): Method {
   return async (engines, params) => {
     const engine = await engines.engine(urlOf(params, 'datasource'));
     return { result: await call(engine, name, params) };
+  };
+}
+
+/**
+ * The same for a method that compares with the history. The WebAssembly build replays one only to diagnose it, and
+ * remembers the outcome; it then has none of a history to which `migrate dev` has just applied what was pending.
+ */
+function delegateAfterReplay(name: string): Method {
+  const method = delegate(name);
+  return async (engines, params) => {
+    try {
+      return await method(engines, params);
+    } catch (thrown) {
+      if (!(thrown instanceof SchemaEngineError) || thrown.message !== NO_REPLAY) throw thrown;
+      const { migrationsList, filters } = isJsonObject(params) ? params : {};
+      const history = { migrationsList, filters, optInToShadowDatabase: true };
+      await call(await engines.engine(), 'diagnoseMigrationHistory', history);
+      return await method(engines, params);
+    }
   };
 }
 
