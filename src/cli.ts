@@ -1,6 +1,11 @@
 #!/usr/bin/env node
-import { runProgram } from './cli/program.js';
-import { processTerminal } from './cli/terminal.js';
-import { start } from './service/start.js';
+import { leaveOnEarlySignals } from './service/early-signals.js';
 
+leaveOnEarlySignals();
+// Loaded only now: static imports would all be evaluated first.
+const [{ runProgram }, { processTerminal }, { start }] = await Promise.all([
+  import('./cli/program.js'),
+  import('./cli/terminal.js'),
+  import('./service/start.js'),
+]);
 process.exitCode = await runProgram(process.argv.slice(2), processTerminal, start);

@@ -1,3 +1,6 @@
-import { start } from './service/start.js';
+import { leaveOnEarlySignals } from './service/early-signals.js';
 
+leaveOnEarlySignals();
+// Loaded only now: static imports would all be evaluated first.
+const { start } = await import('./service/start.js');
 await start();

@@ -31,7 +31,7 @@ export function findPostgresBinaries(stateDirectory: string, searchPath: string)
     'CLUSTER_BINARIES_MISSING',
     'PostgreSQL’s server programs (initdb, postgres) are not on this machine.',
     {
-      hint: 'Run `npm start`, which installs them, or set DATABASE_URL to a PostgreSQL that runs elsewhere.',
+      hint: 'Set DATABASE_URL to the database to guard. For the embedded one install PostgreSQL’s server; `npm start` in a clone of pgkeep does.',
     },
   );
 }

@@ -48,8 +48,9 @@ export class CandidateRotation {
     if (candidate !== this.current || FINAL_REFUSALS.has(code)) return;
     // 28000: pg_hba.conf has no line for this host with (or without) TLS.
     const isAboutEncryption = isTlsError(error) || code === '28000';
-    do this.index += 1;
-    while (!isAboutEncryption && this.current.isFallback);
+    this.index += 1;
+    if (isAboutEncryption) return;
+    while (this.current.isFallback) this.index += 1;
   }
 }
 

@@ -67,6 +67,9 @@ export function databaseFault(error: unknown): DatabaseFault {
       hint: 'Lower the pools’ sizes (DATABASE_MAX_CONNECTIONS), or raise max_connections.',
     };
   }
+  if (code === '42501') {
+    return { code: 'CHECK_FAILED', text: cause, hint: 'Give the role the grant: CONNECT on the database.' };
+  }
   return { code: 'CHECK_FAILED', text: cause, hint: 'See the server’s log.' };
 }
 

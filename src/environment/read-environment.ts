@@ -3,6 +3,7 @@ import { ENVIRONMENTS } from '../config/settings.js';
 import { errorCode } from '../errors.js';
 import { currentRole } from '../database/current-role.js';
 import { read, type ReadPlan } from '../database/read.js';
+import { tableExists } from '../database/table-exists.js';
 import type { DatabaseIdentity, StampReading } from './environment.types.js';
 
 type Timeouts = Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>;
@@ -29,6 +30,12 @@ export async function readIdentity(
 
 /** Reads the stamp. @throws what the connection throws; a missing table or grant is a reading, not an error. */
 export async function readStamp(client: ClientBase, timeouts: Timeouts): Promise<StampReading> {
+  const isInstalled = await tableExists(
+    client,
+    { schema: 'pgkeep', table: 'database_environment' },
+    timeouts,
+  );
+  if (!isInstalled) return { kind: 'not-installed' };
   try {
     const rows = await read<{
       environment: string;
@@ -55,9 +62,8 @@ export async function readStamp(client: ClientBase, timeouts: Timeouts): Promise
       },
     };
   } catch (error) {
-    const code = errorCode(error);
-    if (code === '42P01' || code === '3F000') return { kind: 'not-installed' };
-    if (code === '42501') return { kind: 'unreadable', role: await currentRole(client, timeouts) };
+    if (errorCode(error) === '42501')
+      return { kind: 'unreadable', role: await currentRole(client, timeouts) };
     throw error;
   }
 }

@@ -11,7 +11,7 @@ import { KeepError } from '../errors.js';
 import { compareMigrations } from '../migrations/compare-migrations.js';
 import { MigrationDirectory } from '../migrations/migration-directory.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../migrations/own-migrations.js';
-import { readPrismaHistory } from '../migrations/prisma-history.js';
+import { PrismaHistory } from '../migrations/prisma-history.js';
 import type { InstallReport } from './install.types.js';
 
 interface Abilities {
@@ -40,7 +40,10 @@ export class InstallService {
     const { url } = this.settings.database;
     const pending = await this.onOwnConnection(async (client) => {
       const names = await this.pending(client);
-      if (names.length > 0) await this.requireAbilities(client);
+      if (names.length > 0) {
+        await this.requireAbilities(client);
+        await createSchema(client);
+      }
       return names;
     });
     if (pending.length === 0) return { applied: [] };
@@ -73,7 +76,7 @@ export class InstallService {
     const directory = await new MigrationDirectory(OWN_MIGRATIONS_DIRECTORY).read();
     if ('code' in directory)
       throw new KeepError('MIGRATION_FAILED', directory.text, { hint: directory.hint });
-    const history = await readPrismaHistory(client, OWN_SCHEMA, this.database.timeouts);
+    const history = await new PrismaHistory(OWN_SCHEMA).read(client, this.database.timeouts);
     if ('code' in history) {
       // Installed by somebody else; the least role may not look into the history, and need not.
       if (history.code === 'MIGRATIONS_PERMISSION_DENIED') return [];
@@ -109,6 +112,13 @@ export class InstallService {
       { hint: `Run \`pgkeep install\` as the database’s owner, or give the grant: ${grant}` },
     );
   }
+}
+
+/** Under a lock of its own: two first starts at once would both find it missing, and one would fail. */
+async function createSchema(client: Client): Promise<void> {
+  await client.query(
+    `BEGIN; SELECT pg_advisory_xact_lock(hashtext('pgkeep install')); CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}; COMMIT`,
+  );
 }
 
 const ABILITIES_QUERY = `

@@ -10,7 +10,7 @@ import { compareMigrations } from './compare-migrations.js';
 import { OWN_MIGRATIONS_DIRECTORY } from './own-migrations.js';
 import { MigrationDirectory } from './migration-directory.js';
 import type { MigrationsFault, MigrationsReport, MigrationStatus } from './migrations.types.js';
-import { readPrismaHistory } from './prisma-history.js';
+import { PrismaHistory } from './prisma-history.js';
 
 /** Standing in pgkeep's own clone, the default `prisma/migrations` would judge the application by pgkeep's history. */
 const OWN_DIRECTORY_FAULT: MigrationsFault = {
@@ -24,7 +24,7 @@ const OWN_DIRECTORY_FAULT: MigrationsFault = {
 export class MigrationsService {
   private readonly directory: MigrationDirectory;
   private readonly isOwn: boolean;
-  private readonly schema: string;
+  private readonly history: PrismaHistory;
 
   constructor(
     @Inject(SETTINGS) settings: Settings,
@@ -32,7 +32,7 @@ export class MigrationsService {
   ) {
     this.directory = new MigrationDirectory(settings.migrationsDirectory);
     this.isOwn = settings.migrationsDirectory === OWN_MIGRATIONS_DIRECTORY;
-    this.schema = settings.database.url.schema;
+    this.history = new PrismaHistory(settings.database.url.schema);
   }
 
   /**
@@ -46,7 +46,7 @@ export class MigrationsService {
     if (this.isOwn) return { fault: OWN_DIRECTORY_FAULT };
     const [directory, history] = await Promise.all([
       this.directory.read(),
-      readPrismaHistory(client, this.schema, timeouts),
+      this.history.read(client, timeouts),
     ]);
     if ('code' in directory) return { fault: directory };
     if ('code' in history) return { fault: history };

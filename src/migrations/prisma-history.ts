@@ -2,6 +2,7 @@ import { escapeIdentifier, type ClientBase } from 'pg';
 import { errorCode } from '../errors.js';
 import { currentRole } from '../database/current-role.js';
 import { read, type ReadPlan } from '../database/read.js';
+import { tableExists } from '../database/table-exists.js';
 import type { MigrationHistory, MigrationsFault } from './migrations.types.js';
 
 /** The key of `pg_advisory_lock` that Prisma Migrate holds while it works. */
@@ -20,41 +21,49 @@ type Timeouts = Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>;
 /**
  * The seam to Prisma's bookkeeping: Prisma 7 keeps one row per attempt in `_prisma_migrations`. One query
  * answers, without the CLI and without the engine.
- * @returns the history, or why it cannot be read.
- * @throws what the connection throws.
  */
-export async function readPrismaHistory(
-  client: ClientBase,
-  schema: string,
-  timeouts: Timeouts,
-): Promise<MigrationHistory | MigrationsFault> {
-  const table = `${schema}._prisma_migrations`;
-  try {
-    const rows = await read<Row>(client, { sql: historyQuery(schema), ...timeouts });
-    return {
-      table,
-      deployingPid: rows[0]?.deploying_pid ?? undefined,
-      rows: rows.flatMap(({ migration_name: name, checksum, finished, rolled_back: rolledBack }) =>
-        // The outer join leaves one row of nulls where there is no attempt yet.
-        name === null
-          ? []
-          : [
-              {
-                name,
-                checksum: checksum ?? '',
-                finished: finished === true,
-                rolledBack: rolledBack === true,
-              },
-            ],
-      ),
-    };
-  } catch (error) {
-    const code = errorCode(error);
-    if (code === '42P01') return { table, rows: undefined, deployingPid: undefined };
-    if (code === '42501') return await permissionFault(client, schema, table, timeouts);
-    if (code === '55P03') return await lockFault(client, schema, table, timeouts);
-    throw error;
+export class PrismaHistory {
+  private readonly table: string;
+  /** Only a table that was seen is asked: a missing one would fill the server's log with errors. */
+  private wasSeen = false;
+
+  /** @param schema PostgreSQL schema of `_prisma_migrations` */
+  constructor(private readonly schema: string) {
+    this.table = `${schema}._prisma_migrations`;
   }
+
+  /**
+   * @returns the history, or why it cannot be read.
+   * @throws what the connection throws.
+   */
+  async read(client: ClientBase, timeouts: Timeouts): Promise<MigrationHistory | MigrationsFault> {
+    const { schema, table } = this;
+    this.wasSeen ||= await tableExists(client, { schema, table: '_prisma_migrations' }, timeouts);
+    if (!this.wasSeen) return { table, rows: undefined, deployingPid: undefined };
+    try {
+      return toHistory(table, await read<Row>(client, { sql: historyQuery(schema), ...timeouts }));
+    } catch (error) {
+      const code = errorCode(error);
+      if (code === '42501') return await permissionFault(client, schema, table, timeouts);
+      if (code === '55P03') return await lockFault(client, schema, table, timeouts);
+      if (code !== '42P01') throw error;
+      this.wasSeen = false;
+      return { table, rows: undefined, deployingPid: undefined };
+    }
+  }
+}
+
+function toHistory(table: string, rows: readonly Row[]): MigrationHistory {
+  return {
+    table,
+    deployingPid: rows[0]?.deploying_pid ?? undefined,
+    rows: rows.flatMap(({ migration_name: name, checksum, finished, rolled_back: rolledBack }) =>
+      // The outer join leaves one row of nulls where there is no attempt yet.
+      name === null
+        ? []
+        : [{ name, checksum: checksum ?? '', finished: finished === true, rolledBack: rolledBack === true }],
+    ),
+  };
 }
 
 function historyQuery(schema: string): string {

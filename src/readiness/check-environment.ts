@@ -1,3 +1,4 @@
+import { escapeIdentifier } from 'pg';
 import type { EnvironmentName } from '../config/settings.js';
 import { sameDatabase, type EnvironmentFacts, type StampReading } from '../environment/environment.types.js';
 import { outcomeOf } from './outcome.js';
@@ -36,9 +37,10 @@ export function checkEnvironment(running: EnvironmentName, facts: Known<Environm
 
 function stampFinding(running: EnvironmentName, reading: StampReading): Finding | undefined {
   if (reading.kind === 'unreadable') {
+    const role = escapeIdentifier(reading.role);
     return {
       code: 'ENVIRONMENT_UNREADABLE',
-      text: `Role "${reading.role}" may not read pgkeep.database_environment, so the database's environment is unknown: GRANT USAGE ON SCHEMA pgkeep TO "${reading.role}"; GRANT SELECT ON pgkeep.database_environment TO "${reading.role}"`,
+      text: `Role ${role} may not read pgkeep.database_environment, so the database's environment is unknown: GRANT USAGE ON SCHEMA pgkeep TO ${role}; GRANT SELECT ON pgkeep.database_environment TO ${role}`,
     };
   }
   if (reading.kind === 'stamped' && reading.stamp.environment !== running) {

@@ -11,6 +11,7 @@ import { StartupInstall } from '../install/startup-install.service.js';
 import { StderrLogger } from '../logger.js';
 import { PgkeepModule } from '../pgkeep.module.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.service.js';
+import { handOverSignals } from './early-signals.js';
 import { createAdapter } from './fastify-adapter.js';
 
 /** Something that must end after the doors have closed: the embedded cluster. */
@@ -48,9 +49,10 @@ export async function serve(
   );
   app.useGlobalFilters(new ProblemFilter());
   app.enableShutdownHooks(['SIGTERM', 'SIGINT', 'SIGHUP']);
+  handOverSignals();
   for (const warning of unknownSettings(environment)) new Logger('Settings').warn(warning);
   await listen(app, settings);
-  const url = await app.getUrl();
+  const url = addressOf(app, settings);
   new Logger('Http').log(`listening on ${url}`);
   void installInBackground(app);
   return { app, url };
@@ -69,6 +71,13 @@ async function listen(app: NestFastifyApplication, { http }: Settings): Promise<
       cause,
     });
   }
+}
+
+/** Where it listens: the configured host (Nest would say 127.0.0.1 for every address), the port it really got. */
+function addressOf(app: NestFastifyApplication, { http }: Settings): string {
+  const address = app.getHttpServer().address();
+  const port = typeof address === 'object' && address !== null ? address.port : http.port;
+  return `http://${http.host.includes(':') ? `[${http.host}]` : http.host}:${port}`;
 }
 
 /** What changed in the database must show in the verdict at once, not a period later. */

@@ -42,5 +42,5 @@ it('refuses an environment that does not exist', () => {
 
 it('has every setting in .env.example', () => {
   const documented = readFileSync('.env.example', 'utf8').matchAll(/^#?([A-Z][A-Z_]+)=/gm);
-  expect([...documented].map(([, name]) => name).toSorted()).toEqual(SETTING_NAMES.toSorted());
+  expect(new Set([...documented].map(([, name]) => name))).toEqual(new Set(SETTING_NAMES));
 });

@@ -5,10 +5,22 @@ import { ADMIN_TOKEN, PRODUCTION, startService } from '../support/service.js';
 /** Nobody listens on port 1: the database is down, which is all these tests need. */
 const DOWN = 'postgresql://user:hunter2@127.0.0.1:1/app';
 
+const CODES_ONLY = {
+  status: 'not_ready',
+  checks: {
+    database: { ok: false, code: 'DATABASE_UNREACHABLE', gate: 'enforce' },
+    environment: { ok: false, code: 'DATABASE_UNREACHABLE', gate: 'warn' },
+    migrations: { ok: false, code: 'DATABASE_UNREACHABLE', gate: 'enforce' },
+    databaseSafety: { ok: false, code: 'DATABASE_UNREACHABLE', gate: 'enforce' },
+    backupConfig: { ok: true },
+  },
+  evaluatedAt: expect.any(String) as unknown,
+};
+
 describe.each([
-  ['codes', { environment: { ok: false, code: 'DATABASE_UNREACHABLE', gate: 'warn' } }],
-  ['never', undefined],
-])('READINESS_DETAILS=%s', (level, checks) => {
+  ['codes', CODES_ONLY],
+  ['never', { status: 'not_ready' }],
+])('READINESS_DETAILS=%s', (level, expected) => {
   let service: Awaited<ReturnType<typeof startService>>;
   beforeAll(async () => {
     service = await startService({
@@ -22,13 +34,7 @@ describe.each([
 
   it('hides the texts from anonymous callers', async () => {
     const { status, body } = await request(service.url).get('/ready');
-    expect(status).toBe(503);
-    if (checks) {
-      expect(body.checks).toMatchObject(checks);
-      expect(JSON.stringify(body)).not.toContain('details');
-    } else {
-      expect(body).toEqual({ status: 'not_ready' });
-    }
+    expect([status, body]).toEqual([503, expected]);
     const health = await request(service.url).get('/health');
     expect(JSON.stringify(health.body)).not.toContain('127.0.0.1');
   });

@@ -62,7 +62,7 @@ describe('install and stamp', () => {
       using(url, ({ install }) => install.install()),
       using(url, ({ install }) => install.install()),
     ]);
-    expect(reports.map(({ applied }) => applied.length).toSorted()).toEqual([0, 1]);
+    expect(reports.flatMap(({ applied }) => applied)).toEqual([OWN_MIGRATION]);
   });
 
   it('names the grant that is missing', async () => {

@@ -137,7 +137,7 @@ describe('the readiness monitor', () => {
       return Number(rows[0].n);
     };
     const before = await count();
-    for (let probe = 0; probe < 1000; probe += 1) asked.verdict();
+    for (let probe = 0; probe < 1000; probe += 1) await asked.verdict();
     expect(await count()).toBe(before);
   });
 });

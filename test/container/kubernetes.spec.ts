@@ -1,0 +1,96 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Settings } from '../../src/config/settings.js';
+import { Node, readYaml } from './deployment-file.js';
+import { settingsOf } from './settings-of.js';
+
+const DIRECTORY = 'deploy/kubernetes';
+const SECRETS = {
+  'database-url': `postgresql://u:${'a'.repeat(32)}@db:5432/clinic?sslmode=verify-full&sslrootcert=/run/secrets/pgkeep/root.crt`,
+  'admin-api-token': 'f'.repeat(64),
+  'root.crt': '',
+};
+
+interface Pod {
+  readonly spec: Node;
+  readonly pgkeep: Node;
+  readonly settings: Settings;
+}
+
+function readPod(file: string): Pod {
+  const deployment = readYaml(`${DIRECTORY}/${file}`).find(
+    (document) => document.at('kind').text === 'Deployment',
+  );
+  const spec = (deployment ?? new Node(undefined)).at('spec', 'template', 'spec');
+  const pgkeep = spec.at('containers').named('pgkeep');
+  const environment = pgkeep.at('env').items.map((entry) => [entry.at('name').text, entry.at('value').text]);
+  const mount = pgkeep.at('volumeMounts').named('secret').at('mountPath').text;
+  return { spec, pgkeep, settings: settingsOf(Object.fromEntries(environment), mount, SECRETS) };
+}
+
+describe.each(['stand-alone.yaml', 'sidecar.yaml'])('%s', (file) => {
+  const { spec, pgkeep, settings } = readPod(file);
+
+  it('has settings that pgkeep takes, and secrets as files only', () => {
+    expect(settings).toMatchObject({
+      environment: 'production',
+      database: { url: { sslMode: 'verify-full' } },
+      migrationsDirectory: '/app/prisma/migrations',
+    });
+    expect(pgkeep.at('env').items.filter((entry) => entry.at('valueFrom').value !== undefined)).toEqual([]);
+  });
+
+  it('probes life on /live and readiness on /ready, at the port it listens on', () => {
+    expect(pgkeep.at('livenessProbe', 'httpGet', 'path').value).toBe('/live');
+    expect(pgkeep.at('readinessProbe', 'httpGet', 'path').value).toBe('/ready');
+    for (const probe of ['livenessProbe', 'readinessProbe']) {
+      const port = pgkeep.at('ports').named(pgkeep.at(probe, 'httpGet', 'port').text);
+      expect(port.at('containerPort').value).toBe(settings.http.port);
+    }
+    // Several probes see the 503 before the doors close, and the doors close before the kubelet kills.
+    expect(Number(pgkeep.at('readinessProbe', 'periodSeconds').value) * 1000).toBeLessThanOrEqual(
+      settings.readiness.refreshMs,
+    );
+    expect(Number(spec.at('terminationGracePeriodSeconds').value) * 1000).toBeGreaterThan(
+      settings.readiness.refreshMs * 2,
+    );
+  });
+
+  it('runs with the least: no root, no write, no capability, no token of the cluster', () => {
+    expect(spec.value).toMatchObject({
+      automountServiceAccountToken: false,
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+    });
+    expect(pgkeep.at('securityContext').value).toEqual({
+      readOnlyRootFilesystem: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+    });
+    expect(pgkeep.at('resources', 'limits', 'memory').text).toMatch(/^\d+Mi$/);
+    // Root's files, readable to pgkeep by its group.
+    expect(spec.at('securityContext', 'fsGroup').value).toBe(10_001);
+    expect(spec.at('volumes').named('secret').at('secret', 'defaultMode').value).toBe(0o440);
+  });
+
+  it('shares the pod’s ports with nobody', () => {
+    const ports = spec
+      .at('containers')
+      .items.flatMap((container) =>
+        container.at('ports').items.map((port) => port.at('containerPort').value),
+      );
+    expect(new Set(ports).size).toBe(ports.length);
+  });
+});
+
+it('kustomization.yaml puts an image in place of the one that stand-alone.yaml names', () => {
+  const kustomization = readYaml(`${DIRECTORY}/kustomization.yaml`)[0] ?? new Node(undefined);
+  expect(kustomization.at('resources').value).toEqual(['stand-alone.yaml']);
+  const image = readPod('stand-alone.yaml').pgkeep.at('image').text;
+  expect(kustomization.at('images').named(image).at('newName').text).not.toBe('');
+});
+
+it('stand-alone.yaml’s service tells why it is not ready instead of refusing', () => {
+  const service = readYaml(`${DIRECTORY}/stand-alone.yaml`).find(
+    (document) => document.at('kind').text === 'Service',
+  );
+  expect(service?.at('spec', 'publishNotReadyAddresses').value).toBe(true);
+});
