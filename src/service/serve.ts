@@ -11,7 +11,7 @@ import { StartupInstall } from '../install/startup-install.service.js';
 import { StderrLogger } from '../logger.js';
 import { PgkeepModule } from '../pgkeep.module.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.service.js';
-import { handOverSignals } from './early-signals.js';
+import { handOverSignals } from '../process/early-signals.js';
 import { createAdapter } from './fastify-adapter.js';
 
 /** Something that must end after the doors have closed: the embedded cluster. */

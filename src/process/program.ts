@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import { errorCode } from '../errors.js';
+import { ProgramFailure } from './program-failure.js';
+
+/** How much of a child's error output is kept for the message. */
+const STDERR_TAIL = 4000;
+/** How long a program may take to end in order (pg_dump cancels its query) before it is killed. */
+const GRACE_MS = 3000;
+
+export interface ProgramOptions {
+  /** The child's whole environment; secrets travel here, never in argv. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborting it ends the program and everything that the program started. */
+  readonly signal: AbortSignal;
+}
+
+/** How a program ended, and the last 4,000 characters it wrote to stderr. */
+export interface ProgramEnd {
+  /** Null when a signal ended it. */
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stderrTail: string;
+}
+
+/** A program that runs, its standard streams open. */
+export interface RunningProgram {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** Settles when the program has ended and its streams are closed; never rejects. */
+  readonly ended: Promise<ProgramEnd>;
+}
+
+/**
+ * Starts one program without a shell, in a process group of its own: Ctrl-C reaches pgkeep alone, which then
+ * ends the group in order.
+ * @throws the system's error when the program cannot be started at all; the signal's reason when it is aborted.
+ */
+export async function startProgram(
+  binary: string,
+  argv: readonly string[],
+  { env, signal }: ProgramOptions,
+): Promise<RunningProgram> {
+  signal.throwIfAborted();
+  const child = spawn(binary, argv, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+  let stderrTail = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderrTail = (stderrTail + text).slice(-STDERR_TAIL);
+  });
+  // A program that ends before it read everything breaks the pipe; its exit code tells why, not the pipe.
+  child.stdin.on('error', () => undefined);
+  const ended = new Promise<ProgramEnd>((resolve) => {
+    child.once('close', (exitCode, endedBy) => resolve({ exitCode, signal: endedBy, stderrTail }));
+  });
+  await once(child, 'spawn');
+  const group = child.pid;
+  if (group !== undefined) {
+    const stop = endGroupOnAbort(group, signal);
+    void ended.then(stop);
+  }
+  return { stdin: child.stdin, stdout: child.stdout, ended };
+}
+
+/** @throws ProgramFailure unless the program ended with exit code 0. */
+export async function requireSuccess(program: string, running: RunningProgram): Promise<void> {
+  const end = await running.ended;
+  if (end.exitCode !== 0) throw new ProgramFailure(program, end);
+}
+
+/**
+ * What a program writes to stdout. Ends only after the program ended well: whoever stores it cannot take the
+ * output of a killed program for the whole.
+ * @throws ProgramFailure at the end of the output of a program that failed.
+ */
+export async function* outputOf(program: string, running: RunningProgram): AsyncGenerator<Buffer> {
+  for await (const chunk of running.stdout) yield Buffer.from(chunk);
+  await requireSuccess(program, running);
+}
+
+/** @returns what stops the watching. */
+function endGroupOnAbort(group: number, signal: AbortSignal): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = (): void => {
+    signalGroup(group, 'SIGTERM');
+    timer = setTimeout(() => signalGroup(group, 'SIGKILL'), GRACE_MS);
+  };
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  return () => {
+    signal.removeEventListener('abort', onAbort);
+    clearTimeout(timer);
+  };
+}
+
+function signalGroup(group: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(-group, name);
+  } catch (error) {
+    // It ended meanwhile, which is what is wanted.
+    if (errorCode(error) !== 'ESRCH') throw error;
+  }
+}
