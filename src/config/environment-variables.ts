@@ -1,4 +1,4 @@
-import { IsIn, IsISO8601, IsOptional, MinLength, ValidateIf } from 'class-validator';
+import { IsIn, IsISO8601, IsOptional, Matches, MinLength, ValidateIf } from 'class-validator';
 import { DETAIL_LEVELS, ENVIRONMENTS } from './settings.js';
 import { IsDatabaseUrl, IsFlag, IsGateList, IsWholeNumber } from './setting-validators.js';
 
@@ -119,6 +119,16 @@ export class EnvironmentVariables {
   @IsOptional()
   @IsWholeNumber({ unit: 'days', min: 1, max: 36_500 })
   BACKUP_RESTORE_TEST_MAX_AGE_DAYS?: string;
+
+  /** Directory that backups are kept in. Defaults to ./backups. */
+  BACKUP_DIR?: string;
+
+  /** Compression inside the archive, as pg_dump's `--compress`. Defaults to zstd:3, gzip:1 before pg_dump 16. */
+  @IsOptional()
+  @Matches(/^(none|gzip:[1-9]|lz4:([1-9]|1[0-2])|zstd:([1-9]|1\d|2[0-2]))$/, {
+    message: 'none, gzip:1 to gzip:9, lz4:1 to lz4:12 or zstd:1 to zstd:22',
+  })
+  BACKUP_COMPRESSION?: string;
 }
 
 /** Names of all settings, in the order of the class; `satisfies` keeps the two in step. */
@@ -146,6 +156,8 @@ const NAMES = {
   BACKUP_RETENTION_DAYS: true,
   LAST_BACKUP_RESTORE_TEST_DATE: true,
   BACKUP_RESTORE_TEST_MAX_AGE_DAYS: true,
+  BACKUP_DIR: true,
+  BACKUP_COMPRESSION: true,
 } as const satisfies Record<keyof EnvironmentVariables, true>;
 
 export type SettingName = keyof typeof NAMES;

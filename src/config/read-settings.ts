@@ -47,7 +47,7 @@ export function readSettings(environment: Environment, workingDirectory: string 
   // Contradictions are looked for only among values that are each well formed.
   if (faults.length === 0) faults.push(...contradictions(variables));
   if (faults.length > 0) throw invalid(faults);
-  return deepFreeze(toSettings(variables, workingDirectory));
+  return deepFreeze(toSettings(variables, workingDirectory, environment['PATH'] ?? ''));
 }
 
 function collectVariables(environment: Environment): { variables: EnvironmentVariables; faults: Fault[] } {
@@ -123,12 +123,13 @@ function databaseUrlOf(variables: EnvironmentVariables): string | undefined {
   return (isProduction(variables) ? variables.DATABASE_URL_PROD : undefined) ?? variables.DATABASE_URL;
 }
 
-function toSettings(variables: EnvironmentVariables, workingDirectory: string): Settings {
+function toSettings(variables: EnvironmentVariables, workingDirectory: string, searchPath: string): Settings {
   const environment = ENVIRONMENTS.find((name) => name === variables.NODE_ENV) ?? 'development';
   return {
     environment,
     database: toDatabaseSettings(variables, environment),
     migrationsDirectory: path.resolve(workingDirectory, variables.MIGRATIONS_DIR ?? 'prisma/migrations'),
+    searchPath,
     readiness: {
       refreshMs: Number(variables.READINESS_REFRESH_MS ?? DEFAULTS.refreshMs),
       timeoutMs: Number(variables.READINESS_TIMEOUT_MS ?? DEFAULTS.timeoutMs),
@@ -147,6 +148,8 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string): 
       restoreTestMaxAgeDays: Number(
         variables.BACKUP_RESTORE_TEST_MAX_AGE_DAYS ?? DEFAULTS.restoreTestMaxAgeDays,
       ),
+      directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
+      compression: variables.BACKUP_COMPRESSION,
     },
   };
 }

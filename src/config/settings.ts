@@ -71,7 +71,7 @@ export interface HttpSettings {
   readonly adminToken: string | undefined;
 }
 
-/** What the environment says of backups; `backupConfig` judges it. */
+/** How backups are made, and what `backupConfig` judges. */
 export interface BackupSettings {
   readonly enabled: boolean;
   /** `BACKUP_RETENTION_DAYS` as given; undefined when it was not. */
@@ -80,6 +80,10 @@ export interface BackupSettings {
   readonly lastRestoreTest: Date | undefined;
   /** `BACKUP_RESTORE_TEST_MAX_AGE_DAYS`. */
   readonly restoreTestMaxAgeDays: number;
+  /** `BACKUP_DIR`, absolute: where backups are kept. */
+  readonly directory: string;
+  /** `BACKUP_COMPRESSION`, as pg_dump's `--compress` takes it; undefined leaves the choice to pgkeep. */
+  readonly compression: string | undefined;
 }
 
 /** The environment, parsed once, deeply frozen. A room receives its slice. */
@@ -88,6 +92,8 @@ export interface Settings {
   readonly database: DatabaseSettings;
   /** `MIGRATIONS_DIR`, absolute: the guarded application's migrations. */
   readonly migrationsDirectory: string;
+  /** `PATH` of the environment: where PostgreSQL's programs are looked for, after the usual directories. */
+  readonly searchPath: string;
   readonly readiness: ReadinessSettings;
   readonly http: HttpSettings;
   readonly backup: BackupSettings;

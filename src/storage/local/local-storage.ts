@@ -1,0 +1,154 @@
+import { constants, createReadStream } from 'node:fs';
+import { access, mkdir, open, readdir, rename, rm, stat, statfs, type FileHandle } from 'node:fs/promises';
+import { once } from 'node:events';
+import path from 'node:path';
+import { addAbortSignal, type Readable } from 'node:stream';
+import { errorCode } from '../../errors.js';
+import type { BackupStorage, StoredObject } from '../storage.types.js';
+import { storageError } from './storage-error.js';
+
+/** Ends the name of a file that is not whole yet; begins with a dot, so that `ls` and `list` pass over it. */
+const UNFINISHED = '.part';
+/** Read in pieces of this many bytes. */
+const CHUNK_BYTES = 1 << 20;
+
+/** Backups in a directory: files that only their owner can read, in a directory that only its owner can enter. */
+export class LocalStorage implements BackupStorage {
+  constructor(readonly location: string) {}
+
+  async put(key: string, body: Readable, { signal }: { signal: AbortSignal }): Promise<{ bytes: number }> {
+    const file = this.fileOf(key);
+    const temporary = temporaryOf(file);
+    try {
+      addAbortSignal(signal, body);
+      const handle = await this.explained('write', async () => {
+        await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+        return await open(temporary, 'w', 0o600);
+      });
+      const bytes = await this.fill(handle, body);
+      signal.throwIfAborted();
+      await this.explained('write', async () => {
+        await rename(temporary, file);
+        await syncDirectory(path.dirname(file));
+      });
+      return { bytes };
+    } catch (error) {
+      body.destroy();
+      // The failure to tell is the first one; a temporary that cannot be removed is never listed.
+      await rm(temporary, { force: true }).catch(() => undefined);
+      throw signal.aborted ? signal.reason : error;
+    }
+  }
+
+  async get(key: string): Promise<Readable> {
+    const stream = createReadStream(this.fileOf(key), { highWaterMark: CHUNK_BYTES });
+    // Opened before it is handed out: an absent file is told here, and not in the midst of reading.
+    await this.explained('read', () => once(stream, 'open'));
+    return stream;
+  }
+
+  async head(key: string): Promise<{ bytes: number; modifiedAt: Date } | undefined> {
+    return await this.explained('read', async () => {
+      const found = await stat(this.fileOf(key)).catch(ifAbsent(undefined));
+      return found?.isFile() ? { bytes: found.size, modifiedAt: found.mtime } : undefined;
+    });
+  }
+
+  async *list(prefix: string): AsyncGenerator<StoredObject> {
+    for (const key of await this.keys()) {
+      if (!key.startsWith(prefix) || isTemporary(key)) continue;
+      const found = await this.head(key);
+      // It may have been removed since the directory was read.
+      if (found) yield { key, ...found };
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    const file = this.fileOf(key);
+    await this.explained('remove a file of', async () => {
+      await rm(file, { force: true });
+      await rm(temporaryOf(file), { force: true });
+    });
+  }
+
+  async discardUnfinished(before: Date): Promise<void> {
+    for (const key of await this.keys()) {
+      const found = isTemporary(key) ? await this.head(key) : undefined;
+      if (found && found.modifiedAt < before)
+        await this.explained('remove a file of', () => rm(this.fileOf(key)));
+    }
+  }
+
+  async freeBytes(): Promise<number> {
+    return await this.explained('write', async () => {
+      await mkdir(this.location, { recursive: true, mode: 0o700 });
+      await access(this.location, constants.W_OK | constants.X_OK);
+      const { bavail, bsize } = await statfs(this.location);
+      return bavail * bsize;
+    });
+  }
+
+  private async keys(): Promise<string[]> {
+    return await this.explained('read', async () => {
+      const entries = await readdir(this.location, { recursive: true }).catch(ifAbsent<string[]>([]));
+      return entries.map((entry) => entry.split(path.sep).join('/')).toSorted();
+    });
+  }
+
+  /** Writes the whole stream and syncs it. The stream's own error passes as it is. */
+  private async fill(handle: FileHandle, body: Readable): Promise<number> {
+    let bytes = 0;
+    try {
+      for await (const chunk of body) {
+        const piece = Buffer.from(chunk);
+        await this.explained('write', () => handle.writeFile(piece));
+        bytes += piece.length;
+      }
+      await this.explained('write', () => handle.sync());
+    } finally {
+      await handle.close();
+    }
+    return bytes;
+  }
+
+  /** The file of a key. Keys are pgkeep's own, or typed by a person: none may lead out of the directory. */
+  private fileOf(key: string): string {
+    const file = path.resolve(this.location, key);
+    if (!file.startsWith(path.resolve(this.location) + path.sep)) throw storageError('read', key, 'ENOENT');
+    return file;
+  }
+
+  private async explained<T>(operation: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw storageError(operation, this.location, error);
+    }
+  }
+}
+
+function temporaryOf(file: string): string {
+  return path.join(path.dirname(file), `.${path.basename(file)}${UNFINISHED}`);
+}
+
+function isTemporary(key: string): boolean {
+  const name = path.posix.basename(key);
+  return name.startsWith('.') && name.endsWith(UNFINISHED);
+}
+
+function ifAbsent<T>(value: T): (error: unknown) => T {
+  return (error) => {
+    if (errorCode(error) === 'ENOENT') return value;
+    throw error;
+  };
+}
+
+/** A rename is durable only when its directory is. */
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

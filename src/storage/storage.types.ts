@@ -1,0 +1,39 @@
+import type { Readable } from 'node:stream';
+
+/** One stored object. */
+export interface StoredObject {
+  readonly key: string;
+  readonly bytes: number;
+  readonly modifiedAt: Date;
+}
+
+/** Where backups are kept: objects under keys such as `clinic_production_20260207_120000.dump`. */
+export interface BackupStorage {
+  /** For people: the directory, the bucket. Holds no credentials. */
+  readonly location: string;
+
+  /**
+   * Stores a stream. The object is visible under its key only when it is whole and durable: an aborted or
+   * failed put leaves nothing. An object that was there is replaced.
+   * @throws what the stream throws; KeepError `STORAGE_…`; the signal's reason.
+   */
+  put(key: string, body: Readable, options: { signal: AbortSignal }): Promise<{ bytes: number }>;
+
+  /** The bytes of an object. @throws KeepError `STORAGE_OBJECT_MISSING`, `STORAGE_FAILED`. */
+  get(key: string): Promise<Readable>;
+
+  /** Undefined where there is no such object. */
+  head(key: string): Promise<{ bytes: number; modifiedAt: Date } | undefined>;
+
+  /** Every object whose key begins with the prefix, page by page, in no particular order. */
+  list(prefix: string): AsyncIterable<StoredObject>;
+
+  /** Removes an object and what a killed put of it left. Absent is no error. */
+  delete(key: string): Promise<void>;
+
+  /** Removes what puts left that were killed before this time. */
+  discardUnfinished?(before: Date): Promise<void>;
+
+  /** How many bytes there is room for, where that can be asked. */
+  freeBytes?(): Promise<number>;
+}
