@@ -19,6 +19,17 @@ export {
 } from './config/settings.js';
 export { SETTINGS } from './config/settings.token.js';
 export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind } from './errors.js';
+export { BackupService } from './backup/backup.service.js';
+export type {
+  BackupEntry,
+  BackupList,
+  BackupOptions,
+  BackupReason,
+  BackupReport,
+  Manifest,
+  VerificationFinding,
+  VerificationReport,
+} from './backup/backup.types.js';
 export { Clock } from './clock/clock.js';
 export { DatabaseService, type PoolCounts } from './database/database.service.js';
 export { EnvironmentService } from './environment/environment.service.js';

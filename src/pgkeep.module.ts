@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { BackupModule } from './backup/backup.module.js';
 import type { Settings } from './config/settings.js';
 import { SettingsModule, type AsyncSettings } from './config/settings.module.js';
 import { DatabaseModule } from './database/database.module.js';
@@ -13,6 +14,7 @@ const ROOMS = [
   MigrationsModule,
   EnvironmentModule,
   InstallModule,
+  BackupModule,
   ReadinessModule,
   StatsModule,
 ];

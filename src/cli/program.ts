@@ -1,5 +1,9 @@
 import { Command, CommanderError, type OptionValues } from 'commander';
 import { EXIT } from './exit-codes.js';
+import { endingInOrder } from './ending-in-order.js';
+import { backupVerb } from './commands/backup.js';
+import { backupListVerb } from './commands/backup-list.js';
+import { backupVerifyVerb } from './commands/backup-verify.js';
 import { installVerb } from './commands/install.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
 import { pingVerb } from './commands/ping.js';
@@ -11,6 +15,7 @@ import { runVerb } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 
 const VERBS: readonly Verb[] = [readyVerb, statsVerb, pingVerb, installVerb, stampVerb];
+const BACKUP_VERBS: readonly Verb[] = [backupListVerb, backupVerifyVerb];
 const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
 
 /** Starts the service; given by whoever stands above the doors. */
@@ -33,17 +38,21 @@ export async function runProgram(
       writeErr: (text) => terminal.err(text.trimEnd()),
     })
     .exitOverride();
-  const add = (parent: Command, verb: Verb): void => {
+  const add = (parent: Command, verb: Verb): Command =>
     verb
       .declare(withCommonOptions(parent.command(verb.name).description(verb.description)))
       .action(async (...parsed: unknown[]) => {
         const command = parsed.at(-1);
         if (!(command instanceof Command)) throw new TypeError('commander passes the command last');
-        const options: OptionValues = command.opts();
-        exitCode = await runVerb(terminal, options, (rooms) => verb.run(rooms, command.args, options));
+        // `backup` has options and verbs below it: commander gives `backup list --json` to the outer one.
+        const options: OptionValues = command.optsWithGlobals();
+        const run = (signal: AbortSignal) =>
+          runVerb(terminal, options, (rooms) => verb.run(rooms, command.args, options, signal));
+        exitCode = verb.endsInOrder ? await endingInOrder(run) : await run(new AbortController().signal);
       });
-  };
   for (const verb of VERBS) add(program, verb);
+  const backup = add(program, backupVerb);
+  for (const verb of BACKUP_VERBS) add(backup, verb);
   const migrate = program
     .command('migrate')
     .description('The guarded application’s migrations.')

@@ -8,9 +8,12 @@ export interface Verb {
   readonly description: string;
   /** Adds the verb's own arguments and options. */
   readonly declare: (command: Command) => Command;
+  /** Whether Ctrl-C and SIGTERM abort `signal` and leave the cleaning up to the verb; others are simply ended. */
+  readonly endsInOrder?: boolean;
   readonly run: (
     rooms: INestApplicationContext,
     parameters: readonly string[],
     options: OptionValues,
+    signal: AbortSignal,
   ) => Promise<Answer>;
 }

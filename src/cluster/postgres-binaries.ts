@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { KeepError } from '../errors.js';
+import { STATE_DIRECTORY } from './embedded-location.js';
 
 /** Where PostgreSQL's server programs are. */
 export interface PostgresBinaries {
@@ -17,16 +18,8 @@ export interface PostgresBinaries {
  * @throws KeepError `CLUSTER_BINARIES_MISSING` naming the package to install.
  */
 export function findPostgresBinaries(stateDirectory: string, searchPath: string): PostgresBinaries {
-  const candidates = [
-    ...versionedDirectories('/usr/lib/postgresql', /^\d+$/),
-    ...versionedDirectories('/opt/homebrew/opt', /^postgresql(@\d+)?$/),
-    ...versionedDirectories('/usr/local/opt', /^postgresql(@\d+)?$/),
-    ...searchPath.split(path.delimiter).filter((directory) => directory !== ''),
-  ];
-  const bin = candidates.find(holdsServer);
-  if (bin !== undefined) return { bin, libraryPath: undefined };
-  const unpacked = readLocation(path.join(stateDirectory, 'postgresql', 'location.json'));
-  if (unpacked && holdsServer(unpacked.bin)) return unpacked;
+  const found = programDirectories(searchPath, stateDirectory).find(({ bin }) => holdsServer(bin));
+  if (found) return found;
   throw new KeepError(
     'CLUSTER_BINARIES_MISSING',
     'PostgreSQL’s server programs (initdb, postgres) are not on this machine.',
@@ -34,6 +27,21 @@ export function findPostgresBinaries(stateDirectory: string, searchPath: string)
       hint: 'Set DATABASE_URL to the database to guard. For the embedded one install PostgreSQL’s server; `npm start` in a clone of pgkeep does.',
     },
   );
+}
+
+/** Every directory that may hold programs of PostgreSQL, in the order above. */
+export function programDirectories(
+  searchPath: string,
+  stateDirectory: string = path.resolve(STATE_DIRECTORY),
+): PostgresBinaries[] {
+  const installed = [
+    ...versionedDirectories('/usr/lib/postgresql', /^\d+$/),
+    ...versionedDirectories('/opt/homebrew/opt', /^(postgresql|libpq)(@\d+)?$/),
+    ...versionedDirectories('/usr/local/opt', /^(postgresql|libpq)(@\d+)?$/),
+    ...searchPath.split(path.delimiter).filter((directory) => directory !== ''),
+  ];
+  const unpacked = readLocation(path.join(stateDirectory, 'postgresql', 'location.json'));
+  return [...installed.map((bin) => ({ bin, libraryPath: undefined })), ...(unpacked ? [unpacked] : [])];
 }
 
 function holdsServer(directory: string): boolean {

@@ -1,6 +1,7 @@
 import { StatsService } from '../../stats/stats.service.js';
 import type { DatabaseStats } from '../../stats/stats.types.js';
 import { alignColumns } from '../columns.js';
+import { formatBytes } from '../format.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep stats [--exact]`: what is in the database. */
@@ -19,29 +20,18 @@ function renderStats({ sizeBytes, tableCount, tables, connections }: DatabaseSta
   const rows = tables.map((table) => [
     table.name,
     `${table.rowCountIsExact ? '' : '~'}${table.rowCount.toLocaleString('en')}`,
-    bytes(table.totalBytes),
-    bytes(table.indexBytes),
+    formatBytes(table.totalBytes),
+    formatBytes(table.indexBytes),
     table.deadRows === null ? '-' : table.deadRows.toLocaleString('en'),
     table.lastVacuumAt?.slice(0, 16) ?? 'never',
     table.lastAnalyzeAt?.slice(0, 16) ?? 'never',
   ]);
   const lines = [
-    `${bytes(sizeBytes)} in ${tableCount} tables; ${connections.used} of ${connections.max} connections in use`,
+    `${formatBytes(sizeBytes)} in ${tableCount} tables; ${connections.used} of ${connections.max} connections in use`,
     '',
     ...alignColumns([heading, ...rows], [1, 2, 3, 4]),
   ];
   if (tables.some(({ countTimedOut }) => countTimedOut))
     lines.push('', '~ with --exact: counting ran out of time.');
   return lines.join('\n');
-}
-
-function bytes(count: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let value = count;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }

@@ -1,0 +1,46 @@
+import type { EnvironmentName } from '../config/settings.js';
+
+const MANIFEST = '.manifest.json';
+const ARCHIVE = '.dump';
+const UNFINISHED = '.unfinished.json';
+
+/** `<database>_<environment>_<YYYYMMDD>_<HHMMSS>`, UTC. */
+export function backupName(database: string, environment: EnvironmentName, at: Date): string {
+  const [day = '', time = ''] = at.toISOString().split('T');
+  return `${fileNamePart(database)}_${environment}_${day.replaceAll('-', '')}_${time.slice(0, 8).replaceAll(':', '')}`;
+}
+
+/** A database may be called anything; a file name of every system and an object's key may not. */
+function fileNamePart(database: string): string {
+  return database.replaceAll(/[^A-Za-z0-9_-]+/g, '-').replaceAll(/^-+|-+$/g, '') || 'database';
+}
+
+export function archiveKey(name: string): string {
+  return name + ARCHIVE;
+}
+
+export function manifestKey(name: string): string {
+  return name + MANIFEST;
+}
+
+/** The key of the mark that a run is at work on this backup. */
+export function unfinishedKey(name: string): string {
+  return name + UNFINISHED;
+}
+
+/** The backup's name, where the key is a manifest's. */
+export function nameOfManifest(key: string): string | undefined {
+  return key.endsWith(MANIFEST) ? key.slice(0, -MANIFEST.length) : undefined;
+}
+
+/** The backup's name, where the key is the mark of a run. */
+export function nameOfUnfinished(key: string): string | undefined {
+  return key.endsWith(UNFINISHED) ? key.slice(0, -UNFINISHED.length) : undefined;
+}
+
+/** The name a person meant who typed (or completed) the name of one of its files. */
+export function typedName(text: string): string {
+  const file = text.slice(text.lastIndexOf('/') + 1);
+  const ending = [MANIFEST, ARCHIVE].find((known) => file.endsWith(known));
+  return ending === undefined ? file : file.slice(0, -ending.length);
+}

@@ -1,0 +1,228 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from 'pg';
+import type { Clock } from '../clock/clock.js';
+import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
+import type { Settings } from '../config/settings.js';
+import { withConnection } from '../database/connect.js';
+import type { ReadPlan } from '../database/read.js';
+import { readAppliedMigrations } from '../migrations/applied-migrations.js';
+import { KeepError } from '../errors.js';
+import { together } from '../process/together.js';
+import type { BackupStorage } from '../storage/storage.types.js';
+import { archiveKey, backupName, manifestKey } from './backup-name.js';
+import type { BackupReason, BackupReport, Manifest } from './backup.types.js';
+import { CommittedBackups } from './committed-backups.js';
+import { readDatabaseFacts, type DatabaseFacts } from './database-facts.js';
+import { dumpInto, type DumpCommand, type StoredDump } from './dump.js';
+import { requireEnvironment } from './environment-guard.js';
+import { libpqEnvironment } from './libpq-environment.js';
+import { printManifest, writeText } from './manifest.js';
+import { chooseCompression, pgDumpArguments } from './pg-dump-arguments.js';
+import { findTool, type PostgresTool } from './postgres-tool.js';
+import { expectedBytes, readObstacles, requireRoom, requireWhole } from './preflight.js';
+import { readCatalogue } from './read-catalogue.js';
+import { beginSnapshot, whileConnected, type Snapshot } from './snapshot.js';
+import { CONTENT_HASH_METHOD, listTables, readContents, readSequences } from './table-contents.js';
+import { UnfinishedRuns } from './unfinished-runs.js';
+import { archiveFindings } from './verify-archive.js';
+import { readBack } from './read-back.js';
+
+/** How often a name is tried again that another run of the same second has taken. */
+const NAME_PAUSE_MS = 100;
+const NAME_TRIES = 100;
+
+/** What a run works with. */
+export interface RunContext {
+  readonly settings: Settings;
+  readonly storage: BackupStorage;
+  readonly clock: Clock;
+  readonly timeouts: Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>;
+  readonly reason: BackupReason;
+  readonly signal: AbortSignal;
+}
+
+/** What the snapshot tells, and where its dump went. */
+type Dumped = Omit<Manifest, 'finishedAt'>;
+
+/** One backup, from the snapshot to the manifest. Whatever fails: nothing of it is left, and nothing listed. */
+export class BackupRun {
+  private readonly runs: UnfinishedRuns;
+  private readonly startedAt: Date;
+  /** Set once something may have been written. */
+  private name: string | undefined;
+
+  constructor(private readonly context: RunContext) {
+    this.runs = new UnfinishedRuns(context.storage);
+    this.startedAt = context.clock.now();
+  }
+
+  async perform(): Promise<BackupReport> {
+    const { storage, signal } = this.context;
+    const cleared = await this.runs.clear(this.startedAt);
+    try {
+      const dumped = await this.dump();
+      await this.requireAsDumped(dumped);
+      const finishedAt = this.context.clock.now();
+      const manifest: Manifest = { ...dumped, finishedAt: finishedAt.toISOString() };
+      await writeText(storage, manifestKey(dumped.name), printManifest(manifest), signal);
+      await this.runs.commit(dumped.name);
+      return this.report(manifest, finishedAt, cleared);
+    } catch (error) {
+      // The next run clears what this one cannot; the first failure is the one to tell.
+      if (this.name !== undefined) await this.runs.discard(this.name).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Everything that needs the database, on one connection. */
+  private async dump(): Promise<Dumped> {
+    const { settings, timeouts, signal } = this.context;
+    const { url, connectTimeoutMs } = settings.database;
+    // No deadline of the client's: a content hash of a large table takes its time.
+    const options = { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep backup' };
+    return await withConnection(url, options, (client) =>
+      whileConnected(client, signal, async () => {
+        const identity = await requireEnvironment(client, settings.environment, timeouts);
+        const snapshot = await beginSnapshot(client);
+        try {
+          return await this.dumpSnapshot(client, snapshot, identity?.systemIdentifier ?? null);
+        } finally {
+          snapshot.release();
+        }
+      }),
+    );
+  }
+
+  private async dumpSnapshot(
+    client: Client,
+    snapshot: Snapshot,
+    systemIdentifier: string | null,
+  ): Promise<Dumped> {
+    const { settings, storage, reason, signal } = this.context;
+    const facts = await readDatabaseFacts(client);
+    requireWhole(await readObstacles(client), facts);
+    const pgDump = await this.tool('pg_dump', facts.serverMajor);
+    await this.requireRoom(facts);
+    const compression = chooseCompression(pgDump, settings.backup.compression);
+    const plan = { snapshotId: snapshot.id, compression, fromStandby: facts.inRecovery };
+    const command: DumpCommand = {
+      file: pgDump.file,
+      argv: pgDumpArguments(pgDump, plan),
+      env: libpqEnvironment(settings.database.url, client, pgDump),
+    };
+    // Before the dump: sequences obey no snapshot, and must not be ahead of it.
+    const sequences = await readSequences(client);
+    const name = await this.takeName(client, facts.database);
+    const [stored, contents] = await together<StoredDump, Awaited<ReturnType<typeof this.readFacts>>>(
+      signal,
+      (either) => dumpInto(storage, archiveKey(name), command, either),
+      (either) => whileConnected(client, either, () => this.readFacts(client, facts)),
+    );
+    return {
+      formatVersion: 1,
+      name,
+      archive: archiveKey(name),
+      environment: settings.environment,
+      reason,
+      database: facts.database,
+      databaseOid: facts.databaseOid,
+      systemIdentifier,
+      serverVersion: facts.serverVersion,
+      toolVersions: { pgkeep: PGKEEP_VERSION, pgDump: pgDump.version },
+      encoding: facts.encoding,
+      collation: facts.collation,
+      characterType: facts.characterType,
+      startedAt: this.startedAt.toISOString(),
+      snapshotId: snapshot.id,
+      format: 'custom',
+      compression,
+      encryption: null,
+      ...stored,
+      contentHashMethod: CONTENT_HASH_METHOD,
+      sequences,
+      ...contents,
+    };
+  }
+
+  private async readFacts(
+    client: Client,
+    { inRecovery }: DatabaseFacts,
+  ): Promise<Pick<Manifest, 'tables' | 'catalogue' | 'migrations'>> {
+    const catalogue = await readCatalogue(client);
+    const migrations = await readAppliedMigrations(client, this.context.settings.database.url.schema);
+    const tables = await readContents(client, await listTables(client, { unlogged: !inRecovery }));
+    return { catalogue, migrations: migrations ?? null, tables };
+  }
+
+  /** The name of this second, or of the next that nobody else has taken; marked as at work. */
+  private async takeName(client: Client, database: string): Promise<string> {
+    const { settings, storage, clock, signal } = this.context;
+    for (let tries = 0; tries < NAME_TRIES; tries += 1) {
+      const name = backupName(database, settings.environment, clock.now());
+      // The lock decides between two runs that both find the name free; it ends with the transaction.
+      const { rows } = await client.query<{ taken: boolean }>(
+        'SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1, 0)) AS taken',
+        [`pgkeep backup ${name}`],
+      );
+      if (rows[0]?.taken === true && !(await isUsed(storage, name))) {
+        this.name = name;
+        await this.runs.begin(name, this.startedAt, signal);
+        return name;
+      }
+      await sleep(NAME_PAUSE_MS, undefined, { signal });
+    }
+    throw new KeepError('BACKUP_FAILED', `Cannot find a free name for a backup of "${database}".`, {
+      hint: 'Check this machine’s clock.',
+    });
+  }
+
+  private async requireRoom({ database, sizeBytes }: DatabaseFacts): Promise<void> {
+    const { settings, storage } = this.context;
+    const freeBytes = await storage.freeBytes?.();
+    if (freeBytes === undefined) return;
+    const { backups } = await new CommittedBackups(storage).list();
+    const last = backups.find(
+      (backup) => backup.database === database && backup.environment === settings.environment,
+    );
+    requireRoom(storage.location, freeBytes, expectedBytes(sizeBytes, last?.bytes));
+  }
+
+  /** Reads the stored bytes back, all of them: only then there is a backup. */
+  private async requireAsDumped({ name, bytes, sha256, toolVersions }: Dumped): Promise<void> {
+    const { storage, signal } = this.context;
+    const pgRestore = await this.tool('pg_restore', Number.parseInt(toolVersions.pgDump, 10));
+    const found = await readBack(storage, archiveKey(name), pgRestore, signal);
+    const findings = archiveFindings({ bytes, sha256 }, found);
+    if (findings.length === 0) return;
+    throw new KeepError(
+      'BACKUP_FAILED',
+      `The archive was read back from ${storage.location} and is not what was dumped: ${findings.map(({ details }) => details).join('; ')}.`,
+      { hint: 'Check the disk or the network between; then run the backup again.' },
+    );
+  }
+
+  private async tool(program: 'pg_dump' | 'pg_restore', atLeastMajor: number): Promise<PostgresTool> {
+    return await findTool({ program, atLeastMajor, searchPath: this.context.settings.searchPath });
+  }
+
+  private report(manifest: Manifest, finishedAt: Date, cleared: readonly string[]): BackupReport {
+    const { name, archive, bytes, sha256, tables } = manifest;
+    const { location } = this.context.storage;
+    return {
+      name,
+      archive: `${location}/${archive}`,
+      manifest: `${location}/${manifestKey(name)}`,
+      bytes,
+      sha256,
+      tables: tables.length,
+      rows: tables.reduce((sum, { rows }) => sum + rows, 0),
+      durationMs: finishedAt.getTime() - this.startedAt.getTime(),
+      cleared,
+    };
+  }
+}
+
+async function isUsed(storage: BackupStorage, name: string): Promise<boolean> {
+  for await (const object of storage.list(`${name}.`)) return object.bytes >= 0;
+  return false;
+}

@@ -1,0 +1,12 @@
+import { Module } from '@nestjs/common';
+import { ClockModule } from '../clock/clock.module.js';
+import { DatabaseModule } from '../database/database.module.js';
+import { StorageModule } from '../storage/storage.module.js';
+import { BackupService } from './backup.service.js';
+
+@Module({
+  imports: [ClockModule, DatabaseModule, StorageModule],
+  providers: [BackupService],
+  exports: [BackupService],
+})
+export class BackupModule {}

@@ -1,0 +1,73 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Clock } from '../clock/clock.js';
+import { describeDatabaseUrl } from '../config/database-url.js';
+import type { Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { DatabaseService } from '../database/database.service.js';
+import { BACKUP_STORAGE } from '../storage/storage.token.js';
+import type { BackupStorage } from '../storage/storage.types.js';
+import { backupError } from './backup-error.js';
+import { BackupRun } from './backup-run.js';
+import type { BackupList, BackupOptions, BackupReport, VerificationReport } from './backup.types.js';
+import { CommittedBackups } from './committed-backups.js';
+import { findTool } from './postgres-tool.js';
+import { verifyArchive } from './verify-archive.js';
+
+/** Makes backups, lists them, and reads them back. */
+@Injectable()
+export class BackupService {
+  private readonly committed: CommittedBackups;
+
+  constructor(
+    @Inject(SETTINGS) private readonly settings: Settings,
+    @Inject(BACKUP_STORAGE) private readonly storage: BackupStorage,
+    private readonly clock: Clock,
+    private readonly database: DatabaseService,
+  ) {
+    this.committed = new CommittedBackups(storage);
+  }
+
+  /**
+   * Dumps the database in one snapshot, reads the stored bytes back, and commits with the manifest.
+   * @throws KeepError; nothing of a backup that failed is left or listed.
+   */
+  async create({
+    reason = 'manual',
+    signal = new AbortController().signal,
+  }: BackupOptions = {}): Promise<BackupReport> {
+    const { settings, storage, clock } = this;
+    const { timeouts } = this.database;
+    try {
+      return await new BackupRun({ settings, storage, clock, timeouts, reason, signal }).perform();
+    } catch (error) {
+      throw backupError(`back up ${describeDatabaseUrl(settings.database.url)}`, error, signal);
+    }
+  }
+
+  /** Every committed backup, the newest first. @throws KeepError `STORAGE_…`. */
+  async list(): Promise<BackupList> {
+    return await this.committed.list();
+  }
+
+  /**
+   * Reads every byte of one backup. That it does not pass is a verdict, not an error.
+   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `BACKUP_TOOLS_MISSING`, `STORAGE_…`.
+   */
+  async verify(
+    backup: string,
+    { signal = new AbortController().signal }: Pick<BackupOptions, 'signal'> = {},
+  ): Promise<VerificationReport> {
+    try {
+      const { name, manifest } = await this.committed.manifest(backup);
+      const pgRestore = await findTool({
+        program: 'pg_restore',
+        atLeastMajor: Number.parseInt(manifest.toolVersions.pgDump, 10),
+        searchPath: this.settings.searchPath,
+      });
+      const findings = await verifyArchive(this.storage, name, manifest, { pgRestore, signal });
+      return { name, verdict: findings.length === 0 ? 'passed' : 'failed', findings };
+    } catch (error) {
+      throw backupError(`verify ${backup}`, error, signal);
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import type { CatalogueSection } from './catalogue.types.js';
+import { OWN_RELATIONS } from './own-relations.js';
+
+/** One query a section: `subject` is compared as it is, `definition` as `comparableDefinition` has it. */
+export const CATALOGUE_QUERIES: Readonly<Record<CatalogueSection, string>> = {
+  relations: `
+    SELECT pg_catalog.concat_ws(' ', r.relkind::text, r.name,
+             CASE r.relpersistence WHEN 'u' THEN 'unlogged' END,
+             CASE WHEN r.relkind = 'm' AND NOT r.relispopulated THEN 'not populated' END) AS subject,
+           pg_catalog.concat_ws(' ',
+             CASE r.relkind WHEN 'p' THEN pg_catalog.pg_get_partkeydef(r.oid) END,
+             pg_catalog.pg_get_expr(r.relpartbound, r.oid)) AS definition
+      FROM ${OWN_RELATIONS} r
+     WHERE r.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')`,
+  columns: `
+    SELECT pg_catalog.concat_ws(' ', pg_catalog.format('%s.%I', r.name, a.attname),
+             pg_catalog.format_type(a.atttypid, a.atttypmod),
+             CASE WHEN a.attnotnull THEN 'not null' END,
+             CASE WHEN a.attidentity <> '' THEN 'identity ' || a.attidentity::text END,
+             CASE WHEN a.attgenerated <> '' THEN 'generated ' || a.attgenerated::text END,
+             CASE WHEN a.attcollation <> t.typcollation
+                  THEN (SELECT pg_catalog.format('collate %I', o.collname)
+                          FROM pg_catalog.pg_collation o WHERE o.oid = a.attcollation) END) AS subject,
+           pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS definition
+      FROM ${OWN_RELATIONS} r
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+      JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+      LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+     WHERE r.relkind IN ('r', 'p', 'v', 'm', 'f')`,
+  constraints: `
+    SELECT pg_catalog.concat_ws(' ', pg_catalog.format('%s %I', r.name, c.conname), c.contype::text,
+             CASE WHEN NOT c.convalidated THEN 'not validated' END) AS subject,
+           pg_catalog.pg_get_constraintdef(c.oid) AS definition
+      FROM ${OWN_RELATIONS} r
+      JOIN pg_catalog.pg_constraint c ON c.conrelid = r.oid
+     WHERE c.contype <> 't'`,
+  indexes: `
+    SELECT pg_catalog.concat_ws(' ', r.name, CASE WHEN NOT i.indisvalid THEN 'invalid' END) AS subject,
+           pg_catalog.pg_get_indexdef(r.oid) AS definition
+      FROM ${OWN_RELATIONS} r
+      JOIN pg_catalog.pg_index i ON i.indexrelid = r.oid`,
+  triggers: `
+    SELECT pg_catalog.format('%s %I %s', r.name, t.tgname, t.tgenabled) AS subject,
+           pg_catalog.pg_get_triggerdef(t.oid) AS definition
+      FROM ${OWN_RELATIONS} r
+      JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
+    UNION ALL
+    SELECT pg_catalog.format('%s foreign key %I %s', r.name, c.conname,
+                             pg_catalog.string_agg(t.tgenabled::text, '' ORDER BY t.tgtype)),
+           NULL
+      FROM ${OWN_RELATIONS} r
+      JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid AND t.tgisinternal
+      JOIN pg_catalog.pg_constraint c ON c.oid = t.tgconstraint AND c.conrelid = r.oid
+     WHERE c.contype = 'f'
+     GROUP BY r.name, c.conname
+    UNION ALL
+    SELECT pg_catalog.format('event trigger %I %s on %s', e.evtname, e.evtenabled, e.evtevent), NULL
+      FROM pg_catalog.pg_event_trigger e
+     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                        WHERE d.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass
+                          AND d.objid = e.oid AND d.deptype = 'e')`,
+  rowSecurity: `
+    SELECT pg_catalog.concat_ws(' ', r.name, 'row security',
+             CASE WHEN r.relrowsecurity THEN 'enabled' END,
+             CASE WHEN r.relforcerowsecurity THEN 'forced' END) AS subject,
+           NULL AS definition
+      FROM ${OWN_RELATIONS} r
+     WHERE r.relrowsecurity OR r.relforcerowsecurity
+    UNION ALL
+    SELECT pg_catalog.format('%s policy %I %s %s', r.name, p.polname, p.polcmd,
+                             CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END),
+           pg_catalog.concat_ws(' check ', pg_catalog.pg_get_expr(p.polqual, p.polrelid),
+                                pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
+      FROM ${OWN_RELATIONS} r
+      JOIN pg_catalog.pg_policy p ON p.polrelid = r.oid`,
+  extensions: `
+    SELECT pg_catalog.format('%I %s in %I', e.extname, e.extversion, n.nspname) AS subject, NULL AS definition
+      FROM pg_catalog.pg_extension e
+      JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace`,
+};

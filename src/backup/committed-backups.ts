@@ -1,0 +1,67 @@
+import { KeepError } from '../errors.js';
+import type { BackupStorage } from '../storage/storage.types.js';
+import { manifestKey, nameOfManifest, typedName } from './backup-name.js';
+import type { BackupEntry, BackupList, Manifest } from './backup.types.js';
+import { parseManifest, readText } from './manifest.js';
+
+/** The catalogue: the backups that are there, which is to say their manifests. */
+export class CommittedBackups {
+  constructor(private readonly storage: BackupStorage) {}
+
+  /** The newest first. A manifest that cannot be read is told, and hides no other. */
+  async list(): Promise<BackupList> {
+    const entries: BackupEntry[] = [];
+    const unreadable: string[] = [];
+    for await (const { key } of this.storage.list('')) {
+      if (nameOfManifest(key) === undefined) continue;
+      const manifest = parseManifest(await readText(this.storage, key));
+      if (manifest) entries.push(this.entryOf(manifest));
+      else unreadable.push(key);
+    }
+    const backups = entries.toSorted(
+      (left, right) => compare(right.finishedAt, left.finishedAt) || compare(right.name, left.name),
+    );
+    return { backups, unreadable: unreadable.toSorted() };
+  }
+
+  /**
+   * The manifest of one backup, by its name or the name of one of its files.
+   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`.
+   */
+  async manifest(text: string): Promise<{ name: string; manifest: Manifest }> {
+    const name = typedName(text);
+    const key = manifestKey(name);
+    if (!(await this.storage.head(key))) {
+      throw new KeepError('BACKUP_NOT_FOUND', `There is no backup "${name}" in ${this.storage.location}.`, {
+        hint: '`pgkeep backup list` shows the names.',
+      });
+    }
+    const manifest = parseManifest(await readText(this.storage, key));
+    if (manifest) return { name, manifest };
+    throw new KeepError(
+      'BACKUP_MANIFEST_UNREADABLE',
+      `${key} in ${this.storage.location} is not a manifest that this version reads.`,
+      { hint: 'It was damaged, or written by a later version: take its copy elsewhere, or update pgkeep.' },
+    );
+  }
+
+  private entryOf(manifest: Manifest): BackupEntry {
+    const { name, database, environment, reason, finishedAt, bytes, encryption } = manifest;
+    return {
+      name,
+      database,
+      environment,
+      reason,
+      finishedAt,
+      bytes,
+      encrypted: encryption !== null,
+      pinned: false,
+      locations: [this.storage.location],
+      restoreTest: null,
+    };
+  }
+}
+
+function compare(left: string, right: string): number {
+  return left < right ? -1 : Number(left > right);
+}

@@ -1,0 +1,76 @@
+import { Readable } from 'node:stream';
+import { ENVIRONMENTS } from '../config/settings.js';
+import type { BackupStorage } from '../storage/storage.types.js';
+import { BACKUP_REASONS, type Manifest } from './backup.types.js';
+import { CATALOGUE_SECTIONS } from './catalogue.types.js';
+import { isInteger, isListOf, isOneOf, isNullOr, isRecord, isText, type Guard } from './guards.js';
+
+/** Whether a parsed JSON document is a manifest that this version reads. Unknown fields are no fault. */
+export const isManifest: Guard<Manifest> = isRecord<Manifest>({
+  formatVersion: isOneOf([1]),
+  name: isText,
+  archive: isText,
+  environment: isOneOf(ENVIRONMENTS),
+  reason: isOneOf(BACKUP_REASONS),
+  database: isText,
+  databaseOid: isText,
+  systemIdentifier: isNullOr(isText),
+  serverVersion: isText,
+  toolVersions: isRecord({ pgkeep: isText, pgDump: isText }),
+  encoding: isText,
+  collation: isText,
+  characterType: isText,
+  startedAt: isText,
+  finishedAt: isText,
+  snapshotId: isText,
+  format: isOneOf(['custom']),
+  compression: isText,
+  encryption: isNullOr(isRecord({ recipients: isListOf(isText) })),
+  bytes: isInteger,
+  sha256: isText,
+  migrations: isNullOr(isListOf(isRecord({ name: isText, checksum: isText }))),
+  contentHashMethod: isText,
+  tables: isListOf(isRecord({ name: isText, rows: isInteger, contentHash: isText })),
+  sequences: isListOf(isRecord({ name: isText, lastValue: isNullOr(isText) })),
+  catalogue: isRecord({
+    relations: isListOf(isText),
+    columns: isListOf(isText),
+    constraints: isListOf(isText),
+    indexes: isListOf(isText),
+    triggers: isListOf(isText),
+    rowSecurity: isListOf(isText),
+    extensions: isListOf(isText),
+  } satisfies Record<(typeof CATALOGUE_SECTIONS)[number], Guard<string[]>>),
+});
+
+/** Undefined where the text is not a manifest of a format that this version reads. */
+export function parseManifest(text: string): Manifest | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return isManifest(parsed) ? parsed : undefined;
+  } catch {
+    // A manifest cut short or overwritten is as unreadable as one of a later format.
+    return undefined;
+  }
+}
+
+export function printManifest(manifest: Manifest): string {
+  return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
+/** Reads a small text object. */
+export async function readText(storage: BackupStorage, key: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of await storage.get(key)) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Stores a small text object. */
+export async function writeText(
+  storage: BackupStorage,
+  key: string,
+  text: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await storage.put(key, Readable.from([Buffer.from(text)], { objectMode: false }), { signal });
+}

@@ -1,0 +1,15 @@
+/**
+ * The relations that pg_dump writes, as a query to select from: no system schema, no other session's temporary
+ * table, nothing that belongs to an extension (`CREATE EXTENSION` makes those). `name` is quoted where SQL needs it.
+ */
+export const OWN_RELATIONS = `(
+  SELECT c.oid, c.relkind, c.relpersistence, c.relispartition, c.relrowsecurity, c.relforcerowsecurity,
+         c.relpartbound, c.relispopulated, c.relnamespace,
+         pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
+    FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+     AND c.relpersistence <> 't'
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                        AND d.objid = c.oid AND d.deptype = 'e'))`;

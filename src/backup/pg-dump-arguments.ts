@@ -1,0 +1,44 @@
+import { KeepError } from '../errors.js';
+import type { PostgresTool } from './postgres-tool.js';
+
+/** From this version on pg_dump names its compression's method, and knows zstd and lz4. */
+const FIRST_WITH_METHODS = 16;
+
+export interface DumpPlan {
+  readonly snapshotId: string;
+  readonly compression: string;
+  /** A standby cannot read unlogged tables. */
+  readonly fromStandby: boolean;
+}
+
+/** The arguments of pg_dump: nothing that is secret, nothing that names the database. */
+export function pgDumpArguments(tool: PostgresTool, plan: DumpPlan): string[] {
+  return [
+    '--format=custom',
+    `--compress=${compressOption(tool, plan.compression)}`,
+    `--snapshot=${plan.snapshotId}`,
+    // A migration that holds a table must not hang the backup, nor the backup's place in the queue the application.
+    '--lock-wait-timeout=30s',
+    '--no-password',
+    ...(plan.fromStandby ? ['--no-unlogged-table-data'] : []),
+  ];
+}
+
+/** What was asked for, or the fastest that the program has. @throws KeepError `CONFIG_INVALID`. */
+export function chooseCompression(tool: PostgresTool, asked: string | undefined): string {
+  const knowsMethods = tool.major >= FIRST_WITH_METHODS;
+  if (asked === undefined) return knowsMethods ? 'zstd:3' : 'gzip:1';
+  if (knowsMethods || /^(none|gzip:\d)$/.test(asked)) return asked;
+  throw new KeepError(
+    'CONFIG_INVALID',
+    `BACKUP_COMPRESSION is ${asked}, which pg_dump ${tool.version} has not.`,
+    {
+      hint: `Use none or gzip:1 to gzip:9, or install pg_dump ${FIRST_WITH_METHODS} or newer.`,
+    },
+  );
+}
+
+function compressOption(tool: PostgresTool, compression: string): string {
+  if (tool.major >= FIRST_WITH_METHODS) return compression;
+  return compression === 'none' ? '0' : compression.replace('gzip:', '');
+}

@@ -1,0 +1,73 @@
+import type { Client } from 'pg';
+
+/** How often the connection that holds the snapshot says something, for the firewalls between. */
+const KEEPALIVE_MS = 30_000;
+
+/**
+ * Settings of the snapshot's transaction. Timeouts off: an idle one would end the snapshot under the dump. The
+ * rest makes values read the same whatever the database's own settings are.
+ */
+const SESSION = {
+  statement_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  transaction_timeout: '0',
+  lock_timeout: '30s',
+  // The server ends a query whose client was killed.
+  client_connection_check_interval: '1s',
+  row_security: 'off',
+  search_path: '',
+  datestyle: 'ISO, YMD',
+  intervalstyle: 'postgres',
+  timezone: 'UTC',
+  bytea_output: 'hex',
+  extra_float_digits: '3',
+  lc_monetary: 'C',
+  xmloption: 'content',
+  quote_all_identifiers: 'off',
+} as const;
+
+/** A read-only transaction whose view of the database pg_dump shares. */
+export interface Snapshot {
+  /** For `pg_dump --snapshot`. */
+  readonly id: string;
+  /** Stops the keepalive. The transaction ends with its connection. */
+  readonly release: () => void;
+}
+
+/** Begins the transaction on a connection of its own, and exports its snapshot. */
+export async function beginSnapshot(client: Client): Promise<Snapshot> {
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  // One statement that passes over the parameters that this version does not have.
+  await client.query(
+    `SELECT pg_catalog.set_config(wanted.key, wanted.value, true)
+       FROM pg_catalog.json_each_text($1) wanted
+       JOIN pg_catalog.pg_settings s ON pg_catalog.lower(s.name) = wanted.key`,
+    [JSON.stringify(SESSION)],
+  );
+  const { rows } = await client.query<{ id: string }>('SELECT pg_catalog.pg_export_snapshot() AS id');
+  const id = rows[0]?.id;
+  if (id === undefined) throw new Error('the server exported no snapshot');
+  const timer = setInterval(() => {
+    // A broken connection is told by the query that needs it.
+    client.query('SELECT 1').catch(() => undefined);
+  }, KEEPALIVE_MS);
+  return { id, release: () => clearInterval(timer) };
+}
+
+/** Runs `work` on a connection that is cut when the signal is aborted: its query ends at once. */
+export async function whileConnected<T>(
+  client: Client,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  const cut = (): void => {
+    client.connection.stream.destroy();
+  };
+  signal.throwIfAborted();
+  signal.addEventListener('abort', cut, { once: true });
+  try {
+    return await work();
+  } finally {
+    signal.removeEventListener('abort', cut);
+  }
+}

@@ -1,0 +1,89 @@
+import { hostname } from 'node:os';
+import { isRunning } from '../cluster/postmaster-file.js';
+import type { BackupStorage } from '../storage/storage.types.js';
+import { archiveKey, manifestKey, nameOfUnfinished, unfinishedKey } from './backup-name.js';
+import { isInteger, isRecord, isText } from './guards.js';
+import { readText, writeText } from './manifest.js';
+
+/** A run of another machine is given this long; no dump takes longer. */
+const LONGEST_RUN_MS = 24 * 3_600_000;
+
+/** Who is at work on a backup. */
+interface Mark {
+  readonly host: string;
+  readonly pid: number;
+  readonly startedAt: string;
+}
+
+const isMark = isRecord<Mark>({ host: isText, pid: isInteger, startedAt: isText });
+
+/** The runs of this process: in a container every process that ever ran may have had this very id. */
+const RUNS_OF_THIS_PROCESS = new Set<string>();
+
+/**
+ * Marks in the storage: one stands beside an archive for as long as the run that makes it. What a killed run left
+ * is known by its mark, and only that is ever cleared: an archive without one belongs to somebody else.
+ */
+export class UnfinishedRuns {
+  constructor(private readonly storage: BackupStorage) {}
+
+  /** Before anything else is written. */
+  async begin(name: string, now: Date, signal: AbortSignal): Promise<void> {
+    RUNS_OF_THIS_PROCESS.add(this.idOf(name));
+    const mark: Mark = { host: hostname(), pid: process.pid, startedAt: now.toISOString() };
+    await writeText(this.storage, unfinishedKey(name), `${JSON.stringify(mark)}\n`, signal);
+  }
+
+  /** After the manifest stands. */
+  async commit(name: string): Promise<void> {
+    await this.storage.delete(unfinishedKey(name));
+    RUNS_OF_THIS_PROCESS.delete(this.idOf(name));
+  }
+
+  /** Removes everything of a run that failed; the mark last. */
+  async discard(name: string): Promise<void> {
+    await this.storage.delete(manifestKey(name));
+    await this.storage.delete(archiveKey(name));
+    await this.commit(name);
+  }
+
+  /** Clears what killed runs left. @returns the names of the backups they did not finish. */
+  async clear(now: Date): Promise<string[]> {
+    await this.storage.discardUnfinished?.(new Date(now.getTime() - LONGEST_RUN_MS));
+    const cleared: string[] = [];
+    for await (const { key, modifiedAt } of this.storage.list('')) {
+      const name = nameOfUnfinished(key);
+      if (name === undefined || !(await this.isGone(key, name, modifiedAt, now))) continue;
+      // Killed between the manifest and the end of the mark: the backup is whole.
+      if (await this.storage.head(manifestKey(name))) {
+        await this.storage.delete(key);
+      } else {
+        await this.storage.delete(archiveKey(name));
+        await this.storage.delete(key);
+        cleared.push(name);
+      }
+    }
+    return cleared;
+  }
+
+  private async isGone(key: string, name: string, modifiedAt: Date, now: Date): Promise<boolean> {
+    if (RUNS_OF_THIS_PROCESS.has(this.idOf(name))) return false;
+    if (now.getTime() - modifiedAt.getTime() > LONGEST_RUN_MS) return true;
+    const mark: unknown = parse(await readText(this.storage, key).catch(() => ''));
+    if (!isMark(mark) || mark.host !== hostname()) return false;
+    return mark.pid === process.pid || !isRunning(mark.pid);
+  }
+
+  private idOf(name: string): string {
+    return `${this.storage.location}/${name}`;
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Its run ended meanwhile, or was killed while it wrote; age decides.
+    return undefined;
+  }
+}

@@ -1,0 +1,35 @@
+import { BackupService } from '../../backup/backup.service.js';
+import type { BackupEntry, BackupList } from '../../backup/backup.types.js';
+import { alignColumns } from '../columns.js';
+import { formatBytes } from '../format.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep backup list`: the committed backups, the newest first. */
+export const backupListVerb: Verb = {
+  name: 'list',
+  description: 'The backups there are, the newest first.',
+  declare: (command) => command,
+  run: async (rooms) => {
+    const list = await rooms.get(BackupService).list();
+    return { json: list, text: renderList(list) };
+  },
+};
+
+function renderList({ backups, unreadable }: BackupList): string {
+  const rows = [['backup', 'finished (UTC)', 'size', 'reason', 'restore test', 'where'], ...backups.map(row)];
+  return [
+    ...(backups.length === 0 ? ['No backup yet: `pgkeep backup` makes one.'] : alignColumns(rows, [2])),
+    ...unreadable.map((key) => `Not readable as a manifest, and not listed: ${key}`),
+  ].join('\n');
+}
+
+function row({ name, finishedAt, bytes, reason, restoreTest, locations, pinned }: BackupEntry): string[] {
+  return [
+    pinned ? `${name} (pinned)` : name,
+    finishedAt.slice(0, 19).replace('T', ' '),
+    formatBytes(bytes),
+    reason,
+    restoreTest ?? 'none',
+    locations.join(', '),
+  ];
+}

@@ -1,0 +1,28 @@
+import { BackupService } from '../../backup/backup.service.js';
+import type { VerificationReport } from '../../backup/backup.types.js';
+import { EXIT } from '../exit-codes.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep backup verify NAME`: reads every byte of one backup; exit 1 when it is not what was dumped. */
+export const backupVerifyVerb: Verb = {
+  name: 'verify',
+  description: 'Read every byte of a backup. Exit 0: it is what was dumped, 1: it is not.',
+  declare: (command) => command.argument('<name>', 'the backup’s name, or one of its files'),
+  endsInOrder: true,
+  run: async (rooms, [name = ''], _options, signal) => {
+    const report = await rooms.get(BackupService).verify(name, { signal });
+    return {
+      json: report,
+      text: renderReport(report),
+      exitCode: report.verdict === 'passed' ? EXIT.done : EXIT.failed,
+    };
+  },
+};
+
+function renderReport({ name, verdict, findings }: VerificationReport): string {
+  if (verdict === 'passed') return `${name}: every byte is as it was dumped, and pg_restore reads all of it.`;
+  return [
+    `${name} is NOT GOOD: do not rely on it`,
+    ...findings.map(({ code, details }) => `  ${details} [${code}]`),
+  ].join('\n');
+}

@@ -1,0 +1,32 @@
+import { Option } from 'commander';
+import { BackupService } from '../../backup/backup.service.js';
+import { BACKUP_REASONS, type BackupReport } from '../../backup/backup.types.js';
+import { formatBytes, formatCount, formatSeconds } from '../format.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep backup`: makes one backup. */
+export const backupVerb: Verb = {
+  name: 'backup',
+  description: 'Back up the database: one snapshot, dumped, stored and read back.',
+  declare: (command) =>
+    command.addOption(
+      new Option('--reason <reason>', 'why it is made').choices(BACKUP_REASONS).default('manual'),
+    ),
+  endsInOrder: true,
+  run: async (rooms, _parameters, options, signal) => {
+    const reason = BACKUP_REASONS.find((known) => known === options['reason']) ?? 'manual';
+    const report = await rooms.get(BackupService).create({ reason, signal });
+    return { json: report, text: renderReport(report) };
+  },
+};
+
+function renderReport(report: BackupReport): string {
+  const { name, archive, manifest, bytes, sha256, tables, rows, durationMs, cleared } = report;
+  return [
+    ...cleared.map((left) => `Cleared away what a killed run left: ${left}`),
+    `${name}: ${formatCount(rows)} rows of ${formatCount(tables)} tables, ${formatBytes(bytes)}, in ${formatSeconds(durationMs)}; read back whole.`,
+    `  archive   ${archive}`,
+    `  manifest  ${manifest}`,
+    `  sha256    ${sha256}`,
+  ].join('\n');
+}
