@@ -12,9 +12,16 @@ const CAST =
 export function comparableDefinition(definition: string): string {
   return definition
     .split(QUOTED)
-    .map((part, index) => (index % 2 === 1 ? part : part.replaceAll(CAST, '').replaceAll(/[()]/g, ' ')))
-    .join('')
-    .replaceAll(CAST, '')
-    .replaceAll(/\s+/g, ' ')
-    .trim();
+    .map((part, index) => (index % 2 === 1 ? part : comparableWords(part)))
+    .filter((part) => part !== '')
+    .join(' ');
+}
+
+function comparableWords(unquoted: string): string {
+  return unquoted
+    .replaceAll(CAST, ' ')
+    .replaceAll(/[()]/g, ' ')
+    .replaceAll(/[[\],]/g, ' $& ')
+    .trim()
+    .replaceAll(/\s+/g, ' ');
 }

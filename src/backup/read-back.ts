@@ -44,7 +44,7 @@ export async function readBack(
 /** Gives the program everything; where it has ended already (it found a fault) the rest is only digested. */
 async function feed(body: Readable, { stdin, ended }: RunningProgram, meter: DigestMeter): Promise<void> {
   for await (const chunk of body) {
-    const piece = Buffer.from(chunk);
+    const piece = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk);
     meter.add(piece);
     if (!stdin.writable || stdin.write(piece)) continue;
     // The end closes stdin without a "drain"; whichever comes first.

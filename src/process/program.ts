@@ -74,7 +74,7 @@ export async function requireSuccess(program: string, running: RunningProgram): 
  * @throws ProgramFailure at the end of the output of a program that failed.
  */
 export async function* outputOf(program: string, running: RunningProgram): AsyncGenerator<Buffer> {
-  for await (const chunk of running.stdout) yield Buffer.from(chunk);
+  for await (const chunk of running.stdout) yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk);
   await requireSuccess(program, running);
 }
 

@@ -3,13 +3,13 @@ import { access, mkdir, open, readdir, rename, rm, stat, statfs, type FileHandle
 import { once } from 'node:events';
 import path from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
-import { errorCode } from '../../errors.js';
+import { errorCode, KeepError } from '../../errors.js';
 import type { BackupStorage, StoredObject } from '../storage.types.js';
 import { storageError } from './storage-error.js';
 
 /** Ends the name of a file that is not whole yet; begins with a dot, so that `ls` and `list` pass over it. */
 const UNFINISHED = '.part';
-/** Read in pieces of this many bytes. */
+/** Read and written in pieces of about this many bytes. */
 const CHUNK_BYTES = 1 << 20;
 
 /** Backups in a directory: files that only their owner can read, in a directory that only its owner can enter. */
@@ -99,8 +99,7 @@ export class LocalStorage implements BackupStorage {
   private async fill(handle: FileHandle, body: Readable): Promise<number> {
     let bytes = 0;
     try {
-      for await (const chunk of body) {
-        const piece = Buffer.from(chunk);
+      for await (const piece of inPieces(body)) {
         await this.explained('write', () => handle.writeFile(piece));
         bytes += piece.length;
       }
@@ -114,8 +113,8 @@ export class LocalStorage implements BackupStorage {
   /** The file of a key. Keys are pgkeep's own, or typed by a person: none may lead out of the directory. */
   private fileOf(key: string): string {
     const file = path.resolve(this.location, key);
-    if (!file.startsWith(path.resolve(this.location) + path.sep)) throw storageError('read', key, 'ENOENT');
-    return file;
+    if (file.startsWith(path.resolve(this.location) + path.sep)) return file;
+    throw new KeepError('STORAGE_OBJECT_MISSING', `There is no "${key}" in ${this.location}.`);
   }
 
   private async explained<T>(operation: string, work: () => Promise<T>): Promise<T> {
@@ -141,6 +140,21 @@ function ifAbsent<T>(value: T): (error: unknown) => T {
     if (errorCode(error) === 'ENOENT') return value;
     throw error;
   };
+}
+
+/** Gathers small chunks: pg_dump writes 7 kB at a time, and each write costs a turn of the thread pool. */
+async function* inPieces(body: Readable): AsyncGenerator<Buffer> {
+  let chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    chunks.push(Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk));
+    bytes += chunks.at(-1)?.length ?? 0;
+    if (bytes < CHUNK_BYTES) continue;
+    yield Buffer.concat(chunks, bytes);
+    chunks = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(chunks, bytes);
 }
 
 /** A rename is durable only when its directory is. */

@@ -1,0 +1,91 @@
+import { describe, expect, it } from '@jest/globals';
+import { backupName, typedName } from '../../src/backup/backup-name.js';
+import { comparableDefinition } from '../../src/backup/comparable-definition.js';
+import { libpqEnvironment } from '../../src/backup/libpq-environment.js';
+import { chooseCompression, pgDumpArguments } from '../../src/backup/pg-dump-arguments.js';
+import { findTool, type PostgresTool } from '../../src/backup/postgres-tool.js';
+import { expectedBytes } from '../../src/backup/preflight.js';
+import { contentQuery } from '../../src/backup/table-contents.js';
+import { parseDatabaseUrl } from '../../src/config/database-url.js';
+
+const OLD: PostgresTool = { file: '/x/pg_dump', version: '15.18', major: 15, libraryPath: undefined };
+const NEW: PostgresTool = { ...OLD, version: '17.2', major: 17 };
+
+describe('the name of a backup', () => {
+  it('is the seeds’, in UTC, and a file name whatever the database is called', () => {
+    const at = new Date('2026-02-07T12:00:00.999Z');
+    expect(backupName('cryptowallet', 'production', at)).toBe('cryptowallet_production_20260207_120000');
+    expect(backupName('../a "b"/ü', 'test', at)).toBe('a-b_test_20260207_120000');
+    expect(backupName('☃', 'test', at)).toBe('database_test_20260207_120000');
+  });
+
+  it('is understood from the name of any of its files', () => {
+    for (const text of ['n_test', 'n_test.dump', '/backups/n_test.dump', './n_test.manifest.json']) {
+      expect(typedName(text)).toBe('n_test');
+    }
+  });
+});
+
+describe('pg_dump', () => {
+  it('is called without a secret, without the database, with the compression it has', () => {
+    const plan = { snapshotId: '3-5C-1', fromStandby: false };
+    expect(pgDumpArguments(OLD, { ...plan, compression: chooseCompression(OLD, undefined) })).toEqual([
+      '--format=custom',
+      '--compress=1',
+      '--snapshot=3-5C-1',
+      '--lock-wait-timeout=30s',
+      '--no-password',
+    ]);
+    expect(pgDumpArguments(NEW, { ...plan, compression: chooseCompression(NEW, undefined) })).toContain(
+      '--compress=zstd:3',
+    );
+    expect(pgDumpArguments(OLD, { ...plan, compression: 'none' })).toContain('--compress=0');
+    expect(pgDumpArguments(OLD, { ...plan, compression: 'none', fromStandby: true })).toContain(
+      '--no-unlogged-table-data',
+    );
+    expect(() => chooseCompression(OLD, 'lz4:1')).toThrow('which pg_dump 15.18 has not');
+  });
+
+  it('reaches the very server of the snapshot, by its environment', () => {
+    const url = parseDatabaseUrl(
+      'postgresql://u:s%40crét@h1,h2:6000/my=db?sslmode=verify-full&sslrootcert=/ca.pem&options=-c%20x.y%3D1',
+    );
+    expect(libpqEnvironment(url, { host: 'h2', port: 6000, user: 'u' }, OLD)).toMatchObject({
+      PGHOST: 'h2',
+      PGPORT: '6000',
+      PGUSER: 'u',
+      PGPASSWORD: 's@crét',
+      PGDATABASE: 'my=db',
+      PGSSLMODE: 'verify-full',
+      PGSSLROOTCERT: '/ca.pem',
+      PGOPTIONS: '-c x.y=1',
+    });
+  });
+
+  it('is found by version, or the package to install is named', async () => {
+    const query = { program: 'pg_dump', searchPath: process.env['PATH'] ?? '' } as const;
+    expect((await findTool({ ...query, atLeastMajor: 15 })).major).toBeGreaterThanOrEqual(15);
+    await expect(findTool({ ...query, atLeastMajor: 99 })).rejects.toMatchObject({
+      code: 'BACKUP_TOOLS_MISSING',
+      hint: 'Install it: apt-get install postgresql-client-99.',
+    });
+  });
+});
+
+it('hashes columns in the order of their names, quoted', () => {
+  const sql = contentQuery({ name: '"s"."t"', columns: ['a', 'b"c'] });
+  expect(sql).toContain('ROW(t."a", t."b""c")::text COLLATE "C"');
+  expect(sql).toContain('FROM ONLY "s"."t" t');
+});
+
+it('expects a quarter of the database, or the last archive and a quarter more', () => {
+  expect([expectedBytes(1000, undefined), expectedBytes(1000, 400)]).toEqual([250, 500]);
+});
+
+it('compares definitions as a restore leaves them, and still tells them apart', () => {
+  const made = `CHECK (((status)::text = ANY ((ARRAY['a'::character varying, 'b (c)'::character varying])::text[])))`;
+  const restored = `CHECK (((status)::text = ANY (ARRAY[('a'::character varying)::text, ('b (c)'::character varying)::text])))`;
+  expect(comparableDefinition(made)).toBe("CHECK status = ANY ARRAY [ 'a' , 'b (c)' ]");
+  expect(comparableDefinition(restored)).toBe(comparableDefinition(made));
+  expect(comparableDefinition(made.replace('b (c)', 'b c'))).not.toBe(comparableDefinition(made));
+});

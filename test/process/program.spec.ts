@@ -1,0 +1,93 @@
+import { describe, expect, it } from '@jest/globals';
+import { isRunning } from '../../src/cluster/postmaster-file.js';
+import { outputOf, requireSuccess, startProgram } from '../../src/process/program.js';
+import { together } from '../../src/process/together.js';
+import { processTree } from '../support/process-tree.js';
+import { until } from '../support/until.js';
+
+const env = { PATH: '/usr/bin:/bin' };
+const never = new AbortController().signal;
+
+async function shell(script: string, signal: AbortSignal = never) {
+  return await startProgram('/bin/sh', ['-c', script], { env, signal });
+}
+
+async function textOf(source: AsyncIterable<Buffer>): Promise<string> {
+  let text = '';
+  for await (const chunk of source) text += String(chunk);
+  return text;
+}
+
+describe('a program', () => {
+  it('gives its output, which ends well only when the program did', async () => {
+    expect(await textOf(outputOf('sh', await shell('echo whole')))).toBe('whole\n');
+    const failing = await shell('echo half; echo "sh: error: why" >&2; exit 3');
+    await expect(textOf(outputOf('sh', failing))).rejects.toThrow(
+      'sh ended with exit code 3: sh: error: why',
+    );
+    const killed = await shell('echo half; kill -9 $$');
+    await expect(textOf(outputOf('sh', killed))).rejects.toThrow('sh was ended by SIGKILL');
+  });
+
+  it('cannot be started: the system’s error', async () => {
+    await expect(startProgram('/nowhere', [], { env, signal: never })).rejects.toMatchObject({
+      code: 'ENOENT',
+    });
+  });
+
+  it('is ended by an abort with all that it started', async () => {
+    const abort = new AbortController();
+    const program = await shell('sleep 60 & sleep 60 & wait', abort.signal);
+    program.stdout.resume();
+    let children: number[] = [];
+    await until(() => (children = processTree(process.pid).slice(1)).length >= 3);
+    abort.abort();
+    expect(await program.ended).toMatchObject({ exitCode: null, signal: 'SIGTERM' });
+    await until(() => !children.some(isRunning));
+  });
+
+  it('is killed where it does not heed', async () => {
+    const abort = new AbortController();
+    const program = await shell(`trap '' TERM; echo on; while :; do sleep 0.1; done`, abort.signal);
+    await new Promise((resolve) => program.stdout.once('data', resolve));
+    program.stdout.resume();
+    abort.abort();
+    expect(await program.ended).toMatchObject({ signal: 'SIGKILL' });
+  });
+
+  it('may end before it read its input', async () => {
+    const program = await shell('exit 0');
+    program.stdin.write(Buffer.alloc(1 << 20));
+    program.stdin.end();
+    program.stdout.resume();
+    await expect(requireSuccess('sh', program)).resolves.toBeUndefined();
+  });
+});
+
+describe('two tasks together', () => {
+  it('end together: the first failure aborts the other and is told', async () => {
+    let other = 'at work';
+    const work = together(
+      never,
+      () => Promise.reject(new Error('first')),
+      (signal) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () =>
+            setTimeout(() => {
+              other = 'ended';
+              reject(new Error('second'));
+            }, 20),
+          );
+        }),
+    );
+    await expect(work).rejects.toThrow('first');
+    expect(other).toBe('ended');
+    expect(
+      await together(
+        never,
+        () => Promise.resolve(1),
+        () => Promise.resolve('b'),
+      ),
+    ).toEqual([1, 'b']);
+  });
+});

@@ -1,0 +1,63 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { NestFactory } from '@nestjs/core';
+import type { Client } from 'pg';
+import { BackupService } from '../../src/backup/backup.service.js';
+import type { Catalogue } from '../../src/backup/catalogue.types.js';
+import type { TableContents } from '../../src/backup/backup.types.js';
+import { readCatalogue } from '../../src/backup/read-catalogue.js';
+import { beginSnapshot } from '../../src/backup/snapshot.js';
+import { listTables, readContents } from '../../src/backup/table-contents.js';
+import { parseDatabaseUrl } from '../../src/config/database-url.js';
+import { readSettings, type Environment } from '../../src/config/read-settings.js';
+import { withConnection } from '../../src/database/connect.js';
+import { PgkeepModule } from '../../src/pgkeep.module.js';
+import { run, type RunResult } from '../../src/process/run.js';
+
+/** Debian's client programs of the server's version. */
+const BIN = '/usr/lib/postgresql/15/bin';
+
+/** An empty directory for backups. */
+export function backupDirectory(): string {
+  return mkdtempSync(path.join(tmpdir(), 'pgkeep-backups-'));
+}
+
+/** Runs `work` with the service of these settings, as an importing application would. */
+export async function withBackups<T>(
+  environment: Environment,
+  work: (backups: BackupService) => Promise<T>,
+): Promise<T> {
+  const rooms = await NestFactory.createApplicationContext(
+    PgkeepModule.forRoot(readSettings({ NODE_ENV: 'test', ...environment })),
+    { logger: false, abortOnError: false },
+  );
+  try {
+    return await work(rooms.get(BackupService));
+  } finally {
+    await rooms.close();
+  }
+}
+
+/** `pg_restore --exit-on-error` of PostgreSQL itself, into an existing database. */
+export async function stockRestore(archive: string, url: string): Promise<RunResult> {
+  return await run(path.join(BIN, 'pg_restore'), ['--exit-on-error', '--dbname', url, archive], {
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
+  });
+}
+
+/** What a database holds, in one snapshot: structure and contents. */
+export async function holdings(url: string): Promise<{ catalogue: Catalogue; tables: TableContents[] }> {
+  const options = { connectTimeoutMs: 5000, answerTimeoutMs: 0, applicationName: 'test' };
+  return await withConnection(parseDatabaseUrl(url), options, async (client: Client) => {
+    const snapshot = await beginSnapshot(client);
+    try {
+      return {
+        catalogue: await readCatalogue(client),
+        tables: await readContents(client, await listTables(client, { unlogged: true })),
+      };
+    } finally {
+      snapshot.release();
+    }
+  });
+}
