@@ -1,4 +1,4 @@
-import { IsIn, IsISO8601, IsOptional, MinLength, ValidateIf } from 'class-validator';
+import { IsIn, IsISO8601, IsOptional, MinLength, ValidateIf } from './validation.js';
 import { DETAIL_LEVELS, ENVIRONMENTS } from './settings.js';
 import { IsDatabaseUrl, IsFlag, IsGateList, IsWholeNumber } from './setting-validators.js';
 

@@ -1,7 +1,7 @@
-import { ValidateBy } from 'class-validator';
 import { messageOf } from '../errors.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { parseGates } from './gates.js';
+import { ValidateBy } from './validation.js';
 
 /** `true` or `false`, in any case. */
 export function IsFlag(): PropertyDecorator {

@@ -50,7 +50,7 @@ export function databaseFault(error: unknown): DatabaseFault {
     return { code: 'DATABASE_UNREACHABLE', text: cause || code, hint: HINTS.network };
   }
   // pg's own words, without a code, where the URL has no password although the server asks for one.
-  if (code === '28P01' || code === '28000' || /^SASL: /.test(cause)) {
+  if (code === '28P01' || code === '28000' || cause.startsWith('SASL: ')) {
     return {
       code: 'DATABASE_AUTHENTICATION_FAILED',
       text: cause,
@@ -68,7 +68,11 @@ export function databaseFault(error: unknown): DatabaseFault {
     };
   }
   if (code === '42501') {
-    return { code: 'CHECK_FAILED', text: cause, hint: 'Give the role the grant: CONNECT on the database.' };
+    // The one object that a connection itself needs.
+    const missing = cause.startsWith('permission denied for database')
+      ? ': CONNECT on the database'
+      : ' that it lacks';
+    return { code: 'CHECK_FAILED', text: cause, hint: `Give the role the grant${missing}.` };
   }
   return { code: 'CHECK_FAILED', text: cause, hint: 'See the server’s log.' };
 }
