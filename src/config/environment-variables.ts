@@ -1,6 +1,6 @@
 import { IsIn, IsISO8601, IsOptional, MinLength, ValidateIf } from './validation.js';
 import { DETAIL_LEVELS, ENVIRONMENTS } from './settings.js';
-import { IsDatabaseUrl, IsFlag, IsGateList, IsWholeNumber } from './setting-validators.js';
+import { IsDatabaseUrl, IsFlag, IsGateList, IsListenAddress, IsWholeNumber } from './setting-validators.js';
 
 /**
  * Every setting this version knows, as text, the way the environment holds it. Each can also come as
@@ -72,6 +72,8 @@ export class EnvironmentVariables {
   PORT?: string;
 
   /** Address to listen on. Defaults to 0.0.0.0. */
+  @IsOptional()
+  @IsListenAddress()
   HOST?: string;
 
   /** Token of the admin routes; they are closed without one. At least 32 characters in production. */

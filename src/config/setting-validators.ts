@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { messageOf } from '../errors.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { parseGates } from './gates.js';
@@ -58,6 +59,21 @@ export function IsGateList(): PropertyDecorator {
       validate: (value: unknown) => gatesFault(value) === undefined,
       defaultMessage: (arguments_) =>
         `a list such as backupConfig=latch,environment=warn: ${gatesFault(arguments_?.value) ?? ''}`,
+    },
+  });
+}
+
+/** An IP address, or a host name. */
+export function IsListenAddress(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isListenAddress',
+    validator: {
+      // Digits and dots that are no address (256.1.1.1) would be asked of the name server.
+      validate: (value: unknown) =>
+        typeof value === 'string' &&
+        (isIP(value) > 0 ||
+          (/^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/i.test(value) && !/^[\d.]+$/.test(value))),
+      defaultMessage: () => 'an IP address or a host name',
     },
   });
 }

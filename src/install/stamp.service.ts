@@ -1,11 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { ClientBase } from 'pg';
 import { Clock } from '../clock/clock.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { EnvironmentName, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
-import { read } from '../database/read.js';
+import { read, type ReadPlan } from '../database/read.js';
 import { withRecords } from '../database/records.js';
 import { sameDatabase, type DatabaseIdentity, type StampReading } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
@@ -15,6 +16,7 @@ import type { StampOptions, StampReport } from './install.types.js';
 interface Situation {
   readonly reading: StampReading;
   readonly identity: DatabaseIdentity | undefined;
+  readonly mayWrite: boolean;
   readonly role: string;
   readonly database: string;
 }
@@ -62,7 +64,8 @@ export class StampService {
           sql: 'SELECT current_user::text AS role, pg_catalog.current_database()::text AS database',
           ...timeouts,
         });
-        return { reading, identity, role: names?.role ?? '', database: names?.database ?? '' };
+        const mayWrite = await mayWriteStamp(client, reading, timeouts);
+        return { reading, identity, mayWrite, role: names?.role ?? '', database: names?.database ?? '' };
       }),
     );
   }
@@ -95,9 +98,24 @@ export class StampService {
   }
 }
 
+/** Whether the role may write the stamp, where there is a place for it that it can see. */
+async function mayWriteStamp(
+  client: ClientBase,
+  reading: StampReading,
+  timeouts: Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>,
+): Promise<boolean> {
+  if (reading.kind !== 'stamped' && reading.kind !== 'unstamped') return false;
+  const rows = await read<{ may: boolean }>(client, {
+    sql: `SELECT pg_catalog.has_table_privilege('pgkeep.database_environment', 'INSERT')
+             AND pg_catalog.has_table_privilege('pgkeep.database_environment', 'UPDATE') AS may`,
+    ...timeouts,
+  });
+  return rows[0]?.may === true;
+}
+
 function requireStampable(
   environment: EnvironmentName,
-  { reading, identity, role }: Situation,
+  { reading, identity, mayWrite, role }: Situation,
 ): DatabaseIdentity {
   if (reading.kind === 'not-installed') {
     throw new KeepError(
@@ -108,7 +126,7 @@ function requireStampable(
       },
     );
   }
-  if (reading.kind === 'unreadable' || !identity) {
+  if (!mayWrite || !identity) {
     const subject = identity ? 'pgkeep.database_environment' : 'pg_control_system()';
     throw new KeepError(
       'DATABASE_PERMISSION_DENIED',

@@ -119,7 +119,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     expect(refused).toEqual({
       code: 1,
       stdout: '',
-      stderr: expect.stringMatching(/^Cannot stamp .*permission denied for table database_environment/),
+      stderr: `Cannot stamp the database: role "${ROLE}" may not use pgkeep.database_environment.\nRun \`pgkeep stamp\` as the database’s owner.\n`,
     });
     await asOwner(
       'REVOKE ALL ON SCHEMA pgkeep FROM PUBLIC; REVOKE ALL ON pgkeep.database_environment FROM PUBLIC',

@@ -65,53 +65,50 @@ describe('a service that is told to end', () => {
     await own.cluster.destroy();
   });
 
-  it.failing(
-    'SIGTERM: says so for one period, answers what is under way, and ends by the signal',
-    async () => {
-      const service = startService({
-        ...settings,
-        READINESS_REFRESH_MS: '1500',
-        READINESS_TIMEOUT_MS: '700',
-      });
-      const url = await service.listening();
-      await untilReady(url);
-      // A lock keeps the statistics waiting for as long as the test likes.
-      const locker = new Client({ connectionString: guarded.url });
-      await locker.connect();
-      await locker.query('BEGIN; LOCK TABLE guarded IN ACCESS EXCLUSIVE MODE');
-      const underWay = answer(`${url}/admin/database/stats?rows=exact`);
-      await until(async () => {
-        const { rowCount } = await locker.query(`SELECT FROM pg_locks WHERE NOT granted`);
-        return rowCount === 1;
-      });
+  it('SIGTERM: says so for one period, answers what is under way, and ends by the signal', async () => {
+    const service = startService({
+      ...settings,
+      READINESS_REFRESH_MS: '1500',
+      READINESS_TIMEOUT_MS: '700',
+    });
+    const url = await service.listening();
+    await untilReady(url);
+    // A lock keeps the statistics waiting for as long as the test likes.
+    const locker = new Client({ connectionString: guarded.url });
+    await locker.connect();
+    await locker.query('BEGIN; LOCK TABLE guarded IN ACCESS EXCLUSIVE MODE');
+    const underWay = answer(`${url}/admin/database/stats?rows=exact`);
+    await until(async () => {
+      const { rowCount } = await locker.query(`SELECT FROM pg_locks WHERE NOT granted`);
+      return rowCount === 1;
+    });
 
-      service.signal('SIGTERM');
-      await until(async () => (await answer(`${url}/ready`)).status === 503, 1000);
-      const ready = await answer(`${url}/ready`);
-      expect(ready.body).toMatchObject({
-        status: 'not_ready',
-        code: 'SHUTTING_DOWN',
-        checks: { database: { ok: true } },
-      });
-      expect((await answer(`${url}/health`)).body).toMatchObject({ status: 'shutting_down' });
-      expect((await answer(`${url}/live`)).status).toBe(200);
-      await until(
-        async () =>
-          await fetch(`${url}/live`).then(
-            () => false,
-            () => true,
-          ),
-        5000,
-        'closed doors',
-      );
-      expect(service.isRunning).toBe(true);
+    service.signal('SIGTERM');
+    await until(async () => (await answer(`${url}/ready`)).status === 503, 1000);
+    const ready = await answer(`${url}/ready`);
+    expect(ready.body).toMatchObject({
+      status: 'not_ready',
+      code: 'SHUTTING_DOWN',
+      checks: { database: { ok: true } },
+    });
+    expect((await answer(`${url}/health`)).body).toMatchObject({ status: 'shutting_down' });
+    expect((await answer(`${url}/live`)).status).toBe(200);
+    await until(
+      async () =>
+        await fetch(`${url}/live`).then(
+          () => false,
+          () => true,
+        ),
+      5000,
+      'closed doors',
+    );
+    expect(service.isRunning).toBe(true);
 
-      await locker.query('COMMIT');
-      await locker.end();
-      expect(await underWay).toMatchObject({ status: 200, body: { tableCount: 2 } });
-      expect(await service.end(5000)).toEqual({ code: null, signal: 'SIGTERM' });
-    },
-  );
+    await locker.query('COMMIT');
+    await locker.end();
+    expect(await underWay).toMatchObject({ status: 200, body: { tableCount: 2 } });
+    expect(await service.end(5000)).toEqual({ code: null, signal: 'SIGTERM' });
+  });
 
   it.each(['up', 'down', 'hanging'])(
     'SIGINT: ends at once, without the period (database %s)',
@@ -133,7 +130,7 @@ describe('a service that is told to end', () => {
     },
   );
 
-  it.failing('SIGTERM twice, while a client dawdles: ends all the same', async () => {
+  it('SIGTERM twice, while a client dawdles: ends all the same', async () => {
     const service = startService({ ...settings, READINESS_REFRESH_MS: '300', READINESS_TIMEOUT_MS: '200' });
     const url = await service.listening();
     const { hostname, port } = new URL(url);
@@ -159,7 +156,7 @@ describe('services with an embedded PostgreSQL', () => {
     const url = await first.listening();
     await untilReady(url);
     const postmaster = readPostmasterFile(dataDirectory)?.pid ?? 0;
-    const secrets = [readFileSync(path.join(cwd, '.pgkeep', 'cluster', 'password'), 'utf8')];
+    const secrets = [readFileSync(path.join(dataDirectory, 'pgkeep-password'), 'utf8')];
 
     const second = startService({}, cwd);
     const ready = await runCli(['ready'], {}, { cwd });
@@ -186,22 +183,16 @@ describe('services with an embedded PostgreSQL', () => {
     }
   }, 60_000);
 
-  it.failing(
-    'are started at once in a fresh directory: one serves, the other says why not',
-    async () => {
-      const cwd = emptyDirectory();
-      chmodSync(cwd, 0o711);
-      const both = [startService({}, cwd), startService({}, cwd)];
-      await until(() => both.some(({ isRunning }) => !isRunning), 25_000, 'the end of one of them');
-      const [loser, winner] = both.toSorted(
-        (left, right) => Number(left.isRunning) - Number(right.isRunning),
-      );
-      expect(await loser?.end()).toEqual({ code: 1, signal: null });
-      expect(loser?.stderr).toMatch(/^Cannot start PostgreSQL in .*: another one \(pid \d+\) runs there\.\n/);
-      await untilReady((await winner?.listening()) ?? '');
-      winner?.signal('SIGINT');
-      expect(await winner?.end()).toEqual({ code: null, signal: 'SIGINT' });
-    },
-    60_000,
-  );
+  it('are started at once in a fresh directory: one serves, the other says why not', async () => {
+    const cwd = emptyDirectory();
+    chmodSync(cwd, 0o711);
+    const both = [startService({}, cwd), startService({}, cwd)];
+    await until(() => both.some(({ isRunning }) => !isRunning), 25_000, 'the end of one of them');
+    const [loser, winner] = both.toSorted((left, right) => Number(left.isRunning) - Number(right.isRunning));
+    expect(await loser?.end()).toEqual({ code: 1, signal: null });
+    expect(loser?.stderr).toMatch(/^Cannot start PostgreSQL in .*: another one \(pid \d+\) runs there\.\n/);
+    await untilReady((await winner?.listening()) ?? '');
+    winner?.signal('SIGINT');
+    expect(await winner?.end()).toEqual({ code: null, signal: 'SIGINT' });
+  }, 60_000);
 });

@@ -1,12 +1,4 @@
-import {
-  chmodSync,
-  chownSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Cluster } from '../../src/cluster/cluster.js';
@@ -40,12 +32,5 @@ export async function startStandby({ cluster: primary, clusterOptions }: ThrowAw
     { env: { PGPASSWORD: primary.password, LD_LIBRARY_PATH: libraryPath }, cwd: directory, ...user },
   );
   if (copied.exitCode !== 0) throw new Error(`pg_basebackup: ${copied.stderrTail}`);
-  // What makes `Cluster` take a directory for one that it made itself, whole.
-  copyFileSync(path.join(clusterOptions.directory, 'password'), path.join(directory, 'password'));
-  writeFileSync(
-    path.join(directory, 'complete'),
-    readFileSync(path.join(clusterOptions.directory, 'complete')),
-  );
-  own(path.join(directory, 'password'));
   return await Cluster.start({ ...clusterOptions, directory });
 }
