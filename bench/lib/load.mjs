@@ -56,9 +56,10 @@ export async function pace(address, options) {
     const due = [];
     let planned = 0;
     const send = () => {
-      while (due.length > 0 && idle.length > 0) {
+      while (due.length > 0) {
+        const connection = idle.shift();
+        if (!connection) return;
         const dueAt = due.shift() ?? 0;
-        const connection = /** @type {Connection} */ (idle.shift());
         connection.ask((status) => {
           const now = performance.now();
           log.add(status, now - dueAt);

@@ -8,7 +8,7 @@ import { evaluate } from '../support/evaluate.js';
 import { query } from '../support/clinic.js';
 import { changedUrl, createGuarded, type GuardedDatabase } from '../support/guarded-database.js';
 import { presentCertificate, selfSigned } from '../support/server-certificates.js';
-import { PRODUCTION } from '../support/service.js';
+import { PRODUCTION } from '../support/production.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const DAY_MS = 86_400_000;
