@@ -50,7 +50,7 @@ export function databaseFault(error: unknown): DatabaseFault {
     return { code: 'DATABASE_UNREACHABLE', text: cause || code, hint: HINTS.network };
   }
   // pg's own words, without a code, where the URL has no password although the server asks for one.
-  if (code === '28P01' || code === '28000' || /^SASL: /.test(cause)) {
+  if (code === '28P01' || code === '28000' || cause.startsWith('SASL: ')) {
     return {
       code: 'DATABASE_AUTHENTICATION_FAILED',
       text: cause,
