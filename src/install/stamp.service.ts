@@ -1,4 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { operator } from '../changelog/actor.js';
+import { appendPlan } from '../changelog/append.js';
+import type { NewEntry } from '../changelog/changelog.types.js';
+import { mayRecord, recordingDenied, type RecordingAbility } from '../changelog/may-record.js';
 import { Clock } from '../clock/clock.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { EnvironmentName, Settings } from '../config/settings.js';
@@ -15,6 +19,7 @@ import type { StampOptions, StampReport } from './install.types.js';
 interface Situation {
   readonly reading: StampReading;
   readonly identity: DatabaseIdentity | undefined;
+  readonly recording: RecordingAbility;
   readonly role: string;
   readonly database: string;
 }
@@ -30,26 +35,31 @@ export class StampService {
 
   /**
    * Stamps the database. The same stamp again is no error; another environment's stamp is replaced only with
-   * `replace` and the database's name as `target`.
+   * `replace` and the database's name as `target`. Every stamp is recorded in the changelog, or not made.
    * @throws KeepError `STAMP_REFUSED`, `NOT_INSTALLED`, or a `DATABASE_…` code.
    */
   async stamp(environment: EnvironmentName, options: StampOptions = {}): Promise<StampReport> {
     const situation = await this.look();
     const identity = requireStampable(environment, situation);
     requireConsent(environment, situation, options);
-    const { reading, role, database } = situation;
+    const { reading, database } = situation;
     const changed =
       reading.kind !== 'stamped' ||
       reading.stamp.environment !== environment ||
       !sameDatabase(reading.stamp, identity);
-    if (changed) await this.write(environment, identity, role);
+    if (changed) {
+      requireRecordable(environment, situation);
+      const entry = stampEntry(environment, identity, situation, options.actor ?? operator());
+      await this.write(environment, identity, situation.role, entry);
+    }
     return { environment, database, ...identity, changed };
   }
 
   /** Stamps a database that nobody stamped yet, and only that: undefined when there was nothing to do. */
-  async stampIfUnstamped(environment: EnvironmentName): Promise<StampReport | undefined> {
+  async stampIfUnstamped(environment: EnvironmentName, actor?: string): Promise<StampReport | undefined> {
     const { reading } = await this.look();
-    return reading.kind === 'unstamped' ? await this.stamp(environment) : undefined;
+    if (reading.kind !== 'unstamped') return undefined;
+    return await this.stamp(environment, actor === undefined ? {} : { actor });
   }
 
   private async look(): Promise<Situation> {
@@ -58,16 +68,23 @@ export class StampService {
       this.database.withPooled(primary, async (client) => {
         const reading = await readStamp(client, timeouts);
         const identity = await readIdentity(client, timeouts);
+        const recording = await mayRecord(client, timeouts);
         const [names] = await read<{ role: string; database: string }>(client, {
           sql: 'SELECT current_user::text AS role, pg_catalog.current_database()::text AS database',
           ...timeouts,
         });
-        return { reading, identity, role: names?.role ?? '', database: names?.database ?? '' };
+        return { reading, identity, recording, role: names?.role ?? '', database: names?.database ?? '' };
       }),
     );
   }
 
-  private async write(environment: EnvironmentName, identity: DatabaseIdentity, role: string): Promise<void> {
+  /** The stamp and its entry in the changelog in one transaction: both, or neither. */
+  private async write(
+    environment: EnvironmentName,
+    identity: DatabaseIdentity,
+    role: string,
+    entry: NewEntry,
+  ): Promise<void> {
     const row = {
       environment,
       systemIdentifier: identity.systemIdentifier,
@@ -75,12 +92,14 @@ export class StampService {
       stampedAt: this.clock.now(),
       stampedBy: role,
     };
+    const append = appendPlan(entry);
     const timeout = `SET LOCAL statement_timeout = ${this.database.timeouts.statementTimeoutMs}`;
     await this.explained(() =>
       withRecords(this.database, (records) =>
         records.$transaction([
           records.$executeRawUnsafe(timeout),
           records.databaseEnvironment.upsert({ where: { id: 1 }, create: { id: 1, ...row }, update: row }),
+          records.$executeRawUnsafe(append.sql, ...append.values),
         ]),
       ),
     );
@@ -93,6 +112,28 @@ export class StampService {
       throw databaseError(`stamp ${describeDatabaseUrl(this.settings.database.url)}`, error);
     }
   }
+}
+
+function stampEntry(
+  environment: EnvironmentName,
+  identity: DatabaseIdentity,
+  { reading, database }: Situation,
+  actor: string,
+): NewEntry {
+  const previous = reading.kind === 'stamped' ? reading.stamp : undefined;
+  const replaced = previous !== undefined && previous.environment !== environment;
+  const details = { from: previous?.environment ?? null, to: environment, replaced, ...identity };
+  return { deed: 'stamp', subject: database, details, actor };
+}
+
+function requireRecordable(environment: EnvironmentName, { recording, role }: Situation): void {
+  if (recording === 'denied') throw recordingDenied('stamp the database', role);
+  if (recording === 'allowed') return;
+  throw new KeepError(
+    'NOT_INSTALLED',
+    'Cannot stamp the database: pgkeep’s schema in it is older than this pgkeep, and cannot record the stamp.',
+    { hint: `Run \`pgkeep install\`, then \`pgkeep stamp ${environment}\`.` },
+  );
 }
 
 function requireStampable(

@@ -8,7 +8,7 @@ import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-const OWN_MIGRATION = '20261120080000_database_environment';
+const OWN_MIGRATIONS = ['20261120080000_database_environment', '20261120100000_change_log'];
 
 interface Verbs {
   readonly install: InstallService;
@@ -44,7 +44,7 @@ describe('install and stamp', () => {
 
   it('installs once, in schema pgkeep, leaving the application’s own alone', async () => {
     const url = await createDatabase(own, 'fresh');
-    expect(await using(url, ({ install }) => install.install())).toEqual({ applied: [OWN_MIGRATION] });
+    expect(await using(url, ({ install }) => install.install())).toEqual({ applied: OWN_MIGRATIONS });
     expect(await using(url, ({ install }) => install.install())).toEqual({ applied: [] });
     const { rows } = await query(
       url,
@@ -52,6 +52,7 @@ describe('install and stamp', () => {
     );
     expect(rows.map(({ name }) => name)).toEqual([
       'pgkeep._prisma_migrations',
+      'pgkeep.change_log',
       'pgkeep.database_environment',
     ]);
   });
@@ -62,7 +63,7 @@ describe('install and stamp', () => {
       using(url, ({ install }) => install.install()),
       using(url, ({ install }) => install.install()),
     ]);
-    expect(reports.flatMap(({ applied }) => applied)).toEqual([OWN_MIGRATION]);
+    expect(reports.flatMap(({ applied }) => applied)).toEqual(OWN_MIGRATIONS);
   });
 
   it('names the grant that is missing', async () => {
