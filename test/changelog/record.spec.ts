@@ -15,7 +15,18 @@ import { changedUrl } from '../support/guarded-database.js';
 import { withRooms } from '../support/rooms.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-const run = promisify(execFile);
+/** Runs one of PostgreSQL's own client programs. */
+async function run(
+  program: 'psql' | 'pg_dump' | 'pg_restore',
+  argv: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const { bin, libraryPath } = findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? '');
+  const { stdout } = await promisify(execFile)(path.join(bin, program), argv, {
+    env: { ...env, LD_LIBRARY_PATH: libraryPath },
+  });
+  return stdout;
+}
 
 /** Every kind of character and value that a serialisation could stumble over. */
 const AWKWARD: NewEntry = {
@@ -204,11 +215,10 @@ describe('the record', () => {
 
   it('survives a dump and its restore, guards included', async () => {
     await record(AWKWARD, AWKWARD);
-    const { bin } = findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? '');
     const archive = path.join(mkdtempSync(path.join(tmpdir(), 'pgkeep-dump-')), 'archive');
-    await run(path.join(bin, 'pg_dump'), ['-Fc', '-f', archive, '-d', url]);
+    await run('pg_dump', ['-Fc', '-f', archive, '-d', url]);
     const whole = await createDatabase(own, 'restored_whole');
-    await run(path.join(bin, 'pg_restore'), ['--exit-on-error', '-d', whole, archive]);
+    await run('pg_restore', ['--exit-on-error', '-d', whole, archive]);
     const original = await verify();
     expect(original).toMatchObject({ verdict: 'whole', entries: 3 });
     expect(await withRooms(whole, (rooms) => rooms.get(ChangelogService).verify())).toEqual(original);
@@ -225,7 +235,7 @@ describe('the record', () => {
       fresh,
       archive,
     ];
-    await expect(run(path.join(bin, 'pg_restore'), dataOnly)).rejects.toThrow(
+    await expect(run('pg_restore', dataOnly)).rejects.toThrow(
       'entry 1 does not continue the chain at entry 1',
     );
   });
@@ -234,25 +244,19 @@ describe('the record', () => {
     await record(AWKWARD, AWKWARD);
     const [, sql = ''] =
       /```sql\n(SELECT seq[^`]+change_log[^`]+)```/.exec(readFileSync('README.md', 'utf8')) ?? [];
-    const psql = path.join(
-      findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? '').bin,
-      'psql',
-    );
     const awkwardSession = {
       PGTZ: 'Asia/Kathmandu',
       PGDATESTYLE: 'German',
       PGCLIENTENCODING: 'LATIN1',
     };
     for (const env of [{}, awkwardSession]) {
-      const { stdout } = await run(psql, ['-X', '-At', '-d', url, '-c', sql], { env });
-      expect(stdout).toBe('1|t\n2|t\n3|t\n');
+      expect(await run('psql', ['-X', '-At', '-d', url, '-c', sql], env)).toBe('1|t\n2|t\n3|t\n');
     }
     await query(
       url,
       `ALTER TABLE pgkeep.change_log DISABLE TRIGGER USER; UPDATE pgkeep.change_log SET details = '{}' WHERE seq = 2`,
     );
-    const { stdout } = await run(psql, ['-X', '-At', '-d', url, '-c', sql]);
-    expect(stdout).toBe('1|t\n2|f\n3|t\n');
+    expect(await run('psql', ['-X', '-At', '-d', url, '-c', sql])).toBe('1|t\n2|f\n3|t\n');
   });
 
   it('takes a deed that this version does not know, and no shape but a name’s', async () => {
