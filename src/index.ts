@@ -19,6 +19,15 @@ export {
 } from './config/settings.js';
 export { SETTINGS } from './config/settings.token.js';
 export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind } from './errors.js';
+export { ChangelogService } from './changelog/changelog.service.js';
+export type {
+  ChainFinding,
+  ChainReport,
+  ChangelogEntry,
+  ChangelogReport,
+  Deed,
+  NewEntry,
+} from './changelog/changelog.types.js';
 export { Clock } from './clock/clock.js';
 export { DatabaseService, type PoolCounts } from './database/database.service.js';
 export { EnvironmentService } from './environment/environment.service.js';

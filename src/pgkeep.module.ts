@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { ChangelogModule } from './changelog/changelog.module.js';
 import type { Settings } from './config/settings.js';
 import { SettingsModule, type AsyncSettings } from './config/settings.module.js';
 import { DatabaseModule } from './database/database.module.js';
@@ -12,6 +13,7 @@ const ROOMS = [
   DatabaseModule,
   MigrationsModule,
   EnvironmentModule,
+  ChangelogModule,
   InstallModule,
   ReadinessModule,
   StatsModule,

@@ -13,6 +13,7 @@ const RANKS: Readonly<Record<string, number>> = {
   migrations: 2,
   environment: 2,
   stats: 2,
+  changelog: 2,
   cluster: 2,
   install: 3,
   readiness: 5,

@@ -1,5 +1,6 @@
 import { Command, CommanderError, type OptionValues } from 'commander';
 import { EXIT } from './exit-codes.js';
+import { changelogVerb } from './commands/changelog.js';
 import { installVerb } from './commands/install.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
 import { pingVerb } from './commands/ping.js';
@@ -10,7 +11,7 @@ import type { Verb } from './verb.js';
 import { runVerb } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 
-const VERBS: readonly Verb[] = [readyVerb, statsVerb, pingVerb, installVerb, stampVerb];
+const VERBS: readonly Verb[] = [readyVerb, statsVerb, pingVerb, installVerb, stampVerb, changelogVerb];
 const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
 
 /** Starts the service; given by whoever stands above the doors. */

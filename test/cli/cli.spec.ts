@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { CLINIC_MIGRATIONS, createClinic, createDatabase, verified } from '../support/clinic.js';
+import { CLINIC_MIGRATIONS, createClinic, createDatabase, query, verified } from '../support/clinic.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
@@ -84,7 +84,8 @@ describe('the command line', () => {
     expect(await runCli(['install'], fresh)).toEqual({
       code: 0,
       stderr: '',
-      stdout: 'Applied to schema pgkeep:\n  20261120080000_database_environment\n',
+      stdout:
+        'Applied to schema pgkeep:\n  20261120080000_database_environment\n  20261120100000_change_log\n',
     });
     expect((await runCli(['install'], fresh)).stdout).toBe('Nothing to do: pgkeep’s schema is current.\n');
     const stamped = await runCli(['stamp', 'staging'], fresh);
@@ -92,6 +93,61 @@ describe('the command line', () => {
     const refused = await runCli(['stamp', 'production', '--json'], fresh);
     expect(refused.code).toBe(3);
     expect(JSON.parse(refused.stdout)).toMatchObject({ error: { code: 'STAMP_REFUSED' } });
+  });
+
+  it('changelog: a table for people; --verify finds what was changed, exit 1', async () => {
+    const recorded = { DATABASE_URL: await createDatabase(own, 'recorded') };
+    const never = await runCli(['changelog', '--json'], recorded);
+    expect(never.code).toBe(1);
+    expect(JSON.parse(never.stdout)).toMatchObject({
+      error: { code: 'NOT_INSTALLED', hint: 'Run `pgkeep install`.' },
+    });
+    await runCli(['install'], recorded);
+    await runCli(['stamp', 'staging'], recorded);
+    const people = await runCli(['changelog'], recorded);
+    expect(people).toMatchObject({ code: 0, stderr: '' });
+    expect(people.stdout.split('\n')).toEqual([
+      expect.stringMatching(/^entry {2}time {22}deed {5}subject {3}role {6}actor +details$/),
+      expect.stringMatching(
+        /^ {4}1 {2}\S+Z {2}install {2}recorded {2}postgres {2}\S+@\S+ {2}\{"applied":\["20261120080000_database_environment",.*\]\}$/,
+      ),
+      expect.stringMatching(
+        /^ {4}2 {2}\S+Z {2}stamp {4}recorded {2}postgres {2}\S+@\S+ {2}\{.*"to":"staging".*\}$/,
+      ),
+      '',
+    ]);
+    const newest = await runCli(['changelog', '--limit', '1'], recorded);
+    expect(newest.stdout).toMatch(/ 2 {2}.*\n\nThe newest 1 of 2: --limit shows more\.\n$/);
+    expect(JSON.parse((await runCli(['changelog', '--json'], recorded)).stdout)).toMatchObject({
+      total: 2,
+      entries: [
+        { seq: 1, deed: 'install' },
+        { seq: 2, deed: 'stamp' },
+      ],
+    });
+
+    const whole = await runCli(['changelog', '--verify'], recorded);
+    expect(whole).toMatchObject({ code: 0, stderr: '' });
+    const [, head = ''] = /^chain of 2 entries is whole; head ([0-9a-f]{64})\n$/.exec(whole.stdout) ?? [];
+    expect((await runCli(['changelog', '--head', head], recorded)).stdout).toBe(
+      `chain of 2 entries is whole; head ${head}; the head you kept is entry 2\n`,
+    );
+    await query(
+      recorded.DATABASE_URL,
+      `ALTER TABLE pgkeep.change_log DISABLE TRIGGER change_log_keep; UPDATE pgkeep.change_log SET actor = 'x' WHERE seq = 1`,
+    );
+    expect(await runCli(['changelog', '--verify'], recorded)).toEqual({
+      code: 1,
+      stderr: '',
+      stdout:
+        'chain of 2 entries is NOT whole:\n  entry 1 was changed after it was recorded: its hash is not that of its contents\n  the record is not protected: trigger change_log_keep of pgkeep.change_log is missing or not enabled always\n',
+    });
+    const broken = await runCli(['changelog', '--verify', '--json'], recorded);
+    expect(broken.code).toBe(1);
+    expect(JSON.parse(broken.stdout)).toMatchObject({
+      verdict: 'broken',
+      findings: [{ code: 'ENTRY_CHANGED', seq: 1 }, { code: 'GUARD_OFF' }],
+    });
   });
 
   it('migrate status: lists names, exit 1 when not clean', async () => {
@@ -146,6 +202,8 @@ describe('the command line', () => {
       ['stamp', 'prod'],
       "error: command-argument value 'prod' is invalid for argument 'environment'. Allowed choices are development, test, staging, production.",
     ],
+    [['changelog', '--limit', '0'], 'It must be a whole number of at least 1.'],
+    [['changelog', '--head', 'abc'], '64 hexadecimal digits.'],
     [['ready', '--jsn'], "error: unknown option '--jsn'\n(Did you mean --json?)"],
     [
       ['ready', '--env', 'prod'],
