@@ -9,6 +9,7 @@ const RANKS: Readonly<Record<string, number>> = {
   config: 0,
   clock: 1,
   process: 1,
+  retention: 4,
   database: 1,
   migrations: 2,
   environment: 2,
