@@ -7,7 +7,6 @@ export type ErrorKind = 'configuration' | 'usage' | 'refused' | 'denied' | 'unav
 /** Every failure pgkeep raises by itself: a stable code and its kind. Codes are part of the `--json` contract. */
 export const ERROR_KINDS = {
   CONFIG_INVALID: 'configuration',
-  DATABASE_URL_MISSING: 'configuration',
   USAGE_INVALID: 'usage',
   STAMP_REFUSED: 'refused',
   ADMIN_TOKEN_NOT_CONFIGURED: 'denied',

@@ -30,6 +30,15 @@ export type {
   VerificationFinding,
   VerificationReport,
 } from './backup/backup.types.js';
+export { ChangelogService } from './changelog/changelog.service.js';
+export type {
+  ChainFinding,
+  ChainReport,
+  ChangelogEntry,
+  ChangelogReport,
+  Deed,
+  NewEntry,
+} from './changelog/changelog.types.js';
 export { Clock } from './clock/clock.js';
 export { DatabaseService, type PoolCounts } from './database/database.service.js';
 export { EnvironmentService } from './environment/environment.service.js';

@@ -26,6 +26,11 @@ export class StderrLogger extends ConsoleLogger {
     if (!FRAMEWORK_CONTEXTS.has(String(rest.at(-1)))) super.log(message, ...rest);
   }
 
+  override error(message: unknown, ...rest: unknown[]): void {
+    // Nest logs what a start fails with and throws it, too; whoever catches it explains it.
+    if (rest.at(-1) !== 'ExceptionHandler') super.error(message, ...rest);
+  }
+
   protected override printMessages(
     messages: unknown[],
     context?: string,

@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { BackupModule } from './backup/backup.module.js';
+import { ChangelogModule } from './changelog/changelog.module.js';
 import type { Settings } from './config/settings.js';
 import { SettingsModule, type AsyncSettings } from './config/settings.module.js';
 import { DatabaseModule } from './database/database.module.js';
@@ -13,6 +14,7 @@ const ROOMS = [
   DatabaseModule,
   MigrationsModule,
   EnvironmentModule,
+  ChangelogModule,
   InstallModule,
   BackupModule,
   ReadinessModule,

@@ -4,6 +4,7 @@ import { endingInOrder } from './ending-in-order.js';
 import { backupVerb } from './commands/backup.js';
 import { backupListVerb } from './commands/backup-list.js';
 import { backupVerifyVerb } from './commands/backup-verify.js';
+import { changelogVerb } from './commands/changelog.js';
 import { installVerb } from './commands/install.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
 import { pingVerb } from './commands/ping.js';
@@ -14,7 +15,7 @@ import type { Verb } from './verb.js';
 import { runVerb } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 
-const VERBS: readonly Verb[] = [readyVerb, statsVerb, pingVerb, installVerb, stampVerb];
+const VERBS: readonly Verb[] = [readyVerb, statsVerb, pingVerb, installVerb, stampVerb, changelogVerb];
 const BACKUP_VERBS: readonly Verb[] = [backupListVerb, backupVerifyVerb];
 const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
 

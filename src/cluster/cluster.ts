@@ -1,13 +1,12 @@
 import type { ChildProcess } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chownSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeepError } from '../errors.js';
-import { run } from '../process/run.js';
 import type { KeyAndCertificate } from './certificates.js';
 import { freePort } from './free-port.js';
+import { clusterFailure, makeDataDirectory, passwordFile, serverEnvironment } from './make-data-directory.js';
 import type { PostgresBinaries } from './postgres-binaries.js';
 import { isPostgresRunning, isRunning, readPostmasterFile, type PostmasterFile } from './postmaster-file.js';
 import { makePrivateDirectory, unprivilegedUser, type UserIds } from './unprivileged-user.js';
@@ -52,7 +51,14 @@ export class Cluster {
   /** Opens the cluster in `directory`, making it first where there is none, and starts its server. */
   static async start(options: ClusterOptions): Promise<Cluster> {
     const cluster = new Cluster(options);
-    await cluster.initialise();
+    makePrivateDirectory(options.directory, cluster.user);
+    if (!existsSync(cluster.dataDirectory)) {
+      await makeDataDirectory(cluster.dataDirectory, {
+        ...options,
+        superuser: cluster.superuser,
+        user: cluster.user,
+      });
+    }
     await cluster.startServer();
     return cluster;
   }
@@ -71,7 +77,7 @@ export class Cluster {
 
   /** The superuser's password: random, kept in a file that only this user can read. */
   get password(): string {
-    return readFileSync(this.passwordFile, 'utf8');
+    return readFileSync(passwordFile(this.dataDirectory), 'utf8');
   }
 
   /** Process id of the running postmaster. */
@@ -94,14 +100,14 @@ export class Cluster {
     const child = spawnWatched(
       [path.join(this.options.binaries.bin, 'postgres'), ...this.serverArguments()],
       {
-        env: this.environment(),
+        env: serverEnvironment(this.options.binaries),
         logFile: this.logFile,
         user: this.user,
       },
     );
     this.child = child;
-    this.writeOwned(this.ownerFile, String(process.pid));
     await this.awaitReady(child, predecessor);
+    this.writeOwned(this.ownerFile, String(process.pid));
   }
 
   /** Stops the server (fast shutdown) and waits for its end. The data stay. */
@@ -112,7 +118,8 @@ export class Cluster {
     const ended = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
     child.stdin?.end();
     await ended;
-    rmSync(this.ownerFile, { force: true });
+    // Not where another server took its place meanwhile.
+    if (!readPostmasterFile(this.dataDirectory)) rmSync(this.ownerFile, { force: true });
   }
 
   /** Stops the server and removes everything below the directory. */
@@ -129,35 +136,6 @@ export class Cluster {
   /** Whether the process that started the server still lives: then the server will not end by itself. */
   private isOwned(): boolean {
     return existsSync(this.ownerFile) && isRunning(Number(readFileSync(this.ownerFile, 'utf8')));
-  }
-
-  private get passwordFile(): string {
-    return path.join(this.options.directory, 'password');
-  }
-
-  private async initialise(): Promise<void> {
-    const { directory, binaries } = this.options;
-    makePrivateDirectory(directory, this.user);
-    // Written last of all: a cluster whose making was cut short has none, and is made anew.
-    const complete = path.join(directory, 'complete');
-    if (existsSync(complete)) return;
-    rmSync(this.dataDirectory, { recursive: true, force: true });
-    this.writeOwned(this.passwordFile, randomBytes(18).toString('hex'));
-    const result = await run(
-      path.join(binaries.bin, 'initdb'),
-      ['-D', this.dataDirectory, '-U', this.superuser, `--pwfile=${this.passwordFile}`].concat([
-        '-A',
-        'scram-sha-256',
-        '-E',
-        'UTF8',
-        '--locale=C',
-        '--no-sync',
-        '--no-instructions',
-      ]),
-      { env: this.environment(), cwd: directory, ...this.user },
-    );
-    if (result.exitCode !== 0) throw this.failure('initdb could not make a cluster', result.stderrTail);
-    this.writeOwned(complete, '');
   }
 
   private serverArguments(): string[] {
@@ -203,11 +181,7 @@ export class Cluster {
       const predecessor = readPostmasterFile(this.dataDirectory);
       if (!predecessor || !isPostgresRunning(predecessor.pid)) return predecessor;
       if (this.isOwned() || Date.now() > deadline) {
-        throw new KeepError(
-          'CLUSTER_IN_USE',
-          `Cannot start PostgreSQL in ${this.options.directory}: another one (pid ${predecessor.pid}) runs there.`,
-          { hint: 'Stop the pgkeep that started it, or work in another clone.' },
-        );
+        throw this.inUse(predecessor);
       }
       await sleep(POLL_MS);
     }
@@ -218,29 +192,27 @@ export class Cluster {
     for (;;) {
       // A connection would do as well, but needs a password and a driver; the server tells its state here.
       const current = readPostmasterFile(this.dataDirectory);
-      const isOurs = current?.pid !== predecessor?.pid || current?.startedAt !== predecessor?.startedAt;
-      if (current?.ready && isOurs) return;
+      const isNew = current?.pid !== predecessor?.pid || current?.startedAt !== predecessor?.startedAt;
+      if (current?.ready && isNew && current.port === this.port) return;
       if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
         await this.stop();
-        throw this.failure('The server did not start', readFileSync(this.logFile, 'utf8'));
+        // Somebody else was quicker; its port is its own.
+        if (current && isNew && current.port !== this.port) throw this.inUse(current);
+        throw clusterFailure(
+          'The server did not start',
+          this.options.directory,
+          readFileSync(this.logFile, 'utf8'),
+        );
       }
       await sleep(POLL_MS);
     }
   }
 
-  private environment(): Record<string, string | undefined> {
-    return {
-      PATH: '/usr/bin:/bin',
-      TZ: 'UTC',
-      LC_ALL: 'C',
-      LD_LIBRARY_PATH: this.options.binaries.libraryPath,
-    };
-  }
-
-  private failure(what: string, output: string): KeepError {
-    const tail = output.trim().split('\n').slice(-5).join('\n');
-    return new KeepError('CLUSTER_FAILED', `${what} (${this.options.directory}):\n${tail}`, {
-      hint: `The server's whole log is ${this.logFile}.`,
-    });
+  private inUse({ pid }: PostmasterFile): KeepError {
+    return new KeepError(
+      'CLUSTER_IN_USE',
+      `Cannot start PostgreSQL in ${this.options.directory}: another one (pid ${pid}) runs there.`,
+      { hint: 'Stop the pgkeep that started it, or work in another clone.' },
+    );
   }
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** Where the embedded PostgreSQL of a directory is found by other commands, while it runs. */
@@ -13,7 +13,10 @@ export interface EmbeddedLocation {
 export const STATE_DIRECTORY = '.pgkeep';
 
 export function writeEmbeddedLocation(stateDirectory: string, location: EmbeddedLocation): void {
-  writeFileSync(fileOf(stateDirectory), `${JSON.stringify(location, null, 2)}\n`, { mode: 0o600 });
+  // Beside it first: who reads meanwhile finds it whole or not at all.
+  const unfinished = `${fileOf(stateDirectory)}.new`;
+  writeFileSync(unfinished, `${JSON.stringify(location, null, 2)}\n`, { mode: 0o600 });
+  renameSync(unfinished, fileOf(stateDirectory));
 }
 
 export function removeEmbeddedLocation(stateDirectory: string): void {
@@ -24,11 +27,20 @@ export function removeEmbeddedLocation(stateDirectory: string): void {
 export function readEmbeddedLocation(stateDirectory: string): EmbeddedLocation | undefined {
   const file = fileOf(stateDirectory);
   if (!existsSync(file)) return undefined;
-  const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'));
+  const parsed = parse(readFileSync(file, 'utf8'));
   if (typeof parsed !== 'object' || parsed === null) return undefined;
   if (!('url' in parsed) || typeof parsed.url !== 'string') return undefined;
   if (!('migrationsDirectory' in parsed) || typeof parsed.migrationsDirectory !== 'string') return undefined;
   return { url: parsed.url, migrationsDirectory: parsed.migrationsDirectory };
+}
+
+/** What is no JSON counts as absent; the parser's own message would quote it, password included. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function fileOf(stateDirectory: string): string {

@@ -7,6 +7,7 @@ export interface PostmasterFile {
   readonly pid: number;
   /** Seconds since 1970, as text: with the pid it tells one server's run from another's. */
   readonly startedAt: string;
+  readonly port: number;
   readonly ready: boolean;
 }
 
@@ -14,9 +15,9 @@ export interface PostmasterFile {
 export function readPostmasterFile(dataDirectory: string): PostmasterFile | undefined {
   const file = path.join(dataDirectory, 'postmaster.pid');
   if (!existsSync(file)) return undefined;
-  const [pid, , startedAt, , , , , state] = readFileSync(file, 'utf8').split('\n');
+  const [pid, , startedAt, port, , , , state] = readFileSync(file, 'utf8').split('\n');
   if (!pid || !startedAt) return undefined;
-  return { pid: Number(pid), startedAt, ready: state?.trim() === 'ready' };
+  return { pid: Number(pid), startedAt, port: Number(port), ready: state?.trim() === 'ready' };
 }
 
 /** Whether a process of that id runs and is PostgreSQL (where the system can tell). */

@@ -57,6 +57,10 @@ export function parseDatabaseUrl(text: string): DatabaseUrl {
   // WHATWG's URL refuses the host lists and empty hosts that libpq takes, hence this expression of our own.
   if (!parts) throw new Error('it is not of the form postgresql://user:password@host:port/database');
   const [, credentials = '', authority = '', path = '', query = ''] = parts;
+  // Else the rest of a password with an unescaped @ or / would be taken for a host or a database, and be shown.
+  if (authority.includes('@') || path.includes('@')) {
+    throw new Error('it has an @ too many (in a user, password or name write @ as %40, / as %2F, ? as %3F)');
+  }
   const parameters = new URLSearchParams(query);
   const parameter = (name: string): string | undefined => parameters.get(name) || undefined;
   const separator = credentials.indexOf(':');

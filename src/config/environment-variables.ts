@@ -1,6 +1,13 @@
-import { IsIn, IsISO8601, IsOptional, Matches, MinLength, ValidateIf } from 'class-validator';
+import { IsIn, IsISO8601, IsOptional, MinLength, ValidateIf } from './validation.js';
 import { DETAIL_LEVELS, ENVIRONMENTS } from './settings.js';
-import { IsDatabaseUrl, IsFlag, IsGateList, IsWholeNumber } from './setting-validators.js';
+import {
+  IsCompression,
+  IsDatabaseUrl,
+  IsFlag,
+  IsGateList,
+  IsListenAddress,
+  IsWholeNumber,
+} from './setting-validators.js';
 
 /**
  * Every setting this version knows, as text, the way the environment holds it. Each can also come as
@@ -72,6 +79,8 @@ export class EnvironmentVariables {
   PORT?: string;
 
   /** Address to listen on. Defaults to 0.0.0.0. */
+  @IsOptional()
+  @IsListenAddress()
   HOST?: string;
 
   /** Token of the admin routes; they are closed without one. At least 32 characters in production. */
@@ -125,9 +134,7 @@ export class EnvironmentVariables {
 
   /** Compression inside the archive, as pg_dump's `--compress`. Defaults to zstd:3, gzip:1 before pg_dump 16. */
   @IsOptional()
-  @Matches(/^(none|gzip:[1-9]|lz4:([1-9]|1[0-2])|zstd:([1-9]|1\d|2[0-2]))$/, {
-    message: 'none, gzip:1 to gzip:9, lz4:1 to lz4:12 or zstd:1 to zstd:22',
-  })
+  @IsCompression()
   BACKUP_COMPRESSION?: string;
 }
 

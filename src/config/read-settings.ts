@@ -1,6 +1,5 @@
 import 'reflect-metadata';
 import path from 'node:path';
-import { validateSync } from 'class-validator';
 import { KeepError } from '../errors.js';
 import { parseDatabaseUrl } from './database-url.js';
 import {
@@ -19,6 +18,7 @@ import {
   type EnvironmentName,
   type Settings,
 } from './settings.js';
+import { Validator } from './validation.js';
 
 /** An environment, as `process.env` is one. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -70,7 +70,7 @@ function collectVariables(environment: Environment): { variables: EnvironmentVar
 }
 
 function ruleFaults(variables: EnvironmentVariables): Fault[] {
-  return validateSync(variables).flatMap(({ property, value, constraints = {} }) =>
+  return new Validator().validateSync(variables).flatMap(({ property, value, constraints = {} }) =>
     Object.values(constraints).map((accepted) => ({
       subject: property,
       problem: `must be ${accepted}${shown(property, value)}`,

@@ -17,8 +17,13 @@ export function readSecretFile(file: string): { text: string } | { problem: stri
     return { text: readFileSync(file, 'utf8').trim() };
   } catch (error) {
     const code = errorCode(error);
-    if (code === 'ENOENT') return { problem: `names a file that does not exist (${file})` };
-    if (code === 'EACCES') return { problem: `names a file that this user may not read (${file})` };
-    return { problem: `names a file that cannot be read (${messageOf(error)})` };
+    if (code === 'ENOENT') return { problem: `names a file that does not exist${shown(file)}` };
+    if (code === 'EACCES') return { problem: `names a file that this user may not read${shown(file)}` };
+    return { problem: `names a file that cannot be read: ${code ?? messageOf(error)}${shown(file)}` };
   }
+}
+
+/** The path, where it looks like one: somebody may have put the secret itself in its place. */
+function shown(file: string): string {
+  return /^\.{0,2}\//.test(file) ? ` (${file})` : '';
 }

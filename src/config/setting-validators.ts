@@ -1,7 +1,8 @@
-import { ValidateBy } from 'class-validator';
+import { isIP } from 'node:net';
 import { messageOf } from '../errors.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { parseGates } from './gates.js';
+import { ValidateBy } from './validation.js';
 
 /** `true` or `false`, in any case. */
 export function IsFlag(): PropertyDecorator {
@@ -50,6 +51,18 @@ export function IsDatabaseUrl(): PropertyDecorator {
   });
 }
 
+/** A compression that pg_dump 16 takes for `--compress`, its level named. */
+export function IsCompression(): PropertyDecorator {
+  const accepted = /^(none|gzip:[1-9]|lz4:([1-9]|1[0-2])|zstd:([1-9]|1\d|2[0-2]))$/;
+  return ValidateBy({
+    name: 'isCompression',
+    validator: {
+      validate: (value: unknown) => typeof value === 'string' && accepted.test(value),
+      defaultMessage: () => 'none, gzip:1 to gzip:9, lz4:1 to lz4:12 or zstd:1 to zstd:22',
+    },
+  });
+}
+
 /** A list such as `backupConfig=latch,environment=warn`. */
 export function IsGateList(): PropertyDecorator {
   return ValidateBy({
@@ -58,6 +71,21 @@ export function IsGateList(): PropertyDecorator {
       validate: (value: unknown) => gatesFault(value) === undefined,
       defaultMessage: (arguments_) =>
         `a list such as backupConfig=latch,environment=warn: ${gatesFault(arguments_?.value) ?? ''}`,
+    },
+  });
+}
+
+/** An IP address, or a host name. */
+export function IsListenAddress(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isListenAddress',
+    validator: {
+      // Digits and dots that are no address (256.1.1.1) would be asked of the name server.
+      validate: (value: unknown) =>
+        typeof value === 'string' &&
+        (isIP(value) > 0 ||
+          (/^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/i.test(value) && !/^[\d.]+$/.test(value))),
+      defaultMessage: () => 'an IP address or a host name',
     },
   });
 }

@@ -68,7 +68,11 @@ export function databaseFault(error: unknown): DatabaseFault {
     };
   }
   if (code === '42501') {
-    return { code: 'CHECK_FAILED', text: cause, hint: 'Give the role the grant: CONNECT on the database.' };
+    // The one object that a connection itself needs.
+    const missing = cause.startsWith('permission denied for database')
+      ? ': CONNECT on the database'
+      : ' that it lacks';
+    return { code: 'CHECK_FAILED', text: cause, hint: `Give the role the grant${missing}.` };
   }
   return { code: 'CHECK_FAILED', text: cause, hint: 'See the server’s log.' };
 }

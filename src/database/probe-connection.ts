@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import type { DatabaseUrl } from '../config/database-url.js';
 import { CandidateRotation } from './candidate-client.js';
 import { closeClient, connectOnce, withDeadline } from './connect.js';
+import { DeadlineError } from './database-fault.js';
 
 /**
  * One connection of its own for the readiness check, kept open between evaluations: a pool that the
@@ -21,12 +22,19 @@ export class ProbeConnection {
    * @throws DeadlineError after `deadlineMs`; what connecting or `work` throws.
    */
   async use<T>(deadlineMs: number, work: (client: Client) => Promise<T>): Promise<T> {
+    let isAbandoned = false;
     const connected = this.client ? Promise.resolve(this.client) : this.open(deadlineMs);
+    const working = connected.then((client) => {
+      // Connected too late: this connection must not take the place of one that was opened since.
+      if (isAbandoned) throw new DeadlineError(deadlineMs);
+      this.client = client;
+      return work(client);
+    });
     try {
-      return await withDeadline(connected.then(work), deadlineMs);
+      return await withDeadline(working, deadlineMs);
     } catch (error) {
+      isAbandoned = true;
       this.client = undefined;
-      // Also a client whose connecting outlives the deadline is hung up on.
       connected.then(
         (client) => client.connection.stream.destroy(),
         () => undefined,
@@ -52,7 +60,6 @@ export class ProbeConnection {
     client.once('end', () => {
       if (this.client === client) this.client = undefined;
     });
-    this.client = client;
     return client;
   }
 }

@@ -1,4 +1,4 @@
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import type { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { KeepError } from '../errors.js';
 
 /** So many failures from one address within the window close the admin routes to it. */
@@ -27,16 +27,19 @@ export function retryAfterOf(error: unknown): number | undefined {
  * well: otherwise the answer to each guess would still tell whether it was right.
  */
 export class FailureThrottle {
-  private readonly limiter = new RateLimiterMemory({ points: FAILURES, duration: WINDOW_SECONDS });
+  /** Made at the first failure: most instances never see one. */
+  private limiter: RateLimiterMemory | undefined;
 
   /** @throws TooManyFailuresError when this address has failed too often. */
   async requireOpen(address: string): Promise<void> {
-    const seen = await this.limiter.get(address);
+    const seen = await this.limiter?.get(address);
     if (seen && seen.consumedPoints >= FAILURES) throw tooMany(seen);
   }
 
   /** Counts one failure. */
   async failed(address: string): Promise<void> {
+    const { RateLimiterMemory: Limiter } = await import('rate-limiter-flexible');
+    this.limiter ??= new Limiter({ points: FAILURES, duration: WINDOW_SECONDS });
     await this.limiter.penalty(address);
   }
 }

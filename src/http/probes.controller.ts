@@ -14,17 +14,25 @@ import { ReadinessMonitor } from '../readiness/readiness-monitor.service.js';
 import type { Verdict } from '../readiness/readiness.types.js';
 import { AdminAccess } from './admin-access.js';
 import { ProblemFilter } from './problem.filter.js';
-import type { Reply, Request } from './reply.js';
+import {
+  answerProbe,
+  prepareBody,
+  type PreparedBody,
+  type ProbeReply,
+  type Reply,
+  type Request,
+} from './reply.js';
 import { healthBody, verdictBody } from './verdict-body.js';
 
-const JSON_TYPE = 'application/json; charset=utf-8';
+const ALIVE = prepareBody({ status: 'alive' });
 
 /** The probes: answered from memory, whatever the database does. */
 @Controller()
 @UseFilters(ProblemFilter)
 export class ProbesController implements OnApplicationBootstrap {
   /** The last body that was made, with what it was made from: the same verdict is told thousands of times. */
-  private last: { readonly verdict: Verdict; readonly level: DetailLevel; readonly body: string } | undefined;
+  private last:
+    { readonly verdict: Verdict; readonly level: DetailLevel; readonly body: PreparedBody } | undefined;
   private readonly anonymousLevel: DetailLevel;
 
   constructor(
@@ -41,20 +49,15 @@ export class ProbesController implements OnApplicationBootstrap {
 
   /** For liveness probes: touches nothing, so that a database that is down restarts nobody. */
   @Get('live')
-  @Header('cache-control', 'no-store')
-  @Header('content-type', JSON_TYPE)
-  live(): string {
-    return '{"status":"alive"}';
+  live(@Res() reply: ProbeReply): void {
+    answerProbe(reply, 200, ALIVE);
   }
 
   /** For readiness probes and uptime monitors: 200 or 503, and why. */
   @Get('ready')
-  @Header('cache-control', 'no-store')
-  @Header('content-type', JSON_TYPE)
-  async ready(@Req() request: Request, @Res({ passthrough: true }) reply: Reply): Promise<string> {
+  async ready(@Req() request: Request, @Res() reply: ProbeReply): Promise<void> {
     const verdict = await this.monitor.verdict();
-    if (verdict.status !== 'ready') reply.status(503);
-    return this.bodyOf(verdict, this.levelFor(request));
+    answerProbe(reply, verdict.status === 'ready' ? 200 : 503, this.bodyOf(verdict, this.levelFor(request)));
   }
 
   /** For dashboards: the same verdict in Terminus' shape. */
@@ -70,9 +73,9 @@ export class ProbesController implements OnApplicationBootstrap {
     return this.anonymousLevel === 'always' || this.access.isAdmin(request) ? 'always' : this.anonymousLevel;
   }
 
-  private bodyOf(verdict: Verdict, level: DetailLevel): string {
+  private bodyOf(verdict: Verdict, level: DetailLevel): PreparedBody {
     if (this.last?.verdict !== verdict || this.last.level !== level) {
-      this.last = { verdict, level, body: JSON.stringify(verdictBody(verdict, level)) };
+      this.last = { verdict, level, body: prepareBody(verdictBody(verdict, level)) };
     }
     return this.last.body;
   }

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { ChangelogModule } from '../changelog/changelog.module.js';
 import { ClockModule } from '../clock/clock.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { InstallService } from './install.service.js';
@@ -6,7 +7,7 @@ import { StampService } from './stamp.service.js';
 import { StartupInstall } from './startup-install.service.js';
 
 @Module({
-  imports: [ClockModule, DatabaseModule],
+  imports: [ChangelogModule, ClockModule, DatabaseModule],
   providers: [InstallService, StampService, StartupInstall],
   exports: [InstallService, StampService, StartupInstall],
 })

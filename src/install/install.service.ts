@@ -1,5 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { escapeIdentifier, type Client } from 'pg';
+import { operator } from '../changelog/actor.js';
+import { ChangelogService } from '../changelog/changelog.service.js';
+import { mayRecord, recordingDenied } from '../changelog/may-record.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
@@ -29,30 +32,36 @@ export class InstallService {
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
     private readonly database: DatabaseService,
+    private readonly changelog: ChangelogService,
   ) {}
 
   /**
-   * Applies pgkeep's own pending migrations, in PostgreSQL schema `pgkeep`. Nothing to do is no error.
+   * Applies pgkeep's own pending migrations, in PostgreSQL schema `pgkeep`, and records which: afterwards, since
+   * the first one makes the table for it. Nothing to do is no error, and no deed.
+   * @param actor who does it, for the changelog
    * @throws KeepError `DATABASE_PERMISSION_DENIED` with the grant to give, `DATABASE_READ_ONLY`,
    *   `DATABASE_UNREACHABLE`, or `MIGRATION_FAILED`.
    */
-  async install(): Promise<InstallReport> {
+  async install(actor: string = operator()): Promise<InstallReport> {
     const { url } = this.settings.database;
-    const pending = await this.onOwnConnection(async (client) => {
-      const names = await this.pending(client);
-      if (names.length > 0) {
-        await this.requireAbilities(client);
-        await createSchema(client);
-      }
-      return names;
+    const work = await this.onOwnConnection(async (client) => {
+      const pending = await this.pending(client);
+      if (pending.length === 0) return undefined;
+      const { database } = await this.requireAbilities(client);
+      await createSchema(client);
+      return { database };
     });
-    if (pending.length === 0) return { applied: [] };
+    if (!work) return { applied: [] };
     // Loaded only when there is something to apply: the engine is 5 MB of WebAssembly.
     const { applyMigrations } = await import('../migrations/engine/apply-migrations.js');
     const applied = await applyMigrations({
       database: { ...url, schema: OWN_SCHEMA },
       directory: OWN_MIGRATIONS_DIRECTORY,
     });
+    // Of two that came at once, one found nothing left to apply.
+    if (applied.length > 0) {
+      await this.changelog.record({ deed: 'install', subject: work.database, details: { applied }, actor });
+    }
     return { applied };
   }
 
@@ -88,7 +97,7 @@ export class InstallService {
     return [...pending, ...failed, ...rolledBack];
   }
 
-  private async requireAbilities(client: Client): Promise<void> {
+  private async requireAbilities(client: Client): Promise<Abilities> {
     const rows = await read<Abilities>(client, { sql: ABILITIES_QUERY, ...this.database.timeouts });
     const abilities = rows[0];
     if (!abilities) throw new Error('the server answered without a row');
@@ -102,7 +111,9 @@ export class InstallService {
       );
     }
     const { role, database, schema_exists: schemaExists } = abilities;
-    if (schemaExists ? abilities.may_create_in_schema : abilities.may_create_schema) return;
+    const mayCreate = schemaExists ? abilities.may_create_in_schema : abilities.may_create_schema;
+    if (mayCreate && (await mayRecord(client, this.database.timeouts)) !== 'denied') return abilities;
+    if (mayCreate) throw recordingDenied('install pgkeep’s schema', role);
     const grant = schemaExists
       ? `GRANT CREATE ON SCHEMA ${OWN_SCHEMA} TO ${escapeIdentifier(role)};`
       : `GRANT CREATE ON DATABASE ${escapeIdentifier(database)} TO ${escapeIdentifier(role)};`;

@@ -22,4 +22,6 @@ export interface StampOptions {
   readonly replace?: boolean;
   /** The database's name, typed again: needed with `replace`. */
   readonly target?: string | undefined;
+  /** Who stamps, for the changelog. Defaults to the user of the operating system. */
+  readonly actor?: string;
 }

@@ -1,23 +1,31 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { ClientBase } from 'pg';
+import { operator } from '../changelog/actor.js';
+import { appendPlan } from '../changelog/append.js';
+import type { NewEntry } from '../changelog/changelog.types.js';
+import { mayRecord } from '../changelog/may-record.js';
 import { Clock } from '../clock/clock.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { EnvironmentName, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
-import { read } from '../database/read.js';
+import { read, type ReadPlan } from '../database/read.js';
 import { withRecords } from '../database/records.js';
 import { sameDatabase, type DatabaseIdentity, type StampReading } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
-import { KeepError } from '../errors.js';
+import { errorCode, KeepError } from '../errors.js';
 import type { StampOptions, StampReport } from './install.types.js';
+import {
+  requireConsent,
+  requireRecordable,
+  requireStampable,
+  stampEntry,
+  type Situation,
+} from './stamp-rules.js';
 
-interface Situation {
-  readonly reading: StampReading;
-  readonly identity: DatabaseIdentity | undefined;
-  readonly role: string;
-  readonly database: string;
-}
+/** Prisma's codes for a row that is there already, and for one that is no longer as it was. */
+const STAMPED_MEANWHILE = new Set(['P2002', 'P2025']);
 
 /** Writes the stamp: the database's own word on which environment it serves. */
 @Injectable()
@@ -30,26 +38,31 @@ export class StampService {
 
   /**
    * Stamps the database. The same stamp again is no error; another environment's stamp is replaced only with
-   * `replace` and the database's name as `target`.
+   * `replace` and the database's name as `target`. Every stamp is recorded in the changelog, or not made.
    * @throws KeepError `STAMP_REFUSED`, `NOT_INSTALLED`, or a `DATABASE_…` code.
    */
   async stamp(environment: EnvironmentName, options: StampOptions = {}): Promise<StampReport> {
     const situation = await this.look();
     const identity = requireStampable(environment, situation);
     requireConsent(environment, situation, options);
-    const { reading, role, database } = situation;
+    const { reading, database } = situation;
     const changed =
       reading.kind !== 'stamped' ||
       reading.stamp.environment !== environment ||
       !sameDatabase(reading.stamp, identity);
-    if (changed) await this.write(environment, identity, role);
+    if (changed) {
+      requireRecordable(environment, situation);
+      const entry = stampEntry(environment, identity, situation, options.actor ?? operator());
+      await this.write(environment, identity, situation, entry);
+    }
     return { environment, database, ...identity, changed };
   }
 
   /** Stamps a database that nobody stamped yet, and only that: undefined when there was nothing to do. */
-  async stampIfUnstamped(environment: EnvironmentName): Promise<StampReport | undefined> {
+  async stampIfUnstamped(environment: EnvironmentName, actor?: string): Promise<StampReport | undefined> {
     const { reading } = await this.look();
-    return reading.kind === 'unstamped' ? await this.stamp(environment) : undefined;
+    if (reading.kind !== 'unstamped') return undefined;
+    return await this.stamp(environment, actor === undefined ? {} : { actor });
   }
 
   private async look(): Promise<Situation> {
@@ -58,16 +71,25 @@ export class StampService {
       this.database.withPooled(primary, async (client) => {
         const reading = await readStamp(client, timeouts);
         const identity = await readIdentity(client, timeouts);
+        const recording = await mayRecord(client, timeouts);
         const [names] = await read<{ role: string; database: string }>(client, {
           sql: 'SELECT current_user::text AS role, pg_catalog.current_database()::text AS database',
           ...timeouts,
         });
-        return { reading, identity, role: names?.role ?? '', database: names?.database ?? '' };
+        const mayWrite = await mayWriteStamp(client, reading, timeouts);
+        const situation = { reading, identity, mayWrite, recording };
+        return { ...situation, role: names?.role ?? '', database: names?.database ?? '' };
       }),
     );
   }
 
-  private async write(environment: EnvironmentName, identity: DatabaseIdentity, role: string): Promise<void> {
+  /** The stamp and its entry in the changelog in one transaction: both, or neither. */
+  private async write(
+    environment: EnvironmentName,
+    identity: DatabaseIdentity,
+    { reading, role }: Situation,
+    entry: NewEntry,
+  ): Promise<void> {
     const row = {
       environment,
       systemIdentifier: identity.systemIdentifier,
@@ -75,12 +97,18 @@ export class StampService {
       stampedAt: this.clock.now(),
       stampedBy: role,
     };
+    const append = appendPlan(entry);
+    // Only in place of what was seen: of two who stamp at once, the second must not win unseen.
+    const previous = reading.kind === 'stamped' ? reading.stamp.environment : undefined;
     const timeout = `SET LOCAL statement_timeout = ${this.database.timeouts.statementTimeoutMs}`;
     await this.explained(() =>
       withRecords(this.database, (records) =>
         records.$transaction([
           records.$executeRawUnsafe(timeout),
-          records.databaseEnvironment.upsert({ where: { id: 1 }, create: { id: 1, ...row }, update: row }),
+          previous === undefined
+            ? records.databaseEnvironment.create({ data: { id: 1, ...row } })
+            : records.databaseEnvironment.update({ where: { id: 1, environment: previous }, data: row }),
+          records.$executeRawUnsafe(append.sql, ...append.values),
         ]),
       ),
     );
@@ -90,53 +118,31 @@ export class StampService {
     try {
       return await work();
     } catch (error) {
+      if (STAMPED_MEANWHILE.has(errorCode(error) ?? '')) throw stampedMeanwhile(error);
       throw databaseError(`stamp ${describeDatabaseUrl(this.settings.database.url)}`, error);
     }
   }
 }
 
-function requireStampable(
-  environment: EnvironmentName,
-  { reading, identity, role }: Situation,
-): DatabaseIdentity {
-  if (reading.kind === 'not-installed') {
-    throw new KeepError(
-      'NOT_INSTALLED',
-      'Cannot stamp the database: pgkeep’s schema is not installed in it.',
-      {
-        hint: `Run \`pgkeep install\`, then \`pgkeep stamp ${environment}\`.`,
-      },
-    );
-  }
-  if (reading.kind === 'unreadable' || !identity) {
-    const subject = identity ? 'pgkeep.database_environment' : 'pg_control_system()';
-    throw new KeepError(
-      'DATABASE_PERMISSION_DENIED',
-      `Cannot stamp the database: role "${role}" may not use ${subject}.`,
-      {
-        hint: 'Run `pgkeep stamp` as the database’s owner.',
-      },
-    );
-  }
-  return identity;
+/** Whether the role may write the stamp, where there is a place for it that it can see. */
+async function mayWriteStamp(
+  client: ClientBase,
+  reading: StampReading,
+  timeouts: Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>,
+): Promise<boolean> {
+  if (reading.kind !== 'stamped' && reading.kind !== 'unstamped') return false;
+  const rows = await read<{ may: boolean }>(client, {
+    sql: `SELECT pg_catalog.has_table_privilege('pgkeep.database_environment', 'INSERT')
+             AND pg_catalog.has_table_privilege('pgkeep.database_environment', 'UPDATE') AS may`,
+    ...timeouts,
+  });
+  return rows[0]?.may === true;
 }
 
-/** Another environment's stamp is the one thing that keeps a laptop from passing for production. */
-function requireConsent(
-  environment: EnvironmentName,
-  { reading, identity, database }: Situation,
-  { replace = false, target }: StampOptions,
-): void {
-  if (reading.kind !== 'stamped' || reading.stamp.environment === environment) return;
-  if (replace && target === database) return;
-  const { stamp } = reading;
-  const isCopy = identity !== undefined && !sameDatabase(identity, stamp);
-  const when = `${stamp.environment} by "${stamp.stampedBy}" on ${stamp.stampedAt.toISOString().slice(0, 10)}`;
-  throw new KeepError(
+function stampedMeanwhile(cause: unknown): KeepError {
+  return new KeepError(
     'STAMP_REFUSED',
-    `Refused to stamp database "${database}" as ${environment}: it is stamped ${when}${isCopy ? ', when it was another database: this is a copy' : ''}. Nothing was changed.`,
-    {
-      hint: `If it really is to serve ${environment} from now on: \`pgkeep stamp ${environment} --replace --target ${database}\`.`,
-    },
+    'Refused to stamp the database: somebody else stamped it at the same moment. Nothing was changed.',
+    { hint: 'Run `pgkeep ready` to see its stamp, then decide again.', cause },
   );
 }

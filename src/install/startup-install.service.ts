@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
+import { service } from '../changelog/actor.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { KeepError, messageOf } from '../errors.js';
@@ -45,11 +46,11 @@ export class StartupInstall implements BeforeApplicationShutdown {
   }
 
   private async once(): Promise<boolean> {
-    const { applied } = await this.install.install();
+    const { applied } = await this.install.install(service());
     if (applied.length > 0) this.logger.log(`installed pgkeep’s schema: ${applied.join(', ')}`);
     // Production only: a laptop pointed at production must not be able to mark it as development.
     const isProduction = this.settings.environment === 'production';
-    const stamped = isProduction ? await this.stamp.stampIfUnstamped('production') : undefined;
+    const stamped = isProduction ? await this.stamp.stampIfUnstamped('production', service()) : undefined;
     if (stamped) this.logger.log(`stamped database "${stamped.database}" as production`);
     return applied.length > 0 || stamped !== undefined;
   }

@@ -11,6 +11,8 @@ import type { Evaluation, Verdict } from './readiness.types.js';
 
 /** A verdict this many periods old is no longer believed. */
 const STALE_PERIODS = 3;
+/** Kubernetes waits 30 s for a pod to end, and this must leave room for what else ends. */
+const LONGEST_DRAIN_MS = 10_000;
 
 /**
  * Keeps the latest verdict fresh in the background, so that answering a probe reads memory only. Begins with
@@ -69,14 +71,14 @@ export class ReadinessMonitor implements BeforeApplicationShutdown {
   }
 
   /**
-   * Says "not ready" from now on. After SIGTERM the doors stay open for one more period, so that whoever
+   * Says "not ready" from now on. After SIGTERM the doors stay open for one more period (10 s at most), so that whoever
    * probes can see it and stop sending; Ctrl-C does not wait.
    */
   async beforeApplicationShutdown(signal?: string): Promise<void> {
     this.draining = true;
     const wasServing = this.timer !== undefined;
     clearInterval(this.timer);
-    if (signal === 'SIGTERM' && wasServing) await sleep(this.settings.refreshMs);
+    if (signal === 'SIGTERM' && wasServing) await sleep(Math.min(this.settings.refreshMs, LONGEST_DRAIN_MS));
     await this.running;
   }
 

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { service } from '../changelog/actor.js';
+import { ChangelogService } from '../changelog/changelog.service.js';
 import { SystemClock, type Clock } from '../clock/clock.js';
 import { startEmbeddedCluster } from '../cluster/embedded-cluster.js';
 import {
@@ -79,8 +81,8 @@ async function installAndStamp(environment: Environment, clock: Clock): Promise<
   const settings = readSettings(environment);
   const database = new DatabaseService(settings);
   try {
-    await new InstallService(settings, database).install();
-    await new StampService(settings, database, clock).stampIfUnstamped(settings.environment);
+    await new InstallService(settings, database, new ChangelogService(database)).install(service());
+    await new StampService(settings, database, clock).stampIfUnstamped(settings.environment, service());
   } finally {
     await database.onApplicationShutdown();
   }

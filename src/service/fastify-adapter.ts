@@ -1,13 +1,37 @@
+import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { problem } from '../http/problem.js';
+import { problem, problemOf } from '../http/problem.js';
+import { hangUpOnClose } from './hang-up-on-close.js';
 
 /** A probe sends no body worth reading; what is slower or larger than this is not a client of ours. */
 const LIMITS = { bodyLimit: 65_536, requestTimeout: 10_000 } as const;
 
 /** Fastify with limits, and with pgkeep's error format for what does not even parse as HTTP. */
 export function createAdapter(): FastifyAdapter {
-  return new FastifyAdapter({ ...LIMITS, clientErrorHandler: answerBrokenRequest });
+  const adapter = new FastifyAdapter({
+    ...LIMITS,
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: answerBadUrl,
+  });
+  const server: Server = adapter.getHttpServer();
+  const hangUp = hangUpOnClose(server);
+  adapter.getInstance().addHook('preClose', (done) => {
+    hangUp();
+    done();
+  });
+  return adapter;
+}
+
+/** A path that cannot be decoded reaches no route, hence no filter of Nest's. */
+function answerBadUrl(error: unknown, _request: unknown, { raw }: { raw: ServerResponse }): void {
+  const answer = problemOf(error);
+  raw
+    .writeHead(answer.status, {
+      'content-type': 'application/problem+json; charset=utf-8',
+      'cache-control': 'no-store',
+    })
+    .end(JSON.stringify(answer));
 }
 
 function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { CLINIC_MIGRATIONS, createClinic, createDatabase, verified } from '../support/clinic.js';
-import { pgkeep } from '../support/pgkeep-command.js';
+import { CLINIC_MIGRATIONS, createClinic, createDatabase, query, verified } from '../support/clinic.js';
+import { runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 describe('the command line', () => {
@@ -19,16 +19,16 @@ describe('the command line', () => {
   afterAll(() => own.cluster.destroy());
 
   it('ready: tells people and machines the same, exit 0', async () => {
-    const people = await pgkeep(['ready'], environment);
-    expect(people).toMatchObject({ exitCode: 0, stderr: '' });
+    const people = await runCli(['ready'], environment);
+    expect(people).toMatchObject({ code: 0, stderr: '' });
     expect(people.stdout.split('\n').slice(0, 4)).toEqual([
       'ready',
       expect.stringMatching(/^ {2}ok {4}database {8}PostgreSQL \d+(\.\d+)?, \d+ ms$/),
       '  ok    environment     development; not stamped: run `pgkeep install`, then `pgkeep stamp development`',
       '  ok    migrations      9/9 migrations applied',
     ]);
-    const machines = await pgkeep(['ready', '--json'], environment);
-    expect(machines.exitCode).toBe(0);
+    const machines = await runCli(['ready', '--json'], environment);
+    expect(machines.code).toBe(0);
     expect(JSON.parse(machines.stdout)).toMatchObject({
       status: 'ready',
       checks: { migrations: { ok: true, details: '9/9 migrations applied' } },
@@ -36,8 +36,8 @@ describe('the command line', () => {
   });
 
   it('ready: exit 1 when the database is not safe, with codes', async () => {
-    const { exitCode, stdout } = await pgkeep(['ready'], { ...environment, NODE_ENV: 'production' });
-    expect(exitCode).toBe(1);
+    const { code, stdout } = await runCli(['ready'], { ...environment, NODE_ENV: 'production' });
+    expect(code).toBe(1);
     expect(stdout).toContain('NOT READY');
     expect(stdout).toContain(
       "  NO    backupConfig    BACKUP_ENABLED must be set to 'true' in production; BACKUP_RETENTION_DAYS must be set in production; No backup restore test is known - test backups every 90 days and set LAST_BACKUP_RESTORE_TEST_DATE [BACKUP_DISABLED]",
@@ -45,12 +45,12 @@ describe('the command line', () => {
   });
 
   it('stats: a table for people, the HTTP body for machines', async () => {
-    const people = await pgkeep(['stats'], environment);
+    const people = await runCli(['stats'], environment);
     expect(people.stdout).toMatch(
       /^\d+(\.\d+)? MB in 10 tables; \d+ of 100 connections in use\n\ntable +rows +size/,
     );
     expect(people.stdout).toMatch(/public\.session_quiz_steps +7,172 /);
-    const machines: unknown = JSON.parse((await pgkeep(['stats', '--exact', '--json'], environment)).stdout);
+    const machines: unknown = JSON.parse((await runCli(['stats', '--exact', '--json'], environment)).stdout);
     expect(machines).toMatchObject({
       tableCount: 10,
       tables: [{ name: 'public.session_quiz_steps', rowCount: 7172 }, {}, {}, {}, {}, {}, {}, {}, {}, {}],
@@ -58,18 +58,18 @@ describe('the command line', () => {
   });
 
   it('ping: says what answered, or why nothing did', async () => {
-    const { stdout } = await pgkeep(['ping'], environment);
+    const { stdout } = await runCli(['ping'], environment);
     expect(stdout).toMatch(
       /^PostgreSQL \S+ \(primary\), database "clinic", role "postgres", TLSv1\.3, \d+ ms\n$/,
     );
-    const down = await pgkeep(['ping'], { DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/db' });
+    const down = await runCli(['ping'], { DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/db' });
     expect(down).toEqual({
-      exitCode: 1,
+      code: 1,
       stdout: '',
       stderr:
         'Cannot connect to 127.0.0.1:1/db: connect ECONNREFUSED 127.0.0.1:1\nCheck the host and port of the database URL, and that the server runs and lets this machine in.\n',
     });
-    const json = await pgkeep(['ping', '--json'], { DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/db' });
+    const json = await runCli(['ping', '--json'], { DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/db' });
     expect(JSON.parse(json.stdout)).toEqual({
       error: {
         code: 'DATABASE_UNREACHABLE',
@@ -81,30 +81,86 @@ describe('the command line', () => {
 
   it('install, then stamp, then refuse with exit 3', async () => {
     const fresh = { DATABASE_URL: await createDatabase(own, 'fresh') };
-    expect(await pgkeep(['install'], fresh)).toEqual({
-      exitCode: 0,
+    expect(await runCli(['install'], fresh)).toEqual({
+      code: 0,
       stderr: '',
-      stdout: 'Applied to schema pgkeep:\n  20261120080000_database_environment\n',
+      stdout:
+        'Applied to schema pgkeep:\n  20261120080000_database_environment\n  20261120100000_change_log\n',
     });
-    expect((await pgkeep(['install'], fresh)).stdout).toBe('Nothing to do: pgkeep’s schema is current.\n');
-    const stamped = await pgkeep(['stamp', 'staging'], fresh);
+    expect((await runCli(['install'], fresh)).stdout).toBe('Nothing to do: pgkeep’s schema is current.\n');
+    const stamped = await runCli(['stamp', 'staging'], fresh);
     expect(stamped.stdout).toMatch(/^Database "fresh" \(oid \d+, system \d+\) is now stamped staging\.\n$/);
-    const refused = await pgkeep(['stamp', 'production', '--json'], fresh);
-    expect(refused.exitCode).toBe(3);
+    const refused = await runCli(['stamp', 'production', '--json'], fresh);
+    expect(refused.code).toBe(3);
     expect(JSON.parse(refused.stdout)).toMatchObject({ error: { code: 'STAMP_REFUSED' } });
   });
 
+  it('changelog: a table for people; --verify finds what was changed, exit 1', async () => {
+    const recorded = { DATABASE_URL: await createDatabase(own, 'recorded') };
+    const never = await runCli(['changelog', '--json'], recorded);
+    expect(never.code).toBe(1);
+    expect(JSON.parse(never.stdout)).toMatchObject({
+      error: { code: 'NOT_INSTALLED', hint: 'Run `pgkeep install`.' },
+    });
+    await runCli(['install'], recorded);
+    await runCli(['stamp', 'staging'], recorded);
+    const people = await runCli(['changelog'], recorded);
+    expect(people).toMatchObject({ code: 0, stderr: '' });
+    expect(people.stdout.split('\n')).toEqual([
+      expect.stringMatching(/^entry {2}time {22}deed {5}subject {3}role {6}actor +details$/),
+      expect.stringMatching(
+        /^ {4}1 {2}\S+Z {2}install {2}recorded {2}postgres {2}\S+@\S+ {2}\{"applied":\["20261120080000_database_environment",.*\]\}$/,
+      ),
+      expect.stringMatching(
+        /^ {4}2 {2}\S+Z {2}stamp {4}recorded {2}postgres {2}\S+@\S+ {2}\{.*"to":"staging".*\}$/,
+      ),
+      '',
+    ]);
+    const newest = await runCli(['changelog', '--limit', '1'], recorded);
+    expect(newest.stdout).toMatch(/ 2 {2}.*\n\nThe newest 1 of 2: --limit shows more\.\n$/);
+    expect(JSON.parse((await runCli(['changelog', '--json'], recorded)).stdout)).toMatchObject({
+      total: 2,
+      entries: [
+        { seq: 1, deed: 'install' },
+        { seq: 2, deed: 'stamp' },
+      ],
+    });
+
+    const whole = await runCli(['changelog', '--verify'], recorded);
+    expect(whole).toMatchObject({ code: 0, stderr: '' });
+    const [, head = ''] = /^chain of 2 entries is whole; head ([0-9a-f]{64})\n$/.exec(whole.stdout) ?? [];
+    expect((await runCli(['changelog', '--head', head], recorded)).stdout).toBe(
+      `chain of 2 entries is whole; head ${head}; the head you kept is entry 2\n`,
+    );
+    await query(
+      recorded.DATABASE_URL,
+      `ALTER TABLE pgkeep.change_log DISABLE TRIGGER change_log_keep; UPDATE pgkeep.change_log SET actor = 'x' WHERE seq = 1`,
+    );
+    expect(await runCli(['changelog', '--verify'], recorded)).toEqual({
+      code: 1,
+      stderr: '',
+      stdout:
+        'chain of 2 entries is NOT whole:\n  entry 1 was changed after it was recorded: its hash is not that of its contents\n  the record is not protected: trigger change_log_keep of pgkeep.change_log is missing or not enabled always\n',
+    });
+    const broken = await runCli(['changelog', '--verify', '--json'], recorded);
+    expect(broken.code).toBe(1);
+    expect(JSON.parse(broken.stdout)).toMatchObject({
+      verdict: 'broken',
+      findings: [{ code: 'ENTRY_CHANGED', seq: 1 }, { code: 'GUARD_OFF' }],
+    });
+  });
+
   it('migrate status: lists names, exit 1 when not clean', async () => {
-    const clean = await pgkeep(['migrate', 'status', '--json'], environment);
-    expect([clean.exitCode, JSON.parse(clean.stdout)]).toMatchObject([
+    const clean = await runCli(['migrate', 'status', '--json'], environment);
+    expect([clean.code, JSON.parse(clean.stdout)]).toMatchObject([
       0,
       { applied: { length: 9 }, pending: [], failed: [], rolledBack: [], edited: [], unknown: [] },
     ]);
-    const never = await pgkeep(['migrate', 'status'], {
+    const never = await runCli(['migrate', 'status'], {
       ...environment,
       DATABASE_URL: await createDatabase(own, 'never'),
     });
-    expect(never.exitCode).toBe(1);
+    expect(never.code).toBe(1);
     expect(never.stdout).toContain(
       'public._prisma_migrations does not exist: the database was never migrated.\n9 pending: `npx prisma migrate deploy` applies them\n  20250310073000_init\n',
     );
@@ -112,12 +168,12 @@ describe('the command line', () => {
 
   it('migrate status: refuses to judge what it cannot read', async () => {
     const directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-test-'));
-    expect(await pgkeep(['migrate', 'status'], { ...environment, MIGRATIONS_DIR: directory })).toEqual({
-      exitCode: 1,
+    expect(await runCli(['migrate', 'status'], { ...environment, MIGRATIONS_DIR: directory })).toEqual({
+      code: 1,
       stdout: '',
       stderr: `The migrations directory ${directory} holds no migration.\nSet MIGRATIONS_DIR to the application’s prisma/migrations, or copy them into the image.\n`,
     });
-    const inClone = await pgkeep(['migrate', 'status'], { DATABASE_URL: url });
+    const inClone = await runCli(['migrate', 'status'], { DATABASE_URL: url }, { cwd: process.cwd() });
     expect(inClone.stderr).toContain(' is pgkeep’s own, not the application’s.\n');
   });
 
@@ -129,12 +185,12 @@ describe('the command line', () => {
       path.join(directory, '.env.staging'),
       `DATABASE_URL=${url}\nMIGRATIONS_DIR=${CLINIC_MIGRATIONS}\nREADINES_DETAILS=never\n`,
     );
-    const { exitCode, stdout, stderr } = await pgkeep(
+    const { code, stdout, stderr } = await runCli(
       ['ready', '--env', 'staging'],
       { MIGRATIONS_DIR: `${CLINIC_MIGRATIONS}/.` },
-      directory,
+      { cwd: directory },
     );
-    expect(exitCode).toBe(0);
+    expect(code).toBe(0);
     expect(stdout).toContain('environment     staging;');
     expect(stderr).toBe('Note: MIGRATIONS_DIR comes from the shell, which wins over .env.staging.\n');
   });
@@ -146,21 +202,23 @@ describe('the command line', () => {
       ['stamp', 'prod'],
       "error: command-argument value 'prod' is invalid for argument 'environment'. Allowed choices are development, test, staging, production.",
     ],
+    [['changelog', '--limit', '0'], 'It must be a whole number of at least 1.'],
+    [['changelog', '--head', 'abc'], '64 hexadecimal digits.'],
     [['ready', '--jsn'], "error: unknown option '--jsn'\n(Did you mean --json?)"],
     [
       ['ready', '--env', 'prod'],
       'There is no environment "prod".\nUse one of development, test, staging, production.',
     ],
   ])('%j is wrong usage: exit 2', async (argv, message) => {
-    const { exitCode, stdout, stderr } = await pgkeep(argv, environment);
-    expect([exitCode, stdout]).toEqual([2, '']);
+    const { code, stdout, stderr } = await runCli(argv, environment);
+    expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(message);
   });
 
   it('a fault in the settings: exit 78, nothing secret', async () => {
     const wrong = { ...environment, DATABASE_URL: 'postgres//u:hunter2@h/db', DB_POOL_MAX: 'x' };
-    expect(await pgkeep(['ready'], wrong)).toEqual({
-      exitCode: 78,
+    expect(await runCli(['ready'], wrong)).toEqual({
+      code: 78,
       stdout: '',
       stderr: [
         '2 settings are not usable:',
@@ -173,8 +231,8 @@ describe('the command line', () => {
   });
 
   it('shows its verbs, exit 0', async () => {
-    const { exitCode, stdout } = await pgkeep(['--help'], {});
-    expect(exitCode).toBe(0);
+    const { code, stdout } = await runCli(['--help'], {});
+    expect(code).toBe(0);
     expect(stdout).toContain('Commands:');
   });
 });

@@ -125,12 +125,13 @@ describe('readSettings', () => {
       { READINESS_REFRESH_MS: '500' },
       '  READINESS_TIMEOUT_MS must be below READINESS_REFRESH_MS (500), or evaluations overlap; it is 800',
     ],
+    [{ HOST: '256.1.1.1' }, '  HOST must be an IP address or a host name; it is "256.1.1.1"'],
     [{ PORT: '3000', PORT_FILE: '/run/port' }, '  PORT is set twice, directly and by PORT_FILE: keep one'],
     [
       { NODE_ENV: 'production', ADMIN_API_TOKEN: 'short' },
       '  ADMIN_API_TOKEN must be at least 32 characters long in production',
     ],
-  ])('refuses the contradiction in %j', (environment, line) => {
+  ])('refuses %j', (environment, line) => {
     expect(errorOf({ DATABASE_URL: URL_WITH_SECRET, ...environment }).message).toBe(
       `One setting is not usable:\n${line}`,
     );

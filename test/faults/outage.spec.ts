@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { query } from '../support/clinic.js';
 import { changedUrl, createGuarded, type GuardedDatabase } from '../support/guarded-database.js';
-import { processTree } from '../support/process-tree.js';
+import { processTree, suspend } from '../support/process-tree.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
@@ -73,9 +73,8 @@ describe('a database that goes away', () => {
   it('hangs (SIGSTOP): every probe is answered at once, and the verdict says so until it goes on', async () => {
     await withService(settings(), async (service) => {
       await service.untilVerdict('ready');
-      const processes = processTree(own.cluster.postmasterPid);
+      const goOn = suspend(processTree(own.cluster.postmasterPid));
       try {
-        for (const pid of processes) process.kill(pid, 'SIGSTOP');
         const took = await probeFor(service, 4 * PERIOD_MS);
         expect(Math.max(...took)).toBeLessThan(1000);
         expect(await service.check('database')).toEqual({
@@ -88,26 +87,25 @@ describe('a database that goes away', () => {
           ),
         });
       } finally {
-        for (const pid of processes) process.kill(pid, 'SIGCONT');
+        goOn();
       }
       await service.untilVerdict('ready', 2 * TWO_PERIODS);
     });
   });
 
   it('hangs at the start: the first probe is answered within the deadline', async () => {
-    const processes = processTree(own.cluster.postmasterPid);
     const { url } = guarded;
+    const goOn = suspend(processTree(own.cluster.postmasterPid));
     try {
-      for (const pid of processes) process.kill(pid, 'SIGSTOP');
       await withService(settings(url), async (service) => {
         const { status, tookMs } = await service.get('/ready');
         expect(status).toBe(503);
         expect(tookMs).toBeLessThan(1000);
-        for (const pid of processes) process.kill(pid, 'SIGCONT');
+        goOn();
         await service.untilVerdict('ready', 2 * TWO_PERIODS);
       });
     } finally {
-      for (const pid of processes) process.kill(pid, 'SIGCONT');
+      goOn();
     }
   });
 
@@ -172,6 +170,21 @@ describe('a database that goes away', () => {
         await service.untilVerdict('ready');
         expect((await service.check('databaseSafety')).details).toMatch(/^TLSv1\.3, /);
       });
+    });
+  });
+
+  it('crashes and recovers: so does the verdict', async () => {
+    await withService(settings(), async (service) => {
+      await service.untilVerdict('ready');
+      const { rows } = await query(
+        own.cluster.url('postgres'),
+        `SELECT pid FROM pg_stat_activity WHERE application_name = 'pgkeep readiness'`,
+      );
+      const { evaluatedAt } = await service.verdict();
+      // The server takes a killed backend for corrupted memory: it ends every session and replays its log.
+      process.kill(Number(rows[0]?.pid), 'SIGKILL');
+      await until(async () => (await service.verdict()).evaluatedAt !== evaluatedAt);
+      await service.untilVerdict('ready');
     });
   });
 

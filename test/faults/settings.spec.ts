@@ -10,15 +10,25 @@ const EVERY_SETTING = 'Every setting is described in .env.example and in the REA
 /** Nobody listens there. */
 const NOWHERE = `postgresql://user:${SECRET}@127.0.0.1:1/nowhere`;
 
-/** Starts the service and the command with the same bad settings; both must say the same, and nothing else. */
+/** Runs the command with bad settings. @returns what it says, on stderr and nowhere else. */
 async function refusal(environment: Environment, options?: ProcessOptions): Promise<string> {
+  const command = await runCli(['ready'], environment, options);
+  expect({ ...command, stderr: '' }).toEqual({ code: CONFIGURATION_ERROR, stdout: '', stderr: '' });
+  expect(command.stderr).not.toContain(SECRET);
+  return command.stderr;
+}
+
+/** Starts the service as well, with the same bad settings; both must say the same. */
+async function refusalOfBoth(environment: Environment, options?: ProcessOptions): Promise<string> {
   const service = new PgkeepProcess('main', [], environment, options);
   try {
-    const [command, serviceEnd] = await Promise.all([runCli(['ready'], environment, options), service.end()]);
-    expect([serviceEnd.code, service.stdout]).toEqual([CONFIGURATION_ERROR, '']);
-    expect(command).toEqual({ code: CONFIGURATION_ERROR, stdout: '', stderr: service.stderr });
-    for (const said of [service.stderr, command.stderr]) expect(said).not.toContain(SECRET);
-    return service.stderr;
+    const [said, { code }] = await Promise.all([refusal(environment, options), service.end(10_000)]);
+    expect({ code, stdout: service.stdout, stderr: service.stderr }).toEqual({
+      code: CONFIGURATION_ERROR,
+      stdout: '',
+      stderr: said,
+    });
+    return said;
   } finally {
     await service.kill();
   }
@@ -27,7 +37,7 @@ async function refusal(environment: Environment, options?: ProcessOptions): Prom
 describe('settings that are not usable end the start with 78', () => {
   it('with one message that lists every fault', async () => {
     const missing = path.join(emptyDirectory(), 'missing');
-    const said = await refusal({
+    const said = await refusalOfBoth({
       NODE_ENV: 'produciton',
       DATABASE_URL: `postgres//user:${SECRET}@host/db`,
       DATABASE_URL_PROD_FILE: '/tmp',
@@ -78,7 +88,7 @@ ${EVERY_SETTING}`);
 
   it('in production without a database, and with a short admin token', async () => {
     const [without, short] = await Promise.all([
-      refusal({ NODE_ENV: 'production' }),
+      refusalOfBoth({ NODE_ENV: 'production' }),
       refusal({
         NODE_ENV: 'production',
         DATABASE_URL: NOWHERE,
@@ -116,7 +126,7 @@ Make it a file that this user may read, or remove it.
   });
 
   it('where a certificate of the database URL cannot be read', async () => {
-    const said = await refusal({
+    const said = await refusalOfBoth({
       DATABASE_URL: `${NOWHERE}?sslmode=verify-full&sslrootcert=/nowhere/root.crt`,
     });
     expect(said)
@@ -149,10 +159,14 @@ ${EVERY_SETTING}`);
   });
 
   it.each(['@', '/'])('such as a password with an unescaped "%s"', async (character) => {
-    const said = await refusal({ DATABASE_URL: `postgresql://user:1${character}${SECRET}@127.0.0.1:1/db` });
-    expect(said).toBe(`One setting is not usable:
+    const DATABASE_URL = `postgresql://user:1${character}${SECRET}@127.0.0.1:1/db`;
+    expect(await runCli(['ping'], { DATABASE_URL })).toEqual({
+      code: CONFIGURATION_ERROR,
+      stdout: '',
+      stderr: `One setting is not usable:
   DATABASE_URL must be a PostgreSQL URL (postgresql://user:password@host:5432/database): it has an @ too many (in a user, password or name write @ as %40, / as %2F, ? as %3F)
-${EVERY_SETTING}`);
+${EVERY_SETTING}`,
+    });
   });
 
   it('such as what a killed pgkeep left of its notes', async () => {

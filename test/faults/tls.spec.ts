@@ -8,7 +8,7 @@ import { evaluate } from '../support/evaluate.js';
 import { query } from '../support/clinic.js';
 import { changedUrl, createGuarded, type GuardedDatabase } from '../support/guarded-database.js';
 import { presentCertificate, selfSigned } from '../support/server-certificates.js';
-import { PRODUCTION } from '../support/service.js';
+import { PRODUCTION } from '../support/production.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const DAY_MS = 86_400_000;
@@ -121,7 +121,7 @@ describe('a server that speaks TLS', () => {
   it('has a certificate of an authority that is not known', async () => {
     const other = await selfSigned(['127.0.0.1']);
     const told = await outcomes(guarded, '127.0.0.1', { sslrootcert: file('other.crt', other.certificate) });
-    const no = failed('unable to verify the first certificate');
+    const no = failed('self-signed certificate in certificate chain');
     expect(told).toMatchObject({ prefer: UNVERIFIED, require: no, 'verify-ca': no, 'verify-full': no });
     const withoutRoot = await outcomes(guarded, '127.0.0.1');
     expect(withoutRoot).toMatchObject({

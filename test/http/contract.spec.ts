@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import request from 'supertest';
 import { openApiDocument } from '../../src/http/openapi.js';
 import { createClinic, query, verified } from '../support/clinic.js';
-import { ADMIN_TOKEN, PRODUCTION, startService } from '../support/service.js';
+import { ADMIN_TOKEN, PRODUCTION } from '../support/production.js';
 import { until } from '../support/until.js';
+import { WatchedService } from '../support/watched-service.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const bearer = `Bearer ${ADMIN_TOKEN}`;
@@ -23,16 +23,17 @@ function faultsOf(schema: string, body: unknown): unknown {
 describe('the HTTP contract, in production', () => {
   let own: ThrowAwayCluster;
   let url: string;
-  let app: NestFastifyApplication;
+  let service: WatchedService;
   let base: string;
 
   beforeAll(async () => {
     own = await startThrowAwayCluster();
     url = await createClinic(own, 'clinic', { seeded: true });
-    ({ app, url: base } = await startService({ ...PRODUCTION, DATABASE_URL: verified(own, url) }));
+    service = await WatchedService.start({ ...PRODUCTION, DATABASE_URL: verified(own, url) });
+    base = service.url;
   });
   afterAll(async () => {
-    await app.close();
+    await service.close();
     await own.cluster.destroy();
   });
 

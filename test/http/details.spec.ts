@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
-import { ADMIN_TOKEN, PRODUCTION, startService } from '../support/service.js';
+import { ADMIN_TOKEN, PRODUCTION } from '../support/production.js';
+import { WatchedService } from '../support/watched-service.js';
 
 /** Nobody listens on port 1: the database is down, which is all these tests need. */
 const DOWN = 'postgresql://user:hunter2@127.0.0.1:1/app';
@@ -21,16 +22,16 @@ describe.each([
   ['codes', CODES_ONLY],
   ['never', { status: 'not_ready' }],
 ])('READINESS_DETAILS=%s', (level, expected) => {
-  let service: Awaited<ReturnType<typeof startService>>;
+  let service: WatchedService;
   beforeAll(async () => {
-    service = await startService({
+    service = await WatchedService.start({
       ...PRODUCTION,
       DATABASE_URL: DOWN,
       READINESS_DETAILS: level,
       READINESS_GATES: 'environment=warn',
     });
   });
-  afterAll(() => service.app.close());
+  afterAll(() => service.close());
 
   it('hides the texts from anonymous callers', async () => {
     const { status, body } = await request(service.url).get('/ready');

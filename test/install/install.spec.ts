@@ -8,7 +8,7 @@ import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-const OWN_MIGRATION = '20261120080000_database_environment';
+const OWN_MIGRATIONS = ['20261120080000_database_environment', '20261120100000_change_log'];
 
 interface Verbs {
   readonly install: InstallService;
@@ -44,7 +44,7 @@ describe('install and stamp', () => {
 
   it('installs once, in schema pgkeep, leaving the application’s own alone', async () => {
     const url = await createDatabase(own, 'fresh');
-    expect(await using(url, ({ install }) => install.install())).toEqual({ applied: [OWN_MIGRATION] });
+    expect(await using(url, ({ install }) => install.install())).toEqual({ applied: OWN_MIGRATIONS });
     expect(await using(url, ({ install }) => install.install())).toEqual({ applied: [] });
     const { rows } = await query(
       url,
@@ -52,6 +52,7 @@ describe('install and stamp', () => {
     );
     expect(rows.map(({ name }) => name)).toEqual([
       'pgkeep._prisma_migrations',
+      'pgkeep.change_log',
       'pgkeep.database_environment',
     ]);
   });
@@ -62,7 +63,7 @@ describe('install and stamp', () => {
       using(url, ({ install }) => install.install()),
       using(url, ({ install }) => install.install()),
     ]);
-    expect(reports.flatMap(({ applied }) => applied)).toEqual([OWN_MIGRATION]);
+    expect(reports.flatMap(({ applied }) => applied)).toEqual(OWN_MIGRATIONS);
   });
 
   it('names the grant that is missing', async () => {
@@ -116,6 +117,24 @@ describe('install and stamp', () => {
       'SELECT count(*)::int AS n, min(environment) AS environment FROM pgkeep.database_environment',
     );
     expect(rows).toEqual([{ n: 1, environment: 'development' }]);
+  });
+
+  it('lets one of two win who stamp at once', async () => {
+    const url = await createDatabase(own, 'contended');
+    await using(url, ({ install }) => install.install());
+    const attempts = await Promise.allSettled([
+      using(url, ({ stamp }) => stamp.stamp('production')),
+      using(url, ({ stamp }) => stamp.stamp('staging')),
+    ]);
+    expect(attempts.map(({ status }) => status)).toContain('fulfilled');
+    expect(attempts.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'STAMP_REFUSED' },
+    });
+    const { rows } = await query(
+      url,
+      `SELECT count(*)::int AS n FROM pgkeep.change_log WHERE deed = 'stamp'`,
+    );
+    expect(rows).toEqual([{ n: 1 }]);
   });
 
   it('knows a copy by its stamp', async () => {

@@ -11,7 +11,7 @@ import {
   type Settings,
 } from '../../src/index.js';
 import { createClinic, verified } from '../support/clinic.js';
-import { PRODUCTION } from '../support/service.js';
+import { PRODUCTION } from '../support/production.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 @Controller()

@@ -5,7 +5,7 @@ import { readSettings, type Environment } from '../../src/config/read-settings.j
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { ReadinessMonitor } from '../../src/readiness/readiness-monitor.service.js';
 import { createClinic, query, verified } from '../support/clinic.js';
-import { PRODUCTION } from '../support/service.js';
+import { PRODUCTION } from '../support/production.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 /** A clock that the test moves. */

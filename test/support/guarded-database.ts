@@ -3,7 +3,9 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { escapeIdentifier } from 'pg';
-import { createDatabase, query } from './clinic.js';
+import { parseDatabaseUrl } from '../../src/config/database-url.js';
+import { withConnection } from '../../src/database/connect.js';
+import { createDatabase } from './clinic.js';
 import type { ThrowAwayCluster } from './throw-away-cluster.js';
 
 const NAME = '20260101000000_init';
@@ -24,7 +26,7 @@ export async function createGuarded(
 ): Promise<GuardedDatabase> {
   const url = await createDatabase(own, name);
   const quoted = escapeIdentifier(schema);
-  await query(
+  await execute(
     url,
     `CREATE SCHEMA IF NOT EXISTS ${quoted};
      CREATE TABLE ${quoted}.guarded ();
@@ -36,6 +38,12 @@ export async function createGuarded(
      VALUES ('1', '${createHash('sha256').update(SCRIPT).digest('hex')}', now(), '${NAME}')`,
   );
   return { url, migrationsDirectory: migrationsDirectory() };
+}
+
+/** Runs statements; unlike pg's own reading of URLs, this one takes every name. */
+export async function execute(url: string, sql: string): Promise<void> {
+  const options = { connectTimeoutMs: 5000, answerTimeoutMs: 20_000, applicationName: 'test' };
+  await withConnection(parseDatabaseUrl(url), options, (client) => client.query(sql));
 }
 
 /** A migrations directory with the one migration in it. */

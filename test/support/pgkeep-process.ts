@@ -85,9 +85,14 @@ export class PgkeepProcess {
     this.child.kill(signal);
   }
 
-  /** Waits for the end; fails where a secret was told. @returns exit code and signal. */
-  async end(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+  /** Waits for the end; fails where it does not come, or a secret was told. @returns exit code and signal. */
+  async end(deadlineMs = 20_000): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    const deadline = setTimeout(() => {
+      this.stderr += '(killed by the test: it should have ended by itself)';
+      this.child.kill('SIGKILL');
+    }, deadlineMs);
     await this.ended;
+    clearTimeout(deadline);
     this.transcript.add(this.stdout, this.stderr);
     this.transcript.expectNoSecret();
     return { code: this.child.exitCode, signal: this.child.signalCode };

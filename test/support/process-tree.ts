@@ -20,3 +20,18 @@ function parentOf(pid: string): number | undefined {
     return undefined;
   }
 }
+
+/** Stops processes where they are, as a machine that hangs does. @returns what lets them go on. */
+export function suspend(pids: readonly number[]): () => void {
+  const send = (signal: NodeJS.Signals): void => {
+    for (const pid of pids) {
+      try {
+        process.kill(pid, signal);
+      } catch {
+        // It ended by itself meanwhile.
+      }
+    }
+  };
+  send('SIGSTOP');
+  return () => send('SIGCONT');
+}

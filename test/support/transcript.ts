@@ -5,12 +5,21 @@ import type { Environment } from '../../src/config/read-settings.js';
 /** Every secret among these settings: passwords of URLs as written and as meant, URLs with credentials, tokens. */
 export function secretsOf(environment: Environment): string[] {
   const secrets = Object.entries(environment).flatMap(([name, value]) => {
-    if (!value) return [];
+    if (!value?.trim()) return [];
     if (name === 'ADMIN_API_TOKEN') return [value];
     const password = /^postgres(?:ql)?:\/\/[^:/?]*:([^/?]*)@/.exec(value)?.[1];
-    return password ? [value, password, decodeURIComponent(password)] : [];
+    return password ? [value, password, decoded(password)] : [];
   });
   return [...new Set(secrets)];
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // A password with a bare %, which is no URL's: it is what was meant.
+    return text;
+  }
 }
 
 /** Everything that a program under test said, wherever it said it: answers, logs, output, command lines. */

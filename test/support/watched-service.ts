@@ -86,9 +86,7 @@ export class WatchedService {
       // Told below, with what there was instead.
     }
     if (latest?.status !== status) {
-      throw new Error(
-        `not ${status} within ${deadlineMs} ms: ${JSON.stringify(latest)}\n${this.transcript.text}`,
-      );
+      throw new Error(`not ${status} within ${deadlineMs} ms: ${JSON.stringify(latest)}`);
     }
     return latest;
   }

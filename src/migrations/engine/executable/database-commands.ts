@@ -49,7 +49,6 @@ export async function executeScript(database: DatabaseUrl, script: string): Prom
 async function atServer(url: DatabaseUrl, sql: string): Promise<void> {
   for (const database of MAINTENANCE_DATABASES) {
     try {
-      // oxlint-disable-next-line no-await-in-loop -- the second is tried only when the first is not there
       await withEngineClient({ ...url, database }, (client) => client.query(sql));
       return;
     } catch (thrown) {

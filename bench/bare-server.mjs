@@ -1,0 +1,14 @@
+// A constant answer by node:http alone, with pgkeep's body and headers: the most that a Node.js server can answer.
+import { createServer } from 'node:http';
+
+const { PORT, HOST, BODY = '' } = process.env;
+const headers = {
+  'cache-control': 'no-store',
+  'content-type': 'application/json; charset=utf-8',
+  'content-length': Buffer.byteLength(BODY),
+};
+
+createServer((_request, response) => {
+  response.writeHead(200, headers);
+  response.end(BODY);
+}).listen(Number(PORT), HOST);

@@ -1,0 +1,33 @@
+import { lastWill } from './last-will.mjs';
+import { childrenOf } from './proc.mjs';
+
+/**
+ * Runs something while PostgreSQL is stopped (SIGSTOP: postmaster and backends), which to its clients looks like a
+ * machine that hangs: connections are accepted by the kernel, and nothing is answered.
+ *
+ * @template T
+ * @param {import('./scene.mjs').Scene} scene
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+export async function whileFrozen(scene, work) {
+  const { postmasterPid } = scene.cluster;
+  process.kill(postmasterPid, 'SIGSTOP');
+  // No new ones from here on.
+  const pids = [postmasterPid, ...childrenOf(postmasterPid)];
+  for (const pid of pids.slice(1)) process.kill(pid, 'SIGSTOP');
+  // A stopped server cannot be ended: not even when this process is killed meanwhile.
+  const revoke = lastWill('kill', ['-CONT', ...pids]);
+  let isFrozen = true;
+  const thaw = () => {
+    if (isFrozen) for (const pid of pids) process.kill(pid, 'SIGCONT');
+    isFrozen = false;
+    revoke();
+  };
+  scene.atEnd(thaw);
+  try {
+    return await work();
+  } finally {
+    thaw();
+  }
+}

@@ -1,0 +1,73 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Clock ticks a second in /proc: 100 on every Linux. */
+const TICKS = 100;
+
+/** Positions of CPU times in /proc/PID/stat, counted from the state on. */
+const [USER, SYSTEM, CHILDREN_USER, CHILDREN_SYSTEM] = [11, 12, 13, 14];
+
+/**
+ * CPU time that a process has used, all its threads, user and system.
+ *
+ * @param {number} pid
+ * @returns {number} seconds
+ */
+export function cpuSeconds(pid) {
+  const fields = statOf(pid);
+  return (Number(fields[USER]) + Number(fields[SYSTEM])) / TICKS;
+}
+
+/**
+ * The same, and what its children and theirs had used when they ended.
+ *
+ * @param {number} pid
+ * @returns {number} seconds
+ */
+export function cpuSecondsWithChildren(pid) {
+  const fields = statOf(pid);
+  return cpuSeconds(pid) + (Number(fields[CHILDREN_USER]) + Number(fields[CHILDREN_SYSTEM])) / TICKS;
+}
+
+/**
+ * Resident memory of a process.
+ *
+ * @param {number} pid
+ * @returns {number} bytes
+ */
+export function residentBytes(pid) {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+}
+
+/**
+ * The processes that a process has started itself.
+ *
+ * @param {number} pid
+ * @returns {number[]}
+ */
+export function childrenOf(pid) {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((candidate) => parentOf(candidate) === pid);
+}
+
+/** @param {number} pid */
+function parentOf(pid) {
+  try {
+    return Number(statOf(pid)[1]);
+  } catch {
+    // It ended between the listing and the reading.
+    return undefined;
+  }
+}
+
+/**
+ * The fields of /proc/PID/stat from the state on: the name before it may hold spaces.
+ *
+ * @param {number} pid
+ */
+function statOf(pid) {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return text.slice(text.lastIndexOf(')') + 2).split(' ');
+}

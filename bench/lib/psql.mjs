@@ -1,0 +1,74 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+
+/** A psql that stays open, so that neither its start nor its connecting is measured. */
+export class Psql {
+  /** @type {import('node:child_process').ChildProcessByStdio<import('node:stream').Writable, import('node:stream').Readable, import('node:stream').Readable>} */
+  #child;
+  #output = '';
+  /** Called when psql has said something, or has ended. */
+  #told = () => {};
+
+  /**
+   * @param {import('./scene.mjs').Scene} scene
+   * @param {string} database
+   */
+  constructor(scene, database) {
+    const { cluster, binaries, rootCertificateFile } = scene;
+    const beside = path.join(binaries.bin, 'psql');
+    this.#child = spawn(
+      existsSync(beside) ? beside : 'psql',
+      ['--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1'],
+      {
+        env: {
+          PATH: process.env.PATH,
+          LD_LIBRARY_PATH: binaries.libraryPath,
+          PGHOST: cluster.host,
+          PGPORT: String(cluster.port),
+          PGUSER: cluster.superuser,
+          PGPASSWORD: cluster.password,
+          PGDATABASE: database,
+          PGSSLMODE: 'verify-full',
+          PGSSLROOTCERT: rootCertificateFile,
+          PGAPPNAME: 'psql',
+        },
+        stdio: ['pipe', 'pipe', 'pipe'],
+      },
+    );
+    scene.atEnd(() => this.#child.kill('SIGKILL'));
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        this.#output += text;
+        this.#told();
+      });
+    }
+    this.#child.once('exit', () => this.#told());
+    this.#child.stdin.write('\\timing on\n\\o /dev/null\n');
+  }
+
+  /**
+   * Runs one statement and throws its rows away.
+   *
+   * @param {string} sql
+   * @returns {Promise<number>} ms, as psql's \timing tells it: until the last row is there, its printing left out
+   */
+  async time(sql) {
+    this.#output = '';
+    this.#child.stdin.write(`${sql};\n`);
+    return await new Promise((resolve, reject) => {
+      this.#told = () => {
+        const time = /^Time: ([\d.]+) ms/m.exec(this.#output)?.[1];
+        if (time !== undefined) resolve(Number(time));
+        else if (this.#child.exitCode !== null) reject(new Error(`psql ended: ${this.#output}`));
+      };
+    });
+  }
+
+  async close() {
+    const ended = once(this.#child, 'exit');
+    this.#child.stdin.end('\\q\n');
+    await ended;
+  }
+}

@@ -1,0 +1,65 @@
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Time for the setting to reach every backend, and for the log to reach its file. */
+const SETTLE_MS = 300;
+
+/**
+ * The statements that reach PostgreSQL while something is done, from the server's own log.
+ *
+ * @param {import('./scene.mjs').Scene} scene
+ * @param {() => Promise<unknown>} work
+ * @returns {Promise<string[]>} the statements, such as "SELECT 1"
+ */
+export async function statementsDuring(scene, work) {
+  const { logFile } = scene.cluster;
+  await setLogging(scene, 'all');
+  const from = statSync(logFile).size;
+  try {
+    await work();
+    await sleep(SETTLE_MS);
+    return statementsIn(textOf(logFile, from));
+  } finally {
+    await setLogging(scene, 'none');
+  }
+}
+
+/**
+ * Of everybody but this bench itself. Lines of a statement after its first begin with a tab.
+ *
+ * @param {string} log
+ */
+function statementsIn(log) {
+  return log
+    .replaceAll('\n\t', ' ')
+    .split('\n')
+    .filter((line) => !line.startsWith('bench: '))
+    .flatMap((line) => /: LOG: {2}(?:statement|execute \S+): (.*)$/.exec(line)?.[1] ?? []);
+}
+
+/**
+ * @param {import('./scene.mjs').Scene} scene
+ * @param {'all' | 'none'} which
+ */
+async function setLogging(scene, which) {
+  await scene.execute('postgres', [
+    `ALTER SYSTEM SET log_statement = '${which}'`,
+    'SELECT pg_catalog.pg_reload_conf()',
+  ]);
+  await sleep(SETTLE_MS);
+}
+
+/**
+ * @param {string} file
+ * @param {number} from
+ */
+function textOf(file, from) {
+  const bytes = Buffer.alloc(statSync(file).size - from);
+  const descriptor = openSync(file, 'r');
+  try {
+    readSync(descriptor, bytes, 0, bytes.length, from);
+  } finally {
+    closeSync(descriptor);
+  }
+  return bytes.toString('utf8');
+}

@@ -1,0 +1,25 @@
+import { databaseStopped } from './database-stopped.mjs';
+import { migrations } from './migrations.mjs';
+import { queries } from './queries.mjs';
+import { start } from './start.mjs';
+import { stats } from './stats.mjs';
+import { steadyProbes } from './steady-probes.mjs';
+import { throughput } from './throughput.mjs';
+
+/**
+ * Every measure, in the order of the table.
+ *
+ * @type {Readonly<Record<string, {title: string, measure: (
+ *   scene: import('../lib/scene.mjs').Scene,
+ *   context: {body: string},
+ * ) => Promise<import('../lib/table.mjs').Row[]>}>>}
+ */
+export const MEASURES = {
+  throughput: { title: '/ready under load, and memory after it', measure: throughput },
+  steady: { title: '/ready under 1,000 probes a second', measure: steadyProbes },
+  queries: { title: 'queries for a thousand probes', measure: queries },
+  stopped: { title: '/ready and /live with PostgreSQL stopped', measure: databaseStopped },
+  start: { title: 'start to first 200, and memory after it', measure: start },
+  stats: { title: 'statistics of 10,000 tables', measure: stats },
+  migrations: { title: 'migration check with 1,000 migrations', measure: migrations },
+};

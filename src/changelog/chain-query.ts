@@ -1,0 +1,50 @@
+import { escapeLiteral } from 'pg';
+
+/** What stands for the hash of the entry before the first. */
+const NO_HASH = '0'.repeat(64);
+
+/** The triggers that number and chain the entries, and refuse to change them. */
+const GUARDS = ['change_log_chain', 'change_log_keep', 'change_log_keep_all'];
+
+/**
+ * The first entry that does not fit, and what is beside the point only when there is none: number of entries,
+ * head, guards. Built-in functions only, spelled out: a function of the database's own could have been replaced.
+ */
+export const CHAIN_QUERY = `
+  WITH entry AS (
+    SELECT seq, hash,
+           hash IS DISTINCT FROM pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
+             pg_catalog.jsonb_build_array(
+               seq, pg_catalog.to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+               deed, subject, details, role, actor, previous_hash)::text, 'UTF8')), 'hex') AS changed,
+           previous_hash IS DISTINCT FROM pg_catalog.lag(hash, 1, '${NO_HASH}') OVER in_order AS replaced,
+           pg_catalog.lag(seq, 1, 0::bigint) OVER in_order AS previous_seq
+      FROM pgkeep.change_log
+    WINDOW in_order AS (ORDER BY seq)
+  ), misfit AS (
+    SELECT seq, previous_seq, changed
+      FROM entry WHERE seq <> previous_seq + 1 OR changed OR replaced ORDER BY seq LIMIT 1
+  )
+  SELECT (SELECT pg_catalog.count(*) FROM entry)::float8 AS entries,
+         (SELECT hash FROM entry ORDER BY seq DESC LIMIT 1) AS head,
+         (SELECT seq FROM entry WHERE hash = $1 LIMIT 1)::float8 AS known_head,
+         misfit.seq::float8 AS seq, misfit.previous_seq::float8 AS previous_seq, misfit.changed,
+         ARRAY(SELECT guard.name
+                 FROM (VALUES ${GUARDS.map((name) => `(${escapeLiteral(name)})`).join(', ')}) guard (name)
+                WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t
+                                   WHERE t.tgrelid = 'pgkeep.change_log'::pg_catalog.regclass
+                                     AND t.tgname = guard.name AND t.tgenabled = 'A')
+                ORDER BY 1) AS guards_off
+    FROM (VALUES (1)) one LEFT JOIN misfit ON true`;
+
+/** The one row that the query answers with. */
+export interface ChainRow {
+  readonly entries: number;
+  readonly head: string | null;
+  readonly known_head: number | null;
+  /** The first entry that does not fit, and the number of the one before it. */
+  readonly seq: number | null;
+  readonly previous_seq: number | null;
+  readonly changed: boolean | null;
+  readonly guards_off: readonly string[];
+}

@@ -1,0 +1,77 @@
+import { InvalidArgumentError, Option } from 'commander';
+import { ChangelogService } from '../../changelog/changelog.service.js';
+import type { ChainReport, ChangelogReport } from '../../changelog/changelog.types.js';
+import { alignColumns } from '../columns.js';
+import { EXIT } from '../exit-codes.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep changelog [--verify [--head HASH]] [--limit N]`: what was done to the database, by whom; or whether that record is whole. */
+export const changelogVerb: Verb = {
+  name: 'changelog',
+  description: 'What pgkeep did to the database. --verify: is that record whole? Exit 0: yes, 1: no.',
+  declare: (command) =>
+    command
+      .option('--limit <number>', 'show so many of the newest entries', wholeNumber, 20)
+      .option('--verify', 'recompute the chain of hashes instead, and name the first entry that does not fit')
+      .addOption(
+        new Option('--head <hash>', 'verify, and find the head that was printed before and kept elsewhere')
+          .argParser(hash)
+          .implies({ verify: true }),
+      ),
+  run: async (rooms, _parameters, { limit, verify, head }) => {
+    const changelog = rooms.get(ChangelogService);
+    if (verify !== true) {
+      const report = await changelog.list(Number(limit));
+      return { json: report, text: renderEntries(report) };
+    }
+    const report = await changelog.verify(typeof head === 'string' ? head : undefined);
+    const exitCode = report.verdict === 'whole' ? EXIT.done : EXIT.failed;
+    return { json: report, text: renderChain(report), exitCode };
+  },
+};
+
+function renderEntries({ total, entries }: ChangelogReport): string {
+  if (total === 0) return 'Nothing was recorded yet.';
+  const heading = ['entry', 'time', 'deed', 'subject', 'role', 'actor', 'details'];
+  const rows = entries.map(({ seq, recordedAt, deed, subject, role, actor, details }) => [
+    String(seq),
+    recordedAt,
+    deed,
+    subject,
+    role,
+    actor,
+    JSON.stringify(details),
+  ]);
+  const lines = alignColumns([heading, ...rows.map((row) => row.map(printable))], [0]);
+  if (entries.length < total) lines.push('', `The newest ${entries.length} of ${total}: --limit shows more.`);
+  return lines.join('\n');
+}
+
+/** A newline would break the table, an escape sequence the reader's terminal; `--json` has the text itself. */
+function printable(cell: string): string {
+  return cell.replaceAll(/\p{Cc}/gu, '\u{FFFD}');
+}
+
+function renderChain({ verdict, entries, head, knownHead, findings }: ChainReport): string {
+  if (verdict === 'broken')
+    return [`${chainOf(entries)} is NOT whole:`, ...findings.map(({ text }) => `  ${text}`)].join('\n');
+  if (head === null) return `${chainOf(0)} is whole: nothing was recorded yet, or everything was removed`;
+  const known = knownHead === null ? '' : `; the head you kept is entry ${knownHead}`;
+  return `${chainOf(entries)} is whole; head ${head}${known}`;
+}
+
+function chainOf(entries: number): string {
+  return `chain of ${entries} ${entries === 1 ? 'entry' : 'entries'}`;
+}
+
+function wholeNumber(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number of at least 1.');
+}
+
+function hash(text: string): string {
+  if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase();
+  throw new InvalidArgumentError(
+    'It must be a hash as `pgkeep changelog --verify` prints it: 64 hexadecimal digits.',
+  );
+}

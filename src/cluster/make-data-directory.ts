@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto';
+import { chownSync, existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { KeepError } from '../errors.js';
+import { run } from '../process/run.js';
+import type { PostgresBinaries } from './postgres-binaries.js';
+import type { UserIds } from './unprivileged-user.js';
+
+/** Where the superuser's password is kept: in the data directory, so that the two come and go together. */
+export function passwordFile(dataDirectory: string): string {
+  return path.join(dataDirectory, 'pgkeep-password');
+}
+
+/** The environment of PostgreSQL's programs: nothing of ours. */
+export function serverEnvironment({ libraryPath }: PostgresBinaries): Record<string, string | undefined> {
+  return { PATH: '/usr/bin:/bin', TZ: 'UTC', LC_ALL: 'C', LD_LIBRARY_PATH: libraryPath };
+}
+
+/** The end of what a program of PostgreSQL said, as an error. */
+export function clusterFailure(what: string, directory: string, output: string): KeepError {
+  const tail = output.trim().split('\n').slice(-5).join('\n');
+  return new KeepError('CLUSTER_FAILED', `${what} (${directory}):\n${tail}`, {
+    hint: `The server's whole log is ${path.join(directory, 'postgres.log')}.`,
+  });
+}
+
+/**
+ * Makes a data directory with a random password. Aside, then moved into place whole: a making that is cut short
+ * leaves no half of it, and of two that make it at once the first wins.
+ * @throws KeepError `CLUSTER_FAILED`.
+ */
+export async function makeDataDirectory(
+  dataDirectory: string,
+  options: { binaries: PostgresBinaries; superuser: string; user: UserIds | undefined },
+): Promise<void> {
+  const { binaries, superuser, user } = options;
+  const directory = path.dirname(dataDirectory);
+  const aside = mkdtempSync(path.join(directory, 'making-'));
+  const password = path.join(aside, 'password');
+  const data = path.join(aside, 'data');
+  try {
+    writeFileSync(password, randomBytes(18).toString('hex'), { mode: 0o600 });
+    if (user) for (const made of [aside, password]) chownSync(made, user.uid, user.gid);
+    const result = await run(
+      path.join(binaries.bin, 'initdb'),
+      ['-D', data, '-U', superuser, `--pwfile=${password}`]
+        .concat(['-A', 'scram-sha-256', '-E', 'UTF8', '--locale=C'])
+        .concat(['--no-sync', '--no-instructions']),
+      { env: serverEnvironment(binaries), cwd: directory, ...user },
+    );
+    if (result.exitCode !== 0) {
+      throw clusterFailure('initdb could not make a cluster', directory, result.stderrTail);
+    }
+    renameSync(password, passwordFile(data));
+    renameSync(data, dataDirectory);
+  } catch (error) {
+    if (!existsSync(passwordFile(dataDirectory))) throw error;
+  } finally {
+    rmSync(aside, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { InstallService } from '../../src/install/install.service.js';
+import { StampService } from '../../src/install/stamp.service.js';
+import { createDatabase } from '../support/clinic.js';
+import { evaluate, withRooms } from '../support/evaluate.js';
+import { changedUrl, createGuarded } from '../support/guarded-database.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+describe('a database of another environment', () => {
+  let own: ThrowAwayCluster;
+  let migrationsDirectory: string;
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+    const guarded = await createGuarded(own, 'production');
+    ({ migrationsDirectory } = guarded);
+    await createDatabase(own, 'development', 'production');
+    for (const environment of ['production', 'development'] as const) {
+      await withRooms({ DATABASE_URL: own.cluster.url(environment) }, async (rooms) => {
+        await rooms.get(InstallService).install();
+        await rooms.get(StampService).stamp(environment);
+      });
+    }
+  }, 30_000);
+  afterAll(async () => {
+    await own.cluster.destroy();
+  });
+
+  const environmentOf = async (environment: Record<string, string>) => {
+    const { checks } = await evaluate({ MIGRATIONS_DIR: migrationsDirectory, ...environment });
+    return checks.environment;
+  };
+
+  it.each([
+    ['production', 'development'],
+    ['development', 'production'],
+    ['staging', 'production'],
+  ] as const)('is refused where the service runs as %s and the stamp says %s', async (running, stamped) => {
+    expect(await environmentOf({ NODE_ENV: running, DATABASE_URL: own.cluster.url(stamped) })).toEqual({
+      ok: false,
+      code: 'ENVIRONMENT_MISMATCH',
+      gate: 'enforce',
+      details: `The database is stamped ${stamped}, but this service runs as ${running}: point DATABASE_URL at the ${running} database, or set NODE_ENV=${stamped}`,
+    });
+    const stamping = withRooms({ DATABASE_URL: own.cluster.url(stamped) }, (rooms) =>
+      rooms.get(StampService).stamp(running),
+    );
+    await expect(stamping).rejects.toMatchObject({
+      code: 'STAMP_REFUSED',
+      message: expect.stringMatching(
+        `^Refused to stamp database "${stamped}" as ${running}: it is stamped ${stamped} by "postgres" on .*\\. Nothing was changed\\.$`,
+      ),
+    });
+  });
+
+  it.each(['production', 'development'])(
+    'is shared, under whatever host name (running as %s)',
+    async (running) => {
+      const url = own.cluster.url(running);
+      const alias = changedUrl(url, { hostname: 'localhost' }, { sslmode: 'require' });
+      const shared = { NODE_ENV: running, DATABASE_URL: url, DATABASE_URL_PROD: alias };
+      expect(await environmentOf(shared)).toEqual({
+        ok: false,
+        code: 'ENVIRONMENT_SHARED',
+        gate: 'enforce',
+        details:
+          'DATABASE_URL and DATABASE_URL_PROD reach the same database: give each environment a database of its own',
+      });
+      const apart = {
+        NODE_ENV: running,
+        DATABASE_URL: own.cluster.url('development'),
+        DATABASE_URL_PROD: own.cluster.url('production'),
+      };
+      expect(await environmentOf(apart)).toEqual({ ok: true, details: running });
+    },
+  );
+
+  it('is told to be a copy where its stamp was made in another', async () => {
+    await createDatabase(own, 'copy', 'production');
+    expect(await environmentOf({ NODE_ENV: 'production', DATABASE_URL: own.cluster.url('copy') })).toEqual({
+      ok: true,
+      details:
+        'production; the stamp was made in another database, of which this is a copy: run `pgkeep stamp production` once you know what this copy is for',
+    });
+  });
+
+  it.each(['refuse', 'swallow'] as const)(
+    'is judged by its stamp alone where the other database is out of reach (%s)',
+    async (mode) => {
+      const proxy = await TcpProxy.to(own.cluster.port);
+      proxy.mode = mode;
+      const unreachable = changedUrl(own.cluster.url('development'), { port: String(proxy.port) });
+      const running = { NODE_ENV: 'production', DATABASE_URL: unreachable };
+      const DATABASE_URL_PROD = own.cluster.url('production');
+      expect(await environmentOf({ ...running, DATABASE_URL_PROD })).toEqual({
+        ok: true,
+        details: 'production',
+      });
+      await proxy.close();
+    },
+  );
+});

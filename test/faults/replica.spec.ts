@@ -1,0 +1,137 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Cluster } from '../../src/cluster/cluster.js';
+import type { Problem } from '../../src/http/problem.js';
+import type { DatabaseStats } from '../../src/stats/stats.types.js';
+import { query } from '../support/clinic.js';
+import { evaluate } from '../support/evaluate.js';
+import { createGuarded, type GuardedDatabase } from '../support/guarded-database.js';
+import { runCli } from '../support/pgkeep-process.js';
+import { REPLICATION_HBA, startStandby } from '../support/standby.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { until } from '../support/until.js';
+import { withService } from '../support/watched-service.js';
+
+const ADMIN = { authorization: 'Bearer replica-token' };
+const STATS = '/admin/database/stats';
+
+describe('a read-only server', () => {
+  let primary: ThrowAwayCluster;
+  let standby: Cluster;
+  let guarded: GuardedDatabase;
+  beforeAll(async () => {
+    primary = await startThrowAwayCluster({ hba: REPLICATION_HBA });
+    guarded = await createGuarded(primary, 'guarded');
+    standby = await startStandby(primary);
+  });
+  afterAll(async () => {
+    await standby.destroy();
+    await primary.cluster.destroy();
+  });
+
+  const settings = (url: string) => ({
+    DATABASE_URL: url,
+    MIGRATIONS_DIR: guarded.migrationsDirectory,
+    ADMIN_API_TOKEN: 'replica-token',
+  });
+
+  it('is a standby where the primary is expected: not ready, and nothing is written', async () => {
+    const { status, checks } = await evaluate(settings(standby.url('guarded')));
+    expect(status).toBe('not_ready');
+    expect(checks.database).toEqual({
+      ok: false,
+      code: 'DATABASE_IN_RECOVERY',
+      gate: 'enforce',
+      details:
+        'The server is a read-only replica (in recovery) although a primary is expected: point DATABASE_URL at the primary',
+    });
+    expect(checks.migrations).toEqual({ ok: true, details: '1/1 migrations applied' });
+    const [ping, install] = await Promise.all([
+      runCli(['ping', '--json'], settings(standby.url('guarded'))),
+      runCli(['install'], settings(standby.url('guarded'))),
+    ]);
+    expect([ping.code, JSON.parse(ping.stdout)]).toEqual([0, expect.objectContaining({ kind: 'replica' })]);
+    expect(install).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        'Cannot install pgkeep’s schema: the server is a read-only replica.\nPoint DATABASE_URL at the primary.\n',
+    });
+  });
+
+  it('has default_transaction_read_only: not ready until that is switched off', async () => {
+    const name = 'read_only';
+    await createGuarded(primary, name);
+    await query(
+      primary.cluster.url('postgres'),
+      `ALTER DATABASE ${name} SET default_transaction_read_only = on`,
+    );
+    const { status, checks } = await evaluate(settings(primary.cluster.url(name)));
+    expect([status, checks.database]).toEqual([
+      'not_ready',
+      {
+        ok: false,
+        code: 'DATABASE_READ_ONLY',
+        gate: 'enforce',
+        details:
+          'The server is read-only (default_transaction_read_only = on) although a primary is expected: switch it off, or point DATABASE_URL at the primary',
+      },
+    ]);
+    await query(
+      primary.cluster.url('postgres'),
+      `ALTER DATABASE ${name} SET default_transaction_read_only = off`,
+    );
+    expect((await evaluate(settings(primary.cluster.url(name)))).status).toBe('ready');
+  });
+
+  it('is passed over by target_session_attrs, whichever comes first in the list of hosts', async () => {
+    const both = guarded.url.replace(
+      /@[^/]*/,
+      `@127.0.0.1:${standby.port},127.0.0.1:${primary.cluster.port}`,
+    );
+    const { status } = await evaluate(settings(`${both}?target_session_attrs=read-write`));
+    expect(status).toBe('ready');
+    const wrong = await evaluate(settings(`${guarded.url}?target_session_attrs=standby`));
+    expect(wrong.checks.database).toMatchObject({
+      ok: false,
+      details:
+        'No usable database connection: the server is not standby, as target_session_attrs asks. Check the host list of the database URL.',
+    });
+  });
+
+  it('answers for the statistics as DATABASE_READ_REPLICA_URL; while it is down they are not to be had', async () => {
+    const name = 'replicated';
+    const { url } = await createGuarded(primary, name);
+    await query(url, 'CREATE TABLE counted AS SELECT generate_series(1, 3)');
+    const { rows } = await query(url, 'SELECT pg_current_wal_lsn() AS lsn');
+    await until(async () => {
+      const reached = await query(standby.url('postgres'), 'SELECT pg_last_wal_replay_lsn() >= $1 AS yes', [
+        rows[0]?.lsn,
+      ]);
+      return reached.rows[0]?.yes === true;
+    });
+    const replicated = { ...settings(url), DATABASE_READ_REPLICA_URL: standby.url(name) };
+    await withService(replicated, async (service) => {
+      const { status, body } = await service.get<DatabaseStats>(`${STATS}?rows=exact`, ADMIN);
+      expect([status, body.tables[0]]).toEqual([
+        200,
+        expect.objectContaining({
+          name: 'public.counted',
+          rowCount: 3,
+          rowCountIsExact: true,
+          deadRows: null,
+          lastVacuumAt: null,
+        }),
+      ]);
+      await standby.stop();
+      const failed = await service.get<Problem>(STATS, ADMIN);
+      expect([failed.status, failed.body.code, failed.body.detail]).toEqual([
+        503,
+        'DATABASE_UNREACHABLE',
+        `Cannot collect the database statistics: connect ECONNREFUSED 127.0.0.1:${standby.port}`,
+      ]);
+      expect((await service.verdict()).status).toBe('ready');
+      await standby.startServer();
+      expect((await service.get(STATS, ADMIN)).status).toBe(200);
+    });
+  });
+});

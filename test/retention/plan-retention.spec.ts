@@ -1,0 +1,132 @@
+import { describe, expect, it } from '@jest/globals';
+import { calendarOf } from '../../src/retention/calendar.js';
+import { planRetention, simulateRetention } from '../../src/retention/plan-retention.js';
+import type { RetainedBackup, RetentionRules } from '../../src/retention/retention.types.js';
+
+const NOW = new Date('2026-02-07T12:00:00Z');
+const RULES: RetentionRules = { days: 7, weeks: 4, months: 12, timeZone: 'UTC' };
+
+function backup(finishedAt: string, state: Partial<RetainedBackup> = {}): RetainedBackup {
+  return { name: finishedAt, finishedAt: new Date(finishedAt), pinned: false, proven: false, ...state };
+}
+
+/** One backup a day at two in the morning, the newest on the day of NOW. */
+function dailies(count: number): RetainedBackup[] {
+  return Array.from({ length: count }, (_, age) =>
+    backup(new Date(Date.parse('2026-02-07T02:00:00Z') - age * 86_400_000).toISOString()),
+  );
+}
+
+function days(names: readonly string[]): string[] {
+  return names.map((name) => name.slice(0, 10));
+}
+
+describe('planRetention', () => {
+  it('keeps seven days, four weeks and twelve months of dailies', () => {
+    const { keep, remove } = planRetention(dailies(400), RULES, NOW);
+    expect(days(keep.map(({ name }) => name))).toEqual([
+      '2026-02-07',
+      '2026-02-06',
+      '2026-02-05',
+      '2026-02-04',
+      '2026-02-03',
+      '2026-02-02',
+      '2026-02-01',
+      '2026-01-31',
+      '2026-01-25',
+      '2026-01-18',
+      '2025-12-31',
+      '2025-11-30',
+      '2025-10-31',
+      '2025-09-30',
+      '2025-08-31',
+      '2025-07-31',
+      '2025-06-30',
+      '2025-05-31',
+      '2025-04-30',
+      '2025-03-31',
+    ]);
+    expect(keep.length + remove.length).toBe(400);
+    expect(keep[0]?.because).toEqual(['newest', 'daily 2026-02-07', 'weekly 2026-W06', 'monthly 2026-02']);
+    expect(keep[6]?.because).toEqual(['daily 2026-02-01', 'weekly 2026-W05']);
+  });
+
+  it('counts only periods that have a backup', () => {
+    const yearly = ['2026-02-01', '2025-02-01', '2024-02-01'].map((day) => backup(`${day}T02:00:00Z`));
+    expect(planRetention(yearly, { ...RULES, days: 2, weeks: 0, months: 0 }, NOW)).toEqual({
+      keep: [
+        { name: '2026-02-01T02:00:00Z', because: ['newest', 'daily 2026-02-01'] },
+        { name: '2025-02-01T02:00:00Z', because: ['daily 2025-02-01'] },
+      ],
+      remove: ['2024-02-01T02:00:00Z'],
+    });
+  });
+
+  it('lets the newest of a day stand for it', () => {
+    const two = [
+      backup('2026-02-06T02:00:00Z'),
+      backup('2026-02-06T14:00:00Z'),
+      backup('2026-02-07T02:00:00Z'),
+    ];
+    expect(planRetention(two, RULES, NOW).remove).toEqual(['2026-02-06T02:00:00Z']);
+  });
+
+  it('never removes the newest, the newest proven, a pinned one, or one dated in the future', () => {
+    const nothing: RetentionRules = { days: 0, weeks: 0, months: 0, timeZone: 'UTC' };
+    const backups = [
+      backup('2026-02-08T02:00:00Z'),
+      backup('2026-02-06T02:00:00Z'),
+      backup('2026-02-05T02:00:00Z', { proven: true }),
+      backup('2026-02-04T02:00:00Z', { proven: true }),
+      backup('2020-01-01T02:00:00Z', { pinned: true }),
+    ];
+    expect(planRetention(backups, nothing, NOW)).toEqual({
+      keep: [
+        { name: '2026-02-08T02:00:00Z', because: ['dated in the future'] },
+        { name: '2026-02-06T02:00:00Z', because: ['newest'] },
+        { name: '2026-02-05T02:00:00Z', because: ['newest proven'] },
+        { name: '2020-01-01T02:00:00Z', because: ['pinned'] },
+      ],
+      remove: ['2026-02-04T02:00:00Z'],
+    });
+    expect(planRetention([], nothing, NOW)).toEqual({ keep: [], remove: [] });
+  });
+
+  it('begins the day where the hospital is', () => {
+    const two = [backup('2026-02-05T17:30:00Z'), backup('2026-02-05T16:30:00Z')];
+    expect(planRetention(two, { ...RULES, timeZone: 'Asia/Jakarta' }, NOW).remove).toEqual([]);
+    expect(planRetention(two, RULES, NOW).remove).toEqual(['2026-02-05T16:30:00Z']);
+  });
+
+  it('is the same whatever the order, and settles: planning what it kept removes nothing', () => {
+    const backups = dailies(120);
+    const plan = planRetention(backups, RULES, NOW);
+    expect(planRetention(backups.toReversed(), RULES, NOW)).toEqual(plan);
+    const kept = backups.filter(({ name }) => plan.keep.some((entry) => entry.name === name));
+    expect(planRetention(kept, RULES, NOW).remove).toEqual([]);
+  });
+});
+
+describe('the calendar', () => {
+  it.each([
+    ['2026-02-07T12:00:00Z', 'UTC', '2026-02-07', '2026-W06', '2026-02'],
+    ['2027-01-01T12:00:00Z', 'UTC', '2027-01-01', '2026-W53', '2027-01'],
+    ['2024-12-30T12:00:00Z', 'UTC', '2024-12-30', '2025-W01', '2024-12'],
+    ['2026-03-29T01:30:00Z', 'Europe/Berlin', '2026-03-29', '2026-W13', '2026-03'],
+    ['2026-10-25T22:59:59Z', 'Europe/Berlin', '2026-10-25', '2026-W43', '2026-10'],
+    ['2026-10-25T23:00:00Z', 'Europe/Berlin', '2026-10-26', '2026-W44', '2026-10'],
+  ])('%s in %s', (moment, timeZone, day, week, month) => {
+    expect(calendarOf(timeZone)(new Date(moment))).toEqual({ day, week, month });
+  });
+});
+
+it('simulates 400 dailies, pruned every day', () => {
+  const remaining = simulateRetention(400, RULES, NOW);
+  // Pruned daily, the same remain as if pruned once: no rule needs a backup that an earlier day removed.
+  const atOnce = planRetention(
+    Array.from({ length: 400 }, (_, age) => backup(new Date(NOW.getTime() - age * 86_400_000).toISOString())),
+    RULES,
+    NOW,
+  );
+  expect(remaining.map(({ name }) => name).toReversed()).toEqual(days(atOnce.keep.map(({ name }) => name)));
+});
