@@ -9,6 +9,7 @@ export const ERROR_KINDS = {
   CONFIG_INVALID: 'configuration',
   USAGE_INVALID: 'usage',
   STAMP_REFUSED: 'refused',
+  PRUNE_REFUSED: 'refused',
   ADMIN_TOKEN_NOT_CONFIGURED: 'denied',
   ADMIN_TOKEN_REQUIRED: 'denied',
   TOO_MANY_FAILURES: 'denied',

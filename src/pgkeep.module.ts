@@ -8,6 +8,7 @@ import { EnvironmentModule } from './environment/environment.module.js';
 import { InstallModule } from './install/install.module.js';
 import { MigrationsModule } from './migrations/migrations.module.js';
 import { ReadinessModule } from './readiness/readiness.module.js';
+import { RetentionModule } from './retention/retention.module.js';
 import { StatsModule } from './stats/stats.module.js';
 
 const ROOMS = [
@@ -17,6 +18,7 @@ const ROOMS = [
   ChangelogModule,
   InstallModule,
   BackupModule,
+  RetentionModule,
   ReadinessModule,
   StatsModule,
 ];

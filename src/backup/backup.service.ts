@@ -7,11 +7,8 @@ import { DatabaseService } from '../database/database.service.js';
 import { BACKUP_STORAGE } from '../storage/storage.token.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { backupError } from './backup-error.js';
-import { BackupRun } from './backup-run.js';
 import type { BackupList, BackupOptions, BackupReport, VerificationReport } from './backup.types.js';
 import { CommittedBackups } from './committed-backups.js';
-import { findTool } from './postgres-tool.js';
-import { verifyArchive } from './verify-archive.js';
 
 /** Makes backups, lists them, and reads them back. */
 @Injectable()
@@ -37,6 +34,8 @@ export class BackupService {
   }: BackupOptions = {}): Promise<BackupReport> {
     const { settings, storage, clock } = this;
     const { timeouts } = this.database;
+    // Loaded only here, and below: a service that starts makes no backup, and each file costs its start.
+    const { BackupRun } = await import('./backup-run.js');
     try {
       return await new BackupRun({ settings, storage, clock, timeouts, reason, signal }).perform();
     } catch (error) {
@@ -49,6 +48,11 @@ export class BackupService {
     return await this.committed.list();
   }
 
+  /** Removes one committed backup for good; retention decides which. @throws KeepError `STORAGE_…`. */
+  async remove(name: string): Promise<void> {
+    await this.committed.remove(name);
+  }
+
   /**
    * Reads every byte of one backup. That it does not pass is a verdict, not an error.
    * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `BACKUP_TOOLS_MISSING`, `STORAGE_…`.
@@ -57,6 +61,10 @@ export class BackupService {
     backup: string,
     { signal = new AbortController().signal }: Pick<BackupOptions, 'signal'> = {},
   ): Promise<VerificationReport> {
+    const [{ findTool }, { verifyArchive }] = await Promise.all([
+      import('./postgres-tool.js'),
+      import('./verify-archive.js'),
+    ]);
     try {
       const { name, manifest } = await this.committed.manifest(backup);
       const pgRestore = await findTool({

@@ -1,6 +1,6 @@
 import { KeepError } from '../errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
-import { manifestKey, nameOfManifest, typedName } from './backup-name.js';
+import { archiveKey, manifestKey, nameOfManifest, typedName } from './backup-name.js';
 import type { BackupEntry, BackupList, Manifest } from './backup.types.js';
 import { parseManifest, readText } from './manifest.js';
 
@@ -43,6 +43,12 @@ export class CommittedBackups {
       `${key} in ${this.storage.location} is not a manifest that this version reads.`,
       { hint: 'It was damaged, or written by a later version: take its copy elsewhere, or update pgkeep.' },
     );
+  }
+
+  /** Takes a backup away: its manifest first, so that no moment shows half of it. */
+  async remove(name: string): Promise<void> {
+    await this.storage.delete(manifestKey(name));
+    await this.storage.delete(archiveKey(name));
   }
 
   private entryOf(manifest: Manifest): BackupEntry {

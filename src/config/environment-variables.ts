@@ -6,6 +6,7 @@ import {
   IsFlag,
   IsGateList,
   IsListenAddress,
+  IsTimeZone,
   IsWholeNumber,
 } from './setting-validators.js';
 
@@ -119,6 +120,21 @@ export class EnvironmentVariables {
   @IsWholeNumber({ unit: 'days', min: 1, max: 36_500 })
   BACKUP_RETENTION_DAYS?: string;
 
+  /** For how many ISO weeks the newest backup of each is kept. Defaults to 4. */
+  @IsOptional()
+  @IsWholeNumber({ unit: 'weeks', max: 5200 })
+  BACKUP_RETENTION_WEEKS?: string;
+
+  /** For how many months the newest backup of each is kept. Defaults to 12. */
+  @IsOptional()
+  @IsWholeNumber({ unit: 'months', max: 1200 })
+  BACKUP_RETENTION_MONTHS?: string;
+
+  /** Where a day begins, an IANA time zone. Defaults to UTC. */
+  @IsOptional()
+  @IsTimeZone()
+  BACKUP_TIMEZONE?: string;
+
   /** Day of the last restore test, ISO 8601 (2026-02-07). */
   @IsOptional()
   @IsISO8601({ strict: true, strictSeparator: true }, { message: 'an ISO 8601 date such as 2026-02-07' })
@@ -161,6 +177,9 @@ const NAMES = {
   READINESS_GATES: true,
   BACKUP_ENABLED: true,
   BACKUP_RETENTION_DAYS: true,
+  BACKUP_RETENTION_WEEKS: true,
+  BACKUP_RETENTION_MONTHS: true,
+  BACKUP_TIMEZONE: true,
   LAST_BACKUP_RESTORE_TEST_DATE: true,
   BACKUP_RESTORE_TEST_MAX_AGE_DAYS: true,
   BACKUP_DIR: true,

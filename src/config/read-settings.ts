@@ -34,6 +34,8 @@ const DEFAULTS = {
   timeoutMs: 800,
   port: 3000,
   restoreTestMaxAgeDays: 90,
+  retentionWeeks: 4,
+  retentionMonths: 12,
 } as const;
 
 /**
@@ -144,6 +146,9 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
     backup: {
       enabled: isTrue(variables.BACKUP_ENABLED),
       retentionDays: optionalNumber(variables.BACKUP_RETENTION_DAYS),
+      retentionWeeks: Number(variables.BACKUP_RETENTION_WEEKS ?? DEFAULTS.retentionWeeks),
+      retentionMonths: Number(variables.BACKUP_RETENTION_MONTHS ?? DEFAULTS.retentionMonths),
+      timeZone: variables.BACKUP_TIMEZONE ?? 'UTC',
       lastRestoreTest: optionalDate(variables.LAST_BACKUP_RESTORE_TEST_DATE),
       restoreTestMaxAgeDays: Number(
         variables.BACKUP_RESTORE_TEST_MAX_AGE_DAYS ?? DEFAULTS.restoreTestMaxAgeDays,

@@ -90,6 +90,18 @@ export function IsListenAddress(): PropertyDecorator {
   });
 }
 
+/** An IANA time zone that this machine knows. */
+export function IsTimeZone(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isTimeZone',
+    validator: {
+      validate: (value: unknown) =>
+        faultOf(() => new Intl.DateTimeFormat('en', { timeZone: String(value) })) === undefined,
+      defaultMessage: () => 'a time zone such as UTC or Asia/Jakarta',
+    },
+  });
+}
+
 function urlFault(value: unknown): string | undefined {
   return faultOf(() => parseDatabaseUrl(String(value)));
 }

@@ -76,6 +76,12 @@ export interface BackupSettings {
   readonly enabled: boolean;
   /** `BACKUP_RETENTION_DAYS` as given; undefined when it was not. */
   readonly retentionDays: number | undefined;
+  /** `BACKUP_RETENTION_WEEKS`. */
+  readonly retentionWeeks: number;
+  /** `BACKUP_RETENTION_MONTHS`. */
+  readonly retentionMonths: number;
+  /** `BACKUP_TIMEZONE`: where a day begins. */
+  readonly timeZone: string;
   /** `LAST_BACKUP_RESTORE_TEST_DATE`. */
   readonly lastRestoreTest: Date | undefined;
   /** `BACKUP_RESTORE_TEST_MAX_AGE_DAYS`. */

@@ -33,3 +33,9 @@ export interface RetentionPlan {
   readonly keep: readonly KeptBackup[];
   readonly remove: readonly string[];
 }
+
+/** What `pgkeep backup prune` did, or would do. */
+export interface PruneReport extends RetentionPlan {
+  /** True when nothing was removed because only the plan was asked for. */
+  readonly dryRun: boolean;
+}

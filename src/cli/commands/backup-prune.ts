@@ -1,0 +1,46 @@
+import { KeepError } from '../../errors.js';
+import { RetentionService } from '../../retention/retention.service.js';
+import type { PruneReport } from '../../retention/retention.types.js';
+import { alignColumns } from '../columns.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep backup prune [--dry-run] [--simulate N]`: removes what retention no longer needs. */
+export const backupPruneVerb: Verb = {
+  name: 'prune',
+  description: 'Remove the backups that retention no longer needs.',
+  declare: (command) =>
+    command
+      .option('--dry-run', 'show the plan and its reasons, remove nothing')
+      .option('--simulate <count>', 'show which of so many daily backups would remain; looks at no backup'),
+  run: async (rooms, _parameters, { dryRun, simulate }) => {
+    const retention = rooms.get(RetentionService);
+    if (simulate !== undefined) {
+      const remaining = retention.simulate(wholeNumber(String(simulate))).map(({ name }) => name);
+      return {
+        json: { remaining },
+        text: [`${remaining.length} of ${String(simulate)} daily backups would remain:`, ...remaining].join(
+          '\n',
+        ),
+      };
+    }
+    const report = await retention.prune({ dryRun: dryRun === true });
+    return { json: report, text: renderReport(report) };
+  },
+};
+
+function wholeNumber(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= 10_000) return count;
+  throw new KeepError('USAGE_INVALID', `--simulate takes a whole number from 1 to 10000, not "${text}".`);
+}
+
+function renderReport({ keep, remove, dryRun }: PruneReport): string {
+  const deed = dryRun ? 'would remove' : 'removed';
+  return [
+    ...alignColumns([
+      ...keep.map(({ name, because }) => ['keep', name, because.join(', ')]),
+      ...remove.map((name) => [deed, name]),
+    ]),
+    `${keep.length} kept, ${remove.length} ${dryRun ? 'to be removed' : 'removed'}.`,
+  ].join('\n');
+}

@@ -1,0 +1,12 @@
+import { Module } from '@nestjs/common';
+import { BackupModule } from '../backup/backup.module.js';
+import { ClockModule } from '../clock/clock.module.js';
+import { StorageModule } from '../storage/storage.module.js';
+import { RetentionService } from './retention.service.js';
+
+@Module({
+  imports: [BackupModule, ClockModule, StorageModule],
+  providers: [RetentionService],
+  exports: [RetentionService],
+})
+export class RetentionModule {}

@@ -1,0 +1,117 @@
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Test } from '@nestjs/testing';
+import { BackupService } from '../../src/backup/backup.service.js';
+import { Clock } from '../../src/clock/clock.js';
+import { readSettings, type Environment } from '../../src/config/read-settings.js';
+import { PgkeepModule } from '../../src/pgkeep.module.js';
+import { RetentionService } from '../../src/retention/retention.service.js';
+import { backupDirectory } from '../support/backups.js';
+import { createDatabase, query } from '../support/clinic.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+/** A clock that the test sets. */
+class SetClock extends Clock {
+  constructor(private readonly current: Date) {
+    super();
+  }
+
+  now(): Date {
+    return this.current;
+  }
+}
+
+describe('pruning', () => {
+  let own: ThrowAwayCluster;
+  let environment: Environment;
+  const directory = backupDirectory();
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+    const url = await createDatabase(own, 'pruned');
+    await query(url, 'CREATE TABLE t AS SELECT 1 AS id');
+    environment = {
+      DATABASE_URL: url,
+      BACKUP_DIR: directory,
+      BACKUP_RETENTION_DAYS: '2',
+      BACKUP_RETENTION_WEEKS: '0',
+      BACKUP_RETENTION_MONTHS: '0',
+    };
+    for (const day of ['01', '02', '03', '04'])
+      await at(`2026-02-${day}T02:00:00Z`, ({ backups }) => backups.create());
+    await at('2026-02-01T02:00:00Z', ({ backups }) => backups.create(), { NODE_ENV: 'staging' });
+  }, 60_000);
+  afterAll(() => own.cluster.destroy());
+
+  /** Runs `work` at that moment. */
+  async function at<T>(
+    moment: string,
+    work: (rooms: { backups: BackupService; retention: RetentionService }) => Promise<T>,
+    extra: Environment = {},
+  ): Promise<T> {
+    const settings = readSettings({ ...environment, ...extra });
+    const module = await Test.createTestingModule({ imports: [PgkeepModule.forRoot(settings)] })
+      .overrideProvider(Clock)
+      .useValue(new SetClock(new Date(moment)))
+      .compile();
+    try {
+      return await work({ backups: module.get(BackupService), retention: module.get(RetentionService) });
+    } finally {
+      await module.close();
+    }
+  }
+
+  const NOW = '2026-02-04T12:00:00Z';
+  const names = ['04', '03', '02', '01'].map((day) => `pruned_development_202602${day}_020000`);
+
+  it('shows its plan without touching anything', async () => {
+    const before = readdirSync(directory);
+    expect(await at(NOW, ({ retention }) => retention.prune({ dryRun: true }))).toEqual({
+      dryRun: true,
+      keep: [
+        { name: names[0], because: ['newest', 'daily 2026-02-04'] },
+        { name: names[1], because: ['daily 2026-02-03'] },
+      ],
+      remove: [names[2], names[3]],
+    });
+    expect(readdirSync(directory)).toEqual(before);
+  });
+
+  it('refuses when a manifest cannot be read', async () => {
+    const damaged = path.join(directory, 'other_development_20260201_020000.manifest.json');
+    writeFileSync(damaged, '{');
+    await expect(at(NOW, ({ retention }) => retention.prune())).rejects.toMatchObject({
+      code: 'PRUNE_REFUSED',
+      message:
+        'Refused to prune: other_development_20260201_020000.manifest.json cannot be read as a manifest. Nothing was removed.',
+    });
+    rmSync(damaged);
+  });
+
+  it('removes what the rules do not keep, manifest and archive, and nothing of another environment', async () => {
+    await at(NOW, ({ retention }) => retention.prune());
+    expect(
+      readdirSync(directory)
+        .filter((file) => file.includes('_development_2026'))
+        .toSorted((a, b) => a.localeCompare(b)),
+    ).toEqual([
+      `${names[1]}.dump`,
+      `${names[1]}.manifest.json`,
+      `${names[0]}.dump`,
+      `${names[0]}.manifest.json`,
+    ]);
+    expect(readdirSync(directory).filter((file) => file.includes('_staging_'))).toHaveLength(2);
+    expect(await at(NOW, ({ retention }) => retention.prune())).toMatchObject({ remove: [] });
+  });
+
+  it('refuses when most of what the last prune left is gone', async () => {
+    for (const name of names) rmSync(path.join(directory, `${name}.manifest.json`), { force: true });
+    await expect(at(NOW, ({ retention }) => retention.prune())).rejects.toMatchObject({
+      code: 'PRUNE_REFUSED',
+      message:
+        'Refused to prune: of the 2 backups that the last prune left, 2 are gone. Nothing was removed.',
+      hint: `Find out where they went: ${names[0]}, ${names[1]}. Is BACKUP_DIR the right place?`,
+    });
+  });
+});
