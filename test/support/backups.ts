@@ -9,14 +9,15 @@ import type { TableContents } from '../../src/backup/backup.types.js';
 import { readCatalogue } from '../../src/backup/read-catalogue.js';
 import { beginSnapshot } from '../../src/backup/snapshot.js';
 import { listTables, readContents } from '../../src/backup/table-contents.js';
+import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
 import { withConnection } from '../../src/database/connect.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { run, type RunResult } from '../../src/process/run.js';
 
-/** Debian's client programs of the server's version. */
-const BIN = '/usr/lib/postgresql/15/bin';
+/** PostgreSQL's own programs, of the version that the tests' clusters run. */
+const BINARIES = findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? '');
 
 /** An empty directory for backups. */
 export function backupDirectory(): string {
@@ -41,8 +42,8 @@ export async function withBackups<T>(
 
 /** `pg_restore --exit-on-error` of PostgreSQL itself, into an existing database. */
 export async function stockRestore(archive: string, url: string): Promise<RunResult> {
-  return await run(path.join(BIN, 'pg_restore'), ['--exit-on-error', '--dbname', url, archive], {
-    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
+  return await run(path.join(BINARIES.bin, 'pg_restore'), ['--exit-on-error', '--dbname', url, archive], {
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', LD_LIBRARY_PATH: BINARIES.libraryPath },
   });
 }
 
