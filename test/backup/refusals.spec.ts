@@ -118,7 +118,7 @@ describe('pgkeep backup, where it cannot or must not', () => {
 
   // Mounting needs root; the container and CI run as root.
   const onRoot = process.getuid?.() === 0 ? describe : describe.skip;
-  onRoot('on a small disk', () => {
+  onRoot('on a small disk (only root can mount one)', () => {
     async function withSmallDisk(megabytes: number, work: () => Promise<void>): Promise<void> {
       directory = path.join(emptyDirectory(), 'disk');
       mkdirSync(directory);
