@@ -7,7 +7,12 @@ const UNFINISHED = '.unfinished.json';
 /** `<database>_<environment>_<YYYYMMDD>_<HHMMSS>`, UTC. */
 export function backupName(database: string, environment: EnvironmentName, at: Date): string {
   const [day = '', time = ''] = at.toISOString().split('T');
-  return `${fileNamePart(database)}_${environment}_${day.replaceAll('-', '')}_${time.slice(0, 8).replaceAll(':', '')}`;
+  return `${backupSubject(database, environment)}_${day.replaceAll('-', '')}_${time.slice(0, 8).replaceAll(':', '')}`;
+}
+
+/** What the names of one database's backups begin with: `<database>_<environment>`. */
+export function backupSubject(database: string, environment: EnvironmentName): string {
+  return `${fileNamePart(database)}_${environment}`;
 }
 
 /** A database may be called anything; a file name of every system and an object's key may not. */

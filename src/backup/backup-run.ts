@@ -4,7 +4,7 @@ import type { Clock } from '../clock/clock.js';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import type { Settings } from '../config/settings.js';
 import { withConnection } from '../database/connect.js';
-import type { ReadPlan } from '../database/read.js';
+import type { ReadTimeouts } from '../database/read.js';
 import { readAppliedMigrations } from '../migrations/applied-migrations.js';
 import { KeepError } from '../errors.js';
 import { together } from '../process/together.js';
@@ -36,7 +36,7 @@ export interface RunContext {
   readonly settings: Settings;
   readonly storage: BackupStorage;
   readonly clock: Clock;
-  readonly timeouts: Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>;
+  readonly timeouts: ReadTimeouts;
   readonly reason: BackupReason;
   readonly signal: AbortSignal;
 }

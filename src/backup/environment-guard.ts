@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import type { EnvironmentName } from '../config/settings.js';
-import type { ReadPlan } from '../database/read.js';
+import type { ReadTimeouts } from '../database/read.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
 import { KeepError } from '../errors.js';
@@ -14,7 +14,7 @@ import { KeepError } from '../errors.js';
 export async function requireEnvironment(
   client: Client,
   environment: EnvironmentName,
-  timeouts: Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>,
+  timeouts: ReadTimeouts,
 ): Promise<DatabaseIdentity | undefined> {
   const reading = await readStamp(client, timeouts);
   if (reading.kind === 'stamped' && reading.stamp.environment !== environment) {

@@ -1,15 +1,12 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
-import { read, type ReadPlan } from '../database/read.js';
+import { read, type ReadTimeouts } from '../database/read.js';
 import { KeepError } from '../errors.js';
 
 /** Whether this role may record a deed; asked before the deed is done, which must not go unrecorded. */
 export type RecordingAbility = 'allowed' | 'denied' | 'not-installed';
 
 /** @throws what the connection throws. */
-export async function mayRecord(
-  client: ClientBase,
-  timeouts: Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>,
-): Promise<RecordingAbility> {
+export async function mayRecord(client: ClientBase, timeouts: ReadTimeouts): Promise<RecordingAbility> {
   const rows = await read<{ allowed: boolean }>(client, {
     sql: `SELECT pg_catalog.has_table_privilege(c.oid, 'INSERT') AS allowed
             FROM pg_catalog.pg_class c

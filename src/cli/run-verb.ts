@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { readEmbeddedLocation, STATE_DIRECTORY } from '../cluster/embedded-location.js';
-import { loadEnvironment } from '../config/process-environment.js';
+import { loadEnvironment, wantsEmbedded } from '../config/process-environment.js';
 import { readSettings, type Environment } from '../config/read-settings.js';
 import { unknownSettings } from '../config/unknown-settings.js';
 import { StderrLogger } from '../logger.js';
@@ -63,8 +63,7 @@ function verbEnvironment(terminal: Terminal, environmentName: string | undefined
     terminal.err(`Note: ${name} comes from the shell, which wins over .env.${environmentName}.`);
   }
   for (const warning of unknownSettings(environment)) terminal.err(`Note: ${warning}`);
-  const isConfigured = ['DATABASE_URL', 'DATABASE_URL_FILE'].some((name) => environment[name]?.trim());
-  if (isConfigured || environment['NODE_ENV'] === 'production') return environment;
+  if (!wantsEmbedded(environment)) return environment;
   const embedded = readEmbeddedLocation(path.resolve(STATE_DIRECTORY));
   if (!embedded) return environment;
   return { MIGRATIONS_DIR: embedded.migrationsDirectory, ...environment, DATABASE_URL: embedded.url };

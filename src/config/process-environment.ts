@@ -34,6 +34,12 @@ export function loadEnvironment(
   };
 }
 
+/** Whether no database is named, outside production: then the embedded one is meant. */
+export function wantsEmbedded(environment: Environment): boolean {
+  const names = ['DATABASE_URL', 'DATABASE_URL_FILE'];
+  return environment['NODE_ENV'] !== 'production' && names.every((name) => !environment[name]?.trim());
+}
+
 function knownEnvironment(name: string): EnvironmentName {
   const found = ENVIRONMENTS.find((known) => known === name);
   if (found) return found;

@@ -8,7 +8,7 @@ import { withConnection, withConnectionRetry } from './connect.js';
 import { databaseError } from './database-fault.js';
 import { readServerFacts, type ServerFacts } from './server-facts.js';
 import { ProbeConnection } from './probe-connection.js';
-import { read, type ReadPlan } from './read.js';
+import { read, type ReadTimeouts } from './read.js';
 
 /** A read that waits longer for a lock is in the way of whoever waits behind it. */
 const LONGEST_LOCK_WAIT_MS = 5000;
@@ -73,7 +73,7 @@ export class DatabaseService implements OnApplicationShutdown {
   }
 
   /** Timeouts of a pooled read. */
-  get timeouts(): Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'> {
+  get timeouts(): ReadTimeouts {
     const { queryTimeoutMs } = this.settings;
     return {
       statementTimeoutMs: queryTimeoutMs,

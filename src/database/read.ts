@@ -1,14 +1,18 @@
 import type { ClientBase, QueryResultRow } from 'pg';
 
-/** A read as a pure plan: what is asked, and for how long the server may work on it. */
-export interface ReadPlan {
-  /** One SELECT. */
-  readonly sql: string;
-  readonly values?: readonly unknown[];
+/** For how long the server may work on a read. */
+export interface ReadTimeouts {
   /** In ms. */
   readonly statementTimeoutMs: number;
   /** The longest wait for a lock, in ms; below the statement timeout, so that a lock is told from slowness. */
   readonly lockTimeoutMs: number;
+}
+
+/** A read as a pure plan: what is asked, and for how long the server may work on it. */
+export interface ReadPlan extends ReadTimeouts {
+  /** One SELECT. */
+  readonly sql: string;
+  readonly values?: readonly unknown[];
 }
 
 /**

@@ -1,8 +1,6 @@
 import type { Client } from 'pg';
-import { read, type ReadPlan } from './read.js';
+import { read, type ReadTimeouts } from './read.js';
 import { SERVER_TLS_QUERY, tlsFacts, type TlsFacts } from './tls-facts.js';
-
-type Timeouts = Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>;
 
 /** What the server says of itself and of this connection. */
 export interface ServerFacts {
@@ -36,7 +34,7 @@ interface ServerRow {
 }
 
 /** Asks the server about itself and about this connection. */
-export async function readServerFacts(client: Client, timeouts: Timeouts): Promise<ServerFacts> {
+export async function readServerFacts(client: Client, timeouts: ReadTimeouts): Promise<ServerFacts> {
   const started = performance.now();
   const rows = await read<ServerRow>(client, { sql: SERVER_QUERY, ...timeouts });
   const latencyMs = Math.max(1, Math.round(performance.now() - started));

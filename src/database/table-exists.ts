@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg';
-import { read, type ReadPlan } from './read.js';
+import { read, type ReadTimeouts } from './read.js';
 
 /**
  * Whether a table exists, whoever may read it. Asked of the catalogue, because asking the table itself would
@@ -8,7 +8,7 @@ import { read, type ReadPlan } from './read.js';
 export async function tableExists(
   client: ClientBase,
   { schema, table }: { schema: string; table: string },
-  timeouts: Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>,
+  timeouts: ReadTimeouts,
 ): Promise<boolean> {
   const rows = await read(client, {
     sql: `SELECT FROM pg_catalog.pg_class c

@@ -5,7 +5,7 @@ import type { DatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { withConnection, withDeadline } from '../database/connect.js';
-import type { ReadPlan } from '../database/read.js';
+import type { ReadTimeouts } from '../database/read.js';
 import type { DatabaseIdentity, EnvironmentFacts } from './environment.types.js';
 import { readIdentity, readStamp } from './read-environment.js';
 
@@ -24,10 +24,7 @@ export class EnvironmentService {
   ) {}
 
   /** Who the database is, what its stamp says, and whether another environment is configured onto it. */
-  async facts(
-    client: Client,
-    timeouts: Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>,
-  ): Promise<EnvironmentFacts> {
+  async facts(client: Client, timeouts: ReadTimeouts): Promise<EnvironmentFacts> {
     const other = this.otherIdentity();
     const stamp = await readStamp(client, timeouts);
     const identity = await readIdentity(client, timeouts);

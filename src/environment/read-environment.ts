@@ -2,16 +2,14 @@ import type { ClientBase } from 'pg';
 import { ENVIRONMENTS } from '../config/settings.js';
 import { errorCode } from '../errors.js';
 import { currentRole } from '../database/current-role.js';
-import { read, type ReadPlan } from '../database/read.js';
+import { read, type ReadTimeouts } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
 import type { DatabaseIdentity, StampReading } from './environment.types.js';
-
-type Timeouts = Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>;
 
 /** Asks who the database is. Undefined where the role may not execute `pg_control_system()`. */
 export async function readIdentity(
   client: ClientBase,
-  timeouts: Timeouts,
+  timeouts: ReadTimeouts,
 ): Promise<DatabaseIdentity | undefined> {
   try {
     const rows = await read<{ system_identifier: string; database_oid: string }>(client, {
@@ -29,7 +27,7 @@ export async function readIdentity(
 }
 
 /** Reads the stamp. @throws what the connection throws; a missing table or grant is a reading, not an error. */
-export async function readStamp(client: ClientBase, timeouts: Timeouts): Promise<StampReading> {
+export async function readStamp(client: ClientBase, timeouts: ReadTimeouts): Promise<StampReading> {
   const isInstalled = await tableExists(
     client,
     { schema: 'pgkeep', table: 'database_environment' },

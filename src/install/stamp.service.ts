@@ -10,7 +10,7 @@ import type { EnvironmentName, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
-import { read, type ReadPlan } from '../database/read.js';
+import { read, type ReadTimeouts } from '../database/read.js';
 import { withRecords } from '../database/records.js';
 import { sameDatabase, type DatabaseIdentity, type StampReading } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
@@ -128,7 +128,7 @@ export class StampService {
 async function mayWriteStamp(
   client: ClientBase,
   reading: StampReading,
-  timeouts: Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>,
+  timeouts: ReadTimeouts,
 ): Promise<boolean> {
   if (reading.kind !== 'stamped' && reading.kind !== 'unstamped') return false;
   const rows = await read<{ may: boolean }>(client, {

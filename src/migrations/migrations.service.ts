@@ -4,7 +4,7 @@ import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
-import type { ReadPlan } from '../database/read.js';
+import type { ReadTimeouts } from '../database/read.js';
 import { KeepError } from '../errors.js';
 import { compareMigrations } from './compare-migrations.js';
 import { OWN_MIGRATIONS_DIRECTORY } from './own-migrations.js';
@@ -39,10 +39,7 @@ export class MigrationsService {
    * Compares this build's directory with the database's history, in one query.
    * @throws what the connection throws; a directory or history that cannot be judged is a fault, not an error.
    */
-  async report(
-    client: ClientBase,
-    timeouts: Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>,
-  ): Promise<MigrationsReport> {
+  async report(client: ClientBase, timeouts: ReadTimeouts): Promise<MigrationsReport> {
     if (this.isOwn) return { fault: OWN_DIRECTORY_FAULT };
     const [directory, history] = await Promise.all([
       this.directory.read(),

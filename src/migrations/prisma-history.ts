@@ -1,7 +1,7 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
 import { errorCode } from '../errors.js';
 import { currentRole } from '../database/current-role.js';
-import { read, type ReadPlan } from '../database/read.js';
+import { read, type ReadTimeouts } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
 import type { MigrationHistory, MigrationsFault } from './migrations.types.js';
 
@@ -15,8 +15,6 @@ interface Row {
   readonly rolled_back: boolean | null;
   readonly deploying_pid: number | null;
 }
-
-type Timeouts = Pick<ReadPlan, 'statementTimeoutMs' | 'lockTimeoutMs'>;
 
 /**
  * The seam to Prisma's bookkeeping: Prisma 7 keeps one row per attempt in `_prisma_migrations`. One query
@@ -36,7 +34,7 @@ export class PrismaHistory {
    * @returns the history, or why it cannot be read.
    * @throws what the connection throws.
    */
-  async read(client: ClientBase, timeouts: Timeouts): Promise<MigrationHistory | MigrationsFault> {
+  async read(client: ClientBase, timeouts: ReadTimeouts): Promise<MigrationHistory | MigrationsFault> {
     const { schema, table } = this;
     this.wasSeen ||= await tableExists(client, { schema, table: '_prisma_migrations' }, timeouts);
     if (!this.wasSeen) return { table, rows: undefined, deployingPid: undefined };
@@ -84,7 +82,7 @@ async function permissionFault(
   client: ClientBase,
   schema: string,
   table: string,
-  timeouts: Timeouts,
+  timeouts: ReadTimeouts,
 ): Promise<MigrationsFault> {
   const role = escapeIdentifier(await currentRole(client, timeouts));
   const name = escapeIdentifier(schema);
@@ -100,7 +98,7 @@ async function lockFault(
   client: ClientBase,
   schema: string,
   table: string,
-  timeouts: Timeouts,
+  timeouts: ReadTimeouts,
 ): Promise<MigrationsFault> {
   const holders = await read<{ pid: number; who: string; seconds: string | null }>(client, {
     sql: `

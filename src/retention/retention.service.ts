@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { backupSubject } from '../backup/backup-name.js';
 import { BackupService } from '../backup/backup.service.js';
 import type { BackupEntry } from '../backup/backup.types.js';
 import { Clock } from '../clock/clock.js';
@@ -36,7 +37,7 @@ export class RetentionService {
     const own = backups.filter((backup) => this.isOwn(backup));
     const known = new KnownBackups(
       this.storage,
-      `${this.settings.database.url.database}_${this.settings.environment}`,
+      backupSubject(this.settings.database.url.database, this.settings.environment),
     );
     requireTrustworthy(own, unreadable, await known.read());
     const plan = planRetention(own.map(toRetained), this.rules, this.clock.now());

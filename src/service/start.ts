@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { STATE_DIRECTORY } from '../cluster/embedded-location.js';
-import { loadEnvironment } from '../config/process-environment.js';
-import { readSettings, type Environment } from '../config/read-settings.js';
+import { loadEnvironment, wantsEmbedded } from '../config/process-environment.js';
+import { readSettings } from '../config/read-settings.js';
 import { exitCodeOf } from '../cli/exit-codes.js';
 import { explain } from '../cli/explain.js';
 import { serve } from './serve.js';
@@ -32,9 +32,4 @@ export async function start(environmentName?: string): Promise<void> {
     process.stderr.write(`${explain(error)}\n`);
     process.exit(exitCodeOf(error));
   }
-}
-
-function wantsEmbedded(environment: Environment): boolean {
-  const names = ['DATABASE_URL', 'DATABASE_URL_FILE'];
-  return environment['NODE_ENV'] !== 'production' && names.every((name) => !environment[name]?.trim());
 }
