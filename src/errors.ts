@@ -30,6 +30,7 @@ export const ERROR_KINDS = {
   BACKUP_FAILED: 'failed',
   BACKUP_NOT_FOUND: 'failed',
   BACKUP_MANIFEST_UNREADABLE: 'failed',
+  BACKUP_DAMAGED: 'failed',
   STORAGE_FULL: 'failed',
   STORAGE_OBJECT_MISSING: 'failed',
   STORAGE_FAILED: 'failed',

@@ -6,6 +6,7 @@ import { SETTINGS } from '../config/settings.token.js';
 import { DatabaseService } from '../database/database.service.js';
 import { BACKUP_STORAGE } from '../storage/storage.token.js';
 import type { BackupStorage } from '../storage/storage.types.js';
+import type { ArchiveFile } from './archive-file.js';
 import { backupError } from './backup-error.js';
 import type { BackupList, BackupOptions, BackupReport, VerificationReport } from './backup.types.js';
 import { CommittedBackups } from './committed-backups.js';
@@ -51,6 +52,19 @@ export class BackupService {
   /** Removes one committed backup for good; retention decides which. @throws KeepError `STORAGE_…`. */
   async remove(name: string): Promise<void> {
     await this.committed.remove(name);
+  }
+
+  /**
+   * Runs `use` with the archive of one backup as a whole file on this machine, its digest checked.
+   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_DAMAGED`, `STORAGE_…`; what `use` throws.
+   */
+  async withArchive<T>(
+    backup: string,
+    signal: AbortSignal,
+    use: (archive: ArchiveFile) => Promise<T>,
+  ): Promise<T> {
+    const { withArchiveFile } = await import('./archive-file.js');
+    return await withArchiveFile(this.storage, await this.committed.manifest(backup), signal, use);
   }
 
   /**

@@ -34,6 +34,9 @@ export interface BackupStorage {
   /** Removes what puts left that were killed before this time. */
   discardUnfinished?(before: Date): Promise<void>;
 
+  /** The file that an object is, where it is one on this machine: pg_restore then reads it in place. */
+  pathOf?(key: string): string;
+
   /** How many bytes there is room for, where that can be asked. */
   freeBytes?(): Promise<number>;
 }

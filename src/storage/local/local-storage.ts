@@ -17,7 +17,7 @@ export class LocalStorage implements BackupStorage {
   constructor(readonly location: string) {}
 
   async put(key: string, body: Readable, { signal }: { signal: AbortSignal }): Promise<{ bytes: number }> {
-    const file = this.fileOf(key);
+    const file = this.pathOf(key);
     const temporary = temporaryOf(file);
     try {
       addAbortSignal(signal, body);
@@ -41,7 +41,7 @@ export class LocalStorage implements BackupStorage {
   }
 
   async get(key: string): Promise<Readable> {
-    const stream = createReadStream(this.fileOf(key), { highWaterMark: CHUNK_BYTES });
+    const stream = createReadStream(this.pathOf(key), { highWaterMark: CHUNK_BYTES });
     // Opened before it is handed out: an absent file is told here, and not in the midst of reading.
     await this.explained('read', () => once(stream, 'open'));
     return stream;
@@ -49,7 +49,7 @@ export class LocalStorage implements BackupStorage {
 
   async head(key: string): Promise<{ bytes: number; modifiedAt: Date } | undefined> {
     return await this.explained('read', async () => {
-      const found = await stat(this.fileOf(key)).catch(ifAbsent(undefined));
+      const found = await stat(this.pathOf(key)).catch(ifAbsent(undefined));
       return found?.isFile() ? { bytes: found.size, modifiedAt: found.mtime } : undefined;
     });
   }
@@ -64,7 +64,7 @@ export class LocalStorage implements BackupStorage {
   }
 
   async delete(key: string): Promise<void> {
-    const file = this.fileOf(key);
+    const file = this.pathOf(key);
     await this.explained('remove a file of', async () => {
       await rm(file, { force: true });
       await rm(temporaryOf(file), { force: true });
@@ -75,7 +75,7 @@ export class LocalStorage implements BackupStorage {
     for (const key of await this.keys()) {
       const found = isTemporary(key) ? await this.head(key) : undefined;
       if (found && found.modifiedAt < before)
-        await this.explained('remove a file of', () => rm(this.fileOf(key)));
+        await this.explained('remove a file of', () => rm(this.pathOf(key)));
     }
   }
 
@@ -86,6 +86,13 @@ export class LocalStorage implements BackupStorage {
       const { bavail, bsize } = await statfs(this.location);
       return bavail * bsize;
     });
+  }
+
+  /** Keys are pgkeep's own, or typed by a person: none may lead out of the directory. */
+  pathOf(key: string): string {
+    const file = path.resolve(this.location, key);
+    if (file.startsWith(path.resolve(this.location) + path.sep)) return file;
+    throw new KeepError('STORAGE_OBJECT_MISSING', `There is no "${key}" in ${this.location}.`);
   }
 
   private async keys(): Promise<string[]> {
@@ -108,13 +115,6 @@ export class LocalStorage implements BackupStorage {
       await handle.close();
     }
     return bytes;
-  }
-
-  /** The file of a key. Keys are pgkeep's own, or typed by a person: none may lead out of the directory. */
-  private fileOf(key: string): string {
-    const file = path.resolve(this.location, key);
-    if (file.startsWith(path.resolve(this.location) + path.sep)) return file;
-    throw new KeepError('STORAGE_OBJECT_MISSING', `There is no "${key}" in ${this.location}.`);
   }
 
   private async explained<T>(operation: string, work: () => Promise<T>): Promise<T> {
