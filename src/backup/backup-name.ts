@@ -33,6 +33,15 @@ export function unfinishedKey(name: string): string {
   return name + UNFINISHED;
 }
 
+/** What may be added to a committed backup: its newest restore test's evidence, the mark that keeps it. */
+export const ATTACHMENTS = ['restore-test', 'pinned'] as const;
+export type Attachment = (typeof ATTACHMENTS)[number];
+
+/** The key of a document that was added to a committed backup. */
+export function attachmentKey(name: string, attachment: Attachment): string {
+  return `${name}.${attachment}.json`;
+}
+
 /** The backup's name, where the key is a manifest's. */
 export function nameOfManifest(key: string): string | undefined {
   return key.endsWith(MANIFEST) ? key.slice(0, -MANIFEST.length) : undefined;

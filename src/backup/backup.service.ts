@@ -8,6 +8,7 @@ import { BACKUP_STORAGE } from '../storage/storage.token.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import type { ArchiveFile } from './archive-file.js';
 import { backupError } from './backup-error.js';
+import type { Attachment } from './backup-name.js';
 import type { BackupList, BackupOptions, BackupReport, VerificationReport } from './backup.types.js';
 import { CommittedBackups } from './committed-backups.js';
 
@@ -52,6 +53,21 @@ export class BackupService {
   /** Removes one committed backup for good; retention decides which. @throws KeepError `STORAGE_…`. */
   async remove(name: string): Promise<void> {
     await this.committed.remove(name);
+  }
+
+  /**
+   * Adds a document to a committed backup: the evidence of a restore test, the mark that pins it.
+   * @throws KeepError `BACKUP_NOT_FOUND`, `STORAGE_…`.
+   */
+  async attach(backup: string, attachment: Attachment, document: object): Promise<void> {
+    const { name } = await this.committed.manifest(backup);
+    await this.committed.attach(name, attachment, `${JSON.stringify(document, null, 2)}\n`);
+  }
+
+  /** Takes such a document away; absent is no error. @throws KeepError `BACKUP_NOT_FOUND`, `STORAGE_…`. */
+  async detach(backup: string, attachment: Attachment): Promise<void> {
+    const { name } = await this.committed.manifest(backup);
+    await this.committed.detach(name, attachment);
   }
 
   /**

@@ -1,8 +1,17 @@
 import { KeepError } from '../errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
-import { archiveKey, manifestKey, nameOfManifest, typedName } from './backup-name.js';
+import {
+  archiveKey,
+  attachmentKey,
+  ATTACHMENTS,
+  manifestKey,
+  nameOfManifest,
+  typedName,
+  type Attachment,
+} from './backup-name.js';
 import type { BackupEntry, BackupList, Manifest } from './backup.types.js';
-import { parseManifest, readText } from './manifest.js';
+import { parseManifest, readText, writeText } from './manifest.js';
+import { parseVerdict } from './restore-test-verdict.js';
 
 /** The catalogue: the backups that are there, which is to say their manifests. */
 export class CommittedBackups {
@@ -12,10 +21,12 @@ export class CommittedBackups {
   async list(): Promise<BackupList> {
     const entries: BackupEntry[] = [];
     const unreadable: string[] = [];
-    for await (const { key } of this.storage.list('')) {
+    const keys = new Set<string>();
+    for await (const { key } of this.storage.list('')) keys.add(key);
+    for (const key of keys) {
       if (nameOfManifest(key) === undefined) continue;
       const manifest = parseManifest(await readText(this.storage, key));
-      if (manifest) entries.push(this.entryOf(manifest));
+      if (manifest) entries.push(await this.entryOf(manifest, keys));
       else unreadable.push(key);
     }
     const backups = entries.toSorted(
@@ -49,10 +60,22 @@ export class CommittedBackups {
   async remove(name: string): Promise<void> {
     await this.storage.delete(manifestKey(name));
     await this.storage.delete(archiveKey(name));
+    for (const attachment of ATTACHMENTS) await this.storage.delete(attachmentKey(name, attachment));
   }
 
-  private entryOf(manifest: Manifest): BackupEntry {
+  /** Adds a document to a committed backup; the one that was there is replaced. */
+  async attach(name: string, attachment: Attachment, text: string): Promise<void> {
+    await writeText(this.storage, attachmentKey(name, attachment), text, new AbortController().signal);
+  }
+
+  /** Takes such a document away. Absent is no error. */
+  async detach(name: string, attachment: Attachment): Promise<void> {
+    await this.storage.delete(attachmentKey(name, attachment));
+  }
+
+  private async entryOf(manifest: Manifest, keys: ReadonlySet<string>): Promise<BackupEntry> {
     const { name, database, environment, reason, finishedAt, bytes, encryption } = manifest;
+    const evidence = attachmentKey(name, 'restore-test');
     return {
       name,
       database,
@@ -61,9 +84,9 @@ export class CommittedBackups {
       finishedAt,
       bytes,
       encrypted: encryption !== null,
-      pinned: false,
+      pinned: keys.has(attachmentKey(name, 'pinned')),
       locations: [this.storage.location],
-      restoreTest: null,
+      restoreTest: keys.has(evidence) ? parseVerdict(await readText(this.storage, evidence)) : null,
     };
   }
 }
