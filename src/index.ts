@@ -11,6 +11,7 @@ export {
   type CheckName,
   type DatabaseSettings,
   type DetailLevel,
+  type EncryptionSettings,
   type EnvironmentName,
   type Gate,
   type HttpSettings,
@@ -21,6 +22,7 @@ export { SETTINGS } from './config/settings.token.js';
 export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind } from './errors.js';
 export { BackupService } from './backup/backup.service.js';
 export type {
+  ArchiveEncryption,
   BackupEntry,
   BackupList,
   BackupOptions,

@@ -71,8 +71,9 @@ export class BackupService {
   }
 
   /**
-   * Runs `use` with the archive of one backup as a whole file on this machine, its digest checked.
-   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_DAMAGED`, `STORAGE_…`; what `use` throws.
+   * Runs `use` with the archive of one backup as a whole file on this machine, decrypted and its digest checked.
+   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_DAMAGED`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`, `STORAGE_…`;
+   *   what `use` throws.
    */
   async withArchive<T>(
     backup: string,
@@ -80,7 +81,9 @@ export class BackupService {
     use: (archive: ArchiveFile) => Promise<T>,
   ): Promise<T> {
     const { withArchiveFile } = await import('./archive-file.js');
-    return await withArchiveFile(this.storage, await this.committed.manifest(backup), signal, use);
+    const { storage, settings } = this;
+    const source = { storage, encryption: settings.backup.encryption };
+    return await withArchiveFile(source, await this.committed.manifest(backup), signal, use);
   }
 
   /**
@@ -102,8 +105,11 @@ export class BackupService {
         atLeastMajor: Number.parseInt(manifest.toolVersions.pgDump, 10),
         searchPath: this.settings.searchPath,
       });
-      const findings = await verifyArchive(this.storage, name, manifest, { pgRestore, signal });
-      return { name, verdict: findings.length === 0 ? 'passed' : 'failed', findings };
+      const { storage } = this;
+      const { encryption } = this.settings.backup;
+      const context = { storage, encryption, pgRestore, signal };
+      const { findings, notChecked } = await verifyArchive(name, manifest, context);
+      return { name, verdict: findings.length === 0 ? 'passed' : 'failed', findings, notChecked };
     } catch (error) {
       throw backupError(`verify ${backup}`, error, signal);
     }
