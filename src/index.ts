@@ -29,6 +29,8 @@ export type {
   BackupReason,
   BackupReport,
   Manifest,
+  PinOptions,
+  PinReport,
   VerificationFinding,
   VerificationReport,
 } from './backup/backup.types.js';
@@ -40,6 +42,7 @@ export type {
   ChangelogReport,
   Deed,
   NewEntry,
+  Recording,
 } from './changelog/changelog.types.js';
 export { Clock } from './clock/clock.js';
 export { DatabaseService, type PoolCounts } from './database/database.service.js';

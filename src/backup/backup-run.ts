@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
+import type { Recording } from '../changelog/changelog.types.js';
 import type { Clock } from '../clock/clock.js';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import type { Settings } from '../config/settings.js';
@@ -41,6 +42,9 @@ export interface RunContext {
   readonly signal: AbortSignal;
 }
 
+/** What a run tells; that it is recorded is told by whoever records it. */
+export type CommittedReport = Omit<BackupReport, keyof Recording>;
+
 /** What the snapshot tells, and where its dump went. */
 type Dumped = Omit<Manifest, 'finishedAt'>;
 
@@ -56,7 +60,7 @@ export class BackupRun {
     this.startedAt = context.clock.now();
   }
 
-  async perform(): Promise<BackupReport> {
+  async perform(): Promise<CommittedReport> {
     const { storage, signal } = this.context;
     const cleared = await this.runs.clear(this.startedAt);
     try {
@@ -210,7 +214,7 @@ export class BackupRun {
   private report(
     manifest: Manifest,
     { finishedAt, ...told }: Pick<BackupReport, 'cleared' | 'notChecked'> & { finishedAt: Date },
-  ): BackupReport {
+  ): CommittedReport {
     const { name, archive, bytes, sha256, tables, encryption } = manifest;
     const { location } = this.context.storage;
     return {

@@ -1,3 +1,4 @@
+import type { Recording } from '../changelog/changelog.types.js';
 import type { EnvironmentName } from '../config/settings.js';
 import type { ArchiveFormat } from './backup-name.js';
 import type { Catalogue } from './catalogue.types.js';
@@ -77,12 +78,14 @@ export interface Manifest {
 export interface BackupOptions {
   /** Defaults to manual. */
   readonly reason?: BackupReason;
+  /** Who the record names. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
   /** Aborting it ends the backup in order: nothing is left. */
   readonly signal?: AbortSignal;
 }
 
 /** What `pgkeep backup` answers. */
-export interface BackupReport {
+export interface BackupReport extends Recording {
   readonly name: string;
   /** Where the archive is: the storage's location and the key. */
   readonly archive: string;
@@ -118,6 +121,21 @@ export interface BackupEntry {
 export interface BackupList {
   readonly backups: readonly BackupEntry[];
   readonly unreadable: readonly string[];
+}
+
+export interface PinOptions {
+  /** Why it is kept, for whoever wonders later. */
+  readonly because?: string | undefined;
+  /** Who the record names. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
+}
+
+/** What `pgkeep backup pin` and `unpin` answer. */
+export interface PinReport extends Recording {
+  readonly name: string;
+  readonly pinned: boolean;
+  /** Whether anything changed: a backup that is pinned can be pinned again, for another reason. */
+  readonly changed: boolean;
 }
 
 /** One thing that is wrong with a backup. */

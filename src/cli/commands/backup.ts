@@ -2,6 +2,7 @@ import { Option } from 'commander';
 import { BackupService } from '../../backup/backup.service.js';
 import { BACKUP_REASONS, type BackupReport } from '../../backup/backup.types.js';
 import { formatBytes, formatCount, formatSeconds } from '../format.js';
+import { notRecordedLines } from '../recording.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep backup`: makes one backup. */
@@ -30,5 +31,6 @@ function renderReport(report: BackupReport): string {
     `  manifest  ${manifest}`,
     `  sha256    ${sha256}`,
     ...report.notChecked.map((text) => `  not opened: ${text}`),
+    ...notRecordedLines(report),
   ].join('\n');
 }
