@@ -1,8 +1,10 @@
 import type { EncryptionKey } from '../config/encryption-keys.js';
-import type { EncryptionSettings } from '../config/settings.js';
+import type { BackupSettings } from '../config/settings.js';
+import { KeepError } from '../errors.js';
 import type { ArchiveKind } from './backup-name.js';
 import type { ArchiveEncryption } from './backup.types.js';
 import { DigestMeter } from './digest-meter.js';
+import { ClosingLine, gzipped } from './plain-dump.js';
 import { recipientsOf } from './seal/keys-here.js';
 import { seal } from './seal/seal.js';
 
@@ -12,13 +14,18 @@ export class ArchiveWriter {
   private readonly plain = new DigestMeter();
   private readonly key: EncryptionKey | undefined;
 
-  constructor({ enabled, key }: EncryptionSettings) {
-    this.key = enabled ? key : undefined;
-    this.kind = { format: 'custom', encryption: this.key ? {} : null };
+  constructor(
+    { encryption, format }: Pick<BackupSettings, 'encryption' | 'format'>,
+    /** Of a plain dump; pg_dump compresses its own format itself. */
+    private readonly gzipLevel: number,
+  ) {
+    this.key = encryption.enabled ? encryption.key : undefined;
+    this.kind = { format, encryption: this.key ? {} : null };
   }
 
   through(dump: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-    return this.key ? seal(this.plain.through(dump), this.key) : dump;
+    const archive = this.kind.format === 'custom' ? dump : gzipped(whole(dump), this.gzipLevel);
+    return this.key ? seal(this.plain.through(archive), this.key) : archive;
   }
 
   /** What the manifest tells, after everything went through. */
@@ -27,4 +34,17 @@ export class ArchiveWriter {
     const { bytes: plainBytes } = this.plain;
     return { recipients: recipientsOf(this.key), plainBytes, plainSha256: this.plain.digest() };
   }
+}
+
+async function* whole(sql: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const closing = new ClosingLine();
+  yield* closing.watch(sql);
+  if (closing.wasSeen) return;
+  throw new KeepError(
+    'BACKUP_FAILED',
+    'pg_dump ended without its line "PostgreSQL database dump complete".',
+    {
+      hint: 'Nothing was kept. Run the backup again.',
+    },
+  );
 }

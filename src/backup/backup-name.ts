@@ -1,4 +1,4 @@
-import type { EnvironmentName } from '../config/settings.js';
+import { ARCHIVE_FORMATS, type ArchiveFormat, type EnvironmentName } from '../config/settings.js';
 
 const MANIFEST = '.manifest.json';
 const ARCHIVES = { custom: '.dump', plain: '.sql.gz' } as const;
@@ -28,9 +28,6 @@ export interface ArchiveKind {
   /** Null: not encrypted. */
   readonly encryption: object | null;
 }
-
-export const ARCHIVE_FORMATS = ['custom', 'plain'] as const;
-export type ArchiveFormat = (typeof ARCHIVE_FORMATS)[number];
 
 export function archiveKey(name: string, { format, encryption }: ArchiveKind): string {
   return name + ARCHIVES[format] + (encryption === null ? '' : ENCRYPTED);

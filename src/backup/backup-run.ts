@@ -19,8 +19,8 @@ import { dumpInto, type DumpCommand, type StoredDump } from './dump.js';
 import { requireEnvironment } from './environment-guard.js';
 import { libpqEnvironment } from './libpq-environment.js';
 import { printManifest, writeText } from './manifest.js';
-import { chooseCompression, pgDumpArguments } from './pg-dump-arguments.js';
-import { findTool, type PostgresTool } from './postgres-tool.js';
+import { chooseCompression, gzipLevel, pgDumpArguments } from './pg-dump-arguments.js';
+import { findTool } from './postgres-tool.js';
 import { expectedBytes, readObstacles, requireRoom, requireWhole } from './preflight.js';
 import { readCatalogue } from './read-catalogue.js';
 import { beginSnapshot, whileConnected, type Snapshot } from './snapshot.js';
@@ -105,10 +105,12 @@ export class BackupRun {
     const { settings, storage, reason, signal } = this.context;
     const facts = await readDatabaseFacts(client);
     requireWhole(await readObstacles(client), facts);
-    const pgDump = await this.tool('pg_dump', facts.serverMajor);
+    const { searchPath } = settings;
+    const pgDump = await findTool({ program: 'pg_dump', atLeastMajor: facts.serverMajor, searchPath });
     await this.requireRoom(facts);
-    const compression = chooseCompression(pgDump, settings.backup.compression);
-    const plan = { snapshotId: snapshot.id, compression, fromStandby: facts.inRecovery };
+    const compression = chooseCompression(pgDump, settings.backup);
+    const { format } = settings.backup;
+    const plan = { snapshotId: snapshot.id, format, compression, fromStandby: facts.inRecovery };
     const command: DumpCommand = {
       file: pgDump.file,
       argv: pgDumpArguments(pgDump, plan),
@@ -117,7 +119,7 @@ export class BackupRun {
     // Before the dump: sequences obey no snapshot, and must not be ahead of it.
     const sequences = await readSequences(client);
     const name = await this.takeName(client, facts.database);
-    const writer = new ArchiveWriter(settings.backup.encryption);
+    const writer = new ArchiveWriter(settings.backup, gzipLevel(compression));
     const archive = archiveKey(name, writer.kind);
     const [stored, contents] = await together<StoredDump, Awaited<ReturnType<typeof this.readFacts>>>(
       signal,
@@ -140,7 +142,7 @@ export class BackupRun {
       characterType: facts.characterType,
       startedAt: this.startedAt.toISOString(),
       snapshotId: snapshot.id,
-      format: writer.kind.format,
+      format,
       compression,
       ...stored,
       contentHashMethod: CONTENT_HASH_METHOD,
@@ -195,9 +197,7 @@ export class BackupRun {
   /** Reads the stored bytes back, all of them: only then there is a backup. @returns what it could not look at. */
   private async requireAsDumped(dumped: Dumped): Promise<readonly string[]> {
     const { storage, settings, signal } = this.context;
-    const { encryption } = settings.backup;
-    const pgRestore = await this.tool('pg_restore', Number.parseInt(dumped.toolVersions.pgDump, 10));
-    const context = { storage, encryption, pgRestore, signal };
+    const context = { ...settings.backup, searchPath: settings.searchPath, storage, signal };
     const { findings, notChecked } = await verifyArchive(dumped.name, dumped, context);
     if (findings.length === 0) return notChecked;
     throw new KeepError(
@@ -205,10 +205,6 @@ export class BackupRun {
       `The archive was read back from ${storage.location} and is not what was dumped: ${findings.map(({ details }) => details).join('; ')}.`,
       { hint: 'Check the disk or the network between; then run the backup again.' },
     );
-  }
-
-  private async tool(program: 'pg_dump' | 'pg_restore', atLeastMajor: number): Promise<PostgresTool> {
-    return await findTool({ program, atLeastMajor, searchPath: this.context.settings.searchPath });
   }
 
   private report(

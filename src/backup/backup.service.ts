@@ -132,20 +132,12 @@ export class BackupService {
     backup: string,
     { signal = new AbortController().signal }: Pick<BackupOptions, 'signal'> = {},
   ): Promise<VerificationReport> {
-    const [{ findTool }, { verifyArchive }] = await Promise.all([
-      import('./postgres-tool.js'),
-      import('./verify-archive.js'),
-    ]);
+    const { verifyArchive } = await import('./verify-archive.js');
     try {
       const { name, manifest } = await this.committed.manifest(backup);
-      const pgRestore = await findTool({
-        program: 'pg_restore',
-        atLeastMajor: Number.parseInt(manifest.toolVersions.pgDump, 10),
-        searchPath: this.settings.searchPath,
-      });
-      const { storage } = this;
-      const { encryption } = this.settings.backup;
-      const context = { storage, encryption, pgRestore, signal };
+      const { storage, settings } = this;
+      const { encryption } = settings.backup;
+      const context = { storage, encryption, searchPath: settings.searchPath, signal };
       const { findings, notChecked } = await verifyArchive(name, manifest, context);
       return { name, verdict: findings.length === 0 ? 'passed' : 'failed', findings, notChecked };
     } catch (error) {

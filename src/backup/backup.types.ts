@@ -1,6 +1,5 @@
 import type { Recording } from '../changelog/changelog.types.js';
-import type { EnvironmentName } from '../config/settings.js';
-import type { ArchiveFormat } from './backup-name.js';
+import type { ArchiveFormat, EnvironmentName } from '../config/settings.js';
 import type { Catalogue } from './catalogue.types.js';
 
 /** Why a backup was made. */

@@ -1,5 +1,5 @@
 import { IsIn, IsISO8601, IsOptional, MinLength, ValidateIf } from './validation.js';
-import { DETAIL_LEVELS, ENVIRONMENTS } from './settings.js';
+import { ARCHIVE_FORMATS, DETAIL_LEVELS, ENVIRONMENTS } from './settings.js';
 import {
   IsCompression,
   IsDatabaseUrl,
@@ -155,6 +155,11 @@ export class EnvironmentVariables {
   @IsCompression()
   BACKUP_COMPRESSION?: string;
 
+  /** Form of the archive: custom (for pg_restore), plain (SQL, gzipped, for psql). Defaults to custom. */
+  @IsOptional()
+  @IsIn(ARCHIVE_FORMATS, { message: 'custom or plain' })
+  BACKUP_FORMAT?: string;
+
   /** Whether archives are encrypted (age). Defaults to false. */
   @IsOptional()
   @IsFlag()
@@ -201,6 +206,7 @@ const NAMES = {
   BACKUP_RESTORE_TEST_MAX_AGE_DAYS: true,
   BACKUP_DIR: true,
   BACKUP_COMPRESSION: true,
+  BACKUP_FORMAT: true,
   BACKUP_ENCRYPTION_ENABLED: true,
   BACKUP_ENCRYPTION_KEY: true,
   BACKUP_ENCRYPTION_IDENTITY: true,

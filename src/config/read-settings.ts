@@ -9,10 +9,12 @@ import {
   SETTING_NAMES,
   type SettingName,
 } from './environment-variables.js';
-import { toEncryptionSettings } from './encryption-settings.js';
+import { archiveContradictions, isTrue, toEncryptionSettings } from './archive-settings.js';
+import type { Fault } from './fault.js';
 import { parseGates } from './gates.js';
 import { readSecretFile } from './secret-file.js';
 import {
+  ARCHIVE_FORMATS,
   DETAIL_LEVELS,
   ENVIRONMENTS,
   type DatabaseSettings,
@@ -23,12 +25,6 @@ import { Validator } from './validation.js';
 
 /** An environment, as `process.env` is one. */
 export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** One thing that is wrong with one setting, or with a pair of them. */
-interface Fault {
-  readonly subject: string;
-  readonly problem: string;
-}
 
 const DEFAULTS = {
   refreshMs: 5000,
@@ -103,12 +99,7 @@ function contradictions(variables: EnvironmentVariables): Fault[] {
       problem: `must be below READINESS_REFRESH_MS (${refreshMs}), or evaluations overlap; it is ${timeoutMs}`,
     });
   }
-  if (isTrue(variables.BACKUP_ENCRYPTION_ENABLED) && variables.BACKUP_ENCRYPTION_KEY === undefined) {
-    faults.push({
-      subject: 'BACKUP_ENCRYPTION_KEY',
-      problem: 'must be set where BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
-    });
-  }
+  faults.push(...archiveContradictions(variables));
   if (databaseUrlOf(variables) === undefined) {
     const names = isProduction(variables) ? 'DATABASE_URL_PROD or DATABASE_URL' : 'DATABASE_URL';
     faults.push({ subject: names, problem: 'must be set: the PostgreSQL URL of the database to guard' });
@@ -161,8 +152,9 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
         variables.BACKUP_RESTORE_TEST_MAX_AGE_DAYS ?? DEFAULTS.restoreTestMaxAgeDays,
       ),
       directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
+      format: ARCHIVE_FORMATS.find((format) => format === variables.BACKUP_FORMAT) ?? 'custom',
       compression: variables.BACKUP_COMPRESSION,
-      encryption: toEncryptionSettings(variables, isTrue(variables.BACKUP_ENCRYPTION_ENABLED)),
+      encryption: toEncryptionSettings(variables),
     },
   };
 }
@@ -201,10 +193,6 @@ class Timeouts {
     if (value === 0) this.disabled.push(name);
     return value || fallback;
   }
-}
-
-function isTrue(text: string | undefined): boolean {
-  return text?.toLowerCase() === 'true';
 }
 
 function optionalNumber(text: string | undefined): number | undefined {

@@ -28,6 +28,6 @@ function renderReport({ name, verdict, findings, notChecked }: VerificationRepor
       ...closed,
     ].join('\n');
   }
-  if (closed.length === 0) return `${name}: every byte is as it was dumped, and pg_restore reads all of it.`;
+  if (closed.length === 0) return `${name}: every byte is as it was dumped, and all of it can be read.`;
   return [`${name}: every byte is as it was stored. Whether it opens was NOT checked:`, ...closed].join('\n');
 }
