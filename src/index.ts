@@ -21,6 +21,7 @@ export {
 export { SETTINGS } from './config/settings.token.js';
 export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind } from './errors.js';
 export { BackupService } from './backup/backup.service.js';
+export { GlobalsService } from './backup/globals.service.js';
 export type {
   ArchiveEncryption,
   BackupEntry,
@@ -28,6 +29,7 @@ export type {
   BackupOptions,
   BackupReason,
   BackupReport,
+  GlobalsReport,
   Manifest,
   PinOptions,
   PinReport,

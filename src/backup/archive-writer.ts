@@ -1,50 +1,36 @@
-import type { EncryptionKey } from '../config/encryption-keys.js';
 import type { BackupSettings } from '../config/settings.js';
-import { KeepError } from '../errors.js';
 import type { ArchiveKind } from './backup-name.js';
 import type { ArchiveEncryption } from './backup.types.js';
-import { DigestMeter } from './digest-meter.js';
-import { ClosingLine, gzipped } from './plain-dump.js';
-import { recipientsOf } from './seal/keys-here.js';
-import { seal } from './seal/seal.js';
+import { gzipped, wholeSql } from './plain-dump.js';
+import { Sealer } from './seal/sealer.js';
 
-/** What one dump goes through on its way into the storage. */
-export class ArchiveWriter {
+/** What a program's output goes through on its way into the storage. */
+export interface DumpWriter {
+  through(dump: AsyncIterable<Buffer>): AsyncIterable<Buffer>;
+  /** How it was encrypted, after everything went through. */
+  finish(): ArchiveEncryption | null;
+}
+
+/** The writer of one archive. */
+export class ArchiveWriter implements DumpWriter {
   readonly kind: ArchiveKind;
-  private readonly plain = new DigestMeter();
-  private readonly key: EncryptionKey | undefined;
+  private readonly sealer: Sealer;
 
   constructor(
     { encryption, format }: Pick<BackupSettings, 'encryption' | 'format'>,
     /** Of a plain dump; pg_dump compresses its own format itself. */
     private readonly gzipLevel: number,
   ) {
-    this.key = encryption.enabled ? encryption.key : undefined;
-    this.kind = { format, encryption: this.key ? {} : null };
+    this.sealer = new Sealer(encryption);
+    this.kind = { format, encryption: this.sealer.isOn ? {} : null };
   }
 
   through(dump: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-    const archive = this.kind.format === 'custom' ? dump : gzipped(whole(dump), this.gzipLevel);
-    return this.key ? seal(this.plain.through(archive), this.key) : archive;
+    const isCustom = this.kind.format === 'custom';
+    return this.sealer.through(isCustom ? dump : gzipped(wholeSql(dump, 'database'), this.gzipLevel));
   }
 
-  /** What the manifest tells, after everything went through. */
   finish(): ArchiveEncryption | null {
-    if (!this.key) return null;
-    const { bytes: plainBytes } = this.plain;
-    return { recipients: recipientsOf(this.key), plainBytes, plainSha256: this.plain.digest() };
+    return this.sealer.finish();
   }
-}
-
-async function* whole(sql: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const closing = new ClosingLine();
-  yield* closing.watch(sql);
-  if (closing.wasSeen) return;
-  throw new KeepError(
-    'BACKUP_FAILED',
-    'pg_dump ended without its line "PostgreSQL database dump complete".',
-    {
-      hint: 'Nothing was kept. Run the backup again.',
-    },
-  );
 }

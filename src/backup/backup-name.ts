@@ -33,6 +33,11 @@ export function archiveKey(name: string, { format, encryption }: ArchiveKind): s
   return name + ARCHIVES[format] + (encryption === null ? '' : ENCRYPTED);
 }
 
+/** The key of what belongs to the server and to no database: roles, memberships, tablespaces. */
+export function globalsKey(name: string, isEncrypted: boolean): string {
+  return `${name}.globals.sql${isEncrypted ? ENCRYPTED : ''}`;
+}
+
 /** Every key that an archive of this name may have: for removing it without its manifest. */
 export function archiveKeys(name: string): string[] {
   return ARCHIVE_FORMATS.flatMap((format) =>

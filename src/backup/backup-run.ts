@@ -112,6 +112,7 @@ export class BackupRun {
     const { format } = settings.backup;
     const plan = { snapshotId: snapshot.id, format, compression, fromStandby: facts.inRecovery };
     const command: DumpCommand = {
+      program: 'pg_dump',
       file: pgDump.file,
       argv: pgDumpArguments(pgDump, plan),
       env: libpqEnvironment(settings.database.url, client, pgDump),

@@ -157,3 +157,16 @@ export interface VerificationReport {
   /** What could not be looked at, and what is missing for it: the key of an encrypted archive. */
   readonly notChecked: readonly string[];
 }
+
+/** What `pgkeep backup globals` answers. */
+export interface GlobalsReport extends Recording {
+  /** Where it went: the storage's location and the key. */
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly roles: number;
+  readonly tablespaces: number;
+  /** Whether the password hashes are in it: only where the role may read them. */
+  readonly passwords: boolean;
+  readonly encrypted: boolean;
+}

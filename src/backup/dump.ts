@@ -1,12 +1,13 @@
 import { Readable } from 'node:stream';
 import { outputOf, startProgram } from '../process/program.js';
 import type { BackupStorage } from '../storage/storage.types.js';
-import type { ArchiveWriter } from './archive-writer.js';
+import type { DumpWriter } from './archive-writer.js';
 import type { ArchiveEncryption } from './backup.types.js';
 import { DigestMeter } from './digest-meter.js';
 
-/** One run of pg_dump, planned. */
+/** One run of pg_dump or pg_dumpall, planned. */
 export interface DumpCommand {
+  readonly program: 'pg_dump' | 'pg_dumpall';
   readonly file: string;
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -20,15 +21,15 @@ export interface StoredDump {
 }
 
 /**
- * Streams pg_dump's output through the writer into the storage. The archive appears under its key only when pg_dump ended well;
- * pg_dump does not outlive a storage that fails.
+ * Streams a program's output through the writer into the storage. The object appears under its key only when the
+ * program ended well; the program does not outlive a storage that fails.
  * @throws ProgramFailure, what the storage throws, or the signal's reason.
  */
 export async function dumpInto(
   storage: BackupStorage,
   key: string,
-  { file, argv, env }: DumpCommand,
-  writer: ArchiveWriter,
+  { program: name, file, argv, env }: DumpCommand,
+  writer: DumpWriter,
   signal: AbortSignal,
 ): Promise<StoredDump> {
   const ending = new AbortController();
@@ -36,7 +37,7 @@ export async function dumpInto(
   program.stdin.end();
   try {
     const meter = new DigestMeter();
-    const archive = writer.through(outputOf('pg_dump', program));
+    const archive = writer.through(outputOf(name, program));
     const body = Readable.from(meter.through(archive), { objectMode: false });
     const { bytes } = await storage.put(key, body, { signal });
     if (bytes !== meter.bytes) {

@@ -2,6 +2,7 @@ import { Command, CommanderError, type OptionValues } from 'commander';
 import { EXIT } from './exit-codes.js';
 import { endingInOrder } from './ending-in-order.js';
 import { backupVerb } from './commands/backup.js';
+import { backupGlobalsVerb } from './commands/backup-globals.js';
 import { backupListVerb } from './commands/backup-list.js';
 import { backupPinVerb, backupUnpinVerb } from './commands/backup-pin.js';
 import { backupPruneVerb } from './commands/backup-prune.js';
@@ -24,6 +25,7 @@ const BACKUP_VERBS: readonly Verb[] = [
   backupPinVerb,
   backupUnpinVerb,
   backupPruneVerb,
+  backupGlobalsVerb,
 ];
 const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
 
