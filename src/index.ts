@@ -21,6 +21,7 @@ export {
 export { SETTINGS } from './config/settings.token.js';
 export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind } from './errors.js';
 export { BackupService } from './backup/backup.service.js';
+export { ExportService } from './backup/export.service.js';
 export { GlobalsService } from './backup/globals.service.js';
 export type {
   ArchiveEncryption,
@@ -29,6 +30,9 @@ export type {
   BackupOptions,
   BackupReason,
   BackupReport,
+  ExportedTable,
+  ExportOptions,
+  ExportReport,
   GlobalsReport,
   Manifest,
   PinOptions,

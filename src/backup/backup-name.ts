@@ -13,12 +13,12 @@ export function backupName(database: string, environment: EnvironmentName, at: D
 
 /** What the names of one database's backups begin with: `<database>_<environment>`. */
 export function backupSubject(database: string, environment: EnvironmentName): string {
-  return `${fileNamePart(database)}_${environment}`;
+  return `${safeFileName(database) || 'database'}_${environment}`;
 }
 
-/** A database may be called anything; a file name of every system and an object's key may not. */
-function fileNamePart(database: string): string {
-  return database.replaceAll(/[^A-Za-z0-9_-]+/g, '-').replaceAll(/^-+|-+$/g, '') || 'database';
+/** A database or a table may be called anything; a file name of every system and an object's key may not. */
+export function safeFileName(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_-]+/g, '-').replaceAll(/^-+|-+$/g, '');
 }
 
 /** What kind of archive it is; a manifest tells. */

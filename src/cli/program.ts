@@ -2,6 +2,7 @@ import { Command, CommanderError, type OptionValues } from 'commander';
 import { EXIT } from './exit-codes.js';
 import { endingInOrder } from './ending-in-order.js';
 import { backupVerb } from './commands/backup.js';
+import { backupExportVerb } from './commands/backup-export.js';
 import { backupGlobalsVerb } from './commands/backup-globals.js';
 import { backupListVerb } from './commands/backup-list.js';
 import { backupPinVerb, backupUnpinVerb } from './commands/backup-pin.js';
@@ -26,6 +27,7 @@ const BACKUP_VERBS: readonly Verb[] = [
   backupUnpinVerb,
   backupPruneVerb,
   backupGlobalsVerb,
+  backupExportVerb,
 ];
 const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
 
