@@ -1,5 +1,6 @@
 import { escapeIdentifier, type Client } from 'pg';
 import type { SequenceState, TableContents } from './backup.types.js';
+import { KeepError } from '../errors.js';
 import { OWN_RELATIONS } from './own-relations.js';
 
 /**
@@ -31,6 +32,30 @@ export async function listTables(client: Client, options: { unlogged: boolean })
     [options.unlogged],
   );
   return rows;
+}
+
+/**
+ * Keeps migrations off until the transaction ends, as pg_dump does in its own: a table that was not hashed yet would
+ * else be behind a migration that waits for pg_dump, and be another one when its turn comes.
+ * @throws KeepError `BACKUP_FAILED` where one was emptied or rewritten after the snapshot: it would look empty.
+ */
+export async function lockTables(client: Client, tables: readonly TablePlan[]): Promise<void> {
+  if (tables.length === 0) return;
+  await client.query(
+    `LOCK TABLE ${tables.map(({ name }) => `ONLY ${name}`).join(', ')} IN ACCESS SHARE MODE`,
+  );
+  // The function tells the file of now, the column that of the snapshot.
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT r.name FROM ${OWN_RELATIONS} r JOIN pg_catalog.pg_class c ON c.oid = r.oid
+      WHERE r.relkind = 'r' AND pg_catalog.pg_relation_filenode(r.oid) IS DISTINCT FROM c.relfilenode
+      ORDER BY r.name COLLATE "C"`,
+  );
+  if (rows.length === 0) return;
+  throw new KeepError(
+    'BACKUP_FAILED',
+    `Cannot back up: ${rows.map(({ name }) => name).join(', ')} was truncated or rewritten at the very moment the backup began.`,
+    { hint: 'Run the backup again when the migration is through.' },
+  );
 }
 
 /** The query that counts and hashes one table. ONLY: the rows of its children are the children's. */

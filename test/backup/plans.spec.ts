@@ -33,7 +33,7 @@ describe('pg_dump', () => {
       '--format=custom',
       '--compress=1',
       '--snapshot=3-5C-1',
-      '--lock-wait-timeout=30s',
+      '--lock-wait-timeout=5s',
       '--no-password',
     ]);
     expect(pgDumpArguments(NEW, { ...plan, compression: chooseCompression(NEW, undefined) })).toContain(
