@@ -6,8 +6,11 @@ import { join } from 'node:path';
 import { root } from './lib/project.mjs';
 import { forwardSignals } from './lib/run.mjs';
 import { setUpOrExit } from './lib/set-up.mjs';
+import { fetchStockAge } from './lib/stock-age.mjs';
 
 await setUpOrExit();
+// Without it the tests that need it fail by themselves, and say so.
+await fetchStockAge().catch((error) => console.error(`Cannot fetch age: ${error.message}`));
 
 // Everything that the tests write is in one directory: gone after success, kept for a look after a failure.
 const directory = mkdtempSync(join(tmpdir(), 'pgkeep-run-'));

@@ -31,6 +31,8 @@ export const ERROR_KINDS = {
   BACKUP_NOT_FOUND: 'failed',
   BACKUP_MANIFEST_UNREADABLE: 'failed',
   BACKUP_DAMAGED: 'failed',
+  BACKUP_KEY_MISSING: 'failed',
+  BACKUP_KEY_WRONG: 'failed',
   STORAGE_FULL: 'failed',
   STORAGE_OBJECT_MISSING: 'failed',
   STORAGE_FAILED: 'failed',

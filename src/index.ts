@@ -11,6 +11,7 @@ export {
   type CheckName,
   type DatabaseSettings,
   type DetailLevel,
+  type EncryptionSettings,
   type EnvironmentName,
   type Gate,
   type HttpSettings,
@@ -21,12 +22,15 @@ export { SETTINGS } from './config/settings.token.js';
 export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind } from './errors.js';
 export { BackupService } from './backup/backup.service.js';
 export type {
+  ArchiveEncryption,
   BackupEntry,
   BackupList,
   BackupOptions,
   BackupReason,
   BackupReport,
   Manifest,
+  PinOptions,
+  PinReport,
   VerificationFinding,
   VerificationReport,
 } from './backup/backup.types.js';
@@ -38,6 +42,7 @@ export type {
   ChangelogReport,
   Deed,
   NewEntry,
+  Recording,
 } from './changelog/changelog.types.js';
 export { Clock } from './clock/clock.js';
 export { DatabaseService, type PoolCounts } from './database/database.service.js';

@@ -1,4 +1,6 @@
+import type { Recording } from '../changelog/changelog.types.js';
 import type { EnvironmentName } from '../config/settings.js';
+import type { ArchiveFormat } from './backup-name.js';
 import type { Catalogue } from './catalogue.types.js';
 
 /** Why a backup was made. */
@@ -27,6 +29,15 @@ export interface AppliedMigration {
   readonly checksum: string;
 }
 
+/** How an archive is encrypted. Holds nothing that opens it. */
+export interface ArchiveEncryption {
+  /** age recipients (`age1…`), or the one word `passphrase`. */
+  readonly recipients: readonly string[];
+  /** Of the archive inside. */
+  readonly plainBytes: number;
+  readonly plainSha256: string;
+}
+
 /** What a backup is: written last, so that a backup exists when its manifest does. */
 export interface Manifest {
   readonly formatVersion: 1;
@@ -47,10 +58,12 @@ export interface Manifest {
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly snapshotId: string;
-  readonly format: 'custom';
+  /** `custom`: pg_dump's own format, for pg_restore. `plain`: SQL, gzipped, for psql. */
+  readonly format: ArchiveFormat;
   readonly compression: string;
   /** Null: not encrypted. */
-  readonly encryption: { readonly recipients: readonly string[] } | null;
+  readonly encryption: ArchiveEncryption | null;
+  /** Of the stored archive, encrypted where it is. */
   readonly bytes: number;
   readonly sha256: string;
   /** Null where the database has no `_prisma_migrations`. */
@@ -65,12 +78,14 @@ export interface Manifest {
 export interface BackupOptions {
   /** Defaults to manual. */
   readonly reason?: BackupReason;
+  /** Who the record names. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
   /** Aborting it ends the backup in order: nothing is left. */
   readonly signal?: AbortSignal;
 }
 
 /** What `pgkeep backup` answers. */
-export interface BackupReport {
+export interface BackupReport extends Recording {
   readonly name: string;
   /** Where the archive is: the storage's location and the key. */
   readonly archive: string;
@@ -80,6 +95,9 @@ export interface BackupReport {
   readonly tables: number;
   readonly rows: number;
   readonly durationMs: number;
+  readonly encrypted: boolean;
+  /** What could not be proven on this machine, and what is missing for it. */
+  readonly notChecked: readonly string[];
   /** Backups that earlier, killed runs began, and that this run cleared away. */
   readonly cleared: readonly string[];
 }
@@ -105,10 +123,30 @@ export interface BackupList {
   readonly unreadable: readonly string[];
 }
 
+export interface PinOptions {
+  /** Why it is kept, for whoever wonders later. */
+  readonly because?: string | undefined;
+  /** Who the record names. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
+}
+
+/** What `pgkeep backup pin` and `unpin` answer. */
+export interface PinReport extends Recording {
+  readonly name: string;
+  readonly pinned: boolean;
+  /** Whether anything changed: a backup that is pinned can be pinned again, for another reason. */
+  readonly changed: boolean;
+}
+
 /** One thing that is wrong with a backup. */
 export interface VerificationFinding {
   readonly code:
-    'ARCHIVE_MISSING' | 'SIZE_DIFFERS' | 'DIGEST_DIFFERS' | 'ARCHIVE_UNREADABLE' | 'NAME_DIFFERS';
+    | 'ARCHIVE_MISSING'
+    | 'SIZE_DIFFERS'
+    | 'DIGEST_DIFFERS'
+    | 'PLAIN_DIGEST_DIFFERS'
+    | 'ARCHIVE_UNREADABLE'
+    | 'NAME_DIFFERS';
   readonly details: string;
 }
 
@@ -117,4 +155,6 @@ export interface VerificationReport {
   readonly name: string;
   readonly verdict: 'passed' | 'failed';
   readonly findings: readonly VerificationFinding[];
+  /** What could not be looked at, and what is missing for it: the key of an encrypted archive. */
+  readonly notChecked: readonly string[];
 }

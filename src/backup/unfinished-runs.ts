@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { isRunning } from '../cluster/postmaster-file.js';
 import type { BackupStorage } from '../storage/storage.types.js';
-import { archiveKey, manifestKey, nameOfUnfinished, unfinishedKey } from './backup-name.js';
+import { archiveKeys, manifestKey, nameOfUnfinished, unfinishedKey } from './backup-name.js';
 import { isInteger, isRecord, isText } from './guards.js';
 import { readText, writeText } from './manifest.js';
 
@@ -43,7 +43,7 @@ export class UnfinishedRuns {
   /** Removes everything of a run that failed; the mark last. */
   async discard(name: string): Promise<void> {
     await this.storage.delete(manifestKey(name));
-    await this.storage.delete(archiveKey(name));
+    await this.deleteArchive(name);
     await this.commit(name);
   }
 
@@ -58,12 +58,16 @@ export class UnfinishedRuns {
       if (await this.storage.head(manifestKey(name))) {
         await this.storage.delete(key);
       } else {
-        await this.storage.delete(archiveKey(name));
+        await this.deleteArchive(name);
         await this.storage.delete(key);
         cleared.push(name);
       }
     }
     return cleared;
+  }
+
+  private async deleteArchive(name: string): Promise<void> {
+    for (const key of archiveKeys(name)) await this.storage.delete(key);
   }
 
   private async isGone(key: string, name: string, modifiedAt: Date, now: Date): Promise<boolean> {

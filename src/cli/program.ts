@@ -3,6 +3,7 @@ import { EXIT } from './exit-codes.js';
 import { endingInOrder } from './ending-in-order.js';
 import { backupVerb } from './commands/backup.js';
 import { backupListVerb } from './commands/backup-list.js';
+import { backupPinVerb, backupUnpinVerb } from './commands/backup-pin.js';
 import { backupPruneVerb } from './commands/backup-prune.js';
 import { backupVerifyVerb } from './commands/backup-verify.js';
 import { changelogVerb } from './commands/changelog.js';
@@ -17,7 +18,13 @@ import { runVerb } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 
 const VERBS: readonly Verb[] = [readyVerb, statsVerb, pingVerb, installVerb, stampVerb, changelogVerb];
-const BACKUP_VERBS: readonly Verb[] = [backupListVerb, backupVerifyVerb, backupPruneVerb];
+const BACKUP_VERBS: readonly Verb[] = [
+  backupListVerb,
+  backupVerifyVerb,
+  backupPinVerb,
+  backupUnpinVerb,
+  backupPruneVerb,
+];
 const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
 
 /** Starts the service; given by whoever stands above the doors. */

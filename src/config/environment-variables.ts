@@ -3,6 +3,8 @@ import { DETAIL_LEVELS, ENVIRONMENTS } from './settings.js';
 import {
   IsCompression,
   IsDatabaseUrl,
+  IsEncryptionIdentity,
+  IsEncryptionKey,
   IsFlag,
   IsGateList,
   IsListenAddress,
@@ -152,6 +154,21 @@ export class EnvironmentVariables {
   @IsOptional()
   @IsCompression()
   BACKUP_COMPRESSION?: string;
+
+  /** Whether archives are encrypted (age). Defaults to false. */
+  @IsOptional()
+  @IsFlag()
+  BACKUP_ENCRYPTION_ENABLED?: string;
+
+  /** Who can open them: age recipients (`age1…`), one or more; or a passphrase of at least 12 characters. */
+  @IsOptional()
+  @IsEncryptionKey()
+  BACKUP_ENCRYPTION_KEY?: string;
+
+  /** The secret halves (`AGE-SECRET-KEY-1…`), one or more: only where backups are opened. */
+  @IsOptional()
+  @IsEncryptionIdentity()
+  BACKUP_ENCRYPTION_IDENTITY?: string;
 }
 
 /** Names of all settings, in the order of the class; `satisfies` keeps the two in step. */
@@ -184,6 +201,9 @@ const NAMES = {
   BACKUP_RESTORE_TEST_MAX_AGE_DAYS: true,
   BACKUP_DIR: true,
   BACKUP_COMPRESSION: true,
+  BACKUP_ENCRYPTION_ENABLED: true,
+  BACKUP_ENCRYPTION_KEY: true,
+  BACKUP_ENCRYPTION_IDENTITY: true,
 } as const satisfies Record<keyof EnvironmentVariables, true>;
 
 export type SettingName = keyof typeof NAMES;
@@ -200,4 +220,6 @@ export const SECRET_SETTINGS: ReadonlySet<SettingName> = new Set<SettingName>([
   'DATABASE_URL_PROD',
   'DATABASE_READ_REPLICA_URL',
   'ADMIN_API_TOKEN',
+  'BACKUP_ENCRYPTION_KEY',
+  'BACKUP_ENCRYPTION_IDENTITY',
 ]);

@@ -9,6 +9,7 @@ import {
   SETTING_NAMES,
   type SettingName,
 } from './environment-variables.js';
+import { toEncryptionSettings } from './encryption-settings.js';
 import { parseGates } from './gates.js';
 import { readSecretFile } from './secret-file.js';
 import {
@@ -102,6 +103,12 @@ function contradictions(variables: EnvironmentVariables): Fault[] {
       problem: `must be below READINESS_REFRESH_MS (${refreshMs}), or evaluations overlap; it is ${timeoutMs}`,
     });
   }
+  if (isTrue(variables.BACKUP_ENCRYPTION_ENABLED) && variables.BACKUP_ENCRYPTION_KEY === undefined) {
+    faults.push({
+      subject: 'BACKUP_ENCRYPTION_KEY',
+      problem: 'must be set where BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
+    });
+  }
   if (databaseUrlOf(variables) === undefined) {
     const names = isProduction(variables) ? 'DATABASE_URL_PROD or DATABASE_URL' : 'DATABASE_URL';
     faults.push({ subject: names, problem: 'must be set: the PostgreSQL URL of the database to guard' });
@@ -155,6 +162,7 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
       ),
       directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
       compression: variables.BACKUP_COMPRESSION,
+      encryption: toEncryptionSettings(variables, isTrue(variables.BACKUP_ENCRYPTION_ENABLED)),
     },
   };
 }

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { messageOf } from '../errors.js';
 import { parseDatabaseUrl } from './database-url.js';
+import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
 import { parseGates } from './gates.js';
 import { ValidateBy } from './validation.js';
 
@@ -63,6 +64,20 @@ export function IsCompression(): PropertyDecorator {
   });
 }
 
+/** What {@link parseEncryptionKey} takes. */
+export function IsEncryptionKey(): PropertyDecorator {
+  return parsed(
+    'isEncryptionKey',
+    parseEncryptionKey,
+    'age recipients (age1…) or a passphrase of at least 12 characters',
+  );
+}
+
+/** What {@link parseIdentities} takes. */
+export function IsEncryptionIdentity(): PropertyDecorator {
+  return parsed('isEncryptionIdentity', parseIdentities, 'one or more age identities (AGE-SECRET-KEY-1…)');
+}
+
 /** A list such as `backupConfig=latch,environment=warn`. */
 export function IsGateList(): PropertyDecorator {
   return ValidateBy({
@@ -98,6 +113,17 @@ export function IsTimeZone(): PropertyDecorator {
       validate: (value: unknown) =>
         faultOf(() => new Intl.DateTimeFormat('en', { timeZone: String(value) })) === undefined,
       defaultMessage: () => 'a time zone such as UTC or Asia/Jakarta',
+    },
+  });
+}
+
+/** What a parser takes; its error completes the message. */
+function parsed(name: string, parse: (text: string) => unknown, accepted: string): PropertyDecorator {
+  return ValidateBy({
+    name,
+    validator: {
+      validate: (value: unknown) => faultOf(() => parse(String(value))) === undefined,
+      defaultMessage: (arguments_) => `${accepted}: ${faultOf(() => parse(String(arguments_?.value))) ?? ''}`,
     },
   });
 }

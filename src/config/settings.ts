@@ -1,4 +1,5 @@
 import type { DatabaseUrl } from './database-url.js';
+import type { EncryptionKey } from './encryption-keys.js';
 
 /** The environments a database can serve. The same names stamp the database and are `NODE_ENV`'s values. */
 export const ENVIRONMENTS = ['development', 'test', 'staging', 'production'] as const;
@@ -90,6 +91,17 @@ export interface BackupSettings {
   readonly directory: string;
   /** `BACKUP_COMPRESSION`, as pg_dump's `--compress` takes it; undefined leaves the choice to pgkeep. */
   readonly compression: string | undefined;
+  readonly encryption: EncryptionSettings;
+}
+
+/** How archives are encrypted, and what opens them. */
+export interface EncryptionSettings {
+  /** `BACKUP_ENCRYPTION_ENABLED`; there is a key where it is true. */
+  readonly enabled: boolean;
+  /** `BACKUP_ENCRYPTION_KEY`: a passphrase also opens. */
+  readonly key: EncryptionKey | undefined;
+  /** `BACKUP_ENCRYPTION_IDENTITY`. */
+  readonly identities: readonly string[];
 }
 
 /** The environment, parsed once, deeply frozen. A room receives its slice. */

@@ -2,6 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { backupSubject } from '../backup/backup-name.js';
 import { BackupService } from '../backup/backup.service.js';
 import type { BackupEntry } from '../backup/backup.types.js';
+import { operator } from '../changelog/actor.js';
+import { ChangelogService } from '../changelog/changelog.service.js';
 import { Clock } from '../clock/clock.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
@@ -11,6 +13,13 @@ import type { BackupStorage } from '../storage/storage.types.js';
 import { KnownBackups } from './known-backups.js';
 import { planRetention, simulateRetention } from './plan-retention.js';
 import type { PruneReport, RetainedBackup, RetentionRules } from './retention.types.js';
+
+export interface PruneOptions {
+  /** Only plan. Defaults to false. */
+  readonly dryRun?: boolean;
+  /** Who the record names. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
+}
 
 /** Removes the backups that the rules no longer need. */
 @Injectable()
@@ -22,6 +31,7 @@ export class RetentionService {
     @Inject(BACKUP_STORAGE) private readonly storage: BackupStorage,
     private readonly backups: BackupService,
     private readonly clock: Clock,
+    private readonly changelog: ChangelogService,
   ) {
     const { retentionDays = 7, retentionWeeks, retentionMonths, timeZone } = settings.backup;
     this.rules = { days: retentionDays, weeks: retentionWeeks, months: retentionMonths, timeZone };
@@ -32,20 +42,23 @@ export class RetentionService {
    * other databases in the same place are not looked at.
    * @throws KeepError `PRUNE_REFUSED` when the listing cannot be trusted, `STORAGE_…`.
    */
-  async prune({ dryRun = false }: { dryRun?: boolean } = {}): Promise<PruneReport> {
+  async prune({ dryRun = false, actor = operator() }: PruneOptions = {}): Promise<PruneReport> {
     const { backups, unreadable } = await this.backups.list();
     const own = backups.filter((backup) => this.isOwn(backup));
-    const known = new KnownBackups(
-      this.storage,
-      backupSubject(this.settings.database.url.database, this.settings.environment),
-    );
+    const subject = backupSubject(this.settings.database.url.database, this.settings.environment);
+    const known = new KnownBackups(this.storage, subject);
     requireTrustworthy(own, unreadable, await known.read());
     const plan = planRetention(own.map(toRetained), this.rules, this.clock.now());
-    if (!dryRun) {
-      for (const name of plan.remove) await this.backups.remove(name);
-      await known.write(plan.keep.map(({ name }) => name));
-    }
-    return { ...plan, dryRun };
+    if (dryRun) return { ...plan, dryRun, recorded: false };
+    for (const name of plan.remove) await this.backups.remove(name);
+    await known.write(plan.keep.map(({ name }) => name));
+    if (plan.remove.length === 0) return { ...plan, dryRun, recorded: false };
+    const details = { removed: plan.remove, kept: plan.keep.length };
+    return {
+      ...plan,
+      dryRun,
+      ...(await this.changelog.recordDone({ deed: 'prune', subject, details, actor })),
+    };
   }
 
   /** Which of so many dailies would remain, one a day up to now. */
