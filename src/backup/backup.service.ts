@@ -9,7 +9,13 @@ import type { BackupStorage } from '../storage/storage.types.js';
 import type { ArchiveFile } from './archive-file.js';
 import { backupError } from './backup-error.js';
 import type { Attachment } from './backup-name.js';
-import type { BackupList, BackupOptions, BackupReport, VerificationReport } from './backup.types.js';
+import type {
+  BackupList,
+  BackupOptions,
+  BackupReport,
+  Manifest,
+  VerificationReport,
+} from './backup.types.js';
 import { CommittedBackups } from './committed-backups.js';
 
 /** Makes backups, lists them, and reads them back. */
@@ -48,6 +54,14 @@ export class BackupService {
   /** Every committed backup, the newest first. @throws KeepError `STORAGE_…`. */
   async list(): Promise<BackupList> {
     return await this.committed.list();
+  }
+
+  /**
+   * What a backup is, by its name or the name of one of its files.
+   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`.
+   */
+  async manifest(backup: string): Promise<Manifest> {
+    return (await this.committed.manifest(backup)).manifest;
   }
 
   /** Removes one committed backup for good; retention decides which. @throws KeepError `STORAGE_…`. */

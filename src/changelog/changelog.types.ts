@@ -1,5 +1,5 @@
 /** What pgkeep does to a database. The database checks the shape of the name only: a new deed needs no migration. */
-export type Deed = 'install' | 'stamp';
+export type Deed = 'install' | 'stamp' | 'restore' | 'restore-test';
 
 /** A value that jsonb can hold. */
 export type Json =

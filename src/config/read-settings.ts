@@ -36,6 +36,7 @@ const DEFAULTS = {
   restoreTestMaxAgeDays: 90,
   retentionWeeks: 4,
   retentionMonths: 12,
+  restoreTestTimeoutMinutes: 360,
 } as const;
 
 /**
@@ -155,6 +156,12 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
       ),
       directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
       compression: variables.BACKUP_COMPRESSION,
+    },
+    restore: {
+      testUrl:
+        variables.TEST_DATABASE_URL === undefined ? undefined : parseDatabaseUrl(variables.TEST_DATABASE_URL),
+      testTimeoutMs:
+        Number(variables.RESTORE_TEST_TIMEOUT_MINUTES ?? DEFAULTS.restoreTestTimeoutMinutes) * 60_000,
     },
   };
 }
