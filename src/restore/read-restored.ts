@@ -121,10 +121,11 @@ async function readRestoredSequences(client: Client): Promise<RestoredSequence[]
        FROM ${OWN_RELATIONS} r JOIN pg_catalog.pg_sequence s ON s.seqrelid = r.oid`,
   );
   const kinds = new Map(rows.map((row) => [row.name, row]));
-  return states.map((state) => ({
-    ...state,
-    descending: kinds.get(state.name)?.descending === true,
-    cycles: kinds.get(state.name)?.cycles === true,
+  return states.map(({ name, lastValue }) => ({
+    name,
+    lastValue,
+    descending: kinds.get(name)?.descending === true,
+    cycles: kinds.get(name)?.cycles === true,
   }));
 }
 
