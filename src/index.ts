@@ -16,6 +16,7 @@ export {
   type Gate,
   type HttpSettings,
   type ReadinessSettings,
+  type RestoreSettings,
   type Settings,
 } from './config/settings.js';
 export { SETTINGS } from './config/settings.token.js';
@@ -55,5 +56,12 @@ export type { MigrationStatus, MigrationsReport } from './migrations/migrations.
 export { ReadinessMonitor } from './readiness/readiness-monitor.service.js';
 export { ReadinessService } from './readiness/readiness.service.js';
 export type { CheckView, Evaluation, Verdict } from './readiness/readiness.types.js';
+export { RestoreTestService } from './restore/restore-test.service.js';
+export type {
+  Comparison,
+  RestoreTestHistory,
+  RestoreTestOptions,
+  RestoreTestReport,
+} from './restore/restore.types.js';
 export { StatsService } from './stats/stats.service.js';
 export type { ConnectionStats, DatabaseStats, RowCounting, TableStats } from './stats/stats.types.js';

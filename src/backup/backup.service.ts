@@ -17,6 +17,7 @@ import type {
   BackupReport,
   PinOptions,
   PinReport,
+  Manifest,
   VerificationReport,
 } from './backup.types.js';
 import { CommittedBackups } from './committed-backups.js';
@@ -65,6 +66,14 @@ export class BackupService {
   /** Every committed backup, the newest first. @throws KeepError `STORAGE_…`. */
   async list(): Promise<BackupList> {
     return await this.committed.list();
+  }
+
+  /**
+   * What a backup is, by its name or the name of one of its files.
+   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`.
+   */
+  async manifest(backup: string): Promise<Manifest> {
+    return (await this.committed.manifest(backup)).manifest;
   }
 
   /** Removes one committed backup for good; retention decides which. @throws KeepError `STORAGE_…`. */

@@ -11,6 +11,8 @@ import { installVerb } from './commands/install.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
 import { pingVerb } from './commands/ping.js';
 import { readyVerb } from './commands/ready.js';
+import { restoreTestVerb } from './commands/restore-test.js';
+import { restoreTestsVerb } from './commands/restore-tests.js';
 import { stampVerb } from './commands/stamp.js';
 import { statsVerb } from './commands/stats.js';
 import type { Verb } from './verb.js';
@@ -25,6 +27,7 @@ const BACKUP_VERBS: readonly Verb[] = [
   backupUnpinVerb,
   backupPruneVerb,
 ];
+const RESTORE_VERBS: readonly Verb[] = [restoreTestVerb, restoreTestsVerb];
 const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
 
 /** Starts the service; given by whoever stands above the doors. */
@@ -62,6 +65,8 @@ export async function runProgram(
   for (const verb of VERBS) add(program, verb);
   const backup = add(program, backupVerb);
   for (const verb of BACKUP_VERBS) add(backup, verb);
+  const restore = program.command('restore').description('Restore a backup, or prove one.').exitOverride();
+  for (const verb of RESTORE_VERBS) add(restore, verb);
   const migrate = program
     .command('migrate')
     .description('The guarded application’s migrations.')

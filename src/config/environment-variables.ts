@@ -38,6 +38,11 @@ export class EnvironmentVariables {
   @IsDatabaseUrl()
   DATABASE_READ_REPLICA_URL?: string;
 
+  /** A server for restore tests, never the guarded database. Unset: a throw-away PostgreSQL of this machine's. */
+  @IsOptional()
+  @IsDatabaseUrl()
+  TEST_DATABASE_URL?: string;
+
   /** Largest number of pooled connections. Production wants it set, from 1 to 100. Defaults to 10, 5 in development. */
   @IsOptional()
   @IsWholeNumber({ unit: 'connections' })
@@ -147,6 +152,11 @@ export class EnvironmentVariables {
   @IsWholeNumber({ unit: 'days', min: 1, max: 36_500 })
   BACKUP_RESTORE_TEST_MAX_AGE_DAYS?: string;
 
+  /** A restore test that takes longer, in minutes, is ended and counts as failed. Defaults to 360. */
+  @IsOptional()
+  @IsWholeNumber({ unit: 'minutes', min: 1, max: 10_080 })
+  RESTORE_TEST_TIMEOUT_MINUTES?: string;
+
   /** Directory that backups are kept in. Defaults to ./backups. */
   BACKUP_DIR?: string;
 
@@ -177,6 +187,7 @@ const NAMES = {
   DATABASE_URL: true,
   DATABASE_URL_PROD: true,
   DATABASE_READ_REPLICA_URL: true,
+  TEST_DATABASE_URL: true,
   DATABASE_MAX_CONNECTIONS: true,
   DB_POOL_MAX: true,
   DB_POOL_CONNECTION_TIMEOUT: true,
@@ -199,6 +210,7 @@ const NAMES = {
   BACKUP_TIMEZONE: true,
   LAST_BACKUP_RESTORE_TEST_DATE: true,
   BACKUP_RESTORE_TEST_MAX_AGE_DAYS: true,
+  RESTORE_TEST_TIMEOUT_MINUTES: true,
   BACKUP_DIR: true,
   BACKUP_COMPRESSION: true,
   BACKUP_ENCRYPTION_ENABLED: true,
@@ -219,6 +231,7 @@ export const SECRET_SETTINGS: ReadonlySet<SettingName> = new Set<SettingName>([
   'DATABASE_URL',
   'DATABASE_URL_PROD',
   'DATABASE_READ_REPLICA_URL',
+  'TEST_DATABASE_URL',
   'ADMIN_API_TOKEN',
   'BACKUP_ENCRYPTION_KEY',
   'BACKUP_ENCRYPTION_IDENTITY',

@@ -37,6 +37,7 @@ const DEFAULTS = {
   restoreTestMaxAgeDays: 90,
   retentionWeeks: 4,
   retentionMonths: 12,
+  restoreTestTimeoutMinutes: 360,
 } as const;
 
 /**
@@ -163,6 +164,12 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
       directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
       compression: variables.BACKUP_COMPRESSION,
       encryption: toEncryptionSettings(variables, isTrue(variables.BACKUP_ENCRYPTION_ENABLED)),
+    },
+    restore: {
+      testUrl:
+        variables.TEST_DATABASE_URL === undefined ? undefined : parseDatabaseUrl(variables.TEST_DATABASE_URL),
+      testTimeoutMs:
+        Number(variables.RESTORE_TEST_TIMEOUT_MINUTES ?? DEFAULTS.restoreTestTimeoutMinutes) * 60_000,
     },
   };
 }

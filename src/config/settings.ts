@@ -104,6 +104,14 @@ export interface EncryptionSettings {
   readonly identities: readonly string[];
 }
 
+/** Where restores are tested, and for how long. */
+export interface RestoreSettings {
+  /** `TEST_DATABASE_URL`; undefined: a throw-away PostgreSQL of this machine's. */
+  readonly testUrl: DatabaseUrl | undefined;
+  /** `RESTORE_TEST_TIMEOUT_MINUTES`, in ms. */
+  readonly testTimeoutMs: number;
+}
+
 /** The environment, parsed once, deeply frozen. A room receives its slice. */
 export interface Settings {
   readonly environment: EnvironmentName;
@@ -115,4 +123,5 @@ export interface Settings {
   readonly readiness: ReadinessSettings;
   readonly http: HttpSettings;
   readonly backup: BackupSettings;
+  readonly restore: RestoreSettings;
 }

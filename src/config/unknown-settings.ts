@@ -11,6 +11,8 @@ const PREFIXES = [
   'BACKUP_',
   'LAST_BACKUP_',
   'PRISMA_DB_',
+  'RESTORE_',
+  'TEST_DATABASE_',
 ];
 
 /**
