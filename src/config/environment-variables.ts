@@ -1,8 +1,10 @@
-import { IsIn, IsISO8601, IsOptional, MinLength, ValidateIf } from './validation.js';
+import { IsIn, IsISO8601, IsOptional, Matches, MinLength, ValidateIf } from './validation.js';
 import { DETAIL_LEVELS, ENVIRONMENTS } from './settings.js';
 import {
+  IsBucket,
   IsCompression,
   IsDatabaseUrl,
+  IsEndpoint,
   IsFlag,
   IsGateList,
   IsListenAddress,
@@ -152,6 +154,36 @@ export class EnvironmentVariables {
   @IsOptional()
   @IsCompression()
   BACKUP_COMPRESSION?: string;
+
+  /** Whether backups are copied to the buckets below. Defaults to false: they are neither written nor read. */
+  @IsOptional()
+  @IsFlag()
+  BACKUP_UPLOAD_ENABLED?: string;
+
+  /** The S3 bucket that backups are copied to. */
+  @IsOptional()
+  @IsBucket()
+  AWS_S3_BACKUP_BUCKET?: string;
+
+  /** Alias of AWS_S3_BACKUP_BUCKET. */
+  @IsOptional()
+  @IsBucket()
+  BACKUP_S3_BUCKET?: string;
+
+  /** The bucket's region. Defaults to AWS_REGION or the AWS profile's; us-east-1 with an endpoint. */
+  @IsOptional()
+  @Matches(/^[a-z0-9-]+$/, { message: 'a region such as eu-central-1' })
+  BACKUP_S3_REGION?: string;
+
+  /** Another server than Amazon's that speaks S3, such as `https://minio.example:9000`. */
+  @IsOptional()
+  @IsEndpoint()
+  BACKUP_S3_ENDPOINT?: string;
+
+  /** The Google Cloud Storage bucket that backups are copied to. */
+  @IsOptional()
+  @IsBucket()
+  GCS_BACKUP_BUCKET?: string;
 }
 
 /** Names of all settings, in the order of the class; `satisfies` keeps the two in step. */
@@ -184,6 +216,12 @@ const NAMES = {
   BACKUP_RESTORE_TEST_MAX_AGE_DAYS: true,
   BACKUP_DIR: true,
   BACKUP_COMPRESSION: true,
+  BACKUP_UPLOAD_ENABLED: true,
+  AWS_S3_BACKUP_BUCKET: true,
+  BACKUP_S3_BUCKET: true,
+  BACKUP_S3_REGION: true,
+  BACKUP_S3_ENDPOINT: true,
+  GCS_BACKUP_BUCKET: true,
 } as const satisfies Record<keyof EnvironmentVariables, true>;
 
 export type SettingName = keyof typeof NAMES;
@@ -200,4 +238,6 @@ export const SECRET_SETTINGS: ReadonlySet<SettingName> = new Set<SettingName>([
   'DATABASE_URL_PROD',
   'DATABASE_READ_REPLICA_URL',
   'ADMIN_API_TOKEN',
+  // Refused where somebody wrote credentials into it.
+  'BACKUP_S3_ENDPOINT',
 ]);

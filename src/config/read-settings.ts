@@ -10,6 +10,7 @@ import {
   type SettingName,
 } from './environment-variables.js';
 import { parseGates } from './gates.js';
+import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
 import { readSecretFile } from './secret-file.js';
 import {
   DETAIL_LEVELS,
@@ -24,7 +25,7 @@ import { Validator } from './validation.js';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** One thing that is wrong with one setting, or with a pair of them. */
-interface Fault {
+export interface Fault {
   readonly subject: string;
   readonly problem: string;
 }
@@ -106,6 +107,7 @@ function contradictions(variables: EnvironmentVariables): Fault[] {
     const names = isProduction(variables) ? 'DATABASE_URL_PROD or DATABASE_URL' : 'DATABASE_URL';
     faults.push({ subject: names, problem: 'must be set: the PostgreSQL URL of the database to guard' });
   }
+  faults.push(...offsiteContradictions(variables));
   return faults;
 }
 
@@ -156,6 +158,7 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
       directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
       compression: variables.BACKUP_COMPRESSION,
     },
+    offsite: toOffsiteSettings(variables),
   };
 }
 
