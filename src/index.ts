@@ -14,7 +14,10 @@ export {
   type EnvironmentName,
   type Gate,
   type HttpSettings,
+  type GcsBucketSettings,
+  type OffsiteSettings,
   type ReadinessSettings,
+  type S3BucketSettings,
   type Settings,
 } from './config/settings.js';
 export { SETTINGS } from './config/settings.token.js';
@@ -26,7 +29,10 @@ export type {
   BackupOptions,
   BackupReason,
   BackupReport,
+  CopyFinding,
   Manifest,
+  UnreachablePlace,
+  UploadReport,
   VerificationFinding,
   VerificationReport,
 } from './backup/backup.types.js';

@@ -217,6 +217,7 @@ export class BackupRun {
       tables: tables.length,
       rows: tables.reduce((sum, { rows }) => sum + rows, 0),
       durationMs: finishedAt.getTime() - this.startedAt.getTime(),
+      locations: [location],
       cleared,
     };
   }

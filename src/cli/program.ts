@@ -4,6 +4,7 @@ import { endingInOrder } from './ending-in-order.js';
 import { backupVerb } from './commands/backup.js';
 import { backupListVerb } from './commands/backup-list.js';
 import { backupPruneVerb } from './commands/backup-prune.js';
+import { backupUploadVerb } from './commands/backup-upload.js';
 import { backupVerifyVerb } from './commands/backup-verify.js';
 import { changelogVerb } from './commands/changelog.js';
 import { installVerb } from './commands/install.js';
@@ -17,7 +18,7 @@ import { runVerb } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 
 const VERBS: readonly Verb[] = [readyVerb, statsVerb, pingVerb, installVerb, stampVerb, changelogVerb];
-const BACKUP_VERBS: readonly Verb[] = [backupListVerb, backupVerifyVerb, backupPruneVerb];
+const BACKUP_VERBS: readonly Verb[] = [backupListVerb, backupVerifyVerb, backupUploadVerb, backupPruneVerb];
 const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
 
 /** Starts the service; given by whoever stands above the doors. */

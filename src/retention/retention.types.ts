@@ -36,6 +36,8 @@ export interface RetentionPlan {
 
 /** What `pgkeep backup prune` did, or would do. */
 export interface PruneReport extends RetentionPlan {
+  /** Backups that go by the same name and environment and are another database server's: left alone. */
+  readonly foreign: readonly string[];
   /** True when nothing was removed because only the plan was asked for. */
   readonly dryRun: boolean;
 }

@@ -41,6 +41,7 @@ describe('backup verify', () => {
         name: report.name,
         verdict: 'passed',
         findings: [],
+        locations: [environment['BACKUP_DIR']],
       });
     }
   });

@@ -34,12 +34,17 @@ function wholeNumber(text: string): number {
   throw new KeepError('USAGE_INVALID', `--simulate takes a whole number from 1 to 10000, not "${text}".`);
 }
 
-function renderReport({ keep, remove, dryRun }: PruneReport): string {
+function renderReport({ keep, remove, foreign, dryRun }: PruneReport): string {
   const deed = dryRun ? 'would remove' : 'removed';
   return [
     ...alignColumns([
       ...keep.map(({ name, because }) => ['keep', name, because.join(', ')]),
       ...remove.map((name) => [deed, name]),
+      ...foreign.map((name) => [
+        'left alone',
+        name,
+        'another database server’s (its system identifier differs)',
+      ]),
     ]),
     `${keep.length} kept, ${remove.length} ${dryRun ? 'to be removed' : 'removed'}.`,
   ].join('\n');

@@ -22,11 +22,13 @@ export const backupVerb: Verb = {
 
 function renderReport(report: BackupReport): string {
   const { name, archive, manifest, bytes, sha256, tables, rows, durationMs, cleared } = report;
+  const [, ...copies] = report.locations;
   return [
     ...cleared.map((left) => `Cleared away what a killed run left: ${left}`),
     `${name}: ${formatCount(rows)} rows of ${formatCount(tables)} tables, ${formatBytes(bytes)}, in ${formatSeconds(durationMs)}; read back whole.`,
     `  archive   ${archive}`,
     `  manifest  ${manifest}`,
+    ...copies.map((location) => `  copy      ${location}, read back whole`),
     `  sha256    ${sha256}`,
   ].join('\n');
 }
