@@ -15,8 +15,11 @@ export {
   type EnvironmentName,
   type Gate,
   type HttpSettings,
+  type GcsBucketSettings,
+  type OffsiteSettings,
   type ReadinessSettings,
   type RestoreSettings,
+  type S3BucketSettings,
   type Settings,
 } from './config/settings.js';
 export { SETTINGS } from './config/settings.token.js';
@@ -29,9 +32,12 @@ export type {
   BackupOptions,
   BackupReason,
   BackupReport,
+  CopyFinding,
   Manifest,
   PinOptions,
   PinReport,
+  UnreachablePlace,
+  UploadReport,
   VerificationFinding,
   VerificationReport,
 } from './backup/backup.types.js';

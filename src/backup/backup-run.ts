@@ -236,6 +236,7 @@ export class BackupRun {
       rows: tables.reduce((sum, { rows }) => sum + rows, 0),
       durationMs: finishedAt.getTime() - this.startedAt.getTime(),
       encrypted: encryption !== null,
+      locations: [location],
       ...told,
     };
   }

@@ -5,6 +5,7 @@ import { backupVerb } from './commands/backup.js';
 import { backupListVerb } from './commands/backup-list.js';
 import { backupPinVerb, backupUnpinVerb } from './commands/backup-pin.js';
 import { backupPruneVerb } from './commands/backup-prune.js';
+import { backupUploadVerb } from './commands/backup-upload.js';
 import { backupVerifyVerb } from './commands/backup-verify.js';
 import { changelogVerb } from './commands/changelog.js';
 import { installVerb } from './commands/install.js';
@@ -23,6 +24,7 @@ const VERBS: readonly Verb[] = [readyVerb, statsVerb, pingVerb, installVerb, sta
 const BACKUP_VERBS: readonly Verb[] = [
   backupListVerb,
   backupVerifyVerb,
+  backupUploadVerb,
   backupPinVerb,
   backupUnpinVerb,
   backupPruneVerb,

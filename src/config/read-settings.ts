@@ -11,6 +11,7 @@ import {
 } from './environment-variables.js';
 import { toEncryptionSettings } from './encryption-settings.js';
 import { parseGates } from './gates.js';
+import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
 import { readSecretFile } from './secret-file.js';
 import {
   DETAIL_LEVELS,
@@ -25,7 +26,7 @@ import { Validator } from './validation.js';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** One thing that is wrong with one setting, or with a pair of them. */
-interface Fault {
+export interface Fault {
   readonly subject: string;
   readonly problem: string;
 }
@@ -114,6 +115,7 @@ function contradictions(variables: EnvironmentVariables): Fault[] {
     const names = isProduction(variables) ? 'DATABASE_URL_PROD or DATABASE_URL' : 'DATABASE_URL';
     faults.push({ subject: names, problem: 'must be set: the PostgreSQL URL of the database to guard' });
   }
+  faults.push(...offsiteContradictions(variables));
   return faults;
 }
 
@@ -171,6 +173,7 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
       testTimeoutMs:
         Number(variables.RESTORE_TEST_TIMEOUT_MINUTES ?? DEFAULTS.restoreTestTimeoutMinutes) * 60_000,
     },
+    offsite: toOffsiteSettings(variables),
   };
 }
 

@@ -125,7 +125,7 @@ describe('a backup', () => {
     const directory = backupDirectory();
     const environment = { DATABASE_URL: clinic, BACKUP_DIR: directory };
     await withBackups(environment, async (backups) => {
-      expect(await backups.list()).toEqual({ backups: [], unreadable: [] });
+      expect(await backups.list()).toEqual({ backups: [], unreadable: [], unreachable: [] });
       const first = await backups.create();
       const second = await backups.create({ reason: 'pre-migration' });
       writeFileSync(path.join(directory, 'clinic_test_20260101_000000.dump'), 'half-made');
@@ -137,9 +137,11 @@ describe('a backup', () => {
         name: second.name,
         database: 'clinic',
         environment: 'test',
+        systemIdentifier: expect.stringMatching(/^\d+$/),
         reason: 'pre-migration',
         finishedAt: expect.stringMatching(/^\d{4}-.*Z$/),
         bytes: second.bytes,
+        sha256: second.sha256,
         encrypted: false,
         pinned: false,
         locations: [directory],
