@@ -62,6 +62,8 @@ export type { MigrationStatus, MigrationsReport } from './migrations/migrations.
 export { ReadinessMonitor } from './readiness/readiness-monitor.service.js';
 export { ReadinessService } from './readiness/readiness.service.js';
 export type { CheckView, Evaluation, Verdict } from './readiness/readiness.types.js';
+export { RestoreService } from './restore/restore.service.js';
+export type { Restoration, RestoreOptions, RestorePlan } from './restore/restoration.types.js';
 export { RestoreTestService } from './restore/restore-test.service.js';
 export type {
   Comparison,

@@ -12,6 +12,7 @@ import { installVerb } from './commands/install.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
 import { pingVerb } from './commands/ping.js';
 import { readyVerb } from './commands/ready.js';
+import { restoreVerb } from './commands/restore.js';
 import { restoreTestVerb } from './commands/restore-test.js';
 import { restoreTestsVerb } from './commands/restore-tests.js';
 import { stampVerb } from './commands/stamp.js';
@@ -67,7 +68,7 @@ export async function runProgram(
   for (const verb of VERBS) add(program, verb);
   const backup = add(program, backupVerb);
   for (const verb of BACKUP_VERBS) add(backup, verb);
-  const restore = program.command('restore').description('Restore a backup, or prove one.').exitOverride();
+  const restore = add(program, restoreVerb);
   for (const verb of RESTORE_VERBS) add(restore, verb);
   const migrate = program
     .command('migrate')

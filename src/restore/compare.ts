@@ -1,6 +1,7 @@
 import type { Manifest, TableContents } from '../backup/backup.types.js';
 import { CATALOGUE_SECTIONS, type CatalogueSection } from '../backup/catalogue.types.js';
 import { CONTENT_HASH_METHOD } from '../backup/table-contents.js';
+import { majorOf } from './server-version.js';
 import type { CheckedForeignKey, Restored, RestoredSequence } from './read-restored.js';
 import type { Comparison, ComparisonName, TableComparison } from './restore.types.js';
 
@@ -29,6 +30,27 @@ export function compareRestored(
     migrations(expected, found),
   ];
   return { comparisons, tables };
+}
+
+/** What holds on every major version: another one writes definitions, and hashes, in its own way. */
+const OF_EVERY_VERSION: readonly ComparisonName[] = [
+  'tables',
+  'rows',
+  'sequences',
+  'foreignKeys',
+  'migrations',
+];
+
+/** Compares what can be compared: without a manifest the foreign keys alone, on another major version a part. */
+export function compareWith(
+  manifest: Manifest | null,
+  found: Restored,
+  serverVersion: string,
+): readonly Comparison[] {
+  if (!manifest) return [foreignKeys(found.foreignKeys)];
+  const { comparisons } = compareRestored(manifest, found);
+  if (majorOf(manifest.serverVersion) === majorOf(serverVersion)) return comparisons;
+  return comparisons.filter(({ name }) => OF_EVERY_VERSION.includes(name));
 }
 
 /** A dump that was taken on a standby holds its unlogged tables without their rows, which nobody could count. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Client } from 'pg';
 import { withConnection } from '../database/connect.js';
 import type { ReadTimeouts } from '../database/read.js';
@@ -6,8 +7,9 @@ import { readIdentity, readStamp } from '../environment/read-environment.js';
 import { KeepError } from '../errors.js';
 import { claimGivenDatabase, clearGivenDatabase } from './given-database.js';
 import { requireAnother } from './identity-guard.js';
-import { createScratchDatabase, dropLeftovers, dropScratchDatabase } from './scratch-database.js';
+import { MarkedDatabases } from './marked-databases.js';
 import type { Scratch, ScratchPlan, ScratchServer } from './scratch.types.js';
+import { compactTime } from './compact-time.js';
 import { majorOf } from './server-version.js';
 
 /** How long dropping a scratch database may take after the test. */
@@ -70,17 +72,24 @@ export async function withScratch<T>(
         await clearGivenDatabase(client);
       }
     }
-    await dropLeftovers(client, now, longestMs);
-    const name = await createScratchDatabase(client, { options: plan.databaseOptions, now });
+    const scratches = scratchDatabases(client, longestMs);
+    await scratches.dropLeftovers(now);
+    const name = `pgkeep_test_${compactTime(now)}_${randomBytes(4).toString('hex')}`;
+    await scratches.create(name, plan.databaseOptions, now);
     try {
       const kind = server.isThrowAway ? 'throw-away cluster' : 'fresh database';
       return await use({ kind, url: { ...server.url, database: name }, ...common });
     } finally {
       await withConnection(server.url, { ...connection, answerTimeoutMs: DROP_TIMEOUT_MS }, (again) =>
-        dropScratchDatabase(again, name),
+        scratchDatabases(again, longestMs).drop(name),
       );
     }
   });
+}
+
+function scratchDatabases(client: Client, longestMs: number): MarkedDatabases {
+  const name = /^pgkeep_test_\d{14}_[0-9a-f]{8}$/;
+  return new MarkedDatabases(client, { madeBy: 'pgkeep restore test', name, longestMs });
 }
 
 async function readHost(client: Client): Promise<Host> {
