@@ -15,7 +15,11 @@ export {
   type EnvironmentName,
   type Gate,
   type HttpSettings,
+  type GcsBucketSettings,
+  type OffsiteSettings,
   type ReadinessSettings,
+  type RestoreSettings,
+  type S3BucketSettings,
   type Settings,
 } from './config/settings.js';
 export { SETTINGS } from './config/settings.token.js';
@@ -30,6 +34,7 @@ export type {
   BackupOptions,
   BackupReason,
   BackupReport,
+  CopyFinding,
   ExportedTable,
   ExportOptions,
   ExportReport,
@@ -37,6 +42,8 @@ export type {
   Manifest,
   PinOptions,
   PinReport,
+  UnreachablePlace,
+  UploadReport,
   VerificationFinding,
   VerificationReport,
 } from './backup/backup.types.js';
@@ -61,5 +68,14 @@ export type { MigrationStatus, MigrationsReport } from './migrations/migrations.
 export { ReadinessMonitor } from './readiness/readiness-monitor.service.js';
 export { ReadinessService } from './readiness/readiness.service.js';
 export type { CheckView, Evaluation, Verdict } from './readiness/readiness.types.js';
+export { RestoreService } from './restore/restore.service.js';
+export type { Restoration, RestoreOptions, RestorePlan } from './restore/restoration.types.js';
+export { RestoreTestService } from './restore/restore-test.service.js';
+export type {
+  Comparison,
+  RestoreTestHistory,
+  RestoreTestOptions,
+  RestoreTestReport,
+} from './restore/restore.types.js';
 export { StatsService } from './stats/stats.service.js';
 export type { ConnectionStats, DatabaseStats, RowCounting, TableStats } from './stats/stats.types.js';

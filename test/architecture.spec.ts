@@ -19,6 +19,7 @@ const RANKS: Readonly<Record<string, number>> = {
   cluster: 2,
   install: 3,
   backup: 3,
+  restore: 4,
   readiness: 5,
   'pgkeep.module.ts': 7,
   http: 8,

@@ -24,7 +24,14 @@ import { findTool } from './postgres-tool.js';
 import { expectedBytes, readObstacles, requireRoom, requireWhole } from './preflight.js';
 import { readCatalogue } from './read-catalogue.js';
 import { beginSnapshot, whileConnected, type Snapshot } from './snapshot.js';
-import { CONTENT_HASH_METHOD, listTables, readContents, readSequences } from './table-contents.js';
+import {
+  CONTENT_HASH_METHOD,
+  listTables,
+  lockTables,
+  readContents,
+  readSequences,
+  type TablePlan,
+} from './table-contents.js';
 import { UnfinishedRuns } from './unfinished-runs.js';
 import { verifyArchive } from './verify-archive.js';
 
@@ -119,13 +126,15 @@ export class BackupRun {
     };
     // Before the dump: sequences obey no snapshot, and must not be ahead of it.
     const sequences = await readSequences(client);
+    const tables = await listTables(client, { unlogged: !facts.inRecovery });
+    await lockTables(client, tables);
     const name = await this.takeName(client, facts.database);
     const writer = new ArchiveWriter(settings.backup, gzipLevel(compression));
     const archive = archiveKey(name, writer.kind);
     const [stored, contents] = await together<StoredDump, Awaited<ReturnType<typeof this.readFacts>>>(
       signal,
       (either) => dumpInto(storage, archive, command, writer, either),
-      (either) => whileConnected(client, either, () => this.readFacts(client, facts)),
+      (either) => whileConnected(client, either, () => this.readFacts(client, tables)),
     );
     return {
       formatVersion: 1,
@@ -154,11 +163,11 @@ export class BackupRun {
 
   private async readFacts(
     client: Client,
-    { inRecovery }: DatabaseFacts,
+    plans: readonly TablePlan[],
   ): Promise<Pick<Manifest, 'tables' | 'catalogue' | 'migrations'>> {
     const catalogue = await readCatalogue(client);
     const migrations = await readAppliedMigrations(client, this.context.settings.database.url.schema);
-    const tables = await readContents(client, await listTables(client, { unlogged: !inRecovery }));
+    const tables = await readContents(client, plans);
     return { catalogue, migrations: migrations ?? null, tables };
   }
 
@@ -224,6 +233,7 @@ export class BackupRun {
       rows: tables.reduce((sum, { rows }) => sum + rows, 0),
       durationMs: finishedAt.getTime() - this.startedAt.getTime(),
       encrypted: encryption !== null,
+      locations: [location],
       ...told,
     };
   }

@@ -97,6 +97,8 @@ export interface BackupReport extends Recording {
   readonly encrypted: boolean;
   /** What could not be proven on this machine, and what is missing for it. */
   readonly notChecked: readonly string[];
+  /** Every place that has the whole of it: the directory, then the buckets. */
+  readonly locations: readonly string[];
   /** Backups that earlier, killed runs began, and that this run cleared away. */
   readonly cleared: readonly string[];
 }
@@ -106,20 +108,40 @@ export interface BackupEntry {
   readonly name: string;
   readonly database: string;
   readonly environment: EnvironmentName;
+  /** The database server's; null where the role could not ask for it. */
+  readonly systemIdentifier: string | null;
   readonly reason: BackupReason;
   readonly finishedAt: string;
   readonly bytes: number;
+  readonly sha256: string;
   readonly encrypted: boolean;
   readonly pinned: boolean;
+  /** Every place that has it. */
   readonly locations: readonly string[];
   /** The newest restore test's verdict; null while there is none. */
   readonly restoreTest: 'passed' | 'failed' | null;
 }
 
-/** Every committed backup, the newest first, and the manifests that cannot be read. */
+/** A bucket that could not be asked. */
+export interface UnreachablePlace {
+  readonly location: string;
+  /** Why. */
+  readonly message: string;
+}
+
+/** Every committed backup, the newest first, the manifests that cannot be read, the buckets that do not answer. */
 export interface BackupList {
   readonly backups: readonly BackupEntry[];
   readonly unreadable: readonly string[];
+  readonly unreachable: readonly UnreachablePlace[];
+}
+
+/** What `pgkeep backup upload` answers. */
+export interface UploadReport {
+  /** The backups that were asked for, or that a bucket did not have, and where they are now. */
+  readonly backups: readonly { readonly name: string; readonly locations: readonly string[] }[];
+  /** Backups whose killed uploads were cleared away first. */
+  readonly cleared: readonly string[];
 }
 
 export interface PinOptions {
@@ -145,15 +167,24 @@ export interface VerificationFinding {
     | 'DIGEST_DIFFERS'
     | 'PLAIN_DIGEST_DIFFERS'
     | 'ARCHIVE_UNREADABLE'
-    | 'NAME_DIFFERS';
+    | 'NAME_DIFFERS'
+    | 'COPY_UNREADABLE';
   readonly details: string;
 }
 
-/** What `pgkeep backup verify` answers: every stored byte was read. */
+/** What is wrong with one copy of a backup. */
+export interface CopyFinding extends VerificationFinding {
+  /** Which copy. */
+  readonly location: string;
+}
+
+/** What `pgkeep backup verify` answers: every stored byte of every copy was read. */
 export interface VerificationReport {
   readonly name: string;
   readonly verdict: 'passed' | 'failed';
-  readonly findings: readonly VerificationFinding[];
+  readonly findings: readonly CopyFinding[];
+  /** Every place that has a copy, or that could not say. */
+  readonly locations: readonly string[];
   /** What could not be looked at, and what is missing for it: the key of an encrypted archive. */
   readonly notChecked: readonly string[];
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { isRunning } from '../cluster/postmaster-file.js';
 import type { BackupStorage } from '../storage/storage.types.js';
@@ -15,7 +16,18 @@ interface Mark {
   readonly startedAt: string;
 }
 
+/** Which start of which machine it is: in a bucket the marks of many lie side by side, and two may share a name. */
+interface MachineMark extends Mark {
+  readonly boot: string;
+}
+
 const isMark = isRecord<Mark>({ host: isText, pid: isInteger, startedAt: isText });
+const isMachineMark = isRecord<MachineMark>({
+  host: isText,
+  pid: isInteger,
+  startedAt: isText,
+  boot: isText,
+});
 
 /** The runs of this process: in a container every process that ever ran may have had this very id. */
 const RUNS_OF_THIS_PROCESS = new Set<string>();
@@ -30,14 +42,23 @@ export class UnfinishedRuns {
   /** Before anything else is written. */
   async begin(name: string, now: Date, signal: AbortSignal): Promise<void> {
     RUNS_OF_THIS_PROCESS.add(this.idOf(name));
-    const mark: Mark = { host: hostname(), pid: process.pid, startedAt: now.toISOString() };
+    const mark: MachineMark = {
+      host: hostname(),
+      pid: process.pid,
+      startedAt: now.toISOString(),
+      boot: bootId(),
+    };
     await writeText(this.storage, unfinishedKey(name), `${JSON.stringify(mark)}\n`, signal);
   }
 
   /** After the manifest stands. */
   async commit(name: string): Promise<void> {
-    await this.storage.delete(unfinishedKey(name));
-    RUNS_OF_THIS_PROCESS.delete(this.idOf(name));
+    try {
+      await this.storage.delete(unfinishedKey(name));
+    } finally {
+      // Also where the mark could not be removed: the next run may clear it.
+      RUNS_OF_THIS_PROCESS.delete(this.idOf(name));
+    }
   }
 
   /** Removes everything of a run that failed; the mark last. */
@@ -45,6 +66,13 @@ export class UnfinishedRuns {
     await this.storage.delete(manifestKey(name));
     await this.deleteArchive(name);
     await this.commit(name);
+  }
+
+  /** Whether another run, here or elsewhere, is making or copying this backup right now. */
+  async isAtWork(name: string, now: Date): Promise<boolean> {
+    const key = unfinishedKey(name);
+    const mark = await this.storage.head(key);
+    return mark !== undefined && !(await this.isGone(key, name, mark.modifiedAt, now));
   }
 
   /** Clears what killed runs left. @returns the names of the backups they did not finish. */
@@ -75,11 +103,23 @@ export class UnfinishedRuns {
     if (now.getTime() - modifiedAt.getTime() > LONGEST_RUN_MS) return true;
     const mark: unknown = parse(await readText(this.storage, key).catch(() => ''));
     if (!isMark(mark) || mark.host !== hostname()) return false;
+    // A directory is this machine's; to a bucket a machine of the same name may be writing.
+    const isShared = this.storage.pathOf === undefined;
+    if (isShared && !(isMachineMark(mark) && mark.boot === bootId())) return false;
     return mark.pid === process.pid || !isRunning(mark.pid);
   }
 
   private idOf(name: string): string {
     return `${this.storage.location}/${name}`;
+  }
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    // Not Linux: the host's name has to do.
+    return '';
   }
 }
 

@@ -12,6 +12,7 @@ import {
 import { archiveContradictions, isTrue, toEncryptionSettings } from './archive-settings.js';
 import type { Fault } from './fault.js';
 import { parseGates } from './gates.js';
+import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
 import { readSecretFile } from './secret-file.js';
 import {
   ARCHIVE_FORMATS,
@@ -33,6 +34,7 @@ const DEFAULTS = {
   restoreTestMaxAgeDays: 90,
   retentionWeeks: 4,
   retentionMonths: 12,
+  restoreTestTimeoutMinutes: 360,
 } as const;
 
 /**
@@ -104,6 +106,7 @@ function contradictions(variables: EnvironmentVariables): Fault[] {
     const names = isProduction(variables) ? 'DATABASE_URL_PROD or DATABASE_URL' : 'DATABASE_URL';
     faults.push({ subject: names, problem: 'must be set: the PostgreSQL URL of the database to guard' });
   }
+  faults.push(...offsiteContradictions(variables));
   return faults;
 }
 
@@ -156,6 +159,13 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
       compression: variables.BACKUP_COMPRESSION,
       encryption: toEncryptionSettings(variables),
     },
+    restore: {
+      testUrl:
+        variables.TEST_DATABASE_URL === undefined ? undefined : parseDatabaseUrl(variables.TEST_DATABASE_URL),
+      testTimeoutMs:
+        Number(variables.RESTORE_TEST_TIMEOUT_MINUTES ?? DEFAULTS.restoreTestTimeoutMinutes) * 60_000,
+    },
+    offsite: toOffsiteSettings(variables),
   };
 }
 

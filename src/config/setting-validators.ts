@@ -105,6 +105,34 @@ export function IsListenAddress(): PropertyDecorator {
   });
 }
 
+/** A bucket's name, by the rules that S3 and Google Cloud Storage share. */
+export function IsBucket(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isBucket',
+    validator: {
+      validate: (value: unknown) =>
+        typeof value === 'string' && /^[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]$/.test(value),
+      defaultMessage: () => 'the name of a bucket, such as clinic-backups',
+    },
+  });
+}
+
+/** The address of a server: `http://` or `https://`, without credentials. */
+export function IsEndpoint(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isEndpoint',
+    validator: {
+      validate: (value: unknown) => {
+        if (typeof value !== 'string' || !URL.canParse(value)) return false;
+        const { protocol, username, password, search } = new URL(value);
+        return /^https?:$/.test(protocol) && !username && !password && !search;
+      },
+      defaultMessage: () =>
+        'a URL such as https://s3.example:9000, without credentials (they come by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)',
+    },
+  });
+}
+
 /** An IANA time zone that this machine knows. */
 export function IsTimeZone(): PropertyDecorator {
   return ValidateBy({

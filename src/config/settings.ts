@@ -110,6 +110,38 @@ export interface EncryptionSettings {
   readonly identities: readonly string[];
 }
 
+/** Where restores are tested, and for how long. */
+export interface RestoreSettings {
+  /** `TEST_DATABASE_URL`; undefined: a throw-away PostgreSQL of this machine's. */
+  readonly testUrl: DatabaseUrl | undefined;
+  /** `RESTORE_TEST_TIMEOUT_MINUTES`, in ms. */
+  readonly testTimeoutMs: number;
+}
+
+/** A bucket of Amazon S3, or of another server that speaks its language. */
+export interface S3BucketSettings {
+  /** `AWS_S3_BACKUP_BUCKET`, or its alias `BACKUP_S3_BUCKET`. */
+  readonly bucket: string;
+  /** `BACKUP_S3_REGION`; undefined leaves it to `AWS_REGION` and the profile (`us-east-1` with an endpoint). */
+  readonly region: string | undefined;
+  /** `BACKUP_S3_ENDPOINT`; undefined means Amazon. */
+  readonly endpoint: string | undefined;
+}
+
+/** A bucket of Google Cloud Storage. */
+export interface GcsBucketSettings {
+  /** `GCS_BACKUP_BUCKET`. */
+  readonly bucket: string;
+}
+
+/** Where backups are copied to. */
+export interface OffsiteSettings {
+  /** `BACKUP_UPLOAD_ENABLED`: without it the buckets are neither written nor read. */
+  readonly uploadEnabled: boolean;
+  readonly s3: S3BucketSettings | undefined;
+  readonly gcs: GcsBucketSettings | undefined;
+}
+
 /** The environment, parsed once, deeply frozen. A room receives its slice. */
 export interface Settings {
   readonly environment: EnvironmentName;
@@ -121,4 +153,6 @@ export interface Settings {
   readonly readiness: ReadinessSettings;
   readonly http: HttpSettings;
   readonly backup: BackupSettings;
+  readonly restore: RestoreSettings;
+  readonly offsite: OffsiteSettings;
 }

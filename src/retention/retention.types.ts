@@ -38,6 +38,8 @@ export interface RetentionPlan {
 
 /** What `pgkeep backup prune` did, or would do. Not recorded also where nothing was removed. */
 export interface PruneReport extends RetentionPlan, Recording {
+  /** Backups that go by the same name and environment and are another database server's: left alone. */
+  readonly foreign: readonly string[];
   /** True when nothing was removed because only the plan was asked for. */
   readonly dryRun: boolean;
 }

@@ -89,7 +89,7 @@ describe('an encrypted backup', () => {
     const opening = { ...environment, BACKUP_ENCRYPTION_IDENTITY_FILE: ours.file };
     expect(await runCli(['backup', 'verify', `${name}.dump.age`, '--json'], opening)).toMatchObject({
       code: 0,
-      stdout: `${JSON.stringify({ name, verdict: 'passed', findings: [], notChecked: [] }, null, 2)}\n`,
+      stdout: `${JSON.stringify({ name, verdict: 'passed', findings: [], locations: [directory], notChecked: [] }, null, 2)}\n`,
     });
     const others = { ...environment, BACKUP_ENCRYPTION_IDENTITY: theirs.identity };
     expect((await runCli(['backup', 'verify', name], others)).stdout).toContain(
@@ -111,6 +111,7 @@ describe('an encrypted backup', () => {
           name: report.name,
           verdict: 'passed',
           findings: [],
+          locations: [directory],
           notChecked: [
             `${archive} is encrypted, and the passphrase of BACKUP_ENCRYPTION_KEY does not open it.`,
           ],
@@ -196,8 +197,8 @@ describe('an encrypted backup', () => {
 
   it('is removed whole, and a killed one is cleared away', async () => {
     await withBackups(encrypted(ours.recipient), async (backups) => {
-      const { name } = await backups.create();
-      await backups.remove(name);
+      const made = await backups.create();
+      await backups.remove(made);
       expect(readdirSync(directory)).toEqual([]);
       const left = 'clinic_test_20200101_000000';
       const mark = { host: (await import('node:os')).hostname(), pid: 2 ** 22, startedAt: '' };

@@ -73,7 +73,7 @@ describe('a plain backup', () => {
       const opened = path.join(directory, 'opened.sql.gz');
       await stockAge('-d', '-i', key.file, '-o', opened, report.archive);
       await stockPsql(gunzipSync(readFileSync(opened)), await createDatabase(own, 'from_age'));
-      await backups.remove(report.name);
+      await backups.remove(report);
       expect(readdirSync(directory)).toEqual(['opened.sql.gz']);
     });
   });

@@ -42,6 +42,7 @@ describe('backup verify', () => {
         verdict: 'passed',
         findings: [],
         notChecked: [],
+        locations: [environment['BACKUP_DIR']],
       });
     }
   });

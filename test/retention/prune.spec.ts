@@ -75,6 +75,7 @@ describe('pruning', () => {
         { name: names[1], because: ['daily 2026-02-03'] },
       ],
       remove: [names[2], names[3]],
+      foreign: [],
     });
     expect(readdirSync(directory)).toEqual(before);
   });

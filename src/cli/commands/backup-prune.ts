@@ -36,12 +36,17 @@ function wholeNumber(text: string): number {
 }
 
 function renderReport(report: PruneReport): string {
-  const { keep, remove, dryRun } = report;
+  const { keep, remove, foreign, dryRun } = report;
   const deed = dryRun ? 'would remove' : 'removed';
   return [
     ...alignColumns([
       ...keep.map(({ name, because }) => ['keep', name, because.join(', ')]),
       ...remove.map((name) => [deed, name]),
+      ...foreign.map((name) => [
+        'left alone',
+        name,
+        'another database server’s (its system identifier differs)',
+      ]),
     ]),
     `${keep.length} kept, ${remove.length} ${dryRun ? 'to be removed' : 'removed'}.`,
     ...notRecordedLines(report),

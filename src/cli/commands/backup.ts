@@ -24,11 +24,13 @@ export const backupVerb: Verb = {
 function renderReport(report: BackupReport): string {
   const { name, archive, manifest, bytes, sha256, tables, rows, durationMs, cleared } = report;
   const proof = report.notChecked.length === 0 ? 'read back whole' : 'read back whole, not opened';
+  const [, ...copies] = report.locations;
   return [
     ...cleared.map((left) => `Cleared away what a killed run left: ${left}`),
     `${name}: ${formatCount(rows)} rows of ${formatCount(tables)} tables, ${formatBytes(bytes)}${report.encrypted ? ' encrypted' : ''}, in ${formatSeconds(durationMs)}; ${proof}.`,
     `  archive   ${archive}`,
     `  manifest  ${manifest}`,
+    ...copies.map((location) => `  copy      ${location}, read back whole`),
     `  sha256    ${sha256}`,
     ...report.notChecked.map((text) => `  not opened: ${text}`),
     ...notRecordedLines(report),
