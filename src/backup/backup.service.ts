@@ -50,13 +50,14 @@ export class BackupService {
   async create({
     reason = 'manual',
     actor = operator(),
+    onProgress,
     signal = new AbortController().signal,
   }: BackupOptions = {}): Promise<BackupReport> {
     const { settings, storage, clock } = this;
     const { timeouts } = this.database;
     // Loaded only here, and below: a service that starts makes no backup, and each file costs its start.
     const { BackupRun } = await import('./backup-run.js');
-    const report = await new BackupRun({ settings, storage, clock, timeouts, reason, signal })
+    const report = await new BackupRun({ settings, storage, clock, timeouts, reason, signal, onProgress })
       .perform()
       .catch((error: unknown) => {
         throw backupError(`back up ${describeDatabaseUrl(settings.database.url)}`, error, signal);
@@ -64,6 +65,9 @@ export class BackupService {
     const { name, bytes, sha256, encrypted } = report;
     const details = { reason, bytes, sha256, encrypted, environment: settings.environment };
     const recording = await this.changelog.recordDone({ deed: 'backup', subject: name, details, actor });
+    if (settings.offsite.uploadEnabled) {
+      onProgress?.({ phase: 'copying to the buckets', bytes: null, expectedBytes: undefined });
+    }
     const { backups, cleared } = await this.copyToBuckets(name, signal);
     const locations = backups.flatMap((backup) => backup.locations);
     return { ...report, ...recording, locations, cleared: [...new Set([...report.cleared, ...cleared])] };
@@ -168,7 +172,7 @@ export class BackupService {
    */
   async verify(
     backup: string,
-    { signal = new AbortController().signal }: Pick<BackupOptions, 'signal'> = {},
+    { signal = new AbortController().signal, onProgress }: Pick<BackupOptions, 'signal' | 'onProgress'> = {},
   ): Promise<VerificationReport> {
     const [{ verifyArchive }, { verifyCopies }] = await Promise.all([
       import('./verify-archive.js'),
@@ -181,7 +185,13 @@ export class BackupService {
         backup: { encryption },
       } = this.settings;
       return await verifyCopies(name, this.catalogue.copies(backup), async ({ storage, ...copy }) => {
-        return await verifyArchive(name, copy.manifest, { storage, encryption, searchPath, signal });
+        return await verifyArchive(name, copy.manifest, {
+          storage,
+          encryption,
+          searchPath,
+          signal,
+          onProgress,
+        });
       });
     } catch (error) {
       throw backupError(`verify ${backup}`, error, signal);

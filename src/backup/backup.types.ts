@@ -74,11 +74,24 @@ export interface Manifest {
   readonly catalogue: Catalogue;
 }
 
+/** How far a backup is. */
+export interface BackupProgress {
+  readonly phase: 'dumping' | 'reading back' | 'copying to the buckets';
+  /** Of this phase, so far; null where it is not counted. */
+  readonly bytes: number | null;
+  /** What they will be: the last backup's while dumping, and the archive's own while reading back. */
+  readonly expectedBytes: number | undefined;
+}
+
+/** Is told for every chunk; it must be quick, and must not throw. */
+export type ProgressListener = (progress: BackupProgress) => void;
+
 export interface BackupOptions {
   /** Defaults to manual. */
   readonly reason?: BackupReason;
   /** Who the record names. Defaults to the operator: `user@host`. */
   readonly actor?: string;
+  readonly onProgress?: ProgressListener | undefined;
   /** Aborting it ends the backup in order: nothing is left. */
   readonly signal?: AbortSignal;
 }

@@ -13,6 +13,14 @@ export interface DumpCommand {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
+/** What a dump goes through. */
+export interface DumpTarget {
+  readonly writer: DumpWriter;
+  readonly signal: AbortSignal;
+  /** Is told how many bytes went to the storage so far. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
+}
+
 /** What went into the storage, as it was on its way there. */
 export interface StoredDump {
   readonly bytes: number;
@@ -29,14 +37,13 @@ export async function dumpInto(
   storage: BackupStorage,
   key: string,
   { program: name, file, argv, env }: DumpCommand,
-  writer: DumpWriter,
-  signal: AbortSignal,
+  { writer, signal, onBytes }: DumpTarget,
 ): Promise<StoredDump> {
   const ending = new AbortController();
   const program = await startProgram(file, argv, { env, signal: AbortSignal.any([signal, ending.signal]) });
   program.stdin.end();
   try {
-    const meter = new DigestMeter();
+    const meter = new DigestMeter(onBytes);
     const archive = writer.through(outputOf(name, program));
     const body = Readable.from(meter.through(archive), { objectMode: false });
     const { bytes } = await storage.put(key, body, { signal });

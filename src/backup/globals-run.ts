@@ -49,7 +49,7 @@ async function dumpFrom(
     through: (sql: AsyncIterable<Buffer>) => sealer.through(wholeSql(sql, 'database cluster')),
     finish: () => sealer.finish(),
   };
-  const stored = await dumpInto(storage, key, command, writer, signal);
+  const stored = await dumpInto(storage, key, command, { writer, signal });
   try {
     await requireAsDumped(storage, key, stored, signal);
   } catch (error) {
@@ -67,7 +67,7 @@ async function requireAsDumped(
   { sha256 }: StoredDump,
   signal: AbortSignal,
 ): Promise<void> {
-  const found = await readBack(storage, key, undefined, signal);
+  const found = await readBack(storage, key, undefined, { signal });
   if (found.sha256 === sha256) return;
   throw new KeepError(
     'BACKUP_FAILED',

@@ -1,7 +1,7 @@
 import type { EncryptionSettings } from '../config/settings.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { archiveKey } from './backup-name.js';
-import type { Manifest, VerificationFinding } from './backup.types.js';
+import type { Manifest, ProgressListener, VerificationFinding } from './backup.types.js';
 import { findTool, type PostgresTool } from './postgres-tool.js';
 import { readBack, type ReadBack } from './read-back.js';
 import { keysHere } from './seal/keys-here.js';
@@ -12,6 +12,7 @@ export interface VerificationContext {
   readonly encryption: EncryptionSettings;
   readonly searchPath: string;
   readonly signal: AbortSignal;
+  readonly onProgress?: ProgressListener | undefined;
 }
 
 /** What is wrong with an archive, and what could not be looked at. */
@@ -24,7 +25,7 @@ export interface ArchiveVerdict {
 export async function verifyArchive(
   name: string,
   manifest: Omit<Manifest, 'finishedAt'>,
-  { storage, encryption, searchPath, signal }: VerificationContext,
+  { storage, encryption, searchPath, signal, onProgress }: VerificationContext,
 ): Promise<ArchiveVerdict> {
   const named = nameFindings(name, manifest);
   const key = archiveKey(name, manifest);
@@ -40,7 +41,9 @@ export async function verifyArchive(
   const findPgRestore = async (): Promise<PostgresTool> =>
     await findTool({ program: 'pg_restore', atLeastMajor, searchPath });
   const inspection = missing ? undefined : { keys, format: manifest.format, findPgRestore };
-  const found = await readBack(storage, key, inspection, signal);
+  const onBytes = (bytes: number): void =>
+    onProgress?.({ phase: 'reading back', bytes, expectedBytes: manifest.bytes });
+  const found = await readBack(storage, key, inspection, { signal, onBytes });
   const closed = found.closed === undefined ? [] : [`${key} is encrypted, and ${found.closed}.`];
   const hint = missing?.hint === undefined ? '' : ` ${missing.hint}`;
   return {

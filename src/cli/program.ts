@@ -66,7 +66,7 @@ export async function runProgram(
         // `backup` has options and verbs below it: commander gives `backup list --json` to the outer one.
         const options: OptionValues = command.optsWithGlobals();
         const run = (signal: AbortSignal) =>
-          runVerb(terminal, options, (rooms) => verb.run(rooms, command.args, options, signal));
+          runVerb(terminal, options, (rooms) => verb.run(rooms, command.args, options, signal, terminal));
         exitCode = verb.endsInOrder ? await endingInOrder(run) : await run(new AbortController().signal);
       });
   for (const verb of VERBS) add(program, verb);

@@ -1,6 +1,7 @@
 import { BackupService } from '../../backup/backup.service.js';
 import type { VerificationReport } from '../../backup/backup.types.js';
 import { EXIT } from '../exit-codes.js';
+import { showProgress } from '../progress.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep backup verify NAME`: reads every byte of one backup; exit 1 when it is not what was dumped. */
@@ -9,8 +10,10 @@ export const backupVerifyVerb: Verb = {
   description: 'Read every byte of a backup. Exit 0: it is what was dumped, 1: it is not.',
   declare: (command) => command.argument('<name>', 'the backup’s name, or one of its files'),
   endsInOrder: true,
-  run: async (rooms, [name = ''], _options, signal) => {
-    const report = await rooms.get(BackupService).verify(name, { signal });
+  run: async (rooms, [name = ''], _options, signal, terminal) => {
+    const progress = showProgress(terminal);
+    const options = { signal, onProgress: progress.listener };
+    const report = await rooms.get(BackupService).verify(name, options).finally(progress.end);
     return {
       json: report,
       text: renderReport(report),

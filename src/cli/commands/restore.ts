@@ -22,8 +22,8 @@ export const restoreVerb: Verb = {
       .option('--no-owner', 'give everything to the role that restores, and grant nothing')
       .option('--without-safety-backup', 'go on where the database as it is now cannot be backed up first'),
   endsInOrder: true,
-  run: async (rooms, [source], options, signal) => {
-    if (options['list'] === true) return await backupListVerb.run(rooms, [], options, signal);
+  run: async (rooms, [source], options, signal, terminal) => {
+    if (options['list'] === true) return await backupListVerb.run(rooms, [], options, signal, terminal);
     if (source === undefined) {
       throw new KeepError('USAGE_INVALID', 'Which backup is to be restored?', {
         hint: '`pgkeep restore --list` shows the names; then `pgkeep restore NAME`.',
