@@ -99,9 +99,18 @@ export class Restore {
         const { noOwner = false, withoutSafetyBackup = false, actor = operator() } = this.options;
         const { progress = () => undefined } = this.options;
         const context = {
-          ...{ settings, backups, clock, source, target, maintenanceUrl },
-          ...{ noOwner, withoutSafetyBackup, progress, actor, signal: this.signal },
+          settings,
+          backups,
+          clock,
+          source,
+          target,
           targetAnswers: stamp !== undefined,
+          maintenanceUrl,
+          noOwner,
+          withoutSafetyBackup,
+          progress,
+          actor,
+          signal: this.signal,
         };
         return await new RestoreRun(context, maintenance).perform();
       }),
