@@ -96,7 +96,7 @@ function facts(report: RestoreTestReport): string {
 }
 
 function comparisonRow({ name, ok, details }: Comparison): string {
-  return `<tr${ok ? '' : ' class="fault"'}><td class="mark ${ok ? 'yes' : 'no'}">${ok ? '✓ same' : '✗ differs'}</td><td class="name">${escape(name)}</td><td>${escape(details)}<br><span class="soft">${QUESTIONS[name]}</span></td></tr>`;
+  return `<tr${ok ? '' : ' class="fault"'}><td class="mark ${ok ? 'yes' : 'no'}">${ok ? '✓ good' : '✗ no'}</td><td class="name">${escape(name)}</td><td>${escape(details)}<br><span class="soft">${QUESTIONS[name]}</span></td></tr>`;
 }
 
 /** What differs first: a reader looks for it. */
@@ -105,7 +105,7 @@ function tableSection(tables: readonly TableComparison[]): string {
   const rows = [...differing, ...tables.filter(isSame)];
   return `<h2>Table by table</h2>
 <table>
-<thead><tr><th class="mark">Result</th><th>Table</th><th class="number">Rows expected</th><th class="number">Rows found</th><th>Contents</th></tr></thead>
+<thead><tr><th class="mark">Result</th><th>Table</th><th class="number">Rows expected</th><th class="number">Rows found</th><th class="contents">Contents</th></tr></thead>
 <tbody>
 ${rows.map(tableRow).join('\n')}
 </tbody>
@@ -115,7 +115,7 @@ ${rows.map(tableRow).join('\n')}
 function tableRow(table: TableComparison): string {
   const { name, expectedRows, foundRows, sameContents } = table;
   const same = isSame(table);
-  return `<tr${same ? '' : ' class="fault"'}><td class="mark ${same ? 'yes' : 'no'}">${same ? '✓ same' : '✗ differs'}</td><td>${escape(name)}</td><td class="number">${rowsText(expectedRows)}</td><td class="number">${rowsText(foundRows)}</td><td>${sameContents ? 'same hash' : 'other'}</td></tr>`;
+  return `<tr${same ? '' : ' class="fault"'}><td class="mark ${same ? 'yes' : 'no'}">${same ? '✓ same' : '✗ differs'}</td><td>${escape(name)}</td><td class="number">${rowsText(expectedRows)}</td><td class="number">${rowsText(foundRows)}</td><td class="contents">${sameContents ? 'same hash' : 'other'}</td></tr>`;
 }
 
 function versions({ versions: used, database, startedAt }: RestoreTestReport): string {

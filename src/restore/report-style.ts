@@ -28,8 +28,9 @@ h2 { margin: 2.6rem 0 .7rem; font-size: 1.1rem; font-weight: 650; }
 .passed strong, .yes { color: var(--good); }
 .failed strong, .no { color: var(--bad); }
 .verdict span { color: var(--ink); }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 1px; margin-top: 1.6rem;
+.facts { display: grid; grid-template-columns: repeat(4, 1fr); gap: 1px; margin-top: 1.6rem;
   background: var(--line); border: 1px solid var(--line); border-radius: .6rem; overflow: hidden; }
+@media (max-width: 44rem) { .facts { grid-template-columns: repeat(2, 1fr); } body { padding: 1.5rem 1rem; } }
 .facts div { background: var(--panel); padding: .8rem 1rem; }
 .facts dt { color: var(--soft); font-size: .82rem; }
 .facts dd { margin: 0; font-size: 1.15rem; font-weight: 600; }
@@ -39,6 +40,8 @@ th, td { padding: .42rem .8rem .42rem 0; border-bottom: 1px solid var(--line); v
 td:last-child, th:last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; }
 .mark { width: 5.5rem; font-weight: 650; white-space: nowrap; }
+th.mark { font-weight: 500; }
+.contents { width: 8rem; padding-left: 1.2rem; }
 .name { width: 8.5rem; }
 tr.fault td { background: var(--bad-soft); }
 code, .hash { font: .86em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
