@@ -11,23 +11,33 @@ export {
   type CheckName,
   type DatabaseSettings,
   type DetailLevel,
+  type EncryptionSettings,
   type EnvironmentName,
   type Gate,
   type HttpSettings,
+  type GcsBucketSettings,
+  type OffsiteSettings,
   type ReadinessSettings,
   type RestoreSettings,
+  type S3BucketSettings,
   type Settings,
 } from './config/settings.js';
 export { SETTINGS } from './config/settings.token.js';
 export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind } from './errors.js';
 export { BackupService } from './backup/backup.service.js';
 export type {
+  ArchiveEncryption,
   BackupEntry,
   BackupList,
   BackupOptions,
   BackupReason,
   BackupReport,
+  CopyFinding,
   Manifest,
+  PinOptions,
+  PinReport,
+  UnreachablePlace,
+  UploadReport,
   VerificationFinding,
   VerificationReport,
 } from './backup/backup.types.js';
@@ -39,6 +49,7 @@ export type {
   ChangelogReport,
   Deed,
   NewEntry,
+  Recording,
 } from './changelog/changelog.types.js';
 export { Clock } from './clock/clock.js';
 export { DatabaseService, type PoolCounts } from './database/database.service.js';

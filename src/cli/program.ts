@@ -3,7 +3,9 @@ import { EXIT } from './exit-codes.js';
 import { endingInOrder } from './ending-in-order.js';
 import { backupVerb } from './commands/backup.js';
 import { backupListVerb } from './commands/backup-list.js';
+import { backupPinVerb, backupUnpinVerb } from './commands/backup-pin.js';
 import { backupPruneVerb } from './commands/backup-prune.js';
+import { backupUploadVerb } from './commands/backup-upload.js';
 import { backupVerifyVerb } from './commands/backup-verify.js';
 import { changelogVerb } from './commands/changelog.js';
 import { installVerb } from './commands/install.js';
@@ -20,7 +22,14 @@ import { runVerb } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 
 const VERBS: readonly Verb[] = [readyVerb, statsVerb, pingVerb, installVerb, stampVerb, changelogVerb];
-const BACKUP_VERBS: readonly Verb[] = [backupListVerb, backupVerifyVerb, backupPruneVerb];
+const BACKUP_VERBS: readonly Verb[] = [
+  backupListVerb,
+  backupVerifyVerb,
+  backupUploadVerb,
+  backupPinVerb,
+  backupUnpinVerb,
+  backupPruneVerb,
+];
 const RESTORE_VERBS: readonly Verb[] = [restoreTestVerb, restoreTestsVerb];
 const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
 

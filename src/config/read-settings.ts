@@ -9,7 +9,9 @@ import {
   SETTING_NAMES,
   type SettingName,
 } from './environment-variables.js';
+import { toEncryptionSettings } from './encryption-settings.js';
 import { parseGates } from './gates.js';
+import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
 import { readSecretFile } from './secret-file.js';
 import {
   DETAIL_LEVELS,
@@ -24,7 +26,7 @@ import { Validator } from './validation.js';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** One thing that is wrong with one setting, or with a pair of them. */
-interface Fault {
+export interface Fault {
   readonly subject: string;
   readonly problem: string;
 }
@@ -103,10 +105,17 @@ function contradictions(variables: EnvironmentVariables): Fault[] {
       problem: `must be below READINESS_REFRESH_MS (${refreshMs}), or evaluations overlap; it is ${timeoutMs}`,
     });
   }
+  if (isTrue(variables.BACKUP_ENCRYPTION_ENABLED) && variables.BACKUP_ENCRYPTION_KEY === undefined) {
+    faults.push({
+      subject: 'BACKUP_ENCRYPTION_KEY',
+      problem: 'must be set where BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
+    });
+  }
   if (databaseUrlOf(variables) === undefined) {
     const names = isProduction(variables) ? 'DATABASE_URL_PROD or DATABASE_URL' : 'DATABASE_URL';
     faults.push({ subject: names, problem: 'must be set: the PostgreSQL URL of the database to guard' });
   }
+  faults.push(...offsiteContradictions(variables));
   return faults;
 }
 
@@ -156,6 +165,7 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
       ),
       directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
       compression: variables.BACKUP_COMPRESSION,
+      encryption: toEncryptionSettings(variables, isTrue(variables.BACKUP_ENCRYPTION_ENABLED)),
     },
     restore: {
       testUrl:
@@ -163,6 +173,7 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
       testTimeoutMs:
         Number(variables.RESTORE_TEST_TIMEOUT_MINUTES ?? DEFAULTS.restoreTestTimeoutMinutes) * 60_000,
     },
+    offsite: toOffsiteSettings(variables),
   };
 }
 

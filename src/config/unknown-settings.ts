@@ -9,6 +9,8 @@ const PREFIXES = [
   'ADMIN_API_',
   'READINESS_',
   'BACKUP_',
+  'AWS_S3_BACKUP_',
+  'GCS_BACKUP_',
   'LAST_BACKUP_',
   'PRISMA_DB_',
   'RESTORE_',

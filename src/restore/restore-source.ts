@@ -4,6 +4,7 @@ import { withArchiveFile } from '../backup/archive-file.js';
 import type { BackupService } from '../backup/backup.service.js';
 import type { Manifest } from '../backup/backup.types.js';
 import { CommittedBackups } from '../backup/committed-backups.js';
+import type { BackupSettings } from '../config/settings.js';
 import { LocalStorage } from '../storage/local/local-storage.js';
 import { errorCode } from '../errors.js';
 
@@ -24,10 +25,10 @@ export interface RestoreSource {
  */
 export async function findSource(
   typed: string,
-  { backups, directory }: { backups: BackupService; directory: string },
+  { backups, settings }: { backups: BackupService; settings: BackupSettings },
 ): Promise<RestoreSource> {
   const file = path.resolve(typed);
-  if (!existsSync(file) || path.dirname(file) === directory) {
+  if (!existsSync(file) || path.dirname(file) === settings.directory) {
     const manifest = await backups.manifest(typed);
     return {
       name: manifest.name,
@@ -41,7 +42,10 @@ export async function findSource(
   return {
     name: found.name,
     manifest: found.manifest,
-    withFile: (signal, use) => withArchiveFile(storage, found, signal, ({ file: whole }) => use(whole)),
+    withFile: (signal, use) =>
+      withArchiveFile({ storage, encryption: settings.encryption }, found, signal, ({ file: whole }) =>
+        use(whole),
+      ),
   };
 }
 

@@ -121,7 +121,7 @@ export class Restore {
   private async inSituation<T>(work: (situation: Situation) => Promise<T>): Promise<T> {
     const { settings, backups } = this.rooms;
     const { source: typed } = this.options;
-    const source = await findSource(typed, { backups, directory: settings.backup.directory });
+    const source = await findSource(typed, { backups, settings: settings.backup });
     const url = settings.database.url;
     return await this.onMaintenance(async (maintenance, maintenanceUrl) => {
       const target = await readTarget(maintenance, url.database);
