@@ -27,7 +27,7 @@ describe('pgkeep restore', () => {
   });
   beforeEach(async () => {
     for (const name of (await databases()).filter((known) => /^(clinic|other)/.test(known))) {
-      await query(own.cluster.url('postgres'), `DROP DATABASE "${name}" WITH (FORCE)`);
+      await query(own.cluster.url('postgres'), `DROP DATABASE "${name.replaceAll('"', '""')}" WITH (FORCE)`);
     }
     clinic = await createDatabase(own, 'clinic', 'pristine');
     environment = {
@@ -324,6 +324,53 @@ describe('pgkeep restore', () => {
     writeFileSync(plain, readFileSync(custom).subarray(100));
     expect((await runCli(['restore', plain, ...PRODUCTION], environment)).code).toBe(1);
     expect(await databases()).toEqual(before);
+  });
+
+  it('some tables: into a database of their own, with the commands that bring their rows back', async () => {
+    const backup = await backUp();
+    await query(clinic, 'DELETE FROM session_quiz_steps');
+    const argv = [
+      'restore',
+      backup.name,
+      '--tables',
+      'session_quiz_steps,public.villages',
+      '--into',
+      'other "picked"',
+    ];
+    const { code, stdout } = await runCli([...argv, '--json'], environment);
+    expect(code).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(report.tables).toEqual([
+      { name: 'public.session_quiz_steps', rows: 7172 },
+      { name: 'public.villages', rows: 24 },
+    ]);
+    expect([await count(clinic, 'session_quiz_steps'), await count(clinic, 'villages')]).toEqual([0, 24]);
+    const picked = own.cluster.url('other "picked"');
+    expect([await count(picked, 'villages'), await count(picked, 'children')]).toEqual([24, 0]);
+    const copy = report.copies.find((command: string) => command.includes('session_quiz_steps'));
+    const { host, port, superuser, password } = own.cluster;
+    execFileSync('/bin/sh', ['-c', copy], {
+      env: {
+        PATH: process.env['PATH'],
+        PGHOST: host,
+        PGPORT: String(port),
+        PGUSER: superuser,
+        PGPASSWORD: password,
+      },
+    });
+    expect(await count(clinic, 'session_quiz_steps')).toBe(7172);
+    expect(await runCli(argv, environment)).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining(
+        'Refused to restore into database "other "picked"": it exists already. Nothing was touched.',
+      ),
+    });
+    expect(
+      await runCli(['restore', backup.name, '--tables', 'nope', '--into', 'other_2'], environment),
+    ).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^\w+ has no table nope\.\nIt has /),
+    });
   });
 
   it('shows what there is, what it would do, and what it wants', async () => {
