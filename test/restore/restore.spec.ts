@@ -114,7 +114,7 @@ describe('pgkeep restore', () => {
     const tests = await runCli(['restore', 'tests'], environment);
     expect([tests.code, tests.stdout]).toEqual([
       0,
-      expect.stringContaining('The chain of 1 evidences is whole.'),
+      expect.stringContaining('The chain of evidence, 1 test, is whole.'),
     ]);
   });
 
