@@ -10,6 +10,7 @@ import { MigrationsModule } from './migrations/migrations.module.js';
 import { ReadinessModule } from './readiness/readiness.module.js';
 import { RetentionModule } from './retention/retention.module.js';
 import { StatsModule } from './stats/stats.module.js';
+import { UpkeepModule } from './upkeep/upkeep.module.js';
 
 const ROOMS = [
   DatabaseModule,
@@ -21,6 +22,7 @@ const ROOMS = [
   RetentionModule,
   ReadinessModule,
   StatsModule,
+  UpkeepModule,
 ];
 
 /**

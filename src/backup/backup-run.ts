@@ -39,6 +39,7 @@ export interface RunContext {
   readonly timeouts: ReadTimeouts;
   readonly reason: BackupReason;
   readonly signal: AbortSignal;
+  readonly beforePublish: () => Promise<void>;
 }
 
 /** What the snapshot tells, and where its dump went. */
@@ -64,6 +65,7 @@ export class BackupRun {
       await this.requireAsDumped(dumped);
       const finishedAt = this.context.clock.now();
       const manifest: Manifest = { ...dumped, finishedAt: finishedAt.toISOString() };
+      await this.context.beforePublish();
       await writeText(storage, manifestKey(dumped.name), printManifest(manifest), signal);
       await this.runs.commit(dumped.name);
       return this.report(manifest, finishedAt, cleared);

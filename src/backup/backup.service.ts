@@ -33,13 +33,15 @@ export class BackupService {
   async create({
     reason = 'manual',
     signal = new AbortController().signal,
+    beforePublish = async () => undefined,
   }: BackupOptions = {}): Promise<BackupReport> {
     const { settings, storage, clock } = this;
     const { timeouts } = this.database;
     // Loaded only here, and below: a service that starts makes no backup, and each file costs its start.
     const { BackupRun } = await import('./backup-run.js');
     try {
-      return await new BackupRun({ settings, storage, clock, timeouts, reason, signal }).perform();
+      const context = { settings, storage, clock, timeouts, reason, signal, beforePublish };
+      return await new BackupRun(context).perform();
     } catch (error) {
       throw backupError(`back up ${describeDatabaseUrl(settings.database.url)}`, error, signal);
     }

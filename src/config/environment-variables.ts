@@ -6,6 +6,7 @@ import {
   IsFlag,
   IsGateList,
   IsListenAddress,
+  IsSchedule,
   IsTimeZone,
   IsWholeNumber,
 } from './setting-validators.js';
@@ -115,6 +116,11 @@ export class EnvironmentVariables {
   @IsFlag()
   BACKUP_ENABLED?: string;
 
+  /** When the service backs up: a cron expression of five or six fields, or off. Defaults to `0 2 * * *`. */
+  @IsOptional()
+  @IsSchedule()
+  BACKUP_SCHEDULE?: string;
+
   /** For how many days daily backups are kept; production wants it set. */
   @IsOptional()
   @IsWholeNumber({ unit: 'days', min: 1, max: 36_500 })
@@ -130,7 +136,7 @@ export class EnvironmentVariables {
   @IsWholeNumber({ unit: 'months', max: 1200 })
   BACKUP_RETENTION_MONTHS?: string;
 
-  /** Where a day begins, an IANA time zone. Defaults to UTC. */
+  /** The time zone of the schedules, and where a day begins: an IANA name. Defaults to UTC. */
   @IsOptional()
   @IsTimeZone()
   BACKUP_TIMEZONE?: string;
@@ -144,6 +150,11 @@ export class EnvironmentVariables {
   @IsOptional()
   @IsWholeNumber({ unit: 'days', min: 1, max: 36_500 })
   BACKUP_RESTORE_TEST_MAX_AGE_DAYS?: string;
+
+  /** A run whose holder is silent for so many seconds is taken over by another replica. Defaults to 60. */
+  @IsOptional()
+  @IsWholeNumber({ unit: 'seconds', min: 2, max: 3600 })
+  JOB_LEASE_SECONDS?: string;
 
   /** Directory that backups are kept in. Defaults to ./backups. */
   BACKUP_DIR?: string;
@@ -176,12 +187,14 @@ const NAMES = {
   READINESS_DETAILS: true,
   READINESS_GATES: true,
   BACKUP_ENABLED: true,
+  BACKUP_SCHEDULE: true,
   BACKUP_RETENTION_DAYS: true,
   BACKUP_RETENTION_WEEKS: true,
   BACKUP_RETENTION_MONTHS: true,
   BACKUP_TIMEZONE: true,
   LAST_BACKUP_RESTORE_TEST_DATE: true,
   BACKUP_RESTORE_TEST_MAX_AGE_DAYS: true,
+  JOB_LEASE_SECONDS: true,
   BACKUP_DIR: true,
   BACKUP_COMPRESSION: true,
 } as const satisfies Record<keyof EnvironmentVariables, true>;

@@ -10,6 +10,7 @@ import {
   type SettingName,
 } from './environment-variables.js';
 import { parseGates } from './gates.js';
+import { NO_SCHEDULE } from './schedule.js';
 import { readSecretFile } from './secret-file.js';
 import {
   DETAIL_LEVELS,
@@ -36,6 +37,8 @@ const DEFAULTS = {
   restoreTestMaxAgeDays: 90,
   retentionWeeks: 4,
   retentionMonths: 12,
+  schedule: '0 2 * * *',
+  jobLeaseSeconds: 60,
 } as const;
 
 /**
@@ -145,6 +148,7 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
     },
     backup: {
       enabled: isTrue(variables.BACKUP_ENABLED),
+      schedule: toSchedule(variables.BACKUP_SCHEDULE ?? DEFAULTS.schedule),
       retentionDays: optionalNumber(variables.BACKUP_RETENTION_DAYS),
       retentionWeeks: Number(variables.BACKUP_RETENTION_WEEKS ?? DEFAULTS.retentionWeeks),
       retentionMonths: Number(variables.BACKUP_RETENTION_MONTHS ?? DEFAULTS.retentionMonths),
@@ -153,6 +157,7 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
       restoreTestMaxAgeDays: Number(
         variables.BACKUP_RESTORE_TEST_MAX_AGE_DAYS ?? DEFAULTS.restoreTestMaxAgeDays,
       ),
+      jobLeaseMs: Number(variables.JOB_LEASE_SECONDS ?? DEFAULTS.jobLeaseSeconds) * 1000,
       directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
       compression: variables.BACKUP_COMPRESSION,
     },
@@ -193,6 +198,10 @@ class Timeouts {
     if (value === 0) this.disabled.push(name);
     return value || fallback;
   }
+}
+
+function toSchedule(text: string): string | undefined {
+  return text.toLowerCase() === NO_SCHEDULE ? undefined : text;
 }
 
 function isTrue(text: string | undefined): boolean {

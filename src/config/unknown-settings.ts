@@ -10,6 +10,8 @@ const PREFIXES = [
   'READINESS_',
   'BACKUP_',
   'LAST_BACKUP_',
+  'RESTORE_TEST_',
+  'JOB_LEASE_',
   'PRISMA_DB_',
 ];
 

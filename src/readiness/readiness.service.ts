@@ -8,11 +8,12 @@ import { DatabaseService } from '../database/database.service.js';
 import { readServerFacts } from '../database/server-facts.js';
 import { EnvironmentService } from '../environment/environment.service.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
+import { BackupWatch } from './backup-watch.service.js';
 import { known } from './known.js';
 import { blocks, checksOf, runCheck } from './judge.js';
 import type { CheckView, Evaluation, Facts, Verdict } from './readiness.types.js';
 
-/** One evaluation of the five checks: facts from the database, then pure judgement, by way of Terminus. */
+/** One evaluation of the checks: facts from the database, then pure judgement, by way of Terminus. */
 @Injectable()
 export class ReadinessService {
   private wasReady = false;
@@ -23,6 +24,7 @@ export class ReadinessService {
     private readonly database: DatabaseService,
     private readonly environment: EnvironmentService,
     private readonly migrations: MigrationsService,
+    private readonly watch: BackupWatch,
     private readonly terminus: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
   ) {}
@@ -52,6 +54,7 @@ export class ReadinessService {
     const { timeoutMs } = this.settings.readiness;
     // A lock and a slow statement are each told as such only if they are noticed before the deadline.
     const timeouts = { statementTimeoutMs: timeoutMs / 2, lockTimeoutMs: timeoutMs / 4 };
+    const backups = this.watch.facts(timeoutMs);
     const facts: { -readonly [Name in keyof Facts]?: Facts[Name] } = {};
     const asking = this.database.probe.use(timeoutMs, async (client) => {
       facts.server = await known(readServerFacts(client, timeouts));
@@ -61,7 +64,7 @@ export class ReadinessService {
     // What was learned before the deadline is kept; the rest is unknown for the same reason.
     const ended = await known(asking);
     const rest = { fault: 'fault' in ended ? ended.fault : databaseFault(new Error('not asked')) };
-    return { server: rest, environment: rest, migrations: rest, ...facts };
+    return { server: rest, environment: rest, migrations: rest, ...facts, backups: await backups };
   }
 
   /** Terminus' own verdict: a check that fails behind a gate that lets it pass is `degraded`. */

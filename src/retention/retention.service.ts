@@ -10,7 +10,7 @@ import { BACKUP_STORAGE } from '../storage/storage.token.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { KnownBackups } from './known-backups.js';
 import { planRetention, simulateRetention } from './plan-retention.js';
-import type { PruneReport, RetainedBackup, RetentionRules } from './retention.types.js';
+import type { PruneOptions, PruneReport, RetainedBackup, RetentionRules } from './retention.types.js';
 
 /** Removes the backups that the rules no longer need. */
 @Injectable()
@@ -32,7 +32,10 @@ export class RetentionService {
    * other databases in the same place are not looked at.
    * @throws KeepError `PRUNE_REFUSED` when the listing cannot be trusted, `STORAGE_…`.
    */
-  async prune({ dryRun = false }: { dryRun?: boolean } = {}): Promise<PruneReport> {
+  async prune({
+    dryRun = false,
+    beforeRemove = async () => undefined,
+  }: PruneOptions = {}): Promise<PruneReport> {
     const { backups, unreadable } = await this.backups.list();
     const own = backups.filter((backup) => this.isOwn(backup));
     const known = new KnownBackups(
@@ -42,7 +45,10 @@ export class RetentionService {
     requireTrustworthy(own, unreadable, await known.read());
     const plan = planRetention(own.map(toRetained), this.rules, this.clock.now());
     if (!dryRun) {
-      for (const name of plan.remove) await this.backups.remove(name);
+      for (const name of plan.remove) {
+        await beforeRemove();
+        await this.backups.remove(name);
+      }
       await known.write(plan.keep.map(({ name }) => name));
     }
     return { ...plan, dryRun };

@@ -39,3 +39,10 @@ export interface PruneReport extends RetentionPlan {
   /** True when nothing was removed because only the plan was asked for. */
   readonly dryRun: boolean;
 }
+
+export interface PruneOptions {
+  /** Only the plan; nothing is removed. */
+  readonly dryRun?: boolean;
+  /** Asked before each removal: what it throws ends the prune, and what is not removed yet stays. */
+  readonly beforeRemove?: () => Promise<void>;
+}
