@@ -20,6 +20,7 @@ const RANKS: Readonly<Record<string, number>> = {
   cluster: 2,
   install: 3,
   backup: 3,
+  restore: 4,
   readiness: 5,
   upkeep: 6,
   'pgkeep.module.ts': 7,

@@ -1,7 +1,8 @@
 import type { EnvironmentName } from '../config/settings.js';
 
 const MANIFEST = '.manifest.json';
-const ARCHIVE = '.dump';
+const ARCHIVES = { custom: '.dump', plain: '.sql.gz' } as const;
+const ENCRYPTED = '.age';
 const UNFINISHED = '.unfinished.json';
 
 /** `<database>_<environment>_<YYYYMMDD>_<HHMMSS>`, UTC. */
@@ -20,8 +21,26 @@ function fileNamePart(database: string): string {
   return database.replaceAll(/[^A-Za-z0-9_-]+/g, '-').replaceAll(/^-+|-+$/g, '') || 'database';
 }
 
-export function archiveKey(name: string): string {
-  return name + ARCHIVE;
+/** What kind of archive it is; a manifest tells. */
+export interface ArchiveKind {
+  /** `custom` is pg_dump's own format, `plain` is SQL, gzipped. */
+  readonly format: ArchiveFormat;
+  /** Null: not encrypted. */
+  readonly encryption: object | null;
+}
+
+export const ARCHIVE_FORMATS = ['custom', 'plain'] as const;
+export type ArchiveFormat = (typeof ARCHIVE_FORMATS)[number];
+
+export function archiveKey(name: string, { format, encryption }: ArchiveKind): string {
+  return name + ARCHIVES[format] + (encryption === null ? '' : ENCRYPTED);
+}
+
+/** Every key that an archive of this name may have: for removing it without its manifest. */
+export function archiveKeys(name: string): string[] {
+  return ARCHIVE_FORMATS.flatMap((format) =>
+    [null, {}].map((encryption) => archiveKey(name, { format, encryption })),
+  );
 }
 
 export function manifestKey(name: string): string {
@@ -55,6 +74,6 @@ export function nameOfUnfinished(key: string): string | undefined {
 /** The name a person meant who typed (or completed) the name of one of its files. */
 export function typedName(text: string): string {
   const file = text.slice(text.lastIndexOf('/') + 1);
-  const ending = [MANIFEST, ARCHIVE].find((known) => file.endsWith(known));
+  const ending = [MANIFEST, ...archiveKeys('')].find((known) => file.endsWith(known));
   return ending === undefined ? file : file.slice(0, -ending.length);
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
+import type { Recording } from '../changelog/changelog.types.js';
 import type { Clock } from '../clock/clock.js';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import type { Settings } from '../config/settings.js';
@@ -9,6 +10,7 @@ import { readAppliedMigrations } from '../migrations/applied-migrations.js';
 import { KeepError } from '../errors.js';
 import { together } from '../process/together.js';
 import type { BackupStorage } from '../storage/storage.types.js';
+import { ArchiveWriter } from './archive-writer.js';
 import { archiveKey, backupName, manifestKey } from './backup-name.js';
 import type { BackupReason, BackupReport, Manifest } from './backup.types.js';
 import { CommittedBackups } from './committed-backups.js';
@@ -22,10 +24,16 @@ import { findTool, type PostgresTool } from './postgres-tool.js';
 import { expectedBytes, readObstacles, requireRoom, requireWhole } from './preflight.js';
 import { readCatalogue } from './read-catalogue.js';
 import { beginSnapshot, whileConnected, type Snapshot } from './snapshot.js';
-import { CONTENT_HASH_METHOD, listTables, readContents, readSequences } from './table-contents.js';
-import { UnfinishedRuns } from './unfinished-runs.js';
-import { archiveFindings } from './verify-archive.js';
-import { readBack } from './read-back.js';
+import {
+  CONTENT_HASH_METHOD,
+  listTables,
+  lockTables,
+  readContents,
+  readSequences,
+  type TablePlan,
+} from './table-contents.js';
+import { isUsed, UnfinishedRuns } from './unfinished-runs.js';
+import { verifyArchive } from './verify-archive.js';
 
 /** How often a name is tried again that another run of the same second has taken. */
 const NAME_PAUSE_MS = 100;
@@ -42,6 +50,9 @@ export interface RunContext {
   readonly beforePublish: () => Promise<void>;
 }
 
+/** What a run tells; that it is recorded is told by whoever records it. */
+export type CommittedReport = Omit<BackupReport, keyof Recording>;
+
 /** What the snapshot tells, and where its dump went. */
 type Dumped = Omit<Manifest, 'finishedAt'>;
 
@@ -57,18 +68,18 @@ export class BackupRun {
     this.startedAt = context.clock.now();
   }
 
-  async perform(): Promise<BackupReport> {
+  async perform(): Promise<CommittedReport> {
     const { storage, signal } = this.context;
     const cleared = await this.runs.clear(this.startedAt);
     try {
       const dumped = await this.dump();
-      await this.requireAsDumped(dumped);
+      const notChecked = await this.requireAsDumped(dumped);
       const finishedAt = this.context.clock.now();
       const manifest: Manifest = { ...dumped, finishedAt: finishedAt.toISOString() };
       await this.context.beforePublish();
       await writeText(storage, manifestKey(dumped.name), printManifest(manifest), signal);
       await this.runs.commit(dumped.name);
-      return this.report(manifest, finishedAt, cleared);
+      return this.report(manifest, { finishedAt, cleared, notChecked });
     } catch (error) {
       // The next run clears what this one cannot; the first failure is the one to tell.
       if (this.name !== undefined) await this.runs.discard(this.name).catch(() => undefined);
@@ -114,16 +125,20 @@ export class BackupRun {
     };
     // Before the dump: sequences obey no snapshot, and must not be ahead of it.
     const sequences = await readSequences(client);
+    const tables = await listTables(client, { unlogged: !facts.inRecovery });
+    await lockTables(client, tables);
     const name = await this.takeName(client, facts.database);
+    const writer = new ArchiveWriter(settings.backup.encryption);
+    const archive = archiveKey(name, writer.kind);
     const [stored, contents] = await together<StoredDump, Awaited<ReturnType<typeof this.readFacts>>>(
       signal,
-      (either) => dumpInto(storage, archiveKey(name), command, either),
-      (either) => whileConnected(client, either, () => this.readFacts(client, facts)),
+      (either) => dumpInto(storage, archive, command, writer, either),
+      (either) => whileConnected(client, either, () => this.readFacts(client, tables)),
     );
     return {
       formatVersion: 1,
       name,
-      archive: archiveKey(name),
+      archive,
       environment: settings.environment,
       reason,
       database: facts.database,
@@ -136,9 +151,8 @@ export class BackupRun {
       characterType: facts.characterType,
       startedAt: this.startedAt.toISOString(),
       snapshotId: snapshot.id,
-      format: 'custom',
+      format: writer.kind.format,
       compression,
-      encryption: null,
       ...stored,
       contentHashMethod: CONTENT_HASH_METHOD,
       sequences,
@@ -148,11 +162,11 @@ export class BackupRun {
 
   private async readFacts(
     client: Client,
-    { inRecovery }: DatabaseFacts,
+    plans: readonly TablePlan[],
   ): Promise<Pick<Manifest, 'tables' | 'catalogue' | 'migrations'>> {
     const catalogue = await readCatalogue(client);
     const migrations = await readAppliedMigrations(client, this.context.settings.database.url.schema);
-    const tables = await readContents(client, await listTables(client, { unlogged: !inRecovery }));
+    const tables = await readContents(client, plans);
     return { catalogue, migrations: migrations ?? null, tables };
   }
 
@@ -189,13 +203,14 @@ export class BackupRun {
     requireRoom(storage.location, freeBytes, expectedBytes(sizeBytes, last?.bytes));
   }
 
-  /** Reads the stored bytes back, all of them: only then there is a backup. */
-  private async requireAsDumped({ name, bytes, sha256, toolVersions }: Dumped): Promise<void> {
-    const { storage, signal } = this.context;
-    const pgRestore = await this.tool('pg_restore', Number.parseInt(toolVersions.pgDump, 10));
-    const found = await readBack(storage, archiveKey(name), pgRestore, signal);
-    const findings = archiveFindings({ bytes, sha256 }, found);
-    if (findings.length === 0) return;
+  /** Reads the stored bytes back, all of them: only then there is a backup. @returns what it could not look at. */
+  private async requireAsDumped(dumped: Dumped): Promise<readonly string[]> {
+    const { storage, settings, signal } = this.context;
+    const { encryption } = settings.backup;
+    const pgRestore = await this.tool('pg_restore', Number.parseInt(dumped.toolVersions.pgDump, 10));
+    const context = { storage, encryption, pgRestore, signal };
+    const { findings, notChecked } = await verifyArchive(dumped.name, dumped, context);
+    if (findings.length === 0) return notChecked;
     throw new KeepError(
       'BACKUP_FAILED',
       `The archive was read back from ${storage.location} and is not what was dumped: ${findings.map(({ details }) => details).join('; ')}.`,
@@ -207,8 +222,11 @@ export class BackupRun {
     return await findTool({ program, atLeastMajor, searchPath: this.context.settings.searchPath });
   }
 
-  private report(manifest: Manifest, finishedAt: Date, cleared: readonly string[]): BackupReport {
-    const { name, archive, bytes, sha256, tables } = manifest;
+  private report(
+    manifest: Manifest,
+    { finishedAt, ...told }: Pick<BackupReport, 'cleared' | 'notChecked'> & { finishedAt: Date },
+  ): CommittedReport {
+    const { name, archive, bytes, sha256, tables, encryption } = manifest;
     const { location } = this.context.storage;
     return {
       name,
@@ -219,12 +237,9 @@ export class BackupRun {
       tables: tables.length,
       rows: tables.reduce((sum, { rows }) => sum + rows, 0),
       durationMs: finishedAt.getTime() - this.startedAt.getTime(),
-      cleared,
+      encrypted: encryption !== null,
+      locations: [location],
+      ...told,
     };
   }
-}
-
-async function isUsed(storage: BackupStorage, name: string): Promise<boolean> {
-  for await (const object of storage.list(`${name}.`)) return object.bytes >= 0;
-  return false;
 }

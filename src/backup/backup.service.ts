@@ -1,37 +1,55 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { operator } from '../changelog/actor.js';
+import { ChangelogService } from '../changelog/changelog.service.js';
 import { Clock } from '../clock/clock.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { DatabaseService } from '../database/database.service.js';
-import { BACKUP_STORAGE } from '../storage/storage.token.js';
+import { KeepError } from '../errors.js';
+import { BACKUP_STORAGE, REMOTE_STORAGES, type RemoteStorages } from '../storage/storage.token.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import type { ArchiveFile } from './archive-file.js';
+import { BackupCatalogue } from './backup-catalogue.js';
 import { backupError } from './backup-error.js';
 import type { Attachment } from './backup-name.js';
-import type { BackupList, BackupOptions, BackupReport, VerificationReport } from './backup.types.js';
-import { CommittedBackups } from './committed-backups.js';
+import type {
+  BackupEntry,
+  BackupList,
+  BackupOptions,
+  BackupReport,
+  Manifest,
+  PinOptions,
+  PinReport,
+  UploadReport,
+  VerificationReport,
+} from './backup.types.js';
 
-/** Makes backups, lists them, and reads them back. */
+/** Makes backups, copies them to the buckets, lists them, and reads them back. */
 @Injectable()
 export class BackupService {
-  private readonly committed: CommittedBackups;
+  private readonly catalogue: BackupCatalogue;
 
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
     @Inject(BACKUP_STORAGE) private readonly storage: BackupStorage,
+    @Inject(REMOTE_STORAGES) private readonly remotes: RemoteStorages,
     private readonly clock: Clock,
     private readonly database: DatabaseService,
+    private readonly changelog: ChangelogService,
   ) {
-    this.committed = new CommittedBackups(storage);
+    this.catalogue = new BackupCatalogue(storage, remotes);
   }
 
   /**
-   * Dumps the database in one snapshot, reads the stored bytes back, and commits with the manifest.
-   * @throws KeepError; nothing of a backup that failed is left or listed.
+   * Dumps the database in one snapshot, reads the stored bytes back, commits with the manifest, records it, and then
+   * copies the backup to every bucket.
+   * @throws KeepError; nothing of a backup that failed is left or listed. One that could not be uploaded
+   *   (`BACKUP_UPLOAD_FAILED`) is whole in the directory.
    */
   async create({
     reason = 'manual',
+    actor = operator(),
     signal = new AbortController().signal,
     beforePublish = async () => undefined,
   }: BackupOptions = {}): Promise<BackupReport> {
@@ -39,22 +57,53 @@ export class BackupService {
     const { timeouts } = this.database;
     // Loaded only here, and below: a service that starts makes no backup, and each file costs its start.
     const { BackupRun } = await import('./backup-run.js');
-    try {
-      const context = { settings, storage, clock, timeouts, reason, signal, beforePublish };
-      return await new BackupRun(context).perform();
-    } catch (error) {
-      throw backupError(`back up ${describeDatabaseUrl(settings.database.url)}`, error, signal);
-    }
+    const report = await new BackupRun({ settings, storage, clock, timeouts, reason, signal, beforePublish })
+      .perform()
+      .catch((error: unknown) => {
+        throw backupError(`back up ${describeDatabaseUrl(settings.database.url)}`, error, signal);
+      });
+    const { name, bytes, sha256, encrypted } = report;
+    const details = { reason, bytes, sha256, encrypted, environment: settings.environment };
+    const recording = await this.changelog.recordDone({ deed: 'backup', subject: name, details, actor });
+    const { backups, cleared } = await this.copyToBuckets(name, signal);
+    const locations = backups.flatMap((backup) => backup.locations);
+    return { ...report, ...recording, locations, cleared: [...new Set([...report.cleared, ...cleared])] };
   }
 
-  /** Every committed backup, the newest first. @throws KeepError `STORAGE_…`. */
+  /**
+   * Copies one backup of the directory to every bucket, or every backup that a bucket does not have.
+   * @throws KeepError `CONFIG_INVALID` where there is no bucket, `BACKUP_NOT_FOUND`, `BACKUP_UPLOAD_FAILED`; the
+   *   backups in the directory stay as they are.
+   */
+  async upload(
+    backup: string | undefined,
+    { signal = new AbortController().signal }: Pick<BackupOptions, 'signal'> = {},
+  ): Promise<UploadReport> {
+    if (this.settings.offsite.uploadEnabled) return await this.copyToBuckets(backup, signal);
+    throw new KeepError('CONFIG_INVALID', 'Cannot upload: there is no bucket to go to.', {
+      hint: 'Set BACKUP_UPLOAD_ENABLED=true, and AWS_S3_BACKUP_BUCKET or GCS_BACKUP_BUCKET.',
+    });
+  }
+
+  /**
+   * Every committed backup of the directory and the buckets, the newest first. A bucket that does not answer is
+   * told in the list. @throws KeepError `STORAGE_…` of the directory.
+   */
   async list(): Promise<BackupList> {
-    return await this.committed.list();
+    return await this.catalogue.list();
   }
 
-  /** Removes one committed backup for good; retention decides which. @throws KeepError `STORAGE_…`. */
-  async remove(name: string): Promise<void> {
-    await this.committed.remove(name);
+  /**
+   * What a backup is, by its name or the name of one of its files.
+   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`.
+   */
+  async manifest(backup: string): Promise<Manifest> {
+    return (await this.catalogue.find(backup)).manifest;
+  }
+
+  /** Removes one committed backup and its copies for good; retention decides which. @throws KeepError `STORAGE_…`. */
+  async remove(backup: Pick<BackupEntry, 'name' | 'sha256'>): Promise<void> {
+    await this.catalogue.remove(backup);
   }
 
   /**
@@ -62,19 +111,40 @@ export class BackupService {
    * @throws KeepError `BACKUP_NOT_FOUND`, `STORAGE_…`.
    */
   async attach(backup: string, attachment: Attachment, document: object): Promise<void> {
-    const { name } = await this.committed.manifest(backup);
-    await this.committed.attach(name, attachment, `${JSON.stringify(document, null, 2)}\n`);
+    await this.catalogue.attach(backup, attachment, `${JSON.stringify(document, null, 2)}\n`);
   }
 
   /** Takes such a document away; absent is no error. @throws KeepError `BACKUP_NOT_FOUND`, `STORAGE_…`. */
   async detach(backup: string, attachment: Attachment): Promise<void> {
-    const { name } = await this.committed.manifest(backup);
-    await this.committed.detach(name, attachment);
+    await this.catalogue.detach(backup, attachment);
   }
 
   /**
-   * Runs `use` with the archive of one backup as a whole file on this machine, its digest checked.
-   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_DAMAGED`, `STORAGE_…`; what `use` throws.
+   * Pins a committed backup, for a reason: retention keeps it until it is unpinned.
+   * @throws KeepError `BACKUP_NOT_FOUND`, `STORAGE_…`.
+   */
+  async pin(backup: string, { because, actor = operator() }: PinOptions = {}): Promise<PinReport> {
+    const { name, pinned } = await this.markOf(backup);
+    const details = { because: because ?? null };
+    await this.attach(name, 'pinned', { pinnedAt: this.clock.now().toISOString(), actor, ...details });
+    const recording = await this.changelog.recordDone({ deed: 'pin', subject: name, details, actor });
+    return { name, pinned: true, changed: !pinned, ...recording };
+  }
+
+  /** Lets retention decide again. @throws KeepError `BACKUP_NOT_FOUND`, `STORAGE_…`. */
+  async unpin(backup: string, { actor = operator() }: Pick<PinOptions, 'actor'> = {}): Promise<PinReport> {
+    const { name, pinned } = await this.markOf(backup);
+    if (!pinned) return { name, pinned: false, changed: false, recorded: false };
+    await this.detach(name, 'pinned');
+    const recording = await this.changelog.recordDone({ deed: 'unpin', subject: name, details: {}, actor });
+    return { name, pinned: false, changed: true, ...recording };
+  }
+
+  /**
+   * Runs `use` with the archive of one backup as a whole file on this machine, decrypted and its digest checked: of
+   * the copy in the directory, or where that is missing or damaged of the next one.
+   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_DAMAGED`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`, `STORAGE_…`;
+   *   what `use` throws.
    */
   async withArchive<T>(
     backup: string,
@@ -82,32 +152,56 @@ export class BackupService {
     use: (archive: ArchiveFile) => Promise<T>,
   ): Promise<T> {
     const { withArchiveFile } = await import('./archive-file.js');
-    return await withArchiveFile(this.storage, await this.committed.manifest(backup), signal, use);
+    const { firstWholeCopy } = await import('./first-whole-copy.js');
+    const { encryption } = this.settings.backup;
+    return await firstWholeCopy(
+      this.catalogue.copies(backup),
+      async ({ storage, ...copy }, useOf) => {
+        return await withArchiveFile({ storage, encryption }, copy, signal, useOf);
+      },
+      use,
+    );
   }
 
   /**
-   * Reads every byte of one backup. That it does not pass is a verdict, not an error.
+   * Reads every byte of one backup, of every copy. That it does not pass is a verdict, not an error.
    * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `BACKUP_TOOLS_MISSING`, `STORAGE_…`.
    */
   async verify(
     backup: string,
     { signal = new AbortController().signal }: Pick<BackupOptions, 'signal'> = {},
   ): Promise<VerificationReport> {
-    const [{ findTool }, { verifyArchive }] = await Promise.all([
+    const [{ findTool }, { verifyArchive }, { verifyCopies }] = await Promise.all([
       import('./postgres-tool.js'),
       import('./verify-archive.js'),
+      import('./verify-copies.js'),
     ]);
     try {
-      const { name, manifest } = await this.committed.manifest(backup);
+      const { name, manifest } = await this.catalogue.find(backup);
       const pgRestore = await findTool({
         program: 'pg_restore',
         atLeastMajor: Number.parseInt(manifest.toolVersions.pgDump, 10),
         searchPath: this.settings.searchPath,
       });
-      const findings = await verifyArchive(this.storage, name, manifest, { pgRestore, signal });
-      return { name, verdict: findings.length === 0 ? 'passed' : 'failed', findings };
+      const { encryption } = this.settings.backup;
+      return await verifyCopies(name, this.catalogue.copies(backup), async ({ storage, ...copy }) => {
+        return await verifyArchive(name, copy.manifest, { storage, encryption, pgRestore, signal });
+      });
     } catch (error) {
       throw backupError(`verify ${backup}`, error, signal);
     }
+  }
+
+  private async markOf(backup: string): Promise<{ name: string; pinned: boolean }> {
+    const { name } = await this.catalogue.find(backup);
+    const { backups } = await this.catalogue.list();
+    return { name, pinned: backups.some((entry) => entry.name === name && entry.pinned) };
+  }
+
+  private async copyToBuckets(backup: string | undefined, signal: AbortSignal): Promise<UploadReport> {
+    const { uploadBackups } = await import('./upload-backups.js');
+    const { storage, clock } = this;
+    const context = { local: storage, remotes: await this.remotes(), now: clock.now(), signal };
+    return await uploadBackups(backup, context);
   }
 }

@@ -1,4 +1,6 @@
+import type { Recording } from '../changelog/changelog.types.js';
 import type { EnvironmentName } from '../config/settings.js';
+import type { ArchiveFormat } from './backup-name.js';
 import type { Catalogue } from './catalogue.types.js';
 
 /** Why a backup was made. */
@@ -27,6 +29,15 @@ export interface AppliedMigration {
   readonly checksum: string;
 }
 
+/** How an archive is encrypted. Holds nothing that opens it. */
+export interface ArchiveEncryption {
+  /** age recipients (`age1…`), or the one word `passphrase`. */
+  readonly recipients: readonly string[];
+  /** Of the archive inside. */
+  readonly plainBytes: number;
+  readonly plainSha256: string;
+}
+
 /** What a backup is: written last, so that a backup exists when its manifest does. */
 export interface Manifest {
   readonly formatVersion: 1;
@@ -47,10 +58,12 @@ export interface Manifest {
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly snapshotId: string;
-  readonly format: 'custom';
+  /** `custom`: pg_dump's own format, for pg_restore. `plain`: SQL, gzipped, for psql. */
+  readonly format: ArchiveFormat;
   readonly compression: string;
   /** Null: not encrypted. */
-  readonly encryption: { readonly recipients: readonly string[] } | null;
+  readonly encryption: ArchiveEncryption | null;
+  /** Of the stored archive, encrypted where it is. */
   readonly bytes: number;
   readonly sha256: string;
   /** Null where the database has no `_prisma_migrations`. */
@@ -65,6 +78,8 @@ export interface Manifest {
 export interface BackupOptions {
   /** Defaults to manual. */
   readonly reason?: BackupReason;
+  /** Who the record names. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
   /** Aborting it ends the backup in order: nothing is left. */
   readonly signal?: AbortSignal;
   /** Asked right before the manifest commits the backup: what it throws ends the backup, of which nothing is left. */
@@ -72,7 +87,7 @@ export interface BackupOptions {
 }
 
 /** What `pgkeep backup` answers. */
-export interface BackupReport {
+export interface BackupReport extends Recording {
   readonly name: string;
   /** Where the archive is: the storage's location and the key. */
   readonly archive: string;
@@ -82,6 +97,11 @@ export interface BackupReport {
   readonly tables: number;
   readonly rows: number;
   readonly durationMs: number;
+  readonly encrypted: boolean;
+  /** What could not be proven on this machine, and what is missing for it. */
+  readonly notChecked: readonly string[];
+  /** Every place that has the whole of it: the directory, then the buckets. */
+  readonly locations: readonly string[];
   /** Backups that earlier, killed runs began, and that this run cleared away. */
   readonly cleared: readonly string[];
 }
@@ -91,32 +111,83 @@ export interface BackupEntry {
   readonly name: string;
   readonly database: string;
   readonly environment: EnvironmentName;
+  /** The database server's; null where the role could not ask for it. */
+  readonly systemIdentifier: string | null;
   readonly reason: BackupReason;
   readonly finishedAt: string;
   readonly bytes: number;
+  readonly sha256: string;
   readonly encrypted: boolean;
   readonly pinned: boolean;
+  /** Every place that has it. */
   readonly locations: readonly string[];
   /** The newest restore test's verdict; null while there is none. */
   readonly restoreTest: 'passed' | 'failed' | null;
 }
 
-/** Every committed backup, the newest first, and the manifests that cannot be read. */
+/** A bucket that could not be asked. */
+export interface UnreachablePlace {
+  readonly location: string;
+  /** Why. */
+  readonly message: string;
+}
+
+/** Every committed backup, the newest first, the manifests that cannot be read, the buckets that do not answer. */
 export interface BackupList {
   readonly backups: readonly BackupEntry[];
   readonly unreadable: readonly string[];
+  readonly unreachable: readonly UnreachablePlace[];
+}
+
+/** What `pgkeep backup upload` answers. */
+export interface UploadReport {
+  /** The backups that were asked for, or that a bucket did not have, and where they are now. */
+  readonly backups: readonly { readonly name: string; readonly locations: readonly string[] }[];
+  /** Backups whose killed uploads were cleared away first. */
+  readonly cleared: readonly string[];
+}
+
+export interface PinOptions {
+  /** Why it is kept, for whoever wonders later. */
+  readonly because?: string | undefined;
+  /** Who the record names. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
+}
+
+/** What `pgkeep backup pin` and `unpin` answer. */
+export interface PinReport extends Recording {
+  readonly name: string;
+  readonly pinned: boolean;
+  /** Whether anything changed: a backup that is pinned can be pinned again, for another reason. */
+  readonly changed: boolean;
 }
 
 /** One thing that is wrong with a backup. */
 export interface VerificationFinding {
   readonly code:
-    'ARCHIVE_MISSING' | 'SIZE_DIFFERS' | 'DIGEST_DIFFERS' | 'ARCHIVE_UNREADABLE' | 'NAME_DIFFERS';
+    | 'ARCHIVE_MISSING'
+    | 'SIZE_DIFFERS'
+    | 'DIGEST_DIFFERS'
+    | 'PLAIN_DIGEST_DIFFERS'
+    | 'ARCHIVE_UNREADABLE'
+    | 'NAME_DIFFERS'
+    | 'COPY_UNREADABLE';
   readonly details: string;
 }
 
-/** What `pgkeep backup verify` answers: every stored byte was read. */
+/** What is wrong with one copy of a backup. */
+export interface CopyFinding extends VerificationFinding {
+  /** Which copy. */
+  readonly location: string;
+}
+
+/** What `pgkeep backup verify` answers: every stored byte of every copy was read. */
 export interface VerificationReport {
   readonly name: string;
   readonly verdict: 'passed' | 'failed';
-  readonly findings: readonly VerificationFinding[];
+  readonly findings: readonly CopyFinding[];
+  /** Every place that has a copy, or that could not say. */
+  readonly locations: readonly string[];
+  /** What could not be looked at, and what is missing for it: the key of an encrypted archive. */
+  readonly notChecked: readonly string[];
 }

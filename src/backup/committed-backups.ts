@@ -1,7 +1,7 @@
 import { KeepError } from '../errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import {
-  archiveKey,
+  archiveKeys,
   attachmentKey,
   ATTACHMENTS,
   manifestKey,
@@ -9,29 +9,41 @@ import {
   typedName,
   type Attachment,
 } from './backup-name.js';
-import type { BackupEntry, BackupList, Manifest } from './backup.types.js';
+import type { BackupEntry, Manifest } from './backup.types.js';
 import { parseManifest, readText, writeText } from './manifest.js';
 import { parseVerdict } from './restore-test-verdict.js';
 
-/** The catalogue: the backups that are there, which is to say their manifests. */
+/** How many manifests are read at once: over a network each takes its time. */
+const AT_ONCE = 8;
+
+/** The committed backups of one storage, in no particular order, and the manifests that cannot be read. */
+export interface StoredBackups {
+  readonly backups: readonly BackupEntry[];
+  readonly unreadable: readonly string[];
+}
+
+/** The backups that are in one storage, which is to say their manifests. */
 export class CommittedBackups {
   constructor(private readonly storage: BackupStorage) {}
 
-  /** The newest first. A manifest that cannot be read is told, and hides no other. */
-  async list(): Promise<BackupList> {
-    const entries: BackupEntry[] = [];
-    const unreadable: string[] = [];
+  /** A manifest that cannot be read, or is that of another name, is told and hides no other. */
+  async list(): Promise<StoredBackups> {
     const keys = new Set<string>();
     for await (const { key } of this.storage.list('')) keys.add(key);
-    for (const key of keys) {
-      if (nameOfManifest(key) === undefined) continue;
-      const manifest = parseManifest(await readText(this.storage, key));
-      if (manifest) entries.push(await this.entryOf(manifest, keys));
-      else unreadable.push(key);
-    }
-    const backups = entries.toSorted(
-      (left, right) => compare(right.finishedAt, left.finishedAt) || compare(right.name, left.name),
-    );
+    // Backups lie at the top: what is below a directory of theirs is somebody else's.
+    const manifests = [...keys].filter((key) => nameOfManifest(key) !== undefined && !key.includes('/'));
+    const backups: BackupEntry[] = [];
+    const unreadable: string[] = [];
+    const queue = manifests.values();
+    const reader = async (): Promise<void> => {
+      for (const key of queue) {
+        const manifest = parseManifest(await readText(this.storage, key));
+        if (manifest && manifest.name === nameOfManifest(key)) {
+          backups.push(await this.entryOf(manifest, keys));
+        } else unreadable.push(key);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, reader));
     return { backups, unreadable: unreadable.toSorted() };
   }
 
@@ -42,11 +54,7 @@ export class CommittedBackups {
   async manifest(text: string): Promise<{ name: string; manifest: Manifest }> {
     const name = typedName(text);
     const key = manifestKey(name);
-    if (!(await this.storage.head(key))) {
-      throw new KeepError('BACKUP_NOT_FOUND', `There is no backup "${name}" in ${this.storage.location}.`, {
-        hint: '`pgkeep backup list` shows the names.',
-      });
-    }
+    if (!(await this.storage.head(key))) throw notFound(name, [this.storage]);
     const manifest = parseManifest(await readText(this.storage, key));
     if (manifest) return { name, manifest };
     throw new KeepError(
@@ -59,7 +67,7 @@ export class CommittedBackups {
   /** Takes a backup away: its manifest first, so that no moment shows half of it. */
   async remove(name: string): Promise<void> {
     await this.storage.delete(manifestKey(name));
-    await this.storage.delete(archiveKey(name));
+    for (const key of archiveKeys(name)) await this.storage.delete(key);
     for (const attachment of ATTACHMENTS) await this.storage.delete(attachmentKey(name, attachment));
   }
 
@@ -74,16 +82,18 @@ export class CommittedBackups {
   }
 
   private async entryOf(manifest: Manifest, keys: ReadonlySet<string>): Promise<BackupEntry> {
-    const { name, database, environment, reason, finishedAt, bytes, encryption } = manifest;
+    const { name, database, environment, systemIdentifier, reason, finishedAt, bytes, sha256 } = manifest;
     const evidence = attachmentKey(name, 'restore-test');
     return {
       name,
       database,
       environment,
+      systemIdentifier,
       reason,
       finishedAt,
       bytes,
-      encrypted: encryption !== null,
+      sha256,
+      encrypted: manifest.encryption !== null,
       pinned: keys.has(attachmentKey(name, 'pinned')),
       locations: [this.storage.location],
       restoreTest: keys.has(evidence) ? parseVerdict(await readText(this.storage, evidence)) : null,
@@ -91,6 +101,10 @@ export class CommittedBackups {
   }
 }
 
-function compare(left: string, right: string): number {
-  return left < right ? -1 : Number(left > right);
+/** No backup of this name is in any of these places. */
+export function notFound(name: string, storages: readonly BackupStorage[]): KeepError {
+  const places = storages.map(({ location }) => location).join(' or ');
+  return new KeepError('BACKUP_NOT_FOUND', `There is no backup "${name}" in ${places}.`, {
+    hint: '`pgkeep backup list` shows the names.',
+  });
 }

@@ -1,6 +1,8 @@
 import { Readable } from 'node:stream';
 import { outputOf, startProgram } from '../process/program.js';
 import type { BackupStorage } from '../storage/storage.types.js';
+import type { ArchiveWriter } from './archive-writer.js';
+import type { ArchiveEncryption } from './backup.types.js';
 import { DigestMeter } from './digest-meter.js';
 
 /** One run of pg_dump, planned. */
@@ -14,10 +16,11 @@ export interface DumpCommand {
 export interface StoredDump {
   readonly bytes: number;
   readonly sha256: string;
+  readonly encryption: ArchiveEncryption | null;
 }
 
 /**
- * Streams pg_dump's output into the storage. The archive appears under its key only when pg_dump ended well;
+ * Streams pg_dump's output through the writer into the storage. The archive appears under its key only when pg_dump ended well;
  * pg_dump does not outlive a storage that fails.
  * @throws ProgramFailure, what the storage throws, or the signal's reason.
  */
@@ -25,6 +28,7 @@ export async function dumpInto(
   storage: BackupStorage,
   key: string,
   { file, argv, env }: DumpCommand,
+  writer: ArchiveWriter,
   signal: AbortSignal,
 ): Promise<StoredDump> {
   const ending = new AbortController();
@@ -32,12 +36,13 @@ export async function dumpInto(
   program.stdin.end();
   try {
     const meter = new DigestMeter();
-    const body = Readable.from(meter.through(outputOf('pg_dump', program)), { objectMode: false });
+    const archive = writer.through(outputOf('pg_dump', program));
+    const body = Readable.from(meter.through(archive), { objectMode: false });
     const { bytes } = await storage.put(key, body, { signal });
     if (bytes !== meter.bytes) {
-      throw new Error(`pg_dump wrote ${meter.bytes} bytes, ${storage.location} took ${bytes}`);
+      throw new Error(`${meter.bytes} bytes were written, ${storage.location} took ${bytes}`);
     }
-    return { bytes, sha256: meter.digest() };
+    return { bytes, sha256: meter.digest(), encryption: writer.finish() };
   } finally {
     ending.abort();
     program.stdout.destroy();

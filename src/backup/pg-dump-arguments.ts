@@ -17,8 +17,9 @@ export function pgDumpArguments(tool: PostgresTool, plan: DumpPlan): string[] {
     '--format=custom',
     `--compress=${compressOption(tool, plan.compression)}`,
     `--snapshot=${plan.snapshotId}`,
-    // A migration that holds a table must not hang the backup, nor the backup's place in the queue the application.
-    '--lock-wait-timeout=30s',
+    // The snapshot's connection holds every table already. Whoever came between the two waits for that one, and
+    // pg_dump behind it: neither the backup nor the application, which queues there as well, may hang for long.
+    '--lock-wait-timeout=5s',
     '--no-password',
     ...(plan.fromStandby ? ['--no-unlogged-table-data'] : []),
   ];

@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { isRunning } from '../cluster/postmaster-file.js';
 import type { BackupStorage } from '../storage/storage.types.js';
-import { archiveKey, manifestKey, nameOfUnfinished, unfinishedKey } from './backup-name.js';
+import { archiveKeys, manifestKey, nameOfUnfinished, unfinishedKey } from './backup-name.js';
 import { isInteger, isRecord, isText } from './guards.js';
 import { readText, writeText } from './manifest.js';
 
@@ -15,7 +16,18 @@ interface Mark {
   readonly startedAt: string;
 }
 
+/** Which start of which machine it is: in a bucket the marks of many lie side by side, and two may share a name. */
+interface MachineMark extends Mark {
+  readonly boot: string;
+}
+
 const isMark = isRecord<Mark>({ host: isText, pid: isInteger, startedAt: isText });
+const isMachineMark = isRecord<MachineMark>({
+  host: isText,
+  pid: isInteger,
+  startedAt: isText,
+  boot: isText,
+});
 
 /** The runs of this process: in a container every process that ever ran may have had this very id. */
 const RUNS_OF_THIS_PROCESS = new Set<string>();
@@ -30,21 +42,37 @@ export class UnfinishedRuns {
   /** Before anything else is written. */
   async begin(name: string, now: Date, signal: AbortSignal): Promise<void> {
     RUNS_OF_THIS_PROCESS.add(this.idOf(name));
-    const mark: Mark = { host: hostname(), pid: process.pid, startedAt: now.toISOString() };
+    const mark: MachineMark = {
+      host: hostname(),
+      pid: process.pid,
+      startedAt: now.toISOString(),
+      boot: bootId(),
+    };
     await writeText(this.storage, unfinishedKey(name), `${JSON.stringify(mark)}\n`, signal);
   }
 
   /** After the manifest stands. */
   async commit(name: string): Promise<void> {
-    await this.storage.delete(unfinishedKey(name));
-    RUNS_OF_THIS_PROCESS.delete(this.idOf(name));
+    try {
+      await this.storage.delete(unfinishedKey(name));
+    } finally {
+      // Also where the mark could not be removed: the next run may clear it.
+      RUNS_OF_THIS_PROCESS.delete(this.idOf(name));
+    }
   }
 
   /** Removes everything of a run that failed; the mark last. */
   async discard(name: string): Promise<void> {
     await this.storage.delete(manifestKey(name));
-    await this.storage.delete(archiveKey(name));
+    await this.deleteArchive(name);
     await this.commit(name);
+  }
+
+  /** Whether another run, here or elsewhere, is making or copying this backup right now. */
+  async isAtWork(name: string, now: Date): Promise<boolean> {
+    const key = unfinishedKey(name);
+    const mark = await this.storage.head(key);
+    return mark !== undefined && !(await this.isGone(key, name, mark.modifiedAt, now));
   }
 
   /** Clears what killed runs left. @returns the names of the backups they did not finish. */
@@ -58,7 +86,7 @@ export class UnfinishedRuns {
       if (await this.storage.head(manifestKey(name))) {
         await this.storage.delete(key);
       } else {
-        await this.storage.delete(archiveKey(name));
+        await this.deleteArchive(name);
         await this.storage.delete(key);
         cleared.push(name);
       }
@@ -66,17 +94,39 @@ export class UnfinishedRuns {
     return cleared;
   }
 
+  private async deleteArchive(name: string): Promise<void> {
+    for (const key of archiveKeys(name)) await this.storage.delete(key);
+  }
+
   private async isGone(key: string, name: string, modifiedAt: Date, now: Date): Promise<boolean> {
     if (RUNS_OF_THIS_PROCESS.has(this.idOf(name))) return false;
     if (now.getTime() - modifiedAt.getTime() > LONGEST_RUN_MS) return true;
     const mark: unknown = parse(await readText(this.storage, key).catch(() => ''));
     if (!isMark(mark) || mark.host !== hostname()) return false;
+    // A directory is this machine's; to a bucket a machine of the same name may be writing.
+    const isShared = this.storage.pathOf === undefined;
+    if (isShared && !(isMachineMark(mark) && mark.boot === bootId())) return false;
     return mark.pid === process.pid || !isRunning(mark.pid);
   }
 
   private idOf(name: string): string {
     return `${this.storage.location}/${name}`;
   }
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    // Not Linux: the host's name has to do.
+    return '';
+  }
+}
+
+/** Whether there is anything of that name: a backup, or a run at work on it. */
+export async function isUsed(storage: BackupStorage, name: string): Promise<boolean> {
+  for await (const object of storage.list(`${name}.`)) return object.bytes >= 0;
+  return false;
 }
 
 function parse(text: string): unknown {

@@ -3,7 +3,9 @@ import { EXIT } from './exit-codes.js';
 import { endingInOrder } from './ending-in-order.js';
 import { backupVerb } from './commands/backup.js';
 import { backupListVerb } from './commands/backup-list.js';
+import { backupPinVerb, backupUnpinVerb } from './commands/backup-pin.js';
 import { backupPruneVerb } from './commands/backup-prune.js';
+import { backupUploadVerb } from './commands/backup-upload.js';
 import { backupVerifyVerb } from './commands/backup-verify.js';
 import { changelogVerb } from './commands/changelog.js';
 import { installVerb } from './commands/install.js';
@@ -11,6 +13,9 @@ import { jobsVerb } from './commands/jobs.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
 import { pingVerb } from './commands/ping.js';
 import { readyVerb } from './commands/ready.js';
+import { restoreVerb } from './commands/restore.js';
+import { restoreTestVerb } from './commands/restore-test.js';
+import { restoreTestsVerb } from './commands/restore-tests.js';
 import { stampVerb } from './commands/stamp.js';
 import { statsVerb } from './commands/stats.js';
 import type { Verb } from './verb.js';
@@ -26,7 +31,15 @@ const VERBS: readonly Verb[] = [
   changelogVerb,
   jobsVerb,
 ];
-const BACKUP_VERBS: readonly Verb[] = [backupListVerb, backupVerifyVerb, backupPruneVerb];
+const BACKUP_VERBS: readonly Verb[] = [
+  backupListVerb,
+  backupVerifyVerb,
+  backupUploadVerb,
+  backupPinVerb,
+  backupUnpinVerb,
+  backupPruneVerb,
+];
+const RESTORE_VERBS: readonly Verb[] = [restoreTestVerb, restoreTestsVerb];
 const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
 
 /** Starts the service; given by whoever stands above the doors. */
@@ -64,6 +77,8 @@ export async function runProgram(
   for (const verb of VERBS) add(program, verb);
   const backup = add(program, backupVerb);
   for (const verb of BACKUP_VERBS) add(backup, verb);
+  const restore = add(program, restoreVerb);
+  for (const verb of RESTORE_VERBS) add(restore, verb);
   const migrate = program
     .command('migrate')
     .description('The guarded application’s migrations.')

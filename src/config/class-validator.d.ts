@@ -14,6 +14,9 @@ declare module 'class-validator/cjs/decorator/common/ValidateIf.js' {
 declare module 'class-validator/cjs/decorator/string/IsISO8601.js' {
   export { IsISO8601 } from 'class-validator';
 }
+declare module 'class-validator/cjs/decorator/string/Matches.js' {
+  export { Matches } from 'class-validator';
+}
 declare module 'class-validator/cjs/decorator/string/MinLength.js' {
   export { MinLength } from 'class-validator';
 }

@@ -9,8 +9,10 @@ import {
   SETTING_NAMES,
   type SettingName,
 } from './environment-variables.js';
+import { toEncryptionSettings } from './encryption-settings.js';
 import { parseGates } from './gates.js';
 import { NO_SCHEDULE } from './schedule.js';
+import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
 import { readSecretFile } from './secret-file.js';
 import {
   DETAIL_LEVELS,
@@ -25,7 +27,7 @@ import { Validator } from './validation.js';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** One thing that is wrong with one setting, or with a pair of them. */
-interface Fault {
+export interface Fault {
   readonly subject: string;
   readonly problem: string;
 }
@@ -38,7 +40,9 @@ const DEFAULTS = {
   retentionWeeks: 4,
   retentionMonths: 12,
   schedule: '0 2 * * *',
+  restoreTestSchedule: '0 4 * * 0',
   jobLeaseSeconds: 60,
+  restoreTestTimeoutMinutes: 360,
 } as const;
 
 /**
@@ -105,10 +109,17 @@ function contradictions(variables: EnvironmentVariables): Fault[] {
       problem: `must be below READINESS_REFRESH_MS (${refreshMs}), or evaluations overlap; it is ${timeoutMs}`,
     });
   }
+  if (isTrue(variables.BACKUP_ENCRYPTION_ENABLED) && variables.BACKUP_ENCRYPTION_KEY === undefined) {
+    faults.push({
+      subject: 'BACKUP_ENCRYPTION_KEY',
+      problem: 'must be set where BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
+    });
+  }
   if (databaseUrlOf(variables) === undefined) {
     const names = isProduction(variables) ? 'DATABASE_URL_PROD or DATABASE_URL' : 'DATABASE_URL';
     faults.push({ subject: names, problem: 'must be set: the PostgreSQL URL of the database to guard' });
   }
+  faults.push(...offsiteContradictions(variables));
   return faults;
 }
 
@@ -149,6 +160,7 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
     backup: {
       enabled: isTrue(variables.BACKUP_ENABLED),
       schedule: toSchedule(variables.BACKUP_SCHEDULE ?? DEFAULTS.schedule),
+      restoreTestSchedule: toSchedule(variables.RESTORE_TEST_SCHEDULE ?? DEFAULTS.restoreTestSchedule),
       retentionDays: optionalNumber(variables.BACKUP_RETENTION_DAYS),
       retentionWeeks: Number(variables.BACKUP_RETENTION_WEEKS ?? DEFAULTS.retentionWeeks),
       retentionMonths: Number(variables.BACKUP_RETENTION_MONTHS ?? DEFAULTS.retentionMonths),
@@ -160,7 +172,15 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
       jobLeaseMs: Number(variables.JOB_LEASE_SECONDS ?? DEFAULTS.jobLeaseSeconds) * 1000,
       directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
       compression: variables.BACKUP_COMPRESSION,
+      encryption: toEncryptionSettings(variables, isTrue(variables.BACKUP_ENCRYPTION_ENABLED)),
     },
+    restore: {
+      testUrl:
+        variables.TEST_DATABASE_URL === undefined ? undefined : parseDatabaseUrl(variables.TEST_DATABASE_URL),
+      testTimeoutMs:
+        Number(variables.RESTORE_TEST_TIMEOUT_MINUTES ?? DEFAULTS.restoreTestTimeoutMinutes) * 60_000,
+    },
+    offsite: toOffsiteSettings(variables),
   };
 }
 

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { messageOf } from '../errors.js';
 import { parseDatabaseUrl } from './database-url.js';
+import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
 import { parseGates } from './gates.js';
 import { scheduleFault } from './schedule.js';
 import { ValidateBy } from './validation.js';
@@ -64,6 +65,20 @@ export function IsCompression(): PropertyDecorator {
   });
 }
 
+/** What {@link parseEncryptionKey} takes. */
+export function IsEncryptionKey(): PropertyDecorator {
+  return parsed(
+    'isEncryptionKey',
+    parseEncryptionKey,
+    'age recipients (age1…) or a passphrase of at least 12 characters',
+  );
+}
+
+/** What {@link parseIdentities} takes. */
+export function IsEncryptionIdentity(): PropertyDecorator {
+  return parsed('isEncryptionIdentity', parseIdentities, 'one or more age identities (AGE-SECRET-KEY-1…)');
+}
+
 /** A list such as `backupConfig=latch,environment=warn`. */
 export function IsGateList(): PropertyDecorator {
   return ValidateBy({
@@ -103,6 +118,34 @@ export function IsSchedule(): PropertyDecorator {
   });
 }
 
+/** A bucket's name, by the rules that S3 and Google Cloud Storage share. */
+export function IsBucket(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isBucket',
+    validator: {
+      validate: (value: unknown) =>
+        typeof value === 'string' && /^[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]$/.test(value),
+      defaultMessage: () => 'the name of a bucket, such as clinic-backups',
+    },
+  });
+}
+
+/** The address of a server: `http://` or `https://`, without credentials. */
+export function IsEndpoint(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isEndpoint',
+    validator: {
+      validate: (value: unknown) => {
+        if (typeof value !== 'string' || !URL.canParse(value)) return false;
+        const { protocol, username, password, search } = new URL(value);
+        return /^https?:$/.test(protocol) && !username && !password && !search;
+      },
+      defaultMessage: () =>
+        'a URL such as https://s3.example:9000, without credentials (they come by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)',
+    },
+  });
+}
+
 /** An IANA time zone that this machine knows. */
 export function IsTimeZone(): PropertyDecorator {
   return ValidateBy({
@@ -111,6 +154,17 @@ export function IsTimeZone(): PropertyDecorator {
       validate: (value: unknown) =>
         faultOf(() => new Intl.DateTimeFormat('en', { timeZone: String(value) })) === undefined,
       defaultMessage: () => 'a time zone such as UTC or Asia/Jakarta',
+    },
+  });
+}
+
+/** What a parser takes; its error completes the message. */
+function parsed(name: string, parse: (text: string) => unknown, accepted: string): PropertyDecorator {
+  return ValidateBy({
+    name,
+    validator: {
+      validate: (value: unknown) => faultOf(() => parse(String(value))) === undefined,
+      defaultMessage: (arguments_) => `${accepted}: ${faultOf(() => parse(String(arguments_?.value))) ?? ''}`,
     },
   });
 }

@@ -1,4 +1,5 @@
 import type { DatabaseUrl } from './database-url.js';
+import type { EncryptionKey } from './encryption-keys.js';
 
 /** The environments a database can serve. The same names stamp the database and are `NODE_ENV`'s values. */
 export const ENVIRONMENTS = ['development', 'test', 'staging', 'production'] as const;
@@ -77,6 +78,8 @@ export interface BackupSettings {
   readonly enabled: boolean;
   /** `BACKUP_SCHEDULE`, a cron expression; undefined where it is `off`. */
   readonly schedule: string | undefined;
+  /** `RESTORE_TEST_SCHEDULE`, the same. */
+  readonly restoreTestSchedule: string | undefined;
   /** `BACKUP_RETENTION_DAYS` as given; undefined when it was not. */
   readonly retentionDays: number | undefined;
   /** `BACKUP_RETENTION_WEEKS`. */
@@ -95,6 +98,49 @@ export interface BackupSettings {
   readonly directory: string;
   /** `BACKUP_COMPRESSION`, as pg_dump's `--compress` takes it; undefined leaves the choice to pgkeep. */
   readonly compression: string | undefined;
+  readonly encryption: EncryptionSettings;
+}
+
+/** How archives are encrypted, and what opens them. */
+export interface EncryptionSettings {
+  /** `BACKUP_ENCRYPTION_ENABLED`; there is a key where it is true. */
+  readonly enabled: boolean;
+  /** `BACKUP_ENCRYPTION_KEY`: a passphrase also opens. */
+  readonly key: EncryptionKey | undefined;
+  /** `BACKUP_ENCRYPTION_IDENTITY`. */
+  readonly identities: readonly string[];
+}
+
+/** Where restores are tested, and for how long. */
+export interface RestoreSettings {
+  /** `TEST_DATABASE_URL`; undefined: a throw-away PostgreSQL of this machine's. */
+  readonly testUrl: DatabaseUrl | undefined;
+  /** `RESTORE_TEST_TIMEOUT_MINUTES`, in ms. */
+  readonly testTimeoutMs: number;
+}
+
+/** A bucket of Amazon S3, or of another server that speaks its language. */
+export interface S3BucketSettings {
+  /** `AWS_S3_BACKUP_BUCKET`, or its alias `BACKUP_S3_BUCKET`. */
+  readonly bucket: string;
+  /** `BACKUP_S3_REGION`; undefined leaves it to `AWS_REGION` and the profile (`us-east-1` with an endpoint). */
+  readonly region: string | undefined;
+  /** `BACKUP_S3_ENDPOINT`; undefined means Amazon. */
+  readonly endpoint: string | undefined;
+}
+
+/** A bucket of Google Cloud Storage. */
+export interface GcsBucketSettings {
+  /** `GCS_BACKUP_BUCKET`. */
+  readonly bucket: string;
+}
+
+/** Where backups are copied to. */
+export interface OffsiteSettings {
+  /** `BACKUP_UPLOAD_ENABLED`: without it the buckets are neither written nor read. */
+  readonly uploadEnabled: boolean;
+  readonly s3: S3BucketSettings | undefined;
+  readonly gcs: GcsBucketSettings | undefined;
 }
 
 /** The environment, parsed once, deeply frozen. A room receives its slice. */
@@ -108,4 +154,6 @@ export interface Settings {
   readonly readiness: ReadinessSettings;
   readonly http: HttpSettings;
   readonly backup: BackupSettings;
+  readonly restore: RestoreSettings;
+  readonly offsite: OffsiteSettings;
 }

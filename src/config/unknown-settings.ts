@@ -9,10 +9,14 @@ const PREFIXES = [
   'ADMIN_API_',
   'READINESS_',
   'BACKUP_',
+  'AWS_S3_BACKUP_',
+  'GCS_BACKUP_',
   'LAST_BACKUP_',
   'RESTORE_TEST_',
   'JOB_LEASE_',
   'PRISMA_DB_',
+  'RESTORE_',
+  'TEST_DATABASE_',
 ];
 
 /**

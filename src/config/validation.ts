@@ -7,5 +7,6 @@ export { IsOptional } from 'class-validator/cjs/decorator/common/IsOptional.js';
 export { ValidateBy } from 'class-validator/cjs/decorator/common/ValidateBy.js';
 export { ValidateIf } from 'class-validator/cjs/decorator/common/ValidateIf.js';
 export { IsISO8601 } from 'class-validator/cjs/decorator/string/IsISO8601.js';
+export { Matches } from 'class-validator/cjs/decorator/string/Matches.js';
 export { MinLength } from 'class-validator/cjs/decorator/string/MinLength.js';
 export { Validator } from 'class-validator/cjs/validation/Validator.js';

@@ -55,4 +55,30 @@ export const jobPaths = {
       },
     },
   },
+  '/admin/restore-tests': {
+    get: {
+      operationId: 'restoreTests',
+      summary: 'The newest restore tests, and whether the chain of their evidence is whole.',
+      security,
+      responses: {
+        200: json('The restore tests.', 'RestoreTests'),
+        ...refusals,
+        500: problem('pgkeep’s schema is not installed.'),
+      },
+    },
+    post: {
+      operationId: 'testRestore',
+      summary: 'Begins a restore test, which goes on after the answer.',
+      security,
+      requestBody: body('RestoreTestParameters'),
+      responses: {
+        202: accepted('The restore test has begun.'),
+        ...refusals,
+        400: problem('The body is not one that this route takes.'),
+        404: problem('There is no such backup.'),
+        409: problem('A restore test is under way already, or backups are off.'),
+        500: problem('pgkeep’s schema is not installed.'),
+      },
+    },
+  },
 };

@@ -117,5 +117,52 @@ export const jobSchemas = {
       unreadable: { type: 'array', items: { type: 'string' } },
     },
   },
+  RestoreTest: {
+    type: 'object',
+    required: [
+      'number',
+      'backup',
+      'environment',
+      'verdict',
+      'startedAt',
+      'finishedAt',
+      'durationMs',
+      'archiveSha256',
+      'hash',
+    ],
+    additionalProperties: false,
+    properties: {
+      number: { type: 'integer', minimum: 1 },
+      backup: { type: 'string' },
+      environment: { type: 'string' },
+      verdict: { enum: ['passed', 'failed'] },
+      startedAt: time,
+      finishedAt: time,
+      durationMs: { type: 'integer', minimum: 0 },
+      archiveSha256: { type: 'string' },
+      hash: { type: 'string' },
+    },
+  },
+  RestoreTests: {
+    type: 'object',
+    required: ['total', 'tests', 'chainFault'],
+    additionalProperties: false,
+    properties: {
+      total: { type: 'integer', minimum: 0 },
+      tests: { type: 'array', items: { $ref: '#/components/schemas/RestoreTest' } },
+      chainFault: { ...textOrNull, description: 'The first evidence that does not fit.' },
+    },
+  },
+  RestoreTestParameters: {
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      backup: {
+        type: 'string',
+        pattern: String.raw`^[\w.-]{1,255}$`,
+        description: 'The name of a backup, or of one of its files. Defaults to the newest.',
+      },
+    },
+  },
   NoParameters: { type: 'object', additionalProperties: false },
 };

@@ -5,6 +5,7 @@ import { DatabaseStatsController } from './database-stats.controller.js';
 import { JobsController } from './jobs.controller.js';
 import { OpenApiController } from './openapi.controller.js';
 import { ProbesController } from './probes.controller.js';
+import { RestoreTestsController } from './restore-tests.controller.js';
 
 /**
  * The doors: `/live`, `/ready`, `/health`, `/admin/…`, `/openapi.json`. Works on Fastify and Express. Needs `PgkeepModule.forRoot()` beside it, and begins the background evaluations.
@@ -15,6 +16,7 @@ import { ProbesController } from './probes.controller.js';
     DatabaseStatsController,
     JobsController,
     BackupsController,
+    RestoreTestsController,
     OpenApiController,
   ],
   providers: [AdminAccess, AdminGuard],

@@ -1,3 +1,4 @@
+import type { UnreachablePlace } from '../backup/backup.types.js';
 import type { RegisteredJob } from '../jobs/jobs.service.js';
 import type { JobRun, JobsAbility } from '../jobs/jobs.types.js';
 
@@ -7,6 +8,8 @@ export interface StoredBackups {
   readonly finishedAt: readonly Date[];
   /** Where they are. */
   readonly places: readonly string[];
+  /** Places that did not answer. */
+  readonly unreachable: readonly UnreachablePlace[];
 }
 
 /** What the jobs' tables say. */

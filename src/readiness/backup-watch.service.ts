@@ -97,7 +97,7 @@ export class BackupWatch implements BeforeApplicationShutdown {
   }
 
   private async readStorage(): Promise<StoredBackups> {
-    const { backups } = await this.backups.list();
+    const { backups, unreachable } = await this.backups.list();
     const own = backups.filter(
       ({ database, environment }) =>
         database === this.settings.database.url.database && environment === this.settings.environment,
@@ -105,6 +105,7 @@ export class BackupWatch implements BeforeApplicationShutdown {
     return {
       finishedAt: own.map(({ finishedAt }) => new Date(finishedAt)),
       places: [...new Set(own.flatMap(({ locations }) => locations))],
+      unreachable,
     };
   }
 

@@ -47,8 +47,24 @@ function storageFindings(facts: BackupFacts, jobs: JobFacts | undefined, now: Da
       { code: 'BACKUP_STORAGE_UNREACHABLE', text: `The backup storage does not answer: ${storage.reason}` },
     ];
   }
+  return [...unreachableFindings(storage.value), ...ageFindings(storage.value, periodMs, jobs, now)];
+}
+
+function unreachableFindings({ unreachable }: StoredBackups): Finding[] {
+  return unreachable.map(({ location, message }) => ({
+    code: 'BACKUP_STORAGE_UNREACHABLE',
+    text: `The backup storage ${location} does not answer: ${message}`,
+  }));
+}
+
+function ageFindings(
+  storage: StoredBackups,
+  periodMs: number,
+  jobs: JobFacts | undefined,
+  now: Date,
+): Finding[] {
   const limit = periodMs * PERIODS;
-  const newest = newestOf(storage.value, now);
+  const newest = newestOf(storage, now);
   const since = jobs?.registered.find(({ name }) => name === 'backup')?.since;
   // A schedule that is new has this long to make its first backup.
   const hasGrace = since !== undefined && now.getTime() - since.getTime() <= limit;

@@ -15,7 +15,7 @@ export function checksOf(settings: Settings, facts: Facts, now: Date): Record<Ch
     environment: () => checkEnvironment(settings.environment, facts.environment),
     migrations: () => checkMigrations(facts.migrations),
     databaseSafety: () => checkDatabaseSafety(settings.environment, settings.database, facts.server),
-    backupConfig: () => checkBackupConfig(settings.environment, settings.backup, now),
+    backupConfig: () => checkBackupConfig(settings.environment, settings.backup, facts.evidence, now),
     backups: () => checkBackups(settings.environment, settings.backup, facts.backups, now),
   };
 }

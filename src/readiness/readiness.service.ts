@@ -1,22 +1,30 @@
 import { Inject, Injectable, ServiceUnavailableException } from '@nestjs/common';
+import type { Client } from 'pg';
 import { HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
 import { Clock } from '../clock/clock.js';
 import { CHECK_NAMES, type CheckName, type Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { databaseFault } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
+import type { ReadTimeouts } from '../database/read.js';
 import { readServerFacts } from '../database/server-facts.js';
 import { EnvironmentService } from '../environment/environment.service.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
+import { readNewestEvidence, type NewestEvidences } from '../restore/read-newest-evidence.js';
 import { BackupWatch } from './backup-watch.service.js';
 import { known } from './known.js';
 import { blocks, checksOf, runCheck } from './judge.js';
 import type { CheckView, Evaluation, Facts, Verdict } from './readiness.types.js';
 
+/** How long the evidence of restore tests is believed, in ms. */
+const EVIDENCE_MS = 30_000;
+
 /** One evaluation of the checks: facts from the database, then pure judgement, by way of Terminus. */
 @Injectable()
 export class ReadinessService {
   private wasReady = false;
+  private evidence: NewestEvidences | undefined;
+  private evidenceReadAt = -Infinity;
 
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
@@ -60,11 +68,28 @@ export class ReadinessService {
       facts.server = await known(readServerFacts(client, timeouts));
       facts.migrations = await known(this.migrations.report(client, timeouts));
       facts.environment = await known(this.environment.facts(client, timeouts));
+      await this.readEvidence(client, timeouts);
     });
     // What was learned before the deadline is kept; the rest is unknown for the same reason.
     const ended = await known(asking);
     const rest = { fault: 'fault' in ended ? ended.fault : databaseFault(new Error('not asked')) };
-    return { server: rest, environment: rest, migrations: rest, ...facts, backups: await backups };
+    return {
+      server: rest,
+      environment: rest,
+      migrations: rest,
+      ...facts,
+      evidence: this.evidence,
+      backups: await backups,
+    };
+  }
+
+  /** Once in a while, since tests come by the week. What was known stays known while the database is away. */
+  private async readEvidence(client: Client, timeouts: ReadTimeouts): Promise<void> {
+    if (performance.now() - this.evidenceReadAt < EVIDENCE_MS) return;
+    const learned = await known(readNewestEvidence(client, timeouts));
+    if ('fault' in learned) return;
+    this.evidence = learned.value;
+    this.evidenceReadAt = performance.now();
   }
 
   /** Terminus' own verdict: a check that fails behind a gate that lets it pass is `degraded`. */

@@ -4,6 +4,7 @@ import type { ServerFacts } from '../database/server-facts.js';
 import type { DatabaseFault } from '../database/database-fault.js';
 import type { EnvironmentFacts } from '../environment/environment.types.js';
 import type { CheckCode } from '../errors.js';
+import type { NewestEvidences } from '../restore/read-newest-evidence.js';
 import type { BackupFacts } from './backup-facts.js';
 import type { MigrationsReport } from '../migrations/migrations.types.js';
 
@@ -35,6 +36,8 @@ export interface Facts {
   readonly server: Known<ServerFacts>;
   readonly environment: Known<EnvironmentFacts>;
   readonly migrations: Known<MigrationsReport>;
+  /** What restore tests proved; undefined where that is not known. */
+  readonly evidence: NewestEvidences | undefined;
   /** Undefined while backups are off, and until the storage has answered for the first time. */
   readonly backups: BackupFacts | undefined;
 }

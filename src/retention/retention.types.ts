@@ -1,3 +1,5 @@
+import type { Recording } from '../changelog/changelog.types.js';
+
 /** What retention has to know of a backup. */
 export interface RetainedBackup {
   readonly name: string;
@@ -34,15 +36,10 @@ export interface RetentionPlan {
   readonly remove: readonly string[];
 }
 
-/** What `pgkeep backup prune` did, or would do. */
-export interface PruneReport extends RetentionPlan {
+/** What `pgkeep backup prune` did, or would do. Not recorded also where nothing was removed. */
+export interface PruneReport extends RetentionPlan, Recording {
+  /** Backups that go by the same name and environment and are another database server's: left alone. */
+  readonly foreign: readonly string[];
   /** True when nothing was removed because only the plan was asked for. */
   readonly dryRun: boolean;
-}
-
-export interface PruneOptions {
-  /** Only the plan; nothing is removed. */
-  readonly dryRun?: boolean;
-  /** Asked before each removal: what it throws ends the prune, and what is not removed yet stays. */
-  readonly beforeRemove?: () => Promise<void>;
 }

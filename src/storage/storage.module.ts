@@ -2,10 +2,10 @@ import { Module } from '@nestjs/common';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { LocalStorage } from './local/local-storage.js';
+import { BACKUP_STORAGE, REMOTE_STORAGES, type RemoteStorages } from './storage.token.js';
 import type { BackupStorage } from './storage.types.js';
-import { BACKUP_STORAGE } from './storage.token.js';
 
-/** Hands out the storage that the settings name. */
+/** Hands out the storage that backups are made in, and those that they are copied to. */
 @Module({
   providers: [
     {
@@ -13,7 +13,18 @@ import { BACKUP_STORAGE } from './storage.token.js';
       inject: [SETTINGS],
       useFactory: ({ backup }: Settings): BackupStorage => new LocalStorage(backup.directory),
     },
+    {
+      provide: REMOTE_STORAGES,
+      inject: [SETTINGS],
+      useFactory: ({ offsite }: Settings): RemoteStorages => {
+        let opened: Promise<readonly BackupStorage[]> | undefined;
+        return async () => {
+          if (!offsite.uploadEnabled) return [];
+          return await (opened ??= import('./open-buckets.js').then((file) => file.openBuckets(offsite)));
+        };
+      },
+    },
   ],
-  exports: [BACKUP_STORAGE],
+  exports: [BACKUP_STORAGE, REMOTE_STORAGES],
 })
 export class StorageModule {}

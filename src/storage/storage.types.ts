@@ -7,9 +7,12 @@ export interface StoredObject {
   readonly modifiedAt: Date;
 }
 
-/** Where backups are kept: objects under keys such as `clinic_production_20260207_120000.dump`. */
+/**
+ * Where backups are kept: objects under keys such as `clinic_production_20260207_120000.dump`. Every implementation
+ * passes one conformance suite (`test/storage/conformance.ts`): a deed need not know which one it writes to.
+ */
 export interface BackupStorage {
-  /** For people: the directory, the bucket. Holds no credentials. */
+  /** For people: the directory, `s3://bucket`, `gs://bucket`. Holds no credentials. */
   readonly location: string;
 
   /**
@@ -40,3 +43,16 @@ export interface BackupStorage {
   /** How many bytes there is room for, where that can be asked. */
   freeBytes?(): Promise<number>;
 }
+
+/** How long a storage of the network is waited for before it counts as unreachable or slow. */
+export interface Patience {
+  /** How often one request is tried. Between two tries the wait doubles. */
+  readonly attempts: number;
+  /** Longest wait for a connection, in ms. */
+  readonly connectMs: number;
+  /** Longest wait on a connection that moves no byte, in ms. */
+  readonly idleMs: number;
+}
+
+/** Rides out some ten seconds of outage; a storage that hangs is told after minutes, not hours. */
+export const PATIENCE: Patience = { attempts: 8, connectMs: 5000, idleMs: 60_000 };

@@ -1,7 +1,7 @@
 import type { BackupSettings, Settings } from '../config/settings.js';
 
 /** The jobs there are. */
-export const JOB_NAMES = ['backup', 'prune'] as const;
+export const JOB_NAMES = ['backup', 'prune', 'restore-test'] as const;
 export type JobName = (typeof JOB_NAMES)[number];
 
 const HOUR_MS = 3_600_000;
@@ -29,6 +29,12 @@ export const JOBS: Readonly<Record<JobName, Job>> = {
   },
   // Never by itself: a prune without a new backup would thin out what a broken backup job left.
   prune: { name: 'prune', expression: () => undefined, after: 'backup', limitMs: HOUR_MS },
+  'restore-test': {
+    name: 'restore-test',
+    expression: ({ restoreTestSchedule }) => restoreTestSchedule,
+    // A test has a limit of its own, of at most a week (RESTORE_TEST_TIMEOUT_MINUTES), and then a verdict.
+    limitMs: 8 * 24 * HOUR_MS,
+  },
 };
 
 /** The jobs with a setting of their own, and how each is scheduled, for people. */

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { BackupModule } from '../backup/backup.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { ReadinessModule } from '../readiness/readiness.module.js';
+import { RestoreModule } from '../restore/restore.module.js';
 import { RetentionModule } from '../retention/retention.module.js';
 import { JITTER } from './jitter.js';
 import { RunsOfThisProcess } from './runs-of-this-process.js';
@@ -13,7 +14,7 @@ import { UpkeepWork } from './upkeep-work.js';
  * as the schedule, and neither door may know the other.
  */
 @Module({
-  imports: [BackupModule, JobsModule, ReadinessModule, RetentionModule],
+  imports: [BackupModule, JobsModule, ReadinessModule, RestoreModule, RetentionModule],
   providers: [UpkeepService, UpkeepWork, RunsOfThisProcess, { provide: JITTER, useValue: Math.random }],
   exports: [UpkeepService],
 })

@@ -33,7 +33,7 @@ describe('pg_dump', () => {
       '--format=custom',
       '--compress=1',
       '--snapshot=3-5C-1',
-      '--lock-wait-timeout=30s',
+      '--lock-wait-timeout=5s',
       '--no-password',
     ]);
     expect(pgDumpArguments(NEW, { ...plan, compression: chooseCompression(NEW, undefined) })).toContain(
@@ -72,9 +72,17 @@ describe('pg_dump', () => {
   });
 });
 
-it('hashes columns in the order of their names, quoted', () => {
-  const sql = contentQuery({ name: '"s"."t"', columns: ['a', 'b"c'] });
-  expect(sql).toContain('ROW(t."a", t."b""c")::text COLLATE "C"');
+it('hashes columns in the order they are given, quoted, as their types print them', () => {
+  const sql = contentQuery({
+    name: '"s"."t"',
+    columns: [
+      { name: 'a', castsToText: true },
+      { name: 'b"c', castsToText: false },
+    ],
+  });
+  expect(sql).toMatch(
+    /sum\(pg_catalog\.hashtextextended\(ROW\(t\."b""c"\)::text COLLATE "C", pg_catalog\.hashtextextended\(coalesce\(t\."a"::text, '[^']+'\) COLLATE "C", 0\)\)\)/,
+  );
   expect(sql).toContain('FROM ONLY "s"."t" t');
 });
 

@@ -41,6 +41,8 @@ describe('backup verify', () => {
         name: report.name,
         verdict: 'passed',
         findings: [],
+        notChecked: [],
+        locations: [environment['BACKUP_DIR']],
       });
     }
   });

@@ -40,6 +40,7 @@ describe('readSettings', () => {
       },
       http: { port: 3000, host: '0.0.0.0', adminToken: undefined },
       backup: { enabled: false, retentionDays: undefined, restoreTestMaxAgeDays: 90 },
+      offsite: { uploadEnabled: false, s3: undefined, gcs: undefined },
     });
     expect(readSettings({ DATABASE_URL: URL_WITH_SECRET, NODE_ENV: 'staging' }).database.poolSize).toBe(10);
   });
@@ -131,10 +132,55 @@ describe('readSettings', () => {
       { NODE_ENV: 'production', ADMIN_API_TOKEN: 'short' },
       '  ADMIN_API_TOKEN must be at least 32 characters long in production',
     ],
+    [
+      { AWS_S3_BACKUP_BUCKET: 'one', BACKUP_S3_BUCKET: 'two' },
+      '  BACKUP_S3_BUCKET is two, but AWS_S3_BACKUP_BUCKET, of which it is an alias, is one: keep one',
+    ],
+    [
+      { BACKUP_UPLOAD_ENABLED: 'true' },
+      '  BACKUP_UPLOAD_ENABLED is true, but there is no bucket: set AWS_S3_BACKUP_BUCKET or GCS_BACKUP_BUCKET',
+    ],
+    [
+      { BACKUP_S3_ENDPOINT: 'https://s3.example', GCS_BACKUP_BUCKET: 'copies' },
+      '  BACKUP_S3_ENDPOINT is set, but no bucket there: set AWS_S3_BACKUP_BUCKET too',
+    ],
+    [
+      { AWS_S3_BACKUP_BUCKET: 's3://bucket' },
+      '  AWS_S3_BACKUP_BUCKET must be the name of a bucket, such as clinic-backups; it is "s3://bucket"',
+    ],
+    [
+      { GCS_BACKUP_BUCKET: 'a b' },
+      '  GCS_BACKUP_BUCKET must be the name of a bucket, such as clinic-backups; it is "a b"',
+    ],
+    [
+      { BACKUP_S3_REGION: 'Frankfurt!' },
+      '  BACKUP_S3_REGION must be a region such as eu-central-1; it is "Frankfurt!"',
+    ],
+    [
+      { BACKUP_S3_ENDPOINT: 'https://key:hunter2@s3.example' },
+      '  BACKUP_S3_ENDPOINT must be a URL such as https://s3.example:9000, without credentials (they come by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)',
+    ],
   ])('refuses %j', (environment, line) => {
     expect(errorOf({ DATABASE_URL: URL_WITH_SECRET, ...environment }).message).toBe(
       `One setting is not usable:\n${line}`,
     );
+  });
+
+  it('reads where backups are copied to', () => {
+    expect(
+      readSettings({
+        DATABASE_URL: URL_WITH_SECRET,
+        BACKUP_UPLOAD_ENABLED: 'TRUE',
+        BACKUP_S3_BUCKET: 'clinic-backups',
+        BACKUP_S3_REGION: 'eu-central-1',
+        BACKUP_S3_ENDPOINT: 'https://s3.example:9000',
+        GCS_BACKUP_BUCKET: 'clinic-copies',
+      }).offsite,
+    ).toEqual({
+      uploadEnabled: true,
+      s3: { bucket: 'clinic-backups', region: 'eu-central-1', endpoint: 'https://s3.example:9000' },
+      gcs: { bucket: 'clinic-copies' },
+    });
   });
 
   it('says which URL is missing', () => {

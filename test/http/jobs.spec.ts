@@ -84,7 +84,39 @@ describe('the routes about jobs and backups', () => {
     expect(jobs.body.jobs).toMatchObject([
       { name: 'backup', schedule: '0 2 * * *', running: null, runs: [{ id: body.id }] },
       { name: 'prune', after: 'backup', runs: [] },
+      { name: 'restore-test', schedule: '0 4 * * 0', runs: [] },
     ]);
+  });
+
+  it('begin a restore test, and show its evidence', async () => {
+    const begun = await post('/admin/restore-tests').send({});
+    expect([begun.status, begun.headers['location']]).toEqual([202, `/admin/jobs/${begun.body.id}`]);
+    const run = async (): Promise<request.Response> => await get(begun.headers['location'] ?? '');
+    await until(async () => (await run()).body.state !== 'running', 25_000, 'the end of the test');
+    const { body } = await run();
+    expect(body).toMatchObject({ job: 'restore-test', state: 'succeeded', result: { verdict: 'passed' } });
+    const tests = await get('/admin/restore-tests');
+    expect(faultsOf('RestoreTests', tests.body)).toEqual([]);
+    expect(tests.body).toMatchObject({
+      total: 1,
+      tests: [{ backup: body.result.backup, verdict: 'passed', hash: body.result.hash }],
+      chainFault: null,
+    });
+  });
+
+  it.each([
+    [{ backup: 'nothing' }, 404, /^There is no backup "nothing" in /],
+    [
+      { backup: '../../etc/passwd' },
+      400,
+      /^The request’s body cannot be used: backup must be the name of a backup: letters, digits, and _ - \.\.$/,
+    ],
+    [{ backup: 7 }, 400, /backup must be the name of a backup/],
+    [{ name: 'x' }, 400, /^The request’s body cannot be used: name is not known\.$/],
+  ])('refuse a restore test of %j', async (body, status, detail) => {
+    const answer = await post('/admin/restore-tests').send(body);
+    expect([answer.status, answer.body.detail]).toEqual([status, expect.stringMatching(detail)]);
+    expect(faultsOf('Problem', answer.body)).toEqual([]);
   });
 
   it.each([
@@ -123,6 +155,8 @@ describe('the routes about jobs and backups', () => {
     ['get', '/admin/jobs/none'],
     ['get', '/admin/backups'],
     ['post', '/admin/backups'],
+    ['get', '/admin/restore-tests'],
+    ['post', '/admin/restore-tests'],
   ] as const)('are the admin’s: %s %s', async (method, route) => {
     const { status, headers } = await request(service.url)[method](route);
     expect([status, headers['www-authenticate'], headers['cache-control']]).toEqual([

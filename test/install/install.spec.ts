@@ -12,6 +12,7 @@ const OWN_MIGRATIONS = [
   '20261120080000_database_environment',
   '20261120100000_change_log',
   '20261120110000_job_run',
+  '20261120120000_restore_test',
 ];
 
 interface Verbs {
@@ -60,6 +61,7 @@ describe('install and stamp', () => {
       'pgkeep.database_environment',
       'pgkeep.job',
       'pgkeep.job_run',
+      'pgkeep.restore_test',
     ]);
   });
 

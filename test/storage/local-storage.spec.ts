@@ -1,13 +1,34 @@
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { expect, it } from '@jest/globals';
 import { LocalStorage } from '../../src/storage/local/local-storage.js';
 import { backupDirectory } from '../support/backups.js';
-import { bodyOf, describeStorage } from './conformance.js';
+import { describeStorage } from './conformance.js';
 
 const signal = new AbortController().signal;
 
-describeStorage('A directory', () => Promise.resolve(new LocalStorage(path.join(backupDirectory(), 'made'))));
+describeStorage('a directory', () => {
+  const directory = path.join(backupDirectory(), 'made');
+  return Promise.resolve({
+    storage: new LocalStorage(directory),
+    leftovers: () =>
+      Promise.resolve(
+        readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) =>
+          name.endsWith('.part'),
+        ),
+      ),
+    close: () => Promise.resolve(),
+  });
+});
+
+/** A stream of these chunks. */
+function bodyOf(...chunks: string[]): Readable {
+  return Readable.from(
+    chunks.map((chunk) => Buffer.from(chunk)),
+    { objectMode: false },
+  );
+}
 
 it('clears what killed puts left: with the object, or when it is old', async () => {
   const directory = backupDirectory();

@@ -19,6 +19,13 @@ import { run, type RunResult } from '../../src/process/run.js';
 /** PostgreSQL's own programs, of the version that the tests' clusters run. */
 const BINARIES = findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? '');
 
+/** The major version of the pg_dump that a backup of the tests' clusters is made with. */
+export async function pgDumpMajor(): Promise<number> {
+  const env = { PATH: '/usr/bin:/bin', LD_LIBRARY_PATH: BINARIES.libraryPath };
+  const { stdout } = await run(path.join(BINARIES.bin, 'pg_dump'), ['--version'], { env });
+  return Number(/(\d+)\./.exec(stdout)?.[1]);
+}
+
 /** An empty directory for backups. */
 export function backupDirectory(): string {
   return mkdtempSync(path.join(tmpdir(), 'pgkeep-backups-'));

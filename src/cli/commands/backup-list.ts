@@ -15,11 +15,16 @@ export const backupListVerb: Verb = {
   },
 };
 
-function renderList({ backups, unreadable }: BackupList): string {
+function renderList({ backups, unreadable, unreachable }: BackupList): string {
   const rows = [['backup', 'finished (UTC)', 'size', 'reason', 'restore test', 'where'], ...backups.map(row)];
   return [
-    ...(backups.length === 0 ? ['No backup yet: `pgkeep backup` makes one.'] : alignColumns(rows, [2])),
+    ...(backups.length > 0
+      ? alignColumns(rows, [2])
+      : unreachable.length > 0
+        ? ['No backup seen.']
+        : ['No backup yet: `pgkeep backup` makes one.']),
     ...unreadable.map((key) => `Not readable as a manifest, and not listed: ${key}`),
+    ...unreachable.map(({ location, message }) => `What is in ${location} is not listed: ${message}`),
   ].join('\n');
 }
 

@@ -19,10 +19,35 @@ export const backupVerifyVerb: Verb = {
   },
 };
 
-function renderReport({ name, verdict, findings }: VerificationReport): string {
-  if (verdict === 'passed') return `${name}: every byte is as it was dumped, and pg_restore reads all of it.`;
+function renderReport({ name, verdict, findings, locations, notChecked }: VerificationReport): string {
+  const closed = notChecked.map((text) => `  not opened: ${text}`);
+  const several = locations.length > 1;
+  if (verdict === 'passed') {
+    const where = several ? `, in ${locations.join(' and in ')}` : '';
+    if (closed.length === 0) {
+      return `${name}: every byte is as it was dumped, and pg_restore reads all of it${where}.`;
+    }
+    return [
+      `${name}: every byte is as it was stored${where}. Whether it opens was NOT checked:`,
+      ...closed,
+    ].join('\n');
+  }
+  const damaged = new Set(findings.map(({ location }) => location));
+  const good = locations.filter((location) => !damaged.has(location));
+  if (several) {
+    return [
+      `${name} is NOT GOOD everywhere`,
+      ...findings.map(({ location, code, details }) => `  ${location}: ${details} [${code}]`),
+      ...good.map(
+        (location) => `  ${location}: every byte is as it was ${closed.length > 0 ? 'stored' : 'dumped'}`,
+      ),
+      ...closed,
+      ...(good.length === 0 ? ['Do not rely on it.'] : []),
+    ].join('\n');
+  }
   return [
     `${name} is NOT GOOD: do not rely on it`,
     ...findings.map(({ code, details }) => `  ${details} [${code}]`),
+    ...closed,
   ].join('\n');
 }

@@ -1,9 +1,10 @@
 import { constants, createReadStream } from 'node:fs';
-import { access, mkdir, open, readdir, rename, rm, stat, statfs, type FileHandle } from 'node:fs/promises';
+import { access, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { once } from 'node:events';
 import path from 'node:path';
-import { addAbortSignal, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { errorCode, KeepError } from '../../errors.js';
+import { sourceOf, uploading } from '../source.js';
 import type { BackupStorage, StoredObject } from '../storage.types.js';
 import { storageError } from './storage-error.js';
 
@@ -19,25 +20,25 @@ export class LocalStorage implements BackupStorage {
   async put(key: string, body: Readable, { signal }: { signal: AbortSignal }): Promise<{ bytes: number }> {
     const file = this.pathOf(key);
     const temporary = temporaryOf(file);
-    try {
-      addAbortSignal(signal, body);
-      const handle = await this.explained('write', async () => {
-        await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-        return await open(temporary, 'w', 0o600);
-      });
-      const bytes = await this.fill(handle, body);
-      signal.throwIfAborted();
-      await this.explained('write', async () => {
-        await rename(temporary, file);
-        await syncDirectory(path.dirname(file));
-      });
-      return { bytes };
-    } catch (error) {
-      body.destroy();
-      // The failure to tell is the first one; a temporary that cannot be removed is never listed.
-      await rm(temporary, { force: true }).catch(() => undefined);
-      throw signal.aborted ? signal.reason : error;
-    }
+    return await uploading(
+      body,
+      signal,
+      async () => {
+        try {
+          await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+          const bytes = await fill(temporary, sourceOf(body, signal));
+          signal.throwIfAborted();
+          await rename(temporary, file);
+          await syncDirectory(path.dirname(file));
+          return { bytes };
+        } catch (error) {
+          // The failure to tell is the first one; a temporary that cannot be removed is never listed.
+          await rm(temporary, { force: true }).catch(() => undefined);
+          throw error;
+        }
+      },
+      (error) => storageError('write', this.location, error),
+    );
   }
 
   async get(key: string): Promise<Readable> {
@@ -102,21 +103,6 @@ export class LocalStorage implements BackupStorage {
     });
   }
 
-  /** Writes the whole stream and syncs it. The stream's own error passes as it is. */
-  private async fill(handle: FileHandle, body: Readable): Promise<number> {
-    let bytes = 0;
-    try {
-      for await (const piece of inPieces(body)) {
-        await this.explained('write', () => handle.writeFile(piece));
-        bytes += piece.length;
-      }
-      await this.explained('write', () => handle.sync());
-    } finally {
-      await handle.close();
-    }
-    return bytes;
-  }
-
   private async explained<T>(operation: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -142,13 +128,29 @@ function ifAbsent<T>(value: T): (error: unknown) => T {
   };
 }
 
+/** Writes everything into a new file and syncs it. */
+async function fill(file: string, source: AsyncIterable<Buffer>): Promise<number> {
+  const handle = await open(file, 'w', 0o600);
+  let bytes = 0;
+  try {
+    for await (const piece of inPieces(source)) {
+      await handle.writeFile(piece);
+      bytes += piece.length;
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return bytes;
+}
+
 /** Gathers small chunks: pg_dump writes 7 kB at a time, and each write costs a turn of the thread pool. */
-async function* inPieces(body: Readable): AsyncGenerator<Buffer> {
+async function* inPieces(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of body) {
-    chunks.push(Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk));
-    bytes += chunks.at(-1)?.length ?? 0;
+  for await (const chunk of source) {
+    chunks.push(chunk);
+    bytes += chunk.length;
     if (bytes < CHUNK_BYTES) continue;
     yield Buffer.concat(chunks, bytes);
     chunks = [];

@@ -1,0 +1,34 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { root } from './project.mjs';
+import { forwardSignals } from './run.mjs';
+
+/**
+ * Runs Jest. Everything that the tests write is in one directory: gone after success, kept for a look after a
+ * failure.
+ *
+ * @param {readonly string[]} args Jest's
+ * @param {NodeJS.ProcessEnv} [env] on top of this process's own
+ * @returns {Promise<number>} the exit code
+ */
+export async function jest(args, env = {}) {
+  const directory = mkdtempSync(join(tmpdir(), 'pgkeep-run-'));
+  // PostgreSQL's unprivileged user must be able to pass through, where the tests run as root.
+  chmodSync(directory, 0o711);
+
+  const flags = ['--disable-warning=ExperimentalWarning', '--experimental-vm-modules'];
+  const child = spawn(process.execPath, [...flags, 'node_modules/jest/bin/jest.js', ...args], {
+    cwd: root,
+    env: { ...process.env, ...env, TMPDIR: directory },
+    stdio: 'inherit',
+  });
+  forwardSignals(child);
+  const [code, signal] = await once(child, 'close');
+  const exitCode = code ?? 128 + constants.signals[signal];
+  if (exitCode === 0) rmSync(directory, { recursive: true, force: true });
+  else console.error(`What the tests wrote is kept in ${directory}`);
+  return exitCode;
+}

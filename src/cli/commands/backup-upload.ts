@@ -1,0 +1,23 @@
+import { BackupService } from '../../backup/backup.service.js';
+import type { UploadReport } from '../../backup/backup.types.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep backup upload [NAME]`: copies a backup to the buckets, or all that a bucket does not have. */
+export const backupUploadVerb: Verb = {
+  name: 'upload',
+  description: 'Copy a backup to the buckets, or every backup that a bucket does not have.',
+  declare: (command) => command.argument('[name]', 'the backup’s name, or one of its files; without: all'),
+  endsInOrder: true,
+  run: async (rooms, [name], _options, signal) => {
+    const report = await rooms.get(BackupService).upload(name, { signal });
+    return { json: report, text: renderReport(report) };
+  },
+};
+
+function renderReport({ backups, cleared }: UploadReport): string {
+  return [
+    ...cleared.map((left) => `Cleared away what a killed upload left: ${left}`),
+    ...backups.map(({ name, locations }) => `${name} is in ${locations.join(' and ')}, read back whole.`),
+    ...(backups.length === 0 ? ['Every bucket has every backup.'] : []),
+  ].join('\n');
+}

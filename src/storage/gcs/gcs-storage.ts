@@ -1,0 +1,136 @@
+import type { Readable } from 'node:stream';
+import type { Bucket, File } from '@google-cloud/storage';
+import type { GcsBucketSettings } from '../../config/settings.js';
+import { KeepError } from '../../errors.js';
+import { objectMissing, remoteError } from '../remote-fault.js';
+import { resumedRead } from '../resumed-read.js';
+import { uploading } from '../source.js';
+import { PATIENCE, type BackupStorage, type Patience, type StoredObject } from '../storage.types.js';
+import { gcsFault, statusOf } from './gcs-fault.js';
+import { upload } from './gcs-upload.js';
+
+/** Loads the client, which is large, and asks the network nothing. `endpoint`: another server than Google's. */
+export async function openGcsBucket(
+  settings: GcsBucketSettings,
+  patience: Patience = PATIENCE,
+  endpoint?: string,
+): Promise<GcsStorage> {
+  const { Storage, IdempotencyStrategy } = await import('@google-cloud/storage');
+  const storage = new Storage({
+    ...(endpoint !== undefined && { apiEndpoint: endpoint, useAuthWithCustomEndpoint: true }),
+    timeout: patience.idleMs,
+    retryOptions: {
+      maxRetries: patience.attempts - 1,
+      // Counted from the beginning of an upload: with the default (10 minutes) a long one is never retried.
+      totalTimeout: 86_400,
+      // Each of our requests can be made twice: an upload has a session, and the rest read or delete.
+      idempotencyStrategy: IdempotencyStrategy.RetryAlways,
+    },
+  });
+  return new GcsStorage(storage.bucket(settings.bucket), patience);
+}
+
+/** A bucket of Google Cloud Storage. */
+export class GcsStorage implements BackupStorage {
+  readonly location: string;
+
+  constructor(
+    private readonly bucket: Bucket,
+    private readonly patience: Patience,
+  ) {
+    this.location = `gs://${bucket.name}`;
+  }
+
+  async put(key: string, body: Readable, { signal }: { signal: AbortSignal }): Promise<{ bytes: number }> {
+    const file = this.file(key);
+    return await uploading(
+      body,
+      signal,
+      async () => await upload(file, body, signal, this.patience.idleMs * 5),
+      (error) => this.explain(`write ${key} to`, error),
+    );
+  }
+
+  async get(key: string): Promise<Readable> {
+    const operation = `read ${key} from`;
+    const found = await this.look(key, operation);
+    if (found === undefined) throw objectMissing(key, this.location);
+    // The generation: an object that is overwritten meanwhile must not become the second half of this one.
+    const file = this.bucket.file(this.file(key).name, { generation: found.generation });
+    const open = (start: number): Readable =>
+      file.createReadStream({ decompress: false, ...(start > 0 ? { start } : { validation: 'crc32c' }) });
+    return resumedRead(open(0), {
+      bytes: found.bytes,
+      reopen: async (offset) => await Promise.resolve(open(offset)),
+      explain: (error) => this.explain(operation, error),
+      ...this.patience,
+    });
+  }
+
+  async head(key: string): Promise<{ bytes: number; modifiedAt: Date } | undefined> {
+    const found = await this.look(key, `look at ${key} in`);
+    return found && { bytes: found.bytes, modifiedAt: found.modifiedAt };
+  }
+
+  async *list(prefix: string): AsyncGenerator<StoredObject> {
+    let pageToken: string | undefined;
+    do {
+      const { files, next } = await this.page(prefix, pageToken);
+      for (const { name, metadata } of files) {
+        yield { key: name, bytes: Number(metadata.size), modifiedAt: dateOf(metadata.updated) };
+      }
+      pageToken = next;
+    } while (pageToken);
+  }
+
+  async delete(key: string): Promise<void> {
+    try {
+      await this.file(key).delete();
+    } catch (error) {
+      if (statusOf(error) !== 404) throw this.explain(`remove ${key} from`, error);
+      await this.requireBucket(`remove ${key} from`);
+    }
+  }
+
+  private async page(prefix: string, pageToken: string | undefined) {
+    try {
+      const [files, query] = await this.bucket.getFiles({ prefix, pageToken, autoPaginate: false });
+      const next: unknown = query && Reflect.get(query, 'pageToken');
+      return { files, next: typeof next === 'string' ? next : undefined };
+    } catch (error) {
+      throw this.explain('list', error);
+    }
+  }
+
+  private async look(key: string, operation: string) {
+    try {
+      const [{ size, updated, generation }] = await this.file(key).getMetadata();
+      return { bytes: Number(size), modifiedAt: dateOf(updated), generation };
+    } catch (error) {
+      if (statusOf(error) !== 404) throw this.explain(operation, error);
+    }
+    await this.requireBucket(operation);
+    return undefined;
+  }
+
+  /** A 404 does not tell a missing object from a missing bucket. A listing does, and needs no further grant. */
+  private async requireBucket(operation: string): Promise<void> {
+    try {
+      await this.bucket.getFiles({ maxResults: 1, autoPaginate: false });
+    } catch (error) {
+      throw this.explain(operation, error);
+    }
+  }
+
+  private file(key: string): File {
+    return this.bucket.file(key);
+  }
+
+  private explain(operation: string, error: unknown): KeepError {
+    return error instanceof KeepError ? error : remoteError(operation, this.location, gcsFault(error));
+  }
+}
+
+function dateOf(text: string | undefined): Date {
+  return new Date(text ?? 0);
+}

@@ -1,0 +1,65 @@
+import type { Readable } from 'node:stream';
+import { sourceOf } from '../source.js';
+
+const MIB = 1024 * 1024;
+
+/** One part of a multipart upload; `bytes` is only valid until it is given back. */
+export interface Part {
+  /** From 1. */
+  readonly number: number;
+  readonly bytes: Buffer;
+  readonly isLast: boolean;
+}
+
+/**
+ * How large a part is. S3 takes 10,000 parts at most and nobody knows beforehand how long a dump gets: parts
+ * start at 8 MiB and double every 2,000, which reaches 484 GiB.
+ */
+export function partSize(number: number): number {
+  return 8 * MIB * 2 ** Math.min(4, Math.floor((number - 1) / 2000));
+}
+
+/** How many parts of this size travel at once: memory stays below 64 MiB up to 109 GiB, below 256 MiB above. */
+export function partsAtOnce(size: number): number {
+  return size <= 16 * MIB ? 3 : 1;
+}
+
+/** Cuts a stream into parts, in buffers that are used again: memory stays flat however long the stream is. */
+export class PartReader {
+  private readonly free: Buffer[] = [];
+
+  /** `sizeOf` a part by its number. */
+  constructor(private readonly sizeOf: (number: number) => number) {}
+
+  /** At least one part, however short the stream; a part is known to be the last when the stream has ended. */
+  async *read(body: Readable, signal: AbortSignal): AsyncGenerator<Part, void> {
+    let number = 1;
+    let part = this.take(this.sizeOf(number));
+    let filled = 0;
+    for await (const chunk of sourceOf(body, signal)) {
+      for (let rest = chunk; rest.length > 0;) {
+        if (filled === part.length) {
+          yield { number, bytes: part, isLast: false };
+          number += 1;
+          part = this.take(this.sizeOf(number));
+          filled = 0;
+        }
+        const copied = rest.copy(part, filled);
+        filled += copied;
+        rest = rest.subarray(copied);
+      }
+    }
+    yield { number, bytes: part.subarray(0, filled), isLast: true };
+  }
+
+  /** The part has arrived: its buffer may hold another. */
+  giveBack({ bytes, isLast }: Part): void {
+    if (!isLast) this.free.push(bytes);
+  }
+
+  private take(size: number): Buffer {
+    const buffer = this.free.pop();
+    // One of a smaller size is left to the garbage collector.
+    return buffer?.length === size ? buffer : Buffer.allocUnsafeSlow(size);
+  }
+}
