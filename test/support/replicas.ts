@@ -65,7 +65,7 @@ export class Replicas {
   }
 
   /** Waits until there is such a run. */
-  async untilRun(matches: (run: RunRow) => boolean, what: string, deadlineMs = 25_000): Promise<RunRow> {
+  async untilRun(matches: (run: RunRow) => boolean, what: string, deadlineMs = 60_000): Promise<RunRow> {
     let found: RunRow | undefined;
     await until(
       async () => {
