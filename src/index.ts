@@ -71,7 +71,12 @@ export { ReadinessMonitor } from './readiness/readiness-monitor.service.js';
 export { ReadinessService } from './readiness/readiness.service.js';
 export type { CheckView, Evaluation, Verdict } from './readiness/readiness.types.js';
 export { RestoreService } from './restore/restore.service.js';
-export type { Restoration, RestoreOptions, RestorePlan } from './restore/restoration.types.js';
+export type {
+  Restoration,
+  RestoreOptions,
+  RestorePlan,
+  TablesRestoration,
+} from './restore/restoration.types.js';
 export { RestoreTestService } from './restore/restore-test.service.js';
 export type {
   Comparison,

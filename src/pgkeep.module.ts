@@ -11,6 +11,7 @@ import { ReadinessModule } from './readiness/readiness.module.js';
 import { RestoreModule } from './restore/restore.module.js';
 import { RetentionModule } from './retention/retention.module.js';
 import { StatsModule } from './stats/stats.module.js';
+import { UpkeepModule } from './upkeep/upkeep.module.js';
 
 const ROOMS = [
   DatabaseModule,
@@ -23,6 +24,7 @@ const ROOMS = [
   RetentionModule,
   ReadinessModule,
   StatsModule,
+  UpkeepModule,
 ];
 
 /**

@@ -34,7 +34,7 @@ import {
   readSequences,
   type TablePlan,
 } from './table-contents.js';
-import { UnfinishedRuns } from './unfinished-runs.js';
+import { isUsed, UnfinishedRuns } from './unfinished-runs.js';
 import { verifyArchive } from './verify-archive.js';
 
 /** How often a name is tried again that another run of the same second has taken. */
@@ -50,6 +50,7 @@ export interface RunContext {
   readonly reason: BackupReason;
   readonly onProgress?: ProgressListener | undefined;
   readonly signal: AbortSignal;
+  readonly beforePublish: () => Promise<void>;
 }
 
 /** What the snapshot tells, and where its dump went. */
@@ -75,6 +76,7 @@ export class BackupRun {
       const notChecked = await this.requireAsDumped(dumped);
       const finishedAt = this.context.clock.now();
       const manifest: Manifest = { ...dumped, finishedAt: finishedAt.toISOString() };
+      await this.context.beforePublish();
       await writeText(storage, manifestKey(dumped.name), printManifest(manifest), signal);
       await this.runs.commit(dumped.name);
       const durationMs = finishedAt.getTime() - this.startedAt.getTime();
@@ -234,9 +236,4 @@ export class BackupRun {
       { hint: 'Check the disk or the network between; then run the backup again.' },
     );
   }
-}
-
-async function isUsed(storage: BackupStorage, name: string): Promise<boolean> {
-  for await (const object of storage.list(`${name}.`)) return object.bytes >= 0;
-  return false;
 }

@@ -52,16 +52,16 @@ export class BackupService {
     actor = operator(),
     onProgress,
     signal = new AbortController().signal,
+    beforePublish = async () => undefined,
   }: BackupOptions = {}): Promise<BackupReport> {
     const { settings, storage, clock } = this;
     const { timeouts } = this.database;
     // Loaded only here, and below: a service that starts makes no backup, and each file costs its start.
     const { BackupRun } = await import('./backup-run.js');
-    const report = await new BackupRun({ settings, storage, clock, timeouts, reason, signal, onProgress })
-      .perform()
-      .catch((error: unknown) => {
-        throw backupError(`back up ${describeDatabaseUrl(settings.database.url)}`, error, signal);
-      });
+    const run = { settings, storage, clock, timeouts, reason, signal, onProgress, beforePublish };
+    const report = await new BackupRun(run).perform().catch((error: unknown) => {
+      throw backupError(`back up ${describeDatabaseUrl(settings.database.url)}`, error, signal);
+    });
     const { name, bytes, sha256, encrypted } = report;
     const details = { reason, bytes, sha256, encrypted, environment: settings.environment };
     const recording = await this.changelog.recordDone({ deed: 'backup', subject: name, details, actor });

@@ -94,6 +94,8 @@ export interface BackupOptions {
   readonly onProgress?: ProgressListener | undefined;
   /** Aborting it ends the backup in order: nothing is left. */
   readonly signal?: AbortSignal;
+  /** Asked right before the manifest commits the backup: what it throws ends the backup, of which nothing is left. */
+  readonly beforePublish?: () => Promise<void>;
 }
 
 /** What `pgkeep backup` answers. */

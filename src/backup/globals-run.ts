@@ -18,7 +18,7 @@ import { whileConnected } from './snapshot.js';
 
 /** Dumps roles, memberships and tablespaces beside the backups, and reads the stored bytes back. */
 export async function dumpGlobals(
-  context: Omit<RunContext, 'reason'>,
+  context: Omit<RunContext, 'reason' | 'beforePublish'>,
 ): Promise<Omit<GlobalsReport, keyof Recording>> {
   const { settings, signal } = context;
   const { url, connectTimeoutMs } = settings.database;
@@ -30,7 +30,7 @@ export async function dumpGlobals(
 
 async function dumpFrom(
   client: Client,
-  { settings, storage, clock, timeouts, signal }: Omit<RunContext, 'reason'>,
+  { settings, storage, clock, timeouts, signal }: Omit<RunContext, 'reason' | 'beforePublish'>,
 ): Promise<Omit<GlobalsReport, keyof Recording>> {
   await requireEnvironment(client, settings.environment, timeouts);
   const { database, serverMajor: atLeastMajor } = await readDatabaseFacts(client);

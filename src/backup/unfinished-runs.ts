@@ -123,6 +123,12 @@ function bootId(): string {
   }
 }
 
+/** Whether there is anything of that name: a backup, or a run at work on it. */
+export async function isUsed(storage: BackupStorage, name: string): Promise<boolean> {
+  for await (const object of storage.list(`${name}.`)) return object.bytes >= 0;
+  return false;
+}
+
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -11,6 +11,7 @@ import { backupUploadVerb } from './commands/backup-upload.js';
 import { backupVerifyVerb } from './commands/backup-verify.js';
 import { changelogVerb } from './commands/changelog.js';
 import { installVerb } from './commands/install.js';
+import { jobsVerb } from './commands/jobs.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
 import { pingVerb } from './commands/ping.js';
 import { readyVerb } from './commands/ready.js';
@@ -23,7 +24,15 @@ import type { Verb } from './verb.js';
 import { runVerb } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 
-const VERBS: readonly Verb[] = [readyVerb, statsVerb, pingVerb, installVerb, stampVerb, changelogVerb];
+const VERBS: readonly Verb[] = [
+  readyVerb,
+  statsVerb,
+  pingVerb,
+  installVerb,
+  stampVerb,
+  changelogVerb,
+  jobsVerb,
+];
 const BACKUP_VERBS: readonly Verb[] = [
   backupListVerb,
   backupVerifyVerb,

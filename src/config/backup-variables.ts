@@ -7,6 +7,7 @@ import {
   IsEncryptionKey,
   IsEndpoint,
   IsFlag,
+  IsSchedule,
   IsTimeZone,
   IsWholeNumber,
 } from './setting-validators.js';
@@ -20,6 +21,16 @@ export class BackupVariables {
   @IsOptional()
   @IsFlag()
   BACKUP_ENABLED?: string;
+
+  /** When the service backs up: a cron expression of five or six fields, or off. Defaults to `0 2 * * *`. */
+  @IsOptional()
+  @IsSchedule()
+  BACKUP_SCHEDULE?: string;
+
+  /** When it tests a restore: a cron expression, or off. Defaults to `0 4 * * 0`, Sundays. */
+  @IsOptional()
+  @IsSchedule()
+  RESTORE_TEST_SCHEDULE?: string;
 
   /** For how many days daily backups are kept; production wants it set. */
   @IsOptional()
@@ -36,7 +47,7 @@ export class BackupVariables {
   @IsWholeNumber({ unit: 'months', max: 1200 })
   BACKUP_RETENTION_MONTHS?: string;
 
-  /** Where a day begins, an IANA time zone. Defaults to UTC. */
+  /** The time zone of the schedules, and where a day begins: an IANA name. Defaults to UTC. */
   @IsOptional()
   @IsTimeZone()
   BACKUP_TIMEZONE?: string;
@@ -55,6 +66,11 @@ export class BackupVariables {
   @IsOptional()
   @IsWholeNumber({ unit: 'minutes', min: 1, max: 10_080 })
   RESTORE_TEST_TIMEOUT_MINUTES?: string;
+
+  /** A run whose holder is silent for so many seconds is taken over by another replica. Defaults to 60. */
+  @IsOptional()
+  @IsWholeNumber({ unit: 'seconds', min: 2, max: 3600 })
+  JOB_LEASE_SECONDS?: string;
 
   /** Directory that backups are kept in. Defaults to ./backups. */
   BACKUP_DIR?: string;

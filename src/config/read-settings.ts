@@ -12,6 +12,7 @@ import {
 import { archiveContradictions, isTrue, toEncryptionSettings } from './archive-settings.js';
 import type { Fault } from './fault.js';
 import { parseGates } from './gates.js';
+import { NO_SCHEDULE } from './schedule.js';
 import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
 import { readSecretFile } from './secret-file.js';
 import {
@@ -34,6 +35,9 @@ const DEFAULTS = {
   restoreTestMaxAgeDays: 90,
   retentionWeeks: 4,
   retentionMonths: 12,
+  schedule: '0 2 * * *',
+  restoreTestSchedule: '0 4 * * 0',
+  jobLeaseSeconds: 60,
   restoreTestTimeoutMinutes: 360,
 } as const;
 
@@ -146,6 +150,8 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
     },
     backup: {
       enabled: isTrue(variables.BACKUP_ENABLED),
+      schedule: toSchedule(variables.BACKUP_SCHEDULE ?? DEFAULTS.schedule),
+      restoreTestSchedule: toSchedule(variables.RESTORE_TEST_SCHEDULE ?? DEFAULTS.restoreTestSchedule),
       retentionDays: optionalNumber(variables.BACKUP_RETENTION_DAYS),
       retentionWeeks: Number(variables.BACKUP_RETENTION_WEEKS ?? DEFAULTS.retentionWeeks),
       retentionMonths: Number(variables.BACKUP_RETENTION_MONTHS ?? DEFAULTS.retentionMonths),
@@ -154,6 +160,7 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
       restoreTestMaxAgeDays: Number(
         variables.BACKUP_RESTORE_TEST_MAX_AGE_DAYS ?? DEFAULTS.restoreTestMaxAgeDays,
       ),
+      jobLeaseMs: Number(variables.JOB_LEASE_SECONDS ?? DEFAULTS.jobLeaseSeconds) * 1000,
       directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
       format: ARCHIVE_FORMATS.find((format) => format === variables.BACKUP_FORMAT) ?? 'custom',
       compression: variables.BACKUP_COMPRESSION,
@@ -203,6 +210,10 @@ class Timeouts {
     if (value === 0) this.disabled.push(name);
     return value || fallback;
   }
+}
+
+function toSchedule(text: string): string | undefined {
+  return text.toLowerCase() === NO_SCHEDULE ? undefined : text;
 }
 
 function optionalNumber(text: string | undefined): number | undefined {

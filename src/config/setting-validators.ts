@@ -3,6 +3,7 @@ import { messageOf } from '../errors.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
 import { parseGates } from './gates.js';
+import { scheduleFault } from './schedule.js';
 import { ValidateBy } from './validation.js';
 
 /** `true` or `false`, in any case. */
@@ -101,6 +102,18 @@ export function IsListenAddress(): PropertyDecorator {
         (isIP(value) > 0 ||
           (/^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/i.test(value) && !/^[\d.]+$/.test(value))),
       defaultMessage: () => 'an IP address or a host name',
+    },
+  });
+}
+
+/** A cron expression that the scheduler takes and that comes true, or `off`. */
+export function IsSchedule(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isSchedule',
+    validator: {
+      validate: (value: unknown) => scheduleFault(String(value)) === undefined,
+      defaultMessage: (arguments_) =>
+        `a cron expression (minute hour day month weekday, such as "0 2 * * *" for two o’clock every night) or off: ${scheduleFault(String(arguments_?.value)) ?? ''}`,
     },
   });
 }

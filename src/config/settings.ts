@@ -16,6 +16,7 @@ export const CHECK_NAMES = [
   'migrations',
   'databaseSafety',
   'backupConfig',
+  'backups',
 ] as const;
 export type CheckName = (typeof CHECK_NAMES)[number];
 
@@ -79,18 +80,24 @@ export interface HttpSettings {
 /** How backups are made, and what `backupConfig` judges. */
 export interface BackupSettings {
   readonly enabled: boolean;
+  /** `BACKUP_SCHEDULE`, a cron expression; undefined where it is `off`. */
+  readonly schedule: string | undefined;
+  /** `RESTORE_TEST_SCHEDULE`, the same. */
+  readonly restoreTestSchedule: string | undefined;
   /** `BACKUP_RETENTION_DAYS` as given; undefined when it was not. */
   readonly retentionDays: number | undefined;
   /** `BACKUP_RETENTION_WEEKS`. */
   readonly retentionWeeks: number;
   /** `BACKUP_RETENTION_MONTHS`. */
   readonly retentionMonths: number;
-  /** `BACKUP_TIMEZONE`: where a day begins. */
+  /** `BACKUP_TIMEZONE`: of the schedules, and where a day begins. */
   readonly timeZone: string;
   /** `LAST_BACKUP_RESTORE_TEST_DATE`. */
   readonly lastRestoreTest: Date | undefined;
   /** `BACKUP_RESTORE_TEST_MAX_AGE_DAYS`. */
   readonly restoreTestMaxAgeDays: number;
+  /** `JOB_LEASE_SECONDS`, in ms: a run whose holder is silent for so long is taken over. */
+  readonly jobLeaseMs: number;
   /** `BACKUP_DIR`, absolute: where backups are kept. */
   readonly directory: string;
   /** `BACKUP_FORMAT`. */

@@ -23,6 +23,8 @@ export interface PruneOptions {
   readonly dryRun?: boolean;
   /** Who the record names. Defaults to the operator: `user@host`. */
   readonly actor?: string;
+  /** Asked before each removal: what it throws ends the prune, and what is not removed yet stays. */
+  readonly beforeRemove?: () => Promise<void>;
 }
 
 /** Removes the backups that the rules no longer need. */
@@ -48,7 +50,11 @@ export class RetentionService {
    * asked which server it is.
    * @throws KeepError `PRUNE_REFUSED` when the listing cannot be trusted, `DATABASE_…`, `STORAGE_…`.
    */
-  async prune({ dryRun = false, actor = operator() }: PruneOptions = {}): Promise<PruneReport> {
+  async prune({
+    dryRun = false,
+    actor = operator(),
+    beforeRemove = async () => undefined,
+  }: PruneOptions = {}): Promise<PruneReport> {
     const list = await this.backups.list();
     const { url } = this.settings.database;
     const { environment } = this.settings;
@@ -61,8 +67,12 @@ export class RetentionService {
     const plan = planRetention(own.map(toRetained), this.rules, this.clock.now());
     const report = { ...plan, foreign: foreign.map(({ name }) => name), dryRun };
     if (dryRun) return { ...report, recorded: false };
-    for (const backup of own) if (plan.remove.includes(backup.name)) await this.backups.remove(backup);
+    // First, so that a prune that is ended half-way leaves no backup that was expected and is gone.
     await known.write(plan.keep.map(({ name }) => name));
+    for (const backup of own.filter(({ name }) => plan.remove.includes(name))) {
+      await beforeRemove();
+      await this.backups.remove(backup);
+    }
     if (plan.remove.length === 0) return { ...report, recorded: false };
     const details = { removed: plan.remove, kept: plan.keep.length };
     return {
@@ -98,8 +108,8 @@ function requireTrustworthy(
 ): void {
   if (unreachable.length > 0) {
     // What is only there may be the newest, or the last one of its month.
-    const reasons = unreachable.map(({ location, message }) => `${location} cannot be listed. ${message}`);
-    throw new KeepError('PRUNE_REFUSED', `Refused to prune: ${reasons.join(' ')} Nothing was removed.`, {
+    const reasons = unreachable.map(({ message }) => message).join(' ');
+    throw new KeepError('PRUNE_REFUSED', `Refused to prune. ${reasons} Nothing was removed.`, {
       hint: 'Prune again when `pgkeep backup list` shows every place.',
     });
   }

@@ -11,6 +11,7 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 const OWN_MIGRATIONS = [
   '20261120080000_database_environment',
   '20261120100000_change_log',
+  '20261120110000_job_run',
   '20261120120000_restore_test',
 ];
 
@@ -58,6 +59,8 @@ describe('install and stamp', () => {
       'pgkeep._prisma_migrations',
       'pgkeep.change_log',
       'pgkeep.database_environment',
+      'pgkeep.job',
+      'pgkeep.job_run',
       'pgkeep.restore_test',
     ]);
   });

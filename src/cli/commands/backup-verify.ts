@@ -35,22 +35,15 @@ function renderReport({ name, verdict, findings, locations, notChecked }: Verifi
       ...closed,
     ].join('\n');
   }
-  const damaged = new Set(findings.map(({ location }) => location));
-  const good = locations.filter((location) => !damaged.has(location));
-  if (several) {
-    return [
-      `${name} is NOT GOOD everywhere`,
-      ...findings.map(({ location, code, details }) => `  ${location}: ${details} [${code}]`),
-      ...good.map(
-        (location) => `  ${location}: every byte is as it was ${closed.length > 0 ? 'stored' : 'dumped'}`,
-      ),
-      ...closed,
-      ...(good.length === 0 ? ['Do not rely on it.'] : []),
-    ].join('\n');
-  }
+  const faulty = new Set(findings.map(({ location }) => location));
+  const good = locations.filter((location) => !faulty.has(location));
   return [
-    `${name} is NOT GOOD: do not rely on it`,
-    ...findings.map(({ code, details }) => `  ${details} [${code}]`),
+    good.length > 0
+      ? `${name} is not good in every place: only rely on the copy in ${good.join(' or in ')}`
+      : `${name} is NOT GOOD: do not rely on it`,
+    ...findings.map(
+      ({ location, code, details }) => `  ${several ? `${location}: ` : ''}${details} [${code}]`,
+    ),
     ...closed,
   ].join('\n');
 }
