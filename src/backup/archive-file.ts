@@ -5,7 +5,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { EncryptionSettings } from '../config/settings.js';
-import { KeepError } from '../errors.js';
+import { errorCode, KeepError, messageOf } from '../errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { archiveKey } from './backup-name.js';
 import type { Manifest } from './backup.types.js';
@@ -83,7 +83,7 @@ async function copyOut(
   } catch (error) {
     if (error instanceof SealBroken) fault = error.message;
     else if (error instanceof PassphraseRefused) closed = error.message;
-    else throw error;
+    else throw isFull(error) ? noRoom(file, error) : error;
     // Damage, or another key? The digest of the whole decides.
     for (let next = await stored.next(); !next.done;) next = await stored.next();
   } finally {
@@ -91,6 +91,17 @@ async function copyOut(
   }
   const plain = keys && { bytes: inside.bytes, sha256: inside.digest() };
   return { bytes: outside.bytes, sha256: outside.digest(), fault, closed, plain: closed ? undefined : plain };
+}
+
+function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(errorCode(error) ?? '');
+}
+
+function noRoom(file: string, cause: unknown): KeepError {
+  return new KeepError('STORAGE_FULL', `Cannot unpack ${path.basename(file)}: ${messageOf(cause)}`, {
+    hint: `It goes to a private file below ${tmpdir()} first: make room there, or let TMPDIR name a larger disk.`,
+    cause,
+  });
 }
 
 async function requireKeys(

@@ -5,8 +5,8 @@ import type { PostgresTool } from './postgres-tool.js';
 
 /**
  * Passes an archive on, and has pg_restore turn the whole of it into SQL that nobody keeps. (`pg_restore --list` reads
- * the table of contents only, and finds no truncation.) All of it is passed on also where pg_restore finds a fault.
- * @throws ProgramFailure at the end, where it did.
+ * the table of contents only, and finds no truncation.)
+ * @throws ProgramFailure as soon as it finds a fault.
  */
 export async function* readInPassing(
   archive: AsyncIterable<Buffer>,
@@ -21,7 +21,9 @@ export async function* readInPassing(
   program.stdout.resume();
   try {
     for await (const piece of archive) {
-      await give(program, piece);
+      // It has no use for bytes behind the archive's end: only where it ended well there is nobody to give them to.
+      if (program.stdin.writable) await give(program, piece);
+      else await requireSuccess('pg_restore', program);
       yield piece;
     }
     program.stdin.end();
@@ -32,9 +34,8 @@ export async function* readInPassing(
   }
 }
 
-/** Where the program has ended already (it found a fault) there is nobody to give it to. */
 async function give({ stdin, ended }: RunningProgram, piece: Buffer): Promise<void> {
-  if (!stdin.writable || stdin.write(piece)) return;
+  if (stdin.write(piece)) return;
   // The end closes stdin without a "drain"; whichever comes first.
   await Promise.race([once(stdin, 'drain').catch(() => undefined), ended]);
 }

@@ -4,8 +4,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
-import { PgkeepProcess, runCli } from '../support/pgkeep-process.js';
+import { emptyDirectory, PgkeepProcess, runCli } from '../support/pgkeep-process.js';
 import { processTree } from '../support/process-tree.js';
+import { stockKey } from '../support/stock-age.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 
@@ -31,9 +32,12 @@ describe('a backup that is killed', () => {
   afterAll(() => own.cluster.destroy());
 
   /** Starts a backup, and waits until the archive grows. */
-  async function begun(): Promise<{ pgkeep: PgkeepProcess; programs: number[] }> {
-    const pgkeep = new PgkeepProcess('cli', ['backup'], environment);
-    await until(() => files().some((name) => name.endsWith('.dump.part')), 10_000, 'a dump that is written');
+  async function begun(
+    more: Record<string, string> = {},
+  ): Promise<{ pgkeep: PgkeepProcess; programs: number[] }> {
+    const pgkeep = new PgkeepProcess('cli', ['backup'], { ...environment, ...more });
+    const isWritten = (name: string): boolean => /\.dump(\.age)?\.part$/.test(name);
+    await until(() => files().some(isWritten), 10_000, 'a dump that is written');
     const programs = processTree(pgkeep.pid).filter((pid) => nameOf(pid) === 'pg_dump');
     expect(programs).toHaveLength(1);
     return { pgkeep, programs };
@@ -68,6 +72,19 @@ describe('a backup that is killed', () => {
     for (const pid of programs) process.kill(pid, 'SIGKILL');
     expect(await pgkeep.end()).toEqual({ code: 1, signal: null });
     expect(pgkeep.stderr).toMatch(/^Cannot back up .*\/large: pg_dump was ended by SIGKILL\n/);
+    expect(files()).toEqual([]);
+    await expectNoProgram(programs);
+  });
+
+  it('pg_restore, which reads the archive before it is encrypted, by kill -9: exit 1 at once, nothing left', async () => {
+    const { recipient } = await stockKey(path.join(emptyDirectory(), 'key.txt'));
+    const encrypted = { BACKUP_ENCRYPTION_ENABLED: 'true', BACKUP_ENCRYPTION_KEY: recipient };
+    const { pgkeep, programs } = await begun(encrypted);
+    const readers = (): number[] => processTree(pgkeep.pid).filter((pid) => nameOf(pid) === 'pg_restore');
+    await until(() => readers().length === 1, 10_000, 'pg_restore that reads');
+    for (const pid of readers()) process.kill(pid, 'SIGKILL');
+    expect(await pgkeep.end()).toEqual({ code: 1, signal: null });
+    expect(pgkeep.stderr).toMatch(/^Cannot back up .*\/large: pg_restore was ended by SIGKILL\n/);
     expect(files()).toEqual([]);
     await expectNoProgram(programs);
   });
