@@ -11,6 +11,9 @@ export interface DumpWriter {
   finish(): ArchiveEncryption | null;
 }
 
+/** Passes an archive on, and fails where it is not whole. */
+export type ArchiveProof = (archive: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
+
 /** The writer of one archive. */
 export class ArchiveWriter implements DumpWriter {
   readonly kind: ArchiveKind;
@@ -20,6 +23,8 @@ export class ArchiveWriter implements DumpWriter {
     { encryption, format }: Pick<BackupSettings, 'encryption' | 'format'>,
     /** Of a plain dump; pg_dump compresses its own format itself. */
     private readonly gzipLevel: number,
+    /** Reads pg_dump's own format while it passes, where nobody here can open it afterwards. */
+    private readonly prove: ArchiveProof,
   ) {
     this.sealer = new Sealer(encryption);
     this.kind = { format, encryption: this.sealer.isOn ? {} : null };
@@ -27,7 +32,9 @@ export class ArchiveWriter implements DumpWriter {
 
   through(dump: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
     const isCustom = this.kind.format === 'custom';
-    return this.sealer.through(isCustom ? dump : gzipped(wholeSql(dump, 'database'), this.gzipLevel));
+    return this.sealer.through(
+      isCustom ? this.prove(dump) : gzipped(wholeSql(dump, 'database'), this.gzipLevel),
+    );
   }
 
   finish(): ArchiveEncryption | null {

@@ -9,7 +9,7 @@ import { readAppliedMigrations } from '../migrations/applied-migrations.js';
 import { KeepError } from '../errors.js';
 import { together } from '../process/together.js';
 import type { BackupStorage } from '../storage/storage.types.js';
-import { ArchiveWriter } from './archive-writer.js';
+import { ArchiveWriter, type ArchiveProof } from './archive-writer.js';
 import { archiveKey, backupName, manifestKey } from './backup-name.js';
 import { committedReport, type CommittedReport } from './backup-report.js';
 import type { BackupReason, Manifest, ProgressListener } from './backup.types.js';
@@ -20,9 +20,11 @@ import { requireEnvironment } from './environment-guard.js';
 import { libpqEnvironment } from './libpq-environment.js';
 import { printManifest, writeText } from './manifest.js';
 import { chooseCompression, gzipLevel, pgDumpArguments } from './pg-dump-arguments.js';
-import { findTool } from './postgres-tool.js';
+import { findTool, type PostgresTool } from './postgres-tool.js';
 import { expectedBytes, readObstacles, requireRoom, requireWhole } from './preflight.js';
 import { readCatalogue } from './read-catalogue.js';
+import { readInPassing } from './read-in-passing.js';
+import { keysHere, recipientsOf } from './seal/keys-here.js';
 import { beginSnapshot, whileConnected, type Snapshot } from './snapshot.js';
 import {
   CONTENT_HASH_METHOD,
@@ -130,7 +132,7 @@ export class BackupRun {
     const tables = await listTables(client, { unlogged: !facts.inRecovery });
     await lockTables(client, tables);
     const name = await this.takeName(client, facts.database);
-    const writer = new ArchiveWriter(settings.backup, gzipLevel(compression));
+    const writer = new ArchiveWriter(settings.backup, gzipLevel(compression), await this.proof(pgDump));
     const archive = archiveKey(name, writer.kind);
     const onBytes = (bytes: number): void =>
       onProgress?.({ phase: 'dumping', bytes, expectedBytes: lastBytes });
@@ -208,13 +210,26 @@ export class BackupRun {
     return last?.bytes;
   }
 
+  /** What cannot be opened on this machine once it is encrypted is read by pg_restore on its way there. */
+  private async proof({ major: atLeastMajor }: PostgresTool): Promise<ArchiveProof> {
+    const { settings, signal } = this.context;
+    const { enabled, key } = settings.backup.encryption;
+    const here = enabled && key && (await keysHere('', recipientsOf(key), settings.backup.encryption));
+    if (!here || 'keys' in here) return (archive) => archive;
+    const { searchPath } = settings;
+    const pgRestore = await findTool({ program: 'pg_restore', atLeastMajor, searchPath });
+    return (archive) => readInPassing(archive, pgRestore, signal);
+  }
+
   /** Reads the stored bytes back, all of them: only then there is a backup. @returns what it could not look at. */
   private async requireAsDumped(dumped: Dumped): Promise<readonly string[]> {
     const { storage, settings, signal, onProgress } = this.context;
     const { searchPath } = settings;
     const context = { ...settings.backup, searchPath, storage, signal, onProgress };
     const { findings, notChecked } = await verifyArchive(dumped.name, dumped, context);
-    if (findings.length === 0) return notChecked;
+    if (findings.length === 0) {
+      return notChecked.map((text) => `${text} It was read whole before it was encrypted.`);
+    }
     throw new KeepError(
       'BACKUP_FAILED',
       `The archive was read back from ${storage.location} and is not what was dumped: ${findings.map(({ details }) => details).join('; ')}.`,

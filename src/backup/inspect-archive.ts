@@ -1,12 +1,10 @@
-import { once } from 'node:events';
 import type { ArchiveFormat } from '../config/settings.js';
 import { errorCode, messageOf } from '../errors.js';
-import { requireSuccess, startProgram, type RunningProgram } from '../process/program.js';
 import { ProgramFailure } from '../process/program-failure.js';
 import { DigestMeter } from './digest-meter.js';
-import { toolEnvironment } from './libpq-environment.js';
 import { ClosingLine, gunzipped } from './plain-dump.js';
 import type { PostgresTool } from './postgres-tool.js';
+import { readInPassing } from './read-in-passing.js';
 import { PassphraseRefused, SealBroken } from './seal/seal-broken.js';
 import { unseal, type OpeningKeys } from './seal/unseal.js';
 
@@ -32,8 +30,7 @@ export interface Inside {
 const NOTHING: Inside = { fault: undefined, plain: undefined, closed: undefined };
 
 /**
- * Opens an archive where it is encrypted, and reads it to its end: pg_restore turns the whole of its own format into
- * SQL that nobody keeps (`pg_restore --list` reads the table of contents only, and finds no truncation); a plain dump
+ * Opens an archive where it is encrypted, and reads it to its end: pg_restore its own format; a plain dump
  * must unpack, and end with pg_dump's closing line.
  */
 export async function inspectArchive(
@@ -76,32 +73,12 @@ async function readByPgRestore(
   pgRestore: PostgresTool,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const ending = new AbortController();
-  const program = await startProgram(pgRestore.file, ['--file=/dev/null'], {
-    env: toolEnvironment(pgRestore),
-    signal: AbortSignal.any([signal, ending.signal]),
-  });
-  program.stdout.resume();
+  const passed = readInPassing(archive, pgRestore, signal);
   try {
-    await feed(archive, program);
-    return await requireSuccess('pg_restore', program).then(() => undefined, faultOf);
-  } finally {
-    ending.abort();
-    await program.ended;
+    for (let next = await passed.next(); !next.done;) next = await passed.next();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ProgramFailure) return error.message;
+    throw error;
   }
-}
-
-/** Gives the program everything; where it has ended already (it found a fault) the rest is only read. */
-async function feed(archive: AsyncIterable<Buffer>, { stdin, ended }: RunningProgram): Promise<void> {
-  for await (const piece of archive) {
-    if (!stdin.writable || stdin.write(piece)) continue;
-    // The end closes stdin without a "drain"; whichever comes first.
-    await Promise.race([once(stdin, 'drain').catch(() => undefined), ended]);
-  }
-  stdin.end();
-}
-
-function faultOf(error: unknown): string {
-  if (error instanceof ProgramFailure) return error.message;
-  throw error;
 }

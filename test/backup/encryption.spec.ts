@@ -79,7 +79,7 @@ describe('an encrypted backup', () => {
     const how = `${name}.dump.age is encrypted, and no key to open it is here. Set BACKUP_ENCRYPTION_IDENTITY (or BACKUP_ENCRYPTION_IDENTITY_FILE) to the AGE-SECRET-KEY-1… of ${ours.recipient}; several may stand there.`;
     expect(made).toMatchObject({ code: 0, stderr: '' });
     expect(made.stdout).toMatch(/ kB encrypted, in \d+\.\d s; read back whole, not opened\.\n/);
-    expect(made.stdout).toContain(`\n  not opened: ${how}\n`);
+    expect(made.stdout).toContain(`\n  not opened: ${how} It was read whole before it was encrypted.\n`);
     expect(await runCli(['backup', 'verify', name], environment)).toEqual({
       code: 0,
       stdout: `${name}: every byte is as it was stored. Whether it opens was NOT checked:\n  not opened: ${how}\n`,
