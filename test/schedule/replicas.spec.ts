@@ -55,6 +55,10 @@ describe('several services on one database', () => {
       expect(await replicas.runs()).toHaveLength(1);
       expect(await replicas.runs('prune')).toHaveLength(1);
       await replicas.kill();
+      const shown = await runCli(['jobs'], replicas.settings);
+      expect(shown.stdout).toMatch(/^job +schedule +next due \(UTC\)\nbackup +\d+ \* \* \* \* \* UTC +20/);
+      expect(shown.stdout).toContain(`schedule  succeeded`);
+      expect(shown.stdout).toContain(String(run.result?.['name']));
       const { stdout } = await runCli(['backup', 'list', '--json'], replicas.settings);
       expect(JSON.parse(stdout).backups).toEqual([
         expect.objectContaining({ name: run.result?.['name'], reason: 'scheduled' }),
