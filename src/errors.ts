@@ -25,6 +25,7 @@ export const ERROR_KINDS = {
   MIGRATION_FAILED: 'failed',
   MIGRATIONS_UNREADABLE: 'failed',
   BACKUP_REFUSED: 'refused',
+  TABLE_NOT_FOUND: 'usage',
   BACKUP_TOOLS_MISSING: 'failed',
   BACKUP_ROW_SECURITY: 'failed',
   BACKUP_FAILED: 'failed',

@@ -25,17 +25,25 @@ export {
 export { SETTINGS } from './config/settings.token.js';
 export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind } from './errors.js';
 export { BackupService } from './backup/backup.service.js';
+export { ExportService } from './backup/export.service.js';
+export { GlobalsService } from './backup/globals.service.js';
 export type {
   ArchiveEncryption,
   BackupEntry,
   BackupList,
   BackupOptions,
+  BackupProgress,
   BackupReason,
   BackupReport,
   CopyFinding,
+  ExportedTable,
+  ExportOptions,
+  ExportReport,
+  GlobalsReport,
   Manifest,
   PinOptions,
   PinReport,
+  ProgressListener,
   UnreachablePlace,
   UploadReport,
   VerificationFinding,
@@ -63,7 +71,12 @@ export { ReadinessMonitor } from './readiness/readiness-monitor.service.js';
 export { ReadinessService } from './readiness/readiness.service.js';
 export type { CheckView, Evaluation, Verdict } from './readiness/readiness.types.js';
 export { RestoreService } from './restore/restore.service.js';
-export type { Restoration, RestoreOptions, RestorePlan } from './restore/restoration.types.js';
+export type {
+  Restoration,
+  RestoreOptions,
+  RestorePlan,
+  TablesRestoration,
+} from './restore/restoration.types.js';
 export { RestoreTestService } from './restore/restore-test.service.js';
 export type {
   Comparison,

@@ -49,7 +49,7 @@ export async function withArchiveFile<T>(
   const key = archiveKey(name, manifest);
   const stored = storage.pathOf?.(key);
   if (stored !== undefined && manifest.encryption === null) {
-    requireAsDumped(storage, manifest, await readBack(storage, key, undefined, signal));
+    requireAsDumped(storage, manifest, await readBack(storage, key, undefined, { signal }));
     return await use({ name, manifest, file: stored });
   }
   const keys = manifest.encryption ? await requireKeys(key, manifest.encryption, encryption) : undefined;

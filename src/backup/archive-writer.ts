@@ -1,30 +1,36 @@
-import type { EncryptionKey } from '../config/encryption-keys.js';
-import type { EncryptionSettings } from '../config/settings.js';
+import type { BackupSettings } from '../config/settings.js';
 import type { ArchiveKind } from './backup-name.js';
 import type { ArchiveEncryption } from './backup.types.js';
-import { DigestMeter } from './digest-meter.js';
-import { recipientsOf } from './seal/keys-here.js';
-import { seal } from './seal/seal.js';
+import { gzipped, wholeSql } from './plain-dump.js';
+import { Sealer } from './seal/sealer.js';
 
-/** What one dump goes through on its way into the storage. */
-export class ArchiveWriter {
+/** What a program's output goes through on its way into the storage. */
+export interface DumpWriter {
+  through(dump: AsyncIterable<Buffer>): AsyncIterable<Buffer>;
+  /** How it was encrypted, after everything went through. */
+  finish(): ArchiveEncryption | null;
+}
+
+/** The writer of one archive. */
+export class ArchiveWriter implements DumpWriter {
   readonly kind: ArchiveKind;
-  private readonly plain = new DigestMeter();
-  private readonly key: EncryptionKey | undefined;
+  private readonly sealer: Sealer;
 
-  constructor({ enabled, key }: EncryptionSettings) {
-    this.key = enabled ? key : undefined;
-    this.kind = { format: 'custom', encryption: this.key ? {} : null };
+  constructor(
+    { encryption, format }: Pick<BackupSettings, 'encryption' | 'format'>,
+    /** Of a plain dump; pg_dump compresses its own format itself. */
+    private readonly gzipLevel: number,
+  ) {
+    this.sealer = new Sealer(encryption);
+    this.kind = { format, encryption: this.sealer.isOn ? {} : null };
   }
 
   through(dump: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-    return this.key ? seal(this.plain.through(dump), this.key) : dump;
+    const isCustom = this.kind.format === 'custom';
+    return this.sealer.through(isCustom ? dump : gzipped(wholeSql(dump, 'database'), this.gzipLevel));
   }
 
-  /** What the manifest tells, after everything went through. */
   finish(): ArchiveEncryption | null {
-    if (!this.key) return null;
-    const { bytes: plainBytes } = this.plain;
-    return { recipients: recipientsOf(this.key), plainBytes, plainSha256: this.plain.digest() };
+    return this.sealer.finish();
   }
 }

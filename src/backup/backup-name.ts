@@ -1,4 +1,4 @@
-import type { EnvironmentName } from '../config/settings.js';
+import { ARCHIVE_FORMATS, type ArchiveFormat, type EnvironmentName } from '../config/settings.js';
 
 const MANIFEST = '.manifest.json';
 const ARCHIVES = { custom: '.dump', plain: '.sql.gz' } as const;
@@ -13,12 +13,12 @@ export function backupName(database: string, environment: EnvironmentName, at: D
 
 /** What the names of one database's backups begin with: `<database>_<environment>`. */
 export function backupSubject(database: string, environment: EnvironmentName): string {
-  return `${fileNamePart(database)}_${environment}`;
+  return `${safeFileName(database) || 'database'}_${environment}`;
 }
 
-/** A database may be called anything; a file name of every system and an object's key may not. */
-function fileNamePart(database: string): string {
-  return database.replaceAll(/[^A-Za-z0-9_-]+/g, '-').replaceAll(/^-+|-+$/g, '') || 'database';
+/** A database or a table may be called anything; a file name of every system and an object's key may not. */
+export function safeFileName(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_-]+/g, '-').replaceAll(/^-+|-+$/g, '');
 }
 
 /** What kind of archive it is; a manifest tells. */
@@ -29,11 +29,13 @@ export interface ArchiveKind {
   readonly encryption: object | null;
 }
 
-export const ARCHIVE_FORMATS = ['custom', 'plain'] as const;
-export type ArchiveFormat = (typeof ARCHIVE_FORMATS)[number];
-
 export function archiveKey(name: string, { format, encryption }: ArchiveKind): string {
   return name + ARCHIVES[format] + (encryption === null ? '' : ENCRYPTED);
+}
+
+/** The key of what belongs to the server and to no database: roles, memberships, tablespaces. */
+export function globalsKey(name: string, isEncrypted: boolean): string {
+  return `${name}.globals.sql${isEncrypted ? ENCRYPTED : ''}`;
 }
 
 /** Every key that an archive of this name may have: for removing it without its manifest. */

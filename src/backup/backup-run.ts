@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
-import type { Recording } from '../changelog/changelog.types.js';
 import type { Clock } from '../clock/clock.js';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import type { Settings } from '../config/settings.js';
@@ -12,15 +11,16 @@ import { together } from '../process/together.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { ArchiveWriter } from './archive-writer.js';
 import { archiveKey, backupName, manifestKey } from './backup-name.js';
-import type { BackupReason, BackupReport, Manifest } from './backup.types.js';
+import { committedReport, type CommittedReport } from './backup-report.js';
+import type { BackupReason, Manifest, ProgressListener } from './backup.types.js';
 import { CommittedBackups } from './committed-backups.js';
 import { readDatabaseFacts, type DatabaseFacts } from './database-facts.js';
 import { dumpInto, type DumpCommand, type StoredDump } from './dump.js';
 import { requireEnvironment } from './environment-guard.js';
 import { libpqEnvironment } from './libpq-environment.js';
 import { printManifest, writeText } from './manifest.js';
-import { chooseCompression, pgDumpArguments } from './pg-dump-arguments.js';
-import { findTool, type PostgresTool } from './postgres-tool.js';
+import { chooseCompression, gzipLevel, pgDumpArguments } from './pg-dump-arguments.js';
+import { findTool } from './postgres-tool.js';
 import { expectedBytes, readObstacles, requireRoom, requireWhole } from './preflight.js';
 import { readCatalogue } from './read-catalogue.js';
 import { beginSnapshot, whileConnected, type Snapshot } from './snapshot.js';
@@ -46,12 +46,10 @@ export interface RunContext {
   readonly clock: Clock;
   readonly timeouts: ReadTimeouts;
   readonly reason: BackupReason;
+  readonly onProgress?: ProgressListener | undefined;
   readonly signal: AbortSignal;
   readonly beforePublish: () => Promise<void>;
 }
-
-/** What a run tells; that it is recorded is told by whoever records it. */
-export type CommittedReport = Omit<BackupReport, keyof Recording>;
 
 /** What the snapshot tells, and where its dump went. */
 type Dumped = Omit<Manifest, 'finishedAt'>;
@@ -79,7 +77,8 @@ export class BackupRun {
       await this.context.beforePublish();
       await writeText(storage, manifestKey(dumped.name), printManifest(manifest), signal);
       await this.runs.commit(dumped.name);
-      return this.report(manifest, { finishedAt, cleared, notChecked });
+      const durationMs = finishedAt.getTime() - this.startedAt.getTime();
+      return committedReport(manifest, storage.location, { durationMs, cleared, notChecked });
     } catch (error) {
       // The next run clears what this one cannot; the first failure is the one to tell.
       if (this.name !== undefined) await this.runs.discard(this.name).catch(() => undefined);
@@ -111,14 +110,17 @@ export class BackupRun {
     snapshot: Snapshot,
     systemIdentifier: string | null,
   ): Promise<Dumped> {
-    const { settings, storage, reason, signal } = this.context;
+    const { settings, storage, reason, signal, onProgress } = this.context;
     const facts = await readDatabaseFacts(client);
     requireWhole(await readObstacles(client), facts);
-    const pgDump = await this.tool('pg_dump', facts.serverMajor);
-    await this.requireRoom(facts);
-    const compression = chooseCompression(pgDump, settings.backup.compression);
-    const plan = { snapshotId: snapshot.id, compression, fromStandby: facts.inRecovery };
+    const { searchPath } = settings;
+    const pgDump = await findTool({ program: 'pg_dump', atLeastMajor: facts.serverMajor, searchPath });
+    const lastBytes = await this.requireRoom(facts);
+    const compression = chooseCompression(pgDump, settings.backup);
+    const { format } = settings.backup;
+    const plan = { snapshotId: snapshot.id, format, compression, fromStandby: facts.inRecovery };
     const command: DumpCommand = {
+      program: 'pg_dump',
       file: pgDump.file,
       argv: pgDumpArguments(pgDump, plan),
       env: libpqEnvironment(settings.database.url, client, pgDump),
@@ -128,11 +130,13 @@ export class BackupRun {
     const tables = await listTables(client, { unlogged: !facts.inRecovery });
     await lockTables(client, tables);
     const name = await this.takeName(client, facts.database);
-    const writer = new ArchiveWriter(settings.backup.encryption);
+    const writer = new ArchiveWriter(settings.backup, gzipLevel(compression));
     const archive = archiveKey(name, writer.kind);
+    const onBytes = (bytes: number): void =>
+      onProgress?.({ phase: 'dumping', bytes, expectedBytes: lastBytes });
     const [stored, contents] = await together<StoredDump, Awaited<ReturnType<typeof this.readFacts>>>(
       signal,
-      (either) => dumpInto(storage, archive, command, writer, either),
+      (either) => dumpInto(storage, archive, command, { writer, signal: either, onBytes }),
       (either) => whileConnected(client, either, () => this.readFacts(client, tables)),
     );
     return {
@@ -151,7 +155,7 @@ export class BackupRun {
       characterType: facts.characterType,
       startedAt: this.startedAt.toISOString(),
       snapshotId: snapshot.id,
-      format: writer.kind.format,
+      format,
       compression,
       ...stored,
       contentHashMethod: CONTENT_HASH_METHOD,
@@ -192,23 +196,23 @@ export class BackupRun {
     });
   }
 
-  private async requireRoom({ database, sizeBytes }: DatabaseFacts): Promise<void> {
+  /** @returns the size of the last backup's archive. */
+  private async requireRoom({ database, sizeBytes }: DatabaseFacts): Promise<number | undefined> {
     const { settings, storage } = this.context;
-    const freeBytes = await storage.freeBytes?.();
-    if (freeBytes === undefined) return;
+    const freeBytes = (await storage.freeBytes?.()) ?? Infinity;
     const { backups } = await new CommittedBackups(storage).list();
     const last = backups.find(
       (backup) => backup.database === database && backup.environment === settings.environment,
     );
     requireRoom(storage.location, freeBytes, expectedBytes(sizeBytes, last?.bytes));
+    return last?.bytes;
   }
 
   /** Reads the stored bytes back, all of them: only then there is a backup. @returns what it could not look at. */
   private async requireAsDumped(dumped: Dumped): Promise<readonly string[]> {
-    const { storage, settings, signal } = this.context;
-    const { encryption } = settings.backup;
-    const pgRestore = await this.tool('pg_restore', Number.parseInt(dumped.toolVersions.pgDump, 10));
-    const context = { storage, encryption, pgRestore, signal };
+    const { storage, settings, signal, onProgress } = this.context;
+    const { searchPath } = settings;
+    const context = { ...settings.backup, searchPath, storage, signal, onProgress };
     const { findings, notChecked } = await verifyArchive(dumped.name, dumped, context);
     if (findings.length === 0) return notChecked;
     throw new KeepError(
@@ -216,30 +220,5 @@ export class BackupRun {
       `The archive was read back from ${storage.location} and is not what was dumped: ${findings.map(({ details }) => details).join('; ')}.`,
       { hint: 'Check the disk or the network between; then run the backup again.' },
     );
-  }
-
-  private async tool(program: 'pg_dump' | 'pg_restore', atLeastMajor: number): Promise<PostgresTool> {
-    return await findTool({ program, atLeastMajor, searchPath: this.context.settings.searchPath });
-  }
-
-  private report(
-    manifest: Manifest,
-    { finishedAt, ...told }: Pick<BackupReport, 'cleared' | 'notChecked'> & { finishedAt: Date },
-  ): CommittedReport {
-    const { name, archive, bytes, sha256, tables, encryption } = manifest;
-    const { location } = this.context.storage;
-    return {
-      name,
-      archive: `${location}/${archive}`,
-      manifest: `${location}/${manifestKey(name)}`,
-      bytes,
-      sha256,
-      tables: tables.length,
-      rows: tables.reduce((sum, { rows }) => sum + rows, 0),
-      durationMs: finishedAt.getTime() - this.startedAt.getTime(),
-      encrypted: encryption !== null,
-      locations: [location],
-      ...told,
-    };
   }
 }

@@ -4,10 +4,12 @@ import { ClockModule } from '../clock/clock.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { StorageModule } from '../storage/storage.module.js';
 import { BackupService } from './backup.service.js';
+import { ExportService } from './export.service.js';
+import { GlobalsService } from './globals.service.js';
 
 @Module({
   imports: [ChangelogModule, ClockModule, DatabaseModule, StorageModule],
-  providers: [BackupService],
-  exports: [BackupService],
+  providers: [BackupService, GlobalsService, ExportService],
+  exports: [BackupService, GlobalsService, ExportService],
 })
 export class BackupModule {}

@@ -50,6 +50,7 @@ export class BackupService {
   async create({
     reason = 'manual',
     actor = operator(),
+    onProgress,
     signal = new AbortController().signal,
     beforePublish = async () => undefined,
   }: BackupOptions = {}): Promise<BackupReport> {
@@ -57,14 +58,16 @@ export class BackupService {
     const { timeouts } = this.database;
     // Loaded only here, and below: a service that starts makes no backup, and each file costs its start.
     const { BackupRun } = await import('./backup-run.js');
-    const report = await new BackupRun({ settings, storage, clock, timeouts, reason, signal, beforePublish })
-      .perform()
-      .catch((error: unknown) => {
-        throw backupError(`back up ${describeDatabaseUrl(settings.database.url)}`, error, signal);
-      });
+    const run = { settings, storage, clock, timeouts, reason, signal, onProgress, beforePublish };
+    const report = await new BackupRun(run).perform().catch((error: unknown) => {
+      throw backupError(`back up ${describeDatabaseUrl(settings.database.url)}`, error, signal);
+    });
     const { name, bytes, sha256, encrypted } = report;
     const details = { reason, bytes, sha256, encrypted, environment: settings.environment };
     const recording = await this.changelog.recordDone({ deed: 'backup', subject: name, details, actor });
+    if (settings.offsite.uploadEnabled) {
+      onProgress?.({ phase: 'copying to the buckets', bytes: null, expectedBytes: undefined });
+    }
     const { backups, cleared } = await this.copyToBuckets(name, signal);
     const locations = backups.flatMap((backup) => backup.locations);
     return { ...report, ...recording, locations, cleared: [...new Set([...report.cleared, ...cleared])] };
@@ -169,23 +172,26 @@ export class BackupService {
    */
   async verify(
     backup: string,
-    { signal = new AbortController().signal }: Pick<BackupOptions, 'signal'> = {},
+    { signal = new AbortController().signal, onProgress }: Pick<BackupOptions, 'signal' | 'onProgress'> = {},
   ): Promise<VerificationReport> {
-    const [{ findTool }, { verifyArchive }, { verifyCopies }] = await Promise.all([
-      import('./postgres-tool.js'),
+    const [{ verifyArchive }, { verifyCopies }] = await Promise.all([
       import('./verify-archive.js'),
       import('./verify-copies.js'),
     ]);
     try {
-      const { name, manifest } = await this.catalogue.find(backup);
-      const pgRestore = await findTool({
-        program: 'pg_restore',
-        atLeastMajor: Number.parseInt(manifest.toolVersions.pgDump, 10),
-        searchPath: this.settings.searchPath,
-      });
-      const { encryption } = this.settings.backup;
+      const { name } = await this.catalogue.find(backup);
+      const {
+        searchPath,
+        backup: { encryption },
+      } = this.settings;
       return await verifyCopies(name, this.catalogue.copies(backup), async ({ storage, ...copy }) => {
-        return await verifyArchive(name, copy.manifest, { storage, encryption, pgRestore, signal });
+        return await verifyArchive(name, copy.manifest, {
+          storage,
+          encryption,
+          searchPath,
+          signal,
+          onProgress,
+        });
       });
     } catch (error) {
       throw backupError(`verify ${backup}`, error, signal);

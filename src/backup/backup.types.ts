@@ -1,6 +1,5 @@
 import type { Recording } from '../changelog/changelog.types.js';
-import type { EnvironmentName } from '../config/settings.js';
-import type { ArchiveFormat } from './backup-name.js';
+import type { ArchiveFormat, EnvironmentName } from '../config/settings.js';
 import type { Catalogue } from './catalogue.types.js';
 
 /** Why a backup was made. */
@@ -75,11 +74,24 @@ export interface Manifest {
   readonly catalogue: Catalogue;
 }
 
+/** How far a backup is. */
+export interface BackupProgress {
+  readonly phase: 'dumping' | 'reading back' | 'copying to the buckets';
+  /** Of this phase, so far; null where it is not counted. */
+  readonly bytes: number | null;
+  /** What they will be: the last backup's while dumping, and the archive's own while reading back. */
+  readonly expectedBytes: number | undefined;
+}
+
+/** Is told for every chunk; it must be quick, and must not throw. */
+export type ProgressListener = (progress: BackupProgress) => void;
+
 export interface BackupOptions {
   /** Defaults to manual. */
   readonly reason?: BackupReason;
   /** Who the record names. Defaults to the operator: `user@host`. */
   readonly actor?: string;
+  readonly onProgress?: ProgressListener | undefined;
   /** Aborting it ends the backup in order: nothing is left. */
   readonly signal?: AbortSignal;
   /** Asked right before the manifest commits the backup: what it throws ends the backup, of which nothing is left. */
@@ -190,4 +202,41 @@ export interface VerificationReport {
   readonly locations: readonly string[];
   /** What could not be looked at, and what is missing for it: the key of an encrypted archive. */
   readonly notChecked: readonly string[];
+}
+
+/** What `pgkeep backup globals` answers. */
+export interface GlobalsReport extends Recording {
+  /** Where it went: the storage's location and the key. */
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly roles: number;
+  readonly tablespaces: number;
+  /** Whether the password hashes are in it: only where the role may read them. */
+  readonly passwords: boolean;
+  readonly encrypted: boolean;
+}
+
+export interface ExportOptions {
+  /** Defaults to a fresh directory below the working directory. */
+  readonly directory?: string | undefined;
+  /** Who the record names. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
+  /** Aborting it ends the export in order: no file is left. */
+  readonly signal?: AbortSignal;
+}
+
+/** One table as a CSV file: a header line, UTF-8, NULL as nothing between two commas. */
+export interface ExportedTable {
+  /** schema.table, quoted where SQL needs it. */
+  readonly name: string;
+  readonly file: string;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** What `pgkeep backup export` answers. */
+export interface ExportReport extends Recording {
+  readonly directory: string;
+  readonly tables: readonly ExportedTable[];
 }

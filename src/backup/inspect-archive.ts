@@ -1,8 +1,11 @@
 import { once } from 'node:events';
+import type { ArchiveFormat } from '../config/settings.js';
+import { errorCode, messageOf } from '../errors.js';
 import { requireSuccess, startProgram, type RunningProgram } from '../process/program.js';
 import { ProgramFailure } from '../process/program-failure.js';
 import { DigestMeter } from './digest-meter.js';
 import { toolEnvironment } from './libpq-environment.js';
+import { ClosingLine, gunzipped } from './plain-dump.js';
 import type { PostgresTool } from './postgres-tool.js';
 import { PassphraseRefused, SealBroken } from './seal/seal-broken.js';
 import { unseal, type OpeningKeys } from './seal/unseal.js';
@@ -11,7 +14,9 @@ import { unseal, type OpeningKeys } from './seal/unseal.js';
 export interface Inspection {
   /** Undefined where the archive is not encrypted. */
   readonly keys: OpeningKeys | undefined;
-  readonly pgRestore: PostgresTool;
+  readonly format: ArchiveFormat;
+  /** Looked for only where the format needs it. @throws KeepError `BACKUP_TOOLS_MISSING`. */
+  readonly findPgRestore: () => Promise<PostgresTool>;
 }
 
 /** What is inside an archive. */
@@ -27,18 +32,22 @@ export interface Inside {
 const NOTHING: Inside = { fault: undefined, plain: undefined, closed: undefined };
 
 /**
- * Opens an archive where it is encrypted, and has pg_restore turn the whole of it into SQL that nobody keeps.
- * (`pg_restore --list` reads the table of contents only, and finds no truncation.)
+ * Opens an archive where it is encrypted, and reads it to its end: pg_restore turns the whole of its own format into
+ * SQL that nobody keeps (`pg_restore --list` reads the table of contents only, and finds no truncation); a plain dump
+ * must unpack, and end with pg_dump's closing line.
  */
 export async function inspectArchive(
   stored: AsyncIterable<Buffer>,
-  { keys, pgRestore }: Inspection,
+  { keys, format, findPgRestore }: Inspection,
   signal: AbortSignal,
 ): Promise<Inside> {
   const meter = new DigestMeter();
   try {
     const archive = keys === undefined ? stored : meter.through(unseal(stored, keys));
-    const fault = await readByPgRestore(archive, pgRestore, signal);
+    const fault =
+      format === 'custom'
+        ? await readByPgRestore(archive, await findPgRestore(), signal)
+        : await readSql(archive);
     const plain = keys === undefined ? undefined : { bytes: meter.bytes, sha256: meter.digest() };
     return { ...NOTHING, fault, plain };
   } catch (error) {
@@ -46,6 +55,19 @@ export async function inspectArchive(
     if (error instanceof PassphraseRefused) return { ...NOTHING, closed: error.message };
     throw error;
   }
+}
+
+/** @returns the fault that it found. */
+async function readSql(archive: AsyncIterable<Buffer>): Promise<string | undefined> {
+  const closing = new ClosingLine();
+  try {
+    const sql = closing.watch(gunzipped(archive));
+    for (let next = await sql.next(); !next.done;) next = await sql.next();
+  } catch (error) {
+    if (errorCode(error)?.startsWith('Z_')) return `gunzip: ${messageOf(error)}`;
+    throw error;
+  }
+  return closing.wasSeen ? undefined : 'it does not end with "PostgreSQL database dump complete": it was cut';
 }
 
 /** @returns the fault that it found. */

@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
-import { ENVIRONMENTS } from '../config/settings.js';
+import { ARCHIVE_FORMATS, ENVIRONMENTS } from '../config/settings.js';
 import type { BackupStorage } from '../storage/storage.types.js';
-import { ARCHIVE_FORMATS } from './backup-name.js';
 import { BACKUP_REASONS, type Manifest } from './backup.types.js';
 import { CATALOGUE_SECTIONS } from './catalogue.types.js';
 import { isInteger, isListOf, isOneOf, isNullOr, isRecord, isText, type Guard } from './guards.js';

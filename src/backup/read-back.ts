@@ -17,9 +17,9 @@ export async function readBack(
   storage: BackupStorage,
   key: string,
   inspection: Inspection | undefined,
-  signal: AbortSignal,
+  { signal, onBytes }: { signal: AbortSignal; onBytes?: ((bytes: number) => void) | undefined },
 ): Promise<ReadBack> {
-  const meter = new DigestMeter();
+  const meter = new DigestMeter(onBytes);
   const body = addAbortSignal(signal, await storage.get(key));
   try {
     const stored = meter.through(body);

@@ -1,8 +1,8 @@
 import type { EncryptionSettings } from '../config/settings.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { archiveKey } from './backup-name.js';
-import type { Manifest, VerificationFinding } from './backup.types.js';
-import type { PostgresTool } from './postgres-tool.js';
+import type { Manifest, ProgressListener, VerificationFinding } from './backup.types.js';
+import { findTool, type PostgresTool } from './postgres-tool.js';
 import { readBack, type ReadBack } from './read-back.js';
 import { keysHere } from './seal/keys-here.js';
 
@@ -10,8 +10,9 @@ import { keysHere } from './seal/keys-here.js';
 export interface VerificationContext {
   readonly storage: BackupStorage;
   readonly encryption: EncryptionSettings;
-  readonly pgRestore: PostgresTool;
+  readonly searchPath: string;
   readonly signal: AbortSignal;
+  readonly onProgress?: ProgressListener | undefined;
 }
 
 /** What is wrong with an archive, and what could not be looked at. */
@@ -23,8 +24,8 @@ export interface ArchiveVerdict {
 /** Reads a backup's archive and judges it by its manifest. No finding: it is what was dumped, to the byte. */
 export async function verifyArchive(
   name: string,
-  manifest: Pick<Manifest, 'name' | 'format' | 'encryption' | 'bytes' | 'sha256'>,
-  { storage, encryption, pgRestore, signal }: VerificationContext,
+  manifest: Omit<Manifest, 'finishedAt'>,
+  { storage, encryption, searchPath, signal, onProgress }: VerificationContext,
 ): Promise<ArchiveVerdict> {
   const named = nameFindings(name, manifest);
   const key = archiveKey(name, manifest);
@@ -36,7 +37,13 @@ export async function verifyArchive(
   const here = recipients && (await keysHere(key, recipients, encryption));
   const missing = here && 'missing' in here ? here.missing : undefined;
   const keys = here && 'keys' in here ? here.keys : undefined;
-  const found = await readBack(storage, key, missing ? undefined : { keys, pgRestore }, signal);
+  const atLeastMajor = Number.parseInt(manifest.toolVersions.pgDump, 10);
+  const findPgRestore = async (): Promise<PostgresTool> =>
+    await findTool({ program: 'pg_restore', atLeastMajor, searchPath });
+  const inspection = missing ? undefined : { keys, format: manifest.format, findPgRestore };
+  const onBytes = (bytes: number): void =>
+    onProgress?.({ phase: 'reading back', bytes, expectedBytes: manifest.bytes });
+  const found = await readBack(storage, key, inspection, { signal, onBytes });
   const closed = found.closed === undefined ? [] : [`${key} is encrypted, and ${found.closed}.`];
   const hint = missing?.hint === undefined ? '' : ` ${missing.hint}`;
   return {

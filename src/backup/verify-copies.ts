@@ -34,6 +34,7 @@ async function verdictOn(
   } catch (error) {
     // The directory's own disk, an interruption, a missing tool: nothing that a verdict could be made of.
     if (!(error instanceof KeepError) || copy.storage.pathOf !== undefined) throw error;
+    if (error.code === 'BACKUP_TOOLS_MISSING') throw error;
     return unreadable(error);
   }
 }

@@ -1,5 +1,15 @@
 /** What pgkeep does to a database. The database checks the shape of the name only: a new deed needs no migration. */
-export type Deed = 'install' | 'stamp' | 'backup' | 'prune' | 'pin' | 'unpin' | 'restore' | 'restore-test';
+export type Deed =
+  | 'install'
+  | 'stamp'
+  | 'backup'
+  | 'prune'
+  | 'pin'
+  | 'unpin'
+  | 'restore'
+  | 'restore-test'
+  | 'globals'
+  | 'export';
 
 /** A value that jsonb can hold. */
 export type Json =

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 
 /** Whether a person sits at the other end. */
 export function isTerminal(): boolean {
-  return process.stdin.isTTY === true && process.stderr.isTTY === true;
+  return process.stdin.isTTY && process.stderr.isTTY;
 }
 
 /** Asks on the terminal. Ctrl-C ends the question as it ends the verb. @throws the signal's reason. */

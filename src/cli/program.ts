@@ -2,6 +2,8 @@ import { Command, CommanderError, type OptionValues } from 'commander';
 import { EXIT } from './exit-codes.js';
 import { endingInOrder } from './ending-in-order.js';
 import { backupVerb } from './commands/backup.js';
+import { backupExportVerb } from './commands/backup-export.js';
+import { backupGlobalsVerb } from './commands/backup-globals.js';
 import { backupListVerb } from './commands/backup-list.js';
 import { backupPinVerb, backupUnpinVerb } from './commands/backup-pin.js';
 import { backupPruneVerb } from './commands/backup-prune.js';
@@ -38,6 +40,8 @@ const BACKUP_VERBS: readonly Verb[] = [
   backupPinVerb,
   backupUnpinVerb,
   backupPruneVerb,
+  backupGlobalsVerb,
+  backupExportVerb,
 ];
 const RESTORE_VERBS: readonly Verb[] = [restoreTestVerb, restoreTestsVerb];
 const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
@@ -71,7 +75,7 @@ export async function runProgram(
         // `backup` has options and verbs below it: commander gives `backup list --json` to the outer one.
         const options: OptionValues = command.optsWithGlobals();
         const run = (signal: AbortSignal) =>
-          runVerb(terminal, options, (rooms) => verb.run(rooms, command.args, options, signal));
+          runVerb(terminal, options, (rooms) => verb.run(rooms, command.args, options, signal, terminal));
         exitCode = verb.endsInOrder ? await endingInOrder(run) : await run(new AbortController().signal);
       });
   for (const verb of VERBS) add(program, verb);

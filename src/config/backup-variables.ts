@@ -1,4 +1,5 @@
-import { IsISO8601, IsOptional, Matches } from './validation.js';
+import { ARCHIVE_FORMATS } from './settings.js';
+import { IsIn, IsISO8601, IsOptional, Matches } from './validation.js';
 import {
   IsBucket,
   IsCompression,
@@ -78,6 +79,11 @@ export class BackupVariables {
   @IsOptional()
   @IsCompression()
   BACKUP_COMPRESSION?: string;
+
+  /** Form of the archive: custom (for pg_restore), plain (SQL, gzipped, for psql). Defaults to custom. */
+  @IsOptional()
+  @IsIn(ARCHIVE_FORMATS, { message: 'custom or plain' })
+  BACKUP_FORMAT?: string;
 
   /** Whether archives are encrypted (age). Defaults to false. */
   @IsOptional()

@@ -9,12 +9,14 @@ import {
   SETTING_NAMES,
   type SettingName,
 } from './environment-variables.js';
-import { toEncryptionSettings } from './encryption-settings.js';
+import { archiveContradictions, isTrue, toEncryptionSettings } from './archive-settings.js';
+import type { Fault } from './fault.js';
 import { parseGates } from './gates.js';
 import { NO_SCHEDULE } from './schedule.js';
 import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
 import { readSecretFile } from './secret-file.js';
 import {
+  ARCHIVE_FORMATS,
   DETAIL_LEVELS,
   ENVIRONMENTS,
   type DatabaseSettings,
@@ -25,12 +27,6 @@ import { Validator } from './validation.js';
 
 /** An environment, as `process.env` is one. */
 export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** One thing that is wrong with one setting, or with a pair of them. */
-export interface Fault {
-  readonly subject: string;
-  readonly problem: string;
-}
 
 const DEFAULTS = {
   refreshMs: 5000,
@@ -109,12 +105,7 @@ function contradictions(variables: EnvironmentVariables): Fault[] {
       problem: `must be below READINESS_REFRESH_MS (${refreshMs}), or evaluations overlap; it is ${timeoutMs}`,
     });
   }
-  if (isTrue(variables.BACKUP_ENCRYPTION_ENABLED) && variables.BACKUP_ENCRYPTION_KEY === undefined) {
-    faults.push({
-      subject: 'BACKUP_ENCRYPTION_KEY',
-      problem: 'must be set where BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
-    });
-  }
+  faults.push(...archiveContradictions(variables));
   if (databaseUrlOf(variables) === undefined) {
     const names = isProduction(variables) ? 'DATABASE_URL_PROD or DATABASE_URL' : 'DATABASE_URL';
     faults.push({ subject: names, problem: 'must be set: the PostgreSQL URL of the database to guard' });
@@ -171,8 +162,9 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
       ),
       jobLeaseMs: Number(variables.JOB_LEASE_SECONDS ?? DEFAULTS.jobLeaseSeconds) * 1000,
       directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
+      format: ARCHIVE_FORMATS.find((format) => format === variables.BACKUP_FORMAT) ?? 'custom',
       compression: variables.BACKUP_COMPRESSION,
-      encryption: toEncryptionSettings(variables, isTrue(variables.BACKUP_ENCRYPTION_ENABLED)),
+      encryption: toEncryptionSettings(variables),
     },
     restore: {
       testUrl:
@@ -222,10 +214,6 @@ class Timeouts {
 
 function toSchedule(text: string): string | undefined {
   return text.toLowerCase() === NO_SCHEDULE ? undefined : text;
-}
-
-function isTrue(text: string | undefined): boolean {
-  return text?.toLowerCase() === 'true';
 }
 
 function optionalNumber(text: string | undefined): number | undefined {

@@ -5,6 +5,10 @@ import type { EncryptionKey } from './encryption-keys.js';
 export const ENVIRONMENTS = ['development', 'test', 'staging', 'production'] as const;
 export type EnvironmentName = (typeof ENVIRONMENTS)[number];
 
+/** `custom` is pg_dump's own format, which pg_restore takes; `plain` is SQL, gzipped, which psql takes. */
+export const ARCHIVE_FORMATS = ['custom', 'plain'] as const;
+export type ArchiveFormat = (typeof ARCHIVE_FORMATS)[number];
+
 /** The readiness checks, in the order `/ready` shows them. */
 export const CHECK_NAMES = [
   'database',
@@ -96,6 +100,8 @@ export interface BackupSettings {
   readonly jobLeaseMs: number;
   /** `BACKUP_DIR`, absolute: where backups are kept. */
   readonly directory: string;
+  /** `BACKUP_FORMAT`. */
+  readonly format: ArchiveFormat;
   /** `BACKUP_COMPRESSION`, as pg_dump's `--compress` takes it; undefined leaves the choice to pgkeep. */
   readonly compression: string | undefined;
   readonly encryption: EncryptionSettings;

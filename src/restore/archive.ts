@@ -19,8 +19,8 @@ export interface RestoreTarget {
   readonly server: ReachedServer;
   /** False: everything belongs to the role that restores, and nothing is granted. */
   readonly withOwners: boolean;
-  /** Only these entries of the table of contents: the path of a list as `pg_restore --use-list` takes it. */
-  readonly useList?: string;
+  /** Options of pg_restore that choose a part of the archive. Defaults to all of it. */
+  readonly selection?: readonly string[];
 }
 
 /** An archive on this machine, and the program of PostgreSQL that restores it. */
@@ -80,7 +80,7 @@ export class Archive {
       '--no-tablespaces',
       '--no-subscriptions',
       ...(target.withOwners ? [] : ['--no-owner', '--no-privileges']),
-      ...(target.useList === undefined ? [] : [`--use-list=${target.useList}`]),
+      ...(target.selection ?? []),
       `--dbname=${connectionString(target.url.database)}`,
       this.file,
     ];

@@ -33,13 +33,13 @@ export function compareRestored(
 }
 
 /** What holds on every major version: another one writes definitions, and hashes, in its own way. */
-const OF_EVERY_VERSION: readonly ComparisonName[] = [
+const OF_EVERY_VERSION: ReadonlySet<ComparisonName> = new Set<ComparisonName>([
   'tables',
   'rows',
   'sequences',
   'foreignKeys',
   'migrations',
-];
+]);
 
 /** Compares what can be compared: without a manifest the foreign keys alone, on another major version a part. */
 export function compareWith(
@@ -50,7 +50,7 @@ export function compareWith(
   if (!manifest) return [foreignKeys(found.foreignKeys)];
   const { comparisons } = compareRestored(manifest, found);
   if (majorOf(manifest.serverVersion) === majorOf(serverVersion)) return comparisons;
-  return comparisons.filter(({ name }) => OF_EVERY_VERSION.includes(name));
+  return comparisons.filter(({ name }) => OF_EVERY_VERSION.has(name));
 }
 
 /** A dump that was taken on a standby holds its unlogged tables without their rows, which nobody could count. */

@@ -18,7 +18,7 @@ export function replacedName(database: string, at: Date): string {
 
 /** A long name loses its end, and never a part of a character. */
 function beside(database: string, ending: string): string {
-  const letters = [...database];
+  const letters = Array.from(database);
   while (Buffer.byteLength(letters.join('')) + ending.length > LONGEST_NAME) letters.pop();
   return letters.join('') + ending;
 }

@@ -61,6 +61,17 @@ export interface Restoration {
   readonly durationMs: number;
 }
 
+/** What `pgkeep restore NAME --tables … --into …` did. */
+export interface TablesRestoration {
+  readonly source: string;
+  /** The database that was made for them. */
+  readonly database: string;
+  readonly tables: readonly { readonly name: string; readonly rows: number }[];
+  /** For each table the command that copies its rows into the database in use. */
+  readonly copies: readonly string[];
+  readonly durationMs: number;
+}
+
 /** Everything that one restore works with. */
 export interface RestoreContext {
   readonly settings: Settings;

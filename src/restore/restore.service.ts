@@ -4,7 +4,7 @@ import { Clock } from '../clock/clock.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { DatabaseService } from '../database/database.service.js';
-import type { Restoration, RestoreOptions, RestorePlan } from './restoration.types.js';
+import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restoration.types.js';
 
 /** Restores backups: beside the database, checked there, then swapped into its place. */
 @Injectable()
@@ -35,5 +35,21 @@ export class RestoreService {
   async restore(options: RestoreOptions): Promise<Restoration> {
     const { Restore } = await import('./restore.js');
     return await new Restore(this, options).perform();
+  }
+
+  /**
+   * Restores some tables' rows into a new database beside, with the definitions of everything. The database in use
+   * is not touched.
+   * @param into the name of a database that there is not yet
+   * @throws KeepError `USAGE_INVALID`, `RESTORE_REFUSED`, `RESTORE_FAILED`, `BACKUP_…`, `STORAGE_…`, `DATABASE_…`.
+   */
+  async restoreTables(
+    options: Pick<RestoreOptions, 'source' | 'progress' | 'signal'> & {
+      tables: readonly string[];
+      into: string;
+    },
+  ): Promise<TablesRestoration> {
+    const { Restore } = await import('./restore.js');
+    return await new Restore(this, options).tables(options);
   }
 }

@@ -25,7 +25,8 @@ import {
 } from './restore-plan.js';
 import { RestoreRun } from './restore-run.js';
 import { findSource, type RestoreSource } from './restore-source.js';
-import type { Restoration, RestoreOptions, RestorePlan } from './restoration.types.js';
+import { restoreTables } from './restore-tables.js';
+import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restoration.types.js';
 import { majorOf } from './server-version.js';
 
 /** What every PostgreSQL server has, and a restore can be directed from. */
@@ -99,13 +100,38 @@ export class Restore {
         const { noOwner = false, withoutSafetyBackup = false, actor = operator() } = this.options;
         const { progress = () => undefined } = this.options;
         const context = {
-          ...{ settings, backups, clock, source, target, maintenanceUrl },
-          ...{ noOwner, withoutSafetyBackup, progress, actor, signal: this.signal },
+          settings,
+          backups,
+          clock,
+          source,
+          target,
           targetAnswers: stamp !== undefined,
+          maintenanceUrl,
+          noOwner,
+          withoutSafetyBackup,
+          progress,
+          actor,
+          signal: this.signal,
         };
         return await new RestoreRun(context, maintenance).perform();
       }),
     );
+  }
+
+  /** @throws KeepError as `RestoreService.restoreTables`. */
+  async tables(chosen: { tables: readonly string[]; into: string }): Promise<TablesRestoration> {
+    const { settings, backups, clock } = this.rooms;
+    const { progress = () => undefined, source: typed } = this.options;
+    return await this.explained(async () => {
+      const source = await findSource(typed, { backups, settings: settings.backup });
+      return await this.onMaintenance(async (maintenance, maintenanceUrl) => {
+        const target = await readTarget(maintenance, settings.database.url.database);
+        requireAbilities({ ...target, ownsTarget: true });
+        requireNotOlder(source, target);
+        const context = { settings, clock, source, target, maintenanceUrl, progress, signal: this.signal };
+        return await restoreTables(context, maintenance, chosen);
+      });
+    });
   }
 
   /** Everything that may be refused is refused here, before anything is touched. */

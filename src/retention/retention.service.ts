@@ -108,8 +108,8 @@ function requireTrustworthy(
 ): void {
   if (unreachable.length > 0) {
     // What is only there may be the newest, or the last one of its month.
-    const reasons = unreachable.map(({ location, message }) => `${location} cannot be listed. ${message}`);
-    throw new KeepError('PRUNE_REFUSED', `Refused to prune: ${reasons.join(' ')} Nothing was removed.`, {
+    const reasons = unreachable.map(({ message }) => message).join(' ');
+    throw new KeepError('PRUNE_REFUSED', `Refused to prune. ${reasons} Nothing was removed.`, {
       hint: 'Prune again when `pgkeep backup list` shows every place.',
     });
   }

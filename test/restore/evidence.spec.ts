@@ -89,7 +89,7 @@ describe('the evidence of restore tests', () => {
     });
     const history = await runCli(['restore', 'tests'], environment);
     expect(history.code).toBe(0);
-    expect(history.stdout).toMatch(/\nThe chain of 3 evidences is whole\.\n$/);
+    expect(history.stdout).toMatch(/\nThe chain of evidence, 3 tests, is whole\.\n$/);
   });
 
   it('two tests at once: both are recorded, one after the other', async () => {
@@ -121,7 +121,7 @@ describe('the evidence of restore tests', () => {
     const history = await runCli(['restore', 'tests'], environment);
     expect(history.code).toBe(1);
     expect(history.stdout).toMatch(
-      /\nThe chain of 5 evidences is NOT whole: evidence 2 was changed after it was recorded\.\n$/,
+      /\nThe chain of evidence, 5 tests, is NOT whole: evidence 2 was changed after it was recorded\.\n$/,
     );
   });
 

@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { NestFactory } from '@nestjs/core';
@@ -52,6 +52,17 @@ export async function stockRestore(archive: string, url: string): Promise<RunRes
   return await run(path.join(BINARIES.bin, 'pg_restore'), ['--exit-on-error', '--dbname', url, archive], {
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', LD_LIBRARY_PATH: BINARIES.libraryPath },
   });
+}
+
+/** `psql` of PostgreSQL itself: one transaction, that stops at the first error. @throws Error where it does not end well. */
+export async function stockPsql(sql: Buffer, url: string): Promise<void> {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'pgkeep-sql-')), 'dump.sql');
+  writeFileSync(file, sql);
+  const argv = ['--no-psqlrc', '--quiet', '-1', '-v', 'ON_ERROR_STOP=1', '--file', file, url];
+  const { exitCode, stderrTail } = await run(path.join(BINARIES.bin, 'psql'), argv, {
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', LD_LIBRARY_PATH: BINARIES.libraryPath },
+  });
+  if (exitCode !== 0) throw new Error(`psql ended with exit code ${exitCode}: ${stderrTail}`);
 }
 
 /** What a database holds, in one snapshot: structure and contents. */

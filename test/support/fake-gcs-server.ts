@@ -30,6 +30,8 @@ export type GcsFate = 'pass' | number | { readonly cutAfter: number } | 'hang';
  * listings; reading with ranges and generations; `ifGenerationMatch`; deleting; 401, 403, 404, 412 and 5xx.
  */
 export class FakeGcsServer {
+  /** Whether it asks for no token: to what STORAGE_EMULATOR_HOST names Google's client sends none, nor the API's path. */
+  isOpen = false;
   /** Decides about each request, such as `PUT /upload/…`. */
   fate: (request: string) => GcsFate = () => 'pass';
   readonly requests: string[] = [];
@@ -91,7 +93,8 @@ export class FakeGcsServer {
     const cutAfter = fate === 'pass' ? Infinity : fate.cutAfter;
     const { authorization } = request.headers;
     // Google's client leaves the token out of resumable uploads to another server than Google's.
-    const isTokenless = authorization === undefined && /uploadType=resumable|upload_id=/.test(url.search);
+    const isTokenless =
+      this.isOpen || (authorization === undefined && /uploadType=resumable|upload_id=/.test(url.search));
     if (!isTokenless && authorization === undefined) {
       return await refuse(request, answer, 401, 'Anonymous caller does not have storage.objects.get access');
     }
@@ -99,7 +102,7 @@ export class FakeGcsServer {
       return await refuse(request, answer, 403, 'nobody does not have storage.objects.create access');
     }
     const [, isUpload, bucket = '', name] =
-      /^(\/upload)?\/storage\/v1\/b\/([^/]+)\/o(?:\/(.*))?$/.exec(url.pathname) ?? [];
+      /^(\/upload)?(?:\/storage\/v1)?\/b\/([^/]+)\/o(?:\/(.*))?$/.exec(url.pathname) ?? [];
     if (bucket !== this.bucket)
       return await refuse(request, answer, 404, 'The specified bucket does not exist.');
     const key = decodeURIComponent(name ?? '');

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 
-/** What becomes of one request: handed on, answered with this status, or done without the answer arriving. */
-export type HttpFate = 'pass' | 'lose-answer' | number;
+/** What becomes of one request: handed on, answered with this status, done without the answer arriving, or neither. */
+export type HttpFate = 'pass' | 'lose-answer' | 'hang' | number;
 
 /** An HTTP proxy on loopback in front of one server, which has some requests fail as overloaded storages do. */
 export class HttpFaultProxy {
@@ -37,6 +37,7 @@ export class HttpFaultProxy {
     const line = `${incoming.method} ${incoming.url}`;
     this.requests.push(line);
     const fate = this.fate(line);
+    if (fate === 'hang') return;
     if (typeof fate === 'number') {
       incoming.resume();
       incoming.once('end', () => {

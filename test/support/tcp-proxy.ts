@@ -7,6 +7,8 @@ export type ProxyMode = 'pass' | 'swallow' | 'refuse';
 /** A TCP proxy on loopback that fails on demand, as networks do. */
 export class TcpProxy {
   mode: ProxyMode = 'pass';
+  /** How long each chunk is held back, in ms. */
+  delayMs = 0;
   private readonly sockets = new Set<Socket>();
 
   private constructor(
@@ -54,12 +56,23 @@ export class TcpProxy {
   private forward(from: Socket, to: Socket): void {
     this.sockets.add(from);
     from.on('data', (chunk) => {
-      if (this.mode !== 'swallow') to.write(chunk);
+      if (this.mode === 'swallow') return;
+      if (this.delayMs === 0) {
+        to.write(chunk);
+        return;
+      }
+      from.pause();
+      setTimeout(() => {
+        to.write(chunk);
+        from.resume();
+      }, this.delayMs);
     });
     from.on('error', () => undefined);
     from.once('close', () => {
       this.sockets.delete(from);
-      to.destroy();
+      if (this.delayMs === 0) to.destroy();
+      // After the chunk that is still held back.
+      else setTimeout(() => to.end(), this.delayMs);
     });
   }
 }

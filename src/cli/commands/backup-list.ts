@@ -24,7 +24,7 @@ function renderList({ backups, unreadable, unreachable }: BackupList): string {
         ? ['No backup seen.']
         : ['No backup yet: `pgkeep backup` makes one.']),
     ...unreadable.map((key) => `Not readable as a manifest, and not listed: ${key}`),
-    ...unreachable.map(({ location, message }) => `What is in ${location} is not listed: ${message}`),
+    ...unreachable.map(({ message }) => `Not the whole list: ${message}`),
   ].join('\n');
 }
 

@@ -2,6 +2,7 @@ import { Option } from 'commander';
 import { BackupService } from '../../backup/backup.service.js';
 import { BACKUP_REASONS, type BackupReport } from '../../backup/backup.types.js';
 import { formatBytes, formatCount, formatSeconds } from '../format.js';
+import { showProgress } from '../progress.js';
 import { notRecordedLines } from '../recording.js';
 import type { Verb } from '../verb.js';
 
@@ -14,9 +15,11 @@ export const backupVerb: Verb = {
       new Option('--reason <reason>', 'why it is made').choices(BACKUP_REASONS).default('manual'),
     ),
   endsInOrder: true,
-  run: async (rooms, _parameters, options, signal) => {
+  run: async (rooms, _parameters, options, signal, terminal) => {
     const reason = BACKUP_REASONS.find((known) => known === options['reason']) ?? 'manual';
-    const report = await rooms.get(BackupService).create({ reason, signal });
+    const progress = showProgress(terminal);
+    const asked = { reason, signal, onProgress: progress.listener };
+    const report = await rooms.get(BackupService).create(asked).finally(progress.end);
     return { json: report, text: renderReport(report) };
   },
 };

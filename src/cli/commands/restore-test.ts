@@ -10,10 +10,16 @@ export const restoreTestVerb: Verb = {
   name: 'test',
   description: 'Restore a backup into a scratch database and compare. Exit 0: it passed, 1: it failed.',
   declare: (command) =>
-    command.argument('[name]', 'the backup’s name, or one of its files; the newest of this database'),
+    command
+      .argument('[name]', 'the backup’s name, or one of its files; the newest of this database')
+      .option('--report <file>', 'write a report for people, one HTML file'),
   endsInOrder: true,
-  run: async (rooms, [name], _options, signal) => {
+  run: async (rooms, [name], { report: file }, signal) => {
     const report = await rooms.get(RestoreTestService).run({ backup: name, signal });
+    if (typeof file === 'string') {
+      const { writeReport } = await import('../../restore/html-report.js');
+      await writeReport(file, report);
+    }
     return {
       json: report,
       text: renderReport(report),

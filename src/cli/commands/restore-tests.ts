@@ -35,6 +35,6 @@ function renderHistory({ total, tests, chainFault }: RestoreTestHistory): string
   return [
     ...alignColumns([heading, ...rows], [0, 3]),
     ...(tests.length < total ? [`The newest ${tests.length} of ${total}.`] : []),
-    `The chain of ${total} evidences ${chain}.`,
+    `The chain of evidence, ${total} ${total === 1 ? 'test' : 'tests'}, ${chain}.`,
   ].join('\n');
 }

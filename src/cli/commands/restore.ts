@@ -1,7 +1,13 @@
 import type { OptionValues } from 'commander';
 import { KeepError } from '../../errors.js';
 import { RestoreService } from '../../restore/restore.service.js';
-import type { Restoration, RestoreOptions, RestorePlan } from '../../restore/restoration.types.js';
+import type {
+  Restoration,
+  RestoreOptions,
+  RestorePlan,
+  TablesRestoration,
+} from '../../restore/restoration.types.js';
+import type { Answer } from '../run-verb.js';
 import { ask, isTerminal } from '../ask.js';
 import { formatBytes, formatCount, formatSeconds } from '../format.js';
 import type { Verb } from '../verb.js';
@@ -20,16 +26,22 @@ export const restoreVerb: Verb = {
       .option('--target <database>', 'the name of the database that is to be replaced')
       .option('--from-other <database_environment>', 'restore another database’s or environment’s backup')
       .option('--no-owner', 'give everything to the role that restores, and grant nothing')
+      .option('--tables <names>', 'only the rows of these tables, into a database of their own; needs --into')
+      .option('--into <database>', 'the database that is made for them')
       .option('--without-safety-backup', 'go on where the database as it is now cannot be backed up first'),
   endsInOrder: true,
-  run: async (rooms, [source], options, signal) => {
-    if (options['list'] === true) return await backupListVerb.run(rooms, [], options, signal);
+  run: async (rooms, [source], options, signal, terminal) => {
+    if (options['list'] === true) return await backupListVerb.run(rooms, [], options, signal, terminal);
     if (source === undefined) {
       throw new KeepError('USAGE_INVALID', 'Which backup is to be restored?', {
         hint: '`pgkeep restore --list` shows the names; then `pgkeep restore NAME`.',
       });
     }
     const restores = rooms.get(RestoreService);
+    const { tables, into } = options;
+    if (tables !== undefined || into !== undefined) {
+      return await restoreTables(restores, { source, signal, tables, into });
+    }
     const asked: RestoreOptions = { ...consentOf(options), source, signal, progress: tell };
     const plan = await restores.plan(asked);
     if (options['plan'] === true) return { json: plan, text: renderPlan(plan) };
@@ -39,6 +51,31 @@ export const restoreVerb: Verb = {
     return { json: restoration, text: renderRestoration(restoration) };
   },
 };
+
+async function restoreTables(
+  restores: RestoreService,
+  { source, signal, tables, into }: { source: string; signal: AbortSignal; tables: unknown; into: unknown },
+): Promise<Answer> {
+  if (typeof tables !== 'string' || typeof into !== 'string') {
+    throw new KeepError('USAGE_INVALID', '--tables and --into belong together.', {
+      hint: '`pgkeep restore NAME --tables children,sessions --into rescued`',
+    });
+  }
+  const names = tables.split(',').map((name) => name.trim());
+  const report = await restores.restoreTables({ source, signal, tables: names, into, progress: tell });
+  return { json: report, text: renderTables(report) };
+}
+
+function renderTables({ source, database, tables, copies, durationMs }: TablesRestoration): string {
+  return [
+    `Restored from ${source} into the new database "${database}" in ${formatSeconds(durationMs)}, compared with the manifest:`,
+    ...tables.map(({ name, rows }) => `  ${name}: ${formatCount(rows)} rows`),
+    'The database in use was not touched. To bring all rows of a table back (choose the columns and rows by hand where',
+    'some are still there):',
+    ...copies.map((command) => `  ${command}`),
+    `To be rid of it: DROP DATABASE ${quoted(database)};`,
+  ].join('\n');
+}
 
 function consentOf(options: OptionValues): Omit<RestoreOptions, 'source'> {
   const text = (name: string): string | undefined =>

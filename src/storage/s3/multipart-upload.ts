@@ -6,6 +6,9 @@ import type { S3 } from '@aws-sdk/client-s3';
 import { PartReader, partsAtOnce, partSize, type Part } from './parts.js';
 import { isNotFound, nameOf } from './s3-fault.js';
 
+/** How long a server that may be gone is asked to take away what it has of a failed upload, in ms. */
+const CLEANING_MS = 15_000;
+
 /** An object of a bucket, as the client wants it named. */
 export interface Target {
   readonly Bucket: string;
@@ -38,13 +41,32 @@ export async function upload(
     await client.putObject({ ...target, Body: first.value.bytes });
     return { bytes: first.value.bytes.length };
   }
-  // Without the signal: an upload whose number never arrived could not be ended.
-  const { UploadId } = await client.createMultipartUpload(target);
-  return await new MultipartUpload(client, { ...target, UploadId }, reader, stop).run(
-    first.value,
-    parts,
-    cut,
-  );
+  let attempts = 2;
+  try {
+    // Without the signal: an upload whose number never arrived could not be ended.
+    const { UploadId, $metadata } = await client.createMultipartUpload(target);
+    attempts = $metadata.attempts ?? 1;
+    const multipart = new MultipartUpload(client, { ...target, UploadId }, reader, stop);
+    return await multipart.run(first.value, parts, cut);
+  } finally {
+    if (attempts > 1) await abortTwins(client, target);
+  }
+}
+
+/**
+ * Ends the uploads of this key whose numbers never arrived: where an answer was lost, the SDK asked again, and the
+ * server began one more. What cannot be ended is left to `discardUnfinished`.
+ */
+async function abortTwins(client: S3, { Bucket, Key }: Target): Promise<void> {
+  try {
+    const options = { abortSignal: AbortSignal.timeout(CLEANING_MS) };
+    const { Uploads = [] } = await client.listMultipartUploads({ Bucket, Prefix: Key }, options);
+    for (const twin of Uploads.filter((candidate) => candidate.Key === Key)) {
+      await client.abortMultipartUpload({ Bucket, Key, UploadId: twin.UploadId }, options);
+    }
+  } catch {
+    // The upload's own end is the one to tell.
+  }
 }
 
 class MultipartUpload {
@@ -124,7 +146,8 @@ class MultipartUpload {
   private async abandon(): Promise<void> {
     for (const pauseMs of [100, 400, 1600]) {
       try {
-        await this.client.abortMultipartUpload(this.target);
+        const abortSignal = AbortSignal.timeout(CLEANING_MS);
+        await this.client.abortMultipartUpload(this.target, { abortSignal });
       } catch (error) {
         if (!isNotFound(error)) return;
       }
@@ -136,7 +159,8 @@ class MultipartUpload {
   /** Also true where the credentials may not list parts: there is no way to know better then. */
   private async isGone(): Promise<boolean> {
     try {
-      await this.client.listParts({ ...this.target, MaxParts: 1 });
+      const abortSignal = AbortSignal.timeout(CLEANING_MS);
+      await this.client.listParts({ ...this.target, MaxParts: 1 }, { abortSignal });
       return false;
     } catch (error) {
       return isNotFound(error) || nameOf(error) === 'AccessDenied';

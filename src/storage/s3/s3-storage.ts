@@ -120,7 +120,7 @@ export class S3Storage implements BackupStorage {
 
   /** Only uploads to the top of the bucket, where backups lie: what is below a `/` is somebody else's. */
   async discardUnfinished(before: Date): Promise<void> {
-    await this.explained('clear', async () => {
+    await this.explained('look for unfinished uploads in', async () => {
       for await (const begun of this.unfinished('')) {
         if (begun.startedAt < before && !begun.target.Key.includes('/')) await this.abort(begun);
       }
