@@ -5,6 +5,7 @@ import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { DatabaseService } from '../database/database.service.js';
 import { KeepError } from '../errors.js';
+import { withinGrace } from '../process/within-grace.js';
 import { BACKUP_STORAGE, REMOTE_STORAGES, type RemoteStorages } from '../storage/storage.token.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import type { ArchiveFile } from './archive-file.js';
@@ -19,6 +20,9 @@ import type {
   UploadReport,
   VerificationReport,
 } from './backup.types.js';
+
+/** How long an interrupted verification waits for a bucket that hangs. */
+const GRACE_MS = 5000;
 
 /** Makes backups, copies them to the buckets, lists them, and reads them back. */
 @Injectable()
@@ -139,9 +143,10 @@ export class BackupService {
         atLeastMajor: Number.parseInt(manifest.toolVersions.pgDump, 10),
         searchPath: this.settings.searchPath,
       });
-      return await verifyCopies(name, this.catalogue.copies(backup), async (copy) => {
+      const verifying = verifyCopies(name, this.catalogue.copies(backup), async (copy) => {
         return await verifyArchive(copy.storage, name, copy.manifest, { pgRestore, signal });
       });
+      return await withinGrace(signal, GRACE_MS, verifying);
     } catch (error) {
       throw backupError(`verify ${backup}`, error, signal);
     }
