@@ -69,6 +69,8 @@ RUN pgkeep --help >/dev/null && pg_dump --version && psql --version && node --in
       const { engineVersion } = await import('/opt/pgkeep/dist/migrations/engine/wasm-module.js'); \
       await engineVersion(); \
       await import('/opt/pgkeep/dist/database/records.js'); \
+      await import('/opt/pgkeep/dist/schedule/pgkeep-schedule.module.js'); \
+      await import('/opt/pgkeep/dist/jobs/due-times.js'); \
       await import('/opt/pgkeep/dist/generated/prisma/client.js'); \
       await import('@prisma/adapter-pg'); \
       await import('@prisma/client/runtime/query_compiler_fast_bg.postgresql.mjs'); \

@@ -1,6 +1,9 @@
 // `npm test`: the set-up, then Jest. Arguments are Jest's: `npm test -- test/lint.spec.ts`.
 import { jest } from './lib/jest.mjs';
 import { setUpOrExit } from './lib/set-up.mjs';
+import { fetchStockAge } from './lib/stock-age.mjs';
 
 await setUpOrExit();
+// Without it the tests that need it fail by themselves, and say so.
+await fetchStockAge().catch((error) => console.error(`Cannot fetch age: ${error.message}`));
 process.exitCode = await jest(process.argv.slice(2));

@@ -11,26 +11,39 @@ export {
   type CheckName,
   type DatabaseSettings,
   type DetailLevel,
+  type EncryptionSettings,
   type EnvironmentName,
   type Gate,
   type HttpSettings,
   type GcsBucketSettings,
   type OffsiteSettings,
   type ReadinessSettings,
+  type RestoreSettings,
   type S3BucketSettings,
   type Settings,
 } from './config/settings.js';
 export { SETTINGS } from './config/settings.token.js';
 export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind } from './errors.js';
 export { BackupService } from './backup/backup.service.js';
+export { ExportService } from './backup/export.service.js';
+export { GlobalsService } from './backup/globals.service.js';
 export type {
+  ArchiveEncryption,
   BackupEntry,
   BackupList,
   BackupOptions,
+  BackupProgress,
   BackupReason,
   BackupReport,
   CopyFinding,
+  ExportedTable,
+  ExportOptions,
+  ExportReport,
+  GlobalsReport,
   Manifest,
+  PinOptions,
+  PinReport,
+  ProgressListener,
   UnreachablePlace,
   UploadReport,
   VerificationFinding,
@@ -44,6 +57,7 @@ export type {
   ChangelogReport,
   Deed,
   NewEntry,
+  Recording,
 } from './changelog/changelog.types.js';
 export { Clock } from './clock/clock.js';
 export { DatabaseService, type PoolCounts } from './database/database.service.js';
@@ -56,5 +70,19 @@ export type { MigrationStatus, MigrationsReport } from './migrations/migrations.
 export { ReadinessMonitor } from './readiness/readiness-monitor.service.js';
 export { ReadinessService } from './readiness/readiness.service.js';
 export type { CheckView, Evaluation, Verdict } from './readiness/readiness.types.js';
+export { RestoreService } from './restore/restore.service.js';
+export type {
+  Restoration,
+  RestoreOptions,
+  RestorePlan,
+  TablesRestoration,
+} from './restore/restoration.types.js';
+export { RestoreTestService } from './restore/restore-test.service.js';
+export type {
+  Comparison,
+  RestoreTestHistory,
+  RestoreTestOptions,
+  RestoreTestReport,
+} from './restore/restore.types.js';
 export { StatsService } from './stats/stats.service.js';
 export type { ConnectionStats, DatabaseStats, RowCounting, TableStats } from './stats/stats.types.js';

@@ -8,8 +8,10 @@ import { EnvironmentModule } from './environment/environment.module.js';
 import { InstallModule } from './install/install.module.js';
 import { MigrationsModule } from './migrations/migrations.module.js';
 import { ReadinessModule } from './readiness/readiness.module.js';
+import { RestoreModule } from './restore/restore.module.js';
 import { RetentionModule } from './retention/retention.module.js';
 import { StatsModule } from './stats/stats.module.js';
+import { UpkeepModule } from './upkeep/upkeep.module.js';
 
 const ROOMS = [
   DatabaseModule,
@@ -18,9 +20,11 @@ const ROOMS = [
   ChangelogModule,
   InstallModule,
   BackupModule,
+  RestoreModule,
   RetentionModule,
   ReadinessModule,
   StatsModule,
+  UpkeepModule,
 ];
 
 /**

@@ -16,13 +16,17 @@ const RANKS: Readonly<Record<string, number>> = {
   environment: 2,
   stats: 2,
   changelog: 2,
+  jobs: 2,
   cluster: 2,
   install: 3,
   backup: 3,
+  restore: 4,
   readiness: 5,
+  upkeep: 6,
   'pgkeep.module.ts': 7,
   http: 8,
   cli: 8,
+  schedule: 8,
   service: 9,
 };
 

@@ -1,20 +1,7 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { withPackageLists } from './apt.mjs';
 import { findPostgresql, ownLocation, ownTree, programs } from './find-postgresql.mjs';
-import { root } from './project.mjs';
-
-const apt = join(root, '.pgkeep', 'apt');
-const archives = join(apt, 'archives');
-
-/** apt-get with directories of our own for everything it writes; it reads which packages the system has. */
-const aptOptions = [
-  `Dir::State=${join(apt, 'state')}`,
-  'Dir::State::status=/var/lib/dpkg/status',
-  `Dir::Cache=${join(apt, 'cache')}`,
-  'Acquire::Languages=none',
-  'APT::Get::Show-User-Simulation-Note=false',
-].flatMap((option) => ['-o', option]);
+import { unpackPackages } from './own-apt.mjs';
 
 /**
  * The packages that the programs need and the system lacks, of those that `apt-get --simulate install` lists:
@@ -74,18 +61,8 @@ export async function unpackIntoClone(run) {
   }
 
   const fresh = `${ownTree}.new`;
-  for (const directory of [apt, fresh]) rmSync(directory, { recursive: true, force: true });
-  for (const directory of ['state/lists/partial', 'cache/archives/partial', 'archives']) {
-    mkdirSync(join(apt, directory), { recursive: true });
-  }
-
-  await withPackageLists(run, aptOptions, async () => {
-    const simulation = ['--simulate', '--no-install-recommends', 'install', 'postgresql'];
-    const packages = neededPackages(await run('apt-get', [...aptOptions, '-q', ...simulation]));
-    await run('apt-get', [...aptOptions, '-q', 'download', ...packages], { cwd: archives });
-  });
-  mkdirSync(fresh);
-  for (const archive of readdirSync(archives)) await run('dpkg-deb', ['-x', join(archives, archive), fresh]);
+  rmSync(fresh, { recursive: true, force: true });
+  await unpackPackages(run, fresh, async (simulate) => neededPackages(await simulate('postgresql')));
 
   // Debian 12 still ships some libraries below /lib, which on its systems is a link to /usr/lib.
   if (existsSync(join(fresh, 'lib'))) {
@@ -100,5 +77,4 @@ export async function unpackIntoClone(run) {
   rmSync(ownTree, { recursive: true, force: true });
   renameSync(fresh, ownTree);
   writeLocation();
-  rmSync(apt, { recursive: true, force: true });
 }

@@ -1,76 +1,119 @@
+import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createWriteStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { EncryptionSettings } from '../config/settings.js';
 import { KeepError } from '../errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { archiveKey } from './backup-name.js';
 import type { Manifest } from './backup.types.js';
 import { DigestMeter } from './digest-meter.js';
+import { readBack, type ReadBack } from './read-back.js';
+import { keysHere } from './seal/keys-here.js';
+import { PassphraseRefused, SealBroken } from './seal/seal-broken.js';
+import { unseal, type OpeningKeys } from './seal/unseal.js';
 import { archiveFindings } from './verify-archive.js';
 
 /** A backup whose archive lies on this machine: every byte was read, and is what the manifest says. */
 export interface ArchiveFile {
   readonly name: string;
   readonly manifest: Manifest;
-  /** What pg_restore takes. Never a stream: a cut is known only at its end, when half of it would be restored. */
+  /**
+   * What pg_restore takes (psql, after gunzip, where the manifest's format is plain), decrypted. Never a stream: a
+   * cut is known only at its end, when half of it would be restored.
+   */
   readonly file: string;
 }
 
+/** Where an archive comes from, and what opens it. */
+export interface ArchiveSource {
+  readonly storage: BackupStorage;
+  readonly encryption: EncryptionSettings;
+}
+
 /**
- * Runs `use` with a backup's archive as a file. Where the storage is a directory of this machine that is the
- * stored file itself, read once for its digest; else a copy in a private directory that is gone afterwards.
- * @throws KeepError `BACKUP_DAMAGED` before `use` is called; what the storage or `use` throws.
+ * Runs `use` with a backup's archive as a file. Where it is not encrypted and the storage is a directory of this
+ * machine that is the stored file itself, read once for its digest; else a copy in a private directory that is
+ * gone afterwards.
+ * @throws KeepError `BACKUP_DAMAGED`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG` before `use` is called; what the
+ *   storage or `use` throws.
  */
 export async function withArchiveFile<T>(
-  storage: BackupStorage,
+  { storage, encryption }: ArchiveSource,
   { name, manifest }: { name: string; manifest: Manifest },
   signal: AbortSignal,
   use: (archive: ArchiveFile) => Promise<T>,
 ): Promise<T> {
-  const key = archiveKey(name);
+  const key = archiveKey(name, manifest);
   const stored = storage.pathOf?.(key);
-  if (stored !== undefined) {
-    requireAsDumped(storage, manifest, await digest(await storage.get(key), signal));
+  if (stored !== undefined && manifest.encryption === null) {
+    requireAsDumped(storage, manifest, await readBack(storage, key, undefined, { signal }));
     return await use({ name, manifest, file: stored });
   }
+  const keys = manifest.encryption ? await requireKeys(key, manifest.encryption, encryption) : undefined;
   const directory = await mkdtemp(path.join(tmpdir(), 'pgkeep-archive-'));
   try {
-    const file = path.join(directory, key);
-    const meter = new DigestMeter();
-    const body = Readable.from(meter.through(await storage.get(key)), { objectMode: false });
-    await pipeline(body, createWriteStream(file, { mode: 0o600 }), { signal });
-    requireAsDumped(storage, manifest, meter);
+    const file = path.join(directory, archiveKey(name, { ...manifest, encryption: null }));
+    requireAsDumped(storage, manifest, await copyOut(await storage.get(key), file, keys, signal));
     return await use({ name, manifest, file });
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-async function digest(body: Readable, signal: AbortSignal): Promise<DigestMeter> {
-  const meter = new DigestMeter();
-  await pipeline(
-    body,
-    async (source: AsyncIterable<Buffer>) => {
-      for await (const chunk of source) meter.add(chunk);
-    },
-    { signal },
-  );
-  return meter;
+/** Copies the archive, decrypted, and digests it on both sides of that. */
+async function copyOut(
+  body: Readable,
+  file: string,
+  keys: OpeningKeys | undefined,
+  signal: AbortSignal,
+): Promise<ReadBack> {
+  const outside = new DigestMeter();
+  const inside = new DigestMeter();
+  const stored = outside.through(body);
+  const unending = { [Symbol.asyncIterator]: () => ({ next: () => stored.next() }) };
+  const archive = inside.through(keys === undefined ? unending : unseal(unending, keys));
+  const target = createWriteStream(file, { mode: 0o600 });
+  let fault: string | undefined;
+  let closed: string | undefined;
+  try {
+    await pipeline(Readable.from(archive, { objectMode: false }), target, { signal });
+  } catch (error) {
+    if (error instanceof SealBroken) fault = error.message;
+    else if (error instanceof PassphraseRefused) closed = error.message;
+    else throw error;
+    // Damage, or another key? The digest of the whole decides.
+    for (let next = await stored.next(); !next.done;) next = await stored.next();
+  } finally {
+    body.destroy();
+  }
+  const plain = keys && { bytes: inside.bytes, sha256: inside.digest() };
+  return { bytes: outside.bytes, sha256: outside.digest(), fault, closed, plain: closed ? undefined : plain };
 }
 
-function requireAsDumped(storage: BackupStorage, manifest: Manifest, meter: DigestMeter): void {
-  const findings = archiveFindings(manifest, {
-    bytes: meter.bytes,
-    sha256: meter.digest(),
-    fault: undefined,
+async function requireKeys(
+  archive: string,
+  { recipients }: { recipients: readonly string[] },
+  settings: EncryptionSettings,
+): Promise<OpeningKeys> {
+  const here = await keysHere(archive, recipients, settings);
+  if ('missing' in here) throw here.missing;
+  return here.keys;
+}
+
+function requireAsDumped(storage: BackupStorage, manifest: Manifest, found: ReadBack): void {
+  const findings = archiveFindings(manifest, found);
+  if (findings.length > 0) {
+    throw new KeepError(
+      'BACKUP_DAMAGED',
+      `${manifest.archive} in ${storage.location} is not what was dumped: ${findings.map(({ details }) => details).join('; ')}.`,
+      { hint: 'Take another backup (`pgkeep backup list`), or this one’s copy elsewhere.' },
+    );
+  }
+  if (found.closed === undefined) return;
+  throw new KeepError('BACKUP_KEY_WRONG', `${manifest.archive} is encrypted, and ${found.closed}.`, {
+    hint: 'Set BACKUP_ENCRYPTION_KEY to the passphrase of the time when that backup was made.',
   });
-  if (findings.length === 0) return;
-  throw new KeepError(
-    'BACKUP_DAMAGED',
-    `${manifest.archive} in ${storage.location} is not what was dumped: ${findings.map(({ details }) => details).join('; ')}.`,
-    { hint: 'Take another backup (`pgkeep backup list`), or this one’s copy elsewhere.' },
-  );
 }

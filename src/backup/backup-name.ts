@@ -1,7 +1,8 @@
-import type { EnvironmentName } from '../config/settings.js';
+import { ARCHIVE_FORMATS, type ArchiveFormat, type EnvironmentName } from '../config/settings.js';
 
 const MANIFEST = '.manifest.json';
-const ARCHIVE = '.dump';
+const ARCHIVES = { custom: '.dump', plain: '.sql.gz' } as const;
+const ENCRYPTED = '.age';
 const UNFINISHED = '.unfinished.json';
 
 /** `<database>_<environment>_<YYYYMMDD>_<HHMMSS>`, UTC. */
@@ -12,16 +13,36 @@ export function backupName(database: string, environment: EnvironmentName, at: D
 
 /** What the names of one database's backups begin with: `<database>_<environment>`. */
 export function backupSubject(database: string, environment: EnvironmentName): string {
-  return `${fileNamePart(database)}_${environment}`;
+  return `${safeFileName(database) || 'database'}_${environment}`;
 }
 
-/** A database may be called anything; a file name of every system and an object's key may not. */
-function fileNamePart(database: string): string {
-  return database.replaceAll(/[^A-Za-z0-9_-]+/g, '-').replaceAll(/^-+|-+$/g, '') || 'database';
+/** A database or a table may be called anything; a file name of every system and an object's key may not. */
+export function safeFileName(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_-]+/g, '-').replaceAll(/^-+|-+$/g, '');
 }
 
-export function archiveKey(name: string): string {
-  return name + ARCHIVE;
+/** What kind of archive it is; a manifest tells. */
+export interface ArchiveKind {
+  /** `custom` is pg_dump's own format, `plain` is SQL, gzipped. */
+  readonly format: ArchiveFormat;
+  /** Null: not encrypted. */
+  readonly encryption: object | null;
+}
+
+export function archiveKey(name: string, { format, encryption }: ArchiveKind): string {
+  return name + ARCHIVES[format] + (encryption === null ? '' : ENCRYPTED);
+}
+
+/** The key of what belongs to the server and to no database: roles, memberships, tablespaces. */
+export function globalsKey(name: string, isEncrypted: boolean): string {
+  return `${name}.globals.sql${isEncrypted ? ENCRYPTED : ''}`;
+}
+
+/** Every key that an archive of this name may have: for removing it without its manifest. */
+export function archiveKeys(name: string): string[] {
+  return ARCHIVE_FORMATS.flatMap((format) =>
+    [null, {}].map((encryption) => archiveKey(name, { format, encryption })),
+  );
 }
 
 export function manifestKey(name: string): string {
@@ -55,6 +76,6 @@ export function nameOfUnfinished(key: string): string | undefined {
 /** The name a person meant who typed (or completed) the name of one of its files. */
 export function typedName(text: string): string {
   const file = text.slice(text.lastIndexOf('/') + 1);
-  const ending = [MANIFEST, ARCHIVE].find((known) => file.endsWith(known));
+  const ending = [MANIFEST, ...archiveKeys('')].find((known) => file.endsWith(known));
   return ending === undefined ? file : file.slice(0, -ending.length);
 }

@@ -9,23 +9,31 @@ import { readAppliedMigrations } from '../migrations/applied-migrations.js';
 import { KeepError } from '../errors.js';
 import { together } from '../process/together.js';
 import type { BackupStorage } from '../storage/storage.types.js';
+import { ArchiveWriter } from './archive-writer.js';
 import { archiveKey, backupName, manifestKey } from './backup-name.js';
-import type { BackupReason, BackupReport, Manifest } from './backup.types.js';
+import { committedReport, type CommittedReport } from './backup-report.js';
+import type { BackupReason, Manifest, ProgressListener } from './backup.types.js';
 import { CommittedBackups } from './committed-backups.js';
 import { readDatabaseFacts, type DatabaseFacts } from './database-facts.js';
 import { dumpInto, type DumpCommand, type StoredDump } from './dump.js';
 import { requireEnvironment } from './environment-guard.js';
 import { libpqEnvironment } from './libpq-environment.js';
 import { printManifest, writeText } from './manifest.js';
-import { chooseCompression, pgDumpArguments } from './pg-dump-arguments.js';
-import { findTool, type PostgresTool } from './postgres-tool.js';
+import { chooseCompression, gzipLevel, pgDumpArguments } from './pg-dump-arguments.js';
+import { findTool } from './postgres-tool.js';
 import { expectedBytes, readObstacles, requireRoom, requireWhole } from './preflight.js';
 import { readCatalogue } from './read-catalogue.js';
 import { beginSnapshot, whileConnected, type Snapshot } from './snapshot.js';
-import { CONTENT_HASH_METHOD, listTables, readContents, readSequences } from './table-contents.js';
-import { UnfinishedRuns } from './unfinished-runs.js';
-import { archiveFindings } from './verify-archive.js';
-import { readBack } from './read-back.js';
+import {
+  CONTENT_HASH_METHOD,
+  listTables,
+  lockTables,
+  readContents,
+  readSequences,
+  type TablePlan,
+} from './table-contents.js';
+import { isUsed, UnfinishedRuns } from './unfinished-runs.js';
+import { verifyArchive } from './verify-archive.js';
 
 /** How often a name is tried again that another run of the same second has taken. */
 const NAME_PAUSE_MS = 100;
@@ -38,7 +46,9 @@ export interface RunContext {
   readonly clock: Clock;
   readonly timeouts: ReadTimeouts;
   readonly reason: BackupReason;
+  readonly onProgress?: ProgressListener | undefined;
   readonly signal: AbortSignal;
+  readonly beforePublish: () => Promise<void>;
 }
 
 /** What the snapshot tells, and where its dump went. */
@@ -56,17 +66,19 @@ export class BackupRun {
     this.startedAt = context.clock.now();
   }
 
-  async perform(): Promise<BackupReport> {
+  async perform(): Promise<CommittedReport> {
     const { storage, signal } = this.context;
     const cleared = await this.runs.clear(this.startedAt);
     try {
       const dumped = await this.dump();
-      await this.requireAsDumped(dumped);
+      const notChecked = await this.requireAsDumped(dumped);
       const finishedAt = this.context.clock.now();
       const manifest: Manifest = { ...dumped, finishedAt: finishedAt.toISOString() };
+      await this.context.beforePublish();
       await writeText(storage, manifestKey(dumped.name), printManifest(manifest), signal);
       await this.runs.commit(dumped.name);
-      return this.report(manifest, finishedAt, cleared);
+      const durationMs = finishedAt.getTime() - this.startedAt.getTime();
+      return committedReport(manifest, storage.location, { durationMs, cleared, notChecked });
     } catch (error) {
       // The next run clears what this one cannot; the first failure is the one to tell.
       if (this.name !== undefined) await this.runs.discard(this.name).catch(() => undefined);
@@ -98,30 +110,39 @@ export class BackupRun {
     snapshot: Snapshot,
     systemIdentifier: string | null,
   ): Promise<Dumped> {
-    const { settings, storage, reason, signal } = this.context;
+    const { settings, storage, reason, signal, onProgress } = this.context;
     const facts = await readDatabaseFacts(client);
     requireWhole(await readObstacles(client), facts);
-    const pgDump = await this.tool('pg_dump', facts.serverMajor);
-    await this.requireRoom(facts);
-    const compression = chooseCompression(pgDump, settings.backup.compression);
-    const plan = { snapshotId: snapshot.id, compression, fromStandby: facts.inRecovery };
+    const { searchPath } = settings;
+    const pgDump = await findTool({ program: 'pg_dump', atLeastMajor: facts.serverMajor, searchPath });
+    const lastBytes = await this.requireRoom(facts);
+    const compression = chooseCompression(pgDump, settings.backup);
+    const { format } = settings.backup;
+    const plan = { snapshotId: snapshot.id, format, compression, fromStandby: facts.inRecovery };
     const command: DumpCommand = {
+      program: 'pg_dump',
       file: pgDump.file,
       argv: pgDumpArguments(pgDump, plan),
       env: libpqEnvironment(settings.database.url, client, pgDump),
     };
     // Before the dump: sequences obey no snapshot, and must not be ahead of it.
     const sequences = await readSequences(client);
+    const tables = await listTables(client, { unlogged: !facts.inRecovery });
+    await lockTables(client, tables);
     const name = await this.takeName(client, facts.database);
+    const writer = new ArchiveWriter(settings.backup, gzipLevel(compression));
+    const archive = archiveKey(name, writer.kind);
+    const onBytes = (bytes: number): void =>
+      onProgress?.({ phase: 'dumping', bytes, expectedBytes: lastBytes });
     const [stored, contents] = await together<StoredDump, Awaited<ReturnType<typeof this.readFacts>>>(
       signal,
-      (either) => dumpInto(storage, archiveKey(name), command, either),
-      (either) => whileConnected(client, either, () => this.readFacts(client, facts)),
+      (either) => dumpInto(storage, archive, command, { writer, signal: either, onBytes }),
+      (either) => whileConnected(client, either, () => this.readFacts(client, tables)),
     );
     return {
       formatVersion: 1,
       name,
-      archive: archiveKey(name),
+      archive,
       environment: settings.environment,
       reason,
       database: facts.database,
@@ -134,9 +155,8 @@ export class BackupRun {
       characterType: facts.characterType,
       startedAt: this.startedAt.toISOString(),
       snapshotId: snapshot.id,
-      format: 'custom',
+      format,
       compression,
-      encryption: null,
       ...stored,
       contentHashMethod: CONTENT_HASH_METHOD,
       sequences,
@@ -146,11 +166,11 @@ export class BackupRun {
 
   private async readFacts(
     client: Client,
-    { inRecovery }: DatabaseFacts,
+    plans: readonly TablePlan[],
   ): Promise<Pick<Manifest, 'tables' | 'catalogue' | 'migrations'>> {
     const catalogue = await readCatalogue(client);
     const migrations = await readAppliedMigrations(client, this.context.settings.database.url.schema);
-    const tables = await readContents(client, await listTables(client, { unlogged: !inRecovery }));
+    const tables = await readContents(client, plans);
     return { catalogue, migrations: migrations ?? null, tables };
   }
 
@@ -176,54 +196,29 @@ export class BackupRun {
     });
   }
 
-  private async requireRoom({ database, sizeBytes }: DatabaseFacts): Promise<void> {
+  /** @returns the size of the last backup's archive. */
+  private async requireRoom({ database, sizeBytes }: DatabaseFacts): Promise<number | undefined> {
     const { settings, storage } = this.context;
-    const freeBytes = await storage.freeBytes?.();
-    if (freeBytes === undefined) return;
+    const freeBytes = (await storage.freeBytes?.()) ?? Infinity;
     const { backups } = await new CommittedBackups(storage).list();
     const last = backups.find(
       (backup) => backup.database === database && backup.environment === settings.environment,
     );
     requireRoom(storage.location, freeBytes, expectedBytes(sizeBytes, last?.bytes));
+    return last?.bytes;
   }
 
-  /** Reads the stored bytes back, all of them: only then there is a backup. */
-  private async requireAsDumped({ name, bytes, sha256, toolVersions }: Dumped): Promise<void> {
-    const { storage, signal } = this.context;
-    const pgRestore = await this.tool('pg_restore', Number.parseInt(toolVersions.pgDump, 10));
-    const found = await readBack(storage, archiveKey(name), pgRestore, signal);
-    const findings = archiveFindings({ bytes, sha256 }, found);
-    if (findings.length === 0) return;
+  /** Reads the stored bytes back, all of them: only then there is a backup. @returns what it could not look at. */
+  private async requireAsDumped(dumped: Dumped): Promise<readonly string[]> {
+    const { storage, settings, signal, onProgress } = this.context;
+    const { searchPath } = settings;
+    const context = { ...settings.backup, searchPath, storage, signal, onProgress };
+    const { findings, notChecked } = await verifyArchive(dumped.name, dumped, context);
+    if (findings.length === 0) return notChecked;
     throw new KeepError(
       'BACKUP_FAILED',
       `The archive was read back from ${storage.location} and is not what was dumped: ${findings.map(({ details }) => details).join('; ')}.`,
       { hint: 'Check the disk or the network between; then run the backup again.' },
     );
   }
-
-  private async tool(program: 'pg_dump' | 'pg_restore', atLeastMajor: number): Promise<PostgresTool> {
-    return await findTool({ program, atLeastMajor, searchPath: this.context.settings.searchPath });
-  }
-
-  private report(manifest: Manifest, finishedAt: Date, cleared: readonly string[]): BackupReport {
-    const { name, archive, bytes, sha256, tables } = manifest;
-    const { location } = this.context.storage;
-    return {
-      name,
-      archive: `${location}/${archive}`,
-      manifest: `${location}/${manifestKey(name)}`,
-      bytes,
-      sha256,
-      tables: tables.length,
-      rows: tables.reduce((sum, { rows }) => sum + rows, 0),
-      durationMs: finishedAt.getTime() - this.startedAt.getTime(),
-      locations: [location],
-      cleared,
-    };
-  }
-}
-
-async function isUsed(storage: BackupStorage, name: string): Promise<boolean> {
-  for await (const object of storage.list(`${name}.`)) return object.bytes >= 0;
-  return false;
 }

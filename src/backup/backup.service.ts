@@ -1,4 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { operator } from '../changelog/actor.js';
+import { ChangelogService } from '../changelog/changelog.service.js';
 import { Clock } from '../clock/clock.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
@@ -17,6 +19,9 @@ import type {
   BackupList,
   BackupOptions,
   BackupReport,
+  Manifest,
+  PinOptions,
+  PinReport,
   UploadReport,
   VerificationReport,
 } from './backup.types.js';
@@ -35,32 +40,41 @@ export class BackupService {
     @Inject(REMOTE_STORAGES) private readonly remotes: RemoteStorages,
     private readonly clock: Clock,
     private readonly database: DatabaseService,
+    private readonly changelog: ChangelogService,
   ) {
     this.catalogue = new BackupCatalogue(storage, remotes);
   }
 
   /**
-   * Dumps the database in one snapshot, reads the stored bytes back, commits with the manifest, and then copies the
-   * backup to every bucket.
+   * Dumps the database in one snapshot, reads the stored bytes back, commits with the manifest, records it, and then
+   * copies the backup to every bucket.
    * @throws KeepError; nothing of a backup that failed is left or listed. One that could not be uploaded
    *   (`BACKUP_UPLOAD_FAILED`) is whole in the directory.
    */
   async create({
     reason = 'manual',
+    actor = operator(),
+    onProgress,
     signal = new AbortController().signal,
+    beforePublish = async () => undefined,
   }: BackupOptions = {}): Promise<BackupReport> {
     const { settings, storage, clock } = this;
     const { timeouts } = this.database;
     // Loaded only here, and below: a service that starts makes no backup, and each file costs its start.
     const { BackupRun } = await import('./backup-run.js');
-    const report = await new BackupRun({ settings, storage, clock, timeouts, reason, signal })
-      .perform()
-      .catch((error: unknown) => {
-        throw backupError(`back up ${describeDatabaseUrl(settings.database.url)}`, error, signal);
-      });
-    const { backups, cleared } = await this.copyToBuckets(report.name, signal);
+    const run = { settings, storage, clock, timeouts, reason, signal, onProgress, beforePublish };
+    const report = await new BackupRun(run).perform().catch((error: unknown) => {
+      throw backupError(`back up ${describeDatabaseUrl(settings.database.url)}`, error, signal);
+    });
+    const { name, bytes, sha256, encrypted } = report;
+    const details = { reason, bytes, sha256, encrypted, environment: settings.environment };
+    const recording = await this.changelog.recordDone({ deed: 'backup', subject: name, details, actor });
+    if (settings.offsite.uploadEnabled) {
+      onProgress?.({ phase: 'copying to the buckets', bytes: null, expectedBytes: undefined });
+    }
+    const { backups, cleared } = await this.copyToBuckets(name, signal);
     const locations = backups.flatMap((backup) => backup.locations);
-    return { ...report, locations, cleared: [...new Set([...report.cleared, ...cleared])] };
+    return { ...report, ...recording, locations, cleared: [...new Set([...report.cleared, ...cleared])] };
   }
 
   /**
@@ -86,6 +100,14 @@ export class BackupService {
     return await this.catalogue.list();
   }
 
+  /**
+   * What a backup is, by its name or the name of one of its files.
+   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`.
+   */
+  async manifest(backup: string): Promise<Manifest> {
+    return (await this.catalogue.find(backup)).manifest;
+  }
+
   /** Removes one committed backup and its copies for good; retention decides which. @throws KeepError `STORAGE_…`. */
   async remove(backup: Pick<BackupEntry, 'name' | 'sha256'>): Promise<void> {
     await this.catalogue.remove(backup);
@@ -105,9 +127,31 @@ export class BackupService {
   }
 
   /**
-   * Runs `use` with the archive of one backup as a whole file on this machine, its digest checked: of the copy in
-   * the directory, or where that is missing or damaged of the next one.
-   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_DAMAGED`, `STORAGE_…`; what `use` throws.
+   * Pins a committed backup, for a reason: retention keeps it until it is unpinned.
+   * @throws KeepError `BACKUP_NOT_FOUND`, `STORAGE_…`.
+   */
+  async pin(backup: string, { because, actor = operator() }: PinOptions = {}): Promise<PinReport> {
+    const { name, pinned } = await this.markOf(backup);
+    const details = { because: because ?? null };
+    await this.attach(name, 'pinned', { pinnedAt: this.clock.now().toISOString(), actor, ...details });
+    const recording = await this.changelog.recordDone({ deed: 'pin', subject: name, details, actor });
+    return { name, pinned: true, changed: !pinned, ...recording };
+  }
+
+  /** Lets retention decide again. @throws KeepError `BACKUP_NOT_FOUND`, `STORAGE_…`. */
+  async unpin(backup: string, { actor = operator() }: Pick<PinOptions, 'actor'> = {}): Promise<PinReport> {
+    const { name, pinned } = await this.markOf(backup);
+    if (!pinned) return { name, pinned: false, changed: false, recorded: false };
+    await this.detach(name, 'pinned');
+    const recording = await this.changelog.recordDone({ deed: 'unpin', subject: name, details: {}, actor });
+    return { name, pinned: false, changed: true, ...recording };
+  }
+
+  /**
+   * Runs `use` with the archive of one backup as a whole file on this machine, decrypted and its digest checked: of
+   * the copy in the directory, or where that is missing or damaged of the next one.
+   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_DAMAGED`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`, `STORAGE_…`;
+   *   what `use` throws.
    */
   async withArchive<T>(
     backup: string,
@@ -116,9 +160,12 @@ export class BackupService {
   ): Promise<T> {
     const { withArchiveFile } = await import('./archive-file.js');
     const { firstWholeCopy } = await import('./first-whole-copy.js');
+    const { encryption } = this.settings.backup;
     return await firstWholeCopy(
       this.catalogue.copies(backup),
-      async ({ storage, ...copy }, useOf) => await withArchiveFile(storage, copy, signal, useOf),
+      async ({ storage, ...copy }, useOf) => {
+        return await withArchiveFile({ storage, encryption }, copy, signal, useOf);
+      },
       use,
     );
   }
@@ -129,27 +176,37 @@ export class BackupService {
    */
   async verify(
     backup: string,
-    { signal = new AbortController().signal }: Pick<BackupOptions, 'signal'> = {},
+    { signal = new AbortController().signal, onProgress }: Pick<BackupOptions, 'signal' | 'onProgress'> = {},
   ): Promise<VerificationReport> {
-    const [{ findTool }, { verifyArchive }, { verifyCopies }] = await Promise.all([
-      import('./postgres-tool.js'),
+    const [{ verifyArchive }, { verifyCopies }] = await Promise.all([
       import('./verify-archive.js'),
       import('./verify-copies.js'),
     ]);
     try {
-      const { name, manifest } = await this.catalogue.find(backup);
-      const pgRestore = await findTool({
-        program: 'pg_restore',
-        atLeastMajor: Number.parseInt(manifest.toolVersions.pgDump, 10),
-        searchPath: this.settings.searchPath,
-      });
-      const verifying = verifyCopies(name, this.catalogue.copies(backup), async (copy) => {
-        return await verifyArchive(copy.storage, name, copy.manifest, { pgRestore, signal });
+      const { name } = await this.catalogue.find(backup);
+      const {
+        searchPath,
+        backup: { encryption },
+      } = this.settings;
+      const verifying = verifyCopies(name, this.catalogue.copies(backup), async ({ storage, ...copy }) => {
+        return await verifyArchive(name, copy.manifest, {
+          storage,
+          encryption,
+          searchPath,
+          signal,
+          onProgress,
+        });
       });
       return await withinGrace(signal, GRACE_MS, verifying);
     } catch (error) {
       throw backupError(`verify ${backup}`, error, signal);
     }
+  }
+
+  private async markOf(backup: string): Promise<{ name: string; pinned: boolean }> {
+    const { name } = await this.catalogue.find(backup);
+    const { backups } = await this.catalogue.list();
+    return { name, pinned: backups.some((entry) => entry.name === name && entry.pinned) };
   }
 
   private async copyToBuckets(backup: string | undefined, signal: AbortSignal): Promise<UploadReport> {

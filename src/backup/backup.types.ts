@@ -1,4 +1,5 @@
-import type { EnvironmentName } from '../config/settings.js';
+import type { Recording } from '../changelog/changelog.types.js';
+import type { ArchiveFormat, EnvironmentName } from '../config/settings.js';
 import type { Catalogue } from './catalogue.types.js';
 
 /** Why a backup was made. */
@@ -27,6 +28,15 @@ export interface AppliedMigration {
   readonly checksum: string;
 }
 
+/** How an archive is encrypted. Holds nothing that opens it. */
+export interface ArchiveEncryption {
+  /** age recipients (`age1…`), or the one word `passphrase`. */
+  readonly recipients: readonly string[];
+  /** Of the archive inside. */
+  readonly plainBytes: number;
+  readonly plainSha256: string;
+}
+
 /** What a backup is: written last, so that a backup exists when its manifest does. */
 export interface Manifest {
   readonly formatVersion: 1;
@@ -47,10 +57,12 @@ export interface Manifest {
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly snapshotId: string;
-  readonly format: 'custom';
+  /** `custom`: pg_dump's own format, for pg_restore. `plain`: SQL, gzipped, for psql. */
+  readonly format: ArchiveFormat;
   readonly compression: string;
   /** Null: not encrypted. */
-  readonly encryption: { readonly recipients: readonly string[] } | null;
+  readonly encryption: ArchiveEncryption | null;
+  /** Of the stored archive, encrypted where it is. */
   readonly bytes: number;
   readonly sha256: string;
   /** Null where the database has no `_prisma_migrations`. */
@@ -62,15 +74,32 @@ export interface Manifest {
   readonly catalogue: Catalogue;
 }
 
+/** How far a backup is. */
+export interface BackupProgress {
+  readonly phase: 'dumping' | 'reading back' | 'copying to the buckets';
+  /** Of this phase, so far; null where it is not counted. */
+  readonly bytes: number | null;
+  /** What they will be: the last backup's while dumping, and the archive's own while reading back. */
+  readonly expectedBytes: number | undefined;
+}
+
+/** Is told for every chunk; it must be quick, and must not throw. */
+export type ProgressListener = (progress: BackupProgress) => void;
+
 export interface BackupOptions {
   /** Defaults to manual. */
   readonly reason?: BackupReason;
+  /** Who the record names. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
+  readonly onProgress?: ProgressListener | undefined;
   /** Aborting it ends the backup in order: nothing is left. */
   readonly signal?: AbortSignal;
+  /** Asked right before the manifest commits the backup: what it throws ends the backup, of which nothing is left. */
+  readonly beforePublish?: () => Promise<void>;
 }
 
 /** What `pgkeep backup` answers. */
-export interface BackupReport {
+export interface BackupReport extends Recording {
   readonly name: string;
   /** Where the archive is: the storage's location and the key. */
   readonly archive: string;
@@ -80,6 +109,9 @@ export interface BackupReport {
   readonly tables: number;
   readonly rows: number;
   readonly durationMs: number;
+  readonly encrypted: boolean;
+  /** What could not be proven on this machine, and what is missing for it. */
+  readonly notChecked: readonly string[];
   /** Every place that has the whole of it: the directory, then the buckets. */
   readonly locations: readonly string[];
   /** Backups that earlier, killed runs began, and that this run cleared away. */
@@ -127,12 +159,28 @@ export interface UploadReport {
   readonly cleared: readonly string[];
 }
 
+export interface PinOptions {
+  /** Why it is kept, for whoever wonders later. */
+  readonly because?: string | undefined;
+  /** Who the record names. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
+}
+
+/** What `pgkeep backup pin` and `unpin` answer. */
+export interface PinReport extends Recording {
+  readonly name: string;
+  readonly pinned: boolean;
+  /** Whether anything changed: a backup that is pinned can be pinned again, for another reason. */
+  readonly changed: boolean;
+}
+
 /** One thing that is wrong with a backup. */
 export interface VerificationFinding {
   readonly code:
     | 'ARCHIVE_MISSING'
     | 'SIZE_DIFFERS'
     | 'DIGEST_DIFFERS'
+    | 'PLAIN_DIGEST_DIFFERS'
     | 'ARCHIVE_UNREADABLE'
     | 'NAME_DIFFERS'
     | 'COPY_UNREADABLE';
@@ -152,4 +200,43 @@ export interface VerificationReport {
   readonly findings: readonly CopyFinding[];
   /** Every place that has a copy, or that could not say. */
   readonly locations: readonly string[];
+  /** What could not be looked at, and what is missing for it: the key of an encrypted archive. */
+  readonly notChecked: readonly string[];
+}
+
+/** What `pgkeep backup globals` answers. */
+export interface GlobalsReport extends Recording {
+  /** Where it went: the storage's location and the key. */
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly roles: number;
+  readonly tablespaces: number;
+  /** Whether the password hashes are in it: only where the role may read them. */
+  readonly passwords: boolean;
+  readonly encrypted: boolean;
+}
+
+export interface ExportOptions {
+  /** Defaults to a fresh directory below the working directory. */
+  readonly directory?: string | undefined;
+  /** Who the record names. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
+  /** Aborting it ends the export in order: no file is left. */
+  readonly signal?: AbortSignal;
+}
+
+/** One table as a CSV file: a header line, UTF-8, NULL as nothing between two commas. */
+export interface ExportedTable {
+  /** schema.table, quoted where SQL needs it. */
+  readonly name: string;
+  readonly file: string;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** What `pgkeep backup export` answers. */
+export interface ExportReport extends Recording {
+  readonly directory: string;
+  readonly tables: readonly ExportedTable[];
 }

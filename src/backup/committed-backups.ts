@@ -1,7 +1,7 @@
 import { KeepError } from '../errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import {
-  archiveKey,
+  archiveKeys,
   attachmentKey,
   ATTACHMENTS,
   manifestKey,
@@ -67,7 +67,7 @@ export class CommittedBackups {
   /** Takes a backup away: its manifest first, so that no moment shows half of it. */
   async remove(name: string): Promise<void> {
     await this.storage.delete(manifestKey(name));
-    await this.storage.delete(archiveKey(name));
+    for (const key of archiveKeys(name)) await this.storage.delete(key);
     for (const attachment of ATTACHMENTS) await this.storage.delete(attachmentKey(name, attachment));
   }
 

@@ -1,43 +1,56 @@
 import { Readable } from 'node:stream';
 import { outputOf, startProgram } from '../process/program.js';
 import type { BackupStorage } from '../storage/storage.types.js';
+import type { DumpWriter } from './archive-writer.js';
+import type { ArchiveEncryption } from './backup.types.js';
 import { DigestMeter } from './digest-meter.js';
 
-/** One run of pg_dump, planned. */
+/** One run of pg_dump or pg_dumpall, planned. */
 export interface DumpCommand {
+  readonly program: 'pg_dump' | 'pg_dumpall';
   readonly file: string;
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** What a dump goes through. */
+export interface DumpTarget {
+  readonly writer: DumpWriter;
+  readonly signal: AbortSignal;
+  /** Is told how many bytes went to the storage so far. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
 /** What went into the storage, as it was on its way there. */
 export interface StoredDump {
   readonly bytes: number;
   readonly sha256: string;
+  readonly encryption: ArchiveEncryption | null;
 }
 
 /**
- * Streams pg_dump's output into the storage. The archive appears under its key only when pg_dump ended well;
- * pg_dump does not outlive a storage that fails.
+ * Streams a program's output through the writer into the storage. The object appears under its key only when the
+ * program ended well; the program does not outlive a storage that fails.
  * @throws ProgramFailure, what the storage throws, or the signal's reason.
  */
 export async function dumpInto(
   storage: BackupStorage,
   key: string,
-  { file, argv, env }: DumpCommand,
-  signal: AbortSignal,
+  { program: name, file, argv, env }: DumpCommand,
+  { writer, signal, onBytes }: DumpTarget,
 ): Promise<StoredDump> {
   const ending = new AbortController();
   const program = await startProgram(file, argv, { env, signal: AbortSignal.any([signal, ending.signal]) });
   program.stdin.end();
   try {
-    const meter = new DigestMeter();
-    const body = Readable.from(meter.through(outputOf('pg_dump', program)), { objectMode: false });
+    const meter = new DigestMeter(onBytes);
+    const archive = writer.through(outputOf(name, program));
+    const body = Readable.from(meter.through(archive), { objectMode: false });
     const { bytes } = await storage.put(key, body, { signal });
     if (bytes !== meter.bytes) {
-      throw new Error(`pg_dump wrote ${meter.bytes} bytes, ${storage.location} took ${bytes}`);
+      throw new Error(`${meter.bytes} bytes were written, ${storage.location} took ${bytes}`);
     }
-    return { bytes, sha256: meter.digest() };
+    return { bytes, sha256: meter.digest(), encryption: writer.finish() };
   } finally {
     ending.abort();
     program.stdout.destroy();

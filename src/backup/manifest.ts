@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { ENVIRONMENTS } from '../config/settings.js';
+import { ARCHIVE_FORMATS, ENVIRONMENTS } from '../config/settings.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { BACKUP_REASONS, type Manifest } from './backup.types.js';
 import { CATALOGUE_SECTIONS } from './catalogue.types.js';
@@ -23,9 +23,11 @@ export const isManifest: Guard<Manifest> = isRecord<Manifest>({
   startedAt: isText,
   finishedAt: isText,
   snapshotId: isText,
-  format: isOneOf(['custom']),
+  format: isOneOf(ARCHIVE_FORMATS),
   compression: isText,
-  encryption: isNullOr(isRecord({ recipients: isListOf(isText) })),
+  encryption: isNullOr(
+    isRecord({ recipients: isListOf(isText), plainBytes: isInteger, plainSha256: isText }),
+  ),
   bytes: isInteger,
   sha256: isText,
   migrations: isNullOr(isListOf(isRecord({ name: isText, checksum: isText }))),

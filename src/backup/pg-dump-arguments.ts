@@ -1,4 +1,5 @@
 import { KeepError } from '../errors.js';
+import type { ArchiveFormat, BackupSettings } from '../config/settings.js';
 import type { PostgresTool } from './postgres-tool.js';
 
 /** From this version on pg_dump names its compression's method, and knows zstd and lz4. */
@@ -6,6 +7,8 @@ const FIRST_WITH_METHODS = 16;
 
 export interface DumpPlan {
   readonly snapshotId: string;
+  readonly format: ArchiveFormat;
+  /** Of the custom format; a plain dump is compressed on its way into the storage. */
   readonly compression: string;
   /** A standby cannot read unlogged tables. */
   readonly fromStandby: boolean;
@@ -14,18 +17,23 @@ export interface DumpPlan {
 /** The arguments of pg_dump: nothing that is secret, nothing that names the database. */
 export function pgDumpArguments(tool: PostgresTool, plan: DumpPlan): string[] {
   return [
-    '--format=custom',
-    `--compress=${compressOption(tool, plan.compression)}`,
+    `--format=${plan.format}`,
+    `--compress=${compressOption(tool, plan.format === 'custom' ? plan.compression : 'none')}`,
     `--snapshot=${plan.snapshotId}`,
-    // A migration that holds a table must not hang the backup, nor the backup's place in the queue the application.
-    '--lock-wait-timeout=30s',
+    // The snapshot's connection holds every table already. Whoever came between the two waits for that one, and
+    // pg_dump behind it: neither the backup nor the application, which queues there as well, may hang for long.
+    '--lock-wait-timeout=5s',
     '--no-password',
     ...(plan.fromStandby ? ['--no-unlogged-table-data'] : []),
   ];
 }
 
 /** What was asked for, or the fastest that the program has. @throws KeepError `CONFIG_INVALID`. */
-export function chooseCompression(tool: PostgresTool, asked: string | undefined): string {
+export function chooseCompression(
+  tool: PostgresTool,
+  { format, compression: asked }: Pick<BackupSettings, 'format' | 'compression'>,
+): string {
+  if (format === 'plain') return asked ?? 'gzip:1';
   const knowsMethods = tool.major >= FIRST_WITH_METHODS;
   if (asked === undefined) return knowsMethods ? 'zstd:3' : 'gzip:1';
   if (knowsMethods || /^(none|gzip:\d)$/.test(asked)) return asked;
@@ -36,6 +44,11 @@ export function chooseCompression(tool: PostgresTool, asked: string | undefined)
       hint: `Use none or gzip:1 to gzip:9, or install pg_dump ${FIRST_WITH_METHODS} or newer.`,
     },
   );
+}
+
+/** The level of a plain dump's compression: the settings let only gzip pass. */
+export function gzipLevel(compression: string): number {
+  return Number(compression.replace('gzip:', ''));
 }
 
 function compressOption(tool: PostgresTool, compression: string): string {

@@ -15,7 +15,7 @@ export interface PostgresTool {
 }
 
 export interface ToolQuery {
-  readonly program: 'pg_dump' | 'pg_restore';
+  readonly program: 'pg_dump' | 'pg_dumpall' | 'pg_restore' | 'psql' | 'postgres';
   /** The server's, or the archive's. An older program refuses both. */
   readonly atLeastMajor: number;
   readonly searchPath: string;

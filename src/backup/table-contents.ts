@@ -1,31 +1,51 @@
 import { escapeIdentifier, type Client } from 'pg';
 import type { SequenceState, TableContents } from './backup.types.js';
+import { KeepError } from '../errors.js';
 import { OWN_RELATIONS } from './own-relations.js';
 
 /**
- * The name of the method below, kept in the manifest. PostgreSQL's 64-bit hash of each row's text, its columns in
- * the order of their names (a restore may change the order they are stored in), summed up exactly: the order of
- * the rows does not matter, a row too many or too few does. It proves that a restore brought the same contents
- * back, on the same major version; against forgery there is the archive's sha256.
+ * The name of the method below, kept in the manifest. PostgreSQL's 64-bit hash of each value's text, seeded with the
+ * hash of the value before it in the order of the columns' names (a restore may change the order they are stored in),
+ * summed up exactly over the rows: their order does not matter, a row too many or too few does. It proves that a
+ * restore brought the same contents back, on the same major version; against forgery there is the archive's sha256.
+ * (The text of a whole row takes three times as long: it looks at each character for what it must quote. A hash of
+ * the row's array of hashes is linear, and misses values that changed places between rows.)
  */
-export const CONTENT_HASH_METHOD = 'sum(hashtextextended(row by column name, 0))';
+export const CONTENT_HASH_METHOD = 'sum(hashtextextended(text, hash of the column before by name))';
+
+/** Stands for no value, and for no text that anybody would write. */
+const NULL_TEXT = 'pgkeep: null, 8d0c41a6-7f0d-4f3e-9a55-0b6d2f6f1c7e';
 
 /** A table that holds rows of its own, as a pure plan. */
 export interface TablePlan {
   /** Quoted where SQL needs it. */
   readonly name: string;
-  /** Column names, sorted. */
-  readonly columns: readonly string[];
+  /** Sorted by name. */
+  readonly columns: readonly ColumnPlan[];
 }
+
+export interface ColumnPlan {
+  readonly name: string;
+  /** Whether a cast to text is what the type's output function says: no function that somebody wrote comes between. */
+  readonly castsToText: boolean;
+}
+
+/** A domain's base type would have to be looked for: it takes the longer way. */
+const CASTS_TO_TEXT = `t.typtype <> 'd' AND NOT EXISTS (
+  SELECT FROM pg_catalog.pg_cast k
+   WHERE k.castsource = t.oid AND k.casttarget = 'pg_catalog.text'::pg_catalog.regtype AND k.castmethod = 'f')`;
 
 /** The tables whose rows pg_dump writes. A partitioned table has none: its partitions do. */
 export async function listTables(client: Client, options: { unlogged: boolean }): Promise<TablePlan[]> {
-  const { rows } = await client.query<{ name: string; columns: string[] }>(
-    `SELECT r.name,
-            array(SELECT a.attname::text FROM pg_catalog.pg_attribute a
-                   WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
-                   ORDER BY a.attname::text COLLATE "C") AS columns
+  const { rows } = await client.query<TablePlan>(
+    `SELECT r.name, coalesce(c.columns, '[]') AS columns
        FROM ${OWN_RELATIONS} r
+       CROSS JOIN LATERAL (
+         SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'castsToText', ${CASTS_TO_TEXT})
+                                    ORDER BY a.attname::text COLLATE "C") AS columns
+           FROM pg_catalog.pg_attribute a
+           JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+          WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped) c
       WHERE r.relkind = 'r' AND (r.relpersistence <> 'u' OR $1)
       ORDER BY r.name COLLATE "C"`,
     [options.unlogged],
@@ -33,12 +53,43 @@ export async function listTables(client: Client, options: { unlogged: boolean })
   return rows;
 }
 
+/**
+ * Keeps migrations off until the transaction ends, as pg_dump does in its own: a table that was not hashed yet would
+ * else be behind a migration that waits for pg_dump, and be another one when its turn comes.
+ * @throws KeepError `BACKUP_FAILED` where one was emptied or rewritten after the snapshot: it would look empty.
+ */
+export async function lockTables(client: Client, tables: readonly TablePlan[]): Promise<void> {
+  if (tables.length === 0) return;
+  await client.query(
+    `LOCK TABLE ${tables.map(({ name }) => `ONLY ${name}`).join(', ')} IN ACCESS SHARE MODE`,
+  );
+  // The function tells the file of now, the column that of the snapshot.
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT r.name FROM ${OWN_RELATIONS} r JOIN pg_catalog.pg_class c ON c.oid = r.oid
+      WHERE r.relkind = 'r' AND pg_catalog.pg_relation_filenode(r.oid) IS DISTINCT FROM c.relfilenode
+      ORDER BY r.name COLLATE "C"`,
+  );
+  if (rows.length === 0) return;
+  throw new KeepError(
+    'BACKUP_FAILED',
+    `Cannot back up: ${rows.map(({ name }) => name).join(', ')} was truncated or rewritten at the very moment the backup began.`,
+    { hint: 'Run the backup again when the migration is through.' },
+  );
+}
+
 /** The query that counts and hashes one table. ONLY: the rows of its children are the children's. */
 export function contentQuery({ name, columns }: TablePlan): string {
-  const row = columns.map((column) => `t.${escapeIdentifier(column)}`).join(', ');
-  return `SELECT count(*)::text AS rows,
-                 coalesce(sum(pg_catalog.hashtextextended(ROW(${row})::text COLLATE "C", 0)), 0)::text AS hash
-            FROM ONLY ${name} t`;
+  const hash = columns.reduce(
+    (before, column) => `pg_catalog.hashtextextended(${textOf(column)} COLLATE "C", ${before})`,
+    '0',
+  );
+  return `SELECT count(*)::text AS rows, coalesce(sum(${hash}), 0)::text AS hash FROM ONLY ${name} t`;
+}
+
+/** What the type's own output function says, one way or the other. */
+function textOf({ name, castsToText }: ColumnPlan): string {
+  const column = `t.${escapeIdentifier(name)}`;
+  return castsToText ? `coalesce(${column}::text, '${NULL_TEXT}')` : `ROW(${column})::text`;
 }
 
 /** Counts and hashes every table in the client's transaction. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { isRunning } from '../cluster/postmaster-file.js';
 import type { BackupStorage } from '../storage/storage.types.js';
-import { archiveKey, manifestKey, nameOfUnfinished, unfinishedKey } from './backup-name.js';
+import { archiveKeys, manifestKey, nameOfUnfinished, unfinishedKey } from './backup-name.js';
 import { isInteger, isRecord, isText } from './guards.js';
 import { readText, writeText } from './manifest.js';
 
@@ -64,7 +64,7 @@ export class UnfinishedRuns {
   /** Removes everything of a run that failed; the mark last. */
   async discard(name: string): Promise<void> {
     await this.storage.delete(manifestKey(name));
-    await this.storage.delete(archiveKey(name));
+    await this.deleteArchive(name);
     await this.commit(name);
   }
 
@@ -86,12 +86,16 @@ export class UnfinishedRuns {
       if (await this.storage.head(manifestKey(name))) {
         await this.storage.delete(key);
       } else {
-        await this.storage.delete(archiveKey(name));
+        await this.deleteArchive(name);
         await this.storage.delete(key);
         cleared.push(name);
       }
     }
     return cleared;
+  }
+
+  private async deleteArchive(name: string): Promise<void> {
+    for (const key of archiveKeys(name)) await this.storage.delete(key);
   }
 
   private async isGone(key: string, name: string, modifiedAt: Date, now: Date): Promise<boolean> {
@@ -117,6 +121,12 @@ function bootId(): string {
     // Not Linux: the host's name has to do.
     return '';
   }
+}
+
+/** Whether there is anything of that name: a backup, or a run at work on it. */
+export async function isUsed(storage: BackupStorage, name: string): Promise<boolean> {
+  for await (const object of storage.list(`${name}.`)) return object.bytes >= 0;
+  return false;
 }
 
 function parse(text: string): unknown {

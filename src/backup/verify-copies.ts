@@ -1,37 +1,45 @@
 import { KeepError } from '../errors.js';
 import type { BackupCopy, UnreadableCopy } from './backup-catalogue.js';
-import type { CopyFinding, VerificationFinding, VerificationReport } from './backup.types.js';
+import type { CopyFinding, VerificationReport } from './backup.types.js';
+import type { ArchiveVerdict } from './verify-archive.js';
 
 /** Verifies every copy of a backup. One that cannot be read is not known to be good: that is a finding, too. */
 export async function verifyCopies(
   name: string,
   copies: AsyncIterable<BackupCopy | UnreadableCopy>,
-  verify: (copy: BackupCopy) => Promise<readonly VerificationFinding[]>,
+  verify: (copy: BackupCopy) => Promise<ArchiveVerdict>,
 ): Promise<VerificationReport> {
   const findings: CopyFinding[] = [];
   const locations: string[] = [];
+  // One key is missing once, however many copies it closes.
+  const notChecked = new Set<string>();
   for await (const copy of copies) {
     const { location } = copy.storage;
     locations.push(location);
-    for (const finding of await findingsOf(copy, verify)) findings.push({ ...finding, location });
+    const verdict = await verdictOn(copy, verify);
+    for (const finding of verdict.findings) findings.push({ ...finding, location });
+    for (const text of verdict.notChecked) notChecked.add(text);
   }
-  return { name, verdict: findings.length === 0 ? 'passed' : 'failed', findings, locations };
+  const verdict = findings.length === 0 ? 'passed' : 'failed';
+  return { name, verdict, findings, locations, notChecked: [...notChecked] };
 }
 
-async function findingsOf(
+async function verdictOn(
   copy: BackupCopy | UnreadableCopy,
-  verify: (copy: BackupCopy) => Promise<readonly VerificationFinding[]>,
-): Promise<readonly VerificationFinding[]> {
-  if ('error' in copy) return [unreadable(copy.error)];
+  verify: (copy: BackupCopy) => Promise<ArchiveVerdict>,
+): Promise<ArchiveVerdict> {
+  if ('error' in copy) return unreadable(copy.error);
   try {
     return await verify(copy);
   } catch (error) {
     // The directory's own disk, an interruption, a missing tool: nothing that a verdict could be made of.
     if (!(error instanceof KeepError) || copy.storage.pathOf !== undefined) throw error;
-    return [unreadable(error)];
+    if (error.code === 'BACKUP_TOOLS_MISSING') throw error;
+    return unreadable(error);
   }
 }
 
-function unreadable({ message }: KeepError): VerificationFinding {
-  return { code: 'COPY_UNREADABLE', details: message.replace(/\.$/, '') };
+function unreadable({ message }: KeepError): ArchiveVerdict {
+  const details = message.replace(/\.$/, '');
+  return { findings: [{ code: 'COPY_UNREADABLE', details }], notChecked: [] };
 }

@@ -1,14 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import type { PoolClient } from 'pg';
+import { currentRole } from '../database/current-role.js';
 import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
 import { read } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
-import { KeepError } from '../errors.js';
+import { KeepError, messageOf } from '../errors.js';
 import { appendPlan } from './append.js';
 import { CHAIN_QUERY, type ChainRow } from './chain-query.js';
-import type { ChainReport, ChangelogEntry, ChangelogReport, NewEntry } from './changelog.types.js';
+import type { ChainReport, ChangelogEntry, ChangelogReport, NewEntry, Recording } from './changelog.types.js';
 import { judgeChain } from './judge-chain.js';
+import { mayRecord, recordingDenied } from './may-record.js';
 
 interface Row extends Omit<ChangelogEntry, 'recordedAt' | 'previousHash'> {
   readonly recorded_at: Date;
@@ -27,13 +29,31 @@ export class ChangelogService {
    */
   async record(entry: NewEntry): Promise<void> {
     const { sql, values } = appendPlan(entry);
-    const { statementTimeoutMs } = this.database.timeouts;
-    await this.onPool(`record ${entry.deed} in the changelog`, async (client) => {
+    const { timeouts } = this.database;
+    const operation = `record ${entry.deed} in the changelog`;
+    await this.onPool(operation, async (client) => {
+      if ((await mayRecord(client, timeouts)) === 'denied') {
+        throw recordingDenied(operation, await currentRole(client, timeouts));
+      }
       // One that fails leaves its transaction open: the pool then discards the connection, and the server ends it.
-      await client.query(`BEGIN; SET LOCAL statement_timeout = ${statementTimeoutMs}`);
+      await client.query(`BEGIN; SET LOCAL statement_timeout = ${timeouts.statementTimeoutMs}`);
       await client.query(sql, [...values]);
       await client.query('COMMIT');
     });
+  }
+
+  /**
+   * Records a deed that is done already and stays done: a backup must not fail because the database is a standby,
+   * was never installed into, or went away meanwhile.
+   */
+  async recordDone(entry: NewEntry): Promise<Recording> {
+    try {
+      await this.record(entry);
+      return { recorded: true };
+    } catch (error) {
+      const hint = error instanceof KeepError ? error.hint : undefined;
+      return { recorded: false, notRecorded: [messageOf(error), hint].filter(Boolean).join(' ') };
+    }
   }
 
   /**

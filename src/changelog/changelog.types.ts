@@ -1,5 +1,15 @@
 /** What pgkeep does to a database. The database checks the shape of the name only: a new deed needs no migration. */
-export type Deed = 'install' | 'stamp';
+export type Deed =
+  | 'install'
+  | 'stamp'
+  | 'backup'
+  | 'prune'
+  | 'pin'
+  | 'unpin'
+  | 'restore'
+  | 'restore-test'
+  | 'globals'
+  | 'export';
 
 /** A value that jsonb can hold. */
 export type Json =
@@ -14,6 +24,13 @@ export interface NewEntry {
   readonly details: { readonly [name: string]: Json | undefined };
   /** Who did it: `operator()`, or `service()`. */
   readonly actor: string;
+}
+
+/** Whether a deed that was done is in the record. */
+export interface Recording {
+  readonly recorded: boolean;
+  /** Where it is not: why, and what to do that the next one will be. */
+  readonly notRecorded?: string;
 }
 
 /** One recorded deed. */

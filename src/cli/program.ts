@@ -2,23 +2,48 @@ import { Command, CommanderError, type OptionValues } from 'commander';
 import { EXIT } from './exit-codes.js';
 import { endingInOrder } from './ending-in-order.js';
 import { backupVerb } from './commands/backup.js';
+import { backupExportVerb } from './commands/backup-export.js';
+import { backupGlobalsVerb } from './commands/backup-globals.js';
 import { backupListVerb } from './commands/backup-list.js';
+import { backupPinVerb, backupUnpinVerb } from './commands/backup-pin.js';
 import { backupPruneVerb } from './commands/backup-prune.js';
 import { backupUploadVerb } from './commands/backup-upload.js';
 import { backupVerifyVerb } from './commands/backup-verify.js';
 import { changelogVerb } from './commands/changelog.js';
 import { installVerb } from './commands/install.js';
+import { jobsVerb } from './commands/jobs.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
 import { pingVerb } from './commands/ping.js';
 import { readyVerb } from './commands/ready.js';
+import { restoreVerb } from './commands/restore.js';
+import { restoreTestVerb } from './commands/restore-test.js';
+import { restoreTestsVerb } from './commands/restore-tests.js';
 import { stampVerb } from './commands/stamp.js';
 import { statsVerb } from './commands/stats.js';
 import type { Verb } from './verb.js';
 import { runVerb } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 
-const VERBS: readonly Verb[] = [readyVerb, statsVerb, pingVerb, installVerb, stampVerb, changelogVerb];
-const BACKUP_VERBS: readonly Verb[] = [backupListVerb, backupVerifyVerb, backupUploadVerb, backupPruneVerb];
+const VERBS: readonly Verb[] = [
+  readyVerb,
+  statsVerb,
+  pingVerb,
+  installVerb,
+  stampVerb,
+  changelogVerb,
+  jobsVerb,
+];
+const BACKUP_VERBS: readonly Verb[] = [
+  backupListVerb,
+  backupVerifyVerb,
+  backupUploadVerb,
+  backupPinVerb,
+  backupUnpinVerb,
+  backupPruneVerb,
+  backupGlobalsVerb,
+  backupExportVerb,
+];
+const RESTORE_VERBS: readonly Verb[] = [restoreTestVerb, restoreTestsVerb];
 const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
 
 /** Starts the service; given by whoever stands above the doors. */
@@ -50,12 +75,14 @@ export async function runProgram(
         // `backup` has options and verbs below it: commander gives `backup list --json` to the outer one.
         const options: OptionValues = command.optsWithGlobals();
         const run = (signal: AbortSignal) =>
-          runVerb(terminal, options, (rooms) => verb.run(rooms, command.args, options, signal));
+          runVerb(terminal, options, (rooms) => verb.run(rooms, command.args, options, signal, terminal));
         exitCode = verb.endsInOrder ? await endingInOrder(run) : await run(new AbortController().signal);
       });
   for (const verb of VERBS) add(program, verb);
   const backup = add(program, backupVerb);
   for (const verb of BACKUP_VERBS) add(backup, verb);
+  const restore = add(program, restoreVerb);
+  for (const verb of RESTORE_VERBS) add(restore, verb);
   const migrate = program
     .command('migrate')
     .description('The guarded application’s migrations.')

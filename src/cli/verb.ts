@@ -1,6 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import type { Command, OptionValues } from 'commander';
 import type { Answer } from './run-verb.js';
+import type { Terminal } from './terminal.js';
 
 /** One verb of the command line: what it takes, the one call it makes, how the answer reads. */
 export interface Verb {
@@ -15,5 +16,6 @@ export interface Verb {
     parameters: readonly string[],
     options: OptionValues,
     signal: AbortSignal,
+    terminal: Terminal,
   ) => Promise<Answer>;
 }

@@ -1,23 +1,14 @@
-import { IsIn, IsISO8601, IsOptional, Matches, MinLength, ValidateIf } from './validation.js';
+import { IsIn, IsOptional, MinLength, ValidateIf } from './validation.js';
+import { BackupVariables } from './backup-variables.js';
 import { DETAIL_LEVELS, ENVIRONMENTS } from './settings.js';
-import {
-  IsBucket,
-  IsCompression,
-  IsDatabaseUrl,
-  IsEndpoint,
-  IsFlag,
-  IsGateList,
-  IsListenAddress,
-  IsTimeZone,
-  IsWholeNumber,
-} from './setting-validators.js';
+import { IsDatabaseUrl, IsFlag, IsGateList, IsListenAddress, IsWholeNumber } from './setting-validators.js';
 
 /**
  * Every setting this version knows, as text, the way the environment holds it. Each can also come as
  * `NAME_FILE`, a path to a file that holds the value. An empty value counts as unset. The message of each
  * rule completes the sentence "NAME must be …".
  */
-export class EnvironmentVariables {
+export class EnvironmentVariables extends BackupVariables {
   /** Which environment this is. Defaults to development. */
   @IsOptional()
   @IsIn(ENVIRONMENTS, { message: 'development, test, staging or production' })
@@ -37,6 +28,11 @@ export class EnvironmentVariables {
   @IsOptional()
   @IsDatabaseUrl()
   DATABASE_READ_REPLICA_URL?: string;
+
+  /** A server for restore tests, never the guarded database. Unset: a throw-away PostgreSQL of this machine's. */
+  @IsOptional()
+  @IsDatabaseUrl()
+  TEST_DATABASE_URL?: string;
 
   /** Largest number of pooled connections. Production wants it set, from 1 to 100. Defaults to 10, 5 in development. */
   @IsOptional()
@@ -111,79 +107,6 @@ export class EnvironmentVariables {
   @IsOptional()
   @IsGateList()
   READINESS_GATES?: string;
-
-  /** Whether backups are on; production wants true. Defaults to false. */
-  @IsOptional()
-  @IsFlag()
-  BACKUP_ENABLED?: string;
-
-  /** For how many days daily backups are kept; production wants it set. */
-  @IsOptional()
-  @IsWholeNumber({ unit: 'days', min: 1, max: 36_500 })
-  BACKUP_RETENTION_DAYS?: string;
-
-  /** For how many ISO weeks the newest backup of each is kept. Defaults to 4. */
-  @IsOptional()
-  @IsWholeNumber({ unit: 'weeks', max: 5200 })
-  BACKUP_RETENTION_WEEKS?: string;
-
-  /** For how many months the newest backup of each is kept. Defaults to 12. */
-  @IsOptional()
-  @IsWholeNumber({ unit: 'months', max: 1200 })
-  BACKUP_RETENTION_MONTHS?: string;
-
-  /** Where a day begins, an IANA time zone. Defaults to UTC. */
-  @IsOptional()
-  @IsTimeZone()
-  BACKUP_TIMEZONE?: string;
-
-  /** Day of the last restore test, ISO 8601 (2026-02-07). */
-  @IsOptional()
-  @IsISO8601({ strict: true, strictSeparator: true }, { message: 'an ISO 8601 date such as 2026-02-07' })
-  LAST_BACKUP_RESTORE_TEST_DATE?: string;
-
-  /** A restore test older than this many days fails `backupConfig`. Defaults to 90. */
-  @IsOptional()
-  @IsWholeNumber({ unit: 'days', min: 1, max: 36_500 })
-  BACKUP_RESTORE_TEST_MAX_AGE_DAYS?: string;
-
-  /** Directory that backups are kept in. Defaults to ./backups. */
-  BACKUP_DIR?: string;
-
-  /** Compression inside the archive, as pg_dump's `--compress`. Defaults to zstd:3, gzip:1 before pg_dump 16. */
-  @IsOptional()
-  @IsCompression()
-  BACKUP_COMPRESSION?: string;
-
-  /** Whether backups are copied to the buckets below. Defaults to false: they are neither written nor read. */
-  @IsOptional()
-  @IsFlag()
-  BACKUP_UPLOAD_ENABLED?: string;
-
-  /** The S3 bucket that backups are copied to. */
-  @IsOptional()
-  @IsBucket()
-  AWS_S3_BACKUP_BUCKET?: string;
-
-  /** Alias of AWS_S3_BACKUP_BUCKET. */
-  @IsOptional()
-  @IsBucket()
-  BACKUP_S3_BUCKET?: string;
-
-  /** The bucket's region. Defaults to AWS_REGION or the AWS profile's; us-east-1 with an endpoint. */
-  @IsOptional()
-  @Matches(/^[a-z0-9-]+$/, { message: 'a region such as eu-central-1' })
-  BACKUP_S3_REGION?: string;
-
-  /** Another server than Amazon's that speaks S3, such as `https://minio.example:9000`. */
-  @IsOptional()
-  @IsEndpoint()
-  BACKUP_S3_ENDPOINT?: string;
-
-  /** The Google Cloud Storage bucket that backups are copied to. */
-  @IsOptional()
-  @IsBucket()
-  GCS_BACKUP_BUCKET?: string;
 }
 
 /** Names of all settings, in the order of the class; `satisfies` keeps the two in step. */
@@ -192,6 +115,7 @@ const NAMES = {
   DATABASE_URL: true,
   DATABASE_URL_PROD: true,
   DATABASE_READ_REPLICA_URL: true,
+  TEST_DATABASE_URL: true,
   DATABASE_MAX_CONNECTIONS: true,
   DB_POOL_MAX: true,
   DB_POOL_CONNECTION_TIMEOUT: true,
@@ -208,14 +132,22 @@ const NAMES = {
   READINESS_DETAILS: true,
   READINESS_GATES: true,
   BACKUP_ENABLED: true,
+  BACKUP_SCHEDULE: true,
+  RESTORE_TEST_SCHEDULE: true,
   BACKUP_RETENTION_DAYS: true,
   BACKUP_RETENTION_WEEKS: true,
   BACKUP_RETENTION_MONTHS: true,
   BACKUP_TIMEZONE: true,
   LAST_BACKUP_RESTORE_TEST_DATE: true,
   BACKUP_RESTORE_TEST_MAX_AGE_DAYS: true,
+  JOB_LEASE_SECONDS: true,
+  RESTORE_TEST_TIMEOUT_MINUTES: true,
   BACKUP_DIR: true,
   BACKUP_COMPRESSION: true,
+  BACKUP_FORMAT: true,
+  BACKUP_ENCRYPTION_ENABLED: true,
+  BACKUP_ENCRYPTION_KEY: true,
+  BACKUP_ENCRYPTION_IDENTITY: true,
   BACKUP_UPLOAD_ENABLED: true,
   AWS_S3_BACKUP_BUCKET: true,
   BACKUP_S3_BUCKET: true,
@@ -237,7 +169,10 @@ export const SECRET_SETTINGS: ReadonlySet<SettingName> = new Set<SettingName>([
   'DATABASE_URL',
   'DATABASE_URL_PROD',
   'DATABASE_READ_REPLICA_URL',
+  'TEST_DATABASE_URL',
   'ADMIN_API_TOKEN',
+  'BACKUP_ENCRYPTION_KEY',
+  'BACKUP_ENCRYPTION_IDENTITY',
   // Refused where somebody wrote credentials into it.
   'BACKUP_S3_ENDPOINT',
 ]);

@@ -11,6 +11,7 @@ export function parseGates(text: string): Record<CheckName, Gate> {
     migrations: 'enforce',
     databaseSafety: 'enforce',
     backupConfig: 'enforce',
+    backups: 'enforce',
   };
   const seen = new Set<CheckName>();
   for (const entry of text.split(',').map((part) => part.trim())) {

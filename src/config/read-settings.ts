@@ -9,10 +9,14 @@ import {
   SETTING_NAMES,
   type SettingName,
 } from './environment-variables.js';
+import { archiveContradictions, isTrue, toEncryptionSettings } from './archive-settings.js';
+import type { Fault } from './fault.js';
 import { parseGates } from './gates.js';
+import { NO_SCHEDULE } from './schedule.js';
 import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
 import { readSecretFile } from './secret-file.js';
 import {
+  ARCHIVE_FORMATS,
   DETAIL_LEVELS,
   ENVIRONMENTS,
   type DatabaseSettings,
@@ -24,12 +28,6 @@ import { Validator } from './validation.js';
 /** An environment, as `process.env` is one. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** One thing that is wrong with one setting, or with a pair of them. */
-export interface Fault {
-  readonly subject: string;
-  readonly problem: string;
-}
-
 const DEFAULTS = {
   refreshMs: 5000,
   timeoutMs: 800,
@@ -37,6 +35,10 @@ const DEFAULTS = {
   restoreTestMaxAgeDays: 90,
   retentionWeeks: 4,
   retentionMonths: 12,
+  schedule: '0 2 * * *',
+  restoreTestSchedule: '0 4 * * 0',
+  jobLeaseSeconds: 60,
+  restoreTestTimeoutMinutes: 360,
 } as const;
 
 /**
@@ -103,6 +105,7 @@ function contradictions(variables: EnvironmentVariables): Fault[] {
       problem: `must be below READINESS_REFRESH_MS (${refreshMs}), or evaluations overlap; it is ${timeoutMs}`,
     });
   }
+  faults.push(...archiveContradictions(variables));
   if (databaseUrlOf(variables) === undefined) {
     const names = isProduction(variables) ? 'DATABASE_URL_PROD or DATABASE_URL' : 'DATABASE_URL';
     faults.push({ subject: names, problem: 'must be set: the PostgreSQL URL of the database to guard' });
@@ -147,6 +150,8 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
     },
     backup: {
       enabled: isTrue(variables.BACKUP_ENABLED),
+      schedule: toSchedule(variables.BACKUP_SCHEDULE ?? DEFAULTS.schedule),
+      restoreTestSchedule: toSchedule(variables.RESTORE_TEST_SCHEDULE ?? DEFAULTS.restoreTestSchedule),
       retentionDays: optionalNumber(variables.BACKUP_RETENTION_DAYS),
       retentionWeeks: Number(variables.BACKUP_RETENTION_WEEKS ?? DEFAULTS.retentionWeeks),
       retentionMonths: Number(variables.BACKUP_RETENTION_MONTHS ?? DEFAULTS.retentionMonths),
@@ -155,8 +160,17 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
       restoreTestMaxAgeDays: Number(
         variables.BACKUP_RESTORE_TEST_MAX_AGE_DAYS ?? DEFAULTS.restoreTestMaxAgeDays,
       ),
+      jobLeaseMs: Number(variables.JOB_LEASE_SECONDS ?? DEFAULTS.jobLeaseSeconds) * 1000,
       directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
+      format: ARCHIVE_FORMATS.find((format) => format === variables.BACKUP_FORMAT) ?? 'custom',
       compression: variables.BACKUP_COMPRESSION,
+      encryption: toEncryptionSettings(variables),
+    },
+    restore: {
+      testUrl:
+        variables.TEST_DATABASE_URL === undefined ? undefined : parseDatabaseUrl(variables.TEST_DATABASE_URL),
+      testTimeoutMs:
+        Number(variables.RESTORE_TEST_TIMEOUT_MINUTES ?? DEFAULTS.restoreTestTimeoutMinutes) * 60_000,
     },
     offsite: toOffsiteSettings(variables),
   };
@@ -198,8 +212,8 @@ class Timeouts {
   }
 }
 
-function isTrue(text: string | undefined): boolean {
-  return text?.toLowerCase() === 'true';
+function toSchedule(text: string): string | undefined {
+  return text.toLowerCase() === NO_SCHEDULE ? undefined : text;
 }
 
 function optionalNumber(text: string | undefined): number | undefined {

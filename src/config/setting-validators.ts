@@ -1,7 +1,9 @@
 import { isIP } from 'node:net';
 import { messageOf } from '../errors.js';
 import { parseDatabaseUrl } from './database-url.js';
+import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
 import { parseGates } from './gates.js';
+import { scheduleFault } from './schedule.js';
 import { ValidateBy } from './validation.js';
 
 /** `true` or `false`, in any case. */
@@ -63,6 +65,20 @@ export function IsCompression(): PropertyDecorator {
   });
 }
 
+/** What {@link parseEncryptionKey} takes. */
+export function IsEncryptionKey(): PropertyDecorator {
+  return parsed(
+    'isEncryptionKey',
+    parseEncryptionKey,
+    'age recipients (age1…) or a passphrase of at least 12 characters',
+  );
+}
+
+/** What {@link parseIdentities} takes. */
+export function IsEncryptionIdentity(): PropertyDecorator {
+  return parsed('isEncryptionIdentity', parseIdentities, 'one or more age identities (AGE-SECRET-KEY-1…)');
+}
+
 /** A list such as `backupConfig=latch,environment=warn`. */
 export function IsGateList(): PropertyDecorator {
   return ValidateBy({
@@ -86,6 +102,18 @@ export function IsListenAddress(): PropertyDecorator {
         (isIP(value) > 0 ||
           (/^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/i.test(value) && !/^[\d.]+$/.test(value))),
       defaultMessage: () => 'an IP address or a host name',
+    },
+  });
+}
+
+/** A cron expression that the scheduler takes and that comes true, or `off`. */
+export function IsSchedule(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isSchedule',
+    validator: {
+      validate: (value: unknown) => scheduleFault(String(value)) === undefined,
+      defaultMessage: (arguments_) =>
+        `a cron expression (minute hour day month weekday, such as "0 2 * * *" for two o’clock every night) or off: ${scheduleFault(String(arguments_?.value)) ?? ''}`,
     },
   });
 }
@@ -126,6 +154,17 @@ export function IsTimeZone(): PropertyDecorator {
       validate: (value: unknown) =>
         faultOf(() => new Intl.DateTimeFormat('en', { timeZone: String(value) })) === undefined,
       defaultMessage: () => 'a time zone such as UTC or Asia/Jakarta',
+    },
+  });
+}
+
+/** What a parser takes; its error completes the message. */
+function parsed(name: string, parse: (text: string) => unknown, accepted: string): PropertyDecorator {
+  return ValidateBy({
+    name,
+    validator: {
+      validate: (value: unknown) => faultOf(() => parse(String(value))) === undefined,
+      defaultMessage: (arguments_) => `${accepted}: ${faultOf(() => parse(String(arguments_?.value))) ?? ''}`,
     },
   });
 }

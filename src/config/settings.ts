@@ -1,8 +1,13 @@
 import type { DatabaseUrl } from './database-url.js';
+import type { EncryptionKey } from './encryption-keys.js';
 
 /** The environments a database can serve. The same names stamp the database and are `NODE_ENV`'s values. */
 export const ENVIRONMENTS = ['development', 'test', 'staging', 'production'] as const;
 export type EnvironmentName = (typeof ENVIRONMENTS)[number];
+
+/** `custom` is pg_dump's own format, which pg_restore takes; `plain` is SQL, gzipped, which psql takes. */
+export const ARCHIVE_FORMATS = ['custom', 'plain'] as const;
+export type ArchiveFormat = (typeof ARCHIVE_FORMATS)[number];
 
 /** The readiness checks, in the order `/ready` shows them. */
 export const CHECK_NAMES = [
@@ -11,6 +16,7 @@ export const CHECK_NAMES = [
   'migrations',
   'databaseSafety',
   'backupConfig',
+  'backups',
 ] as const;
 export type CheckName = (typeof CHECK_NAMES)[number];
 
@@ -74,22 +80,49 @@ export interface HttpSettings {
 /** How backups are made, and what `backupConfig` judges. */
 export interface BackupSettings {
   readonly enabled: boolean;
+  /** `BACKUP_SCHEDULE`, a cron expression; undefined where it is `off`. */
+  readonly schedule: string | undefined;
+  /** `RESTORE_TEST_SCHEDULE`, the same. */
+  readonly restoreTestSchedule: string | undefined;
   /** `BACKUP_RETENTION_DAYS` as given; undefined when it was not. */
   readonly retentionDays: number | undefined;
   /** `BACKUP_RETENTION_WEEKS`. */
   readonly retentionWeeks: number;
   /** `BACKUP_RETENTION_MONTHS`. */
   readonly retentionMonths: number;
-  /** `BACKUP_TIMEZONE`: where a day begins. */
+  /** `BACKUP_TIMEZONE`: of the schedules, and where a day begins. */
   readonly timeZone: string;
   /** `LAST_BACKUP_RESTORE_TEST_DATE`. */
   readonly lastRestoreTest: Date | undefined;
   /** `BACKUP_RESTORE_TEST_MAX_AGE_DAYS`. */
   readonly restoreTestMaxAgeDays: number;
+  /** `JOB_LEASE_SECONDS`, in ms: a run whose holder is silent for so long is taken over. */
+  readonly jobLeaseMs: number;
   /** `BACKUP_DIR`, absolute: where backups are kept. */
   readonly directory: string;
+  /** `BACKUP_FORMAT`. */
+  readonly format: ArchiveFormat;
   /** `BACKUP_COMPRESSION`, as pg_dump's `--compress` takes it; undefined leaves the choice to pgkeep. */
   readonly compression: string | undefined;
+  readonly encryption: EncryptionSettings;
+}
+
+/** How archives are encrypted, and what opens them. */
+export interface EncryptionSettings {
+  /** `BACKUP_ENCRYPTION_ENABLED`; there is a key where it is true. */
+  readonly enabled: boolean;
+  /** `BACKUP_ENCRYPTION_KEY`: a passphrase also opens. */
+  readonly key: EncryptionKey | undefined;
+  /** `BACKUP_ENCRYPTION_IDENTITY`. */
+  readonly identities: readonly string[];
+}
+
+/** Where restores are tested, and for how long. */
+export interface RestoreSettings {
+  /** `TEST_DATABASE_URL`; undefined: a throw-away PostgreSQL of this machine's. */
+  readonly testUrl: DatabaseUrl | undefined;
+  /** `RESTORE_TEST_TIMEOUT_MINUTES`, in ms. */
+  readonly testTimeoutMs: number;
 }
 
 /** A bucket of Amazon S3, or of another server that speaks its language. */
@@ -127,5 +160,6 @@ export interface Settings {
   readonly readiness: ReadinessSettings;
   readonly http: HttpSettings;
   readonly backup: BackupSettings;
+  readonly restore: RestoreSettings;
   readonly offsite: OffsiteSettings;
 }

@@ -12,7 +12,11 @@ const PREFIXES = [
   'AWS_S3_BACKUP_',
   'GCS_BACKUP_',
   'LAST_BACKUP_',
+  'RESTORE_TEST_',
+  'JOB_LEASE_',
   'PRISMA_DB_',
+  'RESTORE_',
+  'TEST_DATABASE_',
 ];
 
 /**

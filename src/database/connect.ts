@@ -5,17 +5,25 @@ import { errorCode } from '../errors.js';
 import { candidateClient, CandidateRotation, type ConnectionOptions } from './candidate-client.js';
 import { DeadlineError } from './database-fault.js';
 
-/** Opens one connection, walking once through the URL's candidates. @throws the last candidate's error. */
-export async function connectOnce(rotation: CandidateRotation, options: ConnectionOptions): Promise<Client> {
+/**
+ * Runs something that connects to the rotation's current candidate, walking once through the URL's candidates.
+ * @throws the last candidate's error.
+ */
+export async function walkCandidates<T>(rotation: CandidateRotation, attempt: () => Promise<T>): Promise<T> {
   for (let remaining = rotation.candidates.length; ; remaining -= 1) {
     const before = rotation.current;
     try {
-      return await new (candidateClient(rotation, options))().connect();
+      return await attempt();
     } catch (error) {
       // A final refusal leaves the rotation where it was.
       if (remaining <= 1 || rotation.current === before) throw error;
     }
   }
+}
+
+/** Opens one connection. @throws the last candidate's error. */
+export async function connectOnce(rotation: CandidateRotation, options: ConnectionOptions): Promise<Client> {
+  return await walkCandidates(rotation, () => new (candidateClient(rotation, options))().connect());
 }
 
 /** The seeds' number of tries for a connection. */

@@ -4,7 +4,7 @@ import { describeDatabaseUrl, type DatabaseUrl } from '../config/database-url.js
 import type { DatabaseSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { candidateClient, CandidateRotation } from './candidate-client.js';
-import { withConnection, withConnectionRetry } from './connect.js';
+import { walkCandidates, withConnection, withConnectionRetry } from './connect.js';
 import { databaseError } from './database-fault.js';
 import { readServerFacts, type ServerFacts } from './server-facts.js';
 import { ProbeConnection } from './probe-connection.js';
@@ -32,6 +32,7 @@ export class DatabaseService implements OnApplicationShutdown {
   /** The readiness check's own connection: no pool can starve it. */
   readonly probe: ProbeConnection;
   private readonly settings: DatabaseSettings;
+  private readonly rotations = new WeakMap<Pool, CandidateRotation>();
 
   constructor(@Inject(SETTINGS) settings: Settings) {
     this.settings = settings.database;
@@ -50,7 +51,11 @@ export class DatabaseService implements OnApplicationShutdown {
    * @throws what connecting (after three tries) or `work` throws.
    */
   async withPooled<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
-    const client = await withConnectionRetry(() => pool.connect());
+    const rotation = this.rotations.get(pool);
+    const connect = (): Promise<PoolClient> => pool.connect();
+    const client = await withConnectionRetry(() =>
+      rotation ? walkCandidates(rotation, connect) : connect(),
+    );
     try {
       const result = await work(client);
       client.release();
@@ -106,12 +111,13 @@ export class DatabaseService implements OnApplicationShutdown {
 
   private createPool(url: DatabaseUrl): Pool {
     const { poolSize, acquireTimeoutMs, connectTimeoutMs, queryTimeoutMs, idleTimeoutMs } = this.settings;
+    const rotation = new CandidateRotation(url);
     const pool = new Pool({
       // pg names this after connecting, but its timer also covers the wait for a free connection.
       connectionTimeoutMillis: acquireTimeoutMs,
       idleTimeoutMillis: idleTimeoutMs,
       max: poolSize,
-      Client: candidateClient(new CandidateRotation(url), {
+      Client: candidateClient(rotation, {
         connectTimeoutMs,
         // Past the server's own timeout, so that the server's clearer message comes first.
         answerTimeoutMs: queryTimeoutMs + 1000,
@@ -120,6 +126,7 @@ export class DatabaseService implements OnApplicationShutdown {
     });
     // An idle connection that breaks leaves the pool by itself; without a listener it would end the process.
     pool.on('error', () => undefined);
+    this.rotations.set(pool, rotation);
     return pool;
   }
 }

@@ -1,5 +1,8 @@
 import { CHECK_CODES } from '../errors.js';
 import { CHECK_NAMES, GATES } from '../config/settings.js';
+import { json, problem, refusals } from './openapi-answers.js';
+import { jobPaths } from './openapi-job-paths.js';
+import { jobSchemas } from './openapi-jobs.js';
 
 const checkSchema = {
   type: 'object',
@@ -110,20 +113,6 @@ const problemSchema = {
   },
 };
 
-function json(description: string, schema: string): object {
-  return {
-    description,
-    content: { 'application/json': { schema: { $ref: `#/components/schemas/${schema}` } } },
-  };
-}
-
-function problem(description: string): object {
-  return {
-    description,
-    content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-  };
-}
-
 /**
  * The contract of the HTTP door, OpenAPI 3.1. Written by hand and not derived from decorators: loading
  * `@nestjs/swagger` costs 130 ms of every start. The tests hold every real answer against it.
@@ -133,7 +122,8 @@ export const openApiDocument = {
   info: {
     title: 'pgkeep',
     version: '1',
-    description: 'Tells whether a PostgreSQL + Prisma database is safe to serve from, and what is in it.',
+    description:
+      'Tells whether a PostgreSQL + Prisma database is safe to serve from, what is in it, and backs it up.',
     license: { name: 'MIT', identifier: 'MIT' },
   },
   paths: {
@@ -174,13 +164,11 @@ export const openApiDocument = {
         responses: {
           200: json('The statistics.', 'Stats'),
           400: problem('The parameter rows is neither estimated nor exact.'),
-          401: problem('The token is missing or wrong.'),
-          403: problem('No admin token is configured.'),
-          429: problem('Too many failed attempts from this address; see Retry-After.'),
-          503: problem('The database does not answer.'),
+          ...refusals,
         },
       },
     },
+    ...jobPaths,
     '/openapi.json': {
       get: {
         operationId: 'openapi',
@@ -209,6 +197,7 @@ export const openApiDocument = {
       Table: tableSchema,
       Stats: statsSchema,
       Problem: problemSchema,
+      ...jobSchemas,
     },
   },
 };

@@ -1,15 +1,24 @@
 import { Module } from '@nestjs/common';
 import { AdminAccess, AdminGuard } from './admin-access.js';
+import { BackupsController } from './backups.controller.js';
 import { DatabaseStatsController } from './database-stats.controller.js';
+import { JobsController } from './jobs.controller.js';
 import { OpenApiController } from './openapi.controller.js';
 import { ProbesController } from './probes.controller.js';
+import { RestoreTestsController } from './restore-tests.controller.js';
 
 /**
- * The doors: `/live`, `/ready`, `/health`, `/admin/database/stats`, `/openapi.json`. Works on Fastify and
- * Express. Needs `PgkeepModule.forRoot()` beside it, and begins the background evaluations.
+ * The doors: `/live`, `/ready`, `/health`, `/admin/…`, `/openapi.json`. Works on Fastify and Express. Needs `PgkeepModule.forRoot()` beside it, and begins the background evaluations.
  */
 @Module({
-  controllers: [ProbesController, DatabaseStatsController, OpenApiController],
+  controllers: [
+    ProbesController,
+    DatabaseStatsController,
+    JobsController,
+    BackupsController,
+    RestoreTestsController,
+    OpenApiController,
+  ],
   providers: [AdminAccess, AdminGuard],
 })
 export class PgkeepHttpModule {}

@@ -30,6 +30,8 @@ const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
   ADMIN_TOKEN_REQUIRED: 401,
   TOO_MANY_FAILURES: 429,
   ROUTE_NOT_FOUND: 404,
+  JOB_RUN_NOT_FOUND: 404,
+  BACKUP_NOT_FOUND: 404,
 };
 
 /** The answer to anything that was thrown. What is not pgkeep's own error stays unexplained to the outside. */

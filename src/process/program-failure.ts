@@ -1,5 +1,7 @@
 import type { ProgramEnd } from './program.js';
 
+const SHOWN_LINES = 3;
+
 /** A program did not end with exit code 0. Its message is the program's own last word. */
 export class ProgramFailure extends Error {
   override readonly name = 'ProgramFailure';
@@ -16,11 +18,13 @@ function howItEnded({ exitCode, signal }: ProgramEnd): string {
   return signal === null ? `ended with exit code ${exitCode}` : `was ended by ${signal}`;
 }
 
-/** The error lines; a detail or hint of the server's is one of them. */
+/** The first error and what it adds (a detail or hint of the server's); without one, the last lines. */
 function lastWords({ stderrTail }: ProgramEnd): string {
   const lines = stderrTail
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
-  return lines.length === 0 ? '' : `: ${lines.slice(-3).join('; ')}`;
+  const first = lines.findIndex((line) => /\b(?:error|fatal|panic):/i.test(line));
+  const shown = first < 0 ? lines.slice(-SHOWN_LINES) : lines.slice(first, first + SHOWN_LINES);
+  return shown.length === 0 ? '' : `: ${shown.join('; ')}`;
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Readable, Writable } from 'node:stream';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { errorCode } from '../errors.js';
 import { ProgramFailure } from './program-failure.js';
 
@@ -48,6 +48,8 @@ export async function startProgram(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderrTail = (stderrTail + text).slice(-STDERR_TAIL);
   });
+  // Node throws away what nobody reads when a program ends: a short one may end before its reader begins.
+  const stdout = child.stdout.pipe(new PassThrough());
   // A program that ends before it read everything breaks the pipe; its exit code tells why, not the pipe.
   child.stdin.on('error', () => undefined);
   const ended = new Promise<ProgramEnd>((resolve) => {
@@ -59,7 +61,7 @@ export async function startProgram(
     const stop = endGroupOnAbort(group, signal);
     void ended.then(stop);
   }
-  return { stdin: child.stdin, stdout: child.stdout, ended };
+  return { stdin: child.stdin, stdout, ended };
 }
 
 /** @throws ProgramFailure unless the program ended with exit code 0. */

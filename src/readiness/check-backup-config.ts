@@ -1,4 +1,5 @@
 import type { BackupSettings, EnvironmentName } from '../config/settings.js';
+import type { NewestEvidences } from '../restore/read-newest-evidence.js';
 import { outcomeOf, outsideProduction } from './outcome.js';
 import type { CheckOutcome, Finding } from './readiness.types.js';
 
@@ -8,16 +9,33 @@ const DAY_MS = 86_400_000;
 export function checkBackupConfig(
   environment: EnvironmentName,
   settings: BackupSettings,
+  evidence: NewestEvidences | undefined,
   now: Date,
 ): CheckOutcome {
-  const failing = findingsOf(settings, now);
-  const summary = summaryOf(settings, now);
-  return environment === 'production'
-    ? outcomeOf(summary, { failing })
-    : outsideProduction(summary, { failing });
+  const lastRestoreTest = lastTestOf(settings, evidence, now);
+  const failing = findingsOf(settings, lastRestoreTest, now);
+  const summary = summaryOf(settings, lastRestoreTest, now);
+  const findings = { failing, told: toldOf(evidence) };
+  return environment === 'production' ? outcomeOf(summary, findings) : outsideProduction(summary, findings);
 }
 
-function findingsOf(settings: BackupSettings, now: Date): Finding[] {
+/** The later of the date that somebody typed and the newest evidence that passed; what is to come counts last. */
+function lastTestOf(
+  { lastRestoreTest }: BackupSettings,
+  evidence: NewestEvidences | undefined,
+  now: Date,
+): Date | undefined {
+  const known = [lastRestoreTest, evidence?.newestPassed?.finishedAt].filter((date) => date !== undefined);
+  const latestFirst = known.toSorted((left, right) => right.getTime() - left.getTime());
+  return latestFirst.find((date) => date <= now) ?? latestFirst[0];
+}
+
+function toldOf(evidence: NewestEvidences | undefined): string[] {
+  const newest = evidence?.newest;
+  return newest?.verdict === 'failed' ? [`the newest restore test failed: ${newest.backup}`] : [];
+}
+
+function findingsOf(settings: BackupSettings, lastRestoreTest: Date | undefined, now: Date): Finding[] {
   const findings: Finding[] = [];
   if (!settings.enabled) {
     findings.push({ code: 'BACKUP_DISABLED', text: "BACKUP_ENABLED must be set to 'true' in production" });
@@ -28,16 +46,19 @@ function findingsOf(settings: BackupSettings, now: Date): Finding[] {
       text: 'BACKUP_RETENTION_DAYS must be set in production',
     });
   }
-  const restoreTest = restoreTestFinding(settings, now);
+  const restoreTest = restoreTestFinding(settings, lastRestoreTest, now);
   return restoreTest ? [...findings, restoreTest] : findings;
 }
 
-function restoreTestFinding(settings: BackupSettings, now: Date): Finding | undefined {
-  const { lastRestoreTest, restoreTestMaxAgeDays } = settings;
+function restoreTestFinding(
+  { restoreTestMaxAgeDays }: BackupSettings,
+  lastRestoreTest: Date | undefined,
+  now: Date,
+): Finding | undefined {
   if (!lastRestoreTest) {
     return {
       code: 'RESTORE_TEST_UNKNOWN',
-      text: `No backup restore test is known - test backups every ${restoreTestMaxAgeDays} days and set LAST_BACKUP_RESTORE_TEST_DATE`,
+      text: `No backup restore test is known - test backups every ${restoreTestMaxAgeDays} days: \`pgkeep restore test\`, or set LAST_BACKUP_RESTORE_TEST_DATE`,
     };
   }
   if (lastRestoreTest > now) {
@@ -54,7 +75,11 @@ function restoreTestFinding(settings: BackupSettings, now: Date): Finding | unde
   };
 }
 
-function summaryOf({ enabled, retentionDays, lastRestoreTest }: BackupSettings, now: Date): string {
+function summaryOf(
+  { enabled, retentionDays }: BackupSettings,
+  lastRestoreTest: Date | undefined,
+  now: Date,
+): string {
   const retention = retentionDays === undefined ? 'retention not set' : `${retentionDays} days retention`;
   const test =
     lastRestoreTest && lastRestoreTest <= now

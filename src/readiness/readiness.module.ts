@@ -1,22 +1,27 @@
 import { Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
+import { BackupModule } from '../backup/backup.module.js';
 import { ClockModule } from '../clock/clock.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EnvironmentModule } from '../environment/environment.module.js';
+import { JobsModule } from '../jobs/jobs.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
+import { BackupWatch } from './backup-watch.service.js';
 import { ReadinessMonitor } from './readiness-monitor.service.js';
 import { ReadinessService } from './readiness.service.js';
 
 @Module({
   // Terminus would log every failing evaluation as an error; the monitor logs each change once.
   imports: [
+    BackupModule,
     ClockModule,
     DatabaseModule,
     EnvironmentModule,
+    JobsModule,
     MigrationsModule,
     TerminusModule.forRoot({ logger: false }),
   ],
-  providers: [ReadinessService, ReadinessMonitor],
-  exports: [ReadinessService, ReadinessMonitor],
+  providers: [ReadinessService, ReadinessMonitor, BackupWatch],
+  exports: [ReadinessService, ReadinessMonitor, BackupWatch],
 })
 export class ReadinessModule {}

@@ -1,21 +1,30 @@
 import { Inject, Injectable, ServiceUnavailableException } from '@nestjs/common';
+import type { Client } from 'pg';
 import { HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
 import { Clock } from '../clock/clock.js';
 import { CHECK_NAMES, type CheckName, type Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { databaseFault } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
+import type { ReadTimeouts } from '../database/read.js';
 import { readServerFacts } from '../database/server-facts.js';
 import { EnvironmentService } from '../environment/environment.service.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
+import { readNewestEvidence, type NewestEvidences } from '../restore/read-newest-evidence.js';
+import { BackupWatch } from './backup-watch.service.js';
 import { known } from './known.js';
 import { blocks, checksOf, runCheck } from './judge.js';
 import type { CheckView, Evaluation, Facts, Verdict } from './readiness.types.js';
 
-/** One evaluation of the five checks: facts from the database, then pure judgement, by way of Terminus. */
+/** How long the evidence of restore tests is believed, in ms. */
+const EVIDENCE_MS = 30_000;
+
+/** One evaluation of the checks: facts from the database, then pure judgement, by way of Terminus. */
 @Injectable()
 export class ReadinessService {
   private wasReady = false;
+  private evidence: NewestEvidences | undefined;
+  private evidenceReadAt = -Infinity;
 
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
@@ -23,6 +32,7 @@ export class ReadinessService {
     private readonly database: DatabaseService,
     private readonly environment: EnvironmentService,
     private readonly migrations: MigrationsService,
+    private readonly watch: BackupWatch,
     private readonly terminus: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
   ) {}
@@ -52,16 +62,34 @@ export class ReadinessService {
     const { timeoutMs } = this.settings.readiness;
     // A lock and a slow statement are each told as such only if they are noticed before the deadline.
     const timeouts = { statementTimeoutMs: timeoutMs / 2, lockTimeoutMs: timeoutMs / 4 };
+    const backups = this.watch.facts(timeoutMs);
     const facts: { -readonly [Name in keyof Facts]?: Facts[Name] } = {};
     const asking = this.database.probe.use(timeoutMs, async (client) => {
       facts.server = await known(readServerFacts(client, timeouts));
       facts.migrations = await known(this.migrations.report(client, timeouts));
       facts.environment = await known(this.environment.facts(client, timeouts));
+      await this.readEvidence(client, timeouts);
     });
     // What was learned before the deadline is kept; the rest is unknown for the same reason.
     const ended = await known(asking);
     const rest = { fault: 'fault' in ended ? ended.fault : databaseFault(new Error('not asked')) };
-    return { server: rest, environment: rest, migrations: rest, ...facts };
+    return {
+      server: rest,
+      environment: rest,
+      migrations: rest,
+      ...facts,
+      evidence: this.evidence,
+      backups: await backups,
+    };
+  }
+
+  /** Once in a while, since tests come by the week. What was known stays known while the database is away. */
+  private async readEvidence(client: Client, timeouts: ReadTimeouts): Promise<void> {
+    if (performance.now() - this.evidenceReadAt < EVIDENCE_MS) return;
+    const learned = await known(readNewestEvidence(client, timeouts));
+    if ('fault' in learned) return;
+    this.evidence = learned.value;
+    this.evidenceReadAt = performance.now();
   }
 
   /** Terminus' own verdict: a check that fails behind a gate that lets it pass is `degraded`. */

@@ -4,6 +4,8 @@ import type { ServerFacts } from '../database/server-facts.js';
 import type { DatabaseFault } from '../database/database-fault.js';
 import type { EnvironmentFacts } from '../environment/environment.types.js';
 import type { CheckCode } from '../errors.js';
+import type { NewestEvidences } from '../restore/read-newest-evidence.js';
+import type { BackupFacts } from './backup-facts.js';
 import type { MigrationsReport } from '../migrations/migrations.types.js';
 
 /** One thing a check found: `told` findings are shown and do not fail it. */
@@ -29,11 +31,15 @@ export interface CheckView extends CheckOutcome {
 /** A fact, or why it could not be had. */
 export type Known<T> = { readonly value: T } | { readonly fault: DatabaseFault };
 
-/** Everything one evaluation learned from the database. */
+/** Everything one evaluation knows: from the database, and what was learned of the backups beside it. */
 export interface Facts {
   readonly server: Known<ServerFacts>;
   readonly environment: Known<EnvironmentFacts>;
   readonly migrations: Known<MigrationsReport>;
+  /** What restore tests proved; undefined where that is not known. */
+  readonly evidence: NewestEvidences | undefined;
+  /** Undefined while backups are off, and until the storage has answered for the first time. */
+  readonly backups: BackupFacts | undefined;
 }
 
 /** The answer to "is this database safe to serve from, right now?": the body of `/ready`. */

@@ -1,12 +1,13 @@
 import { Module } from '@nestjs/common';
 import { BackupModule } from '../backup/backup.module.js';
+import { ChangelogModule } from '../changelog/changelog.module.js';
 import { ClockModule } from '../clock/clock.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { StorageModule } from '../storage/storage.module.js';
 import { RetentionService } from './retention.service.js';
 
 @Module({
-  imports: [BackupModule, ClockModule, DatabaseModule, StorageModule],
+  imports: [BackupModule, ChangelogModule, ClockModule, DatabaseModule, StorageModule],
   providers: [RetentionService],
   exports: [RetentionService],
 })

@@ -2,6 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { backupSubject } from '../backup/backup-name.js';
 import { BackupService } from '../backup/backup.service.js';
 import type { BackupEntry, BackupList } from '../backup/backup.types.js';
+import { operator } from '../changelog/actor.js';
+import { ChangelogService } from '../changelog/changelog.service.js';
 import { Clock } from '../clock/clock.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
@@ -16,6 +18,15 @@ import { ownBackups } from './own-backups.js';
 import { planRetention, simulateRetention } from './plan-retention.js';
 import type { PruneReport, RetainedBackup, RetentionRules } from './retention.types.js';
 
+export interface PruneOptions {
+  /** Only plan. Defaults to false. */
+  readonly dryRun?: boolean;
+  /** Who the record names. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
+  /** Asked before each removal: what it throws ends the prune, and what is not removed yet stays. */
+  readonly beforeRemove?: () => Promise<void>;
+}
+
 /** Removes the backups that the rules no longer need. */
 @Injectable()
 export class RetentionService {
@@ -26,6 +37,7 @@ export class RetentionService {
     @Inject(BACKUP_STORAGE) private readonly storage: BackupStorage,
     private readonly backups: BackupService,
     private readonly clock: Clock,
+    private readonly changelog: ChangelogService,
     private readonly database: DatabaseService,
   ) {
     const { retentionDays = 7, retentionWeeks, retentionMonths, timeZone } = settings.backup;
@@ -38,21 +50,35 @@ export class RetentionService {
    * asked which server it is.
    * @throws KeepError `PRUNE_REFUSED` when the listing cannot be trusted, `DATABASE_…`, `STORAGE_…`.
    */
-  async prune({ dryRun = false }: { dryRun?: boolean } = {}): Promise<PruneReport> {
+  async prune({
+    dryRun = false,
+    actor = operator(),
+    beforeRemove = async () => undefined,
+  }: PruneOptions = {}): Promise<PruneReport> {
     const list = await this.backups.list();
     const { url } = this.settings.database;
     const { environment } = this.settings;
     const systemIdentifier = await this.systemIdentifier();
     const owner = { database: url.database, environment, systemIdentifier };
     const { own, foreign } = ownBackups(list.backups, owner);
-    const known = new KnownBackups(this.storage, backupSubject(url.database, environment));
+    const subject = backupSubject(url.database, environment);
+    const known = new KnownBackups(this.storage, subject);
     requireTrustworthy(list, await known.read());
     const plan = planRetention(own.map(toRetained), this.rules, this.clock.now());
-    if (!dryRun) {
-      for (const backup of own) if (plan.remove.includes(backup.name)) await this.backups.remove(backup);
-      await known.write(plan.keep.map(({ name }) => name));
+    const report = { ...plan, foreign: foreign.map(({ name }) => name), dryRun };
+    if (dryRun) return { ...report, recorded: false };
+    // First, so that a prune that is ended half-way leaves no backup that was expected and is gone.
+    await known.write(plan.keep.map(({ name }) => name));
+    for (const backup of own.filter(({ name }) => plan.remove.includes(name))) {
+      await beforeRemove();
+      await this.backups.remove(backup);
     }
-    return { ...plan, foreign: foreign.map(({ name }) => name), dryRun };
+    if (plan.remove.length === 0) return { ...report, recorded: false };
+    const details = { removed: plan.remove, kept: plan.keep.length };
+    return {
+      ...report,
+      ...(await this.changelog.recordDone({ deed: 'prune', subject, details, actor })),
+    };
   }
 
   /** Which of so many dailies would remain, one a day up to now. */

@@ -1,3 +1,5 @@
+import type { Recording } from '../changelog/changelog.types.js';
+
 /** What retention has to know of a backup. */
 export interface RetainedBackup {
   readonly name: string;
@@ -34,8 +36,8 @@ export interface RetentionPlan {
   readonly remove: readonly string[];
 }
 
-/** What `pgkeep backup prune` did, or would do. */
-export interface PruneReport extends RetentionPlan {
+/** What `pgkeep backup prune` did, or would do. Not recorded also where nothing was removed. */
+export interface PruneReport extends RetentionPlan, Recording {
   /** Backups that go by the same name and environment and are another database server's: left alone. */
   readonly foreign: readonly string[];
   /** True when nothing was removed because only the plan was asked for. */

@@ -1,5 +1,5 @@
 import { Logger, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { LazyModuleLoader, NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { readSettings, type Environment } from '../config/read-settings.js';
 import type { Settings } from '../config/settings.js';
@@ -54,7 +54,7 @@ export async function serve(
   await listen(app, settings);
   const url = addressOf(app, settings);
   new Logger('Http').log(`listening on ${url}`);
-  void installInBackground(app);
+  void beginInBackground(app, settings);
   return { app, url };
 }
 
@@ -80,8 +80,20 @@ function addressOf(app: NestFastifyApplication, { http }: Settings): string {
   return `http://${http.host.includes(':') ? `[${http.host}]` : http.host}:${port}`;
 }
 
-/** What changed in the database must show in the verdict at once, not a period later. */
-async function installInBackground(app: NestFastifyApplication): Promise<void> {
+/** What a service does by itself: it installs what is missing, then keeps the schedule. */
+async function beginInBackground(app: NestFastifyApplication, settings: Settings): Promise<void> {
   const changed = await app.get(StartupInstall).run();
+  // What changed in the database must show in the verdict at once, not a period later.
   if (changed) await app.get(ReadinessMonitor).refresh();
+  if (settings.backup.enabled) await keepSchedule(app);
+}
+
+/** Loaded only here: the doors are open by now, and a service without backups needs none of it. */
+async function keepSchedule(app: NestFastifyApplication): Promise<void> {
+  const [{ PgkeepScheduleModule }, { Scheduler }] = await Promise.all([
+    import('../schedule/pgkeep-schedule.module.js'),
+    import('../schedule/scheduler.js'),
+  ]);
+  const schedule = await app.get(LazyModuleLoader).load(() => PgkeepScheduleModule, { logger: false });
+  schedule.get(Scheduler).start();
 }

@@ -20,7 +20,14 @@ describe('the name of a backup', () => {
   });
 
   it('is understood from the name of any of its files', () => {
-    for (const text of ['n_test', 'n_test.dump', '/backups/n_test.dump', './n_test.manifest.json']) {
+    for (const text of [
+      'n_test',
+      'n_test.dump',
+      'n_test.sql.gz',
+      '/backups/n_test.dump.age',
+      'n_test.sql.gz.age',
+      './n_test.manifest.json',
+    ]) {
       expect(typedName(text)).toBe('n_test');
     }
   });
@@ -28,22 +35,22 @@ describe('the name of a backup', () => {
 
 describe('pg_dump', () => {
   it('is called without a secret, without the database, with the compression it has', () => {
-    const plan = { snapshotId: '3-5C-1', fromStandby: false };
-    expect(pgDumpArguments(OLD, { ...plan, compression: chooseCompression(OLD, undefined) })).toEqual([
+    const plan = { snapshotId: '3-5C-1', format: 'custom', fromStandby: false } as const;
+    const chosen = (tool: PostgresTool, compression?: string) =>
+      chooseCompression(tool, { format: 'custom', compression });
+    expect(pgDumpArguments(OLD, { ...plan, compression: chosen(OLD) })).toEqual([
       '--format=custom',
       '--compress=1',
       '--snapshot=3-5C-1',
-      '--lock-wait-timeout=30s',
+      '--lock-wait-timeout=5s',
       '--no-password',
     ]);
-    expect(pgDumpArguments(NEW, { ...plan, compression: chooseCompression(NEW, undefined) })).toContain(
-      '--compress=zstd:3',
-    );
+    expect(pgDumpArguments(NEW, { ...plan, compression: chosen(NEW) })).toContain('--compress=zstd:3');
     expect(pgDumpArguments(OLD, { ...plan, compression: 'none' })).toContain('--compress=0');
     expect(pgDumpArguments(OLD, { ...plan, compression: 'none', fromStandby: true })).toContain(
       '--no-unlogged-table-data',
     );
-    expect(() => chooseCompression(OLD, 'lz4:1')).toThrow('which pg_dump 15.18 has not');
+    expect(() => chosen(OLD, 'lz4:1')).toThrow('which pg_dump 15.18 has not');
   });
 
   it('reaches the very server of the snapshot, by its environment', () => {
@@ -72,9 +79,17 @@ describe('pg_dump', () => {
   });
 });
 
-it('hashes columns in the order of their names, quoted', () => {
-  const sql = contentQuery({ name: '"s"."t"', columns: ['a', 'b"c'] });
-  expect(sql).toContain('ROW(t."a", t."b""c")::text COLLATE "C"');
+it('hashes columns in the order they are given, quoted, as their types print them', () => {
+  const sql = contentQuery({
+    name: '"s"."t"',
+    columns: [
+      { name: 'a', castsToText: true },
+      { name: 'b"c', castsToText: false },
+    ],
+  });
+  expect(sql).toMatch(
+    /sum\(pg_catalog\.hashtextextended\(ROW\(t\."b""c"\)::text COLLATE "C", pg_catalog\.hashtextextended\(coalesce\(t\."a"::text, '[^']+'\) COLLATE "C", 0\)\)\)/,
+  );
   expect(sql).toContain('FROM ONLY "s"."t" t');
 });
 

@@ -41,6 +41,7 @@ describe('backup verify', () => {
         name: report.name,
         verdict: 'passed',
         findings: [],
+        notChecked: [],
         locations: [environment['BACKUP_DIR']],
       });
     }

@@ -40,7 +40,7 @@ describe('the command line', () => {
     expect(code).toBe(1);
     expect(stdout).toContain('NOT READY');
     expect(stdout).toContain(
-      "  NO    backupConfig    BACKUP_ENABLED must be set to 'true' in production; BACKUP_RETENTION_DAYS must be set in production; No backup restore test is known - test backups every 90 days and set LAST_BACKUP_RESTORE_TEST_DATE [BACKUP_DISABLED]",
+      "  NO    backupConfig    BACKUP_ENABLED must be set to 'true' in production; BACKUP_RETENTION_DAYS must be set in production; No backup restore test is known - test backups every 90 days: `pgkeep restore test`, or set LAST_BACKUP_RESTORE_TEST_DATE [BACKUP_DISABLED]",
     );
   });
 
@@ -85,7 +85,7 @@ describe('the command line', () => {
       code: 0,
       stderr: '',
       stdout:
-        'Applied to schema pgkeep:\n  20261120080000_database_environment\n  20261120100000_change_log\n',
+        'Applied to schema pgkeep:\n  20261120080000_database_environment\n  20261120100000_change_log\n  20261120110000_job_run\n  20261120120000_restore_test\n',
     });
     expect((await runCli(['install'], fresh)).stdout).toBe('Nothing to do: pgkeep’s schema is current.\n');
     const stamped = await runCli(['stamp', 'staging'], fresh);

@@ -94,3 +94,46 @@ it('stand-alone.yaml’s service tells why it is not ready instead of refusing',
   );
   expect(service?.at('spec', 'publishNotReadyAddresses').value).toBe(true);
 });
+
+describe('backup-cron-job.yaml', () => {
+  const cronJob = readYaml(`${DIRECTORY}/backup-cron-job.yaml`).find(
+    (document) => document.at('kind').text === 'CronJob',
+  );
+  const spec = (cronJob ?? new Node(undefined)).at('spec');
+  const pod = spec.at('jobTemplate', 'spec', 'template', 'spec');
+  const containers = [...pod.at('initContainers').items, ...pod.at('containers').items];
+
+  it('backs up, then prunes, and never twice at once', () => {
+    expect(containers.map((container) => container.at('args').value)).toEqual([
+      ['pgkeep', 'backup', '--reason', 'scheduled'],
+      ['pgkeep', 'backup', 'prune'],
+    ]);
+    expect(spec.at('concurrencyPolicy').value).toBe('Forbid');
+    expect(pod.at('restartPolicy').value).toBe('Never');
+  });
+
+  it('has settings that pgkeep takes, a place for the backups, and the least rights', () => {
+    for (const container of containers) {
+      const environment = container
+        .at('env')
+        .items.map((entry) => [entry.at('name').text, entry.at('value').text]);
+      const mounts = container.at('volumeMounts');
+      const settings = settingsOf(
+        Object.fromEntries(environment),
+        mounts.named('secret').at('mountPath').text,
+        SECRETS,
+      );
+      expect(settings.environment).toBe('production');
+      expect(settings.backup.directory).toBe(mounts.named('backups').at('mountPath').text);
+      expect(container.at('securityContext').value).toEqual({
+        readOnlyRootFilesystem: true,
+        allowPrivilegeEscalation: false,
+        capabilities: { drop: ['ALL'] },
+      });
+    }
+    expect(pod.value).toMatchObject({
+      automountServiceAccountToken: false,
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+    });
+  });
+});

@@ -50,6 +50,7 @@ describe('a database that goes away', () => {
           migrations: unknown,
           databaseSafety: { ok: true, details: expect.stringContaining(refused) },
           backupConfig: { ok: true, details: expect.any(String) },
+          backups: { ok: true, details: expect.any(String) },
         },
         evaluatedAt: expect.any(String),
       });

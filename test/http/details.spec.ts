@@ -14,6 +14,7 @@ const CODES_ONLY = {
     migrations: { ok: false, code: 'DATABASE_UNREACHABLE', gate: 'enforce' },
     databaseSafety: { ok: false, code: 'DATABASE_UNREACHABLE', gate: 'enforce' },
     backupConfig: { ok: true },
+    backups: { ok: false, code: 'BACKUP_STORAGE_UNREACHABLE', gate: 'warn' },
   },
   evaluatedAt: expect.any(String) as unknown,
 };
@@ -28,7 +29,9 @@ describe.each([
       ...PRODUCTION,
       DATABASE_URL: DOWN,
       READINESS_DETAILS: level,
-      READINESS_GATES: 'environment=warn',
+      READINESS_GATES: 'environment=warn,backups=warn',
+      // No directory can be made there: the storage does not answer either.
+      BACKUP_DIR: '/proc/none',
     });
   });
   afterAll(() => service.close());

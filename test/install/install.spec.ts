@@ -8,7 +8,12 @@ import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-const OWN_MIGRATIONS = ['20261120080000_database_environment', '20261120100000_change_log'];
+const OWN_MIGRATIONS = [
+  '20261120080000_database_environment',
+  '20261120100000_change_log',
+  '20261120110000_job_run',
+  '20261120120000_restore_test',
+];
 
 interface Verbs {
   readonly install: InstallService;
@@ -54,6 +59,9 @@ describe('install and stamp', () => {
       'pgkeep._prisma_migrations',
       'pgkeep.change_log',
       'pgkeep.database_environment',
+      'pgkeep.job',
+      'pgkeep.job_run',
+      'pgkeep.restore_test',
     ]);
   });
 

@@ -29,6 +29,12 @@ describe('a program', () => {
     await expect(textOf(outputOf('sh', killed))).rejects.toThrow('sh was ended by SIGKILL');
   });
 
+  it('gives its output also to who begins to read after its end', async () => {
+    const program = await shell('echo early');
+    await program.ended;
+    expect(await textOf(outputOf('sh', program))).toBe('early\n');
+  });
+
   it('cannot be started: the system’s error', async () => {
     await expect(startProgram('/nowhere', [], { env, signal: never })).rejects.toMatchObject({
       code: 'ENOENT',

@@ -3,6 +3,7 @@ import { readSettings, type Environment } from '../../src/config/read-settings.j
 import type { ServerFacts } from '../../src/database/server-facts.js';
 import type { EnvironmentFacts, Stamp } from '../../src/environment/environment.types.js';
 import { checkBackupConfig } from '../../src/readiness/check-backup-config.js';
+import type { NewestEvidences } from '../../src/restore/read-newest-evidence.js';
 import { checkDatabase } from '../../src/readiness/check-database.js';
 import { checkDatabaseSafety } from '../../src/readiness/check-database-safety.js';
 import { checkEnvironment } from '../../src/readiness/check-environment.js';
@@ -126,9 +127,9 @@ describe('databaseSafety', () => {
 });
 
 describe('backupConfig', () => {
-  function check(environment: Environment): unknown {
+  function check(environment: Environment, evidence?: NewestEvidences): unknown {
     const settings = readSettings({ ...SAFE, ...environment });
-    return checkBackupConfig(settings.environment, settings.backup, NOW);
+    return checkBackupConfig(settings.environment, settings.backup, evidence, NOW);
   }
 
   it('says how old the restore test is', () => {
@@ -155,7 +156,7 @@ describe('backupConfig', () => {
     [
       { LAST_BACKUP_RESTORE_TEST_DATE: '' },
       'RESTORE_TEST_UNKNOWN',
-      'No backup restore test is known - test backups every 90 days and set LAST_BACKUP_RESTORE_TEST_DATE',
+      'No backup restore test is known - test backups every 90 days: `pgkeep restore test`, or set LAST_BACKUP_RESTORE_TEST_DATE',
     ],
   ])('refuses %j', (environment, code, details) => {
     expect(check(environment)).toEqual({ ok: false, code, details });
@@ -165,6 +166,52 @@ describe('backupConfig', () => {
     expect(check({ BACKUP_ENABLED: 'false', LAST_BACKUP_RESTORE_TEST_DATE: '2026-02-07' })).toMatchObject({
       details:
         "BACKUP_ENABLED must be set to 'true' in production; Backup restore test is 120 days old - test backups every 90 days",
+    });
+  });
+
+  it.each<[string, string, string, object]>([
+    [
+      'evidence that is younger than the date',
+      '2026-02-07',
+      '2026-06-04',
+      { ok: true, details: '30 days retention, restore test 3 days old' },
+    ],
+    ['evidence alone', '', '2026-06-04', { ok: true, details: '30 days retention, restore test 3 days old' }],
+    [
+      'a date that is younger than the evidence',
+      '2026-06-01',
+      '2026-02-07',
+      { ok: true, details: '30 days retention, restore test 6 days old' },
+    ],
+    [
+      'evidence beside a date that has not come',
+      '2026-06-08',
+      '2026-06-04',
+      { ok: true, details: '30 days retention, restore test 3 days old' },
+    ],
+    [
+      'evidence that is old',
+      '',
+      '2026-02-07',
+      {
+        ok: false,
+        code: 'RESTORE_TEST_OLD',
+        details: 'Backup restore test is 120 days old - test backups every 90 days',
+      },
+    ],
+  ])('takes the later one: %s', (_what, typed, tested, expected) => {
+    const passed = { backup: 'b', verdict: 'passed', finishedAt: new Date(tested) } as const;
+    expect(check({ LAST_BACKUP_RESTORE_TEST_DATE: typed }, { newest: passed, newestPassed: passed })).toEqual(
+      expected,
+    );
+  });
+
+  it('tells that the newest test failed, whatever passed before', () => {
+    const passed = { backup: 'b1', verdict: 'passed', finishedAt: new Date('2026-06-01') } as const;
+    const failed = { backup: 'b2', verdict: 'failed', finishedAt: new Date('2026-06-04') } as const;
+    expect(check({}, { newest: failed, newestPassed: passed })).toEqual({
+      ok: true,
+      details: '30 days retention, restore test 6 days old; the newest restore test failed: b2',
     });
   });
 

@@ -69,6 +69,7 @@ describe('pruning', () => {
     const before = readdirSync(directory);
     expect(await at(NOW, ({ retention }) => retention.prune({ dryRun: true }))).toEqual({
       dryRun: true,
+      recorded: false,
       keep: [
         { name: names[0], because: ['newest', 'daily 2026-02-04'] },
         { name: names[1], because: ['daily 2026-02-03'] },

@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { NestFactory } from '@nestjs/core';
@@ -18,6 +18,13 @@ import { run, type RunResult } from '../../src/process/run.js';
 
 /** PostgreSQL's own programs, of the version that the tests' clusters run. */
 const BINARIES = findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? '');
+
+/** The major version of the pg_dump that a backup of the tests' clusters is made with. */
+export async function pgDumpMajor(): Promise<number> {
+  const env = { PATH: '/usr/bin:/bin', LD_LIBRARY_PATH: BINARIES.libraryPath };
+  const { stdout } = await run(path.join(BINARIES.bin, 'pg_dump'), ['--version'], { env });
+  return Number(/(\d+)\./.exec(stdout)?.[1]);
+}
 
 /** An empty directory for backups. */
 export function backupDirectory(): string {
@@ -45,6 +52,17 @@ export async function stockRestore(archive: string, url: string): Promise<RunRes
   return await run(path.join(BINARIES.bin, 'pg_restore'), ['--exit-on-error', '--dbname', url, archive], {
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', LD_LIBRARY_PATH: BINARIES.libraryPath },
   });
+}
+
+/** `psql` of PostgreSQL itself: one transaction, that stops at the first error. @throws Error where it does not end well. */
+export async function stockPsql(sql: Buffer, url: string): Promise<void> {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'pgkeep-sql-')), 'dump.sql');
+  writeFileSync(file, sql);
+  const argv = ['--no-psqlrc', '--quiet', '-1', '-v', 'ON_ERROR_STOP=1', '--file', file, url];
+  const { exitCode, stderrTail } = await run(path.join(BINARIES.bin, 'psql'), argv, {
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', LD_LIBRARY_PATH: BINARIES.libraryPath },
+  });
+  if (exitCode !== 0) throw new Error(`psql ended with exit code ${exitCode}: ${stderrTail}`);
 }
 
 /** What a database holds, in one snapshot: structure and contents. */

@@ -2,6 +2,7 @@ import { KeepError } from '../../errors.js';
 import { RetentionService } from '../../retention/retention.service.js';
 import type { PruneReport } from '../../retention/retention.types.js';
 import { alignColumns } from '../columns.js';
+import { notRecordedLines } from '../recording.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep backup prune [--dry-run] [--simulate N]`: removes what retention no longer needs. */
@@ -34,7 +35,8 @@ function wholeNumber(text: string): number {
   throw new KeepError('USAGE_INVALID', `--simulate takes a whole number from 1 to 10000, not "${text}".`);
 }
 
-function renderReport({ keep, remove, foreign, dryRun }: PruneReport): string {
+function renderReport(report: PruneReport): string {
+  const { keep, remove, foreign, dryRun } = report;
   const deed = dryRun ? 'would remove' : 'removed';
   return [
     ...alignColumns([
@@ -47,5 +49,6 @@ function renderReport({ keep, remove, foreign, dryRun }: PruneReport): string {
       ]),
     ]),
     `${keep.length} kept, ${remove.length} ${dryRun ? 'to be removed' : 'removed'}.`,
+    ...notRecordedLines(report),
   ].join('\n');
 }

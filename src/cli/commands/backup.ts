@@ -2,6 +2,8 @@ import { Option } from 'commander';
 import { BackupService } from '../../backup/backup.service.js';
 import { BACKUP_REASONS, type BackupReport } from '../../backup/backup.types.js';
 import { formatBytes, formatCount, formatSeconds } from '../format.js';
+import { showProgress } from '../progress.js';
+import { notRecordedLines } from '../recording.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep backup`: makes one backup. */
@@ -13,22 +15,27 @@ export const backupVerb: Verb = {
       new Option('--reason <reason>', 'why it is made').choices(BACKUP_REASONS).default('manual'),
     ),
   endsInOrder: true,
-  run: async (rooms, _parameters, options, signal) => {
+  run: async (rooms, _parameters, options, signal, terminal) => {
     const reason = BACKUP_REASONS.find((known) => known === options['reason']) ?? 'manual';
-    const report = await rooms.get(BackupService).create({ reason, signal });
+    const progress = showProgress(terminal);
+    const asked = { reason, signal, onProgress: progress.listener };
+    const report = await rooms.get(BackupService).create(asked).finally(progress.end);
     return { json: report, text: renderReport(report) };
   },
 };
 
 function renderReport(report: BackupReport): string {
   const { name, archive, manifest, bytes, sha256, tables, rows, durationMs, cleared } = report;
+  const proof = report.notChecked.length === 0 ? 'read back whole' : 'read back whole, not opened';
   const [, ...copies] = report.locations;
   return [
     ...cleared.map((left) => `Cleared away what a killed run left: ${left}`),
-    `${name}: ${formatCount(rows)} rows of ${formatCount(tables)} tables, ${formatBytes(bytes)}, in ${formatSeconds(durationMs)}; read back whole.`,
+    `${name}: ${formatCount(rows)} rows of ${formatCount(tables)} tables, ${formatBytes(bytes)}${report.encrypted ? ' encrypted' : ''}, in ${formatSeconds(durationMs)}; ${proof}.`,
     `  archive   ${archive}`,
     `  manifest  ${manifest}`,
     ...copies.map((location) => `  copy      ${location}, read back whole`),
     `  sha256    ${sha256}`,
+    ...report.notChecked.map((text) => `  not opened: ${text}`),
+    ...notRecordedLines(report),
   ].join('\n');
 }

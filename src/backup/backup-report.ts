@@ -1,0 +1,26 @@
+import type { Recording } from '../changelog/changelog.types.js';
+import { manifestKey } from './backup-name.js';
+import type { BackupReport, Manifest } from './backup.types.js';
+
+/** What a run tells; that it is recorded is told by whoever records it. */
+export type CommittedReport = Omit<BackupReport, keyof Recording>;
+
+/** The report of a backup that is committed at a location. */
+export function committedReport(
+  { name, archive, bytes, sha256, tables, encryption }: Manifest,
+  location: string,
+  told: Pick<BackupReport, 'cleared' | 'notChecked' | 'durationMs'>,
+): CommittedReport {
+  return {
+    name,
+    archive: `${location}/${archive}`,
+    manifest: `${location}/${manifestKey(name)}`,
+    bytes,
+    sha256,
+    tables: tables.length,
+    rows: tables.reduce((sum, { rows }) => sum + rows, 0),
+    encrypted: encryption !== null,
+    locations: [location],
+    ...told,
+  };
+}

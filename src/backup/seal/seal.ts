@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto';
+import type { EncryptionKey } from '../../config/encryption-keys.js';
+import { encryptPayload, payloadKey } from './payload.js';
+import { passphraseRecipient } from './passphrase.js';
+
+/** What ends the output of `encrypt` on nothing at all: nonce, and the tag of an empty piece. */
+const EMPTY_PAYLOAD_BYTES = 32;
+
+/** Encrypts a stream as an age file, which the stock `age` command opens. */
+export async function* seal(plain: AsyncIterable<Buffer>, key: EncryptionKey): AsyncGenerator<Buffer> {
+  const { header, fileKey } = await newHeader(key);
+  const nonce = randomBytes(16);
+  yield Buffer.concat([header, nonce]);
+  yield* encryptPayload(payloadKey(fileKey, nonce), plain);
+}
+
+/** A header for a fresh file key. The library hands that to recipients only, so one of them is ours. */
+async function newHeader(key: EncryptionKey): Promise<{ header: Buffer; fileKey: Buffer }> {
+  const { Encrypter } = await import('age-encryption');
+  const encrypter = new Encrypter();
+  if (key.kind === 'passphrase') encrypter.addRecipient(await passphraseRecipient(key.passphrase));
+  else for (const recipient of key.recipients) encrypter.addRecipient(recipient);
+  let fileKey: Buffer | undefined;
+  encrypter.addRecipient({
+    wrapFileKey: (given) => {
+      fileKey = Buffer.from(given);
+      return [];
+    },
+  });
+  const file = await encrypter.encrypt(new Uint8Array());
+  if (fileKey === undefined) throw new Error('age made a header without a file key');
+  return { header: Buffer.from(file.subarray(0, -EMPTY_PAYLOAD_BYTES)), fileKey };
+}

@@ -1,0 +1,37 @@
+import { ExportService } from '../../backup/export.service.js';
+import type { ExportReport } from '../../backup/backup.types.js';
+import { alignColumns } from '../columns.js';
+import { formatBytes, formatCount } from '../format.js';
+import { notRecordedLines } from '../recording.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep backup export TABLE... [--directory DIR]`: named tables as CSV, all of one moment. */
+export const backupExportVerb: Verb = {
+  name: 'export',
+  description: 'Write tables as CSV files, all as they were at one moment.',
+  declare: (command) =>
+    command
+      .argument('<table...>', 'table or schema.table')
+      .option('--directory <directory>', 'where to; default: a fresh one below the working directory'),
+  endsInOrder: true,
+  run: async (rooms, tables, { directory }, signal) => {
+    const options = { directory: typeof directory === 'string' ? directory : undefined, signal };
+    const report = await rooms.get(ExportService).export(tables, options);
+    return { json: report, text: renderReport(report) };
+  },
+};
+
+function renderReport(report: ExportReport): string {
+  const { directory, tables } = report;
+  const rows = tables.map(({ name, rows: count, bytes, file }) => [
+    name,
+    `${formatCount(count)} ${count === 1 ? 'row' : 'rows'}`,
+    formatBytes(bytes),
+    file,
+  ]);
+  return [
+    ...alignColumns(rows, [1, 2]),
+    `Not encrypted: whoever reads ${directory} reads the rows.`,
+    ...notRecordedLines(report),
+  ].join('\n');
+}

@@ -1,0 +1,38 @@
+import { GlobalsService } from '../../backup/globals.service.js';
+import type { GlobalsReport } from '../../backup/backup.types.js';
+import { formatBytes } from '../format.js';
+import { notRecordedLines } from '../recording.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep backup globals`: roles, memberships and tablespaces, beside the backups. */
+export const backupGlobalsVerb: Verb = {
+  name: 'globals',
+  description: 'Keep the server’s roles, memberships and tablespaces, which are in no database’s backup.',
+  declare: (command) => command,
+  endsInOrder: true,
+  run: async (rooms, _parameters, _options, signal) => {
+    const report = await rooms.get(GlobalsService).dump({ signal });
+    return { json: report, text: renderReport(report) };
+  },
+};
+
+function renderReport(report: GlobalsReport): string {
+  const { file, bytes, sha256, roles, tablespaces, passwords, encrypted } = report;
+  const plain = encrypted ? 'globals.sql' : file;
+  return [
+    `${counted(roles, 'role')} and ${counted(tablespaces, 'tablespace')}, ${formatBytes(bytes)}${encrypted ? ' encrypted' : ''}; read back whole.`,
+    `  file    ${file}`,
+    `  sha256  ${sha256}`,
+    passwords
+      ? 'The password hashes are in it.'
+      : 'The password hashes are NOT in it, this role may not read them: set passwords anew after a restore.',
+    'To a new server, as a superuser, before the restore (a role that exists already is no fault):',
+    ...(encrypted ? [`  age --decrypt --identity KEY --output ${plain} ${file}`] : []),
+    `  psql --dbname postgres --file ${plain}`,
+    ...notRecordedLines(report),
+  ].join('\n');
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,36 @@
+import { BackupService } from '../../backup/backup.service.js';
+import type { PinReport } from '../../backup/backup.types.js';
+import { notRecordedLines } from '../recording.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep backup pin NAME [--because TEXT]`: retention keeps this backup until it is unpinned. */
+export const backupPinVerb: Verb = {
+  name: 'pin',
+  description: 'Keep a backup until it is unpinned, whatever retention says.',
+  declare: (command) =>
+    command
+      .argument('<name>', 'the backup’s name, or one of its files')
+      .option('--because <text>', 'why, for whoever wonders later'),
+  run: async (rooms, [name = ''], { because }) => {
+    const options = { because: typeof because === 'string' ? because : undefined };
+    const report = await rooms.get(BackupService).pin(name, options);
+    return { json: report, text: renderReport(report) };
+  },
+};
+
+/** `pgkeep backup unpin NAME`: lets retention decide again. */
+export const backupUnpinVerb: Verb = {
+  name: 'unpin',
+  description: 'Let retention decide about a pinned backup again.',
+  declare: (command) => command.argument('<name>', 'the backup’s name, or one of its files'),
+  run: async (rooms, [name = '']) => {
+    const report = await rooms.get(BackupService).unpin(name);
+    return { json: report, text: renderReport(report) };
+  },
+};
+
+function renderReport(report: PinReport): string {
+  const { name, pinned, changed } = report;
+  const state = pinned ? 'pinned: it stays until `pgkeep backup unpin`' : 'not pinned: retention decides';
+  return [`${name} ${changed ? 'is now' : 'was already'} ${state}.`, ...notRecordedLines(report)].join('\n');
+}

@@ -1,0 +1,56 @@
+import type { JobRun } from '../../jobs/jobs.types.js';
+import { resultText } from '../../upkeep/result-text.js';
+import { UpkeepService } from '../../upkeep/upkeep.service.js';
+import type { JobsOverview, JobView } from '../../upkeep/upkeep.types.js';
+import { alignColumns } from '../columns.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep jobs`: what runs by itself, when it is due, and what became of it. */
+export const jobsVerb: Verb = {
+  name: 'jobs',
+  description: 'What the service runs by itself: when it is due, and what became of it.',
+  declare: (command) => command,
+  run: async (rooms) => {
+    const overview = await rooms.get(UpkeepService).overview();
+    return { json: overview, text: renderOverview(overview) };
+  },
+};
+
+function renderOverview({ enabled, timeZone, jobs }: JobsOverview): string {
+  const heading = ['job', 'schedule', 'next due (UTC)'];
+  const runs = jobs.flatMap((job) => job.runs);
+  return [
+    ...(enabled ? [] : ['Backups are off (BACKUP_ENABLED is not true): nothing runs by itself.', '']),
+    ...alignColumns([heading, ...jobs.map((job) => jobRow(job, timeZone))]),
+    '',
+    ...(runs.length === 0
+      ? ['No run yet.']
+      : alignColumns([
+          ['run', 'job', 'due (UTC)', 'why', 'state', 'took', 'held by', 'what came of it'],
+          ...runs.map(runRow),
+        ])),
+  ].join('\n');
+}
+
+function jobRow({ name, schedule, after, nextDueAt }: JobView, timeZone: string): string[] {
+  const when = after === null ? (schedule === null ? 'off' : `${schedule} ${timeZone}`) : `after ${after}`;
+  return [name, when, nextDueAt === null ? '-' : minuteOf(nextDueAt)];
+}
+
+function runRow(run: JobRun): string[] {
+  const { id, job, dueAt, trigger, state, holder } = run;
+  return [id, job, minuteOf(dueAt), trigger, state, tookOf(run), holder ?? '-', outcomeOf(run)];
+}
+
+function minuteOf(time: string): string {
+  return time.slice(0, 19).replace('T', ' ');
+}
+
+function tookOf({ startedAt, finishedAt }: JobRun): string {
+  if (startedAt === null || finishedAt === null) return '-';
+  return `${Math.round((Date.parse(finishedAt) - Date.parse(startedAt)) / 1000)} s`;
+}
+
+function outcomeOf({ error, result }: JobRun): string {
+  return error?.message ?? resultText(result);
+}

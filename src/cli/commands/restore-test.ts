@@ -1,0 +1,45 @@
+import { RestoreTestService } from '../../restore/restore-test.service.js';
+import type { RestoreTestReport } from '../../restore/restore.types.js';
+import { alignColumns } from '../columns.js';
+import { EXIT } from '../exit-codes.js';
+import { formatSeconds } from '../format.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep restore test [NAME]`: restores a backup beside the guarded database and compares; exit 1 when it failed. */
+export const restoreTestVerb: Verb = {
+  name: 'test',
+  description: 'Restore a backup into a scratch database and compare. Exit 0: it passed, 1: it failed.',
+  declare: (command) =>
+    command
+      .argument('[name]', 'the backup’s name, or one of its files; the newest of this database')
+      .option('--report <file>', 'write a report for people, one HTML file'),
+  endsInOrder: true,
+  run: async (rooms, [name], { report: file }, signal) => {
+    const report = await rooms.get(RestoreTestService).run({ backup: name, signal });
+    if (typeof file === 'string') {
+      const { writeReport } = await import('../../restore/html-report.js');
+      await writeReport(file, report);
+    }
+    return {
+      json: report,
+      text: renderReport(report),
+      exitCode: report.verdict === 'passed' ? EXIT.done : EXIT.failed,
+    };
+  },
+};
+
+function renderReport(report: RestoreTestReport): string {
+  const { backup, verdict, comparisons, notes, restoreMs, durationMs, number, hash, notRecorded } = report;
+  const recovery = restoreMs === null ? '' : `; the restore itself took ${formatSeconds(restoreMs)}`;
+  return [
+    verdict === 'passed'
+      ? `${backup} PASSED its restore test`
+      : `${backup} FAILED its restore test: do not rely on it`,
+    ...alignColumns(comparisons.map(({ name, ok, details }) => [ok ? '  ok ' : '  NO ', name, details])),
+    ...notes.map((note) => `  note: ${note}`),
+    `Restored into a ${report.restoredTo} in ${formatSeconds(durationMs)}${recovery}.`,
+    number === null
+      ? `Evidence ${hash} is kept beside the backup only. The database has no record of it: ${notRecorded}.`
+      : `Evidence ${number} is recorded in the database and beside the backup: ${hash}`,
+  ].join('\n');
+}

@@ -1,0 +1,40 @@
+import { RestoreTestService } from '../../restore/restore-test.service.js';
+import type { RestoreTestHistory } from '../../restore/restore.types.js';
+import { alignColumns } from '../columns.js';
+import { EXIT } from '../exit-codes.js';
+import { formatSeconds } from '../format.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep restore tests`: the history of restore tests, and whether its chain is whole; exit 1 when it is not. */
+export const restoreTestsVerb: Verb = {
+  name: 'tests',
+  description: 'The restore tests that were made, and whether their chain of evidence is whole.',
+  declare: (command) => command,
+  run: async (rooms) => {
+    const history = await rooms.get(RestoreTestService).list();
+    return {
+      json: history,
+      text: renderHistory(history),
+      exitCode: history.chainFault === null ? EXIT.done : EXIT.failed,
+    };
+  },
+};
+
+function renderHistory({ total, tests, chainFault }: RestoreTestHistory): string {
+  if (total === 0) return 'No restore was tested yet: `pgkeep restore test` tests the newest backup.';
+  const heading = ['number', 'finished (UTC)', 'verdict', 'took', 'backup', 'evidence'];
+  const rows = tests.map(({ number, finishedAt, verdict, durationMs, backup, hash }) => [
+    String(number),
+    finishedAt.slice(0, 19).replace('T', ' '),
+    verdict,
+    formatSeconds(durationMs),
+    backup,
+    hash,
+  ]);
+  const chain = chainFault === null ? 'is whole' : `is NOT whole: ${chainFault}`;
+  return [
+    ...alignColumns([heading, ...rows], [0, 3]),
+    ...(tests.length < total ? [`The newest ${tests.length} of ${total}.`] : []),
+    `The chain of evidence, ${total} ${total === 1 ? 'test' : 'tests'}, ${chain}.`,
+  ].join('\n');
+}

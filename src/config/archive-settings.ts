@@ -1,0 +1,44 @@
+import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
+import type { EnvironmentVariables } from './environment-variables.js';
+import type { Fault } from './fault.js';
+import type { EncryptionSettings } from './settings.js';
+
+/** The values have passed their rules. */
+export function toEncryptionSettings({
+  BACKUP_ENCRYPTION_ENABLED: enabled,
+  BACKUP_ENCRYPTION_KEY: key,
+  BACKUP_ENCRYPTION_IDENTITY: identities,
+}: EnvironmentVariables): EncryptionSettings {
+  return {
+    enabled: isTrue(enabled),
+    key: key === undefined ? undefined : parseEncryptionKey(key),
+    identities: identities === undefined ? [] : parseIdentities(identities),
+  };
+}
+
+/** What contradicts itself among the settings of an archive, each well formed. */
+export function archiveContradictions({
+  BACKUP_ENCRYPTION_ENABLED: encrypted,
+  BACKUP_ENCRYPTION_KEY: key,
+  BACKUP_FORMAT: format,
+  BACKUP_COMPRESSION: compression,
+}: EnvironmentVariables): Fault[] {
+  const faults: Fault[] = [];
+  if (isTrue(encrypted) && key === undefined) {
+    faults.push({
+      subject: 'BACKUP_ENCRYPTION_KEY',
+      problem: 'must be set where BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
+    });
+  }
+  if (format === 'plain' && compression !== undefined && !compression.startsWith('gzip:')) {
+    faults.push({
+      subject: 'BACKUP_COMPRESSION',
+      problem: `must be gzip:1 to gzip:9 where BACKUP_FORMAT is plain; it is "${compression}"`,
+    });
+  }
+  return faults;
+}
+
+export function isTrue(text: string | undefined): boolean {
+  return text?.toLowerCase() === 'true';
+}

@@ -1,0 +1,55 @@
+import { isBech32Key } from './bech32.js';
+
+/** A shorter passphrase can be guessed by who has the archive. */
+const SHORTEST_PASSPHRASE = 12;
+
+/** What archives are encrypted with. */
+export type EncryptionKey =
+  | { readonly kind: 'recipients'; readonly recipients: readonly string[] }
+  | { readonly kind: 'passphrase'; readonly passphrase: string };
+
+/**
+ * Parses `BACKUP_ENCRYPTION_KEY`: age recipients between commas, spaces or newlines, or else a passphrase.
+ * @throws Error that completes "must be …: "; it never quotes the value.
+ */
+export function parseEncryptionKey(text: string): EncryptionKey {
+  const words = wordsOf(text);
+  if (words.some((word) => /^age-secret-key-/i.test(word))) {
+    throw new Error(
+      'it holds an AGE-SECRET-KEY-…, the secret half, which belongs to BACKUP_ENCRYPTION_IDENTITY; its public half begins with age1',
+    );
+  }
+  if (!words.some((word) => /^age1/i.test(word))) {
+    if (text.length >= SHORTEST_PASSPHRASE) return { kind: 'passphrase', passphrase: text };
+    throw new Error('it is shorter than that');
+  }
+  const wrong = words.findIndex((word) => !isBech32Key(word, 'age'));
+  if (wrong < 0) return { kind: 'recipients', recipients: words.map((word) => word.toLowerCase()) };
+  throw new Error(
+    `number ${wrong + 1} of its ${words.length} recipients is not a whole age1… key (a character is wrong or missing, or it is of another kind than X25519)`,
+  );
+}
+
+/**
+ * Parses `BACKUP_ENCRYPTION_IDENTITY`: one or more secret halves; the file that `age-keygen` writes is one.
+ * @throws Error that completes "must be …: "; it never quotes the value.
+ */
+export function parseIdentities(text: string): readonly string[] {
+  const words = wordsOf(text);
+  const wrong = words.findIndex((word) => !isBech32Key(word, 'age-secret-key-'));
+  if (wrong < 0 && words.length > 0) return words.map((word) => word.toUpperCase());
+  throw new Error(
+    words.some((word) => /^age1/i.test(word))
+      ? 'it holds an age1…, the public half, which belongs to BACKUP_ENCRYPTION_KEY'
+      : `number ${wrong + 1} of its ${words.length} keys is not a whole one (a character is wrong or missing)`,
+  );
+}
+
+/** Lines that begin with # are `age-keygen`'s comments. */
+function wordsOf(text: string): string[] {
+  const lines = text.split('\n').filter((line) => !line.startsWith('#'));
+  return lines
+    .join('\n')
+    .split(/[\s,]+/)
+    .filter((word) => word !== '');
+}

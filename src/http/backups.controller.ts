@@ -1,0 +1,36 @@
+import { Body, Controller, Get, Header, HttpCode, Post, Res, UseFilters, UseGuards } from '@nestjs/common';
+import { BackupService } from '../backup/backup.service.js';
+import type { BackupList } from '../backup/backup.types.js';
+import type { JobRun } from '../jobs/jobs.types.js';
+import { UpkeepService } from '../upkeep/upkeep.service.js';
+import { acceptedRun } from './accepted-run.js';
+import { AdminGuard } from './admin-access.js';
+import { ProblemFilter } from './problem.filter.js';
+import type { Reply } from './reply.js';
+import { requireNoParameters } from './request-parameters.js';
+
+/** `/admin/backups`: the backups there are, and one more. */
+@Controller('admin/backups')
+@UseFilters(ProblemFilter)
+@UseGuards(AdminGuard)
+export class BackupsController {
+  constructor(
+    private readonly backups: BackupService,
+    private readonly upkeep: UpkeepService,
+  ) {}
+
+  @Get()
+  @Header('cache-control', 'no-store')
+  async list(): Promise<BackupList> {
+    return await this.backups.list();
+  }
+
+  /** Begins a backup; it goes on after the answer. */
+  @Post()
+  @HttpCode(202)
+  @Header('cache-control', 'no-store')
+  async begin(@Body() body: unknown, @Res({ passthrough: true }) reply: Reply): Promise<JobRun> {
+    requireNoParameters(body);
+    return acceptedRun(reply, await this.upkeep.begin('backup'));
+  }
+}

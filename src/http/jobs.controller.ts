@@ -1,0 +1,27 @@
+import { Controller, Get, Header, Param, UseFilters, UseGuards } from '@nestjs/common';
+import type { JobRun } from '../jobs/jobs.types.js';
+import { UpkeepService } from '../upkeep/upkeep.service.js';
+import type { JobsOverview } from '../upkeep/upkeep.types.js';
+import { AdminGuard } from './admin-access.js';
+import { ProblemFilter } from './problem.filter.js';
+
+/** `/admin/jobs`: what runs by itself, when it is due, and what became of it. */
+@Controller('admin/jobs')
+@UseFilters(ProblemFilter)
+@UseGuards(AdminGuard)
+export class JobsController {
+  constructor(private readonly upkeep: UpkeepService) {}
+
+  @Get()
+  @Header('cache-control', 'no-store')
+  async list(): Promise<JobsOverview> {
+    return await this.upkeep.overview();
+  }
+
+  /** One run: the address that a 202 names. */
+  @Get(':id')
+  @Header('cache-control', 'no-store')
+  async find(@Param('id') id: string): Promise<JobRun> {
+    return await this.upkeep.find(id);
+  }
+}

@@ -1,0 +1,168 @@
+import { MOST_LOSSES, type Claim, type JsonObject, type RunOutcome, type RunTrigger } from './jobs.types.js';
+
+/**
+ * The statements of exactly-once runs, as pure plans. Each is one statement, so that it is whole behind a
+ * transaction pooler, and every time in it is the database's: a machine whose clock is wrong decides nothing.
+ */
+export interface StatementPlan {
+  readonly sql: string;
+  readonly values: readonly unknown[];
+}
+
+/** So many runs of each job are kept. */
+const HISTORY = 500;
+
+const LEASE = `pg_catalog.now() + pg_catalog.make_interval(secs => $3::float8 / 1000)`;
+const NEXT_FENCE = `1 + coalesce((SELECT pg_catalog.max(fence) FROM pgkeep.job_run WHERE job = $1), 0)`;
+
+/** The columns of a run, as `toRun()` reads them. */
+const RUN = `id, job, due_at, trigger, state, fence::float8 AS fence, holder, started_at, finished_at,
+             CASE WHEN state = 'running' THEN lease_expires_at END AS lease_expires_at,
+             losses, parameters, result, error`;
+
+/** What the database's clock says, and whether this role can run jobs here. One row, whatever is installed. */
+export const ABILITY_QUERY = `
+  SELECT pg_catalog.now() AS now, current_user::text AS role, pg_catalog.count(c.oid) = 2 AS installed,
+         coalesce(pg_catalog.bool_and(pg_catalog.has_table_privilege(c.oid, 'INSERT')
+           AND pg_catalog.has_table_privilege(c.oid, 'UPDATE')
+           AND pg_catalog.has_table_privilege(c.oid, 'DELETE')), false) AS allowed
+    FROM (VALUES ('job'), ('job_run')) wanted (name)
+    LEFT JOIN (pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'pgkeep')
+      ON c.relname = wanted.name AND c.relkind = 'r'`;
+
+/** Puts a job on the schedule; one whose schedule changed counts as new. */
+export function registerPlan(name: string, schedule: string): StatementPlan {
+  return {
+    sql: `INSERT INTO pgkeep.job (name, schedule) VALUES ($1, $2)
+          ON CONFLICT (name) DO UPDATE SET schedule = EXCLUDED.schedule, since = pg_catalog.now()
+                                     WHERE job.schedule <> EXCLUDED.schedule`,
+    values: [name, schedule],
+  };
+}
+
+/** Marks the run whose holder let its lease end. */
+export function markLostPlan(job: string): StatementPlan {
+  return {
+    sql: `UPDATE pgkeep.job_run
+             SET state = 'lost', finished_at = pg_catalog.now(), losses = losses + 1,
+                 error = pg_catalog.jsonb_build_object('code', 'JOB_LEASE_LOST', 'message', holder || ' did not renew its lease: it was killed, or cut off.')
+           WHERE job = $1 AND state = 'running' AND lease_expires_at < pg_catalog.now()
+          RETURNING ${RUN}`,
+    values: [job],
+  };
+}
+
+/**
+ * Takes over the job's newest run where nobody finished it, unless the schedule has moved on since.
+ * @param due the latest due time of the schedule; undefined where there is no schedule
+ */
+export function takeOverPlan({ job, holder, leaseMs }: Claim, due: Date | undefined): StatementPlan {
+  return {
+    sql: `UPDATE pgkeep.job_run
+             SET state = 'running', fence = ${NEXT_FENCE}, holder = $2, lease_expires_at = ${LEASE},
+                 started_at = pg_catalog.now(), finished_at = NULL, error = NULL
+           WHERE id = (SELECT id FROM pgkeep.job_run WHERE job = $1 AND state <> 'skipped' ORDER BY due_at DESC LIMIT 1)
+             AND state IN ('lost', 'interrupted') AND losses < ${MOST_LOSSES}
+             AND due_at >= coalesce($4::timestamptz, '-infinity')
+             AND NOT EXISTS (SELECT FROM pgkeep.job_run WHERE job = $1 AND state = 'running')
+          RETURNING ${RUN}`,
+    values: [job, holder, leaseMs, due?.toISOString() ?? null],
+  };
+}
+
+/** A due time that came while a run was under way that then succeeded: it is told, and not run. */
+export function skipPlan(job: string, due: Date): StatementPlan {
+  return {
+    sql: `INSERT INTO pgkeep.job_run (job, due_at, trigger, state, finished_at, result)
+          SELECT $1, $2, 'schedule', 'skipped', pg_catalog.now(), pg_catalog.jsonb_build_object('doneBy', id)
+            FROM pgkeep.job_run
+           WHERE job = $1 AND state = 'succeeded' AND started_at <= $2 AND finished_at >= $2 AND due_at <> $2
+           ORDER BY fence DESC LIMIT 1
+          ON CONFLICT DO NOTHING
+          RETURNING ${RUN}`,
+    values: [job, due.toISOString()],
+  };
+}
+
+/** Claims a due time. No row where it was claimed before, is not due yet, or another run of the job is under way. */
+export function claimPlan({ job, holder, leaseMs }: Claim, due: Date, trigger: RunTrigger): StatementPlan {
+  return {
+    sql: `INSERT INTO pgkeep.job_run (job, due_at, trigger, state, fence, holder, lease_expires_at, started_at)
+          SELECT $1, $4, $5, 'running', ${NEXT_FENCE}, $2, ${LEASE}, pg_catalog.now()
+            FROM pgkeep.job
+           WHERE name = $1 AND $4::timestamptz BETWEEN since AND pg_catalog.now()
+          ON CONFLICT DO NOTHING
+          RETURNING ${RUN}`,
+    values: [job, holder, leaseMs, due.toISOString(), trigger],
+  };
+}
+
+/** Begins a run now. No row where one is under way. */
+export function beginPlan(
+  { job, holder, leaseMs }: Claim,
+  trigger: RunTrigger,
+  parameters: JsonObject,
+): StatementPlan {
+  return {
+    sql: `INSERT INTO pgkeep.job_run (job, due_at, trigger, state, fence, holder, lease_expires_at, started_at, parameters)
+          VALUES ($1, pg_catalog.now(), $4, 'running', ${NEXT_FENCE}, $2, ${LEASE}, pg_catalog.now(), $5::jsonb)
+          ON CONFLICT DO NOTHING
+          RETURNING ${RUN}`,
+    values: [job, holder, leaseMs, trigger, JSON.stringify(parameters)],
+  };
+}
+
+/** Lengthens a lease that has not ended; no row where it has, or where the run is somebody else's now. */
+export function renewPlan(id: string, fence: number | null, leaseMs: number): StatementPlan {
+  return {
+    sql: `UPDATE pgkeep.job_run SET lease_expires_at = ${LEASE}
+           WHERE id = $1 AND fence = $2 AND state = 'running' AND lease_expires_at > pg_catalog.now()
+          RETURNING id`,
+    values: [id, fence, leaseMs],
+  };
+}
+
+/** Writes how a run ended; no row where it is somebody else's by now. */
+export function finishPlan(id: string, fence: number | null, outcome: RunOutcome): StatementPlan {
+  const { state, result, error, countsAsLoss = false } = outcome;
+  return {
+    sql: `UPDATE pgkeep.job_run
+             SET state = $3, finished_at = pg_catalog.now(), result = $4::jsonb, error = $5::jsonb, losses = losses + $6
+           WHERE id = $1 AND fence = $2 AND state = 'running'
+          RETURNING id`,
+    values: [
+      id,
+      fence,
+      state,
+      result ? JSON.stringify(result) : null,
+      error ? JSON.stringify(error) : null,
+      countsAsLoss ? 1 : 0,
+    ],
+  };
+}
+
+/** Forgets all but the newest runs of a job. */
+export function forgetPlan(job: string): StatementPlan {
+  return {
+    sql: `DELETE FROM pgkeep.job_run
+           WHERE job = $1 AND state <> 'running'
+             AND due_at < (SELECT due_at FROM pgkeep.job_run WHERE job = $1 ORDER BY due_at DESC OFFSET ${HISTORY - 1} LIMIT 1)`,
+    values: [job],
+  };
+}
+
+/** The newest runs of one job, or of each. */
+export function listPlan(limit: number, job: string | undefined): StatementPlan {
+  return {
+    sql: `SELECT ${RUN}
+            FROM (SELECT *, pg_catalog.row_number() OVER (PARTITION BY job ORDER BY due_at DESC) AS nth
+                    FROM pgkeep.job_run WHERE job = coalesce($2, job)) numbered
+           WHERE nth <= $1 ORDER BY job, due_at DESC`,
+    values: [limit, job ?? null],
+  };
+}
+
+/** One run by its id, whatever text that is. */
+export function findPlan(id: string): StatementPlan {
+  return { sql: `SELECT ${RUN} FROM pgkeep.job_run WHERE id::text = $1`, values: [id] };
+}

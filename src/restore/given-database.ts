@@ -1,0 +1,90 @@
+import { escapeIdentifier, type Client } from 'pg';
+import { OWN_RELATIONS } from '../backup/own-relations.js';
+import type { DatabaseIdentity, StampReading } from '../environment/environment.types.js';
+import { sameDatabase } from '../environment/environment.types.js';
+import { KeepError } from '../errors.js';
+
+/** A schema that says: what is in here is a restore test's, and may be thrown away. */
+const MARK = 'pgkeep_scratch';
+
+/**
+ * Takes the very database of TEST_DATABASE_URL, where no fresh one may be made: only if it is empty, or is stamped
+ * `test` itself (a stamp that came with a restore is another database's), or a killed test left it marked.
+ * @throws KeepError `RESTORE_REFUSED`.
+ */
+export async function claimGivenDatabase(
+  client: Client,
+  { database, role, stamp, identity }: GivenDatabase,
+): Promise<void> {
+  const isScratch =
+    stamp.kind === 'stamped' &&
+    stamp.stamp.environment === 'test' &&
+    identity !== undefined &&
+    sameDatabase(stamp.stamp, identity);
+  if (!isScratch && !(await isEmptyOrMarked(client))) {
+    throw new KeepError(
+      'RESTORE_REFUSED',
+      `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: it is neither empty nor stamped test, and role "${role}" may not make another. Nothing was touched.`,
+      {
+        hint: `Let it make one: ALTER ROLE ${escapeIdentifier(role)} CREATEDB; or name an empty database, or stamp this one as scratch: \`DATABASE_URL=… pgkeep stamp test\`.`,
+      },
+    );
+  }
+  const { rows } = await client.query<{ free: boolean }>(
+    `SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('pgkeep restore test')) AS free`,
+  );
+  if (rows[0]?.free !== true) {
+    throw new KeepError(
+      'RESTORE_REFUSED',
+      `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: another restore test is at work in it.`,
+      { hint: 'Wait for it, then try again.' },
+    );
+  }
+  await client.query(`CREATE SCHEMA IF NOT EXISTS ${MARK}`);
+  await emptyDatabase(client, [MARK]);
+}
+
+export interface GivenDatabase {
+  readonly database: string;
+  readonly role: string;
+  readonly stamp: StampReading;
+  readonly identity: DatabaseIdentity | undefined;
+}
+
+/** Leaves the database as an empty one; the mark goes last. */
+export async function clearGivenDatabase(client: Client): Promise<void> {
+  await emptyDatabase(client, [MARK]);
+  await client.query(`DROP SCHEMA IF EXISTS ${MARK}`);
+}
+
+async function isEmptyOrMarked(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ usable: boolean }>(
+    `SELECT pg_catalog.to_regnamespace('${MARK}') IS NOT NULL
+         OR (NOT EXISTS (SELECT FROM ${OWN_RELATIONS} r)
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n
+                              WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('public', 'information_schema'))
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc p
+                              WHERE p.pronamespace = pg_catalog.to_regnamespace('public'))
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)) AS usable`,
+  );
+  return rows[0]?.usable === true;
+}
+
+/** Drops everything in the database, event triggers first: they would fire at the others. */
+async function emptyDatabase(client: Client, kept: readonly string[]): Promise<void> {
+  const { rows } = await client.query<{ statement: string }>(
+    `SELECT pg_catalog.format('DROP EVENT TRIGGER %I', evtname) AS statement FROM pg_catalog.pg_event_trigger
+     UNION ALL SELECT pg_catalog.format('SELECT pg_catalog.lo_unlink(%s)', oid)
+       FROM pg_catalog.pg_largeobject_metadata
+     UNION ALL SELECT pg_catalog.format('DROP PUBLICATION %I', pubname) FROM pg_catalog.pg_publication
+     UNION ALL SELECT pg_catalog.format('DROP EXTENSION %I CASCADE', extname)
+       FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql'
+     UNION ALL SELECT pg_catalog.format('DROP SCHEMA %I CASCADE', nspname) FROM pg_catalog.pg_namespace
+      WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND nspname <> ALL ($1)`,
+    [kept],
+  );
+  for (const { statement } of rows) await client.query(statement);
+  await client.query(
+    'CREATE SCHEMA public AUTHORIZATION pg_database_owner; GRANT USAGE ON SCHEMA public TO PUBLIC',
+  );
+}

@@ -1,0 +1,46 @@
+import type { ClientBase } from 'pg';
+import { read, type ReadTimeouts } from '../database/read.js';
+import { tableExists } from '../database/table-exists.js';
+
+/** One restore test, as the readiness check needs it. */
+export interface NewestEvidence {
+  readonly backup: string;
+  readonly verdict: 'passed' | 'failed';
+  readonly finishedAt: Date;
+}
+
+/** The newest restore test, and the newest that passed. */
+export interface NewestEvidences {
+  readonly newest: NewestEvidence | undefined;
+  readonly newestPassed: NewestEvidence | undefined;
+}
+
+/**
+ * Reads the newest evidence of restore tests, of the environment that the database is stamped for: evidence that
+ * came along with another environment's backup proves nothing here. The least role may ask.
+ * @returns undefined where the table is missing: pgkeep is not installed, or an older one.
+ * @throws what the connection throws.
+ */
+export async function readNewestEvidence(
+  client: ClientBase,
+  timeouts: ReadTimeouts,
+): Promise<NewestEvidences | undefined> {
+  if (!(await tableExists(client, { schema: 'pgkeep', table: 'restore_test' }, timeouts))) return undefined;
+  const rows = await read<{ backup: string; verdict: 'passed' | 'failed'; finished_at: Date }>(client, {
+    sql: `SELECT newest.backup, newest.verdict, newest.finished_at
+            FROM (VALUES ('passed'), ('failed')) known (verdict),
+                 LATERAL (SELECT t.backup, t.verdict, t.finished_at FROM pgkeep.restore_test t
+                           WHERE t.verdict = known.verdict
+                             AND t.environment = coalesce(
+                                   (SELECT e.environment FROM pgkeep.database_environment e), t.environment)
+                           ORDER BY t.finished_at DESC LIMIT 1) newest
+           ORDER BY newest.finished_at DESC`,
+    ...timeouts,
+  });
+  const evidences = rows.map(({ backup, verdict, finished_at }) => ({
+    backup,
+    verdict,
+    finishedAt: finished_at,
+  }));
+  return { newest: evidences[0], newestPassed: evidences.find(({ verdict }) => verdict === 'passed') };
+}

@@ -1,0 +1,239 @@
+import { escapeIdentifier, type Client } from 'pg';
+import { backupError } from '../backup/backup-error.js';
+import { appendPlan } from '../changelog/append.js';
+import type { DatabaseUrl } from '../config/database-url.js';
+import type { ConnectionOptions } from '../database/candidate-client.js';
+import { CandidateRotation } from '../database/candidate-client.js';
+import { connectOnce, withConnection } from '../database/connect.js';
+import { KeepError, messageOf } from '../errors.js';
+import { applyMigrations } from '../migrations/engine/apply-migrations.js';
+import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../migrations/own-migrations.js';
+import { Archive } from './archive.js';
+import type { ArchiveNeeds } from './archive-contents.js';
+import { carryOver, hasRecords } from './carry-over.js';
+import { compareWith } from './compare.js';
+import { replacedName, RESTORING_NAME, restoringName } from './database-names.js';
+import { databaseOptions, localeOf } from './database-options.js';
+import { applyProperties, readProperties } from './database-properties.js';
+import { MarkedDatabases } from './marked-databases.js';
+import { readRestored } from './read-restored.js';
+import { requireRoles } from './required-roles.js';
+import { restamp } from './restamp.js';
+import type { Restoration, RestoreContext } from './restoration.types.js';
+import type { Comparison } from './restore.types.js';
+import { majorOf } from './server-version.js';
+import { swap } from './swap.js';
+
+/** No restore takes longer: what is older was left by a killed one of another host. */
+const LONGEST_RESTORE_MS = 7 * 24 * 3_600_000;
+
+/** One restore, beside the database and then into its place. Whatever fails: the database is untouched. */
+export class RestoreRun {
+  private readonly startedAt: Date;
+  private readonly notes: string[] = [];
+  private comparisons: readonly Comparison[] = [];
+
+  /** @param maintenance a connection to another database of the server */
+  constructor(
+    private readonly context: RestoreContext,
+    private readonly maintenance: Client,
+  ) {
+    this.startedAt = context.clock.now();
+  }
+
+  async perform(): Promise<Restoration> {
+    const { source, signal, target, settings, progress, noOwner } = this.context;
+    const safetyBackup = await this.backUpTarget();
+    const marked = new MarkedDatabases(this.maintenance, {
+      madeBy: 'pgkeep restore',
+      name: RESTORING_NAME,
+      longestMs: LONGEST_RESTORE_MS,
+    });
+    for (const left of await marked.dropLeftovers(this.startedAt)) {
+      progress(`dropped "${left}", which a killed restore left`);
+    }
+    return await source.withFile(signal, async (file) => {
+      const archive = await Archive.open(file, {
+        atLeastMajor: majorOf(source.manifest?.toolVersions.pgDump ?? target.serverVersion),
+        searchPath: settings.searchPath,
+        signal,
+      });
+      const needs = await archive.needs();
+      const withOwners = await requireRoles(this.maintenance, target, needs.roles, noOwner);
+      const restored = restoringName(target.database, this.startedAt);
+      await marked.create(restored, await this.optionsOf(needs), this.startedAt);
+      try {
+        await this.fill(archive, restored, withOwners);
+        const replaced = await this.takePlace(restored);
+        return this.report(replaced, safetyBackup);
+      } catch (error) {
+        await this.dropRestored(restored);
+        throw error;
+      }
+    });
+  }
+
+  /** The last thing that can bring back what was written since the backup. */
+  private async backUpTarget(): Promise<string | null> {
+    const { target, backups, signal, progress, withoutSafetyBackup } = this.context;
+    if (target.oid === undefined) return null;
+    progress(`backing up "${target.database}" as it is now`);
+    try {
+      return (await backups.create({ reason: 'pre-restore', signal })).name;
+    } catch (error) {
+      const cause = backupError('back it up', error, signal);
+      if (signal.aborted) throw cause;
+      if (withoutSafetyBackup) {
+        this.notes.push(`no safety backup of the replaced database: ${cause.message}`);
+        return null;
+      }
+      throw new KeepError(
+        'RESTORE_FAILED',
+        `Did not restore: the database as it is now could not be backed up first. ${cause.message}`,
+        {
+          hint: 'Mend that, or restore without: `--without-safety-backup`. The replaced database is kept under another name in any case.',
+          cause: error,
+        },
+      );
+    }
+  }
+
+  private async optionsOf(needs: ArchiveNeeds): Promise<string> {
+    const { source, target } = this.context;
+    const owner = target.owner === undefined ? '' : ` OWNER = ${escapeIdentifier(target.owner)}`;
+    return (
+      databaseOptions(needs, source.manifest ?? (await localeOf(this.maintenance, target.database))) + owner
+    );
+  }
+
+  private async fill(archive: Archive, database: string, withOwners: boolean): Promise<void> {
+    const { source, signal, progress, settings, target } = this.context;
+    const url = this.urlOf(database);
+    const { host, port, user } = this.maintenance;
+    progress(`restoring ${source.name} into "${database}", beside it`);
+    await archive.restore({ url, server: { host, port, user }, withOwners });
+    progress('comparing what was restored with what was backed up');
+    const found = await readRestored(url, {
+      connectTimeoutMs: settings.database.connectTimeoutMs,
+      migrationsSchema: url.schema,
+      signal,
+    });
+    this.comparisons = compareWith(source.manifest, found, target.serverVersion);
+    if (!source.manifest) this.notes.push('a dump without a manifest: only its foreign keys were checked');
+    const faults = this.comparisons.filter(({ ok }) => !ok);
+    if (faults.length === 0) return;
+    throw new KeepError(
+      'RESTORE_FAILED',
+      `Did not restore ${source.name}: what came out of it is not what was backed up: ${faults.map(({ name, details }) => `${name}: ${details}`).join('; ')}. Database "${target.database}" was not touched.`,
+      { hint: 'Take another backup: `pgkeep backup list` shows which ones passed a restore test.' },
+    );
+  }
+
+  /** @returns the name under which the replaced database is kept; null where there was none. */
+  private async takePlace(restored: string): Promise<string | null> {
+    const { target, targetAnswers, progress, signal } = this.context;
+    await this.installRecords(restored);
+    const { database, oid } = target;
+    const replaced = replacedName(database, this.startedAt);
+    let comment: string | null = null;
+    if (oid !== undefined) {
+      const properties = await readProperties(this.maintenance, { from: database, to: restored });
+      this.notes.push(...(await applyProperties(this.maintenance, properties)));
+      comment = properties.comment;
+      progress(`swapping: "${database}" becomes "${replaced}"`);
+    }
+    signal.throwIfAborted();
+    await this.onMaintenance(async (usher) => {
+      const connections = {
+        renamer: this.maintenance,
+        usher,
+        openReplaced: targetAnswers ? () => this.open(database) : undefined,
+        openRestored: () => this.open(restored),
+      };
+      await swap({ database, oid, restored, replaced, comment }, connections, (client, old) =>
+        this.recordDeed(client, old, replaced),
+      );
+    });
+    return oid === undefined ? null : replaced;
+  }
+
+  /** Where either database had pgkeep's records, the restored one must be able to take the newer ones. */
+  private async installRecords(restored: string): Promise<void> {
+    const { target, targetAnswers } = this.context;
+    const names = [restored, ...(targetAnswers ? [target.database] : [])];
+    const found = await Promise.all(
+      names.map((name) => withConnection(this.urlOf(name), this.connection, hasRecords)),
+    );
+    if (!found.includes(true)) return;
+    await applyMigrations({
+      database: { ...this.urlOf(restored), schema: OWN_SCHEMA },
+      directory: OWN_MIGRATIONS_DIRECTORY,
+    });
+  }
+
+  /** In one transaction of the restored database: newer records, the stamp, and this very deed. */
+  private async recordDeed(restored: Client, old: Client | undefined, replaced: string): Promise<void> {
+    const { source, target, settings, actor, clock } = this.context;
+    if (!(await hasRecords(restored))) return;
+    const carried = old ? await carryOver(old, restored) : [];
+    for (const { table } of carried.filter(({ foreign }) => foreign)) {
+      this.notes.push(
+        `${table} of the replaced database stays there: the restored one has a history of its own`,
+      );
+    }
+    await restamp(restored, old, { environment: settings.environment, now: clock.now() });
+    const { sql, values } = appendPlan({
+      deed: 'restore',
+      subject: target.database,
+      details: {
+        backup: source.name,
+        archiveSha256: source.manifest?.sha256 ?? null,
+        from: source.manifest?.environment ?? null,
+        replaced: target.oid === undefined ? null : replaced,
+        carriedOver: carried.reduce((sum, { entries }) => sum + entries, 0),
+      },
+      actor,
+    });
+    await restored.query(sql, [...values]);
+  }
+
+  private async dropRestored(name: string): Promise<void> {
+    const drop = `DROP DATABASE IF EXISTS ${escapeIdentifier(name)} WITH (FORCE)`;
+    // The first failure is the one to tell.
+    await this.onMaintenance((client) => client.query(drop)).catch((error: unknown) => {
+      this.context.progress(`could not drop "${name}", the next restore will: ${messageOf(error)}`);
+    });
+  }
+
+  private report(replaced: string | null, safetyBackup: string | null): Restoration {
+    const { source, target, clock } = this.context;
+    return {
+      source: source.name,
+      database: target.database,
+      replaced,
+      safetyBackup,
+      comparisons: this.comparisons,
+      notes: this.notes,
+      durationMs: clock.now().getTime() - this.startedAt.getTime(),
+    };
+  }
+
+  /** On the very server that was reached: the next of a host list may be another one. */
+  private urlOf(database: string): DatabaseUrl {
+    const { host, port } = this.maintenance;
+    return { ...this.context.settings.database.url, hosts: [{ host, port }], database };
+  }
+
+  private get connection(): ConnectionOptions {
+    const { connectTimeoutMs } = this.context.settings.database;
+    return { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep restore' };
+  }
+
+  private async open(database: string): Promise<Client> {
+    return await connectOnce(new CandidateRotation(this.urlOf(database)), this.connection);
+  }
+
+  private async onMaintenance<T>(work: (client: Client) => Promise<T>): Promise<T> {
+    return await withConnection(this.context.maintenanceUrl, this.connection, work);
+  }
+}

@@ -1,0 +1,84 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { backupError } from '../backup/backup-error.js';
+import { BackupService } from '../backup/backup.service.js';
+import { operator } from '../changelog/actor.js';
+import { Clock } from '../clock/clock.js';
+import { describeDatabaseUrl } from '../config/database-url.js';
+import type { Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { databaseError } from '../database/database-fault.js';
+import { DatabaseService } from '../database/database.service.js';
+import { KeepError } from '../errors.js';
+import type { RestoreTestHistory, RestoreTestOptions, RestoreTestReport } from './restore.types.js';
+
+/** Proves backups: restores one, compares, and keeps the evidence. */
+@Injectable()
+export class RestoreTestService {
+  constructor(
+    @Inject(SETTINGS) private readonly settings: Settings,
+    private readonly backups: BackupService,
+    private readonly clock: Clock,
+    private readonly database: DatabaseService,
+  ) {}
+
+  /**
+   * Restores one backup beside the guarded database, never into it, and compares everything that its manifest says.
+   * A backup that does not pass is a verdict, not an error; so is a test that ran into its limit. The evidence is
+   * kept beside the backup, and in the guarded database where that can be written.
+   * @throws KeepError where no test could be made: `BACKUP_NOT_FOUND`, `RESTORE_REFUSED`, `SCRATCH_UNAVAILABLE`,
+   *   `BACKUP_TOOLS_MISSING`, `CLUSTER_FAILED`, `STORAGE_…`, `DATABASE_…`; `INTERRUPTED`.
+   */
+  async run({
+    backup,
+    signal = new AbortController().signal,
+    actor = operator(),
+  }: RestoreTestOptions = {}): Promise<RestoreTestReport> {
+    const { settings, backups, clock, database } = this;
+    const name = backup ?? (await this.newest());
+    // Loaded only here: a service that starts tests nothing, and each file costs its start.
+    const { testBackup } = await import('./test-backup.js');
+    try {
+      return await testBackup({ settings, backups, clock, database }, { name, signal, actor });
+    } catch (error) {
+      throw backupError(`test the restore of ${name}`, error, signal);
+    }
+  }
+
+  /**
+   * The newest tests that the guarded database knows, and whether the chain of their evidence is whole.
+   * @throws KeepError `NOT_INSTALLED`, or a `DATABASE_…` code.
+   */
+  async list(limit = 20): Promise<RestoreTestHistory> {
+    const { readHistory } = await import('./evidence-records.js');
+    const { primary, timeouts } = this.database;
+    try {
+      const history = await this.database.withPooled(primary, (client) =>
+        readHistory(client, limit, timeouts),
+      );
+      if (history) return history;
+    } catch (error) {
+      throw databaseError(
+        `read the restore tests of ${describeDatabaseUrl(this.settings.database.url)}`,
+        error,
+      );
+    }
+    throw new KeepError(
+      'NOT_INSTALLED',
+      'Cannot read the restore tests: the database has no table pgkeep.restore_test.',
+      { hint: 'Run `pgkeep install`.' },
+    );
+  }
+
+  private async newest(): Promise<string> {
+    const { environment } = this.settings;
+    const { database } = this.settings.database.url;
+    const { backups } = await this.backups.list();
+    const own = backups.find((entry) => entry.database === database && entry.environment === environment);
+    if (own) return own.name;
+    throw new KeepError(
+      'BACKUP_NOT_FOUND',
+      `There is no backup of database "${database}" as ${environment} to test.`,
+      { hint: 'Make one: `pgkeep backup`; or name one: `pgkeep backup list` shows all.' },
+    );
+  }
+}

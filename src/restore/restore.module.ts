@@ -1,0 +1,13 @@
+import { Module } from '@nestjs/common';
+import { BackupModule } from '../backup/backup.module.js';
+import { ClockModule } from '../clock/clock.module.js';
+import { DatabaseModule } from '../database/database.module.js';
+import { RestoreService } from './restore.service.js';
+import { RestoreTestService } from './restore-test.service.js';
+
+@Module({
+  imports: [BackupModule, ClockModule, DatabaseModule],
+  providers: [RestoreService, RestoreTestService],
+  exports: [RestoreService, RestoreTestService],
+})
+export class RestoreModule {}

@@ -1,0 +1,239 @@
+import type { Client } from 'pg';
+import type { BackupService } from '../backup/backup.service.js';
+import { operator } from '../changelog/actor.js';
+import type { Clock } from '../clock/clock.js';
+import { describeDatabaseUrl, type DatabaseUrl } from '../config/database-url.js';
+import type { Settings } from '../config/settings.js';
+import { withConnection } from '../database/connect.js';
+import { databaseError } from '../database/database-fault.js';
+import type { DatabaseService } from '../database/database.service.js';
+import { read } from '../database/read.js';
+import { tableExists } from '../database/table-exists.js';
+import type { StampReading } from '../environment/environment.types.js';
+import { readStamp } from '../environment/read-environment.js';
+import { errorCode, KeepError } from '../errors.js';
+import { MigrationDirectory } from '../migrations/migration-directory.js';
+import { ProgramFailure } from '../process/program-failure.js';
+import {
+  otherSubject,
+  readTarget,
+  requireAbilities,
+  requireConsentForOther,
+  requireOwnEnvironment,
+  requireProductionConsent,
+  type RestoreTarget,
+} from './restore-plan.js';
+import { RestoreRun } from './restore-run.js';
+import { findSource, type RestoreSource } from './restore-source.js';
+import { restoreTables } from './restore-tables.js';
+import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restoration.types.js';
+import { majorOf } from './server-version.js';
+
+/** What every PostgreSQL server has, and a restore can be directed from. */
+const MAINTENANCE_DATABASES = ['postgres', 'template1'];
+
+interface Rooms {
+  readonly settings: Settings;
+  readonly backups: BackupService;
+  readonly clock: Clock;
+  readonly database: DatabaseService;
+}
+
+/** What was found out before anything is done. */
+interface Situation {
+  readonly source: RestoreSource;
+  readonly target: RestoreTarget;
+  /** Undefined: the database cannot be read. */
+  readonly stamp: StampReading | undefined;
+  readonly lastRestoreMs: number | null;
+  readonly maintenance: Client;
+  readonly maintenanceUrl: DatabaseUrl;
+}
+
+/** One restore from the asking to the end. */
+export class Restore {
+  private readonly signal: AbortSignal;
+
+  constructor(
+    private readonly rooms: Rooms,
+    private readonly options: RestoreOptions,
+  ) {
+    this.signal = options.signal ?? new AbortController().signal;
+  }
+
+  /** @throws KeepError as `RestoreService.plan`. */
+  async plan(): Promise<RestorePlan> {
+    return await this.explained(() =>
+      this.inSituation(async ({ source, target, lastRestoreMs }) => {
+        const { settings } = this.rooms;
+        const { manifest } = source;
+        const applied = manifest?.migrations?.map(({ name }) => name) ?? [];
+        const directory = await new MigrationDirectory(settings.migrationsDirectory).read();
+        const known = 'code' in directory ? applied : directory.map(({ name }) => name);
+        return {
+          source: source.name,
+          finishedAt: manifest?.finishedAt ?? null,
+          bytes: manifest?.bytes ?? null,
+          tables: manifest?.tables.length ?? null,
+          rows: manifest?.tables.reduce((sum, { rows }) => sum + rows, 0) ?? null,
+          server: `PostgreSQL ${target.serverVersion} at ${describeDatabaseUrl(settings.database.url)}`,
+          database: target.database,
+          environment: settings.environment,
+          exists: target.oid !== undefined,
+          sizeBytes: target.sizeBytes ?? null,
+          other: otherSubject(manifest, target, settings.environment) ?? null,
+          missingMigrations: manifest ? known.filter((name) => !applied.includes(name)) : [],
+          unknownMigrations: applied.filter((name) => !known.includes(name)),
+          lastRestoreMs,
+          isProduction: settings.environment === 'production',
+        };
+      }),
+    );
+  }
+
+  /** @throws KeepError as `RestoreService.restore`. */
+  async perform(): Promise<Restoration> {
+    return await this.explained(() =>
+      this.inSituation(async ({ source, target, stamp, maintenance, maintenanceUrl }) => {
+        const { settings, backups, clock } = this.rooms;
+        requireProductionConsent(settings.environment, target, this.options);
+        const { noOwner = false, withoutSafetyBackup = false, actor = operator() } = this.options;
+        const { progress = () => undefined } = this.options;
+        const context = {
+          settings,
+          backups,
+          clock,
+          source,
+          target,
+          targetAnswers: stamp !== undefined,
+          maintenanceUrl,
+          noOwner,
+          withoutSafetyBackup,
+          progress,
+          actor,
+          signal: this.signal,
+        };
+        return await new RestoreRun(context, maintenance).perform();
+      }),
+    );
+  }
+
+  /** @throws KeepError as `RestoreService.restoreTables`. */
+  async tables(chosen: { tables: readonly string[]; into: string }): Promise<TablesRestoration> {
+    const { settings, backups, clock } = this.rooms;
+    const { progress = () => undefined, source: typed } = this.options;
+    return await this.explained(async () => {
+      const source = await findSource(typed, { backups, settings: settings.backup });
+      return await this.onMaintenance(async (maintenance, maintenanceUrl) => {
+        const target = await readTarget(maintenance, settings.database.url.database);
+        requireAbilities({ ...target, ownsTarget: true });
+        requireNotOlder(source, target);
+        const context = { settings, clock, source, target, maintenanceUrl, progress, signal: this.signal };
+        return await restoreTables(context, maintenance, chosen);
+      });
+    });
+  }
+
+  /** Everything that may be refused is refused here, before anything is touched. */
+  private async inSituation<T>(work: (situation: Situation) => Promise<T>): Promise<T> {
+    const { settings, backups } = this.rooms;
+    const { source: typed } = this.options;
+    const source = await findSource(typed, { backups, settings: settings.backup });
+    const url = settings.database.url;
+    return await this.onMaintenance(async (maintenance, maintenanceUrl) => {
+      const target = await readTarget(maintenance, url.database);
+      requireAbilities(target);
+      requireNotOlder(source, target);
+      const { stamp, lastRestoreMs } = target.oid === undefined ? NOTHING : await this.askTarget();
+      requireOwnEnvironment(stamp, settings.environment);
+      requireConsentForOther(
+        otherSubject(source.manifest, target, settings.environment),
+        target,
+        this.options,
+      );
+      return await work({ source, target, stamp, lastRestoreMs, maintenance, maintenanceUrl });
+    });
+  }
+
+  /** A database that is damaged answers nothing, and can be replaced all the same. */
+  private async askTarget(): Promise<Pick<Situation, 'stamp' | 'lastRestoreMs'>> {
+    const { timeouts } = this.rooms.database;
+    const { url } = this.rooms.settings.database;
+    return await withConnection(url, this.connection, async (client) => {
+      const stamp = await readStamp(client, timeouts);
+      const table = { schema: 'pgkeep', table: 'restore_test' };
+      if (!(await tableExists(client, table, timeouts))) return { stamp, lastRestoreMs: null };
+      const rows = await read<{ ms: string | null }>(client, {
+        sql: `SELECT evidence->>'restoreMs' AS ms FROM pgkeep.restore_test
+               WHERE verdict = 'passed' ORDER BY id DESC LIMIT 1`,
+        ...timeouts,
+      });
+      return { stamp, lastRestoreMs: rows[0]?.ms ? Number(rows[0].ms) : null };
+    }).catch(() => NOTHING);
+  }
+
+  private async onMaintenance<T>(work: (client: Client, url: DatabaseUrl) => Promise<T>): Promise<T> {
+    const { url } = this.rooms.settings.database;
+    const candidates = MAINTENANCE_DATABASES.filter((name) => name !== url.database);
+    for (const [index, database] of candidates.entries()) {
+      const maintenanceUrl = { ...url, database };
+      let connected = false;
+      try {
+        return await withConnection(maintenanceUrl, this.connection, (client) => {
+          connected = true;
+          return work(client, maintenanceUrl);
+        });
+      } catch (error) {
+        // 3D000 no such database, 42501 no CONNECT on it.
+        const isAbsent = ['3D000', '42501'].includes(errorCode(error) ?? '');
+        if (connected || !isAbsent || index === candidates.length - 1) throw error;
+      }
+    }
+    throw new RangeError('there are two candidates, and one of them is not the target');
+  }
+
+  private get connection(): { connectTimeoutMs: number; answerTimeoutMs: number; applicationName: string } {
+    const { connectTimeoutMs } = this.rooms.settings.database;
+    return { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep restore' };
+  }
+
+  private async explained<T>(work: () => Promise<T>): Promise<T> {
+    const { source } = this.options;
+    const { database } = this.rooms.settings.database.url;
+    try {
+      return await work();
+    } catch (error) {
+      if (this.signal.aborted) {
+        throw new KeepError(
+          'INTERRUPTED',
+          `Interrupted: did not restore ${source}. Database "${database}" is as it was.`,
+          { cause: error },
+        );
+      }
+      if (error instanceof KeepError) throw error;
+      if (error instanceof ProgramFailure) {
+        throw new KeepError(
+          'RESTORE_FAILED',
+          `Cannot restore ${source}: ${error.message}. Database "${database}" was not touched.`,
+          { hint: 'Mend what the message says, or take another backup.', cause: error },
+        );
+      }
+      throw databaseError(
+        `restore ${source} into ${describeDatabaseUrl(this.rooms.settings.database.url)}`,
+        error,
+      );
+    }
+  }
+}
+
+const NOTHING = { stamp: undefined, lastRestoreMs: null };
+
+/** Archives go to the same major version, or up. */
+function requireNotOlder({ name, manifest }: RestoreSource, { serverVersion }: RestoreTarget): void {
+  if (!manifest || majorOf(serverVersion) >= majorOf(manifest.serverVersion)) return;
+  throw new KeepError(
+    'RESTORE_REFUSED',
+    `Refused to restore: ${name} is of PostgreSQL ${manifest.serverVersion}, and this server is ${serverVersion}. Nothing was touched.`,
+    { hint: `Restore it on PostgreSQL ${majorOf(manifest.serverVersion)} or newer.` },
+  );
+}

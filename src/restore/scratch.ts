@@ -1,0 +1,152 @@
+import { randomBytes } from 'node:crypto';
+import type { Client } from 'pg';
+import { withConnection } from '../database/connect.js';
+import type { ReadTimeouts } from '../database/read.js';
+import type { DatabaseIdentity } from '../environment/environment.types.js';
+import { readIdentity, readStamp } from '../environment/read-environment.js';
+import { KeepError } from '../errors.js';
+import { claimGivenDatabase, clearGivenDatabase } from './given-database.js';
+import { requireAnother } from './identity-guard.js';
+import { MarkedDatabases } from './marked-databases.js';
+import type { Scratch, ScratchPlan, ScratchServer } from './scratch.types.js';
+import { compactTime } from './compact-time.js';
+import { majorOf } from './server-version.js';
+
+/** How long dropping a scratch database may take after the test. */
+const DROP_TIMEOUT_MS = 60_000;
+
+export interface ScratchOptions {
+  readonly plan: ScratchPlan;
+  /** Databases that must not be restored into: the guarded one, live and as the manifest knows it. */
+  readonly guarded: readonly DatabaseIdentity[];
+  readonly connectTimeoutMs: number;
+  readonly timeouts: ReadTimeouts;
+  /** The longest that any restore test takes: what is older was left by a killed one. */
+  readonly longestMs: number;
+  readonly now: Date;
+}
+
+/** What the server's role is and may. */
+interface Host {
+  readonly version: string;
+  readonly database: string;
+  readonly role: string;
+  readonly isSuperuser: boolean;
+  readonly mayCreate: boolean;
+  readonly encoding: string;
+}
+
+/**
+ * Runs `use` with a database to restore into, which is gone (or empty again) afterwards, whatever happens.
+ * @throws KeepError `RESTORE_REFUSED`; what connecting, creating or `use` throws.
+ */
+export async function withScratch<T>(
+  server: ScratchServer,
+  options: ScratchOptions,
+  use: (scratch: Scratch) => Promise<T>,
+): Promise<T> {
+  const { plan, guarded, now, longestMs, timeouts } = options;
+  const connection = {
+    connectTimeoutMs: options.connectTimeoutMs,
+    answerTimeoutMs: 0,
+    applicationName: 'pgkeep restore test',
+  };
+  return await withConnection(server.url, connection, async (client) => {
+    const identity = await readIdentity(client, timeouts);
+    requireAnother(identity, guarded);
+    const host = await readHost(client);
+    requireSameMajor(host, plan);
+    const roles = await settleRoles(client, host, server, plan.roles);
+    const common = {
+      server: { host: client.host, port: client.port, user: client.user },
+      serverVersion: host.version,
+      ...roles,
+    };
+    if (!host.mayCreate) {
+      requireSameEncoding(host, plan);
+      const stamp = await readStamp(client, timeouts);
+      await claimGivenDatabase(client, { ...host, stamp, identity });
+      try {
+        return await use({ kind: 'given database', url: server.url, ...common });
+      } finally {
+        await clearGivenDatabase(client);
+      }
+    }
+    const scratches = scratchDatabases(client, longestMs);
+    await scratches.dropLeftovers(now);
+    const name = `pgkeep_test_${compactTime(now)}_${randomBytes(4).toString('hex')}`;
+    await scratches.create(name, plan.databaseOptions, now);
+    try {
+      const kind = server.isThrowAway ? 'throw-away cluster' : 'fresh database';
+      return await use({ kind, url: { ...server.url, database: name }, ...common });
+    } finally {
+      await withConnection(server.url, { ...connection, answerTimeoutMs: DROP_TIMEOUT_MS }, (again) =>
+        scratchDatabases(again, longestMs).drop(name),
+      );
+    }
+  });
+}
+
+function scratchDatabases(client: Client, longestMs: number): MarkedDatabases {
+  const name = /^pgkeep_test_\d{14}_[0-9a-f]{8}$/;
+  return new MarkedDatabases(client, { madeBy: 'pgkeep restore test', name, longestMs });
+}
+
+async function readHost(client: Client): Promise<Host> {
+  const { rows } = await client.query<Host>(`
+    SELECT pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) AS version,
+           d.datname::text AS database, current_user::text AS role, r.rolsuper AS "isSuperuser",
+           r.rolsuper OR r.rolcreatedb AS "mayCreate",
+           pg_catalog.pg_encoding_to_char(d.encoding)::text AS encoding
+      FROM pg_catalog.pg_database d, pg_catalog.pg_roles r
+     WHERE d.datname = pg_catalog.current_database() AND r.rolname = current_user`);
+  if (!rows[0]) throw new Error('the server answered without a row');
+  return rows[0];
+}
+
+function requireSameMajor({ version }: Host, { dumpedServer }: ScratchPlan): void {
+  if (majorOf(version) === majorOf(dumpedServer)) return;
+  throw new KeepError(
+    'RESTORE_REFUSED',
+    `Refused to test a restore on PostgreSQL ${version}: the backup is of PostgreSQL ${dumpedServer}, and only the same major version proves it.`,
+    { hint: `Point TEST_DATABASE_URL at a PostgreSQL ${majorOf(dumpedServer)}.` },
+  );
+}
+
+function requireSameEncoding({ encoding, database }: Host, plan: ScratchPlan): void {
+  if (encoding === plan.encoding) return;
+  throw new KeepError(
+    'RESTORE_REFUSED',
+    `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: its encoding is ${encoding}, the backup's is ${plan.encoding}.`,
+    { hint: `Create it anew: CREATE DATABASE … TEMPLATE template0 ENCODING '${plan.encoding}'.` },
+  );
+}
+
+/** A server of our own is given the roles that it lacks; on another's, owners and grants are then left out. */
+async function settleRoles(
+  client: Client,
+  { role, isSuperuser }: Host,
+  { isThrowAway }: ScratchServer,
+  roles: readonly string[],
+): Promise<Pick<Scratch, 'withOwners' | 'notes'>> {
+  const { rows } = await client.query<{ name: string; create: string }>(
+    `SELECT wanted.name, pg_catalog.format('CREATE ROLE %I', wanted.name) AS create
+       FROM pg_catalog.unnest($1::text[]) wanted (name)
+      WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = wanted.name)`,
+    [roles],
+  );
+  if (isThrowAway) {
+    for (const { create } of rows) await client.query(create);
+    return { withOwners: true, notes: [] };
+  }
+  if (rows.length > 0) {
+    const names = rows.map(({ name }) => `"${name}"`).join(', ');
+    return {
+      withOwners: false,
+      notes: [`owners and grants were not restored: the server has no role ${names}`],
+    };
+  }
+  if (isSuperuser) return { withOwners: true, notes: [] };
+  const note = `owners and grants were not restored: role "${role}" is not a superuser there`;
+  return { withOwners: false, notes: [note] };
+}

@@ -1,0 +1,4 @@
+/** `15` of `15.18`. */
+export function majorOf(version: string): number {
+  return Number.parseInt(version, 10);
+}

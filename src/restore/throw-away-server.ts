@@ -1,0 +1,98 @@
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { findTool } from '../backup/postgres-tool.js';
+import { Cluster } from '../cluster/cluster.js';
+import { isRunning } from '../cluster/postmaster-file.js';
+import { parseDatabaseUrl } from '../config/database-url.js';
+import { KeepError } from '../errors.js';
+import type { ScratchServer } from './scratch.types.js';
+
+const PREFIX = 'pgkeep-restore-test-';
+
+/** Nothing of it has to survive: no syncing, no log for a crash, room for index builds. */
+const SETTINGS = {
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  wal_level: 'minimal',
+  max_wal_senders: '0',
+  max_wal_size: '16GB',
+  checkpoint_timeout: '1h',
+  autovacuum: 'off',
+  shared_buffers: '128MB',
+  maintenance_work_mem: '256MB',
+  work_mem: '64MB',
+  max_connections: '20',
+} as const;
+
+/**
+ * Starts a PostgreSQL of our own, of the same major version as the one that was dumped, in a temporary directory.
+ * It dies with this process.
+ * @throws KeepError `SCRATCH_UNAVAILABLE` naming the package to install, `CLUSTER_FAILED`.
+ */
+export async function startThrowAwayServer(
+  dumpedMajor: number,
+  { searchPath, now, longestMs }: { searchPath: string; now: Date; longestMs: number },
+): Promise<ScratchServer> {
+  clearLeftovers(now, longestMs);
+  const postgres = await findServerProgram(dumpedMajor, searchPath);
+  const directory = mkdtempSync(path.join(tmpdir(), PREFIX));
+  // The unprivileged user that PostgreSQL runs as must be able to pass through, where this runs as root.
+  chmodSync(directory, 0o711);
+  try {
+    const cluster = await Cluster.start({
+      directory: path.join(directory, 'cluster'),
+      binaries: { bin: path.dirname(postgres.file), libraryPath: postgres.libraryPath },
+      settings: SETTINGS,
+    });
+    return {
+      url: parseDatabaseUrl(cluster.url('postgres')),
+      isThrowAway: true,
+      close: async () => {
+        await cluster.destroy();
+        rmSync(directory, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function findServerProgram(
+  major: number,
+  searchPath: string,
+): Promise<Awaited<ReturnType<typeof findTool>>> {
+  const found = await findTool({ program: 'postgres', atLeastMajor: major, searchPath }).catch(
+    () => undefined,
+  );
+  if (found?.major === major) return found;
+  throw new KeepError(
+    'SCRATCH_UNAVAILABLE',
+    `Nowhere to test a restore: TEST_DATABASE_URL is not set, and this machine has no server programs of PostgreSQL ${major}.`,
+    {
+      hint: `Set TEST_DATABASE_URL to a PostgreSQL ${major} that is not the guarded database, or install the programs: apt-get install postgresql-${major}.`,
+    },
+  );
+}
+
+/** A killed test's server dies with it; its files stay, and are as large as the database. */
+function clearLeftovers(now: Date, longestMs: number): void {
+  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(PREFIX))) {
+    const directory = path.join(tmpdir(), name);
+    if (isLeftover(directory, now.getTime() - longestMs)) rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function isLeftover(directory: string, before: number): boolean {
+  const owner = path.join(directory, 'cluster', 'owner');
+  try {
+    if (existsSync(owner)) return !isRunning(Number(readFileSync(owner, 'utf8')));
+    // Killed before its server was up.
+    return statSync(directory).mtimeMs < before;
+  } catch {
+    // Another user's, whose own test clears it; or gone meanwhile.
+    return false;
+  }
+}

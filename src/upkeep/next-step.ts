@@ -1,0 +1,47 @@
+import { MOST_LOSSES, type JobRun } from '../jobs/jobs.types.js';
+
+/** A due time that is claimed later than this was missed, and counts as caught up. */
+export const LATE_MS = 60_000;
+
+/** What is known of one job. Every time is the database's. */
+export interface JobSituation {
+  readonly now: Date;
+  /** The latest due time of its schedule; undefined without one. */
+  readonly due: Date | undefined;
+  /** Since when it has this schedule; undefined where no service has put it onto its schedule yet. */
+  readonly since: Date | undefined;
+  /** Its newest runs, by due time. */
+  readonly runs: readonly JobRun[];
+}
+
+export type NextStep =
+  | { readonly kind: 'wait' }
+  /** The holder let its lease end. */
+  | { readonly kind: 'mark-lost' }
+  /** The newest run was not finished. */
+  | { readonly kind: 'take-over' }
+  | { readonly kind: 'claim'; readonly due: Date; readonly isLate: boolean };
+
+const WAIT: NextStep = { kind: 'wait' };
+
+/**
+ * What to do about a job just now. Pure. Of all the due times that were missed only the latest is caught up, and
+ * none from before the job was scheduled so. The statements that follow check all of it again in the database.
+ */
+export function nextStep({ now, due, since, runs }: JobSituation): NextStep {
+  const running = runs.find(({ state }) => state === 'running');
+  if (running) return isExpired(running, now) ? { kind: 'mark-lost' } : WAIT;
+  const newest = runs.find(({ state }) => state !== 'skipped');
+  const isCurrent = newest && (!due || new Date(newest.dueAt) >= due);
+  if (newest && isCurrent && isAbandoned(newest)) return { kind: 'take-over' };
+  if (!due || !since || due < since || runs.some(({ dueAt }) => dueAt === due.toISOString())) return WAIT;
+  return { kind: 'claim', due, isLate: now.getTime() - due.getTime() > LATE_MS };
+}
+
+function isExpired({ leaseExpiresAt }: JobRun, now: Date): boolean {
+  return leaseExpiresAt !== null && new Date(leaseExpiresAt) < now;
+}
+
+function isAbandoned({ state, losses }: JobRun): boolean {
+  return (state === 'lost' || state === 'interrupted') && losses < MOST_LOSSES;
+}

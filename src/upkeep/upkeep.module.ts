@@ -1,0 +1,21 @@
+import { Module } from '@nestjs/common';
+import { BackupModule } from '../backup/backup.module.js';
+import { JobsModule } from '../jobs/jobs.module.js';
+import { ReadinessModule } from '../readiness/readiness.module.js';
+import { RestoreModule } from '../restore/restore.module.js';
+import { RetentionModule } from '../retention/retention.module.js';
+import { JITTER } from './jitter.js';
+import { RunsOfThisProcess } from './runs-of-this-process.js';
+import { UpkeepService } from './upkeep.service.js';
+import { UpkeepWork } from './upkeep-work.js';
+
+/**
+ * Which job does what, on which setting's schedule. A room of its own below the doors: the routes begin the same jobs
+ * as the schedule, and neither door may know the other.
+ */
+@Module({
+  imports: [BackupModule, JobsModule, ReadinessModule, RestoreModule, RetentionModule],
+  providers: [UpkeepService, UpkeepWork, RunsOfThisProcess, { provide: JITTER, useValue: Math.random }],
+  exports: [UpkeepService],
+})
+export class UpkeepModule {}

@@ -1,0 +1,220 @@
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { run } from '../../src/process/run.js';
+import { backupDirectory, withBackups } from '../support/backups.js';
+import { createClinic, createDatabase, query } from '../support/clinic.js';
+import { changedUrl } from '../support/guarded-database.js';
+import { emptyDirectory, PgkeepProcess, runCli } from '../support/pgkeep-process.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { until } from '../support/until.js';
+
+/** Where a restore is tested: what is refused, and what is left. */
+describe('the place of a restore test', () => {
+  let own: ThrowAwayCluster;
+  let other: ThrowAwayCluster;
+  let clinic: string;
+  let large: string;
+  let environment: Record<string, string>;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+    other = await startThrowAwayCluster();
+    clinic = await createClinic(own, 'clinic', { seeded: true });
+    large = await createDatabase(own, 'large');
+    await query(
+      large,
+      `CREATE TABLE t AS SELECT i, md5(i::text) || md5((i + 1)::text) AS v FROM generate_series(1, 600000) i;
+       CREATE INDEX ON t (v)`,
+    );
+    const server = other.cluster.url('postgres');
+    await query(server, `CREATE ROLE tester LOGIN PASSWORD 'tester-secret'`);
+    await query(server, 'CREATE DATABASE given OWNER tester TEMPLATE template0');
+  });
+  beforeEach(() => {
+    environment = {
+      DATABASE_URL: clinic,
+      BACKUP_DIR: backupDirectory(),
+      TEST_DATABASE_URL: other.cluster.url('postgres'),
+    };
+  });
+  afterAll(async () => {
+    await own.cluster.destroy();
+    await other.cluster.destroy();
+  });
+
+  async function backUp(url = clinic): Promise<void> {
+    environment['DATABASE_URL'] = url;
+    await withBackups({ ...environment, NODE_ENV: 'development' }, (backups) => backups.create());
+  }
+
+  async function scratchDatabases(): Promise<string[]> {
+    const { rows } = await query(
+      other.cluster.url('postgres'),
+      `SELECT datname FROM pg_database WHERE datname LIKE 'pgkeep%'`,
+    );
+    return rows.map(({ datname }) => String(datname));
+  }
+
+  const asTester = (): string =>
+    changedUrl(other.cluster.url('given'), { username: 'tester', password: 'tester-secret' });
+
+  it('is never the guarded database, whatever host name it is reached by', async () => {
+    await backUp();
+    environment['TEST_DATABASE_URL'] = changedUrl(clinic, { hostname: 'localhost' });
+    const before = await query(clinic, 'SELECT count(*) FROM children');
+    expect(await runCli(['restore', 'test'], environment)).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^Refused to test a restore: TEST_DATABASE_URL leads to the guarded database itself \(system \d+, oid \d+\)\. Nothing was touched\.\nPoint TEST_DATABASE_URL at another server, or leave it out\.\n$/,
+      ),
+    });
+    expect((await query(clinic, 'SELECT count(*) FROM children')).rows).toEqual(before.rows);
+  });
+
+  it('is not even while the guarded database is out of reach: the manifest knows it', async () => {
+    await backUp();
+    environment['TEST_DATABASE_URL'] = clinic;
+    environment['DATABASE_URL'] = changedUrl(clinic, { port: '1' });
+    expect((await runCli(['restore', 'test'], environment)).code).toBe(3);
+  });
+
+  it('a role without CREATEDB tests in the given database, and leaves it empty', async () => {
+    await backUp();
+    environment['TEST_DATABASE_URL'] = asTester();
+    for (let round = 0; round < 2; round += 1) {
+      const { code, stdout } = await runCli(['restore', 'test', '--json'], environment);
+      expect([code, JSON.parse(stdout)]).toMatchObject([
+        0,
+        {
+          verdict: 'passed',
+          restoredTo: 'given database',
+          notes: ['owners and grants were not restored: role "tester" is not a superuser there'],
+        },
+      ]);
+      const left = await query(
+        other.cluster.url('given'),
+        `SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+         UNION ALL SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace`,
+      );
+      expect(left.rows).toEqual([{ nspname: 'public' }]);
+    }
+  });
+
+  it('a given database with something in it is refused, unless it is stamped test itself', async () => {
+    await backUp();
+    environment['TEST_DATABASE_URL'] = asTester();
+    await query(asTester(), 'CREATE TABLE precious (); INSERT INTO precious DEFAULT VALUES');
+    expect(await runCli(['restore', 'test'], environment)).toEqual({
+      code: 3,
+      stdout: '',
+      stderr:
+        'Refused to test a restore in database "given" of TEST_DATABASE_URL: it is neither empty nor stamped test, and role "tester" may not make another. Nothing was touched.\n' +
+        'Let it make one: ALTER ROLE "tester" CREATEDB; or name an empty database, or stamp this one as scratch: `DATABASE_URL=… pgkeep stamp test`.\n',
+    });
+    expect((await query(asTester(), 'SELECT count(*) FROM precious')).rows).toEqual([{ count: '1' }]);
+    for (const argv of [['install'], ['stamp', 'test']]) {
+      expect((await runCli(argv, { DATABASE_URL: other.cluster.url('given') })).code).toBe(0);
+    }
+    await query(
+      other.cluster.url('given'),
+      'ALTER SCHEMA pgkeep OWNER TO tester; GRANT ALL ON ALL TABLES IN SCHEMA pgkeep TO tester',
+    );
+    expect((await runCli(['restore', 'test'], environment)).code).toBe(0);
+  });
+
+  it('names the roles that the server lacks, and what was not checked for it', async () => {
+    await query(own.cluster.url('postgres'), 'CREATE ROLE keeper');
+    const url = await createDatabase(own, 'kept');
+    await query(url, 'CREATE TABLE t (id int); ALTER TABLE t OWNER TO keeper');
+    await backUp(url);
+    const { code, stdout } = await runCli(['restore', 'test'], environment);
+    expect(code).toBe(0);
+    expect(stdout).toContain(
+      '  note: owners and grants were not restored: the server has no role "keeper"\n',
+    );
+  });
+
+  it('a test that is killed leaves a database, and the next test drops it', async () => {
+    await backUp(large);
+    const test = new PgkeepProcess('cli', ['restore', 'test'], environment);
+    await until(async () => (await scratchDatabases()).length === 1, 15_000, 'a scratch database');
+    await test.kill();
+    const left = await scratchDatabases();
+    expect(left).toHaveLength(1);
+    await query(other.cluster.url('postgres'), 'CREATE DATABASE pgkeep_test_20200101000000_00000000');
+    expect((await runCli(['restore', 'test'], environment)).code).toBe(0);
+    // What bears such a name and not our mark is somebody else's.
+    expect(await scratchDatabases()).toEqual(['pgkeep_test_20200101000000_00000000']);
+    await query(other.cluster.url('postgres'), 'DROP DATABASE pgkeep_test_20200101000000_00000000');
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)('%s ends it in order: no verdict, nothing left', async (signal) => {
+    await backUp(large);
+    const test = new PgkeepProcess('cli', ['restore', 'test'], environment);
+    await until(async () => (await scratchDatabases()).length === 1, 15_000, 'a scratch database');
+    test.signal(signal);
+    expect((await test.end()).code).toBe({ SIGINT: 130, SIGTERM: 143 }[signal]);
+    expect(test.stderr).toMatch(/^Interrupted: could not test the restore of large_development_\d+_\d+\. /);
+    expect(await scratchDatabases()).toEqual([]);
+    expect(readdirSync(environment['BACKUP_DIR'] ?? '')).toHaveLength(2);
+  });
+
+  it('a killed test’s throw-away cluster dies with it, and the next test clears its files', async () => {
+    const temporary = emptyDirectory();
+    await run('chmod', ['711', temporary], { env: { PATH: process.env['PATH'] } });
+    const { TEST_DATABASE_URL: _unset, ...alone } = environment;
+    await backUp(large);
+    const settings = { ...alone, DATABASE_URL: large, TMPDIR: temporary };
+    const files = (): string[] =>
+      readdirSync(temporary).filter((name) => name.startsWith('pgkeep-restore-test-'));
+    const test = new PgkeepProcess('cli', ['restore', 'test'], settings);
+    await until(
+      () => files().some((name) => existsSync(path.join(temporary, name, 'cluster', 'owner'))),
+      15_000,
+      'a throw-away cluster',
+    );
+    await test.kill();
+    const left = files();
+    expect(left).toHaveLength(1);
+    const postmaster = path.join(temporary, left[0] ?? '', 'cluster', 'data', 'postmaster.pid');
+    await until(() => !existsSync(postmaster), 15_000, 'the end of the server');
+    expect((await runCli(['restore', 'test'], settings)).code).toBe(0);
+    expect(files()).toEqual([]);
+  });
+
+  it('the server, restarted in the midst of it: the verdict is failed', async () => {
+    await backUp(large);
+    const test = new PgkeepProcess('cli', ['restore', 'test'], environment);
+    await until(async () => (await scratchDatabases()).length === 1, 15_000, 'a scratch database');
+    await other.cluster.stop();
+    await other.cluster.startServer();
+    expect((await test.end()).code).toBe(1);
+    expect(test.stdout + test.stderr).toMatch(/FAILED its restore test|Cannot test the restore of/);
+    await backUp(clinic);
+    expect((await runCli(['restore', 'test'], environment)).code).toBe(0);
+    expect(await scratchDatabases()).toEqual([]);
+  });
+
+  // Mounting needs root; the container and CI run as root.
+  const onRoot = process.getuid?.() === 0 ? it : it.skip;
+  onRoot('a full disk fails the test with the server’s own words, and leaves nothing', async () => {
+    await backUp(large);
+    const disk = path.join(tmpdir(), `pgkeep-disk-${process.pid}`);
+    mkdirSync(disk);
+    const env = { PATH: process.env['PATH'] };
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=80m,mode=711', 'tmpfs', disk], { env });
+    try {
+      const { TEST_DATABASE_URL: _unset, ...alone } = environment;
+      const { code, stdout } = await runCli(['restore', 'test'], { ...alone, TMPDIR: disk });
+      expect(code).toBe(1);
+      expect(stdout).toMatch(/ {2}NO {3}restore {2}.*No space left on device/);
+      expect(readdirSync(disk)).toEqual([]);
+    } finally {
+      await run('umount', [disk], { env });
+      rmSync(disk, { recursive: true });
+    }
+  });
+});

@@ -1,0 +1,133 @@
+import { readdirSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { createClinic, createDatabase, query } from '../support/clinic.js';
+import { runCli } from '../support/pgkeep-process.js';
+import { isHeldBy, Replicas, type RunRow } from '../support/replicas.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { until } from '../support/until.js';
+
+const LONG = 120_000;
+
+/** Due once a minute, for the first time when the replicas are up. */
+function scheduleIn(seconds: number): string {
+  return `${new Date(Date.now() + seconds * 1000).getUTCSeconds()} * * * * *`;
+}
+
+describe('several services on one database', () => {
+  let own: ThrowAwayCluster;
+  let replicas: Replicas;
+  let databases = 0;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+    const url = await createDatabase(own, 'large');
+    // Several seconds of compression: long enough to be caught in the act.
+    await query(
+      url,
+      `CREATE TABLE t AS SELECT i, md5(i::text) || md5((i + 1)::text) AS v FROM generate_series(1, 2000000) i`,
+    );
+  });
+  afterEach(() => replicas.kill());
+  afterAll(() => own.cluster.destroy());
+
+  async function large(): Promise<string> {
+    databases += 1;
+    return await createDatabase(own, `large_${databases}`, 'large');
+  }
+
+  /** Files in the storage that are not of this run's backup. */
+  function leftBeside({ result }: RunRow): string[] {
+    const name = `${String(result?.['name'])}.`;
+    return readdirSync(replicas.directory).filter(
+      (file) => !file.startsWith(name) && !file.endsWith('.known-backups.json'),
+    );
+  }
+
+  it(
+    'make one backup at one due second, and prune after it',
+    async () => {
+      const url = await createClinic(own, 'clinic');
+      replicas = new Replicas(url, { BACKUP_SCHEDULE: scheduleIn(10) });
+      await Promise.all([replicas.start(), replicas.start(), replicas.start()]);
+      const run = await replicas.untilRun(({ state }) => state === 'succeeded', 'a backup');
+      expect(run).toMatchObject({ trigger: 'schedule', fence: '1', losses: 0, error: null });
+      await until(async () => (await replicas.runs('prune')).some(({ state }) => state === 'succeeded'));
+      expect(await replicas.runs()).toHaveLength(1);
+      expect(await replicas.runs('prune')).toHaveLength(1);
+      await replicas.kill();
+      const { stdout } = await runCli(['backup', 'list', '--json'], replicas.settings);
+      expect(JSON.parse(stdout).backups).toEqual([
+        expect.objectContaining({ name: run.result?.['name'], reason: 'scheduled' }),
+      ]);
+    },
+    LONG,
+  );
+
+  it(
+    'take over from one that was killed, once its lease has ended',
+    async () => {
+      replicas = new Replicas(await large(), { BACKUP_SCHEDULE: scheduleIn(10), JOB_LEASE_SECONDS: '3' });
+      const [one, two] = await Promise.all([replicas.start(), replicas.start()]);
+      const run = await replicas.untilRun(({ state }) => state === 'running', 'a run', LONG);
+      const [holder, other] = isHeldBy(run, one.service) ? [one, two] : [two, one];
+      await holder.service.kill();
+      const done = await replicas.untilRun(({ state }) => state === 'succeeded', 'a run that was taken over');
+      expect(done).toMatchObject({ id: run.id, fence: '2', losses: 1 });
+      expect(isHeldBy(done, other.service)).toBe(true);
+      const { stdout } = await runCli(['backup', 'list', '--json'], replicas.settings);
+      expect(JSON.parse(stdout).backups).toHaveLength(1);
+      expect(leftBeside(done)).toEqual([]);
+    },
+    LONG,
+  );
+
+  it(
+    'publish nothing of one that was stopped, overtaken and let go on',
+    async () => {
+      replicas = new Replicas(await large(), { BACKUP_SCHEDULE: scheduleIn(10), JOB_LEASE_SECONDS: '3' });
+      const [one, two] = await Promise.all([replicas.start(), replicas.start()]);
+      const run = await replicas.untilRun(({ state }) => state === 'running', 'a run', LONG);
+      const [holder, other] = isHeldBy(run, one.service) ? [one, two] : [two, one];
+      await until(
+        () => readdirSync(replicas.directory).some((file) => file.endsWith('.part')),
+        10_000,
+        'a dump',
+      );
+      holder.service.signal('SIGSTOP');
+      const done = await replicas.untilRun(({ state }) => state === 'succeeded', 'a run that was taken over');
+      expect(isHeldBy(done, other.service)).toBe(true);
+      holder.service.signal('SIGCONT');
+      await until(
+        () => holder.service.stderr.includes('could not renew its lease'),
+        10_000,
+        'the one that lost it',
+      );
+      await until(() => leftBeside(done).length === 0, 10_000, 'nothing left of it');
+      expect(await replicas.runs()).toHaveLength(1);
+      const { stdout } = await runCli(['backup', 'list', '--json'], replicas.settings);
+      expect(JSON.parse(stdout).backups.map(({ name }: { name: string }) => name)).toEqual([
+        done.result?.['name'],
+      ]);
+    },
+    LONG,
+  );
+
+  it(
+    'take over at once from one that is stopped in order',
+    async () => {
+      replicas = new Replicas(await large(), { BACKUP_SCHEDULE: scheduleIn(10), JOB_LEASE_SECONDS: '600' });
+      const one = await replicas.start();
+      const run = await replicas.untilRun(({ state }) => state === 'running', 'a run', LONG);
+      one.service.signal('SIGTERM');
+      expect(await one.service.end()).toEqual({ code: null, signal: 'SIGTERM' });
+      expect(await replicas.runs()).toMatchObject([
+        { id: run.id, state: 'interrupted', losses: 0, error: { code: 'INTERRUPTED' } },
+      ]);
+      expect(readdirSync(replicas.directory)).toEqual([]);
+      await replicas.start();
+      const done = await replicas.untilRun(({ state }) => state === 'succeeded', 'a run that was taken over');
+      expect(done).toMatchObject({ id: run.id, fence: '2', losses: 0 });
+    },
+    LONG,
+  );
+});
