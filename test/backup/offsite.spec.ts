@@ -183,6 +183,7 @@ describe('a backup that is copied off-site', () => {
       name,
       verdict: 'passed',
       findings: [],
+      notChecked: [],
       locations: [away],
     });
     truncateSync(path.join(away, `${name}.dump`), 100);

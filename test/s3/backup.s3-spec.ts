@@ -99,7 +99,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(await listed()).toMatchObject([{ name, locations: [location] }]);
     expect(await runCli(['backup', 'verify', name], environment)).toEqual({
       code: 0,
-      stdout: `${name}: every byte is as it was dumped, and pg_restore reads all of it.\n`,
+      stdout: `${name}: every byte is as it was dumped, and all of it can be read.\n`,
       stderr: '',
     });
     const restored = await createDatabase(own, `restored_${Date.now()}`);
