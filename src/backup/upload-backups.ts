@@ -7,7 +7,7 @@ import { CommittedBackups } from './committed-backups.js';
 import { uploadError, type FailedCopy } from './upload-error.js';
 
 /** How long an interrupted upload may take to clean up behind itself: well below the patience with a bucket. */
-const GRACE_MS = 12_000;
+const GRACE_MS = 8000;
 
 /** What an upload works with. */
 export interface UploadContext {

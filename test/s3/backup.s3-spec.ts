@@ -169,6 +169,31 @@ describe('pgkeep backup with a bucket', () => {
     expect(await bucket.keys()).toHaveLength(4);
   });
 
+  it('by kill -9 while it reads back: an archive without a manifest is listed nowhere, and cleared', async () => {
+    const { proxy, through } = await throughHttp();
+    const isReadBack = (request: string): boolean => /^GET \S+\.dump(?:\?|$)/.test(request);
+    proxy.fate = (request) => (isReadBack(request) ? 'hang' : 'pass');
+    const pgkeep = new PgkeepProcess('cli', ['backup'], through);
+    await until(() => proxy.requests.some(isReadBack) || !pgkeep.isRunning, 20_000, 'a read-back');
+    await pgkeep.kill();
+    const name = nameInDirectory();
+    expect(await bucket.keys()).toEqual([`${name}.dump`, `${name}.unfinished.json`]);
+    expect(await listed()).toMatchObject([{ name, locations: [directory] }]);
+    const next = await runCli(['backup', 'upload'], environment);
+    expect(next.stdout).toContain(`Cleared away what a killed upload left: ${name}\n`);
+    expect(await bucket.keys()).toEqual(filesOf(name));
+  });
+
+  it('by SIGTERM while the server hangs: ends within seconds all the same', async () => {
+    const { proxy, through } = await throughTcp();
+    proxy.mode = 'swallow';
+    const pgkeep = new PgkeepProcess('cli', ['backup'], through);
+    await until(() => proxy.connections > 0 || !pgkeep.isRunning, 20_000, 'a connection');
+    pgkeep.signal('SIGTERM');
+    expect(await pgkeep.end(20_000)).toEqual({ code: 143, signal: null });
+    expect(pgkeep.stderr).toContain(`The backup itself is whole, in ${directory}.\n`);
+  });
+
   it('by SIGTERM during the upload: exit 143, no part left, safe in the directory', async () => {
     const pgkeep = await uploading();
     pgkeep.signal('SIGTERM');

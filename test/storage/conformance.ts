@@ -117,7 +117,7 @@ export function describeStorage(
       await inParallel(keys, async (key) => await put(key, ''));
       expect(await keysOf('many/')).toEqual(keys);
       expect(await keysOf('many/100')).toHaveLength(5);
-    });
+    }, 120_000);
 
     it.each([0, 1, 2 * MIB, 20 * MIB])(
       'leaves nothing of a stream that fails after %i bytes',
