@@ -84,5 +84,10 @@ export type {
   RestoreTestOptions,
   RestoreTestReport,
 } from './restore/restore.types.js';
+export { JobsService } from './jobs/jobs.service.js';
+export type { JobRun, RunError, RunState, RunTrigger } from './jobs/jobs.types.js';
 export { StatsService } from './stats/stats.service.js';
 export type { ConnectionStats, DatabaseStats, RowCounting, TableStats } from './stats/stats.types.js';
+export type { JobName } from './upkeep/job-table.js';
+export { UpkeepService } from './upkeep/upkeep.service.js';
+export type { JobsOverview, JobView } from './upkeep/upkeep.types.js';

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ServerProcess } from './server-process.mjs';
@@ -25,6 +26,7 @@ export function pgkeep(scene, settings = {}) {
       ADMIN_API_TOKEN: ADMIN_TOKEN,
       BACKUP_ENABLED: 'true',
       BACKUP_RETENTION_DAYS: '30',
+      BACKUP_DIR: join(scene.directory, 'service-backups'),
       LAST_BACKUP_RESTORE_TEST_DATE: new Date().toISOString().slice(0, 10),
       ...settings,
     },

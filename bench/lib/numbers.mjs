@@ -23,3 +23,6 @@ export const ms = (value) => `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 :
 
 /** @param {number} bytes */
 export const mb = (bytes) => `${(bytes / 1_048_576).toFixed(1)} MB`;
+
+/** @param {number} value milliseconds */
+export const seconds = (value) => `${(value / 1000).toFixed(1)} s`;

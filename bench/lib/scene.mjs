@@ -19,6 +19,8 @@ export class Scene {
   /** @type {(() => unknown)[]} */
   #endings = [];
   #isClosed = false;
+  /** Databases that a measure has made and another may use. */
+  databases = new Set();
   directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-bench-'));
   rootCertificateFile = path.join(this.directory, 'root.crt');
   binaries = findPostgresBinaries(path.join(root, '.pgkeep'), process.env.PATH ?? '');

@@ -7,6 +7,7 @@ import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { DatabaseService } from '../database/database.service.js';
 import { KeepError } from '../errors.js';
+import { withinGrace } from '../process/within-grace.js';
 import { BACKUP_STORAGE, REMOTE_STORAGES, type RemoteStorages } from '../storage/storage.token.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import type { ArchiveFile } from './archive-file.js';
@@ -24,6 +25,9 @@ import type {
   UploadReport,
   VerificationReport,
 } from './backup.types.js';
+
+/** How long an interrupted verification waits for a bucket that hangs. */
+const GRACE_MS = 5000;
 
 /** Makes backups, copies them to the buckets, lists them, and reads them back. */
 @Injectable()
@@ -184,7 +188,7 @@ export class BackupService {
         searchPath,
         backup: { encryption },
       } = this.settings;
-      return await verifyCopies(name, this.catalogue.copies(backup), async ({ storage, ...copy }) => {
+      const verifying = verifyCopies(name, this.catalogue.copies(backup), async ({ storage, ...copy }) => {
         return await verifyArchive(name, copy.manifest, {
           storage,
           encryption,
@@ -193,6 +197,7 @@ export class BackupService {
           onProgress,
         });
       });
+      return await withinGrace(signal, GRACE_MS, verifying);
     } catch (error) {
       throw backupError(`verify ${backup}`, error, signal);
     }

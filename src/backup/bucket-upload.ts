@@ -9,7 +9,7 @@ import { parseManifest, readText, writeText } from './manifest.js';
 import { UnfinishedRuns } from './unfinished-runs.js';
 
 /** How long a bucket that may not answer any more is given to take away what a failed upload left. */
-const CLEANING_MS = 15_000;
+const CLEANING_MS = 3000;
 
 /**
  * Copies committed backups from the directory to one bucket.

@@ -1,9 +1,13 @@
 import { KeepError } from '../errors.js';
+import { withinGrace } from '../process/within-grace.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import type { Manifest, UploadReport } from './backup.types.js';
 import { BucketUpload } from './bucket-upload.js';
 import { CommittedBackups } from './committed-backups.js';
 import { uploadError, type FailedCopy } from './upload-error.js';
+
+/** How long an interrupted upload may take to clean up behind itself: well below the patience with a bucket. */
+const GRACE_MS = 8000;
 
 /** What an upload works with. */
 export interface UploadContext {
@@ -32,7 +36,7 @@ export async function uploadBackups(text: string | undefined, context: UploadCon
     const upload = new BucketUpload(local, remote, now, signal);
     const attempt = async (name: string | undefined, work: () => Promise<unknown>): Promise<boolean> => {
       try {
-        await work();
+        await withinGrace(signal, GRACE_MS, work());
         return true;
       } catch (error) {
         if (!(error instanceof KeepError) && !signal.aborted) throw error;

@@ -22,7 +22,9 @@ export async function endingInOrder(work: (signal: AbortSignal) => Promise<numbe
   for (const { name, handle } of handlers) process.on(name, handle);
   try {
     const exitCode = await work(abort.signal);
-    return received === undefined ? exitCode : exitCodeOf(received);
+    if (received === undefined) return exitCode;
+    // Not by itself: a request to a server that hangs would hold the process for as long as its answer is waited for.
+    return process.exit(exitCodeOf(received));
   } finally {
     for (const { name, handle } of handlers) process.off(name, handle);
   }

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { readEmbeddedLocation, STATE_DIRECTORY } from '../cluster/embedded-location.js';
-import { loadEnvironment, wantsEmbedded } from '../config/process-environment.js';
+import { loadEnvironment, wantsEmbedded, withDefaults } from '../config/process-environment.js';
 import { readSettings, type Environment } from '../config/read-settings.js';
 import { unknownSettings } from '../config/unknown-settings.js';
 import { StderrLogger } from '../logger.js';
@@ -66,5 +66,5 @@ function verbEnvironment(terminal: Terminal, environmentName: string | undefined
   if (!wantsEmbedded(environment)) return environment;
   const embedded = readEmbeddedLocation(path.resolve(STATE_DIRECTORY));
   if (!embedded) return environment;
-  return { MIGRATIONS_DIR: embedded.migrationsDirectory, ...environment, DATABASE_URL: embedded.url };
+  return { ...withDefaults(environment, embedded.settings), DATABASE_URL: embedded.url };
 }

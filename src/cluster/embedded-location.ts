@@ -5,8 +5,8 @@ import path from 'node:path';
 export interface EmbeddedLocation {
   /** Connection URL, password included: the file is readable by its owner only. */
   readonly url: string;
-  /** The migrations of the application in it. */
-  readonly migrationsDirectory: string;
+  /** Settings that go with it, by name: where its migrations and its backups are. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 /** Directory below the working directory where pgkeep keeps what it makes by itself. */
@@ -30,8 +30,16 @@ export function readEmbeddedLocation(stateDirectory: string): EmbeddedLocation |
   const parsed = parse(readFileSync(file, 'utf8'));
   if (typeof parsed !== 'object' || parsed === null) return undefined;
   if (!('url' in parsed) || typeof parsed.url !== 'string') return undefined;
-  if (!('migrationsDirectory' in parsed) || typeof parsed.migrationsDirectory !== 'string') return undefined;
-  return { url: parsed.url, migrationsDirectory: parsed.migrationsDirectory };
+  if (!('settings' in parsed) || !isTexts(parsed.settings)) return undefined;
+  return { url: parsed.url, settings: parsed.settings };
+}
+
+function isTexts(value: unknown): value is Record<string, string> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every((text) => typeof text === 'string')
+  );
 }
 
 /** What is no JSON counts as absent; the parser's own message would quote it, password included. */

@@ -63,3 +63,11 @@ function readEnvironmentFile(file: string): Environment {
 function definedOnly(shell: Environment): Environment {
   return Object.fromEntries(Object.entries(shell).filter(([, value]) => value !== undefined));
 }
+
+/** The environment, and the settings that it does not have, neither directly nor as `NAME_FILE`. */
+export function withDefaults(environment: Environment, defaults: Environment): Environment {
+  const missing = Object.entries(defaults).filter(
+    ([name]) => !environment[name]?.trim() && !environment[`${name}_FILE`]?.trim(),
+  );
+  return { ...environment, ...Object.fromEntries(missing) };
+}

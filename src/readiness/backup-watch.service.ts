@@ -36,7 +36,8 @@ interface Kept<T> {
 export class BackupWatch implements BeforeApplicationShutdown {
   private latest: BackupFacts | undefined;
   private asking: Promise<void> | undefined;
-  private askedAt = -Infinity;
+  /** When it was asked anew last, as `performance.now()`: at the end of each job of this process, too. */
+  askedAt = -Infinity;
   private storage: Kept<StoredBackups> | undefined;
   private jobFacts: Kept<JobFacts> | undefined;
   private times: DueTimes | undefined;

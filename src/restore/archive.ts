@@ -6,6 +6,7 @@ import { createGunzip } from 'node:zlib';
 import { libpqEnvironment, toolEnvironment, type ReachedServer } from '../backup/libpq-environment.js';
 import { findTool, type PostgresTool } from '../backup/postgres-tool.js';
 import type { DatabaseUrl } from '../config/database-url.js';
+import { KeepError } from '../errors.js';
 import { requireSuccess, startProgram } from '../process/program.js';
 import { readNeeds, type ArchiveNeeds } from './archive-contents.js';
 import { inOneTransaction } from './whole-plain-dump.js';
@@ -107,7 +108,17 @@ export class Archive {
 type ProgramEnvironment = Readonly<Record<string, string | undefined>>;
 
 async function formatOf(file: string): Promise<'custom' | 'plain'> {
-  return (await firstBytes(file, 5)).toString('latin1') === 'PGDMP' ? 'custom' : 'plain';
+  const beginning = (await firstBytes(file, 18)).toString('latin1');
+  if (beginning === 'age-encryption.org') {
+    throw new KeepError(
+      'USAGE_INVALID',
+      `${file} is encrypted, and has no manifest beside it that says how.`,
+      {
+        hint: 'Put its manifest beside it, or decrypt it first: `age --decrypt --output FILE.dump FILE.dump.age`.',
+      },
+    );
+  }
+  return beginning.startsWith('PGDMP') ? 'custom' : 'plain';
 }
 
 async function plainText(file: string): Promise<Readable> {

@@ -111,7 +111,10 @@ function contents(tables: readonly TableComparison[], method: string): Compariso
     ]);
   }
   const faults = tables
-    .filter(({ foundRows, sameContents }) => foundRows !== null && !sameContents)
+    .filter(
+      ({ expectedRows, foundRows, sameContents }) =>
+        expectedRows !== null && foundRows !== null && !sameContents,
+    )
     .map(({ name }) => `${name} has other contents`);
   return judged('contents', 'the same hash of every table’s contents', faults);
 }

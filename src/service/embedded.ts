@@ -10,6 +10,7 @@ import {
   STATE_DIRECTORY,
   writeEmbeddedLocation,
 } from '../cluster/embedded-location.js';
+import { withDefaults } from '../config/process-environment.js';
 import { readSettings, type Environment } from '../config/read-settings.js';
 import { DatabaseService } from '../database/database.service.js';
 import { InstallService } from '../install/install.service.js';
@@ -47,13 +48,16 @@ export async function startEmbedded(
   };
   try {
     const url = await openClinic(embedded, name);
-    const additions: Environment = {
+    const settings = {
       MIGRATIONS_DIR: CLINIC_MIGRATIONS,
-      ADMIN_API_TOKEN: environment['ADMIN_API_TOKEN_FILE'] ? undefined : adminToken(stateDirectory),
+      BACKUP_ENABLED: 'true',
+      BACKUP_RETENTION_DAYS: '7',
+      BACKUP_DIR: path.join(stateDirectory, 'backups'),
     };
-    const complete = { ...additions, ...nonEmpty(environment), DATABASE_URL: url };
+    const defaults = { ...settings, ADMIN_API_TOKEN: adminToken(stateDirectory) };
+    const complete = { ...withDefaults(environment, defaults), DATABASE_URL: url };
     await installAndStamp(complete, clock);
-    writeEmbeddedLocation(stateDirectory, { url, migrationsDirectory: CLINIC_MIGRATIONS });
+    writeEmbeddedLocation(stateDirectory, { url, settings });
     return { environment: complete, companion };
   } catch (error) {
     await companion.stop();
@@ -64,10 +68,6 @@ export async function startEmbedded(
 /** One database an environment: each is stamped with its own name. */
 function databaseName({ NODE_ENV: name }: Environment): string {
   return !name || name === 'development' ? 'clinic' : `clinic_${name}`;
-}
-
-function nonEmpty(environment: Environment): Environment {
-  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value));
 }
 
 /** A token of this directory's own, so that the admin routes can be tried at once. */

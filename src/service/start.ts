@@ -26,8 +26,10 @@ export async function start(environmentName?: string): Promise<void> {
       import('./clinic.js'),
     ]);
     const embedded = await startEmbedded(environment);
-    const { url } = await serve(embedded.environment, { companion: embedded.companion, jsonLogs });
+    const { app, url } = await serve(embedded.environment, { companion: embedded.companion, jsonLogs });
     process.stdout.write(welcome(url, path.relative('', CLINIC_MIGRATIONS), STATE_DIRECTORY));
+    const { makeFirstBackup } = await import('./first-backup.js');
+    await makeFirstBackup(app);
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`);
     process.exit(exitCodeOf(error));

@@ -13,6 +13,10 @@ pgkeep guards a PostgreSQL of its own (in ${stateDirectory}/) with a sample clin
     curl -H "Authorization: Bearer $(cat ${stateDirectory}/admin-token)" ${base}/admin/database/stats
     npm run db:stats
 
+  Is there a backup, and does it restore? (The first was made and tested just now.)
+    npm run db:backup:list
+    npm run db:restore:test
+
   Make it worse: /ready says 503 within five seconds. Make it better: 200 again.
     mkdir ${migration} && echo 'SELECT 1;' > ${migration}/migration.sql
     rm -r ${migration}

@@ -55,4 +55,4 @@ export interface Patience {
 }
 
 /** Rides out some ten seconds of outage; a storage that hangs is told after minutes, not hours. */
-export const PATIENCE: Patience = { attempts: 8, connectMs: 5000, idleMs: 60_000 };
+export const PATIENCE: Patience = { attempts: 8, connectMs: 5000, idleMs: 30_000 };

@@ -1,10 +1,12 @@
 import type { JsonObject } from '../jobs/jobs.types.js';
 
-/** What came of a run, in a few words: the backup's name, or each fact, lists by their length. */
+/** What came of a run, in a few words: the backup's name, its verdict, or each fact, lists by their length. */
 export function resultText(result: JsonObject | null | undefined): string {
   if (!result) return '';
-  if (typeof result['name'] === 'string') return result['name'];
+  const { name, backup, verdict } = result;
+  if (typeof name === 'string') return name;
+  if (typeof backup === 'string' && typeof verdict === 'string') return `${backup} ${verdict}`;
   return Object.entries(result)
-    .map(([name, value]) => `${name} ${Array.isArray(value) ? value.length : String(value)}`)
+    .map(([fact, value]) => `${fact} ${Array.isArray(value) ? value.length : String(value)}`)
     .join(', ');
 }

@@ -202,4 +202,26 @@ describe('readSettings', () => {
       `DATABASE_URL_FILE names a directory, not a file (${directory})`,
     );
   });
+
+  it.each([
+    ['0 2 * * *', '0 2 * * *'],
+    ['*/20 * * * * *', '*/20 * * * * *'],
+    ['@daily', '@daily'],
+    ['OFF', undefined],
+    ['', '0 2 * * *'],
+  ])('takes BACKUP_SCHEDULE=%s', (text, schedule) => {
+    const settings = readSettings({ DATABASE_URL: 'postgresql://u@h/db', BACKUP_SCHEDULE: text });
+    expect(settings.backup.schedule).toBe(schedule);
+  });
+
+  it.each([
+    ['0 25 * * *', 'Field value (25) is out of range'],
+    ['2 o’clock', 'Unknown alias: o'],
+    ['* * *', 'Too few fields'],
+    ['0 0 30 2 *', 'that day never comes'],
+  ])('refuses BACKUP_SCHEDULE=%s, in the words of the parser', (text, fault) => {
+    expect(() => readSettings({ DATABASE_URL: 'postgresql://u@h/db', BACKUP_SCHEDULE: text })).toThrow(
+      `One setting is not usable:\n  BACKUP_SCHEDULE must be a cron expression (minute hour day month weekday, such as "0 2 * * *" for two o’clock every night) or off: ${fault}; it is "${text}"`,
+    );
+  });
 });

@@ -323,6 +323,13 @@ describe('pgkeep restore', () => {
     ]);
     writeFileSync(plain, readFileSync(custom).subarray(100));
     expect((await runCli(['restore', plain, ...PRODUCTION], environment)).code).toBe(1);
+    writeFileSync(plain, 'age-encryption.org/v1\n');
+    expect(await runCli(['restore', plain, ...PRODUCTION], environment)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        `${plain} is encrypted, and has no manifest beside it that says how.\n`,
+      ),
+    });
     expect(await databases()).toEqual(before);
   });
 

@@ -99,7 +99,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(await listed()).toMatchObject([{ name, locations: [location] }]);
     expect(await runCli(['backup', 'verify', name], environment)).toEqual({
       code: 0,
-      stdout: `${name}: every byte is as it was dumped, and pg_restore reads all of it.\n`,
+      stdout: `${name}: every byte is as it was dumped, and all of it can be read.\n`,
       stderr: '',
     });
     const restored = await createDatabase(own, `restored_${Date.now()}`);
@@ -167,6 +167,31 @@ describe('pgkeep backup with a bucket', () => {
     expect(await bucket.keys()).toEqual(filesOf(second?.name ?? ''));
     expect((await runCli(['backup', 'upload'], environment)).code).toBe(0);
     expect(await bucket.keys()).toHaveLength(4);
+  });
+
+  it('by kill -9 while it reads back: an archive without a manifest is listed nowhere, and cleared', async () => {
+    const { proxy, through } = await throughHttp();
+    const isReadBack = (request: string): boolean => /^GET \S+\.dump(?:\?|$)/.test(request);
+    proxy.fate = (request) => (isReadBack(request) ? 'hang' : 'pass');
+    const pgkeep = new PgkeepProcess('cli', ['backup'], through);
+    await until(() => proxy.requests.some(isReadBack) || !pgkeep.isRunning, 20_000, 'a read-back');
+    await pgkeep.kill();
+    const name = nameInDirectory();
+    expect(await bucket.keys()).toEqual([`${name}.dump`, `${name}.unfinished.json`]);
+    expect(await listed()).toMatchObject([{ name, locations: [directory] }]);
+    const next = await runCli(['backup', 'upload'], environment);
+    expect(next.stdout).toContain(`Cleared away what a killed upload left: ${name}\n`);
+    expect(await bucket.keys()).toEqual(filesOf(name));
+  });
+
+  it('by SIGTERM while the server hangs: ends within seconds all the same', async () => {
+    const { proxy, through } = await throughTcp();
+    proxy.mode = 'swallow';
+    const pgkeep = new PgkeepProcess('cli', ['backup'], through);
+    await until(() => proxy.connections > 0 || !pgkeep.isRunning, 20_000, 'a connection');
+    pgkeep.signal('SIGTERM');
+    expect(await pgkeep.end(20_000)).toEqual({ code: 143, signal: null });
+    expect(pgkeep.stderr).toContain(`The backup itself is whole, in ${directory}.\n`);
   });
 
   it('by SIGTERM during the upload: exit 143, no part left, safe in the directory', async () => {

@@ -9,12 +9,18 @@ export async function withRooms<T>(
   work: (rooms: TestingModule) => Promise<T>,
   environment: Environment = {},
 ): Promise<T> {
-  const settings = readSettings({ DATABASE_URL: url, ...environment });
-  const rooms = await Test.createTestingModule({ imports: [PgkeepModule.forRoot(settings)] }).compile();
-  rooms.useLogger(false);
+  const rooms = await openRooms(url, environment);
   try {
     return await work(rooms);
   } finally {
     await rooms.close();
   }
+}
+
+/** The same, to be closed by the caller. */
+export async function openRooms(url: string, environment: Environment = {}): Promise<TestingModule> {
+  const settings = readSettings({ DATABASE_URL: url, ...environment });
+  const rooms = await Test.createTestingModule({ imports: [PgkeepModule.forRoot(settings)] }).compile();
+  rooms.useLogger(false);
+  return rooms;
 }

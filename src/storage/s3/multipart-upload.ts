@@ -7,7 +7,7 @@ import { PartReader, partsAtOnce, partSize, type Part } from './parts.js';
 import { isNotFound, nameOf } from './s3-fault.js';
 
 /** How long a server that may be gone is asked to take away what it has of a failed upload, in ms. */
-const CLEANING_MS = 15_000;
+const CLEANING_MS = 3000;
 
 /** An object of a bucket, as the client wants it named. */
 export interface Target {

@@ -19,9 +19,9 @@ export function partSize(number: number): number {
   return 8 * MIB * 2 ** Math.min(4, Math.floor((number - 1) / 2000));
 }
 
-/** How many parts of this size travel at once: memory stays below 64 MiB up to 109 GiB, below 256 MiB above. */
+/** How many parts of this size travel at once: with the one that is being filled 24 MiB in the usual case. */
 export function partsAtOnce(size: number): number {
-  return size <= 16 * MIB ? 3 : 1;
+  return size <= 16 * MIB ? 2 : 1;
 }
 
 /** Cuts a stream into parts, in buffers that are used again: memory stays flat however long the stream is. */

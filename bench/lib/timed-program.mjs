@@ -1,0 +1,108 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { lastWill } from './last-will.mjs';
+import { cpuSecondsWithChildren } from './proc.mjs';
+
+const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+const MEMORY_POLL_MS = 20;
+
+/**
+ * @typedef {object} Timed how one program ran, with all that it started
+ * @property {number} wallMs
+ * @property {number} cpuSeconds its own, its children's, and the server's at the same time
+ * @property {number} peakBytes the most resident memory of the program itself
+ * @property {string} stdout
+ */
+
+/**
+ * Runs a shell's pipeline, the way people back up by hand; PostgreSQL's programs are in its PATH.
+ *
+ * @param {import('./scene.mjs').Scene} scene
+ * @param {string} database
+ * @param {string} pipeline
+ */
+export async function timeShell(scene, database, pipeline) {
+  return await timed(scene, '/bin/bash', ['-c', `set -euo pipefail; ${pipeline}`], {
+    PATH: `${scene.binaries.bin}:${process.env.PATH}`,
+    LD_LIBRARY_PATH: scene.binaries.libraryPath,
+    ...libpq(scene, database),
+  });
+}
+
+/**
+ * Runs `pgkeep ARGV --json`.
+ *
+ * @param {import('./scene.mjs').Scene} scene
+ * @param {string} database
+ * @param {readonly string[]} argv
+ * @param {Readonly<Record<string, string>>} [settings]
+ */
+export async function timePgkeep(scene, database, argv, settings = {}) {
+  return await timed(scene, process.execPath, [CLI, ...argv, '--json'], {
+    PATH: process.env.PATH,
+    NODE_ENV: 'test',
+    DATABASE_URL: scene.url(database),
+    BACKUP_DIR: path.join(scene.directory, 'backups'),
+    ...settings,
+  });
+}
+
+/**
+ * @param {import('./scene.mjs').Scene} scene
+ * @param {string} database
+ */
+function libpq({ cluster, rootCertificateFile }, database) {
+  return {
+    PGHOST: cluster.host,
+    PGPORT: String(cluster.port),
+    PGUSER: cluster.superuser,
+    PGPASSWORD: cluster.password,
+    PGDATABASE: database,
+    PGSSLMODE: 'verify-full',
+    PGSSLROOTCERT: rootCertificateFile,
+  };
+}
+
+/**
+ * @param {import('./scene.mjs').Scene} scene
+ * @param {string} file
+ * @param {readonly string[]} argv
+ * @param {Readonly<Record<string, string | undefined>>} env
+ * @returns {Promise<Timed>}
+ */
+async function timed(scene, file, argv, env) {
+  const postmaster = scene.cluster.postmasterPid;
+  // The CPU time of a process is its parent's to know only after its end: the server's backends, and these.
+  const cpu = () => cpuSecondsWithChildren(postmaster) + cpuSecondsWithChildren(process.pid);
+  const own = process.cpuUsage();
+  const before = cpu();
+  const startedAt = performance.now();
+  const child = spawn(file, argv, { env, cwd: scene.directory, stdio: ['ignore', 'pipe', 'pipe'] });
+  const revoke = lastWill('kill', ['-KILL', child.pid ?? 0]);
+  let [stdout, stderr, peakBytes] = ['', '', 0];
+  child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
+  const watching = setInterval(() => {
+    peakBytes = Math.max(peakBytes, peakOf(child.pid ?? 0));
+  }, MEMORY_POLL_MS);
+  const code = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
+  const wallMs = performance.now() - startedAt;
+  clearInterval(watching);
+  revoke();
+  if (code !== 0)
+    throw new Error(`${file} ${argv.join(' ')} ended with exit code ${code}:\n${stdout}${stderr}`);
+  const { user, system } = process.cpuUsage(own);
+  return { wallMs, cpuSeconds: cpu() - before - (user + system) / 1e6, peakBytes, stdout };
+}
+
+/** @param {number} pid */
+function peakOf(pid) {
+  try {
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+  } catch {
+    // It ended between two looks.
+    return 0;
+  }
+}

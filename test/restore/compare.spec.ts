@@ -1,0 +1,95 @@
+import { describe, expect, it } from '@jest/globals';
+import { compareRestored, type Expected } from '../../src/restore/compare.js';
+import type { Restored } from '../../src/restore/read-restored.js';
+import { orphanQuery } from '../../src/restore/foreign-keys.js';
+import { CONTENT_HASH_METHOD } from '../../src/backup/table-contents.js';
+
+const CATALOGUE = {
+  relations: ['r public.t', 'r public.u unlogged'],
+  columns: [],
+  constraints: [],
+  indexes: [],
+  triggers: ['public.t foreign key f OOOO'],
+  rowSecurity: [],
+  extensions: [],
+};
+const T = { name: 'public.t', rows: 2, contentHash: '7' };
+const EXPECTED: Expected = {
+  contentHashMethod: CONTENT_HASH_METHOD,
+  tables: [T],
+  sequences: [{ name: 'public.s', lastValue: '5' }],
+  migrations: null,
+  catalogue: CATALOGUE,
+};
+const FOUND: Restored = {
+  tables: [T],
+  sequences: [{ name: 'public.s', lastValue: '5', descending: false, cycles: false }],
+  migrations: null,
+  foreignKeys: [],
+  catalogue: CATALOGUE,
+};
+
+function faults(expected: Partial<Expected>, found: Partial<Restored>): Record<string, string> {
+  const { comparisons } = compareRestored({ ...EXPECTED, ...expected }, { ...FOUND, ...found });
+  return Object.fromEntries(comparisons.filter(({ ok }) => !ok).map(({ name, details }) => [name, details]));
+}
+
+describe('comparing a restored database with a manifest', () => {
+  it('finds nothing in the same', () => {
+    expect(faults({}, {})).toEqual({});
+  });
+
+  it('finds a foreign key that came back disabled, and not one that came back enabled', () => {
+    const disabled = { ...CATALOGUE, triggers: ['public.t foreign key f DDDD'] };
+    expect(Object.keys(faults({}, { catalogue: disabled }))).toEqual(['triggers']);
+    expect(faults({ catalogue: disabled }, {})).toEqual({});
+  });
+
+  it('knows that nobody counted the unlogged tables of a standby', () => {
+    expect(faults({}, { tables: [T, { name: 'public.u', rows: 0, contentHash: '0' }] })).toEqual({});
+    expect(faults({}, { tables: [T, { name: 'public.v', rows: 0, contentHash: '0' }] })).toEqual({
+      tables: 'public.v was not in the backup',
+    });
+  });
+
+  it('does not take a hash of another method for the same', () => {
+    expect(Object.keys(faults({ contentHashMethod: 'md5' }, {}))).toEqual(['contents']);
+  });
+
+  it.each([
+    ['5', '4', {}, true],
+    ['5', null, {}, true],
+    [null, null, {}, false],
+    ['5', '12345678901234567890', {}, false],
+    ['-5', '-4', { descending: true }, true],
+    ['-5', '-6', { descending: true }, false],
+    ['5', '1', { cycles: true }, false],
+  ])('a sequence that stood at %s and stands at %s (%j): behind is %s', (before, after, kind, behind) => {
+    const sequence = { name: 'public.s', lastValue: after, descending: false, cycles: false, ...kind };
+    const found = faults({ sequences: [{ name: 'public.s', lastValue: before }] }, { sequences: [sequence] });
+    expect('sequences' in found).toBe(behind);
+  });
+
+  it('looks for orphans as the constraint does: NULLs, composite keys, MATCH FULL', () => {
+    const key = {
+      name: 'public.c f',
+      child: 'ONLY public.c',
+      parent: 'public.p',
+      pairs: [
+        { child: 'a', operator: 'OPERATOR(pg_catalog.=)', parent: 'x' },
+        { child: 'b"', operator: 'OPERATOR(pg_catalog.=)', parent: 'y' },
+      ],
+      match: 'simple',
+      validated: true,
+      enabled: true,
+    } as const;
+    const missing =
+      'c."a" IS NOT NULL AND c."b""" IS NOT NULL AND NOT EXISTS (SELECT FROM public.p p WHERE p."x" OPERATOR(pg_catalog.=) c."a" AND p."y" OPERATOR(pg_catalog.=) c."b""")';
+    expect(orphanQuery(key)).toBe(
+      `SELECT pg_catalog.count(*)::text AS orphans FROM ONLY public.c c WHERE ${missing}`,
+    );
+    expect(orphanQuery({ ...key, match: 'full' })).toBe(
+      `SELECT pg_catalog.count(*)::text AS orphans FROM ONLY public.c c WHERE (${missing}) OR pg_catalog.num_nulls(c."a", c."b""") BETWEEN 1 AND 1`,
+    );
+  });
+});

@@ -1,0 +1,50 @@
+import { chmodSync } from 'node:fs';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { emptyDirectory, PgkeepProcess, runCli } from '../support/pgkeep-process.js';
+import { until } from '../support/until.js';
+
+/** What is asked of the service and of the command: no database, so the embedded one. */
+const ENVIRONMENT = { PORT: '0', HOST: '127.0.0.1', READINESS_REFRESH_MS: '1000' };
+
+describe('the embedded default', () => {
+  let service: PgkeepProcess | undefined;
+
+  afterEach(() => service?.kill());
+
+  async function started(cwd: string): Promise<string> {
+    service = new PgkeepProcess('main', [], ENVIRONMENT, { cwd });
+    return await service.listening();
+  }
+
+  async function detailsOf(url: string, check: string): Promise<string> {
+    const { checks } = JSON.parse(await (await fetch(`${url}/ready`)).text());
+    return checks[check]?.details ?? '';
+  }
+
+  it('takes a first backup and proves it, and another start takes no second', async () => {
+    const cwd = emptyDirectory();
+    // PostgreSQL's unprivileged user must be able to pass through, where the tests run as root.
+    chmodSync(cwd, 0o711);
+    const url = await started(cwd);
+    await until(
+      async () => (await detailsOf(url, 'backupConfig')).includes('restore test 0 days old'),
+      25_000,
+      'evidence in /ready',
+    );
+    expect(await detailsOf(url, 'backups')).toMatch(/^newest backup 0 minutes old, 1 kept in 1 place/);
+    const { stdout } = await runCli(['backup', 'list', '--json'], {}, { cwd });
+    const [backup, ...others] = JSON.parse(stdout).backups;
+    expect(others).toEqual([]);
+    expect(backup).toMatchObject({ database: 'clinic', restoreTest: 'passed' });
+    service?.signal('SIGINT');
+    await service?.end();
+    const again = await started(cwd);
+    await until(
+      async () => (await detailsOf(again, 'backups')).startsWith('newest backup'),
+      15_000,
+      'the backup in /ready',
+    );
+    const after = await runCli(['backup', 'list', '--json'], {}, { cwd });
+    expect(JSON.parse(after.stdout).backups).toHaveLength(1);
+  }, 90_000);
+});
