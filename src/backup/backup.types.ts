@@ -22,6 +22,15 @@ export interface SequenceState {
   readonly lastValue: string | null;
 }
 
+/** Whose rules a database sorts by, where they are not the operating system's alone. */
+export interface LocaleFacts {
+  readonly provider: 'libc' | 'icu' | 'builtin';
+  /** ICU's or the built-in locale's name; null with libc. */
+  readonly name: string | null;
+  /** ICU's additional rules. */
+  readonly rules: string | null;
+}
+
 /** One applied migration of the guarded application. */
 export interface AppliedMigration {
   readonly name: string;
@@ -54,6 +63,8 @@ export interface Manifest {
   readonly encoding: string;
   readonly collation: string;
   readonly characterType: string;
+  /** Absent in manifests of earlier versions: libc's. */
+  readonly locale: LocaleFacts | undefined;
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly snapshotId: string;
