@@ -1,6 +1,7 @@
 import type { Recording } from '../changelog/changelog.types.js';
 import type { ArchiveFormat, EnvironmentName } from '../config/settings.js';
 import type { Catalogue } from './catalogue.types.js';
+import type { LocaleFacts } from './locale.js';
 
 /** Why a backup was made. */
 export const BACKUP_REASONS = ['scheduled', 'manual', 'pre-migration', 'pre-restore'] as const;
@@ -20,15 +21,6 @@ export interface SequenceState {
   readonly name: string;
   /** Null when it was never used. */
   readonly lastValue: string | null;
-}
-
-/** Whose rules a database sorts by, where they are not the operating system's alone. */
-export interface LocaleFacts {
-  readonly provider: 'libc' | 'icu' | 'builtin';
-  /** ICU's or the built-in locale's name; null with libc. */
-  readonly name: string | null;
-  /** ICU's additional rules. */
-  readonly rules: string | null;
 }
 
 /** One applied migration of the guarded application. */

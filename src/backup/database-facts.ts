@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import type { LocaleFacts } from './backup.types.js';
+import { LOCALE, type LocaleFacts } from './locale.js';
 
 /** What a backup has to know of its database and server. */
 export interface DatabaseFacts {
@@ -30,14 +30,6 @@ interface Row {
   readonly character_type: string;
   readonly locale: LocaleFacts;
 }
-
-/** Of a row `d` of pg_database. As JSON, because each major version has other columns for it. */
-export const LOCALE = `(
-  SELECT pg_catalog.json_build_object(
-           'provider', CASE j->>'datlocprovider' WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END,
-           'name', coalesce(j->>'datlocale', j->>'daticulocale'),
-           'rules', j->>'daticurules')
-    FROM pg_catalog.to_jsonb(d) j)`;
 
 /** Asks once, in the caller's transaction. */
 export async function readDatabaseFacts(client: Client): Promise<DatabaseFacts> {

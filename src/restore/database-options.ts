@@ -1,6 +1,6 @@
 import { escapeLiteral, type Client } from 'pg';
-import type { LocaleFacts, Manifest } from '../backup/backup.types.js';
-import { LOCALE } from '../backup/database-facts.js';
+import type { Manifest } from '../backup/backup.types.js';
+import { LOCALE, type LocaleFacts } from '../backup/locale.js';
 import type { ArchiveNeeds } from './archive-contents.js';
 
 /** Which letters a database knows, and how it sorts them. */

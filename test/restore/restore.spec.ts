@@ -102,12 +102,14 @@ describe('pgkeep restore', () => {
     expect(log.entries.map(({ deed }: { deed: string }) => deed)).toEqual([
       'install',
       'stamp',
+      'backup',
       'restore-test',
+      'backup',
       'restore',
     ]);
     expect(log.entries.at(-1).details).toMatchObject({
       backup: backup.name,
-      carriedOver: 2,
+      carriedOver: 4,
       archiveSha256: backup.sha256,
     });
     expect((await runCli(['changelog', '--verify'], environment)).code).toBe(0);
