@@ -155,6 +155,7 @@ export class BackupRun {
       encoding: facts.encoding,
       collation: facts.collation,
       characterType: facts.characterType,
+      locale: facts.locale,
       startedAt: this.startedAt.toISOString(),
       snapshotId: snapshot.id,
       format,

@@ -1,6 +1,7 @@
 import type { Recording } from '../changelog/changelog.types.js';
 import type { ArchiveFormat, EnvironmentName } from '../config/settings.js';
 import type { Catalogue } from './catalogue.types.js';
+import type { LocaleFacts } from './locale.js';
 
 /** Why a backup was made. */
 export const BACKUP_REASONS = ['scheduled', 'manual', 'pre-migration', 'pre-restore'] as const;
@@ -54,6 +55,8 @@ export interface Manifest {
   readonly encoding: string;
   readonly collation: string;
   readonly characterType: string;
+  /** Absent in manifests of earlier versions: libc's. */
+  readonly locale: LocaleFacts | undefined;
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly snapshotId: string;

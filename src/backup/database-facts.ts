@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { LOCALE, type LocaleFacts } from './locale.js';
 
 /** What a backup has to know of its database and server. */
 export interface DatabaseFacts {
@@ -13,6 +14,7 @@ export interface DatabaseFacts {
   readonly encoding: string;
   readonly collation: string;
   readonly characterType: string;
+  readonly locale: LocaleFacts;
 }
 
 interface Row {
@@ -26,6 +28,7 @@ interface Row {
   readonly encoding: string;
   readonly collation: string;
   readonly character_type: string;
+  readonly locale: LocaleFacts;
 }
 
 /** Asks once, in the caller's transaction. */
@@ -37,7 +40,8 @@ export async function readDatabaseFacts(client: Client): Promise<DatabaseFacts> 
            pg_catalog.current_setting('server_version_num')::int AS version_number,
            pg_catalog.pg_is_in_recovery() AS in_recovery,
            pg_catalog.pg_encoding_to_char(d.encoding)::text AS encoding,
-           d.datcollate::text AS collation, d.datctype::text AS character_type
+           d.datcollate::text AS collation, d.datctype::text AS character_type,
+           ${LOCALE} AS locale
       FROM pg_catalog.pg_database d
      WHERE d.datname = pg_catalog.current_database()`);
   const row = rows[0];
@@ -53,5 +57,6 @@ export async function readDatabaseFacts(client: Client): Promise<DatabaseFacts> 
     encoding: row.encoding,
     collation: row.collation,
     characterType: row.character_type,
+    locale: row.locale,
   };
 }

@@ -3,7 +3,16 @@ import { ARCHIVE_FORMATS, ENVIRONMENTS } from '../config/settings.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { BACKUP_REASONS, type Manifest } from './backup.types.js';
 import { CATALOGUE_SECTIONS } from './catalogue.types.js';
-import { isInteger, isListOf, isOneOf, isNullOr, isRecord, isText, type Guard } from './guards.js';
+import {
+  isAbsentOr,
+  isInteger,
+  isListOf,
+  isOneOf,
+  isNullOr,
+  isRecord,
+  isText,
+  type Guard,
+} from './guards.js';
 
 /** Whether a parsed JSON document is a manifest that this version reads. Unknown fields are no fault. */
 export const isManifest: Guard<Manifest> = isRecord<Manifest>({
@@ -20,6 +29,13 @@ export const isManifest: Guard<Manifest> = isRecord<Manifest>({
   encoding: isText,
   collation: isText,
   characterType: isText,
+  locale: isAbsentOr(
+    isRecord({
+      provider: isOneOf(['libc', 'icu', 'builtin']),
+      name: isNullOr(isText),
+      rules: isNullOr(isText),
+    }),
+  ),
   startedAt: isText,
   finishedAt: isText,
   snapshotId: isText,

@@ -102,12 +102,14 @@ describe('pgkeep restore', () => {
     expect(log.entries.map(({ deed }: { deed: string }) => deed)).toEqual([
       'install',
       'stamp',
+      'backup',
       'restore-test',
+      'backup',
       'restore',
     ]);
     expect(log.entries.at(-1).details).toMatchObject({
       backup: backup.name,
-      carriedOver: 2,
+      carriedOver: 4,
       archiveSha256: backup.sha256,
     });
     expect((await runCli(['changelog', '--verify'], environment)).code).toBe(0);
@@ -332,6 +334,28 @@ describe('pgkeep restore', () => {
     });
     expect(await databases()).toEqual(before);
   });
+
+  it.each(['custom', 'plain'])(
+    'a %s backup comes back with ICU’s rules, also where the database is gone',
+    async (format) => {
+      await query(
+        own.cluster.url('postgres'),
+        `CREATE DATABASE other TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'sv-SE' LOCALE 'C'`,
+      );
+      const swedish = {
+        ...environment,
+        NODE_ENV: 'staging',
+        DATABASE_URL: own.cluster.url('other'),
+        BACKUP_FORMAT: format,
+      };
+      await query(swedish.DATABASE_URL, `CREATE TABLE t (v text); INSERT INTO t VALUES ('å'), ('z')`);
+      const { name } = await withBackups(swedish, (backups) => backups.create());
+      await query(own.cluster.url('postgres'), 'DROP DATABASE other');
+      expect((await runCli(['restore', name], swedish)).code).toBe(0);
+      const sorted = await query(swedish.DATABASE_URL, 'SELECT array_agg(v ORDER BY v) AS v FROM t');
+      expect(sorted.rows[0]?.v).toEqual(['z', 'å']);
+    },
+  );
 
   it('some tables: into a database of their own, with the commands that bring their rows back', async () => {
     const backup = await backUp();

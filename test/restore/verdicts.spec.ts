@@ -96,13 +96,17 @@ describe('the verdict of a restore test', () => {
     await query(url, `CREATE TABLE t (v text PRIMARY KEY); INSERT INTO t VALUES ('z'), ('a')`);
     if (name !== 'UTF8')
       await query(url, `INSERT INTO t VALUES (convert_from('\\x61'::bytea, 'LATIN1') || 'b')`);
-    for (const testUrl of [own.cluster.url('postgres'), '']) {
-      const backup = await backedUp(url);
-      const report = await withRestoreTests({ ...environment, TEST_DATABASE_URL: testUrl }, (tests) =>
-        tests.run({ backup: backup.name }),
-      );
-      expect(faultsOf(report)).toEqual({});
+    for (const format of ['custom', 'plain']) {
+      for (const testUrl of [own.cluster.url('postgres'), '']) {
+        environment['BACKUP_FORMAT'] = format;
+        const backup = await backedUp(url);
+        const report = await withRestoreTests({ ...environment, TEST_DATABASE_URL: testUrl }, (tests) =>
+          tests.run({ backup: backup.name }),
+        );
+        expect(faultsOf(report)).toEqual({});
+      }
     }
+    delete environment['BACKUP_FORMAT'];
   });
 
   it('fails on one row removed', async () => {
