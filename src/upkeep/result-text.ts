@@ -7,6 +7,6 @@ export function resultText(result: JsonObject | null | undefined): string {
   if (typeof name === 'string') return name;
   if (typeof backup === 'string' && typeof verdict === 'string') return `${backup} ${verdict}`;
   return Object.entries(result)
-    .map(([name, value]) => `${name} ${Array.isArray(value) ? value.length : String(value)}`)
+    .map(([fact, value]) => `${fact} ${Array.isArray(value) ? value.length : String(value)}`)
     .join(', ');
 }
