@@ -15,6 +15,8 @@ const HISTORY = 500;
 const LEASE = `pg_catalog.now() + pg_catalog.make_interval(secs => $3::float8 / 1000)`;
 const NEXT_FENCE = `1 + coalesce((SELECT pg_catalog.max(fence) FROM pgkeep.job_run WHERE job = $1), 0)`;
 
+const LOST_ITS_SERVER = `$3 = 'failed' AND pg_catalog.pg_postmaster_start_time() > started_at`;
+
 /** The columns of a run, as `toRun()` reads them. */
 const RUN = `id, job, due_at, trigger, state, fence::float8 AS fence, holder, started_at, finished_at,
              CASE WHEN state = 'running' THEN lease_expires_at END AS lease_expires_at,
@@ -122,12 +124,17 @@ export function renewPlan(id: string, fence: number | null, leaseMs: number): St
   };
 }
 
-/** Writes how a run ended; no row where it is somebody else's by now. */
+/**
+ * Writes how a run ended; no row where it is somebody else's by now. What failed while the server was restarted has
+ * lost its server, whichever of its parts noticed first, and is worth another try.
+ */
 export function finishPlan(id: string, fence: number | null, outcome: RunOutcome): StatementPlan {
   const { state, result, error, countsAsLoss = false } = outcome;
   return {
     sql: `UPDATE pgkeep.job_run
-             SET state = $3, finished_at = pg_catalog.now(), result = $4::jsonb, error = $5::jsonb, losses = losses + $6
+             SET state = CASE WHEN ${LOST_ITS_SERVER} THEN 'interrupted' ELSE $3 END,
+                 losses = losses + CASE WHEN ${LOST_ITS_SERVER} THEN 1 ELSE $6 END,
+                 finished_at = pg_catalog.now(), result = $4::jsonb, error = $5::jsonb
            WHERE id = $1 AND fence = $2 AND state = 'running'
           RETURNING id`,
     values: [

@@ -42,6 +42,7 @@ export class BackupWatch implements BeforeApplicationShutdown {
   private jobFacts: Kept<JobFacts> | undefined;
   private times: DueTimes | undefined;
   private isStopping = false;
+  private wasAsked = false;
 
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
@@ -52,15 +53,17 @@ export class BackupWatch implements BeforeApplicationShutdown {
 
   /**
    * What is known, from memory. Asks anew in the background when that is old; waits for the answer, at most
-   * `deadlineMs`, only while nothing is known yet.
+   * `deadlineMs`, only for the first question.
    */
   async facts(deadlineMs: number): Promise<BackupFacts | undefined> {
     if (!this.settings.backup.enabled) return undefined;
     const age = performance.now() - this.askedAt;
     const isWhole = this.latest && 'value' in this.latest.storage && 'value' in this.latest.jobs;
     if (!this.asking && age > (isWhole ? REFRESH_MS : RETRY_MS)) void this.refresh();
-    // Not in time: the verdict says so, and the next one knows.
-    if (!this.latest && this.asking) await withDeadline(this.asking, deadlineMs).catch(() => undefined);
+    const isFirst = !this.wasAsked;
+    this.wasAsked = true;
+    // Not in time: the verdict says so, and a later one knows.
+    if (isFirst && this.asking) await withDeadline(this.asking, deadlineMs).catch(() => undefined);
     return this.latest;
   }
 

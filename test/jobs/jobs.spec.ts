@@ -130,6 +130,17 @@ describe('exactly-once runs', () => {
     expect(await jobs.takeOver(claimOf('two'), due)).toBeUndefined();
   });
 
+  it('are worth another try where they failed because the server was restarted', async () => {
+    const run = await claimed();
+    await query(url, `UPDATE pgkeep.job_run SET started_at = pg_postmaster_start_time() - interval '1 s'`);
+    await jobs.finish(run, { state: 'failed', error: { code: 'BACKUP_FAILED', message: 'gone' } });
+    expect(await jobs.find(run.id)).toMatchObject({ state: 'interrupted', losses: 1 });
+    expect(await jobs.takeOver(claimOf('two'), due)).toMatchObject({ id: run.id, fence: 2 });
+    const again = await jobs.find(run.id);
+    await jobs.finish(again, { state: 'failed', error: { code: 'BACKUP_FAILED', message: 'disk' } });
+    expect(await jobs.find(run.id)).toMatchObject({ state: 'failed', losses: 1 });
+  });
+
   it('keep their newest five hundred', async () => {
     await query(
       url,
