@@ -4,6 +4,8 @@ import type { Manifest } from '../backup/backup.types.js';
 import type { EnvironmentName } from '../config/settings.js';
 import type { StampReading } from '../environment/environment.types.js';
 import { KeepError } from '../errors.js';
+import type { RestoreSource } from './restore-source.js';
+import { majorOf } from './server-version.js';
 import { escapeIdentifier } from 'pg';
 
 /** The word that a restore into production wants. */
@@ -151,6 +153,19 @@ export function requireProductionConsent(
   throw refused(
     'a restore into production was not confirmed',
     `Type ${PRODUCTION_WORD} when asked on a terminal, or give both \`--confirm ${PRODUCTION_WORD} --target ${database}\`.`,
+  );
+}
+
+/** Archives go to the same major version, or up. @throws KeepError `RESTORE_REFUSED`. */
+export function requireNotOlder(
+  { name, manifest }: Pick<RestoreSource, 'name' | 'manifest'>,
+  { serverVersion }: RestoreTarget,
+): void {
+  if (!manifest || majorOf(serverVersion) >= majorOf(manifest.serverVersion)) return;
+  throw new KeepError(
+    'RESTORE_REFUSED',
+    `Refused to restore: ${name} is of PostgreSQL ${manifest.serverVersion}, and this server is ${serverVersion}. Nothing was touched.`,
+    { hint: `Restore it on PostgreSQL ${majorOf(manifest.serverVersion)} or newer.` },
   );
 }
 

@@ -11,7 +11,7 @@ import { read } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
 import type { StampReading } from '../environment/environment.types.js';
 import { readStamp } from '../environment/read-environment.js';
-import { errorCode, KeepError } from '../errors.js';
+import { errorCode, KeepError, messageOf } from '../errors.js';
 import { MigrationDirectory } from '../migrations/migration-directory.js';
 import { ProgramFailure } from '../process/program-failure.js';
 import {
@@ -19,6 +19,7 @@ import {
   readTarget,
   requireAbilities,
   requireConsentForOther,
+  requireNotOlder,
   requireOwnEnvironment,
   requireProductionConsent,
   type RestoreTarget,
@@ -27,7 +28,6 @@ import { RestoreRun } from './restore-run.js';
 import { findSource, type RestoreSource } from './restore-source.js';
 import { restoreTables } from './restore-tables.js';
 import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restoration.types.js';
-import { majorOf } from './server-version.js';
 
 /** What every PostgreSQL server has, and a restore can be directed from. */
 const MAINTENANCE_DATABASES = ['postgres', 'template1'];
@@ -155,7 +155,10 @@ export class Restore {
     });
   }
 
-  /** A database that is damaged answers nothing, and can be replaced all the same. */
+  /**
+   * A database that is damaged answers nothing, and can be replaced all the same; but only by who says so, since
+   * its stamp is not read then and nothing is carried over.
+   */
   private async askTarget(): Promise<Pick<Situation, 'stamp' | 'lastRestoreMs'>> {
     const { timeouts } = this.rooms.database;
     const { url } = this.rooms.settings.database;
@@ -169,7 +172,17 @@ export class Restore {
         ...timeouts,
       });
       return { stamp, lastRestoreMs: rows[0]?.ms ? Number(rows[0].ms) : null };
-    }).catch(() => NOTHING);
+    }).catch((error: unknown) => {
+      if (this.options.withoutSafetyBackup === true) return NOTHING;
+      throw new KeepError(
+        'RESTORE_REFUSED',
+        `Refused to restore: database "${url.database}" is there and cannot be read: ${messageOf(error)}. Nothing was touched.`,
+        {
+          hint: 'Mend that, or replace it unread: `--without-safety-backup`. It is kept under another name in any case.',
+          cause: error,
+        },
+      );
+    });
   }
 
   private async onMaintenance<T>(work: (client: Client, url: DatabaseUrl) => Promise<T>): Promise<T> {
@@ -227,13 +240,3 @@ export class Restore {
 }
 
 const NOTHING = { stamp: undefined, lastRestoreMs: null };
-
-/** Archives go to the same major version, or up. */
-function requireNotOlder({ name, manifest }: RestoreSource, { serverVersion }: RestoreTarget): void {
-  if (!manifest || majorOf(serverVersion) >= majorOf(manifest.serverVersion)) return;
-  throw new KeepError(
-    'RESTORE_REFUSED',
-    `Refused to restore: ${name} is of PostgreSQL ${manifest.serverVersion}, and this server is ${serverVersion}. Nothing was touched.`,
-    { hint: `Restore it on PostgreSQL ${majorOf(manifest.serverVersion)} or newer.` },
-  );
-}

@@ -335,6 +335,21 @@ describe('pgkeep restore', () => {
     expect(await databases()).toEqual(before);
   });
 
+  it('a database that is there and cannot be read is replaced only by who says so', async () => {
+    const backup = await backUp();
+    await query(own.cluster.url('postgres'), 'ALTER DATABASE clinic ALLOW_CONNECTIONS false');
+    const refused = await runCli(['restore', backup.name, ...PRODUCTION], environment);
+    expect([refused.code, refused.stderr]).toEqual([
+      3,
+      'Refused to restore: database "clinic" is there and cannot be read: database "clinic" is not currently accepting connections. Nothing was touched.\n' +
+        'Mend that, or replace it unread: `--without-safety-backup`. It is kept under another name in any case.\n',
+    ]);
+    const argv = ['restore', backup.name, ...PRODUCTION, '--without-safety-backup'];
+    expect((await runCli(argv, environment)).code).toBe(0);
+    expect(await count(clinic, 'session_quiz_steps')).toBe(7172);
+    expect((await databases()).filter((name) => name.startsWith('clinic_replaced_'))).toHaveLength(1);
+  });
+
   it.each(['custom', 'plain'])(
     'a %s backup comes back with ICU’s rules, also where the database is gone',
     async (format) => {
