@@ -70,7 +70,7 @@ export class BackupRun {
 
   async perform(): Promise<CommittedReport> {
     const { storage, signal } = this.context;
-    const cleared = await this.runs.clear(this.startedAt);
+    const cleared = await this.runs.clear();
     try {
       const dumped = await this.dump();
       const notChecked = await this.requireAsDumped(dumped);

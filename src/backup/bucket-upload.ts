@@ -32,7 +32,7 @@ export class BucketUpload {
 
   /** Clears what killed uploads left. @returns the names of the backups they did not finish. */
   async clear(): Promise<string[]> {
-    return await this.runs.clear(this.now);
+    return await this.runs.clear();
   }
 
   /**
@@ -44,7 +44,7 @@ export class BucketUpload {
     const { name, archive } = manifest;
     this.signal.throwIfAborted();
     if ((await this.isCommitted(manifest)) && (await this.isWhole(manifest))) return;
-    if (await this.runs.isAtWork(name, this.now)) {
+    if (await this.runs.isAtWork(name)) {
       throw new KeepError(
         'BACKUP_UPLOAD_FAILED',
         `another run is uploading ${name} to ${this.bucket.location}`,

@@ -9,6 +9,9 @@ import { readText, writeText } from './manifest.js';
 /** A run of another machine is given this long; no dump takes longer. */
 const LONGEST_RUN_MS = 24 * 3_600_000;
 
+/** Written to see which time the storage gives it, and taken away again. */
+const CLOCK_KEY = 'clock.probe';
+
 /** Who is at work on a backup. */
 interface Mark {
   readonly host: string;
@@ -37,6 +40,8 @@ const RUNS_OF_THIS_PROCESS = new Set<string>();
  * is known by its mark, and only that is ever cleared: an archive without one belongs to somebody else.
  */
 export class UnfinishedRuns {
+  private time: Promise<Date | undefined> | undefined;
+
   constructor(private readonly storage: BackupStorage) {}
 
   /** Before anything else is written. */
@@ -69,19 +74,20 @@ export class UnfinishedRuns {
   }
 
   /** Whether another run, here or elsewhere, is making or copying this backup right now. */
-  async isAtWork(name: string, now: Date): Promise<boolean> {
+  async isAtWork(name: string): Promise<boolean> {
     const key = unfinishedKey(name);
     const mark = await this.storage.head(key);
-    return mark !== undefined && !(await this.isGone(key, name, mark.modifiedAt, now));
+    return mark !== undefined && !(await this.isGone(key, name, mark.modifiedAt));
   }
 
   /** Clears what killed runs left. @returns the names of the backups they did not finish. */
-  async clear(now: Date): Promise<string[]> {
-    await this.storage.discardUnfinished?.(new Date(now.getTime() - LONGEST_RUN_MS));
+  async clear(): Promise<string[]> {
+    const now = await this.storageTime();
+    if (now) await this.storage.discardUnfinished?.(new Date(now.getTime() - LONGEST_RUN_MS));
     const cleared: string[] = [];
     for await (const { key, modifiedAt } of this.storage.list('')) {
       const name = nameOfUnfinished(key);
-      if (name === undefined || !(await this.isGone(key, name, modifiedAt, now))) continue;
+      if (name === undefined || !(await this.isGone(key, name, modifiedAt))) continue;
       // Killed between the manifest and the end of the mark: the backup is whole.
       if (await this.storage.head(manifestKey(name))) {
         await this.storage.delete(key);
@@ -98,9 +104,10 @@ export class UnfinishedRuns {
     for (const key of archiveKeys(name)) await this.storage.delete(key);
   }
 
-  private async isGone(key: string, name: string, modifiedAt: Date, now: Date): Promise<boolean> {
+  private async isGone(key: string, name: string, modifiedAt: Date): Promise<boolean> {
     if (RUNS_OF_THIS_PROCESS.has(this.idOf(name))) return false;
-    if (now.getTime() - modifiedAt.getTime() > LONGEST_RUN_MS) return true;
+    const now = await this.storageTime();
+    if (now && now.getTime() - modifiedAt.getTime() > LONGEST_RUN_MS) return true;
     const mark: unknown = parse(await readText(this.storage, key).catch(() => ''));
     if (!isMark(mark) || mark.host !== hostname()) return false;
     // A directory is this machine's; to a bucket a machine of the same name may be writing.
@@ -109,9 +116,25 @@ export class UnfinishedRuns {
     return mark.pid === process.pid || !isRunning(mark.pid);
   }
 
+  /**
+   * What time it is by the clock that dates the marks. This machine's may be a day ahead, and a run of another one
+   * that is at work would seem abandoned. Undefined where nothing can be written: then nothing counts as old.
+   */
+  private storageTime(): Promise<Date | undefined> {
+    this.time ??= readStorageTime(this.storage).catch(() => undefined);
+    return this.time;
+  }
+
   private idOf(name: string): string {
     return `${this.storage.location}/${name}`;
   }
+}
+
+async function readStorageTime(storage: BackupStorage): Promise<Date | undefined> {
+  await writeText(storage, CLOCK_KEY, '', new AbortController().signal);
+  const written = await storage.head(CLOCK_KEY);
+  await storage.delete(CLOCK_KEY);
+  return written?.modifiedAt;
 }
 
 function bootId(): string {

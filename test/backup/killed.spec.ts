@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { backupDirectory } from '../support/backups.js';
+import { clockShiftedBy } from '../support/clock-shifted-by.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { emptyDirectory, PgkeepProcess, runCli } from '../support/pgkeep-process.js';
 import { processTree } from '../support/process-tree.js';
@@ -151,7 +152,9 @@ describe('a backup that is killed', () => {
       path.join(directory, 'large_development_20200101_000002.unfinished.json'),
       JSON.stringify({ ...mark, host: 'elsewhere', pid: 1 }),
     );
-    expect((await runCli(['backup'], environment)).code).toBe(0);
+    // A clock that is days ahead makes nobody else's work look abandoned.
+    const ahead = { ...environment, NODE_OPTIONS: clockShiftedBy(3 * 86_400) };
+    expect((await runCli(['backup'], ahead)).code).toBe(0);
     expect(files()).toEqual(
       expect.arrayContaining([
         foreign,

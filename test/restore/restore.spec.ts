@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import type { BackupReport } from '../../src/backup/backup.types.js';
-import { backupDirectory, holdings, withBackups } from '../support/backups.js';
+import { backupDirectory, holdings, stockDump, withBackups } from '../support/backups.js';
 import { CLINIC_MIGRATIONS, createClinic, createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
 import { runCli } from '../support/pgkeep-process.js';
@@ -305,7 +305,7 @@ describe('pgkeep restore', () => {
     const custom = path.join(directory, 'from elsewhere.dump');
     copyFileSync(backup.archive, custom);
     const plain = path.join(directory, 'seed.sql.gz');
-    const text = execFileSync('/usr/lib/postgresql/15/bin/pg_dump', ['--dbname', clinic], { maxBuffer: 1e9 });
+    const text = stockDump(clinic);
     writeFileSync(plain, gzipSync(text));
     for (const file of [custom, plain]) {
       await query(clinic, 'DELETE FROM session_quiz_steps');

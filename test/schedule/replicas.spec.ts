@@ -4,6 +4,7 @@ import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { isHeldBy, Replicas, type RunRow } from '../support/replicas.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { clockShiftedBy } from '../support/clock-shifted-by.js';
 import { until } from '../support/until.js';
 
 const LONG = 120_000;
@@ -224,16 +225,4 @@ describe('several services on one database', () => {
 async function isScheduled(url: string): Promise<boolean> {
   const { rows } = await query(url, 'SELECT FROM pgkeep.job').catch(() => ({ rows: [] }));
   return rows.length > 0;
-}
-
-/** Options of Node.js for a process whose clock is wrong; its timers go on as they do. */
-function clockShiftedBy(seconds: number): string {
-  const script = `
-    const RealDate = Date;
-    const shifted = () => RealDate.now() + ${seconds * 1000};
-    globalThis.Date = class extends RealDate {
-      constructor(...parts) { parts.length === 0 ? super(shifted()) : super(...parts); }
-      static now() { return shifted(); }
-    };`;
-  return `--import=data:text/javascript,${encodeURIComponent(script)}`;
 }

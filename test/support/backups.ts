@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -51,6 +52,14 @@ export async function withBackups<T>(
 export async function stockRestore(archive: string, url: string): Promise<RunResult> {
   return await run(path.join(BINARIES.bin, 'pg_restore'), ['--exit-on-error', '--dbname', url, archive], {
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', LD_LIBRARY_PATH: BINARIES.libraryPath },
+  });
+}
+
+/** `pg_dump` of PostgreSQL itself, as SQL: what people elsewhere keep. */
+export function stockDump(url: string): Buffer {
+  return execFileSync(path.join(BINARIES.bin, 'pg_dump'), ['--dbname', url], {
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', LD_LIBRARY_PATH: BINARIES.libraryPath },
+    maxBuffer: 1e9,
   });
 }
 

@@ -34,7 +34,7 @@ function renderReport(report: RestoreTestReport): string {
   return [
     verdict === 'passed'
       ? `${backup} PASSED its restore test`
-      : `${backup} FAILED its restore test: do not rely on it`,
+      : `${backup} FAILED its restore test: do not rely on it before one has passed`,
     ...alignColumns(comparisons.map(({ name, ok, details }) => [ok ? '  ok ' : '  NO ', name, details])),
     ...notes.map((note) => `  note: ${note}`),
     `Restored into a ${report.restoredTo} in ${formatSeconds(durationMs)}${recovery}.`,
