@@ -1,0 +1,81 @@
+import type { Node } from 'libpg-query';
+import { lastName } from './ast.js';
+import { FileFindings } from './file-findings.js';
+import type { LintContext } from './lint.types.js';
+import type { ParsedFile } from './parse-files.js';
+import type { RuleContext, Statement } from './rule.js';
+import { STATEMENT_RULES } from './rules/all-rules.js';
+import type { SchemaMemory } from './schema-memory.js';
+import { sizeContext } from './size-context.js';
+
+const OWNER_COLUMNS = ['owner_id', 'ownerId'];
+
+/** Judges one file, and takes note of what its statements do. */
+export function judgeFile(
+  parsed: ParsedFile,
+  schema: SchemaMemory,
+  pendingFiles: ReadonlySet<string>,
+  context: LintContext,
+): FileFindings {
+  const { file, statements, flat } = parsed;
+  const findings = new FileFindings(parsed);
+  findings.aboutTheFile();
+  const isJudged = file.isJudged !== false && file.isStray !== true;
+  const locking = new Set<Statement>();
+  let lockTimeoutIsSet = context.lockTimeoutIsSet === true;
+  for (const statement of flat) {
+    const ruleContext: RuleContext = {
+      ...sizeContext(file, pendingFiles, schema, context),
+      file,
+      statementCount: statements.length,
+      lockTimeoutIsSet,
+      schema,
+      ownerColumns: context.ownerColumns ?? OWNER_COLUMNS,
+      ownerIsDeclared: context.ownerColumns !== undefined,
+    };
+    for (const rule of isJudged ? STATEMENT_RULES : []) {
+      const violations = rule.check(statement, ruleContext);
+      for (const violation of violations) findings.add(rule.id, violation, statement);
+      if (rule.holdsLock && violations.length > 0) locking.add(statement);
+      // One is enough: a single SET at the top is the remedy for all of them.
+      if (rule.id === 'no-lock-timeout' && violations.length > 0) lockTimeoutIsSet = true;
+    }
+    schema.learn(statement.node, file.path);
+    lockTimeoutIsSet = setsLockTimeout(statement.node) ?? lockTimeoutIsSet;
+  }
+  const [first, second] = locking;
+  if (first && second) findings.add('risky-together', together(locking.size, second), second);
+  if (isJudged) findings.aboutWaivers();
+  return findings;
+}
+
+function together(count: number, second: Statement) {
+  return {
+    severity: 'warning',
+    index: second.index,
+    message: `${count} statements of this file hold their locks on large tables until the last of them is done: Prisma sends the file as one transaction.`,
+    rewrite: '-- A migration for each of them.',
+  } as const;
+}
+
+/** Whether a statement sets `lock_timeout` (true), switches it off (false), or neither. */
+function setsLockTimeout(node: Node): boolean | undefined {
+  if ('VariableSetStmt' in node) {
+    const { kind, name, args } = node.VariableSetStmt;
+    if (kind === 'VAR_RESET_ALL') return false;
+    if (name !== 'lock_timeout') return undefined;
+    return kind === 'VAR_SET_VALUE' && !isZero(args?.[0]);
+  }
+  const target = 'SelectStmt' in node ? node.SelectStmt.targetList?.[0] : undefined;
+  const call = target && 'ResTarget' in target ? target.ResTarget.val : undefined;
+  if (!call || !('FuncCall' in call) || lastName(call.FuncCall.funcname) !== 'set_config') return undefined;
+  const [name, value] = call.FuncCall.args ?? [];
+  const isLockTimeout = name && 'A_Const' in name && name.A_Const.sval?.sval === 'lock_timeout';
+  return isLockTimeout ? !isZero(value) : undefined;
+}
+
+function isZero(node: Node | undefined): boolean {
+  if (!node || !('A_Const' in node)) return false;
+  const { ival, sval } = node.A_Const;
+  return ival ? (ival.ival ?? 0) === 0 : /^\s*0+\s*[a-z]*\s*$/.test(sval?.sval ?? '');
+}
