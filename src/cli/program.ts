@@ -7,6 +7,7 @@ import { backupPruneVerb } from './commands/backup-prune.js';
 import { backupVerifyVerb } from './commands/backup-verify.js';
 import { changelogVerb } from './commands/changelog.js';
 import { installVerb } from './commands/install.js';
+import { migrateLintVerb } from './commands/migrate-lint.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
 import { pingVerb } from './commands/ping.js';
 import { readyVerb } from './commands/ready.js';
@@ -18,7 +19,7 @@ import type { Terminal } from './terminal.js';
 
 const VERBS: readonly Verb[] = [readyVerb, statsVerb, pingVerb, installVerb, stampVerb, changelogVerb];
 const BACKUP_VERBS: readonly Verb[] = [backupListVerb, backupVerifyVerb, backupPruneVerb];
-const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
+const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb, migrateLintVerb];
 
 /** Starts the service; given by whoever stands above the doors. */
 export type Serve = (environmentName?: string) => Promise<void>;
@@ -49,7 +50,9 @@ export async function runProgram(
         // `backup` has options and verbs below it: commander gives `backup list --json` to the outer one.
         const options: OptionValues = command.optsWithGlobals();
         const run = (signal: AbortSignal) =>
-          runVerb(terminal, options, (rooms) => verb.run(rooms, command.args, options, signal));
+          runVerb(terminal, { ...options, databaseIsOptional: verb.databaseIsOptional }, (rooms) =>
+            verb.run(rooms, command.args, options, signal),
+          );
         exitCode = verb.endsInOrder ? await endingInOrder(run) : await run(new AbortController().signal);
       });
   for (const verb of VERBS) add(program, verb);

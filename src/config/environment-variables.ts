@@ -6,6 +6,7 @@ import {
   IsFlag,
   IsGateList,
   IsListenAddress,
+  IsNameList,
   IsTimeZone,
   IsWholeNumber,
 } from './setting-validators.js';
@@ -73,6 +74,11 @@ export class EnvironmentVariables {
 
   /** The guarded application's migrations. Defaults to prisma/migrations below the working directory. */
   MIGRATIONS_DIR?: string;
+
+  /** Columns that name a row's owner, comma separated; every new table must have one. Defaults to owner_id,ownerId, asked for less strictly. */
+  @IsOptional()
+  @IsNameList()
+  MIGRATIONS_OWNER_COLUMNS?: string;
 
   /** Port to listen on; 0 takes a free one. Defaults to 3000. */
   @IsOptional()
@@ -168,6 +174,7 @@ const NAMES = {
   DB_IDLE_TIMEOUT: true,
   PRISMA_DB_PUSH_ALLOWED: true,
   MIGRATIONS_DIR: true,
+  MIGRATIONS_OWNER_COLUMNS: true,
   PORT: true,
   HOST: true,
   ADMIN_API_TOKEN: true,

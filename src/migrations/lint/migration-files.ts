@@ -1,0 +1,100 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { errorCode, KeepError, messageOf } from '../../errors.js';
+
+/** A file to lint, as it was found. */
+export interface FoundFile {
+  /** Absolute. */
+  readonly file: string;
+  /** The migration's name; undefined for a file that is not the `migration.sql` of one. */
+  readonly migration: string | undefined;
+  /** Whether it was named by itself: then it is judged though the baseline lists it. Defaults to false. */
+  readonly isNamed?: boolean;
+}
+
+const SCRIPT = 'migration.sql';
+
+/**
+ * The migrations of a directory, in the order in which Prisma applies them.
+ * @throws KeepError `MIGRATIONS_UNREADABLE` where there is no such directory, or a migration in it has no script.
+ */
+export async function migrationsIn(directory: string): Promise<FoundFile[]> {
+  const names = await migrationNames(directory);
+  const found = names.map((name) => ({ file: path.join(directory, name, SCRIPT), migration: name }));
+  for (const { file } of found) {
+    if (await isFile(file)) continue;
+    throw new KeepError('MIGRATIONS_UNREADABLE', `Cannot lint the migrations: there is no ${file}.`, {
+      hint: 'Restore the file from version control, or remove the empty directory.',
+    });
+  }
+  return found;
+}
+
+/**
+ * The files that an argument names: itself, or every `.sql` file below it.
+ * @throws KeepError `USAGE_INVALID` where there is none.
+ */
+export async function filesNamed(argument: string): Promise<FoundFile[]> {
+  const absolute = path.resolve(argument);
+  if (await isFile(absolute)) return [{ ...describe(absolute), isNamed: true }];
+  try {
+    const entries = await readdir(absolute, { recursive: true, encoding: 'utf8' });
+    const files = entries.filter((name) => name.endsWith('.sql')).toSorted();
+    if (files.length > 0) return files.map((name) => describe(path.join(absolute, name)));
+  } catch (cause) {
+    throw new KeepError('USAGE_INVALID', `Cannot lint ${argument}: ${messageOf(cause)}.`, { cause });
+  }
+  throw new KeepError('USAGE_INVALID', `Cannot lint ${argument}: it holds no .sql file.`);
+}
+
+/** The migrations that stand before a migration in its own directory. */
+export async function historyOf({ file, migration }: FoundFile): Promise<FoundFile[]> {
+  if (migration === undefined) return [];
+  const directory = path.dirname(path.dirname(file));
+  const names = (await migrationNames(directory)).filter((name) => name < migration);
+  const all = names.map((name) => ({ file: path.join(directory, name, SCRIPT), migration: name }));
+  const exist = await Promise.all(all.map(async (one) => await isFile(one.file)));
+  return all.filter((_, index) => exist[index]);
+}
+
+/** @throws KeepError `MIGRATIONS_UNREADABLE`, with the file's name. */
+export async function readBytes(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    throw new KeepError('MIGRATIONS_UNREADABLE', `Cannot read ${file}: ${messageOf(cause)}.`, { cause });
+  }
+}
+
+function describe(file: string): FoundFile {
+  const isScript = path.basename(file) === SCRIPT;
+  return { file, migration: isScript ? path.basename(path.dirname(file)) : undefined };
+}
+
+async function migrationNames(directory: string): Promise<string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+      .toSorted();
+  } catch (cause) {
+    throw new KeepError(
+      'MIGRATIONS_UNREADABLE',
+      `Cannot read the migrations directory ${directory}: ${messageOf(cause)}.`,
+      {
+        hint: 'Set MIGRATIONS_DIR to the application’s prisma/migrations, or name the files to lint.',
+        cause,
+      },
+    );
+  }
+}
+
+async function isFile(file: string): Promise<boolean> {
+  try {
+    return (await stat(file)).isFile();
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return false;
+    throw error;
+  }
+}
