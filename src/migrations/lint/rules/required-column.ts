@@ -45,14 +45,13 @@ function threeSteps(table: TableName, column: ColumnDef, isLarge: boolean): stri
     `ALTER TABLE ${quoted(table)} ADD COLUMN ${name} ${type.sql};`,
     '-- Migration 2: fill the rows that are there',
     `UPDATE ${quoted(table)} SET ${name} = ${backfill(column.colname ?? '', type)} WHERE ${name} IS NULL;`,
-    '-- Migration 3: make it required',
-    ...setNotNullSteps(table, column.colname ?? '', isLarge),
+    ...setNotNullSteps(table, column.colname ?? '', { isLarge, first: 3 }),
   ];
   if (kinds.has('CONSTR_UNIQUE') || kinds.has('CONSTR_PRIMARY')) {
     const index = escapeIdentifier(`${table.name}_${column.colname}_key`);
     const how = isLarge ? 'INDEX CONCURRENTLY' : 'INDEX';
     lines.push(
-      '-- Migration 4: make it unique',
+      `-- Migration ${isLarge ? 6 : 4}: make it unique`,
       `CREATE UNIQUE ${how} ${index} ON ${quoted(table)}(${name});`,
     );
   }

@@ -23,7 +23,7 @@ export const setNotNull: Rule = {
           message:
             `SET NOT NULL reads all of ${quoted(table)} (${context.sizeText(table)}) under a lock that lets nobody ` +
             `read or write it. A validated CHECK (${escapeIdentifier(column)} IS NOT NULL) spares the reading.`,
-          rewrite: setNotNullSteps(table, column, true).join('\n'),
+          rewrite: setNotNullSteps(table, column, { isLarge: true, first: 1 }).join('\n'),
         },
       ];
     });
