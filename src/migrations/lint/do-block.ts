@@ -23,7 +23,8 @@ export function readDoBlock(statement: Statement, text: string, parser: SqlParse
   const body = stringOf(options.find(({ defname }) => defname === 'as')?.arg) ?? '';
   const plpgsql = language === 'plpgsql' ? parser.parsePlpgsql(statement.sql) : undefined;
   if (plpgsql === undefined) {
-    return { statements: [], unread: [{ why: `the block is in ${language}`, index: statement.index }] };
+    const why = `the block is in ${language}${language === 'plpgsql' ? ', and PL/pgSQL refuses it' : ''}`;
+    return { statements: [], unread: [{ why, index: statement.index }] };
   }
   const start = text.indexOf(body, statement.index);
   const place = new Place(text, body, start === -1 ? statement.index : start);

@@ -23,9 +23,10 @@ export function judgeFile(
   const isJudged = file.isJudged !== false && file.isStray !== true;
   const locking = new Set<Statement>();
   let lockTimeoutIsSet = context.lockTimeoutIsSet === true;
+  const sizes = sizeContext(file, pendingFiles, schema, context);
   for (const statement of flat) {
     const ruleContext: RuleContext = {
-      ...sizeContext(file, pendingFiles, schema, context),
+      ...sizes,
       file,
       statementCount: statements.length,
       lockTimeoutIsSet,
