@@ -1,4 +1,5 @@
 import { databaseStopped } from './database-stopped.mjs';
+import { lint } from './lint.mjs';
 import { migrations } from './migrations.mjs';
 import { queries } from './queries.mjs';
 import { start } from './start.mjs';
@@ -22,4 +23,5 @@ export const MEASURES = {
   start: { title: 'start to first 200, and memory after it', measure: start },
   stats: { title: 'statistics of 10,000 tables', measure: stats },
   migrations: { title: 'migration check with 1,000 migrations', measure: migrations },
+  lint: { title: 'lint of 1,000 migrations', measure: lint },
 };

@@ -31,7 +31,7 @@ function renderFinding({ severity, rule, line, column, source, message, rewrite 
   ].join('\n');
 }
 
-function renderSum({ counts, files, baselined, waived, scope, database }: LintRun): string {
+function renderSum({ counts, files, baselined, waived, scope, database, withSquawk }: LintRun): string {
   const told = [
     counted(counts.error, 'error'),
     counted(counts.warning, 'warning'),
@@ -45,6 +45,7 @@ function renderSum({ counts, files, baselined, waived, scope, database }: LintRu
     database.asked
       ? 'Sizes of tables are those of the database.'
       : `Every table that is not new is taken for large: ${database.why}.`,
+    ...(withSquawk ? ['squawk was asked as well.'] : []),
     ...('fault' in database && database.fault ? [`What is pending is not known: ${database.fault}.`] : []),
   ].join('\n');
 }

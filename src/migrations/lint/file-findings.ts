@@ -1,4 +1,4 @@
-import type { Finding, Severity, WaivedFinding } from './lint.types.js';
+import type { Finding, OtherFinding, Severity, WaivedFinding } from './lint.types.js';
 import type { ParsedFile } from './parse-files.js';
 import type { Statement, Violation } from './rule.js';
 import type { FileRule } from './rules/all-rules.js';
@@ -72,8 +72,24 @@ export class FileFindings {
     }
   }
 
-  /** What is wrong with the waivers themselves; called when every other finding is in. */
-  aboutWaivers(): void {
+  /** A finding of another linter's. */
+  addOther({ rule, line, byte, message, help }: OtherFinding): void {
+    const { source, statements } = this.parsed;
+    const index = source.indexInLine(line, byte);
+    const statement = statements.findLast((one) => one.index <= index) ?? statements[0];
+    const rewrite = help === '' ? '' : `-- ${help}`;
+    this.add(
+      rule,
+      { severity: 'warning', index: Math.max(index, statement?.index ?? 0), message, rewrite },
+      statement,
+    );
+  }
+
+  /**
+   * What is wrong with the waivers themselves; called when every other finding is in.
+   * @param withOthers whether other linters were asked: otherwise nobody knows what a waiver of theirs is for
+   */
+  aboutWaivers(withOthers: boolean): void {
     // Where the file could not be read, nobody knows what they are for.
     if (this.parsed.statements.length === 0 && this.parsed.obstacles.length > 0) return;
     for (const { rules, reason, index } of this.waivers) {
@@ -87,7 +103,7 @@ export class FileFindings {
         continue;
       }
       for (const rule of rules) {
-        if (this.used.has(`${index} ${rule}`)) continue;
+        if (this.used.has(`${index} ${rule}`) || (rule.includes('/') && !withOthers)) continue;
         const why = unknownRule(rule) ?? `nothing below it is found by ${rule}`;
         this.add('unused-waiver', {
           severity: 'warning',

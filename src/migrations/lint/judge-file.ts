@@ -46,7 +46,8 @@ export function judgeFile(
   }
   const [first, second] = locking;
   if (first && second) findings.add('risky-together', together(locking.size, second), second);
-  if (isJudged) findings.aboutWaivers();
+  for (const other of context.others?.get(file.path) ?? []) findings.addOther(other);
+  if (isJudged) findings.aboutWaivers(context.others !== undefined);
   return findings;
 }
 

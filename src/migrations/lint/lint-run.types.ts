@@ -8,6 +8,8 @@ export interface LintOptions {
   readonly all?: boolean;
   /** Judge what a change brings, since it left this git reference. */
   readonly changedSince?: string;
+  /** Whether squawk is asked as well, where it is installed. Defaults to true. */
+  readonly squawk?: boolean;
 }
 
 /** What was judged, and on which knowledge. */
@@ -19,6 +21,8 @@ export interface LintRun extends LintReport {
   /** Whether the database told the tables' sizes; `fault`: why it could not tell what is pending. */
   readonly database:
     { readonly asked: true; readonly fault?: string } | { readonly asked: false; readonly why: string };
+  /** Whether squawk was asked: it is installed, and nobody said no. */
+  readonly withSquawk: boolean;
 }
 
 export interface BaselineReport {

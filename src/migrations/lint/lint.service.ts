@@ -13,16 +13,17 @@ import { baselineFile, digestOf, readBaseline, writeBaseline, type Baseline } fr
 import { judge } from './lint-migrations.js';
 import type { BaselineReport, LintOptions, LintRun } from './lint-run.types.js';
 import { findScope, type Scope } from './lint-scope.js';
-import type { LintContext, LintReport } from './lint.types.js';
+import type { LintContext, LintReport, OtherFinding } from './lint.types.js';
 import { migrationsIn, readBytes } from './migration-files.js';
 import { parseFiles, touchedTables, type ParsedFile } from './parse-files.js';
 import { SchemaMemory } from './schema-memory.js';
+import { findSquawk, runSquawk } from './squawk.js';
 import { readTableSizes } from './table-sizes.js';
 
 /** A lint is worth no longer wait than this for a database that may not be there. */
 const PATIENCE_MS = 5000;
 
-interface Looked extends LintReport, Pick<LintRun, 'database'> {
+interface Looked extends LintReport, Pick<LintRun, 'database' | 'withSquawk'> {
   readonly scope: Scope;
 }
 
@@ -41,8 +42,8 @@ export class LintService {
    * @throws KeepError `MIGRATIONS_UNREADABLE`, or `USAGE_INVALID` for a path or a git reference that is not there.
    */
   async lint(options: LintOptions = {}): Promise<LintRun> {
-    const { scope, database, ...report } = await this.look(options);
-    return { ...report, scope: scope.name, baselined: scope.baselined, database };
+    const { scope, database, withSquawk, ...report } = await this.look(options);
+    return { ...report, scope: scope.name, baselined: scope.baselined, database, withSquawk };
   }
 
   /**
@@ -80,21 +81,42 @@ export class LintService {
   private async withDatabase(client: ClientBase, options: LintOptions, baseline: Baseline): Promise<Looked> {
     const report = await this.migrations.report(client, this.database.timeouts);
     const status = 'status' in report ? report.status : undefined;
-    const { scope, parsed } = await this.read(options, baseline, status);
+    const { scope, parsed, others } = await this.read(options, baseline, status);
     const sizes = await readTableSizes(client, this.namesOf(parsed), this.database.timeouts);
     const database = { asked: true, ...('fault' in report && { fault: report.fault.text }) } as const;
-    return { ...judge(parsed, this.context({ sizes })), scope, database };
+    return {
+      ...judge(parsed, this.context({ sizes, ...(others && { others }) })),
+      scope,
+      database,
+      withSquawk: others !== undefined,
+    };
   }
 
   private async withoutDatabase(options: LintOptions, baseline: Baseline, why: string): Promise<Looked> {
-    const { scope, parsed } = await this.read(options, baseline, undefined);
-    return { ...judge(parsed, this.context({})), scope, database: { asked: false, why } };
+    const { scope, parsed, others } = await this.read(options, baseline, undefined);
+    return {
+      ...judge(parsed, this.context({ ...(others && { others }) })),
+      scope,
+      database: { asked: false, why },
+      withSquawk: others !== undefined,
+    };
   }
 
   private async read(options: LintOptions, baseline: Baseline, status: MigrationStatus | undefined) {
     const { migrationsDirectory, searchPath } = this.settings;
     const scope = await findScope(options, { migrationsDirectory, searchPath, status, baseline });
-    return { scope, parsed: await parseFiles(scope.files) };
+    const judged = scope.files.filter(({ isJudged, isStray }) => isJudged && !isStray);
+    const [parsed, others] = await Promise.all([
+      parseFiles(scope.files),
+      options.squawk === false ? undefined : this.askSquawk(judged.map((file) => file.path)),
+    ]);
+    return { scope, parsed, others };
+  }
+
+  private async askSquawk(files: readonly string[]): Promise<Map<string, OtherFinding[]> | undefined> {
+    const { searchPath } = this.settings;
+    const binary = await findSquawk(process.cwd(), searchPath);
+    return binary === undefined ? undefined : await runSquawk(binary, files, searchPath);
   }
 
   private namesOf(parsed: readonly ParsedFile[]): string[] {

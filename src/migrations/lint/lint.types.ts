@@ -41,6 +41,21 @@ export interface LintContext {
   readonly ownerColumns?: readonly string[];
   /** Whether whoever applies the files sets `lock_timeout`. Defaults to false. */
   readonly lockTimeoutIsSet?: boolean;
+  /** What another linter found, by the files' paths; waivers are for these, too. */
+  readonly others?: ReadonlyMap<string, readonly OtherFinding[]>;
+}
+
+/** A finding of another linter's. */
+export interface OtherFinding {
+  /** With the linter's name before it: `squawk/ban-char-field`. */
+  readonly rule: string;
+  /** Counted from 1. */
+  readonly line: number;
+  /** Of the line's UTF-8, counted from 0. */
+  readonly byte: number;
+  readonly message: string;
+  /** What it advises; empty where it advises nothing. */
+  readonly help: string;
 }
 
 /** What is wrong at one place. */

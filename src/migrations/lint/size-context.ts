@@ -34,8 +34,11 @@ export function sizeContext(
       const size = sizeOf(table);
       if (isNew(table)) return 'made and filled by these migrations';
       if (size === undefined) return 'size not known, taken for large';
-      const megabytes = (size.bytes / 1024 / 1024).toFixed(1);
-      return `about ${Math.round(size.rows).toLocaleString('en-US')} rows, ${megabytes} MB`;
+      return `about ${Math.round(size.rows).toLocaleString('en-US')} rows, ${inUnits(size.bytes)}`;
     },
   };
+}
+
+function inUnits(bytes: number): string {
+  return bytes < 1024 * 1024 ? `${Math.round(bytes / 1024)} kB` : `${(bytes / 1024 / 1024).toFixed(1)} MB`;
 }

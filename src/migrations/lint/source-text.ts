@@ -56,6 +56,12 @@ export class SourceText {
     return { line: number + 1, column: Array.from(this.text.slice(start, index)).length + 1 };
   }
 
+  /** The index into `text` of a byte of a line, which is counted from 1. */
+  indexInLine(line: number, byte: number): number {
+    const start = this.lines[line - 1];
+    return start ? this.indexOfByte(start.byte + byte) : this.text.length;
+  }
+
   /** The text of a line, counted from 1, without its end. */
   line(number: number): string {
     const from = this.lines[number - 1]?.index ?? this.text.length;
