@@ -38,7 +38,7 @@ export async function findScope(options: LintOptions, facts: ScopeFacts): Promis
   let baselined = 0;
   const files: LintFile[] = [];
   for (const { file, migration, isJudged, isStray = false, isNamed = false } of chosen) {
-    const content = await readBytes(file);
+    const content = readBytes(file);
     const isKnown =
       isJudged && !isStray && !isNamed && facts.baseline.get(migration ?? '') === digestOf(content);
     if (isKnown) baselined += 1;

@@ -54,7 +54,7 @@ export class LintService {
     const file = baselineFile(this.settings.migrationsDirectory);
     const baseline = new Map<string, string>();
     for (const { file: script, migration = '' } of await migrationsIn(this.settings.migrationsDirectory)) {
-      baseline.set(migration, digestOf(await readBytes(script)));
+      baseline.set(migration, digestOf(readBytes(script)));
     }
     await writeBaseline(file, baseline);
     return { file, migrations: baseline.size };

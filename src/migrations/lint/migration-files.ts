@@ -1,4 +1,5 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { errorCode, KeepError, messageOf } from '../../errors.js';
 
@@ -16,18 +17,11 @@ const SCRIPT = 'migration.sql';
 
 /**
  * The migrations of a directory, in the order in which Prisma applies them.
- * @throws KeepError `MIGRATIONS_UNREADABLE` where there is no such directory, or a migration in it has no script.
+ * @throws KeepError `MIGRATIONS_UNREADABLE` where there is no such directory.
  */
 export async function migrationsIn(directory: string): Promise<FoundFile[]> {
   const names = await migrationNames(directory);
-  const found = names.map((name) => ({ file: path.join(directory, name, SCRIPT), migration: name }));
-  for (const { file } of found) {
-    if (await isFile(file)) continue;
-    throw new KeepError('MIGRATIONS_UNREADABLE', `Cannot lint the migrations: there is no ${file}.`, {
-      hint: 'Restore the file from version control, or remove the empty directory.',
-    });
-  }
-  return found;
+  return names.map((name) => ({ file: path.join(directory, name, SCRIPT), migration: name }));
 }
 
 /**
@@ -50,19 +44,22 @@ export async function filesNamed(argument: string): Promise<FoundFile[]> {
 /** The migrations that stand before a migration in its own directory. */
 export async function historyOf({ file, migration }: FoundFile): Promise<FoundFile[]> {
   if (migration === undefined) return [];
-  const directory = path.dirname(path.dirname(file));
-  const names = (await migrationNames(directory)).filter((name) => name < migration);
-  const all = names.map((name) => ({ file: path.join(directory, name, SCRIPT), migration: name }));
-  const exist = await Promise.all(all.map(async (one) => await isFile(one.file)));
-  return all.filter((_, index) => exist[index]);
+  const all = await migrationsIn(path.dirname(path.dirname(file)));
+  return all.filter((one) => (one.migration ?? '') < migration && existsSync(one.file));
 }
 
-/** @throws KeepError `MIGRATIONS_UNREADABLE`, with the file's name. */
-export async function readBytes(file: string): Promise<Buffer> {
+/**
+ * Synchronously: a thousand files take a third of the time that the thread pool would.
+ * @throws KeepError `MIGRATIONS_UNREADABLE`, with the file's name.
+ */
+export function readBytes(file: string): Buffer {
   try {
-    return await readFile(file);
+    return readFileSync(file);
   } catch (cause) {
-    throw new KeepError('MIGRATIONS_UNREADABLE', `Cannot read ${file}: ${messageOf(cause)}.`, { cause });
+    throw new KeepError('MIGRATIONS_UNREADABLE', `Cannot read ${file}: ${messageOf(cause)}.`, {
+      hint: 'Restore the file from version control, or remove the empty directory.',
+      cause,
+    });
   }
 }
 
