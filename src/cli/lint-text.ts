@@ -11,7 +11,12 @@ export function renderLint(run: LintRun): string {
   for (const finding of run.findings)
     byFile.set(finding.file, [...(byFile.get(finding.file) ?? []), finding]);
   const files = [...byFile].map(([file, findings]) => [file, ...findings.map(renderFinding)].join('\n\n'));
-  return [...files, renderSum(run)].join('\n\n');
+  return printable([...files, renderSum(run)].join('\n\n'));
+}
+
+/** A migration is somebody's text: what would steer the terminal is not passed on. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (character) => (/[\n\t]/.test(character) ? character : '\uFFFD'));
 }
 
 function renderFinding({ severity, rule, line, column, source, message, rewrite }: Finding): string {

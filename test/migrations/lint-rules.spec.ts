@@ -225,6 +225,7 @@ describe('rules about locks', () => {
     expect(await rules(`SELECT set_config('lock_timeout', '5s', true); ${alter}`)).toEqual([]);
     expect(await rules(alter, { lockTimeoutIsSet: true })).toEqual([]);
     expect(await rules('ALTER TABLE "users" VALIDATE CONSTRAINT "c";')).toEqual([]);
+    expect(await rules('ALTER INDEX "i" RENAME TO "j";')).toEqual([]);
     expect(await rules('CREATE INDEX CONCURRENTLY "i" ON "users"("email");')).toEqual([]);
   });
 
@@ -236,6 +237,20 @@ describe('rules about locks', () => {
     expect(await rulesOf('REINDEX TABLE CONCURRENTLY "users"')).toEqual(['concurrently-in-transaction']);
     expect(await rulesOf('VACUUM "users"')).toEqual(['concurrently-in-transaction']);
     expect(await rulesOf('REINDEX TABLE "users"; ANALYZE "users"')).toEqual([]);
+  });
+
+  it('CREATE TABLE IF NOT EXISTS of a table that does exist makes nothing new', async () => {
+    const { findings } = await lintMigrations(
+      [
+        {
+          path: '2',
+          isPending: true,
+          content: `SET lock_timeout = '5s'; CREATE TABLE IF NOT EXISTS "t" ("id" INTEGER); CREATE INDEX "i" ON "t"("id");`,
+        },
+      ],
+      { sizes: new Map([['public.t', { rows: 1e6, bytes: 1e8 }]]) },
+    );
+    expect(findings.map(({ rule }) => rule)).toEqual(['create-index-not-concurrently']);
   });
 
   it('a pending migration that makes a table leaves it new for the next pending one', async () => {

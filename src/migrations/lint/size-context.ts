@@ -17,6 +17,8 @@ export function sizeContext(
   const isNew = (table: TableName): boolean => {
     const createdIn = schema.table(table)?.createdIn;
     if (createdIn === undefined) return false;
+    // CREATE TABLE IF NOT EXISTS, and it does.
+    if (file.isPending === true && sizeOf(table)) return false;
     return createdIn === file.path || (file.isPending === true && pendingFiles.has(createdIn));
   };
   return {

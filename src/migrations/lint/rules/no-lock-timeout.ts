@@ -14,6 +14,9 @@ const MILD = new Set<string | undefined>([
   'AT_ResetOptions',
 ]);
 
+/** Renames that lock a table; that of an index lets others read and write. */
+const RENAMES = new Set<string | undefined>(['OBJECT_TABLE', 'OBJECT_COLUMN', 'OBJECT_TABCONSTRAINT']);
+
 /** A statement that locks a table in use, and no `lock_timeout` before it. */
 export const noLockTimeout: Rule = {
   id: 'no-lock-timeout',
@@ -43,7 +46,8 @@ export function lockedTables(node: Node): TableName[] {
     return [...named(node.AlterTableStmt.relation), ...referred];
   }
   if ('IndexStmt' in node && !node.IndexStmt.concurrent) return named(node.IndexStmt.relation);
-  if ('RenameStmt' in node && node.RenameStmt.relation) return named(node.RenameStmt.relation);
+  if ('RenameStmt' in node)
+    return RENAMES.has(node.RenameStmt.renameType) ? named(node.RenameStmt.relation) : [];
   if ('CreateTrigStmt' in node) return named(node.CreateTrigStmt.relation);
   if ('TruncateStmt' in node) return relations(node.TruncateStmt.relations);
   if ('LockStmt' in node) return relations(node.LockStmt.relations);
