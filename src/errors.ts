@@ -24,6 +24,7 @@ export const ERROR_KINDS = {
   CLUSTER_FAILED: 'failed',
   MIGRATION_FAILED: 'failed',
   MIGRATIONS_UNREADABLE: 'failed',
+  LINT_FAILED: 'failed',
   BACKUP_REFUSED: 'refused',
   BACKUP_TOOLS_MISSING: 'failed',
   BACKUP_ROW_SECURITY: 'failed',

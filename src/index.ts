@@ -45,17 +45,12 @@ export { EnvironmentService } from './environment/environment.service.js';
 export { InstallService } from './install/install.service.js';
 export { StampService } from './install/stamp.service.js';
 export type { InstallReport, StampOptions, StampReport } from './install/install.types.js';
-export { lintMigrations } from './migrations/lint/lint-migrations.js';
 export { LintService } from './migrations/lint/lint.service.js';
 export type { BaselineReport, LintOptions, LintRun } from './migrations/lint/lint-run.types.js';
 export type {
-  Finding,
-  LintContext,
-  LintFile,
+  Finding as LintFinding,
   LintReport,
-  OtherFinding,
   Severity,
-  TableSize,
   WaivedFinding,
 } from './migrations/lint/lint.types.js';
 export { MigrationsService } from './migrations/migrations.service.js';

@@ -50,6 +50,9 @@ function renderSum({ counts, files, baselined, waived, scope, database, withSqua
     database.asked
       ? 'Sizes of tables are those of the database.'
       : `Every table that is not new is taken for large: ${database.why}.`,
+    ...(scope === 'all' && baselined === 0 && counts.error > 0 && !database.asked
+      ? ['Migrations that were applied long ago: list them with --write-baseline, once.']
+      : []),
     ...(withSquawk ? ['squawk was asked as well.'] : []),
     ...('fault' in database && database.fault ? [`What is pending is not known: ${database.fault}.`] : []),
   ].join('\n');

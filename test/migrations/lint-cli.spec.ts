@@ -167,9 +167,10 @@ Sizes of tables are those of the database.
     const application = new Application();
     const { code, stdout } = await application.lint([], { NODE_ENV: 'production' });
     expect(code).toBe(1);
-    expect(stdout.trimEnd().split('\n').slice(-2)).toEqual([
+    expect(stdout.trimEnd().split('\n').slice(-3)).toEqual([
       '7 errors, 4 warnings in 9 files judged (the whole directory).',
       'Every table that is not new is taken for large: no database is named.',
+      'Migrations that were applied long ago: list them with --write-baseline, once.',
     ]);
     const down = await application.lint(['prisma/migrations/20250310073000_init'], {
       DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/db',
@@ -230,10 +231,14 @@ Restore it from version control, or write it anew: \`pgkeep migrate lint --write
       execFileSync('git', ['-C', application.directory, ...identity, ...argv], { stdio: 'pipe' });
     };
     writeFileSync(path.join(application.directory, 'old.sql'), 'SELECT 1;');
+    const other = path.join(application.directory, 'other/migrations');
+    mkdirSync(path.join(other, '1_first'), { recursive: true });
+    writeFileSync(path.join(other, 'migration_lock.toml'), 'provider = "postgresql"\n');
     git('init', '--quiet', '--initial-branch=main');
     git('add', '.');
     git('commit', '--quiet', '--message=before');
     git('checkout', '--quiet', '-b', 'change');
+    writeFileSync(path.join(other, '1_first/migration.sql'), 'CREATE TABLE "t" ("id" INTEGER);');
     application.add('20991231000000_next', REQUIRED);
     writeFileSync(path.join(application.directory, 'fix é.sql'), 'DROP TABLE x;');
     git('add', '.');
@@ -245,7 +250,7 @@ Restore it from version control, or write it anew: \`pgkeep migrate lint --write
     );
     expect(await application.json(['--changed-since', 'main'])).toMatchObject({
       scope: 'changed',
-      files: 4,
+      files: 5,
       findings: [
         { rule: 'no-lock-timeout', file: 'prisma/migrations/20991231000000_next/migration.sql' },
         { rule: 'required-column', file: 'prisma/migrations/20991231000000_next/migration.sql' },

@@ -226,6 +226,9 @@ describe('rules about locks', () => {
     expect(await rules(alter, { lockTimeoutIsSet: true })).toEqual([]);
     expect(await rules('ALTER TABLE "users" VALIDATE CONSTRAINT "c";')).toEqual([]);
     expect(await rules('ALTER INDEX "i" RENAME TO "j";')).toEqual([]);
+    expect(await rules('CREATE TABLE "n" ("u" INTEGER REFERENCES "users"("id"));')).toEqual([
+      'no-lock-timeout',
+    ]);
     expect(await rules('CREATE INDEX CONCURRENTLY "i" ON "users"("email");')).toEqual([]);
   });
 

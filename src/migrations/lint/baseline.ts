@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { errorCode, KeepError, messageOf } from '../../errors.js';
+import type { BaselineReport } from './lint-run.types.js';
+import { migrationsIn, readBytes } from './migration-files.js';
 
 /** The migrations that were there before the lint was: by name, the sha256 of each. */
 export type Baseline = ReadonlyMap<string, string>;
@@ -19,30 +21,46 @@ export function digestOf(content: Uint8Array): string {
 
 /**
  * Reads the baseline; an absent one is empty.
- * @throws KeepError `MIGRATIONS_UNREADABLE` where the file is there and is none.
+ * @throws KeepError `LINT_FAILED` where the file is there and is none.
  */
 export async function readBaseline(file: string): Promise<Baseline> {
   try {
     return toBaseline(JSON.parse(await readFile(file, 'utf8')));
   } catch (cause) {
     if (errorCode(cause) === 'ENOENT') return new Map();
-    throw new KeepError(
-      'MIGRATIONS_UNREADABLE',
-      `Cannot read the lint baseline ${file}: ${messageOf(cause)}.`,
-      {
-        hint: 'Restore it from version control, or write it anew: `pgkeep migrate lint --write-baseline`.',
-        cause,
-      },
-    );
+    throw new KeepError('LINT_FAILED', `Cannot read the lint baseline ${file}: ${messageOf(cause)}.`, {
+      hint: 'Restore it from version control, or write it anew: `pgkeep migrate lint --write-baseline`.',
+      cause,
+    });
   }
 }
 
-/** Writes the baseline whole, or not at all. */
-export async function writeBaseline(file: string, baseline: Baseline): Promise<void> {
-  const migrations = Object.fromEntries([...baseline].toSorted(([a], [b]) => (a < b ? -1 : 1)));
-  const temporary = `${file}.part`;
-  await writeFile(temporary, `${JSON.stringify({ version: 1, migrations }, null, 2)}\n`);
-  await rename(temporary, file);
+/**
+ * Lists every migration of the directory.
+ * @throws KeepError `MIGRATIONS_UNREADABLE`, or `LINT_FAILED` where it cannot be written.
+ */
+export async function listInBaseline(migrationsDirectory: string): Promise<BaselineReport> {
+  const migrations: Record<string, string> = {};
+  for (const { file, migration = '' } of await migrationsIn(migrationsDirectory)) {
+    migrations[migration] = digestOf(readBytes(file));
+  }
+  const file = baselineFile(migrationsDirectory);
+  await write(file, `${JSON.stringify({ version: 1, migrations }, null, 2)}\n`);
+  return { file, migrations: Object.keys(migrations).length };
+}
+
+/** Writes a file whole, or not at all. */
+async function write(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(`${file}.part`, text);
+    await rename(`${file}.part`, file);
+  } catch (cause) {
+    await rm(`${file}.part`, { force: true });
+    throw new KeepError('LINT_FAILED', `Cannot write the lint baseline ${file}: ${messageOf(cause)}.`, {
+      hint: 'Write it where the sources are, and commit it; an image needs only to read it.',
+      cause,
+    });
+  }
 }
 
 function toBaseline(json: unknown): Baseline {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { MigrationStatus } from '../migrations.types.js';
@@ -95,13 +96,19 @@ async function withHistory(named: readonly FoundFile[]): Promise<Chosen[]> {
 async function ofChange(changed: readonly string[], migrationsDirectory: string): Promise<Chosen[]> {
   const own = await realpath(migrationsDirectory);
   const isBelow = (file: string): boolean => !path.relative(own, file).startsWith('..');
+  const isScript = (file: string): boolean => path.basename(file) === 'migration.sql';
   const migrations = changed
-    .filter((file) => isBelow(file) && path.basename(file) === 'migration.sql')
-    .map((file) => path.join(migrationsDirectory, path.relative(own, file)))
+    .filter((file) => isScript(file) && (isBelow(file) || isAnothersMigration(file)))
+    .map((file) => (isBelow(file) ? path.join(migrationsDirectory, path.relative(own, file)) : file))
     .map((file): FoundFile => ({ file, migration: path.basename(path.dirname(file)) }));
-  const stray = changed.filter((file) => !isBelow(file));
+  const stray = changed.filter((file) => !isBelow(file) && !(isScript(file) && isAnothersMigration(file)));
   return [
     ...(await withHistory(migrations)),
     ...stray.map((file) => ({ file, migration: undefined, isJudged: true, isStray: true })),
   ];
+}
+
+/** A repository may hold more than one application: Prisma marks each one's directory of migrations. */
+function isAnothersMigration(file: string): boolean {
+  return existsSync(path.join(path.dirname(path.dirname(file)), 'migration_lock.toml'));
 }

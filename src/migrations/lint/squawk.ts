@@ -54,7 +54,7 @@ export async function findSquawk(directory: string, searchPath: string): Promise
 /**
  * What squawk has against files, by their paths; only rules that pgkeep has not itself. A `.squawk.toml` of the
  * working directory counts.
- * @throws KeepError `MIGRATIONS_UNREADABLE` where it cannot be run or its answer cannot be read.
+ * @throws KeepError `LINT_FAILED` where it cannot be run or its answer cannot be read.
  */
 export async function runSquawk(
   binary: string,
@@ -88,7 +88,7 @@ async function ask(
     const answer: unknown = JSON.parse(stdout);
     return Array.isArray(answer) ? answer.flatMap(toFinding) : [];
   } catch (cause) {
-    throw new KeepError('MIGRATIONS_UNREADABLE', `Cannot run ${binary}: ${messageOf(cause)}.`, {
+    throw new KeepError('LINT_FAILED', `Cannot run ${binary}: ${messageOf(cause)}.`, {
       hint: 'Mend or remove it, or lint without it: `pgkeep migrate lint --no-squawk`.',
       cause,
     });

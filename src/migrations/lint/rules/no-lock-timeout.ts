@@ -1,6 +1,7 @@
 import type { Node, RangeVar } from 'libpg-query';
 import { commandsOf, objectName, quoted, tableOf, type TableName } from '../ast.js';
 import type { Rule } from '../rule.js';
+import { walk } from '../walk.js';
 
 /** ALTER TABLE commands whose lock lets others read and write. */
 const MILD = new Set<string | undefined>([
@@ -40,11 +41,9 @@ export function lockedTables(node: Node): TableName[] {
   if ('AlterTableStmt' in node && node.AlterTableStmt.objtype === 'OBJECT_TABLE') {
     const commands = commandsOf(node);
     if (commands.every(({ subtype }) => MILD.has(subtype))) return [];
-    const referred = commands.flatMap(({ def }) =>
-      def && 'Constraint' in def && def.Constraint.pktable ? [tableOf(def.Constraint.pktable)] : [],
-    );
-    return [...named(node.AlterTableStmt.relation), ...referred];
+    return [...named(node.AlterTableStmt.relation), ...referred(node)];
   }
+  if ('CreateStmt' in node) return referred(node);
   if ('IndexStmt' in node && !node.IndexStmt.concurrent) return named(node.IndexStmt.relation);
   if ('RenameStmt' in node)
     return RENAMES.has(node.RenameStmt.renameType) ? named(node.RenameStmt.relation) : [];
@@ -55,6 +54,15 @@ export function lockedTables(node: Node): TableName[] {
     return (node.DropStmt.objects ?? []).map((object) => objectName(object));
   }
   return [];
+}
+
+/** The tables that foreign keys refer to: they are locked against writing, too. */
+function referred(node: Node): TableName[] {
+  const tables: TableName[] = [];
+  walk(node, (inner) => {
+    if ('Constraint' in inner) tables.push(...named(inner.Constraint.pktable));
+  });
+  return tables;
 }
 
 function named(relation: RangeVar | undefined): TableName[] {
