@@ -1,14 +1,12 @@
 import type { Node } from 'libpg-query';
 import { lastName } from './ast.js';
+import { FileContext } from './file-context.js';
 import { FileFindings } from './file-findings.js';
 import type { LintContext } from './lint.types.js';
 import type { ParsedFile } from './parse-files.js';
-import type { RuleContext, Statement } from './rule.js';
-import { STATEMENT_RULES } from './rules/all-rules.js';
+import type { Statement } from './rule.js';
+import { rulesFor } from './rules/all-rules.js';
 import type { SchemaMemory } from './schema-memory.js';
-import { sizeContext } from './size-context.js';
-
-const OWNER_COLUMNS = ['owner_id', 'ownerId'];
 
 /** Judges one file, and takes note of what its statements do. */
 export function judgeFile(
@@ -17,32 +15,22 @@ export function judgeFile(
   pendingFiles: ReadonlySet<string>,
   context: LintContext,
 ): FileFindings {
-  const { file, statements, flat } = parsed;
+  const { file, flat } = parsed;
   const findings = new FileFindings(parsed);
   findings.aboutTheFile();
   const isJudged = file.isJudged !== false && file.isStray !== true;
   const locking = new Set<Statement>();
-  let lockTimeoutIsSet = context.lockTimeoutIsSet === true;
-  const sizes = sizeContext(file, pendingFiles, schema, context);
+  const ruleContext = new FileContext(parsed, schema, pendingFiles, context);
   for (const statement of flat) {
-    const ruleContext: RuleContext = {
-      ...sizes,
-      file,
-      statementCount: statements.length,
-      lockTimeoutIsSet,
-      schema,
-      ownerColumns: context.ownerColumns ?? OWNER_COLUMNS,
-      ownerIsDeclared: context.ownerColumns !== undefined,
-    };
-    for (const rule of isJudged ? STATEMENT_RULES : []) {
+    for (const rule of isJudged ? rulesFor(statement.node) : []) {
       const violations = rule.check(statement, ruleContext);
       for (const violation of violations) findings.add(rule.id, violation, statement);
       if (rule.holdsLock && violations.length > 0) locking.add(statement);
       // One is enough: a single SET at the top is the remedy for all of them.
-      if (rule.id === 'no-lock-timeout' && violations.length > 0) lockTimeoutIsSet = true;
+      if (rule.id === 'no-lock-timeout' && violations.length > 0) ruleContext.lockTimeoutIsSet = true;
     }
     schema.learn(statement.node, file.path);
-    lockTimeoutIsSet = setsLockTimeout(statement.node) ?? lockTimeoutIsSet;
+    ruleContext.lockTimeoutIsSet = setsLockTimeout(statement.node) ?? ruleContext.lockTimeoutIsSet;
   }
   const [first, second] = locking;
   if (first && second) findings.add('risky-together', together(locking.size, second), second);

@@ -14,6 +14,11 @@ export interface Statement {
   readonly indexOf: (location: number | undefined) => number;
 }
 
+type KindsOf<Kind> = Kind extends Node ? keyof Kind : never;
+
+/** A kind of statement, by the parser's name. */
+export type StatementKind = KindsOf<Node>;
+
 /** What a rule has against a statement. */
 export interface Violation {
   readonly severity: Severity;
@@ -47,6 +52,8 @@ export interface RuleContext {
 export interface Rule {
   /** Stable, kebab-case: waivers and baselines name it. */
   readonly id: string;
+  /** The kinds of statements it is asked about. */
+  readonly on: readonly StatementKind[];
   /** Whether what it finds holds a lock for as long as a large table takes. */
   readonly holdsLock?: true;
   readonly check: (statement: Statement, context: RuleContext) => readonly Violation[];

@@ -1,3 +1,4 @@
+import type { Node } from 'libpg-query';
 import type { Rule } from '../rule.js';
 import { columnTypeChange, volatileDefault } from './column-rewrites.js';
 import { concurrentlyInTransaction } from './concurrently-in-transaction.js';
@@ -36,6 +37,16 @@ export const STATEMENT_RULES: readonly Rule[] = [
   nullableOwner,
   missingOwner,
 ];
+
+const BY_KIND = new Map<string, readonly Rule[]>();
+for (const rule of STATEMENT_RULES) {
+  for (const kind of rule.on) BY_KIND.set(kind, [...(BY_KIND.get(kind) ?? []), rule]);
+}
+
+/** The rules that have something to say about a statement: a node is an object with one member, its kind. */
+export function rulesFor(node: Node): readonly Rule[] {
+  return BY_KIND.get(Object.keys(node)[0] ?? '') ?? [];
+}
 
 /** Rules about a whole file, and about waivers. */
 export const FILE_RULES = [

@@ -9,6 +9,7 @@ import { columnType, type ColumnType } from '../type-name.js';
 /** ALTER COLUMN TYPE that writes the whole table anew. */
 export const columnTypeChange: Rule = {
   id: 'column-type-change',
+  on: ['AlterTableStmt'],
   holdsLock: true,
   check: ({ node, indexOf }, context) => {
     if (!('AlterTableStmt' in node) || node.AlterTableStmt.objtype !== 'OBJECT_TABLE') return [];
@@ -36,6 +37,7 @@ export const columnTypeChange: Rule = {
 /** ADD COLUMN whose value is computed row by row. */
 export const volatileDefault: Rule = {
   id: 'volatile-default',
+  on: ['AlterTableStmt'],
   holdsLock: true,
   check: ({ node, indexOf }, context) => {
     if (!('AlterTableStmt' in node)) return [];

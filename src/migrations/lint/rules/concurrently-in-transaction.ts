@@ -4,6 +4,7 @@ import type { Rule } from '../rule.js';
 /** What PostgreSQL refuses inside a transaction, in a file of several statements. */
 export const concurrentlyInTransaction: Rule = {
   id: 'concurrently-in-transaction',
+  on: ['IndexStmt', 'DropStmt', 'ReindexStmt', 'VacuumStmt', 'AlterSystemStmt', 'CreatedbStmt', 'DropdbStmt'],
   check: ({ node, index, sql }, { statementCount }) => {
     const what = refusedInTransaction(node);
     if (what === undefined || statementCount < 2) return [];

@@ -5,6 +5,7 @@ import type { Rule, Violation } from '../rule.js';
 /** DROP TABLE, of one that holds rows or may hold some. */
 export const dropTable: Rule = {
   id: 'drop-table',
+  on: ['DropStmt'],
   check: ({ node, index }, context) => {
     if (!('DropStmt' in node) || !/^OBJECT_(FOREIGN_)?TABLE$/.test(node.DropStmt.removeType ?? '')) return [];
     return (node.DropStmt.objects ?? []).flatMap((object): Violation[] => {
@@ -33,6 +34,7 @@ export const dropTable: Rule = {
 /** ALTER TABLE … DROP COLUMN */
 export const dropColumn: Rule = {
   id: 'drop-column',
+  on: ['AlterTableStmt'],
   check: ({ node, index }, context) => {
     if (!('AlterTableStmt' in node) || node.AlterTableStmt.objtype !== 'OBJECT_TABLE') return [];
     const table = tableOf(node.AlterTableStmt.relation);
@@ -62,6 +64,7 @@ export const dropColumn: Rule = {
 /** DROP SCHEMA, DROP DATABASE, DROP OWNED: everything in it. */
 export const dropSchema: Rule = {
   id: 'drop-schema',
+  on: ['DropStmt', 'DropdbStmt', 'DropOwnedStmt'],
   check: ({ node, index }) => {
     const what = wholesale(node);
     if (what === undefined) return [];
@@ -87,6 +90,7 @@ function wholesale(node: Parameters<Rule['check']>[0]['node']): string | undefin
 /** TRUNCATE */
 export const truncate: Rule = {
   id: 'truncate',
+  on: ['TruncateStmt'],
   check: ({ node, indexOf }, context) => {
     if (!('TruncateStmt' in node)) return [];
     return (node.TruncateStmt.relations ?? []).flatMap((relation): Violation[] => {
@@ -108,6 +112,7 @@ export const truncate: Rule = {
 /** CASCADE: what else goes is not written down anywhere. */
 export const cascade: Rule = {
   id: 'cascade',
+  on: ['DropStmt', 'TruncateStmt', 'DropOwnedStmt', 'AlterTableStmt'],
   check: ({ node, index, sql }) => {
     const isCascade =
       ('DropStmt' in node && node.DropStmt.behavior === 'DROP_CASCADE') ||

@@ -5,6 +5,7 @@ import type { Rule, Violation } from '../rule.js';
 /** CREATE INDEX without CONCURRENTLY: nobody writes while it is built. */
 export const createIndexBlocking: Rule = {
   id: 'create-index-not-concurrently',
+  on: ['IndexStmt'],
   holdsLock: true,
   check: ({ node, index, sql }, context) => {
     if (!('IndexStmt' in node) || node.IndexStmt.concurrent) return [];
@@ -27,6 +28,7 @@ export const createIndexBlocking: Rule = {
 /** DROP INDEX without CONCURRENTLY waits for everybody who reads the table, and makes the next ones wait. */
 export const dropIndexBlocking: Rule = {
   id: 'drop-index-not-concurrently',
+  on: ['DropStmt'],
   check: ({ node, index }) => {
     if (!('DropStmt' in node)) return [];
     const { removeType, concurrent, objects = [] } = node.DropStmt;
@@ -48,6 +50,7 @@ export const dropIndexBlocking: Rule = {
 /** ADD PRIMARY KEY, UNIQUE or EXCLUDE builds an index while nobody reads or writes. */
 export const constraintBuildsIndex: Rule = {
   id: 'constraint-builds-index',
+  on: ['AlterTableStmt'],
   holdsLock: true,
   check: ({ node, indexOf }, context) => {
     if (!('AlterTableStmt' in node)) return [];

@@ -21,6 +21,16 @@ const RENAMES = new Set<string | undefined>(['OBJECT_TABLE', 'OBJECT_COLUMN', 'O
 /** A statement that locks a table in use, and no `lock_timeout` before it. */
 export const noLockTimeout: Rule = {
   id: 'no-lock-timeout',
+  on: [
+    'AlterTableStmt',
+    'CreateStmt',
+    'IndexStmt',
+    'RenameStmt',
+    'CreateTrigStmt',
+    'TruncateStmt',
+    'LockStmt',
+    'DropStmt',
+  ],
   check: ({ node, index }, context) => {
     if (context.lockTimeoutIsSet) return [];
     const table = lockedTables(node).find((name) => !context.isNew(name));

@@ -14,6 +14,7 @@ interface Added {
 /** ADD FOREIGN KEY without NOT VALID: both tables wait while every row is looked up. */
 export const foreignKeyNotValid: Rule = {
   id: 'foreign-key-without-not-valid',
+  on: ['AlterTableStmt'],
   holdsLock: true,
   check: (statement, context) =>
     added(statement, context)
@@ -33,6 +34,7 @@ export const foreignKeyNotValid: Rule = {
 /** ADD CHECK without NOT VALID: everybody waits while every row is checked. */
 export const checkNotValid: Rule = {
   id: 'check-without-not-valid',
+  on: ['AlterTableStmt'],
   holdsLock: true,
   check: (statement, context) =>
     added(statement, context)

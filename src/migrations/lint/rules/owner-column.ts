@@ -10,6 +10,7 @@ const FIRST_STEP =
 /** An owner column that may be empty: rows that belong to nobody. */
 export const nullableOwner: Rule = {
   id: 'nullable-owner',
+  on: ['CreateStmt', 'AlterTableStmt'],
   check: ({ node, index, indexOf }, context) => {
     const violation = (table: TableName, column: string, at: number, rewrite: string): Violation => ({
       // The first of the three steps to a required column is a nullable one.
@@ -38,6 +39,7 @@ export const nullableOwner: Rule = {
 /** A new table without an owner column, in an application whose other tables have one. */
 export const missingOwner: Rule = {
   id: 'missing-owner',
+  on: ['CreateStmt'],
   check: ({ node, index }, { schema, ownerColumns: names, ownerIsDeclared }) => {
     if (!('CreateStmt' in node) || node.CreateStmt.partbound || node.CreateStmt.inhRelations) return [];
     if (columnsOf(node.CreateStmt).some(({ colname = '' }) => names.includes(colname))) return [];

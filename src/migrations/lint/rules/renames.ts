@@ -5,6 +5,7 @@ import type { Rule } from '../rule.js';
 /** A table under another name, or in another schema: the application that runs asks for the old one. */
 export const renameTable: Rule = {
   id: 'rename-table',
+  on: ['RenameStmt', 'AlterObjectSchemaStmt'],
   check: ({ node, index }, context) => {
     const moved = newPlace(node);
     if (!moved || context.isNew(tableOf(moved.relation))) return [];
@@ -23,6 +24,7 @@ export const renameTable: Rule = {
 /** A column under another name. */
 export const renameColumn: Rule = {
   id: 'rename-column',
+  on: ['RenameStmt'],
   check: ({ node, index }, context) => {
     if (!('RenameStmt' in node) || node.RenameStmt.renameType !== 'OBJECT_COLUMN') return [];
     const { relation, subname = '', newname = '' } = node.RenameStmt;

@@ -9,6 +9,7 @@ import { setNotNullSteps } from './set-not-null-steps.js';
 /** A column that every row must have, added in one step to a table that has rows: the rows that are there have none. */
 export const requiredColumn: Rule = {
   id: 'required-column',
+  on: ['AlterTableStmt'],
   check: ({ node, indexOf }, context) => {
     if (!('AlterTableStmt' in node)) return [];
     const table = tableOf(node.AlterTableStmt.relation);

@@ -6,6 +6,7 @@ import { setNotNullSteps } from './set-not-null-steps.js';
 /** SET NOT NULL that has to read the whole table, because no validated CHECK proves it. */
 export const setNotNull: Rule = {
   id: 'set-not-null',
+  on: ['AlterTableStmt'],
   holdsLock: true,
   check: ({ node, index }, context) => {
     if (!('AlterTableStmt' in node)) return [];

@@ -2,11 +2,11 @@ import type { Node, RangeVar } from 'libpg-query';
 import { escapeIdentifier } from 'pg';
 import { isAlwaysTrue } from '../always-true.js';
 import { quoted, tableOf } from '../ast.js';
-import type { Rule, RuleContext, Violation } from '../rule.js';
+import type { Rule, RuleContext, StatementKind, Violation } from '../rule.js';
 import { walk } from '../walk.js';
 
 /** Statements that can hold an UPDATE or a DELETE, themselves or in a WITH. */
-const WRITERS = [
+const WRITERS: readonly StatementKind[] = [
   'UpdateStmt',
   'DeleteStmt',
   'InsertStmt',
@@ -19,6 +19,7 @@ const WRITERS = [
 /** UPDATE of every row: without WHERE, or with one that always holds. */
 export const updateWithoutWhere: Rule = {
   id: 'update-without-where',
+  on: WRITERS,
   check: (statement, context) =>
     find(statement.node, 'UpdateStmt').flatMap((node): Violation[] => {
       if (!('UpdateStmt' in node)) return [];
@@ -43,6 +44,7 @@ export const updateWithoutWhere: Rule = {
 /** DELETE of every row: without WHERE, or with one that always holds. */
 export const deleteWithoutWhere: Rule = {
   id: 'delete-without-where',
+  on: WRITERS,
   check: (statement, context) =>
     find(statement.node, 'DeleteStmt').flatMap((node): Violation[] => {
       if (!('DeleteStmt' in node)) return [];
@@ -70,7 +72,6 @@ export const deleteWithoutWhere: Rule = {
 };
 
 function find(node: Node, kind: 'UpdateStmt' | 'DeleteStmt'): Node[] {
-  if (!WRITERS.some((name) => name in node)) return [];
   const found: Node[] = [];
   walk(node, (inner) => {
     if (kind in inner) found.push(inner);
