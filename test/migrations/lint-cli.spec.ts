@@ -314,6 +314,20 @@ Restore it from version control, or write it anew: \`pgkeep migrate lint --write
     });
   });
 
+  it('squawk that does not work: says so, and how to do without', async () => {
+    const application = new Application();
+    const binary = path.join(application.directory, 'node_modules/.bin/squawk');
+    mkdirSync(path.dirname(binary), { recursive: true });
+    writeFileSync(binary, '#!/bin/sh\necho "not for this machine" >&2\nexit 126\n', { mode: 0o755 });
+    expect(await application.lint()).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `Cannot run ${binary}: not for this machine.
+Mend or remove it, or lint without it: \`pgkeep migrate lint --no-squawk\`.
+`,
+    });
+  });
+
   it('every rule has its summary, and its row in the README', () => {
     const ids = [...STATEMENT_RULES.map(({ id }) => id), ...FILE_RULES];
     expect(Object.keys(RULE_SUMMARIES).toSorted()).toEqual(ids.toSorted());

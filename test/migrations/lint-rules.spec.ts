@@ -206,6 +206,32 @@ describe('rules about locks', () => {
     expect((await lintMigrations([HISTORY, earlier, now])).findings).toEqual([]);
   });
 
+  it('an index of a partitioned table is built part by part', async () => {
+    const parts: LintFile = {
+      path: '1',
+      content: 'CREATE TABLE "p" ("id" INTEGER) PARTITION BY RANGE ("id")',
+      isJudged: false,
+    };
+    const rewriteOf = async (content: string): Promise<string | undefined> =>
+      (await lintMigrations([parts, { path: '2', content }], { lockTimeoutIsSet: true })).findings[0]
+        ?.rewrite;
+    expect(await rewriteOf('CREATE INDEX "i" ON "p"("id")'))
+      .toBe(`-- An index of the partitioned table alone: builds nothing
+CREATE INDEX "i" ON ONLY "p"("id");
+-- Then for each partition, each in a migration of its own
+CREATE INDEX CONCURRENTLY … ON …; -- the partition, the same columns
+-- And the last one: it is whole when every partition’s index is attached
+ALTER INDEX … ATTACH PARTITION …;`);
+    expect(await rewriteOf('CREATE INDEX "i" ON ONLY "p"("id")')).toBeUndefined();
+  });
+
+  it('a check with a parenthesis in quotes is written out whole', async () => {
+    const [finding] = await findingsOf(`ALTER TABLE "users" ADD CHECK ("email" <> ')''(' AND (true));`);
+    expect(finding?.rewrite.split('\n')[2]).toBe(
+      `ALTER TABLE "users" ADD CONSTRAINT "users_check" CHECK ("email" <> ')''(' AND (true)) NOT VALID;`,
+    );
+  });
+
   it('several of them in one file are one transaction', async () => {
     expect(
       await rulesOf('CREATE INDEX "i" ON "users"("email"); CREATE INDEX "j" ON "children"("name");'),
@@ -239,6 +265,9 @@ describe('rules about locks', () => {
     expect(await rulesOf('DROP INDEX CONCURRENTLY "i"')).toEqual(['concurrently-in-transaction']);
     expect(await rulesOf('REINDEX TABLE CONCURRENTLY "users"')).toEqual(['concurrently-in-transaction']);
     expect(await rulesOf('VACUUM "users"')).toEqual(['concurrently-in-transaction']);
+    expect(await rulesOf('ALTER TABLE "users" DETACH PARTITION "u" CONCURRENTLY')).toEqual([
+      'concurrently-in-transaction',
+    ]);
     expect(await rulesOf('REINDEX TABLE "users"; ANALYZE "users"')).toEqual([]);
   });
 
@@ -316,6 +345,9 @@ The application that runs while this is applied asks for "users", and fails from
     expect((await findingsOf(owned + plain)).map(({ rule, severity }) => [rule, severity])).toEqual([
       ['missing-owner', 'info'],
     ]);
+    for (const other of ['CREATE TEMP TABLE "x" ("id" INTEGER)', 'CREATE TABLE "x" (LIKE "media")']) {
+      expect(await rulesOf(owned + other)).toEqual([]);
+    }
     expect(await findingsOf(plain, { ownerColumns: ['tenant_id', 'owner_id'] })).toMatchObject([
       {
         rule: 'missing-owner',

@@ -24,6 +24,7 @@ interface KnownCheck {
 /** A table as the migrations so far have made it. */
 export interface KnownTable {
   readonly createdIn: string;
+  readonly isPartitioned: boolean;
   /** Whether the migrations put rows into it. */
   isFilled: boolean;
   readonly columns: Map<string, KnownColumn>;
@@ -52,9 +53,10 @@ export class SchemaMemory {
   /** Takes note of one statement of one file. */
   learn(node: Node, file: string): void {
     if ('CreateStmt' in node) this.create(node.CreateStmt, file);
-    else if ('CreateTableAsStmt' in node) this.add(node.CreateTableAsStmt.into?.rel, file, true);
+    else if ('CreateTableAsStmt' in node)
+      this.add(node.CreateTableAsStmt.into?.rel, file, { isFilled: true });
     else if ('SelectStmt' in node && node.SelectStmt.intoClause)
-      this.add(node.SelectStmt.intoClause.rel, file, true);
+      this.add(node.SelectStmt.intoClause.rel, file, { isFilled: true });
     else if ('InsertStmt' in node) this.fill(node.InsertStmt.relation);
     else if ('CopyStmt' in node && node.CopyStmt.is_from) this.fill(node.CopyStmt.relation);
     else if ('AlterTableStmt' in node) this.alter(node, node.AlterTableStmt.relation);
@@ -63,15 +65,22 @@ export class SchemaMemory {
     } else if ('RenameStmt' in node) this.rename(node);
   }
 
-  private add(relation: RangeVar | undefined, file: string, isFilled: boolean): KnownTable {
-    const table = { createdIn: file, isFilled, columns: new Map(), checks: new Map() };
+  private add(
+    relation: RangeVar | undefined,
+    file: string,
+    { isFilled = false, isPartitioned = false },
+  ): KnownTable {
+    const table = { createdIn: file, isFilled, isPartitioned, columns: new Map(), checks: new Map() };
     this.tables.set(this.key(tableOf(relation)), table);
     return table;
   }
 
-  private create({ relation, tableElts, if_not_exists: isConditional }: CreateStmt, file: string): void {
+  private create(
+    { relation, tableElts, partspec, if_not_exists: isConditional }: CreateStmt,
+    file: string,
+  ): void {
     if (isConditional && this.table(tableOf(relation))) return;
-    const table = this.add(relation, file, false);
+    const table = this.add(relation, file, { isPartitioned: partspec !== undefined });
     for (const element of tableElts ?? []) {
       if ('ColumnDef' in element) addColumn(table, element.ColumnDef);
       if ('Constraint' in element) addConstraint(table, element.Constraint);

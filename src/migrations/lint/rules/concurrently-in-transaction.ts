@@ -1,10 +1,20 @@
 import type { Node } from 'libpg-query';
+import { commandsOf } from '../ast.js';
 import type { Rule } from '../rule.js';
 
 /** What PostgreSQL refuses inside a transaction, in a file of several statements. */
 export const concurrentlyInTransaction: Rule = {
   id: 'concurrently-in-transaction',
-  on: ['IndexStmt', 'DropStmt', 'ReindexStmt', 'VacuumStmt', 'AlterSystemStmt', 'CreatedbStmt', 'DropdbStmt'],
+  on: [
+    'AlterTableStmt',
+    'IndexStmt',
+    'DropStmt',
+    'ReindexStmt',
+    'VacuumStmt',
+    'AlterSystemStmt',
+    'CreatedbStmt',
+    'DropdbStmt',
+  ],
   check: ({ node, index, sql }, { statementCount }) => {
     const what = refusedInTransaction(node);
     if (what === undefined || statementCount < 2) return [];
@@ -24,6 +34,9 @@ export function refusedInTransaction(node: Node): string | undefined {
   if ('IndexStmt' in node && node.IndexStmt.concurrent) return 'CREATE INDEX CONCURRENTLY';
   if ('DropStmt' in node && node.DropStmt.concurrent) return 'DROP INDEX CONCURRENTLY';
   if ('ReindexStmt' in node && JSON.stringify(node).includes('"concurrently"')) return 'REINDEX CONCURRENTLY';
+  if (commandsOf(node).some(({ def }) => def && 'PartitionCmd' in def && def.PartitionCmd.concurrent)) {
+    return 'DETACH PARTITION CONCURRENTLY';
+  }
   if ('VacuumStmt' in node && node.VacuumStmt.is_vacuumcmd) return 'VACUUM';
   if ('AlterSystemStmt' in node) return 'ALTER SYSTEM';
   if ('CreatedbStmt' in node) return 'CREATE DATABASE';

@@ -9,21 +9,37 @@ export const createIndexBlocking: Rule = {
   holdsLock: true,
   check: ({ node, index, sql }, context) => {
     if (!('IndexStmt' in node) || node.IndexStmt.concurrent) return [];
+    // ON ONLY a partitioned table: nothing is built.
+    if (!node.IndexStmt.relation?.inh) return [];
     const table = tableOf(node.IndexStmt.relation);
     if (!context.isLarge(table)) return [];
+    const isPartitioned = context.schema.table(table)?.isPartitioned === true;
     return [
       {
         severity: 'error',
         index,
         message: `CREATE INDEX lets nobody write to ${quoted(table)} (${context.sizeText(table)}) until it is built.`,
-        rewrite: [
-          '-- In a migration of its own, without any other statement: Prisma would put both into one transaction',
-          `${sql.replace(/\bINDEX\b/i, 'INDEX CONCURRENTLY')};`,
-        ].join('\n'),
+        rewrite: isPartitioned ? partByPart(sql) : alone(sql.replace(/\bINDEX\b/i, 'INDEX CONCURRENTLY')),
       },
     ];
   },
 };
+
+function alone(sql: string): string {
+  return `-- In a migration of its own, without any other statement: Prisma would put both into one transaction\n${sql};`;
+}
+
+/** PostgreSQL builds no index of a partitioned table concurrently. */
+function partByPart(sql: string): string {
+  return [
+    '-- An index of the partitioned table alone: builds nothing',
+    `${sql.replace(/\bON\b/i, 'ON ONLY')};`,
+    '-- Then for each partition, each in a migration of its own',
+    'CREATE INDEX CONCURRENTLY … ON …; -- the partition, the same columns',
+    '-- And the last one: it is whole when every partition’s index is attached',
+    'ALTER INDEX … ATTACH PARTITION …;',
+  ].join('\n');
+}
 
 /** DROP INDEX without CONCURRENTLY waits for everybody who reads the table, and makes the next ones wait. */
 export const dropIndexBlocking: Rule = {

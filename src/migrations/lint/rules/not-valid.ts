@@ -114,6 +114,9 @@ function checkText({ sql, index, indexOf }: Statement, { location }: Constraint)
   if (!check) return undefined;
   let depth = 0;
   for (let at = check.index; at < from.length; at += 1) {
+    const quote = from[at] === "'" || from[at] === '"' ? from.indexOf(from[at] ?? '', at + 1) : at;
+    if (quote === -1) return undefined;
+    at = quote;
     if (from[at] === '(') depth += 1;
     if (from[at] === ')') depth -= 1;
     if (from[at] === ')' && depth === 0) return from.slice(check.index, at + 1);

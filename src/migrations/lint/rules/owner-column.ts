@@ -41,7 +41,8 @@ export const missingOwner: Rule = {
   id: 'missing-owner',
   on: ['CreateStmt'],
   check: ({ node, index }, { schema, ownerColumns: names, ownerIsDeclared }) => {
-    if (!('CreateStmt' in node) || node.CreateStmt.partbound || node.CreateStmt.inhRelations) return [];
+    if (!('CreateStmt' in node) || takesColumnsFromElsewhere(node.CreateStmt)) return [];
+    if (node.CreateStmt.relation?.relpersistence === 't') return [];
     if (columnsOf(node.CreateStmt).some(({ colname = '' }) => names.includes(colname))) return [];
     const owned = [...schema.all()].flatMap(({ columns }) => names.filter((name) => columns.has(name)));
     if (!ownerIsDeclared && owned.length === 0) return [];
@@ -56,6 +57,12 @@ export const missingOwner: Rule = {
     ];
   },
 };
+
+/** PARTITION OF, INHERITS, LIKE: its columns are another table's. */
+function takesColumnsFromElsewhere({ partbound, inhRelations, tableElts }: CreateStmt): boolean {
+  const isLike = (tableElts ?? []).some((element) => 'TableLikeClause' in element);
+  return isLike || partbound !== undefined || inhRelations !== undefined;
+}
 
 interface OwnerColumn {
   readonly table: TableName;
