@@ -7,6 +7,9 @@ import { RULE_SUMMARIES } from '../migrations/lint/rules/rule-summaries.js';
 
 const LEVELS: Readonly<Record<Severity, string>> = { error: 'error', warning: 'warning', info: 'note' };
 
+/** The name that code scanning services know the repository's root by. */
+const SOURCE_ROOT = '%SRCROOT%';
+
 /** A lint as SARIF 2.1.0: what code scanning services read. Waived findings are in it, suppressed with their reason. */
 export function renderSarif({ findings, waived }: LintRun): string {
   const rules = [...new Set([...findings, ...waived].map(({ rule }) => rule))].toSorted();
@@ -23,7 +26,7 @@ export function renderSarif({ findings, waived }: LintRun): string {
           },
         },
         columnKind: 'unicodeCodePoints',
-        originalUriBaseIds: { SRCROOT: { uri: `${pathToFileURL(process.cwd()).href}/` } },
+        originalUriBaseIds: { [SOURCE_ROOT]: { uri: `${pathToFileURL(process.cwd()).href}/` } },
         results: [
           ...findings.map((finding) => toResult(finding, rules)),
           ...waived.map((finding) => ({
@@ -60,5 +63,5 @@ function toResult(
 /** Relative to where pgkeep runs, the repository's root in CI; a file elsewhere by its whole URL. */
 function locationOf(file: string) {
   if (file.startsWith('..') || path.isAbsolute(file)) return { uri: pathToFileURL(file).href };
-  return { uri: file.split(path.sep).map(encodeURIComponent).join('/'), uriBaseId: 'SRCROOT' };
+  return { uri: file.split(path.sep).map(encodeURIComponent).join('/'), uriBaseId: SOURCE_ROOT };
 }

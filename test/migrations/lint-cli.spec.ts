@@ -163,6 +163,19 @@ Sizes of tables are those of the database.
     });
   });
 
+  it('the clinic’s own migrations, by its own sizes: two of them wait for locks without a limit', async () => {
+    const application = new Application();
+    const { code, stdout } = await application.lint(['--all'], { DATABASE_URL: url });
+    expect(code).toBe(0);
+    expect(stdout.match(/^(prisma|  error|  warning|\d).*/gm)).toEqual([
+      'prisma/migrations/20250402081500_parents_and_children/migration.sql',
+      '  warning  no-lock-timeout  at 54:1',
+      'prisma/migrations/20250521090000_screening_sessions/migration.sql',
+      '  warning  no-lock-timeout  at 48:1',
+      '0 errors, 2 warnings in 9 files judged (the whole directory).',
+    ]);
+  });
+
   it('without a database, in production too: the whole directory, and says why; a baseline makes it quiet', async () => {
     const application = new Application();
     const { code, stdout } = await application.lint([], { NODE_ENV: 'production' });
@@ -312,6 +325,13 @@ Restore it from version control, or write it anew: \`pgkeep migrate lint --write
       withSquawk: false,
       counts: { warning: 1 },
     });
+  });
+
+  it('passes on no control character of a migration to the terminal', async () => {
+    const application = new Application().add('20991231000000_next', 'TRUNCATE "\u001b[2J\u0007t";\n');
+    const { stdout } = await application.lint(['prisma/migrations/20991231000000_next']);
+    expect(stdout).toContain('TRUNCATE removes every row of "\uFFFD[2J\uFFFDt"');
+    expect(stdout.includes('\u001b') || stdout.includes('\u0007')).toBe(false);
   });
 
   it('squawk that does not work: says so, and how to do without', async () => {
