@@ -206,6 +206,9 @@ Every table that is not new is taken for large: no database is named.
 `);
     application.edit('20260112081000_soft_delete_indexes');
     application.add('20991231000000_next', REQUIRED);
+    const back = path.join(application.directory, 'prisma/migrations/20991231000000_next/down.sql');
+    writeFileSync(back, 'DROP TABLE "children";');
+    expect(await application.json(['prisma'])).toMatchObject({ files: 2, baselined: 8 });
     expect(await application.json()).toMatchObject({
       files: 2,
       baselined: 8,

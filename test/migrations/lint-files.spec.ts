@@ -152,7 +152,7 @@ END $$;`),
     ).toEqual([
       `error truncate 7:5 ${TRUNCATED}`,
       `error truncate 10:11 ${TRUNCATED}`,
-      `info not-looked-into 12:11 Not judged: EXECUTE runs a text that is put together when it runs: format('TRUNCATE %I', 't').`,
+      `info not-looked-into 12:11 Not judged: EXECUTE runs a text that is put together when it runs.`,
     ]);
   });
 

@@ -35,8 +35,7 @@ export function readDoBlock(statement: Statement, text: string, parser: SqlParse
     const index = place.next(sql);
     const found = constant === undefined ? undefined : embeddedStatements(parser, constant, index);
     if (found) statements.push(...found);
-    else
-      unread.push({ why: `EXECUTE runs a text that is put together when it runs: ${oneLine(sql)}`, index });
+    else unread.push({ why: 'EXECUTE runs a text that is put together when it runs', index });
   }
   return { statements, unread };
 }
@@ -89,8 +88,4 @@ function constantOf(expression: string, parser: SqlParser): string | undefined {
   const target = node && 'SelectStmt' in node ? node.SelectStmt.targetList?.[0] : undefined;
   const value = target && 'ResTarget' in target ? target.ResTarget.val : undefined;
   return value && 'A_Const' in value ? value.A_Const.sval?.sval : undefined;
-}
-
-function oneLine(sql: string): string {
-  return sql.replaceAll(/\s+/g, ' ').slice(0, 60);
 }

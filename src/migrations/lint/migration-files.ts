@@ -33,8 +33,13 @@ export async function filesNamed(argument: string): Promise<FoundFile[]> {
   if (await isFile(absolute)) return [{ ...describe(absolute), isNamed: true }];
   try {
     const entries = await readdir(absolute, { recursive: true, encoding: 'utf8' });
-    const files = entries.filter((name) => name.endsWith('.sql')).toSorted();
-    if (files.length > 0) return files.map((name) => describe(path.join(absolute, name)));
+    const all = new Set(entries.filter((name) => name.endsWith('.sql')));
+    // Beside a migration's script there may be one that takes it back: that is none to apply.
+    const files = [...all].filter((name) => {
+      const script = path.join(path.dirname(name), SCRIPT);
+      return name === script || !all.has(script);
+    });
+    if (files.length > 0) return files.toSorted().map((name) => describe(path.join(absolute, name)));
   } catch (cause) {
     throw new KeepError('USAGE_INVALID', `Cannot lint ${argument}: ${messageOf(cause)}.`, { cause });
   }
