@@ -24,6 +24,7 @@ export const ERROR_KINDS = {
   CLUSTER_FAILED: 'failed',
   MIGRATION_FAILED: 'failed',
   MIGRATIONS_UNREADABLE: 'failed',
+  LINT_FAILED: 'failed',
   BACKUP_REFUSED: 'refused',
   TABLE_NOT_FOUND: 'usage',
   BACKUP_TOOLS_MISSING: 'failed',

@@ -65,6 +65,14 @@ export { EnvironmentService } from './environment/environment.service.js';
 export { InstallService } from './install/install.service.js';
 export { StampService } from './install/stamp.service.js';
 export type { InstallReport, StampOptions, StampReport } from './install/install.types.js';
+export { LintService } from './migrations/lint/lint.service.js';
+export type { BaselineReport, LintOptions, LintRun } from './migrations/lint/lint-run.types.js';
+export type {
+  Finding as LintFinding,
+  LintReport,
+  Severity,
+  WaivedFinding,
+} from './migrations/lint/lint.types.js';
 export { MigrationsService } from './migrations/migrations.service.js';
 export type { MigrationStatus, MigrationsReport } from './migrations/migrations.types.js';
 export { ReadinessMonitor } from './readiness/readiness-monitor.service.js';

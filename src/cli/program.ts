@@ -12,6 +12,7 @@ import { backupVerifyVerb } from './commands/backup-verify.js';
 import { changelogVerb } from './commands/changelog.js';
 import { installVerb } from './commands/install.js';
 import { jobsVerb } from './commands/jobs.js';
+import { migrateLintVerb } from './commands/migrate-lint.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
 import { pingVerb } from './commands/ping.js';
 import { readyVerb } from './commands/ready.js';
@@ -44,7 +45,7 @@ const BACKUP_VERBS: readonly Verb[] = [
   backupExportVerb,
 ];
 const RESTORE_VERBS: readonly Verb[] = [restoreTestVerb, restoreTestsVerb];
-const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb];
+const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb, migrateLintVerb];
 
 /** Starts the service; given by whoever stands above the doors. */
 export type Serve = (environmentName?: string) => Promise<void>;
@@ -75,7 +76,9 @@ export async function runProgram(
         // `backup` has options and verbs below it: commander gives `backup list --json` to the outer one.
         const options: OptionValues = command.optsWithGlobals();
         const run = (signal: AbortSignal) =>
-          runVerb(terminal, options, (rooms) => verb.run(rooms, command.args, options, signal, terminal));
+          runVerb(terminal, { ...options, databaseIsOptional: verb.databaseIsOptional }, (rooms) =>
+            verb.run(rooms, command.args, options, signal, terminal),
+          );
         exitCode = verb.endsInOrder ? await endingInOrder(run) : await run(new AbortController().signal);
       });
   for (const verb of VERBS) add(program, verb);

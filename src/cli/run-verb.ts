@@ -19,6 +19,11 @@ export interface CommonOptions {
   readonly env?: string;
 }
 
+/** What the verb itself says about how it is run. */
+export interface RunOptions extends CommonOptions {
+  readonly databaseIsOptional?: boolean | undefined;
+}
+
 /** What a verb answers: the object for `--json`, the same for people, and the exit code. */
 export interface Answer {
   readonly json: object;
@@ -32,11 +37,13 @@ export interface Answer {
  */
 export async function runVerb(
   terminal: Terminal,
-  options: CommonOptions,
+  options: RunOptions,
   verb: (rooms: INestApplicationContext) => Promise<Answer>,
 ): Promise<number> {
   try {
-    const settings = readSettings(verbEnvironment(terminal, options.env));
+    const settings = readSettings(verbEnvironment(terminal, options.env), process.cwd(), {
+      databaseIsOptional: options.databaseIsOptional === true,
+    });
     const logger = new StderrLogger({ json: false, logLevels: ['error', 'fatal'] });
     const rooms = await NestFactory.createApplicationContext(PgkeepModule.forRoot(settings), {
       logger,

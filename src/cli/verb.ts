@@ -11,6 +11,8 @@ export interface Verb {
   readonly declare: (command: Command) => Command;
   /** Whether Ctrl-C and SIGTERM abort `signal` and leave the cleaning up to the verb; others are simply ended. */
   readonly endsInOrder?: boolean;
+  /** Whether it also works where no database is named; others are refused (exit 78). */
+  readonly databaseIsOptional?: boolean;
   readonly run: (
     rooms: INestApplicationContext,
     parameters: readonly string[],

@@ -1,7 +1,14 @@
 import { IsIn, IsOptional, MinLength, ValidateIf } from './validation.js';
 import { BackupVariables } from './backup-variables.js';
 import { DETAIL_LEVELS, ENVIRONMENTS } from './settings.js';
-import { IsDatabaseUrl, IsFlag, IsGateList, IsListenAddress, IsWholeNumber } from './setting-validators.js';
+import {
+  IsDatabaseUrl,
+  IsFlag,
+  IsGateList,
+  IsListenAddress,
+  IsNameList,
+  IsWholeNumber,
+} from './setting-validators.js';
 
 /**
  * Every setting this version knows, as text, the way the environment holds it. Each can also come as
@@ -72,6 +79,11 @@ export class EnvironmentVariables extends BackupVariables {
   /** The guarded application's migrations. Defaults to prisma/migrations below the working directory. */
   MIGRATIONS_DIR?: string;
 
+  /** Columns that name a row's owner, comma separated; every new table must have one. Defaults to owner_id,ownerId, asked for less strictly. */
+  @IsOptional()
+  @IsNameList()
+  MIGRATIONS_OWNER_COLUMNS?: string;
+
   /** Port to listen on; 0 takes a free one. Defaults to 3000. */
   @IsOptional()
   @IsWholeNumber({ unit: 'a TCP port', max: 65_535 })
@@ -124,6 +136,7 @@ const NAMES = {
   DB_IDLE_TIMEOUT: true,
   PRISMA_DB_PUSH_ALLOWED: true,
   MIGRATIONS_DIR: true,
+  MIGRATIONS_OWNER_COLUMNS: true,
   PORT: true,
   HOST: true,
   ADMIN_API_TOKEN: true,

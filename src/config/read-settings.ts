@@ -28,6 +28,14 @@ import { Validator } from './validation.js';
 /** An environment, as `process.env` is one. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+export interface ReadOptions {
+  /** Whether it is no fault that no database is named. Defaults to false. */
+  readonly databaseIsOptional?: boolean;
+}
+
+/** Stands where a URL has to stand; `isNamed` says that it is none. */
+const NO_DATABASE = 'postgresql://localhost/none';
+
 const DEFAULTS = {
   refreshMs: 5000,
   timeoutMs: 800,
@@ -46,11 +54,15 @@ const DEFAULTS = {
  * one deeply frozen object. Pure but for the `_FILE` secrets it reads; keeps no state between calls.
  * @throws KeepError `CONFIG_INVALID` whose message lists every fault at once, secrets named but never shown.
  */
-export function readSettings(environment: Environment, workingDirectory: string = process.cwd()): Settings {
+export function readSettings(
+  environment: Environment,
+  workingDirectory: string = process.cwd(),
+  { databaseIsOptional = false }: ReadOptions = {},
+): Settings {
   const { variables, faults } = collectVariables(environment);
   faults.push(...ruleFaults(variables));
   // Contradictions are looked for only among values that are each well formed.
-  if (faults.length === 0) faults.push(...contradictions(variables));
+  if (faults.length === 0) faults.push(...contradictions(variables, databaseIsOptional));
   if (faults.length > 0) throw invalid(faults);
   return deepFreeze(toSettings(variables, workingDirectory, environment['PATH'] ?? ''));
 }
@@ -88,7 +100,7 @@ function shown(property: string, value: unknown): string {
   return `; it is "${String(value)}"`;
 }
 
-function contradictions(variables: EnvironmentVariables): Fault[] {
+function contradictions(variables: EnvironmentVariables, databaseIsOptional: boolean): Fault[] {
   const faults: Fault[] = [];
   const { DATABASE_MAX_CONNECTIONS: max, DB_POOL_MAX: alias } = variables;
   if (max !== undefined && alias !== undefined && Number(max) !== Number(alias)) {
@@ -106,7 +118,7 @@ function contradictions(variables: EnvironmentVariables): Fault[] {
     });
   }
   faults.push(...archiveContradictions(variables));
-  if (databaseUrlOf(variables) === undefined) {
+  if (databaseUrlOf(variables) === undefined && !databaseIsOptional) {
     const names = isProduction(variables) ? 'DATABASE_URL_PROD or DATABASE_URL' : 'DATABASE_URL';
     faults.push({ subject: names, problem: 'must be set: the PostgreSQL URL of the database to guard' });
   }
@@ -136,6 +148,7 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
     environment,
     database: toDatabaseSettings(variables, environment),
     migrationsDirectory: path.resolve(workingDirectory, variables.MIGRATIONS_DIR ?? 'prisma/migrations'),
+    ownerColumns: variables.MIGRATIONS_OWNER_COLUMNS?.split(',').map((name) => name.trim()),
     searchPath,
     readiness: {
       refreshMs: Number(variables.READINESS_REFRESH_MS ?? DEFAULTS.refreshMs),
@@ -177,8 +190,8 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
 }
 
 function toDatabaseSettings(variables: EnvironmentVariables, environment: EnvironmentName): DatabaseSettings {
-  const url = databaseUrlOf(variables);
-  if (url === undefined) throw new TypeError('contradictions() lets no environment without a URL pass');
+  const named = databaseUrlOf(variables);
+  const url = named ?? NO_DATABASE;
   const other = url === variables.DATABASE_URL_PROD ? variables.DATABASE_URL : variables.DATABASE_URL_PROD;
   const replica = variables.DATABASE_READ_REPLICA_URL;
   const maxConnections = optionalNumber(variables.DATABASE_MAX_CONNECTIONS ?? variables.DB_POOL_MAX);
@@ -186,6 +199,7 @@ function toDatabaseSettings(variables: EnvironmentVariables, environment: Enviro
   const timeouts = new Timeouts(variables);
   return {
     url: parseDatabaseUrl(url),
+    isNamed: named !== undefined,
     replicaUrl: replica === undefined ? undefined : parseDatabaseUrl(replica),
     otherEnvironmentUrl: other === undefined ? undefined : parseDatabaseUrl(other),
     maxConnections,

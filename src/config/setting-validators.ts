@@ -146,6 +146,18 @@ export function IsEndpoint(): PropertyDecorator {
   });
 }
 
+/** Names of columns, comma separated; unquoted, in the letters the database has them in. */
+export function IsNameList(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isNameList',
+    validator: {
+      validate: (value: unknown) =>
+        typeof value === 'string' && value.split(',').every((name) => /^[^\s",]+$/.test(name.trim())),
+      defaultMessage: () => 'names of columns such as owner_id,tenant_id',
+    },
+  });
+}
+
 /** An IANA time zone that this machine knows. */
 export function IsTimeZone(): PropertyDecorator {
   return ValidateBy({

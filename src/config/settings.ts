@@ -35,6 +35,8 @@ export type DetailLevel = (typeof DETAIL_LEVELS)[number];
 export interface DatabaseSettings {
   /** The guarded database: `DATABASE_URL`, or `DATABASE_URL_PROD` in production where that is set. */
   readonly url: DatabaseUrl;
+  /** False only for a verb that can do without a database, where none was named: then nobody connects to `url`. */
+  readonly isNamed: boolean;
   /** `DATABASE_READ_REPLICA_URL`: where statistics are read. */
   readonly replicaUrl: DatabaseUrl | undefined;
   /** The other of `DATABASE_URL` and `DATABASE_URL_PROD`, where both are set: it must be another database. */
@@ -155,6 +157,8 @@ export interface Settings {
   readonly database: DatabaseSettings;
   /** `MIGRATIONS_DIR`, absolute: the guarded application's migrations. */
   readonly migrationsDirectory: string;
+  /** `MIGRATIONS_OWNER_COLUMNS`: columns that name a row's owner; undefined leaves the choice to the lint. */
+  readonly ownerColumns: readonly string[] | undefined;
   /** `PATH` of the environment: where PostgreSQL's programs are looked for, after the usual directories. */
   readonly searchPath: string;
   readonly readiness: ReadinessSettings;

@@ -58,6 +58,18 @@ describe('readSettings', () => {
     expect([first.http.port, second.http.port]).toEqual([3000, 4000]);
   });
 
+  it('reads owner columns, and does without a database where that is allowed', () => {
+    const settings = readSettings({ MIGRATIONS_OWNER_COLUMNS: 'owner_id, tenantId' }, '/srv/app', {
+      databaseIsOptional: true,
+    });
+    expect(settings.ownerColumns).toEqual(['owner_id', 'tenantId']);
+    expect(settings.database.isNamed).toBe(false);
+    expect(readSettings({ DATABASE_URL: URL_WITH_SECRET }).database.isNamed).toBe(true);
+    expect(errorOf({ DATABASE_URL: URL_WITH_SECRET, MIGRATIONS_OWNER_COLUMNS: 'owner id,' }).message).toBe(
+      'One setting is not usable:\n  MIGRATIONS_OWNER_COLUMNS must be names of columns such as owner_id,tenant_id; it is "owner id,"',
+    );
+  });
+
   it('lists every fault in one message and shows no secret', () => {
     const error = errorOf({
       NODE_ENV: 'prod',

@@ -1,0 +1,54 @@
+import { realpath } from 'node:fs/promises';
+import path from 'node:path';
+import { KeepError, messageOf } from '../../errors.js';
+import { run } from '../../process/run.js';
+
+/**
+ * The `.sql` files that a change brings: those that differ from where the branch left `reference`, and those
+ * that git does not know yet. Absolute paths.
+ * @throws KeepError `USAGE_INVALID` where git cannot tell: no repository, no such reference, no git.
+ */
+export async function changedSqlFiles(
+  reference: string,
+  directory: string,
+  searchPath: string,
+): Promise<string[]> {
+  const git = async (...argv: string[]): Promise<string> => {
+    const { exitCode, stdout, stderrTail } = await run('git', ['-C', directory, ...argv], {
+      env: { PATH: searchPath, LC_ALL: 'C', GIT_OPTIONAL_LOCKS: '0' },
+    });
+    if (exitCode === 0) return stdout;
+    throw new KeepError(
+      'USAGE_INVALID',
+      `Cannot find what changed since ${reference}: git says: ${messageOf({ message: stderrTail })}`,
+      {
+        hint: 'Name a branch, a tag or a commit that this clone has; in CI fetch it first (fetch-depth: 0).',
+      },
+    );
+  };
+  try {
+    const top = (await git('rev-parse', '--show-toplevel')).trimEnd();
+    // A reference that begins with a dash would be an option.
+    const commit = (
+      await git('rev-parse', '--verify', '--end-of-options', `${reference}^{commit}`)
+    ).trimEnd();
+    const base = (await git('merge-base', commit, 'HEAD')).trimEnd();
+    const pattern = ':(top,icase)*.sql';
+    const changed = await git('diff', '--name-only', '-z', '--diff-filter=d', base, '--', pattern);
+    const untracked = await git(
+      'ls-files',
+      '--others',
+      '--exclude-standard',
+      '--full-name',
+      '-z',
+      '--',
+      pattern,
+    );
+    const names = new Set(`${changed}${untracked}`.split('\0').filter(Boolean));
+    const root = await realpath(top);
+    return [...names].toSorted().map((name) => path.join(root, name));
+  } catch (error) {
+    if (error instanceof KeepError) throw error;
+    throw new KeepError('USAGE_INVALID', `Cannot run git: ${messageOf(error)}.`, { cause: error });
+  }
+}

@@ -1,0 +1,64 @@
+import type { Node } from 'libpg-query';
+import type { Rule } from '../rule.js';
+import { columnTypeChange, volatileDefault } from './column-rewrites.js';
+import { concurrentlyInTransaction } from './concurrently-in-transaction.js';
+import { cascade, dropColumn, dropSchema, dropTable, truncate } from './drops.js';
+import { constraintBuildsIndex, createIndexBlocking, dropIndexBlocking } from './index-locks.js';
+import { noLockTimeout } from './no-lock-timeout.js';
+import { checkNotValid, foreignKeyNotValid } from './not-valid.js';
+import { missingOwner, nullableOwner } from './owner-column.js';
+import { renameColumn, renameTable } from './renames.js';
+import { requiredColumn } from './required-column.js';
+import { setNotNull } from './set-not-null.js';
+import { deleteWithoutWhere, updateWithoutWhere } from './unfiltered-write.js';
+
+/** Every rule about a single statement, in the order in which findings of one place are told. */
+export const STATEMENT_RULES: readonly Rule[] = [
+  requiredColumn,
+  updateWithoutWhere,
+  deleteWithoutWhere,
+  truncate,
+  dropTable,
+  dropColumn,
+  dropSchema,
+  cascade,
+  renameTable,
+  renameColumn,
+  concurrentlyInTransaction,
+  createIndexBlocking,
+  dropIndexBlocking,
+  constraintBuildsIndex,
+  foreignKeyNotValid,
+  checkNotValid,
+  columnTypeChange,
+  setNotNull,
+  volatileDefault,
+  noLockTimeout,
+  nullableOwner,
+  missingOwner,
+];
+
+const BY_KIND = new Map<string, readonly Rule[]>();
+for (const rule of STATEMENT_RULES) {
+  for (const kind of rule.on) BY_KIND.set(kind, [...(BY_KIND.get(kind) ?? []), rule]);
+}
+
+/** The rules that have something to say about a statement: a node is an object with one member, its kind. */
+export function rulesFor(node: Node): readonly Rule[] {
+  return BY_KIND.get(Object.keys(node)[0] ?? '') ?? [];
+}
+
+/** Rules about a whole file, and about waivers. */
+export const FILE_RULES = [
+  'syntax-error',
+  'not-utf8',
+  'byte-order-mark',
+  'empty-migration',
+  'not-looked-into',
+  'risky-together',
+  'edited-after-apply',
+  'sql-outside-migrations',
+  'waiver-without-reason',
+  'unused-waiver',
+] as const;
+export type FileRule = (typeof FILE_RULES)[number];

@@ -1,0 +1,96 @@
+import type { Node, RangeVar } from 'libpg-query';
+import { escapeIdentifier } from 'pg';
+import { isAlwaysTrue } from '../always-true.js';
+import { quoted, tableOf } from '../ast.js';
+import type { Rule, RuleContext, StatementKind, Violation } from '../rule.js';
+import { walk } from '../walk.js';
+
+/** Statements that can hold an UPDATE or a DELETE, themselves or in a WITH. */
+const WRITERS: readonly StatementKind[] = [
+  'UpdateStmt',
+  'DeleteStmt',
+  'InsertStmt',
+  'SelectStmt',
+  'MergeStmt',
+  'CreateTableAsStmt',
+  'ExplainStmt',
+];
+
+/** UPDATE of every row: without WHERE, or with one that always holds. */
+export const updateWithoutWhere: Rule = {
+  id: 'update-without-where',
+  on: WRITERS,
+  check: (statement, context) =>
+    find(statement.node, 'UpdateStmt').flatMap((node): Violation[] => {
+      if (!('UpdateStmt' in node)) return [];
+      const { relation, whereClause, targetList, returningClause } = node.UpdateStmt;
+      if (!isUnfiltered(relation, whereClause, context)) return [];
+      const target = targetList?.[0];
+      const column = target && 'ResTarget' in target ? (target.ResTarget.name ?? '') : '';
+      const isWhole = node === statement.node && !whereClause && !returningClause;
+      return [
+        {
+          severity: 'error',
+          index: statement.indexOf(relation?.location),
+          message: `UPDATE changes every row of ${quoted(tableOf(relation))} (${context.sizeText(tableOf(relation))}): ${why(whereClause)}. What the rows held before is gone.`,
+          rewrite: isWhole
+            ? `${statement.sql}\nWHERE ${escapeIdentifier(column)} IS NULL; -- or whatever names the rows that are meant`
+            : `UPDATE ${quoted(tableOf(relation))} SET … WHERE ${escapeIdentifier(column)} IS NULL; -- or whatever names the rows that are meant`,
+        },
+      ];
+    }),
+};
+
+/** DELETE of every row: without WHERE, or with one that always holds. */
+export const deleteWithoutWhere: Rule = {
+  id: 'delete-without-where',
+  on: WRITERS,
+  check: (statement, context) =>
+    find(statement.node, 'DeleteStmt').flatMap((node): Violation[] => {
+      if (!('DeleteStmt' in node)) return [];
+      const { relation, whereClause } = node.DeleteStmt;
+      if (!isUnfiltered(relation, whereClause, context)) return [];
+      const table = quoted(tableOf(relation));
+      const { columns } = context.schema.table(tableOf(relation)) ?? {};
+      const mark = columns?.has('deletedAt')
+        ? 'deletedAt'
+        : columns?.has('deleted_at')
+          ? 'deleted_at'
+          : undefined;
+      return [
+        {
+          severity: 'error',
+          index: statement.indexOf(relation?.location),
+          message: `DELETE removes every row of ${table} (${context.sizeText(tableOf(relation))}): ${why(whereClause)}. Only a backup brings them back.`,
+          rewrite:
+            mark === undefined
+              ? `DELETE FROM ${table} WHERE …; -- name the rows that are meant`
+              : `UPDATE ${table} SET ${escapeIdentifier(mark)} = now() WHERE …; -- soft delete, of the rows that are meant`,
+        },
+      ];
+    }),
+};
+
+function find(node: Node, kind: 'UpdateStmt' | 'DeleteStmt'): Node[] {
+  const found: Node[] = [];
+  walk(node, (inner) => {
+    if (kind in inner) found.push(inner);
+  });
+  return found;
+}
+
+function isUnfiltered(
+  relation: RangeVar | undefined,
+  where: Node | undefined,
+  context: RuleContext,
+): boolean {
+  const table = tableOf(relation);
+  // The rows of a table that these migrations made are theirs to change.
+  if (context.isNew(table) || !context.mayHoldRows(table)) return false;
+  const columns = context.schema.table(table)?.columns;
+  return !where || isAlwaysTrue(where, (column) => columns?.get(column)?.isRequired === true);
+}
+
+function why(where: Node | undefined): string {
+  return where ? 'its WHERE holds for every row' : 'it has no WHERE';
+}

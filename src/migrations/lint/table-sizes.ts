@@ -1,0 +1,32 @@
+import type { ClientBase } from 'pg';
+import { read, type ReadTimeouts } from '../../database/read.js';
+import type { TableSize } from './lint.types.js';
+
+/** Sizes of some tables, in one query; the leaves of a partitioned one are summed. Tables that do not exist are left out. */
+const SIZES_QUERY = `
+  SELECT n.nspname || '.' || c.relname AS name, sum(pg_catalog.pg_relation_size(l.oid))::float8 AS bytes,
+         sum(CASE WHEN l.reltuples >= 0 THEN l.reltuples
+                  ELSE pg_catalog.pg_stat_get_live_tuples(l.oid) END)::float8 AS rows
+    FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+   CROSS JOIN LATERAL (SELECT c.oid WHERE c.relkind = 'r'
+                       UNION ALL
+                       SELECT relid FROM pg_catalog.pg_partition_tree(c.oid)
+                        WHERE c.relkind = 'p' AND isleaf) leaf (oid)
+    JOIN pg_catalog.pg_class l ON l.oid = leaf.oid
+   WHERE c.relkind IN ('r', 'p') AND n.nspname || '.' || c.relname = ANY ($1)
+   GROUP BY 1`;
+
+/** @throws what the connection throws. */
+export async function readTableSizes(
+  client: ClientBase,
+  tables: readonly string[],
+  timeouts: ReadTimeouts,
+): Promise<Map<string, TableSize>> {
+  const rows = await read<{ name: string; bytes: number; rows: number }>(client, {
+    sql: SIZES_QUERY,
+    values: [tables],
+    ...timeouts,
+  });
+  return new Map(rows.map(({ name, bytes, rows: count }) => [name, { bytes, rows: count }]));
+}

@@ -1,0 +1,65 @@
+import { closest } from 'fastest-levenshtein';
+import { STATEMENT_RULES, FILE_RULES } from './rules/all-rules.js';
+import type { SourceText } from './source-text.js';
+import type { Statement } from './rule.js';
+
+/** `-- pgkeep:allow RULE because REASON` */
+export interface Waiver {
+  readonly rules: readonly string[];
+  /** Empty where none was given: then it waives nothing. */
+  readonly reason: string;
+  readonly index: number;
+  /** From where to where, as indexes into the text, it waives. */
+  readonly from: number;
+  readonly to: number;
+  /** Whether it stands before the first statement: then it is for findings about the file, too. */
+  readonly isAtTop: boolean;
+}
+
+const LINE = /^[ \t]*--[ \t]*pgkeep:allow\b(.*)$/gm;
+const BODY = /^\s+([\w/-]+(?:\s*,\s*[\w/-]+)*)(?:\s+because\s+(\S.*?))?\s*$/;
+
+/** The waivers of a file. One before a statement is for the statement; one inside is for the line below it. */
+export function waiversOf({ text }: SourceText, statements: readonly Statement[]): Waiver[] {
+  return [...text.matchAll(LINE)].map((match) => {
+    const index = match.index + match[0].indexOf('--');
+    const [, rules = '', reason = ''] = BODY.exec((match[1] ?? '').replace(/\r$/, '')) ?? [];
+    const around = statements.find((statement) => statement.index <= index && index < endOf(statement));
+    const next = statements.find((statement) => statement.index > index);
+    const behind = match.index + match[0].length + 1;
+    const nextEnd = next ? endOf(next) : text.length;
+    return {
+      rules: rules
+        .split(',')
+        .map((rule) => rule.trim())
+        .filter(Boolean),
+      reason,
+      index,
+      from: around ? behind : (next?.index ?? text.length),
+      to: around ? endOfNextLine(text, behind) : nextEnd,
+      isAtTop: index <= (statements[0]?.index ?? text.length),
+    };
+  });
+}
+
+/** What is wrong with the name of a rule; undefined where there is such a rule. */
+export function unknownRule(name: string): string | undefined {
+  const known = [...STATEMENT_RULES.map(({ id }) => id), ...FILE_RULES];
+  if (name.startsWith('squawk/') || known.includes(name)) return undefined;
+  return `there is no rule "${name}"; the nearest is "${closest(name, known)}"`;
+}
+
+function endOf({ index, sql }: Statement): number {
+  return index + sql.length;
+}
+
+/** The end of the first line that is not a comment. */
+function endOfNextLine(text: string, from: number): number {
+  let index = from;
+  for (;;) {
+    const end = text.indexOf('\n', index);
+    if (end === -1) return text.length;
+    if (!/^\s*(--.*)?$/.test(text.slice(index, end))) return end;
+    index = end + 1;
+  }
+}

@@ -1,0 +1,361 @@
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Ajv, type AnySchemaObject } from 'ajv';
+import { RULE_SUMMARIES } from '../../src/migrations/lint/rules/rule-summaries.js';
+import { FILE_RULES, STATEMENT_RULES } from '../../src/migrations/lint/rules/all-rules.js';
+import { CLINIC_MIGRATIONS, createClinic, query } from '../support/clinic.js';
+import { emptyDirectory, runCli } from '../support/pgkeep-process.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+/** A directory of an application: the clinic's migrations, and one more. */
+class Application {
+  readonly directory = emptyDirectory();
+  private readonly migrations = path.join(this.directory, 'prisma/migrations');
+
+  constructor() {
+    cpSync(CLINIC_MIGRATIONS, this.migrations, { recursive: true });
+  }
+
+  add(name: string, sql: string): this {
+    mkdirSync(path.join(this.migrations, name), { recursive: true });
+    writeFileSync(path.join(this.migrations, name, 'migration.sql'), sql);
+    return this;
+  }
+
+  edit(name: string): void {
+    appendFileSync(path.join(this.migrations, name, 'migration.sql'), '\n-- changed\n');
+  }
+
+  async lint(argv: readonly string[] = [], environment: Record<string, string> = {}) {
+    return await runCli(['migrate', 'lint', ...argv], environment, { cwd: this.directory });
+  }
+
+  async json(argv: readonly string[] = [], environment: Record<string, string> = {}) {
+    const { stdout } = await this.lint(['--json', ...argv], environment);
+    const run: unknown = JSON.parse(stdout);
+    return run;
+  }
+}
+
+const REQUIRED = `-- é\nALTER TABLE "children" ADD COLUMN "clinic_code" CHAR(8) NOT NULL;\n`;
+
+// Each test starts programs, several of them.
+jest.setTimeout(90_000);
+
+describe('pgkeep migrate lint', () => {
+  let own: ThrowAwayCluster;
+  let url: string;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+    url = await createClinic(own, 'clinic', { seeded: true });
+  });
+  afterAll(() => own.cluster.destroy());
+
+  it('pending migrations, by the database’s own sizes; exit 1', async () => {
+    const application = new Application().add('20991231000000_next', REQUIRED);
+    expect(await application.lint([], { DATABASE_URL: url })).toEqual({
+      code: 1,
+      stderr: '',
+      stdout: `prisma/migrations/20991231000000_next/migration.sql
+
+  warning  no-lock-timeout  at 2:1
+    2 | ALTER TABLE "children" ADD COLUMN "clinic_code" CHAR(8) NOT NULL;
+      | ^
+    No lock_timeout is set: while this waits for its lock on "children" behind one long query, every
+    other query on the table waits behind it.
+    Instead:
+      -- As the first statement of the file: the migration then gives up, and can be tried again
+      SET lock_timeout = '5s';
+
+  error    required-column  at 2:35
+    2 | ALTER TABLE "children" ADD COLUMN "clinic_code" CHAR(8) NOT NULL;
+      |                                   ^
+    Column "clinic_code" is required at once, and the rows that "children" has (about 1,000 rows,
+    152 kB) have no value for it: the migration fails, and \`prisma migrate dev\` offers to reset the
+    database, which loses all data.
+    Instead:
+      -- Migration 1: add it nullable, and release an application that writes it
+      SET lock_timeout = '5s';
+      ALTER TABLE "children" ADD COLUMN "clinic_code" CHAR(8);
+      -- Migration 2: fill the rows that are there
+      UPDATE "children" SET "clinic_code" = '' /* choose the value of the existing rows */ WHERE "clinic_code" IS NULL;
+      -- Migration 3: make it required
+      SET lock_timeout = '5s';
+      ALTER TABLE "children" ALTER COLUMN "clinic_code" SET NOT NULL;
+
+1 error, 1 warning in 1 file judged (those that the database has yet to apply; --all judges every one).
+Sizes of tables are those of the database.
+`,
+    });
+  });
+
+  it('an index on a small table is nothing, on a large one an error', async () => {
+    const application = new Application().add(
+      '20991231000000_next',
+      `SET lock_timeout = '5s';\nCREATE INDEX "i" ON "children"("full_name");\n`,
+    );
+    expect((await application.lint([], { DATABASE_URL: url })).code).toBe(0);
+    await query(url, `UPDATE pg_class SET reltuples = 3e6 WHERE relname = 'children'`);
+    const { code, stdout } = await application.lint([], { DATABASE_URL: url });
+    expect(code).toBe(1);
+    expect(stdout).toContain(
+      'CREATE INDEX lets nobody write to "children" (about 3,000,000 rows, 152 kB) until',
+    );
+    await query(url, 'ANALYZE');
+    expect((await application.lint()).stdout).toContain('"children" (size not known, taken for large)');
+  });
+
+  it('a partitioned table is as large as its leaves, an empty table takes a required column', async () => {
+    await query(
+      url,
+      `CREATE TABLE "parts" ("id" INTEGER) PARTITION BY RANGE ("id");
+       CREATE TABLE "part" PARTITION OF "parts" FOR VALUES FROM (0) TO (100000);
+       INSERT INTO "parts" SELECT generate_series(0, 19999);
+       CREATE TABLE "empty" ("id" INTEGER);
+       ANALYZE "parts"; ANALYZE "part"`,
+    );
+    const application = new Application().add(
+      '20991231000000_next',
+      `SET lock_timeout = '5s';
+       ALTER TABLE "empty" ADD COLUMN "a" TEXT NOT NULL;
+       ALTER TABLE "parts" ADD COLUMN "a" TEXT NOT NULL;`,
+    );
+    expect(await application.json([], { DATABASE_URL: url })).toMatchObject({
+      findings: [
+        {
+          rule: 'required-column',
+          line: 3,
+          message: expect.stringContaining('"parts" has (about 20,000 rows,'),
+        },
+      ],
+    });
+    await query(url, 'DROP TABLE "parts", "empty"');
+  });
+
+  it('nothing pending: nothing to judge; an edited migration is told all the same', async () => {
+    const application = new Application();
+    expect(await application.lint([], { DATABASE_URL: url })).toEqual({
+      code: 0,
+      stderr: '',
+      stdout: `Nothing to judge (those that the database has yet to apply; --all judges every one).
+Sizes of tables are those of the database.
+`,
+    });
+    application.edit('20250708064500_who_growth_standards');
+    expect(await application.json([], { DATABASE_URL: url })).toMatchObject({
+      findings: [
+        {
+          rule: 'edited-after-apply',
+          file: 'prisma/migrations/20250708064500_who_growth_standards/migration.sql',
+        },
+      ],
+    });
+  });
+
+  it('the clinic’s own migrations, by its own sizes: two of them wait for locks without a limit', async () => {
+    const application = new Application();
+    const { code, stdout } = await application.lint(['--all'], { DATABASE_URL: url });
+    expect(code).toBe(0);
+    expect(stdout.match(/^(prisma|  error|  warning|\d).*/gm)).toEqual([
+      'prisma/migrations/20250402081500_parents_and_children/migration.sql',
+      '  warning  no-lock-timeout  at 54:1',
+      'prisma/migrations/20250521090000_screening_sessions/migration.sql',
+      '  warning  no-lock-timeout  at 48:1',
+      '0 errors, 2 warnings in 9 files judged (the whole directory).',
+    ]);
+  });
+
+  it('without a database, in production too: the whole directory, and says why; a baseline makes it quiet', async () => {
+    const application = new Application();
+    const { code, stdout } = await application.lint([], { NODE_ENV: 'production' });
+    expect(code).toBe(1);
+    expect(stdout.trimEnd().split('\n').slice(-3)).toEqual([
+      '7 errors, 4 warnings in 9 files judged (the whole directory).',
+      'Every table that is not new is taken for large: no database is named.',
+      'Migrations that were applied long ago: list them with --write-baseline, once.',
+    ]);
+    const down = await application.lint(['prisma/migrations/20250310073000_init'], {
+      DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/db',
+    });
+    expect(down).toEqual({
+      code: 0,
+      stderr: '',
+      stdout: `0 errors, 0 warnings in 1 file judged (those that were named).
+Every table that is not new is taken for large: 127.0.0.1:1/db does not answer: connect ECONNREFUSED 127.0.0.1:1.
+`,
+    });
+    expect(await application.lint(['--write-baseline'])).toEqual({
+      code: 0,
+      stderr: '',
+      stdout: `${path.join(application.directory, 'prisma/pgkeep-lint-baseline.json')} lists 9 migrations: they are judged again when they change. Commit it.\n`,
+    });
+    expect((await application.lint()).stdout).toBe(`Nothing to judge (the whole directory).
+9 migrations in the baseline, unchanged: not judged.
+Every table that is not new is taken for large: no database is named.
+`);
+    application.edit('20260112081000_soft_delete_indexes');
+    application.add('20991231000000_next', REQUIRED);
+    const back = path.join(application.directory, 'prisma/migrations/20991231000000_next/down.sql');
+    writeFileSync(back, 'DROP TABLE "children";');
+    expect(await application.json(['prisma'])).toMatchObject({ files: 2, baselined: 8 });
+    expect(await application.json()).toMatchObject({
+      files: 2,
+      baselined: 8,
+      counts: { error: 6, warning: 2 },
+    });
+    const damaged = path.join(application.directory, 'prisma/pgkeep-lint-baseline.json');
+    writeFileSync(damaged, '{"migrations": {"a": 7}}');
+    expect(await application.lint()).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `Cannot read the lint baseline ${damaged}: the checksum of a is not a sha256.
+Restore it from version control, or write it anew: \`pgkeep migrate lint --write-baseline\`.
+`,
+    });
+  });
+
+  it('wrong usage: exit 2, and what is accepted', async () => {
+    const application = new Application();
+    expect(await application.lint(['--format', 'xml'])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'There is no format "xml".\nUse one of text, json, sarif.\n',
+    });
+    const missing = await application.lint(['nowhere.sql']);
+    expect(missing.code).toBe(2);
+    expect(missing.stderr).toMatch(/^Cannot lint nowhere\.sql: ENOENT: no such file or directory, /);
+    const reference = await application.lint(['--changed-since', '--upload-pack=x']);
+    expect(reference.code).toBe(2);
+    expect(reference.stderr).toContain('git says: ');
+  });
+
+  it('what a change brings: migrations are judged, other SQL is told', async () => {
+    const application = new Application();
+    const git = (...argv: string[]): void => {
+      const identity = ['-c', 'user.name=t', '-c', 'user.email=t@localhost', '-c', 'commit.gpgsign=false'];
+      execFileSync('git', ['-C', application.directory, ...identity, ...argv], { stdio: 'pipe' });
+    };
+    writeFileSync(path.join(application.directory, 'old.sql'), 'SELECT 1;');
+    const other = path.join(application.directory, 'other/migrations');
+    mkdirSync(path.join(other, '1_first'), { recursive: true });
+    writeFileSync(path.join(other, 'migration_lock.toml'), 'provider = "postgresql"\n');
+    git('init', '--quiet', '--initial-branch=main');
+    git('add', '.');
+    git('commit', '--quiet', '--message=before');
+    git('checkout', '--quiet', '-b', 'change');
+    writeFileSync(path.join(other, '1_first/migration.sql'), 'CREATE TABLE "t" ("id" INTEGER);');
+    application.add('20991231000000_next', REQUIRED);
+    writeFileSync(path.join(application.directory, 'fix é.sql'), 'DROP TABLE x;');
+    git('add', '.');
+    git('commit', '--quiet', '--message=change');
+    writeFileSync(path.join(application.directory, 'prisma/untracked.sql'), 'SELECT 1;');
+    writeFileSync(
+      path.join(application.directory, 'demo.sql'),
+      '-- pgkeep:allow sql-outside-migrations because it fills the demo\nSELECT 1;',
+    );
+    expect(await application.json(['--changed-since', 'main'])).toMatchObject({
+      scope: 'changed',
+      files: 5,
+      findings: [
+        { rule: 'no-lock-timeout', file: 'prisma/migrations/20991231000000_next/migration.sql' },
+        { rule: 'required-column', file: 'prisma/migrations/20991231000000_next/migration.sql' },
+        { rule: 'sql-outside-migrations', file: 'fix é.sql' },
+        { rule: 'sql-outside-migrations', file: 'prisma/untracked.sql' },
+      ],
+      waived: [{ file: 'demo.sql', reason: 'it fills the demo' }],
+    });
+    expect((await application.lint(['--changed-since', 'nowhere'])).stderr).toMatch(
+      /^Cannot find what changed since nowhere: git says: fatal: Needed a single revision\n/,
+    );
+  });
+
+  it('SARIF that its schema accepts, waived findings suppressed', async () => {
+    const application = new Application().add(
+      '20991231000000_next',
+      `${REQUIRED}-- pgkeep:allow truncate because the rows are a cache\nTRUNCATE "parents";\n`,
+    );
+    const { stdout, code } = await application.lint(['--format', 'sarif']);
+    expect(code).toBe(1);
+    const sarif: unknown = JSON.parse(stdout);
+    const schema: AnySchemaObject = JSON.parse(
+      readFileSync('test/support/sarif-2.1.0-rtm.5.schema.json', 'utf8')
+        // Ajv speaks later drafts than 4; these two words are what changed.
+        .replace('http://json-schema.org/draft-04/schema#', 'http://json-schema.org/draft-07/schema#')
+        .replace('"id": "https', '"$id": "https'),
+    );
+    const validate = new Ajv({ strict: false, validateFormats: false, unicodeRegExp: false }).compile(schema);
+    expect([validate(sarif), validate.errors]).toEqual([true, null]);
+    expect(sarif).toMatchObject({
+      runs: [
+        {
+          results: expect.arrayContaining([
+            expect.objectContaining({
+              suppressions: [{ kind: 'inSource', justification: 'the rows are a cache' }],
+            }),
+          ]),
+        },
+      ],
+    });
+  });
+
+  it('squawk, where it is installed: only what pgkeep has no rule for', async () => {
+    const application = new Application().add('20991231000000_next', REQUIRED);
+    const binaries = path.join(application.directory, 'node_modules/.bin');
+    mkdirSync(binaries, { recursive: true });
+    symlinkSync(path.resolve('test/support/fake-squawk.mjs'), path.join(binaries, 'squawk'));
+    const target = 'prisma/migrations/20991231000000_next/migration.sql';
+    const { stdout } = await application.lint([target]);
+    expect(stdout).toContain(`  warning  squawk/ban-char-field  at 2:49
+    2 | ALTER TABLE "children" ADD COLUMN "clinic_code" CHAR(8) NOT NULL;
+      |                                                 ^
+    Using \`character\` is likely a mistake and should almost always be replaced by \`text\` or
+    \`varchar\`.
+`);
+    expect(stdout).toContain('\nsquawk was asked as well.\n');
+    expect(stdout.match(/squawk\/\S+/g)).toEqual(['squawk/ban-char-field']);
+    expect(await application.json(['--no-squawk', target])).toMatchObject({
+      withSquawk: false,
+      counts: { warning: 1 },
+    });
+  });
+
+  it('passes on no control character of a migration to the terminal', async () => {
+    const application = new Application().add('20991231000000_next', 'TRUNCATE "\u001b[2J\u0007t";\n');
+    const { stdout } = await application.lint(['prisma/migrations/20991231000000_next']);
+    expect(stdout).toContain('TRUNCATE removes every row of "\uFFFD[2J\uFFFDt"');
+    expect(stdout.includes('\u001b') || stdout.includes('\u0007')).toBe(false);
+  });
+
+  it('squawk that does not work: says so, and how to do without', async () => {
+    const application = new Application();
+    const binary = path.join(application.directory, 'node_modules/.bin/squawk');
+    mkdirSync(path.dirname(binary), { recursive: true });
+    writeFileSync(binary, '#!/bin/sh\necho "not for this machine" >&2\nexit 126\n', { mode: 0o755 });
+    expect(await application.lint()).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `Cannot run ${binary}: not for this machine.
+Mend or remove it, or lint without it: \`pgkeep migrate lint --no-squawk\`.
+`,
+    });
+  });
+
+  it('every rule has its summary, and its row in the README', () => {
+    const ids = [...STATEMENT_RULES.map(({ id }) => id), ...FILE_RULES];
+    expect(Object.keys(RULE_SUMMARIES).toSorted()).toEqual(ids.toSorted());
+    const readme = readFileSync('README.md', 'utf8');
+    expect(ids.filter((id) => !readme.includes(`| \`${id}\``))).toEqual([]);
+    expect(existsSync('examples/clinic/prisma/pgkeep-lint-baseline.json')).toBe(true);
+  });
+});

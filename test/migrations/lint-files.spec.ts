@@ -1,0 +1,235 @@
+import { describe, expect, it } from '@jest/globals';
+import { lintMigrations } from '../../src/migrations/lint/lint-migrations.js';
+import type { LintFile } from '../../src/migrations/lint/lint.types.js';
+
+type Content = LintFile['content'];
+
+/** `severity rule line:column message`, and the source line with its caret. */
+async function told(content: Content, more: Partial<LintFile> = {}): Promise<string[]> {
+  const { findings } = await lintMigrations([{ path: 'm', content, ...more }]);
+  return findings.map(
+    ({ severity, rule, line, column, message }) => `${severity} ${rule} ${line}:${column} ${message}`,
+  );
+}
+
+async function caret(content: Content): Promise<string> {
+  const [finding] = (await lintMigrations([{ path: 'm', content }])).findings;
+  return finding ? `${finding.source.text}\n${' '.repeat(finding.source.before)}^` : '';
+}
+
+const TRUNCATED =
+  'TRUNCATE removes every row of "t" (size not known, taken for large) and fires no row trigger. Only a backup brings them back.';
+
+describe('files as they come', () => {
+  it('a syntax error in the middle: PostgreSQL’s message, at its place, counted in characters', async () => {
+    const sql = '-- é ü 👶\nSELECT 1;\n\n  CREAT TABLE "é" ();\nSELECT 2;\n';
+    expect(await told(sql)).toEqual([
+      'error syntax-error 4:3 PostgreSQL refuses this: syntax error at or near "CREAT".',
+    ]);
+    expect(await caret(sql)).toBe('  CREAT TABLE "é" ();\n  ^');
+    expect(await told('SELECT (1;')).toEqual([
+      'error syntax-error 1:10 PostgreSQL refuses this: syntax error at or near ";".',
+    ]);
+    expect(await told(`SELECT 'never closed`)).toEqual([
+      `error syntax-error 1:8 PostgreSQL refuses this: unterminated quoted string at or near "'never closed".`,
+    ]);
+  });
+
+  it('places behind characters of two, three and four bytes', async () => {
+    const sql = `/* é 世 👶 /* nested */ */ SELECT '👶👶'; /* é */ SET lock_timeout = '1s'; TRUNCATE "t";`;
+    const column = Array.from(sql.slice(0, sql.indexOf('"t"'))).length + 1;
+    expect(await told(sql)).toEqual([`error truncate 1:${column} ${TRUNCATED}`]);
+    expect(await caret(`SET lock_timeout = '1s';\n/* 👶 */ TRUNCATE "t";`)).toBe(
+      '/* 👶 */ TRUNCATE "t";\n                 ^',
+    );
+  });
+
+  it('a byte order mark: refused; and the rest is judged, at its right places', async () => {
+    const bytes = Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from('TRUNCATE "t";')]);
+    expect(await told(bytes)).toEqual([
+      'error byte-order-mark 1:1 The file begins with a byte order mark: Prisma sends it along, and PostgreSQL refuses it as a syntax error.',
+      'warning no-lock-timeout 1:1 No lock_timeout is set: while this waits for its lock on "t" behind one long query, every other query on the table waits behind it.',
+      `error truncate 1:10 ${TRUNCATED}`,
+    ]);
+  });
+
+  it('CRLF: the same findings at the same places', async () => {
+    const sql = `SET lock_timeout = '5s';\n\n-- é\nTRUNCATE "t";\n`;
+    expect(await told(sql.replaceAll('\n', '\r\n'))).toEqual(await told(sql));
+    expect(await told(sql)).toEqual([`error truncate 4:10 ${TRUNCATED}`]);
+    expect(await caret(sql.replaceAll('\n', '\r\n'))).toBe('TRUNCATE "t";\n         ^');
+  });
+
+  it.each(['', '\n', '  -- nothing yet\n', ';;', '\uFEFF'])('nothing in it: %j', async (content) => {
+    expect((await told(content)).at(-1)).toBe(
+      'info empty-migration 1:1 The file holds no statement: applying it changes nothing.',
+    );
+  });
+
+  it.each([
+    ['UTF-16, as PowerShell writes it', Buffer.from('\uFEFFSELECT 1;', 'utf16le')],
+    ['Latin-1', Buffer.from('-- caf\u00e9\nSELECT 1;', 'latin1')],
+  ])('%s', async (_, content) => {
+    expect(await told(content)).toEqual([
+      'error not-utf8 1:1 The file is not UTF-8 text (UTF-16, as PowerShell writes it, or another encoding): PostgreSQL refuses it.',
+    ]);
+  });
+
+  it('a NUL byte does not hide what is behind it', async () => {
+    expect(await told('SELECT 1;\0 TRUNCATE "t";')).toEqual([
+      'error not-utf8 1:1 The file holds a NUL byte: PostgreSQL reads no further, or refuses it.',
+    ]);
+  });
+
+  it('10 MB: many statements, one long line, one long literal', async () => {
+    const row = `INSERT INTO "t" VALUES ('é ${'x'.repeat(1000)}', 12345, true);`;
+    const many = `${`${row}\n`.repeat(9800)}TRUNCATE "t";`;
+    expect(Buffer.byteLength(many)).toBeGreaterThan(9_900_000);
+    expect((await told(many)).filter((line) => line.includes(' truncate '))).toEqual([
+      `error truncate 9801:10 ${TRUNCATED}`,
+    ]);
+    const oneLine = `INSERT INTO "t" VALUES ('${'x'.repeat(10_000_000)}'); TRUNCATE "t";`;
+    expect((await told(oneLine)).filter((line) => line.includes(' truncate '))).toEqual([
+      `error truncate 1:10000039 ${TRUNCATED}`,
+    ]);
+    const cut = (await lintMigrations([{ path: 'm', content: oneLine }])).findings.map(
+      ({ source }) => source.text.length,
+    );
+    expect(Math.max(...cut)).toBeLessThan(170);
+  }, 60_000);
+
+  it('what the parser itself cannot hold is said, and stops nothing else', async () => {
+    const deep = `SELECT 1${'+1'.repeat(200_000)};`;
+    const { findings } = await lintMigrations([
+      { path: 'deep', content: deep },
+      { path: 'next', content: 'TRUNCATE "t";' },
+    ]);
+    expect(findings.map(({ file, rule, message }) => [file, rule, message])).toEqual([
+      [
+        'deep',
+        'not-looked-into',
+        'The parser gives up (Maximum call stack size exceeded): nothing in this file was judged.',
+      ],
+      ['next', 'no-lock-timeout', expect.any(String)],
+      ['next', 'truncate', TRUNCATED],
+    ]);
+  });
+
+  it('edited after it was applied: told though the file is not judged', async () => {
+    expect(await told('TRUNCATE "t";', { isJudged: false, isEdited: true })).toEqual([
+      'error edited-after-apply 1:1 This migration was changed after it was applied: the database holds what it was, a new one will be what it is, and `prisma migrate dev` wants to reset.',
+    ]);
+  });
+
+  it('SQL outside the migrations directory: told, and not judged', async () => {
+    expect(await told('TRUNCATE "t";', { isStray: true })).toEqual([
+      'error sql-outside-migrations 1:1 SQL outside the migrations directory: whoever runs it by hand changes the database past its history.',
+    ]);
+    const waived = '-- pgkeep:allow sql-outside-migrations because it fills the demo only\nTRUNCATE "t";';
+    expect(await told(waived, { isStray: true })).toEqual([]);
+  });
+});
+
+describe('DO blocks and functions', () => {
+  const judged = (content: string): Promise<string[]> =>
+    told(`SET lock_timeout = '5s'; SELECT 'é';\n${content}`);
+
+  it('looks into a DO block, at the places in it', async () => {
+    expect(
+      await judged(`DO $$
+DECLARE n integer;
+BEGIN
+  -- é
+  IF NOT EXISTS (SELECT 1 FROM pg_class) THEN
+    TRUNCATE "t";
+  END IF;
+  SELECT count(*) INTO n FROM "t";
+  EXECUTE 'TRUNCATE "t"';
+  FOR n IN 1..3 LOOP PERFORM n; END LOOP;
+  EXECUTE format('TRUNCATE %I', 't');
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;`),
+    ).toEqual([
+      `error truncate 7:5 ${TRUNCATED}`,
+      `error truncate 10:11 ${TRUNCATED}`,
+      `info not-looked-into 12:11 Not judged: EXECUTE runs a text that is put together when it runs.`,
+    ]);
+  });
+
+  it('leaves a function’s body alone, whose statements do not run here', async () => {
+    expect(
+      await judged(`CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN DELETE FROM "t"; END $body$;
+CREATE FUNCTION g() RETURNS void BEGIN ATOMIC DELETE FROM "t"; END;`),
+    ).toEqual([]);
+  });
+
+  it('says what it cannot look into', async () => {
+    expect(await judged('DO LANGUAGE plpython3u $$ plpy.execute("x") $$;')).toEqual([
+      'info not-looked-into 2:1 Not judged: the block is in plpython3u.',
+    ]);
+    expect(await judged('DO $$ this is no PL/pgSQL $$;')).toEqual([
+      'info not-looked-into 2:1 Not judged: the block is in plpgsql, and PL/pgSQL refuses it.',
+    ]);
+  });
+});
+
+describe('waivers', () => {
+  const judged = (content: string): Promise<string[]> => told(`SET lock_timeout = '5s';\n${content}`);
+
+  it('with a reason: allow what they name in the next statement, and nothing else', async () => {
+    const { findings, waived } = await lintMigrations([
+      {
+        path: 'm',
+        content: `SET lock_timeout = '5s';
+-- Some words first.
+-- pgkeep:allow truncate, cascade because the table is a cache
+-- and some after.
+TRUNCATE "t" CASCADE;
+TRUNCATE "u";`,
+      },
+    ]);
+    expect(findings.map(({ rule, line }) => [rule, line])).toEqual([['truncate', 6]]);
+    expect(waived.map(({ rule, line, reason }) => [rule, line, reason])).toEqual([
+      ['cascade', 5, 'the table is a cache'],
+      ['truncate', 5, 'the table is a cache'],
+    ]);
+  });
+
+  it('inside a statement: for the line below', async () => {
+    expect(
+      await judged(`ALTER TABLE "t" ADD COLUMN "a" TEXT,
+  -- pgkeep:allow required-column because the table was emptied by hand
+  ADD COLUMN "b" TEXT NOT NULL,
+  ADD COLUMN "c" TEXT NOT NULL;`).then((lines) => lines.map((line) => line.split(' ').slice(0, 3).join(' '))),
+    ).toEqual(['error required-column 5:14']);
+    expect(
+      await judged(
+        `DO $$ BEGIN\n-- pgkeep:allow truncate because it is a cache\nTRUNCATE "t";\nTRUNCATE "t";\nEND $$;`,
+      ),
+    ).toEqual([`error truncate 5:1 ${TRUNCATED}`]);
+  });
+
+  it('without a reason, for nothing, for a rule that is none: findings themselves', async () => {
+    expect(await judged('-- pgkeep:allow truncate\nTRUNCATE "t";')).toEqual([
+      'error waiver-without-reason 2:1 This waiver has no reason, so it waives nothing.',
+      `error truncate 3:10 ${TRUNCATED}`,
+    ]);
+    expect(await judged('-- pgkeep:allow truncate because of it\nSELECT 1;')).toEqual([
+      'warning unused-waiver 2:1 This waiver is for nothing: nothing below it is found by truncate.',
+    ]);
+    expect(await judged('-- pgkeep:allow truncat because of it\r\nTRUNCATE "t";')).toEqual([
+      'warning unused-waiver 2:1 This waiver is for nothing: there is no rule "truncat"; the nearest is "truncate".',
+      `error truncate 3:10 ${TRUNCATED}`,
+    ]);
+    expect(await judged('SELECT 1;\n-- pgkeep:allow truncate because of nothing below\n')).toEqual([
+      'warning unused-waiver 3:1 This waiver is for nothing: nothing below it is found by truncate.',
+    ]);
+    expect(await judged('-- pgkeep:allow\nSELECT 1;')).toEqual([
+      'error waiver-without-reason 2:1 This waiver has no reason, so it waives nothing.',
+    ]);
+  });
+
+  it('at the top: for the whole file, where the finding is about the file', async () => {
+    expect(await told('-- pgkeep:allow empty-migration because the name was needed\n')).toEqual([]);
+  });
+});

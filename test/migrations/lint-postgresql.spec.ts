@@ -1,0 +1,208 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Client } from 'pg';
+import { lintMigrations } from '../../src/migrations/lint/lint-migrations.js';
+import { createDatabase } from '../support/clinic.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+/** What the lint says about a table that is large, in the file after the one that makes it. */
+async function rulesFor(made: string, then: string): Promise<string[]> {
+  const { findings } = await lintMigrations([
+    { path: '1', content: made, isJudged: false },
+    { path: '2', content: `SET lock_timeout = '5s'; ${then}` },
+  ]);
+  return findings.map(({ rule }) => rule);
+}
+
+describe('what the lint says about PostgreSQL, asked of PostgreSQL', () => {
+  let own: ThrowAwayCluster;
+  let client: Client;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+    client = new Client({ connectionString: await createDatabase(own, 'facts') });
+    await client.connect();
+  });
+  afterAll(async () => {
+    await client.end();
+    await own.cluster.destroy();
+  });
+
+  /** Whether a statement makes PostgreSQL write the table anew. */
+  async function rewrites(made: string, then: string): Promise<boolean> {
+    const fileOf = async (): Promise<unknown> =>
+      (await client.query(`SELECT pg_relation_filenode('t') AS node`)).rows[0];
+    await client.query('BEGIN');
+    try {
+      await client.query(made);
+      await client.query('INSERT INTO t (id) VALUES (1), (2)');
+      const before = await fileOf();
+      await client.query(then);
+      return JSON.stringify(await fileOf()) !== JSON.stringify(before);
+    } finally {
+      await client.query('ROLLBACK');
+    }
+  }
+
+  it.each([
+    ['VARCHAR(10)', 'VARCHAR(20)'],
+    ['VARCHAR(20)', 'VARCHAR(10)'],
+    ['VARCHAR(10)', 'VARCHAR'],
+    ['VARCHAR(10)', 'TEXT'],
+    ['TEXT', 'VARCHAR'],
+    ['TEXT', 'VARCHAR(10)'],
+    ['CHAR(5)', 'TEXT'],
+    ['CHAR(5)', 'CHAR(9)'],
+    ['DECIMAL(4,2)', 'DECIMAL(8,2)'],
+    ['DECIMAL(4,2)', 'DECIMAL(8,3)'],
+    ['DECIMAL(4,2)', 'NUMERIC'],
+    ['DECIMAL(8,2)', 'DECIMAL(4,2)'],
+    ['INTEGER', 'BIGINT'],
+    ['INTEGER', 'TEXT'],
+    ['SMALLINT', 'INTEGER'],
+    ['TIMESTAMP(3)', 'TIMESTAMP(6)'],
+    ['TIMESTAMP(3)', 'TIMESTAMP'],
+    ['TIMESTAMP(6)', 'TIMESTAMP(3)'],
+    ['TIMESTAMPTZ(3)', 'TIMESTAMPTZ(6)'],
+    ['TIME(3)', 'TIME(6)'],
+    ['BIT VARYING(3)', 'BIT VARYING(9)'],
+    ['BIT VARYING(9)', 'BIT VARYING(3)'],
+    ['BIT(3)', 'BIT(9)'],
+    ['CIDR', 'INET'],
+    ['JSON', 'JSONB'],
+    ['INTEGER', 'OID'],
+    ['TEXT[]', 'TEXT[]'],
+    ['VARCHAR(3)[]', 'VARCHAR(9)[]'],
+    ['DATE', 'TIMESTAMP'],
+    ['REAL', 'DOUBLE PRECISION'],
+  ])('type change from %s to %s: rewrites or not, as it says', async (from, to) => {
+    const made = `CREATE TABLE t (id INTEGER, c ${from})`;
+    const then = `ALTER TABLE t ALTER COLUMN c TYPE ${to} USING c::${to}`;
+    const told = (await rulesFor(made, then)).includes('column-type-change');
+    // Told without need is a nuisance, not told where it is needed is an outage: only the second is a fault.
+    expect({ told, rewrites: await rewrites(made, then) }).not.toEqual({ told: false, rewrites: true });
+  });
+
+  it('a free type change that an application makes every day is not told', async () => {
+    const made = 'CREATE TABLE t (id INTEGER, a VARCHAR(10), b DECIMAL(4,2), c TIMESTAMP(3))';
+    const then = 'ALTER TABLE t ALTER a TYPE TEXT, ALTER b TYPE DECIMAL(9,2), ALTER c TYPE TIMESTAMP(6)';
+    expect(await rulesFor(made, then)).toEqual([]);
+    expect(await rewrites(made, then)).toBe(false);
+  });
+
+  it.each([
+    ['gen_random_uuid()', true],
+    ['random()', true],
+    ['clock_timestamp()', true],
+    ['CURRENT_TIMESTAMP', false],
+    ['now()', false],
+    [`md5('a')`, false],
+    ['1 + 1', false],
+    [`'{}'::jsonb`, false],
+    [`timezone('utc', now())`, false],
+  ])('default %s writes the table anew: %s', async (expression, expected) => {
+    const made = 'CREATE TABLE t (id INTEGER)';
+    const type = expression.includes('uuid') ? 'UUID' : 'TEXT';
+    const then = `ALTER TABLE t ADD COLUMN c ${type} DEFAULT (${expression})`;
+    expect(await rewrites(made, then)).toBe(expected);
+    expect((await rulesFor(made, then)).includes('volatile-default')).toBe(expected);
+  });
+
+  it.each([
+    ['c SERIAL', true],
+    ['c INTEGER GENERATED ALWAYS AS IDENTITY', true],
+    ['c INTEGER GENERATED ALWAYS AS (id * 2) STORED', true],
+    ['c INTEGER NOT NULL DEFAULT 7', false],
+  ])('column %s writes the table anew: %s', async (column, expected) => {
+    const made = 'CREATE TABLE t (id INTEGER)';
+    const then = `ALTER TABLE t ADD COLUMN ${column}`;
+    expect(await rewrites(made, then)).toBe(expected);
+    expect((await rulesFor(made, then)).includes('volatile-default')).toBe(expected);
+  });
+
+  it('a required column fails as it says, and the steps it writes out apply and pass the lint themselves', async () => {
+    const made = `CREATE TABLE "t" (id INTEGER); INSERT INTO "t" VALUES (1), (2);`;
+    const wrong = 'ALTER TABLE "t" ADD COLUMN "child_uuid" VARCHAR(64) NOT NULL UNIQUE;';
+    await client.query(made);
+    await expect(client.query(wrong)).rejects.toThrow(
+      'column "child_uuid" of relation "t" contains null values',
+    );
+    const { findings } = await lintMigrations([
+      { path: '1', content: made, isJudged: false },
+      { path: '2', content: wrong },
+    ]);
+    const steps = findings.find(({ rule }) => rule === 'required-column')?.rewrite ?? '';
+    expect(steps).toBe(`-- Migration 1: add it nullable, and release an application that writes it
+SET lock_timeout = '5s';
+ALTER TABLE "t" ADD COLUMN "child_uuid" VARCHAR(64);
+-- Migration 2: fill the rows that are there
+UPDATE "t" SET "child_uuid" = gen_random_uuid()::text WHERE "child_uuid" IS NULL;
+-- Migration 3: make it required
+SET lock_timeout = '5s';
+ALTER TABLE "t" ADD CONSTRAINT "t_child_uuid_not_null" CHECK ("child_uuid" IS NOT NULL) NOT VALID;
+-- Migration 4: reads the table under a lock that lets others read and write
+ALTER TABLE "t" VALIDATE CONSTRAINT "t_child_uuid_not_null";
+-- Migration 5: the check proves it, so nothing is read
+SET lock_timeout = '5s';
+ALTER TABLE "t" ALTER COLUMN "child_uuid" SET NOT NULL;
+ALTER TABLE "t" DROP CONSTRAINT "t_child_uuid_not_null";
+-- Migration 6: make it unique
+CREATE UNIQUE INDEX CONCURRENTLY "t_child_uuid_key" ON "t"("child_uuid");`);
+    const migrations = steps.split(/^-- Migration \d.*$/m).slice(1);
+    expect(migrations).toHaveLength(6);
+    for (const script of migrations) await client.query(script);
+    expect((await client.query('SELECT count(DISTINCT child_uuid)::int AS n FROM t')).rows).toEqual([
+      { n: 2 },
+    ]);
+    const again = await lintMigrations([
+      { path: '1', content: made, isJudged: false },
+      ...migrations.map((content, index) => ({ path: `${index + 2}`, content })),
+    ]);
+    expect(again.findings).toEqual([]);
+    await client.query('DROP TABLE t');
+  });
+
+  it('what cannot run inside a transaction fails in a file of several statements, as it says', async () => {
+    await client.query('CREATE TABLE t (id INTEGER)');
+    const file = `SET lock_timeout = '5s'; CREATE INDEX CONCURRENTLY "i" ON "t"("id");`;
+    await expect(client.query(file)).rejects.toThrow(
+      'CREATE INDEX CONCURRENTLY cannot run inside a transaction block',
+    );
+    const { findings } = await lintMigrations([{ path: 'x', content: file }]);
+    expect(findings.map(({ rule, message }) => `${rule}: ${message}`)).toEqual([
+      'concurrently-in-transaction: CREATE INDEX CONCURRENTLY cannot run inside a transaction, and Prisma sends the 2 statements of this file as one: the migration fails.',
+    ]);
+    await client.query('CREATE INDEX CONCURRENTLY "i" ON "t"("id");');
+    await client.query('DROP TABLE t');
+  });
+
+  it('a byte order mark is refused, as it says', async () => {
+    await expect(client.query('\uFEFFSELECT 1')).rejects.toThrow('syntax error at or near "\uFEFFSELECT"');
+  });
+
+  it('an index, a foreign key and a check as it writes them apply and pass', async () => {
+    const made =
+      'CREATE TABLE "a" ("id" INTEGER PRIMARY KEY, "b" INTEGER); CREATE TABLE "c" ("id" INTEGER PRIMARY KEY);';
+    await client.query(made);
+    const wrong = [
+      'CREATE UNIQUE INDEX "a_b" ON "a"("b");',
+      'ALTER TABLE "a" ADD CONSTRAINT "fk" FOREIGN KEY ("b") REFERENCES "c"("id") ON DELETE SET NULL ON UPDATE CASCADE;',
+      'ALTER TABLE "a" ADD CONSTRAINT "ck" CHECK ("b" > (1 + 1));',
+      'ALTER TABLE "a" ADD CONSTRAINT "u" UNIQUE ("b", "id");',
+    ];
+    for (const [index, sql] of wrong.entries()) {
+      const { findings } = await lintMigrations([
+        { path: '1', content: made, isJudged: false },
+        { path: '2', content: `SET lock_timeout = '5s';\n${sql}` },
+      ]);
+      expect(findings).toHaveLength(1);
+      const scripts = (findings[0]?.rewrite ?? '').split(/^-- .*$/m).filter((script) => script.trim() !== '');
+      for (const script of scripts) await client.query(script);
+      const again = await lintMigrations([
+        { path: '1', content: made, isJudged: false },
+        ...scripts.map((content, number) => ({ path: `${index}.${number}`, content })),
+      ]);
+      expect(again.findings).toEqual([]);
+    }
+    await client.query('DROP TABLE "a", "c"');
+  });
+});

@@ -1,0 +1,361 @@
+import { describe, expect, it } from '@jest/globals';
+import { lintMigrations } from '../../src/migrations/lint/lint-migrations.js';
+import type { Finding, LintContext, LintFile } from '../../src/migrations/lint/lint.types.js';
+
+/** Tables that are there already, and large for all anybody knows. */
+const HISTORY: LintFile = {
+  path: '1_init',
+  isJudged: false,
+  content: `
+    CREATE TABLE "users" ("id" SERIAL PRIMARY KEY, "email" TEXT NOT NULL, "deleted_at" TIMESTAMPTZ(3));
+    CREATE TABLE "children" ("id" SERIAL PRIMARY KEY, "parent_id" INTEGER NOT NULL, "name" VARCHAR(50), "weight" DECIMAL(4,2));`,
+};
+
+async function findingsOf(sql: string, context?: LintContext): Promise<readonly Finding[]> {
+  const { findings } = await lintMigrations(
+    [HISTORY, { path: '2_next', content: `SET lock_timeout = '5s';\n${sql}` }],
+    context,
+  );
+  return findings;
+}
+
+async function rulesOf(sql: string, context?: LintContext): Promise<string[]> {
+  return (await findingsOf(sql, context)).map(({ rule }) => rule);
+}
+
+async function messageOf(sql: string): Promise<string[]> {
+  return (await findingsOf(sql)).map(({ rule, severity, line, column, message, rewrite }) =>
+    [`${severity} ${rule} ${line}:${column}`, message, rewrite].join('\n'),
+  );
+}
+
+describe('rules about rows', () => {
+  it.each([
+    'UPDATE "users" SET "email" = lower("email")',
+    'UPDATE "users" SET "email" = $$x$$ WHERE 1=1',
+    'UPDATE "users" SET "email" = $$x$$ WHERE true',
+    `UPDATE "users" SET "email" = 'x' WHERE 'a' = 'a'`,
+    'UPDATE "users" SET "email" = $$x$$ WHERE NOT false',
+    'UPDATE "users" SET "email" = $$x$$ WHERE 2 > 1 AND "id" = "id"',
+    'UPDATE "users" SET "email" = $$x$$ WHERE "id" = 7 OR 1 <> 2',
+    'UPDATE "users" SET "email" = $$x$$ WHERE "id" IS NOT NULL',
+    'UPDATE "users" SET "email" = $$x$$ WHERE "email" IS NOT NULL',
+    'UPDATE "users" SET "email" = $$x$$ WHERE ctid IS NOT NULL',
+    'UPDATE "users" SET "email" = $$x$$ WHERE "deleted_at" IS NULL OR "deleted_at" IS NOT NULL',
+    `UPDATE "users" SET "email" = 'x' WHERE "email" LIKE '%'`,
+    `UPDATE "users" SET "email" = 'x' WHERE 't'::boolean`,
+    'UPDATE "users" SET "email" = $$x$$ WHERE EXISTS (SELECT 1)',
+    'UPDATE "users" SET "email" = $$x$$ WHERE NULL IS NULL',
+    'UPDATE "users" u SET "email" = c."name" FROM "children" c',
+    'WITH gone AS (UPDATE "users" SET "email" = $$x$$ RETURNING *) SELECT * FROM gone',
+  ])('changes every row: %s', async (sql) => {
+    expect(await rulesOf(sql)).toEqual(['update-without-where']);
+  });
+
+  it.each([
+    'UPDATE "users" SET "email" = $$x$$ WHERE "id" = 7',
+    'UPDATE "users" SET "email" = $$x$$ WHERE "deleted_at" IS NOT NULL',
+    'UPDATE "users" SET "email" = $$x$$ WHERE false OR "id" < 3',
+    'UPDATE "users" SET "email" = $$x$$ WHERE 1 = 2',
+    'UPDATE "users" SET "email" = $$x$$ WHERE NOT (1 = 1)',
+    `UPDATE "users" SET "email" = 'x' WHERE "email" NOT LIKE '%'`,
+    'DELETE FROM "users" WHERE EXISTS (SELECT 1 FROM "children" WHERE "parent_id" = "users"."id")',
+    'CREATE TABLE "new" ("id" INTEGER); INSERT INTO "new" VALUES (1); UPDATE "new" SET "id" = 2; DELETE FROM "new"',
+  ])('does not: %s', async (sql) => {
+    expect(await rulesOf(sql)).toEqual([]);
+  });
+
+  it('tells whole messages', async () => {
+    expect(await messageOf('UPDATE "users" SET "email" = lower("email");')).toEqual([
+      `error update-without-where 2:8
+UPDATE changes every row of "users" (size not known, taken for large): it has no WHERE. What the rows held before is gone.
+UPDATE "users" SET "email" = lower("email")
+WHERE "email" IS NULL; -- or whatever names the rows that are meant`,
+    ]);
+    expect(await messageOf('DELETE FROM public."users" WHERE 1=1;')).toEqual([
+      `error delete-without-where 2:13
+DELETE removes every row of "public"."users" (size not known, taken for large): its WHERE holds for every row. Only a backup brings them back.
+UPDATE "public"."users" SET "deleted_at" = now() WHERE …; -- soft delete, of the rows that are meant`,
+    ]);
+    expect(await messageOf('TRUNCATE "children" CASCADE;')).toEqual([
+      `error cascade 2:1
+CASCADE empties every table that refers to this one as well, and theirs: which ones is decided when it runs.
+TRUNCATE "children"; -- PostgreSQL then names what depends on it: drop that first, by name`,
+      `error truncate 2:10
+TRUNCATE removes every row of "children" (size not known, taken for large) and fires no row trigger. Only a backup brings them back.
+DELETE FROM "children" WHERE …; -- name the rows that are meant`,
+    ]);
+    expect(await messageOf('DROP TABLE "children";')).toEqual([
+      `error drop-table 2:1
+DROP TABLE removes "children" and all of its rows (size not known, taken for large). Only a backup brings them back, and an application that still asks for it fails.
+-- First a release that no longer uses it. Then put it out of the way, where it can still be fetched back:
+-- pgkeep:allow rename-table because nothing uses it any more
+ALTER TABLE "children" SET SCHEMA "retired";
+-- Drop it when nobody has missed it, with a waiver that says so.`,
+    ]);
+    expect(await messageOf('ALTER TABLE "children" DROP COLUMN "name";')).toEqual([
+      `error drop-column 2:1
+DROP COLUMN removes "name" of "children" and its value in every row (size not known, taken for large). Only a backup brings them back, and an application that still names it fails: Prisma names every column of its schema.
+-- Release an application whose schema has no "name" any more; a required column must first let go:
+ALTER TABLE "children" ALTER COLUMN "name" DROP NOT NULL;
+-- Drop it when nobody has missed it, with a waiver that says so.`,
+    ]);
+    expect(await messageOf('DROP SCHEMA "clinic" CASCADE;')).toEqual([
+      `error drop-schema 2:1
+DROP SCHEMA "clinic" removes everything in it at once, tables and rows included. Only a backup brings them back.
+-- Drop what is not needed any more by name, table by table.`,
+      `error cascade 2:1
+CASCADE drops whatever depends on it as well (views, foreign keys, columns): what goes is decided when it runs, and written down nowhere.
+DROP SCHEMA "clinic"; -- PostgreSQL then names what depends on it: drop that first, by name`,
+    ]);
+  });
+
+  it('a required column: only where a row is without a value', async () => {
+    expect(await rulesOf('ALTER TABLE "users" ADD COLUMN "a" TEXT NOT NULL')).toEqual(['required-column']);
+    expect(await rulesOf('ALTER TABLE "users" ADD COLUMN "a" INTEGER PRIMARY KEY')).toContain(
+      'required-column',
+    );
+    expect(await rulesOf('ALTER TABLE "users" ADD COLUMN "a" TEXT NOT NULL DEFAULT NULL')).toEqual([
+      'required-column',
+    ]);
+    expect(await rulesOf(`ALTER TABLE "users" ADD COLUMN "a" TEXT NOT NULL DEFAULT ''`)).toEqual([]);
+    expect(
+      await rulesOf('CREATE TABLE "n" ("id" INTEGER); ALTER TABLE "n" ADD COLUMN "a" TEXT NOT NULL'),
+    ).toEqual([]);
+    expect(
+      await rulesOf(
+        'CREATE TABLE "n" ("id" INTEGER); INSERT INTO "n" VALUES (1); ALTER TABLE "n" ADD COLUMN "a" TEXT NOT NULL',
+      ),
+    ).toEqual(['required-column']);
+  });
+
+  it.each([
+    ['"UserRole"', `'…'::"UserRole" /* choose the value of the existing rows */`],
+    ['UUID', 'gen_random_uuid()'],
+    ['TIMESTAMPTZ(3)', 'now() /* choose the value of the existing rows */'],
+    ['DOUBLE PRECISION', '0 /* choose the value of the existing rows */'],
+    ['INTEGER[]', `'{}' /* choose the value of the existing rows */`],
+    ['DECIMAL(10,2)', '0 /* choose the value of the existing rows */'],
+    ['app."Mood"', `'…'::"app"."Mood" /* choose the value of the existing rows */`],
+  ])('three steps for a column of type %s', async (type, value) => {
+    const small = new Map([['public.users', { rows: 12, bytes: 8192 }]]);
+    const [finding] = await findingsOf(`ALTER TABLE "users" ADD COLUMN "a" ${type} NOT NULL;`, {
+      sizes: small,
+    });
+    const shown = type.replace('app.', '"app".');
+    expect(finding?.rewrite).toBe(`-- Migration 1: add it nullable, and release an application that writes it
+SET lock_timeout = '5s';
+ALTER TABLE "users" ADD COLUMN "a" ${shown};
+-- Migration 2: fill the rows that are there
+UPDATE "users" SET "a" = ${value} WHERE "a" IS NULL;
+-- Migration 3: make it required
+SET lock_timeout = '5s';
+ALTER TABLE "users" ALTER COLUMN "a" SET NOT NULL;`);
+  });
+});
+
+describe('rules about locks', () => {
+  const STATEMENTS: readonly [string, string][] = [
+    ['CREATE INDEX "i" ON "users"("email")', 'create-index-not-concurrently'],
+    ['ALTER TABLE "users" ADD CONSTRAINT "u" UNIQUE ("email")', 'constraint-builds-index'],
+    [
+      'ALTER TABLE "children" ADD CONSTRAINT "f" FOREIGN KEY ("parent_id") REFERENCES "users"("id")',
+      'foreign-key-without-not-valid',
+    ],
+    [`ALTER TABLE "users" ADD CONSTRAINT "c" CHECK ("email" <> '')`, 'check-without-not-valid'],
+    ['ALTER TABLE "users" ALTER COLUMN "email" TYPE VARCHAR(20)', 'column-type-change'],
+    ['ALTER TABLE "users" ALTER COLUMN "deleted_at" SET NOT NULL', 'set-not-null'],
+    ['ALTER TABLE "users" ADD COLUMN "k" UUID DEFAULT gen_random_uuid()', 'volatile-default'],
+  ];
+
+  it.each(STATEMENTS)(
+    '%s: found on a large table and on one of unknown size, not on a small one',
+    async (sql, rule) => {
+      const size = (rows: number, bytes: number): LintContext => ({
+        sizes: new Map(['public.users', 'public.children'].map((name) => [name, { rows, bytes }])),
+      });
+      expect(await rulesOf(sql)).toEqual([rule]);
+      expect(await rulesOf(sql, size(2_000_000, 9e8))).toEqual([rule]);
+      expect(await rulesOf(sql, size(9999, 800_000))).toEqual([]);
+      expect((await findingsOf(sql, size(2_000_000, 9e8)))[0]?.message).toContain(
+        '(about 2,000,000 rows, 858.3 MB)',
+      );
+    },
+  );
+
+  it.each([
+    'CREATE TABLE "n" ("id" INTEGER PRIMARY KEY, "u" INTEGER REFERENCES "users"("id")); CREATE INDEX "i" ON "n"("u")',
+    'ALTER TABLE "children" ADD CONSTRAINT "f" FOREIGN KEY ("parent_id") REFERENCES "users"("id") NOT VALID',
+    'ALTER TABLE "children" ADD COLUMN "u" INTEGER REFERENCES "users"("id")',
+    'ALTER TABLE "users" ALTER COLUMN "id" SET NOT NULL',
+    'ALTER TABLE "children" ALTER COLUMN "name" TYPE TEXT, ALTER COLUMN "weight" TYPE DECIMAL(9,2)',
+    'ALTER TABLE "users" ADD COLUMN "created" TIMESTAMPTZ NOT NULL DEFAULT now()',
+    'ALTER TABLE "users" ADD CONSTRAINT "u" UNIQUE USING INDEX "users_u"',
+  ])('nothing against: %s', async (sql) => {
+    expect(await rulesOf(sql)).toEqual([]);
+  });
+
+  it('SET NOT NULL is proved by a validated check of an earlier migration, or of this one', async () => {
+    const check = `ALTER TABLE "users" ADD CONSTRAINT "p" CHECK ("deleted_at" IS NOT NULL) NOT VALID;`;
+    const validate = 'ALTER TABLE "users" VALIDATE CONSTRAINT "p";';
+    const set = 'ALTER TABLE "users" ALTER COLUMN "deleted_at" SET NOT NULL;';
+    expect(await rulesOf(check + validate + set)).toEqual([]);
+    expect(await rulesOf(check + set)).toEqual(['set-not-null']);
+    const earlier: LintFile = { path: '1_more', content: check + validate, isJudged: false };
+    const now: LintFile = { path: '2', content: `SET lock_timeout = '5s'; ${set}` };
+    expect((await lintMigrations([HISTORY, earlier, now])).findings).toEqual([]);
+  });
+
+  it('an index of a partitioned table is built part by part', async () => {
+    const parts: LintFile = {
+      path: '1',
+      content: 'CREATE TABLE "p" ("id" INTEGER) PARTITION BY RANGE ("id")',
+      isJudged: false,
+    };
+    const rewriteOf = async (content: string): Promise<string | undefined> =>
+      (await lintMigrations([parts, { path: '2', content }], { lockTimeoutIsSet: true })).findings[0]
+        ?.rewrite;
+    expect(await rewriteOf('CREATE INDEX "i" ON "p"("id")'))
+      .toBe(`-- An index of the partitioned table alone: builds nothing
+CREATE INDEX "i" ON ONLY "p"("id");
+-- Then for each partition, each in a migration of its own
+CREATE INDEX CONCURRENTLY … ON …; -- the partition, the same columns
+-- And the last one: it is whole when every partition’s index is attached
+ALTER INDEX … ATTACH PARTITION …;`);
+    expect(await rewriteOf('CREATE INDEX "i" ON ONLY "p"("id")')).toBeUndefined();
+  });
+
+  it('a check with a parenthesis in quotes is written out whole', async () => {
+    const [finding] = await findingsOf(`ALTER TABLE "users" ADD CHECK ("email" <> ')''(' AND (true));`);
+    expect(finding?.rewrite.split('\n')[2]).toBe(
+      `ALTER TABLE "users" ADD CONSTRAINT "users_check" CHECK ("email" <> ')''(' AND (true)) NOT VALID;`,
+    );
+  });
+
+  it('several of them in one file are one transaction', async () => {
+    expect(
+      await rulesOf('CREATE INDEX "i" ON "users"("email"); CREATE INDEX "j" ON "children"("name");'),
+    ).toEqual(['create-index-not-concurrently', 'create-index-not-concurrently', 'risky-together']);
+  });
+
+  it('lock_timeout: missing, set too late, switched off, set by whoever applies', async () => {
+    const rules = async (content: string, context?: LintContext): Promise<string[]> =>
+      (await lintMigrations([HISTORY, { path: '2', content }], context)).findings.map(({ rule }) => rule);
+    const alter = 'ALTER TABLE "users" ADD COLUMN "a" TEXT;';
+    expect(await rules(alter)).toEqual(['no-lock-timeout']);
+    expect(await rules(`${alter} SET lock_timeout = '5s'; ${alter}`)).toEqual(['no-lock-timeout']);
+    expect(await rules(`SET lock_timeout = 0; ${alter}`)).toEqual(['no-lock-timeout']);
+    expect(await rules(`SET lock_timeout = '0s'; ${alter}`)).toEqual(['no-lock-timeout']);
+    expect(await rules(`SET lock_timeout = 5000; RESET lock_timeout; ${alter}`)).toEqual(['no-lock-timeout']);
+    expect(await rules(`SET LOCAL lock_timeout TO '5s'; ${alter}`)).toEqual([]);
+    expect(await rules(`SELECT set_config('lock_timeout', '5s', true); ${alter}`)).toEqual([]);
+    expect(await rules(alter, { lockTimeoutIsSet: true })).toEqual([]);
+    expect(await rules('ALTER TABLE "users" VALIDATE CONSTRAINT "c";')).toEqual([]);
+    expect(await rules('ALTER INDEX "i" RENAME TO "j";')).toEqual([]);
+    expect(await rules('CREATE TABLE "n" ("u" INTEGER REFERENCES "users"("id"));')).toEqual([
+      'no-lock-timeout',
+    ]);
+    expect(await rules('CREATE INDEX CONCURRENTLY "i" ON "users"("email");')).toEqual([]);
+  });
+
+  it('what a migration of its own cannot be mixed with', async () => {
+    expect(await rulesOf('CREATE INDEX CONCURRENTLY "i" ON "users"("email")')).toEqual([
+      'concurrently-in-transaction',
+    ]);
+    expect(await rulesOf('DROP INDEX CONCURRENTLY "i"')).toEqual(['concurrently-in-transaction']);
+    expect(await rulesOf('REINDEX TABLE CONCURRENTLY "users"')).toEqual(['concurrently-in-transaction']);
+    expect(await rulesOf('VACUUM "users"')).toEqual(['concurrently-in-transaction']);
+    expect(await rulesOf('ALTER TABLE "users" DETACH PARTITION "u" CONCURRENTLY')).toEqual([
+      'concurrently-in-transaction',
+    ]);
+    expect(await rulesOf('REINDEX TABLE "users"; ANALYZE "users"')).toEqual([]);
+  });
+
+  it('CREATE TABLE IF NOT EXISTS of a table that does exist makes nothing new', async () => {
+    const { findings } = await lintMigrations(
+      [
+        {
+          path: '2',
+          isPending: true,
+          content: `SET lock_timeout = '5s'; CREATE TABLE IF NOT EXISTS "t" ("id" INTEGER); CREATE INDEX "i" ON "t"("id");`,
+        },
+      ],
+      { sizes: new Map([['public.t', { rows: 1e6, bytes: 1e8 }]]) },
+    );
+    expect(findings.map(({ rule }) => rule)).toEqual(['create-index-not-concurrently']);
+  });
+
+  it('a pending migration that makes a table leaves it new for the next pending one', async () => {
+    const made = { path: '1', content: 'CREATE TABLE "n" ("id" INTEGER);' };
+    const then = { path: '2', content: 'CREATE INDEX "i" ON "n"("id");' };
+    const pending = await lintMigrations([
+      { ...made, isPending: true },
+      { ...then, isPending: true },
+    ]);
+    expect(pending.findings).toEqual([]);
+    const applied = await lintMigrations([
+      { ...made, isPending: false, isJudged: false },
+      { ...then, isPending: true },
+    ]);
+    expect(applied.findings.map(({ rule }) => rule)).toEqual([
+      'create-index-not-concurrently',
+      'no-lock-timeout',
+    ]);
+  });
+});
+
+describe('rules about the application', () => {
+  it('renames', async () => {
+    expect(await messageOf('ALTER TABLE "users" RENAME COLUMN "email" TO "mail";')).toEqual([
+      `error rename-column 2:1
+The application that runs while this is applied asks for "email" of "users", and fails from here on.
+-- No SQL: let Prisma use another name for the same column, in schema.prisma:
+--   mail … @map("email")`,
+    ]);
+    expect(await messageOf('ALTER TABLE "users" RENAME TO "people";')).toEqual([
+      `error rename-table 2:1
+The application that runs while this is applied asks for "users", and fails from here on.
+-- No SQL: let Prisma use another name for the same table, in schema.prisma:
+--   model people { … @@map("users") }`,
+    ]);
+    expect(
+      await rulesOf('ALTER TABLE "users" RENAME CONSTRAINT "a" TO "b"; ALTER INDEX "a" RENAME TO "b"'),
+    ).toEqual([]);
+  });
+
+  it('an owner column that may be empty', async () => {
+    expect(await messageOf('CREATE TABLE "media" ("id" INTEGER, "owner_id" INTEGER);')).toEqual([
+      `warning nullable-owner 2:37
+"owner_id" of "media" may be NULL: a row without an owner is everybody’s or nobody’s, and no query by owner finds it.
+"owner_id" INTEGER NOT NULL`,
+    ]);
+    expect(await rulesOf('CREATE TABLE "media" ("id" INTEGER, "owner_id" INTEGER NOT NULL);')).toEqual([]);
+    expect(await rulesOf('CREATE TABLE "media" ("owner_id" INTEGER, PRIMARY KEY ("owner_id"));')).toEqual([]);
+    expect(await rulesOf('ALTER TABLE "users" ALTER COLUMN "ownerId" DROP NOT NULL;')).toEqual([
+      'nullable-owner',
+    ]);
+    const [first] = await findingsOf('ALTER TABLE "users" ADD COLUMN "owner_id" INTEGER;');
+    expect(first).toMatchObject({ rule: 'nullable-owner', severity: 'info' });
+  });
+
+  it('a table without an owner, where the others have one or somebody said so', async () => {
+    const plain = 'CREATE TABLE "plain" ("id" INTEGER);';
+    expect(await rulesOf(plain)).toEqual([]);
+    const owned = 'CREATE TABLE "media" ("owner_id" INTEGER NOT NULL);';
+    expect((await findingsOf(owned + plain)).map(({ rule, severity }) => [rule, severity])).toEqual([
+      ['missing-owner', 'info'],
+    ]);
+    for (const other of ['CREATE TEMP TABLE "x" ("id" INTEGER)', 'CREATE TABLE "x" (LIKE "media")']) {
+      expect(await rulesOf(owned + other)).toEqual([]);
+    }
+    expect(await findingsOf(plain, { ownerColumns: ['tenant_id', 'owner_id'] })).toMatchObject([
+      {
+        rule: 'missing-owner',
+        severity: 'warning',
+        message: '"plain" has no owner column (tenant_id, owner_id): whose its rows are, nobody can ask.',
+        rewrite:
+          '"tenant_id" … NOT NULL -- or waive this, where the rows belong to nobody: reference data, a join table',
+      },
+    ]);
+  });
+});
