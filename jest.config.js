@@ -20,4 +20,8 @@ export default {
     ],
   },
   testTimeout: 30_000,
+  // Most of a test's time is spent waiting for PostgreSQL and for processes of its own.
+  maxWorkers: '100%',
+  // Each spec leaves its modules behind in the worker that ran it.
+  workerIdleMemoryLimit: '700MB',
 };
