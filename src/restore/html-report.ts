@@ -181,7 +181,7 @@ function duration(ms: number): string {
 }
 
 function time(iso: string): string {
-  return `${escape(iso.slice(0, 19).replace('T', ' '))} UTC`;
+  return escape(iso.slice(0, 19).replace('T', ' '));
 }
 
 function escape(text: string): string {
