@@ -66,6 +66,7 @@ describe('the admin token', () => {
       }
       // A forwarded address is anybody's word.
       expect((await service.get(STATS, { 'x-forwarded-for': '10.1.2.3' })).status).toBe(429);
+      await service.untilVerdict('ready');
       expect((await service.get('/ready', bearer('wrong'))).status).toBe(200);
     });
   });
@@ -110,6 +111,8 @@ describe('requests that no client of ours sends', () => {
   });
 
   const isHealthy = async (): Promise<void> => {
+    // On a busy machine a single evaluation may miss these tests' short deadline.
+    await service.untilVerdict('ready');
     const [live, ready] = await Promise.all([service.get('/live'), service.get('/ready')]);
     expect([live.status, ready.status]).toEqual([200, 200]);
     expect(Math.max(live.tookMs, ready.tookMs)).toBeLessThan(1000);
