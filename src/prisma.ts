@@ -3,22 +3,28 @@
  * where a command connects to no database.
  */
 import { writeSync } from 'node:fs';
-import { readGuardSettings } from './config/guard-settings.js';
+import { guardedUrl, readGuardSettings } from './config/guard-settings.js';
 import { loadEnvironment } from './config/process-environment.js';
 import { KeepError, messageOf } from './errors.js';
 import { guard } from './guard/guard.js';
 import type { Verdict } from './guard/guard.types.js';
+import { parsePrismaCommand } from './guard/prisma-command.js';
 
 /** What the guard reads of a Prisma configuration. */
 export interface GuardableConfig {
-  readonly datasource?: { readonly url?: string; readonly shadowDatabaseUrl?: string };
+  readonly datasource?: {
+    readonly url?: string;
+    /** Of Prisma 6, whose migrations go there. */
+    readonly directUrl?: string;
+    readonly shadowDatabaseUrl?: string;
+  };
 }
 
 /** Options of `guardedConfig`. */
 export interface GuardOptions {
   /**
    * A `postgresql://` URL of the same database, where Prisma's own is none (Accelerate) or holds no password.
-   * Defaults to the configuration's `datasource.url`.
+   * Defaults to the configuration's `datasource.url`, or `DATABASE_URL` where it has none.
    */
   readonly url?: string;
 }
@@ -40,15 +46,18 @@ export async function guardedConfig<Config extends GuardableConfig>(
 ): Promise<Config> {
   const settled = await config;
   const { datasource } = settled;
-  await orLeave(async () =>
-    guard({
-      ...readGuardSettings(loadEnvironment().environment),
-      argv: process.argv.slice(2),
-      url: options.url ?? datasource?.url,
+  const argv = process.argv.slice(2);
+  if (parsePrismaCommand(argv).effect === 'nothing') return settled;
+  await orLeave(async () => {
+    const { environment } = loadEnvironment();
+    return await guard({
+      ...readGuardSettings(environment),
+      argv,
+      url: options.url ?? datasource?.directUrl ?? datasource?.url ?? guardedUrl(environment),
       shadowUrl: datasource?.shadowDatabaseUrl,
       door: 'prisma.config.ts',
-    }),
-  );
+    });
+  });
   return settled;
 }
 

@@ -19,6 +19,7 @@ const RANKS: Readonly<Record<string, number>> = {
   jobs: 2,
   cluster: 2,
   install: 3,
+  // Decides on the stamp and records in the change log (both 2), for the doors and for `pgkeep/prisma`.
   guard: 3,
   backup: 3,
   restore: 4,

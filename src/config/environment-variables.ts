@@ -71,7 +71,8 @@ export class EnvironmentVariables extends BackupVariables {
 
   /**
    * Lets one refused command of Prisma's through, once the change log has it: `I MEAN IT: COMMAND on DATABASE`, such as
-   * `I MEAN IT: migrate reset on clinic`. For one command line; no default.
+   * `I MEAN IT: migrate reset on clinic`. Typed before it: what stands in a
+   * `.env` file does not count. No default.
    */
   PGKEEP_GUARD_OVERRIDE?: string;
 

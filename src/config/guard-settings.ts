@@ -13,18 +13,22 @@ export interface GuardSettings {
   readonly environment: EnvironmentName;
   /** `PRISMA_DB_PUSH_ALLOWED`. */
   readonly dbPushAllowed: boolean;
-  /** `PGKEEP_GUARD_OVERRIDE`. */
+  /** `PGKEEP_GUARD_OVERRIDE` of the shell: what stands in a file was not typed for this command. */
   readonly override: string | undefined;
   /** URLs that say of themselves that they are production's. */
   readonly production: readonly ProductionUrl[];
 }
 
 /** @throws KeepError `CONFIG_INVALID` when `.env.production` exists and cannot be read. */
-export function readGuardSettings(environment: Environment, workingDirectory?: string): GuardSettings {
+export function readGuardSettings(
+  environment: Environment,
+  workingDirectory?: string,
+  shell: Environment = process.env,
+): GuardSettings {
   return {
     environment: ENVIRONMENTS.find((name) => name === environment['NODE_ENV']?.trim()) ?? 'development',
     dbPushAllowed: isTrue(environment['PRISMA_DB_PUSH_ALLOWED']?.trim()),
-    override: environment['PGKEEP_GUARD_OVERRIDE']?.trim() || undefined,
+    override: shell['PGKEEP_GUARD_OVERRIDE']?.trim() || undefined,
     production: productionUrls(environment, workingDirectory),
   };
 }

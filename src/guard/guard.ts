@@ -9,7 +9,7 @@ import { parsePrismaCommand, type PrismaCommand } from './prisma-command.js';
 export interface GuardRequest extends GuardSettings {
   /** What was typed: see `parsePrismaCommand`. */
   readonly argv: readonly string[];
-  /** The datasource's URL; undefined where none is configured. `--url` wins over it. */
+  /** The datasource's URL; undefined where none is configured. */
   readonly url: string | undefined;
   readonly shadowUrl: string | undefined;
   /** Which way in asks, for the change log. */
@@ -31,16 +31,18 @@ export async function guard(request: GuardRequest): Promise<Verdict> {
   return await overridden(verdict, command, request);
 }
 
-async function readTargets(
-  command: PrismaCommand,
-  { url, shadowUrl, production }: GuardRequest,
-): Promise<Target[]> {
+/** The databases by their URLs, the one that the command is about first. */
+function datasourceUrls(command: PrismaCommand, { url }: GuardRequest): string[] {
+  const urls = command.url && command.urlWins ? [command.url] : [url, command.url];
+  return [...new Set(urls.flatMap((text) => text || []))];
+}
+
+async function readTargets(command: PrismaCommand, request: GuardRequest): Promise<Target[]> {
   const { readTarget } = await import('./read-target.js');
-  const datasource = command.url ?? url;
-  const shadow = command.usesShadow ? shadowUrl : undefined;
+  const shadow = command.usesShadow ? (command.shadowUrl ?? request.shadowUrl) : undefined;
   return await Promise.all([
-    ...(datasource ? [readTarget('datasource', datasource, production)] : []),
-    ...(shadow ? [readTarget('shadow', shadow, production)] : []),
+    ...datasourceUrls(command, request).map((url) => readTarget('datasource', url, request.production)),
+    ...(shadow ? [readTarget('shadow', shadow, request.production)] : []),
   ]);
 }
 
@@ -61,8 +63,9 @@ async function overridden(
   if (request.override !== overridePhrase(command.name, target.database)) {
     return withNote(refusal, 'says something else than this command on this database.');
   }
-  const url = command.url ?? request.url;
-  if (url === undefined) return refusal;
+  const [url, another] = datasourceUrls(command, request);
+  // Of two nobody knows which one the command takes.
+  if (url === undefined || another !== undefined) return withNote(refusal, 'opens nothing beside --url.');
   const { recordOverride } = await import('./record-override.js');
   try {
     await recordOverride(url, {

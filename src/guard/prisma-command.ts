@@ -16,8 +16,12 @@ export interface PrismaCommand {
   readonly effect: Effect;
   /** Whether it resets the shadow database that the configuration names. */
   readonly usesShadow: boolean;
-  /** `--url`: wins over the configuration's. */
+  /** `--url`. */
   readonly url: string | undefined;
+  /** Whether the configuration's database is left alone where there is a `--url`. */
+  readonly urlWins: boolean;
+  /** `--shadow-database-url`, which Prisma 6 takes; wins over the configuration's. */
+  readonly shadowUrl: string | undefined;
   /** `--file` of `db execute`. */
   readonly file: string | undefined;
 }
@@ -47,6 +51,9 @@ const EFFECTS: Readonly<Record<string, Effect>> = {
   // Runs Prisma's command for whatever it is asked to do: the guard is asked again then.
   mcp: 'nothing',
 };
+
+/** Commands that take `--url`; others refuse it, or do not look at it. */
+const TAKES_URL = new Set(['migrate dev', 'db push', 'db pull', 'studio']);
 
 const GROUPS = new Set(['migrate', 'db', 'platform', 'postgres']);
 
@@ -112,6 +119,8 @@ export function parsePrismaCommand(argv: readonly string[]): PrismaCommand {
     effect,
     usesShadow: effect !== 'nothing' && (name === 'migrate dev' || replays),
     url: own.options.get('--url') || undefined,
+    urlWins: TAKES_URL.has(name),
+    shadowUrl: own.options.get('--shadow-database-url') || undefined,
     file: own.options.get('--file') || undefined,
   };
 }

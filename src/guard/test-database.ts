@@ -3,8 +3,10 @@ import { decide } from './decide.js';
 import type { Verdict } from './guard.types.js';
 import { readTarget } from './read-target.js';
 
+const NO_OPTIONS = { url: undefined, urlWins: false, shadowUrl: undefined, file: undefined } as const;
+
 /** What a test suite does to its database is judged as the most that Prisma could do to it. */
-const ANYTHING = { name: '', effect: 'develop', usesShadow: false, url: undefined, file: undefined } as const;
+const ANYTHING = { name: '', effect: 'develop', usesShadow: false, ...NO_OPTIONS } as const;
 
 /** Whether a test suite may have this database. It is one, whatever NODE_ENV says. */
 export async function judgeTestDatabase(

@@ -406,6 +406,17 @@ describe('a command line', () => {
     expect(parsePrismaCommand(line.split(' ')).url).toBe(url);
   });
 
+  it('is about the configuration’s database too where Prisma does not take --url', () => {
+    const wins = (line: string) => parsePrismaCommand(line.split(' ')).urlWins;
+    expect(['db push', 'migrate dev', 'studio', 'db pull'].map(wins)).toEqual([true, true, true, true]);
+    expect(['db seed', 'migrate reset', 'db execute', 'wipe'].map(wins)).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
+  });
+
   it('says where the script is, and whether the shadow database is used', () => {
     expect(parsePrismaCommand('db execute --file a.sql'.split(' ')).file).toBe('a.sql');
     expect(parsePrismaCommand('migrate dev'.split(' ')).usesShadow).toBe(true);

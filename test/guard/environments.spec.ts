@@ -19,7 +19,7 @@ async function ask(
 ): Promise<string> {
   const directory = emptyDirectory();
   for (const [name, text] of Object.entries(files)) writeFileSync(path.join(directory, name), text);
-  const settings = readGuardSettings(environment, directory);
+  const settings = readGuardSettings(environment, directory, environment);
   const verdict = await guard({
     ...settings,
     argv: line.split(' '),
@@ -137,6 +137,13 @@ describe('environments that must stay apart', () => {
     });
   });
 
+  it('asks about both databases where only the configuration’s is certain', async () => {
+    const development = await createDatabase(own, 'development');
+    expect(await ask(`db seed --url ${development}`, production)).toContain('database "clinic"');
+    expect(await ask(`wipe --url ${production}`, development)).toContain('database "clinic"');
+    expect(await ask(`db push --url ${development}`, production)).toBe('allowed');
+  });
+
   describe('an override', () => {
     const phrase = 'I MEAN IT: db seed on clinic';
     const overrides = async () =>
@@ -162,6 +169,11 @@ describe('environments that must stay apart', () => {
         );
       }
       expect(await overrides()).toEqual([]);
+    });
+
+    it('that stands in a file opens nothing', async () => {
+      const environment = { PGKEEP_GUARD_OVERRIDE: phrase };
+      expect(readGuardSettings(environment, emptyDirectory(), {}).override).toBe(undefined);
     });
 
     it('that cannot be recorded opens nothing', async () => {
