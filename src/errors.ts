@@ -10,6 +10,8 @@ export const ERROR_KINDS = {
   USAGE_INVALID: 'usage',
   STAMP_REFUSED: 'refused',
   PRUNE_REFUSED: 'refused',
+  GUARD_REFUSED: 'refused',
+  PRISMA_MISSING: 'failed',
   ADMIN_TOKEN_NOT_CONFIGURED: 'denied',
   ADMIN_TOKEN_REQUIRED: 'denied',
   TOO_MANY_FAILURES: 'denied',

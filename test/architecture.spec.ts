@@ -19,6 +19,8 @@ const RANKS: Readonly<Record<string, number>> = {
   jobs: 2,
   cluster: 2,
   install: 3,
+  // Decides on the stamp and records in the change log (both 2), for the doors and for `pgkeep/prisma`.
+  guard: 3,
   backup: 3,
   restore: 4,
   readiness: 5,
@@ -31,7 +33,7 @@ const RANKS: Readonly<Record<string, number>> = {
 };
 
 /** Files that stand above every room. */
-const ABOVE = new Set(['main.ts', 'cli.ts', 'index.ts', 'schema-engine.ts']);
+const ABOVE = new Set(['main.ts', 'cli.ts', 'index.ts', 'prisma.ts', 'schema-engine.ts']);
 
 const SOURCE = path.resolve('src');
 

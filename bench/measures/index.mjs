@@ -3,6 +3,7 @@ import { backupBesideProbes } from './backup-beside-probes.mjs';
 import { backupMemory } from './backup-memory.mjs';
 import { databaseStopped } from './database-stopped.mjs';
 import { lint } from './lint.mjs';
+import { guard } from './guard.mjs';
 import { migrations } from './migrations.mjs';
 import { queries } from './queries.mjs';
 import { restoreTest } from './restore-test.mjs';
@@ -27,6 +28,7 @@ export const MEASURES = {
   start: { title: 'start to first 200, and memory after it', measure: start },
   stats: { title: 'statistics of 10,000 tables', measure: stats },
   migrations: { title: 'migration check with 1,000 migrations', measure: migrations },
+  guard: { title: 'what the guard adds to Prisma’s commands', measure: guard },
   backup: { title: 'backups of 1 GB', measure: backup },
   'backup-memory': { title: 'memory of a backup at 0.2 and 2 GB', measure: backupMemory },
   'restore-test': { title: 'a restore test of 1 GB', measure: restoreTest },

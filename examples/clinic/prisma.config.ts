@@ -1,12 +1,15 @@
 import { defineConfig } from 'prisma/config';
+import { guardedConfig } from '../../scripts/guarded-config.mjs';
 import { configuredUrl, datasourceUrl } from '../../scripts/schema-engine-location.mjs';
 
 // Paths are relative to this file; the seed command runs where prisma was started, the repository's root.
-export default defineConfig({
-  schema: 'prisma/schema.prisma',
-  migrations: {
-    path: 'prisma/migrations',
-    seed: 'npx prisma db execute --config examples/clinic/prisma.config.ts --file examples/clinic/prisma/seed.sql',
-  },
-  datasource: { url: datasourceUrl(configuredUrl()) },
-});
+export default await guardedConfig(
+  defineConfig({
+    schema: 'prisma/schema.prisma',
+    migrations: {
+      path: 'prisma/migrations',
+      seed: 'npx prisma db execute --config examples/clinic/prisma.config.ts --file examples/clinic/prisma/seed.sql',
+    },
+    datasource: { url: datasourceUrl(configuredUrl()) },
+  }),
+);

@@ -22,7 +22,7 @@ import { restoreTestsVerb } from './commands/restore-tests.js';
 import { stampVerb } from './commands/stamp.js';
 import { statsVerb } from './commands/stats.js';
 import type { Verb } from './verb.js';
-import { runVerb } from './run-verb.js';
+import { runVerb, type CommonOptions } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 
 const VERBS: readonly Verb[] = [
@@ -91,6 +91,22 @@ export async function runProgram(
     .description('The guarded application’s migrations.')
     .exitOverride();
   for (const verb of MIGRATE_VERBS) add(migrate, verb);
+  // Only from here on: what is behind a verb of Prisma's is Prisma's.
+  program.enablePositionalOptions();
+  withCommonOptions(
+    program
+      .command('prisma')
+      .description(
+        'Run the application’s own Prisma, where the guard lets it: pgkeep prisma -- migrate dev.',
+      ),
+  )
+    .argument('<arguments...>', 'what Prisma is to do')
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action(async (line: string[], options: CommonOptions) => {
+      const { runPrisma } = await import('./commands/prisma.js');
+      exitCode = await runPrisma(terminal, line, options);
+    });
   program
     .command('serve')
     .description('Start the service: /live, /ready, /health, /admin/database/stats.')

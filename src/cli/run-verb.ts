@@ -64,7 +64,7 @@ export async function runVerb(
 }
 
 /** The environment of a verb; without a database it is the embedded one that `npm start` runs in this directory. */
-function verbEnvironment(terminal: Terminal, environmentName: string | undefined): Environment {
+export function verbEnvironment(terminal: Terminal, environmentName: string | undefined): Environment {
   const { environment, overridden } = loadEnvironment(undefined, undefined, environmentName);
   for (const name of overridden) {
     terminal.err(`Note: ${name} comes from the shell, which wins over .env.${environmentName}.`);

@@ -90,8 +90,12 @@ export function parseDatabaseUrl(text: string): DatabaseUrl {
 
 /** The URL's server and database for people: no user, no password, no parameters. */
 export function describeDatabaseUrl(url: DatabaseUrl): string {
-  const hosts = url.hosts.map(({ host, port }) => (host.startsWith('/') ? host : `${host}:${port}`));
-  return `${hosts.join(',')}/${url.database}`;
+  return `${describeServer(url)}/${url.database}`;
+}
+
+/** The URL's server alone, for people. */
+export function describeServer({ hosts }: DatabaseUrl): string {
+  return hosts.map(({ host, port }) => (host.startsWith('/') ? host : `${host}:${port}`)).join(',');
 }
 
 function parseHosts(

@@ -71,10 +71,17 @@ export class EnvironmentVariables extends BackupVariables {
   @IsWholeNumber({ unit: 'milliseconds', max: 2_147_483_647 })
   DB_IDLE_TIMEOUT?: string;
 
-  /** Whether `prisma db push` is allowed; production refuses true. Defaults to false. */
+  /** Whether `prisma db push` is allowed on staging; production refuses it, and refuses true. Defaults to false. */
   @IsOptional()
   @IsFlag()
   PRISMA_DB_PUSH_ALLOWED?: string;
+
+  /**
+   * Lets one refused command of Prisma's through, once the change log has it: `I MEAN IT: COMMAND on DATABASE`, such as
+   * `I MEAN IT: migrate reset on clinic`. Typed before it: what stands in a
+   * `.env` file does not count. No default.
+   */
+  PGKEEP_GUARD_OVERRIDE?: string;
 
   /** The guarded application's migrations. Defaults to prisma/migrations below the working directory. */
   MIGRATIONS_DIR?: string;
@@ -135,6 +142,7 @@ const NAMES = {
   DB_QUERY_TIMEOUT: true,
   DB_IDLE_TIMEOUT: true,
   PRISMA_DB_PUSH_ALLOWED: true,
+  PGKEEP_GUARD_OVERRIDE: true,
   MIGRATIONS_DIR: true,
   MIGRATIONS_OWNER_COLUMNS: true,
   PORT: true,

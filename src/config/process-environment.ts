@@ -48,7 +48,8 @@ function knownEnvironment(name: string): EnvironmentName {
   });
 }
 
-function readEnvironmentFile(file: string): Environment {
+/** The settings in a file; none where there is no such file. @throws KeepError `CONFIG_INVALID`. */
+export function readEnvironmentFile(file: string): Environment {
   try {
     return parseEnv(readFileSync(file, 'utf8'));
   } catch (cause) {

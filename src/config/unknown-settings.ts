@@ -15,6 +15,7 @@ const PREFIXES = [
   'RESTORE_TEST_',
   'JOB_LEASE_',
   'PRISMA_DB_',
+  'PGKEEP_GUARD_',
   'RESTORE_',
   'TEST_DATABASE_',
 ];

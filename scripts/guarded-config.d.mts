@@ -1,0 +1,1 @@
+export function guardedConfig<Config extends object>(config: Config): Promise<Config>;

@@ -1,0 +1,38 @@
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { handOverSignals } from './early-signals.js';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Runs one program on this process's own terminal and waits for its end. Ctrl-C reaches it from the terminal, SIGTERM
+ * and SIGHUP are passed on: it ends in its own way, and then so do we.
+ * @returns its exit code; 128 and the signal's number where a signal ended it.
+ * @throws the system's error when the program cannot be started at all.
+ */
+export async function runInherited(
+  binary: string,
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const child = spawn(binary, argv, { env, stdio: 'inherit' });
+    const passers = SIGNALS.map((signal) => ({
+      signal,
+      pass: () => (signal === 'SIGINT' && process.stdin.isTTY ? undefined : child.kill(signal)),
+    }));
+    handOverSignals();
+    for (const { signal, pass } of passers) process.on(signal, pass);
+    const settle = (): void => {
+      for (const { signal, pass } of passers) process.off(signal, pass);
+    };
+    child.once('error', (error) => {
+      settle();
+      reject(error);
+    });
+    child.once('close', (exitCode, signal) => {
+      settle();
+      resolve(exitCode ?? 128 + (signal ? constants.signals[signal] : 0));
+    });
+  });
+}

@@ -1,0 +1,246 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { finished, prismaEnvironment } from '../migrations/engine-application.js';
+import { spawn } from 'node:child_process';
+import type { Environment } from '../../src/config/read-settings.js';
+import { guard } from '../../src/guard/guard.js';
+import { readGuardSettings } from '../../src/config/guard-settings.js';
+import { createClinic, createDatabase, query } from '../support/clinic.js';
+import { emptyDirectory, runCli } from '../support/pgkeep-process.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+/** Asks the guard as `prisma.config.ts` does, in a directory with these files. */
+async function ask(
+  line: string,
+  url: string,
+  environment: Environment = {},
+  files: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const directory = emptyDirectory();
+  for (const [name, text] of Object.entries(files)) writeFileSync(path.join(directory, name), text);
+  const settings = readGuardSettings(environment, directory, environment);
+  const verdict = await guard({
+    ...settings,
+    argv: line.split(' '),
+    url,
+    shadowUrl: undefined,
+    door: 'a test',
+  });
+  return verdict.verdict === 'allow' ? 'allowed' : `${verdict.reason}\n${verdict.remedy}`;
+}
+
+describe('environments that must stay apart', () => {
+  let own: ThrowAwayCluster;
+  let production: string;
+  let where: string;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+    production = await createClinic(own, 'clinic', { seeded: true });
+    where = new URL(production).host;
+    await stamp(production, 'production');
+  });
+  afterAll(async () => await own.cluster.destroy());
+
+  const stamp = async (url: string, environment: string) => {
+    expect((await runCli(['install'], { DATABASE_URL: url })).code).toBe(0);
+    expect((await runCli(['stamp', environment], { DATABASE_URL: url })).code).toBe(0);
+  };
+  const users = async (url: string) => (await query(url, 'SELECT count(*)::int AS users FROM users')).rows;
+
+  it('knows a copy of production by its stamp, until it is stamped anew', async () => {
+    const copy = await createDatabase(own, 'branch', 'clinic');
+    expect(await ask('migrate reset --force', copy)).toBe(
+      `Refused to run \`prisma migrate reset\`: database "branch" (${where}) is a copy: it carries the stamp of the production database that it was copied from. Nothing was touched.\n` +
+        'If this copy is yours to change, say what it is for: `pgkeep stamp development --replace --target branch`. Then try again.',
+    );
+    const restamp = ['stamp', 'development', '--replace', '--target', 'branch'];
+    expect((await runCli(restamp, { DATABASE_URL: copy })).code).toBe(0);
+    expect(await ask('migrate reset --force', copy)).toBe('allowed');
+  });
+
+  it('knows a database that two environments share, stamped or not', async () => {
+    const shared = await createDatabase(own, 'shared');
+    const told = (by: string) =>
+      `Refused to run \`prisma db push\`: database "shared" (${where}) is production’s, by ${by}. Nothing was touched.\n` +
+      'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `npx prisma migrate deploy`.';
+    // The other name of the host, another user: nothing in the URLs tells that they are one.
+    const byOtherName = shared.replace('127.0.0.1', 'localhost');
+    expect(await ask('db push', shared)).toBe('allowed');
+    expect(await ask('db push', shared, { DATABASE_URL_PROD: byOtherName })).toBe(told('DATABASE_URL_PROD'));
+    expect(await ask('db push', shared, {}, { '.env.production': `DATABASE_URL="${byOtherName}"\n` })).toBe(
+      told('.env.production'),
+    );
+    expect(await ask('db push', shared, {}, { '.env.production': `DATABASE_URL="${production}"\n` })).toBe(
+      'allowed',
+    );
+  });
+
+  it('fails closed where the stamp cannot be read and the URL is production’s', async () => {
+    const gone = 'postgresql://app:secret-word@127.0.0.1:1/clinic';
+    expect(await ask('db push', gone)).toBe('allowed');
+    expect(
+      await ask('migrate dev', gone, {
+        DATABASE_URL_PROD: 'postgresql://owner@127.0.0.1:1/clinic?sslmode=require',
+      }),
+    ).toBe(
+      'Refused to run `prisma migrate dev`: database "clinic" (127.0.0.1:1) is production’s, by DATABASE_URL_PROD; its stamp cannot be read: connect ECONNREFUSED 127.0.0.1:1. Nothing was touched.\n' +
+        'Write the migration on a development database, then apply it here: `npx prisma migrate deploy`.',
+    );
+    expect(await ask('studio', 'prisma+postgres://accelerate.example/?api_key=secret-word')).toBe(
+      'Refused to run `prisma studio`: database "?" (unknown server) may be production’s: its stamp cannot be read: its URL: it must begin with postgresql:// or postgres://. Nothing was touched.\n' +
+        'Make the database reachable by this URL for `npx pgkeep ping` too, then try again.',
+    );
+  });
+
+  it('fails closed where the role may not read the stamp', async () => {
+    await query(
+      production,
+      `CREATE ROLE stranger LOGIN PASSWORD 'x'; REVOKE ALL ON pgkeep.database_environment FROM PUBLIC`,
+    );
+    const stranger = Object.assign(new URL(production), { username: 'stranger', password: 'x' }).href;
+    expect(await ask('migrate reset --force', stranger)).toBe(
+      `Refused to run \`prisma migrate reset\`: database "clinic" (${where}) may be production’s: role "stranger" may not read its stamp. Nothing was touched.\n` +
+        'Give the role the grants: GRANT USAGE ON SCHEMA pgkeep TO "stranger"; GRANT SELECT ON pgkeep.database_environment TO "stranger";',
+    );
+  });
+
+  it('keeps a test suite away from everything but tests', async () => {
+    const staging = await createDatabase(own, 'staging');
+    await stamp(staging, 'staging');
+    expect(await ask('migrate deploy', staging, { NODE_ENV: 'test' })).toBe(
+      `Refused to run \`prisma migrate deploy\`: database "staging" (${where}) is stamped staging, and NODE_ENV is test. Nothing was touched.\nGive the test suite a database of its own.`,
+    );
+    expect(await ask('migrate deploy', staging)).toBe('allowed');
+    const suite = async (url: string) =>
+      await finished(
+        spawn(
+          process.execPath,
+          [
+            '-e',
+            `import(${JSON.stringify(path.resolve('dist/prisma.js'))}).then((m) => m.guardTests(process.env.DATABASE_URL)).then(() => console.log('tests run'))`,
+          ],
+          {
+            env: prismaEnvironment({ DATABASE_URL: url, NODE_ENV: undefined }),
+            cwd: emptyDirectory(),
+          },
+        ),
+      );
+    expect(await suite(staging)).toEqual({
+      output: `Refused to run the tests: database "staging" (${where}) is stamped staging, and NODE_ENV is test. Nothing was touched.\nGive the tests a database of their own, and stamp it: \`pgkeep stamp test\`.\n`,
+      exitCode: 3,
+    });
+    expect(await suite(await createDatabase(own, 'for_tests'))).toEqual({
+      output: 'tests run\n',
+      exitCode: 0,
+    });
+  });
+
+  it('asks about both databases where only the configuration’s is certain', async () => {
+    const development = await createDatabase(own, 'development');
+    expect(await ask(`db seed --url ${development}`, production)).toContain('database "clinic"');
+    expect(await ask(`wipe --url ${production}`, development)).toContain('database "clinic"');
+    expect(await ask(`db push --url ${development}`, production)).toBe('allowed');
+  });
+
+  describe('an override', () => {
+    const phrase = 'I MEAN IT: db seed on clinic';
+    const overrides = async () =>
+      (
+        await query(
+          production,
+          "SELECT subject, details, actor FROM pgkeep.change_log WHERE deed = 'guard-override'",
+        )
+      ).rows;
+
+    it('that names another command or database opens nothing', async () => {
+      for (const PGKEEP_GUARD_OVERRIDE of [
+        'yes',
+        'true',
+        'I MEAN IT: db push on clinic',
+        'I MEAN IT: db seed on shop',
+        phrase.toLowerCase(),
+      ]) {
+        expect(await ask('db seed', production, { PGKEEP_GUARD_OVERRIDE })).toBe(
+          `Refused to run \`prisma db seed\`: database "clinic" (${where}) is stamped production, whatever NODE_ENV says (development). Nothing was touched.\n` +
+            'Seed development and test databases. Rows that production needs come by a migration: `npx prisma migrate deploy`.\n' +
+            'PGKEEP_GUARD_OVERRIDE says something else than this command on this database.',
+        );
+      }
+      expect(await overrides()).toEqual([]);
+    });
+
+    it('that stands in a file opens nothing', async () => {
+      const environment = { PGKEEP_GUARD_OVERRIDE: phrase };
+      expect(readGuardSettings(environment, emptyDirectory(), {}).override).toBe(undefined);
+    });
+
+    it('that cannot be recorded opens nothing', async () => {
+      await query(production, `GRANT SELECT ON pgkeep.database_environment TO stranger`);
+      const stranger = Object.assign(new URL(production), { username: 'stranger', password: 'x' }).href;
+      expect(await ask('db seed', stranger, { PGKEEP_GUARD_OVERRIDE: phrase })).toMatch(
+        /\nPGKEEP_GUARD_OVERRIDE does not count, because it cannot be recorded: Cannot override the guard: role "stranger" may not record it in pgkeep\.change_log\.$/,
+      );
+      expect(await overrides()).toEqual([]);
+    });
+
+    it('is recorded, and then opens this once', async () => {
+      expect(await ask('db seed', production, { PGKEEP_GUARD_OVERRIDE: phrase })).toBe('allowed');
+      expect(await overrides()).toEqual([
+        {
+          subject: 'clinic',
+          actor: expect.stringContaining('@'),
+          details: {
+            command: 'db seed',
+            door: 'a test',
+            environment: 'development',
+            refused: `Refused to run \`prisma db seed\`: database "clinic" (${where}) is stamped production, whatever NODE_ENV says (development). Nothing was touched.`,
+          },
+        },
+      ]);
+      expect((await runCli(['changelog', '--verify'], { DATABASE_URL: production })).code).toBe(0);
+    });
+  });
+
+  describe('`pgkeep prisma`', () => {
+    it('refuses, by exit code 3', async () => {
+      const before = await users(production);
+      const told = {
+        code: 'GUARD_REFUSED',
+        message: `Refused to run \`prisma migrate reset\`: database "clinic" (${where}) is stamped production, whatever NODE_ENV says (development). Nothing was touched.`,
+        hint: 'Production is never reset. To go back to an earlier state restore a backup: `pgkeep restore --list`.',
+      };
+      for (const argv of [
+        ['prisma', 'migrate', 'reset', '--force'],
+        ['prisma', '--', 'migrate', 'reset', '--force'],
+      ]) {
+        // oxlint-disable-next-line no-await-in-loop -- a few processes, one after the other
+        expect(await runCli(argv, { DATABASE_URL: production })).toEqual({
+          code: 3,
+          stdout: '',
+          stderr: `${told.message}\n${told.hint}\n`,
+        });
+      }
+      const json = await runCli(['prisma', '--json', 'migrate', 'reset'], { DATABASE_URL: production });
+      expect([json.code, JSON.parse(json.stdout)]).toEqual([3, { error: told }]);
+      expect(await users(production)).toEqual(before);
+    });
+
+    it('runs Prisma with its output and its exit code, and the configuration above MIGRATIONS_DIR', async () => {
+      const settings = {
+        DATABASE_URL: production,
+        MIGRATIONS_DIR: path.resolve('examples/clinic/prisma/migrations'),
+        CHECKPOINT_DISABLE: '1',
+        HOME: emptyDirectory(),
+      };
+      const status = await runCli(['prisma', 'migrate', 'status'], settings, { cwd: path.resolve('.') });
+      expect(status.stdout).toContain('Database schema is up to date!');
+      expect(status.code).toBe(0);
+      const wrong = await runCli(['prisma', 'migrate', 'status', '--nonsense'], settings, {
+        cwd: path.resolve('.'),
+      });
+      expect(wrong.code).toBe(1);
+    });
+  });
+});
