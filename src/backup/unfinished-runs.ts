@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { errorCode } from '../errors.js';
 import { isRunning } from '../cluster/postmaster-file.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { archiveKeys, manifestKey, nameOfUnfinished, unfinishedKey } from './backup-name.js';
@@ -118,10 +119,10 @@ export class UnfinishedRuns {
 
   /**
    * What time it is by the clock that dates the marks. This machine's may be a day ahead, and a run of another one
-   * that is at work would seem abandoned. Undefined where nothing can be written: then nothing counts as old.
+   * that is at work would seem abandoned. Undefined where there is no room: then nothing counts as old.
    */
   private storageTime(): Promise<Date | undefined> {
-    this.time ??= readStorageTime(this.storage).catch(() => undefined);
+    this.time ??= readStorageTime(this.storage);
     return this.time;
   }
 
@@ -131,7 +132,13 @@ export class UnfinishedRuns {
 }
 
 async function readStorageTime(storage: BackupStorage): Promise<Date | undefined> {
-  await writeText(storage, CLOCK_KEY, '', new AbortController().signal);
+  try {
+    await writeText(storage, CLOCK_KEY, '', new AbortController().signal);
+  } catch (error) {
+    // What killed runs left may be what fills it.
+    if (errorCode(error) === 'STORAGE_FULL') return undefined;
+    throw error;
+  }
   const written = await storage.head(CLOCK_KEY);
   await storage.delete(CLOCK_KEY);
   return written?.modifiedAt;
