@@ -107,7 +107,7 @@ describe('a backup that is copied off-site', () => {
     const [name] = readdirSync(home).flatMap((file) => /^(.*)\.dump$/.exec(file)?.[1] ?? []);
     expect(failure).toMatchObject({
       code: 'BACKUP_UPLOAD_FAILED',
-      message: `Cannot upload ${name}: Cannot read ${away}: ENOTDIR: not a directory, scandir '${away}'. The backup itself is whole, in ${home}.`,
+      message: `Cannot upload ${name}: Cannot write ${away}: ENOTDIR: not a directory, mkdir '${away}'. The backup itself is whole, in ${home}.`,
       hint: `Let BACKUP_DIR name a directory that this user may write to.\nThen upload again: \`pgkeep backup upload ${name}\`.`,
     });
     const list = await withRooms(({ backups }) => backups.list());
