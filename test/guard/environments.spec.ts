@@ -128,7 +128,7 @@ describe('environments that must stay apart', () => {
         ),
       );
     expect(await suite(staging)).toEqual({
-      output: `Refused to run the tests: database "staging" (${where}) is stamped staging, and NODE_ENV is test. Nothing was touched.\nGive the tests a database of their own, and stamp it: \`pgkeep stamp test\`.\n`,
+      output: `Refused to run the tests: database "staging" (${where}) is stamped staging. Nothing was touched.\nGive the tests a database of their own, and stamp it: \`pgkeep stamp test\`.\n`,
       exitCode: 3,
     });
     expect(await suite(await createDatabase(own, 'for_tests'))).toEqual({
