@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { finished, prismaEnvironment } from '../migrations/engine-application.js';
 import { spawn } from 'node:child_process';
@@ -92,6 +94,55 @@ describe('environments that must stay apart', () => {
       'Refused to run `prisma studio`: database "?" (unknown server) may be production’s: its stamp cannot be read: its URL: it must begin with postgresql:// or postgres://. Nothing was touched.\n' +
         'Make the database reachable by this URL for `npx pgkeep ping` too, then try again.',
     );
+  });
+
+  it('fails closed where the server does not answer in time', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const address = silent.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    const told = await ask(
+      'migrate reset --force',
+      `postgresql://app@127.0.0.1:${port}/clinic?connect_timeout=1`,
+    );
+    silent.close();
+    expect(told).toBe(
+      `Refused to run \`prisma migrate reset\`: database "clinic" (127.0.0.1:${port}) may be production’s: its stamp cannot be read: timeout expired. Nothing was touched.\n` +
+        'Make the database reachable by this URL for `npx pgkeep ping` too, then try again.',
+    );
+  });
+
+  it('does not wait long for a production that does not answer', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const address = silent.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    const free = await createDatabase(own, 'beside_silence');
+    const begin = performance.now();
+    const said = await ask('db push', free, {
+      DATABASE_URL_PROD: `postgresql://app@127.0.0.1:${port}/clinic`,
+    });
+    silent.close();
+    expect(said).toBe('allowed');
+    expect(performance.now() - begin).toBeLessThan(4000);
+  });
+
+  it('trusts no script that it cannot read', async () => {
+    const why = async (file: string) =>
+      /, and (.*)\. Nothing/.exec(await ask(`db execute --file ${file}`, production))?.[1];
+    expect(await why('/dev/null')).toBe('the script is no file that can be read twice');
+    expect(await why('/nowhere/x.sql')).toBe('the script cannot be read (ENOENT)');
+  });
+
+  it('says what is wrong with .env.production, and does not care where no database is asked', async () => {
+    const directory = emptyDirectory();
+    mkdirSync(path.join(directory, '.env.production'));
+    const settings = { DATABASE_URL: production };
+    expect(await runCli(['prisma', 'db', 'seed'], settings, { cwd: directory })).toEqual({
+      code: 78,
+      stdout: '',
+      stderr: `Cannot read ${path.join(directory, '.env.production')}.\nMake it a file that this user may read, or remove it.\n`,
+    });
   });
 
   it('fails closed where the role may not read the stamp', async () => {
