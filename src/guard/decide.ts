@@ -2,7 +2,7 @@ import type { EnvironmentName } from '../config/settings.js';
 import { sameDatabase } from '../environment/environment.types.js';
 import type { Facts, Target, Verdict } from './guard.types.js';
 import type { PrismaCommand } from './prisma-command.js';
-import { remedyFor } from './remedies.js';
+import { AS_PRODUCTION_GETS_IT, remedyFor } from './remedies.js';
 
 /** What would be lost with it, from nothing to everything. */
 const WORTH: Readonly<Record<EnvironmentName, number>> = {
@@ -103,7 +103,7 @@ function environmentFault(
   if (command.name === 'db push' && stamped === 'staging' && !dbPushAllowed) {
     return {
       text: 'is stamped staging, and PRISMA_DB_PUSH_ALLOWED is not true',
-      remedy: 'Bring the change by a migration, as production gets it: `npx prisma migrate deploy`.',
+      remedy: AS_PRODUCTION_GETS_IT,
     };
   }
   return undefined;

@@ -1,15 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { finished, prismaEnvironment } from '../migrations/engine-application.js';
 import { spawn } from 'node:child_process';
 import type { Environment } from '../../src/config/read-settings.js';
+import { findPrismaConfig } from '../../src/cli/prisma-cli.js';
 import { guard } from '../../src/guard/guard.js';
 import { readGuardSettings } from '../../src/config/guard-settings.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
-import { emptyDirectory, runCli } from '../support/pgkeep-process.js';
+import { freePort } from '../../src/cluster/free-port.js';
+import { emptyDirectory, PgkeepProcess, runCli } from '../support/pgkeep-process.js';
+import { processTree } from '../support/process-tree.js';
+import { until } from '../support/until.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 /** Asks the guard as `prisma.config.ts` does, in a directory with these files. */
@@ -254,6 +258,24 @@ describe('environments that must stay apart', () => {
     });
   });
 
+  it('is exported as pgkeep/prisma', async () => {
+    const script =
+      "import { guardedConfig, guardTests } from 'pgkeep/prisma'; console.log(typeof guardedConfig, typeof guardTests)";
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { cwd: path.resolve('.') });
+    expect(await finished(child)).toEqual({ output: 'function function\n', exitCode: 0 });
+  });
+
+  it('finds the configuration of the application', () => {
+    const directory = emptyDirectory();
+    const migrations = path.join(directory, 'app', 'prisma', 'migrations');
+    mkdirSync(migrations, { recursive: true });
+    expect(findPrismaConfig(migrations, directory)).toBe(undefined);
+    const file = path.join(directory, 'app', 'prisma.config.mjs');
+    writeFileSync(file, '');
+    expect(findPrismaConfig(migrations, directory)).toBe(file);
+    expect(findPrismaConfig(migrations, path.join(directory, 'app'))).toBe(undefined);
+  });
+
   describe('`pgkeep prisma`', () => {
     it('refuses, by exit code 3', async () => {
       const before = await users(production);
@@ -276,6 +298,23 @@ describe('environments that must stay apart', () => {
       const json = await runCli(['prisma', '--json', 'migrate', 'reset'], { DATABASE_URL: production });
       expect([json.code, JSON.parse(json.stdout)]).toEqual([3, { error: told }]);
       expect(await users(production)).toEqual(before);
+    });
+
+    it('ends Prisma with itself', async () => {
+      const free = await createDatabase(own, 'looked_at');
+      const environment = {
+        DATABASE_URL: free,
+        MIGRATIONS_DIR: path.resolve('examples/clinic/prisma/migrations'),
+        CHECKPOINT_DISABLE: '1',
+      };
+      const argv = ['prisma', 'studio', '--port', String(await freePort()), '--browser', 'none'];
+      const studio = new PgkeepProcess('cli', argv, environment, { cwd: path.resolve('.') });
+      await until(() => studio.stdout.includes('Prisma Studio is running'), 20_000, 'Studio');
+      const tree = processTree(studio.pid);
+      expect(tree.length).toBeGreaterThan(1);
+      studio.signal('SIGTERM');
+      expect(await studio.end()).toEqual({ code: 0, signal: null });
+      expect(tree.filter((pid) => existsSync(`/proc/${pid}/cmdline`))).toEqual([]);
     });
 
     it('runs Prisma with its output and its exit code, and the configuration above MIGRATIONS_DIR', async () => {
