@@ -2,7 +2,7 @@ import type { EnvironmentName } from '../config/settings.js';
 import { sameDatabase } from '../environment/environment.types.js';
 import type { Facts, Target, Verdict } from './guard.types.js';
 import type { PrismaCommand } from './prisma-command.js';
-import { remedyFor } from './remedies.js';
+import { AS_PRODUCTION_GETS_IT, remedyFor } from './remedies.js';
 
 /** What would be lost with it, from nothing to everything. */
 const WORTH: Readonly<Record<EnvironmentName, number>> = {
@@ -48,11 +48,12 @@ function datasourceFault(target: Target, facts: Facts): Fault | undefined {
 }
 
 /** Production, by its own word, by what the settings say, or because nobody can tell that it is not. */
-function productionFault(target: Target, { environment }: Facts): Fault | undefined {
+function productionFault(target: Target, { environment, what }: Facts): Fault | undefined {
   const { stamp, productionBy, identity } = target;
   if (stamp.kind === 'stamped' && stamp.stamp.environment === 'production') {
     if (identity && !sameDatabase(identity, stamp.stamp)) return copyFault(target, 'production', environment);
-    const shell = environment === 'production' ? '' : `, whatever NODE_ENV says (${environment})`;
+    const isClear = environment === 'production' || what !== undefined;
+    const shell = isClear ? '' : `, whatever NODE_ENV says (${environment})`;
     return { text: `is stamped production${shell}` };
   }
   const unasked = stamp.kind === 'not-asked' ? `; its stamp cannot be read: ${stamp.cause}` : '';
@@ -85,21 +86,24 @@ function ignoranceFault({ stamp }: Target): Fault | undefined {
 }
 
 /** A database that serves another environment, whose loss would weigh more. */
-function environmentFault(target: Target, { command, environment, dbPushAllowed }: Facts): Fault | undefined {
+function environmentFault(
+  target: Target,
+  { command, environment, dbPushAllowed, what }: Facts,
+): Fault | undefined {
   const { stamp, identity } = target;
   if (stamp.kind !== 'stamped') return undefined;
   const { environment: stamped } = stamp.stamp;
   if (WORTH[stamped] > WORTH[environment]) {
     if (identity && !sameDatabase(identity, stamp.stamp)) return copyFault(target, stamped, environment);
     return {
-      text: `is stamped ${stamped}, and NODE_ENV is ${environment}`,
+      text: `is stamped ${stamped}${what === undefined ? `, and NODE_ENV is ${environment}` : ''}`,
       remedy: `Give ${environment} a database of its own, or say that ${stamped} is meant: NODE_ENV=${stamped}.`,
     };
   }
   if (command.name === 'db push' && stamped === 'staging' && !dbPushAllowed) {
     return {
       text: 'is stamped staging, and PRISMA_DB_PUSH_ALLOWED is not true',
-      remedy: 'Bring the change by a migration, as production gets it: `npx prisma migrate deploy`.',
+      remedy: AS_PRODUCTION_GETS_IT,
     };
   }
   return undefined;

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { errorCode, messageOf } from '../errors.js';
 import { judgeSql } from './destructive-sql.js';
@@ -11,8 +11,12 @@ export async function readScript(
   workingDirectory: string = process.cwd(),
 ): Promise<SqlReading> {
   if (file === undefined) return { kind: 'unread', why: 'a script from stdin cannot be read beforehand' };
+  const script = path.resolve(workingDirectory, file);
   try {
-    return await judgeSql(readFileSync(path.resolve(workingDirectory, file), 'utf8'));
+    // What is read from a pipe is gone for Prisma.
+    if (!statSync(script).isFile())
+      return { kind: 'unread', why: 'the script is no file that can be read twice' };
+    return await judgeSql(readFileSync(script, 'utf8'));
   } catch (error) {
     return { kind: 'unread', why: `the script cannot be read (${errorCode(error) ?? messageOf(error)})` };
   }

@@ -1,13 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { finished, prismaEnvironment } from '../migrations/engine-application.js';
 import { spawn } from 'node:child_process';
 import type { Environment } from '../../src/config/read-settings.js';
+import { findPrismaConfig } from '../../src/cli/prisma-cli.js';
 import { guard } from '../../src/guard/guard.js';
 import { readGuardSettings } from '../../src/config/guard-settings.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
-import { emptyDirectory, runCli } from '../support/pgkeep-process.js';
+import { freePort } from '../../src/cluster/free-port.js';
+import { emptyDirectory, PgkeepProcess, runCli } from '../support/pgkeep-process.js';
+import { processTree } from '../support/process-tree.js';
+import { until } from '../support/until.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 /** Asks the guard as `prisma.config.ts` does, in a directory with these files. */
@@ -94,6 +100,55 @@ describe('environments that must stay apart', () => {
     );
   });
 
+  it('fails closed where the server does not answer in time', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const address = silent.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    const told = await ask(
+      'migrate reset --force',
+      `postgresql://app@127.0.0.1:${port}/clinic?connect_timeout=1`,
+    );
+    silent.close();
+    expect(told).toBe(
+      `Refused to run \`prisma migrate reset\`: database "clinic" (127.0.0.1:${port}) may be production’s: its stamp cannot be read: timeout expired. Nothing was touched.\n` +
+        'Make the database reachable by this URL for `npx pgkeep ping` too, then try again.',
+    );
+  });
+
+  it('does not wait long for a production that does not answer', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const address = silent.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    const free = await createDatabase(own, 'beside_silence');
+    const begin = performance.now();
+    const said = await ask('db push', free, {
+      DATABASE_URL_PROD: `postgresql://app@127.0.0.1:${port}/clinic`,
+    });
+    silent.close();
+    expect(said).toBe('allowed');
+    expect(performance.now() - begin).toBeLessThan(4000);
+  });
+
+  it('trusts no script that it cannot read', async () => {
+    const why = async (file: string) =>
+      /, and (.*)\. Nothing/.exec(await ask(`db execute --file ${file}`, production))?.[1];
+    expect(await why('/dev/null')).toBe('the script is no file that can be read twice');
+    expect(await why('/nowhere/x.sql')).toBe('the script cannot be read (ENOENT)');
+  });
+
+  it('says what is wrong with .env.production, and does not care where no database is asked', async () => {
+    const directory = emptyDirectory();
+    mkdirSync(path.join(directory, '.env.production'));
+    const settings = { DATABASE_URL: production };
+    expect(await runCli(['prisma', 'db', 'seed'], settings, { cwd: directory })).toEqual({
+      code: 78,
+      stdout: '',
+      stderr: `Cannot read ${path.join(directory, '.env.production')}.\nMake it a file that this user may read, or remove it.\n`,
+    });
+  });
+
   it('fails closed where the role may not read the stamp', async () => {
     await query(
       production,
@@ -128,7 +183,7 @@ describe('environments that must stay apart', () => {
         ),
       );
     expect(await suite(staging)).toEqual({
-      output: `Refused to run the tests: database "staging" (${where}) is stamped staging, and NODE_ENV is test. Nothing was touched.\nGive the tests a database of their own, and stamp it: \`pgkeep stamp test\`.\n`,
+      output: `Refused to run the tests: database "staging" (${where}) is stamped staging. Nothing was touched.\nGive the tests a database of their own, and stamp it: \`pgkeep stamp test\`.\n`,
       exitCode: 3,
     });
     expect(await suite(await createDatabase(own, 'for_tests'))).toEqual({
@@ -203,6 +258,24 @@ describe('environments that must stay apart', () => {
     });
   });
 
+  it('is exported as pgkeep/prisma', async () => {
+    const script =
+      "import { guardedConfig, guardTests } from 'pgkeep/prisma'; console.log(typeof guardedConfig, typeof guardTests)";
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { cwd: path.resolve('.') });
+    expect(await finished(child)).toEqual({ output: 'function function\n', exitCode: 0 });
+  });
+
+  it('finds the configuration of the application', () => {
+    const directory = emptyDirectory();
+    const migrations = path.join(directory, 'app', 'prisma', 'migrations');
+    mkdirSync(migrations, { recursive: true });
+    expect(findPrismaConfig(migrations, directory)).toBe(undefined);
+    const file = path.join(directory, 'app', 'prisma.config.mjs');
+    writeFileSync(file, '');
+    expect(findPrismaConfig(migrations, directory)).toBe(file);
+    expect(findPrismaConfig(migrations, path.join(directory, 'app'))).toBe(undefined);
+  });
+
   describe('`pgkeep prisma`', () => {
     it('refuses, by exit code 3', async () => {
       const before = await users(production);
@@ -225,6 +298,23 @@ describe('environments that must stay apart', () => {
       const json = await runCli(['prisma', '--json', 'migrate', 'reset'], { DATABASE_URL: production });
       expect([json.code, JSON.parse(json.stdout)]).toEqual([3, { error: told }]);
       expect(await users(production)).toEqual(before);
+    });
+
+    it('ends Prisma with itself', async () => {
+      const free = await createDatabase(own, 'looked_at');
+      const environment = {
+        DATABASE_URL: free,
+        MIGRATIONS_DIR: path.resolve('examples/clinic/prisma/migrations'),
+        CHECKPOINT_DISABLE: '1',
+      };
+      const argv = ['prisma', 'studio', '--port', String(await freePort()), '--browser', 'none'];
+      const studio = new PgkeepProcess('cli', argv, environment, { cwd: path.resolve('.') });
+      await until(() => studio.stdout.includes('Prisma Studio is running'), 20_000, 'Studio');
+      const tree = processTree(studio.pid);
+      expect(tree.length).toBeGreaterThan(1);
+      studio.signal('SIGTERM');
+      expect(await studio.end()).toEqual({ code: 0, signal: null });
+      expect(tree.filter((pid) => existsSync(`/proc/${pid}/cmdline`))).toEqual([]);
     });
 
     it('runs Prisma with its output and its exit code, and the configuration above MIGRATIONS_DIR', async () => {
