@@ -21,6 +21,7 @@ const RANKS: Readonly<Record<string, number>> = {
   install: 3,
   backup: 3,
   restore: 4,
+  deploy: 4,
   readiness: 5,
   upkeep: 6,
   'pgkeep.module.ts': 7,

@@ -9,7 +9,8 @@ export type Deed =
   | 'restore'
   | 'restore-test'
   | 'globals'
-  | 'export';
+  | 'export'
+  | 'deploy';
 
 /** A value that jsonb can hold. */
 export type Json =
