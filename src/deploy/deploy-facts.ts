@@ -84,3 +84,18 @@ export async function readInvalidIndexes(client: ClientBase, timeouts: ReadTimeo
   });
   return rows.map(({ name }) => name);
 }
+
+/** Whether a backend of the engine's is at work. @throws what the connection throws. */
+export async function isRunning(
+  client: ClientBase,
+  backendPid: number,
+  timeouts: ReadTimeouts,
+): Promise<boolean> {
+  const rows = await read(client, {
+    sql: `SELECT FROM pg_catalog.pg_stat_activity
+           WHERE pid = $1 AND state <> 'idle' AND application_name = 'pgkeep schema engine'`,
+    values: [backendPid],
+    ...timeouts,
+  });
+  return rows.length > 0;
+}

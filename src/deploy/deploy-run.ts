@@ -5,11 +5,11 @@ import { errorCode, KeepError, messageOf } from '../errors.js';
 import { applyMigrations } from '../migrations/engine/apply-migrations.js';
 import { DeployConnection, interrupted } from './deploy-connection.js';
 import { draftPlan, requireNoErrors, type Draft } from './deploy-draft.js';
-import { readInvalidIndexes, requireTarget } from './deploy-facts.js';
+import { isRunning, readInvalidIndexes, requireTarget } from './deploy-facts.js';
 import { readPrismaLockHolders, takeDeployLock, textsOf } from './deploy-lock.js';
 import type { DeployNeeds } from './deploy-needs.js';
 import type { DeployOptions, DeployPlan, DeployReport } from './deploy.types.js';
-import { migrationFailed } from './failure-text.js';
+import { migrationFailed, stateOf } from './failure-text.js';
 import { MigrationRunner } from './migration-runner.js';
 import { refused } from './refused.js';
 import { compareCounts, countRows } from './row-counts.js';
@@ -166,11 +166,14 @@ export class DeployRun {
     const place = names.indexOf(failed.migration.name);
     // The server may be gone; the message must come all the same.
     const now = await this.connection.applied().catch(() => new Set(names.slice(0, place)));
-    const invalidIndexes = failed.migration.isAtomic
-      ? []
-      : await this.connection
-          .use('look at', (client) => readInvalidIndexes(client, this.needs.timeouts))
-          .catch((): string[] => []);
+    const { timeouts } = this.needs;
+    const left = await this.connection
+      .use('look at', async (client) => ({
+        invalidIndexes: failed.migration.isAtomic ? [] : await readInvalidIndexes(client, timeouts),
+        isStillRunning:
+          stateOf(failed) === 'unknown' && (await isRunning(client, failed.backendPid, timeouts)),
+      }))
+      .catch(() => ({ invalidIndexes: [], isStillRunning: false }));
     const applied = names.filter((name) => now.has(name));
     const explained = migrationFailed({
       script: failed,
@@ -178,7 +181,7 @@ export class DeployRun {
       applied,
       notTried: names.slice(place + 1),
       backup,
-      invalidIndexes,
+      ...left,
       interrupted: this.signal.aborted,
       lockTimeoutMs,
       statementTimeoutMs,

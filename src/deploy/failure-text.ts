@@ -18,6 +18,8 @@ export interface Failure {
   readonly backup: string | null;
   /** Indexes that are there and not usable: what an interrupted CREATE INDEX CONCURRENTLY leaves. */
   readonly invalidIndexes: readonly string[];
+  /** Whether its session still is at it, though the connection is lost. */
+  readonly isStillRunning: boolean;
   readonly interrupted: boolean;
   readonly lockTimeoutMs: number;
   readonly statementTimeoutMs: number;
@@ -37,11 +39,19 @@ export function migrationFailed(failure: Failure): KeepError {
   const { script, parsed, applied, notTried, backup, interrupted } = failure;
   const { migration, error } = script;
   const code = errorCode(error);
+  const said = `${messageOf(error)}${code === undefined ? '' : ` (${code})`}`;
   const { place, shown } = placeOf(script, parsed);
+  const beginning =
+    stateOf(script) === 'unknown'
+      ? // PostgreSQL keeps back what it says of single statements until all are done.
+        [`The connection was lost while migration ${migration.name} ran (${migration.file}): ${said}`]
+      : [
+          `Migration ${migration.name} ${interrupted ? 'was interrupted' : 'failed'} at ${place}`,
+          ...(shown === '' ? [] : [`  ${shown}`]),
+          `PostgreSQL says: ${said}`,
+        ];
   const message = [
-    `Migration ${migration.name} ${interrupted ? 'was interrupted' : 'failed'} at ${place}`,
-    ...(shown === '' ? [] : [`  ${shown}`]),
-    `PostgreSQL says: ${messageOf(error)}${code === undefined ? '' : ` (${code})`}`,
+    ...beginning,
     ...reasons(failure),
     stateText(failure),
     ...(applied.length === 0 ? [] : [`Applied before it, and stay: ${applied.join(', ')}.`]),
@@ -135,6 +145,12 @@ function nextSteps(failure: Failure): string[] {
     ];
   }
   return [
+    ...(failure.isStillRunning
+      ? [
+          'The server has not noticed, and still is at it. Let it end, or end it:',
+          `  SELECT pg_terminate_backend(${failure.script.backendPid});    (in psql)`,
+        ]
+      : []),
     'Look whether what it makes is there. Where nothing of it is:',
     back,
     again,

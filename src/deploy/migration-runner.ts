@@ -23,6 +23,8 @@ export interface FailedScript {
   readonly migration: PlannedMigration;
   /** What node-postgres threw. */
   readonly error: unknown;
+  /** Of the session that it ran on. */
+  readonly backendPid: number;
   /** How many of its statements PostgreSQL had done. */
   readonly completed: number;
   /** Who was last seen in its way. */
@@ -81,7 +83,7 @@ export class MigrationRunner {
       const pause = PAUSES_MS[tries - 1];
       const isWorthIt = errorCode(error) === LOCK_NOT_AVAILABLE && migration.isAtomic && !signal.aborted;
       if (!isWorthIt || pause === undefined) {
-        this.failed = { migration, error, completed, blockers, tries };
+        this.failed = { migration, error, backendPid: session.backendPid, completed, blockers, tries };
         throw error;
       }
       this.retries += 1;

@@ -23,6 +23,11 @@ export class DeployedApplication {
     return this;
   }
 
+  /** Writes another file of the migrations directory. */
+  write(file: string, content: string): void {
+    writeFileSync(path.join(this.migrations, file), content);
+  }
+
   remove(name: string): this {
     rmSync(path.join(this.migrations, name), { recursive: true });
     return this;
