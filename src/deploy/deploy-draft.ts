@@ -3,6 +3,7 @@ import type { ParsedFile } from '../migrations/lint/parse-files.js';
 import type { DeployNeeds } from './deploy-needs.js';
 import { requireBaseline } from './deploy-facts.js';
 import type { DeployPlan } from './deploy.types.js';
+import { requireNoFailedAttempt } from './failed-attempt.js';
 import { judgeHistory } from './judge-history.js';
 import { readPlan } from './read-plan.js';
 import { refused } from './refused.js';
@@ -25,6 +26,9 @@ export async function draftPlan(
   const { deploy, database, environment } = settings;
   const report = await migrations.report(client, timeouts);
   if ('fault' in report) throw refused(lowerFirst(report.fault.text), report.fault.hint);
+  if (report.history.rows !== undefined) {
+    await requireNoFailedAttempt(client, database.url.schema, timeouts);
+  }
   const verdict = judgeHistory(report.status, report.history, outOfOrder);
   if (verdict.refusal) throw verdict.refusal;
   const plan = {

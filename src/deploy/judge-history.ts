@@ -13,8 +13,8 @@ export interface HistoryVerdict {
 }
 
 /**
- * Judges history against directory. A failed migration stops every deploy; whatever else is wrong stops one that has
- * something to apply, and is told by one that has nothing: an older build must still be able to take over. Pure.
+ * Judges history against directory, where no migration failed. What is wrong stops a deploy that has something to
+ * apply, and is told by one that has nothing: an older build must still be able to take over. Pure.
  */
 export function judgeHistory(
   status: MigrationStatus,
@@ -22,8 +22,6 @@ export function judgeHistory(
   outOfOrder: boolean,
 ): HistoryVerdict {
   const pending = [...status.pending, ...status.rolledBack].toSorted();
-  const failed = rows.find(({ finished, rolledBack }) => !finished && !rolledBack);
-  if (failed) return { pending, refusal: unresolved(failed.name), notes: [] };
   const faults = [...unknownFaults(status, rows), ...editedFaults(status)];
   if (pending.length === 0) return { pending, refusal: undefined, notes: faults.map(({ text }) => text) };
   const [fault] = [...faults, ...(outOfOrder ? [] : lateFaults(status, pending))];
@@ -33,17 +31,6 @@ export function judgeHistory(
 interface Fault {
   readonly text: string;
   readonly hint: string;
-}
-
-function unresolved(name: string): KeepError {
-  return refused(
-    `migration ${name} began and did not end, here or elsewhere`,
-    [
-      'Its row in _prisma_migrations says what stopped it (column logs). See what of it is in the database, then one of',
-      `  npx prisma migrate resolve --rolled-back ${name}    (nothing of it is there, or it was taken back by hand)`,
-      `  npx prisma migrate resolve --applied ${name}    (all of it is there)`,
-    ].join('\n'),
-  );
 }
 
 function unknownFaults(status: MigrationStatus, rows: NonNullable<MigrationHistory['rows']>): Fault[] {

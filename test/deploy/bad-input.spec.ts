@@ -177,18 +177,27 @@ A migration that opens a transaction (BEGIN) and does not end it takes the ones 
     expect((await application.quickly()).code).toBe(0);
     await query(
       application.url,
-      `INSERT INTO _prisma_migrations (id, checksum, migration_name, logs) VALUES ('x', 'x', '2_theirs', 'ERROR: no')`,
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at) VALUES ('x', 'x', '2_theirs', '2026-01-02T03:04:05Z')`,
     );
     application.add('3_third', 'CREATE TABLE c (id INT);\n');
+    const ways = `See what of it is in the database, then one of
+  npx prisma migrate resolve --rolled-back 2_theirs    (nothing of it is there, or it was taken back by hand)
+  npx prisma migrate resolve --applied 2_theirs    (all of it is there)
+`;
+    const why =
+      'Refused to deploy: migration 2_theirs began on 2026-01-02 03:04:05 UTC and did not end. Nothing was touched.\n';
     expect(await application.deploy()).toEqual({
       code: 3,
       stdout: '',
-      stderr: `Refused to deploy: migration 2_theirs began and did not end, here or elsewhere. Nothing was touched.
-Its row in _prisma_migrations says what stopped it (column logs). See what of it is in the database, then one of
-  npx prisma migrate resolve --rolled-back 2_theirs    (nothing of it is there, or it was taken back by hand)
-  npx prisma migrate resolve --applied 2_theirs    (all of it is there)
-`,
+      stderr: `${why}Nobody wrote down what stopped it: whoever ran it was killed, or lost the connection; all of it may be there.\n${ways}`,
     });
+    await query(
+      application.url,
+      `UPDATE _prisma_migrations SET logs = E'ERROR: duplicate key\\nDETAIL: Key (name)=(Siti) exists.' WHERE id = 'x'`,
+    );
+    expect((await application.deploy()).stderr).toBe(
+      `${why}It failed (column logs of _prisma_migrations has the rest): ERROR: duplicate key\n${ways}`,
+    );
   });
 
   it('a directory older than the database, one with a gap, one that was edited, one merged late', async () => {
