@@ -27,6 +27,8 @@ export const ERROR_KINDS = {
   MIGRATION_FAILED: 'failed',
   MIGRATIONS_UNREADABLE: 'failed',
   LINT_FAILED: 'failed',
+  DEPLOY_REFUSED: 'refused',
+  DEPLOY_FAILED: 'failed',
   BACKUP_REFUSED: 'refused',
   TABLE_NOT_FOUND: 'usage',
   BACKUP_TOOLS_MISSING: 'failed',

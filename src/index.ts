@@ -10,6 +10,7 @@ export {
   type BackupSettings,
   type CheckName,
   type DatabaseSettings,
+  type DeploySettings,
   type DetailLevel,
   type EncryptionSettings,
   type EnvironmentName,
@@ -61,6 +62,15 @@ export type {
 } from './changelog/changelog.types.js';
 export { Clock } from './clock/clock.js';
 export { DatabaseService, type PoolCounts } from './database/database.service.js';
+export { DeployService } from './deploy/deploy.service.js';
+export type {
+  DeployOptions,
+  DeployPlan,
+  DeployReport,
+  PlannedMigration,
+  PlannedTable,
+  ShrunkTable,
+} from './deploy/deploy.types.js';
 export { EnvironmentService } from './environment/environment.service.js';
 export { InstallService } from './install/install.service.js';
 export { StampService } from './install/stamp.service.js';

@@ -4,6 +4,7 @@ import { ChangelogModule } from './changelog/changelog.module.js';
 import type { Settings } from './config/settings.js';
 import { SettingsModule, type AsyncSettings } from './config/settings.module.js';
 import { DatabaseModule } from './database/database.module.js';
+import { DeployModule } from './deploy/deploy.module.js';
 import { EnvironmentModule } from './environment/environment.module.js';
 import { InstallModule } from './install/install.module.js';
 import { MigrationsModule } from './migrations/migrations.module.js';
@@ -21,6 +22,7 @@ const ROOMS = [
   InstallModule,
   BackupModule,
   RestoreModule,
+  DeployModule,
   RetentionModule,
   ReadinessModule,
   StatsModule,

@@ -23,6 +23,7 @@ const RANKS: Readonly<Record<string, number>> = {
   guard: 3,
   backup: 3,
   restore: 4,
+  deploy: 4,
   readiness: 5,
   upkeep: 6,
   'pgkeep.module.ts': 7,

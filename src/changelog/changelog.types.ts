@@ -10,7 +10,8 @@ export type Deed =
   | 'restore-test'
   | 'globals'
   | 'export'
-  | 'guard-override';
+  | 'guard-override'
+  | 'deploy';
 
 /** A value that jsonb can hold. */
 export type Json =

@@ -91,6 +91,16 @@ export class EnvironmentVariables extends BackupVariables {
   @IsNameList()
   MIGRATIONS_OWNER_COLUMNS?: string;
 
+  /** Longest wait of a deployed migration for one lock, in milliseconds; then it is tried again, three times. Defaults to 5000. */
+  @IsOptional()
+  @IsWholeNumber({ unit: 'milliseconds', min: 1, max: 2_147_483_647 })
+  MIGRATIONS_LOCK_TIMEOUT?: string;
+
+  /** Longest run of a deployed migration, in milliseconds. Defaults to 900000. */
+  @IsOptional()
+  @IsWholeNumber({ unit: 'milliseconds', min: 1, max: 2_147_483_647 })
+  MIGRATIONS_STATEMENT_TIMEOUT?: string;
+
   /** Port to listen on; 0 takes a free one. Defaults to 3000. */
   @IsOptional()
   @IsWholeNumber({ unit: 'a TCP port', max: 65_535 })
@@ -145,6 +155,8 @@ const NAMES = {
   PGKEEP_GUARD_OVERRIDE: true,
   MIGRATIONS_DIR: true,
   MIGRATIONS_OWNER_COLUMNS: true,
+  MIGRATIONS_LOCK_TIMEOUT: true,
+  MIGRATIONS_STATEMENT_TIMEOUT: true,
   PORT: true,
   HOST: true,
   ADMIN_API_TOKEN: true,

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import path from 'node:path';
 import { KeepError } from '../errors.js';
 import { parseDatabaseUrl } from './database-url.js';
+import { toDeploySettings } from './deploy-settings.js';
 import {
   EnvironmentVariables,
   isSettingName,
@@ -149,6 +150,7 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
     database: toDatabaseSettings(variables, environment),
     migrationsDirectory: path.resolve(workingDirectory, variables.MIGRATIONS_DIR ?? 'prisma/migrations'),
     ownerColumns: variables.MIGRATIONS_OWNER_COLUMNS?.split(',').map((name) => name.trim()),
+    deploy: toDeploySettings(variables),
     searchPath,
     readiness: {
       refreshMs: Number(variables.READINESS_REFRESH_MS ?? DEFAULTS.refreshMs),

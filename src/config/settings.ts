@@ -151,6 +151,14 @@ export interface OffsiteSettings {
   readonly gcs: GcsBucketSettings | undefined;
 }
 
+/** How patient a deploy is. */
+export interface DeploySettings {
+  /** `MIGRATIONS_LOCK_TIMEOUT`, in ms: `lock_timeout` of a migration. */
+  readonly lockTimeoutMs: number;
+  /** `MIGRATIONS_STATEMENT_TIMEOUT`, in ms: `statement_timeout` of a migration. */
+  readonly statementTimeoutMs: number;
+}
+
 /** The environment, parsed once, deeply frozen. A room receives its slice. */
 export interface Settings {
   readonly environment: EnvironmentName;
@@ -159,6 +167,7 @@ export interface Settings {
   readonly migrationsDirectory: string;
   /** `MIGRATIONS_OWNER_COLUMNS`: columns that name a row's owner; undefined leaves the choice to the lint. */
   readonly ownerColumns: readonly string[] | undefined;
+  readonly deploy: DeploySettings;
   /** `PATH` of the environment: where PostgreSQL's programs are looked for, after the usual directories. */
   readonly searchPath: string;
   readonly readiness: ReadinessSettings;

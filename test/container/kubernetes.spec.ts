@@ -137,3 +137,40 @@ describe('backup-cron-job.yaml', () => {
     });
   });
 });
+
+describe('migrate-job.yaml', () => {
+  const job = readYaml(`${DIRECTORY}/migrate-job.yaml`)[0] ?? new Node(undefined);
+  const spec = job.at('spec');
+  const pod = spec.at('template', 'spec');
+  const pgkeep = pod.at('containers').named('pgkeep');
+
+  it('deploys once: what failed is not tried again by itself', () => {
+    expect(job.at('kind').value).toBe('Job');
+    expect(pgkeep.at('args').value).toEqual(['pgkeep', 'migrate', 'deploy', '--wait']);
+    expect(spec.at('backoffLimit').value).toBe(0);
+    expect(pod.at('restartPolicy').value).toBe('Never');
+  });
+
+  it('has settings that pgkeep takes, a place for the backup, and the least rights', () => {
+    const environment = pgkeep
+      .at('env')
+      .items.map((entry) => [entry.at('name').text, entry.at('value').text]);
+    const mounts = pgkeep.at('volumeMounts');
+    const secret = mounts.named('secret').at('mountPath').text;
+    const settings = settingsOf(Object.fromEntries(environment), secret, SECRETS);
+    expect(settings).toMatchObject({
+      environment: 'production',
+      migrationsDirectory: '/app/prisma/migrations',
+      backup: { directory: mounts.named('backups').at('mountPath').text },
+    });
+    expect(pgkeep.at('securityContext').value).toEqual({
+      readOnlyRootFilesystem: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+    });
+    expect(pod.value).toMatchObject({
+      automountServiceAccountToken: false,
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+    });
+  });
+});

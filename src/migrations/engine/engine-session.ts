@@ -10,6 +10,7 @@ import {
   type Transaction,
 } from '@prisma/driver-adapter-utils';
 import type { DatabaseUrl } from '../../config/database-url.js';
+import type { ScriptRunner } from './script-runner.js';
 import { SessionPool } from './session-pool.js';
 import { statementFailure, type FailureMemory } from './statement-failure.js';
 
@@ -25,6 +26,8 @@ export interface SessionOptions {
   readonly failures: FailureMemory;
   /** Leaves out the lock against a second migration: what PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK asks for. */
   readonly skipAdvisoryLock?: boolean | undefined;
+  /** Sends the scripts. Defaults to sending each once, as it is. */
+  readonly runScript?: ScriptRunner | undefined;
   /** Called once, after the session has ended. */
   readonly afterwards?: () => Promise<void>;
 }
@@ -63,9 +66,9 @@ export class EngineSession implements SqlDriverAdapter {
   }
 
   async executeScript(script: string): Promise<void> {
+    const { runScript = sendOnce } = this.options;
     try {
-      // Without parameters this is PostgreSQL's simple query: one message, one implicit transaction.
-      await this.session.pool.query(script);
+      await runScript(script, this.session);
     } catch (thrown) {
       const failure = statementFailure(thrown, script);
       this.options.failures.latest = failure;
@@ -117,3 +120,5 @@ export class EngineSession implements SqlDriverAdapter {
     }
   }
 }
+
+const sendOnce: ScriptRunner = async (script, session) => await session.send(script);

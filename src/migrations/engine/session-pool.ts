@@ -4,16 +4,17 @@ import { candidateClient, CandidateRotation } from '../../database/candidate-cli
 import { closeClient } from '../../database/connect.js';
 import { CharColumns } from './char-columns.js';
 import { connectEngineClient, engineConnectionOptions, withEngineClient } from './engine-connection.js';
+import type { ScriptSession } from './script-runner.js';
 
 /**
  * A pool of exactly one session, which is how the stock adapter wants a single connection. One, because the
  * engine's advisory lock belongs to the session that took it.
  */
-export class SessionPool {
+export class SessionPool implements ScriptSession {
   readonly pool: Pool;
   readonly charColumns = new CharColumns();
   private readonly clients = new Set<Client>();
-  private backendPid = 0;
+  private pid = 0;
 
   private constructor(
     private readonly url: DatabaseUrl,
@@ -42,14 +43,28 @@ export class SessionPool {
     return new SessionPool(url, rotation);
   }
 
+  get backendPid(): number {
+    return this.pid;
+  }
+
+  async send(sql: string, onStatement: () => void = () => undefined): Promise<void> {
+    const client = await this.pool.connect();
+    client.connection.on('commandComplete', onStatement);
+    try {
+      // Without parameters this is PostgreSQL's simple query: one message, one implicit transaction.
+      await client.query(sql);
+    } finally {
+      client.connection.off('commandComplete', onStatement);
+      client.release();
+    }
+  }
+
   /**
    * Asks PostgreSQL to cancel what the session is running. The statement then fails in the ordinary way: its
    * script is rolled back and the migration is recorded as failed. Nothing happens when nothing is running.
    */
   async cancelStatement(): Promise<void> {
-    await withEngineClient(this.url, (client) =>
-      client.query('SELECT pg_cancel_backend($1)', [this.backendPid]),
-    );
+    await withEngineClient(this.url, (client) => client.query('SELECT pg_cancel_backend($1)', [this.pid]));
   }
 
   /** Ends the session, also in the middle of a statement: waiting for a lock must not keep it open. */
@@ -63,6 +78,6 @@ export class SessionPool {
     // because connection poolers refuse those.
     await client.query(`SET search_path TO ${escapeIdentifier(this.url.schema)}`);
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-    this.backendPid = rows[0]?.pid ?? 0;
+    this.pid = rows[0]?.pid ?? 0;
   }
 }

@@ -10,6 +10,8 @@ export interface LintOptions {
   readonly changedSince?: string;
   /** Whether squawk is asked as well, where it is installed. Defaults to true. */
   readonly squawk?: boolean;
+  /** Whether whoever applies the migrations sets `lock_timeout`. Defaults to false. */
+  readonly lockTimeoutIsSet?: boolean;
 }
 
 /** What was judged, and on which knowledge. */

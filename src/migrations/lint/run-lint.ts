@@ -32,6 +32,7 @@ interface Material {
   readonly scope: Scope;
   readonly parsed: readonly ParsedFile[];
   readonly others: ReadonlyMap<string, readonly OtherFinding[]> | undefined;
+  readonly lockTimeoutIsSet: boolean;
 }
 
 /**
@@ -84,17 +85,18 @@ async function read(
     parseFiles(scope.files),
     squawk === undefined ? undefined : runSquawk(squawk, judged, searchPath),
   ]);
-  return { scope, parsed, others };
+  return { scope, parsed, others, lockTimeoutIsSet: options.lockTimeoutIsSet === true };
 }
 
 function judgeAll(
-  { scope, parsed, others }: Material,
+  { scope, parsed, others, lockTimeoutIsSet }: Material,
   { ownerColumns, database: { url } }: Settings,
   database: LintRun['database'],
   sizes?: ReadonlyMap<string, TableSize>,
 ): LintRun {
   const context: LintContext = {
     defaultSchema: url.schema,
+    lockTimeoutIsSet,
     ...(sizes && { sizes }),
     ...(others && { others }),
     ...(ownerColumns && { ownerColumns }),

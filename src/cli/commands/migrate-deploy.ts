@@ -1,0 +1,49 @@
+import { DeployService } from '../../deploy/deploy.service.js';
+import { renderDeployment, renderDeployPlan, renderSql } from '../deploy-text.js';
+import { EXIT } from '../exit-codes.js';
+import { showProgress } from '../progress.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep migrate deploy`: judges what is pending, backs up, applies it under timeouts, verifies, records. */
+export const migrateDeployVerb: Verb = {
+  name: 'deploy',
+  description: 'Apply what is pending: judged, backed up, under timeouts. Exit 1: failed, 3: refused.',
+  declare: (command) =>
+    command
+      .option('--dry-run', 'show the plan and the SQL, and do nothing')
+      .option('--wait', 'wait for another deploy to end')
+      .option('--without-backup', 'make no backup first (not in production)')
+      .option('--out-of-order', 'apply a migration though later ones are applied already'),
+  endsInOrder: true,
+  run: async (rooms, _parameters, options, signal, terminal) => {
+    const deploys = rooms.get(DeployService);
+    const outOfOrder = options['outOfOrder'] === true;
+    if (options['dryRun'] === true) {
+      const plan = await deploys.plan({ outOfOrder });
+      const isRefused = (plan.lint?.counts.error ?? 0) > 0;
+      return {
+        json: plan,
+        text: [renderDeployPlan(plan), renderSql(plan)].filter(Boolean).join('\n').trimEnd(),
+        exitCode: isRefused ? EXIT.refused : EXIT.done,
+      };
+    }
+    const progress = showProgress(terminal);
+    const report = await deploys
+      .deploy({
+        outOfOrder,
+        wait: options['wait'] === true,
+        withoutBackup: options['withoutBackup'] === true,
+        signal,
+        onPlan: (plan) => {
+          if (plan.migrations.length > 0 || plan.notes.length > 0) terminal.err(renderDeployPlan(plan));
+        },
+        onStep: (line) => {
+          terminal.live?.draw('');
+          terminal.err(line);
+        },
+        onBackupProgress: progress.listener,
+      })
+      .finally(progress.end);
+    return { json: report, text: renderDeployment(report) };
+  },
+};

@@ -1,0 +1,58 @@
+import type { DeployPlan, DeployReport, PlannedMigration } from '../deploy/deploy.types.js';
+import { formatBytes, formatCount, formatSeconds } from './format.js';
+import { renderLint } from './lint-text.js';
+import { notRecordedLines } from './recording.js';
+
+/** A plan for people: what is applied, what it touches, what the lint says of it. */
+export function renderDeployPlan(plan: DeployPlan): string {
+  const { database, environment, migrations, tables, lint, lockTimeoutMs, statementTimeoutMs } = plan;
+  const notes = plan.notes.map((note) => `note      ${note}`);
+  if (migrations.length === 0) {
+    return [...notes, `Nothing to deploy: database "${database}" (${environment}) has every migration.`].join(
+      '\n',
+    );
+  }
+  return [
+    `deploy    ${counted(migrations.length, 'migration')} into database "${database}" (${environment})`,
+    ...migrations.map((migration) => `          ${migration.name}: ${shape(migration)}`),
+    ...tables.map(
+      ({ name, rows, bytes }, index) =>
+        `${index === 0 ? 'tables    ' : '          '}${name}: about ${formatCount(rows)} rows, ${formatBytes(bytes)}`,
+    ),
+    `limits    ${lockTimeoutMs} ms for a lock, ${statementTimeoutMs} ms for a migration`,
+    ...notes,
+    ...(lint === null ? [] : ['', renderLint(lint), '']),
+  ].join('\n');
+}
+
+/** The SQL of a plan, file by file. */
+export function renderSql({ migrations }: DeployPlan): string {
+  return migrations.map(({ file, sql }) => `-- ${file}\n${sql.trimEnd()}\n`).join('\n');
+}
+
+export function renderDeployment(report: DeployReport): string {
+  const { applied, backup, shrunk, notCounted, retries, durationMs, database, environment } = report;
+  if (applied.length === 0) {
+    return `Nothing to deploy: database "${database}" (${environment}) has every migration.`;
+  }
+  return [
+    `Deployed ${counted(applied.length, 'migration')} into database "${database}" (${environment}) in ${formatSeconds(durationMs)}; the history has ${applied.length === 1 ? 'it' : 'them'} as finished.`,
+    ...(backup === null ? [] : [`  backup from before: ${backup}`]),
+    ...(retries === 0 ? [] : [`  tried again for a lock: ${retries === 1 ? 'once' : `${retries} times`}`]),
+    ...shrunk.map(({ name, before, after }) =>
+      after === null
+        ? `  CAREFUL   ${name} is gone; it had ${formatCount(before)} rows`
+        : `  CAREFUL   ${name} has ${formatCount(after)} rows; it had ${formatCount(before)}`,
+    ),
+    ...(notCounted.length === 0 ? [] : [`  too large to be counted: ${notCounted.join(', ')}`]),
+    ...notRecordedLines(report),
+  ].join('\n');
+}
+
+function shape({ statements, isAtomic }: PlannedMigration): string {
+  return `${counted(statements, 'statement')}${isAtomic ? '' : ', not as one transaction'}`;
+}
+
+function counted(count: number, what: string): string {
+  return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,54 @@
+import type { Client } from 'pg';
+import { describeDatabaseUrl } from '../config/database-url.js';
+import { withConnection } from '../database/connect.js';
+import { databaseError } from '../database/database-fault.js';
+import { KeepError } from '../errors.js';
+import type { DeployNeeds } from './deploy-needs.js';
+
+/** The deploy's own connections: one that holds the lock, and fresh ones for what must not depend on it. */
+export class DeployConnection {
+  constructor(
+    private readonly needs: DeployNeeds,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /**
+   * Runs `work` on a new connection; `operation` completes "Cannot … the database".
+   * @throws KeepError when the connection or `work` fails.
+   */
+  async use<T>(operation: string, work: (client: Client) => Promise<T>): Promise<T> {
+    const { url, connectTimeoutMs } = this.needs.settings.database;
+    const options = {
+      connectTimeoutMs,
+      // Past the server's own timeout, so that the server's clearer message comes first.
+      answerTimeoutMs: this.needs.timeouts.statementTimeoutMs + 1000,
+      applicationName: 'pgkeep deploy',
+    };
+    try {
+      return await withConnection(url, options, async (client) => {
+        // One that breaks while it waits is told by the next statement; unhandled, the event ends the process.
+        client.on('error', () => undefined);
+        return await work(client);
+      });
+    } catch (error) {
+      if (error instanceof KeepError) throw error;
+      if (this.signal.aborted) throw interrupted();
+      throw databaseError(`${operation} ${describeDatabaseUrl(url)}`, error);
+    }
+  }
+
+  /** The migrations that the history has as finished. @throws KeepError `MIGRATIONS_UNREADABLE`, `DATABASE_…`. */
+  async applied(): Promise<ReadonlySet<string>> {
+    return await this.use('verify the migrations of', async (client) => {
+      const report = await this.needs.migrations.report(client, this.needs.timeouts);
+      if ('fault' in report) {
+        throw new KeepError('MIGRATIONS_UNREADABLE', `${report.fault.text}.`, { hint: report.fault.hint });
+      }
+      return new Set(report.status.applied);
+    });
+  }
+}
+
+export function interrupted(): KeepError {
+  return new KeepError('INTERRUPTED', 'Interrupted: nothing was migrated.');
+}

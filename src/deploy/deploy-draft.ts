@@ -1,0 +1,62 @@
+import type { Client } from 'pg';
+import type { ParsedFile } from '../migrations/lint/parse-files.js';
+import type { DeployNeeds } from './deploy-needs.js';
+import { requireBaseline } from './deploy-facts.js';
+import type { DeployPlan } from './deploy.types.js';
+import { requireNoFailedAttempt } from './failed-attempt.js';
+import { judgeHistory } from './judge-history.js';
+import { readPlan } from './read-plan.js';
+import { refused } from './refused.js';
+
+/** A plan, and what its files were parsed into. */
+export interface Draft {
+  readonly plan: DeployPlan;
+  readonly parsed: readonly ParsedFile[];
+}
+
+/**
+ * Looks at the history, then at what is pending.
+ * @throws KeepError `DEPLOY_REFUSED` where the history allows nothing; what the lint or the connection throws.
+ */
+export async function draftPlan(
+  client: Client,
+  { settings, timeouts, migrations, lint }: DeployNeeds,
+  { outOfOrder, notes }: { outOfOrder: boolean; notes: readonly string[] },
+): Promise<Draft> {
+  const { deploy, database, environment } = settings;
+  const report = await migrations.report(client, timeouts);
+  if ('fault' in report) throw refused(lowerFirst(report.fault.text), report.fault.hint);
+  if (report.history.rows !== undefined) {
+    await requireNoFailedAttempt(client, database.url.schema, timeouts);
+  }
+  const verdict = judgeHistory(report.status, report.history, outOfOrder);
+  if (verdict.refusal) throw verdict.refusal;
+  const plan = {
+    database: database.url.database,
+    environment,
+    ...deploy,
+    notes: [...notes, ...verdict.notes],
+  };
+  const [first] = verdict.pending;
+  if (first === undefined) return { plan: { ...plan, migrations: [], tables: [], lint: null }, parsed: [] };
+  if (report.history.rows === undefined) {
+    await requireBaseline(client, database.url.schema, first, timeouts);
+  }
+  const { parsed, ...read } = await readPlan(client, verdict.pending, settings, timeouts);
+  const judged = await lint.lint({ squawk: false, lockTimeoutIsSet: true });
+  return { plan: { ...plan, ...read, lint: judged }, parsed };
+}
+
+/** @throws KeepError `DEPLOY_REFUSED` where the lint found an error. */
+export function requireNoErrors({ lint }: DeployPlan): void {
+  const count = lint?.counts.error ?? 0;
+  if (count === 0) return;
+  throw refused(
+    `the lint found ${count === 1 ? 'an error' : `${count} errors`} in what is pending`,
+    'Write the migration anew as the finding says; or, where it is meant, above the statement: -- pgkeep:allow RULE because REASON',
+  );
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

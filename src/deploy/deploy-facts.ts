@@ -1,0 +1,101 @@
+import { escapeIdentifier, type ClientBase } from 'pg';
+import type { EnvironmentName } from '../config/settings.js';
+import { read, type ReadTimeouts } from '../database/read.js';
+import { readStamp } from '../environment/read-environment.js';
+import { refused } from './refused.js';
+
+/**
+ * Makes sure that migrations may go into this database as this environment.
+ * @returns what is worth knowing.
+ * @throws KeepError `DEPLOY_REFUSED`; what the connection throws.
+ */
+export async function requireTarget(
+  client: ClientBase,
+  environment: EnvironmentName,
+  timeouts: ReadTimeouts,
+): Promise<string[]> {
+  const [server] = await read<{ standby: boolean }>(client, {
+    sql: 'SELECT pg_catalog.pg_is_in_recovery() AS standby',
+    ...timeouts,
+  });
+  if (server?.standby === true) {
+    throw refused('the server is a read-only replica', 'Point DATABASE_URL at the primary.');
+  }
+  const reading = await readStamp(client, timeouts);
+  if (reading.kind === 'unreadable') {
+    const role = escapeIdentifier(reading.role);
+    throw refused(
+      `role ${role} may not read which environment the database is stamped for`,
+      `Give it the grant: GRANT USAGE ON SCHEMA pgkeep TO ${role}; GRANT SELECT ON pgkeep.database_environment TO ${role};`,
+    );
+  }
+  if (reading.kind !== 'stamped') {
+    return [
+      `the database is not stamped as ${environment}: \`pgkeep install\`, \`pgkeep stamp ${environment}\``,
+    ];
+  }
+  const stamped = reading.stamp.environment;
+  if (stamped === environment) return [];
+  throw refused(
+    `this is ${environment} (NODE_ENV), and the database is stamped ${stamped}`,
+    `Use \`--env ${stamped}\`, or point DATABASE_URL at the ${environment} database.`,
+  );
+}
+
+/**
+ * Refuses a database that holds tables and was never migrated: Prisma would (P3005), after the backup.
+ * @throws KeepError `DEPLOY_REFUSED`; what the connection throws.
+ */
+export async function requireBaseline(
+  client: ClientBase,
+  schema: string,
+  firstMigration: string,
+  timeouts: ReadTimeouts,
+): Promise<void> {
+  const [found] = await read<{ name: string }>(client, {
+    sql: `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
+            FROM pg_catalog.pg_class c
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                              WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                                AND d.objid = c.oid AND d.deptype = 'e')
+           ORDER BY 1 LIMIT 1`,
+    values: [schema],
+    ...timeouts,
+  });
+  if (!found) return;
+  throw refused(
+    `the database was never migrated and has tables already (${found.name})`,
+    `Say which migrations they are from: \`npx prisma migrate resolve --applied ${firstMigration}\`, and so on.`,
+  );
+}
+
+/** Indexes that are there and not usable, quoted. @throws what the connection throws. */
+export async function readInvalidIndexes(client: ClientBase, timeouts: ReadTimeouts): Promise<string[]> {
+  const rows = await read<{ name: string }>(client, {
+    sql: `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
+            FROM pg_catalog.pg_index i
+            JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_'
+           ORDER BY 1`,
+    ...timeouts,
+  });
+  return rows.map(({ name }) => name);
+}
+
+/** Whether a backend of the engine's is at work. @throws what the connection throws. */
+export async function isRunning(
+  client: ClientBase,
+  backendPid: number,
+  timeouts: ReadTimeouts,
+): Promise<boolean> {
+  const rows = await read(client, {
+    sql: `SELECT FROM pg_catalog.pg_stat_activity
+           WHERE pid = $1 AND state <> 'idle' AND application_name = 'pgkeep schema engine'`,
+    values: [backendPid],
+    ...timeouts,
+  });
+  return rows.length > 0;
+}

@@ -1,0 +1,75 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from 'pg';
+import type { ReadTimeouts } from '../database/read.js';
+import { refused } from './refused.js';
+import { readLockHolders, type SessionFacts } from './sessions.js';
+
+/** "pgke" and 1: taken for the whole deploy, backup included. */
+const OWN_LOCK = [0x70_67_6b_65, 1, 2] as const;
+/** What Prisma's engine takes while it applies; a bigint, which pg_locks shows with objsubid 1. */
+const PRISMA_LOCK = [0, 72_707_369, 1] as const;
+
+const PAUSE_MS = 500;
+
+/** How the lock is taken. */
+export interface LockOptions {
+  readonly timeouts: ReadTimeouts;
+  /** Waits for whoever has it. */
+  readonly wait: boolean;
+  readonly signal: AbortSignal;
+  /** Is told who is waited for, once for each. */
+  readonly onWait: (line: string) => void;
+}
+
+/**
+ * Makes this session the only one that deploys to its database, until it ends.
+ * @throws KeepError `DEPLOY_REFUSED` that names who is at it.
+ */
+export async function takeDeployLock(
+  client: Client,
+  { timeouts, wait, signal, onWait }: LockOptions,
+): Promise<void> {
+  // The session idles while the backup is made; a server may be set to end such ones.
+  await client.query(
+    `SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'`,
+  );
+  let told = '';
+  let isOwn = false;
+  for (;;) {
+    isOwn ||= await tryLock(client);
+    const holders = await readLockHolders(client, [OWN_LOCK, PRISMA_LOCK], timeouts);
+    if (isOwn && holders.length === 0) return;
+    if (!wait && holders.length > 0) throw beingDeployed(holders);
+    const names = holders.map(({ pid }) => pid).join();
+    if (names !== '' && names !== told) onWait(`Waiting for ${textsOf(holders)}, which is deploying.`);
+    told = names;
+    await sleep(PAUSE_MS, undefined, { signal });
+  }
+}
+
+/** Who holds Prisma's own lock. @throws what the connection throws. */
+export async function readPrismaLockHolders(client: Client, timeouts: ReadTimeouts): Promise<SessionFacts[]> {
+  return await readLockHolders(client, [PRISMA_LOCK], timeouts);
+}
+
+export function textsOf(sessions: readonly SessionFacts[]): string {
+  return sessions.map(({ text }) => text).join(' and ');
+}
+
+function beingDeployed(holders: readonly SessionFacts[]) {
+  return refused(
+    `migrations are being deployed by ${textsOf(holders)}`,
+    `Wait for it: \`pgkeep migrate deploy --wait\`. If nothing is being deployed, end that session: ${holders
+      .map(({ pid }) => `SELECT pg_terminate_backend(${pid});`)
+      .join(' ')}`,
+  );
+}
+
+async function tryLock(client: Client): Promise<boolean> {
+  const [classId, objectId] = OWN_LOCK;
+  const { rows } = await client.query<{ taken: boolean }>(
+    'SELECT pg_catalog.pg_try_advisory_lock($1, $2) AS taken',
+    [classId, objectId],
+  );
+  return rows[0]?.taken === true;
+}

@@ -1,0 +1,18 @@
+import type { BackupService } from '../backup/backup.service.js';
+import type { ChangelogService } from '../changelog/changelog.service.js';
+import type { Clock } from '../clock/clock.js';
+import type { Settings } from '../config/settings.js';
+import type { ReadTimeouts } from '../database/read.js';
+import type { LintService } from '../migrations/lint/lint.service.js';
+import type { MigrationsService } from '../migrations/migrations.service.js';
+
+/** What a deploy needs of the other rooms. */
+export interface DeployNeeds {
+  readonly settings: Settings;
+  readonly timeouts: ReadTimeouts;
+  readonly clock: Clock;
+  readonly migrations: MigrationsService;
+  readonly lint: LintService;
+  readonly backups: BackupService;
+  readonly changelog: ChangelogService;
+}

@@ -1,0 +1,230 @@
+import type { Client } from 'pg';
+import { operator } from '../changelog/actor.js';
+import type { Recording } from '../changelog/changelog.types.js';
+import { errorCode, KeepError, messageOf } from '../errors.js';
+import { applyMigrations } from '../migrations/engine/apply-migrations.js';
+import { DeployConnection, interrupted } from './deploy-connection.js';
+import { draftPlan, requireNoErrors, type Draft } from './deploy-draft.js';
+import { isRunning, readInvalidIndexes, requireTarget } from './deploy-facts.js';
+import { readPrismaLockHolders, takeDeployLock, textsOf } from './deploy-lock.js';
+import type { DeployNeeds } from './deploy-needs.js';
+import type { DeployOptions, DeployPlan, DeployReport } from './deploy.types.js';
+import { migrationFailed, stateOf } from './failure-text.js';
+import { MigrationRunner } from './migration-runner.js';
+import { refused } from './refused.js';
+import { compareCounts, countRows } from './row-counts.js';
+
+/** What counting rows may add to a deploy, before and again after. */
+const COUNT_BUDGET_MS = 10_000;
+
+/** One deploy, from the history check to the record. */
+export class DeployRun {
+  private readonly connection: DeployConnection;
+  private readonly signal: AbortSignal;
+  private readonly actor: string;
+  private readonly tell: (line: string) => void;
+
+  constructor(
+    private readonly needs: DeployNeeds,
+    private readonly options: DeployOptions,
+  ) {
+    this.signal = options.signal ?? new AbortController().signal;
+    this.connection = new DeployConnection(needs, this.signal);
+    this.actor = options.actor ?? operator();
+    this.tell = options.onStep ?? (() => undefined);
+  }
+
+  /** @throws KeepError `DEPLOY_REFUSED`, `LINT_FAILED`, or a `DATABASE_…` code. */
+  async plan(): Promise<DeployPlan> {
+    return await this.connection.use('plan a deploy to', async (client) => (await this.draft(client)).plan);
+  }
+
+  /** @throws KeepError `DEPLOY_REFUSED`, `DEPLOY_FAILED`, `INTERRUPTED`, a code of the backup's, or `DATABASE_…`. */
+  async deploy(): Promise<DeployReport> {
+    const startedAt = this.now();
+    const { environment, database } = this.needs.settings;
+    if (this.options.withoutBackup === true && environment === 'production') {
+      throw refused(
+        'production is not migrated without a backup',
+        'Leave out --without-backup; the backup is made before the first migration.',
+      );
+    }
+    return await this.connection.use('deploy to', async (client) => {
+      const { timeouts } = this.needs;
+      const { wait = false } = this.options;
+      await takeDeployLock(client, { timeouts, wait, signal: this.signal, onWait: this.tell });
+      const draft = await this.draft(client);
+      const { plan } = draft;
+      this.options.onPlan?.(plan);
+      requireNoErrors(plan);
+      const report = {
+        database: database.url.database,
+        environment,
+        applied: [],
+        backup: null,
+        shrunk: [],
+        notCounted: [],
+        retries: 0,
+        notes: plan.notes,
+      };
+      const done =
+        plan.migrations.length === 0 ? { ...report, recorded: false } : await this.perform(client, draft);
+      return { ...report, ...done, durationMs: this.now() - startedAt };
+    });
+  }
+
+  private async draft(client: Client): Promise<Draft> {
+    const { settings, timeouts } = this.needs;
+    const notes = await requireTarget(client, settings.environment, timeouts);
+    return await draftPlan(client, this.needs, { outOfOrder: this.options.outOfOrder === true, notes });
+  }
+
+  private async perform(client: Client, draft: Draft) {
+    const backup = await this.backUp();
+    const before = await this.count(client);
+    const runner = await this.apply(draft, backup);
+    const names = draft.plan.migrations.map(({ name }) => name);
+    await this.requireApplied(names);
+    // Migrations may have taken long enough for the first connection to be gone.
+    const after = await this.connection.use('count the rows of', (fresh) => this.count(fresh));
+    const compared = compareCounts(before, after);
+    const recording = await this.record({
+      outcome: 'applied',
+      migrations: names,
+      backup,
+      shrunk: compared.shrunk.map((table) => ({ ...table })),
+    });
+    return { ...recording, ...compared, applied: names, backup, retries: runner.retries };
+  }
+
+  private async backUp(): Promise<string | null> {
+    if (this.options.withoutBackup === true) return null;
+    this.tell('Backing up');
+    const { onBackupProgress: onProgress } = this.options;
+    try {
+      const asked = { reason: 'pre-migration', actor: this.actor, signal: this.signal, onProgress } as const;
+      return (await this.needs.backups.create(asked)).name;
+    } catch (error) {
+      if (!(error instanceof KeepError)) throw error;
+      throw new KeepError(error.code, `Nothing was migrated: ${error.message}`, {
+        ...(error.hint !== undefined && { hint: error.hint }),
+        cause: error,
+      });
+    }
+  }
+
+  private async count(client: Client) {
+    const { timeouts } = this.needs;
+    return await countRows(client, { budgetMs: COUNT_BUDGET_MS, clock: () => this.now(), timeouts });
+  }
+
+  private async apply(draft: Draft, backup: string | null): Promise<MigrationRunner> {
+    const { settings, timeouts } = this.needs;
+    const { url, connectTimeoutMs } = settings.database;
+    const { signal, tell } = this;
+    const runner = new MigrationRunner(draft.plan.migrations, {
+      ...settings.deploy,
+      url,
+      timeouts,
+      connectTimeoutMs,
+      signal,
+      onStep: tell,
+    });
+    if (signal.aborted) throw interrupted();
+    try {
+      await applyMigrations({
+        database: url,
+        directory: settings.migrationsDirectory,
+        runScript: runner.run,
+        signal,
+      });
+      return runner;
+    } catch (error) {
+      throw await this.failure(error, runner, draft, backup);
+    }
+  }
+
+  /** Whatever Prisma's engine says: the history decides, asked on a connection that it never had. */
+  private async requireApplied(names: readonly string[]): Promise<void> {
+    const applied = await this.connection.applied();
+    const missing = names.filter((name) => !applied.has(name));
+    if (missing.length === 0) return;
+    throw new KeepError(
+      'DEPLOY_FAILED',
+      `Prisma’s engine says that all is applied, and _prisma_migrations does not have ${missing.join(', ')} as finished.`,
+      {
+        hint: 'A migration that opens a transaction (BEGIN) and does not end it takes the ones behind it back as well. See `pgkeep migrate status`.',
+      },
+    );
+  }
+
+  private async failure(thrown: unknown, runner: MigrationRunner, draft: Draft, backup: string | null) {
+    const { failed } = runner;
+    const names = draft.plan.migrations.map(({ name }) => name);
+    if (!failed) return await this.notBegun(thrown, backup);
+    const { lockTimeoutMs, statementTimeoutMs } = draft.plan;
+    const place = names.indexOf(failed.migration.name);
+    // The server may be gone; the message must come all the same.
+    const now = await this.connection.applied().catch(() => new Set(names.slice(0, place)));
+    const { timeouts } = this.needs;
+    const left = await this.connection
+      .use('look at', async (client) => ({
+        invalidIndexes: failed.migration.isAtomic ? [] : await readInvalidIndexes(client, timeouts),
+        isStillRunning:
+          stateOf(failed) === 'unknown' && (await isRunning(client, failed.backendPid, timeouts)),
+      }))
+      .catch(() => ({ invalidIndexes: [], isStillRunning: false }));
+    const applied = names.filter((name) => now.has(name));
+    const explained = migrationFailed({
+      script: failed,
+      parsed: draft.parsed[place],
+      applied,
+      notTried: names.slice(place + 1),
+      backup,
+      ...left,
+      interrupted: this.signal.aborted,
+      lockTimeoutMs,
+      statementTimeoutMs,
+    });
+    await this.record({
+      outcome: this.signal.aborted ? 'interrupted' : 'failed',
+      migrations: applied,
+      failed: failed.migration.name,
+      code: errorCode(failed.error) ?? null,
+      backup,
+    });
+    return explained;
+  }
+
+  /** The engine did not come to the first script. */
+  private async notBegun(thrown: unknown, backup: string | null): Promise<KeepError> {
+    if (this.signal.aborted) return interrupted();
+    const holders = await this.connection
+      .use('look at', (client) => readPrismaLockHolders(client, this.needs.timeouts))
+      .catch(() => []);
+    const code = thrown instanceof KeepError ? thrown.code : 'DEPLOY_FAILED';
+    const hint = thrown instanceof KeepError ? thrown.hint : undefined;
+    await this.record({ outcome: 'failed', migrations: [], code, backup });
+    const who = holders.length === 0 ? '' : ` Prisma’s migration lock is held by ${textsOf(holders)}.`;
+    return new KeepError(code, `Nothing was migrated: ${messageOf(thrown)}${who}`, {
+      ...(hint !== undefined && { hint }),
+      cause: thrown,
+    });
+  }
+
+  private async record(
+    details: Parameters<DeployNeeds['changelog']['recordDone']>[0]['details'],
+  ): Promise<Recording> {
+    const { database, environment } = this.needs.settings;
+    return await this.needs.changelog.recordDone({
+      deed: 'deploy',
+      subject: database.url.database,
+      details: { environment, ...details },
+      actor: this.actor,
+    });
+  }
+
+  private now(): number {
+    return this.needs.clock.now().getTime();
+  }
+}

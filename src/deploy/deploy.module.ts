@@ -1,0 +1,14 @@
+import { Module } from '@nestjs/common';
+import { BackupModule } from '../backup/backup.module.js';
+import { ChangelogModule } from '../changelog/changelog.module.js';
+import { ClockModule } from '../clock/clock.module.js';
+import { DatabaseModule } from '../database/database.module.js';
+import { MigrationsModule } from '../migrations/migrations.module.js';
+import { DeployService } from './deploy.service.js';
+
+@Module({
+  imports: [BackupModule, ChangelogModule, ClockModule, DatabaseModule, MigrationsModule],
+  providers: [DeployService],
+  exports: [DeployService],
+})
+export class DeployModule {}

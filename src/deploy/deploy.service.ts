@@ -1,0 +1,52 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { BackupService } from '../backup/backup.service.js';
+import { ChangelogService } from '../changelog/changelog.service.js';
+import { Clock } from '../clock/clock.js';
+import type { Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { DatabaseService } from '../database/database.service.js';
+import { LintService } from '../migrations/lint/lint.service.js';
+import { MigrationsService } from '../migrations/migrations.service.js';
+import type { DeployNeeds } from './deploy-needs.js';
+import type { DeployOptions, DeployPlan, DeployReport } from './deploy.types.js';
+
+/** Brings the guarded application's pending migrations into its database: judged, backed up, under timeouts, recorded. */
+@Injectable()
+export class DeployService {
+  constructor(
+    @Inject(SETTINGS) private readonly settings: Settings,
+    private readonly clock: Clock,
+    private readonly database: DatabaseService,
+    private readonly migrations: MigrationsService,
+    private readonly lint: LintService,
+    private readonly backups: BackupService,
+    private readonly changelog: ChangelogService,
+  ) {}
+
+  /**
+   * What a deploy would do now; touches nothing.
+   * @throws KeepError `DEPLOY_REFUSED` where the environment or the history forbids one (findings of the lint are in
+   *   the plan), `LINT_FAILED`, or a `DATABASE_…` code.
+   */
+  async plan(options: Pick<DeployOptions, 'outOfOrder'> = {}): Promise<DeployPlan> {
+    return await (await this.run(options)).plan();
+  }
+
+  /**
+   * Applies what is pending, through Prisma's engine: the history is as `prisma migrate deploy` leaves it.
+   * @throws KeepError `DEPLOY_REFUSED`: nothing was touched; `DEPLOY_FAILED` and `INTERRUPTED`, whose message says
+   *   what the database is like now; a code of the backup's, or `DATABASE_…`: nothing was migrated.
+   */
+  async deploy(options: DeployOptions = {}): Promise<DeployReport> {
+    return await (await this.run(options)).deploy();
+  }
+
+  /** Loaded only here: the engine and the parser are megabytes of WebAssembly, and a service deploys nothing. */
+  private async run(options: DeployOptions) {
+    const { DeployRun } = await import('./deploy-run.js');
+    const { settings, clock, migrations, lint, backups, changelog } = this;
+    const { timeouts } = this.database;
+    const needs: DeployNeeds = { settings, timeouts, clock, migrations, lint, backups, changelog };
+    return new DeployRun(needs, options);
+  }
+}

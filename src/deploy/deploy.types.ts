@@ -1,0 +1,85 @@
+import type { ProgressListener } from '../backup/backup.types.js';
+import type { Recording } from '../changelog/changelog.types.js';
+import type { EnvironmentName } from '../config/settings.js';
+import type { LintRun } from '../migrations/lint/lint-run.types.js';
+
+/** How migrations are deployed. */
+export interface DeployOptions {
+  /** Waits for another deploy to end, instead of being refused. Defaults to false. */
+  readonly wait?: boolean;
+  /** Makes no backup; production refuses that. Defaults to false. */
+  readonly withoutBackup?: boolean;
+  /** Applies a migration though later ones are applied already. Defaults to false. */
+  readonly outOfOrder?: boolean;
+  /** Who the record names. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
+  /** Aborting it cancels the statement that runs: its migration is then a failed one. */
+  readonly signal?: AbortSignal;
+  /** Is shown the plan before anything is done. */
+  readonly onPlan?: (plan: DeployPlan) => void;
+  /** Is told each step: one line. */
+  readonly onStep?: (line: string) => void;
+  readonly onBackupProgress?: ProgressListener;
+}
+
+/** A migration that is to be applied. */
+export interface PlannedMigration {
+  readonly name: string;
+  /** Its `migration.sql`, relative to the working directory. */
+  readonly file: string;
+  readonly sql: string;
+  readonly statements: number;
+  /** Whether PostgreSQL applies all of it or nothing: no statement of it commits by itself. */
+  readonly isAtomic: boolean;
+}
+
+/** A table that the migrations name, as it is now. */
+export interface PlannedTable {
+  /** schema.table, unquoted. */
+  readonly name: string;
+  /** The planner's estimate. */
+  readonly rows: number;
+  /** Of the heap, without indexes. */
+  readonly bytes: number;
+}
+
+/** What a deploy would do. */
+export interface DeployPlan {
+  readonly database: string;
+  readonly environment: EnvironmentName;
+  /** In the order in which they are applied; empty where there is nothing to do. */
+  readonly migrations: readonly PlannedMigration[];
+  /** Those that are there already. */
+  readonly tables: readonly PlannedTable[];
+  /** Null where there is nothing to judge. */
+  readonly lint: LintRun | null;
+  readonly lockTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  /** What is worth knowing and stops nothing. */
+  readonly notes: readonly string[];
+}
+
+/** A table that has fewer rows than before. */
+export interface ShrunkTable {
+  readonly name: string;
+  readonly before: number;
+  /** Null: the table is gone. */
+  readonly after: number | null;
+}
+
+/** What `pgkeep migrate deploy` answers. */
+export interface DeployReport extends Recording {
+  readonly database: string;
+  readonly environment: EnvironmentName;
+  /** Names, in order; empty where there was nothing to do. */
+  readonly applied: readonly string[];
+  /** The backup from before; null where none was made. */
+  readonly backup: string | null;
+  readonly shrunk: readonly ShrunkTable[];
+  /** Tables with rows that were too large to be counted in time. */
+  readonly notCounted: readonly string[];
+  /** How often a migration was tried again because it did not get its lock. */
+  readonly retries: number;
+  readonly durationMs: number;
+  readonly notes: readonly string[];
+}

@@ -1,0 +1,86 @@
+import type { KeepError } from '../errors.js';
+import type { MigrationHistory, MigrationStatus } from '../migrations/migrations.types.js';
+import { refused } from './refused.js';
+
+/** What the history lets a deploy do. */
+export interface HistoryVerdict {
+  /** Names, in the order in which they are applied; those that were rolled back are applied again. */
+  readonly pending: readonly string[];
+  /** Why nothing may be applied. */
+  readonly refusal: KeepError | undefined;
+  /** What is odd, and stops nothing. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Judges history against directory, where no migration failed. What is wrong stops a deploy that has something to
+ * apply, and is told by one that has nothing: an older build must still be able to take over. Pure.
+ */
+export function judgeHistory(
+  status: MigrationStatus,
+  { rows = [] }: Pick<MigrationHistory, 'rows'>,
+  outOfOrder: boolean,
+): HistoryVerdict {
+  const pending = [...status.pending, ...status.rolledBack].toSorted();
+  const faults = [...unknownFaults(status, rows), ...editedFaults(status)];
+  if (pending.length === 0) return { pending, refusal: undefined, notes: faults.map(({ text }) => text) };
+  const [fault] = [...faults, ...(outOfOrder ? [] : lateFaults(status, pending))];
+  return { pending, refusal: fault && refused(fault.text, fault.hint), notes: [] };
+}
+
+interface Fault {
+  readonly text: string;
+  readonly hint: string;
+}
+
+function unknownFaults(status: MigrationStatus, rows: NonNullable<MigrationHistory['rows']>): Fault[] {
+  const applied = new Set(rows.filter((row) => row.finished && !row.rolledBack).map(({ name }) => name));
+  const unknown = status.unknown.filter((name) => applied.has(name));
+  const [first] = unknown;
+  if (first === undefined) return [];
+  const last = [...status.applied, ...status.pending, ...status.rolledBack].toSorted().at(-1) ?? '';
+  const inside = unknown.filter((name) => name < last);
+  if (inside.length === 0) {
+    return [
+      {
+        text: `the directory is older than the database, which has ${listed(unknown)} beside it`,
+        hint: 'Deploy the build that the database was migrated by, or a newer one.',
+      },
+    ];
+  }
+  return [
+    {
+      text: `the directory has a gap: the database has ${listed(inside)}, and the directory has later ones only`,
+      hint: `Bring it back from version control: \`git log --all --oneline -- '*/${inside[0]}/*'\` shows where it is.`,
+    },
+  ];
+}
+
+function editedFaults({ edited }: MigrationStatus): Fault[] {
+  if (edited.length === 0) return [];
+  return [
+    {
+      text: `${listed(edited)} was changed after it was applied`,
+      hint: `Restore the file from version control (\`git log -p -- '*/${edited[0]}/*'\`), and write the change as a new migration.`,
+    },
+  ];
+}
+
+/** Migrations from a branch that was merged late. */
+function lateFaults({ applied }: MigrationStatus, pending: readonly string[]): Fault[] {
+  const newest = applied.toSorted().at(-1) ?? '';
+  const late = pending.filter((name) => name < newest);
+  if (late.length === 0) return [];
+  return [
+    {
+      text: `${listed(late)} comes before ${newest}, which is applied already: it was never tried in this order`,
+      hint: 'Give its directory a later time in its name; or, where the order does not matter: `pgkeep migrate deploy --out-of-order`.',
+    },
+  ];
+}
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, 5).join(', ');
+  const rest = names.length > 5 ? ` and ${names.length - 5} more` : '';
+  return `${names.length === 1 ? 'migration' : `${names.length} migrations`} ${shown}${rest}`;
+}

@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorCode } from '../errors.js';
+import type { ScriptRunner, ScriptSession } from '../migrations/engine/script-runner.js';
+import { watchingBlockers, type WatchOptions } from './blocker-watch.js';
+import { textsOf } from './deploy-lock.js';
+import type { PlannedMigration } from './deploy.types.js';
+import type { SessionFacts } from './sessions.js';
+
+/** Pauses before a migration that did not get its lock is tried again. */
+const PAUSES_MS = [1000, 2000, 4000];
+
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/** What is needed to run the scripts. */
+export interface RunnerOptions extends WatchOptions {
+  readonly statementTimeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly onStep: (line: string) => void;
+}
+
+/** A script that failed. */
+export interface FailedScript {
+  readonly migration: PlannedMigration;
+  /** What node-postgres threw. */
+  readonly error: unknown;
+  /** Of the session that it ran on. */
+  readonly backendPid: number;
+  /** How many of its statements PostgreSQL had done. */
+  readonly completed: number;
+  /** Who was last seen in its way. */
+  readonly blockers: readonly SessionFacts[];
+  readonly tries: number;
+}
+
+/**
+ * Sends the scripts of migrations for Prisma's engine: under timeouts, and once more where a lock was not to be had,
+ * which the engine does not see: the history has one row for a migration, as it would without.
+ */
+export class MigrationRunner {
+  /** The one that failed, where one did. */
+  failed: FailedScript | undefined;
+  /** How often a migration was tried again. */
+  retries = 0;
+  private readonly waiting: PlannedMigration[];
+
+  constructor(
+    migrations: readonly PlannedMigration[],
+    private readonly options: RunnerOptions,
+  ) {
+    this.waiting = [...migrations];
+  }
+
+  readonly run: ScriptRunner = async (script, session) => {
+    const place = this.waiting.findIndex(({ sql }) => sql === script);
+    const [migration] = place === -1 ? [] : this.waiting.splice(place, 1);
+    // The engine's own: it makes `_prisma_migrations`.
+    if (!migration) return await session.send(script);
+    const { onStep, statementTimeoutMs, lockTimeoutMs } = this.options;
+    onStep(`Applying ${migration.name}`);
+    const settings = `SET statement_timeout = ${statementTimeoutMs}; SET lock_timeout = ${lockTimeoutMs}`;
+    await session.send(settings);
+    try {
+      await this.sendUntilDone(migration, session);
+    } finally {
+      // The engine writes its history on this session. One that broke, or is left in a failed transaction, fails here.
+      await session.send('RESET statement_timeout; RESET lock_timeout').catch(async () => {
+        await session.send('ROLLBACK').catch(() => undefined);
+      });
+    }
+  };
+
+  private async sendUntilDone(migration: PlannedMigration, session: ScriptSession): Promise<void> {
+    const { signal, onStep } = this.options;
+    for (let tries = 1; ; tries += 1) {
+      let completed = 0;
+      const { outcome, blockers } = await watchingBlockers(this.options, session.backendPid, () =>
+        session.send(migration.sql, () => {
+          completed += 1;
+        }),
+      );
+      if (outcome.status === 'fulfilled') return;
+      const error: unknown = outcome.reason;
+      const pause = PAUSES_MS[tries - 1];
+      const isWorthIt = errorCode(error) === LOCK_NOT_AVAILABLE && migration.isAtomic && !signal.aborted;
+      if (!isWorthIt || pause === undefined) {
+        this.failed = { migration, error, backendPid: session.backendPid, completed, blockers, tries };
+        throw error;
+      }
+      this.retries += 1;
+      onStep(
+        `${migration.name} did not get its lock${byWhom(blockers)}; trying again in ${pause / 1000} s (${tries} of ${PAUSES_MS.length}).`,
+      );
+      await sleep(pause, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+/** `, because of pid 812 (…)`; empty where nobody was seen. */
+export function byWhom(blockers: readonly SessionFacts[]): string {
+  return blockers.length === 0 ? '' : `, because of ${textsOf(blockers)}`;
+}

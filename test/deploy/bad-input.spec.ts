@@ -1,0 +1,298 @@
+import { rmSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { createClinic, createDatabase, query } from '../support/clinic.js';
+import { DeployedApplication } from '../support/deployed-application.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+// Each test starts programs, several of them.
+jest.setTimeout(90_000);
+
+describe('a deploy that gets bad input', () => {
+  let own: ThrowAwayCluster;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+  });
+  afterAll(() => own.cluster.destroy());
+
+  const clinic = async (name: string): Promise<DeployedApplication> =>
+    new DeployedApplication(await createClinic(own, name, { seeded: true }));
+  const bare = async (name: string): Promise<DeployedApplication> =>
+    new DeployedApplication(await createDatabase(own, name), { clinic: false });
+  /** What stands behind the plan. */
+  const message = (stderr: string): string => stderr.slice(stderr.search(/^(?:Refused|Migration) /m));
+  const columns = async (url: string, table: string): Promise<string[]> => {
+    const { rows } = await query(
+      url,
+      `SELECT column_name AS name FROM information_schema.columns WHERE table_name = $1 ORDER BY 1`,
+      [table],
+    );
+    return rows.map(({ name }) => String(name));
+  };
+
+  it('a syntax error in the middle of several statements: refused, with its place', async () => {
+    const application = await bare('syntax');
+    application.add(
+      '1_first',
+      'CREATE TABLE a (id INT);\nCREATE TABEL b (id INT);\nCREATE TABLE c (id INT);\n',
+    );
+    const { code, stderr } = await application.quickly();
+    expect(code).toBe(3);
+    expect(stderr).toContain(`  error    syntax-error  at 2:8
+    2 | CREATE TABEL b (id INT);
+      |        ^
+    PostgreSQL refuses this: syntax error at or near "TABEL".
+`);
+    expect(message(stderr)).toBe(
+      `Refused to deploy: the lint found an error in what is pending. Nothing was touched.
+Write the migration anew as the finding says; or, where it is meant, above the statement: -- pgkeep:allow RULE because REASON
+`,
+    );
+    expect(await columns(application.url, 'a')).toEqual([]);
+  });
+
+  it('an error that only the run brings, in the middle of several statements: which one, and all taken back', async () => {
+    const application = await bare('middle');
+    application
+      .add('1_first', 'CREATE TABLE a (id INT);\n')
+      .add(
+        '2_second',
+        `-- é\nCREATE TABLE b (id INT);\nDO $$ BEGIN PERFORM no_such_function(); END $$;\nCREATE TABLE c (id INT);\n`,
+      );
+    application.add('3_third', 'CREATE TABLE d (id INT);\n');
+    const { code, stderr } = await application.quickly();
+    expect(code).toBe(1);
+    expect(message(stderr)).toBe(
+      `Migration 2_second failed at statement 2 of 3, prisma/migrations/2_second/migration.sql:3:1
+  DO $$ BEGIN PERFORM no_such_function(); END $$;
+PostgreSQL says: function no_such_function() does not exist (42883)
+The database is as it was before this migration: PostgreSQL took it back as a whole.
+Applied before it, and stay: 1_first.
+Not tried: 3_third.
+Mend prisma/migrations/2_second/migration.sql, then:
+  npx prisma migrate resolve --rolled-back 2_second
+  npx pgkeep migrate deploy
+`,
+    );
+    expect(await columns(application.url, 'b')).toEqual([]);
+    const { rows } = await query(
+      application.url,
+      `SELECT migration_name AS name, finished_at IS NULL AS failed, applied_steps_count AS steps,
+              logs LIKE '%no_such_function%' AS logged FROM _prisma_migrations ORDER BY 1`,
+    );
+    expect(rows).toEqual([
+      { name: '1_first', failed: false, steps: 1, logged: null },
+      { name: '2_second', failed: true, steps: 0, logged: true },
+    ]);
+  });
+
+  it('data that does not fit: no value of a row in the message', async () => {
+    const application = await clinic('data');
+    application.add(
+      '20991231000000_unique',
+      `ALTER TABLE "children" ADD COLUMN "x" INTEGER;\nCREATE UNIQUE INDEX "one" ON "children" ("sex");\n`,
+    );
+    const { code, stderr } = await application.deploy();
+    expect(code).toBe(1);
+    expect(message(stderr).replace(/\d{8}_\d{6}\.$/m, 'TIME.')).toBe(
+      `Migration 20991231000000_unique failed at statement 2 of 2, prisma/migrations/20991231000000_unique/migration.sql:2:1
+  CREATE UNIQUE INDEX "one" ON "children" ("sex");
+PostgreSQL says: could not create unique index "one" (23505)
+The row in question is in column logs of _prisma_migrations; it may be personal data.
+The database is as it was before this migration: PostgreSQL took it back as a whole.
+The backup from before the deploy: data_test_TIME.
+Mend prisma/migrations/20991231000000_unique/migration.sql, then:
+  npx prisma migrate resolve --rolled-back 20991231000000_unique
+  npx pgkeep migrate deploy
+`,
+    );
+    expect(await columns(application.url, 'children')).not.toContain('x');
+  });
+
+  it('a statement outside a transaction that fails: what it left, and how to be rid of it', async () => {
+    const application = await clinic('concurrent');
+    application.add(
+      '20991231000000_unique',
+      `CREATE UNIQUE INDEX CONCURRENTLY "one" ON "children" ("sex");\n`,
+    );
+    const { code, stderr } = await application.quickly();
+    expect(code).toBe(1);
+    expect(message(stderr)).toBe(
+      `Migration 20991231000000_unique failed at statement 1 of 1, prisma/migrations/20991231000000_unique/migration.sql:1:1
+  CREATE UNIQUE INDEX CONCURRENTLY "one" ON "children" ("sex");
+PostgreSQL says: could not create unique index "one" (23505)
+The row in question is in column logs of _prisma_migrations; it may be personal data.
+It does not run as one transaction. There are indexes that are not usable: public.one.
+Take back by hand what is there of it, mend prisma/migrations/20991231000000_unique/migration.sql, then:
+  DROP INDEX CONCURRENTLY public.one;    (in psql)
+  npx prisma migrate resolve --rolled-back 20991231000000_unique
+  npx pgkeep migrate deploy
+`,
+    );
+  });
+
+  it('a transaction of its own that is left half way', async () => {
+    const application = await bare('half');
+    application.add(
+      '1_half',
+      'BEGIN;\nCREATE TABLE a (id INT);\nCOMMIT;\nBEGIN;\nCREATE TABLE b (id INT);\nSELECT 1 / 0;\nCOMMIT;\n',
+    );
+    const { code, stderr } = await application.quickly();
+    expect(code).toBe(1);
+    expect(message(stderr)).toBe(
+      `Migration 1_half failed at statement 6 of 7, prisma/migrations/1_half/migration.sql:6:1
+  SELECT 1 / 0;
+PostgreSQL says: division by zero (22012)
+It does not run as one transaction: what of the first 5 statements was committed stays.
+Take back by hand what is there of it, mend prisma/migrations/1_half/migration.sql, then:
+  npx prisma migrate resolve --rolled-back 1_half
+  npx pgkeep migrate deploy
+`,
+    );
+    expect(await columns(application.url, 'a')).toEqual(['id']);
+    expect(await columns(application.url, 'b')).toEqual([]);
+    const { rows } = await query(
+      application.url,
+      `SELECT logs ~ 'division' AS logged FROM _prisma_migrations`,
+    );
+    expect(rows).toEqual([{ logged: true }]);
+  });
+
+  it('a transaction that is never ended: Prisma says that it is applied, the history does not', async () => {
+    const application = await bare('open');
+    application.add('1_open', 'BEGIN;\nCREATE TABLE a (id INT);\n');
+    const { code, stderr } = await application.quickly();
+    expect(code).toBe(1);
+    expect(stderr.slice(stderr.indexOf('Prisma’s engine'))).toBe(
+      `Prisma’s engine says that all is applied, and _prisma_migrations does not have 1_open as finished.
+A migration that opens a transaction (BEGIN) and does not end it takes the ones behind it back as well. See \`pgkeep migrate status\`.
+`,
+    );
+    expect(await columns(application.url, 'a')).toEqual([]);
+  });
+
+  it('a failed row left by somebody else', async () => {
+    const application = await bare('failed');
+    application.add('1_first', 'CREATE TABLE a (id INT);\n');
+    expect((await application.quickly()).code).toBe(0);
+    await query(
+      application.url,
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at) VALUES ('x', 'x', '2_theirs', '2026-01-02T03:04:05Z')`,
+    );
+    application.add('3_third', 'CREATE TABLE c (id INT);\n');
+    const ways = `See what of it is in the database, then one of
+  npx prisma migrate resolve --rolled-back 2_theirs    (nothing of it is there, or it was taken back by hand)
+  npx prisma migrate resolve --applied 2_theirs    (all of it is there)
+`;
+    const why =
+      'Refused to deploy: migration 2_theirs began on 2026-01-02 03:04:05 UTC and did not end. Nothing was touched.\n';
+    expect(await application.deploy()).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: `${why}Nobody wrote down what stopped it: whoever ran it was killed, or lost the connection; all of it may be there.\n${ways}`,
+    });
+    await query(
+      application.url,
+      `UPDATE _prisma_migrations SET logs = E'ERROR: duplicate key\\nDETAIL: Key (name)=(Siti) exists.' WHERE id = 'x'`,
+    );
+    expect((await application.deploy()).stderr).toBe(
+      `${why}It failed (column logs of _prisma_migrations has the rest): ERROR: duplicate key\n${ways}`,
+    );
+  });
+
+  it('a directory older than the database, one with a gap, one that was edited, one merged late', async () => {
+    const application = await bare('ahead');
+    for (const name of ['1_first', '2_second', '4_fourth']) {
+      application.add(name, `CREATE TABLE "${name}" (id INT);\n`);
+    }
+    expect((await application.quickly()).code).toBe(0);
+
+    application.remove('4_fourth');
+    expect(await application.deploy()).toEqual({
+      code: 0,
+      stderr: expect.stringContaining(
+        'note      the directory is older than the database, which has migration 4_fourth beside it\n',
+      ),
+      stdout: 'Nothing to deploy: database "ahead" (test) has every migration.\n',
+    });
+    application.add('3_third', 'CREATE TABLE c (id INT);\n');
+    expect(await application.deploy()).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: `Refused to deploy: the directory is older than the database, which has migration 4_fourth beside it. Nothing was touched.
+Deploy the build that the database was migrated by, or a newer one.
+`,
+    });
+    application.add('4_fourth', `CREATE TABLE "4_fourth" (id INT);\n`);
+    expect(await application.deploy()).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: `Refused to deploy: migration 3_third comes before 4_fourth, which is applied already: it was never tried in this order. Nothing was touched.
+Give its directory a later time in its name; or, where the order does not matter: \`pgkeep migrate deploy --out-of-order\`.
+`,
+    });
+    expect((await application.quickly(['--out-of-order'])).code).toBe(0);
+    application.add('5_fifth', 'CREATE TABLE e (id INT);\n').remove('2_second');
+    expect(await application.deploy()).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: `Refused to deploy: the directory has a gap: the database has migration 2_second, and the directory has later ones only. Nothing was touched.
+Bring it back from version control: \`git log --all --oneline -- '*/2_second/*'\` shows where it is.
+`,
+    });
+    application.add('2_second', `CREATE TABLE "2_second" (id BIGINT);\n`);
+    expect(await application.deploy()).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: `Refused to deploy: migration 2_second was changed after it was applied. Nothing was touched.
+Restore the file from version control (\`git log -p -- '*/2_second/*'\`), and write the change as a new migration.
+`,
+    });
+  });
+
+  it('no directory, the lock file of another database, tables that no migration made', async () => {
+    const application = await bare('strange');
+    application.add('1_first', 'CREATE TABLE a (id INT);\n');
+    await query(application.url, 'CREATE TABLE there_before (id INT)');
+    expect((await application.deploy()).stderr).toBe(
+      `Refused to deploy: the database was never migrated and has tables already (public.there_before). Nothing was touched.
+Say which migrations they are from: \`npx prisma migrate resolve --applied 1_first\`, and so on.
+`,
+    );
+    application.write('migration_lock.toml', 'provider = "mysql"\n');
+    const provider = await application.deploy();
+    expect(provider.code).toBe(3);
+    expect(provider.stderr).toMatch(
+      /^Refused to deploy: \S+migration_lock.toml is for mysql, not for postgresql. Nothing was touched.\nSet MIGRATIONS_DIR to the migrations of the PostgreSQL database.\n$/,
+    );
+    rmSync(application.migrations, { recursive: true });
+    expect((await application.deploy()).stderr).toMatch(
+      /^Refused to deploy: cannot read the migrations directory \S+: ENOENT.*Nothing was touched.\nSet MIGRATIONS_DIR /,
+    );
+  });
+
+  it('a byte order mark, CRLF, an empty file, one of 10 MB', async () => {
+    const application = await bare('files');
+    application.add('1_marked', '\uFEFFCREATE TABLE a (id INT);\n');
+    const marked = await application.quickly();
+    expect(marked.code).toBe(3);
+    expect(marked.stderr).toContain(
+      'The file begins with a byte order mark: Prisma sends it along, and PostgreSQL refuses it as a\n    syntax error.',
+    );
+    application.add(
+      '1_marked',
+      'CREATE TABLE a (\r\n  id INT\r\n);\r\nCREATE FUNCTION f() RETURNS INT LANGUAGE sql AS $$\r\nSELECT 1;\r\n$$;\r\n',
+    );
+    application.add('2_empty', '');
+    const rows = Array.from({ length: 100_000 }, (_, id) => `(${id}, '${'x'.repeat(90)}')`);
+    application.add(
+      '3_large',
+      `CREATE TABLE l (id INT, t TEXT);\nINSERT INTO l VALUES\n${rows.join(',\n')};\n`,
+    );
+    const { code, stdout, stderr } = await application.quickly(['--json']);
+    expect({ code, stderr: stderr.includes('3_large: 2 statements') }).toEqual({ code: 0, stderr: true });
+    expect(JSON.parse(stdout)).toMatchObject({ applied: ['1_marked', '2_empty', '3_large'] });
+    const body = await query(application.url, `SELECT prosrc FROM pg_proc WHERE proname = 'f'`);
+    expect(body.rows).toEqual([{ prosrc: '\r\nSELECT 1;\r\n' }]);
+  });
+});
