@@ -43,7 +43,10 @@ function datasourceFault(target: Target, facts: Facts): Fault | undefined {
   if (effect === 'deploy') return testSuiteFault(target, facts);
   if (effect === 'execute' && facts.sql?.kind === 'harmless') return testSuiteFault(target, facts);
   const fault = productionFault(target, facts);
-  if (fault || effect === 'unknown') return withSql(fault, facts);
+  if (effect === 'unknown') {
+    return fault && { ...fault, text: `${fault.text}, and pgkeep does not know what this command does` };
+  }
+  if (fault) return withSql(fault, facts);
   return withSql(ignoranceFault(target) ?? environmentFault(target, facts), facts);
 }
 
