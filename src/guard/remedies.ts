@@ -1,5 +1,5 @@
 /** How a change reaches production. */
-const DEPLOY = '`npx prisma migrate deploy`';
+const DEPLOY = '`pgkeep migrate deploy`';
 
 const REMEDIES: Readonly<Record<string, string>> = {
   'migrate dev': `Write the migration on a development database, then apply it here: ${DEPLOY}.`,

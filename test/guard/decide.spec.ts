@@ -233,7 +233,7 @@ describe('on a database that is stamped production', () => {
   it('refuses a line that it cannot make out', () => {
     expect(reasonOf(verdictOf('npx tsx wipe.ts', PRODUCTION))).toBe(
       'Refused to run `prisma npx`: database "clinic" (db.example:5432) is stamped production, whatever NODE_ENV says (development), and pgkeep does not know what this command does. Nothing was touched.\n' +
-        'Run it on a development database; what it makes comes here by a migration: `npx prisma migrate deploy`.',
+        'Run it on a development database; what it makes comes here by a migration: `pgkeep migrate deploy`.',
     );
   });
 

@@ -70,7 +70,7 @@ describe('environments that must stay apart', () => {
     const shared = await createDatabase(own, 'shared');
     const told = (by: string) =>
       `Refused to run \`prisma db push\`: database "shared" (${where}) is production’s, by ${by}. Nothing was touched.\n` +
-      'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `npx prisma migrate deploy`.';
+      'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `pgkeep migrate deploy`.';
     // The other name of the host, another user: nothing in the URLs tells that they are one.
     const byOtherName = shared.replace('127.0.0.1', 'localhost');
     expect(await ask('db push', shared)).toBe('allowed');
@@ -92,7 +92,7 @@ describe('environments that must stay apart', () => {
       }),
     ).toBe(
       'Refused to run `prisma migrate dev`: database "clinic" (127.0.0.1:1) is production’s, by DATABASE_URL_PROD; its stamp cannot be read: connect ECONNREFUSED 127.0.0.1:1. Nothing was touched.\n' +
-        'Write the migration on a development database, then apply it here: `npx prisma migrate deploy`.',
+        'Write the migration on a development database, then apply it here: `pgkeep migrate deploy`.',
     );
     expect(await ask('studio', 'prisma+postgres://accelerate.example/?api_key=secret-word')).toBe(
       'Refused to run `prisma studio`: database "?" (unknown server) may be production’s: its stamp cannot be read: its URL: it must begin with postgresql:// or postgres://. Nothing was touched.\n' +
@@ -219,7 +219,7 @@ describe('environments that must stay apart', () => {
       ]) {
         expect(await ask('db seed', production, { PGKEEP_GUARD_OVERRIDE })).toBe(
           `Refused to run \`prisma db seed\`: database "clinic" (${where}) is stamped production, whatever NODE_ENV says (development). Nothing was touched.\n` +
-            'Seed development and test databases. Rows that production needs come by a migration: `npx prisma migrate deploy`.\n' +
+            'Seed development and test databases. Rows that production needs come by a migration: `pgkeep migrate deploy`.\n' +
             'PGKEEP_GUARD_OVERRIDE says something else than this command on this database.',
         );
       }

@@ -80,25 +80,25 @@ describe('a bare `prisma` on a production database', () => {
       'db push',
       'db push',
       '',
-      'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `npx prisma migrate deploy`.',
+      'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `pgkeep migrate deploy`.',
     ],
     [
       'db push --accept-data-loss',
       'db push',
       '',
-      'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `npx prisma migrate deploy`.',
+      'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `pgkeep migrate deploy`.',
     ],
     [
       'db push --force-reset',
       'db push',
       '',
-      'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `npx prisma migrate deploy`.',
+      'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `pgkeep migrate deploy`.',
     ],
     [
       'db push unexpected --help',
       'db push',
       '',
-      'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `npx prisma migrate deploy`.',
+      'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `pgkeep migrate deploy`.',
     ],
     [
       'migrate reset --force',
@@ -110,13 +110,13 @@ describe('a bare `prisma` on a production database', () => {
       'migrate dev --name x',
       'migrate dev',
       '',
-      'Write the migration on a development database, then apply it here: `npx prisma migrate deploy`.',
+      'Write the migration on a development database, then apply it here: `pgkeep migrate deploy`.',
     ],
     [
       'db seed',
       'db seed',
       '',
-      'Seed development and test databases. Rows that production needs come by a migration: `npx prisma migrate deploy`.',
+      'Seed development and test databases. Rows that production needs come by a migration: `pgkeep migrate deploy`.',
     ],
     [
       'studio --port 5999 --browser none',
@@ -128,19 +128,19 @@ describe('a bare `prisma` on a production database', () => {
       'db execute --file drop.sql',
       'db execute',
       ', and line 4 of the script is DROP TABLE',
-      'Put the statements into a migration, which is reviewed, backed up and recorded: `npx prisma migrate deploy`.',
+      'Put the statements into a migration, which is reviewed, backed up and recorded: `pgkeep migrate deploy`.',
     ],
     [
       'db execute --file delete.sql',
       'db execute',
       ', and line 1 of the script is DELETE without WHERE',
-      'Put the statements into a migration, which is reviewed, backed up and recorded: `npx prisma migrate deploy`.',
+      'Put the statements into a migration, which is reviewed, backed up and recorded: `pgkeep migrate deploy`.',
     ],
     [
       'db execute --stdin',
       'db execute',
       ', and a script from stdin cannot be read beforehand',
-      'Put the statements into a migration, which is reviewed, backed up and recorded: `npx prisma migrate deploy`.',
+      'Put the statements into a migration, which is reviewed, backed up and recorded: `pgkeep migrate deploy`.',
     ],
   ])('refuses `%s` and touches nothing', async (command, name, more, remedy) => {
     const before = await state(url);
