@@ -345,7 +345,7 @@ describe('on other databases', () => {
   it('opens staging to `db push` by PRISMA_DB_PUSH_ALLOWED alone', () => {
     const about = target(stamped('staging'));
     expect(reasonOf(verdictOf('db push', about, { environment: 'staging' }))).toBe(
-      `Refused to run \`prisma db push\`: ${at} is stamped staging, and PRISMA_DB_PUSH_ALLOWED is not true. Nothing was touched.\nBring the change by a migration, as production gets it: \`npx prisma migrate deploy\`.`,
+      `Refused to run \`prisma db push\`: ${at} is stamped staging, and PRISMA_DB_PUSH_ALLOWED is not true. Nothing was touched.\nBring the change by a migration, as production gets it: \`pgkeep migrate deploy\`.`,
     );
     expect(verdictOf('db push', about, { environment: 'staging', dbPushAllowed: true }).verdict).toBe(
       'allow',
