@@ -48,7 +48,7 @@ export function migrationFailed(failure: Failure): KeepError {
       : [
           `Migration ${migration.name} ${interrupted ? 'was interrupted' : 'failed'} at ${place}`,
           ...(shown === '' ? [] : [`  ${shown}`]),
-          `PostgreSQL says: ${said}`,
+          error instanceof KeepError ? error.message : `PostgreSQL says: ${said}`,
         ];
   const message = [
     ...beginning,

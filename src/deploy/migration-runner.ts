@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorCode } from '../errors.js';
+import { errorCode, KeepError } from '../errors.js';
 import type { ScriptRunner, ScriptSession } from '../migrations/engine/script-runner.js';
 import { watchingBlockers, type WatchOptions } from './blocker-watch.js';
 import { textsOf } from './deploy-lock.js';
@@ -55,7 +55,9 @@ export class MigrationRunner {
     const [migration] = place === -1 ? [] : this.waiting.splice(place, 1);
     // The engine's own: it makes `_prisma_migrations`.
     if (!migration) return await session.send(script);
-    const { onStep, statementTimeoutMs, lockTimeoutMs } = this.options;
+    const { onStep, signal, statementTimeoutMs, lockTimeoutMs } = this.options;
+    // The engine has begun the next one already; it does not know that nobody wants it any more.
+    if (signal.aborted) throw this.failure(notBegun(migration, session));
     onStep(`Applying ${migration.name}`);
     const settings = `SET statement_timeout = ${statementTimeoutMs}; SET lock_timeout = ${lockTimeoutMs}`;
     await session.send(settings);
@@ -82,17 +84,26 @@ export class MigrationRunner {
       const error: unknown = outcome.reason;
       const pause = PAUSES_MS[tries - 1];
       const isWorthIt = errorCode(error) === LOCK_NOT_AVAILABLE && migration.isAtomic && !signal.aborted;
-      if (!isWorthIt || pause === undefined) {
-        this.failed = { migration, error, backendPid: session.backendPid, completed, blockers, tries };
-        throw error;
-      }
+      const failed = { migration, error, backendPid: session.backendPid, completed, blockers, tries };
+      if (!isWorthIt || pause === undefined) throw this.failure(failed);
       this.retries += 1;
       onStep(
         `${migration.name} did not get its lock${byWhom(blockers)}; trying again in ${pause / 1000} s (${tries} of ${PAUSES_MS.length}).`,
       );
       await sleep(pause, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) throw this.failure(failed);
     }
   }
+
+  private failure(failed: FailedScript): unknown {
+    this.failed = failed;
+    return failed.error;
+  }
+}
+
+function notBegun(migration: PlannedMigration, { backendPid }: ScriptSession): FailedScript {
+  const error = new KeepError('INTERRUPTED', 'Nothing of it was sent to PostgreSQL.');
+  return { migration, error, backendPid, completed: 0, blockers: [], tries: 1 };
 }
 
 /** `, because of pid 812 (…)`; empty where nobody was seen. */

@@ -216,4 +216,21 @@ When the time is better:
     );
     expect(rows).toEqual([]);
   });
+
+  it('Ctrl-C between two tries: it is not tried again', async () => {
+    const made = await application('between');
+    made.add('3_third', 'CREATE TABLE c (id INT);\n');
+    const blocker = await session(made.url, 'BEGIN; SELECT FROM a');
+    const deploy = made.start(['--without-backup'], QUICK);
+    await until(() => deploy.stderr.includes('trying again in 1 s'), 20_000);
+    deploy.signal('SIGTERM');
+    expect((await deploy.end()).code).toBe(143);
+    await blocker.end();
+    expect(message(deploy.stderr).split('\n').slice(0, 3)).toEqual([
+      'Migration 2_second was interrupted at statement 1 of 1, prisma/migrations/2_second/migration.sql:1:1',
+      '  ALTER TABLE a ADD COLUMN b INT;',
+      'PostgreSQL says: canceling statement due to lock timeout (55P03)',
+    ]);
+    expect(deploy.stderr).toContain('Not tried: 3_third.\n');
+  });
 });
