@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { errorCode } from '../errors.js';
@@ -10,8 +11,8 @@ import { readText, writeText } from './manifest.js';
 /** A run of another machine is given this long; no dump takes longer. */
 const LONGEST_RUN_MS = 24 * 3_600_000;
 
-/** Written to see which time the storage gives it, and taken away again. */
-const CLOCK_KEY = 'clock.probe';
+/** Written to see which time the storage gives it, and taken away again; each run has its own. */
+const PROBE = /^clock-[0-9a-f-]+\.probe$/;
 
 /** Who is at work on a backup. */
 interface Mark {
@@ -87,6 +88,7 @@ export class UnfinishedRuns {
     if (now) await this.storage.discardUnfinished?.(new Date(now.getTime() - LONGEST_RUN_MS));
     const cleared: string[] = [];
     for await (const { key, modifiedAt } of this.storage.list('')) {
+      if (PROBE.test(key) && (await this.isOld(modifiedAt))) await this.storage.delete(key);
       const name = nameOfUnfinished(key);
       if (name === undefined || !(await this.isGone(key, name, modifiedAt))) continue;
       // Killed between the manifest and the end of the mark: the backup is whole.
@@ -107,14 +109,18 @@ export class UnfinishedRuns {
 
   private async isGone(key: string, name: string, modifiedAt: Date): Promise<boolean> {
     if (RUNS_OF_THIS_PROCESS.has(this.idOf(name))) return false;
-    const now = await this.storageTime();
-    if (now && now.getTime() - modifiedAt.getTime() > LONGEST_RUN_MS) return true;
+    if (await this.isOld(modifiedAt)) return true;
     const mark: unknown = parse(await readText(this.storage, key).catch(() => ''));
     if (!isMark(mark) || mark.host !== hostname()) return false;
     // A directory is this machine's; to a bucket a machine of the same name may be writing.
     const isShared = this.storage.pathOf === undefined;
     if (isShared && !(isMachineMark(mark) && mark.boot === bootId())) return false;
     return mark.pid === process.pid || !isRunning(mark.pid);
+  }
+
+  private async isOld(modifiedAt: Date): Promise<boolean> {
+    const now = await this.storageTime();
+    return now !== undefined && now.getTime() - modifiedAt.getTime() > LONGEST_RUN_MS;
   }
 
   /**
@@ -132,15 +138,16 @@ export class UnfinishedRuns {
 }
 
 async function readStorageTime(storage: BackupStorage): Promise<Date | undefined> {
+  const key = `clock-${randomUUID()}.probe`;
   try {
-    await writeText(storage, CLOCK_KEY, '', new AbortController().signal);
+    await writeText(storage, key, '', new AbortController().signal);
   } catch (error) {
     // What killed runs left may be what fills it.
     if (errorCode(error) === 'STORAGE_FULL') return undefined;
     throw error;
   }
-  const written = await storage.head(CLOCK_KEY);
-  await storage.delete(CLOCK_KEY);
+  const written = await storage.head(key);
+  await storage.delete(key);
   return written?.modifiedAt;
 }
 

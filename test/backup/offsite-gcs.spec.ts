@@ -37,8 +37,7 @@ describe('pgkeep backup with a bucket of the fake of Google Cloud Storage', () =
     expect(made).toMatchObject({ code: 0, stderr: '' });
     const { name, locations } = JSON.parse(made.stdout);
     expect(locations).toEqual([directory, 'gs://clinic-backups']);
-    const isPut = (request: string) =>
-      request.startsWith('POST /upload/') && !request.includes('clock.probe');
+    const isPut = (request: string) => request.startsWith('POST /upload/') && !request.includes('clock-');
     const puts = fake.requests.filter(isPut);
     expect(puts.map((request) => /name=[^&]*?(\w+)\.(?:dump|json)/.exec(request)?.[0])).toEqual([
       `name=${name}.unfinished.json`,

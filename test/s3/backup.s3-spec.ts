@@ -236,14 +236,18 @@ describe('pgkeep backup with a bucket', () => {
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(
       new RegExp(
-        `^Cannot upload ${name}: Cannot write clock.probe to s3://\\S+: access is denied \\(SignatureDoesNotMatch: .*\\)\\. The backup itself is whole, in ${directory}\\.\nCheck AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile or role this process has\\.\nThen upload again: \`pgkeep backup upload ${name}\`\\.\n$`,
+        `^Cannot upload ${name}: Cannot write clock-\\S+\\.probe to s3://\\S+: access is denied \\(SignatureDoesNotMatch: .*\\)\\. The backup itself is whole, in ${directory}\\.\nCheck AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile or role this process has\\.\nThen upload again: \`pgkeep backup upload ${name}\`\\.\n$`,
       ),
     );
     const gone = await runCli(['backup', 'upload', name], { ...environment, AWS_S3_BACKUP_BUCKET: 'gone' });
     expect(gone).toEqual({
       code: 1,
       stdout: '',
-      stderr: `Cannot upload ${name}: Cannot write clock.probe to s3://gone: there is no such bucket. The backup itself is whole, in ${directory}.\nCheck AWS_S3_BACKUP_BUCKET, or make the bucket: pgkeep makes none by itself.\nThen upload again: \`pgkeep backup upload ${name}\`.\n`,
+      stderr: expect.stringMatching(
+        new RegExp(
+          `^Cannot upload ${name}: Cannot write clock-\\S+\\.probe to s3://gone: there is no such bucket\\. The backup itself is whole, in ${directory}\\.\nCheck AWS_S3_BACKUP_BUCKET, or make the bucket: pgkeep makes none by itself\\.\nThen upload again: \`pgkeep backup upload ${name}\`\\.\n$`,
+        ),
+      ),
     });
     const list = await runCli(['backup', 'list'], { ...environment, AWS_S3_BACKUP_BUCKET: 'gone' });
     expect(list.code).toBe(0);
