@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { startBucket } from '../lib/bucket.mjs';
 import { makeLargeDatabase } from '../lib/large-database.mjs';
@@ -7,7 +7,7 @@ import { timePgkeep, timeShell } from '../lib/timed-program.mjs';
 
 const GIGABYTE = 1_073_741_824;
 const DATABASE = 'one_gigabyte';
-const ROUNDS = 3;
+const ROUNDS = 2;
 
 /**
  * One backup of a database of 1 GB, the seeds' way (`pg_dump | gzip`), pg_dump's own, and pgkeep's: with its counts,
@@ -90,6 +90,7 @@ async function contendersOf(scene) {
 
 /** @param {string} directory */
 function largestFile(directory) {
+  if (!existsSync(directory)) return 0;
   const files = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isFile());
   return Math.max(0, ...files.map(({ name }) => statSync(path.join(directory, name)).size));
 }
