@@ -84,10 +84,11 @@ export class BackupWatch implements BeforeApplicationShutdown {
   }
 
   private async ask(): Promise<void> {
-    const times = await this.dueTimes();
-    const [storage, jobs] = await Promise.all([
+    // The parser is loaded while storage and database are asked: the first verdict waits for all of it.
+    const [storage, jobs, times] = await Promise.all([
       learn(this.readStorage()).then((learned) => believed(learned, this.storage)),
       learn(this.readJobs()).then((learned) => believed(learned, this.jobFacts)),
+      this.dueTimes(),
     ]);
     this.storage = storage.kept;
     this.jobFacts = jobs.kept;
