@@ -16,22 +16,14 @@ export class Psql {
    * @param {string} database
    */
   constructor(scene, database) {
-    const { cluster, binaries, rootCertificateFile } = scene;
-    const beside = path.join(binaries.bin, 'psql');
+    const beside = path.join(scene.binaries.bin, 'psql');
     this.#child = spawn(
       existsSync(beside) ? beside : 'psql',
       ['--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1'],
       {
         env: {
           PATH: process.env.PATH,
-          LD_LIBRARY_PATH: binaries.libraryPath,
-          PGHOST: cluster.host,
-          PGPORT: String(cluster.port),
-          PGUSER: cluster.superuser,
-          PGPASSWORD: cluster.password,
-          PGDATABASE: database,
-          PGSSLMODE: 'verify-full',
-          PGSSLROOTCERT: rootCertificateFile,
+          ...scene.libpq(database),
           PGAPPNAME: 'psql',
         },
         stdio: ['pipe', 'pipe', 'pipe'],

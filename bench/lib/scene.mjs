@@ -87,6 +87,24 @@ export class Scene {
     }
   }
 
+  /**
+   * What a program of PostgreSQL's is told in its environment, to reach a database.
+   *
+   * @param {string} database
+   */
+  libpq(database) {
+    return {
+      LD_LIBRARY_PATH: this.binaries.libraryPath,
+      PGHOST: this.cluster.host,
+      PGPORT: String(this.cluster.port),
+      PGUSER: this.cluster.superuser,
+      PGPASSWORD: this.cluster.password,
+      PGDATABASE: database,
+      PGSSLMODE: 'verify-full',
+      PGSSLROOTCERT: this.rootCertificateFile,
+    };
+  }
+
   async freePort() {
     return await freePort();
   }

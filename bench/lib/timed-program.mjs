@@ -26,8 +26,7 @@ const MEMORY_POLL_MS = 20;
 export async function timeShell(scene, database, pipeline) {
   return await timed(scene, '/bin/bash', ['-c', `set -euo pipefail; ${pipeline}`], {
     PATH: `${scene.binaries.bin}:${process.env.PATH}`,
-    LD_LIBRARY_PATH: scene.binaries.libraryPath,
-    ...libpq(scene, database),
+    ...scene.libpq(database),
   });
 }
 
@@ -47,22 +46,6 @@ export async function timePgkeep(scene, database, argv, settings = {}) {
     BACKUP_DIR: path.join(scene.directory, 'backups'),
     ...settings,
   });
-}
-
-/**
- * @param {import('./scene.mjs').Scene} scene
- * @param {string} database
- */
-function libpq({ cluster, rootCertificateFile }, database) {
-  return {
-    PGHOST: cluster.host,
-    PGPORT: String(cluster.port),
-    PGUSER: cluster.superuser,
-    PGPASSWORD: cluster.password,
-    PGDATABASE: database,
-    PGSSLMODE: 'verify-full',
-    PGSSLROOTCERT: rootCertificateFile,
-  };
 }
 
 /**

@@ -19,3 +19,8 @@ export function formatBytes(bytes: number): string {
 export function formatSeconds(durationMs: number): string {
   return `${(durationMs / 1000).toFixed(1)} s`;
 }
+
+/** A time as people read it, in UTC, which a heading says: `2026-02-07 12:00:00`. */
+export function formatTime(iso: string): string {
+  return iso.slice(0, 19).replace('T', ' ');
+}

@@ -1,7 +1,7 @@
 import { BackupService } from '../../backup/backup.service.js';
 import type { BackupEntry, BackupList } from '../../backup/backup.types.js';
 import { alignColumns } from '../columns.js';
-import { formatBytes } from '../format.js';
+import { formatBytes, formatTime } from '../format.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep backup list`: the committed backups, the newest first. */
@@ -31,7 +31,7 @@ function renderList({ backups, unreadable, unreachable }: BackupList): string {
 function row({ name, finishedAt, bytes, reason, restoreTest, locations, pinned }: BackupEntry): string[] {
   return [
     pinned ? `${name} (pinned)` : name,
-    finishedAt.slice(0, 19).replace('T', ' '),
+    formatTime(finishedAt),
     formatBytes(bytes),
     reason,
     restoreTest ?? 'none',

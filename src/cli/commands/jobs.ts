@@ -3,6 +3,7 @@ import { resultText } from '../../upkeep/result-text.js';
 import { UpkeepService } from '../../upkeep/upkeep.service.js';
 import type { JobsOverview, JobView } from '../../upkeep/upkeep.types.js';
 import { alignColumns } from '../columns.js';
+import { formatTime } from '../format.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep jobs`: what runs by itself, when it is due, and what became of it. */
@@ -34,16 +35,12 @@ function renderOverview({ enabled, timeZone, jobs }: JobsOverview): string {
 
 function jobRow({ name, schedule, after, nextDueAt }: JobView, timeZone: string): string[] {
   const when = after === null ? (schedule === null ? 'off' : `${schedule} ${timeZone}`) : `after ${after}`;
-  return [name, when, nextDueAt === null ? '-' : minuteOf(nextDueAt)];
+  return [name, when, nextDueAt === null ? '-' : formatTime(nextDueAt)];
 }
 
 function runRow(run: JobRun): string[] {
   const { id, job, dueAt, trigger, state, holder } = run;
-  return [id, job, minuteOf(dueAt), trigger, state, tookOf(run), holder ?? '-', outcomeOf(run)];
-}
-
-function minuteOf(time: string): string {
-  return time.slice(0, 19).replace('T', ' ');
+  return [id, job, formatTime(dueAt), trigger, state, tookOf(run), holder ?? '-', outcomeOf(run)];
 }
 
 function tookOf({ startedAt, finishedAt }: JobRun): string {

@@ -2,7 +2,7 @@ import { RestoreTestService } from '../../restore/restore-test.service.js';
 import type { RestoreTestHistory } from '../../restore/restore.types.js';
 import { alignColumns } from '../columns.js';
 import { EXIT } from '../exit-codes.js';
-import { formatSeconds } from '../format.js';
+import { formatSeconds, formatTime } from '../format.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep restore tests`: the history of restore tests, and whether its chain is whole; exit 1 when it is not. */
@@ -25,7 +25,7 @@ function renderHistory({ total, tests, chainFault }: RestoreTestHistory): string
   const heading = ['number', 'finished (UTC)', 'verdict', 'took', 'backup', 'evidence'];
   const rows = tests.map(({ number, finishedAt, verdict, durationMs, backup, hash }) => [
     String(number),
-    finishedAt.slice(0, 19).replace('T', ' '),
+    formatTime(finishedAt),
     verdict,
     formatSeconds(durationMs),
     backup,

@@ -9,7 +9,7 @@ import type {
 } from '../../restore/restoration.types.js';
 import type { Answer } from '../run-verb.js';
 import { ask, isTerminal } from '../ask.js';
-import { formatBytes, formatCount, formatSeconds } from '../format.js';
+import { formatBytes, formatCount, formatSeconds, formatTime } from '../format.js';
 import type { Verb } from '../verb.js';
 import { backupListVerb } from './backup-list.js';
 
@@ -114,7 +114,7 @@ function renderPlan(plan: RestorePlan): string {
   const { missingMigrations: missing, unknownMigrations: unknown, lastRestoreMs } = plan;
   return [
     `restore   ${source}`,
-    ...(finishedAt === null ? [] : [`          made ${finishedAt.slice(0, 19).replace('T', ' ')} UTC`]),
+    ...(finishedAt === null ? [] : [`          made ${formatTime(finishedAt)} UTC`]),
     `          ${what}`,
     `into      database "${database}" (${environment}) on ${plan.server}${exists ? size : ': there is none, it is created'}`,
     ...(exists ? ['          backed up first, then kept under another name'] : []),
