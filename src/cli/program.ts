@@ -12,6 +12,7 @@ import { backupVerifyVerb } from './commands/backup-verify.js';
 import { changelogVerb } from './commands/changelog.js';
 import { installVerb } from './commands/install.js';
 import { jobsVerb } from './commands/jobs.js';
+import { migrateCreateVerb } from './commands/migrate-create.js';
 import { migrateDeployVerb } from './commands/migrate-deploy.js';
 import { migrateLintVerb } from './commands/migrate-lint.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
@@ -46,7 +47,12 @@ const BACKUP_VERBS: readonly Verb[] = [
   backupExportVerb,
 ];
 const RESTORE_VERBS: readonly Verb[] = [restoreTestVerb, restoreTestsVerb];
-const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb, migrateLintVerb, migrateDeployVerb];
+const MIGRATE_VERBS: readonly Verb[] = [
+  migrateStatusVerb,
+  migrateLintVerb,
+  migrateCreateVerb,
+  migrateDeployVerb,
+];
 
 /** Starts the service; given by whoever stands above the doors. */
 export type Serve = (environmentName?: string) => Promise<void>;

@@ -1,7 +1,9 @@
+import type { NameSpelling } from '../migration-name.js';
 import type { Finding, OtherFinding, Severity, WaivedFinding } from './lint.types.js';
 import type { ParsedFile } from './parse-files.js';
 import type { Statement, Violation } from './rule.js';
 import type { FileRule } from './rules/all-rules.js';
+import { nameViolation } from './rules/migration-name.js';
 import { unknownRule, waiversOf, type Waiver } from './waivers.js';
 
 /** Longer source lines are cut around the place. */
@@ -34,8 +36,11 @@ export class FileFindings {
     }
   }
 
-  /** Findings that no statement makes. */
-  aboutTheFile(): void {
+  /**
+   * Findings that no statement makes.
+   * @param spelling how the directory's first migration spells its time
+   */
+  aboutTheFile(spelling: NameSpelling | undefined): void {
     const { file, source, statements, obstacles } = this.parsed;
     const add = (rule: FileRule, severity: Severity, message: string, rewrite: string, index = 0): void =>
       this.add(rule, { severity, index, message, rewrite });
@@ -56,6 +61,8 @@ export class FileFindings {
       );
     }
     if (file.isJudged === false || file.isStray) return;
+    const misnamed = nameViolation(file, spelling);
+    if (misnamed) this.add('migration-name', misnamed);
     if (source.hasByteOrderMark) {
       add(
         'byte-order-mark',

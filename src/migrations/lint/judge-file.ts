@@ -1,4 +1,5 @@
 import type { Node } from 'libpg-query';
+import type { NameSpelling } from '../migration-name.js';
 import { lastName } from './ast.js';
 import { FileContext } from './file-context.js';
 import { FileFindings } from './file-findings.js';
@@ -13,11 +14,11 @@ export function judgeFile(
   parsed: ParsedFile,
   schema: SchemaMemory,
   pendingFiles: ReadonlySet<string>,
-  context: LintContext,
+  context: LintContext & { spelling: NameSpelling | undefined },
 ): FileFindings {
   const { file, flat } = parsed;
   const findings = new FileFindings(parsed);
-  findings.aboutTheFile();
+  findings.aboutTheFile(context.spelling);
   const isJudged = file.isJudged !== false && file.isStray !== true;
   const locking = new Set<Statement>();
   const ruleContext = new FileContext(parsed, schema, pendingFiles, context);
