@@ -11,7 +11,9 @@ export type Deed =
   | 'globals'
   | 'export'
   | 'guard-override'
-  | 'deploy';
+  | 'deploy'
+  | 'rollback'
+  | 'resolve';
 
 /** A value that jsonb can hold. */
 export type Json =

@@ -15,6 +15,7 @@ import { jobsVerb } from './commands/jobs.js';
 import { migrateCreateVerb } from './commands/migrate-create.js';
 import { migrateDeployVerb } from './commands/migrate-deploy.js';
 import { migrateLintVerb } from './commands/migrate-lint.js';
+import { migrateRollbackVerb } from './commands/migrate-rollback.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
 import { pingVerb } from './commands/ping.js';
 import { readyVerb } from './commands/ready.js';
@@ -52,6 +53,7 @@ const MIGRATE_VERBS: readonly Verb[] = [
   migrateLintVerb,
   migrateCreateVerb,
   migrateDeployVerb,
+  migrateRollbackVerb,
 ];
 
 /** Starts the service; given by whoever stands above the doors. */

@@ -5,11 +5,18 @@ import { databaseError } from '../database/database-fault.js';
 import { KeepError } from '../errors.js';
 import type { DeployNeeds } from './deploy-needs.js';
 
+/** How the server's process list and an interruption name what is done. */
+export interface ConnectionNames {
+  readonly applicationName: string;
+  readonly interrupted: () => KeepError;
+}
+
 /** The deploy's own connections: one that holds the lock, and fresh ones for what must not depend on it. */
 export class DeployConnection {
   constructor(
-    private readonly needs: DeployNeeds,
+    private readonly needs: Pick<DeployNeeds, 'settings' | 'timeouts' | 'migrations'>,
     private readonly signal: AbortSignal,
+    private readonly names: ConnectionNames = { applicationName: 'pgkeep deploy', interrupted },
   ) {}
 
   /**
@@ -22,7 +29,7 @@ export class DeployConnection {
       connectTimeoutMs,
       // Past the server's own timeout, so that the server's clearer message comes first.
       answerTimeoutMs: this.needs.timeouts.statementTimeoutMs + 1000,
-      applicationName: 'pgkeep deploy',
+      applicationName: this.names.applicationName,
     };
     try {
       return await withConnection(url, options, async (client) => {
@@ -32,7 +39,7 @@ export class DeployConnection {
       });
     } catch (error) {
       if (error instanceof KeepError) throw error;
-      if (this.signal.aborted) throw interrupted();
+      if (this.signal.aborted) throw this.names.interrupted();
       throw databaseError(`${operation} ${describeDatabaseUrl(url)}`, error);
     }
   }

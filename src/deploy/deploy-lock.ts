@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { ReadTimeouts } from '../database/read.js';
-import { refused } from './refused.js';
+import { refused, type Refuse } from './refused.js';
 import { readLockHolders, type SessionFacts } from './sessions.js';
 
 /** "pgke" and 1: taken for the whole deploy, backup included. */
@@ -19,15 +19,19 @@ export interface LockOptions {
   readonly signal: AbortSignal;
   /** Is told who is waited for, once for each. */
   readonly onWait: (line: string) => void;
+  /** Makes the refusal. Defaults to a deploy's. */
+  readonly refuse?: Refuse;
+  /** What to type to wait. Defaults to the deploy. */
+  readonly again?: string;
 }
 
 /**
  * Makes this session the only one that deploys to its database, until it ends.
- * @throws KeepError `DEPLOY_REFUSED` that names who is at it.
+ * @throws KeepError `DEPLOY_REFUSED`, or what `refuse` makes, that names who is at it.
  */
 export async function takeDeployLock(
   client: Client,
-  { timeouts, wait, signal, onWait }: LockOptions,
+  { timeouts, wait, signal, onWait, refuse = refused, again = 'pgkeep migrate deploy --wait' }: LockOptions,
 ): Promise<void> {
   // The session idles while the backup is made; a server may be set to end such ones.
   await client.query(
@@ -39,7 +43,7 @@ export async function takeDeployLock(
     isOwn ||= await tryLock(client);
     const holders = await readLockHolders(client, [OWN_LOCK, PRISMA_LOCK], timeouts);
     if (isOwn && holders.length === 0) return;
-    if (!wait && holders.length > 0) throw beingDeployed(holders);
+    if (!wait && holders.length > 0) throw beingDeployed(holders, refuse, again);
     const names = holders.map(({ pid }) => pid).join();
     if (names !== '' && names !== told) onWait(`Waiting for ${textsOf(holders)}, which is deploying.`);
     told = names;
@@ -56,10 +60,25 @@ export function textsOf(sessions: readonly SessionFacts[]): string {
   return sessions.map(({ text }) => text).join(' and ');
 }
 
-function beingDeployed(holders: readonly SessionFacts[]) {
-  return refused(
+/**
+ * Keeps every Prisma from applying while this session lives.
+ * @throws KeepError what `refuse` makes, where one is at it; what the connection throws.
+ */
+export async function takePrismaLock(client: Client, timeouts: ReadTimeouts, refuse: Refuse): Promise<void> {
+  const [, key] = PRISMA_LOCK;
+  const { rows } = await client.query<{ taken: boolean }>(
+    'SELECT pg_catalog.pg_try_advisory_lock($1::bigint) AS taken',
+    [key],
+  );
+  if (rows[0]?.taken === true) return;
+  const holders = await readPrismaLockHolders(client, timeouts);
+  throw refuse(`migrations are being deployed by ${textsOf(holders)}`, 'Wait for it, then try again.');
+}
+
+function beingDeployed(holders: readonly SessionFacts[], refuse: Refuse, again: string) {
+  return refuse(
     `migrations are being deployed by ${textsOf(holders)}`,
-    `Wait for it: \`pgkeep migrate deploy --wait\`. If nothing is being deployed, end that session: ${holders
+    `Wait for it: \`${again}\`. If nothing is being deployed, end that session: ${holders
       .map(({ pid }) => `SELECT pg_terminate_backend(${pid});`)
       .join(' ')}`,
   );

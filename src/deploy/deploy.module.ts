@@ -5,10 +5,11 @@ import { ClockModule } from '../clock/clock.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
 import { DeployService } from './deploy.service.js';
+import { RollbackService } from './rollback/rollback.service.js';
 
 @Module({
   imports: [BackupModule, ChangelogModule, ClockModule, DatabaseModule, MigrationsModule],
-  providers: [DeployService],
-  exports: [DeployService],
+  providers: [DeployService, RollbackService],
+  exports: [DeployService, RollbackService],
 })
 export class DeployModule {}

@@ -7,7 +7,8 @@ import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { errorCode, KeepError, messageOf } from '../../errors.js';
 import { migrationsIn } from '../lint/migration-files.js';
-import { DOWN_FILE, type DownScript } from './down-script.js';
+import { DOWN_FILE } from './down-file.js';
+import type { DownScript } from './down-script.js';
 
 /** What came of writing a `down.sql`. */
 export interface DownReport extends Omit<DownScript, 'text'> {

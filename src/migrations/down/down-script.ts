@@ -15,9 +15,6 @@ export interface DownScript {
   readonly notReversed: readonly string[];
 }
 
-/** The file's name, beside `migration.sql`. Prisma does not look at it. */
-export const DOWN_FILE = 'down.sql';
-
 /** What stands where the comparison shows nothing. */
 const NOTHING = [
   '-- Prisma sees no difference between the schema with the migration and without it: write here what takes it back.',
