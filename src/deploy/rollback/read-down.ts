@@ -44,7 +44,7 @@ export async function readDown(name: string, { migrationsDirectory }: Settings):
   if (apart) {
     const { line, column } = source.position(apart.index);
     throw rollbackRefused(
-      `${shown}:${line}:${column} runs in no transaction, or ends one, and a rollback is one transaction, all of it or nothing`,
+      `${shown}:${line}:${column} (${source.line(line).trim().slice(0, 60)}) runs in no transaction, or begins or ends one, and a rollback is one transaction, all of it or nothing`,
       'Write it without CONCURRENTLY, BEGIN and COMMIT: it waits for its locks no longer than MIGRATIONS_LOCK_TIMEOUT.',
     );
   }

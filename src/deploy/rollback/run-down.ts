@@ -73,14 +73,14 @@ function transactionOptions({ plan, down, losses }: RollbackDraft, { settings, l
   const { schema } = settings.database.url;
   const typed = lose.flatMap((name) => [name, `${schema}.${name}`]);
   const tables = losses.flatMap(({ kind, table }) => (kind === 'rows' && table ? [nameOf(table)] : []));
+  const asked = new Set(plan.losses.map(({ name }) => name));
+  const others = lose.filter((name) => !asked.has(name) && !asked.has(`${schema}.${name}`));
   return {
     down,
     schema,
     foreseen: new Set([...typed, ...tables, ...losses.map(({ name }) => name)]),
     command: (more: readonly string[]) =>
-      rollbackCommand(plan.migration, [
-        ...new Set([...plan.losses.map(({ name }) => name), ...lose, ...more]),
-      ]),
+      rollbackCommand(plan.migration, [...new Set([...asked, ...others, ...more])]),
   };
 }
 
