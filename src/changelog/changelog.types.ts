@@ -11,7 +11,8 @@ export type Deed =
   | 'globals'
   | 'export'
   | 'guard-override'
-  | 'deploy';
+  | 'deploy'
+  | 'accept-drift';
 
 /** A value that jsonb can hold. */
 export type Json =
