@@ -35,6 +35,7 @@ export const ERROR_KINDS = {
   ROLLBACK_FAILED: 'failed',
   RESOLVE_REFUSED: 'refused',
   RESOLVE_FAILED: 'failed',
+  DRIFT_REFUSED: 'refused',
   BACKUP_REFUSED: 'refused',
   TABLE_NOT_FOUND: 'usage',
   BACKUP_TOOLS_MISSING: 'failed',

@@ -13,7 +13,8 @@ export type Deed =
   | 'guard-override'
   | 'deploy'
   | 'rollback'
-  | 'resolve';
+  | 'resolve'
+  | 'accept-drift';
 
 /** A value that jsonb can hold. */
 export type Json =

@@ -14,6 +14,7 @@ import { installVerb } from './commands/install.js';
 import { jobsVerb } from './commands/jobs.js';
 import { migrateCreateVerb } from './commands/migrate-create.js';
 import { migrateDeployVerb } from './commands/migrate-deploy.js';
+import { migrateDriftVerb } from './commands/migrate-drift.js';
 import { migrateLintVerb } from './commands/migrate-lint.js';
 import { migrateRollbackVerb } from './commands/migrate-rollback.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
@@ -54,6 +55,7 @@ const MIGRATE_VERBS: readonly Verb[] = [
   migrateCreateVerb,
   migrateDeployVerb,
   migrateRollbackVerb,
+  migrateDriftVerb,
 ];
 
 /** Starts the service; given by whoever stands above the doors. */

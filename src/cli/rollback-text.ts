@@ -1,5 +1,6 @@
 import { lossText } from '../deploy/rollback/loss-text.js';
 import type { RollbackPlan, RollbackReport } from '../deploy/rollback/rollback.types.js';
+import { driftLines } from './deploy-text.js';
 import { formatCount, formatSeconds } from './format.js';
 import { notRecordedLines } from './recording.js';
 
@@ -41,6 +42,7 @@ export function renderRollback(report: RollbackReport): string {
       ),
     ...(notCounted.length === 0 ? [] : [`  too large to be counted: ${notCounted.join(', ')}`]),
     ...report.notes.map((note) => `  note: ${note}`),
+    ...driftLines(report),
     ...notRecordedLines(report),
     'The next `pgkeep migrate deploy` applies it again, as long as it is in the directory; a build that has it is not ready.',
     `  not wanted any more: take the change out of the Prisma schema, and \`rm -r ${directory}\``,

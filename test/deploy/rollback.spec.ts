@@ -102,6 +102,10 @@ The next \`pgkeep migrate deploy\` applies it again, as long as it is in the dir
       },
     ]);
 
+    // What it left is what is expected from here on.
+    expect((await application.migrate(['drift'])).code).toBe(0);
+    const structures = await query(url, 'SELECT deed FROM pgkeep.catalogue_fingerprint ORDER BY recorded_at');
+    expect(structures.rows.at(-1)).toEqual({ deed: 'rollback' });
     const ready = await runCli(['ready'], settings, { cwd: application.directory });
     expect(ready.stdout).toContain('Migration issues: 1 rolled back [MIGRATIONS_ROLLED_BACK]');
     expect((await application.quickly()).stdout).toContain('Deployed 1 migration into database "happy"');
@@ -169,6 +173,8 @@ Where that is meant:
       shrunk: [{ name: 'public.visits', before: 1200, after: null }],
       notCounted: [],
       retries: 0,
+      drifted: 0,
+      notFingerprinted: expect.stringContaining('pgkeep install'),
       durationMs: expect.any(Number),
       notes: [expect.stringContaining('is not stamped')],
       recorded: false,

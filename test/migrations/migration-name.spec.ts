@@ -52,7 +52,7 @@ describe('the name of a migration', () => {
     const named = files.map(({ migration, content = 'SELECT 1;', isPending = true }): LintFile => ({
       migration,
       content,
-      path: migration,
+      path: `${migration}/migration.sql`,
       isPending,
     }));
     const { findings } = await lintMigrations(named);
@@ -78,7 +78,7 @@ describe('the name of a migration', () => {
       ),
     ).toEqual([
       {
-        at: '20241202_add:1:1',
+        at: '20241202_add/migration.sql:1:1',
         rule: 'migration-name',
         severity: 'warning',
         message:
@@ -97,7 +97,7 @@ describe('the name of a migration', () => {
       ),
     ).toEqual([
       {
-        at: '20241202_143022_second:1:1',
+        at: '20241202_143022_second/migration.sql:1:1',
         rule: 'migration-name',
         severity: 'warning',
         message:

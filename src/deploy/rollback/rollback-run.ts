@@ -3,6 +3,7 @@ import type { Client } from 'pg';
 import { operator } from '../../changelog/actor.js';
 import type { Recording } from '../../changelog/changelog.types.js';
 import { errorCode, KeepError } from '../../errors.js';
+import { DeployDrift } from '../deploy-drift.js';
 import { DeployConnection } from '../deploy-connection.js';
 import { isRunning } from '../deploy-facts.js';
 import { takeDeployLock } from '../deploy-lock.js';
@@ -26,6 +27,7 @@ export class RollbackRun {
   private readonly signal: AbortSignal;
   private readonly actor: string;
   private readonly lose: readonly string[];
+  private readonly drift: DeployDrift;
   private readonly tell: (line: string) => void;
 
   constructor(
@@ -39,6 +41,7 @@ export class RollbackRun {
     });
     this.actor = options.actor ?? operator();
     this.lose = options.lose ?? [];
+    this.drift = new DeployDrift(needs.drift, 'rollback');
     this.tell = options.onStep ?? (() => undefined);
   }
 
@@ -75,7 +78,9 @@ export class RollbackRun {
   }
 
   private async draft(client: Client): Promise<RollbackDraft> {
-    return await draftRollback(client, this.needs, this.options);
+    const draft = await draftRollback(client, this.needs, this.options);
+    const notes = [...draft.plan.notes, ...(await this.drift.look(client))];
+    return { ...draft, plan: { ...draft.plan, notes } };
   }
 
   private async perform(client: Client, draft: RollbackDraft): Promise<Omit<RollbackReport, 'durationMs'>> {
@@ -92,7 +97,10 @@ export class RollbackRun {
     });
     const note = await this.judge(outcome, draft, backup);
     // It may have taken long enough for the first connection to be gone.
-    const after = await this.connection.use('count the rows of', (fresh) => this.count(fresh));
+    const { after, structure } = await this.connection.use('count the rows of', async (fresh) => ({
+      after: await this.count(fresh),
+      structure: await this.drift.record(fresh),
+    }));
     const compared = compareCounts(before, after);
     const recording = await this.record({
       outcome: 'rolled back',
@@ -104,6 +112,7 @@ export class RollbackRun {
     return {
       ...recording,
       ...compared,
+      ...structure,
       database,
       environment,
       migration,

@@ -5,6 +5,7 @@ import { Clock } from '../../clock/clock.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { DatabaseService } from '../../database/database.service.js';
+import { DriftService } from '../../drift/drift.service.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';
 import type { RollbackNeeds } from './rollback-needs.js';
 import type { RollbackOptions, RollbackPlan, RollbackReport } from './rollback.types.js';
@@ -19,6 +20,7 @@ export class RollbackService {
     private readonly migrations: MigrationsService,
     private readonly backups: BackupService,
     private readonly changelog: ChangelogService,
+    private readonly drift: DriftService,
   ) {}
 
   /**
@@ -42,9 +44,9 @@ export class RollbackService {
   /** Loaded only here: the parser is megabytes of WebAssembly, and a service takes nothing back. */
   private async run(options: RollbackOptions) {
     const { RollbackRun } = await import('./rollback-run.js');
-    const { settings, clock, migrations, backups, changelog } = this;
+    const { settings, clock, migrations, backups, changelog, drift } = this;
     const { timeouts } = this.database;
-    const needs: RollbackNeeds = { settings, timeouts, clock, migrations, backups, changelog };
+    const needs: RollbackNeeds = { settings, timeouts, clock, migrations, backups, changelog, drift };
     return new RollbackRun(needs, options);
   }
 }

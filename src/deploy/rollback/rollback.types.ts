@@ -2,7 +2,7 @@ import type { ProgressListener } from '../../backup/backup.types.js';
 import type { Recording } from '../../changelog/changelog.types.js';
 import type { EnvironmentName } from '../../config/settings.js';
 import type { Loss } from '../../migrations/down/losses.js';
-import type { ShrunkTable } from '../deploy.types.js';
+import type { DeployReport, ShrunkTable } from '../deploy.types.js';
 
 /** What is to be taken back, and what its loss was consented to. */
 export interface RollbackOptions {
@@ -57,7 +57,7 @@ export interface RollbackPlan {
 }
 
 /** What `pgkeep migrate rollback` answers. */
-export interface RollbackReport extends Recording {
+export interface RollbackReport extends Recording, Pick<DeployReport, 'drifted' | 'notFingerprinted'> {
   readonly database: string;
   readonly environment: EnvironmentName;
   readonly migration: string;

@@ -1,9 +1,8 @@
-import type { NameSpelling } from '../migration-name.js';
 import type { Finding, OtherFinding, Severity, WaivedFinding } from './lint.types.js';
 import type { ParsedFile } from './parse-files.js';
 import type { Statement, Violation } from './rule.js';
 import type { FileRule } from './rules/all-rules.js';
-import { nameViolation } from './rules/migration-name.js';
+import { nameViolation, type Spellings } from './rules/migration-name.js';
 import { unknownRule, waiversOf, type Waiver } from './waivers.js';
 
 /** Longer source lines are cut around the place. */
@@ -38,9 +37,9 @@ export class FileFindings {
 
   /**
    * Findings that no statement makes.
-   * @param spelling how the directory's first migration spells its time
+   * @param spellings how the directories' first migrations spell their times
    */
-  aboutTheFile(spelling: NameSpelling | undefined): void {
+  aboutTheFile(spellings: Spellings): void {
     const { file, source, statements, obstacles } = this.parsed;
     const add = (rule: FileRule, severity: Severity, message: string, rewrite: string, index = 0): void =>
       this.add(rule, { severity, index, message, rewrite });
@@ -61,7 +60,7 @@ export class FileFindings {
       );
     }
     if (file.isJudged === false || file.isStray) return;
-    const misnamed = nameViolation(file, spelling);
+    const misnamed = nameViolation(file, spellings);
     if (misnamed) this.add('migration-name', misnamed);
     if (source.hasByteOrderMark) {
       add(

@@ -8,7 +8,7 @@ import {
   type Severity,
 } from './lint.types.js';
 import { parseFiles, type ParsedFile } from './parse-files.js';
-import { firstSpelling } from './rules/migration-name.js';
+import { spellingsOf } from './rules/migration-name.js';
 import { SchemaMemory } from './schema-memory.js';
 
 /**
@@ -26,8 +26,8 @@ export async function lintMigrations(
 export function judge(parsed: readonly ParsedFile[], context: LintContext): LintReport {
   const schema = new SchemaMemory(context.defaultSchema ?? 'public');
   const pending = new Set(parsed.filter(({ file }) => file.isPending).map(({ file }) => file.path));
-  const spelling = firstSpelling(parsed.map(({ file }) => file));
-  const all = parsed.map((one) => judgeFile(one, schema, pending, { ...context, spelling }));
+  const spellings = spellingsOf(parsed.map(({ file }) => file));
+  const all = parsed.map((one) => judgeFile(one, schema, pending, { ...context, spellings }));
   const judged = parsed.filter(({ file }) => file.isJudged !== false);
   return toReport({
     files: judged.length,

@@ -1,22 +1,30 @@
+import path from 'node:path';
 import { nameFault, spellingOf, type NameSpelling } from '../../migration-name.js';
 import type { LintFile } from '../lint.types.js';
 import type { Violation } from '../rule.js';
 
-/** The spelling of a directory's first migration, by which the others are judged. */
-export function firstSpelling(files: readonly LintFile[]): NameSpelling | undefined {
-  for (const { migration = '' } of files) {
-    const spelling = spellingOf(migration);
-    if (spelling !== undefined) return spelling;
+/** By directory, how its first migration spells its time: the others are judged by that. */
+export type Spellings = ReadonlyMap<string, NameSpelling>;
+
+/** One lint may see the migrations of several applications. */
+export function spellingsOf(files: readonly LintFile[]): Spellings {
+  const spellings = new Map<string, NameSpelling>();
+  for (const file of files) {
+    const spelling = file.migration === undefined ? undefined : spellingOf(file.migration);
+    if (spelling !== undefined && !spellings.has(homeOf(file))) spellings.set(homeOf(file), spelling);
   }
-  return undefined;
+  return spellings;
+}
+
+function homeOf(file: LintFile): string {
+  return path.dirname(path.dirname(file.path));
 }
 
 /** What is wrong with a migration's name. One that is applied keeps it: the history knows it by that. Pure. */
-export function nameViolation(
-  { migration, isPending }: LintFile,
-  first: NameSpelling | undefined,
-): Violation | undefined {
+export function nameViolation(file: LintFile, spellings: Spellings): Violation | undefined {
+  const { migration, isPending } = file;
   if (migration === undefined || isPending === false) return undefined;
+  const first = spellings.get(homeOf(file));
   const fault = nameFault(migration);
   if (fault !== undefined) {
     return {
