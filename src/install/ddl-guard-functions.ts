@@ -63,6 +63,7 @@ CREATE OR REPLACE FUNCTION ${GUARD_SCHEMA}.on_drop() RETURNS event_trigger ${FUN
 DECLARE
   lost text[];
   others text := '';
+  what text;
 BEGIN
   SELECT array_agg(o.object_identity
                    ORDER BY o.original DESC, o.schema_name = 'pgkeep', o.object_type, o.object_identity) INTO lost
@@ -76,10 +77,10 @@ BEGIN
          END;
   IF lost IS NULL OR NOT pgkeep_guard.is_closed() THEN RETURN; END IF;
   IF cardinality(lost) > 1 THEN others := format(' and %s more', cardinality(lost) - 1); END IF;
-  PERFORM pgkeep_guard.refuse(
-    CASE WHEN tg_tag IN ('DROP TABLE', 'DROP TRIGGER') THEN format('%s %s%s', tg_tag, lost[1], others)
-         WHEN tg_tag = 'ALTER TABLE' THEN format('ALTER TABLE ... DROP COLUMN %s%s', lost[1], others)
-         ELSE format('%s, which takes %s%s with it,', tg_tag, lost[1], others) END);
+  what := CASE WHEN tg_tag IN ('DROP TABLE', 'DROP TRIGGER') THEN format('%s %s%s', tg_tag, lost[1], others)
+               WHEN tg_tag = 'ALTER TABLE' THEN format('ALTER TABLE ... DROP COLUMN %s%s', lost[1], others)
+               ELSE format('%s, which takes %s%s with it,', tg_tag, lost[1], others) END;
+  PERFORM pgkeep_guard.refuse(what);
 END
 $$;
 
