@@ -14,14 +14,19 @@ export class DeployConnection {
 
   /**
    * Runs `work` on a new connection; `operation` completes "Cannot … the database".
+   * @param statementTimeoutMs the longest statement of it. Defaults to `DB_QUERY_TIMEOUT`
    * @throws KeepError when the connection or `work` fails.
    */
-  async use<T>(operation: string, work: (client: Client) => Promise<T>): Promise<T> {
+  async use<T>(
+    operation: string,
+    work: (client: Client) => Promise<T>,
+    statementTimeoutMs = this.needs.timeouts.statementTimeoutMs,
+  ): Promise<T> {
     const { url, connectTimeoutMs } = this.needs.settings.database;
     const options = {
       connectTimeoutMs,
       // Past the server's own timeout, so that the server's clearer message comes first.
-      answerTimeoutMs: this.needs.timeouts.statementTimeoutMs + 1000,
+      answerTimeoutMs: statementTimeoutMs + 1000,
       applicationName: 'pgkeep deploy',
     };
     try {

@@ -11,6 +11,7 @@ import type { DeployNeeds } from './deploy-needs.js';
 import type { DeployOptions, DeployPlan, DeployReport } from './deploy.types.js';
 import { migrationFailed, stateOf } from './failure-text.js';
 import { MigrationRunner } from './migration-runner.js';
+import { countProtected, findLostRows, rowsLost } from './protected-rows.js';
 import { refused } from './refused.js';
 import { compareCounts, countRows } from './row-counts.js';
 
@@ -82,18 +83,26 @@ export class DeployRun {
   private async perform(client: Client, draft: Draft) {
     const backup = await this.backUp();
     const before = await this.count(client);
+    const { settings } = this.needs;
+    const kept = await countProtected(this.connection, draft.protectedTables, settings.deploy);
     const runner = await this.apply(draft, backup);
     const names = draft.plan.migrations.map(({ name }) => name);
     await this.requireApplied(names);
     // Migrations may have taken long enough for the first connection to be gone.
     const after = await this.connection.use('count the rows of', (fresh) => this.count(fresh));
     const compared = compareCounts(before, after);
+    const lost = await findLostRows(this.connection, kept, settings.deploy);
     const recording = await this.record({
-      outcome: 'applied',
+      outcome: lost.length === 0 ? 'applied' : 'rows-lost',
       migrations: names,
       backup,
       shrunk: compared.shrunk.map((table) => ({ ...table })),
+      ...(lost.length > 0 && { lost: lost.map((table) => ({ ...table })) }),
     });
+    if (lost.length > 0) {
+      const isPlain = settings.backup.format === 'plain';
+      throw rowsLost(lost, draft.protectedTables, { applied: names, backup, isPlain });
+    }
     return { ...recording, ...compared, applied: names, backup, retries: runner.retries };
   }
 
