@@ -29,6 +29,7 @@ export const ERROR_KINDS = {
   LINT_FAILED: 'failed',
   DEPLOY_REFUSED: 'refused',
   DEPLOY_FAILED: 'failed',
+  DRIFT_REFUSED: 'refused',
   BACKUP_REFUSED: 'refused',
   TABLE_NOT_FOUND: 'usage',
   BACKUP_TOOLS_MISSING: 'failed',

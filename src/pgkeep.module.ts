@@ -5,6 +5,7 @@ import type { Settings } from './config/settings.js';
 import { SettingsModule, type AsyncSettings } from './config/settings.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { DeployModule } from './deploy/deploy.module.js';
+import { DriftModule } from './drift/drift.module.js';
 import { EnvironmentModule } from './environment/environment.module.js';
 import { InstallModule } from './install/install.module.js';
 import { MigrationsModule } from './migrations/migrations.module.js';
@@ -22,6 +23,7 @@ const ROOMS = [
   InstallModule,
   BackupModule,
   RestoreModule,
+  DriftModule,
   DeployModule,
   RetentionModule,
   ReadinessModule,

@@ -17,11 +17,13 @@ const RANKS: Readonly<Record<string, number>> = {
   stats: 2,
   changelog: 2,
   jobs: 2,
+  catalogue: 2,
   cluster: 2,
   install: 3,
   // Decides on the stamp and records in the change log (both 2), for the doors and for `pgkeep/prisma`.
   guard: 3,
   backup: 3,
+  drift: 3,
   restore: 4,
   deploy: 4,
   readiness: 5,

@@ -22,7 +22,7 @@ import { printManifest, writeText } from './manifest.js';
 import { chooseCompression, gzipLevel, pgDumpArguments } from './pg-dump-arguments.js';
 import { findTool, type PostgresTool } from './postgres-tool.js';
 import { expectedBytes, readObstacles, requireRoom, requireWhole } from './preflight.js';
-import { readCatalogue } from './read-catalogue.js';
+import { readCatalogue } from '../catalogue/read-catalogue.js';
 import { readInPassing } from './read-in-passing.js';
 import { keysHere, recipientsOf } from './seal/keys-here.js';
 import { beginSnapshot, whileConnected, type Snapshot } from './snapshot.js';

@@ -1,6 +1,6 @@
 import type { Recording } from '../changelog/changelog.types.js';
 import type { ArchiveFormat, EnvironmentName } from '../config/settings.js';
-import type { Catalogue } from './catalogue.types.js';
+import type { Catalogue } from '../catalogue/catalogue.types.js';
 import type { LocaleFacts } from './locale.js';
 
 /** Why a backup was made. */

@@ -1,7 +1,7 @@
 import { escapeIdentifier, type Client } from 'pg';
 import { KeepError } from '../errors.js';
 import type { DatabaseFacts } from './database-facts.js';
-import { OWN_RELATIONS } from './own-relations.js';
+import { OWN_RELATIONS } from '../catalogue/own-relations.js';
 
 /** How many names a message lists. */
 const SHOWN = 10;

@@ -1,11 +1,11 @@
 import type { Client } from 'pg';
+import { giveSettings, STEADY_OUTPUT } from '../catalogue/session-settings.js';
 
 /** How often the connection that holds the snapshot says something, for the firewalls between. */
 const KEEPALIVE_MS = 30_000;
 
 /**
- * Settings of the snapshot's transaction. Timeouts off: an idle one would end the snapshot under the dump. The
- * rest makes values read the same whatever the database's own settings are.
+ * Settings of the snapshot's transaction. Timeouts off: an idle one would end the snapshot under the dump.
  */
 const SESSION = {
   statement_timeout: '0',
@@ -15,15 +15,7 @@ const SESSION = {
   // The server ends a query whose client was killed.
   client_connection_check_interval: '1s',
   row_security: 'off',
-  search_path: '',
-  datestyle: 'ISO, YMD',
-  intervalstyle: 'postgres',
-  timezone: 'UTC',
-  bytea_output: 'hex',
-  extra_float_digits: '3',
-  lc_monetary: 'C',
-  xmloption: 'content',
-  quote_all_identifiers: 'off',
+  ...STEADY_OUTPUT,
 } as const;
 
 /** A read-only transaction whose view of the database pg_dump shares. */
@@ -37,13 +29,7 @@ export interface Snapshot {
 /** Begins the transaction on a connection of its own, and exports its snapshot. */
 export async function beginSnapshot(client: Client): Promise<Snapshot> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-  // One statement that passes over the parameters that this version does not have.
-  await client.query(
-    `SELECT pg_catalog.set_config(wanted.key, wanted.value, true)
-       FROM pg_catalog.json_each_text($1) wanted
-       JOIN pg_catalog.pg_settings s ON pg_catalog.lower(s.name) = wanted.key`,
-    [JSON.stringify(SESSION)],
-  );
+  await giveSettings(client, SESSION);
   const { rows } = await client.query<{ id: string }>('SELECT pg_catalog.pg_export_snapshot() AS id');
   const id = rows[0]?.id;
   if (id === undefined) throw new Error('the server exported no snapshot');

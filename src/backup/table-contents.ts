@@ -1,7 +1,7 @@
 import { escapeIdentifier, type Client } from 'pg';
 import type { SequenceState, TableContents } from './backup.types.js';
 import { KeepError } from '../errors.js';
-import { OWN_RELATIONS } from './own-relations.js';
+import { OWN_RELATIONS } from '../catalogue/own-relations.js';
 
 /**
  * The name of the method below, kept in the manifest. PostgreSQL's 64-bit hash of each value's text, seeded with the

@@ -12,7 +12,8 @@ export type Deed =
   | 'globals'
   | 'export'
   | 'guard-override'
-  | 'deploy';
+  | 'deploy'
+  | 'accept-drift';
 
 /** A value that jsonb can hold. */
 export type Json =

@@ -46,6 +46,14 @@ export function renderDeployment(report: DeployReport): string {
         : `  CAREFUL   ${name} has ${formatCount(after)} rows; it had ${formatCount(before)}`,
     ),
     ...(notCounted.length === 0 ? [] : [`  too large to be counted: ${notCounted.join(', ')}`]),
+    ...(report.drifted === 0
+      ? []
+      : [
+          `  CAREFUL   ${counted(report.drifted, 'object')} changed outside of migrations: \`pgkeep migrate drift\``,
+        ]),
+    ...(report.notFingerprinted === undefined || !report.recorded
+      ? []
+      : [`  drift from here on is not seen: ${report.notFingerprinted}`]),
     ...notRecordedLines(report),
   ].join('\n');
 }

@@ -1,30 +1,15 @@
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { KeepError } from '../errors.js';
-
-/** Where Prisma looks for a configuration, in its order. */
-const NAMES = [
-  'prisma7.config',
-  '.config/prisma7',
-  'prisma.config',
-  '.config/prisma',
-  '.config/prisma.config',
-];
-const EXTENSIONS = ['.js', '.ts', '.mjs', '.cjs', '.mts', '.cts'];
-const CONFIGURATIONS = NAMES.flatMap((name) => EXTENSIONS.map((extension) => name + extension));
+import { nearestPrismaConfig } from '../migrations/prisma-config.js';
 
 /**
  * The configuration of the application whose migrations these are: the nearest above them. Undefined where it is the
  * working directory's, which Prisma finds by itself, or where there is none.
  */
 export function findPrismaConfig(migrationsDirectory: string, workingDirectory: string): string | undefined {
-  for (let directory = path.resolve(migrationsDirectory); ; directory = path.dirname(directory)) {
-    const candidates = CONFIGURATIONS.map((name) => path.join(directory, name));
-    const found = candidates.find((file) => existsSync(file));
-    if (found !== undefined) return directory === path.resolve(workingDirectory) ? undefined : found;
-    if (directory === path.dirname(directory)) return undefined;
-  }
+  const config = nearestPrismaConfig(migrationsDirectory);
+  return config?.directory === path.resolve(workingDirectory) ? undefined : config?.file;
 }
 
 /**

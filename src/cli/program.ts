@@ -13,6 +13,7 @@ import { changelogVerb } from './commands/changelog.js';
 import { installVerb } from './commands/install.js';
 import { jobsVerb } from './commands/jobs.js';
 import { migrateDeployVerb } from './commands/migrate-deploy.js';
+import { migrateDriftVerb } from './commands/migrate-drift.js';
 import { migrateLintVerb } from './commands/migrate-lint.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
 import { pingVerb } from './commands/ping.js';
@@ -46,7 +47,12 @@ const BACKUP_VERBS: readonly Verb[] = [
   backupExportVerb,
 ];
 const RESTORE_VERBS: readonly Verb[] = [restoreTestVerb, restoreTestsVerb];
-const MIGRATE_VERBS: readonly Verb[] = [migrateStatusVerb, migrateLintVerb, migrateDeployVerb];
+const MIGRATE_VERBS: readonly Verb[] = [
+  migrateStatusVerb,
+  migrateLintVerb,
+  migrateDeployVerb,
+  migrateDriftVerb,
+];
 
 /** Starts the service; given by whoever stands above the doors. */
 export type Serve = (environmentName?: string) => Promise<void>;

@@ -1,12 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { ReadTimeouts } from '../database/read.js';
-import { DEPLOY_LOCK } from '../migrations/recorded-deploy.js';
+import { OWN_DEPLOY_LOCK, PRISMA_LOCK } from '../migrations/deploy-locks.js';
 import { refused } from './refused.js';
 import { readLockHolders, type SessionFacts } from './sessions.js';
-
-/** What Prisma's engine takes while it applies; a bigint, which pg_locks shows with objsubid 1. */
-const PRISMA_LOCK = [0, 72_707_369, 1] as const;
 
 const PAUSE_MS = 500;
 
@@ -36,7 +33,7 @@ export async function takeDeployLock(
   let isOwn = false;
   for (;;) {
     isOwn ||= await tryLock(client);
-    const holders = await readLockHolders(client, [DEPLOY_LOCK, PRISMA_LOCK], timeouts);
+    const holders = await readLockHolders(client, [OWN_DEPLOY_LOCK, PRISMA_LOCK], timeouts);
     if (isOwn && holders.length === 0) return;
     if (!wait && holders.length > 0) throw beingDeployed(holders);
     const names = holders.map(({ pid }) => pid).join();
@@ -65,7 +62,7 @@ function beingDeployed(holders: readonly SessionFacts[]) {
 }
 
 async function tryLock(client: Client): Promise<boolean> {
-  const [classId, objectId] = DEPLOY_LOCK;
+  const [classId, objectId] = OWN_DEPLOY_LOCK;
   const { rows } = await client.query<{ taken: boolean }>(
     'SELECT pg_catalog.pg_try_advisory_lock($1, $2) AS taken',
     [classId, objectId],

@@ -3,6 +3,7 @@ import type { ChangelogService } from '../changelog/changelog.service.js';
 import type { Clock } from '../clock/clock.js';
 import type { Settings } from '../config/settings.js';
 import type { ReadTimeouts } from '../database/read.js';
+import type { DriftService } from '../drift/drift.service.js';
 import type { LintService } from '../migrations/lint/lint.service.js';
 import type { MigrationsService } from '../migrations/migrations.service.js';
 
@@ -15,4 +16,5 @@ export interface DeployNeeds {
   readonly lint: LintService;
   readonly backups: BackupService;
   readonly changelog: ChangelogService;
+  readonly drift: DriftService;
 }

@@ -4,6 +4,7 @@ import type { Recording } from '../changelog/changelog.types.js';
 import { errorCode, KeepError, messageOf } from '../errors.js';
 import { applyMigrations } from '../migrations/engine/apply-migrations.js';
 import { DeployConnection, interrupted } from './deploy-connection.js';
+import { DeployDrift } from './deploy-drift.js';
 import { draftPlan, requireNoErrors, type Draft } from './deploy-draft.js';
 import { isRunning, readInvalidIndexes, requireTarget } from './deploy-facts.js';
 import { readPrismaLockHolders, takeDeployLock, textsOf } from './deploy-lock.js';
@@ -24,6 +25,7 @@ export class DeployRun {
   private readonly signal: AbortSignal;
   private readonly actor: string;
   private readonly tell: (line: string) => void;
+  private readonly drift: DeployDrift;
 
   constructor(
     private readonly needs: DeployNeeds,
@@ -33,6 +35,7 @@ export class DeployRun {
     this.connection = new DeployConnection(needs, this.signal);
     this.actor = options.actor ?? operator();
     this.tell = options.onStep ?? (() => undefined);
+    this.drift = new DeployDrift(needs.drift);
   }
 
   /** @throws KeepError `DEPLOY_REFUSED`, `LINT_FAILED`, or a `DATABASE_…` code. */
@@ -69,7 +72,9 @@ export class DeployRun {
         notes: plan.notes,
       };
       const done =
-        plan.migrations.length === 0 ? { ...report, recorded: false } : await this.perform(client, draft);
+        plan.migrations.length === 0
+          ? { recorded: false, ...(await this.drift.recordFirst()) }
+          : await this.perform(client, draft);
       return { ...report, ...done, durationMs: this.now() - startedAt };
     });
   }
@@ -77,6 +82,7 @@ export class DeployRun {
   private async draft(client: Client): Promise<Draft> {
     const { settings, timeouts } = this.needs;
     const notes = await requireTarget(client, settings.environment, timeouts);
+    notes.push(...(await this.drift.look(client)));
     return await draftPlan(client, this.needs, { outOfOrder: this.options.outOfOrder === true, notes });
   }
 
@@ -89,7 +95,10 @@ export class DeployRun {
     const names = draft.plan.migrations.map(({ name }) => name);
     await this.requireApplied(names);
     // Migrations may have taken long enough for the first connection to be gone.
-    const after = await this.connection.use('count the rows of', (fresh) => this.count(fresh));
+    const { after, structure } = await this.connection.use('count the rows of', async (fresh) => ({
+      after: await this.count(fresh),
+      structure: await this.drift.record(fresh),
+    }));
     const compared = compareCounts(before, after);
     const lost = await findLostRows(this.connection, kept, settings.deploy);
     const recording = await this.record({
@@ -103,7 +112,7 @@ export class DeployRun {
       const isPlain = settings.backup.format === 'plain';
       throw rowsLost(lost, draft.protectedTables, { applied: names, backup, isPlain });
     }
-    return { ...recording, ...compared, applied: names, backup, retries: runner.retries };
+    return { ...recording, ...compared, ...structure, applied: names, backup, retries: runner.retries };
   }
 
   private async backUp(): Promise<string | null> {

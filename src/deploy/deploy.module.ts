@@ -3,11 +3,12 @@ import { BackupModule } from '../backup/backup.module.js';
 import { ChangelogModule } from '../changelog/changelog.module.js';
 import { ClockModule } from '../clock/clock.module.js';
 import { DatabaseModule } from '../database/database.module.js';
+import { DriftModule } from '../drift/drift.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
 import { DeployService } from './deploy.service.js';
 
 @Module({
-  imports: [BackupModule, ChangelogModule, ClockModule, DatabaseModule, MigrationsModule],
+  imports: [BackupModule, ChangelogModule, ClockModule, DatabaseModule, DriftModule, MigrationsModule],
   providers: [DeployService],
   exports: [DeployService],
 })

@@ -5,6 +5,7 @@ import { Clock } from '../clock/clock.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { DatabaseService } from '../database/database.service.js';
+import { DriftService } from '../drift/drift.service.js';
 import { LintService } from '../migrations/lint/lint.service.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
 import type { DeployNeeds } from './deploy-needs.js';
@@ -21,6 +22,7 @@ export class DeployService {
     private readonly lint: LintService,
     private readonly backups: BackupService,
     private readonly changelog: ChangelogService,
+    private readonly drift: DriftService,
   ) {}
 
   /**
@@ -44,9 +46,9 @@ export class DeployService {
   /** Loaded only here: the engine and the parser are megabytes of WebAssembly, and a service deploys nothing. */
   private async run(options: DeployOptions) {
     const { DeployRun } = await import('./deploy-run.js');
-    const { settings, clock, migrations, lint, backups, changelog } = this;
+    const { settings, clock, migrations, lint, backups, changelog, drift } = this;
     const { timeouts } = this.database;
-    const needs: DeployNeeds = { settings, timeouts, clock, migrations, lint, backups, changelog };
+    const needs: DeployNeeds = { settings, timeouts, clock, migrations, lint, backups, changelog, drift };
     return new DeployRun(needs, options);
   }
 }

@@ -88,6 +88,10 @@ export interface DeployReport extends Recording {
   readonly notCounted: readonly string[];
   /** How often a migration was tried again because it did not get its lock. */
   readonly retries: number;
+  /** Objects that had been changed outside of migrations before, and still are: `pgkeep migrate drift`. */
+  readonly drifted: number;
+  /** Why the structure was not recorded, so that drift from here on is not seen; absent where it was. */
+  readonly notFingerprinted?: string;
   readonly durationMs: number;
   readonly notes: readonly string[];
 }

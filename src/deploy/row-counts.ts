@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg';
-import { OWN_RELATIONS } from '../backup/own-relations.js';
+import { OWN_RELATIONS } from '../catalogue/own-relations.js';
 import { read, type ReadTimeouts } from '../database/read.js';
 import { errorCode } from '../errors.js';
 import type { ShrunkTable } from './deploy.types.js';

@@ -1,14 +1,10 @@
-/**
- * The advisory lock of a deploy, and of everything else that changes the application's schema and is recorded:
- * "pgke" and 1, as pg_locks shows it (classid, objid, objsubid).
- */
-export const DEPLOY_LOCK = [0x70_67_6b_65, 1, 2] as const;
+import { OWN_DEPLOY_LOCK } from './deploy-locks.js';
 
 /** What a session is told that works for a recorded deploy: no word of SQL's, so that nobody types it by habit. */
 const SETTING = 'pgkeep.deploy';
 
 /**
- * SQL that lets a session through the DDL guard, as long as somebody holds `DEPLOY_LOCK`: the setting alone opens
+ * SQL that lets a session through the DDL guard, as long as somebody holds `OWN_DEPLOY_LOCK`: the setting alone opens
  * nothing. Where there is no such guard it does nothing.
  */
 export const ENTER_RECORDED_DEPLOY = `SET ${SETTING} = 'on'`;
@@ -21,6 +17,6 @@ export const IN_RECORDED_DEPLOY = `
   (pg_catalog.current_setting('${SETTING}', true) = 'on'
    AND EXISTS (SELECT FROM pg_catalog.pg_locks l
                 WHERE l.locktype = 'advisory' AND l.mode = 'ExclusiveLock' AND l.granted
-                  AND (l.classid::bigint, l.objid::bigint, l.objsubid::int) = (${DEPLOY_LOCK.join(', ')})
+                  AND (l.classid::bigint, l.objid::bigint, l.objsubid::int) = (${OWN_DEPLOY_LOCK.join(', ')})
                   AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                                      WHERE d.datname = pg_catalog.current_database())))`;

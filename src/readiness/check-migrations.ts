@@ -1,10 +1,12 @@
 import type { MigrationHistory, MigrationsReport, MigrationStatus } from '../migrations/migrations.types.js';
+import { withParts } from '../drift/whole-homes.js';
+import type { DriftFacts } from './drift-watch.service.js';
 import { notAsked } from './not-asked.js';
 import { outcomeOf } from './outcome.js';
 import type { CheckOutcome, Finding, Known } from './readiness.types.js';
 
-/** Are all of this build's migrations applied, cleanly? Being ahead and edited files are told, and do not fail. */
-export function checkMigrations(report: Known<MigrationsReport>): CheckOutcome {
+/** Are all of this build's migrations applied, cleanly? Being ahead, edited files and drift are told, and do not fail. */
+export function checkMigrations(report: Known<MigrationsReport>, drift?: DriftFacts): CheckOutcome {
   if ('fault' in report) return notAsked(report.fault);
   if ('fault' in report.value) {
     const { code, text, hint } = report.value.fault;
@@ -16,7 +18,7 @@ export function checkMigrations(report: Known<MigrationsReport>): CheckOutcome {
   const issues = issuesOf(status);
   return outcomeOf(`${status.applied.length}/${total} migrations applied`, {
     failing: issues ? [issues] : [],
-    told: toldOf(status, history, issues !== undefined),
+    told: [...toldOf(status, history, issues !== undefined), ...toldOfDrift(drift)],
   });
 }
 
@@ -47,4 +49,25 @@ function toldOf(
   if (unknown.length > 0) told.push(`${unknown.length} applied that this build does not know`);
   if (edited.length > 0 && !editedIsCounted) told.push(`${edited.length} edited after being applied`);
   return told;
+}
+
+/** Nothing where nobody recorded what is expected: then there is nothing to differ from. */
+function toldOfDrift(drift: DriftFacts | undefined): string[] {
+  if (!drift) return [];
+  if ('reason' in drift) return [`drift is not known: ${drift.reason}`];
+  const { look } = drift;
+  if (look.kind === 'not-comparable') {
+    return ['drift is not known: another version of pgkeep looked last (pgkeep migrate drift)'];
+  }
+  if (look.kind !== 'compared') return [];
+  const { recorded, objects, appliedSince, goneSince } = look;
+  const leftBy = `the ${recorded.deed} of ${recorded.recordedAt.slice(0, 10)}`;
+  if (appliedSince.length + goneSince.length > 0) {
+    return [`drift is not known since ${leftBy}: migrations went by it (pgkeep migrate drift)`];
+  }
+  const { length } = withParts(objects);
+  if (length === 0) return [];
+  return [
+    `${length} ${length === 1 ? 'object differs' : 'objects differ'} from what ${leftBy} left (pgkeep migrate drift)`,
+  ];
 }

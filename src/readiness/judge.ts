@@ -13,7 +13,7 @@ export function checksOf(settings: Settings, facts: Facts, now: Date): Record<Ch
   return {
     database: () => checkDatabase(facts.server),
     environment: () => checkEnvironment(settings.environment, facts.environment),
-    migrations: () => checkMigrations(facts.migrations),
+    migrations: () => checkMigrations(facts.migrations, facts.drift),
     databaseSafety: () => checkDatabaseSafety(settings.environment, settings.database, facts.server),
     backupConfig: () => checkBackupConfig(settings.environment, settings.backup, facts.evidence, now),
     backups: () => checkBackups(settings.environment, settings.backup, facts.backups, now),

@@ -3,10 +3,12 @@ import { TerminusModule } from '@nestjs/terminus';
 import { BackupModule } from '../backup/backup.module.js';
 import { ClockModule } from '../clock/clock.module.js';
 import { DatabaseModule } from '../database/database.module.js';
+import { DriftModule } from '../drift/drift.module.js';
 import { EnvironmentModule } from '../environment/environment.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
 import { BackupWatch } from './backup-watch.service.js';
+import { DriftWatch } from './drift-watch.service.js';
 import { ReadinessMonitor } from './readiness-monitor.service.js';
 import { ReadinessService } from './readiness.service.js';
 
@@ -16,12 +18,13 @@ import { ReadinessService } from './readiness.service.js';
     BackupModule,
     ClockModule,
     DatabaseModule,
+    DriftModule,
     EnvironmentModule,
     JobsModule,
     MigrationsModule,
     TerminusModule.forRoot({ logger: false }),
   ],
-  providers: [ReadinessService, ReadinessMonitor, BackupWatch],
-  exports: [ReadinessService, ReadinessMonitor, BackupWatch],
+  providers: [ReadinessService, ReadinessMonitor, BackupWatch, DriftWatch],
+  exports: [ReadinessService, ReadinessMonitor, BackupWatch, DriftWatch],
 })
 export class ReadinessModule {}

@@ -12,6 +12,7 @@ import { EnvironmentService } from '../environment/environment.service.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
 import { readNewestEvidence, type NewestEvidences } from '../restore/read-newest-evidence.js';
 import { BackupWatch } from './backup-watch.service.js';
+import { DriftWatch } from './drift-watch.service.js';
 import { known } from './known.js';
 import { blocks, checksOf, runCheck } from './judge.js';
 import type { CheckView, Evaluation, Facts, Verdict } from './readiness.types.js';
@@ -33,6 +34,7 @@ export class ReadinessService {
     private readonly environment: EnvironmentService,
     private readonly migrations: MigrationsService,
     private readonly watch: BackupWatch,
+    private readonly drift: DriftWatch,
     private readonly terminus: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
   ) {}
@@ -80,6 +82,7 @@ export class ReadinessService {
       ...facts,
       evidence: this.evidence,
       backups: await backups,
+      drift: this.drift.facts(),
     };
   }
 

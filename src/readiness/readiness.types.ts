@@ -6,6 +6,7 @@ import type { EnvironmentFacts } from '../environment/environment.types.js';
 import type { CheckCode } from '../errors.js';
 import type { NewestEvidences } from '../restore/read-newest-evidence.js';
 import type { BackupFacts } from './backup-facts.js';
+import type { DriftFacts } from './drift-watch.service.js';
 import type { MigrationsReport } from '../migrations/migrations.types.js';
 
 /** One thing a check found: `told` findings are shown and do not fail it. */
@@ -40,6 +41,8 @@ export interface Facts {
   readonly evidence: NewestEvidences | undefined;
   /** Undefined while backups are off, and until the storage has answered for the first time. */
   readonly backups: BackupFacts | undefined;
+  /** Absent until the structure was looked at for the first time. */
+  readonly drift?: DriftFacts | undefined;
 }
 
 /** The answer to "is this database safe to serve from, right now?": the body of `/ready`. */

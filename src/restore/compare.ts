@@ -1,5 +1,5 @@
 import type { Manifest, TableContents } from '../backup/backup.types.js';
-import { CATALOGUE_SECTIONS, type CatalogueSection } from '../backup/catalogue.types.js';
+import { CATALOGUE_SECTIONS, type CatalogueSection } from '../catalogue/catalogue.types.js';
 import { CONTENT_HASH_METHOD } from '../backup/table-contents.js';
 import { majorOf } from './server-version.js';
 import type { CheckedForeignKey, Restored, RestoredSequence } from './read-restored.js';

@@ -1,5 +1,5 @@
 import { escapeIdentifier, type Client } from 'pg';
-import { OWN_RELATIONS } from '../backup/own-relations.js';
+import { OWN_RELATIONS } from '../catalogue/own-relations.js';
 import type { DatabaseIdentity, StampReading } from '../environment/environment.types.js';
 import { sameDatabase } from '../environment/environment.types.js';
 import { KeepError } from '../errors.js';

@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 import type { AppliedMigration, SequenceState, TableContents } from '../backup/backup.types.js';
-import type { Catalogue } from '../backup/catalogue.types.js';
-import { OWN_RELATIONS } from '../backup/own-relations.js';
-import { readCatalogue } from '../backup/read-catalogue.js';
+import type { Catalogue } from '../catalogue/catalogue.types.js';
+import { OWN_RELATIONS } from '../catalogue/own-relations.js';
+import { readCatalogue } from '../catalogue/read-catalogue.js';
 import { beginSnapshot, whileConnected } from '../backup/snapshot.js';
 import { listTables, readContents, readSequences, type TablePlan } from '../backup/table-contents.js';
 import type { DatabaseUrl } from '../config/database-url.js';

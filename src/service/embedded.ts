@@ -13,8 +13,10 @@ import {
 import { withDefaults } from '../config/process-environment.js';
 import { readSettings, type Environment } from '../config/read-settings.js';
 import { DatabaseService } from '../database/database.service.js';
+import { DriftService } from '../drift/drift.service.js';
 import { InstallService } from '../install/install.service.js';
 import { StampService } from '../install/stamp.service.js';
+import { MigrationsService } from '../migrations/migrations.service.js';
 import { CLINIC_MIGRATIONS, openClinic } from './clinic.js';
 import type { Companion } from './serve.js';
 
@@ -83,6 +85,8 @@ async function installAndStamp(environment: Environment, clock: Clock): Promise<
   try {
     await new InstallService(settings, database, new ChangelogService(database)).install(service());
     await new StampService(settings, database, clock).stampIfUnstamped(settings.environment, service());
+    // The clinic was migrated without a deploy: what it is like now is what is expected.
+    await new DriftService(settings, database, new MigrationsService(settings, database)).recordFirst();
   } finally {
     await database.onApplicationShutdown();
   }

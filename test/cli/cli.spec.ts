@@ -85,7 +85,7 @@ describe('the command line', () => {
       code: 0,
       stderr: '',
       stdout:
-        'Applied to schema pgkeep:\n  20261120080000_database_environment\n  20261120100000_change_log\n  20261120110000_job_run\n  20261120120000_restore_test\n',
+        'Applied to schema pgkeep:\n  20261120080000_database_environment\n  20261120100000_change_log\n  20261120110000_job_run\n  20261120120000_restore_test\n  20261120130000_catalogue_fingerprint\n',
     });
     expect((await runCli(['install'], fresh)).stdout).toBe('Nothing to do: pgkeep’s schema is current.\n');
     const stamped = await runCli(['stamp', 'staging'], fresh);

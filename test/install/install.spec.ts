@@ -13,6 +13,7 @@ const OWN_MIGRATIONS = [
   '20261120100000_change_log',
   '20261120110000_job_run',
   '20261120120000_restore_test',
+  '20261120130000_catalogue_fingerprint',
 ];
 
 interface Verbs {
@@ -57,6 +58,7 @@ describe('install and stamp', () => {
     );
     expect(rows.map(({ name }) => name)).toEqual([
       'pgkeep._prisma_migrations',
+      'pgkeep.catalogue_fingerprint',
       'pgkeep.change_log',
       'pgkeep.database_environment',
       'pgkeep.job',

@@ -1,3 +1,7 @@
+import type { Settings } from '../../config/settings.js';
+import { SETTINGS } from '../../config/settings.token.js';
+import { withDeadline } from '../../database/connect.js';
+import { DriftWatch } from '../../readiness/drift-watch.service.js';
 import { ReadinessService } from '../../readiness/readiness.service.js';
 import type { Verdict } from '../../readiness/readiness.types.js';
 import { EXIT } from '../exit-codes.js';
@@ -10,6 +14,9 @@ export const readyVerb: Verb = {
   description: 'Is the database safe to serve from? Exit 0: yes, 1: no.',
   declare: (command) => command,
   run: async (rooms) => {
+    // A service looks in the background; whoever asks once wants to know as well, if it does not take long.
+    const { timeoutMs } = rooms.get<Settings>(SETTINGS).readiness;
+    await withDeadline(rooms.get(DriftWatch).refresh(), timeoutMs).catch(() => undefined);
     const { verdict } = await rooms.get(ReadinessService).evaluate();
     return {
       json: verdict,

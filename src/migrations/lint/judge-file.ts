@@ -30,6 +30,7 @@ export function judgeFile(
       if (rule.id === 'no-lock-timeout' && violations.length > 0) ruleContext.lockTimeoutIsSet = true;
     }
     schema.learn(statement.node, file.path);
+    ruleContext.learn(statement.node);
     ruleContext.lockTimeoutIsSet = setsLockTimeout(statement.node) ?? ruleContext.lockTimeoutIsSet;
   }
   const [first, second] = locking;

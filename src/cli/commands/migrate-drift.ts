@@ -1,0 +1,28 @@
+import { DriftService } from '../../drift/drift.service.js';
+import { renderAcceptable, renderAcceptance, renderDrift } from '../drift-text.js';
+import { EXIT } from '../exit-codes.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep migrate drift [--sql | --accept]`: what was changed outside of migrations. Exit 1 where there is such, or nobody knows. */
+export const migrateDriftVerb: Verb = {
+  name: 'drift',
+  description:
+    'What was changed outside of migrations, object by object. Exit 0: nothing, 1: drift, or not known.',
+  declare: (command) =>
+    command
+      .option('--sql', 'print Prisma’s own comparison with the schema file as SQL')
+      .option('--accept', 'take the structure as it is now for the expected one; recorded'),
+  run: async (rooms, _parameters, { sql, accept }, _signal, terminal) => {
+    const drift = rooms.get(DriftService);
+    if (accept === true) {
+      const accepted = await drift.accept({ onShow: (report) => terminal.err(renderAcceptable(report)) });
+      return { json: accepted, text: renderAcceptance(accepted) };
+    }
+    const report = await drift.report();
+    return {
+      json: report,
+      text: renderDrift(report, { sql: sql === true }),
+      exitCode: report.verdict === 'none' ? EXIT.done : EXIT.failed,
+    };
+  },
+};

@@ -1,0 +1,185 @@
+import path from 'node:path';
+import type { AcceptReport, DriftedObject, DriftReport, RecordedFingerprint } from '../drift/drift.types.js';
+import { findRenames, withParts, type CountedDifference } from '../drift/whole-homes.js';
+import { formatCount, formatTime } from './format.js';
+
+const SIGNS = { added: '+', missing: '-', changed: '~' } as const;
+/** A function's body may have thousands of lines. */
+const LONGEST = 40;
+
+/** What differs for people, object by object; then Prisma's own comparison; then what to do. */
+export function renderDrift(report: DriftReport, { sql = false } = {}): string {
+  return printable(
+    [
+      verdictOf(report),
+      ...renderObjects(report.objects),
+      ...prismaOf(report, sql),
+      ...remediesOf(report),
+    ].join('\n\n'),
+  );
+}
+
+/** What is about to be accepted. */
+export function renderAcceptable({ objects, recorded }: DriftReport): string {
+  if (recorded === null) return 'Nothing was recorded before: the structure is taken as it is.';
+  const what = objects.length === 0 ? 'Nothing differs' : `Accepting what differs, ${counted(objects)},`;
+  return printable([`${what} from ${leftBy(recorded)}.`, ...renderObjects(objects)].join('\n\n'));
+}
+
+export function renderAcceptance({ changed, database, objects, migrations }: AcceptReport): string {
+  if (!changed) return `Nothing to accept: the structure of database "${database}" is as recorded.`;
+  const accepted = objects.length === 0 ? '' : `, ${counted(objects)} changed outside of migrations among it`;
+  return `The structure of database "${database}" is the expected one from now on${accepted}; ${formatCount(migrations)} ${migrations === 1 ? 'migration is' : 'migrations are'} applied.`;
+}
+
+function verdictOf(report: DriftReport): string {
+  const { verdict, reason, recorded, objects, appliedSince, goneSince } = report;
+  if (verdict === 'none' && recorded) return `No drift: the structure is as ${leftBy(recorded)} left it.`;
+  if (verdict === 'drift' && recorded) {
+    return `DRIFT: ${counted(objects)} ${objects.length === 1 ? 'differs' : 'differ'} from what ${leftBy(recorded)} left.`;
+  }
+  if (reason === 'not-installed')
+    return 'Drift is not known: the database has no table pgkeep.catalogue_fingerprint.';
+  if (!recorded || reason === 'not-recorded') {
+    return 'Drift is not known: nobody recorded yet what the structure is to be.';
+  }
+  if (reason === 'deploying') return 'Drift is not known: migrations are being deployed right now.';
+  if (reason === 'not-comparable') {
+    return `Drift is not known: another version of pgkeep recorded ${leftBy(recorded)}, and reads the structure in another way.`;
+  }
+  return [
+    `Drift is not known since ${leftBy(recorded)}: the history is not the one that was recorded.`,
+    ...appliedSince.map((name) => `  applied since  ${name}`),
+    ...goneSince.map((name) => `  gone since     ${name}`),
+    objects.length === 0
+      ? 'The structure is the same as then.'
+      : `${counted(objects)} ${objects.length === 1 ? 'is' : 'are'} not as then, by these migrations or by hand:`,
+  ].join('\n');
+}
+
+/** Home by home, what stands by itself last. */
+function renderObjects(objects: readonly DriftedObject[]): string[] {
+  const renames = findRenames(objects);
+  const homes = new Map<string, CountedDifference[]>();
+  for (const one of withParts(objects)) {
+    homes.set(one.object.home, [...(homes.get(one.object.home) ?? []), one]);
+  }
+  return [...homes]
+    .toSorted(([left], [right]) => Number(left === '') - Number(right === '') || (left < right ? -1 : 1))
+    .map(([home, own]) =>
+      [
+        home === '' ? 'of no table' : home,
+        ...own.flatMap((one) => renderObject(one, renames.get(one.object))),
+      ].join('\n'),
+    );
+}
+
+/** Of a table that came or went as a whole its parts are counted, not shown. */
+function partsOf(parts: readonly DriftedObject[]): string[] {
+  if (parts.length === 0) return [];
+  const counts = new Map<string, number>();
+  for (const { object } of parts) {
+    const kind = object === 'row security' ? object : (object.split(' ')[0] ?? object);
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  return [`      with ${[...counts].map(([kind, count]) => `${count} ${plural(kind, count)}`).join(', ')}`];
+}
+
+function plural(kind: string, count: number): string {
+  if (count === 1) return kind;
+  return kind.endsWith('x') ? `${kind}es` : kind.endsWith('y') ? `${kind.slice(0, -1)}ies` : `${kind}s`;
+}
+
+function renderObject({ object: one, parts }: CountedDifference, renamedTo: string | undefined): string[] {
+  const { object, change, was, is } = one;
+  const guess = renamedTo === undefined ? '' : `  (renamed? there is ${renamedTo} now)`;
+  const heading = `  ${SIGNS[change]} ${object}${guess}`;
+  if (was === null || is === null) {
+    return [heading, ...definition(was ?? is ?? '', '      '), ...partsOf(parts)];
+  }
+  const [before, after] = withoutCommonLines(was.split('\n'), is.split('\n'));
+  return [heading, ...told('was', before), ...told('is', after)];
+}
+
+function told(label: string, lines: readonly string[]): string[] {
+  const shown = lines.length === 0 ? ['(nothing)'] : lines;
+  return definition(shown.join('\n'), '          ').map((line, index) =>
+    index === 0 ? `      ${label.padEnd(3)} ${line.trimStart()}` : line,
+  );
+}
+
+function definition(text: string, indent: string): string[] {
+  if (text === '') return [];
+  const lines = text.split('\n');
+  const rest = lines.length > LONGEST ? [`… and ${lines.length - LONGEST} more lines`] : [];
+  return [...lines.slice(0, LONGEST), ...rest].map((line) => `${indent}${line}`.trimEnd());
+}
+
+/** Two long definitions: the lines at either end that are the same tell nothing. */
+function withoutCommonLines(was: readonly string[], is: readonly string[]): [string[], string[]] {
+  let head = 0;
+  while (head < Math.min(was.length, is.length) && was[head] === is[head]) head += 1;
+  let tail = 0;
+  while (tail < Math.min(was.length, is.length) - head && was.at(-1 - tail) === is.at(-1 - tail)) tail += 1;
+  return [was.slice(head, was.length - tail), is.slice(head, is.length - tail)];
+}
+
+function prismaOf({ prisma }: DriftReport, sql: boolean): string[] {
+  if (prisma === null) return [];
+  if ('fault' in prisma)
+    return [`Prisma’s engine could not compare the database with the schema: ${prisma.fault}`];
+  const { files, differs, summary, script, pending } = prisma;
+  const [first, ...others] = files;
+  const schema = `${shownPath(first ?? '')}${others.length === 0 ? '' : ` and ${others.length} more`}`;
+  if (!differs) return [`Prisma sees no difference between the database and ${schema}.`];
+  const reason =
+    pending.length === 0
+      ? ''
+      : ` ${pending.length === 1 ? '1 migration is' : `${pending.length} migrations are`} not applied yet, which is a reason: ${pending.join(', ')}.`;
+  return [
+    `For Prisma the database is not as ${schema} has it.${reason} From the database to the schema:\n${indented(sql ? script : summary)}`,
+    ...(sql ? [] : ['As SQL: `pgkeep migrate drift --sql`.']),
+  ];
+}
+
+function remediesOf({ verdict, reason, recorded }: DriftReport): string[] {
+  if (verdict === 'none') return [];
+  if (reason === 'not-installed') return ['Run `pgkeep install`, then `pgkeep migrate drift --accept`.'];
+  if (reason === 'deploying') return ['Wait for the deploy to end: it records the structure itself.'];
+  if (verdict === 'drift') {
+    return [
+      'Write it as a migration, or take it back by hand. Where it is to stay as it is: `pgkeep migrate drift --accept`.',
+    ];
+  }
+  return [
+    recorded
+      ? 'Where that is as it should be: `pgkeep migrate drift --accept`.'
+      : 'Take the structure as it is now for the expected one: `pgkeep migrate drift --accept`; every `pgkeep migrate deploy` does.',
+  ];
+}
+
+function shownPath(file: string): string {
+  const relative = path.relative(process.cwd(), file);
+  return relative.startsWith('..') ? file : relative;
+}
+
+function leftBy({ deed, recordedAt }: RecordedFingerprint): string {
+  return `the ${deed} of ${formatTime(recordedAt)} UTC`;
+}
+
+function counted(objects: readonly DriftedObject[]): string {
+  const count = withParts(objects).length;
+  return `${formatCount(count)} ${count === 1 ? 'object' : 'objects'}`;
+}
+
+function indented(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => `  ${line}`.trimEnd())
+    .join('\n');
+}
+
+/** Names and bodies are somebody's text: what would steer the terminal is not passed on. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (character) => (/[\n\t]/.test(character) ? character : '\uFFFD'));
+}

@@ -1,0 +1,44 @@
+import type { ClientBase } from 'pg';
+import type { DriftService } from '../drift/drift.service.js';
+import type { DriftedObject } from '../drift/drift.types.js';
+import { withParts } from '../drift/whole-homes.js';
+import type { DeployReport } from './deploy.types.js';
+
+/**
+ * What a deploy does about drift: what was changed by hand before stays told afterwards, and what the deploy leaves is
+ * recorded as the expected structure.
+ */
+export class DeployDrift {
+  private earlier: readonly DriftedObject[] = [];
+
+  constructor(private readonly drift: DriftService) {}
+
+  /** Looks before anything is done. @returns what is worth knowing. */
+  async look(client: ClientBase): Promise<string[]> {
+    this.earlier = await this.drift.before(client);
+    const { length } = withParts(this.earlier);
+    if (length === 0) return [];
+    return [
+      `${length === 1 ? '1 object was' : `${length} objects were`} changed outside of migrations: \`pgkeep migrate drift\``,
+    ];
+  }
+
+  /** Records what the deploy left. */
+  async record(client: ClientBase): Promise<Pick<DeployReport, 'drifted' | 'notFingerprinted'>> {
+    const { notRecorded } = await this.drift.recordAfter('deploy', this.earlier);
+    const drifted = this.earlier.length === 0 ? [] : await this.drift.before(client);
+    return {
+      drifted: withParts(drifted).length,
+      ...(notRecorded !== undefined && { notFingerprinted: notRecorded }),
+    };
+  }
+
+  /** Nothing was to be deployed: what is there is expected where nobody said yet what is. */
+  async recordFirst(): Promise<Pick<DeployReport, 'drifted' | 'notFingerprinted'>> {
+    const { notRecorded } = await this.drift.recordFirst();
+    return {
+      drifted: withParts(this.earlier).length,
+      ...(notRecorded !== undefined && { notFingerprinted: notRecorded }),
+    };
+  }
+}

@@ -1,0 +1,62 @@
+import type { ClientBase } from 'pg';
+import type { Json } from '../changelog/changelog.types.js';
+import { mayRecord, recordingDenied } from '../changelog/may-record.js';
+import type { EnvironmentName } from '../config/settings.js';
+import { currentRole } from '../database/current-role.js';
+import type { ReadTimeouts } from '../database/read.js';
+import { readStamp } from '../environment/read-environment.js';
+import { KeepError } from '../errors.js';
+import type { DriftLook, DriftReport } from './drift.types.js';
+import { withParts } from './whole-homes.js';
+
+/** So many objects are named in the record. */
+const NAMED = 50;
+
+/**
+ * Makes sure that what this database is like may be taken for right.
+ * @throws KeepError `DRIFT_REFUSED`, `DATABASE_PERMISSION_DENIED`; what the connection throws.
+ */
+export async function requireAcceptable(
+  client: ClientBase,
+  look: DriftLook,
+  environment: EnvironmentName,
+  timeouts: ReadTimeouts,
+): Promise<void> {
+  if (look.kind === 'deploying') {
+    throw refused(
+      'migrations are being deployed',
+      'Wait for the deploy to end: it records the structure itself.',
+    );
+  }
+  const reading = await readStamp(client, timeouts);
+  if (reading.kind === 'stamped' && reading.stamp.environment !== environment) {
+    const stamped = reading.stamp.environment;
+    throw refused(
+      `this is ${environment} (NODE_ENV), and the database is stamped ${stamped}`,
+      `Use \`--env ${stamped}\`, or point DATABASE_URL at the ${environment} database.`,
+    );
+  }
+  if ((await mayRecord(client, timeouts)) === 'denied') {
+    throw recordingDenied('accept the structure', await currentRole(client, timeouts));
+  }
+}
+
+/** What is accepted, for the changelog. */
+export function summaryOf({ recorded, objects }: DriftReport): { readonly [name: string]: Json | undefined } {
+  const counted = withParts(objects);
+  return {
+    instead: recorded && { deed: recorded.deed, recordedAt: recorded.recordedAt },
+    objects: counted.length,
+    named: counted
+      .slice(0, NAMED)
+      .map(({ object: { change, home, object } }) =>
+        [change, object, ...(home === '' ? [] : ['of', home])].join(' '),
+      ),
+  };
+}
+
+function refused(why: string, hint: string): KeepError {
+  return new KeepError('DRIFT_REFUSED', `Refused to accept the structure: ${why}. Nothing was recorded.`, {
+    hint,
+  });
+}

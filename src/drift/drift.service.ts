@@ -1,0 +1,174 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { ClientBase } from 'pg';
+import { operator } from '../changelog/actor.js';
+import { describeDatabaseUrl } from '../config/database-url.js';
+import type { Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { databaseError } from '../database/database-fault.js';
+import { DatabaseService } from '../database/database.service.js';
+import { KeepError, messageOf } from '../errors.js';
+import { MigrationsService } from '../migrations/migrations.service.js';
+import { findSchemaFiles } from '../migrations/schema-files.js';
+import { requireAcceptable, summaryOf } from './acceptance.js';
+import type {
+  AcceptReport,
+  DriftedObject,
+  DriftLook,
+  DriftReport,
+  FingerprintDeed,
+  Fingerprinting,
+} from './drift.types.js';
+import { hasFingerprint, hasFingerprints, lookForDrift } from './look.js';
+import { recordFingerprint } from './record-fingerprint.js';
+import { reportOf } from './report.js';
+
+/** What the database's structure is expected to be, and what of it is otherwise: changed by hand, outside of migrations. */
+@Injectable()
+export class DriftService {
+  constructor(
+    @Inject(SETTINGS) private readonly settings: Settings,
+    private readonly database: DatabaseService,
+    private readonly migrations: MigrationsService,
+  ) {}
+
+  /**
+   * Compares the structure with what the last deed recorded.
+   * @param previous an earlier look: where nothing moved since, its outcome is taken
+   * @throws KeepError a `DATABASE_…` code.
+   */
+  async look(previous?: DriftLook): Promise<DriftLook> {
+    return await this.onPool('look for drift in', (client) =>
+      lookForDrift(client, { ...this.lookOptions, previous }),
+    );
+  }
+
+  /**
+   * The same, for people; with Prisma's own comparison of the database and the schema files, where there are such.
+   * @throws KeepError a `DATABASE_…` code.
+   */
+  async report(): Promise<DriftReport> {
+    const look = await this.look();
+    const files = await findSchemaFiles(this.settings.migrationsDirectory);
+    if (files.length === 0) return reportOf(look, null);
+    // Loaded only here: the engine is 5 MB of WebAssembly.
+    const { compareSchema } = await import('./compare-schema.js');
+    const { url } = this.settings.database;
+    return reportOf(look, await compareSchema(url, files, await this.pending()));
+  }
+
+  /**
+   * What differs before a deed of the caller's that changes the structure, for {@link recordAfter}. A deed does not
+   * wait for an answer that cannot be had: then nothing differs.
+   */
+  async before(client: ClientBase): Promise<readonly DriftedObject[]> {
+    try {
+      const look = await lookForDrift(client, { ...this.lookOptions, duringDeploy: true });
+      const isKnown = look.kind === 'compared' && look.appliedSince.length + look.goneSince.length === 0;
+      return isKnown ? look.objects : [];
+    } catch {
+      return [];
+    }
+  }
+
+  /**
+   * Records the structure as the expected one, after a deed that is done and stays done.
+   * @param earlier what differed before: where the deed left it so, it is not what is expected
+   */
+  async recordAfter(deed: FingerprintDeed, earlier: readonly DriftedObject[] = []): Promise<Fingerprinting> {
+    try {
+      await this.onPool('record the structure of', (client) =>
+        recordFingerprint(client, { deed, schema: this.schema, earlier }, this.database.timeouts),
+      );
+      return { recorded: true };
+    } catch (error) {
+      const hint = error instanceof KeepError ? error.hint : undefined;
+      return { recorded: false, notRecorded: [messageOf(error), hint].filter(Boolean).join(' ') };
+    }
+  }
+
+  /** Records the structure where nobody did yet: of a database that is migrated already, and has nothing to deploy. */
+  async recordFirst(): Promise<Fingerprinting> {
+    try {
+      const { timeouts } = this.database;
+      const isMissing = await this.onPool(
+        'look for drift in',
+        async (client) =>
+          (await hasFingerprints(client, timeouts)) && !(await hasFingerprint(client, timeouts)),
+      );
+      return isMissing ? await this.recordAfter('deploy') : { recorded: false };
+    } catch (error) {
+      return { recorded: false, notRecorded: messageOf(error) };
+    }
+  }
+
+  /**
+   * Records the structure as it is now as the expected one, and the deed in the changelog: both, or neither.
+   * @param onShow is shown what is about to be accepted
+   * @throws KeepError `DRIFT_REFUSED` where the database is another environment's, or is being deployed to;
+   *   `NOT_INSTALLED`, or a `DATABASE_…` code.
+   */
+  async accept({
+    actor = operator(),
+    onShow = () => undefined,
+  }: { actor?: string; onShow?: (report: DriftReport) => void } = {}): Promise<AcceptReport> {
+    const { timeouts } = this.database;
+    const { environment, database } = this.settings;
+    return await this.onPool('record the structure of', async (client) => {
+      const look = await lookForDrift(client, this.lookOptions);
+      const report = reportOf(look, null);
+      await requireAcceptable(client, look, environment, timeouts);
+      const common = { database: database.url.database, before: report.recorded, objects: report.objects };
+      if (report.verdict === 'none') {
+        return {
+          ...common,
+          changed: false,
+          recorded: false,
+          migrations: report.recorded?.migrations.length ?? 0,
+        };
+      }
+      onShow(report);
+      const migrations = await recordFingerprint(
+        client,
+        {
+          deed: 'accept',
+          schema: this.schema,
+          entry: (count) => ({
+            deed: 'accept-drift',
+            subject: database.url.database,
+            details: { environment, migrations: count, ...summaryOf(report) },
+            actor,
+          }),
+        },
+        timeouts,
+      );
+      return { ...common, changed: true, recorded: true, migrations };
+    });
+  }
+
+  private get schema(): string {
+    return this.settings.database.url.schema;
+  }
+
+  private get lookOptions() {
+    return { timeouts: this.database.timeouts, schema: this.schema };
+  }
+
+  private async pending(): Promise<readonly string[]> {
+    const { timeouts } = this.database;
+    const report = await this.onPool('read the migration history of', (client) =>
+      this.migrations.report(client, timeouts),
+    );
+    if ('fault' in report) return [];
+    const { pending, failed, rolledBack } = report.status;
+    return [...pending, ...failed, ...rolledBack].toSorted();
+  }
+
+  private async onPool<T>(operation: string, work: (client: ClientBase) => Promise<T>): Promise<T> {
+    try {
+      return await this.database.withPooled(this.database.primary, work);
+    } catch (error) {
+      if (error instanceof KeepError) throw error;
+      throw databaseError(`${operation} ${describeDatabaseUrl(this.settings.database.url)}`, error);
+    }
+  }
+}

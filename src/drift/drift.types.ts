@@ -1,0 +1,101 @@
+import type { Recording } from '../changelog/changelog.types.js';
+import type { StructureSection } from '../catalogue/structure.types.js';
+
+/** After what the structure was recorded as the expected one. */
+export type FingerprintDeed = 'deploy' | 'rollback' | 'accept';
+
+/** The newest fingerprint, without its lines. */
+export interface RecordedFingerprint {
+  readonly id: string;
+  /** ISO 8601, by the database's clock. */
+  readonly recordedAt: string;
+  /** Any name: a newer pgkeep may have recorded after a deed that this one does not know. */
+  readonly deed: string;
+  /** Names of the application's migrations that were applied then. */
+  readonly migrations: readonly string[];
+}
+
+/** An object that is not what was recorded. */
+export interface DriftedObject {
+  readonly section: StructureSection;
+  /** The table or view it belongs to, quoted where SQL needs it; empty for what stands by itself. */
+  readonly home: string;
+  /** Its kind and name, such as `column nickname`; `table` for the home itself. */
+  readonly object: string;
+  readonly change: 'added' | 'missing' | 'changed';
+  /** What it was when it was recorded; null where it is added. */
+  readonly was: string | null;
+  /** What it is now; null where it is missing. */
+  readonly is: string | null;
+}
+
+/** What a look at the structure came to. */
+export type DriftLook =
+  /** There is no place for fingerprints: `pgkeep install`. */
+  | { readonly kind: 'not-installed' }
+  /** Nobody recorded what is expected. */
+  | { readonly kind: 'not-recorded' }
+  /** Another version of pgkeep recorded it, which reads the structure in another way. */
+  | { readonly kind: 'not-comparable'; readonly recorded: RecordedFingerprint }
+  /** Migrations are being applied right now. */
+  | { readonly kind: 'deploying'; readonly recorded: RecordedFingerprint }
+  | ComparedStructure;
+
+/** The structure against the newest fingerprint. */
+export interface ComparedStructure {
+  readonly kind: 'compared';
+  readonly recorded: RecordedFingerprint;
+  /** By home and object. */
+  readonly objects: readonly DriftedObject[];
+  /** Applied since, by something that records no fingerprint: what they changed is among `objects`. */
+  readonly appliedSince: readonly string[];
+  /** Applied then and not in the history any more. */
+  readonly goneSince: readonly string[];
+  /** What was compared: a later look at the same has the same outcome. */
+  readonly digests: Readonly<Record<string, string>>;
+}
+
+/** Whether the fingerprint of a deed was kept. */
+export interface Fingerprinting {
+  readonly recorded: boolean;
+  /** Where it was not: why, and what to do that the next one will be. */
+  readonly notRecorded?: string;
+}
+
+/** Prisma's own comparison: the database against the schema files. */
+export interface SchemaComparison {
+  /** The schema files, absolute. */
+  readonly files: readonly string[];
+  readonly differs: boolean;
+  /** What it would take to bring the database to the schema, in Prisma's words; empty where nothing differs. */
+  readonly summary: string;
+  /** The same as SQL. */
+  readonly script: string;
+  /** Migrations that are not applied yet: they are a reason to differ. */
+  readonly pending: readonly string[];
+}
+
+/** What `pgkeep migrate drift` answers. */
+export interface DriftReport {
+  readonly verdict: 'none' | 'drift' | 'unknown';
+  /** Why it is unknown. */
+  readonly reason?: 'not-installed' | 'not-recorded' | 'not-comparable' | 'deploying' | 'migrations-since';
+  readonly recorded: RecordedFingerprint | null;
+  readonly objects: readonly DriftedObject[];
+  readonly appliedSince: readonly string[];
+  readonly goneSince: readonly string[];
+  /** Null where no schema file is found; a text where Prisma's engine could not compare. */
+  readonly prisma: SchemaComparison | { readonly fault: string } | null;
+}
+
+/** What `pgkeep migrate drift --accept` answers. */
+export interface AcceptReport extends Recording {
+  /** Whether there was anything to accept. */
+  readonly changed: boolean;
+  readonly database: string;
+  /** What was expected before; null where nothing was. */
+  readonly before: RecordedFingerprint | null;
+  /** What differed from it, and is expected from now on. */
+  readonly objects: readonly DriftedObject[];
+  readonly migrations: number;
+}

@@ -1,0 +1,103 @@
+import { OWN_STRUCTURE } from '../catalogue/structure-relations.js';
+import { STRUCTURE_QUERIES } from '../catalogue/structure-queries.js';
+import { STRUCTURE_SECTIONS, type StructureSection } from '../catalogue/structure.types.js';
+
+/** The queries that a structure is read with. Raised whenever the same structure reads otherwise than before. */
+export const METHOD = 1;
+
+/** Of how many recordings the digests are kept. */
+const KEPT = 50;
+
+/** Partitions by name: compared with nothing, and asked for where an object of a partition differs. */
+const PARTITIONS = `SELECT r.name AS home, 'partition' AS object, '' AS definition FROM own r
+  WHERE r.relispartition AND r.relkind IN ('r', 'p', 'f')`;
+
+const LINES_TYPE = '(home text, object text, definition text)';
+
+/** One digest for however many lines, computed where they are; textsend, because not every encoding has a way to UTF-8. */
+const DIGEST = `pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(coalesce(
+  pg_catalog.string_agg(line.digest, '' ORDER BY line.digest COLLATE "C"), ''), 'UTF8')), 'hex')`;
+const LINE_DIGEST = `pg_catalog.encode(pg_catalog.sha256(pg_catalog.textsend(
+  pg_catalog.concat_ws(E'\\x1f', home, object, definition))), 'hex')`;
+
+/** Each section's digest, as one row: the lines stay in the server. */
+export const DIGESTS_QUERY = `
+  WITH ${OWN_STRUCTURE}
+  SELECT pg_catalog.jsonb_object_agg(part.name, part.digest) AS digests FROM (
+    ${STRUCTURE_SECTIONS.map(
+      (section) => `SELECT '${section}' AS name, ${DIGEST} AS digest
+        FROM (SELECT ${LINE_DIGEST} AS digest FROM (${STRUCTURE_QUERIES[section]}) object) line`,
+    ).join('\n    UNION ALL ')}) part`;
+
+/** The objects of one section that are not as fingerprint $1 has them: only those leave the server. */
+export function differencesQuery(section: StructureSection): string {
+  return `
+    WITH ${OWN_STRUCTURE},
+    live AS (SELECT home, object, coalesce(definition, '') AS definition FROM (${STRUCTURE_QUERIES[section]}) object),
+    recorded AS (
+      SELECT * FROM pg_catalog.jsonb_to_recordset(
+        (SELECT f.lines -> '${section}' FROM pgkeep.catalogue_fingerprint f WHERE f.id = $1)) AS line ${LINES_TYPE})
+    SELECT coalesce(live.home, recorded.home) AS home, coalesce(live.object, recorded.object) AS object,
+           recorded.definition AS was, live.definition AS is
+      FROM live FULL JOIN recorded ON live.home = recorded.home AND live.object = recorded.object
+     WHERE live.definition IS DISTINCT FROM recorded.definition
+     ORDER BY coalesce(live.home, recorded.home) COLLATE "C", coalesce(live.object, recorded.object) COLLATE "C"`;
+}
+
+/** Which of the homes $2 are partitions that came or went since fingerprint $1. */
+export const NEW_PARTITIONS_QUERY = `
+  WITH ${OWN_STRUCTURE},
+  live AS (SELECT home FROM (${PARTITIONS}) object),
+  recorded AS (
+    SELECT home FROM pg_catalog.jsonb_to_recordset(
+      (SELECT f.lines -> 'partitions' FROM pgkeep.catalogue_fingerprint f WHERE f.id = $1)) AS line ${LINES_TYPE})
+  SELECT coalesce(live.home, recorded.home) AS home
+    FROM live FULL JOIN recorded ON live.home = recorded.home
+   WHERE (live.home IS NULL OR recorded.home IS NULL)
+     AND coalesce(live.home, recorded.home) IN (SELECT pg_catalog.jsonb_array_elements_text($2::jsonb))`;
+
+/** What this server and database are, for a comparison by the letter. */
+export const PLACE_QUERY = `
+  SELECT pg_catalog.current_setting('server_version_num')::int AS server_version,
+         (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())::bigint AS database_oid,
+         'pgkeep.catalogue_fingerprint'::pg_catalog.regclass::oid::bigint AS table_oid`;
+
+/**
+ * Records the structure as it is now, after deed $1 and with the migrations $2. $3 lists objects that differed before
+ * the deed, as {section, home, object, was, is}: where the deed left one as it was, what was expected of it still is.
+ */
+export const RECORD_STATEMENT = `
+  WITH ${OWN_STRUCTURE},
+  earlier AS (
+    SELECT * FROM pg_catalog.jsonb_to_recordset($3::jsonb)
+      AS line (section text, home text, object text, was text, "is" text)),
+  part AS (
+    ${[...STRUCTURE_SECTIONS.map((section) => expectedPart(section, STRUCTURE_QUERIES[section])), expectedPart('partitions', PARTITIONS)].join('\n    UNION ALL ')}),
+  place AS (${PLACE_QUERY})
+  INSERT INTO pgkeep.catalogue_fingerprint
+    (deed, method, server_version, database_oid, table_oid, migrations, digests, lines)
+  SELECT $1, ${METHOD}, place.server_version, place.database_oid, place.table_oid, $2::jsonb,
+         (SELECT pg_catalog.jsonb_object_agg(part.name, part.digest) FROM part WHERE part.name <> 'partitions'),
+         (SELECT pg_catalog.jsonb_object_agg(part.name, part.lines) FROM part)
+    FROM place
+  RETURNING id::text AS id`;
+
+function expectedPart(name: string, query: string): string {
+  return `SELECT '${name}' AS name, ${DIGEST} AS digest,
+      coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+        'home', line.home, 'object', line.object, 'definition', line.definition)), '[]') AS lines
+      FROM (SELECT home, object, definition, ${LINE_DIGEST} AS digest FROM (
+        SELECT coalesce(live.home, earlier.home) AS home, coalesce(live.object, earlier.object) AS object,
+               CASE WHEN earlier.object IS NOT NULL AND earlier."is" IS NOT DISTINCT FROM live.definition
+                    THEN earlier.was ELSE live.definition END AS definition
+          FROM (SELECT home, object, coalesce(definition, '') AS definition FROM (${query}) object) live
+          FULL JOIN (SELECT * FROM earlier WHERE section = '${name}') earlier
+            ON live.home = earlier.home AND live.object = earlier.object) expected
+       WHERE definition IS NOT NULL) line`;
+}
+
+/** Of the recordings before $1 the digests are enough, and not of all. */
+export const TIDY_STATEMENTS = [
+  'UPDATE pgkeep.catalogue_fingerprint SET lines = NULL WHERE id < $1 AND lines IS NOT NULL',
+  `DELETE FROM pgkeep.catalogue_fingerprint WHERE id <= $1::bigint - ${KEPT}`,
+] as const;

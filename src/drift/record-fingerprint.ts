@@ -1,0 +1,75 @@
+import { escapeIdentifier, type ClientBase } from 'pg';
+import { appendPlan } from '../changelog/append.js';
+import type { NewEntry } from '../changelog/changelog.types.js';
+import { currentRole } from '../database/current-role.js';
+import type { ReadTimeouts } from '../database/read.js';
+import { KeepError } from '../errors.js';
+import { readAppliedMigrations } from '../migrations/applied-migrations.js';
+import type { DriftedObject, FingerprintDeed } from './drift.types.js';
+import { RECORD_STATEMENT, TIDY_STATEMENTS } from './fingerprint-sql.js';
+import { hasFingerprints } from './look.js';
+import { inStructureTransaction } from './structure-transaction.js';
+
+/** What is recorded. */
+export interface NewFingerprint {
+  readonly deed: FingerprintDeed;
+  /** PostgreSQL schema of `_prisma_migrations`. */
+  readonly schema: string;
+  /** What differed before the deed: where the deed left it so, it differs still. */
+  readonly earlier?: readonly DriftedObject[];
+  /** An entry of the change log for the same transaction. */
+  readonly entry?: (migrations: number) => NewEntry;
+}
+
+/**
+ * Records the structure as it is now. It is read and written inside the server.
+ * @returns how many migrations were applied.
+ * @throws KeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`; what the connection throws.
+ */
+export async function recordFingerprint(
+  client: ClientBase,
+  { deed, schema, earlier = [], entry }: NewFingerprint,
+  timeouts: ReadTimeouts,
+): Promise<number> {
+  await requireWritable(client, timeouts);
+  return await inStructureTransaction(client, timeouts, 'READ WRITE', async () => {
+    const applied = (await readAppliedMigrations(client, schema)) ?? [];
+    const migrations = [...new Set(applied.map(({ name }) => name))];
+    const { rows } = await client.query<{ id: string }>(RECORD_STATEMENT, [
+      deed,
+      JSON.stringify(migrations),
+      JSON.stringify(earlier),
+    ]);
+    for (const statement of TIDY_STATEMENTS) await client.query(statement, [rows[0]?.id]);
+    if (entry) {
+      const { sql, values } = appendPlan(entry(migrations.length));
+      await client.query(sql, [...values]);
+    }
+    return migrations.length;
+  });
+}
+
+async function requireWritable(client: ClientBase, timeouts: ReadTimeouts): Promise<void> {
+  if (!(await hasFingerprints(client, timeouts))) {
+    throw new KeepError(
+      'NOT_INSTALLED',
+      'Cannot record the structure: the database has no table pgkeep.catalogue_fingerprint.',
+      { hint: 'Run `pgkeep install`, then `pgkeep migrate drift --accept`.' },
+    );
+  }
+  const { rows } = await client.query<{ may: boolean }>(
+    `SELECT pg_catalog.has_table_privilege('pgkeep.catalogue_fingerprint', 'SELECT')
+        AND pg_catalog.has_table_privilege('pgkeep.catalogue_fingerprint', 'INSERT')
+        AND pg_catalog.has_table_privilege('pgkeep.catalogue_fingerprint', 'UPDATE')
+        AND pg_catalog.has_table_privilege('pgkeep.catalogue_fingerprint', 'DELETE') AS may`,
+  );
+  if (rows[0]?.may === true) return;
+  const role = await currentRole(client, timeouts);
+  throw new KeepError(
+    'DATABASE_PERMISSION_DENIED',
+    `Cannot record the structure: role "${role}" may not write pgkeep.catalogue_fingerprint.`,
+    {
+      hint: `Give the grant: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.catalogue_fingerprint TO ${escapeIdentifier(role)}; then \`pgkeep migrate drift --accept\`.`,
+    },
+  );
+}

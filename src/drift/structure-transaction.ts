@@ -1,0 +1,28 @@
+import type { ClientBase } from 'pg';
+import { giveSettings, STEADY_OUTPUT } from '../catalogue/session-settings.js';
+import type { ReadTimeouts } from '../database/read.js';
+
+/**
+ * Runs `work` in a transaction in which definitions read the same whatever the role's settings are.
+ * @throws what `work` throws, after the transaction was ended.
+ */
+export async function inStructureTransaction<T>(
+  client: ClientBase,
+  timeouts: ReadTimeouts,
+  mode: 'READ ONLY' | 'READ WRITE',
+  work: () => Promise<T>,
+): Promise<T> {
+  await client.query(
+    `BEGIN ${mode}; SET LOCAL statement_timeout = ${Math.ceil(timeouts.statementTimeoutMs)}; SET LOCAL lock_timeout = ${Math.ceil(timeouts.lockTimeoutMs)}`,
+  );
+  try {
+    await giveSettings(client, STEADY_OUTPUT);
+    const result = await work();
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    // Where the connection itself broke this fails as well, and the first error is the one to tell.
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
