@@ -251,7 +251,6 @@ describe('the DDL guard', () => {
     application
       .add('1_first', 'CREATE TABLE notes (id int, text text);')
       .add('2_second', `${waiver}DROP TABLE notes;\nCREATE TABLE memos (id int);`);
-    await query(url, 'DROP SCHEMA IF EXISTS nothing');
     const environment = { NODE_ENV: 'production' };
     await query(url, `ALTER TABLE children SET SCHEMA pgkeep; ALTER TABLE visits SET SCHEMA pgkeep`);
     const { code, stderr } = await application.deploy([], environment);
@@ -260,11 +259,19 @@ describe('the DDL guard', () => {
     expect(await outcome(url, 'DROP TABLE _prisma_migrations')).toBe(
       refusal('deployed', 'DROP TABLE public._prisma_migrations'),
     );
+    // Neither the guard that is there nor its going is drift.
+    for (const argv of [['--remove-ddl-guard'], ['--ddl-guard']]) {
+      const drift = await runCli(['migrate', 'drift'], { DATABASE_URL: url, ...environment });
+      expect(drift).toMatchObject({ code: 0 });
+      expect((await runCli(['install', ...argv], { DATABASE_URL: url })).code).toBe(0);
+    }
+    expect(await runCli(['migrate', 'drift'], { DATABASE_URL: url, ...environment })).toMatchObject({
+      code: 0,
+    });
   });
 
   it('refuses what Prisma is asked to do, where nothing guards Prisma; and Prisma sees nothing of it', async () => {
     const { url, app } = await guarded('prisma');
-    await query(app, 'DROP TABLE IF EXISTS none');
     const application = new PrismaApplication(app);
     application.write('drop.sql', 'DROP TABLE visits;');
     const executed = await application.prisma('db execute --file drop.sql');
