@@ -52,7 +52,8 @@ export function textsOf(sessions: readonly SessionFacts[]): string {
   return sessions.map(({ text }) => text).join(' and ');
 }
 
-function beingDeployed(holders: readonly SessionFacts[]) {
+/** The refusal that names who is at it. */
+export function beingDeployed(holders: readonly SessionFacts[]) {
   return refused(
     `migrations are being deployed by ${textsOf(holders)}`,
     `Wait for it: \`pgkeep migrate deploy --wait\`. If nothing is being deployed, end that session: ${holders

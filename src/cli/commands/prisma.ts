@@ -2,6 +2,7 @@ import path from 'node:path';
 import { guardedUrl, readGuardSettings } from '../../config/guard-settings.js';
 import { KeepError } from '../../errors.js';
 import { guard } from '../../guard/guard.js';
+import { LAUNCHER } from '../../guard/override.js';
 import { runInherited } from '../../process/run-inherited.js';
 import { EXIT, exitCodeOf } from '../exit-codes.js';
 import { explain, explainAsJson } from '../explain.js';
@@ -28,7 +29,7 @@ export async function runPrisma(
       argv,
       url,
       shadowUrl: environment['SHADOW_DATABASE_URL'],
-      door: 'pgkeep prisma',
+      door: LAUNCHER,
     });
     if (verdict.verdict === 'refuse') {
       throw new KeepError('GUARD_REFUSED', verdict.reason, { hint: verdict.remedy });
