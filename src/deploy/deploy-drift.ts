@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 import type { DriftService } from '../drift/drift.service.js';
-import type { DriftedObject } from '../drift/drift.types.js';
+import type { DriftedObject, FingerprintDeed } from '../drift/drift.types.js';
 import { withParts } from '../drift/whole-homes.js';
 import type { DeployReport } from './deploy.types.js';
 
@@ -11,7 +11,11 @@ import type { DeployReport } from './deploy.types.js';
 export class DeployDrift {
   private earlier: readonly DriftedObject[] = [];
 
-  constructor(private readonly drift: DriftService) {}
+  /** @param deed what is recorded with the structure */
+  constructor(
+    private readonly drift: DriftService,
+    private readonly deed: FingerprintDeed = 'deploy',
+  ) {}
 
   /** Looks before anything is done. @returns what is worth knowing. */
   async look(client: ClientBase): Promise<string[]> {
@@ -25,7 +29,7 @@ export class DeployDrift {
 
   /** Records what the deploy left. */
   async record(client: ClientBase): Promise<Pick<DeployReport, 'drifted' | 'notFingerprinted'>> {
-    const { notRecorded } = await this.drift.recordAfter('deploy', this.earlier);
+    const { notRecorded } = await this.drift.recordAfter(this.deed, this.earlier);
     const drifted = this.earlier.length === 0 ? [] : await this.drift.before(client);
     return {
       drifted: withParts(drifted).length,
