@@ -2,7 +2,8 @@ import type { ClientBase } from 'pg';
 import type { DriftService } from '../drift/drift.service.js';
 import type { DriftedObject } from '../drift/drift.types.js';
 import { withParts } from '../drift/whole-homes.js';
-import type { DeployReport } from './deploy.types.js';
+import type { DeployReport, PlannedMigration } from './deploy.types.js';
+import { namesObject } from './names-object.js';
 
 /**
  * What a deploy does about drift: what was changed by hand before stays told afterwards, and what the deploy leaves is
@@ -23,10 +24,14 @@ export class DeployDrift {
     ];
   }
 
-  /** Records what the deploy left. */
-  async record(client: ClientBase): Promise<Pick<DeployReport, 'drifted' | 'notFingerprinted'>> {
-    const { notRecorded } = await this.drift.recordAfter('deploy', this.earlier);
-    const drifted = this.earlier.length === 0 ? [] : await this.drift.before(client);
+  /** Records what the deploy left. What one of its migrations names is as the migration left it, meant to be so. */
+  async record(
+    client: ClientBase,
+    migrations: readonly PlannedMigration[],
+  ): Promise<Pick<DeployReport, 'drifted' | 'notFingerprinted'>> {
+    const unnamed = this.earlier.filter((object) => !migrations.some(({ sql }) => namesObject(sql, object)));
+    const { notRecorded } = await this.drift.recordAfter('deploy', unnamed);
+    const drifted = unnamed.length === 0 ? [] : await this.drift.before(client);
     return {
       drifted: withParts(drifted).length,
       ...(notRecorded !== undefined && { notFingerprinted: notRecorded }),

@@ -353,6 +353,26 @@ ${REMEDY}`,
     expect((await drift(application)).code).toBe(0);
   });
 
+  it('makes right what a migration of its own names', async () => {
+    const application = await installed('named');
+    await application.quickly();
+    await query(
+      application.url,
+      `ALTER TABLE children ADD "shoeSize" int; ALTER TABLE parents ADD "shoeSize" int; CREATE TYPE mood AS ENUM ('a')`,
+    );
+    application.add(
+      '20991231000000_named',
+      'ALTER TABLE "children" ADD COLUMN IF NOT EXISTS "shoeSize" INTEGER;\n',
+    );
+    const { stdout } = await application.quickly();
+    expect(stdout).toContain(
+      '\n  CAREFUL   2 objects changed outside of migrations: `pgkeep migrate drift`\n',
+    );
+    expect((await drift(application)).stdout).toContain(
+      '\npublic.parents\n  + column "shoeSize"\n      integer\n\nof no table\n  + enum public.mood\n',
+    );
+  });
+
   it('is done all the same where its role may not record the structure, and says so', async () => {
     const application = await installed('weak');
     await query(
