@@ -2,6 +2,7 @@
 export type Deed =
   | 'install'
   | 'stamp'
+  | 'ddl-guard'
   | 'backup'
   | 'prune'
   | 'pin'

@@ -20,6 +20,7 @@ export function renderDeployPlan(plan: DeployPlan): string {
         `${index === 0 ? 'tables    ' : '          '}${name}: about ${formatCount(rows)} rows, ${formatBytes(bytes)}`,
     ),
     `limits    ${lockTimeoutMs} ms for a lock, ${statementTimeoutMs} ms for a migration`,
+    ...(plan.protectedTables.length === 0 ? [] : [`protected ${plan.protectedTables.join(', ')}`]),
     ...notes,
     ...(lint === null ? [] : ['', renderLint(lint), '']),
   ].join('\n');

@@ -3,6 +3,7 @@ import { guardedUrl, readGuardSettings } from '../config/guard-settings.js';
 import type { Environment } from '../config/read-settings.js';
 import { KeepError } from '../errors.js';
 import { guard } from '../guard/guard.js';
+import { LAUNCHER } from '../guard/override.js';
 import { runInherited } from '../process/run-inherited.js';
 import { findPrismaCli, findPrismaConfig } from './prisma-cli.js';
 
@@ -38,7 +39,7 @@ export async function runGuardedPrisma(
   output: 'stdout' | 'stderr' = 'stdout',
 ): Promise<number> {
   const workingDirectory = process.cwd();
-  await requireGuard(environment, argv, 'pgkeep prisma');
+  await requireGuard(environment, argv, LAUNCHER);
   const url = guardedUrl(environment);
   const migrations = path.resolve(environment['MIGRATIONS_DIR']?.trim() || 'prisma/migrations');
   const config = argv.some((word) => /^--config(?:=|$)/.test(word))

@@ -21,22 +21,23 @@ export class DeployConnection {
 
   /**
    * Runs `work` on a new connection; `operation` completes "Cannot … the database".
+   * @param statementTimeoutMs the longest statement of it. Defaults to `DB_QUERY_TIMEOUT`
    * @throws KeepError when the connection or `work` fails.
    */
-  async use<T>(operation: string, work: (client: Client) => Promise<T>): Promise<T> {
+  async use<T>(
+    operation: string,
+    work: (client: Client) => Promise<T>,
+    statementTimeoutMs = this.needs.timeouts.statementTimeoutMs,
+  ): Promise<T> {
     const { url, connectTimeoutMs } = this.needs.settings.database;
     const options = {
       connectTimeoutMs,
       // Past the server's own timeout, so that the server's clearer message comes first.
-      answerTimeoutMs: this.needs.timeouts.statementTimeoutMs + 1000,
+      answerTimeoutMs: statementTimeoutMs + 1000,
       applicationName: this.names.applicationName,
     };
     try {
-      return await withConnection(url, options, async (client) => {
-        // One that breaks while it waits is told by the next statement; unhandled, the event ends the process.
-        client.on('error', () => undefined);
-        return await work(client);
-      });
+      return await withConnection(url, options, work);
     } catch (error) {
       if (error instanceof KeepError) throw error;
       if (this.signal.aborted) throw this.names.interrupted();

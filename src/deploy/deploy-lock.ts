@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { ReadTimeouts } from '../database/read.js';
+import type { KeepError } from '../errors.js';
 import { OWN_DEPLOY_LOCK, PRISMA_LOCK } from '../migrations/deploy-locks.js';
 import { refused, type Refuse } from './refused.js';
 import { readLockHolders, type SessionFacts } from './sessions.js';
 
 const PAUSE_MS = 500;
+const DEPLOY_AGAIN = 'pgkeep migrate deploy --wait';
 
 /** How the lock is taken. */
 export interface LockOptions {
@@ -27,7 +29,7 @@ export interface LockOptions {
  */
 export async function takeDeployLock(
   client: Client,
-  { timeouts, wait, signal, onWait, refuse = refused, again = 'pgkeep migrate deploy --wait' }: LockOptions,
+  { timeouts, wait, signal, onWait, refuse = refused, again = DEPLOY_AGAIN }: LockOptions,
 ): Promise<void> {
   // The session idles while the backup is made; a server may be set to end such ones.
   await client.query(
@@ -71,7 +73,12 @@ export async function takePrismaLock(client: Client, timeouts: ReadTimeouts, ref
   throw refuse(`migrations are being deployed by ${textsOf(holders)}`, 'Wait for it, then try again.');
 }
 
-function beingDeployed(holders: readonly SessionFacts[], refuse: Refuse, again: string) {
+/** The refusal that names who is at it. */
+export function beingDeployed(
+  holders: readonly SessionFacts[],
+  refuse: Refuse = refused,
+  again = DEPLOY_AGAIN,
+): KeepError {
   return refuse(
     `migrations are being deployed by ${textsOf(holders)}`,
     `Wait for it: \`${again}\`. If nothing is being deployed, end that session: ${holders

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode, KeepError } from '../errors.js';
 import type { ScriptRunner, ScriptSession } from '../migrations/engine/script-runner.js';
+import { ENTER_RECORDED_DEPLOY, LEAVE_RECORDED_DEPLOY } from '../migrations/recorded-deploy.js';
 import { watchingBlockers, type WatchOptions } from './blocker-watch.js';
 import { textsOf } from './deploy-lock.js';
 import type { PlannedMigration } from './deploy.types.js';
@@ -62,12 +63,13 @@ export class MigrationRunner {
     if (signal.aborted) throw this.failure(notBegun(migration, session));
     onStep(`${doing} ${migration.name}`);
     const settings = `SET statement_timeout = ${statementTimeoutMs}; SET lock_timeout = ${lockTimeoutMs}`;
-    await session.send(settings);
+    await session.send(`${settings}; ${ENTER_RECORDED_DEPLOY}`);
     try {
       await this.sendUntilDone(migration, session);
     } finally {
       // The engine writes its history on this session. One that broke, or is left in a failed transaction, fails here.
-      await session.send('RESET statement_timeout; RESET lock_timeout').catch(async () => {
+      const reset = `RESET statement_timeout; RESET lock_timeout; ${LEAVE_RECORDED_DEPLOY}`;
+      await session.send(reset).catch(async () => {
         await session.send('ROLLBACK').catch(() => undefined);
       });
     }

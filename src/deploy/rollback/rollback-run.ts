@@ -99,7 +99,7 @@ export class RollbackRun {
     // It may have taken long enough for the first connection to be gone.
     const { after, structure } = await this.connection.use('count the rows of', async (fresh) => ({
       after: await this.count(fresh),
-      structure: await this.drift.record(fresh),
+      structure: await this.drift.record(fresh, [draft.down.script]),
     }));
     const compared = compareCounts(before, after);
     const recording = await this.record({

@@ -41,8 +41,6 @@ export async function runDown(draft: RollbackDraft, options: DownRunOptions): Pr
   // No answer is waited for longer than the server works: the statement timeout is its own.
   const connection = { connectTimeoutMs, answerTimeoutMs: 0, applicationName: SESSION_NAME };
   return await withConnection(url, connection, async (client) => {
-    // A session that breaks is told by its next statement; unhandled, the event ends the process.
-    client.on('error', () => undefined);
     await takePrismaLock(client, timeouts, rollbackRefused);
     const backendPid = await prepare(client, url.schema);
     const session = new RollbackSession(client, backendPid, transactionOptions(draft, options));
