@@ -15,7 +15,7 @@ const NAME = '20990102000000_second';
 const FILE = `prisma/migrations/${NAME}/down.sql`;
 const DOWN = 'ALTER TABLE a DROP COLUMN b;\n';
 const SLOW = `${DOWN}SELECT pg_sleep(30);\n`;
-const QUICK = { MIGRATIONS_LOCK_TIMEOUT: '200' };
+const QUICK = { MIGRATIONS_LOCK_TIMEOUT: '1500' };
 
 describe('a rollback that meets others', () => {
   let own: ThrowAwayCluster;
@@ -72,7 +72,7 @@ describe('a rollback that meets others', () => {
     expect(message(run.stderr)).toBe(`The rollback of ${NAME} failed at statement 1 of 1, ${FILE}:1:1
   ALTER TABLE a DROP COLUMN b;
 PostgreSQL says: canceling statement due to lock timeout (55P03)
-It waited 200 ms (MIGRATIONS_LOCK_TIMEOUT, or its own), 4 times, because of ${who}.
+It waited 1500 ms (MIGRATIONS_LOCK_TIMEOUT, or its own), 4 times, because of ${who}.
 The database is as it was, and the migration still applied: PostgreSQL took the rollback back as a whole.
 When the time is better:
   npx pgkeep migrate rollback ${NAME}

@@ -152,6 +152,7 @@ ALTER TABLE "Child" DROP COLUMN "born";
 UPDATE "Child" SET "name" = upper("name");
 CREATE VIEW "names" AS SELECT "name" FROM "Child";
 ALTER TABLE "Child" ADD CONSTRAINT "named" CHECK ("name" <> '');
+CREATE OR REPLACE FUNCTION f() RETURNS INT LANGUAGE sql AS 'SELECT 1';
 `,
     );
     const written = await create(['create', '--down-for', name]);
@@ -162,8 +163,7 @@ The migration takes away, and no rollback brings back:
   public.Child.name: values that are written over
 Not in down.sql; write it there by hand, or leave it:
   line 3: UPDATE "Child" SET "name" = upper("name") (rows are not compared, and nobody knows what stood there before)
-  line 4: CREATE VIEW "names" AS SELECT "name" FROM "Child" (views are not compared)
-  line 5: ALTER TABLE "Child" ADD CONSTRAINT "named" CHECK ("name" <>… (this part of a table is not compared)
+  line 6: CREATE OR REPLACE FUNCTION f() RETURNS INT LANGUAGE sql AS … (functions are not compared)
 `);
     expect(read(`prisma/migrations/${name}/down.sql`)).toBe(
       `-- Takes ${name} back. Written by pgkeep from the difference that it makes to the schema:
@@ -174,8 +174,13 @@ Not in down.sql; write it there by hand, or leave it:
 --   public.Child.name: values that are written over
 -- Not taken back by what follows; write it by hand, or leave it:
 --   line 3: UPDATE "Child" SET "name" = upper("name") (rows are not compared, and nobody knows what stood there before)
---   line 4: CREATE VIEW "names" AS SELECT "name" FROM "Child" (views are not compared)
---   line 5: ALTER TABLE "Child" ADD CONSTRAINT "named" CHECK ("name" <>… (this part of a table is not compared)
+--   line 6: CREATE OR REPLACE FUNCTION f() RETURNS INT LANGUAGE sql AS … (functions are not compared)
+
+-- What line 5 of migration.sql made
+ALTER TABLE "public"."Child" DROP CONSTRAINT "named";
+
+-- What line 4 of migration.sql made
+DROP VIEW "public"."names";
 
 -- AlterTable
 ALTER TABLE "public"."Child" ADD COLUMN     "born" TIMESTAMP(3);

@@ -67,8 +67,11 @@ export class DownScriptService {
       throw notCompared(error, migration, signal);
     });
     const [reverse = up] = await parse(sql);
-    const { downScript } = await import('./down-script.js');
-    const { text, ...told } = downScript(migration, up, reverse, database.url.schema);
+    const { downBody, downScript } = await import('./down-script.js');
+    const { schema } = database.url;
+    const body = downBody(up, reverse, schema);
+    const [parsed = reverse] = await parse(body.sql);
+    const { text, ...told } = downScript(migration, up, { down: parsed, left: body.left }, schema);
     await write(down, text);
     return { migration, script: relative(script), down: relative(down), ...told };
   }

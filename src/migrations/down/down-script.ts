@@ -2,6 +2,7 @@ import { commandsOf, constraintsOf, tableOf } from '../lint/ast.js';
 import type { ParsedFile } from '../lint/parse-files.js';
 import { lossesOf, type Loss } from './losses.js';
 import { notReversed } from './not-reversed.js';
+import { undoOf } from './undo-statement.js';
 
 /** The script that takes a migration back, as it is written; what is worth telling about it. */
 export interface DownScript {
@@ -33,20 +34,45 @@ const PARTS: Readonly<Record<Loss['kind'], string>> = {
   conversion: 'values that become another type’s',
 };
 
+/** The SQL of a `down.sql`, and what of the migration it does not take back. */
+export interface DownBody {
+  readonly sql: string;
+  /** As lines of people's text. */
+  readonly left: readonly string[];
+}
+
 /**
- * Writes the script down: its head says what it is and what it costs.
+ * Puts the SQL together: what Prisma's comparison gave, and around it what that does not see and has a name.
  * @param up the migration
- * @param down what Prisma's comparison gave
+ * @param reverse what Prisma's comparison gave
  */
-export function downScript(name: string, up: ParsedFile, down: ParsedFile, schema: string): DownScript {
+export function downBody(up: ParsedFile, reverse: ParsedFile, schema: string): DownBody {
+  const first: string[] = [];
+  const last: string[] = [];
+  const left: string[] = [];
+  for (const { statement, why } of notReversed(up, schema)) {
+    const { line } = up.source.position(statement.index);
+    const undone = undoOf(statement, schema);
+    if (!undone) left.push(`line ${line}: ${beginning(statement.sql)} (${why})`);
+    // Whatever was made later may depend on what was made before.
+    for (const { sql, isFirst } of undone ?? []) {
+      (isFirst ? first : last).unshift(`-- What line ${line} of migration.sql made\n${sql}`);
+    }
+  }
+  return { sql: [...first, withoutTransactions(reverse), ...last].filter(Boolean).join('\n\n'), left };
+}
+
+/** Writes the script down: its head says what it is and what it costs. @param down its SQL, parsed */
+export function downScript(
+  name: string,
+  up: ParsedFile,
+  { down, left }: { down: ParsedFile; left: readonly string[] },
+  schema: string,
+): DownScript {
   const loses = lossesOf(down, schema).map(lossText);
   const lostBefore = lossesOf(up, schema).map(lossText);
-  const left = notReversed(up, schema).map(
-    ({ statement: { index, sql }, why }) =>
-      `line ${up.source.position(index).line}: ${beginning(sql)} (${why})`,
-  );
   const failing = requiredColumns(down, schema);
-  const body = withoutTransactions(down);
+  const body = down.source.text;
   const head = [
     `-- Takes ${name} back. Written by pgkeep from the difference that it makes to the schema:`,
     '-- review it, and commit it beside migration.sql. `pgkeep migrate rollback` runs it, all of it or nothing.',
@@ -60,7 +86,7 @@ export function downScript(name: string, up: ParsedFile, down: ParsedFile, schem
   ];
   return {
     text: `${[...head, ...(body === '' ? NOTHING : ['', body])].join('\n')}\n`,
-    statements: body === '' ? 0 : down.statements.length,
+    statements: down.statements.length,
     loses,
     lostBefore,
     failing,

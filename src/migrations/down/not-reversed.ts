@@ -1,4 +1,4 @@
-import type { Node } from 'libpg-query';
+import type { AlterTableCmd, Node } from 'libpg-query';
 import { commandsOf, constraintsOf, tableOf } from '../lint/ast.js';
 import type { ParsedFile } from '../lint/parse-files.js';
 import type { Statement } from '../lint/rule.js';
@@ -20,7 +20,7 @@ const UNSEEN: Readonly<Record<string, string>> = {
   CreateEventTrigStmt: 'event triggers are not compared',
   RuleStmt: 'rules are not compared',
   ViewStmt: 'views are not compared',
-  CreateTableAsStmt: 'rows are not compared',
+  CreateTableAsStmt: 'its rows are not compared',
   CreateDomainStmt: 'domains are not compared',
   CompositeTypeStmt: 'composite types are not compared',
   CreateRangeStmt: 'range types are not compared',
@@ -86,11 +86,12 @@ function whyNot(node: Node, schema: string): string | undefined {
     if (partspec || inhRelations || partbound) return 'partitions and inheritance are not compared';
     return undefined;
   }
-  const command = commandsOf(node).find(({ subtype, def }) => isUnseen(subtype, def));
+  const command = commandsOf(node).find(isUnseen);
   return command && 'this part of a table is not compared';
 }
 
-function isUnseen(subtype: string | undefined, def: Node | undefined): boolean {
+/** Whether the comparison does not see one command of an ALTER TABLE. */
+export function isUnseen({ subtype, def }: AlterTableCmd): boolean {
   if (UNSEEN_COMMAND.test(subtype ?? '')) return true;
   if (subtype !== 'AT_AddConstraint' || !def) return false;
   return constraintsOf([def]).some(
