@@ -238,6 +238,31 @@ of no table
     expect(code).toBe(0);
   });
 
+  it('leaves Prisma out where the role does not see what Prisma would miss', async () => {
+    const application = await recorded('unseen');
+    copyFileSync(
+      'examples/clinic/prisma/schema.prisma',
+      path.join(application.directory, 'prisma/schema.prisma'),
+    );
+    await query(
+      application.url,
+      `CREATE ROLE least LOGIN PASSWORD 'hush-least'; GRANT SELECT ON _prisma_migrations TO least`,
+    );
+    const url = application.url.replace(/\/\/[^@]*@/, '//least:hush-least@');
+    expect(await run(application, ['migrate', 'drift'], { DATABASE_URL: url })).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout:
+        'No drift: the structure is as the acceptance of TIME UTC left it.\n\n' +
+        'Prisma’s engine could not compare the database with the schema: role "least" has no right on public.children and 8 more, ' +
+        'and Prisma takes for missing what it does not see. Give the grant: GRANT pg_read_all_data TO "least";\n',
+    });
+    await query(application.url, 'GRANT pg_read_all_data TO least');
+    expect((await run(application, ['migrate', 'drift'], { DATABASE_URL: url })).stdout).toContain(
+      '\nPrisma sees no difference between the database and prisma/schema.prisma.\n',
+    );
+  });
+
   it('does not take for drift what a bare prisma migrate deploy did', async () => {
     const application = await recorded('bare');
     application.add('20991231000000_bare', 'ALTER TABLE "children" ADD COLUMN "bare" TEXT;\n');
