@@ -29,13 +29,22 @@ export class DeployDrift {
     client: ClientBase,
     migrations: readonly PlannedMigration[],
   ): Promise<Pick<DeployReport, 'drifted' | 'notFingerprinted'>> {
-    const unnamed = this.earlier.filter((object) => !migrations.some(({ sql }) => namesObject(sql, object)));
+    const unnamed = this.unnamed(migrations);
     const { notRecorded } = await this.drift.recordAfter('deploy', unnamed);
     const drifted = unnamed.length === 0 ? [] : await this.drift.before(client);
     return {
       drifted: withParts(drifted).length,
       ...(notRecorded !== undefined && { notFingerprinted: notRecorded }),
     };
+  }
+
+  /**
+   * Records what a deploy left that failed on the way, where nothing is half done: what was changed by hand before it
+   * would pass for its work otherwise.
+   */
+  async recordPart(applied: readonly PlannedMigration[], failed: PlannedMigration): Promise<void> {
+    if (applied.length === 0 || !failed.isAtomic) return;
+    await this.drift.recordAfter('deploy', this.unnamed(applied));
   }
 
   /** Nothing was to be deployed: what is there is expected where nobody said yet what is. */
@@ -45,5 +54,9 @@ export class DeployDrift {
       drifted: withParts(this.earlier).length,
       ...(notRecorded !== undefined && { notFingerprinted: notRecorded }),
     };
+  }
+
+  private unnamed(migrations: readonly PlannedMigration[]): readonly DriftedObject[] {
+    return this.earlier.filter((object) => !migrations.some(({ sql }) => namesObject(sql, object)));
   }
 }
