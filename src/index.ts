@@ -67,6 +67,7 @@ export type {
   DeployOptions,
   DeployPlan,
   DeployReport,
+  LostRows,
   PlannedMigration,
   PlannedTable,
   ShrunkTable,

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { addAbortSignal, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { KeepError } from '../errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { attachmentKey, ATTACHMENTS, manifestKey } from './backup-name.js';
@@ -7,6 +7,7 @@ import type { Manifest } from './backup.types.js';
 import { DigestMeter } from './digest-meter.js';
 import { parseManifest, readText, writeText } from './manifest.js';
 import { UnfinishedRuns } from './unfinished-runs.js';
+import { untilAborted } from './until-aborted.js';
 
 /** How long a bucket that may not answer any more is given to take away what a failed upload left. */
 const CLEANING_MS = 3000;
@@ -96,7 +97,7 @@ export class BucketUpload {
   private async isWhole({ archive, sha256 }: Manifest): Promise<boolean> {
     if (!(await this.bucket.head(archive))) return false;
     const meter = new DigestMeter();
-    const body = addAbortSignal(this.signal, await this.bucket.get(archive));
+    const body = untilAborted(this.signal, await this.bucket.get(archive));
     for await (const chunk of body) meter.add(Buffer.from(chunk));
     return meter.digest() === sha256;
   }

@@ -1,7 +1,7 @@
-import { addAbortSignal } from 'node:stream';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { DigestMeter } from './digest-meter.js';
 import { inspectArchive, type Inside, type Inspection } from './inspect-archive.js';
+import { untilAborted } from './until-aborted.js';
 
 /** What the stored bytes are. */
 export interface ReadBack extends Inside {
@@ -20,7 +20,7 @@ export async function readBack(
   { signal, onBytes }: { signal: AbortSignal; onBytes?: ((bytes: number) => void) | undefined },
 ): Promise<ReadBack> {
   const meter = new DigestMeter(onBytes);
-  const body = addAbortSignal(signal, await storage.get(key));
+  const body = untilAborted(signal, await storage.get(key));
   try {
     const stored = meter.through(body);
     // Whoever looks into it may stop at a fault; the rest is digested all the same.

@@ -44,6 +44,7 @@ export const CATALOGUE_QUERIES: Readonly<Record<CatalogueSection, string>> = {
            pg_catalog.pg_get_triggerdef(t.oid) AS definition
       FROM ${OWN_RELATIONS} r
       JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
+     WHERE t.tgname NOT LIKE 'pgkeep\\_%'
     UNION ALL
     SELECT pg_catalog.format('%s foreign key %I %s', r.name, c.conname,
                              pg_catalog.string_agg(t.tgenabled::text, '' ORDER BY t.tgtype)),
@@ -56,7 +57,8 @@ export const CATALOGUE_QUERIES: Readonly<Record<CatalogueSection, string>> = {
     UNION ALL
     SELECT pg_catalog.format('event trigger %I %s on %s', e.evtname, e.evtenabled, e.evtevent), NULL
       FROM pg_catalog.pg_event_trigger e
-     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+     WHERE e.evtname NOT LIKE 'pgkeep\\_%'
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                         WHERE d.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass
                           AND d.objid = e.oid AND d.deptype = 'e')`,
   rowSecurity: `

@@ -14,7 +14,7 @@ export const OWN_STRUCTURE = `own AS MATERIALIZED (
 
 /** Whether an object of a system catalogue stands by itself: in a schema of the application's, and of no extension. */
 export function isOwnObject(catalogue: string, alias: string): string {
-  return `n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pgkeep') AND ${isOfNoExtension(catalogue, alias)}`;
+  return `n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pgkeep', 'pgkeep_guard') AND ${isOfNoExtension(catalogue, alias)}`;
 }
 
 /** Extensions bring their members (`e`); a type brings its functions, and an identity column its sequence (`i`). */

@@ -2,6 +2,7 @@
 export type Deed =
   | 'install'
   | 'stamp'
+  | 'ddl-guard'
   | 'backup'
   | 'prune'
   | 'pin'
@@ -12,6 +13,8 @@ export type Deed =
   | 'export'
   | 'guard-override'
   | 'deploy'
+  | 'rollback'
+  | 'resolve'
   | 'accept-drift';
 
 /** A value that jsonb can hold. */

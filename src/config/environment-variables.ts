@@ -88,7 +88,7 @@ export class EnvironmentVariables extends BackupVariables {
 
   /** Columns that name a row's owner, comma separated; every new table must have one. Defaults to owner_id,ownerId, asked for less strictly. */
   @IsOptional()
-  @IsNameList()
+  @IsNameList('columns such as owner_id,tenant_id')
   MIGRATIONS_OWNER_COLUMNS?: string;
 
   /** Longest wait of a deployed migration for one lock, in milliseconds; then it is tried again, three times. Defaults to 5000. */
@@ -100,6 +100,11 @@ export class EnvironmentVariables extends BackupVariables {
   @IsOptional()
   @IsWholeNumber({ unit: 'milliseconds', min: 1, max: 2_147_483_647 })
   MIGRATIONS_STATEMENT_TIMEOUT?: string;
+
+  /** Tables whose rows no deploy may take, comma separated, with or without their schema. No default. */
+  @IsOptional()
+  @IsNameList('tables such as children,billing.Invoice')
+  PROTECTED_TABLES?: string;
 
   /** Port to listen on; 0 takes a free one. Defaults to 3000. */
   @IsOptional()
@@ -157,6 +162,7 @@ const NAMES = {
   MIGRATIONS_OWNER_COLUMNS: true,
   MIGRATIONS_LOCK_TIMEOUT: true,
   MIGRATIONS_STATEMENT_TIMEOUT: true,
+  PROTECTED_TABLES: true,
   PORT: true,
   HOST: true,
   ADMIN_API_TOKEN: true,

@@ -146,14 +146,14 @@ export function IsEndpoint(): PropertyDecorator {
   });
 }
 
-/** Names of columns, comma separated; unquoted, in the letters the database has them in. */
-export function IsNameList(): PropertyDecorator {
+/** Names of `what`, comma separated; unquoted, in the letters the database has them in. */
+export function IsNameList(what: string): PropertyDecorator {
   return ValidateBy({
     name: 'isNameList',
     validator: {
       validate: (value: unknown) =>
         typeof value === 'string' && value.split(',').every((name) => /^[^\s",]+$/.test(name.trim())),
-      defaultMessage: () => 'names of columns such as owner_id,tenant_id',
+      defaultMessage: () => `names of ${what}`,
     },
   });
 }

@@ -157,6 +157,8 @@ export interface DeploySettings {
   readonly lockTimeoutMs: number;
   /** `MIGRATIONS_STATEMENT_TIMEOUT`, in ms: `statement_timeout` of a migration. */
   readonly statementTimeoutMs: number;
+  /** `PROTECTED_TABLES`: tables whose rows no migration may take, `schema.table` or `table`, unquoted. */
+  readonly protectedTables: readonly string[];
 }
 
 /** The environment, parsed once, deeply frozen. A room receives its slice. */

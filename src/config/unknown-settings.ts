@@ -6,6 +6,7 @@ const PREFIXES = [
   'DATABASE_',
   'DB_',
   'MIGRATIONS_',
+  'PROTECTED_',
   'ADMIN_API_',
   'READINESS_',
   'BACKUP_',

@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { DDL_GUARD, DDL_GUARD_NEW_TABLES } from './ddl-guard-names.js';
 import { read, type ReadTimeouts } from './read.js';
 import { SERVER_TLS_QUERY, tlsFacts, type TlsFacts } from './tls-facts.js';
 
@@ -19,6 +20,10 @@ export interface ServerFacts {
   /** Connections that only superusers and reserved roles may use. */
   readonly reservedConnections: number;
   readonly tls: TlsFacts;
+  /** Whether DROP and TRUNCATE of tables are refused by the server: `pgkeep install --ddl-guard`. */
+  readonly ddlGuard: 'on' | 'off' | 'missing';
+  /** Whether the role may install that. */
+  readonly isSuperuser: boolean;
 }
 
 interface ServerRow {
@@ -31,6 +36,9 @@ interface ServerRow {
   readonly reserved: number;
   readonly server_sees_tls: boolean;
   readonly client_port: number | null;
+  readonly guard_triggers: number;
+  readonly guard_triggers_on: number;
+  readonly superuser: boolean;
 }
 
 /** Asks the server about itself and about this connection. */
@@ -50,8 +58,18 @@ export async function readServerFacts(client: Client, timeouts: ReadTimeouts): P
     maxConnections: row.max_connections,
     reservedConnections: row.reserved,
     tls: tlsFacts(client, row),
+    ddlGuard: guardOf(row),
+    isSuperuser: row.superuser,
   };
 }
+
+/** One of its event triggers alone is half a guard. */
+function guardOf({ guard_triggers: there, guard_triggers_on: on }: ServerRow): ServerFacts['ddlGuard'] {
+  if (on === GUARD_TRIGGERS.length) return 'on';
+  return there === GUARD_TRIGGERS.length ? 'off' : 'missing';
+}
+
+const GUARD_TRIGGERS = [DDL_GUARD, DDL_GUARD_NEW_TABLES];
 
 // reserved_connections came with PostgreSQL 16; asked with missing_ok, it is null before.
 const SERVER_QUERY = `
@@ -63,5 +81,10 @@ const SERVER_QUERY = `
          pg_catalog.current_setting('max_connections')::int AS max_connections,
          pg_catalog.current_setting('superuser_reserved_connections')::int
            + coalesce(pg_catalog.current_setting('reserved_connections', true)::int, 0) AS reserved,
-         tls.*
-    FROM (${SERVER_TLS_QUERY}) tls`;
+         coalesce((SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user), false) AS superuser,
+         guard.*, tls.*
+    FROM (${SERVER_TLS_QUERY}) tls,
+         (SELECT pg_catalog.count(*)::int AS guard_triggers,
+                 (pg_catalog.count(*) FILTER (WHERE e.evtenabled IN ('O', 'A')))::int AS guard_triggers_on
+            FROM pg_catalog.pg_event_trigger e
+           WHERE e.evtname IN (${GUARD_TRIGGERS.map((name) => `'${name}'`).join(', ')})) guard`;

@@ -5,6 +5,8 @@ import { requireBaseline } from './deploy-facts.js';
 import type { DeployPlan } from './deploy.types.js';
 import { requireNoFailedAttempt } from './failed-attempt.js';
 import { judgeHistory } from './judge-history.js';
+import { refusalOfLosses } from './protected-losses.js';
+import { readProtectedTables, type ProtectedTable } from './protected-tables.js';
 import { readPlan } from './read-plan.js';
 import { refused } from './refused.js';
 
@@ -12,6 +14,7 @@ import { refused } from './refused.js';
 export interface Draft {
   readonly plan: DeployPlan;
   readonly parsed: readonly ParsedFile[];
+  readonly protectedTables: readonly ProtectedTable[];
 }
 
 /**
@@ -31,20 +34,27 @@ export async function draftPlan(
   }
   const verdict = judgeHistory(report.status, report.history, outOfOrder);
   if (verdict.refusal) throw verdict.refusal;
+  const { protectedTables: names, ...limits } = deploy;
+  const { schema } = database.url;
+  const protection = await readProtectedTables(client, names, { schema, timeouts });
+  const { tables: protectedTables } = protection;
   const plan = {
     database: database.url.database,
     environment,
-    ...deploy,
-    notes: [...notes, ...verdict.notes],
+    ...limits,
+    protectedTables: protectedTables.map(({ name }) => name),
+    notes: [...notes, ...verdict.notes, ...protection.notes],
   };
   const [first] = verdict.pending;
-  if (first === undefined) return { plan: { ...plan, migrations: [], tables: [], lint: null }, parsed: [] };
-  if (report.history.rows === undefined) {
-    await requireBaseline(client, database.url.schema, first, timeouts);
+  if (first === undefined) {
+    return { plan: { ...plan, migrations: [], tables: [], lint: null }, parsed: [], protectedTables };
   }
+  if (report.history.rows === undefined) await requireBaseline(client, schema, first, timeouts);
   const { parsed, ...read } = await readPlan(client, verdict.pending, settings, timeouts);
+  const refusal = refusalOfLosses(parsed, protectedTables, schema);
+  if (refusal) throw refusal;
   const judged = await lint.lint({ squawk: false, lockTimeoutIsSet: true });
-  return { plan: { ...plan, ...read, lint: judged }, parsed };
+  return { plan: { ...plan, ...read, lint: judged }, parsed, protectedTables };
 }
 
 /** @throws KeepError `DEPLOY_REFUSED` where the lint found an error. */

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 import type { DriftService } from '../drift/drift.service.js';
-import type { DriftedObject } from '../drift/drift.types.js';
+import type { DriftedObject, FingerprintDeed } from '../drift/drift.types.js';
 import { withParts } from '../drift/whole-homes.js';
 import type { DeployReport, PlannedMigration } from './deploy.types.js';
 import { namesObject } from './names-object.js';
@@ -12,7 +12,11 @@ import { namesObject } from './names-object.js';
 export class DeployDrift {
   private earlier: readonly DriftedObject[] = [];
 
-  constructor(private readonly drift: DriftService) {}
+  /** @param deed what is recorded with the structure */
+  constructor(
+    private readonly drift: DriftService,
+    private readonly deed: FingerprintDeed = 'deploy',
+  ) {}
 
   /** Looks before anything is done. @returns what is worth knowing. */
   async look(client: ClientBase): Promise<string[]> {
@@ -24,13 +28,13 @@ export class DeployDrift {
     ];
   }
 
-  /** Records what the deploy left. What one of its migrations names is as the migration left it, meant to be so. */
+  /** Records what the deploy left. What one of its scripts names is as the script left it, meant to be so. */
   async record(
     client: ClientBase,
-    migrations: readonly PlannedMigration[],
+    scripts: readonly Pick<PlannedMigration, 'sql'>[],
   ): Promise<Pick<DeployReport, 'drifted' | 'notFingerprinted'>> {
-    const unnamed = this.unnamed(migrations);
-    const { notRecorded } = await this.drift.recordAfter('deploy', unnamed);
+    const unnamed = this.unnamed(scripts);
+    const { notRecorded } = await this.drift.recordAfter(this.deed, unnamed);
     const drifted = unnamed.length === 0 ? [] : await this.drift.before(client);
     return {
       drifted: withParts(drifted).length,
@@ -44,7 +48,7 @@ export class DeployDrift {
    */
   async recordPart(applied: readonly PlannedMigration[], failed: PlannedMigration): Promise<void> {
     if (applied.length === 0 || !failed.isAtomic) return;
-    await this.drift.recordAfter('deploy', this.unnamed(applied));
+    await this.drift.recordAfter(this.deed, this.unnamed(applied));
   }
 
   /** Nothing was to be deployed: what is there is expected where nobody said yet what is. */
@@ -56,7 +60,7 @@ export class DeployDrift {
     };
   }
 
-  private unnamed(migrations: readonly PlannedMigration[]): readonly DriftedObject[] {
-    return this.earlier.filter((object) => !migrations.some(({ sql }) => namesObject(sql, object)));
+  private unnamed(scripts: readonly Pick<PlannedMigration, 'sql'>[]): readonly DriftedObject[] {
+    return this.earlier.filter((object) => !scripts.some(({ sql }) => namesObject(sql, object)));
   }
 }

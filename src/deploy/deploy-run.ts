@@ -1,17 +1,19 @@
 import type { Client } from 'pg';
 import { operator } from '../changelog/actor.js';
 import type { Recording } from '../changelog/changelog.types.js';
-import { errorCode, KeepError, messageOf } from '../errors.js';
+import { errorCode, KeepError } from '../errors.js';
 import { applyMigrations } from '../migrations/engine/apply-migrations.js';
 import { DeployConnection, interrupted } from './deploy-connection.js';
 import { DeployDrift } from './deploy-drift.js';
 import { draftPlan, requireNoErrors, type Draft } from './deploy-draft.js';
 import { isRunning, readInvalidIndexes, requireTarget } from './deploy-facts.js';
-import { readPrismaLockHolders, takeDeployLock, textsOf } from './deploy-lock.js';
+import { readPrismaLockHolders, takeDeployLock } from './deploy-lock.js';
 import type { DeployNeeds } from './deploy-needs.js';
 import type { DeployOptions, DeployPlan, DeployReport } from './deploy.types.js';
 import { migrationFailed, stateOf } from './failure-text.js';
 import { MigrationRunner } from './migration-runner.js';
+import { notBegun } from './not-begun.js';
+import { countProtected, findLostRows, rowsLost } from './protected-rows.js';
 import { refused } from './refused.js';
 import { compareCounts, countRows } from './row-counts.js';
 
@@ -88,6 +90,8 @@ export class DeployRun {
   private async perform(client: Client, draft: Draft) {
     const backup = await this.backUp();
     const before = await this.count(client);
+    const { settings } = this.needs;
+    const kept = await countProtected(this.connection, draft.protectedTables, settings.deploy);
     const runner = await this.apply(draft, backup);
     const names = draft.plan.migrations.map(({ name }) => name);
     await this.requireApplied(names);
@@ -97,12 +101,18 @@ export class DeployRun {
       structure: await this.drift.record(fresh, draft.plan.migrations),
     }));
     const compared = compareCounts(before, after);
+    const lost = await findLostRows(this.connection, kept, settings.deploy);
     const recording = await this.record({
-      outcome: 'applied',
+      outcome: lost.length === 0 ? 'applied' : 'rows-lost',
       migrations: names,
       backup,
       shrunk: compared.shrunk.map((table) => ({ ...table })),
+      ...(lost.length > 0 && { lost: lost.map((table) => ({ ...table })) }),
     });
+    if (lost.length > 0) {
+      const isPlain = settings.backup.format === 'plain';
+      throw rowsLost(lost, draft.protectedTables, { applied: names, backup, isPlain });
+    }
     return { ...recording, ...compared, ...structure, applied: names, backup, retries: runner.retries };
   }
 
@@ -170,7 +180,7 @@ export class DeployRun {
   private async failure(thrown: unknown, runner: MigrationRunner, draft: Draft, backup: string | null) {
     const { failed } = runner;
     const names = draft.plan.migrations.map(({ name }) => name);
-    if (!failed) return await this.notBegun(thrown, backup);
+    if (!failed) return await this.didNotBegin(thrown, backup);
     const { lockTimeoutMs, statementTimeoutMs } = draft.plan;
     const place = names.indexOf(failed.migration.name);
     // The server may be gone; the message must come all the same.
@@ -207,19 +217,15 @@ export class DeployRun {
   }
 
   /** The engine did not come to the first script. */
-  private async notBegun(thrown: unknown, backup: string | null): Promise<KeepError> {
+  private async didNotBegin(thrown: unknown, backup: string | null): Promise<KeepError> {
     if (this.signal.aborted) return interrupted();
     const holders = await this.connection
       .use('look at', (client) => readPrismaLockHolders(client, this.needs.timeouts))
       .catch(() => []);
-    const code = thrown instanceof KeepError ? thrown.code : 'DEPLOY_FAILED';
-    const hint = thrown instanceof KeepError ? thrown.hint : undefined;
-    await this.record({ outcome: 'failed', migrations: [], code, backup });
-    const who = holders.length === 0 ? '' : ` Prisma’s migration lock is held by ${textsOf(holders)}.`;
-    return new KeepError(code, `Nothing was migrated: ${messageOf(thrown)}${who}`, {
-      ...(hint !== undefined && { hint }),
-      cause: thrown,
-    });
+    const error = notBegun(thrown, holders);
+    const outcome = error.kind === 'refused' ? 'refused' : 'failed';
+    await this.record({ outcome, migrations: [], code: error.code, backup });
+    return error;
   }
 
   private async record(

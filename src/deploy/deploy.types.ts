@@ -51,6 +51,8 @@ export interface DeployPlan {
   readonly migrations: readonly PlannedMigration[];
   /** Those that are there already. */
   readonly tables: readonly PlannedTable[];
+  /** Those of `PROTECTED_TABLES` that are there, schema.table, unquoted: they may not have fewer rows afterwards. */
+  readonly protectedTables: readonly string[];
   /** Null where there is nothing to judge. */
   readonly lint: LintRun | null;
   readonly lockTimeoutMs: number;
@@ -65,6 +67,12 @@ export interface ShrunkTable {
   readonly before: number;
   /** Null: the table is gone. */
   readonly after: number | null;
+}
+
+/** A protected table that has fewer rows than before. */
+export interface LostRows extends ShrunkTable {
+  /** Why it could not be counted again. */
+  readonly notCounted?: string;
 }
 
 /** What `pgkeep migrate deploy` answers. */

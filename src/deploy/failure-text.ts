@@ -65,7 +65,7 @@ export function migrationFailed(failure: Failure): KeepError {
 }
 
 /** By PostgreSQL's own position, or else by the number of statements that were done before. */
-function placeOf(
+export function placeOf(
   { migration, error, completed }: FailedScript,
   parsed: ParsedFile | undefined,
 ): { place: string; shown: string } {
@@ -85,7 +85,21 @@ function propertyOf(thrown: unknown, name: string): unknown {
   return typeof thrown === 'object' && thrown !== null ? Reflect.get(thrown, name) : undefined;
 }
 
-function reasons({ script, interrupted, lockTimeoutMs, statementTimeoutMs }: Failure): string[] {
+function reasons(failure: Failure): string[] {
+  const waited = waitReasons(failure);
+  // PostgreSQL's detail of such an error holds the row's values.
+  return waited.length === 0 && errorCode(failure.script.error)?.startsWith('23') === true
+    ? ['The row in question is in column logs of _prisma_migrations; it may be personal data.']
+    : waited;
+}
+
+/** What is to be said of a limit that was reached; nothing where none was. */
+export function waitReasons({
+  script,
+  interrupted,
+  lockTimeoutMs,
+  statementTimeoutMs,
+}: Pick<Failure, 'script' | 'interrupted' | 'lockTimeoutMs' | 'statementTimeoutMs'>): string[] {
   const code = errorCode(script.error);
   if (code === LOCK_NOT_AVAILABLE) {
     const often = script.tries === 1 ? '' : `, ${script.tries} times`;
@@ -98,10 +112,7 @@ function reasons({ script, interrupted, lockTimeoutMs, statementTimeoutMs }: Fai
       `It may run for ${statementTimeoutMs} ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own)${byWhom(script.blockers)}.`,
     ];
   }
-  // PostgreSQL's detail of such an error holds the row's values.
-  return code?.startsWith('23') === true
-    ? ['The row in question is in column logs of _prisma_migrations; it may be personal data.']
-    : [];
+  return [];
 }
 
 function stateText({ script, invalidIndexes }: Failure): string {

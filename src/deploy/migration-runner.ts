@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode, KeepError } from '../errors.js';
 import type { ScriptRunner, ScriptSession } from '../migrations/engine/script-runner.js';
+import { ENTER_RECORDED_DEPLOY, LEAVE_RECORDED_DEPLOY } from '../migrations/recorded-deploy.js';
 import { watchingBlockers, type WatchOptions } from './blocker-watch.js';
 import { textsOf } from './deploy-lock.js';
 import type { PlannedMigration } from './deploy.types.js';
@@ -16,6 +17,8 @@ export interface RunnerOptions extends WatchOptions {
   readonly statementTimeoutMs: number;
   readonly signal: AbortSignal;
   readonly onStep: (line: string) => void;
+  /** How a step begins. Defaults to "Applying". */
+  readonly doing?: string;
 }
 
 /** A script that failed. */
@@ -55,17 +58,18 @@ export class MigrationRunner {
     const [migration] = place === -1 ? [] : this.waiting.splice(place, 1);
     // The engine's own: it makes `_prisma_migrations`.
     if (!migration) return await session.send(script);
-    const { onStep, signal, statementTimeoutMs, lockTimeoutMs } = this.options;
+    const { onStep, signal, statementTimeoutMs, lockTimeoutMs, doing = 'Applying' } = this.options;
     // The engine has begun the next one already; it does not know that nobody wants it any more.
     if (signal.aborted) throw this.failure(notBegun(migration, session));
-    onStep(`Applying ${migration.name}`);
+    onStep(`${doing} ${migration.name}`);
     const settings = `SET statement_timeout = ${statementTimeoutMs}; SET lock_timeout = ${lockTimeoutMs}`;
-    await session.send(settings);
+    await session.send(`${settings}; ${ENTER_RECORDED_DEPLOY}`);
     try {
       await this.sendUntilDone(migration, session);
     } finally {
       // The engine writes its history on this session. One that broke, or is left in a failed transaction, fails here.
-      await session.send('RESET statement_timeout; RESET lock_timeout').catch(async () => {
+      const reset = `RESET statement_timeout; RESET lock_timeout; ${LEAVE_RECORDED_DEPLOY}`;
+      await session.send(reset).catch(async () => {
         await session.send('ROLLBACK').catch(() => undefined);
       });
     }

@@ -2,3 +2,6 @@
 export function overridePhrase(commandName: string, database: string): string {
   return `I MEAN IT: ${commandName} on ${database}`;
 }
+
+/** The door that starts Prisma, whose configuration may then ask once more: one override is one entry. */
+export const LAUNCHER = 'pgkeep prisma';

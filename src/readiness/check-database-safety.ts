@@ -13,8 +13,9 @@ export function checkDatabaseSafety(
 ): CheckOutcome {
   const failing = [...settingFindings(settings), ...serverFindings(settings, server)];
   const summary = summaryOf(settings, server);
-  const findings = { failing, told: toldOf(settings, server) };
-  return environment === 'production' ? outcomeOf(summary, findings) : outsideProduction(summary, findings);
+  const told = toldOf(settings, server);
+  if (environment !== 'production') return outsideProduction(summary, { failing, told });
+  return outcomeOf(summary, { failing, told: [...told, ...ddlGuardOf(server)] });
 }
 
 function settingFindings({ dbPushAllowed, maxConnections, disabledTimeouts }: DatabaseSettings): Finding[] {
@@ -87,4 +88,13 @@ function toldOf(settings: DatabaseSettings, server: Known<ServerFacts>): string[
     told.push('TLS ends at a proxy or pooler: the server sees an unencrypted connection');
   }
   return told;
+}
+
+/** The guard that refuses DROP and TRUNCATE in the server itself: worth knowing, and many roles may not install it. */
+function ddlGuardOf(server: Known<ServerFacts>): string[] {
+  if ('fault' in server || server.value.ddlGuard === 'on') return [];
+  const { ddlGuard, isSuperuser, role } = server.value;
+  const what = ddlGuard === 'off' ? 'is switched off' : 'is not installed';
+  const who = isSuperuser ? '' : ` as a superuser, which role "${role}" is not`;
+  return [`the DDL guard against DROP and TRUNCATE ${what}: \`pgkeep install --ddl-guard\`${who}`];
 }

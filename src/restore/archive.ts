@@ -1,6 +1,9 @@
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { libpqEnvironment, toolEnvironment, type ReachedServer } from '../backup/libpq-environment.js';
@@ -10,6 +13,7 @@ import { KeepError } from '../errors.js';
 import { requireSuccess, startProgram } from '../process/program.js';
 import { readNeeds, type ArchiveNeeds } from './archive-contents.js';
 import { inOneTransaction } from './whole-plain-dump.js';
+import { isGuardEntry, withoutGuard } from './without-guard.js';
 
 /** How many tables and indexes are restored at a time. */
 const JOBS = 2;
@@ -26,6 +30,9 @@ export interface RestoreTarget {
 
 /** An archive on this machine, and the program of PostgreSQL that restores it. */
 export class Archive {
+  /** Whether it holds pgkeep's DDL guard, which is left out; known once `needs` was asked. */
+  hasGuard = false;
+
   private constructor(
     readonly file: string,
     /** Told by the first bytes: a file from elsewhere may be called anything. */
@@ -52,14 +59,11 @@ export class Archive {
 
   /** What the archive needs of a server. @throws ProgramFailure where it cannot be read. */
   async needs(): Promise<ArchiveNeeds> {
-    if (this.format === 'plain') return await readNeeds(await plainText(this.file));
-    const env = toolEnvironment(this.tool);
-    const argv = ['--create', '--schema-only', '--file=-', this.file];
-    const program = await startProgram(this.tool.file, argv, { env, signal: this.signal });
-    program.stdin.end();
-    const needs = await readNeeds(program.stdout);
-    await requireSuccess('pg_restore', program);
-    return needs;
+    if (this.format === 'plain') return await readNeeds(await this.plainText());
+    return await this.withSelection(async (selection) => {
+      const argv = ['--create', '--schema-only', '--file=-', ...selection, this.file];
+      return await this.read(argv, readNeeds);
+    });
   }
 
   /** Restores into an empty database; the first error ends it. @throws ProgramFailure, or the signal's reason. */
@@ -73,6 +77,16 @@ export class Archive {
   }
 
   private async restoreCustom(target: RestoreTarget, env: ProgramEnvironment): Promise<void> {
+    await this.withSelection(async (list) => {
+      await this.runRestore([...list, ...(target.selection ?? [])], target, env);
+    });
+  }
+
+  private async runRestore(
+    selection: readonly string[],
+    target: RestoreTarget,
+    env: ProgramEnvironment,
+  ): Promise<void> {
     const argv = [
       '--exit-on-error',
       `--jobs=${JOBS}`,
@@ -81,7 +95,7 @@ export class Archive {
       '--no-tablespaces',
       '--no-subscriptions',
       ...(target.withOwners ? [] : ['--no-owner', '--no-privileges']),
-      ...(target.selection ?? []),
+      ...selection,
       `--dbname=${connectionString(target.url.database)}`,
       this.file,
     ];
@@ -91,13 +105,50 @@ export class Archive {
     await requireSuccess('pg_restore', program);
   }
 
+  /** The options by which pg_restore leaves the DDL guard out; none where there is none. */
+  private async withSelection<T>(work: (options: readonly string[]) => Promise<T>): Promise<T> {
+    const entries = await this.read(['--create', '--list', this.file], async (list) =>
+      (await text(list)).split('\n'),
+    );
+    const kept = entries.filter((entry) => !isGuardEntry(entry));
+    if (kept.length === entries.length) return await work([]);
+    this.hasGuard = true;
+    const directory = await mkdtemp(path.join(tmpdir(), 'pgkeep-list-'));
+    try {
+      const list = path.join(directory, 'list');
+      await writeFile(list, kept.join('\n'));
+      return await work([`--use-list=${list}`]);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+
+  /** Runs pg_restore without a server, and reads what it writes. */
+  private async read<T>(argv: readonly string[], reader: (output: Readable) => Promise<T>): Promise<T> {
+    const env = toolEnvironment(this.tool);
+    const program = await startProgram(this.tool.file, argv, { env, signal: this.signal });
+    program.stdin.end();
+    const result = await reader(program.stdout);
+    await requireSuccess('pg_restore', program);
+    return result;
+  }
+
+  private async plainText(): Promise<Readable> {
+    return Readable.from(
+      withoutGuard(await unpacked(this.file), () => {
+        this.hasGuard = true;
+      }),
+      { objectMode: false },
+    );
+  }
+
   /** One transaction, that is only committed when psql has seen the closing line: a cut file restores nothing. */
   private async restorePlain(env: ProgramEnvironment): Promise<void> {
     const argv = ['--no-psqlrc', '--quiet', '--no-password', '--set=ON_ERROR_STOP=1'];
     const program = await startProgram(this.tool.file, argv, { env, signal: this.signal });
     program.stdout.resume();
-    const text = inOneTransaction(await plainText(this.file));
-    const fed = pipeline(text, program.stdin, { signal: this.signal }).catch((error: unknown) => error);
+    const sql = inOneTransaction(await this.plainText());
+    const fed = pipeline(sql, program.stdin, { signal: this.signal }).catch((error: unknown) => error);
     await requireSuccess('psql', program);
     // Where psql took everything, an error of feeding it is the file's own: cut, or no gzip at all.
     const fault = await fed;
@@ -121,14 +172,14 @@ async function formatOf(file: string): Promise<'custom' | 'plain'> {
   return beginning.startsWith('PGDMP') ? 'custom' : 'plain';
 }
 
-async function plainText(file: string): Promise<Readable> {
+async function unpacked(file: string): Promise<Readable> {
   const isGzip = (await firstBytes(file, 2)).equals(Buffer.from([0x1f, 0x8b]));
   const stored = createReadStream(file, { highWaterMark: 1 << 20 });
   if (!isGzip) return stored;
-  const unpacked = createGunzip();
+  const sql = createGunzip();
   // An error of the file must reach whoever reads the text.
-  pipeline(stored, unpacked).catch(() => undefined);
-  return unpacked;
+  pipeline(stored, sql).catch(() => undefined);
+  return sql;
 }
 
 async function firstBytes(file: string, count: number): Promise<Buffer> {

@@ -23,6 +23,7 @@ import type { Restoration, RestoreContext } from './restoration.types.js';
 import type { Comparison } from './restore.types.js';
 import { majorOf } from './server-version.js';
 import { swap } from './swap.js';
+import { GUARD_LEFT_OUT } from './without-guard.js';
 
 /** No restore takes longer: what is older was left by a killed one of another host. */
 const LONGEST_RESTORE_MS = 7 * 24 * 3_600_000;
@@ -64,6 +65,7 @@ export class RestoreRun {
       await marked.create(restored, await this.optionsOf(needs), this.startedAt);
       try {
         await this.fill(archive, restored, withOwners);
+        if (archive.hasGuard) this.notes.push(GUARD_LEFT_OUT);
         const replaced = await this.takePlace(restored);
         return this.report(replaced, safetyBackup);
       } catch (error) {

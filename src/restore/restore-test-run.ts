@@ -14,6 +14,7 @@ import { withScratch } from './scratch.js';
 import type { Scratch, ScratchServer } from './scratch.types.js';
 import { majorOf } from './server-version.js';
 import { startThrowAwayServer } from './throw-away-server.js';
+import { GUARD_LEFT_OUT } from './without-guard.js';
 
 /** What a test works with. */
 export interface TestContext {
@@ -93,7 +94,7 @@ export class RestoreTestRun {
   }
 
   private async restoreAndCompare(archive: Archive, scratch: Scratch): Promise<void> {
-    this.notes.push(...scratch.notes);
+    this.notes.push(...scratch.notes, ...(archive.hasGuard ? [GUARD_LEFT_OUT] : []));
     const restored = await this.timed(() => archive.restore(scratch)).catch((error: unknown) =>
       this.fail('restore', error),
     );

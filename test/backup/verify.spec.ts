@@ -1,9 +1,15 @@
 import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BackupReport, VerificationReport } from '../../src/backup/backup.types.js';
+import { findTool } from '../../src/backup/postgres-tool.js';
+import { readBack } from '../../src/backup/read-back.js';
+import { LocalStorage } from '../../src/storage/local/local-storage.js';
 import { backupDirectory, withBackups } from '../support/backups.js';
 import { createClinic } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { until } from '../support/until.js';
 
 describe('backup verify', () => {
   let own: ThrowAwayCluster;
@@ -100,5 +106,33 @@ describe('backup verify', () => {
       code: 'BACKUP_MANIFEST_UNREADABLE',
     });
     writeFileSync(report.manifest, manifest);
+  });
+
+  it('ends with the signal that comes while the archive is opened', async () => {
+    const abort = new AbortController();
+    const opened: Readable[] = [];
+    class InterruptedStorage extends LocalStorage {
+      override async get(key: string): Promise<Readable> {
+        const body = await super.get(key);
+        opened.push(body);
+        abort.abort('Ctrl-C');
+        return body;
+      }
+    }
+    const inspection = {
+      keys: undefined,
+      format: 'custom',
+      findPgRestore: async () => {
+        await until(() => opened.every(({ closed }) => closed), 5000, 'the end of the stream');
+        return await findTool({
+          program: 'pg_restore',
+          atLeastMajor: 15,
+          searchPath: process.env['PATH'] ?? '',
+        });
+      },
+    } as const;
+    const directory = new InterruptedStorage(path.dirname(report.archive));
+    const reading = readBack(directory, path.basename(report.archive), inspection, abort);
+    await expect(reading).rejects.toBe('Ctrl-C');
   });
 });

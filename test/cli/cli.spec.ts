@@ -162,7 +162,7 @@ describe('the command line', () => {
     });
     expect(never.code).toBe(1);
     expect(never.stdout).toContain(
-      'public._prisma_migrations does not exist: the database was never migrated.\n9 pending: `npx prisma migrate deploy` applies them\n  20250310073000_init\n',
+      'public._prisma_migrations does not exist: the database was never migrated.\n9 pending: `pgkeep migrate deploy` applies them\n  20250310073000_init\n',
     );
   });
 

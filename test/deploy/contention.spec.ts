@@ -152,6 +152,24 @@ Wait for it: \`pgkeep migrate deploy --wait\`. If nothing is being deployed, end
     );
   });
 
+  it('Prisma’s own lock, taken by somebody after we had looked: refused, since nothing was tried', async () => {
+    const made = await application('slipped_in');
+    const holder = await session(made.url, 'SELECT 1', 'prisma');
+    const deploy = made.start();
+    // The backup takes longer than this lock.
+    await until(() => deploy.stderr.includes('Backing up'), 20_000, 'the backup');
+    await holder.query('SELECT pg_advisory_lock(72707369)');
+    const { code } = await deploy.end(60_000);
+    expect(message(deploy.stderr)).toBe(
+      `Refused to deploy: migrations are being deployed by pid ${holder.pid} (prisma of "postgres" at 127.0.0.1, idle for N s: SELECT pg_advisory_lock(…)). Nothing was touched.
+Wait for it: \`pgkeep migrate deploy --wait\`. If nothing is being deployed, end that session: SELECT pg_terminate_backend(${holder.pid});
+`,
+    );
+    expect({ code, stdout: deploy.stdout }).toEqual({ code: 3, stdout: '' });
+    await holder.end();
+    expect((await made.quickly()).code).toBe(0);
+  });
+
   it('the connection lost while a migration runs', async () => {
     const made = await application('lost', 'ALTER TABLE a ADD COLUMN b INT;\nSELECT pg_sleep(20);\n');
     const proxy = await TcpProxy.to(Number(new URL(made.url).port));

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Environment } from '../../src/config/read-settings.js';
 import { createDatabase, createClinic, query } from '../support/clinic.js';
-import { runCli } from '../support/pgkeep-process.js';
+import { emptyDirectory, runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { CHILDREN, PrismaApplication } from '../migrations/engine-application.js';
 
@@ -203,6 +203,31 @@ describe('a bare `prisma` on a production database', () => {
     );
     expect(exitCode).toBe(3);
     expect(await state(url)).toEqual(before);
+  });
+
+  it('records an override once, though two guards ask for it', async () => {
+    const doors = async (): Promise<unknown[]> =>
+      (
+        await query(
+          url,
+          `SELECT details->>'door' AS door FROM pgkeep.change_log WHERE deed = 'guard-override' ORDER BY seq`,
+        )
+      ).rows.map(({ door }: { door: unknown }) => door);
+    application.write('none.sql', 'DROP TABLE IF EXISTS never_was;');
+    const environment = {
+      DATABASE_URL: url,
+      PGKEEP_GUARD_OVERRIDE: 'I MEAN IT: db execute on clinic',
+      CHECKPOINT_DISABLE: '1',
+      HOME: emptyDirectory(),
+    };
+    const argv = ['prisma', 'db', 'execute', '--file', 'none.sql'];
+    const launched = await runCli(argv, environment, { cwd: application.directory });
+    expect(launched).toMatchObject({ code: 0 });
+    expect(await doors()).toEqual(['pgkeep prisma']);
+    // Another command, by hand: another entry.
+    const { PGKEEP_GUARD_OVERRIDE } = environment;
+    expect((await run('db execute --file none.sql', { PGKEEP_GUARD_OVERRIDE })).exitCode).toBe(0);
+    expect(await doors()).toEqual(['pgkeep prisma', 'prisma.config.ts']);
   });
 
   it('does everything on a development database, stamped or not', async () => {

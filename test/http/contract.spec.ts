@@ -38,7 +38,11 @@ describe('the HTTP contract, in production', () => {
           details: 'production; not stamped: run `pgkeep install`, then `pgkeep stamp production`',
         },
         migrations: { ok: true, details: '9/9 migrations applied' },
-        databaseSafety: { ok: true, details: 'TLSv1.3, 20 of 100 connections' },
+        databaseSafety: {
+          ok: true,
+          details:
+            'TLSv1.3, 20 of 100 connections; the DDL guard against DROP and TRUNCATE is not installed: `pgkeep install --ddl-guard`',
+        },
         backupConfig: { ok: true, details: '30 days retention, restore test 12 days old' },
         backups: {
           ok: false,

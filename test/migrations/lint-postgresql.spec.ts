@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
+import { errorCode } from '../../src/errors.js';
 import { lintMigrations } from '../../src/migrations/lint/lint-migrations.js';
 import { createDatabase } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
@@ -204,5 +205,57 @@ CREATE UNIQUE INDEX CONCURRENTLY "t_child_uuid_key" ON "t"("child_uuid");`);
       expect(again.findings).toEqual([]);
     }
     await client.query('DROP TABLE "a", "c"');
+  });
+
+  it.each([
+    [`ALTER TABLE t ALTER COLUMN s SET DEFAULT 'gone'`, 'error'],
+    [`UPDATE t SET s = 'gone' WHERE id = 1`, 'error'],
+    [`INSERT INTO t (id, s) VALUES (3, 'gone'::state)`, 'error'],
+    [`INSERT INTO t (id, s) VALUES (3, 'gone')`, 'warning'],
+    [`CREATE INDEX CONCURRENTLY i ON other (id) WHERE s = 'gone'`, 'warning'],
+    [`CREATE VIEW v AS SELECT * FROM t WHERE s = 'gone'`, 'warning'],
+    [`DO $$ BEGIN UPDATE t SET s = 'gone' WHERE id = 1; END $$`, 'error'],
+    [`UPDATE t SET s = 'old' WHERE id = 1`, undefined],
+    [`ALTER TYPE state RENAME VALUE 'old' TO 'former'; UPDATE t SET s = 'former' WHERE id = 1`, undefined],
+  ])('a new value of an enum, used at once: %s', async (then, severity) => {
+    const made = `CREATE TYPE state AS ENUM ('old'); CREATE TABLE t (id INTEGER, s state); CREATE TABLE other (id INTEGER, s state)`;
+    const added = `ALTER TYPE state ADD VALUE 'gone'`;
+    const { findings } = await lintMigrations([
+      { path: '1', content: made, isJudged: false },
+      { path: '2', content: `SET lock_timeout = '5s'; ${added}; ${then}` },
+    ]);
+    const told = findings.filter(({ rule }) => rule === 'enum-value-in-use');
+    expect(told.map((finding) => finding.severity)).toEqual(severity === undefined ? [] : [severity]);
+    await client.query(made);
+    await client.query('INSERT INTO t (id) VALUES (1)');
+    try {
+      const inOneQuery = client.query(`${added}; ${then.replace(' CONCURRENTLY', '')}`);
+      const code = await inOneQuery.then(
+        () => undefined,
+        (error: unknown) => errorCode(error),
+      );
+      expect(code).toBe(severity === undefined ? undefined : '55P04');
+    } finally {
+      await client.query('DROP TABLE t, other CASCADE; DROP TYPE state');
+    }
+  });
+
+  it.each([
+    ['ALTER DOMAIN email ADD CHECK (VALUE <> $$$$)', true],
+    ['ALTER DOMAIN email SET NOT NULL', true],
+    ['ALTER DOMAIN email ADD CONSTRAINT c CHECK (VALUE <> $$$$) NOT VALID', false],
+    ['ALTER DOMAIN email DROP NOT NULL', false],
+    ['ALTER DOMAIN email SET DEFAULT $$x$$', false],
+  ])('what locks the tables of a domain: %s', async (then, locks) => {
+    const made = 'CREATE DOMAIN email AS TEXT; CREATE TABLE t (id INTEGER, c email)';
+    expect(await rulesFor(made, then)).toEqual(locks ? ['domain-check-without-not-valid'] : []);
+    await client.query(made);
+    await client.query('BEGIN');
+    await client.query(then);
+    const { rows } = await client.query(
+      `SELECT mode FROM pg_locks WHERE relation = 't'::regclass AND mode = 'ShareLock'`,
+    );
+    await client.query('ROLLBACK; DROP TABLE t; DROP DOMAIN email');
+    expect(rows.length > 0).toBe(locks);
   });
 });

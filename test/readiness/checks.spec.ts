@@ -32,6 +32,8 @@ const SERVER: ServerFacts = {
   maxConnections: 100,
   reservedConnections: 3,
   tls: { protocol: 'TLSv1.3', serverSeesTls: true, behindProxy: false },
+  ddlGuard: 'on',
+  isSuperuser: false,
 };
 
 describe('databaseSafety', () => {
@@ -123,6 +125,20 @@ describe('databaseSafety', () => {
       details:
         'TLSv1.3, 20 of 100 connections; the server’s certificate is not verified (sslmode=verify-full does); TLS ends at a proxy or pooler: the server sees an unencrypted connection',
     });
+  });
+
+  it.each<[Partial<ServerFacts>, string]>([
+    [
+      { ddlGuard: 'missing' },
+      'is not installed: `pgkeep install --ddl-guard` as a superuser, which role "u" is not',
+    ],
+    [{ ddlGuard: 'missing', isSuperuser: true }, 'is not installed: `pgkeep install --ddl-guard`'],
+    [{ ddlGuard: 'off', isSuperuser: true }, 'is switched off: `pgkeep install --ddl-guard`'],
+  ])('tells in production, and only there, that nothing refuses DROP: %p', (server, text) => {
+    const details = 'TLSv1.3, 20 of 100 connections';
+    const told = `${details}; the DDL guard against DROP and TRUNCATE ${text}`;
+    expect(check({}, server)).toEqual({ ok: true, details: told });
+    expect(check({ NODE_ENV: 'staging' }, server)).toEqual({ ok: true, details });
   });
 });
 

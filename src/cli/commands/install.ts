@@ -1,14 +1,28 @@
+import { KeepError } from '../../errors.js';
+import { DdlGuardService } from '../../install/ddl-guard.service.js';
 import { InstallService } from '../../install/install.service.js';
+import type { DdlGuardReport } from '../../install/install.types.js';
+import { EXIT } from '../exit-codes.js';
+import type { Answer } from '../run-verb.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep install`: applies pgkeep's own migrations, in PostgreSQL schema pgkeep. */
+/** `pgkeep install`: applies pgkeep's own migrations, in PostgreSQL schema pgkeep; on demand, the DDL guard. */
 export const installVerb: Verb = {
   name: 'install',
   description: 'Make or update pgkeep’s own records, in PostgreSQL schema pgkeep.',
-  declare: (command) => command,
-  run: async (rooms) => {
+  declare: (command) =>
+    command
+      .option('--ddl-guard', 'let PostgreSQL refuse DROP and TRUNCATE of tables in production')
+      .option('--remove-ddl-guard', 'let it no longer'),
+  run: async (rooms, _parameters, { ddlGuard, removeDdlGuard }) => {
+    if (ddlGuard === true && removeDdlGuard === true) {
+      throw new KeepError('USAGE_INVALID', 'Give either --ddl-guard or --remove-ddl-guard.');
+    }
+    const guard = rooms.get(DdlGuardService);
+    if (removeDdlGuard === true) return guardAnswer(await guard.remove(), 'remove');
     const report = await rooms.get(InstallService).install();
     const { applied } = report;
+    if (ddlGuard === true) return guardAnswer(await guard.install(), 'install');
     return {
       json: report,
       text:
@@ -18,3 +32,32 @@ export const installVerb: Verb = {
     };
   },
 };
+
+/** What is left to another run is no success. */
+function guardAnswer(report: DdlGuardReport, done: 'install' | 'remove'): Answer {
+  const { passedOver } = report;
+  const flag = done === 'install' ? '--ddl-guard' : '--remove-ddl-guard';
+  const left =
+    passedOver.length === 0
+      ? []
+      : [
+          `Passed over, because they were locked or are another role’s: ${passedOver.join(', ')}. Run \`pgkeep install ${flag}\` again.`,
+        ];
+  return {
+    json: report,
+    text: [guardText(report, done), ...left].join('\n'),
+    exitCode: left.length === 0 ? EXIT.done : EXIT.failed,
+  };
+}
+
+function guardText({ database, changed, tables }: DdlGuardReport, done: 'install' | 'remove'): string {
+  const counted = `${tables} ${tables === 1 ? 'table' : 'tables'}`;
+  if (done === 'remove') {
+    return changed
+      ? `Removed: PostgreSQL no longer refuses DROP and TRUNCATE in database "${database}".`
+      : `Nothing to do: database "${database}" has no DDL guard.`;
+  }
+  return changed
+    ? `Installed: outside a recorded deploy PostgreSQL now refuses DROP and TRUNCATE of the ${counted} of database "${database}", and of those to come.`
+    : `Nothing to do: the DDL guard of database "${database}" is on, with ${counted}.`;
+}

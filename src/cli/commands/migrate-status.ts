@@ -5,10 +5,10 @@ import type { Verb } from '../verb.js';
 
 const MEANINGS: Record<keyof MigrationStatus, string> = {
   applied: 'applied',
-  pending: 'pending: `npx prisma migrate deploy` applies them',
+  pending: 'pending: `pgkeep migrate deploy` applies them',
   failed:
     'failed: repair the database, then `npx prisma migrate resolve --rolled-back NAME` or `--applied NAME`',
-  rolledBack: 'rolled back and not applied since: `npx prisma migrate deploy` applies them again',
+  rolledBack: 'rolled back and not applied since: `pgkeep migrate deploy` applies them again',
   edited: 'edited after being applied: restore the file, or write a new migration',
   unknown: 'applied, but unknown to this build: the database is ahead',
 };

@@ -125,7 +125,7 @@ function renderPlan(plan: RestorePlan): string {
         ]),
     ...(missing.length === 0
       ? []
-      : [`after it  apply what the backup has not: ${missing.join(', ')} (\`npx prisma migrate deploy\`)`]),
+      : [`after it  apply what the backup has not: ${missing.join(', ')} (\`pgkeep migrate deploy\`)`]),
     ...(unknown.length === 0
       ? []
       : [`note      the backup has migrations that this build does not know: ${unknown.join(', ')}`]),

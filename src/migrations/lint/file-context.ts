@@ -1,4 +1,5 @@
-import type { TableName } from './ast.js';
+import type { Node } from 'libpg-query';
+import { objectName, type TableName } from './ast.js';
 import type { LintContext, LintFile, TableSize } from './lint.types.js';
 import type { ParsedFile } from './parse-files.js';
 import type { RuleContext } from './rule.js';
@@ -16,6 +17,7 @@ export class FileContext implements RuleContext {
   readonly ownerColumns: readonly string[];
   readonly ownerIsDeclared: boolean;
   lockTimeoutIsSet: boolean;
+  readonly newEnumValues = new Map<string, TableName>();
 
   constructor(
     { file, statements }: ParsedFile,
@@ -28,6 +30,15 @@ export class FileContext implements RuleContext {
     this.ownerColumns = known.ownerColumns ?? OWNER_COLUMNS;
     this.ownerIsDeclared = known.ownerColumns !== undefined;
     this.lockTimeoutIsSet = known.lockTimeoutIsSet === true;
+  }
+
+  /** Takes note of one statement of the file. */
+  learn(node: Node): void {
+    if (!('AlterEnumStmt' in node)) return;
+    const { newVal, oldVal, typeName } = node.AlterEnumStmt;
+    // A value that is only renamed can be used at once.
+    if (newVal === undefined || oldVal !== undefined) return;
+    this.newEnumValues.set(newVal, objectName({ List: { items: typeName ?? [] } }));
   }
 
   isNew(table: TableName): boolean {

@@ -36,6 +36,8 @@ export interface RuleContext {
   /** Whether `lock_timeout` is set at this point. */
   readonly lockTimeoutIsSet: boolean;
   readonly schema: SchemaMemory;
+  /** What this file has added to enums so far: the value, and the name of its enum. */
+  readonly newEnumValues: ReadonlyMap<string, TableName>;
   readonly ownerColumns: readonly string[];
   readonly ownerIsDeclared: boolean;
   /** Made by a migration that the database has not applied either, or by this very file: nobody uses it yet. */

@@ -3,9 +3,10 @@ import type { Rule } from '../rule.js';
 import { columnTypeChange, volatileDefault } from './column-rewrites.js';
 import { concurrentlyInTransaction } from './concurrently-in-transaction.js';
 import { cascade, dropColumn, dropSchema, dropTable, truncate } from './drops.js';
+import { enumValueInUse } from './enum-value-in-use.js';
 import { constraintBuildsIndex, createIndexBlocking, dropIndexBlocking } from './index-locks.js';
 import { noLockTimeout } from './no-lock-timeout.js';
-import { checkNotValid, foreignKeyNotValid } from './not-valid.js';
+import { checkNotValid, domainCheck, foreignKeyNotValid } from './not-valid.js';
 import { missingOwner, nullableOwner } from './owner-column.js';
 import { renameColumn, renameTable } from './renames.js';
 import { requiredColumn } from './required-column.js';
@@ -25,11 +26,13 @@ export const STATEMENT_RULES: readonly Rule[] = [
   renameTable,
   renameColumn,
   concurrentlyInTransaction,
+  enumValueInUse,
   createIndexBlocking,
   dropIndexBlocking,
   constraintBuildsIndex,
   foreignKeyNotValid,
   checkNotValid,
+  domainCheck,
   columnTypeChange,
   setNotNull,
   volatileDefault,
@@ -50,6 +53,7 @@ export function rulesFor(node: Node): readonly Rule[] {
 
 /** Rules about a whole file, and about waivers. */
 export const FILE_RULES = [
+  'migration-name',
   'syntax-error',
   'not-utf8',
   'byte-order-mark',

@@ -1,6 +1,6 @@
 import type { Constraint } from 'libpg-query';
 import { escapeIdentifier } from 'pg';
-import { commandsOf, constraintsOf, quoted, stringsOf, tableOf, type TableName } from '../ast.js';
+import { commandsOf, constraintsOf, objectName, quoted, stringsOf, tableOf, type TableName } from '../ast.js';
 import { existingValue } from '../default-value.js';
 import type { Rule, RuleContext, Statement, Violation } from '../rule.js';
 
@@ -49,6 +49,38 @@ export const checkNotValid: Rule = {
           rewrite: inTwoSteps(table, name, condition),
         };
       }),
+};
+
+/**
+ * ALTER DOMAIN … ADD CHECK without NOT VALID, and SET NOT NULL: every table with a column of the domain is read under
+ * a SHARE lock. VALIDATE takes the same lock, but at an hour of one’s own choice.
+ */
+export const domainCheck: Rule = {
+  id: 'domain-check-without-not-valid',
+  on: ['AlterDomainStmt'],
+  holdsLock: true,
+  check: (statement) => {
+    if (!('AlterDomainStmt' in statement.node)) return [];
+    const { subtype, typeName, def } = statement.node.AlterDomainStmt;
+    const domain = quoted(objectName({ List: { items: typeName ?? [] } }));
+    const constraint = def && 'Constraint' in def ? def.Constraint : undefined;
+    if (constraint ? constraint.skip_validation === true : subtype !== 'O') return [];
+    const name = constraint?.conname ?? 'the_rule';
+    const condition = (constraint && checkText(statement, constraint)) ?? 'CHECK (VALUE IS NOT NULL)';
+    return [
+      {
+        severity: 'warning',
+        index: statement.index,
+        message: `PostgreSQL reads every row of every table that has a column of domain ${domain}, and nobody can write to them meanwhile.`,
+        rewrite: [
+          '-- One migration: from now on new values are checked',
+          `ALTER DOMAIN ${domain} ADD CONSTRAINT ${escapeIdentifier(name)} ${condition} NOT VALID;`,
+          '-- The next one, at a quiet hour: this is what reads the tables',
+          `ALTER DOMAIN ${domain} VALIDATE CONSTRAINT ${escapeIdentifier(name)};`,
+        ].join('\n'),
+      },
+    ];
+  },
 };
 
 /** The constraints that PostgreSQL checks against the rows of a large table. */

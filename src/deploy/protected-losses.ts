@@ -1,0 +1,141 @@
+import type { Node } from 'libpg-query';
+import { objectName, stringsOf, tableOf, type TableName } from '../migrations/lint/ast.js';
+import type { ParsedFile } from '../migrations/lint/parse-files.js';
+import type { Statement } from '../migrations/lint/rule.js';
+import { walk } from '../migrations/lint/walk.js';
+import type { KeepError } from '../errors.js';
+import type { ProtectedTable } from './protected-tables.js';
+import { refused } from './refused.js';
+
+/** A statement that takes rows of a protected table. */
+interface Loss {
+  /** `TRUNCATE`, `DROP TABLE`. */
+  readonly what: string;
+  readonly table: ProtectedTable;
+  /** Where the statement is. */
+  readonly index: number;
+}
+
+/** What one statement takes away: a table by its name, or all of something. */
+interface Taking {
+  readonly what: string;
+  readonly takes: (table: ProtectedTable) => boolean;
+}
+
+/**
+ * Refuses migrations that drop, truncate or delete from a protected table, or from one whose rows take its rows along.
+ * What no grammar shows (a function that is called, SQL put together when it runs) the counting finds afterwards.
+ * @param schema where a name without one is
+ */
+export function refusalOfLosses(
+  parsed: readonly ParsedFile[],
+  tables: readonly ProtectedTable[],
+  schema: string,
+): KeepError | undefined {
+  if (tables.length === 0) return undefined;
+  const names = new Names(schema);
+  for (const { file, source, flat } of parsed) {
+    for (const statement of flat) {
+      const loss = lossOf(statement, tables, names);
+      if (loss) {
+        const { line, column } = source.position(loss.index);
+        return refused(
+          `${file.path}:${line}:${column} is ${loss.what}, and takes rows of ${loss.table.name}, which is protected (PROTECTED_TABLES)`,
+          'Write the migration so that the rows stay. Where it is meant, and agreed on, deploy it once without that name in PROTECTED_TABLES.',
+        );
+      }
+      names.learn(statement.node);
+    }
+  }
+  return undefined;
+}
+
+function lossOf(statement: Statement, tables: readonly ProtectedTable[], names: Names): Loss | undefined {
+  for (const { what, takes } of takingsOf(statement.node, names)) {
+    const table = tables.find(takes);
+    if (table) return { what, table, index: statement.index };
+  }
+  return undefined;
+}
+
+function takingsOf(node: Node, names: Names): Taking[] {
+  const ofFamily = (what: string, table: TableName): Taking => {
+    const key = names.key(table);
+    return { what, takes: ({ family }) => family.includes(key) };
+  };
+  if ('DropStmt' in node) {
+    const { removeType, objects = [] } = node.DropStmt;
+    if (removeType === 'OBJECT_TABLE') return objects.map((one) => ofFamily('DROP TABLE', objectName(one)));
+    if (removeType !== 'OBJECT_SCHEMA') return [];
+    const schemas = new Set(objects.flatMap((one) => stringsOf([one])));
+    return [{ what: 'DROP SCHEMA', takes: ({ schema }) => schemas.has(schema) }];
+  }
+  if ('DropOwnedStmt' in node) return [{ what: 'DROP OWNED', takes: () => true }];
+  if ('TruncateStmt' in node) {
+    const { relations = [], behavior } = node.TruncateStmt;
+    return relations.flatMap((relation) => {
+      if (!('RangeVar' in relation)) return [];
+      const key = names.key(tableOf(relation.RangeVar));
+      if (behavior !== 'DROP_CASCADE') return [ofFamily('TRUNCATE', tableOf(relation.RangeVar))];
+      const takes = ({ family, referenced }: ProtectedTable): boolean =>
+        family.includes(key) || referenced.includes(key);
+      return [{ what: 'TRUNCATE … CASCADE', takes }];
+    });
+  }
+  return deletionsIn(node, names);
+}
+
+/** A DELETE may stand in a WITH, in EXPLAIN or in MERGE. */
+function deletionsIn(node: Node, names: Names): Taking[] {
+  const deletions: Taking[] = [];
+  const add = (what: string, table: TableName): void => {
+    const key = names.key(table);
+    deletions.push({
+      what,
+      takes: ({ family, cascading }) => family.includes(key) || cascading.includes(key),
+    });
+  };
+  walk(node, (inner) => {
+    if ('DeleteStmt' in inner) add('DELETE', tableOf(inner.DeleteStmt.relation));
+    if ('MergeStmt' in inner && JSON.stringify(inner).includes('CMD_DELETE')) {
+      add('MERGE … DELETE', tableOf(inner.MergeStmt.relation));
+    }
+  });
+  return deletions;
+}
+
+/** Which table a name means, after the migrations so far gave it another one. */
+class Names {
+  private readonly renamed = new Map<string, string>();
+
+  constructor(private readonly schema: string) {}
+
+  /** The name that it has in the database now: schema.table. */
+  key(table: TableName): string {
+    const name = this.written(table);
+    return this.renamed.get(name) ?? name;
+  }
+
+  learn(node: Node): void {
+    if ('RenameStmt' in node && node.RenameStmt.renameType === 'OBJECT_TABLE') {
+      const { relation, newname = '' } = node.RenameStmt;
+      const table = tableOf(relation);
+      this.move(table, { schema: table.schema, name: newname });
+    }
+    if ('AlterObjectSchemaStmt' in node && node.AlterObjectSchemaStmt.objectType === 'OBJECT_TABLE') {
+      const { relation, newschema } = node.AlterObjectSchemaStmt;
+      this.move(tableOf(relation), { schema: newschema, name: relation?.relname ?? '' });
+    }
+  }
+
+  private move(from: TableName, to: TableName): void {
+    const key = this.key(from);
+    // Whatever is called so from here on is another table.
+    this.renamed.set(this.written(from), '');
+    this.renamed.set(this.written(to), key);
+  }
+
+  private written({ schema, name }: TableName): string {
+    return `${schema ?? this.schema}.${name}`;
+  }
+}

@@ -1,0 +1,148 @@
+import { read, type ReadTimeouts } from '../database/read.js';
+import { KeepError, messageOf } from '../errors.js';
+import type { DeployConnection } from './deploy-connection.js';
+import type { LostRows } from './deploy.types.js';
+import type { ProtectedTable } from './protected-tables.js';
+import { refused } from './refused.js';
+
+/** The rows of a protected table before the first migration. */
+export interface CountedTable {
+  readonly table: ProtectedTable;
+  readonly rows: number;
+}
+
+/** For how long one table may be counted: it is counted exactly, whatever its size. */
+interface CountOptions {
+  readonly statementTimeoutMs: number;
+  readonly lockTimeoutMs: number;
+}
+
+/** @throws KeepError `DEPLOY_REFUSED` where one cannot be counted: what is not known cannot be kept. */
+export async function countProtected(
+  connection: DeployConnection,
+  tables: readonly ProtectedTable[],
+  options: CountOptions,
+): Promise<CountedTable[]> {
+  const counted: CountedTable[] = [];
+  for (const table of tables) {
+    try {
+      counted.push({ table, rows: await countRows(connection, table.quoted, options) });
+    } catch (error) {
+      throw refused(
+        `${table.name} is protected (PROTECTED_TABLES), and its rows cannot be counted: ${causeOf(error)}`,
+        'MIGRATIONS_STATEMENT_TIMEOUT and MIGRATIONS_LOCK_TIMEOUT say how long that may take.',
+      );
+    }
+  }
+  return counted;
+}
+
+/** Which of them have fewer rows now, or cannot be counted any more. */
+export async function findLostRows(
+  connection: DeployConnection,
+  before: readonly CountedTable[],
+  options: CountOptions,
+): Promise<LostRows[]> {
+  const lost: LostRows[] = [];
+  for (const { table, rows } of before) {
+    const { name } = table;
+    try {
+      const now = await nameNow(connection, table, options);
+      const after = now === undefined ? null : await countRows(connection, now, options);
+      if (after === null || after < rows) lost.push({ name, before: rows, after });
+    } catch (error) {
+      lost.push({ name, before: rows, after: null, notCounted: causeOf(error) });
+    }
+  }
+  return lost;
+}
+
+/** The error of a deploy that is done, and took rows that were to stay. Pure. */
+export function rowsLost(
+  lost: readonly LostRows[],
+  tables: readonly ProtectedTable[],
+  { applied, backup, isPlain }: { applied: readonly string[]; backup: string | null; isPlain: boolean },
+): KeepError {
+  const message = [
+    `${lost.length === 1 ? 'A protected table' : 'Protected tables'} lost rows (PROTECTED_TABLES):`,
+    ...lost.map((one) => `  ${lossText(one)}`),
+    `The migrations are applied, and stay: ${applied.join(', ')}.`,
+    ...(backup === null ? [] : [`The backup from before the deploy: ${backup}.`]),
+  ];
+  return new KeepError('DEPLOY_FAILED', message.join('\n'), {
+    hint: nextSteps(lost, tables, backup, isPlain).join('\n'),
+  });
+}
+
+function lossText({ name, before, after, notCounted }: LostRows): string {
+  const had = before.toLocaleString('en-US');
+  if (notCounted !== undefined)
+    return `${name} had ${had} rows, and cannot be counted any more: ${notCounted}`;
+  return after === null
+    ? `${name} is gone; it had ${had} rows`
+    : `${name} has ${after.toLocaleString('en-US')} rows; it had ${had}`;
+}
+
+function nextSteps(
+  lost: readonly LostRows[],
+  tables: readonly ProtectedTable[],
+  backup: string | null,
+  isPlain: boolean,
+): string[] {
+  if (backup === null) {
+    return ['No backup was made (--without-backup): `pgkeep backup list` shows the ones from before.'];
+  }
+  const why = 'Bring the rows back beside the database; nothing in use is touched';
+  if (isPlain) {
+    return [`${why}: ${backup} is a plain dump, which psql restores into a database of its own.`];
+  }
+  const names = tables
+    .filter(({ name }) => lost.some((one) => one.name === name))
+    .flatMap(({ leaves }) => leaves);
+  return [
+    `${why}, and the command that copies them on is shown then:`,
+    `  npx pgkeep restore ${backup} --tables ${shellWord(names.join(','))} --into rows_from_before`,
+  ];
+}
+
+function shellWord(text: string): string {
+  return /^[\w.,]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** Without the operation, which the sentence around it tells. */
+function causeOf(error: unknown): string {
+  return messageOf((error instanceof KeepError && error.cause) || error);
+}
+
+/** One that was renamed is found by its oid, one that was made anew by its name. */
+async function nameNow(
+  connection: DeployConnection,
+  { oid, quoted }: ProtectedTable,
+  options: ReadTimeouts,
+): Promise<string | undefined> {
+  const [row] = await connection.use('count the rows of', (client) =>
+    read<{ name: string | null }>(client, {
+      sql: `SELECT coalesce((SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c
+                               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::oid),
+                            CASE WHEN pg_catalog.to_regclass($2) IS NOT NULL THEN $2 END) AS name`,
+      values: [oid, quoted],
+      ...options,
+    }),
+  );
+  return row?.name ?? undefined;
+}
+
+async function countRows(connection: DeployConnection, name: string, options: CountOptions): Promise<number> {
+  const { statementTimeoutMs } = options;
+  const [row] = await connection.use(
+    'count the rows of',
+    (client) =>
+      read<{ rows: number }>(client, {
+        sql: `SELECT pg_catalog.count(*)::float8 AS rows FROM ${name}`,
+        ...options,
+      }),
+    statementTimeoutMs,
+  );
+  if (!row) throw new Error('the server answered without a row');
+  return row.rows;
+}
