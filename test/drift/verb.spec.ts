@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { applyMigrations } from '../../src/migrations/engine/apply-migrations.js';
-import { createClinic, query } from '../support/clinic.js';
+import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
@@ -19,6 +19,9 @@ describe('pgkeep migrate drift', () => {
 
   beforeAll(async () => {
     own = await startThrowAwayCluster();
+    const application = await clinic('recorded');
+    expect((await run(application, ['install'])).code).toBe(0);
+    expect((await drift(application, '--accept')).code).toBe(0);
   });
   afterAll(() => own.cluster.destroy());
 
@@ -35,13 +38,9 @@ describe('pgkeep migrate drift', () => {
   };
   const drift = async (application: DeployedApplication, ...argv: string[]) =>
     await run(application, ['migrate', 'drift', ...argv]);
-  /** Installed, and its structure recorded. */
-  const recorded = async (name: string): Promise<DeployedApplication> => {
-    const application = await clinic(name);
-    expect((await run(application, ['install'])).code).toBe(0);
-    expect((await drift(application, '--accept')).code).toBe(0);
-    return application;
-  };
+  /** Installed, and its structure recorded: a copy of one database. */
+  const recorded = async (name: string): Promise<DeployedApplication> =>
+    new DeployedApplication(await createDatabase(own, name, 'recorded'));
 
   it('says what is missing until somebody recorded what is expected', async () => {
     const application = await clinic('unknown');
@@ -299,15 +298,13 @@ describe('a deploy', () => {
 
   beforeAll(async () => {
     own = await startThrowAwayCluster();
+    const url = await createClinic(own, 'installed');
+    expect((await runCli(['install'], { NODE_ENV: 'test', DATABASE_URL: url })).code).toBe(0);
   });
   afterAll(() => own.cluster.destroy());
 
-  const installed = async (name: string): Promise<DeployedApplication> => {
-    const url = await createClinic(own, name);
-    for (const argv of [['install'], ['stamp', 'test']])
-      await runCli(argv, { NODE_ENV: 'test', DATABASE_URL: url });
-    return new DeployedApplication(url);
-  };
+  const installed = async (name: string): Promise<DeployedApplication> =>
+    new DeployedApplication(await createDatabase(own, name, 'installed'));
   const fingerprints = async ({ url }: DeployedApplication) =>
     (
       await query(
