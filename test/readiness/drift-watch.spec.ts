@@ -86,7 +86,16 @@ describe('/ready about drift', () => {
       await service.app.get(DriftService).recordAfter('deploy');
       await query(url, `UPDATE pgkeep.catalogue_fingerprint SET migrations = migrations - 3`);
       expect(await toldAfterLook(service)).toBe(
-        `${APPLIED}; drift is not known since the deploy of DAY: migrations went by it (pgkeep migrate drift)`,
+        `${APPLIED}; drift is not known since the deploy of DAY: 1 migration applied by something else (pgkeep migrate drift)`,
+      );
+    });
+    await withService(settings(url), async (service) => {
+      await query(
+        url,
+        `UPDATE pgkeep.catalogue_fingerprint SET migrations = migrations || '["9_unheard_of"]'`,
+      );
+      expect(await toldAfterLook(service)).toBe(
+        `${APPLIED}; drift is not known since the deploy of DAY: 1 migration applied by something else, 1 migration gone from the history (pgkeep migrate drift)`,
       );
     });
     await query(
