@@ -262,6 +262,22 @@ of no table
     );
   });
 
+  it('makes no PostgreSQL schema where the URL names one that is not there', async () => {
+    const application = await recorded('no_schema');
+    copyFileSync(
+      'examples/clinic/prisma/schema.prisma',
+      path.join(application.directory, 'prisma/schema.prisma'),
+    );
+    const url = `${application.url}?schema=nowhere`;
+    const { stdout } = await run(application, ['migrate', 'drift'], { DATABASE_URL: url });
+    expect(stdout).toContain(
+      '\nPrisma’s engine could not compare the database with the schema: there is no PostgreSQL schema "nowhere".\n',
+    );
+    expect(
+      (await query(application.url, `SELECT FROM pg_namespace WHERE nspname = 'nowhere'`)).rowCount,
+    ).toBe(0);
+  });
+
   it('does not take for drift what a bare prisma migrate deploy did', async () => {
     const application = await recorded('bare');
     application.add('20991231000000_bare', 'ALTER TABLE "children" ADD COLUMN "bare" TEXT;\n');

@@ -4,12 +4,23 @@ import { currentRole } from '../database/current-role.js';
 import { read, type ReadTimeouts } from '../database/read.js';
 
 /**
- * Why Prisma cannot compare: it takes columns from the information schema, which hides those of tables that the role has
- * no right on, and would tell every one of them as missing.
- * @returns undefined where the role sees all.
+ * Why Prisma’s engine is not asked to compare. It makes the PostgreSQL schema where that is missing. And it takes columns
+ * from the information schema, which hides those of tables that the role has no right on: it would tell every one of
+ * them as missing.
+ * @returns undefined where it can be asked.
  * @throws what the connection throws.
  */
-export async function whyUnseen(client: ClientBase, timeouts: ReadTimeouts): Promise<string | undefined> {
+export async function whyPrismaCannot(
+  client: ClientBase,
+  schema: string,
+  timeouts: ReadTimeouts,
+): Promise<string | undefined> {
+  const schemas = await read(client, {
+    sql: 'SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = $1',
+    values: [schema],
+    ...timeouts,
+  });
+  if (schemas.length === 0) return `there is no PostgreSQL schema ${escapeIdentifier(schema)}.`;
   const rows = await read<{ name: string }>(client, {
     sql: `WITH ${OWN_STRUCTURE}
           SELECT r.name
