@@ -291,7 +291,8 @@ describe('the DDL guard', () => {
     await query(
       url,
       `SELECT pg_terminate_backend(l.pid) FROM pg_locks l
-        WHERE l.locktype = 'advisory' AND l.classid = ${0x70_67_6b_65} AND l.granted`,
+        WHERE l.locktype = 'advisory' AND l.classid = $1 AND l.granted`,
+      [0x70_67_6b_65],
     );
     expect((await deploy.end(60_000)).code).toBe(1);
     expect(deploy.stderr).toContain(
