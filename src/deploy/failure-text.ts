@@ -4,6 +4,8 @@ import { byWhom, type FailedScript } from './migration-runner.js';
 
 const QUERY_CANCELED = '57014';
 const LOCK_NOT_AVAILABLE = '55P03';
+/** Of pgkeep's DDL guard. */
+const GUARD_REFUSED = 'PK003';
 /** The session ended, or its transaction was ended with it: nobody said what became of the script. */
 const SESSION_LOST = /^(?:08|57P0[123])|^E[A-Z]+$/;
 
@@ -86,11 +88,16 @@ function propertyOf(thrown: unknown, name: string): unknown {
 }
 
 function reasons(failure: Failure): string[] {
-  const waited = waitReasons(failure);
+  const code = errorCode(failure.script.error);
+  if (code === GUARD_REFUSED) {
+    return [
+      'It lets a deploy pass as long as the deploy holds its own lock: the connection that held that is lost.',
+    ];
+  }
   // PostgreSQL's detail of such an error holds the row's values.
-  return waited.length === 0 && errorCode(failure.script.error)?.startsWith('23') === true
+  return code?.startsWith('23') === true
     ? ['The row in question is in column logs of _prisma_migrations; it may be personal data.']
-    : waited;
+    : waitReasons(failure);
 }
 
 /** What is to be said of a limit that was reached; nothing where none was. */
@@ -144,7 +151,7 @@ function nextSteps(failure: Failure): string[] {
   const again = '  npx pgkeep migrate deploy';
   if (state === 'rolled back') {
     const code = errorCode(failure.script.error);
-    const isTheFile = code !== LOCK_NOT_AVAILABLE && !failure.interrupted;
+    const isTheFile = code !== LOCK_NOT_AVAILABLE && code !== GUARD_REFUSED && !failure.interrupted;
     return [isTheFile ? `Mend ${file}, then:` : 'When the time is better:', back, again];
   }
   if (state === 'partly applied') {
