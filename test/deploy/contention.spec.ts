@@ -70,7 +70,7 @@ PostgreSQL says: canceling statement due to lock timeout (55P03)
 It waited 1000 ms (MIGRATIONS_LOCK_TIMEOUT, or its own), 4 times, because of ${who}.
 The database is as it was before this migration: PostgreSQL took it back as a whole.
 When the time is better:
-  npx prisma migrate resolve --rolled-back 2_second
+  npx pgkeep migrate resolve --rolled-back 2_second
   npx pgkeep migrate deploy
 `);
     expect(code).toBe(1);
@@ -191,12 +191,8 @@ Wait for it: \`pgkeep migrate deploy --wait\`. If nothing is being deployed, end
 Nobody said what became of it: either all of the migration is in the database, or nothing of it.
 The server has not noticed, and still is at it. Let it end, or end it:
   SELECT pg_terminate_backend(PID);    (in psql)
-Look whether what it makes is there. Where nothing of it is:
-  npx prisma migrate resolve --rolled-back 2_second
-  npx pgkeep migrate deploy
-Where all of it is:
-  npx prisma migrate resolve --applied 2_second
-  npx pgkeep migrate deploy
+See what of it is in the database, and what to choose from:
+  npx pgkeep migrate resolve
 `);
     const { rows } = await query(
       made.url,
@@ -226,7 +222,7 @@ Where all of it is:
 PostgreSQL says: canceling statement due to user request (57014)
 The database is as it was before this migration: PostgreSQL took it back as a whole.
 When the time is better:
-  npx prisma migrate resolve --rolled-back 2_second
+  npx pgkeep migrate resolve --rolled-back 2_second
   npx pgkeep migrate deploy
 `);
     const { rows } = await query(
