@@ -35,7 +35,7 @@ export const TABLE_QUERIES = {
              || CASE WHEN c.contype = 'f' AND EXISTS (
                        SELECT FROM pg_catalog.pg_trigger t
                         WHERE t.tgconstraint = c.oid AND t.tgisinternal AND t.tgenabled NOT IN ('O', 'A'))
-                     THEN ' (not enforced: its triggers are disabled)' ELSE '' END AS definition
+                     THEN ' (not fully enforced: triggers of it are disabled)' ELSE '' END AS definition
       FROM own r
       JOIN pg_catalog.pg_constraint c ON c.conrelid = r.oid
      WHERE c.contype NOT IN ('t', 'n') AND c.conislocal`,

@@ -13,6 +13,8 @@ export type Deed =
   | 'export'
   | 'guard-override'
   | 'deploy'
+  | 'rollback'
+  | 'resolve'
   | 'accept-drift';
 
 /** A value that jsonb can hold. */

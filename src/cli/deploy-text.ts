@@ -46,16 +46,27 @@ export function renderDeployment(report: DeployReport): string {
         : `  CAREFUL   ${name} has ${formatCount(after)} rows; it had ${formatCount(before)}`,
     ),
     ...(notCounted.length === 0 ? [] : [`  too large to be counted: ${notCounted.join(', ')}`]),
-    ...(report.drifted === 0
-      ? []
-      : [
-          `  CAREFUL   ${counted(report.drifted, 'object')} changed outside of migrations: \`pgkeep migrate drift\``,
-        ]),
-    ...(report.notFingerprinted === undefined || !report.recorded
-      ? []
-      : [`  drift from here on is not seen: ${report.notFingerprinted}`]),
+    ...driftLines(report),
     ...notRecordedLines(report),
   ].join('\n');
+}
+
+/** What a deed says of drift: what was there before stays told, and whether its own structure is recorded. */
+export function driftLines({
+  drifted,
+  notFingerprinted,
+  recorded,
+}: Pick<DeployReport, 'drifted' | 'notFingerprinted' | 'recorded'>): string[] {
+  return [
+    ...(drifted === 0
+      ? []
+      : [
+          `  CAREFUL   ${counted(drifted, 'object')} changed outside of migrations: \`pgkeep migrate drift\``,
+        ]),
+    ...(notFingerprinted === undefined || !recorded
+      ? []
+      : [`  drift from here on is not seen: ${notFingerprinted}`]),
+  ];
 }
 
 function shape({ statements, isAtomic }: PlannedMigration): string {

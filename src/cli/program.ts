@@ -12,9 +12,11 @@ import { backupVerifyVerb } from './commands/backup-verify.js';
 import { changelogVerb } from './commands/changelog.js';
 import { installVerb } from './commands/install.js';
 import { jobsVerb } from './commands/jobs.js';
+import { migrateCreateVerb } from './commands/migrate-create.js';
 import { migrateDeployVerb } from './commands/migrate-deploy.js';
 import { migrateDriftVerb } from './commands/migrate-drift.js';
 import { migrateLintVerb } from './commands/migrate-lint.js';
+import { migrateRollbackVerb } from './commands/migrate-rollback.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
 import { pingVerb } from './commands/ping.js';
 import { readyVerb } from './commands/ready.js';
@@ -50,7 +52,9 @@ const RESTORE_VERBS: readonly Verb[] = [restoreTestVerb, restoreTestsVerb];
 const MIGRATE_VERBS: readonly Verb[] = [
   migrateStatusVerb,
   migrateLintVerb,
+  migrateCreateVerb,
   migrateDeployVerb,
+  migrateRollbackVerb,
   migrateDriftVerb,
 ];
 

@@ -5,11 +5,18 @@ import { databaseError } from '../database/database-fault.js';
 import { KeepError } from '../errors.js';
 import type { DeployNeeds } from './deploy-needs.js';
 
+/** How the server's process list and an interruption name what is done. */
+export interface ConnectionNames {
+  readonly applicationName: string;
+  readonly interrupted: () => KeepError;
+}
+
 /** The deploy's own connections: one that holds the lock, and fresh ones for what must not depend on it. */
 export class DeployConnection {
   constructor(
-    private readonly needs: DeployNeeds,
+    private readonly needs: Pick<DeployNeeds, 'settings' | 'timeouts' | 'migrations'>,
     private readonly signal: AbortSignal,
+    private readonly names: ConnectionNames = { applicationName: 'pgkeep deploy', interrupted },
   ) {}
 
   /**
@@ -27,17 +34,13 @@ export class DeployConnection {
       connectTimeoutMs,
       // Past the server's own timeout, so that the server's clearer message comes first.
       answerTimeoutMs: statementTimeoutMs + 1000,
-      applicationName: 'pgkeep deploy',
+      applicationName: this.names.applicationName,
     };
     try {
-      return await withConnection(url, options, async (client) => {
-        // One that breaks while it waits is told by the next statement; unhandled, the event ends the process.
-        client.on('error', () => undefined);
-        return await work(client);
-      });
+      return await withConnection(url, options, work);
     } catch (error) {
       if (error instanceof KeepError) throw error;
-      if (this.signal.aborted) throw interrupted();
+      if (this.signal.aborted) throw this.names.interrupted();
       throw databaseError(`${operation} ${describeDatabaseUrl(url)}`, error);
     }
   }

@@ -1,8 +1,9 @@
 import type { ClientBase } from 'pg';
 import type { DriftService } from '../drift/drift.service.js';
-import type { DriftedObject } from '../drift/drift.types.js';
+import type { DriftedObject, FingerprintDeed } from '../drift/drift.types.js';
 import { withParts } from '../drift/whole-homes.js';
-import type { DeployReport } from './deploy.types.js';
+import type { DeployReport, PlannedMigration } from './deploy.types.js';
+import { namesObject } from './names-object.js';
 
 /**
  * What a deploy does about drift: what was changed by hand before stays told afterwards, and what the deploy leaves is
@@ -11,7 +12,11 @@ import type { DeployReport } from './deploy.types.js';
 export class DeployDrift {
   private earlier: readonly DriftedObject[] = [];
 
-  constructor(private readonly drift: DriftService) {}
+  /** @param deed what is recorded with the structure */
+  constructor(
+    private readonly drift: DriftService,
+    private readonly deed: FingerprintDeed = 'deploy',
+  ) {}
 
   /** Looks before anything is done. @returns what is worth knowing. */
   async look(client: ClientBase): Promise<string[]> {
@@ -23,10 +28,14 @@ export class DeployDrift {
     ];
   }
 
-  /** Records what the deploy left. */
-  async record(client: ClientBase): Promise<Pick<DeployReport, 'drifted' | 'notFingerprinted'>> {
-    const { notRecorded } = await this.drift.recordAfter('deploy', this.earlier);
-    const drifted = this.earlier.length === 0 ? [] : await this.drift.before(client);
+  /** Records what the deploy left. What one of its scripts names is as the script left it, meant to be so. */
+  async record(
+    client: ClientBase,
+    scripts: readonly Pick<PlannedMigration, 'sql'>[],
+  ): Promise<Pick<DeployReport, 'drifted' | 'notFingerprinted'>> {
+    const unnamed = this.earlier.filter((object) => !scripts.some(({ sql }) => namesObject(sql, object)));
+    const { notRecorded } = await this.drift.recordAfter(this.deed, unnamed);
+    const drifted = unnamed.length === 0 ? [] : await this.drift.before(client);
     return {
       drifted: withParts(drifted).length,
       ...(notRecorded !== undefined && { notFingerprinted: notRecorded }),

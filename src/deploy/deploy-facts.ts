@@ -2,29 +2,31 @@ import { escapeIdentifier, type ClientBase } from 'pg';
 import type { EnvironmentName } from '../config/settings.js';
 import { read, type ReadTimeouts } from '../database/read.js';
 import { readStamp } from '../environment/read-environment.js';
-import { refused } from './refused.js';
+import { refused, type Refuse } from './refused.js';
 
 /**
  * Makes sure that migrations may go into this database as this environment.
+ * @param refuse makes the refusal
  * @returns what is worth knowing.
- * @throws KeepError `DEPLOY_REFUSED`; what the connection throws.
+ * @throws KeepError `DEPLOY_REFUSED`, or what `refuse` makes; what the connection throws.
  */
 export async function requireTarget(
   client: ClientBase,
   environment: EnvironmentName,
   timeouts: ReadTimeouts,
+  refuse: Refuse = refused,
 ): Promise<string[]> {
   const [server] = await read<{ standby: boolean }>(client, {
     sql: 'SELECT pg_catalog.pg_is_in_recovery() AS standby',
     ...timeouts,
   });
   if (server?.standby === true) {
-    throw refused('the server is a read-only replica', 'Point DATABASE_URL at the primary.');
+    throw refuse('the server is a read-only replica', 'Point DATABASE_URL at the primary.');
   }
   const reading = await readStamp(client, timeouts);
   if (reading.kind === 'unreadable') {
     const role = escapeIdentifier(reading.role);
-    throw refused(
+    throw refuse(
       `role ${role} may not read which environment the database is stamped for`,
       `Give it the grant: GRANT USAGE ON SCHEMA pgkeep TO ${role}; GRANT SELECT ON pgkeep.database_environment TO ${role};`,
     );
@@ -36,7 +38,7 @@ export async function requireTarget(
   }
   const stamped = reading.stamp.environment;
   if (stamped === environment) return [];
-  throw refused(
+  throw refuse(
     `this is ${environment} (NODE_ENV), and the database is stamped ${stamped}`,
     `Use \`--env ${stamped}\`, or point DATABASE_URL at the ${environment} database.`,
   );
@@ -85,16 +87,20 @@ export async function readInvalidIndexes(client: ClientBase, timeouts: ReadTimeo
   return rows.map(({ name }) => name);
 }
 
-/** Whether a backend of the engine's is at work. @throws what the connection throws. */
+/**
+ * Whether a backend is at work, by default one of the engine's: by its number alone it may be another's by now.
+ * @throws what the connection throws.
+ */
 export async function isRunning(
   client: ClientBase,
   backendPid: number,
   timeouts: ReadTimeouts,
+  applicationName = 'pgkeep schema engine',
 ): Promise<boolean> {
   const rows = await read(client, {
     sql: `SELECT FROM pg_catalog.pg_stat_activity
-           WHERE pid = $1 AND state <> 'idle' AND application_name = 'pgkeep schema engine'`,
-    values: [backendPid],
+           WHERE pid = $1 AND state <> 'idle' AND application_name = $2`,
+    values: [backendPid, applicationName],
     ...timeouts,
   });
   return rows.length > 0;

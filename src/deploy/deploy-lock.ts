@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { ReadTimeouts } from '../database/read.js';
+import type { KeepError } from '../errors.js';
 import { OWN_DEPLOY_LOCK, PRISMA_LOCK } from '../migrations/deploy-locks.js';
-import { refused } from './refused.js';
+import { refused, type Refuse } from './refused.js';
 import { readLockHolders, type SessionFacts } from './sessions.js';
 
 const PAUSE_MS = 500;
+const DEPLOY_AGAIN = 'pgkeep migrate deploy --wait';
 
 /** How the lock is taken. */
 export interface LockOptions {
@@ -15,15 +17,19 @@ export interface LockOptions {
   readonly signal: AbortSignal;
   /** Is told who is waited for, once for each. */
   readonly onWait: (line: string) => void;
+  /** Makes the refusal. Defaults to a deploy's. */
+  readonly refuse?: Refuse;
+  /** What to type to wait. Defaults to the deploy. */
+  readonly again?: string;
 }
 
 /**
  * Makes this session the only one that deploys to its database, until it ends.
- * @throws KeepError `DEPLOY_REFUSED` that names who is at it.
+ * @throws KeepError `DEPLOY_REFUSED`, or what `refuse` makes, that names who is at it.
  */
 export async function takeDeployLock(
   client: Client,
-  { timeouts, wait, signal, onWait }: LockOptions,
+  { timeouts, wait, signal, onWait, refuse = refused, again = DEPLOY_AGAIN }: LockOptions,
 ): Promise<void> {
   // The session idles while the backup is made; a server may be set to end such ones.
   await client.query(
@@ -35,7 +41,7 @@ export async function takeDeployLock(
     isOwn ||= await tryLock(client);
     const holders = await readLockHolders(client, [OWN_DEPLOY_LOCK, PRISMA_LOCK], timeouts);
     if (isOwn && holders.length === 0) return;
-    if (!wait && holders.length > 0) throw beingDeployed(holders);
+    if (!wait && holders.length > 0) throw beingDeployed(holders, refuse, again);
     const names = holders.map(({ pid }) => pid).join();
     if (names !== '' && names !== told) onWait(`Waiting for ${textsOf(holders)}, which is deploying.`);
     told = names;
@@ -52,11 +58,30 @@ export function textsOf(sessions: readonly SessionFacts[]): string {
   return sessions.map(({ text }) => text).join(' and ');
 }
 
+/**
+ * Keeps every Prisma from applying while this session lives.
+ * @throws KeepError what `refuse` makes, where one is at it; what the connection throws.
+ */
+export async function takePrismaLock(client: Client, timeouts: ReadTimeouts, refuse: Refuse): Promise<void> {
+  const [, key] = PRISMA_LOCK;
+  const { rows } = await client.query<{ taken: boolean }>(
+    'SELECT pg_catalog.pg_try_advisory_lock($1::bigint) AS taken',
+    [key],
+  );
+  if (rows[0]?.taken === true) return;
+  const holders = await readPrismaLockHolders(client, timeouts);
+  throw refuse(`migrations are being deployed by ${textsOf(holders)}`, 'Wait for it, then try again.');
+}
+
 /** The refusal that names who is at it. */
-export function beingDeployed(holders: readonly SessionFacts[]) {
-  return refused(
+export function beingDeployed(
+  holders: readonly SessionFacts[],
+  refuse: Refuse = refused,
+  again = DEPLOY_AGAIN,
+): KeepError {
+  return refuse(
     `migrations are being deployed by ${textsOf(holders)}`,
-    `Wait for it: \`pgkeep migrate deploy --wait\`. If nothing is being deployed, end that session: ${holders
+    `Wait for it: \`${again}\`. If nothing is being deployed, end that session: ${holders
       .map(({ pid }) => `SELECT pg_terminate_backend(${pid});`)
       .join(' ')}`,
   );

@@ -98,7 +98,7 @@ export class DeployRun {
     // Migrations may have taken long enough for the first connection to be gone.
     const { after, structure } = await this.connection.use('count the rows of', async (fresh) => ({
       after: await this.count(fresh),
-      structure: await this.drift.record(fresh),
+      structure: await this.drift.record(fresh, draft.plan.migrations),
     }));
     const compared = compareCounts(before, after);
     const lost = await findLostRows(this.connection, kept, settings.deploy);

@@ -6,10 +6,11 @@ import { DatabaseModule } from '../database/database.module.js';
 import { DriftModule } from '../drift/drift.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
 import { DeployService } from './deploy.service.js';
+import { RollbackService } from './rollback/rollback.service.js';
 
 @Module({
   imports: [BackupModule, ChangelogModule, ClockModule, DatabaseModule, DriftModule, MigrationsModule],
-  providers: [DeployService],
-  exports: [DeployService],
+  providers: [DeployService, RollbackService],
+  exports: [DeployService, RollbackService],
 })
 export class DeployModule {}

@@ -1,7 +1,7 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
 import { read, type ReadTimeouts } from '../database/read.js';
 import type { KeepError } from '../errors.js';
-import { refused } from './refused.js';
+import { refused, type Refuse } from './refused.js';
 
 interface Row {
   readonly name: string;
@@ -12,12 +12,13 @@ interface Row {
 
 /**
  * Refuses a database in which a migration began and did not end, whoever began it: Prisma would, too (P3009).
- * @throws KeepError `DEPLOY_REFUSED`; what the connection throws.
+ * @throws KeepError `DEPLOY_REFUSED`, or what `refuse` makes; what the connection throws.
  */
 export async function requireNoFailedAttempt(
   client: ClientBase,
   schema: string,
   timeouts: ReadTimeouts,
+  refuse: Refuse = refused,
 ): Promise<void> {
   const [row] = await read<Row>(client, {
     sql: `SELECT migration_name AS name, logs,
@@ -27,13 +28,13 @@ export async function requireNoFailedAttempt(
            ORDER BY started_at LIMIT 1`,
     ...timeouts,
   });
-  if (row) throw unresolved(row);
+  if (row) throw unresolved(row, refuse);
 }
 
-function unresolved({ name, started, logs }: Row): KeepError {
+function unresolved({ name, started, logs }: Row, refuse: Refuse): KeepError {
   // The first line only: those behind it may hold a row's values.
   const error = logs?.split('\n').find((line) => line.trim() !== '');
-  return refused(
+  return refuse(
     `migration ${name} began on ${started} UTC and did not end`,
     [
       error === undefined

@@ -5,7 +5,7 @@ import { byWhom, type FailedScript } from './migration-runner.js';
 const QUERY_CANCELED = '57014';
 const LOCK_NOT_AVAILABLE = '55P03';
 /** Of pgkeep's DDL guard. */
-const GUARD_REFUSED = 'PK003';
+export const GUARD_REFUSED = 'PK003';
 /** The session ended, or its transaction was ended with it: nobody said what became of the script. */
 const SESSION_LOST = /^(?:08|57P0[123])|^E[A-Z]+$/;
 
@@ -67,7 +67,7 @@ export function migrationFailed(failure: Failure): KeepError {
 }
 
 /** By PostgreSQL's own position, or else by the number of statements that were done before. */
-function placeOf(
+export function placeOf(
   { migration, error, completed }: FailedScript,
   parsed: ParsedFile | undefined,
 ): { place: string; shown: string } {
@@ -87,7 +87,21 @@ function propertyOf(thrown: unknown, name: string): unknown {
   return typeof thrown === 'object' && thrown !== null ? Reflect.get(thrown, name) : undefined;
 }
 
-function reasons({ script, interrupted, lockTimeoutMs, statementTimeoutMs }: Failure): string[] {
+function reasons(failure: Failure): string[] {
+  const waited = waitReasons(failure);
+  // PostgreSQL's detail of such an error holds the row's values.
+  return waited.length === 0 && errorCode(failure.script.error)?.startsWith('23') === true
+    ? ['The row in question is in column logs of _prisma_migrations; it may be personal data.']
+    : waited;
+}
+
+/** What is to be said of a limit that was reached; nothing where none was. */
+export function waitReasons({
+  script,
+  interrupted,
+  lockTimeoutMs,
+  statementTimeoutMs,
+}: Pick<Failure, 'script' | 'interrupted' | 'lockTimeoutMs' | 'statementTimeoutMs'>): string[] {
   const code = errorCode(script.error);
   if (code === LOCK_NOT_AVAILABLE) {
     const often = script.tries === 1 ? '' : `, ${script.tries} times`;
@@ -101,14 +115,9 @@ function reasons({ script, interrupted, lockTimeoutMs, statementTimeoutMs }: Fai
     ];
   }
   if (code === GUARD_REFUSED) {
-    return [
-      'It lets a deploy pass as long as the deploy holds its own lock: the connection that held that is lost.',
-    ];
+    return ['It lets this pass as long as pgkeep’s own lock is held: the connection that held it is lost.'];
   }
-  // PostgreSQL's detail of such an error holds the row's values.
-  return code?.startsWith('23') === true
-    ? ['The row in question is in column logs of _prisma_migrations; it may be personal data.']
-    : [];
+  return [];
 }
 
 function stateText({ script, invalidIndexes }: Failure): string {

@@ -24,7 +24,8 @@ export function isAtomic({ statements, obstacles }: ParsedFile): boolean {
   return !isUnread && statements.every(({ node, sql }) => !mayCommit(node, sql));
 }
 
-function mayCommit(node: Node, sql: string): boolean {
+/** Whether a statement runs outside a transaction block, or may end one. */
+export function mayCommit(node: Node, sql: string): boolean {
   const [kind = ''] = Object.keys(node);
   if (APART.has(kind)) return true;
   if ('IndexStmt' in node) return node.IndexStmt.concurrent === true;

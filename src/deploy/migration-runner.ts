@@ -17,6 +17,8 @@ export interface RunnerOptions extends WatchOptions {
   readonly statementTimeoutMs: number;
   readonly signal: AbortSignal;
   readonly onStep: (line: string) => void;
+  /** How a step begins. Defaults to "Applying". */
+  readonly doing?: string;
 }
 
 /** A script that failed. */
@@ -56,10 +58,10 @@ export class MigrationRunner {
     const [migration] = place === -1 ? [] : this.waiting.splice(place, 1);
     // The engine's own: it makes `_prisma_migrations`.
     if (!migration) return await session.send(script);
-    const { onStep, signal, statementTimeoutMs, lockTimeoutMs } = this.options;
+    const { onStep, signal, statementTimeoutMs, lockTimeoutMs, doing = 'Applying' } = this.options;
     // The engine has begun the next one already; it does not know that nobody wants it any more.
     if (signal.aborted) throw this.failure(notBegun(migration, session));
-    onStep(`Applying ${migration.name}`);
+    onStep(`${doing} ${migration.name}`);
     const settings = `SET statement_timeout = ${statementTimeoutMs}; SET lock_timeout = ${lockTimeoutMs}`;
     await session.send(`${settings}; ${ENTER_RECORDED_DEPLOY}`);
     try {

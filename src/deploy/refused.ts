@@ -1,8 +1,15 @@
-import { KeepError } from '../errors.js';
+import { KeepError, type ErrorCode } from '../errors.js';
 
-/** A guard's no; `why` completes "Refused to deploy: …". */
-export function refused(why: string, hint?: string): KeepError {
-  return new KeepError('DEPLOY_REFUSED', `Refused to deploy: ${why}. Nothing was touched.`, {
-    ...(hint !== undefined && { hint }),
-  });
+/** Makes a guard's no; `why` completes "Refused to deploy: …". */
+export type Refuse = (why: string, hint?: string) => KeepError;
+
+export const refused: Refuse = refusing('DEPLOY_REFUSED', 'deploy');
+export const rollbackRefused: Refuse = refusing('ROLLBACK_REFUSED', 'roll back');
+export const resolveRefused: Refuse = refusing('RESOLVE_REFUSED', 'resolve');
+
+function refusing(code: ErrorCode, operation: string): Refuse {
+  return (why, hint) =>
+    new KeepError(code, `Refused to ${operation}: ${why}. Nothing was touched.`, {
+      ...(hint !== undefined && { hint }),
+    });
 }

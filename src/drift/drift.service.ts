@@ -19,7 +19,7 @@ import type {
   Fingerprinting,
 } from './drift.types.js';
 import { hasFingerprint, hasFingerprints, lookForDrift } from './look.js';
-import { recordFingerprint } from './record-fingerprint.js';
+import { recordFingerprint, requireWritable } from './record-fingerprint.js';
 import { reportOf } from './report.js';
 
 /** What the database's structure is expected to be, and what of it is otherwise: changed by hand, outside of migrations. */
@@ -126,6 +126,7 @@ export class DriftService {
           migrations: report.recorded?.migrations.length ?? 0,
         };
       }
+      await requireWritable(client, timeouts);
       onShow(report);
       const migrations = await recordFingerprint(
         client,

@@ -45,7 +45,7 @@ export type DriftLook =
 export interface ComparedStructure {
   readonly kind: 'compared';
   readonly recorded: RecordedFingerprint;
-  /** By home and object. */
+  /** By home; what stands by itself first. */
   readonly objects: readonly DriftedObject[];
   /** Applied since, by something that records no fingerprint: what they changed is among `objects`. */
   readonly appliedSince: readonly string[];

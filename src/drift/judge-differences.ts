@@ -12,7 +12,7 @@ export interface DifferenceRow {
 }
 
 /** So many definitions at a time: a probe must not wait for the others. */
-const AT_A_TIME = 500;
+const AT_A_TIME = 200;
 
 /** A body that is kept as it was written: nothing that writes definitions anew touches it. */
 const WRITTEN_BODY = /^AS \$function/m;

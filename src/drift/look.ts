@@ -142,7 +142,7 @@ async function readDrift(
     const rows = await readDifferences(client, section, fingerprint.id);
     drifted.push(...(await judgeDifferences(section, rows, isOfThisPlace)));
   }
-  return await withoutNewPartitions(client, fingerprint.id, drifted);
+  return (await withoutNewPartitions(client, fingerprint.id, drifted)).toSorted(byHome);
 }
 
 async function readDifferences(
@@ -153,7 +153,7 @@ async function readDifferences(
   return (await client.query<DifferenceRow>(differencesQuery(section), [id])).rows;
 }
 
-/** Whoever makes and drops partitions may give them indexes of their own. */
+/** Whoever makes, drops and takes out partitions may give them indexes of their own. */
 async function withoutNewPartitions(
   client: ClientBase,
   id: string,
@@ -164,4 +164,9 @@ async function withoutNewPartitions(
   const { rows } = await client.query<{ home: string }>(NEW_PARTITIONS_QUERY, [id, JSON.stringify(homes)]);
   const passing = new Set(rows.map(({ home }) => home));
   return drifted.filter(({ home }) => !passing.has(home));
+}
+
+function byHome(left: DriftedObject, right: DriftedObject): number {
+  if (left.home === right.home) return 0;
+  return left.home < right.home ? -1 : 1;
 }

@@ -49,7 +49,11 @@ export async function recordFingerprint(
   });
 }
 
-async function requireWritable(client: ClientBase, timeouts: ReadTimeouts): Promise<void> {
+/**
+ * Makes sure that a fingerprint can be recorded.
+ * @throws KeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`; what the connection throws.
+ */
+export async function requireWritable(client: ClientBase, timeouts: ReadTimeouts): Promise<void> {
   if (!(await hasFingerprints(client, timeouts))) {
     throw new KeepError(
       'NOT_INSTALLED',

@@ -16,7 +16,8 @@ export async function inStructureTransaction<T>(
     `BEGIN ${mode}; SET LOCAL statement_timeout = ${Math.ceil(timeouts.statementTimeoutMs)}; SET LOCAL lock_timeout = ${Math.ceil(timeouts.lockTimeoutMs)}`,
   );
   try {
-    await giveSettings(client, STEADY_OUTPUT);
+    // Compiling these queries takes longer than running them.
+    await giveSettings(client, { ...STEADY_OUTPUT, jit: 'off' });
     const result = await work();
     await client.query('COMMIT');
     return result;

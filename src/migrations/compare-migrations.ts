@@ -21,7 +21,11 @@ export function compareMigrations(
     const success = own.findLast(isApplied);
     if (success && !migration.checksums.includes(success.checksum)) lists.edited.push(migration.name);
   }
-  const unknown = [...attempts.keys()].filter((name) => !known.has(name)).toSorted();
+  // One that was taken back is not there, whether its directory still is or not.
+  const unknown = [...attempts]
+    .filter(([name, own]) => !known.has(name) && own.some(({ rolledBack }) => !rolledBack))
+    .map(([name]) => name)
+    .toSorted();
   return { ...lists, unknown };
 }
 

@@ -7,6 +7,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /**
  * Runs one program on this process's own terminal and waits for its end. Ctrl-C reaches it from the terminal, SIGTERM
  * and SIGHUP are passed on: it ends in its own way, and then so do we.
+ * @param output where its stdout goes: a caller that has an answer of its own keeps stdout for that
  * @returns its exit code; 128 and the signal's number where a signal ended it.
  * @throws the system's error when the program cannot be started at all.
  */
@@ -14,9 +15,13 @@ export async function runInherited(
   binary: string,
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
+  output: 'stdout' | 'stderr' = 'stdout',
 ): Promise<number> {
   return await new Promise((resolve, reject) => {
-    const child = spawn(binary, argv, { env, stdio: 'inherit' });
+    const child = spawn(binary, argv, {
+      env,
+      stdio: ['inherit', output === 'stdout' ? 'inherit' : process.stderr.fd, 'inherit'],
+    });
     const passers = SIGNALS.map((signal) => ({
       signal,
       pass: () => (signal === 'SIGINT' && process.stdin.isTTY ? undefined : child.kill(signal)),

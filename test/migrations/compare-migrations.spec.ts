@@ -47,6 +47,11 @@ describe('compareMigrations', () => {
       [row('1_a'), row('2_b'), row('3_c'), row('5_e'), row('4_d', { finished: false })],
       { applied: ['1_a', '2_b', '3_c'], unknown: ['4_d', '5_e'] },
     ],
+    [
+      'one that was rolled back is gone from the directory',
+      [row('1_a'), row('2_b'), row('3_c'), row('4_d', { rolledBack: true })],
+      { applied: ['1_a', '2_b', '3_c'] },
+    ],
   ])('when %s', (_what, rows, expected) => {
     const empty = { applied: [], pending: [], failed: [], rolledBack: [], edited: [], unknown: [] };
     expect(compareMigrations(directory, rows)).toEqual({ ...empty, ...expected });

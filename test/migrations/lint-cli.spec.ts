@@ -248,13 +248,13 @@ Restore it from version control, or write it anew: \`pgkeep migrate lint --write
     };
     writeFileSync(path.join(application.directory, 'old.sql'), 'SELECT 1;');
     const other = path.join(application.directory, 'other/migrations');
-    mkdirSync(path.join(other, '1_first'), { recursive: true });
+    mkdirSync(path.join(other, '20250101000000_first'), { recursive: true });
     writeFileSync(path.join(other, 'migration_lock.toml'), 'provider = "postgresql"\n');
     git('init', '--quiet', '--initial-branch=main');
     git('add', '.');
     git('commit', '--quiet', '--message=before');
     git('checkout', '--quiet', '-b', 'change');
-    writeFileSync(path.join(other, '1_first/migration.sql'), 'CREATE TABLE "t" ("id" INTEGER);');
+    writeFileSync(path.join(other, '20250101000000_first/migration.sql'), 'CREATE TABLE "t" ("id" INTEGER);');
     application.add('20991231000000_next', REQUIRED);
     writeFileSync(path.join(application.directory, 'fix é.sql'), 'DROP TABLE x;');
     git('add', '.');

@@ -17,9 +17,10 @@ export class DeployedApplication {
     else writeFileSync(path.join(this.migrations, 'migration_lock.toml'), 'provider = "postgresql"\n');
   }
 
-  add(name: string, sql: string | Uint8Array): this {
+  add(name: string, sql: string | Uint8Array, down?: string): this {
     mkdirSync(path.join(this.migrations, name), { recursive: true });
     writeFileSync(path.join(this.migrations, name, 'migration.sql'), sql);
+    if (down !== undefined) writeFileSync(path.join(this.migrations, name, 'down.sql'), down);
     return this;
   }
 
@@ -33,11 +34,14 @@ export class DeployedApplication {
     return this;
   }
 
+  /** `pgkeep migrate ARGV` to its end. */
+  async migrate(argv: readonly string[], environment: Record<string, string> = {}) {
+    return await runCli(['migrate', ...argv], this.environment(environment), { cwd: this.directory });
+  }
+
   /** `pgkeep migrate deploy ARGV` to its end. */
   async deploy(argv: readonly string[] = [], environment: Record<string, string> = {}) {
-    return await runCli(['migrate', 'deploy', ...argv], this.environment(environment), {
-      cwd: this.directory,
-    });
+    return await this.migrate(['deploy', ...argv], environment);
   }
 
   /** The same without a backup, which tests of other things can do without. */
@@ -45,8 +49,12 @@ export class DeployedApplication {
     return await this.deploy(['--without-backup', ...argv], environment);
   }
 
-  start(argv: readonly string[] = [], environment: Record<string, string> = {}): PgkeepProcess {
-    return new PgkeepProcess('cli', ['migrate', 'deploy', ...argv], this.environment(environment), {
+  start(
+    argv: readonly string[] = [],
+    environment: Record<string, string> = {},
+    verb = 'deploy',
+  ): PgkeepProcess {
+    return new PgkeepProcess('cli', ['migrate', verb, ...argv], this.environment(environment), {
       cwd: this.directory,
     });
   }

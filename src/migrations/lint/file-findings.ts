@@ -2,6 +2,7 @@ import type { Finding, OtherFinding, Severity, WaivedFinding } from './lint.type
 import type { ParsedFile } from './parse-files.js';
 import type { Statement, Violation } from './rule.js';
 import type { FileRule } from './rules/all-rules.js';
+import { nameViolation, type Spellings } from './rules/migration-name.js';
 import { unknownRule, waiversOf, type Waiver } from './waivers.js';
 
 /** Longer source lines are cut around the place. */
@@ -34,8 +35,11 @@ export class FileFindings {
     }
   }
 
-  /** Findings that no statement makes. */
-  aboutTheFile(): void {
+  /**
+   * Findings that no statement makes.
+   * @param spellings how the directories' first migrations spell their times
+   */
+  aboutTheFile(spellings: Spellings): void {
     const { file, source, statements, obstacles } = this.parsed;
     const add = (rule: FileRule, severity: Severity, message: string, rewrite: string, index = 0): void =>
       this.add(rule, { severity, index, message, rewrite });
@@ -56,6 +60,8 @@ export class FileFindings {
       );
     }
     if (file.isJudged === false || file.isStray) return;
+    const misnamed = nameViolation(file, spellings);
+    if (misnamed) this.add('migration-name', misnamed);
     if (source.hasByteOrderMark) {
       add(
         'byte-order-mark',

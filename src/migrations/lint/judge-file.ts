@@ -6,6 +6,7 @@ import type { LintContext } from './lint.types.js';
 import type { ParsedFile } from './parse-files.js';
 import type { Statement } from './rule.js';
 import { rulesFor } from './rules/all-rules.js';
+import type { Spellings } from './rules/migration-name.js';
 import type { SchemaMemory } from './schema-memory.js';
 
 /** Judges one file, and takes note of what its statements do. */
@@ -13,11 +14,11 @@ export function judgeFile(
   parsed: ParsedFile,
   schema: SchemaMemory,
   pendingFiles: ReadonlySet<string>,
-  context: LintContext,
+  context: LintContext & { readonly spellings: Spellings },
 ): FileFindings {
   const { file, flat } = parsed;
   const findings = new FileFindings(parsed);
-  findings.aboutTheFile();
+  findings.aboutTheFile(context.spellings);
   const isJudged = file.isJudged !== false && file.isStray !== true;
   const locking = new Set<Statement>();
   const ruleContext = new FileContext(parsed, schema, pendingFiles, context);

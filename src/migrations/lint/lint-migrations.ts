@@ -8,6 +8,7 @@ import {
   type Severity,
 } from './lint.types.js';
 import { parseFiles, type ParsedFile } from './parse-files.js';
+import { spellingsOf } from './rules/migration-name.js';
 import { SchemaMemory } from './schema-memory.js';
 
 /**
@@ -25,7 +26,8 @@ export async function lintMigrations(
 export function judge(parsed: readonly ParsedFile[], context: LintContext): LintReport {
   const schema = new SchemaMemory(context.defaultSchema ?? 'public');
   const pending = new Set(parsed.filter(({ file }) => file.isPending).map(({ file }) => file.path));
-  const all = parsed.map((one) => judgeFile(one, schema, pending, context));
+  const spellings = spellingsOf(parsed.map(({ file }) => file));
+  const all = parsed.map((one) => judgeFile(one, schema, pending, { ...context, spellings }));
   const judged = parsed.filter(({ file }) => file.isJudged !== false);
   return toReport({
     files: judged.length,

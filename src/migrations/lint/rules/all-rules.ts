@@ -53,6 +53,7 @@ export function rulesFor(node: Node): readonly Rule[] {
 
 /** Rules about a whole file, and about waivers. */
 export const FILE_RULES = [
+  'migration-name',
   'syntax-error',
   'not-utf8',
   'byte-order-mark',

@@ -25,6 +25,7 @@ export const RULE_SUMMARIES: Readonly<Record<string, string>> = {
   'nullable-owner': 'An owner column that may be NULL',
   'missing-owner': 'A new table without an owner column',
   'risky-together': 'Several long locks in one file, which is one transaction',
+  'migration-name': 'A migration whose name is not its time and what it does, or not spelled as the others',
   'syntax-error': 'SQL that PostgreSQL refuses',
   'not-utf8': 'A file that is not UTF-8 text',
   'byte-order-mark': 'A file that begins with a byte order mark',

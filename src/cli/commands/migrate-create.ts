@@ -1,0 +1,99 @@
+import type { INestApplicationContext } from '@nestjs/common';
+import type { OptionValues } from 'commander';
+import { KeepError } from '../../errors.js';
+import { DownScriptService, type DownReport } from '../../migrations/down/down-script.service.js';
+import { descriptionFault, spelledRight } from '../../migrations/migration-name.js';
+import { requireGuard, runGuardedPrisma } from '../guarded-prisma.js';
+import { verbEnvironment } from '../run-verb.js';
+import type { Verb } from '../verb.js';
+
+const CREATE = ['migrate', 'dev', '--create-only', '--name'];
+
+/** `pgkeep migrate create NAME`: has Prisma write `migration.sql`, and writes `down.sql` beside it. */
+export const migrateCreateVerb: Verb = {
+  name: 'create',
+  description: 'Write a migration from the schema, and the down.sql that takes it back. Exit 3: refused.',
+  declare: (command) =>
+    command
+      .argument('[name]', 'what it does, in lower_case_with_underscores: Prisma puts the time before it')
+      .option('--name <name>', 'the same, as Prisma spells it')
+      .option('--down-for <migration>', 'only write the down.sql of a migration that has none'),
+  endsInOrder: true,
+  run: async (rooms, [name], options, signal) => {
+    const { downFor } = options;
+    const written =
+      typeof downFor === 'string' ? downFor : await create(rooms, nameOf(name, options), options);
+    const environment = environmentOf(options);
+    // The same databases are made for the comparison as for the migration.
+    if (typeof downFor === 'string') await requireGuard(environment, [...CREATE, downFor], 'pgkeep migrate');
+    const report = await rooms
+      .get(DownScriptService)
+      .write(written, { shadowUrl: environment['SHADOW_DATABASE_URL'] || undefined, signal });
+    return { json: report, text: renderDown(report) };
+  },
+};
+
+/** @returns the name of the migration that Prisma wrote. */
+async function create(rooms: INestApplicationContext, name: string, options: OptionValues): Promise<string> {
+  const files = rooms.get(DownScriptService);
+  const before = new Set(await files.migrations().catch(() => []));
+  const exitCode = await runGuardedPrisma(environmentOf(options), [...CREATE, name], 'stderr');
+  if (exitCode !== 0) {
+    throw new KeepError('MIGRATION_FAILED', `Prisma ended with exit code ${exitCode}; it says why above.`);
+  }
+  const written = (await files.migrations()).find((migration) => !before.has(migration));
+  if (written !== undefined) return written;
+  throw new KeepError('MIGRATION_FAILED', 'Prisma wrote no migration where MIGRATIONS_DIR looks for it.', {
+    hint: 'Set MIGRATIONS_DIR to the directory that prisma.config.ts names (migrations.path).',
+  });
+}
+
+/** @throws KeepError `USAGE_INVALID`. */
+function nameOf(argument: string | undefined, { name }: OptionValues): string {
+  const given = argument ?? (typeof name === 'string' ? name : undefined);
+  if (given === undefined) {
+    throw new KeepError('USAGE_INVALID', 'What is the migration to be called?', {
+      hint: '`pgkeep migrate create add_phone_to_parents`',
+    });
+  }
+  const fault = descriptionFault(given);
+  if (fault === undefined) return given;
+  const right = spelledRight(given);
+  throw new KeepError('USAGE_INVALID', `"${given}" ${fault}.`, {
+    hint: `\`pgkeep migrate create ${right === '' ? 'add_phone_to_parents' : right}\``,
+  });
+}
+
+/** What is to be noted about it is said already. */
+function environmentOf({ env }: OptionValues) {
+  const silent = { out: () => undefined, err: () => undefined };
+  return verbEnvironment(silent, typeof env === 'string' ? env : undefined);
+}
+
+function renderDown({
+  migration,
+  script,
+  down,
+  statements,
+  loses,
+  lostBefore,
+  notReversed,
+}: DownReport): string {
+  if (down === null) {
+    return [
+      `${script} holds no statement yet: the schema has nothing new. Write it by hand, then:`,
+      `  pgkeep migrate create --down-for ${migration}`,
+    ].join('\n');
+  }
+  const list = (title: string, items: readonly string[]): string[] =>
+    items.length === 0 ? [] : [title, ...items.map((item) => `  ${item}`)];
+  return [
+    `Written: ${script}`,
+    statements === 0
+      ? `Written: ${down}, which takes nothing back: Prisma sees no difference. Write it by hand.`
+      : `Written: ${down}, which takes it back. Review both.`,
+    ...list('A rollback loses:', loses),
+    ...list('The migration takes away, and no rollback brings back:', lostBefore),
+    ...list('Not in down.sql; write it there by hand, or leave it:', notReversed),
+  ].join('\n');
+}

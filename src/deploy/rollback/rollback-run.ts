@@ -1,0 +1,236 @@
+import path from 'node:path';
+import type { Client } from 'pg';
+import { operator } from '../../changelog/actor.js';
+import type { Recording } from '../../changelog/changelog.types.js';
+import { errorCode, KeepError } from '../../errors.js';
+import { DeployDrift } from '../deploy-drift.js';
+import { DeployConnection } from '../deploy-connection.js';
+import { isRunning } from '../deploy-facts.js';
+import { takeDeployLock } from '../deploy-lock.js';
+import { stateOf } from '../failure-text.js';
+import { rollbackRefused } from '../refused.js';
+import { compareCounts, countRows } from '../row-counts.js';
+import { notNamed, requireConfirmed, requireNamed, rollbackCommand } from './consent.js';
+import { measureLosses } from './measure-losses.js';
+import { draftRollback, type RollbackDraft } from './rollback-draft.js';
+import { rollbackFailed } from './rollback-failure.js';
+import type { RollbackNeeds } from './rollback-needs.js';
+import { runDown, SESSION_NAME, type DownOutcome } from './run-down.js';
+import type { MeasuredLoss, RollbackOptions, RollbackPlan, RollbackReport } from './rollback.types.js';
+
+/** What counting rows may add to a rollback, before and again after. */
+const COUNT_BUDGET_MS = 10_000;
+
+/** One rollback, from the history check to the record. */
+export class RollbackRun {
+  private readonly connection: DeployConnection;
+  private readonly signal: AbortSignal;
+  private readonly actor: string;
+  private readonly lose: readonly string[];
+  private readonly drift: DeployDrift;
+  private readonly tell: (line: string) => void;
+
+  constructor(
+    private readonly needs: RollbackNeeds,
+    private readonly options: RollbackOptions,
+  ) {
+    this.signal = options.signal ?? new AbortController().signal;
+    this.connection = new DeployConnection(needs, this.signal, {
+      applicationName: SESSION_NAME,
+      interrupted,
+    });
+    this.actor = options.actor ?? operator();
+    this.lose = options.lose ?? [];
+    this.drift = new DeployDrift(needs.drift, 'rollback');
+    this.tell = options.onStep ?? (() => undefined);
+  }
+
+  /** @throws KeepError `ROLLBACK_REFUSED`, or a `DATABASE_…` code. */
+  async plan(): Promise<RollbackPlan> {
+    return await this.connection.use('plan a rollback of', async (client) => (await this.draft(client)).plan);
+  }
+
+  /** @throws KeepError `ROLLBACK_REFUSED`, `ROLLBACK_FAILED`, `INTERRUPTED`, a code of the backup's, or `DATABASE_…`. */
+  async rollback(): Promise<RollbackReport> {
+    const startedAt = this.now();
+    if (this.options.withoutBackup === true && this.needs.settings.environment === 'production') {
+      throw rollbackRefused(
+        'in production nothing is taken back without a backup',
+        'Leave out --without-backup; the backup is made before anything is taken back.',
+      );
+    }
+    return await this.connection.use('roll back a migration of', async (client) => {
+      const { timeouts } = this.needs;
+      await takeDeployLock(client, {
+        timeouts,
+        wait: this.options.wait === true,
+        signal: this.signal,
+        onWait: this.tell,
+        refuse: rollbackRefused,
+        again: 'pgkeep migrate rollback --wait',
+      });
+      const draft = await this.draft(client);
+      requireNamed(draft.plan);
+      requireConfirmed(draft.plan, this.options);
+      const report = await this.perform(client, draft);
+      return { ...report, durationMs: this.now() - startedAt };
+    });
+  }
+
+  private async draft(client: Client): Promise<RollbackDraft> {
+    const draft = await draftRollback(client, this.needs, this.options);
+    const notes = [...draft.plan.notes, ...(await this.drift.look(client))];
+    return { ...draft, plan: { ...draft.plan, notes } };
+  }
+
+  private async perform(client: Client, draft: RollbackDraft): Promise<Omit<RollbackReport, 'durationMs'>> {
+    const { plan } = draft;
+    const { database, environment, migration } = plan;
+    const backup = await this.backUp();
+    const losses = await this.measureAgain(client, draft);
+    const before = await this.count(client);
+    const outcome = await runDown(draft, {
+      ...this.needs,
+      signal: this.signal,
+      onStep: this.tell,
+      lose: this.lose,
+    });
+    const note = await this.judge(outcome, draft, backup);
+    // It may have taken long enough for the first connection to be gone.
+    const { after, structure } = await this.connection.use('count the rows of', async (fresh) => ({
+      after: await this.count(fresh),
+      structure: await this.drift.record(fresh, [draft.down.script]),
+    }));
+    const compared = compareCounts(before, after);
+    const recording = await this.record({
+      outcome: 'rolled back',
+      migration,
+      backup,
+      lost: losses.map((loss) => ({ ...loss })),
+      shrunk: compared.shrunk.map((table) => ({ ...table })),
+    });
+    return {
+      ...recording,
+      ...compared,
+      ...structure,
+      database,
+      environment,
+      migration,
+      directory: path.dirname(plan.file),
+      backup,
+      lost: losses,
+      retries: outcome.retries,
+      notes: [...plan.notes, ...note],
+    };
+  }
+
+  private async backUp(): Promise<string | null> {
+    if (this.options.withoutBackup === true) return null;
+    this.tell('Backing up');
+    const { onBackupProgress: onProgress } = this.options;
+    try {
+      const asked = { reason: 'pre-migration', actor: this.actor, signal: this.signal, onProgress } as const;
+      return (await this.needs.backups.create(asked)).name;
+    } catch (error) {
+      if (!(error instanceof KeepError)) throw error;
+      throw new KeepError(error.code, `Nothing was taken back: ${error.message}`, {
+        ...(error.hint !== undefined && { hint: error.hint }),
+        cause: error,
+      });
+    }
+  }
+
+  /** A backup may have taken an hour, in which an empty column was filled. */
+  private async measureAgain(client: Client, { plan, losses }: RollbackDraft): Promise<MeasuredLoss[]> {
+    const { settings, timeouts } = this.needs;
+    const measured = await measureLosses(client, losses, timeouts);
+    const { schema } = settings.database.url;
+    requireNamed({ ...plan, losses: measured, notNamed: notNamed(measured, this.lose, schema) });
+    return measured;
+  }
+
+  private async count(client: Client) {
+    const { timeouts } = this.needs;
+    return await countRows(client, { budgetMs: COUNT_BUDGET_MS, clock: () => this.now(), timeouts });
+  }
+
+  /**
+   * Whatever the session said: the history decides, asked on a connection of its own.
+   * @returns what is to be noted of one that is done.
+   */
+  private async judge(
+    outcome: DownOutcome,
+    { plan, down }: RollbackDraft,
+    backup: string | null,
+  ): Promise<string[]> {
+    const { migration, losses, lockTimeoutMs, statementTimeoutMs } = plan;
+    const { failed } = outcome;
+    const applied = await this.connection.applied().catch((error: unknown) => {
+      if (failed) return undefined;
+      throw error;
+    });
+    const isApplied = applied?.has(migration);
+    if (isApplied === false) {
+      return failed
+        ? ['the connection was lost while it was committed; the history says that it is done']
+        : [];
+    }
+    if (!failed) {
+      throw new KeepError(
+        'ROLLBACK_FAILED',
+        `PostgreSQL says that the rollback is committed, and _prisma_migrations has ${migration} as applied.`,
+        { hint: 'Somebody applied it again meanwhile: see `pgkeep migrate status`.' },
+      );
+    }
+    if (failed.error instanceof KeepError && failed.error.kind === 'refused') throw failed.error;
+    const isStillRunning = stateOf(failed) === 'unknown' && (await this.isAtIt(failed.backendPid));
+    await this.record({
+      outcome: this.signal.aborted ? 'interrupted' : 'failed',
+      migration,
+      code: errorCode(failed.error) ?? null,
+      backup,
+    });
+    throw rollbackFailed({
+      script: failed,
+      parsed: down.parsed,
+      backup,
+      isApplied,
+      wasCommitting: outcome.wasCommitting,
+      isStillRunning,
+      interrupted: this.signal.aborted,
+      lockTimeoutMs,
+      statementTimeoutMs,
+      command: rollbackCommand(
+        migration,
+        losses.map(({ name }) => name),
+      ),
+    });
+  }
+
+  private async isAtIt(backendPid: number): Promise<boolean> {
+    const { timeouts } = this.needs;
+    return await this.connection
+      .use('look at', (client) => isRunning(client, backendPid, timeouts, SESSION_NAME))
+      .catch(() => false);
+  }
+
+  private async record(
+    details: Parameters<RollbackNeeds['changelog']['recordDone']>[0]['details'],
+  ): Promise<Recording> {
+    const { database, environment } = this.needs.settings;
+    return await this.needs.changelog.recordDone({
+      deed: 'rollback',
+      subject: database.url.database,
+      details: { environment, ...details },
+      actor: this.actor,
+    });
+  }
+
+  private now(): number {
+    return this.needs.clock.now().getTime();
+  }
+}
+
+function interrupted(): KeepError {
+  return new KeepError('INTERRUPTED', 'Interrupted: nothing was taken back.');
+}

@@ -1,0 +1,52 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { BackupService } from '../../backup/backup.service.js';
+import { ChangelogService } from '../../changelog/changelog.service.js';
+import { Clock } from '../../clock/clock.js';
+import type { Settings } from '../../config/settings.js';
+import { SETTINGS } from '../../config/settings.token.js';
+import { DatabaseService } from '../../database/database.service.js';
+import { DriftService } from '../../drift/drift.service.js';
+import { MigrationsService } from '../../migrations/migrations.service.js';
+import type { RollbackNeeds } from './rollback-needs.js';
+import type { RollbackOptions, RollbackPlan, RollbackReport } from './rollback.types.js';
+
+/** Takes the newest applied migration back, by its `down.sql`: backed up, all or nothing, recorded. */
+@Injectable()
+export class RollbackService {
+  constructor(
+    @Inject(SETTINGS) private readonly settings: Settings,
+    private readonly clock: Clock,
+    private readonly database: DatabaseService,
+    private readonly migrations: MigrationsService,
+    private readonly backups: BackupService,
+    private readonly changelog: ChangelogService,
+    private readonly drift: DriftService,
+  ) {}
+
+  /**
+   * What a rollback would do now; touches nothing.
+   * @throws KeepError `ROLLBACK_REFUSED` where the environment, the history or the `down.sql` forbids one (what it
+   *   would lose is in the plan), or a `DATABASE_…` code.
+   */
+  async plan(options: Pick<RollbackOptions, 'migration' | 'lose'> = {}): Promise<RollbackPlan> {
+    return await (await this.run(options)).plan();
+  }
+
+  /**
+   * Runs the `down.sql` and marks the migration as rolled back, in one transaction.
+   * @throws KeepError `ROLLBACK_REFUSED`: nothing was touched; `ROLLBACK_FAILED` and `INTERRUPTED`, whose message
+   *   says what the database is like now; a code of the backup's, or `DATABASE_…`: nothing was taken back.
+   */
+  async rollback(options: RollbackOptions = {}): Promise<RollbackReport> {
+    return await (await this.run(options)).rollback();
+  }
+
+  /** Loaded only here: the parser is megabytes of WebAssembly, and a service takes nothing back. */
+  private async run(options: RollbackOptions) {
+    const { RollbackRun } = await import('./rollback-run.js');
+    const { settings, clock, migrations, backups, changelog, drift } = this;
+    const { timeouts } = this.database;
+    const needs: RollbackNeeds = { settings, timeouts, clock, migrations, backups, changelog, drift };
+    return new RollbackRun(needs, options);
+  }
+}

@@ -1,0 +1,135 @@
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Inject, Injectable } from '@nestjs/common';
+import { parseDatabaseUrl } from '../../config/database-url.js';
+import type { Settings } from '../../config/settings.js';
+import { SETTINGS } from '../../config/settings.token.js';
+import { errorCode, KeepError, messageOf } from '../../errors.js';
+import { migrationsIn } from '../lint/migration-files.js';
+import { DOWN_FILE } from './down-file.js';
+import type { DownScript } from './down-script.js';
+
+/** What came of writing a `down.sql`. */
+export interface DownReport extends Omit<DownScript, 'text'> {
+  readonly migration: string;
+  /** The migration's script, relative to the working directory. */
+  readonly script: string;
+  /** The file that was written, relative to the working directory; null where the migration holds no statement yet. */
+  readonly down: string | null;
+}
+
+/** How a `down.sql` is written. */
+export interface DownOptions {
+  /** URL of a database to replay the migrations in, which is emptied. By default one is made, and dropped. */
+  readonly shadowUrl?: string | undefined;
+  readonly signal?: AbortSignal;
+}
+
+/** Writes the scripts that take migrations back, from the difference that each makes. */
+@Injectable()
+export class DownScriptService {
+  constructor(@Inject(SETTINGS) private readonly settings: Settings) {}
+
+  /** The names of the migrations that are there. @throws KeepError `MIGRATIONS_UNREADABLE`. */
+  async migrations(): Promise<string[]> {
+    const found = await migrationsIn(this.settings.migrationsDirectory);
+    return found.map(({ migration = '' }) => migration);
+  }
+
+  /**
+   * Writes `down.sql` beside a migration's script, unless there is one. Replays the migrations up to this one in
+   * shadow databases beside the application's: for development.
+   * @throws KeepError `USAGE_INVALID` where there is no such migration, `DOWN_SCRIPT_REFUSED` where it has one
+   *   already, `DOWN_SCRIPT_FAILED` where the file cannot be read or written, or Prisma's engine fails.
+   */
+  async write(migration: string, { shadowUrl, signal }: DownOptions = {}): Promise<DownReport> {
+    const { migrationsDirectory, database } = this.settings;
+    const script = path.join(migrationsDirectory, migration, 'migration.sql');
+    const down = path.join(migrationsDirectory, migration, DOWN_FILE);
+    await this.requireMigration(migration, script);
+    if (existsSync(down)) throw alreadyThere(down);
+    const { parseFiles } = await import('../lint/parse-files.js');
+    const parse = async (content: string) => await parseFiles([{ path: script, content, migration }]);
+    const [up] = await parse(await readText(script));
+    if (!up || (up.statements.length === 0 && up.obstacles.length === 0)) {
+      const nothing = { statements: 0, loses: [], lostBefore: [], notReversed: [] };
+      return { migration, script: relative(script), down: null, ...nothing };
+    }
+    const { reverseDiff } = await import('./reverse-diff.js');
+    const sql = await reverseDiff({
+      database: database.url,
+      shadow: shadowUrl === undefined ? undefined : parseDatabaseUrl(shadowUrl),
+      directory: migrationsDirectory,
+      migration,
+      signal: signal ?? new AbortController().signal,
+    }).catch((error: unknown) => {
+      throw notCompared(error, migration, signal);
+    });
+    const [reverse = up] = await parse(sql);
+    const { downScript } = await import('./down-script.js');
+    const { text, ...told } = downScript(migration, up, reverse, database.url.schema);
+    await write(down, text);
+    return { migration, script: relative(script), down: relative(down), ...told };
+  }
+
+  private async requireMigration(migration: string, script: string): Promise<void> {
+    const names = await this.migrations();
+    if (names.includes(migration) && existsSync(script)) return;
+    const like = names.filter((name) => name.includes(migration));
+    throw new KeepError(
+      'USAGE_INVALID',
+      `There is no migration ${migration} in ${relative(path.dirname(path.dirname(script)))}.`,
+      {
+        hint:
+          like.length > 0
+            ? `Is it ${like.slice(0, 3).join(' or ')}?`
+            : 'Name its directory: `pgkeep migrate status` lists them.',
+      },
+    );
+  }
+}
+
+function relative(file: string): string {
+  return path.relative(process.cwd(), file);
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new KeepError('DOWN_SCRIPT_FAILED', `Cannot read ${relative(file)}: ${messageOf(cause)}.`, {
+      cause,
+    });
+  }
+}
+
+/** Never over a file: somebody may have written it by hand meanwhile. */
+async function write(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text, { flag: 'wx' });
+  } catch (cause) {
+    if (errorCode(cause) === 'EEXIST') throw alreadyThere(file);
+    throw new KeepError('DOWN_SCRIPT_FAILED', `Cannot write ${relative(file)}: ${messageOf(cause)}.`, {
+      cause,
+    });
+  }
+}
+
+function alreadyThere(file: string): KeepError {
+  return new KeepError(
+    'DOWN_SCRIPT_REFUSED',
+    `Refused to write ${relative(file)}: it is there already, and somebody may have edited it. Nothing was touched.`,
+    { hint: 'To have it written anew, delete it first.' },
+  );
+}
+
+function notCompared(error: unknown, migration: string, signal: AbortSignal | undefined): KeepError {
+  if (signal?.aborted) return new KeepError('INTERRUPTED', 'Interrupted: no down.sql was written.');
+  const again = `then: \`pgkeep migrate create --down-for ${migration}\``;
+  return new KeepError(
+    'DOWN_SCRIPT_FAILED',
+    `No down.sql was written for ${migration}: its history cannot be replayed: ${messageOf(error)}`,
+    { hint: `Mend what it says, ${again}. Or write the file by hand.`, cause: error },
+  );
+}

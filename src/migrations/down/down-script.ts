@@ -1,0 +1,85 @@
+import type { ParsedFile } from '../lint/parse-files.js';
+import { lossesOf, type Loss } from './losses.js';
+import { notReversed } from './not-reversed.js';
+
+/** The script that takes a migration back, as it is written; what is worth telling about it. */
+export interface DownScript {
+  readonly text: string;
+  /** Statements in it: none where the comparison shows no difference. */
+  readonly statements: number;
+  /** What it takes from the database, by name. */
+  readonly loses: readonly string[];
+  /** What the migration took, and this does not bring back, by name. */
+  readonly lostBefore: readonly string[];
+  /** Statements of the migration that it does not take back. */
+  readonly notReversed: readonly string[];
+}
+
+/** What stands where the comparison shows nothing. */
+const NOTHING = [
+  '-- Prisma sees no difference between the schema with the migration and without it: write here what takes it back.',
+  '-- Where there is nothing to take back: SELECT 1;',
+];
+
+const PARTS: Readonly<Record<Loss['kind'], string>> = {
+  table: 'the table, and its rows',
+  schema: 'the schema, and everything in it',
+  rows: 'rows',
+  column: 'the column, and its values',
+  values: 'values that are written over',
+  conversion: 'values that become another type’s',
+};
+
+/**
+ * Writes the script down: its head says what it is and what it costs.
+ * @param up the migration
+ * @param down what Prisma's comparison gave
+ */
+export function downScript(name: string, up: ParsedFile, down: ParsedFile, schema: string): DownScript {
+  const loses = lossesOf(down, schema).map(lossText);
+  const lostBefore = lossesOf(up, schema).map(lossText);
+  const left = notReversed(up, schema).map(
+    ({ statement: { index, sql }, why }) =>
+      `line ${up.source.position(index).line}: ${beginning(sql)} (${why})`,
+  );
+  const body = withoutTransactions(down);
+  const head = [
+    `-- Takes ${name} back. Written by pgkeep from the difference that it makes to the schema:`,
+    '-- review it, and commit it beside migration.sql. `pgkeep migrate rollback` runs it, all of it or nothing.',
+    ...listed('It loses:', loses, 'It loses no row and no value.'),
+    ...listed('What the migration took, and this does not bring back:', lostBefore),
+    ...listed('Not taken back by what follows; write it by hand, or leave it:', left),
+  ];
+  return {
+    text: `${[...head, ...(body === '' ? NOTHING : ['', body])].join('\n')}\n`,
+    statements: body === '' ? 0 : down.statements.length,
+    loses,
+    lostBefore,
+    notReversed: left,
+  };
+}
+
+function lossText({ name, kind }: Loss): string {
+  return `${name}: ${PARTS[kind]}`;
+}
+
+function listed(title: string, items: readonly string[], none?: string): string[] {
+  if (items.length > 0) return [`-- ${title}`, ...items.map((item) => `--   ${item}`)];
+  return none === undefined ? [] : [`-- ${none}`];
+}
+
+function beginning(sql: string): string {
+  const line = sql.slice(0, 400).replaceAll(/\s+/g, ' ');
+  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
+}
+
+/** Prisma puts the change of an enum into a transaction of its own, and a rollback is one already. */
+function withoutTransactions({ source: { text }, statements }: ParsedFile): string {
+  if (statements.length === 0) return '';
+  let kept = text;
+  for (const { node, index, sql } of statements.toReversed()) {
+    if (!('TransactionStmt' in node)) continue;
+    kept = kept.slice(0, index) + kept.slice(index + sql.length).replace(/^\s*;[^\S\n]*\n?/, '');
+  }
+  return kept.trim();
+}

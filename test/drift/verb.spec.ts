@@ -1,0 +1,393 @@
+import { copyFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { parseDatabaseUrl } from '../../src/config/database-url.js';
+import { applyMigrations } from '../../src/migrations/engine/apply-migrations.js';
+import { createClinic, query } from '../support/clinic.js';
+import { DeployedApplication } from '../support/deployed-application.js';
+import { runCli } from '../support/pgkeep-process.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+const REMEDY =
+  'Write it as a migration, or take it back by hand. Where it is to stay as it is: `pgkeep migrate drift --accept`.\n';
+
+// Each test starts programs, several of them.
+jest.setTimeout(90_000);
+
+describe('pgkeep migrate drift', () => {
+  let own: ThrowAwayCluster;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+  });
+  afterAll(() => own.cluster.destroy());
+
+  const clinic = async (name: string): Promise<DeployedApplication> =>
+    new DeployedApplication(await createClinic(own, name, { seeded: true }));
+  const run = async ({ url, directory }: DeployedApplication, argv: readonly string[], environment = {}) => {
+    const answer = await runCli(
+      argv,
+      { NODE_ENV: 'test', DATABASE_URL: url, ...environment },
+      { cwd: directory },
+    );
+    const withoutTimes = (text: string): string => text.replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, 'TIME');
+    return { ...answer, stdout: withoutTimes(answer.stdout), stderr: withoutTimes(answer.stderr) };
+  };
+  const drift = async (application: DeployedApplication, ...argv: string[]) =>
+    await run(application, ['migrate', 'drift', ...argv]);
+  /** Installed, and its structure recorded. */
+  const recorded = async (name: string): Promise<DeployedApplication> => {
+    const application = await clinic(name);
+    expect((await run(application, ['install'])).code).toBe(0);
+    expect((await drift(application, '--accept')).code).toBe(0);
+    return application;
+  };
+
+  it('says what is missing until somebody recorded what is expected', async () => {
+    const application = await clinic('unknown');
+    expect(await drift(application)).toMatchObject({
+      code: 1,
+      stdout:
+        'Drift is not known: the database has no table pgkeep.catalogue_fingerprint.\n\n' +
+        'Run `pgkeep install`, then `pgkeep migrate drift --accept`.\n',
+    });
+    expect(await drift(application, '--accept')).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr:
+        'Cannot record the structure: the database has no table pgkeep.catalogue_fingerprint.\n' +
+        'Run `pgkeep install`, then `pgkeep migrate drift --accept`.\n',
+    });
+    await run(application, ['install']);
+    expect(await drift(application)).toMatchObject({
+      code: 1,
+      stdout:
+        'Drift is not known: nobody recorded yet what the structure is to be.\n\n' +
+        'Take the structure as it is now for the expected one: `pgkeep migrate drift --accept`; every `pgkeep migrate deploy` does.\n',
+    });
+    expect(await drift(application, '--accept')).toMatchObject({
+      code: 0,
+      stderr: 'Nothing was recorded before: the structure is taken as it is.\n',
+      stdout:
+        'The structure of database "unknown" is the expected one from now on; 9 migrations are applied.\n',
+    });
+    expect(await drift(application)).toMatchObject({
+      code: 0,
+      stdout: 'No drift: the structure is as the accept of TIME UTC left it.\n',
+    });
+    expect(await drift(application, '--accept')).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout: 'Nothing to accept: the structure of database "unknown" is as recorded.\n',
+    });
+  });
+
+  it('shows what differs object by object, accepts it, and records that', async () => {
+    const application = await recorded('shown');
+    await query(
+      application.url,
+      `CREATE FUNCTION greet(name text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN 'Hello ' || name;
+END $$`,
+    );
+    expect((await drift(application, '--accept')).code).toBe(0);
+    await query(
+      application.url,
+      `ALTER TABLE users RENAME email TO mail;
+       ALTER TABLE children ALTER full_name DROP NOT NULL;
+       DROP INDEX children_parent_id_idx;
+       CREATE TABLE leftover (id serial PRIMARY KEY, note text UNIQUE);
+       CREATE OR REPLACE FUNCTION greet(name text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN 'Bye ' || name;
+END $$`,
+    );
+    const shown = `public.children
+  ~ column full_name
+      was text NOT NULL
+      is  text
+  - index children_parent_id_idx
+      CREATE INDEX children_parent_id_idx ON public.children USING btree (parent_id)
+
+public.leftover
+  + table
+      with 2 columns, 2 constraints, 1 sequence
+
+public.users
+  - column email  (renamed? there is column mail now)
+      character varying(254) NOT NULL
+  + column mail
+      character varying(254) NOT NULL
+  ~ index users_email_key
+      was CREATE UNIQUE INDEX users_email_key ON public.users USING btree (email)
+      is  CREATE UNIQUE INDEX users_email_key ON public.users USING btree (mail)
+
+of no table
+  ~ function public.greet(name text)
+      was RETURN 'Hello ' || name;
+      is  RETURN 'Bye ' || name;
+`;
+    const { rows: types } = await query(
+      application.url,
+      `SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = 'children'::regclass AND attname = 'full_name'`,
+    );
+    const expected = shown
+      .replaceAll('  text', `  ${types[0]?.type}`)
+      .replace('was text NOT', `was ${types[0]?.type} NOT`);
+    expect(await drift(application)).toMatchObject({
+      code: 1,
+      stderr: '',
+      stdout: `DRIFT: 7 objects differ from what the accept of TIME UTC left.\n\n${expected}\n${REMEDY}`,
+    });
+    const { code, stdout } = await drift(application, '--json');
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      verdict: 'drift',
+      recorded: { deed: 'accept' },
+      objects: expect.arrayContaining([
+        {
+          section: 'columns',
+          home: 'public.users',
+          object: 'column mail',
+          change: 'added',
+          was: null,
+          is: 'character varying(254) NOT NULL',
+        },
+      ]),
+      prisma: null,
+    });
+    expect(await drift(application, '--accept')).toMatchObject({
+      code: 0,
+      stderr: `Accepting what differs, 7 objects, from the accept of TIME UTC.\n\n${expected}`,
+      stdout:
+        'The structure of database "shown" is the expected one from now on, 7 objects changed outside of migrations among it; 9 migrations are applied.\n',
+    });
+    const { rows } = await query(
+      application.url,
+      `SELECT subject, details - 'instead' AS details, details->'instead'->>'deed' AS instead
+         FROM pgkeep.change_log WHERE deed = 'accept-drift' ORDER BY seq DESC LIMIT 1`,
+    );
+    expect(rows).toEqual([
+      {
+        subject: 'shown',
+        instead: 'accept',
+        details: {
+          environment: 'test',
+          migrations: 9,
+          objects: 7,
+          named: [
+            'changed function public.greet(name text)',
+            'changed column full_name of public.children',
+            'missing index children_parent_id_idx of public.children',
+            'added table of public.leftover',
+            'missing column email of public.users',
+            'added column mail of public.users',
+            'changed index users_email_key of public.users',
+          ],
+        },
+      },
+    ]);
+    expect((await drift(application)).code).toBe(0);
+  });
+
+  it('asks Prisma’s engine as well where there is a schema, and says that pending migrations are a reason', async () => {
+    const application = await recorded('with_schema');
+    copyFileSync(
+      'examples/clinic/prisma/schema.prisma',
+      path.join(application.directory, 'prisma/schema.prisma'),
+    );
+    expect(await drift(application)).toMatchObject({
+      code: 0,
+      stdout:
+        'No drift: the structure is as the accept of TIME UTC left it.\n\n' +
+        'Prisma sees no difference between the database and prisma/schema.prisma.\n',
+    });
+    // Prisma has no triggers: it sees nothing of this one.
+    await query(
+      application.url,
+      'DROP INDEX children_parent_id_idx; ALTER TABLE children DISABLE TRIGGER ALL',
+    );
+    application.add('20991231000000_later', 'SELECT 1;\n');
+    const { code, stdout } = await drift(application);
+    expect(code).toBe(1);
+    expect(stdout.slice(stdout.indexOf('For Prisma'))).toBe(
+      'For Prisma the database is not as prisma/schema.prisma has it. 1 migration is not applied yet, which is a reason: 20991231000000_later. From the database to the schema:\n' +
+        '  [*] Changed the `children` table\n    [+] Added index on columns (parent_id)\n\n' +
+        `As SQL: \`pgkeep migrate drift --sql\`.\n\n${REMEDY}`,
+    );
+    const sql = await drift(application, '--sql');
+    expect(sql.stdout).toContain('  CREATE INDEX "children_parent_id_idx" ON "children"("parent_id");\n');
+    await query(
+      application.url,
+      'CREATE INDEX children_parent_id_idx ON children (parent_id); ALTER TABLE children ENABLE TRIGGER ALL',
+    );
+    expect((await drift(application)).code).toBe(0);
+  });
+
+  it('tells no drift where the schema is one that Prisma does not take', async () => {
+    const application = await recorded('broken_schema');
+    application.write(
+      '../schema.prisma',
+      'datasource db {\n  provider = "postgresql"\n}\nmodel Broken { id Int }\n',
+    );
+    const { code, stdout } = await drift(application);
+    expect(stdout).toContain('Prisma’s engine could not compare the database with the schema: ');
+    expect(code).toBe(0);
+  });
+
+  it('does not take for drift what a bare prisma migrate deploy did', async () => {
+    const application = await recorded('bare');
+    application.add('20991231000000_bare', 'ALTER TABLE "children" ADD COLUMN "bare" TEXT;\n');
+    await applyMigrations({ database: parseDatabaseUrl(application.url), directory: application.migrations });
+    expect(await drift(application)).toMatchObject({
+      code: 1,
+      stdout:
+        'Drift is not known since the accept of TIME UTC: the history is not the one that was recorded.\n' +
+        '  applied since  20991231000000_bare\n' +
+        '1 object is not as then, by these migrations or by hand:\n\n' +
+        'public.children\n  + column bare\n      text\n\n' +
+        'Where that is as it should be: `pgkeep migrate drift --accept`.\n',
+    });
+    expect((await drift(application, '--accept')).code).toBe(0);
+    expect((await drift(application)).code).toBe(0);
+  });
+
+  it('accepts nothing of another environment’s database', async () => {
+    const application = await recorded('foreign');
+    await run(application, ['stamp', 'production']);
+    await query(application.url, 'CREATE TABLE strange ()');
+    expect(await drift(application, '--accept')).toMatchObject({
+      code: 3,
+      stdout: '',
+      stderr:
+        'Refused to accept the structure: this is test (NODE_ENV), and the database is stamped production. Nothing was recorded.\n' +
+        'Use `--env production`, or point DATABASE_URL at the test database.\n',
+    });
+  });
+});
+
+describe('a deploy', () => {
+  let own: ThrowAwayCluster;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+  });
+  afterAll(() => own.cluster.destroy());
+
+  const installed = async (name: string): Promise<DeployedApplication> => {
+    const url = await createClinic(own, name);
+    for (const argv of [['install'], ['stamp', 'test']])
+      await runCli(argv, { NODE_ENV: 'test', DATABASE_URL: url });
+    return new DeployedApplication(url);
+  };
+  const fingerprints = async ({ url }: DeployedApplication) =>
+    (
+      await query(
+        url,
+        'SELECT deed, jsonb_array_length(migrations) AS migrations FROM pgkeep.catalogue_fingerprint ORDER BY id',
+      )
+    ).rows;
+  const drift = async ({ url, directory }: DeployedApplication) =>
+    await runCli(['migrate', 'drift'], { NODE_ENV: 'test', DATABASE_URL: url }, { cwd: directory });
+
+  it('records what it leaves; with nothing to apply only where nobody did', async () => {
+    const application = await installed('leaves');
+    expect((await application.quickly()).code).toBe(0);
+    await query(application.url, 'CREATE TABLE by_hand ()');
+    expect((await application.quickly()).code).toBe(0);
+    expect(await fingerprints(application)).toEqual([{ deed: 'deploy', migrations: 9 }]);
+    expect((await drift(application)).code).toBe(1);
+    await query(application.url, 'DROP TABLE by_hand');
+    application.add('20991231000000_more', 'ALTER TABLE "children" ADD COLUMN "more" TEXT;\n');
+    expect((await application.quickly()).code).toBe(0);
+    expect(await fingerprints(application)).toEqual([
+      { deed: 'deploy', migrations: 9 },
+      { deed: 'deploy', migrations: 10 },
+    ]);
+    expect((await drift(application)).code).toBe(0);
+  });
+
+  it('does not make right what was changed by hand before: it stays drift', async () => {
+    const application = await installed('stays');
+    await application.quickly();
+    await query(
+      application.url,
+      `ALTER TABLE children ADD by_hand int; ALTER TABLE children ADD for_good int; DROP INDEX children_parent_id_idx;
+       ALTER TABLE users ALTER email TYPE text`,
+    );
+    application.add(
+      '20991231000000_partly',
+      'ALTER TABLE "children" ADD COLUMN "more" TEXT;\nALTER TABLE "children" ALTER COLUMN "for_good" TYPE bigint;\n',
+    );
+    const { code, stdout, stderr } = await application.quickly();
+    expect(stderr).toContain(
+      'note      4 objects were changed outside of migrations: `pgkeep migrate drift`\n',
+    );
+    expect(stdout).toContain(
+      '\n  CAREFUL   3 objects changed outside of migrations: `pgkeep migrate drift`\n',
+    );
+    expect(code).toBe(0);
+    const report = await drift(application);
+    expect(report.stdout.replace(/of \d{4}.* UTC/, 'of TIME UTC')).toBe(
+      `DRIFT: 3 objects differ from what the deploy of TIME UTC left.
+
+public.children
+  + column by_hand
+      integer
+  - index children_parent_id_idx
+      CREATE INDEX children_parent_id_idx ON public.children USING btree (parent_id)
+
+public.users
+  ~ column email
+      was character varying(254) NOT NULL
+      is  text NOT NULL
+
+${REMEDY}`,
+    );
+    await query(
+      application.url,
+      `ALTER TABLE children DROP by_hand; CREATE INDEX children_parent_id_idx ON children (parent_id);
+       ALTER TABLE users ALTER email TYPE varchar(254)`,
+    );
+    expect((await drift(application)).code).toBe(0);
+  });
+
+  it('makes right what a migration of its own names', async () => {
+    const application = await installed('named');
+    await application.quickly();
+    await query(
+      application.url,
+      `ALTER TABLE children ADD "shoeSize" int; ALTER TABLE parents ADD "shoeSize" int; CREATE TYPE mood AS ENUM ('a')`,
+    );
+    application.add(
+      '20991231000000_named',
+      'ALTER TABLE "children" ADD COLUMN IF NOT EXISTS "shoeSize" INTEGER;\n',
+    );
+    const { stdout } = await application.quickly();
+    expect(stdout).toContain(
+      '\n  CAREFUL   2 objects changed outside of migrations: `pgkeep migrate drift`\n',
+    );
+    expect((await drift(application)).stdout).toContain(
+      '\npublic.parents\n  + column "shoeSize"\n      integer\n\nof no table\n  + enum public.mood\n',
+    );
+  });
+
+  it('is done all the same where its role may not record the structure, and says so', async () => {
+    const application = await installed('weak');
+    await query(
+      application.url,
+      `CREATE ROLE deployer LOGIN PASSWORD 'hush-deployer'; GRANT ALL ON DATABASE weak TO deployer;
+       GRANT ALL ON SCHEMA public TO deployer; GRANT ALL ON ALL TABLES IN SCHEMA public TO deployer;
+       GRANT INSERT ON pgkeep.change_log TO deployer`,
+    );
+    application.add('20991231000000_new', 'CREATE TABLE "new_one" ("id" INTEGER PRIMARY KEY);\n');
+    const url = application.url.replace(/\/\/[^@]*@/, '//deployer:hush-deployer@');
+    const { code, stdout } = await application.quickly([], { DATABASE_URL: url });
+    expect(stdout).toContain(
+      '\n  drift from here on is not seen: Cannot record the structure: role "deployer" may not write pgkeep.catalogue_fingerprint. ' +
+        'Give the grant: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.catalogue_fingerprint TO "deployer"; then `pgkeep migrate drift --accept`.\n',
+    );
+    expect(code).toBe(0);
+  });
+});

@@ -1,0 +1,109 @@
+import { describe, expect, it } from '@jest/globals';
+import { lintMigrations } from '../../src/migrations/lint/lint-migrations.js';
+import type { LintFile } from '../../src/migrations/lint/lint.types.js';
+import {
+  descriptionFault,
+  nameFault,
+  spelledRight,
+  spellingOf,
+} from '../../src/migrations/migration-name.js';
+
+describe('the name of a migration', () => {
+  it.each([
+    ['20241201143022_add_user_soft_delete_fields', 'YYYYMMDDHHMMSS'],
+    ['20241201_143022_add_user_soft_delete_fields', 'YYYYMMDD_HHMMSS'],
+    ['20240229235959_2fa', 'YYYYMMDDHHMMSS'],
+    ['0_init', undefined],
+  ])('%s is right', (name, spelling) => {
+    expect(nameFault(name)).toBeUndefined();
+    expect(spellingOf(name)).toBe(spelling);
+  });
+
+  it.each([
+    ['add_phone', 'does not begin with its time'],
+    ['1_first', 'does not begin with its time'],
+    ['20241201143022', 'does not begin with its time'],
+    ['20230229120000_leap', 'begins with 20230229 120000, and there is no such time'],
+    ['20241301120000_month', 'begins with 20241301 120000, and there is no such time'],
+    ['20241201_246000_hour', 'begins with 20241201 246000, and there is no such time'],
+    ['20241201143022_AddPhone', 'goes on with "AddPhone", which is not in lower_case_with_underscores'],
+    ['20241201143022_add-phone', 'goes on with "add-phone", which is not in lower_case_with_underscores'],
+    ['20241201143022_add__phone', 'goes on with "add__phone", which is not in lower_case_with_underscores'],
+    ['20241201143022_7', 'goes on with "7", which is not in lower_case_with_underscores'],
+  ])('%s is wrong: %s', (name, fault) => {
+    expect(nameFault(name)).toBe(fault);
+  });
+
+  it.each([
+    ['Add Phone', 'is not in lower_case_with_underscores', 'add_phone'],
+    ['addPhoneToParents', 'is not in lower_case_with_underscores', 'add_phone_to_parents'],
+    ['Größe-ändern!', 'is not in lower_case_with_underscores', 'gro_e_andern'],
+    ['20241201_143022_add_phone', 'begins with a time, which Prisma puts there itself', 'add_phone'],
+    ['', 'is not in lower_case_with_underscores', ''],
+    ['../../etc', 'is not in lower_case_with_underscores', 'etc'],
+    ['--', 'is not in lower_case_with_underscores', ''],
+    ['a'.repeat(201), 'is longer than 200 characters', 'a'.repeat(200)],
+  ])('what %j is to be called: %s', (given, fault, right) => {
+    expect(descriptionFault(given)).toBe(fault);
+    expect(spelledRight(given)).toBe(right);
+  });
+
+  const found = async (...files: { migration: string; isPending?: boolean; content?: string }[]) => {
+    const named = files.map(({ migration, content = 'SELECT 1;', isPending = true }): LintFile => ({
+      migration,
+      content,
+      path: `${migration}/migration.sql`,
+      isPending,
+    }));
+    const { findings } = await lintMigrations(named);
+    return findings.map(({ rule, severity, file, line, column, message, rewrite }) => ({
+      at: `${file}:${line}:${column}`,
+      rule,
+      severity,
+      message,
+      rewrite,
+    }));
+  };
+
+  it('the lint warns of one that is wrong, unless it is applied: the history knows it by that name', async () => {
+    expect(
+      await found(
+        { migration: '20241201_143022_first' },
+        { migration: '20241202_add' },
+        { migration: '20241203_add', isPending: false },
+        {
+          migration: '20241204_add',
+          content: '-- pgkeep:allow migration-name because it came so\nSELECT 1;',
+        },
+      ),
+    ).toEqual([
+      {
+        at: '20241202_add/migration.sql:1:1',
+        rule: 'migration-name',
+        severity: 'warning',
+        message:
+          'The name of this migration does not begin with its time: migrations are applied in the order of their names, and people find them by what they say.',
+        rewrite: '-- As long as no database has it, rename its directory: YYYYMMDD_HHMMSS_descriptive_name',
+      },
+    ]);
+  });
+
+  it('the lint warns of two spellings in one directory', async () => {
+    expect(
+      await found(
+        { migration: '20241201143022_first', isPending: false },
+        { migration: '20241202_143022_second' },
+        { migration: '20241203143022_third' },
+      ),
+    ).toEqual([
+      {
+        at: '20241202_143022_second/migration.sql:1:1',
+        rule: 'migration-name',
+        severity: 'warning',
+        message:
+          'The time of this migration is spelled YYYYMMDD_HHMMSS, that of others YYYYMMDDHHMMSS: within one day all of one spelling are applied before all of the other, whatever the hour.',
+        rewrite: '-- As long as no database has it, rename its directory: YYYYMMDDHHMMSS_descriptive_name',
+      },
+    ]);
+  });
+});

@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DriftService } from '../../src/drift/drift.service.js';
+import { InstallService } from '../../src/install/install.service.js';
+import { DriftWatch } from '../../src/readiness/drift-watch.service.js';
+import { CLINIC_MIGRATIONS, createClinic, query } from '../support/clinic.js';
+import { runCli } from '../support/pgkeep-process.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { until } from '../support/until.js';
+import { withService, type WatchedService } from '../support/watched-service.js';
+
+const APPLIED = '9/9 migrations applied';
+
+describe('/ready about drift', () => {
+  let own: ThrowAwayCluster;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+  });
+  afterAll(() => own.cluster.destroy());
+
+  const settings = (url: string) => ({ DATABASE_URL: url, MIGRATIONS_DIR: CLINIC_MIGRATIONS });
+  /** What the check says once the structure was looked at again. */
+  const toldAfterLook = async (service: WatchedService): Promise<string> => {
+    await service.app.get(DriftWatch).refresh();
+    const { evaluatedAt: before } = await service.verdict();
+    await until(async () => (await service.verdict()).evaluatedAt !== before, 10_000, 'another evaluation');
+    const { ok, details } = await service.check('migrations');
+    expect(ok).toBe(true);
+    return details.replace(/\d{4}-\d\d-\d\d/, 'DAY');
+  };
+
+  it('tells what differs while it does, and fails nothing', async () => {
+    const url = await createClinic(own, 'told');
+    await withService(settings(url), async (service) => {
+      const { app } = service;
+      await service.untilVerdict('ready');
+      expect(await toldAfterLook(service)).toBe(APPLIED);
+      await app.get(InstallService).install();
+      expect(await toldAfterLook(service)).toBe(APPLIED);
+      await app.get(DriftService).recordAfter('deploy');
+      expect(await toldAfterLook(service)).toBe(APPLIED);
+
+      await query(url, 'CREATE TABLE by_hand (id int PRIMARY KEY)');
+      expect(await toldAfterLook(service)).toBe(
+        `${APPLIED}; 1 object differs from what the deploy of DAY left (pgkeep migrate drift)`,
+      );
+      await query(url, 'ALTER TABLE children DISABLE TRIGGER ALL');
+      expect(await toldAfterLook(service)).toMatch(
+        /; \d+ objects differ from what the deploy of DAY left \(pgkeep migrate drift\)$/,
+      );
+      expect((await service.verdict()).status).toBe('ready');
+      await query(url, 'DROP TABLE by_hand; ALTER TABLE children ENABLE TRIGGER ALL');
+      expect(await toldAfterLook(service)).toBe(APPLIED);
+    });
+  });
+
+  it('looks by itself, after the first verdict', async () => {
+    const url = await createClinic(own, 'by_itself');
+    await runCli(['install'], { NODE_ENV: 'test', DATABASE_URL: url });
+    await runCli(['migrate', 'drift', '--accept'], { NODE_ENV: 'test', DATABASE_URL: url });
+    await query(url, 'CREATE TABLE by_hand ()');
+    await withService(settings(url), async (service) => {
+      expect((await service.check('migrations')).details).toBe(APPLIED);
+      await until(
+        async () => (await service.check('migrations')).details.includes('1 object differs'),
+        10_000,
+        'the first look',
+      );
+    });
+    const { stdout } = await runCli(['ready'], { NODE_ENV: 'test', ...settings(url) });
+    expect(stdout).toContain(`${APPLIED}; 1 object differs from what the accept of `);
+  });
+
+  it('says that it does not know where migrations went by, and where the role may not look', async () => {
+    const url = await createClinic(own, 'unknown');
+    await withService(settings(url), async (service) => {
+      await service.app.get(InstallService).install();
+      await service.app.get(DriftService).recordAfter('deploy');
+      await query(url, `UPDATE pgkeep.catalogue_fingerprint SET migrations = migrations - 3`);
+      expect(await toldAfterLook(service)).toBe(
+        `${APPLIED}; drift is not known since the deploy of DAY: migrations went by it (pgkeep migrate drift)`,
+      );
+    });
+    await query(
+      url,
+      `CREATE ROLE least LOGIN PASSWORD 'hush-least'; GRANT SELECT ON _prisma_migrations TO least;
+       REVOKE SELECT ON pgkeep.catalogue_fingerprint FROM PUBLIC`,
+    );
+    await withService(settings(url.replace(/\/\/[^@]*@/, '//least:hush-least@')), async (service) => {
+      expect(await toldAfterLook(service)).toMatch(
+        new RegExp(`^${APPLIED}; drift is not known: .*permission denied for table catalogue_fingerprint$`),
+      );
+    });
+  });
+});
