@@ -5,7 +5,7 @@ import { byWhom, type FailedScript } from './migration-runner.js';
 const QUERY_CANCELED = '57014';
 const LOCK_NOT_AVAILABLE = '55P03';
 /** Of pgkeep's DDL guard. */
-const GUARD_REFUSED = 'PK003';
+export const GUARD_REFUSED = 'PK003';
 /** The session ended, or its transaction was ended with it: nobody said what became of the script. */
 const SESSION_LOST = /^(?:08|57P0[123])|^E[A-Z]+$/;
 
@@ -88,16 +88,11 @@ function propertyOf(thrown: unknown, name: string): unknown {
 }
 
 function reasons(failure: Failure): string[] {
-  const code = errorCode(failure.script.error);
-  if (code === GUARD_REFUSED) {
-    return [
-      'It lets a deploy pass as long as the deploy holds its own lock: the connection that held that is lost.',
-    ];
-  }
+  const waited = waitReasons(failure);
   // PostgreSQL's detail of such an error holds the row's values.
-  return code?.startsWith('23') === true
+  return waited.length === 0 && errorCode(failure.script.error)?.startsWith('23') === true
     ? ['The row in question is in column logs of _prisma_migrations; it may be personal data.']
-    : waitReasons(failure);
+    : waited;
 }
 
 /** What is to be said of a limit that was reached; nothing where none was. */
@@ -118,6 +113,9 @@ export function waitReasons({
     return [
       `It may run for ${statementTimeoutMs} ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own)${byWhom(script.blockers)}.`,
     ];
+  }
+  if (code === GUARD_REFUSED) {
+    return ['It lets this pass as long as pgkeep’s own lock is held: the connection that held it is lost.'];
   }
   return [];
 }
@@ -147,7 +145,7 @@ function stateText({ script, invalidIndexes }: Failure): string {
 function nextSteps(failure: Failure): string[] {
   const { name, file } = failure.script.migration;
   const state = stateOf(failure.script);
-  const back = `  npx pgkeep migrate resolve --rolled-back ${name}`;
+  const back = `  npx prisma migrate resolve --rolled-back ${name}`;
   const again = '  npx pgkeep migrate deploy';
   if (state === 'rolled back') {
     const code = errorCode(failure.script.error);
@@ -169,7 +167,11 @@ function nextSteps(failure: Failure): string[] {
           `  SELECT pg_terminate_backend(${failure.script.backendPid});    (in psql)`,
         ]
       : []),
-    'See what of it is in the database, and what to choose from:',
-    '  npx pgkeep migrate resolve',
+    'Look whether what it makes is there. Where nothing of it is:',
+    back,
+    again,
+    'Where all of it is:',
+    `  npx prisma migrate resolve --applied ${name}`,
+    again,
   ];
 }

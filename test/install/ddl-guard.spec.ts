@@ -274,6 +274,21 @@ describe('the DDL guard', () => {
     });
   });
 
+  it('lets a rollback pass', async () => {
+    const { url } = await guarded('taken_back');
+    await query(url, 'ALTER TABLE children SET SCHEMA pgkeep; ALTER TABLE visits SET SCHEMA pgkeep');
+    const application = new DeployedApplication(url, { clinic: false });
+    application.add('20260101000000_notes', 'CREATE TABLE notes (id int);');
+    application.write('20260101000000_notes/down.sql', 'DROP TABLE notes;\n');
+    const environment = { NODE_ENV: 'production', DATABASE_URL: url };
+    expect((await application.deploy([], environment)).code).toBe(0);
+    expect(await outcome(url, 'DROP TABLE notes')).toBe(refusal('taken_back', 'DROP TABLE public.notes'));
+    const argv = ['migrate', 'rollback', '--confirm', 'ROLLBACK_PRODUCTION', '--target', 'taken_back'];
+    const rolledBack = await runCli(argv, environment, { cwd: application.directory });
+    expect(rolledBack).toMatchObject({ code: 0 });
+    expect(await outcome(url, 'SELECT FROM notes')).toBe('relation "notes" does not exist');
+  });
+
   it('tells a deploy that lost the lock which lets it pass', async () => {
     const { url } = await production('lockless');
     const application = new DeployedApplication(url, { clinic: false });
@@ -297,7 +312,7 @@ describe('the DDL guard', () => {
     expect((await deploy.end(60_000)).code).toBe(1);
     expect(deploy.stderr).toContain(
       `PostgreSQL says: ${refusal('lockless', 'DROP TABLE public.notes')} (PK003)
-It lets a deploy pass as long as the deploy holds its own lock: the connection that held that is lost.
+It lets this pass as long as pgkeep’s own lock is held: the connection that held it is lost.
 The database is as it was before this migration: PostgreSQL took it back as a whole.`,
     );
     expect(deploy.stderr).toContain('When the time is better:\n');
