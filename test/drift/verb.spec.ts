@@ -380,6 +380,21 @@ ${REMEDY}`,
     expect((await drift(application)).code).toBe(0);
   });
 
+  it('that fails on the way records what it left, and makes nothing right either', async () => {
+    const application = await installed('failing');
+    await application.quickly();
+    await query(application.url, 'CREATE TABLE by_hand ()');
+    application.add('20991231000000_good', 'CREATE TABLE "good" ("id" INTEGER PRIMARY KEY);\n');
+    application.add('20991231000500_bad', 'ALTER TABLE "children" ADD COLUMN "id" INTEGER;\n');
+    expect((await application.quickly()).code).toBe(1);
+    expect(await fingerprints(application)).toEqual([
+      { deed: 'deploy', migrations: 9 },
+      { deed: 'deploy', migrations: 10 },
+    ]);
+    const { stdout } = await drift(application);
+    expect(stdout).toMatch(/^DRIFT: 1 object differs .*\n\npublic\.by_hand\n {2}\+ table\n/);
+  });
+
   it('makes right what a migration of its own names', async () => {
     const application = await installed('named');
     await application.quickly();
