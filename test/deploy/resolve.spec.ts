@@ -75,7 +75,7 @@ describe('pgkeep migrate resolve', () => {
       stdout: `1 migration is not settled in database "explains" (test):\n\n${NOTHING_THERE}`,
     });
     expect((await made.migrate(['status'])).stdout).toContain(
-      '1 failed: `npx pgkeep migrate resolve` says what of it is there, and what to choose from\n',
+      '1 failed: `pgkeep migrate resolve` says what of it is there, and what to choose from\n',
     );
 
     const contradicted = await resolve(made, '--applied', NAME);
