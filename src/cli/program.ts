@@ -16,6 +16,7 @@ import { migrateCreateVerb } from './commands/migrate-create.js';
 import { migrateDeployVerb } from './commands/migrate-deploy.js';
 import { migrateDriftVerb } from './commands/migrate-drift.js';
 import { migrateLintVerb } from './commands/migrate-lint.js';
+import { migrateResolveVerb } from './commands/migrate-resolve.js';
 import { migrateRollbackVerb } from './commands/migrate-rollback.js';
 import { migrateStatusVerb } from './commands/migrate-status.js';
 import { pingVerb } from './commands/ping.js';
@@ -55,6 +56,7 @@ const MIGRATE_VERBS: readonly Verb[] = [
   migrateCreateVerb,
   migrateDeployVerb,
   migrateRollbackVerb,
+  migrateResolveVerb,
   migrateDriftVerb,
 ];
 

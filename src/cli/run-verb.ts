@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import type { OptionValues } from 'commander';
 import { readEmbeddedLocation, STATE_DIRECTORY } from '../cluster/embedded-location.js';
 import { loadEnvironment, wantsEmbedded, withDefaults } from '../config/process-environment.js';
 import { readSettings, type Environment } from '../config/read-settings.js';
@@ -74,4 +75,10 @@ export function verbEnvironment(terminal: Terminal, environmentName: string | un
   const embedded = readEmbeddedLocation(path.resolve(STATE_DIRECTORY));
   if (!embedded) return environment;
   return { ...withDefaults(environment, embedded.settings), DATABASE_URL: embedded.url };
+}
+
+/** The same for a verb that asks once more: what is to be noted was noted. */
+export function silentEnvironment({ env }: OptionValues): Environment {
+  const silent = { out: () => undefined, err: () => undefined };
+  return verbEnvironment(silent, typeof env === 'string' ? env : undefined);
 }

@@ -69,7 +69,7 @@ export async function requireBaseline(
   if (!found) return;
   throw refused(
     `the database was never migrated and has tables already (${found.name})`,
-    `Say which migrations they are from: \`npx prisma migrate resolve --applied ${firstMigration}\`, and so on.`,
+    `Say which migrations they are from: \`npx pgkeep migrate resolve --applied ${firstMigration}\`, and so on.`,
   );
 }
 

@@ -6,11 +6,12 @@ import { DatabaseModule } from '../database/database.module.js';
 import { DriftModule } from '../drift/drift.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
 import { DeployService } from './deploy.service.js';
+import { ResolveService } from './resolve/resolve.service.js';
 import { RollbackService } from './rollback/rollback.service.js';
 
 @Module({
   imports: [BackupModule, ChangelogModule, ClockModule, DatabaseModule, DriftModule, MigrationsModule],
-  providers: [DeployService, RollbackService],
-  exports: [DeployService, RollbackService],
+  providers: [DeployService, RollbackService, ResolveService],
+  exports: [DeployService, RollbackService, ResolveService],
 })
 export class DeployModule {}

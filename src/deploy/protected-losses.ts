@@ -22,6 +22,13 @@ interface Taking {
   readonly takes: (table: ProtectedTable) => boolean;
 }
 
+/** A statement that takes rows of a protected table, and where it is: `file:line:column`. */
+export interface ProtectedLoss {
+  readonly place: string;
+  readonly what: string;
+  readonly table: string;
+}
+
 /**
  * Refuses migrations that drop, truncate or delete from a protected table, or from one whose rows take its rows along.
  * What no grammar shows (a function that is called, SQL put together when it runs) the counting finds afterwards.
@@ -32,6 +39,22 @@ export function refusalOfLosses(
   tables: readonly ProtectedTable[],
   schema: string,
 ): KeepError | undefined {
+  const loss = findProtectedLoss(parsed, tables, schema);
+  return (
+    loss &&
+    refused(
+      `${loss.place} is ${loss.what}, and takes rows of ${loss.table}, which is protected (PROTECTED_TABLES)`,
+      'Write the migration so that the rows stay. Where it is meant, and agreed on, deploy it once without that name in PROTECTED_TABLES.',
+    )
+  );
+}
+
+/** The first statement of scripts that takes rows of a protected table. Pure. */
+export function findProtectedLoss(
+  parsed: readonly ParsedFile[],
+  tables: readonly ProtectedTable[],
+  schema: string,
+): ProtectedLoss | undefined {
   if (tables.length === 0) return undefined;
   const names = new Names(schema);
   for (const { file, source, flat } of parsed) {
@@ -39,10 +62,7 @@ export function refusalOfLosses(
       const loss = lossOf(statement, tables, names);
       if (loss) {
         const { line, column } = source.position(loss.index);
-        return refused(
-          `${file.path}:${line}:${column} is ${loss.what}, and takes rows of ${loss.table.name}, which is protected (PROTECTED_TABLES)`,
-          'Write the migration so that the rows stay. Where it is meant, and agreed on, deploy it once without that name in PROTECTED_TABLES.',
-        );
+        return { place: `${file.path}:${line}:${column}`, what: loss.what, table: loss.table.name };
       }
       names.learn(statement.node);
     }

@@ -1,6 +1,6 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
 import { read, type ReadTimeouts } from '../database/read.js';
-import { refused } from './refused.js';
+import { refused, type Refuse } from './refused.js';
 
 /** A table of `PROTECTED_TABLES`, and by which others its rows can go. All names are schema.table. */
 export interface ProtectedTable {
@@ -30,17 +30,17 @@ interface Row extends ProtectedTable {
  * Finds the tables that are named, and makes sure that their rows can be counted.
  * @param names `schema.table`, or `table` in `schema`
  * @returns those that are there, and which are not.
- * @throws KeepError `DEPLOY_REFUSED`; what the connection throws.
+ * @throws KeepError `DEPLOY_REFUSED`, or what `refuse` makes; what the connection throws.
  */
 export async function readProtectedTables(
   client: ClientBase,
   names: readonly string[],
-  { schema, timeouts }: { schema: string; timeouts: ReadTimeouts },
+  { schema, timeouts, refuse = refused }: { schema: string; timeouts: ReadTimeouts; refuse?: Refuse },
 ): Promise<{ tables: ProtectedTable[]; notes: string[] }> {
   if (names.length === 0) return { tables: [], notes: [] };
   const wanted = names.map((name) => (name.includes('.') ? name : `${schema}.${name}`));
   const rows = await read<Row>(client, { sql: QUERY, values: [wanted], ...timeouts });
-  for (const row of rows) await requireCountable(client, row, timeouts);
+  for (const row of rows) await requireCountable(client, row, timeouts, refuse);
   const missing = wanted.filter((name) => !rows.some((row) => row.name === name));
   return {
     tables: rows,
@@ -48,7 +48,12 @@ export async function readProtectedTables(
   };
 }
 
-async function requireCountable(client: ClientBase, row: Row, timeouts: ReadTimeouts): Promise<void> {
+async function requireCountable(
+  client: ClientBase,
+  row: Row,
+  timeouts: ReadTimeouts,
+  refuse: Refuse,
+): Promise<void> {
   if (row.mayRead && !row.isFiltered) return;
   const [current] = await read<{ role: string }>(client, {
     sql: 'SELECT current_user::text AS role',
@@ -58,7 +63,7 @@ async function requireCountable(client: ClientBase, row: Row, timeouts: ReadTime
   const why = row.mayRead
     ? `row-level security hides rows of it from role ${role}`
     : `role ${role} may not read it`;
-  throw refused(
+  throw refuse(
     `${row.name} is protected (PROTECTED_TABLES), and its rows cannot be counted: ${why}`,
     row.mayRead
       ? `Let the role see them, as a superuser: ALTER ROLE ${role} BYPASSRLS;`

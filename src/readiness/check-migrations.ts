@@ -1,4 +1,5 @@
 import type { MigrationHistory, MigrationsReport, MigrationStatus } from '../migrations/migrations.types.js';
+import { deedText } from '../drift/deed-text.js';
 import { withParts } from '../drift/whole-homes.js';
 import type { DriftFacts } from './drift-watch.service.js';
 import { notAsked } from './not-asked.js';
@@ -61,7 +62,7 @@ function toldOfDrift(drift: DriftFacts | undefined): string[] {
   }
   if (look.kind !== 'compared') return [];
   const { recorded, objects, appliedSince, goneSince } = look;
-  const leftBy = `the ${recorded.deed} of ${recorded.recordedAt.slice(0, 10)}`;
+  const leftBy = `the ${deedText(recorded.deed)} of ${recorded.recordedAt.slice(0, 10)}`;
   if (appliedSince.length + goneSince.length > 0) {
     return [`drift is not known since ${leftBy}: migrations went by it (pgkeep migrate drift)`];
   }

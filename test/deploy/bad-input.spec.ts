@@ -70,7 +70,7 @@ The database is as it was before this migration: PostgreSQL took it back as a wh
 Applied before it, and stay: 1_first.
 Not tried: 3_third.
 Mend prisma/migrations/2_second/migration.sql, then:
-  npx prisma migrate resolve --rolled-back 2_second
+  npx pgkeep migrate resolve --rolled-back 2_second
   npx pgkeep migrate deploy
 `,
     );
@@ -102,7 +102,7 @@ The row in question is in column logs of _prisma_migrations; it may be personal 
 The database is as it was before this migration: PostgreSQL took it back as a whole.
 The backup from before the deploy: data_test_TIME.
 Mend prisma/migrations/20991231000000_unique/migration.sql, then:
-  npx prisma migrate resolve --rolled-back 20991231000000_unique
+  npx pgkeep migrate resolve --rolled-back 20991231000000_unique
   npx pgkeep migrate deploy
 `,
     );
@@ -125,7 +125,7 @@ The row in question is in column logs of _prisma_migrations; it may be personal 
 It does not run as one transaction. There are indexes that are not usable: public.one.
 Take back by hand what is there of it, mend prisma/migrations/20991231000000_unique/migration.sql, then:
   DROP INDEX CONCURRENTLY public.one;    (in psql)
-  npx prisma migrate resolve --rolled-back 20991231000000_unique
+  npx pgkeep migrate resolve --rolled-back 20991231000000_unique
   npx pgkeep migrate deploy
 `,
     );
@@ -145,7 +145,7 @@ Take back by hand what is there of it, mend prisma/migrations/20991231000000_uni
 PostgreSQL says: division by zero (22012)
 It does not run as one transaction: what of the first 5 statements was committed stays.
 Take back by hand what is there of it, mend prisma/migrations/1_half/migration.sql, then:
-  npx prisma migrate resolve --rolled-back 1_half
+  npx pgkeep migrate resolve --rolled-back 1_half
   npx pgkeep migrate deploy
 `,
     );
@@ -180,9 +180,8 @@ A migration that opens a transaction (BEGIN) and does not end it takes the ones 
       `INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at) VALUES ('x', 'x', '2_theirs', '2026-01-02T03:04:05Z')`,
     );
     application.add('3_third', 'CREATE TABLE c (id INT);\n');
-    const ways = `See what of it is in the database, then one of
-  npx prisma migrate resolve --rolled-back 2_theirs    (nothing of it is there, or it was taken back by hand)
-  npx prisma migrate resolve --applied 2_theirs    (all of it is there)
+    const ways = `See what of it is in the database, and what to choose from:
+  npx pgkeep migrate resolve
 `;
     const why =
       'Refused to deploy: migration 2_theirs began on 2026-01-02 03:04:05 UTC and did not end. Nothing was touched.\n';
@@ -256,7 +255,7 @@ Restore the file from version control (\`git log -p -- '*/2_second/*'\`), and wr
     await query(application.url, 'CREATE TABLE there_before (id INT)');
     expect((await application.deploy()).stderr).toBe(
       `Refused to deploy: the database was never migrated and has tables already (public.there_before). Nothing was touched.
-Say which migrations they are from: \`npx prisma migrate resolve --applied 1_first\`, and so on.
+Say which migrations they are from: \`npx pgkeep migrate resolve --applied 1_first\`, and so on.
 `,
     );
     application.write('migration_lock.toml', 'provider = "mysql"\n');

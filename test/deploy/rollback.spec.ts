@@ -224,13 +224,42 @@ Where that is meant:
     expect(second).toBe(0);
   });
 
+  it.each([
+    [
+      'by its text',
+      'DELETE FROM "session_quiz_steps";',
+      `prisma/migrations/${NAME}/down.sql:1:1 is DELETE, and takes rows of public.session_quiz_steps, which is protected (PROTECTED_TABLES)`,
+    ],
+    [
+      'by what it runs',
+      `DO $$ BEGIN EXECUTE 'DELETE FROM session_' || 'quiz_steps WHERE id = (SELECT min(id) FROM session_quiz_steps)'; END $$;`,
+      'its text does not say so, and it took 1 row of public.session_quiz_steps, which is protected (PROTECTED_TABLES): it was taken back',
+    ],
+  ])('the rows of a protected table stay, whatever is named: %s', async (what, down, why) => {
+    const application = await clinic(`protected_${what.length}`, `${down}\n`);
+    const { code, stderr } = await application.migrate(
+      ['rollback', '--without-backup', '--lose', 'public.session_quiz_steps'],
+      { PROTECTED_TABLES: 'session_quiz_steps' },
+    );
+    expect(message(stderr)).toBe(
+      `Refused to roll back: ${why}. Nothing was touched.
+Write down.sql so that the rows stay. Where it is meant, and agreed on, roll back once without that name in PROTECTED_TABLES.
+`,
+    );
+    expect(code).toBe(3);
+    expect(await state(application.url)).toEqual(APPLIED);
+  });
+
   it('production takes a typed phrase, and always a backup', async () => {
     const application = await clinic('live');
     const { url } = application;
     const production = { NODE_ENV: 'production' };
     const settings = { ...production, DATABASE_URL: url };
+    // PostgreSQL itself refuses DROP there, but in a recorded deploy; a rollback is one.
     expect((await runCli(['install'], settings)).code).toBe(0);
     expect((await runCli(['stamp', 'production'], settings)).code).toBe(0);
+    expect((await runCli(['install', '--ddl-guard'], settings)).code).toBe(0);
+    await expect(query(url, 'DROP TABLE visits')).rejects.toThrow();
     const run = async (...argv: string[]) => {
       const { code, stderr } = await application.migrate(['rollback', ...argv], production);
       return `${code} ${message(stderr)}`;

@@ -73,7 +73,7 @@ describe('pgkeep migrate drift', () => {
     });
     expect(await drift(application)).toMatchObject({
       code: 0,
-      stdout: 'No drift: the structure is as the accept of TIME UTC left it.\n',
+      stdout: 'No drift: the structure is as the acceptance of TIME UTC left it.\n',
     });
     expect(await drift(application, '--accept')).toMatchObject({
       code: 0,
@@ -138,7 +138,7 @@ of no table
     expect(await drift(application)).toMatchObject({
       code: 1,
       stderr: '',
-      stdout: `DRIFT: 7 objects differ from what the accept of TIME UTC left.\n\n${expected}\n${REMEDY}`,
+      stdout: `DRIFT: 7 objects differ from what the acceptance of TIME UTC left.\n\n${expected}\n${REMEDY}`,
     });
     const { code, stdout } = await drift(application, '--json');
     expect(code).toBe(1);
@@ -159,9 +159,9 @@ of no table
     });
     expect(await drift(application, '--accept')).toMatchObject({
       code: 0,
-      stderr: `Accepting what differs, 7 objects, from the accept of TIME UTC.\n\n${expected}`,
+      stderr: `Accepting what differs, 7 objects, from the acceptance of TIME UTC.\n\n${expected}`,
       stdout:
-        'The structure of database "shown" is the expected one from now on, 7 objects changed outside of migrations among it; 9 migrations are applied.\n',
+        'The structure of database "shown" is the expected one from now on, with 7 objects changed outside of migrations; 9 migrations are applied.\n',
     });
     const { rows } = await query(
       application.url,
@@ -200,7 +200,7 @@ of no table
     expect(await drift(application)).toMatchObject({
       code: 0,
       stdout:
-        'No drift: the structure is as the accept of TIME UTC left it.\n\n' +
+        'No drift: the structure is as the acceptance of TIME UTC left it.\n\n' +
         'Prisma sees no difference between the database and prisma/schema.prisma.\n',
     });
     // Prisma has no triggers: it sees nothing of this one.
@@ -217,7 +217,9 @@ of no table
         `As SQL: \`pgkeep migrate drift --sql\`.\n\n${REMEDY}`,
     );
     const sql = await drift(application, '--sql');
-    expect(sql.stdout).toContain('  CREATE INDEX "children_parent_id_idx" ON "children"("parent_id");\n');
+    expect(sql.stdout).toBe(
+      '-- CreateIndex\nCREATE INDEX "children_parent_id_idx" ON "children"("parent_id");\n',
+    );
     await query(
       application.url,
       'CREATE INDEX children_parent_id_idx ON children (parent_id); ALTER TABLE children ENABLE TRIGGER ALL',
@@ -236,6 +238,31 @@ of no table
     expect(code).toBe(0);
   });
 
+  it('leaves Prisma out where the role does not see what Prisma would miss', async () => {
+    const application = await recorded('unseen');
+    copyFileSync(
+      'examples/clinic/prisma/schema.prisma',
+      path.join(application.directory, 'prisma/schema.prisma'),
+    );
+    await query(
+      application.url,
+      `CREATE ROLE least LOGIN PASSWORD 'hush-least'; GRANT SELECT ON _prisma_migrations TO least`,
+    );
+    const url = application.url.replace(/\/\/[^@]*@/, '//least:hush-least@');
+    expect(await run(application, ['migrate', 'drift'], { DATABASE_URL: url })).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout:
+        'No drift: the structure is as the acceptance of TIME UTC left it.\n\n' +
+        'Prisma’s engine could not compare the database with the schema: role "least" has no right on public.children and 8 more, ' +
+        'and Prisma takes for missing what it does not see. Give the grant: GRANT pg_read_all_data TO "least";\n',
+    });
+    await query(application.url, 'GRANT pg_read_all_data TO least');
+    expect((await run(application, ['migrate', 'drift'], { DATABASE_URL: url })).stdout).toContain(
+      '\nPrisma sees no difference between the database and prisma/schema.prisma.\n',
+    );
+  });
+
   it('does not take for drift what a bare prisma migrate deploy did', async () => {
     const application = await recorded('bare');
     application.add('20991231000000_bare', 'ALTER TABLE "children" ADD COLUMN "bare" TEXT;\n');
@@ -243,7 +270,7 @@ of no table
     expect(await drift(application)).toMatchObject({
       code: 1,
       stdout:
-        'Drift is not known since the accept of TIME UTC: the history is not the one that was recorded.\n' +
+        'Drift is not known since the acceptance of TIME UTC: the history is not the one that was recorded.\n' +
         '  applied since  20991231000000_bare\n' +
         '1 object is not as then, by these migrations or by hand:\n\n' +
         'public.children\n  + column bare\n      text\n\n' +
@@ -351,6 +378,21 @@ ${REMEDY}`,
        ALTER TABLE users ALTER email TYPE varchar(254)`,
     );
     expect((await drift(application)).code).toBe(0);
+  });
+
+  it('that fails on the way records what it left, and makes nothing right either', async () => {
+    const application = await installed('failing');
+    await application.quickly();
+    await query(application.url, 'CREATE TABLE by_hand ()');
+    application.add('20991231000000_good', 'CREATE TABLE "good" ("id" INTEGER PRIMARY KEY);\n');
+    application.add('20991231000500_bad', 'ALTER TABLE "children" ADD COLUMN "id" INTEGER;\n');
+    expect((await application.quickly()).code).toBe(1);
+    expect(await fingerprints(application)).toEqual([
+      { deed: 'deploy', migrations: 9 },
+      { deed: 'deploy', migrations: 10 },
+    ]);
+    const { stdout } = await drift(application);
+    expect(stdout).toMatch(/^DRIFT: 1 object differs .*\n\npublic\.by_hand\n {2}\+ table\n/);
   });
 
   it('makes right what a migration of its own names', async () => {

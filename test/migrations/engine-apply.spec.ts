@@ -98,7 +98,7 @@ describe('applying migrations in process', () => {
       migration: '2_bad',
       sqlState: '42P01',
       databaseMessage: 'relation "missing" does not exist',
-      hint: expect.stringContaining('npx prisma migrate resolve --rolled-back') as unknown,
+      hint: expect.stringContaining('npx pgkeep migrate resolve') as unknown,
     });
     expect(await query(url, `SELECT to_regclass('half') AS half, to_regclass('good')::text AS good`)).toEqual(
       [{ half: null, good: 'good' }],

@@ -68,7 +68,7 @@ describe('/ready about drift', () => {
       );
     });
     const { stdout } = await runCli(['ready'], { NODE_ENV: 'test', ...settings(url) });
-    expect(stdout).toContain(`${APPLIED}; 1 object differs from what the accept of `);
+    expect(stdout).toContain(`${APPLIED}; 1 object differs from what the acceptance of `);
   });
 
   it('says that it does not know where migrations went by, and where the role may not look', async () => {

@@ -4,7 +4,7 @@ import { KeepError } from '../../errors.js';
 import { DownScriptService, type DownReport } from '../../migrations/down/down-script.service.js';
 import { descriptionFault, spelledRight } from '../../migrations/migration-name.js';
 import { requireGuard, runGuardedPrisma } from '../guarded-prisma.js';
-import { verbEnvironment } from '../run-verb.js';
+import { silentEnvironment } from '../run-verb.js';
 import type { Verb } from '../verb.js';
 
 const CREATE = ['migrate', 'dev', '--create-only', '--name'];
@@ -23,7 +23,7 @@ export const migrateCreateVerb: Verb = {
     const { downFor } = options;
     const written =
       typeof downFor === 'string' ? downFor : await create(rooms, nameOf(name, options), options);
-    const environment = environmentOf(options);
+    const environment = silentEnvironment(options);
     // The same databases are made for the comparison as for the migration.
     if (typeof downFor === 'string') await requireGuard(environment, [...CREATE, downFor], 'pgkeep migrate');
     const report = await rooms
@@ -37,7 +37,7 @@ export const migrateCreateVerb: Verb = {
 async function create(rooms: INestApplicationContext, name: string, options: OptionValues): Promise<string> {
   const files = rooms.get(DownScriptService);
   const before = new Set(await files.migrations().catch(() => []));
-  const exitCode = await runGuardedPrisma(environmentOf(options), [...CREATE, name], 'stderr');
+  const exitCode = await runGuardedPrisma(silentEnvironment(options), [...CREATE, name], 'stderr');
   if (exitCode !== 0) {
     throw new KeepError('MIGRATION_FAILED', `Prisma ended with exit code ${exitCode}; it says why above.`);
   }
@@ -62,12 +62,6 @@ function nameOf(argument: string | undefined, { name }: OptionValues): string {
   throw new KeepError('USAGE_INVALID', `"${given}" ${fault}.`, {
     hint: `\`pgkeep migrate create ${right === '' ? 'add_phone_to_parents' : right}\``,
   });
-}
-
-/** What is to be noted about it is said already. */
-function environmentOf({ env }: OptionValues) {
-  const silent = { out: () => undefined, err: () => undefined };
-  return verbEnvironment(silent, typeof env === 'string' ? env : undefined);
 }
 
 function renderDown({

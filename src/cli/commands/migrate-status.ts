@@ -6,8 +6,7 @@ import type { Verb } from '../verb.js';
 const MEANINGS: Record<keyof MigrationStatus, string> = {
   applied: 'applied',
   pending: 'pending: `pgkeep migrate deploy` applies them',
-  failed:
-    'failed: repair the database, then `npx prisma migrate resolve --rolled-back NAME` or `--applied NAME`',
+  failed: 'failed: `pgkeep migrate resolve` says what of it is there, and what to choose from',
   rolledBack: 'rolled back and not applied since: `pgkeep migrate deploy` applies them again',
   edited: 'edited after being applied: restore the file, or write a new migration',
   unknown: 'applied, but unknown to this build: the database is ahead',

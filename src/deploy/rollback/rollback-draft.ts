@@ -5,6 +5,7 @@ import { requireNoFailedAttempt } from '../failed-attempt.js';
 import { rollbackRefused } from '../refused.js';
 import { chooseMigration } from './choose-migration.js';
 import { notNamed } from './consent.js';
+import { keepProtected } from './keep-protected.js';
 import { measureLosses } from './measure-losses.js';
 import { readDown, type Down } from './read-down.js';
 import type { RollbackNeeds } from './rollback-needs.js';
@@ -15,6 +16,8 @@ export interface RollbackDraft {
   readonly plan: RollbackPlan;
   readonly down: Down;
   readonly losses: readonly Loss[];
+  /** Tables whose rows must stay, whatever was named. */
+  readonly protectedNames: ReadonlySet<string>;
 }
 
 /**
@@ -46,10 +49,12 @@ export async function draftRollback(
       'Drop what the migration made, table by table.',
     );
   }
+  const kept = await keepProtected(client, down, settings, timeouts);
   const measured = await measureLosses(client, losses, timeouts);
   return {
     down,
     losses,
+    protectedNames: kept.names,
     plan: {
       database: database.url.database,
       environment,
@@ -60,8 +65,9 @@ export async function draftRollback(
       losses: measured,
       notNamed: notNamed(measured, lose, schema),
       isProduction: environment === 'production',
-      ...deploy,
-      notes,
+      lockTimeoutMs: deploy.lockTimeoutMs,
+      statementTimeoutMs: deploy.statementTimeoutMs,
+      notes: [...notes, ...kept.notes],
     },
   };
 }

@@ -1,6 +1,7 @@
 import { escapeIdentifier, type Client } from 'pg';
 import type { ScriptSession } from '../../migrations/engine/script-runner.js';
 import { rollbackRefused } from '../refused.js';
+import { tookProtected } from './keep-protected.js';
 import type { Down } from './read-down.js';
 import { readTableStates, unforeseenLosses } from './unforeseen.js';
 
@@ -11,6 +12,8 @@ export interface TransactionOptions {
   readonly schema: string;
   /** Tables and columns that the script says to take. */
   readonly foreseen: ReadonlySet<string>;
+  /** Tables whose rows must stay. */
+  readonly protectedNames: ReadonlySet<string>;
   /** The command that consents to more. */
   readonly command: (more: readonly string[]) => string;
 }
@@ -59,6 +62,8 @@ export class RollbackSession implements ScriptSession {
     }
     const more = unforeseenLosses(before, await readTableStates(client), this.options.foreseen);
     if (more.length === 0) return;
+    const kept = more.find(({ name }) => this.options.protectedNames.has(name));
+    if (kept) throw tookProtected(kept.text);
     throw rollbackRefused(
       `its text does not say so, and it took ${more.map(({ text }) => text).join('; ')}: it was taken back`,
       ['Where that is meant:', `  ${this.options.command(more.map(({ name }) => name))}`].join('\n'),

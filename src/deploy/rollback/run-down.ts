@@ -67,7 +67,10 @@ export async function runDown(draft: RollbackDraft, options: DownRunOptions): Pr
   });
 }
 
-function transactionOptions({ plan, down, losses }: RollbackDraft, { settings, lose }: DownRunOptions) {
+function transactionOptions(
+  { plan, down, losses, protectedNames }: RollbackDraft,
+  { settings, lose }: DownRunOptions,
+) {
   const { schema } = settings.database.url;
   const typed = lose.flatMap((name) => [name, `${schema}.${name}`]);
   const tables = losses.flatMap(({ kind, table }) => (kind === 'rows' && table ? [nameOf(table)] : []));
@@ -76,7 +79,10 @@ function transactionOptions({ plan, down, losses }: RollbackDraft, { settings, l
   return {
     down,
     schema,
-    foreseen: new Set([...typed, ...tables, ...losses.map(({ name }) => name)]),
+    foreseen: new Set(
+      [...typed, ...tables, ...losses.map(({ name }) => name)].filter((name) => !protectedNames.has(name)),
+    ),
+    protectedNames,
     command: (more: readonly string[]) =>
       rollbackCommand(plan.migration, [...new Set([...asked, ...others, ...more])]),
   };

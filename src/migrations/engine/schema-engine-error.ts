@@ -25,13 +25,13 @@ const KEEP_CODES: Readonly<Record<string, ErrorCode>> = {
 const INSUFFICIENT_PRIVILEGE = '42501';
 
 const AFTER_A_FAILURE =
-  'A failed migration blocks the next ones. Repair the database, then run ' +
-  '`npx prisma migrate resolve --rolled-back NAME` (to apply it again) or `--applied NAME` (when it is all there).';
+  'A failed migration blocks the next ones. See what of it is there, and what to choose from: ' +
+  '`npx pgkeep migrate resolve`.';
 
 const HINTS: Readonly<Record<string, string>> = {
   P1002: 'Another migration is running on this database: let it finish, then try again.',
   P3005:
-    'The schema holds tables that no migration made: baseline it with `npx prisma migrate resolve --applied NAME`.',
+    'The schema holds tables that no migration made: baseline it with `npx pgkeep migrate resolve --applied NAME`.',
   P3009: AFTER_A_FAILURE,
   P3015: 'Restore the migration.sql of that directory from version control, or delete the directory.',
   P3018: AFTER_A_FAILURE,

@@ -56,7 +56,7 @@ export class FileFindings {
         'sql-outside-migrations',
         'error',
         'SQL outside the migrations directory: whoever runs it by hand changes the database past its history.',
-        '-- Write it as a migration: `npx prisma migrate dev --create-only --name …`; or waive this where it never touches a database that is guarded.',
+        '-- Write it as a migration: `npx pgkeep migrate create NAME`; or waive this where it never touches a database that is guarded.',
       );
     }
     if (file.isJudged === false || file.isStray) return;

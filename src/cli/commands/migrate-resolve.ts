@@ -1,0 +1,46 @@
+import { ResolveService } from '../../deploy/resolve/resolve.service.js';
+import { KeepError } from '../../errors.js';
+import { EXIT } from '../exit-codes.js';
+import { requireGuard } from '../guarded-prisma.js';
+import { renderExplanation, renderResolution, renderState } from '../resolve-text.js';
+import { silentEnvironment } from '../run-verb.js';
+import type { Verb } from '../verb.js';
+
+/** `pgkeep migrate resolve`: explains what is not settled in the history; marks it, where it is told how. */
+export const migrateResolveVerb: Verb = {
+  name: 'resolve',
+  description: 'Explain failed and rolled back migrations; mark one. Exit 1: there are some, 3: refused.',
+  declare: (command) =>
+    command
+      .option(
+        '--rolled-back <migration>',
+        'nothing of it is in the database: the next deploy applies it again',
+      )
+      .option('--applied <migration>', 'all of it is in the database: it is not applied')
+      .option('--anyway', 'mark it though what is in the database says otherwise'),
+  endsInOrder: true,
+  run: async (rooms, _parameters, options, signal, terminal) => {
+    const resolves = rooms.get(ResolveService);
+    const { rolledBack, applied } = options;
+    if (rolledBack !== undefined && applied !== undefined) {
+      throw new KeepError('USAGE_INVALID', '--rolled-back and --applied cannot both be true.', {
+        hint: '`pgkeep migrate resolve` without them says which.',
+      });
+    }
+    const migration: unknown = rolledBack ?? applied;
+    if (typeof migration !== 'string') {
+      const explanation = await resolves.explain(signal);
+      const exitCode = explanation.migrations.length > 0 ? EXIT.failed : EXIT.done;
+      return { json: explanation, text: renderExplanation(explanation), exitCode };
+    }
+    await requireGuard(silentEnvironment(options), ['migrate', 'resolve'], 'pgkeep migrate');
+    const report = await resolves.resolve({
+      migration,
+      mark: applied === undefined ? 'rolled back' : 'applied',
+      anyway: options['anyway'] === true,
+      signal,
+      onState: (state) => terminal.err(`${renderState(state)}\n`),
+    });
+    return { json: report, text: renderResolution(report) };
+  },
+};

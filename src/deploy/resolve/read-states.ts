@@ -1,0 +1,66 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { ClientBase } from 'pg';
+import type { Settings } from '../../config/settings.js';
+import type { ReadTimeouts } from '../../database/read.js';
+import type { Attempt } from '../../migrations/attempts.js';
+import { parseFiles } from '../../migrations/lint/parse-files.js';
+import { lookForTraces } from '../../migrations/traces/look-for-traces.js';
+import { tracesOf } from '../../migrations/traces/traces-of.js';
+import { isAtomic } from '../is-atomic.js';
+import { choicesOf } from './choices.js';
+import type { MigrationState } from './resolve.types.js';
+
+/** What the history says of every migration that is not settled, in the order in which they were begun. Pure. */
+export function unsettledNames(attempts: readonly Attempt[], directory: ReadonlySet<string>): string[] {
+  const names = [...new Set(attempts.map(({ name }) => name))];
+  return names.filter((name) => {
+    const state = stateOf(name, attempts, directory);
+    // One that was taken back and whose directory is gone is done with.
+    return state === 'failed' || state === 'unknown' || (state === 'rolled back' && directory.has(name));
+  });
+}
+
+function stateOf(
+  name: string,
+  attempts: readonly Attempt[],
+  directory: ReadonlySet<string>,
+): MigrationState['state'] {
+  const own = attempts.filter((attempt) => attempt.name === name);
+  if (own.length === 0) return 'pending';
+  if (own.some(({ state }) => state === 'failed')) return 'failed';
+  if (own.every(({ state }) => state === 'rolled back')) return 'rolled back';
+  return directory.has(name) ? 'applied' : 'unknown';
+}
+
+/**
+ * Reads what the history and the database say of one migration.
+ * @throws what the file system or the connection throws.
+ */
+export async function readState(
+  client: ClientBase,
+  name: string,
+  { attempts, directory }: { attempts: readonly Attempt[]; directory: ReadonlySet<string> },
+  { migrationsDirectory, database }: Settings,
+  timeouts: ReadTimeouts,
+): Promise<MigrationState> {
+  const state = stateOf(name, attempts, directory);
+  const own = attempts.filter((attempt) => attempt.name === name);
+  const last = own.findLast((attempt) => attempt.state === 'failed') ?? own.at(-1);
+  const file = path.join(migrationsDirectory, name, 'migration.sql');
+  const isHere = existsSync(file);
+  const [parsed] = isHere ? await parseFiles([{ path: file, content: await readFile(file) }]) : [];
+  const traces = parsed ? tracesOf(parsed, database.url.schema) : [];
+  const traced = await lookForTraces(client, traces, timeouts);
+  return {
+    migration: name,
+    state,
+    started: last?.started ?? null,
+    said: last?.said ?? null,
+    isHere,
+    isAtomic: parsed ? isAtomic(parsed) : null,
+    ...traced,
+    choices: choicesOf({ migration: name, state, verdict: traced.verdict, isHere }),
+  };
+}

@@ -1,0 +1,80 @@
+import { resolveRefused } from '../refused.js';
+import type { MigrationState, ResolveOptions } from './resolve.types.js';
+
+/**
+ * Refuses a mark that the history does not allow, or that what is in the database contradicts. Pure.
+ * @throws KeepError `RESOLVE_REFUSED`.
+ */
+export function requireFitting(state: MigrationState, { mark, anyway = false }: ResolveOptions): void {
+  const refusal = mark === 'applied' ? appliedFault(state) : rolledBackFault(state);
+  if (refusal) throw resolveRefused(refusal.why, refusal.hint);
+  if (anyway) return;
+  const fault = mark === 'applied' ? missingFault(state) : presentFault(state);
+  if (fault) throw resolveRefused(fault.why, fault.hint);
+}
+
+interface Fault {
+  readonly why: string;
+  readonly hint: string;
+}
+
+function appliedFault({ migration, state, isHere }: MigrationState): Fault | undefined {
+  if (state === 'applied')
+    return { why: `migration ${migration} is applied already`, hint: 'There is nothing to do.' };
+  if (isHere) return undefined;
+  return {
+    why: `there is no ${migration}/migration.sql here, and the history keeps its checksum`,
+    hint: `Bring it back from version control: \`git log --all --oneline -- '*/${migration}/*'\` shows where it is.`,
+  };
+}
+
+function rolledBackFault({ migration, state }: MigrationState): Fault | undefined {
+  switch (state) {
+    case 'failed':
+      return undefined;
+    case 'pending':
+      return {
+        why: `migration ${migration} was never begun`,
+        hint: 'See `pgkeep migrate status`; a deploy applies what is pending.',
+      };
+    case 'rolled back':
+      return { why: `migration ${migration} is rolled back already`, hint: 'There is nothing to do.' };
+    default:
+      return {
+        why: `migration ${migration} is applied`,
+        hint: `To take it back: \`npx pgkeep migrate rollback ${migration}\``,
+      };
+  }
+}
+
+function missingFault({ migration, notThere, there, verdict }: MigrationState): Fault | undefined {
+  if (notThere.length === 0) return undefined;
+  const also = there.length === 0 ? '' : ` (there: ${listed(there)})`;
+  return {
+    why: `migration ${migration} is not in the database: ${verdict === 'nothing' ? 'nothing of it is there; ' : ''}missing: ${listed(notThere)}${also}`,
+    hint: [
+      'Make by hand what is missing, then the same again. Or, where that is known and meant:',
+      `  npx pgkeep migrate resolve --applied ${migration} --anyway`,
+    ].join('\n'),
+  };
+}
+
+function presentFault({ migration, there, notThere }: MigrationState): Fault | undefined {
+  if (there.length === 0) return undefined;
+  const also = notThere.length === 0 ? '' : ` (missing: ${listed(notThere)})`;
+  return {
+    why: `migration ${migration} is in the database: ${listed(there)}${also}; a deploy would make it again, and fail`,
+    hint: [
+      notThere.length === 0
+        ? `All of it that can be looked for is there: \`npx pgkeep migrate resolve --applied ${migration}\``
+        : 'Take back by hand what is there, then the same again.',
+      'Or, where that is known and meant:',
+      `  npx pgkeep migrate resolve --rolled-back ${migration} --anyway`,
+    ].join('\n'),
+  };
+}
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, 5).join(', ');
+  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
+}

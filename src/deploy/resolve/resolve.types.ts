@@ -1,0 +1,64 @@
+import type { Recording } from '../../changelog/changelog.types.js';
+import type { EnvironmentName } from '../../config/settings.js';
+import type { Mark } from '../../migrations/engine/mark-migration.js';
+import type { Traced } from '../../migrations/traces/traces.types.js';
+
+/** What is to be marked, and how. */
+export interface ResolveOptions {
+  readonly migration: string;
+  readonly mark: Mark;
+  /** Marks it though what is in the database says otherwise. Defaults to false. */
+  readonly anyway?: boolean;
+  /** Who the record names. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
+  readonly signal?: AbortSignal;
+  /** Is shown what there is, before anything is done. */
+  readonly onState?: (state: MigrationState) => void;
+}
+
+/** A migration as the history and the database have it. */
+export interface MigrationState extends Traced {
+  readonly migration: string;
+  /**
+   * - `failed`: began, and did not end
+   * - `rolled back`, and not applied since
+   * - `unknown`: applied, and not in this directory
+   * - `pending`: never begun
+   * - `applied`
+   */
+  readonly state: 'failed' | 'rolled back' | 'unknown' | 'pending' | 'applied';
+  /** When its last attempt began, in UTC; null where there was none. */
+  readonly started: string | null;
+  /** The first line of what PostgreSQL said of it; null where nobody wrote it down. */
+  readonly said: string | null;
+  /** Whether its `migration.sql` is here. */
+  readonly isHere: boolean;
+  /** Whether PostgreSQL applies all of it or nothing; null where its file is not here. */
+  readonly isAtomic: boolean | null;
+  /** What to choose from. */
+  readonly choices: readonly Choice[];
+}
+
+/** A command, and when it is the right one. */
+export interface Choice {
+  readonly command: string;
+  readonly when: string;
+}
+
+/** What `pgkeep migrate resolve` answers without arguments. */
+export interface ResolveExplanation {
+  readonly database: string;
+  readonly environment: EnvironmentName;
+  /** Migrations that are failed, rolled back or unknown; empty where all is settled. */
+  readonly migrations: readonly MigrationState[];
+}
+
+/** What it answers when it marked one. */
+export interface ResolveReport extends Recording {
+  readonly database: string;
+  readonly environment: EnvironmentName;
+  readonly migration: string;
+  readonly mark: Mark;
+  /** What of it is in the database. */
+  readonly before: MigrationState;
+}

@@ -1,0 +1,266 @@
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { createDatabase, query } from '../support/clinic.js';
+import { DeployedApplication } from '../support/deployed-application.js';
+import { runCli } from '../support/pgkeep-process.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+// Each test starts programs, several of them.
+jest.setTimeout(90_000);
+
+const FIRST = '20990101000000_first';
+const NAME = '20990102000000_second';
+const FAILS = `CREATE TABLE "b" (id INT);
+CREATE INDEX "b_id" ON "b" (id);
+SELECT 1 / 0;
+`;
+
+describe('pgkeep migrate resolve', () => {
+  let own: ThrowAwayCluster;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+  });
+  afterAll(() => own.cluster.destroy());
+
+  /** The first migration applied, the second failed. */
+  const application = async (name: string, sql = FAILS): Promise<DeployedApplication> => {
+    const made = new DeployedApplication(await createDatabase(own, name), { clinic: false });
+    made.add(FIRST, 'CREATE TABLE a (id INT);\n');
+    expect((await made.quickly()).code).toBe(0);
+    made.add(NAME, sql);
+    expect((await made.quickly()).code).toBe(1);
+    return made;
+  };
+  const resolve = async (made: DeployedApplication, ...argv: string[]) => {
+    const { code, stdout, stderr } = await made.migrate(['resolve', ...argv]);
+    return { code, stdout: withoutTime(stdout), stderr: withoutTime(stderr) };
+  };
+  const withoutTime = (text: string): string =>
+    text.replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/g, 'TIME UTC');
+  const history = async (url: string): Promise<string[]> => {
+    const { rows } = await query(
+      url,
+      `SELECT concat_ws(' ', migration_name, CASE WHEN finished_at IS NULL THEN 'unfinished' ELSE 'finished' END,
+                        CASE WHEN rolled_back_at IS NOT NULL THEN 'rolled back' END, applied_steps_count) AS row
+         FROM _prisma_migrations ORDER BY started_at`,
+    );
+    return rows.map(({ row }) => String(row));
+  };
+  const refusal = (stderr: string): string => stderr.slice(stderr.indexOf('Refused'));
+
+  const NOTHING_THERE = `${NAME}
+  history   failed: began on TIME UTC and did not end
+  said      ERROR: division by zero
+  database  nothing of it is there; it runs as one transaction: missing: table public.b, index public.b_id
+  choose    npx pgkeep migrate resolve --rolled-back ${NAME}    (then mend it, and deploy it again)
+`;
+
+  it('nothing to resolve', async () => {
+    const made = new DeployedApplication(await createDatabase(own, 'clean'), { clinic: false });
+    made.add(FIRST, 'CREATE TABLE a (id INT);\n');
+    const text =
+      'Nothing to resolve: no migration of database "clean" (test) is failed, rolled back or unknown.\n';
+    expect(await resolve(made)).toEqual({ code: 0, stdout: text, stderr: '' });
+    expect((await made.quickly()).code).toBe(0);
+    expect(await resolve(made)).toEqual({ code: 0, stdout: text, stderr: '' });
+  });
+
+  it('explains a failed one, marks it as rolled back, records it; then it deploys', async () => {
+    const made = await application('explains');
+    const settings = { NODE_ENV: 'test', DATABASE_URL: made.url };
+    expect((await runCli(['install'], settings)).code).toBe(0);
+    expect(await resolve(made)).toEqual({
+      code: 1,
+      stderr: '',
+      stdout: `1 migration is not settled in database "explains" (test):\n\n${NOTHING_THERE}`,
+    });
+    expect((await made.migrate(['status'])).stdout).toContain(
+      '1 failed: `pgkeep migrate resolve` says what of it is there, and what to choose from\n',
+    );
+
+    const contradicted = await resolve(made, '--applied', NAME);
+    expect(contradicted).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: `${NOTHING_THERE}
+Refused to resolve: migration ${NAME} is not in the database: nothing of it is there; missing: table public.b, index public.b_id. Nothing was touched.
+Make by hand what is missing, then the same again. Or, where that is known and meant:
+  npx pgkeep migrate resolve --applied ${NAME} --anyway
+`,
+    });
+    expect(await history(made.url)).toEqual([`${FIRST} finished 1`, `${NAME} unfinished 0`]);
+
+    expect(await resolve(made, '--rolled-back', NAME)).toEqual({
+      code: 0,
+      stderr: `${NOTHING_THERE}\n`,
+      stdout: `Migration ${NAME} is marked as rolled back in database "explains" (test). Nothing was run. The next \`pgkeep migrate deploy\` applies it again: mend it before.\n`,
+    });
+    expect(await history(made.url)).toEqual([`${FIRST} finished 1`, `${NAME} unfinished rolled back 0`]);
+    const { rows } = await query(
+      made.url,
+      'SELECT deed, subject, details FROM pgkeep.change_log ORDER BY seq DESC LIMIT 1',
+    );
+    expect(rows).toEqual([
+      {
+        deed: 'resolve',
+        subject: 'explains',
+        details: {
+          environment: 'test',
+          migration: NAME,
+          mark: 'rolled back',
+          there: [],
+          notThere: ['table public.b', 'index public.b_id'],
+          anyway: false,
+        },
+      },
+    ]);
+    const again = await resolve(made, '--rolled-back', NAME);
+    expect(refusal(again.stderr)).toBe(
+      `Refused to resolve: migration ${NAME} is rolled back already. Nothing was touched.\nThere is nothing to do.\n`,
+    );
+    made.add(NAME, FAILS.replace('SELECT 1 / 0;\n', ''));
+    expect((await made.quickly()).code).toBe(0);
+    expect((await resolve(made)).code).toBe(0);
+  });
+
+  it('a script that committed, and whose recorder was killed: all of it is there', async () => {
+    const made = await application('committed');
+    await query(
+      made.url,
+      `CREATE TABLE "b" (id INT); CREATE INDEX "b_id" ON "b" (id);
+       UPDATE _prisma_migrations SET logs = NULL WHERE migration_name = '${NAME}'`,
+    );
+    const { stdout } = await resolve(made);
+    expect(stdout).toBe(`1 migration is not settled in database "committed" (test):
+
+${NAME}
+  history   failed: began on TIME UTC and did not end
+  said      nobody wrote it down: whoever ran it was killed, or lost the connection
+  database  all that can be looked for is there: table public.b, index public.b_id
+  choose    npx pgkeep migrate resolve --applied ${NAME}    (all of it is there)
+`);
+    const refused = await resolve(made, '--rolled-back', NAME);
+    expect(refusal(refused.stderr)).toBe(
+      `Refused to resolve: migration ${NAME} is in the database: table public.b, index public.b_id; a deploy would make it again, and fail. Nothing was touched.
+All of it that can be looked for is there: \`npx pgkeep migrate resolve --applied ${NAME}\`
+Or, where that is known and meant:
+  npx pgkeep migrate resolve --rolled-back ${NAME} --anyway
+`,
+    );
+    expect(refused.code).toBe(3);
+    const applied = await resolve(made, '--applied', NAME);
+    expect(applied.stdout).toBe(
+      `Migration ${NAME} is marked as applied in database "committed" (test). Nothing of it was run.\nDone, but not recorded: Cannot record resolve in the changelog: the database has no table pgkeep.change_log. Run \`pgkeep install\`.\n`,
+    );
+    // The same rows as Prisma leaves: the failed attempt taken back, and one that is finished without a step.
+    expect(await history(made.url)).toEqual([
+      `${FIRST} finished 1`,
+      `${NAME} unfinished rolled back 0`,
+      `${NAME} finished 0`,
+    ]);
+    expect((await made.deploy()).stdout).toContain('has every migration');
+  });
+
+  it('some of it is there: refused both ways, until somebody says so', async () => {
+    const made = await application(
+      'some',
+      'BEGIN;\nCREATE TABLE "b" (id INT);\nCOMMIT;\nBEGIN;\nCREATE INDEX "b_id" ON "b" (id);\nSELECT 1 / 0;\nCOMMIT;\n',
+    );
+    const { stdout } = await resolve(made);
+    expect(stdout).toContain(`  database  some of it is there; it does not run as one transaction
+            there: table public.b
+            missing: index public.b_id
+  choose    npx pgkeep migrate resolve --rolled-back ${NAME}    (after you took back by hand what is there)
+            npx pgkeep migrate resolve --applied ${NAME}    (after you made by hand what is not)
+`);
+    expect((await resolve(made, '--rolled-back', NAME)).code).toBe(3);
+    expect((await resolve(made, '--applied', NAME)).code).toBe(3);
+    expect((await resolve(made, '--applied', NAME, '--anyway', '--json')).code).toBe(0);
+    expect((await history(made.url)).at(-1)).toBe(`${NAME} finished 0`);
+  });
+
+  it('a baseline: what is pending is marked as applied where its tables are there', async () => {
+    const url = await createDatabase(own, 'baseline');
+    await query(url, 'CREATE TABLE a (id INT)');
+    const made = new DeployedApplication(url, { clinic: false });
+    made.add(FIRST, 'CREATE TABLE a (id INT);\n').add(NAME, 'CREATE TABLE b (id INT);\n');
+    expect((await made.deploy()).stderr).toBe(
+      `Refused to deploy: the database was never migrated and has tables already (public.a). Nothing was touched.
+Say which migrations they are from: \`npx pgkeep migrate resolve --applied ${FIRST}\`, and so on.
+`,
+    );
+    expect((await resolve(made, '--applied', FIRST)).code).toBe(0);
+    expect(refusal((await resolve(made, '--applied', NAME)).stderr)).toContain(
+      `migration ${NAME} is not in the database: nothing of it is there; missing: table public.b.`,
+    );
+    expect((await made.quickly()).code).toBe(0);
+    expect(await history(url)).toEqual([`${FIRST} finished 0`, `${NAME} finished 1`]);
+  });
+
+  it('names that cannot be: never begun, applied, not here; both options at once', async () => {
+    const made = await application('names');
+    const why = async (...argv: string[]) => refusal((await resolve(made, ...argv)).stderr);
+    expect(await why('--rolled-back', 'nonsense')).toBe(
+      'Refused to resolve: migration nonsense was never begun. Nothing was touched.\nSee `pgkeep migrate status`; a deploy applies what is pending.\n',
+    );
+    expect(await why('--applied', 'nonsense')).toBe(
+      "Refused to resolve: there is no nonsense/migration.sql here, and the history keeps its checksum. Nothing was touched.\nBring it back from version control: `git log --all --oneline -- '*/nonsense/*'` shows where it is.\n",
+    );
+    expect(await why('--rolled-back', FIRST)).toBe(
+      `Refused to resolve: migration ${FIRST} is applied. Nothing was touched.\nTo take it back: \`npx pgkeep migrate rollback ${FIRST}\`\n`,
+    );
+    expect(await why('--applied', FIRST)).toBe(
+      `Refused to resolve: migration ${FIRST} is applied already. Nothing was touched.\nThere is nothing to do.\n`,
+    );
+    expect(await resolve(made, '--applied', NAME, '--rolled-back', NAME)).toEqual({
+      code: 2,
+      stdout: '',
+      stderr:
+        '--rolled-back and --applied cannot both be true.\n`pgkeep migrate resolve` without them says which.\n',
+    });
+  });
+
+  it('one that is not in this directory, failed or applied; what leaves nothing to be seen', async () => {
+    const made = await application('elsewhere', 'UPDATE a SET id = 1 / 0;\nSELECT 1 / 0;\n');
+    const { stdout } = await resolve(made);
+    expect(stdout).toContain(`  database  it leaves nothing that could be looked for by name: look at its rows
+  choose    npx pgkeep migrate resolve --rolled-back ${NAME}    (when nothing of it is there, or it was taken back by hand)
+            npx pgkeep migrate resolve --applied ${NAME}    (when all of it is there)
+`);
+    made.remove(NAME).remove(FIRST).add('20980101000000_zero', 'SELECT 1;');
+    expect((await resolve(made)).stdout).toBe(`2 migrations are not settled in database "elsewhere" (test):
+
+${FIRST}
+  history   applied on TIME UTC, and not in this directory: the database is ahead of this build
+  database  its migration.sql is not here: nobody can look
+  choose    git log --all --oneline -- '*/${FIRST}/*'    (shows the build that has it)
+
+${NAME}
+  history   failed: began on TIME UTC and did not end
+  said      ERROR: division by zero
+  database  its migration.sql is not here: nobody can look
+  choose    npx pgkeep migrate resolve --rolled-back ${NAME}    (when nothing of it is there)
+`);
+    expect((await resolve(made, '--rolled-back', NAME)).code).toBe(0);
+  });
+
+  it('under the guard, and one at a time', async () => {
+    const made = await application('guarded');
+    const settings = { NODE_ENV: 'test', DATABASE_URL: made.url };
+    expect((await runCli(['install'], settings)).code).toBe(0);
+    expect((await runCli(['stamp', 'staging'], settings)).code).toBe(0);
+    const test = await made.migrate(['resolve', '--rolled-back', NAME]);
+    expect(test.stderr).toMatch(
+      /^Refused to run `prisma migrate resolve`: database "guarded" \(\S+\) is stamped staging, and NODE_ENV is test\. Nothing was touched\.\n/,
+    );
+    expect(test.code).toBe(3);
+    const development = await made.migrate(['resolve', '--rolled-back', NAME], { NODE_ENV: 'development' });
+    expect(refusal(development.stderr)).toBe(
+      `Refused to resolve: this is development (NODE_ENV), and the database is stamped staging. Nothing was touched.
+Use \`--env staging\`, or point DATABASE_URL at the development database.
+`,
+    );
+    expect(development.code).toBe(3);
+    expect((await history(made.url)).at(-1)).toBe(`${NAME} unfinished 0`);
+  });
+});
