@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
-import { DDL_GUARD, DDL_GUARD_NEW_TABLES } from '../database/ddl-guard-names.js';
+import { DDL_GUARD, DDL_GUARD_TABLES } from '../database/ddl-guard-names.js';
 import { read, type ReadTimeouts } from '../database/read.js';
 import {
   GUARD_EVENT_TRIGGERS,
@@ -34,7 +34,7 @@ export const INSTALL_GUARD = [
 /** Switches the guard off for good; its triggers on tables then do nothing. */
 export const REMOVE_GUARD = [
   TAKE_TURNS,
-  ...[DDL_GUARD, DDL_GUARD_NEW_TABLES].map((name) => `DROP EVENT TRIGGER IF EXISTS ${name};`),
+  ...[DDL_GUARD, DDL_GUARD_TABLES].map((name) => `DROP EVENT TRIGGER IF EXISTS ${name};`),
 ].join('\n');
 
 export const DROP_GUARD_SCHEMA = `DROP SCHEMA IF EXISTS ${GUARD_SCHEMA} CASCADE`;
@@ -89,7 +89,7 @@ export function releaseTable({ name }: GuardedTable): string {
 
 const STATE_QUERY = `
   SELECT (SELECT pg_catalog.count(*)::int FROM pg_catalog.pg_event_trigger e
-           WHERE e.evtname IN ('${DDL_GUARD}', '${DDL_GUARD_NEW_TABLES}') AND e.evtenabled = 'A') AS triggers,
+           WHERE e.evtname IN ('${DDL_GUARD}', '${DDL_GUARD_TABLES}') AND e.evtenabled = 'A') AS triggers,
          (SELECT pg_catalog.obj_description(e.oid, 'pg_event_trigger') FROM pg_catalog.pg_event_trigger e
            WHERE e.evtname = '${DDL_GUARD}') AS version,
          pg_catalog.to_regnamespace('${GUARD_SCHEMA}') IS NOT NULL AS schema,

@@ -105,7 +105,11 @@ describe('the DDL guard', () => {
     const copy = await createDatabase(own, 'copy', 'original');
     expect(await refused(copy)).toContain('database "copy" is a copy that carries the stamp of another.');
     // Nor does the guard that came with the copy refuse anything there.
-    expect(await outcome(copy, 'TRUNCATE visits; DROP TABLE children CASCADE')).toBe('done');
+    expect(await outcome(copy, 'TRUNCATE visits; DROP TABLE children CASCADE; CREATE TABLE x ()')).toBe(
+      'done',
+    );
+    const { rows } = await query(copy, `SELECT FROM pg_trigger WHERE tgrelid = 'x'::regclass`);
+    expect(rows).toEqual([]);
     expect(await outcome(original, 'TRUNCATE visits')).toBe(refusal('original', 'TRUNCATE public.visits'));
     // Production no more: what is stamped decides, not what is installed.
     const restamp = ['stamp', 'staging', '--replace', '--target', 'original'];
@@ -163,6 +167,16 @@ describe('the DDL guard', () => {
       expect(await outcome(url, `SET session_replication_role = replica; ${sql}`)).toBe(
         refusal('clinic', what),
       );
+    });
+
+    it.each([
+      'ALTER TABLE visits DISABLE TRIGGER USER',
+      'ALTER TABLE visits DISABLE TRIGGER pgkeep_ddl_guard',
+      'ALTER TABLE visits ENABLE REPLICA TRIGGER pgkeep_ddl_guard',
+    ])('is not opened by %s', async (sql) => {
+      expect(await outcome(app, `${sql}; ALTER TABLE visits ENABLE TRIGGER USER`)).toBe('done');
+      expect(await outcome(app, sql)).toBe('done');
+      expect(await outcome(app, 'TRUNCATE visits')).toBe(refusal('clinic', 'TRUNCATE public.visits'));
     });
 
     it('says what to do instead', async () => {
