@@ -63,6 +63,21 @@ export type {
 export { Clock } from './clock/clock.js';
 export { DatabaseService, type PoolCounts } from './database/database.service.js';
 export { DeployService } from './deploy/deploy.service.js';
+export { ResolveService } from './deploy/resolve/resolve.service.js';
+export type {
+  Choice,
+  MigrationState,
+  ResolveExplanation,
+  ResolveOptions,
+  ResolveReport,
+} from './deploy/resolve/resolve.types.js';
+export { RollbackService } from './deploy/rollback/rollback.service.js';
+export type {
+  MeasuredLoss,
+  RollbackOptions,
+  RollbackPlan,
+  RollbackReport,
+} from './deploy/rollback/rollback.types.js';
 export type {
   DeployOptions,
   DeployPlan,

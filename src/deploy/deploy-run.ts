@@ -3,6 +3,7 @@ import { operator } from '../changelog/actor.js';
 import type { Recording } from '../changelog/changelog.types.js';
 import { errorCode, KeepError } from '../errors.js';
 import { applyMigrations } from '../migrations/engine/apply-migrations.js';
+import { backUpFirst } from './back-up-first.js';
 import { DeployConnection, interrupted } from './deploy-connection.js';
 import { DeployDrift } from './deploy-drift.js';
 import { draftPlan, requireNoErrors, type Draft } from './deploy-draft.js';
@@ -15,10 +16,7 @@ import { MigrationRunner } from './migration-runner.js';
 import { notBegun } from './not-begun.js';
 import { countProtected, findLostRows, rowsLost } from './protected-rows.js';
 import { refused } from './refused.js';
-import { compareCounts, countRows } from './row-counts.js';
-
-/** What counting rows may add to a deploy, before and again after. */
-const COUNT_BUDGET_MS = 10_000;
+import { compareCounts, COUNT_BUDGET_MS, countRows } from './row-counts.js';
 
 /** One deploy, from the history check to the record. */
 export class DeployRun {
@@ -119,17 +117,13 @@ export class DeployRun {
   private async backUp(): Promise<string | null> {
     if (this.options.withoutBackup === true) return null;
     this.tell('Backing up');
-    const { onBackupProgress: onProgress } = this.options;
-    try {
-      const asked = { reason: 'pre-migration', actor: this.actor, signal: this.signal, onProgress } as const;
-      return (await this.needs.backups.create(asked)).name;
-    } catch (error) {
-      if (!(error instanceof KeepError)) throw error;
-      throw new KeepError(error.code, `Nothing was migrated: ${error.message}`, {
-        ...(error.hint !== undefined && { hint: error.hint }),
-        cause: error,
-      });
-    }
+    const { actor, signal, options } = this;
+    return await backUpFirst(this.needs, {
+      actor,
+      signal,
+      onProgress: options.onBackupProgress,
+      otherwise: 'Nothing was migrated',
+    });
   }
 
   private async count(client: Client) {

@@ -4,6 +4,9 @@ import { read, type ReadTimeouts } from '../database/read.js';
 import { errorCode } from '../errors.js';
 import type { ShrunkTable } from './deploy.types.js';
 
+/** What counting rows may add to a deploy or a rollback, before and again after. */
+export const COUNT_BUDGET_MS = 10_000;
+
 /** A table that takes longer is not counted: a deploy does not wait for it twice. */
 const TABLE_MS = 1000;
 /** What cannot be had: too slow, locked by somebody, not to be read by this role, dropped meanwhile. */

@@ -174,6 +174,32 @@ Then:
     expect(await isApplied(made.url)).toBe(true);
   });
 
+  it('the connection lost while it is committed: nobody knows yet, and the history will', async () => {
+    const made = await application('committing', `${DOWN}INSERT INTO slow VALUES (1);\n`);
+    await query(
+      made.url,
+      `CREATE TABLE slow (id INT);
+       CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(8); RETURN NULL; END';
+       CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED
+         FOR EACH ROW EXECUTE FUNCTION wait()`,
+    );
+    const proxy = await TcpProxy.to(Number(new URL(made.url).port));
+    const run = rollback(made, [], { DATABASE_URL: changedUrl(made.url, { port: String(proxy.port) }) });
+    await until(() => sleeps(made.url), 20_000);
+    proxy.cut();
+    const { code } = await run.end();
+    await proxy.close();
+    expect(message(run.stderr))
+      .toBe(`The connection was lost while ${NAME} was rolled back (${FILE}): read ECONNRESET (ECONNRESET)
+It was told to commit, and still is at it: the migration will be rolled back as a whole, or stay applied.
+When it has ended:
+  npx pgkeep migrate status
+  npx pgkeep migrate rollback ${NAME}
+`);
+    expect(code).toBe(1);
+    await until(async () => !(await isApplied(made.url)), 20_000);
+  });
+
   it('the session ended by somebody: nothing of it is kept', async () => {
     const made = await application('ended', SLOW);
     const run = rollback(made);

@@ -108,6 +108,7 @@ DROP TABLE "public"."Child";
       statements: 1,
       loses: ['public.Child.born: the column, and its values'],
       lostBefore: [],
+      failing: [],
       notReversed: [],
     });
     expect(stderr).toContain('created the following migration without applying it');
@@ -211,13 +212,16 @@ To have it written anew, delete it first.
     expect(await shadowDatabases(own.cluster)).toEqual([]);
   });
 
-  it('an enum that gains a value: the transaction that Prisma writes around it is left out', async () => {
+  it('an enum that gains a value, a required column that goes: what Prisma’s comparison needs to be right', async () => {
     const enumerated = new PrismaApplication(await createDatabase(own.cluster, 'enumerated'));
     enumerated.addMigration(
       '20250101000000_first',
-      `CREATE TYPE "Sex" AS ENUM ('F');\nCREATE TABLE "t" ("sex" "Sex");\n`,
+      `CREATE TYPE "Sex" AS ENUM ('F');\nCREATE TABLE "t" ("sex" "Sex", "name" TEXT NOT NULL);\n`,
     );
-    enumerated.addMigration('20250102000000_second', `ALTER TYPE "Sex" ADD VALUE 'M';\n`);
+    enumerated.addMigration(
+      '20250102000000_second',
+      `ALTER TYPE "Sex" ADD VALUE 'M';\nALTER TABLE "t" DROP COLUMN "name";\n`,
+    );
     const { code } = await runCli(
       ['migrate', 'create', '--down-for', '20250102000000_second'],
       prismaEnvironment({ NODE_ENV: 'development', DATABASE_URL: enumerated.url }),
@@ -232,8 +236,16 @@ ALTER TABLE "public"."t" ALTER COLUMN "sex" TYPE "public"."Sex_new" USING ("sex"
 ALTER TYPE "public"."Sex" RENAME TO "Sex_old";
 ALTER TYPE "public"."Sex_new" RENAME TO "Sex";
 DROP TYPE "public"."Sex_old";
+
+-- AlterTable
+ALTER TABLE "public"."t" ADD COLUMN     "name" TEXT NOT NULL;
 `);
-    expect(written).toContain('-- It loses no row and no value.\n');
+    expect(written).toContain(`-- It loses no row and no value.
+-- It fails where the table holds rows: a required column needs a default, or three steps:
+--   public.t.name
+-- What the migration took, and this does not bring back:
+--   public.t.name: the column, and its values
+`);
   });
 
   it('production refuses both, before anything is written', async () => {

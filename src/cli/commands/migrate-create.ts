@@ -39,7 +39,9 @@ async function create(rooms: INestApplicationContext, name: string, options: Opt
   const before = new Set(await files.migrations().catch(() => []));
   const exitCode = await runGuardedPrisma(silentEnvironment(options), [...CREATE, name], 'stderr');
   if (exitCode !== 0) {
-    throw new KeepError('MIGRATION_FAILED', `Prisma ended with exit code ${exitCode}; it says why above.`);
+    throw new KeepError('MIGRATION_FAILED', `Prisma ended with exit code ${exitCode}; it says why above.`, {
+      hint: 'Where it asks before it goes on, it wants a terminal.',
+    });
   }
   const written = (await files.migrations()).find((migration) => !before.has(migration));
   if (written !== undefined) return written;
@@ -71,6 +73,7 @@ function renderDown({
   statements,
   loses,
   lostBefore,
+  failing,
   notReversed,
 }: DownReport): string {
   if (down === null) {
@@ -87,6 +90,7 @@ function renderDown({
       ? `Written: ${down}, which takes nothing back: Prisma sees no difference. Write it by hand.`
       : `Written: ${down}, which takes it back. Review both.`,
     ...list('A rollback loses:', loses),
+    ...list('A rollback fails where the table holds rows; give the column a default in down.sql:', failing),
     ...list('The migration takes away, and no rollback brings back:', lostBefore),
     ...list('Not in down.sql; write it there by hand, or leave it:', notReversed),
   ].join('\n');

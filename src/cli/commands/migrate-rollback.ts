@@ -56,7 +56,7 @@ export const migrateRollbackVerb: Verb = {
 };
 
 function collect(value: string, previous: readonly string[]): string[] {
-  return [...previous, ...value.split(',').map((name) => name.trim())];
+  return [...previous, value];
 }
 
 function askedOf(migration: string | undefined, options: OptionValues): RollbackOptions {

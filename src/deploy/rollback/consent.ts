@@ -50,6 +50,16 @@ export function requireConfirmed(
   );
 }
 
+/** The names to type: what there is to lose, and whatever else was typed. Pure. */
+export function namesToType(
+  losses: readonly MeasuredLoss[],
+  lose: readonly string[],
+  schema: string,
+): string[] {
+  const names = losses.map(({ name }) => name);
+  return [...names, ...lose.filter((typed) => !names.some((name) => isNamed(name, [typed], schema)))];
+}
+
 /** The whole command, to be typed again. Pure. */
 export function rollbackCommand(migration: string, lose: readonly string[] = []): string {
   return ['npx pgkeep migrate rollback', migration, ...lose.map((name) => `--lose ${quoted(name)}`)].join(

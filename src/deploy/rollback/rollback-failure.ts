@@ -2,6 +2,7 @@ import { errorCode, KeepError, messageOf } from '../../errors.js';
 import type { ParsedFile } from '../../migrations/lint/parse-files.js';
 import { GUARD_REFUSED, placeOf, stateOf, waitReasons } from '../failure-text.js';
 import type { FailedScript } from '../migration-runner.js';
+import type { RollbackPlan } from './rollback.types.js';
 
 /** Everything that the message of a failed rollback tells. */
 export interface RollbackFailure {
@@ -15,8 +16,7 @@ export interface RollbackFailure {
   /** Whether the lost session still is at it. */
   readonly isStillRunning: boolean;
   readonly interrupted: boolean;
-  readonly lockTimeoutMs: number;
-  readonly statementTimeoutMs: number;
+  readonly plan: RollbackPlan;
   /** The command, to be typed again. */
   readonly command: string;
 }
@@ -40,7 +40,7 @@ export function rollbackFailed(failure: RollbackFailure): KeepError {
         ];
   const message = [
     ...beginning,
-    ...waitReasons(failure),
+    ...waitReasons({ ...failure, ...failure.plan }),
     stateText(failure),
     ...(backup === null ? [] : [`The backup from before: ${backup}.`]),
   ];
@@ -56,14 +56,25 @@ function stateText({ isApplied, wasCommitting, isStillRunning }: RollbackFailure
       ? 'Nobody said what became of it: the migration is rolled back as a whole, or applied as before.'
       : 'PostgreSQL keeps nothing of it: the database is as it was, and the migration still applied.';
   }
+  if (isStillRunning && wasCommitting) {
+    return 'It was told to commit, and still is at it: the migration will be rolled back as a whole, or stay applied.';
+  }
   if (isStillRunning) {
     return 'The server has not noticed, and still is at it. Nothing of it is kept when it ends: the migration is still applied.';
   }
   return 'The database is as it was, and the migration still applied: PostgreSQL took the rollback back as a whole.';
 }
 
-function nextSteps({ script, isApplied, isStillRunning, interrupted, command }: RollbackFailure): string[] {
+function nextSteps({
+  script,
+  isApplied,
+  wasCommitting,
+  isStillRunning,
+  interrupted,
+  command,
+}: RollbackFailure): string[] {
   const again = `  ${command}`;
+  if (isStillRunning && wasCommitting) return ['When it has ended:', '  npx pgkeep migrate status', again];
   if (isStillRunning) {
     return [
       'Let it end, or end it:',

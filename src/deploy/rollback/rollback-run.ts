@@ -4,22 +4,20 @@ import { operator } from '../../changelog/actor.js';
 import type { Recording } from '../../changelog/changelog.types.js';
 import { errorCode, KeepError } from '../../errors.js';
 import { DeployDrift } from '../deploy-drift.js';
+import { backUpFirst } from '../back-up-first.js';
 import { DeployConnection } from '../deploy-connection.js';
 import { isRunning } from '../deploy-facts.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { stateOf } from '../failure-text.js';
 import { rollbackRefused } from '../refused.js';
-import { compareCounts, countRows } from '../row-counts.js';
-import { notNamed, requireConfirmed, requireNamed, rollbackCommand } from './consent.js';
+import { compareCounts, COUNT_BUDGET_MS, countRows } from '../row-counts.js';
+import { namesToType, notNamed, requireConfirmed, requireNamed, rollbackCommand } from './consent.js';
 import { measureLosses } from './measure-losses.js';
 import { draftRollback, type RollbackDraft } from './rollback-draft.js';
 import { rollbackFailed } from './rollback-failure.js';
 import type { RollbackNeeds } from './rollback-needs.js';
 import { runDown, SESSION_NAME, type DownOutcome } from './run-down.js';
 import type { MeasuredLoss, RollbackOptions, RollbackPlan, RollbackReport } from './rollback.types.js';
-
-/** What counting rows may add to a rollback, before and again after. */
-const COUNT_BUDGET_MS = 10_000;
 
 /** One rollback, from the history check to the record. */
 export class RollbackRun {
@@ -127,17 +125,13 @@ export class RollbackRun {
   private async backUp(): Promise<string | null> {
     if (this.options.withoutBackup === true) return null;
     this.tell('Backing up');
-    const { onBackupProgress: onProgress } = this.options;
-    try {
-      const asked = { reason: 'pre-migration', actor: this.actor, signal: this.signal, onProgress } as const;
-      return (await this.needs.backups.create(asked)).name;
-    } catch (error) {
-      if (!(error instanceof KeepError)) throw error;
-      throw new KeepError(error.code, `Nothing was taken back: ${error.message}`, {
-        ...(error.hint !== undefined && { hint: error.hint }),
-        cause: error,
-      });
-    }
+    const { actor, signal, options } = this;
+    return await backUpFirst(this.needs, {
+      actor,
+      signal,
+      onProgress: options.onBackupProgress,
+      otherwise: 'Nothing was taken back',
+    });
   }
 
   /** A backup may have taken an hour, in which an empty column was filled. */
@@ -163,7 +157,7 @@ export class RollbackRun {
     { plan, down }: RollbackDraft,
     backup: string | null,
   ): Promise<string[]> {
-    const { migration, losses, lockTimeoutMs, statementTimeoutMs } = plan;
+    const { migration } = plan;
     const { failed } = outcome;
     const applied = await this.connection.applied().catch((error: unknown) => {
       if (failed) return undefined;
@@ -183,35 +177,32 @@ export class RollbackRun {
       );
     }
     if (failed.error instanceof KeepError && failed.error.kind === 'refused') throw failed.error;
-    const isStillRunning = stateOf(failed) === 'unknown' && (await this.isAtIt(failed.backendPid));
     await this.record({
       outcome: this.signal.aborted ? 'interrupted' : 'failed',
       migration,
       code: errorCode(failed.error) ?? null,
       backup,
     });
+    const { timeouts } = this.needs;
+    const isStillRunning =
+      stateOf(failed) === 'unknown' &&
+      (await this.connection
+        .use('look at', (client) => isRunning(client, failed.backendPid, timeouts, SESSION_NAME))
+        .catch(() => false));
     throw rollbackFailed({
       script: failed,
+      plan,
       parsed: down.parsed,
       backup,
       isApplied,
       wasCommitting: outcome.wasCommitting,
       isStillRunning,
       interrupted: this.signal.aborted,
-      lockTimeoutMs,
-      statementTimeoutMs,
       command: rollbackCommand(
         migration,
-        losses.map(({ name }) => name),
+        namesToType(plan.losses, this.lose, this.needs.settings.database.url.schema),
       ),
     });
-  }
-
-  private async isAtIt(backendPid: number): Promise<boolean> {
-    const { timeouts } = this.needs;
-    return await this.connection
-      .use('look at', (client) => isRunning(client, backendPid, timeouts, SESSION_NAME))
-      .catch(() => false);
   }
 
   private async record(

@@ -7,7 +7,7 @@ import { nameOf } from '../../migrations/down/losses.js';
 import { takePrismaLock } from '../deploy-lock.js';
 import { MigrationRunner, type FailedScript } from '../migration-runner.js';
 import { rollbackRefused } from '../refused.js';
-import { rollbackCommand } from './consent.js';
+import { namesToType, rollbackCommand } from './consent.js';
 import type { RollbackDraft } from './rollback-draft.js';
 import type { RollbackNeeds } from './rollback-needs.js';
 import { RollbackSession } from './rollback-session.js';
@@ -74,8 +74,7 @@ function transactionOptions(
   const { schema } = settings.database.url;
   const typed = lose.flatMap((name) => [name, `${schema}.${name}`]);
   const tables = losses.flatMap(({ kind, table }) => (kind === 'rows' && table ? [nameOf(table)] : []));
-  const asked = new Set(plan.losses.map(({ name }) => name));
-  const others = lose.filter((name) => !asked.has(name) && !asked.has(`${schema}.${name}`));
+  const names = namesToType(plan.losses, lose, schema);
   return {
     down,
     schema,
@@ -83,8 +82,7 @@ function transactionOptions(
       [...typed, ...tables, ...losses.map(({ name }) => name)].filter((name) => !protectedNames.has(name)),
     ),
     protectedNames,
-    command: (more: readonly string[]) =>
-      rollbackCommand(plan.migration, [...new Set([...asked, ...others, ...more])]),
+    command: (more: readonly string[]) => rollbackCommand(plan.migration, [...new Set([...names, ...more])]),
   };
 }
 

@@ -53,7 +53,7 @@ export class DownScriptService {
     const parse = async (content: string) => await parseFiles([{ path: script, content, migration }]);
     const [up] = await parse(await readText(script));
     if (!up || (up.statements.length === 0 && up.obstacles.length === 0)) {
-      const nothing = { statements: 0, loses: [], lostBefore: [], notReversed: [] };
+      const nothing = { statements: 0, loses: [], lostBefore: [], failing: [], notReversed: [] };
       return { migration, script: relative(script), down: null, ...nothing };
     }
     const { reverseDiff } = await import('./reverse-diff.js');

@@ -1,3 +1,4 @@
+import { commandsOf, constraintsOf, tableOf } from '../lint/ast.js';
 import type { ParsedFile } from '../lint/parse-files.js';
 import { lossesOf, type Loss } from './losses.js';
 import { notReversed } from './not-reversed.js';
@@ -11,6 +12,8 @@ export interface DownScript {
   readonly loses: readonly string[];
   /** What the migration took, and this does not bring back, by name. */
   readonly lostBefore: readonly string[];
+  /** Columns that it makes required and without a default, which fails where their table holds rows. */
+  readonly failing: readonly string[];
   /** Statements of the migration that it does not take back. */
   readonly notReversed: readonly string[];
 }
@@ -42,11 +45,16 @@ export function downScript(name: string, up: ParsedFile, down: ParsedFile, schem
     ({ statement: { index, sql }, why }) =>
       `line ${up.source.position(index).line}: ${beginning(sql)} (${why})`,
   );
+  const failing = requiredColumns(down, schema);
   const body = withoutTransactions(down);
   const head = [
     `-- Takes ${name} back. Written by pgkeep from the difference that it makes to the schema:`,
     '-- review it, and commit it beside migration.sql. `pgkeep migrate rollback` runs it, all of it or nothing.',
     ...listed('It loses:', loses, 'It loses no row and no value.'),
+    ...listed(
+      'It fails where the table holds rows: a required column needs a default, or three steps:',
+      failing,
+    ),
     ...listed('What the migration took, and this does not bring back:', lostBefore),
     ...listed('Not taken back by what follows; write it by hand, or leave it:', left),
   ];
@@ -55,8 +63,25 @@ export function downScript(name: string, up: ParsedFile, down: ParsedFile, schem
     statements: body === '' ? 0 : down.statements.length,
     loses,
     lostBefore,
+    failing,
     notReversed: left,
   };
+}
+
+/** Prisma brings a required column back as it was, which rows that are there do not have. */
+function requiredColumns({ flat }: ParsedFile, defaultSchema: string): string[] {
+  return flat.flatMap(({ node }) => {
+    if (!('AlterTableStmt' in node)) return [];
+    const { schema = defaultSchema, name } = tableOf(node.AlterTableStmt.relation);
+    return commandsOf(node).flatMap(({ subtype, def }) => {
+      if (subtype !== 'AT_AddColumn' || !def || !('ColumnDef' in def)) return [];
+      const { colname = '', constraints } = def.ColumnDef;
+      const kinds = new Set(constraintsOf(constraints).map(({ contype }) => contype));
+      const isFilled =
+        kinds.has('CONSTR_DEFAULT') || kinds.has('CONSTR_GENERATED') || kinds.has('CONSTR_IDENTITY');
+      return kinds.has('CONSTR_NOTNULL') && !isFilled ? [`${schema}.${name}.${colname}`] : [];
+    });
+  });
 }
 
 function lossText({ name, kind }: Loss): string {

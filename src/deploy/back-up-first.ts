@@ -1,0 +1,32 @@
+import type { ProgressListener } from '../backup/backup.types.js';
+import { KeepError } from '../errors.js';
+import type { DeployNeeds } from './deploy-needs.js';
+
+/** How the backup before a deed is made. */
+export interface BackUpOptions {
+  readonly actor: string;
+  readonly signal: AbortSignal;
+  readonly onProgress: ProgressListener | undefined;
+  /** What did not happen where it fails: "Nothing was migrated". */
+  readonly otherwise: string;
+}
+
+/**
+ * Makes the backup without which nothing is changed.
+ * @returns its name.
+ * @throws KeepError with the backup's code, that says that nothing happened.
+ */
+export async function backUpFirst(
+  { backups }: Pick<DeployNeeds, 'backups'>,
+  { actor, signal, onProgress, otherwise }: BackUpOptions,
+): Promise<string> {
+  try {
+    return (await backups.create({ reason: 'pre-migration', actor, signal, onProgress })).name;
+  } catch (error) {
+    if (!(error instanceof KeepError)) throw error;
+    throw new KeepError(error.code, `${otherwise}: ${error.message}`, {
+      ...(error.hint !== undefined && { hint: error.hint }),
+      cause: error,
+    });
+  }
+}
