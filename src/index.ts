@@ -87,6 +87,15 @@ export type {
   PlannedTable,
   ShrunkTable,
 } from './deploy/deploy.types.js';
+export { DriftService } from './drift/drift.service.js';
+export type {
+  AcceptReport,
+  DriftedObject,
+  DriftLook,
+  DriftReport,
+  RecordedFingerprint,
+  SchemaComparison,
+} from './drift/drift.types.js';
 export { EnvironmentService } from './environment/environment.service.js';
 export { InstallService } from './install/install.service.js';
 export { StampService } from './install/stamp.service.js';

@@ -2,6 +2,7 @@ import { backup } from './backup.mjs';
 import { backupBesideProbes } from './backup-beside-probes.mjs';
 import { backupMemory } from './backup-memory.mjs';
 import { databaseStopped } from './database-stopped.mjs';
+import { drift } from './drift.mjs';
 import { lint } from './lint.mjs';
 import { guard } from './guard.mjs';
 import { migrations } from './migrations.mjs';
@@ -33,5 +34,6 @@ export const MEASURES = {
   'backup-memory': { title: 'memory of a backup at 0.2 and 2 GB', measure: backupMemory },
   'restore-test': { title: 'a restore test of 1 GB', measure: restoreTest },
   'backup-beside-probes': { title: '/ready during a backup', measure: backupBesideProbes },
+  drift: { title: 'the look for drift on 10,000 tables', measure: drift },
   lint: { title: 'lint of 1,000 migrations', measure: lint },
 };

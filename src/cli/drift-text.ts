@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { AcceptReport, DriftedObject, DriftReport, RecordedFingerprint } from '../drift/drift.types.js';
+import { deedText } from '../drift/deed-text.js';
 import { findRenames, withParts, type CountedDifference } from '../drift/whole-homes.js';
 import { formatCount, formatTime } from './format.js';
 
@@ -8,15 +9,19 @@ const SIGNS = { added: '+', missing: '-', changed: '~' } as const;
 const LONGEST = 40;
 
 /** What differs for people, object by object; then Prisma's own comparison; then what to do. */
-export function renderDrift(report: DriftReport, { sql = false } = {}): string {
+export function renderDrift(report: DriftReport): string {
   return printable(
-    [
-      verdictOf(report),
-      ...renderObjects(report.objects),
-      ...prismaOf(report, sql),
-      ...remediesOf(report),
-    ].join('\n\n'),
+    [verdictOf(report), ...renderObjects(report.objects), ...prismaOf(report), ...remediesOf(report)].join(
+      '\n\n',
+    ),
   );
+}
+
+/** Prisma's own comparison as SQL alone, to be kept in a file; where there is none a comment says why. */
+export function renderDriftSql({ prisma }: DriftReport): string {
+  if (prisma === null) return '-- No Prisma schema is found: there is nothing to compare the database with.';
+  if ('fault' in prisma) return `-- ${faultOf(prisma).replaceAll('\n', ' ')}`;
+  return prisma.differs ? prisma.script : '-- Prisma sees no difference between the database and the schema.';
 }
 
 /** What is about to be accepted. */
@@ -28,7 +33,7 @@ export function renderAcceptable({ objects, recorded }: DriftReport): string {
 
 export function renderAcceptance({ changed, database, objects, migrations }: AcceptReport): string {
   if (!changed) return `Nothing to accept: the structure of database "${database}" is as recorded.`;
-  const accepted = objects.length === 0 ? '' : `, ${counted(objects)} changed outside of migrations among it`;
+  const accepted = objects.length === 0 ? '' : `, with ${counted(objects)} changed outside of migrations`;
   return `The structure of database "${database}" is the expected one from now on${accepted}; ${formatCount(migrations)} ${migrations === 1 ? 'migration is' : 'migrations are'} applied.`;
 }
 
@@ -124,11 +129,10 @@ function withoutCommonLines(was: readonly string[], is: readonly string[]): [str
   return [was.slice(head, was.length - tail), is.slice(head, is.length - tail)];
 }
 
-function prismaOf({ prisma }: DriftReport, sql: boolean): string[] {
+function prismaOf({ prisma }: DriftReport): string[] {
   if (prisma === null) return [];
-  if ('fault' in prisma)
-    return [`Prisma’s engine could not compare the database with the schema: ${prisma.fault}`];
-  const { files, differs, summary, script, pending } = prisma;
+  if ('fault' in prisma) return [faultOf(prisma)];
+  const { files, differs, summary, pending } = prisma;
   const [first, ...others] = files;
   const schema = `${shownPath(first ?? '')}${others.length === 0 ? '' : ` and ${others.length} more`}`;
   if (!differs) return [`Prisma sees no difference between the database and ${schema}.`];
@@ -137,9 +141,13 @@ function prismaOf({ prisma }: DriftReport, sql: boolean): string[] {
       ? ''
       : ` ${pending.length === 1 ? '1 migration is' : `${pending.length} migrations are`} not applied yet, which is a reason: ${pending.join(', ')}.`;
   return [
-    `For Prisma the database is not as ${schema} has it.${reason} From the database to the schema:\n${indented(sql ? script : summary)}`,
-    ...(sql ? [] : ['As SQL: `pgkeep migrate drift --sql`.']),
+    `For Prisma the database is not as ${schema} has it.${reason} From the database to the schema:\n${indented(summary)}`,
+    'As SQL: `pgkeep migrate drift --sql`.',
   ];
+}
+
+function faultOf({ fault }: { readonly fault: string }): string {
+  return `Prisma’s engine could not compare the database with the schema: ${fault}`;
 }
 
 function remediesOf({ verdict, reason, recorded }: DriftReport): string[] {
@@ -164,7 +172,7 @@ function shownPath(file: string): string {
 }
 
 function leftBy({ deed, recordedAt }: RecordedFingerprint): string {
-  return `the ${deed} of ${formatTime(recordedAt)} UTC`;
+  return `the ${deedText(deed)} of ${formatTime(recordedAt)} UTC`;
 }
 
 function counted(objects: readonly DriftedObject[]): string {

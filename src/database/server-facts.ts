@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { DDL_GUARD, DDL_GUARD_NEW_TABLES } from './ddl-guard-names.js';
+import { DDL_GUARD, DDL_GUARD_TABLES } from './ddl-guard-names.js';
 import { read, type ReadTimeouts } from './read.js';
 import { SERVER_TLS_QUERY, tlsFacts, type TlsFacts } from './tls-facts.js';
 
@@ -69,7 +69,7 @@ function guardOf({ guard_triggers: there, guard_triggers_on: on }: ServerRow): S
   return there === GUARD_TRIGGERS.length ? 'off' : 'missing';
 }
 
-const GUARD_TRIGGERS = [DDL_GUARD, DDL_GUARD_NEW_TABLES];
+const GUARD_TRIGGERS = [DDL_GUARD, DDL_GUARD_TABLES];
 
 // reserved_connections came with PostgreSQL 16; asked with missing_ok, it is null before.
 const SERVER_QUERY = `

@@ -33,13 +33,22 @@ export class DeployDrift {
     client: ClientBase,
     scripts: readonly Pick<PlannedMigration, 'sql'>[],
   ): Promise<Pick<DeployReport, 'drifted' | 'notFingerprinted'>> {
-    const unnamed = this.earlier.filter((object) => !scripts.some(({ sql }) => namesObject(sql, object)));
+    const unnamed = this.unnamed(scripts);
     const { notRecorded } = await this.drift.recordAfter(this.deed, unnamed);
     const drifted = unnamed.length === 0 ? [] : await this.drift.before(client);
     return {
       drifted: withParts(drifted).length,
       ...(notRecorded !== undefined && { notFingerprinted: notRecorded }),
     };
+  }
+
+  /**
+   * Records what a deploy left that failed on the way, where nothing is half done: what was changed by hand before it
+   * would pass for its work otherwise.
+   */
+  async recordPart(applied: readonly PlannedMigration[], failed: PlannedMigration): Promise<void> {
+    if (applied.length === 0 || !failed.isAtomic) return;
+    await this.drift.recordAfter(this.deed, this.unnamed(applied));
   }
 
   /** Nothing was to be deployed: what is there is expected where nobody said yet what is. */
@@ -49,5 +58,9 @@ export class DeployDrift {
       drifted: withParts(this.earlier).length,
       ...(notRecorded !== undefined && { notFingerprinted: notRecorded }),
     };
+  }
+
+  private unnamed(scripts: readonly Pick<PlannedMigration, 'sql'>[]): readonly DriftedObject[] {
+    return this.earlier.filter((object) => !scripts.some(({ sql }) => namesObject(sql, object)));
   }
 }

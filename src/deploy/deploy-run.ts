@@ -188,6 +188,7 @@ export class DeployRun {
       }))
       .catch(() => ({ invalidIndexes: [], isStillRunning: false }));
     const applied = names.filter((name) => now.has(name));
+    await this.drift.recordPart(draft.plan.migrations.slice(0, applied.length), failed.migration);
     const explained = migrationFailed({
       script: failed,
       parsed: draft.parsed[place],

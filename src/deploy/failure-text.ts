@@ -4,6 +4,8 @@ import { byWhom, type FailedScript } from './migration-runner.js';
 
 const QUERY_CANCELED = '57014';
 const LOCK_NOT_AVAILABLE = '55P03';
+/** Of pgkeep's DDL guard. */
+export const GUARD_REFUSED = 'PK003';
 /** The session ended, or its transaction was ended with it: nobody said what became of the script. */
 const SESSION_LOST = /^(?:08|57P0[123])|^E[A-Z]+$/;
 
@@ -112,6 +114,9 @@ export function waitReasons({
       `It may run for ${statementTimeoutMs} ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own)${byWhom(script.blockers)}.`,
     ];
   }
+  if (code === GUARD_REFUSED) {
+    return ['It lets this pass as long as pgkeep’s own lock is held: the connection that held it is lost.'];
+  }
   return [];
 }
 
@@ -140,11 +145,11 @@ function stateText({ script, invalidIndexes }: Failure): string {
 function nextSteps(failure: Failure): string[] {
   const { name, file } = failure.script.migration;
   const state = stateOf(failure.script);
-  const back = `  npx pgkeep migrate resolve --rolled-back ${name}`;
+  const back = `  npx prisma migrate resolve --rolled-back ${name}`;
   const again = '  npx pgkeep migrate deploy';
   if (state === 'rolled back') {
     const code = errorCode(failure.script.error);
-    const isTheFile = code !== LOCK_NOT_AVAILABLE && !failure.interrupted;
+    const isTheFile = code !== LOCK_NOT_AVAILABLE && code !== GUARD_REFUSED && !failure.interrupted;
     return [isTheFile ? `Mend ${file}, then:` : 'When the time is better:', back, again];
   }
   if (state === 'partly applied') {
@@ -162,7 +167,11 @@ function nextSteps(failure: Failure): string[] {
           `  SELECT pg_terminate_backend(${failure.script.backendPid});    (in psql)`,
         ]
       : []),
-    'See what of it is in the database, and what to choose from:',
-    '  npx pgkeep migrate resolve',
+    'Look whether what it makes is there. Where nothing of it is:',
+    back,
+    again,
+    'Where all of it is:',
+    `  npx prisma migrate resolve --applied ${name}`,
+    again,
   ];
 }

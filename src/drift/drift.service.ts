@@ -21,6 +21,7 @@ import type {
 import { hasFingerprint, hasFingerprints, lookForDrift } from './look.js';
 import { recordFingerprint, requireWritable } from './record-fingerprint.js';
 import { reportOf } from './report.js';
+import { whyPrismaCannot } from './why-prisma-cannot.js';
 
 /** What the database's structure is expected to be, and what of it is otherwise: changed by hand, outside of migrations. */
 @Injectable()
@@ -50,6 +51,10 @@ export class DriftService {
     const look = await this.look();
     const files = await findSchemaFiles(this.settings.migrationsDirectory);
     if (files.length === 0) return reportOf(look, null);
+    const obstacle = await this.onPool('look for drift in', (client) =>
+      whyPrismaCannot(client, this.schema, this.database.timeouts),
+    );
+    if (obstacle !== undefined) return reportOf(look, { fault: obstacle });
     // Loaded only here: the engine is 5 MB of WebAssembly.
     const { compareSchema } = await import('./compare-schema.js');
     const { url } = this.settings.database;

@@ -1,4 +1,4 @@
-import { DDL_GUARD, DDL_GUARD_NEW_TABLES } from '../database/ddl-guard-names.js';
+import { DDL_GUARD, DDL_GUARD_TABLES } from '../database/ddl-guard-names.js';
 import { IN_RECORDED_DEPLOY } from '../migrations/recorded-deploy.js';
 
 /**
@@ -99,25 +99,34 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION ${GUARD_SCHEMA}.on_create() RETURNS event_trigger ${FUNCTION} AS $$
+-- A new table gets the TRUNCATE trigger; one whose triggers were switched off or on again (DISABLE TRIGGER USER, as
+-- loads of data have it) keeps it as it is to be.
+CREATE OR REPLACE FUNCTION ${GUARD_SCHEMA}.on_table() RETURNS event_trigger ${FUNCTION} AS $$
 DECLARE
-  made record;
+  changed record;
 BEGIN
-  FOR made IN
-    SELECT DISTINCT n.nspname, c.relname
+  FOR changed IN
+    SELECT DISTINCT n.nspname, c.relname, t.oid IS NULL AS is_new
       FROM pg_event_trigger_ddl_commands() d
       JOIN pg_class c ON c.oid = d.objid AND d.classid = 'pg_class'::regclass
       JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE d.command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') AND NOT d.in_extension
-       AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname <> 'pgkeep'
-       AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = '${TRUNCATE_TRIGGER}')
+      LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = '${TRUNCATE_TRIGGER}'
+     WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname <> 'pgkeep' AND NOT d.in_extension
+       AND CASE WHEN d.command_tag = 'ALTER TABLE' THEN t.tgenabled <> 'A'
+                ELSE d.command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') AND t.oid IS NULL END
   LOOP
+    -- Not its business in a copy, nor where the guard is switched off.
+    IF NOT EXISTS (SELECT FROM pg_event_trigger e WHERE e.evtname = '${DDL_GUARD}' AND e.evtenabled <> 'D')
+       OR NOT pgkeep_guard.is_production() THEN RETURN; END IF;
     BEGIN
-      EXECUTE format('CREATE TRIGGER ${TRUNCATE_TRIGGER} BEFORE TRUNCATE ON %I.%I '
-                     'FOR EACH STATEMENT EXECUTE FUNCTION ${GUARD_SCHEMA}.on_truncate()', made.nspname, made.relname);
-      EXECUTE format('ALTER TABLE %I.%I ENABLE ALWAYS TRIGGER ${TRUNCATE_TRIGGER}', made.nspname, made.relname);
+      IF changed.is_new THEN
+        EXECUTE format('CREATE TRIGGER ${TRUNCATE_TRIGGER} BEFORE TRUNCATE ON %I.%I '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION ${GUARD_SCHEMA}.on_truncate()',
+                       changed.nspname, changed.relname);
+      END IF;
+      EXECUTE format('ALTER TABLE %I.%I ENABLE ALWAYS TRIGGER ${TRUNCATE_TRIGGER}', changed.nspname, changed.relname);
     EXCEPTION WHEN others THEN
-      RAISE WARNING 'pgkeep: TRUNCATE of %.% will not be refused: %', made.nspname, made.relname, SQLERRM
+      RAISE WARNING 'pgkeep: TRUNCATE of %.% will not be refused: %', changed.nspname, changed.relname, SQLERRM
         USING HINT = 'Run pgkeep install --ddl-guard.';
     END;
   END LOOP;
@@ -127,13 +136,13 @@ $$;`;
 /** The event triggers, made anew: of somebody else's function under these names nothing is left. */
 export const GUARD_EVENT_TRIGGERS = `
 DROP EVENT TRIGGER IF EXISTS ${DDL_GUARD};
-DROP EVENT TRIGGER IF EXISTS ${DDL_GUARD_NEW_TABLES};
+DROP EVENT TRIGGER IF EXISTS ${DDL_GUARD_TABLES};
 CREATE EVENT TRIGGER ${DDL_GUARD} ON sql_drop EXECUTE FUNCTION ${GUARD_SCHEMA}.on_drop();
-CREATE EVENT TRIGGER ${DDL_GUARD_NEW_TABLES} ON ddl_command_end
-  WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA')
-  EXECUTE FUNCTION ${GUARD_SCHEMA}.on_create();
+CREATE EVENT TRIGGER ${DDL_GUARD_TABLES} ON ddl_command_end
+  WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA', 'ALTER TABLE')
+  EXECUTE FUNCTION ${GUARD_SCHEMA}.on_table();
 ALTER EVENT TRIGGER ${DDL_GUARD} ENABLE ALWAYS;
-ALTER EVENT TRIGGER ${DDL_GUARD_NEW_TABLES} ENABLE ALWAYS;`;
+ALTER EVENT TRIGGER ${DDL_GUARD_TABLES} ENABLE ALWAYS;`;
 
 /** Names of the guard's functions, with their arguments. */
 export const GUARD_FUNCTION_NAMES = [
@@ -142,5 +151,5 @@ export const GUARD_FUNCTION_NAMES = [
   'refuse(text)',
   'on_drop()',
   'on_truncate()',
-  'on_create()',
+  'on_table()',
 ].map((name) => `${GUARD_SCHEMA}.${name}`);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
-import { DDL_GUARD, DDL_GUARD_NEW_TABLES } from '../database/ddl-guard-names.js';
+import { DDL_GUARD, DDL_GUARD_TABLES } from '../database/ddl-guard-names.js';
 import { read, type ReadTimeouts } from '../database/read.js';
 import {
   GUARD_EVENT_TRIGGERS,
@@ -16,8 +16,12 @@ const VERSION = `pgkeep’s DDL guard ${createHash('sha256')
   .digest('hex')
   .slice(0, 12)}`;
 
+/** Two at once would make the same things. */
+const TAKE_TURNS = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgkeep install'));";
+
 /** All that `pgkeep install --ddl-guard` makes in one transaction. */
 export const INSTALL_GUARD = [
+  TAKE_TURNS,
   `CREATE SCHEMA IF NOT EXISTS ${GUARD_SCHEMA};`,
   // Somebody may have been there before: what is in it must be nobody else's.
   `ALTER SCHEMA ${GUARD_SCHEMA} OWNER TO CURRENT_USER;`,
@@ -28,9 +32,10 @@ export const INSTALL_GUARD = [
 ].join('\n');
 
 /** Switches the guard off for good; its triggers on tables then do nothing. */
-export const REMOVE_GUARD = [DDL_GUARD, DDL_GUARD_NEW_TABLES]
-  .map((name) => `DROP EVENT TRIGGER IF EXISTS ${name};`)
-  .join('\n');
+export const REMOVE_GUARD = [
+  TAKE_TURNS,
+  ...[DDL_GUARD, DDL_GUARD_TABLES].map((name) => `DROP EVENT TRIGGER IF EXISTS ${name};`),
+].join('\n');
 
 export const DROP_GUARD_SCHEMA = `DROP SCHEMA IF EXISTS ${GUARD_SCHEMA} CASCADE`;
 
@@ -84,7 +89,7 @@ export function releaseTable({ name }: GuardedTable): string {
 
 const STATE_QUERY = `
   SELECT (SELECT pg_catalog.count(*)::int FROM pg_catalog.pg_event_trigger e
-           WHERE e.evtname IN ('${DDL_GUARD}', '${DDL_GUARD_NEW_TABLES}') AND e.evtenabled = 'A') AS triggers,
+           WHERE e.evtname IN ('${DDL_GUARD}', '${DDL_GUARD_TABLES}') AND e.evtenabled = 'A') AS triggers,
          (SELECT pg_catalog.obj_description(e.oid, 'pg_event_trigger') FROM pg_catalog.pg_event_trigger e
            WHERE e.evtname = '${DDL_GUARD}') AS version,
          pg_catalog.to_regnamespace('${GUARD_SCHEMA}') IS NOT NULL AS schema,

@@ -27,7 +27,8 @@ import type { DdlGuardReport } from './install.types.js';
 /** A table that is in use is passed over: behind a lock that waits everybody else waits. */
 const TABLE_LOCK_MS = 1000;
 const DENIED = '42501';
-const GONE = '42P01';
+/** Dropped meanwhile, or guarded by another who installs. */
+const SETTLED = new Set(['42P01', '42710']);
 const LOCK_NOT_AVAILABLE = '55P03';
 
 /** Lets PostgreSQL itself refuse DROP and TRUNCATE of the application's tables in production. */
@@ -129,7 +130,7 @@ export class DdlGuardService {
       } catch (error) {
         await client.query('ROLLBACK');
         const code = errorCode(error) ?? '';
-        if (code === GONE) continue;
+        if (SETTLED.has(code)) continue;
         if (![LOCK_NOT_AVAILABLE, DENIED].includes(code)) throw error;
         passedOver.push(table.name);
       }
@@ -145,12 +146,14 @@ export class DdlGuardService {
     const stamp = reading.kind === 'stamped' ? reading.stamp : undefined;
     const isCopy = stamp !== undefined && identity !== undefined && !sameDatabase(identity, stamp);
     if (stamp?.environment === 'production' && !isCopy) return;
+    if (reading.kind === 'unreadable') throw stampUnreadable(reading.role);
     const serves = stamp ? `stamped ${stamp.environment}` : 'not stamped';
     const what = isCopy ? 'a copy that carries the stamp of another' : serves;
+    const first = reading.kind === 'not-installed' ? '`pgkeep install` as the database’s owner, then ' : '';
     throw new KeepError(
       'GUARD_REFUSED',
       `Refused to install the DDL guard: it is for production, and database "${database}" is ${what}. Nothing was changed.`,
-      { hint: 'If it serves production: `pgkeep stamp production`, then try again.' },
+      { hint: `If it serves production: ${first}\`pgkeep stamp production\`, then try again.` },
     );
   }
 
@@ -170,13 +173,21 @@ export class DdlGuardService {
   }
 }
 
+function stampUnreadable(role: string): KeepError {
+  return new KeepError(
+    'DATABASE_PERMISSION_DENIED',
+    `Cannot install the DDL guard: role "${role}" may not read which environment the database is stamped for.`,
+    { hint: RUN_AS_SUPERUSER },
+  );
+}
+
+const RUN_AS_SUPERUSER =
+  'Run it once with DATABASE_URL of a superuser (of a managed service: its administrator’s role); the application keeps its own role.';
+
 function notAllowed(operation: string, role: string, cause: unknown): KeepError {
   return new KeepError(
     'DATABASE_PERMISSION_DENIED',
     `Cannot ${operation}: role "${role}" may not create or drop event triggers, which PostgreSQL leaves to superusers. Nothing was changed.`,
-    {
-      hint: 'Run it once with DATABASE_URL of a superuser (of a managed service: its administrator’s role); the application keeps its own role.',
-      cause,
-    },
+    { hint: RUN_AS_SUPERUSER, cause },
   );
 }

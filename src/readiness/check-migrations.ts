@@ -1,4 +1,5 @@
 import type { MigrationHistory, MigrationsReport, MigrationStatus } from '../migrations/migrations.types.js';
+import { deedText } from '../drift/deed-text.js';
 import { withParts } from '../drift/whole-homes.js';
 import type { DriftFacts } from './drift-watch.service.js';
 import { notAsked } from './not-asked.js';
@@ -61,13 +62,21 @@ function toldOfDrift(drift: DriftFacts | undefined): string[] {
   }
   if (look.kind !== 'compared') return [];
   const { recorded, objects, appliedSince, goneSince } = look;
-  const leftBy = `the ${recorded.deed} of ${recorded.recordedAt.slice(0, 10)}`;
+  const leftBy = `the ${deedText(recorded.deed)} of ${recorded.recordedAt.slice(0, 10)}`;
   if (appliedSince.length + goneSince.length > 0) {
-    return [`drift is not known since ${leftBy}: migrations went by it (pgkeep migrate drift)`];
+    const ways = [
+      ...(appliedSince.length > 0 ? [`${counted(appliedSince)} applied by something else`] : []),
+      ...(goneSince.length > 0 ? [`${counted(goneSince)} gone from the history`] : []),
+    ];
+    return [`drift is not known since ${leftBy}: ${ways.join(', ')} (pgkeep migrate drift)`];
   }
   const { length } = withParts(objects);
   if (length === 0) return [];
   return [
     `${length} ${length === 1 ? 'object differs' : 'objects differ'} from what ${leftBy} left (pgkeep migrate drift)`,
   ];
+}
+
+function counted({ length }: readonly string[]): string {
+  return `${length} ${length === 1 ? 'migration' : 'migrations'}`;
 }

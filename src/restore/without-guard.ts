@@ -9,7 +9,7 @@ const GUARD_ENTRY = new RegExp(
     'SCHEMA - pgkeep_guard ',
     'FUNCTION pgkeep_guard ',
     'TRIGGER .* pgkeep_ddl_guard ',
-    'EVENT TRIGGER - pgkeep_ddl_guard(?:_new_tables)? ',
+    'EVENT TRIGGER - pgkeep_ddl_guard(?:_tables)? ',
     '(?:ACL|COMMENT) (?:- SCHEMA pgkeep_guard|pgkeep_guard FUNCTION|- EVENT TRIGGER pgkeep_ddl_guard)',
   ]
     .map((entry) => String.raw`^\d+; \d+ \d+ ${entry}`)
@@ -22,7 +22,7 @@ const GUARD_SECTION = new RegExp(
     'pgkeep_guard; Type: SCHEMA;',
     '.*; Type: FUNCTION; Schema: pgkeep_guard;',
     '.* pgkeep_ddl_guard; Type: TRIGGER;',
-    'pgkeep_ddl_guard(?:_new_tables)?; Type: EVENT TRIGGER;',
+    'pgkeep_ddl_guard(?:_tables)?; Type: EVENT TRIGGER;',
     '(?:SCHEMA pgkeep_guard|EVENT TRIGGER pgkeep_ddl_guard); Type: (?:ACL|COMMENT);',
     '.*; Type: (?:ACL|COMMENT); Schema: pgkeep_guard;',
   ]

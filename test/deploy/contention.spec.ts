@@ -52,7 +52,8 @@ describe('a deploy that meets others', () => {
   it('a lock that is never granted: tried four times, the session in the way named without its literals', async () => {
     const made = await application('never');
     const blocker = await session(made.url, `BEGIN; SELECT id, 'Siti Aminah' FROM a`);
-    const { code, stderr } = await made.quickly([], QUICK);
+    // Long enough to be seen waiting on a busy machine: who is in the way is asked beside it.
+    const { code, stderr } = await made.quickly([], { MIGRATIONS_LOCK_TIMEOUT: '1000' });
     const told = stderr.split('\n').filter((line) => line.includes('did not get its lock'));
     const { pid } = blocker;
     await blocker.end();
@@ -66,7 +67,7 @@ describe('a deploy that meets others', () => {
       .toBe(`Migration 2_second failed at statement 1 of 1, prisma/migrations/2_second/migration.sql:1:1
   ALTER TABLE a ADD COLUMN b INT;
 PostgreSQL says: canceling statement due to lock timeout (55P03)
-It waited 200 ms (MIGRATIONS_LOCK_TIMEOUT, or its own), 4 times, because of ${who}.
+It waited 1000 ms (MIGRATIONS_LOCK_TIMEOUT, or its own), 4 times, because of ${who}.
 The database is as it was before this migration: PostgreSQL took it back as a whole.
 When the time is better:
   npx pgkeep migrate resolve --rolled-back 2_second

@@ -101,6 +101,16 @@ describe('drift', () => {
                    FROM jsonb_array_elements(lines->'constraints') line))`,
     );
     expect((await compared()).objects).toEqual([]);
+    // Versions before 16 told the table of every column.
+    await query(
+      url,
+      `UPDATE pgkeep.catalogue_fingerprint
+          SET digests = digests || '{"views": "otherwise"}', lines = replace(lines::text, 'SELECT parents.id', 'SELECT id')::jsonb`,
+    );
+    expect((await compared()).objects).toEqual([]);
+    await query(url, 'CREATE OR REPLACE VIEW adults AS SELECT id, address FROM parents WHERE id > 1');
+    expect((await compared()).objects.map(({ home }) => home)).toEqual(['public.adults']);
+    await query(url, 'CREATE OR REPLACE VIEW adults AS SELECT id, address FROM parents');
     await rooms.get(DriftService).recordAfter('deploy');
   });
 

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { applyMigrations } from '../../src/migrations/engine/apply-migrations.js';
-import { createClinic, query } from '../support/clinic.js';
+import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
@@ -19,6 +19,9 @@ describe('pgkeep migrate drift', () => {
 
   beforeAll(async () => {
     own = await startThrowAwayCluster();
+    const application = await clinic('recorded');
+    expect((await run(application, ['install'])).code).toBe(0);
+    expect((await drift(application, '--accept')).code).toBe(0);
   });
   afterAll(() => own.cluster.destroy());
 
@@ -35,13 +38,9 @@ describe('pgkeep migrate drift', () => {
   };
   const drift = async (application: DeployedApplication, ...argv: string[]) =>
     await run(application, ['migrate', 'drift', ...argv]);
-  /** Installed, and its structure recorded. */
-  const recorded = async (name: string): Promise<DeployedApplication> => {
-    const application = await clinic(name);
-    expect((await run(application, ['install'])).code).toBe(0);
-    expect((await drift(application, '--accept')).code).toBe(0);
-    return application;
-  };
+  /** Installed, and its structure recorded: a copy of one database. */
+  const recorded = async (name: string): Promise<DeployedApplication> =>
+    new DeployedApplication(await createDatabase(own, name, 'recorded'));
 
   it('says what is missing until somebody recorded what is expected', async () => {
     const application = await clinic('unknown');
@@ -73,7 +72,7 @@ describe('pgkeep migrate drift', () => {
     });
     expect(await drift(application)).toMatchObject({
       code: 0,
-      stdout: 'No drift: the structure is as the accept of TIME UTC left it.\n',
+      stdout: 'No drift: the structure is as the acceptance of TIME UTC left it.\n',
     });
     expect(await drift(application, '--accept')).toMatchObject({
       code: 0,
@@ -138,7 +137,7 @@ of no table
     expect(await drift(application)).toMatchObject({
       code: 1,
       stderr: '',
-      stdout: `DRIFT: 7 objects differ from what the accept of TIME UTC left.\n\n${expected}\n${REMEDY}`,
+      stdout: `DRIFT: 7 objects differ from what the acceptance of TIME UTC left.\n\n${expected}\n${REMEDY}`,
     });
     const { code, stdout } = await drift(application, '--json');
     expect(code).toBe(1);
@@ -159,9 +158,9 @@ of no table
     });
     expect(await drift(application, '--accept')).toMatchObject({
       code: 0,
-      stderr: `Accepting what differs, 7 objects, from the accept of TIME UTC.\n\n${expected}`,
+      stderr: `Accepting what differs, 7 objects, from the acceptance of TIME UTC.\n\n${expected}`,
       stdout:
-        'The structure of database "shown" is the expected one from now on, 7 objects changed outside of migrations among it; 9 migrations are applied.\n',
+        'The structure of database "shown" is the expected one from now on, with 7 objects changed outside of migrations; 9 migrations are applied.\n',
     });
     const { rows } = await query(
       application.url,
@@ -200,7 +199,7 @@ of no table
     expect(await drift(application)).toMatchObject({
       code: 0,
       stdout:
-        'No drift: the structure is as the accept of TIME UTC left it.\n\n' +
+        'No drift: the structure is as the acceptance of TIME UTC left it.\n\n' +
         'Prisma sees no difference between the database and prisma/schema.prisma.\n',
     });
     // Prisma has no triggers: it sees nothing of this one.
@@ -217,7 +216,9 @@ of no table
         `As SQL: \`pgkeep migrate drift --sql\`.\n\n${REMEDY}`,
     );
     const sql = await drift(application, '--sql');
-    expect(sql.stdout).toContain('  CREATE INDEX "children_parent_id_idx" ON "children"("parent_id");\n');
+    expect(sql.stdout).toBe(
+      '-- CreateIndex\nCREATE INDEX "children_parent_id_idx" ON "children"("parent_id");\n',
+    );
     await query(
       application.url,
       'CREATE INDEX children_parent_id_idx ON children (parent_id); ALTER TABLE children ENABLE TRIGGER ALL',
@@ -236,6 +237,47 @@ of no table
     expect(code).toBe(0);
   });
 
+  it('leaves Prisma out where the role does not see what Prisma would miss', async () => {
+    const application = await recorded('unseen');
+    copyFileSync(
+      'examples/clinic/prisma/schema.prisma',
+      path.join(application.directory, 'prisma/schema.prisma'),
+    );
+    await query(
+      application.url,
+      `CREATE ROLE least LOGIN PASSWORD 'hush-least'; GRANT SELECT ON _prisma_migrations TO least`,
+    );
+    const url = application.url.replace(/\/\/[^@]*@/, '//least:hush-least@');
+    expect(await run(application, ['migrate', 'drift'], { DATABASE_URL: url })).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout:
+        'No drift: the structure is as the acceptance of TIME UTC left it.\n\n' +
+        'Prisma’s engine could not compare the database with the schema: role "least" has no right on public.children and 8 more, ' +
+        'and Prisma takes for missing what it does not see. Give the grant: GRANT pg_read_all_data TO "least";\n',
+    });
+    await query(application.url, 'GRANT pg_read_all_data TO least');
+    expect((await run(application, ['migrate', 'drift'], { DATABASE_URL: url })).stdout).toContain(
+      '\nPrisma sees no difference between the database and prisma/schema.prisma.\n',
+    );
+  });
+
+  it('makes no PostgreSQL schema where the URL names one that is not there', async () => {
+    const application = await recorded('no_schema');
+    copyFileSync(
+      'examples/clinic/prisma/schema.prisma',
+      path.join(application.directory, 'prisma/schema.prisma'),
+    );
+    const url = `${application.url}?schema=nowhere`;
+    const { stdout } = await run(application, ['migrate', 'drift'], { DATABASE_URL: url });
+    expect(stdout).toContain(
+      '\nPrisma’s engine could not compare the database with the schema: there is no PostgreSQL schema "nowhere".\n',
+    );
+    expect(
+      (await query(application.url, `SELECT FROM pg_namespace WHERE nspname = 'nowhere'`)).rowCount,
+    ).toBe(0);
+  });
+
   it('does not take for drift what a bare prisma migrate deploy did', async () => {
     const application = await recorded('bare');
     application.add('20991231000000_bare', 'ALTER TABLE "children" ADD COLUMN "bare" TEXT;\n');
@@ -243,7 +285,7 @@ of no table
     expect(await drift(application)).toMatchObject({
       code: 1,
       stdout:
-        'Drift is not known since the accept of TIME UTC: the history is not the one that was recorded.\n' +
+        'Drift is not known since the acceptance of TIME UTC: the history is not the one that was recorded.\n' +
         '  applied since  20991231000000_bare\n' +
         '1 object is not as then, by these migrations or by hand:\n\n' +
         'public.children\n  + column bare\n      text\n\n' +
@@ -272,15 +314,13 @@ describe('a deploy', () => {
 
   beforeAll(async () => {
     own = await startThrowAwayCluster();
+    const url = await createClinic(own, 'installed');
+    expect((await runCli(['install'], { NODE_ENV: 'test', DATABASE_URL: url })).code).toBe(0);
   });
   afterAll(() => own.cluster.destroy());
 
-  const installed = async (name: string): Promise<DeployedApplication> => {
-    const url = await createClinic(own, name);
-    for (const argv of [['install'], ['stamp', 'test']])
-      await runCli(argv, { NODE_ENV: 'test', DATABASE_URL: url });
-    return new DeployedApplication(url);
-  };
+  const installed = async (name: string): Promise<DeployedApplication> =>
+    new DeployedApplication(await createDatabase(own, name, 'installed'));
   const fingerprints = async ({ url }: DeployedApplication) =>
     (
       await query(
@@ -351,6 +391,21 @@ ${REMEDY}`,
        ALTER TABLE users ALTER email TYPE varchar(254)`,
     );
     expect((await drift(application)).code).toBe(0);
+  });
+
+  it('that fails on the way records what it left, and makes nothing right either', async () => {
+    const application = await installed('failing');
+    await application.quickly();
+    await query(application.url, 'CREATE TABLE by_hand ()');
+    application.add('20991231000000_good', 'CREATE TABLE "good" ("id" INTEGER PRIMARY KEY);\n');
+    application.add('20991231000500_bad', 'ALTER TABLE "children" ADD COLUMN "id" INTEGER;\n');
+    expect((await application.quickly()).code).toBe(1);
+    expect(await fingerprints(application)).toEqual([
+      { deed: 'deploy', migrations: 9 },
+      { deed: 'deploy', migrations: 10 },
+    ]);
+    const { stdout } = await drift(application);
+    expect(stdout).toMatch(/^DRIFT: 1 object differs .*\n\npublic\.by_hand\n {2}\+ table\n/);
   });
 
   it('makes right what a migration of its own names', async () => {

@@ -92,16 +92,24 @@ describe('the DDL guard', () => {
       expect(code).toBe(3);
       return stderr.split('\n')[0] ?? '';
     };
-    expect(await refused(url)).toBe(
-      'Refused to install the DDL guard: it is for production, and database "other" is not stamped. Nothing was changed.',
-    );
+    expect(await runCli(['install', '--ddl-guard'], { DATABASE_URL: url })).toEqual({
+      code: 3,
+      stdout: '',
+      stderr:
+        'Refused to install the DDL guard: it is for production, and database "other" is not stamped. Nothing was changed.\nIf it serves production: `pgkeep install` as the database’s owner, then `pgkeep stamp production`, then try again.\n',
+    });
+    expect((await runCli(['install'], { DATABASE_URL: url })).code).toBe(0);
     await runCli(['stamp', 'staging'], { DATABASE_URL: url });
     expect(await refused(url)).toContain('database "other" is stamped staging.');
     const { url: original } = await guarded('original');
     const copy = await createDatabase(own, 'copy', 'original');
     expect(await refused(copy)).toContain('database "copy" is a copy that carries the stamp of another.');
     // Nor does the guard that came with the copy refuse anything there.
-    expect(await outcome(copy, 'TRUNCATE visits; DROP TABLE children CASCADE')).toBe('done');
+    expect(await outcome(copy, 'TRUNCATE visits; DROP TABLE children CASCADE; CREATE TABLE x ()')).toBe(
+      'done',
+    );
+    const { rows } = await query(copy, `SELECT FROM pg_trigger WHERE tgrelid = 'x'::regclass`);
+    expect(rows).toEqual([]);
     expect(await outcome(original, 'TRUNCATE visits')).toBe(refusal('original', 'TRUNCATE public.visits'));
     // Production no more: what is stamped decides, not what is installed.
     const restamp = ['stamp', 'staging', '--replace', '--target', 'original'];
@@ -159,6 +167,16 @@ describe('the DDL guard', () => {
       expect(await outcome(url, `SET session_replication_role = replica; ${sql}`)).toBe(
         refusal('clinic', what),
       );
+    });
+
+    it.each([
+      'ALTER TABLE visits DISABLE TRIGGER USER',
+      'ALTER TABLE visits DISABLE TRIGGER pgkeep_ddl_guard',
+      'ALTER TABLE visits ENABLE REPLICA TRIGGER pgkeep_ddl_guard',
+    ])('is not opened by %s', async (sql) => {
+      expect(await outcome(app, `${sql}; ALTER TABLE visits ENABLE TRIGGER USER`)).toBe('done');
+      expect(await outcome(app, sql)).toBe('done');
+      expect(await outcome(app, 'TRUNCATE visits')).toBe(refusal('clinic', 'TRUNCATE public.visits'));
     });
 
     it('says what to do instead', async () => {
@@ -268,6 +286,61 @@ describe('the DDL guard', () => {
     expect(await runCli(['migrate', 'drift'], { DATABASE_URL: url, ...environment })).toMatchObject({
       code: 0,
     });
+  });
+
+  it('lets a rollback pass', async () => {
+    const { url } = await guarded('taken_back');
+    await query(url, 'ALTER TABLE children SET SCHEMA pgkeep; ALTER TABLE visits SET SCHEMA pgkeep');
+    const application = new DeployedApplication(url, { clinic: false });
+    application.add('20260101000000_notes', 'CREATE TABLE notes (id int);');
+    application.write('20260101000000_notes/down.sql', 'DROP TABLE notes;\n');
+    const environment = { NODE_ENV: 'production', DATABASE_URL: url };
+    expect((await application.deploy([], environment)).code).toBe(0);
+    expect(await outcome(url, 'DROP TABLE notes')).toBe(refusal('taken_back', 'DROP TABLE public.notes'));
+    const argv = ['migrate', 'rollback', '--confirm', 'ROLLBACK_PRODUCTION', '--target', 'taken_back'];
+    const rolledBack = await runCli(argv, environment, { cwd: application.directory });
+    expect(rolledBack).toMatchObject({ code: 0 });
+    expect(await outcome(url, 'SELECT FROM notes')).toBe('relation "notes" does not exist');
+  });
+
+  it('tells a deploy that lost the lock which lets it pass', async () => {
+    const { url } = await production('lockless');
+    const application = new DeployedApplication(url, { clinic: false });
+    await query(url, 'ALTER TABLE children SET SCHEMA pgkeep; ALTER TABLE visits SET SCHEMA pgkeep');
+    application.add('1_first', 'CREATE TABLE notes (id int);');
+    const environment = { NODE_ENV: 'production' };
+    expect((await application.deploy([], environment)).code).toBe(0);
+    expect((await runCli(['install', '--ddl-guard'], { DATABASE_URL: url })).code).toBe(0);
+    application.add(
+      '2_second',
+      '-- pgkeep:allow drop-table because the test wants it\nSELECT pg_sleep(2); DROP TABLE notes;',
+    );
+    const deploy = application.start([], environment);
+    await until(() => deploy.stderr.includes('Applying 2_second'), 30_000, 'the migration');
+    await query(
+      url,
+      `SELECT pg_terminate_backend(l.pid) FROM pg_locks l
+        WHERE l.locktype = 'advisory' AND l.classid = $1 AND l.granted`,
+      [0x70_67_6b_65],
+    );
+    expect((await deploy.end(60_000)).code).toBe(1);
+    expect(deploy.stderr).toContain(
+      `PostgreSQL says: ${refusal('lockless', 'DROP TABLE public.notes')} (PK003)
+It lets this pass as long as pgkeep’s own lock is held: the connection that held it is lost.
+The database is as it was before this migration: PostgreSQL took it back as a whole.`,
+    );
+    expect(deploy.stderr).toContain('When the time is better:\n');
+  });
+
+  it('is installed once by two that come at the same moment', async () => {
+    const { url } = await production('raced');
+    const both = await Promise.all([
+      runCli(['install', '--ddl-guard'], { DATABASE_URL: url }),
+      runCli(['install', '--ddl-guard'], { DATABASE_URL: url }),
+    ]);
+    expect(both.map(({ stderr }) => stderr)).toEqual(['', '']);
+    expect((await runCli(['install', '--ddl-guard'], { DATABASE_URL: url })).code).toBe(0);
+    expect(await outcome(url, 'TRUNCATE visits')).toBe(refusal('raced', 'TRUNCATE public.visits'));
   });
 
   it('refuses what Prisma is asked to do, where nothing guards Prisma; and Prisma sees nothing of it', async () => {

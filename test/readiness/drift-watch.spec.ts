@@ -1,12 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { DriftService } from '../../src/drift/drift.service.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { DriftWatch } from '../../src/readiness/drift-watch.service.js';
+import { ReadinessMonitor } from '../../src/readiness/readiness-monitor.service.js';
 import { CLINIC_MIGRATIONS, createClinic, query } from '../support/clinic.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 import { withService, type WatchedService } from '../support/watched-service.js';
+
+jest.setTimeout(60_000);
 
 const APPLIED = '9/9 migrations applied';
 
@@ -18,12 +21,17 @@ describe('/ready about drift', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  const settings = (url: string) => ({ DATABASE_URL: url, MIGRATIONS_DIR: CLINIC_MIGRATIONS });
+  /** Patient: what a busy machine does not answer in time is another test's. */
+  const settings = (url: string) => ({
+    DATABASE_URL: url,
+    MIGRATIONS_DIR: CLINIC_MIGRATIONS,
+    READINESS_REFRESH_MS: '3000',
+    READINESS_TIMEOUT_MS: '2500',
+  });
   /** What the check says once the structure was looked at again. */
   const toldAfterLook = async (service: WatchedService): Promise<string> => {
     await service.app.get(DriftWatch).refresh();
-    const { evaluatedAt: before } = await service.verdict();
-    await until(async () => (await service.verdict()).evaluatedAt !== before, 10_000, 'another evaluation');
+    await service.app.get(ReadinessMonitor).refresh();
     const { ok, details } = await service.check('migrations');
     expect(ok).toBe(true);
     return details.replace(/\d{4}-\d\d-\d\d/, 'DAY');
@@ -63,12 +71,12 @@ describe('/ready about drift', () => {
       expect((await service.check('migrations')).details).toBe(APPLIED);
       await until(
         async () => (await service.check('migrations')).details.includes('1 object differs'),
-        10_000,
+        25_000,
         'the first look',
       );
     });
     const { stdout } = await runCli(['ready'], { NODE_ENV: 'test', ...settings(url) });
-    expect(stdout).toContain(`${APPLIED}; 1 object differs from what the accept of `);
+    expect(stdout).toContain(`${APPLIED}; 1 object differs from what the acceptance of `);
   });
 
   it('says that it does not know where migrations went by, and where the role may not look', async () => {
@@ -78,7 +86,16 @@ describe('/ready about drift', () => {
       await service.app.get(DriftService).recordAfter('deploy');
       await query(url, `UPDATE pgkeep.catalogue_fingerprint SET migrations = migrations - 3`);
       expect(await toldAfterLook(service)).toBe(
-        `${APPLIED}; drift is not known since the deploy of DAY: migrations went by it (pgkeep migrate drift)`,
+        `${APPLIED}; drift is not known since the deploy of DAY: 1 migration applied by something else (pgkeep migrate drift)`,
+      );
+    });
+    await withService(settings(url), async (service) => {
+      await query(
+        url,
+        `UPDATE pgkeep.catalogue_fingerprint SET migrations = migrations || '["9_unheard_of"]'`,
+      );
+      expect(await toldAfterLook(service)).toBe(
+        `${APPLIED}; drift is not known since the deploy of DAY: 1 migration applied by something else, 1 migration gone from the history (pgkeep migrate drift)`,
       );
     });
     await query(

@@ -20,9 +20,10 @@ export const installVerb: Verb = {
     }
     const guard = rooms.get(DdlGuardService);
     if (removeDdlGuard === true) return guardAnswer(await guard.remove(), 'remove');
+    // And nothing else: pgkeep's own tables belong to whoever installs them, who is to be no superuser.
+    if (ddlGuard === true) return guardAnswer(await guard.install(), 'install');
     const report = await rooms.get(InstallService).install();
     const { applied } = report;
-    if (ddlGuard === true) return guardAnswer(await guard.install(), 'install');
     return {
       json: report,
       text:

@@ -1,5 +1,5 @@
 import { DriftService } from '../../drift/drift.service.js';
-import { renderAcceptable, renderAcceptance, renderDrift } from '../drift-text.js';
+import { renderAcceptable, renderAcceptance, renderDrift, renderDriftSql } from '../drift-text.js';
 import { EXIT } from '../exit-codes.js';
 import type { Verb } from '../verb.js';
 
@@ -10,7 +10,7 @@ export const migrateDriftVerb: Verb = {
     'What was changed outside of migrations, object by object. Exit 0: nothing, 1: drift, or not known.',
   declare: (command) =>
     command
-      .option('--sql', 'print Prisma’s own comparison with the schema file as SQL')
+      .option('--sql', 'print the SQL alone that leads from the database to the Prisma schema')
       .option('--accept', 'take the structure as it is now for the expected one; recorded'),
   run: async (rooms, _parameters, { sql, accept }, _signal, terminal) => {
     const drift = rooms.get(DriftService);
@@ -21,7 +21,7 @@ export const migrateDriftVerb: Verb = {
     const report = await drift.report();
     return {
       json: report,
-      text: renderDrift(report, { sql: sql === true }),
+      text: sql === true ? renderDriftSql(report) : renderDrift(report),
       exitCode: report.verdict === 'none' ? EXIT.done : EXIT.failed,
     };
   },

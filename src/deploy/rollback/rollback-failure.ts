@@ -1,6 +1,6 @@
 import { errorCode, KeepError, messageOf } from '../../errors.js';
 import type { ParsedFile } from '../../migrations/lint/parse-files.js';
-import { placeOf, stateOf, waitReasons } from '../failure-text.js';
+import { GUARD_REFUSED, placeOf, stateOf, waitReasons } from '../failure-text.js';
 import type { FailedScript } from '../migration-runner.js';
 import type { RollbackPlan } from './rollback.types.js';
 
@@ -87,6 +87,7 @@ function nextSteps({
     return ['When the server answers again:', '  npx pgkeep migrate status', again];
   }
   const code = errorCode(script.error);
-  const isTheFile = code !== LOCK_NOT_AVAILABLE && stateOf(script) !== 'unknown' && !interrupted;
+  const isOfItsTime = code === LOCK_NOT_AVAILABLE || code === GUARD_REFUSED;
+  const isTheFile = !isOfItsTime && stateOf(script) !== 'unknown' && !interrupted;
   return [isTheFile ? `Mend ${script.migration.file}, then:` : 'When the time is better:', again];
 }
