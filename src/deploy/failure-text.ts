@@ -145,7 +145,7 @@ function stateText({ script, invalidIndexes }: Failure): string {
 function nextSteps(failure: Failure): string[] {
   const { name, file } = failure.script.migration;
   const state = stateOf(failure.script);
-  const back = `  npx prisma migrate resolve --rolled-back ${name}`;
+  const back = `  npx pgkeep migrate resolve --rolled-back ${name}`;
   const again = '  npx pgkeep migrate deploy';
   if (state === 'rolled back') {
     const code = errorCode(failure.script.error);
@@ -167,11 +167,7 @@ function nextSteps(failure: Failure): string[] {
           `  SELECT pg_terminate_backend(${failure.script.backendPid});    (in psql)`,
         ]
       : []),
-    'Look whether what it makes is there. Where nothing of it is:',
-    back,
-    again,
-    'Where all of it is:',
-    `  npx prisma migrate resolve --applied ${name}`,
-    again,
+    'See what of it is in the database, and what to choose from:',
+    '  npx pgkeep migrate resolve',
   ];
 }

@@ -259,7 +259,7 @@ Write down.sql so that the rows stay. Where it is meant, and agreed on, roll bac
     expect((await runCli(['install'], settings)).code).toBe(0);
     expect((await runCli(['stamp', 'production'], settings)).code).toBe(0);
     expect((await runCli(['install', '--ddl-guard'], settings)).code).toBe(0);
-    await expect(query(url, 'DROP TABLE visits')).rejects.toThrow('visits');
+    await expect(query(url, 'DROP TABLE visits')).rejects.toMatchObject({ code: 'PK003' });
     const run = async (...argv: string[]) => {
       const { code, stderr } = await application.migrate(['rollback', ...argv], production);
       return `${code} ${message(stderr)}`;
