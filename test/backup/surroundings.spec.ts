@@ -51,7 +51,7 @@ describe('a backup and what happens around it', () => {
       DATABASE_URL: url,
       BACKUP_DIR: directory,
     });
-    await until(() => files().some((name) => name.endsWith('.part')), 10_000, 'a dump that is written');
+    await until(() => files().some((name) => name.endsWith('.dump.part')), 10_000, 'a dump that is written');
     return pgkeep;
   }
 

@@ -36,6 +36,11 @@ describe('several services on one database', () => {
     return await createDatabase(own, `large_${databases}`, 'large');
   }
 
+  /** Whether an archive is being written; what else is stored is written aside as well. */
+  function isDumping(): boolean {
+    return readdirSync(replicas.directory).some((file) => file.endsWith('.dump.part'));
+  }
+
   /** Files in the storage that are not of this run's backup. */
   function leftBeside({ result }: RunRow): string[] {
     const name = `${String(result?.['name'])}.`;
@@ -93,11 +98,7 @@ describe('several services on one database', () => {
       const [one, two] = await Promise.all([replicas.start(), replicas.start()]);
       const run = await replicas.untilRun(({ state }) => state === 'running', 'a run', LONG);
       const [holder, other] = isHeldBy(run, one.service) ? [one, two] : [two, one];
-      await until(
-        () => readdirSync(replicas.directory).some((file) => file.endsWith('.part')),
-        10_000,
-        'a dump',
-      );
+      await until(() => isDumping(), 10_000, 'a dump');
       holder.service.signal('SIGSTOP');
       const done = await replicas.untilRun(({ state }) => state === 'succeeded', 'a run that was taken over');
       expect(isHeldBy(done, other.service)).toBe(true);
@@ -163,11 +164,7 @@ describe('several services on one database', () => {
       replicas = new Replicas(await large(), { BACKUP_SCHEDULE: scheduleIn(10), JOB_LEASE_SECONDS: '5' });
       const { service } = await replicas.start();
       const run = await replicas.untilRun(({ state }) => state === 'running', 'a run', LONG);
-      await until(
-        () => readdirSync(replicas.directory).some((file) => file.endsWith('.part')),
-        LONG,
-        'a dump',
-      );
+      await until(() => isDumping(), LONG, 'a dump');
       await own.cluster.stop();
       await own.cluster.startServer();
       const done = await replicas.untilRun(({ state }) => state === 'succeeded', 'a run that was made again');
