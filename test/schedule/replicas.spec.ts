@@ -45,7 +45,7 @@ describe('several services on one database', () => {
   function leftBeside({ result }: RunRow): string[] {
     const name = `${String(result?.['name'])}.`;
     return readdirSync(replicas.directory).filter(
-      (file) => !file.startsWith(name) && !file.endsWith('.known-backups.json'),
+      (file) => !file.startsWith(name) && !file.includes('.known-backups.json'),
     );
   }
 
