@@ -50,6 +50,9 @@ export async function startProgram(
   });
   // Node throws away what nobody reads when a program ends: a short one may end before its reader begins.
   const stdout = child.stdout.pipe(new PassThrough());
+  // A reader that turns away from a program that has ended already would leave the rest in the pipe, and with it the
+  // program's end would never come.
+  stdout.once('close', () => child.stdout.destroy());
   // A program that ends before it read everything breaks the pipe; its exit code tells why, not the pipe.
   child.stdin.on('error', () => undefined);
   const ended = new Promise<ProgramEnd>((resolve) => {

@@ -35,6 +35,13 @@ describe('a program', () => {
     expect(await textOf(outputOf('sh', program))).toBe('early\n');
   });
 
+  it('has ended also for who turns away from more than anybody read of it', async () => {
+    const program = await shell('head -c 150000 /dev/zero');
+    await until(() => processTree(process.pid).length === 1, 5000, 'the end of the process');
+    program.stdout.destroy();
+    expect(await program.ended).toMatchObject({ exitCode: 0 });
+  });
+
   it('cannot be started: the system’s error', async () => {
     await expect(startProgram('/nowhere', [], { env, signal: never })).rejects.toMatchObject({
       code: 'ENOENT',
