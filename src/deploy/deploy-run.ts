@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { operator } from '../changelog/actor.js';
-import type { Recording } from '../changelog/changelog.types.js';
+import type { NewEntry, Recording } from '../changelog/changelog.types.js';
 import { errorCode, KeepError } from '../errors.js';
 import { applyMigrations } from '../migrations/engine/apply-migrations.js';
 import { backUpFirst } from './back-up-first.js';
@@ -15,8 +15,9 @@ import { migrationFailed, stateOf } from './failure-text.js';
 import { MigrationRunner } from './migration-runner.js';
 import { notBegun } from './not-begun.js';
 import { countProtected, findLostRows, rowsLost } from './protected-rows.js';
+import { recordDeed } from './record-deed.js';
 import { refused } from './refused.js';
-import { compareCounts, COUNT_BUDGET_MS, countRows } from './row-counts.js';
+import { compareCounts, countRows } from './row-counts.js';
 
 /** One deploy, from the history check to the record. */
 export class DeployRun {
@@ -87,7 +88,7 @@ export class DeployRun {
 
   private async perform(client: Client, draft: Draft) {
     const backup = await this.backUp();
-    const before = await this.count(client);
+    const before = await countRows(client, this.needs);
     const { settings } = this.needs;
     const kept = await countProtected(this.connection, draft.protectedTables, settings.deploy);
     const runner = await this.apply(draft, backup);
@@ -95,7 +96,7 @@ export class DeployRun {
     await this.requireApplied(names);
     // Migrations may have taken long enough for the first connection to be gone.
     const { after, structure } = await this.connection.use('count the rows of', async (fresh) => ({
-      after: await this.count(fresh),
+      after: await countRows(fresh, this.needs),
       structure: await this.drift.record(fresh, draft.plan.migrations),
     }));
     const compared = compareCounts(before, after);
@@ -124,11 +125,6 @@ export class DeployRun {
       onProgress: options.onBackupProgress,
       otherwise: 'Nothing was migrated',
     });
-  }
-
-  private async count(client: Client) {
-    const { timeouts } = this.needs;
-    return await countRows(client, { budgetMs: COUNT_BUDGET_MS, clock: () => this.now(), timeouts });
   }
 
   private async apply(draft: Draft, backup: string | null): Promise<MigrationRunner> {
@@ -222,16 +218,8 @@ export class DeployRun {
     return error;
   }
 
-  private async record(
-    details: Parameters<DeployNeeds['changelog']['recordDone']>[0]['details'],
-  ): Promise<Recording> {
-    const { database, environment } = this.needs.settings;
-    return await this.needs.changelog.recordDone({
-      deed: 'deploy',
-      subject: database.url.database,
-      details: { environment, ...details },
-      actor: this.actor,
-    });
+  private async record(details: NewEntry['details']): Promise<Recording> {
+    return await recordDeed(this.needs, { deed: 'deploy', details, actor: this.actor });
   }
 
   private now(): number {

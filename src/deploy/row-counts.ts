@@ -1,11 +1,12 @@
 import type { ClientBase } from 'pg';
 import { OWN_RELATIONS } from '../catalogue/own-relations.js';
-import { read, type ReadTimeouts } from '../database/read.js';
+import { read } from '../database/read.js';
 import { errorCode } from '../errors.js';
+import type { DeployNeeds } from './deploy-needs.js';
 import type { ShrunkTable } from './deploy.types.js';
 
 /** What counting rows may add to a deploy or a rollback, before and again after. */
-export const COUNT_BUDGET_MS = 10_000;
+const COUNT_BUDGET_MS = 10_000;
 
 /** A table that takes longer is not counted: a deploy does not wait for it twice. */
 const TABLE_MS = 1000;
@@ -33,19 +34,18 @@ const TABLES_QUERY = `
 
 /**
  * Counts the rows of every table that can be counted quickly, the small ones first.
- * @param budgetMs for all of them together
- * @param clock the present, in ms
  * @throws what the connection throws.
  */
 export async function countRows(
   client: ClientBase,
-  { budgetMs, clock, timeouts }: { budgetMs: number; clock: () => number; timeouts: ReadTimeouts },
+  { clock, timeouts }: Pick<DeployNeeds, 'clock' | 'timeouts'>,
 ): Promise<Count[]> {
   const tables = await read<{ oid: string; name: string }>(client, { sql: TABLES_QUERY, ...timeouts });
-  const end = clock() + budgetMs;
+  const now = (): number => clock.now().getTime();
+  const end = now() + COUNT_BUDGET_MS;
   const counts: Count[] = [];
   for (const { oid, name } of tables) {
-    const left = Math.min(TABLE_MS, end - clock());
+    const left = Math.min(TABLE_MS, end - now());
     counts.push({ oid, name, rows: left > 0 ? await countTable(client, name, left) : null });
   }
   return counts;

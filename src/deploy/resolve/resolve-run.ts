@@ -7,6 +7,7 @@ import { DeployConnection } from '../deploy-connection.js';
 import { requireTarget } from '../deploy-facts.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import type { DeployNeeds } from '../deploy-needs.js';
+import { recordDeed } from '../record-deed.js';
 import { resolveRefused } from '../refused.js';
 import { readState, unsettledNames } from './read-states.js';
 import { requireFitting } from './require-fitting.js';
@@ -48,8 +49,7 @@ export class ResolveRun {
 
   /** @throws KeepError `RESOLVE_REFUSED`, `RESOLVE_FAILED`, `INTERRUPTED`, or a `DATABASE_…` code. */
   async resolve(options: ResolveOptions): Promise<ResolveReport> {
-    const { settings, changelog } = this.needs;
-    const { database, environment } = settings;
+    const { database, environment } = this.needs.settings;
     const { migration, mark } = options;
     const before = await this.connection.use('resolve a migration of', async (client) => {
       await this.lock(client);
@@ -61,10 +61,9 @@ export class ResolveRun {
     });
     await this.requireMarked(options);
     const { there, notThere } = before;
-    const recording = await changelog.recordDone({
+    const recording = await recordDeed(this.needs, {
       deed: 'resolve',
-      subject: database.url.database,
-      details: { environment, migration, mark, there, notThere, anyway: options.anyway === true },
+      details: { migration, mark, there, notThere, anyway: options.anyway === true },
       actor: options.actor ?? operator(),
     });
     return { ...recording, database: database.url.database, environment, migration, mark, before };

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Client } from 'pg';
 import { operator } from '../../changelog/actor.js';
-import type { Recording } from '../../changelog/changelog.types.js';
+import type { NewEntry, Recording } from '../../changelog/changelog.types.js';
 import { errorCode, KeepError } from '../../errors.js';
 import { DeployDrift } from '../deploy-drift.js';
 import { backUpFirst } from '../back-up-first.js';
@@ -9,8 +9,9 @@ import { DeployConnection } from '../deploy-connection.js';
 import { isRunning } from '../deploy-facts.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { stateOf } from '../failure-text.js';
+import { recordDeed } from '../record-deed.js';
 import { rollbackRefused } from '../refused.js';
-import { compareCounts, COUNT_BUDGET_MS, countRows } from '../row-counts.js';
+import { compareCounts, countRows } from '../row-counts.js';
 import { namesToType, notNamed, requireConfirmed, requireNamed, rollbackCommand } from './consent.js';
 import { measureLosses } from './measure-losses.js';
 import { draftRollback, type RollbackDraft } from './rollback-draft.js';
@@ -86,7 +87,7 @@ export class RollbackRun {
     const { database, environment, migration } = plan;
     const backup = await this.backUp();
     const losses = await this.measureAgain(client, draft);
-    const before = await this.count(client);
+    const before = await countRows(client, this.needs);
     const outcome = await runDown(draft, {
       ...this.needs,
       signal: this.signal,
@@ -96,7 +97,7 @@ export class RollbackRun {
     const note = await this.judge(outcome, draft, backup);
     // It may have taken long enough for the first connection to be gone.
     const { after, structure } = await this.connection.use('count the rows of', async (fresh) => ({
-      after: await this.count(fresh),
+      after: await countRows(fresh, this.needs),
       structure: await this.drift.record(fresh, [draft.down.script]),
     }));
     const compared = compareCounts(before, after);
@@ -141,11 +142,6 @@ export class RollbackRun {
     const { schema } = settings.database.url;
     requireNamed({ ...plan, losses: measured, notNamed: notNamed(measured, this.lose, schema) });
     return measured;
-  }
-
-  private async count(client: Client) {
-    const { timeouts } = this.needs;
-    return await countRows(client, { budgetMs: COUNT_BUDGET_MS, clock: () => this.now(), timeouts });
   }
 
   /**
@@ -205,16 +201,8 @@ export class RollbackRun {
     });
   }
 
-  private async record(
-    details: Parameters<RollbackNeeds['changelog']['recordDone']>[0]['details'],
-  ): Promise<Recording> {
-    const { database, environment } = this.needs.settings;
-    return await this.needs.changelog.recordDone({
-      deed: 'rollback',
-      subject: database.url.database,
-      details: { environment, ...details },
-      actor: this.actor,
-    });
+  private async record(details: NewEntry['details']): Promise<Recording> {
+    return await recordDeed(this.needs, { deed: 'rollback', details, actor: this.actor });
   }
 
   private now(): number {
