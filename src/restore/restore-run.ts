@@ -1,5 +1,6 @@
 import { escapeIdentifier, type Client } from 'pg';
 import { backupError } from '../backup/backup-error.js';
+import { omissionTexts } from '../backup/omission-texts.js';
 import { appendPlan } from '../changelog/append.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { ConnectionOptions } from '../database/candidate-client.js';
@@ -77,11 +78,12 @@ export class RestoreRun {
 
   /** The last thing that can bring back what was written since the backup. */
   private async backUpTarget(): Promise<string | null> {
-    const { target, backups, signal, progress, withoutSafetyBackup } = this.context;
+    const { target, source, backups, signal, progress, withoutSafetyBackup } = this.context;
     if (target.oid === undefined) return null;
     progress(`backing up "${target.database}" as it is now`);
     try {
-      return (await backups.create({ reason: 'pre-restore', signal })).name;
+      const origin = source.manifest ? source.name : undefined;
+      return (await backups.create({ reason: 'pre-restore', origin, signal })).name;
     } catch (error) {
       const cause = backupError('back it up', error, signal);
       if (signal.aborted) throw cause;
@@ -214,6 +216,7 @@ export class RestoreRun {
       database: target.database,
       replaced,
       safetyBackup,
+      without: omissionTexts(source.manifest?.without),
       comparisons: this.comparisons,
       notes: this.notes,
       durationMs: clock.now().getTime() - this.startedAt.getTime(),

@@ -71,9 +71,9 @@ export class RestoreTestRun {
     try {
       const plan = {
         databaseOptions: databaseOptions(needs, manifest),
-        encoding: manifest.encoding,
         roles: needs.roles,
-        dumpedServer: manifest.serverVersion,
+        name: manifest.name,
+        manifest,
       };
       const options = {
         plan,

@@ -71,8 +71,8 @@ describe('pruning', () => {
       dryRun: true,
       recorded: false,
       keep: [
-        { name: names[0], because: ['newest', 'daily 2026-02-04'] },
-        { name: names[1], because: ['daily 2026-02-03'] },
+        { name: names[0], because: ['newest', 'younger than 48 hours', 'daily 2026-02-04'] },
+        { name: names[1], because: ['younger than 48 hours', 'daily 2026-02-03'] },
       ],
       remove: [names[2], names[3]],
       foreign: [],
