@@ -22,9 +22,8 @@ import { printManifest, writeText } from './manifest.js';
 import { chooseCompression, gzipLevel, pgDumpArguments } from './pg-dump-arguments.js';
 import { findTool, type PostgresTool } from './postgres-tool.js';
 import { notesOn } from './omission-texts.js';
-import { readOmissions } from './omissions.js';
+import { readCompleteness } from './completeness.js';
 import { readObstacles, requireWhole } from './preflight.js';
-import { readSuperuserObjects } from './superuser-objects.js';
 import { readCatalogue } from '../catalogue/read-catalogue.js';
 import { readInPassing } from './read-in-passing.js';
 import { keysHere, recipientsOf } from './seal/keys-here.js';
@@ -125,8 +124,7 @@ export class BackupRun {
     const { settings, storage, reason, origin = null, signal, onProgress } = this.context;
     const facts = await readDatabaseFacts(client);
     requireWhole(await readObstacles(client, facts), facts);
-    const without = await readOmissions(client, facts);
-    const superuserObjects = await readSuperuserObjects(client, facts);
+    const completeness = await readCompleteness(client, facts);
     const { searchPath } = settings;
     const pgDump = await findTool({ program: 'pg_dump', atLeastMajor: facts.serverMajor, searchPath });
     const lastBytes = await requireRoomFor(facts, storage, settings);
@@ -180,8 +178,7 @@ export class BackupRun {
       contentHashMethod: CONTENT_HASH_METHOD,
       sequences,
       ...contents,
-      without,
-      superuserObjects,
+      ...completeness,
     };
     return { manifest, notes: notesOn(manifest, facts, warnings) };
   }

@@ -80,6 +80,8 @@ export interface Manifest {
   readonly catalogue: Catalogue;
   /** What of the database the dump does not hold; absent in manifests of earlier versions. */
   readonly without?: readonly Omission[] | undefined;
+  /** Subscriptions that the dump holds, and that no restore creates; absent in manifests of earlier versions. */
+  readonly subscriptions?: readonly string[] | undefined;
   /** What only a superuser can restore, such as `event trigger audit`; absent in manifests of earlier versions. */
   readonly superuserObjects?: readonly string[] | undefined;
 }

@@ -58,7 +58,10 @@ export class BucketUpload {
     }
     await this.runs.begin(name, 'upload', this.now, this.signal);
     try {
-      await this.bucket.put(archive, await this.checkedArchive(manifest), { signal: this.signal });
+      await this.bucket.put(archive, await this.checkedArchive(manifest), {
+        signal: this.signal,
+        expectedBytes: manifest.bytes,
+      });
       await this.requireWhole(manifest);
       await this.copyDocuments(name);
     } catch (error) {

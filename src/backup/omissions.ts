@@ -20,7 +20,7 @@ export async function readOmissions(
 ): Promise<Omission[]> {
   const found: Readonly<Record<OmissionKind, string[]>> = {
     userMappingOptions: isSuperuser ? [] : await readHiddenMappings(client),
-    subscriptions: isSuperuser ? [] : await readNames(client, SUBSCRIPTIONS),
+    subscriptions: isSuperuser ? [] : await readSubscriptions(client),
     unloggedRows: inRecovery ? await readNames(client, UNLOGGED) : [],
   };
   return OMISSION_KINDS.map((kind) => ({ kind, objects: found[kind] })).filter(
@@ -28,12 +28,19 @@ export async function readOmissions(
   );
 }
 
-/** pg_dump passes over subscriptions, with a warning, unless a superuser runs it: they hold connection strings. */
-const SUBSCRIPTIONS = `
-  SELECT pg_catalog.quote_ident(s.subname) AS name
-    FROM pg_catalog.pg_subscription s
-    JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
-   WHERE d.datname = pg_catalog.current_database()`;
+/**
+ * Reads the names of the database's subscriptions. pg_dump passes over them, with a warning, unless a superuser runs it:
+ * they hold connection strings.
+ */
+export async function readSubscriptions(client: Client): Promise<string[]> {
+  return await readNames(
+    client,
+    `SELECT pg_catalog.quote_ident(s.subname) AS name
+       FROM pg_catalog.pg_subscription s
+       JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
+      WHERE d.datname = pg_catalog.current_database()`,
+  );
+}
 
 /** A standby has no rows of them. */
 const UNLOGGED = `

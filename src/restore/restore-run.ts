@@ -16,6 +16,7 @@ import { compareWith } from './compare.js';
 import { replacedName, RESTORING_NAME, restoringName } from './database-names.js';
 import { databaseOptions, localeOf } from './database-options.js';
 import { applyProperties, readProperties } from './database-properties.js';
+import { leftOut } from './left-out.js';
 import { MarkedDatabases } from './marked-databases.js';
 import { readRestored } from './read-restored.js';
 import { requireRoles } from './required-roles.js';
@@ -24,7 +25,6 @@ import type { Restoration, RestoreContext } from './restoration.types.js';
 import type { Comparison } from './restore.types.js';
 import { majorOf } from './server-version.js';
 import { swap } from './swap.js';
-import { GUARD_LEFT_OUT } from './without-guard.js';
 
 /** No restore takes longer: what is older was left by a killed one of another host. */
 const LONGEST_RESTORE_MS = 7 * 24 * 3_600_000;
@@ -66,7 +66,7 @@ export class RestoreRun {
       await marked.create(restored, await this.optionsOf(needs), this.startedAt);
       try {
         await this.fill(archive, restored, withOwners);
-        if (archive.hasGuard) this.notes.push(GUARD_LEFT_OUT);
+        this.notes.push(...leftOut(source.manifest, archive));
         const replaced = await this.takePlace(restored);
         return this.report(replaced, safetyBackup);
       } catch (error) {

@@ -120,7 +120,7 @@ describe('a backup in use', () => {
     expect(await prune()).toMatchObject({ remove: [old] });
   });
 
-  it.each([
+  const uses: [string, (services: Services) => Promise<unknown>][] = [
     ['verify', ({ backups }: Services) => backups.verify(old)],
     ['upload', ({ backups }: Services) => backups.upload(old)],
     ['restore', ({ restores }: Services) => restores.restore({ source: old, withoutSafetyBackup: true })],
@@ -128,7 +128,9 @@ describe('a backup in use', () => {
       'restore of tables',
       ({ restores }: Services) => restores.restoreTables({ source: old, tables: ['t'], into: 'rescued' }),
     ],
-  ])('is marked while it is used: %s', async (_use, work) => {
+  ];
+
+  it.each(uses)('is marked while it is used: %s', async (_use, work) => {
     rmSync(away, { recursive: true });
     const seen = new Set<string>();
     const watcher = watch(home, (_event, name) => seen.add(String(name)));

@@ -122,6 +122,16 @@ describe('what a role does not see', () => {
       ['the subscription feed'],
       {},
     ]);
+    const all = await withBackups(settings(fed), (backups) => backups.create());
+    expect([all.without, all.notes]).toEqual([[], []]);
+    const { verdict, without, notes } = await withRestoreTests(settings(fed), (tests) => tests.run());
+    expect([verdict, without, notes]).toEqual([
+      'passed',
+      [],
+      [
+        'the subscription feed was left out, as of every restore: a second database must not follow the same publisher by itself; the command is in the archive (CREATE SUBSCRIPTION in `pg_restore --schema-only --file=- ARCHIVE`)',
+      ],
+    ]);
     await query(fed, 'DROP SUBSCRIPTION feed');
   });
 
