@@ -4,8 +4,8 @@ import type { DatabaseFacts } from './database-facts.js';
 import { listed } from './omission-texts.js';
 import { OWN_RELATIONS } from '../catalogue/own-relations.js';
 
-/** So many large objects can be granted by one statement in a message. */
-const GRANTED_AT_ONCE = 10;
+/** How many large objects a message lists, and its statement grants. */
+const SHOWN_OBJECTS = 10;
 /** From this version on PostgreSQL itself answers who may read a large object. */
 const FIRST_WITH_LARGE_OBJECT_RIGHTS = 18;
 
@@ -17,9 +17,16 @@ export interface Obstacles {
   readonly unreadable: readonly string[];
   /** Tables of which row-level security would show this role a part only. */
   readonly filtered: readonly string[];
-  /** Oids of large objects that the role may not read, and the roles that own them. */
-  readonly lockedObjects: readonly string[];
-  readonly lockedObjectOwners: readonly string[];
+  /** Large objects that the role may not read. */
+  readonly lockedObjects: LockedObjects;
+}
+
+/** How many there may be is not bounded: a message has the first. */
+interface LockedObjects {
+  readonly count: number;
+  /** The first oids, as many as a message lists. */
+  readonly oids: readonly string[];
+  readonly owners: readonly string[];
 }
 
 /**
@@ -56,21 +63,16 @@ export async function readObstacles(client: Client, { serverMajor }: DatabaseFac
     rows
       .filter(({ kind }) => kind === wanted)
       .map(({ name, schema }) => (wanted === 'closedSchemas' ? schema : name));
-  const locked = await readLockedObjects(client, serverMajor);
   return {
     closedSchemas: [...new Set(named('closedSchemas'))],
     unreadable: named('unreadable'),
     filtered: named('filtered'),
-    lockedObjects: locked.map(({ oid }) => oid),
-    lockedObjectOwners: [...new Set(locked.map(({ owner }) => owner))].toSorted(),
+    lockedObjects: await readLockedObjects(client, serverMajor),
   };
 }
 
 /** Large objects have rights of their own, which pg_read_all_data does not give. */
-async function readLockedObjects(
-  client: Client,
-  serverMajor: number,
-): Promise<{ oid: string; owner: string }[]> {
+async function readLockedObjects(client: Client, serverMajor: number): Promise<LockedObjects> {
   const mayRead =
     serverMajor >= FIRST_WITH_LARGE_OBJECT_RIGHTS
       ? `pg_catalog.has_largeobject_privilege(m.oid, 'SELECT')`
@@ -78,12 +80,13 @@ async function readLockedObjects(
           OR EXISTS (SELECT FROM pg_catalog.aclexplode(m.lomacl) a
                       WHERE a.privilege_type = 'SELECT'
                         AND CASE a.grantee WHEN 0 THEN true ELSE pg_catalog.pg_has_role(a.grantee, 'USAGE') END))`;
-  const { rows } = await client.query<{ oid: string; owner: string }>(`
-    SELECT m.oid::text AS oid, pg_catalog.pg_get_userbyid(m.lomowner)::text AS owner
+  const { rows } = await client.query<LockedObjects>(`
+    SELECT pg_catalog.count(*)::int AS count,
+           coalesce((pg_catalog.array_agg(m.oid::text ORDER BY m.oid))[1:${SHOWN_OBJECTS}], '{}') AS oids,
+           coalesce(pg_catalog.array_agg(DISTINCT pg_catalog.pg_get_userbyid(m.lomowner)::text), '{}') AS owners
       FROM pg_catalog.pg_largeobject_metadata m
-     WHERE pg_catalog.current_setting('lo_compat_privileges') = 'off' AND NOT ${mayRead}
-     ORDER BY m.oid`);
-  return rows;
+     WHERE pg_catalog.current_setting('lo_compat_privileges') = 'off' AND NOT ${mayRead}`);
+  return rows[0] ?? { count: 0, oids: [], owners: [] };
 }
 
 /** @throws KeepError `DATABASE_PERMISSION_DENIED` or `BACKUP_ROW_SECURITY`, with the grant to give. */
@@ -91,15 +94,15 @@ export function requireWhole(obstacles: Obstacles, { database, role }: DatabaseF
   const { closedSchemas, unreadable, filtered, lockedObjects } = obstacles;
   const to = escapeIdentifier(role);
   const isClosed = closedSchemas.length + unreadable.length > 0;
-  if (isClosed || lockedObjects.length > 0) {
+  if (isClosed || lockedObjects.count > 0) {
     const missing = [
       ...(closedSchemas.length > 0 ? [`use ${counted('schema', closedSchemas)}`] : []),
       ...(unreadable.length > 0 ? [`read ${counted('relation', unreadable)}`] : []),
-      ...(lockedObjects.length > 0 ? [`read ${counted('large object', lockedObjects)}`] : []),
+      ...(lockedObjects.count > 0 ? [`read ${largeObjects(lockedObjects)}`] : []),
     ];
     const hints = [
       ...(isClosed ? [`Give it the grant, as a superuser: GRANT pg_read_all_data TO ${to};`] : []),
-      ...(lockedObjects.length > 0 ? [largeObjectHint(obstacles, to)] : []),
+      ...(lockedObjects.count > 0 ? [largeObjectHint(lockedObjects, to)] : []),
     ];
     throw new KeepError(
       'DATABASE_PERMISSION_DENIED',
@@ -116,13 +119,18 @@ export function requireWhole(obstacles: Obstacles, { database, role }: DatabaseF
   }
 }
 
-function largeObjectHint({ lockedObjects, lockedObjectOwners }: Obstacles, to: string): string {
-  const owners = lockedObjectOwners.map((owner) => escapeIdentifier(owner)).join(', ');
+function largeObjects({ count, oids }: LockedObjects): string {
+  const rest = count > oids.length ? ` and ${count - oids.length} more` : '';
+  return `${count === 1 ? 'large object' : `${count} large objects`} ${oids.join(', ')}${rest}`;
+}
+
+function largeObjectHint({ count, oids, owners }: LockedObjects, to: string): string {
   const grant =
-    lockedObjects.length <= GRANTED_AT_ONCE
-      ? `GRANT SELECT ON LARGE OBJECT ${lockedObjects.join(', ')} TO ${to};`
-      : `in psql, SELECT format('GRANT SELECT ON LARGE OBJECT %s TO ${to.replaceAll("'", "''")}', oid) FROM pg_largeobject_metadata \\gexec`;
-  return `Let it read the large objects, as a superuser: ${grant}\nFor those still to come as well, make it a member of their owner: GRANT ${owners} TO ${to};`;
+    count <= SHOWN_OBJECTS
+      ? `GRANT SELECT ON LARGE OBJECT ${oids.join(', ')} TO ${to};`
+      : `in psql, SELECT format('GRANT SELECT ON LARGE OBJECT %s TO ${to.replaceAll("'", "''").replaceAll('%', '%%')}', oid) FROM pg_largeobject_metadata \\gexec`;
+  const roles = owners.map((owner) => escapeIdentifier(owner)).join(', ');
+  return `Let it read the large objects, as a superuser: ${grant}\nFor those still to come as well, make it a member of their owner: GRANT ${roles} TO ${to};`;
 }
 
 function counted(what: string, names: readonly string[]): string {
