@@ -2,7 +2,7 @@ import '../support/one-realm.js';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { openS3Bucket } from '../../src/storage/s3/s3-storage.js';
 import type { BackupStorage } from '../../src/storage/storage.types.js';
-import { FewPartsServer } from '../support/few-parts-server.js';
+import { FakeFewPartsServer } from '../support/fake-few-parts-server.js';
 import { randomStream } from '../support/random-stream.js';
 
 const MIB = 1024 ** 2;
@@ -10,13 +10,13 @@ const GIB = 1024 ** 3;
 
 describe('a server that takes few parts of one object', () => {
   const signal = new AbortController().signal;
-  let server: FewPartsServer;
+  let server: FakeFewPartsServer;
   let bucket: BackupStorage;
 
   beforeEach(async () => {
     process.env['AWS_ACCESS_KEY_ID'] = 'tester';
     process.env['AWS_SECRET_ACCESS_KEY'] = 'testing';
-    server = await FewPartsServer.start(3);
+    server = await FakeFewPartsServer.start(3);
     bucket = await openS3Bucket({ bucket: 'few', region: 'us-east-1', endpoint: server.url });
   });
   afterEach(async () => await server.close());

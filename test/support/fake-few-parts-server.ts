@@ -2,10 +2,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { once } from 'node:events';
 
 /**
- * A server that speaks as much of S3 as an upload does, and takes only so many parts of one object, as OpenStack Swift
+ * Stands for a server that speaks as much of S3 as an upload does, and takes only so many parts of one object, as OpenStack Swift
  * does: a part beyond the limit is refused in Swift's words.
  */
-export class FewPartsServer {
+export class FakeFewPartsServer {
   /** How long each part was, by its number; one entry for a request that is the whole object. */
   readonly parts: number[] = [];
   url = '';
@@ -15,9 +15,9 @@ export class FewPartsServer {
     private readonly mostParts: number,
   ) {}
 
-  static async start(mostParts: number): Promise<FewPartsServer> {
+  static async start(mostParts: number): Promise<FakeFewPartsServer> {
     const server = createServer();
-    const few = new FewPartsServer(server, mostParts);
+    const few = new FakeFewPartsServer(server, mostParts);
     server.on('request', (request, response) => void few.answer(request, response));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
