@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { KeepError } from '../../src/errors.js';
 import { backupDirectory, withBackups } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
@@ -36,8 +37,8 @@ describe('before anything long begins', () => {
       (thrown: unknown) => thrown,
     );
     expect(existsSync(directory) ? readdirSync(directory) : []).toEqual([]);
-    if (!(error instanceof Error)) throw new Error('no error was thrown');
-    return { ...error, message: error.message };
+    if (!(error instanceof KeepError)) throw error;
+    return { code: error.code, message: error.message, hint: error.hint };
   }
 
   it('large objects of other owners are refused with the grants, which then suffice', async () => {
