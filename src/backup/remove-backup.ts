@@ -16,14 +16,20 @@ export async function removeUnlessUsed(
   { now, signal }: { now: Date; signal: AbortSignal },
 ): Promise<readonly string[]> {
   const announced: UnfinishedRuns[] = [];
+  const uses: string[] = [];
   try {
     // Announced first: work that begins from here on waits for the end, work that began before is seen below.
     for (const storage of storages) {
       const runs = new UnfinishedRuns(storage);
-      announced.push(runs);
-      await runs.begin(name, 'prune', now, signal).catch(unlessFull);
+      const run = await runs.runOn(name);
+      if (run === undefined) {
+        announced.push(runs);
+        await runs.begin(name, 'prune', now, signal).catch(unlessFull);
+      } else {
+        // Its mark is not replaced: an upload may be replacing a damaged copy.
+        uses.push(run);
+      }
     }
-    const uses: string[] = [];
     for (const storage of storages) uses.push(...(await new BackupClaims(storage).uses(name)));
     if (uses.length === 0) {
       for (const storage of storages) await new CommittedBackups(storage).remove(name);

@@ -157,6 +157,15 @@ describe('a backup in use', () => {
     expect(await used).toBe(false);
   });
 
+  it('stays where a run is replacing its copy in the bucket, whose mark stays too', async () => {
+    const runs = new UnfinishedRuns(new LocalStorage(away));
+    await runs.begin(old, 'upload', new Date(), new AbortController().signal);
+    expect(await prune()).toMatchObject(kept('upload'));
+    expect(await runs.runOn(old)).toBe('upload');
+    await runs.commit(old);
+    expect(await prune()).toMatchObject({ remove: [old] });
+  });
+
   it('a prune that was killed half-way is ended by the next backup', async () => {
     const { pid } = spawnSync(process.execPath, ['--version']);
     const mark = { host: hostname(), pid, startedAt: '2026-11-20T12:00:00.000Z', boot: '', use: 'prune' };
