@@ -10,7 +10,6 @@ import {
   type Transaction,
 } from '@prisma/driver-adapter-utils';
 import type { DatabaseUrl } from '../../config/database-url.js';
-import type { ScriptRunner } from './script-runner.js';
 import { SessionPool } from './session-pool.js';
 import { statementFailure, type FailureMemory } from './statement-failure.js';
 
@@ -26,8 +25,6 @@ export interface SessionOptions {
   readonly failures: FailureMemory;
   /** Leaves out the lock against a second migration: what PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK asks for. */
   readonly skipAdvisoryLock?: boolean | undefined;
-  /** Sends the scripts. Defaults to sending each once, as it is. */
-  readonly runScript?: ScriptRunner | undefined;
   /** Called once, after the session has ended. */
   readonly afterwards?: () => Promise<void>;
 }
@@ -66,9 +63,8 @@ export class EngineSession implements SqlDriverAdapter {
   }
 
   async executeScript(script: string): Promise<void> {
-    const { runScript = sendOnce } = this.options;
     try {
-      await runScript(script, this.session);
+      await this.session.send(script);
     } catch (thrown) {
       const failure = statementFailure(thrown, script);
       this.options.failures.latest = failure;
@@ -120,5 +116,3 @@ export class EngineSession implements SqlDriverAdapter {
     }
   }
 }
-
-const sendOnce: ScriptRunner = async (script, session) => await session.send(script);
