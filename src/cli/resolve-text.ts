@@ -76,9 +76,12 @@ function ranText(ran: RanBy): string {
   if (ran.by !== 'pgkeep') {
     return 'not by pgkeep: since Prisma 7.4 each statement may have been committed by itself';
   }
-  if (ran.as === 'transaction') return 'by pgkeep, as one transaction, which PostgreSQL rolled back';
-  if (ran.as === 'query') return 'by pgkeep, as one query: its parser cannot read the file';
-  return `by pgkeep, statement by statement: ${ran.applied} of ${ran.statements} applied`;
+  if (ran.as === 'statements') {
+    return `by pgkeep, statement by statement: ${ran.applied} of ${ran.statements} applied`;
+  }
+  return ran.as === 'transaction'
+    ? 'by pgkeep, as one transaction, which PostgreSQL rolled back'
+    : 'by pgkeep, as one query: its parser cannot read the file';
 }
 
 function databaseLines(state: MigrationState): string[] {

@@ -82,18 +82,18 @@ function unknownText(facts: FailureFacts): string {
 function keptText(facts: FailureFacts): string {
   const { course, kept, completed } = facts.script;
   if (course.kind !== 'statements') return '';
-  const undone = completed > kept ? `, and ${range(kept + 1, completed)} rolled back` : '';
   if (!changesKept(facts)) return '';
-  return `: ${range(1, kept)} applied, and ${kept === 1 ? 'stays' : 'stay'}${undone}`;
+  const undone = completed > kept ? `; ${range(kept + 1, completed, 'was', 'were')} rolled back` : '';
+  return `: ${range(1, kept, 'is', 'are')} applied and ${kept === 1 ? 'stays' : 'stay'}${undone}`;
 }
 
 /** `statement 2 is`, `statements 2 to 4 are` */
-function range(from: number, to: number): string {
-  return from === to ? `statement ${from} is` : `statements ${from} to ${to} are`;
+function range(from: number, to: number, one: string, several: string): string {
+  return from === to ? `statement ${from} ${one}` : `statements ${from} to ${to} ${several}`;
 }
 
-/** Whether a statement that stays changed the database: settings of the session are gone with it. */
-function changesKept({ script, parsed }: FailureFacts): boolean {
+/** Whether a statement that stays changed the database: settings of the session are gone with it. Pure. */
+export function changesKept({ script, parsed }: Pick<FailureFacts, 'script' | 'parsed'>): boolean {
   const kept = parsed?.statements.slice(0, script.kept) ?? [];
   return kept.some(({ node }) => !isOfSession(node));
 }

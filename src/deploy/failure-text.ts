@@ -3,7 +3,7 @@ import { SourceText } from '../migrations/lint/source-text.js';
 import { errorCode, KeepError, messageOf } from '../errors.js';
 import type { FailedScript } from './apply/apply.types.js';
 import { byWhom } from './apply/lock-retries.js';
-import { isSessionLost, stateOf, stateText, type FailureFacts } from './failed-state.js';
+import { changesKept, isSessionLost, stateOf, stateText, type FailureFacts } from './failed-state.js';
 
 const QUERY_CANCELED = '57014';
 const LOCK_NOT_AVAILABLE = '55P03';
@@ -141,8 +141,12 @@ function nextSteps(failure: Failure): string[] {
         ...invalidIndexes.map((index) => `  DROP INDEX CONCURRENTLY ${index};    (in psql)`),
         back,
         again,
-        'Or finish it by hand; this shows its statements, and the commands for both:',
-        '  npx pgkeep migrate resolve',
+        ...(changesKept(failure)
+          ? [
+              'Or finish it by hand. To see its statements, and the command for that:',
+              '  npx pgkeep migrate resolve',
+            ]
+          : []),
       ];
     default:
       return [
