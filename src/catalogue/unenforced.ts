@@ -21,6 +21,17 @@ export interface Unenforced {
 /** More objects than this are not listed: a check reads them once a minute. */
 const LIMIT = 1000;
 
+/** How several of a kind are named, and in which order. */
+const SEVERAL: Readonly<Record<Unenforced['kind'], string>> = {
+  'invalid index': 'indexes are not valid',
+  'not enforced': 'constraints are not enforced',
+  'not validated': 'constraints are not validated',
+  'disabled trigger': 'triggers are disabled',
+  'unattached index': 'indexes are not attached for every partition',
+};
+/** More names than this are counted. */
+const SHOWN = 3;
+
 /** Held on an index while it is dropped or rebuilt concurrently, and on its table while it is built so. */
 const LOCKED = (relation: string): string => `
   SELECT l.pid FROM pg_catalog.pg_locks l
@@ -52,8 +63,8 @@ const CONSTRAINTS = `
   SELECT 'not enforced', pg_catalog.format('%s.%I', r.name, k.conname),
          CASE WHEN pg_catalog.to_jsonb(k) ->> 'conenforced' = 'false'
               THEN pg_catalog.format('ALTER TABLE %s ALTER CONSTRAINT %I ENFORCED;', r.name, k.conname)
-              ELSE (SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %s ENABLE TRIGGER ALL;', t.tgrelid::pg_catalog.regclass), ' ')
-                      FROM (SELECT DISTINCT d.tgrelid FROM pg_catalog.pg_trigger d
+              ELSE (SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %s ENABLE TRIGGER ALL;', t.name), ' ')
+                      FROM (SELECT DISTINCT o.name FROM pg_catalog.pg_trigger d JOIN own o ON o.oid = d.tgrelid
                              WHERE d.tgconstraint = k.oid AND d.tgenabled NOT IN ('O', 'A')) t) END
     FROM pg_catalog.pg_constraint k
     JOIN own r ON r.oid = k.conrelid
@@ -69,14 +80,28 @@ const TRIGGERS = `
     JOIN own r ON r.oid = t.tgrelid
    WHERE NOT t.tgisinternal AND t.tgenabled = 'D' AND t.tgparentid = 0`;
 
-const QUERY = `
+/** One row for each of them, as {@link Unenforced}. */
+export const UNENFORCED_QUERY = `
   WITH own AS (SELECT * FROM ${OWN_RELATIONS} o)
   ${INDEXES} UNION ALL ${CONSTRAINTS} UNION ALL ${TRIGGERS}
   ORDER BY 1, 2 LIMIT ${LIMIT}`;
 
 /** Reads what is there and is not used or enforced. @throws what the connection throws. */
 export async function readUnenforced(client: ClientBase, timeouts: ReadTimeouts): Promise<Unenforced[]> {
-  return await read<Unenforced & Record<string, unknown>>(client, { sql: QUERY, ...timeouts });
+  return await read<Unenforced & Record<string, unknown>>(client, { sql: UNENFORCED_QUERY, ...timeouts });
+}
+
+/** The same for people: one object with what puts it right, several by their names. Pure. */
+export function unenforcedTexts(objects: readonly Unenforced[]): string[] {
+  return Object.entries(SEVERAL).flatMap(([kind, what]) => {
+    const own = objects.filter((one) => one.kind === kind);
+    const [first] = own;
+    if (!first) return [];
+    if (own.length === 1) return [`${unenforcedText(first)} (${first.fix})`];
+    const shown = own.slice(0, SHOWN).map(({ name }) => name);
+    const rest = own.length > SHOWN ? ` and ${own.length - SHOWN} more` : '';
+    return [`${own.length} ${what}: ${shown.join(', ')}${rest}`];
+  });
 }
 
 /** `index public.seat_row_key is not valid` */

@@ -5,7 +5,7 @@ import { tracesOfStatement } from '../../migrations/traces/statement-traces.js';
 import { traceLabel } from '../../migrations/traces/traces-of.js';
 import type { Traced } from '../../migrations/traces/traces.types.js';
 import { redactQuery } from '../redact-query.js';
-import { isOfSession, mayCommit } from '../transaction-block.js';
+import { isOfSession, mayCommit, standsAlone } from '../transaction-block.js';
 
 /** What is known of the statements of an attempt that failed, each as `line 2: UPDATE "purse" SET …`. */
 export interface JudgedAttempt {
@@ -50,12 +50,16 @@ function judgeRecorded({ attempt, parsed, traced, schema }: AttemptEvidence): Ju
   const shown = (statements: readonly Statement[]): string[] =>
     statements.filter(({ node }) => !isOfSession(node)).map(name);
   const next = parsed.statements[steps];
-  // One that ran in no transaction may be applied though the record did not come to it.
-  const seen = next && mayCommit(next.node, next.sql) ? sightOf(next, traced, schema) : 'missing';
+  const seen = next && mayHaveLeft(next, attempt) ? sightOf(next, traced, schema) : 'missing';
   const applied = shown(parsed.statements.slice(0, seen === 'there' ? steps + 1 : steps));
   const uncertain = next && seen === 'unseen' ? shown([next]) : [];
   const notApplied = shown(parsed.statements.slice(seen === 'missing' ? steps : steps + 1));
   return { verdict: verdictOf(applied, uncertain, notApplied), applied, uncertain, notApplied };
+}
+
+/** One that ran in no transaction may be applied though the record did not come to it. */
+function mayHaveLeft({ node, sql }: Statement, { said }: Attempt): boolean {
+  return mayCommit(node, sql) && !(said !== null && standsAlone(node));
 }
 
 function verdictOf(
