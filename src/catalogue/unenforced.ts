@@ -69,9 +69,9 @@ const CONSTRAINTS = `
     FROM pg_catalog.pg_constraint k
     JOIN own r ON r.oid = k.conrelid
    WHERE k.contype IN ('c', 'f') AND k.conparentid = 0
-     AND (pg_catalog.to_jsonb(k) ->> 'conenforced' = 'false'
-          OR EXISTS (SELECT FROM pg_catalog.pg_trigger d
-                      WHERE d.tgconstraint = k.oid AND d.tgisinternal AND d.tgenabled NOT IN ('O', 'A')))`;
+     AND (NOT k.convalidated AND pg_catalog.to_jsonb(k) ->> 'conenforced' = 'false'
+          OR k.oid IN (SELECT d.tgconstraint FROM pg_catalog.pg_trigger d
+                        WHERE d.tgisinternal AND d.tgenabled NOT IN ('O', 'A')))`;
 
 const TRIGGERS = `
   SELECT 'disabled trigger', pg_catalog.format('%s.%I', r.name, t.tgname),

@@ -64,8 +64,11 @@ async function applyAll(
   const { url, timeouts, signal, onStep } = options;
   await takePrismaLock(client, options);
   const history = new HistoryWriter(client, url.schema);
-  // The DDL guard lets these pass as long as the deploy's own lock is held.
-  await client.query(`${ENTER_RECORDED_DEPLOY}; SET search_path TO ${escapeIdentifier(url.schema)}`);
+  // Whatever the database or the role sets for its sessions; the DDL guard lets this one pass while the deploy's lock is held.
+  await client.query(
+    `SET default_transaction_read_only = off; SET idle_in_transaction_session_timeout = 0;
+     SET search_path TO ${escapeIdentifier(url.schema)}; ${ENTER_RECORDED_DEPLOY}`,
+  );
   await history.prepare(timeouts);
   // Whoever had Prisma's lock before may have applied some.
   await requireNoFailedAttempt(client, url.schema, timeouts);
