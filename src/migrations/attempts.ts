@@ -45,5 +45,5 @@ export async function readAttempts(
            ORDER BY started_at, migration_name`,
     ...timeouts,
   });
-  return rows.map(({ logs, ...row }) => ({ ...row, course: courseOfLogs(logs) }));
+  return rows.map(({ logs, ...row }) => Object.assign(row, { course: courseOfLogs(logs) }));
 }

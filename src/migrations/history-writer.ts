@@ -72,7 +72,7 @@ export class HistoryWriter {
   }
 
   /** @param said what stopped it, in the words in which Prisma keeps it. @throws what the connection throws. */
-  async fail(id: string, course: AttemptCourse, said: string): Promise<void> {
+  async recordFailure(id: string, course: AttemptCourse, said: string): Promise<void> {
     await this.update(id, `logs = ${escapeLiteral(`${markOf(course)}\n${said}`)}`);
   }
 

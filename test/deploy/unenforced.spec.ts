@@ -107,7 +107,7 @@ ${steps}`);
 
   it('the same in one transaction: everything else of the file is rolled back', async () => {
     const made = await seats('in_one');
-    await query(made.url, `${IF_NOT_EXISTS}`).catch(() => undefined);
+    await query(made.url, IF_NOT_EXISTS).catch(() => undefined);
     made.add(NAME, `CREATE TABLE "b" ("id" INT);\n${IF_NOT_EXISTS.replace('CONCURRENTLY ', '')}`);
     const { code, stderr } = await made.quickly();
     expect(code).toBe(1);

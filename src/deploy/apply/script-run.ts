@@ -96,12 +96,12 @@ export class ScriptRun {
   }
 
   /** Where the session is lost this cannot be done: the row then says how far it came, and not why it ended. */
-  private async recordFailure(error: unknown): Promise<void> {
+  private async recordFailure(thrown: unknown): Promise<void> {
     const { client, history, id, script } = this.context;
     await rollBack(client);
-    const failure = statementFailure(error, script.parsed.source.text, this.progress.sentFrom);
+    const failure = statementFailure(thrown, script.parsed.source.text, this.progress.sentFrom);
     const text = applyFailedText(script.migration.name, failure);
-    await history.fail(id, attemptCourse(this.course), text).catch(() => undefined);
+    await history.recordFailure(id, attemptCourse(this.course), text).catch(() => undefined);
   }
 }
 
