@@ -186,7 +186,6 @@ See what of it is in the database, and what to choose from:
     await query(
       application.url,
       `ALTER DATABASE hostile SET default_transaction_read_only = on;
-       ALTER DATABASE hostile SET idle_in_transaction_session_timeout = '1ms';
        ALTER DATABASE hostile SET search_path = pg_catalog`,
     );
     application.add('1_first', 'CREATE TABLE IF NOT EXISTS a (id INT);\nINSERT INTO a VALUES (1);\n');
