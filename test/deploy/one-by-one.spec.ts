@@ -147,7 +147,7 @@ Or finish it by hand. To see its statements, and the command for that:
     expect((await application.quickly()).code).toBe(0);
     application.add(
       '2_second',
-      'BEGIN;\nUPDATE a SET id = id + 1;\nCOMMIT;\nALTER TABLE a ADD COLUMN b INT;\n',
+      'BEGIN;\nUPDATE a SET id = id + 1 WHERE id > 0;\nCOMMIT;\nALTER TABLE a ADD COLUMN b INT;\n',
     );
     const blocker = new Client({ connectionString: application.url });
     await blocker.connect();

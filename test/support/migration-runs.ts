@@ -10,7 +10,7 @@ export async function newestAttempt(url: string): Promise<unknown> {
   const { rows } = await query(
     url,
     `SELECT migration_name AS name, finished_at IS NOT NULL AS finished, applied_steps_count AS steps, logs
-       FROM _prisma_migrations ORDER BY started_at DESC LIMIT 1`,
+       FROM public._prisma_migrations ORDER BY started_at DESC LIMIT 1`,
   );
   return rows[0];
 }
