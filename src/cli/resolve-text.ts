@@ -77,7 +77,8 @@ function ranText(ran: RanBy): string {
     return 'not by pgkeep: since Prisma 7.4 each statement may have been committed by itself';
   }
   if (ran.as === 'statements') {
-    return `by pgkeep, statement by statement: ${ran.applied} of ${ran.statements} applied`;
+    const changed = ran.isSameFile ? '' : ', of the file as it was: it was changed since';
+    return `by pgkeep, statement by statement: ${ran.applied} of ${ran.statements} applied${changed}`;
   }
   return ran.as === 'transaction'
     ? 'by pgkeep, as one transaction, which PostgreSQL rolled back'

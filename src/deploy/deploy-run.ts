@@ -13,7 +13,7 @@ import { takeDeployLock } from './deploy-lock.js';
 import type { DeployNeeds } from './deploy-needs.js';
 import type { DeployOptions, DeployPlan, DeployReport } from './deploy.types.js';
 import { explainFailure } from './failed-deploy.js';
-import { notBegun } from './not-begun.js';
+import { notBegun, stoppedBetween } from './not-begun.js';
 import { countProtected, findLostRows, rowsLost } from './protected-rows.js';
 import { recordDeed } from './record-deed.js';
 import { refused } from './refused.js';
@@ -156,7 +156,11 @@ export class DeployRun {
     try {
       outcome = await applyScripts(scripts, options);
     } catch (error) {
-      throw await this.didNotBegin(error, backup);
+      throw await this.didNotBegin(
+        error,
+        scripts.map(({ migration }) => migration.name),
+        backup,
+      );
     }
     if (!outcome.failed) return outcome;
     const { error, state, applied, details } = await explainFailure(outcome.failed, {
@@ -185,14 +189,7 @@ export class DeployRun {
     const missing = names.filter((name) => !applied.has(name));
     if (missing.length === 0) return;
     const done = names.filter((name) => applied.has(name));
-    if (this.signal.aborted) {
-      if (done.length === 0) throw interrupted();
-      throw new KeepError(
-        'INTERRUPTED',
-        `Interrupted between two migrations. Applied, and stay: ${done.join(', ')}.\nNot tried: ${missing.join(', ')}.`,
-        { hint: 'Deploy the rest:\n  npx pgkeep migrate deploy' },
-      );
-    }
+    if (this.signal.aborted) throw stoppedBetween(interrupted(), done, missing);
     throw new KeepError(
       'DEPLOY_FAILED',
       `All migrations were applied, and _prisma_migrations does not have ${missing.join(', ')} as finished.`,
@@ -200,12 +197,23 @@ export class DeployRun {
     );
   }
 
-  /** The deploy did not come to the first script. */
-  private async didNotBegin(thrown: unknown, backup: string | null): Promise<KeepError> {
-    if (this.signal.aborted) return interrupted();
-    const error = notBegun(thrown);
+  /** The deploy did not come to the first script, or stopped between two. */
+  private async didNotBegin(
+    thrown: unknown,
+    names: readonly string[],
+    backup: string | null,
+  ): Promise<KeepError> {
+    const applied = await this.connection.applied().catch(() => new Set<string>());
+    const done = names.filter((name) => applied.has(name));
+    const rest = names.filter((name) => !applied.has(name));
+    const error = stoppedBetween(this.signal.aborted ? interrupted() : notBegun(thrown), done, rest);
     const outcome = error.kind === 'refused' ? 'refused' : 'failed';
-    await this.record({ outcome, migrations: [], code: error.code, backup });
+    await this.record({
+      outcome: this.signal.aborted ? 'interrupted' : outcome,
+      migrations: done,
+      code: error.code,
+      backup,
+    });
     return error;
   }
 

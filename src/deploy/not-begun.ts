@@ -10,3 +10,27 @@ export function notBegun(thrown: unknown): KeepError {
     cause: thrown,
   });
 }
+
+/**
+ * The same error where some of the migrations are applied.
+ * @param done what is applied
+ * @param rest what was not tried
+ */
+export function stoppedBetween(
+  error: KeepError,
+  done: readonly string[],
+  rest: readonly string[],
+): KeepError {
+  if (done.length === 0) return error;
+  const code = error.code === 'DEPLOY_REFUSED' ? 'DEPLOY_FAILED' : error.code;
+  const cause = error.cause === undefined ? '' : `: ${messageOf(error.cause)}`;
+  const message = [
+    code === 'INTERRUPTED' ? 'Interrupted between two migrations.' : `Stopped between two migrations${cause}`,
+    `Applied, and stay: ${done.join(', ')}.`,
+    ...(rest.length === 0 ? [] : [`Not tried: ${rest.join(', ')}.`]),
+  ];
+  return new KeepError(code, message.join('\n'), {
+    hint: 'Deploy the rest:\n  npx pgkeep migrate deploy',
+    cause: error,
+  });
+}

@@ -141,6 +141,30 @@ Or finish it by hand. To see its statements, and the command for that:
     });
   });
 
+  it('a history that cannot be written: what is applied is said', async () => {
+    const application = await bare('between');
+    application.add('1_first', 'CREATE TABLE a (id INT);\n');
+    application.add(
+      '2_second',
+      `CREATE FUNCTION ends() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.finished_at IS NULL AND NEW.migration_name = '3_third' THEN RAISE EXCEPTION 'no third'; END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER ends BEFORE INSERT ON _prisma_migrations FOR EACH ROW EXECUTE FUNCTION ends();
+`,
+    );
+    application.add('3_third', 'CREATE TABLE b (id INT);\n').add('4_fourth', 'CREATE TABLE c (id INT);\n');
+    const { code, stderr } = await application.quickly();
+    expect(code).toBe(1);
+    expect(stderr.slice(stderr.indexOf('Stopped'))).toBe(`Stopped between two migrations: no third
+Applied, and stay: 1_first, 2_second.
+Not tried: 3_third, 4_fourth.
+Deploy the rest:
+  npx pgkeep migrate deploy
+`);
+  });
+
   it('a statement that does not get its lock is tried again by itself', async () => {
     const application = await bare('tried_again');
     application.add('1_first', 'CREATE TABLE a (id INT);\nINSERT INTO a VALUES (1);\n');
@@ -205,6 +229,14 @@ Look at their rows, and undo by hand what is applied. Then, or where nothing is:
   npx pgkeep migrate resolve --rolled-back 2_cents --anyway
 `,
     });
+    // What leaves the same when it runs again is no reason to refuse.
+    application.add(
+      '2_cents',
+      `CREATE TABLE IF NOT EXISTS "purse" ("id" INT);\nCOMMENT ON TABLE "purse" IS 'x';\nALTER TABLE "purse" ADD COLUMN "x" INT;\n`,
+    );
+    expect((await application.migrate(['resolve'])).stdout).toContain(
+      '  database  nothing of it is there: missing: column public.purse.x\n  choose ',
+    );
     // What stands behind a statement that is not there was not applied either.
     application.add('2_cents', `ALTER TABLE "purse" ADD COLUMN "x" INT;\nUPDATE "purse" SET "x" = 1;\n`);
     expect((await application.migrate(['resolve'])).stdout).toContain(

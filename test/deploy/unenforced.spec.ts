@@ -127,6 +127,8 @@ Remove what is not valid, then:
       `CREATE TABLE "a" ("id" INT, "kind" TEXT);
 CREATE VIEW "v" AS SELECT 1 AS "id";
 CREATE INDEX "a_idx" ON "a" ("kind");
+CREATE TABLE "p" ("id" INT) PARTITION BY RANGE ("id");
+CREATE TABLE "p1" PARTITION OF "p" FOR VALUES FROM (1) TO (2);
 `,
     );
     made.add(
@@ -139,6 +141,7 @@ CREATE INDEX IF NOT EXISTS "v" ON "a" ("id");
 ALTER TABLE IF EXISTS "gone" ADD COLUMN "x" INT;
 CREATE TABLE IF NOT EXISTS "new" ("id" SERIAL, "tags" TEXT[], "at" TIMESTAMPTZ(3), "code" VARCHAR(8));
 CREATE UNIQUE INDEX IF NOT EXISTS "new_idx" ON "new" ("code" DESC, "id");
+CREATE INDEX IF NOT EXISTS "p_idx" ON ONLY "p" ("id");
 `,
     );
     const { code, stdout } = await made.quickly();
@@ -150,6 +153,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS "new_idx" ON "new" ("code" DESC, "id");
       `  CAREFUL   ${NAME}: CREATE INDEX IF NOT EXISTS did nothing: public.a_idx was there already, and is on (kind)`,
       `  CAREFUL   ${NAME}: CREATE INDEX IF NOT EXISTS did nothing: "v" is no index`,
       `  CAREFUL   ${NAME}: ALTER TABLE IF EXISTS did nothing: there is no table "gone"`,
+      '  CAREFUL   index public.p_idx is not attached for every partition: ALTER INDEX public.p_idx ATTACH PARTITION …;',
     ]);
   });
 

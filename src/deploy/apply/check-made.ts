@@ -46,7 +46,8 @@ const COLUMNS = `
 /** An index is in the schema of its table, whatever the search_path says of its own name. */
 const INDEX = `
   SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name,
-         i.indisvalid AND i.indisready AS "isValid",
+         -- One of a partitioned table is not valid until each partition has its own.
+         c.relkind = 'I' OR i.indisvalid AND i.indisready AS "isValid",
          i.indrelid = pg_catalog.to_regclass($2) AS "isHere", i.indrelid::pg_catalog.regclass::text AS table,
          i.indisunique AS "isUnique",
          ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k (number, place)

@@ -5,6 +5,7 @@ import { tracesOfStatement } from '../../migrations/traces/statement-traces.js';
 import { traceLabel } from '../../migrations/traces/traces-of.js';
 import type { Traced } from '../../migrations/traces/traces.types.js';
 import { redactQuery } from '../redact-query.js';
+import { isRepeatable } from './is-repeatable.js';
 import { isOfSession, mayCommit, standsAlone } from '../transaction-block.js';
 
 /** What is known of the statements of an attempt that failed, each as `line 2: UPDATE "purse" SET …`. */
@@ -12,7 +13,7 @@ export interface JudgedAttempt {
   readonly verdict: Traced['verdict'];
   /** Those that pgkeep recorded as applied. */
   readonly applied: readonly string[];
-  /** Those that nothing shows: they may have been applied. */
+  /** Those that nothing shows: they may have been applied, and do more when they run again. */
   readonly uncertain: readonly string[];
   /** Those that pgkeep did not come to, or that were rolled back. */
   readonly notApplied: readonly string[];
@@ -79,9 +80,8 @@ function judgeUnrecorded({ parsed, traced, schema }: AttemptEvidence): JudgedAtt
   const missing = sights.indexOf('missing');
   const isInOrder = missing !== -1 && sights.lastIndexOf('there') < missing;
   const open = isInOrder ? missing : sights.length;
-  const uncertain = changing
-    .filter((_, index) => index < open && sights[index] === 'unseen')
-    .map(namer(parsed));
+  const unseen = changing.filter((_, index) => index < open && sights[index] === 'unseen');
+  const uncertain = unseen.filter(({ node }) => !isRepeatable(node)).map(namer(parsed));
   const verdict = traced.verdict === 'nothing' && uncertain.length > 0 ? 'unknown' : traced.verdict;
   return { verdict, applied: [], uncertain: [...new Set(uncertain)], notApplied: [] };
 }

@@ -53,15 +53,16 @@ export async function readState(
   const last = own.findLast((attempt) => attempt.state === 'failed') ?? own.at(-1);
   const file = path.join(migrationsDirectory, name, 'migration.sql');
   const isHere = existsSync(file);
+  const script = isHere ? await readFile(file, 'utf8') : '';
+  const isSameFile = last?.checksum === checksumOf(script);
   const common = {
     migration: name,
     state,
     started: last?.started ?? null,
     said: last?.said ?? null,
-    ran: state === 'failed' && last ? ranOf(last) : null,
+    ran: state === 'failed' && last ? ranOf(last, isSameFile) : null,
     isHere,
   };
-  const script = isHere ? await readFile(file, 'utf8') : '';
   const [parsed] = isHere ? await parseFiles([{ path: file, content: script }]) : [];
   if (!parsed) {
     const unread = { verdict: 'unknown', there: [], notThere: [], ...NOTHING } as const;
@@ -69,7 +70,6 @@ export async function readState(
   }
   const { schema } = database.url;
   const traced = await lookForTraces(client, tracesOf(parsed, schema), timeouts);
-  const isSameFile = last?.checksum === checksumOf(script);
   const judged =
     state === 'failed' && last
       ? judgeAttempt({ attempt: last, parsed, traced, isSameFile, schema })
@@ -82,9 +82,9 @@ export async function readState(
 
 const NOTHING = { applied: [], uncertain: [], notApplied: [], invalid: [] } as const;
 
-function ranOf({ course, steps }: Attempt): MigrationState['ran'] {
+function ranOf({ course, steps }: Attempt, isSameFile: boolean): MigrationState['ran'] {
   if (!course) return { by: 'something else' };
   return course.kind === 'statements'
-    ? { by: 'pgkeep', as: course.kind, statements: course.total, applied: steps }
+    ? { by: 'pgkeep', as: course.kind, statements: course.total, applied: steps, isSameFile }
     : { by: 'pgkeep', as: course.kind };
 }

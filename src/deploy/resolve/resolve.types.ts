@@ -56,6 +56,8 @@ export type RanBy =
       readonly as: 'statements';
       readonly statements: number;
       readonly applied: number;
+      /** Whether the file still is the one that was run. */
+      readonly isSameFile: boolean;
     };
 
 /** A command, and when it is the right one. */
