@@ -2,6 +2,7 @@ import { DatabaseError } from 'pg';
 import type { AttemptCourse } from '../../migrations/attempt-mark.js';
 import { applyFailedText } from '../../migrations/engine/engine-error.js';
 import { statementFailure } from '../../migrations/engine/statement-failure.js';
+import { ONLY_ONE_BY_ONE } from '../../migrations/only-one-by-one.js';
 import { errorCode, messageOf } from '../../errors.js';
 import type { FailedMigration } from './apply.types.js';
 import { courseOf, type Course } from './course.js';
@@ -9,12 +10,6 @@ import { tryForLock, type TrialFailure } from './lock-retries.js';
 import { OneByOne } from './one-by-one.js';
 import { runInOneTransaction } from './one-transaction.js';
 import { rollBack, send, type Progress, type ScriptContext } from './script-context.js';
-
-/**
- * What PostgreSQL refuses because of the transaction around it, and takes where each statement is committed by itself:
- * no block, no end of one, a new value of an enum that is used, and more locks than there is memory for.
- */
-const ONLY_ONE_BY_ONE = new Set(['25001', '2D000', '55P04', '53200']);
 
 /** The attempt's course, for its row in the history. Pure. */
 export function attemptCourse(course: Course): AttemptCourse {

@@ -10,6 +10,7 @@ import {
   type Transaction,
 } from '@prisma/driver-adapter-utils';
 import type { DatabaseUrl } from '../../config/database-url.js';
+import { sendScript } from './send-script.js';
 import { SessionPool } from './session-pool.js';
 import { statementFailure, type FailureMemory } from './statement-failure.js';
 
@@ -30,7 +31,7 @@ export interface SessionOptions {
 }
 
 /**
- * One database session as Prisma's engine wants it: the stock adapter for queries, and scripts sent whole.
+ * One database session as Prisma's engine wants it: the stock adapter for queries, and scripts sent unsplit where they can be.
  * The stock adapter's own `executeScript` cuts a script at every semicolon, so no function body survives it.
  */
 export class EngineSession implements SqlDriverAdapter {
@@ -63,22 +64,20 @@ export class EngineSession implements SqlDriverAdapter {
   }
 
   async executeScript(script: string): Promise<void> {
-    try {
-      await this.session.send(script);
-    } catch (thrown) {
-      const failure = statementFailure(thrown, script);
-      this.options.failures.latest = failure;
-      throw new DriverAdapterError({
-        kind: 'postgres',
-        code: NEUTRAL_SQLSTATE,
-        severity: failure.severity,
-        // Prisma keeps this text in `_prisma_migrations.logs`, behind the severity, which it adds itself.
-        message: `${failure.text.replace(`${failure.severity}: `, '')}\n\nDatabase error code: ${failure.code}`,
-        detail: undefined,
-        column: undefined,
-        hint: undefined,
-      });
-    }
+    const failed = await sendScript(script, (sql) => this.session.send(sql));
+    if (!failed) return;
+    const failure = statementFailure(failed.thrown, script, failed.sentFrom);
+    this.options.failures.latest = failure;
+    throw new DriverAdapterError({
+      kind: 'postgres',
+      code: NEUTRAL_SQLSTATE,
+      severity: failure.severity,
+      // Prisma keeps this text in `_prisma_migrations.logs`, behind the severity, which it adds itself.
+      message: `${failure.text.replace(`${failure.severity}: `, '')}\n\nDatabase error code: ${failure.code}`,
+      detail: undefined,
+      column: undefined,
+      hint: undefined,
+    });
   }
 
   async startTransaction(isolationLevel?: IsolationLevel): Promise<Transaction> {
