@@ -1,14 +1,7 @@
-import { IsIn, IsOptional, MinLength, ValidateIf } from './validation.js';
+import { IsIn, IsOptional } from './validation.js';
 import { BackupVariables } from './backup-variables.js';
-import { DETAIL_LEVELS, ENVIRONMENTS } from './settings.js';
-import {
-  IsDatabaseUrl,
-  IsFlag,
-  IsGateList,
-  IsListenAddress,
-  IsNameList,
-  IsWholeNumber,
-} from './setting-validators.js';
+import { ENVIRONMENTS } from './settings.js';
+import { IsDatabaseUrl, IsFlag, IsNameList, IsWholeNumber } from './setting-validators.js';
 
 /**
  * Every setting this version knows, as text, the way the environment holds it. Each can also come as
@@ -105,42 +98,6 @@ export class EnvironmentVariables extends BackupVariables {
   @IsOptional()
   @IsNameList('tables such as children,billing.Invoice')
   PROTECTED_TABLES?: string;
-
-  /** Port to listen on; 0 takes a free one. Defaults to 3000. */
-  @IsOptional()
-  @IsWholeNumber({ unit: 'a TCP port', max: 65_535 })
-  PORT?: string;
-
-  /** Address to listen on. Defaults to 0.0.0.0. */
-  @IsOptional()
-  @IsListenAddress()
-  HOST?: string;
-
-  /** Token of the admin routes; they are closed without one. At least 32 characters in production. */
-  @IsOptional()
-  @ValidateIf((variables: EnvironmentVariables) => variables.NODE_ENV === 'production')
-  @MinLength(32, { message: 'at least 32 characters long in production' })
-  ADMIN_API_TOKEN?: string;
-
-  /** One evaluation of the checks every so many milliseconds. Defaults to 5000. */
-  @IsOptional()
-  @IsWholeNumber({ unit: 'milliseconds', min: 100, max: 3_600_000 })
-  READINESS_REFRESH_MS?: string;
-
-  /** Deadline of one evaluation in milliseconds, below READINESS_REFRESH_MS. Defaults to 800. */
-  @IsOptional()
-  @IsWholeNumber({ unit: 'milliseconds', min: 50, max: 60_000 })
-  READINESS_TIMEOUT_MS?: string;
-
-  /** What anonymous callers of /ready see: always, codes (no texts), never (status only). Defaults to always. */
-  @IsOptional()
-  @IsIn(DETAIL_LEVELS, { message: 'always, codes or never' })
-  READINESS_DETAILS?: string;
-
-  /** Gates that differ from enforce, such as `backupConfig=latch,environment=warn`. */
-  @IsOptional()
-  @IsGateList()
-  READINESS_GATES?: string;
 }
 
 /** Names of all settings, in the order of the class; `satisfies` keeps the two in step. */
@@ -166,8 +123,10 @@ const NAMES = {
   PORT: true,
   HOST: true,
   ADMIN_API_TOKEN: true,
+  TRUST_PROXY: true,
   READINESS_REFRESH_MS: true,
   READINESS_TIMEOUT_MS: true,
+  READINESS_FAILURE_THRESHOLD: true,
   READINESS_DETAILS: true,
   READINESS_GATES: true,
   BACKUP_ENABLED: true,
