@@ -1,4 +1,3 @@
-import { ServiceVariables } from './service-variables.js';
 import { ARCHIVE_FORMATS } from './settings.js';
 import { IsIn, IsISO8601, IsOptional, Matches } from './validation.js';
 import {
@@ -17,7 +16,7 @@ import {
  * The settings of backups, their copies and their tests, as text; see {@link EnvironmentVariables}, which extends
  * this class.
  */
-export class BackupVariables extends ServiceVariables {
+export class BackupVariables {
   /** Whether backups are on; production wants true. Defaults to false. */
   @IsOptional()
   @IsFlag()

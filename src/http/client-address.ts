@@ -57,7 +57,7 @@ export function networkOf(address: string): string {
 }
 
 /** IPv6 networks whose last 32 bits are an IPv4 address: mapped ones, and those of the well-known translation prefix. */
-const IPV4_INSIDE = ['0:0:0:0:0:ffff', '64:ff9b:0:0:0:0'];
+const IPV4_INSIDE = new Set(['0:0:0:0:0:ffff', '64:ff9b:0:0:0:0']);
 
 /** An address in its plain form: no port, no brackets, no zone, and IPv4 not wrapped into IPv6. */
 function addressOf(text: string): string | undefined {
@@ -67,7 +67,7 @@ function addressOf(text: string): string | undefined {
   if (version === 0) return undefined;
   if (version === 4) return address;
   const groups = groupsOf(address);
-  if (!IPV4_INSIDE.includes(groups.slice(0, 6).join(':'))) return groups.join(':');
+  if (!IPV4_INSIDE.has(groups.slice(0, 6).join(':'))) return groups.join(':');
   return groups
     .slice(6)
     .map((group) => Number.parseInt(group, 16))
