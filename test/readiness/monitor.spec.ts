@@ -8,16 +8,27 @@ import { createClinic, query, verified } from '../support/clinic.js';
 import { PRODUCTION } from '../support/production.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-/** A clock that the test moves. */
+/** A clock that the test moves: by itself it stands still. */
 class SettableClock extends Clock {
-  current = new Date();
+  private current = new Date();
+  private elapsedMs = 0;
 
   now(): Date {
     return this.current;
   }
 
-  advance(ms: number): void {
-    this.current = new Date(this.current.getTime() + ms);
+  override monotonicMs(): number {
+    return this.elapsedMs;
+  }
+
+  pass(ms: number): void {
+    this.elapsedMs += ms;
+    this.set(ms);
+  }
+
+  /** The machine's time is corrected. */
+  set(byMs: number): void {
+    this.current = new Date(this.current.getTime() + byMs);
   }
 }
 
@@ -70,9 +81,9 @@ describe('the readiness monitor', () => {
   it('believes a verdict for three periods', async () => {
     const asked = await monitor();
     await asked.verdict();
-    clock.advance(180_000);
+    clock.pass(180_000);
     expect(await asked.verdict()).toMatchObject({ status: 'ready' });
-    clock.advance(1);
+    clock.pass(1);
     const stale = await asked.verdict();
     expect(stale).toMatchObject({
       status: 'not_ready',
@@ -82,6 +93,14 @@ describe('the readiness monitor', () => {
     expect(asked.verdict()).toBe(stale);
     await asked.refresh();
     expect(await asked.verdict()).toMatchObject({ status: 'ready' });
+  });
+
+  it.each([3_600_000, -3_600_000])('believes it as well when the clock is set by %i ms', async (ms) => {
+    const asked = await monitor({ READINESS_GATES: 'backupConfig=warn,backups=warn' });
+    const verdict = await asked.verdict();
+    clock.set(ms);
+    expect(asked.verdict()).toBe(verdict);
+    clock.set(-ms);
   });
 
   it('lets a latch fail after it was ready once, and not before', async () => {
