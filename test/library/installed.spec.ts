@@ -66,6 +66,10 @@ export const used = [guardTests, PgkeepScheduleModule];
 readSettings(process.env).nothing;
 `;
 
+/** What stands between the quotes of an import: of a fixed one, or of one in passing. */
+const IMPORTS =
+  /^(?:import|export)\b(?:[^=;'"]*\bfrom)? '([^']+)';$|(?:\bimport|createRequire\(import\.meta\.url\))\('([^']+)'\)/gm;
+
 describe('the package, installed from its tarball', () => {
   let directory: string;
 
@@ -163,12 +167,9 @@ describe('the package, installed from its tarball', () => {
     );
     const imported = files.flatMap((file) => {
       const text = readFileSync(path.join(dist, file), 'utf8');
-      return [
-        ...text.matchAll(
-          /^(?:import|export)[^;'"]*?(?:from )?'([^'.#][^']*)';$|\bimport\('([^'.][^']*)'\)/gm,
-        ),
-      ]
+      return [...text.matchAll(IMPORTS)]
         .map(([, fixed, dynamic]) => fixed ?? dynamic ?? '')
+        .filter((name) => !name.startsWith('.'))
         .map((name) =>
           name
             .split('/')

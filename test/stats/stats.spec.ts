@@ -198,9 +198,9 @@ describe('the statistics', () => {
     });
 
     it('answers as well where a table is locked in the moment between', async () => {
-      let isOver = false;
+      const end = new AbortController();
       const locking = (async () => {
-        while (!isOver) {
+        while (!end.signal.aborted) {
           await locker.query(
             'BEGIN; LOCK TABLE held IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(0.12); COMMIT',
           );
@@ -210,7 +210,7 @@ describe('the statistics', () => {
         const { tables } = await collect(round % 2 === 0 ? 'estimated' : 'exact');
         expect(tables.map(({ name }) => name)).toContain('public.held');
       }
-      isOver = true;
+      end.abort();
       await locking;
     });
 
