@@ -5,7 +5,9 @@ import { readSettings, type Environment } from '../../src/config/read-settings.j
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { ReadinessMonitor } from '../../src/readiness/readiness-monitor.service.js';
 import { createClinic, query, verified } from '../support/clinic.js';
+import { changedUrl } from '../support/guarded-database.js';
 import { PRODUCTION } from '../support/production.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 /** A clock that the test moves: by itself it stands still. */
@@ -101,6 +103,30 @@ describe('the readiness monitor', () => {
     clock.set(ms);
     expect(asked.verdict()).toBe(verdict);
     clock.set(-ms);
+  });
+
+  it('believes who the other environment’s database is while that does not answer', async () => {
+    const proxy = await TcpProxy.to(own.cluster.port);
+    try {
+      const other = changedUrl(url, { port: String(proxy.port) });
+      const asked = await monitor({ DATABASE_URL_PROD: verified(own, url), DATABASE_URL: other });
+      const shared = {
+        ok: false,
+        code: 'ENVIRONMENT_SHARED',
+        gate: 'enforce',
+        details: expect.stringContaining(
+          'DATABASE_URL and DATABASE_URL_PROD reach the same database: give each environment a database of its own',
+        ),
+      };
+      expect((await asked.verdict()).checks.environment).toEqual(shared);
+      proxy.mode = 'hold';
+      // It is asked once a minute.
+      clock.pass(61_000);
+      await asked.refresh();
+      expect((await asked.verdict()).checks.environment).toEqual(shared);
+    } finally {
+      await proxy.close();
+    }
   });
 
   it('lets a latch fail after it was ready once, and not before', async () => {
