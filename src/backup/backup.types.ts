@@ -14,6 +14,11 @@ export interface TableContents {
   readonly rows: number;
   /** See `contentHashMethod` of the manifest. */
   readonly contentHash: string;
+  /**
+   * The same without the generated columns, which a restore computes anew. Absent where there are none, and in
+   * manifests of earlier versions.
+   */
+  readonly writtenHash?: string | undefined;
 }
 
 /** One sequence, read before the dump began: the dump's value is the same or later. */

@@ -48,7 +48,9 @@ export const isManifest: Guard<Manifest> = isRecord<Manifest>({
   sha256: isText,
   migrations: isNullOr(isListOf(isRecord({ name: isText, checksum: isText }))),
   contentHashMethod: isText,
-  tables: isListOf(isRecord({ name: isText, rows: isInteger, contentHash: isText })),
+  tables: isListOf(
+    isRecord({ name: isText, rows: isInteger, contentHash: isText, writtenHash: isAbsentOr(isText) }),
+  ),
   sequences: isListOf(isRecord({ name: isText, lastValue: isNullOr(isText) })),
   catalogue: isRecord({
     relations: isListOf(isText),

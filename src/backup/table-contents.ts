@@ -28,6 +28,8 @@ export interface ColumnPlan {
   readonly name: string;
   /** Whether a cast to text is what the type's output function says: no function that somebody wrote comes between. */
   readonly castsToText: boolean;
+  /** Whether PostgreSQL computes it from the other columns: a dump does not hold its values. */
+  readonly generated: boolean;
 }
 
 /** A domain's base type would have to be looked for: it takes the longer way. */
@@ -41,7 +43,8 @@ export async function listTables(client: Client, options: { unlogged: boolean })
     `SELECT r.name, coalesce(c.columns, '[]') AS columns
        FROM ${OWN_RELATIONS} r
        CROSS JOIN LATERAL (
-         SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'castsToText', ${CASTS_TO_TEXT})
+         SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'castsToText', ${CASTS_TO_TEXT},
+                                                                 'generated', a.attgenerated <> '')
                                     ORDER BY a.attname::text COLLATE "C") AS columns
            FROM pg_catalog.pg_attribute a
            JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
@@ -79,11 +82,20 @@ export async function lockTables(client: Client, tables: readonly TablePlan[]): 
 
 /** The query that counts and hashes one table. ONLY: the rows of its children are the children's. */
 export function contentQuery({ name, columns }: TablePlan): string {
+  const written = columns.filter(({ generated }) => !generated);
+  const sums = [
+    `${sumOf(columns)} AS hash`,
+    ...(written.length < columns.length ? [`${sumOf(written)} AS written`] : []),
+  ];
+  return `SELECT count(*)::text AS rows, ${sums.join(', ')} FROM ONLY ${name} t`;
+}
+
+function sumOf(columns: readonly ColumnPlan[]): string {
   const hash = columns.reduce(
     (before, column) => `pg_catalog.hashtextextended(${textOf(column)} COLLATE "C", ${before})`,
     '0',
   );
-  return `SELECT count(*)::text AS rows, coalesce(sum(${hash}), 0)::text AS hash FROM ONLY ${name} t`;
+  return `coalesce(sum(${hash}), 0)::text`;
 }
 
 /** What the type's own output function says, one way or the other. */
@@ -96,10 +108,13 @@ function textOf({ name, castsToText }: ColumnPlan): string {
 export async function readContents(client: Client, tables: readonly TablePlan[]): Promise<TableContents[]> {
   const contents: TableContents[] = [];
   for (const table of tables) {
-    const { rows } = await client.query<{ rows: string; hash: string }>(contentQuery(table));
+    const { rows } = await client.query<{ rows: string; hash: string; written?: string }>(
+      contentQuery(table),
+    );
     const row = rows[0];
     if (!row) throw new Error('the server answered without a row');
-    contents.push({ name: table.name, rows: Number(row.rows), contentHash: row.hash });
+    const { hash: contentHash, written: writtenHash } = row;
+    contents.push({ name: table.name, rows: Number(row.rows), contentHash, writtenHash });
   }
   return contents;
 }

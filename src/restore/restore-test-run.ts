@@ -8,6 +8,7 @@ import { KeepError, messageOf } from '../errors.js';
 import { Archive } from './archive.js';
 import { compareRestored } from './compare.js';
 import { databaseOptions } from './database-options.js';
+import { failedComparison, judged, number } from './judged.js';
 import { readRestored } from './read-restored.js';
 import type { Comparison, Evidence } from './restore.types.js';
 import { withScratch } from './scratch.js';
@@ -56,11 +57,7 @@ export class RestoreTestRun {
   async perform(): Promise<TestFindings> {
     const { settings, signal, clock } = this.context;
     const { manifest, file } = this.archiveFile;
-    this.comparisons.push({
-      name: 'archive',
-      ok: true,
-      details: `${manifest.bytes.toLocaleString('en-US')} bytes, sha256 as in the manifest`,
-    });
+    this.comparisons.push(judged('archive', `${number(manifest.bytes)} bytes, sha256 as in the manifest`));
     const atLeastMajor = majorOf(manifest.toolVersions.pgDump);
     const archive = await Archive.open(file, { atLeastMajor, searchPath: settings.searchPath, signal });
     const needs = await archive.needs().catch((error: unknown) => this.fail('restore', error));
@@ -101,7 +98,7 @@ export class RestoreTestRun {
     if (restored === undefined) return;
     this.restoreMs = restored.durationMs;
     const took = `${archive.program} ended well after ${(restored.durationMs / 1000).toFixed(1)} s`;
-    this.comparisons.push({ name: 'restore', ok: true, details: took });
+    this.comparisons.push(judged('restore', took));
     const { settings, signal } = this.context;
     const compared = await this.timed(async () => {
       const found = await readRestored(scratch.url, {
@@ -121,7 +118,7 @@ export class RestoreTestRun {
   private fail(name: Comparison['name'], error: unknown): undefined {
     this.context.signal.throwIfAborted();
     if (error instanceof KeepError) throw error;
-    this.comparisons.push({ name, ok: false, details: messageOf(error) });
+    this.comparisons.push(failedComparison(name, messageOf(error)));
   }
 
   private async timed<T>(work: () => Promise<T>): Promise<{ result: T; durationMs: number }> {

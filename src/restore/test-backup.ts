@@ -9,6 +9,7 @@ import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity } from '../environment/read-environment.js';
 import { KeepError } from '../errors.js';
 import { recordEvidence } from './evidence-records.js';
+import { failedComparison } from './judged.js';
 import { RestoreTestRun, type TestFindings } from './restore-test-run.js';
 import type { Evidence, RestoreTestReport } from './restore.types.js';
 
@@ -92,7 +93,7 @@ function failed(
   restoredTo: TestFindings['restoredTo'],
 ): TestFindings {
   return {
-    comparisons: [{ name, ok: false, details }],
+    comparisons: [failedComparison(name, details)],
     tables: [],
     notes: [],
     restoreMs: null,

@@ -83,8 +83,8 @@ it('hashes columns in the order they are given, quoted, as their types print the
   const sql = contentQuery({
     name: '"s"."t"',
     columns: [
-      { name: 'a', castsToText: true },
-      { name: 'b"c', castsToText: false },
+      { name: 'a', castsToText: true, generated: false },
+      { name: 'b"c', castsToText: false, generated: false },
     ],
   });
   expect(sql).toMatch(
