@@ -7,7 +7,7 @@ export type CommittedReport = Omit<BackupReport, keyof Recording>;
 
 /** The report of a backup that is committed at a location. */
 export function committedReport(
-  { name, archive, bytes, sha256, tables, encryption }: Manifest,
+  { name, archive, bytes, sha256, tables, encryption, warnings = [] }: Manifest,
   location: string,
   told: Pick<BackupReport, 'cleared' | 'notChecked' | 'durationMs'>,
 ): CommittedReport {
@@ -20,6 +20,7 @@ export function committedReport(
     tables: tables.length,
     rows: tables.reduce((sum, { rows }) => sum + rows, 0),
     encrypted: encryption !== null,
+    warnings,
     locations: [location],
     ...told,
   };

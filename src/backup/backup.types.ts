@@ -80,6 +80,8 @@ export interface Manifest {
   readonly tables: readonly TableContents[];
   readonly sequences: readonly SequenceState[];
   readonly catalogue: Catalogue;
+  /** What a restore of it will fail at, and what to change. Absent in manifests of earlier versions. */
+  readonly warnings?: readonly string[] | undefined;
 }
 
 /** How far a backup is. */
@@ -120,6 +122,8 @@ export interface BackupReport extends Recording {
   readonly encrypted: boolean;
   /** What could not be proven on this machine, and what is missing for it. */
   readonly notChecked: readonly string[];
+  /** What a restore of it will fail at, and what to change. */
+  readonly warnings: readonly string[];
   /** Every place that has the whole of it: the directory, then the buckets. */
   readonly locations: readonly string[];
   /** Backups that earlier, killed runs began, and that this run cleared away. */

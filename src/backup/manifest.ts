@@ -61,6 +61,7 @@ export const isManifest: Guard<Manifest> = isRecord<Manifest>({
     rowSecurity: isListOf(isText),
     extensions: isListOf(isText),
   } satisfies Record<(typeof CATALOGUE_SECTIONS)[number], Guard<string[]>>),
+  warnings: isAbsentOr(isListOf(isText)),
 });
 
 /** Undefined where the text is not a manifest of a format that this version reads. */

@@ -83,12 +83,6 @@ export function entryOfListLine(line: string): ArchiveEntry | undefined {
   return type === undefined || schema === undefined || tag === undefined ? undefined : { type, schema, tag };
 }
 
-/** The number by which pg_restore's errors name an entry. */
-export function numberOfListLine(line: string): number | undefined {
-  const number = /^(\d+); /.exec(line)?.[1];
-  return number === undefined ? undefined : Number(number);
-}
-
 /** Undefined for a line that does not begin an entry of a plain dump. */
 export function entryOfSection(line: string): ArchiveEntry | undefined {
   const [, tag, type, schema] = SECTION.exec(line) ?? [];
@@ -99,4 +93,18 @@ export function entryOfSection(line: string): ArchiveEntry | undefined {
 export function entryName({ type, schema, tag }: ArchiveEntry): string {
   const name = schema === '-' ? tag : `${schema}.${tag}`;
   return `${type.toLowerCase().replaceAll(' ', '-')}:${name}`;
+}
+
+/**
+ * What no restore can run: pg_dump switches a partition's own foreign key triggers off by the name that they had,
+ * and those names are made anew; a subscription would follow the publisher a second time.
+ */
+export function isUnrestorable({ type, tag }: ArchiveEntry): boolean {
+  return (
+    (type === 'TRIGGER' && /(?:^| )RI_ConstraintTrigger_[ac]_\d+$/.test(tag)) || isSubscription({ type, tag })
+  );
+}
+
+export function isSubscription({ type, tag }: Pick<ArchiveEntry, 'type' | 'tag'>): boolean {
+  return type.startsWith('SUBSCRIPTION') || (type !== 'TABLE' && tag.startsWith('SUBSCRIPTION '));
 }

@@ -31,7 +31,8 @@ export function compareStructure(found: Catalogue, context: DifferenceContext): 
   });
 }
 
-function subjectOf(section: CatalogueSection, line: string): string {
+/** What a line of the fingerprint is about: `public.t.in_ledger`. Pure. */
+export function subjectOf(section: CatalogueSection, line: string): string {
   const [, ...parts] = SUBJECTS[section].exec(line) ?? [];
   return parts.filter((part) => part !== undefined).join('.') || line;
 }

@@ -82,6 +82,7 @@ describe('pg_dump', () => {
 it('hashes columns in the order they are given, quoted, as their types print them', () => {
   const sql = contentQuery({
     name: '"s"."t"',
+    hasExpressions: false,
     columns: [
       { name: 'a', castsToText: true, generated: false },
       { name: 'b"c', castsToText: false, generated: false },

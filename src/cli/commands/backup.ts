@@ -35,6 +35,7 @@ function renderReport(report: BackupReport): string {
     `  manifest  ${manifest}`,
     ...copies.map((location) => `  copy      ${location}, read back whole`),
     `  sha256    ${sha256}`,
+    ...report.warnings.map((warning) => `  WARNING   ${warning}`),
     ...report.notChecked.map((text) => `  not opened: ${text}`),
     ...notRecordedLines(report),
   ].join('\n');

@@ -1,0 +1,48 @@
+import type { ClientBase } from 'pg';
+
+/** SQLSTATEs of a name that was not found: a function or operator, a relation, a type, a column, a schema. */
+const NOT_FOUND = new Set(['42883', '42P01', '42704', '42703', '3F000']);
+/** PostgreSQL's context of an error, the innermost first. */
+const RUNNING = /^(?:CONTEXT: {2})?(?:PL\/\w+ function (.+?) line \d|SQL function "(.+?)" )/;
+
+/** Whether an error says that a name was not found, as for want of a search_path. */
+export function isNameNotFound(code: string | undefined): boolean {
+  return NOT_FOUND.has(code ?? '');
+}
+
+/** The innermost function of an error's context; undefined where there is none, or in another language. */
+export function runningFunction(context: string): string | undefined {
+  for (const line of context.split('\n')) {
+    const [, procedural, sql] = RUNNING.exec(line.trim()) ?? [];
+    if (procedural !== undefined || sql !== undefined) return procedural ?? sql;
+  }
+  return undefined;
+}
+
+/**
+ * What to do about functions that name something without its schema: a restore runs with an empty search_path.
+ * @param running as `runningFunction` has it: with schema and arguments, or a SQL function's bare name
+ */
+export async function searchPathAdvice(client: ClientBase, running: readonly string[]): Promise<string[]> {
+  const { rows } = await client.query<{ signature: string; path: string; extension: string | null }>(
+    `SELECT DISTINCT pg_catalog.format('%I.%I(%s)', n.nspname, p.proname,
+                                       pg_catalog.pg_get_function_identity_arguments(p.oid)) AS signature,
+            CASE n.nspname WHEN 'public' THEN 'public' ELSE pg_catalog.format('%I, public', n.nspname) END AS path,
+            e.extname::text AS extension
+       FROM pg_catalog.unnest($1::text[]) r (name)
+      CROSS JOIN pg_catalog.pg_proc p
+       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+       LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+                                       AND d.objid = p.oid AND d.deptype = 'e'
+       LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+      WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
+        AND r.name IN (p.oid::pg_catalog.regprocedure::text, p.proname)
+      ORDER BY 1`,
+    [running],
+  );
+  return rows.map(({ signature, path, extension }) =>
+    extension === null
+      ? `To make the next backup restore: ALTER FUNCTION ${signature} SET search_path = ${path}, pg_temp; or write the schema in front of every name in its body.`
+      : `To make the next backup restore: do not call ${signature} of extension ${extension} there, but a function of your own around it that has SET search_path = ${path}, pg_temp; a dump does not keep changes to an extension's function.`,
+  );
+}
