@@ -30,7 +30,7 @@ const COMPUTED = `
     JOIN pg_catalog.pg_attrdef d ON d.adrelid = r.oid AND d.adnum = a.attnum
   UNION ALL
   SELECT pg_catalog.format('constraint %I of %s', c.conname, r.name), 'pg_catalog.pg_constraint'::pg_catalog.regclass, c.oid
-    FROM ${OWN_RELATIONS} r JOIN pg_catalog.pg_constraint c ON c.conrelid = r.oid AND c.contype = 'c'
+    FROM ${OWN_RELATIONS} r JOIN pg_catalog.pg_constraint c ON c.conrelid = r.oid AND c.contype = 'c' AND c.convalidated
   UNION ALL
   SELECT pg_catalog.format('constraint %I of domain %s', c.conname, pg_catalog.format_type(c.contypid, NULL)),
          'pg_catalog.pg_constraint'::pg_catalog.regclass, c.oid

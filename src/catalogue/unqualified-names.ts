@@ -26,7 +26,7 @@ export function runningFunction(context: string): string | undefined {
 export async function searchPathAdvice(client: ClientBase, running: readonly string[]): Promise<string[]> {
   const { rows } = await client.query<{ signature: string; path: string; extension: string | null }>(
     `SELECT DISTINCT pg_catalog.format('%I.%I(%s)', n.nspname, p.proname,
-                                       pg_catalog.pg_get_function_identity_arguments(p.oid)) AS signature,
+                                       pg_catalog.oidvectortypes(p.proargtypes)) AS signature,
             CASE n.nspname WHEN 'public' THEN 'public' ELSE pg_catalog.format('%I, public', n.nspname) END AS path,
             e.extname::text AS extension
        FROM pg_catalog.unnest($1::text[]) r (name)
@@ -36,7 +36,7 @@ export async function searchPathAdvice(client: ClientBase, running: readonly str
                                        AND d.objid = p.oid AND d.deptype = 'e'
        LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
       WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
-        AND r.name IN (p.oid::pg_catalog.regprocedure::text, p.proname)
+        AND r.name IN (p.proname, pg_catalog.format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.oidvectortypes(p.proargtypes)))
       ORDER BY 1`,
     [running],
   );

@@ -18,7 +18,7 @@ const NOT_POPULATED = /^(m .*) not populated$/s;
  * wrong. docs/backup-comparison.md is the same list for people.
  */
 const RULES: Readonly<Record<CatalogueSection, readonly Rule[]>> = {
-  relations: [pairing(() => ({ ofMissing: (line) => line, ofAdded: populated, say: sayNotPopulated }))],
+  relations: [pairing(populatedFromNothing)],
   columns: [pairing(notNullOfParent)],
   constraints: [pairing(inheritedName), pairing(inheritedValidity), ofInvalidIndex],
   indexes: [pairing(() => ({ ofMissing: valid, ofAdded: (line) => line, say: sayValid })), invalidIndex],
@@ -178,8 +178,14 @@ function sayEnabled(missing: string): string {
   return `${missing} is on again: a dump does not keep that it was off`;
 }
 
-function populated(line: string): string | undefined {
-  return NOT_POPULATED.exec(line)?.[1];
+/** Where one was not populated, those that select from it cannot be refreshed. */
+function populatedFromNothing({ expected }: DifferenceContext): Pairing {
+  const isAny = expected.relations.some((line) => NOT_POPULATED.test(line));
+  return {
+    ofMissing: (line) => line,
+    ofAdded: (line) => (isAny ? NOT_POPULATED.exec(line)?.[1] : undefined),
+    say: sayNotPopulated,
+  };
 }
 
 function sayNotPopulated(missing: string): string {
