@@ -11,8 +11,6 @@ const SHOWN = 20;
 
 /** `pgkeep restore test [NAME]`: restores a backup beside the guarded database and compares; exit 1 when it failed. */
 export const restoreTestVerb: Verb = {
-  name: 'test',
-  description: 'Restore a backup into a scratch database and compare. Exit 0: it passed, 1: it failed.',
   declare: (command) =>
     command
       .argument('[name]', 'the backup’s name, or one of its files; the newest of this database')
