@@ -14,10 +14,7 @@ export interface TableContents {
   readonly rows: number;
   /** See `contentHashMethod` of the manifest. */
   readonly contentHash: string;
-  /**
-   * The same without the generated columns, which a restore computes anew. Absent where there are none, and in
-   * manifests of earlier versions.
-   */
+  /** Without the generated columns, which a restore computes anew; absent where there are none. */
   readonly writtenHash?: string | undefined;
 }
 
@@ -80,7 +77,7 @@ export interface Manifest {
   readonly tables: readonly TableContents[];
   readonly sequences: readonly SequenceState[];
   readonly catalogue: Catalogue;
-  /** What a restore of it will fail at, and what to change. Absent in manifests of earlier versions. */
+  /** What a restore of it will fail at, and what to change. */
   readonly warnings?: readonly string[] | undefined;
 }
 
