@@ -1,6 +1,7 @@
 import type { Recording } from '../changelog/changelog.types.js';
 import type { ArchiveFormat, EnvironmentName } from '../config/settings.js';
 import type { Catalogue } from '../catalogue/catalogue.types.js';
+import type { ArchiveEncryption } from './archive-encryption.js';
 import type { LocaleFacts } from './locale.js';
 
 /** Why a backup was made. */
@@ -29,15 +30,6 @@ export interface SequenceState {
 export interface AppliedMigration {
   readonly name: string;
   readonly checksum: string;
-}
-
-/** How an archive is encrypted. Holds nothing that opens it. */
-export interface ArchiveEncryption {
-  /** age recipients (`age1…`), or the one word `passphrase`. */
-  readonly recipients: readonly string[];
-  /** Of the archive inside. */
-  readonly plainBytes: number;
-  readonly plainSha256: string;
 }
 
 /** What a backup is: written last, so that a backup exists when its manifest does. */

@@ -57,7 +57,7 @@ const USES = `
 const BODIES = `
   SELECT p.oid::text, p.proname::text AS name, l.lanname::text AS language, p.prosrc AS body,
          pg_catalog.pg_get_functiondef(p.oid) AS definition,
-         pg_catalog.format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)) AS signature
+         pg_catalog.format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.oidvectortypes(p.proargtypes)) AS signature
     FROM pg_catalog.pg_proc p
     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
     JOIN pg_catalog.pg_language l ON l.oid = p.prolang
@@ -84,7 +84,7 @@ export async function findSearchPathRisks(client: Client): Promise<string[]> {
       `a restore of this backup will fail at ${listed([...new Set(subjects)])}: function ${body.signature} names ${listed(names)} without a schema, and a restore has an empty search_path. ${advice.join(' ')}`,
     );
   }
-  return warnings;
+  return warnings.toSorted();
 }
 
 /** A function and those that its body mentions, in turn. What is not among the bodies is safe, and ends there. */

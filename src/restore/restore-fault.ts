@@ -75,9 +75,9 @@ export class FaultReader {
 }
 
 /** What a fault says in one line, the statement last. */
-export function describeFault({ entry, message, statement, running }: RestoreFault): string {
+export function describeFault({ message, statement, running }: RestoreFault): string {
   return [
-    `${entry ?? 'a statement'}: ${message}`,
+    message,
     running === undefined ? '' : ` (in function ${running})`,
     statement === undefined ? '' : `, at: ${statement}`,
   ].join('');
