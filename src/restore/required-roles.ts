@@ -1,7 +1,6 @@
 import { escapeIdentifier, type Client } from 'pg';
-import { KeepError } from '../errors.js';
 import { rolesOf, type ArchiveNeeds } from './archive-contents.js';
-import type { RestoreTarget } from './restore-plan.js';
+import { refused, type RestoreTarget } from './restore-plan.js';
 import { majorOf } from './server-version.js';
 
 /** From this version on a membership says whether it may be used to give things to the role. */
@@ -89,8 +88,4 @@ export async function requireObjects(
     `the backup holds what only a superuser can make, and role "${role}" is none: ${forbidden.join(', ')}`,
     'Restore as a superuser.',
   );
-}
-
-function refused(why: string, hint: string): KeepError {
-  return new KeepError('RESTORE_REFUSED', `Refused to restore: ${why}. Nothing was touched.`, { hint });
 }

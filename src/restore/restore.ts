@@ -33,6 +33,7 @@ import { requireObjects, requireRoles } from './required-roles.js';
 import { RestoreRun } from './restore-run.js';
 import { findSource, type RestoreSource } from './restore-source.js';
 import { restoreTables } from './restore-tables.js';
+import { requireSwappable } from './swap-obstacles.js';
 import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restoration.types.js';
 
 interface Rooms {
@@ -166,6 +167,7 @@ export class Restore {
         this.options,
       );
       const needs = await peekNeeds(source, target, { ...this.rooms, signal: this.signal });
+      await requireSwappable(maintenance, target);
       this.despite.requireKnown(source.name, source.manifest);
       if (needs) {
         await requireObjects(maintenance, target, this.despite.without(needs));

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Client } from 'pg';
 import { backupDirectory, withBackups } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
@@ -11,10 +12,11 @@ jest.setTimeout(120_000);
 describe('a restore by a role that is no superuser', () => {
   let own: ThrowAwayCluster;
   beforeAll(async () => {
-    own = await startThrowAwayCluster();
+    own = await startThrowAwayCluster({ settings: { max_prepared_transactions: '2' } });
     await query(
       own.cluster.url('postgres'),
-      `CREATE ROLE owner1 LOGIN PASSWORD 'owner-secret' CREATEDB; CREATE ROLE grafana; CREATE ROLE other; CREATE ROLE auditor`,
+      `CREATE ROLE owner1 LOGIN PASSWORD 'owner-secret' CREATEDB; CREATE ROLE grafana; CREATE ROLE other; CREATE ROLE auditor;
+       CREATE ROLE app LOGIN PASSWORD 'app-secret'`,
     );
   });
   afterAll(() => own.cluster.destroy());
@@ -33,6 +35,12 @@ describe('a restore by a role that is no superuser', () => {
     // As the superuser: it sees all.
     const settings = { ...environment, DATABASE_URL: superuser ?? '' };
     return (await withBackups(settings, (backups) => backups.create())).name;
+  }
+
+  async function newestOf(environment: Record<string, string>): Promise<{ name: string }> {
+    const { backups } = await withBackups(environment, (service) => service.list());
+    if (!backups[0]) throw new Error('there is no backup');
+    return backups[0];
   }
 
   async function expectRefused(environment: Record<string, string>, message: string): Promise<void> {
@@ -73,7 +81,7 @@ END $f$;
 
   it('refuses what it may not hand over, before the safety backup', async () => {
     const environment = await owned(
-      'foreign',
+      'handed',
       'CREATE TABLE t (id int)',
       'CREATE TABLE u (); ALTER TABLE u OWNER TO other',
     );
@@ -111,6 +119,36 @@ END $f$;
       'Refused to restore: the backup holds what only a superuser can make, and role "owner1" is none: extension file_fdw, event trigger noted_all. Nothing was touched.\n' +
         'Restore as a superuser.\n',
     );
+  });
+
+  it('refuses a database that could not be renamed in the end', async () => {
+    const environment = await owned('held', 'CREATE TABLE t (id int); GRANT CONNECT ON DATABASE held TO app');
+    const session = new Client({
+      connectionString: changedUrl(environment['superuser'] ?? '', {
+        username: 'app',
+        password: 'app-secret',
+      }),
+    });
+    session.on('error', () => undefined);
+    await session.connect();
+    await expectRefused(
+      environment,
+      'Refused to restore: role "owner1" may not end the sessions that "app" has in database "held", and it cannot be renamed while they are open. Nothing was touched.\n' +
+        'End them, or give it the grant, as a superuser: GRANT pg_signal_backend TO "owner1";\n',
+    );
+    await session.end();
+    const { name } = await newestOf(environment);
+    await query(
+      environment['superuser'] ?? '',
+      `BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'left'`,
+    );
+    expect(await runCli(['restore', '--plan', name], environment)).toMatchObject({
+      code: 3,
+      stderr:
+        'Refused to restore: database "held" has 1 prepared transaction, "left" among them, and cannot be renamed while one is open. Nothing was touched.\n' +
+        'Connect to it, and end each: COMMIT PREPARED or ROLLBACK PREPARED.\n',
+    });
+    await query(environment['superuser'] ?? '', `ROLLBACK PREPARED 'left'`);
   });
 
   it('refuses a name behind --despite that is no finding', async () => {

@@ -49,7 +49,8 @@ describe('a function that names things without their schema', () => {
       const test = await runCli(['restore', 'test'], environment);
       expect(test.code).toBe(1);
       expect(test.stdout).toContain(
-        '  finding restore:table-data:public.place: function unaccent(text) does not exist (in function public.slugify(text))\n' +
+        '  finding restore:table-data:public.place: function unaccent(text) does not exist (in function public.slugify(text))' +
+          (format === 'plain' ? ', at: COPY public.place (name) FROM stdin;\n' : '\n') +
           '  finding rows:public.place: public.place has 0 rows, not 1\n' +
           '  finding contents:public.place: public.place has other contents\n' +
           '  To restore everything else, once the findings are read:\n' +
