@@ -21,25 +21,28 @@ const RELATIONS = new Set(['TABLE', 'SEQUENCE', 'FOREIGN TABLE', 'VIEW', 'MATERI
 /**
  * Tries each extension in an empty database, and takes all of them back. One that is there on the server and cannot be
  * created is bound to something that this database is not: pg_cron to a preload library and to one database's name.
+ * @param connect runs work on a connection to the empty database
  */
 export async function findBoundExtensions(
-  client: Client,
   extensions: readonly NeededExtension[],
   readEntries: () => Promise<readonly ArchiveEntry[]>,
+  connect: (work: (client: Client) => Promise<BoundExtensions>) => Promise<BoundExtensions>,
 ): Promise<BoundExtensions> {
   if (extensions.length === 0) return NONE;
-  await client.query('BEGIN');
-  try {
-    const reasons = new Map<string, string>();
-    for (const extension of await availableOnes(client, extensions)) {
-      const reason = await reasonAgainst(client, extension);
-      if (reason !== undefined) reasons.set(extension.name, reason);
+  return await connect(async (client) => {
+    await client.query('BEGIN');
+    try {
+      const reasons = new Map<string, string>();
+      for (const extension of await availableOnes(client, extensions)) {
+        const reason = await reasonAgainst(client, extension);
+        if (reason !== undefined) reasons.set(extension.name, reason);
+      }
+      if (reasons.size === 0) return NONE;
+      return { reasons, isTheirs: await entriesOf(client, reasons, await readEntries()) };
+    } finally {
+      await client.query('ROLLBACK');
     }
-    if (reasons.size === 0) return NONE;
-    return { reasons, isTheirs: await entriesOf(client, reasons, await readEntries()) };
-  } finally {
-    await client.query('ROLLBACK');
-  }
+  });
 }
 
 async function availableOnes(

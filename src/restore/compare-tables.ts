@@ -33,7 +33,7 @@ export function compareTables(
       expectedRows: before?.rows ?? null,
       foundRows: after?.rows ?? null,
       sameContents,
-      reported: isSame ? null : reasonOf({ name, before, after }, hashed, whole),
+      reported: isSame ? undefined : reasonOf({ name, before, after }, hashed, whole),
     };
   });
 }
@@ -43,16 +43,16 @@ function reasonOf(
   { name, before, after }: Pair,
   hashed: ReadonlyMap<string, string>,
   whole: ReadonlySet<string>,
-): string | null {
-  if (!before || !after) return null;
+): string | undefined {
+  if (!before || !after) return undefined;
   const above = hashed.get(name);
   if (above !== undefined && whole.has(above)) {
     return `rows moved between the partitions of ${above}, which holds all of them: a dump loads them through it, and an enum hashes anew in each database`;
   }
-  if (before.rows !== after.rows || before.writtenHash === undefined) return null;
+  if (before.rows !== after.rows || before.writtenHash === undefined) return undefined;
   return before.writtenHash === after.writtenHash
     ? 'generated columns were computed anew and hold other values; all others hold what they held'
-    : null;
+    : undefined;
 }
 
 /** The hash-partitioned tables whose partitions together hold the rows that they held: the hashes are sums. */
@@ -100,10 +100,10 @@ export function rowCounts(tables: readonly TableComparison[]): Comparison {
     `${name} has ${number(foundRows)} rows, not ${number(expectedRows)}`;
   return judged('rows', `${counted(total, 'row')}, table by table`, {
     reported: differing.flatMap((table) =>
-      table.reported === null ? [] : [`${textOf(table)}: ${table.reported}`],
+      table.reported === undefined ? [] : [`${textOf(table)}: ${table.reported}`],
     ),
     findings: differing
-      .filter(({ reported }) => reported === null)
+      .filter(({ reported }) => reported === undefined)
       .map((table) => finding('rows', table.name, textOf(table))),
   });
 }
@@ -117,9 +117,11 @@ export function contents(tables: readonly TableComparison[], method: string): Co
   }
   const differing = onBothSides(tables).filter(({ sameContents }) => !sameContents);
   return judged('contents', 'the same hash of every table’s contents', {
-    reported: differing.flatMap(({ name, reported }) => (reported === null ? [] : [`${name}: ${reported}`])),
+    reported: differing.flatMap(({ name, reported }) =>
+      reported === undefined ? [] : [`${name}: ${reported}`],
+    ),
     findings: differing
-      .filter(({ reported }) => reported === null)
+      .filter(({ reported }) => reported === undefined)
       .map(({ name }) => finding('contents', name, `${name} has other contents`)),
   });
 }

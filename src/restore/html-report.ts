@@ -161,7 +161,7 @@ function pairsTable(pairs: readonly (readonly [string, string])[], valueClass = 
 
 /** A difference that no restore can avoid is none that a reader must look into. */
 function isSame({ expectedRows, foundRows, sameContents, reported }: TableComparison): boolean {
-  return (expectedRows === foundRows && sameContents) || reported !== null;
+  return (expectedRows === foundRows && sameContents) || reported !== undefined;
 }
 
 function rowsText(rows: number | null): string {

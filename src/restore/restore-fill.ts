@@ -41,8 +41,10 @@ export interface Filled {
 export async function fillRestored(context: RestoreContext, plan: FillPlan): Promise<Filled> {
   const { source, progress, despite, target } = context;
   const { archive, needs, url } = plan;
-  const bound = await onRestored(context, url, (client) =>
-    findBoundExtensions(client, needs.extensions, () => archive.entries()),
+  const bound = await findBoundExtensions(
+    needs.extensions,
+    () => archive.entries(),
+    (work) => onRestored(context, url, work),
   );
   progress(`restoring ${source.name} into "${url.database}", beside it`);
   await archive

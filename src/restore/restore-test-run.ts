@@ -8,7 +8,6 @@ import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { KeepError, messageOf } from '../errors.js';
 import { searchPathAdvice } from '../catalogue/unqualified-names.js';
 import { withConnection } from '../database/connect.js';
-import { ProgramFailure } from '../process/program-failure.js';
 import { Archive, type RestoreTarget } from './archive.js';
 import { rolesOf, type ArchiveNeeds } from './archive-contents.js';
 import { boundNotes, findBoundExtensions, type BoundExtensions } from './bound-extensions.js';
@@ -22,7 +21,6 @@ import { withScratch } from './scratch.js';
 import type { Scratch, ScratchServer } from './scratch.types.js';
 import { majorOf } from './server-version.js';
 import { startThrowAwayServer } from './throw-away-server.js';
-import { IncompleteDumpError } from './whole-plain-dump.js';
 import { GUARD_LEFT_OUT } from './without-guard.js';
 
 /** What PostgreSQL says of a name that it does not find. pg_restore passes on no SQLSTATE. */
@@ -102,8 +100,10 @@ export class RestoreTestRun {
   }
 
   private async restoreAndCompare(archive: Archive, needs: ArchiveNeeds, scratch: Scratch): Promise<void> {
-    const bound = await this.onScratch(scratch, (client) =>
-      findBoundExtensions(client, needs.extensions, () => archive.entries()),
+    const bound = await findBoundExtensions(
+      needs.extensions,
+      () => archive.entries(),
+      (work) => this.onScratch(scratch, work),
     );
     this.notes.push(...scratch.notes, ...boundNotes(bound));
     const target = { ...scratch, without: bound.isTheirs };
@@ -148,32 +148,32 @@ export class RestoreTestRun {
     error: unknown,
   ): Promise<'nothing' | 'in part'> {
     this.fail('restore', error);
-    const faults = await this.tryRest(archive, { scratch, target });
+    const { faults, advice } = await this.tryRest(archive, { scratch, target });
     if (faults.length === 0) return 'nothing';
     const [failure] = this.comparisons.splice(-1);
     this.comparisons.push({
       ...(failure ?? failedComparison('restore', messageOf(error))),
       findings: faults.map((fault) => finding('restore', fault.entry ?? 'unknown', describeFault(fault))),
     });
-    const running = faults.flatMap(({ running: name, message }) =>
-      name !== undefined && NOT_FOUND.test(message) ? [name] : [],
-    );
-    this.notes.push(...(await this.onScratch(scratch, (client) => searchPathAdvice(client, running))));
+    this.notes.push(...advice);
     return 'in part';
   }
 
-  /** @returns none where the archive cannot be read to its end: then there is no rest. */
+  /** @returns no fault where it could not be tried: the first failure is the one to report. */
   private async tryRest(
     archive: Archive,
     { scratch, target }: { scratch: Scratch; target: RestoreTarget },
-  ): Promise<readonly RestoreFault[]> {
+  ): Promise<{ faults: readonly RestoreFault[]; advice: readonly string[] }> {
     try {
       await scratch.renew();
-      return await archive.restoreWhatCan(target, scratch.renew);
-    } catch (error) {
+      const faults = await archive.restoreWhatCan(target, scratch.renew);
+      const running = faults.flatMap(({ running: name, message }) =>
+        name !== undefined && NOT_FOUND.test(message) ? [name] : [],
+      );
+      return { faults, advice: await this.onScratch(scratch, (client) => searchPathAdvice(client, running)) };
+    } catch {
       this.context.signal.throwIfAborted();
-      if (error instanceof ProgramFailure || error instanceof IncompleteDumpError) return [];
-      throw error;
+      return { faults: [], advice: [] };
     }
   }
 

@@ -45,8 +45,8 @@ export interface TableComparison {
   /** Null: the restored database has no such table, or it was not reached. */
   readonly foundRows: number | null;
   readonly sameContents: boolean;
-  /** Why it differs, as no restore can avoid it; null where it does not differ, or that is a finding. */
-  readonly reported: string | null;
+  /** Why it differs, where no restore can avoid it. Absent where it does not differ, or that is a finding. */
+  readonly reported?: string | undefined;
 }
 
 /** Where a restore was tested. */

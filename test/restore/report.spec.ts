@@ -20,9 +20,9 @@ const REPORT: RestoreTestReport = {
     },
   ],
   tables: [
-    { name: 'public.a', expectedRows: 1000, foundRows: 1000, sameContents: true, reported: null },
-    { name: 'public."<script>"', expectedRows: 2, foundRows: 1, sameContents: false, reported: null },
-    { name: 'public.gone', expectedRows: 3, foundRows: null, sameContents: false, reported: null },
+    { name: 'public.a', expectedRows: 1000, foundRows: 1000, sameContents: true },
+    { name: 'public."<script>"', expectedRows: 2, foundRows: 1, sameContents: false },
+    { name: 'public.gone', expectedRows: 3, foundRows: null, sameContents: false },
   ],
   notes: ['owners were not restored: the server has no role "<b>"'],
   startedAt: '2026-02-08T04:00:00.000Z',

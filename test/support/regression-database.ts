@@ -62,7 +62,7 @@ async function fetchRegressionTests(major: string): Promise<string> {
   await command('apt-get', [...options, 'source', '--download-only', `postgresql-${major}`], directory);
   const archive = readdirSync(directory).find((name) => name.includes('.orig.tar.')) ?? '';
   await command('tar', ['xf', archive, '--wildcards', '*/src/test/regress/*'], directory);
-  const [tree = ''] = readdirSync(directory).filter((name) => existsSync(at(name, 'src', 'test', 'regress')));
+  const tree = readdirSync(directory).find((name) => existsSync(at(name, 'src', 'test', 'regress'))) ?? '';
   return at(tree, 'src', 'test', 'regress');
 }
 
