@@ -124,7 +124,8 @@ async function explain(context: RestoreContext, url: DatabaseUrl, error: unknown
     {
       hint: [
         ...advice,
-        `To see everything that does not restore, and the command that restores the rest: \`pgkeep restore test ${source.name}\`. Or take another backup: \`pgkeep backup list\`.`,
+        ...(advice.length === 0 ? ['Mend what the message says, or take another backup.'] : []),
+        `To see everything that does not restore, and the command that restores the rest: \`pgkeep restore test ${source.name}\`.`,
       ].join('\n'),
       cause: error,
     },

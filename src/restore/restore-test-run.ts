@@ -25,6 +25,8 @@ import { GUARD_LEFT_OUT } from './without-guard.js';
 
 /** What PostgreSQL says of a name that it does not find. pg_restore passes on no SQLSTATE. */
 const NOT_FOUND = / does not exist/;
+/** A server that has run out of something would only be pushed further. */
+const EXHAUSTED = /No space left on device|Disk quota exceeded|out of (?:shared )?memory/;
 
 /** What a test works with. */
 export interface TestContext {
@@ -148,6 +150,7 @@ export class RestoreTestRun {
     error: unknown,
   ): Promise<'nothing' | 'in part'> {
     this.fail('restore', error);
+    if (EXHAUSTED.test(messageOf(error))) return 'nothing';
     const { faults, advice } = await this.tryRest(archive, { scratch, target });
     if (faults.length === 0) return 'nothing';
     const [failure] = this.comparisons.splice(-1);
