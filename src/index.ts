@@ -28,8 +28,8 @@ export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind 
 export { BackupService } from './backup/backup.service.js';
 export { ExportService } from './backup/export.service.js';
 export { GlobalsService } from './backup/globals.service.js';
+export type { ArchiveEncryption } from './backup/archive-encryption.js';
 export type {
-  ArchiveEncryption,
   BackupEntry,
   BackupList,
   BackupOptions,

@@ -27,6 +27,7 @@ import { readObstacles, requireWhole } from './preflight.js';
 import { readCatalogue } from '../catalogue/read-catalogue.js';
 import { readInPassing } from './read-in-passing.js';
 import { keysHere, recipientsOf } from './seal/keys-here.js';
+import { findSearchPathRisks } from './search-path-check.js';
 import { beginSnapshot, whileConnected, type Snapshot } from './snapshot.js';
 import {
   CONTENT_HASH_METHOD,
@@ -186,11 +187,12 @@ export class BackupRun {
   private async readFacts(
     client: Client,
     plans: readonly TablePlan[],
-  ): Promise<Pick<Manifest, 'tables' | 'catalogue' | 'migrations'>> {
+  ): Promise<Pick<Manifest, 'tables' | 'catalogue' | 'migrations' | 'warnings'>> {
+    const warnings = await findSearchPathRisks(client);
     const catalogue = await readCatalogue(client);
     const migrations = await readAppliedMigrations(client, this.context.settings.database.url.schema);
     const tables = await readContents(client, plans);
-    return { catalogue, migrations: migrations ?? null, tables };
+    return { catalogue, migrations: migrations ?? null, tables, warnings };
   }
 
   /** The name of this second, or of the next that nobody else has taken; marked as at work. */

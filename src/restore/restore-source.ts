@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import path from 'node:path';
-import { withArchiveFile } from '../backup/archive-file.js';
+import type { Readable } from 'node:stream';
+import { openArchive, withArchiveFile } from '../backup/archive-file.js';
 import { whileClaimed } from '../backup/backup-claims.js';
 import { typedName } from '../backup/backup-name.js';
 import type { BackupService } from '../backup/backup.service.js';
@@ -17,6 +18,8 @@ export interface RestoreSource {
   /** Null: a bare dump, that nothing can be compared with. */
   readonly manifest: Manifest | null;
   /** Runs `use` with the archive as a whole file on this machine. */
+  /** Opens it from its beginning, decrypted, for a look: nothing of it is proven. */
+  readonly open: () => Promise<Readable>;
   readonly withFile: <T>(signal: AbortSignal, use: (file: string) => Promise<T>) => Promise<T>;
 }
 
@@ -55,15 +58,20 @@ export async function findSource(typed: string, { backups, settings }: Places): 
     return {
       name: manifest.name,
       manifest,
+      open: () => backups.openArchive(manifest.name),
       withFile: (signal, use) => backups.withArchive(manifest.name, signal, ({ file: whole }) => use(whole)),
     };
   }
   const storage = new LocalStorage(path.dirname(file));
   const found = await new CommittedBackups(storage).manifest(path.basename(file)).catch(ifNotFound);
-  if (!found) return { name: file, manifest: null, withFile: (_signal, use) => use(file) };
+  if (!found) {
+    const open = (): Promise<Readable> => Promise.resolve(createReadStream(file));
+    return { name: file, manifest: null, open, withFile: (_signal, use) => use(file) };
+  }
   return {
     name: found.name,
     manifest: found.manifest,
+    open: () => openArchive({ storage, encryption: settings.encryption }, found),
     withFile: (signal, use) =>
       withArchiveFile({ storage, encryption: settings.encryption }, found, signal, ({ file: whole }) =>
         use(whole),

@@ -5,7 +5,7 @@ import type { ReadTimeouts } from '../database/read.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
 import { KeepError } from '../errors.js';
-import { claimGivenDatabase, clearGivenDatabase } from './given-database.js';
+import { claimGivenDatabase, clearGivenDatabase, emptyGivenDatabase } from './given-database.js';
 import { requireAnother } from './identity-guard.js';
 import { MarkedDatabases } from './marked-databases.js';
 import type { Scratch, ScratchPlan, ScratchServer } from './scratch.types.js';
@@ -69,7 +69,8 @@ export async function withScratch<T>(
       const stamp = await readStamp(client, timeouts);
       await claimGivenDatabase(client, { ...host, stamp, identity });
       try {
-        return await use({ kind: 'given database', url: server.url, ...common });
+        const renew = (): Promise<void> => emptyGivenDatabase(client);
+        return await use({ kind: 'given database', url: server.url, renew, ...common });
       } finally {
         await clearGivenDatabase(client);
       }
@@ -80,7 +81,11 @@ export async function withScratch<T>(
     await scratches.create(name, plan.databaseOptions, now);
     try {
       const kind = server.isThrowAway ? 'throw-away cluster' : 'fresh database';
-      return await use({ kind, url: { ...server.url, database: name }, ...common });
+      const renew = async (): Promise<void> => {
+        await scratches.drop(name);
+        await scratches.create(name, plan.databaseOptions, now);
+      };
+      return await use({ kind, url: { ...server.url, database: name }, renew, ...common });
     } finally {
       await withConnection(server.url, { ...connection, answerTimeoutMs: DROP_TIMEOUT_MS }, (again) =>
         scratchDatabases(again, longestMs).drop(name),

@@ -23,6 +23,8 @@ export interface Scratch {
   readonly notes: readonly string[];
   /** `15.18` */
   readonly serverVersion: string;
+  /** Makes it empty again. */
+  readonly renew: () => Promise<void>;
 }
 
 /** What the database is to be like. */

@@ -82,9 +82,10 @@ describe('pg_dump', () => {
 it('hashes columns in the order they are given, quoted, as their types print them', () => {
   const sql = contentQuery({
     name: '"s"."t"',
+    hasExpressions: false,
     columns: [
-      { name: 'a', castsToText: true },
-      { name: 'b"c', castsToText: false },
+      { name: 'a', castsToText: true, generated: false },
+      { name: 'b"c', castsToText: false, generated: false },
     ],
   });
   expect(sql).toMatch(
