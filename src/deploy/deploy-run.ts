@@ -78,7 +78,7 @@ export class DeployRun {
         plan.migrations.length === 0
           ? { recorded: false, ...(await this.drift.recordFirst()) }
           : await this.perform(client, draft);
-      return { ...report, ...done, durationMs: this.now() - startedAt };
+      return { ...report, ...done, durationMs: Math.round(this.now() - startedAt) };
     });
   }
 
@@ -222,6 +222,6 @@ export class DeployRun {
   }
 
   private now(): number {
-    return this.needs.clock.now().getTime();
+    return this.needs.clock.monotonicMs();
   }
 }

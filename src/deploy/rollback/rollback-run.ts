@@ -72,7 +72,7 @@ export class RollbackRun {
       requireNamed(draft.plan);
       requireConfirmed(draft.plan, this.options);
       const report = await this.perform(client, draft);
-      return { ...report, durationMs: this.now() - startedAt };
+      return { ...report, durationMs: Math.round(this.now() - startedAt) };
     });
   }
 
@@ -206,7 +206,7 @@ export class RollbackRun {
   }
 
   private now(): number {
-    return this.needs.clock.now().getTime();
+    return this.needs.clock.monotonicMs();
   }
 }
 
