@@ -1,20 +1,14 @@
 import { errorCode, KeepError, messageOf, type CheckCode, type ErrorCode } from '../errors.js';
-import { isTlsError, UnsuitableServerError } from './candidate-client.js';
+import { UnsuitableServerError } from './candidate-client.js';
+import { isAuthenticationError, isTlsError } from './candidate-rotation.js';
+import { DeadlineError } from './deadline.js';
+import { PasswordUnavailableError } from './password.js';
 
 /** Why the database did not answer as expected: a stable code, the cause in one line, the next step. */
 export interface DatabaseFault {
   readonly code: Extract<CheckCode, `DATABASE_${string}`> | 'CHECK_FAILED';
   readonly text: string;
   readonly hint: string;
-}
-
-/** The client's own deadline passed before the server answered. */
-export class DeadlineError extends Error {
-  override readonly name = 'DeadlineError';
-
-  constructor(readonly deadlineMs: number) {
-    super(`no answer within ${deadlineMs} ms`);
-  }
 }
 
 const NETWORK_CODE =
@@ -49,8 +43,10 @@ export function databaseFault(error: unknown): DatabaseFault {
   ) {
     return { code: 'DATABASE_UNREACHABLE', text: cause || code, hint: HINTS.network };
   }
-  // pg's own words, without a code, where the URL has no password although the server asks for one.
-  if (code === '28P01' || code === '28000' || cause.startsWith('SASL: ')) {
+  if (error instanceof PasswordUnavailableError) {
+    return { code: 'DATABASE_AUTHENTICATION_FAILED', text: cause, hint: error.hint };
+  }
+  if (isAuthenticationError(error)) {
     return {
       code: 'DATABASE_AUTHENTICATION_FAILED',
       text: cause,
@@ -79,6 +75,8 @@ export function databaseFault(error: unknown): DatabaseFault {
 
 /** The same as an error to throw: `operation` completes "Cannot …". */
 export function databaseError(operation: string, error: unknown): KeepError {
+  // What the connection itself refuses has its own text, whatever it was made for.
+  if (error instanceof KeepError && error.kind === 'refused') return error;
   const { code, text, hint } = databaseFault(error);
   return new KeepError(keepCode(code, error), `Cannot ${operation}: ${text}`, { hint, cause: error });
 }

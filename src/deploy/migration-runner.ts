@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { oneMessage } from '../database/mark.js';
 import { errorCode, KeepError } from '../errors.js';
 import type { ScriptRunner, ScriptSession } from '../migrations/engine/script-runner.js';
 import { ENTER_RECORDED_DEPLOY, LEAVE_RECORDED_DEPLOY } from '../migrations/recorded-deploy.js';
@@ -62,13 +63,13 @@ export class MigrationRunner {
     // The engine has begun the next one already; it does not know that nobody wants it any more.
     if (signal.aborted) throw this.failure(notBegun(migration, session));
     onStep(`${doing} ${migration.name}`);
-    const settings = `SET statement_timeout = ${statementTimeoutMs}; SET lock_timeout = ${lockTimeoutMs}`;
-    await session.send(`${settings}; ${ENTER_RECORDED_DEPLOY}`);
+    await session.send(oneMessage(...timeouts(statementTimeoutMs, lockTimeoutMs), ENTER_RECORDED_DEPLOY));
     try {
       await this.sendUntilDone(migration, session);
     } finally {
       // The engine writes its history on this session. One that broke, or is left in a failed transaction, fails here.
-      const reset = `RESET statement_timeout; RESET lock_timeout; ${LEAVE_RECORDED_DEPLOY}`;
+      // None, and not RESET: that would be what the database or the role has set.
+      const reset = oneMessage(...timeouts(0, 0), LEAVE_RECORDED_DEPLOY);
       await session.send(reset).catch(async () => {
         await session.send('ROLLBACK').catch(() => undefined);
       });
@@ -103,6 +104,10 @@ export class MigrationRunner {
     this.failed = failed;
     return failed.error;
   }
+}
+
+function timeouts(statementMs: number, lockMs: number): string[] {
+  return [`SET statement_timeout = ${statementMs}`, `SET lock_timeout = ${lockMs}`];
 }
 
 function notBegun(migration: PlannedMigration, { backendPid }: ScriptSession): FailedScript {

@@ -6,7 +6,8 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { libpqEnvironment, toolEnvironment, type ReachedServer } from '../backup/libpq-environment.js';
+import { libpqEnvironment, toolEnvironment } from '../backup/libpq-environment.js';
+import type { ReachedServer } from '../database/reached-server.js';
 import { findTool, type PostgresTool } from '../backup/postgres-tool.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import { KeepError } from '../errors.js';
@@ -69,7 +70,7 @@ export class Archive {
   /** Restores into an empty database; the first error ends it. @throws ProgramFailure, or the signal's reason. */
   async restore(target: RestoreTarget): Promise<void> {
     const env = {
-      ...libpqEnvironment(target.url, target.server, this.tool),
+      ...(await libpqEnvironment(target.url, target.server, this.tool)),
       PGAPPNAME: 'pgkeep restore',
     };
     await (this.format === 'custom' ? this.restoreCustom(target, env) : this.restorePlain(env));

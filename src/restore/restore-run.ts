@@ -3,8 +3,9 @@ import { backupError } from '../backup/backup-error.js';
 import { appendPlan } from '../changelog/append.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { ConnectionOptions } from '../database/candidate-client.js';
-import { CandidateRotation } from '../database/candidate-client.js';
+import { CandidateRotation } from '../database/candidate-rotation.js';
 import { connectOnce, withConnection } from '../database/connect.js';
+import { isPooled } from '../database/session.js';
 import { KeepError, messageOf } from '../errors.js';
 import { applyMigrations } from '../migrations/engine/apply-migrations.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../migrations/own-migrations.js';
@@ -113,7 +114,11 @@ export class RestoreRun {
     const url = this.urlOf(database);
     const { host, port, user } = this.maintenance;
     progress(`restoring ${source.name} into "${database}", beside it`);
-    await archive.restore({ url, server: { host, port, user }, withOwners });
+    await archive.restore({
+      url,
+      server: { host, port, user, isPooled: isPooled(this.maintenance) },
+      withOwners,
+    });
     progress('comparing what was restored with what was backed up');
     const found = await readRestored(url, {
       connectTimeoutMs: settings.database.connectTimeoutMs,

@@ -1,4 +1,5 @@
 import { escapeIdentifier, type Client } from 'pg';
+import { oneMessage } from '../../database/mark.js';
 import type { ScriptSession } from '../../migrations/engine/script-runner.js';
 import { rollbackRefused } from '../refused.js';
 import { tookProtected } from './keep-protected.js';
@@ -37,7 +38,8 @@ export class RollbackSession implements ScriptSession {
       await this.client.query(sql);
       return;
     }
-    await this.client.query(`BEGIN; SET LOCAL search_path TO ${escapeIdentifier(this.options.schema)}`);
+    const path = `SET LOCAL search_path TO ${escapeIdentifier(this.options.schema)}`;
+    await this.client.query(oneMessage('BEGIN', path));
     try {
       await this.takeBack(sql, onStatement);
       this.isCommitting = true;

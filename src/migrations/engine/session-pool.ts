@@ -1,6 +1,7 @@
 import { escapeIdentifier, Pool, type Client, type ClientBase } from 'pg';
 import type { DatabaseUrl } from '../../config/database-url.js';
-import { candidateClient, CandidateRotation } from '../../database/candidate-client.js';
+import { candidateClient } from '../../database/candidate-client.js';
+import { CandidateRotation } from '../../database/candidate-rotation.js';
 import { closeClient } from '../../database/connect.js';
 import { CharColumns } from './char-columns.js';
 import { connectEngineClient, engineConnectionOptions, withEngineClient } from './engine-connection.js';
