@@ -12,7 +12,7 @@ import { unpackPackages } from './own-apt.mjs';
  */
 export function missingPackages(simulation, wanted) {
   return [...simulation.matchAll(/^Inst (\S+) (?:\[[^\]]*\] )?\((\S+) /gm)]
-    .filter(([, name = '']) => wanted.test(name) && !/^libc6|^libc-|^libperl|-perl$/.test(name))
+    .filter(([, name = '']) => wanted.test(name) && !/^libc6|^libc-(bin|dev|l10n)|^libperl|-perl$/.test(name))
     .map(([, name = '', version]) => ({ name, pinned: `${name}=${version}` }));
 }
 

@@ -19,6 +19,7 @@ const HINTS = {
   network: 'Check the host and port of the database URL, and that the server runs and lets this machine in.',
   slow: 'Look at pg_stat_activity for what keeps the server busy, and at READINESS_TIMEOUT_MS.',
   locked: 'Another session holds a lock; a migration may be running. pg_locks and pg_stat_activity name it.',
+  statementPooler: 'Set pool_mode of the pooler to transaction or session.',
 } as const;
 
 /** Explains any error of a connection or a query. The texts hold no secret: PostgreSQL's and Node's do not. */
@@ -34,6 +35,10 @@ export function databaseFault(error: unknown): DatabaseFault {
   }
   if (error instanceof UnsuitableServerError) {
     return { code: 'DATABASE_READ_ONLY', text: cause, hint: 'Check the host list of the database URL.' };
+  }
+  // PgBouncer has no SQLSTATE of its own for it.
+  if (code === '08P01' && cause.includes('statement pooling mode')) {
+    return { code: 'DATABASE_UNREACHABLE', text: cause, hint: HINTS.statementPooler };
   }
   if (
     NETWORK_CODE.test(code) ||
@@ -75,8 +80,8 @@ export function databaseFault(error: unknown): DatabaseFault {
 
 /** The same as an error to throw: `operation` completes "Cannot …". */
 export function databaseError(operation: string, error: unknown): KeepError {
-  // What the connection itself refuses has its own text, whatever it was made for.
-  if (error instanceof KeepError && error.kind === 'refused') return error;
+  // What pgkeep raised itself is explained already.
+  if (error instanceof KeepError) return error;
   const { code, text, hint } = databaseFault(error);
   return new KeepError(keepCode(code, error), `Cannot ${operation}: ${text}`, { hint, cause: error });
 }

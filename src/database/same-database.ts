@@ -9,7 +9,8 @@ const proved = new WeakMap<SameDatabase, true>();
 /**
  * Makes sure, once, that `DIRECT_URL` leads to the database that `DATABASE_URL` leads to: the same cluster, by
  * its system identifier, and the same database in it, by its oid.
- * @throws KeepError `DATABASE_MISMATCH` where it does not, or where that cannot be found out.
+ * @throws KeepError `DATABASE_MISMATCH` where it does not, `DATABASE_UNREACHABLE` or `DATABASE_PERMISSION_DENIED` where
+ * that cannot be found out.
  */
 export async function requireSameDatabase(
   client: Client,
@@ -59,13 +60,13 @@ async function identityOf(client: Client, database?: string): Promise<string | u
 }
 
 function notKnown(direct: DatabaseUrl, { url, setting }: SameDatabase, error: unknown): KeepError {
-  const grant =
-    errorCode(error) === '42501'
-      ? 'Grant EXECUTE ON FUNCTION pg_control_system() to the role of each.'
-      : `Make both reachable, or set ${setting} to the value of DIRECT_URL and unset DIRECT_URL.`;
+  const isDenied = errorCode(error) === '42501';
+  const hint = isDenied
+    ? 'Run GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO the role of each URL.'
+    : `Make both reachable, or set ${setting} to the value of DIRECT_URL and unset DIRECT_URL.`;
   return new KeepError(
-    'DATABASE_MISMATCH',
-    `Refused to use DIRECT_URL (${describeDatabaseUrl(direct)}): whether it leads to the database of ${setting} (${describeDatabaseUrl(url)}) is not known: ${messageOf(error)}. Nothing was changed.`,
-    { hint: grant, cause: error },
+    isDenied ? 'DATABASE_PERMISSION_DENIED' : 'DATABASE_UNREACHABLE',
+    `Cannot use DIRECT_URL (${describeDatabaseUrl(direct)}): whether it leads to the database of ${setting} (${describeDatabaseUrl(url)}) is not known: ${messageOf(error)}. Nothing was changed.`,
+    { hint, cause: error },
   );
 }

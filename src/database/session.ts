@@ -1,5 +1,5 @@
 import type { Client, ClientBase } from 'pg';
-import { describeDatabaseUrl, type DatabaseUrl } from '../config/database-url.js';
+import { describeServer, type DatabaseUrl } from '../config/database-url.js';
 import { KeepError } from '../errors.js';
 import { keepsSession } from './pool-mode.js';
 import { SESSION_SETTINGS, TAKE_SESSION, type SessionPurpose } from './session-settings.js';
@@ -50,7 +50,7 @@ function poolerRefused(url: DatabaseUrl): KeepError {
   const isDirect = url.sameAs !== undefined;
   return new KeepError(
     'POOLER_REFUSED',
-    `Refused to work through the transaction pooler at ${describeDatabaseUrl(url)}${isDirect ? ', which DIRECT_URL names' : ''}: it gives each transaction another session of PostgreSQL. Nothing was changed.`,
+    `Refused to work through the transaction pooler at ${describeServer(url)}${isDirect ? ', which DIRECT_URL names' : ''}: it gives each transaction another session of PostgreSQL. Nothing was changed.`,
     {
       hint: isDirect
         ? 'Set DIRECT_URL to the address of PostgreSQL itself, or of a pooler with pool_mode = session.'

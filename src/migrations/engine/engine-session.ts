@@ -68,7 +68,7 @@ export class EngineSession implements SqlDriverAdapter {
   async executeScript(script: string): Promise<void> {
     const { runScript = sendOnce } = this.options;
     try {
-      await runScript(script, this.session);
+      await this.session.forScript(async () => await runScript(script, this.session));
     } catch (thrown) {
       const failure = statementFailure(thrown, script);
       this.options.failures.latest = failure;
