@@ -42,7 +42,7 @@ export async function libpqEnvironment(
     PGSSLKEY: url.sslKey,
     PGOPTIONS: server.isPooled ? url.options : programOptions(url.options),
     PGCLIENTENCODING: server.encoding,
-    PGAPPNAME: 'pgkeep backup',
+    PGAPPNAME: `pgkeep ${path.basename(tool.file)}`,
     PGCONNECT_TIMEOUT: '30',
   };
 }

@@ -69,10 +69,7 @@ export class Archive {
 
   /** Restores into an empty database; the first error ends it. @throws ProgramFailure, or the signal's reason. */
   async restore(target: RestoreTarget): Promise<void> {
-    const env = {
-      ...(await libpqEnvironment(target.url, target.server, this.tool)),
-      PGAPPNAME: 'pgkeep restore',
-    };
+    const env = await libpqEnvironment(target.url, target.server, this.tool);
     await (this.format === 'custom' ? this.restoreCustom(target, env) : this.restorePlain(env));
     this.signal.throwIfAborted();
   }

@@ -19,6 +19,7 @@ import { createClinic } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';
 import { withRooms } from '../support/evaluate.js';
 import { makeHostile, unhindered } from '../support/hostile-settings.js';
+import { PgBouncer } from '../support/pgbouncer.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 let own: ThrowAwayCluster;
@@ -147,6 +148,36 @@ it('runs jobs, and keeps the change log', async () => {
     expect(await jobs.finish(run, { state: 'succeeded' })).toBe(true);
     expect(await rooms.get(ChangelogService).verify()).toMatchObject({ findings: [] });
   });
+});
+
+it('asks, runs jobs and stamps through a transaction pooler', async () => {
+  const pooler = await PgBouncer.start(own, {
+    pool_mode: 'transaction',
+    default_pool_size: 2,
+    ignore_startup_parameters: 'extra_float_digits',
+  });
+  try {
+    await withRooms({ ...environment, DATABASE_URL: pooler.url('clinic') }, async (rooms) => {
+      const { verdict } = await rooms.get(ReadinessService).evaluate();
+      expect(verdict.checks).toMatchObject({
+        database: { code: 'DATABASE_READ_ONLY' },
+        environment: { ok: true },
+        migrations: { ok: true },
+      });
+      expect((await rooms.get(StatsService).collect('exact')).tables.length).toBeGreaterThan(3);
+      const jobs = rooms.get(JobsService);
+      const run = await jobs.begin({ job: 'backup', holder: 'test', leaseMs: 60_000 }, 'manual', {});
+      if (!run) throw new Error('not begun');
+      expect(Date.parse(run.startedAt ?? '')).toBeGreaterThan(Date.now() - 60_000);
+      expect(await jobs.finish(run, { state: 'succeeded' })).toBe(true);
+      const stamped = await rooms.get(StampService).stamp('staging', { replace: true, target: 'clinic' });
+      expect(stamped).toMatchObject({ changed: true });
+      await rooms.get(StampService).stamp('test', { replace: true, target: 'clinic' });
+    });
+  } finally {
+    await pooler.stop();
+  }
+  await expectTimesOfNow();
 });
 
 it('restores in the middle of an incident: custom, plain, and tables beside', async () => {
