@@ -8,4 +8,4 @@ await setUpOrExit();
 // Without them the tests that need them fail by themselves, and say so.
 await fetchStockAge().catch((error) => console.error(`Cannot fetch age: ${error.message}`));
 await fetchPgbouncer().catch((error) => console.error(`Cannot fetch PgBouncer: ${error.message}`));
-process.exitCode = await jest(process.argv.slice(2));
+process.exitCode = await jest(process.argv.slice(2), {}, { recordTimes: true });
