@@ -4,7 +4,7 @@ import { closeClient, withDeadline } from './deadline.js';
 /** A pooler that has no second session to give within this time keeps none for each connection. */
 const PATIENCE_MS = 3000;
 /** How often the first connection is asked again. */
-const ROUNDS = 3;
+const ROUNDS = 5;
 
 /**
  * Whether a pooler gives a connection one session for as long as it is open. Asked with transactions of two
