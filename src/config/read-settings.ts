@@ -6,11 +6,12 @@ import { connectionContradictions, toDatabaseSettings } from './database-setting
 import { toDeploySettings } from './deploy-settings.js';
 import type { EnvironmentVariables } from './environment-variables.js';
 import type { Fault } from './fault.js';
-import { parseGates } from './gates.js';
+import { parseNetworks } from './networks.js';
 import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
 import { readVariables, type ReadVariables } from './read-variables.js';
+import { readinessContradictions, toReadinessSettings } from './readiness-settings.js';
 import { NO_SCHEDULE } from './schedule.js';
-import { ARCHIVE_FORMATS, DETAIL_LEVELS, ENVIRONMENTS, type Settings } from './settings.js';
+import { ARCHIVE_FORMATS, ENVIRONMENTS, type Settings } from './settings.js';
 
 /** An environment, as `process.env` is one. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -21,8 +22,6 @@ export interface ReadOptions {
 }
 
 const DEFAULTS = {
-  refreshMs: 5000,
-  timeoutMs: 800,
   port: 3000,
   restoreTestMaxAgeDays: 90,
   retentionWeeks: 4,
@@ -52,15 +51,7 @@ export function readSettings(
 
 function contradictions(variables: EnvironmentVariables, databaseIsOptional: boolean): Fault[] {
   const faults: Fault[] = [];
-  const refreshMs = Number(variables.READINESS_REFRESH_MS ?? DEFAULTS.refreshMs);
-  const timeoutMs = Number(variables.READINESS_TIMEOUT_MS ?? DEFAULTS.timeoutMs);
-  if (timeoutMs >= refreshMs) {
-    faults.push({
-      subject: 'READINESS_TIMEOUT_MS',
-      problem: `must be below READINESS_REFRESH_MS (${refreshMs}), or evaluations overlap; it is ${timeoutMs}`,
-    });
-  }
-  faults.push(...archiveContradictions(variables));
+  faults.push(...readinessContradictions(variables), ...archiveContradictions(variables));
   faults.push(...connectionContradictions(variables, databaseIsOptional));
   faults.push(...offsiteContradictions(variables));
   return faults;
@@ -85,18 +76,14 @@ function toSettings(read: ReadVariables, workingDirectory: string, given: Enviro
     ownerColumns: variables.MIGRATIONS_OWNER_COLUMNS?.split(',').map((name) => name.trim()),
     deploy: toDeploySettings(variables),
     searchPath: given['PATH'] ?? '',
-    readiness: {
-      refreshMs: Number(variables.READINESS_REFRESH_MS ?? DEFAULTS.refreshMs),
-      timeoutMs: Number(variables.READINESS_TIMEOUT_MS ?? DEFAULTS.timeoutMs),
-      details: DETAIL_LEVELS.find((level) => level === variables.READINESS_DETAILS) ?? 'always',
-      gates: parseGates(variables.READINESS_GATES ?? ''),
-    },
+    readiness: toReadinessSettings(variables),
     http: {
       port: Number(variables.PORT ?? DEFAULTS.port),
       host: variables.HOST ?? '0.0.0.0',
       get adminToken() {
         return adminToken();
       },
+      trustedProxies: parseNetworks(variables.TRUST_PROXY ?? ''),
     },
     backup: {
       enabled: isTrue(variables.BACKUP_ENABLED),

@@ -276,7 +276,8 @@ it('the admin token and the encryption keys are read again', () => {
     BACKUP_ENCRYPTION_KEY_FILE: key.file,
   });
   const access = new AdminAccess(settings);
-  const bears = (value: string) => access.isAdmin({ headers: { authorization: `Bearer ${value}` } });
+  const bears = (value: string) =>
+    access.isAdmin({ socket: {}, headers: { authorization: `Bearer ${value}` } });
   expect(bears(first)).toBe(true);
   const second = 'b'.repeat(40);
   token.replace(second);

@@ -6,7 +6,6 @@ import { closeClient } from '../../database/connect.js';
 import { oneMessage } from '../../database/mark.js';
 import { CharColumns } from './char-columns.js';
 import { connectEngineClient, engineConnectionOptions, withEngineClient } from './engine-connection.js';
-import type { ScriptSession } from './script-runner.js';
 
 /** The stock adapter writes times without their zone and reads them without it: both in UTC, and the ISO way. */
 const MEANT_BY_PRISMA = ["SET timezone = 'UTC'", "SET datestyle = 'ISO'", "SET intervalstyle = 'postgres'"];
@@ -17,7 +16,7 @@ const MEANT_BY_SCRIPTS = ['RESET timezone', 'RESET datestyle', 'RESET intervalst
  * A pool of exactly one session, which is how the stock adapter wants a single connection. One, because the
  * engine's advisory lock belongs to the session that took it.
  */
-export class SessionPool implements ScriptSession {
+export class SessionPool {
   readonly pool: Pool;
   readonly charColumns = new CharColumns();
   private readonly clients = new Set<Client>();
@@ -50,32 +49,27 @@ export class SessionPool implements ScriptSession {
     return new SessionPool(url, rotation);
   }
 
-  get backendPid(): number {
-    return this.pid;
-  }
-
   /**
    * Runs `work`, which sends a script, with the database's own way of writing dates.
    * @throws what `work` throws.
    */
-  async forScript(work: () => Promise<void>): Promise<void> {
+  async forScript<T>(work: () => Promise<T>): Promise<T> {
     await this.send(oneMessage(...MEANT_BY_SCRIPTS));
     try {
-      await work();
+      return await work();
     } finally {
       // A session that broke, or was left in a failed transaction, fails here; the first failure is the one to tell.
       await this.send(oneMessage(...MEANT_BY_PRISMA)).catch(() => undefined);
     }
   }
 
-  async send(sql: string, onStatement: () => void = () => undefined): Promise<void> {
+  /** Sends SQL unsplit, as one simple query: one implicit transaction, where it does not end that itself. */
+  async send(sql: string): Promise<void> {
     const client = await this.pool.connect();
-    client.connection.on('commandComplete', onStatement);
     try {
       // Without parameters this is PostgreSQL's simple query: one message, one implicit transaction.
       await client.query(sql);
     } finally {
-      client.connection.off('commandComplete', onStatement);
       client.release();
     }
   }
