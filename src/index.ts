@@ -2,7 +2,8 @@
 export { PgkeepModule } from './pgkeep.module.js';
 export { PgkeepHttpModule } from './http/pgkeep-http.module.js';
 export { readSettings, type Environment } from './config/read-settings.js';
-export type { AsyncSettings } from './config/settings.module.js';
+export type { AsyncSettings, ModuleOptions } from './config/settings.module.js';
+export type { PasswordCallback } from './config/password-source.js';
 export {
   CHECK_NAMES,
   ENVIRONMENTS,

@@ -8,7 +8,7 @@ const RANKS: Readonly<Record<string, number>> = {
   'logger.ts': 0,
   config: 0,
   clock: 1,
-  process: 1,
+  process: 0.5,
   retention: 4,
   database: 1,
   storage: 1,

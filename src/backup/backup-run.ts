@@ -4,6 +4,7 @@ import type { Clock } from '../clock/clock.js';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import type { Settings } from '../config/settings.js';
 import { withConnection } from '../database/connect.js';
+import { reachedServer } from '../database/reached-server.js';
 import type { ReadTimeouts } from '../database/read.js';
 import { readAppliedMigrations } from '../migrations/applied-migrations.js';
 import { KeepError } from '../errors.js';
@@ -136,7 +137,7 @@ export class BackupRun {
       program: 'pg_dump',
       file: pgDump.file,
       argv: pgDumpArguments(pgDump, plan),
-      env: libpqEnvironment(settings.database.url, client, pgDump),
+      env: await libpqEnvironment(settings.database.url, reachedServer(client), pgDump),
     };
     // Before the dump: sequences obey no snapshot, and must not be ahead of it.
     const sequences = await readSequences(client);

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { isTrue, optionalNumber, toEncryptionSettings } from './archive-settings.js';
-import type { EnvironmentVariables } from './environment-variables.js';
+import type { ReadVariables } from './read-variables.js';
 import { NO_SCHEDULE } from './schedule.js';
 import { ARCHIVE_FORMATS, DEFAULT_RETENTION_HOURS, type BackupSettings } from './settings.js';
 
@@ -16,7 +16,8 @@ const DEFAULTS = {
 const BYTES_OF_A_MEGABYTE = 1_048_576;
 
 /** The values have passed their rules. */
-export function toBackupSettings(variables: EnvironmentVariables, workingDirectory: string): BackupSettings {
+export function toBackupSettings(read: ReadVariables, workingDirectory: string): BackupSettings {
+  const { variables } = read;
   const requiredFreeMegabytes = optionalNumber(variables.BACKUP_REQUIRED_FREE_MB);
   return {
     enabled: isTrue(variables.BACKUP_ENABLED),
@@ -37,7 +38,7 @@ export function toBackupSettings(variables: EnvironmentVariables, workingDirecto
       requiredFreeMegabytes === undefined ? undefined : requiredFreeMegabytes * BYTES_OF_A_MEGABYTE,
     format: ARCHIVE_FORMATS.find((format) => format === variables.BACKUP_FORMAT) ?? 'custom',
     compression: variables.BACKUP_COMPRESSION,
-    encryption: toEncryptionSettings(variables),
+    encryption: toEncryptionSettings(read),
   };
 }
 

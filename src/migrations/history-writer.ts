@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { escapeIdentifier, escapeLiteral, type ClientBase } from 'pg';
+import { oneMessage } from '../database/mark.js';
 import { KeepError } from '../errors.js';
 import { tableExists } from '../database/table-exists.js';
 import type { ReadTimeouts } from '../database/read.js';
@@ -86,9 +87,9 @@ export class HistoryWriter {
     const { client } = this;
     const isOpen = client.getTransactionStatus() === 'T';
     const role = this.role === 'none' ? 'NONE' : escapeLiteral(this.role);
-    const begin = isOpen ? '' : 'BEGIN; ';
+    const begin = isOpen ? [] : ['BEGIN'];
     try {
-      const results: unknown = await client.query(`${begin}SET LOCAL ROLE ${role}; ${sql}`);
+      const results: unknown = await client.query(oneMessage(...begin, `SET LOCAL ROLE ${role}`, sql));
       if (rowsOf(results) !== 1) throw rowIsGone();
       if (!isOpen) await client.query('COMMIT');
     } catch (error) {

@@ -4,8 +4,9 @@ import { omissionTexts } from '../backup/omission-texts.js';
 import { appendPlan } from '../changelog/append.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { ConnectionOptions } from '../database/candidate-client.js';
-import { CandidateRotation } from '../database/candidate-client.js';
+import { CandidateRotation } from '../database/candidate-rotation.js';
 import { connectOnce, withConnection } from '../database/connect.js';
+import { isPooled } from '../database/session.js';
 import { KeepError, messageOf } from '../errors.js';
 import { applyMigrations } from '../migrations/engine/apply-migrations.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../migrations/own-migrations.js';
@@ -64,7 +65,13 @@ export class RestoreRun {
       try {
         const safetyBackup = await this.backUpTarget();
         const { host, port, user } = this.maintenance;
-        const plan = { archive, needs, url: this.urlOf(restored), server: { host, port, user }, withOwners };
+        const plan = {
+          archive,
+          needs,
+          url: this.urlOf(restored),
+          server: { host, port, user, isPooled: isPooled(this.maintenance) },
+          withOwners,
+        };
         const filled = await fillRestored(this.context, plan);
         this.notes.push(...filled.notes, ...leftOut(source.manifest, archive));
         const replaced = await this.takePlace(restored, filled);

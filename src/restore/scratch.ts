@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Client } from 'pg';
 import { withConnection } from '../database/connect.js';
 import type { ReadTimeouts } from '../database/read.js';
+import { isPooled } from '../database/session.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
 import { KeepError } from '../errors.js';
@@ -60,7 +61,7 @@ export async function withScratch<T>(
     await requireSuperuserFor(plan, client);
     const roles = await settleRoles(client, host, server, plan.roles);
     const common = {
-      server: { host: client.host, port: client.port, user: client.user },
+      server: { host: client.host, port: client.port, user: client.user, isPooled: isPooled(client) },
       serverVersion: host.version,
       ...roles,
     };

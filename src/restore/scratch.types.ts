@@ -1,6 +1,6 @@
 import type { Manifest } from '../backup/backup.types.js';
 import type { DatabaseUrl } from '../config/database-url.js';
-import type { ReachedServer } from '../backup/libpq-environment.js';
+import type { ReachedServer } from '../database/reached-server.js';
 import type { ScratchKind } from './restore.types.js';
 
 /** A server that restores are tested on. */

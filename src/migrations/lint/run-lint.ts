@@ -47,6 +47,7 @@ export async function runLint(options: LintOptions, needs: LintNeeds): Promise<L
     connectTimeoutMs: Math.min(PATIENCE_MS, database.connectTimeoutMs),
     answerTimeoutMs: needs.timeouts.statementTimeoutMs,
     applicationName: 'pgkeep lint',
+    throughPooler: true,
   };
   try {
     return await withConnection(database.url, patience, (client) => withDatabase(client, options, needs));
