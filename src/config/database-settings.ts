@@ -6,7 +6,7 @@ import { parseCommand, type PasswordSource } from './password-source.js';
 import type { Environment } from './read-settings.js';
 import type { ReadVariables } from './read-variables.js';
 import type { DatabaseSettings, EnvironmentName } from './settings.js';
-import { isTrue } from './archive-settings.js';
+import { isTrue, optionalNumber } from './archive-settings.js';
 
 /** Stands where a URL has to stand; `isNamed` says that it is none. */
 const NO_DATABASE = 'postgresql://localhost/none';
@@ -135,8 +135,4 @@ class Timeouts {
     if (value === 0) this.disabled.push(name);
     return value || fallback;
   }
-}
-
-function optionalNumber(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : Number(text);
 }

@@ -1,7 +1,8 @@
 import 'reflect-metadata';
 import path from 'node:path';
 import { KeepError } from '../errors.js';
-import { archiveContradictions, isTrue, toEncryptionSettings } from './archive-settings.js';
+import { archiveContradictions } from './archive-settings.js';
+import { toBackupSettings } from './backup-settings.js';
 import { connectionContradictions, toDatabaseSettings } from './database-settings.js';
 import { toDeploySettings } from './deploy-settings.js';
 import type { EnvironmentVariables } from './environment-variables.js';
@@ -10,8 +11,7 @@ import { parseNetworks } from './networks.js';
 import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
 import { readVariables, type ReadVariables } from './read-variables.js';
 import { readinessContradictions, toReadinessSettings } from './readiness-settings.js';
-import { NO_SCHEDULE } from './schedule.js';
-import { ARCHIVE_FORMATS, ENVIRONMENTS, type Settings } from './settings.js';
+import { ENVIRONMENTS, type Settings } from './settings.js';
 
 /** An environment, as `process.env` is one. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -23,12 +23,6 @@ export interface ReadOptions {
 
 const DEFAULTS = {
   port: 3000,
-  restoreTestMaxAgeDays: 90,
-  retentionWeeks: 4,
-  retentionMonths: 12,
-  schedule: '0 2 * * *',
-  restoreTestSchedule: '0 4 * * 0',
-  jobLeaseSeconds: 60,
   restoreTestTimeoutMinutes: 360,
 } as const;
 
@@ -85,24 +79,7 @@ function toSettings(read: ReadVariables, workingDirectory: string, given: Enviro
       },
       trustedProxies: parseNetworks(variables.TRUST_PROXY ?? ''),
     },
-    backup: {
-      enabled: isTrue(variables.BACKUP_ENABLED),
-      schedule: toSchedule(variables.BACKUP_SCHEDULE ?? DEFAULTS.schedule),
-      restoreTestSchedule: toSchedule(variables.RESTORE_TEST_SCHEDULE ?? DEFAULTS.restoreTestSchedule),
-      retentionDays: optionalNumber(variables.BACKUP_RETENTION_DAYS),
-      retentionWeeks: Number(variables.BACKUP_RETENTION_WEEKS ?? DEFAULTS.retentionWeeks),
-      retentionMonths: Number(variables.BACKUP_RETENTION_MONTHS ?? DEFAULTS.retentionMonths),
-      timeZone: variables.BACKUP_TIMEZONE ?? 'UTC',
-      lastRestoreTest: optionalDate(variables.LAST_BACKUP_RESTORE_TEST_DATE),
-      restoreTestMaxAgeDays: Number(
-        variables.BACKUP_RESTORE_TEST_MAX_AGE_DAYS ?? DEFAULTS.restoreTestMaxAgeDays,
-      ),
-      jobLeaseMs: Number(variables.JOB_LEASE_SECONDS ?? DEFAULTS.jobLeaseSeconds) * 1000,
-      directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
-      format: ARCHIVE_FORMATS.find((format) => format === variables.BACKUP_FORMAT) ?? 'custom',
-      compression: variables.BACKUP_COMPRESSION,
-      encryption: toEncryptionSettings(read),
-    },
+    backup: toBackupSettings(read, workingDirectory),
     restore: {
       testUrl: read.url('TEST_DATABASE_URL'),
       testTimeoutMs:
@@ -110,18 +87,6 @@ function toSettings(read: ReadVariables, workingDirectory: string, given: Enviro
     },
     offsite: toOffsiteSettings(variables),
   };
-}
-
-function toSchedule(text: string): string | undefined {
-  return text.toLowerCase() === NO_SCHEDULE ? undefined : text;
-}
-
-function optionalNumber(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : Number(text);
-}
-
-function optionalDate(text: string | undefined): Date | undefined {
-  return text === undefined ? undefined : new Date(text);
 }
 
 function deepFreeze<T>(value: T): T {
