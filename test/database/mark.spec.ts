@@ -65,6 +65,7 @@ it('begins every statement of every flow, prepared ones and the readiness probe 
       'pgkeep',
       'pgkeep backup',
       'pgkeep deploy',
+      'pgkeep deploy apply',
       'pgkeep install',
       'pgkeep lint',
       'pgkeep readiness',
