@@ -18,6 +18,7 @@ import { countProtected, findLostRows, rowsLost } from './protected-rows.js';
 import { recordDeed } from './record-deed.js';
 import { refused } from './refused.js';
 import { compareCounts, countRows } from './row-counts.js';
+import { listed } from '../migrations/listed.js';
 
 /** One deploy, from the history check to the record. */
 export class DeployRun {
@@ -160,7 +161,7 @@ export class DeployRun {
     if (missing.length === 0) return;
     throw new KeepError(
       'DEPLOY_FAILED',
-      `Prisma’s engine says that all is applied, and _prisma_migrations does not have ${missing.join(', ')} as finished.`,
+      `Prisma’s engine says that all is applied, and _prisma_migrations does not have ${listed(missing)} as finished.`,
       {
         hint: 'A migration that opens a transaction (BEGIN) and does not end it takes the ones behind it back as well. See `pgkeep migrate status`.',
       },

@@ -1,6 +1,7 @@
 import type { ParsedFile } from '../migrations/lint/parse-files.js';
 import { errorCode, KeepError, messageOf } from '../errors.js';
 import { byWhom, type FailedScript } from './migration-runner.js';
+import { listed } from '../migrations/listed.js';
 
 const QUERY_CANCELED = '57014';
 const LOCK_NOT_AVAILABLE = '55P03';
@@ -56,8 +57,8 @@ export function migrationFailed(failure: Failure): KeepError {
     ...beginning,
     ...reasons(failure),
     stateText(failure),
-    ...(applied.length === 0 ? [] : [`Applied before it, and stay: ${applied.join(', ')}.`]),
-    ...(notTried.length === 0 ? [] : [`Not tried: ${notTried.join(', ')}.`]),
+    ...(applied.length === 0 ? [] : [`Applied before it, and stay: ${listed(applied)}.`]),
+    ...(notTried.length === 0 ? [] : [`Not tried: ${listed(notTried)}.`]),
     ...(backup === null ? [] : [`The backup from before the deploy: ${backup}.`]),
   ];
   return new KeepError(interrupted ? 'INTERRUPTED' : 'DEPLOY_FAILED', message.join('\n'), {

@@ -1,5 +1,6 @@
 import type { MigrationHistory, MigrationStatus } from '../../migrations/migrations.types.js';
 import { rollbackRefused } from '../refused.js';
+import { listed } from '../../migrations/listed.js';
 
 /**
  * The newest applied migration: the only one that may be taken back, since those on top of it build on it. Pure.
@@ -40,7 +41,7 @@ function notTheNewest(
   if (place !== -1) {
     const above = applied.slice(place + 1);
     return rollbackRefused(
-      `migration ${asked} is not the newest: on top of it ${above.length === 1 ? 'is' : 'are'} ${above.join(', ')}`,
+      `migration ${asked} is not the newest: on top of it ${above.length === 1 ? 'is' : 'are'} ${listed(above)}`,
       `The newest goes first: \`npx pgkeep migrate rollback ${above.at(-1)}\``,
     );
   }
