@@ -68,7 +68,11 @@ export function requireNoErrors({ lint }: DeployPlan): void {
     `the lint found ${count === 1 ? 'an error' : `${count} errors`} in what is pending`,
     [
       'Rewrite the migration as the finding says; or, where it is intended, above the statement: -- pgkeep:allow RULE because REASON',
-      'Where other databases applied it long ago, list it as history, and commit the file that this writes: npx pgkeep migrate lint --write-baseline',
+      ...(lint?.isNewDatabase === true
+        ? []
+        : [
+            'Where other databases applied it long ago, list it as history, and commit the file that this writes: npx pgkeep migrate lint --write-baseline',
+          ]),
     ].join('\n'),
   );
 }

@@ -45,7 +45,7 @@ describe('a deploy that gets bad input', () => {
 `);
     expect(message(stderr)).toBe(
       `Refused to deploy: the lint found an error in what is pending. Nothing was touched.
-Write the migration anew as the finding says; or, where it is meant, above the statement: -- pgkeep:allow RULE because REASON
+Rewrite the migration as the finding says; or, where it is intended, above the statement: -- pgkeep:allow RULE because REASON
 `,
     );
     expect(await columns(application.url, 'a')).toEqual([]);
@@ -245,6 +245,8 @@ Bring it back from version control: \`git log --all --oneline -- '*/2_second/*'\
       stdout: '',
       stderr: `Refused to deploy: migration 2_second was changed after it was applied. Nothing was touched.
 Restore the file from version control (\`git log -p -- '*/2_second/*'\`), and write the change as a new migration.
+Where the change is harmless, record that it is accepted, and commit the file that this writes:
+  npx pgkeep migrate lint --accept-edit 2_second --because "…"
 `,
     });
   });

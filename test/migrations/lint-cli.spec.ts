@@ -359,8 +359,8 @@ Mend or remove it, or lint without it: \`pgkeep migrate lint --no-squawk\`.
     const lint = async (engine: string) =>
       await application.lint(['--engine', engine, 'prisma/migrations/20991231000000_next']);
     expect((await lint('pgkeep')).stdout).toContain(
-      `    CREATE INDEX CONCURRENTLY cannot run inside a transaction, so \`pgkeep migrate deploy\` applies the 2
-    statements of this file one by one. Where one of them fails, those before it stay applied.
+      `    CREATE INDEX CONCURRENTLY cannot run inside a transaction, so \`pgkeep migrate deploy\` applies
+    the 2 statements of this file one by one. Where one of them fails, those before it stay applied.
 `,
     );
     const prisma = await lint('prisma');
