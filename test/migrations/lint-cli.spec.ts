@@ -375,6 +375,29 @@ Mend or remove it, or lint without it: \`pgkeep migrate lint --no-squawk\`.
     });
   });
 
+  it('the change of an applied file is accepted with a reason, and then waived', async () => {
+    const application = new Application();
+    const name = '20250708064500_who_growth_standards';
+    application.edit(name, '\nSELECT 1;\n');
+    expect(await application.lint(['--accept-edit', name])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `--accept-edit needs a reason.
+Add --because "…": it is kept in the baseline, and every deploy shows it.
+`,
+    });
+    const unknown = await application.lint(['--accept-edit', 'x', '--because', 'y']);
+    expect([unknown.code, unknown.stderr.replace(application.directory, 'DIR')]).toEqual([
+      2,
+      'There is no migration "x" in DIR/prisma/migrations.\nUse the name of its directory: `pgkeep migrate status` lists those that were changed.\n',
+    ]);
+    expect((await application.lint(['--accept-edit', name, '--because', 'a no-op'])).code).toBe(0);
+    expect(await application.json([], { DATABASE_URL: url })).toMatchObject({
+      findings: [],
+      waived: [{ rule: 'edited-after-apply', reason: 'a no-op' }],
+    });
+  });
+
   it('the clinic has its baseline', () => {
     expect(existsSync('examples/clinic/prisma/pgkeep-lint-baseline.json')).toBe(true);
   });
