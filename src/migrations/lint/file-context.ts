@@ -86,7 +86,7 @@ export class FileContext implements RuleContext {
   }
 
   isLarge(table: TableName): boolean {
-    if (this.isNew(table)) return false;
+    if (this.isNew(table) || this.schema.table(table)?.emptiedIn === this.file.path) return false;
     const size = this.sizeOf(table);
     if (size === undefined) return !this.isOfThisRelease(table);
     return size.rows >= LARGE.rows || size.bytes >= LARGE.bytes;

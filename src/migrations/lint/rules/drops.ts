@@ -18,7 +18,7 @@ export const dropTable: Rule = {
         : `DROP TABLE removes ${quoted(table)} and all of its rows (${context.sizeText(table)}). Only a backup brings them back, and an application that still asks for it fails.`;
       return [
         {
-          severity: isEmpty ? 'warning' : 'error',
+          severity: isEmpty && cascadeText(node) === undefined ? 'warning' : 'error',
           index,
           message: `${message}${alsoByCascade(node)}`,
           rewrite: [
@@ -54,7 +54,7 @@ export const dropColumn: Rule = {
       : `DROP COLUMN removes ${columns} of ${quoted(table)} and ${its} in every row (${context.sizeText(table)}). Only a backup brings them back, and an application that still names ${them} fails: Prisma names every column of its schema.`;
     return [
       {
-        severity: isEmpty ? 'warning' : 'error',
+        severity: isEmpty && cascadeText(node) === undefined ? 'warning' : 'error',
         index,
         message: `${message}${alsoByCascade(node)}`,
         rewrite: [
