@@ -160,7 +160,12 @@ Take back by hand what is there of it, mend prisma/migrations/1_half/migration.s
 
   it('a transaction that is never ended: Prisma says that it is applied, the history does not', async () => {
     const application = await bare('open');
-    application.add('1_open', 'BEGIN;\nCREATE TABLE a (id INT);\n');
+    const open = 'BEGIN;\nCREATE TABLE a (id INT);\n';
+    application.add('1_open', open);
+    const refused = await application.quickly();
+    expect(refused.code).toBe(3);
+    expect(refused.stderr).toContain('  error    open-transaction  at 1:1\n');
+    application.add('1_open', `-- pgkeep:allow open-transaction because this is a test\n${open}`);
     const { code, stderr } = await application.quickly();
     expect(code).toBe(1);
     expect(stderr.slice(stderr.indexOf('Prisma’s engine'))).toBe(
