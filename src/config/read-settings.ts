@@ -10,20 +10,14 @@ import {
   SETTING_NAMES,
   type SettingName,
 } from './environment-variables.js';
-import { archiveContradictions, isTrue, toEncryptionSettings } from './archive-settings.js';
+import { archiveContradictions, isTrue, optionalNumber } from './archive-settings.js';
+import { toBackupSettings } from './backup-settings.js';
 import type { Fault } from './fault.js';
-import { parseGates } from './gates.js';
-import { NO_SCHEDULE } from './schedule.js';
+import { parseNetworks } from './networks.js';
 import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
+import { readinessContradictions, toReadinessSettings } from './readiness-settings.js';
 import { readSecretFile } from './secret-file.js';
-import {
-  ARCHIVE_FORMATS,
-  DETAIL_LEVELS,
-  ENVIRONMENTS,
-  type DatabaseSettings,
-  type EnvironmentName,
-  type Settings,
-} from './settings.js';
+import { ENVIRONMENTS, type DatabaseSettings, type EnvironmentName, type Settings } from './settings.js';
 import { Validator } from './validation.js';
 
 /** An environment, as `process.env` is one. */
@@ -38,15 +32,7 @@ export interface ReadOptions {
 const NO_DATABASE = 'postgresql://localhost/none';
 
 const DEFAULTS = {
-  refreshMs: 5000,
-  timeoutMs: 800,
   port: 3000,
-  restoreTestMaxAgeDays: 90,
-  retentionWeeks: 4,
-  retentionMonths: 12,
-  schedule: '0 2 * * *',
-  restoreTestSchedule: '0 4 * * 0',
-  jobLeaseSeconds: 60,
   restoreTestTimeoutMinutes: 360,
 } as const;
 
@@ -110,15 +96,7 @@ function contradictions(variables: EnvironmentVariables, databaseIsOptional: boo
       problem: `is ${alias}, but DATABASE_MAX_CONNECTIONS, of which it is an alias, is ${max}: keep one`,
     });
   }
-  const refreshMs = Number(variables.READINESS_REFRESH_MS ?? DEFAULTS.refreshMs);
-  const timeoutMs = Number(variables.READINESS_TIMEOUT_MS ?? DEFAULTS.timeoutMs);
-  if (timeoutMs >= refreshMs) {
-    faults.push({
-      subject: 'READINESS_TIMEOUT_MS',
-      problem: `must be below READINESS_REFRESH_MS (${refreshMs}), or evaluations overlap; it is ${timeoutMs}`,
-    });
-  }
-  faults.push(...archiveContradictions(variables));
+  faults.push(...readinessContradictions(variables), ...archiveContradictions(variables));
   if (databaseUrlOf(variables) === undefined && !databaseIsOptional) {
     const names = isProduction(variables) ? 'DATABASE_URL_PROD or DATABASE_URL' : 'DATABASE_URL';
     faults.push({ subject: names, problem: 'must be set: the PostgreSQL URL of the database to guard' });
@@ -152,35 +130,14 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
     ownerColumns: variables.MIGRATIONS_OWNER_COLUMNS?.split(',').map((name) => name.trim()),
     deploy: toDeploySettings(variables),
     searchPath,
-    readiness: {
-      refreshMs: Number(variables.READINESS_REFRESH_MS ?? DEFAULTS.refreshMs),
-      timeoutMs: Number(variables.READINESS_TIMEOUT_MS ?? DEFAULTS.timeoutMs),
-      details: DETAIL_LEVELS.find((level) => level === variables.READINESS_DETAILS) ?? 'always',
-      gates: parseGates(variables.READINESS_GATES ?? ''),
-    },
+    readiness: toReadinessSettings(variables),
     http: {
       port: Number(variables.PORT ?? DEFAULTS.port),
       host: variables.HOST ?? '0.0.0.0',
       adminToken: variables.ADMIN_API_TOKEN,
+      trustedProxies: parseNetworks(variables.TRUST_PROXY ?? ''),
     },
-    backup: {
-      enabled: isTrue(variables.BACKUP_ENABLED),
-      schedule: toSchedule(variables.BACKUP_SCHEDULE ?? DEFAULTS.schedule),
-      restoreTestSchedule: toSchedule(variables.RESTORE_TEST_SCHEDULE ?? DEFAULTS.restoreTestSchedule),
-      retentionDays: optionalNumber(variables.BACKUP_RETENTION_DAYS),
-      retentionWeeks: Number(variables.BACKUP_RETENTION_WEEKS ?? DEFAULTS.retentionWeeks),
-      retentionMonths: Number(variables.BACKUP_RETENTION_MONTHS ?? DEFAULTS.retentionMonths),
-      timeZone: variables.BACKUP_TIMEZONE ?? 'UTC',
-      lastRestoreTest: optionalDate(variables.LAST_BACKUP_RESTORE_TEST_DATE),
-      restoreTestMaxAgeDays: Number(
-        variables.BACKUP_RESTORE_TEST_MAX_AGE_DAYS ?? DEFAULTS.restoreTestMaxAgeDays,
-      ),
-      jobLeaseMs: Number(variables.JOB_LEASE_SECONDS ?? DEFAULTS.jobLeaseSeconds) * 1000,
-      directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
-      format: ARCHIVE_FORMATS.find((format) => format === variables.BACKUP_FORMAT) ?? 'custom',
-      compression: variables.BACKUP_COMPRESSION,
-      encryption: toEncryptionSettings(variables),
-    },
+    backup: toBackupSettings(variables, workingDirectory),
     restore: {
       testUrl:
         variables.TEST_DATABASE_URL === undefined ? undefined : parseDatabaseUrl(variables.TEST_DATABASE_URL),
@@ -226,18 +183,6 @@ class Timeouts {
     if (value === 0) this.disabled.push(name);
     return value || fallback;
   }
-}
-
-function toSchedule(text: string): string | undefined {
-  return text.toLowerCase() === NO_SCHEDULE ? undefined : text;
-}
-
-function optionalNumber(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : Number(text);
-}
-
-function optionalDate(text: string | undefined): Date | undefined {
-  return text === undefined ? undefined : new Date(text);
 }
 
 function deepFreeze<T>(value: T): T {

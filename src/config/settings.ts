@@ -1,5 +1,6 @@
 import type { DatabaseUrl } from './database-url.js';
 import type { EncryptionKey } from './encryption-keys.js';
+import type { Network } from './networks.js';
 
 /** The environments a database can serve. The same names stamp the database and are `NODE_ENV`'s values. */
 export const ENVIRONMENTS = ['development', 'test', 'staging', 'production'] as const;
@@ -65,6 +66,8 @@ export interface ReadinessSettings {
   readonly refreshMs: number;
   /** `READINESS_TIMEOUT_MS`: deadline of one evaluation, and of a probe that waits for the first. */
   readonly timeoutMs: number;
+  /** `READINESS_FAILURE_THRESHOLD`: for how many evaluations in a row an unknown fact keeps its last verdict. */
+  readonly failureThreshold: number;
   /** `READINESS_DETAILS` for anonymous callers. */
   readonly details: DetailLevel;
   /** `READINESS_GATES`, every check named. */
@@ -77,7 +80,12 @@ export interface HttpSettings {
   readonly host: string;
   /** `ADMIN_API_TOKEN`; undefined closes the admin routes. */
   readonly adminToken: string | undefined;
+  /** `TRUST_PROXY`: the proxies whose `X-Forwarded-For` counts. */
+  readonly trustedProxies: readonly Network[];
 }
+
+/** What `BACKUP_RETENTION_HOURS` is where it is not set. */
+export const DEFAULT_RETENTION_HOURS = 48;
 
 /** How backups are made, and what `backupConfig` judges. */
 export interface BackupSettings {
@@ -86,6 +94,8 @@ export interface BackupSettings {
   readonly schedule: string | undefined;
   /** `RESTORE_TEST_SCHEDULE`, the same. */
   readonly restoreTestSchedule: string | undefined;
+  /** `BACKUP_RETENTION_HOURS`. */
+  readonly retentionHours: number;
   /** `BACKUP_RETENTION_DAYS` as given; undefined when it was not. */
   readonly retentionDays: number | undefined;
   /** `BACKUP_RETENTION_WEEKS`. */
@@ -102,6 +112,8 @@ export interface BackupSettings {
   readonly jobLeaseMs: number;
   /** `BACKUP_DIR`, absolute: where backups are kept. */
   readonly directory: string;
+  /** `BACKUP_REQUIRED_FREE_MB`, in bytes; undefined leaves the estimate to pgkeep. */
+  readonly requiredFreeBytes: number | undefined;
   /** `BACKUP_FORMAT`. */
   readonly format: ArchiveFormat;
   /** `BACKUP_COMPRESSION`, as pg_dump's `--compress` takes it; undefined leaves the choice to pgkeep. */

@@ -1,5 +1,6 @@
 import { escapeIdentifier, type Client } from 'pg';
 import { backupError } from '../backup/backup-error.js';
+import { omissionTexts } from '../backup/omission-texts.js';
 import { appendPlan } from '../changelog/append.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { ConnectionOptions } from '../database/candidate-client.js';
@@ -15,6 +16,7 @@ import { compareWith } from './compare.js';
 import { replacedName, RESTORING_NAME, restoringName } from './database-names.js';
 import { databaseOptions, localeOf } from './database-options.js';
 import { applyProperties, readProperties } from './database-properties.js';
+import { leftOut } from './left-out.js';
 import { MarkedDatabases } from './marked-databases.js';
 import { readRestored } from './read-restored.js';
 import { requireRoles } from './required-roles.js';
@@ -23,7 +25,6 @@ import type { Restoration, RestoreContext } from './restoration.types.js';
 import type { Comparison } from './restore.types.js';
 import { majorOf } from './server-version.js';
 import { swap } from './swap.js';
-import { GUARD_LEFT_OUT } from './without-guard.js';
 
 /** No restore takes longer: what is older was left by a killed one of another host. */
 const LONGEST_RESTORE_MS = 7 * 24 * 3_600_000;
@@ -65,7 +66,7 @@ export class RestoreRun {
       await marked.create(restored, await this.optionsOf(needs), this.startedAt);
       try {
         await this.fill(archive, restored, withOwners);
-        if (archive.hasGuard) this.notes.push(GUARD_LEFT_OUT);
+        this.notes.push(...leftOut(source.manifest, archive));
         const replaced = await this.takePlace(restored);
         return this.report(replaced, safetyBackup);
       } catch (error) {
@@ -77,11 +78,12 @@ export class RestoreRun {
 
   /** The last thing that can bring back what was written since the backup. */
   private async backUpTarget(): Promise<string | null> {
-    const { target, backups, signal, progress, withoutSafetyBackup } = this.context;
+    const { target, source, backups, signal, progress, withoutSafetyBackup } = this.context;
     if (target.oid === undefined) return null;
     progress(`backing up "${target.database}" as it is now`);
     try {
-      return (await backups.create({ reason: 'pre-restore', signal })).name;
+      const origin = source.manifest ? source.name : undefined;
+      return (await backups.create({ reason: 'pre-restore', origin, signal })).name;
     } catch (error) {
       const cause = backupError('back it up', error, signal);
       if (signal.aborted) throw cause;
@@ -214,6 +216,7 @@ export class RestoreRun {
       database: target.database,
       replaced,
       safetyBackup,
+      without: omissionTexts(source.manifest?.without),
       comparisons: this.comparisons,
       notes: this.notes,
       durationMs: clock.now().getTime() - this.startedAt.getTime(),
