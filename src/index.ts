@@ -101,7 +101,12 @@ export { InstallService } from './install/install.service.js';
 export { StampService } from './install/stamp.service.js';
 export type { InstallReport, StampOptions, StampReport } from './install/install.types.js';
 export { LintService } from './migrations/lint/lint.service.js';
-export type { BaselineReport, LintOptions, LintRun } from './migrations/lint/lint-run.types.js';
+export type {
+  AcceptedEditReport,
+  BaselineReport,
+  LintOptions,
+  LintRun,
+} from './migrations/lint/lint-run.types.js';
 export type {
   Finding as LintFinding,
   LintReport,
