@@ -234,11 +234,7 @@ export class Archive {
     reader: FaultReader | undefined,
   ): Promise<ProgramOptions> {
     return {
-<<<<<<< HEAD
-      env: { ...(await libpqEnvironment(url, server, this.tool)), PGAPPNAME: 'pgkeep restore' },
-=======
       env: await libpqEnvironment(url, server, this.tool),
->>>>>>> issue9-F
       signal: this.options.signal,
       onErrorOutput: (piece) => reader?.add(piece),
     };

@@ -65,18 +65,8 @@ export class RestoreRun {
       try {
         const safetyBackup = await this.backUpTarget();
         const { host, port, user } = this.maintenance;
-<<<<<<< HEAD
-        const plan = {
-          archive,
-          needs,
-          url: this.urlOf(restored),
-          server: { host, port, user, isPooled: isPooled(this.maintenance) },
-          withOwners,
-        };
-=======
         const server = { host, port, user, isPooled: isPooled(this.maintenance) };
         const plan = { archive, needs, url: this.urlOf(restored), server, withOwners };
->>>>>>> issue9-F
         const filled = await fillRestored(this.context, plan);
         this.notes.push(...filled.notes, ...leftOut(source.manifest, archive));
         const replaced = await this.takePlace(restored, filled);
