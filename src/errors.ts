@@ -20,6 +20,8 @@ export const ERROR_KINDS = {
   DATABASE_READ_ONLY: 'unavailable',
   DATABASE_PERMISSION_DENIED: 'failed',
   DATABASE_ERROR: 'failed',
+  DATABASE_MISMATCH: 'refused',
+  POOLER_REFUSED: 'refused',
   NOT_INSTALLED: 'failed',
   CLUSTER_BINARIES_MISSING: 'failed',
   CLUSTER_IN_USE: 'failed',

@@ -2,7 +2,8 @@
 export { PgkeepModule } from './pgkeep.module.js';
 export { PgkeepHttpModule } from './http/pgkeep-http.module.js';
 export { readSettings, type Environment } from './config/read-settings.js';
-export type { AsyncSettings } from './config/settings.module.js';
+export type { AsyncSettings, ModuleOptions } from './config/settings.module.js';
+export type { PasswordCallback } from './config/password-source.js';
 export {
   CHECK_NAMES,
   ENVIRONMENTS,
@@ -37,9 +38,6 @@ export type {
   BackupReason,
   BackupReport,
   CopyFinding,
-  ExportedTable,
-  ExportOptions,
-  ExportReport,
   GlobalsReport,
   Manifest,
   PinOptions,
@@ -50,6 +48,8 @@ export type {
   VerificationFinding,
   VerificationReport,
 } from './backup/backup.types.js';
+export type { ExportedTable, ExportOptions, ExportReport } from './backup/export.types.js';
+export type { Omission, OmissionKind } from './backup/omissions.js';
 export { ChangelogService } from './changelog/changelog.service.js';
 export type {
   ChainFinding,
@@ -101,7 +101,12 @@ export { InstallService } from './install/install.service.js';
 export { StampService } from './install/stamp.service.js';
 export type { InstallReport, StampOptions, StampReport } from './install/install.types.js';
 export { LintService } from './migrations/lint/lint.service.js';
-export type { BaselineReport, LintOptions, LintRun } from './migrations/lint/lint-run.types.js';
+export type {
+  AcceptedEditReport,
+  BaselineReport,
+  LintOptions,
+  LintRun,
+} from './migrations/lint/lint-run.types.js';
 export type {
   Finding as LintFinding,
   LintReport,

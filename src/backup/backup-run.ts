@@ -4,6 +4,7 @@ import type { Clock } from '../clock/clock.js';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import type { Settings } from '../config/settings.js';
 import { withConnection } from '../database/connect.js';
+import { reachedServer } from '../database/reached-server.js';
 import type { ReadTimeouts } from '../database/read.js';
 import { readAppliedMigrations } from '../migrations/applied-migrations.js';
 import { KeepError } from '../errors.js';
@@ -13,15 +14,17 @@ import { ArchiveWriter, type ArchiveProof } from './archive-writer.js';
 import { archiveKey, backupName, manifestKey } from './backup-name.js';
 import { committedReport, type CommittedReport } from './backup-report.js';
 import type { BackupReason, Manifest, ProgressListener } from './backup.types.js';
-import { CommittedBackups } from './committed-backups.js';
-import { readDatabaseFacts, type DatabaseFacts } from './database-facts.js';
-import { dumpInto, type DumpCommand, type StoredDump } from './dump.js';
+import { readDatabaseFacts } from './database-facts.js';
+import { dumpInto, type DumpCommand, type Dumped } from './dump.js';
+import { requireRoomFor } from './free-space.js';
 import { requireEnvironment } from './environment-guard.js';
 import { libpqEnvironment } from './libpq-environment.js';
 import { printManifest, writeText } from './manifest.js';
 import { chooseCompression, gzipLevel, pgDumpArguments } from './pg-dump-arguments.js';
 import { findTool, type PostgresTool } from './postgres-tool.js';
-import { expectedBytes, readObstacles, requireRoom, requireWhole } from './preflight.js';
+import { notesOn } from './omission-texts.js';
+import { readCompleteness } from './completeness.js';
+import { readObstacles, requireWhole } from './preflight.js';
 import { readCatalogue } from '../catalogue/read-catalogue.js';
 import { readInPassing } from './read-in-passing.js';
 import { keysHere, recipientsOf } from './seal/keys-here.js';
@@ -49,13 +52,20 @@ export interface RunContext {
   readonly clock: Clock;
   readonly timeouts: ReadTimeouts;
   readonly reason: BackupReason;
+  /** See `BackupOptions.origin`. */
+  readonly origin?: string | undefined;
   readonly onProgress?: ProgressListener | undefined;
   readonly signal: AbortSignal;
   readonly beforePublish: () => Promise<void>;
 }
 
-/** What the snapshot tells, and where its dump went. */
-type Dumped = Omit<Manifest, 'finishedAt'>;
+/** What the snapshot says, and where its dump went. */
+type Unfinished = Omit<Manifest, 'finishedAt'>;
+
+interface Attempt {
+  readonly manifest: Unfinished;
+  readonly notes: readonly string[];
+}
 
 /** One backup, from the snapshot to the manifest. Whatever fails: nothing of it is left, and nothing listed. */
 export class BackupRun {
@@ -73,7 +83,7 @@ export class BackupRun {
     const { storage, signal } = this.context;
     const cleared = await this.runs.clear();
     try {
-      const dumped = await this.dump();
+      const { manifest: dumped, notes } = await this.dump();
       const notChecked = await this.requireAsDumped(dumped);
       const finishedAt = this.context.clock.now();
       const manifest: Manifest = { ...dumped, finishedAt: finishedAt.toISOString() };
@@ -81,7 +91,7 @@ export class BackupRun {
       await writeText(storage, manifestKey(dumped.name), printManifest(manifest), signal);
       await this.runs.commit(dumped.name);
       const durationMs = finishedAt.getTime() - this.startedAt.getTime();
-      return committedReport(manifest, storage.location, { durationMs, cleared, notChecked });
+      return committedReport(manifest, storage.location, { durationMs, cleared, notChecked, notes });
     } catch (error) {
       // The next run clears what this one cannot; the first failure is the one to tell.
       if (this.name !== undefined) await this.runs.discard(this.name).catch(() => undefined);
@@ -90,7 +100,7 @@ export class BackupRun {
   }
 
   /** Everything that needs the database, on one connection. */
-  private async dump(): Promise<Dumped> {
+  private async dump(): Promise<Attempt> {
     const { settings, timeouts, signal } = this.context;
     const { url, connectTimeoutMs } = settings.database;
     // No deadline of the client's: a content hash of a large table takes its time.
@@ -112,13 +122,14 @@ export class BackupRun {
     client: Client,
     snapshot: Snapshot,
     systemIdentifier: string | null,
-  ): Promise<Dumped> {
-    const { settings, storage, reason, signal, onProgress } = this.context;
+  ): Promise<Attempt> {
+    const { settings, storage, reason, origin = null, signal, onProgress } = this.context;
     const facts = await readDatabaseFacts(client);
-    requireWhole(await readObstacles(client), facts);
+    requireWhole(await readObstacles(client, facts), facts);
+    const completeness = await readCompleteness(client, facts);
     const { searchPath } = settings;
     const pgDump = await findTool({ program: 'pg_dump', atLeastMajor: facts.serverMajor, searchPath });
-    const lastBytes = await this.requireRoom(facts);
+    const lastBytes = await requireRoomFor(facts, storage, settings);
     const compression = chooseCompression(pgDump, settings.backup);
     const { format } = settings.backup;
     const plan = { snapshotId: snapshot.id, format, compression, fromStandby: facts.inRecovery };
@@ -126,7 +137,7 @@ export class BackupRun {
       program: 'pg_dump',
       file: pgDump.file,
       argv: pgDumpArguments(pgDump, plan),
-      env: libpqEnvironment(settings.database.url, client, pgDump),
+      env: await libpqEnvironment(settings.database.url, reachedServer(client), pgDump),
     };
     // Before the dump: sequences obey no snapshot, and must not be ahead of it.
     const sequences = await readSequences(client);
@@ -137,17 +148,21 @@ export class BackupRun {
     const archive = archiveKey(name, writer.kind);
     const onBytes = (bytes: number): void =>
       onProgress?.({ phase: 'dumping', bytes, expectedBytes: lastBytes });
-    const [stored, contents] = await together<StoredDump, Awaited<ReturnType<typeof this.readFacts>>>(
+    const [{ stored, warnings }, contents] = await together<
+      Dumped,
+      Awaited<ReturnType<typeof this.readFacts>>
+    >(
       signal,
       (either) => dumpInto(storage, archive, command, { writer, signal: either, onBytes }),
       (either) => whileConnected(client, either, () => this.readFacts(client, tables)),
     );
-    return {
+    const manifest: Unfinished = {
       formatVersion: 1,
       name,
       archive,
       environment: settings.environment,
       reason,
+      origin,
       database: facts.database,
       databaseOid: facts.databaseOid,
       systemIdentifier,
@@ -165,7 +180,9 @@ export class BackupRun {
       contentHashMethod: CONTENT_HASH_METHOD,
       sequences,
       ...contents,
+      ...completeness,
     };
+    return { manifest, notes: notesOn(manifest, facts, warnings) };
   }
 
   private async readFacts(
@@ -191,7 +208,7 @@ export class BackupRun {
       );
       if (rows[0]?.taken === true && !(await isUsed(storage, name))) {
         this.name = name;
-        await this.runs.begin(name, this.startedAt, signal);
+        await this.runs.begin(name, 'backup', this.startedAt, signal);
         return name;
       }
       await sleep(NAME_PAUSE_MS, undefined, { signal });
@@ -199,18 +216,6 @@ export class BackupRun {
     throw new KeepError('BACKUP_FAILED', `Cannot find a free name for a backup of "${database}".`, {
       hint: 'Check this machine’s clock.',
     });
-  }
-
-  /** @returns the size of the last backup's archive. */
-  private async requireRoom({ database, sizeBytes }: DatabaseFacts): Promise<number | undefined> {
-    const { settings, storage } = this.context;
-    const freeBytes = (await storage.freeBytes?.()) ?? Infinity;
-    const { backups } = await new CommittedBackups(storage).list();
-    const last = backups.find(
-      (backup) => backup.database === database && backup.environment === settings.environment,
-    );
-    requireRoom(storage.location, freeBytes, expectedBytes(sizeBytes, last?.bytes));
-    return last?.bytes;
   }
 
   /** What cannot be opened on this machine once it is encrypted is read by pg_restore on its way there. */
@@ -225,7 +230,7 @@ export class BackupRun {
   }
 
   /** Reads the stored bytes back, all of them: only then there is a backup. @returns what it could not look at. */
-  private async requireAsDumped(dumped: Dumped): Promise<readonly string[]> {
+  private async requireAsDumped(dumped: Unfinished): Promise<readonly string[]> {
     const { storage, settings, signal, onProgress } = this.context;
     const { searchPath } = settings;
     const context = { ...settings.backup, searchPath, storage, signal, onProgress };

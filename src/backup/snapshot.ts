@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
-import { giveSettings, STEADY_OUTPUT } from '../catalogue/session-settings.js';
+import { giveSettings } from '../catalogue/session-settings.js';
+import { STEADY_OUTPUT } from '../database/session-settings.js';
 
 /** How often the connection that holds the snapshot says something, for the firewalls between. */
 const KEEPALIVE_MS = 30_000;

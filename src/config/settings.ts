@@ -34,8 +34,13 @@ export type DetailLevel = (typeof DETAIL_LEVELS)[number];
 
 /** Which databases there are and how patient pgkeep is with them. */
 export interface DatabaseSettings {
-  /** The guarded database: `DATABASE_URL`, or `DATABASE_URL_PROD` in production where that is set. */
+  /** The guarded database past any pooler: `DIRECT_URL`, or else `pooledUrl`. Whatever needs a session uses it. */
   readonly url: DatabaseUrl;
+  /**
+   * The guarded database as the application reaches it: `DATABASE_URL`, or `DATABASE_URL_PROD` in production where that
+   * is set. A pooler may be there: readiness and statistics are asked through it.
+   */
+  readonly pooledUrl: DatabaseUrl;
   /** False only for a verb that can do without a database, where none was named: then nobody connects to `url`. */
   readonly isNamed: boolean;
   /** `DATABASE_READ_REPLICA_URL`: where statistics are read. */
@@ -78,11 +83,14 @@ export interface ReadinessSettings {
 export interface HttpSettings {
   readonly port: number;
   readonly host: string;
-  /** `ADMIN_API_TOKEN`; undefined closes the admin routes. */
+  /** `ADMIN_API_TOKEN`; undefined closes the admin routes. Read again from its file, so ask for it each time. */
   readonly adminToken: string | undefined;
   /** `TRUST_PROXY`: the proxies whose `X-Forwarded-For` counts. */
   readonly trustedProxies: readonly Network[];
 }
+
+/** What `BACKUP_RETENTION_HOURS` is where it is not set. */
+export const DEFAULT_RETENTION_HOURS = 48;
 
 /** How backups are made, and what `backupConfig` judges. */
 export interface BackupSettings {
@@ -91,6 +99,8 @@ export interface BackupSettings {
   readonly schedule: string | undefined;
   /** `RESTORE_TEST_SCHEDULE`, the same. */
   readonly restoreTestSchedule: string | undefined;
+  /** `BACKUP_RETENTION_HOURS`. */
+  readonly retentionHours: number;
   /** `BACKUP_RETENTION_DAYS` as given; undefined when it was not. */
   readonly retentionDays: number | undefined;
   /** `BACKUP_RETENTION_WEEKS`. */
@@ -107,6 +117,8 @@ export interface BackupSettings {
   readonly jobLeaseMs: number;
   /** `BACKUP_DIR`, absolute: where backups are kept. */
   readonly directory: string;
+  /** `BACKUP_REQUIRED_FREE_MB`, in bytes; undefined leaves the estimate to pgkeep. */
+  readonly requiredFreeBytes: number | undefined;
   /** `BACKUP_FORMAT`. */
   readonly format: ArchiveFormat;
   /** `BACKUP_COMPRESSION`, as pg_dump's `--compress` takes it; undefined leaves the choice to pgkeep. */
@@ -118,7 +130,7 @@ export interface BackupSettings {
 export interface EncryptionSettings {
   /** `BACKUP_ENCRYPTION_ENABLED`; there is a key where it is true. */
   readonly enabled: boolean;
-  /** `BACKUP_ENCRYPTION_KEY`: a passphrase also opens. */
+  /** `BACKUP_ENCRYPTION_KEY`: a passphrase also opens. Read again from its file, as is the identity. */
   readonly key: EncryptionKey | undefined;
   /** `BACKUP_ENCRYPTION_IDENTITY`. */
   readonly identities: readonly string[];

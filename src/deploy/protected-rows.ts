@@ -4,6 +4,7 @@ import type { DeployConnection } from './deploy-connection.js';
 import type { LostRows } from './deploy.types.js';
 import type { ProtectedTable } from './protected-tables.js';
 import { refused } from './refused.js';
+import { listed } from '../migrations/listed.js';
 
 /** The rows of a protected table before the first migration. */
 export interface CountedTable {
@@ -66,7 +67,7 @@ export function rowsLost(
   const message = [
     `${lost.length === 1 ? 'A protected table' : 'Protected tables'} lost rows (PROTECTED_TABLES):`,
     ...lost.map((one) => `  ${lossText(one)}`),
-    `The migrations are applied, and stay: ${applied.join(', ')}.`,
+    `The migrations are applied, and stay: ${listed(applied)}.`,
     ...(backup === null ? [] : [`The backup from before the deploy: ${backup}.`]),
   ];
   return new KeepError('DEPLOY_FAILED', message.join('\n'), {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { DatabaseUrl } from '../config/database-url.js';
-import { messageOf } from '../errors.js';
+import { KeepError, messageOf } from '../errors.js';
 import { SchemaEngine } from '../migrations/engine/schema-engine.js';
 import type { SchemaComparison } from './drift.types.js';
 
@@ -48,6 +48,8 @@ export async function compareSchema(
       await engine.close();
     }
   } catch (error) {
+    // A pooler, or another database: nothing of it is about the schema.
+    if (error instanceof KeepError && error.kind === 'refused') throw error;
     return { fault: messageOf(error) };
   }
 }

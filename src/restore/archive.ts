@@ -2,7 +2,8 @@ import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { libpqEnvironment, toolEnvironment, type ReachedServer } from '../backup/libpq-environment.js';
+import { libpqEnvironment, toolEnvironment } from '../backup/libpq-environment.js';
+import type { ReachedServer } from '../database/reached-server.js';
 import { findTool, type PostgresTool } from '../backup/postgres-tool.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import { requireSuccess, startProgram, type ProgramOptions } from '../process/program.js';
@@ -156,7 +157,7 @@ export class Archive {
         `--dbname=${connectionString(target.url.database)}`,
         this.file,
       ];
-      const program = await startProgram(this.tool.file, argv, this.programOptions(target, reader));
+      const program = await startProgram(this.tool.file, argv, await this.programOptions(target, reader));
       program.stdin.end();
       program.stdout.resume();
       await requireSuccess('pg_restore', program);
@@ -174,7 +175,7 @@ export class Archive {
       '--echo-errors',
       '--file=-',
     ];
-    const program = await startProgram(this.tool.file, argv, this.programOptions(target, reader));
+    const program = await startProgram(this.tool.file, argv, await this.programOptions(target, reader));
     program.stdout.resume();
     this.sections = [];
     const kept = withoutSections(this.sql(), this.leavesOut(target), ignore, (comment, line) => {
@@ -228,9 +229,16 @@ export class Archive {
     return result;
   }
 
-  private programOptions({ url, server }: RestoreTarget, reader: FaultReader | undefined): ProgramOptions {
+  private async programOptions(
+    { url, server }: RestoreTarget,
+    reader: FaultReader | undefined,
+  ): Promise<ProgramOptions> {
     return {
-      env: { ...libpqEnvironment(url, server, this.tool), PGAPPNAME: 'pgkeep restore' },
+<<<<<<< HEAD
+      env: { ...(await libpqEnvironment(url, server, this.tool)), PGAPPNAME: 'pgkeep restore' },
+=======
+      env: await libpqEnvironment(url, server, this.tool),
+>>>>>>> issue9-F
       signal: this.options.signal,
       onErrorOutput: (piece) => reader?.add(piece),
     };

@@ -4,8 +4,9 @@ import { mayRecord } from '../changelog/may-record.js';
 import type { DatabaseService } from '../database/database.service.js';
 import { read, type ReadTimeouts } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
+import { beginStatements } from '../database/transaction.js';
 import { messageOf } from '../errors.js';
-import { hashOf, NO_HASH, sealed } from './evidence.js';
+import { hashOf, NO_HASH, sealed, WITHOUT_OF_EVIDENCE } from './evidence.js';
 import type { Evidence, RestoreTestEntry, RestoreTestHistory, RestoreTestReport } from './restore.types.js';
 
 const TABLE = { schema: 'pgkeep', table: 'restore_test' };
@@ -53,7 +54,7 @@ async function insert(
   { statementTimeoutMs }: ReadTimeouts,
 ): Promise<RestoreTestReport> {
   // One that fails leaves its transaction open: the pool then discards the connection, and the server ends it.
-  await client.query(`BEGIN; SET LOCAL statement_timeout = ${statementTimeoutMs}`);
+  await client.query(beginStatements(client, { mode: 'READ WRITE', statementTimeoutMs }));
   // The trigger takes the same lock; here already, so that the newest evidence stays the newest.
   await client.query(`SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgkeep restore_test'))`);
   const newest = await client.query<{ hash: string }>(
@@ -83,6 +84,7 @@ interface Row {
   readonly backup: string;
   readonly environment: string;
   readonly verdict: 'passed' | 'failed';
+  readonly without: readonly string[];
   readonly started_at: Date;
   readonly finished_at: Date;
   readonly duration_ms: string;
@@ -102,7 +104,7 @@ export async function readHistory(
 ): Promise<RestoreTestHistory | undefined> {
   if (!(await tableExists(client, TABLE, timeouts))) return undefined;
   const rows = await read<Row>(client, {
-    sql: `SELECT id::text, backup, environment, verdict, started_at, finished_at, duration_ms::text, archive_sha256,
+    sql: `SELECT id::text, backup, environment, verdict, ${WITHOUT_OF_EVIDENCE} AS without, started_at, finished_at, duration_ms::text, archive_sha256,
                  evidence, previous_hash, hash,
                  (backup, environment, verdict, started_at, finished_at, duration_ms, archive_sha256, previous_hash)
                  = (evidence->>'backup', evidence->>'environment', evidence->>'verdict',
@@ -122,6 +124,7 @@ function toEntry(row: Row): RestoreTestEntry {
     backup: row.backup,
     environment: row.environment,
     verdict: row.verdict,
+    without: row.without,
     startedAt: row.started_at.toISOString(),
     finishedAt: row.finished_at.toISOString(),
     durationMs: Number(row.duration_ms),

@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import { runningFunction, searchPathAdvice } from '../catalogue/unqualified-names.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import { withConnection } from '../database/connect.js';
+import type { ReachedServer } from '../database/reached-server.js';
 import { KeepError, messageOf } from '../errors.js';
 import { ProgramFailure } from '../process/program-failure.js';
 import type { Archive } from './archive.js';
@@ -20,7 +21,7 @@ export interface FillPlan {
   readonly archive: Archive;
   readonly needs: ArchiveNeeds;
   readonly url: DatabaseUrl;
-  readonly server: Pick<Client, 'host' | 'port' | 'user'>;
+  readonly server: ReachedServer;
   readonly withOwners: boolean;
 }
 

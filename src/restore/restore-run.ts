@@ -1,10 +1,12 @@
 import { escapeIdentifier, type Client } from 'pg';
 import { backupError } from '../backup/backup-error.js';
+import { omissionTexts } from '../backup/omission-texts.js';
 import { appendPlan } from '../changelog/append.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { ConnectionOptions } from '../database/candidate-client.js';
-import { CandidateRotation } from '../database/candidate-client.js';
+import { CandidateRotation } from '../database/candidate-rotation.js';
 import { connectOnce, withConnection } from '../database/connect.js';
+import { isPooled } from '../database/session.js';
 import { KeepError, messageOf } from '../errors.js';
 import { applyMigrations } from '../migrations/engine/apply-migrations.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../migrations/own-migrations.js';
@@ -14,6 +16,7 @@ import { carryOver, hasRecords } from './carry-over.js';
 import { replacedName, RESTORING_NAME, restoringName } from './database-names.js';
 import { databaseOptions, localeOf } from './database-options.js';
 import { applyProperties, readProperties } from './database-properties.js';
+import { leftOut } from './left-out.js';
 import { MarkedDatabases } from './marked-databases.js';
 import { requireObjects, requireRoles } from './required-roles.js';
 import { restamp } from './restamp.js';
@@ -21,7 +24,6 @@ import type { Restoration, RestoreContext } from './restoration.types.js';
 import { fillRestored, makeBound, type Filled } from './restore-fill.js';
 import { majorOf } from './server-version.js';
 import { swap } from './swap.js';
-import { GUARD_LEFT_OUT } from './without-guard.js';
 
 /** No restore takes longer: what is older was left by a killed one of another host. */
 const LONGEST_RESTORE_MS = 7 * 24 * 3_600_000;
@@ -63,9 +65,20 @@ export class RestoreRun {
       try {
         const safetyBackup = await this.backUpTarget();
         const { host, port, user } = this.maintenance;
-        const plan = { archive, needs, url: this.urlOf(restored), server: { host, port, user }, withOwners };
+<<<<<<< HEAD
+        const plan = {
+          archive,
+          needs,
+          url: this.urlOf(restored),
+          server: { host, port, user, isPooled: isPooled(this.maintenance) },
+          withOwners,
+        };
+=======
+        const server = { host, port, user, isPooled: isPooled(this.maintenance) };
+        const plan = { archive, needs, url: this.urlOf(restored), server, withOwners };
+>>>>>>> issue9-F
         const filled = await fillRestored(this.context, plan);
-        this.notes.push(...filled.notes, ...(archive.hasGuard ? [GUARD_LEFT_OUT] : []));
+        this.notes.push(...filled.notes, ...leftOut(source.manifest, archive));
         const replaced = await this.takePlace(restored, filled);
         this.notes.push(...(await makeBound({ ...plan, url: this.urlOf(target.database) }, filled.bound)));
         return this.report(replaced, safetyBackup, filled);
@@ -89,11 +102,12 @@ export class RestoreRun {
 
   /** The last thing that can bring back what was written since the backup. */
   private async backUpTarget(): Promise<string | null> {
-    const { target, backups, signal, progress, withoutSafetyBackup } = this.context;
+    const { target, source, backups, signal, progress, withoutSafetyBackup } = this.context;
     if (target.oid === undefined) return null;
     progress(`backing up "${target.database}" as it is now`);
     try {
-      return (await backups.create({ reason: 'pre-restore', signal })).name;
+      const origin = source.manifest ? source.name : undefined;
+      return (await backups.create({ reason: 'pre-restore', origin, signal })).name;
     } catch (error) {
       const cause = backupError('back it up', error, signal);
       if (signal.aborted) throw cause;
@@ -212,6 +226,7 @@ export class RestoreRun {
       database: target.database,
       replaced,
       safetyBackup,
+      without: omissionTexts(source.manifest?.without),
       comparisons,
       accepted,
       notes: this.notes,

@@ -3,6 +3,7 @@ import type { Manifest } from '../backup/backup.types.js';
 import { beginSnapshot, whileConnected } from '../backup/snapshot.js';
 import { listTables, readContents } from '../backup/table-contents.js';
 import { withConnection } from '../database/connect.js';
+import { isPooled } from '../database/session.js';
 import { errorCode, KeepError } from '../errors.js';
 import { Archive } from './archive.js';
 import { databaseOptions } from './database-options.js';
@@ -68,7 +69,12 @@ export async function restoreTables(
       const url = { ...settings.database.url, database: into };
       const { host, port, user } = maintenance;
       const restore = (selection: readonly string[]): Promise<void> =>
-        archive.restore({ url, server: { host, port, user }, withOwners: false, selection });
+        archive.restore({
+          url,
+          server: { host, port, user, isPooled: isPooled(maintenance) },
+          withOwners: false,
+          selection,
+        });
       progress(`restoring the definitions into "${into}"`);
       await restore(['--section=pre-data']);
       for (const { name, schema, table } of chosen) {

@@ -13,6 +13,7 @@ import { rolesOf, type ArchiveNeeds } from './archive-contents.js';
 import { boundNotes, findBoundExtensions, type BoundExtensions } from './bound-extensions.js';
 import { compareRestored } from './compare.js';
 import { databaseOptions } from './database-options.js';
+import { leftOut } from './left-out.js';
 import { failedComparison, finding, judged, number } from './judged.js';
 import { readRestored } from './read-restored.js';
 import { describeFault, type RestoreFault } from './restore-fault.js';
@@ -21,7 +22,6 @@ import { withScratch } from './scratch.js';
 import type { Scratch, ScratchServer } from './scratch.types.js';
 import { majorOf } from './server-version.js';
 import { startThrowAwayServer } from './throw-away-server.js';
-import { GUARD_LEFT_OUT } from './without-guard.js';
 
 /** What PostgreSQL says of a name that it does not find. pg_restore passes on no SQLSTATE. */
 const NOT_FOUND = / does not exist/;
@@ -82,6 +82,8 @@ export class RestoreTestRun {
         encoding: manifest.encoding,
         roles: rolesOf(needs),
         dumpedServer: manifest.serverVersion,
+        name: manifest.name,
+        manifest,
       };
       const options = {
         plan,
@@ -112,7 +114,7 @@ export class RestoreTestRun {
     const restored = await this.timed(() => archive.restore(target)).catch((error: unknown) =>
       this.restoreRest(archive, { scratch, target }, error),
     );
-    if (archive.hasGuard) this.notes.push(GUARD_LEFT_OUT);
+    this.notes.push(...leftOut(this.archiveFile.manifest, archive));
     if (restored === 'nothing') return;
     if (restored !== 'in part') {
       this.restoreMs = restored.durationMs;

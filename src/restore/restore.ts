@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import type { BackupService } from '../backup/backup.service.js';
+import { omissionTexts } from '../backup/omission-texts.js';
 import { operator } from '../changelog/actor.js';
 import type { Clock } from '../clock/clock.js';
 import { describeDatabaseUrl, type DatabaseUrl } from '../config/database-url.js';
@@ -29,6 +30,7 @@ import {
   requireProductionConsent,
   type RestoreTarget,
 } from './restore-plan.js';
+import { requireSuperuserFor } from './required-superuser.js';
 import { requireObjects, requireRoles } from './required-roles.js';
 import { RestoreRun } from './restore-run.js';
 import { findSource, type RestoreSource } from './restore-source.js';
@@ -85,6 +87,7 @@ export class Restore {
           bytes: manifest?.bytes ?? null,
           tables: manifest?.tables.length ?? null,
           rows: manifest?.tables.reduce((sum, { rows }) => sum + rows, 0) ?? null,
+          without: omissionTexts(manifest?.without),
           server: `PostgreSQL ${target.serverVersion} at ${describeDatabaseUrl(settings.database.url)}`,
           database: target.database,
           environment: settings.environment,
@@ -159,6 +162,7 @@ export class Restore {
       const target = await readTarget(maintenance, url.database);
       requireAbilities(target);
       requireNotOlder(source, target);
+      await requireSuperuserFor(source, maintenance);
       const { stamp, lastRestoreMs } = target.oid === undefined ? NOTHING : await this.askTarget();
       requireOwnEnvironment(stamp, settings.environment);
       requireConsentForOther(

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Client } from 'pg';
 import { withConnection } from '../database/connect.js';
 import type { ReadTimeouts } from '../database/read.js';
+import { isPooled } from '../database/session.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
 import { KeepError } from '../errors.js';
@@ -9,6 +10,7 @@ import { claimGivenDatabase, clearGivenDatabase, emptyGivenDatabase } from './gi
 import { requireAnother } from './identity-guard.js';
 import { MarkedDatabases } from './marked-databases.js';
 import type { Scratch, ScratchPlan, ScratchServer } from './scratch.types.js';
+import { requireSuperuserFor } from './required-superuser.js';
 import { compactTime } from './compact-time.js';
 import { majorOf } from './server-version.js';
 
@@ -56,9 +58,10 @@ export async function withScratch<T>(
     requireAnother(identity, guarded);
     const host = await readHost(client);
     requireSameMajor(host, plan);
+    await requireSuperuserFor(plan, client);
     const roles = await settleRoles(client, host, server, plan.roles);
     const common = {
-      server: { host: client.host, port: client.port, user: client.user },
+      server: { host: client.host, port: client.port, user: client.user, isPooled: isPooled(client) },
       serverVersion: host.version,
       ...roles,
     };
@@ -109,7 +112,8 @@ async function readHost(client: Client): Promise<Host> {
   return rows[0];
 }
 
-function requireSameMajor({ version }: Host, { dumpedServer }: ScratchPlan): void {
+function requireSameMajor({ version }: Host, { manifest }: ScratchPlan): void {
+  const dumpedServer = manifest.serverVersion;
   if (majorOf(version) === majorOf(dumpedServer)) return;
   throw new KeepError(
     'RESTORE_REFUSED',
@@ -119,11 +123,12 @@ function requireSameMajor({ version }: Host, { dumpedServer }: ScratchPlan): voi
 }
 
 function requireSameEncoding({ encoding, database }: Host, plan: ScratchPlan): void {
-  if (encoding === plan.encoding) return;
+  const wanted = plan.manifest.encoding;
+  if (encoding === wanted) return;
   throw new KeepError(
     'RESTORE_REFUSED',
-    `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: its encoding is ${encoding}, the backup's is ${plan.encoding}.`,
-    { hint: `Create it anew: CREATE DATABASE … TEMPLATE template0 ENCODING '${plan.encoding}'.` },
+    `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: its encoding is ${encoding}, the backup's is ${wanted}.`,
+    { hint: `Create it anew: CREATE DATABASE … TEMPLATE template0 ENCODING '${wanted}'.` },
   );
 }
 

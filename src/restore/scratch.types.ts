@@ -1,5 +1,6 @@
+import type { Manifest } from '../backup/backup.types.js';
 import type { DatabaseUrl } from '../config/database-url.js';
-import type { ReachedServer } from '../backup/libpq-environment.js';
+import type { ReachedServer } from '../database/reached-server.js';
 import type { ScratchKind } from './restore.types.js';
 
 /** A server that restores are tested on. */
@@ -30,9 +31,9 @@ export interface Scratch {
 export interface ScratchPlan {
   /** After CREATE DATABASE name WITH. */
   readonly databaseOptions: string;
-  readonly encoding: string;
   /** Roles that the archive names. */
   readonly roles: readonly string[];
-  /** The server that was dumped: `15.18`. */
-  readonly dumpedServer: string;
+  /** The backup, and what its manifest says. */
+  readonly name: string;
+  readonly manifest: Manifest;
 }

@@ -4,7 +4,7 @@ import { comparableDefinition } from '../../src/catalogue/comparable-definition.
 import { libpqEnvironment } from '../../src/backup/libpq-environment.js';
 import { chooseCompression, pgDumpArguments } from '../../src/backup/pg-dump-arguments.js';
 import { findTool, type PostgresTool } from '../../src/backup/postgres-tool.js';
-import { expectedBytes } from '../../src/backup/preflight.js';
+import { requiredRoom } from '../../src/backup/free-space.js';
 import { contentQuery } from '../../src/backup/table-contents.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 
@@ -53,11 +53,11 @@ describe('pg_dump', () => {
     expect(() => chosen(OLD, 'lz4:1')).toThrow('which pg_dump 15.18 has not');
   });
 
-  it('reaches the very server of the snapshot, by its environment', () => {
+  it('reaches the very server of the snapshot, by its environment', async () => {
     const url = parseDatabaseUrl(
       'postgresql://u:s%40crét@h1,h2:6000/my=db?sslmode=verify-full&sslrootcert=/ca.pem&options=-c%20x.y%3D1',
     );
-    expect(libpqEnvironment(url, { host: 'h2', port: 6000, user: 'u' }, OLD)).toMatchObject({
+    expect(await libpqEnvironment(url, { host: 'h2', port: 6000, user: 'u' }, OLD)).toMatchObject({
       PGHOST: 'h2',
       PGPORT: '6000',
       PGUSER: 'u',
@@ -65,7 +65,11 @@ describe('pg_dump', () => {
       PGDATABASE: 'my=db',
       PGSSLMODE: 'verify-full',
       PGSSLROOTCERT: '/ca.pem',
-      PGOPTIONS: '-c x.y=1',
+      PGOPTIONS:
+        '-c x.y=1 -c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed ' +
+        '-c default_transaction_deferrable=off -c statement_timeout=0 -c lock_timeout=0 ' +
+        '-c idle_in_transaction_session_timeout=0 -c standard_conforming_strings=on -c array_nulls=on ' +
+        '-c transform_null_equals=off',
     });
   });
 
@@ -94,8 +98,16 @@ it('hashes columns in the order they are given, quoted, as their types print the
   expect(sql).toContain('FROM ONLY "s"."t" t');
 });
 
-it('expects a quarter of the database, or the last archive and a quarter more', () => {
-  expect([expectedBytes(1000, undefined), expectedBytes(1000, 400)]).toEqual([250, 500]);
+it('requires room for a quarter of the database, for the last archive and a quarter more, or what was set', () => {
+  expect([
+    requiredRoom(4_194_304, undefined, undefined),
+    requiredRoom(1000, 400, undefined),
+    requiredRoom(1000, 400, 0),
+  ]).toEqual([
+    { bytes: 1_048_576, because: 'a quarter of the database’s 4 MB, for a first backup' },
+    { bytes: 500, because: '1.25 times the last archive' },
+    { bytes: 0, because: 'BACKUP_REQUIRED_FREE_MB' },
+  ]);
 });
 
 it('compares definitions as a restore leaves them, and still tells them apart', () => {

@@ -1,4 +1,5 @@
 import type { OptionValues } from 'commander';
+import { withoutText } from '../../backup/omission-texts.js';
 import { KeepError } from '../../errors.js';
 import { RestoreService } from '../../restore/restore.service.js';
 import type {
@@ -122,7 +123,7 @@ function renderPlan(plan: RestorePlan): string {
   return [
     `restore   ${source}`,
     ...(finishedAt === null ? [] : [`          made ${formatTime(finishedAt)} UTC`]),
-    `          ${what}`,
+    `          ${what}${withoutText(plan.without)}`,
     `into      database "${database}" (${environment}) on ${plan.server}${exists ? size : ': there is none, it is created'}`,
     ...(exists ? ['          backed up first, then kept under another name'] : []),
     ...(other === null
@@ -149,6 +150,7 @@ function renderRestoration({
   database,
   replaced,
   safetyBackup,
+  without,
   comparisons,
   accepted,
   notes,
@@ -156,7 +158,7 @@ function renderRestoration({
 }: Restoration): string {
   const outcome = accepted.length === 0 ? 'all well' : 'all well but for what was accepted';
   return [
-    `Restored ${source} into database "${database}" in ${formatSeconds(durationMs)}; ${comparisons.length} comparisons, ${outcome}.`,
+    `Restored ${source} into database "${database}" in ${formatSeconds(durationMs)}; ${comparisons.length} comparisons, ${outcome}${withoutText(without)}.`,
     ...accepted.map(({ name, details }) => `  despite ${name}: ${details}`),
     ...notes.map((note) => `  note: ${note}`),
     ...(safetyBackup === null ? [] : [`The database as it was is backup ${safetyBackup}.`]),

@@ -1,5 +1,6 @@
 import { resolveRefused } from '../refused.js';
 import type { MigrationState, ResolveOptions } from './resolve.types.js';
+import { listed } from '../../migrations/listed.js';
 
 /**
  * Refuses a mark that the history does not allow, or that what is in the database contradicts. Pure.
@@ -100,9 +101,4 @@ function presentFault(state: MigrationState): Fault | undefined {
       `  npx pgkeep migrate resolve --rolled-back ${migration} --anyway`,
     ].join('\n'),
   };
-}
-
-function listed(names: readonly string[]): string {
-  const shown = names.slice(0, 5).join(', ');
-  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
 }

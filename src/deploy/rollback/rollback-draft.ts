@@ -3,6 +3,7 @@ import { lossesOf, type Loss } from '../../migrations/down/losses.js';
 import { requireTarget } from '../deploy-facts.js';
 import { requireNoFailedAttempt } from '../failed-attempt.js';
 import { rollbackRefused } from '../refused.js';
+import { judgeEdits } from '../../migrations/lint/edited-files.js';
 import { chooseMigration } from './choose-migration.js';
 import { notNamed } from './consent.js';
 import { keepProtected } from './keep-protected.js';
@@ -40,7 +41,9 @@ export async function draftRollback(
   if (report.history.rows !== undefined) {
     await requireNoFailedAttempt(client, schema, timeouts, rollbackRefused);
   }
-  const migration = chooseMigration(report.status, report.history, asked);
+  const { status, history } = report;
+  const edits = await judgeEdits(status.edited, history.rows ?? [], settings.migrationsDirectory);
+  const migration = chooseMigration(status, history, edits, asked);
   const down = await readDown(migration, settings);
   const losses = lossesOf(down.parsed, schema);
   if (losses.some(({ kind, name }) => kind === 'schema' && name === schema)) {

@@ -130,6 +130,8 @@ function alreadyThere(file: string): KeepError {
 function notCompared(error: unknown, migration: string, signal: AbortSignal | undefined): KeepError {
   if (signal?.aborted) return new KeepError('INTERRUPTED', 'Interrupted: no down.sql was written.');
   const again = `then: \`pgkeep migrate create --down-for ${migration}\``;
+  // A pooler, or another database: nothing of it is about the history.
+  if (error instanceof KeepError && error.kind === 'refused') return error;
   return new KeepError(
     'DOWN_SCRIPT_FAILED',
     `No down.sql was written for ${migration}: its history cannot be replayed: ${messageOf(error)}`,
