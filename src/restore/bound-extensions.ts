@@ -86,7 +86,7 @@ async function entriesOf(
   const foreign = entries.filter((entry) => DATA.has(entry.type) && !made.has(keyOf(entry)));
   const { rows } = await client.query<{ schema: string; tag: string }>(
     `SELECT e.schema, e.tag
-       FROM pg_catalog.unnest($1::text[], $2::text[]) e (schema, tag)
+       FROM unnest($1::text[], $2::text[]) e (schema, tag)
       WHERE pg_catalog.to_regclass(pg_catalog.format('%I.%I', e.schema, e.tag)) IS NULL`,
     [foreign.map(({ schema }) => schema), foreign.map(({ tag }) => tag)],
   );

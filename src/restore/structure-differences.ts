@@ -9,6 +9,8 @@ export const SIMPLE_NAME = NAME;
 const CONSTRAINT = new RegExp(`^(${TABLE_NAME}) (${NAME}) (\\w)( not validated)?: (.*)$`, 's');
 const KEY_TRIGGERS = new RegExp(`^(${TABLE_NAME}) foreign key (${NAME}) ([A-Z]+)$`);
 const INDEX = new RegExp(`^(${TABLE_NAME})( invalid)?: (.*)$`, 's');
+const INDEXED = new RegExp(` ON (?:ONLY )?(${TABLE_NAME}) USING `);
+const RELATION = new RegExp(`^\\w (${TABLE_NAME})`);
 const EXTENSION = new RegExp(`^(${NAME}) (\\S+) in (.+)$`);
 const COLUMN = new RegExp(`^(${TABLE_NAME}\\.${NAME}) `);
 const NOT_POPULATED = /^(m .*) not populated$/s;
@@ -21,7 +23,11 @@ const RULES: Readonly<Record<CatalogueSection, readonly Rule[]>> = {
   relations: [pairing(populatedFromNothing)],
   columns: [pairing(notNullOfParent)],
   constraints: [pairing(inheritedName), pairing(inheritedValidity), ofInvalidIndex],
-  indexes: [pairing(() => ({ ofMissing: valid, ofAdded: (line) => line, say: sayValid })), invalidIndex],
+  indexes: [
+    ofExtensionTables,
+    pairing(() => ({ ofMissing: valid, ofAdded: (line) => line, say: sayValid })),
+    invalidIndex,
+  ],
   triggers: [
     pairing(() => ({ ofMissing: enabledAgain, ofAdded: (line) => line, say: sayEnabled })),
     pairing(inheritedKeyTriggers),
@@ -94,6 +100,26 @@ function notNullOfParent({ inheritance }: DifferenceContext): Pairing {
     ofAdded: (line) => (inheritance.columns.has(COLUMN.exec(line)?.[1] ?? '') ? nullable(line) : undefined),
     say: (missing) =>
       `column ${COLUMN.exec(missing)?.[1] ?? missing} is NOT NULL now, as the parent's: a dump does not keep that it was not`,
+  };
+}
+
+/** The extension makes them with its table, which is none of the backup's. */
+function ofExtensionTables(
+  { missing, added, reported }: Difference,
+  { expected }: DifferenceContext,
+): Difference {
+  const own = new Set(expected.relations.map((line) => RELATION.exec(line)?.[1]));
+  const isOwn = (line: string): boolean => own.has(INDEXED.exec(line)?.[1]);
+  const foreign = [...missing, ...added].filter((line) => !isOwn(line));
+  return {
+    missing: missing.filter(isOwn),
+    added: added.filter(isOwn),
+    reported: [
+      ...reported,
+      ...foreign.map(
+        (line) => `index ${INDEX.exec(line)?.[1] ?? line} is of an extension's own table, and differs`,
+      ),
+    ],
   };
 }
 

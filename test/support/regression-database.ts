@@ -59,7 +59,16 @@ async function fetchRegressionTests(major: string): Promise<string> {
     ['Dir::Cache', at('cache')],
   ].flatMap(([name, value]) => ['-o', `${name}=${value}`]);
   await command('apt-get', [...options, 'update'], directory);
-  await command('apt-get', [...options, 'source', '--download-only', `postgresql-${major}`], directory);
+  const version = await command(
+    'dpkg-query',
+    ['--show', '--showformat=${Version}', `postgresql-${major}`],
+    directory,
+  );
+  await command(
+    'apt-get',
+    [...options, 'source', '--download-only', `postgresql-${major}=${version.trim()}`],
+    directory,
+  );
   const archive = readdirSync(directory).find((name) => name.includes('.orig.tar.')) ?? '';
   await command('tar', ['xf', archive, '--wildcards', '*/src/test/regress/*'], directory);
   const tree = readdirSync(directory).find((name) => existsSync(at(name, 'src', 'test', 'regress'))) ?? '';
