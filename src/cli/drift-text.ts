@@ -1,5 +1,11 @@
 import path from 'node:path';
-import type { AcceptReport, DriftedObject, DriftReport, RecordedFingerprint } from '../drift/drift.types.js';
+import type {
+  AcceptReport,
+  DriftedObject,
+  DriftReport,
+  NoComparison,
+  RecordedFingerprint,
+} from '../drift/drift.types.js';
 import { deedText } from '../drift/deed-text.js';
 import { findRenames, withParts, type CountedDifference } from '../drift/whole-homes.js';
 import { formatCount, formatTime } from './format.js';
@@ -20,7 +26,11 @@ export function renderDrift(report: DriftReport): string {
 /** Prisma's own comparison as SQL alone, to be kept in a file; where there is none a comment says why. */
 export function renderDriftSql({ prisma }: DriftReport): string {
   if (prisma === null) return '-- No Prisma schema is found: there is nothing to compare the database with.';
-  if ('fault' in prisma) return `-- ${faultOf(prisma).replaceAll('\n', ' ')}`;
+  if (!('files' in prisma)) {
+    return notComparedLines(prisma)
+      .map((line) => `-- ${line.replaceAll('\n', ' ')}`)
+      .join('\n');
+  }
   return prisma.differs ? prisma.script : '-- Prisma sees no difference between the database and the schema.';
 }
 
@@ -131,7 +141,7 @@ function withoutCommonLines(was: readonly string[], is: readonly string[]): [str
 
 function prismaOf({ prisma }: DriftReport): string[] {
   if (prisma === null) return [];
-  if ('fault' in prisma) return [faultOf(prisma)];
+  if (!('files' in prisma)) return [notComparedLines(prisma).join('\n')];
   const { files, differs, summary, pending } = prisma;
   const [first, ...others] = files;
   const schema = `${shownPath(first ?? '')}${others.length === 0 ? '' : ` and ${others.length} more`}`;
@@ -146,8 +156,9 @@ function prismaOf({ prisma }: DriftReport): string[] {
   ];
 }
 
-function faultOf({ fault }: { readonly fault: string }): string {
-  return `Prisma’s engine could not compare the database with the schema: ${fault}`;
+function notComparedLines(why: NoComparison): string[] {
+  if ('fault' in why) return [`Prisma’s engine could not compare the database with the schema: ${why.fault}`];
+  return [`The Prisma schema is not known, so no SQL leads to it: ${why.schemaUnknown}.`, why.hint];
 }
 
 function remediesOf({ verdict, reason, recorded }: DriftReport): string[] {

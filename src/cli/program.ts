@@ -1,4 +1,5 @@
 import { Command, CommanderError, type OptionValues } from 'commander';
+import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import { EXIT } from './exit-codes.js';
 import { endingInOrder } from './ending-in-order.js';
 import { backupVerb } from './commands/backup.js';
@@ -79,17 +80,18 @@ export async function runProgram(
       writeOut: (text) => terminal.out(text.trimEnd()),
       writeErr: (text) => terminal.err(text.trimEnd()),
     })
+    .version(PGKEEP_VERSION, '-V, --version', 'print the version of pgkeep')
     .exitOverride();
   const add = (parent: Command, verb: Verb): Command =>
     verb
-      .declare(withCommonOptions(parent.command(verb.name).description(verb.description)))
+      .declare(withVerbOptions(parent.command(verb.name).description(verb.description), verb))
       .action(async (...parsed: unknown[]) => {
         const command = parsed.at(-1);
         if (!(command instanceof Command)) throw new TypeError('commander passes the command last');
         // `backup` has options and verbs below it: commander gives `backup list --json` to the outer one.
         const options: OptionValues = command.optsWithGlobals();
         const run = (signal: AbortSignal) =>
-          runVerb(terminal, { ...options, databaseIsOptional: verb.databaseIsOptional }, (rooms) =>
+          runVerb(terminal, { ...options, verb, signal }, (rooms) =>
             verb.run(rooms, command.args, options, signal, terminal),
           );
         exitCode = verb.endsInOrder ? await endingInOrder(run) : await run(new AbortController().signal);
@@ -121,6 +123,13 @@ export async function runProgram(
       exitCode = await runPrisma(terminal, line, options);
     });
   program
+    .command('version')
+    .description('Print the version of pgkeep.')
+    .action(() => {
+      terminal.out(PGKEEP_VERSION);
+      exitCode = EXIT.done;
+    });
+  program
     .command('serve')
     .description('Start the service: /live, /ready, /health, /admin/database/stats.')
     .option('--env <environment>', 'read .env.<environment>, and run as it')
@@ -132,6 +141,15 @@ export async function runProgram(
     throw error;
   }
   return exitCode;
+}
+
+function withVerbOptions(command: Command, { prismaProject }: Verb): Command {
+  const common = withCommonOptions(command);
+  if (prismaProject === undefined) return common;
+  return common.option(
+    '--config <file>',
+    'the Prisma configuration, where it is not where Prisma looks for it',
+  );
 }
 
 function withCommonOptions(command: Command): Command {

@@ -11,10 +11,12 @@ import {
   type SettingName,
 } from './environment-variables.js';
 import { archiveContradictions, isTrue, toEncryptionSettings } from './archive-settings.js';
+import { deepFreeze } from './deep-freeze.js';
 import type { Fault } from './fault.js';
 import { parseGates } from './gates.js';
 import { NO_SCHEDULE } from './schedule.js';
 import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
+import { NOT_EVALUATED } from './prisma-project.js';
 import { readSecretFile } from './secret-file.js';
 import {
   ARCHIVE_FORMATS,
@@ -149,6 +151,8 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
     environment,
     database: toDatabaseSettings(variables, environment),
     migrationsDirectory: path.resolve(workingDirectory, variables.MIGRATIONS_DIR ?? 'prisma/migrations'),
+    migrationsDirectoryIsNamed: variables.MIGRATIONS_DIR !== undefined,
+    prisma: NOT_EVALUATED,
     ownerColumns: variables.MIGRATIONS_OWNER_COLUMNS?.split(',').map((name) => name.trim()),
     deploy: toDeploySettings(variables),
     searchPath,
@@ -238,12 +242,4 @@ function optionalNumber(text: string | undefined): number | undefined {
 
 function optionalDate(text: string | undefined): Date | undefined {
   return text === undefined ? undefined : new Date(text);
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !(value instanceof Date)) {
-    for (const part of Object.values(value)) deepFreeze(part);
-    Object.freeze(value);
-  }
-  return value;
 }

@@ -1,5 +1,6 @@
 import type { DatabaseUrl } from './database-url.js';
 import type { EncryptionKey } from './encryption-keys.js';
+import type { PrismaProject } from './prisma-project.js';
 
 /** The environments a database can serve. The same names stamp the database and are `NODE_ENV`'s values. */
 export const ENVIRONMENTS = ['development', 'test', 'staging', 'production'] as const;
@@ -167,6 +168,10 @@ export interface Settings {
   readonly database: DatabaseSettings;
   /** `MIGRATIONS_DIR`, absolute: the guarded application's migrations. */
   readonly migrationsDirectory: string;
+  /** Whether `MIGRATIONS_DIR` was set; otherwise the Prisma configuration's `migrations.path` wins over the default. */
+  readonly migrationsDirectoryIsNamed: boolean;
+  /** Unknown until `withPrismaProject` has looked: evaluating a configuration runs the application's code. */
+  readonly prisma: PrismaProject;
   /** `MIGRATIONS_OWNER_COLUMNS`: columns that name a row's owner; undefined leaves the choice to the lint. */
   readonly ownerColumns: readonly string[] | undefined;
   readonly deploy: DeploySettings;

@@ -8,7 +8,8 @@ import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
 import { KeepError, messageOf } from '../errors.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
-import { findSchemaFiles } from '../migrations/schema-files.js';
+import { externalsOf } from '../migrations/prisma-config/externals.js';
+import { findPrismaSchema } from '../migrations/prisma-config/prisma-schema.js';
 import { requireAcceptable, summaryOf } from './acceptance.js';
 import type {
   AcceptReport,
@@ -49,16 +50,18 @@ export class DriftService {
    */
   async report(): Promise<DriftReport> {
     const look = await this.look();
-    const files = await findSchemaFiles(this.settings.migrationsDirectory);
-    if (files.length === 0) return reportOf(look, null);
+    const location = await findPrismaSchema(this.settings);
+    if (location.kind === 'absent') return reportOf(look, null);
+    if (location.kind === 'unknown') {
+      return reportOf(look, { schemaUnknown: location.why, hint: location.hint });
+    }
     const obstacle = await this.onPool('look for drift in', (client) =>
       whyPrismaCannot(client, this.schema, this.database.timeouts),
     );
     if (obstacle !== undefined) return reportOf(look, { fault: obstacle });
     // Loaded only here: the engine is 5 MB of WebAssembly.
     const { compareSchema } = await import('./compare-schema.js');
-    const { url } = this.settings.database;
-    return reportOf(look, await compareSchema(url, files, await this.pending()));
+    return reportOf(look, await compareSchema(this.settings, location.files, await this.pending()));
   }
 
   /**
@@ -82,7 +85,11 @@ export class DriftService {
   async recordAfter(deed: FingerprintDeed, earlier: readonly DriftedObject[] = []): Promise<Fingerprinting> {
     try {
       await this.onPool('record the structure of', (client) =>
-        recordFingerprint(client, { deed, schema: this.schema, earlier }, this.database.timeouts),
+        recordFingerprint(
+          client,
+          { deed, schema: this.schema, earlier, externals: this.externals },
+          this.database.timeouts,
+        ),
       );
       return { recorded: true };
     } catch (error) {
@@ -138,6 +145,7 @@ export class DriftService {
         {
           deed: 'accept',
           schema: this.schema,
+          externals: this.externals,
           entry: (count) => ({
             deed: 'accept-drift',
             subject: database.url.database,
@@ -155,8 +163,12 @@ export class DriftService {
     return this.settings.database.url.schema;
   }
 
+  private get externals() {
+    return externalsOf(this.settings.prisma);
+  }
+
   private get lookOptions() {
-    return { timeouts: this.database.timeouts, schema: this.schema };
+    return { timeouts: this.database.timeouts, schema: this.schema, externals: this.externals };
   }
 
   private async pending(): Promise<readonly string[]> {

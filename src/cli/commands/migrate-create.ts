@@ -1,5 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import type { OptionValues } from 'commander';
+import type { Settings } from '../../config/settings.js';
+import { SETTINGS } from '../../config/settings.token.js';
 import { KeepError } from '../../errors.js';
 import { DownScriptService, type DownReport } from '../../migrations/down/down-script.service.js';
 import { descriptionFault, spelledRight } from '../../migrations/migration-name.js';
@@ -13,6 +15,7 @@ const CREATE = ['migrate', 'dev', '--create-only', '--name'];
 export const migrateCreateVerb: Verb = {
   name: 'create',
   description: 'Write a migration from the schema, and the down.sql that takes it back. Exit 3: refused.',
+  prismaProject: 'all',
   declare: (command) =>
     command
       .argument('[name]', 'what it does, in lower_case_with_underscores: Prisma puts the time before it')
@@ -24,14 +27,20 @@ export const migrateCreateVerb: Verb = {
     const written =
       typeof downFor === 'string' ? downFor : await create(rooms, nameOf(name, options), options);
     const environment = silentEnvironment(options);
+    const shadowUrl = environment['SHADOW_DATABASE_URL'] || configuredShadow(rooms.get<Settings>(SETTINGS));
     // The same databases are made for the comparison as for the migration.
-    if (typeof downFor === 'string') await requireGuard(environment, [...CREATE, downFor], 'pgkeep migrate');
-    const report = await rooms
-      .get(DownScriptService)
-      .write(written, { shadowUrl: environment['SHADOW_DATABASE_URL'] || undefined, signal });
+    if (typeof downFor === 'string') {
+      await requireGuard(environment, [...CREATE, downFor], 'pgkeep migrate', { shadowUrl });
+    }
+    const report = await rooms.get(DownScriptService).write(written, { shadowUrl, signal });
     return { json: report, text: renderDown(report) };
   },
 };
+
+/** `datasource.shadowDatabaseUrl` of the Prisma configuration. */
+function configuredShadow({ prisma }: Settings): string | undefined {
+  return prisma.kind === 'configured' ? prisma.configuration.shadowUrl : undefined;
+}
 
 /** @returns the name of the migration that Prisma wrote. */
 async function create(rooms: INestApplicationContext, name: string, options: OptionValues): Promise<string> {

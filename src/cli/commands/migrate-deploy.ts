@@ -8,6 +8,7 @@ import type { Verb } from '../verb.js';
 export const migrateDeployVerb: Verb = {
   name: 'deploy',
   description: 'Apply what is pending: judged, backed up, under timeouts. Exit 1: failed, 3: refused.',
+  prismaProject: 'all',
   declare: (command) =>
     command
       .option('--dry-run', 'show the plan and the SQL, and do nothing')

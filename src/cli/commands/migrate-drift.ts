@@ -8,6 +8,7 @@ export const migrateDriftVerb: Verb = {
   name: 'drift',
   description:
     'What was changed outside of migrations, object by object. Exit 0: nothing, 1: drift, or not known.',
+  prismaProject: 'all',
   declare: (command) =>
     command
       .option('--sql', 'print the SQL alone that leads from the database to the Prisma schema')

@@ -16,6 +16,7 @@ const FORMATS: Readonly<Record<string, (run: LintRun) => string>> = {
 export const migrateLintVerb: Verb = {
   name: 'lint',
   description: 'Judge migrations before they are applied. Exit 0: no error, 1: errors.',
+  prismaProject: 'directory',
   databaseIsOptional: true,
   declare: (command) =>
     command

@@ -10,6 +10,7 @@ import type { Verb } from '../verb.js';
 export const migrateResolveVerb: Verb = {
   name: 'resolve',
   description: 'Explain failed and rolled back migrations; mark one. Exit 1: there are some, 3: refused.',
+  prismaProject: 'directory',
   declare: (command) =>
     command
       .option(

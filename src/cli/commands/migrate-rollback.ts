@@ -12,6 +12,7 @@ import type { Verb } from '../verb.js';
 export const migrateRollbackVerb: Verb = {
   name: 'rollback',
   description: 'Take the newest migration back by its down.sql: backed up, all or nothing. Exit 3: refused.',
+  prismaProject: 'all',
   declare: (command) =>
     command
       .argument('[migration]', 'must be the newest applied one, which it is by default')

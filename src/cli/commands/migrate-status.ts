@@ -18,6 +18,7 @@ const ORDER = ['applied', 'pending', 'failed', 'rolledBack', 'edited', 'unknown'
 export const migrateStatusVerb: Verb = {
   name: 'status',
   description: 'The database’s migration history against this build’s directory. Exit 0: clean, 1: not.',
+  prismaProject: 'directory',
   declare: (command) => command,
   run: async (rooms) => {
     const { history, status } = await rooms.get(MigrationsService).requireStatus();

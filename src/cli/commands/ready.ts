@@ -12,6 +12,7 @@ import type { Verb } from '../verb.js';
 export const readyVerb: Verb = {
   name: 'ready',
   description: 'Is the database safe to serve from? Exit 0: yes, 1: no.',
+  prismaProject: 'directory',
   declare: (command) => command,
   run: async (rooms) => {
     // A service looks in the background; whoever asks once wants to know as well, if it does not take long.
