@@ -21,13 +21,8 @@ export interface PrismaConfiguration {
 export type PrismaProject =
   /** It has no configuration: Prisma's defaults hold. */
   | { readonly kind: 'no-configuration' }
-  /** The configuration was not evaluated, or cannot be. */
-  | { readonly kind: 'unknown'; readonly why: string; readonly hint: string }
+  /** Evaluating a configuration runs the application's code, which `withPrismaProject` does. */
+  | { readonly kind: 'not-evaluated' }
+  /** The configuration cannot be loaded. */
+  | { readonly kind: 'invalid'; readonly why: string; readonly hint: string }
   | { readonly kind: 'configured'; readonly configuration: PrismaConfiguration };
-
-/** Of settings that were read and nothing else: evaluating a configuration runs the application's code. */
-export const NOT_EVALUATED: PrismaProject = {
-  kind: 'unknown',
-  why: 'the Prisma configuration was not evaluated',
-  hint: 'Run the `pgkeep` command in the application’s directory, or pass the settings through `withPrismaProject`.',
-};

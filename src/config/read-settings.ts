@@ -16,7 +16,6 @@ import type { Fault } from './fault.js';
 import { parseGates } from './gates.js';
 import { NO_SCHEDULE } from './schedule.js';
 import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
-import { NOT_EVALUATED } from './prisma-project.js';
 import { readSecretFile } from './secret-file.js';
 import {
   ARCHIVE_FORMATS,
@@ -152,7 +151,7 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
     database: toDatabaseSettings(variables, environment),
     migrationsDirectory: path.resolve(workingDirectory, variables.MIGRATIONS_DIR ?? 'prisma/migrations'),
     migrationsDirectoryIsNamed: variables.MIGRATIONS_DIR !== undefined,
-    prisma: NOT_EVALUATED,
+    prisma: { kind: 'not-evaluated' },
     ownerColumns: variables.MIGRATIONS_OWNER_COLUMNS?.split(',').map((name) => name.trim()),
     deploy: toDeploySettings(variables),
     searchPath,

@@ -170,7 +170,7 @@ export interface Settings {
   readonly migrationsDirectory: string;
   /** Whether `MIGRATIONS_DIR` was set; otherwise the Prisma configuration's `migrations.path` wins over the default. */
   readonly migrationsDirectoryIsNamed: boolean;
-  /** Unknown until `withPrismaProject` has looked: evaluating a configuration runs the application's code. */
+  /** `not-evaluated` until `withPrismaProject` has completed the settings. */
   readonly prisma: PrismaProject;
   /** `MIGRATIONS_OWNER_COLUMNS`: columns that name a row's owner; undefined leaves the choice to the lint. */
   readonly ownerColumns: readonly string[] | undefined;

@@ -144,6 +144,7 @@ export class DeployRun {
       await applyMigrations({
         database: url,
         directory: settings.migrationsDirectory,
+        prisma: settings.prisma,
         runScript: runner.run,
         signal,
       });

@@ -46,7 +46,7 @@ export class DownScriptService {
    */
   async write(migration: string, { shadowUrl, signal }: DownOptions = {}): Promise<DownReport> {
     const { migrationsDirectory, database, prisma } = this.settings;
-    if (prisma.kind === 'unknown') throw unknownProject(prisma, migration);
+    if (prisma.kind === 'invalid') throw invalidProject(prisma, migration);
     const script = path.join(migrationsDirectory, migration, 'migration.sql');
     const down = path.join(migrationsDirectory, migration, DOWN_FILE);
     await this.requireMigration(migration, script);
@@ -131,12 +131,8 @@ function alreadyThere(file: string): KeepError {
 }
 
 /** Without what is external, and what the shadow database needs, the comparison would say something else. */
-function unknownProject({ why, hint }: Extract<PrismaProject, { kind: 'unknown' }>, migration: string) {
-  return new KeepError(
-    'DOWN_SCRIPT_FAILED',
-    `No down.sql was written for ${migration}: ${why.charAt(0).toLowerCase()}${why.slice(1)}.`,
-    { hint },
-  );
+function invalidProject({ why, hint }: Extract<PrismaProject, { kind: 'invalid' }>, migration: string) {
+  return new KeepError('DOWN_SCRIPT_FAILED', `No down.sql was written for ${migration}: ${why}.`, { hint });
 }
 
 function notCompared(error: unknown, migration: string, signal: AbortSignal | undefined): KeepError {

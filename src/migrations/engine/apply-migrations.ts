@@ -1,4 +1,6 @@
 import type { DatabaseUrl } from '../../config/database-url.js';
+import type { PrismaProject } from '../../config/prisma-project.js';
+import { externalFilters } from '../prisma-config/externals.js';
 import { readMigrationList } from './migration-files.js';
 import { SchemaEngine } from './schema-engine.js';
 import type { ScriptRunner } from './script-runner.js';
@@ -9,6 +11,8 @@ export interface MigrationsToApply {
   readonly database: DatabaseUrl;
   /** A directory as `prisma migrate` writes it: `<name>/migration.sql` and `migration_lock.toml`. */
   readonly directory: string;
+  /** What is external, and may be in a database that was never migrated. Defaults to nothing. */
+  readonly prisma?: PrismaProject;
   /** Sends the scripts; also the engine's own, which make `_prisma_migrations`. Defaults to sending each once, as it is. */
   readonly runScript?: ScriptRunner;
   /** Aborting it cancels the statement that runs: its migration is recorded as failed. */
@@ -25,6 +29,7 @@ export interface MigrationsToApply {
 export async function applyMigrations({
   database,
   directory,
+  prisma = { kind: 'no-configuration' },
   runScript,
   signal,
 }: MigrationsToApply): Promise<readonly string[]> {
@@ -33,7 +38,7 @@ export async function applyMigrations({
   const cancel = (): void => void engine.cancel();
   signal?.addEventListener('abort', cancel);
   try {
-    const filters = { externalTables: [], externalEnums: [] };
+    const filters = externalFilters(prisma);
     const { appliedMigrationNames } = await engine.run((wasm) =>
       wasm.applyMigrations({ migrationsList, filters }),
     );

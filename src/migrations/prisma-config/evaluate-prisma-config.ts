@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { PrismaConfiguration } from '../../config/prisma-project.js';
@@ -42,10 +43,15 @@ export async function evaluatePrismaConfig(
   const deadline = AbortSignal.timeout(deadlineMs);
   const leaving = new AbortController();
   const leave = (): void => leaving.abort();
-  const argv = [EVALUATION_PROCESS, 'validate', '--config', file, loader];
+  const argv = [EVALUATION_PROCESS, 'validate', '--config', file, loader.module];
+  // After the application's own modules: a pgkeep that is installed elsewhere brings its own Prisma.
+  const modules = [environment['NODE_PATH'], loader.modules].filter(Boolean).join(path.delimiter);
   const any = AbortSignal.any([deadline, leaving.signal, ...(signal === undefined ? [] : [signal])]);
   process.once('exit', leave);
-  const running = await startProgram(process.execPath, argv, { env: environment, signal: any });
+  const running = await startProgram(process.execPath, argv, {
+    env: { ...environment, NODE_PATH: modules },
+    signal: any,
+  });
   const output = await text(running.stdout);
   const end = await running.ended;
   process.off('exit', leave);

@@ -9,8 +9,7 @@ export interface Externals {
 
 /** The externals of a project; undefined where its configuration is not known. */
 export function externalsOf(project: PrismaProject): Externals | undefined {
-  if (project.kind === 'unknown') return undefined;
-  if (project.kind === 'no-configuration') return undefined;
+  if (project.kind !== 'configured') return undefined;
   const { externalTables: tables, externalEnums: enums } = project.configuration;
   return { tables, enums };
 }

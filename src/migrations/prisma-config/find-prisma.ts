@@ -29,11 +29,20 @@ export function findPrismaCli(workingDirectory: string): string {
   return path.join(path.dirname(findPrisma(workingDirectory)), 'build', 'index.js');
 }
 
-/** The module by which that very Prisma loads its configuration. @throws KeepError `PRISMA_MISSING`. */
-export function findPrismaConfigLoader(workingDirectory: string): string {
+/** What loads a configuration. */
+export interface PrismaConfigLoader {
+  /** The module by which the application's very Prisma loads its configuration. */
+  readonly module: string;
+  /** The `node_modules` that Prisma is in, where a configuration's `prisma/config` is found as well. */
+  readonly modules: string;
+}
+
+/** @throws KeepError `PRISMA_MISSING`. */
+export function findPrismaConfigLoader(workingDirectory: string): PrismaConfigLoader {
   const prisma = findPrisma(workingDirectory);
   try {
-    return createRequire(prisma).resolve('@prisma/config');
+    const module = createRequire(prisma).resolve('@prisma/config');
+    return { module, modules: path.dirname(path.dirname(prisma)) };
   } catch (cause) {
     throw new KeepError(
       'PRISMA_MISSING',

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Settings } from '../../config/settings.js';
+import { nearestPrismaConfig } from './find-prisma-config.js';
 import { OWN_MIGRATIONS_DIRECTORY } from '../own-migrations.js';
 
 /** The application's Prisma schema, or why it is not known and what to do. */
@@ -21,7 +22,13 @@ export async function findPrismaSchema({ prisma, migrationsDirectory }: Settings
       'Set MIGRATIONS_DIR to the guarded application’s.',
     );
   }
-  if (prisma.kind === 'unknown') return unknown(prisma.why, prisma.hint);
+  if (prisma.kind === 'invalid') return unknown(prisma.why, prisma.hint);
+  if (prisma.kind === 'not-evaluated' && nearestPrismaConfig(migrationsDirectory, process.cwd())) {
+    return unknown(
+      'the Prisma configuration was not evaluated',
+      'Run `pgkeep migrate drift`, which does it.',
+    );
+  }
   const named = prisma.kind === 'configured' ? prisma.configuration.schema : undefined;
   if (prisma.kind === 'configured' && named !== undefined) {
     return await namedSchema(named, prisma.configuration.file);

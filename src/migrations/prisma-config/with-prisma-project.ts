@@ -25,7 +25,7 @@ export interface ProjectOptions {
  * is external. `MIGRATIONS_DIR` wins over the configuration. Runs the application's code, in a process of its own.
  * @param environment what the settings were read from
  * @throws KeepError `PRISMA_CONFIG_INVALID` or `PRISMA_MISSING` where the migrations' place depends on a
- *   configuration that cannot be loaded; where it does not, the project is `unknown`, and says why.
+ *   configuration that cannot be loaded; where it does not, the project is `invalid`, and says why.
  */
 export async function withPrismaProject(
   settings: Settings,
@@ -53,10 +53,10 @@ export async function withPrismaProject(
   } catch (error) {
     if (!(error instanceof KeepError) || error.code === 'INTERRUPTED') throw error;
     if (!isNamed) throw needed(error);
-    const why = error.message.replace(' Nothing was changed.', '').replace(/\.$/, '');
+    const why = lowerFirst(error.message.replace(/\.(?: Nothing was changed\.)?$/, ''));
     return completed(
       settings,
-      { kind: 'unknown', why, hint: error.hint ?? '' },
+      { kind: 'invalid', why, hint: error.hint ?? '' },
       settings.migrationsDirectory,
     );
   }
@@ -101,7 +101,11 @@ function completed(settings: Settings, prisma: PrismaProject, migrationsDirector
 
 function needed(error: KeepError): KeepError {
   return new KeepError(error.code, error.message, {
-    hint: `${error.hint ?? ''} Where only the migrations’ place is missing: MIGRATIONS_DIR=path/to/migrations.`.trim(),
+    hint: `${error.hint ?? ''} Or do without it: MIGRATIONS_DIR=path/to/migrations.`.trim(),
     cause: error,
   });
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }
