@@ -13,8 +13,6 @@ const CREATE = ['migrate', 'dev', '--create-only', '--name'];
 
 /** `pgkeep migrate create NAME`: has Prisma write `migration.sql`, and writes `down.sql` beside it. */
 export const migrateCreateVerb: Verb = {
-  name: 'create',
-  description: 'Write a migration from the schema, and the down.sql that takes it back. Exit 3: refused.',
   prismaProject: 'all',
   declare: (command) =>
     command
