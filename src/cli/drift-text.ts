@@ -1,4 +1,6 @@
 import path from 'node:path';
+import { boundedList } from '../core/bounded-list.js';
+import { counted } from '../core/counted.js';
 import type {
   AcceptReport,
   DriftedObject,
@@ -8,7 +10,7 @@ import type {
 } from '../drift/drift.types.js';
 import { deedText } from '../drift/deed-text.js';
 import { findRenames, withParts, type CountedDifference } from '../drift/whole-homes.js';
-import { formatCount, formatTime } from './format.js';
+import { formatTime } from './format.js';
 
 const SIGNS = { added: '+', missing: '-', changed: '~' } as const;
 /** A function's body may have thousands of lines. */
@@ -37,21 +39,23 @@ export function renderDriftSql({ prisma }: DriftReport): string {
 /** What is about to be accepted. */
 export function renderAcceptable({ objects, recorded }: DriftReport): string {
   if (recorded === null) return 'Nothing was recorded before: the structure is taken as it is.';
-  const what = objects.length === 0 ? 'Nothing differs' : `Accepting what differs, ${counted(objects)},`;
+  const what =
+    objects.length === 0 ? 'Nothing differs' : `Accepting what differs, ${countedObjects(objects)},`;
   return printable([`${what} from ${leftBy(recorded)}.`, ...renderObjects(objects)].join('\n\n'));
 }
 
 export function renderAcceptance({ changed, database, objects, migrations }: AcceptReport): string {
   if (!changed) return `Nothing to accept: the structure of database "${database}" is as recorded.`;
-  const accepted = objects.length === 0 ? '' : `, with ${counted(objects)} changed outside of migrations`;
-  return `The structure of database "${database}" is the expected one from now on${accepted}; ${formatCount(migrations)} ${migrations === 1 ? 'migration is' : 'migrations are'} applied.`;
+  const accepted =
+    objects.length === 0 ? '' : `, with ${countedObjects(objects)} changed outside of migrations`;
+  return `The structure of database "${database}" is the expected one from now on${accepted}; ${counted(migrations, 'migration is', 'migrations are')} applied.`;
 }
 
 function verdictOf(report: DriftReport): string {
   const { verdict, reason, recorded, objects, appliedSince, goneSince } = report;
   if (verdict === 'none' && recorded) return `No drift: the structure is as ${leftBy(recorded)} left it.`;
   if (verdict === 'drift' && recorded) {
-    return `DRIFT: ${counted(objects)} ${objects.length === 1 ? 'differs' : 'differ'} from what ${leftBy(recorded)} left.`;
+    return `DRIFT: ${countedObjects(objects, 'object differs', 'objects differ')} from what ${leftBy(recorded)} left.`;
   }
   if (reason === 'not-installed')
     return 'Drift is not known: the database has no table pgkeep.catalogue_fingerprint.';
@@ -68,7 +72,7 @@ function verdictOf(report: DriftReport): string {
     ...goneSince.map((name) => `  gone since     ${name}`),
     objects.length === 0
       ? 'The structure is the same as then.'
-      : `${counted(objects)} ${objects.length === 1 ? 'is' : 'are'} not as then, by these migrations or by hand:`,
+      : `${countedObjects(objects, 'object is', 'objects are')} not as then, by these migrations or by hand:`,
   ].join('\n');
 }
 
@@ -149,7 +153,7 @@ function prismaOf({ prisma }: DriftReport): string[] {
   const reason =
     pending.length === 0
       ? ''
-      : ` ${pending.length === 1 ? '1 migration is' : `${pending.length} migrations are`} not applied yet, which is a reason: ${pending.join(', ')}.`;
+      : ` ${counted(pending.length, 'migration is', 'migrations are')} not applied yet, which is a reason: ${boundedList(pending)}.`;
   return [
     `For Prisma the database is not as ${schema} has it.${reason} From the database to the schema:\n${indented(summary)}`,
     'As SQL: `pgkeep migrate drift --sql`.',
@@ -186,9 +190,9 @@ function leftBy({ deed, recordedAt }: RecordedFingerprint): string {
   return `the ${deedText(deed)} of ${formatTime(recordedAt)} UTC`;
 }
 
-function counted(objects: readonly DriftedObject[]): string {
-  const count = withParts(objects).length;
-  return `${formatCount(count)} ${count === 1 ? 'object' : 'objects'}`;
+/** A table that came or went is one object, with its parts. */
+function countedObjects(objects: readonly DriftedObject[], one = 'object', many = 'objects'): string {
+  return counted(withParts(objects).length, one, many);
 }
 
 function indented(text: string): string {

@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg';
+import { counted } from '../core/counted.js';
 import type { DriftService } from '../drift/drift.service.js';
 import type { DriftedObject, FingerprintDeed } from '../drift/drift.types.js';
 import { withParts } from '../drift/whole-homes.js';
@@ -25,7 +26,7 @@ export class DeployDrift {
     const { length } = withParts(this.earlier);
     if (length === 0) return [];
     return [
-      `${length === 1 ? '1 object was' : `${length} objects were`} changed outside of migrations: \`pgkeep migrate drift\``,
+      `${counted(length, 'object was', 'objects were')} changed outside of migrations: \`pgkeep migrate drift\``,
     ];
   }
 

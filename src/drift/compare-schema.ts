@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { DiffTarget } from '@prisma/schema-engine-wasm/schema_engine_bg';
+import { boundedList } from '../core/bounded-list.js';
 import type { Settings } from '../config/settings.js';
 import { messageOf } from '../errors.js';
 import { SchemaEngine } from '../migrations/engine/schema-engine.js';
@@ -54,7 +55,7 @@ export async function compareSchema(
 
 function noModel(files: readonly string[]): NoComparison {
   return {
-    schemaUnknown: `${files.join(', ')} has no model`,
+    schemaUnknown: `${boundedList(files, 2)} has no model`,
     hint: 'Where the models are in other files, name their directory in prisma.config.ts: `schema`.',
   };
 }

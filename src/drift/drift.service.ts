@@ -6,7 +6,7 @@ import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
-import { KeepError, messageOf } from '../errors.js';
+import { errorCode, KeepError, messageOf } from '../errors.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
 import { externalsOf } from '../migrations/prisma-config/externals.js';
 import { findPrismaSchema } from '../migrations/prisma-config/prisma-schema.js';
@@ -20,6 +20,7 @@ import type {
   Fingerprinting,
 } from './drift.types.js';
 import { hasFingerprint, hasFingerprints, lookForDrift } from './look.js';
+import { missingGrants } from './missing-grants.js';
 import { recordFingerprint, requireWritable } from './record-fingerprint.js';
 import { reportOf } from './report.js';
 import { whyPrismaCannot } from './why-prisma-cannot.js';
@@ -186,7 +187,22 @@ export class DriftService {
       return await this.database.withPooled(this.database.primary, work);
     } catch (error) {
       if (error instanceof KeepError) throw error;
-      throw databaseError(`${operation} ${describeDatabaseUrl(this.settings.database.url)}`, error);
+      const failure = databaseError(`${operation} ${describeDatabaseUrl(this.settings.database.url)}`, error);
+      throw errorCode(error) === '42501' ? await this.withGrants(failure) : failure;
     }
+  }
+
+  /** The same error with the grants to give, where it can be asked which are missing. */
+  private async withGrants(failure: KeepError): Promise<KeepError> {
+    const grants = await this.database
+      .withPooled(this.database.primary, (client) =>
+        missingGrants(client, this.schema, this.database.timeouts),
+      )
+      .catch(() => undefined);
+    if (grants === undefined) return failure;
+    return new KeepError(failure.code, failure.message, {
+      hint: `Give the grants: ${grants}`,
+      cause: failure,
+    });
   }
 }

@@ -1,7 +1,8 @@
 import { Option } from 'commander';
+import { counted } from '../../core/counted.js';
 import { BackupService } from '../../backup/backup.service.js';
 import { BACKUP_REASONS, type BackupReport } from '../../backup/backup.types.js';
-import { formatBytes, formatCount, formatSeconds } from '../format.js';
+import { formatBytes, formatSeconds } from '../format.js';
 import { showProgress } from '../progress.js';
 import { notRecordedLines } from '../recording.js';
 import type { Verb } from '../verb.js';
@@ -28,7 +29,7 @@ function renderReport(report: BackupReport): string {
   const [, ...copies] = report.locations;
   return [
     ...cleared.map((left) => `Cleared away what a killed run left: ${left}`),
-    `${name}: ${formatCount(rows)} rows of ${formatCount(tables)} tables, ${formatBytes(bytes)}${report.encrypted ? ' encrypted' : ''}, in ${formatSeconds(durationMs)}; ${proof}.`,
+    `${name}: ${counted(rows, 'row')} of ${counted(tables, 'table')}, ${formatBytes(bytes)}${report.encrypted ? ' encrypted' : ''}, in ${formatSeconds(durationMs)}; ${proof}.`,
     `  archive   ${archive}`,
     `  manifest  ${manifest}`,
     ...copies.map((location) => `  copy      ${location}, read back whole`),

@@ -31,7 +31,7 @@ export const migrateCreateVerb: Verb = {
       await requireGuard(environment, [...CREATE, downFor], 'pgkeep migrate', { shadowUrl });
     }
     const report = await rooms.get(DownScriptService).write(written, { shadowUrl, signal });
-    return { json: report, text: renderDown(report) };
+    return { json: report, text: renderDown(report, typeof downFor !== 'string') };
   },
 };
 
@@ -73,16 +73,10 @@ function nameOf(argument: string | undefined, { name }: OptionValues): string {
   });
 }
 
-function renderDown({
-  migration,
-  script,
-  down,
-  statements,
-  loses,
-  lostBefore,
-  failing,
-  notReversed,
-}: DownReport): string {
+function renderDown(
+  { migration, script, down, statements, loses, lostBefore, failing, notReversed }: DownReport,
+  isNew: boolean,
+): string {
   if (down === null) {
     return [
       `${script} holds no statement yet: the schema has nothing new. Write it by hand, then:`,
@@ -92,10 +86,10 @@ function renderDown({
   const list = (title: string, items: readonly string[]): string[] =>
     items.length === 0 ? [] : [title, ...items.map((item) => `  ${item}`)];
   return [
-    `Written: ${script}`,
+    ...(isNew ? [`Written: ${script}`] : []),
     statements === 0
       ? `Written: ${down}, which takes nothing back: Prisma sees no difference. Write it by hand.`
-      : `Written: ${down}, which takes it back. Review both.`,
+      : `Written: ${down}, which takes it back. Review ${isNew ? 'both' : 'it'}.`,
     ...list('A rollback loses:', loses),
     ...list('A rollback fails where the table holds rows; give the column a default in down.sql:', failing),
     ...list('The migration takes away, and no rollback brings back:', lostBefore),

@@ -1,3 +1,4 @@
+import { counted } from '../../core/counted.js';
 import { KeepError } from '../../errors.js';
 import { LintService } from '../../migrations/lint/lint.service.js';
 import type { LintRun } from '../../migrations/lint/lint-run.types.js';
@@ -39,7 +40,7 @@ export const migrateLintVerb: Verb = {
       const written = await lint.writeBaseline();
       return {
         json: written,
-        text: `${written.file} lists ${written.migrations} migrations: they are judged again when they change. Commit it.`,
+        text: `${written.file} lists ${counted(written.migrations, 'migration: it is judged again when it changes', 'migrations: they are judged again when they change')}. Commit it.`,
       };
     }
     const run = await lint.lint({
