@@ -3,6 +3,8 @@ export { PgkeepModule } from './pgkeep.module.js';
 export { PgkeepHttpModule } from './http/pgkeep-http.module.js';
 export { readSettings, type Environment } from './config/read-settings.js';
 export type { AsyncSettings } from './config/settings.module.js';
+export type { PrismaConfiguration, PrismaProject } from './config/prisma-project.js';
+export { withPrismaProject, type ProjectOptions } from './migrations/prisma-config/with-prisma-project.js';
 export {
   CHECK_NAMES,
   ENVIRONMENTS,

@@ -25,10 +25,10 @@ export async function countProtected(
   tables: readonly ProtectedTable[],
   options: CountOptions,
 ): Promise<CountedTable[]> {
-  const counted: CountedTable[] = [];
+  const countedTables: CountedTable[] = [];
   for (const table of tables) {
     try {
-      counted.push({ table, rows: await countRows(connection, table.quoted, options) });
+      countedTables.push({ table, rows: await countRows(connection, table.quoted, options) });
     } catch (error) {
       throw refused(
         `${table.name} is protected (PROTECTED_TABLES), and its rows cannot be counted: ${causeOf(error)}`,
@@ -36,7 +36,7 @@ export async function countProtected(
       );
     }
   }
-  return counted;
+  return countedTables;
 }
 
 /** Which of them have fewer rows now, or cannot be counted any more. */

@@ -30,10 +30,8 @@ export async function missingGrants(
   const role = escapeIdentifier(await currentRole(client, timeouts));
   const grants = hidden.flatMap((one) => {
     const own = escapeIdentifier(one.schema);
-    return [
-      ...(one.maySee ? [] : [`GRANT USAGE ON SCHEMA ${own} TO ${role};`]),
-      `GRANT SELECT ON ${own}.${escapeIdentifier(one.table)} TO ${role};`,
-    ];
+    const select = `GRANT SELECT ON ${own}.${escapeIdentifier(one.table)} TO ${role};`;
+    return one.maySee ? [select] : [`GRANT USAGE ON SCHEMA ${own} TO ${role};`, select];
   });
   return grants.join(' ');
 }

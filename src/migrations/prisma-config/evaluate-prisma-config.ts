@@ -17,8 +17,10 @@ const EVALUATION_PROCESS = fileURLToPath(
 
 /** How long a configuration may take: it may import a compiler, and ask a database. */
 const DEADLINE_MS = 20_000;
-/** Prisma's messages about a wrong field repeat the whole object. */
+/** How much of a cause is shown. */
 const SHOWN = 600;
+/** Where Prisma's message about a wrong field comes to the field, behind the type of the whole object. */
+const FIELD = '└─ ';
 
 /** How a configuration is evaluated. */
 export interface EvaluationOptions {
@@ -71,7 +73,8 @@ function answerIn(output: string): Evaluation | undefined {
 }
 
 function invalid(file: string, cause: string): KeepError {
-  const shown = cause.length > SHOWN ? `${cause.slice(0, SHOWN)}…` : cause;
+  const own = cause.slice(Math.max(0, cause.indexOf(FIELD)));
+  const shown = own.length > SHOWN ? `${own.slice(0, SHOWN)}…` : own;
   return new KeepError(
     'PRISMA_CONFIG_INVALID',
     `Cannot load the Prisma configuration ${file}: ${shown.replace(/\.$/, '')}. Nothing was changed.`,
