@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { parseDatabaseUrl } from '../config/database-url.js';
 import { guardedUrl, readGuardSettings } from '../config/guard-settings.js';
+import type { PrismaConfiguration } from '../config/prisma-project.js';
 import type { Environment } from '../config/read-settings.js';
 import { KeepError } from '../errors.js';
 import { needsDatabase } from '../guard/decide.js';
@@ -17,6 +18,14 @@ import { findPrismaConfig } from './prisma-cli.js';
 interface Datasource {
   readonly url: string | undefined;
   readonly shadowUrl: string | undefined;
+}
+
+/** How Prisma is run. */
+export interface PrismaRun {
+  /** Where what Prisma prints to stdout goes. */
+  readonly output?: 'stdout' | 'stderr';
+  /** The configuration, where it was evaluated already. */
+  readonly configuration?: PrismaConfiguration | undefined;
 }
 
 /**
@@ -37,14 +46,13 @@ export async function requireGuard(
 
 /**
  * Runs the application's own Prisma on this terminal, where the guard lets it.
- * @param output where what Prisma prints to stdout goes
  * @returns Prisma's exit code.
  * @throws KeepError `GUARD_REFUSED`, `PRISMA_MISSING`, `PRISMA_CONFIG_INVALID`.
  */
 export async function runGuardedPrisma(
   environment: Environment,
   argv: readonly string[],
-  output: 'stdout' | 'stderr' = 'stdout',
+  { output = 'stdout', configuration }: PrismaRun = {},
 ): Promise<number> {
   const workingDirectory = process.cwd();
   const url = guardedUrl(environment);
@@ -54,7 +62,7 @@ export async function runGuardedPrisma(
   const config = above === undefined ? prismaConfigIn(workingDirectory)?.file : path.resolve(above);
   // A command that rests on no database is not worth evaluating a configuration.
   const isJudged = needsDatabase(command, readGuardSettings(environment).environment);
-  const datasource = isJudged && config !== undefined ? await datasourceOf(config, own) : {};
+  const datasource = isJudged && config !== undefined ? await datasourceOf(config, own, configuration) : {};
   await requireGuard(environment, argv, LAUNCHER, datasource);
   const all = [
     findPrismaCli(workingDirectory),
@@ -70,9 +78,14 @@ function configAboveMigrations(environment: Environment, workingDirectory: strin
 }
 
 /** What the configuration says Prisma works on. */
-async function datasourceOf(config: string, environment: Environment): Promise<Partial<Datasource>> {
+async function datasourceOf(
+  config: string,
+  environment: Environment,
+  known: PrismaConfiguration | undefined,
+): Promise<Partial<Datasource>> {
   const options = { environment, workingDirectory: process.cwd() };
-  const { url, shadowUrl } = await evaluatePrismaConfig(config, options);
+  const isKnown = known !== undefined && known.file === config;
+  const { url, shadowUrl } = isKnown ? known : await evaluatePrismaConfig(config, options);
   return { url: withPassword(url, environment['DATABASE_URL']), shadowUrl };
 }
 

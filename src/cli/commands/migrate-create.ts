@@ -1,5 +1,6 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import type { OptionValues } from 'commander';
+import type { PrismaConfiguration } from '../../config/prisma-project.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { KeepError } from '../../errors.js';
@@ -25,7 +26,7 @@ export const migrateCreateVerb: Verb = {
     const written =
       typeof downFor === 'string' ? downFor : await create(rooms, nameOf(name, options), options);
     const environment = silentEnvironment(options);
-    const shadowUrl = environment['SHADOW_DATABASE_URL'] || configuredShadow(rooms.get<Settings>(SETTINGS));
+    const shadowUrl = environment['SHADOW_DATABASE_URL'] || configurationOf(rooms)?.shadowUrl;
     // The same databases are made for the comparison as for the migration.
     if (typeof downFor === 'string') {
       await requireGuard(environment, [...CREATE, downFor], 'pgkeep migrate', { shadowUrl });
@@ -35,16 +36,20 @@ export const migrateCreateVerb: Verb = {
   },
 };
 
-/** `datasource.shadowDatabaseUrl` of the Prisma configuration. */
-function configuredShadow({ prisma }: Settings): string | undefined {
-  return prisma.kind === 'configured' ? prisma.configuration.shadowUrl : undefined;
+function configurationOf(rooms: INestApplicationContext): PrismaConfiguration | undefined {
+  const { prisma } = rooms.get<Settings>(SETTINGS);
+  return prisma.kind === 'configured' ? prisma.configuration : undefined;
 }
 
 /** @returns the name of the migration that Prisma wrote. */
 async function create(rooms: INestApplicationContext, name: string, options: OptionValues): Promise<string> {
   const files = rooms.get(DownScriptService);
   const before = new Set(await files.migrations().catch(() => []));
-  const exitCode = await runGuardedPrisma(silentEnvironment(options), [...CREATE, name], 'stderr');
+  const configuration = configurationOf(rooms);
+  const { config } = options;
+  const argv = [...CREATE, name, ...(typeof config === 'string' ? ['--config', config] : [])];
+  const run = { output: 'stderr', configuration } as const;
+  const exitCode = await runGuardedPrisma(silentEnvironment(options), argv, run);
   if (exitCode !== 0) {
     throw new KeepError('MIGRATION_FAILED', `Prisma ended with exit code ${exitCode}; it says why above.`, {
       hint: 'Where it asks before it goes on, it wants a terminal.',
