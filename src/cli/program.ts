@@ -1,5 +1,4 @@
 import { Command, CommanderError, type OptionValues } from 'commander';
-import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import { EXIT } from './exit-codes.js';
 import { endingInOrder } from './ending-in-order.js';
 import type { CommonOptions } from './run-verb.js';
@@ -26,7 +25,7 @@ export async function runProgram(
       writeOut: (text) => terminal.out(text.trimEnd()),
       writeErr: (text) => terminal.err(text.trimEnd()),
     })
-    .version(PGKEEP_VERSION, '-V, --version', 'print the version of pgkeep')
+    .option('-V, --version', 'print the version of pgkeep')
     .exitOverride();
   addVerbs(program, VERBS, async (command, verb) => {
     // `backup` has options and verbs below it: commander gives `backup list --json` to the outer one.
@@ -57,7 +56,8 @@ export async function runProgram(
   program
     .command('version')
     .description('Print the version of pgkeep.')
-    .action(() => {
+    .action(async () => {
+      const { PGKEEP_VERSION } = await import('../config/pgkeep-version.js');
       terminal.out(PGKEEP_VERSION);
       exitCode = EXIT.done;
     });
@@ -67,7 +67,7 @@ export async function runProgram(
     .option('--env <environment>', 'read .env.<environment>, and run as it')
     .action(async ({ env }: { env?: string }) => await serve(env));
   try {
-    await program.parseAsync(withHelpAsOption(argv), { from: 'user' });
+    await program.parseAsync(withVersionAsVerb(withHelpAsOption(argv)), { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     throw error;
@@ -104,6 +104,10 @@ function withHelpAsOption(argv: readonly string[]): readonly string[] {
   if (first === 'help') return [...argv.slice(1), '--help'];
   const isGroup = VERBS.some(({ name, verbs }) => name === first && verbs);
   return isGroup && second === 'help' ? [first, ...argv.slice(2), '--help'] : argv;
+}
+
+function withVersionAsVerb(argv: readonly string[]): readonly string[] {
+  return ['--version', '-V'].includes(argv[0] ?? '') ? ['version'] : argv;
 }
 
 function withConfigOption(command: Command): Command {
