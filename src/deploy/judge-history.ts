@@ -1,5 +1,3 @@
-import { boundedList } from '../core/bounded-list.js';
-import { counted } from '../core/counted.js';
 import type { KeepError } from '../errors.js';
 import type { MigrationHistory, MigrationStatus } from '../migrations/migrations.types.js';
 import { refused } from './refused.js';
@@ -82,5 +80,7 @@ function lateFaults({ applied }: MigrationStatus, pending: readonly string[]): F
 }
 
 function listed(names: readonly string[]): string {
-  return `${names.length === 1 ? 'migration' : counted(names.length, 'migration')} ${boundedList(names, 5)}`;
+  const shown = names.slice(0, 5).join(', ');
+  const rest = names.length > 5 ? ` and ${names.length - 5} more` : '';
+  return `${names.length === 1 ? 'migration' : `${names.length} migrations`} ${shown}${rest}`;
 }

@@ -1,4 +1,3 @@
-import { boundedList } from '../core/bounded-list.js';
 import { counted } from '../core/counted.js';
 import { read, type ReadTimeouts } from '../database/read.js';
 import { KeepError, messageOf } from '../errors.js';
@@ -68,7 +67,7 @@ export function rowsLost(
   const message = [
     `${lost.length === 1 ? 'A protected table' : 'Protected tables'} lost rows (PROTECTED_TABLES):`,
     ...lost.map((one) => `  ${lossText(one)}`),
-    `The migrations are applied, and stay: ${boundedList(applied)}.`,
+    `The migrations are applied, and stay: ${applied.join(', ')}.`,
     ...(backup === null ? [] : [`The backup from before the deploy: ${backup}.`]),
   ];
   return new KeepError('DEPLOY_FAILED', message.join('\n'), {

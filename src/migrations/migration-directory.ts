@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { boundedList } from '../core/bounded-list.js';
 import { messageOf } from '../errors.js';
 import type { DirectoryMigration, MigrationsFault } from './migrations.types.js';
 
@@ -115,7 +114,7 @@ const faults = {
   }),
   fileMissing: (directory: string, names: readonly string[]): MigrationsFault => ({
     code: 'MIGRATIONS_FILE_MISSING',
-    text: `No readable migration.sql in ${boundedList(names)} (${directory})`,
+    text: `No readable migration.sql in ${names.join(', ')} (${directory})`,
     hint: 'Restore the file from version control, or remove the empty directory.',
   }),
 };

@@ -10,6 +10,8 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 jest.setTimeout(120_000);
 
 const INIT = `CREATE TABLE "Crate" ("id" INTEGER NOT NULL, "mass" INTEGER NOT NULL, CONSTRAINT "Crate_pkey" PRIMARY KEY ("id"));\n`;
+/** For `ready` on a machine that has other work. */
+const PATIENT = { READINESS_TIMEOUT_MS: '30000', READINESS_REFRESH_MS: '60000' };
 const DATASOURCE = 'datasource db {\n  provider = "postgresql"\n}\n';
 const CRATE = 'model Crate {\n  id Int @id\n  mass Int\n}\n';
 
@@ -37,7 +39,8 @@ describe('the Prisma schema of a drift', () => {
   };
   const run = async (...argv: string[]) => {
     const { url, directory } = application;
-    const answer = await runCli(argv, { NODE_ENV: 'test', DATABASE_URL: url }, { cwd: directory });
+    const environment = { NODE_ENV: 'test', DATABASE_URL: url, ...PATIENT };
+    const answer = await runCli(argv, environment, { cwd: directory });
     const clean = (text: string): string =>
       text.replaceAll(directory, 'APP').replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, 'TIME');
     return { ...answer, stdout: clean(answer.stdout), stderr: clean(answer.stderr) };

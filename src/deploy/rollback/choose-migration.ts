@@ -1,4 +1,3 @@
-import { boundedList } from '../../core/bounded-list.js';
 import type { MigrationHistory, MigrationStatus } from '../../migrations/migrations.types.js';
 import { rollbackRefused } from '../refused.js';
 
@@ -41,7 +40,7 @@ function notTheNewest(
   if (place !== -1) {
     const above = applied.slice(place + 1);
     return rollbackRefused(
-      `migration ${asked} is not the newest: on top of it ${above.length === 1 ? 'is' : 'are'} ${boundedList(above)}`,
+      `migration ${asked} is not the newest: on top of it ${above.length === 1 ? 'is' : 'are'} ${above.join(', ')}`,
       `The newest goes first: \`npx pgkeep migrate rollback ${above.at(-1)}\``,
     );
   }

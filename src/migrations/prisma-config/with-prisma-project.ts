@@ -96,7 +96,7 @@ function defaultDirectory(workingDirectory: string): string {
 }
 
 function completed(settings: Settings, prisma: PrismaProject, migrationsDirectory: string): Settings {
-  return deepFreeze({ ...settings, prisma, migrationsDirectory });
+  return Object.freeze({ ...settings, prisma: deepFreeze(prisma), migrationsDirectory });
 }
 
 function needed(error: KeepError): KeepError {
