@@ -1,3 +1,4 @@
+import { unenforcedText } from '../catalogue/unenforced.js';
 import { boundedList } from '../core/bounded-list.js';
 import { counted } from '../core/counted.js';
 import type { DeployPlan, DeployReport, PlannedMigration } from '../deploy/deploy.types.js';
@@ -34,7 +35,8 @@ export function renderSql({ migrations }: DeployPlan): string {
 }
 
 export function renderDeployment(report: DeployReport): string {
-  const { applied, backup, shrunk, notCounted, retries, durationMs, database, environment } = report;
+  const { applied, backup, shrunk, found, unenforced, notCounted, retries } = report;
+  const { durationMs, database, environment } = report;
   if (applied.length === 0) {
     return `Nothing to deploy: database "${database}" (${environment}) has every migration.`;
   }
@@ -47,6 +49,8 @@ export function renderDeployment(report: DeployReport): string {
         ? `  CAREFUL   ${name} is gone; it had ${counted(before, 'row')}`
         : `  CAREFUL   ${name} has ${counted(after, 'row')}; it had ${formatCount(before)}`,
     ),
+    ...found.map((text) => `  CAREFUL   ${text}`),
+    ...unenforced.map((one) => `  CAREFUL   ${unenforcedText(one)}: ${one.fix}`),
     ...(notCounted.length === 0 ? [] : [`  too large to be counted: ${boundedList(notCounted)}`]),
     ...driftLines(report),
     ...notRecordedLines(report),
