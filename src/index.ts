@@ -30,8 +30,8 @@ export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind 
 export { BackupService } from './backup/backup.service.js';
 export { ExportService } from './backup/export.service.js';
 export { GlobalsService } from './backup/globals.service.js';
+export type { ArchiveEncryption } from './backup/archive-encryption.js';
 export type {
-  ArchiveEncryption,
   BackupEntry,
   BackupList,
   BackupOptions,
@@ -39,9 +39,6 @@ export type {
   BackupReason,
   BackupReport,
   CopyFinding,
-  ExportedTable,
-  ExportOptions,
-  ExportReport,
   GlobalsReport,
   Manifest,
   PinOptions,
@@ -52,6 +49,8 @@ export type {
   VerificationFinding,
   VerificationReport,
 } from './backup/backup.types.js';
+export type { ExportedTable, ExportOptions, ExportReport } from './backup/export.types.js';
+export type { Omission, OmissionKind } from './backup/omissions.js';
 export { ChangelogService } from './changelog/changelog.service.js';
 export type {
   ChainFinding,

@@ -105,9 +105,9 @@ describe('the house', () => {
     expect(readers).toEqual([]);
   });
 
-  it('has no file over 250 lines, no barrel but index.ts, no forwardRef', () => {
+  it('has no file over 350 lines, no barrel but index.ts, no forwardRef', () => {
     const texts = files.map((file) => ({ file, text: readFileSync(path.join(SOURCE, file), 'utf8') }));
-    expect(texts.filter(({ text }) => text.split('\n').length > 250).map(({ file }) => file)).toEqual([]);
+    expect(texts.filter(({ text }) => text.split('\n').length > 350).map(({ file }) => file)).toEqual([]);
     expect(files.filter((file) => path.basename(file) === 'index.ts')).toEqual(['index.ts']);
     expect(texts.filter(({ text }) => text.includes('forwardRef')).map(({ file }) => file)).toEqual([]);
   });

@@ -13,18 +13,21 @@ import { ArchiveWriter, type ArchiveProof } from './archive-writer.js';
 import { archiveKey, backupName, manifestKey } from './backup-name.js';
 import { committedReport, type CommittedReport } from './backup-report.js';
 import type { BackupReason, Manifest, ProgressListener } from './backup.types.js';
-import { CommittedBackups } from './committed-backups.js';
-import { readDatabaseFacts, type DatabaseFacts } from './database-facts.js';
-import { dumpInto, type DumpCommand, type StoredDump } from './dump.js';
+import { readDatabaseFacts } from './database-facts.js';
+import { dumpInto, type DumpCommand, type Dumped } from './dump.js';
+import { requireRoomFor } from './free-space.js';
 import { requireEnvironment } from './environment-guard.js';
 import { libpqEnvironment } from './libpq-environment.js';
 import { printManifest, writeText } from './manifest.js';
 import { chooseCompression, gzipLevel, pgDumpArguments } from './pg-dump-arguments.js';
 import { findTool, type PostgresTool } from './postgres-tool.js';
-import { expectedBytes, readObstacles, requireRoom, requireWhole } from './preflight.js';
+import { notesOn } from './omission-texts.js';
+import { readCompleteness } from './completeness.js';
+import { readObstacles, requireWhole } from './preflight.js';
 import { readCatalogue } from '../catalogue/read-catalogue.js';
 import { readInPassing } from './read-in-passing.js';
 import { keysHere, recipientsOf } from './seal/keys-here.js';
+import { findSearchPathRisks } from './search-path-check.js';
 import { beginSnapshot, whileConnected, type Snapshot } from './snapshot.js';
 import {
   CONTENT_HASH_METHOD,
@@ -48,13 +51,20 @@ export interface RunContext {
   readonly clock: Clock;
   readonly timeouts: ReadTimeouts;
   readonly reason: BackupReason;
+  /** See `BackupOptions.origin`. */
+  readonly origin?: string | undefined;
   readonly onProgress?: ProgressListener | undefined;
   readonly signal: AbortSignal;
   readonly beforePublish: () => Promise<void>;
 }
 
-/** What the snapshot tells, and where its dump went. */
-type Dumped = Omit<Manifest, 'finishedAt'>;
+/** What the snapshot says, and where its dump went. */
+type Unfinished = Omit<Manifest, 'finishedAt'>;
+
+interface Attempt {
+  readonly manifest: Unfinished;
+  readonly notes: readonly string[];
+}
 
 /** One backup, from the snapshot to the manifest. Whatever fails: nothing of it is left, and nothing listed. */
 export class BackupRun {
@@ -72,7 +82,7 @@ export class BackupRun {
     const { storage, signal } = this.context;
     const cleared = await this.runs.clear();
     try {
-      const dumped = await this.dump();
+      const { manifest: dumped, notes } = await this.dump();
       const notChecked = await this.requireAsDumped(dumped);
       const finishedAt = this.context.clock.now();
       const manifest: Manifest = { ...dumped, finishedAt: finishedAt.toISOString() };
@@ -80,7 +90,7 @@ export class BackupRun {
       await writeText(storage, manifestKey(dumped.name), printManifest(manifest), signal);
       await this.runs.commit(dumped.name);
       const durationMs = finishedAt.getTime() - this.startedAt.getTime();
-      return committedReport(manifest, storage.location, { durationMs, cleared, notChecked });
+      return committedReport(manifest, storage.location, { durationMs, cleared, notChecked, notes });
     } catch (error) {
       // The next run clears what this one cannot; the first failure is the one to tell.
       if (this.name !== undefined) await this.runs.discard(this.name).catch(() => undefined);
@@ -89,7 +99,7 @@ export class BackupRun {
   }
 
   /** Everything that needs the database, on one connection. */
-  private async dump(): Promise<Dumped> {
+  private async dump(): Promise<Attempt> {
     const { settings, timeouts, signal } = this.context;
     const { url, connectTimeoutMs } = settings.database;
     // No deadline of the client's: a content hash of a large table takes its time.
@@ -111,13 +121,14 @@ export class BackupRun {
     client: Client,
     snapshot: Snapshot,
     systemIdentifier: string | null,
-  ): Promise<Dumped> {
-    const { settings, storage, reason, signal, onProgress } = this.context;
+  ): Promise<Attempt> {
+    const { settings, storage, reason, origin = null, signal, onProgress } = this.context;
     const facts = await readDatabaseFacts(client);
-    requireWhole(await readObstacles(client), facts);
+    requireWhole(await readObstacles(client, facts), facts);
+    const completeness = await readCompleteness(client, facts);
     const { searchPath } = settings;
     const pgDump = await findTool({ program: 'pg_dump', atLeastMajor: facts.serverMajor, searchPath });
-    const lastBytes = await this.requireRoom(facts);
+    const lastBytes = await requireRoomFor(facts, storage, settings);
     const compression = chooseCompression(pgDump, settings.backup);
     const { format } = settings.backup;
     const plan = { snapshotId: snapshot.id, format, compression, fromStandby: facts.inRecovery };
@@ -136,17 +147,21 @@ export class BackupRun {
     const archive = archiveKey(name, writer.kind);
     const onBytes = (bytes: number): void =>
       onProgress?.({ phase: 'dumping', bytes, expectedBytes: lastBytes });
-    const [stored, contents] = await together<StoredDump, Awaited<ReturnType<typeof this.readFacts>>>(
+    const [{ stored, warnings }, contents] = await together<
+      Dumped,
+      Awaited<ReturnType<typeof this.readFacts>>
+    >(
       signal,
       (either) => dumpInto(storage, archive, command, { writer, signal: either, onBytes }),
       (either) => whileConnected(client, either, () => this.readFacts(client, tables)),
     );
-    return {
+    const manifest: Unfinished = {
       formatVersion: 1,
       name,
       archive,
       environment: settings.environment,
       reason,
+      origin,
       database: facts.database,
       databaseOid: facts.databaseOid,
       systemIdentifier,
@@ -164,17 +179,20 @@ export class BackupRun {
       contentHashMethod: CONTENT_HASH_METHOD,
       sequences,
       ...contents,
+      ...completeness,
     };
+    return { manifest, notes: notesOn(manifest, facts, warnings) };
   }
 
   private async readFacts(
     client: Client,
     plans: readonly TablePlan[],
-  ): Promise<Pick<Manifest, 'tables' | 'catalogue' | 'migrations'>> {
+  ): Promise<Pick<Manifest, 'tables' | 'catalogue' | 'migrations' | 'warnings'>> {
+    const warnings = await findSearchPathRisks(client);
     const catalogue = await readCatalogue(client);
     const migrations = await readAppliedMigrations(client, this.context.settings.database.url.schema);
     const tables = await readContents(client, plans);
-    return { catalogue, migrations: migrations ?? null, tables };
+    return { catalogue, migrations: migrations ?? null, tables, warnings };
   }
 
   /** The name of this second, or of the next that nobody else has taken; marked as at work. */
@@ -189,7 +207,7 @@ export class BackupRun {
       );
       if (rows[0]?.taken === true && !(await isUsed(storage, name))) {
         this.name = name;
-        await this.runs.begin(name, this.startedAt, signal);
+        await this.runs.begin(name, 'backup', this.startedAt, signal);
         return name;
       }
       await sleep(NAME_PAUSE_MS, undefined, { signal });
@@ -197,18 +215,6 @@ export class BackupRun {
     throw new KeepError('BACKUP_FAILED', `Cannot find a free name for a backup of "${database}".`, {
       hint: 'Check this machine’s clock.',
     });
-  }
-
-  /** @returns the size of the last backup's archive. */
-  private async requireRoom({ database, sizeBytes }: DatabaseFacts): Promise<number | undefined> {
-    const { settings, storage } = this.context;
-    const freeBytes = (await storage.freeBytes?.()) ?? Infinity;
-    const { backups } = await new CommittedBackups(storage).list();
-    const last = backups.find(
-      (backup) => backup.database === database && backup.environment === settings.environment,
-    );
-    requireRoom(storage.location, freeBytes, expectedBytes(sizeBytes, last?.bytes));
-    return last?.bytes;
   }
 
   /** What cannot be opened on this machine once it is encrypted is read by pg_restore on its way there. */
@@ -223,7 +229,7 @@ export class BackupRun {
   }
 
   /** Reads the stored bytes back, all of them: only then there is a backup. @returns what it could not look at. */
-  private async requireAsDumped(dumped: Dumped): Promise<readonly string[]> {
+  private async requireAsDumped(dumped: Unfinished): Promise<readonly string[]> {
     const { storage, settings, signal, onProgress } = this.context;
     const { searchPath } = settings;
     const context = { ...settings.backup, searchPath, storage, signal, onProgress };

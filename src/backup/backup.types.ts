@@ -1,7 +1,9 @@
 import type { Recording } from '../changelog/changelog.types.js';
 import type { ArchiveFormat, EnvironmentName } from '../config/settings.js';
 import type { Catalogue } from '../catalogue/catalogue.types.js';
+import type { ArchiveEncryption } from './archive-encryption.js';
 import type { LocaleFacts } from './locale.js';
+import type { Omission } from './omissions.js';
 
 /** Why a backup was made. */
 export const BACKUP_REASONS = ['scheduled', 'manual', 'pre-migration', 'pre-restore'] as const;
@@ -14,6 +16,8 @@ export interface TableContents {
   readonly rows: number;
   /** See `contentHashMethod` of the manifest. */
   readonly contentHash: string;
+  /** Without the generated columns, which a restore computes anew; absent where there are none. */
+  readonly writtenHash?: string | undefined;
 }
 
 /** One sequence, read before the dump began: the dump's value is the same or later. */
@@ -29,15 +33,6 @@ export interface AppliedMigration {
   readonly checksum: string;
 }
 
-/** How an archive is encrypted. Holds nothing that opens it. */
-export interface ArchiveEncryption {
-  /** age recipients (`age1…`), or the one word `passphrase`. */
-  readonly recipients: readonly string[];
-  /** Of the archive inside. */
-  readonly plainBytes: number;
-  readonly plainSha256: string;
-}
-
 /** What a backup is: written last, so that a backup exists when its manifest does. */
 export interface Manifest {
   readonly formatVersion: 1;
@@ -46,6 +41,8 @@ export interface Manifest {
   readonly archive: string;
   readonly environment: EnvironmentName;
   readonly reason: BackupReason;
+  /** The backup that is restored after this `pre-restore` backup; null or absent (earlier versions): none. */
+  readonly origin?: string | null | undefined;
   readonly database: string;
   readonly databaseOid: string;
   /** Null where the role may not ask for it. */
@@ -75,6 +72,14 @@ export interface Manifest {
   readonly tables: readonly TableContents[];
   readonly sequences: readonly SequenceState[];
   readonly catalogue: Catalogue;
+  /** What of the database the dump does not hold; absent in manifests of earlier versions. */
+  readonly without?: readonly Omission[] | undefined;
+  /** Subscriptions that the dump holds, and that no restore creates; absent in manifests of earlier versions. */
+  readonly subscriptions?: readonly string[] | undefined;
+  /** What only a superuser can restore, such as `event trigger audit`; absent in manifests of earlier versions. */
+  readonly superuserObjects?: readonly string[] | undefined;
+  /** What a restore of it will fail at, and what to change. */
+  readonly warnings?: readonly string[] | undefined;
 }
 
 /** How far a backup is. */
@@ -92,6 +97,8 @@ export type ProgressListener = (progress: BackupProgress) => void;
 export interface BackupOptions {
   /** Defaults to manual. */
   readonly reason?: BackupReason;
+  /** Of a `pre-restore` backup: the backup that is restored. Retention keeps that one as long as this one. */
+  readonly origin?: string | undefined;
   /** Who the record names. Defaults to the operator: `user@host`. */
   readonly actor?: string;
   readonly onProgress?: ProgressListener | undefined;
@@ -115,6 +122,12 @@ export interface BackupReport extends Recording {
   readonly encrypted: boolean;
   /** What could not be proven on this machine, and what is missing for it. */
   readonly notChecked: readonly string[];
+  /** What of the database is not in it, such as `the subscription feed`; empty where nothing is missing. */
+  readonly without: readonly string[];
+  /** Why, with what to do about it; what pg_dump warned of; what a restore will need. */
+  readonly notes: readonly string[];
+  /** What a restore of it will fail at, and what to change. */
+  readonly warnings: readonly string[];
   /** Every place that has the whole of it: the directory, then the buckets. */
   readonly locations: readonly string[];
   /** Backups that earlier, killed runs began, and that this run cleared away. */
@@ -129,6 +142,8 @@ export interface BackupEntry {
   /** The database server's; null where the role could not ask for it. */
   readonly systemIdentifier: string | null;
   readonly reason: BackupReason;
+  /** The backup that was restored after this one was made; null where none was. */
+  readonly origin: string | null;
   readonly finishedAt: string;
   readonly bytes: number;
   readonly sha256: string;
@@ -136,6 +151,8 @@ export interface BackupEntry {
   readonly pinned: boolean;
   /** Every place that has it. */
   readonly locations: readonly string[];
+  /** What of the database is not in it, such as `the subscription feed`; empty where nothing is missing. */
+  readonly without: readonly string[];
   /** The newest restore test's verdict; null while there is none. */
   readonly restoreTest: 'passed' | 'failed' | null;
 }
@@ -200,6 +217,8 @@ export interface CopyFinding extends VerificationFinding {
 export interface VerificationReport {
   readonly name: string;
   readonly verdict: 'passed' | 'failed';
+  /** What of the database is not in the backup, by its manifest: a passed one holds everything but this. */
+  readonly without: readonly string[];
   readonly findings: readonly CopyFinding[];
   /** Every place that has a copy, or that could not say. */
   readonly locations: readonly string[];
@@ -218,28 +237,4 @@ export interface GlobalsReport extends Recording {
   /** Whether the password hashes are in it: only where the role may read them. */
   readonly passwords: boolean;
   readonly encrypted: boolean;
-}
-
-export interface ExportOptions {
-  /** Defaults to a fresh directory below the working directory. */
-  readonly directory?: string | undefined;
-  /** Who the record names. Defaults to the operator: `user@host`. */
-  readonly actor?: string;
-  /** Aborting it ends the export in order: no file is left. */
-  readonly signal?: AbortSignal;
-}
-
-/** One table as a CSV file: a header line, UTF-8, NULL as nothing between two commas. */
-export interface ExportedTable {
-  /** schema.table, quoted where SQL needs it. */
-  readonly name: string;
-  readonly file: string;
-  readonly rows: number;
-  readonly bytes: number;
-}
-
-/** What `pgkeep backup export` answers. */
-export interface ExportReport extends Recording {
-  readonly directory: string;
-  readonly tables: readonly ExportedTable[];
 }

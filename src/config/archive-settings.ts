@@ -42,3 +42,7 @@ export function archiveContradictions({
 export function isTrue(text: string | undefined): boolean {
   return text?.toLowerCase() === 'true';
 }
+
+export function optionalNumber(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text);
+}

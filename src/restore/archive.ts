@@ -1,22 +1,27 @@
 import { createReadStream } from 'node:fs';
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import { libpqEnvironment, toolEnvironment, type ReachedServer } from '../backup/libpq-environment.js';
 import { findTool, type PostgresTool } from '../backup/postgres-tool.js';
 import type { DatabaseUrl } from '../config/database-url.js';
-import { KeepError } from '../errors.js';
-import { requireSuccess, startProgram } from '../process/program.js';
-import { readNeeds, type ArchiveNeeds } from './archive-contents.js';
+import { requireSuccess, startProgram, type ProgramOptions } from '../process/program.js';
+import type { ArchiveNeeds } from './archive-contents.js';
+import { entryName, entryOfSection, isUnrestorable, type ArchiveEntry } from './archive-entries.js';
+import { connectionString, formatOf } from './archive-format.js';
+import { ArchiveList, type EntryChoice } from './archive-list.js';
+import { needsOf, unpacked } from './archive-needs.js';
+import { withoutSections } from './dump-sections.js';
+import { FaultReader, type RestoreFault } from './restore-fault.js';
 import { inOneTransaction } from './whole-plain-dump.js';
-import { isGuardEntry, withoutGuard } from './without-guard.js';
+import { isGuardSection } from './without-guard.js';
 
 /** How many tables and indexes are restored at a time. */
 const JOBS = 2;
+const FILE_CHUNK = 1 << 20;
+/** How often a plain dump is tried again behind a fault. */
+const MOST_ROUNDS = 20;
+const ignore = (): void => undefined;
 
 /** Where an archive is restored into, and what of it is left out. */
 export interface RestoreTarget {
@@ -26,12 +31,22 @@ export interface RestoreTarget {
   readonly withOwners: boolean;
   /** Options of pg_restore that choose a part of the archive. Defaults to all of it. */
   readonly selection?: readonly string[];
+  /** Entries that are left out, besides those that no restore can run. */
+  readonly without?: EntryChoice | undefined;
+}
+
+export interface ArchiveOptions {
+  readonly atLeastMajor: number;
+  readonly searchPath: string;
+  readonly signal: AbortSignal;
 }
 
 /** An archive on this machine, and the program of PostgreSQL that restores it. */
 export class Archive {
-  /** Whether it holds pgkeep's DDL guard, which is left out; known once `needs` was asked. */
-  hasGuard = false;
+  private list: ArchiveList | undefined;
+  private plainHasGuard = false;
+  /** Where each entry begins in what psql was last given. */
+  private sections: { readonly line: number; readonly entry: string }[] = [];
 
   private constructor(
     readonly file: string,
@@ -39,160 +54,185 @@ export class Archive {
     readonly format: 'custom' | 'plain',
     /** pg_restore, or psql for a plain one. */
     readonly tool: PostgresTool,
-    private readonly signal: AbortSignal,
+    private readonly options: ArchiveOptions,
   ) {}
 
   /** @throws KeepError `BACKUP_TOOLS_MISSING`. */
-  static async open(
-    file: string,
-    options: { atLeastMajor: number; searchPath: string; signal: AbortSignal },
-  ): Promise<Archive> {
-    const { signal, ...wanted } = options;
+  static async open(file: string, options: ArchiveOptions): Promise<Archive> {
     const format = await formatOf(file);
-    const tool = await findTool({ program: format === 'custom' ? 'pg_restore' : 'psql', ...wanted });
-    return new Archive(file, format, tool, signal);
+    const { atLeastMajor, searchPath } = options;
+    const program = format === 'custom' ? 'pg_restore' : 'psql';
+    return new Archive(file, format, await findTool({ program, atLeastMajor, searchPath }), options);
   }
 
   get program(): 'pg_restore' | 'psql' {
     return this.format === 'custom' ? 'pg_restore' : 'psql';
   }
 
+  /** Whether it holds pgkeep's DDL guard, which is left out; known once it was restored. */
+  get hasGuard(): boolean {
+    return this.list?.hasGuard ?? this.plainHasGuard;
+  }
+
   /** What the archive needs of a server. @throws ProgramFailure where it cannot be read. */
   async needs(): Promise<ArchiveNeeds> {
-    if (this.format === 'plain') return await readNeeds(await this.plainText());
-    return await this.withSelection(async (selection) => {
-      const argv = ['--create', '--schema-only', '--file=-', ...selection, this.file];
-      return await this.read(argv, readNeeds);
+    const { signal } = this.options;
+    const pgRestore = this.format === 'custom' ? this.tool : undefined;
+    return await needsOf(createReadStream(this.file, { highWaterMark: FILE_CHUNK }), { pgRestore, signal });
+  }
+
+  /** Everything in it, but pgkeep's DDL guard. @throws ProgramFailure where it cannot be read. */
+  async entries(): Promise<readonly ArchiveEntry[]> {
+    if (this.format === 'custom') return (await this.readList()).entries;
+    const entries: ArchiveEntry[] = [];
+    const sql = withoutSections(this.sql(), isGuardSection, ignore, (comment) => {
+      const entry = entryOfSection(comment);
+      if (entry) entries.push(entry);
     });
+    for (let next = await sql.next(); !next.done;) next = await sql.next();
+    return entries;
   }
 
   /** Restores into an empty database; the first error ends it. @throws ProgramFailure, or the signal's reason. */
   async restore(target: RestoreTarget): Promise<void> {
-    const env = {
-      ...libpqEnvironment(target.url, target.server, this.tool),
-      PGAPPNAME: 'pgkeep restore',
-    };
-    await (this.format === 'custom' ? this.restoreCustom(target, env) : this.restorePlain(env));
-    this.signal.throwIfAborted();
+    await (this.format === 'custom' ? this.restoreCustom(target) : this.restorePlain(target));
+    this.options.signal.throwIfAborted();
   }
 
-  private async restoreCustom(target: RestoreTarget, env: ProgramEnvironment): Promise<void> {
-    await this.withSelection(async (list) => {
-      await this.runRestore([...list, ...(target.selection ?? [])], target, env);
-    });
+  /**
+   * Restores into an empty database whatever can be restored. A plain dump is tried again from the beginning behind
+   * each fault: psql would take the rows of a table that it could not make for statements.
+   * @param renew empties the database
+   * @returns what could not be restored. @throws ProgramFailure where that is not known.
+   */
+  async restoreWhatCan(target: RestoreTarget, renew: () => Promise<void>): Promise<readonly RestoreFault[]> {
+    if (this.format === 'custom') return await this.restoreCustomWhatCan(target);
+    const faults: RestoreFault[] = [];
+    const out = new Set<string>();
+    const without: EntryChoice = (entry) => out.has(entryName(entry)) || target.without?.(entry) === true;
+    for (;;) {
+      const reader: FaultReader = new FaultReader((line) => this.sectionAt(line));
+      const failure = await this.restorePlain({ ...target, without }, reader).catch(
+        (error: unknown) => error,
+      );
+      if (failure === undefined) return faults;
+      const [fault] = reader.faults;
+      if (fault?.entry === undefined || out.has(fault.entry) || faults.length >= MOST_ROUNDS) throw failure;
+      faults.push(fault);
+      out.add(fault.entry);
+      await renew();
+    }
+  }
+
+  private async restoreCustom(target: RestoreTarget): Promise<void> {
+    await this.runRestore(target, ['--exit-on-error', `--jobs=${JOBS}`]);
+  }
+
+  /** One at a time: only then pg_restore says which entry failed. */
+  private async restoreCustomWhatCan(target: RestoreTarget): Promise<readonly RestoreFault[]> {
+    const { names } = await this.readList();
+    const reader = new FaultReader((number) => names.get(number));
+    const failure = await this.runRestore(target, ['--verbose'], reader).catch((error: unknown) => error);
+    if (failure !== undefined && reader.faults.length === 0) throw failure;
+    return reader.faults;
   }
 
   private async runRestore(
-    selection: readonly string[],
     target: RestoreTarget,
-    env: ProgramEnvironment,
+    options: readonly string[],
+    reader?: FaultReader,
   ): Promise<void> {
-    const argv = [
-      '--exit-on-error',
-      `--jobs=${JOBS}`,
-      '--no-password',
-      // Of the server it came from: this one has not these places, and must not follow those publishers.
-      '--no-tablespaces',
-      '--no-subscriptions',
-      ...(target.withOwners ? [] : ['--no-owner', '--no-privileges']),
-      ...selection,
-      `--dbname=${connectionString(target.url.database)}`,
-      this.file,
-    ];
-    const program = await startProgram(this.tool.file, argv, { env, signal: this.signal });
-    program.stdin.end();
-    program.stdout.resume();
-    await requireSuccess('pg_restore', program);
+    const list = await this.readList();
+    await list.without(target.without ?? (() => false), async (selection) => {
+      const argv = [
+        ...options,
+        '--no-password',
+        // Of the server it came from: this one has not these places, and must not follow those publishers.
+        '--no-tablespaces',
+        '--no-subscriptions',
+        ...(target.withOwners ? [] : ['--no-owner', '--no-privileges']),
+        ...selection,
+        ...(target.selection ?? []),
+        `--dbname=${connectionString(target.url.database)}`,
+        this.file,
+      ];
+      const program = await startProgram(this.tool.file, argv, this.programOptions(target, reader));
+      program.stdin.end();
+      program.stdout.resume();
+      await requireSuccess('pg_restore', program);
+    });
   }
 
-  /** The options by which pg_restore leaves the DDL guard out; none where there is none. */
-  private async withSelection<T>(work: (options: readonly string[]) => Promise<T>): Promise<T> {
-    const entries = await this.read(['--create', '--list', this.file], async (list) =>
-      (await text(list)).split('\n'),
+  /** One transaction, that is only committed when psql has seen the closing line: a cut file restores nothing. */
+  private async restorePlain(target: RestoreTarget, reader?: FaultReader): Promise<void> {
+    const { signal } = this.options;
+    const argv = [
+      '--no-psqlrc',
+      '--quiet',
+      '--no-password',
+      '--set=ON_ERROR_STOP=1',
+      '--echo-errors',
+      '--file=-',
+    ];
+    const program = await startProgram(this.tool.file, argv, this.programOptions(target, reader));
+    program.stdout.resume();
+    this.sections = [];
+    const kept = withoutSections(this.sql(), this.leavesOut(target), ignore, (comment, line) => {
+      const entry = entryOfSection(comment);
+      // The transaction is begun in a line in front.
+      if (entry) this.sections.push({ line: line + 1, entry: entryName(entry) });
+    });
+    const whole = inOneTransaction(Readable.from(kept, { objectMode: false }));
+    const fed = pipeline(whole, program.stdin, { signal }).catch((error: unknown) => error);
+    await requireSuccess('psql', program);
+    // Where psql took everything, an error of feeding it is the file's own: cut, or no gzip at all.
+    const fault = await fed;
+    if (fault !== undefined) throw fault;
+  }
+
+  private sectionAt(line: number): string | undefined {
+    return this.sections.findLast((section) => section.line <= line)?.entry;
+  }
+
+  /** Whether the entry of a plain dump that this comment stands above is left out. */
+  private leavesOut({ without }: RestoreTarget): (comment: string) => boolean {
+    return (comment) => {
+      const isGuard = isGuardSection(comment);
+      this.plainHasGuard ||= isGuard;
+      const entry = entryOfSection(comment);
+      return isGuard || (entry !== undefined && (isUnrestorable(entry) || without?.(entry) === true));
+    };
+  }
+
+  private async readList(): Promise<ArchiveList> {
+    this.list ??= new ArchiveList(
+      await this.read(['--create', '--list'], async (list) => (await text(list)).split('\n')),
     );
-    const kept = entries.filter((entry) => !isGuardEntry(entry));
-    if (kept.length === entries.length) return await work([]);
-    this.hasGuard = true;
-    const directory = await mkdtemp(path.join(tmpdir(), 'pgkeep-list-'));
-    try {
-      const list = path.join(directory, 'list');
-      await writeFile(list, kept.join('\n'));
-      return await work([`--use-list=${list}`]);
-    } finally {
-      await rm(directory, { recursive: true, force: true });
-    }
+    return this.list;
+  }
+
+  /** The text of a plain dump. */
+  private sql(): Readable {
+    const stored = createReadStream(this.file, { highWaterMark: FILE_CHUNK });
+    return Readable.from(unpacked(stored), { objectMode: false });
   }
 
   /** Runs pg_restore without a server, and reads what it writes. */
   private async read<T>(argv: readonly string[], reader: (output: Readable) => Promise<T>): Promise<T> {
     const env = toolEnvironment(this.tool);
-    const program = await startProgram(this.tool.file, argv, { env, signal: this.signal });
+    const { signal } = this.options;
+    const program = await startProgram(this.tool.file, [...argv, this.file], { env, signal });
     program.stdin.end();
     const result = await reader(program.stdout);
     await requireSuccess('pg_restore', program);
     return result;
   }
 
-  private async plainText(): Promise<Readable> {
-    return Readable.from(
-      withoutGuard(await unpacked(this.file), () => {
-        this.hasGuard = true;
-      }),
-      { objectMode: false },
-    );
+  private programOptions({ url, server }: RestoreTarget, reader: FaultReader | undefined): ProgramOptions {
+    return {
+      env: { ...libpqEnvironment(url, server, this.tool), PGAPPNAME: 'pgkeep restore' },
+      signal: this.options.signal,
+      onErrorOutput: (piece) => reader?.add(piece),
+    };
   }
-
-  /** One transaction, that is only committed when psql has seen the closing line: a cut file restores nothing. */
-  private async restorePlain(env: ProgramEnvironment): Promise<void> {
-    const argv = ['--no-psqlrc', '--quiet', '--no-password', '--set=ON_ERROR_STOP=1'];
-    const program = await startProgram(this.tool.file, argv, { env, signal: this.signal });
-    program.stdout.resume();
-    const sql = inOneTransaction(await this.plainText());
-    const fed = pipeline(sql, program.stdin, { signal: this.signal }).catch((error: unknown) => error);
-    await requireSuccess('psql', program);
-    // Where psql took everything, an error of feeding it is the file's own: cut, or no gzip at all.
-    const fault = await fed;
-    if (fault !== undefined) throw fault;
-  }
-}
-
-type ProgramEnvironment = Readonly<Record<string, string | undefined>>;
-
-async function formatOf(file: string): Promise<'custom' | 'plain'> {
-  const beginning = (await firstBytes(file, 18)).toString('latin1');
-  if (beginning === 'age-encryption.org') {
-    throw new KeepError(
-      'USAGE_INVALID',
-      `${file} is encrypted, and has no manifest beside it that says how.`,
-      {
-        hint: 'Put its manifest beside it, or decrypt it first: `age --decrypt --output FILE.dump FILE.dump.age`.',
-      },
-    );
-  }
-  return beginning.startsWith('PGDMP') ? 'custom' : 'plain';
-}
-
-async function unpacked(file: string): Promise<Readable> {
-  const isGzip = (await firstBytes(file, 2)).equals(Buffer.from([0x1f, 0x8b]));
-  const stored = createReadStream(file, { highWaterMark: 1 << 20 });
-  if (!isGzip) return stored;
-  const sql = createGunzip();
-  // An error of the file must reach whoever reads the text.
-  pipeline(stored, sql).catch(() => undefined);
-  return sql;
-}
-
-async function firstBytes(file: string, count: number): Promise<Buffer> {
-  const handle = await open(file, 'r');
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(count), 0, count, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Quoted, because a bare name could itself be read as a connection string. */
-function connectionString(database: string): string {
-  return `dbname='${database.replaceAll(/[\\']/g, String.raw`\$&`)}'`;
 }

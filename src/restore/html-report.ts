@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { withoutText } from '../backup/omission-texts.js';
 import { KeepError, messageOf } from '../errors.js';
 import { REPORT_STYLE } from './report-style.js';
 import type { Comparison, RestoreTestReport, TableComparison } from './restore.types.js';
@@ -68,12 +69,16 @@ ${proof(report)}
 `;
 }
 
-function verdict({ verdict: result, restoredTo, finishedAt }: RestoreTestReport, faults: number): string {
+function verdict(
+  { verdict: result, without = [], restoredTo, finishedAt }: RestoreTestReport,
+  faults: number,
+): string {
+  const missing = withoutText(without);
   const text =
     result === 'passed'
-      ? 'The backup was restored into an empty database, and everything that came out of it is what went in.'
+      ? `The backup was restored into an empty database, and everything that came out of it is what went in${missing && `. The backup was made${escape(missing.slice(1))}`}.`
       : `${faults === 1 ? 'One comparison says' : `${faults} comparisons say`} no. Do not rely on this backup.`;
-  return `<section class="verdict ${result}"><strong>${result === 'passed' ? 'Passed' : 'Failed'}</strong>
+  return `<section class="verdict ${result}"><strong>${result === 'passed' ? `Passed${escape(missing)}` : 'Failed'}</strong>
 <span>${text} Tested in a ${restoredTo}, ${time(finishedAt)}.</span></section>`;
 }
 
@@ -113,9 +118,9 @@ ${rows.map(tableRow).join('\n')}
 }
 
 function tableRow(table: TableComparison): string {
-  const { name, expectedRows, foundRows, sameContents } = table;
+  const { name, expectedRows, foundRows, sameContents, reported } = table;
   const same = isSame(table);
-  return `<tr${same ? '' : ' class="fault"'}><td class="mark ${same ? 'yes' : 'no'}">${same ? '✓ same' : '✗ differs'}</td><td>${escape(name)}</td><td class="number">${rowsText(expectedRows)}</td><td class="number">${rowsText(foundRows)}</td><td class="contents">${sameContents ? 'same hash' : 'other'}</td></tr>`;
+  return `<tr${same ? '' : ' class="fault"'}><td class="mark ${same ? 'yes' : 'no'}">${same ? '✓ same' : '✗ differs'}</td><td>${escape(name)}</td><td class="number">${rowsText(expectedRows)}</td><td class="number">${rowsText(foundRows)}</td><td class="contents">${sameContents ? 'same hash' : escape(reported ?? 'other')}</td></tr>`;
 }
 
 function versions({ versions: used, database, startedAt }: RestoreTestReport): string {
@@ -159,8 +164,9 @@ function pairsTable(pairs: readonly (readonly [string, string])[], valueClass = 
   return `<table class="pairs"><tbody>\n${rows.join('\n')}\n</tbody></table>`;
 }
 
-function isSame({ expectedRows, foundRows, sameContents }: TableComparison): boolean {
-  return expectedRows === foundRows && sameContents;
+/** A difference that no restore can avoid is none that a reader must look into. */
+function isSame({ expectedRows, foundRows, sameContents, reported }: TableComparison): boolean {
+  return (expectedRows === foundRows && sameContents) || reported !== undefined;
 }
 
 function rowsText(rows: number | null): string {

@@ -1,5 +1,6 @@
 import { escapeIdentifier, type Client } from 'pg';
 import { backupError } from '../backup/backup-error.js';
+import { omissionTexts } from '../backup/omission-texts.js';
 import { appendPlan } from '../changelog/append.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { ConnectionOptions } from '../database/candidate-client.js';
@@ -11,19 +12,17 @@ import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../migrations/own-migratio
 import { Archive } from './archive.js';
 import type { ArchiveNeeds } from './archive-contents.js';
 import { carryOver, hasRecords } from './carry-over.js';
-import { compareWith } from './compare.js';
 import { replacedName, RESTORING_NAME, restoringName } from './database-names.js';
 import { databaseOptions, localeOf } from './database-options.js';
 import { applyProperties, readProperties } from './database-properties.js';
+import { leftOut } from './left-out.js';
 import { MarkedDatabases } from './marked-databases.js';
-import { readRestored } from './read-restored.js';
-import { requireRoles } from './required-roles.js';
+import { requireObjects, requireRoles } from './required-roles.js';
 import { restamp } from './restamp.js';
 import type { Restoration, RestoreContext } from './restoration.types.js';
-import type { Comparison } from './restore.types.js';
+import { fillRestored, makeBound, type Filled } from './restore-fill.js';
 import { majorOf } from './server-version.js';
 import { swap } from './swap.js';
-import { GUARD_LEFT_OUT } from './without-guard.js';
 
 /** No restore takes longer: what is older was left by a killed one of another host. */
 const LONGEST_RESTORE_MS = 7 * 24 * 3_600_000;
@@ -32,7 +31,6 @@ const LONGEST_RESTORE_MS = 7 * 24 * 3_600_000;
 export class RestoreRun {
   private readonly startedAt: Date;
   private readonly notes: string[] = [];
-  private comparisons: readonly Comparison[] = [];
 
   /** @param maintenance a connection to another database of the server */
   constructor(
@@ -43,8 +41,7 @@ export class RestoreRun {
   }
 
   async perform(): Promise<Restoration> {
-    const { source, signal, target, settings, progress, noOwner } = this.context;
-    const safetyBackup = await this.backUpTarget();
+    const { source, signal, settings, target, progress } = this.context;
     const marked = new MarkedDatabases(this.maintenance, {
       madeBy: 'pgkeep restore',
       name: RESTORING_NAME,
@@ -59,15 +56,20 @@ export class RestoreRun {
         searchPath: settings.searchPath,
         signal,
       });
-      const needs = await archive.needs();
-      const withOwners = await requireRoles(this.maintenance, target, needs.roles, noOwner);
+      const needs = this.context.needs ?? (await archive.needs());
+      const withOwners = await this.requirePossible(archive, needs);
       const restored = restoringName(target.database, this.startedAt);
+      // Before the safety backup: a locale that this server does not have refuses the restore, and not after an hour.
       await marked.create(restored, await this.optionsOf(needs), this.startedAt);
       try {
-        await this.fill(archive, restored, withOwners);
-        if (archive.hasGuard) this.notes.push(GUARD_LEFT_OUT);
-        const replaced = await this.takePlace(restored);
-        return this.report(replaced, safetyBackup);
+        const safetyBackup = await this.backUpTarget();
+        const { host, port, user } = this.maintenance;
+        const plan = { archive, needs, url: this.urlOf(restored), server: { host, port, user }, withOwners };
+        const filled = await fillRestored(this.context, plan);
+        this.notes.push(...filled.notes, ...leftOut(source.manifest, archive));
+        const replaced = await this.takePlace(restored, filled);
+        this.notes.push(...(await makeBound({ ...plan, url: this.urlOf(target.database) }, filled.bound)));
+        return this.report(replaced, safetyBackup, filled);
       } catch (error) {
         await this.dropRestored(restored);
         throw error;
@@ -75,13 +77,25 @@ export class RestoreRun {
     });
   }
 
+  /** Everything that can be refused, before anything long begins. @returns whether owners are restored, too. */
+  private async requirePossible(archive: Archive, needs: ArchiveNeeds): Promise<boolean> {
+    const { source, target, noOwner, despite } = this.context;
+    if (despite.names.length > 0) {
+      despite.requireKnown(source.name, source.manifest);
+      despite.requireEntries(source.name, await archive.entries());
+    }
+    await requireObjects(this.maintenance, target, despite.without(needs));
+    return await requireRoles(this.maintenance, target, needs, noOwner);
+  }
+
   /** The last thing that can bring back what was written since the backup. */
   private async backUpTarget(): Promise<string | null> {
-    const { target, backups, signal, progress, withoutSafetyBackup } = this.context;
+    const { target, source, backups, signal, progress, withoutSafetyBackup } = this.context;
     if (target.oid === undefined) return null;
     progress(`backing up "${target.database}" as it is now`);
     try {
-      return (await backups.create({ reason: 'pre-restore', signal })).name;
+      const origin = source.manifest ? source.name : undefined;
+      return (await backups.create({ reason: 'pre-restore', origin, signal })).name;
     } catch (error) {
       const cause = backupError('back it up', error, signal);
       if (signal.aborted) throw cause;
@@ -108,31 +122,8 @@ export class RestoreRun {
     );
   }
 
-  private async fill(archive: Archive, database: string, withOwners: boolean): Promise<void> {
-    const { source, signal, progress, settings, target } = this.context;
-    const url = this.urlOf(database);
-    const { host, port, user } = this.maintenance;
-    progress(`restoring ${source.name} into "${database}", beside it`);
-    await archive.restore({ url, server: { host, port, user }, withOwners });
-    progress('comparing what was restored with what was backed up');
-    const found = await readRestored(url, {
-      connectTimeoutMs: settings.database.connectTimeoutMs,
-      migrationsSchema: url.schema,
-      signal,
-    });
-    this.comparisons = compareWith(source.manifest, found, target.serverVersion);
-    if (!source.manifest) this.notes.push('a dump without a manifest: only its foreign keys were checked');
-    const faults = this.comparisons.filter(({ ok }) => !ok);
-    if (faults.length === 0) return;
-    throw new KeepError(
-      'RESTORE_FAILED',
-      `Did not restore ${source.name}: what came out of it is not what was backed up: ${faults.map(({ name, details }) => `${name}: ${details}`).join('; ')}. Database "${target.database}" was not touched.`,
-      { hint: 'Take another backup: `pgkeep backup list` shows which ones passed a restore test.' },
-    );
-  }
-
   /** @returns the name under which the replaced database is kept; null where there was none. */
-  private async takePlace(restored: string): Promise<string | null> {
+  private async takePlace(restored: string, { accepted }: Filled): Promise<string | null> {
     const { target, targetAnswers, progress, signal } = this.context;
     await this.installRecords(restored);
     const { database, oid } = target;
@@ -153,7 +144,7 @@ export class RestoreRun {
         openRestored: () => this.open(restored),
       };
       await swap({ database, oid, restored, replaced, comment }, connections, (client, old) =>
-        this.recordDeed(client, old, replaced),
+        this.recordDeed(client, old, { replaced, accepted }),
       );
     });
     return oid === undefined ? null : replaced;
@@ -174,7 +165,11 @@ export class RestoreRun {
   }
 
   /** In one transaction of the restored database: newer records, the stamp, and this very deed. */
-  private async recordDeed(restored: Client, old: Client | undefined, replaced: string): Promise<void> {
+  private async recordDeed(
+    restored: Client,
+    old: Client | undefined,
+    { replaced, accepted }: { replaced: string } & Pick<Filled, 'accepted'>,
+  ): Promise<void> {
     const { source, target, settings, actor, clock } = this.context;
     if (!(await hasRecords(restored))) return;
     const carried = old ? await carryOver(old, restored) : [];
@@ -193,6 +188,7 @@ export class RestoreRun {
         from: source.manifest?.environment ?? null,
         replaced: target.oid === undefined ? null : replaced,
         carriedOver: carried.reduce((sum, { entries }) => sum + entries, 0),
+        ...(accepted.length === 0 ? {} : { despite: accepted.map(({ name }) => name) }),
       },
       actor,
     });
@@ -207,14 +203,20 @@ export class RestoreRun {
     });
   }
 
-  private report(replaced: string | null, safetyBackup: string | null): Restoration {
+  private report(
+    replaced: string | null,
+    safetyBackup: string | null,
+    { comparisons, accepted }: Filled,
+  ): Restoration {
     const { source, target, clock } = this.context;
     return {
       source: source.name,
       database: target.database,
       replaced,
       safetyBackup,
-      comparisons: this.comparisons,
+      without: omissionTexts(source.manifest?.without),
+      comparisons,
+      accepted,
       notes: this.notes,
       durationMs: clock.now().getTime() - this.startedAt.getTime(),
     };

@@ -1,6 +1,9 @@
-import { existsSync } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import path from 'node:path';
-import { withArchiveFile } from '../backup/archive-file.js';
+import type { Readable } from 'node:stream';
+import { openArchive, withArchiveFile } from '../backup/archive-file.js';
+import { whileClaimed } from '../backup/backup-claims.js';
+import { typedName } from '../backup/backup-name.js';
 import type { BackupService } from '../backup/backup.service.js';
 import type { Manifest } from '../backup/backup.types.js';
 import { CommittedBackups } from '../backup/committed-backups.js';
@@ -15,7 +18,32 @@ export interface RestoreSource {
   /** Null: a bare dump, that nothing can be compared with. */
   readonly manifest: Manifest | null;
   /** Runs `use` with the archive as a whole file on this machine. */
+  /** Opens it from its beginning, decrypted, for a look: nothing of it is proven. */
+  readonly open: () => Promise<Readable>;
   readonly withFile: <T>(signal: AbortSignal, use: (file: string) => Promise<T>) => Promise<T>;
+}
+
+/** What a typed source is looked for in. */
+interface Places {
+  readonly backups: BackupService;
+  readonly settings: BackupSettings;
+}
+
+/** Runs `work`, which restores what a person typed, while no prune removes that. */
+export async function whileSourceIsClaimed<T>(
+  typed: string,
+  { backups, settings, now, signal }: Places & { now: Date; signal: AbortSignal },
+  work: () => Promise<T>,
+): Promise<T> {
+  const file = path.resolve(typed);
+  if (isOfTheStorage(file, settings))
+    return await backups.whileClaimed(typed, { use: 'restore', signal }, work);
+  const storage = new LocalStorage(path.dirname(file));
+  return await whileClaimed([storage], typedName(file), { use: 'restore', now, signal }, work);
+}
+
+function isOfTheStorage(file: string, { directory }: BackupSettings): boolean {
+  return !existsSync(file) || path.dirname(file) === directory;
 }
 
 /**
@@ -23,25 +51,27 @@ export interface RestoreSource {
  * storage, by its name or the name of one of its files.
  * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`.
  */
-export async function findSource(
-  typed: string,
-  { backups, settings }: { backups: BackupService; settings: BackupSettings },
-): Promise<RestoreSource> {
+export async function findSource(typed: string, { backups, settings }: Places): Promise<RestoreSource> {
   const file = path.resolve(typed);
-  if (!existsSync(file) || path.dirname(file) === settings.directory) {
+  if (isOfTheStorage(file, settings)) {
     const manifest = await backups.manifest(typed);
     return {
       name: manifest.name,
       manifest,
+      open: () => backups.openArchive(manifest.name),
       withFile: (signal, use) => backups.withArchive(manifest.name, signal, ({ file: whole }) => use(whole)),
     };
   }
   const storage = new LocalStorage(path.dirname(file));
   const found = await new CommittedBackups(storage).manifest(path.basename(file)).catch(ifNotFound);
-  if (!found) return { name: file, manifest: null, withFile: (_signal, use) => use(file) };
+  if (!found) {
+    const open = (): Promise<Readable> => Promise.resolve(createReadStream(file));
+    return { name: file, manifest: null, open, withFile: (_signal, use) => use(file) };
+  }
   return {
     name: found.name,
     manifest: found.manifest,
+    open: () => openArchive({ storage, encryption: settings.encryption }, found),
     withFile: (signal, use) =>
       withArchiveFile({ storage, encryption: settings.encryption }, found, signal, ({ file: whole }) =>
         use(whole),

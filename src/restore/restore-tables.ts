@@ -28,7 +28,10 @@ const PARTS = /^("(?:[^"]|"")+"|[^".]+)\.("(?:[^"]|"")+"|[^".]+)$/;
  * @throws KeepError `RESTORE_REFUSED`, `RESTORE_FAILED`, `USAGE_INVALID`.
  */
 export async function restoreTables(
-  context: Omit<RestoreContext, 'targetAnswers' | 'backups' | 'withoutSafetyBackup' | 'noOwner' | 'actor'>,
+  context: Pick<
+    RestoreContext,
+    'settings' | 'clock' | 'source' | 'target' | 'maintenanceUrl' | 'progress' | 'signal'
+  >,
   maintenance: Client,
   { tables: asked, into }: { tables: readonly string[]; into: string },
 ): Promise<TablesRestoration> {

@@ -4,11 +4,15 @@ import { Clock } from '../clock/clock.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { DatabaseService } from '../database/database.service.js';
+import type { ArchiveNeeds } from './archive-contents.js';
 import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restoration.types.js';
 
 /** Restores backups: beside the database, checked there, then swapped into its place. */
 @Injectable()
 export class RestoreService {
+  /** What archives need, by their sha256: a plan and the restore behind it read one archive. */
+  readonly knownNeeds = new Map<string, ArchiveNeeds>();
+
   constructor(
     @Inject(SETTINGS) readonly settings: Settings,
     readonly backups: BackupService,
@@ -34,7 +38,7 @@ export class RestoreService {
    */
   async restore(options: RestoreOptions): Promise<Restoration> {
     const { Restore } = await import('./restore.js');
-    return await new Restore(this, options).perform();
+    return await this.whileClaimed(options, () => new Restore(this, options).perform());
   }
 
   /**
@@ -50,6 +54,17 @@ export class RestoreService {
     },
   ): Promise<TablesRestoration> {
     const { Restore } = await import('./restore.js');
-    return await new Restore(this, options).tables(options);
+    return await this.whileClaimed(options, () => new Restore(this, options).tables(options));
+  }
+
+  /** A restore takes long, its safety backup too: no prune removes the source meanwhile. */
+  private async whileClaimed<T>(
+    { source, signal = new AbortController().signal }: Pick<RestoreOptions, 'source' | 'signal'>,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const { whileSourceIsClaimed } = await import('./restore-source.js');
+    const { backups, settings, clock } = this;
+    const context = { backups, settings: settings.backup, now: clock.now(), signal };
+    return await whileSourceIsClaimed(source, context, work);
   }
 }

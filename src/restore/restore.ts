@@ -1,9 +1,11 @@
 import type { Client } from 'pg';
 import type { BackupService } from '../backup/backup.service.js';
+import { omissionTexts } from '../backup/omission-texts.js';
 import { operator } from '../changelog/actor.js';
 import type { Clock } from '../clock/clock.js';
 import { describeDatabaseUrl, type DatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
+import type { ConnectionOptions } from '../database/candidate-client.js';
 import { withConnection } from '../database/connect.js';
 import { databaseError } from '../database/database-fault.js';
 import type { DatabaseService } from '../database/database.service.js';
@@ -11,9 +13,13 @@ import { read } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
 import type { StampReading } from '../environment/environment.types.js';
 import { readStamp } from '../environment/read-environment.js';
-import { errorCode, KeepError, messageOf } from '../errors.js';
+import { KeepError, messageOf } from '../errors.js';
 import { MigrationDirectory } from '../migrations/migration-directory.js';
 import { ProgramFailure } from '../process/program-failure.js';
+import type { ArchiveNeeds } from './archive-contents.js';
+import { Despite } from './despite.js';
+import { onMaintenance } from './maintenance.js';
+import { peekNeeds } from './peek-needs.js';
 import {
   otherSubject,
   readTarget,
@@ -24,19 +30,20 @@ import {
   requireProductionConsent,
   type RestoreTarget,
 } from './restore-plan.js';
+import { requireSuperuserFor } from './required-superuser.js';
+import { requireObjects, requireRoles } from './required-roles.js';
 import { RestoreRun } from './restore-run.js';
 import { findSource, type RestoreSource } from './restore-source.js';
 import { restoreTables } from './restore-tables.js';
+import { requireSwappable } from './swap-obstacles.js';
 import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restoration.types.js';
-
-/** What every PostgreSQL server has, and a restore can be directed from. */
-const MAINTENANCE_DATABASES = ['postgres', 'template1'];
 
 interface Rooms {
   readonly settings: Settings;
   readonly backups: BackupService;
   readonly clock: Clock;
   readonly database: DatabaseService;
+  readonly knownNeeds: Map<string, ArchiveNeeds>;
 }
 
 /** What was found out before anything is done. */
@@ -48,23 +55,27 @@ interface Situation {
   readonly lastRestoreMs: number | null;
   readonly maintenance: Client;
   readonly maintenanceUrl: DatabaseUrl;
+  /** Undefined where the archive cannot be read before it is here. */
+  readonly needs: ArchiveNeeds | undefined;
 }
 
 /** One restore from the asking to the end. */
 export class Restore {
   private readonly signal: AbortSignal;
+  private readonly despite: Despite;
 
   constructor(
     private readonly rooms: Rooms,
     private readonly options: RestoreOptions,
   ) {
     this.signal = options.signal ?? new AbortController().signal;
+    this.despite = new Despite(options.despite ?? []);
   }
 
   /** @throws KeepError as `RestoreService.plan`. */
   async plan(): Promise<RestorePlan> {
     return await this.explained(() =>
-      this.inSituation(async ({ source, target, lastRestoreMs }) => {
+      this.inSituation(async ({ source, target, lastRestoreMs, needs }) => {
         const { settings } = this.rooms;
         const { manifest } = source;
         const applied = manifest?.migrations?.map(({ name }) => name) ?? [];
@@ -76,6 +87,7 @@ export class Restore {
           bytes: manifest?.bytes ?? null,
           tables: manifest?.tables.length ?? null,
           rows: manifest?.tables.reduce((sum, { rows }) => sum + rows, 0) ?? null,
+          without: omissionTexts(manifest?.without),
           server: `PostgreSQL ${target.serverVersion} at ${describeDatabaseUrl(settings.database.url)}`,
           database: target.database,
           environment: settings.environment,
@@ -86,6 +98,10 @@ export class Restore {
           unknownMigrations: applied.filter((name) => !known.includes(name)),
           lastRestoreMs,
           isProduction: settings.environment === 'production',
+          despite: this.despite.names,
+          notChecked: needs
+            ? null
+            : 'its owners, grants and extensions: the archive cannot be read from here yet',
         };
       }),
     );
@@ -94,7 +110,7 @@ export class Restore {
   /** @throws KeepError as `RestoreService.restore`. */
   async perform(): Promise<Restoration> {
     return await this.explained(() =>
-      this.inSituation(async ({ source, target, stamp, maintenance, maintenanceUrl }) => {
+      this.inSituation(async ({ source, target, stamp, maintenance, maintenanceUrl, needs }) => {
         const { settings, backups, clock } = this.rooms;
         requireProductionConsent(settings.environment, target, this.options);
         const { noOwner = false, withoutSafetyBackup = false, actor = operator() } = this.options;
@@ -109,6 +125,8 @@ export class Restore {
           maintenanceUrl,
           noOwner,
           withoutSafetyBackup,
+          despite: this.despite,
+          needs,
           progress,
           actor,
           signal: this.signal,
@@ -144,6 +162,7 @@ export class Restore {
       const target = await readTarget(maintenance, url.database);
       requireAbilities(target);
       requireNotOlder(source, target);
+      await requireSuperuserFor(source, maintenance);
       const { stamp, lastRestoreMs } = target.oid === undefined ? NOTHING : await this.askTarget();
       requireOwnEnvironment(stamp, settings.environment);
       requireConsentForOther(
@@ -151,7 +170,14 @@ export class Restore {
         target,
         this.options,
       );
-      return await work({ source, target, stamp, lastRestoreMs, maintenance, maintenanceUrl });
+      const needs = await peekNeeds(source, target, { ...this.rooms, signal: this.signal });
+      await requireSwappable(maintenance, target);
+      this.despite.requireKnown(source.name, source.manifest);
+      if (needs) {
+        await requireObjects(maintenance, target, this.despite.without(needs));
+        await requireRoles(maintenance, target, needs, this.options.noOwner === true);
+      }
+      return await work({ source, target, stamp, lastRestoreMs, maintenance, maintenanceUrl, needs });
     });
   }
 
@@ -186,26 +212,10 @@ export class Restore {
   }
 
   private async onMaintenance<T>(work: (client: Client, url: DatabaseUrl) => Promise<T>): Promise<T> {
-    const { url } = this.rooms.settings.database;
-    const candidates = MAINTENANCE_DATABASES.filter((name) => name !== url.database);
-    for (const [index, database] of candidates.entries()) {
-      const maintenanceUrl = { ...url, database };
-      let connected = false;
-      try {
-        return await withConnection(maintenanceUrl, this.connection, (client) => {
-          connected = true;
-          return work(client, maintenanceUrl);
-        });
-      } catch (error) {
-        // 3D000 no such database, 42501 no CONNECT on it.
-        const isAbsent = ['3D000', '42501'].includes(errorCode(error) ?? '');
-        if (connected || !isAbsent || index === candidates.length - 1) throw error;
-      }
-    }
-    throw new RangeError('there are two candidates, and one of them is not the target');
+    return await onMaintenance(this.rooms.settings.database.url, this.connection, work);
   }
 
-  private get connection(): { connectTimeoutMs: number; answerTimeoutMs: number; applicationName: string } {
+  private get connection(): ConnectionOptions {
     const { connectTimeoutMs } = this.rooms.settings.database;
     return { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep restore' };
   }

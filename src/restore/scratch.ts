@@ -5,10 +5,11 @@ import type { ReadTimeouts } from '../database/read.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
 import { KeepError } from '../errors.js';
-import { claimGivenDatabase, clearGivenDatabase } from './given-database.js';
+import { claimGivenDatabase, clearGivenDatabase, emptyGivenDatabase } from './given-database.js';
 import { requireAnother } from './identity-guard.js';
 import { MarkedDatabases } from './marked-databases.js';
 import type { Scratch, ScratchPlan, ScratchServer } from './scratch.types.js';
+import { requireSuperuserFor } from './required-superuser.js';
 import { compactTime } from './compact-time.js';
 import { majorOf } from './server-version.js';
 
@@ -56,6 +57,7 @@ export async function withScratch<T>(
     requireAnother(identity, guarded);
     const host = await readHost(client);
     requireSameMajor(host, plan);
+    await requireSuperuserFor(plan, client);
     const roles = await settleRoles(client, host, server, plan.roles);
     const common = {
       server: { host: client.host, port: client.port, user: client.user },
@@ -67,7 +69,8 @@ export async function withScratch<T>(
       const stamp = await readStamp(client, timeouts);
       await claimGivenDatabase(client, { ...host, stamp, identity });
       try {
-        return await use({ kind: 'given database', url: server.url, ...common });
+        const renew = (): Promise<void> => emptyGivenDatabase(client);
+        return await use({ kind: 'given database', url: server.url, renew, ...common });
       } finally {
         await clearGivenDatabase(client);
       }
@@ -78,7 +81,11 @@ export async function withScratch<T>(
     await scratches.create(name, plan.databaseOptions, now);
     try {
       const kind = server.isThrowAway ? 'throw-away cluster' : 'fresh database';
-      return await use({ kind, url: { ...server.url, database: name }, ...common });
+      const renew = async (): Promise<void> => {
+        await scratches.drop(name);
+        await scratches.create(name, plan.databaseOptions, now);
+      };
+      return await use({ kind, url: { ...server.url, database: name }, renew, ...common });
     } finally {
       await withConnection(server.url, { ...connection, answerTimeoutMs: DROP_TIMEOUT_MS }, (again) =>
         scratchDatabases(again, longestMs).drop(name),
@@ -104,7 +111,8 @@ async function readHost(client: Client): Promise<Host> {
   return rows[0];
 }
 
-function requireSameMajor({ version }: Host, { dumpedServer }: ScratchPlan): void {
+function requireSameMajor({ version }: Host, { manifest }: ScratchPlan): void {
+  const dumpedServer = manifest.serverVersion;
   if (majorOf(version) === majorOf(dumpedServer)) return;
   throw new KeepError(
     'RESTORE_REFUSED',
@@ -114,11 +122,12 @@ function requireSameMajor({ version }: Host, { dumpedServer }: ScratchPlan): voi
 }
 
 function requireSameEncoding({ encoding, database }: Host, plan: ScratchPlan): void {
-  if (encoding === plan.encoding) return;
+  const wanted = plan.manifest.encoding;
+  if (encoding === wanted) return;
   throw new KeepError(
     'RESTORE_REFUSED',
-    `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: its encoding is ${encoding}, the backup's is ${plan.encoding}.`,
-    { hint: `Create it anew: CREATE DATABASE … TEMPLATE template0 ENCODING '${plan.encoding}'.` },
+    `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: its encoding is ${encoding}, the backup's is ${wanted}.`,
+    { hint: `Create it anew: CREATE DATABASE … TEMPLATE template0 ENCODING '${wanted}'.` },
   );
 }
 

@@ -1,3 +1,4 @@
+import type { Manifest } from '../backup/backup.types.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { ReachedServer } from '../backup/libpq-environment.js';
 import type { ScratchKind } from './restore.types.js';
@@ -22,15 +23,17 @@ export interface Scratch {
   readonly notes: readonly string[];
   /** `15.18` */
   readonly serverVersion: string;
+  /** Makes it empty again. */
+  readonly renew: () => Promise<void>;
 }
 
 /** What the database is to be like. */
 export interface ScratchPlan {
   /** After CREATE DATABASE name WITH. */
   readonly databaseOptions: string;
-  readonly encoding: string;
   /** Roles that the archive names. */
   readonly roles: readonly string[];
-  /** The server that was dumped: `15.18`. */
-  readonly dumpedServer: string;
+  /** The backup, and what its manifest says. */
+  readonly name: string;
+  readonly manifest: Manifest;
 }

@@ -178,6 +178,29 @@ Mend prisma/migrations/1_open/migration.sql, then:
     expect(await columns(application.url, 'a')).toEqual([]);
   });
 
+  it('a migration that removes its own row from the history', async () => {
+    const application = await bare('removes');
+    application.add('1_first', 'CREATE TABLE a (id INT);\n');
+    application.add(
+      '2_second',
+      `CREATE TABLE b (id INT);\nDELETE FROM _prisma_migrations WHERE migration_name = '2_second';\n`,
+    );
+    const { code, stderr } = await application.quickly();
+    expect(code).toBe(1);
+    expect(message(stderr)).toBe(
+      `Migration 2_second failed at statement 2 of 2, prisma/migrations/2_second/migration.sql:2:1
+  DELETE FROM _prisma_migrations WHERE migration_name = '2_second';
+The migration removed its own row from _prisma_migrations: the history could not say that it is applied.
+The database is as it was before this migration: PostgreSQL took it back as a whole.
+Applied before it, and stay: 1_first.
+Mend prisma/migrations/2_second/migration.sql, then:
+  npx pgkeep migrate resolve --rolled-back 2_second
+  npx pgkeep migrate deploy
+`,
+    );
+    expect(await columns(application.url, 'b')).toEqual([]);
+  });
+
   it('a failed row left by somebody else', async () => {
     const application = await bare('failed');
     application.add('1_first', 'CREATE TABLE a (id INT);\n');

@@ -171,7 +171,7 @@ describe('the application’s Prisma project', () => {
     ],
     ['process.exit(7);', 'it ended with exit code 7'],
     [`export default { schema: 7 };`, expect.stringMatching(/^└─ \["schema"\] .*Expected string, actual 7/)],
-    [`export default { tables: { external: ['a.b'] } };`, expect.stringContaining('experimental')],
+    [`export default { tables: { external: ['a.b'] } };`, expect.stringContaining('loadedFromFile')],
   ])('says why a configuration cannot be loaded: %s', async (text, cause) => {
     write('prisma.config.mjs', text);
     const [first = '', hint] = (await errorOf()).split('\n');

@@ -1,6 +1,6 @@
 import { counted } from '../../core/counted.js';
 import { ExportService } from '../../backup/export.service.js';
-import type { ExportReport } from '../../backup/backup.types.js';
+import type { ExportReport } from '../../backup/export.types.js';
 import { alignColumns } from '../columns.js';
 import { formatBytes } from '../format.js';
 import { notRecordedLines } from '../recording.js';

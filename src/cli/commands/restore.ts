@@ -1,6 +1,7 @@
 import type { OptionValues } from 'commander';
 import { boundedList } from '../../core/bounded-list.js';
 import { counted } from '../../core/counted.js';
+import { withoutText } from '../../backup/omission-texts.js';
 import { KeepError } from '../../errors.js';
 import { RestoreService } from '../../restore/restore.service.js';
 import type {
@@ -28,6 +29,10 @@ export const restoreVerb: Verb = {
       .option('--no-owner', 'give everything to the role that restores, and grant nothing')
       .option('--tables <names>', 'only the rows of these tables, into a database of their own; needs --into')
       .option('--into <database>', 'the database that is made for them')
+      .option(
+        '--despite <finding...>',
+        'restore in spite of these findings of its restore test, each by its name',
+      )
       .option('--without-safety-backup', 'go on where the database as it is now cannot be backed up first'),
   endsInOrder: true,
   run: async (rooms, [source], options, signal, terminal) => {
@@ -85,8 +90,13 @@ function consentOf(options: OptionValues): Omit<RestoreOptions, 'source'> {
     target: text('target'),
     fromOther: text('fromOther'),
     noOwner: options['owner'] === false,
+    despite: textsOf(options['despite']),
     withoutSafetyBackup: options['withoutSafetyBackup'] === true,
   };
+}
+
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
 }
 
 /** On a terminal production is confirmed by typing; elsewhere only the options can. */
@@ -115,7 +125,7 @@ function renderPlan(plan: RestorePlan): string {
   return [
     `restore   ${source}`,
     ...(finishedAt === null ? [] : [`          made ${formatTime(finishedAt)} UTC`]),
-    `          ${what}`,
+    `          ${what}${withoutText(plan.without)}`,
     `into      database "${database}" (${environment}) on ${plan.server}${exists ? size : ': there is none, it is created'}`,
     ...(exists ? ['          backed up first, then kept under another name'] : []),
     ...(other === null
@@ -123,6 +133,8 @@ function renderPlan(plan: RestorePlan): string {
       : [
           `CAREFUL   the backup is of ${other}: with it come its personal data, and everybody who may read this database may read them`,
         ]),
+    ...plan.despite.map((finding) => `despite   ${finding}: the restored database will have it`),
+    ...(plan.notChecked === null ? [] : [`note      not checked before it begins: ${plan.notChecked}`]),
     ...(missing.length === 0
       ? []
       : [`after it  apply what the backup has not: ${boundedList(missing)} (\`pgkeep migrate deploy\`)`]),
@@ -140,12 +152,16 @@ function renderRestoration({
   database,
   replaced,
   safetyBackup,
+  without,
   comparisons,
+  accepted,
   notes,
   durationMs,
 }: Restoration): string {
+  const outcome = accepted.length === 0 ? 'all well' : 'all well but for what was accepted';
   return [
-    `Restored ${source} into database "${database}" in ${formatSeconds(durationMs)}; ${comparisons.length} comparisons, all well.`,
+    `Restored ${source} into database "${database}" in ${formatSeconds(durationMs)}; ${comparisons.length} comparisons, ${outcome}${withoutText(without)}.`,
+    ...accepted.map(({ name, details }) => `  despite ${name}: ${details}`),
     ...notes.map((note) => `  note: ${note}`),
     ...(safetyBackup === null ? [] : [`The database as it was is backup ${safetyBackup}.`]),
     ...(replaced === null ? [] : wayBack(database, replaced)),
