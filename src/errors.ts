@@ -12,6 +12,7 @@ export const ERROR_KINDS = {
   PRUNE_REFUSED: 'refused',
   GUARD_REFUSED: 'refused',
   PRISMA_MISSING: 'failed',
+  PRISMA_CONFIG_INVALID: 'configuration',
   ADMIN_TOKEN_NOT_CONFIGURED: 'denied',
   ADMIN_TOKEN_REQUIRED: 'denied',
   TOO_MANY_FAILURES: 'denied',

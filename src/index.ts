@@ -4,6 +4,8 @@ export { PgkeepHttpModule } from './http/pgkeep-http.module.js';
 export { readSettings, type Environment } from './config/read-settings.js';
 export type { AsyncSettings, ModuleOptions } from './config/settings.module.js';
 export type { PasswordCallback } from './config/password-source.js';
+export type { PrismaConfiguration, PrismaProject } from './config/prisma-project.js';
+export { withPrismaProject, type ProjectOptions } from './migrations/prisma-config/with-prisma-project.js';
 export {
   CHECK_NAMES,
   ENVIRONMENTS,

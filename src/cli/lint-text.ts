@@ -1,6 +1,7 @@
 import { ENGINE_NAMES } from '../migrations/lint/engine.js';
+import { counted } from '../core/counted.js';
 import type { LintRun } from '../migrations/lint/lint-run.types.js';
-import type { Finding, Severity } from '../migrations/lint/lint.types.js';
+import type { Finding } from '../migrations/lint/lint.types.js';
 import { formatCount } from './format.js';
 import { wrap } from './wrap.js';
 
@@ -70,7 +71,3 @@ const SCOPES: Readonly<Record<LintRun['scope'], string>> = {
   named: 'those that were named',
   changed: 'those that the change brings',
 };
-
-function counted(count: number, what: Severity | 'file' | 'migration' | 'remark'): string {
-  return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`;
-}

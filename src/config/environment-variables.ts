@@ -33,7 +33,10 @@ export class EnvironmentVariables extends BackupVariables {
    */
   PGKEEP_GUARD_OVERRIDE?: string;
 
-  /** The guarded application's migrations. Defaults to prisma/migrations below the working directory. */
+  /**
+   * The guarded application's migrations. Defaults to `migrations.path` of prisma.config.ts (commands only), else to
+   * prisma/migrations below the working directory.
+   */
   MIGRATIONS_DIR?: string;
 
   /** Columns that name a row's owner, comma separated; every new table must have one. Defaults to owner_id,ownerId, asked for less strictly. */

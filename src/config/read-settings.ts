@@ -4,6 +4,7 @@ import { KeepError } from '../errors.js';
 import { archiveContradictions } from './archive-settings.js';
 import { toBackupSettings } from './backup-settings.js';
 import { connectionContradictions, toDatabaseSettings } from './database-settings.js';
+import { deepFreeze } from './deep-freeze.js';
 import { toDeploySettings } from './deploy-settings.js';
 import type { EnvironmentVariables } from './environment-variables.js';
 import type { Fault } from './fault.js';
@@ -67,6 +68,8 @@ function toSettings(read: ReadVariables, workingDirectory: string, given: Enviro
     environment,
     database: toDatabaseSettings(read, environment, given),
     migrationsDirectory: path.resolve(workingDirectory, variables.MIGRATIONS_DIR ?? 'prisma/migrations'),
+    migrationsDirectoryIsNamed: variables.MIGRATIONS_DIR !== undefined,
+    prisma: { kind: 'not-evaluated' },
     ownerColumns: variables.MIGRATIONS_OWNER_COLUMNS?.split(',').map((name) => name.trim()),
     deploy: toDeploySettings(variables),
     searchPath: given['PATH'] ?? '',
@@ -87,12 +90,4 @@ function toSettings(read: ReadVariables, workingDirectory: string, given: Enviro
     },
     offsite: toOffsiteSettings(variables),
   };
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !(value instanceof Date)) {
-    for (const part of Object.values(value)) deepFreeze(part);
-    Object.freeze(value);
-  }
-  return value;
 }

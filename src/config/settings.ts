@@ -1,6 +1,7 @@
 import type { DatabaseUrl } from './database-url.js';
 import type { EncryptionKey } from './encryption-keys.js';
 import type { Network } from './networks.js';
+import type { PrismaProject } from './prisma-project.js';
 
 /** The environments a database can serve. The same names stamp the database and are `NODE_ENV`'s values. */
 export const ENVIRONMENTS = ['development', 'test', 'staging', 'production'] as const;
@@ -184,6 +185,10 @@ export interface Settings {
   readonly database: DatabaseSettings;
   /** `MIGRATIONS_DIR`, absolute: the guarded application's migrations. */
   readonly migrationsDirectory: string;
+  /** Whether `MIGRATIONS_DIR` was set; otherwise the Prisma configuration's `migrations.path` wins over the default. */
+  readonly migrationsDirectoryIsNamed: boolean;
+  /** `not-evaluated` until `withPrismaProject` has completed the settings. */
+  readonly prisma: PrismaProject;
   /** `MIGRATIONS_OWNER_COLUMNS`: columns that name a row's owner; undefined leaves the choice to the lint. */
   readonly ownerColumns: readonly string[] | undefined;
   readonly deploy: DeploySettings;

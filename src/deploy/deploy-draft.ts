@@ -9,6 +9,7 @@ import { judgeHistory } from './judge-history.js';
 import { refusalOfLosses } from './protected-losses.js';
 import { readProtectedTables, type ProtectedTable } from './protected-tables.js';
 import { readPlan } from './read-plan.js';
+import { projectNotes } from './project-notes.js';
 import { refused } from './refused.js';
 
 /** A plan, and what its files were parsed into. */
@@ -46,13 +47,13 @@ export async function draftPlan(
     environment,
     ...limits,
     protectedTables: protectedTables.map(({ name }) => name),
-    notes: [...notes, ...verdict.notes, ...protection.notes],
+    notes: [...notes, ...projectNotes(settings.prisma), ...verdict.notes, ...protection.notes],
   };
   const [first] = verdict.pending;
   if (first === undefined) {
     return { plan: { ...plan, migrations: [], tables: [], lint: null }, parsed: [], protectedTables };
   }
-  if (report.history.rows === undefined) await requireBaseline(client, schema, first, timeouts);
+  if (report.history.rows === undefined) await requireBaseline(client, settings, first, timeouts);
   const { parsed, ...read } = await readPlan(client, verdict.pending, settings, timeouts);
   const refusal = refusalOfLosses(parsed, protectedTables, schema);
   if (refusal) throw refusal;

@@ -1,10 +1,10 @@
+import { boundedList } from '../core/bounded-list.js';
 import type { ParsedFile } from '../migrations/lint/parse-files.js';
 import { SourceText } from '../migrations/lint/source-text.js';
 import { errorCode, KeepError, messageOf } from '../errors.js';
 import type { FailedScript } from './apply/apply.types.js';
 import { byWhom } from './apply/lock-retries.js';
 import { changesKept, isSessionLost, stateOf, stateText, type FailureFacts } from './failed-state.js';
-import { listed } from '../migrations/listed.js';
 
 const QUERY_CANCELED = '57014';
 const LOCK_NOT_AVAILABLE = '55P03';
@@ -40,8 +40,8 @@ export function migrationFailed(failure: Failure): KeepError {
     ...beginning,
     ...reasons(failure),
     stateText(failure),
-    ...(applied.length === 0 ? [] : [`Applied before it, and stay: ${listed(applied)}.`]),
-    ...(notTried.length === 0 ? [] : [`Not tried: ${listed(notTried)}.`]),
+    ...(applied.length === 0 ? [] : [`Applied before it, and stay: ${boundedList(applied)}.`]),
+    ...(notTried.length === 0 ? [] : [`Not tried: ${boundedList(notTried)}.`]),
     ...(backup === null ? [] : [`The backup from before the deploy: ${backup}.`]),
   ];
   return new KeepError(interrupted ? 'INTERRUPTED' : 'DEPLOY_FAILED', message.join('\n'), {

@@ -1,7 +1,7 @@
 import type { KeepError } from '../errors.js';
 import type { MigrationHistory, MigrationStatus } from '../migrations/migrations.types.js';
 import type { EditedFile } from '../migrations/lint/edited-files.js';
-import { listed } from '../migrations/listed.js';
+import { boundedList } from '../core/bounded-list.js';
 import { refused } from './refused.js';
 
 /** What the history lets a deploy do. */
@@ -93,5 +93,5 @@ function lateFaults({ applied }: MigrationStatus, pending: readonly string[]): F
 }
 
 function counted(names: readonly string[]): string {
-  return `${names.length === 1 ? 'migration' : `${names.length} migrations`} ${listed(names)}`;
+  return `${names.length === 1 ? 'migration' : `${names.length} migrations`} ${boundedList(names)}`;
 }

@@ -1,6 +1,6 @@
+import { boundedList } from '../core/bounded-list.js';
 import { databaseError } from '../database/database-fault.js';
 import { KeepError, messageOf } from '../errors.js';
-import { listed } from '../migrations/listed.js';
 
 /** The error of a deploy that did not come to the first script; a refusal stays one. Pure. */
 export function notBegun(thrown: unknown): KeepError {
@@ -27,8 +27,8 @@ export function stoppedBetween(
   const cause = error.cause === undefined ? '' : `: ${messageOf(error.cause)}`;
   const message = [
     code === 'INTERRUPTED' ? 'Interrupted between two migrations.' : `Stopped between two migrations${cause}`,
-    `Applied, and stay: ${listed(done)}.`,
-    ...(rest.length === 0 ? [] : [`Not tried: ${listed(rest)}.`]),
+    `Applied, and stay: ${boundedList(done)}.`,
+    ...(rest.length === 0 ? [] : [`Not tried: ${boundedList(rest)}.`]),
   ];
   return new KeepError(code, message.join('\n'), {
     hint: 'Deploy the rest:\n  npx pgkeep migrate deploy',

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf } from '../errors.js';
-import { listed } from './listed.js';
+import { boundedList } from '../core/bounded-list.js';
 import type { DirectoryMigration, MigrationsFault } from './migrations.types.js';
 
 interface CachedFile {
@@ -115,7 +115,7 @@ const faults = {
   }),
   fileMissing: (directory: string, names: readonly string[]): MigrationsFault => ({
     code: 'MIGRATIONS_FILE_MISSING',
-    text: `No readable migration.sql in ${listed(names)} (${directory})`,
+    text: `No readable migration.sql in ${boundedList(names)} (${directory})`,
     hint: 'Restore the file from version control, or remove the empty directory.',
   }),
 };

@@ -1,3 +1,4 @@
+import { counted } from '../../core/counted.js';
 import { KeepError } from '../../errors.js';
 import { ENGINES } from '../../migrations/lint/engine.js';
 import { LintService } from '../../migrations/lint/lint.service.js';
@@ -15,6 +16,7 @@ const FORMATS: Readonly<Record<string, (run: LintRun) => string>> = {
 
 /** `pgkeep migrate lint [PATH...]`: judges migrations before anybody applies them. Exit 1 when there is an error. */
 export const migrateLintVerb: Verb = {
+  prismaProject: 'directory',
   databaseIsOptional: true,
   declare: (command) =>
     command
@@ -56,7 +58,7 @@ export const migrateLintVerb: Verb = {
       const written = await lint.writeBaseline();
       return {
         json: written,
-        text: `${written.file} lists ${written.migrations} migrations: they are judged again when they change. Commit it.`,
+        text: `${written.file} lists ${counted(written.migrations, 'migration: it is judged again when it changes', 'migrations: they are judged again when they change')}. Commit it.`,
       };
     }
     const run = await lint.lint({

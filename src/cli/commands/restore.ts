@@ -1,4 +1,6 @@
 import type { OptionValues } from 'commander';
+import { boundedList } from '../../core/bounded-list.js';
+import { counted } from '../../core/counted.js';
 import { withoutText } from '../../backup/omission-texts.js';
 import { KeepError } from '../../errors.js';
 import { RestoreService } from '../../restore/restore.service.js';
@@ -10,7 +12,7 @@ import type {
 } from '../../restore/restoration.types.js';
 import type { Answer } from '../run-verb.js';
 import { ask, isTerminal } from '../ask.js';
-import { formatBytes, formatCount, formatSeconds, formatTime } from '../format.js';
+import { formatBytes, formatSeconds, formatTime } from '../format.js';
 import type { Verb } from '../verb.js';
 import { backupListVerb } from './backup-list.js';
 
@@ -72,7 +74,7 @@ async function restoreTables(
 function renderTables({ source, database, tables, copies, durationMs }: TablesRestoration): string {
   return [
     `Restored from ${source} into the new database "${database}" in ${formatSeconds(durationMs)}, compared with the manifest:`,
-    ...tables.map(({ name, rows }) => `  ${name}: ${formatCount(rows)} rows`),
+    ...tables.map(({ name, rows }) => `  ${name}: ${counted(rows, 'row')}`),
     'The database in use was not touched. To bring all rows of a table back (choose the columns and rows by hand where',
     'some are still there):',
     ...copies.map((command) => `  ${command}`),
@@ -118,7 +120,7 @@ function renderPlan(plan: RestorePlan): string {
   const what =
     bytes === null
       ? 'a dump without a manifest: it cannot be compared with what was dumped'
-      : `${formatCount(rows ?? 0)} rows of ${formatCount(tables ?? 0)} tables, ${formatBytes(bytes)}`;
+      : `${counted(rows ?? 0, 'row')} of ${counted(tables ?? 0, 'table')}, ${formatBytes(bytes)}`;
   const { missingMigrations: missing, unknownMigrations: unknown, lastRestoreMs } = plan;
   return [
     `restore   ${source}`,
@@ -135,10 +137,10 @@ function renderPlan(plan: RestorePlan): string {
     ...(plan.notChecked === null ? [] : [`note      not checked before it begins: ${plan.notChecked}`]),
     ...(missing.length === 0
       ? []
-      : [`after it  apply what the backup has not: ${missing.join(', ')} (\`pgkeep migrate deploy\`)`]),
+      : [`after it  apply what the backup has not: ${boundedList(missing)} (\`pgkeep migrate deploy\`)`]),
     ...(unknown.length === 0
       ? []
-      : [`note      the backup has migrations that this build does not know: ${unknown.join(', ')}`]),
+      : [`note      the backup has migrations that this build does not know: ${boundedList(unknown)}`]),
     ...(lastRestoreMs === null
       ? []
       : [`takes     about ${formatSeconds(lastRestoreMs)}, as in the last restore test`]),

@@ -1,6 +1,6 @@
 import type { MigrationHistory, MigrationStatus } from '../../migrations/migrations.types.js';
 import type { EditedFile } from '../../migrations/lint/edited-files.js';
-import { listed } from '../../migrations/listed.js';
+import { boundedList } from '../../core/bounded-list.js';
 import { rollbackRefused } from '../refused.js';
 
 /**
@@ -44,7 +44,7 @@ function notTheNewest(
   if (place !== -1) {
     const above = applied.slice(place + 1);
     return rollbackRefused(
-      `migration ${asked} is not the newest: on top of it ${above.length === 1 ? 'is' : 'are'} ${listed(above)}`,
+      `migration ${asked} is not the newest: on top of it ${above.length === 1 ? 'is' : 'are'} ${boundedList(above)}`,
       `The newest goes first: \`npx pgkeep migrate rollback ${above.at(-1)}\``,
     );
   }

@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import { lossesOf, type Loss } from '../../migrations/down/losses.js';
 import { requireTarget } from '../deploy-facts.js';
 import { requireNoFailedAttempt } from '../failed-attempt.js';
+import { projectNotes } from '../project-notes.js';
 import { rollbackRefused } from '../refused.js';
 import { judgeEdits } from '../../migrations/lint/edited-files.js';
 import { chooseMigration } from './choose-migration.js';
@@ -70,7 +71,7 @@ export async function draftRollback(
       isProduction: environment === 'production',
       lockTimeoutMs: deploy.lockTimeoutMs,
       statementTimeoutMs: deploy.statementTimeoutMs,
-      notes: [...notes, ...kept.notes],
+      notes: [...notes, ...projectNotes(settings.prisma), ...kept.notes],
     },
   };
 }

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { parseDatabaseUrl } from '../../config/database-url.js';
+import type { PrismaProject } from '../../config/prisma-project.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { errorCode, KeepError, messageOf } from '../../errors.js';
@@ -44,7 +45,8 @@ export class DownScriptService {
    *   already, `DOWN_SCRIPT_FAILED` where the file cannot be read or written, or Prisma's engine fails.
    */
   async write(migration: string, { shadowUrl, signal }: DownOptions = {}): Promise<DownReport> {
-    const { migrationsDirectory, database } = this.settings;
+    const { migrationsDirectory, database, prisma } = this.settings;
+    if (prisma.kind === 'invalid') throw invalidProject(prisma, migration);
     const script = path.join(migrationsDirectory, migration, 'migration.sql');
     const down = path.join(migrationsDirectory, migration, DOWN_FILE);
     await this.requireMigration(migration, script);
@@ -61,6 +63,7 @@ export class DownScriptService {
       database: database.url,
       shadow: shadowUrl === undefined ? undefined : parseDatabaseUrl(shadowUrl),
       directory: migrationsDirectory,
+      prisma,
       migration,
       signal: signal ?? new AbortController().signal,
     }).catch((error: unknown) => {
@@ -125,6 +128,11 @@ function alreadyThere(file: string): KeepError {
     `Refused to write ${relative(file)}: it is there already, and somebody may have edited it. Nothing was touched.`,
     { hint: 'To have it written anew, delete it first.' },
   );
+}
+
+/** Without what is external, and what the shadow database needs, the comparison would say something else. */
+function invalidProject({ why, hint }: Extract<PrismaProject, { kind: 'invalid' }>, migration: string) {
+  return new KeepError('DOWN_SCRIPT_FAILED', `No down.sql was written for ${migration}: ${why}.`, { hint });
 }
 
 function notCompared(error: unknown, migration: string, signal: AbortSignal | undefined): KeepError {

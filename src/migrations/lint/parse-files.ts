@@ -1,4 +1,6 @@
 import type { Node } from 'libpg-query';
+import { isTemporary } from '../names/temporary.js';
+import { qualifyNames } from '../names/qualify-names.js';
 import { objectName, type TableName } from './ast.js';
 import type { LintFile } from './lint.types.js';
 import { readDoBlock } from './do-block.js';
@@ -36,10 +38,12 @@ export async function parseFiles(files: readonly LintFile[]): Promise<ParsedFile
 export function touchedTables(parsed: readonly ParsedFile[]): TableName[] {
   return parsed
     .filter(({ file }) => file.isJudged !== false)
-    .flatMap(({ flat }) => flat.flatMap(({ node }) => [...tablesIn(node), ...dropped(node)]));
+    .flatMap(({ flat }) => flat.flatMap(({ node }) => [...tablesIn(node), ...dropped(node)]))
+    .filter(({ schema }) => !isTemporary(schema));
 }
 
-function* tablesIn(tree: unknown): Generator<TableName> {
+/** Every relation that a tree names. */
+export function* tablesIn(tree: unknown): Generator<TableName> {
   if (typeof tree !== 'object' || tree === null) return;
   if ('relname' in tree && typeof tree.relname === 'string') {
     const schema = 'schemaname' in tree && typeof tree.schemaname === 'string' ? tree.schemaname : undefined;
@@ -98,5 +102,6 @@ function parseFile(file: LintFile, parser: SqlParser): ParsedFile {
     }
     return block.statements.map((one) => Object.assign(one, { block: statement }));
   });
+  qualifyNames(flat);
   return { file, source, statements, flat, obstacles };
 }
