@@ -7,7 +7,14 @@ import { CHECK_CODES } from '../src/errors.js';
 import { openApiDocument } from '../src/http/openapi.js';
 
 const DOCS = readdirSync('docs').map((name) => `docs/${name}`);
-const PAGES = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'examples/clinic/README.md', ...DOCS];
+const PAGES = [
+  'README.md',
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'examples/clinic/README.md',
+  ...DOCS,
+];
 
 describe('the documentation', () => {
   it('explains every code of a check', () => {
