@@ -45,11 +45,12 @@ export function readSettings(
 }
 
 function contradictions(variables: EnvironmentVariables, databaseIsOptional: boolean): Fault[] {
-  const faults: Fault[] = [];
-  faults.push(...readinessContradictions(variables), ...archiveContradictions(variables));
-  faults.push(...connectionContradictions(variables, databaseIsOptional));
-  faults.push(...offsiteContradictions(variables));
-  return faults;
+  return [
+    ...connectionContradictions(variables, databaseIsOptional),
+    ...readinessContradictions(variables),
+    ...archiveContradictions(variables),
+    ...offsiteContradictions(variables),
+  ];
 }
 
 function invalid(faults: readonly Fault[]): KeepError {
