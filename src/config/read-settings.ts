@@ -57,7 +57,7 @@ function invalid(faults: readonly Fault[]): KeepError {
   const lines = faults.map(({ subject, problem }) => `  ${subject} ${problem}`);
   const count = faults.length === 1 ? 'One setting is' : `${faults.length} settings are`;
   return new KeepError('CONFIG_INVALID', [`${count} not usable:`, ...lines].join('\n'), {
-    hint: 'Every setting is described in .env.example and in the README.',
+    hint: 'Every setting is described in .env.example and in docs/settings.md.',
   });
 }
 

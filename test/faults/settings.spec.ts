@@ -6,7 +6,7 @@ import { emptyDirectory, PgkeepProcess, runCli, type ProcessOptions } from '../s
 
 const CONFIGURATION_ERROR = 78;
 const SECRET = 'hush-hush-hush';
-const EVERY_SETTING = 'Every setting is described in .env.example and in the README.\n';
+const EVERY_SETTING = 'Every setting is described in .env.example and in docs/settings.md.\n';
 /** Nobody listens there. */
 const NOWHERE = `postgresql://user:${SECRET}@127.0.0.1:1/nowhere`;
 
