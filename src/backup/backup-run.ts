@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { Clock } from '../clock/clock.js';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
@@ -9,8 +8,9 @@ import { readAppliedMigrations } from '../migrations/applied-migrations.js';
 import { KeepError } from '../errors.js';
 import { together } from '../process/together.js';
 import type { BackupStorage } from '../storage/storage.types.js';
-import { ArchiveWriter, type ArchiveProof } from './archive-writer.js';
-import { archiveKey, backupName, manifestKey } from './backup-name.js';
+import { proofFor } from './archive-proof.js';
+import { ArchiveWriter } from './archive-writer.js';
+import { archiveKey, manifestKey } from './backup-name.js';
 import { committedReport, type CommittedReport } from './backup-report.js';
 import type { BackupReason, Manifest, ProgressListener } from './backup.types.js';
 import { CommittedBackups } from './committed-backups.js';
@@ -20,26 +20,26 @@ import { requireEnvironment } from './environment-guard.js';
 import { libpqEnvironment } from './libpq-environment.js';
 import { printManifest, writeText } from './manifest.js';
 import { chooseCompression, gzipLevel, pgDumpArguments } from './pg-dump-arguments.js';
-import { findTool, type PostgresTool } from './postgres-tool.js';
+import { findTool } from './postgres-tool.js';
 import { expectedBytes, readObstacles, requireRoom, requireWhole } from './preflight.js';
 import { readCatalogue } from '../catalogue/read-catalogue.js';
-import { readInPassing } from './read-in-passing.js';
-import { keysHere, recipientsOf } from './seal/keys-here.js';
-import { beginSnapshot, whileConnected, type Snapshot } from './snapshot.js';
+import { retryDisturbed } from './retry-disturbed.js';
+import { whileConnected, type Snapshot } from './snapshot.js';
+import { isChanging, readStructureMark } from './structure-mark.js';
 import {
   CONTENT_HASH_METHOD,
   listTables,
-  lockTables,
   readContents,
   readSequences,
   type TablePlan,
 } from './table-contents.js';
-import { isUsed, UnfinishedRuns } from './unfinished-runs.js';
+import { beginLockedSnapshot } from './table-locks.js';
+import { takeName } from './take-name.js';
+import { UnfinishedRuns } from './unfinished-runs.js';
 import { verifyArchive } from './verify-archive.js';
 
-/** How often a name is tried again that another run of the same second has taken. */
-const NAME_PAUSE_MS = 100;
-const NAME_TRIES = 100;
+/** An encrypted archive has a header before there is anything of the dump in it. */
+const LARGEST_HEADER = 65_536;
 
 /** What a run works with. */
 export interface RunContext {
@@ -62,6 +62,9 @@ export class BackupRun {
   private readonly startedAt: Date;
   /** Set once something may have been written. */
   private name: string | undefined;
+  /** Of the snapshot; undefined until there is one. */
+  private structureMark: string | undefined;
+  private dumpedBytes = 0;
 
   constructor(private readonly context: RunContext) {
     this.runs = new UnfinishedRuns(context.storage);
@@ -88,33 +91,57 @@ export class BackupRun {
     }
   }
 
-  /** Everything that needs the database, on one connection. */
   private async dump(): Promise<Dumped> {
-    const { settings, timeouts, signal } = this.context;
+    return await retryDisturbed({
+      attempt: (settling) => this.connected((client) => this.attempt(client, settling)),
+      wasDisturbed: (error) => this.wasDisturbed(error),
+      discard: async () => {
+        if (this.name !== undefined) await this.runs.discard(this.name);
+      },
+    });
+  }
+
+  /** @param settling whether it waits for a moment in which nobody changes tables */
+  private async attempt(client: Client, settling: boolean): Promise<Dumped> {
+    const { settings, timeouts } = this.context;
+    this.structureMark = undefined;
+    this.dumpedBytes = 0;
+    const identity = await requireEnvironment(client, settings.environment, timeouts);
+    const facts = await readDatabaseFacts(client);
+    requireWhole(await readObstacles(client), facts);
+    const snapshot = await beginLockedSnapshot(client, { settling });
+    try {
+      this.structureMark = await readStructureMark(client);
+      return await this.dumpSnapshot(client, snapshot, facts, identity?.systemIdentifier ?? null);
+    } finally {
+      snapshot.release();
+    }
+  }
+
+  /** A connection on which everything happens that needs the database. */
+  private async connected<T>(work: (client: Client) => Promise<T>): Promise<T> {
+    const { settings, signal } = this.context;
     const { url, connectTimeoutMs } = settings.database;
     // No deadline of the client's: a content hash of a large table takes its time.
     const options = { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep backup' };
-    return await withConnection(url, options, (client) =>
-      whileConnected(client, signal, async () => {
-        const identity = await requireEnvironment(client, settings.environment, timeouts);
-        const snapshot = await beginSnapshot(client);
-        try {
-          return await this.dumpSnapshot(client, snapshot, identity?.systemIdentifier ?? null);
-        } finally {
-          snapshot.release();
-        }
-      }),
-    );
+    return await withConnection(url, options, (client) => whileConnected(client, signal, () => work(client)));
+  }
+
+  /** Whether tables were changed as the dump began: pg_dump writes nothing until it has read the whole structure. */
+  private async wasDisturbed(error: unknown): Promise<boolean> {
+    const { structureMark: mark, dumpedBytes } = this;
+    if (this.context.signal.aborted || error instanceof KeepError || mark === undefined) return false;
+    if (dumpedBytes > LARGEST_HEADER) return false;
+    return await this.connected((client) => isChanging(client, mark)).catch(() => false);
   }
 
   private async dumpSnapshot(
     client: Client,
     snapshot: Snapshot,
+    facts: DatabaseFacts,
     systemIdentifier: string | null,
   ): Promise<Dumped> {
     const { settings, storage, reason, signal, onProgress } = this.context;
-    const facts = await readDatabaseFacts(client);
-    requireWhole(await readObstacles(client), facts);
     const { searchPath } = settings;
     const pgDump = await findTool({ program: 'pg_dump', atLeastMajor: facts.serverMajor, searchPath });
     const lastBytes = await this.requireRoom(facts);
@@ -130,12 +157,18 @@ export class BackupRun {
     // Before the dump: sequences obey no snapshot, and must not be ahead of it.
     const sequences = await readSequences(client);
     const tables = await listTables(client, { unlogged: !facts.inRecovery });
-    await lockTables(client, tables);
-    const name = await this.takeName(client, facts.database);
-    const writer = new ArchiveWriter(settings.backup, gzipLevel(compression), await this.proof(pgDump));
+    const name = (this.name = await takeName(client, facts.database, this.context));
+    await this.runs.begin(name, this.startedAt, signal);
+    const writer = new ArchiveWriter(
+      settings.backup,
+      gzipLevel(compression),
+      await proofFor(pgDump, settings, signal),
+    );
     const archive = archiveKey(name, writer.kind);
-    const onBytes = (bytes: number): void =>
+    const onBytes = (bytes: number): void => {
+      this.dumpedBytes = bytes;
       onProgress?.({ phase: 'dumping', bytes, expectedBytes: lastBytes });
+    };
     const [stored, contents] = await together<StoredDump, Awaited<ReturnType<typeof this.readFacts>>>(
       signal,
       (either) => dumpInto(storage, archive, command, { writer, signal: either, onBytes }),
@@ -177,28 +210,6 @@ export class BackupRun {
     return { catalogue, migrations: migrations ?? null, tables };
   }
 
-  /** The name of this second, or of the next that nobody else has taken; marked as at work. */
-  private async takeName(client: Client, database: string): Promise<string> {
-    const { settings, storage, clock, signal } = this.context;
-    for (let tries = 0; tries < NAME_TRIES; tries += 1) {
-      const name = backupName(database, settings.environment, clock.now());
-      // The lock decides between two runs that both find the name free; it ends with the transaction.
-      const { rows } = await client.query<{ taken: boolean }>(
-        'SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1, 0)) AS taken',
-        [`pgkeep backup ${name}`],
-      );
-      if (rows[0]?.taken === true && !(await isUsed(storage, name))) {
-        this.name = name;
-        await this.runs.begin(name, this.startedAt, signal);
-        return name;
-      }
-      await sleep(NAME_PAUSE_MS, undefined, { signal });
-    }
-    throw new KeepError('BACKUP_FAILED', `Cannot find a free name for a backup of "${database}".`, {
-      hint: 'Check this machine’s clock.',
-    });
-  }
-
   /** @returns the size of the last backup's archive. */
   private async requireRoom({ database, sizeBytes }: DatabaseFacts): Promise<number | undefined> {
     const { settings, storage } = this.context;
@@ -209,17 +220,6 @@ export class BackupRun {
     );
     requireRoom(storage.location, freeBytes, expectedBytes(sizeBytes, last?.bytes));
     return last?.bytes;
-  }
-
-  /** What cannot be opened on this machine once it is encrypted is read by pg_restore on its way there. */
-  private async proof({ major: atLeastMajor }: PostgresTool): Promise<ArchiveProof> {
-    const { settings, signal } = this.context;
-    const { enabled, key } = settings.backup.encryption;
-    const here = enabled && key && (await keysHere('', recipientsOf(key), settings.backup.encryption));
-    if (!here || 'keys' in here) return (archive) => archive;
-    const { searchPath } = settings;
-    const pgRestore = await findTool({ program: 'pg_restore', atLeastMajor, searchPath });
-    return (archive) => readInPassing(archive, pgRestore, signal);
   }
 
   /** Reads the stored bytes back, all of them: only then there is a backup. @returns what it could not look at. */

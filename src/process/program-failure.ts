@@ -1,6 +1,9 @@
+import { withoutValues } from '../errors.js';
 import type { ProgramEnd } from './program.js';
 
 const SHOWN_LINES = 3;
+/** What PostgreSQL adds to an error. */
+const ADDED = /^(?:DETAIL|HINT): /;
 
 /** A program did not end with exit code 0. Its message is the program's own last word. */
 export class ProgramFailure extends Error {
@@ -18,13 +21,23 @@ function howItEnded({ exitCode, signal }: ProgramEnd): string {
   return signal === null ? `ended with exit code ${exitCode}` : `was ended by ${signal}`;
 }
 
-/** The first error and what it adds (a detail or hint of the server's); without one, the last lines. */
+/** The first error, what the server adds to it, and then the next lines; without an error, the last lines. */
 function lastWords({ stderrTail }: ProgramEnd): string {
   const lines = stderrTail
     .split('\n')
-    .map((line) => line.trim())
+    .map((line) => withoutValues(line.trim()))
     .filter((line) => line !== '');
   const first = lines.findIndex((line) => /\b(?:error|fatal|panic):/i.test(line));
-  const shown = first < 0 ? lines.slice(-SHOWN_LINES) : lines.slice(first, first + SHOWN_LINES);
+  const shown = first < 0 ? lines.slice(-SHOWN_LINES) : errorAt(first, lines);
   return shown.length === 0 ? '' : `: ${shown.join('; ')}`;
+}
+
+/** In the server's order its detail and hint come before or behind the query, which may be all that is left room for. */
+function errorAt(first: number, lines: readonly string[]): string[] {
+  const rest = lines.slice(first + 1);
+  const next = rest.findIndex((line) => /\b(?:error|fatal|panic):/i.test(line));
+  const own = next < 0 ? rest : rest.slice(0, next);
+  const added = own.filter((line) => ADDED.test(line));
+  const others = own.filter((line) => !ADDED.test(line));
+  return [lines[first] ?? '', ...added, ...others.slice(0, Math.max(0, SHOWN_LINES - 1 - added.length))];
 }

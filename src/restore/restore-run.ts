@@ -5,7 +5,7 @@ import type { DatabaseUrl } from '../config/database-url.js';
 import type { ConnectionOptions } from '../database/candidate-client.js';
 import { CandidateRotation } from '../database/candidate-client.js';
 import { connectOnce, withConnection } from '../database/connect.js';
-import { KeepError, messageOf } from '../errors.js';
+import { KeepError, serverMessageOf } from '../errors.js';
 import { applyMigrations } from '../migrations/engine/apply-migrations.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../migrations/own-migrations.js';
 import { Archive } from './archive.js';
@@ -203,7 +203,7 @@ export class RestoreRun {
     const drop = `DROP DATABASE IF EXISTS ${escapeIdentifier(name)} WITH (FORCE)`;
     // The first failure is the one to tell.
     await this.onMaintenance((client) => client.query(drop)).catch((error: unknown) => {
-      this.context.progress(`could not drop "${name}", the next restore will: ${messageOf(error)}`);
+      this.context.progress(`could not drop "${name}", the next restore will: ${serverMessageOf(error)}`);
     });
   }
 

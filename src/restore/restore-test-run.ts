@@ -4,7 +4,7 @@ import type { Clock } from '../clock/clock.js';
 import type { Settings } from '../config/settings.js';
 import type { ReadTimeouts } from '../database/read.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
-import { KeepError, messageOf } from '../errors.js';
+import { KeepError, serverMessageOf } from '../errors.js';
 import { Archive } from './archive.js';
 import { compareRestored } from './compare.js';
 import { databaseOptions } from './database-options.js';
@@ -121,7 +121,7 @@ export class RestoreTestRun {
   private fail(name: Comparison['name'], error: unknown): undefined {
     this.context.signal.throwIfAborted();
     if (error instanceof KeepError) throw error;
-    this.comparisons.push({ name, ok: false, details: messageOf(error) });
+    this.comparisons.push({ name, ok: false, details: serverMessageOf(error) });
   }
 
   private async timed<T>(work: () => Promise<T>): Promise<{ result: T; durationMs: number }> {

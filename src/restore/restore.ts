@@ -11,7 +11,7 @@ import { read } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
 import type { StampReading } from '../environment/environment.types.js';
 import { readStamp } from '../environment/read-environment.js';
-import { errorCode, KeepError, messageOf } from '../errors.js';
+import { errorCode, KeepError, serverMessageOf } from '../errors.js';
 import { MigrationDirectory } from '../migrations/migration-directory.js';
 import { ProgramFailure } from '../process/program-failure.js';
 import {
@@ -176,7 +176,7 @@ export class Restore {
       if (this.options.withoutSafetyBackup === true) return NOTHING;
       throw new KeepError(
         'RESTORE_REFUSED',
-        `Refused to restore: database "${url.database}" is there and cannot be read: ${messageOf(error)}. Nothing was touched.`,
+        `Refused to restore: database "${url.database}" is there and cannot be read: ${serverMessageOf(error)}. Nothing was touched.`,
         {
           hint: 'Mend that, or replace it unread: `--without-safety-backup`. It is kept under another name in any case.',
           cause: error,
