@@ -93,7 +93,7 @@ export class BackupRun {
 
   private async dump(): Promise<Dumped> {
     return await retryDisturbed({
-      attempt: (settling) => this.connected((client) => this.attempt(client, settling)),
+      attempt: (quietMs) => this.connected((client) => this.attempt(client, quietMs)),
       wasDisturbed: (error) => this.wasDisturbed(error),
       discard: async () => {
         if (this.name !== undefined) await this.runs.discard(this.name);
@@ -101,15 +101,15 @@ export class BackupRun {
     });
   }
 
-  /** @param settling whether it waits for a moment in which nobody changes tables */
-  private async attempt(client: Client, settling: boolean): Promise<Dumped> {
+  /** @param quietMs for how long nobody may change tables before it begins */
+  private async attempt(client: Client, quietMs: number): Promise<Dumped> {
     const { settings, timeouts } = this.context;
     this.structureMark = undefined;
     this.dumpedBytes = 0;
     const identity = await requireEnvironment(client, settings.environment, timeouts);
     const facts = await readDatabaseFacts(client);
     requireWhole(await readObstacles(client), facts);
-    const snapshot = await beginLockedSnapshot(client, { settling });
+    const snapshot = await beginLockedSnapshot(client, { quietMs });
     try {
       this.structureMark = await readStructureMark(client);
       return await this.dumpSnapshot(client, snapshot, facts, identity?.systemIdentifier ?? null);

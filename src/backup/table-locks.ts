@@ -7,10 +7,9 @@ import { beginSnapshot, type Snapshot } from './snapshot.js';
 /** How many tables one statement locks; where one of them is gone, each is locked by itself. */
 const AT_A_TIME = 200;
 /** How often a snapshot is taken anew whose tables changed before they were locked. */
-const SNAPSHOT_TRIES = 50;
-/** How long a snapshot must stand without anybody waiting for its locks, and how often that is looked at. */
-const SETTLE_LOOKS = 10;
-const SETTLE_PAUSE_MS = 20;
+const SNAPSHOT_TRIES = 20;
+/** How often it is looked whether a session waits for the locks. */
+const LOOK_MS = 20;
 /** The table or its schema is gone, or the name is that of something else now. */
 const IS_GONE = new Set(['42P01', '3F000', '42809']);
 
@@ -20,12 +19,13 @@ const IS_GONE = new Set(['42P01', '3F000', '42809']);
  *
  * The tables are locked first, because LOCK TABLE waits for who is at work without fixing what the transaction sees.
  * Where a table was made or dropped between the two, the next snapshot is taken.
- * @param settling waits for a moment in which nobody waits for these locks: pg_dump would wait behind that session
+ * @param quietMs for how long no session may wait for these locks: pg_dump would wait behind it. Where no snapshot
+ *   stays so quiet, the last one has to do
  * @throws KeepError `BACKUP_FAILED` where they changed each time; what the server says.
  */
 export async function beginLockedSnapshot(
   client: Client,
-  { settling }: { settling: boolean },
+  { quietMs }: { quietMs: number },
 ): Promise<Snapshot> {
   for (let tried = 1; ; tried += 1) {
     const known = await listNames(client);
@@ -33,9 +33,9 @@ export async function beginLockedSnapshot(
     try {
       await lockThoseThere(client, await listMoved(client));
       const moved = await listMoved(client);
-      const waitedFor = moved.length > 0 ? moved : settling ? await settled(client) : [];
-      if (waitedFor.length === 0) return snapshot;
-      if (tried >= SNAPSHOT_TRIES) throw changingAllTheTime(waitedFor);
+      const isLast = tried >= SNAPSHOT_TRIES;
+      if (moved.length === 0 && (isLast || (await staysQuiet(client, quietMs)))) return snapshot;
+      if (isLast) throw changingAllTheTime(moved);
     } catch (error) {
       snapshot.release();
       throw error;
@@ -93,20 +93,19 @@ async function lock(client: Client, names: readonly string[]): Promise<boolean> 
   return true;
 }
 
-/** Looks for a while whether anybody waits for this session's tables. @returns those tables; none: it may begin. */
-async function settled(client: Client): Promise<string[]> {
-  for (let looks = 0; looks < SETTLE_LOOKS; looks += 1) {
-    const { rows } = await client.query<{ name: string }>(
-      `SELECT DISTINCT w.relation::pg_catalog.regclass::text AS name
-         FROM pg_catalog.pg_locks w
-         JOIN pg_catalog.pg_locks h ON h.database = w.database AND h.relation = w.relation
-        WHERE w.locktype = 'relation' AND NOT w.granted AND w.pid <> h.pid
-          AND h.granted AND h.pid = pg_catalog.pg_backend_pid()`,
+/** Whether for a while no session waits for a table that this one has locked. */
+async function staysQuiet(client: Client, quietMs: number): Promise<boolean> {
+  for (let waitedMs = 0; waitedMs < quietMs; waitedMs += LOOK_MS) {
+    await sleep(LOOK_MS);
+    const { rows } = await client.query<{ waiting: boolean }>(
+      `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks w
+                        JOIN pg_catalog.pg_locks h ON h.database = w.database AND h.relation = w.relation
+                       WHERE w.locktype = 'relation' AND NOT w.granted AND w.pid <> h.pid
+                         AND h.granted AND h.pid = pg_catalog.pg_backend_pid()) AS waiting`,
     );
-    if (rows.length > 0) return rows.map(({ name }) => name);
-    await sleep(SETTLE_PAUSE_MS);
+    if (rows[0]?.waiting === true) return false;
   }
-  return [];
+  return true;
 }
 
 function changingAllTheTime([table, ...others]: readonly string[]): KeepError {

@@ -15,6 +15,7 @@ import { compareWith } from './compare.js';
 import { replacedName, RESTORING_NAME, restoringName } from './database-names.js';
 import { databaseOptions, localeOf } from './database-options.js';
 import { applyProperties, readProperties } from './database-properties.js';
+import { readSettingNames, settingsNote } from './known-settings.js';
 import { MarkedDatabases } from './marked-databases.js';
 import { readRestored } from './read-restored.js';
 import { requireRoles } from './required-roles.js';
@@ -55,7 +56,7 @@ export class RestoreRun {
     }
     return await source.withFile(signal, async (file) => {
       const archive = await Archive.open(file, {
-        atLeastMajor: majorOf(source.manifest?.toolVersions.pgDump ?? target.serverVersion),
+        atLeastMajor: source.manifest ? majorOf(source.manifest.toolVersions.pgDump) : undefined,
         searchPath: settings.searchPath,
         signal,
       });
@@ -113,7 +114,14 @@ export class RestoreRun {
     const url = this.urlOf(database);
     const { host, port, user } = this.maintenance;
     progress(`restoring ${source.name} into "${database}", beside it`);
-    await archive.restore({ url, server: { host, port, user }, withOwners });
+    await archive.restore({
+      url,
+      server: { host, port, user },
+      serverVersion: target.serverVersion,
+      serverSettings: await readSettingNames(this.maintenance),
+      withOwners,
+    });
+    this.notes.push(...settingsNote(archive, target));
     progress('comparing what was restored with what was backed up');
     const found = await readRestored(url, {
       connectTimeoutMs: settings.database.connectTimeoutMs,

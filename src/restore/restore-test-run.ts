@@ -8,6 +8,7 @@ import { KeepError, serverMessageOf } from '../errors.js';
 import { Archive } from './archive.js';
 import { compareRestored } from './compare.js';
 import { databaseOptions } from './database-options.js';
+import { settingsNote } from './known-settings.js';
 import { readRestored } from './read-restored.js';
 import type { Comparison, Evidence } from './restore.types.js';
 import { withScratch } from './scratch.js';
@@ -98,6 +99,7 @@ export class RestoreTestRun {
     const restored = await this.timed(() => archive.restore(scratch)).catch((error: unknown) =>
       this.fail('restore', error),
     );
+    this.notes.push(...settingsNote(archive, scratch));
     if (restored === undefined) return;
     this.restoreMs = restored.durationMs;
     const took = `${archive.program} ended well after ${(restored.durationMs / 1000).toFixed(1)} s`;
@@ -141,10 +143,12 @@ export class RestoreTestRun {
     const { settings, clock } = this.context;
     const { testUrl, testTimeoutMs } = settings.restore;
     if (testUrl) return { url: testUrl, isThrowAway: false, close: () => Promise.resolve() };
-    return await startThrowAwayServer(majorOf(this.archiveFile.manifest.serverVersion), {
+    const { serverVersion, catalogue } = this.archiveFile.manifest;
+    return await startThrowAwayServer(majorOf(serverVersion), {
       searchPath: settings.searchPath,
       now: clock.now(),
       longestMs: testTimeoutMs,
+      relations: catalogue.relations.length + catalogue.indexes.length,
     });
   }
 }

@@ -7,6 +7,7 @@ import { readIdentity, readStamp } from '../environment/read-environment.js';
 import { KeepError } from '../errors.js';
 import { claimGivenDatabase, clearGivenDatabase } from './given-database.js';
 import { requireAnother } from './identity-guard.js';
+import { readSettingNames } from './known-settings.js';
 import { MarkedDatabases } from './marked-databases.js';
 import type { Scratch, ScratchPlan, ScratchServer } from './scratch.types.js';
 import { compactTime } from './compact-time.js';
@@ -60,6 +61,7 @@ export async function withScratch<T>(
     const common = {
       server: { host: client.host, port: client.port, user: client.user },
       serverVersion: host.version,
+      serverSettings: await readSettingNames(client),
       ...roles,
     };
     if (!host.mayCreate) {

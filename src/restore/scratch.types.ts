@@ -22,6 +22,8 @@ export interface Scratch {
   readonly notes: readonly string[];
   /** `15.18` */
   readonly serverVersion: string;
+  /** The names of the settings that the server has. */
+  readonly serverSettings: ReadonlySet<string>;
 }
 
 /** What the database is to be like. */

@@ -10,6 +10,8 @@ import type { ScratchServer } from './scratch.types.js';
 
 const PREFIX = 'pgkeep-restore-test-';
 
+const CONNECTIONS = 20;
+
 /** Nothing of it has to survive: no syncing, no log for a crash, room for index builds. */
 const SETTINGS = {
   fsync: 'off',
@@ -23,8 +25,29 @@ const SETTINGS = {
   shared_buffers: '128MB',
   maintenance_work_mem: '256MB',
   work_mem: '64MB',
-  max_connections: '20',
+  max_connections: String(CONNECTIONS),
 } as const;
+
+/** PostgreSQL's own default. */
+const LEAST_LOCKS = 64;
+
+/**
+ * Returns max_locks_per_transaction for a database of so many tables, indexes and sequences: PostgreSQL multiplies it
+ * by the connections. A query on a partitioned table locks all its partitions and their indexes, and two such queries
+ * run at a time. Pure.
+ */
+export function locksPerTransaction(relations: number): number {
+  return Math.max(LEAST_LOCKS, Math.ceil((relations * 2) / CONNECTIONS));
+}
+
+export interface ThrowAwayOptions {
+  readonly searchPath: string;
+  readonly now: Date;
+  /** The longest that any restore test takes. */
+  readonly longestMs: number;
+  /** How many tables, indexes and sequences will be restored. */
+  readonly relations: number;
+}
 
 /**
  * Starts a PostgreSQL of our own, of the same major version as the one that was dumped, in a temporary directory.
@@ -33,7 +56,7 @@ const SETTINGS = {
  */
 export async function startThrowAwayServer(
   dumpedMajor: number,
-  { searchPath, now, longestMs }: { searchPath: string; now: Date; longestMs: number },
+  { searchPath, now, longestMs, relations }: ThrowAwayOptions,
 ): Promise<ScratchServer> {
   clearLeftovers(now, longestMs);
   const postgres = await findServerProgram(dumpedMajor, searchPath);
@@ -44,7 +67,7 @@ export async function startThrowAwayServer(
     const cluster = await Cluster.start({
       directory: path.join(directory, 'cluster'),
       binaries: { bin: path.dirname(postgres.file), libraryPath: postgres.libraryPath },
-      settings: SETTINGS,
+      settings: { ...SETTINGS, max_locks_per_transaction: String(locksPerTransaction(relations)) },
     });
     return {
       url: parseDatabaseUrl(cluster.url('postgres')),
