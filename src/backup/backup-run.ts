@@ -182,6 +182,7 @@ export class BackupRun {
       reason,
       database: facts.database,
       databaseOid: facts.databaseOid,
+      databaseBytes: facts.sizeBytes,
       systemIdentifier,
       serverVersion: facts.serverVersion,
       toolVersions: { pgkeep: PGKEEP_VERSION, pgDump: pgDump.version },

@@ -23,6 +23,7 @@ export const isManifest: Guard<Manifest> = isRecord<Manifest>({
   reason: isOneOf(BACKUP_REASONS),
   database: isText,
   databaseOid: isText,
+  databaseBytes: isAbsentOr(isInteger),
   systemIdentifier: isNullOr(isText),
   serverVersion: isText,
   toolVersions: isRecord({ pgkeep: isText, pgDump: isText }),

@@ -186,6 +186,7 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
         variables.TEST_DATABASE_URL === undefined ? undefined : parseDatabaseUrl(variables.TEST_DATABASE_URL),
       testTimeoutMs:
         Number(variables.RESTORE_TEST_TIMEOUT_MINUTES ?? DEFAULTS.restoreTestTimeoutMinutes) * 60_000,
+      requiredFreeBytes: megabytesOf(variables.RESTORE_REQUIRED_FREE_MB),
     },
     offsite: toOffsiteSettings(variables),
   };
@@ -230,6 +231,11 @@ class Timeouts {
 
 function toSchedule(text: string): string | undefined {
   return text.toLowerCase() === NO_SCHEDULE ? undefined : text;
+}
+
+function megabytesOf(text: string | undefined): number | undefined {
+  const megabytes = optionalNumber(text);
+  return megabytes === undefined ? undefined : megabytes * 1_048_576;
 }
 
 function optionalNumber(text: string | undefined): number | undefined {

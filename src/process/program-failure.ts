@@ -15,6 +15,11 @@ export class ProgramFailure extends Error {
   ) {
     super(`${program} ${howItEnded(end)}${lastWords(end)}`);
   }
+
+  /** Whether a disk was full, the program's or the server's: neither gives a code for that. */
+  get isDiskFull(): boolean {
+    return /No space left on device|Disk quota exceeded/.test(this.end.stderrTail);
+  }
 }
 
 function howItEnded({ exitCode, signal }: ProgramEnd): string {

@@ -7,6 +7,7 @@ import { CommittedBackups } from '../backup/committed-backups.js';
 import type { BackupSettings } from '../config/settings.js';
 import { LocalStorage } from '../storage/local/local-storage.js';
 import { errorCode } from '../errors.js';
+import { readDumpKind } from './dump-kind.js';
 
 /** What is restored: a backup, or a dump that was made elsewhere. */
 export interface RestoreSource {
@@ -14,6 +15,8 @@ export interface RestoreSource {
   readonly name: string;
   /** Null: a bare dump, that nothing can be compared with. */
   readonly manifest: Manifest | null;
+  /** Of the server that was dumped; undefined where a bare dump does not say. */
+  readonly serverVersion: string | undefined;
   /** Runs `use` with the archive as a whole file on this machine. */
   readonly withFile: <T>(signal: AbortSignal, use: (file: string) => Promise<T>) => Promise<T>;
 }
@@ -21,7 +24,8 @@ export interface RestoreSource {
 /**
  * Finds what a person typed: a path to a file, with its manifest beside it or without one; or else a backup of the
  * storage, by its name or the name of one of its files.
- * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`.
+ * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`; `USAGE_INVALID` where a bare dump
+ *   is of a kind that is not restored.
  */
 export async function findSource(
   typed: string,
@@ -33,15 +37,21 @@ export async function findSource(
     return {
       name: manifest.name,
       manifest,
+      serverVersion: manifest.serverVersion,
       withFile: (signal, use) => backups.withArchive(manifest.name, signal, ({ file: whole }) => use(whole)),
     };
   }
   const storage = new LocalStorage(path.dirname(file));
   const found = await new CommittedBackups(storage).manifest(path.basename(file)).catch(ifNotFound);
-  if (!found) return { name: file, manifest: null, withFile: (_signal, use) => use(file) };
+  if (!found) {
+    const { header } = await readDumpKind(file);
+    const serverVersion = header?.serverVersion;
+    return { name: file, manifest: null, serverVersion, withFile: (_signal, use) => use(file) };
+  }
   return {
     name: found.name,
     manifest: found.manifest,
+    serverVersion: found.manifest.serverVersion,
     withFile: (signal, use) =>
       withArchiveFile({ storage, encryption: settings.encryption }, found, signal, ({ file: whole }) =>
         use(whole),

@@ -8,6 +8,7 @@ import { KeepError, serverMessageOf } from '../errors.js';
 import { Archive } from './archive.js';
 import { compareRestored } from './compare.js';
 import { databaseOptions } from './database-options.js';
+import { bytesNeeded } from './free-space.js';
 import { settingsNote } from './known-settings.js';
 import { readRestored } from './read-restored.js';
 import type { Comparison, Evidence } from './restore.types.js';
@@ -73,6 +74,7 @@ export class RestoreTestRun {
       const plan = {
         databaseOptions: databaseOptions(needs, manifest),
         encoding: manifest.encoding,
+        bytesNeeded: this.bytesNeeded,
         roles: needs.roles,
         dumpedServer: manifest.serverVersion,
       };
@@ -139,6 +141,10 @@ export class RestoreTestRun {
     return { comparisons, tables, notes, restoreMs, compareMs, ...known };
   }
 
+  private get bytesNeeded(): number | undefined {
+    return bytesNeeded(this.archiveFile.manifest, this.context.settings.restore.requiredFreeBytes);
+  }
+
   private async openServer(): Promise<ScratchServer> {
     const { settings, clock } = this.context;
     const { testUrl, testTimeoutMs } = settings.restore;
@@ -148,6 +154,7 @@ export class RestoreTestRun {
       searchPath: settings.searchPath,
       now: clock.now(),
       longestMs: testTimeoutMs,
+      bytesNeeded: this.bytesNeeded,
       relations: catalogue.relations.length + catalogue.indexes.length,
     });
   }

@@ -14,6 +14,7 @@ import { readStamp } from '../environment/read-environment.js';
 import { errorCode, KeepError, serverMessageOf } from '../errors.js';
 import { MigrationDirectory } from '../migrations/migration-directory.js';
 import { ProgramFailure } from '../process/program-failure.js';
+import { bytesNeeded, freeSpaceOfServer, requireSpace } from './free-space.js';
 import {
   otherSubject,
   readTarget,
@@ -29,6 +30,8 @@ import { findSource, type RestoreSource } from './restore-source.js';
 import { restoreTables } from './restore-tables.js';
 import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restoration.types.js';
 
+const MEND = 'Mend what the message says, or take another backup.';
+const MAKE_ROOM = 'Make room on the disk of the database server, then restore again.';
 /** What every PostgreSQL server has, and a restore can be directed from. */
 const MAINTENANCE_DATABASES = ['postgres', 'template1'];
 
@@ -144,6 +147,11 @@ export class Restore {
       const target = await readTarget(maintenance, url.database);
       requireAbilities(target);
       requireNotOlder(source, target);
+      requireSpace(await freeSpaceOfServer(maintenance), {
+        bytes: bytesNeeded(source.manifest, settings.restore.requiredFreeBytes),
+        code: 'RESTORE_REFUSED',
+        operation: 'Refused to restore',
+      });
       const { stamp, lastRestoreMs } = target.oid === undefined ? NOTHING : await this.askTarget();
       requireOwnEnvironment(stamp, settings.environment);
       requireConsentForOther(
@@ -228,7 +236,7 @@ export class Restore {
         throw new KeepError(
           'RESTORE_FAILED',
           `Cannot restore ${source}: ${error.message}. Database "${database}" was not touched.`,
-          { hint: 'Mend what the message says, or take another backup.', cause: error },
+          { hint: error.isDiskFull ? MAKE_ROOM : MEND, cause: error },
         );
       }
       throw databaseError(

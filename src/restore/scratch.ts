@@ -6,6 +6,7 @@ import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
 import { KeepError } from '../errors.js';
 import { claimGivenDatabase, clearGivenDatabase } from './given-database.js';
+import { freeSpaceOfServer, requireSpace } from './free-space.js';
 import { requireAnother } from './identity-guard.js';
 import { readSettingNames } from './known-settings.js';
 import { MarkedDatabases } from './marked-databases.js';
@@ -57,6 +58,14 @@ export async function withScratch<T>(
     requireAnother(identity, guarded);
     const host = await readHost(client);
     requireSameMajor(host, plan);
+    // A server of our own was looked at before it was made.
+    if (!server.isThrowAway) {
+      requireSpace(await freeSpaceOfServer(client), {
+        bytes: plan.bytesNeeded,
+        code: 'SCRATCH_UNAVAILABLE',
+        operation: 'Nowhere to test a restore',
+      });
+    }
     const roles = await settleRoles(client, host, server, plan.roles);
     const common = {
       server: { host: client.host, port: client.port, user: client.user },

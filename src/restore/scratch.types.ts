@@ -31,6 +31,8 @@ export interface ScratchPlan {
   /** After CREATE DATABASE name WITH. */
   readonly databaseOptions: string;
   readonly encoding: string;
+  /** Free space that it takes; undefined where that is not known. */
+  readonly bytesNeeded: number | undefined;
   /** Roles that the archive names. */
   readonly roles: readonly string[];
   /** The server that was dumped: `15.18`. */

@@ -6,6 +6,7 @@ import { Cluster } from '../cluster/cluster.js';
 import { isRunning } from '../cluster/postmaster-file.js';
 import { parseDatabaseUrl } from '../config/database-url.js';
 import { KeepError } from '../errors.js';
+import { freeSpaceOf, requireSpace } from './free-space.js';
 import type { ScratchServer } from './scratch.types.js';
 
 const PREFIX = 'pgkeep-restore-test-';
@@ -45,6 +46,8 @@ export interface ThrowAwayOptions {
   readonly now: Date;
   /** The longest that any restore test takes. */
   readonly longestMs: number;
+  /** Free space that the restored database takes; undefined where that is not known. */
+  readonly bytesNeeded: number | undefined;
   /** How many tables, indexes and sequences will be restored. */
   readonly relations: number;
 }
@@ -56,10 +59,15 @@ export interface ThrowAwayOptions {
  */
 export async function startThrowAwayServer(
   dumpedMajor: number,
-  { searchPath, now, longestMs, relations }: ThrowAwayOptions,
+  { searchPath, now, longestMs, bytesNeeded, relations }: ThrowAwayOptions,
 ): Promise<ScratchServer> {
   clearLeftovers(now, longestMs);
   const postgres = await findServerProgram(dumpedMajor, searchPath);
+  requireSpace(await freeSpaceOf(tmpdir()), {
+    bytes: bytesNeeded,
+    code: 'SCRATCH_UNAVAILABLE',
+    operation: 'Nowhere to test a restore',
+  });
   const directory = mkdtempSync(path.join(tmpdir(), PREFIX));
   // The unprivileged user that PostgreSQL runs as must be able to pass through, where this runs as root.
   chmodSync(directory, 0o711);
