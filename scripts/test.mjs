@@ -6,4 +6,4 @@ import { fetchStockAge } from './lib/stock-age.mjs';
 await setUpOrExit();
 // Without it the tests that need it fail by themselves, and say so.
 await fetchStockAge().catch((error) => console.error(`Cannot fetch age: ${error.message}`));
-process.exitCode = await jest(process.argv.slice(2));
+process.exitCode = await jest(process.argv.slice(2), {}, { recordTimes: true });

@@ -3,9 +3,11 @@ import { leaveOnEarlySignals } from './process/early-signals.js';
 
 leaveOnEarlySignals();
 // Loaded only now: static imports would all be evaluated first.
-const [{ runProgram }, { processTerminal }, { start }] = await Promise.all([
+const [{ runProgram }, { processTerminal }] = await Promise.all([
   import('./cli/program.js'),
   import('./cli/terminal.js'),
-  import('./service/start.js'),
 ]);
-process.exitCode = await runProgram(process.argv.slice(2), processTerminal, start);
+process.exitCode = await runProgram(process.argv.slice(2), processTerminal, async (environmentName) => {
+  const { start } = await import('./service/start.js');
+  await start(environmentName);
+});

@@ -1,66 +1,12 @@
 import { Command, CommanderError, type OptionValues } from 'commander';
 import { EXIT } from './exit-codes.js';
 import { endingInOrder } from './ending-in-order.js';
-import { backupVerb } from './commands/backup.js';
-import { backupExportVerb } from './commands/backup-export.js';
-import { backupGlobalsVerb } from './commands/backup-globals.js';
-import { backupListVerb } from './commands/backup-list.js';
-import { backupPinVerb, backupUnpinVerb } from './commands/backup-pin.js';
-import { backupPruneVerb } from './commands/backup-prune.js';
-import { backupUploadVerb } from './commands/backup-upload.js';
-import { backupVerifyVerb } from './commands/backup-verify.js';
-import { changelogVerb } from './commands/changelog.js';
-import { installVerb } from './commands/install.js';
-import { jobsVerb } from './commands/jobs.js';
-import { migrateCreateVerb } from './commands/migrate-create.js';
-import { migrateDeployVerb } from './commands/migrate-deploy.js';
-import { migrateDriftVerb } from './commands/migrate-drift.js';
-import { migrateLintVerb } from './commands/migrate-lint.js';
-import { migrateResolveVerb } from './commands/migrate-resolve.js';
-import { migrateRollbackVerb } from './commands/migrate-rollback.js';
-import { migrateStatusVerb } from './commands/migrate-status.js';
-import { pingVerb } from './commands/ping.js';
-import { readyVerb } from './commands/ready.js';
-import { restoreVerb } from './commands/restore.js';
-import { restoreTestVerb } from './commands/restore-test.js';
-import { restoreTestsVerb } from './commands/restore-tests.js';
-import { stampVerb } from './commands/stamp.js';
-import { statsVerb } from './commands/stats.js';
-import type { Verb } from './verb.js';
-import { runVerb, type CommonOptions } from './run-verb.js';
+import type { CommonOptions } from './run-verb.js';
 import type { Terminal } from './terminal.js';
+import type { Verb } from './verb.js';
+import { VERBS, type VerbEntry } from './verbs.js';
 
-const VERBS: readonly Verb[] = [
-  readyVerb,
-  statsVerb,
-  pingVerb,
-  installVerb,
-  stampVerb,
-  changelogVerb,
-  jobsVerb,
-];
-const BACKUP_VERBS: readonly Verb[] = [
-  backupListVerb,
-  backupVerifyVerb,
-  backupUploadVerb,
-  backupPinVerb,
-  backupUnpinVerb,
-  backupPruneVerb,
-  backupGlobalsVerb,
-  backupExportVerb,
-];
-const RESTORE_VERBS: readonly Verb[] = [restoreTestVerb, restoreTestsVerb];
-const MIGRATE_VERBS: readonly Verb[] = [
-  migrateStatusVerb,
-  migrateLintVerb,
-  migrateCreateVerb,
-  migrateDeployVerb,
-  migrateRollbackVerb,
-  migrateResolveVerb,
-  migrateDriftVerb,
-];
-
-/** Starts the service; given by whoever stands above the doors. */
+/** Starts the service; given by whoever stands above the interfaces. */
 export type Serve = (environmentName?: string) => Promise<void>;
 
 /**
@@ -80,30 +26,16 @@ export async function runProgram(
       writeErr: (text) => terminal.err(text.trimEnd()),
     })
     .exitOverride();
-  const add = (parent: Command, verb: Verb): Command =>
-    verb
-      .declare(withCommonOptions(parent.command(verb.name).description(verb.description)))
-      .action(async (...parsed: unknown[]) => {
-        const command = parsed.at(-1);
-        if (!(command instanceof Command)) throw new TypeError('commander passes the command last');
-        // `backup` has options and verbs below it: commander gives `backup list --json` to the outer one.
-        const options: OptionValues = command.optsWithGlobals();
-        const run = (signal: AbortSignal) =>
-          runVerb(terminal, { ...options, databaseIsOptional: verb.databaseIsOptional }, (rooms) =>
-            verb.run(rooms, command.args, options, signal, terminal),
-          );
-        exitCode = verb.endsInOrder ? await endingInOrder(run) : await run(new AbortController().signal);
-      });
-  for (const verb of VERBS) add(program, verb);
-  const backup = add(program, backupVerb);
-  for (const verb of BACKUP_VERBS) add(backup, verb);
-  const restore = add(program, restoreVerb);
-  for (const verb of RESTORE_VERBS) add(restore, verb);
-  const migrate = program
-    .command('migrate')
-    .description('The guarded application’s migrations.')
-    .exitOverride();
-  for (const verb of MIGRATE_VERBS) add(migrate, verb);
+  addVerbs(program, VERBS, async (command, verb) => {
+    // `backup` has options and verbs below it: commander gives `backup list --json` to the outer one.
+    const options: OptionValues = command.optsWithGlobals();
+    const { runVerb } = await import('./run-verb.js');
+    const run = (signal: AbortSignal) =>
+      runVerb(terminal, { ...options, databaseIsOptional: verb.databaseIsOptional }, (rooms) =>
+        verb.run(rooms, command.args, options, signal, terminal),
+      );
+    exitCode = verb.endsInOrder ? await endingInOrder(run) : await run(new AbortController().signal);
+  });
   // Only from here on: what is behind a verb of Prisma's is Prisma's.
   program.enablePositionalOptions();
   withCommonOptions(
@@ -126,12 +58,41 @@ export async function runProgram(
     .option('--env <environment>', 'read .env.<environment>, and run as it')
     .action(async ({ env }: { env?: string }) => await serve(env));
   try {
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(withHelpAsOption(argv), { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     throw error;
   }
   return exitCode;
+}
+
+/**
+ * Adds the verbs' names and descriptions below a command. A chosen verb is loaded before its part of the command line
+ * is parsed, and adds its arguments and options then.
+ */
+function addVerbs(
+  parent: Command,
+  entries: readonly VerbEntry[],
+  action: (command: Command, verb: Verb) => Promise<void>,
+): void {
+  const loaders = new Map<Command, () => Promise<Verb>>();
+  for (const { name, description, load, verbs } of entries) {
+    const command = parent.command(name).description(description).exitOverride();
+    if (load) loaders.set(withCommonOptions(command), load);
+    if (verbs) addVerbs(command, verbs, action);
+  }
+  parent.hook('preSubcommand', async (_parent, command) => {
+    const verb = await loaders.get(command)?.();
+    verb?.declare(command).action(async () => await action(command, verb));
+  });
+}
+
+/** `help VERB` as `VERB --help`: commander's own shows a verb without loading it, so without its options. */
+function withHelpAsOption(argv: readonly string[]): readonly string[] {
+  const [first = '', second] = argv;
+  if (first === 'help') return [...argv.slice(1), '--help'];
+  const isGroup = VERBS.some(({ name, verbs }) => name === first && verbs);
+  return isGroup && second === 'help' ? [first, ...argv.slice(2), '--help'] : argv;
 }
 
 function withCommonOptions(command: Command): Command {

@@ -3,10 +3,8 @@ import type { Command, OptionValues } from 'commander';
 import type { Answer } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 
-/** One verb of the command line: what it takes, the one call it makes, how the answer reads. */
+/** One verb of the command line: what it takes, the one call it makes, how the answer reads. Its name is in `verbs.ts`. */
 export interface Verb {
-  readonly name: string;
-  readonly description: string;
   /** Adds the verb's own arguments and options. */
   readonly declare: (command: Command) => Command;
   /** Whether Ctrl-C and SIGTERM abort `signal` and leave the cleaning up to the verb; others are simply ended. */

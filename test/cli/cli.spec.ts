@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CLINIC_MIGRATIONS, createClinic, createDatabase, query, verified } from '../support/clinic.js';
-import { runCli } from '../support/pgkeep-process.js';
+import { runCli, runExecutable } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 describe('the command line', () => {
@@ -19,7 +19,7 @@ describe('the command line', () => {
   afterAll(() => own.cluster.destroy());
 
   it('ready: tells people and machines the same, exit 0', async () => {
-    const people = await runCli(['ready'], environment);
+    const people = await runExecutable(['ready'], environment);
     expect(people).toMatchObject({ code: 0, stderr: '' });
     expect(people.stdout.split('\n').slice(0, 4)).toEqual([
       'ready',
@@ -36,7 +36,7 @@ describe('the command line', () => {
   });
 
   it('ready: exit 1 when the database is not safe, with codes', async () => {
-    const { code, stdout } = await runCli(['ready'], { ...environment, NODE_ENV: 'production' });
+    const { code, stdout } = await runExecutable(['ready'], { ...environment, NODE_ENV: 'production' });
     expect(code).toBe(1);
     expect(stdout).toContain('NOT READY');
     expect(stdout).toContain(
@@ -62,7 +62,7 @@ describe('the command line', () => {
     expect(stdout).toMatch(
       /^PostgreSQL \S+ \(primary\), database "clinic", role "postgres", TLSv1\.3, \d+ ms\n$/,
     );
-    const down = await runCli(['ping'], { DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/db' });
+    const down = await runExecutable(['ping'], { DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/db' });
     expect(down).toEqual({
       code: 1,
       stdout: '',
@@ -90,7 +90,7 @@ describe('the command line', () => {
     expect((await runCli(['install'], fresh)).stdout).toBe('Nothing to do: pgkeep’s schema is current.\n');
     const stamped = await runCli(['stamp', 'staging'], fresh);
     expect(stamped.stdout).toMatch(/^Database "fresh" \(oid \d+, system \d+\) is now stamped staging\.\n$/);
-    const refused = await runCli(['stamp', 'production', '--json'], fresh);
+    const refused = await runExecutable(['stamp', 'production', '--json'], fresh);
     expect(refused.code).toBe(3);
     expect(JSON.parse(refused.stdout)).toMatchObject({ error: { code: 'STAMP_REFUSED' } });
   });
@@ -210,14 +210,15 @@ describe('the command line', () => {
       'There is no environment "prod".\nUse one of development, test, staging, production.',
     ],
   ])('%j is wrong usage: exit 2', async (argv, message) => {
-    const { code, stdout, stderr } = await runCli(argv, environment);
+    const run = argv[0] === 'stmp' ? runExecutable : runCli;
+    const { code, stdout, stderr } = await run(argv, environment);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(message);
   });
 
   it('a fault in the settings: exit 78, nothing secret', async () => {
     const wrong = { ...environment, DATABASE_URL: 'postgres//u:hunter2@h/db', DB_POOL_MAX: 'x' };
-    expect(await runCli(['ready'], wrong)).toEqual({
+    expect(await runExecutable(['ready'], wrong)).toEqual({
       code: 78,
       stdout: '',
       stderr: [
@@ -230,9 +231,30 @@ describe('the command line', () => {
     });
   });
 
-  it('shows its verbs, exit 0', async () => {
-    const { code, stdout } = await runCli(['--help'], {});
+  it('--help: shows its verbs, exit 0, and loads nothing that a verb needs', async () => {
+    const imports = path.join(mkdtempSync(path.join(tmpdir(), 'pgkeep-imports-')), 'imports');
+    const { code, stdout } = await runExecutable(['--help'], {
+      NODE_OPTIONS: `--import ${path.resolve('test/support/record-imports.mjs')}`,
+      RECORDED_IMPORTS: imports,
+    });
     expect(code).toBe(0);
     expect(stdout).toContain('Commands:');
+    const loaded = readFileSync(imports, 'utf8').trim().split('\n');
+    const packages = loaded.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []);
+    expect([...new Set(packages)]).toEqual(['commander']);
+    expect(
+      loaded.filter((file) => /\/dist\/(?!cli\b|errors\.js|process\/early-signals\.js)/.test(file)),
+    ).toEqual([]);
+  });
+
+  it.each([
+    ['help', 'backup', 'prune'],
+    ['backup', 'help', 'prune'],
+    ['backup', 'prune', '--help'],
+  ])('shows the options of a verb: %s %s %s', async (...argv) => {
+    const { code, stdout } = await runCli(argv, {});
+    expect(code).toBe(0);
+    expect(stdout).toContain('Usage: pgkeep backup prune [options]\n');
+    expect(stdout).toContain('--dry-run');
   });
 });

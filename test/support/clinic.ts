@@ -1,12 +1,8 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { Client, escapeIdentifier, type QueryResult } from 'pg';
-import { parseDatabaseUrl } from '../../src/config/database-url.js';
-import { applyMigrations } from '../../src/migrations/engine/apply-migrations.js';
+import { CLINIC_TEMPLATE, SEEDED_CLINIC_TEMPLATE } from './template-cluster.js';
 import type { ThrowAwayCluster } from './throw-away-cluster.js';
 
-/** The guarded sample application's migrations. */
-export const CLINIC_MIGRATIONS = path.resolve('examples/clinic/prisma/migrations');
+export { CLINIC_MIGRATIONS } from './template-cluster.js';
 
 /** Runs statements as the superuser. */
 export async function query(url: string, sql: string, values: unknown[] = []): Promise<QueryResult> {
@@ -37,13 +33,7 @@ export async function createClinic(
   name: string,
   { seeded = false } = {},
 ): Promise<string> {
-  const url = await createDatabase(own, name);
-  await applyMigrations({ database: parseDatabaseUrl(url), directory: CLINIC_MIGRATIONS });
-  if (seeded) {
-    await query(url, readFileSync(path.resolve('examples/clinic/prisma/seed.sql'), 'utf8'));
-    await query(url, 'ANALYZE');
-  }
-  return url;
+  return await createDatabase(own, name, seeded ? SEEDED_CLINIC_TEMPLATE : CLINIC_TEMPLATE);
 }
 
 /** The URL over TLS, verified. */

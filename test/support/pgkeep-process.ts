@@ -4,10 +4,14 @@ import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Environment } from '../../src/config/read-settings.js';
+import { canRunInHost, runInHost, type CommandResult } from './cli-hosts.js';
 import { secretsOf, Transcript } from './transcript.js';
 import { until } from './until.js';
 
 const DIST = path.resolve('dist');
+
+/** How long a command line may take. */
+const DEADLINE_MS = 20_000;
 
 export interface ProcessOptions {
   readonly cwd?: string;
@@ -86,7 +90,7 @@ export class PgkeepProcess {
   }
 
   /** Waits for the end; fails where it does not come, or a secret was told. @returns exit code and signal. */
-  async end(deadlineMs = 20_000): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+  async end(deadlineMs = DEADLINE_MS): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
     const deadline = setTimeout(() => {
       this.stderr += '(killed by the test: it should have ended by itself)';
       this.child.kill('SIGKILL');
@@ -105,13 +109,34 @@ export class PgkeepProcess {
   }
 }
 
-/** Runs `pgkeep ARGV` to its end. */
-export async function runCli(
+/** Runs the executable `pgkeep ARGV`, in a process that is started for it, to its end. */
+export async function runExecutable(
   argv: readonly string[],
   environment: Environment,
   options?: ProcessOptions,
-): Promise<{ code: number | null; stdout: string; stderr: string }> {
+): Promise<CommandResult> {
   const cli = new PgkeepProcess('cli', argv, environment, options);
   const { code } = await cli.end();
   return { code, stdout: cli.stdout, stderr: cli.stderr };
+}
+
+/**
+ * Runs `pgkeep ARGV` to its end: the built program, in a process that may have run other command lines before, which
+ * spares each the half second of loading. Fails where a secret of the environment was printed.
+ */
+export async function runCli(
+  argv: readonly string[],
+  environment: Environment,
+  options: ProcessOptions = {},
+): Promise<CommandResult> {
+  const { cwd = emptyDirectory(), uid, gid } = options;
+  const line = { argv, environment: { PATH: process.env['PATH'], ...environment }, directory: cwd };
+  if (uid !== undefined || gid !== undefined || !canRunInHost(line)) {
+    return await runExecutable(argv, environment, options);
+  }
+  const result = await runInHost(line, DEADLINE_MS);
+  const transcript = new Transcript(secretsOf(environment));
+  transcript.add(result.stdout, result.stderr);
+  transcript.expectNoSecret();
+  return result;
 }

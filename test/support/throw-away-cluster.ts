@@ -1,11 +1,13 @@
 import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { CertificateAuthority } from '../../src/cluster/certificates.js';
 import { Cluster, type ClusterOptions } from '../../src/cluster/cluster.js';
 import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
+import { CLUSTERS_DIRECTORY, copyTemplateCluster } from './template-cluster.js';
 
 const DAY_MS = 86_400_000;
+
+const NOT_SYNCED = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
 
 export interface ThrowAwayCluster {
   readonly cluster: Cluster;
@@ -23,7 +25,7 @@ export async function startThrowAwayCluster(
     validity?: { notBefore: Date; notAfter: Date };
   } = {},
 ): Promise<ThrowAwayCluster> {
-  const directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-test-'));
+  const directory = mkdtempSync(path.join(CLUSTERS_DIRECTORY, 'pgkeep-test-'));
   // PostgreSQL's unprivileged user must be able to pass through, where the tests run as root.
   chmodSync(directory, 0o711);
   const validity = options.validity ?? {
@@ -42,10 +44,14 @@ export async function startThrowAwayCluster(
   const clusterOptions: ClusterOptions = {
     directory: path.join(directory, 'cluster'),
     binaries: findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? ''),
-    settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', ...options.settings },
+    settings: { ...NOT_SYNCED, ...options.settings },
     ...(options.hba ? { hba: options.hba } : {}),
     ...(options.tls === false ? {} : { tls: { ...server, root: authority.certificate } }),
   };
+  await copyTemplateCluster(clusterOptions.directory, {
+    binaries: clusterOptions.binaries,
+    settings: NOT_SYNCED,
+  });
   const cluster = await Cluster.start(clusterOptions);
   const rootCertificateFile = path.join(directory, 'root.crt');
   writeFileSync(rootCertificateFile, authority.certificate);

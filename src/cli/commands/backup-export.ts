@@ -7,8 +7,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep backup export TABLE... [--directory DIR]`: named tables as CSV, all of one moment. */
 export const backupExportVerb: Verb = {
-  name: 'export',
-  description: 'Write tables as CSV files, all as they were at one moment.',
   declare: (command) =>
     command
       .argument('<table...>', 'table or schema.table')

@@ -6,8 +6,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep backup globals`: roles, memberships and tablespaces, beside the backups. */
 export const backupGlobalsVerb: Verb = {
-  name: 'globals',
-  description: 'Keep the server’s roles, memberships and tablespaces, which are in no database’s backup.',
   declare: (command) => command,
   endsInOrder: true,
   run: async (rooms, _parameters, _options, signal) => {

@@ -6,8 +6,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep backup list`: the committed backups, the newest first. */
 export const backupListVerb: Verb = {
-  name: 'list',
-  description: 'The backups there are, the newest first.',
   declare: (command) => command,
   run: async (rooms) => {
     const list = await rooms.get(BackupService).list();

@@ -5,8 +5,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep backup pin NAME [--because TEXT]`: retention keeps this backup until it is unpinned. */
 export const backupPinVerb: Verb = {
-  name: 'pin',
-  description: 'Keep a backup until it is unpinned, whatever retention says.',
   declare: (command) =>
     command
       .argument('<name>', 'the backup’s name, or one of its files')
@@ -20,8 +18,6 @@ export const backupPinVerb: Verb = {
 
 /** `pgkeep backup unpin NAME`: lets retention decide again. */
 export const backupUnpinVerb: Verb = {
-  name: 'unpin',
-  description: 'Let retention decide about a pinned backup again.',
   declare: (command) => command.argument('<name>', 'the backup’s name, or one of its files'),
   run: async (rooms, [name = '']) => {
     const report = await rooms.get(BackupService).unpin(name);

@@ -7,8 +7,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep backup prune [--dry-run] [--simulate N]`: removes what retention no longer needs. */
 export const backupPruneVerb: Verb = {
-  name: 'prune',
-  description: 'Remove the backups that retention no longer needs.',
   declare: (command) =>
     command
       .option('--dry-run', 'show the plan and its reasons, remove nothing')

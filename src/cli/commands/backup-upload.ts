@@ -4,8 +4,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep backup upload [NAME]`: copies a backup to the buckets, or all that a bucket does not have. */
 export const backupUploadVerb: Verb = {
-  name: 'upload',
-  description: 'Copy a backup to the buckets, or every backup that a bucket does not have.',
   declare: (command) => command.argument('[name]', 'the backup’s name, or one of its files; without: all'),
   endsInOrder: true,
   run: async (rooms, [name], _options, signal) => {

@@ -6,8 +6,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep backup verify NAME`: reads every byte of one backup; exit 1 when it is not what was dumped. */
 export const backupVerifyVerb: Verb = {
-  name: 'verify',
-  description: 'Read every byte of a backup. Exit 0: it is what was dumped, 1: it is not.',
   declare: (command) => command.argument('<name>', 'the backup’s name, or one of its files'),
   endsInOrder: true,
   run: async (rooms, [name = ''], _options, signal, terminal) => {

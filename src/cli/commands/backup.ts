@@ -8,8 +8,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep backup`: makes one backup. */
 export const backupVerb: Verb = {
-  name: 'backup',
-  description: 'Back up the database: one snapshot, dumped, stored and read back.',
   declare: (command) =>
     command.addOption(
       new Option('--reason <reason>', 'why it is made').choices(BACKUP_REASONS).default('manual'),

@@ -7,8 +7,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep changelog [--verify [--head HASH]] [--limit N]`: what was done to the database, by whom; or whether that record is whole. */
 export const changelogVerb: Verb = {
-  name: 'changelog',
-  description: 'What pgkeep did to the database. --verify: is that record whole? Exit 0: yes, 1: no.',
   declare: (command) =>
     command
       .option('--limit <number>', 'show so many of the newest entries', wholeNumber, 20)

@@ -8,8 +8,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep install`: applies pgkeep's own migrations, in PostgreSQL schema pgkeep; on demand, the DDL guard. */
 export const installVerb: Verb = {
-  name: 'install',
-  description: 'Make or update pgkeep’s own records, in PostgreSQL schema pgkeep.',
   declare: (command) =>
     command
       .option('--ddl-guard', 'let PostgreSQL refuse DROP and TRUNCATE of tables in production')

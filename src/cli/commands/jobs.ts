@@ -8,8 +8,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep jobs`: what runs by itself, when it is due, and what became of it. */
 export const jobsVerb: Verb = {
-  name: 'jobs',
-  description: 'What the service runs by itself: when it is due, and what became of it.',
   declare: (command) => command,
   run: async (rooms) => {
     const overview = await rooms.get(UpkeepService).overview();

@@ -11,8 +11,6 @@ const CREATE = ['migrate', 'dev', '--create-only', '--name'];
 
 /** `pgkeep migrate create NAME`: has Prisma write `migration.sql`, and writes `down.sql` beside it. */
 export const migrateCreateVerb: Verb = {
-  name: 'create',
-  description: 'Write a migration from the schema, and the down.sql that takes it back. Exit 3: refused.',
   declare: (command) =>
     command
       .argument('[name]', 'what it does, in lower_case_with_underscores: Prisma puts the time before it')

@@ -6,8 +6,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep migrate deploy`: judges what is pending, backs up, applies it under timeouts, verifies, records. */
 export const migrateDeployVerb: Verb = {
-  name: 'deploy',
-  description: 'Apply what is pending: judged, backed up, under timeouts. Exit 1: failed, 3: refused.',
   declare: (command) =>
     command
       .option('--dry-run', 'show the plan and the SQL, and do nothing')

@@ -5,9 +5,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep migrate drift [--sql | --accept]`: what was changed outside of migrations. Exit 1 where there is such, or nobody knows. */
 export const migrateDriftVerb: Verb = {
-  name: 'drift',
-  description:
-    'What was changed outside of migrations, object by object. Exit 0: nothing, 1: drift, or not known.',
   declare: (command) =>
     command
       .option('--sql', 'print the SQL alone that leads from the database to the Prisma schema')

@@ -14,8 +14,6 @@ const FORMATS: Readonly<Record<string, (run: LintRun) => string>> = {
 
 /** `pgkeep migrate lint [PATH...]`: judges migrations before anybody applies them. Exit 1 when there is an error. */
 export const migrateLintVerb: Verb = {
-  name: 'lint',
-  description: 'Judge migrations before they are applied. Exit 0: no error, 1: errors.',
   databaseIsOptional: true,
   declare: (command) =>
     command

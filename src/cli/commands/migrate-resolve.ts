@@ -8,8 +8,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep migrate resolve`: explains what is not settled in the history; marks it, where it is told how. */
 export const migrateResolveVerb: Verb = {
-  name: 'resolve',
-  description: 'Explain failed and rolled back migrations; mark one. Exit 1: there are some, 3: refused.',
   declare: (command) =>
     command
       .option(

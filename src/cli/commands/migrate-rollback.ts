@@ -10,8 +10,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep migrate rollback [MIGRATION]`: takes the newest applied migration back by its `down.sql`. */
 export const migrateRollbackVerb: Verb = {
-  name: 'rollback',
-  description: 'Take the newest migration back by its down.sql: backed up, all or nothing. Exit 3: refused.',
   declare: (command) =>
     command
       .argument('[migration]', 'must be the newest applied one, which it is by default')

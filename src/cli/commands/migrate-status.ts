@@ -16,8 +16,6 @@ const ORDER = ['applied', 'pending', 'failed', 'rolledBack', 'edited', 'unknown'
 
 /** `pgkeep migrate status`: the database's history against this build's directory. Exit 1 when it is not clean. */
 export const migrateStatusVerb: Verb = {
-  name: 'status',
-  description: 'The database’s migration history against this build’s directory. Exit 0: clean, 1: not.',
   declare: (command) => command,
   run: async (rooms) => {
     const { history, status } = await rooms.get(MigrationsService).requireStatus();

@@ -3,8 +3,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep ping`: connects once and says to what. */
 export const pingVerb: Verb = {
-  name: 'ping',
-  description: 'Connect to the database once, and say what answered.',
   declare: (command) => command,
   run: async (rooms) => {
     const { version, database, role, latencyMs, inRecovery, tls } = await rooms.get(DatabaseService).ping();

@@ -10,8 +10,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep ready`: evaluates the checks now; exit 0 when ready, 1 when not. */
 export const readyVerb: Verb = {
-  name: 'ready',
-  description: 'Is the database safe to serve from? Exit 0: yes, 1: no.',
   declare: (command) => command,
   run: async (rooms) => {
     // A service looks in the background; whoever asks once wants to know as well, if it does not take long.

@@ -7,8 +7,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep restore test [NAME]`: restores a backup beside the guarded database and compares; exit 1 when it failed. */
 export const restoreTestVerb: Verb = {
-  name: 'test',
-  description: 'Restore a backup into a scratch database and compare. Exit 0: it passed, 1: it failed.',
   declare: (command) =>
     command
       .argument('[name]', 'the backup’s name, or one of its files; the newest of this database')

@@ -7,8 +7,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep restore tests`: the history of restore tests, and whether its chain is whole; exit 1 when it is not. */
 export const restoreTestsVerb: Verb = {
-  name: 'tests',
-  description: 'The restore tests that were made, and whether their chain of evidence is whole.',
   declare: (command) => command,
   run: async (rooms) => {
     const history = await rooms.get(RestoreTestService).list();

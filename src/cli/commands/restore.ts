@@ -15,8 +15,6 @@ import { backupListVerb } from './backup-list.js';
 
 /** `pgkeep restore NAME|FILE`: restores beside the database, checks, and swaps; `--list` shows what there is. */
 export const restoreVerb: Verb = {
-  name: 'restore',
-  description: 'Restore a backup: beside the database, checked there, then swapped into its place.',
   declare: (command) =>
     command
       .argument('[source]', 'a backup’s name, one of its files, or a dump made elsewhere')

@@ -6,8 +6,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep stamp ENV`: writes into the database which environment it serves. */
 export const stampVerb: Verb = {
-  name: 'stamp',
-  description: 'Write into the database which environment it serves.',
   declare: (command) =>
     command
       .addArgument(new Argument('<environment>').choices(ENVIRONMENTS))

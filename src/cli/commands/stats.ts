@@ -6,8 +6,6 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep stats [--exact]`: what is in the database. */
 export const statsVerb: Verb = {
-  name: 'stats',
-  description: 'What is in the database: sizes, rows, connections.',
   declare: (command) => command.option('--exact', 'count every table, within one statement timeout'),
   run: async (rooms, _parameters, { exact }) => {
     const stats = await rooms.get(StatsService).collect(exact ? 'exact' : 'estimated');
