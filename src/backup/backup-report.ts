@@ -9,7 +9,7 @@ export type CommittedReport = Omit<BackupReport, keyof Recording>;
 export function committedReport(
   { name, archive, bytes, sha256, tables, encryption }: Manifest,
   location: string,
-  told: Pick<BackupReport, 'cleared' | 'notChecked' | 'durationMs'>,
+  told: Pick<BackupReport, 'cleared' | 'notChecked' | 'notes' | 'durationMs'>,
 ): CommittedReport {
   return {
     name,

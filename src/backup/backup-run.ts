@@ -19,6 +19,7 @@ import { dumpInto, type DumpCommand, type StoredDump } from './dump.js';
 import { requireEnvironment } from './environment-guard.js';
 import { libpqEnvironment } from './libpq-environment.js';
 import { printManifest, writeText } from './manifest.js';
+import { newerToolNotes } from './newer-tool.js';
 import { chooseCompression, gzipLevel, pgDumpArguments } from './pg-dump-arguments.js';
 import { findTool } from './postgres-tool.js';
 import { expectedBytes, readObstacles, requireRoom, requireWhole } from './preflight.js';
@@ -53,8 +54,13 @@ export interface RunContext {
   readonly beforePublish: () => Promise<void>;
 }
 
-/** What the snapshot tells, and where its dump went. */
-type Dumped = Omit<Manifest, 'finishedAt'>;
+/** What the snapshot says, and where its dump went. */
+type Unfinished = Omit<Manifest, 'finishedAt'>;
+
+interface Attempt {
+  readonly manifest: Unfinished;
+  readonly notes: readonly string[];
+}
 
 /** One backup, from the snapshot to the manifest. Whatever fails: nothing of it is left, and nothing listed. */
 export class BackupRun {
@@ -75,7 +81,7 @@ export class BackupRun {
     const { storage, signal } = this.context;
     const cleared = await this.runs.clear();
     try {
-      const dumped = await this.dump();
+      const { manifest: dumped, notes } = await this.dump();
       const notChecked = await this.requireAsDumped(dumped);
       const finishedAt = this.context.clock.now();
       const manifest: Manifest = { ...dumped, finishedAt: finishedAt.toISOString() };
@@ -83,7 +89,7 @@ export class BackupRun {
       await writeText(storage, manifestKey(dumped.name), printManifest(manifest), signal);
       await this.runs.commit(dumped.name);
       const durationMs = finishedAt.getTime() - this.startedAt.getTime();
-      return committedReport(manifest, storage.location, { durationMs, cleared, notChecked });
+      return committedReport(manifest, storage.location, { durationMs, cleared, notChecked, notes });
     } catch (error) {
       // The next run clears what this one cannot; the first failure is the one to tell.
       if (this.name !== undefined) await this.runs.discard(this.name).catch(() => undefined);
@@ -91,7 +97,7 @@ export class BackupRun {
     }
   }
 
-  private async dump(): Promise<Dumped> {
+  private async dump(): Promise<Attempt> {
     return await retryDisturbed({
       attempt: (quietMs) => this.connected((client) => this.attempt(client, quietMs)),
       wasDisturbed: (error) => this.wasDisturbed(error),
@@ -102,7 +108,7 @@ export class BackupRun {
   }
 
   /** @param quietMs for how long nobody may change tables before it begins */
-  private async attempt(client: Client, quietMs: number): Promise<Dumped> {
+  private async attempt(client: Client, quietMs: number): Promise<Attempt> {
     const { settings, timeouts } = this.context;
     this.structureMark = undefined;
     this.dumpedBytes = 0;
@@ -140,7 +146,7 @@ export class BackupRun {
     snapshot: Snapshot,
     facts: DatabaseFacts,
     systemIdentifier: string | null,
-  ): Promise<Dumped> {
+  ): Promise<Attempt> {
     const { settings, storage, reason, signal, onProgress } = this.context;
     const { searchPath } = settings;
     const pgDump = await findTool({ program: 'pg_dump', atLeastMajor: facts.serverMajor, searchPath });
@@ -174,7 +180,7 @@ export class BackupRun {
       (either) => dumpInto(storage, archive, command, { writer, signal: either, onBytes }),
       (either) => whileConnected(client, either, () => this.readFacts(client, tables)),
     );
-    return {
+    const manifest: Unfinished = {
       formatVersion: 1,
       name,
       archive,
@@ -199,6 +205,7 @@ export class BackupRun {
       sequences,
       ...contents,
     };
+    return { manifest, notes: await newerToolNotes(pgDump, facts, searchPath) };
   }
 
   private async readFacts(
@@ -224,7 +231,7 @@ export class BackupRun {
   }
 
   /** Reads the stored bytes back, all of them: only then there is a backup. @returns what it could not look at. */
-  private async requireAsDumped(dumped: Dumped): Promise<readonly string[]> {
+  private async requireAsDumped(dumped: Unfinished): Promise<readonly string[]> {
     const { storage, settings, signal, onProgress } = this.context;
     const { searchPath } = settings;
     const context = { ...settings.backup, searchPath, storage, signal, onProgress };

@@ -117,6 +117,8 @@ export interface BackupReport extends Recording {
   readonly encrypted: boolean;
   /** What could not be proven on this machine, and what is missing for it. */
   readonly notChecked: readonly string[];
+  /** What a restore will need. */
+  readonly notes: readonly string[];
   /** Every place that has the whole of it: the directory, then the buckets. */
   readonly locations: readonly string[];
   /** Backups that earlier, killed runs began, and that this run cleared away. */

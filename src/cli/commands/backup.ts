@@ -34,6 +34,7 @@ function renderReport(report: BackupReport): string {
     ...copies.map((location) => `  copy      ${location}, read back whole`),
     `  sha256    ${sha256}`,
     ...report.notChecked.map((text) => `  not opened: ${text}`),
+    ...report.notes.map((note) => `  note: ${note}`),
     ...notRecordedLines(report),
   ].join('\n');
 }
