@@ -11,12 +11,11 @@ const unpacked = join(root, '.pgkeep', 'newer-client');
 const bin = join(unpacked, 'bin');
 
 /** PostgreSQL's client and every library that it loads: this system's are too old for it. */
-const PACKAGES = [
-  `postgresql-client-${MAJOR}`,
-  ...['libpq5', 'libc6', 'libreadline8t64', 'libtinfo6', 'liblz4-1', 'libzstd1', 'zlib1g', 'libssl3t64'],
-  ...['libgssapi-krb5-2', 'libkrb5-3', 'libkrb5support0', 'libk5crypto3', 'libcom-err2', 'libkeyutils1'],
-  ...['libldap2', 'libsasl2-2'],
-];
+const PACKAGES =
+  `postgresql-client-${MAJOR} libpq5 libc6 libreadline8t64 libtinfo6 liblz4-1 libzstd1 zlib1g libssl3t64
+  libgssapi-krb5-2 libkrb5-3 libkrb5support0 libk5crypto3 libcom-err2 libkeyutils1 libldap2 libsasl2-2`.split(
+    /\s+/,
+  );
 
 /**
  * Fetches the client programs of PostgreSQL 17 from Debian 13 into `.pgkeep/newer-client/bin`: nothing is installed.
@@ -65,7 +64,7 @@ export async function fetchNewerClient() {
 function writePrograms() {
   mkdirSync(bin, { recursive: true });
   const programs = join(unpacked, 'usr/lib/postgresql', String(MAJOR), 'bin');
-  const [machine] = readdirSync(join(unpacked, 'usr/lib')).filter((name) => name.endsWith('-linux-gnu'));
+  const machine = readdirSync(join(unpacked, 'usr/lib')).find((name) => name.endsWith('-linux-gnu'));
   const libraries = join(unpacked, 'usr/lib', machine ?? '');
   const loader = readdirSync(libraries).find((name) => name.startsWith('ld-linux'));
   for (const program of ['psql', 'pg_dump', 'pg_dumpall', 'pg_restore']) {

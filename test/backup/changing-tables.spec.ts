@@ -31,16 +31,18 @@ describe('a backup while tables are made, changed and dropped', () => {
   ): Promise<T> {
     const client = new Client({ connectionString: url });
     await client.connect();
-    let isDone = false;
+    const done = new AbortController();
     const repeating = (async () => {
       let rounds = 0;
-      for (; !isDone; rounds += 1) for (const statement of statements) await client.query(statement);
+      for (; !done.signal.aborted; rounds += 1) {
+        for (const statement of statements) await client.query(statement);
+      }
       return rounds;
     })();
     try {
       return await work();
     } finally {
-      isDone = true;
+      done.abort();
       expect(await repeating).toBeGreaterThan(0);
       await client.end();
     }
