@@ -19,7 +19,8 @@ export default {
       },
     ],
   },
-  testTimeout: 30_000,
+  // How long a loaded machine may take; what a test itself waits for has deadlines of its own.
+  testTimeout: 120_000,
   // Most of a test's time is spent waiting for PostgreSQL and for processes of its own.
   maxWorkers: '100%',
   // Each spec leaves its modules behind in the worker that ran it.

@@ -10,8 +10,8 @@ import { until } from './until.js';
 
 const DIST = path.resolve('dist');
 
-/** How long a command line may take. */
-const DEADLINE_MS = 20_000;
+/** How long a command line, or the start of the service, may take on a loaded machine. */
+const DEADLINE_MS = 60_000;
 
 export interface ProcessOptions {
   readonly cwd?: string;
@@ -77,7 +77,7 @@ export class PgkeepProcess {
         url = /listening on (http:\/\/[^"\s]+)/.exec(this.stderr)?.[1];
         return url !== undefined || !this.isRunning;
       },
-      25_000,
+      DEADLINE_MS,
       'a service that listens',
     );
     this.transcript.add(this.commandLine);

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Polls until a condition holds. @throws Error after the deadline, with what was waited for. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  deadlineMs = 10_000,
+  deadlineMs = 30_000,
   what: string = condition.toString(),
 ): Promise<void> {
   const deadline = Date.now() + deadlineMs;
