@@ -138,9 +138,7 @@ export class BackupRun {
     const { structureMark: mark, dumpedBytes } = this;
     if (this.context.signal.aborted || error instanceof KeepError || mark === undefined) return false;
     if (dumpedBytes > LARGEST_HEADER) return false;
-    const asked = this.connected((client) => isChanging(client, mark));
-    // Where the server does not answer, the first failure counts.
-    return await asked.catch(() => false);
+    return await this.connected((client) => isChanging(client, mark));
   }
 
   private async dumpSnapshot(

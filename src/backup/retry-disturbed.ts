@@ -28,7 +28,9 @@ export async function retryDisturbed<T>({ attempt, wasDisturbed, discard }: Dist
     try {
       return await attempt(tries === 0 ? 0 : (QUIET_MS[tries % QUIET_MS.length] ?? 0));
     } catch (error) {
-      if (!(await wasDisturbed(error))) throw error;
+      // Where the server does not answer any more, the first failure is the one to report.
+      const isDisturbed = await wasDisturbed(error).catch(() => false);
+      if (!isDisturbed) throw error;
       const isLast = tries + 1 >= MOST_TRIES || performance.now() - begun > LONGEST_MS;
       if (isLast) throw disturbedEachTime(tries + 1, error);
       await discard();
