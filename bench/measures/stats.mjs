@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CATALOGUE_QUERY } from '../../dist/stats/table-catalogue.js';
 import { ADMIN_TOKEN, pgkeep } from '../lib/contenders.mjs';
 import { median, ms } from '../lib/numbers.mjs';
 import { Psql } from '../lib/psql.mjs';
@@ -22,8 +21,14 @@ const MAKE_TABLES = `
     END LOOP;
   END $$`;
 
+/** What a query by hand asks: the size of each table and of its indexes. */
+const EVERY_SIZE = `
+  SELECT n.nspname, c.relname, pg_table_size(c.oid), pg_indexes_size(c.oid)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema')`;
+
 /**
- * `/admin/database/stats` on 10,000 tables, from request to last byte, against its catalogue query in psql.
+ * `/admin/database/stats` on 10,000 tables, from request to last byte, against asking each table's size in psql.
  *
  * @param {import('../lib/scene.mjs').Scene} scene
  * @returns {Promise<import('../lib/table.mjs').Row[]>}
@@ -42,7 +47,7 @@ export async function stats(scene) {
   await sleep(2000);
   for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round += 1) {
     const own = await timeOfRequest(server);
-    const raw = await psql.time(CATALOGUE_QUERY);
+    const raw = await psql.time(EVERY_SIZE);
     if (round < WARM_UP_ROUNDS) continue;
     samples.own.push(own);
     samples.raw.push(raw);
@@ -56,10 +61,10 @@ export async function stats(scene) {
     {
       measure: '/admin/database/stats, 10,000 tables',
       value: ms(own),
-      against: `its catalogue query in psql ${ms(raw)}`,
+      against: `the size of each table in psql ${ms(raw)}`,
       ratio: own / raw,
-      reach: 'at most 1.5',
-      met: own / raw <= 1.5,
+      reach: 'at most 1.0',
+      met: own / raw <= 1,
     },
     {
       measure: '  catalogue queries',

@@ -1,3 +1,4 @@
+import { unenforcedText } from '../catalogue/unenforced.js';
 import type { DeployPlan, DeployReport, PlannedMigration } from '../deploy/deploy.types.js';
 import { formatBytes, formatCount, formatSeconds } from './format.js';
 import { renderLint } from './lint-text.js';
@@ -32,7 +33,8 @@ export function renderSql({ migrations }: DeployPlan): string {
 }
 
 export function renderDeployment(report: DeployReport): string {
-  const { applied, backup, shrunk, notCounted, retries, durationMs, database, environment } = report;
+  const { applied, backup, shrunk, found, unenforced, notCounted, retries } = report;
+  const { durationMs, database, environment } = report;
   if (applied.length === 0) {
     return `Nothing to deploy: database "${database}" (${environment}) has every migration.`;
   }
@@ -45,6 +47,8 @@ export function renderDeployment(report: DeployReport): string {
         ? `  CAREFUL   ${name} is gone; it had ${formatCount(before)} rows`
         : `  CAREFUL   ${name} has ${formatCount(after)} rows; it had ${formatCount(before)}`,
     ),
+    ...found.map((text) => `  CAREFUL   ${text}`),
+    ...unenforced.map((one) => `  CAREFUL   ${unenforcedText(one)}: ${one.fix}`),
     ...(notCounted.length === 0 ? [] : [`  too large to be counted: ${notCounted.join(', ')}`]),
     ...driftLines(report),
     ...notRecordedLines(report),

@@ -1,4 +1,9 @@
-import type { MigrationState, ResolveExplanation, ResolveReport } from '../deploy/resolve/resolve.types.js';
+import type {
+  MigrationState,
+  RanBy,
+  ResolveExplanation,
+  ResolveReport,
+} from '../deploy/resolve/resolve.types.js';
 import { formatCount } from './format.js';
 import { notRecordedLines } from './recording.js';
 
@@ -24,7 +29,12 @@ export function renderState(state: MigrationState): string {
     migration,
     `  history   ${historyText(state)}`,
     ...(state.state === 'failed' ? [`  said      ${saidText(state)}`] : []),
+    ...(state.ran === null ? [] : [`  ran       ${ranText(state.ran)}`]),
     ...databaseLines(state),
+    ...statementLines('applied', state.applied),
+    ...statementLines('uncertain', state.uncertain),
+    ...statementLines('not run', state.notApplied),
+    ...state.invalid.map((index) => `  invalid   index ${index}`),
     ...choices.map(
       ({ command, when }, index) => `  ${index === 0 ? 'choose    ' : '          '}${command}    (${when})`,
     ),
@@ -62,23 +72,45 @@ function saidText({ said }: MigrationState): string {
   return said ?? 'nobody wrote it down: whoever ran it was killed, or lost the connection';
 }
 
-function databaseLines({ isHere, verdict, there, notThere, isAtomic }: MigrationState): string[] {
-  if (!isHere) return ['  database  its migration.sql is not here: nobody can look'];
-  const whole = isAtomic === true ? '; it runs as one transaction' : '; it does not run as one transaction';
-  switch (verdict) {
-    case 'nothing':
-      return [`  database  nothing of it is there${whole}: ${listed('missing', notThere)}`];
-    case 'all':
-      return [`  database  all that can be looked for is there: ${listed('', there)}`];
-    case 'some':
-      return [
-        `  database  some of it is there${whole}`,
-        `            there: ${listed('', there)}`,
-        `            missing: ${listed('', notThere)}`,
-      ];
-    default:
-      return ['  database  it leaves nothing that could be looked for by name: look at its rows'];
+function ranText(ran: RanBy): string {
+  if (ran.by !== 'pgkeep') {
+    return 'not by pgkeep: since Prisma 7.4 each statement may have been committed by itself';
   }
+  if (ran.as === 'statements') {
+    const changed = ran.isSameFile ? '' : ', of the file as it was: it was changed since';
+    return `by pgkeep, statement by statement: ${ran.applied} of ${ran.statements} applied${changed}`;
+  }
+  return ran.as === 'transaction'
+    ? 'by pgkeep, as one transaction, which PostgreSQL rolled back'
+    : 'by pgkeep, as one query: its parser cannot read the file';
+}
+
+function databaseLines(state: MigrationState): string[] {
+  const { isHere, verdict, there, notThere } = state;
+  if (!isHere) return ['  database  its migration.sql is not here: nobody can look'];
+  if (there.length === 0 && notThere.length === 0) {
+    return verdict === 'nothing'
+      ? ['  database  nothing of it is there']
+      : ['  database  it leaves nothing that could be looked for by name: look at its rows'];
+  }
+  if (notThere.length === 0) return [`  database  all that can be looked for is there: ${listed('', there)}`];
+  if (there.length === 0) {
+    const what = verdict === 'nothing' ? 'nothing of it is there' : 'nothing that can be looked for is there';
+    return [`  database  ${what}: ${listed('missing', notThere)}`];
+  }
+  return [
+    '  database  some of it is there',
+    `            there: ${listed('', there)}`,
+    `            missing: ${listed('', notThere)}`,
+  ];
+}
+
+function statementLines(title: string, statements: readonly string[]): string[] {
+  const shown = statements
+    .slice(0, SHOWN)
+    .map((text, index) => `  ${(index === 0 ? title : '').padEnd(9)} ${text}`);
+  const rest = statements.length - SHOWN;
+  return rest > 0 ? [...shown, `            and ${rest} more`] : shown;
 }
 
 function listed(title: string, names: readonly string[]): string {

@@ -176,11 +176,11 @@ export class Cluster {
 
   /** A server that was left a moment ago (its parent killed) is given the time to end. */
   private async awaitPredecessor(): Promise<PostmasterFile | undefined> {
-    const deadline = Date.now() + PREDECESSOR_DEADLINE_MS;
+    const deadline = performance.now() + PREDECESSOR_DEADLINE_MS;
     for (;;) {
       const predecessor = readPostmasterFile(this.dataDirectory);
       if (!predecessor || !isPostgresRunning(predecessor.pid)) return predecessor;
-      if (this.isOwned() || Date.now() > deadline) {
+      if (this.isOwned() || performance.now() > deadline) {
         throw this.inUse(predecessor);
       }
       await sleep(POLL_MS);
@@ -188,13 +188,13 @@ export class Cluster {
   }
 
   private async awaitReady(child: ChildProcess, predecessor: PostmasterFile | undefined): Promise<void> {
-    const deadline = Date.now() + START_DEADLINE_MS;
+    const deadline = performance.now() + START_DEADLINE_MS;
     for (;;) {
       // A connection would do as well, but needs a password and a driver; the server tells its state here.
       const current = readPostmasterFile(this.dataDirectory);
       const isNew = current?.pid !== predecessor?.pid || current?.startedAt !== predecessor?.startedAt;
       if (current?.ready && isNew && current.port === this.port) return;
-      if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
+      if (child.exitCode !== null || child.signalCode !== null || performance.now() > deadline) {
         await this.stop();
         // Somebody else was quicker; its port is its own.
         if (current && isNew && current.port !== this.port) throw this.inUse(current);

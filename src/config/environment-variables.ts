@@ -7,6 +7,7 @@ import {
   IsGateList,
   IsListenAddress,
   IsNameList,
+  IsNetworkList,
   IsWholeNumber,
 } from './setting-validators.js';
 
@@ -122,15 +123,25 @@ export class EnvironmentVariables extends BackupVariables {
   @MinLength(32, { message: 'at least 32 characters long in production' })
   ADMIN_API_TOKEN?: string;
 
+  /** Proxies whose `X-Forwarded-For` counts, comma separated: addresses or networks. Defaults to none. */
+  @IsOptional()
+  @IsNetworkList()
+  TRUST_PROXY?: string;
+
   /** One evaluation of the checks every so many milliseconds. Defaults to 5000. */
   @IsOptional()
   @IsWholeNumber({ unit: 'milliseconds', min: 100, max: 3_600_000 })
   READINESS_REFRESH_MS?: string;
 
-  /** Deadline of one evaluation in milliseconds, below READINESS_REFRESH_MS. Defaults to 800. */
+  /** Deadline of one evaluation in milliseconds, below READINESS_REFRESH_MS. Defaults to 800, at most half of that period. */
   @IsOptional()
   @IsWholeNumber({ unit: 'milliseconds', min: 50, max: 60_000 })
   READINESS_TIMEOUT_MS?: string;
+
+  /** For how many evaluations in a row an unknown fact keeps its last verdict; 0: for none. Defaults to 3. */
+  @IsOptional()
+  @IsWholeNumber({ unit: 'evaluations', max: 100 })
+  READINESS_FAILURE_THRESHOLD?: string;
 
   /** What anonymous callers of /ready see: always, codes (no texts), never (status only). Defaults to always. */
   @IsOptional()
@@ -166,8 +177,10 @@ const NAMES = {
   PORT: true,
   HOST: true,
   ADMIN_API_TOKEN: true,
+  TRUST_PROXY: true,
   READINESS_REFRESH_MS: true,
   READINESS_TIMEOUT_MS: true,
+  READINESS_FAILURE_THRESHOLD: true,
   READINESS_DETAILS: true,
   READINESS_GATES: true,
   BACKUP_ENABLED: true,

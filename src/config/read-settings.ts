@@ -12,13 +12,13 @@ import {
 } from './environment-variables.js';
 import { archiveContradictions, isTrue, toEncryptionSettings } from './archive-settings.js';
 import type { Fault } from './fault.js';
-import { parseGates } from './gates.js';
+import { parseNetworks } from './networks.js';
 import { NO_SCHEDULE } from './schedule.js';
 import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
+import { readinessContradictions, toReadinessSettings } from './readiness-settings.js';
 import { readSecretFile } from './secret-file.js';
 import {
   ARCHIVE_FORMATS,
-  DETAIL_LEVELS,
   ENVIRONMENTS,
   type DatabaseSettings,
   type EnvironmentName,
@@ -38,8 +38,6 @@ export interface ReadOptions {
 const NO_DATABASE = 'postgresql://localhost/none';
 
 const DEFAULTS = {
-  refreshMs: 5000,
-  timeoutMs: 800,
   port: 3000,
   restoreTestMaxAgeDays: 90,
   retentionWeeks: 4,
@@ -110,15 +108,7 @@ function contradictions(variables: EnvironmentVariables, databaseIsOptional: boo
       problem: `is ${alias}, but DATABASE_MAX_CONNECTIONS, of which it is an alias, is ${max}: keep one`,
     });
   }
-  const refreshMs = Number(variables.READINESS_REFRESH_MS ?? DEFAULTS.refreshMs);
-  const timeoutMs = Number(variables.READINESS_TIMEOUT_MS ?? DEFAULTS.timeoutMs);
-  if (timeoutMs >= refreshMs) {
-    faults.push({
-      subject: 'READINESS_TIMEOUT_MS',
-      problem: `must be below READINESS_REFRESH_MS (${refreshMs}), or evaluations overlap; it is ${timeoutMs}`,
-    });
-  }
-  faults.push(...archiveContradictions(variables));
+  faults.push(...readinessContradictions(variables), ...archiveContradictions(variables));
   if (databaseUrlOf(variables) === undefined && !databaseIsOptional) {
     const names = isProduction(variables) ? 'DATABASE_URL_PROD or DATABASE_URL' : 'DATABASE_URL';
     faults.push({ subject: names, problem: 'must be set: the PostgreSQL URL of the database to guard' });
@@ -152,16 +142,12 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
     ownerColumns: variables.MIGRATIONS_OWNER_COLUMNS?.split(',').map((name) => name.trim()),
     deploy: toDeploySettings(variables),
     searchPath,
-    readiness: {
-      refreshMs: Number(variables.READINESS_REFRESH_MS ?? DEFAULTS.refreshMs),
-      timeoutMs: Number(variables.READINESS_TIMEOUT_MS ?? DEFAULTS.timeoutMs),
-      details: DETAIL_LEVELS.find((level) => level === variables.READINESS_DETAILS) ?? 'always',
-      gates: parseGates(variables.READINESS_GATES ?? ''),
-    },
+    readiness: toReadinessSettings(variables),
     http: {
       port: Number(variables.PORT ?? DEFAULTS.port),
       host: variables.HOST ?? '0.0.0.0',
       adminToken: variables.ADMIN_API_TOKEN,
+      trustedProxies: parseNetworks(variables.TRUST_PROXY ?? ''),
     },
     backup: {
       enabled: isTrue(variables.BACKUP_ENABLED),

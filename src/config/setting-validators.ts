@@ -3,6 +3,7 @@ import { messageOf } from '../errors.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
 import { parseGates } from './gates.js';
+import { parseNetworks } from './networks.js';
 import { scheduleFault } from './schedule.js';
 import { ValidateBy } from './validation.js';
 
@@ -104,6 +105,11 @@ export function IsListenAddress(): PropertyDecorator {
       defaultMessage: () => 'an IP address or a host name',
     },
   });
+}
+
+/** What {@link parseNetworks} takes. */
+export function IsNetworkList(): PropertyDecorator {
+  return parsed('isNetworkList', parseNetworks, 'addresses or networks such as 10.0.0.0/8,fd00::/8');
 }
 
 /** A cron expression that the scheduler takes and that comes true, or `off`. */

@@ -1,5 +1,6 @@
 import type { DatabaseUrl } from './database-url.js';
 import type { EncryptionKey } from './encryption-keys.js';
+import type { Network } from './networks.js';
 
 /** The environments a database can serve. The same names stamp the database and are `NODE_ENV`'s values. */
 export const ENVIRONMENTS = ['development', 'test', 'staging', 'production'] as const;
@@ -65,6 +66,8 @@ export interface ReadinessSettings {
   readonly refreshMs: number;
   /** `READINESS_TIMEOUT_MS`: deadline of one evaluation, and of a probe that waits for the first. */
   readonly timeoutMs: number;
+  /** `READINESS_FAILURE_THRESHOLD`: for how many evaluations in a row an unknown fact keeps its last verdict. */
+  readonly failureThreshold: number;
   /** `READINESS_DETAILS` for anonymous callers. */
   readonly details: DetailLevel;
   /** `READINESS_GATES`, every check named. */
@@ -77,6 +80,8 @@ export interface HttpSettings {
   readonly host: string;
   /** `ADMIN_API_TOKEN`; undefined closes the admin routes. */
   readonly adminToken: string | undefined;
+  /** `TRUST_PROXY`: the proxies whose `X-Forwarded-For` counts. */
+  readonly trustedProxies: readonly Network[];
 }
 
 /** How backups are made, and what `backupConfig` judges. */

@@ -19,6 +19,7 @@ const PREFIXES = [
   'PGKEEP_GUARD_',
   'RESTORE_',
   'TEST_DATABASE_',
+  'TRUST_PROX',
 ];
 
 /**

@@ -46,8 +46,8 @@ export class DeployDrift {
    * Records what a deploy left that failed on the way, where nothing is half done: what was changed by hand before it
    * would pass for its work otherwise.
    */
-  async recordPart(applied: readonly PlannedMigration[], failed: PlannedMigration): Promise<void> {
-    if (applied.length === 0 || !failed.isAtomic) return;
+  async recordPart(applied: readonly PlannedMigration[], isHalfDone: boolean): Promise<void> {
+    if (applied.length === 0 || isHalfDone) return;
     await this.drift.recordAfter(this.deed, this.unnamed(applied));
   }
 

@@ -73,29 +73,15 @@ export async function requireBaseline(
   );
 }
 
-/** Indexes that are there and not usable, quoted. @throws what the connection throws. */
-export async function readInvalidIndexes(client: ClientBase, timeouts: ReadTimeouts): Promise<string[]> {
-  const rows = await read<{ name: string }>(client, {
-    sql: `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
-            FROM pg_catalog.pg_index i
-            JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
-            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-           WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_'
-           ORDER BY 1`,
-    ...timeouts,
-  });
-  return rows.map(({ name }) => name);
-}
-
 /**
- * Whether a backend is at work, by default one of the engine's: by its number alone it may be another's by now.
+ * Whether a backend works for a session of this name: by its number alone it may be another's by now.
  * @throws what the connection throws.
  */
 export async function isRunning(
   client: ClientBase,
   backendPid: number,
   timeouts: ReadTimeouts,
-  applicationName = 'pgkeep schema engine',
+  applicationName: string,
 ): Promise<boolean> {
   const rows = await read(client, {
     sql: `SELECT FROM pg_catalog.pg_stat_activity

@@ -49,11 +49,6 @@ export async function takeDeployLock(
   }
 }
 
-/** Who holds Prisma's own lock. @throws what the connection throws. */
-export async function readPrismaLockHolders(client: Client, timeouts: ReadTimeouts): Promise<SessionFacts[]> {
-  return await readLockHolders(client, [PRISMA_LOCK], timeouts);
-}
-
 export function textsOf(sessions: readonly SessionFacts[]): string {
   return sessions.map(({ text }) => text).join(' and ');
 }
@@ -63,14 +58,27 @@ export function textsOf(sessions: readonly SessionFacts[]): string {
  * @throws KeepError what `refuse` makes, where one is at it; what the connection throws.
  */
 export async function takePrismaLock(client: Client, timeouts: ReadTimeouts, refuse: Refuse): Promise<void> {
+  const holders = await tryPrismaLock(client, timeouts);
+  if (!holders) return;
+  throw refuse(`migrations are being deployed by ${textsOf(holders)}`, 'Wait for it, then try again.');
+}
+
+/**
+ * The same without a refusal.
+ * @returns who holds the lock, where it is not to be had: empty where that session has ended since.
+ * @throws what the connection throws.
+ */
+export async function tryPrismaLock(
+  client: Client,
+  timeouts: ReadTimeouts,
+): Promise<readonly SessionFacts[] | undefined> {
   const [, key] = PRISMA_LOCK;
   const { rows } = await client.query<{ taken: boolean }>(
     'SELECT pg_catalog.pg_try_advisory_lock($1::bigint) AS taken',
     [key],
   );
-  if (rows[0]?.taken === true) return;
-  const holders = await readPrismaLockHolders(client, timeouts);
-  throw refuse(`migrations are being deployed by ${textsOf(holders)}`, 'Wait for it, then try again.');
+  if (rows[0]?.taken === true) return undefined;
+  return await readLockHolders(client, [PRISMA_LOCK], timeouts);
 }
 
 /** The refusal that names who is at it. */

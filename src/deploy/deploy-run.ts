@@ -1,23 +1,24 @@
 import type { Client } from 'pg';
 import { operator } from '../changelog/actor.js';
 import type { NewEntry, Recording } from '../changelog/changelog.types.js';
-import { errorCode, KeepError } from '../errors.js';
-import { applyMigrations } from '../migrations/engine/apply-migrations.js';
+import { unenforcedText, type Unenforced } from '../catalogue/unenforced.js';
+import { KeepError } from '../errors.js';
+import { applyScripts, type ApplyOutcome } from './apply/apply-scripts.js';
 import { backUpFirst } from './back-up-first.js';
 import { DeployConnection, interrupted } from './deploy-connection.js';
 import { DeployDrift } from './deploy-drift.js';
 import { draftPlan, requireNoErrors, type Draft } from './deploy-draft.js';
-import { isRunning, readInvalidIndexes, requireTarget } from './deploy-facts.js';
-import { readPrismaLockHolders, takeDeployLock } from './deploy-lock.js';
+import { requireTarget } from './deploy-facts.js';
+import { takeDeployLock } from './deploy-lock.js';
 import type { DeployNeeds } from './deploy-needs.js';
 import type { DeployOptions, DeployPlan, DeployReport } from './deploy.types.js';
-import { migrationFailed, stateOf } from './failure-text.js';
-import { MigrationRunner } from './migration-runner.js';
-import { notBegun } from './not-begun.js';
+import { explainFailure } from './failed-deploy.js';
+import { notBegun, stoppedBetween } from './not-begun.js';
 import { countProtected, findLostRows, rowsLost } from './protected-rows.js';
 import { recordDeed } from './record-deed.js';
 import { refused } from './refused.js';
 import { compareCounts, countRows } from './row-counts.js';
+import { leftBehind, unenforcedIn } from './unenforced-objects.js';
 
 /** One deploy, from the history check to the record. */
 export class DeployRun {
@@ -69,13 +70,15 @@ export class DeployRun {
         shrunk: [],
         notCounted: [],
         retries: 0,
+        found: [],
+        unenforced: [],
         notes: plan.notes,
       };
       const done =
         plan.migrations.length === 0
           ? { recorded: false, ...(await this.drift.recordFirst()) }
           : await this.perform(client, draft);
-      return { ...report, ...done, durationMs: this.now() - startedAt };
+      return { ...report, ...done, durationMs: Math.round(this.now() - startedAt) };
     });
   }
 
@@ -88,18 +91,23 @@ export class DeployRun {
 
   private async perform(client: Client, draft: Draft) {
     const backup = await this.backUp();
-    const before = await countRows(client, this.needs);
-    const { settings } = this.needs;
+    const { settings, timeouts } = this.needs;
+    const before = {
+      counts: await countRows(client, this.needs),
+      unenforced: await unenforcedIn(client, timeouts),
+    };
     const kept = await countProtected(this.connection, draft.protectedTables, settings.deploy);
-    const runner = await this.apply(draft, backup);
+    const { retries, found } = await this.apply(draft, before.unenforced, backup);
     const names = draft.plan.migrations.map(({ name }) => name);
     await this.requireApplied(names);
     // Migrations may have taken long enough for the first connection to be gone.
-    const { after, structure } = await this.connection.use('count the rows of', async (fresh) => ({
-      after: await countRows(fresh, this.needs),
+    const after = await this.connection.use('count the rows of', async (fresh) => ({
+      counts: await countRows(fresh, this.needs),
+      unenforced: await unenforcedIn(fresh, timeouts),
       structure: await this.drift.record(fresh, draft.plan.migrations),
     }));
-    const compared = compareCounts(before, after);
+    const compared = compareCounts(before.counts, after.counts);
+    const unenforced = leftBehind(before.unenforced, after.unenforced, draft.parsed);
     const lost = await findLostRows(this.connection, kept, settings.deploy);
     const recording = await this.record({
       outcome: lost.length === 0 ? 'applied' : 'rows-lost',
@@ -107,12 +115,15 @@ export class DeployRun {
       backup,
       shrunk: compared.shrunk.map((table) => ({ ...table })),
       ...(lost.length > 0 && { lost: lost.map((table) => ({ ...table })) }),
+      ...(found.length > 0 && { found: [...found] }),
+      ...(unenforced.length > 0 && { unenforced: unenforced.map(unenforcedText) }),
     });
     if (lost.length > 0) {
       const isPlain = settings.backup.format === 'plain';
       throw rowsLost(lost, draft.protectedTables, { applied: names, backup, isPlain });
     }
-    return { ...recording, ...compared, ...structure, applied: names, backup, retries: runner.retries };
+    const { structure } = after;
+    return { ...recording, ...compared, ...structure, applied: names, backup, retries, found, unenforced };
   }
 
   private async backUp(): Promise<string | null> {
@@ -127,94 +138,82 @@ export class DeployRun {
     });
   }
 
-  private async apply(draft: Draft, backup: string | null): Promise<MigrationRunner> {
+  private async apply(
+    draft: Draft,
+    unenforced: readonly Unenforced[],
+    backup: string | null,
+  ): Promise<ApplyOutcome> {
     const { settings, timeouts } = this.needs;
     const { url, connectTimeoutMs } = settings.database;
-    const { signal, tell } = this;
-    const runner = new MigrationRunner(draft.plan.migrations, {
-      ...settings.deploy,
-      url,
-      timeouts,
-      connectTimeoutMs,
-      signal,
-      onStep: tell,
-    });
+    const { signal, tell, connection } = this;
     if (signal.aborted) throw interrupted();
+    const scripts = draft.parsed.flatMap((parsed, index) => {
+      const migration = draft.plan.migrations[index];
+      return migration ? [{ migration, parsed }] : [];
+    });
+    const options = { ...settings.deploy, url, timeouts, connectTimeoutMs, signal, onStep: tell };
+    let outcome: ApplyOutcome;
     try {
-      await applyMigrations({
-        database: url,
-        directory: settings.migrationsDirectory,
-        runScript: runner.run,
-        signal,
-      });
-      return runner;
+      outcome = await applyScripts(scripts, options);
     } catch (error) {
-      throw await this.failure(error, runner, draft, backup);
+      throw await this.didNotBegin(
+        error,
+        scripts.map(({ migration }) => migration.name),
+        backup,
+      );
     }
+    if (!outcome.failed) return outcome;
+    const { error, state, applied, details } = await explainFailure(outcome.failed, {
+      connection,
+      schema: url.schema,
+      timeouts,
+      draft,
+      unenforced,
+      backup,
+      interrupted: signal.aborted,
+    });
+    const migrations = draft.plan.migrations.filter(({ name }) => applied.includes(name));
+    await this.drift.recordPart(migrations, state === 'partly applied' || state === 'unknown');
+    await this.record({
+      outcome: signal.aborted ? 'interrupted' : 'failed',
+      migrations: [...applied],
+      ...details,
+      backup,
+    });
+    throw error;
   }
 
-  /** Whatever Prisma's engine says: the history decides, asked on a connection that it never had. */
+  /** Whatever the session said: the history decides, asked on a connection that it never had. */
   private async requireApplied(names: readonly string[]): Promise<void> {
     const applied = await this.connection.applied();
     const missing = names.filter((name) => !applied.has(name));
     if (missing.length === 0) return;
+    const done = names.filter((name) => applied.has(name));
+    if (this.signal.aborted) throw stoppedBetween(interrupted(), done, missing);
     throw new KeepError(
       'DEPLOY_FAILED',
-      `Prisma’s engine says that all is applied, and _prisma_migrations does not have ${missing.join(', ')} as finished.`,
-      {
-        hint: 'A migration that opens a transaction (BEGIN) and does not end it takes the ones behind it back as well. See `pgkeep migrate status`.',
-      },
+      `All migrations were applied, and _prisma_migrations does not have ${missing.join(', ')} as finished.`,
+      { hint: 'Another session may have changed it: see `pgkeep migrate status`.' },
     );
   }
 
-  private async failure(thrown: unknown, runner: MigrationRunner, draft: Draft, backup: string | null) {
-    const { failed } = runner;
-    const names = draft.plan.migrations.map(({ name }) => name);
-    if (!failed) return await this.didNotBegin(thrown, backup);
-    const { lockTimeoutMs, statementTimeoutMs } = draft.plan;
-    const place = names.indexOf(failed.migration.name);
-    // The server may be gone; the message must come all the same.
-    const now = await this.connection.applied().catch(() => new Set(names.slice(0, place)));
-    const { timeouts } = this.needs;
-    const left = await this.connection
-      .use('look at', async (client) => ({
-        invalidIndexes: failed.migration.isAtomic ? [] : await readInvalidIndexes(client, timeouts),
-        isStillRunning:
-          stateOf(failed) === 'unknown' && (await isRunning(client, failed.backendPid, timeouts)),
-      }))
-      .catch(() => ({ invalidIndexes: [], isStillRunning: false }));
-    const applied = names.filter((name) => now.has(name));
-    await this.drift.recordPart(draft.plan.migrations.slice(0, applied.length), failed.migration);
-    const explained = migrationFailed({
-      script: failed,
-      parsed: draft.parsed[place],
-      applied,
-      notTried: names.slice(place + 1),
-      backup,
-      ...left,
-      interrupted: this.signal.aborted,
-      lockTimeoutMs,
-      statementTimeoutMs,
-    });
-    await this.record({
-      outcome: this.signal.aborted ? 'interrupted' : 'failed',
-      migrations: applied,
-      failed: failed.migration.name,
-      code: errorCode(failed.error) ?? null,
-      backup,
-    });
-    return explained;
-  }
-
-  /** The engine did not come to the first script. */
-  private async didNotBegin(thrown: unknown, backup: string | null): Promise<KeepError> {
-    if (this.signal.aborted) return interrupted();
-    const holders = await this.connection
-      .use('look at', (client) => readPrismaLockHolders(client, this.needs.timeouts))
-      .catch(() => []);
-    const error = notBegun(thrown, holders);
+  /** The deploy did not come to the first script, or stopped between two. */
+  private async didNotBegin(
+    thrown: unknown,
+    names: readonly string[],
+    backup: string | null,
+  ): Promise<KeepError> {
+    const applied = await this.connection.applied().catch(() => new Set<string>());
+    const done = names.filter((name) => applied.has(name));
+    const rest = names.filter((name) => !applied.has(name));
+    const error = stoppedBetween(this.signal.aborted ? interrupted() : notBegun(thrown), done, rest);
     const outcome = error.kind === 'refused' ? 'refused' : 'failed';
-    await this.record({ outcome, migrations: [], code: error.code, backup });
+    await this.record({
+      outcome: this.signal.aborted ? 'interrupted' : outcome,
+      migrations: done,
+      code: error.code,
+      backup,
+    });
     return error;
   }
 
@@ -223,6 +222,6 @@ export class DeployRun {
   }
 
   private now(): number {
-    return this.needs.clock.now().getTime();
+    return this.needs.clock.monotonicMs();
   }
 }

@@ -35,7 +35,8 @@ export class DeployService {
   }
 
   /**
-   * Applies what is pending, through Prisma's engine: the history is as `prisma migrate deploy` leaves it.
+   * Applies what is pending, each migration as one transaction where PostgreSQL allows it: the history is as
+   * `prisma migrate deploy` leaves it.
    * @throws KeepError `DEPLOY_REFUSED`: nothing was touched; `DEPLOY_FAILED` and `INTERRUPTED`, whose message says
    *   what the database is like now; a code of the backup's, or `DATABASE_…`: nothing was migrated.
    */
@@ -43,7 +44,7 @@ export class DeployService {
     return await (await this.run(options)).deploy();
   }
 
-  /** Loaded only here: the engine and the parser are megabytes of WebAssembly, and a service deploys nothing. */
+  /** Loaded only here: the parser is megabytes of WebAssembly, and a service deploys nothing. */
   private async run(options: DeployOptions) {
     const { DeployRun } = await import('./deploy-run.js');
     const { settings, clock, migrations, lint, backups, changelog, drift } = this;

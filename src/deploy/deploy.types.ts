@@ -1,6 +1,7 @@
 import type { ProgressListener } from '../backup/backup.types.js';
 import type { Recording } from '../changelog/changelog.types.js';
 import type { EnvironmentName } from '../config/settings.js';
+import type { Unenforced } from '../catalogue/unenforced.js';
 import type { LintRun } from '../migrations/lint/lint-run.types.js';
 
 /** How migrations are deployed. */
@@ -29,7 +30,7 @@ export interface PlannedMigration {
   readonly file: string;
   readonly sql: string;
   readonly statements: number;
-  /** Whether PostgreSQL applies all of it or nothing: no statement of it commits by itself. */
+  /** Whether it is run as one transaction: PostgreSQL may still refuse one of its statements there, and then it is not. */
   readonly isAtomic: boolean;
 }
 
@@ -88,6 +89,10 @@ export interface DeployReport extends Recording {
   readonly notCounted: readonly string[];
   /** How often a migration was tried again because it did not get its lock. */
   readonly retries: number;
+  /** Objects that were there already, and are not what a statement with `IF NOT EXISTS` or `IF EXISTS` says. */
+  readonly found: readonly string[];
+  /** What the deploy left that PostgreSQL does not enforce or use. */
+  readonly unenforced: readonly Unenforced[];
   /** Objects that had been changed outside of migrations before, and still are: `pgkeep migrate drift`. */
   readonly drifted: number;
   /** Why the structure was not recorded, so that drift from here on is not seen; absent where it was. */

@@ -19,15 +19,30 @@ export async function requireNoFailedAttempt(
   if (failed) throw unresolved(failed, refuse);
 }
 
-function unresolved({ name, started, said }: Attempt, refuse: Refuse): KeepError {
+function unresolved(attempt: Attempt, refuse: Refuse): KeepError {
+  const { name, started, said } = attempt;
   return refuse(
     `migration ${name} began on ${started} UTC and did not end`,
     [
-      said === null
-        ? 'Nobody wrote down what stopped it: whoever ran it was killed, or lost the connection; all of it may be there.'
-        : `It failed (column logs of _prisma_migrations has the rest): ${said}`,
+      ...(said === null ? [] : [`It failed (column logs of _prisma_migrations has the rest): ${said}`]),
+      ...stateLines(attempt),
       'See what of it is in the database, and what to choose from:',
       '  npx pgkeep migrate resolve',
     ].join('\n'),
   );
+}
+
+function stateLines({ course, steps, said }: Attempt): string[] {
+  switch (course?.kind) {
+    case 'transaction':
+      return ['pgkeep ran it as one transaction: nothing of it is applied.'];
+    case 'statements':
+      return [`pgkeep ran it statement by statement: ${steps} of ${course.total} are applied.`];
+    default:
+      return said === null
+        ? [
+            'Nobody wrote down what stopped it: whoever ran it was killed, or lost the connection; all of it may be there.',
+          ]
+        : [];
+  }
 }

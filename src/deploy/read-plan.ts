@@ -7,7 +7,7 @@ import { parseFiles, touchedTables, type ParsedFile } from '../migrations/lint/p
 import { SchemaMemory } from '../migrations/lint/schema-memory.js';
 import { readTableSizes } from '../migrations/lint/table-sizes.js';
 import type { PlannedMigration, PlannedTable } from './deploy.types.js';
-import { isAtomic } from './is-atomic.js';
+import { courseOf } from './apply/course.js';
 
 /**
  * Reads the files of pending migrations, and the sizes of the tables that they name.
@@ -32,7 +32,7 @@ export async function readPlan(
     file: one.file.path,
     sql: files[index]?.content ?? '',
     statements: one.statements.length,
-    isAtomic: isAtomic(one),
+    isAtomic: courseOf(one).kind === 'transaction',
   }));
   const schema = new SchemaMemory(database.url.schema);
   const touched = new Set(touchedTables(parsed).map((table) => schema.key(table)));

@@ -41,11 +41,10 @@ export async function countRows(
   { clock, timeouts }: Pick<DeployNeeds, 'clock' | 'timeouts'>,
 ): Promise<Count[]> {
   const tables = await read<{ oid: string; name: string }>(client, { sql: TABLES_QUERY, ...timeouts });
-  const now = (): number => clock.now().getTime();
-  const end = now() + COUNT_BUDGET_MS;
+  const end = clock.monotonicMs() + COUNT_BUDGET_MS;
   const counts: Count[] = [];
   for (const { oid, name } of tables) {
-    const left = Math.min(TABLE_MS, end - now());
+    const left = Math.min(TABLE_MS, end - clock.monotonicMs());
     counts.push({ oid, name, rows: left > 0 ? await countTable(client, name, left) : null });
   }
   return counts;

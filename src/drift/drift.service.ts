@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
+import { UNENFORCED_QUERY, type Unenforced } from '../catalogue/unenforced.js';
 import { operator } from '../changelog/actor.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
@@ -7,6 +8,7 @@ import { SETTINGS } from '../config/settings.token.js';
 import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
 import { KeepError, messageOf } from '../errors.js';
+import { isBeingDeployed } from '../migrations/deploy-locks.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
 import { findSchemaFiles } from '../migrations/schema-files.js';
 import { requireAcceptable, summaryOf } from './acceptance.js';
@@ -21,6 +23,7 @@ import type {
 import { hasFingerprint, hasFingerprints, lookForDrift } from './look.js';
 import { recordFingerprint, requireWritable } from './record-fingerprint.js';
 import { reportOf } from './report.js';
+import { inStructureTransaction } from './structure-transaction.js';
 import { whyPrismaCannot } from './why-prisma-cannot.js';
 
 /** What the database's structure is expected to be, and what of it is otherwise: changed by hand, outside of migrations. */
@@ -44,7 +47,21 @@ export class DriftService {
   }
 
   /**
-   * The same, for people; with Prisma's own comparison of the database and the schema files, where there are such.
+   * Reads what the database has and does not use or enforce: invalid indexes, constraints that are not validated.
+   * @returns undefined while migrations are being applied, which explains them
+   * @throws KeepError a `DATABASE_…` code.
+   */
+  async unenforced(): Promise<readonly Unenforced[] | undefined> {
+    return await this.onPool('look for invalid indexes in', (client) =>
+      inStructureTransaction(client, this.database.timeouts, 'READ ONLY', async () => {
+        const { rows } = await client.query<Unenforced>(UNENFORCED_QUERY);
+        return (await isBeingDeployed(client)) ? undefined : rows;
+      }),
+    );
+  }
+
+  /**
+   * The comparison for people; with Prisma's own comparison of the database and the schema files, where there are such.
    * @throws KeepError a `DATABASE_…` code.
    */
   async report(): Promise<DriftReport> {

@@ -35,9 +35,11 @@ export class EnvironmentService {
   private otherIdentity(): Promise<DatabaseIdentity | undefined> {
     const url = this.settings.database.otherEnvironmentUrl;
     if (!url) return Promise.resolve(undefined);
-    const now = this.clock.now().getTime();
+    const now = this.clock.monotonicMs();
     if (!this.other || now - this.other.askedAt > OTHER_IDENTITY_MS) {
-      this.other = { askedAt: now, identity: this.askIdentity(url).catch(() => undefined) };
+      // One that was known is believed while the database does not answer: what is unknown makes nothing ready.
+      const before = this.other?.identity;
+      this.other = { askedAt: now, identity: this.askIdentity(url).catch(() => before) };
     }
     return this.other.identity;
   }

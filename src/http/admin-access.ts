@@ -1,9 +1,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { Inject, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { Inject, Injectable, Logger, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { KeepError } from '../errors.js';
-import { FailureThrottle } from './failure-throttle.js';
+import { ClientAddresses, networkOf } from './client-address.js';
+import { FAILURES, FailureThrottle, WINDOW_SECONDS } from './failure-throttle.js';
 import type { Request } from './reply.js';
 
 /** Who holds `ADMIN_API_TOKEN`. Only the `Authorization` header counts: a token in a URL ends up in logs. */
@@ -33,13 +34,20 @@ export class AdminAccess {
 /** Guards the admin routes: 403 without a configured token, 401 without the right one, 429 after ten failures a minute. */
 @Injectable()
 export class AdminGuard implements CanActivate {
+  private readonly logger = new Logger('Http');
   private readonly throttle = new FailureThrottle();
+  private readonly addresses: ClientAddresses;
 
-  constructor(private readonly access: AdminAccess) {}
+  constructor(
+    @Inject(SETTINGS) settings: Settings,
+    private readonly access: AdminAccess,
+  ) {
+    this.addresses = new ClientAddresses(settings.http.trustedProxies);
+  }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<Request>();
-    const address = request.ip ?? '';
+    const client = networkOf(this.addresses.clientOf(request));
     if (!this.access.isConfigured) {
       throw new KeepError(
         'ADMIN_TOKEN_NOT_CONFIGURED',
@@ -49,12 +57,22 @@ export class AdminGuard implements CanActivate {
         },
       );
     }
-    await this.throttle.requireOpen(address);
+    await this.throttle.requireOpen(client);
     if (this.access.isAdmin(request)) return true;
-    await this.throttle.failed(address);
+    if (await this.throttle.failed(client)) this.warnOfClosing(client, request);
     throw new KeepError('ADMIN_TOKEN_REQUIRED', 'This route needs the admin token.', {
       hint: 'Send the header "Authorization: Bearer <ADMIN_API_TOKEN>".',
     });
+  }
+
+  /** A proxy that is not named in TRUST_PROXY has one address for all of its clients. */
+  private warnOfClosing(client: string, request: Request): void {
+    const advice = this.addresses.isUntrustedProxy(request)
+      ? ' It sent X-Forwarded-For: if it is a proxy of yours, name it in TRUST_PROXY, so that each of its clients is counted by itself.'
+      : '';
+    this.logger.warn(
+      `The admin routes are closed to ${client} for up to ${WINDOW_SECONDS} s after ${FAILURES} failed attempts.${advice}`,
+    );
   }
 }
 

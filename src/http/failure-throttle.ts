@@ -2,8 +2,8 @@ import type { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { KeepError } from '../errors.js';
 
 /** So many failures from one address within the window close the admin routes to it. */
-const FAILURES = 10;
-const WINDOW_SECONDS = 60;
+export const FAILURES = 10;
+export const WINDOW_SECONDS = 60;
 
 /** Too many failed attempts; answered with 429. */
 export class TooManyFailuresError extends KeepError {
@@ -36,11 +36,12 @@ export class FailureThrottle {
     if (seen && seen.consumedPoints >= FAILURES) throw tooMany(seen);
   }
 
-  /** Counts one failure. */
-  async failed(address: string): Promise<void> {
+  /** Counts one failure. Returns whether it closed the admin routes to this address. */
+  async failed(address: string): Promise<boolean> {
     const { RateLimiterMemory: Limiter } = await import('rate-limiter-flexible');
     this.limiter ??= new Limiter({ points: FAILURES, duration: WINDOW_SECONDS });
-    await this.limiter.penalty(address);
+    const { consumedPoints } = await this.limiter.penalty(address);
+    return consumedPoints === FAILURES;
   }
 }
 

@@ -11,7 +11,10 @@ const checkSchema = {
   properties: {
     ok: { type: 'boolean' },
     details: { type: 'string', description: 'For people; left out with READINESS_DETAILS=codes.' },
-    code: { enum: CHECK_CODES, description: 'There when the check is not ok.' },
+    code: {
+      enum: CHECK_CODES,
+      description: 'There when the check is not ok, and when it rests on what was last known.',
+    },
     gate: { enum: GATES, description: 'There when the check is not ok.' },
   },
 };
@@ -53,6 +56,7 @@ const tableSchema = {
     'rowCountIsExact',
     'totalBytes',
     'indexBytes',
+    'sizesAreExact',
     'deadRows',
     'lastVacuumAt',
     'lastAnalyzeAt',
@@ -64,10 +68,19 @@ const tableSchema = {
     rowCountIsExact: { type: 'boolean' },
     totalBytes: { type: 'integer', minimum: 0 },
     indexBytes: { type: 'integer', minimum: 0 },
+    sizesAreExact: {
+      type: 'boolean',
+      description: 'false: the sizes of the last VACUUM or ANALYZE, as for all but the largest tables.',
+    },
     deadRows: { type: ['integer', 'null'] },
     lastVacuumAt: { type: ['string', 'null'], format: 'date-time' },
     lastAnalyzeAt: { type: ['string', 'null'], format: 'date-time' },
     countTimedOut: { const: true },
+    locked: {
+      const: true,
+      description:
+        'Another session holds the table exclusively, or waits to: it was neither measured nor counted.',
+    },
   },
 };
 

@@ -16,7 +16,7 @@ export type ProbeReply = Reply & (NodeResponse | { readonly raw: NodeResponse; h
 
 /** What Fastify's and Express' requests have in common. */
 export interface Request {
-  readonly ip?: string;
+  readonly socket: { readonly remoteAddress?: string };
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 

@@ -1,3 +1,4 @@
+import { unenforcedTexts } from '../catalogue/unenforced.js';
 import type { MigrationHistory, MigrationsReport, MigrationStatus } from '../migrations/migrations.types.js';
 import { deedText } from '../drift/deed-text.js';
 import { withParts } from '../drift/whole-homes.js';
@@ -6,7 +7,10 @@ import { notAsked } from './not-asked.js';
 import { outcomeOf } from './outcome.js';
 import type { CheckOutcome, Finding, Known } from './readiness.types.js';
 
-/** Are all of this build's migrations applied, cleanly? Being ahead, edited files and drift are told, and do not fail. */
+/**
+ * Are all of this build's migrations applied, cleanly? Being ahead, edited files, drift and what is not enforced are
+ * reported, and do not fail.
+ */
 export function checkMigrations(report: Known<MigrationsReport>, drift?: DriftFacts): CheckOutcome {
   if ('fault' in report) return notAsked(report.fault);
   if ('fault' in report.value) {
@@ -19,7 +23,11 @@ export function checkMigrations(report: Known<MigrationsReport>, drift?: DriftFa
   const issues = issuesOf(status);
   return outcomeOf(`${status.applied.length}/${total} migrations applied`, {
     failing: issues ? [issues] : [],
-    told: [...toldOf(status, history, issues !== undefined), ...toldOfDrift(drift)],
+    told: [
+      ...toldOf(status, history, issues !== undefined),
+      ...toldOfDrift(drift),
+      ...unenforcedTexts(drift?.unenforced ?? []),
+    ],
   });
 }
 

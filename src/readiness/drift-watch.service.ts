@@ -1,4 +1,5 @@
 import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
+import type { Unenforced } from '../catalogue/unenforced.js';
 import { withDeadline } from '../database/connect.js';
 import { DriftService } from '../drift/drift.service.js';
 import type { DriftLook } from '../drift/drift.types.js';
@@ -16,8 +17,10 @@ const FIRST_MS = 2000;
 const BELIEVED_MS = 600_000;
 const GOODBYE_MS = 1000;
 
-/** What is known of drift, or in a few words why nothing is. */
-export type DriftFacts = { readonly look: DriftLook } | { readonly reason: string };
+/** What is known of drift, or in a few words why nothing is; and what is there and not used or enforced. */
+export type DriftFacts = ({ readonly look: DriftLook } | { readonly reason: string }) & {
+  readonly unenforced?: readonly Unenforced[];
+};
 
 /**
  * Looks for drift beside the evaluations, at a slow pace of its own: it delays no verdict, and reads no more than the
@@ -27,6 +30,7 @@ export type DriftFacts = { readonly look: DriftLook } | { readonly reason: strin
 export class DriftWatch implements BeforeApplicationShutdown {
   private latest: DriftFacts | undefined;
   private seen: { readonly look: DriftLook; readonly at: number } | undefined;
+  private unenforced: readonly Unenforced[] | undefined;
   private asking: Promise<void> | undefined;
   private dueAt: number | undefined;
   private isStopping = false;
@@ -59,16 +63,19 @@ export class DriftWatch implements BeforeApplicationShutdown {
   private async ask(): Promise<void> {
     const startedAt = performance.now();
     let pause = REFRESH_MS;
+    // A deploy explains what it has not finished; what cannot be read is as it was.
+    this.unenforced = (await this.drift.unenforced().catch(() => undefined)) ?? this.unenforced;
+    const { unenforced = [] } = this;
     try {
       const look = await this.drift.look(this.seen?.look);
       if (look.kind === 'deploying') pause = RETRY_MS;
       else {
         this.seen = { look, at: performance.now() };
-        this.latest = { look };
+        this.latest = { look, unenforced };
       }
     } catch (error) {
       const isOld = !this.seen || performance.now() - this.seen.at > BELIEVED_MS;
-      if (isOld) this.latest = { reason: messageOf(error) };
+      if (isOld) this.latest = { reason: messageOf(error), unenforced };
     }
     const endedAt = performance.now();
     this.dueAt = endedAt + Math.max(pause, (endedAt - startedAt) * REST);

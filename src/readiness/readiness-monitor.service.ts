@@ -7,7 +7,7 @@ import { SETTINGS } from '../config/settings.token.js';
 import { withDeadline } from '../database/connect.js';
 import { messageOf } from '../errors.js';
 import { ReadinessService } from './readiness.service.js';
-import type { Evaluation, Verdict } from './readiness.types.js';
+import type { Evaluation, Judgement, Verdict } from './readiness.types.js';
 
 /** A verdict this many periods old is no longer believed. */
 const STALE_PERIODS = 3;
@@ -23,10 +23,15 @@ export class ReadinessMonitor implements BeforeApplicationShutdown {
   private readonly logger = new Logger('Readiness');
   private readonly settings: ReadinessSettings;
   private latest: Evaluation | undefined;
+  /** By the monotonic clock. */
   private evaluatedAtMs = 0;
+  /** How many evaluations in a row did not learn everything. */
+  private misses = 0;
   private running: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
+  private retry: NodeJS.Timeout | undefined;
   private draining = false;
+  private logged: Verdict['status'] | undefined;
   private overlay: { readonly of: Verdict | undefined; readonly verdict: Verdict } | undefined;
 
   constructor(
@@ -65,7 +70,7 @@ export class ReadinessMonitor implements BeforeApplicationShutdown {
   /** The same verdict in Terminus' shape. */
   async health(): Promise<HealthCheckResult> {
     const { status, code } = await this.verdict();
-    const health = this.latest?.health ?? { status: 'error', info: {}, error: {}, details: {} };
+    const health = this.judgement?.health ?? { status: 'error', info: {}, error: {}, details: {} };
     if (code === 'SHUTTING_DOWN') return { ...health, status: 'shutting_down' };
     return status === 'not_ready' ? { ...health, status: 'error' } : health;
   }
@@ -78,20 +83,44 @@ export class ReadinessMonitor implements BeforeApplicationShutdown {
     this.draining = true;
     const wasServing = this.timer !== undefined;
     clearInterval(this.timer);
+    clearTimeout(this.retry);
     if (signal === 'SIGTERM' && wasServing) await sleep(Math.min(this.settings.refreshMs, LONGEST_DRAIN_MS));
     await this.running;
   }
 
+  /** What counts now of the latest evaluation. */
+  private get judgement(): Judgement | undefined {
+    const { latest } = this;
+    const standsIn = latest?.standIn && this.clock.monotonicMs() < latest.standIn.untilMs;
+    return standsIn ? latest.standIn : latest;
+  }
+
   private async evaluate(): Promise<void> {
-    const before = this.latest?.verdict;
+    const beganAtMs = this.clock.monotonicMs();
     try {
       this.latest = await this.readiness.evaluate();
-      this.evaluatedAtMs = this.clock.now().getTime();
-      this.logChange(before, this.latest.verdict);
+      this.evaluatedAtMs = this.clock.monotonicMs();
+      this.misses = this.latest.isComplete ? 0 : this.misses + 1;
+      this.retryAfterMiss(beganAtMs);
+      this.logChange(this.judgement?.verdict ?? this.latest.verdict);
     } catch (error) {
       // The old verdict stands and grows stale, which /ready tells.
       this.logger.error(`The evaluation failed: ${messageOf(error)}`);
     }
+  }
+
+  /**
+   * Begins the next evaluation as soon as the deadline of one that missed something has passed: a period is long for
+   * who waits for a start, or for a database that is back. What does not answer for longer is asked once a period.
+   */
+  private retryAfterMiss(beganAtMs: number): void {
+    const { timeoutMs, failureThreshold } = this.settings;
+    if (!this.timer || this.draining || this.misses === 0) return;
+    if (this.misses > Math.max(1, failureThreshold)) return;
+    clearTimeout(this.retry);
+    const waitMs = Math.max(0, beganAtMs + timeoutMs - this.clock.monotonicMs());
+    this.retry = setTimeout(() => void this.refresh(), waitMs);
+    this.retry.unref();
   }
 
   private async firstVerdict(): Promise<Verdict> {
@@ -105,7 +134,7 @@ export class ReadinessMonitor implements BeforeApplicationShutdown {
   }
 
   private overlaid(): Verdict {
-    const of = this.latest?.verdict;
+    const of = this.judgement?.verdict;
     const code = this.overlayCode();
     if (of && !code) return of;
     // Kept, so that the same answer stays the same object.
@@ -118,15 +147,18 @@ export class ReadinessMonitor implements BeforeApplicationShutdown {
   private overlayCode(): Verdict['code'] {
     if (this.draining) return 'SHUTTING_DOWN';
     if (!this.latest) return 'EVALUATION_PENDING';
-    const age = this.clock.now().getTime() - this.evaluatedAtMs;
+    const age = this.clock.monotonicMs() - this.evaluatedAtMs;
     return age > this.settings.refreshMs * STALE_PERIODS ? 'EVALUATION_STALE' : undefined;
   }
 
-  private logChange(before: Verdict | undefined, after: Verdict): void {
-    if (before?.status === after.status) return;
-    const failing = Object.entries(after.checks).filter(([, view]) => !view.ok);
-    const why = failing.map(([name, view]) => `${name}: ${view.details}`).join(' | ');
-    if (after.status === 'ready') this.logger.log('ready');
-    else this.logger.warn(`not ready: ${why}`);
+  private logChange({ status, checks }: Verdict): void {
+    const isFirstMiss = this.misses === 1 && this.latest?.standIn !== undefined;
+    if (this.logged === status && !isFirstMiss) return;
+    this.logged = status;
+    const found = Object.entries(checks).filter(([, { ok, code }]) => !ok || code !== undefined);
+    const why = found.map(([name, { details }]) => `${name}: ${details}`).join(' | ');
+    if (status === 'not_ready') this.logger.warn(`not ready: ${why}`);
+    else if (isFirstMiss) this.logger.warn(`ready, by what was last known: ${why}`);
+    else this.logger.log('ready');
   }
 }

@@ -4,7 +4,6 @@ import { HealthCheckService, HealthIndicatorService, type HealthCheckResult } fr
 import { Clock } from '../clock/clock.js';
 import { CHECK_NAMES, type CheckName, type Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { databaseFault } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
 import type { ReadTimeouts } from '../database/read.js';
 import { readServerFacts } from '../database/server-facts.js';
@@ -13,9 +12,10 @@ import { MigrationsService } from '../migrations/migrations.service.js';
 import { readNewestEvidence, type NewestEvidences } from '../restore/read-newest-evidence.js';
 import { BackupWatch } from './backup-watch.service.js';
 import { DriftWatch } from './drift-watch.service.js';
-import { known } from './known.js';
 import { blocks, checksOf, runCheck } from './judge.js';
-import type { CheckView, Evaluation, Facts, Verdict } from './readiness.types.js';
+import { known, notKnown } from './known.js';
+import { areAnswered, LastFacts, standInUntil } from './last-facts.js';
+import type { CheckView, DatabaseFacts, Evaluation, Facts, Judgement, Verdict } from './readiness.types.js';
 
 /** How long the evidence of restore tests is believed, in ms. */
 const EVIDENCE_MS = 30_000;
@@ -23,7 +23,10 @@ const EVIDENCE_MS = 30_000;
 /** One evaluation of the checks: facts from the database, then pure judgement, by way of Terminus. */
 @Injectable()
 export class ReadinessService {
+  private readonly lastFacts: LastFacts;
   private wasReady = false;
+  /** What the evaluation before this one came to. */
+  private latest: Verdict['status'] = 'not_ready';
   private evidence: NewestEvidences | undefined;
   private evidenceReadAt = -Infinity;
 
@@ -37,12 +40,26 @@ export class ReadinessService {
     private readonly drift: DriftWatch,
     private readonly terminus: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
-  ) {}
+  ) {
+    this.lastFacts = new LastFacts(settings.readiness);
+  }
 
   /** Evaluates now. Ends within `READINESS_TIMEOUT_MS`; never throws for what the database does. */
   async evaluate(): Promise<Evaluation> {
-    const facts = await this.gather();
+    const beganAtMs = this.clock.monotonicMs();
+    const { facts, isComplete } = await this.gather();
     const now = this.clock.now();
+    const lastFacts = { ...facts, ...this.lastFacts.take(facts, beganAtMs) };
+    const untilMs = standInUntil(lastFacts);
+    const judgement = await this.judge(facts, now);
+    // What was last known never makes ready what was not.
+    const counts = untilMs !== undefined && this.latest === 'ready' && this.clock.monotonicMs() < untilMs;
+    const standIn = counts ? { ...(await this.judge(lastFacts, now)), untilMs } : undefined;
+    this.latest = (standIn ?? judgement).verdict.status;
+    return { ...judgement, isComplete, ...(standIn && { standIn }) };
+  }
+
+  private async judge(facts: Facts, now: Date): Promise<Judgement> {
     const checks = checksOf(this.settings, facts, now);
     const views: Partial<Record<CheckName, CheckView>> = {};
     for (const name of CHECK_NAMES) {
@@ -60,41 +77,56 @@ export class ReadinessService {
     return { verdict, health };
   }
 
-  private async gather(): Promise<Facts> {
+  private async gather(): Promise<{ facts: Facts; isComplete: boolean }> {
     const { timeoutMs } = this.settings.readiness;
-    // A lock and a slow statement are each told as such only if they are noticed before the deadline.
-    const timeouts = { statementTimeoutMs: timeoutMs / 2, lockTimeoutMs: timeoutMs / 4 };
     const backups = this.watch.facts(timeoutMs);
-    const facts: { -readonly [Name in keyof Facts]?: Facts[Name] } = {};
-    const asking = this.database.probe.use(timeoutMs, async (client) => {
-      facts.server = await known(readServerFacts(client, timeouts));
-      facts.migrations = await known(this.migrations.report(client, timeouts));
-      facts.environment = await known(this.environment.facts(client, timeouts));
-      await this.readEvidence(client, timeouts);
-    });
-    // What was learned before the deadline is kept; the rest is unknown for the same reason.
-    const ended = await known(asking);
-    const rest = { fault: 'fault' in ended ? ended.fault : databaseFault(new Error('not asked')) };
-    return {
-      server: rest,
-      environment: rest,
-      migrations: rest,
-      ...facts,
+    const learned = await this.ask(timeoutMs);
+    const facts = {
+      ...learned.facts,
       evidence: this.evidence,
       backups: await backups,
       drift: this.drift.facts(),
     };
+    const areBackupsKnown = facts.backups !== undefined || !this.settings.backup.enabled;
+    return { facts, isComplete: learned.isComplete && areAnswered(facts) && areBackupsKnown };
   }
 
-  /** Once in a while, since tests come by the week. What was known stays known while the database is away. */
-  private async readEvidence(client: Client, timeouts: ReadTimeouts): Promise<void> {
+  /** Asks the database, one question after the other. What was learned before the deadline is kept. */
+  private async ask(timeoutMs: number): Promise<{ facts: DatabaseFacts; isComplete: boolean }> {
+    // A lock and a slow statement are each told as such only if they are noticed before the deadline.
+    const timeouts = { statementTimeoutMs: timeoutMs / 2, lockTimeoutMs: timeoutMs / 4 };
+    const facts: { -readonly [Name in keyof DatabaseFacts]?: DatabaseFacts[Name] } = {};
+    let wasConnected = false;
+    let isComplete = true;
+    let rest = notKnown(new Error('not asked'));
+    try {
+      await this.database.probe.use(timeoutMs, async (client) => {
+        wasConnected = true;
+        facts.server = await known(readServerFacts(client, timeouts));
+        facts.migrations = await known(this.migrations.report(client, timeouts));
+        facts.environment = await known(this.environment.facts(client, timeouts));
+        isComplete = await this.readEvidence(client, timeouts);
+      });
+    } catch (error) {
+      rest = notKnown(error, { wasConnected });
+      isComplete = !rest.isUnknown;
+    }
+    return { facts: { server: rest, environment: rest, migrations: rest, ...facts }, isComplete };
+  }
+
+  /**
+   * Once in a while, since tests come by the week. What was known stays known while the database is away.
+   * @returns false where it was not learned.
+   */
+  private async readEvidence(client: Client, timeouts: ReadTimeouts): Promise<boolean> {
     const isOld = performance.now() - this.evidenceReadAt > EVIDENCE_MS;
     // A test that ended in this process shows at once.
-    if (!isOld && this.watch.askedAt < this.evidenceReadAt) return;
+    if (!isOld && this.watch.askedAt < this.evidenceReadAt) return true;
     const learned = await known(readNewestEvidence(client, timeouts));
-    if ('fault' in learned) return;
+    if ('fault' in learned) return !learned.isUnknown;
     this.evidence = learned.value;
     this.evidenceReadAt = performance.now();
+    return true;
   }
 
   /** Terminus' own verdict: a check that fails behind a gate that lets it pass is `degraded`. */

@@ -20,7 +20,7 @@ export interface CheckOutcome {
   readonly ok: boolean;
   /** Everything found, joined with "; ". */
   readonly details: string;
-  /** The first failing finding's code. */
+  /** The first failing finding's code; of a check that rests on what was last known, why that is not confirmed. */
   readonly code?: CheckCode;
 }
 
@@ -30,13 +30,37 @@ export interface CheckView extends CheckOutcome {
 }
 
 /** A fact, or why it could not be had. */
-export type Known<T> = { readonly value: T } | { readonly fault: DatabaseFault };
+export type Known<T> = { readonly value: T; readonly unconfirmed?: Unconfirmed } | NotKnown;
 
-/** Everything one evaluation knows: from the database, and what was learned of the backups beside it. */
-export interface Facts {
+/** Why a fact could not be had. */
+export interface NotKnown {
+  readonly fault: DatabaseFault;
+  /** True where nothing was said in time; false where something bad was said, such as a refusal. */
+  readonly isUnknown: boolean;
+}
+
+/** The value is the last known one: this evaluation did not learn it. */
+export interface Unconfirmed {
+  readonly code: CheckCode;
+  /** Why it was not learned. */
+  readonly text: string;
+  /** How many evaluations in a row did not. */
+  readonly misses: number;
+  /** `READINESS_FAILURE_THRESHOLD`. */
+  readonly of: number;
+  /** Until when it may stand in, by the monotonic clock. */
+  readonly untilMs: number;
+}
+
+/** What one evaluation asks of the database. */
+export interface DatabaseFacts {
   readonly server: Known<ServerFacts>;
   readonly environment: Known<EnvironmentFacts>;
   readonly migrations: Known<MigrationsReport>;
+}
+
+/** Everything one evaluation knows: from the database, and what was learned of the backups beside it. */
+export interface Facts extends DatabaseFacts {
   /** What restore tests proved; undefined where that is not known. */
   readonly evidence: NewestEvidences | undefined;
   /** Undefined while backups are off, and until the storage has answered for the first time. */
@@ -55,8 +79,19 @@ export interface Verdict {
   readonly evaluatedAt?: string;
 }
 
-/** One finished evaluation: the verdict, and the same in Terminus' shape. */
-export interface Evaluation {
+/** A verdict, and the same in Terminus' shape. */
+export interface Judgement {
   readonly verdict: Verdict;
   readonly health: HealthCheckResult;
+}
+
+/** One finished evaluation: what it found by itself. */
+export interface Evaluation extends Judgement {
+  /** False where something is unknown: then the next evaluation should not wait for its period. */
+  readonly isComplete: boolean;
+  /** What counts instead for a while: the same with what was last known in the place of what is unknown. */
+  readonly standIn?: Judgement & {
+    /** By the monotonic clock. */
+    readonly untilMs: number;
+  };
 }

@@ -5,6 +5,8 @@ import type { CatalogueRow } from './table-catalogue.js';
 const SMALL_PAGES = 1024;
 /** All counts of one answer together read at most this many pages (64 MB). */
 const PAGE_BUDGET = 8192;
+/** All counts of one answer together open at most this many tables. */
+const TABLE_BUDGET = 1000;
 /** Tables in one counting statement: PostgreSQL plans a UNION of many arms slowly. */
 const TABLES_PER_STATEMENT = 100;
 
@@ -18,12 +20,20 @@ export interface CountStatement {
 export function tablesToCount(rows: readonly CatalogueRow[]): CatalogueRow[] {
   let budget = PAGE_BUDGET;
   return rows
-    .filter(({ exact, countable, pages }) => !exact && countable && pages <= SMALL_PAGES)
+    .flatMap((row) => (row.pages !== null && row.pages <= SMALL_PAGES ? [{ row, pages: row.pages }] : []))
+    .filter(({ row }) => !row.exact && mayBeCounted(row))
     .toSorted((left, right) => left.pages - right.pages)
+    .slice(0, TABLE_BUDGET)
     .filter(({ pages }) => {
       budget -= Math.max(1, pages);
       return budget >= 0;
-    });
+    })
+    .map(({ row }) => row);
+}
+
+/** Whether a count would see every row, and would not wait for another session. Pure. */
+export function mayBeCounted({ countable, locked }: CatalogueRow): boolean {
+  return countable && !locked;
 }
 
 /** The statements that count these tables exactly. Pure. */

@@ -4,16 +4,20 @@ import { Clock } from '../clock/clock.js';
 import { errorCode } from '../errors.js';
 import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
-import { read } from '../database/read.js';
-import { countStatements, tablesToCount, type CountStatement } from './count-plan.js';
+import { read, type ReadTimeouts } from '../database/read.js';
+import { TableCounts } from './count-tables.js';
 import type { DatabaseStats, RowCounting, TableStats } from './stats.types.js';
-import { CATALOGUE_QUERY, DATABASE_QUERY, type CatalogueRow, type DatabaseRow } from './table-catalogue.js';
+import {
+  CATALOGUE_QUERY,
+  DATABASE_QUERY,
+  ESTIMATES_QUERY,
+  type CatalogueRow,
+  type DatabaseRow,
+} from './table-catalogue.js';
 
-/** Counts by table oid; `timedOut` holds the tables for which there was no time. */
-interface Counts {
-  readonly exact: Map<string, number>;
-  readonly timedOut: Set<string>;
-}
+/** Locked ones are left out: this is for who takes a lock in the moment between. */
+const LOCK_WAIT_MS = 100;
+const MEASURING_TRIES = 3;
 
 /** What is in the database: sizes, rows, connections. Asked of the replica where there is one. */
 @Injectable()
@@ -25,7 +29,8 @@ export class StatsService {
 
   /**
    * Collects the statistics: one catalogue query whatever the number of tables, then counts of the small tables
-   * whose number is not exact (`estimated`), or of every table (`exact`).
+   * whose number is not exact (`estimated`), or of every table (`exact`). A table that another session holds exclusively
+   * is neither measured nor counted, and marked as `locked`.
    * @throws KeepError `DATABASE_UNREACHABLE`, `DATABASE_TIMEOUT` or `DATABASE_ERROR`.
    */
   async collect(counting: RowCounting): Promise<DatabaseStats> {
@@ -36,8 +41,9 @@ export class StatsService {
           sql: DATABASE_QUERY,
           ...this.database.timeouts,
         });
-        const rows = await read<CatalogueRow>(client, { sql: CATALOGUE_QUERY, ...this.database.timeouts });
-        const counts = await this.count(client, rows, counting);
+        const rows = await this.readCatalogue(client);
+        const counts = new TableCounts(client, rows, this.timeouts);
+        await counts.count(counting);
         const sizeBytes = overview?.size_bytes ?? 0;
         const tables = rows.map((row) => toTableStats(row, counts)).toSorted(byRowCount);
         return {
@@ -58,63 +64,24 @@ export class StatsService {
     }
   }
 
-  private async count(
-    client: PoolClient,
-    rows: readonly CatalogueRow[],
-    counting: RowCounting,
-  ): Promise<Counts> {
-    const counts: Counts = { exact: new Map(), timedOut: new Set() };
-    // Asked for exact numbers, each table is a statement of its own: one that is too large spoils no other.
-    const statements =
-      counting === 'exact'
-        ? countStatements(
-            rows.filter(({ countable }) => countable),
-            1,
-          )
-        : countStatements(tablesToCount(rows));
-    const { statementTimeoutMs } = this.database.timeouts;
-    const deadline = performance.now() + statementTimeoutMs;
-    for (const statement of statements) {
-      await this.countOne(client, statement, deadline - performance.now(), counts);
+  private async readCatalogue(client: PoolClient): Promise<CatalogueRow[]> {
+    for (let tries = 1; tries <= MEASURING_TRIES; tries += 1) {
+      try {
+        return await read<CatalogueRow>(client, { sql: CATALOGUE_QUERY, ...this.timeouts });
+      } catch (error) {
+        if (errorCode(error) !== '55P03') throw error;
+      }
     }
-    return counts;
+    return await read<CatalogueRow>(client, { sql: ESTIMATES_QUERY, ...this.timeouts });
   }
 
-  private async countOne(
-    client: PoolClient,
-    { sql, oids }: CountStatement,
-    remainingMs: number,
-    { exact, timedOut }: Counts,
-  ): Promise<void> {
-    try {
-      if (remainingMs < 1) throw new OutOfTimeError();
-      const counted = await read<{ oid: string; rows: number }>(client, {
-        sql,
-        statementTimeoutMs: remainingMs,
-        lockTimeoutMs: remainingMs,
-      });
-      for (const { oid, rows } of counted) exact.set(oid, rows);
-    } catch (error) {
-      if (!isToldPerTable(error)) throw error;
-      for (const oid of oids) timedOut.add(oid);
-    }
+  private get timeouts(): ReadTimeouts {
+    const { statementTimeoutMs, lockTimeoutMs } = this.database.timeouts;
+    return { statementTimeoutMs, lockTimeoutMs: Math.min(LOCK_WAIT_MS, lockTimeoutMs) };
   }
 }
 
-/** The deadline passed before the count began. */
-class OutOfTimeError extends Error {}
-
-/**
- * Out of time, locked for as long, dropped meanwhile, or not readable by this role: the planner's number
- * stands in, and the answer as a whole is still good.
- */
-function isToldPerTable(error: unknown): boolean {
-  return (
-    error instanceof OutOfTimeError || ['57014', '55P03', '42P01', '42501'].includes(errorCode(error) ?? '')
-  );
-}
-
-function toTableStats(row: CatalogueRow, { exact, timedOut }: Counts): TableStats {
+function toTableStats(row: CatalogueRow, { exact, timedOut, locked }: TableCounts): TableStats {
   const counted = exact.get(row.oid);
   return {
     name: `${row.schema}.${row.name}`,
@@ -122,10 +89,12 @@ function toTableStats(row: CatalogueRow, { exact, timedOut }: Counts): TableStat
     rowCountIsExact: counted !== undefined || row.exact,
     totalBytes: row.total_bytes,
     indexBytes: row.index_bytes,
+    sizesAreExact: row.sizes_exact,
     deadRows: row.dead_rows,
     lastVacuumAt: row.last_vacuum?.toISOString() ?? null,
     lastAnalyzeAt: row.last_analyze?.toISOString() ?? null,
     ...(timedOut.has(row.oid) && { countTimedOut: true }),
+    ...((row.locked || locked.has(row.oid)) && { locked: true }),
   };
 }
 

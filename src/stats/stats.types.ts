@@ -10,6 +10,8 @@ export interface TableStats {
   /** Table, indexes and TOAST. */
   readonly totalBytes: number;
   readonly indexBytes: number;
+  /** Whether the sizes were measured; otherwise they are those of the last VACUUM or ANALYZE. */
+  readonly sizesAreExact: boolean;
   /** Rows waiting for VACUUM; null where the server keeps no such statistics (a replica). */
   readonly deadRows: number | null;
   /** ISO 8601; the later of VACUUM and autovacuum. Null when never, or on a replica. */
@@ -17,6 +19,8 @@ export interface TableStats {
   readonly lastAnalyzeAt: string | null;
   /** Only after `?rows=exact`: counting this table ran out of time, so its number is the planner's. */
   readonly countTimedOut?: true;
+  /** Another session holds it exclusively, or waits to: its numbers are those that can be had without opening it. */
+  readonly locked?: true;
 }
 
 /** Connections of the whole server, and of pgkeep's own pool. */

@@ -129,15 +129,38 @@ describe('readSettings', () => {
     ]);
   });
 
-  it.each([
+  it.each<[Environment, string]>([
     [
       { DATABASE_MAX_CONNECTIONS: '20', DB_POOL_MAX: '30' },
       '  DB_POOL_MAX is 30, but DATABASE_MAX_CONNECTIONS, of which it is an alias, is 20: keep one',
     ],
     [
-      { READINESS_REFRESH_MS: '500' },
-      '  READINESS_TIMEOUT_MS must be below READINESS_REFRESH_MS (500), or evaluations overlap; it is 800',
+      { READINESS_REFRESH_MS: '500', READINESS_TIMEOUT_MS: '500' },
+      '  READINESS_TIMEOUT_MS must be below READINESS_REFRESH_MS (500), or evaluations overlap; it is 500',
     ],
+    [
+      { READINESS_TIMEOUT_MS: '6000' },
+      '  READINESS_TIMEOUT_MS must be below READINESS_REFRESH_MS (5000), or evaluations overlap; it is 6000',
+    ],
+    [
+      { READINESS_FAILURE_THRESHOLD: '-1' },
+      '  READINESS_FAILURE_THRESHOLD must be a whole number from 0 to 100 (evaluations); it is "-1"',
+    ],
+    ...[
+      ['true', '"true" is neither an address nor a network'],
+      ['loopback', '"loopback" is neither an address nor a network'],
+      ['10.0.0.0/8, 10.0.0.256', '"10.0.0.256" is neither an address nor a network'],
+      ['10.0.0.0/8/8', '"10.0.0.0/8/8" is neither an address nor a network'],
+      ['fe80::1%eth0', '"fe80::1%eth0" is neither an address nor a network'],
+      ['10.0.0.0/33', '"10.0.0.0/33" must have a prefix from 1 to 32'],
+      ['fd00::/129', '"fd00::/129" must have a prefix from 1 to 128'],
+      ['10.0.0.0/', '"10.0.0.0/" must have a prefix from 1 to 32'],
+      ['0.0.0.0/0', '"0.0.0.0/0" would trust every address'],
+      ['::/0', '"::/0" would trust every address'],
+    ].map(([value = '', fault = '']): [Environment, string] => [
+      { TRUST_PROXY: value },
+      `  TRUST_PROXY must be addresses or networks such as 10.0.0.0/8,fd00::/8: ${fault}; it is "${value}"`,
+    ]),
     [{ HOST: '256.1.1.1' }, '  HOST must be an IP address or a host name; it is "256.1.1.1"'],
     [{ PORT: '3000', PORT_FILE: '/run/port' }, '  PORT is set twice, directly and by PORT_FILE: keep one'],
     [
@@ -193,6 +216,28 @@ describe('readSettings', () => {
       s3: { bucket: 'clinic-backups', region: 'eu-central-1', endpoint: 'https://s3.example:9000' },
       gcs: { bucket: 'clinic-copies' },
     });
+  });
+
+  it.each([
+    ['100', 50],
+    ['500', 250],
+    ['1599', 799],
+    ['1600', 800],
+    ['60000', 800],
+  ])('gives READINESS_REFRESH_MS=%s a deadline that fits', (refresh, timeoutMs) => {
+    const settings = readSettings({ DATABASE_URL: URL_WITH_SECRET, READINESS_REFRESH_MS: refresh });
+    expect(settings.readiness).toMatchObject({ refreshMs: Number(refresh), timeoutMs, failureThreshold: 3 });
+  });
+
+  it('reads the proxies that are trusted', () => {
+    const proxies = { TRUST_PROXY: ' 10.0.0.0/8,fd00::/8 , 192.168.1.7,::1' };
+    expect(readSettings({ DATABASE_URL: URL_WITH_SECRET, ...proxies }).http.trustedProxies).toEqual([
+      { address: '10.0.0.0', prefix: 8, family: 'ipv4' },
+      { address: 'fd00::', prefix: 8, family: 'ipv6' },
+      { address: '192.168.1.7', prefix: 32, family: 'ipv4' },
+      { address: '::1', prefix: 128, family: 'ipv6' },
+    ]);
+    expect(readSettings({ DATABASE_URL: URL_WITH_SECRET }).http.trustedProxies).toEqual([]);
   });
 
   it('says which URL is missing', () => {

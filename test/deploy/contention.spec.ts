@@ -188,11 +188,12 @@ Wait for it: \`pgkeep migrate deploy --wait\`. If nothing is being deployed, end
     expect(code).toBe(1);
     expect(message(deploy.stderr).replace(/backend\(\d+/, 'backend(PID'))
       .toBe(`The connection was lost while migration 2_second ran (prisma/migrations/2_second/migration.sql): read ECONNRESET (ECONNRESET)
-Nobody said what became of it: either all of the migration is in the database, or nothing of it.
-The server has not noticed, and still is at it. Let it end, or end it:
+Nothing of it is kept: PostgreSQL rolls back a transaction whose session is lost before it commits.
+The server still runs its session. Let it end, or end it:
   SELECT pg_terminate_backend(PID);    (in psql)
-See what of it is in the database, and what to choose from:
-  npx pgkeep migrate resolve
+When the time is better:
+  npx pgkeep migrate resolve --rolled-back 2_second
+  npx pgkeep migrate deploy
 `);
     const { rows } = await query(
       made.url,

@@ -51,7 +51,8 @@ describe('pgkeep migrate resolve', () => {
   const NOTHING_THERE = `${NAME}
   history   failed: began on TIME UTC and did not end
   said      ERROR: division by zero
-  database  nothing of it is there; it runs as one transaction: missing: table public.b, index public.b_id
+  ran       by pgkeep, as one transaction, which PostgreSQL rolled back
+  database  nothing of it is there: missing: table public.b, index public.b_id
   choose    npx pgkeep migrate resolve --rolled-back ${NAME}    (then mend it, and deploy it again)
 `;
 
@@ -136,8 +137,11 @@ Make by hand what is missing, then the same again. Or, where that is known and m
 ${NAME}
   history   failed: began on TIME UTC and did not end
   said      nobody wrote it down: whoever ran it was killed, or lost the connection
+  ran       not by pgkeep: since Prisma 7.4 each statement may have been committed by itself
   database  all that can be looked for is there: table public.b, index public.b_id
-  choose    npx pgkeep migrate resolve --applied ${NAME}    (all of it is there)
+  uncertain line 3: SELECT … / …
+  choose    npx pgkeep migrate resolve --applied ${NAME}    (when the uncertain statements were applied as well)
+            npx pgkeep migrate resolve --rolled-back ${NAME} --anyway    (after you undid all of it by hand)
 `);
     const refused = await resolve(made, '--rolled-back', NAME);
     expect(refusal(refused.stderr)).toBe(
@@ -167,9 +171,13 @@ Or, where that is known and meant:
       'BEGIN;\nCREATE TABLE "b" (id INT);\nCOMMIT;\nBEGIN;\nCREATE INDEX "b_id" ON "b" (id);\nSELECT 1 / 0;\nCOMMIT;\n',
     );
     const { stdout } = await resolve(made);
-    expect(stdout).toContain(`  database  some of it is there; it does not run as one transaction
+    expect(stdout).toContain(`  ran       by pgkeep, statement by statement: 3 of 7 applied
+  database  some of it is there
             there: table public.b
             missing: index public.b_id
+  applied   line 2: CREATE TABLE "b" (id INT)
+  not run   line 5: CREATE INDEX "b_id" ON "b" (id)
+            line 6: SELECT … / …
   choose    npx pgkeep migrate resolve --rolled-back ${NAME}    (after you took back by hand what is there)
             npx pgkeep migrate resolve --applied ${NAME}    (after you made by hand what is not)
 `);
@@ -223,9 +231,9 @@ Say which migrations they are from: \`npx pgkeep migrate resolve --applied ${FIR
   it('one that is not in this directory, failed or applied; what leaves nothing to be seen', async () => {
     const made = await application('elsewhere', 'UPDATE a SET id = 1 / 0;\nSELECT 1 / 0;\n');
     const { stdout } = await resolve(made);
-    expect(stdout).toContain(`  database  it leaves nothing that could be looked for by name: look at its rows
-  choose    npx pgkeep migrate resolve --rolled-back ${NAME}    (when nothing of it is there, or it was taken back by hand)
-            npx pgkeep migrate resolve --applied ${NAME}    (when all of it is there)
+    expect(stdout).toContain(`  ran       by pgkeep, as one transaction, which PostgreSQL rolled back
+  database  nothing of it is there
+  choose    npx pgkeep migrate resolve --rolled-back ${NAME}    (then mend it, and deploy it again)
 `);
     made.remove(NAME).remove(FIRST).add('20980101000000_zero', 'SELECT 1;');
     expect((await resolve(made)).stdout).toBe(`2 migrations are not settled in database "elsewhere" (test):
@@ -238,6 +246,7 @@ ${FIRST}
 ${NAME}
   history   failed: began on TIME UTC and did not end
   said      ERROR: division by zero
+  ran       by pgkeep, as one transaction, which PostgreSQL rolled back
   database  its migration.sql is not here: nobody can look
   choose    npx pgkeep migrate resolve --rolled-back ${NAME}    (when nothing of it is there)
 `);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Module, type INestApplication, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import request from 'supertest';
@@ -33,7 +33,11 @@ describe('a small Express application', () => {
   beforeAll(async () => {
     own = await startThrowAwayCluster();
     const url = await createClinic(own, 'clinic');
-    settings = readSettings({ ...PRODUCTION, DATABASE_URL: verified(own, url) });
+    const patience = { READINESS_REFRESH_MS: '5000', READINESS_TIMEOUT_MS: '4000' };
+    settings = readSettings({ ...PRODUCTION, ...patience, DATABASE_URL: verified(own, url) });
+  });
+  afterEach(async () => {
+    await app?.close();
   });
   afterAll(async () => {
     await own.cluster.destroy();
@@ -54,7 +58,6 @@ describe('a small Express application', () => {
     expect(own.cluster.port).toBeGreaterThan(0);
     const { verdict } = (await app?.get(ReadinessService).evaluate()) ?? {};
     expect(verdict?.status).toBe('ready');
-    await app?.close();
   });
 
   it('opens the doors by a second import, and keeps its own error format', async () => {
@@ -86,6 +89,5 @@ describe('a small Express application', () => {
       error: 'Not Found',
     });
     expect(app?.get(SETTINGS)).toBe(settings);
-    await app?.close();
   });
 });

@@ -72,6 +72,44 @@ describe('applying migrations in process', () => {
     ).toEqual([{ whole: true }]);
   });
 
+  it('sends statement by statement what cannot be one transaction, as the native engine does', async () => {
+    application.addMigration('1_first', `CREATE TYPE e AS ENUM ('a');\nCREATE TABLE t (v e, n integer);`);
+    application.addMigration(
+      '2_second',
+      `ALTER TYPE e ADD VALUE 'b';
+INSERT INTO t VALUES ('b', 1);
+CREATE INDEX CONCURRENTLY t_v ON t (v); -- é;
+CREATE INDEX CONCURRENTLY t_n ON t (n);`,
+    );
+    expect(await apply()).toEqual(['1_first', '2_second']);
+    expect(await query(url, 'SELECT v, n FROM t')).toEqual([{ v: 'b', n: 1 }]);
+    application.addMigration('3_third', 'DROP INDEX CONCURRENTLY t_n;\n-- é\nINSERT INTO t (x) VALUES (1);');
+    expect((await failure()).message).toContain(
+      `Migration name: 3_third
+
+Database error code: 42703
+
+Database error:
+ERROR: column "x" of relation "t" does not exist
+
+Position:
+  1 DROP INDEX CONCURRENTLY t_n;
+  2 -- é
+  3 INSERT INTO t (x) VALUES (1);
+`,
+    );
+    expect(await query(url, `SELECT to_regclass('t_n') AS index`)).toEqual([{ index: null }]);
+  });
+
+  it('one that commits by itself is not sent again', async () => {
+    application.addMigration(
+      '1_first',
+      'CREATE TABLE t (n integer);\nINSERT INTO t VALUES (1);\nCOMMIT;\nSELECT 1;\nVACUUM t;',
+    );
+    expect((await failure()).sqlState).toBe('25001');
+    expect(await query(url, 'SELECT n FROM t')).toEqual([{ n: 1 }]);
+  });
+
   it('works in the PostgreSQL schema it is given, making it where it is missing', async () => {
     application.addMigration('1_records', 'CREATE TABLE records (a integer);');
     await apply(url, 'Pg Keep');

@@ -5,19 +5,32 @@ import { readSettings, type Environment } from '../../src/config/read-settings.j
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { ReadinessMonitor } from '../../src/readiness/readiness-monitor.service.js';
 import { createClinic, query, verified } from '../support/clinic.js';
+import { changedUrl } from '../support/guarded-database.js';
 import { PRODUCTION } from '../support/production.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-/** A clock that the test moves. */
+/** A clock that the test moves: by itself it stands still. */
 class SettableClock extends Clock {
-  current = new Date();
+  private current = new Date();
+  private elapsedMs = 0;
 
   now(): Date {
     return this.current;
   }
 
-  advance(ms: number): void {
-    this.current = new Date(this.current.getTime() + ms);
+  override monotonicMs(): number {
+    return this.elapsedMs;
+  }
+
+  pass(ms: number): void {
+    this.elapsedMs += ms;
+    this.set(ms);
+  }
+
+  /** The machine's time is corrected. */
+  set(byMs: number): void {
+    this.current = new Date(this.current.getTime() + byMs);
   }
 }
 
@@ -70,9 +83,9 @@ describe('the readiness monitor', () => {
   it('believes a verdict for three periods', async () => {
     const asked = await monitor();
     await asked.verdict();
-    clock.advance(180_000);
+    clock.pass(180_000);
     expect(await asked.verdict()).toMatchObject({ status: 'ready' });
-    clock.advance(1);
+    clock.pass(1);
     const stale = await asked.verdict();
     expect(stale).toMatchObject({
       status: 'not_ready',
@@ -82,6 +95,38 @@ describe('the readiness monitor', () => {
     expect(asked.verdict()).toBe(stale);
     await asked.refresh();
     expect(await asked.verdict()).toMatchObject({ status: 'ready' });
+  });
+
+  it.each([3_600_000, -3_600_000])('believes it as well when the clock is set by %i ms', async (ms) => {
+    const asked = await monitor({ READINESS_GATES: 'backupConfig=warn,backups=warn' });
+    const verdict = await asked.verdict();
+    clock.set(ms);
+    expect(asked.verdict()).toBe(verdict);
+    clock.set(-ms);
+  });
+
+  it('believes who the other environment’s database is while that does not answer', async () => {
+    const proxy = await TcpProxy.to(own.cluster.port);
+    try {
+      const other = changedUrl(url, { port: String(proxy.port) });
+      const asked = await monitor({ DATABASE_URL_PROD: verified(own, url), DATABASE_URL: other });
+      const shared = {
+        ok: false,
+        code: 'ENVIRONMENT_SHARED',
+        gate: 'enforce',
+        details: expect.stringContaining(
+          'DATABASE_URL and DATABASE_URL_PROD reach the same database: give each environment a database of its own',
+        ),
+      };
+      expect((await asked.verdict()).checks.environment).toEqual(shared);
+      proxy.mode = 'hold';
+      // It is asked once a minute.
+      clock.pass(61_000);
+      await asked.refresh();
+      expect((await asked.verdict()).checks.environment).toEqual(shared);
+    } finally {
+      await proxy.close();
+    }
   });
 
   it('lets a latch fail after it was ready once, and not before', async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
@@ -7,9 +7,30 @@ import { countStatements, tablesToCount } from '../../src/stats/count-plan.js';
 import { StatsService } from '../../src/stats/stats.service.js';
 import type { DatabaseStats, RowCounting, TableStats } from '../../src/stats/stats.types.js';
 import type { CatalogueRow } from '../../src/stats/table-catalogue.js';
+import { runCli } from '../support/pgkeep-process.js';
 import { until } from '../support/until.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+function row(oid: string, pages: number, exact = false): CatalogueRow {
+  return {
+    oid,
+    schema: 'public',
+    name: `t"${oid}`,
+    partitioned: false,
+    estimate: 0,
+    exact,
+    countable: true,
+    locked: false,
+    sizes_exact: true,
+    pages,
+    total_bytes: 0,
+    index_bytes: 0,
+    dead_rows: 0,
+    last_vacuum: null,
+    last_analyze: null,
+  };
+}
 
 describe('the statistics', () => {
   let own: ThrowAwayCluster;
@@ -111,16 +132,139 @@ describe('the statistics', () => {
     expect(counts(await collect('exact'))).toMatchObject({ 'app.secret': [50, true] });
   });
 
-  it('says so when a migration holds a table', async () => {
-    const client = new Client({ connectionString: url });
-    await client.connect();
-    await client.query('BEGIN; LOCK TABLE analysed IN ACCESS EXCLUSIVE MODE');
-    await expect(collect('estimated', { DB_QUERY_TIMEOUT: '400' })).rejects.toMatchObject({
-      code: 'DATABASE_TIMEOUT',
-      message: 'Cannot collect the database statistics: canceling statement due to lock timeout',
-      hint: 'Another session holds a lock; a migration may be running. pg_locks and pg_stat_activity name it.',
+  describe('while tables are locked', () => {
+    let locker: Client;
+    beforeEach(async () => {
+      locker = await connected();
+      await query(url, 'CREATE TABLE held (id int PRIMARY KEY, note text); INSERT INTO held VALUES (1)');
     });
-    await client.end();
+    afterEach(async () => {
+      await locker.end();
+      await query(url, 'DROP TABLE held');
+    });
+
+    const connected = async (): Promise<Client> => {
+      const client = new Client({ connectionString: url });
+      client.on('error', () => undefined);
+      await client.connect();
+      return client;
+    };
+
+    it.each<[string, string, RowCounting, string]>([
+      ['a table', 'LOCK TABLE held IN ACCESS EXCLUSIVE MODE', 'estimated', 'public.held'],
+      ['a table, though every row is asked for', 'TRUNCATE held', 'exact', 'public.held'],
+      ['an index', 'ALTER INDEX held_pkey SET TABLESPACE pg_default', 'estimated', 'public.held'],
+      ['a leaf', 'LOCK TABLE parted_low_leaf IN ACCESS EXCLUSIVE MODE', 'exact', 'public.parted'],
+    ])('leaves %s out and says which', async (_what, sql, counting, name) => {
+      await locker.query(`BEGIN; ${sql}`);
+      const { tables, tableCount } = await collect(counting, { DB_QUERY_TIMEOUT: '20000' });
+      expect(tables).toHaveLength(tableCount);
+      const locked = tables.filter((table) => table.locked);
+      expect(locked).toEqual([
+        {
+          name,
+          rowCount: expect.any(Number),
+          rowCountIsExact: false,
+          totalBytes: expect.any(Number),
+          indexBytes: expect.any(Number),
+          sizesAreExact: false,
+          deadRows: expect.any(Number),
+          lastVacuumAt: null,
+          lastAnalyzeAt: null,
+          locked: true,
+        },
+      ]);
+      const others = tables.filter((table) => !table.locked);
+      expect(others.filter(({ sizesAreExact }) => !sizesAreExact)).toEqual([]);
+      expect(others.find((table) => table.name === 'public.analysed')?.rowCount).toBe(5000);
+    });
+
+    it('does not queue behind a session that waits for such a lock', async () => {
+      const waiting = await connected();
+      await locker.query('BEGIN; SELECT FROM held');
+      const altering = waiting.query('ALTER TABLE held ADD COLUMN extra int');
+      await until(async () => {
+        const { rows } = await query(
+          url,
+          `SELECT FROM pg_locks WHERE relation = 'held'::regclass AND NOT granted`,
+        );
+        return rows.length > 0;
+      });
+      const { tables } = await collect('estimated');
+      expect(tables.filter(({ locked }) => locked).map(({ name }) => name)).toEqual(['public.held']);
+      await locker.query('COMMIT');
+      await altering;
+      await waiting.end();
+    });
+
+    it('answers as well where a table is locked in the moment between', async () => {
+      const end = new AbortController();
+      const locking = (async () => {
+        while (!end.signal.aborted) {
+          await locker.query(
+            'BEGIN; LOCK TABLE held IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(0.12); COMMIT',
+          );
+        }
+      })();
+      for (let round = 0; round < 12; round += 1) {
+        const { tables } = await collect(round % 2 === 0 ? 'estimated' : 'exact');
+        expect(tables.map(({ name }) => name)).toContain('public.held');
+      }
+      end.abort();
+      await locking;
+    });
+
+    it('says so on the command line', async () => {
+      await locker.query('BEGIN; LOCK TABLE held IN ACCESS EXCLUSIVE MODE');
+      const { code, stdout } = await runCli(['stats'], { DATABASE_URL: url });
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^public\.held +~1 +~16\.0 kB +~8\.0 kB +0 +never +never$/m);
+      expect(stdout).toMatch(
+        /\n\n~ locked by another session, so neither measured nor counted: public\.held\.\n$/,
+      );
+    });
+  });
+
+  it('measures the largest of many tables, and estimates the others', async () => {
+    const many = await createDatabase(own, 'many');
+    await query(
+      many,
+      `DO $$ BEGIN FOR i IN 1..240 LOOP
+         EXECUTE format('CREATE TABLE small_%s (id int PRIMARY KEY); INSERT INTO small_%1$s VALUES (1)', i);
+       END LOOP; END $$`,
+    );
+    await query(many, 'VACUUM ANALYZE');
+    await query(
+      many,
+      `CREATE TABLE vacuumed AS SELECT generate_series(1, 20000) AS id;
+       CREATE TABLE new AS SELECT generate_series(1, 20000) AS id`,
+    );
+    await query(many, 'VACUUM ANALYZE vacuumed');
+    const { tables } = await collect('estimated', { DATABASE_URL: many });
+    expect(tables.filter(({ sizesAreExact }) => sizesAreExact)).toHaveLength(200);
+    const { rows } = await query(
+      many,
+      `SELECT relname, pg_total_relation_size(oid)::int AS bytes FROM pg_class WHERE relname IN ('vacuumed', 'new')`,
+    );
+    for (const { relname, bytes } of rows) {
+      expect(tables.find(({ name }) => name === `public.${relname}`)).toMatchObject({
+        rowCount: 20_000,
+        rowCountIsExact: true,
+        totalBytes: bytes,
+        sizesAreExact: true,
+      });
+    }
+    const estimated = tables.filter(({ sizesAreExact }) => !sizesAreExact);
+    expect(estimated).toHaveLength(42);
+    // One page of the table, two of its index.
+    for (const table of estimated) {
+      expect(table).toMatchObject({
+        rowCount: 1,
+        rowCountIsExact: true,
+        totalBytes: 24_576,
+        indexBytes: 16_384,
+      });
+    }
   });
 
   it('explains a database that does not answer', async () => {
@@ -134,28 +278,21 @@ describe('the statistics', () => {
 });
 
 describe('the plan of counts', () => {
-  function row(oid: string, pages: number, exact = false): CatalogueRow {
-    return {
-      oid,
-      schema: 'public',
-      name: `t"${oid}`,
-      partitioned: false,
-      estimate: 0,
-      exact,
-      countable: true,
-      pages,
-      total_bytes: 0,
-      index_bytes: 0,
-      dead_rows: 0,
-      last_vacuum: null,
-      last_analyze: null,
-    };
-  }
-
   it('takes small tables whose number is not exact, the smallest first, within the budget', () => {
     const rows = [row('large', 1025), row('exact', 1, true), row('b', 2), row('a', 1)];
     expect(tablesToCount(rows).map(({ oid }) => oid)).toEqual(['a', 'b']);
     expect(tablesToCount(Array.from({ length: 20 }, (_, index) => row(String(index), 1024)))).toHaveLength(8);
+  });
+
+  it('counts no more tables than the budget', () => {
+    expect(tablesToCount(Array.from({ length: 1200 }, (_, index) => row(String(index), 0)))).toHaveLength(
+      1000,
+    );
+  });
+
+  it('leaves out what is locked, and what nobody looked at', () => {
+    const rows = [{ ...row('locked', 1), locked: true }, { ...row('unseen', 1), pages: null }, row('a', 1)];
+    expect(tablesToCount(rows).map(({ oid }) => oid)).toEqual(['a']);
   });
 
   it('quotes names and batches statements', () => {

@@ -1,8 +1,11 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 
-/** What the proxy does to traffic: hand it on, swallow it (both ends stay open), or refuse new connections. */
-export type ProxyMode = 'pass' | 'swallow' | 'refuse';
+/**
+ * What the proxy does to traffic: hand it on, hold it until {@link TcpProxy.release}, swallow it (both ends stay
+ * open), or refuse new connections.
+ */
+export type ProxyMode = 'pass' | 'hold' | 'swallow' | 'refuse';
 
 /** A TCP proxy on loopback that fails on demand, as networks do. */
 export class TcpProxy {
@@ -10,6 +13,7 @@ export class TcpProxy {
   /** How long each chunk is held back, in ms. */
   delayMs = 0;
   private readonly sockets = new Set<Socket>();
+  private readonly held: (() => void)[] = [];
 
   private constructor(
     private readonly server: Server,
@@ -37,6 +41,12 @@ export class TcpProxy {
     for (const socket of this.sockets) socket.resetAndDestroy();
   }
 
+  /** Hands on what was held, and passes from now on. */
+  release(): void {
+    this.mode = 'pass';
+    for (const send of this.held.splice(0)) send();
+  }
+
   async close(): Promise<void> {
     this.cut();
     this.server.close();
@@ -57,6 +67,10 @@ export class TcpProxy {
     this.sockets.add(from);
     from.on('data', (chunk) => {
       if (this.mode === 'swallow') return;
+      if (this.mode === 'hold') {
+        this.held.push(() => to.write(chunk));
+        return;
+      }
       if (this.delayMs === 0) {
         to.write(chunk);
         return;

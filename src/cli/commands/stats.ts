@@ -18,8 +18,8 @@ function renderStats({ sizeBytes, tableCount, tables, connections }: DatabaseSta
   const rows = tables.map((table) => [
     table.name,
     `${table.rowCountIsExact ? '' : '~'}${table.rowCount.toLocaleString('en')}`,
-    formatBytes(table.totalBytes),
-    formatBytes(table.indexBytes),
+    `${table.sizesAreExact ? '' : '~'}${formatBytes(table.totalBytes)}`,
+    `${table.sizesAreExact ? '' : '~'}${formatBytes(table.indexBytes)}`,
     table.deadRows === null ? '-' : table.deadRows.toLocaleString('en'),
     table.lastVacuumAt?.slice(0, 16) ?? 'never',
     table.lastAnalyzeAt?.slice(0, 16) ?? 'never',
@@ -31,5 +31,10 @@ function renderStats({ sizeBytes, tableCount, tables, connections }: DatabaseSta
   ];
   if (tables.some(({ countTimedOut }) => countTimedOut))
     lines.push('', '~ with --exact: counting ran out of time.');
+  const locked = tables.filter((table) => table.locked);
+  if (locked.length > 0) {
+    const names = locked.map(({ name }) => name).join(', ');
+    lines.push('', `~ locked by another session, so neither measured nor counted: ${names}.`);
+  }
   return lines.join('\n');
 }

@@ -3,40 +3,63 @@ import type { Choice, MigrationState } from './resolve.types.js';
 const DEPLOY = 'npx pgkeep migrate deploy';
 
 /** What to choose from, the likeliest first. Pure. */
-export function choicesOf({
-  migration,
-  state,
-  verdict,
-  isHere,
-}: Pick<MigrationState, 'migration' | 'state' | 'verdict' | 'isHere'>): Choice[] {
-  const back = `npx pgkeep migrate resolve --rolled-back ${migration}`;
+export function choicesOf(
+  state: Pick<MigrationState, 'migration' | 'state' | 'verdict' | 'isHere' | 'uncertain' | 'invalid'>,
+): Choice[] {
+  const { migration, verdict, isHere } = state;
   const applied = `npx pgkeep migrate resolve --applied ${migration}`;
-  if (state === 'unknown') {
+  if (state.state === 'unknown') {
     return [
       { command: `git log --all --oneline -- '*/${migration}/*'`, when: 'shows the build that has it' },
     ];
   }
-  if (state === 'rolled back') {
+  if (state.state === 'rolled back') {
     return verdict === 'all' && isHere
       ? [{ command: applied, when: 'all of it is there, so a deploy would fail' }]
       : [{ command: DEPLOY, when: 'applies it again; or take its directory away' }];
   }
-  if (state !== 'failed') return [];
+  if (state.state !== 'failed') return [];
+  const drops = state.invalid.map((index) => ({
+    command: `DROP INDEX CONCURRENTLY ${index};`,
+    when: 'first, in psql: the index is not valid',
+  }));
+  return [...drops, ...marks(state)];
+}
+
+function marks({
+  migration,
+  verdict,
+  isHere,
+  uncertain,
+}: Pick<MigrationState, 'migration' | 'verdict' | 'isHere' | 'uncertain'>): Choice[] {
+  const back = `npx pgkeep migrate resolve --rolled-back ${migration}`;
+  const applied = `npx pgkeep migrate resolve --applied ${migration}`;
   if (!isHere) return [{ command: back, when: 'when nothing of it is there' }];
+  const open = uncertain.length > 0;
   switch (verdict) {
     case 'nothing':
       return [{ command: back, when: 'then mend it, and deploy it again' }];
     case 'all':
-      return [{ command: applied, when: 'all of it is there' }];
+      return open
+        ? [
+            { command: applied, when: 'when the uncertain statements were applied as well' },
+            { command: `${back} --anyway`, when: 'after you undid all of it by hand' },
+          ]
+        : [{ command: applied, when: 'all of it is there' }];
     case 'some':
       return [
         { command: back, when: 'after you took back by hand what is there' },
         { command: applied, when: 'after you made by hand what is not' },
       ];
     default:
-      return [
-        { command: back, when: 'when nothing of it is there, or it was taken back by hand' },
-        { command: applied, when: 'when all of it is there' },
-      ];
+      return open
+        ? [
+            { command: `${back} --anyway`, when: 'when you know that no uncertain statement is applied' },
+            { command: applied, when: 'after you made sure that all of it is applied' },
+          ]
+        : [
+            { command: back, when: 'when nothing of it is there, or it was taken back by hand' },
+            { command: applied, when: 'when all of it is there' },
+          ];
   }
 }

@@ -5,11 +5,14 @@ import type { ClientBase } from 'pg';
 import type { Settings } from '../../config/settings.js';
 import type { ReadTimeouts } from '../../database/read.js';
 import type { Attempt } from '../../migrations/attempts.js';
+import { checksumOf } from '../../migrations/history-writer.js';
 import { parseFiles } from '../../migrations/lint/parse-files.js';
 import { lookForTraces } from '../../migrations/traces/look-for-traces.js';
 import { tracesOf } from '../../migrations/traces/traces-of.js';
-import { isAtomic } from '../is-atomic.js';
+import { readUnenforced } from '../../catalogue/unenforced.js';
+import { invalidIndexesOf } from '../unenforced-objects.js';
 import { choicesOf } from './choices.js';
+import { judgeAttempt } from './judge-attempt.js';
 import type { MigrationState } from './resolve.types.js';
 
 /** What the history says of every migration that is not settled, in the order in which they were begun. Pure. */
@@ -50,17 +53,38 @@ export async function readState(
   const last = own.findLast((attempt) => attempt.state === 'failed') ?? own.at(-1);
   const file = path.join(migrationsDirectory, name, 'migration.sql');
   const isHere = existsSync(file);
-  const [parsed] = isHere ? await parseFiles([{ path: file, content: await readFile(file) }]) : [];
-  const traces = parsed ? tracesOf(parsed, database.url.schema) : [];
-  const traced = await lookForTraces(client, traces, timeouts);
-  return {
+  const script = isHere ? await readFile(file, 'utf8') : '';
+  const isSameFile = last?.checksum === checksumOf(script);
+  const common = {
     migration: name,
     state,
     started: last?.started ?? null,
     said: last?.said ?? null,
+    ran: state === 'failed' && last ? ranOf(last, isSameFile) : null,
     isHere,
-    isAtomic: parsed ? isAtomic(parsed) : null,
-    ...traced,
-    choices: choicesOf({ migration: name, state, verdict: traced.verdict, isHere }),
   };
+  const [parsed] = isHere ? await parseFiles([{ path: file, content: script }]) : [];
+  if (!parsed) {
+    const unread = { verdict: 'unknown', there: [], notThere: [], ...NOTHING } as const;
+    return { ...common, ...unread, choices: choicesOf({ ...common, ...unread }) };
+  }
+  const { schema } = database.url;
+  const traced = await lookForTraces(client, tracesOf(parsed, schema), timeouts);
+  const judged =
+    state === 'failed' && last
+      ? judgeAttempt({ attempt: last, parsed, traced, isSameFile, schema })
+      : NOTHING;
+  const unenforced = await readUnenforced(client, timeouts);
+  const invalid = invalidIndexesOf(script, unenforced, unenforced);
+  const found = { ...traced, ...NOTHING, ...judged, invalid };
+  return { ...common, ...found, choices: choicesOf({ ...common, ...found }) };
+}
+
+const NOTHING = { applied: [], uncertain: [], notApplied: [], invalid: [] } as const;
+
+function ranOf({ course, steps }: Attempt, isSameFile: boolean): MigrationState['ran'] {
+  if (!course) return { by: 'something else' };
+  return course.kind === 'statements'
+    ? { by: 'pgkeep', as: course.kind, statements: course.total, applied: steps, isSameFile }
+    : { by: 'pgkeep', as: course.kind };
 }

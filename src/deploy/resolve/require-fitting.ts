@@ -47,8 +47,12 @@ function rolledBackFault({ migration, state }: MigrationState): Fault | undefine
   }
 }
 
-function missingFault({ migration, notThere, there, verdict }: MigrationState): Fault | undefined {
-  if (notThere.length === 0) return undefined;
+function missingFault(state: MigrationState): Fault | undefined {
+  const { migration, notThere, there, verdict, notApplied, invalid } = state;
+  if (notThere.length === 0) {
+    const names = [...notApplied, ...invalid.map((name) => `index ${name} is not valid`)];
+    return names.length === 0 ? undefined : notAppliedFault(migration, names);
+  }
   const also = there.length === 0 ? '' : ` (there: ${listed(there)})`;
   return {
     why: `migration ${migration} is not in the database: ${verdict === 'nothing' ? 'nothing of it is there; ' : ''}missing: ${listed(notThere)}${also}`,
@@ -59,8 +63,32 @@ function missingFault({ migration, notThere, there, verdict }: MigrationState): 
   };
 }
 
-function presentFault({ migration, there, notThere }: MigrationState): Fault | undefined {
-  if (there.length === 0) return undefined;
+function notAppliedFault(migration: string, names: readonly string[]): Fault {
+  return {
+    why: `migration ${migration} is not applied completely: ${listed(names)}`,
+    hint: [
+      'Finish it by hand, then the same again. Or, where it is finished:',
+      `  npx pgkeep migrate resolve --applied ${migration} --anyway`,
+    ].join('\n'),
+  };
+}
+
+function presentFault(state: MigrationState): Fault | undefined {
+  const { migration, there, notThere, applied, uncertain } = state;
+  if (there.length === 0) {
+    if (applied.length + uncertain.length === 0) return undefined;
+    const why =
+      applied.length > 0
+        ? `statements of migration ${migration} are applied: ${listed(applied)}`
+        : `statements of migration ${migration} may be applied, and nothing in the database shows it: ${listed(uncertain)}`;
+    return {
+      why: `${why}; a deploy would run them again`,
+      hint: [
+        'Look at their rows, and undo by hand what is applied. Then, or where nothing is:',
+        `  npx pgkeep migrate resolve --rolled-back ${migration} --anyway`,
+      ].join('\n'),
+    };
+  }
   const also = notThere.length === 0 ? '' : ` (missing: ${listed(notThere)})`;
   return {
     why: `migration ${migration} is in the database: ${listed(there)}${also}; a deploy would make it again, and fail`,

@@ -33,11 +33,32 @@ export interface MigrationState extends Traced {
   readonly said: string | null;
   /** Whether its `migration.sql` is here. */
   readonly isHere: boolean;
-  /** Whether PostgreSQL applies all of it or nothing; null where its file is not here. */
-  readonly isAtomic: boolean | null;
+  /** Who ran the attempt that failed, and how; null where none did. */
+  readonly ran: RanBy | null;
+  /** Statements that pgkeep recorded as applied: `line 2: UPDATE "purse" SET …`. */
+  readonly applied: readonly string[];
+  /** Statements that leave nothing to be looked for: they may have been applied. */
+  readonly uncertain: readonly string[];
+  /** Statements that were not applied, where pgkeep ran it statement by statement. */
+  readonly notApplied: readonly string[];
+  /** Indexes of it that are there and not valid, quoted where SQL needs it. */
+  readonly invalid: readonly string[];
   /** What to choose from. */
   readonly choices: readonly Choice[];
 }
+
+/** Who ran an attempt, and how. */
+export type RanBy =
+  | { readonly by: 'something else' }
+  | { readonly by: 'pgkeep'; readonly as: 'transaction' | 'query' }
+  | {
+      readonly by: 'pgkeep';
+      readonly as: 'statements';
+      readonly statements: number;
+      readonly applied: number;
+      /** Whether the file still is the one that was run. */
+      readonly isSameFile: boolean;
+    };
 
 /** A command, and when it is the right one. */
 export interface Choice {

@@ -5,7 +5,7 @@ import { errorCode, messageOf } from '../../errors.js';
 import { DOWN_FILE } from '../../migrations/down/down-file.js';
 import { parseFiles, type ParsedFile } from '../../migrations/lint/parse-files.js';
 import type { PlannedMigration } from '../deploy.types.js';
-import { mayCommit } from '../is-atomic.js';
+import { mayCommit } from '../transaction-block.js';
 import { rollbackRefused } from '../refused.js';
 
 /** A migration's `down.sql`, ready to be run as one transaction. */

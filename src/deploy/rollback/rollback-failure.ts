@@ -1,7 +1,8 @@
 import { errorCode, KeepError, messageOf } from '../../errors.js';
 import type { ParsedFile } from '../../migrations/lint/parse-files.js';
-import { GUARD_REFUSED, placeOf, stateOf, waitReasons } from '../failure-text.js';
-import type { FailedScript } from '../migration-runner.js';
+import { isSessionLost } from '../failed-state.js';
+import { GUARD_REFUSED, placeOf, waitReasons } from '../failure-text.js';
+import type { FailedScript } from '../apply/apply.types.js';
 import type { RollbackPlan } from './rollback.types.js';
 
 /** Everything that the message of a failed rollback tells. */
@@ -30,14 +31,13 @@ export function rollbackFailed(failure: RollbackFailure): KeepError {
   const code = errorCode(error);
   const said = `${messageOf(error)}${code === undefined ? '' : ` (${code})`}`;
   const { place, shown } = placeOf(script, parsed);
-  const beginning =
-    stateOf(script) === 'unknown'
-      ? [`The connection was lost while ${migration.name} was rolled back (${migration.file}): ${said}`]
-      : [
-          `The rollback of ${migration.name} ${interrupted ? 'was interrupted' : 'failed'} at ${place}`,
-          ...(shown === '' ? [] : [`  ${shown}`]),
-          `PostgreSQL says: ${said}`,
-        ];
+  const beginning = isSessionLost(script.error)
+    ? [`The connection was lost while ${migration.name} was rolled back (${migration.file}): ${said}`]
+    : [
+        `The rollback of ${migration.name} ${interrupted ? 'was interrupted' : 'failed'} at ${place}`,
+        ...(shown === '' ? [] : [`  ${shown}`]),
+        `PostgreSQL says: ${said}`,
+      ];
   const message = [
     ...beginning,
     ...waitReasons({ ...failure, ...failure.plan }),
@@ -88,6 +88,6 @@ function nextSteps({
   }
   const code = errorCode(script.error);
   const isOfItsTime = code === LOCK_NOT_AVAILABLE || code === GUARD_REFUSED;
-  const isTheFile = !isOfItsTime && stateOf(script) !== 'unknown' && !interrupted;
+  const isTheFile = !isOfItsTime && !isSessionLost(script.error) && !interrupted;
   return [isTheFile ? `Mend ${script.migration.file}, then:` : 'When the time is better:', again];
 }

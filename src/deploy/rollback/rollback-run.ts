@@ -8,7 +8,7 @@ import { backUpFirst } from '../back-up-first.js';
 import { DeployConnection } from '../deploy-connection.js';
 import { isRunning } from '../deploy-facts.js';
 import { takeDeployLock } from '../deploy-lock.js';
-import { stateOf } from '../failure-text.js';
+import { isSessionLost } from '../failed-state.js';
 import { recordDeed } from '../record-deed.js';
 import { rollbackRefused } from '../refused.js';
 import { compareCounts, countRows } from '../row-counts.js';
@@ -72,7 +72,7 @@ export class RollbackRun {
       requireNamed(draft.plan);
       requireConfirmed(draft.plan, this.options);
       const report = await this.perform(client, draft);
-      return { ...report, durationMs: this.now() - startedAt };
+      return { ...report, durationMs: Math.round(this.now() - startedAt) };
     });
   }
 
@@ -181,7 +181,7 @@ export class RollbackRun {
     });
     const { timeouts } = this.needs;
     const isStillRunning =
-      stateOf(failed) === 'unknown' &&
+      isSessionLost(failed.error) &&
       (await this.connection
         .use('look at', (client) => isRunning(client, failed.backendPid, timeouts, SESSION_NAME))
         .catch(() => false));
@@ -206,7 +206,7 @@ export class RollbackRun {
   }
 
   private now(): number {
-    return this.needs.clock.now().getTime();
+    return this.needs.clock.monotonicMs();
   }
 }
 

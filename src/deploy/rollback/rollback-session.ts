@@ -1,5 +1,5 @@
 import { escapeIdentifier, type Client } from 'pg';
-import type { ScriptSession } from '../../migrations/engine/script-runner.js';
+import { send } from '../apply/script-context.js';
 import { rollbackRefused } from '../refused.js';
 import { tookProtected } from './keep-protected.js';
 import type { Down } from './read-down.js';
@@ -19,10 +19,10 @@ export interface TransactionOptions {
 }
 
 /**
- * The session on which a migration is taken back, as the runner of migrations takes it: the script and the mark in the
- * history are one transaction, which is not committed where it took something that its text did not say.
+ * The session on which a migration is taken back: the script and the mark in the history are one transaction, which is
+ * not committed where it took something that its text did not say.
  */
-export class RollbackSession implements ScriptSession {
+export class RollbackSession {
   /** Whether COMMIT was sent: before that, a session that is lost changed nothing. */
   isCommitting = false;
 
@@ -32,11 +32,14 @@ export class RollbackSession implements ScriptSession {
     private readonly options: TransactionOptions,
   ) {}
 
-  async send(sql: string, onStatement: () => void = () => undefined): Promise<void> {
-    if (sql !== this.options.down.script.sql) {
-      await this.client.query(sql);
-      return;
-    }
+  /** Runs what comes before the script. @throws what node-postgres throws. */
+  async prepare(sql: string): Promise<void> {
+    await this.client.query(sql);
+  }
+
+  /** @param onStatement called for every statement that PostgreSQL says is done. @throws what node-postgres throws. */
+  async run(onStatement: () => void): Promise<void> {
+    const { sql } = this.options.down.script;
     await this.client.query(`BEGIN; SET LOCAL search_path TO ${escapeIdentifier(this.options.schema)}`);
     try {
       await this.takeBack(sql, onStatement);
@@ -53,13 +56,7 @@ export class RollbackSession implements ScriptSession {
     const { client } = this;
     await this.markRolledBack();
     const before = await readTableStates(client);
-    client.connection.on('commandComplete', onStatement);
-    try {
-      // Without parameters this is PostgreSQL's simple query: one message, inside the transaction that is open.
-      await client.query(sql);
-    } finally {
-      client.connection.off('commandComplete', onStatement);
-    }
+    await send(client, sql, onStatement);
     const more = unforeseenLosses(before, await readTableStates(client), this.options.foreseen);
     if (more.length === 0) return;
     const kept = more.find(({ name }) => this.options.protectedNames.has(name));

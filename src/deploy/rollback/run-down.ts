@@ -1,15 +1,15 @@
 import { escapeIdentifier, type Client } from 'pg';
-import type { DatabaseUrl } from '../../config/database-url.js';
 import { withConnection } from '../../database/connect.js';
-import type { ReadTimeouts } from '../../database/read.js';
 import { KeepError } from '../../errors.js';
 import { nameOf } from '../../migrations/down/losses.js';
+import { cancelBackend } from '../cancel-backend.js';
 import { takePrismaLock } from '../deploy-lock.js';
-import { MigrationRunner, type FailedScript } from '../migration-runner.js';
+import type { FailedScript } from '../apply/apply.types.js';
 import { rollbackRefused } from '../refused.js';
 import { namesToType, rollbackCommand } from './consent.js';
 import type { RollbackDraft } from './rollback-draft.js';
 import type { RollbackNeeds } from './rollback-needs.js';
+import { DownRunner } from './down-runner.js';
 import { RollbackSession } from './rollback-session.js';
 
 /** How a `down.sql` is run. */
@@ -44,19 +44,19 @@ export async function runDown(draft: RollbackDraft, options: DownRunOptions): Pr
     await takePrismaLock(client, timeouts, rollbackRefused);
     const backendPid = await prepare(client, url.schema);
     const session = new RollbackSession(client, backendPid, transactionOptions(draft, options));
-    const runner = new MigrationRunner([draft.down.script], {
+    const runner = new DownRunner(draft.down.script, {
       ...settings.deploy,
       url,
       timeouts,
       connectTimeoutMs,
       signal,
       onStep,
-      doing: 'Rolling back',
     });
-    const cancel = (): void => void cancelBackend(url, backendPid, timeouts, connectTimeoutMs);
+    const cancel = (): void =>
+      void cancelBackend(backendPid, { url, timeouts, connectTimeoutMs }, SESSION_NAME);
     signal.addEventListener('abort', cancel);
     try {
-      await runner.run(draft.down.script.sql, session);
+      await runner.run(session);
     } catch (error) {
       // Whatever is not about the script broke before it: the limits could not be set.
       if (!runner.failed) throw error;
@@ -91,16 +91,4 @@ async function prepare(client: Client, schema: string): Promise<number> {
   await client.query(`SET search_path TO ${escapeIdentifier(schema)}`);
   const { rows } = await client.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
   return rows[0]?.pid ?? 0;
-}
-
-async function cancelBackend(
-  url: DatabaseUrl,
-  backendPid: number,
-  { statementTimeoutMs }: ReadTimeouts,
-  connectTimeoutMs: number,
-): Promise<void> {
-  const options = { connectTimeoutMs, answerTimeoutMs: statementTimeoutMs, applicationName: SESSION_NAME };
-  await withConnection(url, options, (client) =>
-    client.query('SELECT pg_catalog.pg_cancel_backend($1)', [backendPid]),
-  ).catch(() => undefined);
 }

@@ -1,7 +1,6 @@
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { readMigrationList } from './migration-files.js';
 import { SchemaEngine } from './schema-engine.js';
-import type { ScriptRunner } from './script-runner.js';
 
 /** Migrations to apply: those of one directory, to one database. */
 export interface MigrationsToApply {
@@ -9,8 +8,6 @@ export interface MigrationsToApply {
   readonly database: DatabaseUrl;
   /** A directory as `prisma migrate` writes it: `<name>/migration.sql` and `migration_lock.toml`. */
   readonly directory: string;
-  /** Sends the scripts; also the engine's own, which make `_prisma_migrations`. Defaults to sending each once, as it is. */
-  readonly runScript?: ScriptRunner;
   /** Aborting it cancels the statement that runs: its migration is recorded as failed. */
   readonly signal?: AbortSignal;
 }
@@ -25,11 +22,10 @@ export interface MigrationsToApply {
 export async function applyMigrations({
   database,
   directory,
-  runScript,
   signal,
 }: MigrationsToApply): Promise<readonly string[]> {
   const migrationsList = await readMigrationList(directory);
-  const engine = await SchemaEngine.open(database, { runScript });
+  const engine = await SchemaEngine.open(database);
   const cancel = (): void => void engine.cancel();
   signal?.addEventListener('abort', cancel);
   try {

@@ -53,7 +53,8 @@ function ownError(error: unknown): SchemaEngineError {
     : new SchemaEngineError(messageOf(error), { cause: error });
 }
 
-function applyFailedText(migration: string, { code, text }: StatementFailure): string {
+/** What Prisma says of a migration that failed, and keeps in column `logs` of its history. Pure. */
+export function applyFailedText(migration: string, { code, text }: StatementFailure): string {
   return (
     'A migration failed to apply. New migrations cannot be applied before the error is recovered from. Read more ' +
     'about how to resolve migration issues in a production database: https://pris.ly/d/migrate-resolve\n\n' +

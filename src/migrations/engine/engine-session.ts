@@ -10,7 +10,7 @@ import {
   type Transaction,
 } from '@prisma/driver-adapter-utils';
 import type { DatabaseUrl } from '../../config/database-url.js';
-import type { ScriptRunner } from './script-runner.js';
+import { sendScript } from './send-script.js';
 import { SessionPool } from './session-pool.js';
 import { statementFailure, type FailureMemory } from './statement-failure.js';
 
@@ -26,14 +26,12 @@ export interface SessionOptions {
   readonly failures: FailureMemory;
   /** Leaves out the lock against a second migration: what PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK asks for. */
   readonly skipAdvisoryLock?: boolean | undefined;
-  /** Sends the scripts. Defaults to sending each once, as it is. */
-  readonly runScript?: ScriptRunner | undefined;
   /** Called once, after the session has ended. */
   readonly afterwards?: () => Promise<void>;
 }
 
 /**
- * One database session as Prisma's engine wants it: the stock adapter for queries, and scripts sent whole.
+ * One database session as Prisma's engine wants it: the stock adapter for queries, and scripts sent unsplit where they can be.
  * The stock adapter's own `executeScript` cuts a script at every semicolon, so no function body survives it.
  */
 export class EngineSession implements SqlDriverAdapter {
@@ -66,23 +64,20 @@ export class EngineSession implements SqlDriverAdapter {
   }
 
   async executeScript(script: string): Promise<void> {
-    const { runScript = sendOnce } = this.options;
-    try {
-      await runScript(script, this.session);
-    } catch (thrown) {
-      const failure = statementFailure(thrown, script);
-      this.options.failures.latest = failure;
-      throw new DriverAdapterError({
-        kind: 'postgres',
-        code: NEUTRAL_SQLSTATE,
-        severity: failure.severity,
-        // Prisma keeps this text in `_prisma_migrations.logs`, behind the severity, which it adds itself.
-        message: `${failure.text.replace(`${failure.severity}: `, '')}\n\nDatabase error code: ${failure.code}`,
-        detail: undefined,
-        column: undefined,
-        hint: undefined,
-      });
-    }
+    const failed = await sendScript(script, (sql) => this.session.send(sql));
+    if (!failed) return;
+    const failure = statementFailure(failed.thrown, script, failed.sentFrom);
+    this.options.failures.latest = failure;
+    throw new DriverAdapterError({
+      kind: 'postgres',
+      code: NEUTRAL_SQLSTATE,
+      severity: failure.severity,
+      // Prisma keeps this text in `_prisma_migrations.logs`, behind the severity, which it adds itself.
+      message: `${failure.text.replace(`${failure.severity}: `, '')}\n\nDatabase error code: ${failure.code}`,
+      detail: undefined,
+      column: undefined,
+      hint: undefined,
+    });
   }
 
   async startTransaction(isolationLevel?: IsolationLevel): Promise<Transaction> {
@@ -120,5 +115,3 @@ export class EngineSession implements SqlDriverAdapter {
     }
   }
 }
-
-const sendOnce: ScriptRunner = async (script, session) => await session.send(script);

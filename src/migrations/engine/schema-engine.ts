@@ -9,7 +9,6 @@ import { engineError } from './engine-error.js';
 import { EngineSession } from './engine-session.js';
 import { offlineAdapterFactory } from './offline-adapter.js';
 import type { FailureMemory } from './statement-failure.js';
-import type { ScriptRunner } from './script-runner.js';
 import { ShadowDatabases } from './shadow-databases.js';
 import { loadWasmModule, type WasmEngine, type WasmModule } from './wasm-module.js';
 
@@ -21,8 +20,6 @@ export interface SchemaEngineOptions {
   readonly shadow?: DatabaseUrl | undefined;
   /** Leaves out the lock against a second migration. */
   readonly skipAdvisoryLock?: boolean;
-  /** Sends the scripts of migrations. Defaults to sending each once, as it is. */
-  readonly runScript?: ScriptRunner | undefined;
 }
 
 /** What an engine works on: its session, and where it replays histories. */
@@ -48,8 +45,8 @@ export class SchemaEngine {
    */
   static async open(url: DatabaseUrl, options: SchemaEngineOptions = {}): Promise<SchemaEngine> {
     const failures: FailureMemory = { latest: undefined };
-    const { skipAdvisoryLock, runScript } = options;
-    const main = await EngineSession.open(url, { failures, skipAdvisoryLock, runScript });
+    const { skipAdvisoryLock } = options;
+    const main = await EngineSession.open(url, { failures, skipAdvisoryLock });
     try {
       const shadows = new ShadowDatabases(url, options.shadow, failures);
       return await SchemaEngine.start(adapterFactory(main, shadows), options, { main, shadows, failures });

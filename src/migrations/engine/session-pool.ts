@@ -4,13 +4,12 @@ import { candidateClient, CandidateRotation } from '../../database/candidate-cli
 import { closeClient } from '../../database/connect.js';
 import { CharColumns } from './char-columns.js';
 import { connectEngineClient, engineConnectionOptions, withEngineClient } from './engine-connection.js';
-import type { ScriptSession } from './script-runner.js';
 
 /**
  * A pool of exactly one session, which is how the stock adapter wants a single connection. One, because the
  * engine's advisory lock belongs to the session that took it.
  */
-export class SessionPool implements ScriptSession {
+export class SessionPool {
   readonly pool: Pool;
   readonly charColumns = new CharColumns();
   private readonly clients = new Set<Client>();
@@ -43,18 +42,13 @@ export class SessionPool implements ScriptSession {
     return new SessionPool(url, rotation);
   }
 
-  get backendPid(): number {
-    return this.pid;
-  }
-
-  async send(sql: string, onStatement: () => void = () => undefined): Promise<void> {
+  /** Sends SQL unsplit, as one simple query: one implicit transaction, where it does not end that itself. */
+  async send(sql: string): Promise<void> {
     const client = await this.pool.connect();
-    client.connection.on('commandComplete', onStatement);
     try {
       // Without parameters this is PostgreSQL's simple query: one message, one implicit transaction.
       await client.query(sql);
     } finally {
-      client.connection.off('commandComplete', onStatement);
       client.release();
     }
   }

@@ -24,8 +24,11 @@ export interface FailureMemory {
   latest: StatementFailure | undefined;
 }
 
-/** Describes what node-postgres threw for a script. */
-export function statementFailure(thrown: unknown, script: string): StatementFailure {
+/**
+ * Describes what node-postgres threw for a script.
+ * @param sentFrom where the SQL that was sent begins in the script
+ */
+export function statementFailure(thrown: unknown, script: string, sentFrom = 0): StatementFailure {
   const message = messageOf(thrown);
   const code = errorCode(thrown) ?? 'none';
   if (!(thrown instanceof DatabaseError)) return { code, severity: 'ERROR', message, text: message };
@@ -34,17 +37,16 @@ export function statementFailure(thrown: unknown, script: string): StatementFail
     `${severity}: ${thrown.message}`,
     thrown.detail && `DETAIL: ${thrown.detail}`,
     thrown.hint && `HINT: ${thrown.hint}`,
-    thrown.position && `\nPosition:\n${linesUpTo(script, Number(thrown.position))}`,
+    thrown.position && `\nPosition:\n${linesUpTo(script, sentFrom, Number(thrown.position))}`,
   ];
   return { code, severity, message: thrown.message, text: text.filter(Boolean).join('\n') };
 }
 
-/** The numbered lines of a script that end with the one at `position` (in characters, from 1). */
-function linesUpTo(script: string, position: number): string {
+/** The numbered lines of a script that end with the one at `position` (in characters, from 1, behind `sentFrom`). */
+function linesUpTo(script: string, sentFrom: number, position: number): string {
   // PostgreSQL counts characters where JavaScript counts UTF-16 units: an emoji is one and two.
-  const before = Array.from(script)
-    .slice(0, position - 1)
-    .join('');
+  const sent = Array.from(script.slice(sentFrom)).slice(0, position - 1);
+  const before = script.slice(0, sentFrom) + sent.join('');
   const last = before.split('\n').length;
   const first = Math.max(1, last - LINES_SHOWN + 1);
   const shown = script.split('\n').slice(first - 1, last);

@@ -1,6 +1,6 @@
 import { escapeLiteral, type ClientBase } from 'pg';
 import { read, type ReadTimeouts } from '../../database/read.js';
-import { traceName } from './traces-of.js';
+import { traceLabel } from './traces-of.js';
 import type { Trace, Traced, TraceKind } from './traces.types.js';
 
 /** In one query; a migration of thousands of statements takes a few. */
@@ -10,7 +10,7 @@ const RELATIONS: Partial<Record<TraceKind, string>> = {
   table: `c.relkind IN ('r', 'p', 'f')`,
   view: `c.relkind IN ('v', 'm')`,
   // What an interrupted CREATE INDEX CONCURRENTLY leaves is no index.
-  index: `c.relkind IN ('i', 'I') AND (SELECT i.indisvalid FROM pg_catalog.pg_index i WHERE i.indexrelid = c.oid)`,
+  index: `c.relkind IN ('i', 'I') AND (SELECT i.indisvalid AND i.indisready FROM pg_catalog.pg_index i WHERE i.indexrelid = c.oid)`,
   sequence: `c.relkind = 'S'`,
 };
 
@@ -40,7 +40,7 @@ export async function lookForTraces(
     });
     for (const [index, trace] of some.entries()) {
       const isAsAfter = row?.found[index] === trace.isMade;
-      (isAsAfter ? there : notThere).push(`${trace.isMade ? '' : 'no '}${traceName(trace)}`);
+      (isAsAfter ? there : notThere).push(traceLabel(trace));
     }
   }
   return { verdict: verdictOf(there.length, traces.length), there, notThere };

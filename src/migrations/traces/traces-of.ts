@@ -29,3 +29,8 @@ export function tracesOf({ flat }: ParsedFile, defaultSchema: string): Trace[] {
 export function traceName({ kind, schema, of, name }: Trace): string {
   return `${kind} ${[schema, of, name].filter((part) => part !== undefined).join('.')}`;
 }
+
+/** What is there afterwards: `table public.a`, `no column public.a.b`. */
+export function traceLabel(trace: Trace): string {
+  return `${trace.isMade ? '' : 'no '}${traceName(trace)}`;
+}

@@ -1,0 +1,102 @@
+import type { Attempt } from '../../migrations/attempts.js';
+import type { ParsedFile } from '../../migrations/lint/parse-files.js';
+import type { Statement } from '../../migrations/lint/rule.js';
+import { tracesOfStatement } from '../../migrations/traces/statement-traces.js';
+import { traceLabel } from '../../migrations/traces/traces-of.js';
+import type { Traced } from '../../migrations/traces/traces.types.js';
+import { redactQuery } from '../redact-query.js';
+import { isRepeatable } from './is-repeatable.js';
+import { isOfSession, mayCommit, standsAlone } from '../transaction-block.js';
+
+/** What is known of the statements of an attempt that failed, each as `line 2: UPDATE "purse" SET …`. */
+export interface JudgedAttempt {
+  readonly verdict: Traced['verdict'];
+  /** Those that pgkeep recorded as applied. */
+  readonly applied: readonly string[];
+  /** Those that nothing shows: they may have been applied, and do more when they run again. */
+  readonly uncertain: readonly string[];
+  /** Those that pgkeep did not come to, or that were rolled back. */
+  readonly notApplied: readonly string[];
+}
+
+/** What is judged. */
+export interface AttemptEvidence {
+  readonly attempt: Attempt;
+  readonly parsed: ParsedFile;
+  /** What of the file is in the database. */
+  readonly traced: Traced;
+  /** Whether the file is the one that was run. */
+  readonly isSameFile: boolean;
+  /** PostgreSQL schema of unqualified names. */
+  readonly schema: string;
+}
+
+/**
+ * Judges an attempt that failed: by the record where pgkeep ran it, else by the database alone. Since Prisma 7.4 its own
+ * engine commits each statement by itself, or sends the file as one transaction where its parser fails; nothing in the
+ * history says which. Pure.
+ */
+export function judgeAttempt(evidence: AttemptEvidence): JudgedAttempt {
+  const { course } = evidence.attempt;
+  // Whatever is there all the same was made by something else.
+  const isNothing = course?.kind === 'transaction' && evidence.traced.there.length === 0;
+  if (isNothing) return { verdict: 'nothing', applied: [], uncertain: [], notApplied: [] };
+  if (course?.kind === 'statements' && evidence.isSameFile) return judgeRecorded(evidence);
+  return judgeUnrecorded(evidence);
+}
+
+function judgeRecorded({ attempt, parsed, traced, schema }: AttemptEvidence): JudgedAttempt {
+  const { steps } = attempt;
+  const name = namer(parsed);
+  const shown = (statements: readonly Statement[]): string[] =>
+    statements.filter(({ node }) => !isOfSession(node)).map(name);
+  const next = parsed.statements[steps];
+  const seen = next && mayHaveLeft(next, attempt) ? sightOf(next, traced, schema) : 'missing';
+  const applied = shown(parsed.statements.slice(0, seen === 'there' ? steps + 1 : steps));
+  const uncertain = next && seen === 'unseen' ? shown([next]) : [];
+  const notApplied = shown(parsed.statements.slice(seen === 'missing' ? steps : steps + 1));
+  return { verdict: verdictOf(applied, uncertain, notApplied), applied, uncertain, notApplied };
+}
+
+/** One that ran in no transaction may be applied though the record did not come to it. */
+function mayHaveLeft({ node, sql }: Statement, { said }: Attempt): boolean {
+  return mayCommit(node, sql) && !(said !== null && standsAlone(node));
+}
+
+function verdictOf(
+  applied: readonly string[],
+  uncertain: readonly string[],
+  notApplied: readonly string[],
+): Traced['verdict'] {
+  if (uncertain.length === 0 && notApplied.length === 0) return 'all';
+  if (uncertain.length === 0 && applied.length === 0) return 'nothing';
+  return applied.length === 0 && notApplied.length === 0 ? 'unknown' : 'some';
+}
+
+/** Statements run in their order: what comes behind one that is not there was not applied. */
+function judgeUnrecorded({ parsed, traced, schema }: AttemptEvidence): JudgedAttempt {
+  const changing = parsed.flat.filter(({ node }) => !isOfSession(node));
+  const sights = changing.map((statement) => sightOf(statement, traced, schema));
+  const missing = sights.indexOf('missing');
+  const isInOrder = missing !== -1 && sights.lastIndexOf('there') < missing;
+  const open = isInOrder ? missing : sights.length;
+  const unseen = changing.filter((_, index) => index < open && sights[index] === 'unseen');
+  const uncertain = unseen.filter(({ node }) => !isRepeatable(node)).map(namer(parsed));
+  const verdict = traced.verdict === 'nothing' && uncertain.length > 0 ? 'unknown' : traced.verdict;
+  return { verdict, applied: [], uncertain: [...new Set(uncertain)], notApplied: [] };
+}
+
+/** Whether what a statement leaves is there: a statement is applied completely or not at all. */
+function sightOf(
+  { node }: Statement,
+  { there, notThere }: Traced,
+  schema: string,
+): 'there' | 'missing' | 'unseen' {
+  const labels = tracesOfStatement(node, schema).map(traceLabel);
+  if (labels.some((label) => notThere.includes(label))) return 'missing';
+  return labels.some((label) => there.includes(label)) ? 'there' : 'unseen';
+}
+
+function namer({ source }: ParsedFile): (statement: Statement) => string {
+  return ({ sql, index }) => `line ${source.position(index).line}: ${redactQuery(sql)}`;
+}

@@ -1,0 +1,85 @@
+import { BlockList, isIP } from 'node:net';
+import type { Network } from '../config/networks.js';
+import type { Request } from './reply.js';
+
+/**
+ * Finds the address of the client that a request comes from. `X-Forwarded-For` is a claim of whoever sent it, so it
+ * counts only where a trusted proxy wrote it: read from the right, the first address that is no trusted proxy's.
+ */
+export class ClientAddresses {
+  private readonly trusted = new BlockList();
+
+  constructor(trustedProxies: readonly Network[]) {
+    for (const { address, prefix, family } of trustedProxies) this.trusted.addSubnet(address, prefix, family);
+  }
+
+  /**
+   * Returns the client's address, in one form whatever form it came in. The frameworks' `request.ip` is not asked: it
+   * follows the importing application's own setting, and may be whatever the client claims.
+   */
+  clientOf(request: Request): string {
+    const forwarded = [request.headers['x-forwarded-for'] ?? []].flat().join(',').split(',');
+    let client = peerOf(request);
+    while (this.isTrusted(client)) {
+      const before = addressOf(forwarded.pop() ?? '');
+      // Either the proxy itself is the client, or it does not say who is.
+      if (before === undefined) break;
+      client = before;
+    }
+    return client;
+  }
+
+  /** Returns whether the sender names a client in `X-Forwarded-For` without being a trusted proxy. */
+  isUntrustedProxy(request: Request): boolean {
+    return request.headers['x-forwarded-for'] !== undefined && !this.isTrusted(peerOf(request));
+  }
+
+  private isTrusted(address: string): boolean {
+    const version = isIP(address);
+    return version !== 0 && this.trusted.check(address, version === 4 ? 'ipv4' : 'ipv6');
+  }
+}
+
+/** The other end of the connection; empty where that is a Unix socket. */
+function peerOf({ socket }: Request): string {
+  return addressOf(socket.remoteAddress ?? '') ?? '';
+}
+
+/** The addresses that the Internet routes. */
+const GLOBAL_IPV6 = /^[23][0-9a-f]{3}:/;
+
+/**
+ * Returns what failures are counted by: the address, or the /64 network of a global IPv6 address, since one host has
+ * all the addresses of such a network to itself.
+ */
+export function networkOf(address: string): string {
+  return GLOBAL_IPV6.test(address) ? `${address.split(':').slice(0, 4).join(':')}::/64` : address;
+}
+
+/** IPv6 networks whose last 32 bits are an IPv4 address: mapped ones, and those of the well-known translation prefix. */
+const IPV4_INSIDE = new Set(['0:0:0:0:0:ffff', '64:ff9b:0:0:0:0']);
+
+/** An address in its plain form: no port, no brackets, no zone, and IPv4 not wrapped into IPv6. */
+function addressOf(text: string): string | undefined {
+  const [, bracketed, withPort] = /^\[([^\]]+)\](?::\d+)?$|^([\d.]+):\d+$/.exec(text.trim()) ?? [];
+  const address = (bracketed ?? withPort ?? text.trim()).replace(/%.*$/, '');
+  const version = isIP(address);
+  if (version === 0) return undefined;
+  if (version === 4) return address;
+  const groups = groupsOf(address);
+  if (!IPV4_INSIDE.has(groups.slice(0, 6).join(':'))) return groups.join(':');
+  return groups
+    .slice(6)
+    .map((group) => Number.parseInt(group, 16))
+    .map((bits) => `${bits >> 8}.${bits & 0xff}`)
+    .join('.');
+}
+
+/** The eight groups of an IPv6 address, without leading zeros. */
+function groupsOf(address: string): string[] {
+  // The URL parser writes an address in its one canonical form, IPv4 notation included.
+  const canonical = new URL(`http://[${address}]`).hostname.slice(1, -1);
+  const [head = [], tail] = canonical.split('::').map((part) => part.split(':').filter(Boolean));
+  if (tail === undefined) return head;
+  return [...head, ...Array.from({ length: 8 - head.length - tail.length }, () => '0'), ...tail];
+}

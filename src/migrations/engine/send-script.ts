@@ -1,0 +1,47 @@
+import { errorCode } from '../../errors.js';
+import { SourceText } from '../lint/source-text.js';
+import { isFault, loadSqlParser } from '../lint/sql-parser.js';
+import { statementsOf } from '../lint/statements.js';
+import { ONLY_ONE_BY_ONE } from '../only-one-by-one.js';
+
+/** Why a script failed, and where the SQL that was sent begins in it. */
+export interface ScriptFailure {
+  readonly thrown: unknown;
+  readonly sentFrom: number;
+}
+
+/**
+ * Sends a script as one query, which PostgreSQL runs as one transaction; statement by statement, as Prisma's native
+ * engine does, where PostgreSQL refuses it for that.
+ * @returns why it failed, where it did
+ */
+export async function sendScript(
+  script: string,
+  send: (sql: string) => Promise<void>,
+): Promise<ScriptFailure | undefined> {
+  let sentFrom = 0;
+  try {
+    await send(script);
+    return undefined;
+  } catch (thrown) {
+    const parts = ONLY_ONE_BY_ONE.has(errorCode(thrown) ?? '') ? await partsOf(script) : [];
+    if (parts.length === 0) return { thrown, sentFrom };
+    try {
+      for (const { sql, index } of parts) {
+        sentFrom = index;
+        await send(sql);
+      }
+      return undefined;
+    } catch (error) {
+      return { thrown: error, sentFrom };
+    }
+  }
+}
+
+/** Nothing where the script has transactions of its own: what it committed before it failed would run again. */
+async function partsOf(script: string): Promise<{ sql: string; index: number }[]> {
+  const parser = await loadSqlParser();
+  const parsed = parser.parse(script);
+  if (isFault(parsed) || parsed.some(({ node }) => 'TransactionStmt' in node)) return [];
+  return statementsOf(new SourceText(script), parsed).map(({ sql, index }) => ({ sql, index }));
+}

@@ -1,0 +1,2 @@
+// For `require('pgkeep/prisma')`, and for the types of a CommonJS application.
+export * from '../prisma.js';

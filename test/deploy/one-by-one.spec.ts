@@ -1,0 +1,248 @@
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Client } from 'pg';
+import { createDatabase, query } from '../support/clinic.js';
+import { DeployedApplication } from '../support/deployed-application.js';
+import { endSleepers, failureOf, newestAttempt, sleepsIn } from '../support/migration-runs.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { until } from '../support/until.js';
+
+// Each test starts programs, several of them.
+jest.setTimeout(120_000);
+
+describe('a migration that is not one transaction', () => {
+  let own: ThrowAwayCluster;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+  });
+  afterAll(() => own.cluster.destroy());
+
+  const bare = async (name: string): Promise<DeployedApplication> =>
+    new DeployedApplication(await createDatabase(own, name), { clinic: false });
+
+  it('one that turns out not to be one transaction: said, and known to the statement', async () => {
+    const application = await bare('falls_back');
+    application.add('1_first', `CREATE TYPE e AS ENUM ('a');\nCREATE TABLE t (v e);\n`);
+    expect((await application.quickly()).code).toBe(0);
+    application.add(
+      '2_second',
+      `ALTER TYPE e ADD VALUE 'b';\nINSERT INTO t VALUES ('b');\nINSERT INTO t VALUES ('c');\nDROP TABLE t;\n`,
+    );
+    const { code, stderr } = await application.quickly();
+    expect(code).toBe(1);
+    expect(stderr.slice(stderr.indexOf('Applying'))).toBe(`Applying 2_second
+2_second cannot run as one transaction (unsafe use of new value "b" of enum type e); applying it statement by statement
+Migration 2_second failed at statement 3 of 4, prisma/migrations/2_second/migration.sql:3:23
+  INSERT INTO t VALUES ('c');
+PostgreSQL says: invalid input value for enum e: "c" (22P02)
+It does not run as one transaction: statements 1 to 2 are applied and stay.
+Take back by hand what is there of it, mend prisma/migrations/2_second/migration.sql, then:
+  npx pgkeep migrate resolve --rolled-back 2_second
+  npx pgkeep migrate deploy
+Or finish it by hand. To see its statements, and the command for that:
+  npx pgkeep migrate resolve
+`);
+    expect(await newestAttempt(application.url)).toEqual({
+      name: '2_second',
+      finished: false,
+      steps: 2,
+      logs: expect.stringMatching(
+        /^pgkeep: 4 statements, one by one\nA migration failed to apply\. New migrations cannot be applied before [^]*\n\nMigration name: 2_second\n\nDatabase error code: 22P02\n\nDatabase error:\nERROR: invalid input value for enum e: "c"\n\nPosition:\n {2}1 ALTER TYPE e ADD VALUE 'b';\n {2}2 INSERT INTO t VALUES \('b'\);\n {2}3 INSERT INTO t VALUES \('c'\);\n/,
+      ),
+    });
+    const refused = await application.deploy();
+    expect(refused.stderr.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/, 'TIME')).toBe(
+      `Refused to deploy: migration 2_second began on TIME UTC and did not end. Nothing was touched.
+It failed (column logs of _prisma_migrations has the rest): ERROR: invalid input value for enum e: "c"
+pgkeep ran it statement by statement: 2 of 4 are applied.
+See what of it is in the database, and what to choose from:
+  npx pgkeep migrate resolve
+`,
+    );
+  });
+
+  it('killed in the middle of statements: the history knows which are applied', async () => {
+    const application = await bare('killed');
+    application.add(
+      '1_first',
+      `CREATE TABLE a (id INT);
+INSERT INTO a VALUES (1);
+BEGIN;
+INSERT INTO a VALUES (2);
+SELECT pg_sleep(120);
+COMMIT;
+INSERT INTO a VALUES (3);
+`,
+    );
+    const deploy = application.start(['--without-backup']);
+    await until(() => sleepsIn(application.url), 30_000);
+    deploy.signal('SIGKILL');
+    await deploy.end();
+    await endSleepers(application.url);
+    expect(await newestAttempt(application.url)).toEqual({
+      name: '1_first',
+      finished: false,
+      steps: 2,
+      logs: 'pgkeep: 7 statements, one by one',
+    });
+    expect((await query(application.url, 'SELECT id FROM a')).rows).toEqual([{ id: 1 }]);
+    const { stdout } = await application.migrate(['resolve']);
+    expect(stdout.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/, 'TIME'))
+      .toBe(`1 migration is not settled in database "killed" (test):
+
+1_first
+  history   failed: began on TIME UTC and did not end
+  said      nobody wrote it down: whoever ran it was killed, or lost the connection
+  ran       by pgkeep, statement by statement: 2 of 7 applied
+  database  all that can be looked for is there: table public.a
+  applied   line 1: CREATE TABLE a (id INT)
+            line 2: INSERT INTO a VALUES (…)
+  not run   line 4: INSERT INTO a VALUES (…)
+            line 5: SELECT pg_sleep(…)
+            line 7: INSERT INTO a VALUES (…)
+  choose    npx pgkeep migrate resolve --rolled-back 1_first    (after you took back by hand what is there)
+            npx pgkeep migrate resolve --applied 1_first    (after you made by hand what is not)
+`);
+    const refused = await application.migrate(['resolve', '--applied', '1_first']);
+    expect(failureOf(refused.stderr)).toBe(
+      `Refused to resolve: migration 1_first is not applied completely: line 4: INSERT INTO a VALUES (…), line 5: SELECT pg_sleep(…), line 7: INSERT INTO a VALUES (…). Nothing was touched.
+Finish it by hand, then the same again. Or, where it is finished:
+  npx pgkeep migrate resolve --applied 1_first --anyway
+`,
+    );
+  });
+
+  it('interrupted between statements that commit: what stays is said', async () => {
+    const application = await bare('stopped');
+    application.add(
+      '1_first',
+      'CREATE TABLE b (id INT);\nBEGIN;\nINSERT INTO b VALUES (1);\nCOMMIT;\nSELECT pg_sleep(120);\n',
+    );
+    const deploy = application.start(['--without-backup']);
+    await until(() => sleepsIn(application.url), 30_000);
+    deploy.signal('SIGINT');
+    expect((await deploy.end()).code).toBe(130);
+    expect(failureOf(deploy.stderr))
+      .toBe(`Migration 1_first was interrupted at statement 5 of 5, prisma/migrations/1_first/migration.sql:5:1
+  SELECT pg_sleep(120);
+PostgreSQL says: canceling statement due to user request (57014)
+It does not run as one transaction: statements 1 to 4 are applied and stay.
+Take back by hand what is there of it, mend prisma/migrations/1_first/migration.sql, then:
+  npx pgkeep migrate resolve --rolled-back 1_first
+  npx pgkeep migrate deploy
+Or finish it by hand. To see its statements, and the command for that:
+  npx pgkeep migrate resolve
+`);
+    expect(await newestAttempt(application.url)).toEqual({
+      name: '1_first',
+      finished: false,
+      steps: 4,
+      logs: expect.stringMatching(/^pgkeep: 5 statements, one by one\n/),
+    });
+  });
+
+  it('a history that cannot be written: what is applied is said', async () => {
+    const application = await bare('between');
+    application.add('1_first', 'CREATE TABLE a (id INT);\n');
+    application.add(
+      '2_second',
+      `CREATE FUNCTION ends() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.finished_at IS NULL AND NEW.migration_name = '3_third' THEN RAISE EXCEPTION 'no third'; END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER ends BEFORE INSERT ON _prisma_migrations FOR EACH ROW EXECUTE FUNCTION ends();
+`,
+    );
+    application.add('3_third', 'CREATE TABLE b (id INT);\n').add('4_fourth', 'CREATE TABLE c (id INT);\n');
+    const { code, stderr } = await application.quickly();
+    expect(code).toBe(1);
+    expect(stderr.slice(stderr.indexOf('Stopped'))).toBe(`Stopped between two migrations: no third
+Applied, and stay: 1_first, 2_second.
+Not tried: 3_third, 4_fourth.
+Deploy the rest:
+  npx pgkeep migrate deploy
+`);
+  });
+
+  it('a statement that does not get its lock is tried again by itself', async () => {
+    const application = await bare('tried_again');
+    application.add('1_first', 'CREATE TABLE a (id INT);\nINSERT INTO a VALUES (1);\n');
+    expect((await application.quickly()).code).toBe(0);
+    application.add(
+      '2_second',
+      'BEGIN;\nUPDATE a SET id = id + 1 WHERE id > 0;\nCOMMIT;\nALTER TABLE a ADD COLUMN b INT;\n',
+    );
+    const blocker = new Client({ connectionString: application.url });
+    await blocker.connect();
+    await blocker.query('BEGIN; SELECT FROM a');
+    const deploy = application.start(['--without-backup'], { MIGRATIONS_LOCK_TIMEOUT: '200' });
+    await until(() => deploy.stderr.includes('trying again in 1 s'), 30_000);
+    await blocker.end();
+    expect((await deploy.end()).code).toBe(0);
+    expect(deploy.stdout).toContain('  tried again for a lock: once\n');
+    expect((await query(application.url, 'SELECT id FROM a')).rows).toEqual([{ id: 2 }]);
+  });
+
+  it('an attempt of stock Prisma that failed: nothing is claimed of its data statements', async () => {
+    const application = await bare('stock');
+    application.add(
+      '1_init',
+      'CREATE TABLE "purse" ("id" INT PRIMARY KEY, "cents" INT NOT NULL, "note" TEXT);\n',
+    );
+    expect((await application.quickly()).code).toBe(0);
+    const sql = `SET lock_timeout = '5s';
+UPDATE "purse" SET "cents" = "cents" * 100 WHERE "id" > 0;
+ALTER TABLE "purse" ADD CONSTRAINT "note_given" CHECK ("note" IS NOT NULL);
+`;
+    application.add('2_cents', sql);
+    await query(application.url, 'INSERT INTO "purse" VALUES (1, 10), (2, 20)');
+    // As the native engine leaves it: its row, and what was committed before the statement that failed.
+    await query(
+      application.url,
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name, logs, started_at)
+       VALUES ('x', encode(sha256(convert_to($1, 'UTF8')), 'hex'), '2_cents', $2, '2026-01-02T03:04:05Z')`,
+      [
+        sql,
+        'A migration failed to apply.\n\nDatabase error code: 23514\n\nDatabase error:\nERROR: check constraint "note_given" of relation "purse" is violated by some row',
+      ],
+    );
+    await query(application.url, 'UPDATE "purse" SET "cents" = "cents" * 100 WHERE "id" > 0');
+    const state = `2_cents
+  history   failed: began on 2026-01-02 03:04:05 UTC and did not end
+  said      ERROR: check constraint "note_given" of relation "purse" is violated by some row
+  ran       not by pgkeep: since Prisma 7.4 each statement may have been committed by itself
+  database  nothing that can be looked for is there: missing: constraint public.purse.note_given
+  uncertain line 2: UPDATE "purse" SET "cents" = "cents" * … WHERE "id" > …
+  choose    npx pgkeep migrate resolve --rolled-back 2_cents --anyway    (when you know that no uncertain statement is applied)
+            npx pgkeep migrate resolve --applied 2_cents    (after you made sure that all of it is applied)
+`;
+    expect((await application.migrate(['resolve'])).stdout).toBe(
+      `1 migration is not settled in database "stock" (test):\n\n${state}`,
+    );
+    expect(await application.migrate(['resolve', '--rolled-back', '2_cents'])).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: `${state}
+Refused to resolve: statements of migration 2_cents may be applied, and nothing in the database shows it: line 2: UPDATE "purse" SET "cents" = "cents" * … WHERE "id" > …; a deploy would run them again. Nothing was touched.
+Look at their rows, and undo by hand what is applied. Then, or where nothing is:
+  npx pgkeep migrate resolve --rolled-back 2_cents --anyway
+`,
+    });
+    // What leaves the same when it runs again is no reason to refuse.
+    application.add(
+      '2_cents',
+      `CREATE TABLE IF NOT EXISTS "purse" ("id" INT);\nCOMMENT ON TABLE "purse" IS 'x';\nALTER TABLE "purse" ADD COLUMN "x" INT;\n`,
+    );
+    expect((await application.migrate(['resolve'])).stdout).toContain(
+      '  database  nothing of it is there: missing: column public.purse.x\n  choose ',
+    );
+    // What stands behind a statement that is not there was not applied either.
+    application.add('2_cents', `ALTER TABLE "purse" ADD COLUMN "x" INT;\nUPDATE "purse" SET "x" = 1;\n`);
+    expect((await application.migrate(['resolve'])).stdout).toContain(
+      `  database  nothing of it is there: missing: column public.purse.x
+  choose    npx pgkeep migrate resolve --rolled-back 2_cents    (then mend it, and deploy it again)
+`,
+    );
+  });
+});

@@ -1,0 +1,232 @@
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Client } from 'pg';
+import { createDatabase, query } from '../support/clinic.js';
+import { DeployedApplication } from '../support/deployed-application.js';
+import { runCli } from '../support/pgkeep-process.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { until } from '../support/until.js';
+
+// Each test starts programs, several of them.
+jest.setTimeout(90_000);
+
+const FIRST = '20990101000000_init';
+const NAME = '20990102000000_unique';
+const IF_NOT_EXISTS = `CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "seat_row_key" ON "seat" ("row");\n`;
+
+describe('what is there and not used or enforced', () => {
+  let own: ThrowAwayCluster;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+  });
+  afterAll(() => own.cluster.destroy());
+
+  const application = async (name: string, sql: string): Promise<DeployedApplication> => {
+    const made = new DeployedApplication(await createDatabase(own, name), { clinic: false });
+    made.add(FIRST, sql);
+    expect((await made.quickly()).code).toBe(0);
+    return made;
+  };
+  const seats = async (name: string): Promise<DeployedApplication> => {
+    const made = await application(name, 'CREATE TABLE "seat" ("id" INT PRIMARY KEY, "row" INT);\n');
+    await query(made.url, 'INSERT INTO "seat" VALUES (1, 1), (2, 1)');
+    return made.add(NAME, IF_NOT_EXISTS);
+  };
+  const message = (stderr: string): string => stderr.slice(stderr.search(/^(?:Refused|Migration) /m));
+  const withoutTime = (text: string): string =>
+    text.replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/g, 'TIME UTC');
+  const careful = (stdout: string): string[] =>
+    stdout.split('\n').filter((line) => line.startsWith('  CAREFUL'));
+  /** The details of /ready's check of migrations. */
+  const told = async ({ url, migrations }: DeployedApplication): Promise<unknown> => {
+    const settings = { NODE_ENV: 'test', DATABASE_URL: url, MIGRATIONS_DIR: migrations };
+    const { stdout } = await runCli(['ready', '--json'], settings);
+    const verdict: unknown = JSON.parse(stdout);
+    expect(verdict).toMatchObject({ checks: { migrations: { ok: expect.any(Boolean) } } });
+    return Reflect.get(
+      Object(Reflect.get(Object(Reflect.get(Object(verdict), 'checks')), 'migrations')),
+      'details',
+    );
+  };
+
+  it('an invalid unique index is not what IF NOT EXISTS asks for: the deploy fails until it is dropped', async () => {
+    const made = await seats('invalid');
+    const file = `prisma/migrations/${NAME}/migration.sql`;
+    const first = await made.quickly();
+    expect(first.code).toBe(1);
+    const steps = `Take back by hand what is there of it, mend ${file}, then:
+  DROP INDEX CONCURRENTLY public.seat_row_key;    (in psql)
+  npx pgkeep migrate resolve --rolled-back ${NAME}
+  npx pgkeep migrate deploy
+`;
+    expect(message(first.stderr)).toBe(`Migration ${NAME} failed at statement 1 of 1, ${file}:1:1
+  CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "seat_row_key" ON "seat" ("row");
+PostgreSQL says: could not create unique index "seat_row_key" (23505)
+The row in question is in column logs of _prisma_migrations; it may be personal data.
+It does not run as one transaction. There are indexes that are not usable: public.seat_row_key.
+${steps}`);
+    expect(withoutTime((await made.migrate(['resolve'])).stdout)).toBe(
+      `1 migration is not settled in database "invalid" (test):
+
+${NAME}
+  history   failed: began on TIME UTC and did not end
+  said      ERROR: could not create unique index "seat_row_key"
+  ran       by pgkeep, statement by statement: 0 of 1 applied
+  database  nothing of it is there
+  not run   line 1: CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "seat_row_key" ON "seat" ("row")
+  invalid   index public.seat_row_key
+  choose    DROP INDEX CONCURRENTLY public.seat_row_key;    (first, in psql: the index is not valid)
+            npx pgkeep migrate resolve --rolled-back ${NAME}    (then mend it, and deploy it again)
+`,
+    );
+    expect(message((await made.migrate(['resolve', '--applied', NAME])).stderr)).toBe(
+      `Refused to resolve: migration ${NAME} is not applied completely: line 1: CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "seat_row_key" ON "seat" ("row"), index public.seat_row_key is not valid. Nothing was touched.
+Finish it by hand, then the same again. Or, where it is finished:
+  npx pgkeep migrate resolve --applied ${NAME} --anyway
+`,
+    );
+    expect(await told(made)).toBe(
+      'Migration issues: 1 failed; index public.seat_row_key is not valid (DROP INDEX CONCURRENTLY public.seat_row_key;)',
+    );
+    await query(made.url, 'DELETE FROM "seat" WHERE "id" = 2');
+    expect((await made.migrate(['resolve', '--rolled-back', NAME])).code).toBe(0);
+
+    const second = await made.quickly();
+    expect(second.code).toBe(1);
+    expect(message(second.stderr)).toBe(`Migration ${NAME} failed at statement 1 of 1, ${file}:1:1
+  CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "seat_row_key" ON "seat" ("row");
+Index public.seat_row_key was there already and is not valid: IF NOT EXISTS did nothing, and PostgreSQL does not use the index.
+It does not run as one transaction. There are indexes that are not usable: public.seat_row_key.
+${steps}`);
+    await query(made.url, 'DROP INDEX CONCURRENTLY public.seat_row_key');
+    expect((await made.migrate(['resolve', '--rolled-back', NAME])).code).toBe(0);
+    expect((await made.quickly()).code).toBe(0);
+    expect(await told(made)).toBe('2/2 migrations applied');
+    await expect(query(made.url, 'INSERT INTO "seat" VALUES (3, 1)')).rejects.toThrow('seat_row_key');
+  });
+
+  it('the same in one transaction: everything else of the file is rolled back', async () => {
+    const made = await seats('in_one');
+    await query(made.url, IF_NOT_EXISTS).catch(() => undefined);
+    made.add(NAME, `CREATE TABLE "b" ("id" INT);\n${IF_NOT_EXISTS.replace('CONCURRENTLY ', '')}`);
+    const { code, stderr } = await made.quickly();
+    expect(code).toBe(1);
+    expect(message(stderr)).toContain(
+      `Index public.seat_row_key was there already and is not valid: IF NOT EXISTS did nothing, and PostgreSQL does not use the index.
+The database is as it was before this migration: PostgreSQL took it back as a whole.
+Remove what is not valid, then:
+  DROP INDEX CONCURRENTLY public.seat_row_key;    (in psql)
+`,
+    );
+    expect((await query(made.url, `SELECT to_regclass('b') AS b`)).rows).toEqual([{ b: null }]);
+  });
+
+  it('IF NOT EXISTS and IF EXISTS that did nothing because something else has the name', async () => {
+    const made = await application(
+      'others',
+      `CREATE TABLE "a" ("id" INT, "kind" TEXT);
+CREATE VIEW "v" AS SELECT 1 AS "id";
+CREATE INDEX "a_idx" ON "a" ("kind");
+CREATE TABLE "p" ("id" INT) PARTITION BY RANGE ("id");
+CREATE TABLE "p1" PARTITION OF "p" FOR VALUES FROM (1) TO (2);
+`,
+    );
+    made.add(
+      NAME,
+      `CREATE TABLE IF NOT EXISTS "a" ("id" BIGINT, "name" TEXT);
+CREATE TABLE IF NOT EXISTS "v" ("id" INT);
+ALTER TABLE "a" ADD COLUMN IF NOT EXISTS "kind" INT[];
+CREATE INDEX IF NOT EXISTS "a_idx" ON "a" ("id");
+CREATE INDEX IF NOT EXISTS "v" ON "a" ("id");
+ALTER TABLE IF EXISTS "gone" ADD COLUMN "x" INT;
+CREATE TABLE IF NOT EXISTS "new" ("id" SERIAL, "tags" TEXT[], "at" TIMESTAMPTZ(3), "code" VARCHAR(8));
+CREATE UNIQUE INDEX IF NOT EXISTS "new_idx" ON "new" ("code" DESC, "id");
+CREATE INDEX IF NOT EXISTS "p_idx" ON ONLY "p" ("id");
+`,
+    );
+    const { code, stdout } = await made.quickly();
+    expect(code).toBe(0);
+    expect(careful(stdout)).toEqual([
+      `  CAREFUL   ${NAME}: IF NOT EXISTS did nothing: table "a" was there already, and has column id as integer, has no column name`,
+      `  CAREFUL   ${NAME}: CREATE … IF NOT EXISTS did nothing: public.v is no table but a view`,
+      `  CAREFUL   ${NAME}: IF NOT EXISTS did nothing: table "a" was there already, and has column kind as text`,
+      `  CAREFUL   ${NAME}: CREATE INDEX IF NOT EXISTS did nothing: public.a_idx was there already, and is on (kind)`,
+      `  CAREFUL   ${NAME}: CREATE INDEX IF NOT EXISTS did nothing: "v" is no index`,
+      `  CAREFUL   ${NAME}: ALTER TABLE IF EXISTS did nothing: there is no table "gone"`,
+      '  CAREFUL   index public.p_idx is not attached for every partition: ALTER INDEX public.p_idx ATTACH PARTITION …;',
+    ]);
+  });
+
+  it('what a deploy leaves: reported with what puts it right, where its text does not say it', async () => {
+    const made = await application(
+      'left',
+      `CREATE TABLE "a" ("id" INT PRIMARY KEY, "b" INT);
+CREATE TABLE "c" ("id" INT REFERENCES "a");
+CREATE FUNCTION f() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER "t" BEFORE INSERT ON "a" FOR EACH ROW EXECUTE FUNCTION f();
+CREATE TABLE "p" ("id" INT) PARTITION BY RANGE ("id");
+CREATE TABLE "p1" PARTITION OF "p" FOR VALUES FROM (1) TO (2);
+`,
+    );
+    made.add(
+      NAME,
+      `-- pgkeep:allow not-valid because it is validated later
+ALTER TABLE "a" ADD CONSTRAINT "said" CHECK ("b" > 0) NOT VALID;
+DO $$ BEGIN EXECUTE 'ALTER TABLE "a" ADD CONSTRAINT "unsaid" CHECK ("b" > 1) NOT' || ' VALID'; END $$;
+ALTER TABLE "a" DISABLE TRIGGER "t";
+ALTER TABLE "c" DISABLE TRIGGER ALL;
+CREATE INDEX "p_idx" ON ONLY "p" ("id");
+`,
+    );
+    const { code, stdout } = await made.quickly();
+    expect(code).toBe(0);
+    expect(careful(stdout)).toEqual([
+      '  CAREFUL   trigger public.a.t is disabled: ALTER TABLE public.a ENABLE TRIGGER t;',
+      '  CAREFUL   constraint public.c.c_id_fkey is not enforced: ALTER TABLE public.c ENABLE TRIGGER ALL;',
+      '  CAREFUL   constraint public.a.unsaid is not validated: ALTER TABLE public.a VALIDATE CONSTRAINT unsaid;',
+      '  CAREFUL   index public.p_idx is not attached for every partition: ALTER INDEX public.p_idx ATTACH PARTITION …;',
+    ]);
+    expect(await told(made)).toBe(
+      '2/2 migrations applied; constraint public.c.c_id_fkey is not enforced (ALTER TABLE public.c ENABLE TRIGGER ALL;); 2 constraints are not validated: public.a.said, public.a.unsaid; trigger public.a.t is disabled (ALTER TABLE public.a ENABLE TRIGGER t;); index public.p_idx is not attached for every partition (ALTER INDEX public.p_idx ATTACH PARTITION …;)',
+    );
+  });
+
+  it('an index that is being built is no fault, to a role that may see nothing of its session either', async () => {
+    const made = await application('building', 'CREATE TABLE "a" ("id" INT);\n');
+    const ready = '1/1 migrations applied';
+    await query(
+      made.url,
+      `CREATE ROLE watcher LOGIN PASSWORD 'watcher'; GRANT SELECT ON _prisma_migrations TO watcher`,
+    );
+    const writer = new Client({ connectionString: made.url });
+    await writer.connect();
+    await writer.query('BEGIN; INSERT INTO a VALUES (1)');
+    const building = query(made.url, 'CREATE INDEX CONCURRENTLY "a_idx" ON "a" ("id")');
+    await until(async () => {
+      const { rows } = await query(made.url, `SELECT FROM pg_index WHERE indexrelid = to_regclass('a_idx')`);
+      return rows.length > 0;
+    }, 20_000);
+    expect(await told(made)).toBe(ready);
+    const watching = {
+      url: made.url.replace(/\/\/[^@]*@/, '//watcher:watcher@'),
+      migrations: made.migrations,
+    };
+    expect(await told(Object.assign(Object.create(made), watching))).toBe(ready);
+    await writer.query('COMMIT');
+    await writer.end();
+    await building;
+
+    const reader = new Client({ connectionString: made.url });
+    await reader.connect();
+    await reader.query('BEGIN; SELECT FROM a');
+    const dropping = query(made.url, 'DROP INDEX CONCURRENTLY "a_idx"');
+    await until(async () => {
+      const { rows } = await query(made.url, `SELECT FROM pg_index WHERE NOT indisvalid`);
+      return rows.length > 0;
+    }, 20_000);
+    expect(await told(made)).toBe(ready);
+    await reader.query('COMMIT');
+    await reader.end();
+    await dropping;
+  });
+});

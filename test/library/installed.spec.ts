@@ -1,0 +1,199 @@
+import { execFile } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { builtinModules, createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createGuarded } from '../support/guarded-database.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+const run = promisify(execFile);
+const MODULES = path.resolve('node_modules');
+
+interface Manifest {
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly engines: { readonly node: string };
+}
+
+interface Lock {
+  readonly packages: Readonly<
+    Record<string, { readonly dev?: boolean; readonly engines?: { readonly node?: string } }>
+  >;
+}
+
+const manifest: Manifest = JSON.parse(readFileSync('package.json', 'utf8'));
+const lock: Lock = JSON.parse(readFileSync('package-lock.json', 'utf8'));
+
+/** An application of somebody else's: all of pgkeep's entries, started as a Nest application. */
+const APPLICATION = `
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { PgkeepHttpModule, PgkeepModule, ReadinessMonitor, readSettings, type Verdict } from 'pgkeep';
+import { guardTests } from 'pgkeep/prisma';
+import { PgkeepScheduleModule } from 'pgkeep/schedule';
+
+@Module({ imports: [PgkeepModule.forRoot(readSettings(process.env)), PgkeepHttpModule, PgkeepScheduleModule] })
+class AppModule {}
+
+async function main(): Promise<void> {
+  const app = await NestFactory.create(AppModule, { logger: false, abortOnError: false });
+  await app.listen(0, '127.0.0.1');
+  const verdict: Verdict = await app.get(ReadinessMonitor).verdict();
+  const live = await fetch(\`\${await app.getUrl()}/live\`);
+  console.log(JSON.stringify({ checks: Object.keys(verdict.checks).length, live: live.status, guard: typeof guardTests }));
+  await app.close();
+}
+void main();
+`;
+
+/** What does not import Nest, whose own types a CommonJS file cannot import with \`module: node16\`. */
+const LIBRARY = `
+import { readSettings } from 'pgkeep';
+import { guardTests } from 'pgkeep/prisma';
+import { PgkeepScheduleModule } from 'pgkeep/schedule';
+
+export const used = [guardTests, PgkeepScheduleModule];
+// @ts-expect-error There is no such setting: the types are known, and not any.
+readSettings(process.env).nothing;
+`;
+
+/** What stands between the quotes of an import: of a fixed one, or of one in passing. */
+const IMPORTS =
+  /^(?:import|export)\b(?:[^=;'"]*\bfrom)? '([^']+)';$|(?:\bimport|createRequire\(import\.meta\.url\))\('([^']+)'\)/gm;
+
+describe('the package, installed from its tarball', () => {
+  let directory: string;
+
+  beforeAll(async () => {
+    directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-installed-'));
+    // The test's set-up has built it already.
+    const { stdout } = await run(
+      'npm',
+      ['pack', '--ignore-scripts', '--silent', '--pack-destination', directory],
+      { env: { PATH: process.env['PATH'], HOME: directory } },
+    );
+    await run('tar', ['xzf', stdout.trim()], { cwd: directory });
+    const installed = path.join(directory, 'node_modules');
+    mkdirSync(installed);
+    cpSync(path.join(directory, 'package'), path.join(installed, 'pgkeep'), { recursive: true });
+    // Without a network: what npm would install beside it is linked, and nothing else.
+    const own = ['@nestjs/platform-express', 'typescript', '@types/node'];
+    for (const name of [...Object.keys(manifest.dependencies), ...own]) {
+      mkdirSync(path.dirname(path.join(installed, name)), { recursive: true });
+      symlinkSync(path.join(MODULES, name), path.join(installed, name));
+    }
+    for (const type of ['module', 'commonjs']) {
+      const application = path.join(directory, type);
+      mkdirSync(application);
+      writeFileSync(path.join(application, 'package.json'), JSON.stringify({ type }));
+      writeFileSync(path.join(application, 'main.ts'), APPLICATION);
+      writeFileSync(path.join(application, 'library.ts'), LIBRARY);
+    }
+  });
+
+  /** Compiles a file. @returns what the compiler has to say. */
+  async function compile(type: string, file: string, options: readonly string[]): Promise<string> {
+    const compiler = path.join(MODULES, 'typescript/bin/tsc');
+    const fixed = ['--strict', '--target', 'es2022', '--types', 'node', '--outDir', 'out'];
+    const decorators = ['--experimentalDecorators', '--emitDecoratorMetadata', '--ignoreDeprecations', '6.0'];
+    try {
+      await run(process.execPath, [compiler, ...fixed, ...decorators, ...options, file], {
+        cwd: path.join(directory, type),
+      });
+      return '';
+    } catch (error) {
+      if (error instanceof Error && 'stdout' in error) return String(error.stdout);
+      throw error;
+    }
+  }
+
+  const resolution = (module: string, moduleResolution: string): string[] => [
+    '--skipLibCheck',
+    '--module',
+    module,
+    '--moduleResolution',
+    moduleResolution,
+  ];
+
+  it.each([
+    ['module', 'library.ts', resolution('commonjs', 'node10')],
+    ['module', 'library.ts', resolution('node16', 'node16')],
+    ['commonjs', 'library.ts', resolution('node16', 'node16')],
+    ['commonjs', 'main.ts', resolution('node20', 'node16')],
+    ['commonjs', 'main.ts', resolution('nodenext', 'nodenext')],
+    ['module', 'main.ts', resolution('esnext', 'bundler')],
+    // The declarations themselves are complete: they name no type that only this repository has.
+    ['module', 'main.ts', ['--module', 'nodenext']],
+  ])('has types for a %s application: %s with %j', async (type, file, options) => {
+    expect(await compile(type, file, options)).toBe('');
+  });
+
+  describe('runs', () => {
+    let own: ThrowAwayCluster;
+    beforeAll(async () => {
+      own = await startThrowAwayCluster();
+    });
+    afterAll(() => own.cluster.destroy());
+
+    it.each([
+      ['module', resolution('nodenext', 'nodenext'), 'import { NestFactory }'],
+      ['commonjs', resolution('commonjs', 'node10'), 'require("pgkeep")'],
+    ])('in a Nest application of type %s', async (type, options, text) => {
+      const { url, migrationsDirectory } = await createGuarded(own, `guarded_${type}`);
+      expect(await compile(type, 'main.ts', options)).toBe('');
+      const program = path.join(directory, type, 'out/main.js');
+      expect(readFileSync(program, 'utf8')).toContain(text);
+      const { stdout } = await run(process.execPath, [program], {
+        cwd: path.join(directory, type),
+        env: { PATH: process.env['PATH'], DATABASE_URL: url, MIGRATIONS_DIR: migrationsDirectory },
+      });
+      expect(JSON.parse(stdout)).toEqual({ checks: 6, live: 200, guard: 'function' });
+    });
+  });
+
+  it('depends on every package that it imports', () => {
+    const dist = path.join(directory, 'package/dist');
+    const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) =>
+      /\.c?js$|\.d\.c?ts$/.test(file),
+    );
+    const imported = files.flatMap((file) => {
+      const text = readFileSync(path.join(dist, file), 'utf8');
+      return [...text.matchAll(IMPORTS)]
+        .map(([, fixed, dynamic]) => fixed ?? dynamic ?? '')
+        .filter((name) => !name.startsWith('.'))
+        .map((name) =>
+          name
+            .split('/')
+            .slice(0, name.startsWith('@') ? 2 : 1)
+            .join('/'),
+        );
+    });
+    const packages = new Set(
+      imported.filter((name) => !name.startsWith('node:') && !builtinModules.includes(name)),
+    );
+    expect(packages.size).toBeGreaterThan(10);
+    expect([...packages].filter((name) => !(name in manifest.dependencies))).toEqual([]);
+  });
+});
+
+it('promises no version of Node.js that its dependencies refuse', () => {
+  // Of fastify's dependencies, so it is there.
+  const semver: { subset(range: string, of: string): boolean } = createRequire(import.meta.url)('semver');
+  const refusing = Object.entries(lock.packages).filter(
+    ([name, { dev, engines }]) =>
+      name !== '' &&
+      !dev &&
+      engines?.node !== undefined &&
+      !semver.subset(manifest.engines.node, engines.node),
+  );
+  expect(refusing.map(([name, { engines }]) => `${name} wants ${engines?.node}`)).toEqual([]);
+});
