@@ -7,6 +7,8 @@ import type { ErrorCode } from '../errors.js';
 import { KeepError } from '../errors.js';
 
 const MEGABYTE = 1_048_576;
+/** What to do where the disk filled up during a restore. */
+export const MAKE_ROOM = 'Make room on the disk of the database server, then restore again.';
 
 /** Free space on the disk that a database is restored to. */
 export interface FreeSpace {

@@ -14,7 +14,7 @@ import { readStamp } from '../environment/read-environment.js';
 import { errorCode, KeepError, serverMessageOf } from '../errors.js';
 import { MigrationDirectory } from '../migrations/migration-directory.js';
 import { ProgramFailure } from '../process/program-failure.js';
-import { bytesNeeded, freeSpaceOfServer, requireSpace } from './free-space.js';
+import { bytesNeeded, freeSpaceOfServer, MAKE_ROOM, requireSpace } from './free-space.js';
 import {
   otherSubject,
   readTarget,
@@ -31,7 +31,6 @@ import { restoreTables } from './restore-tables.js';
 import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restoration.types.js';
 
 const MEND = 'Mend what the message says, or take another backup.';
-const MAKE_ROOM = 'Make room on the disk of the database server, then restore again.';
 /** What every PostgreSQL server has, and a restore can be directed from. */
 const MAINTENANCE_DATABASES = ['postgres', 'template1'];
 
