@@ -37,9 +37,6 @@ export type {
   BackupReason,
   BackupReport,
   CopyFinding,
-  ExportedTable,
-  ExportOptions,
-  ExportReport,
   GlobalsReport,
   Manifest,
   PinOptions,
@@ -50,6 +47,8 @@ export type {
   VerificationFinding,
   VerificationReport,
 } from './backup/backup.types.js';
+export type { ExportedTable, ExportOptions, ExportReport } from './backup/export.types.js';
+export type { Omission, OmissionKind } from './backup/omissions.js';
 export { ChangelogService } from './changelog/changelog.service.js';
 export type {
   ChainFinding,

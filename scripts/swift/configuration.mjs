@@ -50,7 +50,7 @@ const filters = [
 function proxyConfiguration(ports) {
   const options = {
     cache: { use: 'egg:swift#memcache', memcache_servers: `127.0.0.1:${ports.memcached}` },
-    s3api: { use: 'egg:swift#s3api', location: region, s3_acl: false, max_upload_part_num: 10_000 },
+    s3api: { use: 'egg:swift#s3api', location: region, s3_acl: false },
     tempauth: { use: 'egg:swift#tempauth', user_test_tester: `${secretKey} .admin` },
     versioned_writes: {
       use: 'egg:swift#versioned_writes',

@@ -76,17 +76,17 @@ export class BackupCatalogue {
   }
 
   /**
-   * Takes a backup away wherever it is. The directory last: what a failure leaves is still listed, and removed next
-   * time.
-   * @throws KeepError `STORAGE_…` before anything is removed, where a place cannot be asked.
+   * The places that have a backup, in the order in which it is removed from them. The directory last: what a failure
+   * leaves is still listed, and removed next time.
+   * @throws KeepError `STORAGE_…` where a place cannot be asked.
    */
-  async remove({ name, sha256 }: Pick<BackupEntry, 'name' | 'sha256'>): Promise<void> {
+  async placesOf({ name, sha256 }: Pick<BackupEntry, 'name' | 'sha256'>): Promise<readonly BackupStorage[]> {
     const storages: BackupStorage[] = [];
     for await (const copy of this.copies(name, sha256)) {
       if ('error' in copy) throw copy.error;
       storages.unshift(copy.storage);
     }
-    for (const storage of storages) await new CommittedBackups(storage).remove(name);
+    return storages;
   }
 
   /** Adds a document to every copy. @throws KeepError what the first place that failed says; the others have it. */

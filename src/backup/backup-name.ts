@@ -54,6 +54,16 @@ export function unfinishedKey(name: string): string {
   return name + UNFINISHED;
 }
 
+/** The key of a mark that something works with a committed backup: one for each use. */
+export function claimKey(name: string, id: string): string {
+  return `${claimPrefix(name)}${id}.json`;
+}
+
+/** What the keys of a backup's claims begin with. */
+export function claimPrefix(name: string): string {
+  return `${name}.in-use-`;
+}
+
 /** What may be added to a committed backup: its newest restore test's evidence, the mark that keeps it. */
 export const ATTACHMENTS = ['restore-test', 'pinned'] as const;
 export type Attachment = (typeof ATTACHMENTS)[number];

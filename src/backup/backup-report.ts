@@ -1,13 +1,14 @@
 import type { Recording } from '../changelog/changelog.types.js';
 import { manifestKey } from './backup-name.js';
 import type { BackupReport, Manifest } from './backup.types.js';
+import { omissionTexts } from './omission-texts.js';
 
 /** What a run tells; that it is recorded is told by whoever records it. */
 export type CommittedReport = Omit<BackupReport, keyof Recording>;
 
 /** The report of a backup that is committed at a location. */
 export function committedReport(
-  { name, archive, bytes, sha256, tables, encryption }: Manifest,
+  { name, archive, bytes, sha256, tables, encryption, without }: Manifest,
   location: string,
   told: Pick<BackupReport, 'cleared' | 'notChecked' | 'notes' | 'durationMs'>,
 ): CommittedReport {
@@ -20,6 +21,7 @@ export function committedReport(
     tables: tables.length,
     rows: tables.reduce((sum, { rows }) => sum + rows, 0),
     encrypted: encryption !== null,
+    without: omissionTexts(without),
     locations: [location],
     ...told,
   };

@@ -13,16 +13,18 @@ import { ArchiveWriter } from './archive-writer.js';
 import { archiveKey, manifestKey } from './backup-name.js';
 import { committedReport, type CommittedReport } from './backup-report.js';
 import type { BackupReason, Manifest, ProgressListener } from './backup.types.js';
-import { CommittedBackups } from './committed-backups.js';
 import { readDatabaseFacts, type DatabaseFacts } from './database-facts.js';
-import { dumpInto, type DumpCommand, type StoredDump } from './dump.js';
+import { dumpInto, type DumpCommand, type Dumped } from './dump.js';
+import { requireRoomFor } from './free-space.js';
 import { requireEnvironment } from './environment-guard.js';
 import { libpqEnvironment } from './libpq-environment.js';
 import { printManifest, writeText } from './manifest.js';
 import { newerToolNotes } from './newer-tool.js';
 import { chooseCompression, gzipLevel, pgDumpArguments } from './pg-dump-arguments.js';
 import { findTool } from './postgres-tool.js';
-import { expectedBytes, readObstacles, requireRoom, requireWhole } from './preflight.js';
+import { notesOn } from './omission-texts.js';
+import { readCompleteness } from './completeness.js';
+import { readObstacles, requireWhole } from './preflight.js';
 import { readCatalogue } from '../catalogue/read-catalogue.js';
 import { retryDisturbed } from './retry-disturbed.js';
 import { whileConnected, type Snapshot } from './snapshot.js';
@@ -49,6 +51,8 @@ export interface RunContext {
   readonly clock: Clock;
   readonly timeouts: ReadTimeouts;
   readonly reason: BackupReason;
+  /** See `BackupOptions.origin`. */
+  readonly origin?: string | undefined;
   readonly onProgress?: ProgressListener | undefined;
   readonly signal: AbortSignal;
   readonly beforePublish: () => Promise<void>;
@@ -114,7 +118,7 @@ export class BackupRun {
     this.dumpedBytes = 0;
     const identity = await requireEnvironment(client, settings.environment, timeouts);
     const facts = await readDatabaseFacts(client);
-    requireWhole(await readObstacles(client), facts);
+    requireWhole(await readObstacles(client, facts), facts);
     const snapshot = await beginLockedSnapshot(client, { quietMs });
     try {
       this.structureMark = await readStructureMark(client);
@@ -147,10 +151,11 @@ export class BackupRun {
     facts: DatabaseFacts,
     systemIdentifier: string | null,
   ): Promise<Attempt> {
-    const { settings, storage, reason, signal, onProgress } = this.context;
+    const { settings, storage, reason, origin = null, signal, onProgress } = this.context;
+    const completeness = await readCompleteness(client, facts);
     const { searchPath } = settings;
     const pgDump = await findTool({ program: 'pg_dump', atLeastMajor: facts.serverMajor, searchPath });
-    const lastBytes = await this.requireRoom(facts);
+    const lastBytes = await requireRoomFor(facts, storage, settings);
     const compression = chooseCompression(pgDump, settings.backup);
     const { format } = settings.backup;
     const plan = { snapshotId: snapshot.id, format, compression, fromStandby: facts.inRecovery };
@@ -164,7 +169,7 @@ export class BackupRun {
     const sequences = await readSequences(client);
     const tables = await listTables(client, { unlogged: !facts.inRecovery });
     const name = (this.name = await takeName(client, facts.database, this.context));
-    await this.runs.begin(name, this.startedAt, signal);
+    await this.runs.begin(name, 'backup', this.startedAt, signal);
     const writer = new ArchiveWriter(
       settings.backup,
       gzipLevel(compression),
@@ -175,7 +180,10 @@ export class BackupRun {
       this.dumpedBytes = bytes;
       onProgress?.({ phase: 'dumping', bytes, expectedBytes: lastBytes });
     };
-    const [stored, contents] = await together<StoredDump, Awaited<ReturnType<typeof this.readFacts>>>(
+    const [{ stored, warnings }, contents] = await together<
+      Dumped,
+      Awaited<ReturnType<typeof this.readFacts>>
+    >(
       signal,
       (either) => dumpInto(storage, archive, command, { writer, signal: either, onBytes }),
       (either) => whileConnected(client, either, () => this.readFacts(client, tables)),
@@ -186,6 +194,7 @@ export class BackupRun {
       archive,
       environment: settings.environment,
       reason,
+      origin,
       database: facts.database,
       databaseOid: facts.databaseOid,
       databaseBytes: facts.sizeBytes,
@@ -204,8 +213,10 @@ export class BackupRun {
       contentHashMethod: CONTENT_HASH_METHOD,
       sequences,
       ...contents,
+      ...completeness,
     };
-    return { manifest, notes: await newerToolNotes(pgDump, facts, searchPath) };
+    const newer = await newerToolNotes(pgDump, facts, searchPath);
+    return { manifest, notes: [...notesOn(manifest, facts, warnings), ...newer] };
   }
 
   private async readFacts(
@@ -216,18 +227,6 @@ export class BackupRun {
     const migrations = await readAppliedMigrations(client, this.context.settings.database.url.schema);
     const tables = await readContents(client, plans);
     return { catalogue, migrations: migrations ?? null, tables };
-  }
-
-  /** @returns the size of the last backup's archive. */
-  private async requireRoom({ database, sizeBytes }: DatabaseFacts): Promise<number | undefined> {
-    const { settings, storage } = this.context;
-    const freeBytes = (await storage.freeBytes?.()) ?? Infinity;
-    const { backups } = await new CommittedBackups(storage).list();
-    const last = backups.find(
-      (backup) => backup.database === database && backup.environment === settings.environment,
-    );
-    requireRoom(storage.location, freeBytes, expectedBytes(sizeBytes, last?.bytes));
-    return last?.bytes;
   }
 
   /** Reads the stored bytes back, all of them: only then there is a backup. @returns what it could not look at. */

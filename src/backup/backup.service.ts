@@ -12,8 +12,9 @@ import { BACKUP_STORAGE, REMOTE_STORAGES, type RemoteStorages } from '../storage
 import type { BackupStorage } from '../storage/storage.types.js';
 import type { ArchiveFile } from './archive-file.js';
 import { BackupCatalogue } from './backup-catalogue.js';
+import { whileClaimed, type ClaimOptions } from './backup-claims.js';
 import { backupError } from './backup-error.js';
-import type { Attachment } from './backup-name.js';
+import { typedName, type Attachment } from './backup-name.js';
 import type {
   BackupEntry,
   BackupList,
@@ -53,6 +54,7 @@ export class BackupService {
    */
   async create({
     reason = 'manual',
+    origin,
     actor = operator(),
     onProgress,
     signal = new AbortController().signal,
@@ -62,7 +64,7 @@ export class BackupService {
     const { timeouts } = this.database;
     // Loaded only here, and below: a service that starts makes no backup, and each file costs its start.
     const { BackupRun } = await import('./backup-run.js');
-    const run = { settings, storage, clock, timeouts, reason, signal, onProgress, beforePublish };
+    const run = { settings, storage, clock, timeouts, reason, origin, signal, onProgress, beforePublish };
     const report = await new BackupRun(run).perform().catch((error: unknown) => {
       throw backupError(`back up ${describeDatabaseUrl(settings.database.url)}`, error, signal);
     });
@@ -108,9 +110,30 @@ export class BackupService {
     return (await this.catalogue.find(backup)).manifest;
   }
 
-  /** Removes one committed backup and its copies for good; retention decides which. @throws KeepError `STORAGE_…`. */
-  async remove(backup: Pick<BackupEntry, 'name' | 'sha256'>): Promise<void> {
-    await this.catalogue.remove(backup);
+  /**
+   * Removes one committed backup and its copies for good, unless something works with it; retention decides which.
+   * @returns what works with it, such as `restore test`; empty where the backup was removed.
+   * @throws KeepError `STORAGE_…`, where a place cannot be asked before anything is removed.
+   */
+  async remove(backup: Pick<BackupEntry, 'name' | 'sha256'>): Promise<readonly string[]> {
+    const { removeUnlessUsed } = await import('./remove-backup.js');
+    const places = await this.catalogue.placesOf(backup);
+    const signal = new AbortController().signal;
+    return await removeUnlessUsed(places, backup.name, { now: this.clock.now(), signal });
+  }
+
+  /**
+   * Runs `work` while no prune, of this process or another, removes this backup.
+   * @param backup its name, or the name of one of its files
+   */
+  async whileClaimed<T>(
+    backup: string,
+    { use, signal }: Pick<ClaimOptions, 'use' | 'signal'>,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const storages = [this.storage, ...(await this.remotes())];
+    const options = { use, signal, now: this.clock.now() };
+    return await whileClaimed(storages, typedName(backup), options, work);
   }
 
   /**
@@ -183,21 +206,21 @@ export class BackupService {
       import('./verify-copies.js'),
     ]);
     try {
-      const { name } = await this.catalogue.find(backup);
+      const { name, manifest } = await this.catalogue.find(backup);
       const {
         searchPath,
         backup: { encryption },
       } = this.settings;
-      const verifying = verifyCopies(name, this.catalogue.copies(backup), async ({ storage, ...copy }) => {
-        return await verifyArchive(name, copy.manifest, {
-          storage,
-          encryption,
-          searchPath,
-          signal,
-          onProgress,
-        });
-      });
-      return await withinGrace(signal, GRACE_MS, verifying);
+      const context = { encryption, searchPath, signal, onProgress };
+      const verifying = () =>
+        verifyCopies({ name, without: manifest.without }, this.catalogue.copies(backup), (copy) =>
+          verifyArchive(name, copy.manifest, { storage: copy.storage, ...context }),
+        );
+      return await withinGrace(
+        signal,
+        GRACE_MS,
+        this.whileClaimed(name, { use: 'verify', signal }, verifying),
+      );
     } catch (error) {
       throw backupError(`verify ${backup}`, error, signal);
     }

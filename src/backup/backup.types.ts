@@ -2,6 +2,7 @@ import type { Recording } from '../changelog/changelog.types.js';
 import type { ArchiveFormat, EnvironmentName } from '../config/settings.js';
 import type { Catalogue } from '../catalogue/catalogue.types.js';
 import type { LocaleFacts } from './locale.js';
+import type { Omission } from './omissions.js';
 
 /** Why a backup was made. */
 export const BACKUP_REASONS = ['scheduled', 'manual', 'pre-migration', 'pre-restore'] as const;
@@ -46,6 +47,8 @@ export interface Manifest {
   readonly archive: string;
   readonly environment: EnvironmentName;
   readonly reason: BackupReason;
+  /** The backup that is restored after this `pre-restore` backup; null or absent (earlier versions): none. */
+  readonly origin?: string | null | undefined;
   readonly database: string;
   readonly databaseOid: string;
   /** The size that the database had, with its dead rows; absent in manifests of earlier versions. */
@@ -77,6 +80,12 @@ export interface Manifest {
   readonly tables: readonly TableContents[];
   readonly sequences: readonly SequenceState[];
   readonly catalogue: Catalogue;
+  /** What of the database the dump does not hold; absent in manifests of earlier versions. */
+  readonly without?: readonly Omission[] | undefined;
+  /** Subscriptions that the dump holds, and that no restore creates; absent in manifests of earlier versions. */
+  readonly subscriptions?: readonly string[] | undefined;
+  /** What only a superuser can restore, such as `event trigger audit`; absent in manifests of earlier versions. */
+  readonly superuserObjects?: readonly string[] | undefined;
 }
 
 /** How far a backup is. */
@@ -94,6 +103,8 @@ export type ProgressListener = (progress: BackupProgress) => void;
 export interface BackupOptions {
   /** Defaults to manual. */
   readonly reason?: BackupReason;
+  /** Of a `pre-restore` backup: the backup that is restored. Retention keeps that one as long as this one. */
+  readonly origin?: string | undefined;
   /** Who the record names. Defaults to the operator: `user@host`. */
   readonly actor?: string;
   readonly onProgress?: ProgressListener | undefined;
@@ -117,7 +128,9 @@ export interface BackupReport extends Recording {
   readonly encrypted: boolean;
   /** What could not be proven on this machine, and what is missing for it. */
   readonly notChecked: readonly string[];
-  /** What a restore will need. */
+  /** What of the database is not in it, such as `the subscription feed`; empty where nothing is missing. */
+  readonly without: readonly string[];
+  /** Why, with what to do about it; what pg_dump warned of; what a restore will need. */
   readonly notes: readonly string[];
   /** Every place that has the whole of it: the directory, then the buckets. */
   readonly locations: readonly string[];
@@ -133,6 +146,8 @@ export interface BackupEntry {
   /** The database server's; null where the role could not ask for it. */
   readonly systemIdentifier: string | null;
   readonly reason: BackupReason;
+  /** The backup that was restored after this one was made; null where none was. */
+  readonly origin: string | null;
   readonly finishedAt: string;
   readonly bytes: number;
   readonly sha256: string;
@@ -140,6 +155,8 @@ export interface BackupEntry {
   readonly pinned: boolean;
   /** Every place that has it. */
   readonly locations: readonly string[];
+  /** What of the database is not in it, such as `the subscription feed`; empty where nothing is missing. */
+  readonly without: readonly string[];
   /** The newest restore test's verdict; null while there is none. */
   readonly restoreTest: 'passed' | 'failed' | null;
 }
@@ -204,6 +221,8 @@ export interface CopyFinding extends VerificationFinding {
 export interface VerificationReport {
   readonly name: string;
   readonly verdict: 'passed' | 'failed';
+  /** What of the database is not in the backup, by its manifest: a passed one holds everything but this. */
+  readonly without: readonly string[];
   readonly findings: readonly CopyFinding[];
   /** Every place that has a copy, or that could not say. */
   readonly locations: readonly string[];
@@ -222,28 +241,4 @@ export interface GlobalsReport extends Recording {
   /** Whether the password hashes are in it: only where the role may read them. */
   readonly passwords: boolean;
   readonly encrypted: boolean;
-}
-
-export interface ExportOptions {
-  /** Defaults to a fresh directory below the working directory. */
-  readonly directory?: string | undefined;
-  /** Who the record names. Defaults to the operator: `user@host`. */
-  readonly actor?: string;
-  /** Aborting it ends the export in order: no file is left. */
-  readonly signal?: AbortSignal;
-}
-
-/** One table as a CSV file: a header line, UTF-8, NULL as nothing between two commas. */
-export interface ExportedTable {
-  /** schema.table, quoted where SQL needs it. */
-  readonly name: string;
-  readonly file: string;
-  readonly rows: number;
-  readonly bytes: number;
-}
-
-/** What `pgkeep backup export` answers. */
-export interface ExportReport extends Recording {
-  readonly directory: string;
-  readonly tables: readonly ExportedTable[];
 }

@@ -45,18 +45,23 @@ export class BucketUpload {
     const { name, archive } = manifest;
     this.signal.throwIfAborted();
     if ((await this.isCommitted(manifest)) && (await this.isWhole(manifest))) return;
-    if (await this.runs.isAtWork(name)) {
+    const run = await this.runs.runOn(name);
+    if (run !== undefined) {
+      const doing = run === 'prune' ? 'removing' : 'uploading';
       throw new KeepError(
         'BACKUP_UPLOAD_FAILED',
-        `another run is uploading ${name} to ${this.bucket.location}`,
+        `another run is ${doing} ${name} ${run === 'prune' ? 'from' : 'to'} ${this.bucket.location}`,
         {
           hint: 'Wait for it; a run that was killed elsewhere counts as gone after a day.',
         },
       );
     }
-    await this.runs.begin(name, this.now, this.signal);
+    await this.runs.begin(name, 'upload', this.now, this.signal);
     try {
-      await this.bucket.put(archive, await this.checkedArchive(manifest), { signal: this.signal });
+      await this.bucket.put(archive, await this.checkedArchive(manifest), {
+        signal: this.signal,
+        expectedBytes: manifest.bytes,
+      });
       await this.requireWhole(manifest);
       await this.copyDocuments(name);
     } catch (error) {

@@ -11,6 +11,7 @@ import {
 } from './backup-name.js';
 import type { BackupEntry, Manifest } from './backup.types.js';
 import { parseManifest, readText, writeText } from './manifest.js';
+import { omissionTexts } from './omission-texts.js';
 import { parseVerdict } from './restore-test-verdict.js';
 
 /** How many manifests are read at once: over a network each takes its time. */
@@ -90,12 +91,14 @@ export class CommittedBackups {
       environment,
       systemIdentifier,
       reason,
+      origin: manifest.origin ?? null,
       finishedAt,
       bytes,
       sha256,
       encrypted: manifest.encryption !== null,
       pinned: keys.has(attachmentKey(name, 'pinned')),
       locations: [this.storage.location],
+      without: omissionTexts(manifest.without),
       restoreTest: keys.has(evidence) ? parseVerdict(await readText(this.storage, evidence)) : null,
     };
   }

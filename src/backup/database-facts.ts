@@ -7,6 +7,7 @@ export interface DatabaseFacts {
   readonly databaseOid: string;
   readonly sizeBytes: number;
   readonly role: string;
+  readonly isSuperuser: boolean;
   /** `15.18` */
   readonly serverVersion: string;
   readonly serverMajor: number;
@@ -22,6 +23,7 @@ interface Row {
   readonly database_oid: string;
   readonly size_bytes: string;
   readonly role: string;
+  readonly is_superuser: boolean;
   readonly version: string;
   readonly version_number: number;
   readonly in_recovery: boolean;
@@ -36,6 +38,7 @@ export async function readDatabaseFacts(client: Client): Promise<DatabaseFacts> 
   const { rows } = await client.query<Row>(`
     SELECT d.datname::text AS database, d.oid::text AS database_oid,
            pg_catalog.pg_database_size(d.oid)::text AS size_bytes, current_user::text AS role,
+           pg_catalog.current_setting('is_superuser') = 'on' AS is_superuser,
            pg_catalog.current_setting('server_version') AS version,
            pg_catalog.current_setting('server_version_num')::int AS version_number,
            pg_catalog.pg_is_in_recovery() AS in_recovery,
@@ -51,6 +54,7 @@ export async function readDatabaseFacts(client: Client): Promise<DatabaseFacts> 
     databaseOid: row.database_oid,
     sizeBytes: Number(row.size_bytes),
     role: row.role,
+    isSuperuser: row.is_superuser,
     serverVersion: row.version.split(' ')[0] ?? row.version,
     serverMajor: Math.floor(row.version_number / 10_000),
     inRecovery: row.in_recovery,

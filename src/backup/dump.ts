@@ -28,6 +28,12 @@ export interface StoredDump {
   readonly encryption: ArchiveEncryption | null;
 }
 
+/** What went into the storage, and what the program warned of: it may have left something out. */
+export interface Dumped {
+  readonly stored: StoredDump;
+  readonly warnings: readonly string[];
+}
+
 /**
  * Streams a program's output through the writer into the storage. The object appears under its key only when the
  * program ended well; the program does not outlive a storage that fails.
@@ -38,7 +44,7 @@ export async function dumpInto(
   key: string,
   { program: name, file, argv, env }: DumpCommand,
   { writer, signal, onBytes }: DumpTarget,
-): Promise<StoredDump> {
+): Promise<Dumped> {
   const ending = new AbortController();
   const program = await startProgram(file, argv, { env, signal: AbortSignal.any([signal, ending.signal]) });
   program.stdin.end();
@@ -50,7 +56,11 @@ export async function dumpInto(
     if (bytes !== meter.bytes) {
       throw new Error(`${meter.bytes} bytes were written, ${storage.location} took ${bytes}`);
     }
-    return { bytes, sha256: meter.digest(), encryption: writer.finish() };
+    const { stderrTail } = await program.ended;
+    return {
+      stored: { bytes, sha256: meter.digest(), encryption: writer.finish() },
+      warnings: stderrTail.split('\n').filter((line) => line.startsWith(`${name}: warning: `)),
+    };
   } finally {
     ending.abort();
     program.stdout.destroy();

@@ -9,7 +9,7 @@ import type { Settings } from '../config/settings.js';
 import { withConnection } from '../database/connect.js';
 import { errorCode, KeepError, messageOf } from '../errors.js';
 import { backupName, safeFileName } from './backup-name.js';
-import type { ExportedTable, ExportReport } from './backup.types.js';
+import type { ExportedTable, ExportReport } from './export.types.js';
 import { findTables, listNamedTables, type NamedTable } from './find-tables.js';
 import { beginSnapshot, whileConnected } from './snapshot.js';
 

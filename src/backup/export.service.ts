@@ -6,7 +6,7 @@ import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { backupError } from './backup-error.js';
-import type { ExportOptions, ExportReport } from './backup.types.js';
+import type { ExportOptions, ExportReport } from './export.types.js';
 
 /** Writes named tables as CSV: for a spreadsheet, or for another database. A backup it is not. */
 @Injectable()

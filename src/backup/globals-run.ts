@@ -49,7 +49,7 @@ async function dumpFrom(
     through: (sql: AsyncIterable<Buffer>) => sealer.through(wholeSql(sql, 'database cluster')),
     finish: () => sealer.finish(),
   };
-  const stored = await dumpInto(storage, key, command, { writer, signal });
+  const { stored } = await dumpInto(storage, key, command, { writer, signal });
   try {
     await requireAsDumped(storage, key, stored, signal);
   } catch (error) {

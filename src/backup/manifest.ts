@@ -3,6 +3,7 @@ import { ARCHIVE_FORMATS, ENVIRONMENTS } from '../config/settings.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { BACKUP_REASONS, type Manifest } from './backup.types.js';
 import { CATALOGUE_SECTIONS } from '../catalogue/catalogue.types.js';
+import { OMISSION_KINDS } from './omissions.js';
 import {
   isAbsentOr,
   isInteger,
@@ -21,6 +22,7 @@ export const isManifest: Guard<Manifest> = isRecord<Manifest>({
   archive: isText,
   environment: isOneOf(ENVIRONMENTS),
   reason: isOneOf(BACKUP_REASONS),
+  origin: isAbsentOr(isNullOr(isText)),
   database: isText,
   databaseOid: isText,
   databaseBytes: isAbsentOr(isInteger),
@@ -60,6 +62,9 @@ export const isManifest: Guard<Manifest> = isRecord<Manifest>({
     rowSecurity: isListOf(isText),
     extensions: isListOf(isText),
   } satisfies Record<(typeof CATALOGUE_SECTIONS)[number], Guard<string[]>>),
+  without: isAbsentOr(isListOf(isRecord({ kind: isOneOf(OMISSION_KINDS), objects: isListOf(isText) }))),
+  subscriptions: isAbsentOr(isListOf(isText)),
+  superuserObjects: isAbsentOr(isListOf(isText)),
 });
 
 /** Undefined where the text is not a manifest of a format that this version reads. */

@@ -1,16 +1,15 @@
 import { escapeIdentifier, type Client } from 'pg';
 import { KeepError } from '../errors.js';
 import type { DatabaseFacts } from './database-facts.js';
+import { listed } from './omission-texts.js';
 import { OWN_RELATIONS } from '../catalogue/own-relations.js';
 
-/** How many names a message lists. */
-const SHOWN = 10;
-/** Without an earlier backup to go by: an archive has seldom more than this part of the database's size. */
-const EXPECTED_PART = 0.25;
-/** Room for growth since the last backup. */
-const GROWTH = 1.25;
+/** How many large objects a message lists, and its statement grants. */
+const SHOWN_OBJECTS = 10;
+/** From this version on PostgreSQL itself answers who may read a large object. */
+const FIRST_WITH_LARGE_OBJECT_RIGHTS = 18;
 
-/** What stands in the way of a whole dump; empty lists when nothing does. */
+/** What prevents a complete dump; empty lists when nothing does. */
 export interface Obstacles {
   /** Schemas the role may not use. */
   readonly closedSchemas: readonly string[];
@@ -18,18 +17,41 @@ export interface Obstacles {
   readonly unreadable: readonly string[];
   /** Tables of which row-level security would show this role a part only. */
   readonly filtered: readonly string[];
+  /** Large objects that the role may not read. */
+  readonly lockedObjects: LockedObjects;
 }
 
+/** How many there may be is not bounded: a message has the first. */
+interface LockedObjects {
+  readonly count: number;
+  /** The first oids, as many as a message lists. */
+  readonly oids: readonly string[];
+  readonly owners: readonly string[];
+}
+
+/**
+ * What pg_dump reads the rows of: the database's own tables, and those of extensions whose rows are configuration that
+ * somebody made (`pg_extension_config_dump`).
+ */
+const READ_RELATIONS = `(
+  SELECT r.oid, r.name, r.relkind, r.relnamespace FROM ${OWN_RELATIONS} r
+  UNION
+  SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), c.relkind, c.relnamespace
+    FROM pg_catalog.pg_extension e
+    JOIN pg_catalog.pg_class c ON c.oid = ANY (e.extconfig)
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace)`;
+
 /** Asks the catalogue; the tables themselves are not touched. */
-export async function readObstacles(client: Client): Promise<Obstacles> {
-  const { rows } = await client.query<{ name: string; schema: string; kind: keyof Obstacles }>(`
+export async function readObstacles(client: Client, { serverMajor }: DatabaseFacts): Promise<Obstacles> {
+  type Kind = 'closedSchemas' | 'unreadable' | 'filtered';
+  const { rows } = await client.query<{ name: string; schema: string; kind: Kind }>(`
     SELECT r.name, pg_catalog.format('%I', n.nspname) AS schema,
            CASE WHEN NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE') THEN 'closedSchemas'
                 WHEN NOT (CASE r.relkind WHEN 'S' THEN pg_catalog.has_sequence_privilege(r.oid, 'SELECT')
                                          ELSE pg_catalog.has_table_privilege(r.oid, 'SELECT') END)
                 THEN 'unreadable'
                 ELSE 'filtered' END AS kind
-      FROM ${OWN_RELATIONS} r
+      FROM ${READ_RELATIONS} r
       JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
      WHERE r.relkind IN ('r', 'p', 'S')
        AND (NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
@@ -37,7 +59,7 @@ export async function readObstacles(client: Client): Promise<Obstacles> {
                                    ELSE pg_catalog.has_table_privilege(r.oid, 'SELECT') END)
             OR pg_catalog.row_security_active(r.oid))
      ORDER BY r.name COLLATE "C"`);
-  const named = (wanted: keyof Obstacles): string[] =>
+  const named = (wanted: Kind): string[] =>
     rows
       .filter(({ kind }) => kind === wanted)
       .map(({ name, schema }) => (wanted === 'closedSchemas' ? schema : name));
@@ -45,22 +67,47 @@ export async function readObstacles(client: Client): Promise<Obstacles> {
     closedSchemas: [...new Set(named('closedSchemas'))],
     unreadable: named('unreadable'),
     filtered: named('filtered'),
+    lockedObjects: await readLockedObjects(client, serverMajor),
   };
+}
+
+/** Large objects have rights of their own, which pg_read_all_data does not give. */
+async function readLockedObjects(client: Client, serverMajor: number): Promise<LockedObjects> {
+  const mayRead =
+    serverMajor >= FIRST_WITH_LARGE_OBJECT_RIGHTS
+      ? `pg_catalog.has_largeobject_privilege(m.oid, 'SELECT')`
+      : `(pg_catalog.pg_has_role(m.lomowner, 'USAGE')
+          OR EXISTS (SELECT FROM pg_catalog.aclexplode(m.lomacl) a
+                      WHERE a.privilege_type = 'SELECT'
+                        AND CASE a.grantee WHEN 0 THEN true ELSE pg_catalog.pg_has_role(a.grantee, 'USAGE') END))`;
+  const { rows } = await client.query<LockedObjects>(`
+    SELECT pg_catalog.count(*)::int AS count,
+           coalesce((pg_catalog.array_agg(m.oid::text ORDER BY m.oid))[1:${SHOWN_OBJECTS}], '{}') AS oids,
+           coalesce(pg_catalog.array_agg(DISTINCT pg_catalog.pg_get_userbyid(m.lomowner)::text), '{}') AS owners
+      FROM pg_catalog.pg_largeobject_metadata m
+     WHERE pg_catalog.current_setting('lo_compat_privileges') = 'off' AND NOT ${mayRead}`);
+  return rows[0] ?? { count: 0, oids: [], owners: [] };
 }
 
 /** @throws KeepError `DATABASE_PERMISSION_DENIED` or `BACKUP_ROW_SECURITY`, with the grant to give. */
 export function requireWhole(obstacles: Obstacles, { database, role }: DatabaseFacts): void {
-  const { closedSchemas, unreadable, filtered } = obstacles;
+  const { closedSchemas, unreadable, filtered, lockedObjects } = obstacles;
   const to = escapeIdentifier(role);
-  if (closedSchemas.length + unreadable.length > 0) {
+  const isClosed = closedSchemas.length + unreadable.length > 0;
+  if (isClosed || lockedObjects.count > 0) {
     const missing = [
       ...(closedSchemas.length > 0 ? [`use ${counted('schema', closedSchemas)}`] : []),
       ...(unreadable.length > 0 ? [`read ${counted('relation', unreadable)}`] : []),
+      ...(lockedObjects.count > 0 ? [`read ${largeObjects(lockedObjects)}`] : []),
+    ];
+    const hints = [
+      ...(isClosed ? [`Give it the grant, as a superuser: GRANT pg_read_all_data TO ${to};`] : []),
+      ...(lockedObjects.count > 0 ? [largeObjectHint(lockedObjects, to)] : []),
     ];
     throw new KeepError(
       'DATABASE_PERMISSION_DENIED',
       `Cannot back up database "${database}": role "${role}" may not ${missing.join(' and not ')}.`,
-      { hint: `Give it the grant, as a superuser: GRANT pg_read_all_data TO ${to};` },
+      { hint: hints.join('\n') },
     );
   }
   if (filtered.length > 0) {
@@ -72,29 +119,20 @@ export function requireWhole(obstacles: Obstacles, { database, role }: DatabaseF
   }
 }
 
-/** How many bytes an archive will likely have. */
-export function expectedBytes(databaseBytes: number, lastArchiveBytes: number | undefined): number {
-  return Math.ceil(
-    lastArchiveBytes === undefined ? databaseBytes * EXPECTED_PART : lastArchiveBytes * GROWTH,
-  );
+function largeObjects({ count, oids }: LockedObjects): string {
+  const rest = count > oids.length ? ` and ${count - oids.length} more` : '';
+  return `${count === 1 ? 'large object' : `${count} large objects`} ${oids.join(', ')}${rest}`;
 }
 
-/** @throws KeepError `STORAGE_FULL` when there is not room for as many bytes. */
-export function requireRoom(location: string, freeBytes: number, expected: number): void {
-  if (freeBytes >= expected) return;
-  throw new KeepError(
-    'STORAGE_FULL',
-    `Cannot back up to ${location}: about ${megabytes(expected)} MB are needed, ${megabytes(freeBytes)} MB are free.`,
-    { hint: 'Make room there, or let BACKUP_DIR name a directory on a larger disk.' },
-  );
+function largeObjectHint({ count, oids, owners }: LockedObjects, to: string): string {
+  const grant =
+    count <= SHOWN_OBJECTS
+      ? `GRANT SELECT ON LARGE OBJECT ${oids.join(', ')} TO ${to};`
+      : `in psql, SELECT format('GRANT SELECT ON LARGE OBJECT %s TO ${to.replaceAll("'", "''").replaceAll('%', '%%')}', oid) FROM pg_largeobject_metadata \\gexec`;
+  const roles = owners.map((owner) => escapeIdentifier(owner)).join(', ');
+  return `Let it read the large objects, as a superuser: ${grant}\nFor those still to come as well, make it a member of their owner: GRANT ${roles} TO ${to};`;
 }
 
 function counted(what: string, names: readonly string[]): string {
-  const rest = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : '';
-  const noun = names.length === 1 ? what : `${names.length} ${what}s`;
-  return `${noun} ${names.slice(0, SHOWN).join(', ')}${rest}`;
-}
-
-function megabytes(bytes: number): number {
-  return Math.ceil(bytes / 1_048_576);
+  return `${names.length === 1 ? what : `${names.length} ${what}s`} ${listed(names)}`;
 }

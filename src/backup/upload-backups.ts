@@ -1,6 +1,7 @@
 import { KeepError } from '../errors.js';
 import { withinGrace } from '../process/within-grace.js';
 import type { BackupStorage } from '../storage/storage.types.js';
+import { whileClaimed } from './backup-claims.js';
 import type { Manifest, UploadReport } from './backup.types.js';
 import { BucketUpload } from './bucket-upload.js';
 import { CommittedBackups } from './committed-backups.js';
@@ -52,13 +53,22 @@ export async function uploadBackups(text: string | undefined, context: UploadCon
     if (!begun) continue;
     for (const manifest of manifests) {
       if (signal.aborted) break;
-      if (!(await attempt(manifest.name, () => upload.copy(manifest)))) continue;
+      if (!(await attempt(manifest.name, () => copyClaimed(upload, manifest, context)))) continue;
       places.set(manifest.name, [...(places.get(manifest.name) ?? []), remote.location]);
     }
   }
   if (failures.length > 0) throw uploadError(failures, local.location, signal);
   const backups = [...places].map(([name, where]) => ({ name, locations: [local.location, ...where] }));
   return { backups, cleared: [...cleared] };
+}
+
+/** Copies a backup of the directory, which no prune removes meanwhile. */
+async function copyClaimed(
+  upload: BucketUpload,
+  manifest: Manifest,
+  { local, now, signal }: UploadContext,
+): Promise<void> {
+  await whileClaimed([local], manifest.name, { use: 'upload', now, signal }, () => upload.copy(manifest));
 }
 
 /** The manifests of the directory's backups that this bucket does not have. */

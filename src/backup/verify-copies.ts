@@ -1,11 +1,12 @@
 import { KeepError } from '../errors.js';
 import type { BackupCopy, UnreadableCopy } from './backup-catalogue.js';
-import type { CopyFinding, VerificationReport } from './backup.types.js';
+import type { CopyFinding, Manifest, VerificationReport } from './backup.types.js';
+import { omissionTexts } from './omission-texts.js';
 import type { ArchiveVerdict } from './verify-archive.js';
 
 /** Verifies every copy of a backup. One that cannot be read is not known to be good: that is a finding, too. */
 export async function verifyCopies(
-  name: string,
+  { name, without }: Pick<Manifest, 'name' | 'without'>,
   copies: AsyncIterable<BackupCopy | UnreadableCopy>,
   verify: (copy: BackupCopy) => Promise<ArchiveVerdict>,
 ): Promise<VerificationReport> {
@@ -21,7 +22,7 @@ export async function verifyCopies(
     for (const text of verdict.notChecked) notChecked.add(text);
   }
   const verdict = findings.length === 0 ? 'passed' : 'failed';
-  return { name, verdict, findings, locations, notChecked: [...notChecked] };
+  return { name, verdict, without: omissionTexts(without), findings, locations, notChecked: [...notChecked] };
 }
 
 async function verdictOn(

@@ -32,7 +32,12 @@ export class BackupVariables {
   @IsSchedule()
   RESTORE_TEST_SCHEDULE?: string;
 
-  /** For how many days daily backups are kept; production wants it set. */
+  /** Every backup younger than this many hours is kept. Defaults to 48. */
+  @IsOptional()
+  @IsWholeNumber({ unit: 'hours', max: 87_600 })
+  BACKUP_RETENTION_HOURS?: string;
+
+  /** For how many days daily backups, `pre-restore` and `pre-migration` copies are kept; production wants it set. */
   @IsOptional()
   @IsWholeNumber({ unit: 'days', min: 1, max: 36_500 })
   BACKUP_RETENTION_DAYS?: string;
@@ -79,6 +84,14 @@ export class BackupVariables {
 
   /** Directory that backups are kept in. Defaults to ./backups. */
   BACKUP_DIR?: string;
+
+  /**
+   * Free space, in MB, that BACKUP_DIR must have before a backup begins; 0 switches the check off. Defaults to 1.25
+   * times the last archive, and for the first backup to a quarter of the database's size.
+   */
+  @IsOptional()
+  @IsWholeNumber({ unit: 'megabytes', max: 1_000_000_000 })
+  BACKUP_REQUIRED_FREE_MB?: string;
 
   /** Compression inside the archive, as pg_dump's `--compress`. Defaults to zstd:3, gzip:1 before pg_dump 16. */
   @IsOptional()

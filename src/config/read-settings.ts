@@ -10,20 +10,14 @@ import {
   SETTING_NAMES,
   type SettingName,
 } from './environment-variables.js';
-import { archiveContradictions, isTrue, toEncryptionSettings } from './archive-settings.js';
+import { archiveContradictions, isTrue, optionalMegabytes, optionalNumber } from './archive-settings.js';
+import { toBackupSettings } from './backup-settings.js';
 import type { Fault } from './fault.js';
 import { parseNetworks } from './networks.js';
-import { NO_SCHEDULE } from './schedule.js';
 import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
 import { readinessContradictions, toReadinessSettings } from './readiness-settings.js';
 import { readSecretFile } from './secret-file.js';
-import {
-  ARCHIVE_FORMATS,
-  ENVIRONMENTS,
-  type DatabaseSettings,
-  type EnvironmentName,
-  type Settings,
-} from './settings.js';
+import { ENVIRONMENTS, type DatabaseSettings, type EnvironmentName, type Settings } from './settings.js';
 import { Validator } from './validation.js';
 
 /** An environment, as `process.env` is one. */
@@ -39,12 +33,6 @@ const NO_DATABASE = 'postgresql://localhost/none';
 
 const DEFAULTS = {
   port: 3000,
-  restoreTestMaxAgeDays: 90,
-  retentionWeeks: 4,
-  retentionMonths: 12,
-  schedule: '0 2 * * *',
-  restoreTestSchedule: '0 4 * * 0',
-  jobLeaseSeconds: 60,
   restoreTestTimeoutMinutes: 360,
 } as const;
 
@@ -149,30 +137,13 @@ function toSettings(variables: EnvironmentVariables, workingDirectory: string, s
       adminToken: variables.ADMIN_API_TOKEN,
       trustedProxies: parseNetworks(variables.TRUST_PROXY ?? ''),
     },
-    backup: {
-      enabled: isTrue(variables.BACKUP_ENABLED),
-      schedule: toSchedule(variables.BACKUP_SCHEDULE ?? DEFAULTS.schedule),
-      restoreTestSchedule: toSchedule(variables.RESTORE_TEST_SCHEDULE ?? DEFAULTS.restoreTestSchedule),
-      retentionDays: optionalNumber(variables.BACKUP_RETENTION_DAYS),
-      retentionWeeks: Number(variables.BACKUP_RETENTION_WEEKS ?? DEFAULTS.retentionWeeks),
-      retentionMonths: Number(variables.BACKUP_RETENTION_MONTHS ?? DEFAULTS.retentionMonths),
-      timeZone: variables.BACKUP_TIMEZONE ?? 'UTC',
-      lastRestoreTest: optionalDate(variables.LAST_BACKUP_RESTORE_TEST_DATE),
-      restoreTestMaxAgeDays: Number(
-        variables.BACKUP_RESTORE_TEST_MAX_AGE_DAYS ?? DEFAULTS.restoreTestMaxAgeDays,
-      ),
-      jobLeaseMs: Number(variables.JOB_LEASE_SECONDS ?? DEFAULTS.jobLeaseSeconds) * 1000,
-      directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
-      format: ARCHIVE_FORMATS.find((format) => format === variables.BACKUP_FORMAT) ?? 'custom',
-      compression: variables.BACKUP_COMPRESSION,
-      encryption: toEncryptionSettings(variables),
-    },
+    backup: toBackupSettings(variables, workingDirectory),
     restore: {
       testUrl:
         variables.TEST_DATABASE_URL === undefined ? undefined : parseDatabaseUrl(variables.TEST_DATABASE_URL),
       testTimeoutMs:
         Number(variables.RESTORE_TEST_TIMEOUT_MINUTES ?? DEFAULTS.restoreTestTimeoutMinutes) * 60_000,
-      requiredFreeBytes: megabytesOf(variables.RESTORE_REQUIRED_FREE_MB),
+      requiredFreeBytes: optionalMegabytes(variables.RESTORE_REQUIRED_FREE_MB),
     },
     offsite: toOffsiteSettings(variables),
   };
@@ -213,23 +184,6 @@ class Timeouts {
     if (value === 0) this.disabled.push(name);
     return value || fallback;
   }
-}
-
-function toSchedule(text: string): string | undefined {
-  return text.toLowerCase() === NO_SCHEDULE ? undefined : text;
-}
-
-function megabytesOf(text: string | undefined): number | undefined {
-  const megabytes = optionalNumber(text);
-  return megabytes === undefined ? undefined : megabytes * 1_048_576;
-}
-
-function optionalNumber(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : Number(text);
-}
-
-function optionalDate(text: string | undefined): Date | undefined {
-  return text === undefined ? undefined : new Date(text);
 }
 
 function deepFreeze<T>(value: T): T {

@@ -84,6 +84,9 @@ export interface HttpSettings {
   readonly trustedProxies: readonly Network[];
 }
 
+/** What `BACKUP_RETENTION_HOURS` is where it is not set. */
+export const DEFAULT_RETENTION_HOURS = 48;
+
 /** How backups are made, and what `backupConfig` judges. */
 export interface BackupSettings {
   readonly enabled: boolean;
@@ -91,6 +94,8 @@ export interface BackupSettings {
   readonly schedule: string | undefined;
   /** `RESTORE_TEST_SCHEDULE`, the same. */
   readonly restoreTestSchedule: string | undefined;
+  /** `BACKUP_RETENTION_HOURS`. */
+  readonly retentionHours: number;
   /** `BACKUP_RETENTION_DAYS` as given; undefined when it was not. */
   readonly retentionDays: number | undefined;
   /** `BACKUP_RETENTION_WEEKS`. */
@@ -107,6 +112,8 @@ export interface BackupSettings {
   readonly jobLeaseMs: number;
   /** `BACKUP_DIR`, absolute: where backups are kept. */
   readonly directory: string;
+  /** `BACKUP_REQUIRED_FREE_MB`, in bytes; undefined leaves the estimate to pgkeep. */
+  readonly requiredFreeBytes: number | undefined;
   /** `BACKUP_FORMAT`. */
   readonly format: ArchiveFormat;
   /** `BACKUP_COMPRESSION`, as pg_dump's `--compress` takes it; undefined leaves the choice to pgkeep. */

@@ -1,3 +1,4 @@
+import { withoutText } from '../backup/omission-texts.js';
 import type { BackupSettings, EnvironmentName } from '../config/settings.js';
 import type { NewestEvidences } from '../restore/read-newest-evidence.js';
 import { outcomeOf, outsideProduction } from './outcome.js';
@@ -32,7 +33,9 @@ function lastTestOf(
 
 function toldOf(evidence: NewestEvidences | undefined): string[] {
   const newest = evidence?.newest;
-  return newest?.verdict === 'failed' ? [`the newest restore test failed: ${newest.backup}`] : [];
+  if (newest?.verdict === 'failed') return [`the newest restore test failed: ${newest.backup}`];
+  const without = newest?.without ?? [];
+  return without.length === 0 ? [] : [`the newest restore test passed${withoutText(without)}`];
 }
 
 function findingsOf(settings: BackupSettings, lastRestoreTest: Date | undefined, now: Date): Finding[] {

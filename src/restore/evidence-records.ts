@@ -5,7 +5,7 @@ import type { DatabaseService } from '../database/database.service.js';
 import { read, type ReadTimeouts } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
 import { serverMessageOf } from '../errors.js';
-import { hashOf, NO_HASH, sealed } from './evidence.js';
+import { hashOf, NO_HASH, sealed, WITHOUT_OF_EVIDENCE } from './evidence.js';
 import type { Evidence, RestoreTestEntry, RestoreTestHistory, RestoreTestReport } from './restore.types.js';
 
 const TABLE = { schema: 'pgkeep', table: 'restore_test' };
@@ -83,6 +83,7 @@ interface Row {
   readonly backup: string;
   readonly environment: string;
   readonly verdict: 'passed' | 'failed';
+  readonly without: readonly string[];
   readonly started_at: Date;
   readonly finished_at: Date;
   readonly duration_ms: string;
@@ -102,7 +103,7 @@ export async function readHistory(
 ): Promise<RestoreTestHistory | undefined> {
   if (!(await tableExists(client, TABLE, timeouts))) return undefined;
   const rows = await read<Row>(client, {
-    sql: `SELECT id::text, backup, environment, verdict, started_at, finished_at, duration_ms::text, archive_sha256,
+    sql: `SELECT id::text, backup, environment, verdict, ${WITHOUT_OF_EVIDENCE} AS without, started_at, finished_at, duration_ms::text, archive_sha256,
                  evidence, previous_hash, hash,
                  (backup, environment, verdict, started_at, finished_at, duration_ms, archive_sha256, previous_hash)
                  = (evidence->>'backup', evidence->>'environment', evidence->>'verdict',
@@ -122,6 +123,7 @@ function toEntry(row: Row): RestoreTestEntry {
     backup: row.backup,
     environment: row.environment,
     verdict: row.verdict,
+    without: row.without,
     startedAt: row.started_at.toISOString(),
     finishedAt: row.finished_at.toISOString(),
     durationMs: Number(row.duration_ms),

@@ -26,3 +26,8 @@ function canonicalJson(value: unknown): string {
     .map(([name, field]) => `${JSON.stringify(name)}:${canonicalJson(field)}`);
   return `{${fields.join(',')}}`;
 }
+
+/** SQL of what a kept evidence says that the backup did not hold, as `text[]`; empty in evidence of earlier versions. */
+export const WITHOUT_OF_EVIDENCE = `ARRAY(
+  SELECT pg_catalog.jsonb_array_elements_text(
+           CASE pg_catalog.jsonb_typeof(evidence->'without') WHEN 'array' THEN evidence->'without' ELSE '[]' END))`;

@@ -75,6 +75,19 @@ export function requireSpace(
   );
 }
 
+/** The same for a restore of a backup on a client's server. @throws KeepError `RESTORE_REFUSED`. */
+export async function requireSpaceToRestore(
+  client: Client,
+  manifest: Pick<Manifest, 'databaseBytes'> | null,
+  { requiredFreeBytes }: { requiredFreeBytes: number | undefined },
+): Promise<void> {
+  requireSpace(await freeSpaceOfServer(client), {
+    bytes: bytesNeeded(manifest, requiredFreeBytes),
+    code: 'RESTORE_REFUSED',
+    operation: 'Refused to restore',
+  });
+}
+
 function isPostgres(pid: number): boolean {
   try {
     return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'postgres';

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { withoutText } from '../backup/omission-texts.js';
 import { KeepError, messageOf } from '../errors.js';
 import { REPORT_STYLE } from './report-style.js';
 import type { Comparison, RestoreTestReport, TableComparison } from './restore.types.js';
@@ -68,12 +69,16 @@ ${proof(report)}
 `;
 }
 
-function verdict({ verdict: result, restoredTo, finishedAt }: RestoreTestReport, faults: number): string {
+function verdict(
+  { verdict: result, without = [], restoredTo, finishedAt }: RestoreTestReport,
+  faults: number,
+): string {
+  const missing = withoutText(without);
   const text =
     result === 'passed'
-      ? 'The backup was restored into an empty database, and everything that came out of it is what went in.'
+      ? `The backup was restored into an empty database, and everything that came out of it is what went in${missing && `. The backup was made${escape(missing.slice(1))}`}.`
       : `${faults === 1 ? 'One comparison says' : `${faults} comparisons say`} no. Do not rely on this backup.`;
-  return `<section class="verdict ${result}"><strong>${result === 'passed' ? 'Passed' : 'Failed'}</strong>
+  return `<section class="verdict ${result}"><strong>${result === 'passed' ? `Passed${escape(missing)}` : 'Failed'}</strong>
 <span>${text} Tested in a ${restoredTo}, ${time(finishedAt)}.</span></section>`;
 }
 

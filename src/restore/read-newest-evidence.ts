@@ -1,11 +1,14 @@
 import type { ClientBase } from 'pg';
 import { read, type ReadTimeouts } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
+import { WITHOUT_OF_EVIDENCE } from './evidence.js';
 
 /** One restore test, as the readiness check needs it. */
 export interface NewestEvidence {
   readonly backup: string;
   readonly verdict: 'passed' | 'failed';
+  /** What of the database was not in the backup. Defaults to nothing. */
+  readonly without?: readonly string[];
   readonly finishedAt: Date;
 }
 
@@ -26,10 +29,11 @@ export async function readNewestEvidence(
   timeouts: ReadTimeouts,
 ): Promise<NewestEvidences | undefined> {
   if (!(await tableExists(client, { schema: 'pgkeep', table: 'restore_test' }, timeouts))) return undefined;
-  const rows = await read<{ backup: string; verdict: 'passed' | 'failed'; finished_at: Date }>(client, {
-    sql: `SELECT newest.backup, newest.verdict, newest.finished_at
+  const rows = await read<NewestEvidence>(client, {
+    sql: `SELECT newest.backup, newest.verdict, newest.without, newest.finished_at AS "finishedAt"
             FROM (VALUES ('passed'), ('failed')) known (verdict),
-                 LATERAL (SELECT t.backup, t.verdict, t.finished_at FROM pgkeep.restore_test t
+                 LATERAL (SELECT t.backup, t.verdict, ${WITHOUT_OF_EVIDENCE} AS without, t.finished_at
+                            FROM pgkeep.restore_test t
                            WHERE t.verdict = known.verdict
                              AND t.environment = coalesce(
                                    (SELECT e.environment FROM pgkeep.database_environment e), t.environment)
@@ -37,10 +41,5 @@ export async function readNewestEvidence(
            ORDER BY newest.finished_at DESC`,
     ...timeouts,
   });
-  const evidences = rows.map(({ backup, verdict, finished_at }) => ({
-    backup,
-    verdict,
-    finishedAt: finished_at,
-  }));
-  return { newest: evidences[0], newestPassed: evidences.find(({ verdict }) => verdict === 'passed') };
+  return { newest: rows[0], newestPassed: rows.find(({ verdict }) => verdict === 'passed') };
 }

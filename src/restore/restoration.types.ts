@@ -30,6 +30,8 @@ export interface RestorePlan {
   readonly bytes: number | null;
   readonly tables: number | null;
   readonly rows: number | null;
+  /** What of the dumped database is not in the backup, such as `the subscription feed`. */
+  readonly without: readonly string[];
   readonly server: string;
   readonly database: string;
   readonly environment: EnvironmentName;
@@ -56,6 +58,8 @@ export interface Restoration {
   readonly replaced: string | null;
   /** The backup that was made of it first. */
   readonly safetyBackup: string | null;
+  /** What of the dumped database was not in the backup, and is not in this one now. */
+  readonly without: readonly string[];
   readonly comparisons: readonly Comparison[];
   readonly notes: readonly string[];
   readonly durationMs: number;

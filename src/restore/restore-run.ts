@@ -1,5 +1,6 @@
 import { escapeIdentifier, type Client } from 'pg';
 import { backupError } from '../backup/backup-error.js';
+import { omissionTexts } from '../backup/omission-texts.js';
 import { appendPlan } from '../changelog/append.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { ConnectionOptions } from '../database/candidate-client.js';
@@ -16,6 +17,7 @@ import { replacedName, RESTORING_NAME, restoringName } from './database-names.js
 import { databaseOptions, localeOf } from './database-options.js';
 import { applyProperties, readProperties } from './database-properties.js';
 import { readSettingNames, settingsNote } from './known-settings.js';
+import { leftOut } from './left-out.js';
 import { MarkedDatabases } from './marked-databases.js';
 import { readRestored } from './read-restored.js';
 import { requireRoles } from './required-roles.js';
@@ -24,7 +26,6 @@ import type { Restoration, RestoreContext } from './restoration.types.js';
 import type { Comparison } from './restore.types.js';
 import { majorOf } from './server-version.js';
 import { swap } from './swap.js';
-import { GUARD_LEFT_OUT } from './without-guard.js';
 
 /** No restore takes longer: what is older was left by a killed one of another host. */
 const LONGEST_RESTORE_MS = 7 * 24 * 3_600_000;
@@ -66,7 +67,7 @@ export class RestoreRun {
       await marked.create(restored, await this.optionsOf(needs), this.startedAt);
       try {
         await this.fill(archive, restored, withOwners);
-        if (archive.hasGuard) this.notes.push(GUARD_LEFT_OUT);
+        this.notes.push(...leftOut(source.manifest, archive));
         const replaced = await this.takePlace(restored);
         return this.report(replaced, safetyBackup);
       } catch (error) {
@@ -78,11 +79,12 @@ export class RestoreRun {
 
   /** The last thing that can bring back what was written since the backup. */
   private async backUpTarget(): Promise<string | null> {
-    const { target, backups, signal, progress, withoutSafetyBackup } = this.context;
+    const { target, source, backups, signal, progress, withoutSafetyBackup } = this.context;
     if (target.oid === undefined) return null;
     progress(`backing up "${target.database}" as it is now`);
     try {
-      return (await backups.create({ reason: 'pre-restore', signal })).name;
+      const origin = source.manifest ? source.name : undefined;
+      return (await backups.create({ reason: 'pre-restore', origin, signal })).name;
     } catch (error) {
       const cause = backupError('back it up', error, signal);
       if (signal.aborted) throw cause;
@@ -114,13 +116,10 @@ export class RestoreRun {
     const url = this.urlOf(database);
     const { host, port, user } = this.maintenance;
     progress(`restoring ${source.name} into "${database}", beside it`);
-    await archive.restore({
-      url,
-      server: { host, port, user },
-      serverVersion: target.serverVersion,
-      serverSettings: await readSettingNames(this.maintenance),
-      withOwners,
-    });
+    const { serverVersion } = target;
+    const serverSettings = await readSettingNames(this.maintenance);
+    const server = { host, port, user };
+    await archive.restore({ url, server, serverVersion, serverSettings, withOwners });
     this.notes.push(...settingsNote(archive, target));
     progress('comparing what was restored with what was backed up');
     const found = await readRestored(url, {
@@ -222,6 +221,7 @@ export class RestoreRun {
       database: target.database,
       replaced,
       safetyBackup,
+      without: omissionTexts(source.manifest?.without),
       comparisons: this.comparisons,
       notes: this.notes,
       durationMs: clock.now().getTime() - this.startedAt.getTime(),

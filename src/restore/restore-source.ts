@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { withArchiveFile } from '../backup/archive-file.js';
+import { whileClaimed } from '../backup/backup-claims.js';
+import { typedName } from '../backup/backup-name.js';
 import type { BackupService } from '../backup/backup.service.js';
 import type { Manifest } from '../backup/backup.types.js';
 import { CommittedBackups } from '../backup/committed-backups.js';
@@ -21,18 +23,38 @@ export interface RestoreSource {
   readonly withFile: <T>(signal: AbortSignal, use: (file: string) => Promise<T>) => Promise<T>;
 }
 
+/** What a typed source is looked for in. */
+interface Places {
+  readonly backups: BackupService;
+  readonly settings: BackupSettings;
+}
+
+/** Runs `work`, which restores what a person typed, while no prune removes that. */
+export async function whileSourceIsClaimed<T>(
+  typed: string,
+  { backups, settings, now, signal }: Places & { now: Date; signal: AbortSignal },
+  work: () => Promise<T>,
+): Promise<T> {
+  const file = path.resolve(typed);
+  if (isOfTheStorage(file, settings))
+    return await backups.whileClaimed(typed, { use: 'restore', signal }, work);
+  const storage = new LocalStorage(path.dirname(file));
+  return await whileClaimed([storage], typedName(file), { use: 'restore', now, signal }, work);
+}
+
+function isOfTheStorage(file: string, { directory }: BackupSettings): boolean {
+  return !existsSync(file) || path.dirname(file) === directory;
+}
+
 /**
  * Finds what a person typed: a path to a file, with its manifest beside it or without one; or else a backup of the
  * storage, by its name or the name of one of its files.
  * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`; `USAGE_INVALID` where a bare dump
  *   is of a kind that is not restored.
  */
-export async function findSource(
-  typed: string,
-  { backups, settings }: { backups: BackupService; settings: BackupSettings },
-): Promise<RestoreSource> {
+export async function findSource(typed: string, { backups, settings }: Places): Promise<RestoreSource> {
   const file = path.resolve(typed);
-  if (!existsSync(file) || path.dirname(file) === settings.directory) {
+  if (isOfTheStorage(file, settings)) {
     const manifest = await backups.manifest(typed);
     return {
       name: manifest.name,

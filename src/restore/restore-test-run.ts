@@ -10,13 +10,13 @@ import { compareRestored } from './compare.js';
 import { databaseOptions } from './database-options.js';
 import { bytesNeeded } from './free-space.js';
 import { settingsNote } from './known-settings.js';
+import { leftOut } from './left-out.js';
 import { readRestored } from './read-restored.js';
 import type { Comparison, Evidence } from './restore.types.js';
 import { withScratch } from './scratch.js';
 import type { Scratch, ScratchServer } from './scratch.types.js';
 import { majorOf } from './server-version.js';
 import { startThrowAwayServer } from './throw-away-server.js';
-import { GUARD_LEFT_OUT } from './without-guard.js';
 
 /** What a test works with. */
 export interface TestContext {
@@ -73,10 +73,10 @@ export class RestoreTestRun {
     try {
       const plan = {
         databaseOptions: databaseOptions(needs, manifest),
-        encoding: manifest.encoding,
         bytesNeeded: this.bytesNeeded,
         roles: needs.roles,
-        dumpedServer: manifest.serverVersion,
+        name: manifest.name,
+        manifest,
       };
       const options = {
         plan,
@@ -97,7 +97,7 @@ export class RestoreTestRun {
   }
 
   private async restoreAndCompare(archive: Archive, scratch: Scratch): Promise<void> {
-    this.notes.push(...scratch.notes, ...(archive.hasGuard ? [GUARD_LEFT_OUT] : []));
+    this.notes.push(...scratch.notes, ...leftOut(this.archiveFile.manifest, archive));
     const restored = await this.timed(() => archive.restore(scratch)).catch((error: unknown) =>
       this.fail('restore', error),
     );

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { backupError } from '../backup/backup-error.js';
 import { BackupService } from '../backup/backup.service.js';
+import { isSafetyBackup } from '../backup/safety-backup.js';
 import { operator } from '../changelog/actor.js';
 import { Clock } from '../clock/clock.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
@@ -73,8 +74,10 @@ export class RestoreTestService {
     const { environment } = this.settings;
     const { database } = this.settings.database.url;
     const { backups } = await this.backups.list();
-    const own = backups.find((entry) => entry.database === database && entry.environment === environment);
-    if (own) return own.name;
+    const own = backups.filter((entry) => entry.database === database && entry.environment === environment);
+    // A safety backup may be of a damaged database: that it restores says little about the backups to restore from.
+    const newest = own.find(({ reason }) => !isSafetyBackup(reason)) ?? own[0];
+    if (newest) return newest.name;
     throw new KeepError(
       'BACKUP_NOT_FOUND',
       `There is no backup of database "${database}" as ${environment} to test.`,

@@ -34,7 +34,7 @@ export class RestoreService {
    */
   async restore(options: RestoreOptions): Promise<Restoration> {
     const { Restore } = await import('./restore.js');
-    return await new Restore(this, options).perform();
+    return await this.whileClaimed(options, () => new Restore(this, options).perform());
   }
 
   /**
@@ -50,6 +50,17 @@ export class RestoreService {
     },
   ): Promise<TablesRestoration> {
     const { Restore } = await import('./restore.js');
-    return await new Restore(this, options).tables(options);
+    return await this.whileClaimed(options, () => new Restore(this, options).tables(options));
+  }
+
+  /** A restore takes long, its safety backup too: no prune removes the source meanwhile. */
+  private async whileClaimed<T>(
+    { source, signal = new AbortController().signal }: Pick<RestoreOptions, 'source' | 'signal'>,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const { whileSourceIsClaimed } = await import('./restore-source.js');
+    const { backups, settings, clock } = this;
+    const context = { backups, settings: settings.backup, now: clock.now(), signal };
+    return await whileSourceIsClaimed(source, context, work);
   }
 }

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import type { BackupService } from '../backup/backup.service.js';
+import { omissionTexts } from '../backup/omission-texts.js';
 import { operator } from '../changelog/actor.js';
 import type { Clock } from '../clock/clock.js';
 import { describeDatabaseUrl, type DatabaseUrl } from '../config/database-url.js';
@@ -14,7 +15,7 @@ import { readStamp } from '../environment/read-environment.js';
 import { errorCode, KeepError, serverMessageOf } from '../errors.js';
 import { MigrationDirectory } from '../migrations/migration-directory.js';
 import { ProgramFailure } from '../process/program-failure.js';
-import { bytesNeeded, freeSpaceOfServer, MAKE_ROOM, requireSpace } from './free-space.js';
+import { MAKE_ROOM, requireSpaceToRestore } from './free-space.js';
 import {
   otherSubject,
   readTarget,
@@ -25,6 +26,7 @@ import {
   requireProductionConsent,
   type RestoreTarget,
 } from './restore-plan.js';
+import { requireSuperuserFor } from './required-superuser.js';
 import { RestoreRun } from './restore-run.js';
 import { findSource, type RestoreSource } from './restore-source.js';
 import { restoreTables } from './restore-tables.js';
@@ -78,6 +80,7 @@ export class Restore {
           bytes: manifest?.bytes ?? null,
           tables: manifest?.tables.length ?? null,
           rows: manifest?.tables.reduce((sum, { rows }) => sum + rows, 0) ?? null,
+          without: omissionTexts(manifest?.without),
           server: `PostgreSQL ${target.serverVersion} at ${describeDatabaseUrl(settings.database.url)}`,
           database: target.database,
           environment: settings.environment,
@@ -146,11 +149,8 @@ export class Restore {
       const target = await readTarget(maintenance, url.database);
       requireAbilities(target);
       requireNotOlder(source, target);
-      requireSpace(await freeSpaceOfServer(maintenance), {
-        bytes: bytesNeeded(source.manifest, settings.restore.requiredFreeBytes),
-        code: 'RESTORE_REFUSED',
-        operation: 'Refused to restore',
-      });
+      await requireSpaceToRestore(maintenance, source.manifest, settings.restore);
+      await requireSuperuserFor(source, maintenance);
       const { stamp, lastRestoreMs } = target.oid === undefined ? NOTHING : await this.askTarget();
       requireOwnEnvironment(stamp, settings.environment);
       requireConsentForOther(

@@ -48,6 +48,8 @@ export interface Evidence {
   /** When the backup was finished, ISO 8601. */
   readonly backupFinishedAt: string;
   readonly verdict: 'passed' | 'failed';
+  /** What of the database was not in the backup: `passed` says nothing about it. Absent in evidence of earlier versions. */
+  readonly without?: readonly string[];
   readonly comparisons: readonly Comparison[];
   readonly tables: readonly TableComparison[];
   /** What could not be checked, or deserves a look. */
@@ -99,6 +101,8 @@ export interface RestoreTestEntry {
   readonly backup: string;
   readonly environment: string;
   readonly verdict: 'passed' | 'failed';
+  /** What of the database was not in the backup. */
+  readonly without: readonly string[];
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly durationMs: number;

@@ -11,6 +11,7 @@ import { requireAnother } from './identity-guard.js';
 import { readSettingNames } from './known-settings.js';
 import { MarkedDatabases } from './marked-databases.js';
 import type { Scratch, ScratchPlan, ScratchServer } from './scratch.types.js';
+import { requireSuperuserFor } from './required-superuser.js';
 import { compactTime } from './compact-time.js';
 import { majorOf } from './server-version.js';
 
@@ -66,6 +67,7 @@ export async function withScratch<T>(
         operation: 'Nowhere to test a restore',
       });
     }
+    await requireSuperuserFor(plan, client);
     const roles = await settleRoles(client, host, server, plan.roles);
     const common = {
       server: { host: client.host, port: client.port, user: client.user },
@@ -115,7 +117,8 @@ async function readHost(client: Client): Promise<Host> {
   return rows[0];
 }
 
-function requireSameMajor({ version }: Host, { dumpedServer }: ScratchPlan): void {
+function requireSameMajor({ version }: Host, { manifest }: ScratchPlan): void {
+  const dumpedServer = manifest.serverVersion;
   if (majorOf(version) === majorOf(dumpedServer)) return;
   throw new KeepError(
     'RESTORE_REFUSED',
@@ -125,11 +128,12 @@ function requireSameMajor({ version }: Host, { dumpedServer }: ScratchPlan): voi
 }
 
 function requireSameEncoding({ encoding, database }: Host, plan: ScratchPlan): void {
-  if (encoding === plan.encoding) return;
+  const wanted = plan.manifest.encoding;
+  if (encoding === wanted) return;
   throw new KeepError(
     'RESTORE_REFUSED',
-    `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: its encoding is ${encoding}, the backup's is ${plan.encoding}.`,
-    { hint: `Create it anew: CREATE DATABASE … TEMPLATE template0 ENCODING '${plan.encoding}'.` },
+    `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: its encoding is ${encoding}, the backup's is ${wanted}.`,
+    { hint: `Create it anew: CREATE DATABASE … TEMPLATE template0 ENCODING '${wanted}'.` },
   );
 }
 

@@ -1,3 +1,4 @@
+import type { Manifest } from '../backup/backup.types.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { ReachedServer } from '../backup/libpq-environment.js';
 import type { ScratchKind } from './restore.types.js';
@@ -30,11 +31,11 @@ export interface Scratch {
 export interface ScratchPlan {
   /** After CREATE DATABASE name WITH. */
   readonly databaseOptions: string;
-  readonly encoding: string;
   /** Free space that it takes; undefined where that is not known. */
   readonly bytesNeeded: number | undefined;
   /** Roles that the archive names. */
   readonly roles: readonly string[];
-  /** The server that was dumped: `15.18`. */
-  readonly dumpedServer: string;
+  /** The backup, and what its manifest says. */
+  readonly name: string;
+  readonly manifest: Manifest;
 }

@@ -1,5 +1,6 @@
 import type { BackupService } from '../backup/backup.service.js';
 import type { Manifest } from '../backup/backup.types.js';
+import { omissionTexts } from '../backup/omission-texts.js';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import type { Clock } from '../clock/clock.js';
 import type { Settings } from '../config/settings.js';
@@ -19,11 +20,22 @@ interface Rooms {
   readonly database: DatabaseService;
 }
 
-/** Tests one backup, and keeps the evidence. @throws as `RestoreTestService.run`. */
-export async function testBackup(
-  rooms: Rooms,
-  { name, signal, actor }: { name: string; signal: AbortSignal; actor: string },
-): Promise<RestoreTestReport> {
+/** What is tested, by whom, and what ends it. */
+interface Asked {
+  readonly name: string;
+  readonly signal: AbortSignal;
+  readonly actor: string;
+}
+
+/** Tests one backup, and keeps the evidence; no prune removes it meanwhile. @throws as `RestoreTestService.run`. */
+export async function testBackup(rooms: Rooms, asked: Asked): Promise<RestoreTestReport> {
+  const { name, signal } = asked;
+  return await rooms.backups.whileClaimed(name, { use: 'restore test', signal }, () =>
+    testClaimed(rooms, asked),
+  );
+}
+
+async function testClaimed(rooms: Rooms, { name, signal, actor }: Asked): Promise<RestoreTestReport> {
   const { settings, backups, clock, database } = rooms;
   const startedAt = clock.now();
   const manifest = await backups.manifest(name);
@@ -70,6 +82,7 @@ function toEvidence(
     environment: manifest.environment,
     backupFinishedAt: manifest.finishedAt,
     verdict: findings.comparisons.every(({ ok }) => ok) ? 'passed' : 'failed',
+    without: omissionTexts(manifest.without),
     ...findings,
     startedAt: startedAt.toISOString(),
     finishedAt: finishedAt.toISOString(),

@@ -1,52 +1,128 @@
+import { isSafetyBackup } from '../backup/safety-backup.js';
+import { DEFAULT_RETENTION_HOURS } from '../config/settings.js';
 import { calendarOf } from './calendar.js';
 import type { RetainedBackup, RetentionPlan, RetentionRules } from './retention.types.js';
 
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
 /**
- * Decides which backups stay: the newest of each of the last days, weeks and months that have one. One backup
- * may stand for several periods; empty periods do not count. Whatever the rules say, the newest stays, and the
- * newest that a restore test proved, what is pinned, and what is dated in the future. Pure.
+ * Decides which backups stay. Every backup of the last hours does. Of older regular backups the newest of each of the
+ * last days, weeks and months that have one stays; one backup may stand for several periods, and empty periods do not
+ * count. A safety backup (`pre-restore`, `pre-migration`) stays for the retention days and stands for no period: it may
+ * hold the damage that the restore is for. What a restore or a deploy came from stays as long as its safety backup.
+ * Whatever the rules say, the newest stays, the newest that a restore test proved, what is pinned and what is dated in the future. Pure.
+ *
+ * @param others backups of other databases, environments and servers: one of these may have been made before a restore of one of these
  */
 export function planRetention(
   backups: readonly RetainedBackup[],
   rules: RetentionRules,
   now: Date,
+  others: readonly RetainedBackup[] = [],
 ): RetentionPlan {
   const newestFirst = backups.toSorted(
     (left, right) =>
       right.finishedAt.getTime() - left.finishedAt.getTime() || (left.name < right.name ? 1 : -1),
   );
-  const reasons = new Map<string, string[]>(newestFirst.map(({ name }) => [name, []]));
-  const keep = (backup: RetainedBackup | undefined, because: string): void => {
-    if (backup) reasons.get(backup.name)?.push(because);
-  };
+  const keeper = new Keeper(newestFirst);
   // A clock that ran ahead must not push the real backups out of their periods.
   const past = newestFirst.filter(({ finishedAt }) => finishedAt <= now);
-  keep(past[0], 'newest');
-  keep(
-    past.find(({ proven }) => proven),
-    'newest proven',
-  );
+  const regular = past.filter(({ reason }) => !isSafetyBackup(reason));
+  keepAlways(keeper, past, regular);
+  keepYoung(keeper, past, rules, now);
   const periodsOf = calendarOf(rules.timeZone);
   for (const [period, label, count] of [
     ['day', 'daily', rules.days],
     ['week', 'weekly', rules.weeks],
     ['month', 'monthly', rules.months],
   ] as const) {
-    for (const [name, backup] of newestOfEach(past, (moment) => periodsOf(moment)[period], count)) {
-      keep(backup, `${label} ${name}`);
+    for (const [name, backup] of newestOfEach(regular, (moment) => periodsOf(moment)[period], count)) {
+      keeper.keep(backup, `${label} ${name}`);
     }
   }
   for (const backup of newestFirst) {
-    if (backup.pinned) keep(backup, 'pinned');
-    if (backup.finishedAt > now) keep(backup, 'dated in the future');
+    if (backup.pinned) keeper.keep(backup, 'pinned');
+    if (backup.finishedAt > now) keeper.keep(backup, 'dated in the future');
   }
-  return {
-    keep: newestFirst.flatMap(({ name }) => {
-      const because = reasons.get(name) ?? [];
-      return because.length > 0 ? [{ name, because }] : [];
-    }),
-    remove: newestFirst.map(({ name }) => name).filter((name) => reasons.get(name)?.length === 0),
+  for (const other of others) keeper.keepRestored(other);
+  return keeper.plan();
+}
+
+/** The newest of all and of the regular ones, proven or not: these stay where every rule is 0. */
+function keepAlways(
+  keeper: Keeper,
+  past: readonly RetainedBackup[],
+  regular: readonly RetainedBackup[],
+): void {
+  const isProven = ({ proven }: RetainedBackup): boolean => proven;
+  const keepNewest = (
+    any: RetainedBackup | undefined,
+    ofRegular: RetainedBackup | undefined,
+    label: string,
+  ) => {
+    keeper.keep(any, label);
+    if (ofRegular !== any) keeper.keep(ofRegular, `${label} regular backup`);
   };
+  keepNewest(past[0], regular[0], 'newest');
+  keepNewest(past.find(isProven), regular.find(isProven), 'newest proven');
+}
+
+function keepYoung(
+  keeper: Keeper,
+  past: readonly RetainedBackup[],
+  { hours = DEFAULT_RETENTION_HOURS, days }: RetentionRules,
+  now: Date,
+): void {
+  for (const backup of past) {
+    const ageMs = now.getTime() - backup.finishedAt.getTime();
+    if (ageMs < hours * HOUR_MS) keeper.keep(backup, `younger than ${hours} hours`);
+    if (isSafetyBackup(backup.reason) && ageMs < days * DAY_MS) {
+      keeper.keep(backup, `${backup.reason ?? ''}, younger than ${days} days`);
+    }
+  }
+}
+
+/** Collects the reasons; what is kept keeps what it came from. */
+class Keeper {
+  private readonly reasons: ReadonlyMap<string, string[]>;
+  private readonly byName: ReadonlyMap<string, RetainedBackup>;
+
+  constructor(private readonly newestFirst: readonly RetainedBackup[]) {
+    this.reasons = new Map(newestFirst.map(({ name }) => [name, []]));
+    this.byName = new Map(newestFirst.map((backup) => [backup.name, backup]));
+  }
+
+  keep(backup: RetainedBackup | undefined, because: string): void {
+    const reasons = backup && this.reasons.get(backup.name);
+    if (!backup || !reasons) return;
+    reasons.push(because);
+    if (reasons.length > 1) return;
+    this.keepRestored(backup);
+    this.keepDeployed(backup);
+  }
+
+  /** Keeps the backup that was restored when this safety backup was made. */
+  keepRestored({ name, origin }: RetainedBackup): void {
+    if (origin) this.keep(this.byName.get(origin), `restored when ${name} was made`);
+  }
+
+  /** A deploy came from the state that the last regular backup before it holds. */
+  private keepDeployed({ name, reason, finishedAt }: RetainedBackup): void {
+    if (reason !== 'pre-migration') return;
+    const before = this.newestFirst.find(
+      (other) => !isSafetyBackup(other.reason) && other.finishedAt < finishedAt,
+    );
+    this.keep(before, `last regular backup before ${name}`);
+  }
+
+  plan(): RetentionPlan {
+    const decided = this.newestFirst.map(({ name }) => ({ name, because: this.reasons.get(name) ?? [] }));
+    return {
+      keep: decided.filter(({ because }) => because.length > 0),
+      remove: decided.filter(({ because }) => because.length === 0).map(({ name }) => name),
+    };
+  }
 }
 
 /** The newest backup of each of the last `count` periods that have one. */
@@ -76,7 +152,7 @@ export function simulateRetention(
 ): readonly RetainedBackup[] {
   let backups: RetainedBackup[] = [];
   for (let age = count - 1; age >= 0; age -= 1) {
-    const finishedAt = new Date(now.getTime() - age * 86_400_000);
+    const finishedAt = new Date(now.getTime() - age * DAY_MS);
     backups.push({ name: finishedAt.toISOString().slice(0, 10), finishedAt, pinned: false, proven: false });
     const removed = new Set(planRetention(backups, rules, finishedAt).remove);
     backups = backups.filter(({ name }) => !removed.has(name));

@@ -16,7 +16,13 @@ import type { BackupStorage } from '../storage/storage.types.js';
 import { KnownBackups } from './known-backups.js';
 import { ownBackups } from './own-backups.js';
 import { planRetention, simulateRetention } from './plan-retention.js';
-import type { PruneReport, RetainedBackup, RetentionRules } from './retention.types.js';
+import type {
+  KeptBackup,
+  PruneReport,
+  RetainedBackup,
+  RetentionPlan,
+  RetentionRules,
+} from './retention.types.js';
 
 export interface PruneOptions {
   /** Only plan. Defaults to false. */
@@ -40,8 +46,9 @@ export class RetentionService {
     private readonly changelog: ChangelogService,
     private readonly database: DatabaseService,
   ) {
-    const { retentionDays = 7, retentionWeeks, retentionMonths, timeZone } = settings.backup;
-    this.rules = { days: retentionDays, weeks: retentionWeeks, months: retentionMonths, timeZone };
+    const { retentionHours: hours, retentionDays: days = 7, timeZone } = settings.backup;
+    const { retentionWeeks: weeks, retentionMonths: months } = settings.backup;
+    this.rules = { hours, days, weeks, months, timeZone };
   }
 
   /**
@@ -64,21 +71,33 @@ export class RetentionService {
     const subject = backupSubject(url.database, environment);
     const known = new KnownBackups(this.storage, subject);
     requireTrustworthy(list, await known.read());
-    const plan = planRetention(own.map(toRetained), this.rules, this.clock.now());
-    const report = { ...plan, foreign: foreign.map(({ name }) => name), dryRun };
-    if (dryRun) return { ...report, recorded: false };
+    const others = list.backups.filter((backup) => !own.includes(backup));
+    const plan = planRetention(own.map(toRetained), this.rules, this.clock.now(), others.map(toRetained));
+    const about = { foreign: foreign.map(({ name }) => name), dryRun };
+    if (dryRun) return { ...plan, ...about, recorded: false };
     // First, so that a prune that is ended half-way leaves no backup that was expected and is gone.
     await known.write(plan.keep.map(({ name }) => name));
-    for (const backup of own.filter(({ name }) => plan.remove.includes(name))) {
+    const done = await this.remove(own, plan, beforeRemove);
+    if (done.remove.length === 0) return { ...done, ...about, recorded: false };
+    const details = { removed: done.remove, kept: done.keep.length };
+    const recording = await this.changelog.recordDone({ deed: 'prune', subject, details, actor });
+    return { ...done, ...about, ...recording };
+  }
+
+  /** Removes what the plan does not keep. @returns the plan as it was carried out: what is in use stays. */
+  private async remove(
+    own: readonly BackupEntry[],
+    { keep, remove }: RetentionPlan,
+    beforeRemove: () => Promise<void>,
+  ): Promise<RetentionPlan> {
+    const inUse: KeptBackup[] = [];
+    for (const backup of own.filter(({ name }) => remove.includes(name))) {
       await beforeRemove();
-      await this.backups.remove(backup);
+      const uses = await this.backups.remove(backup);
+      if (uses.length > 0) inUse.push({ name: backup.name, because: [`in use: ${uses.join(', ')}`] });
     }
-    if (plan.remove.length === 0) return { ...report, recorded: false };
-    const details = { removed: plan.remove, kept: plan.keep.length };
-    return {
-      ...report,
-      ...(await this.changelog.recordDone({ deed: 'prune', subject, details, actor })),
-    };
+    const used = new Set(inUse.map(({ name }) => name));
+    return { keep: [...keep, ...inUse], remove: remove.filter((name) => !used.has(name)) };
   }
 
   /** Which of so many dailies would remain, one a day up to now. */
@@ -97,8 +116,9 @@ export class RetentionService {
   }
 }
 
-function toRetained({ name, finishedAt, pinned, restoreTest }: BackupEntry): RetainedBackup {
-  return { name, finishedAt: new Date(finishedAt), pinned, proven: restoreTest === 'passed' };
+function toRetained(backup: BackupEntry): RetainedBackup {
+  const { name, finishedAt, pinned, restoreTest, reason, origin } = backup;
+  return { name, finishedAt: new Date(finishedAt), pinned, proven: restoreTest === 'passed', reason, origin };
 }
 
 /** A plan made on half a listing would remove what the other half was needed for. */

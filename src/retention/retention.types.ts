@@ -1,3 +1,4 @@
+import type { BackupReason } from '../backup/backup.types.js';
 import type { Recording } from '../changelog/changelog.types.js';
 
 /** What retention has to know of a backup. */
@@ -9,11 +10,17 @@ export interface RetainedBackup {
   readonly pinned: boolean;
   /** Whether a restore test of it passed. */
   readonly proven: boolean;
+  /** Why it was made. Defaults to `scheduled`. */
+  readonly reason?: BackupReason;
+  /** The backup that the restore was made from, of a `pre-restore` backup that names it. */
+  readonly origin?: string | null;
 }
 
-/** How many periods are kept, each by its newest backup. */
+/** How long backups are kept; of each period its newest regular backup. */
 export interface RetentionRules {
-  /** `BACKUP_RETENTION_DAYS`. */
+  /** `BACKUP_RETENTION_HOURS`: every younger backup stays. Defaults to 48. */
+  readonly hours?: number;
+  /** `BACKUP_RETENTION_DAYS`: also how long `pre-restore` and `pre-migration` backups stay. */
   readonly days: number;
   /** `BACKUP_RETENTION_WEEKS`, ISO weeks. */
   readonly weeks: number;
@@ -26,7 +33,7 @@ export interface RetentionRules {
 /** A backup that stays, and every reason for it. */
 export interface KeptBackup {
   readonly name: string;
-  /** Such as `daily 2026-02-07`, `weekly 2026-W06`, `monthly 2026-02`, `newest`, `newest proven`, `pinned`. */
+  /** Such as `in use: restore test`, `newest`, `younger than 48 hours`, `daily 2026-02-07`, `weekly 2026-W06`, `pinned`, `restored when NAME was made`. */
   readonly because: readonly string[];
 }
 

@@ -15,6 +15,20 @@ export function remoteError(operation: string, location: string, fault: RemoteFa
   return new KeepError(fault.code, `Cannot ${operation} ${location}: ${fault.text}.`, { hint: fault.hint });
 }
 
+/** Amazon S3 and Google Cloud Storage take no larger object. */
+const LARGEST_OBJECT_BYTES = 5 * 1024 ** 4;
+
+/** Refuses, before the first byte, what no bucket takes. @throws KeepError `STORAGE_FAILED`. */
+export function requireObjectSize(key: string, location: string, expectedBytes = 0): void {
+  if (expectedBytes <= LARGEST_OBJECT_BYTES) return;
+  const size = (expectedBytes / 1024 ** 4).toFixed(1);
+  throw remoteError(`write ${key} to`, location, {
+    code: 'STORAGE_FAILED',
+    text: `it has ${size} TiB, and an object can have 5 TiB at most`,
+    hint: 'Compress it more (BACKUP_COMPRESSION=zstd:9), or keep the copy off-site by other means.',
+  });
+}
+
 /** There is nothing under this key. */
 export function objectMissing(key: string, location: string): KeepError {
   return remoteError(`read ${key} from`, location, {

@@ -7,6 +7,13 @@ export interface StoredObject {
   readonly modifiedAt: Date;
 }
 
+/** How a stream is stored. */
+export interface PutOptions {
+  readonly signal: AbortSignal;
+  /** How long the stream is, where that is known: a bucket chooses the size of its parts by it. */
+  readonly expectedBytes?: number;
+}
+
 /**
  * Where backups are kept: objects under keys such as `clinic_production_20260207_120000.dump`. Every implementation
  * passes one conformance suite (`test/storage/conformance.ts`): a deed need not know which one it writes to.
@@ -18,9 +25,10 @@ export interface BackupStorage {
   /**
    * Stores a stream. The object is visible under its key only when it is whole and durable: an aborted or
    * failed put leaves nothing. An object that was there is replaced.
-   * @throws what the stream throws; KeepError `STORAGE_…`; the signal's reason.
+   * @throws what the stream throws; KeepError `STORAGE_…`, before the first byte where the stream is expected to be
+   *   longer than an object can be; the signal's reason.
    */
-  put(key: string, body: Readable, options: { signal: AbortSignal }): Promise<{ bytes: number }>;
+  put(key: string, body: Readable, options: PutOptions): Promise<{ bytes: number }>;
 
   /** The bytes of an object. @throws KeepError `STORAGE_OBJECT_MISSING`, `STORAGE_FAILED`. */
   get(key: string): Promise<Readable>;

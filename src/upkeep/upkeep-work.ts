@@ -56,9 +56,9 @@ export class UpkeepWork {
       signal,
       actor: service(),
     });
-    const { verdict, comparisons, durationMs, number, hash, notRecorded } = report;
+    const { verdict, without = [], comparisons, durationMs, number, hash, notRecorded } = report;
     if (verdict === 'passed')
-      return { backup: report.backup, verdict, durationMs, number, hash, notRecorded };
+      return { backup: report.backup, verdict, without, durationMs, number, hash, notRecorded };
     const failing = comparisons.filter(({ ok }) => !ok).map(({ name, details }) => `${name}: ${details}`);
     throw new KeepError(
       'RESTORE_TEST_FAILED',

@@ -139,12 +139,14 @@ describe('a backup', () => {
         environment: 'test',
         systemIdentifier: expect.stringMatching(/^\d+$/),
         reason: 'pre-migration',
+        origin: null,
         finishedAt: expect.stringMatching(/^\d{4}-.*Z$/),
         bytes: second.bytes,
         sha256: second.sha256,
         encrypted: false,
         pinned: false,
         locations: [directory],
+        without: [],
         restoreTest: null,
       });
       expect(unreadable).toEqual(['clinic_test_20260101_000002.manifest.json']);

@@ -89,7 +89,7 @@ describe('an encrypted backup', () => {
     const opening = { ...environment, BACKUP_ENCRYPTION_IDENTITY_FILE: ours.file };
     expect(await runCli(['backup', 'verify', `${name}.dump.age`, '--json'], opening)).toMatchObject({
       code: 0,
-      stdout: `${JSON.stringify({ name, verdict: 'passed', findings: [], locations: [directory], notChecked: [] }, null, 2)}\n`,
+      stdout: `${JSON.stringify({ name, verdict: 'passed', without: [], findings: [], locations: [directory], notChecked: [] }, null, 2)}\n`,
     });
     const others = { ...environment, BACKUP_ENCRYPTION_IDENTITY: theirs.identity };
     expect((await runCli(['backup', 'verify', name], others)).stdout).toContain(
@@ -110,6 +110,7 @@ describe('an encrypted backup', () => {
         expect(await others.verify(report.name)).toEqual({
           name: report.name,
           verdict: 'passed',
+          without: [],
           findings: [],
           locations: [directory],
           notChecked: [

@@ -4,7 +4,7 @@ import { comparableDefinition } from '../../src/catalogue/comparable-definition.
 import { libpqEnvironment } from '../../src/backup/libpq-environment.js';
 import { chooseCompression, pgDumpArguments } from '../../src/backup/pg-dump-arguments.js';
 import { findTool, type PostgresTool } from '../../src/backup/postgres-tool.js';
-import { expectedBytes } from '../../src/backup/preflight.js';
+import { requiredRoom } from '../../src/backup/free-space.js';
 import { contentQuery } from '../../src/backup/table-contents.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 
@@ -93,8 +93,16 @@ it('hashes columns in the order they are given, quoted, as their types print the
   expect(sql).toContain('FROM ONLY "s"."t" t');
 });
 
-it('expects a quarter of the database, or the last archive and a quarter more', () => {
-  expect([expectedBytes(1000, undefined), expectedBytes(1000, 400)]).toEqual([250, 500]);
+it('requires room for a quarter of the database, for the last archive and a quarter more, or what was set', () => {
+  expect([
+    requiredRoom(4_194_304, undefined, undefined),
+    requiredRoom(1000, 400, undefined),
+    requiredRoom(1000, 400, 0),
+  ]).toEqual([
+    { bytes: 1_048_576, because: 'a quarter of the database’s 4 MB, for a first backup' },
+    { bytes: 500, because: '1.25 times the last archive' },
+    { bytes: 0, because: 'BACKUP_REQUIRED_FREE_MB' },
+  ]);
 });
 
 it('compares definitions as a restore leaves them, and still tells them apart', () => {

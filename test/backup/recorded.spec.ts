@@ -29,6 +29,7 @@ describe('what is done with backups', () => {
     return await runCli(argv, {
       DATABASE_URL: url,
       BACKUP_DIR: directory,
+      BACKUP_RETENTION_HOURS: '0',
       BACKUP_RETENTION_DAYS: '1',
       BACKUP_RETENTION_WEEKS: '0',
       BACKUP_RETENTION_MONTHS: '0',

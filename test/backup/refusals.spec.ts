@@ -138,9 +138,19 @@ describe('pgkeep backup, where it cannot or must not', () => {
       await withSmallDisk(1, async () => {
         const { code, stderr } = await failing(clinic);
         expect(code).toBe(1);
-        expect(stderr).toMatch(
-          /^Cannot back up to .*: about \d+ MB are needed, 1 MB are free\.\nMake room there, or let BACKUP_DIR name/,
-        );
+        const hint =
+          'Free space there, or point BACKUP_DIR to a directory on a larger disk. If the archive will be smaller, set BACKUP_REQUIRED_FREE_MB to its size; 0 switches this check off.\n';
+        const [why, ...rest] = stderr.split('\n');
+        expect([why?.replaceAll(/\d+ MB/g, 'N MB'), rest.join('\n')]).toEqual([
+          `Cannot back up to ${directory}: about N MB are needed (a quarter of the database’s N MB, for a first backup), N MB are free.`,
+          hint,
+        ]);
+        expect(await failing(clinic, { BACKUP_REQUIRED_FREE_MB: '2' })).toEqual({
+          code: 1,
+          stderr: `Cannot back up to ${directory}: about 2 MB are needed (BACKUP_REQUIRED_FREE_MB), 1 MB are free.\n${hint}`,
+        });
+        const settings = { DATABASE_URL: clinic, BACKUP_DIR: directory, BACKUP_REQUIRED_FREE_MB: '0' };
+        expect(await runCli(['backup'], settings)).toMatchObject({ code: 0 });
       });
     });
 

@@ -46,6 +46,7 @@ describe('backup verify', () => {
       expect(await withBackups(environment, (backups) => backups.verify(text))).toEqual({
         name: report.name,
         verdict: 'passed',
+        without: [],
         findings: [],
         notChecked: [],
         locations: [environment['BACKUP_DIR']],

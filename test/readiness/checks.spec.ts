@@ -231,6 +231,21 @@ describe('backupConfig', () => {
     });
   });
 
+  it('says what the backup of the newest test did not hold', () => {
+    const without = ['the subscription feed', 'the options of the user mapping for app2 SERVER far'];
+    const passed = {
+      backup: 'b1',
+      verdict: 'passed',
+      without,
+      finishedAt: new Date('2026-06-04'),
+    } as const;
+    expect(check({}, { newest: passed, newestPassed: passed })).toEqual({
+      ok: true,
+      details:
+        '30 days retention, restore test 3 days old; the newest restore test passed, without the subscription feed, and without the options of the user mapping for app2 SERVER far',
+    });
+  });
+
   it('lets the 90th day pass', () => {
     expect(check({ LAST_BACKUP_RESTORE_TEST_DATE: '2026-03-09' })).toMatchObject({ ok: true });
     expect(check({ LAST_BACKUP_RESTORE_TEST_DATE: '2026-03-08' })).toMatchObject({ ok: false });

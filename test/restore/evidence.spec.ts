@@ -76,6 +76,7 @@ describe('the evidence of restore tests', () => {
       newest: {
         backup: reports[2]?.backup,
         verdict: 'passed',
+        without: [],
         finishedAt: new Date(reports[2]?.finishedAt ?? 0),
       },
       newestPassed: expect.objectContaining({ verdict: 'passed' }),

@@ -8,12 +8,14 @@ const ENTRY: BackupEntry = {
   environment: 'production',
   systemIdentifier: '7000000000000000001',
   reason: 'scheduled',
+  origin: null,
   finishedAt: '2026-02-07T12:00:00.000Z',
   bytes: 1,
   sha256: 'ab',
   encrypted: false,
   pinned: false,
   locations: ['s3://shared'],
+  without: [],
   restoreTest: null,
 };
 const OWNER: Owner = {

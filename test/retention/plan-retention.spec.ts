@@ -47,7 +47,13 @@ describe('planRetention', () => {
       '2025-03-31',
     ]);
     expect(keep.length + remove.length).toBe(400);
-    expect(keep[0]?.because).toEqual(['newest', 'daily 2026-02-07', 'weekly 2026-W06', 'monthly 2026-02']);
+    expect(keep[0]?.because).toEqual([
+      'newest',
+      'younger than 48 hours',
+      'daily 2026-02-07',
+      'weekly 2026-W06',
+      'monthly 2026-02',
+    ]);
     expect(keep[6]?.because).toEqual(['daily 2026-02-01', 'weekly 2026-W05']);
   });
 
@@ -62,17 +68,82 @@ describe('planRetention', () => {
     });
   });
 
-  it('lets the newest of a day stand for it', () => {
+  it('keeps the newest of a day, once its backups are older than the hours', () => {
     const two = [
       backup('2026-02-06T02:00:00Z'),
       backup('2026-02-06T14:00:00Z'),
       backup('2026-02-07T02:00:00Z'),
     ];
-    expect(planRetention(two, RULES, NOW).remove).toEqual(['2026-02-06T02:00:00Z']);
+    expect(planRetention(two, RULES, NOW).remove).toEqual([]);
+    expect(planRetention(two, { ...RULES, hours: 12 }, NOW).remove).toEqual(['2026-02-06T02:00:00Z']);
+  });
+
+  it('keeps the good backup of the day of an accident, and the copy of the damaged database beside it', () => {
+    const backups = [
+      backup('2026-01-28T02:00:00Z'),
+      backup('2026-01-28T10:00:00Z', { reason: 'pre-migration' }),
+      backup('2026-01-28T14:00:00Z', { reason: 'pre-restore', origin: '2026-01-28T02:00:00Z' }),
+      backup('2026-01-29T02:00:00Z'),
+    ];
+    expect(planRetention(backups, { ...RULES, days: 30 }, NOW)).toEqual({
+      keep: [
+        {
+          name: '2026-01-29T02:00:00Z',
+          because: ['newest', 'daily 2026-01-29', 'weekly 2026-W05', 'monthly 2026-01'],
+        },
+        { name: '2026-01-28T14:00:00Z', because: ['pre-restore, younger than 30 days'] },
+        { name: '2026-01-28T10:00:00Z', because: ['pre-migration, younger than 30 days'] },
+        {
+          name: '2026-01-28T02:00:00Z',
+          because: [
+            'restored when 2026-01-28T14:00:00Z was made',
+            'last regular backup before 2026-01-28T10:00:00Z',
+            'daily 2026-01-28',
+          ],
+        },
+      ],
+      remove: [],
+    });
+  });
+
+  it('keeps what was restored as long as the backup that was made before that, and no longer', () => {
+    const old = backup('2025-11-01T02:00:00Z');
+    const safety = backup('2026-01-20T14:00:00Z', { reason: 'pre-restore', origin: old.name });
+    const removed = (kept: number): string[] => {
+      const rules = { ...RULES, days: kept, weeks: 0, months: 0 };
+      const { remove } = planRetention([old, safety, ...dailies(60)], rules, NOW);
+      return remove.filter((name) => name === old.name || name === safety.name);
+    };
+    expect(removed(18)).toEqual([]);
+    expect(removed(17)).toEqual([safety.name, old.name]);
+  });
+
+  it('keeps what a restore of another database or environment was made from', () => {
+    const old = backup('2025-11-01T02:00:00Z');
+    const safety = backup('2026-01-20T14:00:00Z', { reason: 'pre-restore', origin: old.name });
+    const rules = { ...RULES, days: 1, weeks: 0, months: 0 };
+    expect(planRetention([old, ...dailies(2)], rules, NOW, [safety]).keep.at(-1)).toEqual({
+      name: old.name,
+      because: [`restored when ${safety.name} was made`],
+    });
+  });
+
+  it('keeps the newest regular backup where a safety backup is newer, proven or not', () => {
+    const nothing: RetentionRules = { hours: 0, days: 0, weeks: 0, months: 0, timeZone: 'UTC' };
+    const backups = [
+      backup('2026-02-06T14:00:00Z', { reason: 'pre-restore', proven: true }),
+      backup('2026-02-06T02:00:00Z'),
+      backup('2026-02-05T02:00:00Z', { proven: true }),
+    ];
+    expect(planRetention(backups, nothing, NOW).keep).toEqual([
+      { name: '2026-02-06T14:00:00Z', because: ['newest', 'newest proven'] },
+      { name: '2026-02-06T02:00:00Z', because: ['newest regular backup'] },
+      { name: '2026-02-05T02:00:00Z', because: ['newest proven regular backup'] },
+    ]);
   });
 
   it('never removes the newest, the newest proven, a pinned one, or one dated in the future', () => {
-    const nothing: RetentionRules = { days: 0, weeks: 0, months: 0, timeZone: 'UTC' };
+    const nothing: RetentionRules = { hours: 0, days: 0, weeks: 0, months: 0, timeZone: 'UTC' };
     const backups = [
       backup('2026-02-08T02:00:00Z'),
       backup('2026-02-06T02:00:00Z'),
@@ -94,8 +165,9 @@ describe('planRetention', () => {
 
   it('begins the day where the hospital is', () => {
     const two = [backup('2026-02-05T17:30:00Z'), backup('2026-02-05T16:30:00Z')];
-    expect(planRetention(two, { ...RULES, timeZone: 'Asia/Jakarta' }, NOW).remove).toEqual([]);
-    expect(planRetention(two, RULES, NOW).remove).toEqual(['2026-02-05T16:30:00Z']);
+    const rules = { ...RULES, hours: 0 };
+    expect(planRetention(two, { ...rules, timeZone: 'Asia/Jakarta' }, NOW).remove).toEqual([]);
+    expect(planRetention(two, rules, NOW).remove).toEqual(['2026-02-05T16:30:00Z']);
   });
 
   it('is the same whatever the order, and settles: planning what it kept removes nothing', () => {

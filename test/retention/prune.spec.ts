@@ -6,6 +6,7 @@ import { BackupService } from '../../src/backup/backup.service.js';
 import { Clock } from '../../src/clock/clock.js';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
+import { RestoreService } from '../../src/restore/restore.service.js';
 import { RetentionService } from '../../src/retention/retention.service.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
@@ -47,7 +48,11 @@ describe('pruning', () => {
   /** Runs `work` at that moment. */
   async function at<T>(
     moment: string,
-    work: (rooms: { backups: BackupService; retention: RetentionService }) => Promise<T>,
+    work: (rooms: {
+      backups: BackupService;
+      retention: RetentionService;
+      restores: RestoreService;
+    }) => Promise<T>,
     extra: Environment = {},
   ): Promise<T> {
     const settings = readSettings({ ...environment, ...extra });
@@ -56,7 +61,11 @@ describe('pruning', () => {
       .useValue(new SetClock(new Date(moment)))
       .compile();
     try {
-      return await work({ backups: module.get(BackupService), retention: module.get(RetentionService) });
+      return await work({
+        backups: module.get(BackupService),
+        retention: module.get(RetentionService),
+        restores: module.get(RestoreService),
+      });
     } finally {
       await module.close();
     }
@@ -71,8 +80,8 @@ describe('pruning', () => {
       dryRun: true,
       recorded: false,
       keep: [
-        { name: names[0], because: ['newest', 'daily 2026-02-04'] },
-        { name: names[1], because: ['daily 2026-02-03'] },
+        { name: names[0], because: ['newest', 'younger than 48 hours', 'daily 2026-02-04'] },
+        { name: names[1], because: ['younger than 48 hours', 'daily 2026-02-03'] },
       ],
       remove: [names[2], names[3]],
       foreign: [],
@@ -115,5 +124,34 @@ describe('pruning', () => {
         'Refused to prune: of the 2 backups that the last prune left, 2 are gone. Nothing was removed.',
       hint: `Find out where they went: ${names[0]}, ${names[1]}. Is BACKUP_DIR the right place?`,
     });
+  });
+
+  it('after an accident and a restore keeps the good backup of that day, and what was restored', async () => {
+    const url = await createDatabase(own, 'orders');
+    await query(url, 'CREATE TABLE orders AS SELECT generate_series(1, 100) AS id');
+    const settings = { DATABASE_URL: url, BACKUP_DIR: backupDirectory(), BACKUP_RETENTION_DAYS: '30' };
+    const good = await at('2026-03-04T02:00:00Z', ({ backups }) => backups.create(), settings);
+    await query(url, 'DELETE FROM orders');
+    const restored = await at(
+      '2026-03-04T14:00:00Z',
+      ({ restores }) => restores.restore({ source: good.name }),
+      settings,
+    );
+    await at('2026-03-05T02:00:00Z', ({ backups }) => backups.create(), settings);
+    const pruned = await at('2026-03-20T02:05:00Z', ({ retention }) => retention.prune(), settings);
+    expect([pruned.remove, pruned.keep]).toEqual([
+      [],
+      [
+        { name: 'orders_development_20260305_020000', because: ['newest', 'daily 2026-03-05'] },
+        {
+          name: restored.safetyBackup,
+          because: ['pre-restore, younger than 30 days'],
+        },
+        {
+          name: good.name,
+          because: [`restored when ${restored.safetyBackup ?? ''} was made`, 'daily 2026-03-04'],
+        },
+      ],
+    ]);
   });
 });

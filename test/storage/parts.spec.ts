@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import { expect, it } from '@jest/globals';
-import { PartReader, partsAtOnce, partSize, type Part } from '../../src/storage/s3/parts.js';
+import { PartReader, partsAtOnce, partSizes, type Part } from '../../src/storage/s3/parts.js';
 
+const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
 async function partsOf(chunks: readonly string[], size: number): Promise<string[]> {
@@ -36,8 +37,9 @@ it('uses a buffer again once its part has arrived', async () => {
   expect(buffers.size).toBeLessThanOrEqual(4);
 });
 
-it('reaches hundreds of gigabytes within the 10,000 parts of S3, in bounded memory', () => {
+it('reaches hundreds of gigabytes within the 10,000 parts of S3, in bounded memory, where the length is unknown', () => {
   let bytes = 0;
+  const partSize = partSizes(undefined);
   for (let number = 1; number <= 10_000; number += 1) {
     const size = partSize(number);
     bytes += size;
@@ -46,4 +48,18 @@ it('reaches hundreds of gigabytes within the 10,000 parts of S3, in bounded memo
     expect(held).toBeLessThanOrEqual(bytes < 109 * GIB ? 64 * 1024 ** 2 : 256 * 1024 ** 2);
   }
   expect(bytes / GIB).toBeGreaterThan(480);
+});
+
+it.each([
+  ['nothing', 0, 8, 0],
+  ['a gigabyte', GIB, 8, 128],
+  ['the largest in 1,000 parts of 8 MiB', 8000 * MIB, 8, 1000],
+  ['one byte more', 8000 * MIB + 1, 9, 889],
+  ['100 GiB', 100 * GIB, 103, 995],
+  ['250 GiB', 250 * GIB, 256, 1000],
+  ['300 GiB, beyond the servers with few parts', 300 * GIB, 256, 1200],
+  ['the largest object', 5 * 1024 * GIB, 525, 9987],
+])('chooses the parts of a known length: %s', (_what, bytes, megabytes, count) => {
+  const size = partSizes(bytes)(1);
+  expect([size / MIB, Math.ceil(bytes / size)]).toEqual([megabytes, count]);
 });

@@ -1,5 +1,5 @@
 import { ExportService } from '../../backup/export.service.js';
-import type { ExportReport } from '../../backup/backup.types.js';
+import type { ExportReport } from '../../backup/export.types.js';
 import { alignColumns } from '../columns.js';
 import { formatBytes, formatCount } from '../format.js';
 import { notRecordedLines } from '../recording.js';

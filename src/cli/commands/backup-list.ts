@@ -26,13 +26,15 @@ function renderList({ backups, unreadable, unreachable }: BackupList): string {
   ].join('\n');
 }
 
-function row({ name, finishedAt, bytes, reason, restoreTest, locations, pinned }: BackupEntry): string[] {
+function row(entry: BackupEntry): string[] {
+  const { name, finishedAt, bytes, reason, restoreTest, without, locations, pinned } = entry;
+  const what = without.length === 1 ? '1 part' : `${without.length} parts`;
   return [
     pinned ? `${name} (pinned)` : name,
     formatTime(finishedAt),
     formatBytes(bytes),
     reason,
-    restoreTest ?? 'none',
+    restoreTest === 'passed' && without.length > 0 ? `passed, without ${what}` : (restoreTest ?? 'none'),
     locations.join(', '),
   ];
 }

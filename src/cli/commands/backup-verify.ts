@@ -1,5 +1,6 @@
 import { BackupService } from '../../backup/backup.service.js';
 import type { VerificationReport } from '../../backup/backup.types.js';
+import { withoutText } from '../../backup/omission-texts.js';
 import { EXIT } from '../exit-codes.js';
 import { showProgress } from '../progress.js';
 import type { Verb } from '../verb.js';
@@ -20,16 +21,23 @@ export const backupVerifyVerb: Verb = {
   },
 };
 
-function renderReport({ name, verdict, findings, locations, notChecked }: VerificationReport): string {
+function renderReport({
+  name,
+  verdict,
+  without,
+  findings,
+  locations,
+  notChecked,
+}: VerificationReport): string {
   const closed = notChecked.map((text) => `  not opened: ${text}`);
   const several = locations.length > 1;
   if (verdict === 'passed') {
     const where = several ? `, in ${locations.join(' and in ')}` : '';
     if (closed.length === 0) {
-      return `${name}: every byte is as it was dumped, and all of it can be read${where}.`;
+      return `${name}: every byte is as it was dumped, and all of it can be read${where}${withoutText(without)}.`;
     }
     return [
-      `${name}: every byte is as it was stored${where}. Whether it opens was NOT checked:`,
+      `${name}: every byte is as it was stored${where}${withoutText(without)}. Whether it opens was NOT checked:`,
       ...closed,
     ].join('\n');
   }

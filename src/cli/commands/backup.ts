@@ -1,6 +1,7 @@
 import { Option } from 'commander';
 import { BackupService } from '../../backup/backup.service.js';
 import { BACKUP_REASONS, type BackupReport } from '../../backup/backup.types.js';
+import { withoutText } from '../../backup/omission-texts.js';
 import { formatBytes, formatCount, formatSeconds } from '../format.js';
 import { showProgress } from '../progress.js';
 import { notRecordedLines } from '../recording.js';
@@ -28,7 +29,7 @@ function renderReport(report: BackupReport): string {
   const [, ...copies] = report.locations;
   return [
     ...cleared.map((left) => `Cleared away what a killed run left: ${left}`),
-    `${name}: ${formatCount(rows)} rows of ${formatCount(tables)} tables, ${formatBytes(bytes)}${report.encrypted ? ' encrypted' : ''}, in ${formatSeconds(durationMs)}; ${proof}.`,
+    `${name}: ${formatCount(rows)} rows of ${formatCount(tables)} tables, ${formatBytes(bytes)}${report.encrypted ? ' encrypted' : ''}, in ${formatSeconds(durationMs)}; ${proof}${withoutText(report.without)}.`,
     `  archive   ${archive}`,
     `  manifest  ${manifest}`,
     ...copies.map((location) => `  copy      ${location}, read back whole`),

@@ -1,4 +1,5 @@
 import { RestoreTestService } from '../../restore/restore-test.service.js';
+import { withoutText } from '../../backup/omission-texts.js';
 import type { RestoreTestReport } from '../../restore/restore.types.js';
 import { alignColumns } from '../columns.js';
 import { EXIT } from '../exit-codes.js';
@@ -27,11 +28,12 @@ export const restoreTestVerb: Verb = {
 };
 
 function renderReport(report: RestoreTestReport): string {
-  const { backup, verdict, comparisons, notes, restoreMs, durationMs, number, hash, notRecorded } = report;
+  const { backup, verdict, without = [], comparisons, notes, restoreMs } = report;
+  const { durationMs, number, hash, notRecorded } = report;
   const recovery = restoreMs === null ? '' : `; the restore itself took ${formatSeconds(restoreMs)}`;
   return [
     verdict === 'passed'
-      ? `${backup} PASSED its restore test`
+      ? `${backup} PASSED its restore test${withoutText(without)}`
       : `${backup} FAILED its restore test: do not rely on it before one has passed`,
     ...alignColumns(comparisons.map(({ name, ok, details }) => [ok ? '  ok ' : '  NO ', name, details])),
     ...notes.map((note) => `  note: ${note}`),

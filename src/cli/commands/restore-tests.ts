@@ -1,3 +1,4 @@
+import { withoutText } from '../../backup/omission-texts.js';
 import { RestoreTestService } from '../../restore/restore-test.service.js';
 import type { RestoreTestHistory } from '../../restore/restore.types.js';
 import { alignColumns } from '../columns.js';
@@ -21,10 +22,10 @@ export const restoreTestsVerb: Verb = {
 function renderHistory({ total, tests, chainFault }: RestoreTestHistory): string {
   if (total === 0) return 'No restore was tested yet: `pgkeep restore test` tests the newest backup.';
   const heading = ['number', 'finished (UTC)', 'verdict', 'took', 'backup', 'evidence'];
-  const rows = tests.map(({ number, finishedAt, verdict, durationMs, backup, hash }) => [
+  const rows = tests.map(({ number, finishedAt, verdict, without, durationMs, backup, hash }) => [
     String(number),
     formatTime(finishedAt),
-    verdict,
+    `${verdict}${verdict === 'passed' ? withoutText(without) : ''}`,
     formatSeconds(durationMs),
     backup,
     hash,

@@ -1,4 +1,5 @@
 import type { OptionValues } from 'commander';
+import { withoutText } from '../../backup/omission-texts.js';
 import { KeepError } from '../../errors.js';
 import { RestoreService } from '../../restore/restore.service.js';
 import type {
@@ -113,7 +114,7 @@ function renderPlan(plan: RestorePlan): string {
   return [
     `restore   ${source}`,
     ...(finishedAt === null ? [] : [`          made ${formatTime(finishedAt)} UTC`]),
-    `          ${what}`,
+    `          ${what}${withoutText(plan.without)}`,
     `into      database "${database}" (${environment}) on ${plan.server}${exists ? size : ': there is none, it is created'}`,
     ...(exists ? ['          backed up first, then kept under another name'] : []),
     ...(other === null
@@ -138,12 +139,13 @@ function renderRestoration({
   database,
   replaced,
   safetyBackup,
+  without,
   comparisons,
   notes,
   durationMs,
 }: Restoration): string {
   return [
-    `Restored ${source} into database "${database}" in ${formatSeconds(durationMs)}; ${comparisons.length} comparisons, all well.`,
+    `Restored ${source} into database "${database}" in ${formatSeconds(durationMs)}; ${comparisons.length} comparisons, all well${withoutText(without)}.`,
     ...notes.map((note) => `  note: ${note}`),
     ...(safetyBackup === null ? [] : [`The database as it was is backup ${safetyBackup}.`]),
     ...(replaced === null ? [] : wayBack(database, replaced)),

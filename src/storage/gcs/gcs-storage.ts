@@ -2,10 +2,16 @@ import type { Readable } from 'node:stream';
 import type { Bucket, File } from '@google-cloud/storage';
 import type { GcsBucketSettings } from '../../config/settings.js';
 import { KeepError } from '../../errors.js';
-import { objectMissing, remoteError } from '../remote-fault.js';
+import { objectMissing, remoteError, requireObjectSize } from '../remote-fault.js';
 import { resumedRead } from '../resumed-read.js';
 import { uploading } from '../source.js';
-import { PATIENCE, type BackupStorage, type Patience, type StoredObject } from '../storage.types.js';
+import {
+  PATIENCE,
+  type BackupStorage,
+  type Patience,
+  type PutOptions,
+  type StoredObject,
+} from '../storage.types.js';
 import { gcsFault, statusOf } from './gcs-fault.js';
 import { upload } from './gcs-upload.js';
 
@@ -41,12 +47,15 @@ export class GcsStorage implements BackupStorage {
     this.location = `gs://${bucket.name}`;
   }
 
-  async put(key: string, body: Readable, { signal }: { signal: AbortSignal }): Promise<{ bytes: number }> {
+  async put(key: string, body: Readable, { signal, expectedBytes }: PutOptions): Promise<{ bytes: number }> {
     const file = this.file(key);
     return await uploading(
       body,
       signal,
-      async () => await upload(file, body, signal, this.patience.idleMs * 5),
+      async () => {
+        requireObjectSize(key, this.location, expectedBytes);
+        return await upload(file, body, signal, this.patience.idleMs * 5);
+      },
       (error) => this.explain(`write ${key} to`, error),
     );
   }

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { errorCode, KeepError } from '../../errors.js';
 import { sourceOf, uploading } from '../source.js';
-import type { BackupStorage, StoredObject } from '../storage.types.js';
+import type { BackupStorage, PutOptions, StoredObject } from '../storage.types.js';
 import { storageError } from './storage-error.js';
 
 /** Ends the name of a file that is not whole yet; begins with a dot, so that `ls` and `list` pass over it. */
@@ -17,7 +17,7 @@ const CHUNK_BYTES = 1 << 20;
 export class LocalStorage implements BackupStorage {
   constructor(readonly location: string) {}
 
-  async put(key: string, body: Readable, { signal }: { signal: AbortSignal }): Promise<{ bytes: number }> {
+  async put(key: string, body: Readable, { signal }: PutOptions): Promise<{ bytes: number }> {
     const file = this.pathOf(key);
     const temporary = temporaryOf(file);
     return await uploading(

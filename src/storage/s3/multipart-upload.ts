@@ -3,7 +3,8 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Readable } from 'node:stream';
 import type { S3 } from '@aws-sdk/client-s3';
-import { PartReader, partsAtOnce, partSize, type Part } from './parts.js';
+import type { PutOptions } from '../storage.types.js';
+import { PartReader, partsAtOnce, partSizes, type Part } from './parts.js';
 import { isNotFound, nameOf } from './s3-fault.js';
 
 /** How long a server that may be gone is asked to take away what it has of a failed upload, in ms. */
@@ -16,7 +17,7 @@ export interface Target {
 }
 
 /**
- * Uploads a stream of unknown length: in one request where it fits into one part, else as a multipart upload.
+ * Uploads a stream, whose length may be unknown: in one request where it fits into one part, else as a multipart upload.
  *
  * Not the SDK's own `lib-storage`: its part size is fixed (10,000 times 8 MiB end at 80 GB, hours into the
  * upload), and on an abort it returns while parts are still on their way, so that some stay behind, unseen and paid for.
@@ -25,9 +26,9 @@ export async function upload(
   client: S3,
   target: Target,
   body: Readable,
-  signal: AbortSignal,
+  { signal, expectedBytes }: PutOptions,
 ): Promise<{ bytes: number }> {
-  const reader = new PartReader(partSize);
+  const reader = new PartReader(partSizes(expectedBytes));
   const stop = new AbortController();
   const cut = AbortSignal.any([signal, stop.signal]);
   // The SDK listens once for each part that is on its way, and lets go when its connection closes.

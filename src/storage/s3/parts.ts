@@ -11,12 +11,31 @@ export interface Part {
   readonly isLast: boolean;
 }
 
+const SMALLEST_PART = 8 * MIB;
+/** Amazon S3 takes no more parts of one object. */
+const MOST_PARTS = 10_000;
+/** OpenStack Swift and other servers that speak S3 take no more unless they are set to. */
+const FEW_PARTS = 1000;
+/** Parts become larger than this for Amazon's limit only: two are in memory. 1,000 of them are 250 GiB. */
+const LARGEST_OF_FEW = 256 * MIB;
+
 /**
- * How large a part is. S3 takes 10,000 parts at most and nobody knows beforehand how long a dump gets: parts
- * start at 8 MiB and double every 2,000, which reaches 484 GiB.
+ * How large each part is, by its number. Of a known length: such that 1,000 parts suffice up to 250 GiB, and 10,000
+ * beyond that, up to the 5 TiB of the largest object (parts of 525 MiB). Of an unknown length: 8 MiB at first, double
+ * that every 2,000 parts, which reaches 484 GiB.
  */
-export function partSize(number: number): number {
-  return 8 * MIB * 2 ** Math.min(4, Math.floor((number - 1) / 2000));
+export function partSizes(expectedBytes: number | undefined): (number: number) => number {
+  if (expectedBytes === undefined) {
+    return (number) => SMALLEST_PART * 2 ** Math.min(4, Math.floor((number - 1) / 2000));
+  }
+  const ofFew = wholeMegabytes(expectedBytes / FEW_PARTS);
+  const size =
+    ofFew <= LARGEST_OF_FEW ? ofFew : Math.max(LARGEST_OF_FEW, wholeMegabytes(expectedBytes / MOST_PARTS));
+  return () => Math.max(SMALLEST_PART, size);
+}
+
+function wholeMegabytes(bytes: number): number {
+  return Math.ceil(bytes / MIB) * MIB;
 }
 
 /** How many parts of this size travel at once: with the one that is being filled 24 MiB in the usual case. */

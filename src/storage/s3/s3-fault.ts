@@ -9,6 +9,8 @@ const HINTS = {
   region: 'Set BACKUP_S3_REGION to the region of the bucket.',
   none: 'Give this process credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of the machine or pod.',
   clock: 'Set this machine’s clock: S3 refuses signatures that are more than 15 minutes off.',
+  parts:
+    'This server takes fewer parts of one object than Amazon S3 does. Have its limit raised (OpenStack Swift: max_upload_part_num and max_manifest_segments), or copy the backup by other means.',
   other: 'Look the code up in the storage’s documentation.',
 } as const;
 
@@ -35,6 +37,10 @@ export function s3Fault(error: unknown): RemoteFault {
   }
   if (name === 'PermanentRedirect' || name === 'AuthorizationHeaderMalformed' || status === 301) {
     return { code: 'STORAGE_FAILED', text: `the bucket is in another region (${text})`, hint: HINTS.region };
+  }
+  // No code of its own: Swift and Ceph answer InvalidArgument to a part beyond their limit.
+  if (/^Invalid(Argument|Part)/.test(name) && /part number/i.test(said)) {
+    return { code: 'STORAGE_FAILED', text, hint: HINTS.parts };
   }
   if (said === 'Region is missing') {
     return { code: 'STORAGE_FAILED', text: 'its region is not known', hint: HINTS.region };

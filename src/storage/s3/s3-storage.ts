@@ -3,10 +3,16 @@ import type { ListMultipartUploadsCommandOutput, S3 } from '@aws-sdk/client-s3';
 import { silenceAwsSdkWarning } from '../../config/aws-sdk-warning.js';
 import type { S3BucketSettings } from '../../config/settings.js';
 import { KeepError } from '../../errors.js';
-import { objectMissing, remoteError } from '../remote-fault.js';
+import { objectMissing, remoteError, requireObjectSize } from '../remote-fault.js';
 import { resumedRead } from '../resumed-read.js';
 import { uploading } from '../source.js';
-import { PATIENCE, type BackupStorage, type Patience, type StoredObject } from '../storage.types.js';
+import {
+  PATIENCE,
+  type BackupStorage,
+  type Patience,
+  type PutOptions,
+  type StoredObject,
+} from '../storage.types.js';
 import { upload, type Target } from './multipart-upload.js';
 import { isNotFound, nameOf, s3Fault } from './s3-fault.js';
 
@@ -44,11 +50,14 @@ export class S3Storage implements BackupStorage {
     this.location = `s3://${bucket}`;
   }
 
-  async put(key: string, body: Readable, { signal }: { signal: AbortSignal }): Promise<{ bytes: number }> {
+  async put(key: string, body: Readable, { signal, expectedBytes }: PutOptions): Promise<{ bytes: number }> {
     return await uploading(
       body,
       signal,
-      async () => await upload(this.client, this.target(key), body, signal),
+      async () => {
+        requireObjectSize(key, this.location, expectedBytes);
+        return await upload(this.client, this.target(key), body, { signal, expectedBytes });
+      },
       (error) => this.explain(`write ${key} to`, error),
     );
   }

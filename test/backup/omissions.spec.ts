@@ -1,0 +1,158 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { htmlReport } from '../../src/restore/html-report.js';
+import { backupDirectory, withBackups } from '../support/backups.js';
+import { createDatabase, query } from '../support/clinic.js';
+import { changedUrl } from '../support/guarded-database.js';
+import { runCli } from '../support/pgkeep-process.js';
+import { faultsOf, withRestoreTests } from '../support/restores.js';
+import { REPLICATION_HBA, startStandby } from '../support/standby.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+const OPTIONS = 'the options of the user mapping for app2 SERVER far';
+const SECRET = 'far-secret';
+
+describe('what a role does not see', () => {
+  let own: ThrowAwayCluster;
+  let url: string;
+  let directory: string;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster({ hba: REPLICATION_HBA, settings: { wal_level: 'logical' } });
+    url = await createDatabase(own, 'mapped');
+    await query(
+      url,
+      `CREATE ROLE keeper LOGIN PASSWORD 'pw'; GRANT pg_read_all_data TO keeper;
+       CREATE ROLE narrow LOGIN PASSWORD 'pw'; CREATE ROLE app2;
+       CREATE EXTENSION postgres_fdw;
+       CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', dbname 't0');
+       CREATE USER MAPPING FOR app2 SERVER far OPTIONS (user 'far', password '${SECRET}');
+       CREATE USER MAPPING FOR keeper SERVER far OPTIONS (user 'seen', password 'pw');
+       GRANT USAGE ON FOREIGN SERVER far TO keeper;
+       CREATE TABLE t AS SELECT 1 AS x; GRANT SELECT ON t TO narrow`,
+    );
+  });
+  beforeEach(() => {
+    directory = backupDirectory();
+  });
+  afterAll(() => own.cluster.destroy());
+
+  const as = (username: string): string => changedUrl(url, { username, password: 'pw' });
+  const settings = (databaseUrl: string): Record<string, string> => ({
+    NODE_ENV: 'test',
+    DATABASE_URL: databaseUrl,
+    BACKUP_DIR: directory,
+  });
+
+  it('options of a user mapping: named by the backup, the list, the verification, the test and the plan', async () => {
+    const backup = await withBackups(settings(as('keeper')), (backups) => backups.create());
+    expect([backup.without, backup.notes]).toEqual([
+      [OPTIONS],
+      [
+        `${OPTIONS}: pg_dump reads them as a superuser only. Back up as a superuser, or set them again after a restore: ALTER USER MAPPING FOR app2 SERVER far OPTIONS (ADD user '…', ADD password '…');`,
+        'role "keeper" cannot restore it: only a superuser may create extension postgres_fdw',
+      ],
+    ]);
+    expect(readFileSync(backup.manifest, 'utf8')).not.toContain(SECRET);
+    const [listed, verified] = await withBackups(settings(url), async (backups) => [
+      (await backups.list()).backups,
+      await backups.verify(backup.name),
+    ]);
+    expect(listed).toMatchObject([{ name: backup.name, without: [OPTIONS] }]);
+    expect(verified).toMatchObject({ verdict: 'passed', without: [OPTIONS] });
+
+    const tested = await withRestoreTests(settings(url), (tests) => tests.run());
+    expect(tested).toMatchObject({ verdict: 'passed', without: [OPTIONS] });
+    expect(htmlReport(tested)).toContain(`<strong>Passed, without ${OPTIONS}</strong>`);
+
+    const list = await runCli(['backup', 'list'], settings(url));
+    expect(list.stdout).toContain('passed, without 1 part');
+    const plan = await runCli(['restore', backup.name, '--plan'], settings(url));
+    expect(plan.stdout).toMatch(
+      /^restore   .*\n {10}made .* UTC\n {10}1 rows of 1 tables, .*, without the options of the user mapping for app2 SERVER far\n/,
+    );
+  });
+
+  it('is in the text of the command, of the backup and of the test', async () => {
+    const backup = await runCli(['backup'], settings(as('keeper')));
+    expect(backup.stdout).toContain(`read back whole, without ${OPTIONS}.\n`);
+    expect(backup.stdout).toContain(`  note: ${OPTIONS}: pg_dump reads them as a superuser only.`);
+    const test = await runCli(['restore', 'test'], settings(url));
+    expect([test.code, test.stdout.split('\n')[0]]).toEqual([
+      0,
+      expect.stringMatching(
+        /^mapped_test_\d{8}_\d{6} PASSED its restore test, without the options of the user mapping for app2 SERVER far$/,
+      ),
+    ]);
+  });
+
+  it('a role that may not look at the mappings either assumes that each has options', async () => {
+    const backup = await withBackups(settings(as('narrow')), (backups) => backups.create());
+    expect(backup.without).toEqual([
+      'the options of the user mappings for app2 SERVER far, keeper SERVER far',
+    ]);
+  });
+
+  it('a superuser keeps them, and nothing is said; tested is the newest backup that is no safety backup', async () => {
+    const backup = await withBackups(settings(url), async (backups) => {
+      const regular = await backups.create();
+      await backups.create({ reason: 'pre-restore' });
+      return regular;
+    });
+    expect([backup.without, backup.notes]).toEqual([[], []]);
+    const test = await runCli(['restore', 'test'], settings(url));
+    expect(test.stdout.split('\n')[0]).toBe(`${backup.name} PASSED its restore test`);
+  });
+
+  it('subscriptions, whose connection strings only a superuser may read', async () => {
+    const fed = await createDatabase(own, 'fed');
+    await query(
+      fed,
+      `CREATE TABLE t (id int PRIMARY KEY);
+       CREATE SUBSCRIPTION feed CONNECTION 'host=127.0.0.1 dbname=none password=${SECRET}' PUBLICATION p
+         WITH (connect = false, slot_name = NONE)`,
+    );
+    const asKeeper = changedUrl(fed, { username: 'keeper', password: 'pw' });
+    const backup = await withBackups(settings(asKeeper), (backups) => backups.create());
+    expect([backup.without, backup.notes]).toEqual([
+      ['the subscription feed'],
+      [
+        'the subscription feed: pg_dump reads them as a superuser only. Back up as a superuser, or keep the command that creates it: CREATE SUBSCRIPTION feed …;',
+      ],
+    ]);
+    const tested = await withRestoreTests(settings(fed), (tests) => tests.run());
+    expect([tested.verdict, tested.without, faultsOf(tested)]).toEqual([
+      'passed',
+      ['the subscription feed'],
+      {},
+    ]);
+    const all = await withBackups(settings(fed), (backups) => backups.create());
+    expect([all.without, all.notes]).toEqual([[], []]);
+    const { verdict, without, notes } = await withRestoreTests(settings(fed), (tests) => tests.run());
+    expect([verdict, without, notes]).toEqual([
+      'passed',
+      [],
+      [
+        'the subscription feed was left out, as of every restore: a second database must not follow the same publisher by itself; the command is in the archive (CREATE SUBSCRIPTION in `pg_restore --schema-only --file=- ARCHIVE`)',
+      ],
+    ]);
+    await query(fed, 'DROP SUBSCRIPTION feed');
+  });
+
+  it('rows of unlogged tables, on a standby', async () => {
+    const unlogged = await createDatabase(own, 'unlogged');
+    await query(unlogged, 'CREATE UNLOGGED TABLE cache AS SELECT 1 AS id; CREATE TABLE t AS SELECT 1 AS id');
+    const standby = await startStandby(own);
+    try {
+      const backup = await withBackups(settings(standby.url('unlogged')), (backups) => backups.create());
+      expect([backup.without, backup.notes]).toEqual([
+        ['the rows of the unlogged table public.cache'],
+        [
+          'the rows of the unlogged table public.cache: a standby does not have them. Back up the primary to keep them.',
+        ],
+      ]);
+    } finally {
+      await standby.destroy();
+    }
+  });
+});
