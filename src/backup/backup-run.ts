@@ -13,8 +13,8 @@ import { ArchiveWriter } from './archive-writer.js';
 import { archiveKey, manifestKey } from './backup-name.js';
 import { committedReport, type CommittedReport } from './backup-report.js';
 import type { BackupReason, Manifest, ProgressListener } from './backup.types.js';
-import { readDatabaseFacts, type DatabaseFacts } from './database-facts.js';
-import { dumpInto, type DumpCommand, type Dumped } from './dump.js';
+import { readDatabaseFacts } from './database-facts.js';
+import { dumpInto, type DumpCommand, type Dumped, type Prepared } from './dump.js';
 import { requireRoomFor } from './free-space.js';
 import { requireEnvironment } from './environment-guard.js';
 import { libpqEnvironment } from './libpq-environment.js';
@@ -113,16 +113,21 @@ export class BackupRun {
 
   /** @param quietMs for how long nobody may change tables before it begins */
   private async attempt(client: Client, quietMs: number): Promise<Attempt> {
-    const { settings, timeouts } = this.context;
+    const { settings, timeouts, storage } = this.context;
     this.structureMark = undefined;
     this.dumpedBytes = 0;
     const identity = await requireEnvironment(client, settings.environment, timeouts);
     const facts = await readDatabaseFacts(client);
     requireWhole(await readObstacles(client, facts), facts);
+    const { searchPath } = settings;
+    const pgDump = await findTool({ program: 'pg_dump', atLeastMajor: facts.serverMajor, searchPath });
+    const lastBytes = await requireRoomFor(facts, storage, settings);
+    const systemIdentifier = identity?.systemIdentifier ?? null;
+    // From here on until pg_dump has its locks, every moment counts.
     const snapshot = await beginLockedSnapshot(client, { quietMs });
     try {
       this.structureMark = await readStructureMark(client);
-      return await this.dumpSnapshot(client, snapshot, facts, identity?.systemIdentifier ?? null);
+      return await this.dumpSnapshot(client, snapshot, { facts, pgDump, lastBytes, systemIdentifier });
     } finally {
       snapshot.release();
     }
@@ -148,14 +153,11 @@ export class BackupRun {
   private async dumpSnapshot(
     client: Client,
     snapshot: Snapshot,
-    facts: DatabaseFacts,
-    systemIdentifier: string | null,
+    { facts, pgDump, lastBytes, systemIdentifier }: Prepared,
   ): Promise<Attempt> {
     const { settings, storage, reason, origin = null, signal, onProgress } = this.context;
     const completeness = await readCompleteness(client, facts);
     const { searchPath } = settings;
-    const pgDump = await findTool({ program: 'pg_dump', atLeastMajor: facts.serverMajor, searchPath });
-    const lastBytes = await requireRoomFor(facts, storage, settings);
     const compression = chooseCompression(pgDump, settings.backup);
     const { format } = settings.backup;
     const plan = { snapshotId: snapshot.id, format, compression, fromStandby: facts.inRecovery };

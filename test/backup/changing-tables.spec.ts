@@ -89,7 +89,7 @@ describe('a backup while tables are made, changed and dropped', () => {
       [
         'ALTER TABLE parted DETACH PARTITION parted_1',
         'ALTER TABLE parted ATTACH PARTITION parted_1 FOR VALUES FROM (0) TO (100)',
-        'SELECT pg_sleep(0.3)',
+        'SELECT pg_sleep(1)',
       ],
     ],
     [
@@ -99,7 +99,7 @@ describe('a backup while tables are made, changed and dropped', () => {
         'CREATE TABLE ci (v citext)',
         'DROP EXTENSION citext CASCADE',
         'DROP TABLE ci',
-        'SELECT pg_sleep(0.3)',
+        'SELECT pg_sleep(1)',
       ],
     ],
     [
