@@ -2,7 +2,10 @@
 export { PgkeepModule } from './pgkeep.module.js';
 export { PgkeepHttpModule } from './http/pgkeep-http.module.js';
 export { readSettings, type Environment } from './config/read-settings.js';
-export type { AsyncSettings } from './config/settings.module.js';
+export type { AsyncSettings, ModuleOptions } from './config/settings.module.js';
+export type { PasswordCallback } from './config/password-source.js';
+export type { PrismaConfiguration, PrismaProject } from './config/prisma-project.js';
+export { withPrismaProject, type ProjectOptions } from './migrations/prisma-config/with-prisma-project.js';
 export {
   CHECK_NAMES,
   ENVIRONMENTS,
@@ -28,8 +31,8 @@ export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind 
 export { BackupService } from './backup/backup.service.js';
 export { ExportService } from './backup/export.service.js';
 export { GlobalsService } from './backup/globals.service.js';
+export type { ArchiveEncryption } from './backup/archive-encryption.js';
 export type {
-  ArchiveEncryption,
   BackupEntry,
   BackupList,
   BackupOptions,
@@ -100,7 +103,12 @@ export { InstallService } from './install/install.service.js';
 export { StampService } from './install/stamp.service.js';
 export type { InstallReport, StampOptions, StampReport } from './install/install.types.js';
 export { LintService } from './migrations/lint/lint.service.js';
-export type { BaselineReport, LintOptions, LintRun } from './migrations/lint/lint-run.types.js';
+export type {
+  AcceptedEditReport,
+  BaselineReport,
+  LintOptions,
+  LintRun,
+} from './migrations/lint/lint-run.types.js';
 export type {
   Finding as LintFinding,
   LintReport,

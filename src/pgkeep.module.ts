@@ -2,7 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { BackupModule } from './backup/backup.module.js';
 import { ChangelogModule } from './changelog/changelog.module.js';
 import type { Settings } from './config/settings.js';
-import { SettingsModule, type AsyncSettings } from './config/settings.module.js';
+import { SettingsModule, type AsyncSettings, type ModuleOptions } from './config/settings.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { DeployModule } from './deploy/deploy.module.js';
 import { DriftModule } from './drift/drift.module.js';
@@ -38,8 +38,8 @@ const ROOMS = [
 @Module({})
 export class PgkeepModule {
   /** With settings read by `readSettings(process.env)` or any other record. */
-  static forRoot(settings: Settings): DynamicModule {
-    return this.withSettings(SettingsModule.of(settings));
+  static forRoot(settings: Settings, options?: ModuleOptions): DynamicModule {
+    return this.withSettings(SettingsModule.of(settings, options));
   }
 
   /** With settings that the application's own providers make. */

@@ -4,22 +4,29 @@ import { findPostgresql, ownLocation, ownTree, programs } from './find-postgresq
 import { unpackPackages } from './own-apt.mjs';
 
 /**
- * The packages that the programs need and the system lacks, of those that `apt-get --simulate install` lists:
- * the server, the client and libraries. Not the scripts around them, and never a second libc.
+ * The packages that the system lacks, of those that `apt-get --simulate install` lists: never a second libc.
+ *
+ * @param {string} simulation
+ * @param {RegExp} wanted their names
+ * @returns {{name: string, pinned: string}[]} `pinned` is `name=version`
+ */
+export function missingPackages(simulation, wanted) {
+  return [...simulation.matchAll(/^Inst (\S+) (?:\[[^\]]*\] )?\((\S+) /gm)]
+    .filter(([, name = '']) => wanted.test(name) && !/^libc6|^libc-(bin|dev|l10n)|^libperl|-perl$/.test(name))
+    .map(([, name = '', version]) => ({ name, pinned: `${name}=${version}` }));
+}
+
+/**
+ * The packages that the programs need: the server, the client and libraries, not the scripts around them.
  *
  * @param {string} simulation
  * @returns {string[]} as `name=version`
  */
 export function neededPackages(simulation) {
-  const listed = [...simulation.matchAll(/^Inst (\S+) (?:\[[^\]]*\] )?\((\S+) /gm)];
-  const needed = listed
-    .filter(
-      ([, name]) =>
-        /^(postgresql-(client-)?\d+|lib.+)$/.test(name) && !/^libc6|^libc-|^libperl|-perl$/.test(name),
-    )
-    .map(([, name, version]) => `${name}=${version}`);
+  const listed = missingPackages(simulation, /^(postgresql-(client-)?\d+|lib.+)$/);
+  const needed = listed.map(({ pinned }) => pinned);
   const server = listed
-    .map(([, name]) => /^postgresql-(\d+)$/.exec(name)?.[1])
+    .map(({ name }) => /^postgresql-(\d+)$/.exec(name)?.[1])
     .find((major) => major !== undefined);
   const client = `postgresql-client-${server}`;
   // A client that the system has must be beside the server all the same.

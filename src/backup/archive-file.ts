@@ -63,6 +63,20 @@ export async function withArchiveFile<T>(
   }
 }
 
+/**
+ * Opens a backup's archive from its beginning, decrypted: for a look at what it needs. Nothing of it is proven.
+ * @throws KeepError `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`; what the storage throws.
+ */
+export async function openArchive(
+  { storage, encryption }: ArchiveSource,
+  { name, manifest }: { name: string; manifest: Manifest },
+): Promise<Readable> {
+  const key = archiveKey(name, manifest);
+  const keys = manifest.encryption ? await requireKeys(key, manifest.encryption, encryption) : undefined;
+  const stored = await storage.get(key);
+  return keys === undefined ? stored : Readable.from(unseal(stored, keys), { objectMode: false });
+}
+
 /** Copies the archive, decrypted, and digests it on both sides of that. */
 async function copyOut(
   body: Readable,

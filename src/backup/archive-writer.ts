@@ -1,6 +1,6 @@
 import type { BackupSettings } from '../config/settings.js';
 import type { ArchiveKind } from './backup-name.js';
-import type { ArchiveEncryption } from './backup.types.js';
+import type { ArchiveEncryption } from './archive-encryption.js';
 import { gzipped, wholeSql } from './plain-dump.js';
 import { Sealer } from './seal/sealer.js';
 

@@ -8,7 +8,7 @@ export type CommittedReport = Omit<BackupReport, keyof Recording>;
 
 /** The report of a backup that is committed at a location. */
 export function committedReport(
-  { name, archive, bytes, sha256, tables, encryption, without }: Manifest,
+  { name, archive, bytes, sha256, tables, encryption, without, warnings = [] }: Manifest,
   location: string,
   told: Pick<BackupReport, 'cleared' | 'notChecked' | 'notes' | 'durationMs'>,
 ): CommittedReport {
@@ -22,6 +22,7 @@ export function committedReport(
     rows: tables.reduce((sum, { rows }) => sum + rows, 0),
     encrypted: encryption !== null,
     without: omissionTexts(without),
+    warnings,
     locations: [location],
     ...told,
   };

@@ -3,6 +3,7 @@ import type { Clock } from '../clock/clock.js';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import type { Settings } from '../config/settings.js';
 import { withConnection } from '../database/connect.js';
+import { reachedServer } from '../database/reached-server.js';
 import type { ReadTimeouts } from '../database/read.js';
 import { readAppliedMigrations } from '../migrations/applied-migrations.js';
 import { KeepError } from '../errors.js';
@@ -27,6 +28,7 @@ import { readCompleteness } from './completeness.js';
 import { readObstacles, requireWhole } from './preflight.js';
 import { readCatalogue } from '../catalogue/read-catalogue.js';
 import { retryDisturbed } from './retry-disturbed.js';
+import { findSearchPathRisks } from './search-path-check.js';
 import { whileConnected, type Snapshot } from './snapshot.js';
 import { isChanging, readStructureMark } from './structure-mark.js';
 import {
@@ -165,7 +167,7 @@ export class BackupRun {
       program: 'pg_dump',
       file: pgDump.file,
       argv: pgDumpArguments(pgDump, plan),
-      env: libpqEnvironment(settings.database.url, client, pgDump),
+      env: await libpqEnvironment(settings.database.url, reachedServer(client), pgDump),
     };
     // Before the dump: sequences obey no snapshot, and must not be ahead of it.
     const sequences = await readSequences(client);
@@ -224,11 +226,12 @@ export class BackupRun {
   private async readFacts(
     client: Client,
     plans: readonly TablePlan[],
-  ): Promise<Pick<Manifest, 'tables' | 'catalogue' | 'migrations'>> {
+  ): Promise<Pick<Manifest, 'tables' | 'catalogue' | 'migrations' | 'warnings'>> {
+    const warnings = await findSearchPathRisks(client);
     const catalogue = await readCatalogue(client);
     const migrations = await readAppliedMigrations(client, this.context.settings.database.url.schema);
     const tables = await readContents(client, plans);
-    return { catalogue, migrations: migrations ?? null, tables };
+    return { catalogue, migrations: migrations ?? null, tables, warnings };
   }
 
   /** Reads the stored bytes back, all of them: only then there is a backup. @returns what it could not look at. */

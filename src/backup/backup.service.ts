@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
 import { operator } from '../changelog/actor.js';
 import { ChangelogService } from '../changelog/changelog.service.js';
@@ -191,6 +192,26 @@ export class BackupService {
       },
       use,
     );
+  }
+
+  /**
+   * Opens the archive of one backup from its beginning, decrypted: of the first copy that can be opened. Nothing of it
+   * is proven; `withArchive` is for what is restored.
+   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`, `STORAGE_…`.
+   */
+  async openArchive(backup: string): Promise<Readable> {
+    const { openArchive } = await import('./archive-file.js');
+    const { encryption } = this.settings.backup;
+    let failure: unknown;
+    for await (const copy of this.catalogue.copies(backup)) {
+      try {
+        if ('error' in copy) throw copy.error;
+        return await openArchive({ storage: copy.storage, encryption }, copy);
+      } catch (error) {
+        failure ??= error;
+      }
+    }
+    throw failure;
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { Recording } from '../changelog/changelog.types.js';
 import type { ArchiveFormat, EnvironmentName } from '../config/settings.js';
 import type { Catalogue } from '../catalogue/catalogue.types.js';
+import type { ArchiveEncryption } from './archive-encryption.js';
 import type { LocaleFacts } from './locale.js';
 import type { Omission } from './omissions.js';
 
@@ -15,6 +16,8 @@ export interface TableContents {
   readonly rows: number;
   /** See `contentHashMethod` of the manifest. */
   readonly contentHash: string;
+  /** Without the generated columns, which a restore computes anew; absent where there are none. */
+  readonly writtenHash?: string | undefined;
 }
 
 /** One sequence, read before the dump began: the dump's value is the same or later. */
@@ -28,15 +31,6 @@ export interface SequenceState {
 export interface AppliedMigration {
   readonly name: string;
   readonly checksum: string;
-}
-
-/** How an archive is encrypted. Holds nothing that opens it. */
-export interface ArchiveEncryption {
-  /** age recipients (`age1…`), or the one word `passphrase`. */
-  readonly recipients: readonly string[];
-  /** Of the archive inside. */
-  readonly plainBytes: number;
-  readonly plainSha256: string;
 }
 
 /** What a backup is: written last, so that a backup exists when its manifest does. */
@@ -86,6 +80,8 @@ export interface Manifest {
   readonly subscriptions?: readonly string[] | undefined;
   /** What only a superuser can restore, such as `event trigger audit`; absent in manifests of earlier versions. */
   readonly superuserObjects?: readonly string[] | undefined;
+  /** What a restore of it will fail at, and what to change. */
+  readonly warnings?: readonly string[] | undefined;
 }
 
 /** How far a backup is. */
@@ -132,6 +128,8 @@ export interface BackupReport extends Recording {
   readonly without: readonly string[];
   /** Why, with what to do about it; what pg_dump warned of; what a restore will need. */
   readonly notes: readonly string[];
+  /** What a restore of it will fail at, and what to change. */
+  readonly warnings: readonly string[];
   /** Every place that has the whole of it: the directory, then the buckets. */
   readonly locations: readonly string[];
   /** Backups that earlier, killed runs began, and that this run cleared away. */

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { outputOf, startProgram } from '../process/program.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import type { DumpWriter } from './archive-writer.js';
-import type { ArchiveEncryption } from './backup.types.js';
+import type { ArchiveEncryption } from './archive-encryption.js';
 import type { DatabaseFacts } from './database-facts.js';
 import { DigestMeter } from './digest-meter.js';
 import type { PostgresTool } from './postgres-tool.js';

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { Recording } from '../changelog/changelog.types.js';
 import { withConnection } from '../database/connect.js';
+import { reachedServer } from '../database/reached-server.js';
 import { KeepError } from '../errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { backupName, globalsKey } from './backup-name.js';
@@ -43,7 +44,7 @@ async function dumpFrom(
     program: 'pg_dumpall',
     file: pgDumpAll.file,
     argv: pgDumpAllArguments(database, passwords),
-    env: libpqEnvironment(settings.database.url, client, pgDumpAll),
+    env: await libpqEnvironment(settings.database.url, reachedServer(client), pgDumpAll),
   } as const;
   const writer = {
     through: (sql: AsyncIterable<Buffer>) => sealer.through(wholeSql(sql, 'database cluster')),

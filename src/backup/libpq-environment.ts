@@ -3,15 +3,12 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import type { DatabaseUrl } from '../config/database-url.js';
 import { verifiesServer } from '../database/connection-candidates.js';
+import { currentUrl } from '../database/current-url.js';
+import { passwordOf } from '../database/password.js';
+import type { ReachedServer } from '../database/reached-server.js';
+import { programOptions } from '../database/session-settings.js';
 import { KeepError } from '../errors.js';
 import type { PostgresTool } from './postgres-tool.js';
-
-/** The server that a connection of pgkeep's found among the URL's hosts. */
-export interface ReachedServer {
-  readonly host: string;
-  readonly port: number;
-  readonly user?: string | undefined;
-}
 
 /** Where Debian, Red Hat and Alpine keep the authorities that the system trusts. */
 const SYSTEM_AUTHORITIES = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt'];
@@ -20,11 +17,12 @@ const SYSTEM_AUTHORITIES = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/
  * The environment of a program that connects with libpq. Everything travels here: an argument would show in the
  * process list, and a database's name there could be read as a connection string.
  */
-export function libpqEnvironment(
-  url: DatabaseUrl,
+export async function libpqEnvironment(
+  given: DatabaseUrl,
   server: ReachedServer,
   tool: PostgresTool,
-): Record<string, string | undefined> {
+): Promise<Record<string, string | undefined>> {
+  const url = currentUrl(given);
   if (url.sslPassword !== undefined) {
     throw new KeepError('BACKUP_FAILED', 'Cannot give pg_dump the sslpassword of the database URL.', {
       hint: 'libpq takes it from no environment variable: use a key without a passphrase, readable by its owner only.',
@@ -35,15 +33,16 @@ export function libpqEnvironment(
     // The very server that holds the snapshot, not the next one of a host list.
     PGHOST: server.host,
     PGPORT: String(server.port),
-    PGUSER: server.user,
-    PGPASSWORD: url.password,
+    PGUSER: url.user ?? server.user,
+    PGPASSWORD: await passwordOf(url, server),
     PGDATABASE: url.database,
     PGSSLMODE: url.sslMode,
     PGSSLROOTCERT: rootCertificate(url),
     PGSSLCERT: url.sslCert,
     PGSSLKEY: url.sslKey,
-    PGOPTIONS: url.options,
-    PGAPPNAME: 'pgkeep backup',
+    PGOPTIONS: server.isPooled ? url.options : programOptions(url.options),
+    PGCLIENTENCODING: server.encoding,
+    PGAPPNAME: `pgkeep ${path.basename(tool.file)}`,
     PGCONNECT_TIMEOUT: '30',
   };
 }

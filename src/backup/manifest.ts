@@ -51,7 +51,9 @@ export const isManifest: Guard<Manifest> = isRecord<Manifest>({
   sha256: isText,
   migrations: isNullOr(isListOf(isRecord({ name: isText, checksum: isText }))),
   contentHashMethod: isText,
-  tables: isListOf(isRecord({ name: isText, rows: isInteger, contentHash: isText })),
+  tables: isListOf(
+    isRecord({ name: isText, rows: isInteger, contentHash: isText, writtenHash: isAbsentOr(isText) }),
+  ),
   sequences: isListOf(isRecord({ name: isText, lastValue: isNullOr(isText) })),
   catalogue: isRecord({
     relations: isListOf(isText),
@@ -65,6 +67,7 @@ export const isManifest: Guard<Manifest> = isRecord<Manifest>({
   without: isAbsentOr(isListOf(isRecord({ kind: isOneOf(OMISSION_KINDS), objects: isListOf(isText) }))),
   subscriptions: isAbsentOr(isListOf(isText)),
   superuserObjects: isAbsentOr(isListOf(isText)),
+  warnings: isAbsentOr(isListOf(isText)),
 });
 
 /** Undefined where the text is not a manifest of a format that this version reads. */

@@ -1,21 +1,14 @@
 import type { Client } from 'pg';
-import { STEADY_OUTPUT } from '../catalogue/session-settings.js';
 
 /** How often the connection that holds the snapshot says something, for the firewalls between. */
 const KEEPALIVE_MS = 30_000;
 
-/**
- * Settings of the snapshot's transaction. Timeouts off: an idle one would end the snapshot under the dump.
- */
-const SESSION = {
-  statement_timeout: '0',
-  idle_in_transaction_session_timeout: '0',
-  transaction_timeout: '0',
+/** Settings of the snapshot's transaction, besides those that each session of pgkeep has. */
+const SETTINGS = {
   lock_timeout: '30s',
   // The server ends a query whose client was killed.
   client_connection_check_interval: '1s',
   row_security: 'off',
-  ...STEADY_OUTPUT,
 } as const;
 
 /** A read-only transaction whose view of the database pg_dump shares. */
@@ -53,7 +46,7 @@ async function settingStatements(client: Client): Promise<string[]> {
     `SELECT pg_catalog.format('SET LOCAL %I TO %L', wanted.key, wanted.value) AS statement
        FROM pg_catalog.json_each_text($1) wanted
       WHERE pg_catalog.current_setting(wanted.key, true) IS NOT NULL`,
-    [JSON.stringify(SESSION)],
+    [JSON.stringify(SETTINGS)],
   );
   return rows.map(({ statement }) => statement);
 }

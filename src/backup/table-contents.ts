@@ -2,6 +2,7 @@ import { escapeIdentifier, escapeLiteral, type Client } from 'pg';
 import type { SequenceState, TableContents } from './backup.types.js';
 import { errorCode } from '../errors.js';
 import { OWN_RELATIONS } from '../catalogue/own-relations.js';
+import { isNameNotFound } from '../catalogue/unqualified-names.js';
 import { releasingLocks } from './snapshot.js';
 
 /**
@@ -28,12 +29,16 @@ export interface TablePlan {
   readonly name: string;
   /** Sorted by name. */
   readonly columns: readonly ColumnPlan[];
+  /** Whether an index of it has an expression: PostgreSQL then looks into that, whatever is asked of the table. */
+  readonly hasExpressions: boolean;
 }
 
 export interface ColumnPlan {
   readonly name: string;
   /** Whether a cast to text is what the type's output function says: no function that somebody wrote comes between. */
   readonly castsToText: boolean;
+  /** Whether PostgreSQL computes it from the other columns: a dump does not hold its values. */
+  readonly generated: boolean;
 }
 
 /** A domain's base type would have to be looked for: it takes the longer way. */
@@ -44,10 +49,13 @@ const CASTS_TO_TEXT = `t.typtype <> 'd' AND NOT EXISTS (
 /** The tables whose rows pg_dump writes. A partitioned table has none: its partitions do. */
 export async function listTables(client: Client, options: { unlogged: boolean }): Promise<TablePlan[]> {
   const { rows } = await client.query<TablePlan>(
-    `SELECT r.name, coalesce(c.columns, '[]') AS columns
+    `SELECT r.name, coalesce(c.columns, '[]') AS columns,
+            EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = r.oid
+                       AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)) AS "hasExpressions"
        FROM ${OWN_RELATIONS} r
        CROSS JOIN LATERAL (
-         SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'castsToText', ${CASTS_TO_TEXT})
+         SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'castsToText', ${CASTS_TO_TEXT},
+                                                                 'generated', a.attgenerated <> '')
                                     ORDER BY a.attname::text COLLATE "C") AS columns
            FROM pg_catalog.pg_attribute a
            JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
@@ -61,17 +69,32 @@ export async function listTables(client: Client, options: { unlogged: boolean })
 
 /** The query that counts and hashes one table. ONLY: the rows of its children are the children's. */
 export function contentQuery({ name, columns }: TablePlan): string {
+  const written = columns.filter(({ generated }) => !generated);
+  const sums = [
+    `${sumOf(columns)} AS hash`,
+    ...(written.length < columns.length ? [`${sumOf(written)} AS written`] : []),
+  ];
+  return `SELECT count(*)::text AS rows, ${sums.join(', ')} FROM ONLY ${name} t`;
+}
+
+function sumOf(columns: readonly ColumnPlan[]): string {
   const hash = columns.reduce(
     (before, column) => `pg_catalog.hashtextextended(${textOf(column)} COLLATE "C", ${before})`,
     '0',
   );
-  return `SELECT count(*)::text AS rows, coalesce(sum(${hash}), 0)::text AS hash FROM ONLY ${name} t`;
+  return `coalesce(sum(${hash}), 0)::text`;
 }
 
 /** What the type's own output function says, one way or the other. */
 function textOf({ name, castsToText }: ColumnPlan): string {
   const column = `t.${escapeIdentifier(name)}`;
   return castsToText ? `coalesce(${column}::text, '${NULL_TEXT}')` : `ROW(${column})::text`;
+}
+
+interface ContentRow {
+  readonly rows: string;
+  readonly hash: string;
+  readonly written?: string;
 }
 
 /** Counts and hashes every table in the client's transaction. */
@@ -86,10 +109,36 @@ export async function readContents(client: Client, tables: readonly TablePlan[])
 }
 
 async function readTable(client: Client, table: TablePlan): Promise<TableContents> {
-  const { rows } = await client.query<{ rows: string; hash: string }>(contentQuery(table));
-  const row = rows[0];
-  if (!row) throw new Error('the server answered without a row');
-  return { name: table.name, rows: Number(row.rows), contentHash: row.hash };
+  const row = await (table.hasExpressions ? readPastNames(client, table) : readRow(client, table));
+  const { hash: contentHash, written: writtenHash } = row;
+  return { name: table.name, rows: Number(row.rows), contentHash, writtenHash };
+}
+
+async function readRow(client: Client, table: TablePlan): Promise<ContentRow> {
+  const { rows } = await client.query<ContentRow>(contentQuery(table));
+  if (!rows[0]) throw new Error('the server answered without a row');
+  return rows[0];
+}
+
+/**
+ * PostgreSQL opens up SQL functions of an index's expression as it plans, and one that names something without its
+ * schema fails there. The database's own search_path then finds what the application finds.
+ */
+async function readPastNames(client: Client, table: TablePlan): Promise<ContentRow> {
+  await client.query('SAVEPOINT contents');
+  try {
+    return await readRow(client, table);
+  } catch (error) {
+    if (!isNameNotFound(errorCode(error))) throw error;
+    await client.query('ROLLBACK TO SAVEPOINT contents');
+    await client.query(
+      `SELECT pg_catalog.set_config('search_path', s.reset_val, true)
+         FROM pg_catalog.pg_settings s WHERE s.name = 'search_path'`,
+    );
+    const row = await readRow(client, table);
+    await client.query('ROLLBACK TO SAVEPOINT contents');
+    return row;
+  }
 }
 
 /** Where the sequences stand. They obey no snapshot: asked before the dump, they are not ahead of it. */

@@ -1,18 +1,5 @@
 import type { ClientBase } from 'pg';
 
-/** Makes values and definitions read the same whatever the database's and the role's own settings are. */
-export const STEADY_OUTPUT = {
-  search_path: '',
-  datestyle: 'ISO, YMD',
-  intervalstyle: 'postgres',
-  timezone: 'UTC',
-  bytea_output: 'hex',
-  extra_float_digits: '3',
-  lc_monetary: 'C',
-  xmloption: 'content',
-  quote_all_identifiers: 'off',
-} as const;
-
 /** Gives settings to the caller's transaction; one statement, which passes over those that this version does not have. */
 export async function giveSettings(
   client: ClientBase,

@@ -5,6 +5,7 @@ import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
 import { read } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
+import { beginStatements } from '../database/transaction.js';
 import { KeepError, serverMessageOf } from '../errors.js';
 import { appendPlan } from './append.js';
 import { CHAIN_QUERY, type ChainRow } from './chain-query.js';
@@ -36,7 +37,8 @@ export class ChangelogService {
         throw recordingDenied(operation, await currentRole(client, timeouts));
       }
       // One that fails leaves its transaction open: the pool then discards the connection, and the server ends it.
-      await client.query(`BEGIN; SET LOCAL statement_timeout = ${timeouts.statementTimeoutMs}`);
+      const { statementTimeoutMs } = timeouts;
+      await client.query(beginStatements(client, { mode: 'READ WRITE', statementTimeoutMs }));
       await client.query(sql, [...values]);
       await client.query('COMMIT');
     });

@@ -1,4 +1,6 @@
 import { unenforcedText } from '../catalogue/unenforced.js';
+import { boundedList } from '../core/bounded-list.js';
+import { counted } from '../core/counted.js';
 import type { DeployPlan, DeployReport, PlannedMigration } from '../deploy/deploy.types.js';
 import { formatBytes, formatCount, formatSeconds } from './format.js';
 import { renderLint } from './lint-text.js';
@@ -18,10 +20,10 @@ export function renderDeployPlan(plan: DeployPlan): string {
     ...migrations.map((migration) => `          ${migration.name}: ${shape(migration)}`),
     ...tables.map(
       ({ name, rows, bytes }, index) =>
-        `${index === 0 ? 'tables    ' : '          '}${name}: about ${formatCount(rows)} rows, ${formatBytes(bytes)}`,
+        `${index === 0 ? 'tables    ' : '          '}${name}: about ${counted(rows, 'row')}, ${formatBytes(bytes)}`,
     ),
     `limits    ${lockTimeoutMs} ms for a lock, ${statementTimeoutMs} ms for a migration`,
-    ...(plan.protectedTables.length === 0 ? [] : [`protected ${plan.protectedTables.join(', ')}`]),
+    ...(plan.protectedTables.length === 0 ? [] : [`protected ${boundedList(plan.protectedTables)}`]),
     ...notes,
     ...(lint === null ? [] : ['', renderLint(lint), '']),
   ].join('\n');
@@ -44,12 +46,12 @@ export function renderDeployment(report: DeployReport): string {
     ...(retries === 0 ? [] : [`  tried again for a lock: ${retries === 1 ? 'once' : `${retries} times`}`]),
     ...shrunk.map(({ name, before, after }) =>
       after === null
-        ? `  CAREFUL   ${name} is gone; it had ${formatCount(before)} rows`
-        : `  CAREFUL   ${name} has ${formatCount(after)} rows; it had ${formatCount(before)}`,
+        ? `  CAREFUL   ${name} is gone; it had ${counted(before, 'row')}`
+        : `  CAREFUL   ${name} has ${counted(after, 'row')}; it had ${formatCount(before)}`,
     ),
     ...found.map((text) => `  CAREFUL   ${text}`),
     ...unenforced.map((one) => `  CAREFUL   ${unenforcedText(one)}: ${one.fix}`),
-    ...(notCounted.length === 0 ? [] : [`  too large to be counted: ${notCounted.join(', ')}`]),
+    ...(notCounted.length === 0 ? [] : [`  too large to be counted: ${boundedList(notCounted)}`]),
     ...driftLines(report),
     ...notRecordedLines(report),
   ].join('\n');
@@ -75,8 +77,4 @@ export function driftLines({
 
 function shape({ statements, isAtomic }: PlannedMigration): string {
   return `${counted(statements, 'statement')}${isAtomic ? '' : ', not as one transaction'}`;
-}
-
-function counted(count: number, what: string): string {
-  return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`;
 }

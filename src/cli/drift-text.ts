@@ -1,8 +1,16 @@
 import path from 'node:path';
-import type { AcceptReport, DriftedObject, DriftReport, RecordedFingerprint } from '../drift/drift.types.js';
+import { boundedList } from '../core/bounded-list.js';
+import { counted } from '../core/counted.js';
+import type {
+  AcceptReport,
+  DriftedObject,
+  DriftReport,
+  NoComparison,
+  RecordedFingerprint,
+} from '../drift/drift.types.js';
 import { deedText } from '../drift/deed-text.js';
 import { findRenames, withParts, type CountedDifference } from '../drift/whole-homes.js';
-import { formatCount, formatTime } from './format.js';
+import { formatTime } from './format.js';
 
 const SIGNS = { added: '+', missing: '-', changed: '~' } as const;
 /** A function's body may have thousands of lines. */
@@ -20,28 +28,34 @@ export function renderDrift(report: DriftReport): string {
 /** Prisma's own comparison as SQL alone, to be kept in a file; where there is none a comment says why. */
 export function renderDriftSql({ prisma }: DriftReport): string {
   if (prisma === null) return '-- No Prisma schema is found: there is nothing to compare the database with.';
-  if ('fault' in prisma) return `-- ${faultOf(prisma).replaceAll('\n', ' ')}`;
+  if (!('files' in prisma)) {
+    return notComparedLines(prisma)
+      .map((line) => `-- ${line.replaceAll('\n', ' ')}`)
+      .join('\n');
+  }
   return prisma.differs ? prisma.script : '-- Prisma sees no difference between the database and the schema.';
 }
 
 /** What is about to be accepted. */
 export function renderAcceptable({ objects, recorded }: DriftReport): string {
   if (recorded === null) return 'Nothing was recorded before: the structure is taken as it is.';
-  const what = objects.length === 0 ? 'Nothing differs' : `Accepting what differs, ${counted(objects)},`;
+  const what =
+    objects.length === 0 ? 'Nothing differs' : `Accepting what differs, ${countedObjects(objects)},`;
   return printable([`${what} from ${leftBy(recorded)}.`, ...renderObjects(objects)].join('\n\n'));
 }
 
 export function renderAcceptance({ changed, database, objects, migrations }: AcceptReport): string {
   if (!changed) return `Nothing to accept: the structure of database "${database}" is as recorded.`;
-  const accepted = objects.length === 0 ? '' : `, with ${counted(objects)} changed outside of migrations`;
-  return `The structure of database "${database}" is the expected one from now on${accepted}; ${formatCount(migrations)} ${migrations === 1 ? 'migration is' : 'migrations are'} applied.`;
+  const accepted =
+    objects.length === 0 ? '' : `, with ${countedObjects(objects)} changed outside of migrations`;
+  return `The structure of database "${database}" is the expected one from now on${accepted}; ${counted(migrations, 'migration is', 'migrations are')} applied.`;
 }
 
 function verdictOf(report: DriftReport): string {
   const { verdict, reason, recorded, objects, appliedSince, goneSince } = report;
   if (verdict === 'none' && recorded) return `No drift: the structure is as ${leftBy(recorded)} left it.`;
   if (verdict === 'drift' && recorded) {
-    return `DRIFT: ${counted(objects)} ${objects.length === 1 ? 'differs' : 'differ'} from what ${leftBy(recorded)} left.`;
+    return `DRIFT: ${countedObjects(objects, 'object differs', 'objects differ')} from what ${leftBy(recorded)} left.`;
   }
   if (reason === 'not-installed')
     return 'Drift is not known: the database has no table pgkeep.catalogue_fingerprint.';
@@ -58,7 +72,7 @@ function verdictOf(report: DriftReport): string {
     ...goneSince.map((name) => `  gone since     ${name}`),
     objects.length === 0
       ? 'The structure is the same as then.'
-      : `${counted(objects)} ${objects.length === 1 ? 'is' : 'are'} not as then, by these migrations or by hand:`,
+      : `${countedObjects(objects, 'object is', 'objects are')} not as then, by these migrations or by hand:`,
   ].join('\n');
 }
 
@@ -131,7 +145,7 @@ function withoutCommonLines(was: readonly string[], is: readonly string[]): [str
 
 function prismaOf({ prisma }: DriftReport): string[] {
   if (prisma === null) return [];
-  if ('fault' in prisma) return [faultOf(prisma)];
+  if (!('files' in prisma)) return [notComparedLines(prisma).join('\n')];
   const { files, differs, summary, pending } = prisma;
   const [first, ...others] = files;
   const schema = `${shownPath(first ?? '')}${others.length === 0 ? '' : ` and ${others.length} more`}`;
@@ -139,15 +153,16 @@ function prismaOf({ prisma }: DriftReport): string[] {
   const reason =
     pending.length === 0
       ? ''
-      : ` ${pending.length === 1 ? '1 migration is' : `${pending.length} migrations are`} not applied yet, which is a reason: ${pending.join(', ')}.`;
+      : ` ${counted(pending.length, 'migration is', 'migrations are')} not applied yet, which is a reason: ${boundedList(pending)}.`;
   return [
     `For Prisma the database is not as ${schema} has it.${reason} From the database to the schema:\n${indented(summary)}`,
     'As SQL: `pgkeep migrate drift --sql`.',
   ];
 }
 
-function faultOf({ fault }: { readonly fault: string }): string {
-  return `Prisma’s engine could not compare the database with the schema: ${fault}`;
+function notComparedLines(why: NoComparison): string[] {
+  if ('fault' in why) return [`Prisma’s engine could not compare the database with the schema: ${why.fault}`];
+  return [`The Prisma schema is not known, so no SQL leads to it: ${why.schemaUnknown}.`, why.hint];
 }
 
 function remediesOf({ verdict, reason, recorded }: DriftReport): string[] {
@@ -175,9 +190,9 @@ function leftBy({ deed, recordedAt }: RecordedFingerprint): string {
   return `the ${deedText(deed)} of ${formatTime(recordedAt)} UTC`;
 }
 
-function counted(objects: readonly DriftedObject[]): string {
-  const count = withParts(objects).length;
-  return `${formatCount(count)} ${count === 1 ? 'object' : 'objects'}`;
+/** A table that came or went is one object, with its parts. */
+function countedObjects(objects: readonly DriftedObject[], one = 'object', many = 'objects'): string {
+  return counted(withParts(objects).length, one, many);
 }
 
 function indented(text: string): string {

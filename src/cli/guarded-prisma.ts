@@ -1,59 +1,102 @@
 import path from 'node:path';
+import { parseDatabaseUrl } from '../config/database-url.js';
 import { guardedUrl, readGuardSettings } from '../config/guard-settings.js';
+import type { PrismaConfiguration } from '../config/prisma-project.js';
 import type { Environment } from '../config/read-settings.js';
 import { KeepError } from '../errors.js';
+import { needsDatabase } from '../guard/decide.js';
 import { guard } from '../guard/guard.js';
 import { LAUNCHER } from '../guard/override.js';
+import { parsePrismaCommand } from '../guard/prisma-command.js';
+import { evaluatePrismaConfig } from '../migrations/prisma-config/evaluate-prisma-config.js';
+import { prismaConfigIn } from '../migrations/prisma-config/find-prisma-config.js';
+import { findPrismaCli } from '../migrations/prisma-config/find-prisma.js';
 import { runInherited } from '../process/run-inherited.js';
-import { findPrismaCli, findPrismaConfig } from './prisma-cli.js';
+import { findPrismaConfig } from './prisma-cli.js';
+
+/** The databases that a command of Prisma's would work on. */
+interface Datasource {
+  readonly url: string | undefined;
+  readonly shadowUrl: string | undefined;
+}
+
+/** How Prisma is run. */
+export interface PrismaRun {
+  /** Where what Prisma prints to stdout goes. */
+  readonly output?: 'stdout' | 'stderr';
+  /** The configuration, where it was evaluated already. */
+  readonly configuration?: PrismaConfiguration | undefined;
+}
 
 /**
- * Asks the guard whether a command of Prisma's may run with these settings.
+ * Asks the guard whether a command of Prisma's may run on these databases: by default those of the settings.
  * @throws KeepError `GUARD_REFUSED`.
  */
 export async function requireGuard(
   environment: Environment,
   argv: readonly string[],
   door: string,
+  datasource: Partial<Datasource> = {},
 ): Promise<void> {
-  const verdict = await guard({
-    ...readGuardSettings(environment),
-    argv,
-    url: guardedUrl(environment),
-    shadowUrl: environment['SHADOW_DATABASE_URL'],
-    door,
-  });
+  const { url = guardedUrl(environment), shadowUrl = environment['SHADOW_DATABASE_URL'] } = datasource;
+  const verdict = await guard({ ...readGuardSettings(environment), argv, url, shadowUrl, door });
   if (verdict.verdict === 'allow') return;
   throw new KeepError('GUARD_REFUSED', verdict.reason, { hint: verdict.remedy });
 }
 
 /**
  * Runs the application's own Prisma on this terminal, where the guard lets it.
- * @param output where what Prisma prints to stdout goes
  * @returns Prisma's exit code.
- * @throws KeepError `GUARD_REFUSED`, `PRISMA_MISSING`.
+ * @throws KeepError `GUARD_REFUSED`, `PRISMA_MISSING`, `PRISMA_CONFIG_INVALID`.
  */
 export async function runGuardedPrisma(
   environment: Environment,
   argv: readonly string[],
-  output: 'stdout' | 'stderr' = 'stdout',
+  { output = 'stdout', configuration }: PrismaRun = {},
 ): Promise<number> {
   const workingDirectory = process.cwd();
-  await requireGuard(environment, argv, LAUNCHER);
   const url = guardedUrl(environment);
-  const migrations = path.resolve(environment['MIGRATIONS_DIR']?.trim() || 'prisma/migrations');
-  const config = argv.some((word) => /^--config(?:=|$)/.test(word))
-    ? undefined
-    : findPrismaConfig(migrations, workingDirectory);
+  const own = { ...environment, ...(url && { DATABASE_URL: url }) };
+  const command = parsePrismaCommand(argv);
+  const above = command.config ?? configAboveMigrations(environment, workingDirectory);
+  const config = above === undefined ? prismaConfigIn(workingDirectory)?.file : path.resolve(above);
+  // A command that rests on no database is not worth evaluating a configuration.
+  const isJudged = needsDatabase(command, readGuardSettings(environment).environment);
+  const datasource = isJudged && config !== undefined ? await datasourceOf(config, own, configuration) : {};
+  await requireGuard(environment, argv, LAUNCHER, datasource);
   const all = [
     findPrismaCli(workingDirectory),
-    ...(config === undefined ? [] : ['--config', config]),
+    ...(above === undefined || command.config !== undefined ? [] : ['--config', above]),
     ...argv,
   ];
-  return await runInherited(
-    process.execPath,
-    all,
-    { ...environment, ...(url && { DATABASE_URL: url }) },
-    output,
-  );
+  return await runInherited(process.execPath, all, own, output);
+}
+
+function configAboveMigrations(environment: Environment, workingDirectory: string): string | undefined {
+  const migrations = environment['MIGRATIONS_DIR']?.trim() || undefined;
+  return migrations && findPrismaConfig(path.resolve(migrations), workingDirectory);
+}
+
+/** What the configuration says Prisma works on. */
+async function datasourceOf(
+  config: string,
+  environment: Environment,
+  known: PrismaConfiguration | undefined,
+): Promise<Partial<Datasource>> {
+  const options = { environment, workingDirectory: process.cwd() };
+  const isKnown = known !== undefined && known.file === config;
+  const { url, shadowUrl } = isKnown ? known : await evaluatePrismaConfig(config, options);
+  return { url: withPassword(url, environment['DATABASE_URL']), shadowUrl };
+}
+
+/** A configuration may leave the password out of its URL and hand it over otherwise: the settings' own URL has it. */
+function withPassword(url: string | undefined, own: string | undefined): string | undefined {
+  if (url === undefined || own === undefined) return url ?? own;
+  try {
+    const [left, right] = [parseDatabaseUrl(url), parseDatabaseUrl(own)];
+    const places = [left, right].map(({ hosts, database, user }) => JSON.stringify([hosts, database, user]));
+    return left.password === undefined && places[0] === places[1] ? own : url;
+  } catch {
+    return url;
+  }
 }

@@ -1,5 +1,7 @@
+import { ENGINE_NAMES } from '../migrations/lint/engine.js';
+import { counted } from '../core/counted.js';
 import type { LintRun } from '../migrations/lint/lint-run.types.js';
-import type { Finding, Severity } from '../migrations/lint/lint.types.js';
+import type { Finding } from '../migrations/lint/lint.types.js';
 import { formatCount } from './format.js';
 import { wrap } from './wrap.js';
 
@@ -36,7 +38,8 @@ function renderFinding({ severity, rule, line, column, source, message, rewrite 
   ].join('\n');
 }
 
-function renderSum({ counts, files, baselined, waived, scope, database, withSquawk }: LintRun): string {
+function renderSum(run: LintRun): string {
+  const { counts, files, baselined, waived, scope, database, withSquawk, engine, isNewDatabase } = run;
   const told = [
     counted(counts.error, 'error'),
     counted(counts.warning, 'warning'),
@@ -47,6 +50,10 @@ function renderSum({ counts, files, baselined, waived, scope, database, withSqua
   return [
     `${found} (${SCOPES[scope]}).`,
     ...(baselined > 0 ? [`${counted(baselined, 'migration')} in the baseline, unchanged: not judged.`] : []),
+    ...(isNewDatabase
+      ? ['The database is new and empty: only what keeps a migration from being applied is judged.']
+      : []),
+    ...(engine === 'pgkeep' ? [] : [`Judged for ${ENGINE_NAMES[engine]}.`]),
     database.asked
       ? 'Sizes of tables are those of the database.'
       : `Every table that is not new is taken for large: ${database.why}.`,
@@ -64,7 +71,3 @@ const SCOPES: Readonly<Record<LintRun['scope'], string>> = {
   named: 'those that were named',
   changed: 'those that the change brings',
 };
-
-function counted(count: number, what: Severity | 'file' | 'migration' | 'remark'): string {
-  return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`;
-}

@@ -25,13 +25,14 @@ export async function runProgram(
       writeOut: (text) => terminal.out(text.trimEnd()),
       writeErr: (text) => terminal.err(text.trimEnd()),
     })
+    .option('-V, --version', 'print the version of pgkeep')
     .exitOverride();
   addVerbs(program, VERBS, async (command, verb) => {
     // `backup` has options and verbs below it: commander gives `backup list --json` to the outer one.
     const options: OptionValues = command.optsWithGlobals();
     const { runVerb } = await import('./run-verb.js');
     const run = (signal: AbortSignal) =>
-      runVerb(terminal, { ...options, databaseIsOptional: verb.databaseIsOptional }, (rooms) =>
+      runVerb(terminal, { ...options, verb, signal }, (rooms) =>
         verb.run(rooms, command.args, options, signal, terminal),
       );
     exitCode = verb.endsInOrder ? await endingInOrder(run) : await run(new AbortController().signal);
@@ -53,12 +54,20 @@ export async function runProgram(
       exitCode = await runPrisma(terminal, line, options);
     });
   program
+    .command('version')
+    .description('Print the version of pgkeep.')
+    .action(async () => {
+      const { PGKEEP_VERSION } = await import('../config/pgkeep-version.js');
+      terminal.out(PGKEEP_VERSION);
+      exitCode = EXIT.done;
+    });
+  program
     .command('serve')
     .description('Start the service: /live, /ready, /health, /admin/database/stats.')
     .option('--env <environment>', 'read .env.<environment>, and run as it')
     .action(async ({ env }: { env?: string }) => await serve(env));
   try {
-    await program.parseAsync(withHelpAsOption(argv), { from: 'user' });
+    await program.parseAsync(withVersionAsVerb(withHelpAsOption(argv)), { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     throw error;
@@ -83,7 +92,9 @@ function addVerbs(
   }
   parent.hook('preSubcommand', async (_parent, command) => {
     const verb = await loaders.get(command)?.();
-    verb?.declare(command).action(async () => await action(command, verb));
+    if (!verb) return;
+    if (verb.prismaProject !== undefined) withConfigOption(command);
+    verb.declare(command).action(async () => await action(command, verb));
   });
 }
 
@@ -93,6 +104,17 @@ function withHelpAsOption(argv: readonly string[]): readonly string[] {
   if (first === 'help') return [...argv.slice(1), '--help'];
   const isGroup = VERBS.some(({ name, verbs }) => name === first && verbs);
   return isGroup && second === 'help' ? [first, ...argv.slice(2), '--help'] : argv;
+}
+
+function withVersionAsVerb(argv: readonly string[]): readonly string[] {
+  return ['--version', '-V'].includes(argv[0] ?? '') ? ['version'] : argv;
+}
+
+function withConfigOption(command: Command): Command {
+  return command.option(
+    '--config <file>',
+    'the Prisma configuration, where it is not where Prisma looks for it',
+  );
 }
 
 function withCommonOptions(command: Command): Command {

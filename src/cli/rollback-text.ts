@@ -1,3 +1,5 @@
+import { boundedList } from '../core/bounded-list.js';
+import { counted } from '../core/counted.js';
 import { lossText } from '../deploy/rollback/loss-text.js';
 import type { RollbackPlan, RollbackReport } from '../deploy/rollback/rollback.types.js';
 import { driftLines } from './deploy-text.js';
@@ -9,7 +11,7 @@ export function renderRollbackPlan(plan: RollbackPlan): string {
   const { database, environment, migration, file, statements, losses, notNamed, sql } = plan;
   return [
     `rollback  ${migration} in database "${database}" (${environment})`,
-    `          ${file}: ${statements === 1 ? '1 statement' : `${formatCount(statements)} statements`}, one transaction`,
+    `          ${file}: ${counted(statements, 'statement')}, one transaction`,
     ...(losses.length === 0
       ? ['loses     no row and no value']
       : losses.map(
@@ -37,10 +39,10 @@ export function renderRollback(report: RollbackReport): string {
       .filter(({ name, after }) => after !== null || !isTold.has(name))
       .map(({ name, before, after }) =>
         after === null
-          ? `  CAREFUL   ${name} is gone; it had ${formatCount(before)} rows`
-          : `  CAREFUL   ${name} has ${formatCount(after)} rows; it had ${formatCount(before)}`,
+          ? `  CAREFUL   ${name} is gone; it had ${counted(before, 'row')}`
+          : `  CAREFUL   ${name} has ${counted(after, 'row')}; it had ${formatCount(before)}`,
       ),
-    ...(notCounted.length === 0 ? [] : [`  too large to be counted: ${notCounted.join(', ')}`]),
+    ...(notCounted.length === 0 ? [] : [`  too large to be counted: ${boundedList(notCounted)}`]),
     ...report.notes.map((note) => `  note: ${note}`),
     ...driftLines(report),
     ...notRecordedLines(report),

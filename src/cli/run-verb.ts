@@ -5,12 +5,15 @@ import type { OptionValues } from 'commander';
 import { readEmbeddedLocation, STATE_DIRECTORY } from '../cluster/embedded-location.js';
 import { loadEnvironment, wantsEmbedded, withDefaults } from '../config/process-environment.js';
 import { readSettings, type Environment } from '../config/read-settings.js';
+import type { Settings } from '../config/settings.js';
 import { unknownSettings } from '../config/unknown-settings.js';
+import { withPrismaProject } from '../migrations/prisma-config/with-prisma-project.js';
 import { StderrLogger } from '../logger.js';
 import { PgkeepModule } from '../pgkeep.module.js';
 import { EXIT, exitCodeOf } from './exit-codes.js';
 import { explain, explainAsJson } from './explain.js';
 import type { Terminal } from './terminal.js';
+import type { Verb } from './verb.js';
 
 /** The options that every verb takes. */
 export interface CommonOptions {
@@ -18,11 +21,14 @@ export interface CommonOptions {
   readonly json?: boolean;
   /** Which environment's `.env` file to read. */
   readonly env?: string;
+  /** The Prisma configuration to take. */
+  readonly config?: string;
 }
 
-/** What the verb itself says about how it is run. */
+/** How a verb is run. */
 export interface RunOptions extends CommonOptions {
-  readonly databaseIsOptional?: boolean | undefined;
+  readonly verb: Pick<Verb, 'databaseIsOptional' | 'prismaProject'>;
+  readonly signal: AbortSignal;
 }
 
 /** What a verb answers: the object for `--json`, the same for people, and the exit code. */
@@ -39,19 +45,18 @@ export interface Answer {
 export async function runVerb(
   terminal: Terminal,
   options: RunOptions,
-  verb: (rooms: INestApplicationContext) => Promise<Answer>,
+  run: (rooms: INestApplicationContext) => Promise<Answer>,
 ): Promise<number> {
   try {
-    const settings = readSettings(verbEnvironment(terminal, options.env), process.cwd(), {
-      databaseIsOptional: options.databaseIsOptional === true,
-    });
+    const environment = verbEnvironment(terminal, options.env);
+    const settings = await verbSettings(environment, options);
     const logger = new StderrLogger({ json: false, logLevels: ['error', 'fatal'] });
     const rooms = await NestFactory.createApplicationContext(PgkeepModule.forRoot(settings), {
       logger,
       abortOnError: false,
     });
     try {
-      const answer = await verb(rooms);
+      const answer = await run(rooms);
       terminal.out(options.json ? JSON.stringify(answer.json, null, 2) : answer.text);
       return answer.exitCode ?? EXIT.done;
     } finally {
@@ -62,6 +67,16 @@ export async function runVerb(
     else terminal.err(explain(error));
     return exitCodeOf(error);
   }
+}
+
+/** The settings of a verb, with as much of the application's Prisma project as it needs. */
+async function verbSettings(environment: Environment, options: RunOptions): Promise<Settings> {
+  const { verb, config: configFile, signal } = options;
+  const { databaseIsOptional = false, prismaProject } = verb;
+  const settings = readSettings(environment, process.cwd(), { databaseIsOptional });
+  if (prismaProject === undefined) return settings;
+  const directoryOnly = prismaProject === 'directory';
+  return await withPrismaProject(settings, environment, { configFile, directoryOnly, signal });
 }
 
 /** The environment of a verb; without a database it is the embedded one that `npm start` runs in this directory. */

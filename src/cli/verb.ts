@@ -11,6 +11,11 @@ export interface Verb {
   readonly endsInOrder?: boolean;
   /** Whether it also works where no database is named; others are refused (exit 78). */
   readonly databaseIsOptional?: boolean;
+  /**
+   * What it needs of the application's Prisma configuration: nothing by default; the migrations' directory, for which
+   * the configuration is evaluated only where `MIGRATIONS_DIR` is not set; or all of it.
+   */
+  readonly prismaProject?: 'directory' | 'all';
   readonly run: (
     rooms: INestApplicationContext,
     parameters: readonly string[],

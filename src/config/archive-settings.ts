@@ -1,18 +1,21 @@
 import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
 import type { EnvironmentVariables } from './environment-variables.js';
 import type { Fault } from './fault.js';
+import type { ReadVariables } from './read-variables.js';
 import type { EncryptionSettings } from './settings.js';
 
-/** The values have passed their rules. */
-export function toEncryptionSettings({
-  BACKUP_ENCRYPTION_ENABLED: enabled,
-  BACKUP_ENCRYPTION_KEY: key,
-  BACKUP_ENCRYPTION_IDENTITY: identities,
-}: EnvironmentVariables): EncryptionSettings {
+/** The values have passed their rules; those that a file holds are read from it again. */
+export function toEncryptionSettings({ variables, secret }: ReadVariables): EncryptionSettings {
+  const key = secret('BACKUP_ENCRYPTION_KEY', parseEncryptionKey);
+  const identities = secret('BACKUP_ENCRYPTION_IDENTITY', parseIdentities);
   return {
-    enabled: isTrue(enabled),
-    key: key === undefined ? undefined : parseEncryptionKey(key),
-    identities: identities === undefined ? [] : parseIdentities(identities),
+    enabled: isTrue(variables.BACKUP_ENCRYPTION_ENABLED),
+    get key() {
+      return key();
+    },
+    get identities() {
+      return identities() ?? [];
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { isTrue, optionalMegabytes, optionalNumber, toEncryptionSettings } from './archive-settings.js';
-import type { EnvironmentVariables } from './environment-variables.js';
+import type { ReadVariables } from './read-variables.js';
 import { NO_SCHEDULE } from './schedule.js';
 import { ARCHIVE_FORMATS, DEFAULT_RETENTION_HOURS, type BackupSettings } from './settings.js';
 
@@ -14,7 +14,8 @@ const DEFAULTS = {
 } as const;
 
 /** The values have passed their rules. */
-export function toBackupSettings(variables: EnvironmentVariables, workingDirectory: string): BackupSettings {
+export function toBackupSettings(read: ReadVariables, workingDirectory: string): BackupSettings {
+  const { variables } = read;
   return {
     enabled: isTrue(variables.BACKUP_ENABLED),
     schedule: toSchedule(variables.BACKUP_SCHEDULE ?? DEFAULTS.schedule),
@@ -33,7 +34,7 @@ export function toBackupSettings(variables: EnvironmentVariables, workingDirecto
     requiredFreeBytes: optionalMegabytes(variables.BACKUP_REQUIRED_FREE_MB),
     format: ARCHIVE_FORMATS.find((format) => format === variables.BACKUP_FORMAT) ?? 'custom',
     compression: variables.BACKUP_COMPRESSION,
-    encryption: toEncryptionSettings(variables),
+    encryption: toEncryptionSettings(read),
   };
 }
 

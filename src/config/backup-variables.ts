@@ -1,3 +1,4 @@
+import { ConnectionVariables } from './connection-variables.js';
 import { ARCHIVE_FORMATS } from './settings.js';
 import { IsIn, IsISO8601, IsOptional, Matches } from './validation.js';
 import {
@@ -16,7 +17,7 @@ import {
  * The settings of backups, their copies and their tests, as text; see {@link EnvironmentVariables}, which extends
  * this class.
  */
-export class BackupVariables {
+export class BackupVariables extends ConnectionVariables {
   /** Whether backups are on; production wants true. Defaults to false. */
   @IsOptional()
   @IsFlag()

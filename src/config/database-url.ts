@@ -1,3 +1,6 @@
+import type { FileValue } from './file-value.js';
+import type { PasswordSource } from './password-source.js';
+
 /** libpq's sslmode values, from no encryption to a verified server. */
 export const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 export type SslMode = (typeof SSL_MODES)[number];
@@ -42,6 +45,29 @@ export interface DatabaseUrl {
   readonly sessionAttributes: SessionAttributes;
   /** `options`: server settings for the session (`-c name=value`). */
   readonly options: string | undefined;
+  /** The file that the URL was read from, and is read from again; undefined where the URL itself was given. */
+  readonly source?: UrlSource | undefined;
+  /** Where the password comes from while the URL holds none. */
+  readonly passwordSource?: PasswordSource | undefined;
+  /** Of `DIRECT_URL`: the URL that must lead to the same database. */
+  readonly sameAs?: SameDatabase | undefined;
+}
+
+/** A file that holds a URL. */
+export interface UrlSource extends FileValue<DatabaseUrl> {
+  /** The setting that names it, such as `DATABASE_URL_FILE`. */
+  readonly setting: string;
+  /** The hosts that the file named at the start: a copy of the URL that has others keeps them. */
+  readonly hosts: readonly DatabaseHost[];
+}
+
+/** Another way to a database. */
+export interface SameDatabase {
+  readonly url: DatabaseUrl;
+  /** The setting that names it, such as `DATABASE_URL`. */
+  readonly setting: string;
+  /** The database's name by the URL that is held against this one; a copy may name another of the server. */
+  readonly database: string;
 }
 
 const SCHEME = /^postgres(?:ql)?:\/\//i;

@@ -2,7 +2,6 @@ import { IsIn, IsOptional, MinLength, ValidateIf } from './validation.js';
 import { BackupVariables } from './backup-variables.js';
 import { DETAIL_LEVELS, ENVIRONMENTS } from './settings.js';
 import {
-  IsDatabaseUrl,
   IsFlag,
   IsGateList,
   IsListenAddress,
@@ -22,56 +21,6 @@ export class EnvironmentVariables extends BackupVariables {
   @IsIn(ENVIRONMENTS, { message: 'development, test, staging or production' })
   NODE_ENV?: string;
 
-  /** The guarded database. Outside production pgkeep starts a PostgreSQL of its own where it is unset. */
-  @IsOptional()
-  @IsDatabaseUrl()
-  DATABASE_URL?: string;
-
-  /** The production database; wins over DATABASE_URL in production. */
-  @IsOptional()
-  @IsDatabaseUrl()
-  DATABASE_URL_PROD?: string;
-
-  /** A streaming replica of the guarded database: statistics are read there. */
-  @IsOptional()
-  @IsDatabaseUrl()
-  DATABASE_READ_REPLICA_URL?: string;
-
-  /** A server for restore tests, never the guarded database. Unset: a throw-away PostgreSQL of this machine's. */
-  @IsOptional()
-  @IsDatabaseUrl()
-  TEST_DATABASE_URL?: string;
-
-  /** Largest number of pooled connections. Production wants it set, from 1 to 100. Defaults to 10, 5 in development. */
-  @IsOptional()
-  @IsWholeNumber({ unit: 'connections' })
-  DATABASE_MAX_CONNECTIONS?: string;
-
-  /** Alias of DATABASE_MAX_CONNECTIONS. */
-  @IsOptional()
-  @IsWholeNumber({ unit: 'connections' })
-  DB_POOL_MAX?: string;
-
-  /** Longest wait for a free pooled connection, in seconds. Defaults to 20. */
-  @IsOptional()
-  @IsWholeNumber({ unit: 'seconds', max: 3600 })
-  DB_POOL_CONNECTION_TIMEOUT?: string;
-
-  /** Longest wait for a new connection, in seconds. Defaults to 10. */
-  @IsOptional()
-  @IsWholeNumber({ unit: 'seconds', max: 3600 })
-  DB_CONNECT_TIMEOUT?: string;
-
-  /** statement_timeout of pooled connections, in milliseconds. Defaults to 60000. */
-  @IsOptional()
-  @IsWholeNumber({ unit: 'milliseconds', max: 2_147_483_647 })
-  DB_QUERY_TIMEOUT?: string;
-
-  /** A pooled connection idle for this long is closed, in milliseconds. Defaults to 600000. */
-  @IsOptional()
-  @IsWholeNumber({ unit: 'milliseconds', max: 2_147_483_647 })
-  DB_IDLE_TIMEOUT?: string;
-
   /** Whether `prisma db push` is allowed on staging; production refuses it, and refuses true. Defaults to false. */
   @IsOptional()
   @IsFlag()
@@ -84,7 +33,10 @@ export class EnvironmentVariables extends BackupVariables {
    */
   PGKEEP_GUARD_OVERRIDE?: string;
 
-  /** The guarded application's migrations. Defaults to prisma/migrations below the working directory. */
+  /**
+   * The guarded application's migrations. Defaults to `migrations.path` of prisma.config.ts (commands only), else to
+   * prisma/migrations below the working directory.
+   */
   MIGRATIONS_DIR?: string;
 
   /** Columns that name a row's owner, comma separated; every new table must have one. Defaults to owner_id,ownerId, asked for less strictly. */
@@ -159,6 +111,11 @@ const NAMES = {
   NODE_ENV: true,
   DATABASE_URL: true,
   DATABASE_URL_PROD: true,
+  DIRECT_URL: true,
+  DIRECT_DATABASE_URL: true,
+  DATABASE_URL_UNPOOLED: true,
+  DATABASE_PASSWORD_COMMAND: true,
+  DATABASE_PASSWORD_MAX_AGE: true,
   DATABASE_READ_REPLICA_URL: true,
   TEST_DATABASE_URL: true,
   DATABASE_MAX_CONNECTIONS: true,
@@ -223,6 +180,10 @@ export function isSettingName(name: string): name is SettingName {
 export const SECRET_SETTINGS: ReadonlySet<SettingName> = new Set<SettingName>([
   'DATABASE_URL',
   'DATABASE_URL_PROD',
+  'DIRECT_URL',
+  'DIRECT_DATABASE_URL',
+  'DATABASE_URL_UNPOOLED',
+  'DATABASE_PASSWORD_COMMAND',
   'DATABASE_READ_REPLICA_URL',
   'TEST_DATABASE_URL',
   'ADMIN_API_TOKEN',

@@ -34,9 +34,12 @@ export function loadEnvironment(
   };
 }
 
+/** Any of these names a database. */
+const DATABASE_NAMES = ['DATABASE_URL', 'DIRECT_URL', 'DIRECT_DATABASE_URL', 'DATABASE_URL_UNPOOLED'];
+
 /** Whether no database is named, outside production: then the embedded one is meant. */
 export function wantsEmbedded(environment: Environment): boolean {
-  const names = ['DATABASE_URL', 'DATABASE_URL_FILE'];
+  const names = DATABASE_NAMES.flatMap((name) => [name, `${name}_FILE`]);
   return environment['NODE_ENV'] !== 'production' && names.every((name) => !environment[name]?.trim());
 }
 

@@ -4,6 +4,7 @@ import { parseDatabaseUrl } from './database-url.js';
 import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
 import { parseGates } from './gates.js';
 import { parseNetworks } from './networks.js';
+import { parseCommand } from './password-source.js';
 import { scheduleFault } from './schedule.js';
 import { ValidateBy } from './validation.js';
 
@@ -52,6 +53,11 @@ export function IsDatabaseUrl(): PropertyDecorator {
         `a PostgreSQL URL (postgresql://user:password@host:5432/database): ${urlFault(arguments_?.value) ?? ''}`,
     },
   });
+}
+
+/** What {@link parseCommand} takes. */
+export function IsCommand(): PropertyDecorator {
+  return parsed('isCommand', parseCommand, 'a program and its arguments');
 }
 
 /** A compression that pg_dump 16 takes for `--compress`, its level named. */

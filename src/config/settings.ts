@@ -1,6 +1,7 @@
 import type { DatabaseUrl } from './database-url.js';
 import type { EncryptionKey } from './encryption-keys.js';
 import type { Network } from './networks.js';
+import type { PrismaProject } from './prisma-project.js';
 
 /** The environments a database can serve. The same names stamp the database and are `NODE_ENV`'s values. */
 export const ENVIRONMENTS = ['development', 'test', 'staging', 'production'] as const;
@@ -34,8 +35,13 @@ export type DetailLevel = (typeof DETAIL_LEVELS)[number];
 
 /** Which databases there are and how patient pgkeep is with them. */
 export interface DatabaseSettings {
-  /** The guarded database: `DATABASE_URL`, or `DATABASE_URL_PROD` in production where that is set. */
+  /** The guarded database past any pooler: `DIRECT_URL`, or else `pooledUrl`. Whatever needs a session uses it. */
   readonly url: DatabaseUrl;
+  /**
+   * The guarded database as the application reaches it: `DATABASE_URL`, or `DATABASE_URL_PROD` in production where that
+   * is set. A pooler may be there: readiness and statistics are asked through it.
+   */
+  readonly pooledUrl: DatabaseUrl;
   /** False only for a verb that can do without a database, where none was named: then nobody connects to `url`. */
   readonly isNamed: boolean;
   /** `DATABASE_READ_REPLICA_URL`: where statistics are read. */
@@ -78,7 +84,7 @@ export interface ReadinessSettings {
 export interface HttpSettings {
   readonly port: number;
   readonly host: string;
-  /** `ADMIN_API_TOKEN`; undefined closes the admin routes. */
+  /** `ADMIN_API_TOKEN`; undefined closes the admin routes. Read again from its file, so ask for it each time. */
   readonly adminToken: string | undefined;
   /** `TRUST_PROXY`: the proxies whose `X-Forwarded-For` counts. */
   readonly trustedProxies: readonly Network[];
@@ -125,7 +131,7 @@ export interface BackupSettings {
 export interface EncryptionSettings {
   /** `BACKUP_ENCRYPTION_ENABLED`; there is a key where it is true. */
   readonly enabled: boolean;
-  /** `BACKUP_ENCRYPTION_KEY`: a passphrase also opens. */
+  /** `BACKUP_ENCRYPTION_KEY`: a passphrase also opens. Read again from its file, as is the identity. */
   readonly key: EncryptionKey | undefined;
   /** `BACKUP_ENCRYPTION_IDENTITY`. */
   readonly identities: readonly string[];
@@ -181,6 +187,10 @@ export interface Settings {
   readonly database: DatabaseSettings;
   /** `MIGRATIONS_DIR`, absolute: the guarded application's migrations. */
   readonly migrationsDirectory: string;
+  /** Whether `MIGRATIONS_DIR` was set; otherwise the Prisma configuration's `migrations.path` wins over the default. */
+  readonly migrationsDirectoryIsNamed: boolean;
+  /** `not-evaluated` until `withPrismaProject` has completed the settings. */
+  readonly prisma: PrismaProject;
   /** `MIGRATIONS_OWNER_COLUMNS`: columns that name a row's owner; undefined leaves the choice to the lint. */
   readonly ownerColumns: readonly string[] | undefined;
   readonly deploy: DeploySettings;

@@ -4,6 +4,7 @@ import type { Environment } from './read-settings.js';
 
 const PREFIXES = [
   'DATABASE_',
+  'DIRECT_',
   'DB_',
   'MIGRATIONS_',
   'PROTECTED_',

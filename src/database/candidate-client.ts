@@ -1,11 +1,16 @@
 import { callbackify } from 'node:util';
 import { Client, type ClientConfig } from 'pg';
 import type { DatabaseUrl, SessionAttributes } from '../config/database-url.js';
-import { errorCode, messageOf } from '../errors.js';
-import { connectionCandidates, type ConnectionCandidate } from './connection-candidates.js';
+import { CandidateRotation, rememberGeneration, walkCandidates } from './candidate-rotation.js';
+import type { ConnectionCandidate } from './connection-candidates.js';
+import { markStatements } from './mark.js';
+import { passwordOf } from './password.js';
+import { watchServer } from './reached-server.js';
+import { requireSameDatabase } from './same-database.js';
+import { takeSession, type SessionNeeds } from './session.js';
 
 /** What is the same for every connection of one kind. */
-export interface ConnectionOptions {
+export interface ConnectionOptions extends SessionNeeds {
   /** Longest wait for one connection, ms. */
   readonly connectTimeoutMs: number;
   /** Shown in `pg_stat_activity`. */
@@ -14,58 +19,34 @@ export interface ConnectionOptions {
   readonly answerTimeoutMs: number;
 }
 
-/** SQLSTATEs that another candidate cannot mend: the server was reached, and said a final no. */
-const FINAL_REFUSALS = new Set(['28P01', '3D000', '53300', '42501']);
-
-/** What a TLS handshake fails with; pg gives a server without TLS no code of its own. */
-const TLS_CODE =
-  /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
-
-/**
- * The candidates of one URL, and which of them is tried next. It stays on the one that worked and moves on
- * after a failure, so that the retries of a caller walk through hosts and encryptions.
- */
-export class CandidateRotation {
-  readonly candidates: readonly ConnectionCandidate[];
-  private index = 0;
-
-  constructor(readonly url: DatabaseUrl) {
-    this.candidates = connectionCandidates(url);
-  }
-
-  get current(): ConnectionCandidate {
-    const candidate = this.candidates[this.index % this.candidates.length];
-    if (!candidate) throw new RangeError('a database URL has at least one host');
-    return candidate;
-  }
-
-  /**
-   * Moves on from a candidate that failed, unless somebody else did so already. Only a server that refused the
-   * encryption is tried with the other one: an outage must not end in a connection without TLS.
-   */
-  failed(candidate: ConnectionCandidate, error: unknown): void {
-    const code = errorCode(error) ?? '';
-    if (candidate !== this.current || FINAL_REFUSALS.has(code)) return;
-    // 28000: pg_hba.conf has no line for this host with (or without) TLS.
-    const isAboutEncryption = isTlsError(error) || code === '28000';
-    this.index += 1;
-    if (isAboutEncryption) return;
-    while (this.current.isFallback) this.index += 1;
-  }
-}
-
 /**
  * A `pg.Client` that connects to the rotation's current candidate and accepts only the kind of server that
  * `target_session_attrs` asks for. Made for `pg.Pool`'s `Client` option, hence a class and not a function.
  */
 export function candidateClient(rotation: CandidateRotation, options: ConnectionOptions): new () => Client {
+  const openSecond = async (): Promise<Client> => await openThroughPooler(rotation, options);
+  const openOther = async (url: DatabaseUrl): Promise<Client> =>
+    await openThroughPooler(new CandidateRotation(url), options);
+
   return class CandidateClient extends Client {
     private readonly candidate: ConnectionCandidate;
+    private readonly url: DatabaseUrl;
+    private readonly secret: { password?: string | undefined };
+    private announcedPid: number | undefined;
 
     constructor() {
-      const candidate = rotation.current;
-      super(clientConfig(rotation.url, candidate, options));
+      const secret = {};
+      const { url, generation, current: candidate } = rotation;
+      super(clientConfig(url, { candidate, options, secret }));
       this.candidate = candidate;
+      this.url = url;
+      this.secret = secret;
+      rememberGeneration(this, generation);
+      markStatements(this.connection);
+      watchServer(this);
+      this.connection.once('backendKeyData', ({ processID }: { processID: number }) => {
+        this.announcedPid = processID;
+      });
       // A connection that breaks while nobody waits for it must not end the process; the next use finds it broken.
       this.on('error', () => undefined);
     }
@@ -78,32 +59,50 @@ export function candidateClient(rotation: CandidateRotation, options: Connection
     }
 
     private async attempt(): Promise<Client> {
+      const { url, candidate } = this;
       try {
+        // Before the connection, whose deadline a slow program would use up.
+        this.secret.password = await passwordOf(url, candidate);
         await super.connect();
-        await requireSessionAttributes(this, rotation.url.sessionAttributes);
+        await takeSession({ ...options, client: this, url, announcedPid: this.announcedPid, openSecond });
+        await requireSameDatabase(this, url, openOther);
+        await requireSessionAttributes(this, url.sessionAttributes);
         return this;
       } catch (error) {
-        rotation.failed(this.candidate, error);
+        rotation.failed(candidate, error);
         this.connection.stream.destroy();
-        throw error;
+        throw rotation.explained(error);
       }
     }
   };
 }
 
+async function openThroughPooler(rotation: CandidateRotation, options: ConnectionOptions): Promise<Client> {
+  const Other = candidateClient(rotation, { ...options, throughPooler: true });
+  return await walkCandidates(rotation, () => new Other().connect());
+}
+
 /** Discrete fields, never `connectionString`: node-postgres lets the string win over everything beside it. */
 function clientConfig(
   url: DatabaseUrl,
-  candidate: ConnectionCandidate,
-  options: ConnectionOptions,
+  {
+    candidate,
+    options,
+    secret,
+  }: {
+    candidate: ConnectionCandidate;
+    options: ConnectionOptions;
+    secret: { password?: string | undefined };
+  },
 ): ClientConfig {
+  const { password, passwordSource } = url;
   return {
     host: candidate.host,
     port: candidate.port,
     ssl: candidate.ssl,
     database: url.database,
     user: url.user,
-    password: url.password,
+    password: password === undefined && passwordSource ? () => secret.password ?? '' : password,
     options: url.options,
     application_name: options.applicationName,
     connectionTimeoutMillis: Math.min(url.connectTimeoutMs || Infinity, options.connectTimeoutMs),
@@ -129,9 +128,4 @@ async function requireSessionAttributes(client: Client, wanted: SessionAttribute
     wanted
   ];
   if (!suits) throw new UnsuitableServerError(`the server is not ${wanted}, as target_session_attrs asks`);
-}
-
-/** Whether the encryption of a connection is what failed. */
-export function isTlsError(error: unknown): boolean {
-  return TLS_CODE.test(errorCode(error) ?? '') || /SSL connection/.test(messageOf(error));
 }

@@ -7,7 +7,7 @@ import type { DatabaseHost, DatabaseUrl, SslMode } from '../config/database-url.
 
 /** One way to reach the server: a host, with or without TLS. */
 export interface ConnectionCandidate extends DatabaseHost {
-  /** False: no encryption. */
+  /** False: no encryption. Its files are read each time it is asked for: a replaced certificate needs no restart. */
   readonly ssl: ConnectionOptions | false;
   /** The same host with the other encryption, for when it refuses the first. */
   readonly isFallback: boolean;
@@ -20,14 +20,18 @@ export interface ConnectionCandidate extends DatabaseHost {
  * @throws KeepError `CONFIG_INVALID` when a certificate or key file cannot be read.
  */
 export function connectionCandidates(url: DatabaseUrl): ConnectionCandidate[] {
-  return url.hosts.flatMap((address) =>
-    encryptionsToTry(address.host, url.sslMode).map((encrypted, index) => ({
-      host: address.host,
-      port: address.port,
-      ssl: encrypted && tlsOptions(url, address.host),
+  const candidates = url.hosts.flatMap(({ host, port }) =>
+    encryptionsToTry(host, url.sslMode).map((encrypted, index) => ({
+      host,
+      port,
+      get ssl() {
+        return encrypted && tlsOptions(url, host);
+      },
       isFallback: index > 0,
     })),
   );
+  for (const { ssl } of candidates) void ssl;
+  return candidates;
 }
 
 function encryptionsToTry(host: string, mode: SslMode): boolean[] {

@@ -7,22 +7,16 @@ import {
   type CheckCode,
   type ErrorCode,
 } from '../errors.js';
-import { isTlsError, UnsuitableServerError } from './candidate-client.js';
+import { UnsuitableServerError } from './candidate-client.js';
+import { isAuthenticationError, isTlsError } from './candidate-rotation.js';
+import { DeadlineError } from './deadline.js';
+import { PasswordUnavailableError } from './password.js';
 
 /** Why the database did not answer as expected: a stable code, the cause in one line, the next step. */
 export interface DatabaseFault {
   readonly code: Extract<CheckCode, `DATABASE_${string}`> | 'CHECK_FAILED';
   readonly text: string;
   readonly hint: string;
-}
-
-/** The client's own deadline passed before the server answered. */
-export class DeadlineError extends Error {
-  override readonly name = 'DeadlineError';
-
-  constructor(readonly deadlineMs: number) {
-    super(`no answer within ${deadlineMs} ms`);
-  }
 }
 
 const NETWORK_CODE =
@@ -33,6 +27,7 @@ const HINTS = {
   network: 'Check the host and port of the database URL, and that the server runs and lets this machine in.',
   slow: 'Look at pg_stat_activity for what keeps the server busy, and at READINESS_TIMEOUT_MS.',
   locked: 'Another session holds a lock; a migration may be running. pg_locks and pg_stat_activity name it.',
+  statementPooler: 'Set pool_mode of the pooler to transaction or session.',
 } as const;
 
 /** Explains any error of a connection or a query. The texts hold no secret: PostgreSQL's and Node's do not. */
@@ -53,6 +48,10 @@ export function databaseFault(error: unknown): DatabaseFault {
   if (error instanceof UnsuitableServerError) {
     return { code: 'DATABASE_READ_ONLY', text: cause, hint: 'Check the host list of the database URL.' };
   }
+  // PgBouncer has no SQLSTATE of its own for it.
+  if (code === '08P01' && cause.includes('statement pooling mode')) {
+    return { code: 'DATABASE_UNREACHABLE', text: cause, hint: HINTS.statementPooler };
+  }
   if (
     NETWORK_CODE.test(code) ||
     code.startsWith('57P') ||
@@ -61,8 +60,10 @@ export function databaseFault(error: unknown): DatabaseFault {
   ) {
     return { code: 'DATABASE_UNREACHABLE', text: cause || code, hint: HINTS.network };
   }
-  // pg's own words, without a code, where the URL has no password although the server asks for one.
-  if (code === '28P01' || code === '28000' || cause.startsWith('SASL: ')) {
+  if (error instanceof PasswordUnavailableError) {
+    return { code: 'DATABASE_AUTHENTICATION_FAILED', text: cause, hint: error.hint };
+  }
+  if (isAuthenticationError(error)) {
     return {
       code: 'DATABASE_AUTHENTICATION_FAILED',
       text: cause,
@@ -98,6 +99,8 @@ function withServerHint(error: unknown, ours: string): string {
 
 /** The same as an error to throw: `operation` completes "Cannot …". */
 export function databaseError(operation: string, error: unknown): KeepError {
+  // What pgkeep raised itself is explained already.
+  if (error instanceof KeepError) return error;
   const { code, text, hint } = databaseFault(error);
   return new KeepError(keepCode(code, error), `Cannot ${operation}: ${text}`, { hint, cause: error });
 }

@@ -3,8 +3,9 @@ import { Pool, type PoolClient, type QueryResultRow } from 'pg';
 import { describeDatabaseUrl, type DatabaseUrl } from '../config/database-url.js';
 import type { DatabaseSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { candidateClient, CandidateRotation } from './candidate-client.js';
-import { walkCandidates, withConnection, withConnectionRetry } from './connect.js';
+import { candidateClient } from './candidate-client.js';
+import { CandidateRotation, isStale, walkCandidates } from './candidate-rotation.js';
+import { withConnection, withConnectionRetry } from './connect.js';
 import { databaseError } from './database-fault.js';
 import { readServerFacts, type ServerFacts } from './server-facts.js';
 import { ProbeConnection } from './probe-connection.js';
@@ -22,12 +23,15 @@ export interface PoolCounts {
 }
 
 /**
- * Every connection to the guarded database: the pool of the primary, that of the replica where there is one,
- * and the readiness check's own connection. Opens none before it is asked to.
+ * Every connection to the guarded database: the pool of the primary, that of the application's own way in (which may
+ * lead through a pooler), that of the replica where there is one, and the readiness check's own connection. Opens
+ * none before it is asked to.
  */
 @Injectable()
 export class DatabaseService implements OnApplicationShutdown {
   readonly primary: Pool;
+  /** The way that the application takes; the primary's pool where `DIRECT_URL` names no other. */
+  readonly front: Pool;
   readonly replica: Pool | undefined;
   /** The readiness check's own connection: no pool can starve it. */
   readonly probe: ProbeConnection;
@@ -36,14 +40,16 @@ export class DatabaseService implements OnApplicationShutdown {
 
   constructor(@Inject(SETTINGS) settings: Settings) {
     this.settings = settings.database;
-    this.primary = this.createPool(this.settings.url);
+    const { url, pooledUrl } = this.settings;
+    this.primary = this.createPool(url);
+    this.front = pooledUrl === url ? this.primary : this.createPool(pooledUrl);
     this.replica = this.settings.replicaUrl && this.createPool(this.settings.replicaUrl);
-    this.probe = new ProbeConnection(this.settings.url);
+    this.probe = new ProbeConnection(pooledUrl);
   }
 
   /** The pool that statistics are read from: the replica's where there is one. */
   get statisticsPool(): Pool {
-    return this.replica ?? this.primary;
+    return this.replica ?? this.front;
   }
 
   /**
@@ -52,7 +58,7 @@ export class DatabaseService implements OnApplicationShutdown {
    */
   async withPooled<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
     const rotation = this.rotations.get(pool);
-    const connect = (): Promise<PoolClient> => pool.connect();
+    const connect = (): Promise<PoolClient> => (rotation ? currentClient(pool, rotation) : pool.connect());
     const client = await withConnectionRetry(() =>
       rotation ? walkCandidates(rotation, connect) : connect(),
     );
@@ -91,8 +97,13 @@ export class DatabaseService implements OnApplicationShutdown {
    * @throws KeepError `DATABASE_UNREACHABLE`, `DATABASE_TIMEOUT` or `DATABASE_ERROR`.
    */
   async ping(): Promise<ServerFacts> {
-    const { url, connectTimeoutMs, queryTimeoutMs } = this.settings;
-    const options = { connectTimeoutMs, answerTimeoutMs: queryTimeoutMs, applicationName: 'pgkeep ping' };
+    const { pooledUrl: url, connectTimeoutMs, queryTimeoutMs } = this.settings;
+    const options = {
+      connectTimeoutMs,
+      answerTimeoutMs: queryTimeoutMs,
+      applicationName: 'pgkeep ping',
+      throughPooler: true,
+    };
     try {
       return await withConnection(url, options, (client) => readServerFacts(client, this.timeouts));
     } catch (error) {
@@ -106,7 +117,8 @@ export class DatabaseService implements OnApplicationShutdown {
 
   /** Closes every connection, in order. */
   async onApplicationShutdown(): Promise<void> {
-    await Promise.all([this.primary.end(), this.replica?.end(), this.probe.close()]);
+    const pools = new Set([this.primary, this.front, ...(this.replica ? [this.replica] : [])]);
+    await Promise.all([...[...pools].map((pool) => pool.end()), this.probe.close()]);
   }
 
   private createPool(url: DatabaseUrl): Pool {
@@ -122,11 +134,21 @@ export class DatabaseService implements OnApplicationShutdown {
         // Past the server's own timeout, so that the server's clearer message comes first.
         answerTimeoutMs: queryTimeoutMs + 1000,
         applicationName: 'pgkeep',
+        throughPooler: true,
       }),
     });
     // An idle connection that breaks leaves the pool by itself; without a listener it would end the process.
     pool.on('error', () => undefined);
     this.rotations.set(pool, rotation);
     return pool;
+  }
+}
+
+/** A connection of the pool; those from before the URL's file was replaced are closed. */
+async function currentClient(pool: Pool, rotation: CandidateRotation): Promise<PoolClient> {
+  for (;;) {
+    const client = await pool.connect();
+    if (!isStale(client, rotation)) return client;
+    client.release(true);
   }
 }

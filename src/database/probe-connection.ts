@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 import type { DatabaseUrl } from '../config/database-url.js';
-import { CandidateRotation } from './candidate-client.js';
-import { closeClient, connectOnce, withDeadline } from './connect.js';
-import { DeadlineError } from './database-fault.js';
+import { CandidateRotation, isStale } from './candidate-rotation.js';
+import { connectOnce } from './connect.js';
+import { closeClient, DeadlineError, withDeadline } from './deadline.js';
 
 /**
  * One connection of its own for the readiness check, kept open between evaluations: a pool that the
@@ -23,6 +23,8 @@ export class ProbeConnection {
    */
   async use<T>(deadlineMs: number, work: (client: Client) => Promise<T>): Promise<T> {
     let isAbandoned = false;
+    // Its URL's file was replaced: the password of this one may be good no longer, or its server another.
+    if (this.client && isStale(this.client, this.rotation)) await this.close();
     const connected = this.client ? Promise.resolve(this.client) : this.open(deadlineMs);
     const working = connected.then((client) => {
       // Connected too late: this connection must not take the place of one that was opened since.
@@ -56,6 +58,7 @@ export class ProbeConnection {
       connectTimeoutMs: deadlineMs / this.rotation.url.hosts.length,
       answerTimeoutMs: deadlineMs,
       applicationName: 'pgkeep readiness',
+      throughPooler: true,
     });
     client.once('end', () => {
       if (this.client === client) this.client = undefined;

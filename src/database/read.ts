@@ -1,4 +1,5 @@
 import type { ClientBase, QueryResultRow } from 'pg';
+import { beginStatements } from './transaction.js';
 
 /** For how long the server may work on a read. */
 export interface ReadTimeouts {
@@ -16,14 +17,11 @@ export interface ReadPlan extends ReadTimeouts {
 }
 
 /**
- * Reads inside a read-only transaction with its own timeouts. `SET LOCAL`, because a setting of the session
- * would leak to others where a pooler shares server connections.
+ * Reads inside a read-only transaction with its own timeouts.
  * @throws the server's error, after the transaction was ended.
  */
 export async function read<Row extends QueryResultRow>(client: ClientBase, plan: ReadPlan): Promise<Row[]> {
-  await client.query(
-    `BEGIN READ ONLY; SET LOCAL statement_timeout = ${wholeMs(plan.statementTimeoutMs)}; SET LOCAL lock_timeout = ${wholeMs(plan.lockTimeoutMs)}`,
-  );
+  await client.query(beginStatements(client, { ...plan, mode: 'READ ONLY' }));
   try {
     const { rows } = await client.query<Row>(plan.sql, plan.values && [...plan.values]);
     await client.query('COMMIT');
@@ -33,9 +31,4 @@ export async function read<Row extends QueryResultRow>(client: ClientBase, plan:
     await client.query('ROLLBACK').catch(() => undefined);
     throw error;
   }
-}
-
-/** 0 would mean "no timeout". */
-function wholeMs(duration: number): number {
-  return Math.max(1, Math.floor(duration));
 }

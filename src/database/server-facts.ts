@@ -72,12 +72,14 @@ function guardOf({ guard_triggers: there, guard_triggers_on: on }: ServerRow): S
 const GUARD_TRIGGERS = [DDL_GUARD, DDL_GUARD_TABLES];
 
 // reserved_connections came with PostgreSQL 16; asked with missing_ok, it is null before.
+// Read-only is what the database or the role has set; this session has set the opposite for itself.
 const SERVER_QUERY = `
   SELECT pg_catalog.current_setting('server_version') AS version,
          pg_catalog.current_database()::text AS database,
          current_user::text AS role,
          pg_catalog.pg_is_in_recovery() AS in_recovery,
-         pg_catalog.current_setting('default_transaction_read_only') = 'on' AS read_only,
+         (SELECT s.reset_val = 'on' FROM pg_catalog.pg_settings s
+           WHERE s.name = 'default_transaction_read_only') AS read_only,
          pg_catalog.current_setting('max_connections')::int AS max_connections,
          pg_catalog.current_setting('superuser_reserved_connections')::int
            + coalesce(pg_catalog.current_setting('reserved_connections', true)::int, 0) AS reserved,

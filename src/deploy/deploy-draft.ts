@@ -4,10 +4,12 @@ import type { DeployNeeds } from './deploy-needs.js';
 import { requireBaseline } from './deploy-facts.js';
 import type { DeployPlan } from './deploy.types.js';
 import { requireNoFailedAttempt } from './failed-attempt.js';
+import { judgeEdits } from '../migrations/lint/edited-files.js';
 import { judgeHistory } from './judge-history.js';
 import { refusalOfLosses } from './protected-losses.js';
 import { readProtectedTables, type ProtectedTable } from './protected-tables.js';
 import { readPlan } from './read-plan.js';
+import { projectNotes } from './project-notes.js';
 import { refused } from './refused.js';
 
 /** A plan, and what its files were parsed into. */
@@ -32,7 +34,9 @@ export async function draftPlan(
   if (report.history.rows !== undefined) {
     await requireNoFailedAttempt(client, database.url.schema, timeouts);
   }
-  const verdict = judgeHistory(report.status, report.history, outOfOrder);
+  const { edited } = report.status;
+  const edits = await judgeEdits(edited, report.history.rows ?? [], settings.migrationsDirectory);
+  const verdict = judgeHistory(report.status, report.history, edits, outOfOrder);
   if (verdict.refusal) throw verdict.refusal;
   const { protectedTables: names, ...limits } = deploy;
   const { schema } = database.url;
@@ -43,17 +47,17 @@ export async function draftPlan(
     environment,
     ...limits,
     protectedTables: protectedTables.map(({ name }) => name),
-    notes: [...notes, ...verdict.notes, ...protection.notes],
+    notes: [...notes, ...projectNotes(settings.prisma), ...verdict.notes, ...protection.notes],
   };
   const [first] = verdict.pending;
   if (first === undefined) {
     return { plan: { ...plan, migrations: [], tables: [], lint: null }, parsed: [], protectedTables };
   }
-  if (report.history.rows === undefined) await requireBaseline(client, schema, first, timeouts);
+  if (report.history.rows === undefined) await requireBaseline(client, settings, first, timeouts);
   const { parsed, ...read } = await readPlan(client, verdict.pending, settings, timeouts);
   const refusal = refusalOfLosses(parsed, protectedTables, schema);
   if (refusal) throw refusal;
-  const judged = await lint.lint({ squawk: false, lockTimeoutIsSet: true });
+  const judged = await lint.lint({ squawk: false, engine: 'pgkeep' });
   return { plan: { ...plan, ...read, lint: judged }, parsed, protectedTables };
 }
 
@@ -63,7 +67,14 @@ export function requireNoErrors({ lint }: DeployPlan): void {
   if (count === 0) return;
   throw refused(
     `the lint found ${count === 1 ? 'an error' : `${count} errors`} in what is pending`,
-    'Write the migration anew as the finding says; or, where it is meant, above the statement: -- pgkeep:allow RULE because REASON',
+    [
+      'Rewrite the migration as the finding says; or, where it is intended, above the statement: -- pgkeep:allow RULE because REASON',
+      ...(lint?.isNewDatabase === true
+        ? []
+        : [
+            'Where other databases applied it long ago, list it as history, and commit the file that this writes: npx pgkeep migrate lint --write-baseline',
+          ]),
+    ].join('\n'),
   );
 }
 

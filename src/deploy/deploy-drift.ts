@@ -1,7 +1,9 @@
 import type { ClientBase } from 'pg';
+import { counted } from '../core/counted.js';
 import type { DriftService } from '../drift/drift.service.js';
 import type { DriftedObject, FingerprintDeed } from '../drift/drift.types.js';
 import { withParts } from '../drift/whole-homes.js';
+import { temporaryNames } from '../migrations/names/temporary-names.js';
 import type { DeployReport, PlannedMigration } from './deploy.types.js';
 import { namesObject } from './names-object.js';
 
@@ -24,7 +26,7 @@ export class DeployDrift {
     const { length } = withParts(this.earlier);
     if (length === 0) return [];
     return [
-      `${length === 1 ? '1 object was' : `${length} objects were`} changed outside of migrations: \`pgkeep migrate drift\``,
+      `${counted(length, 'object was', 'objects were')} changed outside of migrations: \`pgkeep migrate drift\``,
     ];
   }
 
@@ -33,7 +35,7 @@ export class DeployDrift {
     client: ClientBase,
     scripts: readonly Pick<PlannedMigration, 'sql'>[],
   ): Promise<Pick<DeployReport, 'drifted' | 'notFingerprinted'>> {
-    const unnamed = this.unnamed(scripts);
+    const unnamed = await this.unnamed(scripts);
     const { notRecorded } = await this.drift.recordAfter(this.deed, unnamed);
     const drifted = unnamed.length === 0 ? [] : await this.drift.before(client);
     return {
@@ -48,7 +50,7 @@ export class DeployDrift {
    */
   async recordPart(applied: readonly PlannedMigration[], isHalfDone: boolean): Promise<void> {
     if (applied.length === 0 || isHalfDone) return;
-    await this.drift.recordAfter(this.deed, this.unnamed(applied));
+    await this.drift.recordAfter(this.deed, await this.unnamed(applied));
   }
 
   /** Nothing was to be deployed: what is there is expected where nobody said yet what is. */
@@ -60,7 +62,13 @@ export class DeployDrift {
     };
   }
 
-  private unnamed(scripts: readonly Pick<PlannedMigration, 'sql'>[]): readonly DriftedObject[] {
-    return this.earlier.filter((object) => !scripts.some(({ sql }) => namesObject(sql, object)));
+  private async unnamed(scripts: readonly Pick<PlannedMigration, 'sql'>[]): Promise<DriftedObject[]> {
+    if (this.earlier.length === 0) return [];
+    const read = await Promise.all(
+      scripts.map(async ({ sql }) => ({ sql, temporary: await temporaryNames(sql) })),
+    );
+    return this.earlier.filter(
+      (object) => !read.some(({ sql, temporary }) => namesObject(sql, object, temporary)),
+    );
   }
 }

@@ -1,7 +1,8 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
-import type { EnvironmentName } from '../config/settings.js';
+import type { EnvironmentName, Settings } from '../config/settings.js';
 import { read, type ReadTimeouts } from '../database/read.js';
 import { readStamp } from '../environment/read-environment.js';
+import { externalsOf } from '../migrations/prisma-config/externals.js';
 import { refused, type Refuse } from './refused.js';
 
 /**
@@ -45,12 +46,13 @@ export async function requireTarget(
 }
 
 /**
- * Refuses a database that holds tables and was never migrated: Prisma would (P3005), after the backup.
+ * Refuses a database that holds tables and was never migrated: Prisma would (P3005), after the backup. External tables
+ * are another team's, and may be there before.
  * @throws KeepError `DEPLOY_REFUSED`; what the connection throws.
  */
 export async function requireBaseline(
   client: ClientBase,
-  schema: string,
+  { database: { url }, prisma }: Settings,
   firstMigration: string,
   timeouts: ReadTimeouts,
 ): Promise<void> {
@@ -59,11 +61,12 @@ export async function requireBaseline(
             FROM pg_catalog.pg_class c
             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
            WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')
+             AND n.nspname || '.' || c.relname <> ALL ($2)
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                               WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
                                 AND d.objid = c.oid AND d.deptype = 'e')
            ORDER BY 1 LIMIT 1`,
-    values: [schema],
+    values: [url.schema, externalsOf(prisma)?.tables ?? []],
     ...timeouts,
   });
   if (!found) return;

@@ -18,6 +18,7 @@ import { countProtected, findLostRows, rowsLost } from './protected-rows.js';
 import { recordDeed } from './record-deed.js';
 import { refused } from './refused.js';
 import { compareCounts, countRows } from './row-counts.js';
+import { boundedList } from '../core/bounded-list.js';
 import { leftBehind, unenforcedIn } from './unenforced-objects.js';
 
 /** One deploy, from the history check to the record. */
@@ -192,7 +193,7 @@ export class DeployRun {
     if (this.signal.aborted) throw stoppedBetween(interrupted(), done, missing);
     throw new KeepError(
       'DEPLOY_FAILED',
-      `All migrations were applied, and _prisma_migrations does not have ${missing.join(', ')} as finished.`,
+      `All migrations were applied, and _prisma_migrations does not have ${boundedList(missing)} as finished.`,
       { hint: 'Another session may have changed it: see `pgkeep migrate status`.' },
     );
   }

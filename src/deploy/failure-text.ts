@@ -1,3 +1,4 @@
+import { boundedList } from '../core/bounded-list.js';
 import type { ParsedFile } from '../migrations/lint/parse-files.js';
 import { SourceText } from '../migrations/lint/source-text.js';
 import { errorCode, KeepError, messageOf } from '../errors.js';
@@ -39,8 +40,8 @@ export function migrationFailed(failure: Failure): KeepError {
     ...beginning,
     ...reasons(failure),
     stateText(failure),
-    ...(applied.length === 0 ? [] : [`Applied before it, and stay: ${applied.join(', ')}.`]),
-    ...(notTried.length === 0 ? [] : [`Not tried: ${notTried.join(', ')}.`]),
+    ...(applied.length === 0 ? [] : [`Applied before it, and stay: ${boundedList(applied)}.`]),
+    ...(notTried.length === 0 ? [] : [`Not tried: ${boundedList(notTried)}.`]),
     ...(backup === null ? [] : [`The backup from before the deploy: ${backup}.`]),
   ];
   return new KeepError(interrupted ? 'INTERRUPTED' : 'DEPLOY_FAILED', message.join('\n'), {

@@ -1,5 +1,7 @@
 import type { KeepError } from '../errors.js';
 import type { MigrationHistory, MigrationStatus } from '../migrations/migrations.types.js';
+import type { EditedFile } from '../migrations/lint/edited-files.js';
+import { boundedList } from '../core/bounded-list.js';
 import { refused } from './refused.js';
 
 /** What the history lets a deploy do. */
@@ -19,13 +21,18 @@ export interface HistoryVerdict {
 export function judgeHistory(
   status: MigrationStatus,
   { rows = [] }: Pick<MigrationHistory, 'rows'>,
+  edited: readonly EditedFile[],
   outOfOrder: boolean,
 ): HistoryVerdict {
   const pending = [...status.pending, ...status.rolledBack].toSorted();
-  const faults = [...unknownFaults(status, rows), ...editedFaults(status)];
-  if (pending.length === 0) return { pending, refusal: undefined, notes: faults.map(({ text }) => text) };
+  const faults = [...unknownFaults(status, rows), ...editedFaults(edited)];
+  const accepted = edited.flatMap(({ name, acceptedBecause: why }) =>
+    why === undefined ? [] : [`migration ${name} was changed after it was applied; accepted because ${why}`],
+  );
+  const notes = [...accepted, ...(pending.length === 0 ? faults.map(({ text }) => text) : [])];
+  if (pending.length === 0) return { pending, refusal: undefined, notes };
   const [fault] = [...faults, ...(outOfOrder ? [] : lateFaults(status, pending))];
-  return { pending, refusal: fault && refused(fault.text, fault.hint), notes: [] };
+  return { pending, refusal: fault && refused(fault.text, fault.hint), notes };
 }
 
 interface Fault {
@@ -43,25 +50,31 @@ function unknownFaults(status: MigrationStatus, rows: NonNullable<MigrationHisto
   if (inside.length === 0) {
     return [
       {
-        text: `the directory is older than the database, which has ${listed(unknown)} beside it`,
+        text: `the directory is older than the database, which has ${counted(unknown)} beside it`,
         hint: 'Deploy the build that the database was migrated by, or a newer one.',
       },
     ];
   }
   return [
     {
-      text: `the directory has a gap: the database has ${listed(inside)}, and the directory has later ones only`,
+      text: `the directory has a gap: the database has ${counted(inside)}, and the directory has later ones only`,
       hint: `Bring it back from version control: \`git log --all --oneline -- '*/${inside[0]}/*'\` shows where it is.`,
     },
   ];
 }
 
-function editedFaults({ edited }: MigrationStatus): Fault[] {
-  if (edited.length === 0) return [];
+function editedFaults(files: readonly EditedFile[]): Fault[] {
+  const edited = files.filter((file) => file.acceptedBecause === undefined).map(({ name }) => name);
+  const [first] = edited;
+  if (first === undefined) return [];
   return [
     {
-      text: `${listed(edited)} was changed after it was applied`,
-      hint: `Restore the file from version control (\`git log -p -- '*/${edited[0]}/*'\`), and write the change as a new migration.`,
+      text: `${counted(edited)} was changed after it was applied`,
+      hint: [
+        `Restore the file from version control (\`git log -p -- '*/${first}/*'\`), and write the change as a new migration.`,
+        'Where the change is harmless, record that it is accepted, and commit the file that this writes:',
+        `  npx pgkeep migrate lint --accept-edit ${first} --because "…"`,
+      ].join('\n'),
     },
   ];
 }
@@ -73,14 +86,12 @@ function lateFaults({ applied }: MigrationStatus, pending: readonly string[]): F
   if (late.length === 0) return [];
   return [
     {
-      text: `${listed(late)} comes before ${newest}, which is applied already: it was never tried in this order`,
+      text: `${counted(late)} comes before ${newest}, which is applied already: it was never tried in this order`,
       hint: 'Give its directory a later time in its name; or, where the order does not matter: `pgkeep migrate deploy --out-of-order`.',
     },
   ];
 }
 
-function listed(names: readonly string[]): string {
-  const shown = names.slice(0, 5).join(', ');
-  const rest = names.length > 5 ? ` and ${names.length - 5} more` : '';
-  return `${names.length === 1 ? 'migration' : `${names.length} migrations`} ${shown}${rest}`;
+function counted(names: readonly string[]): string {
+  return `${names.length === 1 ? 'migration' : `${names.length} migrations`} ${boundedList(names)}`;
 }

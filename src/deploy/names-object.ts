@@ -9,8 +9,15 @@ const NAMELESS = /^(?:table|foreign table|view|materialized view)$/;
 /**
  * Whether a migration names an object, and the table it belongs to: `ADD COLUMN IF NOT EXISTS` for a column that was
  * made by hand says that it is to be there, though it changes nothing. Pure.
+ * @param temporary names that mean temporary relations in it, in lower case: those are other objects
  */
-export function namesObject(sql: string, { home, object }: DriftedObject): boolean {
+export function namesObject(
+  sql: string,
+  { home, object }: DriftedObject,
+  temporary: ReadonlySet<string> = new Set(),
+): boolean {
+  const [relation] = home === '' ? ownWords(object) : wordsOf(home).slice(-1);
+  if (relation !== undefined && temporary.has(relation.toLowerCase())) return false;
   const words = new Set(wordsOf(sql).map((word) => word.toLowerCase()));
   return [...wordsOf(home).slice(-1), ...ownWords(object)].every((word) => words.has(word.toLowerCase()));
 }

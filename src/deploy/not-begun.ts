@@ -1,3 +1,4 @@
+import { boundedList } from '../core/bounded-list.js';
 import { databaseError } from '../database/database-fault.js';
 import { KeepError, messageOf } from '../errors.js';
 
@@ -26,8 +27,8 @@ export function stoppedBetween(
   const cause = error.cause === undefined ? '' : `: ${messageOf(error.cause)}`;
   const message = [
     code === 'INTERRUPTED' ? 'Interrupted between two migrations.' : `Stopped between two migrations${cause}`,
-    `Applied, and stay: ${done.join(', ')}.`,
-    ...(rest.length === 0 ? [] : [`Not tried: ${rest.join(', ')}.`]),
+    `Applied, and stay: ${boundedList(done)}.`,
+    ...(rest.length === 0 ? [] : [`Not tried: ${boundedList(rest)}.`]),
   ];
   return new KeepError(code, message.join('\n'), {
     hint: 'Deploy the rest:\n  npx pgkeep migrate deploy',

@@ -1,9 +1,11 @@
+import { counted } from '../core/counted.js';
 import { read, type ReadTimeouts } from '../database/read.js';
 import { KeepError, messageOf } from '../errors.js';
 import type { DeployConnection } from './deploy-connection.js';
 import type { LostRows } from './deploy.types.js';
 import type { ProtectedTable } from './protected-tables.js';
 import { refused } from './refused.js';
+import { boundedList } from '../core/bounded-list.js';
 
 /** The rows of a protected table before the first migration. */
 export interface CountedTable {
@@ -23,10 +25,10 @@ export async function countProtected(
   tables: readonly ProtectedTable[],
   options: CountOptions,
 ): Promise<CountedTable[]> {
-  const counted: CountedTable[] = [];
+  const countedTables: CountedTable[] = [];
   for (const table of tables) {
     try {
-      counted.push({ table, rows: await countRows(connection, table.quoted, options) });
+      countedTables.push({ table, rows: await countRows(connection, table.quoted, options) });
     } catch (error) {
       throw refused(
         `${table.name} is protected (PROTECTED_TABLES), and its rows cannot be counted: ${causeOf(error)}`,
@@ -34,7 +36,7 @@ export async function countProtected(
       );
     }
   }
-  return counted;
+  return countedTables;
 }
 
 /** Which of them have fewer rows now, or cannot be counted any more. */
@@ -66,7 +68,7 @@ export function rowsLost(
   const message = [
     `${lost.length === 1 ? 'A protected table' : 'Protected tables'} lost rows (PROTECTED_TABLES):`,
     ...lost.map((one) => `  ${lossText(one)}`),
-    `The migrations are applied, and stay: ${applied.join(', ')}.`,
+    `The migrations are applied, and stay: ${boundedList(applied)}.`,
     ...(backup === null ? [] : [`The backup from before the deploy: ${backup}.`]),
   ];
   return new KeepError('DEPLOY_FAILED', message.join('\n'), {
@@ -75,12 +77,11 @@ export function rowsLost(
 }
 
 function lossText({ name, before, after, notCounted }: LostRows): string {
-  const had = before.toLocaleString('en-US');
-  if (notCounted !== undefined)
-    return `${name} had ${had} rows, and cannot be counted any more: ${notCounted}`;
+  const had = counted(before, 'row');
+  if (notCounted !== undefined) return `${name} had ${had}, and cannot be counted any more: ${notCounted}`;
   return after === null
-    ? `${name} is gone; it had ${had} rows`
-    : `${name} has ${after.toLocaleString('en-US')} rows; it had ${had}`;
+    ? `${name} is gone; it had ${had}`
+    : `${name} has ${counted(after, 'row')}; it had ${before.toLocaleString('en-US')}`;
 }
 
 function nextSteps(

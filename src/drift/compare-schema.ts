@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import type { DatabaseUrl } from '../config/database-url.js';
-import { messageOf } from '../errors.js';
+import type { DiffTarget } from '@prisma/schema-engine-wasm/schema_engine_bg';
+import { boundedList } from '../core/bounded-list.js';
+import type { Settings } from '../config/settings.js';
+import { KeepError, messageOf } from '../errors.js';
 import { SchemaEngine } from '../migrations/engine/schema-engine.js';
-import type { SchemaComparison } from './drift.types.js';
+import { externalFilters } from '../migrations/prisma-config/externals.js';
+import type { SchemaComparison, NoComparison } from './drift.types.js';
 
-const FILTERS = { externalTables: [], externalEnums: [] };
 /** What the engine answers with `exitCode` where something differs. */
 const DIFFERS = 2;
 
@@ -14,10 +16,10 @@ const DIFFERS = 2;
  * @returns the comparison, or why there is none: a schema that Prisma does not take is no reason to tell no drift.
  */
 export async function compareSchema(
-  url: DatabaseUrl,
+  { database: { url }, prisma }: Settings,
   files: readonly string[],
   pending: readonly string[],
-): Promise<SchemaComparison | { readonly fault: string }> {
+): Promise<SchemaComparison | NoComparison> {
   try {
     const contents = await Promise.all(
       files.map(async (path) => ({ path, content: await readFile(path, 'utf8') })),
@@ -25,29 +27,37 @@ export async function compareSchema(
     const datamodels = contents.map(({ path, content }) => [path, content] as const);
     const engine = await SchemaEngine.open(url, { datamodels, skipAdvisoryLock: true });
     try {
-      const diff = (script: boolean) =>
+      const live: DiffTarget = { tag: 'schemaDatasource', files: contents, configDir: '.' };
+      const diff = (from: DiffTarget, script: boolean) =>
         engine.run((wasm) =>
           wasm.diff({
-            from: { tag: 'schemaDatasource', files: [...contents], configDir: '.' },
-            to: { tag: 'schemaDatamodel', files: [...contents] },
+            from,
+            to: { tag: 'schemaDatamodel', files: contents },
             script,
             exitCode: true,
-            filters: FILTERS,
+            filters: externalFilters(prisma),
           }),
         );
-      const { exitCode, stdout } = await diff(false);
-      const differs = exitCode === DIFFERS;
-      return {
-        files,
-        differs,
-        summary: differs ? (stdout ?? '').trim() : '',
-        script: differs ? ((await diff(true)).stdout ?? '').trim() : '',
-        pending,
-      };
+      const { exitCode, stdout } = await diff(live, false);
+      const nothing = { files, differs: false, summary: '', script: '', pending };
+      if (exitCode !== DIFFERS) return nothing;
+      // Its models are elsewhere: the SQL to such a schema drops every table.
+      if ((await diff({ tag: 'empty' }, false)).exitCode !== DIFFERS) return noModel(files);
+      const script = (await diff(live, true)).stdout ?? '';
+      return { ...nothing, differs: true, summary: (stdout ?? '').trim(), script: script.trim() };
     } finally {
       await engine.close();
     }
   } catch (error) {
+    // A pooler, or another database: nothing of it is about the schema.
+    if (error instanceof KeepError && error.kind === 'refused') throw error;
     return { fault: messageOf(error) };
   }
+}
+
+function noModel(files: readonly string[]): NoComparison {
+  return {
+    schemaUnknown: `${boundedList(files, 2)} has no model`,
+    hint: 'Where the models are in other files, name their directory in prisma.config.ts: `schema`.',
+  };
 }

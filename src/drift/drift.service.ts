@@ -7,10 +7,11 @@ import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
-import { KeepError, messageOf } from '../errors.js';
+import { errorCode, KeepError, messageOf } from '../errors.js';
 import { isBeingDeployed } from '../migrations/deploy-locks.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
-import { findSchemaFiles } from '../migrations/schema-files.js';
+import { externalsOf } from '../migrations/prisma-config/externals.js';
+import { findPrismaSchema } from '../migrations/prisma-config/prisma-schema.js';
 import { requireAcceptable, summaryOf } from './acceptance.js';
 import type {
   AcceptReport,
@@ -21,6 +22,7 @@ import type {
   Fingerprinting,
 } from './drift.types.js';
 import { hasFingerprint, hasFingerprints, lookForDrift } from './look.js';
+import { missingGrants } from './missing-grants.js';
 import { recordFingerprint, requireWritable } from './record-fingerprint.js';
 import { reportOf } from './report.js';
 import { inStructureTransaction } from './structure-transaction.js';
@@ -66,16 +68,18 @@ export class DriftService {
    */
   async report(): Promise<DriftReport> {
     const look = await this.look();
-    const files = await findSchemaFiles(this.settings.migrationsDirectory);
-    if (files.length === 0) return reportOf(look, null);
+    const location = await findPrismaSchema(this.settings);
+    if (location.kind === 'absent') return reportOf(look, null);
+    if (location.kind === 'unknown') {
+      return reportOf(look, { schemaUnknown: location.why, hint: location.hint });
+    }
     const obstacle = await this.onPool('look for drift in', (client) =>
       whyPrismaCannot(client, this.schema, this.database.timeouts),
     );
     if (obstacle !== undefined) return reportOf(look, { fault: obstacle });
     // Loaded only here: the engine is 5 MB of WebAssembly.
     const { compareSchema } = await import('./compare-schema.js');
-    const { url } = this.settings.database;
-    return reportOf(look, await compareSchema(url, files, await this.pending()));
+    return reportOf(look, await compareSchema(this.settings, location.files, await this.pending()));
   }
 
   /**
@@ -99,7 +103,11 @@ export class DriftService {
   async recordAfter(deed: FingerprintDeed, earlier: readonly DriftedObject[] = []): Promise<Fingerprinting> {
     try {
       await this.onPool('record the structure of', (client) =>
-        recordFingerprint(client, { deed, schema: this.schema, earlier }, this.database.timeouts),
+        recordFingerprint(
+          client,
+          { deed, schema: this.schema, earlier, externals: this.externals },
+          this.database.timeouts,
+        ),
       );
       return { recorded: true };
     } catch (error) {
@@ -155,6 +163,7 @@ export class DriftService {
         {
           deed: 'accept',
           schema: this.schema,
+          externals: this.externals,
           entry: (count) => ({
             deed: 'accept-drift',
             subject: database.url.database,
@@ -172,8 +181,12 @@ export class DriftService {
     return this.settings.database.url.schema;
   }
 
+  private get externals() {
+    return externalsOf(this.settings.prisma);
+  }
+
   private get lookOptions() {
-    return { timeouts: this.database.timeouts, schema: this.schema };
+    return { timeouts: this.database.timeouts, schema: this.schema, externals: this.externals };
   }
 
   private async pending(): Promise<readonly string[]> {
@@ -191,7 +204,22 @@ export class DriftService {
       return await this.database.withPooled(this.database.primary, work);
     } catch (error) {
       if (error instanceof KeepError) throw error;
-      throw databaseError(`${operation} ${describeDatabaseUrl(this.settings.database.url)}`, error);
+      const failure = databaseError(`${operation} ${describeDatabaseUrl(this.settings.database.url)}`, error);
+      throw errorCode(error) === '42501' ? await this.withGrants(failure) : failure;
     }
+  }
+
+  /** The same error with the grants to give, where it can be asked which are missing. */
+  private async withGrants(failure: KeepError): Promise<KeepError> {
+    const grants = await this.database
+      .withPooled(this.database.primary, (client) =>
+        missingGrants(client, this.schema, this.database.timeouts),
+      )
+      .catch(() => undefined);
+    if (grants === undefined) return failure;
+    return new KeepError(failure.code, failure.message, {
+      hint: `Give the grants: ${grants}`,
+      cause: failure,
+    });
   }
 }

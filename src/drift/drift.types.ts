@@ -75,6 +75,10 @@ export interface SchemaComparison {
   readonly pending: readonly string[];
 }
 
+/** Why Prisma's engine did not compare: it could not, or what belongs to the schema is not known. */
+export type NoComparison =
+  { readonly fault: string } | { readonly schemaUnknown: string; readonly hint: string };
+
 /** What `pgkeep migrate drift` answers. */
 export interface DriftReport {
   readonly verdict: 'none' | 'drift' | 'unknown';
@@ -84,8 +88,8 @@ export interface DriftReport {
   readonly objects: readonly DriftedObject[];
   readonly appliedSince: readonly string[];
   readonly goneSince: readonly string[];
-  /** Null where no schema file is found; a text where Prisma's engine could not compare. */
-  readonly prisma: SchemaComparison | { readonly fault: string } | null;
+  /** Null where there is no schema file; otherwise the comparison, or why there is none. */
+  readonly prisma: SchemaComparison | NoComparison | null;
 }
 
 /** What `pgkeep migrate drift --accept` answers. */

@@ -56,6 +56,10 @@ export const NEW_PARTITIONS_QUERY = `
    WHERE (live.home IS NULL OR recorded.home IS NULL)
      AND coalesce(live.home, recorded.home) IN (SELECT pg_catalog.jsonb_array_elements_text($2::jsonb))`;
 
+/** What was external when fingerprint $1 was recorded: `{tables, enums}`, null where a former version recorded it. */
+export const EXTERNALS_QUERY = `
+  SELECT f.lines -> 'externals' AS externals FROM pgkeep.catalogue_fingerprint f WHERE f.id = $1`;
+
 /** What this server and database are, for a comparison by the letter. */
 export const PLACE_QUERY = `
   SELECT pg_catalog.current_setting('server_version_num')::int AS server_version,
@@ -65,6 +69,7 @@ export const PLACE_QUERY = `
 /**
  * Records the structure as it is now, after deed $1 and with the migrations $2. $3 lists objects that differed before
  * the deed, as {section, home, object, was, is}: where the deed left one as it was, what was expected of it still is.
+ * $4 is what is external, as {tables, enums}; null where that is not known, and then what was external before still is.
  */
 export const RECORD_STATEMENT = `
   WITH ${OWN_STRUCTURE},
@@ -79,6 +84,8 @@ export const RECORD_STATEMENT = `
   SELECT $1, ${METHOD}, place.server_version, place.database_oid, place.table_oid, $2::jsonb,
          (SELECT pg_catalog.jsonb_object_agg(part.name, part.digest) FROM part WHERE part.name <> 'partitions'),
          (SELECT pg_catalog.jsonb_object_agg(part.name, part.lines) FROM part)
+           || pg_catalog.jsonb_build_object('externals', coalesce($4::jsonb,
+                (SELECT f.lines -> 'externals' FROM pgkeep.catalogue_fingerprint f ORDER BY f.id DESC LIMIT 1)))
     FROM place
   RETURNING id::text AS id`;
 

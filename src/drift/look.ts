@@ -4,16 +4,19 @@ import { read, type ReadTimeouts } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
 import { readAppliedMigrations } from '../migrations/applied-migrations.js';
 import { isBeingDeployed } from '../migrations/deploy-locks.js';
+import type { Externals } from '../migrations/prisma-config/externals.js';
 import type { ComparedStructure, DriftedObject, DriftLook, RecordedFingerprint } from './drift.types.js';
 import {
   DIGESTS_QUERY,
   differencesQuery,
+  EXTERNALS_QUERY,
   METHOD,
   NEW_PARTITIONS_QUERY,
   PLACE_QUERY,
 } from './fingerprint-sql.js';
 import { judgeDifferences, type DifferenceRow } from './judge-differences.js';
 import { inStructureTransaction } from './structure-transaction.js';
+import { withoutExternals } from './without-externals.js';
 
 /** How the structure is looked at. */
 export interface LookOptions {
@@ -24,6 +27,8 @@ export interface LookOptions {
   readonly previous?: DriftLook | undefined;
   /** Compares although migrations are being applied: by the caller itself. Defaults to false. */
   readonly duringDeploy?: boolean;
+  /** What another team or program may change. Defaults to what was external when the structure was recorded. */
+  readonly externals?: Externals | undefined;
 }
 
 type Digests = Readonly<Record<string, string>>;
@@ -43,7 +48,7 @@ interface NewestFingerprint {
  * @throws what the connection throws.
  */
 export async function lookForDrift(client: ClientBase, options: LookOptions): Promise<DriftLook> {
-  const { timeouts, schema, previous, duringDeploy = false } = options;
+  const { timeouts, schema, previous, duringDeploy = false, externals } = options;
   if (!(await hasFingerprints(client, timeouts))) return { kind: 'not-installed' };
   return await inStructureTransaction(client, timeouts, 'READ ONLY', async () => {
     const newest = await readNewest(client);
@@ -54,7 +59,7 @@ export async function lookForDrift(client: ClientBase, options: LookOptions): Pr
     const digests = await readDigests(client);
     const objects = isAsBefore(previous, recorded, digests)
       ? previous.objects
-      : await readDrift(client, newest, digests);
+      : await readDrift(client, newest, digests, externals);
     // A deploy that began meanwhile is half seen.
     if (!duringDeploy && objects.length > 0 && (await isBeingDeployed(client))) {
       return { kind: 'deploying', recorded };
@@ -135,6 +140,7 @@ async function readDrift(
   client: ClientBase,
   { fingerprint, digests: recorded, isOfThisPlace }: NewestFingerprint,
   digests: Digests,
+  given: Externals | undefined,
 ): Promise<readonly DriftedObject[]> {
   const differing = STRUCTURE_SECTIONS.filter((section) => recorded[section] !== digests[section]);
   const drifted: DriftedObject[] = [];
@@ -142,7 +148,15 @@ async function readDrift(
     const rows = await readDifferences(client, section, fingerprint.id);
     drifted.push(...(await judgeDifferences(section, rows, isOfThisPlace)));
   }
-  return (await withoutNewPartitions(client, fingerprint.id, drifted)).toSorted(byHome);
+  if (drifted.length === 0) return drifted;
+  const externals = given ?? (await readExternals(client, fingerprint.id));
+  const own = withoutExternals(drifted, externals);
+  return (await withoutNewPartitions(client, fingerprint.id, own)).toSorted(byHome);
+}
+
+async function readExternals(client: ClientBase, id: string): Promise<Externals> {
+  const { rows } = await client.query<{ externals: Externals | null }>(EXTERNALS_QUERY, [id]);
+  return rows[0]?.externals ?? { tables: [], enums: [] };
 }
 
 async function readDifferences(

@@ -5,6 +5,7 @@ import { currentRole } from '../database/current-role.js';
 import type { ReadTimeouts } from '../database/read.js';
 import { KeepError } from '../errors.js';
 import { readAppliedMigrations } from '../migrations/applied-migrations.js';
+import type { Externals } from '../migrations/prisma-config/externals.js';
 import type { DriftedObject, FingerprintDeed } from './drift.types.js';
 import { RECORD_STATEMENT, TIDY_STATEMENTS } from './fingerprint-sql.js';
 import { hasFingerprints } from './look.js';
@@ -17,6 +18,8 @@ export interface NewFingerprint {
   readonly schema: string;
   /** What differed before the deed: where the deed left it so, it differs still. */
   readonly earlier?: readonly DriftedObject[];
+  /** What another team or program may change; where that is not known, what was external before still is. */
+  readonly externals?: Externals | undefined;
   /** An entry of the change log for the same transaction. */
   readonly entry?: (migrations: number) => NewEntry;
 }
@@ -28,7 +31,7 @@ export interface NewFingerprint {
  */
 export async function recordFingerprint(
   client: ClientBase,
-  { deed, schema, earlier = [], entry }: NewFingerprint,
+  { deed, schema, earlier = [], externals, entry }: NewFingerprint,
   timeouts: ReadTimeouts,
 ): Promise<number> {
   await requireWritable(client, timeouts);
@@ -39,6 +42,7 @@ export async function recordFingerprint(
       deed,
       JSON.stringify(migrations),
       JSON.stringify(earlier),
+      externals === undefined ? null : JSON.stringify(externals),
     ]);
     for (const statement of TIDY_STATEMENTS) await client.query(statement, [rows[0]?.id]);
     if (entry) {

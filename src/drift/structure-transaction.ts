@@ -1,6 +1,8 @@
 import type { ClientBase } from 'pg';
-import { giveSettings, STEADY_OUTPUT } from '../catalogue/session-settings.js';
+import { giveSettings } from '../catalogue/session-settings.js';
 import type { ReadTimeouts } from '../database/read.js';
+import { STEADY_OUTPUT } from '../database/session-settings.js';
+import { beginStatements } from '../database/transaction.js';
 
 /**
  * Runs `work` in a transaction in which definitions read the same whatever the role's settings are.
@@ -12,9 +14,7 @@ export async function inStructureTransaction<T>(
   mode: 'READ ONLY' | 'READ WRITE',
   work: () => Promise<T>,
 ): Promise<T> {
-  await client.query(
-    `BEGIN ${mode}; SET LOCAL statement_timeout = ${Math.ceil(timeouts.statementTimeoutMs)}; SET LOCAL lock_timeout = ${Math.ceil(timeouts.lockTimeoutMs)}`,
-  );
+  await client.query(beginStatements(client, { mode, ...timeouts }));
   try {
     // Compiling these queries takes longer than running them.
     await giveSettings(client, { ...STEADY_OUTPUT, jit: 'off' });

@@ -51,6 +51,7 @@ export class EnvironmentService {
       connectTimeoutMs: timeoutMs,
       answerTimeoutMs: timeoutMs,
       applicationName: 'pgkeep identity',
+      throughPooler: true,
     };
     const asking = withConnection(url, options, (client) =>
       readIdentity(client, { statementTimeoutMs: timeoutMs, lockTimeoutMs: timeoutMs }),

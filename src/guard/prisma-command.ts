@@ -24,6 +24,8 @@ export interface PrismaCommand {
   readonly shadowUrl: string | undefined;
   /** `--file` of `db execute`. */
   readonly file: string | undefined;
+  /** `--config`: the configuration that is evaluated. */
+  readonly config: string | undefined;
 }
 
 const EFFECTS: Readonly<Record<string, Effect>> = {
@@ -122,6 +124,7 @@ export function parsePrismaCommand(argv: readonly string[]): PrismaCommand {
     urlWins: TAKES_URL.has(name),
     shadowUrl: own.options.get('--shadow-database-url') || undefined,
     file: own.options.get('--file') || undefined,
+    config: [own, next, outer].map(({ options }) => options.get('--config')).find(Boolean),
   };
 }
 

@@ -20,7 +20,7 @@ const NOBODY_THERE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'ENOENT']);
 
 /** Options of every connection of the guard's. */
 export function connectionOptions(connectTimeoutMs: number) {
-  return { connectTimeoutMs, answerTimeoutMs: 5000, applicationName: 'pgkeep guard' };
+  return { connectTimeoutMs, answerTimeoutMs: 5000, applicationName: 'pgkeep guard', throughPooler: true };
 }
 
 /** Asks a database who it is. Never rejects: what could not be asked is part of the answer. */

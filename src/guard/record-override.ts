@@ -6,6 +6,7 @@ import { parseDatabaseUrl } from '../config/database-url.js';
 import { withConnection } from '../database/connect.js';
 import { currentRole } from '../database/current-role.js';
 import { read } from '../database/read.js';
+import { beginStatements } from '../database/transaction.js';
 import { KeepError } from '../errors.js';
 import { LAUNCHER } from './override.js';
 
@@ -23,7 +24,12 @@ export interface OverrideEntry {
 const START_SECONDS = 60;
 
 const TIMEOUTS = { statementTimeoutMs: 3000, lockTimeoutMs: 1500 };
-const CONNECTION = { connectTimeoutMs: 5000, answerTimeoutMs: 5000, applicationName: 'pgkeep guard' };
+const CONNECTION = {
+  connectTimeoutMs: 5000,
+  answerTimeoutMs: 5000,
+  applicationName: 'pgkeep guard',
+  throughPooler: true,
+};
 
 /**
  * Records an override in the database that it is about, but for one that the process which started this one has just
@@ -54,7 +60,8 @@ export async function recordOverride(url: string, { database, ...told }: Overrid
       ...TIMEOUTS,
     });
     if (recorded.length > 0) return;
-    await client.query(`BEGIN; SET LOCAL statement_timeout = ${TIMEOUTS.statementTimeoutMs}`);
+    const { statementTimeoutMs } = TIMEOUTS;
+    await client.query(beginStatements(client, { mode: 'READ WRITE', statementTimeoutMs }));
     await client.query(sql, [...values]);
     await client.query('COMMIT');
   });

@@ -3,7 +3,13 @@ import { decide } from './decide.js';
 import type { Verdict } from './guard.types.js';
 import { readTarget } from './read-target.js';
 
-const NO_OPTIONS = { url: undefined, urlWins: false, shadowUrl: undefined, file: undefined } as const;
+const NO_OPTIONS = {
+  url: undefined,
+  urlWins: false,
+  shadowUrl: undefined,
+  file: undefined,
+  config: undefined,
+} as const;
 
 /** What a test suite does to its database is judged as the most that Prisma could do to it. */
 const ANYTHING = { name: '', effect: 'develop', usesShadow: false, ...NO_OPTIONS } as const;

@@ -10,23 +10,20 @@ import type { Request } from './reply.js';
 /** Who holds `ADMIN_API_TOKEN`. Only the `Authorization` header counts: a token in a URL ends up in logs. */
 @Injectable()
 export class AdminAccess {
-  private readonly expected: Buffer | undefined;
-
-  constructor(@Inject(SETTINGS) settings: Settings) {
-    const { adminToken } = settings.http;
-    this.expected = adminToken === undefined ? undefined : digest(adminToken);
-  }
+  constructor(@Inject(SETTINGS) private readonly settings: Settings) {}
 
   get isConfigured(): boolean {
-    return this.expected !== undefined;
+    return this.settings.http.adminToken !== undefined;
   }
 
   /** Whether the request carries the token; compared in constant time. */
   isAdmin({ headers }: Request): boolean {
     const header = headers['authorization'];
     const token = typeof header === 'string' ? /^Bearer +(\S+) *$/i.exec(header)?.[1] : undefined;
+    // Asked for each time: the file that holds it may have been replaced.
+    const { adminToken } = this.settings.http;
     return (
-      token !== undefined && this.expected !== undefined && timingSafeEqual(digest(token), this.expected)
+      token !== undefined && adminToken !== undefined && timingSafeEqual(digest(token), digest(adminToken))
     );
   }
 }

@@ -10,6 +10,8 @@ import { withConnection } from '../database/connect.js';
 import { currentRole } from '../database/current-role.js';
 import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
+import { oneMessage } from '../database/mark.js';
+import { beginStatements } from '../database/transaction.js';
 import { sameDatabase } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
 import { errorCode, KeepError } from '../errors.js';
@@ -104,9 +106,8 @@ export class DdlGuardService {
     const entry = appendPlan({ deed: 'ddl-guard', subject: database, details: { action }, actor });
     const { statementTimeoutMs, lockTimeoutMs } = timeouts;
     try {
-      await client.query(
-        `BEGIN; SET LOCAL statement_timeout = ${statementTimeoutMs}; SET LOCAL lock_timeout = ${lockTimeoutMs}`,
-      );
+      const begin = { mode: 'READ WRITE', statementTimeoutMs, lockTimeoutMs } as const;
+      await client.query(beginStatements(client, begin));
       await client.query(sql);
       await client.query(entry.sql, [...entry.values]);
       await client.query('COMMIT');
@@ -126,7 +127,8 @@ export class DdlGuardService {
     const passedOver: string[] = [];
     for (const table of tables) {
       try {
-        await client.query(`BEGIN; SET LOCAL lock_timeout = ${TABLE_LOCK_MS}; ${statement(table)}; COMMIT`);
+        const lockTimeout = `SET LOCAL lock_timeout = ${TABLE_LOCK_MS}`;
+        await client.query(oneMessage('BEGIN', lockTimeout, statement(table), 'COMMIT'));
       } catch (error) {
         await client.query('ROLLBACK');
         const code = errorCode(error) ?? '';

@@ -9,6 +9,7 @@ import { SETTINGS } from '../config/settings.token.js';
 import { withConnection } from '../database/connect.js';
 import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
+import { oneMessage } from '../database/mark.js';
 import { read } from '../database/read.js';
 import { KeepError } from '../errors.js';
 import { compareMigrations } from '../migrations/compare-migrations.js';
@@ -128,7 +129,12 @@ export class InstallService {
 /** Under a lock of its own: two first starts at once would both find it missing, and one would fail. */
 async function createSchema(client: Client): Promise<void> {
   await client.query(
-    `BEGIN; SELECT pg_advisory_xact_lock(hashtext('pgkeep install')); CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}; COMMIT`,
+    oneMessage(
+      'BEGIN',
+      `SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgkeep install'))`,
+      `CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}`,
+      'COMMIT',
+    ),
   );
 }
 

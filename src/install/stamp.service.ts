@@ -100,10 +100,15 @@ export class StampService {
     const append = appendPlan(entry);
     // Only in place of what was seen: of two who stamp at once, the second must not win unseen.
     const previous = reading.kind === 'stamped' ? reading.stamp.environment : undefined;
+    // Behind a pooler the session has the database's own settings, and Prisma's adapter writes times in UTC.
+    const writable = 'SET LOCAL transaction_read_only = off';
+    const utc = `SET LOCAL timezone = 'UTC'`;
     const timeout = `SET LOCAL statement_timeout = ${this.database.timeouts.statementTimeoutMs}`;
     await this.explained(() =>
       withRecords(this.database, (records) =>
         records.$transaction([
+          records.$executeRawUnsafe(writable),
+          records.$executeRawUnsafe(utc),
           records.$executeRawUnsafe(timeout),
           previous === undefined
             ? records.databaseEnvironment.create({ data: { id: 1, ...row } })

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { QueryResultRow } from 'pg';
 import { databaseError } from '../database/database-fault.js';
 import { DatabaseService } from '../database/database.service.js';
+import { beginStatements } from '../database/transaction.js';
 import { errorCode, KeepError } from '../errors.js';
 import {
   ABILITY_QUERY,
@@ -173,7 +174,8 @@ export class JobsService {
   private async run<Row extends QueryResultRow>({ sql, values }: StatementPlan): Promise<Row[]> {
     const { primary, timeouts } = this.database;
     return await this.database.withPooled(primary, async (client) => {
-      await client.query(`BEGIN; SET LOCAL statement_timeout = ${timeouts.statementTimeoutMs}`);
+      const { statementTimeoutMs } = timeouts;
+      await client.query(beginStatements(client, { mode: 'READ WRITE', statementTimeoutMs }));
       const { rows } = await client.query<Row>(sql, [...values]);
       await client.query('COMMIT');
       return rows;

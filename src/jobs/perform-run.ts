@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { counted } from '../core/counted.js';
 import { KeepError, messageOf } from '../errors.js';
 import type { JobRun, JsonObject, RunError, RunOutcome } from './jobs.types.js';
 import type { JobsService } from './jobs.service.js';
@@ -109,7 +110,7 @@ function leaseLost({ job, holder }: JobRun): KeepError {
 function timeIsUp({ job }: JobRun, limitMs: number): KeepError {
   return new KeepError(
     'JOB_TIME_LIMIT',
-    `Job ${job} was ended: it took longer than ${Math.round(limitMs / 60_000)} minutes.`,
+    `Job ${job} was ended: it took longer than ${counted(Math.round(limitMs / 60_000), 'minute')}.`,
     { hint: 'Find out what it waited for: a lock, a slow disk, a network that hangs.' },
   );
 }

@@ -1,5 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { escapeIdentifier, escapeLiteral, type ClientBase } from 'pg';
+import { oneMessage } from '../database/mark.js';
+import { KeepError } from '../errors.js';
 import { tableExists } from '../database/table-exists.js';
 import type { ReadTimeouts } from '../database/read.js';
 import { markOf, type AttemptCourse } from './attempt-mark.js';
@@ -85,16 +87,23 @@ export class HistoryWriter {
     const { client } = this;
     const isOpen = client.getTransactionStatus() === 'T';
     const role = this.role === 'none' ? 'NONE' : escapeLiteral(this.role);
-    const begin = isOpen ? '' : 'BEGIN; ';
+    const begin = isOpen ? [] : ['BEGIN'];
     try {
-      const results: unknown = await client.query(`${begin}SET LOCAL ROLE ${role}; ${sql}`);
-      if (rowsOf(results) !== 1) throw new Error(`the row of this attempt is gone from ${this.table}`);
+      const results: unknown = await client.query(oneMessage(...begin, `SET LOCAL ROLE ${role}`, sql));
+      if (rowsOf(results) !== 1) throw rowIsGone();
       if (!isOpen) await client.query('COMMIT');
     } catch (error) {
       if (!isOpen) await client.query('ROLLBACK').catch(() => undefined);
       throw error;
     }
   }
+}
+
+function rowIsGone(): KeepError {
+  return new KeepError(
+    'MIGRATION_FAILED',
+    'The migration removed its own row from _prisma_migrations: the history could not say that it is applied.',
+  );
 }
 
 /** What the history keeps of a file. Pure. */

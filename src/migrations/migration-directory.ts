@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf } from '../errors.js';
+import { boundedList } from '../core/bounded-list.js';
 import type { DirectoryMigration, MigrationsFault } from './migrations.types.js';
 
 interface CachedFile {
@@ -88,7 +89,7 @@ export class MigrationDirectory {
  * The digests under which Prisma takes the file for unedited: as it is, and with the other line endings (a
  * checkout may change them); and each in the notation of early versions, which left out leading zeros of bytes.
  */
-function acceptedChecksums(script: string): string[] {
+export function acceptedChecksums(script: string): string[] {
   const scripts = new Set([script, script.replaceAll('\r\n', '\n'), script.replaceAll('\n', '\r\n')]);
   return [...scripts].flatMap((text) => {
     const digest = createHash('sha256').update(text).digest();
@@ -114,7 +115,7 @@ const faults = {
   }),
   fileMissing: (directory: string, names: readonly string[]): MigrationsFault => ({
     code: 'MIGRATIONS_FILE_MISSING',
-    text: `No readable migration.sql in ${names.join(', ')} (${directory})`,
+    text: `No readable migration.sql in ${boundedList(names)} (${directory})`,
     hint: 'Restore the file from version control, or remove the empty directory.',
   }),
 };

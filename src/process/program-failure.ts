@@ -4,6 +4,8 @@ import type { ProgramEnd } from './program.js';
 const SHOWN_LINES = 3;
 /** What PostgreSQL adds to an error. */
 const ADDED = /^(?:DETAIL|HINT): /;
+/** A statement is shown by its first line: the next ones may hold a password. */
+const STATEMENT = /^(?:Command was|psql:.*: STATEMENT): /;
 
 /** A program did not end with exit code 0. Its message is the program's own last word. */
 export class ProgramFailure extends Error {
@@ -32,6 +34,8 @@ function lastWords({ stderrTail }: ProgramEnd): string {
     .split('\n')
     .map((line) => withoutValues(line.trim()))
     .filter((line) => line !== '');
+  const statement = lines.findIndex((line) => STATEMENT.test(line));
+  if (statement >= 0) lines.length = statement + 1;
   const first = lines.findIndex((line) => /\b(?:error|fatal|panic):/i.test(line));
   const shown = first < 0 ? lines.slice(-SHOWN_LINES) : errorAt(first, lines);
   return shown.length === 0 ? '' : `: ${shown.join('; ')}`;

@@ -13,6 +13,8 @@ export interface ProgramOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborting it ends the program and everything that the program started. */
   readonly signal: AbortSignal;
+  /** Takes all that it writes to stderr, where the end of that is not enough. */
+  readonly onErrorOutput?: (text: string) => void;
 }
 
 /** How a program ended, and the end of what it wrote to stderr. */
@@ -39,12 +41,15 @@ export interface RunningProgram {
 export async function startProgram(
   binary: string,
   argv: readonly string[],
-  { env, signal }: ProgramOptions,
+  { env, signal, onErrorOutput }: ProgramOptions,
 ): Promise<RunningProgram> {
   signal.throwIfAborted();
   const child = spawn(binary, argv, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
   const errors = new ErrorOutput();
-  child.stderr.setEncoding('utf8').on('data', (text: string) => errors.add(text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors.add(text);
+    onErrorOutput?.(text);
+  });
   // Node throws away what nobody reads when a program ends: a short one may end before its reader begins.
   const stdout = child.stdout.pipe(new PassThrough());
   // A reader that turns away from a program that has ended already would leave the rest in the pipe, and with it the

@@ -81,7 +81,7 @@ function toldOf(settings: DatabaseSettings, server: Known<ServerFacts>): string[
   if ('fault' in server || server.value.tls.protocol === undefined) return [];
   const { serverSeesTls, behindProxy } = server.value.tls;
   const told: string[] = [];
-  if (!verifiesServer(settings.url)) {
+  if (!verifiesServer(settings.pooledUrl)) {
     told.push('the server’s certificate is not verified (sslmode=verify-full does)');
   }
   if (behindProxy && !serverSeesTls) {

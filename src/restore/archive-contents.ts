@@ -1,44 +1,120 @@
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { entryOfSection } from './archive-entries.js';
 
 /** What must be there before an archive can be restored. */
 export interface ArchiveNeeds {
-  /** Roles that own something in it, or are granted something. */
-  readonly roles: readonly string[];
+  /** Roles that own something in it, or whose default privileges it sets: who restores must be a member of them. */
+  readonly owners: readonly string[];
+  /** Roles that are granted something, or that a policy or user mapping names: they must exist. */
+  readonly grantees: readonly string[];
+  /** Roles that granted what they do not own: only a superuser can do that in their name. */
+  readonly grantors: readonly string[];
+  readonly extensions: readonly NeededExtension[];
+  /** What only a superuser can make: `event trigger audit`. */
+  readonly privileged: readonly string[];
   /** The options of its CREATE DATABASE, in PostgreSQL's own words; undefined where the archive has none. */
   readonly databaseOptions: string | undefined;
 }
 
+export interface NeededExtension {
+  readonly name: string;
+  readonly schema: string;
+}
+
+type RoleKind = 'owners' | 'grantees' | 'grantors';
+
 const NAME = String.raw`(?:"(?:[^"]|"")+"|[a-z_\u0080-\uffff][\w$\u0080-\uffff]*)`;
 const NAMES = `${NAME}(?:, ${NAME})*`;
-/** Where SQL that pg_dump writes names a role. The rest of a statement may stand on another line. */
-const ROLE_PLACES = [
-  new RegExp(`OWNER TO (${NAME});$`),
-  new RegExp(`^(?:GRANT|REVOKE|ALTER DEFAULT PRIVILEGES) .* (?:TO|FROM) (${NAME})(?: WITH GRANT OPTION)?;$`),
-  new RegExp(`^ALTER DEFAULT PRIVILEGES FOR ROLE (${NAME}) `),
-  new RegExp(`^SET SESSION AUTHORIZATION (${NAME});$`),
-  new RegExp(`^CREATE POLICY .* TO (${NAMES})(?: USING | WITH CHECK |;)`),
-  new RegExp(`^CREATE USER MAPPING FOR (${NAME}) `),
+/**
+ * Where SQL that pg_dump writes names a role. The rest of a statement may stand on another line. The database itself
+ * is made anew, and takes neither its owner nor its grants from the archive.
+ */
+const ROLE_PLACES: readonly (readonly [RoleKind, RegExp])[] = [
+  ['owners', new RegExp(`^ALTER (?!DATABASE ).* OWNER TO (${NAME});$`)],
+  [
+    'grantees',
+    new RegExp(
+      `^(?:GRANT|REVOKE|ALTER DEFAULT PRIVILEGES) (?!.* ON DATABASE ).* (?:TO|FROM) (${NAME})(?: WITH GRANT OPTION)?;$`,
+    ),
+  ],
+  ['owners', new RegExp(`^ALTER DEFAULT PRIVILEGES FOR ROLE (${NAME}) `)],
+  ['grantors', new RegExp(`^SET SESSION AUTHORIZATION (${NAME});$`)],
+  ['grantees', new RegExp(`^CREATE POLICY .* TO (${NAMES})(?: USING | WITH CHECK |;)`)],
+  ['grantees', new RegExp(`^CREATE USER MAPPING FOR (${NAME}) `)],
 ];
+const EXTENSION = new RegExp(`^CREATE EXTENSION IF NOT EXISTS (${NAME}) WITH SCHEMA (${NAME});$`);
 const CREATE_DATABASE = / WITH (TEMPLATE = template0 .*);$/;
 /** Of the place it came from: another server has not this tablespace. */
 const ELSEWHERE = / (?:TABLESPACE|OID) = (?:"(?:[^"]|"")*"|\S+)/g;
+/** Rows follow, up to the closing line: nothing in them is a statement. */
+const ROWS_FOLLOW = /^COPY .* FROM stdin;$/;
+const END_OF_ROWS = '\\.';
+/** Where a function's body begins: what follows up to the same mark again is the application's. */
+const BODY = / AS (\$\w*\$)/;
+/** Entries that only a superuser can restore. */
+const PRIVILEGED = new Set([
+  'ACCESS METHOD',
+  'EVENT TRIGGER',
+  'FOREIGN DATA WRAPPER',
+  'OPERATOR CLASS',
+  'OPERATOR FAMILY',
+  'PROCEDURAL LANGUAGE',
+  'TEXT SEARCH PARSER',
+  'TEXT SEARCH TEMPLATE',
+]);
+/** No role of its own: everybody, and who restores. */
+const NO_ROLES = new Set(['public', 'current_user', 'session_user']);
 
-/** Reads the SQL of an archive's structure, line by line: it may be large. */
+/** Reads the SQL of an archive, line by line: it may be large. */
 export async function readNeeds(sql: Readable): Promise<ArchiveNeeds> {
-  const roles = new Set<string>();
+  const roles = { owners: new Set<string>(), grantees: new Set<string>(), grantors: new Set<string>() };
+  const extensions: NeededExtension[] = [];
+  const privileged: string[] = [];
   let databaseOptions: string | undefined;
-  for await (const line of createInterface({ input: sql, crlfDelay: Infinity })) {
-    for (const role of rolesOf(line)) roles.add(role);
+  for await (const line of statementLines(sql)) {
+    for (const [kind, place] of ROLE_PLACES) {
+      for (const role of place.exec(line)?.[1]?.match(new RegExp(NAME, 'g')) ?? []) {
+        if (!NO_ROLES.has(role.toLowerCase())) roles[kind].add(unquoted(role));
+      }
+    }
+    const [, name, schema] = EXTENSION.exec(line) ?? [];
+    if (name !== undefined && schema !== undefined) {
+      extensions.push({ name: unquoted(name), schema: unquoted(schema) });
+    }
+    const entry = entryOfSection(line);
+    if (entry && PRIVILEGED.has(entry.type)) privileged.push(`${entry.type.toLowerCase()} ${entry.tag}`);
     databaseOptions ??= CREATE_DATABASE.exec(line)?.[1]?.replaceAll(ELSEWHERE, '');
   }
-  return { roles: [...roles].toSorted(), databaseOptions };
+  return {
+    owners: [...roles.owners].toSorted(),
+    grantees: [...roles.grantees].toSorted(),
+    grantors: [...roles.grantors].toSorted(),
+    extensions,
+    privileged,
+    databaseOptions,
+  };
 }
 
-function rolesOf(line: string): string[] {
-  return ROLE_PLACES.flatMap((place) => place.exec(line)?.[1]?.match(new RegExp(NAME, 'g')) ?? []).map(
-    unquoted,
-  );
+/** The lines of a dump that are pg_dump's own: neither rows nor bodies of functions. */
+async function* statementLines(sql: Readable): AsyncGenerator<string> {
+  let end: string | undefined;
+  for await (const line of createInterface({ input: sql, crlfDelay: Infinity })) {
+    if (end !== undefined) {
+      const isEnd = end === END_OF_ROWS ? line === end : line.includes(end);
+      if (isEnd) end = undefined;
+      continue;
+    }
+    const mark = BODY.exec(line)?.[1];
+    if (ROWS_FOLLOW.test(line)) end = END_OF_ROWS;
+    else if (mark !== undefined && line.split(mark).length === 2) end = mark;
+    yield line;
+  }
+}
+
+/** Every role that an archive names. */
+export function rolesOf({ owners, grantees, grantors }: ArchiveNeeds): string[] {
+  return [...new Set([...owners, ...grantees, ...grantors])].toSorted();
 }
 
 function unquoted(name: string): string {

@@ -1,25 +1,31 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
-import { libpqEnvironment, toolEnvironment, type ReachedServer } from '../backup/libpq-environment.js';
+import { libpqEnvironment, toolEnvironment } from '../backup/libpq-environment.js';
 import { findTool, type PostgresTool } from '../backup/postgres-tool.js';
 import type { DatabaseUrl } from '../config/database-url.js';
+import type { ReachedServer } from '../database/reached-server.js';
 import { outputOf, requireSuccess, startProgram, type ProgramOptions } from '../process/program.js';
-import { readNeeds, type ArchiveNeeds } from './archive-contents.js';
+import type { ArchiveNeeds } from './archive-contents.js';
+import { entryName, entryOfSection, isUnrestorable, type ArchiveEntry } from './archive-entries.js';
+import { ArchiveList, type EntryChoice } from './archive-list.js';
+import { needsOf, needsOfFile, unpacked } from './archive-needs.js';
 import { completeDump } from './complete-dump.js';
 import { readDumpKind, type DumpFormat } from './dump-kind.js';
+import { withoutSections } from './dump-sections.js';
 import { restrictLine, withKnownSettings } from './known-settings.js';
+import { FaultReader, type RestoreFault } from './restore-fault.js';
 import { majorOf } from './server-version.js';
-import { isGuardEntry, withoutGuard } from './without-guard.js';
+import { isGuardSection } from './without-guard.js';
 
 /** How many tables and indexes are restored at a time. */
 const JOBS = 2;
+const FILE_CHUNK = 1 << 20;
+/** How often SQL is tried again behind a fault. */
+const MOST_ROUNDS = 20;
+const ignore = (): void => undefined;
 
 /** Where an archive is restored into, and what of it is left out. */
 export interface RestoreTarget {
@@ -33,6 +39,8 @@ export interface RestoreTarget {
   readonly withOwners: boolean;
   /** Options of pg_restore that choose a part of the archive. Defaults to all of it. */
   readonly selection?: readonly string[];
+  /** Entries that are left out, besides those that no restore can run. */
+  readonly without?: EntryChoice | undefined;
 }
 
 export interface ArchiveOptions {
@@ -44,10 +52,12 @@ export interface ArchiveOptions {
 
 /** An archive on this machine, and the program of PostgreSQL that restores it. */
 export class Archive {
-  /** Whether it holds pgkeep's DDL guard, which is left out; known once `needs` was asked. */
-  hasGuard = false;
   /** Settings of the dump that the server does not have, and that were left out. */
   readonly leftOut = new Set<string>();
+  private list: ArchiveList | undefined;
+  private plainHasGuard = false;
+  /** Where each entry begins in what psql was last given. */
+  private sections: { readonly line: number; readonly entry: string }[] = [];
 
   private constructor(
     readonly file: string,
@@ -58,7 +68,7 @@ export class Archive {
     private readonly options: ArchiveOptions,
   ) {}
 
-  /** @throws KeepError `BACKUP_TOOLS_MISSING`. */
+  /** @throws KeepError `BACKUP_TOOLS_MISSING`, `USAGE_INVALID` for a dump of a kind that is not restored. */
   static async open(file: string, options: ArchiveOptions): Promise<Archive> {
     const { format, header } = await readDumpKind(file);
     const atLeastMajor = options.atLeastMajor ?? majorOf(header?.pgDumpVersion ?? '0');
@@ -74,119 +84,162 @@ export class Archive {
     return this.format === 'plain' ? 'psql' : 'pg_restore';
   }
 
+  /** Whether it holds pgkeep's DDL guard, which is left out; known once it was restored. */
+  get hasGuard(): boolean {
+    return this.list?.hasGuard ?? this.plainHasGuard;
+  }
+
   /** What the archive needs of a server. @throws ProgramFailure where it cannot be read. */
   async needs(): Promise<ArchiveNeeds> {
-    if (this.format === 'plain') return await readNeeds(await this.plainText());
-    return await this.withSelection(async (selection) => {
-      const argv = ['--create', '--schema-only', '--file=-', ...selection, this.file];
-      return await this.read(argv, readNeeds);
+    const { signal } = this.options;
+    if (this.format !== 'plain') return await needsOfFile(this.file, this.tool, signal);
+    return await needsOf(this.stored(), { pgRestore: undefined, signal });
+  }
+
+  /** Everything in it, but pgkeep's DDL guard. @throws ProgramFailure where it cannot be read. */
+  async entries(): Promise<readonly ArchiveEntry[]> {
+    if (this.format !== 'plain') return (await this.readList()).entries;
+    const entries: ArchiveEntry[] = [];
+    const sql = withoutSections(this.plainText(), isGuardSection, ignore, (comment) => {
+      const entry = entryOfSection(comment);
+      if (entry) entries.push(entry);
     });
+    for (let next = await sql.next(); !next.done;) next = await sql.next();
+    return entries;
   }
 
   /** Restores into an empty database; the first error ends it. @throws ProgramFailure, or the signal's reason. */
   async restore(target: RestoreTarget): Promise<void> {
-    if (this.format === 'plain') await this.runPsql(await this.plainText(), this.tool, target);
-    else {
-      await this.withSelection(async (list) => {
-        const options = restoreOptions(target, [...list, ...(target.selection ?? [])]);
-        const isNewer = this.tool.major > majorOf(target.serverVersion);
-        await (isNewer ? this.restoreAsSql(options, target) : this.restoreDirectly(options, target));
-      });
-    }
+    // pg_restore reads a tar file from its beginning to its end.
+    const jobs = this.format === 'tar' ? [] : [`--jobs=${JOBS}`];
+    await (this.isDirect(target)
+      ? this.restoreDirectly(target, ['--exit-on-error', ...jobs])
+      : this.restoreAsSql(target));
     this.options.signal.throwIfAborted();
   }
 
-  private async restoreDirectly(options: readonly string[], target: RestoreTarget): Promise<void> {
-    const argv = [
-      '--exit-on-error',
-      '--no-password',
-      // pg_restore reads a tar file from its beginning to its end.
-      ...(this.format === 'tar' ? [] : [`--jobs=${JOBS}`]),
-      ...options,
-      `--dbname=${connectionString(target.url.database)}`,
-      this.file,
-    ];
-    const program = await startProgram(this.tool.file, argv, this.programOptions(this.tool, target));
-    program.stdin.end();
-    program.stdout.resume();
-    await requireSuccess('pg_restore', program);
-  }
-
-  /** A pg_restore that is newer than the server sets what the server does not have; psql gets the rest. */
-  private async restoreAsSql(options: readonly string[], target: RestoreTarget): Promise<void> {
-    const { searchPath, signal } = this.options;
-    const psql = await findTool({
-      program: 'psql',
-      atLeastMajor: this.tool.major,
-      orNewest: true,
-      searchPath,
-    });
-    const ending = new AbortController();
-    const program = await startProgram(this.tool.file, ['--file=-', ...options, this.file], {
-      env: toolEnvironment(this.tool),
-      signal: AbortSignal.any([signal, ending.signal]),
-    });
-    program.stdin.end();
-    try {
-      const sql = Readable.from(outputOf('pg_restore', program), { objectMode: false });
-      await this.runPsql(sql, psql, target);
-    } finally {
-      ending.abort();
-      program.stdout.destroy();
-      await program.ended;
+  /**
+   * Restores into an empty database whatever can be restored. SQL is tried again from the beginning behind each
+   * fault: psql would take the rows of a table that it could not make for statements.
+   * @param renew empties the database
+   * @returns what could not be restored. @throws ProgramFailure where that is not known.
+   */
+  async restoreWhatCan(target: RestoreTarget, renew: () => Promise<void>): Promise<readonly RestoreFault[]> {
+    if (this.isDirect(target)) return await this.restoreDirectlyWhatCan(target);
+    const faults: RestoreFault[] = [];
+    const out = new Set<string>();
+    const without: EntryChoice = (entry) => out.has(entryName(entry)) || target.without?.(entry) === true;
+    for (;;) {
+      const reader: FaultReader = new FaultReader((line) => this.sectionAt(line));
+      const failure = await this.restoreAsSql({ ...target, without }, reader).catch(
+        (error: unknown) => error,
+      );
+      if (failure === undefined) return faults;
+      const [fault] = reader.faults;
+      if (fault?.entry === undefined || out.has(fault.entry) || faults.length >= MOST_ROUNDS) throw failure;
+      faults.push(fault);
+      out.add(fault.entry);
+      await renew();
     }
   }
 
-  /** The options by which pg_restore leaves the DDL guard out; none where there is none. */
-  private async withSelection<T>(work: (options: readonly string[]) => Promise<T>): Promise<T> {
-    const entries = await this.read(['--create', '--list', this.file], async (list) =>
-      (await text(list)).split('\n'),
+  /** A pg_restore that is newer than the server sets what the server does not have: psql gets the rest as SQL. */
+  private isDirect({ serverVersion }: RestoreTarget): boolean {
+    return this.format !== 'plain' && this.tool.major <= majorOf(serverVersion);
+  }
+
+  /** One at a time: only then pg_restore says which entry failed. */
+  private async restoreDirectlyWhatCan(target: RestoreTarget): Promise<readonly RestoreFault[]> {
+    const { names } = await this.readList();
+    const reader = new FaultReader((number) => names.get(number));
+    const failure = await this.restoreDirectly(target, ['--verbose'], reader).catch(
+      (error: unknown) => error,
     );
-    const kept = entries.filter((entry) => !isGuardEntry(entry));
-    if (kept.length === entries.length) return await work([]);
-    this.hasGuard = true;
-    const directory = await mkdtemp(path.join(tmpdir(), 'pgkeep-list-'));
-    try {
-      const list = path.join(directory, 'list');
-      await writeFile(list, kept.join('\n'));
-      return await work([`--use-list=${list}`]);
-    } finally {
-      await rm(directory, { recursive: true, force: true });
+    if (failure !== undefined && reader.faults.length === 0) throw failure;
+    return reader.faults;
+  }
+
+  private async restoreDirectly(
+    target: RestoreTarget,
+    options: readonly string[],
+    reader?: FaultReader,
+  ): Promise<void> {
+    await this.withSelection(target, async (selection) => {
+      const database = `--dbname=${connectionString(target.url.database)}`;
+      const argv = [...options, '--no-password', ...selection, database, this.file];
+      const program = await startProgram(
+        this.tool.file,
+        argv,
+        await this.programOptions(this.tool, target, reader),
+      );
+      program.stdin.end();
+      program.stdout.resume();
+      await requireSuccess('pg_restore', program);
+    });
+  }
+
+  private async restoreAsSql(target: RestoreTarget, reader?: FaultReader): Promise<void> {
+    if (this.format === 'plain') {
+      await this.runPsql(this.plainText(), this.tool, target, reader);
+      return;
     }
+    const { searchPath, signal } = this.options;
+    const { major: atLeastMajor } = this.tool;
+    const psql = await findTool({ program: 'psql', atLeastMajor, orNewest: true, searchPath });
+    await this.withSelection(target, async (selection) => {
+      const ending = new AbortController();
+      const program = await startProgram(this.tool.file, ['--file=-', ...selection, this.file], {
+        env: toolEnvironment(this.tool),
+        signal: AbortSignal.any([signal, ending.signal]),
+      });
+      program.stdin.end();
+      try {
+        await this.runPsql(outputOf('pg_restore', program), psql, target, reader);
+      } finally {
+        ending.abort();
+        program.stdout.destroy();
+        await program.ended;
+      }
+    });
   }
 
-  /** Runs pg_restore without a server, and reads what it writes. */
-  private async read<T>(argv: readonly string[], reader: (output: Readable) => Promise<T>): Promise<T> {
-    const env = toolEnvironment(this.tool);
-    const { signal } = this.options;
-    const program = await startProgram(this.tool.file, argv, { env, signal });
-    program.stdin.end();
-    const result = await reader(program.stdout);
-    await requireSuccess('pg_restore', program);
-    return result;
-  }
-
-  private async plainText(): Promise<Readable> {
-    return Readable.from(
-      withoutGuard(await unpacked(this.file), () => {
-        this.hasGuard = true;
-      }),
-      { objectMode: false },
+  /** Runs `work` with the options by which pg_restore chooses what is restored. */
+  private async withSelection(
+    { withOwners, selection = [], without = () => false }: RestoreTarget,
+    work: (options: readonly string[]) => Promise<void>,
+  ): Promise<void> {
+    const list = await this.readList();
+    await list.without(without, (kept) =>
+      work([
+        // Of the server it came from: this one has not these places, and must not follow those publishers.
+        '--no-tablespaces',
+        '--no-subscriptions',
+        ...(withOwners ? [] : ['--no-owner', '--no-privileges']),
+        ...kept,
+        ...selection,
+      ]),
     );
   }
 
   /** The first error ends it, and so does a dump that was cut. */
-  private async runPsql(sql: Readable, psql: PostgresTool, target: RestoreTarget): Promise<void> {
-    const argv = ['--no-psqlrc', '--quiet', '--no-password', '--set=ON_ERROR_STOP=1'];
-    const program = await startProgram(psql.file, argv, this.programOptions(psql, target));
+  private async runPsql(
+    dump: AsyncIterable<Buffer>,
+    psql: PostgresTool,
+    target: RestoreTarget,
+    reader: FaultReader | undefined,
+  ): Promise<void> {
+    const argv = [
+      '--no-psqlrc',
+      '--quiet',
+      '--no-password',
+      '--set=ON_ERROR_STOP=1',
+      '--echo-errors',
+      '--file=-',
+    ];
+    const program = await startProgram(psql.file, argv, await this.programOptions(psql, target, reader));
     program.stdout.resume();
-    const rules = {
-      known: target.serverSettings,
-      guard: restrictLine(psql, `pgkeep${randomBytes(16).toString('hex')}`),
-      onLeftOut: (name: string) => this.leftOut.add(name),
-    };
     const { signal } = this.options;
-    const fed = pipeline(completeDump(withKnownSettings(sql, rules)), program.stdin, { signal }).catch(
+    const fed = pipeline(completeDump(this.kept(dump, psql, target)), program.stdin, { signal }).catch(
       (error: unknown) => error,
     );
     await requireSuccess('psql', program);
@@ -195,42 +248,79 @@ export class Archive {
     if (fault !== undefined) throw fault;
   }
 
-  private programOptions(tool: PostgresTool, { url, server }: RestoreTarget): ProgramOptions {
-    return {
-      env: { ...libpqEnvironment(url, server, tool), PGAPPNAME: 'pgkeep restore' },
-      signal: this.options.signal,
+  /** The SQL that the server takes. Last are the entries: their lines are those that psql counts. */
+  private kept(
+    dump: AsyncIterable<Buffer>,
+    psql: PostgresTool,
+    target: RestoreTarget,
+  ): AsyncGenerator<Buffer> {
+    const rules = {
+      known: target.serverSettings,
+      guard: restrictLine(psql, `pgkeep${randomBytes(16).toString('hex')}`),
+      onLeftOut: (name: string) => this.leftOut.add(name),
+    };
+    this.sections = [];
+    return withoutSections(
+      withKnownSettings(dump, rules),
+      this.leavesOut(target),
+      ignore,
+      (comment, line) => {
+        const entry = entryOfSection(comment);
+        if (entry) this.sections.push({ line, entry: entryName(entry) });
+      },
+    );
+  }
+
+  private sectionAt(line: number): string | undefined {
+    return this.sections.findLast((section) => section.line <= line)?.entry;
+  }
+
+  /** Whether the entry of a plain dump that this comment stands above is left out. */
+  private leavesOut({ without }: RestoreTarget): (comment: string) => boolean {
+    return (comment) => {
+      const isGuard = isGuardSection(comment);
+      this.plainHasGuard ||= isGuard;
+      const entry = entryOfSection(comment);
+      return isGuard || (entry !== undefined && (isUnrestorable(entry) || without?.(entry) === true));
     };
   }
-}
 
-/** Options of pg_restore, whichever way it writes. */
-function restoreOptions({ withOwners }: RestoreTarget, selection: readonly string[]): string[] {
-  return [
-    // Of the server it came from: this one has not these places, and must not follow those publishers.
-    '--no-tablespaces',
-    '--no-subscriptions',
-    ...(withOwners ? [] : ['--no-owner', '--no-privileges']),
-    ...selection,
-  ];
-}
+  private async readList(): Promise<ArchiveList> {
+    this.list ??= new ArchiveList(
+      await this.read(['--create', '--list'], async (list) => (await text(list)).split('\n')),
+    );
+    return this.list;
+  }
 
-async function unpacked(file: string): Promise<Readable> {
-  const isGzip = (await firstBytes(file, 2)).equals(Buffer.from([0x1f, 0x8b]));
-  const stored = createReadStream(file, { highWaterMark: 1 << 20 });
-  if (!isGzip) return stored;
-  const sql = createGunzip();
-  // An error of the file must reach whoever reads the text.
-  pipeline(stored, sql).catch(() => undefined);
-  return sql;
-}
+  private stored(): Readable {
+    return createReadStream(this.file, { highWaterMark: FILE_CHUNK });
+  }
 
-async function firstBytes(file: string, count: number): Promise<Buffer> {
-  const handle = await open(file, 'r');
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(count), 0, count, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await handle.close();
+  private plainText(): AsyncGenerator<Buffer> {
+    return unpacked(this.stored());
+  }
+
+  /** Runs pg_restore without a server, and reads what it writes. */
+  private async read<T>(argv: readonly string[], reader: (output: Readable) => Promise<T>): Promise<T> {
+    const env = toolEnvironment(this.tool);
+    const { signal } = this.options;
+    const program = await startProgram(this.tool.file, [...argv, this.file], { env, signal });
+    program.stdin.end();
+    const result = await reader(program.stdout);
+    await requireSuccess('pg_restore', program);
+    return result;
+  }
+
+  private async programOptions(
+    tool: PostgresTool,
+    { url, server }: RestoreTarget,
+    reader: FaultReader | undefined,
+  ): Promise<ProgramOptions> {
+    return {
+      env: { ...(await libpqEnvironment(url, server, tool)), PGAPPNAME: 'pgkeep restore' },
+      signal: this.options.signal,
+      onErrorOutput: (piece) => reader?.add(piece),
+    };
   }
 }
 

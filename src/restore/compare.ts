@@ -1,12 +1,14 @@
 import type { Manifest, TableContents } from '../backup/backup.types.js';
-import { CATALOGUE_SECTIONS, type CatalogueSection } from '../catalogue/catalogue.types.js';
-import { CONTENT_HASH_METHOD } from '../backup/table-contents.js';
+import { compareStructure } from './compare-structure.js';
+import { compareTables, contents, presence, rowCounts } from './compare-tables.js';
+import { counted, finding, judged, listed, number } from './judged.js';
 import { majorOf } from './server-version.js';
 import type { CheckedForeignKey, Restored, RestoredSequence } from './read-restored.js';
 import type { Comparison, ComparisonName, TableComparison } from './restore.types.js';
+import { TABLE_NAME } from './structure-differences.js';
 
-/** How many names one line of details shows. */
-const SHOWN = 5;
+/** `table constraint`: the table first. */
+const KEY_NAME = new RegExp(`^(${TABLE_NAME}) (.*)$`, 's');
 
 /** What of a manifest a restored database is compared with. */
 export type Expected = Pick<
@@ -14,17 +16,25 @@ export type Expected = Pick<
   'tables' | 'catalogue' | 'sequences' | 'migrations' | 'contentHashMethod'
 >;
 
-/** Compares a restored database with the manifest of what was dumped. Pure. */
+/** Extensions that a restore had to leave out, and why. */
+export type LeftOutExtensions = ReadonlyMap<string, string>;
+
+/**
+ * Compares a restored database with the manifest of what was dumped. Pure. What no restore can avoid is reported and
+ * fails nothing: docs/backup-comparison.md lists it.
+ */
 export function compareRestored(
   expected: Expected,
   found: Restored,
+  leftOut: LeftOutExtensions = new Map(),
 ): { comparisons: Comparison[]; tables: TableComparison[] } {
-  const tables = compareTables(expected.tables, withoutUnread(expected, found.tables));
+  const { inheritance } = found;
+  const tables = compareTables(expected.tables, withoutUnread(expected, found.tables), inheritance.hashed);
   const comparisons = [
     presence(tables),
     rowCounts(tables),
     contents(tables, expected.contentHashMethod),
-    ...CATALOGUE_SECTIONS.map((section) => catalogueSection(section, expected, found)),
+    ...compareStructure(found.catalogue, { expected: expected.catalogue, inheritance, leftOut }),
     sequences(expected, found.sequences),
     foreignKeys(found.foreignKeys),
     migrations(expected, found),
@@ -45,10 +55,10 @@ const OF_EVERY_VERSION: ReadonlySet<ComparisonName> = new Set<ComparisonName>([
 export function compareWith(
   manifest: Manifest | null,
   found: Restored,
-  serverVersion: string,
+  { serverVersion, leftOut }: { serverVersion: string; leftOut: LeftOutExtensions },
 ): readonly Comparison[] {
   if (!manifest) return [foreignKeys(found.foreignKeys)];
-  const { comparisons } = compareRestored(manifest, found);
+  const { comparisons } = compareRestored(manifest, found, leftOut);
   if (majorOf(manifest.serverVersion) === majorOf(serverVersion)) return comparisons;
   return comparisons.filter(({ name }) => OF_EVERY_VERSION.has(name));
 }
@@ -63,93 +73,22 @@ function withoutUnread(
   return found.filter(({ name }) => read.has(name) || !known.has(`r ${name} unlogged`));
 }
 
-/** Every table of either side, by name. */
-function compareTables(
-  expected: readonly TableContents[],
-  found: readonly TableContents[],
-): TableComparison[] {
-  const wanted = new Map(expected.map((table) => [table.name, table]));
-  const there = new Map(found.map((table) => [table.name, table]));
-  return [...new Set([...wanted.keys(), ...there.keys()])].toSorted().map((name) => {
-    const [before, after] = [wanted.get(name), there.get(name)];
-    return {
-      name,
-      expectedRows: before?.rows ?? null,
-      foundRows: after?.rows ?? null,
-      sameContents: before !== undefined && before.contentHash === after?.contentHash,
-    };
-  });
-}
-
-function presence(tables: readonly TableComparison[]): Comparison {
-  const missing = tables.filter(({ foundRows }) => foundRows === null).map(({ name }) => name);
-  const added = tables.filter(({ expectedRows }) => expectedRows === null).map(({ name }) => name);
-  return judged('tables', `${counted(tables.length, 'table')}, and no other`, [
-    ...missing.map((name) => `${name} is missing`),
-    ...added.map((name) => `${name} was not in the backup`),
-  ]);
-}
-
-function rowCounts(tables: readonly TableComparison[]): Comparison {
-  const total = tables.reduce((sum, { expectedRows }) => sum + (expectedRows ?? 0), 0);
-  const faults = tables
-    .filter(
-      ({ expectedRows, foundRows }) =>
-        expectedRows !== null && foundRows !== null && expectedRows !== foundRows,
-    )
-    .map(
-      ({ name, expectedRows, foundRows }) =>
-        `${name} has ${number(foundRows)} rows, not ${number(expectedRows)}`,
-    );
-  return judged('rows', `${counted(total, 'row')}, table by table`, faults);
-}
-
-function contents(tables: readonly TableComparison[], method: string): Comparison {
-  if (method !== CONTENT_HASH_METHOD) {
-    return judged('contents', '', [
-      `the backup’s contents were hashed by a method that this version does not know: ${method}`,
-    ]);
-  }
-  const faults = tables
-    .filter(
-      ({ expectedRows, foundRows, sameContents }) =>
-        expectedRows !== null && foundRows !== null && !sameContents,
-    )
-    .map(({ name }) => `${name} has other contents`);
-  return judged('contents', 'the same hash of every table’s contents', faults);
-}
-
-function catalogueSection(section: CatalogueSection, expected: Expected, found: Restored): Comparison {
-  const [before, after] = [expected.catalogue[section], found.catalogue[section]];
-  const [wanted, there] = [new Set(before), new Set(after)];
-  const switchedOn = before.filter((line) => !there.has(line) && there.has(enabledAgain(line)));
-  const excused = new Set([...switchedOn, ...switchedOn.map(enabledAgain)]);
-  const remarks = switchedOn.map((line) => `${line} is on again: a dump does not keep that it was off`);
-  return judged(section, [`${number(before.length)}, as they were`, ...remarks].join('; '), [
-    ...before.filter((line) => !there.has(line) && !excused.has(line)).map((line) => `missing: ${line}`),
-    ...after
-      .filter((line) => !wanted.has(line) && !excused.has(line))
-      .map((line) => `not in the backup: ${line}`),
-  ]);
-}
-
-/** A foreign key whose triggers are disabled (letters other than O) as pg_dump writes it: as if they were not. */
-function enabledAgain(line: string): string {
-  return line.replace(/( foreign key .* )([A-Z]+)$/s, (_all, key: string, states: string) =>
-    key.concat('O'.repeat(states.length)),
-  );
-}
-
 function sequences(expected: Expected, found: readonly RestoredSequence[]): Comparison {
   const there = new Map(found.map((sequence) => [sequence.name, sequence]));
-  const faults = expected.sequences.flatMap(({ name, lastValue }) => {
+  const findings = expected.sequences.flatMap(({ name, lastValue }) => {
     const sequence = there.get(name);
-    if (!sequence) return [`${name} is missing`];
+    if (!sequence) return [finding('sequences', name, `${name} is missing`)];
     return isBehind(lastValue, sequence)
-      ? [`${name} stands at ${sequence.lastValue ?? 'its start'}, behind ${lastValue}`]
+      ? [
+          finding(
+            'sequences',
+            name,
+            `${name} stands at ${sequence.lastValue ?? 'its start'}, behind ${lastValue}`,
+          ),
+        ]
       : [];
   });
-  return judged('sequences', `${number(expected.sequences.length)}, none behind`, faults);
+  return judged('sequences', `${number(expected.sequences.length)}, none behind`, { findings });
 }
 
 /** A sequence that cycles may rightly have begun anew between its reading and the dump. */
@@ -161,45 +100,42 @@ function isBehind(before: string | null, { lastValue, descending, cycles }: Rest
 }
 
 function foreignKeys(keys: readonly CheckedForeignKey[]): Comparison {
-  const faults = keys
-    .filter(({ orphans, validated }) => validated && orphans > 0)
-    .map(({ name, orphans }) => `${name}: ${counted(orphans, 'row')} without the row referred to`);
   const unchecked = keys
     .filter(({ validated }) => !validated)
     .map(({ name, orphans }) => `${name} is NOT VALID (${counted(orphans, 'orphan')}, as in the backup)`);
   const disabled = keys.filter(({ enabled }) => !enabled).map(({ name }) => `${name} has disabled triggers`);
   const remarks = [...unchecked, ...disabled];
   const sound = `${counted(keys.length, 'foreign key')}, no orphan`;
-  return judged('foreignKeys', [sound, ...(remarks.length > 0 ? [listed(remarks)] : [])].join('; '), faults);
+  return judged('foreignKeys', [sound, ...(remarks.length > 0 ? [listed(remarks)] : [])].join('; '), {
+    findings: keys
+      .filter(({ orphans, validated }) => validated && orphans > 0)
+      .map(({ name, orphans }) =>
+        finding(
+          'foreignKeys',
+          name.replace(KEY_NAME, '$1.$2'),
+          `${name}: ${counted(orphans, 'row')} without the row referred to`,
+        ),
+      ),
+  });
 }
 
 function migrations({ migrations: before }: Expected, { migrations: after }: Restored): Comparison {
   if (before === null || after === null) {
-    const fault =
-      before === after ? [] : [`the history is ${after === null ? 'missing' : 'not in the backup'}`];
-    return judged('migrations', 'no _prisma_migrations, as in the backup', fault);
+    const details = `the history is ${after === null ? 'missing' : 'not in the backup'}`;
+    return judged('migrations', 'no _prisma_migrations, as in the backup', {
+      findings: before === after ? [] : [finding('migrations', '_prisma_migrations', details)],
+    });
   }
   const lineOf = ({ name, checksum }: { name: string; checksum: string }): string => `${name} ${checksum}`;
   const [wanted, there] = [new Set(before.map(lineOf)), new Set(after.map(lineOf))];
-  return judged('migrations', `${number(before.length)} applied, the same checksums`, [
-    ...before.filter((row) => !there.has(lineOf(row))).map(({ name }) => `${name} is missing or differs`),
-    ...after.filter((row) => !wanted.has(lineOf(row))).map(({ name }) => `${name} was not in the backup`),
-  ]);
-}
-
-function judged(name: ComparisonName, sound: string, faults: readonly string[]): Comparison {
-  return { name, ok: faults.length === 0, details: faults.length === 0 ? sound : listed(faults) };
-}
-
-function listed(parts: readonly string[]): string {
-  const rest = parts.length > SHOWN ? [`and ${parts.length - SHOWN} more`] : [];
-  return [...parts.slice(0, SHOWN), ...rest].join('; ');
-}
-
-function counted(count: number, noun: string): string {
-  return `${number(count)} ${noun}${count === 1 ? '' : 's'}`;
-}
-
-function number(count: number | null): string {
-  return (count ?? 0).toLocaleString('en-US');
+  return judged('migrations', `${number(before.length)} applied, the same checksums`, {
+    findings: [
+      ...before
+        .filter((row) => !there.has(lineOf(row)))
+        .map(({ name }) => finding('migrations', name, `${name} is missing or differs`)),
+      ...after
+        .filter((row) => !wanted.has(lineOf(row)))
+        .map(({ name }) => finding('migrations', name, `${name} was not in the backup`)),
+    ],
+  });
 }

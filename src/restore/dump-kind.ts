@@ -114,7 +114,7 @@ function readPlain(file: string, text: string): DumpKind {
 }
 
 /** Of a plain dump that would leave the database which is restored for another one, which may be in use. */
-export function connectsElsewhere(file: string): KeepError {
+function connectsElsewhere(file: string): KeepError {
   return notRestored(
     `${file} has psql’s command \\connect in it (pg_dump --create): its rows would go into another database than the one that is restored.`,
     'Make the dump without --create, or as `pg_dump --format=custom`.',

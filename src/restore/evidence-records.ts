@@ -4,6 +4,7 @@ import { mayRecord } from '../changelog/may-record.js';
 import type { DatabaseService } from '../database/database.service.js';
 import { read, type ReadTimeouts } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
+import { beginStatements } from '../database/transaction.js';
 import { serverMessageOf } from '../errors.js';
 import { hashOf, NO_HASH, sealed, WITHOUT_OF_EVIDENCE } from './evidence.js';
 import type { Evidence, RestoreTestEntry, RestoreTestHistory, RestoreTestReport } from './restore.types.js';
@@ -53,7 +54,7 @@ async function insert(
   { statementTimeoutMs }: ReadTimeouts,
 ): Promise<RestoreTestReport> {
   // One that fails leaves its transaction open: the pool then discards the connection, and the server ends it.
-  await client.query(`BEGIN; SET LOCAL statement_timeout = ${statementTimeoutMs}`);
+  await client.query(beginStatements(client, { mode: 'READ WRITE', statementTimeoutMs }));
   // The trigger takes the same lock; here already, so that the newest evidence stays the newest.
   await client.query(`SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgkeep restore_test'))`);
   const newest = await client.query<{ hash: string }>(

@@ -52,9 +52,14 @@ export interface GivenDatabase {
   readonly identity: DatabaseIdentity | undefined;
 }
 
+/** Takes away what was restored; the mark stays. */
+export async function emptyGivenDatabase(client: Client): Promise<void> {
+  await emptyDatabase(client, [MARK]);
+}
+
 /** Leaves the database as an empty one; the mark goes last. */
 export async function clearGivenDatabase(client: Client): Promise<void> {
-  await emptyDatabase(client, [MARK]);
+  await emptyGivenDatabase(client);
   await client.query(`DROP SCHEMA IF EXISTS ${MARK}`);
 }
 

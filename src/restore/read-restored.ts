@@ -10,6 +10,7 @@ import { withConnection } from '../database/connect.js';
 import { readAppliedMigrations } from '../migrations/applied-migrations.js';
 import { together } from '../process/together.js';
 import { listForeignKeys, orphanQuery, type ForeignKey } from './foreign-keys.js';
+import { readInheritance, type Inheritance } from './inheritance.js';
 
 /** A foreign key, and how many rows break it. */
 export interface CheckedForeignKey extends ForeignKey {
@@ -29,6 +30,7 @@ export interface Restored {
   readonly sequences: readonly RestoredSequence[];
   readonly migrations: readonly AppliedMigration[] | null;
   readonly foreignKeys: readonly CheckedForeignKey[];
+  readonly inheritance: Inheritance;
 }
 
 interface Options {
@@ -102,7 +104,8 @@ async function readFacts(client: Client, migrationsSchema: string): Promise<Fact
   const sequences = await readRestoredSequences(client);
   const plans = await largestFirst(client, await listTables(client, { unlogged: true }));
   const keys = await listForeignKeys(client);
-  return { catalogue, migrations, sequences, plans, keys };
+  const inheritance = await readInheritance(client);
+  return { catalogue, migrations, sequences, plans, keys, inheritance };
 }
 
 /** The small ones then fill the gaps, and both connections end at about the same time. */

@@ -2,7 +2,9 @@ import type { BackupService } from '../backup/backup.service.js';
 import type { Clock } from '../clock/clock.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { EnvironmentName, Settings } from '../config/settings.js';
-import type { Comparison } from './restore.types.js';
+import type { ArchiveNeeds } from './archive-contents.js';
+import type { Despite } from './despite.js';
+import type { Comparison, Finding } from './restore.types.js';
 import type { RestoreConsent, RestoreTarget } from './restore-plan.js';
 import type { RestoreSource } from './restore-source.js';
 
@@ -14,6 +16,8 @@ export interface RestoreOptions extends RestoreConsent {
   readonly noOwner?: boolean;
   /** Go on where the database as it is now cannot be backed up first. */
   readonly withoutSafetyBackup?: boolean;
+  /** Findings in spite of which it is restored, each by its name: `rows:public.children`. */
+  readonly despite?: readonly string[];
   /** Told what is being done, one line at a time. */
   readonly progress?: (line: string) => void;
   /** Aborting it ends the restore in order: the database is as it was. */
@@ -48,6 +52,10 @@ export interface RestorePlan {
   readonly lastRestoreMs: number | null;
   /** Whether it takes a typed confirmation. */
   readonly isProduction: boolean;
+  /** Findings in spite of which it would be restored. */
+  readonly despite: readonly string[];
+  /** What could not be checked yet; null where everything was that can be refused. */
+  readonly notChecked: string | null;
 }
 
 /** What `pgkeep restore` did. */
@@ -61,6 +69,8 @@ export interface Restoration {
   /** What of the dumped database was not in the backup, and is not in this one now. */
   readonly without: readonly string[];
   readonly comparisons: readonly Comparison[];
+  /** Findings that were named beforehand with `--despite`: the restored database has them. */
+  readonly accepted: readonly Finding[];
   readonly notes: readonly string[];
   readonly durationMs: number;
 }
@@ -88,6 +98,9 @@ export interface RestoreContext {
   readonly maintenanceUrl: DatabaseUrl;
   readonly noOwner: boolean;
   readonly withoutSafetyBackup: boolean;
+  readonly despite: Despite;
+  /** What the archive needs of the server; undefined where it could not be read before it is here. */
+  readonly needs: ArchiveNeeds | undefined;
   readonly progress: (line: string) => void;
   readonly signal: AbortSignal;
   readonly actor: string;

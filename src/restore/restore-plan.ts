@@ -169,6 +169,7 @@ export function requireNotOlder(
   );
 }
 
-function refused(why: string, hint: string): KeepError {
+/** A restore that is refused before anything was done. */
+export function refused(why: string, hint: string): KeepError {
   return new KeepError('RESTORE_REFUSED', `Refused to restore: ${why}. Nothing was touched.`, { hint });
 }

@@ -4,26 +4,25 @@ import { omissionTexts } from '../backup/omission-texts.js';
 import { appendPlan } from '../changelog/append.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { ConnectionOptions } from '../database/candidate-client.js';
-import { CandidateRotation } from '../database/candidate-client.js';
+import { CandidateRotation } from '../database/candidate-rotation.js';
 import { connectOnce, withConnection } from '../database/connect.js';
+import { isPooled } from '../database/session.js';
 import { KeepError, serverMessageOf } from '../errors.js';
 import { applyMigrations } from '../migrations/engine/apply-migrations.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../migrations/own-migrations.js';
 import { Archive } from './archive.js';
 import type { ArchiveNeeds } from './archive-contents.js';
 import { carryOver, hasRecords } from './carry-over.js';
-import { compareWith } from './compare.js';
 import { replacedName, RESTORING_NAME, restoringName } from './database-names.js';
 import { databaseOptions, localeOf } from './database-options.js';
 import { applyProperties, readProperties } from './database-properties.js';
-import { readSettingNames, settingsNote } from './known-settings.js';
+import { readSettingNames } from './known-settings.js';
 import { leftOut } from './left-out.js';
 import { MarkedDatabases } from './marked-databases.js';
-import { readRestored } from './read-restored.js';
-import { requireRoles } from './required-roles.js';
+import { requireRestorable } from './requirements.js';
 import { restamp } from './restamp.js';
 import type { Restoration, RestoreContext } from './restoration.types.js';
-import type { Comparison } from './restore.types.js';
+import { fillRestored, makeBound, type Filled } from './restore-fill.js';
 import { majorOf } from './server-version.js';
 import { swap } from './swap.js';
 
@@ -34,7 +33,6 @@ const LONGEST_RESTORE_MS = 7 * 24 * 3_600_000;
 export class RestoreRun {
   private readonly startedAt: Date;
   private readonly notes: string[] = [];
-  private comparisons: readonly Comparison[] = [];
 
   /** @param maintenance a connection to another database of the server */
   constructor(
@@ -45,8 +43,7 @@ export class RestoreRun {
   }
 
   async perform(): Promise<Restoration> {
-    const { source, signal, target, settings, progress, noOwner } = this.context;
-    const safetyBackup = await this.backUpTarget();
+    const { source, signal, settings, target, progress } = this.context;
     const marked = new MarkedDatabases(this.maintenance, {
       madeBy: 'pgkeep restore',
       name: RESTORING_NAME,
@@ -61,20 +58,44 @@ export class RestoreRun {
         searchPath: settings.searchPath,
         signal,
       });
-      const needs = await archive.needs();
-      const withOwners = await requireRoles(this.maintenance, target, needs.roles, noOwner);
+      const needs = this.context.needs ?? (await archive.needs());
+      const withOwners = await this.requirePossible(archive, needs);
       const restored = restoringName(target.database, this.startedAt);
+      // Before the safety backup: a locale that this server does not have refuses the restore, and not after an hour.
       await marked.create(restored, await this.optionsOf(needs), this.startedAt);
       try {
-        await this.fill(archive, restored, withOwners);
-        this.notes.push(...leftOut(source.manifest, archive));
-        const replaced = await this.takePlace(restored);
-        return this.report(replaced, safetyBackup);
+        const safetyBackup = await this.backUpTarget();
+        const { host, port, user } = this.maintenance;
+        const server = { host, port, user, isPooled: isPooled(this.maintenance) };
+        const plan = {
+          archive,
+          needs,
+          url: this.urlOf(restored),
+          server,
+          serverVersion: target.serverVersion,
+          serverSettings: await readSettingNames(this.maintenance),
+          withOwners,
+        };
+        const filled = await fillRestored(this.context, plan);
+        this.notes.push(...filled.notes, ...leftOut(source.manifest, archive));
+        const replaced = await this.takePlace(restored, filled);
+        this.notes.push(...(await makeBound({ ...plan, url: this.urlOf(target.database) }, filled.bound)));
+        return this.report(replaced, safetyBackup, filled);
       } catch (error) {
         await this.dropRestored(restored);
         throw error;
       }
     });
+  }
+
+  /** Everything that can be refused, before anything long begins. @returns whether owners are restored, too. */
+  private async requirePossible(archive: Archive, needs: ArchiveNeeds): Promise<boolean> {
+    const { source, despite } = this.context;
+    if (despite.names.length > 0) {
+      despite.requireKnown(source.name, source.manifest);
+      despite.requireEntries(source.name, await archive.entries());
+    }
+    return await requireRestorable(this.maintenance, this.context, needs);
   }
 
   /** The last thing that can bring back what was written since the backup. */
@@ -111,35 +132,8 @@ export class RestoreRun {
     );
   }
 
-  private async fill(archive: Archive, database: string, withOwners: boolean): Promise<void> {
-    const { source, signal, progress, settings, target } = this.context;
-    const url = this.urlOf(database);
-    const { host, port, user } = this.maintenance;
-    progress(`restoring ${source.name} into "${database}", beside it`);
-    const { serverVersion } = target;
-    const serverSettings = await readSettingNames(this.maintenance);
-    const server = { host, port, user };
-    await archive.restore({ url, server, serverVersion, serverSettings, withOwners });
-    this.notes.push(...settingsNote(archive, target));
-    progress('comparing what was restored with what was backed up');
-    const found = await readRestored(url, {
-      connectTimeoutMs: settings.database.connectTimeoutMs,
-      migrationsSchema: url.schema,
-      signal,
-    });
-    this.comparisons = compareWith(source.manifest, found, target.serverVersion);
-    if (!source.manifest) this.notes.push('a dump without a manifest: only its foreign keys were checked');
-    const faults = this.comparisons.filter(({ ok }) => !ok);
-    if (faults.length === 0) return;
-    throw new KeepError(
-      'RESTORE_FAILED',
-      `Did not restore ${source.name}: what came out of it is not what was backed up: ${faults.map(({ name, details }) => `${name}: ${details}`).join('; ')}. Database "${target.database}" was not touched.`,
-      { hint: 'Take another backup: `pgkeep backup list` shows which ones passed a restore test.' },
-    );
-  }
-
   /** @returns the name under which the replaced database is kept; null where there was none. */
-  private async takePlace(restored: string): Promise<string | null> {
+  private async takePlace(restored: string, { accepted }: Filled): Promise<string | null> {
     const { target, targetAnswers, progress, signal } = this.context;
     await this.installRecords(restored);
     const { database, oid } = target;
@@ -160,7 +154,7 @@ export class RestoreRun {
         openRestored: () => this.open(restored),
       };
       await swap({ database, oid, restored, replaced, comment }, connections, (client, old) =>
-        this.recordDeed(client, old, replaced),
+        this.recordDeed(client, old, { replaced, accepted }),
       );
     });
     return oid === undefined ? null : replaced;
@@ -181,7 +175,11 @@ export class RestoreRun {
   }
 
   /** In one transaction of the restored database: newer records, the stamp, and this very deed. */
-  private async recordDeed(restored: Client, old: Client | undefined, replaced: string): Promise<void> {
+  private async recordDeed(
+    restored: Client,
+    old: Client | undefined,
+    { replaced, accepted }: { replaced: string } & Pick<Filled, 'accepted'>,
+  ): Promise<void> {
     const { source, target, settings, actor, clock } = this.context;
     if (!(await hasRecords(restored))) return;
     const carried = old ? await carryOver(old, restored) : [];
@@ -200,6 +198,7 @@ export class RestoreRun {
         from: source.manifest?.environment ?? null,
         replaced: target.oid === undefined ? null : replaced,
         carriedOver: carried.reduce((sum, { entries }) => sum + entries, 0),
+        ...(accepted.length === 0 ? {} : { despite: accepted.map(({ name }) => name) }),
       },
       actor,
     });
@@ -214,7 +213,11 @@ export class RestoreRun {
     });
   }
 
-  private report(replaced: string | null, safetyBackup: string | null): Restoration {
+  private report(
+    replaced: string | null,
+    safetyBackup: string | null,
+    { comparisons, accepted }: Filled,
+  ): Restoration {
     const { source, target, clock } = this.context;
     return {
       source: source.name,
@@ -222,7 +225,8 @@ export class RestoreRun {
       replaced,
       safetyBackup,
       without: omissionTexts(source.manifest?.without),
-      comparisons: this.comparisons,
+      comparisons,
+      accepted,
       notes: this.notes,
       durationMs: clock.now().getTime() - this.startedAt.getTime(),
     };

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { withArchiveFile } from '../backup/archive-file.js';
+import type { Readable } from 'node:stream';
+import { openArchive, withArchiveFile } from '../backup/archive-file.js';
 import { whileClaimed } from '../backup/backup-claims.js';
 import { typedName } from '../backup/backup-name.js';
 import type { BackupService } from '../backup/backup.service.js';
@@ -19,7 +20,12 @@ export interface RestoreSource {
   readonly manifest: Manifest | null;
   /** Of the server that was dumped; undefined where a bare dump does not say. */
   readonly serverVersion: string | undefined;
-  /** Runs `use` with the archive as a whole file on this machine. */
+  /**
+   * Opens it from its beginning, decrypted, for a look: nothing of it is proven. Undefined for a bare dump, which is
+   * on this machine.
+   */
+  readonly open: (() => Promise<Readable>) | undefined;
+  /** Runs `use` with the complete archive on this machine: a file, or the directory of a bare dump. */
   readonly withFile: <T>(signal: AbortSignal, use: (file: string) => Promise<T>) => Promise<T>;
 }
 
@@ -60,6 +66,7 @@ export async function findSource(typed: string, { backups, settings }: Places): 
       name: manifest.name,
       manifest,
       serverVersion: manifest.serverVersion,
+      open: () => backups.openArchive(manifest.name),
       withFile: (signal, use) => backups.withArchive(manifest.name, signal, ({ file: whole }) => use(whole)),
     };
   }
@@ -68,12 +75,19 @@ export async function findSource(typed: string, { backups, settings }: Places): 
   if (!found) {
     const { header } = await readDumpKind(file);
     const serverVersion = header?.serverVersion;
-    return { name: file, manifest: null, serverVersion, withFile: (_signal, use) => use(file) };
+    return {
+      name: file,
+      manifest: null,
+      serverVersion,
+      open: undefined,
+      withFile: (_signal, use) => use(file),
+    };
   }
   return {
     name: found.name,
     manifest: found.manifest,
     serverVersion: found.manifest.serverVersion,
+    open: () => openArchive({ storage, encryption: settings.encryption }, found),
     withFile: (signal, use) =>
       withArchiveFile({ storage, encryption: settings.encryption }, found, signal, ({ file: whole }) =>
         use(whole),

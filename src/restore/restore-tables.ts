@@ -3,6 +3,7 @@ import type { Manifest } from '../backup/backup.types.js';
 import { beginSnapshot, whileConnected } from '../backup/snapshot.js';
 import { listTables, readContents } from '../backup/table-contents.js';
 import { withConnection } from '../database/connect.js';
+import { isPooled } from '../database/session.js';
 import { errorCode, KeepError } from '../errors.js';
 import { Archive } from './archive.js';
 import { databaseOptions } from './database-options.js';
@@ -29,7 +30,10 @@ const PARTS = /^("(?:[^"]|"")+"|[^".]+)\.("(?:[^"]|"")+"|[^".]+)$/;
  * @throws KeepError `RESTORE_REFUSED`, `RESTORE_FAILED`, `USAGE_INVALID`.
  */
 export async function restoreTables(
-  context: Omit<RestoreContext, 'targetAnswers' | 'backups' | 'withoutSafetyBackup' | 'noOwner' | 'actor'>,
+  context: Pick<
+    RestoreContext,
+    'settings' | 'clock' | 'source' | 'target' | 'maintenanceUrl' | 'progress' | 'signal'
+  >,
   maintenance: Client,
   { tables: asked, into }: { tables: readonly string[]; into: string },
 ): Promise<TablesRestoration> {
@@ -67,7 +71,7 @@ export async function restoreTables(
       const { host, port, user } = maintenance;
       const place = {
         url,
-        server: { host, port, user },
+        server: { host, port, user, isPooled: isPooled(maintenance) },
         serverVersion: target.serverVersion,
         serverSettings: await readSettingNames(maintenance),
         withOwners: false,

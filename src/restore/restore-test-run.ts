@@ -1,3 +1,4 @@
+import type { Client } from 'pg';
 import type { ArchiveFile } from '../backup/archive-file.js';
 import type { Manifest } from '../backup/backup.types.js';
 import type { Clock } from '../clock/clock.js';
@@ -5,18 +6,29 @@ import type { Settings } from '../config/settings.js';
 import type { ReadTimeouts } from '../database/read.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { KeepError, serverMessageOf } from '../errors.js';
-import { Archive } from './archive.js';
+import { searchPathAdvice } from '../catalogue/unqualified-names.js';
+import { withConnection } from '../database/connect.js';
+import { Archive, type RestoreTarget } from './archive.js';
+import type { ArchiveNeeds } from './archive-contents.js';
+import { boundNotes, findBoundExtensions, type BoundExtensions } from './bound-extensions.js';
 import { compareRestored } from './compare.js';
 import { databaseOptions } from './database-options.js';
 import { bytesNeeded } from './free-space.js';
 import { settingsNote } from './known-settings.js';
 import { leftOut } from './left-out.js';
+import { failedComparison, finding, judged, number } from './judged.js';
 import { readRestored } from './read-restored.js';
+import { describeFault, type RestoreFault } from './restore-fault.js';
 import type { Comparison, Evidence } from './restore.types.js';
 import { withScratch } from './scratch.js';
 import type { Scratch, ScratchServer } from './scratch.types.js';
 import { majorOf } from './server-version.js';
 import { startThrowAwayServer } from './throw-away-server.js';
+
+/** What PostgreSQL says of a name that it does not find. pg_restore passes on no SQLSTATE. */
+const NOT_FOUND = / does not exist/;
+/** A server that has run out of something would only be pushed further. */
+const EXHAUSTED = /No space left on device|Disk quota exceeded|out of (?:shared )?memory/;
 
 /** What a test works with. */
 export interface TestContext {
@@ -58,11 +70,7 @@ export class RestoreTestRun {
   async perform(): Promise<TestFindings> {
     const { settings, signal, clock } = this.context;
     const { manifest, file } = this.archiveFile;
-    this.comparisons.push({
-      name: 'archive',
-      ok: true,
-      details: `${manifest.bytes.toLocaleString('en-US')} bytes, sha256 as in the manifest`,
-    });
+    this.comparisons.push(judged('archive', `${number(manifest.bytes)} bytes, sha256 as in the manifest`));
     const atLeastMajor = majorOf(manifest.toolVersions.pgDump);
     const archive = await Archive.open(file, { atLeastMajor, searchPath: settings.searchPath, signal });
     const needs = await archive.needs().catch((error: unknown) => this.fail('restore', error));
@@ -74,7 +82,7 @@ export class RestoreTestRun {
       const plan = {
         databaseOptions: databaseOptions(needs, manifest),
         bytesNeeded: this.bytesNeeded,
-        roles: needs.roles,
+        needs,
         name: manifest.name,
         manifest,
       };
@@ -87,7 +95,7 @@ export class RestoreTestRun {
         now: clock.now(),
       };
       return await withScratch(server, options, async (scratch) => {
-        await this.restoreAndCompare(archive, scratch);
+        await this.restoreAndCompare(archive, needs, scratch);
         const { serverVersion, kind: restoredTo } = scratch;
         return this.findings({ ...found, serverVersion, restoredTo });
       });
@@ -96,16 +104,29 @@ export class RestoreTestRun {
     }
   }
 
-  private async restoreAndCompare(archive: Archive, scratch: Scratch): Promise<void> {
-    this.notes.push(...scratch.notes, ...leftOut(this.archiveFile.manifest, archive));
-    const restored = await this.timed(() => archive.restore(scratch)).catch((error: unknown) =>
-      this.fail('restore', error),
+  private async restoreAndCompare(archive: Archive, needs: ArchiveNeeds, scratch: Scratch): Promise<void> {
+    const bound = await findBoundExtensions(
+      needs.extensions,
+      () => archive.entries(),
+      (work) => this.onScratch(scratch, work),
     );
+    this.notes.push(...scratch.notes, ...boundNotes(bound));
+    const target = { ...scratch, without: bound.isTheirs };
+    const restored = await this.timed(() => archive.restore(target)).catch((error: unknown) =>
+      this.restoreRest(archive, { scratch, target }, error),
+    );
+    this.notes.push(...leftOut(this.archiveFile.manifest, archive));
     this.notes.push(...settingsNote(archive, scratch));
-    if (restored === undefined) return;
-    this.restoreMs = restored.durationMs;
-    const took = `${archive.program} ended well after ${(restored.durationMs / 1000).toFixed(1)} s`;
-    this.comparisons.push({ name: 'restore', ok: true, details: took });
+    if (restored === 'nothing') return;
+    if (restored !== 'in part') {
+      this.restoreMs = restored.durationMs;
+      const took = `${archive.program} ended well after ${(restored.durationMs / 1000).toFixed(1)} s`;
+      this.comparisons.push(judged('restore', took));
+    }
+    await this.compare(scratch, bound);
+  }
+
+  private async compare(scratch: Scratch, { reasons }: BoundExtensions): Promise<void> {
     const { settings, signal } = this.context;
     const compared = await this.timed(async () => {
       const found = await readRestored(scratch.url, {
@@ -113,19 +134,67 @@ export class RestoreTestRun {
         migrationsSchema: settings.database.url.schema,
         signal,
       });
-      return compareRestored(this.archiveFile.manifest, found);
+      return compareRestored(this.archiveFile.manifest, found, reasons);
     }).catch((error: unknown) => this.fail('contents', error));
     if (compared === undefined) return;
     this.compareMs = compared.durationMs;
     this.comparisons.push(...compared.result.comparisons);
     this.tables = compared.result.tables;
+    const reported = compared.result.comparisons.filter((comparison) => comparison.reported.length > 0);
+    if (reported.length > 0) {
+      const where = reported.map((comparison) => `${comparison.name} (${comparison.reported.length})`);
+      this.notes.push(`not exactly as in the backup, as no restore can avoid it: ${where.join(', ')}`);
+    }
+  }
+
+  /** The restore failed: whatever else can be restored shows what the backup is still good for. */
+  private async restoreRest(
+    archive: Archive,
+    { scratch, target }: { scratch: Scratch; target: RestoreTarget },
+    error: unknown,
+  ): Promise<'nothing' | 'in part'> {
+    this.fail('restore', error);
+    if (EXHAUSTED.test(serverMessageOf(error))) return 'nothing';
+    const { faults, advice } = await this.tryRest(archive, { scratch, target });
+    if (faults.length === 0) return 'nothing';
+    const [failure] = this.comparisons.splice(-1);
+    this.comparisons.push({
+      ...(failure ?? failedComparison('restore', serverMessageOf(error))),
+      findings: faults.map((fault) => finding('restore', fault.entry ?? 'unknown', describeFault(fault))),
+    });
+    this.notes.push(...advice);
+    return 'in part';
+  }
+
+  /** @returns no fault where it could not be tried: the first failure is the one to report. */
+  private async tryRest(
+    archive: Archive,
+    { scratch, target }: { scratch: Scratch; target: RestoreTarget },
+  ): Promise<{ faults: readonly RestoreFault[]; advice: readonly string[] }> {
+    try {
+      await scratch.renew();
+      const faults = await archive.restoreWhatCan(target, scratch.renew);
+      const running = faults.flatMap(({ running: name, message }) =>
+        name !== undefined && NOT_FOUND.test(message) ? [name] : [],
+      );
+      return { faults, advice: await this.onScratch(scratch, (client) => searchPathAdvice(client, running)) };
+    } catch {
+      this.context.signal.throwIfAborted();
+      return { faults: [], advice: [] };
+    }
+  }
+
+  private async onScratch<T>({ url }: Scratch, work: (client: Client) => Promise<T>): Promise<T> {
+    const { connectTimeoutMs } = this.context.settings.database;
+    const connection = { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep restore test' };
+    return await withConnection(url, connection, work);
   }
 
   /** A failure of the restore is a finding; an interruption is none, and neither is a machine that lacks a part. */
   private fail(name: Comparison['name'], error: unknown): undefined {
     this.context.signal.throwIfAborted();
     if (error instanceof KeepError) throw error;
-    this.comparisons.push({ name, ok: false, details: serverMessageOf(error) });
+    this.comparisons.push(failedComparison(name, serverMessageOf(error)));
   }
 
   private async timed<T>(work: () => Promise<T>): Promise<{ result: T; durationMs: number }> {

@@ -4,11 +4,15 @@ import { Clock } from '../clock/clock.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { DatabaseService } from '../database/database.service.js';
+import type { ArchiveNeeds } from './archive-contents.js';
 import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restoration.types.js';
 
 /** Restores backups: beside the database, checked there, then swapped into its place. */
 @Injectable()
 export class RestoreService {
+  /** What archives need, by their sha256: a plan and the restore behind it read one archive. */
+  readonly knownNeeds = new Map<string, ArchiveNeeds>();
+
   constructor(
     @Inject(SETTINGS) readonly settings: Settings,
     readonly backups: BackupService,

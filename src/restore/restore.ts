@@ -5,6 +5,7 @@ import { operator } from '../changelog/actor.js';
 import type { Clock } from '../clock/clock.js';
 import { describeDatabaseUrl, type DatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
+import type { ConnectionOptions } from '../database/candidate-client.js';
 import { withConnection } from '../database/connect.js';
 import { databaseError } from '../database/database-fault.js';
 import type { DatabaseService } from '../database/database.service.js';
@@ -12,10 +13,14 @@ import { read } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
 import type { StampReading } from '../environment/environment.types.js';
 import { readStamp } from '../environment/read-environment.js';
-import { errorCode, KeepError, serverMessageOf } from '../errors.js';
+import { KeepError, serverMessageOf } from '../errors.js';
 import { MigrationDirectory } from '../migrations/migration-directory.js';
 import { ProgramFailure } from '../process/program-failure.js';
+import type { ArchiveNeeds } from './archive-contents.js';
+import { Despite } from './despite.js';
 import { MAKE_ROOM, requireSpaceToRestore } from './free-space.js';
+import { onMaintenance } from './maintenance.js';
+import { peekNeeds } from './peek-needs.js';
 import {
   otherSubject,
   readTarget,
@@ -27,20 +32,20 @@ import {
   type RestoreTarget,
 } from './restore-plan.js';
 import { requireSuperuserFor } from './required-superuser.js';
+import { requireRestorable } from './requirements.js';
+import { MEND } from './restore-fill.js';
 import { RestoreRun } from './restore-run.js';
 import { findSource, type RestoreSource } from './restore-source.js';
 import { restoreTables } from './restore-tables.js';
+import { requireSwappable } from './swap-obstacles.js';
 import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restoration.types.js';
-
-const MEND = 'Mend what the message says, or take another backup.';
-/** What every PostgreSQL server has, and a restore can be directed from. */
-const MAINTENANCE_DATABASES = ['postgres', 'template1'];
 
 interface Rooms {
   readonly settings: Settings;
   readonly backups: BackupService;
   readonly clock: Clock;
   readonly database: DatabaseService;
+  readonly knownNeeds: Map<string, ArchiveNeeds>;
 }
 
 /** What was found out before anything is done. */
@@ -52,23 +57,27 @@ interface Situation {
   readonly lastRestoreMs: number | null;
   readonly maintenance: Client;
   readonly maintenanceUrl: DatabaseUrl;
+  /** Undefined where the archive cannot be read before it is here. */
+  readonly needs: ArchiveNeeds | undefined;
 }
 
 /** One restore from the asking to the end. */
 export class Restore {
   private readonly signal: AbortSignal;
+  private readonly despite: Despite;
 
   constructor(
     private readonly rooms: Rooms,
     private readonly options: RestoreOptions,
   ) {
     this.signal = options.signal ?? new AbortController().signal;
+    this.despite = new Despite(options.despite ?? []);
   }
 
   /** @throws KeepError as `RestoreService.plan`. */
   async plan(): Promise<RestorePlan> {
     return await this.explained(() =>
-      this.inSituation(async ({ source, target, lastRestoreMs }) => {
+      this.inSituation(async ({ source, target, lastRestoreMs, needs }) => {
         const { settings } = this.rooms;
         const { manifest } = source;
         const applied = manifest?.migrations?.map(({ name }) => name) ?? [];
@@ -91,6 +100,10 @@ export class Restore {
           unknownMigrations: applied.filter((name) => !known.includes(name)),
           lastRestoreMs,
           isProduction: settings.environment === 'production',
+          despite: this.despite.names,
+          notChecked: needs
+            ? null
+            : 'its owners, grants and extensions: the archive cannot be read from here yet',
         };
       }),
     );
@@ -99,7 +112,7 @@ export class Restore {
   /** @throws KeepError as `RestoreService.restore`. */
   async perform(): Promise<Restoration> {
     return await this.explained(() =>
-      this.inSituation(async ({ source, target, stamp, maintenance, maintenanceUrl }) => {
+      this.inSituation(async ({ source, target, stamp, maintenance, maintenanceUrl, needs }) => {
         const { settings, backups, clock } = this.rooms;
         requireProductionConsent(settings.environment, target, this.options);
         const { noOwner = false, withoutSafetyBackup = false, actor = operator() } = this.options;
@@ -114,6 +127,8 @@ export class Restore {
           maintenanceUrl,
           noOwner,
           withoutSafetyBackup,
+          despite: this.despite,
+          needs,
           progress,
           actor,
           signal: this.signal,
@@ -150,7 +165,9 @@ export class Restore {
       requireAbilities(target);
       requireNotOlder(source, target);
       await requireSpaceToRestore(maintenance, source.manifest, settings.restore);
-      await requireSuperuserFor(source, maintenance);
+      const facts = { source, target, despite: this.despite, noOwner: this.options.noOwner === true };
+      // What the manifest says needs no look into the archive.
+      await requireSuperuserFor(maintenance, facts);
       const { stamp, lastRestoreMs } = target.oid === undefined ? NOTHING : await this.askTarget();
       requireOwnEnvironment(stamp, settings.environment);
       requireConsentForOther(
@@ -158,7 +175,11 @@ export class Restore {
         target,
         this.options,
       );
-      return await work({ source, target, stamp, lastRestoreMs, maintenance, maintenanceUrl });
+      const needs = await peekNeeds(source, { ...this.rooms, signal: this.signal });
+      await requireSwappable(maintenance, target);
+      this.despite.requireKnown(source.name, source.manifest);
+      if (needs) await requireRestorable(maintenance, facts, needs);
+      return await work({ source, target, stamp, lastRestoreMs, maintenance, maintenanceUrl, needs });
     });
   }
 
@@ -193,26 +214,10 @@ export class Restore {
   }
 
   private async onMaintenance<T>(work: (client: Client, url: DatabaseUrl) => Promise<T>): Promise<T> {
-    const { url } = this.rooms.settings.database;
-    const candidates = MAINTENANCE_DATABASES.filter((name) => name !== url.database);
-    for (const [index, database] of candidates.entries()) {
-      const maintenanceUrl = { ...url, database };
-      let connected = false;
-      try {
-        return await withConnection(maintenanceUrl, this.connection, (client) => {
-          connected = true;
-          return work(client, maintenanceUrl);
-        });
-      } catch (error) {
-        // 3D000 no such database, 42501 no CONNECT on it.
-        const isAbsent = ['3D000', '42501'].includes(errorCode(error) ?? '');
-        if (connected || !isAbsent || index === candidates.length - 1) throw error;
-      }
-    }
-    throw new RangeError('there are two candidates, and one of them is not the target');
+    return await onMaintenance(this.rooms.settings.database.url, this.connection, work);
   }
 
-  private get connection(): { connectTimeoutMs: number; answerTimeoutMs: number; applicationName: string } {
+  private get connection(): ConnectionOptions {
     const { connectTimeoutMs } = this.rooms.settings.database;
     return { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep restore' };
   }

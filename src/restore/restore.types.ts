@@ -6,6 +6,17 @@ export interface Comparison {
   readonly ok: boolean;
   /** What was found, in one line; what differs, by name. */
   readonly details: string;
+  /** What differs, as no restore can avoid it (docs/backup-comparison.md); it fails nothing. */
+  readonly reported: readonly string[];
+  /** What is lost or wrong, each by the name that `pgkeep restore --despite` takes. Empty where `ok`. */
+  readonly findings: readonly Finding[];
+}
+
+/** One thing that a restored database lacks or has otherwise than the backup. */
+export interface Finding {
+  /** `indexes:public.ledger_amount` */
+  readonly name: string;
+  readonly details: string;
 }
 
 /** What a restore is compared in, in the order that reports show. */
@@ -34,6 +45,8 @@ export interface TableComparison {
   /** Null: the restored database has no such table, or it was not reached. */
   readonly foundRows: number | null;
   readonly sameContents: boolean;
+  /** Why it differs, where no restore can avoid it. Absent where it does not differ, or that is a finding. */
+  readonly reported?: string | undefined;
 }
 
 /** Where a restore was tested. */

@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { Client } from 'pg';
 import { withConnection } from '../database/connect.js';
 import type { ReadTimeouts } from '../database/read.js';
+import { isPooled } from '../database/session.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
 import { KeepError } from '../errors.js';
-import { claimGivenDatabase, clearGivenDatabase } from './given-database.js';
 import { freeSpaceOfServer, requireSpace } from './free-space.js';
+import { claimGivenDatabase, clearGivenDatabase, emptyGivenDatabase } from './given-database.js';
+import { rolesOf } from './archive-contents.js';
 import { requireAnother } from './identity-guard.js';
 import { readSettingNames } from './known-settings.js';
 import { MarkedDatabases } from './marked-databases.js';
@@ -67,10 +69,10 @@ export async function withScratch<T>(
         operation: 'Nowhere to test a restore',
       });
     }
-    await requireSuperuserFor(plan, client);
-    const roles = await settleRoles(client, host, server, plan.roles);
+    await requireSuperuserFor(client, { source: plan, needs: plan.needs });
+    const roles = await settleRoles(client, host, server, rolesOf(plan.needs));
     const common = {
-      server: { host: client.host, port: client.port, user: client.user },
+      server: { host: client.host, port: client.port, user: client.user, isPooled: isPooled(client) },
       serverVersion: host.version,
       serverSettings: await readSettingNames(client),
       ...roles,
@@ -80,7 +82,8 @@ export async function withScratch<T>(
       const stamp = await readStamp(client, timeouts);
       await claimGivenDatabase(client, { ...host, stamp, identity });
       try {
-        return await use({ kind: 'given database', url: server.url, ...common });
+        const renew = (): Promise<void> => emptyGivenDatabase(client);
+        return await use({ kind: 'given database', url: server.url, renew, ...common });
       } finally {
         await clearGivenDatabase(client);
       }
@@ -91,7 +94,11 @@ export async function withScratch<T>(
     await scratches.create(name, plan.databaseOptions, now);
     try {
       const kind = server.isThrowAway ? 'throw-away cluster' : 'fresh database';
-      return await use({ kind, url: { ...server.url, database: name }, ...common });
+      const renew = async (): Promise<void> => {
+        await scratches.drop(name);
+        await scratches.create(name, plan.databaseOptions, now);
+      };
+      return await use({ kind, url: { ...server.url, database: name }, renew, ...common });
     } finally {
       await withConnection(server.url, { ...connection, answerTimeoutMs: DROP_TIMEOUT_MS }, (again) =>
         scratchDatabases(again, longestMs).drop(name),

@@ -1,6 +1,7 @@
 import type { Manifest } from '../backup/backup.types.js';
 import type { DatabaseUrl } from '../config/database-url.js';
-import type { ReachedServer } from '../backup/libpq-environment.js';
+import type { ReachedServer } from '../database/reached-server.js';
+import type { ArchiveNeeds } from './archive-contents.js';
 import type { ScratchKind } from './restore.types.js';
 
 /** A server that restores are tested on. */
@@ -25,6 +26,8 @@ export interface Scratch {
   readonly serverVersion: string;
   /** The names of the settings that the server has. */
   readonly serverSettings: ReadonlySet<string>;
+  /** Makes it empty again. */
+  readonly renew: () => Promise<void>;
 }
 
 /** What the database is to be like. */
@@ -33,8 +36,7 @@ export interface ScratchPlan {
   readonly databaseOptions: string;
   /** Free space that it takes; undefined where that is not known. */
   readonly bytesNeeded: number | undefined;
-  /** Roles that the archive names. */
-  readonly roles: readonly string[];
+  readonly needs: ArchiveNeeds;
   /** The backup, and what its manifest says. */
   readonly name: string;
   readonly manifest: Manifest;

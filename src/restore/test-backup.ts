@@ -10,6 +10,7 @@ import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity } from '../environment/read-environment.js';
 import { KeepError } from '../errors.js';
 import { recordEvidence } from './evidence-records.js';
+import { failedComparison } from './judged.js';
 import { RestoreTestRun, type TestFindings } from './restore-test-run.js';
 import type { Evidence, RestoreTestReport } from './restore.types.js';
 
@@ -105,7 +106,7 @@ function failed(
   restoredTo: TestFindings['restoredTo'],
 ): TestFindings {
   return {
-    comparisons: [{ name, ok: false, details }],
+    comparisons: [failedComparison(name, details)],
     tables: [],
     notes: [],
     restoreMs: null,

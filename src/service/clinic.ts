@@ -10,7 +10,12 @@ const CLINIC = new URL('../../examples/clinic/prisma/', import.meta.url);
 
 export const CLINIC_MIGRATIONS = fileURLToPath(new URL('migrations', CLINIC));
 
-const CONNECTION = { connectTimeoutMs: 10_000, answerTimeoutMs: 60_000, applicationName: 'pgkeep embedded' };
+const CONNECTION = {
+  connectTimeoutMs: 10_000,
+  answerTimeoutMs: 60_000,
+  applicationName: 'pgkeep embedded',
+  purpose: 'scripts',
+} as const;
 
 /**
  * Makes the clinic's database in an embedded cluster where it is not there yet: migrated and seeded under

@@ -53,11 +53,11 @@ describe('pg_dump', () => {
     expect(() => chosen(OLD, 'lz4:1')).toThrow('which pg_dump 15.18 has not');
   });
 
-  it('reaches the very server of the snapshot, by its environment', () => {
+  it('reaches the very server of the snapshot, by its environment', async () => {
     const url = parseDatabaseUrl(
       'postgresql://u:s%40crét@h1,h2:6000/my=db?sslmode=verify-full&sslrootcert=/ca.pem&options=-c%20x.y%3D1',
     );
-    expect(libpqEnvironment(url, { host: 'h2', port: 6000, user: 'u' }, OLD)).toMatchObject({
+    expect(await libpqEnvironment(url, { host: 'h2', port: 6000, user: 'u' }, OLD)).toMatchObject({
       PGHOST: 'h2',
       PGPORT: '6000',
       PGUSER: 'u',
@@ -65,7 +65,11 @@ describe('pg_dump', () => {
       PGDATABASE: 'my=db',
       PGSSLMODE: 'verify-full',
       PGSSLROOTCERT: '/ca.pem',
-      PGOPTIONS: '-c x.y=1',
+      PGOPTIONS:
+        '-c x.y=1 -c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed ' +
+        '-c default_transaction_deferrable=off -c statement_timeout=0 -c lock_timeout=0 ' +
+        '-c idle_in_transaction_session_timeout=0 -c standard_conforming_strings=on -c array_nulls=on ' +
+        '-c transform_null_equals=off',
     });
   });
 
@@ -82,9 +86,10 @@ describe('pg_dump', () => {
 it('hashes columns in the order they are given, quoted, as their types print them', () => {
   const sql = contentQuery({
     name: '"s"."t"',
+    hasExpressions: false,
     columns: [
-      { name: 'a', castsToText: true },
-      { name: 'b"c', castsToText: false },
+      { name: 'a', castsToText: true, generated: false },
+      { name: 'b"c', castsToText: false, generated: false },
     ],
   });
   expect(sql).toMatch(

@@ -231,6 +231,11 @@ describe('the command line', () => {
     });
   });
 
+  it.each([['--version'], ['-V'], ['version']])('%s: the version of pgkeep', async (argument) => {
+    const { version }: { version: string } = JSON.parse(readFileSync('package.json', 'utf8'));
+    expect(await runCli([argument], {})).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
   it('--help: shows its verbs, exit 0, and loads nothing that a verb needs', async () => {
     const imports = path.join(mkdtempSync(path.join(tmpdir(), 'pgkeep-imports-')), 'imports');
     const { code, stdout } = await runExecutable(['--help'], {

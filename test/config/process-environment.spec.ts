@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, it } from '@jest/globals';
-import { loadEnvironment } from '../../src/config/process-environment.js';
+import { loadEnvironment, wantsEmbedded } from '../../src/config/process-environment.js';
 import { SETTING_NAMES } from '../../src/config/environment-variables.js';
 import { readFileSync } from 'node:fs';
 
@@ -39,6 +39,14 @@ it('refuses an environment that does not exist', () => {
     }),
   );
 });
+
+it.each(['DATABASE_URL', 'DATABASE_URL_FILE', 'DIRECT_URL', 'DATABASE_URL_UNPOOLED_FILE'])(
+  'means the embedded database only where none is named: not with %s',
+  (name) => {
+    expect(wantsEmbedded({})).toBe(true);
+    expect(wantsEmbedded({ [name]: 'given' })).toBe(false);
+  },
+);
 
 it('has every setting in .env.example', () => {
   const documented = readFileSync('.env.example', 'utf8').matchAll(/^#?([A-Z][A-Z0-9_]+)=/gm);

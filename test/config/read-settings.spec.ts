@@ -260,6 +260,68 @@ describe('readSettings', () => {
     );
   });
 
+  describe('DIRECT_URL', () => {
+    const pooled = 'postgresql://u@pooler:6432/app?schema=clinic';
+
+    it('is where everything goes but what the application’s own way is judged by', () => {
+      const { database } = readSettings({ DATABASE_URL: pooled, DIRECT_URL: 'postgresql://u@server/app' });
+      expect(database.pooledUrl).toMatchObject({ hosts: [{ host: 'pooler', port: 6432 }], schema: 'clinic' });
+      expect(database.url).toMatchObject({
+        hosts: [{ host: 'server', port: 5432 }],
+        schema: 'clinic',
+        sameAs: { setting: 'DATABASE_URL', database: 'app' },
+      });
+      expect(readSettings({ DATABASE_URL: pooled }).database.url.sameAs).toBeUndefined();
+    });
+
+    it('has aliases, of which one may be set, and does not replace DATABASE_URL', () => {
+      expect(
+        errorOf({
+          DIRECT_URL: 'postgresql://u:hunter2@one/app',
+          DIRECT_DATABASE_URL: 'postgresql://u:hunter2@one/app',
+          DATABASE_URL_UNPOOLED: 'postgresql://u:hunter2@two/app',
+        }).message,
+      ).toBe(
+        [
+          '2 settings are not usable:',
+          '  DATABASE_URL_UNPOOLED is another URL than DIRECT_URL, of which it is an alias: keep one',
+          '  DATABASE_URL must be set: the PostgreSQL URL of the database to guard',
+        ].join('\n'),
+      );
+    });
+  });
+
+  it.each([
+    ['aws rds generate-db-auth-token', ['aws', 'rds', 'generate-db-auth-token']],
+    ['["sh","-c","cat \\"$0\\"","a file"]', ['sh', '-c', 'cat "$0"', 'a file']],
+  ])('takes DATABASE_PASSWORD_COMMAND=%s', (command, argv) => {
+    const { database } = readSettings({
+      DATABASE_URL: 'postgresql://u@h/db',
+      DATABASE_PASSWORD_COMMAND: command,
+    });
+    expect(database.url.passwordSource).toMatchObject({ kind: 'command', argv, maxAgeMs: 600_000 });
+    expect(JSON.stringify(database)).not.toContain('PATH');
+  });
+
+  it.each([
+    ['cat "my file"', 'no shell reads it: write arguments with such characters as a JSON array'],
+    ['cat $HOME/token', 'no shell reads it: write arguments with such characters as a JSON array'],
+    ['["cat", 1]', 'it begins with [, and is not a JSON array of strings'],
+    ['[cat', 'it begins with [, and is not a JSON array of strings'],
+  ])('refuses DATABASE_PASSWORD_COMMAND=%s, without showing it', (command, fault) => {
+    const environment = { DATABASE_URL: 'postgresql://u@h/db', DATABASE_PASSWORD_COMMAND: command };
+    expect(errorOf(environment).message).toBe(
+      `One setting is not usable:\n  DATABASE_PASSWORD_COMMAND must be a program and its arguments: ${fault}`,
+    );
+  });
+
+  it('refuses a password command beside a password', () => {
+    const environment = { DATABASE_URL: URL_WITH_SECRET, DATABASE_PASSWORD_COMMAND: 'print-token' };
+    expect(errorOf(environment).message).toBe(
+      'One setting is not usable:\n  DATABASE_PASSWORD_COMMAND is set, but DATABASE_URL holds a password: keep one',
+    );
+  });
+
   it.each([
     ['0 2 * * *', '0 2 * * *'],
     ['*/20 * * * * *', '*/20 * * * * *'],

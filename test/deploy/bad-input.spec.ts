@@ -45,7 +45,7 @@ describe('a deploy that gets bad input', () => {
 `);
     expect(message(stderr)).toBe(
       `Refused to deploy: the lint found an error in what is pending. Nothing was touched.
-Write the migration anew as the finding says; or, where it is meant, above the statement: -- pgkeep:allow RULE because REASON
+Rewrite the migration as the finding says; or, where it is intended, above the statement: -- pgkeep:allow RULE because REASON
 `,
     );
     expect(await columns(application.url, 'a')).toEqual([]);
@@ -162,11 +162,16 @@ Or finish it by hand. To see its statements, and the command for that:
 
   it('a transaction that is never ended: stock Prisma says that it is applied, and nothing is', async () => {
     const application = await bare('open');
-    application.add('1_open', 'BEGIN;\nCREATE TABLE a (id INT);\n');
+    const open = 'BEGIN;\nCREATE TABLE a (id INT);\n';
+    application.add('1_open', open);
+    const refused = await application.quickly();
+    expect(refused.code).toBe(3);
+    expect(refused.stderr).toContain('  error    open-transaction  at 1:1\n');
+    application.add('1_open', `-- pgkeep:allow open-transaction because this is a test\n${open}`);
     const { code, stderr } = await application.quickly();
     expect(code).toBe(1);
     expect(message(stderr)).toBe(
-      `Migration 1_open failed at statement 1 of 2, prisma/migrations/1_open/migration.sql:1:1
+      `Migration 1_open failed at statement 1 of 2, prisma/migrations/1_open/migration.sql:2:1
   BEGIN;
 The file opens a transaction (BEGIN) here and does not end it: PostgreSQL rolled it back.
 The database is as it was before this migration: PostgreSQL took it back as a whole.
@@ -176,6 +181,29 @@ Mend prisma/migrations/1_open/migration.sql, then:
 `,
     );
     expect(await columns(application.url, 'a')).toEqual([]);
+  });
+
+  it('a migration that removes its own row from the history', async () => {
+    const application = await bare('removes');
+    application.add('1_first', 'CREATE TABLE a (id INT);\n');
+    application.add(
+      '2_second',
+      `CREATE TABLE b (id INT);\nDELETE FROM _prisma_migrations WHERE migration_name = '2_second';\n`,
+    );
+    const { code, stderr } = await application.quickly();
+    expect(code).toBe(1);
+    expect(message(stderr)).toBe(
+      `Migration 2_second failed at statement 2 of 2, prisma/migrations/2_second/migration.sql:2:1
+  DELETE FROM _prisma_migrations WHERE migration_name = '2_second';
+The migration removed its own row from _prisma_migrations: the history could not say that it is applied.
+The database is as it was before this migration: PostgreSQL took it back as a whole.
+Applied before it, and stay: 1_first.
+Mend prisma/migrations/2_second/migration.sql, then:
+  npx pgkeep migrate resolve --rolled-back 2_second
+  npx pgkeep migrate deploy
+`,
+    );
+    expect(await columns(application.url, 'b')).toEqual([]);
   });
 
   it('a failed row left by somebody else', async () => {
@@ -252,6 +280,8 @@ Bring it back from version control: \`git log --all --oneline -- '*/2_second/*'\
       stdout: '',
       stderr: `Refused to deploy: migration 2_second was changed after it was applied. Nothing was touched.
 Restore the file from version control (\`git log -p -- '*/2_second/*'\`), and write the change as a new migration.
+Where the change is harmless, record that it is accepted, and commit the file that this writes:
+  npx pgkeep migrate lint --accept-edit 2_second --because "…"
 `,
     });
   });

@@ -39,7 +39,7 @@ describe('a deploy that meets others', () => {
   const waits = async (url: string, what: string): Promise<boolean> => {
     const { rows } = await query(
       url,
-      `SELECT FROM pg_stat_activity WHERE query LIKE $1 AND wait_event_type = 'Lock'`,
+      `SELECT FROM pg_stat_activity WHERE query LIKE '%' || $1 AND wait_event_type = 'Lock'`,
       [what],
     );
     return rows.length > 0;

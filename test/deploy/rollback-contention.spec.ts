@@ -117,7 +117,7 @@ Mend ${FILE}, then:
         (
           await query(
             made.url,
-            `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER%'`,
+            `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%ALTER%'`,
           )
         ).rows.length > 0,
       20_000,

@@ -300,6 +300,23 @@ describe('environments that must stay apart', () => {
       expect(await users(production)).toEqual(before);
     });
 
+    it('asks about the database that the configuration names', async () => {
+      const directory = emptyDirectory();
+      writeFileSync(
+        path.join(directory, 'prisma.config.mjs'),
+        'export default { datasource: { url: process.env.OTHER_URL } };',
+      );
+      const free = await createDatabase(own, 'not_asked_about');
+      const settings = { DATABASE_URL: free, OTHER_URL: production };
+      expect(await runCli(['prisma', 'db', 'push'], settings, { cwd: directory })).toEqual({
+        code: 3,
+        stdout: '',
+        stderr:
+          `Refused to run \`prisma db push\`: database "clinic" (${where}) is stamped production, whatever NODE_ENV says (development). Nothing was touched.\n` +
+          'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `pgkeep migrate deploy`.\n',
+      });
+    });
+
     it('ends Prisma with itself', async () => {
       const free = await createDatabase(own, 'looked_at');
       const environment = {

@@ -156,8 +156,7 @@ CREATE OR REPLACE FUNCTION f() RETURNS INT LANGUAGE sql AS 'SELECT 1';
 `,
     );
     const written = await create(['create', '--down-for', name]);
-    expect(written.stdout).toBe(`Written: prisma/migrations/${name}/migration.sql
-Written: prisma/migrations/${name}/down.sql, which takes it back. Review both.
+    expect(written.stdout).toBe(`Written: prisma/migrations/${name}/down.sql, which takes it back. Review it.
 The migration takes away, and no rollback brings back:
   public.Child.born: the column, and its values
   public.Child.name: values that are written over

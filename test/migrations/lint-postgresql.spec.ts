@@ -168,9 +168,11 @@ CREATE UNIQUE INDEX CONCURRENTLY "t_child_uuid_key" ON "t"("child_uuid");`);
     await expect(client.query(file)).rejects.toThrow(
       'CREATE INDEX CONCURRENTLY cannot run inside a transaction block',
     );
-    const { findings } = await lintMigrations([{ path: 'x', content: file }]);
+    const { findings } = await lintMigrations([{ path: 'x', content: file }], {
+      engine: 'prisma-before-7.4',
+    });
     expect(findings.map(({ rule, message }) => `${rule}: ${message}`)).toEqual([
-      'concurrently-in-transaction: CREATE INDEX CONCURRENTLY cannot run inside a transaction, and Prisma sends the 2 statements of this file as one: the migration fails.',
+      'concurrently-in-transaction: CREATE INDEX CONCURRENTLY cannot run inside a transaction, and Prisma before 7.4 sends the 2 statements of this file as one: the migration fails.',
     ]);
     await client.query('CREATE INDEX CONCURRENTLY "i" ON "t"("id");');
     await client.query('DROP TABLE t');
@@ -211,19 +213,23 @@ CREATE UNIQUE INDEX CONCURRENTLY "t_child_uuid_key" ON "t"("child_uuid");`);
     [`ALTER TABLE t ALTER COLUMN s SET DEFAULT 'gone'`, 'error'],
     [`UPDATE t SET s = 'gone' WHERE id = 1`, 'error'],
     [`INSERT INTO t (id, s) VALUES (3, 'gone'::state)`, 'error'],
-    [`INSERT INTO t (id, s) VALUES (3, 'gone')`, 'warning'],
+    [`INSERT INTO t (id, s) VALUES (3, 'gone')`, 'error'],
+    [`INSERT INTO t VALUES (3, 'gone')`, 'warning'],
     [`CREATE INDEX CONCURRENTLY i ON other (id) WHERE s = 'gone'`, 'warning'],
-    [`CREATE VIEW v AS SELECT * FROM t WHERE s = 'gone'`, 'warning'],
+    [`CREATE VIEW v AS SELECT * FROM t WHERE s = 'gone'`, 'error'],
     [`DO $$ BEGIN UPDATE t SET s = 'gone' WHERE id = 1; END $$`, 'error'],
     [`UPDATE t SET s = 'old' WHERE id = 1`, undefined],
     [`ALTER TYPE state RENAME VALUE 'old' TO 'former'; UPDATE t SET s = 'former' WHERE id = 1`, undefined],
   ])('a new value of an enum, used at once: %s', async (then, severity) => {
     const made = `CREATE TYPE state AS ENUM ('old'); CREATE TABLE t (id INTEGER, s state); CREATE TABLE other (id INTEGER, s state)`;
     const added = `ALTER TYPE state ADD VALUE 'gone'`;
-    const { findings } = await lintMigrations([
-      { path: '1', content: made, isJudged: false },
-      { path: '2', content: `SET lock_timeout = '5s'; ${added}; ${then}` },
-    ]);
+    const { findings } = await lintMigrations(
+      [
+        { path: '1', content: made, isJudged: false },
+        { path: '2', content: `SET lock_timeout = '5s'; ${added}; ${then}` },
+      ],
+      { engine: 'prisma-before-7.4' },
+    );
     const told = findings.filter(({ rule }) => rule === 'enum-value-in-use');
     expect(told.map((finding) => finding.severity)).toEqual(severity === undefined ? [] : [severity]);
     await client.query(made);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { lintMigrations } from '../../src/migrations/lint/lint-migrations.js';
+import type { Engine } from '../../src/migrations/lint/engine.js';
 import type { Finding, LintContext, LintFile } from '../../src/migrations/lint/lint.types.js';
 
 /** Tables that are there already, and large for all anybody knows. */
@@ -78,11 +79,8 @@ DELETE removes every row of "public"."users" (size not known, taken for large): 
 UPDATE "public"."users" SET "deleted_at" = now() WHERE …; -- soft delete, of the rows that are meant`,
     ]);
     expect(await messageOf('TRUNCATE "children" CASCADE;')).toEqual([
-      `error cascade 2:1
-CASCADE empties every table that refers to this one as well, and theirs: which ones is decided when it runs.
-TRUNCATE "children"; -- PostgreSQL then names what depends on it: drop that first, by name`,
       `error truncate 2:10
-TRUNCATE removes every row of "children" (size not known, taken for large) and fires no row trigger. Only a backup brings them back.
+TRUNCATE removes every row of "children" (size not known, taken for large) and fires no row trigger. Only a backup brings them back. CASCADE empties every table that refers to this one as well, and theirs: which ones is decided when it runs.
 DELETE FROM "children" WHERE …; -- name the rows that are meant`,
     ]);
     expect(await messageOf('DROP TABLE "children";')).toEqual([
@@ -102,7 +100,7 @@ ALTER TABLE "children" ALTER COLUMN "name" DROP NOT NULL;
     ]);
     expect(await messageOf('DROP SCHEMA "clinic" CASCADE;')).toEqual([
       `error drop-schema 2:1
-DROP SCHEMA "clinic" removes everything in it at once, tables and rows included. Only a backup brings them back.
+DROP SCHEMA "clinic" removes everything in it, tables and rows included. Only a backup brings them back.
 -- Drop what is not needed any more by name, table by table.`,
       `error cascade 2:1
 CASCADE drops whatever depends on it as well (views, foreign keys, columns): what goes is decided when it runs, and written down nowhere.
@@ -199,7 +197,7 @@ describe('rules about locks', () => {
     const check = `ALTER TABLE "users" ADD CONSTRAINT "p" CHECK ("deleted_at" IS NOT NULL) NOT VALID;`;
     const validate = 'ALTER TABLE "users" VALIDATE CONSTRAINT "p";';
     const set = 'ALTER TABLE "users" ALTER COLUMN "deleted_at" SET NOT NULL;';
-    expect(await rulesOf(check + validate + set)).toEqual([]);
+    expect(await rulesOf(check + validate + set)).toEqual(['risky-together']);
     expect(await rulesOf(check + set)).toEqual(['set-not-null']);
     const earlier: LintFile = { path: '1_more', content: check + validate, isJudged: false };
     const now: LintFile = { path: '2', content: `SET lock_timeout = '5s'; ${set}` };
@@ -213,8 +211,7 @@ describe('rules about locks', () => {
       isJudged: false,
     };
     const rewriteOf = async (content: string): Promise<string | undefined> =>
-      (await lintMigrations([parts, { path: '2', content }], { lockTimeoutIsSet: true })).findings[0]
-        ?.rewrite;
+      (await lintMigrations([parts, { path: '2', content }])).findings[0]?.rewrite;
     expect(await rewriteOf('CREATE INDEX "i" ON "p"("id")'))
       .toBe(`-- An index of the partitioned table alone: builds nothing
 CREATE INDEX "i" ON ONLY "p"("id");
@@ -232,15 +229,30 @@ ALTER INDEX … ATTACH PARTITION …;`);
     );
   });
 
-  it('several of them in one file are one transaction', async () => {
+  it('what runs long while the file holds a lock', async () => {
     expect(
-      await rulesOf('CREATE INDEX "i" ON "users"("email"); CREATE INDEX "j" ON "children"("name");'),
-    ).toEqual(['create-index-not-concurrently', 'create-index-not-concurrently', 'risky-together']);
+      await messageOf(
+        'ALTER TABLE "users" ADD COLUMN "a" TEXT;\nUPDATE "children" SET "name" = lower("name") WHERE "weight" > 3;',
+      ),
+    ).toEqual([
+      `warning risky-together 3:1
+UPDATE of "children" (size not known, taken for large) runs while an earlier statement of this file holds its lock on "users": others wait for "users" until it is done. \`pgkeep migrate deploy\` applies the file as one transaction.
+-- In a migration of its own, behind this one.`,
+    ]);
+    const sql = 'ALTER TABLE "users" ADD COLUMN "a" TEXT; UPDATE "users" SET "a" = $$x$$ WHERE "id" > 3;';
+    expect(await rulesOf(sql)).toEqual(['risky-together']);
+    // Prisma commits each statement by itself.
+    expect(await rulesOf(sql, { engine: 'prisma' })).toEqual([]);
+    expect(await rulesOf(`BEGIN; ${sql} COMMIT;`, { engine: 'prisma' })).toEqual(['risky-together']);
+    expect(await rulesOf(sql, { engine: 'prisma-before-7.4' })).toEqual(['risky-together']);
+    expect(await rulesOf(sql.replace('> 3', '= 3'))).toEqual([]);
   });
 
   it('lock_timeout: missing, set too late, switched off, set by whoever applies', async () => {
     const rules = async (content: string, context?: LintContext): Promise<string[]> =>
-      (await lintMigrations([HISTORY, { path: '2', content }], context)).findings.map(({ rule }) => rule);
+      (
+        await lintMigrations([HISTORY, { path: '2', content }], { engine: 'prisma', ...context })
+      ).findings.map(({ rule }) => rule);
     const alter = 'ALTER TABLE "users" ADD COLUMN "a" TEXT;';
     expect(await rules(alter)).toEqual(['no-lock-timeout']);
     expect(await rules(`${alter} SET lock_timeout = '5s'; ${alter}`)).toEqual(['no-lock-timeout']);
@@ -249,7 +261,8 @@ ALTER INDEX … ATTACH PARTITION …;`);
     expect(await rules(`SET lock_timeout = 5000; RESET lock_timeout; ${alter}`)).toEqual(['no-lock-timeout']);
     expect(await rules(`SET LOCAL lock_timeout TO '5s'; ${alter}`)).toEqual([]);
     expect(await rules(`SELECT set_config('lock_timeout', '5s', true); ${alter}`)).toEqual([]);
-    expect(await rules(alter, { lockTimeoutIsSet: true })).toEqual([]);
+    expect(await rules(alter, { engine: 'pgkeep' })).toEqual([]);
+    expect(await rules(`SET lock_timeout = 0; ${alter}`, { engine: 'pgkeep' })).toEqual(['no-lock-timeout']);
     expect(await rules('ALTER TABLE "users" VALIDATE CONSTRAINT "c";')).toEqual([]);
     expect(await rules('ALTER INDEX "i" RENAME TO "j";')).toEqual([]);
     expect(await rules('CREATE TABLE "n" ("u" INTEGER REFERENCES "users"("id"));')).toEqual([
@@ -258,17 +271,22 @@ ALTER INDEX … ATTACH PARTITION …;`);
     expect(await rules('CREATE INDEX CONCURRENTLY "i" ON "users"("email");')).toEqual([]);
   });
 
-  it('what a migration of its own cannot be mixed with', async () => {
-    expect(await rulesOf('CREATE INDEX CONCURRENTLY "i" ON "users"("email")')).toEqual([
-      'concurrently-in-transaction',
-    ]);
-    expect(await rulesOf('DROP INDEX CONCURRENTLY "i"')).toEqual(['concurrently-in-transaction']);
-    expect(await rulesOf('REINDEX TABLE CONCURRENTLY "users"')).toEqual(['concurrently-in-transaction']);
-    expect(await rulesOf('VACUUM "users"')).toEqual(['concurrently-in-transaction']);
-    expect(await rulesOf('ALTER TABLE "users" DETACH PARTITION "u" CONCURRENTLY')).toEqual([
-      'concurrently-in-transaction',
-    ]);
-    expect(await rulesOf('REINDEX TABLE "users"; ANALYZE "users"')).toEqual([]);
+  it.each([
+    'CREATE INDEX CONCURRENTLY "i" ON "users"("email")',
+    'DROP INDEX CONCURRENTLY "i"',
+    'REINDEX TABLE CONCURRENTLY "users"',
+    'VACUUM "users"',
+    'ALTER TABLE "users" DETACH PARTITION "u" CONCURRENTLY',
+  ])('what cannot be mixed with others: %s', async (sql) => {
+    const mixed = `${sql}; COMMENT ON TABLE "users" IS 'x'`;
+    const rules = async (engine: Engine): Promise<string[]> =>
+      (await findingsOf(mixed, { engine })).map(({ rule, severity }) => `${severity} ${rule}`);
+    expect(await rules('prisma-before-7.4')).toEqual(['error concurrently-in-transaction']);
+    const isSplit = sql.startsWith('CREATE');
+    expect(await rules('prisma')).toEqual([`${isSplit ? 'warning' : 'error'} concurrently-in-transaction`]);
+    expect(await rules('pgkeep')).toEqual(['warning concurrently-in-transaction']);
+    // With a SET alone nothing is left half done.
+    expect(await rulesOf(sql)).toEqual([]);
   });
 
   it('CREATE TABLE IF NOT EXISTS of a table that does exist makes nothing new', async () => {
@@ -297,10 +315,7 @@ ALTER INDEX … ATTACH PARTITION …;`);
       { ...made, isPending: false, isJudged: false },
       { ...then, isPending: true },
     ]);
-    expect(applied.findings.map(({ rule }) => rule)).toEqual([
-      'create-index-not-concurrently',
-      'no-lock-timeout',
-    ]);
+    expect(applied.findings.map(({ rule }) => rule)).toEqual(['create-index-not-concurrently']);
   });
 });
 
@@ -323,32 +338,42 @@ The application that runs while this is applied asks for "users", and fails from
     ).toEqual([]);
   });
 
-  it('an owner column that may be empty', async () => {
-    expect(await messageOf('CREATE TABLE "media" ("id" INTEGER, "owner_id" INTEGER);')).toEqual([
-      `warning nullable-owner 2:37
-"owner_id" of "media" may be NULL: a row without an owner is everybody’s or nobody’s, and no query by owner finds it.
-"owner_id" INTEGER NOT NULL`,
-    ]);
-    expect(await rulesOf('CREATE TABLE "media" ("id" INTEGER, "owner_id" INTEGER NOT NULL);')).toEqual([]);
-    expect(await rulesOf('CREATE TABLE "media" ("owner_id" INTEGER, PRIMARY KEY ("owner_id"));')).toEqual([]);
-    expect(await rulesOf('ALTER TABLE "users" ALTER COLUMN "ownerId" DROP NOT NULL;')).toEqual([
+  it('an owner column that may be empty, where the setting is set', async () => {
+    const declared = { ownerColumns: ['owner_id', 'ownerId'] };
+    const plain = 'CREATE TABLE "media" ("id" INTEGER, "owner_id" INTEGER);';
+    expect(await rulesOf(plain)).toEqual([]);
+    const [found] = await findingsOf(plain, declared);
+    expect(found).toMatchObject({
+      severity: 'warning',
+      rule: 'nullable-owner',
+      line: 2,
+      column: 37,
+      message:
+        '"owner_id" of "media" may be NULL: a row without an owner is everybody’s or nobody’s, and no query by owner finds it.',
+      rewrite: '"owner_id" INTEGER NOT NULL',
+    });
+    expect(
+      await rulesOf('CREATE TABLE "media" ("id" INTEGER, "owner_id" INTEGER NOT NULL);', declared),
+    ).toEqual([]);
+    expect(
+      await rulesOf('CREATE TABLE "media" ("owner_id" INTEGER, PRIMARY KEY ("owner_id"));', declared),
+    ).toEqual([]);
+    expect(await rulesOf('ALTER TABLE "users" ALTER COLUMN "ownerId" DROP NOT NULL;', declared)).toEqual([
       'nullable-owner',
     ]);
-    const [first] = await findingsOf('ALTER TABLE "users" ADD COLUMN "owner_id" INTEGER;');
+    const [first] = await findingsOf('ALTER TABLE "users" ADD COLUMN "owner_id" INTEGER;', declared);
     expect(first).toMatchObject({ rule: 'nullable-owner', severity: 'info' });
   });
 
-  it('a table without an owner, where the others have one or somebody said so', async () => {
+  it('a table without an owner, where the setting is set', async () => {
     const plain = 'CREATE TABLE "plain" ("id" INTEGER);';
-    expect(await rulesOf(plain)).toEqual([]);
     const owned = 'CREATE TABLE "media" ("owner_id" INTEGER NOT NULL);';
-    expect((await findingsOf(owned + plain)).map(({ rule, severity }) => [rule, severity])).toEqual([
-      ['missing-owner', 'info'],
-    ]);
+    expect(await rulesOf(owned + plain)).toEqual([]);
+    const declared = { ownerColumns: ['tenant_id', 'owner_id'] };
     for (const other of ['CREATE TEMP TABLE "x" ("id" INTEGER)', 'CREATE TABLE "x" (LIKE "media")']) {
-      expect(await rulesOf(owned + other)).toEqual([]);
+      expect(await rulesOf(owned + other, declared)).toEqual([]);
     }
-    expect(await findingsOf(plain, { ownerColumns: ['tenant_id', 'owner_id'] })).toMatchObject([
+    expect(await findingsOf(plain, declared)).toMatchObject([
       {
         rule: 'missing-owner',
         severity: 'warning',

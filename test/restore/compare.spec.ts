@@ -27,6 +27,7 @@ const FOUND: Restored = {
   migrations: null,
   foreignKeys: [],
   catalogue: CATALOGUE,
+  inheritance: { constraints: new Set(), columns: new Set(), hashed: new Map() },
 };
 
 function faults(expected: Partial<Expected>, found: Partial<Restored>): Record<string, string> {

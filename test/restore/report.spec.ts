@@ -10,8 +10,14 @@ const REPORT: RestoreTestReport = {
   backupFinishedAt: '2026-02-07T12:00:00.000Z',
   verdict: 'failed',
   comparisons: [
-    { name: 'archive', ok: true, details: 'as in the manifest' },
-    { name: 'rows', ok: false, details: 'public."<script>alert(1)</script>" has 1 rows, not 2' },
+    { name: 'archive', ok: true, details: 'as in the manifest', reported: [], findings: [] },
+    {
+      name: 'rows',
+      ok: false,
+      details: 'public."<script>alert(1)</script>" has 1 rows, not 2',
+      reported: [],
+      findings: [],
+    },
   ],
   tables: [
     { name: 'public.a', expectedRows: 1000, foundRows: 1000, sameContents: true },

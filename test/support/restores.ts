@@ -57,3 +57,10 @@ export function signManifest({ archive, manifest }: BackupReport): void {
 export function faultsOf({ comparisons }: RestoreTestReport): Record<string, string> {
   return Object.fromEntries(comparisons.filter(({ ok }) => !ok).map(({ name, details }) => [name, details]));
 }
+
+/** The differences that are reported and fail nothing. */
+export function reportedBy({ comparisons }: RestoreTestReport): Record<string, readonly string[]> {
+  return Object.fromEntries(
+    comparisons.filter(({ reported }) => reported.length > 0).map(({ name, reported }) => [name, reported]),
+  );
+}

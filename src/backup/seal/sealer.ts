@@ -1,6 +1,6 @@
 import type { EncryptionKey } from '../../config/encryption-keys.js';
 import type { EncryptionSettings } from '../../config/settings.js';
-import type { ArchiveEncryption } from '../backup.types.js';
+import type { ArchiveEncryption } from '../archive-encryption.js';
 import { DigestMeter } from '../digest-meter.js';
 import { recipientsOf } from './keys-here.js';
 import { seal } from './seal.js';

@@ -1,7 +1,8 @@
+import { counted } from '../../core/counted.js';
 import { ExportService } from '../../backup/export.service.js';
 import type { ExportReport } from '../../backup/export.types.js';
 import { alignColumns } from '../columns.js';
-import { formatBytes, formatCount } from '../format.js';
+import { formatBytes } from '../format.js';
 import { notRecordedLines } from '../recording.js';
 import type { Verb } from '../verb.js';
 
@@ -23,7 +24,7 @@ function renderReport(report: ExportReport): string {
   const { directory, tables } = report;
   const rows = tables.map(({ name, rows: count, bytes, file }) => [
     name,
-    `${formatCount(count)} ${count === 1 ? 'row' : 'rows'}`,
+    counted(count, 'row'),
     formatBytes(bytes),
     file,
   ]);

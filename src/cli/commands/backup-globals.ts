@@ -1,3 +1,4 @@
+import { counted } from '../../core/counted.js';
 import { GlobalsService } from '../../backup/globals.service.js';
 import type { GlobalsReport } from '../../backup/backup.types.js';
 import { formatBytes } from '../format.js';
@@ -29,8 +30,4 @@ function renderReport(report: GlobalsReport): string {
     `  psql --dbname postgres --file ${plain}`,
     ...notRecordedLines(report),
   ].join('\n');
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

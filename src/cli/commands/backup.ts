@@ -1,8 +1,9 @@
 import { Option } from 'commander';
+import { counted } from '../../core/counted.js';
 import { BackupService } from '../../backup/backup.service.js';
 import { BACKUP_REASONS, type BackupReport } from '../../backup/backup.types.js';
 import { withoutText } from '../../backup/omission-texts.js';
-import { formatBytes, formatCount, formatSeconds } from '../format.js';
+import { formatBytes, formatSeconds } from '../format.js';
 import { showProgress } from '../progress.js';
 import { notRecordedLines } from '../recording.js';
 import type { Verb } from '../verb.js';
@@ -29,11 +30,12 @@ function renderReport(report: BackupReport): string {
   const [, ...copies] = report.locations;
   return [
     ...cleared.map((left) => `Cleared away what a killed run left: ${left}`),
-    `${name}: ${formatCount(rows)} rows of ${formatCount(tables)} tables, ${formatBytes(bytes)}${report.encrypted ? ' encrypted' : ''}, in ${formatSeconds(durationMs)}; ${proof}${withoutText(report.without)}.`,
+    `${name}: ${counted(rows, 'row')} of ${counted(tables, 'table')}, ${formatBytes(bytes)}${report.encrypted ? ' encrypted' : ''}, in ${formatSeconds(durationMs)}; ${proof}${withoutText(report.without)}.`,
     `  archive   ${archive}`,
     `  manifest  ${manifest}`,
     ...copies.map((location) => `  copy      ${location}, read back whole`),
     `  sha256    ${sha256}`,
+    ...report.warnings.map((warning) => `  WARNING   ${warning}`),
     ...report.notChecked.map((text) => `  not opened: ${text}`),
     ...report.notes.map((note) => `  note: ${note}`),
     ...notRecordedLines(report),

@@ -1,3 +1,4 @@
+import { boundedList } from '../../core/bounded-list.js';
 import { KeepError } from '../../errors.js';
 import { DdlGuardService } from '../../install/ddl-guard.service.js';
 import { InstallService } from '../../install/install.service.js';
@@ -40,7 +41,7 @@ function guardAnswer(report: DdlGuardReport, done: 'install' | 'remove'): Answer
     passedOver.length === 0
       ? []
       : [
-          `Passed over, because they were locked or are another role’s: ${passedOver.join(', ')}. Run \`pgkeep install ${flag}\` again.`,
+          `Passed over, because they were locked or are another role’s: ${boundedList(passedOver)}. Run \`pgkeep install ${flag}\` again.`,
         ];
   return {
     json: report,

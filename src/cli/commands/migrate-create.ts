@@ -1,5 +1,8 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import type { OptionValues } from 'commander';
+import type { PrismaConfiguration } from '../../config/prisma-project.js';
+import type { Settings } from '../../config/settings.js';
+import { SETTINGS } from '../../config/settings.token.js';
 import { KeepError } from '../../errors.js';
 import { DownScriptService, type DownReport } from '../../migrations/down/down-script.service.js';
 import { descriptionFault, spelledRight } from '../../migrations/migration-name.js';
@@ -11,6 +14,7 @@ const CREATE = ['migrate', 'dev', '--create-only', '--name'];
 
 /** `pgkeep migrate create NAME`: has Prisma write `migration.sql`, and writes `down.sql` beside it. */
 export const migrateCreateVerb: Verb = {
+  prismaProject: 'all',
   declare: (command) =>
     command
       .argument('[name]', 'what it does, in lower_case_with_underscores: Prisma puts the time before it')
@@ -22,20 +26,30 @@ export const migrateCreateVerb: Verb = {
     const written =
       typeof downFor === 'string' ? downFor : await create(rooms, nameOf(name, options), options);
     const environment = silentEnvironment(options);
+    const shadowUrl = environment['SHADOW_DATABASE_URL'] || configurationOf(rooms)?.shadowUrl;
     // The same databases are made for the comparison as for the migration.
-    if (typeof downFor === 'string') await requireGuard(environment, [...CREATE, downFor], 'pgkeep migrate');
-    const report = await rooms
-      .get(DownScriptService)
-      .write(written, { shadowUrl: environment['SHADOW_DATABASE_URL'] || undefined, signal });
-    return { json: report, text: renderDown(report) };
+    if (typeof downFor === 'string') {
+      await requireGuard(environment, [...CREATE, downFor], 'pgkeep migrate', { shadowUrl });
+    }
+    const report = await rooms.get(DownScriptService).write(written, { shadowUrl, signal });
+    return { json: report, text: renderDown(report, typeof downFor !== 'string') };
   },
 };
+
+function configurationOf(rooms: INestApplicationContext): PrismaConfiguration | undefined {
+  const { prisma } = rooms.get<Settings>(SETTINGS);
+  return prisma.kind === 'configured' ? prisma.configuration : undefined;
+}
 
 /** @returns the name of the migration that Prisma wrote. */
 async function create(rooms: INestApplicationContext, name: string, options: OptionValues): Promise<string> {
   const files = rooms.get(DownScriptService);
   const before = new Set(await files.migrations().catch(() => []));
-  const exitCode = await runGuardedPrisma(silentEnvironment(options), [...CREATE, name], 'stderr');
+  const configuration = configurationOf(rooms);
+  const { config } = options;
+  const argv = [...CREATE, name, ...(typeof config === 'string' ? ['--config', config] : [])];
+  const run = { output: 'stderr', configuration } as const;
+  const exitCode = await runGuardedPrisma(silentEnvironment(options), argv, run);
   if (exitCode !== 0) {
     throw new KeepError('MIGRATION_FAILED', `Prisma ended with exit code ${exitCode}; it says why above.`, {
       hint: 'Where it asks before it goes on, it wants a terminal.',
@@ -64,16 +78,10 @@ function nameOf(argument: string | undefined, { name }: OptionValues): string {
   });
 }
 
-function renderDown({
-  migration,
-  script,
-  down,
-  statements,
-  loses,
-  lostBefore,
-  failing,
-  notReversed,
-}: DownReport): string {
+function renderDown(
+  { migration, script, down, statements, loses, lostBefore, failing, notReversed }: DownReport,
+  isNew: boolean,
+): string {
   if (down === null) {
     return [
       `${script} holds no statement yet: the schema has nothing new. Write it by hand, then:`,
@@ -83,10 +91,10 @@ function renderDown({
   const list = (title: string, items: readonly string[]): string[] =>
     items.length === 0 ? [] : [title, ...items.map((item) => `  ${item}`)];
   return [
-    `Written: ${script}`,
+    ...(isNew ? [`Written: ${script}`] : []),
     statements === 0
       ? `Written: ${down}, which takes nothing back: Prisma sees no difference. Write it by hand.`
-      : `Written: ${down}, which takes it back. Review both.`,
+      : `Written: ${down}, which takes it back. Review ${isNew ? 'both' : 'it'}.`,
     ...list('A rollback loses:', loses),
     ...list('A rollback fails where the table holds rows; give the column a default in down.sql:', failing),
     ...list('The migration takes away, and no rollback brings back:', lostBefore),

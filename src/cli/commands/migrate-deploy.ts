@@ -6,6 +6,7 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep migrate deploy`: judges what is pending, backs up, applies it under timeouts, verifies, records. */
 export const migrateDeployVerb: Verb = {
+  prismaProject: 'all',
   declare: (command) =>
     command
       .option('--dry-run', 'show the plan and the SQL, and do nothing')

@@ -5,6 +5,7 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep migrate drift [--sql | --accept]`: what was changed outside of migrations. Exit 1 where there is such, or nobody knows. */
 export const migrateDriftVerb: Verb = {
+  prismaProject: 'all',
   declare: (command) =>
     command
       .option('--sql', 'print the SQL alone that leads from the database to the Prisma schema')
@@ -16,10 +17,12 @@ export const migrateDriftVerb: Verb = {
       return { json: accepted, text: renderAcceptance(accepted) };
     }
     const report = await drift.report();
+    // Without a comparison there is no SQL, which is not the same as nothing to change.
+    const isKnown = sql !== true || (report.prisma !== null && 'files' in report.prisma);
     return {
       json: report,
       text: sql === true ? renderDriftSql(report) : renderDrift(report),
-      exitCode: report.verdict === 'none' ? EXIT.done : EXIT.failed,
+      exitCode: isKnown && report.verdict === 'none' ? EXIT.done : EXIT.failed,
     };
   },
 };

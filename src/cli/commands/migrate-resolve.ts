@@ -8,6 +8,7 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep migrate resolve`: explains what is not settled in the history; marks it, where it is told how. */
 export const migrateResolveVerb: Verb = {
+  prismaProject: 'directory',
   declare: (command) =>
     command
       .option(

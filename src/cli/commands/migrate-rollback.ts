@@ -10,6 +10,7 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep migrate rollback [MIGRATION]`: takes the newest applied migration back by its `down.sql`. */
 export const migrateRollbackVerb: Verb = {
+  prismaProject: 'all',
   declare: (command) =>
     command
       .argument('[migration]', 'must be the newest applied one, which it is by default')

@@ -16,6 +16,7 @@ const ORDER = ['applied', 'pending', 'failed', 'rolledBack', 'edited', 'unknown'
 
 /** `pgkeep migrate status`: the database's history against this build's directory. Exit 1 when it is not clean. */
 export const migrateStatusVerb: Verb = {
+  prismaProject: 'directory',
   declare: (command) => command,
   run: async (rooms) => {
     const { history, status } = await rooms.get(MigrationsService).requireStatus();

@@ -10,6 +10,7 @@ import type { Verb } from '../verb.js';
 
 /** `pgkeep ready`: evaluates the checks now; exit 0 when ready, 1 when not. */
 export const readyVerb: Verb = {
+  prismaProject: 'directory',
   declare: (command) => command,
   run: async (rooms) => {
     // A service looks in the background; whoever asks once wants to know as well, if it does not take long.

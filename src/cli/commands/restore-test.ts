@@ -1,10 +1,14 @@
 import { RestoreTestService } from '../../restore/restore-test.service.js';
 import { withoutText } from '../../backup/omission-texts.js';
+import { despiteOptions, findingsOf } from '../../restore/despite.js';
 import type { RestoreTestReport } from '../../restore/restore.types.js';
 import { alignColumns } from '../columns.js';
 import { EXIT } from '../exit-codes.js';
 import { formatSeconds } from '../format.js';
 import type { Verb } from '../verb.js';
+
+/** How many findings are shown, line by line. */
+const SHOWN = 20;
 
 /** `pgkeep restore test [NAME]`: restores a backup beside the guarded database and compares; exit 1 when it failed. */
 export const restoreTestVerb: Verb = {
@@ -36,10 +40,24 @@ function renderReport(report: RestoreTestReport): string {
       ? `${backup} PASSED its restore test${withoutText(without)}`
       : `${backup} FAILED its restore test: do not rely on it before one has passed`,
     ...alignColumns(comparisons.map(({ name, ok, details }) => [ok ? '  ok ' : '  NO ', name, details])),
+    ...findingLines(report),
     ...notes.map((note) => `  note: ${note}`),
     `Restored into a ${report.restoredTo} in ${formatSeconds(durationMs)}${recovery}.`,
     number === null
       ? `Evidence ${hash} is kept beside the backup only. The database has no record of it: ${notRecorded}.`
       : `Evidence ${number} is recorded in the database and beside the backup: ${hash}`,
   ].join('\n');
+}
+
+/** What is lost, by name, and the command that restores the rest. */
+function findingLines({ backup, comparisons }: RestoreTestReport): string[] {
+  const findings = findingsOf(comparisons);
+  // Where nothing could be restored there is no rest.
+  if (!comparisons.some(({ name }) => name === 'migrations') || findings.length === 0) return [];
+  return [
+    ...findings.slice(0, SHOWN).map(({ name, details }) => `  finding ${name}: ${details}`),
+    ...(findings.length > SHOWN ? [`  and ${findings.length - SHOWN} more: --json shows all`] : []),
+    '  To restore everything else, once the findings are read:',
+    `    pgkeep restore ${backup} ${despiteOptions(findings)}`,
+  ];
 }

@@ -1,4 +1,6 @@
 import type { OptionValues } from 'commander';
+import { boundedList } from '../../core/bounded-list.js';
+import { counted } from '../../core/counted.js';
 import { withoutText } from '../../backup/omission-texts.js';
 import { KeepError } from '../../errors.js';
 import { RestoreService } from '../../restore/restore.service.js';
@@ -10,7 +12,7 @@ import type {
 } from '../../restore/restoration.types.js';
 import type { Answer } from '../run-verb.js';
 import { ask, isTerminal } from '../ask.js';
-import { formatBytes, formatCount, formatSeconds, formatTime } from '../format.js';
+import { formatBytes, formatSeconds, formatTime } from '../format.js';
 import type { Verb } from '../verb.js';
 import { backupListVerb } from './backup-list.js';
 
@@ -27,6 +29,10 @@ export const restoreVerb: Verb = {
       .option('--no-owner', 'give everything to the role that restores, and grant nothing')
       .option('--tables <names>', 'only the rows of these tables, into a database of their own; needs --into')
       .option('--into <database>', 'the database that is made for them')
+      .option(
+        '--despite <finding...>',
+        'restore in spite of these findings of its restore test, each by its name',
+      )
       .option('--without-safety-backup', 'go on where the database as it is now cannot be backed up first'),
   endsInOrder: true,
   run: async (rooms, [source], options, signal, terminal) => {
@@ -68,7 +74,7 @@ async function restoreTables(
 function renderTables({ source, database, tables, copies, durationMs }: TablesRestoration): string {
   return [
     `Restored from ${source} into the new database "${database}" in ${formatSeconds(durationMs)}, compared with the manifest:`,
-    ...tables.map(({ name, rows }) => `  ${name}: ${formatCount(rows)} rows`),
+    ...tables.map(({ name, rows }) => `  ${name}: ${counted(rows, 'row')}`),
     'The database in use was not touched. To bring all rows of a table back (choose the columns and rows by hand where',
     'some are still there):',
     ...copies.map((command) => `  ${command}`),
@@ -84,8 +90,13 @@ function consentOf(options: OptionValues): Omit<RestoreOptions, 'source'> {
     target: text('target'),
     fromOther: text('fromOther'),
     noOwner: options['owner'] === false,
+    despite: textsOf(options['despite']),
     withoutSafetyBackup: options['withoutSafetyBackup'] === true,
   };
+}
+
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
 }
 
 /** On a terminal production is confirmed by typing; elsewhere only the options can. */
@@ -109,7 +120,7 @@ function renderPlan(plan: RestorePlan): string {
   const what =
     bytes === null
       ? 'a dump without a manifest: it cannot be compared with what was dumped'
-      : `${formatCount(rows ?? 0)} rows of ${formatCount(tables ?? 0)} tables, ${formatBytes(bytes)}`;
+      : `${counted(rows ?? 0, 'row')} of ${counted(tables ?? 0, 'table')}, ${formatBytes(bytes)}`;
   const { missingMigrations: missing, unknownMigrations: unknown, lastRestoreMs } = plan;
   return [
     `restore   ${source}`,
@@ -122,12 +133,14 @@ function renderPlan(plan: RestorePlan): string {
       : [
           `CAREFUL   the backup is of ${other}: with it come its personal data, and everybody who may read this database may read them`,
         ]),
+    ...plan.despite.map((finding) => `despite   ${finding}: the restored database will have it`),
+    ...(plan.notChecked === null ? [] : [`note      not checked before it begins: ${plan.notChecked}`]),
     ...(missing.length === 0
       ? []
-      : [`after it  apply what the backup has not: ${missing.join(', ')} (\`pgkeep migrate deploy\`)`]),
+      : [`after it  apply what the backup has not: ${boundedList(missing)} (\`pgkeep migrate deploy\`)`]),
     ...(unknown.length === 0
       ? []
-      : [`note      the backup has migrations that this build does not know: ${unknown.join(', ')}`]),
+      : [`note      the backup has migrations that this build does not know: ${boundedList(unknown)}`]),
     ...(lastRestoreMs === null
       ? []
       : [`takes     about ${formatSeconds(lastRestoreMs)}, as in the last restore test`]),
@@ -141,11 +154,14 @@ function renderRestoration({
   safetyBackup,
   without,
   comparisons,
+  accepted,
   notes,
   durationMs,
 }: Restoration): string {
+  const outcome = accepted.length === 0 ? 'all well' : 'all well but for what was accepted';
   return [
-    `Restored ${source} into database "${database}" in ${formatSeconds(durationMs)}; ${comparisons.length} comparisons, all well${withoutText(without)}.`,
+    `Restored ${source} into database "${database}" in ${formatSeconds(durationMs)}; ${comparisons.length} comparisons, ${outcome}${withoutText(without)}.`,
+    ...accepted.map(({ name, details }) => `  despite ${name}: ${details}`),
     ...notes.map((note) => `  note: ${note}`),
     ...(safetyBackup === null ? [] : [`The database as it was is backup ${safetyBackup}.`]),
     ...(replaced === null ? [] : wayBack(database, replaced)),

@@ -1,3 +1,4 @@
+import { counted } from '../../core/counted.js';
 import { StatsService } from '../../stats/stats.service.js';
 import type { DatabaseStats } from '../../stats/stats.types.js';
 import { alignColumns } from '../columns.js';
@@ -25,7 +26,7 @@ function renderStats({ sizeBytes, tableCount, tables, connections }: DatabaseSta
     table.lastAnalyzeAt?.slice(0, 16) ?? 'never',
   ]);
   const lines = [
-    `${formatBytes(sizeBytes)} in ${tableCount} tables; ${connections.used} of ${connections.max} connections in use`,
+    `${formatBytes(sizeBytes)} in ${counted(tableCount, 'table')}; ${connections.used} of ${connections.max} connections in use`,
     '',
     ...alignColumns([heading, ...rows], [1, 2, 3, 4]),
   ];

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeIdentifier, type Client } from 'pg';
+import type { ConnectionOptions } from '../../database/candidate-client.js';
 import { withConnection } from '../../database/connect.js';
+import { oneMessage } from '../../database/mark.js';
 import { HistoryWriter } from '../../migrations/history-writer.js';
 import { readAttempts } from '../../migrations/attempts.js';
 import { ENTER_RECORDED_DEPLOY, LEAVE_RECORDED_DEPLOY } from '../../migrations/recorded-deploy.js';
@@ -41,7 +43,12 @@ export async function applyScripts(
 ): Promise<ApplyOutcome> {
   const { url, connectTimeoutMs, signal } = options;
   // No answer is waited for longer than the server works: the statement timeout is its own.
-  const connection = { connectTimeoutMs, answerTimeoutMs: 0, applicationName: APPLY_SESSION };
+  const connection: ConnectionOptions = {
+    connectTimeoutMs,
+    answerTimeoutMs: 0,
+    applicationName: APPLY_SESSION,
+    purpose: 'scripts',
+  };
   return await withConnection(url, connection, async (client) => {
     const { rows } = await client.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
     const backendPid = rows[0]?.pid ?? 0;
@@ -64,11 +71,8 @@ async function applyAll(
   const { url, timeouts, signal, onStep } = options;
   await takePrismaLock(client, options);
   const history = new HistoryWriter(client, url.schema);
-  // Whatever the database or the role sets for its sessions; the DDL guard lets this one pass while the deploy's lock is held.
-  await client.query(
-    `SET default_transaction_read_only = off; SET idle_in_transaction_session_timeout = 0;
-     SET search_path TO ${escapeIdentifier(url.schema)}; ${ENTER_RECORDED_DEPLOY}`,
-  );
+  // The DDL guard lets this session pass while the deploy's lock is held.
+  await client.query(oneMessage(`SET search_path TO ${escapeIdentifier(url.schema)}`, ENTER_RECORDED_DEPLOY));
   await history.prepare(timeouts);
   // Whoever had Prisma's lock before may have applied some.
   await requireNoFailedAttempt(client, url.schema, timeouts);
@@ -99,7 +103,10 @@ async function applyAll(
       onFound: (text) => found.push(`${name}: ${text}`),
     }).run();
     if (failed) return { failed, retries, found };
-    await client.query(`RESET statement_timeout; RESET lock_timeout; ${LEAVE_RECORDED_DEPLOY}`);
+    // None, and not RESET: that would be what the database or the role has set.
+    await client.query(
+      oneMessage('SET statement_timeout = 0', 'SET lock_timeout = 0', LEAVE_RECORDED_DEPLOY),
+    );
   }
   return { failed: undefined, retries, found };
 }
@@ -119,7 +126,6 @@ async function setLimits(
   client: Client,
   { statementTimeoutMs, lockTimeoutMs }: RunnerOptions,
 ): Promise<void> {
-  await client.query(
-    `SET statement_timeout = ${statementTimeoutMs}; SET lock_timeout = ${lockTimeoutMs}; ${ENTER_RECORDED_DEPLOY}`,
-  );
+  const limits = [`SET statement_timeout = ${statementTimeoutMs}`, `SET lock_timeout = ${lockTimeoutMs}`];
+  await client.query(oneMessage(...limits, ENTER_RECORDED_DEPLOY));
 }

@@ -1,3 +1,4 @@
+import { oneMessage } from '../../database/mark.js';
 import type { Statement } from '../../migrations/lint/rule.js';
 import { KeepError } from '../../errors.js';
 import { checkMade } from './check-made.js';
@@ -26,7 +27,7 @@ export async function runInOneTransaction(
   const first = statements[0] ? script.parsed.statements.indexOf(statements[0]) : 0;
   Object.assign(progress, { completed: first, kept: 0, wasCommitting: false, ranAlone: false });
   try {
-    await client.query(isImmediate ? 'BEGIN; SET CONSTRAINTS ALL IMMEDIATE' : 'BEGIN');
+    await client.query(isImmediate ? oneMessage('BEGIN', 'SET CONSTRAINTS ALL IMMEDIATE') : 'BEGIN');
     for (const { sql, index, declared } of piecesOf(script.parsed.source.text, statements)) {
       requireWanted(options.signal);
       progress.sentFrom = index;

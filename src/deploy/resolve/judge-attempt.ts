@@ -1,4 +1,5 @@
 import type { Attempt } from '../../migrations/attempts.js';
+import { isAboutTemporary } from '../../migrations/names/is-about-temporary.js';
 import type { ParsedFile } from '../../migrations/lint/parse-files.js';
 import type { Statement } from '../../migrations/lint/rule.js';
 import { tracesOfStatement } from '../../migrations/traces/statement-traces.js';
@@ -75,7 +76,8 @@ function verdictOf(
 
 /** Statements run in their order: what comes behind one that is not there was not applied. */
 function judgeUnrecorded({ parsed, traced, schema }: AttemptEvidence): JudgedAttempt {
-  const changing = parsed.flat.filter(({ node }) => !isOfSession(node));
+  // What is temporary ended with its session.
+  const changing = parsed.flat.filter(({ node }) => !isOfSession(node) && !isAboutTemporary(node));
   const sights = changing.map((statement) => sightOf(statement, traced, schema));
   const missing = sights.indexOf('missing');
   const isInOrder = missing !== -1 && sights.lastIndexOf('there') < missing;

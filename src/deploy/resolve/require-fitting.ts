@@ -1,5 +1,6 @@
 import { resolveRefused } from '../refused.js';
 import type { MigrationState, ResolveOptions } from './resolve.types.js';
+import { boundedList } from '../../core/bounded-list.js';
 
 /**
  * Refuses a mark that the history does not allow, or that what is in the database contradicts. Pure.
@@ -53,9 +54,9 @@ function missingFault(state: MigrationState): Fault | undefined {
     const names = [...notApplied, ...invalid.map((name) => `index ${name} is not valid`)];
     return names.length === 0 ? undefined : notAppliedFault(migration, names);
   }
-  const also = there.length === 0 ? '' : ` (there: ${listed(there)})`;
+  const also = there.length === 0 ? '' : ` (there: ${boundedList(there)})`;
   return {
-    why: `migration ${migration} is not in the database: ${verdict === 'nothing' ? 'nothing of it is there; ' : ''}missing: ${listed(notThere)}${also}`,
+    why: `migration ${migration} is not in the database: ${verdict === 'nothing' ? 'nothing of it is there; ' : ''}missing: ${boundedList(notThere)}${also}`,
     hint: [
       'Make by hand what is missing, then the same again. Or, where that is known and meant:',
       `  npx pgkeep migrate resolve --applied ${migration} --anyway`,
@@ -65,7 +66,7 @@ function missingFault(state: MigrationState): Fault | undefined {
 
 function notAppliedFault(migration: string, names: readonly string[]): Fault {
   return {
-    why: `migration ${migration} is not applied completely: ${listed(names)}`,
+    why: `migration ${migration} is not applied completely: ${boundedList(names)}`,
     hint: [
       'Finish it by hand, then the same again. Or, where it is finished:',
       `  npx pgkeep migrate resolve --applied ${migration} --anyway`,
@@ -79,8 +80,8 @@ function presentFault(state: MigrationState): Fault | undefined {
     if (applied.length + uncertain.length === 0) return undefined;
     const why =
       applied.length > 0
-        ? `statements of migration ${migration} are applied: ${listed(applied)}`
-        : `statements of migration ${migration} may be applied, and nothing in the database shows it: ${listed(uncertain)}`;
+        ? `statements of migration ${migration} are applied: ${boundedList(applied)}`
+        : `statements of migration ${migration} may be applied, and nothing in the database shows it: ${boundedList(uncertain)}`;
     return {
       why: `${why}; a deploy would run them again`,
       hint: [
@@ -89,9 +90,9 @@ function presentFault(state: MigrationState): Fault | undefined {
       ].join('\n'),
     };
   }
-  const also = notThere.length === 0 ? '' : ` (missing: ${listed(notThere)})`;
+  const also = notThere.length === 0 ? '' : ` (missing: ${boundedList(notThere)})`;
   return {
-    why: `migration ${migration} is in the database: ${listed(there)}${also}; a deploy would make it again, and fail`,
+    why: `migration ${migration} is in the database: ${boundedList(there)}${also}; a deploy would make it again, and fail`,
     hint: [
       notThere.length === 0
         ? `All of it that can be looked for is there: \`npx pgkeep migrate resolve --applied ${migration}\``
@@ -100,9 +101,4 @@ function presentFault(state: MigrationState): Fault | undefined {
       `  npx pgkeep migrate resolve --rolled-back ${migration} --anyway`,
     ].join('\n'),
   };
-}
-
-function listed(names: readonly string[]): string {
-  const shown = names.slice(0, 5).join(', ');
-  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
 }

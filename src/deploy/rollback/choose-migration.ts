@@ -1,14 +1,18 @@
 import type { MigrationHistory, MigrationStatus } from '../../migrations/migrations.types.js';
+import type { EditedFile } from '../../migrations/lint/edited-files.js';
+import { boundedList } from '../../core/bounded-list.js';
 import { rollbackRefused } from '../refused.js';
 
 /**
  * The newest applied migration: the only one that may be taken back, since those on top of it build on it. Pure.
+ * @param edits files that were changed after they were applied, in more than their comments
  * @param asked the name that was typed
  * @throws KeepError `ROLLBACK_REFUSED`.
  */
 export function chooseMigration(
   status: MigrationStatus,
   { rows = [] }: Pick<MigrationHistory, 'rows'>,
+  edits: readonly EditedFile[],
   asked: string | undefined,
 ): string {
   // In the order in which they were applied, whatever their names.
@@ -22,7 +26,7 @@ export function chooseMigration(
       'Check out the build that has it; its down.sql is there, too.',
     );
   }
-  if (status.edited.includes(newest)) {
+  if (edits.some(({ name, acceptedBecause }) => name === newest && acceptedBecause === undefined)) {
     throw rollbackRefused(
       `migration ${newest} was changed after it was applied: its down.sql may take back something else`,
       `Restore the file from version control: \`git log -p -- '*/${newest}/*'\``,
@@ -40,7 +44,7 @@ function notTheNewest(
   if (place !== -1) {
     const above = applied.slice(place + 1);
     return rollbackRefused(
-      `migration ${asked} is not the newest: on top of it ${above.length === 1 ? 'is' : 'are'} ${above.join(', ')}`,
+      `migration ${asked} is not the newest: on top of it ${above.length === 1 ? 'is' : 'are'} ${boundedList(above)}`,
       `The newest goes first: \`npx pgkeep migrate rollback ${above.at(-1)}\``,
     );
   }

@@ -1,3 +1,4 @@
+import { oneMessage } from '../../database/mark.js';
 import { ENTER_RECORDED_DEPLOY } from '../../migrations/recorded-deploy.js';
 import type { FailedScript } from '../apply/apply.types.js';
 import { tryForLock, type RunnerOptions } from '../apply/lock-retries.js';
@@ -22,9 +23,8 @@ export class DownRunner {
     const { onStep, statementTimeoutMs, lockTimeoutMs } = options;
     const { backendPid } = session;
     onStep(`Rolling back ${migration.name}`);
-    await session.prepare(
-      `SET statement_timeout = ${statementTimeoutMs}; SET lock_timeout = ${lockTimeoutMs}; ${ENTER_RECORDED_DEPLOY}`,
-    );
+    const limits = [`SET statement_timeout = ${statementTimeoutMs}`, `SET lock_timeout = ${lockTimeoutMs}`];
+    await session.prepare(oneMessage(...limits, ENTER_RECORDED_DEPLOY));
     let completed = 0;
     const attempt = async (): Promise<void> => {
       completed = 0;

@@ -1,3 +1,4 @@
+import { counted } from '../../core/counted.js';
 import type { MeasuredLoss } from './rollback.types.js';
 
 /** `1,234 rows of public.children (DROP TABLE)`. Pure. */
@@ -8,8 +9,4 @@ export function lossText({ kind, name, what, count }: MeasuredLoss): string {
   const text = `${much} of ${name} (${what})`;
   if (what === 'DELETE' || what === 'MERGE' || kind === 'values') return `up to ${text}`;
   return kind === 'conversion' ? `${text}, where they do not fit` : text;
-}
-
-function counted(count: number, unit: string): string {
-  return `${count.toLocaleString('en-US')} ${unit}${count === 1 ? '' : 's'}`;
 }

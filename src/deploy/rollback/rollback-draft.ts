@@ -2,7 +2,9 @@ import type { Client } from 'pg';
 import { lossesOf, type Loss } from '../../migrations/down/losses.js';
 import { requireTarget } from '../deploy-facts.js';
 import { requireNoFailedAttempt } from '../failed-attempt.js';
+import { projectNotes } from '../project-notes.js';
 import { rollbackRefused } from '../refused.js';
+import { judgeEdits } from '../../migrations/lint/edited-files.js';
 import { chooseMigration } from './choose-migration.js';
 import { notNamed } from './consent.js';
 import { keepProtected } from './keep-protected.js';
@@ -40,7 +42,9 @@ export async function draftRollback(
   if (report.history.rows !== undefined) {
     await requireNoFailedAttempt(client, schema, timeouts, rollbackRefused);
   }
-  const migration = chooseMigration(report.status, report.history, asked);
+  const { status, history } = report;
+  const edits = await judgeEdits(status.edited, history.rows ?? [], settings.migrationsDirectory);
+  const migration = chooseMigration(status, history, edits, asked);
   const down = await readDown(migration, settings);
   const losses = lossesOf(down.parsed, schema);
   if (losses.some(({ kind, name }) => kind === 'schema' && name === schema)) {
@@ -67,7 +71,7 @@ export async function draftRollback(
       isProduction: environment === 'production',
       lockTimeoutMs: deploy.lockTimeoutMs,
       statementTimeoutMs: deploy.statementTimeoutMs,
-      notes: [...notes, ...kept.notes],
+      notes: [...notes, ...projectNotes(settings.prisma), ...kept.notes],
     },
   };
 }

@@ -1,4 +1,5 @@
 import { escapeIdentifier, type Client } from 'pg';
+import { oneMessage } from '../../database/mark.js';
 import { send } from '../apply/script-context.js';
 import { rollbackRefused } from '../refused.js';
 import { tookProtected } from './keep-protected.js';
@@ -40,7 +41,8 @@ export class RollbackSession {
   /** @param onStatement called for every statement that PostgreSQL says is done. @throws what node-postgres throws. */
   async run(onStatement: () => void): Promise<void> {
     const { sql } = this.options.down.script;
-    await this.client.query(`BEGIN; SET LOCAL search_path TO ${escapeIdentifier(this.options.schema)}`);
+    const path = `SET LOCAL search_path TO ${escapeIdentifier(this.options.schema)}`;
+    await this.client.query(oneMessage('BEGIN', path));
     try {
       await this.takeBack(sql, onStatement);
       this.isCommitting = true;

@@ -1,4 +1,5 @@
 import { escapeIdentifier, type Client } from 'pg';
+import type { ConnectionOptions } from '../../database/candidate-client.js';
 import { withConnection } from '../../database/connect.js';
 import { KeepError } from '../../errors.js';
 import { nameOf } from '../../migrations/down/losses.js';
@@ -39,7 +40,12 @@ export async function runDown(draft: RollbackDraft, options: DownRunOptions): Pr
   const { url, connectTimeoutMs } = settings.database;
   if (signal.aborted) throw new KeepError('INTERRUPTED', 'Interrupted: nothing was taken back.');
   // No answer is waited for longer than the server works: the statement timeout is its own.
-  const connection = { connectTimeoutMs, answerTimeoutMs: 0, applicationName: SESSION_NAME };
+  const connection: ConnectionOptions = {
+    connectTimeoutMs,
+    answerTimeoutMs: 0,
+    applicationName: SESSION_NAME,
+    purpose: 'scripts',
+  };
   return await withConnection(url, connection, async (client) => {
     await takePrismaLock(client, timeouts, rollbackRefused);
     const backendPid = await prepare(client, url.schema);

@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg';
+import { counted } from '../../core/counted.js';
 
 /** A table, or a partition of one, as it is at one moment of a transaction. */
 export interface TableState {
@@ -56,7 +57,7 @@ export function unforeseenLosses(
       .map(([, column]) => ({ name: `${name}.${column}`, text: `column ${name}.${column} and its values` }));
     if (now.bytes === 0) return [{ name, text: `all rows of ${table.name}` }];
     if (now.deleted === 0) return columns;
-    const rows = `${now.deleted.toLocaleString('en-US')} ${now.deleted === 1 ? 'row' : 'rows'} of ${table.name}`;
+    const rows = `${counted(now.deleted, 'row')} of ${table.name}`;
     return [...columns, { name, text: rows }];
   });
 }

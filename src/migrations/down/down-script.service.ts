@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { parseDatabaseUrl } from '../../config/database-url.js';
+import type { PrismaProject } from '../../config/prisma-project.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { errorCode, KeepError, messageOf } from '../../errors.js';
@@ -44,7 +45,8 @@ export class DownScriptService {
    *   already, `DOWN_SCRIPT_FAILED` where the file cannot be read or written, or Prisma's engine fails.
    */
   async write(migration: string, { shadowUrl, signal }: DownOptions = {}): Promise<DownReport> {
-    const { migrationsDirectory, database } = this.settings;
+    const { migrationsDirectory, database, prisma } = this.settings;
+    if (prisma.kind === 'invalid') throw invalidProject(prisma, migration);
     const script = path.join(migrationsDirectory, migration, 'migration.sql');
     const down = path.join(migrationsDirectory, migration, DOWN_FILE);
     await this.requireMigration(migration, script);
@@ -61,6 +63,7 @@ export class DownScriptService {
       database: database.url,
       shadow: shadowUrl === undefined ? undefined : parseDatabaseUrl(shadowUrl),
       directory: migrationsDirectory,
+      prisma,
       migration,
       signal: signal ?? new AbortController().signal,
     }).catch((error: unknown) => {
@@ -127,9 +130,16 @@ function alreadyThere(file: string): KeepError {
   );
 }
 
+/** Without what is external, and what the shadow database needs, the comparison would say something else. */
+function invalidProject({ why, hint }: Extract<PrismaProject, { kind: 'invalid' }>, migration: string) {
+  return new KeepError('DOWN_SCRIPT_FAILED', `No down.sql was written for ${migration}: ${why}.`, { hint });
+}
+
 function notCompared(error: unknown, migration: string, signal: AbortSignal | undefined): KeepError {
   if (signal?.aborted) return new KeepError('INTERRUPTED', 'Interrupted: no down.sql was written.');
   const again = `then: \`pgkeep migrate create --down-for ${migration}\``;
+  // A pooler, or another database: nothing of it is about the history.
+  if (error instanceof KeepError && error.kind === 'refused') return error;
   return new KeepError(
     'DOWN_SCRIPT_FAILED',
     `No down.sql was written for ${migration}: its history cannot be replayed: ${messageOf(error)}`,

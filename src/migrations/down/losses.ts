@@ -1,4 +1,5 @@
 import type { Node } from 'libpg-query';
+import { isTemporary } from '../names/temporary.js';
 import { commandsOf, objectName, stringsOf, tableOf, type TableName } from '../lint/ast.js';
 import type { ParsedFile } from '../lint/parse-files.js';
 import { walk } from '../lint/walk.js';
@@ -51,6 +52,7 @@ export function lossesOf({ flat }: ParsedFile, defaultSchema: string): Loss[] {
     walk(node, (inner) => {
       for (const taken of takenBy(inner, sql)) {
         const loss = toLoss(taken, defaultSchema, index);
+        if (isTemporary(loss.table?.schema)) continue;
         const isOwn = made.has(loss.name) || (loss.table && made.has(nameOf(loss.table)));
         if (!isOwn && !losses.has(loss.name)) losses.set(loss.name, loss);
       }

@@ -1,4 +1,5 @@
 import type { AlterTableCmd, Node } from 'libpg-query';
+import { isAboutTemporary } from '../names/is-about-temporary.js';
 import { commandsOf, constraintsOf, tableOf } from '../lint/ast.js';
 import type { ParsedFile } from '../lint/parse-files.js';
 import type { Statement } from '../lint/rule.js';
@@ -58,9 +59,13 @@ export interface NotReversed {
   readonly why: string;
 }
 
-/** Statements of a migration that a comparison of the schema with and without it does not show. Pure. */
+/**
+ * Statements of a migration that a comparison of the schema with and without it does not show, but for those about
+ * temporary objects, which are gone with the session. Pure.
+ */
 export function notReversed({ statements }: ParsedFile, schema: string): NotReversed[] {
   return statements.flatMap((statement) => {
+    if (isAboutTemporary(statement.node)) return [];
     const why = whyNot(statement.node, schema);
     return why === undefined ? [] : [{ statement, why }];
   });

@@ -1,6 +1,8 @@
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { readMigrationList } from '../engine/migration-files.js';
+import type { PrismaProject } from '../../config/prisma-project.js';
 import { SchemaEngine } from '../engine/schema-engine.js';
+import { externalFilters } from '../prisma-config/externals.js';
 
 /** Which migration is to be taken back, and where it may be replayed. */
 export interface ReverseDiffOptions {
@@ -9,6 +11,8 @@ export interface ReverseDiffOptions {
   /** A database to replay in, which is emptied; one is made for the purpose by default. */
   readonly shadow: DatabaseUrl | undefined;
   readonly directory: string;
+  /** What is external, and what a shadow database needs before the migrations. Defaults to nothing. */
+  readonly prisma?: PrismaProject;
   readonly migration: string;
   readonly signal: AbortSignal;
 }
@@ -22,10 +26,12 @@ export async function reverseDiff({
   database,
   shadow,
   directory,
+  prisma = { kind: 'no-configuration' },
   migration,
   signal,
 }: ReverseDiffOptions): Promise<string> {
-  const all = await readMigrationList(directory);
+  const init = prisma.kind === 'configured' ? prisma.configuration.initShadowDb : '';
+  const all = await readMigrationList(directory, init);
   const place = all.migrationDirectories.findIndex(({ path }) => path === migration);
   const upTo = (count: number) => ({
     ...all,
@@ -36,9 +42,14 @@ export async function reverseDiff({
   const cancel = (): void => void engine.cancel();
   signal.addEventListener('abort', cancel);
   try {
-    const filters = { externalTables: [], externalEnums: [] };
     const { stdout } = await engine.run((wasm) =>
-      wasm.diff({ from: upTo(place + 1), to: upTo(place), script: true, exitCode: null, filters }),
+      wasm.diff({
+        from: upTo(place + 1),
+        to: upTo(place),
+        script: true,
+        exitCode: null,
+        filters: externalFilters(prisma),
+      }),
     );
     return stdout ?? '';
   } finally {

@@ -1,7 +1,9 @@
 import type { Client } from 'pg';
 import type { DatabaseUrl } from '../../config/database-url.js';
-import { CandidateRotation, type ConnectionOptions } from '../../database/candidate-client.js';
+import type { ConnectionOptions } from '../../database/candidate-client.js';
+import { CandidateRotation } from '../../database/candidate-rotation.js';
 import { closeClient, connectOnce } from '../../database/connect.js';
+import { KeepError } from '../../errors.js';
 import { connectionError } from './connection-error.js';
 
 /** How long a connection may take when the URL does not say (`connect_timeout`); Prisma's own default. */
@@ -13,6 +15,7 @@ export function engineConnectionOptions(url: DatabaseUrl): ConnectionOptions {
     connectTimeoutMs: url.connectTimeoutMs || CONNECT_TIMEOUT_MS,
     answerTimeoutMs: 0,
     applicationName: 'pgkeep schema engine',
+    purpose: 'scripts',
   };
 }
 
@@ -40,6 +43,7 @@ export async function connectEngineClient(url: DatabaseUrl, rotation: CandidateR
   try {
     return await connectOnce(rotation, engineConnectionOptions(url));
   } catch (thrown) {
-    throw connectionError(thrown, url);
+    // What pgkeep itself refuses has its own text.
+    throw thrown instanceof KeepError ? thrown : connectionError(thrown, url);
   }
 }

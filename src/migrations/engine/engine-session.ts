@@ -64,7 +64,7 @@ export class EngineSession implements SqlDriverAdapter {
   }
 
   async executeScript(script: string): Promise<void> {
-    const failed = await sendScript(script, (sql) => this.session.send(sql));
+    const failed = await this.session.forScript(() => sendScript(script, (sql) => this.session.send(sql)));
     if (!failed) return;
     const failure = statementFailure(failed.thrown, script, failed.sentFrom);
     this.options.failures.latest = failure;

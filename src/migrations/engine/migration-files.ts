@@ -9,9 +9,10 @@ const SCRIPT = 'migration.sql';
 /**
  * Reads a migrations directory the way Prisma's CLI does: every directory in it is a migration, in the order
  * of their names. One without `migration.sql` is kept: the engine refuses it (`P3015`) when it would apply it.
+ * @param initShadowDb SQL for a shadow database, before the migrations are replayed there
  * @throws the system's error when there is no such directory.
  */
-export async function readMigrationList(baseDir: string): Promise<MigrationList> {
+export async function readMigrationList(baseDir: string, initShadowDb = ''): Promise<MigrationList> {
   const entries = await readdir(baseDir, { withFileTypes: true });
   const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   const migrations = names
@@ -21,7 +22,7 @@ export async function readMigrationList(baseDir: string): Promise<MigrationList>
     baseDir,
     lockfile: { path: LOCK_FILE, content: await lockFileContent(path.join(baseDir, LOCK_FILE)) },
     migrationDirectories: await Promise.all(migrations),
-    shadowDbInitScript: '',
+    shadowDbInitScript: initShadowDb,
   };
 }
 

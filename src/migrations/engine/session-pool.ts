@@ -1,9 +1,16 @@
 import { escapeIdentifier, Pool, type Client, type ClientBase } from 'pg';
 import type { DatabaseUrl } from '../../config/database-url.js';
-import { candidateClient, CandidateRotation } from '../../database/candidate-client.js';
+import { candidateClient } from '../../database/candidate-client.js';
+import { CandidateRotation } from '../../database/candidate-rotation.js';
 import { closeClient } from '../../database/connect.js';
+import { oneMessage } from '../../database/mark.js';
 import { CharColumns } from './char-columns.js';
 import { connectEngineClient, engineConnectionOptions, withEngineClient } from './engine-connection.js';
+
+/** The stock adapter writes times without their zone and reads them without it: both in UTC, and the ISO way. */
+const MEANT_BY_PRISMA = ["SET timezone = 'UTC'", "SET datestyle = 'ISO'", "SET intervalstyle = 'postgres'"];
+/** As the database or the role has them: a script may turn times into text, or text into times. */
+const MEANT_BY_SCRIPTS = ['RESET timezone', 'RESET datestyle', 'RESET intervalstyle'];
 
 /**
  * A pool of exactly one session, which is how the stock adapter wants a single connection. One, because the
@@ -42,6 +49,20 @@ export class SessionPool {
     return new SessionPool(url, rotation);
   }
 
+  /**
+   * Runs `work`, which sends a script, with the database's own way of writing dates.
+   * @throws what `work` throws.
+   */
+  async forScript<T>(work: () => Promise<T>): Promise<T> {
+    await this.send(oneMessage(...MEANT_BY_SCRIPTS));
+    try {
+      return await work();
+    } finally {
+      // A session that broke, or was left in a failed transaction, fails here; the first failure is the one to tell.
+      await this.send(oneMessage(...MEANT_BY_PRISMA)).catch(() => undefined);
+    }
+  }
+
   /** Sends SQL unsplit, as one simple query: one implicit transaction, where it does not end that itself. */
   async send(sql: string): Promise<void> {
     const client = await this.pool.connect();
@@ -70,7 +91,9 @@ export class SessionPool {
   private async prepare(client: ClientBase): Promise<void> {
     // Scripts of a migration name tables without their schema. A statement rather than a start-up option,
     // because connection poolers refuse those.
-    await client.query(`SET search_path TO ${escapeIdentifier(this.url.schema)}`);
+    await client.query(
+      oneMessage(`SET search_path TO ${escapeIdentifier(this.url.schema)}`, ...MEANT_BY_PRISMA),
+    );
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     this.pid = rows[0]?.pid ?? 0;
   }

@@ -1,39 +1,48 @@
-import type { A_Const, Node } from 'libpg-query';
-import { columnOf, lastName, notNullColumn } from './ast.js';
+import type { A_Const, Node, SelectStmt, SubLink } from 'libpg-query';
+import { columnPath, lastName, stringsOf, tableOf, type TableName } from './ast.js';
 
-/** Columns that every row has a value in: those of the history, and PostgreSQL's own. */
-export type IsRequired = (column: string) => boolean;
+/** The table whose rows a condition chooses. */
+export interface Target {
+  readonly table: TableName;
+  /** What its columns are qualified with: its alias, or its name. */
+  readonly name: string;
+  /** False where other tables stand beside it: a column without a qualifier may be theirs. */
+  readonly isAlone: boolean;
+  /** Whether every row has a value in this column of it. */
+  readonly isRequired: (column: string) => boolean;
+}
 
 const SYSTEM_COLUMNS = new Set(['ctid', 'tableoid', 'xmin', 'cmin', 'xmax', 'cmax']);
 
 /**
  * Whether a condition holds for every row: `true`, `1 = 1`, `NOT false`, `id = id`, `id IS NOT NULL` of a required
- * column, and what AND, OR and NOT make of these. Says no wherever it cannot tell.
+ * column, `id IN (SELECT id FROM the_same)`, and what AND, OR and NOT make of these. False wherever it is not certain.
  */
-export function isAlwaysTrue(condition: Node, isRequired: IsRequired): boolean {
-  return truth(condition, isRequired) === true;
+export function isAlwaysTrue(condition: Node, target: Target): boolean {
+  return truth(condition, target) === true;
 }
 
-function truth(node: Node | undefined, isRequired: IsRequired): boolean | undefined {
+function truth(node: Node | undefined, target: Target): boolean | undefined {
   if (!node) return undefined;
   if ('A_Const' in node) return booleanOf(node.A_Const);
-  if ('TypeCast' in node) return truth(node.TypeCast.arg, isRequired);
+  if ('TypeCast' in node) return truth(node.TypeCast.arg, target);
   if ('BoolExpr' in node) {
     const parts = node.BoolExpr.args ?? [];
-    const values = parts.map((part) => truth(part, isRequired));
+    const values = parts.map((part) => truth(part, target));
     if (node.BoolExpr.boolop === 'NOT_EXPR') return values[0] === undefined ? undefined : !values[0];
     if (node.BoolExpr.boolop === 'AND_EXPR') return fold(values, false);
     return coversBothCases(parts) ? true : fold(values, true);
   }
   if ('NullTest' in node) {
-    const column = notNullColumn(node);
-    if (column !== undefined && (SYSTEM_COLUMNS.has(column) || isRequired(column))) return true;
     const { arg, nulltesttype } = node.NullTest;
+    const column = columnOfTarget(arg, target);
+    const hasValue = column !== undefined && (SYSTEM_COLUMNS.has(column) || target.isRequired(column));
+    if (hasValue && nulltesttype === 'IS_NOT_NULL') return true;
     if (!arg || !('A_Const' in arg)) return undefined;
     return (nulltesttype === 'IS_NULL') === (arg.A_Const.isnull === true);
   }
   if ('BooleanTest' in node) {
-    const value = truth(node.BooleanTest.arg, isRequired);
+    const value = truth(node.BooleanTest.arg, target);
     if (value === undefined) return undefined;
     if (node.BooleanTest.booltesttype === 'IS_TRUE' || node.BooleanTest.booltesttype === 'IS_NOT_FALSE') {
       return value;
@@ -41,8 +50,15 @@ function truth(node: Node | undefined, isRequired: IsRequired): boolean | undefi
     return undefined;
   }
   if ('A_Expr' in node) return comparison(node.A_Expr);
-  if ('SubLink' in node) return isBareSelect(node.SubLink.subselect) ? true : undefined;
+  if ('SubLink' in node) return isTrueSubquery(node.SubLink, target) ? true : undefined;
   return undefined;
+}
+
+/** The column of the target that an expression is; undefined where it is another's, or may be. */
+function columnOfTarget(node: Node | undefined, { name, isAlone }: Target): string | undefined {
+  const path = columnPath(node);
+  if (path.length === 1) return isAlone ? path[0] : undefined;
+  return path.at(-2) === name ? path.at(-1) : undefined;
 }
 
 /** `decisive` decides for all of them: false for AND, true for OR. */
@@ -54,8 +70,8 @@ function fold(values: readonly (boolean | undefined)[], decisive: boolean): bool
 /** `x IS NULL OR x IS NOT NULL` */
 function coversBothCases(parts: readonly Node[]): boolean {
   const tested = parts.flatMap((part) => {
-    const column = 'NullTest' in part ? columnOf(part.NullTest.arg) : undefined;
-    return 'NullTest' in part && column !== undefined ? [`${column} ${part.NullTest.nulltesttype}`] : [];
+    const column = 'NullTest' in part ? columnPath(part.NullTest.arg).join('.') : '';
+    return 'NullTest' in part && column !== '' ? [`${column} ${part.NullTest.nulltesttype}`] : [];
   });
   return tested.some(
     (test) => test.endsWith(' IS_NULL') && tested.includes(test.replace(/IS_NULL$/, 'IS_NOT_NULL')),
@@ -74,8 +90,8 @@ function comparison({
     return /^%+$/.test(pattern ?? '') && operator.startsWith('~~') ? true : undefined;
   }
   if (kind !== 'AEXPR_OP' && kind !== 'AEXPR_NOT_DISTINCT') return undefined;
-  const column = columnOf(lexpr);
-  if (column !== undefined && column === columnOf(rexpr))
+  const column = columnPath(lexpr).join('.');
+  if (column !== '' && column === columnPath(rexpr).join('.'))
     return /^(=|<=|>=)$/.test(operator) ? true : undefined;
   if (!lexpr || !rexpr || !('A_Const' in lexpr) || !('A_Const' in rexpr)) return undefined;
   return compareConstants(operator, lexpr.A_Const, rexpr.A_Const);
@@ -106,9 +122,37 @@ function valueOf({ isnull, ival, fval, sval, boolval }: A_Const): string | numbe
   return sval ? (sval.sval ?? '') : undefined;
 }
 
-/** `EXISTS (SELECT 1)` */
-function isBareSelect(node: Node | undefined): boolean {
-  if (!node || !('SelectStmt' in node)) return false;
-  const { fromClause, whereClause, valuesLists, op, limitCount } = node.SelectStmt;
+/** `EXISTS (SELECT 1)`, `EXISTS (SELECT 1 FROM the_same)`, `id IN (SELECT id FROM the_same)` */
+function isTrueSubquery({ subLinkType, testexpr, operName, subselect }: SubLink, target: Target): boolean {
+  if (!subselect || !('SelectStmt' in subselect)) return false;
+  const { SelectStmt: select } = subselect;
+  if (subLinkType === 'EXISTS_SUBLINK') return isBareSelect(select) || readsAll(select, target);
+  if (subLinkType !== 'ANY_SUBLINK' || !/^=?$/.test(stringsOf(operName).join(''))) return false;
+  const [result] = select.targetList ?? [];
+  const value = result && 'ResTarget' in result ? columnPath(result.ResTarget.val).at(-1) : undefined;
+  return value !== undefined && value === columnOfTarget(testexpr, target) && readsAll(select, target);
+}
+
+function isBareSelect({ fromClause, whereClause, valuesLists, op, limitCount }: SelectStmt): boolean {
   return !fromClause && !whereClause && !limitCount && (op ?? 'SETOP_NONE') === 'SETOP_NONE' && !valuesLists;
+}
+
+/** Whether a query reads every row of the target's table, and nothing else. */
+function readsAll(select: SelectStmt, target: Target): boolean {
+  const {
+    fromClause = [],
+    whereClause,
+    limitCount,
+    limitOffset,
+    groupClause,
+    havingClause,
+    withClause,
+  } = select;
+  const [from] = fromClause;
+  if (fromClause.length !== 1 || !from || !('RangeVar' in from)) return false;
+  if (limitCount ?? limitOffset ?? groupClause ?? havingClause ?? withClause) return false;
+  const { schema, name } = tableOf(from.RangeVar);
+  if (name !== target.table.name || schema !== target.table.schema) return false;
+  const inner = { ...target, isAlone: true, name: from.RangeVar.alias?.aliasname ?? name };
+  return !whereClause || isAlwaysTrue(whereClause, inner);
 }

@@ -1,4 +1,4 @@
-import type { AlterTableCmd, Constraint, Node, RangeVar } from 'libpg-query';
+import type { AlterTableCmd, ColumnDef, Constraint, Node, RangeVar } from 'libpg-query';
 import { escapeIdentifier } from 'pg';
 
 /** A table as the statement names it. */
@@ -48,9 +48,28 @@ export function lastName(nodes: readonly Node[] | undefined): string {
   return stringsOf(nodes).at(-1) ?? '';
 }
 
-/** The column that an expression is, and nothing around it. */
+/** The column that an expression is, and nothing around it, as its qualifiers and its name; empty for any other. */
+export function columnPath(node: Node | undefined): string[] {
+  return node && 'ColumnRef' in node ? stringsOf(node.ColumnRef.fields) : [];
+}
+
+/** The name of that column, without its qualifiers. */
 export function columnOf(node: Node | undefined): string | undefined {
-  return node && 'ColumnRef' in node ? stringOf(node.ColumnRef.fields?.at(-1)) : undefined;
+  return columnPath(node).at(-1);
+}
+
+/** The columns that ALTER TABLE adds. */
+export function addedColumns(node: Node): ColumnDef[] {
+  return commandsOf(node).flatMap(({ subtype, def }) =>
+    subtype === 'AT_AddColumn' && def && 'ColumnDef' in def ? [def.ColumnDef] : [],
+  );
+}
+
+/** The constraints that ALTER TABLE adds, those of a new column left out. */
+export function addedConstraints(node: Node): Constraint[] {
+  return commandsOf(node).flatMap(({ subtype, def }) =>
+    subtype === 'AT_AddConstraint' && def && 'Constraint' in def ? [def.Constraint] : [],
+  );
 }
 
 /** The column of `… IS NOT NULL`. */

@@ -2,11 +2,23 @@ import { createHash } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { errorCode, KeepError, messageOf } from '../../errors.js';
-import type { BaselineReport } from './lint-run.types.js';
+import type { AcceptedEditReport, BaselineReport } from './lint-run.types.js';
 import { migrationsIn, readBytes } from './migration-files.js';
 
-/** The migrations that were there before the lint was: by name, the sha256 of each. */
-export type Baseline = ReadonlyMap<string, string>;
+/** What a team has agreed on, beside the migrations and in version control. */
+export interface Baseline {
+  /** The migrations that were there before the lint was: by name, the sha256 of each. */
+  readonly migrations: ReadonlyMap<string, string>;
+  /** Changes of applied migrations that were accepted, by name. */
+  readonly edits: ReadonlyMap<string, AcceptedEdit>;
+}
+
+/** A change of an applied migration. */
+export interface AcceptedEdit {
+  /** Of the file as it is after the change: the next change is not accepted by this. */
+  readonly sha256: string;
+  readonly because: string;
+}
 
 /** Beside the migrations directory, whose every entry Prisma takes for a migration. */
 export function baselineFile(migrationsDirectory: string): string {
@@ -27,7 +39,7 @@ export async function readBaseline(file: string): Promise<Baseline> {
   try {
     return toBaseline(JSON.parse(await readFile(file, 'utf8')));
   } catch (cause) {
-    if (errorCode(cause) === 'ENOENT') return new Map();
+    if (errorCode(cause) === 'ENOENT') return { migrations: new Map(), edits: new Map() };
     throw new KeepError('LINT_FAILED', `Cannot read the lint baseline ${file}: ${messageOf(cause)}.`, {
       hint: 'Restore it from version control, or write it anew: `pgkeep migrate lint --write-baseline`.',
       cause,
@@ -36,17 +48,50 @@ export async function readBaseline(file: string): Promise<Baseline> {
 }
 
 /**
- * Lists every migration of the directory.
+ * Lists every migration of the directory; accepted edits stay.
  * @throws KeepError `MIGRATIONS_UNREADABLE`, or `LINT_FAILED` where it cannot be written.
  */
 export async function listInBaseline(migrationsDirectory: string): Promise<BaselineReport> {
-  const migrations: Record<string, string> = {};
+  const migrations = new Map<string, string>();
   for (const { file, migration = '' } of await migrationsIn(migrationsDirectory)) {
-    migrations[migration] = digestOf(readBytes(file));
+    const content = readBytes(file);
+    if (content) migrations.set(migration, digestOf(content));
   }
   const file = baselineFile(migrationsDirectory);
-  await write(file, `${JSON.stringify({ version: 1, migrations }, null, 2)}\n`);
-  return { file, migrations: Object.keys(migrations).length };
+  await writeBaseline(file, { ...(await readBaseline(file)), migrations });
+  return { file, migrations: migrations.size };
+}
+
+/**
+ * Records that a change of an applied migration is accepted, as its file is now.
+ * @throws KeepError `USAGE_INVALID` where there is no such migration, or `LINT_FAILED`.
+ */
+export async function acceptEdit(
+  migrationsDirectory: string,
+  name: string,
+  because: string,
+): Promise<AcceptedEditReport> {
+  const found = (await migrationsIn(migrationsDirectory)).find(({ migration }) => migration === name);
+  const content = found && readBytes(found.file);
+  if (!content) {
+    throw new KeepError('USAGE_INVALID', `There is no migration "${name}" in ${migrationsDirectory}.`, {
+      hint: 'Use the name of its directory: `pgkeep migrate status` lists those that were changed.',
+    });
+  }
+  const file = baselineFile(migrationsDirectory);
+  const baseline = await readBaseline(file);
+  const edit = { sha256: digestOf(content), because };
+  await writeBaseline(file, { ...baseline, edits: new Map([...baseline.edits, [name, edit]]) });
+  return { file, migration: name, because };
+}
+
+async function writeBaseline(file: string, { migrations, edits }: Baseline): Promise<void> {
+  const json = {
+    version: 1,
+    migrations: Object.fromEntries(migrations),
+    ...(edits.size > 0 && { edits: Object.fromEntries(edits) }),
+  };
+  await write(file, `${JSON.stringify(json, null, 2)}\n`);
 }
 
 /** Writes a file whole, or not at all. */
@@ -64,14 +109,26 @@ async function write(file: string, text: string): Promise<void> {
 }
 
 function toBaseline(json: unknown): Baseline {
-  const migrations: unknown =
-    typeof json === 'object' && json !== null ? Reflect.get(json, 'migrations') : undefined;
+  const migrations: unknown = Reflect.get(Object(json), 'migrations');
   if (typeof migrations !== 'object' || migrations === null) throw new TypeError('it has no "migrations"');
-  const entries = Object.entries(migrations).map(([name, digest]: [string, unknown]): [string, string] => {
-    if (typeof digest !== 'string' || !/^[0-9a-f]{64}$/.test(digest)) {
-      throw new TypeError(`the checksum of ${name} is not a sha256`);
-    }
-    return [name, digest];
-  });
-  return new Map(entries);
+  const digests = Object.entries(migrations).map(([name, digest]: [string, unknown]): [string, string] => [
+    name,
+    requireDigest(name, digest),
+  ]);
+  const edits: unknown = Reflect.get(Object(json), 'edits') ?? {};
+  const accepted = Object.entries(Object(edits)).map(
+    ([name, edit]: [string, unknown]): [string, AcceptedEdit] => {
+      const { sha256, because } = Object(edit);
+      if (typeof because !== 'string' || because.trim() === '') {
+        throw new TypeError(`the accepted edit of ${name} has no reason ("because")`);
+      }
+      return [name, { sha256: requireDigest(name, sha256), because }];
+    },
+  );
+  return { migrations: new Map(digests), edits: new Map(accepted) };
+}
+
+function requireDigest(name: string, digest: unknown): string {
+  if (typeof digest === 'string' && /^[0-9a-f]{64}$/.test(digest)) return digest;
+  throw new TypeError(`the checksum of ${name} is not a sha256`);
 }

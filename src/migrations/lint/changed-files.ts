@@ -3,16 +3,23 @@ import path from 'node:path';
 import { KeepError, messageOf } from '../../errors.js';
 import { run } from '../../process/run.js';
 
+/** The `.sql` files of a change, by their absolute paths. */
+export interface ChangedFiles {
+  readonly files: readonly string[];
+  /** Those of them that were not there before. */
+  readonly added: ReadonlySet<string>;
+}
+
 /**
  * The `.sql` files that a change brings: those that differ from where the branch left `reference`, and those
- * that git does not know yet. Absolute paths.
+ * that git does not know yet.
  * @throws KeepError `USAGE_INVALID` where git cannot tell: no repository, no such reference, no git.
  */
 export async function changedSqlFiles(
   reference: string,
   directory: string,
   searchPath: string,
-): Promise<string[]> {
+): Promise<ChangedFiles> {
   const git = async (...argv: string[]): Promise<string> => {
     const { exitCode, stdout, stderrTail } = await run('git', ['-C', directory, ...argv], {
       env: { PATH: searchPath, LC_ALL: 'C', GIT_OPTIONAL_LOCKS: '0' },
@@ -44,9 +51,13 @@ export async function changedSqlFiles(
       '--',
       pattern,
     );
-    const names = new Set(`${changed}${untracked}`.split('\0').filter(Boolean));
+    const added = await git('diff', '--name-only', '-z', '--diff-filter=A', base, '--', pattern);
     const root = await realpath(top);
-    return [...names].toSorted().map((name) => path.join(root, name));
+    const namesOf = (...lists: readonly string[]): string[] =>
+      [...new Set(lists.join('').split('\0').filter(Boolean))]
+        .toSorted()
+        .map((name) => path.join(root, name));
+    return { files: namesOf(changed, untracked), added: new Set(namesOf(added, untracked)) };
   } catch (error) {
     if (error instanceof KeepError) throw error;
     throw new KeepError('USAGE_INVALID', `Cannot run git: ${messageOf(error)}.`, { cause: error });

@@ -1,7 +1,7 @@
-import type { Finding, OtherFinding, Severity, WaivedFinding } from './lint.types.js';
+import type { Finding, LintContext, OtherFinding, Severity, WaivedFinding } from './lint.types.js';
 import type { ParsedFile } from './parse-files.js';
 import type { Statement, Violation } from './rule.js';
-import type { FileRule } from './rules/all-rules.js';
+import { STATEMENT_RULES, type FileRule } from './rules/all-rules.js';
 import { nameViolation, type Spellings } from './rules/migration-name.js';
 import { unknownRule, waiversOf, type Waiver } from './waivers.js';
 
@@ -9,7 +9,13 @@ import { unknownRule, waiversOf, type Waiver } from './waivers.js';
 const WIDEST = 160;
 
 /** What is waived by nothing: it is either about the waivers, or nothing could be read. */
-const NEVER_WAIVED = new Set(['syntax-error', 'not-utf8', 'waiver-without-reason', 'unused-waiver']);
+const NEVER_WAIVED = new Set([
+  'syntax-error',
+  'not-utf8',
+  'no-script',
+  'waiver-without-reason',
+  'unused-waiver',
+]);
 
 /** The findings of one file, with their places, and less what its waivers allow. */
 export class FileFindings {
@@ -44,12 +50,18 @@ export class FileFindings {
     const add = (rule: FileRule, severity: Severity, message: string, rewrite: string, index = 0): void =>
       this.add(rule, { severity, index, message, rewrite });
     if (file.isEdited) {
-      add(
-        'edited-after-apply',
-        'error',
-        'This migration was changed after it was applied: the database holds what it was, a new one will be what it is, and `prisma migrate dev` wants to reset.',
-        '-- Restore the file from version control, and write the change as a new migration.',
-      );
+      const violation: Violation = {
+        severity: 'error',
+        index: 0,
+        message:
+          'This migration was changed after it was applied: the database holds what it was, a new one will be what it is, and `prisma migrate dev` wants to reset.',
+        rewrite:
+          '-- Restore the file from version control, and write the change as a new migration. Where the change is harmless:\n' +
+          `--   npx pgkeep migrate lint --accept-edit ${file.migration ?? 'MIGRATION'} --because "…"`,
+      };
+      const reason = file.editAcceptedBecause;
+      if (reason === undefined) this.add('edited-after-apply', violation);
+      else this.waived.push({ ...this.toFinding('edited-after-apply', violation, undefined), reason });
     }
     if (file.isStray) {
       add(
@@ -71,7 +83,9 @@ export class FileFindings {
       );
     }
     for (const { rule, message, index } of obstacles) {
-      add(rule, rule === 'not-looked-into' ? 'info' : 'error', message, '', index);
+      const rewrite =
+        rule === 'no-script' ? '-- Restore migration.sql from version control, or remove the directory.' : '';
+      add(rule, rule === 'not-looked-into' ? 'info' : 'error', message, rewrite, index);
     }
     if (statements.length === 0 && obstacles.length === 0) {
       add('empty-migration', 'info', 'The file holds no statement: applying it changes nothing.', '');
@@ -91,12 +105,9 @@ export class FileFindings {
     );
   }
 
-  /**
-   * What is wrong with the waivers themselves; called when every other finding is in.
-   * @param withOthers whether other linters were asked: otherwise nobody knows what a waiver of theirs is for
-   */
-  aboutWaivers(withOthers: boolean): void {
-    // Where the file could not be read, nobody knows what they are for.
+  /** What is wrong with the waivers themselves; called when every other finding is in. */
+  aboutWaivers({ others, isNewDatabase }: Pick<LintContext, 'others' | 'isNewDatabase'>): void {
+    // Where the file could not be read, or was not judged completely, what they are for is not known.
     if (this.parsed.statements.length === 0 && this.parsed.obstacles.length > 0) return;
     for (const { rules, reason, index } of this.waivers) {
       if (reason === '') {
@@ -109,7 +120,8 @@ export class FileFindings {
         continue;
       }
       for (const rule of rules) {
-        if (this.used.has(`${index} ${rule}`) || (rule.includes('/') && !withOthers)) continue;
+        if (this.used.has(`${index} ${rule}`) || (rule.includes('/') && !others)) continue;
+        if (!isJudgedNow(rule, isNewDatabase === true) || this.isFolded(index, rule)) continue;
         const why = unknownRule(rule) ?? `nothing below it is found by ${rule}`;
         this.add('unused-waiver', {
           severity: 'warning',
@@ -119,6 +131,11 @@ export class FileFindings {
         });
       }
     }
+  }
+
+  /** Whether a waiver of `cascade` is for a statement whose other finding, waived as well, says it now. */
+  private isFolded(waiver: number, rule: string): boolean {
+    return rule === 'cascade' && [...this.used].some((key) => key.startsWith(`${waiver} `));
   }
 
   private toFinding(rule: string, violation: Violation, statement: Statement | undefined): Finding {
@@ -136,6 +153,12 @@ export class FileFindings {
       rewrite: violation.rewrite ?? '',
     };
   }
+}
+
+/** Whether a rule can have found something: a new database is judged by some rules only, and has no setting. */
+function isJudgedNow(rule: string, isNewDatabase: boolean): boolean {
+  if (/^(no-lock-timeout|drop-index-not-concurrently|(nullable|missing)-owner)$/.test(rule)) return false;
+  return !isNewDatabase || STATEMENT_RULES.every(({ id, stopsMigration }) => id !== rule || stopsMigration);
 }
 
 function covers(

@@ -4,7 +4,6 @@ import { FileContext } from './file-context.js';
 import { FileFindings } from './file-findings.js';
 import type { LintContext } from './lint.types.js';
 import type { ParsedFile } from './parse-files.js';
-import type { Statement } from './rule.js';
 import { rulesFor } from './rules/all-rules.js';
 import type { Spellings } from './rules/migration-name.js';
 import type { SchemaMemory } from './schema-memory.js';
@@ -20,34 +19,23 @@ export function judgeFile(
   const findings = new FileFindings(parsed);
   findings.aboutTheFile(context.spellings);
   const isJudged = file.isJudged !== false && file.isStray !== true;
-  const locking = new Set<Statement>();
+  const done = new Set<string>();
   const ruleContext = new FileContext(parsed, schema, pendingFiles, context);
   for (const statement of flat) {
     for (const rule of isJudged ? rulesFor(statement.node) : []) {
+      // Where nothing is, nothing is lost and nothing waits: what counts is whether the migration can be applied.
+      if (done.has(rule.id) || (context.isNewDatabase === true && rule.stopsMigration !== true)) continue;
       const violations = rule.check(statement, ruleContext);
       for (const violation of violations) findings.add(rule.id, violation, statement);
-      if (rule.holdsLock && violations.length > 0) locking.add(statement);
-      // One is enough: a single SET at the top is the remedy for all of them.
-      if (rule.id === 'no-lock-timeout' && violations.length > 0) ruleContext.lockTimeoutIsSet = true;
+      if (rule.oncePerFile && violations.length > 0) done.add(rule.id);
     }
     schema.learn(statement.node, file.path);
-    ruleContext.learn(statement.node);
+    ruleContext.learn(statement);
     ruleContext.lockTimeoutIsSet = setsLockTimeout(statement.node) ?? ruleContext.lockTimeoutIsSet;
   }
-  const [first, second] = locking;
-  if (first && second) findings.add('risky-together', together(locking.size, second), second);
   for (const other of context.others?.get(file.path) ?? []) findings.addOther(other);
-  if (isJudged) findings.aboutWaivers(context.others !== undefined);
+  if (isJudged) findings.aboutWaivers(context);
   return findings;
-}
-
-function together(count: number, second: Statement) {
-  return {
-    severity: 'warning',
-    index: second.index,
-    message: `${count} statements of this file hold their locks on large tables until the last of them is done: Prisma sends the file as one transaction.`,
-    rewrite: '-- A migration for each of them.',
-  } as const;
 }
 
 /** Whether a statement sets `lock_timeout` (true), switches it off (false), or neither. */

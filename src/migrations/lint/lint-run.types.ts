@@ -1,3 +1,4 @@
+import type { Engine } from './engine.js';
 import type { LintReport } from './lint.types.js';
 
 /** Which migrations are judged. */
@@ -10,14 +11,18 @@ export interface LintOptions {
   readonly changedSince?: string;
   /** Whether squawk is asked as well, where it is installed. Defaults to true. */
   readonly squawk?: boolean;
-  /** Whether whoever applies the migrations sets `lock_timeout`. Defaults to false. */
-  readonly lockTimeoutIsSet?: boolean;
+  /** What will apply the migrations. Defaults to pgkeep. */
+  readonly engine?: Engine;
 }
 
 /** What was judged, and on which knowledge. */
 export interface LintRun extends LintReport {
   /** `pending`: what the database has yet to apply. `all`: the directory. */
   readonly scope: 'pending' | 'all' | 'named' | 'changed';
+  /** What the findings expect to apply the migrations. */
+  readonly engine: Engine;
+  /** Whether the database is new and empty: only what keeps a migration from being applied is judged. */
+  readonly isNewDatabase: boolean;
   /** Migrations that the baseline lists, unchanged: not judged. */
   readonly baselined: number;
   /** Whether the database told the tables' sizes; `fault`: why it could not tell what is pending. */
@@ -31,4 +36,12 @@ export interface BaselineReport {
   readonly file: string;
   /** How many migrations it lists. */
   readonly migrations: number;
+}
+
+/** A change of an applied migration that was accepted. */
+export interface AcceptedEditReport {
+  /** The baseline, which records it. */
+  readonly file: string;
+  readonly migration: string;
+  readonly because: string;
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { MigrationStatus } from '../migrations.types.js';
 import type { Baseline } from './baseline.js';
 import { digestOf } from './baseline.js';
+import type { EditedFile } from './edited-files.js';
 import { changedSqlFiles } from './changed-files.js';
 import type { LintFile } from './lint.types.js';
 import type { LintOptions, LintRun } from './lint-run.types.js';
@@ -13,8 +14,10 @@ import { filesNamed, historyOf, migrationsIn, readBytes, type FoundFile } from '
 export interface ScopeFacts {
   readonly migrationsDirectory: string;
   readonly searchPath: string;
-  /** Undefined where no database told it. */
+  /** Undefined where no database was asked. */
   readonly status: MigrationStatus | undefined;
+  /** Of `status.edited`, those that were changed in more than their comments. */
+  readonly edited: readonly EditedFile[];
   readonly baseline: Baseline;
 }
 
@@ -28,6 +31,8 @@ export interface Scope {
 interface Chosen extends FoundFile {
   readonly isJudged: boolean;
   readonly isStray?: boolean;
+  /** Whether a change brings it: no database can have applied it yet. Defaults to false. */
+  readonly isAdded?: boolean;
 }
 
 /**
@@ -36,12 +41,13 @@ interface Chosen extends FoundFile {
  */
 export async function findScope(options: LintOptions, facts: ScopeFacts): Promise<Scope> {
   const { name, chosen } = await choose(options, facts);
+  const applied = new Set(facts.status?.applied);
   let baselined = 0;
   const files: LintFile[] = [];
-  for (const { file, migration, isJudged, isStray = false, isNamed = false } of chosen) {
+  for (const { file, migration, isJudged, isStray = false, isNamed = false, isAdded = false } of chosen) {
     const content = readBytes(file);
-    const isKnown =
-      isJudged && !isStray && !isNamed && facts.baseline.get(migration ?? '') === digestOf(content);
+    const listed = facts.baseline.migrations.get(migration ?? '');
+    const isKnown = isJudged && !isStray && !isNamed && content !== null && listed === digestOf(content);
     if (isKnown) baselined += 1;
     const { status } = facts;
     const isOwn =
@@ -52,11 +58,22 @@ export async function findScope(options: LintOptions, facts: ScopeFacts): Promis
       ...(migration !== undefined && { migration }),
       isJudged: isJudged && !isKnown,
       isStray,
-      ...(status && isOwn && { isPending: !status.applied.includes(migration) }),
-      isEdited: isOwn && status?.edited.includes(migration) === true,
+      ...(isAdded && { isPending: true }),
+      ...(status && isOwn && { isPending: !applied.has(migration) }),
+      ...(isOwn && editOf(migration, facts.edited)),
     });
   }
   return { name, files, baselined };
+}
+
+function editOf(
+  migration: string,
+  edited: readonly EditedFile[],
+): Pick<LintFile, 'isEdited' | 'editAcceptedBecause'> {
+  const edit = edited.find(({ name }) => name === migration);
+  if (!edit) return {};
+  const { acceptedBecause } = edit;
+  return { isEdited: true, ...(acceptedBecause !== undefined && { editAcceptedBecause: acceptedBecause }) };
 }
 
 async function choose(
@@ -65,7 +82,12 @@ async function choose(
 ): Promise<{ name: Scope['name']; chosen: Chosen[] }> {
   if (changedSince !== undefined) {
     const changed = await changedSqlFiles(changedSince, migrationsDirectory, searchPath);
-    return { name: 'changed', chosen: await ofChange(changed, migrationsDirectory) };
+    const chosen = await ofChange(changed.files, migrationsDirectory);
+    const isAdded = await addedBy(changed.added, migrationsDirectory);
+    return {
+      name: 'changed',
+      chosen: chosen.map((one) => Object.assign(one, { isAdded: isAdded(one.file) })),
+    };
   }
   if (paths.length > 0) {
     const named = (await Promise.all(paths.map(filesNamed))).flat();
@@ -106,6 +128,12 @@ async function ofChange(changed: readonly string[], migrationsDirectory: string)
     ...(await withHistory(migrations)),
     ...stray.map((file) => ({ file, migration: undefined, isJudged: true, isStray: true })),
   ];
+}
+
+async function addedBy(added: ReadonlySet<string>, directory: string): Promise<(file: string) => boolean> {
+  const own = await realpath(directory);
+  // The directory may be reached through a symbolic link, and git names files by where they are.
+  return (file) => added.has(file) || added.has(path.join(own, path.relative(directory, file)));
 }
 
 /** A repository may hold more than one application: Prisma marks each one's directory of migrations. */

@@ -3,7 +3,7 @@ import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { DatabaseService } from '../../database/database.service.js';
 import { MigrationsService } from '../migrations.service.js';
-import type { BaselineReport, LintOptions, LintRun } from './lint-run.types.js';
+import type { AcceptedEditReport, BaselineReport, LintOptions, LintRun } from './lint-run.types.js';
 
 /**
  * Judges the guarded application's migrations before anybody applies them. The rules and the parser are loaded
@@ -41,5 +41,14 @@ export class LintService {
   async writeBaseline(): Promise<BaselineReport> {
     const { listInBaseline } = await import('./baseline.js');
     return await listInBaseline(this.settings.migrationsDirectory);
+  }
+
+  /**
+   * Records in the baseline that the change of an applied migration is accepted, as its file is now.
+   * @throws KeepError `USAGE_INVALID` where there is no such migration, `MIGRATIONS_UNREADABLE`, or `LINT_FAILED`.
+   */
+  async acceptEdit(migration: string, because: string): Promise<AcceptedEditReport> {
+    const { acceptEdit } = await import('./baseline.js');
+    return await acceptEdit(this.settings.migrationsDirectory, migration, because);
   }
 }

@@ -1,3 +1,5 @@
+import type { Engine } from './engine.js';
+
 /** `error` fails the run: rows lost, a migration that fails, or an application that stops. */
 export const SEVERITIES = ['error', 'warning', 'info'] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -6,16 +8,18 @@ export type Severity = (typeof SEVERITIES)[number];
 export interface LintFile {
   /** As it is shown to people. */
   readonly path: string;
-  /** Its bytes, or its text. */
-  readonly content: Uint8Array | string;
+  /** Its bytes, or its text; null where the migration's directory has no such file. */
+  readonly content: Uint8Array | string | null;
   /** The migration it belongs to; undefined for a file that is none. */
   readonly migration?: string;
   /** False for one that is only read for what it says about tables. Defaults to true. */
   readonly isJudged?: boolean;
   /** Whether the database has yet to apply it. Undefined where no database was asked. */
   readonly isPending?: boolean;
-  /** Whether it was changed after it was applied. Defaults to false. */
+  /** Whether it was changed after it was applied, in more than its comments. Defaults to false. */
   readonly isEdited?: boolean;
+  /** Why that change was accepted; absent where it was not. */
+  readonly editAcceptedBecause?: string;
   /** Whether it lies outside the migrations directory, though the change brings it. Defaults to false. */
   readonly isStray?: boolean;
 }
@@ -30,8 +34,11 @@ export interface TableSize {
 
 /** What is known beside the files. */
 export interface LintContext {
-  /** Sizes by `schema.table`, unquoted; a table that is not in it, and any without a database, is taken for large. */
-  readonly sizes?: ReadonlyMap<string, TableSize>;
+  /**
+   * Sizes by `schema.table`, unquoted, of the tables that the judged files name: null where the database has no table
+   * of that name. A table that is not in it, and any without a database, is taken for large.
+   */
+  readonly sizes?: ReadonlyMap<string, TableSize | null>;
   /** Schema of an unqualified name. Defaults to public. */
   readonly defaultSchema?: string;
   /**
@@ -39,8 +46,10 @@ export interface LintContext {
    * owner_id and ownerId, and a table without is remarked on only where another table has one.
    */
   readonly ownerColumns?: readonly string[];
-  /** Whether whoever applies the files sets `lock_timeout`. Defaults to false. */
-  readonly lockTimeoutIsSet?: boolean;
+  /** What applies the files. Defaults to pgkeep, whose deploy sets `lock_timeout`. */
+  readonly engine?: Engine;
+  /** Whether the database holds no table and no history: there are no rows and no application to be careful of. */
+  readonly isNewDatabase?: boolean;
   /** What another linter found, by the files' paths; waivers are for these, too. */
   readonly others?: ReadonlyMap<string, readonly OtherFinding[]>;
 }

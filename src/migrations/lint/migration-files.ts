@@ -55,14 +55,16 @@ export async function historyOf({ file, migration }: FoundFile): Promise<FoundFi
 
 /**
  * Synchronously: a thousand files take a third of the time that the thread pool would.
+ * @returns null where there is no such file: an empty directory must not hide the others' findings.
  * @throws KeepError `MIGRATIONS_UNREADABLE`, with the file's name.
  */
-export function readBytes(file: string): Buffer {
+export function readBytes(file: string): Buffer | null {
   try {
     return readFileSync(file);
   } catch (cause) {
+    if (errorCode(cause) === 'ENOENT') return null;
     throw new KeepError('MIGRATIONS_UNREADABLE', `Cannot read ${file}: ${messageOf(cause)}.`, {
-      hint: 'Restore the file from version control, or remove the empty directory.',
+      hint: 'Give the user that runs pgkeep the right to read it.',
       cause,
     });
   }

@@ -1,4 +1,6 @@
 import type { Node } from 'libpg-query';
+import { isTemporary } from '../names/temporary.js';
+import { qualifyNames } from '../names/qualify-names.js';
 import { objectName, type TableName } from './ast.js';
 import type { LintFile } from './lint.types.js';
 import { readDoBlock } from './do-block.js';
@@ -10,7 +12,7 @@ import { statementsOf } from './statements.js';
 
 /** Something in a file that is not a statement's fault. */
 export interface Obstacle {
-  readonly rule: 'syntax-error' | 'not-utf8' | 'not-looked-into';
+  readonly rule: 'syntax-error' | 'not-utf8' | 'not-looked-into' | 'no-script';
   readonly message: string;
   readonly index: number;
 }
@@ -36,10 +38,12 @@ export async function parseFiles(files: readonly LintFile[]): Promise<ParsedFile
 export function touchedTables(parsed: readonly ParsedFile[]): TableName[] {
   return parsed
     .filter(({ file }) => file.isJudged !== false)
-    .flatMap(({ flat }) => flat.flatMap(({ node }) => [...tablesIn(node), ...dropped(node)]));
+    .flatMap(({ flat }) => flat.flatMap(({ node }) => [...tablesIn(node), ...dropped(node)]))
+    .filter(({ schema }) => !isTemporary(schema));
 }
 
-function* tablesIn(tree: unknown): Generator<TableName> {
+/** Every relation that a tree names. */
+export function* tablesIn(tree: unknown): Generator<TableName> {
   if (typeof tree !== 'object' || tree === null) return;
   if ('relname' in tree && typeof tree.relname === 'string') {
     const schema = 'schemaname' in tree && typeof tree.schemaname === 'string' ? tree.schemaname : undefined;
@@ -49,12 +53,24 @@ function* tablesIn(tree: unknown): Generator<TableName> {
 }
 
 function dropped(node: Node): TableName[] {
-  return 'DropStmt' in node ? (node.DropStmt.objects ?? []).map((object) => objectName(object)) : [];
+  if (!('DropStmt' in node)) return [];
+  const { removeType, objects = [] } = node.DropStmt;
+  if (!/^OBJECT_(POLICY|TRIGGER|RULE)$/.test(removeType ?? ''))
+    return objects.map((object) => objectName(object));
+  // The last part is the policy's name, and what stands before it the table's.
+  return objects.map((object) =>
+    objectName('List' in object ? { List: { items: (object.List.items ?? []).slice(0, -1) } } : object),
+  );
 }
 
 function parseFile(file: LintFile, parser: SqlParser): ParsedFile {
-  const source = readText(file.content);
   const nothing = { file, statements: [], flat: [] };
+  if (file.content === null) {
+    const message =
+      'The directory holds no migration.sql: Prisma and pgkeep refuse to apply any migration (P3015).';
+    return { ...nothing, source: new SourceText(''), obstacles: [{ rule: 'no-script', message, index: 0 }] };
+  }
+  const source = readText(file.content);
   if (typeof source === 'string') {
     const obstacle = { rule: 'not-utf8', message: source, index: 0 } as const;
     return { ...nothing, source: new SourceText(''), obstacles: [obstacle] };
@@ -84,7 +100,8 @@ function parseFile(file: LintFile, parser: SqlParser): ParsedFile {
     for (const { why, index } of block.unread) {
       obstacles.push({ rule: 'not-looked-into', message: `Not judged: ${why}.`, index });
     }
-    return block.statements;
+    return block.statements.map((one) => Object.assign(one, { block: statement }));
   });
+  qualifyNames(flat);
   return { file, source, statements, flat, obstacles };
 }

@@ -5,8 +5,10 @@ import { withConnection } from '../../database/connect.js';
 import { databaseFault } from '../../database/database-fault.js';
 import type { ReadTimeouts } from '../../database/read.js';
 import { errorCode, KeepError } from '../../errors.js';
-import type { MigrationsReport, MigrationStatus } from '../migrations.types.js';
+import type { MigrationsReport } from '../migrations.types.js';
 import { baselineFile, readBaseline } from './baseline.js';
+import { judgeEdits } from './edited-files.js';
+import type { Engine } from './engine.js';
 import { judge } from './lint-migrations.js';
 import type { LintOptions, LintRun } from './lint-run.types.js';
 import { findScope, type Scope } from './lint-scope.js';
@@ -14,7 +16,7 @@ import type { LintContext, OtherFinding, TableSize } from './lint.types.js';
 import { parseFiles, touchedTables, type ParsedFile } from './parse-files.js';
 import { SchemaMemory } from './schema-memory.js';
 import { findSquawk, runSquawk } from './squawk.js';
-import { readTableSizes } from './table-sizes.js';
+import { holdsTables, readAbsentTables, readTableSizes } from './table-sizes.js';
 
 /** A lint is worth no longer wait than this for a database that may not be there. */
 const PATIENCE_MS = 5000;
@@ -32,11 +34,17 @@ interface Material {
   readonly scope: Scope;
   readonly parsed: readonly ParsedFile[];
   readonly others: ReadonlyMap<string, readonly OtherFinding[]> | undefined;
-  readonly lockTimeoutIsSet: boolean;
+  readonly engine: Engine;
+}
+
+/** What the database knows of the tables. */
+interface Knowledge {
+  readonly sizes: ReadonlyMap<string, TableSize | null>;
+  readonly isNewDatabase: boolean;
 }
 
 /**
- * Finds the migrations, reads them, asks who knows more about them, and judges.
+ * Finds the migrations, reads them, asks the database about them, and judges.
  * @throws KeepError `MIGRATIONS_UNREADABLE`, `LINT_FAILED` (baseline, squawk), or `USAGE_INVALID` for a path or a
  * git reference that is not there.
  */
@@ -47,6 +55,7 @@ export async function runLint(options: LintOptions, needs: LintNeeds): Promise<L
     connectTimeoutMs: Math.min(PATIENCE_MS, database.connectTimeoutMs),
     answerTimeoutMs: needs.timeouts.statementTimeoutMs,
     applicationName: 'pgkeep lint',
+    throughPooler: true,
   };
   try {
     return await withConnection(database.url, patience, (client) => withDatabase(client, options, needs));
@@ -59,13 +68,17 @@ export async function runLint(options: LintOptions, needs: LintNeeds): Promise<L
 }
 
 async function withDatabase(client: ClientBase, options: LintOptions, needs: LintNeeds): Promise<LintRun> {
+  const { settings, timeouts } = needs;
   const report = await needs.report(client);
-  const material = await read(options, needs.settings, 'status' in report ? report.status : undefined);
-  const schema = new SchemaMemory(needs.settings.database.url.schema);
-  const touched = touchedTables(material.parsed).map((table) => schema.key(table));
-  const sizes = await readTableSizes(client, [...new Set(touched)], needs.timeouts);
+  const material = await read(options, settings, 'status' in report ? report : undefined);
+  const schema = new SchemaMemory(settings.database.url.schema);
+  const touched = [...new Set(touchedTables(material.parsed).map((table) => schema.key(table)))];
+  const sizes = new Map<string, TableSize | null>(await readTableSizes(client, touched, timeouts));
+  for (const absent of await readAbsentTables(client, touched, timeouts)) sizes.set(absent, null);
+  const wasMigrated = !('status' in report) || (report.history.rows ?? []).some(({ finished }) => finished);
+  const isNewDatabase = !wasMigrated && !(await holdsTables(client, timeouts));
   const fault = 'fault' in report ? { fault: report.fault.text } : {};
-  return judgeAll(material, needs.settings, { asked: true, ...fault }, sizes);
+  return judgeAll(material, settings, { asked: true, ...fault }, { sizes, isNewDatabase });
 }
 
 async function withoutDatabase(options: LintOptions, { settings }: LintNeeds, why: string): Promise<LintRun> {
@@ -75,35 +88,41 @@ async function withoutDatabase(options: LintOptions, { settings }: LintNeeds, wh
 async function read(
   options: LintOptions,
   { migrationsDirectory, searchPath }: Settings,
-  status: MigrationStatus | undefined,
+  report: Extract<MigrationsReport, { status: unknown }> | undefined,
 ): Promise<Material> {
+  const { status, history } = report ?? {};
   const baseline = await readBaseline(baselineFile(migrationsDirectory));
-  const scope = await findScope(options, { migrationsDirectory, searchPath, status, baseline });
-  const judged = scope.files.filter(({ isJudged, isStray }) => isJudged && !isStray).map(({ path }) => path);
+  const edited = await judgeEdits(status?.edited ?? [], history?.rows ?? [], migrationsDirectory);
+  const scope = await findScope(options, { migrationsDirectory, searchPath, status, edited, baseline });
+  const judged = scope.files
+    .filter(({ isJudged, isStray, content }) => isJudged && !isStray && content !== null)
+    .map(({ path }) => path);
   const squawk = options.squawk === false ? undefined : await findSquawk(process.cwd(), searchPath);
   const [parsed, others] = await Promise.all([
     parseFiles(scope.files),
     squawk === undefined ? undefined : runSquawk(squawk, judged, searchPath),
   ]);
-  return { scope, parsed, others, lockTimeoutIsSet: options.lockTimeoutIsSet === true };
+  return { scope, parsed, others, engine: options.engine ?? 'pgkeep' };
 }
 
 function judgeAll(
-  { scope, parsed, others, lockTimeoutIsSet }: Material,
+  { scope, parsed, others, engine }: Material,
   { ownerColumns, database: { url } }: Settings,
   database: LintRun['database'],
-  sizes?: ReadonlyMap<string, TableSize>,
+  known?: Knowledge,
 ): LintRun {
   const context: LintContext = {
     defaultSchema: url.schema,
-    lockTimeoutIsSet,
-    ...(sizes && { sizes }),
+    engine,
+    ...known,
     ...(others && { others }),
     ...(ownerColumns && { ownerColumns }),
   };
   return {
     ...judge(parsed, context),
     scope: scope.name,
+    engine,
+    isNewDatabase: known?.isNewDatabase === true,
     baselined: scope.baselined,
     database,
     withSquawk: others !== undefined,

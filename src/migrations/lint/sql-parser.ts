@@ -18,11 +18,20 @@ export interface ParseFault {
   readonly codePoint: number | undefined;
 }
 
+/** A piece of a text as PostgreSQL's scanner reads it, in bytes. */
+export interface Token {
+  readonly start: number;
+  readonly end: number;
+  readonly isComment: boolean;
+}
+
 /** PostgreSQL's own grammar. */
 export interface SqlParser {
   readonly parse: (text: string) => readonly ParsedStatement[] | ParseFault;
   /** The body of a `DO` block or a function as PL/pgSQL reads it; undefined where it cannot. */
   readonly parsePlpgsql: (statement: string) => unknown;
+  /** The tokens of a text, comments among them; undefined where the scanner gives up. */
+  readonly scan: (text: string) => readonly Token[] | undefined;
 }
 
 export function isFault(parsed: readonly ParsedStatement[] | ParseFault): parsed is ParseFault {
@@ -41,6 +50,17 @@ export async function loadSqlParser(): Promise<SqlParser> {
         return (library.parseSync(text).stmts ?? []).flatMap(toParsed);
       } catch (error) {
         return { message: messageOf(error), codePoint: cursorOf(error) };
+      }
+    },
+    scan: (text) => {
+      try {
+        return library.scanSync(text).tokens.map(({ start, end, tokenName }) => ({
+          start,
+          end,
+          isComment: tokenName === 'SQL_COMMENT' || tokenName === 'C_COMMENT',
+        }));
+      } catch {
+        return undefined;
       }
     },
     parsePlpgsql: (statement) => {

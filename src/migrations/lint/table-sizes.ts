@@ -30,3 +30,40 @@ export async function readTableSizes(
   });
   return new Map(rows.map(({ name, bytes, rows: count }) => [name, { bytes, rows: count }]));
 }
+
+/**
+ * Those of some tables (`schema.table`, unquoted) that are not there: no schema has anything of that name.
+ * @throws what the connection throws.
+ */
+export async function readAbsentTables(
+  client: ClientBase,
+  tables: readonly string[],
+  timeouts: ReadTimeouts,
+): Promise<string[]> {
+  const rows = await read<{ name: string }>(client, {
+    sql: `
+      SELECT DISTINCT w.name FROM pg_catalog.unnest($1::text[]) w (name)
+       WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c
+                          WHERE c.relname = pg_catalog.substr(w.name, pg_catalog.strpos(w.name, '.') + 1))`,
+    values: [tables],
+    ...timeouts,
+  });
+  return rows.map(({ name }) => name);
+}
+
+/** Whether the database holds a table of its users: not PostgreSQL's, an extension's, Prisma's or pgkeep's. */
+export async function holdsTables(client: ClientBase, timeouts: ReadTimeouts): Promise<boolean> {
+  const rows = await read(client, {
+    sql: `
+      SELECT FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+       WHERE c.relkind IN ('r', 'p') AND c.relname <> '_prisma_migrations'
+         AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pgkeep')
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                          WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                            AND d.objid = c.oid AND d.deptype = 'e')
+       LIMIT 1`,
+    ...timeouts,
+  });
+  return rows.length > 0;
+}

@@ -1,4 +1,5 @@
 import type { Node } from 'libpg-query';
+import { isTemporary } from '../names/temporary.js';
 import { commandsOf, objectName, stringsOf, tableOf, type TableName } from '../lint/ast.js';
 import type { Trace, TraceKind } from './traces.types.js';
 
@@ -39,10 +40,19 @@ const RENAMED: Readonly<Record<string, TraceKind>> = {
   OBJECT_SEQUENCE: 'sequence',
 };
 
-/** What one statement leaves to be seen; nothing where it may find the object there already (IF NOT EXISTS). Pure. */
+/**
+ * What one statement leaves to be seen; nothing where it may find the object there already (IF NOT EXISTS), and nothing
+ * of what is temporary. Pure.
+ */
 export function tracesOfStatement(node: Node, defaultSchema: string): Trace[] {
   const make = new Traces(defaultSchema);
-  return [...created(node, make), ...altered(node, make), ...droppedBy(node, make), ...renamed(node, make)];
+  const all = [
+    ...created(node, make),
+    ...altered(node, make),
+    ...droppedBy(node, make),
+    ...renamed(node, make),
+  ];
+  return all.filter(({ schema }) => !isTemporary(schema));
 }
 
 function created(node: Node, make: Traces): Trace[] {

@@ -1,4 +1,4 @@
-import { messageOf } from '../../../errors.js';
+import { KeepError, messageOf } from '../../../errors.js';
 import { SchemaEngineError } from '../schema-engine-error.js';
 import { isJsonObject, textAt } from './json.js';
 
@@ -36,7 +36,7 @@ export function errorMessage(id: RpcRequest['id'], thrown: unknown, code = ENGIN
     // Never a panic, even for one: the CLI would offer to send the schema to Prisma as a bug report of an
     // engine that is not Prisma's own.
     is_panic: false,
-    message: known?.message ?? messageOf(thrown),
+    message: known?.message ?? explained(thrown),
     meta: null,
     ...(known?.prismaCode !== undefined && { error_code: known.prismaCode }),
   };
@@ -45,6 +45,12 @@ export function errorMessage(id: RpcRequest['id'], thrown: unknown, code = ENGIN
     id,
     error: { code, message: 'An error happened. Check the data field for details.', data },
   };
+}
+
+/** With the next step, where pgkeep knows one. */
+function explained(thrown: unknown): string {
+  const hint = thrown instanceof KeepError ? thrown.hint : undefined;
+  return [messageOf(thrown), hint].filter((text) => text !== undefined).join('\n\n');
 }
 
 /** Asks the CLI to print a text. It adds the line's end itself. */

@@ -2,16 +2,25 @@ import type { Node } from 'libpg-query';
 import type { Rule } from '../rule.js';
 import { columnTypeChange, volatileDefault } from './column-rewrites.js';
 import { concurrentlyInTransaction } from './concurrently-in-transaction.js';
+import { dropObject } from './dropped-objects.js';
 import { cascade, dropColumn, dropSchema, dropTable, truncate } from './drops.js';
 import { enumValueInUse } from './enum-value-in-use.js';
 import { constraintBuildsIndex, createIndexBlocking, dropIndexBlocking } from './index-locks.js';
+import { lockTable, refreshBlocking, reindexBlocking } from './maintenance-locks.js';
 import { noLockTimeout } from './no-lock-timeout.js';
 import { checkNotValid, domainCheck, foreignKeyNotValid } from './not-valid.js';
 import { missingOwner, nullableOwner } from './owner-column.js';
-import { renameColumn, renameTable } from './renames.js';
+import { attachPartition, concurrentlyOnPartitioned, detachPartition } from './partitions.js';
+import { grantToPublic } from './public-grants.js';
+import { renameColumn, renameSchema, renameTable, renameType } from './renames.js';
 import { requiredColumn } from './required-column.js';
+import { riskyTogether } from './risky-together.js';
+import { sequenceReset } from './sequence-reset.js';
 import { setNotNull } from './set-not-null.js';
+import { tableRewrite, unloggedTable } from './table-rewrites.js';
+import { openTransaction } from './transaction-edges.js';
 import { deleteWithoutWhere, updateWithoutWhere } from './unfiltered-write.js';
+import { weakenedProtection } from './weakened-protection.js';
 
 /** Every rule about a single statement, in the order in which findings of one place are told. */
 export const STATEMENT_RULES: readonly Rule[] = [
@@ -23,9 +32,18 @@ export const STATEMENT_RULES: readonly Rule[] = [
   dropColumn,
   dropSchema,
   cascade,
+  dropObject,
+  unloggedTable,
+  weakenedProtection,
+  grantToPublic,
+  sequenceReset,
   renameTable,
   renameColumn,
+  renameType,
+  renameSchema,
+  openTransaction,
   concurrentlyInTransaction,
+  concurrentlyOnPartitioned,
   enumValueInUse,
   createIndexBlocking,
   dropIndexBlocking,
@@ -36,6 +54,13 @@ export const STATEMENT_RULES: readonly Rule[] = [
   columnTypeChange,
   setNotNull,
   volatileDefault,
+  tableRewrite,
+  reindexBlocking,
+  refreshBlocking,
+  attachPartition,
+  detachPartition,
+  lockTable,
+  riskyTogether,
   noLockTimeout,
   nullableOwner,
   missingOwner,
@@ -54,12 +79,12 @@ export function rulesFor(node: Node): readonly Rule[] {
 /** Rules about a whole file, and about waivers. */
 export const FILE_RULES = [
   'migration-name',
+  'no-script',
   'syntax-error',
   'not-utf8',
   'byte-order-mark',
   'empty-migration',
   'not-looked-into',
-  'risky-together',
   'edited-after-apply',
   'sql-outside-migrations',
   'waiver-without-reason',

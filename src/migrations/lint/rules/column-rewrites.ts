@@ -1,8 +1,16 @@
 import { escapeIdentifier } from 'pg';
 import type { ColumnDef } from 'libpg-query';
-import { columnOf, commandsOf, constraintsOf, quoted, tableOf, type TableName } from '../ast.js';
+import {
+  addedColumns,
+  columnOf,
+  commandsOf,
+  constraintsOf,
+  quoted,
+  tableOf,
+  type TableName,
+} from '../ast.js';
 import { existingValue } from '../default-value.js';
-import type { Rule, Violation } from '../rule.js';
+import type { Rule } from '../rule.js';
 import { isFreeTypeChange } from '../type-change.js';
 import { columnType, type ColumnType } from '../type-name.js';
 
@@ -10,52 +18,70 @@ import { columnType, type ColumnType } from '../type-name.js';
 export const columnTypeChange: Rule = {
   id: 'column-type-change',
   on: ['AlterTableStmt'],
-  holdsLock: true,
   check: ({ node, indexOf }, context) => {
     if (!('AlterTableStmt' in node) || node.AlterTableStmt.objtype !== 'OBJECT_TABLE') return [];
     const table = tableOf(node.AlterTableStmt.relation);
     if (!context.isLarge(table)) return [];
-    return commandsOf(node).flatMap(({ subtype, name = '', def }): Violation[] => {
+    const changes = commandsOf(node).flatMap(({ subtype, name = '', def }): TypeChange[] => {
       if (subtype !== 'AT_AlterColumnType' || !def || !('ColumnDef' in def)) return [];
+      if (context.isNewColumn(table, name)) return [];
       const from = context.schema.table(table)?.columns.get(name)?.type;
       const to = columnType(def.ColumnDef.typeName);
       const isPlain = !def.ColumnDef.collClause && isPlainUsing(def.ColumnDef, name, to);
-      if (isPlain && from && isFreeTypeChange(from, to)) return [];
-      const change = from ? `from ${from.sql} to ${to.sql}` : `to ${to.sql} (what it was is not known)`;
-      return [
-        {
-          severity: 'error',
-          index: indexOf(def.ColumnDef.location),
-          message: `Changing the type of ${escapeIdentifier(name)} ${change} writes all of ${quoted(table)} (${context.sizeText(table)}) and its indexes anew, under a lock that lets nobody read or write it.`,
-          rewrite: besideTheOld(table, name, to),
-        },
-      ];
+      return isPlain && from && isFreeTypeChange(from, to)
+        ? []
+        : [{ name, from, to, at: def.ColumnDef.location }];
     });
+    const [first] = changes;
+    if (!first) return [];
+    // However many columns: the table is written once.
+    return [
+      {
+        severity: 'error',
+        index: indexOf(first.at),
+        message: `Changing the type of ${changes.map(changeText).join(', and of ')} writes all of ${quoted(table)} (${context.sizeText(table)}) and its indexes anew, under a lock that lets nobody read or write it.`,
+        rewrite: besideTheOld(table, changes),
+      },
+    ];
   },
 };
+
+interface TypeChange {
+  readonly name: string;
+  readonly from: ColumnType | undefined;
+  readonly to: ColumnType;
+  readonly at: number | undefined;
+}
+
+function changeText({ name, from, to }: TypeChange): string {
+  const change = from ? `from ${from.sql} to ${to.sql}` : `to ${to.sql} (what it was is not known)`;
+  return `${escapeIdentifier(name)} ${change}`;
+}
 
 /** ADD COLUMN whose value is computed row by row. */
 export const volatileDefault: Rule = {
   id: 'volatile-default',
   on: ['AlterTableStmt'],
-  holdsLock: true,
   check: ({ node, indexOf }, context) => {
     if (!('AlterTableStmt' in node)) return [];
     const table = tableOf(node.AlterTableStmt.relation);
     if (!context.isLarge(table)) return [];
-    return commandsOf(node).flatMap(({ subtype, def }): Violation[] => {
-      if (subtype !== 'AT_AddColumn' || !def || !('ColumnDef' in def)) return [];
-      const value = existingValue(def.ColumnDef);
-      if (value.kind !== 'computed') return [];
-      return [
-        {
-          severity: 'error',
-          index: indexOf(def.ColumnDef.location),
-          message: `Adding ${escapeIdentifier(def.ColumnDef.colname ?? '')} writes all of ${quoted(table)} (${context.sizeText(table)}) anew, under a lock that lets nobody read or write it: ${value.what}.`,
-          rewrite: defaultAfterwards(table, def.ColumnDef),
-        },
-      ];
+    const computed = addedColumns(node).flatMap((column) => {
+      const value = existingValue(column);
+      return value.kind === 'computed' ? [{ column, what: value.what }] : [];
     });
+    const [first] = computed;
+    if (!first) return [];
+    const names = computed.map(({ column }) => escapeIdentifier(column.colname ?? ''));
+    const reasons = new Set(computed.map(({ what }) => what));
+    return [
+      {
+        severity: 'error',
+        index: indexOf(first.column.location),
+        message: `Adding ${names.join(', ')} writes all of ${quoted(table)} (${context.sizeText(table)}) anew, under a lock that lets nobody read or write it: ${[...reasons].join('; ')}.`,
+        rewrite: computed.map(({ column }) => defaultAfterwards(table, column)).join('\n'),
+      },
+    ];
   },
 };
 
@@ -66,15 +92,26 @@ function isPlainUsing({ raw_default: using }: ColumnDef, name: string, to: Colum
   return columnType(using.TypeCast.typeName).sql === to.sql;
 }
 
-function besideTheOld(table: TableName, column: string, to: ColumnType): string {
-  const [old, beside] = [escapeIdentifier(column), escapeIdentifier(`${column}_new`)];
+function besideTheOld(table: TableName, changes: readonly TypeChange[]): string {
+  const columns = changes.map(({ name, to }) => ({
+    old: escapeIdentifier(name),
+    beside: escapeIdentifier(`${name}_new`),
+    type: to.sql,
+    map: `@map("${name}_new")`,
+  }));
   return [
     '-- Migration 1: a column beside the old one; release an application that writes both',
     `SET lock_timeout = '5s';`,
-    `ALTER TABLE ${quoted(table)} ADD COLUMN ${beside} ${to.sql};`,
+    ...columns.map(({ beside, type }) => `ALTER TABLE ${quoted(table)} ADD COLUMN ${beside} ${type};`),
     '-- Migration 2: fill the rows that are there',
-    `UPDATE ${quoted(table)} SET ${beside} = ${old}::${to.sql} WHERE ${beside} IS NULL AND ${old} IS NOT NULL;`,
-    `-- Then release an application that uses ${beside} only (in Prisma: @map("${column}_new")), and retire ${old}.`,
+    ...columns.map(
+      ({ old, beside, type }) =>
+        `UPDATE ${quoted(table)} SET ${beside} = ${old}::${type} WHERE ${beside} IS NULL AND ${old} IS NOT NULL;`,
+    ),
+    ...columns.map(
+      ({ old, beside, map }) =>
+        `-- Then release an application that uses ${beside} only (in Prisma: ${map}), and retire ${old}.`,
+    ),
   ].join('\n');
 }
 

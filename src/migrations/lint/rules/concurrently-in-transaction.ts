@@ -1,45 +1,65 @@
 import type { Node } from 'libpg-query';
-import { commandsOf } from '../ast.js';
-import type { Rule } from '../rule.js';
+import { ENGINE_NAMES, refusedInTransaction } from '../engine.js';
+import type { Rule, RuleContext, Statement } from '../rule.js';
 
 /** What PostgreSQL refuses inside a transaction, in a file of several statements. */
 export const concurrentlyInTransaction: Rule = {
   id: 'concurrently-in-transaction',
+  stopsMigration: true,
   on: [
     'AlterTableStmt',
     'IndexStmt',
     'DropStmt',
     'ReindexStmt',
+    'ClusterStmt',
     'VacuumStmt',
     'AlterSystemStmt',
     'CreatedbStmt',
     'DropdbStmt',
+    'CreateTableSpaceStmt',
+    'DropTableSpaceStmt',
   ],
-  check: ({ node, index, sql }, { statementCount }) => {
-    const what = refusedInTransaction(node);
-    if (what === undefined || statementCount < 2) return [];
-    return [
-      {
-        severity: 'error',
-        index,
-        message: `${what} cannot run inside a transaction, and Prisma sends the ${statementCount} statements of this file as one: the migration fails.`,
-        rewrite: `-- In a migration of its own, without any other statement (a SET is one, too)\n${sql};`,
-      },
-    ];
+  check: (statement, context) => {
+    const what = refusedInTransaction(statement.node);
+    if (what === undefined) return [];
+    const rewrite = `-- In a migration of its own, without any other statement\n${statement.sql};`;
+    const { index } = statement;
+    const why = whyInTransaction(statement, what, context);
+    if (why !== undefined) {
+      const message = `${what} cannot run inside a transaction, and ${why}: the migration fails.`;
+      return [{ severity: 'error', index, message, rewrite }];
+    }
+    const { statements, engine } = context;
+    const others = statements.filter((other) => other !== statement && !isRepeatable(other.node));
+    const isFirst = statements.find(({ node }) => refusedInTransaction(node) !== undefined) === statement;
+    if (others.length === 0 || !isFirst) return [];
+    const message =
+      `${what} cannot run inside a transaction, so ${ENGINE_NAMES[engine]} applies the ${statements.length} ` +
+      'statements of this file one by one. Where one of them fails, those before it stay applied.';
+    return [{ severity: 'warning', index, message, rewrite }];
   },
 };
 
-/** How the statement is called, where PostgreSQL insists on running it alone. */
-export function refusedInTransaction(node: Node): string | undefined {
-  if ('IndexStmt' in node && node.IndexStmt.concurrent) return 'CREATE INDEX CONCURRENTLY';
-  if ('DropStmt' in node && node.DropStmt.concurrent) return 'DROP INDEX CONCURRENTLY';
-  if ('ReindexStmt' in node && JSON.stringify(node).includes('"concurrently"')) return 'REINDEX CONCURRENTLY';
-  if (commandsOf(node).some(({ def }) => def && 'PartitionCmd' in def && def.PartitionCmd.concurrent)) {
-    return 'DETACH PARTITION CONCURRENTLY';
-  }
-  if ('VacuumStmt' in node && node.VacuumStmt.is_vacuumcmd) return 'VACUUM';
-  if ('AlterSystemStmt' in node) return 'ALTER SYSTEM';
-  if ('CreatedbStmt' in node) return 'CREATE DATABASE';
-  if ('DropdbStmt' in node) return 'DROP DATABASE';
-  return undefined;
+/** Why the statement would run inside a transaction; undefined where it runs alone. */
+function whyInTransaction(statement: Statement, what: string, context: RuleContext): string | undefined {
+  if (statement.block) return 'a DO block is one';
+  const { statements, engine } = context;
+  const shares = statements.some(
+    (other) => other !== statement && context.shareTransaction(statement, other),
+  );
+  if (!shares) return undefined;
+  const count = `the ${statements.length} statements of this file`;
+  if (engine === 'prisma-before-7.4') return `${ENGINE_NAMES[engine]} sends ${count} as one`;
+  if (statements.some(({ node }) => 'TransactionStmt' in node)) return 'it stands between BEGIN and COMMIT';
+  return (
+    `${ENGINE_NAMES[engine]} splits a file only where its own parser reads every statement: that parser is not ` +
+    `known to read ${what} (prisma-engines #5847), so ${count} are sent as one`
+  );
+}
+
+/** What does no harm when it is applied, and the file fails behind it and is applied again. */
+function isRepeatable(node: Node): boolean {
+  if ('VariableSetStmt' in node) return true;
+  if ('IndexStmt' in node) return node.IndexStmt.concurrent === true && node.IndexStmt.if_not_exists === true;
+  return 'DropStmt' in node && node.DropStmt.concurrent === true && node.DropStmt.missing_ok === true;
 }

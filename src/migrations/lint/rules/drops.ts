@@ -1,6 +1,7 @@
+import type { Node } from 'libpg-query';
 import { escapeIdentifier } from 'pg';
 import { commandsOf, objectName, quoted, tableOf } from '../ast.js';
-import type { Rule, Violation } from '../rule.js';
+import type { Rule, RuleContext, Violation } from '../rule.js';
 
 /** DROP TABLE, of one that holds rows or may hold some. */
 export const dropTable: Rule = {
@@ -11,14 +12,15 @@ export const dropTable: Rule = {
     return (node.DropStmt.objects ?? []).flatMap((object): Violation[] => {
       const table = objectName(object);
       if (context.isNew(table)) return [];
-      const isEmpty = !context.mayHoldRows(table);
+      const isEmpty = context.isKnownEmpty(table);
+      const message = isEmpty
+        ? `DROP TABLE removes ${quoted(table)}. It is empty now; an application that still asks for it fails.`
+        : `DROP TABLE removes ${quoted(table)} and all of its rows (${context.sizeText(table)}). Only a backup brings them back, and an application that still asks for it fails.`;
       return [
         {
-          severity: isEmpty ? 'warning' : 'error',
+          severity: isEmpty && cascadeText(node) === undefined ? 'warning' : 'error',
           index,
-          message: isEmpty
-            ? `DROP TABLE removes ${quoted(table)}. It is empty now; an application that still asks for it fails.`
-            : `DROP TABLE removes ${quoted(table)} and all of its rows (${context.sizeText(table)}). Only a backup brings them back, and an application that still asks for it fails.`,
+          message: `${message}${alsoByCascade(node)}`,
           rewrite: [
             '-- First a release that no longer uses it. Then put it out of the way, where it can still be fetched back:',
             '-- pgkeep:allow rename-table because nothing uses it any more',
@@ -36,28 +38,32 @@ export const dropColumn: Rule = {
   id: 'drop-column',
   on: ['AlterTableStmt'],
   check: ({ node, index }, context) => {
-    if (!('AlterTableStmt' in node) || node.AlterTableStmt.objtype !== 'OBJECT_TABLE') return [];
+    if (!('AlterTableStmt' in node) || !/^OBJECT_(TABLE|TYPE)$/.test(node.AlterTableStmt.objtype ?? ''))
+      return [];
     const table = tableOf(node.AlterTableStmt.relation);
-    if (context.isNew(table)) return [];
-    return commandsOf(node).flatMap(({ subtype, name = '' }): Violation[] => {
-      if (subtype !== 'AT_DropColumn') return [];
-      const column = escapeIdentifier(name);
-      const isEmpty = !context.mayHoldRows(table);
-      return [
-        {
-          severity: isEmpty ? 'warning' : 'error',
-          index,
-          message: isEmpty
-            ? `DROP COLUMN removes ${column} of ${quoted(table)}. It is empty now; an application that still names the column fails.`
-            : `DROP COLUMN removes ${column} of ${quoted(table)} and its value in every row (${context.sizeText(table)}). Only a backup brings them back, and an application that still names it fails: Prisma names every column of its schema.`,
-          rewrite: [
-            `-- Release an application whose schema has no ${column} any more; a required column must first let go:`,
-            `ALTER TABLE ${quoted(table)} ALTER COLUMN ${column} DROP NOT NULL;`,
-            '-- Drop it when nobody has missed it, with a waiver that says so.',
-          ].join('\n'),
-        },
-      ];
-    });
+    const names = commandsOf(node)
+      .filter(({ subtype, name = '' }) => subtype === 'AT_DropColumn' && !context.isNewColumn(table, name))
+      .map(({ name = '' }) => escapeIdentifier(name));
+    if (names.length === 0) return [];
+    const columns = names.join(', ');
+    const isEmpty = context.isKnownEmpty(table);
+    const [its, them, it] =
+      names.length === 1 ? ['its value', 'it', 'the column'] : ['their values', 'them', 'one'];
+    const message = isEmpty
+      ? `DROP COLUMN removes ${columns} of ${quoted(table)}. It is empty now; an application that still names ${it} fails.`
+      : `DROP COLUMN removes ${columns} of ${quoted(table)} and ${its} in every row (${context.sizeText(table)}). Only a backup brings them back, and an application that still names ${them} fails: Prisma names every column of its schema.`;
+    return [
+      {
+        severity: isEmpty && cascadeText(node) === undefined ? 'warning' : 'error',
+        index,
+        message: `${message}${alsoByCascade(node)}`,
+        rewrite: [
+          `-- Release an application whose schema has no ${columns} any more; a required column must first let go:`,
+          ...names.map((name) => `ALTER TABLE ${quoted(table)} ALTER COLUMN ${name} DROP NOT NULL;`),
+          '-- Drop it when nobody has missed it, with a waiver that says so.',
+        ].join('\n'),
+      },
+    ];
   },
 };
 
@@ -72,14 +78,14 @@ export const dropSchema: Rule = {
       {
         severity: 'error',
         index,
-        message: `${what} removes everything in it at once, tables and rows included. Only a backup brings them back.`,
+        message: `${what} removes everything in it, tables and rows included. Only a backup brings them back.`,
         rewrite: '-- Drop what is not needed any more by name, table by table.',
       },
     ];
   },
 };
 
-function wholesale(node: Parameters<Rule['check']>[0]['node']): string | undefined {
+function wholesale(node: Node): string | undefined {
   if ('DropStmt' in node && node.DropStmt.removeType === 'OBJECT_SCHEMA') {
     return `DROP SCHEMA ${(node.DropStmt.objects ?? []).map((object) => escapeIdentifier(objectName(object).name)).join(', ')}`;
   }
@@ -96,12 +102,12 @@ export const truncate: Rule = {
     return (node.TruncateStmt.relations ?? []).flatMap((relation): Violation[] => {
       if (!('RangeVar' in relation)) return [];
       const table = tableOf(relation.RangeVar);
-      if (context.isNew(table)) return [];
+      if (context.isNew(table) || context.isKnownEmpty(table)) return [];
       return [
         {
           severity: 'error',
           index: indexOf(relation.RangeVar.location),
-          message: `TRUNCATE removes every row of ${quoted(table)} (${context.sizeText(table)}) and fires no row trigger. Only a backup brings them back.`,
+          message: `TRUNCATE removes every row of ${quoted(table)} (${context.sizeText(table)}) and fires no row trigger. Only a backup brings them back.${alsoByCascade(node)}`,
           rewrite: `DELETE FROM ${quoted(table)} WHERE …; -- name the rows that are meant`,
         },
       ];
@@ -109,29 +115,65 @@ export const truncate: Rule = {
   },
 };
 
-/** CASCADE: what else goes is not written down anywhere. */
+/**
+ * CASCADE: what else goes is not written down anywhere. Where the statement has a finding already, that one says it;
+ * what is new has nothing that depends on it and is older.
+ */
 export const cascade: Rule = {
   id: 'cascade',
   on: ['DropStmt', 'TruncateStmt', 'DropOwnedStmt', 'AlterTableStmt'],
-  check: ({ node, index, sql }) => {
-    const isCascade =
-      ('DropStmt' in node && node.DropStmt.behavior === 'DROP_CASCADE') ||
-      ('TruncateStmt' in node && node.TruncateStmt.behavior === 'DROP_CASCADE') ||
-      ('DropOwnedStmt' in node && node.DropOwnedStmt.behavior === 'DROP_CASCADE') ||
-      commandsOf(node).some(
-        ({ subtype = '', behavior }) => subtype.startsWith('AT_Drop') && behavior === 'DROP_CASCADE',
-      );
-    if (!isCascade) return [];
+  check: (statement, context) => {
+    const { node, index, sql } = statement;
+    const what = cascadeText(node);
+    if (what === undefined || isOnlyNew(node, context)) return [];
+    if ([dropTable, dropColumn, truncate].some((rule) => rule.check(statement, context).length > 0))
+      return [];
     return [
       {
         severity: 'error',
         index,
-        message:
-          'TruncateStmt' in node
-            ? 'CASCADE empties every table that refers to this one as well, and theirs: which ones is decided when it runs.'
-            : 'CASCADE drops whatever depends on it as well (views, foreign keys, columns): what goes is decided when it runs, and written down nowhere.',
+        message: what,
         rewrite: `${sql.replace(/\s+CASCADE\b(?!.*\bCASCADE\b)/is, '')}; -- PostgreSQL then names what depends on it: drop that first, by name`,
       },
     ];
   },
 };
+
+/** What else goes; undefined where a statement has no CASCADE. */
+function cascadeText(node: Node): string | undefined {
+  const isCascade =
+    ('DropStmt' in node && node.DropStmt.behavior === 'DROP_CASCADE') ||
+    ('TruncateStmt' in node && node.TruncateStmt.behavior === 'DROP_CASCADE') ||
+    ('DropOwnedStmt' in node && node.DropOwnedStmt.behavior === 'DROP_CASCADE') ||
+    commandsOf(node).some(
+      ({ subtype = '', behavior }) => subtype.startsWith('AT_Drop') && behavior === 'DROP_CASCADE',
+    );
+  if (!isCascade) return undefined;
+  return 'TruncateStmt' in node
+    ? 'CASCADE empties every table that refers to this one as well, and theirs: which ones is decided when it runs.'
+    : 'CASCADE drops whatever depends on it as well (views, foreign keys, columns): what goes is decided when it runs, and written down nowhere.';
+}
+
+function alsoByCascade(node: Node): string {
+  const text = cascadeText(node);
+  return text === undefined ? '' : ` ${text}`;
+}
+
+function isOnlyNew(node: Node, context: RuleContext): boolean {
+  if ('DropStmt' in node) {
+    const { removeType, objects = [] } = node.DropStmt;
+    return removeType === 'OBJECT_TABLE' && objects.every((object) => context.isNew(objectName(object)));
+  }
+  if ('TruncateStmt' in node) {
+    const { relations = [] } = node.TruncateStmt;
+    return relations.every((one) => 'RangeVar' in one && context.isNew(tableOf(one.RangeVar)));
+  }
+  if (!('AlterTableStmt' in node)) return false;
+  const table = tableOf(node.AlterTableStmt.relation);
+  return commandsOf(node)
+    .filter(({ behavior }) => behavior === 'DROP_CASCADE')
+    .every(
+      ({ subtype, name = '' }) =>
+        context.isNew(table) || (subtype === 'AT_DropColumn' && context.isNewColumn(table, name)),
+    );
+}

@@ -1,46 +1,90 @@
-import type { Node } from 'libpg-query';
+import type { Node, RangeVar } from 'libpg-query';
 import { escapeLiteral } from 'pg';
-import { commandsOf, quoted, stringsOf, tableOf } from '../ast.js';
-import type { Rule, RuleContext, Violation } from '../rule.js';
+import { columnOf, commandsOf, quoted, stringsOf, tableOf } from '../ast.js';
+import { ENGINE_NAMES } from '../engine.js';
+import type { Rule, RuleContext, Statement, StatementKind, Violation } from '../rule.js';
 import { walk } from '../walk.js';
+
+/** The statements that can use a value of an enum when they run. */
+const USERS: readonly StatementKind[] = [
+  'AlterTableStmt',
+  'CreateStmt',
+  'IndexStmt',
+  'ViewStmt',
+  'InsertStmt',
+  'UpdateStmt',
+  'DeleteStmt',
+  'MergeStmt',
+  'SelectStmt',
+  'CreateTableAsStmt',
+];
 
 /**
  * A value that this very file adds to an enum and uses: PostgreSQL refuses it until the transaction that added it
- * has ended (55P04), and a file is one. A text may just look like the value, hence a warning where its type is unknown.
+ * has ended (55P04). A text may just look like the value, hence a warning where its type is unknown.
  */
 export const enumValueInUse: Rule = {
   id: 'enum-value-in-use',
-  on: [
-    'AlterTableStmt',
-    'CreateStmt',
-    'IndexStmt',
-    'ViewStmt',
-    'InsertStmt',
-    'UpdateStmt',
-    'DeleteStmt',
-    'MergeStmt',
-    'SelectStmt',
-    'CreateTableAsStmt',
-  ],
+  stopsMigration: true,
+  oncePerFile: true,
+  on: USERS,
   check: (statement, context) => {
     if (context.newEnumValues.size === 0) return [];
     const certain = usedAsEnum(statement.node, context);
     const violations: Violation[] = [];
     walk(statement.node, (node) => {
       const value = literalOf(node);
-      const type = value === undefined ? undefined : context.newEnumValues.get(value);
-      if (value === undefined || type === undefined || !('A_Const' in node)) return;
+      const added = value === undefined ? undefined : context.newEnumValues.get(value);
+      if (value === undefined || added === undefined || !('A_Const' in node)) return;
       const isCertain = certain.has(node);
+      const fails = context.shareTransaction(statement, added.addedBy);
+      // Where it does not fail, a text that only may be the value is no reason for a word.
+      if (!fails && !(isCertain && context.engine === 'pgkeep')) return;
+      const enumName = quoted(added.type);
       violations.push({
-        severity: isCertain ? 'error' : 'warning',
+        severity: fails && isCertain ? 'error' : 'warning',
         index: statement.indexOf(node.A_Const.location),
-        message: `${escapeLiteral(value)} is added to ${quoted(type)} by this file${isCertain ? '' : ', and a text like it stands here'}: PostgreSQL lets nobody use a new value in the transaction that adds it, and Prisma sends the file as one.`,
-        rewrite: `-- In a migration of its own, before this one\nALTER TYPE ${quoted(type)} ADD VALUE ${escapeLiteral(value)};`,
+        message: `${escapeLiteral(value)} is added to ${enumName} by this file${isCertain ? '' : ', and a text like it stands here'}: ${fails ? failure(context) : split(context)}`,
+        rewrite: `-- In a migration of its own, before this one\nALTER TYPE ${enumName} ADD VALUE ${escapeLiteral(value)};`,
       });
     });
-    return violations;
+    return violations.slice(0, 1);
   },
 };
+
+function failure({ engine, statements }: RuleContext): string {
+  const isBlock = statements.some(({ node }) => 'TransactionStmt' in node);
+  const how = isBlock ? 'both stand in one' : `${ENGINE_NAMES[engine]} sends the file as one`;
+  return `PostgreSQL refuses a new value in the transaction that adds it, and ${how}. The migration fails.`;
+}
+
+function split({ engine, statements }: RuleContext): string {
+  return (
+    `PostgreSQL accepts a new value only after a COMMIT, so ${ENGINE_NAMES[engine]} applies the ` +
+    `${statements.length} statements of this file one by one. Where one of them fails, those before it stay applied.`
+  );
+}
+
+/** Whether statements add a value to an enum that was there before, and a later one holds a text like it. */
+export function addsAndUsesEnumValue(statements: readonly Statement[]): boolean {
+  const added = new Set<string>();
+  const made = new Set<string>();
+  return statements.some(({ node }) => {
+    if ('CreateEnumStmt' in node) made.add(stringsOf(node.CreateEnumStmt.typeName).at(-1) ?? '');
+    if ('AlterEnumStmt' in node) {
+      const { newVal, oldVal, typeName } = node.AlterEnumStmt;
+      const isNewType = made.has(stringsOf(typeName).at(-1) ?? '');
+      if (newVal !== undefined && oldVal === undefined && !isNewType) added.add(newVal);
+      return false;
+    }
+    if (added.size === 0 || !USERS.some((kind) => kind in node)) return false;
+    let uses = false;
+    walk(node, (inner) => {
+      uses ||= added.has(literalOf(inner) ?? '');
+    });
+    return uses;
+  });
+}
 
 /** The literals that are of such an enum for certain: cast to it, or meant for a column of that type. */
 function usedAsEnum(statement: Node, context: RuleContext): ReadonlySet<Node> {
@@ -48,27 +92,66 @@ function usedAsEnum(statement: Node, context: RuleContext): ReadonlySet<Node> {
   const take = (value: Node | undefined, type: string | undefined): void => {
     const literal = value === undefined ? undefined : literalOf(value);
     const added = literal === undefined ? undefined : context.newEnumValues.get(literal);
-    if (value && added && added.name === type) found.add(value);
+    if (value && added && added.type.name === type) found.add(value);
   };
+  const typesOf = (relation: RangeVar | undefined) => context.schema.table(tableOf(relation))?.columns;
+  const tables: (RangeVar | undefined)[] = [];
+  walk(statement, (node) => {
+    if ('RangeVar' in node) tables.push(node.RangeVar);
+    if ('UpdateStmt' in node) tables.push(node.UpdateStmt.relation);
+    if ('DeleteStmt' in node) tables.push(node.DeleteStmt.relation);
+  });
   walk(statement, (node) => {
     if ('TypeCast' in node) take(node.TypeCast.arg, stringsOf(node.TypeCast.typeName?.names).at(-1));
+    if ('A_Expr' in node) {
+      const column = columnOf(node.A_Expr.lexpr) ?? '';
+      const table = tables.find((relation) => typesOf(relation)?.has(column));
+      take(node.A_Expr.rexpr, typesOf(table)?.get(column)?.type.name);
+    }
+    if ('ColumnDef' in node) {
+      const type = stringsOf(node.ColumnDef.typeName?.names).at(-1);
+      for (const constraint of node.ColumnDef.constraints ?? []) {
+        if ('Constraint' in constraint) take(constraint.Constraint.raw_expr, type);
+      }
+    }
   });
-  const columnsOf = (relation: Parameters<typeof tableOf>[0]) =>
-    context.schema.table(tableOf(relation))?.columns;
   if ('AlterTableStmt' in statement) {
-    const columns = columnsOf(statement.AlterTableStmt.relation);
+    const columns = typesOf(statement.AlterTableStmt.relation);
     for (const { subtype, name = '', def } of commandsOf(statement)) {
       if (subtype === 'AT_ColumnDefault') take(def, columns?.get(name)?.type.name);
     }
   }
-  if ('UpdateStmt' in statement) {
-    const columns = columnsOf(statement.UpdateStmt.relation);
-    for (const target of statement.UpdateStmt.targetList ?? []) {
-      if ('ResTarget' in target)
-        take(target.ResTarget.val, columns?.get(target.ResTarget.name ?? '')?.type.name);
-    }
+  for (const { column, value, relation } of written(statement)) {
+    take(value, typesOf(relation)?.get(column)?.type.name);
   }
   return found;
+}
+
+interface WrittenValue {
+  readonly column: string;
+  readonly value: Node | undefined;
+  readonly relation: RangeVar | undefined;
+}
+
+/** What an UPDATE or an INSERT writes into which column. */
+function written(statement: Node): WrittenValue[] {
+  if ('UpdateStmt' in statement) {
+    const { targetList, relation } = statement.UpdateStmt;
+    return targets(targetList).map(({ name = '', val }) => ({ column: name, value: val, relation }));
+  }
+  if (!('InsertStmt' in statement)) return [];
+  const { cols, relation, selectStmt } = statement.InsertStmt;
+  const columns = targets(cols).map(({ name = '' }) => name);
+  const select = selectStmt && 'SelectStmt' in selectStmt ? selectStmt.SelectStmt : undefined;
+  const rows = [
+    ...(select?.valuesLists ?? []).map((list) => ('List' in list ? (list.List.items ?? []) : [])),
+    targets(select?.targetList).flatMap(({ val }) => (val ? [val] : [])),
+  ];
+  return rows.flatMap((row) => columns.map((column, place) => ({ column, value: row[place], relation })));
+}
+
+function targets(nodes: readonly Node[] | undefined) {
+  return (nodes ?? []).flatMap((node) => ('ResTarget' in node ? [node.ResTarget] : []));
 }
 
 function literalOf(node: Node): string | undefined {

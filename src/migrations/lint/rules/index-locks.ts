@@ -1,12 +1,20 @@
 import { escapeIdentifier } from 'pg';
-import { commandsOf, objectName, quoted, stringsOf, tableOf } from '../ast.js';
+import {
+  addedColumns,
+  addedConstraints,
+  constraintsOf,
+  objectName,
+  quoted,
+  stringsOf,
+  tableOf,
+  type TableName,
+} from '../ast.js';
 import type { Rule, Violation } from '../rule.js';
 
 /** CREATE INDEX without CONCURRENTLY: nobody writes while it is built. */
 export const createIndexBlocking: Rule = {
   id: 'create-index-not-concurrently',
   on: ['IndexStmt'],
-  holdsLock: true,
   check: ({ node, index, sql }, context) => {
     if (!('IndexStmt' in node) || node.IndexStmt.concurrent) return [];
     // ON ONLY a partitioned table: nothing is built.
@@ -26,7 +34,7 @@ export const createIndexBlocking: Rule = {
 };
 
 function alone(sql: string): string {
-  return `-- In a migration of its own, without any other statement: Prisma would put both into one transaction\n${sql};`;
+  return `-- In a migration of its own, without any other statement\n${sql};`;
 }
 
 /** PostgreSQL builds no index of a partitioned table concurrently. */
@@ -41,20 +49,31 @@ function partByPart(sql: string): string {
   ].join('\n');
 }
 
-/** DROP INDEX without CONCURRENTLY waits for everybody who reads the table, and makes the next ones wait. */
+/**
+ * DROP INDEX without CONCURRENTLY waits for whatever reads the table, and makes the next ones wait. Under a
+ * `lock_timeout` that is short, and no more than any other ALTER TABLE does.
+ */
 export const dropIndexBlocking: Rule = {
   id: 'drop-index-not-concurrently',
   on: ['DropStmt'],
-  check: ({ node, index }) => {
-    if (!('DropStmt' in node)) return [];
+  check: ({ node, index }, context) => {
+    if (!('DropStmt' in node) || context.lockTimeoutIsSet) return [];
     const { removeType, concurrent, objects = [] } = node.DropStmt;
     if (removeType !== 'OBJECT_INDEX' || concurrent) return [];
-    const names = objects.map((object) => quoted(objectName(object)));
+    const isOfNewTable = (name: TableName): boolean => {
+      const table = context.schema.tableOfIndex(name);
+      return table !== undefined && context.isNew(table);
+    };
+    const names = objects
+      .map((object) => objectName(object))
+      .filter((name) => !isOfNewTable(name))
+      .map((name) => quoted(name));
+    if (names.length === 0) return [];
     return [
       {
         severity: 'warning',
         index,
-        message: `DROP INDEX takes a lock that lets nobody read or write the table of ${names.join(', ')}, and waits for it behind every running query.`,
+        message: `DROP INDEX takes a lock that lets nobody read or write the table of ${names.join(', ')}, and waits for it behind every running query; no lock_timeout limits that.`,
         rewrite: names
           .map((name) => `DROP INDEX CONCURRENTLY ${name}; -- in a migration of its own`)
           .join('\n'),
@@ -63,18 +82,21 @@ export const dropIndexBlocking: Rule = {
   },
 };
 
-/** ADD PRIMARY KEY, UNIQUE or EXCLUDE builds an index while nobody reads or writes. */
+/** ADD PRIMARY KEY, UNIQUE or EXCLUDE, by itself or with a new column, builds an index while nobody reads or writes. */
 export const constraintBuildsIndex: Rule = {
   id: 'constraint-builds-index',
   on: ['AlterTableStmt'],
-  holdsLock: true,
   check: ({ node, indexOf }, context) => {
     if (!('AlterTableStmt' in node)) return [];
     const table = tableOf(node.AlterTableStmt.relation);
     if (!context.isLarge(table)) return [];
-    return commandsOf(node).flatMap(({ subtype, def }): Violation[] => {
-      if (subtype !== 'AT_AddConstraint' || !def || !('Constraint' in def)) return [];
-      const { contype, conname, keys, indexname, location } = def.Constraint;
+    const ofColumns = addedColumns(node).flatMap((column) =>
+      constraintsOf(column.constraints).map((constraint) =>
+        Object.assign({ keys: [{ String: { sval: column.colname ?? '' } }] }, constraint),
+      ),
+    );
+    return [...addedConstraints(node), ...ofColumns].flatMap((constraint): Violation[] => {
+      const { contype, conname, keys, indexname, location } = constraint;
       const kind = { CONSTR_UNIQUE: 'UNIQUE', CONSTR_PRIMARY: 'PRIMARY KEY', CONSTR_EXCLUSION: 'EXCLUDE' }[
         String(contype)
       ];

@@ -20,10 +20,12 @@ function homeOf(file: LintFile): string {
   return path.dirname(path.dirname(file.path));
 }
 
-/** What is wrong with a migration's name. One that is applied keeps it: the history knows it by that. Pure. */
+/**
+ * What is wrong with a new migration's name. One that is applied anywhere keeps it: the history knows it by that. Pure.
+ */
 export function nameViolation(file: LintFile, spellings: Spellings): Violation | undefined {
   const { migration, isPending } = file;
-  if (migration === undefined || isPending === false) return undefined;
+  if (migration === undefined || isPending !== true) return undefined;
   const first = spellings.get(homeOf(file));
   const fault = nameFault(migration);
   if (fault !== undefined) {

@@ -15,18 +15,21 @@ interface Added {
 export const foreignKeyNotValid: Rule = {
   id: 'foreign-key-without-not-valid',
   on: ['AlterTableStmt'],
-  holdsLock: true,
   check: (statement, context) =>
     added(statement, context)
       .filter(({ constraint }) => constraint.contype === 'CONSTR_FOREIGN')
       .map(({ table, constraint, column }): Violation => {
         const columns = column === undefined ? stringsOf(constraint.fk_attrs) : [column];
         const name = constraint.conname ?? `${table.name}_${columns.join('_')}_fkey`;
+        const isNew = columns.every((one) => context.isNewColumn(table, one));
+        const steps = inTwoSteps(table, name, foreignKey(constraint, columns));
         return {
           severity: 'error',
           index: statement.indexOf(constraint.location),
-          message: `ADD FOREIGN KEY looks up every row of ${quoted(table)} (${context.sizeText(table)}) while nobody can write to it or to ${quoted(tableOf(constraint.pktable))}.`,
-          rewrite: inTwoSteps(table, name, foreignKey(constraint, columns)),
+          message: `ADD FOREIGN KEY ${isNew ? 'reads all' : 'looks up every row'} of ${quoted(table)} (${context.sizeText(table)}) while nobody can write to it or to ${quoted(tableOf(constraint.pktable))}.`,
+          rewrite: isNew
+            ? `-- Write REFERENCES into the ADD COLUMN: a new column without a default holds nothing to look up. Or:\n${steps}`
+            : steps,
         };
       }),
 };
@@ -35,7 +38,6 @@ export const foreignKeyNotValid: Rule = {
 export const checkNotValid: Rule = {
   id: 'check-without-not-valid',
   on: ['AlterTableStmt'],
-  holdsLock: true,
   check: (statement, context) =>
     added(statement, context)
       .filter(({ constraint }) => constraint.contype === 'CONSTR_CHECK')
@@ -58,7 +60,6 @@ export const checkNotValid: Rule = {
 export const domainCheck: Rule = {
   id: 'domain-check-without-not-valid',
   on: ['AlterDomainStmt'],
-  holdsLock: true,
   check: (statement) => {
     if (!('AlterDomainStmt' in statement.node)) return [];
     const { subtype, typeName, def } = statement.node.AlterDomainStmt;

@@ -7,7 +7,7 @@ import { columnType } from '../type-name.js';
 const FIRST_STEP =
   '-- Right as the first of three steps: fill it in the next migration, require it in the one after.';
 
-/** An owner column that may be empty: rows that belong to nobody. */
+/** An owner column that may be empty: rows that belong to nobody. Judged where `MIGRATIONS_OWNER_COLUMNS` is set. */
 export const nullableOwner: Rule = {
   id: 'nullable-owner',
   on: ['CreateStmt', 'AlterTableStmt'],
@@ -20,6 +20,7 @@ export const nullableOwner: Rule = {
       rewrite,
     });
     const found: Violation[] = [];
+    if (!context.ownerIsDeclared) return found;
     for (const { table, column, isNew, required } of ownerColumns(node, context.ownerColumns)) {
       if (required) continue;
       const type = columnType(column.typeName).sql;
@@ -36,20 +37,19 @@ export const nullableOwner: Rule = {
   },
 };
 
-/** A new table without an owner column, in an application whose other tables have one. */
+/** A new table without an owner column, where `MIGRATIONS_OWNER_COLUMNS` is set. */
 export const missingOwner: Rule = {
   id: 'missing-owner',
   on: ['CreateStmt'],
   check: ({ node, index }, { schema, ownerColumns: names, ownerIsDeclared }) => {
-    if (!('CreateStmt' in node) || takesColumnsFromElsewhere(node.CreateStmt)) return [];
+    if (!ownerIsDeclared || !('CreateStmt' in node) || takesColumnsFromElsewhere(node.CreateStmt)) return [];
     if (node.CreateStmt.relation?.relpersistence === 't') return [];
     if (columnsOf(node.CreateStmt).some(({ colname = '' }) => names.includes(colname))) return [];
     const owned = [...schema.all()].flatMap(({ columns }) => names.filter((name) => columns.has(name)));
-    if (!ownerIsDeclared && owned.length === 0) return [];
     const name = owned[0] ?? names[0] ?? '';
     return [
       {
-        severity: ownerIsDeclared ? 'warning' : 'info',
+        severity: 'warning',
         index,
         message: `${quoted(tableOf(node.CreateStmt.relation))} has no owner column (${names.join(', ')}): whose its rows are, nobody can ask.`,
         rewrite: `${escapeIdentifier(name)} … NOT NULL -- or waive this, where the rows belong to nobody: reference data, a join table`,

@@ -1,7 +1,7 @@
 import type { Node, RangeVar } from 'libpg-query';
 import { escapeIdentifier } from 'pg';
 import { isAlwaysTrue } from '../always-true.js';
-import { quoted, tableOf } from '../ast.js';
+import { columnPath, quoted, tableOf } from '../ast.js';
 import type { Rule, RuleContext, StatementKind, Violation } from '../rule.js';
 import { walk } from '../walk.js';
 
@@ -23,8 +23,9 @@ export const updateWithoutWhere: Rule = {
   check: (statement, context) =>
     find(statement.node, 'UpdateStmt').flatMap((node): Violation[] => {
       if (!('UpdateStmt' in node)) return [];
-      const { relation, whereClause, targetList, returningClause } = node.UpdateStmt;
-      if (!isUnfiltered(relation, whereClause, context)) return [];
+      const { relation, whereClause, targetList, returningClause, fromClause } = node.UpdateStmt;
+      if (!isUnfiltered(relation, whereClause, fromClause, context)) return [];
+      if (targetList?.every((target) => losesNothing(target, relation, context))) return [];
       const target = targetList?.[0];
       const column = target && 'ResTarget' in target ? (target.ResTarget.name ?? '') : '';
       const isWhole = node === statement.node && !whereClause && !returningClause;
@@ -48,8 +49,8 @@ export const deleteWithoutWhere: Rule = {
   check: (statement, context) =>
     find(statement.node, 'DeleteStmt').flatMap((node): Violation[] => {
       if (!('DeleteStmt' in node)) return [];
-      const { relation, whereClause } = node.DeleteStmt;
-      if (!isUnfiltered(relation, whereClause, context)) return [];
+      const { relation, whereClause, usingClause } = node.DeleteStmt;
+      if (!isUnfiltered(relation, whereClause, usingClause, context)) return [];
       const table = quoted(tableOf(relation));
       const { columns } = context.schema.table(tableOf(relation)) ?? {};
       const mark = columns?.has('deletedAt')
@@ -82,13 +83,31 @@ function find(node: Node, kind: 'UpdateStmt' | 'DeleteStmt'): Node[] {
 function isUnfiltered(
   relation: RangeVar | undefined,
   where: Node | undefined,
+  others: readonly Node[] | undefined,
   context: RuleContext,
 ): boolean {
   const table = tableOf(relation);
   // The rows of a table that these migrations made are theirs to change.
-  if (context.isNew(table) || !context.mayHoldRows(table)) return false;
+  if (context.isNew(table) || context.isKnownEmpty(table)) return false;
   const columns = context.schema.table(table)?.columns;
-  return !where || isAlwaysTrue(where, (column) => columns?.get(column)?.isRequired === true);
+  const target = {
+    table,
+    name: relation?.alias?.aliasname ?? table.name,
+    isAlone: (others ?? []).length === 0,
+    isRequired: (column: string) => columns?.get(column)?.isRequired === true,
+  };
+  return !where || isAlwaysTrue(where, target);
+}
+
+/** What was added with the migration held nothing before; `c = c` and `c = coalesce(c, …)` keep what a row holds. */
+function losesNothing(target: Node, relation: RangeVar | undefined, context: RuleContext): boolean {
+  if (!('ResTarget' in target)) return false;
+  const { name = '', val } = target.ResTarget;
+  if (context.isNewColumn(tableOf(relation), name)) return true;
+  const [first] = val && 'CoalesceExpr' in val ? (val.CoalesceExpr.args ?? []) : [val];
+  const path = columnPath(first);
+  const alias = relation?.alias?.aliasname ?? relation?.relname;
+  return path.at(-1) === name && (path.length === 1 || path.at(-2) === alias);
 }
 
 function why(where: Node | undefined): string {

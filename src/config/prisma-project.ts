@@ -1,0 +1,28 @@
+/** What the application's Prisma configuration (`prisma.config.ts`) says. Paths are absolute. */
+export interface PrismaConfiguration {
+  readonly file: string;
+  /** The schema file, or the directory of its files; undefined where it names none. */
+  readonly schema: string | undefined;
+  /** `migrations.path`. */
+  readonly migrations: string | undefined;
+  /** `migrations.initShadowDb`: SQL that runs in a shadow database before the migrations; empty where there is none. */
+  readonly initShadowDb: string;
+  /** `tables.external`: tables that another team or program owns, as `schema.table`. */
+  readonly externalTables: readonly string[];
+  /** `enums.external`, the same for enums. */
+  readonly externalEnums: readonly string[];
+  /** The URL that migrations go to: `datasource.directUrl` (Prisma 6), else `datasource.url`. May hold a password. */
+  readonly url: string | undefined;
+  /** `datasource.shadowDatabaseUrl`. May hold a password. */
+  readonly shadowUrl: string | undefined;
+}
+
+/** What is known of the application's Prisma project. */
+export type PrismaProject =
+  /** It has no configuration: Prisma's defaults hold. */
+  | { readonly kind: 'no-configuration' }
+  /** Evaluating a configuration runs the application's code, which `withPrismaProject` does. */
+  | { readonly kind: 'not-evaluated' }
+  /** The configuration cannot be loaded. */
+  | { readonly kind: 'invalid'; readonly why: string; readonly hint: string }
+  | { readonly kind: 'configured'; readonly configuration: PrismaConfiguration };

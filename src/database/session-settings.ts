@@ -1,0 +1,75 @@
+/** Makes values and definitions read the same whatever the database's and the role's own settings are. */
+export const STEADY_OUTPUT = {
+  search_path: '',
+  datestyle: 'ISO, YMD',
+  intervalstyle: 'postgres',
+  timezone: 'UTC',
+  bytea_output: 'hex',
+  extra_float_digits: '3',
+  lc_monetary: 'C',
+  xmloption: 'content',
+  quote_all_identifiers: 'off',
+} as const;
+
+/** Keeps settings of the database or the role from refusing, ending or reinterpreting what is sent. */
+const UNHINDERED = {
+  default_transaction_read_only: 'off',
+  default_transaction_isolation: 'read committed',
+  default_transaction_deferrable: 'off',
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  idle_session_timeout: '0',
+  transaction_timeout: '0',
+  standard_conforming_strings: 'on',
+  array_nulls: 'on',
+  transform_null_equals: 'off',
+  session_replication_role: 'origin',
+} as const;
+
+/**
+ * What a session is for. `own`: pgkeep's own statements, which must read the same everywhere. `scripts`: the
+ * application's migrations, which keep whatever gives a script its meaning (DateStyle, TimeZone, tablespaces).
+ */
+export type SessionPurpose = 'own' | 'scripts';
+
+/** Settings of a session, by name; the server passes over those that its version does not have. */
+export const SESSION_SETTINGS: Readonly<Record<SessionPurpose, Readonly<Record<string, string>>>> = {
+  own: { ...UNHINDERED, ...STEADY_OUTPUT, row_security: 'on', gin_fuzzy_search_limit: '0' },
+  scripts: UNHINDERED,
+};
+
+/** For the programs of PostgreSQL, which set the rest themselves; of these settings every version knows each. */
+const PROGRAM_SETTINGS = [
+  'default_transaction_read_only',
+  'default_transaction_isolation',
+  'default_transaction_deferrable',
+  'statement_timeout',
+  'lock_timeout',
+  'idle_in_transaction_session_timeout',
+  'standard_conforming_strings',
+  'array_nulls',
+  'transform_null_equals',
+] as const satisfies readonly (keyof typeof UNHINDERED)[];
+
+/** The same as start-up options, for `PGOPTIONS`; they win over the options of the URL. */
+export function programOptions(urlOptions: string | undefined): string {
+  const own = PROGRAM_SETTINGS.map((name) => `-c ${name}=${UNHINDERED[name].replaceAll(' ', '\\ ')}`);
+  return [...(urlOptions === undefined ? [] : [urlOptions]), ...own].join(' ');
+}
+
+/** Only a superuser may set these; where the role is none, they stay as they are. */
+const SUPERUSER_ONLY = ['session_replication_role'];
+
+/**
+ * Sets `$2` (JSON) for the session, where the backend is the very one that process `$1` was announced for: behind a
+ * pooler it is another, and nothing is set. One round trip; answers the backend's process id.
+ */
+export const TAKE_SESSION = `
+  SELECT pg_catalog.pg_backend_pid() AS pid,
+         (SELECT pg_catalog.count(pg_catalog.set_config(wanted.key, wanted.value, false))
+            FROM pg_catalog.json_each_text($2::pg_catalog.json) wanted
+           WHERE pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) $1::pg_catalog.int4
+             AND pg_catalog.current_setting(wanted.key, true) IS NOT NULL
+             AND (wanted.key OPERATOR(pg_catalog.<>) ALL (ARRAY[${SUPERUSER_ONLY.map((name) => `'${name}'`).join(', ')}]::pg_catalog.text[])
+                  OR pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'::pg_catalog.text)) AS settings`;

@@ -1,0 +1,60 @@
+import type { Node } from 'libpg-query';
+import { commandsOf, lastName, quoted, tableOf, type TableName } from '../ast.js';
+import type { Rule, RuleContext } from '../rule.js';
+import { walk } from '../walk.js';
+
+/** A sequence set to a number that was written down: the numbers behind it may be in use. */
+export const sequenceReset: Rule = {
+  id: 'sequence-reset',
+  on: ['AlterSeqStmt', 'AlterTableStmt', 'SelectStmt'],
+  check: ({ node, index }, context) => {
+    const subject = resetSubject(node, context);
+    if (subject === undefined) return [];
+    return [
+      {
+        severity: 'warning',
+        index,
+        message: `${subject} begins again at a fixed number. Where rows have the numbers after it, inserts fail as duplicates; where rows were deleted, old numbers get a new meaning.`,
+        rewrite: `SELECT setval(…, (SELECT coalesce(max("id"), 0) + 1 FROM …), false); -- from the rows that are there`,
+      },
+    ];
+  },
+};
+
+function resetSubject(node: Node, context: RuleContext): string | undefined {
+  if ('AlterSeqStmt' in node) {
+    const sequence = tableOf(node.AlterSeqStmt.sequence);
+    return hasRestart(node.AlterSeqStmt.options) && !isNewSequence(sequence, context)
+      ? `Sequence ${quoted(sequence)}`
+      : undefined;
+  }
+  if ('AlterTableStmt' in node) {
+    const table = tableOf(node.AlterTableStmt.relation);
+    const isReset = commandsOf(node).some(
+      ({ subtype, def }) =>
+        subtype === 'AT_SetIdentity' && def && 'List' in def && hasRestart(def.List.items),
+    );
+    return isReset && !context.isNew(table) ? `The identity of ${quoted(table)}` : undefined;
+  }
+  let isFixed = false;
+  walk(node, (inner) => {
+    if (!('FuncCall' in inner) || lastName(inner.FuncCall.funcname) !== 'setval') return;
+    const [sequence, value] = inner.FuncCall.args ?? [];
+    const literal = sequence && 'A_Const' in sequence ? (sequence.A_Const.sval?.sval ?? '') : '';
+    const name = literal.replaceAll('"', '').split('.').at(-1) ?? '';
+    const isNew = name !== '' && isNewSequence({ schema: undefined, name }, context);
+    if (value && 'A_Const' in value && !isNew) isFixed = true;
+  });
+  return isFixed ? 'A sequence' : undefined;
+}
+
+/** A sequence that these migrations make, by itself or with a column of a new table. */
+function isNewSequence(sequence: TableName, context: RuleContext): boolean {
+  if (context.isNew(sequence)) return true;
+  const owner = /^(.+)_[^_]+_seq$/.exec(sequence.name)?.[1];
+  return owner !== undefined && context.isNew({ schema: sequence.schema, name: owner });
+}
+
+function hasRestart(options: readonly Node[] | undefined): boolean {
+  return (options ?? []).some((option) => 'DefElem' in option && option.DefElem.defname === 'restart');
+}

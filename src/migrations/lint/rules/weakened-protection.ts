@@ -1,0 +1,169 @@
+import type { AlterTableCmd, Node } from 'libpg-query';
+import { escapeIdentifier } from 'pg';
+import {
+  addedConstraints,
+  commandsOf,
+  objectName,
+  quoted,
+  stringsOf,
+  tableOf,
+  type TableName,
+} from '../ast.js';
+import type { Severity } from '../lint.types.js';
+import type { Rule, RuleContext, Statement, Violation } from '../rule.js';
+
+/** Something that no longer protects the rows. */
+interface Weakening {
+  /** Defaults to error. */
+  readonly severity?: Severity;
+  readonly message: string;
+  /** Whether a later statement of the file puts it back, or removes what it protected. */
+  readonly isUndoneBy: (later: Node) => boolean;
+}
+
+/** Triggers and row security switched off, policies, triggers and primary keys dropped, roles that pass them by. */
+export const weakenedProtection: Rule = {
+  id: 'weakened-protection',
+  on: ['AlterTableStmt', 'DropStmt', 'VariableSetStmt', 'AlterRoleStmt', 'CreateRoleStmt'],
+  check: (statement, context) =>
+    weakenings(statement, context)
+      .filter(({ isUndoneBy }) => !context.after(statement).some(({ node }) => isUndoneBy(node)))
+      .map(({ message, severity = 'error' }): Violation => {
+        const rewrite = '-- Leave it; or waive this with what protects the rows instead.';
+        return { severity, index: statement.index, message, rewrite };
+      }),
+};
+
+function weakenings({ node }: Statement, context: RuleContext): Weakening[] {
+  if ('AlterTableStmt' in node) {
+    const table = tableOf(node.AlterTableStmt.relation);
+    if (context.isNew(table)) return [];
+    return commandsOf(node).flatMap((command) => ofCommand(command, node, table, context));
+  }
+  if ('DropStmt' in node) return ofDrop(node, context);
+  if ('VariableSetStmt' in node) {
+    const { name, args = [], kind } = node.VariableSetStmt;
+    const [value] = args;
+    const isReplica = value && 'A_Const' in value && value.A_Const.sval?.sval === 'replica';
+    if (name !== 'session_replication_role' || kind !== 'VAR_SET_VALUE' || !isReplica) return [];
+    const message = 'With session_replication_role = replica no trigger fires and no foreign key is checked.';
+    return [
+      { message, isUndoneBy: (later) => 'VariableSetStmt' in later && later.VariableSetStmt.name === name },
+    ];
+  }
+  const options = 'AlterRoleStmt' in node ? node.AlterRoleStmt.options : undefined;
+  const made = 'CreateRoleStmt' in node ? node.CreateRoleStmt.options : undefined;
+  const powers = (options ?? made ?? []).flatMap((option) =>
+    'DefElem' in option &&
+    /^(superuser|bypassrls)$/.test(option.DefElem.defname ?? '') &&
+    isTrue(option.DefElem.arg)
+      ? [(option.DefElem.defname ?? '').toUpperCase()]
+      : [],
+  );
+  const message = `A role with ${powers.join(' and ')} passes by every row security policy.`;
+  return powers.length === 0 ? [] : [{ message, isUndoneBy: () => false }];
+}
+
+/** By command: what it switches off, and the commands that switch it on again. */
+const SWITCHES: Readonly<Record<string, { off: string; on: RegExp }>> = {
+  AT_DisableTrig: { off: 'trigger', on: /^AT_Enable(Always)?Trig(All|User)?$/ },
+  AT_EnableReplicaTrig: { off: 'trigger', on: /^AT_Enable(Always)?Trig(All|User)?$/ },
+  AT_DisableTrigUser: { off: 'every trigger', on: /^AT_EnableTrig(All|User)$/ },
+  AT_DisableTrigAll: { off: 'every trigger and every foreign key', on: /^AT_EnableTrigAll$/ },
+  AT_DisableRule: { off: 'rule', on: /^AT_Enable(Always)?Rule$/ },
+  AT_EnableReplicaRule: { off: 'rule', on: /^AT_Enable(Always)?Rule$/ },
+  AT_DisableRowSecurity: { off: 'row level security', on: /^AT_EnableRowSecurity$/ },
+  AT_NoForceRowSecurity: { off: 'row level security for the owner', on: /^AT_ForceRowSecurity$/ },
+};
+
+function ofCommand(
+  { subtype = 'AT_AddColumn', name, def }: AlterTableCmd,
+  statement: Node,
+  table: TableName,
+  context: RuleContext,
+): Weakening[] {
+  const isDropped = (later: Node): boolean => drops(later, table);
+  const sameTable = (later: Node): boolean =>
+    'AlterTableStmt' in later &&
+    context.schema.key(tableOf(later.AlterTableStmt.relation)) === context.schema.key(table);
+  const off = SWITCHES[subtype];
+  if (off) {
+    const what = name === undefined ? off.off : `${off.off} ${escapeIdentifier(name)}`;
+    return [
+      {
+        message: `From here on ${what} is switched off for ${quoted(table)}: rows are written, or seen, that it kept out.`,
+        isUndoneBy: (later) =>
+          isDropped(later) ||
+          (sameTable(later) &&
+            commandsOf(later).some(
+              (command) =>
+                off.on.test(command.subtype ?? '') && (command.name === undefined || command.name === name),
+            )),
+      },
+    ];
+  }
+  if (subtype === 'AT_AlterConstraint' && def && 'ATAlterConstraint' in def) {
+    const { alterEnforceability, is_enforced: isEnforced, conname = '' } = def.ATAlterConstraint;
+    if (alterEnforceability !== true || isEnforced === true) return [];
+    const message = `Constraint ${escapeIdentifier(conname)} of ${quoted(table)} is no longer enforced: rows that break it are accepted.`;
+    return [{ message, isUndoneBy: isDropped }];
+  }
+  if (subtype !== 'AT_DropConstraint' || name !== primaryKeyOf(table, context)) return [];
+  const givesKey = (node: Node): boolean =>
+    addedConstraints(node).some(({ contype }) => contype === 'CONSTR_PRIMARY');
+  if (givesKey(statement)) return [];
+  return [
+    {
+      message: `${quoted(table)} loses its primary key: duplicate rows are accepted, and logical replication of changes stops.`,
+      isUndoneBy: (later) => isDropped(later) || (sameTable(later) && givesKey(later)),
+    },
+  ];
+}
+
+function primaryKeyOf(table: TableName, { schema }: RuleContext): string {
+  return schema.table(table)?.primaryKey ?? `${table.name}_pkey`;
+}
+
+const LOSSES: Readonly<Record<string, string>> = {
+  policy: 'rows are seen, or written, by others than it allowed',
+  trigger: 'what it checks or writes for each row is no longer done',
+};
+
+const DROPPED: Readonly<Record<string, string>> = { OBJECT_POLICY: 'policy', OBJECT_TRIGGER: 'trigger' };
+
+function ofDrop(node: Extract<Node, { DropStmt: unknown }>, context: RuleContext): Weakening[] {
+  const what = DROPPED[node.DropStmt.removeType ?? ''];
+  if (what === undefined) return [];
+  return (node.DropStmt.objects ?? []).flatMap((object): Weakening[] => {
+    // schema (where it is written), table, name
+    const parts = 'List' in object ? stringsOf(object.List.items) : [];
+    const table: TableName = { schema: parts.at(-3), name: parts.at(-2) ?? '' };
+    const name = parts.at(-1) ?? '';
+    if (context.isNew(table)) return [];
+    return [
+      {
+        severity: what === 'policy' ? 'error' : 'warning',
+        message: `DROP ${what.toUpperCase()} removes ${what} ${escapeIdentifier(name)} of ${quoted(table)}: ${LOSSES[what] ?? ''}.`,
+        isUndoneBy: (later) => drops(later, table) || makes(later, table, what),
+      },
+    ];
+  });
+}
+
+/** Whether a statement gives the table a policy or a trigger. */
+function makes(node: Node, table: TableName, what: string): boolean {
+  if (what === 'policy' && 'CreatePolicyStmt' in node)
+    return node.CreatePolicyStmt.table?.relname === table.name;
+  return (
+    what === 'trigger' && 'CreateTrigStmt' in node && node.CreateTrigStmt.relation?.relname === table.name
+  );
+}
+
+function drops(node: Node, table: TableName): boolean {
+  if (!('DropStmt' in node) || node.DropStmt.removeType !== 'OBJECT_TABLE') return false;
+  return (node.DropStmt.objects ?? []).some((object) => objectName(object).name === table.name);
+}
+
+function isTrue(node: Node | undefined): boolean {
+  return node !== undefined && 'Boolean' in node && node.Boolean.boolval === true;
+}

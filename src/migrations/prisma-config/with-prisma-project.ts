@@ -1,0 +1,111 @@
+import { existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { deepFreeze } from '../../config/deep-freeze.js';
+import type { PrismaConfiguration, PrismaProject } from '../../config/prisma-project.js';
+import type { Environment } from '../../config/read-settings.js';
+import type { Settings } from '../../config/settings.js';
+import { KeepError } from '../../errors.js';
+import { evaluatePrismaConfig } from './evaluate-prisma-config.js';
+import { nearestPrismaConfig, prismaConfigIn } from './find-prisma-config.js';
+
+/** How much of a Prisma project a caller needs to know. */
+export interface ProjectOptions {
+  /** The configuration to take, as Prisma's own `--config`. Defaults to where Prisma looks for one. */
+  readonly configFile?: string | undefined;
+  /** Only where the migrations are: no configuration is evaluated where `MIGRATIONS_DIR` says it. Defaults to false. */
+  readonly directoryOnly?: boolean;
+  readonly workingDirectory?: string;
+  readonly signal?: AbortSignal;
+  /** How long a configuration may take. Defaults to 20 seconds. */
+  readonly deadlineMs?: number;
+}
+
+/**
+ * Completes settings by what the application's Prisma configuration says: where its migrations are, its schema, what
+ * is external. `MIGRATIONS_DIR` wins over the configuration. Runs the application's code, in a process of its own.
+ * @param environment what the settings were read from
+ * @throws KeepError `PRISMA_CONFIG_INVALID` or `PRISMA_MISSING` where the migrations' place depends on a
+ *   configuration that cannot be loaded; where it does not, the project is `invalid`, and says why.
+ */
+export async function withPrismaProject(
+  settings: Settings,
+  environment: Environment,
+  options: ProjectOptions = {},
+): Promise<Settings> {
+  const { directoryOnly = false, workingDirectory = process.cwd() } = options;
+  const { migrationsDirectoryIsNamed: isNamed } = settings;
+  if (isNamed && directoryOnly) return settings;
+  const file = configurationOf(settings, options.configFile, workingDirectory);
+  if (file === undefined) {
+    const directory = isNamed ? settings.migrationsDirectory : defaultDirectory(workingDirectory);
+    return completed(settings, { kind: 'no-configuration' }, directory);
+  }
+  try {
+    const evaluation = {
+      environment,
+      workingDirectory,
+      signal: options.signal,
+      deadlineMs: options.deadlineMs,
+    };
+    const configuration = await evaluatePrismaConfig(file, evaluation);
+    const directory = isNamed ? settings.migrationsDirectory : directoryOf(configuration, workingDirectory);
+    return completed(settings, { kind: 'configured', configuration }, directory);
+  } catch (error) {
+    if (!(error instanceof KeepError) || error.code === 'INTERRUPTED') throw error;
+    if (!isNamed) throw needed(error);
+    const why = lowerFirst(error.message.replace(/\.(?: Nothing was changed\.)?$/, ''));
+    return completed(
+      settings,
+      { kind: 'invalid', why, hint: error.hint ?? '' },
+      settings.migrationsDirectory,
+    );
+  }
+}
+
+/** The configuration that belongs to these settings. @throws KeepError `USAGE_INVALID`. */
+function configurationOf(
+  { migrationsDirectory, migrationsDirectoryIsNamed: isNamed }: Settings,
+  named: string | undefined,
+  workingDirectory: string,
+): string | undefined {
+  if (named === undefined) {
+    const found = isNamed
+      ? nearestPrismaConfig(migrationsDirectory, workingDirectory)
+      : prismaConfigIn(workingDirectory);
+    return found?.file;
+  }
+  const file = path.resolve(workingDirectory, named);
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() === true) return file;
+  throw new KeepError('USAGE_INVALID', `There is no Prisma configuration ${file}.`, {
+    hint: 'Name the file: `--config path/to/prisma.config.ts`.',
+  });
+}
+
+/** Where Prisma keeps the migrations: named, or beside the schema. */
+function directoryOf({ migrations, schema }: PrismaConfiguration, workingDirectory: string): string {
+  if (migrations !== undefined) return migrations;
+  if (schema === undefined) return defaultDirectory(workingDirectory);
+  const isDirectory = statSync(schema, { throwIfNoEntry: false })?.isDirectory() === true;
+  return path.join(isDirectory ? schema : path.dirname(schema), 'migrations');
+}
+
+/** Beside a `schema.prisma` in the working directory, else in `prisma/`. */
+function defaultDirectory(workingDirectory: string): string {
+  const hasSchema = existsSync(path.join(workingDirectory, 'schema.prisma'));
+  return path.resolve(workingDirectory, hasSchema ? 'migrations' : 'prisma/migrations');
+}
+
+function completed(settings: Settings, prisma: PrismaProject, migrationsDirectory: string): Settings {
+  return Object.freeze({ ...settings, prisma: deepFreeze(prisma), migrationsDirectory });
+}
+
+function needed(error: KeepError): KeepError {
+  return new KeepError(error.code, error.message, {
+    hint: `${error.hint ?? ''} Or do without it: MIGRATIONS_DIR=path/to/migrations.`.trim(),
+    cause: error,
+  });
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

@@ -1,0 +1,110 @@
+/** One entry of an archive's table of contents, as a list of pg_restore and the comments of a plain dump both have it. */
+export interface ArchiveEntry {
+  /** `TABLE DATA`, `INDEX`, `FK CONSTRAINT` … */
+  readonly type: string;
+  /** `-` where it is in none. */
+  readonly schema: string;
+  /** A constraint's and a trigger's begin with the table's name. */
+  readonly tag: string;
+}
+
+/** Longest first: `TABLE` is the beginning of others. */
+const TYPES = [
+  'ACCESS METHOD',
+  'ACL',
+  'AGGREGATE',
+  'BLOB METADATA',
+  'BLOBS',
+  'BLOB',
+  'CAST',
+  'CHECK CONSTRAINT',
+  'COLLATION',
+  'COMMENT',
+  'CONSTRAINT',
+  'CONVERSION',
+  'DATABASE PROPERTIES',
+  'DATABASE',
+  'DEFAULT ACL',
+  'DEFAULT',
+  'DOMAIN',
+  'EVENT TRIGGER',
+  'EXTENSION',
+  'FK CONSTRAINT',
+  'FOREIGN DATA WRAPPER',
+  'FOREIGN TABLE',
+  'FUNCTION',
+  'INDEX ATTACH',
+  'INDEX',
+  'MATERIALIZED VIEW DATA',
+  'MATERIALIZED VIEW',
+  'OPERATOR CLASS',
+  'OPERATOR FAMILY',
+  'OPERATOR',
+  'POLICY',
+  'PROCEDURAL LANGUAGE',
+  'PROCEDURE',
+  'PUBLICATION TABLES IN SCHEMA',
+  'PUBLICATION TABLE',
+  'PUBLICATION',
+  'ROW SECURITY',
+  'RULE',
+  'SCHEMA',
+  'SECURITY LABEL',
+  'SEQUENCE OWNED BY',
+  'SEQUENCE SET',
+  'SEQUENCE',
+  'SERVER',
+  'SHELL TYPE',
+  'STATISTICS DATA',
+  'STATISTICS',
+  'SUBSCRIPTION TABLE',
+  'SUBSCRIPTION',
+  'TABLE ATTACH',
+  'TABLE DATA',
+  'TABLE',
+  'TEXT SEARCH CONFIGURATION',
+  'TEXT SEARCH DICTIONARY',
+  'TEXT SEARCH PARSER',
+  'TEXT SEARCH TEMPLATE',
+  'TRANSFORM',
+  'TRIGGER',
+  'TYPE',
+  'USER MAPPING',
+  'VIEW',
+].join('|');
+/** `3335; 0 16404 TABLE DATA public place postgres`: the owner comes last, and an ACL's columns have none. */
+const LIST_LINE = new RegExp(`^(\\d+); \\d+ \\d+ (${TYPES}) (\\S+) (.*?)(?: \\S*)?$`);
+/** The comment above each entry of a plain dump. */
+const SECTION = /^-- (?:Data for )?Name: (.*); Type: ([A-Z ]+); Schema: (.*?); Owner: /;
+
+/** Undefined for a line that is no entry: a comment, or one of a type that no version of PostgreSQL had yet. */
+export function entryOfListLine(line: string): ArchiveEntry | undefined {
+  const [, , type, schema, tag] = LIST_LINE.exec(line) ?? [];
+  return type === undefined || schema === undefined || tag === undefined ? undefined : { type, schema, tag };
+}
+
+/** Undefined for a line that does not begin an entry of a plain dump. */
+export function entryOfSection(line: string): ArchiveEntry | undefined {
+  const [, tag, type, schema] = SECTION.exec(line) ?? [];
+  return type === undefined || schema === undefined || tag === undefined ? undefined : { type, schema, tag };
+}
+
+/** `table-data:public.place`: how a person names an entry. */
+export function entryName({ type, schema, tag }: ArchiveEntry): string {
+  const name = schema === '-' ? tag : `${schema}.${tag}`;
+  return `${type.toLowerCase().replaceAll(' ', '-')}:${name}`;
+}
+
+/**
+ * What no restore can run: pg_dump switches a partition's own foreign key triggers off by the name that they had,
+ * and those names are made anew; a subscription would follow the publisher a second time.
+ */
+export function isUnrestorable({ type, tag }: ArchiveEntry): boolean {
+  return (
+    (type === 'TRIGGER' && /(?:^| )RI_ConstraintTrigger_[ac]_\d+$/.test(tag)) || isSubscription({ type, tag })
+  );
+}
+
+export function isSubscription({ type, tag }: Pick<ArchiveEntry, 'type' | 'tag'>): boolean {
+  return type.startsWith('SUBSCRIPTION') || (type !== 'TABLE' && tag.startsWith('SUBSCRIPTION '));
+}

@@ -1,0 +1,175 @@
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Client } from 'pg';
+import { backupDirectory, withBackups } from '../support/backups.js';
+import { createDatabase, query } from '../support/clinic.js';
+import { changedUrl } from '../support/guarded-database.js';
+import { runCli } from '../support/pgkeep-process.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+jest.setTimeout(120_000);
+
+/** Everything that can be refused is refused before anything long begins, and by `--plan` already. */
+describe('a restore by a role that is no superuser', () => {
+  let own: ThrowAwayCluster;
+  beforeAll(async () => {
+    own = await startThrowAwayCluster({ settings: { max_prepared_transactions: '2' } });
+    await query(
+      own.cluster.url('postgres'),
+      `CREATE ROLE owner1 LOGIN PASSWORD 'owner-secret' CREATEDB; CREATE ROLE grafana; CREATE ROLE other; CREATE ROLE auditor;
+       CREATE ROLE app LOGIN PASSWORD 'app-secret'`,
+    );
+  });
+  afterAll(() => own.cluster.destroy());
+
+  /** A database of owner1's. @returns the settings to work on it as owner1. */
+  async function owned(name: string, sql: string, bySuperuser = ''): Promise<Record<string, string>> {
+    const url = await createDatabase(own, name);
+    await query(url, `ALTER DATABASE ${name} OWNER TO owner1; ALTER SCHEMA public OWNER TO owner1`);
+    const asOwner = changedUrl(url, { username: 'owner1', password: 'owner-secret' });
+    await query(asOwner, sql);
+    if (bySuperuser !== '') await query(url, bySuperuser);
+    return { NODE_ENV: 'test', DATABASE_URL: asOwner, BACKUP_DIR: backupDirectory(), superuser: url };
+  }
+
+  async function backUp({ superuser, ...environment }: Record<string, string>): Promise<string> {
+    // As the superuser: it sees all.
+    const settings = { ...environment, DATABASE_URL: superuser ?? '' };
+    return (await withBackups(settings, (backups) => backups.create())).name;
+  }
+
+  async function newestOf(environment: Record<string, string>): Promise<{ name: string }> {
+    const { backups } = await withBackups(environment, (service) => service.list());
+    if (!backups[0]) throw new Error('there is no backup');
+    return backups[0];
+  }
+
+  async function expectRefused(environment: Record<string, string>, message: string): Promise<void> {
+    const name = await backUp(environment);
+    for (const argv of [
+      ['restore', '--plan', name],
+      ['restore', name],
+    ]) {
+      expect(await runCli(argv, environment)).toMatchObject({ code: 3, stdout: '', stderr: message });
+    }
+    const { backups } = await withBackups(environment, (service) => service.list());
+    expect(backups.map((backup) => backup.name)).toEqual([name]);
+  }
+
+  it.each(['custom', 'plain'])('restores grants to roles that it is no member of: %s', async (format) => {
+    const environment = await owned(
+      `granted_${format}`,
+      `CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); GRANT SELECT ON t TO grafana;
+       CREATE POLICY seen ON t TO grafana USING (true);
+       CREATE FUNCTION grant_all() RETURNS void LANGUAGE plpgsql AS $f$
+BEGIN
+  EXECUTE '
+GRANT SELECT ON t TO nobody_knows;';
+END $f$;
+       CREATE TABLE notes (v text); INSERT INTO notes VALUES ('ALTER TABLE t OWNER TO other;')`,
+      `GRANT CONNECT ON DATABASE granted_${format} TO auditor`,
+    );
+    environment['BACKUP_FORMAT'] = format;
+    const name = await backUp(environment);
+    const restored = await runCli(['restore', name], environment);
+    expect(restored).toMatchObject({ code: 0 });
+    const { rows } = await query(
+      environment['superuser'] ?? '',
+      `SELECT has_table_privilege('grafana', 't', 'SELECT') AS granted, tableowner FROM pg_tables WHERE tablename = 't'`,
+    );
+    expect(rows).toEqual([{ granted: true, tableowner: 'owner1' }]);
+  });
+
+  it('refuses what it may not hand over, before the safety backup', async () => {
+    const environment = await owned(
+      'handed',
+      'CREATE TABLE t (id int)',
+      'CREATE TABLE u (); ALTER TABLE u OWNER TO other',
+    );
+    await expectRefused(
+      environment,
+      'Refused to restore: role "owner1" may not make "other" the owner of anything. Nothing was touched.\n' +
+        'Give it the grant, as a superuser: GRANT "other" TO "owner1"; Or give everything to "owner1": `--no-owner`.\n',
+    );
+  });
+
+  it('refuses grants that another role made', async () => {
+    const environment = await owned(
+      'regranted',
+      'CREATE TABLE t (id int); GRANT SELECT ON t TO auditor WITH GRANT OPTION',
+      'SET ROLE auditor; GRANT SELECT ON t TO grafana',
+    );
+    await expectRefused(
+      environment,
+      'Refused to restore: the backup holds grants that "auditor" made on what others own, and only a superuser can make them in that name. Nothing was touched.\n' +
+        'Restore as a superuser. Or give everything to "owner1": `--no-owner`.\n',
+    );
+  });
+
+  it('refuses what only a superuser can make', async () => {
+    const environment = await owned(
+      'privileged',
+      'CREATE TABLE t (id int)',
+      `CREATE EXTENSION file_fdw;
+       CREATE FUNCTION noted() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+       ALTER FUNCTION noted() OWNER TO owner1;
+       CREATE EVENT TRIGGER noted_all ON ddl_command_end EXECUTE FUNCTION noted()`,
+    );
+    await expectRefused(
+      environment,
+      'Refused to restore: the backup holds what only a superuser can make, and role "owner1" is none: extension file_fdw, event trigger noted_all. Nothing was touched.\n' +
+        'Restore as a superuser.\n',
+    );
+  });
+
+  it('refuses a database that could not be renamed in the end', async () => {
+    const environment = await owned('held', 'CREATE TABLE t (id int); GRANT CONNECT ON DATABASE held TO app');
+    const session = new Client({
+      connectionString: changedUrl(environment['superuser'] ?? '', {
+        username: 'app',
+        password: 'app-secret',
+      }),
+    });
+    session.on('error', () => undefined);
+    await session.connect();
+    await expectRefused(
+      environment,
+      'Refused to restore: role "owner1" may not end the sessions that "app" has in database "held", and it cannot be renamed while they are open. Nothing was touched.\n' +
+        'End them, or give it the grant, as a superuser: GRANT pg_signal_backend TO "owner1";\n',
+    );
+    await session.end();
+    const { name } = await newestOf(environment);
+    await query(
+      environment['superuser'] ?? '',
+      `BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'left'`,
+    );
+    expect(await runCli(['restore', '--plan', name], environment)).toMatchObject({
+      code: 3,
+      stderr:
+        'Refused to restore: database "held" has 1 prepared transaction, "left" among them, and cannot be renamed while one is open. Nothing was touched.\n' +
+        'Connect to it, and end each: COMMIT PREPARED or ROLLBACK PREPARED.\n',
+    });
+    await query(environment['superuser'] ?? '', `ROLLBACK PREPARED 'left'`);
+  });
+
+  it('refuses a name behind --despite that is no finding', async () => {
+    const environment = await owned('named', 'CREATE TABLE t (id int PRIMARY KEY)');
+    const name = await backUp(environment);
+    for (const finding of ['indexes:public.nope', 'restore:table-data:public.nope', 'rows:public.t']) {
+      const { code, stdout, stderr } = await runCli(['restore', name, '--despite', finding], environment);
+      expect([code, stdout]).toEqual([3, '']);
+      expect(stderr).toContain(
+        `Refused to restore ${name}: ${finding} is not a finding of this backup. The database was not touched.\nList its findings: \`pgkeep restore test ${name}\`.\n`,
+      );
+    }
+    const healthy = await runCli(['restore', name, '--despite', 'restore:table-data:public.t'], environment);
+    expect([healthy.code, healthy.stderr]).toEqual([
+      3,
+      expect.stringContaining(`restore:table-data:public.t is not a finding of this backup`),
+    ]);
+    const databases = await query(
+      environment['superuser'] ?? '',
+      `SELECT datname FROM pg_database WHERE datname LIKE 'named%'`,
+    );
+    expect(databases.rows).toEqual([{ datname: 'named' }]);
+  });
+});
