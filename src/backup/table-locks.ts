@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { OWN_RELATIONS } from '../catalogue/own-relations.js';
+import { boundedList } from '../core/bounded-list.js';
 import { errorCode, KeepError } from '../errors.js';
 import { beginSnapshot, type Snapshot } from './snapshot.js';
 
@@ -108,11 +109,10 @@ async function staysQuiet(client: Client, quietMs: number): Promise<boolean> {
   return true;
 }
 
-function changingAllTheTime([table, ...others]: readonly string[]): KeepError {
-  const more = others.length > 0 ? ` and ${others.length} more` : '';
+function changingAllTheTime(tables: readonly string[]): KeepError {
   return new KeepError(
     'BACKUP_FAILED',
-    `Cannot back up: ${table}${more} was dropped, renamed, emptied or rewritten as the last of ${SNAPSHOT_TRIES} snapshots was taken, and others before.`,
+    `Cannot back up: ${boundedList(tables, 1)} was dropped, renamed, emptied or rewritten as the last of ${SNAPSHOT_TRIES} snapshots was taken, and others before.`,
     {
       hint: 'Nothing was kept. Run the backup again when the migration or the job that changes tables has ended.',
     },

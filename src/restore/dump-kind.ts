@@ -19,6 +19,8 @@ export interface DumpKind {
 const BEGINNING_BYTES = 16_384;
 const TAR_BLOCK = 512;
 const GZIP = '\x1f\x8b';
+/** Its mark, or every other byte of ASCII text is 0. */
+const UTF_16 = /^(?:\xff\xfe|\xfe\xff|(?:[\t\n\r -~]\0){8}|(?:\0[\t\n\r -~]){8})/;
 
 /** What people keep dumps in, by its first bytes, with the command that unpacks it. */
 const PACKINGS: readonly { magic: string; name: string; unpack: string }[] = [
@@ -91,7 +93,7 @@ function readPlain(file: string, text: string): DumpKind {
       `Unpack it first: \`gunzip --keep ${file}\`, then restore what comes out.`,
     );
   }
-  if (/^(?:\xff\xfe|\xfe\xff)/.test(text) || text.slice(0, 100).includes('\0')) {
+  if (UTF_16.test(text)) {
     throw notRestored(
       `${file} is text in UTF-16, as PowerShell’s > writes it, and psql does not read that.`,
       `Convert it first: \`iconv --from-code=UTF-16 --to-code=UTF-8 --output dump.sql ${file}\`; or dump with \`pg_dump --file\`.`,

@@ -145,7 +145,7 @@ describe('a dump that was made elsewhere', () => {
     await expect(restore(at('led.sql'))).rejects.toMatchObject({
       code: 'RESTORE_FAILED',
       message: expect.stringMatching(
-        /^Cannot restore \S+led\.sql: psql ended with exit code 3: backslash commands are restricted; only \\unrestrict is allowed\. Database "orchard" was not touched\.$/,
+        /^Cannot restore \S+led\.sql: psql ended with exit code 3: psql:<stdin>:\d+: error: backslash commands are restricted; only \\unrestrict is allowed\. Database "orchard" was not touched\.$/,
       ),
     });
     expect((await query(other, `SELECT to_regclass('astray') AS astray`)).rows).toEqual([{ astray: null }]);

@@ -1,10 +1,14 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { parseDatabaseUrl } from '../../src/config/database-url.js';
+import { withConnection } from '../../src/database/connect.js';
+import { reachedServer } from '../../src/database/reached-server.js';
+import { Archive } from '../../src/restore/archive.js';
 import { RestoreService } from '../../src/restore/restore.service.js';
 import { parseArchiveHeader } from '../../src/restore/archive-header.js';
-import { restrictLine, withKnownSettings } from '../../src/restore/known-settings.js';
+import { readSettingNames, restrictLine, withKnownSettings } from '../../src/restore/known-settings.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { withRooms } from '../support/rooms.js';
@@ -80,6 +84,43 @@ describe('a dump of a newer pg_dump than the server', () => {
     expect(rows).toEqual([
       { names: 'pear quince', body: '\nBEGIN\nSET transaction_timeout = 0;\nEND ', objects: 1 },
     ]);
+  });
+
+  it('in which something fails: the entry has its name, whatever lines were left out before', async () => {
+    const url = await createDatabase(own, 'orchard_3');
+    const file = path.join(backupDirectory(), 'broken.sql');
+    writeFileSync(
+      file,
+      gunzipSync(readFileSync(PLAIN))
+        .toString()
+        .replace('SET transaction_timeout = 0;\n', 'SET transaction_timeout = 0;\n'.repeat(20))
+        .replace('LANGUAGE plpgsql', 'LANGUAGE plnone'),
+    );
+    const signal = new AbortController().signal;
+    const archive = await Archive.open(file, { searchPath: process.env['PATH'] ?? '', signal });
+    const options = { connectTimeoutMs: 10_000, answerTimeoutMs: 0, applicationName: 'pgkeep test' };
+    await withConnection(parseDatabaseUrl(url), options, async (client) => {
+      const target = {
+        url: parseDatabaseUrl(url),
+        server: reachedServer(client),
+        serverVersion: '15.18',
+        serverSettings: await readSettingNames(client),
+        withOwners: true,
+      };
+      const renew = async (): Promise<void> => {
+        await client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public');
+      };
+      expect(await archive.restoreWhatCan(target, renew)).toEqual([
+        {
+          entry: 'function:public.impatient()',
+          message: 'language "plnone" does not exist',
+          statement: 'CREATE FUNCTION public.impatient() RETURNS void',
+          running: undefined,
+        },
+      ]);
+    });
+    const { rows } = await query(url, `SELECT string_agg(name, ' ' ORDER BY id) AS names FROM trees`);
+    expect(rows).toEqual([{ names: 'pear quince' }]);
   });
 
   it('in PostgreSQL’s own format: its header says which program it takes', async () => {
