@@ -74,6 +74,7 @@ ${EVERY_SETTING}`);
         DATABASE_MAX_CONNECTIONS: '20',
         DB_POOL_MAX: '10',
         READINESS_REFRESH_MS: '500',
+        READINESS_TIMEOUT_MS: '800',
       }),
       refusal({ DATABASE_URL: NOWHERE, DATABASE_URL_FILE: '/run/secrets/database-url' }),
     ]);
