@@ -1,6 +1,8 @@
 const SECTION = /^-- (?:Data for )?Name: |^-- PostgreSQL database dump complete/;
 /** Rows follow, up to the closing line: nothing in them is a comment. The table's name may have lines of its own. */
 const ROWS_FOLLOW = / FROM stdin;$/;
+/** What pg_dump sets between two sections; other settings may be lines of a function's body. */
+const SETTING_BEHIND = /^SET default_(?:tablespace|table_access_method|with_oids) = /;
 const END_OF_ROWS = '\n\\.\n';
 const NEWLINE = 0x0a;
 
@@ -52,7 +54,7 @@ export async function* withoutSections(
       inRows = ROWS_FOLLOW.test(line);
       // The newline stays in front of the rows, where there may be none. Settings are those of the section behind.
       const taken = inRows ? end : end + 1;
-      if (!isOut || line.startsWith('SET ')) yield passed(rest.subarray(0, taken));
+      if (!isOut || SETTING_BEHIND.test(line)) yield passed(rest.subarray(0, taken));
       rest = rest.subarray(taken);
     }
   }
