@@ -45,18 +45,19 @@ export function readSettings(
 }
 
 function contradictions(variables: EnvironmentVariables, databaseIsOptional: boolean): Fault[] {
-  const faults: Fault[] = [];
-  faults.push(...readinessContradictions(variables), ...archiveContradictions(variables));
-  faults.push(...connectionContradictions(variables, databaseIsOptional));
-  faults.push(...offsiteContradictions(variables));
-  return faults;
+  return [
+    ...connectionContradictions(variables, databaseIsOptional),
+    ...readinessContradictions(variables),
+    ...archiveContradictions(variables),
+    ...offsiteContradictions(variables),
+  ];
 }
 
 function invalid(faults: readonly Fault[]): KeepError {
   const lines = faults.map(({ subject, problem }) => `  ${subject} ${problem}`);
   const count = faults.length === 1 ? 'One setting is' : `${faults.length} settings are`;
   return new KeepError('CONFIG_INVALID', [`${count} not usable:`, ...lines].join('\n'), {
-    hint: 'Every setting is described in .env.example and in the README.',
+    hint: 'Every setting is described in .env.example and in docs/settings.md.',
   });
 }
 
