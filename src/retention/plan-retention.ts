@@ -1,5 +1,6 @@
 import { isSafetyBackup } from '../backup/safety-backup.js';
 import { DEFAULT_RETENTION_HOURS } from '../config/settings.js';
+import { counted } from '../core/counted.js';
 import { calendarOf } from './calendar.js';
 import type { RetainedBackup, RetentionPlan, RetentionRules } from './retention.types.js';
 
@@ -76,9 +77,9 @@ function keepYoung(
 ): void {
   for (const backup of past) {
     const ageMs = now.getTime() - backup.finishedAt.getTime();
-    if (ageMs < hours * HOUR_MS) keeper.keep(backup, `younger than ${hours} hours`);
+    if (ageMs < hours * HOUR_MS) keeper.keep(backup, `younger than ${counted(hours, 'hour')}`);
     if (isSafetyBackup(backup.reason) && ageMs < days * DAY_MS) {
-      keeper.keep(backup, `${backup.reason ?? ''}, younger than ${days} days`);
+      keeper.keep(backup, `${backup.reason ?? ''}, younger than ${counted(days, 'day')}`);
     }
   }
 }
