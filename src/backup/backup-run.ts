@@ -15,7 +15,7 @@ import { archiveKey, manifestKey } from './backup-name.js';
 import { committedReport, type CommittedReport } from './backup-report.js';
 import type { BackupReason, Manifest, ProgressListener } from './backup.types.js';
 import { readDatabaseFacts } from './database-facts.js';
-import { dumpInto, type DumpCommand, type Dumped, type Prepared } from './dump.js';
+import { type DumpCommand, type Dumped, type Prepared } from './dump.js';
 import { requireRoomFor } from './free-space.js';
 import { requireEnvironment } from './environment-guard.js';
 import { libpqEnvironment } from './libpq-environment.js';
@@ -42,9 +42,13 @@ import { beginLockedSnapshot } from './table-locks.js';
 import { takeName } from './take-name.js';
 import { UnfinishedRuns } from './unfinished-runs.js';
 import { verifyArchive } from './verify-archive.js';
-
-/** An encrypted archive has a header before there is anything of the dump in it. */
-const LARGEST_HEADER = 65_536;
+import {
+  dumpWatched,
+  LARGEST_HEADER,
+  readVersions,
+  ReplacedWhileDumped,
+  requireVersions,
+} from './watched-dump.js';
 
 /** What a run works with. */
 export interface RunContext {
@@ -76,6 +80,8 @@ export class BackupRun {
   private name: string | undefined;
   /** Of the snapshot; undefined until there is one. */
   private structureMark: string | undefined;
+  /** The snapshot's versions of what pg_dump describes as it is now. */
+  private versions: readonly string[] = [];
   private dumpedBytes = 0;
 
   constructor(private readonly context: RunContext) {
@@ -129,6 +135,7 @@ export class BackupRun {
     const snapshot = await beginLockedSnapshot(client, { quietMs });
     try {
       this.structureMark = await readStructureMark(client);
+      this.versions = await readVersions(client);
       return await this.dumpSnapshot(client, snapshot, { facts, pgDump, lastBytes, systemIdentifier });
     } finally {
       snapshot.release();
@@ -147,6 +154,7 @@ export class BackupRun {
   /** Whether tables were changed as the dump began: pg_dump writes nothing until it has read the whole structure. */
   private async wasDisturbed(error: unknown): Promise<boolean> {
     const { structureMark: mark, dumpedBytes } = this;
+    if (error instanceof ReplacedWhileDumped) return true;
     if (this.context.signal.aborted || error instanceof KeepError || mark === undefined) return false;
     if (dumpedBytes > LARGEST_HEADER) return false;
     return await this.connected((client) => isChanging(client, mark));
@@ -184,12 +192,15 @@ export class BackupRun {
       this.dumpedBytes = bytes;
       onProgress?.({ phase: 'dumping', bytes, expectedBytes: lastBytes });
     };
+    const requireUnchanged = async (): Promise<void> =>
+      await this.connected((other) => requireVersions(other, this.versions));
     const [{ stored, warnings }, contents] = await together<
       Dumped,
       Awaited<ReturnType<typeof this.readFacts>>
     >(
       signal,
-      (either) => dumpInto(storage, archive, command, { writer, signal: either, onBytes }),
+      (either) =>
+        dumpWatched(storage, archive, command, { writer, signal: either, onBytes, requireUnchanged }),
       (either) => whileConnected(client, either, () => this.readFacts(client, tables)),
     );
     const manifest: Unfinished = {

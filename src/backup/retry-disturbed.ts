@@ -41,9 +41,9 @@ export async function retryDisturbed<T>({ attempt, wasDisturbed, discard }: Dist
 function disturbedEachTime(tries: number, cause: unknown): KeepError {
   return new KeepError(
     'BACKUP_FAILED',
-    `Cannot back up: tables were dropped, emptied or rewritten as each of ${tries} attempts began. The last one: ${serverMessageOf(cause)}`,
+    `Cannot back up: tables, views or functions were dropped, emptied or replaced as each of ${tries} attempts began. The last one: ${serverMessageOf(cause)}`,
     {
-      hint: 'Nothing was kept. Run the backup again when the migration or the job that changes tables has ended.',
+      hint: 'Nothing was kept. Run the backup again when the migration or the job that changes them has ended.',
       cause,
     },
   );

@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { parseDatabaseUrl } from '../../src/config/database-url.js';
+import { withConnection } from '../../src/database/connect.js';
+import { readVersions, ReplacedWhileDumped, requireVersions } from '../../src/backup/watched-dump.js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import type { BackupReport, Manifest } from '../../src/backup/backup.types.js';
@@ -123,5 +126,30 @@ describe('a backup while tables are made, changed and dropped', () => {
     expect(after.tables).toEqual(manifest.tables);
     expect(after.catalogue).toEqual(manifest.catalogue);
     expect(manifest.tables.find((table) => table.name === 'public.kept')?.rows).toBe(1000);
+  });
+
+  it('knows what pg_dump would describe as it is now, and not as its snapshot has it', async () => {
+    const url = await createDatabase(own, 'described');
+    await query(
+      url,
+      'CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$; CREATE VIEW v AS SELECT 1 AS x; CREATE TABLE t (x int)',
+    );
+    const options = { connectTimeoutMs: 5000, answerTimeoutMs: 20_000, applicationName: 'test' };
+    await withConnection(parseDatabaseUrl(url), options, async (client) => {
+      const versions = await readVersions(client);
+      await query(
+        url,
+        'CREATE FUNCTION g() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$; INSERT INTO t VALUES (1)',
+      );
+      await requireVersions(client, versions);
+      await query(url, 'CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 2 $$');
+      await expect(requireVersions(client, versions)).rejects.toEqual(
+        new ReplacedWhileDumped('1 function, view or domain changed as pg_dump read the structure'),
+      );
+      await query(url, 'DROP VIEW v');
+      await expect(requireVersions(client, versions)).rejects.toThrow(
+        '2 functions, views or domains changed as pg_dump read the structure',
+      );
+    });
   });
 });
