@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import path from 'node:path';
 import { KeepError } from '../errors.js';
-import { archiveContradictions } from './archive-settings.js';
+import { archiveContradictions, optionalMegabytes } from './archive-settings.js';
 import { toBackupSettings } from './backup-settings.js';
 import { connectionContradictions, toDatabaseSettings } from './database-settings.js';
 import { deepFreeze } from './deep-freeze.js';
@@ -88,6 +88,7 @@ function toSettings(read: ReadVariables, workingDirectory: string, given: Enviro
       testUrl: read.url('TEST_DATABASE_URL'),
       testTimeoutMs:
         Number(variables.RESTORE_TEST_TIMEOUT_MINUTES ?? DEFAULTS.restoreTestTimeoutMinutes) * 60_000,
+      requiredFreeBytes: optionalMegabytes(variables.RESTORE_REQUIRED_FREE_MB),
     },
     offsite: toOffsiteSettings(variables),
   };

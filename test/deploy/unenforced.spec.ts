@@ -61,7 +61,7 @@ describe('what is there and not used or enforced', () => {
 `;
     expect(message(first.stderr)).toBe(`Migration ${NAME} failed at statement 1 of 1, ${file}:1:1
   CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "seat_row_key" ON "seat" ("row");
-PostgreSQL says: could not create unique index "seat_row_key" (23505)
+PostgreSQL says: could not create unique index "seat_row_key" (23505); DETAIL: Key ("row")=(…) is duplicated.
 The row in question is in column logs of _prisma_migrations; it may be personal data.
 It does not run as one transaction. There are indexes that are not usable: public.seat_row_key.
 ${steps}`);
