@@ -127,6 +127,15 @@ DROP SCHEMA "clinic"; -- PostgreSQL then names what depends on it: drop that fir
     ).toEqual(['required-column']);
   });
 
+  it('counts one row in the singular', async () => {
+    const [finding] = await findingsOf('DROP TABLE "users";', {
+      sizes: new Map([['public.users', { rows: 1, bytes: 8192 }]]),
+    });
+    expect(finding?.message).toBe(
+      'DROP TABLE removes "users" and all of its rows (about 1 row, 8 kB). Only a backup brings them back, and an application that still asks for it fails.',
+    );
+  });
+
   it.each([
     ['"UserRole"', `'…'::"UserRole" /* choose the value of the existing rows */`],
     ['UUID', 'gen_random_uuid()'],

@@ -133,7 +133,7 @@ function renderPlan(plan: RestorePlan): string {
       : [
           `CAREFUL   the backup is of ${other}: with it come its personal data, and everybody who may read this database may read them`,
         ]),
-    ...plan.despite.map((finding) => `despite   ${finding}: the restored database will have it`),
+    ...plan.despite.map((finding) => `despite   ${finding}: the restored database will differ by this`),
     ...(plan.notChecked === null ? [] : [`note      not checked before it begins: ${plan.notChecked}`]),
     ...(missing.length === 0
       ? []
@@ -171,9 +171,11 @@ function renderRestoration({
 function wayBack(database: string, replaced: string): string[] {
   const [now, before] = [quoted(database), quoted(replaced)];
   const aside = quoted(`${database}_restored`);
+  // A session cannot rename the database that it is connected to.
+  const other = database === 'postgres' ? 'template1' : 'postgres';
   return [
     `It is also still there, as database "${replaced}".`,
-    '  to go back, in psql, connected to database "postgres", with the application stopped:',
+    `  to go back, in psql, connected to database "${other}", with the application stopped:`,
     `    BEGIN; ALTER DATABASE ${now} RENAME TO ${aside}; ALTER DATABASE ${before} RENAME TO ${now}; COMMIT;`,
     '  to be rid of it, when nobody misses anything:',
     `    DROP DATABASE ${before};`,
