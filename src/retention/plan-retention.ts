@@ -1,3 +1,4 @@
+import { counted } from '../core/counted.js';
 import { isSafetyBackup } from '../backup/safety-backup.js';
 import { DEFAULT_RETENTION_HOURS } from '../config/settings.js';
 import { calendarOf } from './calendar.js';
@@ -45,7 +46,7 @@ export function planRetention(
     if (backup.pinned) keeper.keep(backup, 'pinned');
     if (backup.finishedAt > now) keeper.keep(backup, 'dated in the future');
   }
-  for (const other of others) keeper.keepRestored(other);
+  for (const other of others) keeper.keepOrigin(other);
   return keeper.plan();
 }
 
@@ -76,9 +77,9 @@ function keepYoung(
 ): void {
   for (const backup of past) {
     const ageMs = now.getTime() - backup.finishedAt.getTime();
-    if (ageMs < hours * HOUR_MS) keeper.keep(backup, `younger than ${hours} hours`);
+    if (ageMs < hours * HOUR_MS) keeper.keep(backup, `younger than ${counted(hours, 'hour')}`);
     if (isSafetyBackup(backup.reason) && ageMs < days * DAY_MS) {
-      keeper.keep(backup, `${backup.reason ?? ''}, younger than ${days} days`);
+      keeper.keep(backup, `${backup.reason ?? ''}, younger than ${counted(days, 'day')}`);
     }
   }
 }
@@ -98,13 +99,18 @@ class Keeper {
     if (!backup || !reasons) return;
     reasons.push(because);
     if (reasons.length > 1) return;
-    this.keepRestored(backup);
+    this.keepOrigin(backup);
     this.keepDeployed(backup);
   }
 
-  /** Keeps the backup that was restored when this safety backup was made. */
-  keepRestored({ name, origin }: RetainedBackup): void {
-    if (origin) this.keep(this.byName.get(origin), `restored when ${name} was made`);
+  /** Keeps the backup that was restored, or that preceded the deploy that was rolled back, after this safety backup. */
+  keepOrigin({ name, origin, reason }: RetainedBackup): void {
+    if (!origin) return;
+    const because =
+      reason === 'pre-migration'
+        ? `before the deploy that was rolled back after ${name}`
+        : `restored when ${name} was made`;
+    this.keep(this.byName.get(origin), because);
   }
 
   /** A deploy came from the state that the last regular backup before it holds. */

@@ -1,3 +1,4 @@
+import { counted } from '../../core/counted.js';
 import type { Node } from 'libpg-query';
 import { objectName, type TableName } from './ast.js';
 import { transactionsOf, type Engine, type Transactions } from './engine.js';
@@ -96,7 +97,7 @@ export class FileContext implements RuleContext {
     if (this.isNew(table)) return 'made and filled by these migrations';
     const size = this.sizeOf(table);
     if (size === undefined) return 'size not known, taken for large';
-    return `about ${Math.round(size.rows).toLocaleString('en-US')} rows, ${inUnits(size.bytes)}`;
+    return `about ${counted(Math.round(size.rows), 'row')}, ${inUnits(size.bytes)}`;
   }
 
   private isOfThisPlan(path: string): boolean {
