@@ -21,4 +21,13 @@ describe('the README', () => {
     expect(links.length).toBeGreaterThan(3);
     for (const link of links) expect(() => readFileSync(link)).not.toThrow(/ENOENT/);
   });
+
+  it('names one set of Node.js versions wherever it names them', () => {
+    const { engines } = JSON.parse(readFileSync('package.json', 'utf8'));
+    const sentence = `The package asks for Node.js \`${engines.node}\`; a clone also runs on \`^20.19.0\`.`;
+    for (const page of ['README.md', 'CONTRIBUTING.md']) {
+      expect(readFileSync(page, 'utf8')).toContain(sentence);
+    }
+    expect(readFileSync('scripts/lib/node-version.mjs', 'utf8')).toContain(sentence.replaceAll('`', ''));
+  });
 });
