@@ -59,7 +59,7 @@ export class MigrationsService {
     if ('code' in history) return { fault: history };
     const status = compareMigrations(directory, history.rows ?? []);
     const changed = changedFiles(status.edited, directory, history.rows ?? []);
-    const { edited, unjudged } = this.edits.sort(changed);
+    const { edited, unjudged } = this.edits.byVerdict(changed);
     return { history, status: { ...status, edited }, changed: status.edited, unjudged };
   }
 

@@ -409,6 +409,12 @@ ALTER TABLE "t" ADD CONSTRAINT "t_id_key" PRIMARY KEY USING INDEX "t_id_key";`,
       `${drop}; ALTER TABLE "t" ${add};`,
       `${drop}, ${add};`,
       `ALTER TABLE "t" ${add}; ${drop};`,
+      `${drop};
+-- pgkeep:allow rename-table because moved
+ALTER TABLE "t" RENAME TO "z";
+-- pgkeep:allow rename-column because moved
+ALTER TABLE "z" RENAME COLUMN "k_id" TO "l_id";
+ALTER TABLE "z" ${add.replace('"k_id"', '"l_id"')};`,
       `${drop};\n-- pgkeep:allow drop-column because moved\nALTER TABLE "t" DROP COLUMN "k_id";`,
       `${drop};\n-- pgkeep:allow drop-table because moved\nDROP TABLE "t";`,
       `${drop};\n-- pgkeep:allow drop-table because moved\nDROP TABLE "k";`,

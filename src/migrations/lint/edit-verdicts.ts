@@ -27,7 +27,7 @@ export class EditVerdicts {
    * Sorts changed files by what is known: `edited` were changed in more than their comments, and not accepted; `unjudged`
    * are looked at now.
    */
-  sort(changed: readonly ChangedFile[]): { edited: string[]; unjudged: string[] } {
+  byVerdict(changed: readonly ChangedFile[]): { edited: string[]; unjudged: string[] } {
     if (changed.length === 0) return { edited: [], unjudged: [] };
     const baseline = this.baselineStamp();
     const versions = changed.map((file) => ({

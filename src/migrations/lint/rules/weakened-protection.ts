@@ -126,18 +126,19 @@ function ofForeignKey(name: string, statement: Node, table: TableName, context: 
   const known = context.schema.table(table)?.foreignKeys.get(name);
   // Of a table that the migrations did not make, the name tells: PostgreSQL and Prisma give the same.
   if (!known && (context.schema.table(table)?.createdIn !== undefined || !name.endsWith('_fkey'))) return [];
-  const { columns = [], references } = known ?? {};
-  const key = context.schema.key(table);
-  const replaces = (node: Node): boolean =>
-    drops(node, table) ||
-    (references !== undefined && drops(node, references)) ||
-    ('AlterTableStmt' in node &&
-      context.schema.key(tableOf(node.AlterTableStmt.relation)) === key &&
-      (commandsOf(node).some((one) => one.subtype === 'AT_DropColumn' && isAmong(one.name, columns)) ||
-        addedConstraints(node).some(
-          ({ contype, fk_attrs: keys }) =>
-            contype === 'CONSTR_FOREIGN' && stringsOf(keys).some((one) => isAmong(one, columns)),
-        )));
+  const { references } = known ?? {};
+  const { names, columns } = renamedIn(context, table, known?.columns ?? []);
+  const replaces = (node: Node): boolean => {
+    if (drops(node, table) || (references !== undefined && drops(node, references))) return true;
+    if (!('AlterTableStmt' in node) || !names.has(tableOf(node.AlterTableStmt.relation).name)) return false;
+    return (
+      commandsOf(node).some((one) => one.subtype === 'AT_DropColumn' && isAmong(one.name, columns)) ||
+      addedConstraints(node).some(
+        ({ contype, fk_attrs: keys }) =>
+          contype === 'CONSTR_FOREIGN' && stringsOf(keys).some((one) => isAmong(one, columns)),
+      )
+    );
+  };
   const isReplacedBefore = context.statements.some((one) => one.node !== statement && replaces(one.node));
   if (replaces(statement) || isReplacedBefore) return [];
   const to = references ? ` to ${quoted(references)}` : '';
@@ -150,9 +151,26 @@ function ofForeignKey(name: string, statement: Node, table: TableName, context: 
   ];
 }
 
+/** The names that the file gives to a table and to some of its columns, one after the other. */
+function renamedIn(
+  { statements }: RuleContext,
+  table: TableName,
+  ofColumns: readonly string[],
+): { names: ReadonlySet<string>; columns: ReadonlySet<string> } {
+  const names = new Set([table.name]);
+  const columns = new Set(ofColumns);
+  for (const { node } of statements) {
+    if (!('RenameStmt' in node) || !names.has(tableOf(node.RenameStmt.relation).name)) continue;
+    const { renameType, subname = '', newname = '' } = node.RenameStmt;
+    if (renameType === 'OBJECT_TABLE') names.add(newname);
+    if (renameType === 'OBJECT_COLUMN' && columns.has(subname)) columns.add(newname);
+  }
+  return { names, columns };
+}
+
 /** Of a foreign key whose columns are not known, any column may be one. */
-function isAmong(column: string | undefined, columns: readonly string[]): boolean {
-  return columns.length === 0 || (column !== undefined && columns.includes(column));
+function isAmong(column: string | undefined, columns: ReadonlySet<string>): boolean {
+  return columns.size === 0 || (column !== undefined && columns.has(column));
 }
 
 function primaryKeyOf(table: TableName, { schema }: RuleContext): string {
