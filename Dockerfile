@@ -35,7 +35,8 @@ RUN find node_modules -type f \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' 
 # --- The image: on top of Debian, Node.js (127 MB, one file, without npm), pgkeep with what it depends on (78 MB) and
 # PostgreSQL's client tools with their libraries (11 MB)
 FROM debian:trixie-slim
-# pg_dump refuses a server that is newer than itself; 17 is the newest that Debian 13 holds.
+# pg_dump refuses a server that is newer than itself; 17 is the newest that Debian 13 holds. What it makes of an older
+# server pgkeep restores into that one, too (docs/dumps.md).
 # The tools are unpacked, not installed: the package also wants Perl, 50 MB, for a wrapper that nobody here calls.
 ARG PG_MAJOR=17
 RUN set -eu; \

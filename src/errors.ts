@@ -141,12 +141,43 @@ export class KeepError extends Error {
   }
 }
 
+/** SQLSTATE classes whose details quote rows: data exceptions and integrity constraint violations. */
+const ABOUT_ROWS = /^2[23]/;
+
 /** The message of anything that was thrown, on one line. */
 export function messageOf(thrown: unknown): string {
   const text = propertyOf(firstOf(thrown), 'message');
   return String(text ?? firstOf(thrown))
     .replaceAll(/\s*\n\s*/g, ' ')
     .trim();
+}
+
+/** The message with what PostgreSQL added: its detail without the values of rows, and its hint. */
+export function serverMessageOf(thrown: unknown): string {
+  const hint = serverHintOf(thrown);
+  return `${detailedMessageOf(thrown)}${hint === undefined ? '' : `; HINT: ${hint}`}`;
+}
+
+/** The message with PostgreSQL's detail, for texts that show its hint elsewhere. */
+export function detailedMessageOf(thrown: unknown): string {
+  const detail = textOf(thrown, 'detail');
+  const shown = detail === undefined ? undefined : withoutValues(detail);
+  // In another language than English the values would not be found.
+  const isHidden = shown === undefined || (shown === detail && ABOUT_ROWS.test(errorCode(thrown) ?? ''));
+  return `${messageOf(thrown)}${isHidden ? '' : `; DETAIL: ${shown}`}`;
+}
+
+/** What PostgreSQL advises about an error; undefined where it says nothing. */
+export function serverHintOf(thrown: unknown): string | undefined {
+  return textOf(thrown, 'hint');
+}
+
+/** A line of a server's error without the values of a row: logs and reports must not hold them. */
+export function withoutValues(line: string): string {
+  return line
+    .replace(/(Failing row contains) \(.*\)/s, '$1 (…)')
+    .replace(/(Key \(.*?\))=\(.*\)/s, '$1=(…)')
+    .replace(/(COPY [^,]+, line \d+)(?:, column [^:]+)?: .*/s, '$1');
 }
 
 /** The `code` of anything that was thrown: a SQLSTATE, or Node's (`ECONNREFUSED`, `CERT_HAS_EXPIRED`). */
@@ -162,6 +193,14 @@ function firstOf(thrown: unknown): unknown {
 }
 
 /** By shape and not by `instanceof`: errors of Node's core belong to another realm inside Jest. */
-function propertyOf(thrown: unknown, name: 'message' | 'code' | 'errors'): unknown {
+function propertyOf(thrown: unknown, name: 'message' | 'code' | 'detail' | 'hint' | 'errors'): unknown {
   return typeof thrown === 'object' && thrown !== null ? Reflect.get(thrown, name) : undefined;
+}
+
+/** Of an error that the server sent: those of pgkeep have a hint of another kind. */
+function textOf(thrown: unknown, name: 'detail' | 'hint'): string | undefined {
+  const error = firstOf(thrown);
+  if (error instanceof KeepError) return undefined;
+  const text = propertyOf(error, name);
+  return typeof text === 'string' && text !== '' ? text.replaceAll(/\s*\n\s*/g, ' ').trim() : undefined;
 }

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 
-/** The rooms and their ranks (see ARCHITECTURE.md): a room imports only rooms of a lower rank, never its own rank. */
+/** The modules and their layers (docs/architecture.md): a module imports only modules of a lower layer. */
 const RANKS: Readonly<Record<string, number>> = {
   // What every module may use, and uses none.
   core: -1,

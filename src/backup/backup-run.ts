@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { Clock } from '../clock/clock.js';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
@@ -10,40 +9,42 @@ import { readAppliedMigrations } from '../migrations/applied-migrations.js';
 import { KeepError } from '../errors.js';
 import { together } from '../process/together.js';
 import type { BackupStorage } from '../storage/storage.types.js';
-import { ArchiveWriter, type ArchiveProof } from './archive-writer.js';
-import { archiveKey, backupName, manifestKey } from './backup-name.js';
+import { proofFor } from './archive-proof.js';
+import { ArchiveWriter } from './archive-writer.js';
+import { archiveKey, manifestKey } from './backup-name.js';
 import { committedReport, type CommittedReport } from './backup-report.js';
 import type { BackupReason, Manifest, ProgressListener } from './backup.types.js';
 import { readDatabaseFacts } from './database-facts.js';
-import { dumpInto, type DumpCommand, type Dumped } from './dump.js';
+import { dumpInto, type DumpCommand, type Dumped, type Prepared } from './dump.js';
 import { requireRoomFor } from './free-space.js';
 import { requireEnvironment } from './environment-guard.js';
 import { libpqEnvironment } from './libpq-environment.js';
 import { printManifest, writeText } from './manifest.js';
+import { newerToolNotes } from './newer-tool.js';
 import { chooseCompression, gzipLevel, pgDumpArguments } from './pg-dump-arguments.js';
-import { findTool, type PostgresTool } from './postgres-tool.js';
+import { findTool } from './postgres-tool.js';
 import { notesOn } from './omission-texts.js';
 import { readCompleteness } from './completeness.js';
 import { readObstacles, requireWhole } from './preflight.js';
 import { readCatalogue } from '../catalogue/read-catalogue.js';
-import { readInPassing } from './read-in-passing.js';
-import { keysHere, recipientsOf } from './seal/keys-here.js';
+import { retryDisturbed } from './retry-disturbed.js';
 import { findSearchPathRisks } from './search-path-check.js';
-import { beginSnapshot, whileConnected, type Snapshot } from './snapshot.js';
+import { whileConnected, type Snapshot } from './snapshot.js';
+import { isChanging, readStructureMark } from './structure-mark.js';
 import {
   CONTENT_HASH_METHOD,
   listTables,
-  lockTables,
   readContents,
   readSequences,
   type TablePlan,
 } from './table-contents.js';
-import { isUsed, UnfinishedRuns } from './unfinished-runs.js';
+import { beginLockedSnapshot } from './table-locks.js';
+import { takeName } from './take-name.js';
+import { UnfinishedRuns } from './unfinished-runs.js';
 import { verifyArchive } from './verify-archive.js';
 
-/** How often a name is tried again that another run of the same second has taken. */
-const NAME_PAUSE_MS = 100;
-const NAME_TRIES = 100;
+/** An encrypted archive has a header before there is anything of the dump in it. */
+const LARGEST_HEADER = 65_536;
 
 /** What a run works with. */
 export interface RunContext {
@@ -73,6 +74,9 @@ export class BackupRun {
   private readonly startedAt: Date;
   /** Set once something may have been written. */
   private name: string | undefined;
+  /** Of the snapshot; undefined until there is one. */
+  private structureMark: string | undefined;
+  private dumpedBytes = 0;
 
   constructor(private readonly context: RunContext) {
     this.runs = new UnfinishedRuns(context.storage);
@@ -99,37 +103,63 @@ export class BackupRun {
     }
   }
 
-  /** Everything that needs the database, on one connection. */
   private async dump(): Promise<Attempt> {
-    const { settings, timeouts, signal } = this.context;
+    return await retryDisturbed({
+      attempt: (quietMs) => this.connected((client) => this.attempt(client, quietMs)),
+      wasDisturbed: (error) => this.wasDisturbed(error),
+      discard: async () => {
+        if (this.name !== undefined) await this.runs.discard(this.name);
+      },
+    });
+  }
+
+  /** @param quietMs for how long nobody may change tables before it begins */
+  private async attempt(client: Client, quietMs: number): Promise<Attempt> {
+    const { settings, timeouts, storage } = this.context;
+    this.structureMark = undefined;
+    this.dumpedBytes = 0;
+    const identity = await requireEnvironment(client, settings.environment, timeouts);
+    const facts = await readDatabaseFacts(client);
+    requireWhole(await readObstacles(client, facts), facts);
+    const { searchPath } = settings;
+    const pgDump = await findTool({ program: 'pg_dump', atLeastMajor: facts.serverMajor, searchPath });
+    const lastBytes = await requireRoomFor(facts, storage, settings);
+    const systemIdentifier = identity?.systemIdentifier ?? null;
+    // From here on until pg_dump has its locks, every moment counts.
+    const snapshot = await beginLockedSnapshot(client, { quietMs });
+    try {
+      this.structureMark = await readStructureMark(client);
+      return await this.dumpSnapshot(client, snapshot, { facts, pgDump, lastBytes, systemIdentifier });
+    } finally {
+      snapshot.release();
+    }
+  }
+
+  /** A connection on which everything happens that needs the database. */
+  private async connected<T>(work: (client: Client) => Promise<T>): Promise<T> {
+    const { settings, signal } = this.context;
     const { url, connectTimeoutMs } = settings.database;
     // No deadline of the client's: a content hash of a large table takes its time.
     const options = { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep backup' };
-    return await withConnection(url, options, (client) =>
-      whileConnected(client, signal, async () => {
-        const identity = await requireEnvironment(client, settings.environment, timeouts);
-        const snapshot = await beginSnapshot(client);
-        try {
-          return await this.dumpSnapshot(client, snapshot, identity?.systemIdentifier ?? null);
-        } finally {
-          snapshot.release();
-        }
-      }),
-    );
+    return await withConnection(url, options, (client) => whileConnected(client, signal, () => work(client)));
+  }
+
+  /** Whether tables were changed as the dump began: pg_dump writes nothing until it has read the whole structure. */
+  private async wasDisturbed(error: unknown): Promise<boolean> {
+    const { structureMark: mark, dumpedBytes } = this;
+    if (this.context.signal.aborted || error instanceof KeepError || mark === undefined) return false;
+    if (dumpedBytes > LARGEST_HEADER) return false;
+    return await this.connected((client) => isChanging(client, mark));
   }
 
   private async dumpSnapshot(
     client: Client,
     snapshot: Snapshot,
-    systemIdentifier: string | null,
+    { facts, pgDump, lastBytes, systemIdentifier }: Prepared,
   ): Promise<Attempt> {
     const { settings, storage, reason, origin = null, signal, onProgress } = this.context;
-    const facts = await readDatabaseFacts(client);
-    requireWhole(await readObstacles(client, facts), facts);
     const completeness = await readCompleteness(client, facts);
     const { searchPath } = settings;
-    const pgDump = await findTool({ program: 'pg_dump', atLeastMajor: facts.serverMajor, searchPath });
-    const lastBytes = await requireRoomFor(facts, storage, settings);
     const compression = chooseCompression(pgDump, settings.backup);
     const { format } = settings.backup;
     const plan = { snapshotId: snapshot.id, format, compression, fromStandby: facts.inRecovery };
@@ -142,12 +172,18 @@ export class BackupRun {
     // Before the dump: sequences obey no snapshot, and must not be ahead of it.
     const sequences = await readSequences(client);
     const tables = await listTables(client, { unlogged: !facts.inRecovery });
-    await lockTables(client, tables);
-    const name = await this.takeName(client, facts.database);
-    const writer = new ArchiveWriter(settings.backup, gzipLevel(compression), await this.proof(pgDump));
+    const name = (this.name = await takeName(client, facts.database, this.context));
+    await this.runs.begin(name, 'backup', this.startedAt, signal);
+    const writer = new ArchiveWriter(
+      settings.backup,
+      gzipLevel(compression),
+      await proofFor(pgDump, settings, signal),
+    );
     const archive = archiveKey(name, writer.kind);
-    const onBytes = (bytes: number): void =>
+    const onBytes = (bytes: number): void => {
+      this.dumpedBytes = bytes;
       onProgress?.({ phase: 'dumping', bytes, expectedBytes: lastBytes });
+    };
     const [{ stored, warnings }, contents] = await together<
       Dumped,
       Awaited<ReturnType<typeof this.readFacts>>
@@ -165,6 +201,7 @@ export class BackupRun {
       origin,
       database: facts.database,
       databaseOid: facts.databaseOid,
+      databaseBytes: facts.sizeBytes,
       systemIdentifier,
       serverVersion: facts.serverVersion,
       toolVersions: { pgkeep: PGKEEP_VERSION, pgDump: pgDump.version },
@@ -182,7 +219,8 @@ export class BackupRun {
       ...contents,
       ...completeness,
     };
-    return { manifest, notes: notesOn(manifest, facts, warnings) };
+    const newer = await newerToolNotes(pgDump, facts, searchPath);
+    return { manifest, notes: [...notesOn(manifest, facts, warnings), ...newer] };
   }
 
   private async readFacts(
@@ -194,39 +232,6 @@ export class BackupRun {
     const migrations = await readAppliedMigrations(client, this.context.settings.database.url.schema);
     const tables = await readContents(client, plans);
     return { catalogue, migrations: migrations ?? null, tables, warnings };
-  }
-
-  /** The name of this second, or of the next that nobody else has taken; marked as at work. */
-  private async takeName(client: Client, database: string): Promise<string> {
-    const { settings, storage, clock, signal } = this.context;
-    for (let tries = 0; tries < NAME_TRIES; tries += 1) {
-      const name = backupName(database, settings.environment, clock.now());
-      // The lock decides between two runs that both find the name free; it ends with the transaction.
-      const { rows } = await client.query<{ taken: boolean }>(
-        'SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1, 0)) AS taken',
-        [`pgkeep backup ${name}`],
-      );
-      if (rows[0]?.taken === true && !(await isUsed(storage, name))) {
-        this.name = name;
-        await this.runs.begin(name, 'backup', this.startedAt, signal);
-        return name;
-      }
-      await sleep(NAME_PAUSE_MS, undefined, { signal });
-    }
-    throw new KeepError('BACKUP_FAILED', `Cannot find a free name for a backup of "${database}".`, {
-      hint: 'Check this machine’s clock.',
-    });
-  }
-
-  /** What cannot be opened on this machine once it is encrypted is read by pg_restore on its way there. */
-  private async proof({ major: atLeastMajor }: PostgresTool): Promise<ArchiveProof> {
-    const { settings, signal } = this.context;
-    const { enabled, key } = settings.backup.encryption;
-    const here = enabled && key && (await keysHere('', recipientsOf(key), settings.backup.encryption));
-    if (!here || 'keys' in here) return (archive) => archive;
-    const { searchPath } = settings;
-    const pgRestore = await findTool({ program: 'pg_restore', atLeastMajor, searchPath });
-    return (archive) => readInPassing(archive, pgRestore, signal);
   }
 
   /** Reads the stored bytes back, all of them: only then there is a backup. @returns what it could not look at. */

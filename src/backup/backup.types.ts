@@ -48,6 +48,8 @@ export interface Manifest {
   readonly origin?: string | null | undefined;
   readonly database: string;
   readonly databaseOid: string;
+  /** The size that the database had, with its dead rows; absent in manifests of earlier versions. */
+  readonly databaseBytes?: number | undefined;
   /** Null where the role may not ask for it. */
   readonly systemIdentifier: string | null;
   readonly serverVersion: string;

@@ -3,7 +3,17 @@ import { outputOf, startProgram } from '../process/program.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import type { DumpWriter } from './archive-writer.js';
 import type { ArchiveEncryption } from './archive-encryption.js';
+import type { DatabaseFacts } from './database-facts.js';
 import { DigestMeter } from './digest-meter.js';
+import type { PostgresTool } from './postgres-tool.js';
+
+/** What is known before the snapshot is taken. */
+export interface Prepared {
+  readonly facts: DatabaseFacts;
+  readonly pgDump: PostgresTool;
+  readonly lastBytes: number | undefined;
+  readonly systemIdentifier: string | null;
+}
 
 /** One run of pg_dump or pg_dumpall, planned. */
 export interface DumpCommand {

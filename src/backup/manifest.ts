@@ -25,6 +25,7 @@ export const isManifest: Guard<Manifest> = isRecord<Manifest>({
   origin: isAbsentOr(isNullOr(isText)),
   database: isText,
   databaseOid: isText,
+  databaseBytes: isAbsentOr(isInteger),
   systemIdentifier: isNullOr(isText),
   serverVersion: isText,
   toolVersions: isRecord({ pgkeep: isText, pgDump: isText }),

@@ -22,7 +22,7 @@ export function pgDumpArguments(tool: PostgresTool, plan: DumpPlan): string[] {
     `--snapshot=${plan.snapshotId}`,
     // The snapshot's connection holds every table already. Whoever came between the two waits for that one, and
     // pg_dump behind it: neither the backup nor the application, which queues there as well, may hang for long.
-    '--lock-wait-timeout=5s',
+    '--lock-wait-timeout=2s',
     '--no-password',
     ...(plan.fromStandby ? ['--no-unlogged-table-data'] : []),
   ];

@@ -18,18 +18,25 @@ export interface ToolQuery {
   readonly program: 'pg_dump' | 'pg_dumpall' | 'pg_restore' | 'psql' | 'postgres';
   /** The server's, or the archive's. An older program refuses both. */
   readonly atLeastMajor: number;
+  /** The newest one there is does as well, where none is new enough. */
+  readonly orNewest?: boolean;
   readonly searchPath: string;
 }
 
 /**
  * Finds a program of PostgreSQL: the one of the asked major version, or else the nearest newer one. Not the
- * newest: what pg_dump 17 writes sets parameters that a server 15 does not know, and a restore into it stops.
+ * newest: what pg_dump 17 makes of a server 15 is restored by pgkeep, but not by PostgreSQL's own programs.
  * @throws KeepError `BACKUP_TOOLS_MISSING` naming the package to install.
  */
-export async function findTool({ program, atLeastMajor, searchPath }: ToolQuery): Promise<PostgresTool> {
+export async function findTool({
+  program,
+  atLeastMajor,
+  orNewest = false,
+  searchPath,
+}: ToolQuery): Promise<PostgresTool> {
   const tools = await installedTools(program, searchPath);
   const suitable = tools.filter(({ major }) => major >= atLeastMajor).toSorted(byVersion);
-  const best = suitable[0];
+  const best = suitable[0] ?? (orNewest ? tools.toSorted(newestFirst)[0] : undefined);
   if (best) return best;
   const found = tools.map(({ version, file }) => `${version} (${file})`).join(', ') || 'none';
   throw new KeepError(
@@ -42,6 +49,10 @@ export async function findTool({ program, atLeastMajor, searchPath }: ToolQuery)
 /** The nearest major version first, its newest release first. */
 function byVersion(left: PostgresTool, right: PostgresTool): number {
   return left.major - right.major || minorOf(right) - minorOf(left);
+}
+
+function newestFirst(left: PostgresTool, right: PostgresTool): number {
+  return right.major - left.major || byVersion(left, right);
 }
 
 function minorOf({ version }: PostgresTool): number {

@@ -1,8 +1,9 @@
-import { escapeIdentifier, type Client } from 'pg';
+import { escapeIdentifier, escapeLiteral, type Client } from 'pg';
 import type { SequenceState, TableContents } from './backup.types.js';
-import { errorCode, KeepError } from '../errors.js';
+import { errorCode } from '../errors.js';
 import { OWN_RELATIONS } from '../catalogue/own-relations.js';
 import { isNameNotFound } from '../catalogue/unqualified-names.js';
+import { releasingLocks } from './snapshot.js';
 
 /**
  * The name of the method below, kept in the manifest. PostgreSQL's 64-bit hash of each value's text, seeded with the
@@ -16,6 +17,11 @@ export const CONTENT_HASH_METHOD = 'sum(hashtextextended(text, hash of the colum
 
 /** Stands for no value, and for no text that anybody would write. */
 const NULL_TEXT = 'pgkeep: null, 8d0c41a6-7f0d-4f3e-9a55-0b6d2f6f1c7e';
+
+/** How many tables or sequences are read before their locks, and those of their indexes, are given back. */
+const AT_A_TIME = 10;
+/** Undefined table, another kind of object, and not to be read during recovery. */
+const UNREADABLE = new Set(['42P01', '3F000', '42809', '42703', '0A000']);
 
 /** A table that holds rows of its own, as a pure plan. */
 export interface TablePlan {
@@ -61,30 +67,6 @@ export async function listTables(client: Client, options: { unlogged: boolean })
   return rows;
 }
 
-/**
- * Keeps migrations off until the transaction ends, as pg_dump does in its own: a table that was not hashed yet would
- * else be behind a migration that waits for pg_dump, and be another one when its turn comes.
- * @throws KeepError `BACKUP_FAILED` where one was emptied or rewritten after the snapshot: it would look empty.
- */
-export async function lockTables(client: Client, tables: readonly TablePlan[]): Promise<void> {
-  if (tables.length === 0) return;
-  await client.query(
-    `LOCK TABLE ${tables.map(({ name }) => `ONLY ${name}`).join(', ')} IN ACCESS SHARE MODE`,
-  );
-  // The function tells the file of now, the column that of the snapshot.
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT r.name FROM ${OWN_RELATIONS} r JOIN pg_catalog.pg_class c ON c.oid = r.oid
-      WHERE r.relkind = 'r' AND pg_catalog.pg_relation_filenode(r.oid) IS DISTINCT FROM c.relfilenode
-      ORDER BY r.name COLLATE "C"`,
-  );
-  if (rows.length === 0) return;
-  throw new KeepError(
-    'BACKUP_FAILED',
-    `Cannot back up: ${rows.map(({ name }) => name).join(', ')} was truncated or rewritten at the very moment the backup began.`,
-    { hint: 'Run the backup again when the migration is through.' },
-  );
-}
-
 /** The query that counts and hashes one table. ONLY: the rows of its children are the children's. */
 export function contentQuery({ name, columns }: TablePlan): string {
   const written = columns.filter(({ generated }) => !generated);
@@ -118,12 +100,18 @@ interface ContentRow {
 /** Counts and hashes every table in the client's transaction. */
 export async function readContents(client: Client, tables: readonly TablePlan[]): Promise<TableContents[]> {
   const contents: TableContents[] = [];
-  for (const table of tables) {
-    const row = await (table.hasExpressions ? readPastNames(client, table) : readRow(client, table));
-    const { hash: contentHash, written: writtenHash } = row;
-    contents.push({ name: table.name, rows: Number(row.rows), contentHash, writtenHash });
+  for (const chunk of chunksOf(tables)) {
+    await releasingLocks(client, async () => {
+      for (const table of chunk) contents.push(await readTable(client, table));
+    });
   }
   return contents;
+}
+
+async function readTable(client: Client, table: TablePlan): Promise<TableContents> {
+  const row = await (table.hasExpressions ? readPastNames(client, table) : readRow(client, table));
+  const { hash: contentHash, written: writtenHash } = row;
+  return { name: table.name, rows: Number(row.rows), contentHash, writtenHash };
 }
 
 async function readRow(client: Client, table: TablePlan): Promise<ContentRow> {
@@ -155,9 +143,39 @@ async function readPastNames(client: Client, table: TablePlan): Promise<ContentR
 
 /** Where the sequences stand. They obey no snapshot: asked before the dump, they are not ahead of it. */
 export async function readSequences(client: Client): Promise<SequenceState[]> {
-  const { rows } = await client.query<{ name: string; last_value: string | null }>(
-    `SELECT r.name, pg_catalog.pg_sequence_last_value(r.oid)::text AS last_value
-       FROM ${OWN_RELATIONS} r WHERE r.relkind = 'S' ORDER BY r.name COLLATE "C"`,
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT r.name FROM ${OWN_RELATIONS} r WHERE r.relkind = 'S' ORDER BY r.name COLLATE "C"`,
   );
-  return rows.map(({ name, last_value: lastValue }) => ({ name, lastValue }));
+  const states: SequenceState[] = [];
+  for (const chunk of chunksOf(rows.map(({ name }) => name))) {
+    states.push(...(await readSequenceChunk(client, chunk)));
+  }
+  return states;
+}
+
+/** One that cannot be read counts as never used: it was dropped after the snapshot, or is unlogged on a standby. */
+async function readSequenceChunk(client: Client, names: readonly string[]): Promise<SequenceState[]> {
+  const states = names.map(
+    (
+      name,
+    ) => `SELECT ${escapeLiteral(name)} AS name, CASE WHEN is_called THEN last_value::text END AS "lastValue"
+                 FROM ${name}`,
+  );
+  try {
+    const { rows } = await releasingLocks(client, () =>
+      client.query<SequenceState>(states.join(' UNION ALL ')),
+    );
+    return rows;
+  } catch (error) {
+    if (!UNREADABLE.has(errorCode(error) ?? '')) throw error;
+    const [only] = names;
+    if (only !== undefined && names.length === 1) return [{ name: only, lastValue: null }];
+    const each = [];
+    for (const name of names) each.push(...(await readSequenceChunk(client, [name])));
+    return each;
+  }
+}
+
+function* chunksOf<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let start = 0; start < items.length; start += AT_A_TIME) yield items.slice(start, start + AT_A_TIME);
 }

@@ -6,7 +6,7 @@ import { DatabaseService } from '../database/database.service.js';
 import { read } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
 import { beginStatements } from '../database/transaction.js';
-import { KeepError, messageOf } from '../errors.js';
+import { KeepError, serverMessageOf } from '../errors.js';
 import { appendPlan } from './append.js';
 import { CHAIN_QUERY, type ChainRow } from './chain-query.js';
 import type { ChainReport, ChangelogEntry, ChangelogReport, NewEntry, Recording } from './changelog.types.js';
@@ -54,7 +54,7 @@ export class ChangelogService {
       return { recorded: true };
     } catch (error) {
       const hint = error instanceof KeepError ? error.hint : undefined;
-      return { recorded: false, notRecorded: [messageOf(error), hint].filter(Boolean).join(' ') };
+      return { recorded: false, notRecorded: [serverMessageOf(error), hint].filter(Boolean).join(' ') };
     }
   }
 

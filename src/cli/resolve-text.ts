@@ -86,19 +86,20 @@ function ranText(ran: RanBy): string {
 }
 
 function databaseLines(state: MigrationState): string[] {
-  const { isHere, verdict, there, notThere } = state;
+  const { isHere, verdict, there, notThere, invalid } = state;
   if (!isHere) return ['  database  its migration.sql is not here: nobody can look'];
+  const nothing = `${verdict === 'nothing' ? 'nothing of it is there' : 'nothing that can be looked for is there'}${
+    invalid.length === 0 ? '' : ', except what is not valid'
+  }`;
   if (there.length === 0 && notThere.length === 0) {
-    return verdict === 'nothing'
-      ? ['  database  nothing of it is there']
+    return verdict === 'nothing' || invalid.length > 0
+      ? [`  database  ${nothing}`]
       : ['  database  it leaves nothing that could be looked for by name: look at its rows'];
   }
-  if (notThere.length === 0)
+  if (notThere.length === 0) {
     return [`  database  all that can be looked for is there: ${boundedList(there)}`];
-  if (there.length === 0) {
-    const what = verdict === 'nothing' ? 'nothing of it is there' : 'nothing that can be looked for is there';
-    return [`  database  ${what}: missing: ${boundedList(notThere)}`];
   }
+  if (there.length === 0) return [`  database  ${nothing}: missing: ${boundedList(notThere)}`];
   return [
     '  database  some of it is there',
     `            there: ${boundedList(there)}`,

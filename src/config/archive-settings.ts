@@ -49,3 +49,9 @@ export function isTrue(text: string | undefined): boolean {
 export function optionalNumber(text: string | undefined): number | undefined {
   return text === undefined ? undefined : Number(text);
 }
+
+/** A number of megabytes, in bytes. */
+export function optionalMegabytes(text: string | undefined): number | undefined {
+  const megabytes = optionalNumber(text);
+  return megabytes === undefined ? undefined : megabytes * 1_048_576;
+}

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { isTrue, optionalNumber, toEncryptionSettings } from './archive-settings.js';
+import { isTrue, optionalMegabytes, optionalNumber, toEncryptionSettings } from './archive-settings.js';
 import type { ReadVariables } from './read-variables.js';
 import { NO_SCHEDULE } from './schedule.js';
 import { ARCHIVE_FORMATS, DEFAULT_RETENTION_HOURS, type BackupSettings } from './settings.js';
@@ -13,12 +13,9 @@ const DEFAULTS = {
   jobLeaseSeconds: 60,
 } as const;
 
-const BYTES_OF_A_MEGABYTE = 1_048_576;
-
 /** The values have passed their rules. */
 export function toBackupSettings(read: ReadVariables, workingDirectory: string): BackupSettings {
   const { variables } = read;
-  const requiredFreeMegabytes = optionalNumber(variables.BACKUP_REQUIRED_FREE_MB);
   return {
     enabled: isTrue(variables.BACKUP_ENABLED),
     schedule: toSchedule(variables.BACKUP_SCHEDULE ?? DEFAULTS.schedule),
@@ -34,8 +31,7 @@ export function toBackupSettings(read: ReadVariables, workingDirectory: string):
     ),
     jobLeaseMs: Number(variables.JOB_LEASE_SECONDS ?? DEFAULTS.jobLeaseSeconds) * 1000,
     directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
-    requiredFreeBytes:
-      requiredFreeMegabytes === undefined ? undefined : requiredFreeMegabytes * BYTES_OF_A_MEGABYTE,
+    requiredFreeBytes: optionalMegabytes(variables.BACKUP_REQUIRED_FREE_MB),
     format: ARCHIVE_FORMATS.find((format) => format === variables.BACKUP_FORMAT) ?? 'custom',
     compression: variables.BACKUP_COMPRESSION,
     encryption: toEncryptionSettings(read),

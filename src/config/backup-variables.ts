@@ -73,6 +73,11 @@ export class BackupVariables extends ConnectionVariables {
   @IsWholeNumber({ unit: 'minutes', min: 1, max: 10_080 })
   RESTORE_TEST_TIMEOUT_MINUTES?: string;
 
+  /** Free space that a restore needs on the server's disk, in MB; 0 skips the check. Defaults to the database's size. */
+  @IsOptional()
+  @IsWholeNumber({ unit: 'MB', max: 1_000_000_000 })
+  RESTORE_REQUIRED_FREE_MB?: string;
+
   /** A run whose holder is silent for so many seconds is taken over by another replica. Defaults to 60. */
   @IsOptional()
   @IsWholeNumber({ unit: 'seconds', min: 2, max: 3600 })

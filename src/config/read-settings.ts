@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import path from 'node:path';
 import { KeepError } from '../errors.js';
-import { archiveContradictions } from './archive-settings.js';
+import { archiveContradictions, optionalMegabytes } from './archive-settings.js';
 import { toBackupSettings } from './backup-settings.js';
 import { connectionContradictions, toDatabaseSettings } from './database-settings.js';
 import { deepFreeze } from './deep-freeze.js';
@@ -45,18 +45,19 @@ export function readSettings(
 }
 
 function contradictions(variables: EnvironmentVariables, databaseIsOptional: boolean): Fault[] {
-  const faults: Fault[] = [];
-  faults.push(...readinessContradictions(variables), ...archiveContradictions(variables));
-  faults.push(...connectionContradictions(variables, databaseIsOptional));
-  faults.push(...offsiteContradictions(variables));
-  return faults;
+  return [
+    ...connectionContradictions(variables, databaseIsOptional),
+    ...readinessContradictions(variables),
+    ...archiveContradictions(variables),
+    ...offsiteContradictions(variables),
+  ];
 }
 
 function invalid(faults: readonly Fault[]): KeepError {
   const lines = faults.map(({ subject, problem }) => `  ${subject} ${problem}`);
   const count = faults.length === 1 ? 'One setting is' : `${faults.length} settings are`;
   return new KeepError('CONFIG_INVALID', [`${count} not usable:`, ...lines].join('\n'), {
-    hint: 'Every setting is described in .env.example and in the README.',
+    hint: 'Every setting is described in .env.example and in docs/settings.md.',
   });
 }
 
@@ -87,6 +88,7 @@ function toSettings(read: ReadVariables, workingDirectory: string, given: Enviro
       testUrl: read.url('TEST_DATABASE_URL'),
       testTimeoutMs:
         Number(variables.RESTORE_TEST_TIMEOUT_MINUTES ?? DEFAULTS.restoreTestTimeoutMinutes) * 60_000,
+      requiredFreeBytes: optionalMegabytes(variables.RESTORE_REQUIRED_FREE_MB),
     },
     offsite: toOffsiteSettings(variables),
   };

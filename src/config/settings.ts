@@ -143,6 +143,8 @@ export interface RestoreSettings {
   readonly testUrl: DatabaseUrl | undefined;
   /** `RESTORE_TEST_TIMEOUT_MINUTES`, in ms. */
   readonly testTimeoutMs: number;
+  /** `RESTORE_REQUIRED_FREE_MB`, in bytes; undefined: the size of the database that was backed up. */
+  readonly requiredFreeBytes: number | undefined;
 }
 
 /** A bucket of Amazon S3, or of another server that speaks its language. */

@@ -1,4 +1,12 @@
-import { errorCode, KeepError, messageOf, type CheckCode, type ErrorCode } from '../errors.js';
+import {
+  detailedMessageOf,
+  errorCode,
+  KeepError,
+  messageOf,
+  serverHintOf,
+  type CheckCode,
+  type ErrorCode,
+} from '../errors.js';
 import { UnsuitableServerError } from './candidate-client.js';
 import { isAuthenticationError, isTlsError } from './candidate-rotation.js';
 import { DeadlineError } from './deadline.js';
@@ -26,6 +34,10 @@ const HINTS = {
 export function databaseFault(error: unknown): DatabaseFault {
   const code = errorCode(error) ?? '';
   const cause = messageOf(error);
+  if (code === '53100') {
+    const hint = withServerHint(error, 'Make room on the disk of the database server.');
+    return { code: 'CHECK_FAILED', text: detailedMessageOf(error), hint };
+  }
   if (code === '55P03') return { code: 'DATABASE_TIMEOUT', text: cause, hint: HINTS.locked };
   if (error instanceof DeadlineError || /timeout/i.test(cause) || code === '57014') {
     return { code: 'DATABASE_TIMEOUT', text: cause, hint: HINTS.slow };
@@ -73,9 +85,16 @@ export function databaseFault(error: unknown): DatabaseFault {
     const missing = cause.startsWith('permission denied for database')
       ? ': CONNECT on the database'
       : ' that it lacks';
-    return { code: 'CHECK_FAILED', text: cause, hint: `Give the role the grant${missing}.` };
+    const hint = withServerHint(error, `Give the role the grant${missing}.`);
+    return { code: 'CHECK_FAILED', text: detailedMessageOf(error), hint };
   }
-  return { code: 'CHECK_FAILED', text: cause, hint: 'See the server’s log.' };
+  const hint = serverHintOf(error) ?? 'See the server’s log.';
+  return { code: 'CHECK_FAILED', text: detailedMessageOf(error), hint };
+}
+
+/** PostgreSQL's advice, then ours. */
+function withServerHint(error: unknown, ours: string): string {
+  return [serverHintOf(error), ours].filter(Boolean).join(' ');
 }
 
 /** The same as an error to throw: `operation` completes "Cannot …". */

@@ -1,15 +1,14 @@
 import { boundedList } from '../core/bounded-list.js';
 import type { ParsedFile } from '../migrations/lint/parse-files.js';
 import { SourceText } from '../migrations/lint/source-text.js';
-import { errorCode, KeepError, messageOf } from '../errors.js';
+import { errorCode, KeepError } from '../errors.js';
 import type { FailedScript } from './apply/apply.types.js';
 import { byWhom } from './apply/lock-retries.js';
 import { changesKept, isSessionLost, stateOf, stateText, type FailureFacts } from './failed-state.js';
+import { GUARD_REFUSED, serverWords } from './server-words.js';
 
 const QUERY_CANCELED = '57014';
 const LOCK_NOT_AVAILABLE = '55P03';
-/** Of pgkeep's DDL guard. */
-export const GUARD_REFUSED = 'PK003';
 
 /** Everything that the message of a failed migration reports. */
 export interface Failure extends FailureFacts {
@@ -25,8 +24,7 @@ export interface Failure extends FailureFacts {
 export function migrationFailed(failure: Failure): KeepError {
   const { script, parsed, applied, notTried, backup, interrupted } = failure;
   const { migration, error } = script;
-  const code = errorCode(error);
-  const said = `${messageOf(error)}${code === undefined ? '' : ` (${code})`}`;
+  const said = serverWords(error);
   const { place, shown } = placeOf(script, parsed);
   const beginning = isSessionLost(error)
     ? // PostgreSQL keeps back what it says of single statements until all are done.

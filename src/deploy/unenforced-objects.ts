@@ -1,7 +1,7 @@
 import type { ClientBase } from 'pg';
 import { readUnenforced, type Unenforced } from '../catalogue/unenforced.js';
 import type { ReadTimeouts } from '../database/read.js';
-import { commandsOf, constraintsOf } from '../migrations/lint/ast.js';
+import { commandsOf, constraintsOf, tableOf } from '../migrations/lint/ast.js';
 import type { ParsedFile } from '../migrations/lint/parse-files.js';
 
 /** What is not used or enforced; nothing where that cannot be read: a deploy does not fail for it. */
@@ -26,16 +26,42 @@ export function leftBehind(
   );
 }
 
-/** The invalid indexes that a script made or names. Pure. */
+/** The invalid indexes that were not there before a script ran, or that it names. Pure. */
 export function invalidIndexesOf(
   sql: string,
   before: readonly Unenforced[],
   after: readonly Unenforced[],
 ): string[] {
-  return after
-    .filter(({ kind }) => kind === 'invalid index')
-    .filter(({ name }) => sql.includes(ownName(name)) || !before.some((one) => one.name === name))
-    .map(({ name }) => name);
+  return invalidIndexes(after).filter(
+    (name) => isNamedIn(sql, name) || !before.some((one) => one.name === name),
+  );
+}
+
+/** The invalid indexes that a file names, or that have the name that PostgreSQL makes for one of its indexes. Pure. */
+export function invalidIndexesFrom(parsed: ParsedFile, all: readonly Unenforced[]): string[] {
+  const tables = parsed.flat.flatMap(({ node }) => {
+    if ('IndexStmt' in node && !node.IndexStmt.idxname) return [tableOf(node.IndexStmt.relation).name];
+    if ('ReindexStmt' in node && node.ReindexStmt.relation) return [tableOf(node.ReindexStmt.relation).name];
+    return [];
+  });
+  return invalidIndexes(all).filter(
+    (name) =>
+      isNamedIn(parsed.source.text, name) ||
+      tables.some((table) => ownName(name).startsWith(table.slice(0, LONGEST_KEPT))),
+  );
+}
+
+/** Of a long table's name PostgreSQL keeps at least so much in the name that it makes for an index. */
+const LONGEST_KEPT = 29;
+
+function invalidIndexes(all: readonly Unenforced[]): string[] {
+  return all.filter(({ kind }) => kind === 'invalid index').map(({ name }) => name);
+}
+
+/** REINDEX CONCURRENTLY that fails leaves an index with a suffix. */
+function isNamedIn(sql: string, name: string): boolean {
+  const own = ownName(name).replace(/_cc(?:new|old)\d*$/, '');
+  return sql.includes(own) || sql.includes(own.replaceAll('"', '""'));
 }
 
 /** The names of constraints that are added NOT VALID; an empty one where PostgreSQL makes the name. */

@@ -1,6 +1,9 @@
+import { withoutValues } from '../errors.js';
 import type { ProgramEnd } from './program.js';
 
 const SHOWN_LINES = 3;
+/** What PostgreSQL adds to an error. */
+const ADDED = /^(?:DETAIL|HINT): /;
 /** A statement is shown by its first line: the next ones may hold a password. */
 const STATEMENT = /^(?:Command was|psql:.*: STATEMENT): /;
 
@@ -14,21 +17,36 @@ export class ProgramFailure extends Error {
   ) {
     super(`${program} ${howItEnded(end)}${lastWords(end)}`);
   }
+
+  /** Whether a disk was full, the program's or the server's: neither gives a code for that. */
+  get isDiskFull(): boolean {
+    return /No space left on device|Disk quota exceeded/.test(this.end.stderrTail);
+  }
 }
 
 function howItEnded({ exitCode, signal }: ProgramEnd): string {
   return signal === null ? `ended with exit code ${exitCode}` : `was ended by ${signal}`;
 }
 
-/** The first error and what it adds (a detail or hint of the server's); without one, the last lines. */
+/** The first error, what the server adds to it, and then the next lines; without an error, the last lines. */
 function lastWords({ stderrTail }: ProgramEnd): string {
   const lines = stderrTail
     .split('\n')
-    .map((line) => line.trim())
+    .map((line) => withoutValues(line.trim()))
     .filter((line) => line !== '');
   const statement = lines.findIndex((line) => STATEMENT.test(line));
   if (statement >= 0) lines.length = statement + 1;
   const first = lines.findIndex((line) => /\b(?:error|fatal|panic):/i.test(line));
-  const shown = first < 0 ? lines.slice(-SHOWN_LINES) : lines.slice(first, first + SHOWN_LINES);
+  const shown = first < 0 ? lines.slice(-SHOWN_LINES) : errorAt(first, lines);
   return shown.length === 0 ? '' : `: ${shown.join('; ')}`;
+}
+
+/** In the server's order its detail and hint come before or behind the query, which may be all that is left room for. */
+function errorAt(first: number, lines: readonly string[]): string[] {
+  const rest = lines.slice(first + 1);
+  const next = rest.findIndex((line) => /\b(?:error|fatal|panic):/i.test(line));
+  const own = next < 0 ? rest : rest.slice(0, next);
+  const added = own.filter((line) => ADDED.test(line));
+  const others = own.filter((line) => !ADDED.test(line));
+  return [lines[first] ?? '', ...added, ...others.slice(0, Math.max(0, SHOWN_LINES - 1 - added.length))];
 }

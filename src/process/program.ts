@@ -2,10 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { errorCode } from '../errors.js';
+import { ErrorOutput } from './error-output.js';
 import { ProgramFailure } from './program-failure.js';
 
-/** How much of a child's error output is kept for the message. */
-const STDERR_TAIL = 4000;
 /** How long a program may take to end in order (pg_dump cancels its query) before it is killed. */
 const GRACE_MS = 3000;
 
@@ -18,7 +17,7 @@ export interface ProgramOptions {
   readonly onErrorOutput?: (text: string) => void;
 }
 
-/** How a program ended, and the last 4,000 characters it wrote to stderr. */
+/** How a program ended, and the end of what it wrote to stderr. */
 export interface ProgramEnd {
   /** Null when a signal ended it. */
   readonly exitCode: number | null;
@@ -46,9 +45,9 @@ export async function startProgram(
 ): Promise<RunningProgram> {
   signal.throwIfAborted();
   const child = spawn(binary, argv, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
-  let stderrTail = '';
+  const errors = new ErrorOutput();
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderrTail = (stderrTail + text).slice(-STDERR_TAIL);
+    errors.add(text);
     onErrorOutput?.(text);
   });
   // Node throws away what nobody reads when a program ends: a short one may end before its reader begins.
@@ -59,7 +58,9 @@ export async function startProgram(
   // A program that ends before it read everything breaks the pipe; its exit code tells why, not the pipe.
   child.stdin.on('error', () => undefined);
   const ended = new Promise<ProgramEnd>((resolve) => {
-    child.once('close', (exitCode, endedBy) => resolve({ exitCode, signal: endedBy, stderrTail }));
+    child.once('close', (exitCode, endedBy) =>
+      resolve({ exitCode, signal: endedBy, stderrTail: errors.tail }),
+    );
   });
   await once(child, 'spawn');
   const group = child.pid;

@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
-
-/** How much of a child's error output is kept for the message. */
-const STDERR_TAIL = 4000;
+import { ErrorOutput } from './error-output.js';
 
 export interface RunOptions {
   /** The child's whole environment; secrets travel here, never in argv. */
@@ -12,7 +10,7 @@ export interface RunOptions {
   readonly gid?: number;
 }
 
-/** How a child ended, and the last 4,000 characters it wrote to stderr. */
+/** How a child ended, and the end of what it wrote to stderr. */
 export interface RunResult {
   /** Null when a signal ended it. */
   readonly exitCode: number | null;
@@ -29,14 +27,12 @@ export async function run(binary: string, argv: readonly string[], options: RunO
   return await new Promise((resolve, reject) => {
     const child = spawn(binary, argv, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
-    let stderrTail = '';
+    const errors = new ErrorOutput();
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
     });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderrTail = (stderrTail + text).slice(-STDERR_TAIL);
-    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => errors.add(text));
     child.once('error', reject);
-    child.once('close', (exitCode, signal) => resolve({ exitCode, signal, stdout, stderrTail }));
+    child.once('close', (exitCode, signal) => resolve({ exitCode, signal, stdout, stderrTail: errors.tail }));
   });
 }

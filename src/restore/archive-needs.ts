@@ -8,6 +8,7 @@ import { readNeeds, type ArchiveNeeds } from './archive-contents.js';
 import { withoutGuard } from './without-guard.js';
 
 const GZIP = Buffer.from([0x1f, 0x8b]);
+const DEFINITIONS = ['--create', '--schema-only', '--file=-'];
 
 /**
  * Reads what an archive needs of a server. Of PostgreSQL's own format the beginning is enough: the rest of the stream
@@ -27,13 +28,29 @@ export async function needsOf(
   }
 }
 
+/** The same of an archive on this machine, in any form that pg_restore reads. @throws ProgramFailure. */
+export async function needsOfFile(
+  file: string,
+  pgRestore: PostgresTool,
+  signal: AbortSignal,
+): Promise<ArchiveNeeds> {
+  const env = toolEnvironment(pgRestore);
+  const program = await startProgram(pgRestore.file, [...DEFINITIONS, file], { env, signal });
+  program.stdin.end();
+  const needs = await readOwn(program.stdout);
+  await requireSuccess('pg_restore', program);
+  return needs;
+}
+
 async function needsOfCustom(
   archive: Readable,
   pgRestore: PostgresTool,
   signal: AbortSignal,
 ): Promise<ArchiveNeeds> {
-  const argv = ['--create', '--schema-only', '--file=-'];
-  const program = await startProgram(pgRestore.file, argv, { env: toolEnvironment(pgRestore), signal });
+  const program = await startProgram(pgRestore.file, DEFINITIONS, {
+    env: toolEnvironment(pgRestore),
+    signal,
+  });
   const fed = feed(archive, program);
   const needs = await readOwn(program.stdout);
   await requireSuccess('pg_restore', program);
@@ -57,10 +74,9 @@ async function feed(archive: Readable, { stdin, ended }: RunningProgram): Promis
 }
 
 async function readOwn(sql: AsyncIterable<Buffer>): Promise<ArchiveNeeds> {
-  const dump = Readable.from(sql, { objectMode: false });
   return await readNeeds(
     Readable.from(
-      withoutGuard(dump, () => undefined),
+      withoutGuard(sql, () => undefined),
       { objectMode: false },
     ),
   );

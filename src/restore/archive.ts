@@ -1,26 +1,29 @@
+import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { libpqEnvironment, toolEnvironment } from '../backup/libpq-environment.js';
-import type { ReachedServer } from '../database/reached-server.js';
 import { findTool, type PostgresTool } from '../backup/postgres-tool.js';
 import type { DatabaseUrl } from '../config/database-url.js';
-import { requireSuccess, startProgram, type ProgramOptions } from '../process/program.js';
+import type { ReachedServer } from '../database/reached-server.js';
+import { outputOf, requireSuccess, startProgram, type ProgramOptions } from '../process/program.js';
 import type { ArchiveNeeds } from './archive-contents.js';
 import { entryName, entryOfSection, isUnrestorable, type ArchiveEntry } from './archive-entries.js';
-import { connectionString, formatOf } from './archive-format.js';
 import { ArchiveList, type EntryChoice } from './archive-list.js';
-import { needsOf, unpacked } from './archive-needs.js';
+import { needsOf, needsOfFile, unpacked } from './archive-needs.js';
+import { completeDump } from './complete-dump.js';
+import { readDumpKind, type DumpFormat } from './dump-kind.js';
 import { withoutSections } from './dump-sections.js';
+import { restrictLine, withKnownSettings } from './known-settings.js';
 import { FaultReader, type RestoreFault } from './restore-fault.js';
-import { inOneTransaction } from './whole-plain-dump.js';
+import { majorOf } from './server-version.js';
 import { isGuardSection } from './without-guard.js';
 
 /** How many tables and indexes are restored at a time. */
 const JOBS = 2;
 const FILE_CHUNK = 1 << 20;
-/** How often a plain dump is tried again behind a fault. */
+/** How often SQL is tried again behind a fault. */
 const MOST_ROUNDS = 20;
 const ignore = (): void => undefined;
 
@@ -28,6 +31,10 @@ const ignore = (): void => undefined;
 export interface RestoreTarget {
   readonly url: DatabaseUrl;
   readonly server: ReachedServer;
+  /** `15.18` */
+  readonly serverVersion: string;
+  /** The names of the settings that the server has. */
+  readonly serverSettings: ReadonlySet<string>;
   /** False: everything belongs to the role that restores, and nothing is granted. */
   readonly withOwners: boolean;
   /** Options of pg_restore that choose a part of the archive. Defaults to all of it. */
@@ -37,13 +44,16 @@ export interface RestoreTarget {
 }
 
 export interface ArchiveOptions {
-  readonly atLeastMajor: number;
+  /** Of the program that restores it. Defaults to that of the pg_dump that wrote it. */
+  readonly atLeastMajor?: number | undefined;
   readonly searchPath: string;
   readonly signal: AbortSignal;
 }
 
 /** An archive on this machine, and the program of PostgreSQL that restores it. */
 export class Archive {
+  /** Settings of the dump that the server does not have, and that were left out. */
+  readonly leftOut = new Set<string>();
   private list: ArchiveList | undefined;
   private plainHasGuard = false;
   /** Where each entry begins in what psql was last given. */
@@ -52,22 +62,26 @@ export class Archive {
   private constructor(
     readonly file: string,
     /** Told by the first bytes: a file from elsewhere may be called anything. */
-    readonly format: 'custom' | 'plain',
+    readonly format: DumpFormat,
     /** pg_restore, or psql for a plain one. */
     readonly tool: PostgresTool,
     private readonly options: ArchiveOptions,
   ) {}
 
-  /** @throws KeepError `BACKUP_TOOLS_MISSING`. */
+  /** @throws KeepError `BACKUP_TOOLS_MISSING`, `USAGE_INVALID` for a dump of a kind that is not restored. */
   static async open(file: string, options: ArchiveOptions): Promise<Archive> {
-    const format = await formatOf(file);
-    const { atLeastMajor, searchPath } = options;
-    const program = format === 'custom' ? 'pg_restore' : 'psql';
-    return new Archive(file, format, await findTool({ program, atLeastMajor, searchPath }), options);
+    const { format, header } = await readDumpKind(file);
+    const atLeastMajor = options.atLeastMajor ?? majorOf(header?.pgDumpVersion ?? '0');
+    const { searchPath } = options;
+    // SQL is read by any psql; one of the same version also knows the newest commands of a dump.
+    const orNewest = format === 'plain';
+    const program = orNewest ? 'psql' : 'pg_restore';
+    const tool = await findTool({ program, atLeastMajor, orNewest, searchPath });
+    return new Archive(file, format, tool, options);
   }
 
   get program(): 'pg_restore' | 'psql' {
-    return this.format === 'custom' ? 'pg_restore' : 'psql';
+    return this.format === 'plain' ? 'psql' : 'pg_restore';
   }
 
   /** Whether it holds pgkeep's DDL guard, which is left out; known once it was restored. */
@@ -78,15 +92,15 @@ export class Archive {
   /** What the archive needs of a server. @throws ProgramFailure where it cannot be read. */
   async needs(): Promise<ArchiveNeeds> {
     const { signal } = this.options;
-    const pgRestore = this.format === 'custom' ? this.tool : undefined;
-    return await needsOf(createReadStream(this.file, { highWaterMark: FILE_CHUNK }), { pgRestore, signal });
+    if (this.format !== 'plain') return await needsOfFile(this.file, this.tool, signal);
+    return await needsOf(this.stored(), { pgRestore: undefined, signal });
   }
 
   /** Everything in it, but pgkeep's DDL guard. @throws ProgramFailure where it cannot be read. */
   async entries(): Promise<readonly ArchiveEntry[]> {
-    if (this.format === 'custom') return (await this.readList()).entries;
+    if (this.format !== 'plain') return (await this.readList()).entries;
     const entries: ArchiveEntry[] = [];
-    const sql = withoutSections(this.sql(), isGuardSection, ignore, (comment) => {
+    const sql = withoutSections(this.plainText(), isGuardSection, ignore, (comment) => {
       const entry = entryOfSection(comment);
       if (entry) entries.push(entry);
     });
@@ -96,24 +110,28 @@ export class Archive {
 
   /** Restores into an empty database; the first error ends it. @throws ProgramFailure, or the signal's reason. */
   async restore(target: RestoreTarget): Promise<void> {
-    await (this.format === 'custom' ? this.restoreCustom(target) : this.restorePlain(target));
+    // pg_restore reads a tar file from its beginning to its end.
+    const jobs = this.format === 'tar' ? [] : [`--jobs=${JOBS}`];
+    await (this.isDirect(target)
+      ? this.restoreDirectly(target, ['--exit-on-error', ...jobs])
+      : this.restoreAsSql(target));
     this.options.signal.throwIfAborted();
   }
 
   /**
-   * Restores into an empty database whatever can be restored. A plain dump is tried again from the beginning behind
-   * each fault: psql would take the rows of a table that it could not make for statements.
+   * Restores into an empty database whatever can be restored. SQL is tried again from the beginning behind each
+   * fault: psql would take the rows of a table that it could not make for statements.
    * @param renew empties the database
    * @returns what could not be restored. @throws ProgramFailure where that is not known.
    */
   async restoreWhatCan(target: RestoreTarget, renew: () => Promise<void>): Promise<readonly RestoreFault[]> {
-    if (this.format === 'custom') return await this.restoreCustomWhatCan(target);
+    if (this.isDirect(target)) return await this.restoreDirectlyWhatCan(target);
     const faults: RestoreFault[] = [];
     const out = new Set<string>();
     const without: EntryChoice = (entry) => out.has(entryName(entry)) || target.without?.(entry) === true;
     for (;;) {
       const reader: FaultReader = new FaultReader((line) => this.sectionAt(line));
-      const failure = await this.restorePlain({ ...target, without }, reader).catch(
+      const failure = await this.restoreAsSql({ ...target, without }, reader).catch(
         (error: unknown) => error,
       );
       if (failure === undefined) return faults;
@@ -125,48 +143,91 @@ export class Archive {
     }
   }
 
-  private async restoreCustom(target: RestoreTarget): Promise<void> {
-    await this.runRestore(target, ['--exit-on-error', `--jobs=${JOBS}`]);
+  /** A pg_restore that is newer than the server sets what the server does not have: psql gets the rest as SQL. */
+  private isDirect({ serverVersion }: RestoreTarget): boolean {
+    return this.format !== 'plain' && this.tool.major <= majorOf(serverVersion);
   }
 
   /** One at a time: only then pg_restore says which entry failed. */
-  private async restoreCustomWhatCan(target: RestoreTarget): Promise<readonly RestoreFault[]> {
+  private async restoreDirectlyWhatCan(target: RestoreTarget): Promise<readonly RestoreFault[]> {
     const { names } = await this.readList();
     const reader = new FaultReader((number) => names.get(number));
-    const failure = await this.runRestore(target, ['--verbose'], reader).catch((error: unknown) => error);
+    const failure = await this.restoreDirectly(target, ['--verbose'], reader).catch(
+      (error: unknown) => error,
+    );
     if (failure !== undefined && reader.faults.length === 0) throw failure;
     return reader.faults;
   }
 
-  private async runRestore(
+  private async restoreDirectly(
     target: RestoreTarget,
     options: readonly string[],
     reader?: FaultReader,
   ): Promise<void> {
-    const list = await this.readList();
-    await list.without(target.without ?? (() => false), async (selection) => {
-      const argv = [
-        ...options,
-        '--no-password',
-        // Of the server it came from: this one has not these places, and must not follow those publishers.
-        '--no-tablespaces',
-        '--no-subscriptions',
-        ...(target.withOwners ? [] : ['--no-owner', '--no-privileges']),
-        ...selection,
-        ...(target.selection ?? []),
-        `--dbname=${connectionString(target.url.database)}`,
-        this.file,
-      ];
-      const program = await startProgram(this.tool.file, argv, await this.programOptions(target, reader));
+    await this.withSelection(target, async (selection) => {
+      const database = `--dbname=${connectionString(target.url.database)}`;
+      const argv = [...options, '--no-password', ...selection, database, this.file];
+      const program = await startProgram(
+        this.tool.file,
+        argv,
+        await this.programOptions(this.tool, target, reader),
+      );
       program.stdin.end();
       program.stdout.resume();
       await requireSuccess('pg_restore', program);
     });
   }
 
-  /** One transaction, that is only committed when psql has seen the closing line: a cut file restores nothing. */
-  private async restorePlain(target: RestoreTarget, reader?: FaultReader): Promise<void> {
-    const { signal } = this.options;
+  private async restoreAsSql(target: RestoreTarget, reader?: FaultReader): Promise<void> {
+    if (this.format === 'plain') {
+      await this.runPsql(this.plainText(), this.tool, target, reader);
+      return;
+    }
+    const { searchPath, signal } = this.options;
+    const { major: atLeastMajor } = this.tool;
+    const psql = await findTool({ program: 'psql', atLeastMajor, orNewest: true, searchPath });
+    await this.withSelection(target, async (selection) => {
+      const ending = new AbortController();
+      const program = await startProgram(this.tool.file, ['--file=-', ...selection, this.file], {
+        env: toolEnvironment(this.tool),
+        signal: AbortSignal.any([signal, ending.signal]),
+      });
+      program.stdin.end();
+      try {
+        await this.runPsql(outputOf('pg_restore', program), psql, target, reader);
+      } finally {
+        ending.abort();
+        program.stdout.destroy();
+        await program.ended;
+      }
+    });
+  }
+
+  /** Runs `work` with the options by which pg_restore chooses what is restored. */
+  private async withSelection(
+    { withOwners, selection = [], without = () => false }: RestoreTarget,
+    work: (options: readonly string[]) => Promise<void>,
+  ): Promise<void> {
+    const list = await this.readList();
+    await list.without(without, (kept) =>
+      work([
+        // Of the server it came from: this one has not these places, and must not follow those publishers.
+        '--no-tablespaces',
+        '--no-subscriptions',
+        ...(withOwners ? [] : ['--no-owner', '--no-privileges']),
+        ...kept,
+        ...selection,
+      ]),
+    );
+  }
+
+  /** The first error ends it, and so does a dump that was cut. */
+  private async runPsql(
+    dump: AsyncIterable<Buffer>,
+    psql: PostgresTool,
+    target: RestoreTarget,
+    reader: FaultReader | undefined,
+  ): Promise<void> {
     const argv = [
       '--no-psqlrc',
       '--quiet',
@@ -175,20 +236,39 @@ export class Archive {
       '--echo-errors',
       '--file=-',
     ];
-    const program = await startProgram(this.tool.file, argv, await this.programOptions(target, reader));
+    const program = await startProgram(psql.file, argv, await this.programOptions(psql, target, reader));
     program.stdout.resume();
-    this.sections = [];
-    const kept = withoutSections(this.sql(), this.leavesOut(target), ignore, (comment, line) => {
-      const entry = entryOfSection(comment);
-      // The transaction is begun in a line in front.
-      if (entry) this.sections.push({ line: line + 1, entry: entryName(entry) });
-    });
-    const whole = inOneTransaction(Readable.from(kept, { objectMode: false }));
-    const fed = pipeline(whole, program.stdin, { signal }).catch((error: unknown) => error);
+    const { signal } = this.options;
+    const fed = pipeline(completeDump(this.kept(dump, psql, target)), program.stdin, { signal }).catch(
+      (error: unknown) => error,
+    );
     await requireSuccess('psql', program);
     // Where psql took everything, an error of feeding it is the file's own: cut, or no gzip at all.
     const fault = await fed;
     if (fault !== undefined) throw fault;
+  }
+
+  /** The SQL that the server takes. Last are the entries: their lines are those that psql counts. */
+  private kept(
+    dump: AsyncIterable<Buffer>,
+    psql: PostgresTool,
+    target: RestoreTarget,
+  ): AsyncGenerator<Buffer> {
+    const rules = {
+      known: target.serverSettings,
+      guard: restrictLine(psql, `pgkeep${randomBytes(16).toString('hex')}`),
+      onLeftOut: (name: string) => this.leftOut.add(name),
+    };
+    this.sections = [];
+    return withoutSections(
+      withKnownSettings(dump, rules),
+      this.leavesOut(target),
+      ignore,
+      (comment, line) => {
+        const entry = entryOfSection(comment);
+        if (entry) this.sections.push({ line, entry: entryName(entry) });
+      },
+    );
   }
 
   private sectionAt(line: number): string | undefined {
@@ -212,10 +292,12 @@ export class Archive {
     return this.list;
   }
 
-  /** The text of a plain dump. */
-  private sql(): Readable {
-    const stored = createReadStream(this.file, { highWaterMark: FILE_CHUNK });
-    return Readable.from(unpacked(stored), { objectMode: false });
+  private stored(): Readable {
+    return createReadStream(this.file, { highWaterMark: FILE_CHUNK });
+  }
+
+  private plainText(): AsyncGenerator<Buffer> {
+    return unpacked(this.stored());
   }
 
   /** Runs pg_restore without a server, and reads what it writes. */
@@ -230,13 +312,19 @@ export class Archive {
   }
 
   private async programOptions(
+    tool: PostgresTool,
     { url, server }: RestoreTarget,
     reader: FaultReader | undefined,
   ): Promise<ProgramOptions> {
     return {
-      env: await libpqEnvironment(url, server, this.tool),
+      env: { ...(await libpqEnvironment(url, server, tool)), PGAPPNAME: 'pgkeep restore' },
       signal: this.options.signal,
       onErrorOutput: (piece) => reader?.add(piece),
     };
   }
+}
+
+/** Quoted, because a bare name could itself be read as a connection string. */
+function connectionString(database: string): string {
+  return `dbname='${database.replaceAll(/[\\']/g, String.raw`\$&`)}'`;
 }

@@ -1,5 +1,5 @@
 import { escapeIdentifier, escapeLiteral, type Client } from 'pg';
-import { messageOf } from '../errors.js';
+import { serverMessageOf } from '../errors.js';
 
 /** Settings whose value is a list of names, quoted as one already. */
 const LISTS = [
@@ -56,7 +56,7 @@ export async function applyProperties(client: Client, { statements }: DatabasePr
   const notes: string[] = [];
   for (const statement of statements) {
     await client.query(statement).catch((error: unknown) => {
-      notes.push(`not carried over: ${statement} (${messageOf(error)})`);
+      notes.push(`not carried over: ${statement} (${serverMessageOf(error)})`);
     });
   }
   return notes;

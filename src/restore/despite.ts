@@ -1,7 +1,6 @@
 import type { Manifest } from '../backup/backup.types.js';
 import { CATALOGUE_SECTIONS } from '../catalogue/catalogue.types.js';
 import { KeepError } from '../errors.js';
-import type { ArchiveNeeds } from './archive-contents.js';
 import { entryName, type ArchiveEntry } from './archive-entries.js';
 import { subjectOf } from './compare-structure.js';
 import type { Comparison, Finding } from './restore.types.js';
@@ -23,11 +22,12 @@ export class Despite {
   /** Whether an entry of the archive was named as one that cannot be restored. */
   readonly isNamed = (entry: ArchiveEntry): boolean => this.named.has(`${RESTORE}${entryName(entry)}`);
 
-  /** What an archive needs without the extensions that were named. */
-  without(needs: ArchiveNeeds): ArchiveNeeds {
-    const extensions = needs.extensions.filter(({ name }) => !this.has(`${RESTORE}extension:${name}`));
-    return { ...needs, extensions };
-  }
+  /** Whether an object was named as one that cannot be restored, in PostgreSQL's words: `event trigger audit`. */
+  readonly isNamedObject = (object: string): boolean =>
+    this.names.some((name) => {
+      const [type = '', tag] = name.slice(RESTORE.length).split(/:(.*)/s);
+      return name.startsWith(RESTORE) && `${type.replaceAll('-', ' ')} ${tag}` === object;
+    });
 
   /**
    * Refuses a name that nothing of the manifest goes by, before anything is done.

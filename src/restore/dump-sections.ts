@@ -1,8 +1,8 @@
-import type { Readable } from 'node:stream';
-
 const SECTION = /^-- (?:Data for )?Name: |^-- PostgreSQL database dump complete/;
 /** Rows follow, up to the closing line: nothing in them is a comment. The table's name may have lines of its own. */
 const ROWS_FOLLOW = / FROM stdin;$/;
+/** What pg_dump sets between two sections; other settings may be lines of a function's body. */
+const SETTING_BEHIND = /^SET default_(?:tablespace|table_access_method|with_oids) = /;
 const END_OF_ROWS = '\n\\.\n';
 const NEWLINE = 0x0a;
 
@@ -13,7 +13,7 @@ const NEWLINE = 0x0a;
  * @param onSection told the comment above each entry that is kept, and the number of its line in what is passed on
  */
 export async function* withoutSections(
-  dump: Readable,
+  dump: AsyncIterable<Buffer>,
   isLeftOut: (comment: string) => boolean,
   onFound: () => void,
   onSection: (comment: string, line: number) => void = () => undefined,
@@ -28,7 +28,7 @@ export async function* withoutSections(
     return piece;
   };
   for await (const chunk of dump) {
-    rest = Buffer.concat([rest, Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk)]);
+    rest = Buffer.concat([rest, chunk]);
     for (;;) {
       if (inRows) {
         const end = rest.indexOf(END_OF_ROWS);
@@ -54,7 +54,7 @@ export async function* withoutSections(
       inRows = ROWS_FOLLOW.test(line);
       // The newline stays in front of the rows, where there may be none. Settings are those of the section behind.
       const taken = inRows ? end : end + 1;
-      if (!isOut || line.startsWith('SET ')) yield passed(rest.subarray(0, taken));
+      if (!isOut || SETTING_BEHIND.test(line)) yield passed(rest.subarray(0, taken));
       rest = rest.subarray(taken);
     }
   }

@@ -5,7 +5,7 @@ import type { DatabaseService } from '../database/database.service.js';
 import { read, type ReadTimeouts } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
 import { beginStatements } from '../database/transaction.js';
-import { messageOf } from '../errors.js';
+import { serverMessageOf } from '../errors.js';
 import { hashOf, NO_HASH, sealed, WITHOUT_OF_EVIDENCE } from './evidence.js';
 import type { Evidence, RestoreTestEntry, RestoreTestHistory, RestoreTestReport } from './restore.types.js';
 
@@ -32,7 +32,7 @@ export async function recordEvidence(
       return await insert(client, { evidence, actor }, database.timeouts);
     });
   } catch (error) {
-    return unrecorded(evidence, messageOf(error));
+    return unrecorded(evidence, serverMessageOf(error));
   }
 }
 

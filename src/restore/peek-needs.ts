@@ -1,10 +1,9 @@
 import { findTool } from '../backup/postgres-tool.js';
 import type { Settings } from '../config/settings.js';
 import { KeepError } from '../errors.js';
+import { Archive } from './archive.js';
 import type { ArchiveNeeds } from './archive-contents.js';
-import { formatOf } from './archive-format.js';
 import { needsOf } from './archive-needs.js';
-import type { RestoreTarget } from './restore-plan.js';
 import type { RestoreSource } from './restore-source.js';
 import { majorOf } from './server-version.js';
 
@@ -23,18 +22,13 @@ export interface PeekContext {
  */
 export async function peekNeeds(
   source: RestoreSource,
-  { serverVersion }: RestoreTarget,
   { settings: { searchPath }, knownNeeds, signal }: PeekContext,
 ): Promise<ArchiveNeeds | undefined> {
   const digest = source.manifest?.sha256;
   const known = digest === undefined ? undefined : knownNeeds.get(digest);
   if (known) return known;
   try {
-    const format = source.manifest?.format ?? (await formatOf(source.name));
-    const atLeastMajor = majorOf(source.manifest?.toolVersions.pgDump ?? serverVersion);
-    const pgRestore =
-      format === 'custom' ? await findTool({ program: 'pg_restore', atLeastMajor, searchPath }) : undefined;
-    const needs = await needsOf(await source.open(), { pgRestore, signal });
+    const needs = await readNeeds(source, { searchPath, signal });
     if (digest !== undefined) knownNeeds.set(digest, needs);
     return needs;
   } catch (error) {
@@ -42,4 +36,17 @@ export async function peekNeeds(
     if (error instanceof KeepError) throw error;
     return undefined;
   }
+}
+
+async function readNeeds(
+  { name, manifest, open }: RestoreSource,
+  { searchPath, signal }: { searchPath: string; signal: AbortSignal },
+): Promise<ArchiveNeeds> {
+  if (!manifest || !open) return await (await Archive.open(name, { searchPath, signal })).needs();
+  const atLeastMajor = majorOf(manifest.toolVersions.pgDump);
+  const pgRestore =
+    manifest.format === 'custom'
+      ? await findTool({ program: 'pg_restore', atLeastMajor, searchPath })
+      : undefined;
+  return await needsOf(await open(), { pgRestore, signal });
 }

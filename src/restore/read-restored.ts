@@ -3,7 +3,7 @@ import type { AppliedMigration, SequenceState, TableContents } from '../backup/b
 import type { Catalogue } from '../catalogue/catalogue.types.js';
 import { OWN_RELATIONS } from '../catalogue/own-relations.js';
 import { readCatalogue } from '../catalogue/read-catalogue.js';
-import { beginSnapshot, whileConnected } from '../backup/snapshot.js';
+import { beginSnapshot, releasingLocks, whileConnected } from '../backup/snapshot.js';
 import { listTables, readContents, readSequences, type TablePlan } from '../backup/table-contents.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import { withConnection } from '../database/connect.js';
@@ -133,6 +133,6 @@ async function readRestoredSequences(client: Client): Promise<RestoredSequence[]
 }
 
 async function countOrphans(client: Client, key: ForeignKey): Promise<number> {
-  const { rows } = await client.query<{ orphans: string }>(orphanQuery(key));
+  const { rows } = await releasingLocks(client, () => client.query<{ orphans: string }>(orphanQuery(key)));
   return Number(rows[0]?.orphans);
 }

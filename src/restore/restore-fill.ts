@@ -2,27 +2,28 @@ import type { Client } from 'pg';
 import { runningFunction, searchPathAdvice } from '../catalogue/unqualified-names.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import { withConnection } from '../database/connect.js';
-import type { ReachedServer } from '../database/reached-server.js';
-import { KeepError, messageOf } from '../errors.js';
+import { KeepError, serverMessageOf } from '../errors.js';
 import { ProgramFailure } from '../process/program-failure.js';
-import type { Archive } from './archive.js';
+import type { Archive, RestoreTarget } from './archive.js';
 import type { ArchiveNeeds } from './archive-contents.js';
 import { entryName } from './archive-entries.js';
 import { boundNotes, findBoundExtensions, type BoundExtensions } from './bound-extensions.js';
 import { compareWith } from './compare.js';
 import { despiteOptions, findingsOf } from './despite.js';
+import { MAKE_ROOM } from './free-space.js';
 import { judged } from './judged.js';
+import { settingsNote } from './known-settings.js';
 import { readRestored } from './read-restored.js';
 import type { RestoreContext } from './restoration.types.js';
 import type { Comparison, Finding } from './restore.types.js';
 
+/** What to do where a restore failed, and no other advice is known. */
+export const MEND = 'Mend what the message says, or take another backup.';
+
 /** An empty database, and the archive that goes into it. */
-export interface FillPlan {
+export interface FillPlan extends Omit<RestoreTarget, 'selection' | 'without'> {
   readonly archive: Archive;
   readonly needs: ArchiveNeeds;
-  readonly url: DatabaseUrl;
-  readonly server: ReachedServer;
-  readonly withOwners: boolean;
 }
 
 /** What came of it. */
@@ -72,7 +73,8 @@ export async function fillRestored(context: RestoreContext, plan: FillPlan): Pro
   const reported = comparisons.flatMap(({ name, reported: texts }) =>
     texts.map((text) => `${name}: ${text}`),
   );
-  return { comparisons, accepted: findings, notes: [...boundNotes(bound), ...unchecked, ...reported], bound };
+  const notes = [...boundNotes(bound), ...settingsNote(archive, target), ...unchecked, ...reported];
+  return { comparisons, accepted: findings, notes, bound };
 }
 
 /** An entry that was named must be one that cannot be restored: nothing is left out that could be had. */
@@ -114,23 +116,20 @@ async function explain(context: RestoreContext, url: DatabaseUrl, error: unknown
   const { source, target, signal } = context;
   signal.throwIfAborted();
   if (!(error instanceof ProgramFailure)) throw error;
+  const message = `Cannot restore ${source.name}: ${error.message}. Database "${target.database}" was not touched.`;
+  if (error.isDiskFull) throw new KeepError('RESTORE_FAILED', message, { hint: MAKE_ROOM, cause: error });
   const running = runningFunction(error.end.stderrTail);
   const advice =
     running === undefined
       ? []
       : await onRestored(context, url, (client) => searchPathAdvice(client, [running]));
-  throw new KeepError(
-    'RESTORE_FAILED',
-    `Cannot restore ${source.name}: ${error.message}. Database "${target.database}" was not touched.`,
-    {
-      hint: [
-        ...advice,
-        ...(advice.length === 0 ? ['Mend what the message says, or take another backup.'] : []),
-        `To see everything that does not restore, and the command that restores the rest: \`pgkeep restore test ${source.name}\`.`,
-      ].join('\n'),
-      cause: error,
-    },
-  );
+  throw new KeepError('RESTORE_FAILED', message, {
+    hint: [
+      ...(advice.length === 0 ? [MEND] : advice),
+      `To see everything that does not restore, and the command that restores the rest: \`pgkeep restore test ${source.name}\`.`,
+    ].join('\n'),
+    cause: error,
+  });
 }
 
 /** Runs `work` on a connection to the database that is filled. */
@@ -160,7 +159,7 @@ export async function makeBound(
   } catch (error) {
     // Whatever it was: the names have changed hands, and the restore stands.
     return [
-      `extension ${names} could not be made after the swap either (${messageOf(error)}): the replaced database has it still`,
+      `extension ${names} could not be made after the swap either (${serverMessageOf(error)}): the replaced database has it still`,
     ];
   }
 }

@@ -158,14 +158,14 @@ export function requireProductionConsent(
 
 /** Archives go to the same major version, or up. @throws KeepError `RESTORE_REFUSED`. */
 export function requireNotOlder(
-  { name, manifest }: Pick<RestoreSource, 'name' | 'manifest'>,
+  { name, serverVersion: dumped }: Pick<RestoreSource, 'name' | 'serverVersion'>,
   { serverVersion }: RestoreTarget,
 ): void {
-  if (!manifest || majorOf(serverVersion) >= majorOf(manifest.serverVersion)) return;
+  if (dumped === undefined || majorOf(serverVersion) >= majorOf(dumped)) return;
   throw new KeepError(
     'RESTORE_REFUSED',
-    `Refused to restore: ${name} is of PostgreSQL ${manifest.serverVersion}, and this server is ${serverVersion}. Nothing was touched.`,
-    { hint: `Restore it on PostgreSQL ${majorOf(manifest.serverVersion)} or newer.` },
+    `Refused to restore: ${name} is of PostgreSQL ${dumped}, and this server is ${serverVersion}. Nothing was touched.`,
+    { hint: `Restore it on PostgreSQL ${majorOf(dumped)} or newer.` },
   );
 }
 

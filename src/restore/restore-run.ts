@@ -7,7 +7,7 @@ import type { ConnectionOptions } from '../database/candidate-client.js';
 import { CandidateRotation } from '../database/candidate-rotation.js';
 import { connectOnce, withConnection } from '../database/connect.js';
 import { isPooled } from '../database/session.js';
-import { KeepError, messageOf } from '../errors.js';
+import { KeepError, serverMessageOf } from '../errors.js';
 import { applyMigrations } from '../migrations/engine/apply-migrations.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../migrations/own-migrations.js';
 import { Archive } from './archive.js';
@@ -16,9 +16,10 @@ import { carryOver, hasRecords } from './carry-over.js';
 import { replacedName, RESTORING_NAME, restoringName } from './database-names.js';
 import { databaseOptions, localeOf } from './database-options.js';
 import { applyProperties, readProperties } from './database-properties.js';
+import { readSettingNames } from './known-settings.js';
 import { leftOut } from './left-out.js';
 import { MarkedDatabases } from './marked-databases.js';
-import { requireObjects, requireRoles } from './required-roles.js';
+import { requireRestorable } from './requirements.js';
 import { restamp } from './restamp.js';
 import type { Restoration, RestoreContext } from './restoration.types.js';
 import { fillRestored, makeBound, type Filled } from './restore-fill.js';
@@ -53,7 +54,7 @@ export class RestoreRun {
     }
     return await source.withFile(signal, async (file) => {
       const archive = await Archive.open(file, {
-        atLeastMajor: majorOf(source.manifest?.toolVersions.pgDump ?? target.serverVersion),
+        atLeastMajor: source.manifest ? majorOf(source.manifest.toolVersions.pgDump) : undefined,
         searchPath: settings.searchPath,
         signal,
       });
@@ -66,7 +67,15 @@ export class RestoreRun {
         const safetyBackup = await this.backUpTarget();
         const { host, port, user } = this.maintenance;
         const server = { host, port, user, isPooled: isPooled(this.maintenance) };
-        const plan = { archive, needs, url: this.urlOf(restored), server, withOwners };
+        const plan = {
+          archive,
+          needs,
+          url: this.urlOf(restored),
+          server,
+          serverVersion: target.serverVersion,
+          serverSettings: await readSettingNames(this.maintenance),
+          withOwners,
+        };
         const filled = await fillRestored(this.context, plan);
         this.notes.push(...filled.notes, ...leftOut(source.manifest, archive));
         const replaced = await this.takePlace(restored, filled);
@@ -81,13 +90,12 @@ export class RestoreRun {
 
   /** Everything that can be refused, before anything long begins. @returns whether owners are restored, too. */
   private async requirePossible(archive: Archive, needs: ArchiveNeeds): Promise<boolean> {
-    const { source, target, noOwner, despite } = this.context;
+    const { source, despite } = this.context;
     if (despite.names.length > 0) {
       despite.requireKnown(source.name, source.manifest);
       despite.requireEntries(source.name, await archive.entries());
     }
-    await requireObjects(this.maintenance, target, despite.without(needs));
-    return await requireRoles(this.maintenance, target, needs, noOwner);
+    return await requireRestorable(this.maintenance, this.context, needs);
   }
 
   /** The last thing that can bring back what was written since the backup. */
@@ -201,7 +209,7 @@ export class RestoreRun {
     const drop = `DROP DATABASE IF EXISTS ${escapeIdentifier(name)} WITH (FORCE)`;
     // The first failure is the one to tell.
     await this.onMaintenance((client) => client.query(drop)).catch((error: unknown) => {
-      this.context.progress(`could not drop "${name}", the next restore will: ${messageOf(error)}`);
+      this.context.progress(`could not drop "${name}", the next restore will: ${serverMessageOf(error)}`);
     });
   }
 

@@ -1,4 +1,4 @@
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { openArchive, withArchiveFile } from '../backup/archive-file.js';
@@ -10,6 +10,7 @@ import { CommittedBackups } from '../backup/committed-backups.js';
 import type { BackupSettings } from '../config/settings.js';
 import { LocalStorage } from '../storage/local/local-storage.js';
 import { errorCode } from '../errors.js';
+import { readDumpKind } from './dump-kind.js';
 
 /** What is restored: a backup, or a dump that was made elsewhere. */
 export interface RestoreSource {
@@ -17,9 +18,14 @@ export interface RestoreSource {
   readonly name: string;
   /** Null: a bare dump, that nothing can be compared with. */
   readonly manifest: Manifest | null;
-  /** Runs `use` with the archive as a whole file on this machine. */
-  /** Opens it from its beginning, decrypted, for a look: nothing of it is proven. */
-  readonly open: () => Promise<Readable>;
+  /** Of the server that was dumped; undefined where a bare dump does not say. */
+  readonly serverVersion: string | undefined;
+  /**
+   * Opens it from its beginning, decrypted, for a look: nothing of it is proven. Undefined for a bare dump, which is
+   * on this machine.
+   */
+  readonly open: (() => Promise<Readable>) | undefined;
+  /** Runs `use` with the complete archive on this machine: a file, or the directory of a bare dump. */
   readonly withFile: <T>(signal: AbortSignal, use: (file: string) => Promise<T>) => Promise<T>;
 }
 
@@ -49,7 +55,8 @@ function isOfTheStorage(file: string, { directory }: BackupSettings): boolean {
 /**
  * Finds what a person typed: a path to a file, with its manifest beside it or without one; or else a backup of the
  * storage, by its name or the name of one of its files.
- * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`.
+ * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`; `USAGE_INVALID` where a bare dump
+ *   is of a kind that is not restored.
  */
 export async function findSource(typed: string, { backups, settings }: Places): Promise<RestoreSource> {
   const file = path.resolve(typed);
@@ -58,6 +65,7 @@ export async function findSource(typed: string, { backups, settings }: Places): 
     return {
       name: manifest.name,
       manifest,
+      serverVersion: manifest.serverVersion,
       open: () => backups.openArchive(manifest.name),
       withFile: (signal, use) => backups.withArchive(manifest.name, signal, ({ file: whole }) => use(whole)),
     };
@@ -65,12 +73,20 @@ export async function findSource(typed: string, { backups, settings }: Places): 
   const storage = new LocalStorage(path.dirname(file));
   const found = await new CommittedBackups(storage).manifest(path.basename(file)).catch(ifNotFound);
   if (!found) {
-    const open = (): Promise<Readable> => Promise.resolve(createReadStream(file));
-    return { name: file, manifest: null, open, withFile: (_signal, use) => use(file) };
+    const { header } = await readDumpKind(file);
+    const serverVersion = header?.serverVersion;
+    return {
+      name: file,
+      manifest: null,
+      serverVersion,
+      open: undefined,
+      withFile: (_signal, use) => use(file),
+    };
   }
   return {
     name: found.name,
     manifest: found.manifest,
+    serverVersion: found.manifest.serverVersion,
     open: () => openArchive({ storage, encryption: settings.encryption }, found),
     withFile: (signal, use) =>
       withArchiveFile({ storage, encryption: settings.encryption }, found, signal, ({ file: whole }) =>

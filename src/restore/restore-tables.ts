@@ -7,6 +7,7 @@ import { isPooled } from '../database/session.js';
 import { errorCode, KeepError } from '../errors.js';
 import { Archive } from './archive.js';
 import { databaseOptions } from './database-options.js';
+import { readSettingNames } from './known-settings.js';
 import type { RestoreContext, TablesRestoration } from './restoration.types.js';
 import { majorOf } from './server-version.js';
 
@@ -68,13 +69,15 @@ export async function restoreTables(
     try {
       const url = { ...settings.database.url, database: into };
       const { host, port, user } = maintenance;
+      const place = {
+        url,
+        server: { host, port, user, isPooled: isPooled(maintenance) },
+        serverVersion: target.serverVersion,
+        serverSettings: await readSettingNames(maintenance),
+        withOwners: false,
+      };
       const restore = (selection: readonly string[]): Promise<void> =>
-        archive.restore({
-          url,
-          server: { host, port, user, isPooled: isPooled(maintenance) },
-          withOwners: false,
-          selection,
-        });
+        archive.restore({ ...place, selection });
       progress(`restoring the definitions into "${into}"`);
       await restore(['--section=pre-data']);
       for (const { name, schema, table } of chosen) {

@@ -5,14 +5,16 @@ import type { Clock } from '../clock/clock.js';
 import type { Settings } from '../config/settings.js';
 import type { ReadTimeouts } from '../database/read.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
-import { KeepError, messageOf } from '../errors.js';
+import { KeepError, serverMessageOf } from '../errors.js';
 import { searchPathAdvice } from '../catalogue/unqualified-names.js';
 import { withConnection } from '../database/connect.js';
 import { Archive, type RestoreTarget } from './archive.js';
-import { rolesOf, type ArchiveNeeds } from './archive-contents.js';
+import type { ArchiveNeeds } from './archive-contents.js';
 import { boundNotes, findBoundExtensions, type BoundExtensions } from './bound-extensions.js';
 import { compareRestored } from './compare.js';
 import { databaseOptions } from './database-options.js';
+import { bytesNeeded } from './free-space.js';
+import { settingsNote } from './known-settings.js';
 import { leftOut } from './left-out.js';
 import { failedComparison, finding, judged, number } from './judged.js';
 import { readRestored } from './read-restored.js';
@@ -79,9 +81,8 @@ export class RestoreTestRun {
     try {
       const plan = {
         databaseOptions: databaseOptions(needs, manifest),
-        encoding: manifest.encoding,
-        roles: rolesOf(needs),
-        dumpedServer: manifest.serverVersion,
+        bytesNeeded: this.bytesNeeded,
+        needs,
         name: manifest.name,
         manifest,
       };
@@ -115,6 +116,7 @@ export class RestoreTestRun {
       this.restoreRest(archive, { scratch, target }, error),
     );
     this.notes.push(...leftOut(this.archiveFile.manifest, archive));
+    this.notes.push(...settingsNote(archive, scratch));
     if (restored === 'nothing') return;
     if (restored !== 'in part') {
       this.restoreMs = restored.durationMs;
@@ -152,12 +154,12 @@ export class RestoreTestRun {
     error: unknown,
   ): Promise<'nothing' | 'in part'> {
     this.fail('restore', error);
-    if (EXHAUSTED.test(messageOf(error))) return 'nothing';
+    if (EXHAUSTED.test(serverMessageOf(error))) return 'nothing';
     const { faults, advice } = await this.tryRest(archive, { scratch, target });
     if (faults.length === 0) return 'nothing';
     const [failure] = this.comparisons.splice(-1);
     this.comparisons.push({
-      ...(failure ?? failedComparison('restore', messageOf(error))),
+      ...(failure ?? failedComparison('restore', serverMessageOf(error))),
       findings: faults.map((fault) => finding('restore', fault.entry ?? 'unknown', describeFault(fault))),
     });
     this.notes.push(...advice);
@@ -192,7 +194,7 @@ export class RestoreTestRun {
   private fail(name: Comparison['name'], error: unknown): undefined {
     this.context.signal.throwIfAborted();
     if (error instanceof KeepError) throw error;
-    this.comparisons.push(failedComparison(name, messageOf(error)));
+    this.comparisons.push(failedComparison(name, serverMessageOf(error)));
   }
 
   private async timed<T>(work: () => Promise<T>): Promise<{ result: T; durationMs: number }> {
@@ -208,14 +210,21 @@ export class RestoreTestRun {
     return { comparisons, tables, notes, restoreMs, compareMs, ...known };
   }
 
+  private get bytesNeeded(): number | undefined {
+    return bytesNeeded(this.archiveFile.manifest, this.context.settings.restore.requiredFreeBytes);
+  }
+
   private async openServer(): Promise<ScratchServer> {
     const { settings, clock } = this.context;
     const { testUrl, testTimeoutMs } = settings.restore;
     if (testUrl) return { url: testUrl, isThrowAway: false, close: () => Promise.resolve() };
-    return await startThrowAwayServer(majorOf(this.archiveFile.manifest.serverVersion), {
+    const { serverVersion, catalogue } = this.archiveFile.manifest;
+    return await startThrowAwayServer(majorOf(serverVersion), {
       searchPath: settings.searchPath,
       now: clock.now(),
       longestMs: testTimeoutMs,
+      bytesNeeded: this.bytesNeeded,
+      relations: catalogue.relations.length + catalogue.indexes.length,
     });
   }
 }

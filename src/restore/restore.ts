@@ -13,11 +13,12 @@ import { read } from '../database/read.js';
 import { tableExists } from '../database/table-exists.js';
 import type { StampReading } from '../environment/environment.types.js';
 import { readStamp } from '../environment/read-environment.js';
-import { KeepError, messageOf } from '../errors.js';
+import { KeepError, serverMessageOf } from '../errors.js';
 import { MigrationDirectory } from '../migrations/migration-directory.js';
 import { ProgramFailure } from '../process/program-failure.js';
 import type { ArchiveNeeds } from './archive-contents.js';
 import { Despite } from './despite.js';
+import { MAKE_ROOM, requireSpaceToRestore } from './free-space.js';
 import { onMaintenance } from './maintenance.js';
 import { peekNeeds } from './peek-needs.js';
 import {
@@ -31,7 +32,8 @@ import {
   type RestoreTarget,
 } from './restore-plan.js';
 import { requireSuperuserFor } from './required-superuser.js';
-import { requireObjects, requireRoles } from './required-roles.js';
+import { requireRestorable } from './requirements.js';
+import { MEND } from './restore-fill.js';
 import { RestoreRun } from './restore-run.js';
 import { findSource, type RestoreSource } from './restore-source.js';
 import { restoreTables } from './restore-tables.js';
@@ -162,7 +164,10 @@ export class Restore {
       const target = await readTarget(maintenance, url.database);
       requireAbilities(target);
       requireNotOlder(source, target);
-      await requireSuperuserFor(source, maintenance);
+      await requireSpaceToRestore(maintenance, source.manifest, settings.restore);
+      const facts = { source, target, despite: this.despite, noOwner: this.options.noOwner === true };
+      // What the manifest says needs no look into the archive.
+      await requireSuperuserFor(maintenance, facts);
       const { stamp, lastRestoreMs } = target.oid === undefined ? NOTHING : await this.askTarget();
       requireOwnEnvironment(stamp, settings.environment);
       requireConsentForOther(
@@ -170,13 +175,10 @@ export class Restore {
         target,
         this.options,
       );
-      const needs = await peekNeeds(source, target, { ...this.rooms, signal: this.signal });
+      const needs = await peekNeeds(source, { ...this.rooms, signal: this.signal });
       await requireSwappable(maintenance, target);
       this.despite.requireKnown(source.name, source.manifest);
-      if (needs) {
-        await requireObjects(maintenance, target, this.despite.without(needs));
-        await requireRoles(maintenance, target, needs, this.options.noOwner === true);
-      }
+      if (needs) await requireRestorable(maintenance, facts, needs);
       return await work({ source, target, stamp, lastRestoreMs, maintenance, maintenanceUrl, needs });
     });
   }
@@ -202,7 +204,7 @@ export class Restore {
       if (this.options.withoutSafetyBackup === true) return NOTHING;
       throw new KeepError(
         'RESTORE_REFUSED',
-        `Refused to restore: database "${url.database}" is there and cannot be read: ${messageOf(error)}. Nothing was touched.`,
+        `Refused to restore: database "${url.database}" is there and cannot be read: ${serverMessageOf(error)}. Nothing was touched.`,
         {
           hint: 'Mend that, or replace it unread: `--without-safety-backup`. It is kept under another name in any case.',
           cause: error,
@@ -238,7 +240,7 @@ export class Restore {
         throw new KeepError(
           'RESTORE_FAILED',
           `Cannot restore ${source}: ${error.message}. Database "${database}" was not touched.`,
-          { hint: 'Mend what the message says, or take another backup.', cause: error },
+          { hint: error.isDiskFull ? MAKE_ROOM : MEND, cause: error },
         );
       }
       throw databaseError(

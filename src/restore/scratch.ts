@@ -6,8 +6,11 @@ import { isPooled } from '../database/session.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
 import { KeepError } from '../errors.js';
+import { freeSpaceOfServer, requireSpace } from './free-space.js';
 import { claimGivenDatabase, clearGivenDatabase, emptyGivenDatabase } from './given-database.js';
+import { rolesOf } from './archive-contents.js';
 import { requireAnother } from './identity-guard.js';
+import { readSettingNames } from './known-settings.js';
 import { MarkedDatabases } from './marked-databases.js';
 import type { Scratch, ScratchPlan, ScratchServer } from './scratch.types.js';
 import { requireSuperuserFor } from './required-superuser.js';
@@ -58,11 +61,20 @@ export async function withScratch<T>(
     requireAnother(identity, guarded);
     const host = await readHost(client);
     requireSameMajor(host, plan);
-    await requireSuperuserFor(plan, client);
-    const roles = await settleRoles(client, host, server, plan.roles);
+    // A server of our own was looked at before it was made.
+    if (!server.isThrowAway) {
+      requireSpace(await freeSpaceOfServer(client), {
+        bytes: plan.bytesNeeded,
+        code: 'SCRATCH_UNAVAILABLE',
+        operation: 'Nowhere to test a restore',
+      });
+    }
+    await requireSuperuserFor(client, { source: plan, needs: plan.needs });
+    const roles = await settleRoles(client, host, server, rolesOf(plan.needs));
     const common = {
       server: { host: client.host, port: client.port, user: client.user, isPooled: isPooled(client) },
       serverVersion: host.version,
+      serverSettings: await readSettingNames(client),
       ...roles,
     };
     if (!host.mayCreate) {

@@ -1,6 +1,7 @@
 import type { Manifest } from '../backup/backup.types.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { ReachedServer } from '../database/reached-server.js';
+import type { ArchiveNeeds } from './archive-contents.js';
 import type { ScratchKind } from './restore.types.js';
 
 /** A server that restores are tested on. */
@@ -23,6 +24,8 @@ export interface Scratch {
   readonly notes: readonly string[];
   /** `15.18` */
   readonly serverVersion: string;
+  /** The names of the settings that the server has. */
+  readonly serverSettings: ReadonlySet<string>;
   /** Makes it empty again. */
   readonly renew: () => Promise<void>;
 }
@@ -31,8 +34,9 @@ export interface Scratch {
 export interface ScratchPlan {
   /** After CREATE DATABASE name WITH. */
   readonly databaseOptions: string;
-  /** Roles that the archive names. */
-  readonly roles: readonly string[];
+  /** Free space that it takes; undefined where that is not known. */
+  readonly bytesNeeded: number | undefined;
+  readonly needs: ArchiveNeeds;
   /** The backup, and what its manifest says. */
   readonly name: string;
   readonly manifest: Manifest;

@@ -6,9 +6,12 @@ import { Cluster } from '../cluster/cluster.js';
 import { isRunning } from '../cluster/postmaster-file.js';
 import { parseDatabaseUrl } from '../config/database-url.js';
 import { KeepError } from '../errors.js';
+import { freeSpaceOf, requireSpace } from './free-space.js';
 import type { ScratchServer } from './scratch.types.js';
 
 const PREFIX = 'pgkeep-restore-test-';
+
+const CONNECTIONS = 20;
 
 /** Nothing of it has to survive: no syncing, no log for a crash, room for index builds. */
 const SETTINGS = {
@@ -23,8 +26,31 @@ const SETTINGS = {
   shared_buffers: '128MB',
   maintenance_work_mem: '256MB',
   work_mem: '64MB',
-  max_connections: '20',
+  max_connections: String(CONNECTIONS),
 } as const;
+
+/** PostgreSQL's own default. */
+const LEAST_LOCKS = 64;
+
+/**
+ * Returns max_locks_per_transaction for a database of so many tables, indexes and sequences: PostgreSQL multiplies it
+ * by the connections. A query on a partitioned table locks all its partitions and their indexes, and two such queries
+ * run at a time. Pure.
+ */
+export function locksPerTransaction(relations: number): number {
+  return Math.max(LEAST_LOCKS, Math.ceil((relations * 2) / CONNECTIONS));
+}
+
+export interface ThrowAwayOptions {
+  readonly searchPath: string;
+  readonly now: Date;
+  /** The longest that any restore test takes. */
+  readonly longestMs: number;
+  /** Free space that the restored database takes; undefined where that is not known. */
+  readonly bytesNeeded: number | undefined;
+  /** How many tables, indexes and sequences will be restored. */
+  readonly relations: number;
+}
 
 /**
  * Starts a PostgreSQL of our own, of the same major version as the one that was dumped, in a temporary directory.
@@ -33,10 +59,15 @@ const SETTINGS = {
  */
 export async function startThrowAwayServer(
   dumpedMajor: number,
-  { searchPath, now, longestMs }: { searchPath: string; now: Date; longestMs: number },
+  { searchPath, now, longestMs, bytesNeeded, relations }: ThrowAwayOptions,
 ): Promise<ScratchServer> {
   clearLeftovers(now, longestMs);
   const postgres = await findServerProgram(dumpedMajor, searchPath);
+  requireSpace(await freeSpaceOf(tmpdir()), {
+    bytes: bytesNeeded,
+    code: 'SCRATCH_UNAVAILABLE',
+    operation: 'Nowhere to test a restore',
+  });
   const directory = mkdtempSync(path.join(tmpdir(), PREFIX));
   // The unprivileged user that PostgreSQL runs as must be able to pass through, where this runs as root.
   chmodSync(directory, 0o711);
@@ -44,7 +75,7 @@ export async function startThrowAwayServer(
     const cluster = await Cluster.start({
       directory: path.join(directory, 'cluster'),
       binaries: { bin: path.dirname(postgres.file), libraryPath: postgres.libraryPath },
-      settings: SETTINGS,
+      settings: { ...SETTINGS, max_locks_per_transaction: String(locksPerTransaction(relations)) },
     });
     return {
       url: parseDatabaseUrl(cluster.url('postgres')),

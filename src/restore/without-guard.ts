@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import { withoutSections } from './dump-sections.js';
 
 /**
@@ -45,6 +44,9 @@ export function isGuardSection(comment: string): boolean {
 }
 
 /** A plain dump without the DDL guard. @param onFound called once, where there is one */
-export async function* withoutGuard(dump: Readable, onFound: () => void): AsyncGenerator<Buffer> {
+export async function* withoutGuard(
+  dump: AsyncIterable<Buffer>,
+  onFound: () => void,
+): AsyncGenerator<Buffer> {
   yield* withoutSections(dump, isGuardSection, onFound);
 }

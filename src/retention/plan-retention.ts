@@ -1,6 +1,6 @@
-import { counted } from '../core/counted.js';
 import { isSafetyBackup } from '../backup/safety-backup.js';
 import { DEFAULT_RETENTION_HOURS } from '../config/settings.js';
+import { counted } from '../core/counted.js';
 import { calendarOf } from './calendar.js';
 import type { RetainedBackup, RetentionPlan, RetentionRules } from './retention.types.js';
 

@@ -236,7 +236,7 @@ describe('an encrypted backup', () => {
     expect(await runCli(['backup'], { ...environment, ...settings })).toEqual({
       code: 78,
       stdout: '',
-      stderr: `One setting is not usable:\n  ${line}\nEvery setting is described in .env.example and in the README.\n`,
+      stderr: `One setting is not usable:\n  ${line}\nEvery setting is described in .env.example and in docs/settings.md.\n`,
     });
   });
 });

@@ -42,7 +42,7 @@ describe('pg_dump', () => {
       '--format=custom',
       '--compress=1',
       '--snapshot=3-5C-1',
-      '--lock-wait-timeout=5s',
+      '--lock-wait-timeout=2s',
       '--no-password',
     ]);
     expect(pgDumpArguments(NEW, { ...plan, compression: chosen(NEW) })).toContain('--compress=zstd:3');

@@ -105,11 +105,16 @@ describe('what is done with backups', () => {
     await query(bare, 'ALTER DATABASE bare SET default_transaction_read_only = on');
     const readOnly = await runCli(['backup', '--json'], settings);
     expect(readOnly.code).toBe(0);
-    expect(JSON.parse(readOnly.stdout)).toMatchObject({
+    expect(JSON.parse(readOnly.stdout)).toMatchObject({ recorded: true });
+    await query(own.cluster.url('postgres'), 'ALTER DATABASE bare RESET default_transaction_read_only');
+    await query(bare, 'ALTER TABLE pgkeep.change_log ADD CONSTRAINT closed CHECK (false) NOT VALID');
+    const closed = await runCli(['backup', '--json'], settings);
+    expect(closed.code).toBe(0);
+    expect(JSON.parse(closed.stdout)).toMatchObject({
       recorded: false,
-      notRecorded: expect.stringMatching(/read-only transaction/),
+      notRecorded: expect.stringMatching(/violates check constraint "closed"/),
     });
-    expect(JSON.parse((await runCli(['backup', 'list', '--json'], settings)).stdout).backups).toHaveLength(3);
+    expect(JSON.parse((await runCli(['backup', 'list', '--json'], settings)).stdout).backups).toHaveLength(4);
   });
 
   it('pins nothing that is not there: exit 1', async () => {

@@ -240,10 +240,10 @@ describe('the record', () => {
     );
   });
 
-  it('can be recomputed with psql and the README alone, whatever the session’s settings', async () => {
+  it('can be recomputed with psql and the documentation alone, whatever the session’s settings', async () => {
     await record(AWKWARD, AWKWARD);
     const [, sql = ''] =
-      /```sql\n(SELECT seq[^`]+change_log[^`]+)```/.exec(readFileSync('README.md', 'utf8')) ?? [];
+      /```sql\n(SELECT seq[^`]+change_log[^`]+)```/.exec(readFileSync('docs/audit-log.md', 'utf8')) ?? [];
     const awkwardSession = {
       PGTZ: 'Asia/Kathmandu',
       PGDATESTYLE: 'German',

@@ -225,7 +225,7 @@ describe('the command line', () => {
         '2 settings are not usable:',
         '  DATABASE_URL must be a PostgreSQL URL (postgresql://user:password@host:5432/database): it must begin with postgresql:// or postgres://',
         '  DB_POOL_MAX must be a whole number (connections); it is "x"',
-        'Every setting is described in .env.example and in the README.',
+        'Every setting is described in .env.example and in docs/settings.md.',
         '',
       ].join('\n'),
     });

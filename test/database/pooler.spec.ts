@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BackupService } from '../../src/backup/backup.service.js';
 import { ExportService } from '../../src/backup/export.service.js';
@@ -19,7 +20,7 @@ import { CLINIC_MIGRATIONS, createClinic, createDatabase, query } from '../suppo
 import { DeployedApplication } from '../support/deployed-application.js';
 import { withRooms } from '../support/evaluate.js';
 import { PgBouncer } from '../support/pgbouncer.js';
-import { emptyDirectory } from '../support/pgkeep-process.js';
+import { emptyDirectory, runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 let own: ThrowAwayCluster;
@@ -116,11 +117,15 @@ describe.each([
           rooms.get(RestoreService).restoreTables({ source: backup, tables: ['children'], into: 'other' }),
         () => rooms.get(InstallService).install(),
         () => rooms.get(DdlGuardService).install(),
-        () => rooms.get(DriftService).report(),
       ]) {
         await expect(work()).rejects.toEqual(refused);
       }
     });
+    const { message, hint } = refusalAt(pooler.port);
+    const drift = await runCli(['migrate', 'drift'], environment(pooler.url('clinic')), {
+      cwd: path.resolve('examples/clinic'),
+    });
+    expect(drift).toEqual({ code: 3, stdout: '', stderr: `${message}\n${hint}\n` });
     await expectNoTraceBehind(pooler);
   });
 });

@@ -65,7 +65,7 @@ Rewrite the migration as the finding says; or, where it is intended, above the s
     expect(message(stderr)).toBe(
       `Migration 2_second failed at statement 2 of 3, prisma/migrations/2_second/migration.sql:3:1
   DO $$ BEGIN PERFORM no_such_function(); END $$;
-PostgreSQL says: function no_such_function() does not exist (42883)
+PostgreSQL says: function no_such_function() does not exist (42883); HINT: No function matches the given name and argument types. You might need to add explicit type casts.
 The database is as it was before this migration: PostgreSQL took it back as a whole.
 Applied before it, and stay: 1_first.
 Not tried: 3_third.
@@ -97,7 +97,7 @@ Mend prisma/migrations/2_second/migration.sql, then:
     expect(message(stderr).replace(/\d{8}_\d{6}\.$/m, 'TIME.')).toBe(
       `Migration 20991231000000_unique failed at statement 2 of 2, prisma/migrations/20991231000000_unique/migration.sql:2:1
   CREATE UNIQUE INDEX "one" ON "children" ("sex");
-PostgreSQL says: could not create unique index "one" (23505)
+PostgreSQL says: could not create unique index "one" (23505); DETAIL: Key (sex)=(…) is duplicated.
 The row in question is in column logs of _prisma_migrations; it may be personal data.
 The database is as it was before this migration: PostgreSQL took it back as a whole.
 The backup from before the deploy: data_test_TIME.
@@ -120,7 +120,7 @@ Mend prisma/migrations/20991231000000_unique/migration.sql, then:
     expect(message(stderr)).toBe(
       `Migration 20991231000000_unique failed at statement 1 of 1, prisma/migrations/20991231000000_unique/migration.sql:1:1
   CREATE UNIQUE INDEX CONCURRENTLY "one" ON "children" ("sex");
-PostgreSQL says: could not create unique index "one" (23505)
+PostgreSQL says: could not create unique index "one" (23505); DETAIL: Key (sex)=(…) is duplicated.
 The row in question is in column logs of _prisma_migrations; it may be personal data.
 It does not run as one transaction. There are indexes that are not usable: public.one.
 Take back by hand what is there of it, mend prisma/migrations/20991231000000_unique/migration.sql, then:

@@ -112,6 +112,38 @@ Finish it by hand, then the same again. Or, where it is finished:
     );
   });
 
+  it('what the record has as applied, and was undone by hand, can be deployed again', async () => {
+    const application = await bare('undone');
+    application.add('0_init', 'CREATE TABLE seat (id INT PRIMARY KEY, "row" INT);\n');
+    expect((await application.quickly()).code).toBe(0);
+    await query(application.url, 'INSERT INTO seat VALUES (1, 1), (2, 1)');
+    application.add(
+      '1_first',
+      `ALTER TABLE seat ADD COLUMN z INT;
+CREATE UNIQUE INDEX CONCURRENTLY seat_row ON seat ("row");
+`,
+    );
+    expect((await application.quickly()).code).toBe(1);
+    await query(application.url, 'DROP INDEX seat_row');
+    await query(application.url, 'ALTER TABLE seat DROP COLUMN z');
+    const { stdout } = await application.migrate(['resolve']);
+    expect(stdout.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/, 'TIME'))
+      .toBe(`1 migration is not settled in database "undone" (test):
+
+1_first
+  history   failed: began on TIME UTC and did not end
+  said      ERROR: could not create unique index "seat_row"
+  ran       by pgkeep, statement by statement: 1 of 2 applied
+  database  nothing of it is there: missing: column public.seat.z, index public.seat_row
+  not run   line 1: ALTER TABLE seat ADD COLUMN z INT
+            line 2: CREATE UNIQUE INDEX CONCURRENTLY seat_row ON seat ("row")
+  choose    npx pgkeep migrate resolve --rolled-back 1_first    (then mend it, and deploy it again)
+`);
+    await query(application.url, 'DELETE FROM seat WHERE id = 2');
+    expect((await application.migrate(['resolve', '--rolled-back', '1_first'])).code).toBe(0);
+    expect((await application.quickly()).code).toBe(0);
+  });
+
   it('interrupted between statements that commit: what stays is said', async () => {
     const application = await bare('stopped');
     application.add(
@@ -237,6 +269,20 @@ Look at their rows, and undo by hand what is applied. Then, or where nothing is:
     expect((await application.migrate(['resolve'])).stdout).toContain(
       '  database  nothing of it is there: missing: column public.purse.x\n  choose ',
     );
+    // What is there does not show whether the statements beside it were applied.
+    application.add(
+      '2_cents',
+      `CREATE TABLE "shown" ("id" INT);\nUPDATE "purse" SET "cents" = 1;\nALTER TABLE "purse" ADD COLUMN "x" INT;\n`,
+    );
+    await query(application.url, 'CREATE TABLE "shown" ("id" INT)');
+    const { stdout } = await application.migrate(['resolve']);
+    expect(stdout.slice(stdout.indexOf('  database'))).toBe(`  database  some of it is there
+            there: table public.shown
+            missing: column public.purse.x
+  uncertain line 2: UPDATE "purse" SET "cents" = …
+  choose    npx pgkeep migrate resolve --rolled-back 2_cents    (after you undid what is there, and the uncertain statements that were applied)
+            npx pgkeep migrate resolve --applied 2_cents    (after you applied what is missing, and the uncertain statements that were not applied)
+`);
     // What stands behind a statement that is not there was not applied either.
     application.add('2_cents', `ALTER TABLE "purse" ADD COLUMN "x" INT;\nUPDATE "purse" SET "x" = 1;\n`);
     expect((await application.migrate(['resolve'])).stdout).toContain(

@@ -61,7 +61,7 @@ describe('what is there and not used or enforced', () => {
 `;
     expect(message(first.stderr)).toBe(`Migration ${NAME} failed at statement 1 of 1, ${file}:1:1
   CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "seat_row_key" ON "seat" ("row");
-PostgreSQL says: could not create unique index "seat_row_key" (23505)
+PostgreSQL says: could not create unique index "seat_row_key" (23505); DETAIL: Key ("row")=(…) is duplicated.
 The row in question is in column logs of _prisma_migrations; it may be personal data.
 It does not run as one transaction. There are indexes that are not usable: public.seat_row_key.
 ${steps}`);
@@ -72,7 +72,7 @@ ${NAME}
   history   failed: began on TIME UTC and did not end
   said      ERROR: could not create unique index "seat_row_key"
   ran       by pgkeep, statement by statement: 0 of 1 applied
-  database  nothing of it is there
+  database  nothing of it is there, except what is not valid
   not run   line 1: CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "seat_row_key" ON "seat" ("row")
   invalid   index public.seat_row_key
   choose    DROP INDEX CONCURRENTLY public.seat_row_key;    (first, in psql: the index is not valid)
@@ -90,6 +90,17 @@ Finish it by hand, then the same again. Or, where it is finished:
     );
     await query(made.url, 'DELETE FROM "seat" WHERE "id" = 2');
     expect((await made.migrate(['resolve', '--rolled-back', NAME])).code).toBe(0);
+    expect(withoutTime((await made.migrate(['resolve'])).stdout)).toBe(
+      `1 migration is not settled in database "invalid" (test):
+
+${NAME}
+  history   rolled back, and not applied since; began on TIME UTC
+  database  nothing that can be looked for is there, except what is not valid
+  invalid   index public.seat_row_key
+  choose    DROP INDEX CONCURRENTLY public.seat_row_key;    (first, in psql: the index is not valid)
+            npx pgkeep migrate deploy    (applies it again; or take its directory away)
+`,
+    );
 
     const second = await made.quickly();
     expect(second.code).toBe(1);
@@ -103,6 +114,34 @@ ${steps}`);
     expect((await made.quickly()).code).toBe(0);
     expect(await told(made)).toBe('2/2 migrations applied');
     await expect(query(made.url, 'INSERT INTO "seat" VALUES (3, 1)')).rejects.toThrow('seat_row_key');
+  });
+
+  it.each([
+    ['quotes', 'CREATE UNIQUE INDEX CONCURRENTLY "se""at Row" ON "seat" ("row");', 'public."se""at Row"'],
+    ['unnamed', 'CREATE UNIQUE INDEX CONCURRENTLY ON "seat" ("row");', 'public.seat_row_idx'],
+  ])('an invalid index whose name stands otherwise in the file, or nowhere: %s', async (name, sql, index) => {
+    const made = (await seats(name)).add(NAME, `${sql}\n`);
+    expect((await made.quickly()).code).toBe(1);
+    const { stdout } = await made.migrate(['resolve']);
+    expect(stdout.slice(stdout.indexOf('  invalid'))).toBe(`  invalid   index ${index}
+  choose    DROP INDEX CONCURRENTLY ${index};    (first, in psql: the index is not valid)
+            npx pgkeep migrate resolve --rolled-back ${NAME}    (then mend it, and deploy it again)
+`);
+  });
+
+  it('the copy that REINDEX CONCURRENTLY leaves', async () => {
+    const made = await seats('reindexed');
+    await query(made.url, 'CREATE INDEX "seat_row" ON "seat" ("row")');
+    made.add(NAME, 'REINDEX TABLE CONCURRENTLY "seat";\n');
+    const holder = new Client({ connectionString: made.url });
+    await holder.connect();
+    await holder.query('BEGIN; SELECT FROM "seat"');
+    expect((await made.quickly()).code).toBe(1);
+    await holder.end();
+    const { stdout } = await made.migrate(['resolve']);
+    expect(stdout).toContain(
+      `            DROP INDEX CONCURRENTLY public.seat_row_ccold;    (first, in psql: the index is not valid)\n`,
+    );
   });
 
   it('the same in one transaction: everything else of the file is rolled back', async () => {
@@ -173,7 +212,9 @@ CREATE TABLE "p1" PARTITION OF "p" FOR VALUES FROM (1) TO (2);
       `-- pgkeep:allow not-valid because it is validated later
 ALTER TABLE "a" ADD CONSTRAINT "said" CHECK ("b" > 0) NOT VALID;
 DO $$ BEGIN EXECUTE 'ALTER TABLE "a" ADD CONSTRAINT "unsaid" CHECK ("b" > 1) NOT' || ' VALID'; END $$;
+-- pgkeep:allow weakened-protection because the load that follows enables it again
 ALTER TABLE "a" DISABLE TRIGGER "t";
+-- pgkeep:allow weakened-protection because the load that follows enables it again
 ALTER TABLE "c" DISABLE TRIGGER ALL;
 CREATE INDEX "p_idx" ON ONLY "p" ("id");
 `,

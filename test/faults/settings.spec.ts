@@ -6,7 +6,7 @@ import { emptyDirectory, PgkeepProcess, runCli, type ProcessOptions } from '../s
 
 const CONFIGURATION_ERROR = 78;
 const SECRET = 'hush-hush-hush';
-const EVERY_SETTING = 'Every setting is described in .env.example and in the README.\n';
+const EVERY_SETTING = 'Every setting is described in .env.example and in docs/settings.md.\n';
 /** Nobody listens there. */
 const NOWHERE = `postgresql://user:${SECRET}@127.0.0.1:1/nowhere`;
 
@@ -74,6 +74,7 @@ ${EVERY_SETTING}`);
         DATABASE_MAX_CONNECTIONS: '20',
         DB_POOL_MAX: '10',
         READINESS_REFRESH_MS: '500',
+        READINESS_TIMEOUT_MS: '800',
       }),
       refusal({ DATABASE_URL: NOWHERE, DATABASE_URL_FILE: '/run/secrets/database-url' }),
     ]);

@@ -2,12 +2,12 @@ import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { Client } from 'pg';
 import { readPostmasterFile } from '../../src/cluster/postmaster-file.js';
-import { createGuarded, type GuardedDatabase } from '../support/guarded-database.js';
+import { changedUrl, createGuarded, type GuardedDatabase } from '../support/guarded-database.js';
 import { emptyDirectory, PgkeepProcess, runCli } from '../support/pgkeep-process.js';
 import { processTree, suspend } from '../support/process-tree.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/until.js';
 
 const TOKEN = 'shutdown-token';
@@ -66,22 +66,19 @@ describe('a service that is told to end', () => {
   });
 
   it('SIGTERM: says so for one period, answers what is under way, and ends by the signal', async () => {
+    // Statistics are read by another way than readiness, which keeps them waiting for as long as the test likes.
+    const proxy = await TcpProxy.to(own.cluster.port);
     const service = startService({
       ...settings,
+      DATABASE_READ_REPLICA_URL: changedUrl(guarded.url, { port: String(proxy.port) }),
       READINESS_REFRESH_MS: '1500',
       READINESS_TIMEOUT_MS: '700',
     });
     const url = await service.listening();
     await untilReady(url);
-    // A lock keeps the statistics waiting for as long as the test likes.
-    const locker = new Client({ connectionString: guarded.url });
-    await locker.connect();
-    await locker.query('BEGIN; LOCK TABLE guarded IN ACCESS EXCLUSIVE MODE');
+    proxy.mode = 'hold';
     const underWay = answer(`${url}/admin/database/stats?rows=exact`);
-    await until(async () => {
-      const { rowCount } = await locker.query(`SELECT FROM pg_locks WHERE NOT granted`);
-      return rowCount === 1;
-    });
+    await until(() => proxy.connections === 1);
 
     service.signal('SIGTERM');
     await until(async () => (await answer(`${url}/ready`)).status === 503, 1000);
@@ -104,10 +101,10 @@ describe('a service that is told to end', () => {
     );
     expect(service.isRunning).toBe(true);
 
-    await locker.query('COMMIT');
-    await locker.end();
+    proxy.release();
     expect(await underWay).toMatchObject({ status: 200, body: { tableCount: 2 } });
     expect(await service.end(5000)).toEqual({ code: null, signal: 'SIGTERM' });
+    await proxy.close();
   });
 
   it.each(['up', 'down', 'hanging'])(

@@ -10,7 +10,7 @@ import { CHILDREN, PrismaApplication } from '../migrations/engine-application.js
 const GUARD = path.resolve('dist/prisma.js');
 const ENGINE_LOCATION = path.resolve('scripts/schema-engine-location.mjs');
 
-/** An application that adopted the guard as the README tells it. */
+/** An application that adopted the guard as docs/guard.md describes. */
 function guardedApplication(url: string | undefined): PrismaApplication {
   const application = new PrismaApplication(url);
   application.write(

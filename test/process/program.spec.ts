@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { isRunning } from '../../src/cluster/postmaster-file.js';
+import { messageOf } from '../../src/errors.js';
 import { outputOf, requireSuccess, startProgram } from '../../src/process/program.js';
 import { together } from '../../src/process/together.js';
 import { processTree } from '../support/process-tree.js';
@@ -27,6 +28,38 @@ describe('a program', () => {
     );
     const killed = await shell('echo half; kill -9 $$');
     await expect(textOf(outputOf('sh', killed))).rejects.toThrow('sh was ended by SIGKILL');
+  });
+
+  it('fails with the server’s detail and hint, however long the query is, and without the values of rows', async () => {
+    const query = `pg_dump: detail: Query was: LOCK TABLE ${'public.t, '.repeat(10_000)}public.u`;
+    const said = async (...lines: readonly string[]): Promise<string> => {
+      const program = await shell(`cat >&2 <<'END'\n${lines.join('\n')}\nEND\nexit 1`);
+      program.stdout.resume();
+      return await requireSuccess('x', program).then(
+        () => 'nothing',
+        (error: unknown) => messageOf(error),
+      );
+    };
+    const short = `${query.slice(0, 400)}…`;
+    expect(
+      await said(
+        'pg_dump: error: query failed: ERROR:  out of shared memory',
+        query,
+        'HINT:  Raise the limit.',
+      ),
+    ).toBe(
+      `x ended with exit code 1: pg_dump: error: query failed: ERROR:  out of shared memory; HINT:  Raise the limit.; ${short}`,
+    );
+    expect(
+      await said(
+        'pg_restore: error: COPY failed for table "t": ERROR:  duplicate key value violates unique constraint "u"',
+        'DETAIL:  Key (email)=(siti@example.org) already exists.',
+        'CONTEXT:  COPY t, line 1, column email: "siti@example.org"',
+      ),
+    ).toBe(
+      'x ended with exit code 1: pg_restore: error: COPY failed for table "t": ERROR:  duplicate key value violates unique constraint "u"; ' +
+        'DETAIL:  Key (email)=(…) already exists.; CONTEXT:  COPY t, line 1',
+    );
   });
 
   it('gives its output also to who begins to read after its end', async () => {

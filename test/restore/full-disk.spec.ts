@@ -45,10 +45,27 @@ onRoot('a restore onto a disk that is too small for two of the database', () => 
     await own.cluster.destroy();
   });
 
-  it('is told in the server’s own words: the database is as it was, nothing is left', async () => {
-    const restored = await runCli(['restore', backup.name], environment);
+  it('is refused before anything is done, and so is the plan', async () => {
+    for (const argv of [
+      ['restore', backup.name],
+      ['restore', backup.name, '--plan'],
+    ]) {
+      const refused = await runCli(argv, environment);
+      expect(refused).toEqual({
+        code: 3,
+        stdout: '',
+        stderr: expect.stringMatching(
+          /^Refused to restore: the database needs about \d+ MB, and \d+ MB are free on the disk of \/\S+\/data\/base\. Nothing was touched\.\nMake room there\. Where the restored database will be smaller than the one that was backed up, set RESTORE_REQUIRED_FREE_MB to what it needs; 0 skips this check\.\n$/,
+        ),
+      });
+    }
+  });
+
+  it('without that check: the server’s own words, the database is as it was, nothing is left', async () => {
+    const unchecked = { ...environment, RESTORE_REQUIRED_FREE_MB: '0' };
+    const restored = await runCli(['restore', backup.name], unchecked);
     expect(restored.stderr).toMatch(
-      /^Cannot restore large_\S+: pg_restore ended with exit code 1: .*No space left on device.* Database "large" was not touched\.\nMend what the message says, or take another backup\.$/m,
+      /^Cannot restore large_\S+: pg_restore ended with exit code 1: .*No space left on device.* Database "large" was not touched\.\nMake room on the disk of the database server, then restore again\.$/m,
     );
     expect(restored).toMatchObject({ code: 1, stdout: '' });
     const { rows } = await query(

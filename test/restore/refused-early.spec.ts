@@ -1,3 +1,5 @@
+import { copyFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Client } from 'pg';
 import { backupDirectory, withBackups } from '../support/backups.js';
@@ -43,8 +45,12 @@ describe('a restore by a role that is no superuser', () => {
     return backups[0];
   }
 
-  async function expectRefused(environment: Record<string, string>, message: string): Promise<void> {
+  async function expectRefused(
+    environment: Record<string, string>,
+    expected: string | ((name: string) => string),
+  ): Promise<void> {
     const name = await backUp(environment);
+    const message = typeof expected === 'string' ? expected : expected(name);
     for (const argv of [
       ['restore', '--plan', name],
       ['restore', name],
@@ -116,9 +122,39 @@ END $f$;
     );
     await expectRefused(
       environment,
-      'Refused to restore: the backup holds what only a superuser can make, and role "owner1" is none: extension file_fdw, event trigger noted_all. Nothing was touched.\n' +
-        'Restore as a superuser.\n',
+      (name) =>
+        `Refused to restore ${name}: only a superuser may create event trigger noted_all, extension file_fdw, and role "owner1" is not one. Nothing was touched.\n` +
+        'Restore as a superuser: put one into the database URL for this command.\n',
     );
+  });
+
+  it('refuses the same in a dump without a manifest, and leaves it to PostgreSQL for a managed administrator', async () => {
+    const environment = await owned(
+      'managed',
+      'CREATE TABLE t (id int)',
+      `CREATE EXTENSION file_fdw; CREATE EXTENSION pgcrypto;
+       CREATE FUNCTION noted() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+       ALTER FUNCTION noted() OWNER TO owner1;
+       CREATE EVENT TRIGGER noted_all ON ddl_command_end EXECUTE FUNCTION noted()`,
+    );
+    const name = await backUp(environment);
+    const dump = path.join(backupDirectory(), 'bare.dump');
+    copyFileSync(path.join(environment['BACKUP_DIR'] ?? '', `${name}.dump`), dump);
+    const plan = (source: string): ReturnType<typeof runCli> =>
+      runCli(['restore', '--plan', source, '--no-owner'], environment);
+    expect(await plan(dump)).toEqual({
+      code: 3,
+      stdout: '',
+      stderr:
+        `Refused to restore ${dump}: only a superuser may create event trigger noted_all, extension file_fdw, and role "owner1" is not one. Nothing was touched.\n` +
+        'Restore as a superuser: put one into the database URL for this command.\n',
+    });
+    await query(own.cluster.url('postgres'), 'CREATE ROLE rds_superuser; GRANT rds_superuser TO owner1');
+    try {
+      for (const source of [name, dump]) expect(await plan(source)).toMatchObject({ code: 0, stderr: '' });
+    } finally {
+      await query(own.cluster.url('postgres'), 'DROP ROLE rds_superuser');
+    }
   });
 
   it('refuses a database that could not be renamed in the end', async () => {

@@ -324,7 +324,11 @@ describe('pgkeep restore', () => {
       expect.stringMatching(/the dump has no closing line|psql ended with exit code/),
     ]);
     writeFileSync(plain, readFileSync(custom).subarray(100));
-    expect((await runCli(['restore', plain, ...PRODUCTION], environment)).code).toBe(1);
+    expect(await runCli(['restore', plain, ...PRODUCTION], environment)).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `${plain} is no dump: it does not begin as what pg_dump writes.\nName a file that pg_dump or pgkeep made.\n`,
+    });
     writeFileSync(plain, 'age-encryption.org/v1\n');
     expect(await runCli(['restore', plain, ...PRODUCTION], environment)).toMatchObject({
       code: 2,

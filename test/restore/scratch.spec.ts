@@ -208,7 +208,18 @@ describe('the place of a restore test', () => {
     await run('mount', ['-t', 'tmpfs', '-o', 'size=80m,mode=711', 'tmpfs', disk], { env });
     try {
       const { TEST_DATABASE_URL: _unset, ...alone } = environment;
-      const { code, stdout } = await runCli(['restore', 'test'], { ...alone, TMPDIR: disk });
+      const onSmallDisk = { ...alone, TMPDIR: disk };
+      expect(await runCli(['restore', 'test'], onSmallDisk)).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: expect.stringMatching(
+          new RegExp(
+            `^Nowhere to test a restore: the database needs about \\d+ MB, and 80 MB are free on the disk of ${disk}\\. Nothing was touched\\.\nMake room there\\. `,
+          ),
+        ),
+      });
+      const unchecked = { ...onSmallDisk, RESTORE_REQUIRED_FREE_MB: '0' };
+      const { code, stdout } = await runCli(['restore', 'test'], unchecked);
       expect(code).toBe(1);
       expect(stdout).toMatch(/ {2}NO {3}restore {2}.*No space left on device/);
       expect(readdirSync(disk)).toEqual([]);

@@ -57,6 +57,15 @@ describe('planRetention', () => {
     expect(keep[6]?.because).toEqual(['daily 2026-02-01', 'weekly 2026-W05']);
   });
 
+  it('counts one hour and one day in the singular', () => {
+    const [young] = planRetention(
+      [backup('2026-02-07T11:30:00Z', { reason: 'pre-restore' })],
+      { ...RULES, hours: 1, days: 1 },
+      NOW,
+    ).keep;
+    expect(young?.because).toEqual(['newest', 'younger than 1 hour', 'pre-restore, younger than 1 day']);
+  });
+
   it('counts only periods that have a backup', () => {
     const yearly = ['2026-02-01', '2025-02-01', '2024-02-01'].map((day) => backup(`${day}T02:00:00Z`));
     expect(planRetention(yearly, { ...RULES, days: 2, weeks: 0, months: 0 }, NOW)).toEqual({

@@ -13,17 +13,16 @@ export function choicesOf(
       { command: `git log --all --oneline -- '*/${migration}/*'`, when: 'shows the build that has it' },
     ];
   }
-  if (state.state === 'rolled back') {
-    return verdict === 'all' && isHere
-      ? [{ command: applied, when: 'all of it is there, so a deploy would fail' }]
-      : [{ command: DEPLOY, when: 'applies it again; or take its directory away' }];
-  }
-  if (state.state !== 'failed') return [];
   const drops = state.invalid.map((index) => ({
     command: `DROP INDEX CONCURRENTLY ${index};`,
     when: 'first, in psql: the index is not valid',
   }));
-  return [...drops, ...marks(state)];
+  if (state.state === 'rolled back') {
+    return verdict === 'all' && isHere && drops.length === 0
+      ? [{ command: applied, when: 'all of it is there, so a deploy would fail' }]
+      : [...drops, { command: DEPLOY, when: 'applies it again; or take its directory away' }];
+  }
+  return state.state === 'failed' ? [...drops, ...marks(state)] : [];
 }
 
 function marks({
@@ -47,10 +46,21 @@ function marks({
           ]
         : [{ command: applied, when: 'all of it is there' }];
     case 'some':
-      return [
-        { command: back, when: 'after you took back by hand what is there' },
-        { command: applied, when: 'after you made by hand what is not' },
-      ];
+      return open
+        ? [
+            {
+              command: back,
+              when: 'after you undid what is there, and the uncertain statements that were applied',
+            },
+            {
+              command: applied,
+              when: 'after you applied what is missing, and the uncertain statements that were not applied',
+            },
+          ]
+        : [
+            { command: back, when: 'after you took back by hand what is there' },
+            { command: applied, when: 'after you made by hand what is not' },
+          ];
     default:
       return open
         ? [

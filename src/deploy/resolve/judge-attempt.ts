@@ -17,7 +17,7 @@ export interface JudgedAttempt {
   readonly applied: readonly string[];
   /** Those that nothing shows: they may have been applied, and do more when they run again. */
   readonly uncertain: readonly string[];
-  /** Those that pgkeep did not come to, or that were rolled back. */
+  /** Those that pgkeep did not come to, that were rolled back, or that were undone by hand. */
   readonly notApplied: readonly string[];
 }
 
@@ -54,9 +54,13 @@ function judgeRecorded({ attempt, parsed, traced, schema }: AttemptEvidence): Ju
     statements.filter(({ node }) => !isOfSession(node)).map(name);
   const next = parsed.statements[steps];
   const seen = next && mayHaveLeft(next, attempt) ? sightOf(next, traced, schema) : 'missing';
-  const applied = shown(parsed.statements.slice(0, seen === 'there' ? steps + 1 : steps));
+  const ran = parsed.statements.slice(0, seen === 'there' ? steps + 1 : steps);
+  // Recorded as applied, and undone by hand since.
+  const undone = ran.filter((statement) => sightOf(statement, traced, schema) === 'missing');
+  const applied = shown(ran.filter((statement) => !undone.includes(statement)));
   const uncertain = next && seen === 'unseen' ? shown([next]) : [];
-  const notApplied = shown(parsed.statements.slice(seen === 'missing' ? steps : steps + 1));
+  const rest = parsed.statements.slice(seen === 'missing' ? steps : steps + 1);
+  const notApplied = shown([...undone, ...rest]);
   return { verdict: verdictOf(applied, uncertain, notApplied), applied, uncertain, notApplied };
 }
 

@@ -10,7 +10,7 @@ import { parseFiles } from '../../migrations/lint/parse-files.js';
 import { lookForTraces } from '../../migrations/traces/look-for-traces.js';
 import { tracesOf } from '../../migrations/traces/traces-of.js';
 import { readUnenforced } from '../../catalogue/unenforced.js';
-import { invalidIndexesOf } from '../unenforced-objects.js';
+import { invalidIndexesFrom } from '../unenforced-objects.js';
 import { choicesOf } from './choices.js';
 import { judgeAttempt } from './judge-attempt.js';
 import type { MigrationState } from './resolve.types.js';
@@ -75,7 +75,7 @@ export async function readState(
       ? judgeAttempt({ attempt: last, parsed, traced, isSameFile, schema })
       : NOTHING;
   const unenforced = await readUnenforced(client, timeouts);
-  const invalid = invalidIndexesOf(script, unenforced, unenforced);
+  const invalid = invalidIndexesFrom(parsed, unenforced);
   const found = { ...traced, ...NOTHING, ...judged, invalid };
   return { ...common, ...found, choices: choicesOf({ ...common, ...found }) };
 }

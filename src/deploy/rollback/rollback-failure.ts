@@ -1,7 +1,8 @@
-import { errorCode, KeepError, messageOf } from '../../errors.js';
+import { errorCode, KeepError } from '../../errors.js';
 import type { ParsedFile } from '../../migrations/lint/parse-files.js';
 import { isSessionLost } from '../failed-state.js';
-import { GUARD_REFUSED, placeOf, waitReasons } from '../failure-text.js';
+import { placeOf, waitReasons } from '../failure-text.js';
+import { GUARD_REFUSED, serverWords } from '../server-words.js';
 import type { FailedScript } from '../apply/apply.types.js';
 import type { RollbackPlan } from './rollback.types.js';
 
@@ -28,8 +29,7 @@ const LOCK_NOT_AVAILABLE = '55P03';
 export function rollbackFailed(failure: RollbackFailure): KeepError {
   const { script, parsed, backup, interrupted } = failure;
   const { migration, error } = script;
-  const code = errorCode(error);
-  const said = `${messageOf(error)}${code === undefined ? '' : ` (${code})`}`;
+  const said = serverWords(error);
   const { place, shown } = placeOf(script, parsed);
   const beginning = isSessionLost(script.error)
     ? [`The connection was lost while ${migration.name} was rolled back (${migration.file}): ${said}`]

@@ -1,4 +1,4 @@
-/** What each rule finds, in one line: for SARIF's list of rules and for the README. */
+/** What each rule finds, in one line: for SARIF’s list of rules and for docs/lint-rules.md. */
 export const RULE_SUMMARIES: Readonly<Record<string, string>> = {
   'required-column': 'A required column added in one step to a table that has rows',
   'update-without-where': 'UPDATE of every row: no WHERE, or one that always holds',

@@ -1,5 +1,3 @@
-import type { Readable } from 'node:stream';
-
 /** What pg_dump ends a plain dump with: without it some of the dump is missing, and nothing else tells. */
 const CLOSING_LINE = '-- PostgreSQL database dump complete';
 /** The closing line is within the last of so many bytes. */
@@ -15,18 +13,16 @@ export class IncompleteDumpError extends Error {
 }
 
 /**
- * A plain dump as one transaction for psql, committed only when its closing line was seen: psql takes a dump
- * that was cut for a whole one.
- * @throws IncompleteDumpError in place of the commit; what the source throws.
+ * Passes a plain dump on, which ends well only where its closing line was seen: psql takes a dump that was cut for a
+ * complete one. Not as one transaction, which would hold the locks of all tables: the database is a fresh one, and is
+ * dropped where the restore fails.
+ * @throws IncompleteDumpError at the end; what the source throws.
  */
-export async function* inOneTransaction(source: Readable): AsyncGenerator<Buffer> {
+export async function* completeDump(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let tail = '';
-  yield Buffer.from('BEGIN;\n');
-  for await (const chunk of source) {
-    const piece = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk);
+  for await (const piece of source) {
     tail = (tail + piece.subarray(-TAIL_BYTES).toString('latin1')).slice(-TAIL_BYTES);
     yield piece;
   }
   if (!tail.includes(CLOSING_LINE)) throw new IncompleteDumpError();
-  yield Buffer.from('\nCOMMIT;\n');
 }
