@@ -53,6 +53,15 @@ describe('the documentation', () => {
   it('has a README of at most 10 KB', () => {
     expect(statSync('README.md').size).toBeLessThanOrEqual(10_240);
   });
+
+  it('names one set of Node.js versions', () => {
+    const { engines } = JSON.parse(readFileSync('package.json', 'utf8'));
+    const sentence = `The package asks for Node.js \`${engines.node}\`; a clone also runs on \`^20.19.0\`.`;
+    for (const page of ['README.md', 'CONTRIBUTING.md']) {
+      expect(readFileSync(page, 'utf8')).toContain(sentence);
+    }
+    expect(readFileSync('scripts/lib/node-version.mjs', 'utf8')).toContain(sentence.replaceAll('`', ''));
+  });
 });
 
 interface Link {

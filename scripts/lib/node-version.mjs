@@ -1,8 +1,11 @@
 import { SetUpError } from './set-up-error.mjs';
 
-/** The first versions that `require` an ES module, as some dependencies do: later 20s, later 22s, all since 23. */
+/**
+ * The versions of `engines`, whose dependencies ask for them, and later 20s: the first that `require` an ES module. A
+ * clone runs there, though not with `engine-strict`.
+ */
 const isRecentEnough = (/** @type {number} */ major, /** @type {number} */ minor) =>
-  (major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major >= 23;
+  (major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major >= 24;
 
 /** @param {string} version */
 export function checkNodeVersion(version = process.versions.node) {
@@ -10,7 +13,7 @@ export function checkNodeVersion(version = process.versions.node) {
   if (isRecentEnough(major, minor)) return;
   throw new SetUpError(
     `checking Node.js ${version} (${process.execPath})`,
-    'pgkeep needs Node.js 20.19 or later (of the 22s, 22.12 or later).',
+    'The package asks for Node.js ^22.12.0 || >=24.0.0; a clone also runs on ^20.19.0.',
     'install a current Node.js (https://nodejs.org, or with a version manager: `nvm install 22`, ' +
       '`fnm install 22`, `volta install node@22`), see `node --version`, then run the same command again.',
   );

@@ -41,7 +41,10 @@ export interface Manifest {
   readonly archive: string;
   readonly environment: EnvironmentName;
   readonly reason: BackupReason;
-  /** The backup that is restored after this `pre-restore` backup; null or absent (earlier versions): none. */
+  /**
+   * The backup that is restored after this `pre-restore` backup, or that was made before the deploy that a rollback undoes
+   * after this `pre-migration` backup; null or absent (earlier versions): none.
+   */
   readonly origin?: string | null | undefined;
   readonly database: string;
   readonly databaseOid: string;
@@ -99,7 +102,10 @@ export type ProgressListener = (progress: BackupProgress) => void;
 export interface BackupOptions {
   /** Defaults to manual. */
   readonly reason?: BackupReason;
-  /** Of a `pre-restore` backup: the backup that is restored. Retention keeps that one as long as this one. */
+  /**
+   * Of a `pre-restore` backup: the backup that is restored. Of a rollback's `pre-migration` backup: the one before the
+   * deploy that is undone. Retention keeps that one as long as this one.
+   */
   readonly origin?: string | undefined;
   /** Who the record names. Defaults to the operator: `user@host`. */
   readonly actor?: string;

@@ -74,6 +74,21 @@ export class ChangelogService {
   }
 
   /**
+   * The newest entry of a deed on a subject whose details hold these.
+   * @throws KeepError `NOT_INSTALLED`, or a `DATABASE_…` code.
+   */
+  async newest({ deed, subject, details }: Omit<NewEntry, 'actor'>): Promise<ChangelogEntry | undefined> {
+    return await this.onPool('read the changelog', async (client) => {
+      const [row] = await read<Row>(client, {
+        sql: NEWEST_QUERY,
+        values: [deed, subject, JSON.stringify(details)],
+        ...this.database.timeouts,
+      });
+      return row && toEntry(row);
+    });
+  }
+
+  /**
    * Recomputes the whole chain, in the database.
    * @param knownHead a head that was kept elsewhere, then or now the last entry's hash
    * @throws KeepError `NOT_INSTALLED`, or a `DATABASE_…` code; a broken chain is a verdict, not an error.
@@ -113,6 +128,12 @@ const LIST_QUERY = `
     FROM (SELECT *, (SELECT pg_catalog.count(*) FROM pgkeep.change_log)::float8 AS total
             FROM pgkeep.change_log ORDER BY seq DESC LIMIT $1) newest
    ORDER BY newest.seq`;
+
+const NEWEST_QUERY = `
+  SELECT seq::float8 AS seq, recorded_at, deed, subject, details, role, actor, previous_hash, hash
+    FROM pgkeep.change_log
+   WHERE deed = $1 AND subject = $2 AND details @> $3::jsonb
+   ORDER BY seq DESC LIMIT 1`;
 
 function toEntry({
   seq,

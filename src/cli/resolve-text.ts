@@ -1,10 +1,11 @@
+import { boundedList } from '../core/bounded-list.js';
+import { counted } from '../core/counted.js';
 import type {
   MigrationState,
   RanBy,
   ResolveExplanation,
   ResolveReport,
 } from '../deploy/resolve/resolve.types.js';
-import { formatCount } from './format.js';
 import { notRecordedLines } from './recording.js';
 
 /** More names than this are counted. */
@@ -14,8 +15,7 @@ export function renderExplanation({ database, environment, migrations }: Resolve
   if (migrations.length === 0) {
     return `Nothing to resolve: no migration of database "${database}" (${environment}) is failed, rolled back or unknown.`;
   }
-  const count =
-    migrations.length === 1 ? '1 migration is' : `${formatCount(migrations.length)} migrations are`;
+  const count = counted(migrations.length, 'migration is', 'migrations are');
   return [
     `${count} not settled in database "${database}" (${environment}):`,
     ...migrations.map((state) => `\n${renderState(state)}`),
@@ -96,12 +96,14 @@ function databaseLines(state: MigrationState): string[] {
       ? [`  database  ${nothing}`]
       : ['  database  it leaves nothing that could be looked for by name: look at its rows'];
   }
-  if (notThere.length === 0) return [`  database  all that can be looked for is there: ${listed('', there)}`];
-  if (there.length === 0) return [`  database  ${nothing}: ${listed('missing', notThere)}`];
+  if (notThere.length === 0) {
+    return [`  database  all that can be looked for is there: ${boundedList(there)}`];
+  }
+  if (there.length === 0) return [`  database  ${nothing}: missing: ${boundedList(notThere)}`];
   return [
     '  database  some of it is there',
-    `            there: ${listed('', there)}`,
-    `            missing: ${listed('', notThere)}`,
+    `            there: ${boundedList(there)}`,
+    `            missing: ${boundedList(notThere)}`,
   ];
 }
 
@@ -111,10 +113,4 @@ function statementLines(title: string, statements: readonly string[]): string[] 
     .map((text, index) => `  ${(index === 0 ? title : '').padEnd(9)} ${text}`);
   const rest = statements.length - SHOWN;
   return rest > 0 ? [...shown, `            and ${rest} more`] : shown;
-}
-
-function listed(title: string, names: readonly string[]): string {
-  const shown = names.slice(0, SHOWN).join(', ');
-  const rest = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : '';
-  return `${title === '' ? '' : `${title}: `}${shown}${rest}`;
 }

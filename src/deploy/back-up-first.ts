@@ -7,6 +7,8 @@ export interface BackUpOptions {
   readonly actor: string;
   readonly signal: AbortSignal;
   readonly onProgress: ProgressListener | undefined;
+  /** Of a rollback: the backup before the deploy that is undone, where one is known. */
+  readonly origin?: string | undefined;
   /** What did not happen where it fails: "Nothing was migrated". */
   readonly otherwise: string;
 }
@@ -18,10 +20,10 @@ export interface BackUpOptions {
  */
 export async function backUpFirst(
   { backups }: Pick<DeployNeeds, 'backups'>,
-  { actor, signal, onProgress, otherwise }: BackUpOptions,
+  { actor, signal, onProgress, otherwise, origin }: BackUpOptions,
 ): Promise<string> {
   try {
-    return (await backups.create({ reason: 'pre-migration', actor, signal, onProgress })).name;
+    return (await backups.create({ reason: 'pre-migration', origin, actor, signal, onProgress })).name;
   } catch (error) {
     if (!(error instanceof KeepError)) throw error;
     throw new KeepError(error.code, `${otherwise}: ${error.message}`, {

@@ -34,8 +34,7 @@ export async function draftPlan(
   if (report.history.rows !== undefined) {
     await requireNoFailedAttempt(client, database.url.schema, timeouts);
   }
-  const { edited } = report.status;
-  const edits = await judgeEdits(edited, report.history.rows ?? [], settings.migrationsDirectory);
+  const edits = await judgeEdits(report.changed, report.history.rows ?? [], settings.migrationsDirectory);
   const verdict = judgeHistory(report.status, report.history, edits, outOfOrder);
   if (verdict.refusal) throw verdict.refusal;
   const { protectedTables: names, ...limits } = deploy;

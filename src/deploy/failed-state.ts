@@ -1,3 +1,4 @@
+import { boundedList } from '../core/bounded-list.js';
 import type { ParsedFile } from '../migrations/lint/parse-files.js';
 import { errorCode, KeepError } from '../errors.js';
 import type { FailedMigration } from './apply/apply.types.js';
@@ -61,7 +62,7 @@ export function stateText(facts: FailureFacts): string {
       const left =
         invalidIndexes.length === 0
           ? ''
-          : ` There are indexes that are not usable: ${invalidIndexes.join(', ')}.`;
+          : ` There are indexes that are not usable: ${boundedList(invalidIndexes)}.`;
       return `It does not run as one transaction${keptText(facts)}.${left}`;
     }
   }

@@ -7,9 +7,16 @@ import { DatabaseService } from '../database/database.service.js';
 import type { ReadTimeouts } from '../database/read.js';
 import { KeepError } from '../errors.js';
 import { compareMigrations } from './compare-migrations.js';
+import { EditVerdicts, type ChangedFile } from './lint/edit-verdicts.js';
 import { OWN_MIGRATIONS_DIRECTORY } from './own-migrations.js';
 import { MigrationDirectory } from './migration-directory.js';
-import type { MigrationsFault, MigrationsReport, MigrationStatus } from './migrations.types.js';
+import type {
+  DirectoryMigration,
+  HistoryRow,
+  MigrationsFault,
+  MigrationsReport,
+  MigrationStatus,
+} from './migrations.types.js';
 import { PrismaHistory } from './prisma-history.js';
 
 /** Standing in pgkeep's own clone, the default `prisma/migrations` would judge the application by pgkeep's history. */
@@ -25,18 +32,21 @@ export class MigrationsService {
   private readonly directory: MigrationDirectory;
   private readonly isOwn: boolean;
   private readonly history: PrismaHistory;
+  private readonly edits: EditVerdicts;
 
   constructor(
     @Inject(SETTINGS) settings: Settings,
     private readonly database: DatabaseService,
   ) {
     this.directory = new MigrationDirectory(settings.migrationsDirectory);
+    this.edits = new EditVerdicts(settings.migrationsDirectory);
     this.isOwn = settings.migrationsDirectory === OWN_MIGRATIONS_DIRECTORY;
     this.history = new PrismaHistory(settings.database.url.schema);
   }
 
   /**
-   * Compares this build's directory with the database's history, in one query.
+   * Compares this build's directory with the database's history, in one query. Files that changed
+   * are compared in the background: those that are not compared yet are `unjudged`.
    * @throws what the connection throws; a directory or history that cannot be judged is a fault, not an error.
    */
   async report(client: ClientBase, timeouts: ReadTimeouts): Promise<MigrationsReport> {
@@ -47,7 +57,10 @@ export class MigrationsService {
     ]);
     if ('code' in directory) return { fault: directory };
     if ('code' in history) return { fault: history };
-    return { history, status: compareMigrations(directory, history.rows ?? []) };
+    const status = compareMigrations(directory, history.rows ?? []);
+    const changed = changedFiles(status.edited, directory, history.rows ?? []);
+    const { edited, unjudged } = this.edits.byVerdict(changed);
+    return { history, status: { ...status, edited }, changed: status.edited, unjudged };
   }
 
   /**
@@ -55,8 +68,14 @@ export class MigrationsService {
    * @throws KeepError `MIGRATIONS_UNREADABLE` when directory or history cannot be judged, or a `DATABASE_…` code.
    */
   async requireStatus(): Promise<Extract<MigrationsReport, { status: MigrationStatus }>> {
-    const report = await this.reportOnPool();
-    if ('status' in report) return report;
+    const first = await this.reportOnPool();
+    await this.edits.settled();
+    const report = 'status' in first && first.changed.length > 0 ? await this.reportOnPool() : first;
+    if ('status' in report) {
+      // What could not be compared is not known to be harmless.
+      const edited = [...report.status.edited, ...report.unjudged].toSorted();
+      return { ...report, status: { ...report.status, edited }, unjudged: [] };
+    }
     throw new KeepError('MIGRATIONS_UNREADABLE', `${report.fault.text}.`, { hint: report.fault.hint });
   }
 
@@ -68,4 +87,16 @@ export class MigrationsService {
       throw databaseError('read the migration history', error);
     }
   }
+}
+
+function changedFiles(
+  names: readonly string[],
+  directory: readonly DirectoryMigration[],
+  rows: readonly HistoryRow[],
+): ChangedFile[] {
+  return names.flatMap((name) => {
+    const checksum = directory.find((migration) => migration.name === name)?.checksums[0];
+    const applied = rows.findLast((row) => row.name === name && row.finished && !row.rolledBack);
+    return checksum !== undefined && applied ? [{ name, checksum, applied }] : [];
+  });
 }

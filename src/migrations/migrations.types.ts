@@ -42,7 +42,7 @@ export interface MigrationStatus {
   readonly failed: readonly string[];
   /** Marked as rolled back and not applied since. */
   readonly rolledBack: readonly string[];
-  /** Applied, and the file changed since. */
+  /** Applied, and the file changed since in more than its comments, and the change was not accepted. */
   readonly edited: readonly string[];
   /** In the history but not in this build's directory: the database is ahead. */
   readonly unknown: readonly string[];
@@ -50,5 +50,12 @@ export interface MigrationStatus {
 
 /** What is known of the migrations: a status, or why there is none. */
 export type MigrationsReport =
-  | { readonly status: MigrationStatus; readonly history: MigrationHistory }
+  | {
+      readonly status: MigrationStatus;
+      readonly history: MigrationHistory;
+      /** Applied, and the file has another checksum since; of these, `status.edited` are what a deploy refuses. */
+      readonly changed: readonly string[];
+      /** Of `changed`, those of which it is not known yet whether a deploy refuses them. */
+      readonly unjudged: readonly string[];
+    }
   | { readonly fault: MigrationsFault };

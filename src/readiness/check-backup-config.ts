@@ -1,3 +1,4 @@
+import { counted } from '../core/counted.js';
 import { withoutText } from '../backup/omission-texts.js';
 import type { BackupSettings, EnvironmentName } from '../config/settings.js';
 import type { NewestEvidences } from '../restore/read-newest-evidence.js';
@@ -61,7 +62,7 @@ function restoreTestFinding(
   if (!lastRestoreTest) {
     return {
       code: 'RESTORE_TEST_UNKNOWN',
-      text: `No backup restore test is known - test backups every ${restoreTestMaxAgeDays} days: \`pgkeep restore test\`, or set LAST_BACKUP_RESTORE_TEST_DATE`,
+      text: `No backup restore test is known - test backups every ${counted(restoreTestMaxAgeDays, 'day')}: \`pgkeep restore test\`, or set LAST_BACKUP_RESTORE_TEST_DATE`,
     };
   }
   if (lastRestoreTest > now) {
@@ -74,7 +75,7 @@ function restoreTestFinding(
   if (age <= restoreTestMaxAgeDays) return undefined;
   return {
     code: 'RESTORE_TEST_OLD',
-    text: `Backup restore test is ${age} days old - test backups every ${restoreTestMaxAgeDays} days`,
+    text: `Backup restore test is ${counted(age, 'day')} old - test backups every ${counted(restoreTestMaxAgeDays, 'day')}`,
   };
 }
 
@@ -83,10 +84,11 @@ function summaryOf(
   lastRestoreTest: Date | undefined,
   now: Date,
 ): string {
-  const retention = retentionDays === undefined ? 'retention not set' : `${retentionDays} days retention`;
+  const retention =
+    retentionDays === undefined ? 'retention not set' : `${counted(retentionDays, 'day')} retention`;
   const test =
     lastRestoreTest && lastRestoreTest <= now
-      ? `restore test ${ageInDays(lastRestoreTest, now)} days old`
+      ? `restore test ${counted(ageInDays(lastRestoreTest, now), 'day')} old`
       : 'no restore test known';
   return [...(enabled ? [] : ['backups off']), retention, test].join(', ');
 }

@@ -1,3 +1,4 @@
+import { counted } from '../core/counted.js';
 import type { BackupSettings, EnvironmentName } from '../config/settings.js';
 import type { JobRun } from '../jobs/jobs.types.js';
 import { inabilityText } from '../jobs/not-able.js';
@@ -123,8 +124,7 @@ function summaryOf({ storage, nextDue }: BackupFacts, now: Date): string {
   const newest = newestOf(storage.value, now);
   if (!newest) return `no backup yet${nextDue ? `, the first is due ${nextDue.toISOString()}` : ''}`;
   const { finishedAt, places } = storage.value;
-  const where = places.length === 1 ? '1 place' : `${places.length} places`;
-  return `newest backup ${ageText(now.getTime() - newest.getTime())} old, ${finishedAt.length} kept in ${where}`;
+  return `newest backup ${ageText(now.getTime() - newest.getTime())} old, ${finishedAt.length} kept in ${counted(places.length, 'place')}`;
 }
 
 /** A backup that is dated in the future proves nothing about today. */
@@ -138,11 +138,7 @@ function notKnownYet(): Finding {
 
 /** `40 minutes`, `9 hours`, `3 days`. */
 function ageText(ms: number): string {
-  const [count, unit] =
-    ms < 2 * HOUR_MS
-      ? [Math.floor(ms / 60_000), 'minute']
-      : ms < 72 * HOUR_MS
-        ? [Math.floor(ms / HOUR_MS), 'hour']
-        : [Math.floor(ms / (24 * HOUR_MS)), 'day'];
-  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+  if (ms < 2 * HOUR_MS) return counted(Math.floor(ms / 60_000), 'minute');
+  if (ms < 72 * HOUR_MS) return counted(Math.floor(ms / HOUR_MS), 'hour');
+  return counted(Math.floor(ms / (24 * HOUR_MS)), 'day');
 }

@@ -1,3 +1,4 @@
+import { counted } from '../core/counted.js';
 import { unenforcedTexts } from '../catalogue/unenforced.js';
 import type { MigrationHistory, MigrationsReport, MigrationStatus } from '../migrations/migrations.types.js';
 import { deedText } from '../drift/deed-text.js';
@@ -17,7 +18,7 @@ export function checkMigrations(report: Known<MigrationsReport>, drift?: DriftFa
     const { code, text, hint } = report.value.fault;
     return outcomeOf('', { failing: [{ code, text: `${text}. ${hint}` }] });
   }
-  const { status, history } = report.value;
+  const { status, history, unjudged } = report.value;
   const total =
     status.applied.length + status.pending.length + status.failed.length + status.rolledBack.length;
   const issues = issuesOf(status);
@@ -25,6 +26,7 @@ export function checkMigrations(report: Known<MigrationsReport>, drift?: DriftFa
     failing: issues ? [issues] : [],
     told: [
       ...toldOf(status, history, issues !== undefined),
+      ...(unjudged.length > 0 ? [`${unjudged.length} changed after being applied, not compared yet`] : []),
       ...toldOfDrift(drift),
       ...unenforcedTexts(drift?.unenforced ?? []),
     ],
@@ -73,18 +75,16 @@ function toldOfDrift(drift: DriftFacts | undefined): string[] {
   const leftBy = `the ${deedText(recorded.deed)} of ${recorded.recordedAt.slice(0, 10)}`;
   if (appliedSince.length + goneSince.length > 0) {
     const ways = [
-      ...(appliedSince.length > 0 ? [`${counted(appliedSince)} applied by something else`] : []),
-      ...(goneSince.length > 0 ? [`${counted(goneSince)} gone from the history`] : []),
+      ...(appliedSince.length > 0
+        ? [`${counted(appliedSince.length, 'migration')} applied by something else`]
+        : []),
+      ...(goneSince.length > 0 ? [`${counted(goneSince.length, 'migration')} gone from the history`] : []),
     ];
     return [`drift is not known since ${leftBy}: ${ways.join(', ')} (pgkeep migrate drift)`];
   }
   const { length } = withParts(objects);
   if (length === 0) return [];
   return [
-    `${length} ${length === 1 ? 'object differs' : 'objects differ'} from what ${leftBy} left (pgkeep migrate drift)`,
+    `${counted(length, 'object differs', 'objects differ')} from what ${leftBy} left (pgkeep migrate drift)`,
   ];
-}
-
-function counted({ length }: readonly string[]): string {
-  return `${length} ${length === 1 ? 'migration' : 'migrations'}`;
 }

@@ -1,6 +1,7 @@
 import type { TableContents } from '../backup/backup.types.js';
 import { CONTENT_HASH_METHOD } from '../backup/table-contents.js';
-import { counted, failedComparison, finding, judged, number } from './judged.js';
+import { counted } from '../core/counted.js';
+import { failedComparison, finding, judged, number } from './judged.js';
 import type { Comparison, TableComparison } from './restore.types.js';
 
 /** One table on both sides; undefined where a side does not have it. */
@@ -97,7 +98,7 @@ export function rowCounts(tables: readonly TableComparison[]): Comparison {
   const total = tables.reduce((sum, { expectedRows }) => sum + (expectedRows ?? 0), 0);
   const differing = onBothSides(tables).filter(({ expectedRows, foundRows }) => expectedRows !== foundRows);
   const textOf = ({ name, expectedRows, foundRows }: TableComparison): string =>
-    `${name} has ${number(foundRows)} rows, not ${number(expectedRows)}`;
+    `${name} has ${counted(foundRows ?? 0, 'row')}, not ${number(expectedRows)}`;
   return judged('rows', `${counted(total, 'row')}, table by table`, {
     reported: differing.flatMap((table) =>
       table.reported === undefined ? [] : [`${textOf(table)}: ${table.reported}`],

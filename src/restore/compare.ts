@@ -1,7 +1,8 @@
 import type { Manifest, TableContents } from '../backup/backup.types.js';
 import { compareStructure } from './compare-structure.js';
 import { compareTables, contents, presence, rowCounts } from './compare-tables.js';
-import { counted, finding, judged, listed, number } from './judged.js';
+import { counted } from '../core/counted.js';
+import { finding, judged, listed, number } from './judged.js';
 import { majorOf } from './server-version.js';
 import type { CheckedForeignKey, Restored, RestoredSequence } from './read-restored.js';
 import type { Comparison, ComparisonName, TableComparison } from './restore.types.js';

@@ -31,10 +31,6 @@ export function listed(parts: readonly string[]): string {
   return [...parts.slice(0, SHOWN), ...rest].join('; ');
 }
 
-export function counted(count: number, noun: string): string {
-  return `${number(count)} ${noun}${count === 1 ? '' : 's'}`;
-}
-
 export function number(count: number | null): string {
   return (count ?? 0).toLocaleString('en-US');
 }

@@ -1,5 +1,5 @@
 import { escapeIdentifier, type Client } from 'pg';
-import { counted } from './judged.js';
+import { counted } from '../core/counted.js';
 import { refused, type RestoreTarget } from './restore-plan.js';
 
 /**

@@ -1,3 +1,4 @@
+import { counted } from '../core/counted.js';
 import type { BackupService } from '../backup/backup.service.js';
 import type { Manifest } from '../backup/backup.types.js';
 import { omissionTexts } from '../backup/omission-texts.js';
@@ -118,7 +119,7 @@ function failed(
 }
 
 function limitText(timeoutMs: number): string {
-  return `the test did not end within ${timeoutMs / 60_000} minutes (RESTORE_TEST_TIMEOUT_MINUTES), and was ended`;
+  return `the test did not end within ${counted(timeoutMs / 60_000, 'minute')} (RESTORE_TEST_TIMEOUT_MINUTES), and was ended`;
 }
 
 /** Undefined where it does not answer: its backups are worth testing then more than ever. */

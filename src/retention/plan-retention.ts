@@ -46,7 +46,7 @@ export function planRetention(
     if (backup.pinned) keeper.keep(backup, 'pinned');
     if (backup.finishedAt > now) keeper.keep(backup, 'dated in the future');
   }
-  for (const other of others) keeper.keepRestored(other);
+  for (const other of others) keeper.keepOrigin(other);
   return keeper.plan();
 }
 
@@ -99,13 +99,18 @@ class Keeper {
     if (!backup || !reasons) return;
     reasons.push(because);
     if (reasons.length > 1) return;
-    this.keepRestored(backup);
+    this.keepOrigin(backup);
     this.keepDeployed(backup);
   }
 
-  /** Keeps the backup that was restored when this safety backup was made. */
-  keepRestored({ name, origin }: RetainedBackup): void {
-    if (origin) this.keep(this.byName.get(origin), `restored when ${name} was made`);
+  /** Keeps the backup that was restored, or that preceded the deploy that was rolled back, after this safety backup. */
+  keepOrigin({ name, origin, reason }: RetainedBackup): void {
+    if (!origin) return;
+    const because =
+      reason === 'pre-migration'
+        ? `before the deploy that was rolled back after ${name}`
+        : `restored when ${name} was made`;
+    this.keep(this.byName.get(origin), because);
   }
 
   /** A deploy came from the state that the last regular backup before it holds. */

@@ -1,3 +1,5 @@
+import { boundedList } from '../core/bounded-list.js';
+import { counted } from '../core/counted.js';
 import { Inject, Injectable } from '@nestjs/common';
 import { backupSubject } from '../backup/backup-name.js';
 import { BackupService } from '../backup/backup.service.js';
@@ -136,7 +138,7 @@ function requireTrustworthy(
   if (unreadable.length > 0) {
     throw new KeepError(
       'PRUNE_REFUSED',
-      `Refused to prune: ${unreadable.join(', ')} cannot be read as a manifest. Nothing was removed.`,
+      `Refused to prune: ${boundedList(unreadable)} cannot be read as a manifest. Nothing was removed.`,
       {
         hint: 'Restore the file from a copy, or take it away, then prune again.',
       },
@@ -147,9 +149,9 @@ function requireTrustworthy(
   if (lost.length * 2 <= known.length) return;
   throw new KeepError(
     'PRUNE_REFUSED',
-    `Refused to prune: of the ${known.length} backups that the last prune left, ${lost.length} are gone. Nothing was removed.`,
+    `Refused to prune: of the ${counted(known.length, 'backup')} that the last prune left, ${lost.length} ${lost.length === 1 ? 'is' : 'are'} gone. Nothing was removed.`,
     {
-      hint: `Find out where they went: ${lost.slice(0, 3).join(', ')}${lost.length > 3 ? ', …' : ''}. Is BACKUP_DIR the right place?`,
+      hint: `Find out where they went: ${boundedList(lost, 3)}. Is BACKUP_DIR the right place?`,
     },
   );
 }

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
@@ -120,6 +120,30 @@ The next \`pgkeep migrate deploy\` applies it again, as long as it is in the dir
     const status = await application.migrate(['status', '--json']);
     expect(JSON.parse(status.stdout)).toMatchObject({ pending: [], rolledBack: [], unknown: [] });
     expect(status.code).toBe(0);
+  });
+
+  it('its backup names the one before the deploy, which retention keeps as long', async () => {
+    const application = new DeployedApplication(await createClinic(own, 'origin', { seeded: true }));
+    const settings = { NODE_ENV: 'test', DATABASE_URL: application.url };
+    expect((await runCli(['install'], settings)).code).toBe(0);
+    application.add(NAME, UP, DOWN);
+    const deployed = await application.deploy(['--json']);
+    const { backup } = JSON.parse(deployed.stdout);
+    expect(backup).toMatch(/^origin_test_/);
+    const rolledBack = await application.migrate(['rollback', '--json']);
+    const { backup: safety } = JSON.parse(rolledBack.stdout);
+    const manifest = readFileSync(
+      path.join(application.directory, 'backups', `${safety}.manifest.json`),
+      'utf8',
+    );
+    expect(JSON.parse(manifest)).toMatchObject({ name: safety, reason: 'pre-migration', origin: backup });
+    const pruned = await runCli(['backup', 'prune', '--dry-run', '--json'], settings, {
+      cwd: application.directory,
+    });
+    const kept: { name: string; because: string[] }[] = JSON.parse(pruned.stdout).keep;
+    expect(kept.find(({ name }) => name === backup)?.because).toContain(
+      `before the deploy that was rolled back after ${safety}`,
+    );
   });
 
   it('--dry-run shows the plan, and touches nothing', async () => {

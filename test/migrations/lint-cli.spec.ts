@@ -398,6 +398,35 @@ Add --because "…": it is kept in the baseline, and every deploy shows it.
     });
   });
 
+  it('status and the check call edited what a deploy refuses: no comments, no accepted change', async () => {
+    const application = new Application();
+    const [commented, changed] = ['20250708064500_who_growth_standards', '20250310073000_init'];
+    application.edit(commented);
+    const status = async (): Promise<string> => {
+      const options = { cwd: application.directory };
+      return (await runCli(['migrate', 'status'], { DATABASE_URL: url }, options)).stdout;
+    };
+    const check = async (): Promise<unknown> => {
+      const settings = {
+        DATABASE_URL: url,
+        NODE_ENV: 'test',
+        READINESS_REFRESH_MS: '20000',
+        READINESS_TIMEOUT_MS: '10000',
+      };
+      const { stdout } = await runCli(['ready', '--json'], settings, { cwd: application.directory });
+      return JSON.parse(stdout).checks.migrations.details;
+    };
+    expect(await status()).not.toContain('edited');
+    application.edit(changed, '\nSELECT 1;\n');
+    expect(await status()).toContain(
+      `1 edited after being applied: restore the file, write a new migration, or accept it with \`pgkeep migrate lint --accept-edit\`\n  ${changed}\n`,
+    );
+    expect(await check()).toBe('9/9 migrations applied; 1 edited after being applied');
+    await application.lint(['--accept-edit', changed, '--because', 'a no-op']);
+    expect(await status()).not.toContain('edited');
+    expect(await check()).toBe('9/9 migrations applied');
+  });
+
   it('the clinic has its baseline', () => {
     expect(existsSync('examples/clinic/prisma/pgkeep-lint-baseline.json')).toBe(true);
   });

@@ -120,6 +120,84 @@ describe('what the lint says about PostgreSQL, asked of PostgreSQL', () => {
     expect((await rulesFor(made, then)).includes('volatile-default')).toBe(expected);
   });
 
+  /** How often a statement makes PostgreSQL read the table from the beginning to the end. */
+  async function reads(made: string, then: string): Promise<number> {
+    const scansOf = async (): Promise<number> => {
+      const { rows } = await client.query<{ scans: number }>(
+        `SELECT pg_stat_get_xact_numscans('t'::regclass)::int AS scans`,
+      );
+      return rows[0]?.scans ?? 0;
+    };
+    await client.query('BEGIN');
+    try {
+      await client.query(made);
+      const before = await scansOf();
+      await client.query(then);
+      return (await scansOf()) - before;
+    } finally {
+      await client.query('ROLLBACK');
+    }
+  }
+
+  it.each([
+    ['CREATE DOMAIN positive AS INTEGER CHECK (VALUE > 0)', 'ADD COLUMN c positive', true],
+    ['CREATE DOMAIN positive AS INTEGER CHECK (VALUE > 0)', 'ADD COLUMN c positive DEFAULT 7', true],
+    [
+      'CREATE DOMAIN positive AS INTEGER; ALTER DOMAIN positive ADD CHECK (VALUE > 0)',
+      'ADD COLUMN c positive',
+      true,
+    ],
+    ['CREATE DOMAIN positive AS INTEGER CHECK (VALUE > 0)', 'ADD COLUMN c positive[]', false],
+    ['CREATE DOMAIN plain AS INTEGER', 'ADD COLUMN c plain DEFAULT 7', false],
+  ])('%s; %s writes the table anew: %s', async (domain, alter, expected) => {
+    const made = `${domain}; CREATE TABLE t (id INTEGER)`;
+    expect(await rewrites(made, `ALTER TABLE t ${alter}`)).toBe(expected);
+    expect(await rulesFor(made, `ALTER TABLE t ${alter}`)).toEqual(expected ? ['volatile-default'] : []);
+  });
+
+  it('a required column of a domain fails, and is told as such', async () => {
+    const made = 'CREATE DOMAIN positive AS INTEGER CHECK (VALUE > 0); CREATE TABLE t (id INTEGER)';
+    const then = 'ALTER TABLE t ADD COLUMN c positive NOT NULL';
+    await expect(rewrites(made, then)).rejects.toThrow('column "c" of relation "t" contains null values');
+    expect(await rulesFor(made, then)).toEqual(['required-column', 'volatile-default']);
+  });
+
+  it.each([
+    ['c VARCHAR(10) CHECK (c <> $$x$$)', '', true],
+    ['c VARCHAR(10), CONSTRAINT named CHECK (c <> $$x$$ AND id > 0)', '', true],
+    ['c VARCHAR(10) CHECK (c <> $$x$$)', 'ALTER TABLE t DROP CONSTRAINT t_c_check', false],
+    ['c VARCHAR(10)', 'ALTER TABLE t ADD CONSTRAINT late CHECK (c <> $$x$$) NOT VALID', false],
+    [
+      'c VARCHAR(10) CHECK (c <> $$x$$)',
+      'ALTER TABLE t RENAME COLUMN c TO b; ALTER TABLE t ADD c VARCHAR(10)',
+      false,
+    ],
+    ['c VARCHAR(10), CHECK (id > 0)', '', false],
+    ['c VARCHAR(10) REFERENCES other (name)', '', false],
+    ['c VARCHAR(10) UNIQUE', '', false],
+  ])(
+    'a type change without a rewrite, of (%s), then %s, reads the table: %s',
+    async (column, after, expected) => {
+      const made = `CREATE TABLE other (name VARCHAR(10) PRIMARY KEY); CREATE TABLE t (id INTEGER, ${column}); ${after}`;
+      const then = 'ALTER TABLE t ALTER COLUMN c TYPE VARCHAR(20)';
+      expect(await rewrites(made, then)).toBe(false);
+      expect((await reads(made, then)) > 0).toBe(expected);
+      expect(await rulesFor(made, then)).toEqual(expected ? ['column-type-change'] : []);
+    },
+  );
+
+  it.each([
+    ['id INTEGER', '', true],
+    ['id INTEGER NOT NULL', '', false],
+    ['id INTEGER', 'ALTER TABLE t ADD CONSTRAINT known CHECK (id IS NOT NULL)', false],
+    ['id INTEGER', 'ALTER TABLE t ADD CONSTRAINT known CHECK (id IS NOT NULL) NOT VALID', true],
+  ])('a primary key of an index, of (%s), then %s, reads the table: %s', async (column, after, expected) => {
+    const made = `CREATE TABLE t (${column}); CREATE UNIQUE INDEX t_id ON t (id); ${after}`;
+    const then = 'ALTER TABLE t ADD CONSTRAINT t_pk PRIMARY KEY USING INDEX t_id';
+    expect((await reads(made, then)) > 0).toBe(expected);
+    expect(await rulesFor(made, then)).toEqual(expected ? ['set-not-null'] : []);
+  });
+
   it('a required column fails as it says, and the steps it writes out apply and pass the lint themselves', async () => {
     const made = `CREATE TABLE "t" (id INTEGER); INSERT INTO "t" VALUES (1), (2);`;
     const wrong = 'ALTER TABLE "t" ADD COLUMN "child_uuid" VARCHAR(64) NOT NULL UNIQUE;';

@@ -328,6 +328,115 @@ UPDATE of "children" (size not known, taken for large) runs while an earlier sta
   });
 });
 
+describe('rules that other linters have, too', () => {
+  const LARGE = '"t" (size not known, taken for large)';
+  async function after(made: string, then: string): Promise<string[]> {
+    const { findings } = await lintMigrations([
+      { path: '1_made', content: made, isJudged: false },
+      { path: '2_then', content: then },
+    ]);
+    return findings.map(({ severity, rule, message, rewrite }) =>
+      [`${severity} ${rule}: ${message}`, rewrite].join('\n'),
+    );
+  }
+
+  it('a new column of a domain, a type change under a check, a primary key of an index that may hold NULL', async () => {
+    expect(
+      await after(
+        'CREATE DOMAIN positive AS INTEGER CHECK (VALUE > 0); CREATE TABLE "t" ("id" INTEGER);',
+        'ALTER TABLE "t" ADD COLUMN "c" positive;',
+      ),
+    ).toEqual([
+      `error volatile-default: Adding "c" writes all of ${LARGE} anew, under a lock that lets nobody read or write it: every row is checked against domain "positive".
+-- Migration 1: the type that the domain is made of, and its condition for new rows
+SET lock_timeout = '5s';
+ALTER TABLE "t" ADD COLUMN "c" …; -- the base type of "positive"
+ALTER TABLE "t" ADD CONSTRAINT … CHECK (…) NOT VALID;
+-- Migration 2: reads the table under a lock that allows reads and writes
+ALTER TABLE "t" VALIDATE CONSTRAINT …;`,
+    ]);
+    expect(
+      await after(
+        `CREATE TABLE "t" ("id" INTEGER, "c" VARCHAR(10) CHECK ("c" <> 'x'));`,
+        'ALTER TABLE "t" ALTER COLUMN "c" TYPE TEXT;',
+      ),
+    ).toEqual([
+      `error column-type-change: Changing the type of "c" from VARCHAR(10) to TEXT reads all of ${LARGE} under a lock that blocks reads and writes: PostgreSQL checks every row against "t_c_check" again.
+-- Migration 1: without the check, and back again for new rows
+SET lock_timeout = '5s';
+ALTER TABLE "t" DROP CONSTRAINT "t_c_check";
+ALTER TABLE "t" ALTER COLUMN "c" TYPE TEXT;
+ALTER TABLE "t" ADD CONSTRAINT "t_c_check" CHECK (…) NOT VALID; -- the same condition
+-- Migration 2: reads the table under a lock that allows reads and writes
+ALTER TABLE "t" VALIDATE CONSTRAINT "t_c_check";`,
+    ]);
+    const steps = `-- Migration 1: make it required
+SET lock_timeout = '5s';
+ALTER TABLE "t" ADD CONSTRAINT "t_id_not_null" CHECK ("id" IS NOT NULL) NOT VALID;
+-- Migration 2: reads the table under a lock that lets others read and write
+ALTER TABLE "t" VALIDATE CONSTRAINT "t_id_not_null";
+-- Migration 3: the check proves it, so nothing is read
+SET lock_timeout = '5s';
+ALTER TABLE "t" ALTER COLUMN "id" SET NOT NULL;
+ALTER TABLE "t" DROP CONSTRAINT "t_id_not_null";`;
+    expect(
+      await after(
+        'CREATE TABLE "t" ("id" INTEGER); CREATE UNIQUE INDEX "i" ON "t"("id");',
+        'ALTER TABLE "t" ADD PRIMARY KEY USING INDEX "i";',
+      ),
+    ).toEqual([
+      `error set-not-null: ADD PRIMARY KEY USING INDEX sets "id" NOT NULL, and reads all of ${LARGE} for it under a lock that blocks reads and writes.
+${steps}
+-- Then the primary key: nothing is read`,
+    ]);
+    expect(
+      await after('CREATE TABLE "t" ("id" INTEGER);', 'ALTER TABLE "t" ADD PRIMARY KEY ("id");'),
+    ).toEqual([
+      `error constraint-builds-index: ADD PRIMARY KEY builds its index under a lock that lets nobody read or write ${LARGE}.
+${steps}
+-- A migration of its own:
+CREATE UNIQUE INDEX CONCURRENTLY "t_id_key" ON "t"("id");
+-- The next one:
+SET lock_timeout = '5s';
+ALTER TABLE "t" ADD CONSTRAINT "t_id_key" PRIMARY KEY USING INDEX "t_id_key";`,
+    ]);
+  });
+
+  it('a foreign key dropped: not where it is replaced, or its column or a table goes', async () => {
+    const made = `CREATE TABLE "k" ("id" INTEGER PRIMARY KEY);
+      CREATE TABLE "t" ("id" INTEGER PRIMARY KEY, "k_id" INTEGER REFERENCES "k"("id"), "o_id" INTEGER);
+      ALTER TABLE "t" ADD CONSTRAINT "named" FOREIGN KEY ("o_id") REFERENCES "k"("id");`;
+    const lost = (name: string): string =>
+      `warning weakened-protection: "t" loses its foreign key "${name}" to "k": rows that refer to nothing are accepted.
+-- Leave it; or waive this with what protects the rows instead.`;
+    for (const name of ['named', 't_k_id_fkey']) {
+      expect(await after(made, `ALTER TABLE "t" DROP CONSTRAINT "${name}";`)).toEqual([lost(name)]);
+    }
+    const drop = 'ALTER TABLE "t" DROP CONSTRAINT "t_k_id_fkey"';
+    const add = 'ADD CONSTRAINT "next" FOREIGN KEY ("k_id") REFERENCES "k"("id") ON DELETE CASCADE NOT VALID';
+    for (const then of [
+      `${drop}; ALTER TABLE "t" ${add};`,
+      `${drop}, ${add};`,
+      `ALTER TABLE "t" ${add}; ${drop};`,
+      `${drop};
+-- pgkeep:allow rename-table because moved
+ALTER TABLE "t" RENAME TO "z";
+-- pgkeep:allow rename-column because moved
+ALTER TABLE "z" RENAME COLUMN "k_id" TO "l_id";
+ALTER TABLE "z" ${add.replace('"k_id"', '"l_id"')};`,
+      `${drop};\n-- pgkeep:allow drop-column because moved\nALTER TABLE "t" DROP COLUMN "k_id";`,
+      `${drop};\n-- pgkeep:allow drop-table because moved\nDROP TABLE "t";`,
+      `${drop};\n-- pgkeep:allow drop-table because moved\nDROP TABLE "k";`,
+    ]) {
+      expect(await after(made, then)).toEqual([]);
+    }
+    const other = `ALTER TABLE "t" ADD CONSTRAINT "o" FOREIGN KEY ("o_id") REFERENCES "k"("id") NOT VALID`;
+    expect(await after(made, `${drop}; ${other};`)).toEqual([lost('t_k_id_fkey')]);
+    expect(await after(made, 'ALTER TABLE "t" DROP CONSTRAINT "t_o_id_check";')).toEqual([]);
+    expect(await after('', drop)).toEqual([lost('t_k_id_fkey').replace(' to "k"', '')]);
+  });
+});
+
 describe('rules about the application', () => {
   it('renames', async () => {
     expect(await messageOf('ALTER TABLE "users" RENAME COLUMN "email" TO "mail";')).toEqual([
@@ -345,6 +454,12 @@ The application that runs while this is applied asks for "users", and fails from
     expect(
       await rulesOf('ALTER TABLE "users" RENAME CONSTRAINT "a" TO "b"; ALTER INDEX "a" RENAME TO "b"'),
     ).toEqual([]);
+  });
+
+  it('one row is one row', async () => {
+    const sizes = new Map([['public.users', { rows: 1, bytes: 8192 }]]);
+    const [finding] = await findingsOf('DELETE FROM "users";', { sizes });
+    expect(finding?.message).toContain('(about 1 row, 8 kB)');
   });
 
   it('an owner column that may be empty, where the setting is set', async () => {

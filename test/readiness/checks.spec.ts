@@ -150,6 +150,8 @@ describe('backupConfig', () => {
 
   it('says how old the restore test is', () => {
     expect(check({})).toEqual({ ok: true, details: '30 days retention, restore test 12 days old' });
+    const one = { BACKUP_RETENTION_DAYS: '1', LAST_BACKUP_RESTORE_TEST_DATE: '2026-06-06' };
+    expect(check(one)).toEqual({ ok: true, details: '1 day retention, restore test 1 day old' });
   });
 
   it.each([
@@ -261,9 +263,11 @@ describe('migrations', () => {
     edited: [],
     unknown: [],
   };
-  function check(status: Partial<MigrationStatus>, history: object = {}): unknown {
+  function check(status: Partial<MigrationStatus>, history: object = {}, unjudged: string[] = []): unknown {
     const whole = { rows: [], table: 'public._prisma_migrations', deployingPid: undefined, ...history };
-    return checkMigrations({ value: { status: { ...clean, ...status }, history: whole } });
+    return checkMigrations({
+      value: { status: { ...clean, ...status }, history: whole, changed: unjudged, unjudged },
+    });
   }
 
   it.each([
@@ -295,6 +299,13 @@ describe('migrations', () => {
     ],
   ])('of %j', (status, outcome) => {
     expect(check(status)).toEqual(outcome);
+  });
+
+  it('a file that is not compared yet is neither edited nor left out', () => {
+    expect(check({}, {}, ['1'])).toEqual({
+      ok: true,
+      details: '4/4 migrations applied; 1 changed after being applied, not compared yet',
+    });
   });
 
   it('tells a deploy that runs, and a database that was never migrated', () => {

@@ -14,7 +14,7 @@ const REPORT: RestoreTestReport = {
     {
       name: 'rows',
       ok: false,
-      details: 'public."<script>alert(1)</script>" has 1 rows, not 2',
+      details: 'public."<script>alert(1)</script>" has 1 row, not 2',
       reported: [],
       findings: [],
     },

@@ -27,6 +27,8 @@ process.stdout.write(
       39,
       'Adding a new column that is `NOT NULL` and has no default value …',
     ),
+    finding('require-concurrent-reindex', 1, 0, 'Reindexing without `CONCURRENTLY` …'),
+    finding('require-table-schema', 1, 0, 'Missing schema …'),
     finding(
       'ban-char-field',
       1,

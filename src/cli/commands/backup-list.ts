@@ -1,3 +1,4 @@
+import { counted } from '../../core/counted.js';
 import { BackupService } from '../../backup/backup.service.js';
 import type { BackupEntry, BackupList } from '../../backup/backup.types.js';
 import { alignColumns } from '../columns.js';
@@ -28,7 +29,7 @@ function renderList({ backups, unreadable, unreachable }: BackupList): string {
 
 function row(entry: BackupEntry): string[] {
   const { name, finishedAt, bytes, reason, restoreTest, without, locations, pinned } = entry;
-  const what = without.length === 1 ? '1 part' : `${without.length} parts`;
+  const what = counted(without.length, 'part');
   return [
     pinned ? `${name} (pinned)` : name,
     formatTime(finishedAt),

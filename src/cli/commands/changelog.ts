@@ -1,3 +1,4 @@
+import { counted } from '../../core/counted.js';
 import { InvalidArgumentError, Option } from 'commander';
 import { ChangelogService } from '../../changelog/changelog.service.js';
 import type { ChainReport, ChangelogReport } from '../../changelog/changelog.types.js';
@@ -59,7 +60,7 @@ function renderChain({ verdict, entries, head, knownHead, findings }: ChainRepor
 }
 
 function chainOf(entries: number): string {
-  return `chain of ${entries} ${entries === 1 ? 'entry' : 'entries'}`;
+  return `chain of ${counted(entries, 'entry', 'entries')}`;
 }
 
 function wholeNumber(text: string): number {

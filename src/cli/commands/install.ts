@@ -1,3 +1,4 @@
+import { counted } from '../../core/counted.js';
 import { boundedList } from '../../core/bounded-list.js';
 import { KeepError } from '../../errors.js';
 import { DdlGuardService } from '../../install/ddl-guard.service.js';
@@ -51,13 +52,13 @@ function guardAnswer(report: DdlGuardReport, done: 'install' | 'remove'): Answer
 }
 
 function guardText({ database, changed, tables }: DdlGuardReport, done: 'install' | 'remove'): string {
-  const counted = `${tables} ${tables === 1 ? 'table' : 'tables'}`;
+  const guarded = counted(tables, 'table');
   if (done === 'remove') {
     return changed
       ? `Removed: PostgreSQL no longer refuses DROP and TRUNCATE in database "${database}".`
       : `Nothing to do: database "${database}" has no DDL guard.`;
   }
   return changed
-    ? `Installed: outside a recorded deploy PostgreSQL now refuses DROP and TRUNCATE of the ${counted} of database "${database}", and of those to come.`
-    : `Nothing to do: the DDL guard of database "${database}" is on, with ${counted}.`;
+    ? `Installed: outside a recorded deploy PostgreSQL now refuses DROP and TRUNCATE of the ${guarded} of database "${database}", and of those to come.`
+    : `Nothing to do: the DDL guard of database "${database}" is on, with ${guarded}.`;
 }

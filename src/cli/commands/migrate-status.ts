@@ -8,7 +8,8 @@ const MEANINGS: Record<keyof MigrationStatus, string> = {
   pending: 'pending: `pgkeep migrate deploy` applies them',
   failed: 'failed: `pgkeep migrate resolve` says what of it is there, and what to choose from',
   rolledBack: 'rolled back and not applied since: `pgkeep migrate deploy` applies them again',
-  edited: 'edited after being applied: restore the file, or write a new migration',
+  edited:
+    'edited after being applied: restore the file, write a new migration, or accept it with `pgkeep migrate lint --accept-edit`',
   unknown: 'applied, but unknown to this build: the database is ahead',
 };
 

@@ -1,6 +1,7 @@
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { withDeadline } from '../../database/connect.js';
+import { MigrationsService } from '../../migrations/migrations.service.js';
 import { DriftWatch } from '../../readiness/drift-watch.service.js';
 import { ReadinessService } from '../../readiness/readiness.service.js';
 import type { Verdict } from '../../readiness/readiness.types.js';
@@ -16,6 +17,7 @@ export const readyVerb: Verb = {
     // A service looks in the background; whoever asks once wants to know as well, if it does not take long.
     const { timeoutMs } = rooms.get<Settings>(SETTINGS).readiness;
     await withDeadline(rooms.get(DriftWatch).refresh(), timeoutMs).catch(() => undefined);
+    await withDeadline(rooms.get(MigrationsService).requireStatus(), timeoutMs).catch(() => undefined);
     const { verdict } = await rooms.get(ReadinessService).evaluate();
     return {
       json: verdict,

@@ -1,3 +1,4 @@
+import { counted } from '../../core/counted.js';
 import { withoutText } from '../../backup/omission-texts.js';
 import { RestoreTestService } from '../../restore/restore-test.service.js';
 import type { RestoreTestHistory } from '../../restore/restore.types.js';
@@ -34,6 +35,6 @@ function renderHistory({ total, tests, chainFault }: RestoreTestHistory): string
   return [
     ...alignColumns([heading, ...rows], [0, 3]),
     ...(tests.length < total ? [`The newest ${tests.length} of ${total}.`] : []),
-    `The chain of evidence, ${total} ${total === 1 ? 'test' : 'tests'}, ${chain}.`,
+    `The chain of evidence, ${counted(total, 'test')}, ${chain}.`,
   ].join('\n');
 }

@@ -1,3 +1,4 @@
+import { boundedList } from '../../core/bounded-list.js';
 import { counted } from '../../core/counted.js';
 import { StatsService } from '../../stats/stats.service.js';
 import type { DatabaseStats } from '../../stats/stats.types.js';
@@ -34,7 +35,7 @@ function renderStats({ sizeBytes, tableCount, tables, connections }: DatabaseSta
     lines.push('', '~ with --exact: counting ran out of time.');
   const locked = tables.filter((table) => table.locked);
   if (locked.length > 0) {
-    const names = locked.map(({ name }) => name).join(', ');
+    const names = boundedList(locked.map(({ name }) => name));
     lines.push('', `~ locked by another session, so neither measured nor counted: ${names}.`);
   }
   return lines.join('\n');

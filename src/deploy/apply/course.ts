@@ -1,7 +1,7 @@
 import type { Node } from 'libpg-query';
 import type { ParsedFile } from '../../migrations/lint/parse-files.js';
 import type { Statement } from '../../migrations/lint/rule.js';
-import { standsAlone } from '../transaction-block.js';
+import { refusedInTransaction } from '../../migrations/lint/engine.js';
 
 /** How a file is run. */
 export type Course =
@@ -22,7 +22,9 @@ const WITHIN = new Set(['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE', 'TRANS_STM
 export function courseOf({ statements, obstacles }: ParsedFile): Course {
   if (statements.length === 0 && obstacles.length > 0) return { kind: 'query' };
   const inner = wrapped(statements);
-  const isOneTransaction = inner.every(({ node }) => !standsAlone(node) && !boundsTransaction(node));
+  const isOneTransaction = inner.every(
+    ({ node }) => refusedInTransaction(node) === undefined && !boundsTransaction(node),
+  );
   return isOneTransaction ? { kind: 'transaction', statements: inner } : { kind: 'statements', statements };
 }
 

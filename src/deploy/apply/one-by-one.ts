@@ -1,7 +1,7 @@
 import type { Node } from 'libpg-query';
 import type { Statement } from '../../migrations/lint/rule.js';
 import { errorCode, KeepError } from '../../errors.js';
-import { standsAlone } from '../transaction-block.js';
+import { refusedInTransaction } from '../../migrations/lint/engine.js';
 import { checkMade } from './check-made.js';
 import { declarationsOf } from './declarations.js';
 import { tryForLock, type TrialFailure } from './lock-retries.js';
@@ -44,7 +44,8 @@ export class OneByOne {
 
   private async runOne(statement: Statement, number: number): Promise<TrialFailure | undefined> {
     const isOwn = this.isInTransaction();
-    const isBare = isOwn || standsAlone(statement.node) || 'TransactionStmt' in statement.node;
+    const isBare =
+      isOwn || refusedInTransaction(statement.node) !== undefined || 'TransactionStmt' in statement.node;
     Object.assign(this.progress, {
       sentFrom: statement.index,
       wasCommitting: false,

@@ -7,7 +7,8 @@ import { traceLabel } from '../../migrations/traces/traces-of.js';
 import type { Traced } from '../../migrations/traces/traces.types.js';
 import { redactQuery } from '../redact-query.js';
 import { isRepeatable } from './is-repeatable.js';
-import { isOfSession, mayCommit, standsAlone } from '../transaction-block.js';
+import { refusedInTransaction } from '../../migrations/lint/engine.js';
+import { isOfSession, mayCommit } from '../transaction-block.js';
 
 /** What is known of the statements of an attempt that failed, each as `line 2: UPDATE "purse" SET …`. */
 export interface JudgedAttempt {
@@ -65,7 +66,7 @@ function judgeRecorded({ attempt, parsed, traced, schema }: AttemptEvidence): Ju
 
 /** One that ran in no transaction may be applied though the record did not come to it. */
 function mayHaveLeft({ node, sql }: Statement, { said }: Attempt): boolean {
-  return mayCommit(node, sql) && !(said !== null && standsAlone(node));
+  return mayCommit(node, sql) && !(said !== null && refusedInTransaction(node) !== undefined);
 }
 
 function verdictOf(

@@ -43,7 +43,7 @@ export async function draftRollback(
     await requireNoFailedAttempt(client, schema, timeouts, rollbackRefused);
   }
   const { status, history } = report;
-  const edits = await judgeEdits(status.edited, history.rows ?? [], settings.migrationsDirectory);
+  const edits = await judgeEdits(report.changed, history.rows ?? [], settings.migrationsDirectory);
   const migration = chooseMigration(status, history, edits, asked);
   const down = await readDown(migration, settings);
   const losses = lossesOf(down.parsed, schema);

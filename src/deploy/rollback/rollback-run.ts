@@ -5,6 +5,7 @@ import type { NewEntry, Recording } from '../../changelog/changelog.types.js';
 import { errorCode, KeepError } from '../../errors.js';
 import { DeployDrift } from '../deploy-drift.js';
 import { backUpFirst } from '../back-up-first.js';
+import { backupBeforeDeploy } from '../backup-before-deploy.js';
 import { DeployConnection } from '../deploy-connection.js';
 import { isRunning } from '../deploy-facts.js';
 import { takeDeployLock } from '../deploy-lock.js';
@@ -85,7 +86,7 @@ export class RollbackRun {
   private async perform(client: Client, draft: RollbackDraft): Promise<Omit<RollbackReport, 'durationMs'>> {
     const { plan } = draft;
     const { database, environment, migration } = plan;
-    const backup = await this.backUp();
+    const backup = await this.backUp(migration);
     const losses = await this.measureAgain(client, draft);
     const before = await countRows(client, this.needs);
     const outcome = await runDown(draft, {
@@ -123,7 +124,7 @@ export class RollbackRun {
     };
   }
 
-  private async backUp(): Promise<string | null> {
+  private async backUp(migration: string): Promise<string | null> {
     if (this.options.withoutBackup === true) return null;
     this.tell('Backing up');
     const { actor, signal, options } = this;
@@ -131,6 +132,7 @@ export class RollbackRun {
       actor,
       signal,
       onProgress: options.onBackupProgress,
+      origin: await backupBeforeDeploy(this.needs, migration),
       otherwise: 'Nothing was taken back',
     });
   }

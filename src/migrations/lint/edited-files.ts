@@ -29,7 +29,7 @@ export async function judgeEdits(
   for (const name of edited) {
     const bytes = await readFile(path.join(migrationsDirectory, name, 'migration.sql'));
     const applied = rows.findLast((row) => row.name === name && row.finished && !row.rolledBack);
-    if (applied && onlyAddsComments(bytes.toString(), applied.checksum, parser)) continue;
+    if (applied && (await onlyAddsComments(bytes.toString(), applied.checksum, parser))) continue;
     const accepted = edits.get(name);
     const isAccepted = accepted?.sha256 === digestOf(bytes);
     judged.push({ name, ...(accepted && isAccepted && { acceptedBecause: accepted.because }) });

@@ -87,6 +87,7 @@ export function refusedInTransaction(node: Node): string | undefined {
   }
   if ('VacuumStmt' in node && node.VacuumStmt.is_vacuumcmd) return 'VACUUM';
   if ('ClusterStmt' in node && !node.ClusterStmt.relation) return 'CLUSTER of every table';
+  if ('DiscardStmt' in node && node.DiscardStmt.target === 'DISCARD_ALL') return 'DISCARD ALL';
   return ALWAYS_ALONE[Object.keys(node)[0] ?? ''];
 }
 

@@ -1,3 +1,4 @@
+import { counted } from '../../core/counted.js';
 import type { Node } from 'libpg-query';
 import { counted } from '../../core/counted.js';
 import { objectName, type TableName } from './ast.js';

@@ -90,9 +90,9 @@ async function read(
   { migrationsDirectory, searchPath }: Settings,
   report: Extract<MigrationsReport, { status: unknown }> | undefined,
 ): Promise<Material> {
-  const { status, history } = report ?? {};
+  const { status, history, changed = [] } = report ?? {};
   const baseline = await readBaseline(baselineFile(migrationsDirectory));
-  const edited = await judgeEdits(status?.edited ?? [], history?.rows ?? [], migrationsDirectory);
+  const edited = await judgeEdits(changed, history?.rows ?? [], migrationsDirectory);
   const scope = await findScope(options, { migrationsDirectory, searchPath, status, edited, baseline });
   const judged = scope.files
     .filter(({ isJudged, isStray, content }) => isJudged && !isStray && content !== null)

@@ -5,9 +5,11 @@ import type {
   CreateStmt,
   IndexStmt,
   Node,
+  PartitionSpec,
   RangeVar,
 } from 'libpg-query';
 import {
+  columnOf,
   commandsOf,
   constraintsOf,
   notNullColumn,
@@ -17,6 +19,7 @@ import {
   type TableName,
 } from './ast.js';
 import { columnType, type ColumnType } from './type-name.js';
+import { walk } from './walk.js';
 
 interface KnownColumn {
   readonly type: ColumnType;
@@ -24,10 +27,25 @@ interface KnownColumn {
   isRequired: boolean;
 }
 
-interface KnownCheck {
+export interface KnownCheck {
   /** The column of a `CHECK (column IS NOT NULL)`. */
   readonly notNullColumn: string | undefined;
+  /** The columns that its condition names. */
+  readonly columns: readonly string[];
   isValidated: boolean;
+}
+
+/** An index that the migrations made. */
+interface KnownIndex {
+  readonly table: TableName;
+  /** The columns of its key, expressions left out. */
+  readonly columns: readonly string[];
+}
+
+/** A foreign key that the migrations made. */
+interface KnownForeignKey {
+  readonly columns: readonly string[];
+  readonly references: TableName;
 }
 
 /** A table as the migrations so far have made it. */
@@ -35,6 +53,8 @@ export interface KnownTable {
   /** Undefined where the migrations change it, and none of them makes it. */
   readonly createdIn: string | undefined;
   readonly isPartitioned: boolean;
+  /** The columns by which it is partitioned, expressions left out. */
+  readonly partitionColumns: readonly string[];
   /** Whether the migrations put rows into it. */
   isFilled: boolean;
   /** The last file that removed every row, where none put any in since. */
@@ -43,13 +63,15 @@ export interface KnownTable {
   primaryKey?: string | undefined;
   readonly columns: Map<string, KnownColumn>;
   readonly checks: Map<string, KnownCheck>;
+  readonly foreignKeys: Map<string, KnownForeignKey>;
 }
 
 /** Remembers what the statements so far did to the tables: which exist, since when, with which columns and checks. */
 export class SchemaMemory {
   private readonly tables = new Map<string, KnownTable>();
-  /** By index, its table. */
-  private readonly indexes = new Map<string, TableName>();
+  private readonly indexes = new Map<string, KnownIndex>();
+  /** The domains that refuse some values. */
+  private readonly checkedDomains = new Set<string>();
 
   constructor(private readonly defaultSchema: string) {}
 
@@ -62,9 +84,13 @@ export class SchemaMemory {
     return this.tables.get(this.key(name));
   }
 
-  /** The table of an index that the migrations made. */
-  tableOfIndex(name: TableName): TableName | undefined {
+  index(name: TableName): KnownIndex | undefined {
     return this.indexes.get(this.key(name));
+  }
+
+  /** Whether the migrations made a domain of that name with a CHECK or NOT NULL. */
+  isCheckedDomain(name: TableName): boolean {
+    return this.checkedDomains.has(this.key(name));
   }
 
   all(): Iterable<KnownTable> {
@@ -83,7 +109,8 @@ export class SchemaMemory {
     else if ('AlterTableStmt' in node) this.alter(node, node.AlterTableStmt.relation, file);
     else if ('CreateSeqStmt' in node) this.add(node.CreateSeqStmt.sequence, file, {});
     else if ('ViewStmt' in node) this.add(node.ViewStmt.view, file, { isFilled: true });
-    else if ('IndexStmt' in node) this.index(node.IndexStmt);
+    else if ('IndexStmt' in node) this.addIndex(node.IndexStmt);
+    else if ('CreateDomainStmt' in node || 'AlterDomainStmt' in node) this.learnDomain(node);
     else if ('TruncateStmt' in node) this.empty(node.TruncateStmt.relations, file);
     else if ('DeleteStmt' in node && !node.DeleteStmt.whereClause && !node.DeleteStmt.usingClause)
       this.empty(node.DeleteStmt.relation && [{ RangeVar: node.DeleteStmt.relation }], file);
@@ -95,17 +122,36 @@ export class SchemaMemory {
   private add(
     relation: RangeVar | undefined,
     file: string,
-    { isFilled = false, isPartitioned = false },
+    { isFilled = false, partitionedBy }: { isFilled?: boolean; partitionedBy?: PartitionSpec | undefined },
   ): KnownTable {
-    const table = { ...newTable(file), isFilled, isPartitioned };
+    const partitionColumns = (partitionedBy?.partParams ?? []).flatMap((part) =>
+      'PartitionElem' in part ? (part.PartitionElem.name ?? []) : [],
+    );
+    const isPartitioned = partitionedBy !== undefined;
+    const table = { ...newTable(file), isFilled, isPartitioned, partitionColumns };
     this.tables.set(this.key(tableOf(relation)), table);
     return table;
   }
 
-  private index({ idxname, relation }: IndexStmt): void {
+  private addIndex({ idxname, relation, indexParams = [] }: IndexStmt): void {
     if (idxname === undefined) return;
     const table = tableOf(relation);
-    this.indexes.set(this.key({ schema: table.schema, name: idxname }), table);
+    const columns = indexParams.flatMap((part) =>
+      'IndexElem' in part && part.IndexElem.name !== undefined ? [part.IndexElem.name] : [],
+    );
+    this.indexes.set(this.key({ schema: table.schema, name: idxname }), { table, columns });
+  }
+
+  /** A constraint that is dropped again may not be the only one: the domain stays one that refuses values. */
+  private learnDomain(
+    node: Extract<Node, { CreateDomainStmt: unknown } | { AlterDomainStmt: unknown }>,
+  ): void {
+    const isCreated = 'CreateDomainStmt' in node;
+    const isChecked = isCreated
+      ? constraintsOf(node.CreateDomainStmt.constraints).some(({ contype = '' }) => REFUSES.test(contype))
+      : /^[CO]$/.test(node.AlterDomainStmt.subtype ?? '');
+    const name = isCreated ? node.CreateDomainStmt.domainname : node.AlterDomainStmt.typeName;
+    if (isChecked) this.checkedDomains.add(this.key(objectName({ List: { items: name ?? [] } })));
   }
 
   private create(
@@ -113,10 +159,11 @@ export class SchemaMemory {
     file: string,
   ): void {
     if (isConditional && this.table(tableOf(relation))) return;
-    const table = this.add(relation, file, { isPartitioned: partspec !== undefined });
+    const table = this.add(relation, file, { partitionedBy: partspec });
     for (const element of tableElts ?? []) {
-      if ('ColumnDef' in element) addColumn(table, element.ColumnDef, file);
-      if ('Constraint' in element) addConstraint(table, element.Constraint);
+      const { relname = '' } = relation ?? {};
+      if ('ColumnDef' in element) addColumn(table, relname, element.ColumnDef, file);
+      if ('Constraint' in element) addConstraint(table, relname, element.Constraint);
     }
   }
 
@@ -137,7 +184,7 @@ export class SchemaMemory {
     const key = this.key(tableOf(relation));
     const table = this.tables.get(key) ?? newTable(undefined);
     this.tables.set(key, table);
-    for (const command of commandsOf(node)) alterTable(table, command, file);
+    for (const command of commandsOf(node)) alterTable(table, relation?.relname ?? '', command, file);
   }
 
   private rename(node: Extract<Node, { RenameStmt: unknown }>): void {
@@ -148,34 +195,78 @@ export class SchemaMemory {
     if (renameType === 'OBJECT_TABLE') {
       this.tables.delete(this.key(name));
       this.tables.set(this.key({ ...name, name: newname }), table);
-    } else if (renameType === 'OBJECT_COLUMN') move(table.columns, subname, newname);
-    else if (renameType === 'OBJECT_TABCONSTRAINT') move(table.checks, subname, newname);
+    } else if (renameType === 'OBJECT_COLUMN') renameColumn(table, subname, newname);
+    else if (renameType === 'OBJECT_TABCONSTRAINT') {
+      move(table.checks, subname, newname);
+      move(table.foreignKeys, subname, newname);
+    }
   }
 }
 
+/** The constraints of a domain that refuse values. */
+const REFUSES = /^CONSTR_(CHECK|NOTNULL)$/;
+
 function newTable(createdIn: string | undefined): KnownTable {
-  return { createdIn, isFilled: false, isPartitioned: false, columns: new Map(), checks: new Map() };
+  return {
+    createdIn,
+    isFilled: false,
+    isPartitioned: false,
+    partitionColumns: [],
+    columns: new Map(),
+    checks: new Map(),
+    foreignKeys: new Map(),
+  };
 }
 
-function alterTable(table: KnownTable, { subtype, name = '', def }: AlterTableCmd, file: string): void {
+function alterTable(
+  table: KnownTable,
+  tableName: string,
+  { subtype, name = '', def }: AlterTableCmd,
+  file: string,
+): void {
   const column = table.columns.get(name);
-  if (subtype === 'AT_AddColumn' && def && 'ColumnDef' in def) addColumn(table, def.ColumnDef, file);
-  else if (subtype === 'AT_DropColumn') table.columns.delete(name);
+  if (subtype === 'AT_AddColumn' && def && 'ColumnDef' in def)
+    addColumn(table, tableName, def.ColumnDef, file);
+  else if (subtype === 'AT_DropColumn') dropColumn(table, name);
   else if (subtype === 'AT_SetNotNull' && column) column.isRequired = true;
   else if (subtype === 'AT_DropNotNull' && column) column.isRequired = false;
   else if (subtype === 'AT_AlterColumnType' && column && def && 'ColumnDef' in def) {
     table.columns.set(name, { ...column, type: columnType(def.ColumnDef.typeName) });
   } else if (subtype === 'AT_AddConstraint' && def && 'Constraint' in def)
-    addConstraint(table, def.Constraint);
-  else if (subtype === 'AT_DropConstraint') table.checks.delete(name);
-  else if (subtype === 'AT_ValidateConstraint') {
+    addConstraint(table, tableName, def.Constraint);
+  else if (subtype === 'AT_DropConstraint') {
+    table.checks.delete(name);
+    table.foreignKeys.delete(name);
+  } else if (subtype === 'AT_ValidateConstraint') {
     const check = table.checks.get(name);
     if (check) check.isValidated = true;
   }
 }
 
+/** What names the column goes with it. */
+function dropColumn(table: KnownTable, name: string): void {
+  table.columns.delete(name);
+  for (const map of [table.checks, table.foreignKeys]) {
+    for (const [key, { columns }] of map) if (columns.includes(name)) map.delete(key);
+  }
+}
+
+function renameColumn(table: KnownTable, from: string, to: string): void {
+  move(table.columns, from, to);
+  const renamed = (columns: readonly string[]): string[] =>
+    columns.map((column) => (column === from ? to : column));
+  for (const [key, check] of table.checks) {
+    const notNull = check.notNullColumn === from ? to : check.notNullColumn;
+    table.checks.set(key, { ...check, notNullColumn: notNull, columns: renamed(check.columns) });
+  }
+  for (const [key, foreignKey] of table.foreignKeys) {
+    table.foreignKeys.set(key, { ...foreignKey, columns: renamed(foreignKey.columns) });
+  }
+}
+
 function addColumn(
   table: KnownTable,
+  tableName: string,
   { colname = '', typeName, constraints }: ColumnDef,
   file: string,
 ): void {
@@ -183,26 +274,47 @@ function addColumn(
   const isRequired =
     kinds.has('CONSTR_NOTNULL') || kinds.has('CONSTR_PRIMARY') || kinds.has('CONSTR_IDENTITY');
   table.columns.set(colname, { type: columnType(typeName), isRequired, createdIn: file });
+  for (const constraint of constraintsOf(constraints)) {
+    if (constraint.contype === 'CONSTR_CHECK' || constraint.contype === 'CONSTR_FOREIGN')
+      addConstraint(table, tableName, constraint, colname);
+  }
 }
 
-function addConstraint(table: KnownTable, constraint: Constraint): void {
-  if (constraint.contype === 'CONSTR_PRIMARY') {
-    table.primaryKey = constraint.conname;
-    for (const key of stringsOf(constraint.keys)) {
+/** @param ofColumn the column whose definition the constraint is part of */
+function addConstraint(
+  table: KnownTable,
+  tableName: string,
+  constraint: Constraint,
+  ofColumn?: string,
+): void {
+  const { contype, conname, keys, raw_expr: condition } = constraint;
+  if (contype === 'CONSTR_PRIMARY') {
+    table.primaryKey = conname;
+    for (const key of stringsOf(keys)) {
       const column = table.columns.get(key);
       if (column) column.isRequired = true;
     }
-  } else if (constraint.contype === 'CONSTR_CHECK' || constraint.contype === 'CONSTR_NOTNULL') {
+  } else if (contype === 'CONSTR_CHECK' || contype === 'CONSTR_NOTNULL') {
     // PostgreSQL 18 has NOT NULL as a constraint with a name, and with NOT VALID.
-    const column =
-      constraint.contype === 'CONSTR_NOTNULL'
-        ? stringsOf(constraint.keys)[0]
-        : notNullColumn(constraint.raw_expr);
-    table.checks.set(constraint.conname ?? `${column ?? ''} check`, {
-      notNullColumn: column,
-      isValidated: constraint.skip_validation !== true,
-    });
+    const column = contype === 'CONSTR_NOTNULL' ? stringsOf(keys)[0] : notNullColumn(condition);
+    const columns = contype === 'CONSTR_NOTNULL' ? [] : columnsIn(condition);
+    const defaultName = ofColumn === undefined ? `${column ?? ''} check` : `${tableName}_${ofColumn}_check`;
+    const isValidated = constraint.skip_validation !== true;
+    table.checks.set(conname ?? defaultName, { notNullColumn: column, columns, isValidated });
+  } else if (contype === 'CONSTR_FOREIGN') {
+    const columns = ofColumn === undefined ? stringsOf(constraint.fk_attrs) : [ofColumn];
+    const name = conname ?? `${tableName}_${columns.join('_')}_fkey`;
+    table.foreignKeys.set(name, { columns, references: tableOf(constraint.pktable) });
   }
+}
+
+function columnsIn(condition: Node | undefined): string[] {
+  const columns: string[] = [];
+  walk(condition, (node) => {
+    const column = columnOf(node);
+    if (column !== undefined) columns.push(column);
+  });
+  return columns;
 }
 
 function move<Value>(map: Map<string, Value>, from: string, to: string): void {

@@ -14,11 +14,13 @@ const JUDGED_HERE = new Set([
   'adding-not-nullable-field',
   'adding-required-field',
   'adding-serial-primary-key-field',
+  'ban-alter-domain-with-add-constraint',
   'ban-concurrent-index-creation-in-transaction',
   'ban-drop-column',
   'ban-drop-database',
   'ban-drop-table',
   'ban-truncate-cascade',
+  'ban-uncommitted-transaction',
   'changing-column-type',
   'constraint-missing-not-valid',
   'disallowed-unique-constraint',
@@ -26,13 +28,15 @@ const JUDGED_HERE = new Set([
   'renaming-table',
   'require-concurrent-index-creation',
   'require-concurrent-index-deletion',
+  'require-concurrent-partition-detach',
+  'require-concurrent-reindex',
   'require-lock-timeout',
   'require-timeout-settings',
   'syntax-error',
 ]);
 
 /** Rules against what Prisma writes by itself, whatever its schema says. */
-const AGAINST_PRISMA = /^(prefer-|require-statement-timeout$)/;
+const AGAINST_PRISMA = /^(prefer-|require-(statement-timeout|table-schema)$)/;
 
 /** The squawk of the nearest `node_modules`, or of PATH; undefined where there is none. */
 export async function findSquawk(directory: string, searchPath: string): Promise<string | undefined> {

@@ -5,16 +5,17 @@ import {
   columnOf,
   commandsOf,
   constraintsOf,
+  objectName,
   quoted,
   tableOf,
   type TableName,
 } from '../ast.js';
 import { existingValue } from '../default-value.js';
-import type { Rule } from '../rule.js';
+import type { Rule, RuleContext, Statement, Violation } from '../rule.js';
 import { isFreeTypeChange } from '../type-change.js';
 import { columnType, type ColumnType } from '../type-name.js';
 
-/** ALTER COLUMN TYPE that writes the whole table anew. */
+/** ALTER COLUMN TYPE that writes the complete table anew, or reads it to check its rows again. */
 export const columnTypeChange: Rule = {
   id: 'column-type-change',
   on: ['AlterTableStmt'],
@@ -22,34 +23,71 @@ export const columnTypeChange: Rule = {
     if (!('AlterTableStmt' in node) || node.AlterTableStmt.objtype !== 'OBJECT_TABLE') return [];
     const table = tableOf(node.AlterTableStmt.relation);
     if (!context.isLarge(table)) return [];
+    const known = context.schema.table(table);
     const changes = commandsOf(node).flatMap(({ subtype, name = '', def }): TypeChange[] => {
       if (subtype !== 'AT_AlterColumnType' || !def || !('ColumnDef' in def)) return [];
       if (context.isNewColumn(table, name)) return [];
-      const from = context.schema.table(table)?.columns.get(name)?.type;
+      const from = known?.columns.get(name)?.type;
       const to = columnType(def.ColumnDef.typeName);
       const isPlain = !def.ColumnDef.collClause && isPlainUsing(def.ColumnDef, name, to);
-      return isPlain && from && isFreeTypeChange(from, to)
-        ? []
-        : [{ name, from, to, at: def.ColumnDef.location }];
+      const isFree = isPlain && from !== undefined && isFreeTypeChange(from, to);
+      return [{ name, from, to, isFree, at: def.ColumnDef.location }];
     });
-    const [first] = changes;
-    if (!first) return [];
+    const rewriting = changes.filter(({ isFree }) => !isFree);
+    const [first] = rewriting;
     // However many columns: the table is written once.
-    return [
-      {
-        severity: 'error',
-        index: indexOf(first.at),
-        message: `Changing the type of ${changes.map(changeText).join(', and of ')} writes all of ${quoted(table)} (${context.sizeText(table)}) and its indexes anew, under a lock that lets nobody read or write it.`,
-        rewrite: besideTheOld(table, changes),
-      },
-    ];
+    if (first) {
+      const message = `Changing the type of ${rewriting.map(changeText).join(', and of ')} writes all of ${quoted(table)} (${context.sizeText(table)}) and its indexes anew, under a lock that lets nobody read or write it.`;
+      return [
+        { severity: 'error', index: indexOf(first.at), message, rewrite: besideTheOld(table, rewriting) },
+      ];
+    }
+    return checkedAgain(table, changes, indexOf, context);
   },
 };
+
+/** PostgreSQL makes the CHECKs of a column anew when its type changes, and checks every row. */
+function checkedAgain(
+  table: TableName,
+  changes: readonly TypeChange[],
+  indexOf: Statement['indexOf'],
+  context: RuleContext,
+): Violation[] {
+  const checks = [...(context.schema.table(table)?.checks ?? [])].filter(
+    ([, { isValidated, columns }]) => isValidated && changes.some(({ name }) => columns.includes(name)),
+  );
+  const [first] = changes;
+  if (checks.length === 0 || !first) return [];
+  const names = checks.map(([name]) => escapeIdentifier(name));
+  const alter = `ALTER TABLE ${quoted(table)}`;
+  const types = changes.map(({ name, to }) => `ALTER COLUMN ${escapeIdentifier(name)} TYPE ${to.sql}`);
+  return [
+    {
+      severity: 'error',
+      index: indexOf(first.at),
+      message:
+        `Changing the type of ${changes.map(changeText).join(', and of ')} reads all of ${quoted(table)} ` +
+        `(${context.sizeText(table)}) under a lock that blocks reads and writes: PostgreSQL checks every row ` +
+        `against ${names.join(', ')} again.`,
+      rewrite: [
+        '-- Migration 1: without the check, and back again for new rows',
+        `SET lock_timeout = '5s';`,
+        ...names.map((name) => `${alter} DROP CONSTRAINT ${name};`),
+        `${alter} ${types.join(', ')};`,
+        ...names.map((name) => `${alter} ADD CONSTRAINT ${name} CHECK (…) NOT VALID; -- the same condition`),
+        '-- Migration 2: reads the table under a lock that allows reads and writes',
+        ...names.map((name) => `${alter} VALIDATE CONSTRAINT ${name};`),
+      ].join('\n'),
+    },
+  ];
+}
 
 interface TypeChange {
   readonly name: string;
   readonly from: ColumnType | undefined;
   readonly to: ColumnType;
+  /** Whether no row is written anew. */
+  readonly isFree: boolean;
   readonly at: number | undefined;
 }
 
@@ -66,9 +104,14 @@ export const volatileDefault: Rule = {
     if (!('AlterTableStmt' in node)) return [];
     const table = tableOf(node.AlterTableStmt.relation);
     if (!context.isLarge(table)) return [];
-    const computed = addedColumns(node).flatMap((column) => {
+    const computed = addedColumns(node).flatMap((column): ComputedColumn[] => {
+      const { typeName } = column;
+      const domain = objectName({ List: { items: typeName?.names ?? [] } });
+      const isDomain = !columnType(typeName).isArray && context.schema.isCheckedDomain(domain);
+      if (isDomain)
+        return [{ column, isDomain, what: `every row is checked against domain ${quoted(domain)}` }];
       const value = existingValue(column);
-      return value.kind === 'computed' ? [{ column, what: value.what }] : [];
+      return value.kind === 'computed' ? [{ column, isDomain, what: value.what }] : [];
     });
     const [first] = computed;
     if (!first) return [];
@@ -79,7 +122,7 @@ export const volatileDefault: Rule = {
         severity: 'error',
         index: indexOf(first.column.location),
         message: `Adding ${names.join(', ')} writes all of ${quoted(table)} (${context.sizeText(table)}) anew, under a lock that lets nobody read or write it: ${[...reasons].join('; ')}.`,
-        rewrite: computed.map(({ column }) => defaultAfterwards(table, column)).join('\n'),
+        rewrite: computed.map((one) => defaultAfterwards(table, one)).join('\n'),
       },
     ];
   },
@@ -115,9 +158,27 @@ function besideTheOld(table: TableName, changes: readonly TypeChange[]): string 
   ].join('\n');
 }
 
-function defaultAfterwards(table: TableName, column: ColumnDef): string {
+/** A new column that PostgreSQL writes into every row. */
+interface ComputedColumn {
+  readonly column: ColumnDef;
+  /** Whether its type is a domain that refuses values. */
+  readonly isDomain: boolean;
+  readonly what: string;
+}
+
+function defaultAfterwards(table: TableName, { column, isDomain }: ComputedColumn): string {
   const name = escapeIdentifier(column.colname ?? '');
   const type = columnType(column.typeName);
+  if (isDomain) {
+    return [
+      '-- Migration 1: the type that the domain is made of, and its condition for new rows',
+      `SET lock_timeout = '5s';`,
+      `ALTER TABLE ${quoted(table)} ADD COLUMN ${name} …; -- the base type of ${type.sql}`,
+      `ALTER TABLE ${quoted(table)} ADD CONSTRAINT … CHECK (…) NOT VALID;`,
+      '-- Migration 2: reads the table under a lock that allows reads and writes',
+      `ALTER TABLE ${quoted(table)} VALIDATE CONSTRAINT …;`,
+    ].join('\n');
+  }
   const calls = constraintsOf(column.constraints).some(({ contype }) => contype === 'CONSTR_DEFAULT');
   if (!calls) {
     return `-- PostgreSQL cannot number or compute existing rows without writing them: do it while the application is stopped,\n-- and waive this with that reason; or add a plain ${name}, and have the application fill it.`;

@@ -13,6 +13,7 @@ export const concurrentlyInTransaction: Rule = {
     'ReindexStmt',
     'ClusterStmt',
     'VacuumStmt',
+    'DiscardStmt',
     'AlterSystemStmt',
     'CreatedbStmt',
     'DropdbStmt',

@@ -10,6 +10,8 @@ import {
   type TableName,
 } from '../ast.js';
 import type { Rule, Violation } from '../rule.js';
+import { isProven } from './set-not-null.js';
+import { setNotNullSteps } from './set-not-null-steps.js';
 
 /** CREATE INDEX without CONCURRENTLY: nobody writes while it is built. */
 export const createIndexBlocking: Rule = {
@@ -61,7 +63,7 @@ export const dropIndexBlocking: Rule = {
     const { removeType, concurrent, objects = [] } = node.DropStmt;
     if (removeType !== 'OBJECT_INDEX' || concurrent) return [];
     const isOfNewTable = (name: TableName): boolean => {
-      const table = context.schema.tableOfIndex(name);
+      const table = context.schema.index(name)?.table;
       return table !== undefined && context.isNew(table);
     };
     const names = objects
@@ -105,6 +107,9 @@ export const constraintBuildsIndex: Rule = {
       const columns = stringsOf(keys)
         .map((key) => escapeIdentifier(key))
         .join(', ');
+      // A primary key sets its columns NOT NULL, which reads the table unless something proves it.
+      const nullable =
+        kind === 'PRIMARY KEY' ? stringsOf(keys).filter((key) => !isProven(table, key, context)) : [];
       return [
         {
           severity: 'error',
@@ -114,6 +119,7 @@ export const constraintBuildsIndex: Rule = {
             kind === 'EXCLUDE'
               ? '-- PostgreSQL cannot build this index concurrently: apply it while the application is stopped, and waive this with that reason.'
               : [
+                  ...nullable.flatMap((key) => setNotNullSteps(table, key, { isLarge: true, first: 1 })),
                   '-- A migration of its own:',
                   `CREATE UNIQUE INDEX CONCURRENTLY ${name} ON ${quoted(table)}(${columns});`,
                   '-- The next one:',

@@ -83,6 +83,6 @@ function reindexed(
   if (!relation) return { table: undefined, subject: `every table of ${name ?? 'the database'}` };
   const named = tableOf(relation);
   if (kind === 'REINDEX_OBJECT_TABLE') return { table: named, subject: quoted(named) };
-  const table = schema.tableOfIndex(named);
+  const table = schema.index(named)?.table;
   return { table, subject: table ? quoted(table) : `the table of ${quoted(named)}` };
 }

@@ -1,6 +1,7 @@
 import type { Node } from 'libpg-query';
 import { commandsOf, objectName, quoted, tableOf, type TableName } from '../ast.js';
 import type { Rule, RuleContext, Violation } from '../rule.js';
+import type { KnownCheck } from '../schema-memory.js';
 
 /** ATTACH PARTITION of a table whose rows no CHECK proves to belong there. */
 export const attachPartition: Rule = {
@@ -10,7 +11,12 @@ export const attachPartition: Rule = {
     partitions(node, 'AT_AttachPartition').flatMap(({ parent, partition }): Violation[] => {
       if (!context.isLarge(partition)) return [];
       const checks = [...(context.schema.table(partition)?.checks.values() ?? [])];
-      if (checks.some((check) => check.isValidated && check.notNullColumn === undefined)) return [];
+      const { partitionColumns = [] } = context.schema.table(parent) ?? {};
+      const isAboutBounds = (columns: readonly string[]): boolean =>
+        partitionColumns.length === 0 || columns.some((column) => partitionColumns.includes(column));
+      const proves = ({ isValidated, notNullColumn, columns }: KnownCheck): boolean =>
+        isValidated && notNullColumn === undefined && isAboutBounds(columns);
+      if (checks.some(proves)) return [];
       return [
         {
           severity: 'error',
@@ -76,7 +82,7 @@ export const concurrentlyOnPartitioned: Rule = {
 function concurrentTables(node: Node, { schema }: RuleContext): TableName[] {
   if ('IndexStmt' in node) return node.IndexStmt.concurrent ? [tableOf(node.IndexStmt.relation)] : [];
   if (!('DropStmt' in node) || !node.DropStmt.concurrent) return [];
-  return (node.DropStmt.objects ?? []).flatMap((object) => schema.tableOfIndex(objectName(object)) ?? []);
+  return (node.DropStmt.objects ?? []).flatMap((object) => schema.index(objectName(object))?.table ?? []);
 }
 
 function partitions(node: Node, wanted: 'AT_AttachPartition' | 'AT_DetachPartition') {

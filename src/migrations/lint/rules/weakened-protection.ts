@@ -21,7 +21,7 @@ interface Weakening {
   readonly isUndoneBy: (later: Node) => boolean;
 }
 
-/** Triggers and row security switched off, policies, triggers and primary keys dropped, roles that pass them by. */
+/** Triggers and row security switched off, policies, triggers and keys dropped, roles that pass them by. */
 export const weakenedProtection: Rule = {
   id: 'weakened-protection',
   on: ['AlterTableStmt', 'DropStmt', 'VariableSetStmt', 'AlterRoleStmt', 'CreateRoleStmt'],
@@ -108,7 +108,8 @@ function ofCommand(
     const message = `Constraint ${escapeIdentifier(conname)} of ${quoted(table)} is no longer enforced: rows that break it are accepted.`;
     return [{ message, isUndoneBy: isDropped }];
   }
-  if (subtype !== 'AT_DropConstraint' || name !== primaryKeyOf(table, context)) return [];
+  if (subtype !== 'AT_DropConstraint') return [];
+  if (name !== primaryKeyOf(table, context)) return ofForeignKey(name ?? '', statement, table, context);
   const givesKey = (node: Node): boolean =>
     addedConstraints(node).some(({ contype }) => contype === 'CONSTR_PRIMARY');
   if (givesKey(statement)) return [];
@@ -118,6 +119,58 @@ function ofCommand(
       isUndoneBy: (later) => isDropped(later) || (sameTable(later) && givesKey(later)),
     },
   ];
+}
+
+/** A foreign key dropped, where its column stays and the file gives it no other one. */
+function ofForeignKey(name: string, statement: Node, table: TableName, context: RuleContext): Weakening[] {
+  const known = context.schema.table(table)?.foreignKeys.get(name);
+  // Of a table that the migrations did not make, the name tells: PostgreSQL and Prisma give the same.
+  if (!known && (context.schema.table(table)?.createdIn !== undefined || !name.endsWith('_fkey'))) return [];
+  const { references } = known ?? {};
+  const { names, columns } = renamedIn(context, table, known?.columns ?? []);
+  const replaces = (node: Node): boolean => {
+    if (drops(node, table) || (references !== undefined && drops(node, references))) return true;
+    if (!('AlterTableStmt' in node) || !names.has(tableOf(node.AlterTableStmt.relation).name)) return false;
+    return (
+      commandsOf(node).some((one) => one.subtype === 'AT_DropColumn' && isAmong(one.name, columns)) ||
+      addedConstraints(node).some(
+        ({ contype, fk_attrs: keys }) =>
+          contype === 'CONSTR_FOREIGN' && stringsOf(keys).some((one) => isAmong(one, columns)),
+      )
+    );
+  };
+  const isReplacedBefore = context.statements.some((one) => one.node !== statement && replaces(one.node));
+  if (replaces(statement) || isReplacedBefore) return [];
+  const to = references ? ` to ${quoted(references)}` : '';
+  return [
+    {
+      severity: 'warning',
+      message: `${quoted(table)} loses its foreign key ${escapeIdentifier(name)}${to}: rows that refer to nothing are accepted.`,
+      isUndoneBy: replaces,
+    },
+  ];
+}
+
+/** The names that the file gives to a table and to some of its columns, one after the other. */
+function renamedIn(
+  { statements }: RuleContext,
+  table: TableName,
+  ofColumns: readonly string[],
+): { names: ReadonlySet<string>; columns: ReadonlySet<string> } {
+  const names = new Set([table.name]);
+  const columns = new Set(ofColumns);
+  for (const { node } of statements) {
+    if (!('RenameStmt' in node) || !names.has(tableOf(node.RenameStmt.relation).name)) continue;
+    const { renameType, subname = '', newname = '' } = node.RenameStmt;
+    if (renameType === 'OBJECT_TABLE') names.add(newname);
+    if (renameType === 'OBJECT_COLUMN' && columns.has(subname)) columns.add(newname);
+  }
+  return { names, columns };
+}
+
+/** Of a foreign key whose columns are not known, any column may be one. */
+function isAmong(column: string | undefined, columns: ReadonlySet<string>): boolean {
+  return columns.size === 0 || (column !== undefined && columns.has(column));
 }
 
 function primaryKeyOf(table: TableName, { schema }: RuleContext): string {
