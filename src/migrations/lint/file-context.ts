@@ -1,6 +1,5 @@
 import { counted } from '../../core/counted.js';
 import type { Node } from 'libpg-query';
-import { counted } from '../../core/counted.js';
 import { objectName, type TableName } from './ast.js';
 import { transactionsOf, type Engine, type Transactions } from './engine.js';
 import type { LintContext, LintFile, TableSize } from './lint.types.js';
