@@ -48,11 +48,11 @@ export async function evaluatePrismaConfig(
   const argv = [EVALUATION_PROCESS, 'validate', '--config', file, loader.module];
   // After the application's own modules: a pgkeep that is installed elsewhere brings its own Prisma.
   const modules = [environment['NODE_PATH'], loader.modules].filter(Boolean).join(path.delimiter);
-  const any = AbortSignal.any([deadline, leaving.signal, ...(signal === undefined ? [] : [signal])]);
+  const ending = AbortSignal.any([deadline, leaving.signal, ...(signal === undefined ? [] : [signal])]);
   process.once('exit', leave);
   const running = await startProgram(process.execPath, argv, {
     env: { ...environment, NODE_PATH: modules },
-    signal: any,
+    signal: ending,
   });
   const output = await text(running.stdout);
   const end = await running.ended;
