@@ -6,6 +6,11 @@ import { lastWill } from './last-will.mjs';
 import { cpuSecondsWithChildren } from './proc.mjs';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+
+/** `cli.js` of another build to measure in the same run, such as the one before a change; undefined: none. */
+export const EARLIER_CLI = process.env.BENCH_EARLIER
+  ? path.resolve(process.env.BENCH_EARLIER, 'dist/cli.js')
+  : undefined;
 const MEMORY_POLL_MS = 20;
 
 /**
@@ -37,9 +42,10 @@ export async function timeShell(scene, database, pipeline) {
  * @param {string} database
  * @param {readonly string[]} argv
  * @param {Readonly<Record<string, string>>} [settings]
+ * @param {string} [cli] another build's
  */
-export async function timePgkeep(scene, database, argv, settings = {}) {
-  return await timed(scene, process.execPath, [CLI, ...argv, '--json'], {
+export async function timePgkeep(scene, database, argv, settings = {}, cli = CLI) {
+  return await timed(scene, process.execPath, [cli, ...argv, '--json'], {
     PATH: process.env.PATH,
     NODE_ENV: 'test',
     DATABASE_URL: scene.url(database),

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { startBucket } from '../lib/bucket.mjs';
 import { makeLargeDatabase } from '../lib/large-database.mjs';
 import { mb, median, seconds } from '../lib/numbers.mjs';
-import { timePgkeep, timeShell } from '../lib/timed-program.mjs';
+import { EARLIER_CLI, timePgkeep, timeShell } from '../lib/timed-program.mjs';
 
 const GIGABYTE = 1_073_741_824;
 const DATABASE = 'one_gigabyte';
@@ -54,6 +54,8 @@ export async function backup(scene) {
 const TITLES = {
   gzip: 'pg_dump | gzip',
   custom: 'pg_dump -Fc',
+  fast: 'pg_dump -Fc -Z1',
+  earlier: 'pgkeep backup of BENCH_EARLIER',
   pgkeep: 'pgkeep backup',
   encrypted: 'pgkeep backup, encrypted (ratio: by the plain one)',
   offSite: 'pgkeep backup, and to S3 on this machine',
@@ -82,6 +84,8 @@ async function contendersOf(scene) {
   return {
     gzip: () => timeShell(scene, DATABASE, 'pg_dump | gzip > seed.sql.gz'),
     custom: () => timeShell(scene, DATABASE, 'pg_dump -Fc -f custom.dump'),
+    fast: () => timeShell(scene, DATABASE, 'pg_dump -Fc -Z1 -f custom.dump'),
+    ...(EARLIER_CLI && { earlier: () => timePgkeep(scene, DATABASE, ['backup'], {}, EARLIER_CLI) }),
     pgkeep: () => timePgkeep(scene, DATABASE, ['backup']),
     encrypted: () => timePgkeep(scene, DATABASE, ['backup'], encryption),
     ...(bucket && { offSite: () => timePgkeep(scene, DATABASE, ['backup'], bucket) }),

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { makeLargeDatabase } from '../lib/large-database.mjs';
 import { median, seconds } from '../lib/numbers.mjs';
-import { timePgkeep, timeShell } from '../lib/timed-program.mjs';
+import { EARLIER_CLI, timePgkeep, timeShell } from '../lib/timed-program.mjs';
 
 const GIGABYTE = 1_073_741_824;
 const DATABASE = 'one_gigabyte';
@@ -23,7 +23,9 @@ export async function restoreTest(scene) {
   rmSync(path.join(scene.directory, 'backups'), { recursive: true, force: true });
   const { stdout } = await timePgkeep(scene, DATABASE, ['backup']);
   const archive = JSON.parse(stdout).archive;
-  const [own, restore, scan] = [[], [], []].map(() => /** @type {number[]} */ ([]));
+  const [own, earlier, restore, scan] = [[], [], [], []].map(() => /** @type {number[]} */ ([]));
+  const settings = { TEST_DATABASE_URL: scene.url('postgres') };
+  const argv = ['restore', 'test'];
   for (let round = 0; round < ROUNDS; round += 1) {
     await scene.execute('postgres', ['CREATE DATABASE scratch TEMPLATE template0']);
     restore.push(
@@ -31,13 +33,8 @@ export async function restoreTest(scene) {
     );
     scan.push((await timeShell(scene, DATABASE, SCAN)).wallMs);
     await scene.execute('postgres', ['DROP DATABASE scratch']);
-    own.push(
-      (
-        await timePgkeep(scene, DATABASE, ['restore', 'test'], {
-          TEST_DATABASE_URL: scene.url('postgres'),
-        })
-      ).wallMs,
-    );
+    own.push((await timePgkeep(scene, DATABASE, argv, settings)).wallMs);
+    if (EARLIER_CLI) earlier.push((await timePgkeep(scene, DATABASE, argv, settings, EARLIER_CLI)).wallMs);
   }
   const least = median(restore) + median(scan);
   return [
@@ -50,5 +47,14 @@ export async function restoreTest(scene) {
       met: median(own) <= median(restore) * 1.3 + median(scan),
     },
     { measure: '  by pg_restore -j2 and the scan', value: '', ratio: median(own) / least },
+    ...(EARLIER_CLI
+      ? [
+          {
+            measure: '  of BENCH_EARLIER (ratio: this one by it)',
+            value: seconds(median(earlier)),
+            ratio: median(own) / median(earlier),
+          },
+        ]
+      : []),
   ];
 }
