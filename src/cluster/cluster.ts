@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeepError } from '../errors.js';
@@ -169,9 +169,12 @@ export class Cluster {
     return settings;
   }
 
+  /** Writes a file complete or not at all: an owner's file without its number would be taken for a running one's. */
   private writeOwned(file: string, content: string): void {
-    writeFileSync(file, content, { mode: 0o600 });
-    if (this.user) chownSync(file, this.user.uid, this.user.gid);
+    const aside = `${file}.new`;
+    writeFileSync(aside, content, { mode: 0o600 });
+    if (this.user) chownSync(aside, this.user.uid, this.user.gid);
+    renameSync(aside, file);
   }
 
   /** A server that was left a moment ago (its parent killed) is given the time to end. */

@@ -21,6 +21,8 @@ const ALL = [
   'DELETE FROM "lot" l USING "peer" p WHERE l."id" = l."id"',
   'UPDATE "lot" SET "label" = upper("label") WHERE "id" = "id"',
   'UPDATE "lot" SET "label" = p."label" FROM "peer" p',
+  `UPDATE "lot" l SET "label" = p."label" FROM "peer" p WHERE p."sku" = 'a'`,
+  'DELETE FROM "lot" USING "peer" p WHERE p."label" IS NOT NULL AND EXISTS (SELECT FROM "peer" x WHERE x."id" = p."id")',
   `UPDATE "lot" SET "label" = 'x', "sku" = coalesce("sku", 'y')`,
 ];
 

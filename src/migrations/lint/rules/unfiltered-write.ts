@@ -24,7 +24,8 @@ export const updateWithoutWhere: Rule = {
     find(statement.node, 'UpdateStmt').flatMap((node): Violation[] => {
       if (!('UpdateStmt' in node)) return [];
       const { relation, whereClause, targetList, returningClause, fromClause } = node.UpdateStmt;
-      if (!isUnfiltered(relation, whereClause, fromClause, context)) return [];
+      const why = whyEveryRow(relation, whereClause, fromClause, context);
+      if (why === undefined) return [];
       if (targetList?.every((target) => losesNothing(target, relation, context))) return [];
       const target = targetList?.[0];
       const column = target && 'ResTarget' in target ? (target.ResTarget.name ?? '') : '';
@@ -33,7 +34,7 @@ export const updateWithoutWhere: Rule = {
         {
           severity: 'error',
           index: statement.indexOf(relation?.location),
-          message: `UPDATE changes every row of ${quoted(tableOf(relation))} (${context.sizeText(tableOf(relation))}): ${why(whereClause)}. What the rows held before is gone.`,
+          message: `UPDATE changes every row of ${quoted(tableOf(relation))} (${context.sizeText(tableOf(relation))}): ${why}. What the rows held before is gone.`,
           rewrite: isWhole
             ? `${statement.sql}\nWHERE ${escapeIdentifier(column)} IS NULL; -- or whatever names the rows that are meant`
             : `UPDATE ${quoted(tableOf(relation))} SET … WHERE ${escapeIdentifier(column)} IS NULL; -- or whatever names the rows that are meant`,
@@ -50,7 +51,8 @@ export const deleteWithoutWhere: Rule = {
     find(statement.node, 'DeleteStmt').flatMap((node): Violation[] => {
       if (!('DeleteStmt' in node)) return [];
       const { relation, whereClause, usingClause } = node.DeleteStmt;
-      if (!isUnfiltered(relation, whereClause, usingClause, context)) return [];
+      const why = whyEveryRow(relation, whereClause, usingClause, context);
+      if (why === undefined) return [];
       const table = quoted(tableOf(relation));
       const { columns } = context.schema.table(tableOf(relation)) ?? {};
       const mark = columns?.has('deletedAt')
@@ -62,7 +64,7 @@ export const deleteWithoutWhere: Rule = {
         {
           severity: 'error',
           index: statement.indexOf(relation?.location),
-          message: `DELETE removes every row of ${table} (${context.sizeText(tableOf(relation))}): ${why(whereClause)}. Only a backup brings them back.`,
+          message: `DELETE removes every row of ${table} (${context.sizeText(tableOf(relation))}): ${why}. Only a backup brings them back.`,
           rewrite:
             mark === undefined
               ? `DELETE FROM ${table} WHERE …; -- name the rows that are meant`
@@ -80,15 +82,16 @@ function find(node: Node, kind: 'UpdateStmt' | 'DeleteStmt'): Node[] {
   return found;
 }
 
-function isUnfiltered(
+/** Why a statement takes every row; undefined where it does not, or where that loses nothing. */
+function whyEveryRow(
   relation: RangeVar | undefined,
   where: Node | undefined,
   others: readonly Node[] | undefined,
   context: RuleContext,
-): boolean {
+): string | undefined {
   const table = tableOf(relation);
   // The rows of a table that these migrations made are theirs to change.
-  if (context.isNew(table) || context.isKnownEmpty(table)) return false;
+  if (context.isNew(table) || context.isKnownEmpty(table)) return undefined;
   const columns = context.schema.table(table)?.columns;
   const target = {
     table,
@@ -96,7 +99,20 @@ function isUnfiltered(
     isAlone: (others ?? []).length === 0,
     isRequired: (column: string) => columns?.get(column)?.isRequired === true,
   };
-  return !where || isAlwaysTrue(where, target);
+  if (!where) return 'it has no WHERE';
+  if (isAlwaysTrue(where, target)) return 'its WHERE holds for every row';
+  return target.isAlone || mayName(where, target.name) ? undefined : 'its WHERE names no column of it';
+}
+
+/** Whether a condition names a column of the target, or one without a qualifier, which may be the target's. */
+function mayName(where: Node, target: string): boolean {
+  let found = false;
+  walk(where, (inner) => {
+    if (!('ColumnRef' in inner)) return;
+    const path = columnPath(inner);
+    found ||= path.length < 2 || path.includes(target);
+  });
+  return found;
 }
 
 /** What was added with the migration held nothing before; `c = c` and `c = coalesce(c, …)` keep what a row holds. */
@@ -108,8 +124,4 @@ function losesNothing(target: Node, relation: RangeVar | undefined, context: Rul
   const path = columnPath(first);
   const alias = relation?.alias?.aliasname ?? relation?.relname;
   return path.at(-1) === name && (path.length === 1 || path.at(-2) === alias);
-}
-
-function why(where: Node | undefined): string {
-  return where ? 'its WHERE holds for every row' : 'it has no WHERE';
 }
