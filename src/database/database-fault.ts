@@ -36,7 +36,7 @@ export function databaseFault(error: unknown): DatabaseFault {
   const cause = messageOf(error);
   if (code === '53100') {
     const hint = withServerHint(error, 'Make room on the disk of the database server.');
-    return { code: 'CHECK_FAILED', text: detailedMessageOf(error), hint };
+    return { code: 'CHECK_FAILED', text: sentenceOf(error), hint };
   }
   if (code === '55P03') return { code: 'DATABASE_TIMEOUT', text: cause, hint: HINTS.locked };
   if (error instanceof DeadlineError || /timeout/i.test(cause) || code === '57014') {
@@ -86,10 +86,10 @@ export function databaseFault(error: unknown): DatabaseFault {
       ? ': CONNECT on the database'
       : ' that it lacks';
     const hint = withServerHint(error, `Give the role the grant${missing}.`);
-    return { code: 'CHECK_FAILED', text: detailedMessageOf(error), hint };
+    return { code: 'CHECK_FAILED', text: sentenceOf(error), hint };
   }
   const hint = serverHintOf(error) ?? 'See the server’s log.';
-  return { code: 'CHECK_FAILED', text: detailedMessageOf(error), hint };
+  return { code: 'CHECK_FAILED', text: sentenceOf(error), hint };
 }
 
 /** PostgreSQL's advice, then ours. */
@@ -109,4 +109,9 @@ function keepCode(code: DatabaseFault['code'], error: unknown): ErrorCode {
   if (errorCode(error) === '42501') return 'DATABASE_PERMISSION_DENIED';
   if (code === 'DATABASE_TIMEOUT') return 'DATABASE_TIMEOUT';
   return code === 'CHECK_FAILED' ? 'DATABASE_ERROR' : 'DATABASE_UNREACHABLE';
+}
+
+/** The server's words, without the full stop of a detail: the caller's sentence goes on. */
+function sentenceOf(error: unknown): string {
+  return detailedMessageOf(error).replace(/\.$/, '');
 }

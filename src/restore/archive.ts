@@ -317,7 +317,7 @@ export class Archive {
     reader: FaultReader | undefined,
   ): Promise<ProgramOptions> {
     return {
-      env: { ...(await libpqEnvironment(url, server, tool)), PGAPPNAME: 'pgkeep restore' },
+      env: await libpqEnvironment(url, server, tool),
       signal: this.options.signal,
       onErrorOutput: (piece) => reader?.add(piece),
     };

@@ -56,7 +56,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
       ok: false,
       code: 'CHECK_FAILED',
       gate: 'enforce',
-      details: `No usable database connection: permission denied for database "${name}". Give the role the grant: CONNECT on the database.`,
+      details: `No usable database connection: permission denied for database "${name}"; DETAIL: User does not have CONNECT privilege. Give the role the grant: CONNECT on the database.`,
     });
     await asOwner(`GRANT CONNECT ON DATABASE ${name} TO ${QUOTED}`);
 

@@ -90,3 +90,8 @@ export class Replicas {
 export function isHeldBy({ holder }: Pick<RunRow, 'holder'>, service: PgkeepProcess): boolean {
   return holder?.startsWith(`${service.pid}@`) === true;
 }
+
+/** Due once a minute, for the first time when the replicas are up. */
+export function scheduleIn(seconds: number): string {
+  return `${new Date(Date.now() + seconds * 1000).getUTCSeconds()} * * * * *`;
+}
