@@ -20,7 +20,7 @@ const PROGRAM = path.resolve('test/support/cli-host.mjs');
 
 /** What only a process of its own can take: it reads these variables when it starts, or hands its streams to a child. */
 const START_VARIABLES = ['NODE_OPTIONS', 'LD_PRELOAD', 'TZ', 'NODE_EXTRA_CA_CERTS'];
-const PROCESS_VERBS = new Set(['prisma', 'serve']);
+const PROCESS_VERBS = ['prisma', 'serve', 'migrate create'];
 
 /** Processes that have loaded the program and run nothing now. */
 const idle: ChildProcess[] = [];
@@ -32,9 +32,10 @@ afterAll(() => {
 
 /** Whether a command line can run in a host, with the same result as in a process that is started for it. */
 export function canRunInHost({ argv, environment }: CommandLine): boolean {
+  const verb = argv.filter((word) => !word.startsWith('-')).join(' ');
   return (
     !START_VARIABLES.some((name) => environment[name] !== undefined) &&
-    !PROCESS_VERBS.has(argv.find((word) => !word.startsWith('-')) ?? '')
+    !PROCESS_VERBS.some((own) => `${verb} `.startsWith(`${own} `))
   );
 }
 
