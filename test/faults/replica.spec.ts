@@ -102,7 +102,7 @@ describe('a read-only server', () => {
     const name = 'replicated';
     const { url } = await createGuarded(primary, name);
     await query(url, 'CREATE TABLE counted AS SELECT generate_series(1, 3)');
-    const { rows } = await query(url, 'SELECT pg_current_wal_lsn() AS lsn');
+    const { rows } = await query(url, 'SELECT pg_current_wal_insert_lsn() AS lsn');
     await until(async () => {
       const reached = await query(standby.url('postgres'), 'SELECT pg_last_wal_replay_lsn() >= $1 AS yes', [
         rows[0]?.lsn,
