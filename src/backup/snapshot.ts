@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { oneMessage } from '../database/mark.js';
 
 /** How often the connection that holds the snapshot says something, for the firewalls between. */
 const KEEPALIVE_MS = 30_000;
@@ -28,7 +29,7 @@ export async function beginSnapshot(
   beforehand: () => Promise<void> = async () => undefined,
 ): Promise<Snapshot> {
   const settings = await settingStatements(client);
-  await client.query(['BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', ...settings].join('; '));
+  await client.query(oneMessage('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', ...settings));
   await beforehand();
   const { rows } = await client.query<{ id: string }>('SELECT pg_catalog.pg_export_snapshot() AS id');
   const id = rows[0]?.id;
