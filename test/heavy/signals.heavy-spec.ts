@@ -48,10 +48,11 @@ describe('an interrupt at any moment', () => {
   async function expectOrder(
     argv: readonly string[],
     check: (moment: string) => Promise<void>,
+    settings: Record<string, string> = environment,
   ): Promise<void> {
     for (let delay = 0, round = 0; ; delay += STEP_MS, round += 1) {
       const signal = SIGNALS[round % SIGNALS.length] ?? 'SIGINT';
-      const pgkeep = new PgkeepProcess('cli', argv, environment, { cwd: application.directory });
+      const pgkeep = new PgkeepProcess('cli', argv, settings, { cwd: application.directory });
       await sleep(delay);
       const isOver = !pgkeep.isRunning;
       pgkeep.signal(signal);
@@ -95,15 +96,23 @@ describe('an interrupt at any moment', () => {
   });
 
   it('of a deploy leaves the migration applied, pending or recorded as failed, never in between', async () => {
-    const { url } = application;
-    await expectOrder(['migrate', 'deploy', '--without-backup'], async (moment) => {
-      const { rows } = await query(
-        url,
-        `SELECT to_regclass('made') IS NOT NULL AS made,
-                (SELECT count(*)::int FROM _prisma_migrations WHERE finished_at IS NOT NULL) AS finished`,
-      ).catch(() => ({ rows: [{ made: false, finished: 0 }] }));
-      if (rows[0]?.made !== (rows[0]?.finished === 1)) throw new Error(`${moment}\n${JSON.stringify(rows)}`);
-      await query(url, 'DROP TABLE IF EXISTS made; DROP TABLE IF EXISTS _prisma_migrations');
-    });
+    const url = await createDatabase(own, 'deployed');
+    const settings = { ...environment, DATABASE_URL: url };
+    await expectOrder(
+      ['migrate', 'deploy', '--without-backup'],
+      async (moment) => {
+        const { rows: tables } = await query(
+          url,
+          `SELECT to_regclass('made') IS NOT NULL AS made, to_regclass('_prisma_migrations') IS NOT NULL AS history`,
+        );
+        const { rows: finished } = tables[0]?.history
+          ? await query(url, 'SELECT FROM _prisma_migrations WHERE finished_at IS NOT NULL')
+          : { rows: [] };
+        if (tables[0]?.made !== (finished.length === 1))
+          throw new Error(`${moment}\n${JSON.stringify(tables)}`);
+        await query(url, 'DROP TABLE IF EXISTS made; DROP TABLE IF EXISTS _prisma_migrations');
+      },
+      settings,
+    );
   });
 });
