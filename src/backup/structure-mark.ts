@@ -20,7 +20,7 @@ const CATALOGUES = [
   'pg_statistic_ext',
 ] as const;
 /** What initdb made has lower numbers. */
-const FIRST_OWN_OID = 16_384;
+export const FIRST_OWN_OID = 16_384;
 
 /** Stands for the structure that a transaction sees: another mark, and something was made, changed or dropped. */
 export async function readStructureMark(client: Client): Promise<string> {

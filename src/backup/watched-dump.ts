@@ -2,12 +2,10 @@ import type { Client } from 'pg';
 import { counted } from '../core/counted.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { dumpInto, type Dumped, type DumpCommand, type DumpTarget } from './dump.js';
+import { FIRST_OWN_OID } from './structure-mark.js';
 
 /** An encrypted archive has a header before there is anything of the dump in it. */
 export const LARGEST_HEADER = 65_536;
-
-/** What initdb made has lower numbers. */
-const FIRST_OWN_OID = 16_384;
 
 /**
  * Versions of what pg_dump describes with functions of the server that see the present and not its snapshot, such as
