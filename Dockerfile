@@ -72,8 +72,8 @@ RUN pgkeep --help >/dev/null && pg_dump --version && psql --version && node --in
       await import('/opt/pgkeep/dist/deploy/deploy-run.js'); \
       const { loadSqlParser } = await import('/opt/pgkeep/dist/migrations/lint/sql-parser.js'); \
       await loadSqlParser(); \
-      await import('/opt/pgkeep/dist/database/records.js'); \
-      await import('/opt/pgkeep/dist/schedule/pgkeep-schedule.module.js'); \
+      await import('/opt/pgkeep/dist/postgres/records.js'); \
+      await import('/opt/pgkeep/dist/scheduler/pgkeep-schedule.module.js'); \
       await import('/opt/pgkeep/dist/jobs/due-times.js'); \
       await import('/opt/pgkeep/dist/backup/backup-run.js'); \
       await import('/opt/pgkeep/dist/backup/export-run.js'); \

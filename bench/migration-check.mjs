@@ -3,7 +3,7 @@
 import 'reflect-metadata';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readSettings } from '../dist/config/read-settings.js';
-import { DatabaseService } from '../dist/database/database.service.js';
+import { DatabaseService } from '../dist/postgres/database.service.js';
 import { MigrationsService } from '../dist/migrations/migrations.service.js';
 
 const EVALUATIONS = 40;

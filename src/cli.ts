@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { leaveOnEarlySignals } from './process/early-signals.js';
+import { leaveOnEarlySignals } from './core/process/early-signals.js';
 
 leaveOnEarlySignals();
 // Loaded only now: static imports would all be evaluated first.

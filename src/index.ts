@@ -27,7 +27,7 @@ export {
   type Settings,
 } from './config/settings.js';
 export { SETTINGS } from './config/settings.token.js';
-export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind } from './errors.js';
+export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind } from './core/errors.js';
 export { BackupService } from './backup/backup.service.js';
 export { ExportService } from './backup/export.service.js';
 export { GlobalsService } from './backup/globals.service.js';
@@ -52,7 +52,7 @@ export type {
 } from './backup/backup.types.js';
 export type { ExportedTable, ExportOptions, ExportReport } from './backup/export.types.js';
 export type { Omission, OmissionKind } from './backup/omissions.js';
-export { ChangelogService } from './changelog/changelog.service.js';
+export { ChangelogService } from './audit-log/changelog.service.js';
 export type {
   ChainFinding,
   ChainReport,
@@ -61,9 +61,9 @@ export type {
   Deed,
   NewEntry,
   Recording,
-} from './changelog/changelog.types.js';
-export { Clock } from './clock/clock.js';
-export { DatabaseService, type PoolCounts } from './database/database.service.js';
+} from './audit-log/changelog.types.js';
+export { Clock } from './core/clock.js';
+export { DatabaseService, type PoolCounts } from './postgres/database.service.js';
 export { DeployService } from './deploy/deploy.service.js';
 export { ResolveService } from './deploy/resolve/resolve.service.js';
 export type {
@@ -100,8 +100,9 @@ export type {
 } from './drift/drift.types.js';
 export { EnvironmentService } from './environment/environment.service.js';
 export { InstallService } from './install/install.service.js';
-export { StampService } from './install/stamp.service.js';
-export type { InstallReport, StampOptions, StampReport } from './install/install.types.js';
+export { StampService } from './environment/stamp.service.js';
+export type { InstallReport } from './install/install.types.js';
+export type { StampOptions, StampReport } from './environment/environment.types.js';
 export { LintService } from './migrations/lint/lint.service.js';
 export type {
   AcceptedEditReport,
@@ -138,6 +139,6 @@ export { JobsService } from './jobs/jobs.service.js';
 export type { JobRun, RunError, RunState, RunTrigger } from './jobs/jobs.types.js';
 export { StatsService } from './stats/stats.service.js';
 export type { ConnectionStats, DatabaseStats, RowCounting, TableStats } from './stats/stats.types.js';
-export type { JobName } from './upkeep/job-table.js';
-export { UpkeepService } from './upkeep/upkeep.service.js';
-export type { JobsOverview, JobView } from './upkeep/upkeep.types.js';
+export type { JobName } from './maintenance/job-table.js';
+export { UpkeepService } from './maintenance/upkeep.service.js';
+export type { JobsOverview, JobView } from './maintenance/upkeep.types.js';

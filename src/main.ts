@@ -1,4 +1,4 @@
-import { leaveOnEarlySignals } from './process/early-signals.js';
+import { leaveOnEarlySignals } from './core/process/early-signals.js';
 
 leaveOnEarlySignals();
 // Loaded only now: static imports would all be evaluated first.

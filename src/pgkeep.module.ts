@@ -1,9 +1,9 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { BackupModule } from './backup/backup.module.js';
-import { ChangelogModule } from './changelog/changelog.module.js';
+import { ChangelogModule } from './audit-log/changelog.module.js';
 import type { Settings } from './config/settings.js';
 import { SettingsModule, type AsyncSettings, type ModuleOptions } from './config/settings.module.js';
-import { DatabaseModule } from './database/database.module.js';
+import { DatabaseModule } from './postgres/database.module.js';
 import { DeployModule } from './deploy/deploy.module.js';
 import { DriftModule } from './drift/drift.module.js';
 import { EnvironmentModule } from './environment/environment.module.js';
@@ -13,7 +13,7 @@ import { ReadinessModule } from './readiness/readiness.module.js';
 import { RestoreModule } from './restore/restore.module.js';
 import { RetentionModule } from './retention/retention.module.js';
 import { StatsModule } from './stats/stats.module.js';
-import { UpkeepModule } from './upkeep/upkeep.module.js';
+import { UpkeepModule } from './maintenance/upkeep.module.js';
 
 const ROOMS = [
   DatabaseModule,

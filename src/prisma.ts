@@ -5,10 +5,10 @@
 import { writeSync } from 'node:fs';
 import { guardedUrl, readGuardSettings } from './config/guard-settings.js';
 import { loadEnvironment } from './config/process-environment.js';
-import { KeepError, messageOf } from './errors.js';
-import { guard } from './guard/guard.js';
-import type { Verdict } from './guard/guard.types.js';
-import { parsePrismaCommand } from './guard/prisma-command.js';
+import { KeepError, messageOf } from './core/errors.js';
+import { guard } from './guard/prisma/guard.js';
+import type { Verdict } from './guard/prisma/guard.types.js';
+import { parsePrismaCommand } from './guard/prisma/prisma-command.js';
 
 /** What the guard reads of a Prisma configuration. */
 export interface GuardableConfig {
@@ -67,7 +67,7 @@ export async function guardedConfig<Config extends GuardableConfig>(
  */
 export async function guardTests(url: string | undefined): Promise<void> {
   await orLeave(async () => {
-    const { judgeTestDatabase } = await import('./guard/test-database.js');
+    const { judgeTestDatabase } = await import('./guard/prisma/test-database.js');
     return await judgeTestDatabase(url, readGuardSettings(loadEnvironment().environment));
   });
 }

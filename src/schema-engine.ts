@@ -2,7 +2,7 @@
  * The executable that Prisma's CLI takes for its native schema engine (`scripts/schema-engine` starts it).
  * Requests come on stdin and are answered on stdout, the log goes to stderr; all three are JSON lines.
  */
-import { SystemClock } from './clock/clock.js';
+import { SystemClock } from './core/clock.js';
 import { readEngineArguments } from './migrations/engine/executable/engine-arguments.js';
 import { logErrorLine, logLine } from './migrations/engine/executable/engine-log.js';
 import { EngineServer } from './migrations/engine/executable/engine-server.js';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { VERBS, type VerbEntry } from '../src/cli/verbs.js';
 import { SETTING_NAMES } from '../src/config/environment-variables.js';
-import { CHECK_CODES } from '../src/errors.js';
+import { CHECK_CODES } from '../src/core/errors.js';
 import { openApiDocument } from '../src/http/openapi.js';
 
 const DOCS = readdirSync('docs').map((name) => `docs/${name}`);

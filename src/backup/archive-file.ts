@@ -5,15 +5,15 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { EncryptionSettings } from '../config/settings.js';
-import { errorCode, KeepError, messageOf } from '../errors.js';
+import { errorCode, KeepError, messageOf } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { archiveKey } from './backup-name.js';
 import type { Manifest } from './backup.types.js';
 import { DigestMeter } from './digest-meter.js';
 import { readBack, type ReadBack } from './read-back.js';
-import { keysHere } from './seal/keys-here.js';
-import { PassphraseRefused, SealBroken } from './seal/seal-broken.js';
-import { unseal, type OpeningKeys } from './seal/unseal.js';
+import { keysHere } from './encryption/keys-here.js';
+import { PassphraseRefused, SealBroken } from './encryption/seal-broken.js';
+import { unseal, type OpeningKeys } from './encryption/unseal.js';
 import { archiveFindings } from './verify-archive.js';
 
 /** A backup whose archive lies on this machine: every byte was read, and is what the manifest says. */

@@ -2,7 +2,7 @@ import type { Settings } from '../config/settings.js';
 import type { ArchiveProof } from './archive-writer.js';
 import { findTool, type PostgresTool } from './postgres-tool.js';
 import { readInPassing } from './read-in-passing.js';
-import { keysHere, recipientsOf } from './seal/keys-here.js';
+import { keysHere, recipientsOf } from './encryption/keys-here.js';
 
 /** Returns what reads an archive with pg_restore on its way, where this machine cannot open it once it is encrypted. */
 export async function proofFor(

@@ -2,7 +2,7 @@ import type { BackupSettings } from '../config/settings.js';
 import type { ArchiveKind } from './backup-name.js';
 import type { ArchiveEncryption } from './archive-encryption.js';
 import { gzipped, wholeSql } from './plain-dump.js';
-import { Sealer } from './seal/sealer.js';
+import { Sealer } from './encryption/sealer.js';
 
 /** What a program's output goes through on its way into the storage. */
 export interface DumpWriter {

@@ -1,4 +1,4 @@
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { RemoteStorages } from '../storage/storage.token.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { typedName, type Attachment } from './backup-name.js';

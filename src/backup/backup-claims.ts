@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
-import { messageOf } from '../errors.js';
+import { messageOf } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { claimKey, claimPrefix, manifestKey } from './backup-name.js';
 import { UnfinishedRuns } from './unfinished-runs.js';

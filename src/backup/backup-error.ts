@@ -1,6 +1,6 @@
-import { databaseError } from '../database/database-fault.js';
-import { KeepError } from '../errors.js';
-import { ProgramFailure } from '../process/program-failure.js';
+import { databaseError } from '../postgres/database-fault.js';
+import { KeepError } from '../core/errors.js';
+import { ProgramFailure } from '../core/process/program-failure.js';
 
 /** Whatever ended a deed of this room, explained; `operation` completes "Cannot …". */
 export function backupError(operation: string, error: unknown, signal: AbortSignal): KeepError {

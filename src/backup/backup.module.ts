@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
-import { ChangelogModule } from '../changelog/changelog.module.js';
-import { ClockModule } from '../clock/clock.module.js';
-import { DatabaseModule } from '../database/database.module.js';
+import { ChangelogModule } from '../audit-log/changelog.module.js';
+import { ClockModule } from '../core/clock.module.js';
+import { DatabaseModule } from '../postgres/database.module.js';
 import { StorageModule } from '../storage/storage.module.js';
 import { BackupService } from './backup.service.js';
 import { ExportService } from './export.service.js';

@@ -1,6 +1,6 @@
-import type { Recording } from '../changelog/changelog.types.js';
+import type { Recording } from '../audit-log/changelog.types.js';
 import type { ArchiveFormat, EnvironmentName } from '../config/settings.js';
-import type { Catalogue } from '../catalogue/catalogue.types.js';
+import type { Catalogue } from '../postgres/catalogue/catalogue.types.js';
 import type { ArchiveEncryption } from './archive-encryption.js';
 import type { LocaleFacts } from './locale.js';
 import type { Omission } from './omissions.js';

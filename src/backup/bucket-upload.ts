@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Readable } from 'node:stream';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { attachmentKey, ATTACHMENTS, manifestKey } from './backup-name.js';
 import type { Manifest } from './backup.types.js';

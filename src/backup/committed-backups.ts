@@ -1,4 +1,4 @@
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import {
   archiveKeys,

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { outputOf, startProgram } from '../process/program.js';
+import { outputOf, startProgram } from '../core/process/program.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import type { DumpWriter } from './archive-writer.js';
 import type { ArchiveEncryption } from './archive-encryption.js';

@@ -1,9 +1,9 @@
 import type { Client } from 'pg';
 import type { EnvironmentName } from '../config/settings.js';
-import type { ReadTimeouts } from '../database/read.js';
+import type { ReadTimeouts } from '../postgres/read.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 
 /**
  * Refuses a database that is stamped for another environment: its backups would be named, kept and thrown away

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { operator } from '../changelog/actor.js';
-import { ChangelogService } from '../changelog/changelog.service.js';
-import { Clock } from '../clock/clock.js';
+import { operator } from '../audit-log/actor.js';
+import { ChangelogService } from '../audit-log/changelog.service.js';
+import { Clock } from '../core/clock.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { distance } from 'fastest-levenshtein';
-import { KeepError } from '../errors.js';
-import { OWN_RELATIONS } from '../catalogue/own-relations.js';
+import { KeepError } from '../core/errors.js';
+import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 
 /** A table or view that can be exported. */
 export interface NamedTable {

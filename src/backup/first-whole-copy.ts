@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { ArchiveFile } from './archive-file.js';
 import type { BackupCopy, UnreadableCopy } from './backup-catalogue.js';
 

@@ -1,5 +1,5 @@
 import type { Settings } from '../config/settings.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { CommittedBackups } from './committed-backups.js';
 import type { DatabaseFacts } from './database-facts.js';

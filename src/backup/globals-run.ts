@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
-import type { Recording } from '../changelog/changelog.types.js';
-import { withConnection } from '../database/connect.js';
-import { reachedServer } from '../database/reached-server.js';
-import { KeepError } from '../errors.js';
+import type { Recording } from '../audit-log/changelog.types.js';
+import { withConnection } from '../postgres/connect.js';
+import { reachedServer } from '../postgres/reached-server.js';
+import { KeepError } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { backupName, globalsKey } from './backup-name.js';
 import type { RunContext } from './backup-run.js';
@@ -14,7 +14,7 @@ import { libpqEnvironment } from './libpq-environment.js';
 import { wholeSql } from './plain-dump.js';
 import { findTool } from './postgres-tool.js';
 import { readBack } from './read-back.js';
-import { Sealer } from './seal/sealer.js';
+import { Sealer } from './encryption/sealer.js';
 import { whileConnected } from './snapshot.js';
 
 /** Dumps roles, memberships and tablespaces beside the backups, and reads the stored bytes back. */

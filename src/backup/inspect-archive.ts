@@ -1,12 +1,12 @@
 import type { ArchiveFormat } from '../config/settings.js';
-import { errorCode, messageOf } from '../errors.js';
-import { ProgramFailure } from '../process/program-failure.js';
+import { errorCode, messageOf } from '../core/errors.js';
+import { ProgramFailure } from '../core/process/program-failure.js';
 import { DigestMeter } from './digest-meter.js';
 import { ClosingLine, gunzipped } from './plain-dump.js';
 import type { PostgresTool } from './postgres-tool.js';
 import { readInPassing } from './read-in-passing.js';
-import { PassphraseRefused, SealBroken } from './seal/seal-broken.js';
-import { unseal, type OpeningKeys } from './seal/unseal.js';
+import { PassphraseRefused, SealBroken } from './encryption/seal-broken.js';
+import { unseal, type OpeningKeys } from './encryption/unseal.js';
 
 /** What it takes to look into an archive. */
 export interface Inspection {

@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import type { DatabaseUrl } from '../config/database-url.js';
-import { verifiesServer } from '../database/connection-candidates.js';
-import { currentUrl } from '../database/current-url.js';
-import { passwordOf } from '../database/password.js';
-import type { ReachedServer } from '../database/reached-server.js';
-import { programOptions } from '../database/session-settings.js';
-import { KeepError } from '../errors.js';
+import { verifiesServer } from '../postgres/connection-candidates.js';
+import { currentUrl } from '../postgres/current-url.js';
+import { passwordOf } from '../postgres/password.js';
+import type { ReachedServer } from '../postgres/reached-server.js';
+import { programOptions } from '../postgres/session-settings.js';
+import { KeepError } from '../core/errors.js';
 import type { PostgresTool } from './postgres-tool.js';
 
 /** Where Debian, Red Hat and Alpine keep the authorities that the system trusts. */

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { ARCHIVE_FORMATS, ENVIRONMENTS } from '../config/settings.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { BACKUP_REASONS, type Manifest } from './backup.types.js';
-import { CATALOGUE_SECTIONS } from '../catalogue/catalogue.types.js';
+import { CATALOGUE_SECTIONS } from '../postgres/catalogue/catalogue.types.js';
 import { OMISSION_KINDS } from './omissions.js';
 import {
   isAbsentOr,

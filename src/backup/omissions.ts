@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { OWN_RELATIONS } from '../catalogue/own-relations.js';
+import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 import type { DatabaseFacts } from './database-facts.js';
 
 /** What pg_dump leaves out without failing, and why; in the order that texts have. */

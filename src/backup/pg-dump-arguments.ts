@@ -1,4 +1,4 @@
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { ArchiveFormat, BackupSettings } from '../config/settings.js';
 import type { PostgresTool } from './postgres-tool.js';
 

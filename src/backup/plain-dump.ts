@@ -1,6 +1,6 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { createGunzip, createGzip } from 'node:zlib';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 
 /** Enough for the closing lines. */
 const TAIL_BYTES = 1024;

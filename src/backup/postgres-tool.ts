@@ -1,8 +1,8 @@
 import { existsSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { programDirectories } from '../cluster/postgres-binaries.js';
-import { KeepError } from '../errors.js';
-import { run } from '../process/run.js';
+import { KeepError } from '../core/errors.js';
+import { run } from '../core/process/run.js';
 
 /** One of PostgreSQL's client programs, of a known version. */
 export interface PostgresTool {

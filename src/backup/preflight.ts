@@ -1,8 +1,8 @@
 import { escapeIdentifier, type Client } from 'pg';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { DatabaseFacts } from './database-facts.js';
 import { listed } from './omission-texts.js';
-import { OWN_RELATIONS } from '../catalogue/own-relations.js';
+import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 
 /** How many large objects a message lists, and its statement grants. */
 const SHOWN_OBJECTS = 10;

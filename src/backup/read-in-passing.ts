@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { requireSuccess, startProgram, type RunningProgram } from '../process/program.js';
+import { requireSuccess, startProgram, type RunningProgram } from '../core/process/program.js';
 import { toolEnvironment } from './libpq-environment.js';
 import type { PostgresTool } from './postgres-tool.js';
 

@@ -1,4 +1,4 @@
-import { errorCode } from '../errors.js';
+import { errorCode } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { BackupClaims } from './backup-claims.js';
 import { CommittedBackups } from './committed-backups.js';

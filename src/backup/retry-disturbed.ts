@@ -1,4 +1,4 @@
-import { KeepError, serverMessageOf } from '../errors.js';
+import { KeepError, serverMessageOf } from '../core/errors.js';
 
 /** How long it is tried anew, and how often at most: where objects come and go, most tries fail within a moment. */
 const LONGEST_MS = 20_000;

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
-import { OWN_RELATIONS } from '../catalogue/own-relations.js';
-import { searchPathAdvice } from '../catalogue/unqualified-names.js';
+import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
+import { searchPathAdvice } from '../postgres/catalogue/unqualified-names.js';
 
 /** How many names a warning shows. */
 const SHOWN = 5;

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { oneMessage } from '../database/mark.js';
+import { oneMessage } from '../postgres/mark.js';
 
 /** How often the connection that holds the snapshot says something, for the firewalls between. */
 const KEEPALIVE_MS = 30_000;

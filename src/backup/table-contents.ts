@@ -1,8 +1,8 @@
 import { escapeIdentifier, escapeLiteral, type Client } from 'pg';
 import type { SequenceState, TableContents } from './backup.types.js';
-import { errorCode } from '../errors.js';
-import { OWN_RELATIONS } from '../catalogue/own-relations.js';
-import { isNameNotFound } from '../catalogue/unqualified-names.js';
+import { errorCode } from '../core/errors.js';
+import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
+import { isNameNotFound } from '../postgres/catalogue/unqualified-names.js';
 import { releasingLocks } from './snapshot.js';
 
 /**

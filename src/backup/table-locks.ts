@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
-import { OWN_RELATIONS } from '../catalogue/own-relations.js';
+import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 import { boundedList } from '../core/bounded-list.js';
-import { errorCode, KeepError } from '../errors.js';
+import { errorCode, KeepError } from '../core/errors.js';
 import { beginSnapshot, type Snapshot } from './snapshot.js';
 
 /** How many tables one statement locks; where one of them is gone, each is locked by itself. */

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
-import type { Clock } from '../clock/clock.js';
+import type { Clock } from '../core/clock.js';
 import type { EnvironmentName } from '../config/settings.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { backupName } from './backup-name.js';
 import { isUsed } from './unfinished-runs.js';

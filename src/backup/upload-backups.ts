@@ -1,5 +1,5 @@
-import { KeepError } from '../errors.js';
-import { withinGrace } from '../process/within-grace.js';
+import { KeepError } from '../core/errors.js';
+import { withinGrace } from '../core/process/within-grace.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { whileClaimed } from './backup-claims.js';
 import type { Manifest, UploadReport } from './backup.types.js';

@@ -1,4 +1,4 @@
-import { KeepError, messageOf } from '../errors.js';
+import { KeepError, messageOf } from '../core/errors.js';
 
 /** A copy that could not be made. */
 export interface FailedCopy {

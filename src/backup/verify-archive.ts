@@ -4,7 +4,7 @@ import { archiveKey } from './backup-name.js';
 import type { Manifest, ProgressListener, VerificationFinding } from './backup.types.js';
 import { findTool, type PostgresTool } from './postgres-tool.js';
 import { readBack, type ReadBack } from './read-back.js';
-import { keysHere } from './seal/keys-here.js';
+import { keysHere } from './encryption/keys-here.js';
 
 /** What a verification works with. */
 export interface VerificationContext {

@@ -1,4 +1,4 @@
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { BackupCopy, UnreadableCopy } from './backup-catalogue.js';
 import type { CopyFinding, Manifest, VerificationReport } from './backup.types.js';
 import { omissionTexts } from './omission-texts.js';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { isRunning } from '../cluster/postmaster-file.js';
-import { errorCode } from '../errors.js';
+import { errorCode } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { isAbsentOr, isInteger, isRecord, isText } from './guards.js';
 import { readText, writeText } from './manifest.js';

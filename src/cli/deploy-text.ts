@@ -1,4 +1,4 @@
-import { unenforcedText } from '../catalogue/unenforced.js';
+import { unenforcedText } from '../postgres/catalogue/unenforced.js';
 import { boundedList } from '../core/bounded-list.js';
 import { counted } from '../core/counted.js';
 import type { DeployPlan, DeployReport, PlannedMigration } from '../deploy/deploy.types.js';

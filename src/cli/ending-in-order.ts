@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { handOverSignals } from '../process/early-signals.js';
+import { handOverSignals } from '../core/process/early-signals.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 

@@ -1,4 +1,4 @@
-import { KeepError, type ErrorKind } from '../errors.js';
+import { KeepError, type ErrorKind } from '../core/errors.js';
 
 /** The command line's exit codes. A failing verdict and a failing verb are both 1. */
 export const EXIT = { done: 0, failed: 1, usage: 2, refused: 3, configuration: 78 } as const;

@@ -1,4 +1,4 @@
-import { KeepError, messageOf } from '../errors.js';
+import { KeepError, messageOf } from '../core/errors.js';
 
 /** An error for people: what went wrong, then what to do next. What is not pgkeep's own keeps its stack. */
 export function explain(error: unknown): string {

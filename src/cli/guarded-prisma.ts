@@ -3,15 +3,15 @@ import { parseDatabaseUrl } from '../config/database-url.js';
 import { guardedUrl, readGuardSettings } from '../config/guard-settings.js';
 import type { PrismaConfiguration } from '../config/prisma-project.js';
 import type { Environment } from '../config/read-settings.js';
-import { KeepError } from '../errors.js';
-import { needsDatabase } from '../guard/decide.js';
-import { guard } from '../guard/guard.js';
-import { LAUNCHER } from '../guard/override.js';
-import { parsePrismaCommand } from '../guard/prisma-command.js';
+import { KeepError } from '../core/errors.js';
+import { needsDatabase } from '../guard/prisma/decide.js';
+import { guard } from '../guard/prisma/guard.js';
+import { LAUNCHER } from '../guard/prisma/override.js';
+import { parsePrismaCommand } from '../guard/prisma/prisma-command.js';
 import { evaluatePrismaConfig } from '../migrations/prisma-config/evaluate-prisma-config.js';
 import { prismaConfigIn } from '../migrations/prisma-config/find-prisma-config.js';
 import { findPrismaCli } from '../migrations/prisma-config/find-prisma.js';
-import { runInherited } from '../process/run-inherited.js';
+import { runInherited } from '../core/process/run-inherited.js';
 import { findPrismaConfig } from './prisma-cli.js';
 
 /** The databases that a command of Prisma's would work on. */

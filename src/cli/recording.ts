@@ -1,4 +1,4 @@
-import type { Recording } from '../changelog/changelog.types.js';
+import type { Recording } from '../audit-log/changelog.types.js';
 
 /** A line that says why a deed is not in the record; none where it is, or where there was nothing to record. */
 export function notRecordedLines({ notRecorded }: Recording): string[] {

@@ -8,7 +8,7 @@ import { readSettings, type Environment } from '../config/read-settings.js';
 import type { Settings } from '../config/settings.js';
 import { unknownSettings } from '../config/unknown-settings.js';
 import { withPrismaProject } from '../migrations/prisma-config/with-prisma-project.js';
-import { StderrLogger } from '../logger.js';
+import { StderrLogger } from '../core/logger.js';
 import { PgkeepModule } from '../pgkeep.module.js';
 import { EXIT, exitCodeOf } from './exit-codes.js';
 import { explain, explainAsJson } from './explain.js';

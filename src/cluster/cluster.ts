@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { KeyAndCertificate } from './certificates.js';
 import { freePort } from './free-port.js';
 import { clusterFailure, makeDataDirectory, passwordFile, serverEnvironment } from './make-data-directory.js';

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { KeepError } from '../errors.js';
-import { run } from '../process/run.js';
+import { KeepError } from '../core/errors.js';
+import { run } from '../core/process/run.js';
 import type { PostgresBinaries } from './postgres-binaries.js';
 import type { UserIds } from './unprivileged-user.js';
 

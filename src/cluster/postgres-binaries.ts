@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import { STATE_DIRECTORY } from './embedded-location.js';
 
 /** Where PostgreSQL's server programs are. */

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { errorCode } from '../errors.js';
+import { errorCode } from '../core/errors.js';
 
 /** What a running server writes into `postmaster.pid` (PostgreSQL source: miscadmin.h, LOCK_FILE_LINE_*). */
 export interface PostmasterFile {

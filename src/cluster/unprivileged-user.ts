@@ -1,6 +1,6 @@
 import { chownSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 
 /** Numeric ids that a child process can run as. */
 export interface UserIds {

@@ -1,4 +1,4 @@
-import { messageOf } from '../errors.js';
+import { messageOf } from '../core/errors.js';
 import { readSecretFile } from './secret-file.js';
 
 /** A value that a file holds and that may be replaced while the program runs. */

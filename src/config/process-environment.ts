@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
-import { errorCode, KeepError } from '../errors.js';
+import { errorCode, KeepError } from '../core/errors.js';
 import { ENVIRONMENTS, type EnvironmentName } from './settings.js';
 import type { Environment } from './read-settings.js';
 

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import path from 'node:path';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import { archiveContradictions, optionalMegabytes } from './archive-settings.js';
 import { toBackupSettings } from './backup-settings.js';
 import { connectionContradictions, toDatabaseSettings } from './database-settings.js';

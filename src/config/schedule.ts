@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { messageOf } from '../errors.js';
+import { messageOf } from '../core/errors.js';
 
 /** What switches a schedule off: the job is run by somebody else, such as a Kubernetes CronJob. */
 export const NO_SCHEDULE = 'off';

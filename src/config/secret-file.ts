@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { errorCode, messageOf } from '../errors.js';
+import { errorCode, messageOf } from '../core/errors.js';
 
 /** A secret is a line, not a log: what is larger is somebody's mistake. */
 const LARGEST_SECRET = 65_536;

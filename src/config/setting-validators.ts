@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { messageOf } from '../errors.js';
+import { messageOf } from '../core/errors.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
 import { parseGates } from './gates.js';

@@ -1,5 +1,5 @@
 import type { ProgressListener } from '../backup/backup.types.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { DeployNeeds } from './deploy-needs.js';
 
 /** How the backup before a deed is made. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '../config/database-url.js';
-import { withConnection } from '../database/connect.js';
-import type { ReadTimeouts } from '../database/read.js';
+import { withConnection } from '../postgres/connect.js';
+import type { ReadTimeouts } from '../postgres/read.js';
 import { readBlockers, type SessionFacts } from './sessions.js';
 
 /** Looks at least this often while a script runs, in ms. */

@@ -1,4 +1,4 @@
-import { withConnection } from '../database/connect.js';
+import { withConnection } from '../postgres/connect.js';
 import type { WatchOptions } from './blocker-watch.js';
 
 /** Cancels what a backend runs, from a session beside it; never fails: the statement then ends by its own limits. */

@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 import { describeDatabaseUrl } from '../config/database-url.js';
-import { withConnection } from '../database/connect.js';
-import { databaseError } from '../database/database-fault.js';
-import { KeepError } from '../errors.js';
+import { withConnection } from '../postgres/connect.js';
+import { databaseError } from '../postgres/database-fault.js';
+import { KeepError } from '../core/errors.js';
 import type { DeployNeeds } from './deploy-needs.js';
 
 /** How the server's process list and an interruption name what is done. */

@@ -1,6 +1,6 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
 import type { EnvironmentName, Settings } from '../config/settings.js';
-import { read, type ReadTimeouts } from '../database/read.js';
+import { read, type ReadTimeouts } from '../postgres/read.js';
 import { readStamp } from '../environment/read-environment.js';
 import { externalsOf } from '../migrations/prisma-config/externals.js';
 import { refused, type Refuse } from './refused.js';

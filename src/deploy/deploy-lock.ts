@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
-import type { ReadTimeouts } from '../database/read.js';
-import type { KeepError } from '../errors.js';
+import type { ReadTimeouts } from '../postgres/read.js';
+import type { KeepError } from '../core/errors.js';
 import { OWN_DEPLOY_LOCK, PRISMA_LOCK } from '../migrations/deploy-locks.js';
 import { refused, type Refuse } from './refused.js';
 import { readLockHolders, type SessionFacts } from './sessions.js';

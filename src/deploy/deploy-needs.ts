@@ -1,8 +1,8 @@
 import type { BackupService } from '../backup/backup.service.js';
-import type { ChangelogService } from '../changelog/changelog.service.js';
-import type { Clock } from '../clock/clock.js';
+import type { ChangelogService } from '../audit-log/changelog.service.js';
+import type { Clock } from '../core/clock.js';
 import type { Settings } from '../config/settings.js';
-import type { ReadTimeouts } from '../database/read.js';
+import type { ReadTimeouts } from '../postgres/read.js';
 import type { DriftService } from '../drift/drift.service.js';
 import type { LintService } from '../migrations/lint/lint.service.js';
 import type { MigrationsService } from '../migrations/migrations.service.js';

@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
-import { operator } from '../changelog/actor.js';
-import type { NewEntry, Recording } from '../changelog/changelog.types.js';
-import { unenforcedText, type Unenforced } from '../catalogue/unenforced.js';
-import { KeepError } from '../errors.js';
+import { operator } from '../audit-log/actor.js';
+import type { NewEntry, Recording } from '../audit-log/changelog.types.js';
+import { unenforcedText, type Unenforced } from '../postgres/catalogue/unenforced.js';
+import { KeepError } from '../core/errors.js';
 import { applyScripts, type ApplyOutcome } from './apply/apply-scripts.js';
 import { backUpFirst } from './back-up-first.js';
 import { DeployConnection, interrupted } from './deploy-connection.js';

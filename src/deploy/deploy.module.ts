@@ -1,8 +1,8 @@
 import { Module } from '@nestjs/common';
 import { BackupModule } from '../backup/backup.module.js';
-import { ChangelogModule } from '../changelog/changelog.module.js';
-import { ClockModule } from '../clock/clock.module.js';
-import { DatabaseModule } from '../database/database.module.js';
+import { ChangelogModule } from '../audit-log/changelog.module.js';
+import { ClockModule } from '../core/clock.module.js';
+import { DatabaseModule } from '../postgres/database.module.js';
 import { DriftModule } from '../drift/drift.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
 import { DeployService } from './deploy.service.js';

@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { BackupService } from '../backup/backup.service.js';
-import { ChangelogService } from '../changelog/changelog.service.js';
-import { Clock } from '../clock/clock.js';
+import { ChangelogService } from '../audit-log/changelog.service.js';
+import { Clock } from '../core/clock.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { DatabaseService } from '../database/database.service.js';
+import { DatabaseService } from '../postgres/database.service.js';
 import { DriftService } from '../drift/drift.service.js';
 import { LintService } from '../migrations/lint/lint.service.js';
 import { MigrationsService } from '../migrations/migrations.service.js';

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
-import type { ReadTimeouts } from '../database/read.js';
-import type { KeepError } from '../errors.js';
+import type { ReadTimeouts } from '../postgres/read.js';
+import type { KeepError } from '../core/errors.js';
 import { readAttempts, type Attempt } from '../migrations/attempts.js';
 import { refused, type Refuse } from './refused.js';
 

@@ -1,6 +1,6 @@
-import type { Unenforced } from '../catalogue/unenforced.js';
-import type { ReadTimeouts } from '../database/read.js';
-import { errorCode, KeepError } from '../errors.js';
+import type { Unenforced } from '../postgres/catalogue/unenforced.js';
+import type { ReadTimeouts } from '../postgres/read.js';
+import { errorCode, KeepError } from '../core/errors.js';
 import { readAttempts } from '../migrations/attempts.js';
 import { APPLY_SESSION } from './apply/apply-scripts.js';
 import type { FailedMigration } from './apply/apply.types.js';

@@ -1,6 +1,6 @@
 import { boundedList } from '../core/bounded-list.js';
 import type { ParsedFile } from '../migrations/lint/parse-files.js';
-import { errorCode, KeepError } from '../errors.js';
+import { errorCode, KeepError } from '../core/errors.js';
 import type { FailedMigration } from './apply/apply.types.js';
 import { isOfSession } from './transaction-block.js';
 

@@ -1,7 +1,7 @@
 import { boundedList } from '../core/bounded-list.js';
 import type { ParsedFile } from '../migrations/lint/parse-files.js';
 import { SourceText } from '../migrations/lint/source-text.js';
-import { errorCode, KeepError } from '../errors.js';
+import { errorCode, KeepError } from '../core/errors.js';
 import type { FailedScript } from './apply/apply.types.js';
 import { byWhom } from './apply/lock-retries.js';
 import { changesKept, isSessionLost, stateOf, stateText, type FailureFacts } from './failed-state.js';

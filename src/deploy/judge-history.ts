@@ -1,4 +1,4 @@
-import type { KeepError } from '../errors.js';
+import type { KeepError } from '../core/errors.js';
 import type { MigrationHistory, MigrationStatus } from '../migrations/migrations.types.js';
 import type { EditedFile } from '../migrations/lint/edited-files.js';
 import { boundedList } from '../core/bounded-list.js';

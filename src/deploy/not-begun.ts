@@ -1,6 +1,6 @@
 import { boundedList } from '../core/bounded-list.js';
-import { databaseError } from '../database/database-fault.js';
-import { KeepError, messageOf } from '../errors.js';
+import { databaseError } from '../postgres/database-fault.js';
+import { KeepError, messageOf } from '../core/errors.js';
 
 /** The error of a deploy that did not come to the first script; a refusal stays one. Pure. */
 export function notBegun(thrown: unknown): KeepError {

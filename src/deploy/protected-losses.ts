@@ -3,7 +3,7 @@ import { objectName, stringsOf, tableOf, type TableName } from '../migrations/li
 import type { ParsedFile } from '../migrations/lint/parse-files.js';
 import type { Statement } from '../migrations/lint/rule.js';
 import { walk } from '../migrations/lint/walk.js';
-import type { KeepError } from '../errors.js';
+import type { KeepError } from '../core/errors.js';
 import type { ProtectedTable } from './protected-tables.js';
 import { refused } from './refused.js';
 

@@ -1,6 +1,6 @@
 import { counted } from '../core/counted.js';
-import { read, type ReadTimeouts } from '../database/read.js';
-import { KeepError, messageOf } from '../errors.js';
+import { read, type ReadTimeouts } from '../postgres/read.js';
+import { KeepError, messageOf } from '../core/errors.js';
 import type { DeployConnection } from './deploy-connection.js';
 import type { LostRows } from './deploy.types.js';
 import type { ProtectedTable } from './protected-tables.js';

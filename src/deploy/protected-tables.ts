@@ -1,5 +1,5 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
-import { read, type ReadTimeouts } from '../database/read.js';
+import { read, type ReadTimeouts } from '../postgres/read.js';
 import { refused, type Refuse } from './refused.js';
 
 /** A table of `PROTECTED_TABLES`, and by which others its rows can go. All names are schema.table. */

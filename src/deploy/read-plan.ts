@@ -2,7 +2,7 @@ import path from 'node:path';
 import { readFile } from 'node:fs/promises';
 import type { ClientBase } from 'pg';
 import type { Settings } from '../config/settings.js';
-import type { ReadTimeouts } from '../database/read.js';
+import type { ReadTimeouts } from '../postgres/read.js';
 import { parseFiles, touchedTables, type ParsedFile } from '../migrations/lint/parse-files.js';
 import { SchemaMemory } from '../migrations/lint/schema-memory.js';
 import { readTableSizes } from '../migrations/lint/table-sizes.js';

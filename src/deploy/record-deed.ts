@@ -1,4 +1,4 @@
-import type { NewEntry, Recording } from '../changelog/changelog.types.js';
+import type { NewEntry, Recording } from '../audit-log/changelog.types.js';
 import type { DeployNeeds } from './deploy-needs.js';
 
 /** Records a deed of this room: on the configured database, in its environment. Never fails. */

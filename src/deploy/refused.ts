@@ -1,4 +1,4 @@
-import { KeepError, type ErrorCode } from '../errors.js';
+import { KeepError, type ErrorCode } from '../core/errors.js';
 
 /** Makes a guard's no; `why` completes "Refused to deploy: …". */
 export type Refuse = (why: string, hint?: string) => KeepError;

@@ -1,7 +1,7 @@
 import type { ClientBase } from 'pg';
-import { OWN_RELATIONS } from '../catalogue/own-relations.js';
-import { read } from '../database/read.js';
-import { errorCode } from '../errors.js';
+import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
+import { read } from '../postgres/read.js';
+import { errorCode } from '../core/errors.js';
 import type { DeployNeeds } from './deploy-needs.js';
 import type { ShrunkTable } from './deploy.types.js';
 

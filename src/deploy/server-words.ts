@@ -1,4 +1,4 @@
-import { errorCode, messageOf, serverMessageOf } from '../errors.js';
+import { errorCode, messageOf, serverMessageOf } from '../core/errors.js';
 
 /** The SQLSTATE of the DDL guard's refusals. Their hint advises a deploy, which is what failed here. */
 export const GUARD_REFUSED = 'PK003';

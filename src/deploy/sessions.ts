@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg';
-import { read, type ReadTimeouts } from '../database/read.js';
+import { read, type ReadTimeouts } from '../postgres/read.js';
 import { redactQuery } from './redact-query.js';
 
 interface Row {

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
-import { readUnenforced, type Unenforced } from '../catalogue/unenforced.js';
-import type { ReadTimeouts } from '../database/read.js';
+import { readUnenforced, type Unenforced } from '../postgres/catalogue/unenforced.js';
+import type { ReadTimeouts } from '../postgres/read.js';
 import { commandsOf, constraintsOf, tableOf } from '../migrations/lint/ast.js';
 import type { ParsedFile } from '../migrations/lint/parse-files.js';
 

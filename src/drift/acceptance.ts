@@ -1,11 +1,11 @@
 import type { ClientBase } from 'pg';
-import type { Json } from '../changelog/changelog.types.js';
-import { mayRecord, recordingDenied } from '../changelog/may-record.js';
+import type { Json } from '../audit-log/changelog.types.js';
+import { mayRecord, recordingDenied } from '../audit-log/may-record.js';
 import type { EnvironmentName } from '../config/settings.js';
-import { currentRole } from '../database/current-role.js';
-import type { ReadTimeouts } from '../database/read.js';
+import { currentRole } from '../postgres/current-role.js';
+import type { ReadTimeouts } from '../postgres/read.js';
 import { readStamp } from '../environment/read-environment.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { DriftLook, DriftReport } from './drift.types.js';
 import { withParts } from './whole-homes.js';
 

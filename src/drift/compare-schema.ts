@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { DiffTarget } from '@prisma/schema-engine-wasm/schema_engine_bg';
 import { boundedList } from '../core/bounded-list.js';
 import type { Settings } from '../config/settings.js';
-import { KeepError, messageOf } from '../errors.js';
+import { KeepError, messageOf } from '../core/errors.js';
 import { SchemaEngine } from '../migrations/engine/schema-engine.js';
 import { externalFilters } from '../migrations/prisma-config/externals.js';
 import type { SchemaComparison, NoComparison } from './drift.types.js';

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { DatabaseModule } from '../database/database.module.js';
+import { DatabaseModule } from '../postgres/database.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
 import { DriftService } from './drift.service.js';
 

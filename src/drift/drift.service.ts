@@ -1,13 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
-import { UNENFORCED_QUERY, type Unenforced } from '../catalogue/unenforced.js';
-import { operator } from '../changelog/actor.js';
+import { UNENFORCED_QUERY, type Unenforced } from '../postgres/catalogue/unenforced.js';
+import { operator } from '../audit-log/actor.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { databaseError } from '../database/database-fault.js';
-import { DatabaseService } from '../database/database.service.js';
-import { errorCode, KeepError, messageOf } from '../errors.js';
+import { databaseError } from '../postgres/database-fault.js';
+import { DatabaseService } from '../postgres/database.service.js';
+import { errorCode, KeepError, messageOf } from '../core/errors.js';
 import { isBeingDeployed } from '../migrations/deploy-locks.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
 import { externalsOf } from '../migrations/prisma-config/externals.js';

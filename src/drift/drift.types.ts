@@ -1,5 +1,5 @@
-import type { Recording } from '../changelog/changelog.types.js';
-import type { StructureSection } from '../catalogue/structure.types.js';
+import type { Recording } from '../audit-log/changelog.types.js';
+import type { StructureSection } from '../postgres/catalogue/structure.types.js';
 
 /** After what the structure was recorded as the expected one. */
 export type FingerprintDeed = 'deploy' | 'rollback' | 'accept';

@@ -1,6 +1,6 @@
-import { OWN_STRUCTURE } from '../catalogue/structure-relations.js';
-import { STRUCTURE_QUERIES } from '../catalogue/structure-queries.js';
-import { STRUCTURE_SECTIONS, type StructureSection } from '../catalogue/structure.types.js';
+import { OWN_STRUCTURE } from '../postgres/catalogue/structure-relations.js';
+import { STRUCTURE_QUERIES } from '../postgres/catalogue/structure-queries.js';
+import { STRUCTURE_SECTIONS, type StructureSection } from '../postgres/catalogue/structure.types.js';
 
 /** The queries that a structure is read with. Raised whenever the same structure reads otherwise than before. */
 export const METHOD = 1;

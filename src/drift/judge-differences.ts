@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { comparableDefinition } from '../catalogue/comparable-definition.js';
-import type { StructureSection } from '../catalogue/structure.types.js';
+import { comparableDefinition } from '../postgres/catalogue/comparable-definition.js';
+import type { StructureSection } from '../postgres/catalogue/structure.types.js';
 import type { DriftedObject } from './drift.types.js';
 
 /** One row of `differencesQuery`. */

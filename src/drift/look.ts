@@ -1,7 +1,7 @@
 import type { ClientBase } from 'pg';
-import { STRUCTURE_SECTIONS, type StructureSection } from '../catalogue/structure.types.js';
-import { read, type ReadTimeouts } from '../database/read.js';
-import { tableExists } from '../database/table-exists.js';
+import { STRUCTURE_SECTIONS, type StructureSection } from '../postgres/catalogue/structure.types.js';
+import { read, type ReadTimeouts } from '../postgres/read.js';
+import { tableExists } from '../postgres/table-exists.js';
 import { readAppliedMigrations } from '../migrations/applied-migrations.js';
 import { isBeingDeployed } from '../migrations/deploy-locks.js';
 import type { Externals } from '../migrations/prisma-config/externals.js';

@@ -1,6 +1,6 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
-import { currentRole } from '../database/current-role.js';
-import { read, type ReadTimeouts } from '../database/read.js';
+import { currentRole } from '../postgres/current-role.js';
+import { read, type ReadTimeouts } from '../postgres/read.js';
 
 /** Of the two tables that a look for drift reads those that this role may not. */
 const READABLE_QUERY = `

@@ -1,9 +1,9 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
-import { appendPlan } from '../changelog/append.js';
-import type { NewEntry } from '../changelog/changelog.types.js';
-import { currentRole } from '../database/current-role.js';
-import type { ReadTimeouts } from '../database/read.js';
-import { KeepError } from '../errors.js';
+import { appendPlan } from '../audit-log/append.js';
+import type { NewEntry } from '../audit-log/changelog.types.js';
+import { currentRole } from '../postgres/current-role.js';
+import type { ReadTimeouts } from '../postgres/read.js';
+import { KeepError } from '../core/errors.js';
 import { readAppliedMigrations } from '../migrations/applied-migrations.js';
 import type { Externals } from '../migrations/prisma-config/externals.js';
 import type { DriftedObject, FingerprintDeed } from './drift.types.js';

@@ -1,8 +1,8 @@
 import type { ClientBase } from 'pg';
-import { giveSettings } from '../catalogue/session-settings.js';
-import type { ReadTimeouts } from '../database/read.js';
-import { STEADY_OUTPUT } from '../database/session-settings.js';
-import { beginStatements } from '../database/transaction.js';
+import { giveSettings } from '../postgres/catalogue/session-settings.js';
+import type { ReadTimeouts } from '../postgres/read.js';
+import { STEADY_OUTPUT } from '../postgres/session-settings.js';
+import { beginStatements } from '../postgres/transaction.js';
 
 /**
  * Runs `work` in a transaction in which definitions read the same whatever the role's settings are.

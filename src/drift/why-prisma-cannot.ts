@@ -1,7 +1,7 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
-import { OWN_STRUCTURE } from '../catalogue/structure-relations.js';
-import { currentRole } from '../database/current-role.js';
-import { read, type ReadTimeouts } from '../database/read.js';
+import { OWN_STRUCTURE } from '../postgres/catalogue/structure-relations.js';
+import { currentRole } from '../postgres/current-role.js';
+import { read, type ReadTimeouts } from '../postgres/read.js';
 
 /**
  * Why Prisma’s engine is not asked to compare. It makes the PostgreSQL schema where that is missing. And it takes columns

@@ -1,11 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Client } from 'pg';
-import { Clock } from '../clock/clock.js';
+import { Clock } from '../core/clock.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { withConnection, withDeadline } from '../database/connect.js';
-import type { ReadTimeouts } from '../database/read.js';
+import { withConnection, withDeadline } from '../postgres/connect.js';
+import type { ReadTimeouts } from '../postgres/read.js';
 import type { DatabaseIdentity, EnvironmentFacts } from './environment.types.js';
 import { readIdentity, readStamp } from './read-environment.js';
 

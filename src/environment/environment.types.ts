@@ -1,5 +1,25 @@
 import type { EnvironmentName } from '../config/settings.js';
 
+/** How a stamp that says something else may be replaced. */
+export interface StampOptions {
+  /** Replace another environment's stamp. */
+  readonly replace?: boolean;
+  /** The database's name, typed again: needed with `replace`. */
+  readonly target?: string | undefined;
+  /** Who stamps, for the changelog. Defaults to the user of the operating system. */
+  readonly actor?: string;
+}
+
+/** What `pgkeep stamp` did. */
+export interface StampReport {
+  readonly environment: EnvironmentName;
+  readonly database: string;
+  readonly systemIdentifier: string;
+  readonly databaseOid: string;
+  /** False when the database carried this very stamp already. */
+  readonly changed: boolean;
+}
+
 /** What a database is, whatever host name or pooler it is reached by. */
 export interface DatabaseIdentity {
   /** `pg_control_system().system_identifier`: one per cluster and its physical copies. */

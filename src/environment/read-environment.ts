@@ -1,9 +1,9 @@
 import type { ClientBase } from 'pg';
 import { ENVIRONMENTS } from '../config/settings.js';
-import { errorCode } from '../errors.js';
-import { currentRole } from '../database/current-role.js';
-import { read, type ReadTimeouts } from '../database/read.js';
-import { tableExists } from '../database/table-exists.js';
+import { errorCode } from '../core/errors.js';
+import { currentRole } from '../postgres/current-role.js';
+import { read, type ReadTimeouts } from '../postgres/read.js';
+import { tableExists } from '../postgres/table-exists.js';
 import type { DatabaseIdentity, StampReading } from './environment.types.js';
 
 /** Asks who the database is. Undefined where the role may not execute `pg_control_system()`. */

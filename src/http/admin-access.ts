@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable, Logger, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import { ClientAddresses, networkOf } from './client-address.js';
 import { FAILURES, FailureThrottle, WINDOW_SECONDS } from './failure-throttle.js';
 import type { Request } from './reply.js';

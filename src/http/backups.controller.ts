@@ -2,7 +2,7 @@ import { Body, Controller, Get, Header, HttpCode, Post, Res, UseFilters, UseGuar
 import { BackupService } from '../backup/backup.service.js';
 import type { BackupList } from '../backup/backup.types.js';
 import type { JobRun } from '../jobs/jobs.types.js';
-import { UpkeepService } from '../upkeep/upkeep.service.js';
+import { UpkeepService } from '../maintenance/upkeep.service.js';
 import { acceptedRun } from './accepted-run.js';
 import { AdminGuard } from './admin-access.js';
 import { ProblemFilter } from './problem.filter.js';

@@ -1,5 +1,5 @@
 import { Controller, Get, Header, Query, UseFilters, UseGuards } from '@nestjs/common';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import { StatsService } from '../stats/stats.service.js';
 import type { DatabaseStats, RowCounting } from '../stats/stats.types.js';
 import { AdminGuard } from './admin-access.js';

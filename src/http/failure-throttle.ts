@@ -1,5 +1,5 @@
 import type { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 
 /** So many failures from one address within the window close the admin routes to it. */
 export const FAILURES = 10;

@@ -1,7 +1,7 @@
 import { Controller, Get, Header, Param, UseFilters, UseGuards } from '@nestjs/common';
 import type { JobRun } from '../jobs/jobs.types.js';
-import { UpkeepService } from '../upkeep/upkeep.service.js';
-import type { JobsOverview } from '../upkeep/upkeep.types.js';
+import { UpkeepService } from '../maintenance/upkeep.service.js';
+import type { JobsOverview } from '../maintenance/upkeep.types.js';
 import { AdminGuard } from './admin-access.js';
 import { ProblemFilter } from './problem.filter.js';
 

@@ -1,4 +1,4 @@
-import { JOB_NAMES } from '../upkeep/job-table.js';
+import { JOB_NAMES } from '../maintenance/job-table.js';
 
 const time = { type: 'string', format: 'date-time' };
 const timeOrNull = { type: ['string', 'null'], format: 'date-time' };

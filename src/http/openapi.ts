@@ -1,4 +1,4 @@
-import { CHECK_CODES } from '../errors.js';
+import { CHECK_CODES } from '../core/errors.js';
 import { CHECK_NAMES, GATES } from '../config/settings.js';
 import { json, problem, refusals } from './openapi-answers.js';
 import { jobPaths } from './openapi-job-paths.js';

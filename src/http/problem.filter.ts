@@ -1,5 +1,5 @@
 import { Catch, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
-import { messageOf } from '../errors.js';
+import { messageOf } from '../core/errors.js';
 import { problemOf } from './problem.js';
 import type { Reply } from './reply.js';
 import { retryAfterOf } from './failure-throttle.js';

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { HttpException } from '@nestjs/common';
-import { KeepError, messageOf, type ErrorCode, type ErrorKind } from '../errors.js';
+import { KeepError, messageOf, type ErrorCode, type ErrorKind } from '../core/errors.js';
 
 /** An error answer, `application/problem+json` (RFC 9457). */
 export interface Problem {

@@ -1,5 +1,5 @@
 import { Validator } from '../config/validation.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 
 /** For a request that takes no parameters: no body, or an empty object. @throws KeepError `USAGE_INVALID`. */
 export function requireNoParameters(body: unknown): void {

@@ -4,7 +4,7 @@ import { IsOptional, Matches } from '../config/validation.js';
 import type { JobRun } from '../jobs/jobs.types.js';
 import { RestoreTestService } from '../restore/restore-test.service.js';
 import type { RestoreTestHistory } from '../restore/restore.types.js';
-import { UpkeepService } from '../upkeep/upkeep.service.js';
+import { UpkeepService } from '../maintenance/upkeep.service.js';
 import { acceptedRun } from './accepted-run.js';
 import { AdminGuard } from './admin-access.js';
 import { ProblemFilter } from './problem.filter.js';

@@ -1,10 +1,10 @@
 import { Module } from '@nestjs/common';
-import { ChangelogModule } from '../changelog/changelog.module.js';
-import { ClockModule } from '../clock/clock.module.js';
-import { DatabaseModule } from '../database/database.module.js';
-import { DdlGuardService } from './ddl-guard.service.js';
+import { ChangelogModule } from '../audit-log/changelog.module.js';
+import { ClockModule } from '../core/clock.module.js';
+import { DatabaseModule } from '../postgres/database.module.js';
+import { DdlGuardService } from '../guard/ddl/ddl-guard.service.js';
 import { InstallService } from './install.service.js';
-import { StampService } from './stamp.service.js';
+import { StampService } from '../environment/stamp.service.js';
 import { StartupInstall } from './startup-install.service.js';
 
 @Module({

@@ -1,21 +1,21 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { escapeIdentifier, type Client } from 'pg';
-import { operator } from '../changelog/actor.js';
-import { ChangelogService } from '../changelog/changelog.service.js';
-import { mayRecord, recordingDenied } from '../changelog/may-record.js';
+import { type Client, escapeIdentifier } from 'pg';
+import { operator } from '../audit-log/actor.js';
+import { ChangelogService } from '../audit-log/changelog.service.js';
+import { mayRecord, recordingDenied } from '../audit-log/may-record.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { withConnection } from '../database/connect.js';
-import { databaseError } from '../database/database-fault.js';
-import { DatabaseService } from '../database/database.service.js';
-import { oneMessage } from '../database/mark.js';
-import { read } from '../database/read.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import { compareMigrations } from '../migrations/compare-migrations.js';
 import { MigrationDirectory } from '../migrations/migration-directory.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../migrations/own-migrations.js';
 import { PrismaHistory } from '../migrations/prisma-history.js';
+import { withConnection } from '../postgres/connect.js';
+import { databaseError } from '../postgres/database-fault.js';
+import { DatabaseService } from '../postgres/database.service.js';
+import { oneMessage } from '../postgres/mark.js';
+import { read } from '../postgres/read.js';
 import type { InstallReport } from './install.types.js';
 
 interface Abilities {

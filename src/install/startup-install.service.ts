@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
-import { service } from '../changelog/actor.js';
+import { service } from '../audit-log/actor.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { KeepError, messageOf } from '../errors.js';
+import { KeepError, messageOf } from '../core/errors.js';
 import { InstallService } from './install.service.js';
-import { StampService } from './stamp.service.js';
+import { StampService } from '../environment/stamp.service.js';
 
 /** What the service does once at its start, in the background: install pgkeep's schema; in production, stamp. */
 @Injectable()

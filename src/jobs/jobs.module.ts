@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { DatabaseModule } from '../database/database.module.js';
+import { DatabaseModule } from '../postgres/database.module.js';
 import { JobsService } from './jobs.service.js';
 
 @Module({ imports: [DatabaseModule], providers: [JobsService], exports: [JobsService] })

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { QueryResultRow } from 'pg';
-import { databaseError } from '../database/database-fault.js';
-import { DatabaseService } from '../database/database.service.js';
-import { beginStatements } from '../database/transaction.js';
-import { errorCode, KeepError } from '../errors.js';
+import { databaseError } from '../postgres/database-fault.js';
+import { DatabaseService } from '../postgres/database.service.js';
+import { beginStatements } from '../postgres/transaction.js';
+import { errorCode, KeepError } from '../core/errors.js';
 import {
   ABILITY_QUERY,
   beginPlan,

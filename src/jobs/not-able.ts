@@ -1,5 +1,5 @@
 import { escapeIdentifier } from 'pg';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { JobsAbility } from './jobs.types.js';
 
 type Inability = Exclude<JobsAbility, { kind: 'able' }>;

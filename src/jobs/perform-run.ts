@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { counted } from '../core/counted.js';
-import { KeepError, messageOf } from '../errors.js';
+import { KeepError, messageOf } from '../core/errors.js';
 import type { JobRun, JsonObject, RunError, RunOutcome } from './jobs.types.js';
 import type { JobsService } from './jobs.service.js';
 

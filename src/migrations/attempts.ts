@@ -1,5 +1,5 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
-import { read, type ReadTimeouts } from '../database/read.js';
+import { read, type ReadTimeouts } from '../postgres/read.js';
 import { courseOfLogs, type AttemptCourse } from './attempt-mark.js';
 
 /** One attempt to apply a migration, as the history tells it. */

@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { escapeIdentifier, escapeLiteral, type ClientBase } from 'pg';
-import { oneMessage } from '../database/mark.js';
-import { KeepError } from '../errors.js';
-import { tableExists } from '../database/table-exists.js';
-import type { ReadTimeouts } from '../database/read.js';
+import { oneMessage } from '../postgres/mark.js';
+import { KeepError } from '../core/errors.js';
+import { tableExists } from '../postgres/table-exists.js';
+import type { ReadTimeouts } from '../postgres/read.js';
 import { markOf, type AttemptCourse } from './attempt-mark.js';
 
 /** As Prisma makes it, to the letter: a dump of a database does not tell who migrated it first. */

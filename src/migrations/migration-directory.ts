@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { messageOf } from '../errors.js';
+import { messageOf } from '../core/errors.js';
 import { boundedList } from '../core/bounded-list.js';
 import type { DirectoryMigration, MigrationsFault } from './migrations.types.js';
 

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { DatabaseModule } from '../database/database.module.js';
+import { DatabaseModule } from '../postgres/database.module.js';
 import { DownScriptService } from './down/down-script.service.js';
 import { LintService } from './lint/lint.service.js';
 import { MigrationsService } from './migrations.service.js';

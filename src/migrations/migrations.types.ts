@@ -1,4 +1,4 @@
-import type { CheckCode } from '../errors.js';
+import type { CheckCode } from '../core/errors.js';
 
 /** A migration of this build's directory. */
 export interface DirectoryMigration {

@@ -1,8 +1,8 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
-import { errorCode } from '../errors.js';
-import { currentRole } from '../database/current-role.js';
-import { read, type ReadTimeouts } from '../database/read.js';
-import { tableExists } from '../database/table-exists.js';
+import { errorCode } from '../core/errors.js';
+import { currentRole } from '../postgres/current-role.js';
+import { read, type ReadTimeouts } from '../postgres/read.js';
+import { tableExists } from '../postgres/table-exists.js';
 import type { MigrationHistory, MigrationsFault } from './migrations.types.js';
 
 /** The key of `pg_advisory_lock` that Prisma Migrate holds while it works. */

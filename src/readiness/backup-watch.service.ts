@@ -1,10 +1,10 @@
 import { Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
 import { BackupService } from '../backup/backup.service.js';
-import { Clock } from '../clock/clock.js';
+import { Clock } from '../core/clock.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { withDeadline } from '../database/connect.js';
-import { messageOf } from '../errors.js';
+import { withDeadline } from '../postgres/connect.js';
+import { messageOf } from '../core/errors.js';
 import type { DueTimes } from '../jobs/due-times.js';
 import { JobsService } from '../jobs/jobs.service.js';
 import type { BackupFacts, JobFacts, Learned, StoredBackups } from './backup-facts.js';

@@ -1,9 +1,9 @@
 import type { DatabaseSettings, EnvironmentName } from '../config/settings.js';
-import { verifiesServer } from '../database/connection-candidates.js';
-import type { TlsFacts } from '../database/tls-facts.js';
+import { verifiesServer } from '../postgres/connection-candidates.js';
+import type { TlsFacts } from '../postgres/tls-facts.js';
 import { outcomeOf, outsideProduction } from './outcome.js';
 import type { CheckOutcome, Finding, Known } from './readiness.types.js';
-import type { ServerFacts } from '../database/server-facts.js';
+import type { ServerFacts } from '../postgres/server-facts.js';
 
 /** Is the connection encrypted, are pool and timeouts bounded, is `db push` off? Fails in production only. */
 export function checkDatabaseSafety(

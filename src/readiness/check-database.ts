@@ -1,6 +1,6 @@
 import { outcomeOf } from './outcome.js';
 import type { CheckOutcome, Finding, Known } from './readiness.types.js';
-import type { ServerFacts } from '../database/server-facts.js';
+import type { ServerFacts } from '../postgres/server-facts.js';
 
 /** Does the primary answer, and is it one that can be written to? */
 export function checkDatabase(server: Known<ServerFacts>): CheckOutcome {

@@ -1,5 +1,5 @@
 import { counted } from '../core/counted.js';
-import { unenforcedTexts } from '../catalogue/unenforced.js';
+import { unenforcedTexts } from '../postgres/catalogue/unenforced.js';
 import type { MigrationHistory, MigrationsReport, MigrationStatus } from '../migrations/migrations.types.js';
 import { deedText } from '../drift/deed-text.js';
 import { withParts } from '../drift/whole-homes.js';

@@ -1,9 +1,9 @@
 import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
-import type { Unenforced } from '../catalogue/unenforced.js';
-import { withDeadline } from '../database/connect.js';
+import type { Unenforced } from '../postgres/catalogue/unenforced.js';
+import { withDeadline } from '../postgres/connect.js';
 import { DriftService } from '../drift/drift.service.js';
 import type { DriftLook } from '../drift/drift.types.js';
-import { messageOf } from '../errors.js';
+import { messageOf } from '../core/errors.js';
 
 /** Who changes a database by hand does not do it by the second. */
 const REFRESH_MS = 60_000;

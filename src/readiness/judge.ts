@@ -1,5 +1,5 @@
 import type { Settings, CheckName } from '../config/settings.js';
-import { messageOf } from '../errors.js';
+import { messageOf } from '../core/errors.js';
 import { checkBackupConfig } from './check-backup-config.js';
 import { checkBackups } from './check-backups.js';
 import { checkDatabase } from './check-database.js';

@@ -1,5 +1,5 @@
-import { databaseFault } from '../database/database-fault.js';
-import { errorCode } from '../errors.js';
+import { databaseFault } from '../postgres/database-fault.js';
+import { errorCode } from '../core/errors.js';
 import type { Known, NotKnown } from './readiness.types.js';
 
 /** Codes of Node's for an answer that did not come; a refusal has another one. */

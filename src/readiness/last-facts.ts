@@ -1,5 +1,5 @@
 import type { ReadinessSettings } from '../config/settings.js';
-import type { ServerFacts } from '../database/server-facts.js';
+import type { ServerFacts } from '../postgres/server-facts.js';
 import type { EnvironmentFacts } from '../environment/environment.types.js';
 import type { MigrationsReport } from '../migrations/migrations.types.js';
 import { LastKnown, type Miss } from './last-known.js';

@@ -1,4 +1,4 @@
-import type { DatabaseFault } from '../database/database-fault.js';
+import type { DatabaseFault } from '../postgres/database-fault.js';
 import { outcomeOf } from './outcome.js';
 import type { CheckOutcome } from './readiness.types.js';
 

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
 import type { HealthCheckResult } from '@nestjs/terminus';
-import { Clock } from '../clock/clock.js';
+import { Clock } from '../core/clock.js';
 import type { ReadinessSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { withDeadline } from '../database/connect.js';
-import { messageOf } from '../errors.js';
+import { withDeadline } from '../postgres/connect.js';
+import { messageOf } from '../core/errors.js';
 import { ReadinessService } from './readiness.service.js';
 import type { Evaluation, Judgement, Verdict } from './readiness.types.js';
 

@@ -1,8 +1,8 @@
 import { Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
 import { BackupModule } from '../backup/backup.module.js';
-import { ClockModule } from '../clock/clock.module.js';
-import { DatabaseModule } from '../database/database.module.js';
+import { ClockModule } from '../core/clock.module.js';
+import { DatabaseModule } from '../postgres/database.module.js';
 import { DriftModule } from '../drift/drift.module.js';
 import { EnvironmentModule } from '../environment/environment.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';

@@ -1,12 +1,12 @@
 import { Inject, Injectable, ServiceUnavailableException } from '@nestjs/common';
 import type { Client } from 'pg';
 import { HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
-import { Clock } from '../clock/clock.js';
+import { Clock } from '../core/clock.js';
 import { CHECK_NAMES, type CheckName, type Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { DatabaseService } from '../database/database.service.js';
-import type { ReadTimeouts } from '../database/read.js';
-import { readServerFacts } from '../database/server-facts.js';
+import { DatabaseService } from '../postgres/database.service.js';
+import type { ReadTimeouts } from '../postgres/read.js';
+import { readServerFacts } from '../postgres/server-facts.js';
 import { EnvironmentService } from '../environment/environment.service.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
 import { readNewestEvidence, type NewestEvidences } from '../restore/read-newest-evidence.js';

@@ -1,9 +1,9 @@
 import type { HealthCheckResult } from '@nestjs/terminus';
 import type { CheckName, Gate } from '../config/settings.js';
-import type { ServerFacts } from '../database/server-facts.js';
-import type { DatabaseFault } from '../database/database-fault.js';
+import type { ServerFacts } from '../postgres/server-facts.js';
+import type { DatabaseFault } from '../postgres/database-fault.js';
 import type { EnvironmentFacts } from '../environment/environment.types.js';
-import type { CheckCode } from '../errors.js';
+import type { CheckCode } from '../core/errors.js';
 import type { NewestEvidences } from '../restore/read-newest-evidence.js';
 import type { BackupFacts } from './backup-facts.js';
 import type { DriftFacts } from './drift-watch.service.js';

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { toolEnvironment } from '../backup/libpq-environment.js';
 import { gunzipped } from '../backup/plain-dump.js';
 import type { PostgresTool } from '../backup/postgres-tool.js';
-import { requireSuccess, startProgram, type RunningProgram } from '../process/program.js';
+import { requireSuccess, startProgram, type RunningProgram } from '../core/process/program.js';
 import { readNeeds, type ArchiveNeeds } from './archive-contents.js';
 import { withoutGuard } from './without-guard.js';
 

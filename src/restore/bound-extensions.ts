@@ -1,5 +1,5 @@
 import { escapeIdentifier, type Client } from 'pg';
-import { errorCode, messageOf } from '../errors.js';
+import { errorCode, messageOf } from '../core/errors.js';
 import type { NeededExtension } from './archive-contents.js';
 import type { ArchiveEntry } from './archive-entries.js';
 import type { EntryChoice } from './archive-list.js';

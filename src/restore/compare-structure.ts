@@ -1,4 +1,8 @@
-import { CATALOGUE_SECTIONS, type Catalogue, type CatalogueSection } from '../catalogue/catalogue.types.js';
+import {
+  CATALOGUE_SECTIONS,
+  type Catalogue,
+  type CatalogueSection,
+} from '../postgres/catalogue/catalogue.types.js';
 import { finding, judged, number } from './judged.js';
 import type { Comparison, Finding } from './restore.types.js';
 import type { DifferenceContext } from './difference.js';

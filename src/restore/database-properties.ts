@@ -1,5 +1,5 @@
 import { escapeIdentifier, escapeLiteral, type Client } from 'pg';
-import { serverMessageOf } from '../errors.js';
+import { serverMessageOf } from '../core/errors.js';
 
 /** Settings whose value is a list of names, quoted as one already. */
 const LISTS = [

@@ -1,6 +1,6 @@
 import type { Manifest } from '../backup/backup.types.js';
-import { CATALOGUE_SECTIONS } from '../catalogue/catalogue.types.js';
-import { KeepError } from '../errors.js';
+import { CATALOGUE_SECTIONS } from '../postgres/catalogue/catalogue.types.js';
+import { KeepError } from '../core/errors.js';
 import { entryName, type ArchiveEntry } from './archive-entries.js';
 import { subjectOf } from './compare-structure.js';
 import type { Comparison, Finding } from './restore.types.js';

@@ -1,4 +1,4 @@
-import type { Catalogue } from '../catalogue/catalogue.types.js';
+import type { Catalogue } from '../postgres/catalogue/catalogue.types.js';
 import type { Inheritance } from './inheritance.js';
 
 /** Where one section of two fingerprints differs, and what of it no restore can avoid. */

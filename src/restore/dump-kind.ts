@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { createGunzip } from 'node:zlib';
-import { errorCode, KeepError } from '../errors.js';
+import { errorCode, KeepError } from '../core/errors.js';
 import { HEADER_BYTES, parseArchiveHeader, type ArchiveHeader } from './archive-header.js';
 
 /** The forms that are restored: pg_dump's `--format`. A plain dump may be gzipped. */

@@ -1,11 +1,11 @@
 import type { ClientBase, PoolClient } from 'pg';
-import { appendPlan } from '../changelog/append.js';
-import { mayRecord } from '../changelog/may-record.js';
-import type { DatabaseService } from '../database/database.service.js';
-import { read, type ReadTimeouts } from '../database/read.js';
-import { tableExists } from '../database/table-exists.js';
-import { beginStatements } from '../database/transaction.js';
-import { serverMessageOf } from '../errors.js';
+import { appendPlan } from '../audit-log/append.js';
+import { mayRecord } from '../audit-log/may-record.js';
+import type { DatabaseService } from '../postgres/database.service.js';
+import { read, type ReadTimeouts } from '../postgres/read.js';
+import { tableExists } from '../postgres/table-exists.js';
+import { beginStatements } from '../postgres/transaction.js';
+import { serverMessageOf } from '../core/errors.js';
 import { hashOf, NO_HASH, sealed, WITHOUT_OF_EVIDENCE } from './evidence.js';
 import type { Evidence, RestoreTestEntry, RestoreTestHistory, RestoreTestReport } from './restore.types.js';
 

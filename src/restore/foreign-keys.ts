@@ -1,5 +1,5 @@
 import { escapeIdentifier, type Client } from 'pg';
-import { OWN_RELATIONS } from '../catalogue/own-relations.js';
+import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 
 /** A foreign key, as a pure plan for finding rows that refer to nothing. */
 export interface ForeignKey {

@@ -3,8 +3,8 @@ import { statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { Client } from 'pg';
 import type { Manifest } from '../backup/backup.types.js';
-import type { ErrorCode } from '../errors.js';
-import { KeepError } from '../errors.js';
+import type { ErrorCode } from '../core/errors.js';
+import { KeepError } from '../core/errors.js';
 
 const MEGABYTE = 1_048_576;
 /** What to do where the disk filled up during a restore. */

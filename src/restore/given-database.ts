@@ -1,8 +1,8 @@
 import { escapeIdentifier, type Client } from 'pg';
-import { OWN_RELATIONS } from '../catalogue/own-relations.js';
+import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 import type { DatabaseIdentity, StampReading } from '../environment/environment.types.js';
 import { sameDatabase } from '../environment/environment.types.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 
 /** A schema that says: what is in here is a restore test's, and may be thrown away. */
 const MARK = 'pgkeep_scratch';

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { withoutText } from '../backup/omission-texts.js';
-import { KeepError, messageOf } from '../errors.js';
+import { KeepError, messageOf } from '../core/errors.js';
 import { REPORT_STYLE } from './report-style.js';
 import type { Comparison, RestoreTestReport, TableComparison } from './restore.types.js';
 

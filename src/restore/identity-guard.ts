@@ -1,5 +1,5 @@
 import { sameDatabase, type DatabaseIdentity } from '../environment/environment.types.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 
 /**
  * The guarded database is known by its system identifier and oid, whatever host name or pooler it is reached by.

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { OWN_RELATIONS } from '../catalogue/own-relations.js';
+import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 
 /** What tables of a restored database have from the tables above them. */
 export interface Inheritance {

@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 import type { DatabaseUrl } from '../config/database-url.js';
-import type { ConnectionOptions } from '../database/candidate-client.js';
-import { withConnection } from '../database/connect.js';
-import { errorCode } from '../errors.js';
+import type { ConnectionOptions } from '../postgres/candidate-client.js';
+import { withConnection } from '../postgres/connect.js';
+import { errorCode } from '../core/errors.js';
 
 /** What every PostgreSQL server has, and a restore can be directed from. */
 const MAINTENANCE_DATABASES = ['postgres', 'template1'];

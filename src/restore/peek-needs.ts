@@ -1,6 +1,6 @@
 import { findTool } from '../backup/postgres-tool.js';
 import type { Settings } from '../config/settings.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import { Archive } from './archive.js';
 import type { ArchiveNeeds } from './archive-contents.js';
 import { needsOf } from './archive-needs.js';

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
-import { read, type ReadTimeouts } from '../database/read.js';
-import { tableExists } from '../database/table-exists.js';
+import { read, type ReadTimeouts } from '../postgres/read.js';
+import { tableExists } from '../postgres/table-exists.js';
 import { WITHOUT_OF_EVIDENCE } from './evidence.js';
 
 /** One restore test, as the readiness check needs it. */

@@ -1,14 +1,14 @@
 import type { Client } from 'pg';
 import type { AppliedMigration, SequenceState, TableContents } from '../backup/backup.types.js';
-import type { Catalogue } from '../catalogue/catalogue.types.js';
-import { OWN_RELATIONS } from '../catalogue/own-relations.js';
-import { readCatalogue } from '../catalogue/read-catalogue.js';
+import type { Catalogue } from '../postgres/catalogue/catalogue.types.js';
+import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
+import { readCatalogue } from '../postgres/catalogue/read-catalogue.js';
 import { beginSnapshot, releasingLocks, whileConnected } from '../backup/snapshot.js';
 import { listTables, readContents, readSequences, type TablePlan } from '../backup/table-contents.js';
 import type { DatabaseUrl } from '../config/database-url.js';
-import { withConnection } from '../database/connect.js';
+import { withConnection } from '../postgres/connect.js';
 import { readAppliedMigrations } from '../migrations/applied-migrations.js';
-import { together } from '../process/together.js';
+import { together } from '../core/process/together.js';
 import { listForeignKeys, orphanQuery, type ForeignKey } from './foreign-keys.js';
 import { readInheritance, type Inheritance } from './inheritance.js';
 

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import type { Manifest } from '../backup/backup.types.js';
 import { listed } from '../backup/omission-texts.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { ArchiveNeeds } from './archive-contents.js';
 import type { Despite } from './despite.js';
 

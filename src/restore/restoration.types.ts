@@ -1,5 +1,5 @@
 import type { BackupService } from '../backup/backup.service.js';
-import type { Clock } from '../clock/clock.js';
+import type { Clock } from '../core/clock.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { EnvironmentName, Settings } from '../config/settings.js';
 import type { ArchiveNeeds } from './archive-contents.js';

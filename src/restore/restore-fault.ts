@@ -1,4 +1,4 @@
-import { runningFunction } from '../catalogue/unqualified-names.js';
+import { runningFunction } from '../postgres/catalogue/unqualified-names.js';
 
 /** One entry of an archive that could not be restored. */
 export interface RestoreFault {

@@ -1,9 +1,9 @@
 import type { Client } from 'pg';
-import { runningFunction, searchPathAdvice } from '../catalogue/unqualified-names.js';
+import { runningFunction, searchPathAdvice } from '../postgres/catalogue/unqualified-names.js';
 import type { DatabaseUrl } from '../config/database-url.js';
-import { withConnection } from '../database/connect.js';
-import { KeepError, serverMessageOf } from '../errors.js';
-import { ProgramFailure } from '../process/program-failure.js';
+import { withConnection } from '../postgres/connect.js';
+import { KeepError, serverMessageOf } from '../core/errors.js';
+import { ProgramFailure } from '../core/process/program-failure.js';
 import type { Archive, RestoreTarget } from './archive.js';
 import type { ArchiveNeeds } from './archive-contents.js';
 import { entryName } from './archive-entries.js';

@@ -3,7 +3,7 @@ import { backupSubject } from '../backup/backup-name.js';
 import type { Manifest } from '../backup/backup.types.js';
 import type { EnvironmentName } from '../config/settings.js';
 import type { StampReading } from '../environment/environment.types.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import type { RestoreSource } from './restore-source.js';
 import { majorOf } from './server-version.js';
 import { escapeIdentifier } from 'pg';

@@ -9,7 +9,7 @@ import type { Manifest } from '../backup/backup.types.js';
 import { CommittedBackups } from '../backup/committed-backups.js';
 import type { BackupSettings } from '../config/settings.js';
 import { LocalStorage } from '../storage/local/local-storage.js';
-import { errorCode } from '../errors.js';
+import { errorCode } from '../core/errors.js';
 import { readDumpKind } from './dump-kind.js';
 
 /** What is restored: a backup, or a dump that was made elsewhere. */

@@ -1,13 +1,13 @@
 import type { Client } from 'pg';
 import type { ArchiveFile } from '../backup/archive-file.js';
 import type { Manifest } from '../backup/backup.types.js';
-import type { Clock } from '../clock/clock.js';
+import type { Clock } from '../core/clock.js';
 import type { Settings } from '../config/settings.js';
-import type { ReadTimeouts } from '../database/read.js';
+import type { ReadTimeouts } from '../postgres/read.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
-import { KeepError, serverMessageOf } from '../errors.js';
-import { searchPathAdvice } from '../catalogue/unqualified-names.js';
-import { withConnection } from '../database/connect.js';
+import { KeepError, serverMessageOf } from '../core/errors.js';
+import { searchPathAdvice } from '../postgres/catalogue/unqualified-names.js';
+import { withConnection } from '../postgres/connect.js';
 import { Archive, type RestoreTarget } from './archive.js';
 import type { ArchiveNeeds } from './archive-contents.js';
 import { boundNotes, findBoundExtensions, type BoundExtensions } from './bound-extensions.js';

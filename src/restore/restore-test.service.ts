@@ -2,14 +2,14 @@ import { Inject, Injectable } from '@nestjs/common';
 import { backupError } from '../backup/backup-error.js';
 import { BackupService } from '../backup/backup.service.js';
 import { isSafetyBackup } from '../backup/safety-backup.js';
-import { operator } from '../changelog/actor.js';
-import { Clock } from '../clock/clock.js';
+import { operator } from '../audit-log/actor.js';
+import { Clock } from '../core/clock.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { databaseError } from '../database/database-fault.js';
-import { DatabaseService } from '../database/database.service.js';
-import { KeepError } from '../errors.js';
+import { databaseError } from '../postgres/database-fault.js';
+import { DatabaseService } from '../postgres/database.service.js';
+import { KeepError } from '../core/errors.js';
 import type { RestoreTestHistory, RestoreTestOptions, RestoreTestReport } from './restore.types.js';
 
 /** Proves backups: restores one, compares, and keeps the evidence. */

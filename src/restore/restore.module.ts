@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { BackupModule } from '../backup/backup.module.js';
-import { ClockModule } from '../clock/clock.module.js';
-import { DatabaseModule } from '../database/database.module.js';
+import { ClockModule } from '../core/clock.module.js';
+import { DatabaseModule } from '../postgres/database.module.js';
 import { RestoreService } from './restore.service.js';
 import { RestoreTestService } from './restore-test.service.js';
 

@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { BackupService } from '../backup/backup.service.js';
-import { Clock } from '../clock/clock.js';
+import { Clock } from '../core/clock.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { DatabaseService } from '../database/database.service.js';
+import { DatabaseService } from '../postgres/database.service.js';
 import type { ArchiveNeeds } from './archive-contents.js';
 import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restoration.types.js';
 

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from 'pg';
-import { withConnection } from '../database/connect.js';
-import type { ReadTimeouts } from '../database/read.js';
-import { isPooled } from '../database/session.js';
+import { withConnection } from '../postgres/connect.js';
+import type { ReadTimeouts } from '../postgres/read.js';
+import { isPooled } from '../postgres/session.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import { freeSpaceOfServer, requireSpace } from './free-space.js';
 import { claimGivenDatabase, clearGivenDatabase, emptyGivenDatabase } from './given-database.js';
 import { rolesOf } from './archive-contents.js';

@@ -1,6 +1,6 @@
 import type { Manifest } from '../backup/backup.types.js';
 import type { DatabaseUrl } from '../config/database-url.js';
-import type { ReachedServer } from '../database/reached-server.js';
+import type { ReachedServer } from '../postgres/reached-server.js';
 import type { ArchiveNeeds } from './archive-contents.js';
 import type { ScratchKind } from './restore.types.js';
 

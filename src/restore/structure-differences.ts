@@ -1,4 +1,4 @@
-import type { Catalogue, CatalogueSection } from '../catalogue/catalogue.types.js';
+import type { Catalogue, CatalogueSection } from '../postgres/catalogue/catalogue.types.js';
 import { pairing, type Difference, type DifferenceContext, type Pairing, type Rule } from './difference.js';
 import type { Inheritance } from './inheritance.js';
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeIdentifier, type Client } from 'pg';
-import { errorCode, KeepError } from '../errors.js';
+import { errorCode, KeepError } from '../core/errors.js';
 import { commentStatement } from './database-properties.js';
 
 /** How often the swap is tried against clients that connect anew all the time. */

@@ -5,7 +5,7 @@ import { findTool } from '../backup/postgres-tool.js';
 import { Cluster } from '../cluster/cluster.js';
 import { isRunning } from '../cluster/postmaster-file.js';
 import { parseDatabaseUrl } from '../config/database-url.js';
-import { KeepError } from '../errors.js';
+import { KeepError } from '../core/errors.js';
 import { freeSpaceOf, requireSpace } from './free-space.js';
 import type { ScratchServer } from './scratch.types.js';
 

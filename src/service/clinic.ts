@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { escapeIdentifier } from 'pg';
 import { parseDatabaseUrl } from '../config/database-url.js';
-import { withConnection } from '../database/connect.js';
+import { withConnection } from '../postgres/connect.js';
 import type { EmbeddedCluster } from '../cluster/embedded-cluster.js';
 
 /** The guarded sample application, shipped with pgkeep. */

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { service } from '../changelog/actor.js';
-import { ChangelogService } from '../changelog/changelog.service.js';
-import { SystemClock, type Clock } from '../clock/clock.js';
+import { service } from '../audit-log/actor.js';
+import { ChangelogService } from '../audit-log/changelog.service.js';
+import { SystemClock, type Clock } from '../core/clock.js';
 import { startEmbeddedCluster } from '../cluster/embedded-cluster.js';
 import {
   removeEmbeddedLocation,
@@ -12,10 +12,10 @@ import {
 } from '../cluster/embedded-location.js';
 import { withDefaults } from '../config/process-environment.js';
 import { readSettings, type Environment } from '../config/read-settings.js';
-import { DatabaseService } from '../database/database.service.js';
+import { DatabaseService } from '../postgres/database.service.js';
 import { DriftService } from '../drift/drift.service.js';
 import { InstallService } from '../install/install.service.js';
-import { StampService } from '../install/stamp.service.js';
+import { StampService } from '../environment/stamp.service.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
 import { CLINIC_MIGRATIONS, openClinic } from './clinic.js';
 import type { Companion } from './serve.js';

@@ -2,9 +2,9 @@ import { Logger, type INestApplicationContext } from '@nestjs/common';
 import { BackupService } from '../backup/backup.service.js';
 import { SETTINGS } from '../config/settings.token.js';
 import type { Settings } from '../config/settings.js';
-import { KeepError, messageOf } from '../errors.js';
-import { RunsOfThisProcess } from '../upkeep/runs-of-this-process.js';
-import { UpkeepService } from '../upkeep/upkeep.service.js';
+import { KeepError, messageOf } from '../core/errors.js';
+import { RunsOfThisProcess } from '../maintenance/runs-of-this-process.js';
+import { UpkeepService } from '../maintenance/upkeep.service.js';
 
 /**
  * Where there is no backup yet: makes one and proves it, as the schedule would, so that `/ready` rests on evidence

@@ -4,14 +4,14 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { readSettings, type Environment } from '../config/read-settings.js';
 import type { Settings } from '../config/settings.js';
 import { unknownSettings } from '../config/unknown-settings.js';
-import { errorCode, KeepError } from '../errors.js';
+import { errorCode, KeepError } from '../core/errors.js';
 import { PgkeepHttpModule } from '../http/pgkeep-http.module.js';
 import { ProblemFilter } from '../http/problem.filter.js';
 import { StartupInstall } from '../install/startup-install.service.js';
-import { StderrLogger } from '../logger.js';
+import { StderrLogger } from '../core/logger.js';
 import { PgkeepModule } from '../pgkeep.module.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.service.js';
-import { handOverSignals } from '../process/early-signals.js';
+import { handOverSignals } from '../core/process/early-signals.js';
 import { createAdapter } from './fastify-adapter.js';
 
 /** Something that must end after the doors have closed: the embedded cluster. */
@@ -92,8 +92,8 @@ async function beginInBackground(app: NestFastifyApplication, settings: Settings
 /** Loaded only here: the doors are open by now, and a service without backups needs none of it. */
 async function keepSchedule(app: NestFastifyApplication): Promise<void> {
   const [{ PgkeepScheduleModule }, { Scheduler }] = await Promise.all([
-    import('../schedule/pgkeep-schedule.module.js'),
-    import('../schedule/scheduler.js'),
+    import('../scheduler/pgkeep-schedule.module.js'),
+    import('../scheduler/scheduler.js'),
   ]);
   const schedule = await app.get(LazyModuleLoader).load(() => PgkeepScheduleModule, { logger: false });
   schedule.get(Scheduler).start();

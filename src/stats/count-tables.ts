@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
-import { read, type ReadTimeouts } from '../database/read.js';
-import { errorCode } from '../errors.js';
+import { read, type ReadTimeouts } from '../postgres/read.js';
+import { errorCode } from '../core/errors.js';
 import { countStatements, mayBeCounted, tablesToCount, type CountStatement } from './count-plan.js';
 import type { RowCounting } from './stats.types.js';
 import type { CatalogueRow } from './table-catalogue.js';

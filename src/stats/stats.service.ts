@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { PoolClient } from 'pg';
-import { Clock } from '../clock/clock.js';
-import { errorCode } from '../errors.js';
-import { databaseError } from '../database/database-fault.js';
-import { DatabaseService } from '../database/database.service.js';
-import { read, type ReadTimeouts } from '../database/read.js';
+import { Clock } from '../core/clock.js';
+import { errorCode } from '../core/errors.js';
+import { databaseError } from '../postgres/database-fault.js';
+import { DatabaseService } from '../postgres/database.service.js';
+import { read, type ReadTimeouts } from '../postgres/read.js';
 import { TableCounts } from './count-tables.js';
 import type { DatabaseStats, RowCounting, TableStats } from './stats.types.js';
 import {

@@ -1,4 +1,4 @@
-import type { PoolCounts } from '../database/database.service.js';
+import type { PoolCounts } from '../postgres/database.service.js';
 
 /** One table; a partitioned table is one, its leaves summed. */
 export interface TableStats {

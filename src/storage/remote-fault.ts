@@ -1,4 +1,4 @@
-import { errorCode, KeepError, messageOf, type ErrorCode } from '../errors.js';
+import { errorCode, KeepError, messageOf, type ErrorCode } from '../core/errors.js';
 
 /** Why a bucket did not do as asked: a stable code, the cause in one line, the next step. */
 export interface RemoteFault {

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { KeepError } from '../errors.js';
+import type { KeepError } from '../core/errors.js';
 
 /** The stream to upload failed, not the storage. */
 class SourceError extends Error {

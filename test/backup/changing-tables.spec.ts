@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
-import { withConnection } from '../../src/database/connect.js';
+import { withConnection } from '../../src/postgres/connect.js';
 import { readVersions, ReplacedWhileDumped, requireVersions } from '../../src/backup/watched-dump.js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';

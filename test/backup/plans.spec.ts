@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { backupName, typedName } from '../../src/backup/backup-name.js';
-import { comparableDefinition } from '../../src/catalogue/comparable-definition.js';
+import { comparableDefinition } from '../../src/postgres/catalogue/comparable-definition.js';
 import { libpqEnvironment } from '../../src/backup/libpq-environment.js';
 import { chooseCompression, pgDumpArguments } from '../../src/backup/pg-dump-arguments.js';
 import { findTool, type PostgresTool } from '../../src/backup/postgres-tool.js';

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { KeepError } from '../../src/errors.js';
+import { KeepError } from '../../src/core/errors.js';
 import { backupDirectory, withBackups } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { run } from '../../src/process/run.js';
+import { run } from '../../src/core/process/run.js';
 import { backupDirectory, pgDumpMajor } from '../support/backups.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';

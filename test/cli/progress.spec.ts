@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BackupProgress } from '../../src/backup/backup.types.js';
 import { progressBar, progressLine, showProgress } from '../../src/cli/progress.js';
-import { run } from '../../src/process/run.js';
+import { run } from '../../src/core/process/run.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { emptyDirectory, runCli } from '../support/pgkeep-process.js';

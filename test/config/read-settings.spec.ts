@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
-import { KeepError } from '../../src/errors.js';
+import { KeepError } from '../../src/core/errors.js';
 
 const URL_WITH_SECRET = 'postgresql://user:hunter2@db.example:5432/app?sslmode=verify-full';
 

@@ -6,7 +6,7 @@ import { DriftService } from '../../src/drift/drift.service.js';
 import type { ComparedStructure, DriftedObject } from '../../src/drift/drift.types.js';
 import { findRenames, withParts } from '../../src/drift/whole-homes.js';
 import { InstallService } from '../../src/install/install.service.js';
-import { DatabaseService } from '../../src/database/database.service.js';
+import { DatabaseService } from '../../src/postgres/database.service.js';
 import { stockDump, stockPsql } from '../support/backups.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { openRooms } from '../support/rooms.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
-import { DatabaseService } from '../../src/database/database.service.js';
+import { DatabaseService } from '../../src/postgres/database.service.js';
 import type { Problem } from '../../src/http/problem.js';
 import type { DatabaseStats } from '../../src/stats/stats.types.js';
 import { query } from '../support/clinic.js';

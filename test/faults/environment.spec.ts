@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { InstallService } from '../../src/install/install.service.js';
-import { StampService } from '../../src/install/stamp.service.js';
+import { StampService } from '../../src/environment/stamp.service.js';
 import { createDatabase } from '../support/clinic.js';
 import { evaluate, withRooms } from '../support/evaluate.js';
 import { changedUrl, createGuarded } from '../support/guarded-database.js';

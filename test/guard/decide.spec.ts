@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import type { EnvironmentName } from '../../src/config/settings.js';
 import type { DatabaseIdentity, StampReading } from '../../src/environment/environment.types.js';
-import { decide } from '../../src/guard/decide.js';
-import type { Facts, SqlReading, Target, Verdict } from '../../src/guard/guard.types.js';
-import { parsePrismaCommand } from '../../src/guard/prisma-command.js';
+import { decide } from '../../src/guard/prisma/decide.js';
+import type { Facts, SqlReading, Target, Verdict } from '../../src/guard/prisma/guard.types.js';
+import { parsePrismaCommand } from '../../src/guard/prisma/prisma-command.js';
 
 const IDENTITY: DatabaseIdentity = { systemIdentifier: '7000', databaseOid: '16384' };
 

@@ -7,7 +7,7 @@ import { finished, prismaEnvironment } from '../migrations/engine-application.js
 import { spawn } from 'node:child_process';
 import type { Environment } from '../../src/config/read-settings.js';
 import { findPrismaConfig } from '../../src/cli/prisma-cli.js';
-import { guard } from '../../src/guard/guard.js';
+import { guard } from '../../src/guard/prisma/guard.js';
 import { readGuardSettings } from '../../src/config/guard-settings.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { freePort } from '../../src/cluster/free-port.js';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
-import { run, type RunResult } from '../../src/process/run.js';
+import { run, type RunResult } from '../../src/core/process/run.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
-import { errorCode } from '../../src/errors.js';
+import { errorCode } from '../../src/core/errors.js';
 import { lintMigrations } from '../../src/migrations/lint/lint-migrations.js';
 import { createDatabase } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';

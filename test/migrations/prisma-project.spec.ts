@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { readSettings } from '../../src/config/read-settings.js';
 import { redactSecrets } from '../../src/config/redact-secrets.js';
 import type { Settings } from '../../src/config/settings.js';
-import { KeepError } from '../../src/errors.js';
+import { KeepError } from '../../src/core/errors.js';
 import {
   nearestPrismaConfig,
   prismaConfigIn,

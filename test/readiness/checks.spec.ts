@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
-import type { ServerFacts } from '../../src/database/server-facts.js';
+import type { ServerFacts } from '../../src/postgres/server-facts.js';
 import type { EnvironmentFacts, Stamp } from '../../src/environment/environment.types.js';
 import { checkBackupConfig } from '../../src/readiness/check-backup-config.js';
 import type { NewestEvidences } from '../../src/restore/read-newest-evidence.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { known, notKnown } from '../../src/readiness/known.js';
 import { LastKnown } from '../../src/readiness/last-known.js';
-import { DeadlineError } from '../../src/database/deadline.js';
+import { DeadlineError } from '../../src/postgres/deadline.js';
 
 const PATIENCE = { misses: 3, ageMs: 10_000 };
 const MISS = { code: 'DATABASE_TIMEOUT', text: 'no answer within 800 ms' } as const;

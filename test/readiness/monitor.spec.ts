@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Test, type TestingModule } from '@nestjs/testing';
-import { Clock } from '../../src/clock/clock.js';
+import { Clock } from '../../src/core/clock.js';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { ReadinessMonitor } from '../../src/readiness/readiness-monitor.service.js';

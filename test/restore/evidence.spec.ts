@@ -5,7 +5,7 @@ import { Test } from '@nestjs/testing';
 import { BackupService } from '../../src/backup/backup.service.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { readSettings } from '../../src/config/read-settings.js';
-import { withConnection } from '../../src/database/connect.js';
+import { withConnection } from '../../src/postgres/connect.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { hashOf } from '../../src/restore/evidence.js';
 import { readNewestEvidence, type NewestEvidences } from '../../src/restore/read-newest-evidence.js';

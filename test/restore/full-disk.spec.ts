@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BackupReport } from '../../src/backup/backup.types.js';
-import { run } from '../../src/process/run.js';
+import { run } from '../../src/core/process/run.js';
 import { backupDirectory, withBackups } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { runCli } from '../support/pgkeep-process.js';

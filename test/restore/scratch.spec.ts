@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { run } from '../../src/process/run.js';
+import { run } from '../../src/core/process/run.js';
 import { backupDirectory, withBackups } from '../support/backups.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import { BackupService } from '../../src/backup/backup.service.js';
-import { Clock } from '../../src/clock/clock.js';
+import { Clock } from '../../src/core/clock.js';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { RestoreService } from '../../src/restore/restore.service.js';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { S3BucketSettings } from '../../src/config/settings.js';
-import { KeepError } from '../../src/errors.js';
+import { KeepError } from '../../src/core/errors.js';
 import { openS3Bucket } from '../../src/storage/s3/s3-storage.js';
 import type { BackupStorage } from '../../src/storage/storage.types.js';
 import { HttpFaultProxy } from '../support/http-fault-proxy.js';

@@ -1,7 +1,7 @@
 import '../support/one-realm.js';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { KeepError } from '../../src/errors.js';
+import { KeepError } from '../../src/core/errors.js';
 import { openGcsBucket } from '../../src/storage/gcs/gcs-storage.js';
 import { PATIENCE, type BackupStorage } from '../../src/storage/storage.types.js';
 import { FakeGcsServer } from '../support/fake-gcs-server.js';

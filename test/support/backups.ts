@@ -5,17 +5,17 @@ import path from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import type { Client } from 'pg';
 import { BackupService } from '../../src/backup/backup.service.js';
-import type { Catalogue } from '../../src/catalogue/catalogue.types.js';
+import type { Catalogue } from '../../src/postgres/catalogue/catalogue.types.js';
 import type { TableContents } from '../../src/backup/backup.types.js';
-import { readCatalogue } from '../../src/catalogue/read-catalogue.js';
+import { readCatalogue } from '../../src/postgres/catalogue/read-catalogue.js';
 import { beginSnapshot } from '../../src/backup/snapshot.js';
 import { listTables, readContents } from '../../src/backup/table-contents.js';
 import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
-import { withConnection } from '../../src/database/connect.js';
+import { withConnection } from '../../src/postgres/connect.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
-import { run, type RunResult } from '../../src/process/run.js';
+import { run, type RunResult } from '../../src/core/process/run.js';
 
 /** PostgreSQL's own programs, of the version that the tests' clusters run. */
 const BINARIES = findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? '');

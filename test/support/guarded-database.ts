@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { escapeIdentifier } from 'pg';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
-import { withConnection } from '../../src/database/connect.js';
+import { withConnection } from '../../src/postgres/connect.js';
 import { createDatabase } from './clinic.js';
 import type { ThrowAwayCluster } from './throw-away-cluster.js';
 

@@ -10,7 +10,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
-import { run } from '../../src/process/run.js';
+import { run } from '../../src/core/process/run.js';
 import { createDatabase } from './clinic.js';
 import type { ThrowAwayCluster } from './throw-away-cluster.js';
 

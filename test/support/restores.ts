@@ -7,7 +7,7 @@ import type { BackupReport } from '../../src/backup/backup.types.js';
 import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
-import { run } from '../../src/process/run.js';
+import { run } from '../../src/core/process/run.js';
 import { RestoreTestService } from '../../src/restore/restore-test.service.js';
 import type { RestoreTestReport } from '../../src/restore/restore.types.js';
 

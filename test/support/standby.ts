@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Cluster } from '../../src/cluster/cluster.js';
 import { unprivilegedUser } from '../../src/cluster/unprivileged-user.js';
-import { run } from '../../src/process/run.js';
+import { run } from '../../src/core/process/run.js';
 import type { ThrowAwayCluster } from './throw-away-cluster.js';
 
 /** A primary's `hba`: passwords, for replication as well. */

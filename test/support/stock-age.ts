@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { run } from '../../src/process/run.js';
+import { run } from '../../src/core/process/run.js';
 
 /** Where `npm test` unpacks it for an ordinary user. */
 const UNPACKED = path.resolve('.pgkeep/age/usr/bin');

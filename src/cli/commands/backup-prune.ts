@@ -1,4 +1,4 @@
-import { KeepError } from '../../errors.js';
+import { KeepError } from '../../core/errors.js';
 import { RetentionService } from '../../retention/retention.service.js';
 import type { PruneReport } from '../../retention/retention.types.js';
 import { alignColumns } from '../columns.js';

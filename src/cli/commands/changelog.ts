@@ -1,7 +1,7 @@
 import { counted } from '../../core/counted.js';
 import { InvalidArgumentError, Option } from 'commander';
-import { ChangelogService } from '../../changelog/changelog.service.js';
-import type { ChainReport, ChangelogReport } from '../../changelog/changelog.types.js';
+import { ChangelogService } from '../../audit-log/changelog.service.js';
+import type { ChainReport, ChangelogReport } from '../../audit-log/changelog.types.js';
 import { alignColumns } from '../columns.js';
 import { EXIT } from '../exit-codes.js';
 import type { Verb } from '../verb.js';

@@ -1,9 +1,9 @@
-import { counted } from '../../core/counted.js';
 import { boundedList } from '../../core/bounded-list.js';
-import { KeepError } from '../../errors.js';
-import { DdlGuardService } from '../../install/ddl-guard.service.js';
+import { counted } from '../../core/counted.js';
+import { KeepError } from '../../core/errors.js';
+import { DdlGuardService } from '../../guard/ddl/ddl-guard.service.js';
+import type { DdlGuardReport } from '../../guard/ddl/ddl-guard.types.js';
 import { InstallService } from '../../install/install.service.js';
-import type { DdlGuardReport } from '../../install/install.types.js';
 import { EXIT } from '../exit-codes.js';
 import type { Answer } from '../run-verb.js';
 import type { Verb } from '../verb.js';

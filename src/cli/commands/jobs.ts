@@ -1,7 +1,7 @@
 import type { JobRun } from '../../jobs/jobs.types.js';
-import { resultText } from '../../upkeep/result-text.js';
-import { UpkeepService } from '../../upkeep/upkeep.service.js';
-import type { JobsOverview, JobView } from '../../upkeep/upkeep.types.js';
+import { resultText } from '../../maintenance/result-text.js';
+import { UpkeepService } from '../../maintenance/upkeep.service.js';
+import type { JobsOverview, JobView } from '../../maintenance/upkeep.types.js';
 import { alignColumns } from '../columns.js';
 import { formatTime } from '../format.js';
 import type { Verb } from '../verb.js';

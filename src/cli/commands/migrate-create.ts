@@ -3,7 +3,7 @@ import type { OptionValues } from 'commander';
 import type { PrismaConfiguration } from '../../config/prisma-project.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { KeepError } from '../../errors.js';
+import { KeepError } from '../../core/errors.js';
 import { DownScriptService, type DownReport } from '../../migrations/down/down-script.service.js';
 import { descriptionFault, spelledRight } from '../../migrations/migration-name.js';
 import { requireGuard, runGuardedPrisma } from '../guarded-prisma.js';

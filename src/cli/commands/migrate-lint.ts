@@ -1,5 +1,5 @@
 import { counted } from '../../core/counted.js';
-import { KeepError } from '../../errors.js';
+import { KeepError } from '../../core/errors.js';
 import { ENGINES } from '../../migrations/lint/engine.js';
 import { LintService } from '../../migrations/lint/lint.service.js';
 import type { LintRun } from '../../migrations/lint/lint-run.types.js';

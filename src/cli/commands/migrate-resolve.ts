@@ -1,5 +1,5 @@
 import { ResolveService } from '../../deploy/resolve/resolve.service.js';
-import { KeepError } from '../../errors.js';
+import { KeepError } from '../../core/errors.js';
 import { EXIT } from '../exit-codes.js';
 import { requireGuard } from '../guarded-prisma.js';
 import { renderExplanation, renderResolution, renderState } from '../resolve-text.js';

@@ -1,4 +1,4 @@
-import { DatabaseService } from '../../database/database.service.js';
+import { DatabaseService } from '../../postgres/database.service.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep ping`: connects once and says to what. */

@@ -1,6 +1,6 @@
 import { EXIT, exitCodeOf } from '../exit-codes.js';
 import { explain, explainAsJson } from '../explain.js';
-import { KeepError } from '../../errors.js';
+import { KeepError } from '../../core/errors.js';
 import { runGuardedPrisma } from '../guarded-prisma.js';
 import { verbEnvironment, type CommonOptions } from '../run-verb.js';
 import type { Terminal } from '../terminal.js';

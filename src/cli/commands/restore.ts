@@ -2,7 +2,7 @@ import type { OptionValues } from 'commander';
 import { boundedList } from '../../core/bounded-list.js';
 import { counted } from '../../core/counted.js';
 import { withoutText } from '../../backup/omission-texts.js';
-import { KeepError } from '../../errors.js';
+import { KeepError } from '../../core/errors.js';
 import { RestoreService } from '../../restore/restore.service.js';
 import type {
   Restoration,

@@ -1,7 +1,7 @@
 import { Argument } from 'commander';
 import { ENVIRONMENTS } from '../../config/settings.js';
-import { KeepError } from '../../errors.js';
-import { StampService } from '../../install/stamp.service.js';
+import { KeepError } from '../../core/errors.js';
+import { StampService } from '../../environment/stamp.service.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep stamp ENV`: writes into the database which environment it serves. */

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeIdentifier, type Client } from 'pg';
-import type { ConnectionOptions } from '../../database/candidate-client.js';
-import { withConnection } from '../../database/connect.js';
-import { oneMessage } from '../../database/mark.js';
+import type { ConnectionOptions } from '../../postgres/candidate-client.js';
+import { withConnection } from '../../postgres/connect.js';
+import { oneMessage } from '../../postgres/mark.js';
 import { HistoryWriter } from '../../migrations/history-writer.js';
 import { readAttempts } from '../../migrations/attempts.js';
 import { ENTER_RECORDED_DEPLOY, LEAVE_RECORDED_DEPLOY } from '../../migrations/recorded-deploy.js';

@@ -1,5 +1,5 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
-import { KeepError } from '../../errors.js';
+import { KeepError } from '../../core/errors.js';
 import type { DeclaredColumn, Declaration } from './declarations.js';
 
 /** What is found under a relation's name. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorCode } from '../../errors.js';
+import { errorCode } from '../../core/errors.js';
 import { watchingBlockers, type WatchOptions } from '../blocker-watch.js';
 import { textsOf } from '../deploy-lock.js';
 import type { SessionFacts } from '../sessions.js';

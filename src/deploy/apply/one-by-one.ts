@@ -1,6 +1,6 @@
 import type { Node } from 'libpg-query';
 import type { Statement } from '../../migrations/lint/rule.js';
-import { errorCode, KeepError } from '../../errors.js';
+import { errorCode, KeepError } from '../../core/errors.js';
 import { refusedInTransaction } from '../../migrations/lint/engine.js';
 import { checkMade } from './check-made.js';
 import { declarationsOf } from './declarations.js';

@@ -1,6 +1,6 @@
-import { oneMessage } from '../../database/mark.js';
+import { oneMessage } from '../../postgres/mark.js';
 import type { Statement } from '../../migrations/lint/rule.js';
-import { KeepError } from '../../errors.js';
+import { KeepError } from '../../core/errors.js';
 import { checkMade } from './check-made.js';
 import { declarationsOf, type Declaration } from './declarations.js';
 import { rollBack, send, type Progress, type ScriptContext } from './script-context.js';

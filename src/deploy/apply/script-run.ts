@@ -3,7 +3,7 @@ import type { AttemptCourse } from '../../migrations/attempt-mark.js';
 import { applyFailedText } from '../../migrations/engine/engine-error.js';
 import { statementFailure } from '../../migrations/engine/statement-failure.js';
 import { ONLY_ONE_BY_ONE } from '../../migrations/only-one-by-one.js';
-import { errorCode, messageOf } from '../../errors.js';
+import { errorCode, messageOf } from '../../core/errors.js';
 import type { FailedMigration } from './apply.types.js';
 import { courseOf, type Course } from './course.js';
 import { tryForLock, type TrialFailure } from './lock-retries.js';

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
-import { operator } from '../../changelog/actor.js';
-import { KeepError, messageOf } from '../../errors.js';
+import { operator } from '../../audit-log/actor.js';
+import { KeepError, messageOf } from '../../core/errors.js';
 import { readAttempts, type Attempt } from '../../migrations/attempts.js';
 import { markMigration } from '../../migrations/engine/mark-migration.js';
 import { DeployConnection } from '../deploy-connection.js';

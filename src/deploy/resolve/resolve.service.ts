@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ChangelogService } from '../../changelog/changelog.service.js';
+import { ChangelogService } from '../../audit-log/changelog.service.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { DatabaseService } from '../../database/database.service.js';
+import { DatabaseService } from '../../postgres/database.service.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';
 import type { ResolveExplanation, ResolveOptions, ResolveReport } from './resolve.types.js';
 

@@ -1,4 +1,4 @@
-import { oneMessage } from '../../database/mark.js';
+import { oneMessage } from '../../postgres/mark.js';
 import { ENTER_RECORDED_DEPLOY } from '../../migrations/recorded-deploy.js';
 import type { FailedScript } from '../apply/apply.types.js';
 import { tryForLock, type RunnerOptions } from '../apply/lock-retries.js';

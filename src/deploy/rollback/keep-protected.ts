@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 import type { Settings } from '../../config/settings.js';
-import type { ReadTimeouts } from '../../database/read.js';
+import type { ReadTimeouts } from '../../postgres/read.js';
 import { findProtectedLoss } from '../protected-losses.js';
 import { readProtectedTables } from '../protected-tables.js';
 import { rollbackRefused } from '../refused.js';

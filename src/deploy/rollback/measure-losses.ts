@@ -1,6 +1,6 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
-import { read, type ReadTimeouts } from '../../database/read.js';
-import { errorCode } from '../../errors.js';
+import { read, type ReadTimeouts } from '../../postgres/read.js';
+import { errorCode } from '../../core/errors.js';
 import { nameOf, type FullName, type Loss } from '../../migrations/down/losses.js';
 import type { MeasuredLoss } from './rollback.types.js';
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Settings } from '../../config/settings.js';
-import { errorCode, messageOf } from '../../errors.js';
+import { errorCode, messageOf } from '../../core/errors.js';
 import { DOWN_FILE } from '../../migrations/down/down-file.js';
 import { parseFiles, type ParsedFile } from '../../migrations/lint/parse-files.js';
 import type { PlannedMigration } from '../deploy.types.js';

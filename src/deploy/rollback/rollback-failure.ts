@@ -1,4 +1,4 @@
-import { errorCode, KeepError } from '../../errors.js';
+import { errorCode, KeepError } from '../../core/errors.js';
 import type { ParsedFile } from '../../migrations/lint/parse-files.js';
 import { isSessionLost } from '../failed-state.js';
 import { placeOf, waitReasons } from '../failure-text.js';

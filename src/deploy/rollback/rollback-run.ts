@@ -1,8 +1,8 @@
 import path from 'node:path';
 import type { Client } from 'pg';
-import { operator } from '../../changelog/actor.js';
-import type { NewEntry, Recording } from '../../changelog/changelog.types.js';
-import { errorCode, KeepError } from '../../errors.js';
+import { operator } from '../../audit-log/actor.js';
+import type { NewEntry, Recording } from '../../audit-log/changelog.types.js';
+import { errorCode, KeepError } from '../../core/errors.js';
 import { DeployDrift } from '../deploy-drift.js';
 import { backUpFirst } from '../back-up-first.js';
 import { backupBeforeDeploy } from '../backup-before-deploy.js';

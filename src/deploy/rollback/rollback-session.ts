@@ -1,5 +1,5 @@
 import { escapeIdentifier, type Client } from 'pg';
-import { oneMessage } from '../../database/mark.js';
+import { oneMessage } from '../../postgres/mark.js';
 import { send } from '../apply/script-context.js';
 import { rollbackRefused } from '../refused.js';
 import { tookProtected } from './keep-protected.js';

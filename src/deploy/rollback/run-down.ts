@@ -1,7 +1,7 @@
 import { escapeIdentifier, type Client } from 'pg';
-import type { ConnectionOptions } from '../../database/candidate-client.js';
-import { withConnection } from '../../database/connect.js';
-import { KeepError } from '../../errors.js';
+import type { ConnectionOptions } from '../../postgres/candidate-client.js';
+import { withConnection } from '../../postgres/connect.js';
+import { KeepError } from '../../core/errors.js';
 import { nameOf } from '../../migrations/down/losses.js';
 import { cancelBackend } from '../cancel-backend.js';
 import { takePrismaLock } from '../deploy-lock.js';

@@ -6,7 +6,7 @@ import { parseDatabaseUrl } from '../../config/database-url.js';
 import type { PrismaProject } from '../../config/prisma-project.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { errorCode, KeepError, messageOf } from '../../errors.js';
+import { errorCode, KeepError, messageOf } from '../../core/errors.js';
 import { migrationsIn } from '../lint/migration-files.js';
 import { DOWN_FILE } from './down-file.js';
 import type { DownScript } from './down-script.js';

@@ -1,8 +1,8 @@
 import { Client } from 'pg';
 import type { DatabaseUrl } from '../../config/database-url.js';
-import { errorCode } from '../../errors.js';
-import { databaseFault } from '../../database/database-fault.js';
-import { messageOf } from '../../errors.js';
+import { errorCode } from '../../core/errors.js';
+import { databaseFault } from '../../postgres/database-fault.js';
+import { messageOf } from '../../core/errors.js';
 import { SchemaEngineError } from './schema-engine-error.js';
 
 /**

@@ -1,9 +1,9 @@
 import type { Client } from 'pg';
 import type { DatabaseUrl } from '../../config/database-url.js';
-import type { ConnectionOptions } from '../../database/candidate-client.js';
-import { CandidateRotation } from '../../database/candidate-rotation.js';
-import { closeClient, connectOnce } from '../../database/connect.js';
-import { KeepError } from '../../errors.js';
+import type { ConnectionOptions } from '../../postgres/candidate-client.js';
+import { CandidateRotation } from '../../postgres/candidate-rotation.js';
+import { closeClient, connectOnce } from '../../postgres/connect.js';
+import { KeepError } from '../../core/errors.js';
 import { connectionError } from './connection-error.js';
 
 /** How long a connection may take when the URL does not say (`connect_timeout`); Prisma's own default. */

@@ -1,6 +1,6 @@
 import type { ErrorRegistry } from '@prisma/driver-adapter-utils';
-import { messageOf } from '../../errors.js';
-import { errorCode } from '../../errors.js';
+import { messageOf } from '../../core/errors.js';
+import { errorCode } from '../../core/errors.js';
 import { SchemaEngineError } from './schema-engine-error.js';
 import type { StatementFailure } from './statement-failure.js';
 

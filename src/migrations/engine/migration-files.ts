@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { MigrationDirectory, MigrationList } from '@prisma/schema-engine-wasm/schema_engine_bg';
-import { messageOf } from '../../errors.js';
+import { messageOf } from '../../core/errors.js';
 
 const LOCK_FILE = 'migration_lock.toml';
 const SCRIPT = 'migration.sql';

@@ -1,4 +1,4 @@
-import { KeepError, type ErrorCode } from '../../errors.js';
+import { KeepError, type ErrorCode } from '../../core/errors.js';
 
 /** What is known of a failure of Prisma's engine beside its message. */
 export interface SchemaEngineFailure {

@@ -1,4 +1,4 @@
-import { errorCode } from '../../errors.js';
+import { errorCode } from '../../core/errors.js';
 import { SourceText } from '../lint/source-text.js';
 import { isFault, loadSqlParser } from '../lint/sql-parser.js';
 import { statementsOf } from '../lint/statements.js';

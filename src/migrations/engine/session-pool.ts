@@ -1,9 +1,9 @@
 import { escapeIdentifier, Pool, type Client, type ClientBase } from 'pg';
 import type { DatabaseUrl } from '../../config/database-url.js';
-import { candidateClient } from '../../database/candidate-client.js';
-import { CandidateRotation } from '../../database/candidate-rotation.js';
-import { closeClient } from '../../database/connect.js';
-import { oneMessage } from '../../database/mark.js';
+import { candidateClient } from '../../postgres/candidate-client.js';
+import { CandidateRotation } from '../../postgres/candidate-rotation.js';
+import { closeClient } from '../../postgres/connect.js';
+import { oneMessage } from '../../postgres/mark.js';
 import { CharColumns } from './char-columns.js';
 import { connectEngineClient, engineConnectionOptions, withEngineClient } from './engine-connection.js';
 

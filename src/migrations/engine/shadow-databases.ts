@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { escapeIdentifier, type Client } from 'pg';
-import { messageOf } from '../../errors.js';
+import { messageOf } from '../../core/errors.js';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { withEngineClient } from './engine-connection.js';
 import { EngineSession } from './engine-session.js';

@@ -1,6 +1,6 @@
 import { DatabaseError } from 'pg';
-import { errorCode } from '../../errors.js';
-import { messageOf } from '../../errors.js';
+import { errorCode } from '../../core/errors.js';
+import { messageOf } from '../../core/errors.js';
 
 /** How many lines of a script are shown up to the one that failed, as Prisma does. */
 const LINES_SHOWN = 5;

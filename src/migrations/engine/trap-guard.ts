@@ -1,4 +1,4 @@
-import { messageOf } from '../../errors.js';
+import { messageOf } from '../../core/errors.js';
 import { SchemaEngineError } from './schema-engine-error.js';
 
 /** The part of the WebAssembly global used here; the compiler's `lib` holds no browser types. */

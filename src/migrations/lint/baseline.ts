@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { errorCode, KeepError, messageOf } from '../../errors.js';
+import { errorCode, KeepError, messageOf } from '../../core/errors.js';
 import type { AcceptedEditReport, BaselineReport } from './lint-run.types.js';
 import { migrationsIn, readBytes } from './migration-files.js';
 

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { KeepError, messageOf } from '../../errors.js';
-import { run } from '../../process/run.js';
+import { KeepError, messageOf } from '../../core/errors.js';
+import { run } from '../../core/process/run.js';
 
 /** The `.sql` files of a change, by their absolute paths. */
 export interface ChangedFiles {

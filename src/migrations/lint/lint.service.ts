@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { DatabaseService } from '../../database/database.service.js';
+import { DatabaseService } from '../../postgres/database.service.js';
 import { MigrationsService } from '../migrations.service.js';
 import type { AcceptedEditReport, BaselineReport, LintOptions, LintRun } from './lint-run.types.js';
 

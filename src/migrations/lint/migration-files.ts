@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { errorCode, KeepError, messageOf } from '../../errors.js';
+import { errorCode, KeepError, messageOf } from '../../core/errors.js';
 
 /** A file to lint, as it was found. */
 export interface FoundFile {

@@ -1,10 +1,10 @@
 import type { ClientBase } from 'pg';
 import { describeDatabaseUrl } from '../../config/database-url.js';
 import type { Settings } from '../../config/settings.js';
-import { withConnection } from '../../database/connect.js';
-import { databaseFault } from '../../database/database-fault.js';
-import type { ReadTimeouts } from '../../database/read.js';
-import { errorCode, KeepError } from '../../errors.js';
+import { withConnection } from '../../postgres/connect.js';
+import { databaseFault } from '../../postgres/database-fault.js';
+import type { ReadTimeouts } from '../../postgres/read.js';
+import { errorCode, KeepError } from '../../core/errors.js';
 import type { MigrationsReport } from '../migrations.types.js';
 import { baselineFile, readBaseline } from './baseline.js';
 import { judgeEdits } from './edited-files.js';

@@ -1,5 +1,5 @@
 import type { Node, RawStmt } from 'libpg-query';
-import { messageOf } from '../../errors.js';
+import { messageOf } from '../../core/errors.js';
 
 /** A statement as PostgreSQL's grammar reads it. */
 export interface ParsedStatement {

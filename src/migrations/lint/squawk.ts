@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
-import { KeepError, messageOf } from '../../errors.js';
-import { run } from '../../process/run.js';
+import { KeepError, messageOf } from '../../core/errors.js';
+import { run } from '../../core/process/run.js';
 import type { OtherFinding } from './lint.types.js';
 
 /** So many files are given to it at a time: a command line has its limits. */

@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg';
-import { read, type ReadTimeouts } from '../../database/read.js';
+import { read, type ReadTimeouts } from '../../postgres/read.js';
 import type { TableSize } from './lint.types.js';
 
 /** Sizes of some tables, in one query; the leaves of a partitioned one are summed. Tables that do not exist are left out. */

@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url';
 import type { PrismaConfiguration } from '../../config/prisma-project.js';
 import type { Environment } from '../../config/read-settings.js';
 import { redactSecrets } from '../../config/redact-secrets.js';
-import { KeepError, messageOf } from '../../errors.js';
-import { ProgramFailure } from '../../process/program-failure.js';
-import { startProgram } from '../../process/program.js';
+import { KeepError, messageOf } from '../../core/errors.js';
+import { ProgramFailure } from '../../core/process/program-failure.js';
+import { startProgram } from '../../core/process/program.js';
 import { ANSWER_MARK, type Evaluation } from './evaluation.types.js';
 import { findPrismaConfigLoader } from './find-prisma.js';
 

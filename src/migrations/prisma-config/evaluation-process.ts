@@ -3,7 +3,7 @@
  * The command line is that of a command which changes nothing, so that a guard in the configuration allows it.
  */
 import { pathToFileURL } from 'node:url';
-import { messageOf } from '../../errors.js';
+import { messageOf } from '../../core/errors.js';
 import { ANSWER_MARK, type Evaluation, type LoadedConfig } from './evaluation.types.js';
 
 // The pipe closes when pgkeep ends, however it ends.

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { KeepError } from '../../errors.js';
+import { KeepError } from '../../core/errors.js';
 
 /**
  * Prisma's package, the application's own before pgkeep's.

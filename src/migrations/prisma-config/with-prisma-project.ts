@@ -4,7 +4,7 @@ import { deepFreeze } from '../../config/deep-freeze.js';
 import type { PrismaConfiguration, PrismaProject } from '../../config/prisma-project.js';
 import type { Environment } from '../../config/read-settings.js';
 import type { Settings } from '../../config/settings.js';
-import { KeepError } from '../../errors.js';
+import { KeepError } from '../../core/errors.js';
 import { evaluatePrismaConfig } from './evaluate-prisma-config.js';
 import { nearestPrismaConfig, prismaConfigIn } from './find-prisma-config.js';
 

@@ -1,5 +1,5 @@
 import { escapeLiteral, type ClientBase } from 'pg';
-import { read, type ReadTimeouts } from '../../database/read.js';
+import { read, type ReadTimeouts } from '../../postgres/read.js';
 import { traceLabel } from './traces-of.js';
 import type { Trace, Traced, TraceKind } from './traces.types.js';
 

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Bucket, File } from '@google-cloud/storage';
 import type { GcsBucketSettings } from '../../config/settings.js';
-import { KeepError } from '../../errors.js';
+import { KeepError } from '../../core/errors.js';
 import { objectMissing, remoteError, requireObjectSize } from '../remote-fault.js';
 import { resumedRead } from '../resumed-read.js';
 import { uploading } from '../source.js';

@@ -3,7 +3,7 @@ import { access, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/
 import { once } from 'node:events';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import { errorCode, KeepError } from '../../errors.js';
+import { errorCode, KeepError } from '../../core/errors.js';
 import { sourceOf, uploading } from '../source.js';
 import type { BackupStorage, PutOptions, StoredObject } from '../storage.types.js';
 import { storageError } from './storage-error.js';

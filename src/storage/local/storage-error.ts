@@ -1,4 +1,4 @@
-import { errorCode, KeepError, messageOf } from '../../errors.js';
+import { errorCode, KeepError, messageOf } from '../../core/errors.js';
 
 /** The directory refuses this user. */
 const DENIED = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR']);

@@ -1,4 +1,4 @@
-import { messageOf } from '../../errors.js';
+import { messageOf } from '../../core/errors.js';
 import { networkFault, propertyOf, withoutStop, type RemoteFault } from '../remote-fault.js';
 
 const HINTS = {

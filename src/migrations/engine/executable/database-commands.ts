@@ -1,7 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import type { DatabaseUrl } from '../../../config/database-url.js';
-import { errorCode } from '../../../errors.js';
-import { messageOf } from '../../../errors.js';
+import { errorCode } from '../../../core/errors.js';
+import { messageOf } from '../../../core/errors.js';
 import { withEngineClient } from '../engine-connection.js';
 import { SchemaEngineError } from '../schema-engine-error.js';
 import { statementFailure } from '../statement-failure.js';

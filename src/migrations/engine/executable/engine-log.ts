@@ -1,4 +1,4 @@
-import { messageOf } from '../../../errors.js';
+import { messageOf } from '../../../core/errors.js';
 import { SchemaEngineError } from '../schema-engine-error.js';
 
 /** The target under which the CLI looks for the engine's last error. */

@@ -1,4 +1,4 @@
-import { KeepError, messageOf } from '../../../errors.js';
+import { KeepError, messageOf } from '../../../core/errors.js';
 import { SchemaEngineError } from '../schema-engine-error.js';
 import { isJsonObject, textAt } from './json.js';
 

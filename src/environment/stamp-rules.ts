@@ -1,0 +1,94 @@
+import type { NewEntry } from '../audit-log/changelog.types.js';
+import { type RecordingAbility, recordingDenied } from '../audit-log/may-record.js';
+import type { EnvironmentName } from '../config/settings.js';
+import { KeepError } from '../core/errors.js';
+import {
+  type DatabaseIdentity,
+  sameDatabase,
+  type StampOptions,
+  type StampReading,
+} from './environment.types.js';
+
+/** What a stamp is decided on. */
+export interface Situation {
+  readonly reading: StampReading;
+  readonly identity: DatabaseIdentity | undefined;
+  readonly mayWrite: boolean;
+  readonly recording: RecordingAbility;
+  readonly role: string;
+  readonly database: string;
+}
+
+/** The stamp's entry in the changelog. */
+export function stampEntry(
+  environment: EnvironmentName,
+  identity: DatabaseIdentity,
+  { reading, database }: Situation,
+  actor: string,
+): NewEntry {
+  const previous = reading.kind === 'stamped' ? reading.stamp : undefined;
+  const replaced = previous !== undefined && previous.environment !== environment;
+  const details = { from: previous?.environment ?? null, to: environment, replaced, ...identity };
+  return { deed: 'stamp', subject: database, details, actor };
+}
+
+/** No deed without its entry. @throws KeepError `DATABASE_PERMISSION_DENIED`, `NOT_INSTALLED`. */
+export function requireRecordable(environment: EnvironmentName, { recording, role }: Situation): void {
+  if (recording === 'denied') throw recordingDenied('stamp the database', role);
+  if (recording === 'allowed') return;
+  throw new KeepError(
+    'NOT_INSTALLED',
+    'Cannot stamp the database: pgkeep’s schema in it is older than this pgkeep, and cannot record the stamp.',
+    { hint: `Run \`pgkeep install\`, then \`pgkeep stamp ${environment}\`.` },
+  );
+}
+
+/** @throws KeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`. */
+export function requireStampable(
+  environment: EnvironmentName,
+  { reading, identity, mayWrite, role }: Situation,
+): DatabaseIdentity {
+  if (reading.kind === 'not-installed') {
+    throw new KeepError(
+      'NOT_INSTALLED',
+      'Cannot stamp the database: pgkeep’s schema is not installed in it.',
+      {
+        hint: `Run \`pgkeep install\`, then \`pgkeep stamp ${environment}\`.`,
+      },
+    );
+  }
+  if (!mayWrite || !identity) {
+    const subject = identity ? 'pgkeep.database_environment' : 'pg_control_system()';
+    throw new KeepError(
+      'DATABASE_PERMISSION_DENIED',
+      `Cannot stamp the database: role "${role}" may not use ${subject}.`,
+      {
+        hint: 'Run `pgkeep stamp` as the database’s owner.',
+      },
+    );
+  }
+  return identity;
+}
+
+/**
+ * Another environment's stamp is the one thing that keeps a laptop from passing for production.
+ * @throws KeepError `STAMP_REFUSED`.
+ */
+export function requireConsent(
+  environment: EnvironmentName,
+  { reading, identity, database }: Situation,
+  { replace = false, target }: StampOptions,
+): void {
+  if (reading.kind !== 'stamped' || reading.stamp.environment === environment) return;
+  if (replace && target === database) return;
+  const { stamp } = reading;
+  const isCopy = identity !== undefined && !sameDatabase(identity, stamp);
+  const when = `${stamp.environment} by "${stamp.stampedBy}" on ${stamp.stampedAt.toISOString().slice(0, 10)}`;
+  throw new KeepError(
+    'STAMP_REFUSED',
+    `Refused to stamp database "${database}" as ${environment}: it is stamped ${when}${isCopy ? ', when it was another database: this is a copy' : ''}. Nothing was changed.`,
+    {
+      hint: `If it really is to serve ${environment} from now on: \`pgkeep stamp ${environment} --replace --target ${database}\`.`,
+    },
+  );
+}

@@ -1,0 +1,195 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Client } from 'pg';
+import { operator } from '../../audit-log/actor.js';
+import { appendPlan } from '../../audit-log/append.js';
+import { mayRecord, recordingDenied } from '../../audit-log/may-record.js';
+import { describeDatabaseUrl } from '../../config/database-url.js';
+import type { Settings } from '../../config/settings.js';
+import { SETTINGS } from '../../config/settings.token.js';
+import { errorCode, KeepError } from '../../core/errors.js';
+import { sameDatabase } from '../../environment/environment.types.js';
+import { readIdentity, readStamp } from '../../environment/read-environment.js';
+import { withConnection } from '../../postgres/connect.js';
+import { currentRole } from '../../postgres/current-role.js';
+import { databaseError } from '../../postgres/database-fault.js';
+import { DatabaseService } from '../../postgres/database.service.js';
+import { oneMessage } from '../../postgres/mark.js';
+import { beginStatements } from '../../postgres/transaction.js';
+import {
+  DROP_GUARD_SCHEMA,
+  type GuardedTable,
+  guardTable,
+  INSTALL_GUARD,
+  readGuardState,
+  releaseTable,
+  REMOVE_GUARD,
+} from './ddl-guard-state.js';
+import type { DdlGuardReport } from './ddl-guard.types.js';
+
+/** A table that is in use is passed over: behind a lock that waits everybody else waits. */
+const TABLE_LOCK_MS = 1000;
+const DENIED = '42501';
+/** Dropped meanwhile, or guarded by another who installs. */
+const SETTLED = new Set(['42P01', '42710']);
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/** Lets PostgreSQL itself refuse DROP and TRUNCATE of the application's tables in production. */
+@Injectable()
+export class DdlGuardService {
+  constructor(
+    @Inject(SETTINGS) private readonly settings: Settings,
+    private readonly database: DatabaseService,
+  ) {}
+
+  /**
+   * Installs the guard, brings an older one up to date, switches one on that is off, and puts it on tables that have
+   * it not. Needs a database that is stamped production, and a role that may create event triggers.
+   * @param actor who does it, for the changelog
+   * @throws KeepError `GUARD_REFUSED`, `NOT_INSTALLED`, or a `DATABASE_…` code; then nothing was changed.
+   */
+  async install(actor: string = operator()): Promise<DdlGuardReport> {
+    return await this.onOwnConnection('install the DDL guard', async (client) => {
+      await this.requireProduction(client);
+      const { isCurrent, tables } = await readGuardState(client, this.database.timeouts);
+      const wanting = tables.filter(({ trigger }) => trigger !== 'on');
+      if (!isCurrent || wanting.length > 0) {
+        await this.perform(client, { operation: 'install the DDL guard', sql: INSTALL_GUARD, actor });
+      }
+      const passedOver = await this.eachTable(client, wanting, guardTable);
+      return {
+        database: this.settings.database.url.database,
+        changed: !isCurrent || wanting.length > passedOver.length,
+        tables: tables.length - passedOver.length,
+        passedOver,
+      };
+    });
+  }
+
+  /**
+   * Takes the guard away, whatever the database is stamped.
+   * @param actor who does it, for the changelog
+   * @throws KeepError `NOT_INSTALLED`, or a `DATABASE_…` code; then nothing was changed.
+   */
+  async remove(actor: string = operator()): Promise<DdlGuardReport> {
+    return await this.onOwnConnection('remove the DDL guard', async (client) => {
+      const { database } = this.settings.database.url;
+      const { isThere, tables } = await readGuardState(client, this.database.timeouts);
+      if (!isThere) return { database, changed: false, tables: 0, passedOver: [] };
+      await this.perform(client, { operation: 'remove the DDL guard', sql: REMOVE_GUARD, actor });
+      const guarded = tables.filter(({ trigger }) => trigger !== 'missing');
+      const passedOver = await this.eachTable(client, guarded, releaseTable);
+      // Its functions are needed as long as a trigger calls them; all that this one does is to let pass.
+      if (passedOver.length === 0) await client.query(DROP_GUARD_SCHEMA);
+      return { database, changed: true, tables: guarded.length - passedOver.length, passedOver };
+    });
+  }
+
+  /** The change and its entry in the changelog in one transaction: both, or neither. */
+  private async perform(
+    client: Client,
+    { operation, sql, actor }: { operation: string; sql: string; actor: string },
+  ): Promise<void> {
+    const { timeouts } = this.database;
+    const { database } = this.settings.database.url;
+    const ability = await mayRecord(client, timeouts);
+    if (ability === 'denied') throw recordingDenied(operation, await currentRole(client, timeouts));
+    if (ability === 'not-installed') {
+      throw new KeepError(
+        'NOT_INSTALLED',
+        `Cannot ${operation}: the database has no table pgkeep.change_log.`,
+        {
+          hint: 'Run `pgkeep install`.',
+        },
+      );
+    }
+    const action = sql === INSTALL_GUARD ? 'installed' : 'removed';
+    const entry = appendPlan({ deed: 'ddl-guard', subject: database, details: { action }, actor });
+    const { statementTimeoutMs, lockTimeoutMs } = timeouts;
+    try {
+      const begin = { mode: 'READ WRITE', statementTimeoutMs, lockTimeoutMs } as const;
+      await client.query(beginStatements(client, begin));
+      await client.query(sql);
+      await client.query(entry.sql, [...entry.values]);
+      await client.query('COMMIT');
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => undefined);
+      if (errorCode(error) !== DENIED) throw error;
+      throw notAllowed(operation, await currentRole(client, timeouts), error);
+    }
+  }
+
+  /** Table by table: nobody waits for more than one. @returns those that were in use, or are not this role's. */
+  private async eachTable(
+    client: Client,
+    tables: readonly GuardedTable[],
+    statement: (table: GuardedTable) => string,
+  ): Promise<string[]> {
+    const passedOver: string[] = [];
+    for (const table of tables) {
+      try {
+        const lockTimeout = `SET LOCAL lock_timeout = ${TABLE_LOCK_MS}`;
+        await client.query(oneMessage('BEGIN', lockTimeout, statement(table), 'COMMIT'));
+      } catch (error) {
+        await client.query('ROLLBACK');
+        const code = errorCode(error) ?? '';
+        if (SETTLED.has(code)) continue;
+        if (![LOCK_NOT_AVAILABLE, DENIED].includes(code)) throw error;
+        passedOver.push(table.name);
+      }
+    }
+    return passedOver;
+  }
+
+  private async requireProduction(client: Client): Promise<void> {
+    const { timeouts } = this.database;
+    const { database } = this.settings.database.url;
+    const reading = await readStamp(client, timeouts);
+    const identity = await readIdentity(client, timeouts);
+    const stamp = reading.kind === 'stamped' ? reading.stamp : undefined;
+    const isCopy = stamp !== undefined && identity !== undefined && !sameDatabase(identity, stamp);
+    if (stamp?.environment === 'production' && !isCopy) return;
+    if (reading.kind === 'unreadable') throw stampUnreadable(reading.role);
+    const serves = stamp ? `stamped ${stamp.environment}` : 'not stamped';
+    const what = isCopy ? 'a copy that carries the stamp of another' : serves;
+    const first = reading.kind === 'not-installed' ? '`pgkeep install` as the database’s owner, then ' : '';
+    throw new KeepError(
+      'GUARD_REFUSED',
+      `Refused to install the DDL guard: it is for production, and database "${database}" is ${what}. Nothing was changed.`,
+      { hint: `If it serves production: ${first}\`pgkeep stamp production\`, then try again.` },
+    );
+  }
+
+  private async onOwnConnection<T>(operation: string, work: (client: Client) => Promise<T>): Promise<T> {
+    const { url, connectTimeoutMs, queryTimeoutMs } = this.settings.database;
+    const options = {
+      connectTimeoutMs,
+      answerTimeoutMs: queryTimeoutMs + 1000,
+      applicationName: 'pgkeep install',
+    };
+    try {
+      return await withConnection(url, options, work);
+    } catch (error) {
+      if (error instanceof KeepError) throw error;
+      throw databaseError(`${operation} in ${describeDatabaseUrl(url)}`, error);
+    }
+  }
+}
+
+function stampUnreadable(role: string): KeepError {
+  return new KeepError(
+    'DATABASE_PERMISSION_DENIED',
+    `Cannot install the DDL guard: role "${role}" may not read which environment the database is stamped for.`,
+    { hint: RUN_AS_SUPERUSER },
+  );
+}
+
+const RUN_AS_SUPERUSER =
+  'Run it once with DATABASE_URL of a superuser (of a managed service: its administrator’s role); the application keeps its own role.';
+
+function notAllowed(operation: string, role: string, cause: unknown): KeepError {
+  return new KeepError(
+    'DATABASE_PERMISSION_DENIED',
+    `Cannot ${operation}: role "${role}" may not create or drop event triggers, which PostgreSQL leaves to superusers. Nothing was changed.`,
+    { hint: RUN_AS_SUPERUSER, cause },
+  );
+}

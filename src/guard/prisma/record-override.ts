@@ -1,0 +1,68 @@
+import type { Client } from 'pg';
+import { operator } from '../../audit-log/actor.js';
+import { appendPlan } from '../../audit-log/append.js';
+import { mayRecord, recordingDenied } from '../../audit-log/may-record.js';
+import { parseDatabaseUrl } from '../../config/database-url.js';
+import { withConnection } from '../../postgres/connect.js';
+import { currentRole } from '../../postgres/current-role.js';
+import { read } from '../../postgres/read.js';
+import { beginStatements } from '../../postgres/transaction.js';
+import { KeepError } from '../../core/errors.js';
+import { LAUNCHER } from './override.js';
+
+/** What the change log tells of an override. */
+export interface OverrideEntry {
+  readonly database: string;
+  readonly command: string;
+  /** The refusal that was overridden. */
+  readonly refused: string;
+  readonly door: string;
+  readonly environment: string;
+}
+
+/** How long Prisma may take from its start to its configuration. */
+const START_SECONDS = 60;
+
+const TIMEOUTS = { statementTimeoutMs: 3000, lockTimeoutMs: 1500 };
+const CONNECTION = {
+  connectTimeoutMs: 5000,
+  answerTimeoutMs: 5000,
+  applicationName: 'pgkeep guard',
+  throughPooler: true,
+};
+
+/**
+ * Records an override in the database that it is about, but for one that the process which started this one has just
+ * recorded.
+ * @throws what keeps it from being recorded.
+ */
+export async function recordOverride(url: string, { database, ...told }: OverrideEntry): Promise<void> {
+  const actor = operator();
+  const details = { ...told, ...(told.door === LAUNCHER && { pid: process.pid }) };
+  const { sql, values } = appendPlan({ deed: 'guard-override', subject: database, details, actor });
+  await withConnection(parseDatabaseUrl(url), CONNECTION, async (client: Client) => {
+    const ability = await mayRecord(client, TIMEOUTS);
+    if (ability === 'not-installed') {
+      throw new KeepError(
+        'NOT_INSTALLED',
+        'the database has no table pgkeep.change_log; run `pgkeep install`.',
+      );
+    }
+    if (ability === 'denied') {
+      throw recordingDenied('override the guard', await currentRole(client, TIMEOUTS));
+    }
+    const recorded = await read(client, {
+      sql: `SELECT FROM pgkeep.change_log
+             WHERE deed = 'guard-override' AND subject = $1 AND actor = $2 AND details->>'command' = $3
+               AND details->>'door' = '${LAUNCHER}' AND details->>'pid' = $4
+               AND recorded_at > pg_catalog.now() - interval '${START_SECONDS} seconds'`,
+      values: [database, actor, told.command, String(process.ppid)],
+      ...TIMEOUTS,
+    });
+    if (recorded.length > 0) return;
+    const { statementTimeoutMs } = TIMEOUTS;
+    await client.query(beginStatements(client, { mode: 'READ WRITE', statementTimeoutMs }));
+    await client.query(sql, [...values]);
+    await client.query('COMMIT');
+  });
+}

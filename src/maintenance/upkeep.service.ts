@@ -1,0 +1,183 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import type { BackupSettings, Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { KeepError } from '../core/errors.js';
+import type { DueTimes } from '../jobs/due-times.js';
+import { JobsService, type RegisteredJob } from '../jobs/jobs.service.js';
+import type { JobRun, JsonObject } from '../jobs/jobs.types.js';
+import { notAble } from '../jobs/not-able.js';
+import { BackupWatch } from '../readiness/backup-watch.service.js';
+import { JITTER } from './jitter.js';
+import { JOB_NAMES, JOBS, scheduleTexts, type JobName } from './job-table.js';
+import { nextStep } from './next-step.js';
+import { RunsOfThisProcess } from './runs-of-this-process.js';
+import type { JobsOverview } from './upkeep.types.js';
+
+/** What is caught up begins within this time: many services come back together when their site does. */
+const LONGEST_JITTER_MS = 60_000;
+/** Enough of the newest runs to know the job's situation. */
+const RUNS_LOOKED_AT = 10;
+const RUNS_SHOWN = 10;
+
+/** The jobs: claims what is due, begins what is asked for, tells what was. Does nothing by itself. */
+@Injectable()
+export class UpkeepService {
+  private readonly logger = new Logger('Jobs');
+  private readonly settings: BackupSettings;
+  private readonly schedules: ReturnType<typeof scheduleTexts>;
+  private isRegistered = false;
+  /** When a missed run is caught up, by the database's clock. */
+  private readonly catchUps = new Map<JobName, { readonly due: Date; readonly notBefore: Date }>();
+  private times: ReadonlyMap<JobName, DueTimes> | undefined;
+
+  constructor(
+    @Inject(SETTINGS) settings: Settings,
+    @Inject(JITTER) private readonly jitter: () => number,
+    private readonly jobs: JobsService,
+    private readonly runs: RunsOfThisProcess,
+    private readonly watch: BackupWatch,
+  ) {
+    this.settings = settings.backup;
+    this.schedules = scheduleTexts(settings);
+  }
+
+  /**
+   * One step of the scheduler: takes over what nobody finished, and claims what is due. Returns once the runs have
+   * begun; they go on in the background.
+   * @throws KeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`, `DATABASE_…`.
+   */
+  async step(): Promise<void> {
+    if (!this.settings.enabled || this.runs.isStopping) return;
+    const { now, ability } = await this.jobs.read();
+    if (ability.kind !== 'able') throw notAble('run the schedule', ability);
+    await this.registerOnce();
+    const registered = await this.jobs.registered();
+    const runs = await this.jobs.list(RUNS_LOOKED_AT);
+    for (const job of JOB_NAMES) {
+      const ofJob = runs.filter((run) => run.job === job);
+      await this.stepJob(job, now, registered, ofJob);
+    }
+  }
+
+  /**
+   * Begins a run that somebody asked for.
+   * @returns the run, which goes on in the background.
+   * @throws KeepError `JOB_RUNNING` naming the run that is under way, `BACKUP_REFUSED` where backups are off.
+   */
+  async begin(job: JobName, parameters: JsonObject = {}): Promise<JobRun> {
+    this.requireOn(job);
+    await this.jobs.markLost(job);
+    const run = await this.jobs.begin(this.runs.claim(job), 'manual', parameters);
+    if (!run) throw await this.alreadyRunning(job);
+    this.runs.perform(job, run);
+    return run;
+  }
+
+  /** Every job, when it is due next, and its newest runs. @throws KeepError `NOT_INSTALLED`, `DATABASE_…`. */
+  async overview(): Promise<JobsOverview> {
+    const { now } = await this.jobs.read();
+    const runs = await this.jobs.list(RUNS_SHOWN);
+    const times = await this.dueTimes();
+    return {
+      enabled: this.settings.enabled,
+      timeZone: this.settings.timeZone,
+      jobs: JOB_NAMES.map((name) => {
+        const ofJob = runs.filter((run) => run.job === name);
+        const next = this.settings.enabled ? times.get(name)?.next(now) : undefined;
+        return {
+          name,
+          schedule: JOBS[name].expression(this.settings) ?? null,
+          after: JOBS[name].after ?? null,
+          nextDueAt: next?.toISOString() ?? null,
+          running: ofJob.find(({ state }) => state === 'running')?.id ?? null,
+          runs: ofJob,
+        };
+      }),
+    };
+  }
+
+  /** One run. @throws KeepError `JOB_RUN_NOT_FOUND`, `NOT_INSTALLED`, `DATABASE_…`. */
+  async find(id: string): Promise<JobRun> {
+    return await this.jobs.find(id);
+  }
+
+  private async registerOnce(): Promise<void> {
+    if (this.isRegistered) return;
+    await this.jobs.register(this.schedules);
+    this.isRegistered = true;
+    void this.watch.refresh();
+  }
+
+  private async stepJob(
+    job: JobName,
+    now: Date,
+    registered: readonly RegisteredJob[],
+    runs: readonly JobRun[],
+  ): Promise<void> {
+    const due = (await this.dueTimes()).get(job)?.latest(now);
+    const since = registered.find(({ name }) => name === job)?.since;
+    const step = nextStep({ now, due, since, runs });
+    if (step.kind === 'mark-lost') {
+      const lost = await this.jobs.markLost(job);
+      if (!lost) return;
+      this.logger.warn(`${job}: lost run ${lost.id}: ${lost.error?.message ?? ''}`);
+      await this.stepJob(job, now, registered, await this.jobs.list(RUNS_LOOKED_AT, job));
+    } else if (step.kind === 'take-over') {
+      this.beginClaimed(job, await this.jobs.takeOver(this.runs.claim(job), due));
+    } else if (step.kind === 'claim') {
+      if (await this.jobs.skipServed(job, step.due)) return;
+      if (step.isLate && !this.isTimeToCatchUp(job, step.due, now)) return;
+      const trigger = step.isLate ? 'catch-up' : 'schedule';
+      this.beginClaimed(job, await this.jobs.claim(this.runs.claim(job), step.due, trigger));
+    }
+  }
+
+  private beginClaimed(job: JobName, run: JobRun | undefined): void {
+    if (run) this.runs.perform(job, run);
+  }
+
+  private isTimeToCatchUp(job: JobName, due: Date, now: Date): boolean {
+    let planned = this.catchUps.get(job);
+    if (planned?.due.getTime() !== due.getTime()) {
+      planned = { due, notBefore: new Date(now.getTime() + this.jitter() * LONGEST_JITTER_MS) };
+      this.catchUps.set(job, planned);
+      this.logger.log(
+        `${job}: missed ${due.toISOString()}, to be caught up from ${planned.notBefore.toISOString()}`,
+      );
+    }
+    return now >= planned.notBefore;
+  }
+
+  private async dueTimes(): Promise<ReadonlyMap<JobName, DueTimes>> {
+    if (this.times) return this.times;
+    // Loaded only here: the parser costs a start that has no schedule.
+    const { DueTimes: Times } = await import('../jobs/due-times.js');
+    const entries = JOB_NAMES.flatMap((name) => {
+      const expression = JOBS[name].expression(this.settings);
+      return expression === undefined ? [] : [[name, new Times(expression, this.settings.timeZone)] as const];
+    });
+    this.times = new Map(entries);
+    return this.times;
+  }
+
+  private requireOn(job: JobName): void {
+    if (this.settings.enabled) return;
+    throw new KeepError(
+      'BACKUP_REFUSED',
+      `Refused to begin job ${job}: backups are off. Nothing was touched.`,
+      {
+        hint: 'Set BACKUP_ENABLED=true and restart the service.',
+      },
+    );
+  }
+
+  private async alreadyRunning(job: JobName): Promise<KeepError> {
+    const running = (await this.jobs.list(RUNS_LOOKED_AT, job)).find(({ state }) => state === 'running');
+    const which = running
+      ? `run ${running.id}, held by ${running.holder ?? ''} since ${running.startedAt ?? ''}`
+      : '';
+    return new KeepError('JOB_RUNNING', `Job ${job} is under way already${which && `: ${which}`}.`, {
+      hint: running ? `Watch it at /admin/jobs/${running.id}.` : 'Ask again.',
+    });
+  }
+}

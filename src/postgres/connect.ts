@@ -1,0 +1,52 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from 'pg';
+import type { DatabaseUrl } from '../config/database-url.js';
+import { errorCode } from '../core/errors.js';
+import { candidateClient, type ConnectionOptions } from './candidate-client.js';
+import { CandidateRotation, walkCandidates } from './candidate-rotation.js';
+import { closeClient } from './deadline.js';
+
+export { closeClient, withDeadline } from './deadline.js';
+
+/** Opens one connection. @throws the last candidate's error. */
+export async function connectOnce(rotation: CandidateRotation, options: ConnectionOptions): Promise<Client> {
+  return await walkCandidates(rotation, () => new (candidateClient(rotation, options))().connect());
+}
+
+/** The seeds' number of tries for a connection. */
+const TRIES = 3;
+const FIRST_PAUSE_MS = 100;
+
+/** Errors of connecting that a second try can mend: the server starts, fails over, or sheds load. */
+const MENDABLE =
+  /^(ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ETIMEDOUT|EPIPE|57P0[123]|53300|08\w{3})$/;
+
+/**
+ * Runs something that connects, up to three times with a doubling pause between (*seed*).
+ * @throws the last try's error; at once where trying again cannot help (a wrong password).
+ */
+export async function withConnectionRetry<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (tried >= TRIES || !MENDABLE.test(errorCode(error) ?? '')) throw error;
+      await sleep(FIRST_PAUSE_MS * 2 ** (tried - 1));
+    }
+  }
+}
+
+/** Runs `work` on a connection of its own, closed afterwards whatever happens. */
+export async function withConnection<T>(
+  url: DatabaseUrl,
+  options: ConnectionOptions,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const rotation = new CandidateRotation(url);
+  const client = await withConnectionRetry(() => connectOnce(rotation, options));
+  try {
+    return await work(client);
+  } finally {
+    await closeClient(client);
+  }
+}

@@ -1,0 +1,117 @@
+import {
+  detailedMessageOf,
+  errorCode,
+  KeepError,
+  messageOf,
+  serverHintOf,
+  type CheckCode,
+  type ErrorCode,
+} from '../core/errors.js';
+import { UnsuitableServerError } from './candidate-client.js';
+import { isAuthenticationError, isTlsError } from './candidate-rotation.js';
+import { DeadlineError } from './deadline.js';
+import { PasswordUnavailableError } from './password.js';
+
+/** Why the database did not answer as expected: a stable code, the cause in one line, the next step. */
+export interface DatabaseFault {
+  readonly code: Extract<CheckCode, `DATABASE_${string}`> | 'CHECK_FAILED';
+  readonly text: string;
+  readonly hint: string;
+}
+
+const NETWORK_CODE =
+  /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ENOENT|EACCES|EPIPE|ETIMEDOUT)$/;
+
+const HINTS = {
+  tls: 'Check sslmode and sslrootcert of the database URL against the server’s certificate.',
+  network: 'Check the host and port of the database URL, and that the server runs and lets this machine in.',
+  slow: 'Look at pg_stat_activity for what keeps the server busy, and at READINESS_TIMEOUT_MS.',
+  locked: 'Another session holds a lock; a migration may be running. pg_locks and pg_stat_activity name it.',
+  statementPooler: 'Set pool_mode of the pooler to transaction or session.',
+} as const;
+
+/** Explains any error of a connection or a query. The texts hold no secret: PostgreSQL's and Node's do not. */
+export function databaseFault(error: unknown): DatabaseFault {
+  const code = errorCode(error) ?? '';
+  const cause = messageOf(error);
+  if (code === '53100') {
+    const hint = withServerHint(error, 'Make room on the disk of the database server.');
+    return { code: 'CHECK_FAILED', text: sentenceOf(error), hint };
+  }
+  if (code === '55P03') return { code: 'DATABASE_TIMEOUT', text: cause, hint: HINTS.locked };
+  if (error instanceof DeadlineError || /timeout/i.test(cause) || code === '57014') {
+    return { code: 'DATABASE_TIMEOUT', text: cause, hint: HINTS.slow };
+  }
+  if (isTlsError(error)) {
+    return { code: 'DATABASE_TLS_FAILED', text: `TLS failed: ${cause}`, hint: HINTS.tls };
+  }
+  if (error instanceof UnsuitableServerError) {
+    return { code: 'DATABASE_READ_ONLY', text: cause, hint: 'Check the host list of the database URL.' };
+  }
+  // PgBouncer has no SQLSTATE of its own for it.
+  if (code === '08P01' && cause.includes('statement pooling mode')) {
+    return { code: 'DATABASE_UNREACHABLE', text: cause, hint: HINTS.statementPooler };
+  }
+  if (
+    NETWORK_CODE.test(code) ||
+    code.startsWith('57P') ||
+    code.startsWith('08') ||
+    /terminated/.test(cause)
+  ) {
+    return { code: 'DATABASE_UNREACHABLE', text: cause || code, hint: HINTS.network };
+  }
+  if (error instanceof PasswordUnavailableError) {
+    return { code: 'DATABASE_AUTHENTICATION_FAILED', text: cause, hint: error.hint };
+  }
+  if (isAuthenticationError(error)) {
+    return {
+      code: 'DATABASE_AUTHENTICATION_FAILED',
+      text: cause,
+      hint: 'Check the user and password of the database URL, and pg_hba.conf.',
+    };
+  }
+  if (code === '3D000') {
+    return { code: 'DATABASE_NOT_FOUND', text: cause, hint: 'Create the database, or correct the URL.' };
+  }
+  if (code === '53300') {
+    return {
+      code: 'DATABASE_TOO_MANY_CONNECTIONS',
+      text: cause,
+      hint: 'Lower the pools’ sizes (DATABASE_MAX_CONNECTIONS), or raise max_connections.',
+    };
+  }
+  if (code === '42501') {
+    // The one object that a connection itself needs.
+    const missing = cause.startsWith('permission denied for database')
+      ? ': CONNECT on the database'
+      : ' that it lacks';
+    const hint = withServerHint(error, `Give the role the grant${missing}.`);
+    return { code: 'CHECK_FAILED', text: sentenceOf(error), hint };
+  }
+  const hint = serverHintOf(error) ?? 'See the server’s log.';
+  return { code: 'CHECK_FAILED', text: sentenceOf(error), hint };
+}
+
+/** PostgreSQL's advice, then ours. */
+function withServerHint(error: unknown, ours: string): string {
+  return [serverHintOf(error), ours].filter(Boolean).join(' ');
+}
+
+/** The same as an error to throw: `operation` completes "Cannot …". */
+export function databaseError(operation: string, error: unknown): KeepError {
+  // What pgkeep raised itself is explained already.
+  if (error instanceof KeepError) return error;
+  const { code, text, hint } = databaseFault(error);
+  return new KeepError(keepCode(code, error), `Cannot ${operation}: ${text}`, { hint, cause: error });
+}
+
+function keepCode(code: DatabaseFault['code'], error: unknown): ErrorCode {
+  if (errorCode(error) === '42501') return 'DATABASE_PERMISSION_DENIED';
+  if (code === 'DATABASE_TIMEOUT') return 'DATABASE_TIMEOUT';
+  return code === 'CHECK_FAILED' ? 'DATABASE_ERROR' : 'DATABASE_UNREACHABLE';
+}
+
+/** The server's words, without the full stop of a detail: the caller's sentence goes on. */
+function sentenceOf(error: unknown): string {
+  return detailedMessageOf(error).replace(/\.$/, '');
+}

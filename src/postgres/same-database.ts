@@ -1,0 +1,72 @@
+import type { Client } from 'pg';
+import { describeDatabaseUrl, type DatabaseUrl, type SameDatabase } from '../config/database-url.js';
+import { errorCode, KeepError, messageOf } from '../core/errors.js';
+import { closeClient } from './deadline.js';
+
+/** Two that were found to be one stay so for as long as the process runs. */
+const proved = new WeakMap<SameDatabase, true>();
+
+/**
+ * Makes sure, once, that `DIRECT_URL` leads to the database that `DATABASE_URL` leads to: the same cluster, by
+ * its system identifier, and the same database in it, by its oid.
+ * @throws KeepError `DATABASE_MISMATCH` where it does not, `DATABASE_UNREACHABLE` or `DATABASE_PERMISSION_DENIED` where
+ * that cannot be found out.
+ */
+export async function requireSameDatabase(
+  client: Client,
+  url: DatabaseUrl,
+  openOther: (url: DatabaseUrl) => Promise<Client>,
+): Promise<void> {
+  const { sameAs } = url;
+  if (!sameAs || proved.has(sameAs)) return;
+  const direct = { ...url, database: sameAs.database };
+  const pooled = await identityOfOther(sameAs, openOther).catch((error: unknown) => {
+    throw notKnown(direct, sameAs, error);
+  });
+  const own = await identityOf(client, sameAs.database).catch((error: unknown) => {
+    throw notKnown(direct, sameAs, error);
+  });
+  if (own === undefined || own !== pooled) {
+    throw new KeepError(
+      'DATABASE_MISMATCH',
+      `Refused to use DIRECT_URL (${describeDatabaseUrl(direct)}): it leads to another database than ${sameAs.setting} (${describeDatabaseUrl(sameAs.url)}). Nothing was changed.`,
+      { hint: `Set DIRECT_URL to the database of ${sameAs.setting}, past its pooler, or unset it.` },
+    );
+  }
+  proved.set(sameAs, true);
+}
+
+async function identityOfOther(
+  { url }: SameDatabase,
+  openOther: (url: DatabaseUrl) => Promise<Client>,
+): Promise<string | undefined> {
+  const client = await openOther(url);
+  try {
+    return await identityOf(client);
+  } finally {
+    await closeClient(client);
+  }
+}
+
+/** By the name on this side of the pooler, or of the database that the connection is in. */
+async function identityOf(client: Client, database?: string): Promise<string | undefined> {
+  const { rows } = await client.query<{ identity: string }>(
+    `SELECT pg_catalog.concat_ws('/', s.system_identifier, d.oid) AS identity
+       FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
+      WHERE d.datname = coalesce($1, pg_catalog.current_database())`,
+    [database ?? null],
+  );
+  return rows[0]?.identity;
+}
+
+function notKnown(direct: DatabaseUrl, { url, setting }: SameDatabase, error: unknown): KeepError {
+  const isDenied = errorCode(error) === '42501';
+  const hint = isDenied
+    ? 'Run GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO the role of each URL.'
+    : `Make both reachable, or set ${setting} to the value of DIRECT_URL and unset DIRECT_URL.`;
+  return new KeepError(
+    isDenied ? 'DATABASE_PERMISSION_DENIED' : 'DATABASE_UNREACHABLE',
+    `Cannot use DIRECT_URL (${describeDatabaseUrl(direct)}): whether it leads to the database of ${setting} (${describeDatabaseUrl(url)}) is not known: ${messageOf(error)}. Nothing was changed.`,
+    { hint, cause: error },
+  );
+}

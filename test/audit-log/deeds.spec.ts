@@ -1,0 +1,143 @@
+import { cpSync, mkdtempSync, readdirSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { operator } from '../../src/audit-log/actor.js';
+import { ChangelogService } from '../../src/audit-log/changelog.service.js';
+import { parseDatabaseUrl } from '../../src/config/database-url.js';
+import { InstallService } from '../../src/install/install.service.js';
+import { StampService } from '../../src/environment/stamp.service.js';
+import { StartupInstall } from '../../src/install/startup-install.service.js';
+import { applyMigrations } from '../../src/migrations/engine/apply-migrations.js';
+import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../../src/migrations/own-migrations.js';
+import { createDatabase, query } from '../support/clinic.js';
+import { changedUrl } from '../support/guarded-database.js';
+import { withRooms } from '../support/rooms.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+const FIRST = '20261120080000_database_environment';
+const SECOND = '20261120100000_change_log';
+/** Every migration of pgkeep's own, in order. */
+const ALL = readdirSync(OWN_MIGRATIONS_DIRECTORY)
+  .filter((name) => /^\d/.test(name))
+  .toSorted();
+
+describe('the deeds that are recorded', () => {
+  let own: ThrowAwayCluster;
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+  });
+  afterAll(() => own.cluster.destroy());
+
+  const entriesOf = async (url: string) =>
+    (await withRooms(url, (rooms) => rooms.get(ChangelogService).list(100))).entries;
+
+  /** A database as the first version of pgkeep left it. */
+  async function createOld(name: string): Promise<string> {
+    const url = await createDatabase(own, name);
+    const directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-migrations-'));
+    for (const part of ['migration_lock.toml', FIRST]) {
+      cpSync(path.join(OWN_MIGRATIONS_DIRECTORY, part), path.join(directory, part), { recursive: true });
+    }
+    await applyMigrations({ database: { ...parseDatabaseUrl(url), schema: OWN_SCHEMA }, directory });
+    return url;
+  }
+
+  it('install and stamp, each once, with who did them', async () => {
+    const url = await createDatabase(own, 'fresh');
+    await withRooms(url, async (rooms) => {
+      await rooms.get(InstallService).install();
+      await rooms.get(InstallService).install();
+      await rooms.get(StampService).stamp('staging');
+      await rooms.get(StampService).stamp('staging');
+      await rooms.get(StampService).stamp('production', { replace: true, target: 'fresh' });
+      await expect(rooms.get(StampService).stamp('development')).rejects.toMatchObject({
+        code: 'STAMP_REFUSED',
+      });
+    });
+    const { rows } = await query(url, 'SELECT * FROM pgkeep.database_environment');
+    const identity = {
+      systemIdentifier: rows[0]?.system_identifier,
+      databaseOid: String(rows[0]?.database_oid),
+    };
+    const common = { subject: 'fresh', role: 'postgres', actor: operator() };
+    expect(await entriesOf(url)).toMatchObject([
+      { ...common, deed: 'install', details: { applied: ALL } },
+      { ...common, deed: 'stamp', details: { from: null, to: 'staging', replaced: false, ...identity } },
+      {
+        ...common,
+        deed: 'stamp',
+        details: { from: 'staging', to: 'production', replaced: true, ...identity },
+      },
+    ]);
+  });
+
+  it('what the service does by itself, as the service', async () => {
+    const url = await createDatabase(own, 'served');
+    await withRooms(url, (rooms) => rooms.get(StartupInstall).run(), { NODE_ENV: 'production' });
+    expect((await entriesOf(url)).map(({ deed, actor }) => [deed, actor])).toEqual([
+      ['install', `service@${hostname()}`],
+      ['stamp', `service@${hostname()}`],
+    ]);
+  });
+
+  it('an upgrade from before there was a record', async () => {
+    const url = await createOld('old');
+    await withRooms(url, async (rooms) => {
+      await expect(rooms.get(StampService).stamp('staging')).rejects.toMatchObject({
+        code: 'NOT_INSTALLED',
+        message:
+          'Cannot stamp the database: pgkeep’s schema in it is older than this pgkeep, and cannot record the stamp.',
+        hint: 'Run `pgkeep install`, then `pgkeep stamp staging`.',
+      });
+      expect(await rooms.get(InstallService).install()).toEqual({ applied: ALL.slice(1) });
+      expect(await rooms.get(StampService).stamp('staging')).toMatchObject({ changed: true });
+    });
+    expect((await entriesOf(url)).map(({ deed, details }) => [deed, details])).toMatchObject([
+      ['install', { applied: ALL.slice(1) }],
+      ['stamp', { to: 'staging' }],
+    ]);
+  });
+
+  it('no stamp that cannot be recorded', async () => {
+    const url = await createDatabase(own, 'unrecorded');
+    await withRooms(url, (rooms) => rooms.get(InstallService).install());
+    await query(
+      url,
+      `CREATE ROLE "stamp er" LOGIN PASSWORD 'pw'; GRANT ALL ON pgkeep.database_environment TO "stamp er"`,
+    );
+    const weak = changedUrl(url, { username: 'stamp%20er', password: 'pw' });
+    const stamp = () => withRooms(weak, (rooms) => rooms.get(StampService).stamp('staging'));
+    await expect(stamp()).rejects.toMatchObject({
+      code: 'DATABASE_PERMISSION_DENIED',
+      message: 'Cannot stamp the database: role "stamp er" may not record it in pgkeep.change_log.',
+      hint: 'Run it as the owner of schema pgkeep, or give the grant: GRANT INSERT ON pgkeep.change_log TO "stamp er";',
+    });
+    await query(
+      url,
+      `GRANT INSERT ON pgkeep.change_log TO "stamp er";
+       ALTER TABLE pgkeep.change_log ADD CONSTRAINT no_more CHECK (deed <> 'stamp')`,
+    );
+    await expect(stamp()).rejects.toMatchObject({ code: 'DATABASE_ERROR' });
+    // One transaction: what could not be recorded was not done.
+    expect((await query(url, 'SELECT FROM pgkeep.database_environment')).rowCount).toBe(0);
+    await query(url, 'ALTER TABLE pgkeep.change_log DROP CONSTRAINT no_more');
+    expect(await stamp()).toMatchObject({ changed: true });
+  });
+
+  it('no migration that cannot be recorded', async () => {
+    const url = await createDatabase(own, 'half');
+    await withRooms(url, (rooms) => rooms.get(InstallService).install());
+    await query(
+      url,
+      `CREATE ROLE half LOGIN PASSWORD 'pw'; GRANT CREATE ON SCHEMA pgkeep TO half;
+       GRANT SELECT, INSERT, UPDATE ON pgkeep._prisma_migrations TO half;
+       DELETE FROM pgkeep._prisma_migrations WHERE migration_name = '${SECOND}'`,
+    );
+    const weak = changedUrl(url, { username: 'half', password: 'pw' });
+    await expect(withRooms(weak, (rooms) => rooms.get(InstallService).install())).rejects.toMatchObject({
+      code: 'DATABASE_PERMISSION_DENIED',
+      message: 'Cannot install pgkeep’s schema: role "half" may not record it in pgkeep.change_log.',
+    });
+  });
+});

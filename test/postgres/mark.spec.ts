@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { BackupService } from '../../src/backup/backup.service.js';
+import { parseDatabaseUrl } from '../../src/config/database-url.js';
+import { withConnection } from '../../src/postgres/connect.js';
+import { DeployService } from '../../src/deploy/deploy.service.js';
+import { RollbackService } from '../../src/deploy/rollback/rollback.service.js';
+import { DriftService } from '../../src/drift/drift.service.js';
+import { InstallService } from '../../src/install/install.service.js';
+import { StampService } from '../../src/environment/stamp.service.js';
+import { JobsService } from '../../src/jobs/jobs.service.js';
+import { ReadinessService } from '../../src/readiness/readiness.service.js';
+import { RestoreService } from '../../src/restore/restore.service.js';
+import { StatsService } from '../../src/stats/stats.service.js';
+import { createClinic } from '../support/clinic.js';
+import { DeployedApplication } from '../support/deployed-application.js';
+import { withRooms } from '../support/evaluate.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+
+let own: ThrowAwayCluster;
+let url: string;
+
+beforeAll(async () => {
+  own = await startThrowAwayCluster({ settings: { log_statement: 'all', log_line_prefix: '[%a] ' } });
+  url = await createClinic(own, 'clinic', { seeded: true });
+});
+
+afterAll(() => own.cluster.destroy());
+
+/** The statements that sessions of pgkeep's own sent, as the server logged them; PostgreSQL's programs are not its own. */
+function statements(): string[] {
+  const log = readFileSync(own.cluster.logFile, 'utf8');
+  return [...log.matchAll(/^\[(pgkeep[^\]]*)\] LOG: {2}(?:statement|execute [^:]+): (.*)$/gm)]
+    .filter(([, application = '']) => !/pg_dump|pg_restore|psql/.test(application))
+    .map(([, application = '', text = '']) => `${application}: ${text}`);
+}
+
+it('begins every statement of every flow, prepared ones and the readiness probe included', async () => {
+  const application = new DeployedApplication(url).add(
+    '20270101000000_notes',
+    'CREATE TABLE notes (id int);\nCREATE INDEX ON notes (id);',
+    'DROP TABLE notes;',
+  );
+  const environment = {
+    DATABASE_URL: url,
+    MIGRATIONS_DIR: application.migrations,
+    BACKUP_DIR: `${application.directory}/backups`,
+    PATH: process.env['PATH'] ?? '',
+  };
+  await withRooms(environment, async (rooms) => {
+    await rooms.get(InstallService).install();
+    await rooms.get(StampService).stamp('test');
+    await rooms.get(ReadinessService).evaluate();
+    await rooms.get(StatsService).collect('exact');
+    await rooms.get(JobsService).register([{ name: 'backup', schedule: 'off' }]);
+    await rooms.get(DeployService).deploy();
+    await rooms.get(DriftService).report();
+    await rooms.get(RollbackService).rollback({ lose: ['notes'], withoutBackup: true });
+    const { name } = await rooms.get(BackupService).create({ reason: 'manual' });
+    await rooms.get(RestoreService).restore({ source: name });
+  });
+  const said = statements();
+  expect(new Set(said.map((line) => line.slice(0, line.indexOf(':'))))).toEqual(
+    new Set([
+      'pgkeep',
+      'pgkeep backup',
+      'pgkeep deploy',
+      'pgkeep deploy apply',
+      'pgkeep install',
+      'pgkeep lint',
+      'pgkeep readiness',
+      'pgkeep restore',
+      'pgkeep restore test',
+      'pgkeep rollback',
+      'pgkeep schema engine',
+    ]),
+  );
+  expect(said.filter((line) => !/^[^:]+: \/\* pgkeep \*\/ /.test(line))).toEqual([]);
+  // Of several in one message each, since pg_stat_statements takes them apart.
+  const begun = said.filter((line) => line.includes('SET LOCAL'));
+  expect(begun.length).toBeGreaterThan(20);
+  expect(begun.filter((line) => /; (?!\/\* pgkeep \*\/ )/.test(line))).toEqual([]);
+});
+
+it('moves no position of the server’s errors', async () => {
+  const options = { connectTimeoutMs: 5000, answerTimeoutMs: 5000, applicationName: 'pgkeep test' };
+  await withConnection(parseDatabaseUrl(url), options, async (client) => {
+    await expect(client.query('SELECT nothing')).rejects.toMatchObject({ position: '8' });
+    await expect(client.query('SELECT $1::int + nothing', [1])).rejects.toMatchObject({ position: '18' });
+  });
+});

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { SchedulerRegistry } from '@nestjs/schedule';
+import { Test, type TestingModule } from '@nestjs/testing';
+import { readSettings, type Environment } from '../../src/config/read-settings.js';
+import { InstallService } from '../../src/install/install.service.js';
+import { JobsService } from '../../src/jobs/jobs.service.js';
+import { PgkeepModule } from '../../src/pgkeep.module.js';
+import { PgkeepScheduleModule } from '../../src/scheduler/pgkeep-schedule.module.js';
+import { JITTER } from '../../src/maintenance/jitter.js';
+import { UpkeepService } from '../../src/maintenance/upkeep.service.js';
+import { backupDirectory } from '../support/backups.js';
+import { createDatabase, query } from '../support/clinic.js';
+import { openRooms } from '../support/rooms.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { until } from '../support/until.js';
+
+describe('the schedule of an importing application', () => {
+  let own: ThrowAwayCluster;
+  let url: string;
+  const every: Environment = { BACKUP_ENABLED: 'true', BACKUP_SCHEDULE: '* * * * * *' };
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+    url = await createDatabase(own, 'guarded');
+    const rooms = await openRooms(url);
+    await rooms.get(InstallService).install();
+    await rooms.close();
+  });
+  afterAll(() => own.cluster.destroy());
+
+  async function application(
+    environment: Environment,
+    { scheduled, jitter = 0 }: { scheduled: boolean; jitter?: number },
+  ): Promise<TestingModule> {
+    const settings = readSettings({ DATABASE_URL: url, BACKUP_DIR: backupDirectory(), ...environment });
+    const imports = [PgkeepModule.forRoot(settings), ...(scheduled ? [PgkeepScheduleModule] : [])];
+    const module = await Test.createTestingModule({ imports })
+      .overrideProvider(JITTER)
+      .useValue(() => jitter)
+      .compile();
+    module.useLogger(false);
+    return await module.init();
+  }
+
+  async function countOf(): Promise<number> {
+    return (await query(url, 'SELECT FROM pgkeep.job_run')).rows.length;
+  }
+
+  it('is not there by importing pgkeep, and does nothing while backups are off', async () => {
+    const bare = await application(every, { scheduled: false });
+    expect(() => bare.get(SchedulerRegistry, { strict: false })).toThrow(/could not find/);
+    await bare.close();
+    const off = await application({ BACKUP_SCHEDULE: '* * * * * *' }, { scheduled: true });
+    expect(off.get(SchedulerRegistry, { strict: false }).getCronJobs().size).toBe(0);
+    await off.get(UpkeepService).step();
+    await off.close();
+    expect(await countOf()).toBe(0);
+  });
+
+  it('begins nothing with BACKUP_SCHEDULE=off, and knows what is asked for', async () => {
+    const elsewhere = await application(
+      { ...every, BACKUP_SCHEDULE: 'OFF', RESTORE_TEST_SCHEDULE: 'off' },
+      { scheduled: true },
+    );
+    await elsewhere.get(UpkeepService).step();
+    expect(await countOf()).toBe(0);
+    expect(await elsewhere.get(JobsService).registered()).toMatchObject([
+      { name: 'backup', schedule: 'off' },
+      { name: 'restore-test', schedule: 'off' },
+    ]);
+    await elsewhere.close();
+  });
+
+  it('spreads what is caught up', async () => {
+    const daily = { ...every, BACKUP_SCHEDULE: '0 2 * * *', RESTORE_TEST_SCHEDULE: 'off' };
+    const patient = await application(daily, { scheduled: false, jitter: 1 });
+    await patient.get(UpkeepService).step();
+    await query(url, `UPDATE pgkeep.job SET since = '2026-01-01'`);
+    await patient.get(UpkeepService).step();
+    await patient.get(UpkeepService).step();
+    expect(await countOf()).toBe(0);
+    await patient.close();
+    const eager = await application(daily, { scheduled: false, jitter: 0 });
+    await eager.get(UpkeepService).step();
+    expect((await eager.get(JobsService).list(10)).map(({ trigger }) => trigger)).toEqual(['catch-up']);
+    await eager.close();
+    await query(url, 'DELETE FROM pgkeep.job_run');
+  });
+
+  it('runs by itself where it was imported, and ends with the application', async () => {
+    const keeping = await application(every, { scheduled: true });
+    await until(async () => (await countOf()) > 0, 20_000, 'a run');
+    await keeping.close();
+    expect((await query(url, `SELECT FROM pgkeep.job_run WHERE state = 'running'`)).rows).toEqual([]);
+  });
+});
