@@ -27,7 +27,15 @@ export {
   type Settings,
 } from './config/settings.js';
 export { SETTINGS } from './config/settings.token.js';
-export { CHECK_CODES, KeepError, type CheckCode, type ErrorCode, type ErrorKind } from './core/errors.js';
+export {
+  CHECK_CODES,
+  PgkeepError,
+  /** @deprecated since 0.2: the name before `PgkeepError`. */
+  PgkeepError as KeepError,
+  type CheckCode,
+  type ErrorCode,
+  type ErrorKind,
+} from './core/errors.js';
 export { BackupService } from './backup/backup.service.js';
 export { ExportService } from './backup/export.service.js';
 export { GlobalsService } from './backup/globals.service.js';
@@ -52,16 +60,23 @@ export type {
 } from './backup/backup.types.js';
 export type { ExportedTable, ExportOptions, ExportReport } from './backup/export.types.js';
 export type { Omission, OmissionKind } from './backup/omissions.js';
-export { ChangelogService } from './audit-log/changelog.service.js';
+/** @deprecated since 0.2: the names before `AuditLog…` and `MaintenanceService`. */
+export { AuditLogService as ChangelogService } from './audit-log/audit-log.service.js';
+export type {
+  AuditLogEntry as ChangelogEntry,
+  AuditLogReport as ChangelogReport,
+} from './audit-log/audit-log.types.js';
+export { MaintenanceService as UpkeepService } from './maintenance/maintenance.service.js';
+export { AuditLogService } from './audit-log/audit-log.service.js';
 export type {
   ChainFinding,
   ChainReport,
-  ChangelogEntry,
-  ChangelogReport,
-  Deed,
+  AuditLogEntry,
+  AuditLogReport,
+  Action,
   NewEntry,
   Recording,
-} from './audit-log/changelog.types.js';
+} from './audit-log/audit-log.types.js';
 export { Clock } from './core/clock.js';
 export { DatabaseService, type PoolCounts } from './postgres/database.service.js';
 export { DeployService } from './deploy/deploy.service.js';
@@ -140,5 +155,5 @@ export type { JobRun, RunError, RunState, RunTrigger } from './jobs/jobs.types.j
 export { StatsService } from './stats/stats.service.js';
 export type { ConnectionStats, DatabaseStats, RowCounting, TableStats } from './stats/stats.types.js';
 export type { JobName } from './maintenance/job-table.js';
-export { UpkeepService } from './maintenance/upkeep.service.js';
-export type { JobsOverview, JobView } from './maintenance/upkeep.types.js';
+export { MaintenanceService } from './maintenance/maintenance.service.js';
+export type { JobsOverview, JobView } from './maintenance/maintenance.types.js';

@@ -1,6 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { BackupModule } from './backup/backup.module.js';
-import { ChangelogModule } from './audit-log/changelog.module.js';
+import { AuditLogModule } from './audit-log/audit-log.module.js';
 import type { Settings } from './config/settings.js';
 import { SettingsModule, type AsyncSettings, type ModuleOptions } from './config/settings.module.js';
 import { DatabaseModule } from './postgres/database.module.js';
@@ -13,13 +13,13 @@ import { ReadinessModule } from './readiness/readiness.module.js';
 import { RestoreModule } from './restore/restore.module.js';
 import { RetentionModule } from './retention/retention.module.js';
 import { StatsModule } from './stats/stats.module.js';
-import { UpkeepModule } from './maintenance/upkeep.module.js';
+import { MaintenanceModule } from './maintenance/maintenance.module.js';
 
 const ROOMS = [
   DatabaseModule,
   MigrationsModule,
   EnvironmentModule,
-  ChangelogModule,
+  AuditLogModule,
   InstallModule,
   BackupModule,
   RestoreModule,
@@ -28,7 +28,7 @@ const ROOMS = [
   RetentionModule,
   ReadinessModule,
   StatsModule,
-  UpkeepModule,
+  MaintenanceModule,
 ];
 
 /**

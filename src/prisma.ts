@@ -5,7 +5,7 @@
 import { writeSync } from 'node:fs';
 import { guardedUrl, readGuardSettings } from './config/guard-settings.js';
 import { loadEnvironment } from './config/process-environment.js';
-import { KeepError, messageOf } from './core/errors.js';
+import { PgkeepError, messageOf } from './core/errors.js';
 import { guard } from './guard/prisma/guard.js';
 import type { Verdict } from './guard/prisma/guard.types.js';
 import { parsePrismaCommand } from './guard/prisma/prisma-command.js';
@@ -79,8 +79,8 @@ async function orLeave(decision: () => Promise<Verdict>): Promise<void> {
     verdict = await decision();
   } catch (error) {
     // What cannot be decided is not let through.
-    const isConfiguration = error instanceof KeepError && error.kind === 'configuration';
-    const hint = error instanceof KeepError ? error.hint : undefined;
+    const isConfiguration = error instanceof PgkeepError && error.kind === 'configuration';
+    const hint = error instanceof PgkeepError ? error.hint : undefined;
     tell(messageOf(error), hint);
     process.exit(isConfiguration ? EXIT.configuration : EXIT.failed);
   }

@@ -33,7 +33,7 @@ const isIn =
   };
 
 /**
- * npm writes node_modules/.package-lock.json as its last deed: it is missing after an interrupted `npm ci`, and
+ * npm writes node_modules/.package-lock.json as its last action: it is missing after an interrupted `npm ci`, and
  * lacks what the lock file has since gained. Packages for another machine mean that the clone came from there.
  */
 function isInstalled() {

@@ -52,7 +52,7 @@ function locationIn(tree) {
   };
 }
 
-/** The last deed: only a whole tree has this file. */
+/** The last action: only a whole tree has this file. */
 const writeLocation = () => writeFileSync(ownLocation, `${JSON.stringify(locationIn(ownTree), null, 2)}\n`);
 
 /**

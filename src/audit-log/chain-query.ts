@@ -1,33 +1,34 @@
 import { escapeLiteral } from 'pg';
+import { ENTRIES } from './append.js';
 
 /** What stands for the hash of the entry before the first. */
 const NO_HASH = '0'.repeat(64);
 
-/** The triggers that number and chain the entries, and refuse to change them. */
+/** The triggers that number and chain the entries, and refuse changes. */
 const GUARDS = ['change_log_chain', 'change_log_keep', 'change_log_keep_all'];
 
 /**
- * The first entry that does not fit, and what is beside the point only when there is none: number of entries,
- * head, guards. Built-in functions only, spelled out: a function of the database's own could have been replaced.
+ * Finds the first entry that does not fit the chain, the number of entries, the head, and the triggers that are off.
+ * It uses built-in functions only, with their schema: a function of the database could have been replaced.
  */
 export const CHAIN_QUERY = `
-  WITH entry AS (
+  WITH checked AS (
     SELECT seq, hash,
            hash IS DISTINCT FROM pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
              pg_catalog.jsonb_build_array(
                seq, pg_catalog.to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-               deed, subject, details, role, actor, previous_hash)::text, 'UTF8')), 'hex') AS changed,
+               entry.action, subject, details, role, actor, previous_hash)::text, 'UTF8')), 'hex') AS changed,
            previous_hash IS DISTINCT FROM pg_catalog.lag(hash, 1, '${NO_HASH}') OVER in_order AS replaced,
            pg_catalog.lag(seq, 1, 0::bigint) OVER in_order AS previous_seq
-      FROM pgkeep.change_log
+      FROM ${ENTRIES}
     WINDOW in_order AS (ORDER BY seq)
   ), misfit AS (
     SELECT seq, previous_seq, changed
-      FROM entry WHERE seq <> previous_seq + 1 OR changed OR replaced ORDER BY seq LIMIT 1
+      FROM checked WHERE seq <> previous_seq + 1 OR changed OR replaced ORDER BY seq LIMIT 1
   )
-  SELECT (SELECT pg_catalog.count(*) FROM entry)::float8 AS entries,
-         (SELECT hash FROM entry ORDER BY seq DESC LIMIT 1) AS head,
-         (SELECT seq FROM entry WHERE hash = $1 LIMIT 1)::float8 AS known_head,
+  SELECT (SELECT pg_catalog.count(*) FROM checked)::float8 AS entries,
+         (SELECT hash FROM checked ORDER BY seq DESC LIMIT 1) AS head,
+         (SELECT seq FROM checked WHERE hash = $1 LIMIT 1)::float8 AS known_head,
          misfit.seq::float8 AS seq, misfit.previous_seq::float8 AS previous_seq, misfit.changed,
          ARRAY(SELECT guard.name
                  FROM (VALUES ${GUARDS.map((name) => `(${escapeLiteral(name)})`).join(', ')}) guard (name)

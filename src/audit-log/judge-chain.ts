@@ -1,10 +1,10 @@
 import type { ChainRow } from './chain-query.js';
-import type { ChainFinding, ChainReport } from './changelog.types.js';
+import type { ChainFinding, ChainReport } from './audit-log.types.js';
 
 /**
  * Judges what the query found.
- * @param knownHead a head that was kept elsewhere: only with one can a cut tail, or a chain that was written
- *   anew from some entry on, be seen.
+ * @param knownHead a head that was kept elsewhere: without one, removed newest entries and a chain that
+ *   was rewritten from some entry on cannot be detected.
  */
 export function judgeChain(row: ChainRow, knownHead: string | undefined): ChainReport {
   const findings = [...misfit(row), ...lostHead(row, knownHead), ...guardsOff(row)];
@@ -13,7 +13,7 @@ export function judgeChain(row: ChainRow, knownHead: string | undefined): ChainR
   return { verdict, entries, head, knownHead: knownHeadSeq, findings };
 }
 
-/** Only the first: whatever comes after it hangs in the air. */
+/** Only the first one: every entry after it is unproven. */
 function misfit({ seq, previous_seq: previous, changed }: ChainRow): ChainFinding[] {
   if (seq === null || previous === null) return [];
   if (seq > previous + 1) {
@@ -24,22 +24,22 @@ function misfit({ seq, previous_seq: previous, changed }: ChainRow): ChainFindin
     const text = `entry ${seq} was changed after it was recorded: its hash is not that of its contents`;
     return [{ code: 'ENTRY_CHANGED', seq, text }];
   }
-  if (seq <= previous) return [{ code: 'ENTRY_REPEATED', seq, text: `entry ${seq} is there more than once` }];
+  if (seq <= previous) return [{ code: 'ENTRY_REPEATED', seq, text: `entry ${seq} exists more than once` }];
   const text =
     seq === 1
-      ? 'entry 1 names an entry before it: what was recorded first is gone'
-      : `entry ${seq} does not continue entry ${previous}: entry ${previous} is not the one that was recorded`;
+      ? 'entry 1 refers to an entry before it: the first entries were removed'
+      : `entry ${seq} does not continue entry ${previous}: entry ${previous} was replaced`;
   return [{ code: 'ENTRY_REPLACED', seq, text }];
 }
 
 function lostHead({ known_head: seq }: ChainRow, knownHead: string | undefined): ChainFinding[] {
   if (knownHead === undefined || seq !== null) return [];
-  const text = `no entry has the hash ${knownHead}: the newest entries were cut off, or the record was written anew`;
+  const text = `no entry has the hash ${knownHead}: the newest entries were removed, or the log was rewritten`;
   return [{ code: 'HEAD_NOT_FOUND', seq: null, text }];
 }
 
 function guardsOff({ guards_off: names }: ChainRow): ChainFinding[] {
   if (names.length === 0) return [];
-  const text = `the record is not protected: trigger ${names.join(', ')} of pgkeep.change_log is missing or not enabled always`;
+  const text = `the audit log is not protected: trigger ${names.join(', ')} of pgkeep.change_log is missing or not enabled always`;
   return [{ code: 'GUARD_OFF', seq: null, text }];
 }

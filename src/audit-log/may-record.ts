@@ -1,11 +1,11 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
 import { read, type ReadTimeouts } from '../postgres/read.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 
-/** Whether this role may record a deed; asked before the deed is done, which must not go unrecorded. */
+/** Whether this role may record an action: checked before an action that must not go unrecorded. */
 export type RecordingAbility = 'allowed' | 'denied' | 'not-installed';
 
-/** @throws what the connection throws. */
+/** Reads whether the current role may record an action. @throws what the connection throws. */
 export async function mayRecord(client: ClientBase, timeouts: ReadTimeouts): Promise<RecordingAbility> {
   const rows = await read<{ allowed: boolean }>(client, {
     sql: `SELECT pg_catalog.has_table_privilege(c.oid, 'INSERT') AS allowed
@@ -18,13 +18,13 @@ export async function mayRecord(client: ClientBase, timeouts: ReadTimeouts): Pro
   return rows[0].allowed ? 'allowed' : 'denied';
 }
 
-/** The error of a deed that may not be recorded; `operation` completes "Cannot …". */
-export function recordingDenied(operation: string, role: string): KeepError {
-  return new KeepError(
+/** Returns the error of an action that may not be recorded; `operation` completes "Cannot …". */
+export function recordingDenied(operation: string, role: string): PgkeepError {
+  return new PgkeepError(
     'DATABASE_PERMISSION_DENIED',
-    `Cannot ${operation}: role "${role}" may not record it in pgkeep.change_log.`,
+    `Cannot ${operation}: role "${role}" lacks INSERT on pgkeep.change_log, and an action that is not recorded is not done.`,
     {
-      hint: `Run it as the owner of schema pgkeep, or give the grant: GRANT INSERT ON pgkeep.change_log TO ${escapeIdentifier(role)};`,
+      hint: `Run the command as the owner of schema pgkeep, or grant: GRANT INSERT ON pgkeep.change_log TO ${escapeIdentifier(role)};`,
     },
   );
 }

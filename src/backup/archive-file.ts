@@ -5,7 +5,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { EncryptionSettings } from '../config/settings.js';
-import { errorCode, KeepError, messageOf } from '../core/errors.js';
+import { errorCode, PgkeepError, messageOf } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { archiveKey } from './backup-name.js';
 import type { Manifest } from './backup.types.js';
@@ -37,7 +37,7 @@ export interface ArchiveSource {
  * Runs `use` with a backup's archive as a file. Where it is not encrypted and the storage is a directory of this
  * machine that is the stored file itself, read once for its digest; else a copy in a private directory that is
  * gone afterwards.
- * @throws KeepError `BACKUP_DAMAGED`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG` before `use` is called; what the
+ * @throws PgkeepError `BACKUP_DAMAGED`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG` before `use` is called; what the
  *   storage or `use` throws.
  */
 export async function withArchiveFile<T>(
@@ -65,7 +65,7 @@ export async function withArchiveFile<T>(
 
 /**
  * Opens a backup's archive from its beginning, decrypted: for a look at what it needs. Nothing of it is proven.
- * @throws KeepError `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`; what the storage throws.
+ * @throws PgkeepError `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`; what the storage throws.
  */
 export async function openArchive(
   { storage, encryption }: ArchiveSource,
@@ -111,8 +111,8 @@ function isFull(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(errorCode(error) ?? '');
 }
 
-function noRoom(file: string, cause: unknown): KeepError {
-  return new KeepError('STORAGE_FULL', `Cannot unpack ${path.basename(file)}: ${messageOf(cause)}`, {
+function noRoom(file: string, cause: unknown): PgkeepError {
+  return new PgkeepError('STORAGE_FULL', `Cannot unpack ${path.basename(file)}: ${messageOf(cause)}`, {
     hint: `It goes to a private file below ${tmpdir()} first: make room there, or let TMPDIR name a larger disk.`,
     cause,
   });
@@ -131,14 +131,14 @@ async function requireKeys(
 function requireAsDumped(storage: BackupStorage, manifest: Manifest, found: ReadBack): void {
   const findings = archiveFindings(manifest, found);
   if (findings.length > 0) {
-    throw new KeepError(
+    throw new PgkeepError(
       'BACKUP_DAMAGED',
       `${manifest.archive} in ${storage.location} is not what was dumped: ${findings.map(({ details }) => details).join('; ')}.`,
       { hint: 'Take another backup (`pgkeep backup list`), or this one’s copy elsewhere.' },
     );
   }
   if (found.closed === undefined) return;
-  throw new KeepError('BACKUP_KEY_WRONG', `${manifest.archive} is encrypted, and ${found.closed}.`, {
+  throw new PgkeepError('BACKUP_KEY_WRONG', `${manifest.archive} is encrypted, and ${found.closed}.`, {
     hint: 'Set BACKUP_ENCRYPTION_KEY to the passphrase of the time when that backup was made.',
   });
 }

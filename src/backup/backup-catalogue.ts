@@ -1,4 +1,4 @@
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { RemoteStorages } from '../storage/storage.token.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { typedName, type Attachment } from './backup-name.js';
@@ -15,7 +15,7 @@ export interface BackupCopy {
 /** A place that may have a copy but could not be asked, or where the manifest cannot be read. */
 export interface UnreadableCopy {
   readonly storage: BackupStorage;
-  readonly error: KeepError;
+  readonly error: PgkeepError;
 }
 
 /** One catalogue of what is in the directory and in the buckets. */
@@ -40,7 +40,7 @@ export class BackupCatalogue {
         for (const entry of there.backups) unite(entries, entry);
         unreadable.push(...there.unreadable.map((key) => `${remote.location}/${key}`));
       } catch (error) {
-        if (!(error instanceof KeepError)) throw error;
+        if (!(error instanceof PgkeepError)) throw error;
         unreachable.push({ location: remote.location, message: error.message });
       }
     }
@@ -49,7 +49,7 @@ export class BackupCatalogue {
 
   /**
    * The copies of one backup as they are found, the directory's first. Those with another digest only share its name.
-   * @throws KeepError `BACKUP_NOT_FOUND` after the last place, where every place said that it has none.
+   * @throws PgkeepError `BACKUP_NOT_FOUND` after the last place, where every place said that it has none.
    */
   async *copies(text: string, sha256?: string): AsyncGenerator<BackupCopy | UnreadableCopy> {
     const storages = [this.local, ...(await this.remotes())];
@@ -65,9 +65,9 @@ export class BackupCatalogue {
     if (!isKnown) throw notFound(typedName(text), storages);
   }
 
-  /** The first copy whose manifest can be read. @throws KeepError what kept every place from giving one. */
+  /** The first copy whose manifest can be read. @throws PgkeepError what kept every place from giving one. */
   async find(text: string): Promise<BackupCopy> {
-    let failure: KeepError | undefined;
+    let failure: PgkeepError | undefined;
     for await (const copy of this.copies(text)) {
       if (!('error' in copy)) return copy;
       failure ??= copy.error;
@@ -78,7 +78,7 @@ export class BackupCatalogue {
   /**
    * The places that have a backup, in the order in which it is removed from them. The directory last: what a failure
    * leaves is still listed, and removed next time.
-   * @throws KeepError `STORAGE_…` where a place cannot be asked.
+   * @throws PgkeepError `STORAGE_…` where a place cannot be asked.
    */
   async placesOf({ name, sha256 }: Pick<BackupEntry, 'name' | 'sha256'>): Promise<readonly BackupStorage[]> {
     const storages: BackupStorage[] = [];
@@ -89,12 +89,12 @@ export class BackupCatalogue {
     return storages;
   }
 
-  /** Adds a document to every copy. @throws KeepError what the first place that failed says; the others have it. */
+  /** Adds a document to every copy. @throws PgkeepError what the first place that failed says; the others have it. */
   async attach(text: string, attachment: Attachment, document: string): Promise<void> {
     await this.withEveryCopy(text, (backups, name) => backups.attach(name, attachment, document));
   }
 
-  /** Takes such a document away from every copy. @throws KeepError as above. */
+  /** Takes such a document away from every copy. @throws PgkeepError as above. */
   async detach(text: string, attachment: Attachment): Promise<void> {
     await this.withEveryCopy(text, (backups, name) => backups.detach(name, attachment));
   }
@@ -124,7 +124,7 @@ async function copyIn(
   try {
     return { storage, ...(await new CommittedBackups(storage).manifest(text)) };
   } catch (error) {
-    if (!(error instanceof KeepError)) throw error;
+    if (!(error instanceof PgkeepError)) throw error;
     return error.code === 'BACKUP_NOT_FOUND' ? undefined : { storage, error };
   }
 }

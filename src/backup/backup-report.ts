@@ -1,4 +1,4 @@
-import type { Recording } from '../audit-log/changelog.types.js';
+import type { Recording } from '../audit-log/audit-log.types.js';
 import { manifestKey } from './backup-name.js';
 import type { BackupReport, Manifest } from './backup.types.js';
 import { omissionTexts } from './omission-texts.js';

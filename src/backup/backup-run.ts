@@ -6,7 +6,7 @@ import { withConnection } from '../postgres/connect.js';
 import { reachedServer } from '../postgres/reached-server.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 import { readAppliedMigrations } from '../migrations/applied-migrations.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { together } from '../core/process/together.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { proofFor } from './archive-proof.js';
@@ -155,7 +155,7 @@ export class BackupRun {
   private async wasDisturbed(error: unknown): Promise<boolean> {
     const { structureMark: mark, dumpedBytes } = this;
     if (error instanceof ReplacedWhileDumped) return true;
-    if (this.context.signal.aborted || error instanceof KeepError || mark === undefined) return false;
+    if (this.context.signal.aborted || error instanceof PgkeepError || mark === undefined) return false;
     if (dumpedBytes > LARGEST_HEADER) return false;
     return await this.connected((client) => isChanging(client, mark));
   }
@@ -254,7 +254,7 @@ export class BackupRun {
     if (findings.length === 0) {
       return notChecked.map((text) => `${text} It was read whole before it was encrypted.`);
     }
-    throw new KeepError(
+    throw new PgkeepError(
       'BACKUP_FAILED',
       `The archive was read back from ${storage.location} and is not what was dumped: ${findings.map(({ details }) => details).join('; ')}.`,
       { hint: 'Check the disk or the network between; then run the backup again.' },

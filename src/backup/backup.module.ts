@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { ChangelogModule } from '../audit-log/changelog.module.js';
+import { AuditLogModule } from '../audit-log/audit-log.module.js';
 import { ClockModule } from '../core/clock.module.js';
 import { DatabaseModule } from '../postgres/database.module.js';
 import { StorageModule } from '../storage/storage.module.js';
@@ -8,7 +8,7 @@ import { ExportService } from './export.service.js';
 import { GlobalsService } from './globals.service.js';
 
 @Module({
-  imports: [ChangelogModule, ClockModule, DatabaseModule, StorageModule],
+  imports: [AuditLogModule, ClockModule, DatabaseModule, StorageModule],
   providers: [BackupService, GlobalsService, ExportService],
   exports: [BackupService, GlobalsService, ExportService],
 })

@@ -1,13 +1,13 @@
 import type { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
 import { operator } from '../audit-log/actor.js';
-import { ChangelogService } from '../audit-log/changelog.service.js';
+import { AuditLogService } from '../audit-log/audit-log.service.js';
 import { Clock } from '../core/clock.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { DatabaseService } from '../postgres/database.service.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { withinGrace } from '../core/process/within-grace.js';
 import { BACKUP_STORAGE, REMOTE_STORAGES, type RemoteStorages } from '../storage/storage.token.js';
 import type { BackupStorage } from '../storage/storage.types.js';
@@ -42,7 +42,7 @@ export class BackupService {
     @Inject(REMOTE_STORAGES) private readonly remotes: RemoteStorages,
     private readonly clock: Clock,
     private readonly database: DatabaseService,
-    private readonly changelog: ChangelogService,
+    private readonly changelog: AuditLogService,
   ) {
     this.catalogue = new BackupCatalogue(storage, remotes);
   }
@@ -50,7 +50,7 @@ export class BackupService {
   /**
    * Dumps the database in one snapshot, reads the stored bytes back, commits with the manifest, records it, and then
    * copies the backup to every bucket.
-   * @throws KeepError; nothing of a backup that failed is left or listed. One that could not be uploaded
+   * @throws PgkeepError; nothing of a backup that failed is left or listed. One that could not be uploaded
    *   (`BACKUP_UPLOAD_FAILED`) is whole in the directory.
    */
   async create({
@@ -71,7 +71,7 @@ export class BackupService {
     });
     const { name, bytes, sha256, encrypted } = report;
     const details = { reason, bytes, sha256, encrypted, environment: settings.environment };
-    const recording = await this.changelog.recordDone({ deed: 'backup', subject: name, details, actor });
+    const recording = await this.changelog.recordDone({ action: 'backup', subject: name, details, actor });
     if (settings.offsite.uploadEnabled) {
       onProgress?.({ phase: 'copying to the buckets', bytes: null, expectedBytes: undefined });
     }
@@ -82,7 +82,7 @@ export class BackupService {
 
   /**
    * Copies one backup of the directory to every bucket, or every backup that a bucket does not have.
-   * @throws KeepError `CONFIG_INVALID` where there is no bucket, `BACKUP_NOT_FOUND`, `BACKUP_UPLOAD_FAILED`; the
+   * @throws PgkeepError `CONFIG_INVALID` where there is no bucket, `BACKUP_NOT_FOUND`, `BACKUP_UPLOAD_FAILED`; the
    *   backups in the directory stay as they are.
    */
   async upload(
@@ -90,14 +90,14 @@ export class BackupService {
     { signal = new AbortController().signal }: Pick<BackupOptions, 'signal'> = {},
   ): Promise<UploadReport> {
     if (this.settings.offsite.uploadEnabled) return await this.copyToBuckets(backup, signal);
-    throw new KeepError('CONFIG_INVALID', 'Cannot upload: there is no bucket to go to.', {
+    throw new PgkeepError('CONFIG_INVALID', 'Cannot upload: there is no bucket to go to.', {
       hint: 'Set BACKUP_UPLOAD_ENABLED=true, and AWS_S3_BACKUP_BUCKET or GCS_BACKUP_BUCKET.',
     });
   }
 
   /**
    * Every committed backup of the directory and the buckets, the newest first. A bucket that does not answer is
-   * told in the list. @throws KeepError `STORAGE_…` of the directory.
+   * told in the list. @throws PgkeepError `STORAGE_…` of the directory.
    */
   async list(): Promise<BackupList> {
     return await this.catalogue.list();
@@ -105,7 +105,7 @@ export class BackupService {
 
   /**
    * What a backup is, by its name or the name of one of its files.
-   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`.
+   * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`.
    */
   async manifest(backup: string): Promise<Manifest> {
     return (await this.catalogue.find(backup)).manifest;
@@ -114,7 +114,7 @@ export class BackupService {
   /**
    * Removes one committed backup and its copies for good, unless something works with it; retention decides which.
    * @returns what works with it, such as `restore test`; empty where the backup was removed.
-   * @throws KeepError `STORAGE_…`, where a place cannot be asked before anything is removed.
+   * @throws PgkeepError `STORAGE_…`, where a place cannot be asked before anything is removed.
    */
   async remove(backup: Pick<BackupEntry, 'name' | 'sha256'>): Promise<readonly string[]> {
     const { removeUnlessUsed } = await import('./remove-backup.js');
@@ -139,42 +139,42 @@ export class BackupService {
 
   /**
    * Adds a document to a committed backup: the evidence of a restore test, the mark that pins it.
-   * @throws KeepError `BACKUP_NOT_FOUND`, `STORAGE_…`.
+   * @throws PgkeepError `BACKUP_NOT_FOUND`, `STORAGE_…`.
    */
   async attach(backup: string, attachment: Attachment, document: object): Promise<void> {
     await this.catalogue.attach(backup, attachment, `${JSON.stringify(document, null, 2)}\n`);
   }
 
-  /** Takes such a document away; absent is no error. @throws KeepError `BACKUP_NOT_FOUND`, `STORAGE_…`. */
+  /** Takes such a document away; absent is no error. @throws PgkeepError `BACKUP_NOT_FOUND`, `STORAGE_…`. */
   async detach(backup: string, attachment: Attachment): Promise<void> {
     await this.catalogue.detach(backup, attachment);
   }
 
   /**
    * Pins a committed backup, for a reason: retention keeps it until it is unpinned.
-   * @throws KeepError `BACKUP_NOT_FOUND`, `STORAGE_…`.
+   * @throws PgkeepError `BACKUP_NOT_FOUND`, `STORAGE_…`.
    */
   async pin(backup: string, { because, actor = operator() }: PinOptions = {}): Promise<PinReport> {
     const { name, pinned } = await this.markOf(backup);
     const details = { because: because ?? null };
     await this.attach(name, 'pinned', { pinnedAt: this.clock.now().toISOString(), actor, ...details });
-    const recording = await this.changelog.recordDone({ deed: 'pin', subject: name, details, actor });
+    const recording = await this.changelog.recordDone({ action: 'pin', subject: name, details, actor });
     return { name, pinned: true, changed: !pinned, ...recording };
   }
 
-  /** Lets retention decide again. @throws KeepError `BACKUP_NOT_FOUND`, `STORAGE_…`. */
+  /** Lets retention decide again. @throws PgkeepError `BACKUP_NOT_FOUND`, `STORAGE_…`. */
   async unpin(backup: string, { actor = operator() }: Pick<PinOptions, 'actor'> = {}): Promise<PinReport> {
     const { name, pinned } = await this.markOf(backup);
     if (!pinned) return { name, pinned: false, changed: false, recorded: false };
     await this.detach(name, 'pinned');
-    const recording = await this.changelog.recordDone({ deed: 'unpin', subject: name, details: {}, actor });
+    const recording = await this.changelog.recordDone({ action: 'unpin', subject: name, details: {}, actor });
     return { name, pinned: false, changed: true, ...recording };
   }
 
   /**
    * Runs `use` with the archive of one backup as a whole file on this machine, decrypted and its digest checked: of
    * the copy in the directory, or where that is missing or damaged of the next one.
-   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_DAMAGED`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`, `STORAGE_…`;
+   * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_DAMAGED`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`, `STORAGE_…`;
    *   what `use` throws.
    */
   async withArchive<T>(
@@ -197,7 +197,7 @@ export class BackupService {
   /**
    * Opens the archive of one backup from its beginning, decrypted: of the first copy that can be opened. Nothing of it
    * is proven; `withArchive` is for what is restored.
-   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`, `STORAGE_…`.
+   * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`, `STORAGE_…`.
    */
   async openArchive(backup: string): Promise<Readable> {
     const { openArchive } = await import('./archive-file.js');
@@ -216,7 +216,7 @@ export class BackupService {
 
   /**
    * Reads every byte of one backup, of every copy. That it does not pass is a verdict, not an error.
-   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `BACKUP_TOOLS_MISSING`, `STORAGE_…`.
+   * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `BACKUP_TOOLS_MISSING`, `STORAGE_…`.
    */
   async verify(
     backup: string,

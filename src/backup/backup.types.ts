@@ -1,4 +1,4 @@
-import type { Recording } from '../audit-log/changelog.types.js';
+import type { Recording } from '../audit-log/audit-log.types.js';
 import type { ArchiveFormat, EnvironmentName } from '../config/settings.js';
 import type { Catalogue } from '../postgres/catalogue/catalogue.types.js';
 import type { ArchiveEncryption } from './archive-encryption.js';

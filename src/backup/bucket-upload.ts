@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Readable } from 'node:stream';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { attachmentKey, ATTACHMENTS, manifestKey } from './backup-name.js';
 import type { Manifest } from './backup.types.js';
@@ -39,7 +39,7 @@ export class BucketUpload {
   /**
    * Does nothing where the bucket has the backup, whole. A copy of it that was damaged there is replaced; another
    * backup of this name never is.
-   * @throws KeepError `BACKUP_UPLOAD_FAILED`, `BACKUP_DAMAGED`, `STORAGE_…`; the signal's reason.
+   * @throws PgkeepError `BACKUP_UPLOAD_FAILED`, `BACKUP_DAMAGED`, `STORAGE_…`; the signal's reason.
    */
   async copy(manifest: Manifest): Promise<void> {
     const { name, archive } = manifest;
@@ -48,7 +48,7 @@ export class BucketUpload {
     const run = await this.runs.runOn(name);
     if (run !== undefined) {
       const doing = run === 'prune' ? 'removing' : 'uploading';
-      throw new KeepError(
+      throw new PgkeepError(
         'BACKUP_UPLOAD_FAILED',
         `another run is ${doing} ${name} ${run === 'prune' ? 'from' : 'to'} ${this.bucket.location}`,
         {
@@ -80,7 +80,7 @@ export class BucketUpload {
       yield* meter.through(source);
       const found = meter.digest();
       if (found === sha256) return;
-      throw new KeepError(
+      throw new PgkeepError(
         'BACKUP_DAMAGED',
         `${archive} in ${location} is not what was dumped: ${meter.bytes} bytes of sha256 ${found}, not ${bytes} of ${sha256}`,
         { hint: 'Take another backup: `pgkeep backup`.' },
@@ -91,7 +91,7 @@ export class BucketUpload {
 
   private async requireWhole(manifest: Manifest): Promise<void> {
     if (await this.isWhole(manifest)) return;
-    throw new KeepError(
+    throw new PgkeepError(
       'BACKUP_UPLOAD_FAILED',
       `the archive was read back from ${this.bucket.location} and is not what was sent there`,
       { hint: 'Look at the network between, and at the bucket’s server.' },
@@ -107,12 +107,12 @@ export class BucketUpload {
     return meter.digest() === sha256;
   }
 
-  /** @throws KeepError where the name is taken: two servers that share a bucket may back up in the same second. */
+  /** @throws PgkeepError where the name is taken: two servers that share a bucket may back up in the same second. */
   private async isCommitted({ name, sha256 }: Manifest): Promise<boolean> {
     const key = manifestKey(name);
     if (!(await this.bucket.head(key))) return false;
     if (parseManifest(await readText(this.bucket, key))?.sha256 === sha256) return true;
-    throw new KeepError(
+    throw new PgkeepError(
       'BACKUP_UPLOAD_FAILED',
       `${this.bucket.location} has another backup of the name ${name}, which is left as it is`,
       { hint: 'Give each database server a bucket of its own.' },

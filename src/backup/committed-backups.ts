@@ -1,4 +1,4 @@
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import {
   archiveKeys,
@@ -50,7 +50,7 @@ export class CommittedBackups {
 
   /**
    * The manifest of one backup, by its name or the name of one of its files.
-   * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`.
+   * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`.
    */
   async manifest(text: string): Promise<{ name: string; manifest: Manifest }> {
     const name = typedName(text);
@@ -58,7 +58,7 @@ export class CommittedBackups {
     if (!(await this.storage.head(key))) throw notFound(name, [this.storage]);
     const manifest = parseManifest(await readText(this.storage, key));
     if (manifest) return { name, manifest };
-    throw new KeepError(
+    throw new PgkeepError(
       'BACKUP_MANIFEST_UNREADABLE',
       `${key} in ${this.storage.location} is not a manifest that this version reads.`,
       { hint: 'It was damaged, or written by a later version: take its copy elsewhere, or update pgkeep.' },
@@ -105,9 +105,9 @@ export class CommittedBackups {
 }
 
 /** No backup of this name is in any of these places. */
-export function notFound(name: string, storages: readonly BackupStorage[]): KeepError {
+export function notFound(name: string, storages: readonly BackupStorage[]): PgkeepError {
   const places = storages.map(({ location }) => location).join(' or ');
-  return new KeepError('BACKUP_NOT_FOUND', `There is no backup "${name}" in ${places}.`, {
+  return new PgkeepError('BACKUP_NOT_FOUND', `There is no backup "${name}" in ${places}.`, {
     hint: '`pgkeep backup list` shows the names.',
   });
 }

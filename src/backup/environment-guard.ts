@@ -3,13 +3,13 @@ import type { EnvironmentName } from '../config/settings.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 
 /**
  * Refuses a database that is stamped for another environment: its backups would be named, kept and thrown away
  * as those of this one.
  * @returns who the database is, where the role may ask.
- * @throws KeepError `BACKUP_REFUSED`.
+ * @throws PgkeepError `BACKUP_REFUSED`.
  */
 export async function requireEnvironment(
   client: Client,
@@ -19,7 +19,7 @@ export async function requireEnvironment(
   const reading = await readStamp(client, timeouts);
   if (reading.kind === 'stamped' && reading.stamp.environment !== environment) {
     const stamped = reading.stamp.environment;
-    throw new KeepError(
+    throw new PgkeepError(
       'BACKUP_REFUSED',
       `Refused to back up the database as ${environment}: it is stamped ${stamped}. Nothing was touched.`,
       { hint: `Use \`--env ${stamped}\`, or point DATABASE_URL at the ${environment} database.` },

@@ -3,11 +3,11 @@ import { mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Client } from 'pg';
-import type { Recording } from '../audit-log/changelog.types.js';
+import type { Recording } from '../audit-log/audit-log.types.js';
 import type { Clock } from '../core/clock.js';
 import type { Settings } from '../config/settings.js';
 import { withConnection } from '../postgres/connect.js';
-import { errorCode, KeepError, messageOf } from '../core/errors.js';
+import { errorCode, PgkeepError, messageOf } from '../core/errors.js';
 import { backupName, safeFileName } from './backup-name.js';
 import type { ExportedTable, ExportReport } from './export.types.js';
 import { findTables, listNamedTables, type NamedTable } from './find-tables.js';
@@ -127,9 +127,9 @@ function cannotWrite(directory: string): (error: unknown) => never {
   };
 }
 
-function fileError(directory: string, cause: unknown): KeepError {
+function fileError(directory: string, cause: unknown): PgkeepError {
   const code = errorCode(cause) === 'ENOSPC' ? 'STORAGE_FULL' : 'STORAGE_FAILED';
-  return new KeepError(code, `Cannot write ${directory}: ${messageOf(cause)}`, {
+  return new PgkeepError(code, `Cannot write ${directory}: ${messageOf(cause)}`, {
     hint: 'Let --directory name a directory with room that this user may write to. Nothing was left there.',
     cause,
   });

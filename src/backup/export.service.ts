@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { operator } from '../audit-log/actor.js';
-import { ChangelogService } from '../audit-log/changelog.service.js';
+import { AuditLogService } from '../audit-log/audit-log.service.js';
 import { Clock } from '../core/clock.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
@@ -14,14 +14,14 @@ export class ExportService {
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
     private readonly clock: Clock,
-    private readonly changelog: ChangelogService,
+    private readonly changelog: AuditLogService,
   ) {}
 
   /**
    * Exports them all as they were at one moment, into files that only their owner reads. The record names the
    * tables: their rows leave the database.
    * @param tables as `table` or `schema.table`
-   * @throws KeepError `TABLE_NOT_FOUND`, `STORAGE_…`, `DATABASE_…`; no file of an export that failed is left.
+   * @throws PgkeepError `TABLE_NOT_FOUND`, `STORAGE_…`, `DATABASE_…`; no file of an export that failed is left.
    */
   async export(
     tables: readonly string[],
@@ -33,7 +33,7 @@ export class ExportService {
       const report = await exportTables({ settings, clock, tables, directory, signal });
       const details = { tables: report.tables.map(({ name, rows }) => ({ name, rows })) };
       const subject = settings.database.url.database;
-      const recording = await this.changelog.recordDone({ deed: 'export', subject, details, actor });
+      const recording = await this.changelog.recordDone({ action: 'export', subject, details, actor });
       return { ...report, ...recording };
     } catch (error) {
       throw backupError(`export from ${describeDatabaseUrl(settings.database.url)}`, error, signal);

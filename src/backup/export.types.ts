@@ -1,4 +1,4 @@
-import type { Recording } from '../audit-log/changelog.types.js';
+import type { Recording } from '../audit-log/audit-log.types.js';
 
 export interface ExportOptions {
   /** Defaults to a fresh directory below the working directory. */

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { distance } from 'fastest-levenshtein';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 
 /** A table or view that can be exported. */
@@ -30,7 +30,7 @@ export async function listNamedTables(client: Client): Promise<NamedTable[]> {
  * Finds the tables that a person typed: as `table` or `schema.table`, the way they are written, quoted as in SQL, or
  * in another case where only one is meant. Pure.
  * @param schema where a name without one is looked for first
- * @throws KeepError `TABLE_NOT_FOUND` with the names that are near.
+ * @throws PgkeepError `TABLE_NOT_FOUND` with the names that are near.
  */
 export function findTables(
   typed: readonly string[],
@@ -51,7 +51,7 @@ function findTable(text: string, tables: readonly NamedTable[], schema: string):
   if (chosen) return chosen;
   if (matching[0] && matching.length === 1) return matching[0];
   if (matching.length > 1) {
-    throw new KeepError('TABLE_NOT_FOUND', `"${text}" can be ${namesOf(matching)}.`, {
+    throw new PgkeepError('TABLE_NOT_FOUND', `"${text}" can be ${namesOf(matching)}.`, {
       hint: 'Type the schema, too, and the case as it is.',
     });
   }
@@ -62,7 +62,7 @@ function findTable(text: string, tables: readonly NamedTable[], schema: string):
     .toSorted((left, right) => left.edits - right.edits)
     .slice(0, SHOWN)
     .map(({ table }) => table);
-  throw new KeepError('TABLE_NOT_FOUND', `There is no table "${text}" in this database.`, {
+  throw new PgkeepError('TABLE_NOT_FOUND', `There is no table "${text}" in this database.`, {
     hint: [near.length > 0 ? `Is it ${namesOf(near)}?` : '', '`pgkeep stats` shows all names.']
       .join(' ')
       .trim(),

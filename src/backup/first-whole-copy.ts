@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { ArchiveFile } from './archive-file.js';
 import type { BackupCopy, UnreadableCopy } from './backup-catalogue.js';
 
@@ -9,14 +9,14 @@ type WithCopy<T> = (copy: BackupCopy, use: (archive: ArchiveFile) => Promise<T>)
 /**
  * Uses the first copy of a backup that is whole. A damaged one before it is told in the log, and no reason to stop:
  * the copy elsewhere is there for that.
- * @throws KeepError what was wrong with the first copy, where none is whole; what `use` throws.
+ * @throws PgkeepError what was wrong with the first copy, where none is whole; what `use` throws.
  */
 export async function firstWholeCopy<T>(
   copies: AsyncIterable<BackupCopy | UnreadableCopy>,
   withCopy: WithCopy<T>,
   use: (archive: ArchiveFile) => Promise<T>,
 ): Promise<T> {
-  const passedOver: KeepError[] = [];
+  const passedOver: PgkeepError[] = [];
   for await (const copy of copies) {
     let isUsed = false;
     try {
@@ -28,7 +28,7 @@ export async function firstWholeCopy<T>(
         return await use(archive);
       });
     } catch (error) {
-      if (isUsed || !(error instanceof KeepError) || !isOfTheCopy(error)) throw error;
+      if (isUsed || !(error instanceof PgkeepError) || !isOfTheCopy(error)) throw error;
       passedOver.push(error);
     }
   }
@@ -36,6 +36,6 @@ export async function firstWholeCopy<T>(
 }
 
 /** Whether another copy may do better. A missing key would be missing there, too. */
-function isOfTheCopy({ code }: KeepError): boolean {
+function isOfTheCopy({ code }: PgkeepError): boolean {
   return code.startsWith('STORAGE_') || code === 'BACKUP_DAMAGED' || code === 'BACKUP_MANIFEST_UNREADABLE';
 }

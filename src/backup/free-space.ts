@@ -1,5 +1,5 @@
 import type { Settings } from '../config/settings.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { CommittedBackups } from './committed-backups.js';
 import type { DatabaseFacts } from './database-facts.js';
@@ -18,7 +18,7 @@ export interface RequiredRoom {
 /**
  * Requires that the storage has room for a backup of this database.
  * @returns the size of the last backup's archive; undefined where there is none.
- * @throws KeepError `STORAGE_FULL`.
+ * @throws PgkeepError `STORAGE_FULL`.
  */
 export async function requireRoomFor(
   { database, sizeBytes }: DatabaseFacts,
@@ -50,7 +50,7 @@ export function requiredRoom(
 
 function requireRoom(location: string, freeBytes: number, { bytes, because }: RequiredRoom): void {
   if (freeBytes >= bytes) return;
-  throw new KeepError(
+  throw new PgkeepError(
     'STORAGE_FULL',
     `Cannot back up to ${location}: about ${megabytes(bytes)} MB are needed (${because}), ${megabytes(freeBytes)} MB are free.`,
     {

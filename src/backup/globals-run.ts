@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
-import type { Recording } from '../audit-log/changelog.types.js';
+import type { Recording } from '../audit-log/audit-log.types.js';
 import { withConnection } from '../postgres/connect.js';
 import { reachedServer } from '../postgres/reached-server.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { backupName, globalsKey } from './backup-name.js';
 import type { RunContext } from './backup-run.js';
@@ -70,7 +70,7 @@ async function requireAsDumped(
 ): Promise<void> {
   const found = await readBack(storage, key, undefined, { signal });
   if (found.sha256 === sha256) return;
-  throw new KeepError(
+  throw new PgkeepError(
     'BACKUP_FAILED',
     `${key} was read back from ${storage.location} and is not what was dumped: sha256 ${found.sha256} is stored, ${sha256} was dumped.`,
     { hint: 'Check the disk or the network between; then run it again.' },

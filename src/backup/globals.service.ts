@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { operator } from '../audit-log/actor.js';
-import { ChangelogService } from '../audit-log/changelog.service.js';
+import { AuditLogService } from '../audit-log/audit-log.service.js';
 import { Clock } from '../core/clock.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
@@ -19,13 +19,13 @@ export class GlobalsService {
     @Inject(BACKUP_STORAGE) private readonly storage: BackupStorage,
     private readonly clock: Clock,
     private readonly database: DatabaseService,
-    private readonly changelog: ChangelogService,
+    private readonly changelog: AuditLogService,
   ) {}
 
   /**
    * Dumps them as SQL beside the backups, encrypted where backups are; password hashes with them where the role may
    * read those.
-   * @throws KeepError; nothing of a dump that failed is left.
+   * @throws PgkeepError; nothing of a dump that failed is left.
    */
   async dump({
     actor = operator(),
@@ -38,7 +38,7 @@ export class GlobalsService {
       const report = await dumpGlobals({ settings, storage, clock, timeouts, signal });
       const { file, sha256, passwords, encrypted } = report;
       const details = { sha256, passwords, encrypted };
-      const recording = await this.changelog.recordDone({ deed: 'globals', subject: file, details, actor });
+      const recording = await this.changelog.recordDone({ action: 'globals', subject: file, details, actor });
       return { ...report, ...recording };
     } catch (error) {
       throw backupError(`dump the roles of ${describeDatabaseUrl(settings.database.url)}`, error, signal);

@@ -13,7 +13,7 @@ export interface Inspection {
   /** Undefined where the archive is not encrypted. */
   readonly keys: OpeningKeys | undefined;
   readonly format: ArchiveFormat;
-  /** Looked for only where the format needs it. @throws KeepError `BACKUP_TOOLS_MISSING`. */
+  /** Looked for only where the format needs it. @throws PgkeepError `BACKUP_TOOLS_MISSING`. */
   readonly findPgRestore: () => Promise<PostgresTool>;
 }
 

@@ -7,7 +7,7 @@ import { currentUrl } from '../postgres/current-url.js';
 import { passwordOf } from '../postgres/password.js';
 import type { ReachedServer } from '../postgres/reached-server.js';
 import { programOptions } from '../postgres/session-settings.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { PostgresTool } from './postgres-tool.js';
 
 /** Where Debian, Red Hat and Alpine keep the authorities that the system trusts. */
@@ -24,7 +24,7 @@ export async function libpqEnvironment(
 ): Promise<Record<string, string | undefined>> {
   const url = currentUrl(given);
   if (url.sslPassword !== undefined) {
-    throw new KeepError('BACKUP_FAILED', 'Cannot give pg_dump the sslpassword of the database URL.', {
+    throw new PgkeepError('BACKUP_FAILED', 'Cannot give pg_dump the sslpassword of the database URL.', {
       hint: 'libpq takes it from no environment variable: use a key without a passphrase, readable by its owner only.',
     });
   }

@@ -1,4 +1,4 @@
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { ArchiveFormat, BackupSettings } from '../config/settings.js';
 import type { PostgresTool } from './postgres-tool.js';
 
@@ -28,7 +28,7 @@ export function pgDumpArguments(tool: PostgresTool, plan: DumpPlan): string[] {
   ];
 }
 
-/** What was asked for, or the fastest that the program has. @throws KeepError `CONFIG_INVALID`. */
+/** What was asked for, or the fastest that the program has. @throws PgkeepError `CONFIG_INVALID`. */
 export function chooseCompression(
   tool: PostgresTool,
   { format, compression: asked }: Pick<BackupSettings, 'format' | 'compression'>,
@@ -37,7 +37,7 @@ export function chooseCompression(
   const knowsMethods = tool.major >= FIRST_WITH_METHODS;
   if (asked === undefined) return knowsMethods ? 'zstd:3' : 'gzip:1';
   if (knowsMethods || /^(none|gzip:\d)$/.test(asked)) return asked;
-  throw new KeepError(
+  throw new PgkeepError(
     'CONFIG_INVALID',
     `BACKUP_COMPRESSION is ${asked}, which pg_dump ${tool.version} has not.`,
     {

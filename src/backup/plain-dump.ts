@@ -1,6 +1,6 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { createGunzip, createGzip } from 'node:zlib';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 
 /** Enough for the closing lines. */
 const TAIL_BYTES = 1024;
@@ -29,7 +29,7 @@ export class ClosingLine {
   }
 }
 
-/** Passes a dump on, and ends well only where that does. @throws KeepError `BACKUP_FAILED`. */
+/** Passes a dump on, and ends well only where that does. @throws PgkeepError `BACKUP_FAILED`. */
 export async function* wholeSql(
   sql: AsyncIterable<Buffer>,
   of: keyof typeof CLOSING,
@@ -37,7 +37,7 @@ export async function* wholeSql(
   const closing = new ClosingLine(of);
   yield* closing.watch(sql);
   if (closing.wasSeen) return;
-  throw new KeepError('BACKUP_FAILED', `The dump ended without its line "PostgreSQL ${of} dump complete".`, {
+  throw new PgkeepError('BACKUP_FAILED', `The dump ended without its line "PostgreSQL ${of} dump complete".`, {
     hint: 'Nothing was kept. Run it again.',
   });
 }

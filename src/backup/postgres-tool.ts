@@ -1,7 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { programDirectories } from '../cluster/postgres-binaries.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { run } from '../core/process/run.js';
 
 /** One of PostgreSQL's client programs, of a known version. */
@@ -26,7 +26,7 @@ export interface ToolQuery {
 /**
  * Finds a program of PostgreSQL: the one of the asked major version, or else the nearest newer one. Not the
  * newest: what pg_dump 17 makes of a server 15 is restored by pgkeep, but not by PostgreSQL's own programs.
- * @throws KeepError `BACKUP_TOOLS_MISSING` naming the package to install.
+ * @throws PgkeepError `BACKUP_TOOLS_MISSING` naming the package to install.
  */
 export async function findTool({
   program,
@@ -39,7 +39,7 @@ export async function findTool({
   const best = suitable[0] ?? (orNewest ? tools.toSorted(newestFirst)[0] : undefined);
   if (best) return best;
   const found = tools.map(({ version, file }) => `${version} (${file})`).join(', ') || 'none';
-  throw new KeepError(
+  throw new PgkeepError(
     'BACKUP_TOOLS_MISSING',
     `No ${program} of PostgreSQL ${atLeastMajor} or newer on this machine; found: ${found}.`,
     { hint: `Install it: apt-get install postgresql-client-${atLeastMajor}.` },

@@ -1,5 +1,5 @@
 import { escapeIdentifier, type Client } from 'pg';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { DatabaseFacts } from './database-facts.js';
 import { listed } from './omission-texts.js';
 import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
@@ -89,7 +89,7 @@ async function readLockedObjects(client: Client, serverMajor: number): Promise<L
   return rows[0] ?? { count: 0, oids: [], owners: [] };
 }
 
-/** @throws KeepError `DATABASE_PERMISSION_DENIED` or `BACKUP_ROW_SECURITY`, with the grant to give. */
+/** @throws PgkeepError `DATABASE_PERMISSION_DENIED` or `BACKUP_ROW_SECURITY`, with the grant to give. */
 export function requireWhole(obstacles: Obstacles, { database, role }: DatabaseFacts): void {
   const { closedSchemas, unreadable, filtered, lockedObjects } = obstacles;
   const to = escapeIdentifier(role);
@@ -104,14 +104,14 @@ export function requireWhole(obstacles: Obstacles, { database, role }: DatabaseF
       ...(isClosed ? [`Give it the grant, as a superuser: GRANT pg_read_all_data TO ${to};`] : []),
       ...(lockedObjects.count > 0 ? [largeObjectHint(lockedObjects, to)] : []),
     ];
-    throw new KeepError(
+    throw new PgkeepError(
       'DATABASE_PERMISSION_DENIED',
       `Cannot back up database "${database}": role "${role}" may not ${missing.join(' and not ')}.`,
       { hint: hints.join('\n') },
     );
   }
   if (filtered.length > 0) {
-    throw new KeepError(
+    throw new PgkeepError(
       'BACKUP_ROW_SECURITY',
       `Cannot back up database "${database}": row-level security hides rows of ${counted('table', filtered)} from role "${role}".`,
       { hint: `Let it see them, as a superuser: ALTER ROLE ${to} BYPASSRLS;` },

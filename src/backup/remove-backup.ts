@@ -8,7 +8,7 @@ import { UnfinishedRuns } from './unfinished-runs.js';
  * Removes a backup from these places, in this order, unless something works with it in one of them. A removal that
  * fails half-way is ended by the next run.
  * @returns what works with it; empty where it was removed.
- * @throws KeepError `STORAGE_…`.
+ * @throws PgkeepError `STORAGE_…`.
  */
 export async function removeUnlessUsed(
   storages: readonly BackupStorage[],

@@ -1,4 +1,4 @@
-import { KeepError, serverMessageOf } from '../core/errors.js';
+import { PgkeepError, serverMessageOf } from '../core/errors.js';
 
 /** How long it is tried anew, and how often at most: where objects come and go, most tries fail within a moment. */
 const LONGEST_MS = 20_000;
@@ -20,7 +20,7 @@ export interface DisturbedWork<T> {
 
 /**
  * Tries again where a change of the structure was the cause: the next snapshot comes after that change.
- * @throws KeepError `BACKUP_FAILED` where each attempt was disturbed; what an attempt throws for another cause.
+ * @throws PgkeepError `BACKUP_FAILED` where each attempt was disturbed; what an attempt throws for another cause.
  */
 export async function retryDisturbed<T>({ attempt, wasDisturbed, discard }: DisturbedWork<T>): Promise<T> {
   const begun = performance.now();
@@ -38,8 +38,8 @@ export async function retryDisturbed<T>({ attempt, wasDisturbed, discard }: Dist
   }
 }
 
-function disturbedEachTime(tries: number, cause: unknown): KeepError {
-  return new KeepError(
+function disturbedEachTime(tries: number, cause: unknown): PgkeepError {
+  return new PgkeepError(
     'BACKUP_FAILED',
     `Cannot back up: tables, views or functions were dropped, emptied or replaced as each of ${tries} attempts began. The last one: ${serverMessageOf(cause)}`,
     {

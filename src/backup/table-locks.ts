@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 import { boundedList } from '../core/bounded-list.js';
-import { errorCode, KeepError } from '../core/errors.js';
+import { errorCode, PgkeepError } from '../core/errors.js';
 import { beginSnapshot, type Snapshot } from './snapshot.js';
 
 /** How many tables one statement locks; where one of them is gone, each is locked by itself. */
@@ -22,7 +22,7 @@ const IS_GONE = new Set(['42P01', '3F000', '42809']);
  * Where a table was made or dropped between the two, the next snapshot is taken.
  * @param quietMs for how long no session may wait for these locks: pg_dump would wait behind it. Where no snapshot
  *   stays so quiet, the last one has to do
- * @throws KeepError `BACKUP_FAILED` where they changed each time; what the server says.
+ * @throws PgkeepError `BACKUP_FAILED` where they changed each time; what the server says.
  */
 export async function beginLockedSnapshot(
   client: Client,
@@ -109,8 +109,8 @@ async function staysQuiet(client: Client, quietMs: number): Promise<boolean> {
   return true;
 }
 
-function changingAllTheTime(tables: readonly string[]): KeepError {
-  return new KeepError(
+function changingAllTheTime(tables: readonly string[]): PgkeepError {
+  return new PgkeepError(
     'BACKUP_FAILED',
     `Cannot back up: ${boundedList(tables, 1)} was dropped, renamed, emptied or rewritten as the last of ${SNAPSHOT_TRIES} snapshots was taken, and others before.`,
     {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { Clock } from '../core/clock.js';
 import type { EnvironmentName } from '../config/settings.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { backupName } from './backup-name.js';
 import { isUsed } from './unfinished-runs.js';
@@ -21,7 +21,7 @@ interface NamingContext {
 /**
  * Returns the name of this second, or of the next that no other backup has.
  * @param client holds the name until its transaction ends
- * @throws KeepError `BACKUP_FAILED`; the signal's reason.
+ * @throws PgkeepError `BACKUP_FAILED`; the signal's reason.
  */
 export async function takeName(
   client: Client,
@@ -38,7 +38,7 @@ export async function takeName(
     if (rows[0]?.taken === true && !(await isUsed(storage, name))) return name;
     await sleep(NAME_PAUSE_MS, undefined, { signal });
   }
-  throw new KeepError('BACKUP_FAILED', `Cannot find a free name for a backup of "${database}".`, {
+  throw new PgkeepError('BACKUP_FAILED', `Cannot find a free name for a backup of "${database}".`, {
     hint: 'Check this machine’s clock.',
   });
 }

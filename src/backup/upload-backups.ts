@@ -1,4 +1,4 @@
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { withinGrace } from '../core/process/within-grace.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { whileClaimed } from './backup-claims.js';
@@ -23,7 +23,7 @@ export interface UploadContext {
 /**
  * Copies one backup to every bucket, or without a name each backup of the directory to the buckets that do not have
  * it. A bucket that fails keeps none from the others.
- * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_UPLOAD_FAILED`, `INTERRUPTED`.
+ * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_UPLOAD_FAILED`, `INTERRUPTED`.
  */
 export async function uploadBackups(text: string | undefined, context: UploadContext): Promise<UploadReport> {
   const { local, remotes, now, signal } = context;
@@ -40,7 +40,7 @@ export async function uploadBackups(text: string | undefined, context: UploadCon
         await withinGrace(signal, GRACE_MS, work());
         return true;
       } catch (error) {
-        if (!(error instanceof KeepError) && !signal.aborted) throw error;
+        if (!(error instanceof PgkeepError) && !signal.aborted) throw error;
         failures.push({ name, error });
         return false;
       }

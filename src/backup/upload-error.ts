@@ -1,4 +1,4 @@
-import { KeepError, messageOf } from '../core/errors.js';
+import { PgkeepError, messageOf } from '../core/errors.js';
 
 /** A copy that could not be made. */
 export interface FailedCopy {
@@ -8,7 +8,7 @@ export interface FailedCopy {
 }
 
 /** Why backups could not be copied to buckets; says that they are safe in `home`, and how to try again. */
-export function uploadError(failures: readonly FailedCopy[], home: string, signal: AbortSignal): KeepError {
+export function uploadError(failures: readonly FailedCopy[], home: string, signal: AbortSignal): PgkeepError {
   const names = new Set(failures.map(({ name }) => name));
   const [only] = names.size === 1 ? names : [];
   const what = only ?? 'the backups';
@@ -16,14 +16,14 @@ export function uploadError(failures: readonly FailedCopy[], home: string, signa
   const again = only === undefined ? '`pgkeep backup upload`' : `\`pgkeep backup upload ${only}\``;
   const [cause] = failures.map(({ error }) => error);
   if (signal.aborted) {
-    return new KeepError('INTERRUPTED', `Interrupted: could not upload ${what}. ${safe}`, {
+    return new PgkeepError('INTERRUPTED', `Interrupted: could not upload ${what}. ${safe}`, {
       hint: `Upload again: ${again}.`,
       cause,
     });
   }
   const reasons = new Set(failures.map(({ error }) => messageOf(error).replace(/\.$/, '')));
-  const hint = cause instanceof KeepError && cause.hint !== undefined ? `${cause.hint}\n` : '';
-  return new KeepError('BACKUP_UPLOAD_FAILED', `Cannot upload ${what}: ${[...reasons].join('; ')}. ${safe}`, {
+  const hint = cause instanceof PgkeepError && cause.hint !== undefined ? `${cause.hint}\n` : '';
+  return new PgkeepError('BACKUP_UPLOAD_FAILED', `Cannot upload ${what}: ${[...reasons].join('; ')}. ${safe}`, {
     hint: `${hint}Then upload again: ${again}.`,
     cause,
   });

@@ -1,4 +1,4 @@
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { BackupCopy, UnreadableCopy } from './backup-catalogue.js';
 import type { CopyFinding, Manifest, VerificationReport } from './backup.types.js';
 import { omissionTexts } from './omission-texts.js';
@@ -34,13 +34,13 @@ async function verdictOn(
     return await verify(copy);
   } catch (error) {
     // The directory's own disk, an interruption, a missing tool: nothing that a verdict could be made of.
-    if (!(error instanceof KeepError) || copy.storage.pathOf !== undefined) throw error;
+    if (!(error instanceof PgkeepError) || copy.storage.pathOf !== undefined) throw error;
     if (error.code === 'BACKUP_TOOLS_MISSING') throw error;
     return unreadable(error);
   }
 }
 
-function unreadable({ message }: KeepError): ArchiveVerdict {
+function unreadable({ message }: PgkeepError): ArchiveVerdict {
   const details = message.replace(/\.$/, '');
   return { findings: [{ code: 'COPY_UNREADABLE', details }], notChecked: [] };
 }

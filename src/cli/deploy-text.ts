@@ -57,7 +57,7 @@ export function renderDeployment(report: DeployReport): string {
   ].join('\n');
 }
 
-/** What a deed says of drift: what was there before stays told, and whether its own structure is recorded. */
+/** What a action says of drift: what was there before stays told, and whether its own structure is recorded. */
 export function driftLines({
   drifted,
   notFingerprinted,

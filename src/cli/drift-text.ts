@@ -8,7 +8,7 @@ import type {
   NoComparison,
   RecordedFingerprint,
 } from '../drift/drift.types.js';
-import { deedText } from '../drift/deed-text.js';
+import { actionText } from '../drift/action-text.js';
 import { findRenames, withParts, type CountedDifference } from '../drift/whole-homes.js';
 import { formatTime } from './format.js';
 
@@ -186,8 +186,8 @@ function shownPath(file: string): string {
   return relative.startsWith('..') ? file : relative;
 }
 
-function leftBy({ deed, recordedAt }: RecordedFingerprint): string {
-  return `the ${deedText(deed)} of ${formatTime(recordedAt)} UTC`;
+function leftBy({ action, recordedAt }: RecordedFingerprint): string {
+  return `the ${actionText(action)} of ${formatTime(recordedAt)} UTC`;
 }
 
 /** A table that came or went is one object, with its parts. */

@@ -1,4 +1,4 @@
-import { KeepError, type ErrorKind } from '../core/errors.js';
+import { PgkeepError, type ErrorKind } from '../core/errors.js';
 
 /** The command line's exit codes. A failing verdict and a failing verb are both 1. */
 export const EXIT = { done: 0, failed: 1, usage: 2, refused: 3, configuration: 78 } as const;
@@ -13,5 +13,5 @@ const EXIT_OF_KIND: Record<ErrorKind, number> = {
 };
 
 export function exitCodeOf(error: unknown): number {
-  return error instanceof KeepError ? EXIT_OF_KIND[error.kind] : EXIT.failed;
+  return error instanceof PgkeepError ? EXIT_OF_KIND[error.kind] : EXIT.failed;
 }

@@ -3,7 +3,7 @@ import { parseDatabaseUrl } from '../config/database-url.js';
 import { guardedUrl, readGuardSettings } from '../config/guard-settings.js';
 import type { PrismaConfiguration } from '../config/prisma-project.js';
 import type { Environment } from '../config/read-settings.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { needsDatabase } from '../guard/prisma/decide.js';
 import { guard } from '../guard/prisma/guard.js';
 import { LAUNCHER } from '../guard/prisma/override.js';
@@ -30,7 +30,7 @@ export interface PrismaRun {
 
 /**
  * Asks the guard whether a command of Prisma's may run on these databases: by default those of the settings.
- * @throws KeepError `GUARD_REFUSED`.
+ * @throws PgkeepError `GUARD_REFUSED`.
  */
 export async function requireGuard(
   environment: Environment,
@@ -41,13 +41,13 @@ export async function requireGuard(
   const { url = guardedUrl(environment), shadowUrl = environment['SHADOW_DATABASE_URL'] } = datasource;
   const verdict = await guard({ ...readGuardSettings(environment), argv, url, shadowUrl, door });
   if (verdict.verdict === 'allow') return;
-  throw new KeepError('GUARD_REFUSED', verdict.reason, { hint: verdict.remedy });
+  throw new PgkeepError('GUARD_REFUSED', verdict.reason, { hint: verdict.remedy });
 }
 
 /**
  * Runs the application's own Prisma on this terminal, where the guard lets it.
  * @returns Prisma's exit code.
- * @throws KeepError `GUARD_REFUSED`, `PRISMA_MISSING`, `PRISMA_CONFIG_INVALID`.
+ * @throws PgkeepError `GUARD_REFUSED`, `PRISMA_MISSING`, `PRISMA_CONFIG_INVALID`.
  */
 export async function runGuardedPrisma(
   environment: Environment,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { KeyAndCertificate } from './certificates.js';
 import { freePort } from './free-port.js';
 import { clusterFailure, makeDataDirectory, passwordFile, serverEnvironment } from './make-data-directory.js';
@@ -211,8 +211,8 @@ export class Cluster {
     }
   }
 
-  private inUse({ pid }: PostmasterFile): KeepError {
-    return new KeepError(
+  private inUse({ pid }: PostmasterFile): PgkeepError {
+    return new PgkeepError(
       'CLUSTER_IN_USE',
       `Cannot start PostgreSQL in ${this.options.directory}: another one (pid ${pid}) runs there.`,
       { hint: 'Stop the pgkeep that started it, or work in another clone.' },

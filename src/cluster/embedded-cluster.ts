@@ -17,7 +17,7 @@ export interface EmbeddedCluster {
 /**
  * Opens the PostgreSQL of a state directory (`.pgkeep`), making it at the first time. TLS is on, with a
  * certificate made anew at every start.
- * @throws KeepError `CLUSTER_BINARIES_MISSING`, `CLUSTER_IN_USE`, `CLUSTER_FAILED`.
+ * @throws PgkeepError `CLUSTER_BINARIES_MISSING`, `CLUSTER_IN_USE`, `CLUSTER_FAILED`.
  */
 export async function startEmbeddedCluster(
   stateDirectory: string,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { run } from '../core/process/run.js';
 import type { PostgresBinaries } from './postgres-binaries.js';
 import type { UserIds } from './unprivileged-user.js';
@@ -17,9 +17,9 @@ export function serverEnvironment({ libraryPath }: PostgresBinaries): Record<str
 }
 
 /** The end of what a program of PostgreSQL said, as an error. */
-export function clusterFailure(what: string, directory: string, output: string): KeepError {
+export function clusterFailure(what: string, directory: string, output: string): PgkeepError {
   const tail = output.trim().split('\n').slice(-5).join('\n');
-  return new KeepError('CLUSTER_FAILED', `${what} (${directory}):\n${tail}`, {
+  return new PgkeepError('CLUSTER_FAILED', `${what} (${directory}):\n${tail}`, {
     hint: `The server's whole log is ${path.join(directory, 'postgres.log')}.`,
   });
 }
@@ -27,7 +27,7 @@ export function clusterFailure(what: string, directory: string, output: string):
 /**
  * Makes a data directory with a random password. Aside, then moved into place whole: a making that is cut short
  * leaves no half of it, and of two that make it at once the first wins.
- * @throws KeepError `CLUSTER_FAILED`.
+ * @throws PgkeepError `CLUSTER_FAILED`.
  */
 export async function makeDataDirectory(
   dataDirectory: string,

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { STATE_DIRECTORY } from './embedded-location.js';
 
 /** Where PostgreSQL's server programs are. */
@@ -15,12 +15,12 @@ export interface PostgresBinaries {
  * Finds the newest PostgreSQL server programs: Debian's and Homebrew's directories, then `searchPath`
  * (a `PATH`), then the copy that set-up unpacked below `stateDirectory` (`.pgkeep`) for a user who may
  * install nothing.
- * @throws KeepError `CLUSTER_BINARIES_MISSING` naming the package to install.
+ * @throws PgkeepError `CLUSTER_BINARIES_MISSING` naming the package to install.
  */
 export function findPostgresBinaries(stateDirectory: string, searchPath: string): PostgresBinaries {
   const found = programDirectories(searchPath, stateDirectory).find(({ bin }) => holdsServer(bin));
   if (found) return found;
-  throw new KeepError(
+  throw new PgkeepError(
     'CLUSTER_BINARIES_MISSING',
     'PostgreSQL’s server programs (initdb, postgres) are not on this machine.',
     {

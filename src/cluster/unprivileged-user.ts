@@ -1,6 +1,6 @@
 import { chownSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 
 /** Numeric ids that a child process can run as. */
 export interface UserIds {
@@ -20,7 +20,7 @@ export function unprivilegedUser(): UserIds | undefined {
   const account =
     accounts.find(([name]) => name === 'postgres') ?? accounts.find(([name]) => name === 'nobody');
   if (!account) {
-    throw new KeepError(
+    throw new PgkeepError(
       'CLUSTER_FAILED',
       'PostgreSQL refuses to run as root, and this machine has neither a user postgres nor nobody.',
       {

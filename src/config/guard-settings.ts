@@ -19,7 +19,7 @@ export interface GuardSettings {
   readonly production: readonly ProductionUrl[];
 }
 
-/** @throws KeepError `CONFIG_INVALID` when `.env.production` exists and cannot be read. */
+/** @throws PgkeepError `CONFIG_INVALID` when `.env.production` exists and cannot be read. */
 export function readGuardSettings(
   environment: Environment,
   workingDirectory?: string,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
-import { errorCode, KeepError } from '../core/errors.js';
+import { errorCode, PgkeepError } from '../core/errors.js';
 import { ENVIRONMENTS, type EnvironmentName } from './settings.js';
 import type { Environment } from './read-settings.js';
 
@@ -16,7 +16,7 @@ export interface LoadedEnvironment {
  * The environment a program reads its settings from: the shell's, then `.env.ENV` (where `environmentName`
  * is given), then `.env`, of the working directory. A file never overrides what is set already; an
  * environment that was typed (`--env`) wins over NODE_ENV of the shell.
- * @throws KeepError `CONFIG_INVALID` when a file exists and cannot be read, `USAGE_INVALID` for an unknown name.
+ * @throws PgkeepError `CONFIG_INVALID` when a file exists and cannot be read, `USAGE_INVALID` for an unknown name.
  */
 export function loadEnvironment(
   shell: Environment = process.env,
@@ -46,18 +46,18 @@ export function wantsEmbedded(environment: Environment): boolean {
 function knownEnvironment(name: string): EnvironmentName {
   const found = ENVIRONMENTS.find((known) => known === name);
   if (found) return found;
-  throw new KeepError('USAGE_INVALID', `There is no environment "${name}".`, {
+  throw new PgkeepError('USAGE_INVALID', `There is no environment "${name}".`, {
     hint: `Use one of ${ENVIRONMENTS.join(', ')}.`,
   });
 }
 
-/** The settings in a file; none where there is no such file. @throws KeepError `CONFIG_INVALID`. */
+/** The settings in a file; none where there is no such file. @throws PgkeepError `CONFIG_INVALID`. */
 export function readEnvironmentFile(file: string): Environment {
   try {
     return parseEnv(readFileSync(file, 'utf8'));
   } catch (cause) {
     if (errorCode(cause) === 'ENOENT') return {};
-    throw new KeepError('CONFIG_INVALID', `Cannot read ${file}.`, {
+    throw new PgkeepError('CONFIG_INVALID', `Cannot read ${file}.`, {
       hint: 'Make it a file that this user may read, or remove it.',
       cause,
     });

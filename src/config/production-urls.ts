@@ -15,7 +15,7 @@ const FILES = ['.env.production', '.env.production.local'];
 /**
  * Every URL that says of itself that it is production's: `DATABASE_URL_PROD` of the environment, and either URL of
  * `.env.production`. What an environment that is production itself calls `DATABASE_URL` is not among them.
- * @throws KeepError `CONFIG_INVALID` when a file exists and cannot be read.
+ * @throws PgkeepError `CONFIG_INVALID` when a file exists and cannot be read.
  */
 export function productionUrls(
   environment: Environment,

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import path from 'node:path';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { archiveContradictions, optionalMegabytes } from './archive-settings.js';
 import { toBackupSettings } from './backup-settings.js';
 import { connectionContradictions, toDatabaseSettings } from './database-settings.js';
@@ -30,7 +30,7 @@ const DEFAULTS = {
 /**
  * Reads every setting from an environment (`process.env` of the calling program, or any other record) into
  * one deeply frozen object. A secret that a file holds is read from it again whenever it is asked for.
- * @throws KeepError `CONFIG_INVALID` whose message lists every fault at once, secrets named but never shown.
+ * @throws PgkeepError `CONFIG_INVALID` whose message lists every fault at once, secrets named but never shown.
  */
 export function readSettings(
   environment: Environment,
@@ -53,10 +53,10 @@ function contradictions(variables: EnvironmentVariables, databaseIsOptional: boo
   ];
 }
 
-function invalid(faults: readonly Fault[]): KeepError {
+function invalid(faults: readonly Fault[]): PgkeepError {
   const lines = faults.map(({ subject, problem }) => `  ${subject} ${problem}`);
   const count = faults.length === 1 ? 'One setting is' : `${faults.length} settings are`;
-  return new KeepError('CONFIG_INVALID', [`${count} not usable:`, ...lines].join('\n'), {
+  return new PgkeepError('CONFIG_INVALID', [`${count} not usable:`, ...lines].join('\n'), {
     hint: 'Every setting is described in .env.example and in docs/settings.md.',
   });
 }

@@ -123,8 +123,8 @@ export type CheckCode = (typeof CHECK_CODES)[number];
  * The one error class: what went wrong (operation, subject, cause) in `message`, what to do next in `hint`.
  * Knows no HTTP and no exit code. Neither text may hold a secret.
  */
-export class KeepError extends Error {
-  override readonly name = 'KeepError';
+export class PgkeepError extends Error {
+  override readonly name = 'PgkeepError';
   readonly hint: string | undefined;
 
   constructor(
@@ -200,7 +200,7 @@ function propertyOf(thrown: unknown, name: 'message' | 'code' | 'detail' | 'hint
 /** Of an error that the server sent: those of pgkeep have a hint of another kind. */
 function textOf(thrown: unknown, name: 'detail' | 'hint'): string | undefined {
   const error = firstOf(thrown);
-  if (error instanceof KeepError) return undefined;
+  if (error instanceof PgkeepError) return undefined;
   const text = propertyOf(error, name);
   return typeof text === 'string' && text !== '' ? text.replaceAll(/\s*\n\s*/g, ' ').trim() : undefined;
 }

@@ -1,8 +1,8 @@
 import type { ProgressListener } from '../backup/backup.types.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { DeployNeeds } from './deploy-needs.js';
 
-/** How the backup before a deed is made. */
+/** How the backup before an action is made. */
 export interface BackUpOptions {
   readonly actor: string;
   readonly signal: AbortSignal;
@@ -16,7 +16,7 @@ export interface BackUpOptions {
 /**
  * Makes the backup without which nothing is changed.
  * @returns its name.
- * @throws KeepError with the backup's code, that says that nothing happened.
+ * @throws PgkeepError with the backup's code, that says that nothing happened.
  */
 export async function backUpFirst(
   { backups }: Pick<DeployNeeds, 'backups'>,
@@ -25,8 +25,8 @@ export async function backUpFirst(
   try {
     return (await backups.create({ reason: 'pre-migration', origin, actor, signal, onProgress })).name;
   } catch (error) {
-    if (!(error instanceof KeepError)) throw error;
-    throw new KeepError(error.code, `${otherwise}: ${error.message}`, {
+    if (!(error instanceof PgkeepError)) throw error;
+    throw new PgkeepError(error.code, `${otherwise}: ${error.message}`, {
       ...(error.hint !== undefined && { hint: error.hint }),
       cause: error,
     });

@@ -10,7 +10,7 @@ export async function backupBeforeDeploy(
 ): Promise<string | undefined> {
   const subject = settings.database.url.database;
   const entry = await changelog
-    .newest({ deed: 'deploy', subject, details: { migrations: [migration] } })
+    .newest({ action: 'deploy', subject, details: { migrations: [migration] } })
     .catch(() => undefined);
   const backup: unknown = Reflect.get(Object(entry?.details), 'backup');
   return typeof backup === 'string' ? backup : undefined;

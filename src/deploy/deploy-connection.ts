@@ -2,13 +2,13 @@ import type { Client } from 'pg';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import { withConnection } from '../postgres/connect.js';
 import { databaseError } from '../postgres/database-fault.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { DeployNeeds } from './deploy-needs.js';
 
 /** How the server's process list and an interruption name what is done. */
 export interface ConnectionNames {
   readonly applicationName: string;
-  readonly interrupted: () => KeepError;
+  readonly interrupted: () => PgkeepError;
 }
 
 /** The deploy's own connections: one that holds the lock, and fresh ones for what must not depend on it. */
@@ -22,7 +22,7 @@ export class DeployConnection {
   /**
    * Runs `work` on a new connection; `operation` completes "Cannot … the database".
    * @param statementTimeoutMs the longest statement of it. Defaults to `DB_QUERY_TIMEOUT`
-   * @throws KeepError when the connection or `work` fails.
+   * @throws PgkeepError when the connection or `work` fails.
    */
   async use<T>(
     operation: string,
@@ -39,24 +39,24 @@ export class DeployConnection {
     try {
       return await withConnection(url, options, work);
     } catch (error) {
-      if (error instanceof KeepError) throw error;
+      if (error instanceof PgkeepError) throw error;
       if (this.signal.aborted) throw this.names.interrupted();
       throw databaseError(`${operation} ${describeDatabaseUrl(url)}`, error);
     }
   }
 
-  /** The migrations that the history has as finished. @throws KeepError `MIGRATIONS_UNREADABLE`, `DATABASE_…`. */
+  /** The migrations that the history has as finished. @throws PgkeepError `MIGRATIONS_UNREADABLE`, `DATABASE_…`. */
   async applied(): Promise<ReadonlySet<string>> {
     return await this.use('verify the migrations of', async (client) => {
       const report = await this.needs.migrations.report(client, this.needs.timeouts);
       if ('fault' in report) {
-        throw new KeepError('MIGRATIONS_UNREADABLE', `${report.fault.text}.`, { hint: report.fault.hint });
+        throw new PgkeepError('MIGRATIONS_UNREADABLE', `${report.fault.text}.`, { hint: report.fault.hint });
       }
       return new Set(report.status.applied);
     });
   }
 }
 
-export function interrupted(): KeepError {
-  return new KeepError('INTERRUPTED', 'Interrupted: nothing was migrated.');
+export function interrupted(): PgkeepError {
+  return new PgkeepError('INTERRUPTED', 'Interrupted: nothing was migrated.');
 }

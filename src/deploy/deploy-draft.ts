@@ -21,7 +21,7 @@ export interface Draft {
 
 /**
  * Looks at the history, then at what is pending.
- * @throws KeepError `DEPLOY_REFUSED` where the history allows nothing; what the lint or the connection throws.
+ * @throws PgkeepError `DEPLOY_REFUSED` where the history allows nothing; what the lint or the connection throws.
  */
 export async function draftPlan(
   client: Client,
@@ -60,7 +60,7 @@ export async function draftPlan(
   return { plan: { ...plan, ...read, lint: judged }, parsed, protectedTables };
 }
 
-/** @throws KeepError `DEPLOY_REFUSED` where the lint found an error. */
+/** @throws PgkeepError `DEPLOY_REFUSED` where the lint found an error. */
 export function requireNoErrors({ lint }: DeployPlan): void {
   const count = lint?.counts.error ?? 0;
   if (count === 0) return;

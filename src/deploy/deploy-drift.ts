@@ -1,7 +1,7 @@
 import type { ClientBase } from 'pg';
 import { counted } from '../core/counted.js';
 import type { DriftService } from '../drift/drift.service.js';
-import type { DriftedObject, FingerprintDeed } from '../drift/drift.types.js';
+import type { DriftedObject, FingerprintAction } from '../drift/drift.types.js';
 import { withParts } from '../drift/whole-homes.js';
 import { temporaryNames } from '../migrations/names/temporary-names.js';
 import type { DeployReport, PlannedMigration } from './deploy.types.js';
@@ -14,10 +14,10 @@ import { namesObject } from './names-object.js';
 export class DeployDrift {
   private earlier: readonly DriftedObject[] = [];
 
-  /** @param deed what is recorded with the structure */
+  /** @param action what is recorded with the structure */
   constructor(
     private readonly drift: DriftService,
-    private readonly deed: FingerprintDeed = 'deploy',
+    private readonly action: FingerprintAction = 'deploy',
   ) {}
 
   /** Looks before anything is done. @returns what is worth knowing. */
@@ -36,7 +36,7 @@ export class DeployDrift {
     scripts: readonly Pick<PlannedMigration, 'sql'>[],
   ): Promise<Pick<DeployReport, 'drifted' | 'notFingerprinted'>> {
     const unnamed = await this.unnamed(scripts);
-    const { notRecorded } = await this.drift.recordAfter(this.deed, unnamed);
+    const { notRecorded } = await this.drift.recordAfter(this.action, unnamed);
     const drifted = unnamed.length === 0 ? [] : await this.drift.before(client);
     return {
       drifted: withParts(drifted).length,
@@ -50,7 +50,7 @@ export class DeployDrift {
    */
   async recordPart(applied: readonly PlannedMigration[], isHalfDone: boolean): Promise<void> {
     if (applied.length === 0 || isHalfDone) return;
-    await this.drift.recordAfter(this.deed, await this.unnamed(applied));
+    await this.drift.recordAfter(this.action, await this.unnamed(applied));
   }
 
   /** Nothing was to be deployed: what is there is expected where nobody said yet what is. */

@@ -9,7 +9,7 @@ import { refused, type Refuse } from './refused.js';
  * Makes sure that migrations may go into this database as this environment.
  * @param refuse makes the refusal
  * @returns what is worth knowing.
- * @throws KeepError `DEPLOY_REFUSED`, or what `refuse` makes; what the connection throws.
+ * @throws PgkeepError `DEPLOY_REFUSED`, or what `refuse` makes; what the connection throws.
  */
 export async function requireTarget(
   client: ClientBase,
@@ -48,7 +48,7 @@ export async function requireTarget(
 /**
  * Refuses a database that holds tables and was never migrated: Prisma would (P3005), after the backup. External tables
  * are another team's, and may be there before.
- * @throws KeepError `DEPLOY_REFUSED`; what the connection throws.
+ * @throws PgkeepError `DEPLOY_REFUSED`; what the connection throws.
  */
 export async function requireBaseline(
   client: ClientBase,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { ReadTimeouts } from '../postgres/read.js';
-import type { KeepError } from '../core/errors.js';
+import type { PgkeepError } from '../core/errors.js';
 import { OWN_DEPLOY_LOCK, PRISMA_LOCK } from '../migrations/deploy-locks.js';
 import { refused, type Refuse } from './refused.js';
 import { readLockHolders, type SessionFacts } from './sessions.js';
@@ -25,7 +25,7 @@ export interface LockOptions {
 
 /**
  * Makes this session the only one that deploys to its database, until it ends.
- * @throws KeepError `DEPLOY_REFUSED`, or what `refuse` makes, that names who is at it.
+ * @throws PgkeepError `DEPLOY_REFUSED`, or what `refuse` makes, that names who is at it.
  */
 export async function takeDeployLock(
   client: Client,
@@ -55,7 +55,7 @@ export function textsOf(sessions: readonly SessionFacts[]): string {
 
 /**
  * Keeps every Prisma from applying while this session lives.
- * @throws KeepError what `refuse` makes, where one is at it; what the connection throws.
+ * @throws PgkeepError what `refuse` makes, where one is at it; what the connection throws.
  */
 export async function takePrismaLock(client: Client, timeouts: ReadTimeouts, refuse: Refuse): Promise<void> {
   const holders = await tryPrismaLock(client, timeouts);
@@ -86,7 +86,7 @@ export function beingDeployed(
   holders: readonly SessionFacts[],
   refuse: Refuse = refused,
   again = DEPLOY_AGAIN,
-): KeepError {
+): PgkeepError {
   return refuse(
     `migrations are being deployed by ${textsOf(holders)}`,
     `Wait for it: \`${again}\`. If nothing is being deployed, end that session: ${holders

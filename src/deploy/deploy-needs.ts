@@ -1,5 +1,5 @@
 import type { BackupService } from '../backup/backup.service.js';
-import type { ChangelogService } from '../audit-log/changelog.service.js';
+import type { AuditLogService } from '../audit-log/audit-log.service.js';
 import type { Clock } from '../core/clock.js';
 import type { Settings } from '../config/settings.js';
 import type { ReadTimeouts } from '../postgres/read.js';
@@ -15,6 +15,6 @@ export interface DeployNeeds {
   readonly migrations: MigrationsService;
   readonly lint: LintService;
   readonly backups: BackupService;
-  readonly changelog: ChangelogService;
+  readonly changelog: AuditLogService;
   readonly drift: DriftService;
 }

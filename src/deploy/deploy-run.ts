@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 import { operator } from '../audit-log/actor.js';
-import type { NewEntry, Recording } from '../audit-log/changelog.types.js';
+import type { NewEntry, Recording } from '../audit-log/audit-log.types.js';
 import { unenforcedText, type Unenforced } from '../postgres/catalogue/unenforced.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { applyScripts, type ApplyOutcome } from './apply/apply-scripts.js';
 import { backUpFirst } from './back-up-first.js';
 import { DeployConnection, interrupted } from './deploy-connection.js';
@@ -15,7 +15,7 @@ import type { DeployOptions, DeployPlan, DeployReport } from './deploy.types.js'
 import { explainFailure } from './failed-deploy.js';
 import { notBegun, stoppedBetween } from './not-begun.js';
 import { countProtected, findLostRows, rowsLost } from './protected-rows.js';
-import { recordDeed } from './record-deed.js';
+import { recordAction } from './record-action.js';
 import { refused } from './refused.js';
 import { compareCounts, countRows } from './row-counts.js';
 import { boundedList } from '../core/bounded-list.js';
@@ -40,12 +40,12 @@ export class DeployRun {
     this.drift = new DeployDrift(needs.drift);
   }
 
-  /** @throws KeepError `DEPLOY_REFUSED`, `LINT_FAILED`, or a `DATABASE_…` code. */
+  /** @throws PgkeepError `DEPLOY_REFUSED`, `LINT_FAILED`, or a `DATABASE_…` code. */
   async plan(): Promise<DeployPlan> {
     return await this.connection.use('plan a deploy to', async (client) => (await this.draft(client)).plan);
   }
 
-  /** @throws KeepError `DEPLOY_REFUSED`, `DEPLOY_FAILED`, `INTERRUPTED`, a code of the backup's, or `DATABASE_…`. */
+  /** @throws PgkeepError `DEPLOY_REFUSED`, `DEPLOY_FAILED`, `INTERRUPTED`, a code of the backup's, or `DATABASE_…`. */
   async deploy(): Promise<DeployReport> {
     const startedAt = this.now();
     const { environment, database } = this.needs.settings;
@@ -191,7 +191,7 @@ export class DeployRun {
     if (missing.length === 0) return;
     const done = names.filter((name) => applied.has(name));
     if (this.signal.aborted) throw stoppedBetween(interrupted(), done, missing);
-    throw new KeepError(
+    throw new PgkeepError(
       'DEPLOY_FAILED',
       `All migrations were applied, and _prisma_migrations does not have ${boundedList(missing)} as finished.`,
       { hint: 'Another session may have changed it: see `pgkeep migrate status`.' },
@@ -203,7 +203,7 @@ export class DeployRun {
     thrown: unknown,
     names: readonly string[],
     backup: string | null,
-  ): Promise<KeepError> {
+  ): Promise<PgkeepError> {
     const applied = await this.connection.applied().catch(() => new Set<string>());
     const done = names.filter((name) => applied.has(name));
     const rest = names.filter((name) => !applied.has(name));
@@ -219,7 +219,7 @@ export class DeployRun {
   }
 
   private async record(details: NewEntry['details']): Promise<Recording> {
-    return await recordDeed(this.needs, { deed: 'deploy', details, actor: this.actor });
+    return await recordAction(this.needs, { action: 'deploy', details, actor: this.actor });
   }
 
   private now(): number {

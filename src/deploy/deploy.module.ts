@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { BackupModule } from '../backup/backup.module.js';
-import { ChangelogModule } from '../audit-log/changelog.module.js';
+import { AuditLogModule } from '../audit-log/audit-log.module.js';
 import { ClockModule } from '../core/clock.module.js';
 import { DatabaseModule } from '../postgres/database.module.js';
 import { DriftModule } from '../drift/drift.module.js';
@@ -10,7 +10,7 @@ import { ResolveService } from './resolve/resolve.service.js';
 import { RollbackService } from './rollback/rollback.service.js';
 
 @Module({
-  imports: [BackupModule, ChangelogModule, ClockModule, DatabaseModule, DriftModule, MigrationsModule],
+  imports: [BackupModule, AuditLogModule, ClockModule, DatabaseModule, DriftModule, MigrationsModule],
   providers: [DeployService, RollbackService, ResolveService],
   exports: [DeployService, RollbackService, ResolveService],
 })

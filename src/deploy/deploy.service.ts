@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { BackupService } from '../backup/backup.service.js';
-import { ChangelogService } from '../audit-log/changelog.service.js';
+import { AuditLogService } from '../audit-log/audit-log.service.js';
 import { Clock } from '../core/clock.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
@@ -21,13 +21,13 @@ export class DeployService {
     private readonly migrations: MigrationsService,
     private readonly lint: LintService,
     private readonly backups: BackupService,
-    private readonly changelog: ChangelogService,
+    private readonly changelog: AuditLogService,
     private readonly drift: DriftService,
   ) {}
 
   /**
    * What a deploy would do now; touches nothing.
-   * @throws KeepError `DEPLOY_REFUSED` where the environment or the history forbids one (findings of the lint are in
+   * @throws PgkeepError `DEPLOY_REFUSED` where the environment or the history forbids one (findings of the lint are in
    *   the plan), `LINT_FAILED`, or a `DATABASE_…` code.
    */
   async plan(options: Pick<DeployOptions, 'outOfOrder'> = {}): Promise<DeployPlan> {
@@ -37,7 +37,7 @@ export class DeployService {
   /**
    * Applies what is pending, each migration as one transaction where PostgreSQL allows it: the history is as
    * `prisma migrate deploy` leaves it.
-   * @throws KeepError `DEPLOY_REFUSED`: nothing was touched; `DEPLOY_FAILED` and `INTERRUPTED`, whose message says
+   * @throws PgkeepError `DEPLOY_REFUSED`: nothing was touched; `DEPLOY_FAILED` and `INTERRUPTED`, whose message says
    *   what the database is like now; a code of the backup's, or `DATABASE_…`: nothing was migrated.
    */
   async deploy(options: DeployOptions = {}): Promise<DeployReport> {

@@ -1,12 +1,12 @@
 import type { ClientBase } from 'pg';
 import type { ReadTimeouts } from '../postgres/read.js';
-import type { KeepError } from '../core/errors.js';
+import type { PgkeepError } from '../core/errors.js';
 import { readAttempts, type Attempt } from '../migrations/attempts.js';
 import { refused, type Refuse } from './refused.js';
 
 /**
  * Refuses a database in which a migration began and did not end, whoever began it: Prisma would, too (P3009).
- * @throws KeepError `DEPLOY_REFUSED`, or what `refuse` makes; what the connection throws.
+ * @throws PgkeepError `DEPLOY_REFUSED`, or what `refuse` makes; what the connection throws.
  */
 export async function requireNoFailedAttempt(
   client: ClientBase,
@@ -19,7 +19,7 @@ export async function requireNoFailedAttempt(
   if (failed) throw unresolved(failed, refuse);
 }
 
-function unresolved(attempt: Attempt, refuse: Refuse): KeepError {
+function unresolved(attempt: Attempt, refuse: Refuse): PgkeepError {
   const { name, started, said } = attempt;
   return refuse(
     `migration ${name} began on ${started} UTC and did not end`,

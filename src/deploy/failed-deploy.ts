@@ -1,6 +1,6 @@
 import type { Unenforced } from '../postgres/catalogue/unenforced.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { errorCode, KeepError } from '../core/errors.js';
+import { errorCode, PgkeepError } from '../core/errors.js';
 import { readAttempts } from '../migrations/attempts.js';
 import { APPLY_SESSION } from './apply/apply-scripts.js';
 import type { FailedMigration } from './apply/apply.types.js';
@@ -26,7 +26,7 @@ export interface FailedDeployOptions {
 
 /** A failed deploy, explained. */
 export interface FailedDeploy {
-  readonly error: KeepError;
+  readonly error: PgkeepError;
   readonly state: FailedState;
   /** Those of the deploy that are applied. */
   readonly applied: readonly string[];

@@ -1,6 +1,6 @@
 import { boundedList } from '../core/bounded-list.js';
 import type { ParsedFile } from '../migrations/lint/parse-files.js';
-import { errorCode, KeepError } from '../core/errors.js';
+import { errorCode, PgkeepError } from '../core/errors.js';
 import type { FailedMigration } from './apply/apply.types.js';
 import { isOfSession } from './transaction-block.js';
 
@@ -26,7 +26,7 @@ const SESSION_LOST = /^(?:08|57P0[123])|^E[A-Z]+$/;
 
 /** Whether an error says that the session is gone, and nothing of the statement. Pure. */
 export function isSessionLost(error: unknown): boolean {
-  if (error instanceof KeepError) return false;
+  if (error instanceof PgkeepError) return false;
   const code = errorCode(error);
   return code === undefined || SESSION_LOST.test(code);
 }

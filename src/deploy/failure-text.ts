@@ -1,7 +1,7 @@
 import { boundedList } from '../core/bounded-list.js';
 import type { ParsedFile } from '../migrations/lint/parse-files.js';
 import { SourceText } from '../migrations/lint/source-text.js';
-import { errorCode, KeepError } from '../core/errors.js';
+import { errorCode, PgkeepError } from '../core/errors.js';
 import type { FailedScript } from './apply/apply.types.js';
 import { byWhom } from './apply/lock-retries.js';
 import { changesKept, isSessionLost, stateOf, stateText, type FailureFacts } from './failed-state.js';
@@ -21,7 +21,7 @@ export interface Failure extends FailureFacts {
 }
 
 /** The error of a migration that failed: which statement, what the database is like now, what to type next. Pure. */
-export function migrationFailed(failure: Failure): KeepError {
+export function migrationFailed(failure: Failure): PgkeepError {
   const { script, parsed, applied, notTried, backup, interrupted } = failure;
   const { migration, error } = script;
   const said = serverWords(error);
@@ -32,7 +32,7 @@ export function migrationFailed(failure: Failure): KeepError {
     : [
         `Migration ${migration.name} ${interrupted ? 'was interrupted' : 'failed'} at ${place}`,
         ...(shown === '' ? [] : [`  ${shown}`]),
-        error instanceof KeepError ? error.message : `PostgreSQL says: ${said}`,
+        error instanceof PgkeepError ? error.message : `PostgreSQL says: ${said}`,
       ];
   const message = [
     ...beginning,
@@ -42,7 +42,7 @@ export function migrationFailed(failure: Failure): KeepError {
     ...(notTried.length === 0 ? [] : [`Not tried: ${boundedList(notTried)}.`]),
     ...(backup === null ? [] : [`The backup from before the deploy: ${backup}.`]),
   ];
-  return new KeepError(interrupted ? 'INTERRUPTED' : 'DEPLOY_FAILED', message.join('\n'), {
+  return new PgkeepError(interrupted ? 'INTERRUPTED' : 'DEPLOY_FAILED', message.join('\n'), {
     hint: nextSteps(failure).join('\n'),
     cause: error,
   });

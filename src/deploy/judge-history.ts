@@ -1,4 +1,4 @@
-import type { KeepError } from '../core/errors.js';
+import type { PgkeepError } from '../core/errors.js';
 import type { MigrationHistory, MigrationStatus } from '../migrations/migrations.types.js';
 import type { EditedFile } from '../migrations/lint/edited-files.js';
 import { boundedList } from '../core/bounded-list.js';
@@ -9,7 +9,7 @@ export interface HistoryVerdict {
   /** Names, in the order in which they are applied; those that were rolled back are applied again. */
   readonly pending: readonly string[];
   /** Why nothing may be applied. */
-  readonly refusal: KeepError | undefined;
+  readonly refusal: PgkeepError | undefined;
   /** What is odd, and stops nothing. */
   readonly notes: readonly string[];
 }

@@ -1,12 +1,12 @@
 import { boundedList } from '../core/bounded-list.js';
 import { databaseError } from '../postgres/database-fault.js';
-import { KeepError, messageOf } from '../core/errors.js';
+import { PgkeepError, messageOf } from '../core/errors.js';
 
 /** The error of a deploy that did not come to the first script; a refusal stays one. Pure. */
-export function notBegun(thrown: unknown): KeepError {
-  if (thrown instanceof KeepError && thrown.kind === 'refused') return thrown;
-  const { code, hint } = thrown instanceof KeepError ? thrown : databaseError('apply migrations', thrown);
-  return new KeepError(code, `Nothing was migrated: ${messageOf(thrown)}`, {
+export function notBegun(thrown: unknown): PgkeepError {
+  if (thrown instanceof PgkeepError && thrown.kind === 'refused') return thrown;
+  const { code, hint } = thrown instanceof PgkeepError ? thrown : databaseError('apply migrations', thrown);
+  return new PgkeepError(code, `Nothing was migrated: ${messageOf(thrown)}`, {
     ...(hint !== undefined && { hint }),
     cause: thrown,
   });
@@ -18,10 +18,10 @@ export function notBegun(thrown: unknown): KeepError {
  * @param rest what was not tried
  */
 export function stoppedBetween(
-  error: KeepError,
+  error: PgkeepError,
   done: readonly string[],
   rest: readonly string[],
-): KeepError {
+): PgkeepError {
   if (done.length === 0) return error;
   const code = error.code === 'DEPLOY_REFUSED' ? 'DEPLOY_FAILED' : error.code;
   const cause = error.cause === undefined ? '' : `: ${messageOf(error.cause)}`;
@@ -30,7 +30,7 @@ export function stoppedBetween(
     `Applied, and stay: ${boundedList(done)}.`,
     ...(rest.length === 0 ? [] : [`Not tried: ${boundedList(rest)}.`]),
   ];
-  return new KeepError(code, message.join('\n'), {
+  return new PgkeepError(code, message.join('\n'), {
     hint: 'Deploy the rest:\n  npx pgkeep migrate deploy',
     cause: error,
   });

@@ -3,7 +3,7 @@ import { objectName, stringsOf, tableOf, type TableName } from '../migrations/li
 import type { ParsedFile } from '../migrations/lint/parse-files.js';
 import type { Statement } from '../migrations/lint/rule.js';
 import { walk } from '../migrations/lint/walk.js';
-import type { KeepError } from '../core/errors.js';
+import type { PgkeepError } from '../core/errors.js';
 import type { ProtectedTable } from './protected-tables.js';
 import { refused } from './refused.js';
 
@@ -38,7 +38,7 @@ export function refusalOfLosses(
   parsed: readonly ParsedFile[],
   tables: readonly ProtectedTable[],
   schema: string,
-): KeepError | undefined {
+): PgkeepError | undefined {
   const loss = findProtectedLoss(parsed, tables, schema);
   return (
     loss &&

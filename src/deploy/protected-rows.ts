@@ -1,6 +1,6 @@
 import { counted } from '../core/counted.js';
 import { read, type ReadTimeouts } from '../postgres/read.js';
-import { KeepError, messageOf } from '../core/errors.js';
+import { PgkeepError, messageOf } from '../core/errors.js';
 import type { DeployConnection } from './deploy-connection.js';
 import type { LostRows } from './deploy.types.js';
 import type { ProtectedTable } from './protected-tables.js';
@@ -19,7 +19,7 @@ interface CountOptions {
   readonly lockTimeoutMs: number;
 }
 
-/** @throws KeepError `DEPLOY_REFUSED` where one cannot be counted: what is not known cannot be kept. */
+/** @throws PgkeepError `DEPLOY_REFUSED` where one cannot be counted: what is not known cannot be kept. */
 export async function countProtected(
   connection: DeployConnection,
   tables: readonly ProtectedTable[],
@@ -64,14 +64,14 @@ export function rowsLost(
   lost: readonly LostRows[],
   tables: readonly ProtectedTable[],
   { applied, backup, isPlain }: { applied: readonly string[]; backup: string | null; isPlain: boolean },
-): KeepError {
+): PgkeepError {
   const message = [
     `${lost.length === 1 ? 'A protected table' : 'Protected tables'} lost rows (PROTECTED_TABLES):`,
     ...lost.map((one) => `  ${lossText(one)}`),
     `The migrations are applied, and stay: ${boundedList(applied)}.`,
     ...(backup === null ? [] : [`The backup from before the deploy: ${backup}.`]),
   ];
-  return new KeepError('DEPLOY_FAILED', message.join('\n'), {
+  return new PgkeepError('DEPLOY_FAILED', message.join('\n'), {
     hint: nextSteps(lost, tables, backup, isPlain).join('\n'),
   });
 }
@@ -112,7 +112,7 @@ function shellWord(text: string): string {
 
 /** Without the operation, which the sentence around it tells. */
 function causeOf(error: unknown): string {
-  return messageOf((error instanceof KeepError && error.cause) || error);
+  return messageOf((error instanceof PgkeepError && error.cause) || error);
 }
 
 /** One that was renamed is found by its oid, one that was made anew by its name. */

@@ -30,7 +30,7 @@ interface Row extends ProtectedTable {
  * Finds the tables that are named, and makes sure that their rows can be counted.
  * @param names `schema.table`, or `table` in `schema`
  * @returns those that are there, and which are not.
- * @throws KeepError `DEPLOY_REFUSED`, or what `refuse` makes; what the connection throws.
+ * @throws PgkeepError `DEPLOY_REFUSED`, or what `refuse` makes; what the connection throws.
  */
 export async function readProtectedTables(
   client: ClientBase,

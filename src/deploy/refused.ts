@@ -1,7 +1,7 @@
-import { KeepError, type ErrorCode } from '../core/errors.js';
+import { PgkeepError, type ErrorCode } from '../core/errors.js';
 
 /** Makes a guard's no; `why` completes "Refused to deploy: …". */
-export type Refuse = (why: string, hint?: string) => KeepError;
+export type Refuse = (why: string, hint?: string) => PgkeepError;
 
 export const refused: Refuse = refusing('DEPLOY_REFUSED', 'deploy');
 export const rollbackRefused: Refuse = refusing('ROLLBACK_REFUSED', 'roll back');
@@ -9,7 +9,7 @@ export const resolveRefused: Refuse = refusing('RESOLVE_REFUSED', 'resolve');
 
 function refusing(code: ErrorCode, operation: string): Refuse {
   return (why, hint) =>
-    new KeepError(code, `Refused to ${operation}: ${why}. Nothing was touched.`, {
+    new PgkeepError(code, `Refused to ${operation}: ${why}. Nothing was touched.`, {
       ...(hint !== undefined && { hint }),
     });
 }

@@ -1,11 +1,11 @@
 import type { ClientBase } from 'pg';
-import type { Json } from '../audit-log/changelog.types.js';
+import type { Json } from '../audit-log/audit-log.types.js';
 import { mayRecord, recordingDenied } from '../audit-log/may-record.js';
 import type { EnvironmentName } from '../config/settings.js';
 import { currentRole } from '../postgres/current-role.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 import { readStamp } from '../environment/read-environment.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { DriftLook, DriftReport } from './drift.types.js';
 import { withParts } from './whole-homes.js';
 
@@ -14,7 +14,7 @@ const NAMED = 50;
 
 /**
  * Makes sure that what this database is like may be taken for right.
- * @throws KeepError `DRIFT_REFUSED`, `DATABASE_PERMISSION_DENIED`; what the connection throws.
+ * @throws PgkeepError `DRIFT_REFUSED`, `DATABASE_PERMISSION_DENIED`; what the connection throws.
  */
 export async function requireAcceptable(
   client: ClientBase,
@@ -45,7 +45,7 @@ export async function requireAcceptable(
 export function summaryOf({ recorded, objects }: DriftReport): { readonly [name: string]: Json | undefined } {
   const counted = withParts(objects);
   return {
-    instead: recorded && { deed: recorded.deed, recordedAt: recorded.recordedAt },
+    instead: recorded && { action: recorded.action, recordedAt: recorded.recordedAt },
     objects: counted.length,
     named: counted
       .slice(0, NAMED)
@@ -55,8 +55,8 @@ export function summaryOf({ recorded, objects }: DriftReport): { readonly [name:
   };
 }
 
-function refused(why: string, hint: string): KeepError {
-  return new KeepError('DRIFT_REFUSED', `Refused to accept the structure: ${why}. Nothing was recorded.`, {
+function refused(why: string, hint: string): PgkeepError {
+  return new PgkeepError('DRIFT_REFUSED', `Refused to accept the structure: ${why}. Nothing was recorded.`, {
     hint,
   });
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { DiffTarget } from '@prisma/schema-engine-wasm/schema_engine_bg';
 import { boundedList } from '../core/bounded-list.js';
 import type { Settings } from '../config/settings.js';
-import { KeepError, messageOf } from '../core/errors.js';
+import { PgkeepError, messageOf } from '../core/errors.js';
 import { SchemaEngine } from '../migrations/engine/schema-engine.js';
 import { externalFilters } from '../migrations/prisma-config/externals.js';
 import type { SchemaComparison, NoComparison } from './drift.types.js';
@@ -50,7 +50,7 @@ export async function compareSchema(
     }
   } catch (error) {
     // A pooler, or another database: nothing of it is about the schema.
-    if (error instanceof KeepError && error.kind === 'refused') throw error;
+    if (error instanceof PgkeepError && error.kind === 'refused') throw error;
     return { fault: messageOf(error) };
   }
 }

@@ -7,7 +7,7 @@ import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
-import { errorCode, KeepError, messageOf } from '../core/errors.js';
+import { errorCode, PgkeepError, messageOf } from '../core/errors.js';
 import { isBeingDeployed } from '../migrations/deploy-locks.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
 import { externalsOf } from '../migrations/prisma-config/externals.js';
@@ -18,7 +18,7 @@ import type {
   DriftedObject,
   DriftLook,
   DriftReport,
-  FingerprintDeed,
+  FingerprintAction,
   Fingerprinting,
 } from './drift.types.js';
 import { hasFingerprint, hasFingerprints, lookForDrift } from './look.js';
@@ -38,9 +38,9 @@ export class DriftService {
   ) {}
 
   /**
-   * Compares the structure with what the last deed recorded.
+   * Compares the structure with what the last action recorded.
    * @param previous an earlier look: where nothing moved since, its outcome is taken
-   * @throws KeepError a `DATABASE_…` code.
+   * @throws PgkeepError a `DATABASE_…` code.
    */
   async look(previous?: DriftLook): Promise<DriftLook> {
     return await this.onPool('look for drift in', (client) =>
@@ -51,7 +51,7 @@ export class DriftService {
   /**
    * Reads what the database has and does not use or enforce: invalid indexes, constraints that are not validated.
    * @returns undefined while migrations are being applied, which explains them
-   * @throws KeepError a `DATABASE_…` code.
+   * @throws PgkeepError a `DATABASE_…` code.
    */
   async unenforced(): Promise<readonly Unenforced[] | undefined> {
     return await this.onPool('look for invalid indexes in', (client) =>
@@ -64,7 +64,7 @@ export class DriftService {
 
   /**
    * The comparison for people; with Prisma's own comparison of the database and the schema files, where there are such.
-   * @throws KeepError a `DATABASE_…` code.
+   * @throws PgkeepError a `DATABASE_…` code.
    */
   async report(): Promise<DriftReport> {
     const look = await this.look();
@@ -83,7 +83,7 @@ export class DriftService {
   }
 
   /**
-   * What differs before a deed of the caller's that changes the structure, for {@link recordAfter}. A deed does not
+   * What differs before a action of the caller's that changes the structure, for {@link recordAfter}. A action does not
    * wait for an answer that cannot be had: then nothing differs.
    */
   async before(client: ClientBase): Promise<readonly DriftedObject[]> {
@@ -97,21 +97,21 @@ export class DriftService {
   }
 
   /**
-   * Records the structure as the expected one, after a deed that is done and stays done.
-   * @param earlier what differed before: where the deed left it so, it is not what is expected
+   * Records the structure as the expected one, after a action that is done and stays done.
+   * @param earlier what differed before: where the action left it so, it is not what is expected
    */
-  async recordAfter(deed: FingerprintDeed, earlier: readonly DriftedObject[] = []): Promise<Fingerprinting> {
+  async recordAfter(action: FingerprintAction, earlier: readonly DriftedObject[] = []): Promise<Fingerprinting> {
     try {
       await this.onPool('record the structure of', (client) =>
         recordFingerprint(
           client,
-          { deed, schema: this.schema, earlier, externals: this.externals },
+          { action, schema: this.schema, earlier, externals: this.externals },
           this.database.timeouts,
         ),
       );
       return { recorded: true };
     } catch (error) {
-      const hint = error instanceof KeepError ? error.hint : undefined;
+      const hint = error instanceof PgkeepError ? error.hint : undefined;
       return { recorded: false, notRecorded: [messageOf(error), hint].filter(Boolean).join(' ') };
     }
   }
@@ -132,9 +132,9 @@ export class DriftService {
   }
 
   /**
-   * Records the structure as it is now as the expected one, and the deed in the changelog: both, or neither.
+   * Records the structure as it is now as the expected one, and the action in the audit log: both, or neither.
    * @param onShow is shown what is about to be accepted
-   * @throws KeepError `DRIFT_REFUSED` where the database is another environment's, or is being deployed to;
+   * @throws PgkeepError `DRIFT_REFUSED` where the database is another environment's, or is being deployed to;
    *   `NOT_INSTALLED`, or a `DATABASE_…` code.
    */
   async accept({
@@ -161,11 +161,11 @@ export class DriftService {
       const migrations = await recordFingerprint(
         client,
         {
-          deed: 'accept',
+          action: 'accept',
           schema: this.schema,
           externals: this.externals,
           entry: (count) => ({
-            deed: 'accept-drift',
+            action: 'accept-drift',
             subject: database.url.database,
             details: { environment, migrations: count, ...summaryOf(report) },
             actor,
@@ -203,21 +203,21 @@ export class DriftService {
     try {
       return await this.database.withPooled(this.database.primary, work);
     } catch (error) {
-      if (error instanceof KeepError) throw error;
+      if (error instanceof PgkeepError) throw error;
       const failure = databaseError(`${operation} ${describeDatabaseUrl(this.settings.database.url)}`, error);
       throw errorCode(error) === '42501' ? await this.withGrants(failure) : failure;
     }
   }
 
   /** The same error with the grants to give, where it can be asked which are missing. */
-  private async withGrants(failure: KeepError): Promise<KeepError> {
+  private async withGrants(failure: PgkeepError): Promise<PgkeepError> {
     const grants = await this.database
       .withPooled(this.database.primary, (client) =>
         missingGrants(client, this.schema, this.database.timeouts),
       )
       .catch(() => undefined);
     if (grants === undefined) return failure;
-    return new KeepError(failure.code, failure.message, {
+    return new PgkeepError(failure.code, failure.message, {
       hint: `Give the grants: ${grants}`,
       cause: failure,
     });

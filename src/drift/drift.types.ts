@@ -1,16 +1,16 @@
-import type { Recording } from '../audit-log/changelog.types.js';
+import type { Recording } from '../audit-log/audit-log.types.js';
 import type { StructureSection } from '../postgres/catalogue/structure.types.js';
 
 /** After what the structure was recorded as the expected one. */
-export type FingerprintDeed = 'deploy' | 'rollback' | 'accept';
+export type FingerprintAction = 'deploy' | 'rollback' | 'accept';
 
 /** The newest fingerprint, without its lines. */
 export interface RecordedFingerprint {
   readonly id: string;
   /** ISO 8601, by the database's clock. */
   readonly recordedAt: string;
-  /** Any name: a newer pgkeep may have recorded after a deed that this one does not know. */
-  readonly deed: string;
+  /** Any name: a newer pgkeep may have recorded after a action that this one does not know. */
+  readonly action: string;
   /** Names of the application's migrations that were applied then. */
   readonly migrations: readonly string[];
 }
@@ -55,7 +55,7 @@ export interface ComparedStructure {
   readonly digests: Readonly<Record<string, string>>;
 }
 
-/** Whether the fingerprint of a deed was kept. */
+/** Whether the fingerprint of a action was kept. */
 export interface Fingerprinting {
   readonly recorded: boolean;
   /** Where it was not: why, and what to do that the next one will be. */

@@ -67,8 +67,8 @@ export const PLACE_QUERY = `
          'pgkeep.catalogue_fingerprint'::pg_catalog.regclass::oid::bigint AS table_oid`;
 
 /**
- * Records the structure as it is now, after deed $1 and with the migrations $2. $3 lists objects that differed before
- * the deed, as {section, home, object, was, is}: where the deed left one as it was, what was expected of it still is.
+ * Records the structure as it is now, after action $1 and with the migrations $2. $3 lists objects that differed before
+ * the action, as {section, home, object, was, is}: where the action left one as it was, what was expected of it still is.
  * $4 is what is external, as {tables, enums}; null where that is not known, and then what was external before still is.
  */
 export const RECORD_STATEMENT = `
@@ -80,7 +80,7 @@ export const RECORD_STATEMENT = `
     ${[...STRUCTURE_SECTIONS.map((section) => expectedPart(section, STRUCTURE_QUERIES[section])), expectedPart('partitions', PARTITIONS)].join('\n    UNION ALL ')}),
   place AS (${PLACE_QUERY})
   INSERT INTO pgkeep.catalogue_fingerprint
-    (deed, method, server_version, database_oid, table_oid, migrations, digests, lines)
+    (action, method, server_version, database_oid, table_oid, migrations, digests, lines)
   SELECT $1, ${METHOD}, place.server_version, place.database_oid, place.table_oid, $2::jsonb,
          (SELECT pg_catalog.jsonb_object_agg(part.name, part.digest) FROM part WHERE part.name <> 'partitions'),
          (SELECT pg_catalog.jsonb_object_agg(part.name, part.lines) FROM part)

@@ -93,13 +93,13 @@ async function readNewest(client: ClientBase): Promise<NewestFingerprint | undef
   const { rows } = await client.query<{
     id: string;
     recorded_at: Date;
-    deed: string;
+    action: string;
     method: number;
     migrations: string[];
     digests: Record<string, string>;
     of_this_place: boolean;
   }>(`
-    SELECT f.id::text AS id, f.recorded_at, f.deed, f.method, f.migrations, f.digests,
+    SELECT f.id::text AS id, f.recorded_at, f.action, f.method, f.migrations, f.digests,
            (f.server_version, f.database_oid, f.table_oid)
              = (place.server_version, place.database_oid, place.table_oid) AS of_this_place
       FROM pgkeep.catalogue_fingerprint f, (${PLACE_QUERY}) place
@@ -109,13 +109,13 @@ async function readNewest(client: ClientBase): Promise<NewestFingerprint | undef
   const {
     id,
     recorded_at: recordedAt,
-    deed,
+    action,
     migrations,
     method,
     digests,
     of_this_place: isOfThisPlace,
   } = row;
-  const fingerprint = { id, recordedAt: recordedAt.toISOString(), deed, migrations };
+  const fingerprint = { id, recordedAt: recordedAt.toISOString(), action, migrations };
   return { fingerprint, method, digests, isOfThisPlace };
 }
 

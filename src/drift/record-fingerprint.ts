@@ -1,22 +1,22 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
 import { appendPlan } from '../audit-log/append.js';
-import type { NewEntry } from '../audit-log/changelog.types.js';
+import type { NewEntry } from '../audit-log/audit-log.types.js';
 import { currentRole } from '../postgres/current-role.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { readAppliedMigrations } from '../migrations/applied-migrations.js';
 import type { Externals } from '../migrations/prisma-config/externals.js';
-import type { DriftedObject, FingerprintDeed } from './drift.types.js';
+import type { DriftedObject, FingerprintAction } from './drift.types.js';
 import { RECORD_STATEMENT, TIDY_STATEMENTS } from './fingerprint-sql.js';
 import { hasFingerprints } from './look.js';
 import { inStructureTransaction } from './structure-transaction.js';
 
 /** What is recorded. */
 export interface NewFingerprint {
-  readonly deed: FingerprintDeed;
+  readonly action: FingerprintAction;
   /** PostgreSQL schema of `_prisma_migrations`. */
   readonly schema: string;
-  /** What differed before the deed: where the deed left it so, it differs still. */
+  /** What differed before the action: where the action left it so, it differs still. */
   readonly earlier?: readonly DriftedObject[];
   /** What another team or program may change; where that is not known, what was external before still is. */
   readonly externals?: Externals | undefined;
@@ -27,11 +27,11 @@ export interface NewFingerprint {
 /**
  * Records the structure as it is now. It is read and written inside the server.
  * @returns how many migrations were applied.
- * @throws KeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`; what the connection throws.
+ * @throws PgkeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`; what the connection throws.
  */
 export async function recordFingerprint(
   client: ClientBase,
-  { deed, schema, earlier = [], externals, entry }: NewFingerprint,
+  { action, schema, earlier = [], externals, entry }: NewFingerprint,
   timeouts: ReadTimeouts,
 ): Promise<number> {
   await requireWritable(client, timeouts);
@@ -39,7 +39,7 @@ export async function recordFingerprint(
     const applied = (await readAppliedMigrations(client, schema)) ?? [];
     const migrations = [...new Set(applied.map(({ name }) => name))];
     const { rows } = await client.query<{ id: string }>(RECORD_STATEMENT, [
-      deed,
+      action,
       JSON.stringify(migrations),
       JSON.stringify(earlier),
       externals === undefined ? null : JSON.stringify(externals),
@@ -55,11 +55,11 @@ export async function recordFingerprint(
 
 /**
  * Makes sure that a fingerprint can be recorded.
- * @throws KeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`; what the connection throws.
+ * @throws PgkeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`; what the connection throws.
  */
 export async function requireWritable(client: ClientBase, timeouts: ReadTimeouts): Promise<void> {
   if (!(await hasFingerprints(client, timeouts))) {
-    throw new KeepError(
+    throw new PgkeepError(
       'NOT_INSTALLED',
       'Cannot record the structure: the database has no table pgkeep.catalogue_fingerprint.',
       { hint: 'Run `pgkeep install`, then `pgkeep migrate drift --accept`.' },
@@ -73,7 +73,7 @@ export async function requireWritable(client: ClientBase, timeouts: ReadTimeouts
   );
   if (rows[0]?.may === true) return;
   const role = await currentRole(client, timeouts);
-  throw new KeepError(
+  throw new PgkeepError(
     'DATABASE_PERMISSION_DENIED',
     `Cannot record the structure: role "${role}" may not write pgkeep.catalogue_fingerprint.`,
     {

@@ -1,7 +1,7 @@
-import type { NewEntry } from '../audit-log/changelog.types.js';
+import type { NewEntry } from '../audit-log/audit-log.types.js';
 import { type RecordingAbility, recordingDenied } from '../audit-log/may-record.js';
 import type { EnvironmentName } from '../config/settings.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import {
   type DatabaseIdentity,
   sameDatabase,
@@ -19,7 +19,7 @@ export interface Situation {
   readonly database: string;
 }
 
-/** The stamp's entry in the changelog. */
+/** The stamp's entry in the audit log. */
 export function stampEntry(
   environment: EnvironmentName,
   identity: DatabaseIdentity,
@@ -29,27 +29,27 @@ export function stampEntry(
   const previous = reading.kind === 'stamped' ? reading.stamp : undefined;
   const replaced = previous !== undefined && previous.environment !== environment;
   const details = { from: previous?.environment ?? null, to: environment, replaced, ...identity };
-  return { deed: 'stamp', subject: database, details, actor };
+  return { action: 'stamp', subject: database, details, actor };
 }
 
-/** No deed without its entry. @throws KeepError `DATABASE_PERMISSION_DENIED`, `NOT_INSTALLED`. */
+/** No action without its entry. @throws PgkeepError `DATABASE_PERMISSION_DENIED`, `NOT_INSTALLED`. */
 export function requireRecordable(environment: EnvironmentName, { recording, role }: Situation): void {
   if (recording === 'denied') throw recordingDenied('stamp the database', role);
   if (recording === 'allowed') return;
-  throw new KeepError(
+  throw new PgkeepError(
     'NOT_INSTALLED',
     'Cannot stamp the database: pgkeep’s schema in it is older than this pgkeep, and cannot record the stamp.',
     { hint: `Run \`pgkeep install\`, then \`pgkeep stamp ${environment}\`.` },
   );
 }
 
-/** @throws KeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`. */
+/** @throws PgkeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`. */
 export function requireStampable(
   environment: EnvironmentName,
   { reading, identity, mayWrite, role }: Situation,
 ): DatabaseIdentity {
   if (reading.kind === 'not-installed') {
-    throw new KeepError(
+    throw new PgkeepError(
       'NOT_INSTALLED',
       'Cannot stamp the database: pgkeep’s schema is not installed in it.',
       {
@@ -59,7 +59,7 @@ export function requireStampable(
   }
   if (!mayWrite || !identity) {
     const subject = identity ? 'pgkeep.database_environment' : 'pg_control_system()';
-    throw new KeepError(
+    throw new PgkeepError(
       'DATABASE_PERMISSION_DENIED',
       `Cannot stamp the database: role "${role}" may not use ${subject}.`,
       {
@@ -72,7 +72,7 @@ export function requireStampable(
 
 /**
  * Another environment's stamp is the one thing that keeps a laptop from passing for production.
- * @throws KeepError `STAMP_REFUSED`.
+ * @throws PgkeepError `STAMP_REFUSED`.
  */
 export function requireConsent(
   environment: EnvironmentName,
@@ -84,7 +84,7 @@ export function requireConsent(
   const { stamp } = reading;
   const isCopy = identity !== undefined && !sameDatabase(identity, stamp);
   const when = `${stamp.environment} by "${stamp.stampedBy}" on ${stamp.stampedAt.toISOString().slice(0, 10)}`;
-  throw new KeepError(
+  throw new PgkeepError(
     'STAMP_REFUSED',
     `Refused to stamp database "${database}" as ${environment}: it is stamped ${when}${isCopy ? ', when it was another database: this is a copy' : ''}. Nothing was changed.`,
     {

@@ -2,13 +2,13 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import { operator } from '../audit-log/actor.js';
 import { appendPlan } from '../audit-log/append.js';
-import type { NewEntry } from '../audit-log/changelog.types.js';
+import type { NewEntry } from '../audit-log/audit-log.types.js';
 import { mayRecord } from '../audit-log/may-record.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { EnvironmentName, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { Clock } from '../core/clock.js';
-import { errorCode, KeepError } from '../core/errors.js';
+import { errorCode, PgkeepError } from '../core/errors.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { read, type ReadTimeouts } from '../postgres/read.js';
@@ -43,8 +43,8 @@ export class StampService {
 
   /**
    * Stamps the database. The same stamp again is no error; another environment's stamp is replaced only with
-   * `replace` and the database's name as `target`. Every stamp is recorded in the changelog, or not made.
-   * @throws KeepError `STAMP_REFUSED`, `NOT_INSTALLED`, or a `DATABASE_…` code.
+   * `replace` and the database's name as `target`. Every stamp is recorded in the audit log, or not made.
+   * @throws PgkeepError `STAMP_REFUSED`, `NOT_INSTALLED`, or a `DATABASE_…` code.
    */
   async stamp(environment: EnvironmentName, options: StampOptions = {}): Promise<StampReport> {
     const situation = await this.look();
@@ -149,8 +149,8 @@ async function mayWriteStamp(
   return rows[0]?.may === true;
 }
 
-function stampedMeanwhile(cause: unknown): KeepError {
-  return new KeepError(
+function stampedMeanwhile(cause: unknown): PgkeepError {
+  return new PgkeepError(
     'STAMP_REFUSED',
     'Refused to stamp the database: somebody else stamped it at the same moment. Nothing was changed.',
     { hint: 'Run `pgkeep ready` to see its stamp, then decide again.', cause },

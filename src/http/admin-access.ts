@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable, Logger, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { ClientAddresses, networkOf } from './client-address.js';
 import { FAILURES, FailureThrottle, WINDOW_SECONDS } from './failure-throttle.js';
 import type { Request } from './reply.js';
@@ -46,7 +46,7 @@ export class AdminGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<Request>();
     const client = networkOf(this.addresses.clientOf(request));
     if (!this.access.isConfigured) {
-      throw new KeepError(
+      throw new PgkeepError(
         'ADMIN_TOKEN_NOT_CONFIGURED',
         'The admin routes are closed: no admin token is configured.',
         {
@@ -57,7 +57,7 @@ export class AdminGuard implements CanActivate {
     await this.throttle.requireOpen(client);
     if (this.access.isAdmin(request)) return true;
     if (await this.throttle.failed(client)) this.warnOfClosing(client, request);
-    throw new KeepError('ADMIN_TOKEN_REQUIRED', 'This route needs the admin token.', {
+    throw new PgkeepError('ADMIN_TOKEN_REQUIRED', 'This route needs the admin token.', {
       hint: 'Send the header "Authorization: Bearer <ADMIN_API_TOKEN>".',
     });
   }

@@ -2,7 +2,7 @@ import { Body, Controller, Get, Header, HttpCode, Post, Res, UseFilters, UseGuar
 import { BackupService } from '../backup/backup.service.js';
 import type { BackupList } from '../backup/backup.types.js';
 import type { JobRun } from '../jobs/jobs.types.js';
-import { UpkeepService } from '../maintenance/upkeep.service.js';
+import { MaintenanceService } from '../maintenance/maintenance.service.js';
 import { acceptedRun } from './accepted-run.js';
 import { AdminGuard } from './admin-access.js';
 import { ProblemFilter } from './problem.filter.js';
@@ -16,7 +16,7 @@ import { requireNoParameters } from './request-parameters.js';
 export class BackupsController {
   constructor(
     private readonly backups: BackupService,
-    private readonly upkeep: UpkeepService,
+    private readonly maintenance: MaintenanceService,
   ) {}
 
   @Get()
@@ -31,6 +31,6 @@ export class BackupsController {
   @Header('cache-control', 'no-store')
   async begin(@Body() body: unknown, @Res({ passthrough: true }) reply: Reply): Promise<JobRun> {
     requireNoParameters(body);
-    return acceptedRun(reply, await this.upkeep.begin('backup'));
+    return acceptedRun(reply, await this.maintenance.begin('backup'));
   }
 }

@@ -1,5 +1,5 @@
 import { Controller, Get, Header, Query, UseFilters, UseGuards } from '@nestjs/common';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { StatsService } from '../stats/stats.service.js';
 import type { DatabaseStats, RowCounting } from '../stats/stats.types.js';
 import { AdminGuard } from './admin-access.js';
@@ -22,7 +22,7 @@ export class DatabaseStatsController {
 function rowCounting(rows: unknown): RowCounting {
   if (rows === undefined || rows === 'estimated') return 'estimated';
   if (rows === 'exact') return 'exact';
-  throw new KeepError('USAGE_INVALID', 'The query parameter rows must be exact or estimated.', {
+  throw new PgkeepError('USAGE_INVALID', 'The query parameter rows must be exact or estimated.', {
     hint: 'Use /admin/database/stats?rows=exact to have every table counted.',
   });
 }

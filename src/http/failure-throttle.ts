@@ -1,12 +1,12 @@
 import type { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 
 /** So many failures from one address within the window close the admin routes to it. */
 export const FAILURES = 10;
 export const WINDOW_SECONDS = 60;
 
 /** Too many failed attempts; answered with 429. */
-export class TooManyFailuresError extends KeepError {
+export class TooManyFailuresError extends PgkeepError {
   constructor(
     /** Whole seconds until the address may try again. */
     readonly retryAfterSeconds: number,

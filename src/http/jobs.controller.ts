@@ -1,7 +1,7 @@
 import { Controller, Get, Header, Param, UseFilters, UseGuards } from '@nestjs/common';
 import type { JobRun } from '../jobs/jobs.types.js';
-import { UpkeepService } from '../maintenance/upkeep.service.js';
-import type { JobsOverview } from '../maintenance/upkeep.types.js';
+import { MaintenanceService } from '../maintenance/maintenance.service.js';
+import type { JobsOverview } from '../maintenance/maintenance.types.js';
 import { AdminGuard } from './admin-access.js';
 import { ProblemFilter } from './problem.filter.js';
 
@@ -10,18 +10,18 @@ import { ProblemFilter } from './problem.filter.js';
 @UseFilters(ProblemFilter)
 @UseGuards(AdminGuard)
 export class JobsController {
-  constructor(private readonly upkeep: UpkeepService) {}
+  constructor(private readonly maintenance: MaintenanceService) {}
 
   @Get()
   @Header('cache-control', 'no-store')
   async list(): Promise<JobsOverview> {
-    return await this.upkeep.overview();
+    return await this.maintenance.overview();
   }
 
   /** One run: the address that a 202 names. */
   @Get(':id')
   @Header('cache-control', 'no-store')
   async find(@Param('id') id: string): Promise<JobRun> {
-    return await this.upkeep.find(id);
+    return await this.maintenance.find(id);
   }
 }

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { HttpException } from '@nestjs/common';
-import { KeepError, messageOf, type ErrorCode, type ErrorKind } from '../core/errors.js';
+import { PgkeepError, messageOf, type ErrorCode, type ErrorKind } from '../core/errors.js';
 
 /** An error answer, `application/problem+json` (RFC 9457). */
 export interface Problem {
@@ -36,7 +36,7 @@ const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
 
 /** The answer to anything that was thrown. What is not pgkeep's own error stays unexplained to the outside. */
 export function problemOf(error: unknown): Problem {
-  if (error instanceof KeepError) {
+  if (error instanceof PgkeepError) {
     const status = STATUS_OF_CODE[error.code] ?? STATUS_OF_KIND[error.kind];
     return problem(status, error.code, error.message, error.hint);
   }

@@ -1,7 +1,7 @@
 import { Validator } from '../config/validation.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 
-/** For a request that takes no parameters: no body, or an empty object. @throws KeepError `USAGE_INVALID`. */
+/** For a request that takes no parameters: no body, or an empty object. @throws PgkeepError `USAGE_INVALID`. */
 export function requireNoParameters(body: unknown): void {
   const [name] = Object.keys(objectOf(body));
   if (name !== undefined) throw unusable(`${name} is not known`);
@@ -10,7 +10,7 @@ export function requireNoParameters(body: unknown): void {
 /**
  * A request's JSON body, checked: what the class has no property for is refused, and not passed over in silence.
  * The message of each rule completes the sentence "NAME must be …".
- * @throws KeepError `USAGE_INVALID` listing every fault.
+ * @throws PgkeepError `USAGE_INVALID` listing every fault.
  */
 export function parametersOf<T extends object>(Parameters: new () => T, body: unknown): T {
   const parameters = Object.assign(new Parameters(), objectOf(body));
@@ -33,8 +33,8 @@ function objectOf(body: unknown): object {
   throw unusable('it must be a JSON object');
 }
 
-function unusable(fault: string): KeepError {
-  return new KeepError('USAGE_INVALID', `The request’s body cannot be used: ${fault}.`, {
+function unusable(fault: string): PgkeepError {
+  return new PgkeepError('USAGE_INVALID', `The request’s body cannot be used: ${fault}.`, {
     hint: '/openapi.json says what each route takes.',
   });
 }

@@ -4,7 +4,7 @@ import { IsOptional, Matches } from '../config/validation.js';
 import type { JobRun } from '../jobs/jobs.types.js';
 import { RestoreTestService } from '../restore/restore-test.service.js';
 import type { RestoreTestHistory } from '../restore/restore.types.js';
-import { UpkeepService } from '../maintenance/upkeep.service.js';
+import { MaintenanceService } from '../maintenance/maintenance.service.js';
 import { acceptedRun } from './accepted-run.js';
 import { AdminGuard } from './admin-access.js';
 import { ProblemFilter } from './problem.filter.js';
@@ -27,7 +27,7 @@ export class RestoreTestsController {
   constructor(
     private readonly backups: BackupService,
     private readonly restoreTests: RestoreTestService,
-    private readonly upkeep: UpkeepService,
+    private readonly maintenance: MaintenanceService,
   ) {}
 
   /** The newest tests, and whether the chain of their evidence is whole. */
@@ -43,8 +43,8 @@ export class RestoreTestsController {
   @Header('cache-control', 'no-store')
   async begin(@Body() body: unknown, @Res({ passthrough: true }) reply: Reply): Promise<JobRun> {
     const { backup } = parametersOf(RestoreTestParameters, body);
-    if (backup === undefined) return acceptedRun(reply, await this.upkeep.begin('restore-test'));
+    if (backup === undefined) return acceptedRun(reply, await this.maintenance.begin('restore-test'));
     await this.backups.manifest(backup);
-    return acceptedRun(reply, await this.upkeep.begin('restore-test', { backup }));
+    return acceptedRun(reply, await this.maintenance.begin('restore-test', { backup }));
   }
 }

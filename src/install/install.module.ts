@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { ChangelogModule } from '../audit-log/changelog.module.js';
+import { AuditLogModule } from '../audit-log/audit-log.module.js';
 import { ClockModule } from '../core/clock.module.js';
 import { DatabaseModule } from '../postgres/database.module.js';
 import { DdlGuardService } from '../guard/ddl/ddl-guard.service.js';
@@ -8,7 +8,7 @@ import { StampService } from '../environment/stamp.service.js';
 import { StartupInstall } from './startup-install.service.js';
 
 @Module({
-  imports: [ChangelogModule, ClockModule, DatabaseModule],
+  imports: [AuditLogModule, ClockModule, DatabaseModule],
   providers: [DdlGuardService, InstallService, StampService, StartupInstall],
   exports: [DdlGuardService, InstallService, StampService, StartupInstall],
 })

@@ -1,12 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type Client, escapeIdentifier } from 'pg';
 import { operator } from '../audit-log/actor.js';
-import { ChangelogService } from '../audit-log/changelog.service.js';
+import { AuditLogService } from '../audit-log/audit-log.service.js';
 import { mayRecord, recordingDenied } from '../audit-log/may-record.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { compareMigrations } from '../migrations/compare-migrations.js';
 import { MigrationDirectory } from '../migrations/migration-directory.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../migrations/own-migrations.js';
@@ -33,14 +33,14 @@ export class InstallService {
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
     private readonly database: DatabaseService,
-    private readonly changelog: ChangelogService,
+    private readonly changelog: AuditLogService,
   ) {}
 
   /**
    * Applies pgkeep's own pending migrations, in PostgreSQL schema `pgkeep`, and records which: afterwards, since
-   * the first one makes the table for it. Nothing to do is no error, and no deed.
+   * the first one makes the table for it. Nothing to do is no error, and no action.
    * @param actor who does it, for the changelog
-   * @throws KeepError `DATABASE_PERMISSION_DENIED` with the grant to give, `DATABASE_READ_ONLY`,
+   * @throws PgkeepError `DATABASE_PERMISSION_DENIED` with the grant to give, `DATABASE_READ_ONLY`,
    *   `DATABASE_UNREACHABLE`, or `MIGRATION_FAILED`.
    */
   async install(actor: string = operator()): Promise<InstallReport> {
@@ -61,12 +61,12 @@ export class InstallService {
     });
     // Of two that came at once, one found nothing left to apply.
     if (applied.length > 0) {
-      await this.changelog.record({ deed: 'install', subject: work.database, details: { applied }, actor });
+      await this.changelog.record({ action: 'install', subject: work.database, details: { applied }, actor });
     }
     return { applied };
   }
 
-  /** @throws KeepError when the connection or `work` fails. */
+  /** @throws PgkeepError when the connection or `work` fails. */
   private async onOwnConnection<T>(work: (client: Client) => Promise<T>): Promise<T> {
     const { url, connectTimeoutMs, queryTimeoutMs } = this.settings.database;
     try {
@@ -77,7 +77,7 @@ export class InstallService {
       };
       return await withConnection(url, options, work);
     } catch (error) {
-      if (error instanceof KeepError) throw error;
+      if (error instanceof PgkeepError) throw error;
       throw databaseError(`install pgkeep’s schema in ${describeDatabaseUrl(url)}`, error);
     }
   }
@@ -85,12 +85,12 @@ export class InstallService {
   private async pending(client: Client): Promise<readonly string[]> {
     const directory = await new MigrationDirectory(OWN_MIGRATIONS_DIRECTORY).read();
     if ('code' in directory)
-      throw new KeepError('MIGRATION_FAILED', directory.text, { hint: directory.hint });
+      throw new PgkeepError('MIGRATION_FAILED', directory.text, { hint: directory.hint });
     const history = await new PrismaHistory(OWN_SCHEMA).read(client, this.database.timeouts);
     if ('code' in history) {
       // Installed by somebody else; the least role may not look into the history, and need not.
       if (history.code === 'MIGRATIONS_PERMISSION_DENIED') return [];
-      throw new KeepError('DATABASE_TIMEOUT', `Cannot install pgkeep’s schema: ${history.text}`, {
+      throw new PgkeepError('DATABASE_TIMEOUT', `Cannot install pgkeep’s schema: ${history.text}`, {
         hint: history.hint,
       });
     }
@@ -103,7 +103,7 @@ export class InstallService {
     const abilities = rows[0];
     if (!abilities) throw new Error('the server answered without a row');
     if (abilities.in_recovery) {
-      throw new KeepError(
+      throw new PgkeepError(
         'DATABASE_READ_ONLY',
         'Cannot install pgkeep’s schema: the server is a read-only replica.',
         {
@@ -118,7 +118,7 @@ export class InstallService {
     const grant = schemaExists
       ? `GRANT CREATE ON SCHEMA ${OWN_SCHEMA} TO ${escapeIdentifier(role)};`
       : `GRANT CREATE ON DATABASE ${escapeIdentifier(database)} TO ${escapeIdentifier(role)};`;
-    throw new KeepError(
+    throw new PgkeepError(
       'DATABASE_PERMISSION_DENIED',
       `Cannot install pgkeep’s schema: role "${role}" may not create it in database "${database}".`,
       { hint: `Run \`pgkeep install\` as the database’s owner, or give the grant: ${grant}` },

@@ -3,7 +3,7 @@ import { Inject, Injectable, Logger, type BeforeApplicationShutdown } from '@nes
 import { service } from '../audit-log/actor.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { KeepError, messageOf } from '../core/errors.js';
+import { PgkeepError, messageOf } from '../core/errors.js';
 import { InstallService } from './install.service.js';
 import { StampService } from '../environment/stamp.service.js';
 
@@ -29,8 +29,8 @@ export class StartupInstall implements BeforeApplicationShutdown {
       try {
         return await this.once();
       } catch (error) {
-        if (!(error instanceof KeepError) || error.kind !== 'unavailable') {
-          this.logger.warn([messageOf(error), error instanceof KeepError ? error.hint : ''].join(' ').trim());
+        if (!(error instanceof PgkeepError) || error.kind !== 'unavailable') {
+          this.logger.warn([messageOf(error), error instanceof PgkeepError ? error.hint : ''].join(' ').trim());
           return false;
         }
         await sleep(this.settings.readiness.refreshMs, undefined, { signal: this.stopping.signal }).catch(

@@ -3,7 +3,7 @@ import type { QueryResultRow } from 'pg';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { beginStatements } from '../postgres/transaction.js';
-import { errorCode, KeepError } from '../core/errors.js';
+import { errorCode, PgkeepError } from '../core/errors.js';
 import {
   ABILITY_QUERY,
   beginPlan,
@@ -56,21 +56,21 @@ export interface RegisteredJob extends ScheduledJob {
 export class JobsService {
   constructor(private readonly database: DatabaseService) {}
 
-  /** The database's clock and this role's grants. @throws KeepError `DATABASE_…`; that jobs cannot run is an answer. */
+  /** The database's clock and this role's grants. @throws PgkeepError `DATABASE_…`; that jobs cannot run is an answer. */
   async read(): Promise<JobsReading> {
     const row = await this.ability();
     if (!row.installed) return { now: row.now, ability: { kind: 'not-installed' } };
     return { now: row.now, ability: row.allowed ? { kind: 'able' } : { kind: 'denied', role: row.role } };
   }
 
-  /** Writes down which jobs are scheduled how. @throws KeepError `DATABASE_…`. */
+  /** Writes down which jobs are scheduled how. @throws PgkeepError `DATABASE_…`. */
   async register(jobs: readonly ScheduledJob[]): Promise<void> {
     for (const { name, schedule } of jobs) {
       await this.execute('write the schedule', registerPlan(name, schedule));
     }
   }
 
-  /** The jobs that a service has put onto its schedule. @throws KeepError `NOT_INSTALLED`, `DATABASE_…`. */
+  /** The jobs that a service has put onto its schedule. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
   async registered(): Promise<readonly RegisteredJob[]> {
     return await this.readRows('read the schedule', {
       sql: 'SELECT name, schedule, since FROM pgkeep.job ORDER BY name',
@@ -78,32 +78,32 @@ export class JobsService {
     });
   }
 
-  /** Marks the run whose holder vanished, where there is one. @throws KeepError `DATABASE_…`. */
+  /** Marks the run whose holder vanished, where there is one. @throws PgkeepError `DATABASE_…`. */
   async markLost(job: string): Promise<JobRun | undefined> {
     return await this.oneRun('mark a lost run', markLostPlan(job));
   }
 
-  /** Takes over what nobody finished. @throws KeepError `DATABASE_…`. */
+  /** Takes over what nobody finished. @throws PgkeepError `DATABASE_…`. */
   async takeOver(claim: Claim, due: Date | undefined): Promise<JobRun | undefined> {
     return await this.oneRun('take over a run', takeOverPlan(claim, due));
   }
 
-  /** Skips a due time that a run has served which was under way. @throws KeepError `DATABASE_…`. */
+  /** Skips a due time that a run has served which was under way. @throws PgkeepError `DATABASE_…`. */
   async skipServed(job: string, due: Date): Promise<JobRun | undefined> {
     return await this.oneRun('skip a run', skipPlan(job, due));
   }
 
-  /** Claims a due time; undefined where it is taken, or another run is under way. @throws KeepError `DATABASE_…`. */
+  /** Claims a due time; undefined where it is taken, or another run is under way. @throws PgkeepError `DATABASE_…`. */
   async claim(claim: Claim, due: Date, trigger: RunTrigger): Promise<JobRun | undefined> {
     return await this.oneRun('claim a run', claimPlan(claim, due, trigger));
   }
 
-  /** Begins a run now; undefined where one is under way. @throws KeepError `NOT_INSTALLED`, `DATABASE_…`. */
+  /** Begins a run now; undefined where one is under way. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
   async begin(claim: Claim, trigger: RunTrigger, parameters: JsonObject): Promise<JobRun | undefined> {
     return await this.oneRun('begin a run', beginPlan(claim, trigger, parameters));
   }
 
-  /** Whether the run is still its holder's, for one more lease from now. @throws KeepError `DATABASE_…`. */
+  /** Whether the run is still its holder's, for one more lease from now. @throws PgkeepError `DATABASE_…`. */
   async renew({ id, fence }: JobRun, leaseMs: number): Promise<boolean> {
     return (await this.execute('renew a lease', renewPlan(id, fence, leaseMs))).length > 0;
   }
@@ -115,16 +115,16 @@ export class JobsService {
     return isOurs;
   }
 
-  /** The newest runs, of one job or of each. @throws KeepError `NOT_INSTALLED`, `DATABASE_…`. */
+  /** The newest runs, of one job or of each. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
   async list(limit: number, job?: string): Promise<readonly JobRun[]> {
     return (await this.readRows<RunRow>('read the runs', listPlan(limit, job))).map(toRun);
   }
 
-  /** @throws KeepError `JOB_RUN_NOT_FOUND`, `NOT_INSTALLED`, `DATABASE_…`. */
+  /** @throws PgkeepError `JOB_RUN_NOT_FOUND`, `NOT_INSTALLED`, `DATABASE_…`. */
   async find(id: string): Promise<JobRun> {
     const [row] = await this.readRows<RunRow>('read a run', findPlan(id));
     if (row) return toRun(row);
-    throw new KeepError('JOB_RUN_NOT_FOUND', `There is no run "${id}".`, {
+    throw new PgkeepError('JOB_RUN_NOT_FOUND', `There is no run "${id}".`, {
       hint: 'Only the newest 500 runs of each job are kept: `pgkeep jobs` shows the latest.',
     });
   }
@@ -161,7 +161,7 @@ export class JobsService {
     }
   }
 
-  private async explain(operation: string, error: unknown): Promise<KeepError> {
+  private async explain(operation: string, error: unknown): Promise<PgkeepError> {
     const isMissing = /^(42P01|3F000|42501)$/.test(errorCode(error) ?? '');
     if (isMissing) {
       const { ability } = await this.read();

@@ -1,14 +1,14 @@
 import { escapeIdentifier } from 'pg';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { JobsAbility } from './jobs.types.js';
 
 type Inability = Exclude<JobsAbility, { kind: 'able' }>;
 
 /** Why jobs cannot run in this database, and the command or grant to give; `operation` completes "Cannot …". */
-export function notAble(operation: string, ability: Inability): KeepError {
+export function notAble(operation: string, ability: Inability): PgkeepError {
   const { message, hint } = inabilityText(ability);
   const code = ability.kind === 'not-installed' ? 'NOT_INSTALLED' : 'DATABASE_PERMISSION_DENIED';
-  return new KeepError(code, `Cannot ${operation}: ${message}.`, { hint });
+  return new PgkeepError(code, `Cannot ${operation}: ${message}.`, { hint });
 }
 
 /** The same as a sentence's end and a next step. */

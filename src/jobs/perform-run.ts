@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { counted } from '../core/counted.js';
-import { KeepError, messageOf } from '../core/errors.js';
+import { PgkeepError, messageOf } from '../core/errors.js';
 import type { JobRun, JsonObject, RunError, RunOutcome } from './jobs.types.js';
 import type { JobsService } from './jobs.service.js';
 
@@ -21,7 +21,7 @@ export interface RunContext {
   readonly run: JobRun;
   /** Aborted when the lease is lost, the time is up, or this process stops. */
   readonly signal: AbortSignal;
-  /** For the moment before something that cannot be undone. @throws KeepError `JOB_LEASE_LOST`. */
+  /** For the moment before something that cannot be undone. @throws PgkeepError `JOB_LEASE_LOST`. */
   readonly requireLease: () => Promise<void>;
 }
 
@@ -47,7 +47,7 @@ export async function performRun(
     // By this machine's monotonic clock, in case nobody answers. The database decides, where it answers.
     if (performance.now() - renewedAt >= leaseMs) over.abort(leaseLost(run));
     requireLease().catch((error: unknown) => {
-      if (error instanceof KeepError && error.code === 'JOB_LEASE_LOST') over.abort(error);
+      if (error instanceof PgkeepError && error.code === 'JOB_LEASE_LOST') over.abort(error);
     });
   }, leaseMs / 3);
   let outcome: RunOutcome;
@@ -80,7 +80,7 @@ async function finish(jobs: JobsService, run: JobRun, outcome: RunOutcome, lease
 
 function endOf(error: unknown, stop: AbortSignal): RunOutcome {
   const told = toRunError(error);
-  if (error instanceof KeepError) {
+  if (error instanceof PgkeepError) {
     if (error.code === 'JOB_TIME_LIMIT') return { state: 'failed', error: told };
     // Nothing is wrong with the work: it is worth another try, though not for ever.
     if (error.code === 'JOB_LEASE_LOST' || error.kind === 'unavailable') {
@@ -92,13 +92,13 @@ function endOf(error: unknown, stop: AbortSignal): RunOutcome {
 
 /** Without its stack and its cause: pgkeep's own messages hold no secret. */
 function toRunError(error: unknown): RunError {
-  if (!(error instanceof KeepError)) return { code: 'INTERNAL', message: messageOf(error) };
+  if (!(error instanceof PgkeepError)) return { code: 'INTERNAL', message: messageOf(error) };
   const { code, message, hint } = error;
   return { code, message, ...(hint !== undefined && { hint }) };
 }
 
-function leaseLost({ job, holder }: JobRun): KeepError {
-  return new KeepError(
+function leaseLost({ job, holder }: JobRun): PgkeepError {
+  return new PgkeepError(
     'JOB_LEASE_LOST',
     `Job ${job} was ended: ${holder ?? 'this process'} could not renew its lease in time, and another replica may have taken over.`,
     {
@@ -107,8 +107,8 @@ function leaseLost({ job, holder }: JobRun): KeepError {
   );
 }
 
-function timeIsUp({ job }: JobRun, limitMs: number): KeepError {
-  return new KeepError(
+function timeIsUp({ job }: JobRun, limitMs: number): PgkeepError {
+  return new PgkeepError(
     'JOB_TIME_LIMIT',
     `Job ${job} was ended: it took longer than ${counted(Math.round(limitMs / 60_000), 'minute')}.`,
     { hint: 'Find out what it waited for: a lock, a slow disk, a network that hangs.' },

@@ -19,7 +19,7 @@ export interface Job {
   readonly limitMs: number;
 }
 
-/** Job name and setting; `UpkeepWork` has the verbs. */
+/** Job name and setting; `JobWork` has the verbs. */
 export const JOBS: Readonly<Record<JobName, Job>> = {
   backup: {
     name: 'backup',

@@ -15,7 +15,7 @@ import type { Claim, JobRun, RunOutcome } from '../jobs/jobs.types.js';
 import { BackupWatch } from '../readiness/backup-watch.service.js';
 import { JOBS, type JobName } from './job-table.js';
 import { resultText } from './result-text.js';
-import { UpkeepWork } from './upkeep-work.js';
+import { JobWork } from './job-work.js';
 
 /** How long a stop waits for work that ends in order. */
 const LONGEST_END_MS = 10_000;
@@ -31,7 +31,7 @@ export class RunsOfThisProcess implements OnModuleDestroy, BeforeApplicationShut
   constructor(
     @Inject(SETTINGS) { backup }: Settings,
     private readonly jobs: JobsService,
-    private readonly work: UpkeepWork,
+    private readonly work: JobWork,
     private readonly watch: BackupWatch,
   ) {
     this.leaseMs = backup.jobLeaseMs;

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { escapeIdentifier, escapeLiteral, type ClientBase } from 'pg';
 import { oneMessage } from '../postgres/mark.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { tableExists } from '../postgres/table-exists.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 import { markOf, type AttemptCourse } from './attempt-mark.js';
@@ -99,8 +99,8 @@ export class HistoryWriter {
   }
 }
 
-function rowIsGone(): KeepError {
-  return new KeepError(
+function rowIsGone(): PgkeepError {
+  return new PgkeepError(
     'MIGRATION_FAILED',
     'The migration removed its own row from _prisma_migrations: the history could not say that it is applied.',
   );

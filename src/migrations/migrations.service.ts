@@ -5,7 +5,7 @@ import { SETTINGS } from '../config/settings.token.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { compareMigrations } from './compare-migrations.js';
 import { EditVerdicts, type ChangedFile } from './lint/edit-verdicts.js';
 import { OWN_MIGRATIONS_DIRECTORY } from './own-migrations.js';
@@ -65,7 +65,7 @@ export class MigrationsService {
 
   /**
    * The status on a pooled connection.
-   * @throws KeepError `MIGRATIONS_UNREADABLE` when directory or history cannot be judged, or a `DATABASE_…` code.
+   * @throws PgkeepError `MIGRATIONS_UNREADABLE` when directory or history cannot be judged, or a `DATABASE_…` code.
    */
   async requireStatus(): Promise<Extract<MigrationsReport, { status: MigrationStatus }>> {
     const first = await this.reportOnPool();
@@ -76,7 +76,7 @@ export class MigrationsService {
       const edited = [...report.status.edited, ...report.unjudged].toSorted();
       return { ...report, status: { ...report.status, edited }, unjudged: [] };
     }
-    throw new KeepError('MIGRATIONS_UNREADABLE', `${report.fault.text}.`, { hint: report.fault.hint });
+    throw new PgkeepError('MIGRATIONS_UNREADABLE', `${report.fault.text}.`, { hint: report.fault.hint });
   }
 
   private async reportOnPool(): Promise<MigrationsReport> {

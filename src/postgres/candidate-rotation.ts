@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 import type { DatabaseUrl } from '../config/database-url.js';
-import { errorCode, KeepError, messageOf } from '../core/errors.js';
+import { errorCode, PgkeepError, messageOf } from '../core/errors.js';
 import { connectionCandidates, type ConnectionCandidate } from './connection-candidates.js';
 import { currentUrl } from './current-url.js';
 import { forgetPassword } from './password.js';
@@ -60,7 +60,7 @@ export class CandidateRotation {
   failed(candidate: ConnectionCandidate, error: unknown): void {
     const code = errorCode(error) ?? '';
     // What pgkeep itself refuses is as final.
-    const isFinal = FINAL_REFUSALS.has(code) || error instanceof KeepError;
+    const isFinal = FINAL_REFUSALS.has(code) || error instanceof PgkeepError;
     if (candidate !== this.current || isFinal) return;
     // 28000: pg_hba.conf has no line for this host with (or without) TLS.
     const isAboutEncryption = isTlsError(error) || code === '28000';

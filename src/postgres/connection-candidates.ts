@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
-import { KeepError, messageOf } from '../core/errors.js';
+import { PgkeepError, messageOf } from '../core/errors.js';
 import type { DatabaseHost, DatabaseUrl, SslMode } from '../config/database-url.js';
 
 /** One way to reach the server: a host, with or without TLS. */
@@ -17,7 +17,7 @@ export interface ConnectionCandidate extends DatabaseHost {
  * The ways to try, in order, with libpq's meaning of `sslmode` (docs: "SSL Mode Descriptions"), which
  * node-postgres reads otherwise: `require` encrypts without verifying (unless `sslrootcert` is given),
  * `prefer` falls back to no encryption, `allow` begins without. Unix sockets are never encrypted.
- * @throws KeepError `CONFIG_INVALID` when a certificate or key file cannot be read.
+ * @throws PgkeepError `CONFIG_INVALID` when a certificate or key file cannot be read.
  */
 export function connectionCandidates(url: DatabaseUrl): ConnectionCandidate[] {
   const candidates = url.hosts.flatMap(({ host, port }) =>
@@ -81,7 +81,7 @@ function readPem(parameter: string, file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new KeepError(
+    throw new PgkeepError(
       'CONFIG_INVALID',
       `Cannot read the ${parameter} of the database URL: ${messageOf(cause)}`,
       {

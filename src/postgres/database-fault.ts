@@ -1,7 +1,7 @@
 import {
   detailedMessageOf,
   errorCode,
-  KeepError,
+  PgkeepError,
   messageOf,
   serverHintOf,
   type CheckCode,
@@ -98,11 +98,11 @@ function withServerHint(error: unknown, ours: string): string {
 }
 
 /** The same as an error to throw: `operation` completes "Cannot …". */
-export function databaseError(operation: string, error: unknown): KeepError {
+export function databaseError(operation: string, error: unknown): PgkeepError {
   // What pgkeep raised itself is explained already.
-  if (error instanceof KeepError) return error;
+  if (error instanceof PgkeepError) return error;
   const { code, text, hint } = databaseFault(error);
-  return new KeepError(keepCode(code, error), `Cannot ${operation}: ${text}`, { hint, cause: error });
+  return new PgkeepError(keepCode(code, error), `Cannot ${operation}: ${text}`, { hint, cause: error });
 }
 
 function keepCode(code: DatabaseFault['code'], error: unknown): ErrorCode {

@@ -94,7 +94,7 @@ export class DatabaseService implements OnApplicationShutdown {
 
   /**
    * Connects once and asks the server about itself.
-   * @throws KeepError `DATABASE_UNREACHABLE`, `DATABASE_TIMEOUT` or `DATABASE_ERROR`.
+   * @throws PgkeepError `DATABASE_UNREACHABLE`, `DATABASE_TIMEOUT` or `DATABASE_ERROR`.
    */
   async ping(): Promise<ServerFacts> {
     const { pooledUrl: url, connectTimeoutMs, queryTimeoutMs } = this.settings;

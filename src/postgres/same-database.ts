@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { describeDatabaseUrl, type DatabaseUrl, type SameDatabase } from '../config/database-url.js';
-import { errorCode, KeepError, messageOf } from '../core/errors.js';
+import { errorCode, PgkeepError, messageOf } from '../core/errors.js';
 import { closeClient } from './deadline.js';
 
 /** Two that were found to be one stay so for as long as the process runs. */
@@ -9,7 +9,7 @@ const proved = new WeakMap<SameDatabase, true>();
 /**
  * Makes sure, once, that `DIRECT_URL` leads to the database that `DATABASE_URL` leads to: the same cluster, by
  * its system identifier, and the same database in it, by its oid.
- * @throws KeepError `DATABASE_MISMATCH` where it does not, `DATABASE_UNREACHABLE` or `DATABASE_PERMISSION_DENIED` where
+ * @throws PgkeepError `DATABASE_MISMATCH` where it does not, `DATABASE_UNREACHABLE` or `DATABASE_PERMISSION_DENIED` where
  * that cannot be found out.
  */
 export async function requireSameDatabase(
@@ -27,7 +27,7 @@ export async function requireSameDatabase(
     throw notKnown(direct, sameAs, error);
   });
   if (own === undefined || own !== pooled) {
-    throw new KeepError(
+    throw new PgkeepError(
       'DATABASE_MISMATCH',
       `Refused to use DIRECT_URL (${describeDatabaseUrl(direct)}): it leads to another database than ${sameAs.setting} (${describeDatabaseUrl(sameAs.url)}). Nothing was changed.`,
       { hint: `Set DIRECT_URL to the database of ${sameAs.setting}, past its pooler, or unset it.` },
@@ -59,12 +59,12 @@ async function identityOf(client: Client, database?: string): Promise<string | u
   return rows[0]?.identity;
 }
 
-function notKnown(direct: DatabaseUrl, { url, setting }: SameDatabase, error: unknown): KeepError {
+function notKnown(direct: DatabaseUrl, { url, setting }: SameDatabase, error: unknown): PgkeepError {
   const isDenied = errorCode(error) === '42501';
   const hint = isDenied
     ? 'Run GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO the role of each URL.'
     : `Make both reachable, or set ${setting} to the value of DIRECT_URL and unset DIRECT_URL.`;
-  return new KeepError(
+  return new PgkeepError(
     isDenied ? 'DATABASE_PERMISSION_DENIED' : 'DATABASE_UNREACHABLE',
     `Cannot use DIRECT_URL (${describeDatabaseUrl(direct)}): whether it leads to the database of ${setting} (${describeDatabaseUrl(url)}) is not known: ${messageOf(error)}. Nothing was changed.`,
     { hint, cause: error },

@@ -1,6 +1,6 @@
 import type { Client, ClientBase } from 'pg';
 import { describeServer, type DatabaseUrl } from '../config/database-url.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { keepsSession } from './pool-mode.js';
 import { SESSION_SETTINGS, TAKE_SESSION, type SessionPurpose } from './session-settings.js';
 
@@ -32,7 +32,7 @@ export function isPooled(client: ClientBase): boolean {
 /**
  * Gives the session the settings that its work needs. A pooler is recognized before anything of the session is
  * changed: it announces a process id of its own making, not the backend's.
- * @throws KeepError `POOLER_REFUSED` where the work needs a session, and the pooler keeps none.
+ * @throws PgkeepError `POOLER_REFUSED` where the work needs a session, and the pooler keeps none.
  */
 export async function takeSession(connection: FreshConnection): Promise<void> {
   const { client, url, announcedPid, openSecond, purpose = 'own', throughPooler = false } = connection;
@@ -46,9 +46,9 @@ export async function takeSession(connection: FreshConnection): Promise<void> {
   await client.query(TAKE_SESSION, [pid, settings]);
 }
 
-function poolerRefused(url: DatabaseUrl): KeepError {
+function poolerRefused(url: DatabaseUrl): PgkeepError {
   const isDirect = url.sameAs !== undefined;
-  return new KeepError(
+  return new PgkeepError(
     'POOLER_REFUSED',
     `Refused to work through the transaction pooler at ${describeServer(url)}${isDirect ? ', which DIRECT_URL names' : ''}: it gives each transaction another session of PostgreSQL. Nothing was changed.`,
     {

@@ -1,7 +1,7 @@
 import { counted } from '../core/counted.js';
 import { unenforcedTexts } from '../postgres/catalogue/unenforced.js';
 import type { MigrationHistory, MigrationsReport, MigrationStatus } from '../migrations/migrations.types.js';
-import { deedText } from '../drift/deed-text.js';
+import { actionText } from '../drift/action-text.js';
 import { withParts } from '../drift/whole-homes.js';
 import type { DriftFacts } from './drift-watch.service.js';
 import { notAsked } from './not-asked.js';
@@ -72,7 +72,7 @@ function toldOfDrift(drift: DriftFacts | undefined): string[] {
   }
   if (look.kind !== 'compared') return [];
   const { recorded, objects, appliedSince, goneSince } = look;
-  const leftBy = `the ${deedText(recorded.deed)} of ${recorded.recordedAt.slice(0, 10)}`;
+  const leftBy = `the ${actionText(recorded.action)} of ${recorded.recordedAt.slice(0, 10)}`;
   if (appliedSince.length + goneSince.length > 0) {
     const ways = [
       ...(appliedSince.length > 0

@@ -68,7 +68,7 @@ export class Archive {
     private readonly options: ArchiveOptions,
   ) {}
 
-  /** @throws KeepError `BACKUP_TOOLS_MISSING`, `USAGE_INVALID` for a dump of a kind that is not restored. */
+  /** @throws PgkeepError `BACKUP_TOOLS_MISSING`, `USAGE_INVALID` for a dump of a kind that is not restored. */
   static async open(file: string, options: ArchiveOptions): Promise<Archive> {
     const { format, header } = await readDumpKind(file);
     const atLeastMajor = options.atLeastMajor ?? majorOf(header?.pgDumpVersion ?? '0');

@@ -5,7 +5,9 @@ const RECORDS = [
   {
     table: 'pgkeep.change_log',
     number: 'seq',
-    insert: 'SELECT (pg_catalog.jsonb_populate_record(NULL::pgkeep.change_log, $1)).*',
+    // The replaced database may have the schema of an earlier version, in which an action was called a deed.
+    insert: `SELECT entry.* FROM pg_catalog.jsonb_populate_record(NULL::pgkeep.change_log,
+               pg_catalog.jsonb_build_object('action', $1::jsonb->'deed') || $1::jsonb) entry`,
   },
   {
     table: 'pgkeep.restore_test',

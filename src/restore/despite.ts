@@ -1,6 +1,6 @@
 import type { Manifest } from '../backup/backup.types.js';
 import { CATALOGUE_SECTIONS } from '../postgres/catalogue/catalogue.types.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { entryName, type ArchiveEntry } from './archive-entries.js';
 import { subjectOf } from './compare-structure.js';
 import type { Comparison, Finding } from './restore.types.js';
@@ -31,7 +31,7 @@ export class Despite {
 
   /**
    * Refuses a name that nothing of the manifest goes by, before anything is done.
-   * @throws KeepError `RESTORE_REFUSED`.
+   * @throws PgkeepError `RESTORE_REFUSED`.
    */
   requireKnown(backup: string, manifest: Manifest | null): void {
     if (this.names.length === 0) return;
@@ -45,7 +45,7 @@ export class Despite {
 
   /**
    * Refuses an entry that the archive does not have.
-   * @throws KeepError `RESTORE_REFUSED`.
+   * @throws PgkeepError `RESTORE_REFUSED`.
    */
   requireEntries(backup: string, entries: readonly ArchiveEntry[]): void {
     const there = new Set(entries.map((entry) => `${RESTORE}${entryName(entry)}`));
@@ -57,7 +57,7 @@ export class Despite {
 
   /**
    * Refuses a name that turned out to be none of the findings.
-   * @throws KeepError `RESTORE_REFUSED`.
+   * @throws PgkeepError `RESTORE_REFUSED`.
    */
   requireFound(backup: string, findings: readonly Finding[]): void {
     const found = new Set(findings.map(({ name }) => name));
@@ -70,7 +70,7 @@ export class Despite {
   private refuse(backup: string, wrong: readonly string[]): void {
     if (wrong.length === 0) return;
     const what = wrong.length === 1 ? 'is not a finding' : 'are not findings';
-    throw new KeepError(
+    throw new PgkeepError(
       'RESTORE_REFUSED',
       `Refused to restore ${backup}: ${wrong.join(', ')} ${what} of this backup. The database was not touched.`,
       { hint: `List its findings: \`pgkeep restore test ${backup}\`.` },

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { createGunzip } from 'node:zlib';
-import { errorCode, KeepError } from '../core/errors.js';
+import { errorCode, PgkeepError } from '../core/errors.js';
 import { HEADER_BYTES, parseArchiveHeader, type ArchiveHeader } from './archive-header.js';
 
 /** The forms that are restored: pg_dump's `--format`. A plain dump may be gzipped. */
@@ -33,7 +33,7 @@ const PACKINGS: readonly { magic: string; name: string; unpack: string }[] = [
 
 /**
  * Reads what kind of dump a file or directory is.
- * @throws KeepError `USAGE_INVALID` where pgkeep does not restore it, with what to do; the system's error.
+ * @throws PgkeepError `USAGE_INVALID` where pgkeep does not restore it, with what to do; the system's error.
  */
 export async function readDumpKind(file: string): Promise<DumpKind> {
   if ((await stat(file)).isDirectory()) return await readDirectory(file);
@@ -116,7 +116,7 @@ function readPlain(file: string, text: string): DumpKind {
 }
 
 /** Of a plain dump that would leave the database which is restored for another one, which may be in use. */
-function connectsElsewhere(file: string): KeepError {
+function connectsElsewhere(file: string): PgkeepError {
   return notRestored(
     `${file} has psql’s command \\connect in it (pg_dump --create): its rows would go into another database than the one that is restored.`,
     'Make the dump without --create, or as `pg_dump --format=custom`.',
@@ -163,6 +163,6 @@ async function firstBytes(file: string, count: number): Promise<Buffer> {
   }
 }
 
-function notRestored(message: string, hint: string): KeepError {
-  return new KeepError('USAGE_INVALID', message, { hint });
+function notRestored(message: string, hint: string): PgkeepError {
+  return new PgkeepError('USAGE_INVALID', message, { hint });
 }

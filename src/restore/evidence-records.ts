@@ -18,7 +18,7 @@ export interface Recording {
 }
 
 /**
- * Writes evidence into the guarded database, together with its entry in the changelog, chained to the evidence
+ * Writes evidence into the guarded database, together with its entry in the audit log, chained to the evidence
  * before. Where that cannot be done the evidence still holds: it says why, and is kept beside the backup alone.
  */
 export async function recordEvidence(
@@ -69,7 +69,7 @@ async function insert(
   const number = Number(rows[0]?.id);
   const { backup, verdict, archive, restoreMs } = evidence;
   const { sql, values } = appendPlan({
-    deed: 'restore-test',
+    action: 'restore-test',
     subject: backup,
     details: { verdict, number, hash, archiveSha256: archive.sha256, restoreMs },
     actor,

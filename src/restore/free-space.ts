@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Client } from 'pg';
 import type { Manifest } from '../backup/backup.types.js';
 import type { ErrorCode } from '../core/errors.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 
 const MEGABYTE = 1_048_576;
 /** What to do where the disk filled up during a restore. */
@@ -60,13 +60,13 @@ export async function freeSpaceOfServer(client: Client): Promise<FreeSpace | und
   return (await freeSpaceOf(path.join(directory, 'base'))) ?? (await freeSpaceOf(directory));
 }
 
-/** @throws KeepError as the requirement says, where there is not enough room. */
+/** @throws PgkeepError as the requirement says, where there is not enough room. */
 export function requireSpace(
   free: FreeSpace | undefined,
   { bytes, code, operation }: SpaceRequirement,
 ): void {
   if (bytes === undefined || free === undefined || free.bytes >= bytes) return;
-  throw new KeepError(
+  throw new PgkeepError(
     code,
     `${operation}: the database needs about ${megabytes(bytes)} MB, and ${megabytes(free.bytes)} MB are free on the disk of ${free.directory}. Nothing was touched.`,
     {
@@ -75,7 +75,7 @@ export function requireSpace(
   );
 }
 
-/** The same for a restore of a backup on a client's server. @throws KeepError `RESTORE_REFUSED`. */
+/** The same for a restore of a backup on a client's server. @throws PgkeepError `RESTORE_REFUSED`. */
 export async function requireSpaceToRestore(
   client: Client,
   manifest: Pick<Manifest, 'databaseBytes'> | null,

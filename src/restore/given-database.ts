@@ -2,7 +2,7 @@ import { escapeIdentifier, type Client } from 'pg';
 import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 import type { DatabaseIdentity, StampReading } from '../environment/environment.types.js';
 import { sameDatabase } from '../environment/environment.types.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 
 /** A schema that says: what is in here is a restore test's, and may be thrown away. */
 const MARK = 'pgkeep_scratch';
@@ -11,7 +11,7 @@ const DROPPED_AT_A_TIME = 20;
 /**
  * Takes the very database of TEST_DATABASE_URL, where no fresh one may be made: only if it is empty, or is stamped
  * `test` itself (a stamp that came with a restore is another database's), or a killed test left it marked.
- * @throws KeepError `RESTORE_REFUSED`.
+ * @throws PgkeepError `RESTORE_REFUSED`.
  */
 export async function claimGivenDatabase(
   client: Client,
@@ -23,7 +23,7 @@ export async function claimGivenDatabase(
     identity !== undefined &&
     sameDatabase(stamp.stamp, identity);
   if (!isScratch && !(await isEmptyOrMarked(client))) {
-    throw new KeepError(
+    throw new PgkeepError(
       'RESTORE_REFUSED',
       `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: it is neither empty nor stamped test, and role "${role}" may not make another. Nothing was touched.`,
       {
@@ -35,7 +35,7 @@ export async function claimGivenDatabase(
     `SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('pgkeep restore test')) AS free`,
   );
   if (rows[0]?.free !== true) {
-    throw new KeepError(
+    throw new PgkeepError(
       'RESTORE_REFUSED',
       `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: another restore test is at work in it.`,
       { hint: 'Wait for it, then try again.' },

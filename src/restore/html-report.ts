@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { withoutText } from '../backup/omission-texts.js';
-import { KeepError, messageOf } from '../core/errors.js';
+import { PgkeepError, messageOf } from '../core/errors.js';
 import { REPORT_STYLE } from './report-style.js';
 import type { Comparison, RestoreTestReport, TableComparison } from './restore.types.js';
 
@@ -23,12 +23,12 @@ const QUESTIONS: Readonly<Record<Comparison['name'], string>> = {
   migrations: 'Are the same migrations applied?',
 };
 
-/** @throws KeepError `USAGE_INVALID` when the file cannot be written. */
+/** @throws PgkeepError `USAGE_INVALID` when the file cannot be written. */
 export async function writeReport(file: string, report: RestoreTestReport): Promise<void> {
   try {
     await writeFile(file, htmlReport(report), { mode: 0o644 });
   } catch (cause) {
-    throw new KeepError('USAGE_INVALID', `Cannot write the report to ${file}: ${messageOf(cause)}`, {
+    throw new PgkeepError('USAGE_INVALID', `Cannot write the report to ${file}: ${messageOf(cause)}`, {
       hint: 'The test was made, and its evidence is kept: `pgkeep restore tests`. Give --report a file that can be written.',
       cause,
     });

@@ -1,16 +1,16 @@
 import { sameDatabase, type DatabaseIdentity } from '../environment/environment.types.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 
 /**
  * The guarded database is known by its system identifier and oid, whatever host name or pooler it is reached by.
- * @throws KeepError `RESTORE_REFUSED`.
+ * @throws PgkeepError `RESTORE_REFUSED`.
  */
 export function requireAnother(
   identity: DatabaseIdentity | undefined,
   guarded: readonly DatabaseIdentity[],
 ): void {
   if (identity === undefined) {
-    throw new KeepError(
+    throw new PgkeepError(
       'RESTORE_REFUSED',
       'Refused to test a restore: the role of TEST_DATABASE_URL may not ask the server who it is, and it might be the guarded database.',
       {
@@ -19,7 +19,7 @@ export function requireAnother(
     );
   }
   if (!guarded.some((database) => sameDatabase(database, identity))) return;
-  throw new KeepError(
+  throw new PgkeepError(
     'RESTORE_REFUSED',
     `Refused to test a restore: TEST_DATABASE_URL leads to the guarded database itself (system ${identity.systemIdentifier}, oid ${identity.databaseOid}). Nothing was touched.`,
     { hint: 'Point TEST_DATABASE_URL at another server, or leave it out.' },

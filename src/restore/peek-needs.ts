@@ -1,6 +1,6 @@
 import { findTool } from '../backup/postgres-tool.js';
 import type { Settings } from '../config/settings.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { Archive } from './archive.js';
 import type { ArchiveNeeds } from './archive-contents.js';
 import { needsOf } from './archive-needs.js';
@@ -18,7 +18,7 @@ export interface PeekContext {
 /**
  * What an archive needs, read from its beginning before it is fetched and proven. Undefined where it cannot be read:
  * whether it is damaged, and another copy is not, is known when it is here.
- * @throws KeepError `BACKUP_TOOLS_MISSING`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`, `STORAGE_…`.
+ * @throws PgkeepError `BACKUP_TOOLS_MISSING`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`, `STORAGE_…`.
  */
 export async function peekNeeds(
   source: RestoreSource,
@@ -33,7 +33,7 @@ export async function peekNeeds(
     return needs;
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof KeepError) throw error;
+    if (error instanceof PgkeepError) throw error;
     return undefined;
   }
 }

@@ -9,7 +9,7 @@ const FIRST_WITH_SET_OPTION = 16;
 /**
  * Whether owners and grants can be restored as they were. A role that is only granted something has to exist; one
  * that owns something has to be one that the restoring role may hand it to.
- * @throws KeepError `RESTORE_REFUSED` where they cannot, and it was not asked to do without: an application that may
+ * @throws PgkeepError `RESTORE_REFUSED` where they cannot, and it was not asked to do without: an application that may
  *   not read its tables is not restored.
  */
 export async function requireRoles(

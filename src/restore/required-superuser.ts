@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import type { Manifest } from '../backup/backup.types.js';
 import { listed } from '../backup/omission-texts.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { ArchiveNeeds } from './archive-contents.js';
 import type { Despite } from './despite.js';
 
@@ -31,7 +31,7 @@ export interface RestoredObjects {
  * The manifest has the complete list; where it has none, the archive's own entries count. Whether an extension needs a
  * superuser is asked of the server that is restored into.
  * @param client a connection of the role that restores, to that server
- * @throws KeepError `RESTORE_REFUSED`.
+ * @throws PgkeepError `RESTORE_REFUSED`.
  */
 export async function requireSuperuserFor(client: Client, restored: RestoredObjects): Promise<void> {
   const { extensions, others } = privilegedObjects(restored);
@@ -51,7 +51,7 @@ export async function requireSuperuserFor(client: Client, restored: RestoredObje
   const [found] = rows;
   const objects = [...(found?.extensions ?? []), ...others].toSorted();
   if (!found || found.may || objects.length === 0) return;
-  throw new KeepError(
+  throw new PgkeepError(
     'RESTORE_REFUSED',
     `Refused to restore ${restored.source.name}: only a superuser may create ${listed(objects)}, and role "${found.role}" is not one. Nothing was touched.`,
     { hint: 'Restore as a superuser: put one into the database URL for this command.' },

@@ -16,7 +16,7 @@ export interface RestoreFacts extends Pick<RestoredObjects, 'source'> {
  * Whether the server and the role can have what the archive makes.
  * @param client a connection of the role that restores, to the server that is restored into
  * @returns whether owners and grants are restored, too
- * @throws KeepError `RESTORE_REFUSED`.
+ * @throws PgkeepError `RESTORE_REFUSED`.
  */
 export async function requireRestorable(
   client: Client,

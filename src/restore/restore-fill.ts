@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import { runningFunction, searchPathAdvice } from '../postgres/catalogue/unqualified-names.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import { withConnection } from '../postgres/connect.js';
-import { KeepError, serverMessageOf } from '../core/errors.js';
+import { PgkeepError, serverMessageOf } from '../core/errors.js';
 import { ProgramFailure } from '../core/process/program-failure.js';
 import type { Archive, RestoreTarget } from './archive.js';
 import type { ArchiveNeeds } from './archive-contents.js';
@@ -38,7 +38,7 @@ export interface Filled {
 
 /**
  * Restores into the empty database beside, and compares it with the manifest.
- * @throws KeepError `RESTORE_FAILED` for a finding that was not named, `RESTORE_REFUSED` for a name that is no finding.
+ * @throws PgkeepError `RESTORE_FAILED` for a finding that was not named, `RESTORE_REFUSED` for a name that is no finding.
  */
 export async function fillRestored(context: RestoreContext, plan: FillPlan): Promise<Filled> {
   const { source, progress, despite, target } = context;
@@ -101,7 +101,7 @@ function requireNamed({ source, target, despite }: RestoreContext, findings: rea
   const unnamed = findings.filter(({ name }) => !despite.has(name));
   if (unnamed.length > 0) {
     const details = unnamed.map((finding) => `${finding.name.split(':')[0]}: ${finding.details}`);
-    throw new KeepError(
+    throw new PgkeepError(
       'RESTORE_FAILED',
       `Did not restore ${source.name}: what came out of it is not what was backed up: ${details.join('; ')}. Database "${target.database}" was not touched.`,
       {
@@ -117,13 +117,13 @@ async function explain(context: RestoreContext, url: DatabaseUrl, error: unknown
   signal.throwIfAborted();
   if (!(error instanceof ProgramFailure)) throw error;
   const message = `Cannot restore ${source.name}: ${error.message}. Database "${target.database}" was not touched.`;
-  if (error.isDiskFull) throw new KeepError('RESTORE_FAILED', message, { hint: MAKE_ROOM, cause: error });
+  if (error.isDiskFull) throw new PgkeepError('RESTORE_FAILED', message, { hint: MAKE_ROOM, cause: error });
   const running = runningFunction(error.end.stderrTail);
   const advice =
     running === undefined
       ? []
       : await onRestored(context, url, (client) => searchPathAdvice(client, [running]));
-  throw new KeepError('RESTORE_FAILED', message, {
+  throw new PgkeepError('RESTORE_FAILED', message, {
     hint: [
       ...(advice.length === 0 ? [MEND] : advice),
       `To see everything that does not restore, and the command that restores the rest: \`pgkeep restore test ${source.name}\`.`,

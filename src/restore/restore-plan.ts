@@ -3,7 +3,7 @@ import { backupSubject } from '../backup/backup-name.js';
 import type { Manifest } from '../backup/backup.types.js';
 import type { EnvironmentName } from '../config/settings.js';
 import type { StampReading } from '../environment/environment.types.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { RestoreSource } from './restore-source.js';
 import { majorOf } from './server-version.js';
 import { escapeIdentifier } from 'pg';
@@ -78,7 +78,7 @@ export interface RestoreConsent {
   readonly fromOther?: string | undefined;
 }
 
-/** @throws KeepError `RESTORE_REFUSED`, naming the grant that is missing. */
+/** @throws PgkeepError `RESTORE_REFUSED`, naming the grant that is missing. */
 export function requireAbilities({ role, database, mayCreate, ownsTarget }: RestoreTarget): void {
   const to = escapeIdentifier(role);
   if (!mayCreate) {
@@ -94,7 +94,7 @@ export function requireAbilities({ role, database, mayCreate, ownsTarget }: Rest
   );
 }
 
-/** The stamp must be that of the environment this runs as. @throws KeepError `RESTORE_REFUSED`. */
+/** The stamp must be that of the environment this runs as. @throws PgkeepError `RESTORE_REFUSED`. */
 export function requireOwnEnvironment(stamp: StampReading | undefined, environment: EnvironmentName): void {
   if (stamp?.kind !== 'stamped' || stamp.stamp.environment === environment) return;
   throw refused(
@@ -114,7 +114,7 @@ export function otherSubject(
   return backupSubject(manifest.database, manifest.environment);
 }
 
-/** @throws KeepError `RESTORE_REFUSED`. */
+/** @throws PgkeepError `RESTORE_REFUSED`. */
 export function requireConsentForOther(
   other: string | undefined,
   { database }: RestoreTarget,
@@ -135,7 +135,7 @@ export function requireConsentForOther(
 
 /**
  * Production is restored only by somebody who typed so: the word on a terminal, or the word and the database's name.
- * @throws KeepError `RESTORE_REFUSED`.
+ * @throws PgkeepError `RESTORE_REFUSED`.
  */
 export function requireProductionConsent(
   environment: EnvironmentName,
@@ -156,13 +156,13 @@ export function requireProductionConsent(
   );
 }
 
-/** Archives go to the same major version, or up. @throws KeepError `RESTORE_REFUSED`. */
+/** Archives go to the same major version, or up. @throws PgkeepError `RESTORE_REFUSED`. */
 export function requireNotOlder(
   { name, serverVersion: dumped }: Pick<RestoreSource, 'name' | 'serverVersion'>,
   { serverVersion }: RestoreTarget,
 ): void {
   if (dumped === undefined || majorOf(serverVersion) >= majorOf(dumped)) return;
-  throw new KeepError(
+  throw new PgkeepError(
     'RESTORE_REFUSED',
     `Refused to restore: ${name} is of PostgreSQL ${dumped}, and this server is ${serverVersion}. Nothing was touched.`,
     { hint: `Restore it on PostgreSQL ${majorOf(dumped)} or newer.` },
@@ -170,6 +170,6 @@ export function requireNotOlder(
 }
 
 /** A restore that is refused before anything was done. */
-export function refused(why: string, hint: string): KeepError {
-  return new KeepError('RESTORE_REFUSED', `Refused to restore: ${why}. Nothing was touched.`, { hint });
+export function refused(why: string, hint: string): PgkeepError {
+  return new PgkeepError('RESTORE_REFUSED', `Refused to restore: ${why}. Nothing was touched.`, { hint });
 }

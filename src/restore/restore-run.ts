@@ -7,7 +7,7 @@ import type { ConnectionOptions } from '../postgres/candidate-client.js';
 import { CandidateRotation } from '../postgres/candidate-rotation.js';
 import { connectOnce, withConnection } from '../postgres/connect.js';
 import { isPooled } from '../postgres/session.js';
-import { KeepError, serverMessageOf } from '../core/errors.js';
+import { PgkeepError, serverMessageOf } from '../core/errors.js';
 import { applyMigrations } from '../migrations/engine/apply-migrations.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../migrations/own-migrations.js';
 import { Archive } from './archive.js';
@@ -113,7 +113,7 @@ export class RestoreRun {
         this.notes.push(`no safety backup of the replaced database: ${cause.message}`);
         return null;
       }
-      throw new KeepError(
+      throw new PgkeepError(
         'RESTORE_FAILED',
         `Did not restore: the database as it is now could not be backed up first. ${cause.message}`,
         {
@@ -154,7 +154,7 @@ export class RestoreRun {
         openRestored: () => this.open(restored),
       };
       await swap({ database, oid, restored, replaced, comment }, connections, (client, old) =>
-        this.recordDeed(client, old, { replaced, accepted }),
+        this.recordAction(client, old, { replaced, accepted }),
       );
     });
     return oid === undefined ? null : replaced;
@@ -174,8 +174,8 @@ export class RestoreRun {
     });
   }
 
-  /** In one transaction of the restored database: newer records, the stamp, and this very deed. */
-  private async recordDeed(
+  /** In one transaction of the restored database: newer records, the stamp, and this very action. */
+  private async recordAction(
     restored: Client,
     old: Client | undefined,
     { replaced, accepted }: { replaced: string } & Pick<Filled, 'accepted'>,
@@ -190,7 +190,7 @@ export class RestoreRun {
     }
     await restamp(restored, old, { environment: settings.environment, now: clock.now() });
     const { sql, values } = appendPlan({
-      deed: 'restore',
+      action: 'restore',
       subject: target.database,
       details: {
         backup: source.name,

@@ -55,7 +55,7 @@ function isOfTheStorage(file: string, { directory }: BackupSettings): boolean {
 /**
  * Finds what a person typed: a path to a file, with its manifest beside it or without one; or else a backup of the
  * storage, by its name or the name of one of its files.
- * @throws KeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`; `USAGE_INVALID` where a bare dump
+ * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`; `USAGE_INVALID` where a bare dump
  *   is of a kind that is not restored.
  */
 export async function findSource(typed: string, { backups, settings }: Places): Promise<RestoreSource> {

@@ -4,7 +4,7 @@ import { beginSnapshot, whileConnected } from '../backup/snapshot.js';
 import { listTables, readContents } from '../backup/table-contents.js';
 import { withConnection } from '../postgres/connect.js';
 import { isPooled } from '../postgres/session.js';
-import { errorCode, KeepError } from '../core/errors.js';
+import { errorCode, PgkeepError } from '../core/errors.js';
 import { Archive } from './archive.js';
 import { databaseOptions } from './database-options.js';
 import { readSettingNames } from './known-settings.js';
@@ -27,7 +27,7 @@ const PARTS = /^("(?:[^"]|"")+"|[^".]+)\.("(?:[^"]|"")+"|[^".]+)$/;
 /**
  * Restores the rows of some tables into a database of their own: definitions of everything, rows of these. The
  * database that is in use is not touched; what of it is brought back is for a person to decide.
- * @throws KeepError `RESTORE_REFUSED`, `RESTORE_FAILED`, `USAGE_INVALID`.
+ * @throws PgkeepError `RESTORE_REFUSED`, `RESTORE_FAILED`, `USAGE_INVALID`.
  */
 export async function restoreTables(
   context: Pick<
@@ -40,7 +40,7 @@ export async function restoreTables(
   const { source, settings, signal, progress, target, clock } = context;
   const { manifest } = source;
   if (!manifest) {
-    throw new KeepError(
+    throw new PgkeepError(
       'USAGE_INVALID',
       `${source.name} has no manifest: which tables it holds is not known.`,
       {
@@ -57,7 +57,7 @@ export async function restoreTables(
       signal,
     });
     if (archive.format === 'plain') {
-      throw new KeepError(
+      throw new PgkeepError(
         'USAGE_INVALID',
         `${source.name} is a plain dump: nothing can be picked out of it.`,
         {
@@ -113,7 +113,7 @@ function chooseTables({ name: backup, tables }: Manifest, asked: readonly string
     const [, schema = '', table = ''] = PARTS.exec(only?.name ?? '') ?? [];
     if (only && found.length === 1) return { ...only, schema: bare(schema), table: bare(table) };
     const why = found.length === 0 ? 'has no table' : 'has more than one table';
-    throw new KeepError('USAGE_INVALID', `${backup} ${why} ${typed}.`, {
+    throw new PgkeepError('USAGE_INVALID', `${backup} ${why} ${typed}.`, {
       hint: `It has ${tables.map(({ name }) => name).join(', ')}. Of a partitioned table name the partitions.`,
     });
   });
@@ -128,7 +128,7 @@ async function createInto(client: Client, into: string, options: string): Promis
     await client.query(`CREATE DATABASE ${escapeIdentifier(into)} WITH ${options}`);
   } catch (error) {
     if (errorCode(error) !== '42P04') throw error;
-    throw new KeepError(
+    throw new PgkeepError(
       'RESTORE_REFUSED',
       `Refused to restore into database "${into}": it exists already. Nothing was touched.`,
       { hint: 'Give --into a name that is free.' },
@@ -136,7 +136,7 @@ async function createInto(client: Client, into: string, options: string): Promis
   }
 }
 
-/** @returns the command that copies each table's rows on. @throws KeepError `RESTORE_FAILED`. */
+/** @returns the command that copies each table's rows on. @throws PgkeepError `RESTORE_FAILED`. */
 async function check(
   client: Client,
   chosen: readonly ChosenTable[],
@@ -150,7 +150,7 @@ async function check(
       ({ name, contentHash }) => wanted.get(name)?.contentHash !== contentHash,
     );
     if (faults.length > 0 || plans.length !== wanted.size) {
-      throw new KeepError(
+      throw new PgkeepError(
         'RESTORE_FAILED',
         `Did not restore: the rows of ${faults.map(({ name }) => name).join(', ') || 'a table'} are not those that were backed up.`,
         { hint: 'Take another backup: `pgkeep backup list` shows which ones passed a restore test.' },

@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.js';
 import type { Settings } from '../config/settings.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
-import { KeepError, serverMessageOf } from '../core/errors.js';
+import { PgkeepError, serverMessageOf } from '../core/errors.js';
 import { searchPathAdvice } from '../postgres/catalogue/unqualified-names.js';
 import { withConnection } from '../postgres/connect.js';
 import { Archive, type RestoreTarget } from './archive.js';
@@ -52,7 +52,7 @@ export interface TestFindings extends Pick<
 
 /**
  * Restores one whole archive into a scratch database, and compares. What is wrong with the backup is a finding.
- * @throws KeepError where no restore could be tried: `SCRATCH_UNAVAILABLE`, `RESTORE_REFUSED`,
+ * @throws PgkeepError where no restore could be tried: `SCRATCH_UNAVAILABLE`, `RESTORE_REFUSED`,
  *   `BACKUP_TOOLS_MISSING`, `DATABASE_…`; the signal's reason.
  */
 export class RestoreTestRun {
@@ -193,7 +193,7 @@ export class RestoreTestRun {
   /** A failure of the restore is a finding; an interruption is none, and neither is a machine that lacks a part. */
   private fail(name: Comparison['name'], error: unknown): undefined {
     this.context.signal.throwIfAborted();
-    if (error instanceof KeepError) throw error;
+    if (error instanceof PgkeepError) throw error;
     this.comparisons.push(failedComparison(name, serverMessageOf(error)));
   }
 

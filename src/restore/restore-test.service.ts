@@ -9,7 +9,7 @@ import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { RestoreTestHistory, RestoreTestOptions, RestoreTestReport } from './restore.types.js';
 
 /** Proves backups: restores one, compares, and keeps the evidence. */
@@ -26,7 +26,7 @@ export class RestoreTestService {
    * Restores one backup beside the guarded database, never into it, and compares everything that its manifest says.
    * A backup that does not pass is a verdict, not an error; so is a test that ran into its limit. The evidence is
    * kept beside the backup, and in the guarded database where that can be written.
-   * @throws KeepError where no test could be made: `BACKUP_NOT_FOUND`, `RESTORE_REFUSED`, `SCRATCH_UNAVAILABLE`,
+   * @throws PgkeepError where no test could be made: `BACKUP_NOT_FOUND`, `RESTORE_REFUSED`, `SCRATCH_UNAVAILABLE`,
    *   `BACKUP_TOOLS_MISSING`, `CLUSTER_FAILED`, `STORAGE_…`, `DATABASE_…`; `INTERRUPTED`.
    */
   async run({
@@ -47,7 +47,7 @@ export class RestoreTestService {
 
   /**
    * The newest tests that the guarded database knows, and whether the chain of their evidence is whole.
-   * @throws KeepError `NOT_INSTALLED`, or a `DATABASE_…` code.
+   * @throws PgkeepError `NOT_INSTALLED`, or a `DATABASE_…` code.
    */
   async list(limit = 20): Promise<RestoreTestHistory> {
     const { readHistory } = await import('./evidence-records.js');
@@ -63,7 +63,7 @@ export class RestoreTestService {
         error,
       );
     }
-    throw new KeepError(
+    throw new PgkeepError(
       'NOT_INSTALLED',
       'Cannot read the restore tests: the database has no table pgkeep.restore_test.',
       { hint: 'Run `pgkeep install`.' },
@@ -78,7 +78,7 @@ export class RestoreTestService {
     // A safety backup may be of a damaged database: that it restores says little about the backups to restore from.
     const newest = own.find(({ reason }) => !isSafetyBackup(reason)) ?? own[0];
     if (newest) return newest.name;
-    throw new KeepError(
+    throw new PgkeepError(
       'BACKUP_NOT_FOUND',
       `There is no backup of database "${database}" as ${environment} to test.`,
       { hint: 'Make one: `pgkeep backup`; or name one: `pgkeep backup list` shows all.' },

@@ -22,7 +22,7 @@ export class RestoreService {
 
   /**
    * What a restore would do. Touches nothing.
-   * @throws KeepError `RESTORE_REFUSED` where the role or the backup does not allow it; `BACKUP_NOT_FOUND`,
+   * @throws PgkeepError `RESTORE_REFUSED` where the role or the backup does not allow it; `BACKUP_NOT_FOUND`,
    *   `STORAGE_…`, `DATABASE_…`.
    */
   async plan(options: RestoreOptions): Promise<RestorePlan> {
@@ -33,7 +33,7 @@ export class RestoreService {
   /**
    * Restores into a fresh database, checks it as a restore test does, and swaps the names; the database that was
    * there is kept under another name, and was backed up first. Where there is none of that name it is created.
-   * @throws KeepError `RESTORE_REFUSED` (nothing was touched), `RESTORE_FAILED`, `BACKUP_…`, `STORAGE_…`,
+   * @throws PgkeepError `RESTORE_REFUSED` (nothing was touched), `RESTORE_FAILED`, `BACKUP_…`, `STORAGE_…`,
    *   `DATABASE_…`, `INTERRUPTED`: the database is as it was.
    */
   async restore(options: RestoreOptions): Promise<Restoration> {
@@ -45,7 +45,7 @@ export class RestoreService {
    * Restores some tables' rows into a new database beside, with the definitions of everything. The database in use
    * is not touched.
    * @param into the name of a database that there is not yet
-   * @throws KeepError `USAGE_INVALID`, `RESTORE_REFUSED`, `RESTORE_FAILED`, `BACKUP_…`, `STORAGE_…`, `DATABASE_…`.
+   * @throws PgkeepError `USAGE_INVALID`, `RESTORE_REFUSED`, `RESTORE_FAILED`, `BACKUP_…`, `STORAGE_…`, `DATABASE_…`.
    */
   async restoreTables(
     options: Pick<RestoreOptions, 'source' | 'progress' | 'signal'> & {

@@ -13,7 +13,7 @@ import { read } from '../postgres/read.js';
 import { tableExists } from '../postgres/table-exists.js';
 import type { StampReading } from '../environment/environment.types.js';
 import { readStamp } from '../environment/read-environment.js';
-import { KeepError, serverMessageOf } from '../core/errors.js';
+import { PgkeepError, serverMessageOf } from '../core/errors.js';
 import { MigrationDirectory } from '../migrations/migration-directory.js';
 import { ProgramFailure } from '../core/process/program-failure.js';
 import type { ArchiveNeeds } from './archive-contents.js';
@@ -74,7 +74,7 @@ export class Restore {
     this.despite = new Despite(options.despite ?? []);
   }
 
-  /** @throws KeepError as `RestoreService.plan`. */
+  /** @throws PgkeepError as `RestoreService.plan`. */
   async plan(): Promise<RestorePlan> {
     return await this.explained(() =>
       this.inSituation(async ({ source, target, lastRestoreMs, needs }) => {
@@ -109,7 +109,7 @@ export class Restore {
     );
   }
 
-  /** @throws KeepError as `RestoreService.restore`. */
+  /** @throws PgkeepError as `RestoreService.restore`. */
   async perform(): Promise<Restoration> {
     return await this.explained(() =>
       this.inSituation(async ({ source, target, stamp, maintenance, maintenanceUrl, needs }) => {
@@ -138,7 +138,7 @@ export class Restore {
     );
   }
 
-  /** @throws KeepError as `RestoreService.restoreTables`. */
+  /** @throws PgkeepError as `RestoreService.restoreTables`. */
   async tables(chosen: { tables: readonly string[]; into: string }): Promise<TablesRestoration> {
     const { settings, backups, clock } = this.rooms;
     const { progress = () => undefined, source: typed } = this.options;
@@ -202,7 +202,7 @@ export class Restore {
       return { stamp, lastRestoreMs: rows[0]?.ms ? Number(rows[0].ms) : null };
     }).catch((error: unknown) => {
       if (this.options.withoutSafetyBackup === true) return NOTHING;
-      throw new KeepError(
+      throw new PgkeepError(
         'RESTORE_REFUSED',
         `Refused to restore: database "${url.database}" is there and cannot be read: ${serverMessageOf(error)}. Nothing was touched.`,
         {
@@ -229,15 +229,15 @@ export class Restore {
       return await work();
     } catch (error) {
       if (this.signal.aborted) {
-        throw new KeepError(
+        throw new PgkeepError(
           'INTERRUPTED',
           `Interrupted: did not restore ${source}. Database "${database}" is as it was.`,
           { cause: error },
         );
       }
-      if (error instanceof KeepError) throw error;
+      if (error instanceof PgkeepError) throw error;
       if (error instanceof ProgramFailure) {
-        throw new KeepError(
+        throw new PgkeepError(
           'RESTORE_FAILED',
           `Cannot restore ${source}: ${error.message}. Database "${database}" was not touched.`,
           { hint: error.isDiskFull ? MAKE_ROOM : MEND, cause: error },

@@ -5,7 +5,7 @@ import type { ReadTimeouts } from '../postgres/read.js';
 import { isPooled } from '../postgres/session.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/read-environment.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { freeSpaceOfServer, requireSpace } from './free-space.js';
 import { claimGivenDatabase, clearGivenDatabase, emptyGivenDatabase } from './given-database.js';
 import { rolesOf } from './archive-contents.js';
@@ -43,7 +43,7 @@ interface Host {
 
 /**
  * Runs `use` with a database to restore into, which is gone (or empty again) afterwards, whatever happens.
- * @throws KeepError `RESTORE_REFUSED`; what connecting, creating or `use` throws.
+ * @throws PgkeepError `RESTORE_REFUSED`; what connecting, creating or `use` throws.
  */
 export async function withScratch<T>(
   server: ScratchServer,
@@ -127,7 +127,7 @@ async function readHost(client: Client): Promise<Host> {
 function requireSameMajor({ version }: Host, { manifest }: ScratchPlan): void {
   const dumpedServer = manifest.serverVersion;
   if (majorOf(version) === majorOf(dumpedServer)) return;
-  throw new KeepError(
+  throw new PgkeepError(
     'RESTORE_REFUSED',
     `Refused to test a restore on PostgreSQL ${version}: the backup is of PostgreSQL ${dumpedServer}, and only the same major version proves it.`,
     { hint: `Point TEST_DATABASE_URL at a PostgreSQL ${majorOf(dumpedServer)}.` },
@@ -137,7 +137,7 @@ function requireSameMajor({ version }: Host, { manifest }: ScratchPlan): void {
 function requireSameEncoding({ encoding, database }: Host, plan: ScratchPlan): void {
   const wanted = plan.manifest.encoding;
   if (encoding === wanted) return;
-  throw new KeepError(
+  throw new PgkeepError(
     'RESTORE_REFUSED',
     `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: its encoding is ${encoding}, the backup's is ${wanted}.`,
     { hint: `Create it anew: CREATE DATABASE … TEMPLATE template0 ENCODING '${wanted}'.` },

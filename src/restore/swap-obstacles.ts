@@ -5,7 +5,7 @@ import { refused, type RestoreTarget } from './restore-plan.js';
 /**
  * What would keep the swap from happening when everything else was done: a database cannot be renamed while a prepared
  * transaction is open in it, or a session that the role may not end.
- * @throws KeepError `RESTORE_REFUSED`.
+ * @throws PgkeepError `RESTORE_REFUSED`.
  */
 export async function requireSwappable(
   client: Client,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeIdentifier, type Client } from 'pg';
-import { errorCode, KeepError } from '../core/errors.js';
+import { errorCode, PgkeepError } from '../core/errors.js';
 import { commentStatement } from './database-properties.js';
 
 /** How often the swap is tried against clients that connect anew all the time. */
@@ -37,7 +37,7 @@ export type LastWork = (restored: Client, replaced: Client | undefined) => Promi
  * Renames the database aside and the restored one into its place. A rename locks the database's name first and then
  * waits for its sessions to end: whoever connects meanwhile waits, and finds the restored database afterwards. So
  * no pool that reconnects can get in between, and a kill at any moment leaves everything as it was.
- * @throws KeepError `RESTORE_FAILED`; the server's error.
+ * @throws PgkeepError `RESTORE_FAILED`; the server's error.
  */
 export async function swap(plan: SwapPlan, connections: SwapConnections, lastWork: LastWork): Promise<void> {
   for (let tried = 1; ; tried += 1) {
@@ -92,7 +92,7 @@ async function requireSame(client: Client, database: string, oid: string | undef
     [database],
   );
   if (rows[0]?.oid === oid) return;
-  throw new KeepError(
+  throw new PgkeepError(
     'RESTORE_FAILED',
     `Database "${database}" is not the one that it was when the restore began: somebody replaced it meanwhile. It was not touched.`,
     { hint: 'Find out who did, then restore again.' },

@@ -9,7 +9,7 @@ import { withConnection } from '../postgres/connect.js';
 import type { DatabaseService } from '../postgres/database.service.js';
 import type { DatabaseIdentity } from '../environment/environment.types.js';
 import { readIdentity } from '../environment/read-environment.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { recordEvidence } from './evidence-records.js';
 import { failedComparison } from './judged.js';
 import { RestoreTestRun, type TestFindings } from './restore-test-run.js';
@@ -55,7 +55,7 @@ async function testClaimed(rooms: Rooms, { name, signal, actor }: Asked): Promis
       signal.throwIfAborted();
       const kind = settings.restore.testUrl === undefined ? 'throw-away cluster' : 'fresh database';
       if (limit.aborted) return failed('restore', limitText(settings.restore.testTimeoutMs), kind);
-      if (error instanceof KeepError && error.code === 'BACKUP_DAMAGED')
+      if (error instanceof PgkeepError && error.code === 'BACKUP_DAMAGED')
         return failed('archive', error.message, kind);
       throw error;
     });

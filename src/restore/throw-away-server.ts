@@ -5,7 +5,7 @@ import { findTool } from '../backup/postgres-tool.js';
 import { Cluster } from '../cluster/cluster.js';
 import { isRunning } from '../cluster/postmaster-file.js';
 import { parseDatabaseUrl } from '../config/database-url.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { freeSpaceOf, requireSpace } from './free-space.js';
 import type { ScratchServer } from './scratch.types.js';
 
@@ -55,7 +55,7 @@ export interface ThrowAwayOptions {
 /**
  * Starts a PostgreSQL of our own, of the same major version as the one that was dumped, in a temporary directory.
  * It dies with this process.
- * @throws KeepError `SCRATCH_UNAVAILABLE` naming the package to install, `CLUSTER_FAILED`.
+ * @throws PgkeepError `SCRATCH_UNAVAILABLE` naming the package to install, `CLUSTER_FAILED`.
  */
 export async function startThrowAwayServer(
   dumpedMajor: number,
@@ -99,7 +99,7 @@ async function findServerProgram(
     () => undefined,
   );
   if (found?.major === major) return found;
-  throw new KeepError(
+  throw new PgkeepError(
     'SCRATCH_UNAVAILABLE',
     `Nowhere to test a restore: TEST_DATABASE_URL is not set, and this machine has no server programs of PostgreSQL ${major}.`,
     {

@@ -1,13 +1,13 @@
 import { Module } from '@nestjs/common';
 import { BackupModule } from '../backup/backup.module.js';
-import { ChangelogModule } from '../audit-log/changelog.module.js';
+import { AuditLogModule } from '../audit-log/audit-log.module.js';
 import { ClockModule } from '../core/clock.module.js';
 import { DatabaseModule } from '../postgres/database.module.js';
 import { StorageModule } from '../storage/storage.module.js';
 import { RetentionService } from './retention.service.js';
 
 @Module({
-  imports: [BackupModule, ChangelogModule, ClockModule, DatabaseModule, StorageModule],
+  imports: [BackupModule, AuditLogModule, ClockModule, DatabaseModule, StorageModule],
   providers: [RetentionService],
   exports: [RetentionService],
 })

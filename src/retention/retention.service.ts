@@ -5,14 +5,14 @@ import { backupSubject } from '../backup/backup-name.js';
 import { BackupService } from '../backup/backup.service.js';
 import type { BackupEntry, BackupList } from '../backup/backup.types.js';
 import { operator } from '../audit-log/actor.js';
-import { ChangelogService } from '../audit-log/changelog.service.js';
+import { AuditLogService } from '../audit-log/audit-log.service.js';
 import { Clock } from '../core/clock.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { readIdentity } from '../environment/read-environment.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import { BACKUP_STORAGE } from '../storage/storage.token.js';
 import type { BackupStorage } from '../storage/storage.types.js';
 import { KnownBackups } from './known-backups.js';
@@ -45,7 +45,7 @@ export class RetentionService {
     @Inject(BACKUP_STORAGE) private readonly storage: BackupStorage,
     private readonly backups: BackupService,
     private readonly clock: Clock,
-    private readonly changelog: ChangelogService,
+    private readonly changelog: AuditLogService,
     private readonly database: DatabaseService,
   ) {
     const { retentionHours: hours, retentionDays: days = 7, timeZone } = settings.backup;
@@ -57,7 +57,7 @@ export class RetentionService {
    * Plans over the backups of this database and environment, and removes what the plan does not keep, in every
    * place. Those of other databases, environments and servers in the same place are not looked at; the database is
    * asked which server it is.
-   * @throws KeepError `PRUNE_REFUSED` when the listing cannot be trusted, `DATABASE_…`, `STORAGE_…`.
+   * @throws PgkeepError `PRUNE_REFUSED` when the listing cannot be trusted, `DATABASE_…`, `STORAGE_…`.
    */
   async prune({
     dryRun = false,
@@ -82,7 +82,7 @@ export class RetentionService {
     const done = await this.remove(own, plan, beforeRemove);
     if (done.remove.length === 0) return { ...done, ...about, recorded: false };
     const details = { removed: done.remove, kept: done.keep.length };
-    const recording = await this.changelog.recordDone({ deed: 'prune', subject, details, actor });
+    const recording = await this.changelog.recordDone({ action: 'prune', subject, details, actor });
     return { ...done, ...about, ...recording };
   }
 
@@ -131,12 +131,12 @@ function requireTrustworthy(
   if (unreachable.length > 0) {
     // What is only there may be the newest, or the last one of its month.
     const reasons = unreachable.map(({ message }) => message).join(' ');
-    throw new KeepError('PRUNE_REFUSED', `Refused to prune. ${reasons} Nothing was removed.`, {
+    throw new PgkeepError('PRUNE_REFUSED', `Refused to prune. ${reasons} Nothing was removed.`, {
       hint: 'Prune again when `pgkeep backup list` shows every place.',
     });
   }
   if (unreadable.length > 0) {
-    throw new KeepError(
+    throw new PgkeepError(
       'PRUNE_REFUSED',
       `Refused to prune: ${boundedList(unreadable)} cannot be read as a manifest. Nothing was removed.`,
       {
@@ -147,7 +147,7 @@ function requireTrustworthy(
   const names = new Set(backups.map(({ name }) => name));
   const lost = known.filter((name) => !names.has(name));
   if (lost.length * 2 <= known.length) return;
-  throw new KeepError(
+  throw new PgkeepError(
     'PRUNE_REFUSED',
     `Refused to prune: of the ${counted(known.length, 'backup')} that the last prune left, ${lost.length} ${lost.length === 1 ? 'is' : 'are'} gone. Nothing was removed.`,
     {

@@ -1,5 +1,5 @@
 import type { BackupReason } from '../backup/backup.types.js';
-import type { Recording } from '../audit-log/changelog.types.js';
+import type { Recording } from '../audit-log/audit-log.types.js';
 
 /** What retention has to know of a backup. */
 export interface RetainedBackup {

@@ -3,9 +3,9 @@ import { SchedulerRegistry } from '@nestjs/schedule';
 import { CronJob } from 'cron';
 import type { BackupSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { KeepError, messageOf } from '../core/errors.js';
+import { PgkeepError, messageOf } from '../core/errors.js';
 import { JOB_NAMES, JOBS } from '../maintenance/job-table.js';
-import { UpkeepService } from '../maintenance/upkeep.service.js';
+import { MaintenanceService } from '../maintenance/maintenance.service.js';
 
 /** How often the jobs are looked at where no cron expression comes true: for what was missed or abandoned. */
 const LONGEST_PAUSE_MS = 15_000;
@@ -26,7 +26,7 @@ export class Scheduler implements OnApplicationBootstrap {
   constructor(
     @Inject(SETTINGS) { backup }: Settings,
     private readonly registry: SchedulerRegistry,
-    private readonly upkeep: UpkeepService,
+    private readonly maintenance: MaintenanceService,
   ) {
     this.settings = backup;
   }
@@ -68,12 +68,14 @@ export class Scheduler implements OnApplicationBootstrap {
 
   private async step(): Promise<void> {
     try {
-      await this.upkeep.step();
+      await this.maintenance.step();
       if (this.toldFault !== undefined) this.logger.log('The schedule runs again.');
       this.toldFault = undefined;
     } catch (error) {
       const fault =
-        error instanceof KeepError ? [error.message, error.hint].filter(Boolean).join(' ') : messageOf(error);
+        error instanceof PgkeepError
+          ? [error.message, error.hint].filter(Boolean).join(' ')
+          : messageOf(error);
       // Once, and not every few seconds; /ready goes on telling it.
       if (fault !== this.toldFault) this.logger.warn(fault);
       this.toldFault = fault;

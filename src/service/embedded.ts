@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { service } from '../audit-log/actor.js';
-import { ChangelogService } from '../audit-log/changelog.service.js';
+import { AuditLogService } from '../audit-log/audit-log.service.js';
 import { SystemClock, type Clock } from '../core/clock.js';
 import { startEmbeddedCluster } from '../cluster/embedded-cluster.js';
 import {
@@ -30,7 +30,7 @@ export interface Embedded {
 /**
  * Starts the embedded PostgreSQL below the working directory, makes the clinic at the first time, installs
  * pgkeep's schema and stamps it. It ends with `companion.stop()`, or with this process.
- * @throws KeepError as `startEmbeddedCluster` does.
+ * @throws PgkeepError as `startEmbeddedCluster` does.
  */
 export async function startEmbedded(
   environment: Environment,
@@ -83,7 +83,7 @@ async function installAndStamp(environment: Environment, clock: Clock): Promise<
   const settings = readSettings(environment);
   const database = new DatabaseService(settings);
   try {
-    await new InstallService(settings, database, new ChangelogService(database)).install(service());
+    await new InstallService(settings, database, new AuditLogService(database)).install(service());
     await new StampService(settings, database, clock).stampIfUnstamped(settings.environment, service());
     // The clinic was migrated without a deploy: what it is like now is what is expected.
     await new DriftService(settings, database, new MigrationsService(settings, database)).recordFirst();

@@ -4,7 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { readSettings, type Environment } from '../config/read-settings.js';
 import type { Settings } from '../config/settings.js';
 import { unknownSettings } from '../config/unknown-settings.js';
-import { errorCode, KeepError } from '../core/errors.js';
+import { errorCode, PgkeepError } from '../core/errors.js';
 import { PgkeepHttpModule } from '../http/pgkeep-http.module.js';
 import { ProblemFilter } from '../http/problem.filter.js';
 import { StartupInstall } from '../install/startup-install.service.js';
@@ -34,7 +34,7 @@ export class ServiceModule {
 
 /**
  * Starts the service and returns once it listens. The database need not be up.
- * @throws KeepError `CONFIG_INVALID`, `PORT_IN_USE`.
+ * @throws PgkeepError `CONFIG_INVALID`, `PORT_IN_USE`.
  */
 export async function serve(
   environment: Environment,
@@ -66,7 +66,7 @@ async function listen(app: NestFastifyApplication, { http }: Settings): Promise<
     const code = errorCode(cause);
     const reason =
       code === 'EADDRINUSE' ? 'another program listens there' : `the system says ${String(code)}`;
-    throw new KeepError('PORT_IN_USE', `Cannot listen on ${http.host}:${http.port}: ${reason}.`, {
+    throw new PgkeepError('PORT_IN_USE', `Cannot listen on ${http.host}:${http.port}: ${reason}.`, {
       hint: 'Set PORT (and HOST) to a free address, or stop the other program.',
       cause,
     });

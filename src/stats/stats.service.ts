@@ -31,7 +31,7 @@ export class StatsService {
    * Collects the statistics: one catalogue query whatever the number of tables, then counts of the small tables
    * whose number is not exact (`estimated`), or of every table (`exact`). A table that another session holds exclusively
    * is neither measured nor counted, and marked as `locked`.
-   * @throws KeepError `DATABASE_UNREACHABLE`, `DATABASE_TIMEOUT` or `DATABASE_ERROR`.
+   * @throws PgkeepError `DATABASE_UNREACHABLE`, `DATABASE_TIMEOUT` or `DATABASE_ERROR`.
    */
   async collect(counting: RowCounting): Promise<DatabaseStats> {
     const pool = this.database.statisticsPool;

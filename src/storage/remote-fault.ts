@@ -1,4 +1,4 @@
-import { errorCode, KeepError, messageOf, type ErrorCode } from '../core/errors.js';
+import { errorCode, PgkeepError, messageOf, type ErrorCode } from '../core/errors.js';
 
 /** Why a bucket did not do as asked: a stable code, the cause in one line, the next step. */
 export interface RemoteFault {
@@ -11,14 +11,14 @@ export interface RemoteFault {
  * The fault as an error to throw: `operation` completes "Cannot …" and ends before the location. Carries no
  * `cause`: the error objects of the clouds' SDKs hold the request they signed, credentials and all.
  */
-export function remoteError(operation: string, location: string, fault: RemoteFault): KeepError {
-  return new KeepError(fault.code, `Cannot ${operation} ${location}: ${fault.text}.`, { hint: fault.hint });
+export function remoteError(operation: string, location: string, fault: RemoteFault): PgkeepError {
+  return new PgkeepError(fault.code, `Cannot ${operation} ${location}: ${fault.text}.`, { hint: fault.hint });
 }
 
 /** Amazon S3 and Google Cloud Storage take no larger object. */
 const LARGEST_OBJECT_BYTES = 5 * 1024 ** 4;
 
-/** Refuses, before the first byte, what no bucket takes. @throws KeepError `STORAGE_FAILED`. */
+/** Refuses, before the first byte, what no bucket takes. @throws PgkeepError `STORAGE_FAILED`. */
 export function requireObjectSize(key: string, location: string, expectedBytes = 0): void {
   if (expectedBytes <= LARGEST_OBJECT_BYTES) return;
   const size = (expectedBytes / 1024 ** 4).toFixed(1);
@@ -30,7 +30,7 @@ export function requireObjectSize(key: string, location: string, expectedBytes =
 }
 
 /** There is nothing under this key. */
-export function objectMissing(key: string, location: string): KeepError {
+export function objectMissing(key: string, location: string): PgkeepError {
   return remoteError(`read ${key} from`, location, {
     code: 'STORAGE_OBJECT_MISSING',
     text: 'it is not there',

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { KeepError } from '../core/errors.js';
+import type { PgkeepError } from '../core/errors.js';
 
 /** The stream to upload failed, not the storage. */
 class SourceError extends Error {
@@ -14,7 +14,7 @@ export async function uploading<T>(
   body: Readable,
   signal: AbortSignal,
   upload: () => Promise<T>,
-  explain: (error: unknown) => KeepError,
+  explain: (error: unknown) => PgkeepError,
 ): Promise<T> {
   // The stream may fail before the upload looks at it: that must not end the process.
   body.on('error', () => undefined);

@@ -16,7 +16,7 @@ export interface PutOptions {
 
 /**
  * Where backups are kept: objects under keys such as `clinic_production_20260207_120000.dump`. Every implementation
- * passes one conformance suite (`test/storage/conformance.ts`): a deed need not know which one it writes to.
+ * passes one conformance suite (`test/storage/conformance.ts`): a action need not know which one it writes to.
  */
 export interface BackupStorage {
   /** For people: the directory, `s3://bucket`, `gs://bucket`. Holds no credentials. */
@@ -25,12 +25,12 @@ export interface BackupStorage {
   /**
    * Stores a stream. The object is visible under its key only when it is whole and durable: an aborted or
    * failed put leaves nothing. An object that was there is replaced.
-   * @throws what the stream throws; KeepError `STORAGE_…`, before the first byte where the stream is expected to be
+   * @throws what the stream throws; PgkeepError `STORAGE_…`, before the first byte where the stream is expected to be
    *   longer than an object can be; the signal's reason.
    */
   put(key: string, body: Readable, options: PutOptions): Promise<{ bytes: number }>;
 
-  /** The bytes of an object. @throws KeepError `STORAGE_OBJECT_MISSING`, `STORAGE_FAILED`. */
+  /** The bytes of an object. @throws PgkeepError `STORAGE_OBJECT_MISSING`, `STORAGE_FAILED`. */
   get(key: string): Promise<Readable>;
 
   /** Undefined where there is no such object. */

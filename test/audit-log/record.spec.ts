@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { appendPlan } from '../../src/audit-log/append.js';
-import { ChangelogService } from '../../src/audit-log/changelog.service.js';
-import type { NewEntry } from '../../src/audit-log/changelog.types.js';
+import { AuditLogService } from '../../src/audit-log/audit-log.service.js';
+import type { NewEntry } from '../../src/audit-log/audit-log.types.js';
 import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { createDatabase, query } from '../support/clinic.js';
@@ -30,7 +30,7 @@ async function run(
 
 /** Every kind of character and value that a serialisation could stumble over. */
 const AWKWARD: NewEntry = {
-  deed: 'stamp',
+  action: 'stamp',
   subject: 'a "quoted" \\ back\nslash, Ünïcödé 😀',
   details: { z: 1.5, a: null, '😀': ['x', { deep: true }], big: 12_345_678_901_234, text: '", "' },
   actor: 'somebody@somewhere',
@@ -53,15 +53,15 @@ describe('the record', () => {
 
   async function record(...entries: readonly NewEntry[]): Promise<void> {
     await withRooms(url, async (rooms) => {
-      for (const entry of entries) await rooms.get(ChangelogService).record(entry);
+      for (const entry of entries) await rooms.get(AuditLogService).record(entry);
     });
   }
 
   const verify = (knownHead?: string) =>
-    withRooms(url, (rooms) => rooms.get(ChangelogService).verify(knownHead));
-  const list = (limit = 100) => withRooms(url, (rooms) => rooms.get(ChangelogService).list(limit));
+    withRooms(url, (rooms) => rooms.get(AuditLogService).verify(knownHead));
+  const list = (limit = 100) => withRooms(url, (rooms) => rooms.get(AuditLogService).list(limit));
 
-  it('chains every deed to the one before, and says who did it when', async () => {
+  it('chains every action to the one before, and says who did it when', async () => {
     const before = Date.now();
     await record(AWKWARD, AWKWARD);
     const { total, entries } = await list();
@@ -86,7 +86,7 @@ describe('the record', () => {
     });
   });
 
-  it('gives 20 concurrent writers numbers without a gap, though every third takes its deed back', async () => {
+  it('gives 20 concurrent writers numbers without a gap, though every third takes its action back', async () => {
     const clients = await Promise.all(
       Array.from({ length: 20 }, async () => await new Client({ connectionString: url }).connect()),
     );
@@ -107,7 +107,7 @@ describe('the record', () => {
   it('chains the rows of one statement, and lets no writer choose number, time, role or predecessor', async () => {
     await query(
       url,
-      `INSERT INTO pgkeep.change_log (seq, recorded_at, deed, subject, role, actor, previous_hash)
+      `INSERT INTO pgkeep.change_log (seq, recorded_at, action, subject, role, actor, previous_hash)
        SELECT 900 + n, '2000-01-01', 'stamp', 'forged', 'nobody', 'a', 'x' FROM generate_series(1, 3) n`,
     );
     const { entries } = await list();
@@ -160,7 +160,7 @@ describe('the record', () => {
     await query(url, `CREATE ROLE auditor LOGIN PASSWORD 'pw'`);
     await record(AWKWARD);
     await withRooms(auditor, async (rooms) => {
-      const changelog = rooms.get(ChangelogService);
+      const changelog = rooms.get(AuditLogService);
       expect(await changelog.list(10)).toMatchObject({ total: 2 });
       expect(await changelog.verify()).toMatchObject({ verdict: 'whole' });
       await expect(changelog.record(AWKWARD)).rejects.toMatchObject({ code: 'DATABASE_PERMISSION_DENIED' });
@@ -171,7 +171,7 @@ describe('the record', () => {
     await expect(
       query(
         auditor,
-        `INSERT INTO pgkeep.change_log SELECT 4, recorded_at, deed, subject, details, role, actor, hash, hash FROM pgkeep.change_log WHERE seq = 3`,
+        `INSERT INTO pgkeep.change_log SELECT 4, recorded_at, action, subject, details, role, actor, hash, hash FROM pgkeep.change_log WHERE seq = 3`,
       ),
     ).rejects.toMatchObject({
       code: 'PK002',
@@ -202,12 +202,12 @@ describe('the record', () => {
     await carry(third);
     await expect(carry(third)).rejects.toMatchObject({ code: 'PK002' });
     const { entries } = await list();
-    expect(await withRooms(restored, (rooms) => rooms.get(ChangelogService).list(10))).toEqual({
+    expect(await withRooms(restored, (rooms) => rooms.get(AuditLogService).list(10))).toEqual({
       total: 3,
       entries,
     });
-    await withRooms(restored, (rooms) => rooms.get(ChangelogService).record(AWKWARD));
-    expect(await withRooms(restored, (rooms) => rooms.get(ChangelogService).verify())).toMatchObject({
+    await withRooms(restored, (rooms) => rooms.get(AuditLogService).record(AWKWARD));
+    expect(await withRooms(restored, (rooms) => rooms.get(AuditLogService).verify())).toMatchObject({
       verdict: 'whole',
       entries: 4,
     });
@@ -221,7 +221,7 @@ describe('the record', () => {
     await run('pg_restore', ['--exit-on-error', '-d', whole, archive]);
     const original = await verify();
     expect(original).toMatchObject({ verdict: 'whole', entries: 3 });
-    expect(await withRooms(whole, (rooms) => rooms.get(ChangelogService).verify())).toEqual(original);
+    expect(await withRooms(whole, (rooms) => rooms.get(AuditLogService).verify())).toEqual(original);
     // Data alone, into a database that was installed a moment ago, would fork the chain.
     const fresh = await createDatabase(own, 'restored_data', 'installed');
     const dataOnly = [
@@ -259,11 +259,11 @@ describe('the record', () => {
     expect(await run('psql', ['-X', '-At', '-d', url, '-c', sql])).toBe('1|t\n2|f\n3|t\n');
   });
 
-  it('takes a deed that this version does not know, and no shape but a name’s', async () => {
-    const insert = (deed: string) =>
-      query(url, `INSERT INTO pgkeep.change_log (deed, subject, actor) VALUES ($1, 's', 'a')`, [deed]);
+  it('takes a action that this version does not know, and no shape but a name’s', async () => {
+    const insert = (action: string) =>
+      query(url, `INSERT INTO pgkeep.change_log (action, subject, actor) VALUES ($1, 's', 'a')`, [action]);
     await insert('restore-test');
-    expect((await list()).entries.at(-1)).toMatchObject({ deed: 'restore-test', details: {} });
+    expect((await list()).entries.at(-1)).toMatchObject({ action: 'restore-test', details: {} });
     for (const wrong of ['', 'Restore', 'a b', '-a']) {
       await expect(insert(wrong)).rejects.toMatchObject({ code: '23514' });
     }
@@ -272,9 +272,9 @@ describe('the record', () => {
   it('says what to do where it is not installed', async () => {
     const bare = await createDatabase(own, 'bare');
     await withRooms(bare, async (rooms) => {
-      await expect(rooms.get(ChangelogService).list(1)).rejects.toMatchObject({
+      await expect(rooms.get(AuditLogService).list(1)).rejects.toMatchObject({
         code: 'NOT_INSTALLED',
-        message: 'Cannot read the changelog: the database has no table pgkeep.change_log.',
+        message: 'Cannot read the audit log: the database has no table pgkeep.change_log.',
         hint: 'Run `pgkeep install`.',
       });
     });

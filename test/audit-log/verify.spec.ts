@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { ChangelogService } from '../../src/audit-log/changelog.service.js';
-import type { ChainReport } from '../../src/audit-log/changelog.types.js';
+import { AuditLogService } from '../../src/audit-log/audit-log.service.js';
+import type { ChainReport } from '../../src/audit-log/audit-log.types.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { withRooms } from '../support/rooms.js';
@@ -14,7 +14,7 @@ const ON = ['change_log_chain', 'change_log_keep', 'change_log_keep_all']
 /** Gives an entry the hash that its contents have now: what a careful forger does. */
 const REHASH = `UPDATE pgkeep.change_log SET hash = encode(sha256(convert_to(jsonb_build_array(seq,
   to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-  deed, subject, details, role, actor, previous_hash)::text, 'UTF8')), 'hex')`;
+  action, subject, details, role, actor, previous_hash)::text, 'UTF8')), 'hex')`;
 
 describe('verifying the record', () => {
   let own: ThrowAwayCluster;
@@ -28,10 +28,10 @@ describe('verifying the record', () => {
       await rooms.get(InstallService).install();
       for (const subject of ['two', 'three', 'four', 'five']) {
         await rooms
-          .get(ChangelogService)
-          .record({ deed: 'stamp', subject, details: { from: null }, actor: 'test@here' });
+          .get(AuditLogService)
+          .record({ action: 'stamp', subject, details: { from: null }, actor: 'test@here' });
       }
-      head = (await rooms.get(ChangelogService).verify()).head ?? '';
+      head = (await rooms.get(AuditLogService).verify()).head ?? '';
     });
   });
   afterAll(() => own.cluster.destroy());
@@ -41,7 +41,7 @@ describe('verifying the record', () => {
   });
 
   const verify = (knownHead?: string): Promise<ChainReport> =>
-    withRooms(url, (rooms) => rooms.get(ChangelogService).verify(knownHead));
+    withRooms(url, (rooms) => rooms.get(AuditLogService).verify(knownHead));
   /** As somebody who may switch the triggers off, and switches them on again. */
   const tamper = (sql: string) => query(url, `${OFF}; ${sql}; ${ON}`);
 
@@ -51,7 +51,7 @@ describe('verifying the record', () => {
     ['time', `recorded_at = recorded_at + interval '1 ms'`],
     ['role', `role = 'nobody'`],
     ['actor', `actor = 'nobody@here'`],
-    ['deed', `deed = 'install'`],
+    ['action', `action = 'install'`],
     ['hash', `hash = repeat('f', 64)`],
   ])('names the entry whose %s was changed', async (_what, assignment) => {
     await tamper(`UPDATE pgkeep.change_log SET ${assignment} WHERE seq = 3`);
@@ -90,7 +90,7 @@ describe('verifying the record', () => {
        INSERT INTO pgkeep.change_log SELECT * FROM pgkeep.change_log WHERE seq = 3`,
     );
     expect((await verify()).findings).toEqual([
-      { code: 'ENTRY_REPEATED', seq: 3, text: 'entry 3 is there more than once' },
+      { code: 'ENTRY_REPEATED', seq: 3, text: 'entry 3 exists more than once' },
     ]);
   });
 
@@ -100,7 +100,7 @@ describe('verifying the record', () => {
       {
         code: 'ENTRY_REPLACED',
         seq: 4,
-        text: 'entry 4 does not continue entry 3: entry 3 is not the one that was recorded',
+        text: 'entry 4 does not continue entry 3: entry 3 was replaced',
       },
     ]);
   });
@@ -114,7 +114,7 @@ describe('verifying the record', () => {
       {
         code: 'ENTRY_REPLACED',
         seq: 1,
-        text: 'entry 1 names an entry before it: what was recorded first is gone',
+        text: 'entry 1 refers to an entry before it: the first entries were removed',
       },
     ]);
   });
@@ -130,18 +130,18 @@ describe('verifying the record', () => {
         {
           code: 'HEAD_NOT_FOUND',
           seq: null,
-          text: `no entry has the hash ${head}: the newest entries were cut off, or the record was written anew`,
+          text: `no entry has the hash ${head}: the newest entries were removed, or the log was rewritten`,
         },
       ],
     });
   });
 
-  it('finds a kept head again after more deeds, and not in a record that was written anew', async () => {
-    const more = { deed: 'stamp', subject: 'six', details: {}, actor: 'test@here' } as const;
-    await withRooms(url, (rooms) => rooms.get(ChangelogService).record(more));
+  it('finds a kept head again after more actions, and not in a record that was written anew', async () => {
+    const more = { action: 'stamp', subject: 'six', details: {}, actor: 'test@here' } as const;
+    await withRooms(url, (rooms) => rooms.get(AuditLogService).record(more));
     expect(await verify(head)).toMatchObject({ verdict: 'whole', entries: 6, knownHead: 5 });
     await tamper(
-      `TRUNCATE pgkeep.change_log; ${ON}; INSERT INTO pgkeep.change_log (deed, subject, actor) VALUES ('install', 'five', 'a')`,
+      `TRUNCATE pgkeep.change_log; ${ON}; INSERT INTO pgkeep.change_log (action, subject, actor) VALUES ('install', 'five', 'a')`,
     );
     expect(await verify()).toMatchObject({ verdict: 'whole', entries: 1 });
     expect((await verify(head)).findings).toMatchObject([{ code: 'HEAD_NOT_FOUND' }]);
@@ -164,7 +164,7 @@ describe('verifying the record', () => {
         {
           code: 'GUARD_OFF',
           seq: null,
-          text: 'the record is not protected: trigger change_log_keep of pgkeep.change_log is missing or not enabled always',
+          text: 'the audit log is not protected: trigger change_log_keep of pgkeep.change_log is missing or not enabled always',
         },
       ],
     });

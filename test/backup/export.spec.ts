@@ -60,7 +60,7 @@ Not encrypted: whoever reads ${directory} reads the rows.
     expect(readFileSync(path.join(directory, 'Odd-schema.a-b-c.csv'), 'utf8')).toBe('x,Ü\n1,é\n');
     const { entries } = JSON.parse((await runCli(['changelog', '--json'], { DATABASE_URL: url })).stdout);
     expect(entries.at(-1)).toMatchObject({
-      deed: 'export',
+      action: 'export',
       subject: 'exported',
       details: { tables: expect.arrayContaining([{ name: 'public.children', rows: 3 }]) },
     });

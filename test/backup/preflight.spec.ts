@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { KeepError } from '../../src/core/errors.js';
+import { PgkeepError } from '../../src/core/errors.js';
 import { backupDirectory, withBackups } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
@@ -37,7 +37,7 @@ describe('before anything long begins', () => {
       (thrown: unknown) => thrown,
     );
     expect(existsSync(directory) ? readdirSync(directory) : []).toEqual([]);
-    if (!(error instanceof KeepError)) throw error;
+    if (!(error instanceof PgkeepError)) throw error;
     return { code: error.code, message: error.message, hint: error.hint };
   }
 

@@ -76,11 +76,16 @@ describe('what is done with backups', () => {
     const { bytes, sha256 } = first;
     const details = { reason: 'manual', environment: 'development', encrypted: false, bytes, sha256 };
     expect(entries.slice(1)).toMatchObject([
-      { ...common, deed: 'backup', subject: first.name, details },
-      { ...common, deed: 'backup', subject: second.name },
-      { ...common, deed: 'pin', subject: first.name, details: { because: 'before the merger' } },
-      { ...common, deed: 'unpin', subject: first.name },
-      { ...common, deed: 'prune', subject: 'kept_development', details: { removed: [first.name], kept: 1 } },
+      { ...common, action: 'backup', subject: first.name, details },
+      { ...common, action: 'backup', subject: second.name },
+      { ...common, action: 'pin', subject: first.name, details: { because: 'before the merger' } },
+      { ...common, action: 'unpin', subject: first.name },
+      {
+        ...common,
+        action: 'prune',
+        subject: 'kept_development',
+        details: { removed: [first.name], kept: 1 },
+      },
     ]);
   });
 
@@ -90,7 +95,7 @@ describe('what is done with backups', () => {
     const unrecorded = await runCli(['backup'], settings);
     expect([unrecorded.code, unrecorded.stdout.split('\n').at(-2)]).toEqual([
       0,
-      'Done, but not recorded: Cannot record backup in the changelog: the database has no table pgkeep.change_log. Run `pgkeep install`.',
+      'Done, but not recorded: Cannot record backup in the audit log: the database has no table pgkeep.change_log. Run `pgkeep install`.',
     ]);
     await runCli(['install'], settings);
     await query(bare, `CREATE ROLE dumper LOGIN PASSWORD 'pw'; GRANT pg_read_all_data TO dumper`);
@@ -100,7 +105,7 @@ describe('what is done with backups', () => {
     expect(JSON.parse(refused.stdout)).toMatchObject({
       recorded: false,
       notRecorded:
-        'Cannot record backup in the changelog: role "dumper" may not record it in pgkeep.change_log. Run it as the owner of schema pgkeep, or give the grant: GRANT INSERT ON pgkeep.change_log TO "dumper";',
+        'Cannot record backup in the audit log: role "dumper" lacks INSERT on pgkeep.change_log, and an action that is not recorded is not done. Run the command as the owner of schema pgkeep, or grant: GRANT INSERT ON pgkeep.change_log TO "dumper";',
     });
     await query(bare, 'ALTER DATABASE bare SET default_transaction_read_only = on');
     const readOnly = await runCli(['backup', '--json'], settings);

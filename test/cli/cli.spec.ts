@@ -85,7 +85,7 @@ describe('the command line', () => {
       code: 0,
       stderr: '',
       stdout:
-        'Applied to schema pgkeep:\n  20261120080000_database_environment\n  20261120100000_change_log\n  20261120110000_job_run\n  20261120120000_restore_test\n  20261120130000_catalogue_fingerprint\n',
+        'Applied to schema pgkeep:\n  20261120080000_database_environment\n  20261120100000_change_log\n  20261120110000_job_run\n  20261120120000_restore_test\n  20261120130000_catalogue_fingerprint\n  20261127080000_actions\n',
     });
     expect((await runCli(['install'], fresh)).stdout).toBe('Nothing to do: pgkeep’s schema is current.\n');
     const stamped = await runCli(['stamp', 'staging'], fresh);
@@ -107,7 +107,7 @@ describe('the command line', () => {
     const people = await runCli(['changelog'], recorded);
     expect(people).toMatchObject({ code: 0, stderr: '' });
     expect(people.stdout.split('\n')).toEqual([
-      expect.stringMatching(/^entry {2}time {22}deed {5}subject {3}role {6}actor +details$/),
+      expect.stringMatching(/^entry {2}time {22}action {3}subject {3}role {6}actor +details$/),
       expect.stringMatching(
         /^ {4}1 {2}\S+Z {2}install {2}recorded {2}postgres {2}\S+@\S+ {2}\{"applied":\["20261120080000_database_environment",.*\]\}$/,
       ),
@@ -121,8 +121,8 @@ describe('the command line', () => {
     expect(JSON.parse((await runCli(['changelog', '--json'], recorded)).stdout)).toMatchObject({
       total: 2,
       entries: [
-        { seq: 1, deed: 'install' },
-        { seq: 2, deed: 'stamp' },
+        { seq: 1, action: 'install' },
+        { seq: 2, action: 'stamp' },
       ],
     });
 
@@ -140,7 +140,7 @@ describe('the command line', () => {
       code: 1,
       stderr: '',
       stdout:
-        'chain of 2 entries is NOT whole:\n  entry 1 was changed after it was recorded: its hash is not that of its contents\n  the record is not protected: trigger change_log_keep of pgkeep.change_log is missing or not enabled always\n',
+        'chain of 2 entries is NOT whole:\n  entry 1 was changed after it was recorded: its hash is not that of its contents\n  the audit log is not protected: trigger change_log_keep of pgkeep.change_log is missing or not enabled always\n',
     });
     const broken = await runCli(['changelog', '--verify', '--json'], recorded);
     expect(broken.code).toBe(1);
@@ -248,7 +248,7 @@ describe('the command line', () => {
     const packages = loaded.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []);
     expect([...new Set(packages)]).toEqual(['commander']);
     expect(
-      loaded.filter((file) => /\/dist\/(?!cli\b|errors\.js|process\/early-signals\.js)/.test(file)),
+      loaded.filter((file) => /\/dist\/(?!cli\b|core\/errors\.js|core\/process\/early-signals\.js)/.test(file)),
     ).toEqual([]);
   });
 

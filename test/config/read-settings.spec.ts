@@ -3,17 +3,17 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
-import { KeepError } from '../../src/core/errors.js';
+import { PgkeepError } from '../../src/core/errors.js';
 
 const URL_WITH_SECRET = 'postgresql://user:hunter2@db.example:5432/app?sslmode=verify-full';
 
-function errorOf(environment: Environment): KeepError {
+function errorOf(environment: Environment): PgkeepError {
   try {
     readSettings(environment, '/srv/app');
   } catch (error) {
-    if (error instanceof KeepError) return error;
+    if (error instanceof PgkeepError) return error;
   }
-  throw new Error('expected a KeepError');
+  throw new Error('expected a PgkeepError');
 }
 
 describe('readSettings', () => {

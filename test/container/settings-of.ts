@@ -8,7 +8,7 @@ import { unknownSettings } from '../../src/config/unknown-settings.js';
 /**
  * What pgkeep makes of a deployment's environment, its `_FILE` secrets replaced by files with these contents (by
  * the name of the mounted file).
- * @throws Error on a name that is no setting or a secret that is not mounted, KeepError on a wrong value.
+ * @throws Error on a name that is no setting or a secret that is not mounted, PgkeepError on a wrong value.
  */
 export function settingsOf(
   environment: Environment,

@@ -66,11 +66,11 @@ describe('pgkeep migrate deploy', () => {
     expect(rows).toEqual([row, row]);
     const recorded = await query(
       url,
-      `SELECT deed, subject, details FROM pgkeep.change_log ORDER BY seq DESC LIMIT 1`,
+      `SELECT action, subject, details FROM pgkeep.change_log ORDER BY seq DESC LIMIT 1`,
     );
     expect(recorded.rows).toEqual([
       {
-        deed: 'deploy',
+        action: 'deploy',
         subject: 'happy',
         details: {
           outcome: 'applied',
@@ -139,7 +139,7 @@ DELETE FROM "session_quiz_steps" WHERE "id" IN (SELECT "id" FROM "session_quiz_s
     expect(told).toEqual([
       '  CAREFUL   public.who_growth_standards is gone; it had 244 rows',
       '  CAREFUL   public.session_quiz_steps has 7,162 rows; it had 7,172',
-      'Done, but not recorded: Cannot record deploy in the changelog: the database has no table pgkeep.change_log. Run `pgkeep install`.',
+      'Done, but not recorded: Cannot record deploy in the audit log: the database has no table pgkeep.change_log. Run `pgkeep install`.',
     ]);
   });
 

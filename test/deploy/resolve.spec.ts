@@ -99,11 +99,11 @@ Make by hand what is missing, then the same again. Or, where that is known and m
     expect(await history(made.url)).toEqual([`${FIRST} finished 1`, `${NAME} unfinished rolled back 0`]);
     const { rows } = await query(
       made.url,
-      'SELECT deed, subject, details FROM pgkeep.change_log ORDER BY seq DESC LIMIT 1',
+      'SELECT action, subject, details FROM pgkeep.change_log ORDER BY seq DESC LIMIT 1',
     );
     expect(rows).toEqual([
       {
-        deed: 'resolve',
+        action: 'resolve',
         subject: 'explains',
         details: {
           environment: 'test',
@@ -154,7 +154,7 @@ Or, where that is known and meant:
     expect(refused.code).toBe(3);
     const applied = await resolve(made, '--applied', NAME);
     expect(applied.stdout).toBe(
-      `Migration ${NAME} is marked as applied in database "committed" (test). Nothing of it was run.\nDone, but not recorded: Cannot record resolve in the changelog: the database has no table pgkeep.change_log. Run \`pgkeep install\`.\n`,
+      `Migration ${NAME} is marked as applied in database "committed" (test). Nothing of it was run.\nDone, but not recorded: Cannot record resolve in the audit log: the database has no table pgkeep.change_log. Run \`pgkeep install\`.\n`,
     );
     // The same rows as Prisma leaves: the failed attempt taken back, and one that is finished without a step.
     expect(await history(made.url)).toEqual([

@@ -85,11 +85,11 @@ The next \`pgkeep migrate deploy\` applies it again, as long as it is in the dir
     expect(readdirSync(path.join(application.directory, 'backups')).length).toBeGreaterThan(0);
     const recorded = await query(
       url,
-      'SELECT deed, subject, details FROM pgkeep.change_log ORDER BY seq DESC LIMIT 1',
+      'SELECT action, subject, details FROM pgkeep.change_log ORDER BY seq DESC LIMIT 1',
     );
     expect(recorded.rows).toEqual([
       {
-        deed: 'rollback',
+        action: 'rollback',
         subject: 'happy',
         details: {
           outcome: 'rolled back',
@@ -104,8 +104,11 @@ The next \`pgkeep migrate deploy\` applies it again, as long as it is in the dir
 
     // What it left is what is expected from here on.
     expect((await application.migrate(['drift'])).code).toBe(0);
-    const structures = await query(url, 'SELECT deed FROM pgkeep.catalogue_fingerprint ORDER BY recorded_at');
-    expect(structures.rows.at(-1)).toEqual({ deed: 'rollback' });
+    const structures = await query(
+      url,
+      'SELECT action FROM pgkeep.catalogue_fingerprint ORDER BY recorded_at',
+    );
+    expect(structures.rows.at(-1)).toEqual({ action: 'rollback' });
     const ready = await runCli(['ready'], settings, { cwd: application.directory });
     expect(ready.stdout).toContain('Migration issues: 1 rolled back [MIGRATIONS_ROLLED_BACK]');
     expect((await application.quickly()).stdout).toContain('Deployed 1 migration into database "happy"');

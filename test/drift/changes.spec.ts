@@ -118,7 +118,7 @@ describe('drift', () => {
     await query(url, 'UPDATE pgkeep.catalogue_fingerprint SET method = method + 1');
     expect(await rooms.get(DriftService).look()).toMatchObject({
       kind: 'not-comparable',
-      recorded: { deed: 'deploy' },
+      recorded: { action: 'deploy' },
     });
     await rooms.get(DriftService).recordAfter('deploy');
   });
@@ -147,11 +147,11 @@ describe('drift', () => {
     await rooms.get(DriftService).recordAfter('rollback');
     const { rows } = await query(
       url,
-      'SELECT deed, lines IS NULL AS is_bare FROM pgkeep.catalogue_fingerprint ORDER BY id DESC LIMIT 2',
+      'SELECT action, lines IS NULL AS is_bare FROM pgkeep.catalogue_fingerprint ORDER BY id DESC LIMIT 2',
     );
     expect(rows).toEqual([
-      { deed: 'rollback', is_bare: false },
-      { deed: 'deploy', is_bare: true },
+      { action: 'rollback', is_bare: false },
+      { action: 'deploy', is_bare: true },
     ]);
   });
 

@@ -143,7 +143,7 @@ of no table
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({
       verdict: 'drift',
-      recorded: { deed: 'accept' },
+      recorded: { action: 'accept' },
       objects: expect.arrayContaining([
         {
           section: 'columns',
@@ -164,8 +164,8 @@ of no table
     });
     const { rows } = await query(
       application.url,
-      `SELECT subject, details - 'instead' AS details, details->'instead'->>'deed' AS instead
-         FROM pgkeep.change_log WHERE deed = 'accept-drift' ORDER BY seq DESC LIMIT 1`,
+      `SELECT subject, details - 'instead' AS details, details->'instead'->>'action' AS instead
+         FROM pgkeep.change_log WHERE action = 'accept-drift' ORDER BY seq DESC LIMIT 1`,
     );
     expect(rows).toEqual([
       {
@@ -325,7 +325,7 @@ describe('a deploy', () => {
     (
       await query(
         url,
-        'SELECT deed, jsonb_array_length(migrations) AS migrations FROM pgkeep.catalogue_fingerprint ORDER BY id',
+        'SELECT action, jsonb_array_length(migrations) AS migrations FROM pgkeep.catalogue_fingerprint ORDER BY id',
       )
     ).rows;
   const drift = async ({ url, directory }: DeployedApplication) =>
@@ -336,14 +336,14 @@ describe('a deploy', () => {
     expect((await application.quickly()).code).toBe(0);
     await query(application.url, 'CREATE TABLE by_hand ()');
     expect((await application.quickly()).code).toBe(0);
-    expect(await fingerprints(application)).toEqual([{ deed: 'deploy', migrations: 9 }]);
+    expect(await fingerprints(application)).toEqual([{ action: 'deploy', migrations: 9 }]);
     expect((await drift(application)).code).toBe(1);
     await query(application.url, 'DROP TABLE by_hand');
     application.add('20991231000000_more', 'ALTER TABLE "children" ADD COLUMN "more" TEXT;\n');
     expect((await application.quickly()).code).toBe(0);
     expect(await fingerprints(application)).toEqual([
-      { deed: 'deploy', migrations: 9 },
-      { deed: 'deploy', migrations: 10 },
+      { action: 'deploy', migrations: 9 },
+      { action: 'deploy', migrations: 10 },
     ]);
     expect((await drift(application)).code).toBe(0);
   });
@@ -401,8 +401,8 @@ ${REMEDY}`,
     application.add('20991231000500_bad', 'ALTER TABLE "children" ADD COLUMN "id" INTEGER;\n');
     expect((await application.quickly()).code).toBe(1);
     expect(await fingerprints(application)).toEqual([
-      { deed: 'deploy', migrations: 9 },
-      { deed: 'deploy', migrations: 10 },
+      { action: 'deploy', migrations: 9 },
+      { action: 'deploy', migrations: 10 },
     ]);
     const { stdout } = await drift(application);
     expect(stdout).toMatch(/^DRIFT: 1 object differs .*\n\npublic\.by_hand\n {2}\+ table\n/);

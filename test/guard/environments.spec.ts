@@ -205,7 +205,7 @@ describe('environments that must stay apart', () => {
       (
         await query(
           production,
-          "SELECT subject, details, actor FROM pgkeep.change_log WHERE deed = 'guard-override'",
+          "SELECT subject, details, actor FROM pgkeep.change_log WHERE action = 'guard-override'",
         )
       ).rows;
 

@@ -36,7 +36,7 @@ async function state(url: string): Promise<unknown> {
     url,
     `SELECT (SELECT json_agg(c.relname ORDER BY c.oid) FROM pg_class c
                JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ('public', 'pgkeep')) AS objects,
-            (SELECT count(*) FROM public.users) AS users, (SELECT count(*) FROM pgkeep.change_log) AS deeds`,
+            (SELECT count(*) FROM public.users) AS users, (SELECT count(*) FROM pgkeep.change_log) AS actions`,
   );
   return rows[0];
 }
@@ -210,7 +210,7 @@ describe('a bare `prisma` on a production database', () => {
       (
         await query(
           url,
-          `SELECT details->>'door' AS door FROM pgkeep.change_log WHERE deed = 'guard-override' ORDER BY seq`,
+          `SELECT details->>'door' AS door FROM pgkeep.change_log WHERE action = 'guard-override' ORDER BY seq`,
         )
       ).rows.map(({ door }: { door: unknown }) => door);
     application.write('none.sql', 'DROP TABLE IF EXISTS never_was;');

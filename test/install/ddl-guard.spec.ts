@@ -80,7 +80,7 @@ describe('the DDL guard', () => {
     });
     const { rows } = await query(
       url,
-      `SELECT subject, details FROM pgkeep.change_log WHERE deed = 'ddl-guard'`,
+      `SELECT subject, details FROM pgkeep.change_log WHERE action = 'ddl-guard'`,
     );
     expect(rows).toEqual([{ subject: 'installed', details: { action: 'installed' } }]);
   });

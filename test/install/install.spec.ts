@@ -14,6 +14,7 @@ const OWN_MIGRATIONS = [
   '20261120110000_job_run',
   '20261120120000_restore_test',
   '20261120130000_catalogue_fingerprint',
+  '20261127080000_actions',
 ];
 
 interface Verbs {
@@ -142,7 +143,7 @@ describe('install and stamp', () => {
     });
     const { rows } = await query(
       url,
-      `SELECT count(*)::int AS n FROM pgkeep.change_log WHERE deed = 'stamp'`,
+      `SELECT count(*)::int AS n FROM pgkeep.change_log WHERE action = 'stamp'`,
     );
     expect(rows).toEqual([{ n: 1 }]);
   });

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { readSettings } from '../../src/config/read-settings.js';
 import { redactSecrets } from '../../src/config/redact-secrets.js';
 import type { Settings } from '../../src/config/settings.js';
-import { KeepError } from '../../src/core/errors.js';
+import { PgkeepError } from '../../src/core/errors.js';
 import {
   nearestPrismaConfig,
   prismaConfigIn,
@@ -41,7 +41,7 @@ describe('the application’s Prisma project', () => {
   };
   const errorOf = async (options: ProjectOptions = {}): Promise<string> => {
     const error: unknown = await read(options).catch((thrown: unknown) => thrown);
-    if (!(error instanceof KeepError)) throw new Error('expected a KeepError');
+    if (!(error instanceof PgkeepError)) throw new Error('expected a PgkeepError');
     return `${error.code}: ${error.message}\n${error.hint}`.replaceAll(directory, 'APP');
   };
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { BackupService } from '../../src/backup/backup.service.js';
 import { ExportService } from '../../src/backup/export.service.js';
 import { GlobalsService } from '../../src/backup/globals.service.js';
-import { ChangelogService } from '../../src/audit-log/changelog.service.js';
+import { AuditLogService } from '../../src/audit-log/audit-log.service.js';
 import { DeployService } from '../../src/deploy/deploy.service.js';
 import { ResolveService } from '../../src/deploy/resolve/resolve.service.js';
 import { RollbackService } from '../../src/deploy/rollback/rollback.service.js';
@@ -152,7 +152,7 @@ it('runs jobs, and keeps the change log', async () => {
     if (!run) throw new Error('not begun');
     expect(await jobs.renew(run, 60_000)).toBe(true);
     expect(await jobs.finish(run, { state: 'succeeded' })).toBe(true);
-    expect(await rooms.get(ChangelogService).verify()).toMatchObject({ findings: [] });
+    expect(await rooms.get(AuditLogService).verify()).toMatchObject({ findings: [] });
   });
 });
 

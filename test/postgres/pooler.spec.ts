@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BackupService } from '../../src/backup/backup.service.js';
 import { ExportService } from '../../src/backup/export.service.js';
 import { GlobalsService } from '../../src/backup/globals.service.js';
-import { ChangelogService } from '../../src/audit-log/changelog.service.js';
+import { AuditLogService } from '../../src/audit-log/audit-log.service.js';
 import { DatabaseService } from '../../src/postgres/database.service.js';
 import { DeployService } from '../../src/deploy/deploy.service.js';
 import { ResolveService } from '../../src/deploy/resolve/resolve.service.js';
@@ -179,7 +179,7 @@ describe('DIRECT_URL', () => {
         expect((await rooms.get(ReadinessService).evaluate()).verdict.checks.database).toMatchObject({
           ok: true,
         });
-        expect((await rooms.get(ChangelogService).list(1)).entries).toHaveLength(1);
+        expect((await rooms.get(AuditLogService).list(1)).entries).toHaveLength(1);
         expect((await rooms.get(JobsService).read()).ability).toEqual({ kind: 'able' });
       });
       await expectNoTraceBehind(pooler);

@@ -83,7 +83,7 @@ describe('the evidence of restore tests', () => {
     });
     const log = await runCli(['changelog', '--json'], environment);
     expect(JSON.parse(log.stdout).entries.at(-1)).toMatchObject({
-      deed: 'restore-test',
+      action: 'restore-test',
       subject: reports[2]?.backup,
       actor: 'somebody',
       details: { verdict: 'passed', number: 3, hash: reports[2]?.hash },

@@ -99,7 +99,7 @@ describe('pgkeep restore', () => {
     ).toBe(0);
     expect((await runCli(['restore', backup.name, ...PRODUCTION], environment)).code).toBe(0);
     const log = JSON.parse((await runCli(['changelog', '--json'], environment)).stdout);
-    expect(log.entries.map(({ deed }: { deed: string }) => deed)).toEqual([
+    expect(log.entries.map(({ action }: { action: string }) => action)).toEqual([
       'install',
       'stamp',
       'backup',

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { S3BucketSettings } from '../../src/config/settings.js';
-import { KeepError } from '../../src/core/errors.js';
+import { PgkeepError } from '../../src/core/errors.js';
 import { openS3Bucket } from '../../src/storage/s3/s3-storage.js';
 import type { BackupStorage } from '../../src/storage/storage.types.js';
 import { HttpFaultProxy } from '../support/http-fault-proxy.js';
@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(async () => await bucket.remove());
 
 /** All five operations of the contract, each with what it fails with. */
-async function failuresOf(storage: BackupStorage): Promise<KeepError[]> {
+async function failuresOf(storage: BackupStorage): Promise<PgkeepError[]> {
   const operations = [
     storage.put('key', Readable.from(['text']), never),
     storage.put('key', randomStream(9 * MIB), never),
@@ -34,8 +34,8 @@ async function failuresOf(storage: BackupStorage): Promise<KeepError[]> {
   ];
   const results = await Promise.allSettled(operations);
   return results.map((result) => {
-    if (result.status === 'rejected' && result.reason instanceof KeepError) return result.reason;
-    throw new Error(`expected a KeepError, not ${JSON.stringify(result)}`);
+    if (result.status === 'rejected' && result.reason instanceof PgkeepError) return result.reason;
+    throw new Error(`expected a PgkeepError, not ${JSON.stringify(result)}`);
   });
 }
 

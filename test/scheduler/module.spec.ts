@@ -7,7 +7,7 @@ import { JobsService } from '../../src/jobs/jobs.service.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { PgkeepScheduleModule } from '../../src/scheduler/pgkeep-schedule.module.js';
 import { JITTER } from '../../src/maintenance/jitter.js';
-import { UpkeepService } from '../../src/maintenance/upkeep.service.js';
+import { MaintenanceService } from '../../src/maintenance/maintenance.service.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { openRooms } from '../support/rooms.js';
@@ -52,7 +52,7 @@ describe('the schedule of an importing application', () => {
     await bare.close();
     const off = await application({ BACKUP_SCHEDULE: '* * * * * *' }, { scheduled: true });
     expect(off.get(SchedulerRegistry, { strict: false }).getCronJobs().size).toBe(0);
-    await off.get(UpkeepService).step();
+    await off.get(MaintenanceService).step();
     await off.close();
     expect(await countOf()).toBe(0);
   });
@@ -62,7 +62,7 @@ describe('the schedule of an importing application', () => {
       { ...every, BACKUP_SCHEDULE: 'OFF', RESTORE_TEST_SCHEDULE: 'off' },
       { scheduled: true },
     );
-    await elsewhere.get(UpkeepService).step();
+    await elsewhere.get(MaintenanceService).step();
     expect(await countOf()).toBe(0);
     expect(await elsewhere.get(JobsService).registered()).toMatchObject([
       { name: 'backup', schedule: 'off' },
@@ -74,14 +74,14 @@ describe('the schedule of an importing application', () => {
   it('spreads what is caught up', async () => {
     const daily = { ...every, BACKUP_SCHEDULE: '0 2 * * *', RESTORE_TEST_SCHEDULE: 'off' };
     const patient = await application(daily, { scheduled: false, jitter: 1 });
-    await patient.get(UpkeepService).step();
+    await patient.get(MaintenanceService).step();
     await query(url, `UPDATE pgkeep.job SET since = '2026-01-01'`);
-    await patient.get(UpkeepService).step();
-    await patient.get(UpkeepService).step();
+    await patient.get(MaintenanceService).step();
+    await patient.get(MaintenanceService).step();
     expect(await countOf()).toBe(0);
     await patient.close();
     const eager = await application(daily, { scheduled: false, jitter: 0 });
-    await eager.get(UpkeepService).step();
+    await eager.get(MaintenanceService).step();
     expect((await eager.get(JobsService).list(10)).map(({ trigger }) => trigger)).toEqual(['catch-up']);
     await eager.close();
     await query(url, 'DELETE FROM pgkeep.job_run');

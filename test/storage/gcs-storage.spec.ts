@@ -1,7 +1,7 @@
 import '../support/one-realm.js';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { KeepError } from '../../src/core/errors.js';
+import { PgkeepError } from '../../src/core/errors.js';
 import { openGcsBucket } from '../../src/storage/gcs/gcs-storage.js';
 import { PATIENCE, type BackupStorage } from '../../src/storage/storage.types.js';
 import { FakeGcsServer } from '../support/fake-gcs-server.js';
@@ -42,7 +42,7 @@ describe('when the fake of Google Cloud Storage fails', () => {
   });
   afterEach(async () => await fake.close());
 
-  async function failuresOf(storage: BackupStorage): Promise<KeepError[]> {
+  async function failuresOf(storage: BackupStorage): Promise<PgkeepError[]> {
     const results = await Promise.allSettled([
       storage.put('key', Readable.from(['text']), never),
       storage.put('key', randomStream(9 * MIB), never),
@@ -52,8 +52,8 @@ describe('when the fake of Google Cloud Storage fails', () => {
       storage.delete('key'),
     ]);
     return results.map((result) => {
-      if (result.status === 'rejected' && result.reason instanceof KeepError) return result.reason;
-      throw new Error(`expected a KeepError, not ${JSON.stringify(result)}`);
+      if (result.status === 'rejected' && result.reason instanceof PgkeepError) return result.reason;
+      throw new Error(`expected a PgkeepError, not ${JSON.stringify(result)}`);
     });
   }
 

@@ -1,4 +1,4 @@
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { RetentionService } from '../../retention/retention.service.js';
 import type { PruneReport } from '../../retention/retention.types.js';
 import { alignColumns } from '../columns.js';
@@ -30,16 +30,16 @@ export const backupPruneVerb: Verb = {
 function wholeNumber(text: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count >= 1 && count <= 10_000) return count;
-  throw new KeepError('USAGE_INVALID', `--simulate takes a whole number from 1 to 10000, not "${text}".`);
+  throw new PgkeepError('USAGE_INVALID', `--simulate takes a whole number from 1 to 10000, not "${text}".`);
 }
 
 function renderReport(report: PruneReport): string {
   const { keep, remove, foreign, dryRun } = report;
-  const deed = dryRun ? 'would remove' : 'removed';
+  const action = dryRun ? 'would remove' : 'removed';
   return [
     ...alignColumns([
       ...keep.map(({ name, because }) => ['keep', name, because.join(', ')]),
-      ...remove.map((name) => [deed, name]),
+      ...remove.map((name) => [action, name]),
       ...foreign.map((name) => [
         'left alone',
         name,

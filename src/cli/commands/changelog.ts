@@ -1,7 +1,7 @@
 import { counted } from '../../core/counted.js';
 import { InvalidArgumentError, Option } from 'commander';
-import { ChangelogService } from '../../audit-log/changelog.service.js';
-import type { ChainReport, ChangelogReport } from '../../audit-log/changelog.types.js';
+import { AuditLogService } from '../../audit-log/audit-log.service.js';
+import type { ChainReport, AuditLogReport } from '../../audit-log/audit-log.types.js';
 import { alignColumns } from '../columns.js';
 import { EXIT } from '../exit-codes.js';
 import type { Verb } from '../verb.js';
@@ -18,7 +18,7 @@ export const changelogVerb: Verb = {
           .implies({ verify: true }),
       ),
   run: async (rooms, _parameters, { limit, verify, head }) => {
-    const changelog = rooms.get(ChangelogService);
+    const changelog = rooms.get(AuditLogService);
     if (verify !== true) {
       const report = await changelog.list(Number(limit));
       return { json: report, text: renderEntries(report) };
@@ -29,13 +29,13 @@ export const changelogVerb: Verb = {
   },
 };
 
-function renderEntries({ total, entries }: ChangelogReport): string {
+function renderEntries({ total, entries }: AuditLogReport): string {
   if (total === 0) return 'Nothing was recorded yet.';
-  const heading = ['entry', 'time', 'deed', 'subject', 'role', 'actor', 'details'];
-  const rows = entries.map(({ seq, recordedAt, deed, subject, role, actor, details }) => [
+  const heading = ['entry', 'time', 'action', 'subject', 'role', 'actor', 'details'];
+  const rows = entries.map(({ seq, recordedAt, action, subject, role, actor, details }) => [
     String(seq),
     recordedAt,
-    deed,
+    action,
     subject,
     role,
     actor,

@@ -1,6 +1,6 @@
 import { boundedList } from '../../core/bounded-list.js';
 import { counted } from '../../core/counted.js';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { DdlGuardService } from '../../guard/ddl/ddl-guard.service.js';
 import type { DdlGuardReport } from '../../guard/ddl/ddl-guard.types.js';
 import { InstallService } from '../../install/install.service.js';
@@ -16,7 +16,7 @@ export const installVerb: Verb = {
       .option('--remove-ddl-guard', 'let it no longer'),
   run: async (rooms, _parameters, { ddlGuard, removeDdlGuard }) => {
     if (ddlGuard === true && removeDdlGuard === true) {
-      throw new KeepError('USAGE_INVALID', 'Give either --ddl-guard or --remove-ddl-guard.');
+      throw new PgkeepError('USAGE_INVALID', 'Give either --ddl-guard or --remove-ddl-guard.');
     }
     const guard = rooms.get(DdlGuardService);
     if (removeDdlGuard === true) return guardAnswer(await guard.remove(), 'remove');

@@ -1,7 +1,7 @@
 import type { JobRun } from '../../jobs/jobs.types.js';
 import { resultText } from '../../maintenance/result-text.js';
-import { UpkeepService } from '../../maintenance/upkeep.service.js';
-import type { JobsOverview, JobView } from '../../maintenance/upkeep.types.js';
+import { MaintenanceService } from '../../maintenance/maintenance.service.js';
+import type { JobsOverview, JobView } from '../../maintenance/maintenance.types.js';
 import { alignColumns } from '../columns.js';
 import { formatTime } from '../format.js';
 import type { Verb } from '../verb.js';
@@ -10,7 +10,7 @@ import type { Verb } from '../verb.js';
 export const jobsVerb: Verb = {
   declare: (command) => command,
   run: async (rooms) => {
-    const overview = await rooms.get(UpkeepService).overview();
+    const overview = await rooms.get(MaintenanceService).overview();
     return { json: overview, text: renderOverview(overview) };
   },
 };

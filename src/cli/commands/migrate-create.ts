@@ -3,7 +3,7 @@ import type { OptionValues } from 'commander';
 import type { PrismaConfiguration } from '../../config/prisma-project.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { DownScriptService, type DownReport } from '../../migrations/down/down-script.service.js';
 import { descriptionFault, spelledRight } from '../../migrations/migration-name.js';
 import { requireGuard, runGuardedPrisma } from '../guarded-prisma.js';
@@ -51,29 +51,29 @@ async function create(rooms: INestApplicationContext, name: string, options: Opt
   const run = { output: 'stderr', configuration } as const;
   const exitCode = await runGuardedPrisma(silentEnvironment(options), argv, run);
   if (exitCode !== 0) {
-    throw new KeepError('MIGRATION_FAILED', `Prisma ended with exit code ${exitCode}; it says why above.`, {
+    throw new PgkeepError('MIGRATION_FAILED', `Prisma ended with exit code ${exitCode}; it says why above.`, {
       hint: 'Where it asks before it goes on, it wants a terminal.',
     });
   }
   const written = (await files.migrations()).find((migration) => !before.has(migration));
   if (written !== undefined) return written;
-  throw new KeepError('MIGRATION_FAILED', 'Prisma wrote no migration where MIGRATIONS_DIR looks for it.', {
+  throw new PgkeepError('MIGRATION_FAILED', 'Prisma wrote no migration where MIGRATIONS_DIR looks for it.', {
     hint: 'Set MIGRATIONS_DIR to the directory that prisma.config.ts names (migrations.path).',
   });
 }
 
-/** @throws KeepError `USAGE_INVALID`. */
+/** @throws PgkeepError `USAGE_INVALID`. */
 function nameOf(argument: string | undefined, { name }: OptionValues): string {
   const given = argument ?? (typeof name === 'string' ? name : undefined);
   if (given === undefined) {
-    throw new KeepError('USAGE_INVALID', 'What is the migration to be called?', {
+    throw new PgkeepError('USAGE_INVALID', 'What is the migration to be called?', {
       hint: '`pgkeep migrate create add_phone_to_parents`',
     });
   }
   const fault = descriptionFault(given);
   if (fault === undefined) return given;
   const right = spelledRight(given);
-  throw new KeepError('USAGE_INVALID', `"${given}" ${fault}.`, {
+  throw new PgkeepError('USAGE_INVALID', `"${given}" ${fault}.`, {
     hint: `\`pgkeep migrate create ${right === '' ? 'add_phone_to_parents' : right}\``,
   });
 }

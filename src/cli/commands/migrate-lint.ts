@@ -1,5 +1,5 @@
 import { counted } from '../../core/counted.js';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { ENGINES } from '../../migrations/lint/engine.js';
 import { LintService } from '../../migrations/lint/lint.service.js';
 import type { LintRun } from '../../migrations/lint/lint-run.types.js';
@@ -36,13 +36,13 @@ export const migrateLintVerb: Verb = {
     const { all, changedSince, format, squawk, writeBaseline, acceptEdit, because } = options;
     const render = FORMATS[String(format)];
     if (!render) {
-      throw new KeepError('USAGE_INVALID', `There is no format "${String(format)}".`, {
+      throw new PgkeepError('USAGE_INVALID', `There is no format "${String(format)}".`, {
         hint: `Use one of ${Object.keys(FORMATS).join(', ')}.`,
       });
     }
     const engine = ENGINES.find((name) => name === options['engine']);
     if (!engine) {
-      throw new KeepError('USAGE_INVALID', `There is no engine "${String(options['engine'])}".`, {
+      throw new PgkeepError('USAGE_INVALID', `There is no engine "${String(options['engine'])}".`, {
         hint: `Use one of ${ENGINES.join(', ')}.`,
       });
     }
@@ -74,7 +74,7 @@ export const migrateLintVerb: Verb = {
 
 function requireReason(because: unknown): string {
   if (typeof because === 'string' && because.trim() !== '') return because.trim();
-  throw new KeepError('USAGE_INVALID', '--accept-edit needs a reason.', {
+  throw new PgkeepError('USAGE_INVALID', '--accept-edit needs a reason.', {
     hint: 'Add --because "…": it is kept in the baseline, and every deploy shows it.',
   });
 }

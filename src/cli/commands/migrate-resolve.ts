@@ -1,5 +1,5 @@
 import { ResolveService } from '../../deploy/resolve/resolve.service.js';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { EXIT } from '../exit-codes.js';
 import { requireGuard } from '../guarded-prisma.js';
 import { renderExplanation, renderResolution, renderState } from '../resolve-text.js';
@@ -22,7 +22,7 @@ export const migrateResolveVerb: Verb = {
     const resolves = rooms.get(ResolveService);
     const { rolledBack, applied } = options;
     if (rolledBack !== undefined && applied !== undefined) {
-      throw new KeepError('USAGE_INVALID', '--rolled-back and --applied cannot both be true.', {
+      throw new PgkeepError('USAGE_INVALID', '--rolled-back and --applied cannot both be true.', {
         hint: '`pgkeep migrate resolve` without them says which.',
       });
     }

@@ -1,6 +1,6 @@
 import { EXIT, exitCodeOf } from '../exit-codes.js';
 import { explain, explainAsJson } from '../explain.js';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { runGuardedPrisma } from '../guarded-prisma.js';
 import { verbEnvironment, type CommonOptions } from '../run-verb.js';
 import type { Terminal } from '../terminal.js';
@@ -20,6 +20,6 @@ export async function runPrisma(
   } catch (error) {
     if (options.json) terminal.out(explainAsJson(error));
     else terminal.err(explain(error));
-    return error instanceof KeepError ? exitCodeOf(error) : EXIT.failed;
+    return error instanceof PgkeepError ? exitCodeOf(error) : EXIT.failed;
   }
 }

@@ -2,7 +2,7 @@ import type { OptionValues } from 'commander';
 import { boundedList } from '../../core/bounded-list.js';
 import { counted } from '../../core/counted.js';
 import { withoutText } from '../../backup/omission-texts.js';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { RestoreService } from '../../restore/restore.service.js';
 import type {
   Restoration,
@@ -38,7 +38,7 @@ export const restoreVerb: Verb = {
   run: async (rooms, [source], options, signal, terminal) => {
     if (options['list'] === true) return await backupListVerb.run(rooms, [], options, signal, terminal);
     if (source === undefined) {
-      throw new KeepError('USAGE_INVALID', 'Which backup is to be restored?', {
+      throw new PgkeepError('USAGE_INVALID', 'Which backup is to be restored?', {
         hint: '`pgkeep restore --list` shows the names; then `pgkeep restore NAME`.',
       });
     }
@@ -62,7 +62,7 @@ async function restoreTables(
   { source, signal, tables, into }: { source: string; signal: AbortSignal; tables: unknown; into: unknown },
 ): Promise<Answer> {
   if (typeof tables !== 'string' || typeof into !== 'string') {
-    throw new KeepError('USAGE_INVALID', '--tables and --into belong together.', {
+    throw new PgkeepError('USAGE_INVALID', '--tables and --into belong together.', {
       hint: '`pgkeep restore NAME --tables children,sessions --into rescued`',
     });
   }

@@ -1,6 +1,6 @@
 import { Argument } from 'commander';
 import { ENVIRONMENTS } from '../../config/settings.js';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { StampService } from '../../environment/stamp.service.js';
 import type { Verb } from '../verb.js';
 
@@ -13,13 +13,13 @@ export const stampVerb: Verb = {
       .option('--target <database>', 'the database’s name, typed again'),
   run: async (rooms, [name], { replace, target }) => {
     const environment = ENVIRONMENTS.find((known) => known === name);
-    if (!environment) throw new KeepError('USAGE_INVALID', `There is no environment "${name}".`);
+    if (!environment) throw new PgkeepError('USAGE_INVALID', `There is no environment "${name}".`);
     const options = { replace: replace === true, target: typeof target === 'string' ? target : undefined };
     const report = await rooms.get(StampService).stamp(environment, options);
-    const deed = report.changed ? 'is now stamped' : 'was already stamped';
+    const action = report.changed ? 'is now stamped' : 'was already stamped';
     return {
       json: report,
-      text: `Database "${report.database}" (oid ${report.databaseOid}, system ${report.systemIdentifier}) ${deed} ${environment}.`,
+      text: `Database "${report.database}" (oid ${report.databaseOid}, system ${report.systemIdentifier}) ${action} ${environment}.`,
     };
   },
 };

@@ -34,7 +34,7 @@ export interface ApplyOutcome {
 /**
  * Applies scripts in their order, on a session of its own that holds Prisma's lock; the history is as
  * `prisma migrate deploy` leaves it.
- * @throws KeepError `DEPLOY_REFUSED` where somebody else deploys, or a migration failed meanwhile; what the
+ * @throws PgkeepError `DEPLOY_REFUSED` where somebody else deploys, or a migration failed meanwhile; what the
  *   connection throws before the first script.
  */
 export async function applyScripts(

@@ -1,5 +1,5 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import type { DeclaredColumn, Declaration } from './declarations.js';
 
 /** What is found under a relation's name. */
@@ -62,7 +62,7 @@ const INDEX = `
 /**
  * Looks whether what a statement with `IF NOT EXISTS` or `IF EXISTS` names is what it says.
  * @param onFound is shown what is something else
- * @throws KeepError `DEPLOY_FAILED` where an index of that name is not valid: nothing uses it and, where it is unique,
+ * @throws PgkeepError `DEPLOY_FAILED` where an index of that name is not valid: nothing uses it and, where it is unique,
  *   nothing is kept unique; what the connection throws.
  */
 export async function checkMade(
@@ -136,8 +136,8 @@ async function checkIndex(
 }
 
 /** The error of an index that `IF NOT EXISTS` took for the one it should make. */
-function invalidIndex(name: string, isConcurrent: boolean): KeepError {
-  return new KeepError(
+function invalidIndex(name: string, isConcurrent: boolean): PgkeepError {
+  return new PgkeepError(
     'DEPLOY_FAILED',
     `Index ${name} was there already and is not valid: IF NOT EXISTS did nothing, and PostgreSQL does not use the index.`,
     { hint: `DROP INDEX ${isConcurrent ? 'CONCURRENTLY ' : ''}${name};` },

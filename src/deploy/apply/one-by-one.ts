@@ -1,6 +1,6 @@
 import type { Node } from 'libpg-query';
 import type { Statement } from '../../migrations/lint/rule.js';
-import { errorCode, KeepError } from '../../core/errors.js';
+import { errorCode, PgkeepError } from '../../core/errors.js';
 import { refusedInTransaction } from '../../migrations/lint/engine.js';
 import { checkMade } from './check-made.js';
 import { declarationsOf } from './declarations.js';
@@ -35,7 +35,7 @@ export class OneByOne {
     if (!this.isInTransaction()) return undefined;
     await rollBack(this.context.client);
     progress.completed = progress.kept;
-    const error = new KeepError(
+    const error = new PgkeepError(
       'DEPLOY_FAILED',
       'The file opens a transaction (BEGIN) here and does not end it: PostgreSQL rolled it back.',
     );

@@ -1,6 +1,6 @@
 import { oneMessage } from '../../postgres/mark.js';
 import type { Statement } from '../../migrations/lint/rule.js';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { checkMade } from './check-made.js';
 import { declarationsOf, type Declaration } from './declarations.js';
 import { rollBack, send, type Progress, type ScriptContext } from './script-context.js';
@@ -46,10 +46,10 @@ export async function runInOneTransaction(
   }
 }
 
-/** @throws KeepError `INTERRUPTED`. */
+/** @throws PgkeepError `INTERRUPTED`. */
 export function requireWanted(signal: AbortSignal): void {
   if (signal.aborted)
-    throw new KeepError('INTERRUPTED', 'It was interrupted before PostgreSQL got the rest.');
+    throw new PgkeepError('INTERRUPTED', 'It was interrupted before PostgreSQL got the rest.');
 }
 
 /** One message for all of a file: thousands of statements cost no round trip each. Pure. */

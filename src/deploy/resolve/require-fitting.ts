@@ -4,7 +4,7 @@ import { boundedList } from '../../core/bounded-list.js';
 
 /**
  * Refuses a mark that the history does not allow, or that what is in the database contradicts. Pure.
- * @throws KeepError `RESOLVE_REFUSED`.
+ * @throws PgkeepError `RESOLVE_REFUSED`.
  */
 export function requireFitting(state: MigrationState, { mark, anyway = false }: ResolveOptions): void {
   const refusal = mark === 'applied' ? appliedFault(state) : rolledBackFault(state);

@@ -1,13 +1,13 @@
 import type { Client } from 'pg';
 import { operator } from '../../audit-log/actor.js';
-import { KeepError, messageOf } from '../../core/errors.js';
+import { PgkeepError, messageOf } from '../../core/errors.js';
 import { readAttempts, type Attempt } from '../../migrations/attempts.js';
 import { markMigration } from '../../migrations/engine/mark-migration.js';
 import { DeployConnection } from '../deploy-connection.js';
 import { requireTarget } from '../deploy-facts.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import type { DeployNeeds } from '../deploy-needs.js';
-import { recordDeed } from '../record-deed.js';
+import { recordAction } from '../record-action.js';
 import { resolveRefused } from '../refused.js';
 import { readState, unsettledNames } from './read-states.js';
 import { requireFitting } from './require-fitting.js';
@@ -33,7 +33,7 @@ export class ResolveRun {
     this.connection = new DeployConnection(needs, signal, { applicationName: 'pgkeep resolve', interrupted });
   }
 
-  /** @throws KeepError `MIGRATIONS_UNREADABLE`, or a `DATABASE_…` code. */
+  /** @throws PgkeepError `MIGRATIONS_UNREADABLE`, or a `DATABASE_…` code. */
   async explain(): Promise<ResolveExplanation> {
     const { database, environment } = this.needs.settings;
     const migrations = await this.connection.use('read the history of', async (client) => {
@@ -47,7 +47,7 @@ export class ResolveRun {
     return { database: database.url.database, environment, migrations };
   }
 
-  /** @throws KeepError `RESOLVE_REFUSED`, `RESOLVE_FAILED`, `INTERRUPTED`, or a `DATABASE_…` code. */
+  /** @throws PgkeepError `RESOLVE_REFUSED`, `RESOLVE_FAILED`, `INTERRUPTED`, or a `DATABASE_…` code. */
   async resolve(options: ResolveOptions): Promise<ResolveReport> {
     const { database, environment } = this.needs.settings;
     const { migration, mark } = options;
@@ -61,8 +61,8 @@ export class ResolveRun {
     });
     await this.requireMarked(options);
     const { there, notThere } = before;
-    const recording = await recordDeed(this.needs, {
-      deed: 'resolve',
+    const recording = await recordAction(this.needs, {
+      action: 'resolve',
       details: { migration, mark, there, notThere, anyway: options.anyway === true },
       actor: options.actor ?? operator(),
     });
@@ -85,7 +85,7 @@ export class ResolveRun {
     const { settings, timeouts, migrations } = this.needs;
     const report = await migrations.report(client, timeouts);
     if ('fault' in report) {
-      throw new KeepError('MIGRATIONS_UNREADABLE', `${report.fault.text}.`, { hint: report.fault.hint });
+      throw new PgkeepError('MIGRATIONS_UNREADABLE', `${report.fault.text}.`, { hint: report.fault.hint });
     }
     const { applied, pending, failed, rolledBack } = report.status;
     const directory = new Set([...applied, ...pending, ...failed, ...rolledBack]);
@@ -105,7 +105,7 @@ export class ResolveRun {
     try {
       await markMigration({ database: database.url, directory, migration }, mark);
     } catch (cause) {
-      throw new KeepError(
+      throw new PgkeepError(
         'RESOLVE_FAILED',
         `Migration ${migration} was not marked as ${mark}: ${messageOf(cause)}`,
         { hint: 'See `pgkeep migrate status`, then try again.', cause },
@@ -124,7 +124,7 @@ export class ResolveRun {
         ? own.at(-1)?.state === 'applied'
         : own.length > 0 && own.every(({ state }) => state === 'rolled back');
     if (isMarked) return;
-    throw new KeepError(
+    throw new PgkeepError(
       'RESOLVE_FAILED',
       `Prisma’s engine says that migration ${migration} is marked as ${mark}, and _prisma_migrations does not.`,
       { hint: 'Somebody else may be at it: see `pgkeep migrate status`.' },
@@ -132,6 +132,6 @@ export class ResolveRun {
   }
 }
 
-function interrupted(): KeepError {
-  return new KeepError('INTERRUPTED', 'Interrupted: nothing was marked.');
+function interrupted(): PgkeepError {
+  return new PgkeepError('INTERRUPTED', 'Interrupted: nothing was marked.');
 }

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ChangelogService } from '../../audit-log/changelog.service.js';
+import { AuditLogService } from '../../audit-log/audit-log.service.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { DatabaseService } from '../../postgres/database.service.js';
@@ -13,12 +13,12 @@ export class ResolveService {
     @Inject(SETTINGS) private readonly settings: Settings,
     private readonly database: DatabaseService,
     private readonly migrations: MigrationsService,
-    private readonly changelog: ChangelogService,
+    private readonly changelog: AuditLogService,
   ) {}
 
   /**
    * Each migration that failed, was rolled back or is unknown here: what was said, what of it is there, what to choose.
-   * @throws KeepError `MIGRATIONS_UNREADABLE`, or a `DATABASE_…` code.
+   * @throws PgkeepError `MIGRATIONS_UNREADABLE`, or a `DATABASE_…` code.
    */
   async explain(signal?: AbortSignal): Promise<ResolveExplanation> {
     return await (await this.run(signal)).explain();
@@ -27,7 +27,7 @@ export class ResolveService {
   /**
    * Marks a migration as applied or rolled back through Prisma's engine: the history is as `prisma migrate resolve`
    * leaves it. Runs nothing of it.
-   * @throws KeepError `RESOLVE_REFUSED` where the history or what is in the database contradicts: nothing was touched;
+   * @throws PgkeepError `RESOLVE_REFUSED` where the history or what is in the database contradicts: nothing was touched;
    *   `RESOLVE_FAILED`, `INTERRUPTED`, or a `DATABASE_…` code.
    */
   async resolve(options: ResolveOptions): Promise<ResolveReport> {

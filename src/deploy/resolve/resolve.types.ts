@@ -1,4 +1,4 @@
-import type { Recording } from '../../audit-log/changelog.types.js';
+import type { Recording } from '../../audit-log/audit-log.types.js';
 import type { EnvironmentName } from '../../config/settings.js';
 import type { Mark } from '../../migrations/engine/mark-migration.js';
 import type { Traced } from '../../migrations/traces/traces.types.js';

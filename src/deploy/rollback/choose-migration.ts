@@ -7,7 +7,7 @@ import { rollbackRefused } from '../refused.js';
  * The newest applied migration: the only one that may be taken back, since those on top of it build on it. Pure.
  * @param edits files that were changed after they were applied, in more than their comments
  * @param asked the name that was typed
- * @throws KeepError `ROLLBACK_REFUSED`.
+ * @throws PgkeepError `ROLLBACK_REFUSED`.
  */
 export function chooseMigration(
   status: MigrationStatus,

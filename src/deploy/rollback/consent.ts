@@ -15,7 +15,7 @@ export function notNamed(losses: readonly MeasuredLoss[], lose: readonly string[
   return losses.map(({ name }) => name).filter((name) => !isNamed(name, lose, schema));
 }
 
-/** @throws KeepError `ROLLBACK_REFUSED` with everything that would be lost and was not named. */
+/** @throws PgkeepError `ROLLBACK_REFUSED` with everything that would be lost and was not named. */
 export function requireNamed(plan: RollbackPlan): void {
   if (plan.notNamed.length === 0) return;
   const lost = plan.losses.filter(({ name }) => plan.notNamed.includes(name)).map(lossText);
@@ -31,7 +31,7 @@ export function requireNamed(plan: RollbackPlan): void {
   );
 }
 
-/** @throws KeepError `ROLLBACK_REFUSED` in production, where nobody typed what is to be typed. */
+/** @throws PgkeepError `ROLLBACK_REFUSED` in production, where nobody typed what is to be typed. */
 export function requireConfirmed(
   { isProduction, database }: Pick<RollbackPlan, 'isProduction' | 'database'>,
   { confirm, target, onTerminal = false }: RollbackOptions,

@@ -13,7 +13,7 @@ const KEEP_HINT =
 /**
  * Refuses a `down.sql` that takes rows of a protected table, whatever `--lose` names.
  * @returns the names of protected tables, and of those that their rows lie in or belong to; what is worth knowing.
- * @throws KeepError `ROLLBACK_REFUSED`; what the connection throws.
+ * @throws PgkeepError `ROLLBACK_REFUSED`; what the connection throws.
  */
 export async function keepProtected(
   client: ClientBase,

@@ -17,7 +17,7 @@ export interface Down {
 
 /**
  * Reads and parses the `down.sql` of a migration.
- * @throws KeepError `ROLLBACK_REFUSED` where there is none, or none that can be run all or nothing.
+ * @throws PgkeepError `ROLLBACK_REFUSED` where there is none, or none that can be run all or nothing.
  */
 export async function readDown(name: string, { migrationsDirectory }: Settings): Promise<Down> {
   const file = path.join(migrationsDirectory, name, DOWN_FILE);

@@ -24,7 +24,7 @@ export interface RollbackDraft {
 
 /**
  * Looks at the history, then at what would take its newest migration back.
- * @throws KeepError `ROLLBACK_REFUSED`; what the connection throws.
+ * @throws PgkeepError `ROLLBACK_REFUSED`; what the connection throws.
  */
 export async function draftRollback(
   client: Client,

@@ -1,4 +1,4 @@
-import { errorCode, KeepError } from '../../core/errors.js';
+import { errorCode, PgkeepError } from '../../core/errors.js';
 import type { ParsedFile } from '../../migrations/lint/parse-files.js';
 import { isSessionLost } from '../failed-state.js';
 import { placeOf, waitReasons } from '../failure-text.js';
@@ -26,7 +26,7 @@ export interface RollbackFailure {
 const LOCK_NOT_AVAILABLE = '55P03';
 
 /** The error of a rollback that failed: which statement, what the database is like, what to type next. Pure. */
-export function rollbackFailed(failure: RollbackFailure): KeepError {
+export function rollbackFailed(failure: RollbackFailure): PgkeepError {
   const { script, parsed, backup, interrupted } = failure;
   const { migration, error } = script;
   const said = serverWords(error);
@@ -44,7 +44,7 @@ export function rollbackFailed(failure: RollbackFailure): KeepError {
     stateText(failure),
     ...(backup === null ? [] : [`The backup from before: ${backup}.`]),
   ];
-  return new KeepError(interrupted ? 'INTERRUPTED' : 'ROLLBACK_FAILED', message.join('\n'), {
+  return new PgkeepError(interrupted ? 'INTERRUPTED' : 'ROLLBACK_FAILED', message.join('\n'), {
     hint: nextSteps(failure).join('\n'),
     cause: error,
   });

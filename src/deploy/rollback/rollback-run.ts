@@ -1,8 +1,8 @@
 import path from 'node:path';
 import type { Client } from 'pg';
 import { operator } from '../../audit-log/actor.js';
-import type { NewEntry, Recording } from '../../audit-log/changelog.types.js';
-import { errorCode, KeepError } from '../../core/errors.js';
+import type { NewEntry, Recording } from '../../audit-log/audit-log.types.js';
+import { errorCode, PgkeepError } from '../../core/errors.js';
 import { DeployDrift } from '../deploy-drift.js';
 import { backUpFirst } from '../back-up-first.js';
 import { backupBeforeDeploy } from '../backup-before-deploy.js';
@@ -10,7 +10,7 @@ import { DeployConnection } from '../deploy-connection.js';
 import { isRunning } from '../deploy-facts.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { isSessionLost } from '../failed-state.js';
-import { recordDeed } from '../record-deed.js';
+import { recordAction } from '../record-action.js';
 import { rollbackRefused } from '../refused.js';
 import { compareCounts, countRows } from '../row-counts.js';
 import { namesToType, notNamed, requireConfirmed, requireNamed, rollbackCommand } from './consent.js';
@@ -45,12 +45,12 @@ export class RollbackRun {
     this.tell = options.onStep ?? (() => undefined);
   }
 
-  /** @throws KeepError `ROLLBACK_REFUSED`, or a `DATABASE_…` code. */
+  /** @throws PgkeepError `ROLLBACK_REFUSED`, or a `DATABASE_…` code. */
   async plan(): Promise<RollbackPlan> {
     return await this.connection.use('plan a rollback of', async (client) => (await this.draft(client)).plan);
   }
 
-  /** @throws KeepError `ROLLBACK_REFUSED`, `ROLLBACK_FAILED`, `INTERRUPTED`, a code of the backup's, or `DATABASE_…`. */
+  /** @throws PgkeepError `ROLLBACK_REFUSED`, `ROLLBACK_FAILED`, `INTERRUPTED`, a code of the backup's, or `DATABASE_…`. */
   async rollback(): Promise<RollbackReport> {
     const startedAt = this.now();
     if (this.options.withoutBackup === true && this.needs.settings.environment === 'production') {
@@ -168,13 +168,13 @@ export class RollbackRun {
         : [];
     }
     if (!failed) {
-      throw new KeepError(
+      throw new PgkeepError(
         'ROLLBACK_FAILED',
         `PostgreSQL says that the rollback is committed, and _prisma_migrations has ${migration} as applied.`,
         { hint: 'Somebody applied it again meanwhile: see `pgkeep migrate status`.' },
       );
     }
-    if (failed.error instanceof KeepError && failed.error.kind === 'refused') throw failed.error;
+    if (failed.error instanceof PgkeepError && failed.error.kind === 'refused') throw failed.error;
     await this.record({
       outcome: this.signal.aborted ? 'interrupted' : 'failed',
       migration,
@@ -204,7 +204,7 @@ export class RollbackRun {
   }
 
   private async record(details: NewEntry['details']): Promise<Recording> {
-    return await recordDeed(this.needs, { deed: 'rollback', details, actor: this.actor });
+    return await recordAction(this.needs, { action: 'rollback', details, actor: this.actor });
   }
 
   private now(): number {
@@ -212,6 +212,6 @@ export class RollbackRun {
   }
 }
 
-function interrupted(): KeepError {
-  return new KeepError('INTERRUPTED', 'Interrupted: nothing was taken back.');
+function interrupted(): PgkeepError {
+  return new PgkeepError('INTERRUPTED', 'Interrupted: nothing was taken back.');
 }

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { BackupService } from '../../backup/backup.service.js';
-import { ChangelogService } from '../../audit-log/changelog.service.js';
+import { AuditLogService } from '../../audit-log/audit-log.service.js';
 import { Clock } from '../../core/clock.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
@@ -19,13 +19,13 @@ export class RollbackService {
     private readonly database: DatabaseService,
     private readonly migrations: MigrationsService,
     private readonly backups: BackupService,
-    private readonly changelog: ChangelogService,
+    private readonly changelog: AuditLogService,
     private readonly drift: DriftService,
   ) {}
 
   /**
    * What a rollback would do now; touches nothing.
-   * @throws KeepError `ROLLBACK_REFUSED` where the environment, the history or the `down.sql` forbids one (what it
+   * @throws PgkeepError `ROLLBACK_REFUSED` where the environment, the history or the `down.sql` forbids one (what it
    *   would lose is in the plan), or a `DATABASE_…` code.
    */
   async plan(options: Pick<RollbackOptions, 'migration' | 'lose'> = {}): Promise<RollbackPlan> {
@@ -34,7 +34,7 @@ export class RollbackService {
 
   /**
    * Runs the `down.sql` and marks the migration as rolled back, in one transaction.
-   * @throws KeepError `ROLLBACK_REFUSED`: nothing was touched; `ROLLBACK_FAILED` and `INTERRUPTED`, whose message
+   * @throws PgkeepError `ROLLBACK_REFUSED`: nothing was touched; `ROLLBACK_FAILED` and `INTERRUPTED`, whose message
    *   says what the database is like now; a code of the backup's, or `DATABASE_…`: nothing was taken back.
    */
   async rollback(options: RollbackOptions = {}): Promise<RollbackReport> {

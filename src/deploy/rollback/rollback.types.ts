@@ -1,5 +1,5 @@
 import type { ProgressListener } from '../../backup/backup.types.js';
-import type { Recording } from '../../audit-log/changelog.types.js';
+import type { Recording } from '../../audit-log/audit-log.types.js';
 import type { EnvironmentName } from '../../config/settings.js';
 import type { Loss } from '../../migrations/down/losses.js';
 import type { DeployReport, ShrunkTable } from '../deploy.types.js';

@@ -1,7 +1,7 @@
 import { escapeIdentifier, type Client } from 'pg';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { withConnection } from '../../postgres/connect.js';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { nameOf } from '../../migrations/down/losses.js';
 import { cancelBackend } from '../cancel-backend.js';
 import { takePrismaLock } from '../deploy-lock.js';
@@ -33,12 +33,12 @@ export const SESSION_NAME = 'pgkeep rollback';
 
 /**
  * Runs a `down.sql` on a session of its own, under the timeouts, and again where its lock was not to be had.
- * @throws KeepError `ROLLBACK_REFUSED`, `INTERRUPTED`; what connecting throws.
+ * @throws PgkeepError `ROLLBACK_REFUSED`, `INTERRUPTED`; what connecting throws.
  */
 export async function runDown(draft: RollbackDraft, options: DownRunOptions): Promise<DownOutcome> {
   const { settings, timeouts, signal, onStep } = options;
   const { url, connectTimeoutMs } = settings.database;
-  if (signal.aborted) throw new KeepError('INTERRUPTED', 'Interrupted: nothing was taken back.');
+  if (signal.aborted) throw new PgkeepError('INTERRUPTED', 'Interrupted: nothing was taken back.');
   // No answer is waited for longer than the server works: the statement timeout is its own.
   const connection: ConnectionOptions = {
     connectTimeoutMs,

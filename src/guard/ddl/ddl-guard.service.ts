@@ -6,7 +6,7 @@ import { mayRecord, recordingDenied } from '../../audit-log/may-record.js';
 import { describeDatabaseUrl } from '../../config/database-url.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { errorCode, KeepError } from '../../core/errors.js';
+import { errorCode, PgkeepError } from '../../core/errors.js';
 import { sameDatabase } from '../../environment/environment.types.js';
 import { readIdentity, readStamp } from '../../environment/read-environment.js';
 import { withConnection } from '../../postgres/connect.js';
@@ -45,7 +45,7 @@ export class DdlGuardService {
    * Installs the guard, brings an older one up to date, switches one on that is off, and puts it on tables that have
    * it not. Needs a database that is stamped production, and a role that may create event triggers.
    * @param actor who does it, for the changelog
-   * @throws KeepError `GUARD_REFUSED`, `NOT_INSTALLED`, or a `DATABASE_…` code; then nothing was changed.
+   * @throws PgkeepError `GUARD_REFUSED`, `NOT_INSTALLED`, or a `DATABASE_…` code; then nothing was changed.
    */
   async install(actor: string = operator()): Promise<DdlGuardReport> {
     return await this.onOwnConnection('install the DDL guard', async (client) => {
@@ -68,7 +68,7 @@ export class DdlGuardService {
   /**
    * Takes the guard away, whatever the database is stamped.
    * @param actor who does it, for the changelog
-   * @throws KeepError `NOT_INSTALLED`, or a `DATABASE_…` code; then nothing was changed.
+   * @throws PgkeepError `NOT_INSTALLED`, or a `DATABASE_…` code; then nothing was changed.
    */
   async remove(actor: string = operator()): Promise<DdlGuardReport> {
     return await this.onOwnConnection('remove the DDL guard', async (client) => {
@@ -94,7 +94,7 @@ export class DdlGuardService {
     const ability = await mayRecord(client, timeouts);
     if (ability === 'denied') throw recordingDenied(operation, await currentRole(client, timeouts));
     if (ability === 'not-installed') {
-      throw new KeepError(
+      throw new PgkeepError(
         'NOT_INSTALLED',
         `Cannot ${operation}: the database has no table pgkeep.change_log.`,
         {
@@ -103,7 +103,7 @@ export class DdlGuardService {
       );
     }
     const action = sql === INSTALL_GUARD ? 'installed' : 'removed';
-    const entry = appendPlan({ deed: 'ddl-guard', subject: database, details: { action }, actor });
+    const entry = appendPlan({ action: 'ddl-guard', subject: database, details: { action }, actor });
     const { statementTimeoutMs, lockTimeoutMs } = timeouts;
     try {
       const begin = { mode: 'READ WRITE', statementTimeoutMs, lockTimeoutMs } as const;
@@ -152,7 +152,7 @@ export class DdlGuardService {
     const serves = stamp ? `stamped ${stamp.environment}` : 'not stamped';
     const what = isCopy ? 'a copy that carries the stamp of another' : serves;
     const first = reading.kind === 'not-installed' ? '`pgkeep install` as the database’s owner, then ' : '';
-    throw new KeepError(
+    throw new PgkeepError(
       'GUARD_REFUSED',
       `Refused to install the DDL guard: it is for production, and database "${database}" is ${what}. Nothing was changed.`,
       { hint: `If it serves production: ${first}\`pgkeep stamp production\`, then try again.` },
@@ -169,14 +169,14 @@ export class DdlGuardService {
     try {
       return await withConnection(url, options, work);
     } catch (error) {
-      if (error instanceof KeepError) throw error;
+      if (error instanceof PgkeepError) throw error;
       throw databaseError(`${operation} in ${describeDatabaseUrl(url)}`, error);
     }
   }
 }
 
-function stampUnreadable(role: string): KeepError {
-  return new KeepError(
+function stampUnreadable(role: string): PgkeepError {
+  return new PgkeepError(
     'DATABASE_PERMISSION_DENIED',
     `Cannot install the DDL guard: role "${role}" may not read which environment the database is stamped for.`,
     { hint: RUN_AS_SUPERUSER },
@@ -186,8 +186,8 @@ function stampUnreadable(role: string): KeepError {
 const RUN_AS_SUPERUSER =
   'Run it once with DATABASE_URL of a superuser (of a managed service: its administrator’s role); the application keeps its own role.';
 
-function notAllowed(operation: string, role: string, cause: unknown): KeepError {
-  return new KeepError(
+function notAllowed(operation: string, role: string, cause: unknown): PgkeepError {
+  return new PgkeepError(
     'DATABASE_PERMISSION_DENIED',
     `Cannot ${operation}: role "${role}" may not create or drop event triggers, which PostgreSQL leaves to superusers. Nothing was changed.`,
     { hint: RUN_AS_SUPERUSER, cause },

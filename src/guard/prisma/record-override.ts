@@ -7,7 +7,7 @@ import { withConnection } from '../../postgres/connect.js';
 import { currentRole } from '../../postgres/current-role.js';
 import { read } from '../../postgres/read.js';
 import { beginStatements } from '../../postgres/transaction.js';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { LAUNCHER } from './override.js';
 
 /** What the change log tells of an override. */
@@ -39,11 +39,11 @@ const CONNECTION = {
 export async function recordOverride(url: string, { database, ...told }: OverrideEntry): Promise<void> {
   const actor = operator();
   const details = { ...told, ...(told.door === LAUNCHER && { pid: process.pid }) };
-  const { sql, values } = appendPlan({ deed: 'guard-override', subject: database, details, actor });
+  const { sql, values } = appendPlan({ action: 'guard-override', subject: database, details, actor });
   await withConnection(parseDatabaseUrl(url), CONNECTION, async (client: Client) => {
     const ability = await mayRecord(client, TIMEOUTS);
     if (ability === 'not-installed') {
-      throw new KeepError(
+      throw new PgkeepError(
         'NOT_INSTALLED',
         'the database has no table pgkeep.change_log; run `pgkeep install`.',
       );
@@ -53,7 +53,7 @@ export async function recordOverride(url: string, { database, ...told }: Overrid
     }
     const recorded = await read(client, {
       sql: `SELECT FROM pgkeep.change_log
-             WHERE deed = 'guard-override' AND subject = $1 AND actor = $2 AND details->>'command' = $3
+             WHERE action = 'guard-override' AND subject = $1 AND actor = $2 AND details->>'command' = $3
                AND details->>'door' = '${LAUNCHER}' AND details->>'pid' = $4
                AND recorded_at > pg_catalog.now() - interval '${START_SECONDS} seconds'`,
       values: [database, actor, told.command, String(process.ppid)],

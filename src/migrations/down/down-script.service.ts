@@ -6,7 +6,7 @@ import { parseDatabaseUrl } from '../../config/database-url.js';
 import type { PrismaProject } from '../../config/prisma-project.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { errorCode, KeepError, messageOf } from '../../core/errors.js';
+import { errorCode, PgkeepError, messageOf } from '../../core/errors.js';
 import { migrationsIn } from '../lint/migration-files.js';
 import { DOWN_FILE } from './down-file.js';
 import type { DownScript } from './down-script.js';
@@ -32,7 +32,7 @@ export interface DownOptions {
 export class DownScriptService {
   constructor(@Inject(SETTINGS) private readonly settings: Settings) {}
 
-  /** The names of the migrations that are there. @throws KeepError `MIGRATIONS_UNREADABLE`. */
+  /** The names of the migrations that are there. @throws PgkeepError `MIGRATIONS_UNREADABLE`. */
   async migrations(): Promise<string[]> {
     const found = await migrationsIn(this.settings.migrationsDirectory);
     return found.map(({ migration = '' }) => migration);
@@ -41,7 +41,7 @@ export class DownScriptService {
   /**
    * Writes `down.sql` beside a migration's script, unless there is one. Replays the migrations up to this one in
    * shadow databases beside the application's: for development.
-   * @throws KeepError `USAGE_INVALID` where there is no such migration, `DOWN_SCRIPT_REFUSED` where it has one
+   * @throws PgkeepError `USAGE_INVALID` where there is no such migration, `DOWN_SCRIPT_REFUSED` where it has one
    *   already, `DOWN_SCRIPT_FAILED` where the file cannot be read or written, or Prisma's engine fails.
    */
   async write(migration: string, { shadowUrl, signal }: DownOptions = {}): Promise<DownReport> {
@@ -83,7 +83,7 @@ export class DownScriptService {
     const names = await this.migrations();
     if (names.includes(migration) && existsSync(script)) return;
     const like = names.filter((name) => name.includes(migration));
-    throw new KeepError(
+    throw new PgkeepError(
       'USAGE_INVALID',
       `There is no migration ${migration} in ${relative(path.dirname(path.dirname(script)))}.`,
       {
@@ -104,7 +104,7 @@ async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (cause) {
-    throw new KeepError('DOWN_SCRIPT_FAILED', `Cannot read ${relative(file)}: ${messageOf(cause)}.`, {
+    throw new PgkeepError('DOWN_SCRIPT_FAILED', `Cannot read ${relative(file)}: ${messageOf(cause)}.`, {
       cause,
     });
   }
@@ -116,14 +116,14 @@ async function write(file: string, text: string): Promise<void> {
     await writeFile(file, text, { flag: 'wx' });
   } catch (cause) {
     if (errorCode(cause) === 'EEXIST') throw alreadyThere(file);
-    throw new KeepError('DOWN_SCRIPT_FAILED', `Cannot write ${relative(file)}: ${messageOf(cause)}.`, {
+    throw new PgkeepError('DOWN_SCRIPT_FAILED', `Cannot write ${relative(file)}: ${messageOf(cause)}.`, {
       cause,
     });
   }
 }
 
-function alreadyThere(file: string): KeepError {
-  return new KeepError(
+function alreadyThere(file: string): PgkeepError {
+  return new PgkeepError(
     'DOWN_SCRIPT_REFUSED',
     `Refused to write ${relative(file)}: it is there already, and somebody may have edited it. Nothing was touched.`,
     { hint: 'To have it written anew, delete it first.' },
@@ -132,15 +132,15 @@ function alreadyThere(file: string): KeepError {
 
 /** Without what is external, and what the shadow database needs, the comparison would say something else. */
 function invalidProject({ why, hint }: Extract<PrismaProject, { kind: 'invalid' }>, migration: string) {
-  return new KeepError('DOWN_SCRIPT_FAILED', `No down.sql was written for ${migration}: ${why}.`, { hint });
+  return new PgkeepError('DOWN_SCRIPT_FAILED', `No down.sql was written for ${migration}: ${why}.`, { hint });
 }
 
-function notCompared(error: unknown, migration: string, signal: AbortSignal | undefined): KeepError {
-  if (signal?.aborted) return new KeepError('INTERRUPTED', 'Interrupted: no down.sql was written.');
+function notCompared(error: unknown, migration: string, signal: AbortSignal | undefined): PgkeepError {
+  if (signal?.aborted) return new PgkeepError('INTERRUPTED', 'Interrupted: no down.sql was written.');
   const again = `then: \`pgkeep migrate create --down-for ${migration}\``;
   // A pooler, or another database: nothing of it is about the history.
-  if (error instanceof KeepError && error.kind === 'refused') return error;
-  return new KeepError(
+  if (error instanceof PgkeepError && error.kind === 'refused') return error;
+  return new PgkeepError(
     'DOWN_SCRIPT_FAILED',
     `No down.sql was written for ${migration}: its history cannot be replayed: ${messageOf(error)}`,
     { hint: `Mend what it says, ${again}. Or write the file by hand.`, cause: error },

@@ -3,7 +3,7 @@ import type { DatabaseUrl } from '../../config/database-url.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { CandidateRotation } from '../../postgres/candidate-rotation.js';
 import { closeClient, connectOnce } from '../../postgres/connect.js';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { connectionError } from './connection-error.js';
 
 /** How long a connection may take when the URL does not say (`connect_timeout`); Prisma's own default. */
@@ -44,6 +44,6 @@ export async function connectEngineClient(url: DatabaseUrl, rotation: CandidateR
     return await connectOnce(rotation, engineConnectionOptions(url));
   } catch (thrown) {
     // What pgkeep itself refuses has its own text.
-    throw thrown instanceof KeepError ? thrown : connectionError(thrown, url);
+    throw thrown instanceof PgkeepError ? thrown : connectionError(thrown, url);
   }
 }

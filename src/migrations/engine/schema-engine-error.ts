@@ -1,4 +1,4 @@
-import { KeepError, type ErrorCode } from '../../core/errors.js';
+import { PgkeepError, type ErrorCode } from '../../core/errors.js';
 
 /** What is known of a failure of Prisma's engine beside its message. */
 export interface SchemaEngineFailure {
@@ -39,7 +39,7 @@ const HINTS: Readonly<Record<string, string>> = {
 };
 
 /** A failure of Prisma's engine. `message` is the text Prisma itself prints; it holds no secret. */
-export class SchemaEngineError extends KeepError {
+export class SchemaEngineError extends PgkeepError {
   readonly prismaCode: string | undefined;
   readonly migration: string | undefined;
   readonly sqlState: string | undefined;

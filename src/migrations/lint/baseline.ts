@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { errorCode, KeepError, messageOf } from '../../core/errors.js';
+import { errorCode, PgkeepError, messageOf } from '../../core/errors.js';
 import type { AcceptedEditReport, BaselineReport } from './lint-run.types.js';
 import { migrationsIn, readBytes } from './migration-files.js';
 
@@ -33,14 +33,14 @@ export function digestOf(content: Uint8Array): string {
 
 /**
  * Reads the baseline; an absent one is empty.
- * @throws KeepError `LINT_FAILED` where the file is there and is none.
+ * @throws PgkeepError `LINT_FAILED` where the file is there and is none.
  */
 export async function readBaseline(file: string): Promise<Baseline> {
   try {
     return toBaseline(JSON.parse(await readFile(file, 'utf8')));
   } catch (cause) {
     if (errorCode(cause) === 'ENOENT') return { migrations: new Map(), edits: new Map() };
-    throw new KeepError('LINT_FAILED', `Cannot read the lint baseline ${file}: ${messageOf(cause)}.`, {
+    throw new PgkeepError('LINT_FAILED', `Cannot read the lint baseline ${file}: ${messageOf(cause)}.`, {
       hint: 'Restore it from version control, or write it anew: `pgkeep migrate lint --write-baseline`.',
       cause,
     });
@@ -49,7 +49,7 @@ export async function readBaseline(file: string): Promise<Baseline> {
 
 /**
  * Lists every migration of the directory; accepted edits stay.
- * @throws KeepError `MIGRATIONS_UNREADABLE`, or `LINT_FAILED` where it cannot be written.
+ * @throws PgkeepError `MIGRATIONS_UNREADABLE`, or `LINT_FAILED` where it cannot be written.
  */
 export async function listInBaseline(migrationsDirectory: string): Promise<BaselineReport> {
   const migrations = new Map<string, string>();
@@ -64,7 +64,7 @@ export async function listInBaseline(migrationsDirectory: string): Promise<Basel
 
 /**
  * Records that a change of an applied migration is accepted, as its file is now.
- * @throws KeepError `USAGE_INVALID` where there is no such migration, or `LINT_FAILED`.
+ * @throws PgkeepError `USAGE_INVALID` where there is no such migration, or `LINT_FAILED`.
  */
 export async function acceptEdit(
   migrationsDirectory: string,
@@ -74,7 +74,7 @@ export async function acceptEdit(
   const found = (await migrationsIn(migrationsDirectory)).find(({ migration }) => migration === name);
   const content = found && readBytes(found.file);
   if (!content) {
-    throw new KeepError('USAGE_INVALID', `There is no migration "${name}" in ${migrationsDirectory}.`, {
+    throw new PgkeepError('USAGE_INVALID', `There is no migration "${name}" in ${migrationsDirectory}.`, {
       hint: 'Use the name of its directory: `pgkeep migrate status` lists those that were changed.',
     });
   }
@@ -101,7 +101,7 @@ async function write(file: string, text: string): Promise<void> {
     await rename(`${file}.part`, file);
   } catch (cause) {
     await rm(`${file}.part`, { force: true });
-    throw new KeepError('LINT_FAILED', `Cannot write the lint baseline ${file}: ${messageOf(cause)}.`, {
+    throw new PgkeepError('LINT_FAILED', `Cannot write the lint baseline ${file}: ${messageOf(cause)}.`, {
       hint: 'Write it where the sources are, and commit it; an image needs only to read it.',
       cause,
     });

@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { KeepError, messageOf } from '../../core/errors.js';
+import { PgkeepError, messageOf } from '../../core/errors.js';
 import { run } from '../../core/process/run.js';
 
 /** The `.sql` files of a change, by their absolute paths. */
@@ -13,7 +13,7 @@ export interface ChangedFiles {
 /**
  * The `.sql` files that a change brings: those that differ from where the branch left `reference`, and those
  * that git does not know yet.
- * @throws KeepError `USAGE_INVALID` where git cannot tell: no repository, no such reference, no git.
+ * @throws PgkeepError `USAGE_INVALID` where git cannot tell: no repository, no such reference, no git.
  */
 export async function changedSqlFiles(
   reference: string,
@@ -25,7 +25,7 @@ export async function changedSqlFiles(
       env: { PATH: searchPath, LC_ALL: 'C', GIT_OPTIONAL_LOCKS: '0' },
     });
     if (exitCode === 0) return stdout;
-    throw new KeepError(
+    throw new PgkeepError(
       'USAGE_INVALID',
       `Cannot find what changed since ${reference}: git says: ${messageOf({ message: stderrTail })}`,
       {
@@ -59,7 +59,7 @@ export async function changedSqlFiles(
         .map((name) => path.join(root, name));
     return { files: namesOf(changed, untracked), added: new Set(namesOf(added, untracked)) };
   } catch (error) {
-    if (error instanceof KeepError) throw error;
-    throw new KeepError('USAGE_INVALID', `Cannot run git: ${messageOf(error)}.`, { cause: error });
+    if (error instanceof PgkeepError) throw error;
+    throw new PgkeepError('USAGE_INVALID', `Cannot run git: ${messageOf(error)}.`, { cause: error });
   }
 }

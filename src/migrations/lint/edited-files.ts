@@ -15,7 +15,7 @@ export interface EditedFile {
 /**
  * Looks at files that differ from what was applied. Those that only have more comments are left out: they do the same.
  * @param edited names, as the history against the directory says
- * @throws KeepError `LINT_FAILED` where the baseline cannot be read; what the file system throws.
+ * @throws PgkeepError `LINT_FAILED` where the baseline cannot be read; what the file system throws.
  */
 export async function judgeEdits(
   edited: readonly string[],

@@ -37,7 +37,7 @@ interface Chosen extends FoundFile {
 
 /**
  * Finds the files and reads them.
- * @throws KeepError `MIGRATIONS_UNREADABLE`, or `USAGE_INVALID` for a path or a reference that is not there.
+ * @throws PgkeepError `MIGRATIONS_UNREADABLE`, or `USAGE_INVALID` for a path or a reference that is not there.
  */
 export async function findScope(options: LintOptions, facts: ScopeFacts): Promise<Scope> {
   const { name, chosen } = await choose(options, facts);

@@ -20,7 +20,7 @@ export class LintService {
   /**
    * Judges migrations: what is pending and how large the tables are it asks the database, in one query each; where
    * there is none, every migration is judged and every table taken for large.
-   * @throws KeepError `MIGRATIONS_UNREADABLE`, `LINT_FAILED` (baseline, squawk), or `USAGE_INVALID` for a path or
+   * @throws PgkeepError `MIGRATIONS_UNREADABLE`, `LINT_FAILED` (baseline, squawk), or `USAGE_INVALID` for a path or
    * a git reference that is not there.
    */
   async lint(options: LintOptions = {}): Promise<LintRun> {
@@ -36,7 +36,7 @@ export class LintService {
 
   /**
    * Lists every migration that is there now in the baseline: they are judged again only when they change.
-   * @throws KeepError `MIGRATIONS_UNREADABLE`, or `LINT_FAILED` where it cannot be written.
+   * @throws PgkeepError `MIGRATIONS_UNREADABLE`, or `LINT_FAILED` where it cannot be written.
    */
   async writeBaseline(): Promise<BaselineReport> {
     const { listInBaseline } = await import('./baseline.js');
@@ -45,7 +45,7 @@ export class LintService {
 
   /**
    * Records in the baseline that the change of an applied migration is accepted, as its file is now.
-   * @throws KeepError `USAGE_INVALID` where there is no such migration, `MIGRATIONS_UNREADABLE`, or `LINT_FAILED`.
+   * @throws PgkeepError `USAGE_INVALID` where there is no such migration, `MIGRATIONS_UNREADABLE`, or `LINT_FAILED`.
    */
   async acceptEdit(migration: string, because: string): Promise<AcceptedEditReport> {
     const { acceptEdit } = await import('./baseline.js');

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { errorCode, KeepError, messageOf } from '../../core/errors.js';
+import { errorCode, PgkeepError, messageOf } from '../../core/errors.js';
 
 /** A file to lint, as it was found. */
 export interface FoundFile {
@@ -17,7 +17,7 @@ const SCRIPT = 'migration.sql';
 
 /**
  * The migrations of a directory, in the order in which Prisma applies them.
- * @throws KeepError `MIGRATIONS_UNREADABLE` where there is no such directory.
+ * @throws PgkeepError `MIGRATIONS_UNREADABLE` where there is no such directory.
  */
 export async function migrationsIn(directory: string): Promise<FoundFile[]> {
   const names = await migrationNames(directory);
@@ -26,7 +26,7 @@ export async function migrationsIn(directory: string): Promise<FoundFile[]> {
 
 /**
  * The files that an argument names: itself, or every `.sql` file below it.
- * @throws KeepError `USAGE_INVALID` where there is none.
+ * @throws PgkeepError `USAGE_INVALID` where there is none.
  */
 export async function filesNamed(argument: string): Promise<FoundFile[]> {
   const absolute = path.resolve(argument);
@@ -41,9 +41,9 @@ export async function filesNamed(argument: string): Promise<FoundFile[]> {
     });
     if (files.length > 0) return files.toSorted().map((name) => describe(path.join(absolute, name)));
   } catch (cause) {
-    throw new KeepError('USAGE_INVALID', `Cannot lint ${argument}: ${messageOf(cause)}.`, { cause });
+    throw new PgkeepError('USAGE_INVALID', `Cannot lint ${argument}: ${messageOf(cause)}.`, { cause });
   }
-  throw new KeepError('USAGE_INVALID', `Cannot lint ${argument}: it holds no .sql file.`);
+  throw new PgkeepError('USAGE_INVALID', `Cannot lint ${argument}: it holds no .sql file.`);
 }
 
 /** The migrations that stand before a migration in its own directory. */
@@ -56,14 +56,14 @@ export async function historyOf({ file, migration }: FoundFile): Promise<FoundFi
 /**
  * Synchronously: a thousand files take a third of the time that the thread pool would.
  * @returns null where there is no such file: an empty directory must not hide the others' findings.
- * @throws KeepError `MIGRATIONS_UNREADABLE`, with the file's name.
+ * @throws PgkeepError `MIGRATIONS_UNREADABLE`, with the file's name.
  */
 export function readBytes(file: string): Buffer | null {
   try {
     return readFileSync(file);
   } catch (cause) {
     if (errorCode(cause) === 'ENOENT') return null;
-    throw new KeepError('MIGRATIONS_UNREADABLE', `Cannot read ${file}: ${messageOf(cause)}.`, {
+    throw new PgkeepError('MIGRATIONS_UNREADABLE', `Cannot read ${file}: ${messageOf(cause)}.`, {
       hint: 'Give the user that runs pgkeep the right to read it.',
       cause,
     });
@@ -83,7 +83,7 @@ async function migrationNames(directory: string): Promise<string[]> {
       .map(({ name }) => name)
       .toSorted();
   } catch (cause) {
-    throw new KeepError(
+    throw new PgkeepError(
       'MIGRATIONS_UNREADABLE',
       `Cannot read the migrations directory ${directory}: ${messageOf(cause)}.`,
       {

@@ -4,7 +4,7 @@ import type { Settings } from '../../config/settings.js';
 import { withConnection } from '../../postgres/connect.js';
 import { databaseFault } from '../../postgres/database-fault.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
-import { errorCode, KeepError } from '../../core/errors.js';
+import { errorCode, PgkeepError } from '../../core/errors.js';
 import type { MigrationsReport } from '../migrations.types.js';
 import { baselineFile, readBaseline } from './baseline.js';
 import { judgeEdits } from './edited-files.js';
@@ -45,7 +45,7 @@ interface Knowledge {
 
 /**
  * Finds the migrations, reads them, asks the database about them, and judges.
- * @throws KeepError `MIGRATIONS_UNREADABLE`, `LINT_FAILED` (baseline, squawk), or `USAGE_INVALID` for a path or a
+ * @throws PgkeepError `MIGRATIONS_UNREADABLE`, `LINT_FAILED` (baseline, squawk), or `USAGE_INVALID` for a path or a
  * git reference that is not there.
  */
 export async function runLint(options: LintOptions, needs: LintNeeds): Promise<LintRun> {
@@ -61,7 +61,7 @@ export async function runLint(options: LintOptions, needs: LintNeeds): Promise<L
     return await withConnection(database.url, patience, (client) => withDatabase(client, options, needs));
   } catch (error) {
     // What has no code is no fault of the database.
-    if (error instanceof KeepError || errorCode(error) === undefined) throw error;
+    if (error instanceof PgkeepError || errorCode(error) === undefined) throw error;
     const why = `${describeDatabaseUrl(database.url)} does not answer: ${databaseFault(error).text}`;
     return await withoutDatabase(options, needs, why);
   }

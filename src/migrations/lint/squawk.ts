@@ -1,6 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
-import { KeepError, messageOf } from '../../core/errors.js';
+import { PgkeepError, messageOf } from '../../core/errors.js';
 import { run } from '../../core/process/run.js';
 import type { OtherFinding } from './lint.types.js';
 
@@ -58,7 +58,7 @@ export async function findSquawk(directory: string, searchPath: string): Promise
 /**
  * What squawk has against files, by their paths; only rules that pgkeep has not itself. A `.squawk.toml` of the
  * working directory counts.
- * @throws KeepError `LINT_FAILED` where it cannot be run or its answer cannot be read.
+ * @throws PgkeepError `LINT_FAILED` where it cannot be run or its answer cannot be read.
  */
 export async function runSquawk(
   binary: string,
@@ -92,7 +92,7 @@ async function ask(
     const answer: unknown = JSON.parse(stdout);
     return Array.isArray(answer) ? answer.flatMap(toFinding) : [];
   } catch (cause) {
-    throw new KeepError('LINT_FAILED', `Cannot run ${binary}: ${messageOf(cause)}.`, {
+    throw new PgkeepError('LINT_FAILED', `Cannot run ${binary}: ${messageOf(cause)}.`, {
       hint: 'Mend or remove it, or lint without it: `pgkeep migrate lint --no-squawk`.',
       cause,
     });

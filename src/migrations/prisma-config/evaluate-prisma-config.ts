@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { PrismaConfiguration } from '../../config/prisma-project.js';
 import type { Environment } from '../../config/read-settings.js';
 import { redactSecrets } from '../../config/redact-secrets.js';
-import { KeepError, messageOf } from '../../core/errors.js';
+import { PgkeepError, messageOf } from '../../core/errors.js';
 import { ProgramFailure } from '../../core/process/program-failure.js';
 import { startProgram } from '../../core/process/program.js';
 import { ANSWER_MARK, type Evaluation } from './evaluation.types.js';
@@ -35,7 +35,7 @@ export interface EvaluationOptions {
 /**
  * Evaluates a Prisma configuration as Prisma does, by Prisma's own loader: in a process of its own, because it is the
  * application's code, which may print, exit, or hang.
- * @throws KeepError `PRISMA_CONFIG_INVALID`, `PRISMA_MISSING`; `INTERRUPTED` when `signal` is aborted.
+ * @throws PgkeepError `PRISMA_CONFIG_INVALID`, `PRISMA_MISSING`; `INTERRUPTED` when `signal` is aborted.
  */
 export async function evaluatePrismaConfig(
   file: string,
@@ -59,7 +59,7 @@ export async function evaluatePrismaConfig(
   process.off('exit', leave);
   const answer = answerIn(output);
   if (answer?.kind === 'configured') return answer.configuration;
-  if (signal?.aborted === true) throw new KeepError('INTERRUPTED', 'Interrupted. Nothing was changed.');
+  if (signal?.aborted === true) throw new PgkeepError('INTERRUPTED', 'Interrupted. Nothing was changed.');
   if (deadline.aborted) throw invalid(file, `it did not end within ${deadlineMs / 1000} seconds`);
   const cause = answer?.message ?? messageOf(new ProgramFailure('it', end));
   throw invalid(file, redactSecrets(cause, environment));
@@ -72,10 +72,10 @@ function answerIn(output: string): Evaluation | undefined {
   return answer;
 }
 
-function invalid(file: string, cause: string): KeepError {
+function invalid(file: string, cause: string): PgkeepError {
   const own = cause.slice(Math.max(0, cause.indexOf(FIELD)));
   const shown = own.length > SHOWN ? `${own.slice(0, SHOWN)}…` : own;
-  return new KeepError(
+  return new PgkeepError(
     'PRISMA_CONFIG_INVALID',
     `Cannot load the Prisma configuration ${file}: ${shown.replace(/\.$/, '')}. Nothing was changed.`,
     { hint: `Fix it until this passes, then try again: \`npx prisma validate --config ${file}\`.` },

@@ -1,11 +1,11 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 
 /**
  * Prisma's package, the application's own before pgkeep's.
  * @returns its package.json.
- * @throws KeepError `PRISMA_MISSING`.
+ * @throws PgkeepError `PRISMA_MISSING`.
  */
 function findPrisma(workingDirectory: string): string {
   for (const from of [path.join(workingDirectory, 'package.json'), import.meta.url]) {
@@ -15,7 +15,7 @@ function findPrisma(workingDirectory: string): string {
       // Looked for at the next place.
     }
   }
-  throw new KeepError(
+  throw new PgkeepError(
     'PRISMA_MISSING',
     `Cannot run Prisma: neither ${workingDirectory} nor pgkeep has the package prisma.`,
     {
@@ -24,7 +24,7 @@ function findPrisma(workingDirectory: string): string {
   );
 }
 
-/** Prisma's command line. @throws KeepError `PRISMA_MISSING`. */
+/** Prisma's command line. @throws PgkeepError `PRISMA_MISSING`. */
 export function findPrismaCli(workingDirectory: string): string {
   return path.join(path.dirname(findPrisma(workingDirectory)), 'build', 'index.js');
 }
@@ -37,14 +37,14 @@ export interface PrismaConfigLoader {
   readonly modules: string;
 }
 
-/** @throws KeepError `PRISMA_MISSING`. */
+/** @throws PgkeepError `PRISMA_MISSING`. */
 export function findPrismaConfigLoader(workingDirectory: string): PrismaConfigLoader {
   const prisma = findPrisma(workingDirectory);
   try {
     const module = createRequire(prisma).resolve('@prisma/config');
     return { module, modules: path.dirname(path.dirname(prisma)) };
   } catch (cause) {
-    throw new KeepError(
+    throw new PgkeepError(
       'PRISMA_MISSING',
       `Cannot load a Prisma configuration: ${path.dirname(prisma)} has no package @prisma/config.`,
       { hint: 'Install Prisma 6.12 or later: `npm install --save-dev prisma`.', cause },

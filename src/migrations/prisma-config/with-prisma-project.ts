@@ -4,7 +4,7 @@ import { deepFreeze } from '../../config/deep-freeze.js';
 import type { PrismaConfiguration, PrismaProject } from '../../config/prisma-project.js';
 import type { Environment } from '../../config/read-settings.js';
 import type { Settings } from '../../config/settings.js';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { evaluatePrismaConfig } from './evaluate-prisma-config.js';
 import { nearestPrismaConfig, prismaConfigIn } from './find-prisma-config.js';
 
@@ -24,7 +24,7 @@ export interface ProjectOptions {
  * Completes settings by what the application's Prisma configuration says: where its migrations are, its schema, what
  * is external. `MIGRATIONS_DIR` wins over the configuration. Runs the application's code, in a process of its own.
  * @param environment what the settings were read from
- * @throws KeepError `PRISMA_CONFIG_INVALID` or `PRISMA_MISSING` where the migrations' place depends on a
+ * @throws PgkeepError `PRISMA_CONFIG_INVALID` or `PRISMA_MISSING` where the migrations' place depends on a
  *   configuration that cannot be loaded; where it does not, the project is `invalid`, and says why.
  */
 export async function withPrismaProject(
@@ -51,7 +51,7 @@ export async function withPrismaProject(
     const directory = isNamed ? settings.migrationsDirectory : directoryOf(configuration, workingDirectory);
     return completed(settings, { kind: 'configured', configuration }, directory);
   } catch (error) {
-    if (!(error instanceof KeepError) || error.code === 'INTERRUPTED') throw error;
+    if (!(error instanceof PgkeepError) || error.code === 'INTERRUPTED') throw error;
     if (!isNamed) throw needed(error);
     const why = lowerFirst(error.message.replace(/\.(?: Nothing was changed\.)?$/, ''));
     return completed(
@@ -62,7 +62,7 @@ export async function withPrismaProject(
   }
 }
 
-/** The configuration that belongs to these settings. @throws KeepError `USAGE_INVALID`. */
+/** The configuration that belongs to these settings. @throws PgkeepError `USAGE_INVALID`. */
 function configurationOf(
   { migrationsDirectory, migrationsDirectoryIsNamed: isNamed }: Settings,
   named: string | undefined,
@@ -76,7 +76,7 @@ function configurationOf(
   }
   const file = path.resolve(workingDirectory, named);
   if (statSync(file, { throwIfNoEntry: false })?.isFile() === true) return file;
-  throw new KeepError('USAGE_INVALID', `There is no Prisma configuration ${file}.`, {
+  throw new PgkeepError('USAGE_INVALID', `There is no Prisma configuration ${file}.`, {
     hint: 'Name the file: `--config path/to/prisma.config.ts`.',
   });
 }
@@ -99,8 +99,8 @@ function completed(settings: Settings, prisma: PrismaProject, migrationsDirector
   return Object.freeze({ ...settings, prisma: deepFreeze(prisma), migrationsDirectory });
 }
 
-function needed(error: KeepError): KeepError {
-  return new KeepError(error.code, error.message, {
+function needed(error: PgkeepError): PgkeepError {
+  return new PgkeepError(error.code, error.message, {
     hint: `${error.hint ?? ''} Or do without it: MIGRATIONS_DIR=path/to/migrations.`.trim(),
     cause: error,
   });

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Bucket, File } from '@google-cloud/storage';
 import type { GcsBucketSettings } from '../../config/settings.js';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { objectMissing, remoteError, requireObjectSize } from '../remote-fault.js';
 import { resumedRead } from '../resumed-read.js';
 import { uploading } from '../source.js';
@@ -135,8 +135,8 @@ export class GcsStorage implements BackupStorage {
     return this.bucket.file(key);
   }
 
-  private explain(operation: string, error: unknown): KeepError {
-    return error instanceof KeepError ? error : remoteError(operation, this.location, gcsFault(error));
+  private explain(operation: string, error: unknown): PgkeepError {
+    return error instanceof PgkeepError ? error : remoteError(operation, this.location, gcsFault(error));
   }
 }
 

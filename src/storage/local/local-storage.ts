@@ -3,7 +3,7 @@ import { access, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/
 import { once } from 'node:events';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import { errorCode, KeepError } from '../../core/errors.js';
+import { errorCode, PgkeepError } from '../../core/errors.js';
 import { sourceOf, uploading } from '../source.js';
 import type { BackupStorage, PutOptions, StoredObject } from '../storage.types.js';
 import { storageError } from './storage-error.js';
@@ -93,7 +93,7 @@ export class LocalStorage implements BackupStorage {
   pathOf(key: string): string {
     const file = path.resolve(this.location, key);
     if (file.startsWith(path.resolve(this.location) + path.sep)) return file;
-    throw new KeepError('STORAGE_OBJECT_MISSING', `There is no "${key}" in ${this.location}.`);
+    throw new PgkeepError('STORAGE_OBJECT_MISSING', `There is no "${key}" in ${this.location}.`);
   }
 
   private async keys(): Promise<string[]> {

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { ListMultipartUploadsCommandOutput, S3 } from '@aws-sdk/client-s3';
 import { silenceAwsSdkWarning } from '../../config/aws-sdk-warning.js';
 import type { S3BucketSettings } from '../../config/settings.js';
-import { KeepError } from '../../core/errors.js';
+import { PgkeepError } from '../../core/errors.js';
 import { objectMissing, remoteError, requireObjectSize } from '../remote-fault.js';
 import { resumedRead } from '../resumed-read.js';
 import { uploading } from '../source.js';
@@ -184,8 +184,8 @@ export class S3Storage implements BackupStorage {
     }
   }
 
-  private explain(operation: string, error: unknown): KeepError {
-    return error instanceof KeepError ? error : remoteError(operation, this.location, s3Fault(error));
+  private explain(operation: string, error: unknown): PgkeepError {
+    return error instanceof PgkeepError ? error : remoteError(operation, this.location, s3Fault(error));
   }
 }
 

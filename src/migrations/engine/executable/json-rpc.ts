@@ -1,4 +1,4 @@
-import { KeepError, messageOf } from '../../../core/errors.js';
+import { PgkeepError, messageOf } from '../../../core/errors.js';
 import { SchemaEngineError } from '../schema-engine-error.js';
 import { isJsonObject, textAt } from './json.js';
 
@@ -49,7 +49,7 @@ export function errorMessage(id: RpcRequest['id'], thrown: unknown, code = ENGIN
 
 /** With the next step, where pgkeep knows one. */
 function explained(thrown: unknown): string {
-  const hint = thrown instanceof KeepError ? thrown.hint : undefined;
+  const hint = thrown instanceof PgkeepError ? thrown.hint : undefined;
   return [messageOf(thrown), hint].filter((text) => text !== undefined).join('\n\n');
 }
 

@@ -1,5 +1,5 @@
-/** What pgkeep does to a database. The database checks the shape of the name only: a new deed needs no migration. */
-export type Deed =
+/** The actions of pgkeep. The database checks only the shape of the name: a new action needs no migration. */
+export type Action =
   | 'install'
   | 'stamp'
   | 'ddl-guard'
@@ -21,58 +21,60 @@ export type Deed =
 export type Json =
   string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json | undefined };
 
-/** What a writer tells of a deed; the database adds number, time, role and hash. */
+/** What a writer records of an action; the database adds number, time, role and hash. */
 export interface NewEntry {
-  readonly deed: Deed;
-  /** What it was done to: a database, a backup. */
+  readonly action: Action;
+  /** What the action concerns: a database, a backup. */
   readonly subject: string;
-  /** Holds no secret: everybody may read it. */
+  /** Contains no secret: every role may read it. */
   readonly details: { readonly [name: string]: Json | undefined };
   /** Who did it: `operator()`, or `service()`. */
   readonly actor: string;
 }
 
-/** Whether a deed that was done is in the record. */
+/** Whether an action that was done is in the audit log. */
 export interface Recording {
   readonly recorded: boolean;
-  /** Where it is not: why, and what to do that the next one will be. */
+  /** Where it is not: why, and what to do so that the next one is. */
   readonly notRecorded?: string;
 }
 
-/** One recorded deed. */
-export interface ChangelogEntry {
+/** One entry of the audit log. */
+export interface AuditLogEntry {
   readonly seq: number;
   /** ISO 8601, by the database's clock. */
   readonly recordedAt: string;
-  /** Any name: a newer pgkeep may have recorded deeds that this one does not know. */
+  /** Any name: a newer version may have recorded actions that this one does not know. */
+  readonly action: string;
+  /** The same as `action`. @deprecated since 0.2: the name before. */
   readonly deed: string;
   readonly subject: string;
   readonly details: unknown;
   /** The database role that logged in. */
   readonly role: string;
-  /** Who said to have done it. */
+  /** Who did it, as stated by the writer: `user@host` or `service@host`. */
   readonly actor: string;
   readonly previousHash: string;
   readonly hash: string;
 }
 
 /** The newest entries, oldest first. */
-export interface ChangelogReport {
-  /** How many there are in all. */
+export interface AuditLogReport {
+  /** The number of all entries. */
   readonly total: number;
-  readonly entries: readonly ChangelogEntry[];
+  readonly entries: readonly AuditLogEntry[];
 }
 
-/** What is wrong with the record. */
+/** A fault of the chain. */
 export interface ChainFinding {
   readonly code:
     'ENTRY_CHANGED' | 'ENTRY_MISSING' | 'ENTRY_REPEATED' | 'ENTRY_REPLACED' | 'HEAD_NOT_FOUND' | 'GUARD_OFF';
-  /** The first entry that does not fit; null where the finding is about the record as a whole. */
+  /** The first entry that does not fit; null where the finding concerns the complete log. */
   readonly seq: number | null;
   readonly text: string;
 }
 
-/** The verdict on the whole chain. */
+/** The verdict on the complete chain. */
 export interface ChainReport {
   readonly verdict: 'whole' | 'broken';
   readonly entries: number;

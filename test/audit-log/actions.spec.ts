@@ -3,7 +3,7 @@ import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { operator } from '../../src/audit-log/actor.js';
-import { ChangelogService } from '../../src/audit-log/changelog.service.js';
+import { AuditLogService } from '../../src/audit-log/audit-log.service.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { StampService } from '../../src/environment/stamp.service.js';
@@ -22,7 +22,7 @@ const ALL = readdirSync(OWN_MIGRATIONS_DIRECTORY)
   .filter((name) => /^\d/.test(name))
   .toSorted();
 
-describe('the deeds that are recorded', () => {
+describe('the actions that are recorded', () => {
   let own: ThrowAwayCluster;
   beforeAll(async () => {
     own = await startThrowAwayCluster();
@@ -30,7 +30,7 @@ describe('the deeds that are recorded', () => {
   afterAll(() => own.cluster.destroy());
 
   const entriesOf = async (url: string) =>
-    (await withRooms(url, (rooms) => rooms.get(ChangelogService).list(100))).entries;
+    (await withRooms(url, (rooms) => rooms.get(AuditLogService).list(100))).entries;
 
   /** A database as the first version of pgkeep left it. */
   async function createOld(name: string): Promise<string> {
@@ -62,11 +62,11 @@ describe('the deeds that are recorded', () => {
     };
     const common = { subject: 'fresh', role: 'postgres', actor: operator() };
     expect(await entriesOf(url)).toMatchObject([
-      { ...common, deed: 'install', details: { applied: ALL } },
-      { ...common, deed: 'stamp', details: { from: null, to: 'staging', replaced: false, ...identity } },
+      { ...common, action: 'install', details: { applied: ALL } },
+      { ...common, action: 'stamp', details: { from: null, to: 'staging', replaced: false, ...identity } },
       {
         ...common,
-        deed: 'stamp',
+        action: 'stamp',
         details: { from: 'staging', to: 'production', replaced: true, ...identity },
       },
     ]);
@@ -75,7 +75,7 @@ describe('the deeds that are recorded', () => {
   it('what the service does by itself, as the service', async () => {
     const url = await createDatabase(own, 'served');
     await withRooms(url, (rooms) => rooms.get(StartupInstall).run(), { NODE_ENV: 'production' });
-    expect((await entriesOf(url)).map(({ deed, actor }) => [deed, actor])).toEqual([
+    expect((await entriesOf(url)).map(({ action, actor }) => [action, actor])).toEqual([
       ['install', `service@${hostname()}`],
       ['stamp', `service@${hostname()}`],
     ]);
@@ -93,7 +93,7 @@ describe('the deeds that are recorded', () => {
       expect(await rooms.get(InstallService).install()).toEqual({ applied: ALL.slice(1) });
       expect(await rooms.get(StampService).stamp('staging')).toMatchObject({ changed: true });
     });
-    expect((await entriesOf(url)).map(({ deed, details }) => [deed, details])).toMatchObject([
+    expect((await entriesOf(url)).map(({ action, details }) => [action, details])).toMatchObject([
       ['install', { applied: ALL.slice(1) }],
       ['stamp', { to: 'staging' }],
     ]);
@@ -110,13 +110,14 @@ describe('the deeds that are recorded', () => {
     const stamp = () => withRooms(weak, (rooms) => rooms.get(StampService).stamp('staging'));
     await expect(stamp()).rejects.toMatchObject({
       code: 'DATABASE_PERMISSION_DENIED',
-      message: 'Cannot stamp the database: role "stamp er" may not record it in pgkeep.change_log.',
-      hint: 'Run it as the owner of schema pgkeep, or give the grant: GRANT INSERT ON pgkeep.change_log TO "stamp er";',
+      message:
+        'Cannot stamp the database: role "stamp er" lacks INSERT on pgkeep.change_log, and an action that is not recorded is not done.',
+      hint: 'Run the command as the owner of schema pgkeep, or grant: GRANT INSERT ON pgkeep.change_log TO "stamp er";',
     });
     await query(
       url,
       `GRANT INSERT ON pgkeep.change_log TO "stamp er";
-       ALTER TABLE pgkeep.change_log ADD CONSTRAINT no_more CHECK (deed <> 'stamp')`,
+       ALTER TABLE pgkeep.change_log ADD CONSTRAINT no_more CHECK (action <> 'stamp')`,
     );
     await expect(stamp()).rejects.toMatchObject({ code: 'DATABASE_ERROR' });
     // One transaction: what could not be recorded was not done.
@@ -137,7 +138,8 @@ describe('the deeds that are recorded', () => {
     const weak = changedUrl(url, { username: 'half', password: 'pw' });
     await expect(withRooms(weak, (rooms) => rooms.get(InstallService).install())).rejects.toMatchObject({
       code: 'DATABASE_PERMISSION_DENIED',
-      message: 'Cannot install pgkeep’s schema: role "half" may not record it in pgkeep.change_log.',
+      message:
+        'Cannot install pgkeep’s schema: role "half" lacks INSERT on pgkeep.change_log, and an action that is not recorded is not done.',
     });
   });
 });

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { BackupService } from '../backup/backup.service.js';
 import { service } from '../audit-log/actor.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { JsonObject } from '../jobs/jobs.types.js';
 import type { RunContext } from '../jobs/perform-run.js';
 import { RestoreTestService } from '../restore/restore-test.service.js';
@@ -10,7 +10,7 @@ import type { JobName } from './job-table.js';
 
 /** Job name and verb: the one place that says what a job does. */
 @Injectable()
-export class UpkeepWork {
+export class JobWork {
   private readonly verbs: Readonly<Record<JobName, (context: RunContext) => Promise<JsonObject>>> = {
     backup: (context) => this.backUp(context),
     prune: (context) => this.prune(context),
@@ -60,7 +60,7 @@ export class UpkeepWork {
     if (verdict === 'passed')
       return { backup: report.backup, verdict, without, durationMs, number, hash, notRecorded };
     const failing = comparisons.filter(({ ok }) => !ok).map(({ name, details }) => `${name}: ${details}`);
-    throw new KeepError(
+    throw new PgkeepError(
       'RESTORE_TEST_FAILED',
       `${report.backup} failed its restore test: ${failing.join('; ')}.`,
       {

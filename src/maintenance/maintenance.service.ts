@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { BackupSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { KeepError } from '../core/errors.js';
+import { PgkeepError } from '../core/errors.js';
 import type { DueTimes } from '../jobs/due-times.js';
 import { JobsService, type RegisteredJob } from '../jobs/jobs.service.js';
 import type { JobRun, JsonObject } from '../jobs/jobs.types.js';
@@ -11,7 +11,7 @@ import { JITTER } from './jitter.js';
 import { JOB_NAMES, JOBS, scheduleTexts, type JobName } from './job-table.js';
 import { nextStep } from './next-step.js';
 import { RunsOfThisProcess } from './runs-of-this-process.js';
-import type { JobsOverview } from './upkeep.types.js';
+import type { JobsOverview } from './maintenance.types.js';
 
 /** What is caught up begins within this time: many services come back together when their site does. */
 const LONGEST_JITTER_MS = 60_000;
@@ -21,7 +21,7 @@ const RUNS_SHOWN = 10;
 
 /** The jobs: claims what is due, begins what is asked for, tells what was. Does nothing by itself. */
 @Injectable()
-export class UpkeepService {
+export class MaintenanceService {
   private readonly logger = new Logger('Jobs');
   private readonly settings: BackupSettings;
   private readonly schedules: ReturnType<typeof scheduleTexts>;
@@ -44,7 +44,7 @@ export class UpkeepService {
   /**
    * One step of the scheduler: takes over what nobody finished, and claims what is due. Returns once the runs have
    * begun; they go on in the background.
-   * @throws KeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`, `DATABASE_…`.
+   * @throws PgkeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`, `DATABASE_…`.
    */
   async step(): Promise<void> {
     if (!this.settings.enabled || this.runs.isStopping) return;
@@ -62,7 +62,7 @@ export class UpkeepService {
   /**
    * Begins a run that somebody asked for.
    * @returns the run, which goes on in the background.
-   * @throws KeepError `JOB_RUNNING` naming the run that is under way, `BACKUP_REFUSED` where backups are off.
+   * @throws PgkeepError `JOB_RUNNING` naming the run that is under way, `BACKUP_REFUSED` where backups are off.
    */
   async begin(job: JobName, parameters: JsonObject = {}): Promise<JobRun> {
     this.requireOn(job);
@@ -73,7 +73,7 @@ export class UpkeepService {
     return run;
   }
 
-  /** Every job, when it is due next, and its newest runs. @throws KeepError `NOT_INSTALLED`, `DATABASE_…`. */
+  /** Every job, when it is due next, and its newest runs. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
   async overview(): Promise<JobsOverview> {
     const { now } = await this.jobs.read();
     const runs = await this.jobs.list(RUNS_SHOWN);
@@ -96,7 +96,7 @@ export class UpkeepService {
     };
   }
 
-  /** One run. @throws KeepError `JOB_RUN_NOT_FOUND`, `NOT_INSTALLED`, `DATABASE_…`. */
+  /** One run. @throws PgkeepError `JOB_RUN_NOT_FOUND`, `NOT_INSTALLED`, `DATABASE_…`. */
   async find(id: string): Promise<JobRun> {
     return await this.jobs.find(id);
   }
@@ -162,7 +162,7 @@ export class UpkeepService {
 
   private requireOn(job: JobName): void {
     if (this.settings.enabled) return;
-    throw new KeepError(
+    throw new PgkeepError(
       'BACKUP_REFUSED',
       `Refused to begin job ${job}: backups are off. Nothing was touched.`,
       {
@@ -171,12 +171,12 @@ export class UpkeepService {
     );
   }
 
-  private async alreadyRunning(job: JobName): Promise<KeepError> {
+  private async alreadyRunning(job: JobName): Promise<PgkeepError> {
     const running = (await this.jobs.list(RUNS_LOOKED_AT, job)).find(({ state }) => state === 'running');
     const which = running
       ? `run ${running.id}, held by ${running.holder ?? ''} since ${running.startedAt ?? ''}`
       : '';
-    return new KeepError('JOB_RUNNING', `Job ${job} is under way already${which && `: ${which}`}.`, {
+    return new PgkeepError('JOB_RUNNING', `Job ${job} is under way already${which && `: ${which}`}.`, {
       hint: running ? `Watch it at /admin/jobs/${running.id}.` : 'Ask again.',
     });
   }

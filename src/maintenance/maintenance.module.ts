@@ -6,8 +6,8 @@ import { RestoreModule } from '../restore/restore.module.js';
 import { RetentionModule } from '../retention/retention.module.js';
 import { JITTER } from './jitter.js';
 import { RunsOfThisProcess } from './runs-of-this-process.js';
-import { UpkeepService } from './upkeep.service.js';
-import { UpkeepWork } from './upkeep-work.js';
+import { MaintenanceService } from './maintenance.service.js';
+import { JobWork } from './job-work.js';
 
 /**
  * Which job does what, on which setting's schedule. A room of its own below the doors: the routes begin the same jobs
@@ -15,7 +15,7 @@ import { UpkeepWork } from './upkeep-work.js';
  */
 @Module({
   imports: [BackupModule, JobsModule, ReadinessModule, RestoreModule, RetentionModule],
-  providers: [UpkeepService, UpkeepWork, RunsOfThisProcess, { provide: JITTER, useValue: Math.random }],
-  exports: [UpkeepService],
+  providers: [MaintenanceService, JobWork, RunsOfThisProcess, { provide: JITTER, useValue: Math.random }],
+  exports: [MaintenanceService],
 })
-export class UpkeepModule {}
+export class MaintenanceModule {}

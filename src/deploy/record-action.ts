@@ -1,14 +1,14 @@
-import type { NewEntry, Recording } from '../audit-log/changelog.types.js';
+import type { NewEntry, Recording } from '../audit-log/audit-log.types.js';
 import type { DeployNeeds } from './deploy-needs.js';
 
-/** Records a deed of this room: on the configured database, in its environment. Never fails. */
-export async function recordDeed(
+/** Records an action of this room: on the configured database, in its environment. Never fails. */
+export async function recordAction(
   { settings, changelog }: Pick<DeployNeeds, 'settings' | 'changelog'>,
-  { deed, details, actor }: Pick<NewEntry, 'deed' | 'details' | 'actor'>,
+  { action, details, actor }: Pick<NewEntry, 'action' | 'details' | 'actor'>,
 ): Promise<Recording> {
   const { database, environment } = settings;
   return await changelog.recordDone({
-    deed,
+    action,
     subject: database.url.database,
     details: { environment, ...details },
     actor,
