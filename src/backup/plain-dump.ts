@@ -37,9 +37,13 @@ export async function* wholeSql(
   const closing = new ClosingLine(of);
   yield* closing.watch(sql);
   if (closing.wasSeen) return;
-  throw new PgkeepError('BACKUP_FAILED', `The dump ended without its line "PostgreSQL ${of} dump complete".`, {
-    hint: 'Nothing was kept. Run it again.',
-  });
+  throw new PgkeepError(
+    'BACKUP_FAILED',
+    `The dump ended without its line "PostgreSQL ${of} dump complete".`,
+    {
+      hint: 'Nothing was kept. Run it again.',
+    },
+  );
 }
 
 /** Compresses on Node's thread pool. */

@@ -23,8 +23,12 @@ export function uploadError(failures: readonly FailedCopy[], home: string, signa
   }
   const reasons = new Set(failures.map(({ error }) => messageOf(error).replace(/\.$/, '')));
   const hint = cause instanceof PgkeepError && cause.hint !== undefined ? `${cause.hint}\n` : '';
-  return new PgkeepError('BACKUP_UPLOAD_FAILED', `Cannot upload ${what}: ${[...reasons].join('; ')}. ${safe}`, {
-    hint: `${hint}Then upload again: ${again}.`,
-    cause,
-  });
+  return new PgkeepError(
+    'BACKUP_UPLOAD_FAILED',
+    `Cannot upload ${what}: ${[...reasons].join('; ')}. ${safe}`,
+    {
+      hint: `${hint}Then upload again: ${again}.`,
+      cause,
+    },
+  );
 }

@@ -100,7 +100,10 @@ export class DriftService {
    * Records the structure as the expected one, after a action that is done and stays done.
    * @param earlier what differed before: where the action left it so, it is not what is expected
    */
-  async recordAfter(action: FingerprintAction, earlier: readonly DriftedObject[] = []): Promise<Fingerprinting> {
+  async recordAfter(
+    action: FingerprintAction,
+    earlier: readonly DriftedObject[] = [],
+  ): Promise<Fingerprinting> {
     try {
       await this.onPool('record the structure of', (client) =>
         recordFingerprint(

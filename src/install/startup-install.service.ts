@@ -30,7 +30,9 @@ export class StartupInstall implements BeforeApplicationShutdown {
         return await this.once();
       } catch (error) {
         if (!(error instanceof PgkeepError) || error.kind !== 'unavailable') {
-          this.logger.warn([messageOf(error), error instanceof PgkeepError ? error.hint : ''].join(' ').trim());
+          this.logger.warn(
+            [messageOf(error), error instanceof PgkeepError ? error.hint : ''].join(' ').trim(),
+          );
           return false;
         }
         await sleep(this.settings.readiness.refreshMs, undefined, { signal: this.stopping.signal }).catch(

@@ -248,7 +248,9 @@ describe('the command line', () => {
     const packages = loaded.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []);
     expect([...new Set(packages)]).toEqual(['commander']);
     expect(
-      loaded.filter((file) => /\/dist\/(?!cli\b|core\/errors\.js|core\/process\/early-signals\.js)/.test(file)),
+      loaded.filter((file) =>
+        /\/dist\/(?!cli\b|core\/errors\.js|core\/process\/early-signals\.js)/.test(file),
+      ),
     ).toEqual([]);
   });
 
