@@ -1,9 +1,9 @@
-import { ENGINE_NAMES } from '../migrations/lint/engine.js';
 import { counted } from '../core/counted.js';
+import { ENGINE_NAMES } from '../migrations/lint/engine.js';
 import type { LintRun } from '../migrations/lint/lint-run.types.js';
 import type { Finding } from '../migrations/lint/lint.types.js';
+import { wrap } from './render.js';
 import { formatCount } from './format.js';
-import { wrap } from './wrap.js';
 
 const WIDTH = 100;
 

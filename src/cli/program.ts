@@ -1,6 +1,6 @@
 import { Command, CommanderError, type OptionValues } from 'commander';
-import { EXIT } from './exit-codes.js';
-import { endingInOrder } from './ending-in-order.js';
+import { EXIT } from './errors.js';
+import { withGracefulShutdown } from './graceful-shutdown.js';
 import type { CommonOptions } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -32,10 +32,12 @@ export async function runProgram(
     const options: OptionValues = command.optsWithGlobals();
     const { runVerb } = await import('./run-verb.js');
     const run = (signal: AbortSignal) =>
-      runVerb(terminal, { ...options, verb, signal }, (rooms) =>
-        verb.run(rooms, command.args, options, signal, terminal),
+      runVerb(terminal, { ...options, verb, signal }, (app) =>
+        verb.run(app, command.args, options, signal, terminal),
       );
-    exitCode = verb.endsInOrder ? await endingInOrder(run) : await run(new AbortController().signal);
+    exitCode = verb.shutsDownGracefully
+      ? await withGracefulShutdown(run)
+      : await run(new AbortController().signal);
   });
   // Only from here on: what is behind a verb of Prisma's is Prisma's.
   program.enablePositionalOptions();

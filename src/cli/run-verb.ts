@@ -4,14 +4,13 @@ import { NestFactory } from '@nestjs/core';
 import type { OptionValues } from 'commander';
 import { readEmbeddedLocation, STATE_DIRECTORY } from '../cluster/embedded-location.js';
 import { loadEnvironment, wantsEmbedded, withDefaults } from '../config/process-environment.js';
-import { readSettings, type Environment } from '../config/read-settings.js';
+import { type Environment, readSettings } from '../config/read-settings.js';
 import type { Settings } from '../config/settings.js';
 import { unknownSettings } from '../config/unknown-settings.js';
-import { withPrismaProject } from '../migrations/prisma-config/with-prisma-project.js';
 import { StderrLogger } from '../core/logger.js';
+import { withPrismaProject } from '../migrations/prisma-config/with-prisma-project.js';
 import { PgkeepModule } from '../pgkeep.module.js';
-import { EXIT, exitCodeOf } from './exit-codes.js';
-import { explain, explainAsJson } from './explain.js';
+import { EXIT, exitCodeOf, explain, explainAsJson } from './errors.js';
 import type { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
@@ -39,28 +38,28 @@ export interface Answer {
 }
 
 /**
- * Runs one verb: settings, rooms, the verb's one call, its answer; then everything is closed.
+ * Runs one verb: settings, app, the verb's one call, its answer; then everything is closed.
  * @returns the exit code.
  */
 export async function runVerb(
   terminal: Terminal,
   options: RunOptions,
-  run: (rooms: INestApplicationContext) => Promise<Answer>,
+  run: (app: INestApplicationContext) => Promise<Answer>,
 ): Promise<number> {
   try {
     const environment = verbEnvironment(terminal, options.env);
     const settings = await verbSettings(environment, options);
     const logger = new StderrLogger({ json: false, logLevels: ['error', 'fatal'] });
-    const rooms = await NestFactory.createApplicationContext(PgkeepModule.forRoot(settings), {
+    const app = await NestFactory.createApplicationContext(PgkeepModule.forRoot(settings), {
       logger,
       abortOnError: false,
     });
     try {
-      const answer = await run(rooms);
+      const answer = await run(app);
       terminal.out(options.json ? JSON.stringify(answer.json, null, 2) : answer.text);
       return answer.exitCode ?? EXIT.done;
     } finally {
-      await rooms.close();
+      await app.close();
     }
   } catch (error) {
     if (options.json) terminal.out(explainAsJson(error));

@@ -1,3 +1,5 @@
+import { createInterface } from 'node:readline/promises';
+
 /** Where a command writes: answers to stdout, everything else to stderr. */
 export interface Terminal {
   readonly out: (text: string) => void;
@@ -26,3 +28,20 @@ export const processTerminal: Terminal = {
   err: (text) => process.stderr.write(`${text}\n`),
   live: process.stderr.isTTY ? liveLine : undefined,
 };
+
+/** Whether a person sits at the other end. */
+export function isTerminal(): boolean {
+  return process.stdin.isTTY && process.stderr.isTTY;
+}
+
+/** Asks on the terminal. Ctrl-C ends the question as it ends the verb. @throws the signal's reason. */
+export async function ask(question: string, signal: AbortSignal): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  // In raw mode Ctrl-C is a key, and no signal.
+  lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  try {
+    return (await lines.question(question, { signal })).trim();
+  } finally {
+    lines.close();
+  }
+}

@@ -8,7 +8,7 @@ export interface Verb {
   /** Adds the verb's own arguments and options. */
   readonly declare: (command: Command) => Command;
   /** Whether Ctrl-C and SIGTERM abort `signal` and leave the cleaning up to the verb; others are simply ended. */
-  readonly endsInOrder?: boolean;
+  readonly shutsDownGracefully?: boolean;
   /** Whether it also works where no database is named; others are refused (exit 78). */
   readonly databaseIsOptional?: boolean;
   /**
@@ -17,7 +17,7 @@ export interface Verb {
    */
   readonly prismaProject?: 'directory' | 'all';
   readonly run: (
-    rooms: INestApplicationContext,
+    app: INestApplicationContext,
     parameters: readonly string[],
     options: OptionValues,
     signal: AbortSignal,

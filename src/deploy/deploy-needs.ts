@@ -7,7 +7,7 @@ import type { DriftService } from '../drift/drift.service.js';
 import type { LintService } from '../migrations/lint/lint.service.js';
 import type { MigrationsService } from '../migrations/migrations.service.js';
 
-/** What a deploy needs of the other rooms. */
+/** What a deploy needs of the other app. */
 export interface DeployNeeds {
   readonly settings: Settings;
   readonly timeouts: ReadTimeouts;

@@ -83,7 +83,7 @@ export class DriftService {
   }
 
   /**
-   * What differs before a action of the caller's that changes the structure, for {@link recordAfter}. A action does not
+   * What differs before an action of the caller's that changes the structure, for {@link recordAfter}. A action does not
    * wait for an answer that cannot be had: then nothing differs.
    */
   async before(client: ClientBase): Promise<readonly DriftedObject[]> {
@@ -97,7 +97,7 @@ export class DriftService {
   }
 
   /**
-   * Records the structure as the expected one, after a action that is done and stays done.
+   * Records the structure as the expected one, after an action that is done and stays done.
    * @param earlier what differed before: where the action left it so, it is not what is expected
    */
   async recordAfter(

@@ -67,7 +67,7 @@ export class Restore {
   private readonly despite: Despite;
 
   constructor(
-    private readonly rooms: Rooms,
+    private readonly app: Rooms,
     private readonly options: RestoreOptions,
   ) {
     this.signal = options.signal ?? new AbortController().signal;
@@ -78,7 +78,7 @@ export class Restore {
   async plan(): Promise<RestorePlan> {
     return await this.explained(() =>
       this.inSituation(async ({ source, target, lastRestoreMs, needs }) => {
-        const { settings } = this.rooms;
+        const { settings } = this.app;
         const { manifest } = source;
         const applied = manifest?.migrations?.map(({ name }) => name) ?? [];
         const directory = await new MigrationDirectory(settings.migrationsDirectory).read();
@@ -113,7 +113,7 @@ export class Restore {
   async perform(): Promise<Restoration> {
     return await this.explained(() =>
       this.inSituation(async ({ source, target, stamp, maintenance, maintenanceUrl, needs }) => {
-        const { settings, backups, clock } = this.rooms;
+        const { settings, backups, clock } = this.app;
         requireProductionConsent(settings.environment, target, this.options);
         const { noOwner = false, withoutSafetyBackup = false, actor = operator() } = this.options;
         const { progress = () => undefined } = this.options;
@@ -140,7 +140,7 @@ export class Restore {
 
   /** @throws PgkeepError as `RestoreService.restoreTables`. */
   async tables(chosen: { tables: readonly string[]; into: string }): Promise<TablesRestoration> {
-    const { settings, backups, clock } = this.rooms;
+    const { settings, backups, clock } = this.app;
     const { progress = () => undefined, source: typed } = this.options;
     return await this.explained(async () => {
       const source = await findSource(typed, { backups, settings: settings.backup });
@@ -156,7 +156,7 @@ export class Restore {
 
   /** Everything that may be refused is refused here, before anything is touched. */
   private async inSituation<T>(work: (situation: Situation) => Promise<T>): Promise<T> {
-    const { settings, backups } = this.rooms;
+    const { settings, backups } = this.app;
     const { source: typed } = this.options;
     const source = await findSource(typed, { backups, settings: settings.backup });
     const url = settings.database.url;
@@ -175,7 +175,7 @@ export class Restore {
         target,
         this.options,
       );
-      const needs = await peekNeeds(source, { ...this.rooms, signal: this.signal });
+      const needs = await peekNeeds(source, { ...this.app, signal: this.signal });
       await requireSwappable(maintenance, target);
       this.despite.requireKnown(source.name, source.manifest);
       if (needs) await requireRestorable(maintenance, facts, needs);
@@ -188,8 +188,8 @@ export class Restore {
    * its stamp is not read then and nothing is carried over.
    */
   private async askTarget(): Promise<Pick<Situation, 'stamp' | 'lastRestoreMs'>> {
-    const { timeouts } = this.rooms.database;
-    const { url } = this.rooms.settings.database;
+    const { timeouts } = this.app.database;
+    const { url } = this.app.settings.database;
     return await withConnection(url, this.connection, async (client) => {
       const stamp = await readStamp(client, timeouts);
       const table = { schema: 'pgkeep', table: 'restore_test' };
@@ -214,17 +214,17 @@ export class Restore {
   }
 
   private async onMaintenance<T>(work: (client: Client, url: DatabaseUrl) => Promise<T>): Promise<T> {
-    return await onMaintenance(this.rooms.settings.database.url, this.connection, work);
+    return await onMaintenance(this.app.settings.database.url, this.connection, work);
   }
 
   private get connection(): ConnectionOptions {
-    const { connectTimeoutMs } = this.rooms.settings.database;
+    const { connectTimeoutMs } = this.app.settings.database;
     return { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep restore' };
   }
 
   private async explained<T>(work: () => Promise<T>): Promise<T> {
     const { source } = this.options;
-    const { database } = this.rooms.settings.database.url;
+    const { database } = this.app.settings.database.url;
     try {
       return await work();
     } catch (error) {
@@ -244,7 +244,7 @@ export class Restore {
         );
       }
       throw databaseError(
-        `restore ${source} into ${describeDatabaseUrl(this.rooms.settings.database.url)}`,
+        `restore ${source} into ${describeDatabaseUrl(this.app.settings.database.url)}`,
         error,
       );
     }

@@ -30,15 +30,13 @@ interface Asked {
 }
 
 /** Tests one backup, and keeps the evidence; no prune removes it meanwhile. @throws as `RestoreTestService.run`. */
-export async function testBackup(rooms: Rooms, asked: Asked): Promise<RestoreTestReport> {
+export async function testBackup(app: Rooms, asked: Asked): Promise<RestoreTestReport> {
   const { name, signal } = asked;
-  return await rooms.backups.whileClaimed(name, { use: 'restore test', signal }, () =>
-    testClaimed(rooms, asked),
-  );
+  return await app.backups.whileClaimed(name, { use: 'restore test', signal }, () => testClaimed(app, asked));
 }
 
-async function testClaimed(rooms: Rooms, { name, signal, actor }: Asked): Promise<RestoreTestReport> {
-  const { settings, backups, clock, database } = rooms;
+async function testClaimed(app: Rooms, { name, signal, actor }: Asked): Promise<RestoreTestReport> {
+  const { settings, backups, clock, database } = app;
   const startedAt = clock.now();
   const manifest = await backups.manifest(name);
   const limit = AbortSignal.timeout(settings.restore.testTimeoutMs);
@@ -46,7 +44,7 @@ async function testClaimed(rooms: Rooms, { name, signal, actor }: Asked): Promis
     settings,
     clock,
     timeouts: database.timeouts,
-    guarded: await guardedIdentity(rooms),
+    guarded: await guardedIdentity(app),
     signal: AbortSignal.any([signal, limit]),
   };
   const findings = await backups

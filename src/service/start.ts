@@ -1,9 +1,8 @@
 import path from 'node:path';
+import { exitCodeOf, explain } from '../cli/errors.js';
 import { STATE_DIRECTORY } from '../cluster/embedded-location.js';
 import { loadEnvironment, wantsEmbedded } from '../config/process-environment.js';
 import { readSettings } from '../config/read-settings.js';
-import { exitCodeOf } from '../cli/exit-codes.js';
-import { explain } from '../cli/explain.js';
 import { serve } from './serve.js';
 import { welcome } from './welcome.js';
 

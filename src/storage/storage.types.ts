@@ -16,7 +16,7 @@ export interface PutOptions {
 
 /**
  * Where backups are kept: objects under keys such as `clinic_production_20260207_120000.dump`. Every implementation
- * passes one conformance suite (`test/storage/conformance.ts`): a action need not know which one it writes to.
+ * passes one conformance suite (`test/storage/conformance.ts`): an action need not know which one it writes to.
  */
 export interface BackupStorage {
   /** For people: the directory, `s3://bucket`, `gs://bucket`. Holds no credentials. */

@@ -14,7 +14,7 @@ import { RestoreService } from '../../src/restore/restore.service.js';
 import { StatsService } from '../../src/stats/stats.service.js';
 import { createClinic } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';
-import { withRooms } from '../support/evaluate.js';
+import { withApp } from '../support/evaluate.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 let own: ThrowAwayCluster;
@@ -47,17 +47,17 @@ it('begins every statement of every flow, prepared ones and the readiness probe 
     BACKUP_DIR: `${application.directory}/backups`,
     PATH: process.env['PATH'] ?? '',
   };
-  await withRooms(environment, async (rooms) => {
-    await rooms.get(InstallService).install();
-    await rooms.get(StampService).stamp('test');
-    await rooms.get(ReadinessService).evaluate();
-    await rooms.get(StatsService).collect('exact');
-    await rooms.get(JobsService).register([{ name: 'backup', schedule: 'off' }]);
-    await rooms.get(DeployService).deploy();
-    await rooms.get(DriftService).report();
-    await rooms.get(RollbackService).rollback({ lose: ['notes'], withoutBackup: true });
-    const { name } = await rooms.get(BackupService).create({ reason: 'manual' });
-    await rooms.get(RestoreService).restore({ source: name });
+  await withApp(environment, async (app) => {
+    await app.get(InstallService).install();
+    await app.get(StampService).stamp('test');
+    await app.get(ReadinessService).evaluate();
+    await app.get(StatsService).collect('exact');
+    await app.get(JobsService).register([{ name: 'backup', schedule: 'off' }]);
+    await app.get(DeployService).deploy();
+    await app.get(DriftService).report();
+    await app.get(RollbackService).rollback({ lose: ['notes'], withoutBackup: true });
+    const { name } = await app.get(BackupService).create({ reason: 'manual' });
+    await app.get(RestoreService).restore({ source: name });
   });
   const said = statements();
   expect(new Set(said.map((line) => line.slice(0, line.indexOf(':'))))).toEqual(

@@ -6,7 +6,7 @@ import { Client } from 'pg';
 import type { RestoreTestReport } from '../../src/restore/restore.types.js';
 import { RestoreService } from '../../src/restore/restore.service.js';
 import { locksPerTransaction } from '../../src/restore/throw-away-server.js';
-import { withRooms } from '../support/rooms.js';
+import { withApp } from '../support/app.js';
 import { changedUrl } from '../support/guarded-database.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
@@ -79,11 +79,7 @@ describe('a database of many tables', () => {
 
   it.each(['custom', 'plain'])('is restored from a %s backup', async (format) => {
     const source = await backUp(format);
-    const restored = await withRooms(
-      url,
-      (rooms) => rooms.get(RestoreService).restore({ source }),
-      environment,
-    );
+    const restored = await withApp(url, (app) => app.get(RestoreService).restore({ source }), environment);
     expect(restored.comparisons.filter(({ ok }) => !ok)).toEqual([]);
   });
 

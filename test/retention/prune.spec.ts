@@ -48,7 +48,7 @@ describe('pruning', () => {
   /** Runs `work` at that moment. */
   async function at<T>(
     moment: string,
-    work: (rooms: {
+    work: (app: {
       backups: BackupService;
       retention: RetentionService;
       restores: RestoreService;

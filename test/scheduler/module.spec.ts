@@ -10,7 +10,7 @@ import { JITTER } from '../../src/maintenance/jitter.js';
 import { MaintenanceService } from '../../src/maintenance/maintenance.service.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
-import { openRooms } from '../support/rooms.js';
+import { openRooms } from '../support/app.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 
@@ -22,9 +22,9 @@ describe('the schedule of an importing application', () => {
   beforeAll(async () => {
     own = await startThrowAwayCluster();
     url = await createDatabase(own, 'guarded');
-    const rooms = await openRooms(url);
-    await rooms.get(InstallService).install();
-    await rooms.close();
+    const app = await openRooms(url);
+    await app.get(InstallService).install();
+    await app.close();
   });
   afterAll(() => own.cluster.destroy());
 

@@ -37,14 +37,14 @@ export async function withBackups<T>(
   environment: Environment,
   work: (backups: BackupService) => Promise<T>,
 ): Promise<T> {
-  const rooms = await NestFactory.createApplicationContext(
+  const app = await NestFactory.createApplicationContext(
     PgkeepModule.forRoot(readSettings({ NODE_ENV: 'test', ...environment })),
     { logger: false, abortOnError: false },
   );
   try {
-    return await work(rooms.get(BackupService));
+    return await work(app.get(BackupService));
   } finally {
-    await rooms.close();
+    await app.close();
   }
 }
 

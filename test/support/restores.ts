@@ -18,14 +18,14 @@ export async function withRestoreTests<T>(
   environment: Environment,
   work: (tests: RestoreTestService) => Promise<T>,
 ): Promise<T> {
-  const rooms = await NestFactory.createApplicationContext(
+  const app = await NestFactory.createApplicationContext(
     PgkeepModule.forRoot(readSettings({ NODE_ENV: 'test', PATH: process.env['PATH'], ...environment })),
     { logger: false, abortOnError: false },
   );
   try {
-    return await work(rooms.get(RestoreTestService));
+    return await work(app.get(RestoreTestService));
   } finally {
-    await rooms.close();
+    await app.close();
   }
 }
 

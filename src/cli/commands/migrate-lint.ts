@@ -3,7 +3,7 @@ import { PgkeepError } from '../../core/errors.js';
 import { ENGINES } from '../../migrations/lint/engine.js';
 import { LintService } from '../../migrations/lint/lint.service.js';
 import type { LintRun } from '../../migrations/lint/lint-run.types.js';
-import { EXIT } from '../exit-codes.js';
+import { EXIT } from '../errors.js';
 import { renderSarif } from '../lint-sarif.js';
 import { renderLint } from '../lint-text.js';
 import type { Verb } from '../verb.js';
@@ -32,7 +32,7 @@ export const migrateLintVerb: Verb = {
       .option('--write-baseline', 'list every migration in the baseline: judged again only when it changes')
       .option('--accept-edit <migration>', 'record that the change of an applied migration is accepted')
       .option('--because <reason>', 'why it is accepted'),
-  run: async (rooms, paths, options) => {
+  run: async (app, paths, options) => {
     const { all, changedSince, format, squawk, writeBaseline, acceptEdit, because } = options;
     const render = FORMATS[String(format)];
     if (!render) {
@@ -46,7 +46,7 @@ export const migrateLintVerb: Verb = {
         hint: `Use one of ${ENGINES.join(', ')}.`,
       });
     }
-    const lint = rooms.get(LintService);
+    const lint = app.get(LintService);
     if (typeof acceptEdit === 'string') {
       const accepted = await lint.acceptEdit(acceptEdit, requireReason(because));
       return {

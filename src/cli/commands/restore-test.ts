@@ -2,8 +2,8 @@ import { RestoreTestService } from '../../restore/restore-test.service.js';
 import { withoutText } from '../../backup/omission-texts.js';
 import { despiteOptions, findingsOf } from '../../restore/despite.js';
 import type { RestoreTestReport } from '../../restore/restore.types.js';
-import { alignColumns } from '../columns.js';
-import { EXIT } from '../exit-codes.js';
+import { alignColumns } from '../render.js';
+import { EXIT } from '../errors.js';
 import { formatSeconds } from '../format.js';
 import type { Verb } from '../verb.js';
 
@@ -16,9 +16,9 @@ export const restoreTestVerb: Verb = {
     command
       .argument('[name]', 'the backup’s name, or one of its files; the newest of this database')
       .option('--report <file>', 'write a report for people, one HTML file'),
-  endsInOrder: true,
-  run: async (rooms, [name], { report: file }, signal) => {
-    const report = await rooms.get(RestoreTestService).run({ backup: name, signal });
+  shutsDownGracefully: true,
+  run: async (app, [name], { report: file }, signal) => {
+    const report = await app.get(RestoreTestService).run({ backup: name, signal });
     if (typeof file === 'string') {
       const { writeReport } = await import('../../restore/html-report.js');
       await writeReport(file, report);

@@ -2,16 +2,16 @@ import { counted } from '../../core/counted.js';
 import { withoutText } from '../../backup/omission-texts.js';
 import { RestoreTestService } from '../../restore/restore-test.service.js';
 import type { RestoreTestHistory } from '../../restore/restore.types.js';
-import { alignColumns } from '../columns.js';
-import { EXIT } from '../exit-codes.js';
+import { alignColumns } from '../render.js';
+import { EXIT } from '../errors.js';
 import { formatSeconds, formatTime } from '../format.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep restore tests`: the history of restore tests, and whether its chain is whole; exit 1 when it is not. */
 export const restoreTestsVerb: Verb = {
   declare: (command) => command,
-  run: async (rooms) => {
-    const history = await rooms.get(RestoreTestService).list();
+  run: async (app) => {
+    const history = await app.get(RestoreTestService).list();
     return {
       json: history,
       text: renderHistory(history),

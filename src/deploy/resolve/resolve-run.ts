@@ -13,7 +13,7 @@ import { readState, unsettledNames } from './read-states.js';
 import { requireFitting } from './require-fitting.js';
 import type { MigrationState, ResolveExplanation, ResolveOptions, ResolveReport } from './resolve.types.js';
 
-/** What it needs of the other rooms. */
+/** What it needs of the other app. */
 export type ResolveNeeds = Pick<DeployNeeds, 'settings' | 'timeouts' | 'migrations' | 'changelog'>;
 
 /** The history, and the directory beside it. */

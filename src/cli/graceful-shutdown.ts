@@ -7,7 +7,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * Runs work that cleans up after itself: the first signal aborts it, a second one ends the process at once.
  * @returns the work's exit code, or that of the signal (128 and its number).
  */
-export async function endingInOrder(work: (signal: AbortSignal) => Promise<number>): Promise<number> {
+export async function withGracefulShutdown(work: (signal: AbortSignal) => Promise<number>): Promise<number> {
   const abort = new AbortController();
   let received: (typeof SIGNALS)[number] | undefined;
   const handlers = SIGNALS.map((name) => ({

@@ -3,24 +3,24 @@ import { Test } from '@nestjs/testing';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 
-/** Runs `work` with pgkeep's rooms on a database, and closes them afterwards. */
-export async function withRooms<T>(
+/** Runs `work` with pgkeep's app on a database, and closes them afterwards. */
+export async function withApp<T>(
   url: string,
-  work: (rooms: TestingModule) => Promise<T>,
+  work: (app: TestingModule) => Promise<T>,
   environment: Environment = {},
 ): Promise<T> {
-  const rooms = await openRooms(url, environment);
+  const app = await openRooms(url, environment);
   try {
-    return await work(rooms);
+    return await work(app);
   } finally {
-    await rooms.close();
+    await app.close();
   }
 }
 
 /** The same, to be closed by the caller. */
 export async function openRooms(url: string, environment: Environment = {}): Promise<TestingModule> {
   const settings = readSettings({ DATABASE_URL: url, ...environment });
-  const rooms = await Test.createTestingModule({ imports: [PgkeepModule.forRoot(settings)] }).compile();
-  rooms.useLogger(false);
-  return rooms;
+  const app = await Test.createTestingModule({ imports: [PgkeepModule.forRoot(settings)] }).compile();
+  app.useLogger(false);
+  return app;
 }
