@@ -3,12 +3,12 @@ import nodeModule from 'node:module';
 import { homedir } from 'node:os';
 import path from 'node:path';
 
-/** What Node.js 22.8 and later add, in the types of the oldest version that pgkeep runs on. */
-declare module 'node:module' {
-  const enableCompileCache: ((directory: string) => unknown) | undefined;
-  const flushCompileCache: (() => void) | undefined;
-  const getCompileCacheDir: (() => string | undefined) | undefined;
-}
+/** The module of Node.js, with what 22.8 and later add to that of the oldest version that pgkeep runs on. */
+const node: Pick<typeof nodeModule, 'builtinModules'> & {
+  readonly enableCompileCache?: (directory: string) => unknown;
+  readonly flushCompileCache?: () => void;
+  readonly getCompileCacheDir?: () => string | undefined;
+} = nodeModule;
 
 /**
  * Keeps compiled code between starts, where Node.js can (22.8 and later): in `~/.cache/pgkeep/compile-cache`. A start
@@ -16,14 +16,14 @@ declare module 'node:module' {
  * `NODE_DISABLE_COMPILE_CACHE=1` switches it off; Node.js reads both.
  */
 export function enableCompileCache(): void {
-  if (nodeModule.enableCompileCache === undefined || nodeModule.getCompileCacheDir?.() !== undefined) return;
+  if (node.enableCompileCache === undefined || node.getCompileCacheDir?.() !== undefined) return;
   const directory = privateDirectory();
-  if (directory !== undefined) nodeModule.enableCompileCache(directory);
+  if (directory !== undefined) node.enableCompileCache(directory);
 }
 
 /** Writes what was compiled since the start: Node.js does so only when the process ends, and a service may be killed. */
 export function flushCompileCache(): void {
-  nodeModule.flushCompileCache?.();
+  node.flushCompileCache?.();
 }
 
 /**
