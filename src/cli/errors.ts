@@ -1,6 +1,6 @@
 import { type ErrorKind, messageOf, PgkeepError } from '../core/errors.js';
 
-/** The command line's exit codes. A failing verdict and a failing verb are both 1. */
+/** The exit codes. A failing verdict and a failing verb are both 1. */
 export const EXIT = { done: 0, failed: 1, usage: 2, refused: 3, configuration: 78 } as const;
 
 const EXIT_OF_KIND: Record<ErrorKind, number> = {
@@ -16,13 +16,13 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof PgkeepError ? EXIT_OF_KIND[error.kind] : EXIT.failed;
 }
 
-/** An error for people: what went wrong, then what to do next. What is not pgkeep's own keeps its stack. */
+/** Returns an error as text: what failed, then what to do. An error that is not pgkeep's own keeps its stack. */
 export function explain(error: unknown): string {
   if (error instanceof PgkeepError) return [error.message, error.hint].filter(Boolean).join('\n');
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** The same for `--json`: `{error: {code, message, hint}}`. */
+/** Returns an error for `--json`: `{error: {code, message, hint}}`. */
 export function explainAsJson(error: unknown): string {
   const shown =
     error instanceof PgkeepError

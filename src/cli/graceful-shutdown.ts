@@ -4,7 +4,7 @@ import { handOverSignals } from '../core/process/early-signals.js';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Runs work that cleans up after itself: the first signal aborts it, a second one ends the process at once.
+ * Runs work that cleans up after itself: the first signal aborts it, a second one ends the process immediately.
  * @returns the work's exit code, or that of the signal (128 and its number).
  */
 export async function withGracefulShutdown(work: (signal: AbortSignal) => Promise<number>): Promise<number> {
@@ -23,7 +23,7 @@ export async function withGracefulShutdown(work: (signal: AbortSignal) => Promis
   try {
     const exitCode = await work(abort.signal);
     if (received === undefined) return exitCode;
-    // Not by itself: a request to a server that hangs would hold the process for as long as its answer is waited for.
+    // A pending request to a server that hangs would otherwise keep the process alive.
     return process.exit(exitCodeOf(received));
   } finally {
     for (const { name, handle } of handlers) process.off(name, handle);

@@ -1,6 +1,6 @@
 import type { Recording } from '../audit-log/audit-log.types.js';
 
-/** Lines of a table for a terminal: every column but the last as wide as its widest cell. */
+/** Returns the lines of a table: every column but the last is as wide as its widest cell. */
 export function alignColumns(
   rows: readonly (readonly string[])[],
   numeric: readonly number[] = [],
@@ -32,7 +32,7 @@ export function wrap(text: string, width: number): string[] {
   return [...lines, line];
 }
 
-/** A line that says why an action is not in the record; none where it is, or where there was nothing to record. */
+/** Returns a line that says why an action is not in the audit log; none if it is, or if there was nothing to record. */
 export function notRecordedLines({ notRecorded }: Recording): string[] {
   return notRecorded === undefined ? [] : [`Done, but not recorded: ${notRecorded}`];
 }

@@ -4,17 +4,17 @@ import { createInterface } from 'node:readline/promises';
 export interface Terminal {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
-  /** A line at the bottom that is drawn anew; undefined where stderr is no terminal. */
+  /** The progress line at the bottom; undefined if stderr is not a terminal. */
   readonly live?: LiveLine | undefined;
 }
 
 export interface LiveLine {
   readonly columns: () => number;
-  /** Replaces the line; nothing takes it away. */
+  /** Replaces the line. */
   readonly draw: (text: string) => void;
 }
 
-/** Escape sequences: to the line's begin, and erase what is behind the text. */
+/** Escape sequences: return to the start of the line, erase the rest of it. */
 const BEGIN = '\r';
 const ERASE_REST = '\u{1B}[K';
 
@@ -29,15 +29,15 @@ export const processTerminal: Terminal = {
   live: process.stderr.isTTY ? liveLine : undefined,
 };
 
-/** Whether a person sits at the other end. */
+/** Returns whether a person can answer a question. */
 export function isTerminal(): boolean {
   return process.stdin.isTTY && process.stderr.isTTY;
 }
 
-/** Asks on the terminal. Ctrl-C ends the question as it ends the verb. @throws the signal's reason. */
+/** Asks a question on the terminal. Ctrl-C ends it and the verb. @throws the signal's reason. */
 export async function ask(question: string, signal: AbortSignal): Promise<string> {
   const lines = createInterface({ input: process.stdin, output: process.stderr });
-  // In raw mode Ctrl-C is a key, and no signal.
+  // In raw mode Ctrl-C is a key and not a signal.
   lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   try {
     return (await lines.question(question, { signal })).trim();
