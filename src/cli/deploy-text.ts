@@ -1,6 +1,6 @@
 import { boundedList } from '../core/bounded-list.js';
 import { counted } from '../core/counted.js';
-import type { DeployPlan, DeployReport, PlannedMigration } from '../deploy/deploy.types.js';
+import type { DeployPlan, DeployReport, PlannedMigration } from '../deploy/deploy/deploy.types.js';
 import { unenforcedText } from '../postgres/catalogue/unenforced.js';
 import { notRecordedLines } from './render.js';
 import { formatBytes, formatCount, formatSeconds } from './format.js';

@@ -1,8 +1,7 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
-import type { LintRun } from '../migrations/lint/lint-run.types.js';
-import type { Finding, Severity } from '../migrations/lint/lint.types.js';
+import type { Finding, LintRun, Severity } from '../migrations/lint/lint.types.js';
 import { RULE_SUMMARIES } from '../migrations/lint/rules/rule-summaries.js';
 
 const LEVELS: Readonly<Record<Severity, string>> = { error: 'error', warning: 'warning', info: 'note' };

@@ -1,9 +1,8 @@
 import { counted } from '../core/counted.js';
 import { ENGINE_NAMES } from '../migrations/lint/engine.js';
-import type { LintRun } from '../migrations/lint/lint-run.types.js';
-import type { Finding } from '../migrations/lint/lint.types.js';
-import { wrap } from './render.js';
+import type { Finding, LintRun } from '../migrations/lint/lint.types.js';
 import { formatCount } from './format.js';
+import { wrap } from './render.js';
 
 const WIDTH = 100;
 

@@ -107,7 +107,7 @@ export const VERBS: readonly VerbEntry[] = [
       {
         name: 'tests',
         description: 'The restore tests that were made, and whether their chain of evidence is whole.',
-        load: async () => (await import('./commands/restore-tests.js')).restoreTestsVerb,
+        load: async () => (await import('./commands/restore-history.js')).restoreHistoryVerb,
       },
     ],
   },

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { QueryResultRow } from 'pg';
+import { errorCode, PgkeepError } from '../core/errors.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { beginStatements } from '../postgres/transaction.js';
-import { errorCode, PgkeepError } from '../core/errors.js';
 import {
   ABILITY_QUERY,
   beginPlan,
@@ -15,21 +15,14 @@ import {
   markLostPlan,
   registerPlan,
   renewPlan,
+  type RunRow,
   skipPlan,
-  takeOverPlan,
   type StatementPlan,
+  takeOverPlan,
+  toRun,
 } from './job-statements.js';
-import type {
-  Claim,
-  JobRun,
-  JobsAbility,
-  JsonObject,
-  RunOutcome,
-  RunTrigger,
-  ScheduledJob,
-} from './jobs.types.js';
-import { notAble } from './not-able.js';
-import { toRun, type RunRow } from './run-row.js';
+import type { Claim, JobRun, JsonObject, RunOutcome, RunTrigger, ScheduledJob } from './jobs.types.js';
+import { type JobsAbility, notAble } from './jobs-ability.js';
 
 const UNIQUE_VIOLATION = '23505';
 

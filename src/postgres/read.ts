@@ -32,3 +32,31 @@ export async function read<Row extends QueryResultRow>(client: ClientBase, plan:
     throw error;
   }
 }
+
+/** The role that statements run as, for messages that name the grant to give. */
+export async function currentRole(client: ClientBase, timeouts: ReadTimeouts): Promise<string> {
+  const rows = await read<{ role: string }>(client, {
+    sql: 'SELECT current_user::text AS role',
+    ...timeouts,
+  });
+  return rows[0]?.role ?? '';
+}
+
+/**
+ * Whether a table exists, whoever may read it. Asked of the catalogue, because asking the table itself would
+ * write an error into the server's log, once an evaluation.
+ */
+export async function tableExists(
+  client: ClientBase,
+  { schema, table }: { schema: string; table: string },
+  timeouts: ReadTimeouts,
+): Promise<boolean> {
+  const rows = await read(client, {
+    sql: `SELECT FROM pg_catalog.pg_class c
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`,
+    values: [schema, table],
+    ...timeouts,
+  });
+  return rows.length > 0;
+}

@@ -17,7 +17,7 @@ import { readSettings } from '../../src/config/read-settings.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { RetentionService } from '../../src/retention/retention.service.js';
 import { LocalStorage } from '../../src/storage/local/local-storage.js';
-import { REMOTE_STORAGES } from '../../src/storage/storage.token.js';
+import { REMOTE_STORAGES } from '../../src/storage/storage.types.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';

@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { TestingModule } from '@nestjs/testing';
 import { Client } from 'pg';
+import { findRenames, withParts } from '../../src/drift/differences.js';
 import { DriftService } from '../../src/drift/drift.service.js';
 import type { ComparedStructure, DriftedObject } from '../../src/drift/drift.types.js';
-import { findRenames, withParts } from '../../src/drift/whole-homes.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { DatabaseService } from '../../src/postgres/database.service.js';
+import { openRooms } from '../support/app.js';
 import { stockDump, stockPsql } from '../support/backups.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
-import { openRooms } from '../support/app.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { CHANGES, MORE, NO_CHANGES } from './hand-made-changes.js';
 

@@ -4,8 +4,8 @@ import { InstallService } from '../../src/install/install.service.js';
 import { JobsService } from '../../src/jobs/jobs.service.js';
 import type { Claim, JobRun } from '../../src/jobs/jobs.types.js';
 import { performRun } from '../../src/jobs/perform-run.js';
-import { createDatabase, query } from '../support/clinic.js';
 import { openRooms } from '../support/app.js';
+import { createDatabase, query } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 

@@ -4,12 +4,11 @@ import { readSettings } from '../../src/config/read-settings.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { ReadinessService } from '../../src/readiness/readiness.service.js';
-import { BACKUP_STORAGE } from '../../src/storage/storage.token.js';
-import type { BackupStorage } from '../../src/storage/storage.types.js';
+import { BACKUP_STORAGE, type BackupStorage } from '../../src/storage/storage.types.js';
+import { withApp } from '../support/app.js';
 import { backupDirectory } from '../support/backups.js';
 import { createClinic, query, verified } from '../support/clinic.js';
 import { PRODUCTION } from '../support/production.js';
-import { withApp } from '../support/app.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const DEADLINE_MS = 400;

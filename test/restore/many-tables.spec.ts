@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Client } from 'pg';
+import { RestoreService } from '../../src/restore/restore/restore.service.js';
+import type { RestoreTestReport } from '../../src/restore/test/restore-test.types.js';
+import { locksPerTransaction } from '../../src/restore/test/throw-away-server.js';
+import { withApp } from '../support/app.js';
 import { backupDirectory, withBackups } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
-import { faultsOf, withRestoreTests } from '../support/restores.js';
-import { Client } from 'pg';
-import type { RestoreTestReport } from '../../src/restore/restore.types.js';
-import { RestoreService } from '../../src/restore/restore.service.js';
-import { locksPerTransaction } from '../../src/restore/throw-away-server.js';
-import { withApp } from '../support/app.js';
 import { changedUrl } from '../support/guarded-database.js';
+import { faultsOf, withRestoreTests } from '../support/restores.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const TABLES = 300;

@@ -4,14 +4,14 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { withConnection } from '../../src/postgres/connect.js';
-import { reachedServer } from '../../src/postgres/reached-server.js';
-import { Archive } from '../../src/restore/archive.js';
-import { RestoreService } from '../../src/restore/restore.service.js';
-import { parseArchiveHeader } from '../../src/restore/archive-header.js';
-import { readSettingNames, restrictLine, withKnownSettings } from '../../src/restore/known-settings.js';
+import { reachedServer } from '../../src/postgres/session.js';
+import { parseArchiveHeader } from '../../src/restore/archive/archive-header.js';
+import { Archive } from '../../src/restore/archive/archive.js';
+import { readSettingNames, restrictLine, withKnownSettings } from '../../src/restore/archive/dump-filters.js';
+import { RestoreService } from '../../src/restore/restore/restore.service.js';
+import { withApp } from '../support/app.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
-import { withApp } from '../support/app.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 /** Made by pg_dump 17.12 of a PostgreSQL 15.18. */

@@ -6,7 +6,7 @@ import { BackupService } from '../../src/backup/backup.service.js';
 import { Clock } from '../../src/core/clock.js';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
-import { RestoreService } from '../../src/restore/restore.service.js';
+import { RestoreService } from '../../src/restore/restore/restore.service.js';
 import { RetentionService } from '../../src/retention/retention.service.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';

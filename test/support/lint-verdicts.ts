@@ -1,6 +1,5 @@
-import { ALTER_TABLE } from '../../src/migrations/lint/verdicts/alter-table.js';
-import { HARMLESS_STATEMENTS, STATEMENTS } from '../../src/migrations/lint/verdicts/statements.js';
-import type { Verdict } from '../../src/migrations/lint/verdicts/verdict.js';
+import { ALTER_TABLE } from '../../src/migrations/lint/alter-table-locks.js';
+import { HARMLESS_STATEMENTS, STATEMENTS, type Verdict } from '../../src/migrations/lint/statement-locks.js';
 
 /** The tables of commands in docs/lint-rules.md, as the code has them: one line a row, cells without padding. */
 export function verdictRows(): string[] {

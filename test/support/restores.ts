@@ -5,11 +5,11 @@ import { expect } from '@jest/globals';
 import { NestFactory } from '@nestjs/core';
 import type { BackupReport } from '../../src/backup/backup.types.js';
 import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
-import { readSettings, type Environment } from '../../src/config/read-settings.js';
-import { PgkeepModule } from '../../src/pgkeep.module.js';
+import { type Environment, readSettings } from '../../src/config/read-settings.js';
 import { run } from '../../src/core/process/run.js';
-import { RestoreTestService } from '../../src/restore/restore-test.service.js';
-import type { RestoreTestReport } from '../../src/restore/restore.types.js';
+import { PgkeepModule } from '../../src/pgkeep.module.js';
+import { RestoreTestService } from '../../src/restore/test/restore-test.service.js';
+import type { RestoreTestReport } from '../../src/restore/test/restore-test.types.js';
 
 const BINARIES = findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? '');
 

@@ -1,5 +1,5 @@
-import { ExportService } from '../../backup/export.service.js';
-import type { ExportReport } from '../../backup/export.types.js';
+import { ExportService } from '../../backup/export/export.service.js';
+import type { ExportReport } from '../../backup/export/export.types.js';
 import { counted } from '../../core/counted.js';
 import { alignColumns, notRecordedLines } from '../render.js';
 import { formatBytes } from '../format.js';

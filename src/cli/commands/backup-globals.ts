@@ -1,5 +1,5 @@
 import type { GlobalsReport } from '../../backup/backup.types.js';
-import { GlobalsService } from '../../backup/globals.service.js';
+import { GlobalsService } from '../../backup/globals/globals.service.js';
 import { counted } from '../../core/counted.js';
 import { notRecordedLines } from '../render.js';
 import { formatBytes } from '../format.js';

@@ -1,8 +1,7 @@
 import { boundedList } from '../../core/bounded-list.js';
 import { counted } from '../../core/counted.js';
 import { PgkeepError } from '../../core/errors.js';
-import { DdlGuardService } from '../../guard/ddl/ddl-guard.service.js';
-import type { DdlGuardReport } from '../../guard/ddl/ddl-guard.types.js';
+import { type DdlGuardReport, DdlGuardService } from '../../guard/ddl/ddl-guard.service.js';
 import { InstallService } from '../../install/install.service.js';
 import { EXIT } from '../errors.js';
 import type { Answer } from '../run-verb.js';

@@ -5,7 +5,7 @@ import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { PgkeepError } from '../../core/errors.js';
 import { DownScriptService, type DownReport } from '../../migrations/down/down-script.service.js';
-import { descriptionFault, spelledRight } from '../../migrations/migration-name.js';
+import { descriptionFault, spelledRight } from '../../migrations/history/migration-name.js';
 import { requireGuard, runGuardedPrisma } from '../guarded-prisma.js';
 import { silentEnvironment } from '../run-verb.js';
 import type { Verb } from '../verb.js';

@@ -2,7 +2,7 @@ import { counted } from '../../core/counted.js';
 import { PgkeepError } from '../../core/errors.js';
 import { ENGINES } from '../../migrations/lint/engine.js';
 import { LintService } from '../../migrations/lint/lint.service.js';
-import type { LintRun } from '../../migrations/lint/lint-run.types.js';
+import type { LintRun } from '../../migrations/lint/lint.types.js';
 import { EXIT } from '../errors.js';
 import { renderSarif } from '../lint-sarif.js';
 import { renderLint } from '../lint-text.js';

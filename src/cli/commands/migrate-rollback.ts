@@ -1,5 +1,5 @@
 import type { OptionValues } from 'commander';
-import { PRODUCTION_WORD } from '../../deploy/rollback/consent.js';
+import { PRODUCTION_WORD } from '../../deploy/rollback/losses.js';
 import { RollbackService } from '../../deploy/rollback/rollback.service.js';
 import type { RollbackOptions, RollbackPlan } from '../../deploy/rollback/rollback.types.js';
 import { EXIT } from '../errors.js';

@@ -2,7 +2,7 @@ import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { withDeadline } from '../../postgres/connect.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';
-import { DriftWatch } from '../../readiness/drift-watch.service.js';
+import { DriftWatch } from '../../readiness/drift-watch.js';
 import { ReadinessService } from '../../readiness/readiness.service.js';
 import type { Verdict } from '../../readiness/readiness.types.js';
 import { EXIT } from '../errors.js';

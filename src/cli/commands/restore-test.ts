@@ -1,10 +1,10 @@
-import { RestoreTestService } from '../../restore/restore-test.service.js';
 import { withoutText } from '../../backup/omission-texts.js';
-import { despiteOptions, findingsOf } from '../../restore/despite.js';
-import type { RestoreTestReport } from '../../restore/restore.types.js';
-import { alignColumns } from '../render.js';
+import { despiteOptions, findingsOf } from '../../restore/comparison/despite.js';
+import { RestoreTestService } from '../../restore/test/restore-test.service.js';
+import type { RestoreTestReport } from '../../restore/test/restore-test.types.js';
 import { EXIT } from '../errors.js';
 import { formatSeconds } from '../format.js';
+import { alignColumns } from '../render.js';
 import type { Verb } from '../verb.js';
 
 /** How many findings are shown, line by line. */
@@ -20,7 +20,7 @@ export const restoreTestVerb: Verb = {
   run: async (app, [name], { report: file }, signal) => {
     const report = await app.get(RestoreTestService).run({ backup: name, signal });
     if (typeof file === 'string') {
-      const { writeReport } = await import('../../restore/html-report.js');
+      const { writeReport } = await import('../../restore/test/html-report.js');
       await writeReport(file, report);
     }
     return {

@@ -8,8 +8,8 @@ import type {
   RestoreOptions,
   RestorePlan,
   TablesRestoration,
-} from '../../restore/restoration.types.js';
-import { RestoreService } from '../../restore/restore.service.js';
+} from '../../restore/restore/restore.types.js';
+import { RestoreService } from '../../restore/restore/restore.service.js';
 import { formatBytes, formatSeconds, formatTime } from '../format.js';
 import type { Answer } from '../run-verb.js';
 import { ask, isTerminal } from '../terminal.js';

@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Settings } from '../../config/settings.js';
 import { errorCode, messageOf } from '../../core/errors.js';
-import { DOWN_FILE } from '../../migrations/down/down-file.js';
-import { parseFiles, type ParsedFile } from '../../migrations/lint/parse-files.js';
-import type { PlannedMigration } from '../deploy.types.js';
-import { mayCommit } from '../transaction-block.js';
-import { rollbackRefused } from '../refused.js';
+import { DOWN_FILE } from '../../migrations/history/migration-directory.js';
+import { type ParsedFile, parseFiles } from '../../migrations/sql/parse-files.js';
+import { mayCommit } from '../apply/execution-mode.js';
+import type { PlannedMigration } from '../deploy/deploy.types.js';
+import { rollbackRefused } from '../refusals.js';
 
 /** A migration's `down.sql`, ready to be run as one transaction. */
 export interface Down {

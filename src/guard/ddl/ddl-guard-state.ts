@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
-import { DDL_GUARD, DDL_GUARD_TABLES } from '../../postgres/ddl-guard-names.js';
 import { read, type ReadTimeouts } from '../../postgres/read.js';
+import { DDL_GUARD, DDL_GUARD_TABLES } from '../../postgres/server-facts.js';
 import {
   GUARD_EVENT_TRIGGERS,
   GUARD_FUNCTION_NAMES,
   GUARD_FUNCTIONS,
   GUARD_SCHEMA,
   TRUNCATE_TRIGGER,
-} from './ddl-guard-functions.js';
+} from './ddl-guard-sql.js';
 
 /** Which text of the guard is installed: kept as the event trigger's comment, so that an upgrade is noticed. */
 const VERSION = `pgkeep’s DDL guard ${createHash('sha256')

@@ -4,7 +4,7 @@ import type { ProductionUrl } from '../../config/production-urls.js';
 import { withConnection, withDeadline } from '../../postgres/connect.js';
 import { databaseFault } from '../../postgres/database-fault.js';
 import { sameDatabase, type DatabaseIdentity } from '../../environment/environment.types.js';
-import { readIdentity, readStamp } from '../../environment/read-environment.js';
+import { readIdentity, readStamp } from '../../environment/stamp.js';
 import { errorCode, messageOf } from '../../core/errors.js';
 import type { NotAsked, Target } from './guard.types.js';
 

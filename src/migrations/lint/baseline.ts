@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { errorCode, PgkeepError, messageOf } from '../../core/errors.js';
-import type { AcceptedEditReport, BaselineReport } from './lint-run.types.js';
-import { migrationsIn, readBytes } from './migration-files.js';
+import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
+import type { AcceptedEditReport, BaselineReport } from './lint.types.js';
+import { migrationsIn, readBytes } from './find-files.js';
 
 /** What a team has agreed on, beside the migrations and in version control. */
 export interface Baseline {

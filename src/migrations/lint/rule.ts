@@ -1,21 +1,9 @@
 import type { Node } from 'libpg-query';
-import type { TableName } from './ast.js';
+import type { Statement } from '../sql/statements.js';
+import type { TableName } from '../sql/syntax-tree.js';
 import type { Engine } from './engine.js';
 import type { LintFile, Severity } from './lint.types.js';
 import type { SchemaMemory } from './schema-memory.js';
-
-/** A statement of a file, or of a `DO` block in it. */
-export interface Statement {
-  readonly node: Node;
-  /** Without comments before it and the semicolon behind it. */
-  readonly sql: string;
-  /** Where it begins in the file's text. */
-  readonly index: number;
-  /** The place in the file's text that a location of the parser's names. */
-  readonly indexOf: (location: number | undefined) => number;
-  /** The `DO` block of the file that runs it; absent where it stands in the file itself. */
-  readonly block?: Statement;
-}
 
 type KindsOf<Kind> = Kind extends Node ? keyof Kind : never;
 

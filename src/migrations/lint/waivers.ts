@@ -1,7 +1,7 @@
 import { closest } from 'fastest-levenshtein';
-import { STATEMENT_RULES, FILE_RULES } from './rules/all-rules.js';
-import type { SourceText } from './source-text.js';
-import type { Statement } from './rule.js';
+import type { SourceText } from '../sql/source-text.js';
+import type { Statement } from '../sql/statements.js';
+import { FILE_RULES, STATEMENT_RULES } from './rules/all-rules.js';
 
 /** `-- pgkeep:allow RULE because REASON` */
 export interface Waiver {

@@ -1,25 +1,22 @@
 import type { Node } from 'libpg-query';
 import type { Rule } from '../rule.js';
 import { columnTypeChange, volatileDefault } from './column-rewrites.js';
-import { concurrentlyInTransaction } from './concurrently-in-transaction.js';
-import { dropObject } from './dropped-objects.js';
+import { concurrentlyInTransaction, openTransaction } from './transactions.js';
+import { dropObject } from './drop-object.js';
 import { cascade, dropColumn, dropSchema, dropTable, truncate } from './drops.js';
 import { enumValueInUse } from './enum-value-in-use.js';
+import { noLockTimeout, riskyTogether } from './held-locks.js';
 import { constraintBuildsIndex, createIndexBlocking, dropIndexBlocking } from './index-locks.js';
 import { lockTable, refreshBlocking, reindexBlocking } from './maintenance-locks.js';
-import { noLockTimeout } from './no-lock-timeout.js';
 import { checkNotValid, domainCheck, foreignKeyNotValid } from './not-valid.js';
-import { missingOwner, nullableOwner } from './owner-column.js';
+import { missingOwner, nullableOwner } from './owner-columns.js';
 import { attachPartition, concurrentlyOnPartitioned, detachPartition } from './partitions.js';
-import { grantToPublic } from './public-grants.js';
+import { grantToPublic } from './grant-to-public.js';
 import { renameColumn, renameSchema, renameTable, renameType } from './renames.js';
-import { requiredColumn } from './required-column.js';
-import { riskyTogether } from './risky-together.js';
+import { requiredColumn, setNotNull } from './required-columns.js';
 import { sequenceReset } from './sequence-reset.js';
-import { setNotNull } from './set-not-null.js';
 import { tableRewrite, unloggedTable } from './table-rewrites.js';
-import { openTransaction } from './transaction-edges.js';
-import { deleteWithoutWhere, updateWithoutWhere } from './unfiltered-write.js';
+import { deleteWithoutWhere, updateWithoutWhere } from './unfiltered-writes.js';
 import { weakenedProtection } from './weakened-protection.js';
 
 /** Every rule about a single statement, in the order in which findings of one place are told. */

@@ -1,5 +1,6 @@
-import { escapeIdentifier } from 'pg';
 import type { ColumnDef } from 'libpg-query';
+import { escapeIdentifier } from 'pg';
+import type { Statement } from '../../sql/statements.js';
 import {
   addedColumns,
   columnOf,
@@ -7,13 +8,11 @@ import {
   constraintsOf,
   objectName,
   quoted,
-  tableOf,
   type TableName,
-} from '../ast.js';
-import { existingValue } from '../default-value.js';
-import type { Rule, RuleContext, Statement, Violation } from '../rule.js';
-import { isFreeTypeChange } from '../type-change.js';
-import { columnType, type ColumnType } from '../type-name.js';
+  tableOf,
+} from '../../sql/syntax-tree.js';
+import type { Rule, RuleContext, Violation } from '../rule.js';
+import { columnType, type ColumnType, existingValue, isFreeTypeChange } from '../columns.js';
 
 /** ALTER COLUMN TYPE that writes the complete table anew, or reads it to check its rows again. */
 export const columnTypeChange: Rule = {

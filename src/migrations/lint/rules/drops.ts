@@ -1,6 +1,6 @@
 import type { Node } from 'libpg-query';
 import { escapeIdentifier } from 'pg';
-import { commandsOf, objectName, quoted, tableOf } from '../ast.js';
+import { commandsOf, objectName, quoted, tableOf } from '../../sql/syntax-tree.js';
 import type { Rule, RuleContext, Violation } from '../rule.js';
 
 /** DROP TABLE, of one that holds rows or may hold some. */

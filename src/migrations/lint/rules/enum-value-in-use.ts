@@ -1,9 +1,9 @@
 import type { Node, RangeVar } from 'libpg-query';
 import { escapeLiteral } from 'pg';
-import { columnOf, commandsOf, quoted, stringsOf, tableOf } from '../ast.js';
+import type { Statement } from '../../sql/statements.js';
+import { columnOf, commandsOf, quoted, stringsOf, tableOf, walk } from '../../sql/syntax-tree.js';
 import { ENGINE_NAMES } from '../engine.js';
-import type { Rule, RuleContext, Statement, StatementKind, Violation } from '../rule.js';
-import { walk } from '../walk.js';
+import type { Rule, RuleContext, StatementKind, Violation } from '../rule.js';
 
 /** The statements that can use a value of an enum when they run. */
 const USERS: readonly StatementKind[] = [

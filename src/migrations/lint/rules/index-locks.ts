@@ -6,12 +6,11 @@ import {
   objectName,
   quoted,
   stringsOf,
-  tableOf,
   type TableName,
-} from '../ast.js';
+  tableOf,
+} from '../../sql/syntax-tree.js';
 import type { Rule, Violation } from '../rule.js';
-import { isProven } from './set-not-null.js';
-import { setNotNullSteps } from './set-not-null-steps.js';
+import { isProven, setNotNullSteps } from './required-columns.js';
 
 /** CREATE INDEX without CONCURRENTLY: nobody writes while it is built. */
 export const createIndexBlocking: Rule = {

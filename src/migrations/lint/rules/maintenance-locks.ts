@@ -1,5 +1,5 @@
 import type { ReindexStmt } from 'libpg-query';
-import { quoted, tableOf, type TableName } from '../ast.js';
+import { quoted, type TableName, tableOf } from '../../sql/syntax-tree.js';
 import { isReindexConcurrently } from '../engine.js';
 import type { Rule, RuleContext, Violation } from '../rule.js';
 

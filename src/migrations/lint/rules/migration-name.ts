@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { nameFault, spellingOf, type NameSpelling } from '../../migration-name.js';
+import { nameFault, type NameSpelling, spellingOf } from '../../history/migration-name.js';
 import type { LintFile } from '../lint.types.js';
 import type { Violation } from '../rule.js';
 

@@ -1,8 +1,17 @@
 import type { Constraint } from 'libpg-query';
 import { escapeIdentifier } from 'pg';
-import { commandsOf, constraintsOf, objectName, quoted, stringsOf, tableOf, type TableName } from '../ast.js';
-import { existingValue } from '../default-value.js';
-import type { Rule, RuleContext, Statement, Violation } from '../rule.js';
+import type { Statement } from '../../sql/statements.js';
+import {
+  commandsOf,
+  constraintsOf,
+  objectName,
+  quoted,
+  stringsOf,
+  type TableName,
+  tableOf,
+} from '../../sql/syntax-tree.js';
+import type { Rule, RuleContext, Violation } from '../rule.js';
+import { existingValue } from '../columns.js';
 
 interface Added {
   readonly table: TableName;

@@ -1,5 +1,5 @@
 import type { Node } from 'libpg-query';
-import { commandsOf, objectName, quoted, tableOf, type TableName } from '../ast.js';
+import { commandsOf, objectName, quoted, type TableName, tableOf } from '../../sql/syntax-tree.js';
 import type { Rule, RuleContext, Violation } from '../rule.js';
 import type { KnownCheck } from '../schema-memory.js';
 

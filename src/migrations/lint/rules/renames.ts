@@ -1,7 +1,8 @@
 import type { Node, RenameStmt } from 'libpg-query';
 import { escapeIdentifier, escapeLiteral } from 'pg';
-import { objectName, quoted, stringsOf, tableOf, type TableName } from '../ast.js';
-import type { Rule, RuleContext, Statement } from '../rule.js';
+import type { Statement } from '../../sql/statements.js';
+import { objectName, quoted, stringsOf, type TableName, tableOf } from '../../sql/syntax-tree.js';
+import type { Rule, RuleContext } from '../rule.js';
 
 /** What an application reads from. */
 const RELATIONS = new Set<string | undefined>([

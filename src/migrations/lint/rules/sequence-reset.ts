@@ -1,7 +1,6 @@
 import type { Node } from 'libpg-query';
-import { commandsOf, lastName, quoted, tableOf, type TableName } from '../ast.js';
+import { commandsOf, lastName, quoted, type TableName, tableOf, walk } from '../../sql/syntax-tree.js';
 import type { Rule, RuleContext } from '../rule.js';
-import { walk } from '../walk.js';
 
 /** A sequence set to a number that was written down: the numbers behind it may be in use. */
 export const sequenceReset: Rule = {

@@ -1,5 +1,5 @@
 import type { Node } from 'libpg-query';
-import { commandsOf, quoted, tableOf, type TableName } from '../ast.js';
+import { commandsOf, quoted, type TableName, tableOf } from '../../sql/syntax-tree.js';
 import type { Rule, Violation } from '../rule.js';
 
 /** ALTER TABLE commands that write the table anew, besides a change of type and a computed column. */

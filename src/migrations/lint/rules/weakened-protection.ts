@@ -1,16 +1,17 @@
 import type { AlterTableCmd, Node } from 'libpg-query';
 import { escapeIdentifier } from 'pg';
+import type { Statement } from '../../sql/statements.js';
 import {
   addedConstraints,
   commandsOf,
   objectName,
   quoted,
   stringsOf,
-  tableOf,
   type TableName,
-} from '../ast.js';
+  tableOf,
+} from '../../sql/syntax-tree.js';
 import type { Severity } from '../lint.types.js';
-import type { Rule, RuleContext, Statement, Violation } from '../rule.js';
+import type { Rule, RuleContext, Violation } from '../rule.js';
 
 /** Something that no longer protects the rows. */
 interface Weakening {
