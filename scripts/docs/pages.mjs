@@ -1,9 +1,11 @@
+import { cliPage } from './cli-page.mjs';
+
 /**
  * A page that is generated from declarations in the code, completely or in parts.
  *
  * @typedef {object} Page
  * @property {string} file as seen from the root of the clone
- * @property {(current: string) => string} render returns the new text; `current` is the committed one, empty if there is none
+ * @property {(current: string) => string | Promise<string>} render returns the new text; `current` is the committed one, empty if there is none
  */
 
 /**
@@ -11,4 +13,4 @@
  *
  * @type {readonly Page[]}
  */
-export const PAGES = [];
+export const PAGES = [cliPage];
