@@ -72,7 +72,10 @@ function section({ name, description, command }) {
 function remarks({ argChoices, defaultValue, negate }) {
   const remark = [
     ...(argChoices ? [`one of ${argChoices.map((choice) => `\`${choice}\``).join(', ')}`] : []),
-    ...(negate || defaultValue === undefined || Array.isArray(defaultValue) || typeof defaultValue === 'boolean'
+    ...(negate ||
+    defaultValue === undefined ||
+    Array.isArray(defaultValue) ||
+    typeof defaultValue === 'boolean'
       ? []
       : [`default \`${defaultValue}\``]),
   ];
