@@ -1,3 +1,4 @@
+import { queryOne } from '../../postgres/read.js';
 import { type Client, escapeIdentifier, escapeLiteral } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
 import { LOCALE, type LocaleFacts } from '../../backup/create/database-facts.js';
@@ -102,13 +103,12 @@ function localeOptions(locale: LocaleFacts | undefined): string[] {
 
 /** The locale of one database; where there is none of that name, of the one that is connected to. */
 export async function localeOf(client: Client, database: string): Promise<DatabaseLocale> {
-  const { rows } = await client.query<DatabaseLocale>(
+  return await queryOne<DatabaseLocale>(
+    client,
     `SELECT pg_catalog.pg_encoding_to_char(encoding)::text AS encoding, datcollate::text AS collation,
             datctype::text AS "characterType", ${LOCALE} AS locale
        FROM pg_catalog.pg_database d WHERE datname IN ($1, pg_catalog.current_database())
       ORDER BY (datname = $1) DESC LIMIT 1`,
     [database],
   );
-  if (!rows[0]) throw new Error('the server answered without a row');
-  return rows[0];
 }
