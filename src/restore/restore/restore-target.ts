@@ -20,6 +20,12 @@ export interface RestoreTarget {
   readonly systemIdentifier: string | null;
 }
 
+/** What every PostgreSQL server has, and a restore can be directed from. */
+const MAINTENANCE_DATABASES = ['postgres', 'template1'];
+
+/** There is no such database, or no CONNECT on it. */
+const ABSENT = new Set(['3D000', '42501']);
+
 /** Asked on a connection to another database of the server. */
 export async function readTarget(client: Client, database: string): Promise<RestoreTarget> {
   const row = await queryOne<
@@ -60,12 +66,6 @@ async function readSystemIdentifier(client: Client): Promise<string | null> {
   );
   return id;
 }
-
-/** What every PostgreSQL server has, and a restore can be directed from. */
-const MAINTENANCE_DATABASES = ['postgres', 'template1'];
-
-/** There is no such database, or no CONNECT on it. */
-const ABSENT = new Set(['3D000', '42501']);
 
 /** Runs `work` on a connection to another database of the server than the URL's. */
 export async function onMaintenance<T>(

@@ -20,6 +20,9 @@ export interface DatabaseProperties {
   readonly comment: string | null;
 }
 
+/** Which letters a database knows, and how it sorts them. */
+type DatabaseLocale = Pick<Manifest, 'encoding' | 'collation' | 'characterType' | 'locale'>;
+
 /** Reads the properties of one database as statements for another. */
 export async function readProperties(
   client: Client,
@@ -71,9 +74,6 @@ export function commentStatement(database: string, comment: string | null): stri
   const text = comment === null ? 'NULL' : escapeLiteral(comment);
   return `COMMENT ON DATABASE ${escapeIdentifier(database)} IS ${text}`;
 }
-
-/** Which letters a database knows, and how it sorts them. */
-type DatabaseLocale = Pick<Manifest, 'encoding' | 'collation' | 'characterType' | 'locale'>;
 
 /**
  * What follows CREATE DATABASE name WITH, for a database like the one that was dumped: PostgreSQL's own words out
