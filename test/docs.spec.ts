@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -25,6 +26,13 @@ describe('the documentation', () => {
   it('has every setting', () => {
     const page = readFileSync('docs/settings.md', 'utf8');
     expect(SETTING_NAMES.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
+  });
+
+  it('is what `npm run docs:generate` makes of the code', () => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/generate-docs.mjs', '--check'], {
+      encoding: 'utf8',
+    });
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });
   });
 
   it('has every route', () => {
