@@ -1,3 +1,5 @@
+import { lintRulesPage } from './lint-rules.mjs';
+
 /**
  * A page that is generated from declarations in the code, completely or in parts.
  *
@@ -11,4 +13,4 @@
  *
  * @type {readonly Page[]}
  */
-export const PAGES = [];
+export const PAGES = [lintRulesPage];
