@@ -9,6 +9,7 @@ import { DriftModule } from './drift/drift.module.js';
 import { EnvironmentModule } from './environment/environment.module.js';
 import { InstallModule } from './install/install.module.js';
 import { MigrationsModule } from './migrations/migrations.module.js';
+import { PolicyModule } from './policy/policy.module.js';
 import { ReadinessModule } from './readiness/readiness.module.js';
 import { RestoreModule } from './restore/restore.module.js';
 import { RetentionModule } from './retention/retention.module.js';
@@ -25,6 +26,7 @@ const MODULES = [
   RestoreModule,
   DriftModule,
   DeployModule,
+  PolicyModule,
   RetentionModule,
   ReadinessModule,
   StatsModule,

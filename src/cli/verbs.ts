@@ -164,4 +164,15 @@ export const VERBS: readonly VerbEntry[] = [
       },
     ],
   },
+  {
+    name: 'policy',
+    description: 'Rules for rows and personal data, declared in the Prisma schema.',
+    verbs: [
+      {
+        name: 'check',
+        description: 'Check the declared rules, without a database. Exit 0: consistent, 1: findings.',
+        load: async () => (await import('./commands/policy-check.js')).policyCheckVerb,
+      },
+    ],
+  },
 ];

@@ -30,6 +30,7 @@ export const ERROR_KINDS = {
   MIGRATION_FAILED: 'failed',
   MIGRATIONS_UNREADABLE: 'failed',
   LINT_FAILED: 'failed',
+  SCHEMA_NOT_FOUND: 'configuration',
   DEPLOY_REFUSED: 'refused',
   DEPLOY_FAILED: 'failed',
   DOWN_SCRIPT_REFUSED: 'refused',

@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Inject, Injectable } from '@nestjs/common';
+import type { Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { messageOf, PgkeepError } from '../core/errors.js';
+import { findPrismaSchema } from '../migrations/prisma-config/find-prisma-schema.js';
+import { readPrismaSchema } from '../prisma-schema/read-prisma-schema.js';
+import type { PrismaSchema, SchemaFile } from '../prisma-schema/prisma-schema.types.js';
+import { checkPolicy, type PolicyCheck } from './check-policy.js';
+
+/** The rules for tables and columns that the application declares in its Prisma schema (`/// @pgkeep.…`). */
+@Injectable()
+export class PolicyService {
+  constructor(@Inject(SETTINGS) private readonly settings: Settings) {}
+
+  /**
+   * Checks the declared rules without a database: misspelled words, contradictions, values of people that nothing
+   * classifies, optional owners.
+   * @throws PgkeepError `SCHEMA_NOT_FOUND`.
+   */
+  async check(): Promise<PolicyCheck> {
+    return checkPolicy(await this.schema());
+  }
+
+  private async schema(): Promise<PrismaSchema> {
+    const location = await findPrismaSchema(this.settings);
+    if (location.kind === 'found') return readPrismaSchema(await readFiles(location.files));
+    const { why, hint } =
+      location.kind === 'unknown'
+        ? location
+        : {
+            why: 'there is no prisma/schema.prisma, and no prisma.config.ts that names another file',
+            hint: 'Run the command in the application’s directory, or name the configuration with --config.',
+          };
+    throw new PgkeepError('SCHEMA_NOT_FOUND', `Cannot read the Prisma schema: ${why}.`, { hint });
+  }
+}
+
+async function readFiles(files: readonly string[]): Promise<SchemaFile[]> {
+  return await Promise.all(
+    files.map(async (file) => ({ path: path.relative('', file), text: await readText(file) })),
+  );
+}
+
+/** @throws PgkeepError `SCHEMA_NOT_FOUND`. */
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new PgkeepError('SCHEMA_NOT_FOUND', `Cannot read the Prisma schema ${file}: ${messageOf(error)}.`, {
+      hint: 'Check the path and its permissions.',
+    });
+  }
+}
