@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { get_dmmf as getDmmf } from '@prisma/prisma-schema-wasm';
 import { describe, expect, it } from '@jest/globals';
 import { readPrismaSchema } from '../../src/prisma-schema/read-prisma-schema.js';
-import type { Model } from '../../src/prisma-schema/prisma-schema.types.js';
+import type { Field, Model } from '../../src/prisma-schema/prisma-schema.types.js';
 
 /** A part of Prisma's own reading of a schema. */
 interface Dmmf {
@@ -151,13 +151,31 @@ function comparable({ name, table, schema, id, uniques, fields }: Model): object
     id,
     uniques: uniques.map((unique) => unique.join()).toSorted(),
     // Prisma's own reading leaves out what it does not support.
-    fields: fields
-      .filter(({ type }) => type !== 'Unsupported')
-      .map(({ relation, annotations: _annotations, path: _path, line: _line, ...field }) => ({
-        ...field,
-        relation: relation && { ...relation, onDelete: relation.onDelete ?? null },
-        nativeType: field.nativeType ?? null,
-      })),
+    fields: fields.filter(({ type }) => type !== 'Unsupported').map(comparableField),
+  };
+}
+
+function comparableField({
+  name,
+  type,
+  isList,
+  isOptional,
+  column,
+  isUpdatedAt,
+  hasDefault,
+  ...field
+}: Field): object {
+  const { nativeType = null, relation } = field;
+  return {
+    name,
+    type,
+    isList,
+    isOptional,
+    column,
+    isUpdatedAt,
+    hasDefault,
+    nativeType,
+    relation: relation && { ...relation, onDelete: relation.onDelete ?? null },
   };
 }
 
