@@ -1,6 +1,6 @@
 /**
- * The guard for an application's own `prisma.config.ts` and its test suite: `pgkeep/prisma`. Loads next to nothing
- * where a command connects to no database.
+ * The guard for an application's `prisma.config.ts` and test suite: `pgkeep/prisma`. Loads almost nothing
+ * if a command connects to no database.
  */
 import { writeSync } from 'node:fs';
 import { guardedUrl, readGuardSettings } from './config/guard-settings.js';
@@ -14,7 +14,7 @@ import { parsePrismaCommand } from './guard/prisma/prisma-command.js';
 export interface GuardableConfig {
   readonly datasource?: {
     readonly url?: string;
-    /** Of Prisma 6, whose migrations go there. */
+    /** Of Prisma 6, which migrates through it. */
     readonly directUrl?: string;
     readonly shadowDatabaseUrl?: string;
   };
@@ -23,8 +23,8 @@ export interface GuardableConfig {
 /** Options of `guardedConfig`. */
 export interface GuardOptions {
   /**
-   * A `postgresql://` URL of the same database, where Prisma's own is none (Accelerate) or holds no password.
-   * Defaults to the configuration's `datasource.url`, or `DATABASE_URL` where it has none.
+   * A `postgresql://` URL of the same database, if Prisma's own is not one (Accelerate) or has no password.
+   * Defaults to the configuration's `datasource.url`, or `DATABASE_URL`
    */
   readonly url?: string;
 }
@@ -33,8 +33,8 @@ export interface GuardOptions {
 const EXIT = { refused: 3, configuration: 78, failed: 1 } as const;
 
 /**
- * Decides on the command of Prisma's that evaluates this configuration, before it does anything, and gives the
- * configuration back. A command that is refused ends here: the reason and what to do instead on stderr, exit code 3.
+ * Decides on the Prisma command that loads this configuration, before it does anything, and returns the
+ * configuration. A refused command ends here: the reason and what to do instead on stderr, exit code 3.
  *
  * ```ts
  * export default await guardedConfig(defineConfig({ … }));
@@ -62,7 +62,7 @@ export async function guardedConfig<Config extends GuardableConfig>(
 }
 
 /**
- * For the global set-up of a test suite: ends the run (exit code 3) where the database is stamped for anything but
+ * For the global set-up of a test suite: ends the run (exit code 3) if the database is stamped for anything but
  * tests, or is production's.
  */
 export async function guardTests(url: string | undefined): Promise<void> {
@@ -78,7 +78,7 @@ async function orLeave(decision: () => Promise<Verdict>): Promise<void> {
   try {
     verdict = await decision();
   } catch (error) {
-    // What cannot be decided is not let through.
+    // What cannot be decided is refused.
     const isConfiguration = error instanceof PgkeepError && error.kind === 'configuration';
     const hint = error instanceof PgkeepError ? error.hint : undefined;
     tell(messageOf(error), hint);
@@ -89,7 +89,7 @@ async function orLeave(decision: () => Promise<Verdict>): Promise<void> {
   process.exit(EXIT.refused);
 }
 
-/** Written at once: what is buffered would be lost with the process. */
+/** Written synchronously: buffered output would be lost with the process. */
 function tell(...lines: readonly (string | undefined)[]): void {
   writeSync(process.stderr.fd, `${lines.filter(Boolean).join('\n')}\n`);
 }

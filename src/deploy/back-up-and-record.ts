@@ -3,21 +3,21 @@ import type { ProgressListener } from '../backup/backup.types.js';
 import { PgkeepError } from '../core/errors.js';
 import type { DeployNeeds } from './deploy-dependencies.js';
 
-/** How the backup before an action is made. */
+/** How the backup before a deploy or rollback is made. */
 export interface BackUpOptions {
   readonly actor: string;
   readonly signal: AbortSignal;
   readonly onProgress: ProgressListener | undefined;
-  /** Of a rollback: the backup before the deploy that is undone, where one is known. */
+  /** For a rollback: the backup made before the deploy that is undone, if known. */
   readonly origin?: string | undefined;
-  /** What did not happen where it fails: "Nothing was migrated". */
+  /** What is reported if it fails: "Nothing was migrated". */
   readonly otherwise: string;
 }
 
 /**
- * Makes the backup without which nothing is changed.
+ * Makes the backup before a deploy or rollback.
  * @returns its name.
- * @throws PgkeepError with the backup's code, that says that nothing happened.
+ * @throws PgkeepError with the backup's code; nothing was changed.
  */
 export async function backUpFirst(
   { backups }: Pick<DeployNeeds, 'backups'>,
@@ -35,8 +35,8 @@ export async function backUpFirst(
 }
 
 /**
- * The backup that was made before the newest deploy of a migration. Undefined where none was made, and where the
- * changelog does not have the deploy or cannot be read: what is asked for is a note in a manifest.
+ * Returns the backup made before the newest deploy of a migration; undefined if there is none, or if the
+ * audit log cannot be read: it is only a note in a manifest.
  */
 export async function backupBeforeDeploy(
   { changelog, settings }: Pick<DeployNeeds, 'changelog' | 'settings'>,
@@ -50,7 +50,7 @@ export async function backupBeforeDeploy(
   return typeof backup === 'string' ? backup : undefined;
 }
 
-/** Records an action of this room: on the configured database, in its environment. Never fails. */
+/** Records an action on the configured database in the audit log. Never fails. */
 export async function recordAction(
   { settings, changelog }: Pick<DeployNeeds, 'settings' | 'changelog'>,
   { action, details, actor }: Pick<NewEntry, 'action' | 'details' | 'actor'>,

@@ -7,10 +7,10 @@ import type { LintService } from '../migrations/lint/lint.service.js';
 import type { MigrationsService } from '../migrations/migrations.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 
-/** What a rollback needs of the other app. */
+/** What a rollback needs of other modules. */
 export type RollbackNeeds = Omit<DeployNeeds, 'lint'>;
 
-/** What a deploy needs of the other app. */
+/** What a deploy needs of other modules. */
 export interface DeployNeeds {
   readonly settings: Settings;
   readonly timeouts: ReadTimeouts;

@@ -181,8 +181,8 @@ describe('drift', () => {
       expect(await reader.get(DriftService).recordAfter('deploy')).toEqual({
         recorded: false,
         notRecorded:
-          'Cannot record the structure: role "reader" may not write pgkeep.catalogue_fingerprint. ' +
-          'Give the grant: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.catalogue_fingerprint TO "reader"; then `pgkeep migrate drift --accept`.',
+          'Cannot record the structure: role "reader" cannot write to pgkeep.catalogue_fingerprint. ' +
+          'Grant it: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.catalogue_fingerprint TO "reader"; Then run `pgkeep migrate drift --accept`.',
       });
       expect(
         await reader.get(DatabaseService).read(reader.get(DatabaseService).primary, 'SELECT 1'),

@@ -59,7 +59,7 @@ describe('environments that must stay apart', () => {
     const copy = await createDatabase(own, 'branch', 'clinic');
     expect(await ask('migrate reset --force', copy)).toBe(
       `Refused to run \`prisma migrate reset\`: database "branch" (${where}) is a copy: it carries the stamp of the production database that it was copied from. Nothing was touched.\n` +
-        'If this copy is yours to change, say what it is for: `pgkeep stamp development --replace --target branch`. Then try again.',
+        'If you may change this copy, stamp it for what it is used for: `pgkeep stamp development --replace --target branch`. Then try again.',
     );
     const restamp = ['stamp', 'development', '--replace', '--target', 'branch'];
     expect((await runCli(restamp, { DATABASE_URL: copy })).code).toBe(0);
@@ -69,7 +69,7 @@ describe('environments that must stay apart', () => {
   it('knows a database that two environments share, stamped or not', async () => {
     const shared = await createDatabase(own, 'shared');
     const told = (by: string) =>
-      `Refused to run \`prisma db push\`: database "shared" (${where}) is production’s, by ${by}. Nothing was touched.\n` +
+      `Refused to run \`prisma db push\`: database "shared" (${where}) is production according to ${by}. Nothing was touched.\n` +
       'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `pgkeep migrate deploy`.';
     // The other name of the host, another user: nothing in the URLs tells that they are one.
     const byOtherName = shared.replace('127.0.0.1', 'localhost');
@@ -91,12 +91,12 @@ describe('environments that must stay apart', () => {
         DATABASE_URL_PROD: 'postgresql://owner@127.0.0.1:1/clinic?sslmode=require',
       }),
     ).toBe(
-      'Refused to run `prisma migrate dev`: database "clinic" (127.0.0.1:1) is production’s, by DATABASE_URL_PROD; its stamp cannot be read: connect ECONNREFUSED 127.0.0.1:1. Nothing was touched.\n' +
+      'Refused to run `prisma migrate dev`: database "clinic" (127.0.0.1:1) is production according to DATABASE_URL_PROD; its stamp cannot be read: connect ECONNREFUSED 127.0.0.1:1. Nothing was touched.\n' +
         'Write the migration on a development database, then apply it here: `pgkeep migrate deploy`.',
     );
     expect(await ask('studio', 'prisma+postgres://accelerate.example/?api_key=secret-word')).toBe(
-      'Refused to run `prisma studio`: database "?" (unknown server) may be production’s: its stamp cannot be read: its URL: it must begin with postgresql:// or postgres://. Nothing was touched.\n' +
-        'Make the database reachable by this URL for `npx pgkeep ping` too, then try again.',
+      'Refused to run `prisma studio`: database "?" (unknown server) may be production: its stamp cannot be read: its URL: it must begin with postgresql:// or postgres://. Nothing was touched.\n' +
+        'Make sure that `npx pgkeep ping` reaches the database by this URL, then try again.',
     );
   });
 
@@ -111,8 +111,8 @@ describe('environments that must stay apart', () => {
     );
     silent.close();
     expect(told).toBe(
-      `Refused to run \`prisma migrate reset\`: database "clinic" (127.0.0.1:${port}) may be production’s: its stamp cannot be read: timeout expired. Nothing was touched.\n` +
-        'Make the database reachable by this URL for `npx pgkeep ping` too, then try again.',
+      `Refused to run \`prisma migrate reset\`: database "clinic" (127.0.0.1:${port}) may be production: its stamp cannot be read: timeout expired. Nothing was touched.\n` +
+        'Make sure that `npx pgkeep ping` reaches the database by this URL, then try again.',
     );
   });
 
@@ -134,7 +134,7 @@ describe('environments that must stay apart', () => {
   it('trusts no script that it cannot read', async () => {
     const why = async (file: string) =>
       /, and (.*)\. Nothing/.exec(await ask(`db execute --file ${file}`, production))?.[1];
-    expect(await why('/dev/null')).toBe('the script is no file that can be read twice');
+    expect(await why('/dev/null')).toBe('the script is not a regular file');
     expect(await why('/nowhere/x.sql')).toBe('the script cannot be read (ENOENT)');
   });
 
@@ -156,8 +156,8 @@ describe('environments that must stay apart', () => {
     );
     const stranger = Object.assign(new URL(production), { username: 'stranger', password: 'x' }).href;
     expect(await ask('migrate reset --force', stranger)).toBe(
-      `Refused to run \`prisma migrate reset\`: database "clinic" (${where}) may be production’s: role "stranger" may not read its stamp. Nothing was touched.\n` +
-        'Give the role the grants: GRANT USAGE ON SCHEMA pgkeep TO "stranger"; GRANT SELECT ON pgkeep.database_environment TO "stranger";',
+      `Refused to run \`prisma migrate reset\`: database "clinic" (${where}) may be production: role "stranger" cannot read its stamp. Nothing was touched.\n` +
+        'Grant the role access: GRANT USAGE ON SCHEMA pgkeep TO "stranger"; GRANT SELECT ON pgkeep.database_environment TO "stranger";',
     );
   });
 
@@ -165,7 +165,7 @@ describe('environments that must stay apart', () => {
     const staging = await createDatabase(own, 'staging');
     await stamp(staging, 'staging');
     expect(await ask('migrate deploy', staging, { NODE_ENV: 'test' })).toBe(
-      `Refused to run \`prisma migrate deploy\`: database "staging" (${where}) is stamped staging, and NODE_ENV is test. Nothing was touched.\nGive the test suite a database of its own.`,
+      `Refused to run \`prisma migrate deploy\`: database "staging" (${where}) is stamped staging, and NODE_ENV is test. Nothing was touched.\nUse a separate database for the test suite.`,
     );
     expect(await ask('migrate deploy', staging)).toBe('allowed');
     const suite = async (url: string) =>
@@ -183,7 +183,7 @@ describe('environments that must stay apart', () => {
         ),
       );
     expect(await suite(staging)).toEqual({
-      output: `Refused to run the tests: database "staging" (${where}) is stamped staging. Nothing was touched.\nGive the tests a database of their own, and stamp it: \`pgkeep stamp test\`.\n`,
+      output: `Refused to run the tests: database "staging" (${where}) is stamped staging. Nothing was touched.\nUse a separate database for the tests, and stamp it: \`pgkeep stamp test\`.\n`,
       exitCode: 3,
     });
     expect(await suite(await createDatabase(own, 'for_tests'))).toEqual({
@@ -218,9 +218,9 @@ describe('environments that must stay apart', () => {
         phrase.toLowerCase(),
       ]) {
         expect(await ask('db seed', production, { PGKEEP_GUARD_OVERRIDE })).toBe(
-          `Refused to run \`prisma db seed\`: database "clinic" (${where}) is stamped production, whatever NODE_ENV says (development). Nothing was touched.\n` +
-            'Seed development and test databases. Rows that production needs come by a migration: `pgkeep migrate deploy`.\n' +
-            'PGKEEP_GUARD_OVERRIDE says something else than this command on this database.',
+          `Refused to run \`prisma db seed\`: database "clinic" (${where}) is stamped production (NODE_ENV is development). Nothing was touched.\n` +
+            'Seed only development and test databases. Add rows that production needs with a migration: `pgkeep migrate deploy`.\n' +
+            'PGKEEP_GUARD_OVERRIDE names another command or database.',
         );
       }
       expect(await overrides()).toEqual([]);
@@ -235,7 +235,7 @@ describe('environments that must stay apart', () => {
       await query(production, `GRANT SELECT ON pgkeep.database_environment TO stranger`);
       const stranger = Object.assign(new URL(production), { username: 'stranger', password: 'x' }).href;
       expect(await ask('db seed', stranger, { PGKEEP_GUARD_OVERRIDE: phrase })).toMatch(
-        /\nPGKEEP_GUARD_OVERRIDE does not count, because it cannot be recorded: Cannot override the guard: role "stranger" may not record it in pgkeep\.change_log\.$/,
+        /\nPGKEEP_GUARD_OVERRIDE was ignored because it cannot be recorded: Cannot override the guard: role "stranger" lacks INSERT on pgkeep\.change_log, and an action that is not recorded is not done\.$/,
       );
       expect(await overrides()).toEqual([]);
     });
@@ -250,7 +250,7 @@ describe('environments that must stay apart', () => {
             command: 'db seed',
             door: 'a test',
             environment: 'development',
-            refused: `Refused to run \`prisma db seed\`: database "clinic" (${where}) is stamped production, whatever NODE_ENV says (development). Nothing was touched.`,
+            refused: `Refused to run \`prisma db seed\`: database "clinic" (${where}) is stamped production (NODE_ENV is development). Nothing was touched.`,
           },
         },
       ]);
@@ -281,8 +281,8 @@ describe('environments that must stay apart', () => {
       const before = await users(production);
       const told = {
         code: 'GUARD_REFUSED',
-        message: `Refused to run \`prisma migrate reset\`: database "clinic" (${where}) is stamped production, whatever NODE_ENV says (development). Nothing was touched.`,
-        hint: 'Production is never reset. To go back to an earlier state restore a backup: `pgkeep restore --list`.',
+        message: `Refused to run \`prisma migrate reset\`: database "clinic" (${where}) is stamped production (NODE_ENV is development). Nothing was touched.`,
+        hint: 'Production is never reset. To go back to an earlier state, restore a backup: `pgkeep restore --list`.',
       };
       for (const argv of [
         ['prisma', 'migrate', 'reset', '--force'],
@@ -312,7 +312,7 @@ describe('environments that must stay apart', () => {
         code: 3,
         stdout: '',
         stderr:
-          `Refused to run \`prisma db push\`: database "clinic" (${where}) is stamped production, whatever NODE_ENV says (development). Nothing was touched.\n` +
+          `Refused to run \`prisma db push\`: database "clinic" (${where}) is stamped production (NODE_ENV is development). Nothing was touched.\n` +
           'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `pgkeep migrate deploy`.\n',
       });
     });

@@ -71,7 +71,7 @@ describe('a bare `prisma` on a production database', () => {
   const run = async (command: string, env: Environment = {}, of = application) =>
     await of.prisma(command, { NODE_ENV: undefined, ...env });
 
-  const STAMPED = 'is stamped production, whatever NODE_ENV says (development)';
+  const STAMPED = 'is stamped production (NODE_ENV is development)';
   const refused = (command: string, fault: string, remedy: string) =>
     `Refused to run \`prisma ${command}\`: database "clinic" (${where}) ${fault}. Nothing was touched.\n${remedy}\n`;
 
@@ -104,7 +104,7 @@ describe('a bare `prisma` on a production database', () => {
       'migrate reset --force',
       'migrate reset',
       '',
-      'Production is never reset. To go back to an earlier state restore a backup: `pgkeep restore --list`.',
+      'Production is never reset. To go back to an earlier state, restore a backup: `pgkeep restore --list`.',
     ],
     [
       'migrate dev --name x',
@@ -116,13 +116,13 @@ describe('a bare `prisma` on a production database', () => {
       'db seed',
       'db seed',
       '',
-      'Seed development and test databases. Rows that production needs come by a migration: `pgkeep migrate deploy`.',
+      'Seed only development and test databases. Add rows that production needs with a migration: `pgkeep migrate deploy`.',
     ],
     [
       'studio --port 5999 --browser none',
       'studio',
       '',
-      'Open Studio on a development database, or on a restored copy that is stamped as what it is for.',
+      'Open Studio on a development database, or on a restored copy with its own stamp.',
     ],
     [
       'db execute --file drop.sql',
@@ -139,7 +139,7 @@ describe('a bare `prisma` on a production database', () => {
     [
       'db execute --stdin',
       'db execute',
-      ', and a script from stdin cannot be read beforehand',
+      ', and a script from stdin cannot be checked in advance',
       'Put the statements into a migration, which is reviewed, backed up and recorded: `pgkeep migrate deploy`.',
     ],
   ])('refuses `%s` and touches nothing', async (command, name, more, remedy) => {
@@ -199,7 +199,7 @@ describe('a bare `prisma` on a production database', () => {
     });
     expect(output).toBe(
       `Refused to run \`prisma migrate dev\`: database "clinic" (${where}) would be emptied as the shadow database, and is stamped production. Nothing was touched.\n` +
-        'Give shadowDatabaseUrl an empty database of its own, or leave it out.\n',
+        'Set shadowDatabaseUrl to a separate, empty database, or omit it.\n',
     );
     expect(exitCode).toBe(3);
     expect(await state(url)).toEqual(before);

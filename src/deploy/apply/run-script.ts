@@ -1,3 +1,4 @@
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { DatabaseError } from 'pg';
 import { errorCode, messageOf } from '../../core/errors.js';
 import { applyFailedText } from '../../migrations/engine/schema-engine-error.js';
@@ -14,12 +15,12 @@ import { type TrialFailure, tryForLock } from './lock-retries.js';
 import { requireWanted, rollBack, send } from './script-session.js';
 import { OneByOne } from './statement-by-statement.js';
 
-/** The attempt's course, for its row in the history. Pure. */
+/** Returns the mode of an attempt, for its row in the history. Pure. */
 export function attemptCourse(course: Course): AttemptCourse {
   return course.kind === 'statements' ? { kind: 'statements', total: course.statements.length } : course;
 }
 
-/** Runs one script: as one transaction where PostgreSQL lets it, else statement by statement. */
+/** Runs one script: as one transaction if PostgreSQL allows it, otherwise statement by statement. */
 export class ScriptRun {
   private readonly progress: Progress = {
     completed: 0,
@@ -34,7 +35,7 @@ export class ScriptRun {
     this.course = courseOf(context.script.parsed);
   }
 
-  /** @returns what failed, after that was recorded. */
+  /** Runs the script, and records a failure. @returns the failure. */
   async run(): Promise<FailedMigration | undefined> {
     const failure = await this.attempt();
     if (!failure) return undefined;
@@ -49,7 +50,7 @@ export class ScriptRun {
     if (course.kind === 'query') return await this.sendAsItIs();
     if (course.kind === 'statements') return await this.oneByOne();
     let failure = await this.asTransaction(false);
-    // Events of deferred constraints wait for COMMIT, and keep tables from being altered until then.
+    // Pending events of deferred constraints prevent ALTER TABLE until COMMIT.
     if (hasPendingEvents(failure?.error)) failure = await this.asTransaction(true);
     if (!failure || !ONLY_ONE_BY_ONE.has(errorCode(failure.error) ?? '')) return failure;
     const { history, id, script, options } = this.context;
@@ -93,7 +94,7 @@ export class ScriptRun {
     return await tryForLock(attempt, trial, options);
   }
 
-  /** Where the session is lost this cannot be done: the row then says how far it came, and not why it ended. */
+  /** Records the failure. If the session is lost this fails: the row then shows the progress, but not the error. */
   private async recordFailure(thrown: unknown): Promise<void> {
     const { client, history, id, script } = this.context;
     await rollBack(client);
@@ -104,10 +105,14 @@ export class ScriptRun {
 }
 
 function hasPendingEvents(error: unknown): boolean {
-  return error instanceof DatabaseError && error.code === '55006' && error.routine === 'CheckTableNotInUse';
+  return (
+    error instanceof DatabaseError &&
+    error.code === SQLSTATE.objectInUse &&
+    error.routine === 'CheckTableNotInUse'
+  );
 }
 
-/** Statements that are sent together, and what is to be looked at after the last of them. */
+/** Statements that are sent together, and what is checked after the last one. */
 interface Piece {
   readonly sql: string;
   readonly index: number;
@@ -115,8 +120,8 @@ interface Piece {
 }
 
 /**
- * Runs the statements and the end of the attempt's row in the history as one transaction: the row is finished exactly
- * where all of them are applied.
+ * Runs the statements and finishes the attempt's row in the history in one transaction: the row is finished if and only
+ * if all of them are applied.
  * @param isImmediate whether deferred constraints are checked after each statement, as if each were committed by itself
  * @throws what node-postgres throws, after the transaction was rolled back.
  */
@@ -148,7 +153,7 @@ async function runInOneTransaction(
   }
 }
 
-/** One message for all of a file: thousands of statements cost no round trip each. Pure. */
+/** Joins statements into as few messages as possible: thousands of statements cost no round trip each. Pure. */
 function piecesOf(text: string, statements: readonly Statement[]): Piece[] {
   const pieces: Piece[] = [];
   let from: number | undefined;

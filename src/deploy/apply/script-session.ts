@@ -3,7 +3,7 @@ import { PgkeepError } from '../../core/errors.js';
 import { withConnection } from '../../postgres/connect.js';
 import type { WatchOptions } from './lock-retries.js';
 
-/** Cancels what a backend runs, from a session beside it; never fails: the statement then ends by its own limits. */
+/** Cancels what a backend runs, from another session. Never fails: the statement then ends by its own timeout. */
 export async function cancelBackend(
   backendPid: number,
   { url, timeouts, connectTimeoutMs }: Pick<WatchOptions, 'url' | 'timeouts' | 'connectTimeoutMs'>,
@@ -15,18 +15,18 @@ export async function cancelBackend(
   ).catch(() => undefined);
 }
 
-/** Sends SQL as one simple query. @param onStatement is called for every statement that is done */
+/** Sends SQL as one simple query. @param onStatement called for each completed statement */
 export async function send(client: Client, sql: string, onStatement: () => void): Promise<void> {
   client.connection.on('commandComplete', onStatement);
   try {
-    // Without parameters: the extended protocol takes one statement only.
+    // Without parameters, because the extended protocol takes only one statement.
     await client.query(sql);
   } finally {
     client.connection.off('commandComplete', onStatement);
   }
 }
 
-/** Ends a transaction that failed; where the session is lost this fails as well, and the first error is the one to report. */
+/** Ends a failed transaction. If the session is lost this fails too, and the first error is the one to report. */
 export async function rollBack(client: Client): Promise<void> {
   await client.query('ROLLBACK').catch(() => undefined);
 }
@@ -34,5 +34,5 @@ export async function rollBack(client: Client): Promise<void> {
 /** @throws PgkeepError `INTERRUPTED`. */
 export function requireWanted(signal: AbortSignal): void {
   if (signal.aborted)
-    throw new PgkeepError('INTERRUPTED', 'It was interrupted before PostgreSQL got the rest.');
+    throw new PgkeepError('INTERRUPTED', 'Interrupted before the rest was sent to PostgreSQL.');
 }

@@ -1,3 +1,4 @@
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { Node } from 'libpg-query';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { refusedInTransaction } from '../../migrations/lint/engine.js';
@@ -8,14 +9,15 @@ import { declarationsOf } from './declarations.js';
 import { type TrialFailure, tryForLock } from './lock-retries.js';
 import { requireWanted, rollBack, send } from './script-session.js';
 
-/** PostgreSQL refuses the statement in a transaction block, or refuses that what it calls ends one. */
-const NEEDS_NO_BLOCK = new Set(['25001', '2D000']);
-
-const CANCELED = '57014';
+/** PostgreSQL refuses the statement in a transaction block, or refuses to end one in what it calls. */
+const NEEDS_NO_BLOCK = new Set<string>([
+  SQLSTATE.activeSqlTransaction,
+  SQLSTATE.invalidTransactionTermination,
+]);
 
 /**
- * Runs a script statement by statement, and records after each how many are applied: in the same transaction, where
- * the statement can be in one. A transaction of the script's own counts when it is committed.
+ * Runs a script statement by statement, and records after each how many are applied: in the same transaction, if
+ * the statement can run in one. The script's own transactions count when they are committed.
  */
 export class OneByOne {
   constructor(
@@ -23,7 +25,7 @@ export class OneByOne {
     private readonly progress: Progress,
   ) {}
 
-  /** @returns why the statement that failed did. */
+  /** Runs the statements. @returns why one failed. */
   async run(statements: readonly Statement[]): Promise<TrialFailure | undefined> {
     const { progress } = this;
     Object.assign(progress, { completed: 0, kept: 0, wasCommitting: false, ranAlone: false });
@@ -76,7 +78,7 @@ export class OneByOne {
     progress.kept = number;
   }
 
-  /** Outside a transaction, or in one of the script's own. */
+  /** Runs a statement outside a transaction, or in one of the script's own. */
   private async runBare(statement: Statement, number: number): Promise<void> {
     const { progress } = this;
     const isCommit = isCommitOf(statement.node) && this.isInTransaction();
@@ -101,12 +103,12 @@ export class OneByOne {
     for (const declaration of declarationsOf(statement.node)) await checkMade(client, declaration, onFound);
   }
 
-  /** A cancellation that comes late meets the record of what is done, which must not be lost by it. */
+  /** Records progress again if a late cancellation hit the record: it must not be lost. */
   private async record(number: number): Promise<void> {
     const { history, id } = this.context;
     const isOwn = this.isInTransaction();
     await history.progress(id, number).catch(async (error: unknown) => {
-      if (isOwn || errorCode(error) !== CANCELED) throw error;
+      if (isOwn || errorCode(error) !== SQLSTATE.queryCanceled) throw error;
       await history.progress(id, number);
     });
   }

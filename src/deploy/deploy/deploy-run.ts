@@ -49,8 +49,8 @@ export class DeployRun {
     const { environment, database } = this.needs.settings;
     if (this.options.withoutBackup === true && environment === 'production') {
       throw refused(
-        'production is not migrated without a backup',
-        'Leave out --without-backup; the backup is made before the first migration.',
+        'a deploy to production requires a backup',
+        'Omit --without-backup: the backup is made before the first migration.',
       );
     }
     return await this.connection.use('deploy to', async (client) => {
@@ -99,7 +99,7 @@ export class DeployRun {
     const { retries, found } = await this.apply(draft, before.unenforced, backup);
     const names = draft.plan.migrations.map(({ name }) => name);
     await this.requireApplied(names);
-    // Migrations may have taken long enough for the first connection to be gone.
+    // The migrations may have taken so long that the first connection was lost.
     const after = await this.connection.use('count the rows of', async (fresh) => ({
       counts: await countRows(fresh, this.needs),
       unenforced: await unenforcedIn(fresh, timeouts),
@@ -182,7 +182,7 @@ export class DeployRun {
     throw error;
   }
 
-  /** Whatever the session said: the history decides, asked on a connection that it never had. */
+  /** Checks the result by the history, which is read on a new connection. */
   private async requireApplied(names: readonly string[]): Promise<void> {
     const applied = await this.connection.applied();
     const missing = names.filter((name) => !applied.has(name));
@@ -191,12 +191,12 @@ export class DeployRun {
     if (this.signal.aborted) throw stoppedBetween(interrupted(), done, missing);
     throw new PgkeepError(
       'DEPLOY_FAILED',
-      `All migrations were applied, and _prisma_migrations does not have ${boundedList(missing)} as finished.`,
+      `The migrations were applied, but _prisma_migrations does not show ${boundedList(missing)} as finished.`,
       { hint: 'Another session may have changed it: see `pgkeep migrate status`.' },
     );
   }
 
-  /** The deploy did not come to the first script, or stopped between two. */
+  /** Explains a deploy that failed before the first script, or between two. */
   private async didNotBegin(
     thrown: unknown,
     names: readonly string[],

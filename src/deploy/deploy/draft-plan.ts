@@ -16,7 +16,7 @@ import { refused } from '../refusals.js';
 import type { DeployPlan, PlannedMigration, PlannedTable } from './deploy.types.js';
 import { judgeHistory } from './judge-history.js';
 
-/** A plan, and what its files were parsed into. */
+/** A plan and its parsed files. */
 export interface Draft {
   readonly plan: DeployPlan;
   readonly parsed: readonly ParsedFile[];
@@ -24,8 +24,8 @@ export interface Draft {
 }
 
 /**
- * Looks at the history, then at what is pending.
- * @throws PgkeepError `DEPLOY_REFUSED` where the history allows nothing; what the lint or the connection throws.
+ * Reads the history, then the pending migrations.
+ * @throws PgkeepError `DEPLOY_REFUSED` if the history forbids a deploy; what the lint or the connection throws.
  */
 export async function draftPlan(
   client: Client,
@@ -64,18 +64,18 @@ export async function draftPlan(
   return { plan: { ...plan, ...read, lint: judged }, parsed, protectedTables };
 }
 
-/** @throws PgkeepError `DEPLOY_REFUSED` where the lint found an error. */
+/** Checks the findings of the lint. @throws PgkeepError `DEPLOY_REFUSED` if there is an error. */
 export function requireNoErrors({ lint }: DeployPlan): void {
   const count = lint?.counts.error ?? 0;
   if (count === 0) return;
   throw refused(
-    `the lint found ${count === 1 ? 'an error' : `${count} errors`} in what is pending`,
+    `the lint found ${count === 1 ? 'an error' : `${count} errors`} in the pending migrations`,
     [
-      'Rewrite the migration as the finding says; or, where it is intended, above the statement: -- pgkeep:allow RULE because REASON',
+      'Rewrite the migration as the finding says. If the change is intended, add this line above the statement: -- pgkeep:allow RULE because REASON',
       ...(lint?.isNewDatabase === true
         ? []
         : [
-            'Where other databases applied it long ago, list it as history, and commit the file that this writes: npx pgkeep migrate lint --write-baseline',
+            'If other databases applied it long ago, add it to the baseline and commit the file that this writes: npx pgkeep migrate lint --write-baseline',
           ]),
     ].join('\n'),
   );
@@ -98,7 +98,7 @@ async function readPlan(
   const files = await Promise.all(
     names.map(async (name) => {
       const file = path.join(migrationsDirectory, name, 'migration.sql');
-      // As the engine reads it: a byte order mark stays where it is.
+      // As Prisma's engine reads it: a byte order mark is kept.
       return { path: path.relative(process.cwd(), file), content: await readFile(file, 'utf8'), name };
     }),
   );

@@ -15,12 +15,12 @@ import { judgeAttempt } from './judge-attempt.js';
 import { choicesOf } from './marks.js';
 import type { MigrationState } from './resolve.types.js';
 
-/** What the history says of every migration that is not settled, in the order in which they were begun. Pure. */
+/** Returns the migrations that need resolving, in the order in which they were started. Pure. */
 export function unsettledNames(attempts: readonly Attempt[], directory: ReadonlySet<string>): string[] {
   const names = [...new Set(attempts.map(({ name }) => name))];
   return names.filter((name) => {
     const state = stateOf(name, attempts, directory);
-    // One that was taken back and whose directory is gone is done with.
+    // A rolled back migration whose directory was deleted needs nothing.
     return state === 'failed' || state === 'unknown' || (state === 'rolled back' && directory.has(name));
   });
 }
@@ -38,7 +38,7 @@ function stateOf(
 }
 
 /**
- * Reads what the history and the database say of one migration.
+ * Reads the state of one migration from the history and the database.
  * @throws what the file system or the connection throws.
  */
 export async function readState(

@@ -13,16 +13,16 @@ import { requireFitting } from './marks.js';
 import { readState, unsettledNames } from './read-states.js';
 import type { MigrationState, ResolveExplanation, ResolveOptions, ResolveReport } from './resolve.types.js';
 
-/** What it needs of the other app. */
+/** What resolving needs of other modules. */
 export type ResolveNeeds = Pick<DeployNeeds, 'settings' | 'timeouts' | 'migrations' | 'changelog'>;
 
-/** The history, and the directory beside it. */
+/** The history and the migrations directory. */
 interface Known {
   readonly attempts: readonly Attempt[];
   readonly directory: ReadonlySet<string>;
 }
 
-/** Explains what is not settled in the history, or settles one of it. */
+/** Explains the migrations that need resolving, or resolves one. */
 export class ResolveRun {
   private readonly connection: DeployConnection;
 
@@ -113,7 +113,7 @@ export class ResolveRun {
     }
   }
 
-  /** Whatever the engine says: the history decides, asked on a connection that it never had. */
+  /** Checks the result by the history, which is read on a new connection. */
   private async requireMarked({ migration, mark }: ResolveOptions): Promise<void> {
     const { attempts } = await this.connection.use('verify the migrations of', (client) =>
       this.known(client),
@@ -126,8 +126,8 @@ export class ResolveRun {
     if (isMarked) return;
     throw new PgkeepError(
       'RESOLVE_FAILED',
-      `Prisma’s engine says that migration ${migration} is marked as ${mark}, and _prisma_migrations does not.`,
-      { hint: 'Somebody else may be at it: see `pgkeep migrate status`.' },
+      `Prisma’s engine reported migration ${migration} as marked ${mark}, but _prisma_migrations does not show it.`,
+      { hint: 'Another session may have changed the history: see `pgkeep migrate status`.' },
     );
   }
 }

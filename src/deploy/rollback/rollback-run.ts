@@ -59,8 +59,8 @@ export class RollbackRun {
     const startedAt = this.now();
     if (this.options.withoutBackup === true && this.needs.settings.environment === 'production') {
       throw rollbackRefused(
-        'in production nothing is taken back without a backup',
-        'Leave out --without-backup; the backup is made before anything is taken back.',
+        'a rollback in production requires a backup',
+        'Omit --without-backup: the backup is made before the rollback.',
       );
     }
     return await this.connection.use('roll back a migration of', async (client) => {
@@ -100,7 +100,7 @@ export class RollbackRun {
       lose: this.lose,
     });
     const note = await this.judge(outcome, draft, backup);
-    // It may have taken long enough for the first connection to be gone.
+    // The rollback may have taken so long that the first connection was lost.
     const { after, structure } = await this.connection.use('count the rows of', async (fresh) => ({
       after: await countRows(fresh, this.needs),
       structure: await this.drift.record(fresh, [draft.down.script]),
@@ -137,11 +137,11 @@ export class RollbackRun {
       signal,
       onProgress: options.onBackupProgress,
       origin: await backupBeforeDeploy(this.needs, migration),
-      otherwise: 'Nothing was taken back',
+      otherwise: 'Nothing was rolled back',
     });
   }
 
-  /** A backup may have taken an hour, in which an empty column was filled. */
+  /** Measures again: during an hour of backup an empty column may have been filled. */
   private async measureAgain(client: Client, { plan, losses }: RollbackDraft): Promise<MeasuredLoss[]> {
     const { settings, timeouts } = this.needs;
     const measured = await measureLosses(client, losses, timeouts);
@@ -151,8 +151,8 @@ export class RollbackRun {
   }
 
   /**
-   * Whatever the session said: the history decides, asked on a connection of its own.
-   * @returns what is to be noted of one that is done.
+   * Decides the outcome by the history, which is read on a new connection.
+   * @returns notes on a completed rollback.
    */
   private async judge(
     outcome: DownOutcome,
@@ -168,14 +168,14 @@ export class RollbackRun {
     const isApplied = applied?.has(migration);
     if (isApplied === false) {
       return failed
-        ? ['the connection was lost while it was committed; the history says that it is done']
+        ? ['the connection was lost during the commit; the history shows that the rollback is complete']
         : [];
     }
     if (!failed) {
       throw new PgkeepError(
         'ROLLBACK_FAILED',
-        `PostgreSQL says that the rollback is committed, and _prisma_migrations has ${migration} as applied.`,
-        { hint: 'Somebody applied it again meanwhile: see `pgkeep migrate status`.' },
+        `The rollback was committed, but _prisma_migrations shows ${migration} as applied.`,
+        { hint: 'Another session may have applied it again: see `pgkeep migrate status`.' },
       );
     }
     if (failed.error instanceof PgkeepError && failed.error.kind === 'refused') throw failed.error;
@@ -217,5 +217,5 @@ export class RollbackRun {
 }
 
 function interrupted(): PgkeepError {
-  return new PgkeepError('INTERRUPTED', 'Interrupted: nothing was taken back.');
+  return new PgkeepError('INTERRUPTED', 'Interrupted: nothing was rolled back.');
 }

@@ -6,25 +6,25 @@ import { rollbackRefused } from '../refusals.js';
 import { tookProtected } from './draft-rollback.js';
 import type { Down } from './read-down.js';
 
-/** What a rollback's transaction goes by. */
+/** What the transaction of a rollback needs to know. */
 export interface TransactionOptions {
   readonly down: Down;
-  /** PostgreSQL schema of `_prisma_migrations`, where unqualified names go, too. */
+  /** PostgreSQL schema of `_prisma_migrations` and of unqualified names. */
   readonly schema: string;
-  /** Tables and columns that the script says to take. */
+  /** Tables and columns that the script removes by name. */
   readonly foreseen: ReadonlySet<string>;
-  /** Tables whose rows must stay. */
+  /** Tables whose rows must be kept. */
   readonly protectedNames: ReadonlySet<string>;
-  /** The command that consents to more. */
+  /** Returns the command that also allows these losses. */
   readonly command: (more: readonly string[]) => string;
 }
 
 /**
- * The session on which a migration is taken back: the script and the mark in the history are one transaction, which is
- * not committed where it took something that its text did not say.
+ * The session that rolls a migration back. The script and the mark in the history are one transaction, which is not
+ * committed if it removed something that its SQL does not name.
  */
 export class RollbackSession {
-  /** Whether COMMIT was sent: before that, a session that is lost changed nothing. */
+  /** Whether COMMIT was sent: a session that was lost before that changed nothing. */
   isCommitting = false;
 
   constructor(
@@ -33,12 +33,12 @@ export class RollbackSession {
     private readonly options: TransactionOptions,
   ) {}
 
-  /** Runs what comes before the script. @throws what node-postgres throws. */
+  /** Runs statements before the script. @throws what node-postgres throws. */
   async prepare(sql: string): Promise<void> {
     await this.client.query(sql);
   }
 
-  /** @param onStatement called for every statement that PostgreSQL says is done. @throws what node-postgres throws. */
+  /** Runs the script. @param onStatement called for each completed statement @throws what node-postgres throws. */
   async run(onStatement: () => void): Promise<void> {
     const { sql } = this.options.down.script;
     const path = `SET LOCAL search_path TO ${escapeIdentifier(this.options.schema)}`;
@@ -48,7 +48,7 @@ export class RollbackSession {
       this.isCommitting = true;
       await this.client.query('COMMIT');
     } catch (error) {
-      // Where the session is lost this fails as well, and the first error is the one to tell.
+      // If the session is lost this fails too, and the first error is the one to report.
       await this.client.query('ROLLBACK').catch(() => undefined);
       throw error;
     }
@@ -64,12 +64,12 @@ export class RollbackSession {
     const kept = more.find(({ name }) => this.options.protectedNames.has(name));
     if (kept) throw tookProtected(kept.text);
     throw rollbackRefused(
-      `its text does not say so, and it took ${more.map(({ text }) => text).join('; ')}: it was taken back`,
-      ['Where that is meant:', `  ${this.options.command(more.map(({ name }) => name))}`].join('\n'),
+      `down.sql removed ${more.map(({ text }) => text).join('; ')}, which is not named in its SQL; this was rolled back`,
+      ['If this is intended:', `  ${this.options.command(more.map(({ name }) => name))}`].join('\n'),
     );
   }
 
-  /** As Prisma marks a failed one; first, because one that is not the newest any more is not worth its locks. */
+  /** Marks it as Prisma marks a failed one. Runs first, so that no locks are taken if it is no longer the newest. */
   private async markRolledBack(): Promise<void> {
     const { schema, down } = this.options;
     const table = `${escapeIdentifier(schema)}._prisma_migrations`;
@@ -83,13 +83,13 @@ export class RollbackSession {
     );
     if (rowCount !== 0) return;
     throw rollbackRefused(
-      `migration ${down.script.name} is not the newest any more`,
-      'Somebody deployed meanwhile: see `pgkeep migrate status`.',
+      `migration ${down.script.name} is no longer the newest applied one`,
+      'Another deploy ran in the meantime: see `pgkeep migrate status`.',
     );
   }
 }
 
-/** A table, or a partition of one, as it is at one moment of a transaction. */
+/** A table or partition at one moment of a transaction. */
 interface TableState {
   readonly oid: string;
   /** schema.table, unquoted. */
@@ -97,9 +97,9 @@ interface TableState {
   /** The names of its columns by their numbers. */
   readonly columns: Readonly<Record<string, string>>;
   readonly bytes: number;
-  /** Of the table that it is a partition of; its own where it is none. */
+  /** Name of the table that it is a partition of, or its own. */
   readonly rootName: string;
-  /** Rows deleted in this transaction, by whatever statement, trigger or foreign key. */
+  /** Rows deleted in this transaction, by any statement, trigger or foreign key. */
   readonly deleted: number;
 }
 
@@ -119,16 +119,16 @@ const STATE_QUERY = `
      AND c.relname <> '_prisma_migrations'
    ORDER BY 2`;
 
-/** The tables as this transaction sees them. @throws what the connection throws. */
+/** Reads the tables as this transaction sees them. @throws what the connection throws. */
 async function readTableStates(client: ClientBase): Promise<TableState[]> {
   return (await client.query<TableState>(STATE_QUERY)).rows;
 }
 
 /**
- * What a script took and its text did not say: by CASCADE, a trigger, a foreign key that deletes, a DO block. A table
- * without a page has nothing to lose. Pure.
+ * Finds what a script removed without naming it: by CASCADE, a trigger, a foreign key, a DO block. A table
+ * without pages has nothing to lose. Pure.
  * @param foreseen names of tables and columns
- * @returns each as text.
+ * @returns each loss as text.
  */
 function unforeseenLosses(
   before: readonly TableState[],

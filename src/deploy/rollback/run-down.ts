@@ -20,29 +20,29 @@ import { RollbackSession } from './rollback-session.js';
 export interface DownRunOptions extends RollbackNeeds {
   readonly signal: AbortSignal;
   readonly onStep: (line: string) => void;
-  /** The names that were typed. */
+  /** The names passed with `--lose`. */
   readonly lose: readonly string[];
 }
 
-/** What became of it, as far as its session knows. */
+/** The outcome, as far as the session knows. */
 export interface DownOutcome {
   readonly failed: FailedScript | undefined;
   readonly retries: number;
   readonly wasCommitting: boolean;
 }
 
-/** How the server's process list knows the session. */
+/** The session's name in pg_stat_activity. */
 export const SESSION_NAME = 'pgkeep rollback';
 
 /**
- * Runs a `down.sql` on a session of its own, under the timeouts, and again where its lock was not to be had.
+ * Runs a `down.sql` in a dedicated session with timeouts, and retries while its lock is not granted.
  * @throws PgkeepError `ROLLBACK_REFUSED`, `INTERRUPTED`; what connecting throws.
  */
 export async function runDown(draft: RollbackDraft, options: DownRunOptions): Promise<DownOutcome> {
   const { settings, timeouts, signal, onStep } = options;
   const { url, connectTimeoutMs } = settings.database;
-  if (signal.aborted) throw new PgkeepError('INTERRUPTED', 'Interrupted: nothing was taken back.');
-  // No answer is waited for longer than the server works: the statement timeout is its own.
+  if (signal.aborted) throw new PgkeepError('INTERRUPTED', 'Interrupted: nothing was rolled back.');
+  // No timeout on the client: the server's statement_timeout decides.
   const connection: ConnectionOptions = {
     connectTimeoutMs,
     answerTimeoutMs: 0,
@@ -67,7 +67,7 @@ export async function runDown(draft: RollbackDraft, options: DownRunOptions): Pr
     try {
       await runner.run(session);
     } catch (error) {
-      // Whatever is not about the script broke before it: the limits could not be set.
+      // Not an error of the script: the limits could not be set.
       if (!runner.failed) throw error;
     } finally {
       signal.removeEventListener('abort', cancel);
@@ -96,17 +96,17 @@ function transactionOptions(
 }
 
 async function prepare(client: Client, schema: string): Promise<number> {
-  // The script names tables as the migration does.
+  // Unqualified names resolve as in the migration.
   await client.query(`SET search_path TO ${escapeIdentifier(schema)}`);
   const { rows } = await client.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
   return rows[0]?.pid ?? 0;
 }
 
-/** Runs a `down.sql`: under timeouts, and once more where a lock was not to be had. */
+/** Runs a `down.sql` with timeouts, and retries while its lock is not granted. */
 class DownRunner {
-  /** Why it failed, where it did. */
+  /** Why it failed, if it did. */
   failed: FailedScript | undefined;
-  /** How often it was tried again. */
+  /** Number of retries. */
   retries = 0;
 
   constructor(
@@ -114,7 +114,7 @@ class DownRunner {
     private readonly options: RunnerOptions,
   ) {}
 
-  /** @throws what node-postgres throws where the limits cannot be set; what the script throws is in `failed`. */
+  /** Runs the script; its error is in `failed`. @throws what node-postgres throws if the limits cannot be set. */
   async run(session: RollbackSession): Promise<void> {
     const { migration, options } = this;
     const { onStep, statementTimeoutMs, lockTimeoutMs } = options;

@@ -8,22 +8,22 @@ import { readIdentity, readStamp } from '../../environment/stamp.js';
 import { errorCode, messageOf } from '../../core/errors.js';
 import type { NotAsked, Target } from './guard.types.js';
 
-/** As long as Prisma itself waits for a connection. */
+/** As long as Prisma waits for a connection. */
 const CONNECT_MS = 5000;
 const TIMEOUTS = { statementTimeoutMs: 3000, lockTimeoutMs: 1500 };
-/** Production can seldom be reached from development, and the developer waits. */
+/** Short, because production is seldom reachable from development, and the developer waits. */
 const PRODUCTION_MS = 1000;
 
-/** Faults by which Prisma does not get in either: it tells them itself, and nothing is touched. */
+/** Faults that also stop Prisma, which reports them itself without changing anything. */
 const OUT_OF_REACH = new Set(['DATABASE_AUTHENTICATION_FAILED', 'DATABASE_NOT_FOUND']);
 const NOBODY_THERE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'ENOENT']);
 
-/** Options of every connection of the guard's. */
+/** Returns the options of the guard's connections. */
 export function connectionOptions(connectTimeoutMs: number) {
   return { connectTimeoutMs, answerTimeoutMs: 5000, applicationName: 'pgkeep guard', throughPooler: true };
 }
 
-/** Asks a database who it is. Never rejects: what could not be asked is part of the answer. */
+/** Reads the stamp and identity of a database. Never rejects: what could not be read is part of the result. */
 export async function readTarget(
   use: Target['use'],
   urlText: string,
@@ -67,7 +67,7 @@ async function ask(url: DatabaseUrl): Promise<Pick<Target, 'stamp' | 'identity'>
   }
 }
 
-/** Who production is; where its URL leads to the very same server and database nobody needs to be asked. */
+/** Returns the identity of production, without connecting if its URL names the same server and database. */
 async function identityOf(
   text: string,
   target: DatabaseUrl,
@@ -81,7 +81,7 @@ async function identityOf(
   return await withDeadline(asking, PRODUCTION_MS).catch(() => undefined);
 }
 
-/** One of the hosts, the port and the database are the same, whoever logs in. */
+/** Whether one host, its port and the database are the same, whatever the user. */
 function isSamePlace(left: DatabaseUrl, right: DatabaseUrl): boolean {
   if (left.database !== right.database) return false;
   return left.hosts.some((one) =>

@@ -7,7 +7,7 @@ import { currentRole, read } from '../../postgres/read.js';
 import { beginStatements } from '../../postgres/transaction.js';
 import { LAUNCHER } from './guard.js';
 
-/** What the change log tells of an override. */
+/** What the audit log records of an override. */
 export interface OverrideEntry {
   readonly database: string;
   readonly command: string;
@@ -17,7 +17,7 @@ export interface OverrideEntry {
   readonly environment: string;
 }
 
-/** How long Prisma may take from its start to its configuration. */
+/** How long Prisma may take from its start to loading its configuration. */
 const START_SECONDS = 60;
 
 const TIMEOUTS = { statementTimeoutMs: 3000, lockTimeoutMs: 1500 };
@@ -29,9 +29,9 @@ const CONNECTION = {
 };
 
 /**
- * Records an override in the database that it is about, but for one that the process which started this one has just
- * recorded.
- * @throws what keeps it from being recorded.
+ * Records an override in the database concerned, unless the parent process has just
+ * recorded it.
+ * @throws if it cannot be recorded.
  */
 export async function recordOverride(url: string, { database, ...told }: OverrideEntry): Promise<void> {
   const actor = operator();
