@@ -55,7 +55,7 @@ export async function guardedConfig<Config extends GuardableConfig>(
       argv,
       url: options.url ?? datasource?.directUrl ?? datasource?.url ?? guardedUrl(environment),
       shadowUrl: datasource?.shadowDatabaseUrl,
-      door: 'prisma.config.ts',
+      via: 'prisma.config.ts',
     });
   });
   return settled;

@@ -36,11 +36,11 @@ export interface PrismaRun {
 export async function requireGuard(
   environment: Environment,
   argv: readonly string[],
-  door: string,
+  via: string,
   datasource: Partial<Datasource> = {},
 ): Promise<void> {
   const { url = guardedUrl(environment), shadowUrl = environment['SHADOW_DATABASE_URL'] } = datasource;
-  const verdict = await guard({ ...readGuardSettings(environment), argv, url, shadowUrl, door });
+  const verdict = await guard({ ...readGuardSettings(environment), argv, url, shadowUrl, via });
   if (verdict.verdict === 'allow') return;
   throw new PgkeepError('GUARD_REFUSED', verdict.reason, { hint: verdict.remedy });
 }

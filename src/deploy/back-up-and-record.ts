@@ -1,7 +1,7 @@
 import type { NewEntry, Recording } from '../audit-log/audit-log.types.js';
 import type { ProgressListener } from '../backup/backup.types.js';
 import { PgkeepError } from '../core/errors.js';
-import type { DeployNeeds } from './deploy-dependencies.js';
+import type { DeployDependencies } from './deploy-dependencies.js';
 
 /** How the backup before a deploy or rollback is made. */
 export interface BackUpOptions {
@@ -20,7 +20,7 @@ export interface BackUpOptions {
  * @throws PgkeepError with the backup's code; nothing was changed.
  */
 export async function backUpFirst(
-  { backups }: Pick<DeployNeeds, 'backups'>,
+  { backups }: Pick<DeployDependencies, 'backups'>,
   { actor, signal, onProgress, otherwise, origin }: BackUpOptions,
 ): Promise<string> {
   try {
@@ -39,7 +39,7 @@ export async function backUpFirst(
  * audit log cannot be read: it is only a note in a manifest.
  */
 export async function backupBeforeDeploy(
-  { changelog, settings }: Pick<DeployNeeds, 'changelog' | 'settings'>,
+  { changelog, settings }: Pick<DeployDependencies, 'changelog' | 'settings'>,
   migration: string,
 ): Promise<string | undefined> {
   const subject = settings.database.url.database;
@@ -52,7 +52,7 @@ export async function backupBeforeDeploy(
 
 /** Records an action on the configured database in the audit log. Never fails. */
 export async function recordAction(
-  { settings, changelog }: Pick<DeployNeeds, 'settings' | 'changelog'>,
+  { settings, changelog }: Pick<DeployDependencies, 'settings' | 'changelog'>,
   { action, details, actor }: Pick<NewEntry, 'action' | 'details' | 'actor'>,
 ): Promise<Recording> {
   const { database, environment } = settings;

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { PgkeepError } from '../core/errors.js';
 import { runOnDedicatedConnection } from '../postgres/run-on-connection.js';
-import type { DeployNeeds } from './deploy-dependencies.js';
+import type { DeployDependencies } from './deploy-dependencies.js';
 
 /** Names of the operation: in pg_stat_activity, and when it is interrupted. */
 export interface ConnectionNames {
@@ -12,7 +12,7 @@ export interface ConnectionNames {
 /** The connections of a deploy: one that holds the lock, and new ones for what must not depend on it. */
 export class DeployConnection {
   constructor(
-    private readonly needs: Pick<DeployNeeds, 'settings' | 'timeouts' | 'migrations'>,
+    private readonly dependencies: Pick<DeployDependencies, 'settings' | 'timeouts' | 'migrations'>,
     private readonly signal: AbortSignal,
     private readonly names: ConnectionNames = { applicationName: 'pgkeep deploy', interrupted },
   ) {}
@@ -25,10 +25,10 @@ export class DeployConnection {
   async use<T>(
     operation: string,
     work: (client: Client) => Promise<T>,
-    statementTimeoutMs = this.needs.timeouts.statementTimeoutMs,
+    statementTimeoutMs = this.dependencies.timeouts.statementTimeoutMs,
   ): Promise<T> {
     const options = { operation, applicationName: this.names.applicationName, statementTimeoutMs };
-    return await runOnDedicatedConnection(this.needs.settings.database, options, async (client) => {
+    return await runOnDedicatedConnection(this.dependencies.settings.database, options, async (client) => {
       try {
         return await work(client);
       } catch (error) {
@@ -40,7 +40,7 @@ export class DeployConnection {
   /** Returns the migrations that are finished in the history. @throws PgkeepError `MIGRATIONS_UNREADABLE`, `DATABASE_…`. */
   async applied(): Promise<ReadonlySet<string>> {
     return await this.use('verify the migrations of', async (client) => {
-      const report = await this.needs.migrations.report(client, this.needs.timeouts);
+      const report = await this.dependencies.migrations.report(client, this.dependencies.timeouts);
       if ('fault' in report) {
         throw new PgkeepError('MIGRATIONS_UNREADABLE', `${report.fault.text}.`, { hint: report.fault.hint });
       }

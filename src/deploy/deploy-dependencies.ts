@@ -8,10 +8,10 @@ import type { MigrationsService } from '../migrations/migrations.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 
 /** What a rollback needs of other modules. */
-export type RollbackNeeds = Omit<DeployNeeds, 'lint'>;
+export type RollbackDependencies = Omit<DeployDependencies, 'lint'>;
 
 /** What a deploy needs of other modules. */
-export interface DeployNeeds {
+export interface DeployDependencies {
   readonly settings: Settings;
   readonly timeouts: ReadTimeouts;
   readonly clock: Clock;

@@ -3,7 +3,7 @@ import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 import { read } from '../postgres/read.js';
 import { errorCode } from '../core/errors.js';
 import { SQLSTATE } from '../postgres/sqlstates.js';
-import type { DeployNeeds } from './deploy-dependencies.js';
+import type { DeployDependencies } from './deploy-dependencies.js';
 import type { ShrunkTable } from './deploy/deploy.types.js';
 
 /** The longest time for counting rows, before and again after a deploy or rollback. */
@@ -45,7 +45,7 @@ const TABLES_QUERY = `
  */
 export async function countRows(
   client: ClientBase,
-  { clock, timeouts }: Pick<DeployNeeds, 'clock' | 'timeouts'>,
+  { clock, timeouts }: Pick<DeployDependencies, 'clock' | 'timeouts'>,
 ): Promise<Count[]> {
   const tables = await read<{ oid: string; name: string }>(client, { sql: TABLES_QUERY, ...timeouts });
   const end = clock.monotonicMs() + COUNT_BUDGET_MS;

@@ -1,8 +1,7 @@
 import type { ReadinessSettings } from '../config/settings.js';
 import type { EnvironmentFacts } from '../environment/environment.types.js';
 import type { MigrationsReport } from '../migrations/migrations.types.js';
-import type { ServerFacts } from '../postgres/server-facts.js';
-import type { DatabaseFacts, Known, Unconfirmed } from './readiness.types.js';
+import type { DatabaseFacts, Known, ServerState, Unconfirmed } from './readiness.types.js';
 
 /** For how long what was last known may stand in for what is unknown. */
 export interface Patience {
@@ -48,7 +47,7 @@ const PERIODS = 2;
 
 /** What the database last said, for the evaluations in which it does not answer. */
 export class LastFacts {
-  private readonly server: LastKnown<ServerFacts>;
+  private readonly server: LastKnown<ServerState>;
   private readonly environment: LastKnown<EnvironmentFacts>;
   private readonly migrations: LastKnown<MigrationsReport>;
 

@@ -8,6 +8,7 @@ import { EnvironmentService } from '../environment/environment.service.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
+import { readDdlGuardSwitch } from '../guard/ddl/ddl-guard-state.js';
 import { readServerFacts } from '../postgres/server-facts.js';
 import { type NewestEvidences, readNewestEvidence } from '../restore/test/newest-evidence.js';
 import { BackupWatch } from './backup-watch.js';
@@ -15,7 +16,15 @@ import { DriftWatch } from './drift-watch.js';
 import { blocks, checksOf, runCheck } from './judge.js';
 import { known, notKnown } from './known.js';
 import { areAnswered, LastFacts, standInUntil } from './last-known.js';
-import type { CheckView, DatabaseFacts, Evaluation, Facts, Judgement, Verdict } from './readiness.types.js';
+import type {
+  CheckView,
+  DatabaseFacts,
+  Evaluation,
+  Facts,
+  Judgement,
+  Verdict,
+  ServerState,
+} from './readiness.types.js';
 
 /** How long the evidence of restore tests is believed, in ms. */
 const EVIDENCE_MS = 30_000;
@@ -102,7 +111,7 @@ export class ReadinessService {
     try {
       await this.database.probe.use(timeoutMs, async (client) => {
         wasConnected = true;
-        facts.server = await known(readServerFacts(client, timeouts));
+        facts.server = await known(readServerState(client, timeouts));
         facts.migrations = await known(this.migrations.report(client, timeouts));
         facts.environment = await known(this.environment.facts(client, timeouts));
         isComplete = await this.readEvidence(client, timeouts);
@@ -150,4 +159,9 @@ export class ReadinessService {
 
 function isHealthCheckResult(response: unknown): response is HealthCheckResult {
   return typeof response === 'object' && response !== null && 'details' in response && 'status' in response;
+}
+
+async function readServerState(client: Client, timeouts: ReadTimeouts): Promise<ServerState> {
+  const facts = await readServerFacts(client, timeouts);
+  return { ...facts, ddlGuard: await readDdlGuardSwitch(client, timeouts) };
 }

@@ -2,6 +2,7 @@ import type { HealthCheckResult } from '@nestjs/terminus';
 import type { CheckName, Gate } from '../config/settings.js';
 import type { CheckCode } from '../core/errors.js';
 import type { EnvironmentFacts } from '../environment/environment.types.js';
+import type { DdlGuardSwitch } from '../guard/ddl/ddl-guard-state.js';
 import type { MigrationsReport } from '../migrations/migrations.types.js';
 import type { DatabaseFault } from '../postgres/database-fault.js';
 import type { ServerFacts } from '../postgres/server-facts.js';
@@ -52,9 +53,14 @@ export interface Unconfirmed {
   readonly untilMs: number;
 }
 
+/** What the server reports of itself, and whether the DDL guard is on. */
+export interface ServerState extends ServerFacts {
+  readonly ddlGuard: DdlGuardSwitch;
+}
+
 /** What one evaluation asks of the database. */
 export interface DatabaseFacts {
-  readonly server: Known<ServerFacts>;
+  readonly server: Known<ServerState>;
   readonly environment: Known<EnvironmentFacts>;
   readonly migrations: Known<MigrationsReport>;
 }

@@ -31,7 +31,7 @@ async function ask(
     argv: line.split(' '),
     url,
     shadowUrl: undefined,
-    door: 'a test',
+    via: 'a test',
   });
   return verdict.verdict === 'allow' ? 'allowed' : `${verdict.reason}\n${verdict.remedy}`;
 }
@@ -248,7 +248,7 @@ describe('environments that must stay apart', () => {
           actor: expect.stringContaining('@'),
           details: {
             command: 'db seed',
-            door: 'a test',
+            via: 'a test',
             environment: 'development',
             refused: `Refused to run \`prisma db seed\`: database "clinic" (${where}) is stamped production (NODE_ENV is development). Nothing was touched.`,
           },

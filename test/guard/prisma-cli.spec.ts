@@ -206,13 +206,13 @@ describe('a bare `prisma` on a production database', () => {
   });
 
   it('records an override once, though two guards ask for it', async () => {
-    const doors = async (): Promise<unknown[]> =>
+    const callers = async (): Promise<unknown[]> =>
       (
         await query(
           url,
-          `SELECT details->>'door' AS door FROM pgkeep.change_log WHERE action = 'guard-override' ORDER BY seq`,
+          `SELECT details->>'via' AS via FROM pgkeep.change_log WHERE action = 'guard-override' ORDER BY seq`,
         )
-      ).rows.map(({ door }: { door: unknown }) => door);
+      ).rows.map(({ via }: { via: unknown }) => via);
     application.write('none.sql', 'DROP TABLE IF EXISTS never_was;');
     const environment = {
       DATABASE_URL: url,
@@ -223,11 +223,11 @@ describe('a bare `prisma` on a production database', () => {
     const argv = ['prisma', 'db', 'execute', '--file', 'none.sql'];
     const launched = await runCli(argv, environment, { cwd: application.directory });
     expect(launched).toMatchObject({ code: 0 });
-    expect(await doors()).toEqual(['pgkeep prisma']);
+    expect(await callers()).toEqual(['pgkeep prisma']);
     // Another command, by hand: another entry.
     const { PGKEEP_GUARD_OVERRIDE } = environment;
     expect((await run('db execute --file none.sql', { PGKEEP_GUARD_OVERRIDE })).exitCode).toBe(0);
-    expect(await doors()).toEqual(['pgkeep prisma', 'prisma.config.ts']);
+    expect(await callers()).toEqual(['pgkeep prisma', 'prisma.config.ts']);
   });
 
   it('does everything on a development database, stamped or not', async () => {

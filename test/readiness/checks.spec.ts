@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
-import type { ServerFacts } from '../../src/postgres/server-facts.js';
+import type { ServerState } from '../../src/readiness/readiness.types.js';
 import type { EnvironmentFacts, Stamp } from '../../src/environment/environment.types.js';
 import { checkBackupConfig } from '../../src/readiness/checks/backup-config.js';
 import type { NewestEvidences } from '../../src/restore/test/newest-evidence.js';
@@ -22,7 +22,7 @@ const SAFE: Environment = {
   LAST_BACKUP_RESTORE_TEST_DATE: '2026-05-26',
 };
 
-const SERVER: ServerFacts = {
+const SERVER: ServerState = {
   version: '15.18',
   database: 'db',
   role: 'u',
@@ -37,7 +37,7 @@ const SERVER: ServerFacts = {
 };
 
 describe('databaseSafety', () => {
-  function check(environment: Environment, server: Partial<ServerFacts> = {}): unknown {
+  function check(environment: Environment, server: Partial<ServerState> = {}): unknown {
     const settings = readSettings({ ...SAFE, ...environment });
     return checkDatabaseSafety(settings.environment, settings.database, { value: { ...SERVER, ...server } });
   }
@@ -46,7 +46,7 @@ describe('databaseSafety', () => {
     expect(check({})).toEqual({ ok: true, details: 'TLSv1.3, 20 of 100 connections' });
   });
 
-  it.each<[string, Environment, Partial<ServerFacts>, string, string]>([
+  it.each<[string, Environment, Partial<ServerState>, string, string]>([
     [
       'no TLS',
       {},
@@ -127,7 +127,7 @@ describe('databaseSafety', () => {
     });
   });
 
-  it.each<[Partial<ServerFacts>, string]>([
+  it.each<[Partial<ServerState>, string]>([
     [
       { ddlGuard: 'missing' },
       'is not installed: `pgkeep install --ddl-guard` as a superuser, which role "u" is not',

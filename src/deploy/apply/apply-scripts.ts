@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, escapeIdentifier } from 'pg';
+import { LIFT_DDL_GUARD, RESTORE_DDL_GUARD } from '../../guard/ddl/lift-ddl-guard.js';
 import { readAttempts } from '../../migrations/history/attempts.js';
 import { HistoryWriter } from '../../migrations/history/history-writer.js';
-import { ENTER_RECORDED_DEPLOY, LEAVE_RECORDED_DEPLOY } from '../../migrations/history/deploy-locks.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { withConnection } from '../../postgres/connect.js';
 import { oneMessage } from '../../postgres/mark.js';
@@ -72,7 +72,7 @@ async function applyAll(
   await takePrismaLock(client, options);
   const history = new HistoryWriter(client, url.schema);
   // The DDL guard allows this session everything while the deploy lock is held.
-  await client.query(oneMessage(`SET search_path TO ${escapeIdentifier(url.schema)}`, ENTER_RECORDED_DEPLOY));
+  await client.query(oneMessage(`SET search_path TO ${escapeIdentifier(url.schema)}`, LIFT_DDL_GUARD));
   await history.prepare(timeouts);
   // The previous holder of Prisma's lock may have applied some.
   await requireNoFailedAttempt(client, url.schema, timeouts);
@@ -104,9 +104,7 @@ async function applyAll(
     }).run();
     if (failed) return { failed, retries, found };
     // 0 and not RESET, which would restore the limits of the database or the role.
-    await client.query(
-      oneMessage('SET statement_timeout = 0', 'SET lock_timeout = 0', LEAVE_RECORDED_DEPLOY),
-    );
+    await client.query(oneMessage('SET statement_timeout = 0', 'SET lock_timeout = 0', RESTORE_DDL_GUARD));
   }
   return { failed: undefined, retries, found };
 }
@@ -127,5 +125,5 @@ async function setLimits(
   { statementTimeoutMs, lockTimeoutMs }: RunnerOptions,
 ): Promise<void> {
   const limits = [`SET statement_timeout = ${statementTimeoutMs}`, `SET lock_timeout = ${lockTimeoutMs}`];
-  await client.query(oneMessage(...limits, ENTER_RECORDED_DEPLOY));
+  await client.query(oneMessage(...limits, LIFT_DDL_GUARD));
 }

@@ -7,7 +7,7 @@ import { type Unenforced, unenforcedText } from '../../postgres/catalogue/unenfo
 import { type ApplyOutcome, applyScripts } from '../apply/apply-scripts.js';
 import { backUpFirst, recordAction } from '../back-up-and-record.js';
 import { DeployConnection, interrupted } from '../deploy-connection.js';
-import type { DeployNeeds } from '../deploy-dependencies.js';
+import type { DeployDependencies } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { requireTarget } from '../preconditions.js';
 import { countProtected, findLostRows, rowsLost } from '../protected-rows.js';
@@ -24,18 +24,18 @@ export class DeployRun {
   private readonly connection: DeployConnection;
   private readonly signal: AbortSignal;
   private readonly actor: string;
-  private readonly tell: (line: string) => void;
+  private readonly onStep: (line: string) => void;
   private readonly drift: DeployDrift;
 
   constructor(
-    private readonly needs: DeployNeeds,
+    private readonly dependencies: DeployDependencies,
     private readonly options: DeployOptions,
   ) {
     this.signal = options.signal ?? new AbortController().signal;
-    this.connection = new DeployConnection(needs, this.signal);
+    this.connection = new DeployConnection(dependencies, this.signal);
     this.actor = options.actor ?? operator();
-    this.tell = options.onStep ?? (() => undefined);
-    this.drift = new DeployDrift(needs.drift);
+    this.onStep = options.onStep ?? (() => undefined);
+    this.drift = new DeployDrift(dependencies.drift);
   }
 
   /** @throws PgkeepError `DEPLOY_REFUSED`, `LINT_FAILED`, or a `DATABASE_…` code. */
@@ -46,7 +46,7 @@ export class DeployRun {
   /** @throws PgkeepError `DEPLOY_REFUSED`, `DEPLOY_FAILED`, `INTERRUPTED`, a code of the backup's, or `DATABASE_…`. */
   async deploy(): Promise<DeployReport> {
     const startedAt = this.now();
-    const { environment, database } = this.needs.settings;
+    const { environment, database } = this.dependencies.settings;
     if (this.options.withoutBackup === true && environment === 'production') {
       throw refused(
         'a deploy to production requires a backup',
@@ -54,9 +54,9 @@ export class DeployRun {
       );
     }
     return await this.connection.use('deploy to', async (client) => {
-      const { timeouts } = this.needs;
+      const { timeouts } = this.dependencies;
       const { wait = false } = this.options;
-      await takeDeployLock(client, { timeouts, wait, signal: this.signal, onWait: this.tell });
+      await takeDeployLock(client, { timeouts, wait, signal: this.signal, onWait: this.onStep });
       const draft = await this.draft(client);
       const { plan } = draft;
       this.options.onPlan?.(plan);
@@ -82,17 +82,17 @@ export class DeployRun {
   }
 
   private async draft(client: Client): Promise<Draft> {
-    const { settings, timeouts } = this.needs;
+    const { settings, timeouts } = this.dependencies;
     const notes = await requireTarget(client, settings.environment, timeouts);
     notes.push(...(await this.drift.look(client)));
-    return await draftPlan(client, this.needs, { outOfOrder: this.options.outOfOrder === true, notes });
+    return await draftPlan(client, this.dependencies, { outOfOrder: this.options.outOfOrder === true, notes });
   }
 
   private async perform(client: Client, draft: Draft) {
     const backup = await this.backUp();
-    const { settings, timeouts } = this.needs;
+    const { settings, timeouts } = this.dependencies;
     const before = {
-      counts: await countRows(client, this.needs),
+      counts: await countRows(client, this.dependencies),
       unenforced: await unenforcedIn(client, timeouts),
     };
     const kept = await countProtected(this.connection, draft.protectedTables, settings.deploy);
@@ -101,7 +101,7 @@ export class DeployRun {
     await this.requireApplied(names);
     // The migrations may have taken so long that the first connection was lost.
     const after = await this.connection.use('count the rows of', async (fresh) => ({
-      counts: await countRows(fresh, this.needs),
+      counts: await countRows(fresh, this.dependencies),
       unenforced: await unenforcedIn(fresh, timeouts),
       structure: await this.drift.record(fresh, draft.plan.migrations),
     }));
@@ -127,9 +127,9 @@ export class DeployRun {
 
   private async backUp(): Promise<string | null> {
     if (this.options.withoutBackup === true) return null;
-    this.tell('Backing up');
+    this.onStep('Backing up');
     const { actor, signal, options } = this;
-    return await backUpFirst(this.needs, {
+    return await backUpFirst(this.dependencies, {
       actor,
       signal,
       onProgress: options.onBackupProgress,
@@ -142,15 +142,15 @@ export class DeployRun {
     unenforced: readonly Unenforced[],
     backup: string | null,
   ): Promise<ApplyOutcome> {
-    const { settings, timeouts } = this.needs;
+    const { settings, timeouts } = this.dependencies;
     const { url, connectTimeoutMs } = settings.database;
-    const { signal, tell, connection } = this;
+    const { signal, onStep, connection } = this;
     if (signal.aborted) throw interrupted();
     const scripts = draft.parsed.flatMap((parsed, index) => {
       const migration = draft.plan.migrations[index];
       return migration ? [{ migration, parsed }] : [];
     });
-    const options = { ...settings.deploy, url, timeouts, connectTimeoutMs, signal, onStep: tell };
+    const options = { ...settings.deploy, url, timeouts, connectTimeoutMs, signal, onStep };
     let outcome: ApplyOutcome;
     try {
       outcome = await applyScripts(scripts, options);
@@ -217,10 +217,10 @@ export class DeployRun {
   }
 
   private async record(details: NewEntry['details']): Promise<Recording> {
-    return await recordAction(this.needs, { action: 'deploy', details, actor: this.actor });
+    return await recordAction(this.dependencies, { action: 'deploy', details, actor: this.actor });
   }
 
   private now(): number {
-    return this.needs.clock.monotonicMs();
+    return this.dependencies.clock.monotonicMs();
   }
 }

@@ -8,7 +8,7 @@ import { DatabaseService } from '../../postgres/database.service.js';
 import { DriftService } from '../../drift/drift.service.js';
 import { LintService } from '../../migrations/lint/lint.service.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';
-import type { DeployNeeds } from '../deploy-dependencies.js';
+import type { DeployDependencies } from '../deploy-dependencies.js';
 import type { DeployOptions, DeployPlan, DeployReport } from './deploy.types.js';
 
 /** Deploys the application's pending migrations: linted, backed up, with timeouts, recorded. */
@@ -49,7 +49,7 @@ export class DeployService {
     const { DeployRun } = await import('./deploy-run.js');
     const { settings, clock, migrations, lint, backups, changelog, drift } = this;
     const { timeouts } = this.database;
-    const needs: DeployNeeds = { settings, timeouts, clock, migrations, lint, backups, changelog, drift };
-    return new DeployRun(needs, options);
+    const dependencies: DeployDependencies = { settings, timeouts, clock, migrations, lint, backups, changelog, drift };
+    return new DeployRun(dependencies, options);
   }
 }

@@ -8,7 +8,7 @@ import { readTableSizes } from '../../migrations/lint/table-sizes.js';
 import { type ParsedFile, parseFiles, touchedTables } from '../../migrations/sql/parse-files.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
 import { courseOf } from '../apply/execution-mode.js';
-import type { DeployNeeds } from '../deploy-dependencies.js';
+import type { DeployDependencies } from '../deploy-dependencies.js';
 import { projectNotes, requireBaseline, requireNoFailedAttempt } from '../preconditions.js';
 import { refusalOfLosses } from '../protected-losses.js';
 import { type ProtectedTable, readProtectedTables } from '../protected-tables.js';
@@ -29,7 +29,7 @@ export interface Draft {
  */
 export async function draftPlan(
   client: Client,
-  { settings, timeouts, migrations, lint }: DeployNeeds,
+  { settings, timeouts, migrations, lint }: DeployDependencies,
   { outOfOrder, notes }: { outOfOrder: boolean; notes: readonly string[] },
 ): Promise<Draft> {
   const { deploy, database, environment } = settings;

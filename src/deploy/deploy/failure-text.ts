@@ -1,8 +1,9 @@
-import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { boundedList } from '../../core/bounded-list.js';
 import { errorCode, messageOf, PgkeepError, serverMessageOf } from '../../core/errors.js';
+import { DDL_GUARD_REFUSED } from '../../guard/ddl/ddl-guard-sql.js';
 import type { ParsedFile } from '../../migrations/sql/parse-files.js';
 import { SourceText } from '../../migrations/sql/source-text.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { FailedScript } from '../apply/apply.types.js';
 import { byWhom } from '../apply/lock-retries.js';
 import { changesKept, type FailureFacts, isSessionLost, stateOf, stateText } from './failed-state.js';
@@ -97,7 +98,7 @@ export function waitReasons({
       `The limit is ${statementTimeoutMs} ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own statement_timeout)${byWhom(script.blockers)}.`,
     ];
   }
-  if (code === GUARD_REFUSED) {
+  if (code === DDL_GUARD_REFUSED) {
     return [
       'The DDL guard allows this only while pgkeep’s deploy lock is held, and the connection that held it was lost.',
     ];
@@ -122,7 +123,7 @@ function nextSteps(failure: Failure): string[] {
     case 'rolled back': {
       const code = errorCode(script.error);
       const isOfItsTime =
-        code === SQLSTATE.lockNotAvailable || code === GUARD_REFUSED || isSessionLost(script.error);
+        code === SQLSTATE.lockNotAvailable || code === DDL_GUARD_REFUSED || isSessionLost(script.error);
       const drops = invalidIndexes.map((index) => `  DROP INDEX CONCURRENTLY ${index};    (in psql)`);
       const begin = isOfItsTime || interrupted ? 'Retry later:' : `Fix ${file}, then:`;
       return [
@@ -148,14 +149,11 @@ function nextSteps(failure: Failure): string[] {
   }
 }
 
-/** The SQLSTATE of the DDL guard's refusals, whose hint advises a deploy, which is what failed here. */
-export const GUARD_REFUSED = 'PK003';
-
 /** Returns PostgreSQL's message of a failed statement with its SQLSTATE, detail and hint. Pure. */
 export function serverWords(error: unknown): string {
   const message = messageOf(error);
   const code = errorCode(error);
   if (code === undefined) return message;
-  const added = code === GUARD_REFUSED ? '' : serverMessageOf(error).slice(message.length);
+  const added = code === DDL_GUARD_REFUSED ? '' : serverMessageOf(error).slice(message.length);
   return `${message} (${code})${added}`;
 }

@@ -5,7 +5,7 @@ import { markMigration } from '../../migrations/engine/apply-migrations.js';
 import { type Attempt, readAttempts } from '../../migrations/history/attempts.js';
 import { recordAction } from '../back-up-and-record.js';
 import { DeployConnection } from '../deploy-connection.js';
-import type { DeployNeeds } from '../deploy-dependencies.js';
+import type { DeployDependencies } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { requireTarget } from '../preconditions.js';
 import { resolveRefused } from '../refusals.js';
@@ -14,7 +14,7 @@ import { readState, unsettledNames } from './read-states.js';
 import type { MigrationState, ResolveExplanation, ResolveOptions, ResolveReport } from './resolve.types.js';
 
 /** What resolving needs of other modules. */
-export type ResolveNeeds = Pick<DeployNeeds, 'settings' | 'timeouts' | 'migrations' | 'changelog'>;
+export type ResolveDependencies = Pick<DeployDependencies, 'settings' | 'timeouts' | 'migrations' | 'changelog'>;
 
 /** The history and the migrations directory. */
 interface Known {
@@ -27,15 +27,15 @@ export class ResolveRun {
   private readonly connection: DeployConnection;
 
   constructor(
-    private readonly needs: ResolveNeeds,
+    private readonly dependencies: ResolveDependencies,
     private readonly signal: AbortSignal,
   ) {
-    this.connection = new DeployConnection(needs, signal, { applicationName: 'pgkeep resolve', interrupted });
+    this.connection = new DeployConnection(dependencies, signal, { applicationName: 'pgkeep resolve', interrupted });
   }
 
   /** @throws PgkeepError `MIGRATIONS_UNREADABLE`, or a `DATABASE_…` code. */
   async explain(): Promise<ResolveExplanation> {
-    const { database, environment } = this.needs.settings;
+    const { database, environment } = this.dependencies.settings;
     const migrations = await this.connection.use('read the history of', async (client) => {
       const known = await this.known(client);
       const states: MigrationState[] = [];
@@ -49,7 +49,7 @@ export class ResolveRun {
 
   /** @throws PgkeepError `RESOLVE_REFUSED`, `RESOLVE_FAILED`, `INTERRUPTED`, or a `DATABASE_…` code. */
   async resolve(options: ResolveOptions): Promise<ResolveReport> {
-    const { database, environment } = this.needs.settings;
+    const { database, environment } = this.dependencies.settings;
     const { migration, mark } = options;
     const before = await this.connection.use('resolve a migration of', async (client) => {
       await this.lock(client);
@@ -61,7 +61,7 @@ export class ResolveRun {
     });
     await this.requireMarked(options);
     const { there, notThere } = before;
-    const recording = await recordAction(this.needs, {
+    const recording = await recordAction(this.dependencies, {
       action: 'resolve',
       details: { migration, mark, there, notThere, anyway: options.anyway === true },
       actor: options.actor ?? operator(),
@@ -70,7 +70,7 @@ export class ResolveRun {
   }
 
   private async lock(client: Client): Promise<void> {
-    const { settings, timeouts } = this.needs;
+    const { settings, timeouts } = this.dependencies;
     await requireTarget(client, settings.environment, timeouts, resolveRefused);
     await takeDeployLock(client, {
       timeouts,
@@ -82,7 +82,7 @@ export class ResolveRun {
   }
 
   private async known(client: Client): Promise<Known> {
-    const { settings, timeouts, migrations } = this.needs;
+    const { settings, timeouts, migrations } = this.dependencies;
     const report = await migrations.report(client, timeouts);
     if ('fault' in report) {
       throw new PgkeepError('MIGRATIONS_UNREADABLE', `${report.fault.text}.`, { hint: report.fault.hint });
@@ -95,12 +95,12 @@ export class ResolveRun {
   }
 
   private async state(client: Client, name: string, known: Known): Promise<MigrationState> {
-    const { settings, timeouts } = this.needs;
+    const { settings, timeouts } = this.dependencies;
     return await readState(client, name, known, settings, timeouts);
   }
 
   private async mark({ migration, mark }: ResolveOptions): Promise<void> {
-    const { database, migrationsDirectory: directory } = this.needs.settings;
+    const { database, migrationsDirectory: directory } = this.dependencies.settings;
     if (this.signal.aborted) throw interrupted();
     try {
       await markMigration({ database: database.url, directory, migration }, mark);

@@ -5,7 +5,7 @@ import { type Loss, lossesOf } from '../../migrations/down/losses.js';
 import { type EditedFile, judgeEdits } from '../../migrations/lint/edited-files.js';
 import type { MigrationHistory, MigrationStatus } from '../../migrations/migrations.types.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
-import type { RollbackNeeds } from '../deploy-dependencies.js';
+import type { RollbackDependencies } from '../deploy-dependencies.js';
 import { projectNotes, requireNoFailedAttempt, requireTarget } from '../preconditions.js';
 import { findProtectedLoss } from '../protected-losses.js';
 import { readProtectedTables } from '../protected-tables.js';
@@ -29,7 +29,7 @@ export interface RollbackDraft {
  */
 export async function draftRollback(
   client: Client,
-  { settings, timeouts, migrations }: RollbackNeeds,
+  { settings, timeouts, migrations }: RollbackDependencies,
   { migration: asked, lose = [] }: RollbackOptions,
 ): Promise<RollbackDraft> {
   const { database, environment, deploy } = settings;

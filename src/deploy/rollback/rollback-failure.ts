@@ -1,9 +1,10 @@
-import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
+import { DDL_GUARD_REFUSED } from '../../guard/ddl/ddl-guard-sql.js';
 import type { ParsedFile } from '../../migrations/sql/parse-files.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { FailedScript } from '../apply/apply.types.js';
 import { isSessionLost } from '../deploy/failed-state.js';
-import { GUARD_REFUSED, placeOf, serverWords, waitReasons } from '../deploy/failure-text.js';
+import { placeOf, serverWords, waitReasons } from '../deploy/failure-text.js';
 import type { RollbackPlan } from './rollback.types.js';
 
 /** Everything that the message of a failed rollback reports. */
@@ -85,7 +86,7 @@ function nextSteps({
     return ['When the server answers again:', '  npx pgkeep migrate status', again];
   }
   const code = errorCode(script.error);
-  const isOfItsTime = code === SQLSTATE.lockNotAvailable || code === GUARD_REFUSED;
+  const isOfItsTime = code === SQLSTATE.lockNotAvailable || code === DDL_GUARD_REFUSED;
   const isTheFile = !isOfItsTime && !isSessionLost(script.error) && !interrupted;
   return [isTheFile ? `Fix ${script.migration.file}, then:` : 'Retry later:', again];
 }

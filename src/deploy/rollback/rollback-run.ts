@@ -5,7 +5,7 @@ import type { NewEntry, Recording } from '../../audit-log/audit-log.types.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { backupBeforeDeploy, backUpFirst, recordAction } from '../back-up-and-record.js';
 import { DeployConnection } from '../deploy-connection.js';
-import type { RollbackNeeds } from '../deploy-dependencies.js';
+import type { RollbackDependencies } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { isSessionLost } from '../deploy/failed-state.js';
 import { DeployDrift } from '../record-structure.js';
@@ -32,21 +32,21 @@ export class RollbackRun {
   private readonly actor: string;
   private readonly lose: readonly string[];
   private readonly drift: DeployDrift;
-  private readonly tell: (line: string) => void;
+  private readonly onStep: (line: string) => void;
 
   constructor(
-    private readonly needs: RollbackNeeds,
+    private readonly dependencies: RollbackDependencies,
     private readonly options: RollbackOptions,
   ) {
     this.signal = options.signal ?? new AbortController().signal;
-    this.connection = new DeployConnection(needs, this.signal, {
+    this.connection = new DeployConnection(dependencies, this.signal, {
       applicationName: SESSION_NAME,
       interrupted,
     });
     this.actor = options.actor ?? operator();
     this.lose = options.lose ?? [];
-    this.drift = new DeployDrift(needs.drift, 'rollback');
-    this.tell = options.onStep ?? (() => undefined);
+    this.drift = new DeployDrift(dependencies.drift, 'rollback');
+    this.onStep = options.onStep ?? (() => undefined);
   }
 
   /** @throws PgkeepError `ROLLBACK_REFUSED`, or a `DATABASE_…` code. */
@@ -57,19 +57,19 @@ export class RollbackRun {
   /** @throws PgkeepError `ROLLBACK_REFUSED`, `ROLLBACK_FAILED`, `INTERRUPTED`, a code of the backup's, or `DATABASE_…`. */
   async rollback(): Promise<RollbackReport> {
     const startedAt = this.now();
-    if (this.options.withoutBackup === true && this.needs.settings.environment === 'production') {
+    if (this.options.withoutBackup === true && this.dependencies.settings.environment === 'production') {
       throw rollbackRefused(
         'a rollback in production requires a backup',
         'Omit --without-backup: the backup is made before the rollback.',
       );
     }
     return await this.connection.use('roll back a migration of', async (client) => {
-      const { timeouts } = this.needs;
+      const { timeouts } = this.dependencies;
       await takeDeployLock(client, {
         timeouts,
         wait: this.options.wait === true,
         signal: this.signal,
-        onWait: this.tell,
+        onWait: this.onStep,
         refuse: rollbackRefused,
         again: 'pgkeep migrate rollback --wait',
       });
@@ -82,7 +82,7 @@ export class RollbackRun {
   }
 
   private async draft(client: Client): Promise<RollbackDraft> {
-    const draft = await draftRollback(client, this.needs, this.options);
+    const draft = await draftRollback(client, this.dependencies, this.options);
     const notes = [...draft.plan.notes, ...(await this.drift.look(client))];
     return { ...draft, plan: { ...draft.plan, notes } };
   }
@@ -92,17 +92,17 @@ export class RollbackRun {
     const { database, environment, migration } = plan;
     const backup = await this.backUp(migration);
     const losses = await this.measureAgain(client, draft);
-    const before = await countRows(client, this.needs);
+    const before = await countRows(client, this.dependencies);
     const outcome = await runDown(draft, {
-      ...this.needs,
+      ...this.dependencies,
       signal: this.signal,
-      onStep: this.tell,
+      onStep: this.onStep,
       lose: this.lose,
     });
     const note = await this.judge(outcome, draft, backup);
     // The rollback may have taken so long that the first connection was lost.
     const { after, structure } = await this.connection.use('count the rows of', async (fresh) => ({
-      after: await countRows(fresh, this.needs),
+      after: await countRows(fresh, this.dependencies),
       structure: await this.drift.record(fresh, [draft.down.script]),
     }));
     const compared = compareCounts(before, after);
@@ -130,20 +130,20 @@ export class RollbackRun {
 
   private async backUp(migration: string): Promise<string | null> {
     if (this.options.withoutBackup === true) return null;
-    this.tell('Backing up');
+    this.onStep('Backing up');
     const { actor, signal, options } = this;
-    return await backUpFirst(this.needs, {
+    return await backUpFirst(this.dependencies, {
       actor,
       signal,
       onProgress: options.onBackupProgress,
-      origin: await backupBeforeDeploy(this.needs, migration),
+      origin: await backupBeforeDeploy(this.dependencies, migration),
       otherwise: 'Nothing was rolled back',
     });
   }
 
   /** Measures again: during an hour of backup an empty column may have been filled. */
   private async measureAgain(client: Client, { plan, losses }: RollbackDraft): Promise<MeasuredLoss[]> {
-    const { settings, timeouts } = this.needs;
+    const { settings, timeouts } = this.dependencies;
     const measured = await measureLosses(client, losses, timeouts);
     const { schema } = settings.database.url;
     requireNamed({ ...plan, losses: measured, notNamed: notNamed(measured, this.lose, schema) });
@@ -185,7 +185,7 @@ export class RollbackRun {
       code: errorCode(failed.error) ?? null,
       backup,
     });
-    const { timeouts } = this.needs;
+    const { timeouts } = this.dependencies;
     const isStillRunning =
       isSessionLost(failed.error) &&
       (await this.connection
@@ -202,17 +202,17 @@ export class RollbackRun {
       interrupted: this.signal.aborted,
       command: rollbackCommand(
         migration,
-        namesToType(plan.losses, this.lose, this.needs.settings.database.url.schema),
+        namesToType(plan.losses, this.lose, this.dependencies.settings.database.url.schema),
       ),
     });
   }
 
   private async record(details: NewEntry['details']): Promise<Recording> {
-    return await recordAction(this.needs, { action: 'rollback', details, actor: this.actor });
+    return await recordAction(this.dependencies, { action: 'rollback', details, actor: this.actor });
   }
 
   private now(): number {
-    return this.needs.clock.monotonicMs();
+    return this.dependencies.clock.monotonicMs();
   }
 }
 

@@ -7,7 +7,7 @@ import { Clock } from '../../core/clock.js';
 import { DriftService } from '../../drift/drift.service.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';
 import { DatabaseService } from '../../postgres/database.service.js';
-import type { RollbackNeeds } from '../deploy-dependencies.js';
+import type { RollbackDependencies } from '../deploy-dependencies.js';
 import type { RollbackOptions, RollbackPlan, RollbackReport } from './rollback.types.js';
 
 /** Rolls back the newest applied migration with its `down.sql`: backed up, all or nothing, recorded. */
@@ -46,7 +46,7 @@ export class RollbackService {
     const { RollbackRun } = await import('./rollback-run.js');
     const { settings, clock, migrations, backups, changelog, drift } = this;
     const { timeouts } = this.database;
-    const needs: RollbackNeeds = { settings, timeouts, clock, migrations, backups, changelog, drift };
-    return new RollbackRun(needs, options);
+    const dependencies: RollbackDependencies = { settings, timeouts, clock, migrations, backups, changelog, drift };
+    return new RollbackRun(dependencies, options);
   }
 }

@@ -1,14 +1,14 @@
 import { type Client, escapeIdentifier } from 'pg';
 import { PgkeepError } from '../../core/errors.js';
+import { LIFT_DDL_GUARD } from '../../guard/ddl/lift-ddl-guard.js';
 import { nameOf } from '../../migrations/down/losses.js';
-import { ENTER_RECORDED_DEPLOY } from '../../migrations/history/deploy-locks.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { withConnection } from '../../postgres/connect.js';
 import { oneMessage } from '../../postgres/mark.js';
 import type { FailedScript } from '../apply/apply.types.js';
 import { type RunnerOptions, tryForLock } from '../apply/lock-retries.js';
 import { cancelBackend } from '../apply/script-session.js';
-import type { RollbackNeeds } from '../deploy-dependencies.js';
+import type { RollbackDependencies } from '../deploy-dependencies.js';
 import { takePrismaLock } from '../deploy-lock.js';
 import type { PlannedMigration } from '../deploy/deploy.types.js';
 import { rollbackRefused } from '../refusals.js';
@@ -17,7 +17,7 @@ import { namesToType, rollbackCommand } from './losses.js';
 import { RollbackSession } from './rollback-session.js';
 
 /** How a `down.sql` is run. */
-export interface DownRunOptions extends RollbackNeeds {
+export interface DownRunOptions extends RollbackDependencies {
   readonly signal: AbortSignal;
   readonly onStep: (line: string) => void;
   /** The names passed with `--lose`. */
@@ -121,7 +121,7 @@ class DownRunner {
     const { backendPid } = session;
     onStep(`Rolling back ${migration.name}`);
     const limits = [`SET statement_timeout = ${statementTimeoutMs}`, `SET lock_timeout = ${lockTimeoutMs}`];
-    await session.prepare(oneMessage(...limits, ENTER_RECORDED_DEPLOY));
+    await session.prepare(oneMessage(...limits, LIFT_DDL_GUARD));
     let completed = 0;
     const attempt = async (): Promise<void> => {
       completed = 0;

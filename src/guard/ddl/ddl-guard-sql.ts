@@ -1,5 +1,13 @@
-import { IN_RECORDED_DEPLOY } from '../../migrations/history/deploy-locks.js';
-import { DDL_GUARD, DDL_GUARD_TABLES } from '../../postgres/server-facts.js';
+import { IS_DDL_GUARD_LIFTED } from './lift-ddl-guard.js';
+
+/** The event trigger that refuses; while it is off or missing, so is the complete guard. */
+export const DDL_GUARD = 'pgkeep_ddl_guard';
+
+/** The event trigger that adds the guard's TRUNCATE trigger to new tables, and keeps it enabled. */
+export const DDL_GUARD_TABLES = 'pgkeep_ddl_guard_tables';
+
+/** The SQLSTATE of the DDL guard's refusals, whose hint advises a deploy, which is what failed here. */
+export const DDL_GUARD_REFUSED = 'PK003';
 
 /**
  * The schema of the guard's functions. Not pgkeep's own schema, which belongs to the role that installed pgkeep: the owner
@@ -43,7 +51,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION ${GUARD_SCHEMA}.is_closed() RETURNS boolean ${FUNCTION} AS $$
 BEGIN
-  IF ${IN_RECORDED_DEPLOY} THEN RETURN false; END IF;
+  IF ${IS_DDL_GUARD_LIFTED} THEN RETURN false; END IF;
   RETURN pgkeep_guard.is_production();
 END
 $$;
@@ -51,7 +59,7 @@ $$;
 CREATE OR REPLACE FUNCTION ${GUARD_SCHEMA}.refuse(what text) RETURNS void ${FUNCTION} AS $$
 BEGIN
   RAISE EXCEPTION 'pgkeep: % is refused: database "%" is stamped production', what, current_database()
-    USING ERRCODE = 'PK003',
+    USING ERRCODE = '${DDL_GUARD_REFUSED}',
           DETAIL = 'Only a recorded deploy may drop or empty tables or drop columns, whatever the client or role.',
           HINT = 'Put it into a migration and run pgkeep migrate deploy. In an emergency a superuser '
               || 'can switch the guard off: ALTER EVENT TRIGGER ${DDL_GUARD} DISABLE; /ready reports it until ENABLE ALWAYS.';

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
 import { read, type ReadTimeouts } from '../../postgres/read.js';
-import { DDL_GUARD, DDL_GUARD_TABLES } from '../../postgres/server-facts.js';
 import {
+  DDL_GUARD,
+  DDL_GUARD_TABLES,
   GUARD_EVENT_TRIGGERS,
   GUARD_FUNCTION_NAMES,
   GUARD_FUNCTIONS,
@@ -63,7 +64,7 @@ interface Row {
   readonly tables: readonly GuardedTable[];
 }
 
-/** @throws what the connection throws. */
+/** Reads the state of the guard and of its triggers. @throws what the connection throws. */
 export async function readGuardState(client: ClientBase, timeouts: ReadTimeouts): Promise<GuardState> {
   const [row] = await read<Row>(client, { sql: STATE_QUERY, ...timeouts });
   if (!row) throw new Error('the server answered without a row');
@@ -72,6 +73,23 @@ export async function readGuardState(client: ClientBase, timeouts: ReadTimeouts)
     isThere: row.triggers > 0 || row.schema,
     tables: row.tables,
   };
+}
+
+/** Whether the guard is on: `off` if it was switched off, `missing` if one of its event triggers does not exist. */
+export type DdlGuardSwitch = 'on' | 'off' | 'missing';
+
+/** Reads whether the guard is on; any role can. @throws what the connection throws. */
+export async function readDdlGuardSwitch(
+  client: ClientBase,
+  timeouts: ReadTimeouts,
+): Promise<DdlGuardSwitch> {
+  const triggers = await read<{ enabled: string }>(client, {
+    sql: 'SELECT e.evtenabled AS enabled FROM pg_catalog.pg_event_trigger e WHERE e.evtname = ANY ($1)',
+    values: [[DDL_GUARD, DDL_GUARD_TABLES]],
+    ...timeouts,
+  });
+  if (triggers.length < 2) return 'missing';
+  return triggers.every(({ enabled }) => ['O', 'A'].includes(enabled)) ? 'on' : 'off';
 }
 
 /** Returns the SQL that creates the TRUNCATE trigger on a table, or switches it on again. */

@@ -12,7 +12,7 @@ export interface GuardRequest extends GuardSettings {
   readonly url: string | undefined;
   readonly shadowUrl: string | undefined;
   /** What called the guard, for the audit log. */
-  readonly door: string;
+  readonly via: string;
 }
 
 /**
@@ -71,7 +71,7 @@ async function overridden(
     await recordOverride(url, {
       command: command.name,
       refused: refusal.reason,
-      door: request.door,
+      via: request.via,
       environment: request.environment,
       database: target.database,
     });

@@ -13,7 +13,8 @@ export interface OverrideEntry {
   readonly command: string;
   /** The refusal that was overridden. */
   readonly refused: string;
-  readonly door: string;
+  /** What called the guard: `prisma.config.ts`, `pgkeep prisma`. Stored as `door` before version 0.2. */
+  readonly via: string;
   readonly environment: string;
 }
 
@@ -33,9 +34,9 @@ const CONNECTION = {
  * recorded it.
  * @throws if it cannot be recorded.
  */
-export async function recordOverride(url: string, { database, ...told }: OverrideEntry): Promise<void> {
+export async function recordOverride(url: string, { database, ...entry }: OverrideEntry): Promise<void> {
   const actor = operator();
-  const details = { ...told, ...(told.door === LAUNCHER && { pid: process.pid }) };
+  const details = { ...entry, ...(entry.via === LAUNCHER && { pid: process.pid }) };
   const { sql, values } = appendPlan({ action: 'guard-override', subject: database, details, actor });
   await withConnection(parseDatabaseUrl(url), CONNECTION, async (client: Client) => {
     const ability = await mayRecord(client, TIMEOUTS);
@@ -51,9 +52,9 @@ export async function recordOverride(url: string, { database, ...told }: Overrid
     const recorded = await read(client, {
       sql: `SELECT FROM pgkeep.change_log
              WHERE action = 'guard-override' AND subject = $1 AND actor = $2 AND details->>'command' = $3
-               AND details->>'door' = '${LAUNCHER}' AND details->>'pid' = $4
+               AND coalesce(details->>'via', details->>'door') = '${LAUNCHER}' AND details->>'pid' = $4
                AND recorded_at > pg_catalog.now() - interval '${START_SECONDS} seconds'`,
-      values: [database, actor, told.command, String(process.ppid)],
+      values: [database, actor, entry.command, String(process.ppid)],
       ...TIMEOUTS,
     });
     if (recorded.length > 0) return;

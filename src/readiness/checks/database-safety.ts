@@ -1,14 +1,14 @@
 import type { DatabaseSettings, EnvironmentName } from '../../config/settings.js';
 import { verifiesServer } from '../../postgres/connection-candidates.js';
-import type { ServerFacts, TlsFacts } from '../../postgres/server-facts.js';
+import type { TlsFacts } from '../../postgres/server-facts.js';
 import { outcomeOf, outsideProduction } from '../outcome.js';
-import type { CheckOutcome, Finding, Known } from '../readiness.types.js';
+import type { CheckOutcome, Finding, Known, ServerState } from '../readiness.types.js';
 
 /** Is the connection encrypted, are pool and timeouts bounded, is `db push` off? Fails in production only. */
 export function checkDatabaseSafety(
   environment: EnvironmentName,
   settings: DatabaseSettings,
-  server: Known<ServerFacts>,
+  server: Known<ServerState>,
 ): CheckOutcome {
   const failing = [...settingFindings(settings), ...serverFindings(settings, server)];
   const summary = summaryOf(settings, server);
@@ -42,7 +42,7 @@ function settingFindings({ dbPushAllowed, maxConnections, disabledTimeouts }: Da
   return findings;
 }
 
-function serverFindings({ maxConnections }: DatabaseSettings, server: Known<ServerFacts>): Finding[] {
+function serverFindings({ maxConnections }: DatabaseSettings, server: Known<ServerState>): Finding[] {
   if ('fault' in server) {
     return [
       { code: server.fault.code, text: `Encryption and connection limits not known: ${server.fault.text}` },
@@ -70,13 +70,13 @@ function isEncrypted({ protocol, serverSeesTls, behindProxy }: TlsFacts): boolea
   return protocol !== undefined && (serverSeesTls || behindProxy);
 }
 
-function summaryOf(settings: DatabaseSettings, server: Known<ServerFacts>): string {
+function summaryOf(settings: DatabaseSettings, server: Known<ServerState>): string {
   if ('fault' in server) return 'not connected';
   const { tls, maxConnections } = server.value;
   return `${tls.protocol ?? 'no TLS'}, ${settings.poolSize} of ${maxConnections} connections`;
 }
 
-function toldOf(settings: DatabaseSettings, server: Known<ServerFacts>): string[] {
+function toldOf(settings: DatabaseSettings, server: Known<ServerState>): string[] {
   if ('fault' in server || server.value.tls.protocol === undefined) return [];
   const { serverSeesTls, behindProxy } = server.value.tls;
   const told: string[] = [];
@@ -90,7 +90,7 @@ function toldOf(settings: DatabaseSettings, server: Known<ServerFacts>): string[
 }
 
 /** The guard that refuses DROP and TRUNCATE in the server itself: worth knowing, and many roles may not install it. */
-function ddlGuardOf(server: Known<ServerFacts>): string[] {
+function ddlGuardOf(server: Known<ServerState>): string[] {
   if ('fault' in server || server.value.ddlGuard === 'on') return [];
   const { ddlGuard, isSuperuser, role } = server.value;
   const what = ddlGuard === 'off' ? 'is switched off' : 'is not installed';

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Manifest } from '../../backup/backup.types.js';
-import { GUARD_LEFT_OUT, isGuardEntry } from '../without-guard.js';
+import { GUARD_LEFT_OUT, isGuardEntry } from '../../guard/ddl/ddl-guard-in-dumps.js';
 
 /** One entry of an archive's table of contents, as a list of pg_restore and the comments of a plain dump both have it. */
 export interface ArchiveEntry {
