@@ -6,15 +6,18 @@ import type { DeployDependencies } from './deploy-dependencies.js';
 /** Names of the operation: in pg_stat_activity, and when it is interrupted. */
 export interface ConnectionNames {
   readonly applicationName: string;
-  readonly interrupted: () => PgkeepError;
+  readonly done: Interruptible;
 }
+
+/** What did not happen when a command was interrupted. */
+export type Interruptible = 'migrated' | 'rolled back' | 'marked';
 
 /** The connections of a deploy: one that holds the lock, and new ones for what must not depend on it. */
 export class DeployConnection {
   constructor(
     private readonly dependencies: Pick<DeployDependencies, 'settings' | 'timeouts' | 'migrations'>,
     private readonly signal: AbortSignal,
-    private readonly names: ConnectionNames = { applicationName: 'pgkeep deploy', interrupted },
+    private readonly names: ConnectionNames = { applicationName: 'pgkeep deploy', done: 'migrated' },
   ) {}
 
   /**
@@ -32,7 +35,7 @@ export class DeployConnection {
       try {
         return await work(client);
       } catch (error) {
-        throw this.signal.aborted && !(error instanceof PgkeepError) ? this.names.interrupted() : error;
+        throw this.signal.aborted && !(error instanceof PgkeepError) ? interrupted(this.names.done) : error;
       }
     });
   }
@@ -49,6 +52,7 @@ export class DeployConnection {
   }
 }
 
-export function interrupted(): PgkeepError {
-  return new PgkeepError('INTERRUPTED', 'Interrupted: nothing was migrated.');
+/** Returns the error of an interruption before anything was changed. */
+export function interrupted(done: Interruptible): PgkeepError {
+  return new PgkeepError('INTERRUPTED', `Interrupted: nothing was ${done}.`);
 }

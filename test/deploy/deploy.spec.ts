@@ -179,7 +179,7 @@ Use \`--env production\`, or point DATABASE_URL at the test database.
       code: 3,
       stdout: '',
       stderr: `Refused to deploy: a deploy to production requires a backup. Nothing was touched.
-Omit --without-backup: the backup is made before the first migration.
+Omit --without-backup: the backup is made first.
 `,
     });
   });

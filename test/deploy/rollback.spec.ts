@@ -297,7 +297,7 @@ Rewrite down.sql so that it keeps the rows. If removing them is intended and app
     };
     expect(await run('--without-backup')).toBe(
       `3 Refused to roll back: a rollback in production requires a backup. Nothing was touched.
-Omit --without-backup: the backup is made before the rollback.
+Omit --without-backup: the backup is made first.
 `,
     );
     const unconfirmed = `3 Refused to roll back: a rollback in production was not confirmed. Nothing was touched.

@@ -3,8 +3,6 @@ import { type Client, escapeIdentifier } from 'pg';
 import { LIFT_DDL_GUARD, RESTORE_DDL_GUARD } from '../../guard/ddl/lift-ddl-guard.js';
 import { readAttempts } from '../../migrations/history/attempts.js';
 import { HistoryWriter } from '../../migrations/history/history-writer.js';
-import type { ConnectionOptions } from '../../postgres/candidate-client.js';
-import { withConnection } from '../../postgres/connect.js';
 import { oneMessage } from '../../postgres/mark.js';
 import { beingDeployed, tryPrismaLock } from '../deploy-lock.js';
 import { requireNoFailedAttempt } from '../preconditions.js';
@@ -12,7 +10,7 @@ import type { FailedMigration, MigrationScript } from './apply.types.js';
 import { courseOf } from './execution-mode.js';
 import type { RunnerOptions } from './lock-retries.js';
 import { attemptCourse, ScriptRun } from './run-script.js';
-import { cancelBackend } from './script-session.js';
+import { beginScript, withScriptSession } from './script-session.js';
 
 /** The session's name in pg_stat_activity. */
 export const APPLY_SESSION = 'pgkeep deploy apply';
@@ -41,25 +39,9 @@ export async function applyScripts(
   scripts: readonly MigrationScript[],
   options: RunnerOptions,
 ): Promise<ApplyOutcome> {
-  const { url, connectTimeoutMs, signal } = options;
-  // No timeout on the client: the server's statement_timeout decides.
-  const connection: ConnectionOptions = {
-    connectTimeoutMs,
-    answerTimeoutMs: 0,
-    applicationName: APPLY_SESSION,
-    purpose: 'scripts',
-  };
-  return await withConnection(url, connection, async (client) => {
-    const { rows } = await client.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
-    const backendPid = rows[0]?.pid ?? 0;
-    const cancel = (): void => void cancelBackend(backendPid, options, APPLY_SESSION);
-    signal.addEventListener('abort', cancel);
-    try {
-      return await applyAll(client, backendPid, scripts, options);
-    } finally {
-      signal.removeEventListener('abort', cancel);
-    }
-  });
+  return await withScriptSession(options, APPLY_SESSION, (client, backendPid) =>
+    applyAll(client, backendPid, scripts, options),
+  );
 }
 
 async function applyAll(
@@ -89,7 +71,7 @@ async function applyAll(
     if (signal.aborted) break;
     onStep(`Applying ${name}`);
     const id = await history.begin(name, sql, attemptCourse(courseOf(script.parsed)));
-    await setLimits(client, options);
+    await client.query(beginScript(options));
     const failed = await new ScriptRun({
       client,
       backendPid,
@@ -118,12 +100,4 @@ async function takePrismaLock(client: Client, { timeouts, signal }: RunnerOption
     if (performance.now() > end && holders.length > 0) throw beingDeployed(holders);
     await sleep(PAUSE_MS, undefined, { signal });
   }
-}
-
-async function setLimits(
-  client: Client,
-  { statementTimeoutMs, lockTimeoutMs }: RunnerOptions,
-): Promise<void> {
-  const limits = [`SET statement_timeout = ${statementTimeoutMs}`, `SET lock_timeout = ${lockTimeoutMs}`];
-  await client.query(oneMessage(...limits, LIFT_DDL_GUARD));
 }

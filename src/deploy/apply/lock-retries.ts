@@ -5,6 +5,7 @@ import { errorCode } from '../../core/errors.js';
 import { withConnection } from '../../postgres/connect.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
 import { textsOf } from '../deploy-lock.js';
+import type { ScriptContext } from './apply.types.js';
 import { readBlockers, type SessionFacts } from '../sessions.js';
 
 /** Pauses before each retry for a lock. */
@@ -55,6 +56,16 @@ export async function tryForLock(
     await sleep(pause, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return { error, blockers, tries };
   }
+}
+
+/** Makes an attempt of a script, as {@link tryForLock}. @param mayRepeat whether a failed attempt leaves nothing */
+export async function tryScript(
+  { script, backendPid, onRetry, options }: ScriptContext,
+  attempt: () => Promise<void>,
+  mayRepeat: boolean,
+): Promise<TrialFailure | undefined> {
+  const trial = { migration: script.migration.name, backendPid, mayRepeat, onRetry };
+  return await tryForLock(attempt, trial, options);
 }
 
 /** Returns `, blocked by pid 812 (…)`; empty if no session was seen. */

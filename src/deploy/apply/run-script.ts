@@ -8,11 +8,10 @@ import type { AttemptCourse } from '../../migrations/history/attempts.js';
 import type { Statement } from '../../migrations/sql/statements.js';
 import { oneMessage } from '../../postgres/mark.js';
 import type { FailedMigration, Progress, ScriptContext } from './apply.types.js';
-import { checkMade } from './check-declarations.js';
 import { type Declaration, declarationsOf } from './declarations.js';
 import { type Course, courseOf } from './execution-mode.js';
-import { type TrialFailure, tryForLock } from './lock-retries.js';
-import { requireWanted, rollBack, send } from './script-session.js';
+import { type TrialFailure, tryScript } from './lock-retries.js';
+import { inTransaction, requireNotInterrupted, rollBack, send, sendChecked } from './script-session.js';
 import { OneByOne } from './statement-by-statement.js';
 
 /** Returns the mode of an attempt, for its row in the history. Pure. */
@@ -65,7 +64,8 @@ export class ScriptRun {
   private async asTransaction(isImmediate: boolean): Promise<TrialFailure | undefined> {
     const { course, progress } = this;
     if (course.kind !== 'transaction') return undefined;
-    return await this.try(
+    return await tryScript(
+      this.context,
       () => runInOneTransaction(this.context, course.statements, progress, isImmediate),
       true,
     );
@@ -75,23 +75,18 @@ export class ScriptRun {
     const { statements } = this.context.script.parsed;
     const failure = await new OneByOne(this.context, this.progress).run(statements);
     if (failure) return failure;
-    return await this.try(() => this.context.history.finish(this.context.id), true);
+    return await tryScript(this.context, () => this.context.history.finish(this.context.id), true);
   }
 
   private async sendAsItIs(): Promise<TrialFailure | undefined> {
     const { client, history, id, script } = this.context;
-    return await this.try(async () => {
+    const attempt = async (): Promise<void> => {
       await send(client, script.migration.sql, () => {
         this.progress.completed += 1;
       });
       await history.finish(id);
-    }, false);
-  }
-
-  private async try(attempt: () => Promise<void>, mayRepeat: boolean): Promise<TrialFailure | undefined> {
-    const { script, backendPid, onRetry, options } = this.context;
-    const trial = { migration: script.migration.name, backendPid, mayRepeat, onRetry };
-    return await tryForLock(attempt, trial, options);
+    };
+    return await tryScript(this.context, attempt, false);
   }
 
   /** Records the failure. If the session is lost this fails: the row then shows the progress, but not the error. */
@@ -126,31 +121,25 @@ interface Piece {
  * @throws what node-postgres throws, after the transaction was rolled back.
  */
 async function runInOneTransaction(
-  { client, history, id, script, options, onFound }: ScriptContext,
+  context: ScriptContext,
   statements: readonly Statement[],
   progress: Progress,
   isImmediate: boolean,
 ): Promise<void> {
+  const { client, history, id, script, options } = context;
   const first = statements[0] ? script.parsed.statements.indexOf(statements[0]) : 0;
   Object.assign(progress, { completed: first, kept: 0, wasCommitting: false, ranAlone: false });
-  try {
-    await client.query(isImmediate ? oneMessage('BEGIN', 'SET CONSTRAINTS ALL IMMEDIATE') : 'BEGIN');
+  const begin = isImmediate ? oneMessage('BEGIN', 'SET CONSTRAINTS ALL IMMEDIATE') : 'BEGIN';
+  await inTransaction(client, progress, begin, async () => {
     for (const { sql, index, declared } of piecesOf(script.parsed.source.text, statements)) {
-      requireWanted(options.signal);
       progress.sentFrom = index;
-      await send(client, sql, () => {
+      await sendChecked(context, sql, declared, () => {
         progress.completed += 1;
       });
-      for (const declaration of declared) await checkMade(client, declaration, onFound);
     }
     await history.finish(id);
-    requireWanted(options.signal);
-    progress.wasCommitting = true;
-    await client.query('COMMIT');
-  } catch (error) {
-    await rollBack(client);
-    throw error;
-  }
+    requireNotInterrupted(options.signal);
+  });
 }
 
 /** Joins statements into as few messages as possible: thousands of statements cost no round trip each. Pure. */

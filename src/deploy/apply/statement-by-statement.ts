@@ -4,10 +4,9 @@ import { errorCode, PgkeepError } from '../../core/errors.js';
 import { refusedInTransaction } from '../../migrations/lint/engine.js';
 import type { Statement } from '../../migrations/sql/statements.js';
 import type { Progress, ScriptContext } from './apply.types.js';
-import { checkMade } from './check-declarations.js';
 import { declarationsOf } from './declarations.js';
-import { type TrialFailure, tryForLock } from './lock-retries.js';
-import { requireWanted, rollBack, send } from './script-session.js';
+import { type TrialFailure, tryScript } from './lock-retries.js';
+import { inTransaction, rollBack, sendChecked } from './script-session.js';
 
 /** PostgreSQL refuses the statement in a transaction block, or refuses to end one in what it calls. */
 const NEEDS_NO_BLOCK = new Set<string>([
@@ -54,9 +53,9 @@ export class OneByOne {
       ranAlone: isBare && !isOwn,
     });
     const bare = (): Promise<TrialFailure | undefined> =>
-      this.try(() => this.runBare(statement, number), false);
+      tryScript(this.context, () => this.runBare(statement, number), false);
     if (isBare) return await bare();
-    const failure = await this.try(() => this.runInTransaction(statement, number), true);
+    const failure = await tryScript(this.context, () => this.runInTransaction(statement, number), true);
     if (!failure || !NEEDS_NO_BLOCK.has(errorCode(failure.error) ?? '')) return failure;
     this.progress.ranAlone = true;
     return await bare();
@@ -64,18 +63,11 @@ export class OneByOne {
 
   private async runInTransaction(statement: Statement, number: number): Promise<void> {
     const { client, history, id } = this.context;
-    const { progress } = this;
-    try {
-      await client.query('BEGIN');
+    await inTransaction(client, this.progress, 'BEGIN', async () => {
       await this.send(statement);
       await history.progress(id, number);
-      progress.wasCommitting = true;
-      await client.query('COMMIT');
-    } catch (error) {
-      await rollBack(client);
-      throw error;
-    }
-    progress.kept = number;
+    });
+    this.progress.kept = number;
   }
 
   /** Runs a statement outside a transaction, or in one of the script's own. */
@@ -96,11 +88,8 @@ export class OneByOne {
     if (isCommit || !this.isInTransaction()) progress.kept = number;
   }
 
-  private async send(statement: Statement): Promise<void> {
-    const { client, onFound, options } = this.context;
-    requireWanted(options.signal);
-    await send(client, statement.sql, () => undefined);
-    for (const declaration of declarationsOf(statement.node)) await checkMade(client, declaration, onFound);
+  private async send({ sql, node }: Statement): Promise<void> {
+    await sendChecked(this.context, sql, declarationsOf(node), () => undefined);
   }
 
   /** Records progress again if a late cancellation hit the record: it must not be lost. */
@@ -111,12 +100,6 @@ export class OneByOne {
       if (isOwn || errorCode(error) !== SQLSTATE.queryCanceled) throw error;
       await history.progress(id, number);
     });
-  }
-
-  private async try(attempt: () => Promise<void>, mayRepeat: boolean): Promise<TrialFailure | undefined> {
-    const { script, backendPid, onRetry, options } = this.context;
-    const trial = { migration: script.migration.name, backendPid, mayRepeat, onRetry };
-    return await tryForLock(attempt, trial, options);
   }
 
   private isInTransaction(): boolean {

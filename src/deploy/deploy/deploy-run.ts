@@ -5,7 +5,7 @@ import { boundedList } from '../../core/bounded-list.js';
 import { PgkeepError } from '../../core/errors.js';
 import { type Unenforced, unenforcedText } from '../../postgres/catalogue/unenforced.js';
 import { type ApplyOutcome, applyScripts } from '../apply/apply-scripts.js';
-import { backUpFirst, recordAction } from '../back-up-and-record.js';
+import { backUpFirst, recordAction, requireBackup } from '../back-up-and-record.js';
 import { DeployConnection, interrupted } from '../deploy-connection.js';
 import type { DeployDependencies } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
@@ -47,12 +47,7 @@ export class DeployRun {
   async deploy(): Promise<DeployReport> {
     const startedAt = this.now();
     const { environment, database } = this.dependencies.settings;
-    if (this.options.withoutBackup === true && environment === 'production') {
-      throw refused(
-        'a deploy to production requires a backup',
-        'Omit --without-backup: the backup is made before the first migration.',
-      );
-    }
+    requireBackup(this.dependencies.settings, this.options.withoutBackup, 'a deploy to production', refused);
     return await this.connection.use('deploy to', async (client) => {
       const { timeouts } = this.dependencies;
       const { wait = false } = this.options;
@@ -85,11 +80,21 @@ export class DeployRun {
     const { settings, timeouts } = this.dependencies;
     const notes = await requireTarget(client, settings.environment, timeouts);
     notes.push(...(await this.drift.look(client)));
-    return await draftPlan(client, this.dependencies, { outOfOrder: this.options.outOfOrder === true, notes });
+    return await draftPlan(client, this.dependencies, {
+      outOfOrder: this.options.outOfOrder === true,
+      notes,
+    });
   }
 
   private async perform(client: Client, draft: Draft) {
-    const backup = await this.backUp();
+    const { actor, signal, onStep, options } = this;
+    const backup = await backUpFirst(this.dependencies, {
+      ...options,
+      actor,
+      signal,
+      onStep,
+      done: 'migrated',
+    });
     const { settings, timeouts } = this.dependencies;
     const before = {
       counts: await countRows(client, this.dependencies),
@@ -125,18 +130,6 @@ export class DeployRun {
     return { ...recording, ...compared, ...structure, applied: names, backup, retries, found, unenforced };
   }
 
-  private async backUp(): Promise<string | null> {
-    if (this.options.withoutBackup === true) return null;
-    this.onStep('Backing up');
-    const { actor, signal, options } = this;
-    return await backUpFirst(this.dependencies, {
-      actor,
-      signal,
-      onProgress: options.onBackupProgress,
-      otherwise: 'Nothing was migrated',
-    });
-  }
-
   private async apply(
     draft: Draft,
     unenforced: readonly Unenforced[],
@@ -145,7 +138,7 @@ export class DeployRun {
     const { settings, timeouts } = this.dependencies;
     const { url, connectTimeoutMs } = settings.database;
     const { signal, onStep, connection } = this;
-    if (signal.aborted) throw interrupted();
+    if (signal.aborted) throw interrupted('migrated');
     const scripts = draft.parsed.flatMap((parsed, index) => {
       const migration = draft.plan.migrations[index];
       return migration ? [{ migration, parsed }] : [];
@@ -188,7 +181,7 @@ export class DeployRun {
     const missing = names.filter((name) => !applied.has(name));
     if (missing.length === 0) return;
     const done = names.filter((name) => applied.has(name));
-    if (this.signal.aborted) throw stoppedBetween(interrupted(), done, missing);
+    if (this.signal.aborted) throw stoppedBetween(interrupted('migrated'), done, missing);
     throw new PgkeepError(
       'DEPLOY_FAILED',
       `The migrations were applied, but _prisma_migrations does not show ${boundedList(missing)} as finished.`,
@@ -205,7 +198,11 @@ export class DeployRun {
     const applied = await this.connection.applied().catch(() => new Set<string>());
     const done = names.filter((name) => applied.has(name));
     const rest = names.filter((name) => !applied.has(name));
-    const error = stoppedBetween(this.signal.aborted ? interrupted() : notBegun(thrown), done, rest);
+    const error = stoppedBetween(
+      this.signal.aborted ? interrupted('migrated') : notBegun(thrown),
+      done,
+      rest,
+    );
     const outcome = error.kind === 'refused' ? 'refused' : 'failed';
     await this.record({
       outcome: this.signal.aborted ? 'interrupted' : outcome,

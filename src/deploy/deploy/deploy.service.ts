@@ -49,7 +49,16 @@ export class DeployService {
     const { DeployRun } = await import('./deploy-run.js');
     const { settings, clock, migrations, lint, backups, changelog, drift } = this;
     const { timeouts } = this.database;
-    const dependencies: DeployDependencies = { settings, timeouts, clock, migrations, lint, backups, changelog, drift };
+    const dependencies: DeployDependencies = {
+      settings,
+      timeouts,
+      clock,
+      migrations,
+      lint,
+      backups,
+      changelog,
+      drift,
+    };
     return new DeployRun(dependencies, options);
   }
 }

@@ -4,7 +4,7 @@ import { messageOf, PgkeepError } from '../../core/errors.js';
 import { markMigration } from '../../migrations/engine/apply-migrations.js';
 import { type Attempt, readAttempts } from '../../migrations/history/attempts.js';
 import { recordAction } from '../back-up-and-record.js';
-import { DeployConnection } from '../deploy-connection.js';
+import { DeployConnection, interrupted } from '../deploy-connection.js';
 import type { DeployDependencies } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { requireTarget } from '../preconditions.js';
@@ -14,7 +14,10 @@ import { readState, unsettledNames } from './read-states.js';
 import type { MigrationState, ResolveExplanation, ResolveOptions, ResolveReport } from './resolve.types.js';
 
 /** What resolving needs of other modules. */
-export type ResolveDependencies = Pick<DeployDependencies, 'settings' | 'timeouts' | 'migrations' | 'changelog'>;
+export type ResolveDependencies = Pick<
+  DeployDependencies,
+  'settings' | 'timeouts' | 'migrations' | 'changelog'
+>;
 
 /** The history and the migrations directory. */
 interface Known {
@@ -30,7 +33,10 @@ export class ResolveRun {
     private readonly dependencies: ResolveDependencies,
     private readonly signal: AbortSignal,
   ) {
-    this.connection = new DeployConnection(dependencies, signal, { applicationName: 'pgkeep resolve', interrupted });
+    this.connection = new DeployConnection(dependencies, signal, {
+      applicationName: 'pgkeep resolve',
+      done: 'marked',
+    });
   }
 
   /** @throws PgkeepError `MIGRATIONS_UNREADABLE`, or a `DATABASE_…` code. */
@@ -101,7 +107,7 @@ export class ResolveRun {
 
   private async mark({ migration, mark }: ResolveOptions): Promise<void> {
     const { database, migrationsDirectory: directory } = this.dependencies.settings;
-    if (this.signal.aborted) throw interrupted();
+    if (this.signal.aborted) throw interrupted('marked');
     try {
       await markMigration({ database: database.url, directory, migration }, mark);
     } catch (cause) {
@@ -130,8 +136,4 @@ export class ResolveRun {
       { hint: 'Another session may have changed the history: see `pgkeep migrate status`.' },
     );
   }
-}
-
-function interrupted(): PgkeepError {
-  return new PgkeepError('INTERRUPTED', 'Interrupted: nothing was marked.');
 }

@@ -3,7 +3,7 @@ import type { Client } from 'pg';
 import { operator } from '../../audit-log/append.js';
 import type { NewEntry, Recording } from '../../audit-log/audit-log.types.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
-import { backupBeforeDeploy, backUpFirst, recordAction } from '../back-up-and-record.js';
+import { backUpFirst, recordAction, requireBackup } from '../back-up-and-record.js';
 import { DeployConnection } from '../deploy-connection.js';
 import type { RollbackDependencies } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
@@ -23,7 +23,7 @@ import {
 } from './losses.js';
 import { rollbackFailed } from './rollback-failure.js';
 import type { MeasuredLoss, RollbackOptions, RollbackPlan, RollbackReport } from './rollback.types.js';
-import { type DownOutcome, runDown, SESSION_NAME } from './run-down.js';
+import { type DownOutcome, runDown, ROLLBACK_SESSION } from './run-down.js';
 
 /** One rollback, from the history check to the record. */
 export class RollbackRun {
@@ -40,8 +40,8 @@ export class RollbackRun {
   ) {
     this.signal = options.signal ?? new AbortController().signal;
     this.connection = new DeployConnection(dependencies, this.signal, {
-      applicationName: SESSION_NAME,
-      interrupted,
+      applicationName: ROLLBACK_SESSION,
+      done: 'rolled back',
     });
     this.actor = options.actor ?? operator();
     this.lose = options.lose ?? [];
@@ -57,12 +57,12 @@ export class RollbackRun {
   /** @throws PgkeepError `ROLLBACK_REFUSED`, `ROLLBACK_FAILED`, `INTERRUPTED`, a code of the backup's, or `DATABASE_…`. */
   async rollback(): Promise<RollbackReport> {
     const startedAt = this.now();
-    if (this.options.withoutBackup === true && this.dependencies.settings.environment === 'production') {
-      throw rollbackRefused(
-        'a rollback in production requires a backup',
-        'Omit --without-backup: the backup is made before the rollback.',
-      );
-    }
+    requireBackup(
+      this.dependencies.settings,
+      this.options.withoutBackup,
+      'a rollback in production',
+      rollbackRefused,
+    );
     return await this.connection.use('roll back a migration of', async (client) => {
       const { timeouts } = this.dependencies;
       await takeDeployLock(client, {
@@ -90,7 +90,13 @@ export class RollbackRun {
   private async perform(client: Client, draft: RollbackDraft): Promise<Omit<RollbackReport, 'durationMs'>> {
     const { plan } = draft;
     const { database, environment, migration } = plan;
-    const backup = await this.backUp(migration);
+    const { actor, signal, onStep, options } = this;
+    const common = { ...options, actor, signal, onStep };
+    const backup = await backUpFirst(this.dependencies, {
+      ...common,
+      done: 'rolled back',
+      rolledBack: migration,
+    });
     const losses = await this.measureAgain(client, draft);
     const before = await countRows(client, this.dependencies);
     const outcome = await runDown(draft, {
@@ -126,19 +132,6 @@ export class RollbackRun {
       retries: outcome.retries,
       notes: [...plan.notes, ...note],
     };
-  }
-
-  private async backUp(migration: string): Promise<string | null> {
-    if (this.options.withoutBackup === true) return null;
-    this.onStep('Backing up');
-    const { actor, signal, options } = this;
-    return await backUpFirst(this.dependencies, {
-      actor,
-      signal,
-      onProgress: options.onBackupProgress,
-      origin: await backupBeforeDeploy(this.dependencies, migration),
-      otherwise: 'Nothing was rolled back',
-    });
   }
 
   /** Measures again: during an hour of backup an empty column may have been filled. */
@@ -189,7 +182,7 @@ export class RollbackRun {
     const isStillRunning =
       isSessionLost(failed.error) &&
       (await this.connection
-        .use('look at', (client) => isRunning(client, failed.backendPid, timeouts, SESSION_NAME))
+        .use('look at', (client) => isRunning(client, failed.backendPid, timeouts, ROLLBACK_SESSION))
         .catch(() => false));
     throw rollbackFailed({
       script: failed,
@@ -214,8 +207,4 @@ export class RollbackRun {
   private now(): number {
     return this.dependencies.clock.monotonicMs();
   }
-}
-
-function interrupted(): PgkeepError {
-  return new PgkeepError('INTERRUPTED', 'Interrupted: nothing was rolled back.');
 }

@@ -1,7 +1,7 @@
 import { type Client, type ClientBase, escapeIdentifier } from 'pg';
 import { counted } from '../../core/counted.js';
 import { oneMessage } from '../../postgres/mark.js';
-import { send } from '../apply/script-session.js';
+import { inTransaction, send } from '../apply/script-session.js';
 import { rollbackRefused } from '../refusals.js';
 import { tookProtected } from './draft-rollback.js';
 import type { Down } from './read-down.js';
@@ -25,7 +25,7 @@ export interface TransactionOptions {
  */
 export class RollbackSession {
   /** Whether COMMIT was sent: a session that was lost before that changed nothing. */
-  isCommitting = false;
+  wasCommitting = false;
 
   constructor(
     private readonly client: Client,
@@ -42,19 +42,10 @@ export class RollbackSession {
   async run(onStatement: () => void): Promise<void> {
     const { sql } = this.options.down.script;
     const path = `SET LOCAL search_path TO ${escapeIdentifier(this.options.schema)}`;
-    await this.client.query(oneMessage('BEGIN', path));
-    try {
-      await this.takeBack(sql, onStatement);
-      this.isCommitting = true;
-      await this.client.query('COMMIT');
-    } catch (error) {
-      // If the session is lost this fails too, and the first error is the one to report.
-      await this.client.query('ROLLBACK').catch(() => undefined);
-      throw error;
-    }
+    await inTransaction(this.client, this, oneMessage('BEGIN', path), () => this.rollBack(sql, onStatement));
   }
 
-  private async takeBack(sql: string, onStatement: () => void): Promise<void> {
+  private async rollBack(sql: string, onStatement: () => void): Promise<void> {
     const { client } = this;
     await this.markRolledBack();
     const before = await readTableStates(client);

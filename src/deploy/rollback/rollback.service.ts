@@ -46,7 +46,15 @@ export class RollbackService {
     const { RollbackRun } = await import('./rollback-run.js');
     const { settings, clock, migrations, backups, changelog, drift } = this;
     const { timeouts } = this.database;
-    const dependencies: RollbackDependencies = { settings, timeouts, clock, migrations, backups, changelog, drift };
+    const dependencies: RollbackDependencies = {
+      settings,
+      timeouts,
+      clock,
+      migrations,
+      backups,
+      changelog,
+      drift,
+    };
     return new RollbackRun(dependencies, options);
   }
 }

@@ -1,13 +1,8 @@
-import { type Client, escapeIdentifier } from 'pg';
-import { PgkeepError } from '../../core/errors.js';
-import { LIFT_DDL_GUARD } from '../../guard/ddl/lift-ddl-guard.js';
+import { escapeIdentifier } from 'pg';
 import { nameOf } from '../../migrations/down/losses.js';
-import type { ConnectionOptions } from '../../postgres/candidate-client.js';
-import { withConnection } from '../../postgres/connect.js';
-import { oneMessage } from '../../postgres/mark.js';
 import type { FailedScript } from '../apply/apply.types.js';
 import { type RunnerOptions, tryForLock } from '../apply/lock-retries.js';
-import { cancelBackend } from '../apply/script-session.js';
+import { beginScript, withScriptSession } from '../apply/script-session.js';
 import type { RollbackDependencies } from '../deploy-dependencies.js';
 import { takePrismaLock } from '../deploy-lock.js';
 import type { PlannedMigration } from '../deploy/deploy.types.js';
@@ -15,6 +10,7 @@ import { rollbackRefused } from '../refusals.js';
 import type { RollbackDraft } from './draft-rollback.js';
 import { namesToType, rollbackCommand } from './losses.js';
 import { RollbackSession } from './rollback-session.js';
+import { interrupted } from '../deploy-connection.js';
 
 /** How a `down.sql` is run. */
 export interface DownRunOptions extends RollbackDependencies {
@@ -32,7 +28,7 @@ export interface DownOutcome {
 }
 
 /** The session's name in pg_stat_activity. */
-export const SESSION_NAME = 'pgkeep rollback';
+export const ROLLBACK_SESSION = 'pgkeep rollback';
 
 /**
  * Runs a `down.sql` in a dedicated session with timeouts, and retries while its lock is not granted.
@@ -41,38 +37,21 @@ export const SESSION_NAME = 'pgkeep rollback';
 export async function runDown(draft: RollbackDraft, options: DownRunOptions): Promise<DownOutcome> {
   const { settings, timeouts, signal, onStep } = options;
   const { url, connectTimeoutMs } = settings.database;
-  if (signal.aborted) throw new PgkeepError('INTERRUPTED', 'Interrupted: nothing was rolled back.');
-  // No timeout on the client: the server's statement_timeout decides.
-  const connection: ConnectionOptions = {
-    connectTimeoutMs,
-    answerTimeoutMs: 0,
-    applicationName: SESSION_NAME,
-    purpose: 'scripts',
-  };
-  return await withConnection(url, connection, async (client) => {
+  if (signal.aborted) throw interrupted('rolled back');
+  const runnerOptions = { ...settings.deploy, url, timeouts, connectTimeoutMs, signal, onStep };
+  return await withScriptSession(runnerOptions, ROLLBACK_SESSION, async (client, backendPid) => {
     await takePrismaLock(client, timeouts, rollbackRefused);
-    const backendPid = await prepare(client, url.schema);
+    // Unqualified names resolve as in the migration.
+    await client.query(`SET search_path TO ${escapeIdentifier(url.schema)}`);
     const session = new RollbackSession(client, backendPid, transactionOptions(draft, options));
-    const runner = new DownRunner(draft.down.script, {
-      ...settings.deploy,
-      url,
-      timeouts,
-      connectTimeoutMs,
-      signal,
-      onStep,
-    });
-    const cancel = (): void =>
-      void cancelBackend(backendPid, { url, timeouts, connectTimeoutMs }, SESSION_NAME);
-    signal.addEventListener('abort', cancel);
+    const runner = new DownRunner(draft.down.script, runnerOptions);
     try {
       await runner.run(session);
     } catch (error) {
       // Not an error of the script: the limits could not be set.
       if (!runner.failed) throw error;
-    } finally {
-      signal.removeEventListener('abort', cancel);
     }
-    return { failed: runner.failed, retries: runner.retries, wasCommitting: session.isCommitting };
+    return { failed: runner.failed, retries: runner.retries, wasCommitting: session.wasCommitting };
   });
 }
 
@@ -95,13 +74,6 @@ function transactionOptions(
   };
 }
 
-async function prepare(client: Client, schema: string): Promise<number> {
-  // Unqualified names resolve as in the migration.
-  await client.query(`SET search_path TO ${escapeIdentifier(schema)}`);
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
-  return rows[0]?.pid ?? 0;
-}
-
 /** Runs a `down.sql` with timeouts, and retries while its lock is not granted. */
 class DownRunner {
   /** Why it failed, if it did. */
@@ -117,11 +89,10 @@ class DownRunner {
   /** Runs the script; its error is in `failed`. @throws what node-postgres throws if the limits cannot be set. */
   async run(session: RollbackSession): Promise<void> {
     const { migration, options } = this;
-    const { onStep, statementTimeoutMs, lockTimeoutMs } = options;
+    const { onStep } = options;
     const { backendPid } = session;
     onStep(`Rolling back ${migration.name}`);
-    const limits = [`SET statement_timeout = ${statementTimeoutMs}`, `SET lock_timeout = ${lockTimeoutMs}`];
-    await session.prepare(oneMessage(...limits, LIFT_DDL_GUARD));
+    await session.prepare(beginScript(options));
     let completed = 0;
     const attempt = async (): Promise<void> => {
       completed = 0;
