@@ -1,4 +1,5 @@
 import { cliPage } from './cli-page.mjs';
+import { lintRulesPage } from './lint-rules.mjs';
 
 /**
  * A page that is generated from declarations in the code, completely or in parts.
@@ -13,4 +14,4 @@ import { cliPage } from './cli-page.mjs';
  *
  * @type {readonly Page[]}
  */
-export const PAGES = [cliPage];
+export const PAGES = [cliPage, lintRulesPage];

@@ -26,7 +26,7 @@ export async function readDown(name: string, { migrationsDirectory }: Settings):
   if (!parsed) throw new Error('one file in, one out');
   const { source, statements, obstacles } = parsed;
   // What a DO block removes is found after it has run.
-  const obstacle = obstacles.find(({ rule }) => rule !== 'not-looked-into');
+  const obstacle = obstacles.find(({ kind }) => kind !== 'unknown');
   if (obstacle) {
     const { line, column } = source.position(obstacle.index);
     throw rollbackRefused(

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
-import { read, type ReadTimeouts } from '../../postgres/read.js';
+import { read, readOne, type ReadTimeouts } from '../../postgres/read.js';
 import {
   DDL_GUARD,
   DDL_GUARD_TABLES,
@@ -66,8 +66,7 @@ interface Row {
 
 /** Reads the state of the guard and of its triggers. @throws what the connection throws. */
 export async function readGuardState(client: ClientBase, timeouts: ReadTimeouts): Promise<GuardState> {
-  const [row] = await read<Row>(client, { sql: STATE_QUERY, ...timeouts });
-  if (!row) throw new Error('the server answered without a row');
+  const row = await readOne<Row>(client, { sql: STATE_QUERY, ...timeouts });
   return {
     isCurrent: row.triggers === 2 && row.version === VERSION,
     isThere: row.triggers > 0 || row.schema,
