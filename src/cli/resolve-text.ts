@@ -34,6 +34,7 @@ export function renderState(state: MigrationState): string {
     ...statementLines('applied', state.applied),
     ...statementLines('uncertain', state.uncertain),
     ...statementLines('not run', state.notApplied),
+    ...assumedLines(state),
     ...state.invalid.map((index) => `  invalid   index ${index}`),
     ...choices.map(
       ({ command, when }, index) => `  ${index === 0 ? 'options   ' : '          '}${command}    (${when})`,
@@ -113,4 +114,12 @@ function statementLines(title: string, statements: readonly string[]): string[] 
     .map((text, index) => `  ${(index === 0 ? title : '').padEnd(9)} ${text}`);
   const rest = statements.length - SHOWN;
   return rest > 0 ? [...shown, `            and ${rest} more`] : shown;
+}
+
+function assumedLines({ assumedNotRun }: MigrationState): string[] {
+  if (assumedNotRun.length === 0) return [];
+  return [
+    ...statementLines('assumed', assumedNotRun),
+    '            not run, because the object of an earlier statement is missing; if you dropped it by hand, check their rows',
+  ];
 }

@@ -51,7 +51,7 @@ Rewrite the migration as the finding says. If the change is intended, add this l
     expect(await columns(application.url, 'a')).toEqual([]);
   });
 
-  it('an error that only the run brings, in the middle of several statements: which one, and all taken back', async () => {
+  it('an error that only the run brings, in the middle of several statements: names it, and everything was rolled back', async () => {
     const application = await bare('middle');
     application
       .add('1_first', 'CREATE TABLE a (id INT);\n')
@@ -109,7 +109,7 @@ Fix prisma/migrations/20991231000000_unique/migration.sql, then:
     expect(await columns(application.url, 'children')).not.toContain('x');
   });
 
-  it('a statement outside a transaction that fails: what it left, and how to be rid of it', async () => {
+  it('a statement outside a transaction that fails: what it left, and how to remove it', async () => {
     const application = await clinic('concurrent');
     application.add(
       '20991231000000_unique',
@@ -131,7 +131,7 @@ Undo by hand what was applied, fix prisma/migrations/20991231000000_unique/migra
     );
   });
 
-  it('a transaction of its own that is left half way', async () => {
+  it('its own transaction, which fails half way', async () => {
     const application = await bare('half');
     application.add(
       '1_half',
@@ -206,7 +206,7 @@ Fix prisma/migrations/2_second/migration.sql, then:
     expect(await columns(application.url, 'b')).toEqual([]);
   });
 
-  it('a failed row left by somebody else', async () => {
+  it('a failed row of another program', async () => {
     const application = await bare('failed');
     application.add('1_first', 'CREATE TABLE a (id INT);\n');
     expect((await application.quickly()).code).toBe(0);

@@ -54,11 +54,11 @@ describe('a deploy that meets others', () => {
     const blocker = await session(made.url, `BEGIN; SELECT id, 'Siti Aminah' FROM a`);
     // Long enough to be seen waiting on a busy machine: who is in the way is asked beside it.
     const { code, stderr } = await made.quickly([], { MIGRATIONS_LOCK_TIMEOUT: '1000' });
-    const told = stderr.split('\n').filter((line) => line.includes('did not get its lock'));
+    const reported = stderr.split('\n').filter((line) => line.includes('did not get its lock'));
     const { pid } = blocker;
     await blocker.end();
     const who = `pid ${pid} (reports of "postgres" at 127.0.0.1, idle in transaction for N s: SELECT pg_backend_pid() AS pid)`;
-    expect(told.map((line) => line.replace(/for \d+ s:/, 'for N s:'))).toEqual([
+    expect(reported.map((line) => line.replace(/for \d+ s:/, 'for N s:'))).toEqual([
       `2_second did not get its lock, blocked by ${who}; retrying in 1 s (1 of 3).`,
       `2_second did not get its lock, blocked by ${who}; retrying in 2 s (2 of 3).`,
       `2_second did not get its lock, blocked by ${who}; retrying in 4 s (3 of 3).`,
@@ -76,7 +76,7 @@ Retry later:
     expect(code).toBe(1);
   });
 
-  it('a lock that is granted at the second try: one row in the history, and it tells', async () => {
+  it('a lock that is granted at the second try: one row in the history, and a report', async () => {
     const made = await application('second');
     const blocker = await session(made.url, `BEGIN; SELECT id, 'Siti Aminah' FROM a`);
     const deploy = made.start(['--without-backup'], QUICK);
@@ -118,7 +118,7 @@ The limit is 300 ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own statement_timeout)
 `);
   });
 
-  it('two at once: the second is refused and says who is at it; --wait waits', async () => {
+  it('two concurrent deploys: the second is refused and names the first; --wait waits', async () => {
     const made = await application('two');
     const blocker = await session(made.url, 'BEGIN; SELECT FROM a');
     const first = made.start(['--without-backup'], { MIGRATIONS_LOCK_TIMEOUT: '60000' });
@@ -154,7 +154,7 @@ Wait for it: \`pgkeep migrate deploy --wait\`. If it is stuck, end that session:
     );
   });
 
-  it('Prisma’s own lock, taken by somebody after we had looked: refused, since nothing was tried', async () => {
+  it('Prisma’s own lock, taken after the check: refused, because nothing was run', async () => {
     const made = await application('slipped_in');
     const holder = await session(made.url, 'SELECT 1', 'prisma');
     const deploy = made.start();
@@ -203,7 +203,7 @@ Retry later:
     expect(rows).toEqual([{ finished_at: null, rolled_back_at: null }]);
   });
 
-  it('Ctrl-C while a migration runs: cancelled, taken back, told', async () => {
+  it('Ctrl-C while a migration runs: cancelled, rolled back, reported', async () => {
     const made = await application('interrupted', 'ALTER TABLE a ADD COLUMN b INT;\nSELECT pg_sleep(30);\n');
     const deploy = made.start(['--without-backup']);
     await until(
@@ -234,7 +234,7 @@ Retry later:
     expect(rows).toEqual([]);
   });
 
-  it('Ctrl-C between two tries: it is not tried again', async () => {
+  it('Ctrl-C between two attempts: no more retries', async () => {
     const made = await application('between');
     made.add('3_third', 'CREATE TABLE c (id INT);\n');
     const blocker = await session(made.url, 'BEGIN; SELECT FROM a');

@@ -109,7 +109,7 @@ ${INDEX}`,
     expect(rows).toEqual([{ count: 0 }]);
   });
 
-  it('an empty database gets the whole history', async () => {
+  it('an empty database gets the complete history', async () => {
     const application = new DeployedApplication(await createDatabase(own, 'fresh'));
     const { code, stdout } = await application.quickly(['--json']);
     const report: unknown = JSON.parse(stdout);
@@ -125,25 +125,25 @@ ${INDEX}`,
     });
   });
 
-  it('tells tables that have fewer rows than before, or none', async () => {
+  it('reports tables with fewer rows than before, or dropped ones', async () => {
     const application = await clinic('shrunk');
     application.add(
       '20991231000000_clean',
-      `-- pgkeep:allow drop-table because nobody reads it any more
+      `-- pgkeep:allow drop-table because it is no longer read
 DROP TABLE "who_growth_standards";
 DELETE FROM "session_quiz_steps" WHERE "id" IN (SELECT "id" FROM "session_quiz_steps" LIMIT 10);
 `,
     );
     const { stdout } = await application.quickly();
-    const [, ...told] = stdout.trimEnd().split('\n');
-    expect(told).toEqual([
+    const [, ...reported] = stdout.trimEnd().split('\n');
+    expect(reported).toEqual([
       '  WARNING   public.who_growth_standards no longer exists; it had 244 rows',
       '  WARNING   public.session_quiz_steps has 7,162 rows; it had 7,172',
       'Done, but not recorded: Cannot record deploy in the audit log: the database has no table pgkeep.change_log. Run `pgkeep install`.',
     ]);
   });
 
-  it('the lint’s errors refuse it, a waiver lets it through', async () => {
+  it('errors of the lint refuse it, a waiver allows it', async () => {
     const application = await clinic('linted');
     application.add('20991231000000_code', 'ALTER TABLE "children" ADD COLUMN "code" CHAR(8) NOT NULL;\n');
     const { code, stdout, stderr } = await application.deploy();

@@ -256,7 +256,7 @@ ALTER TABLE "purse" ADD CONSTRAINT "note_given" CHECK ("note" IS NOT NULL);
       code: 3,
       stdout: '',
       stderr: `${state}
-Refused to resolve: statements of migration 2_cents may be applied, and nothing in the database shows it: line 2: UPDATE "purse" SET "cents" = "cents" * … WHERE "id" > …; a deploy would run them again. Nothing was touched.
+Refused to resolve: statements of migration 2_cents may be applied (nothing in the database shows it): line 2: UPDATE "purse" SET "cents" = "cents" * … WHERE "id" > …; a deploy would run them again. Nothing was touched.
 Check their rows and undo by hand what was applied. Then, or if nothing was applied:
   npx pgkeep migrate resolve --rolled-back 2_cents --anyway
 `,
@@ -267,7 +267,7 @@ Check their rows and undo by hand what was applied. Then, or if nothing was appl
       `CREATE TABLE IF NOT EXISTS "purse" ("id" INT);\nCOMMENT ON TABLE "purse" IS 'x';\nALTER TABLE "purse" ADD COLUMN "x" INT;\n`,
     );
     expect((await application.migrate(['resolve'])).stdout).toContain(
-      '  database  none of it exists; missing: column public.purse.x\n  choose ',
+      '  database  none of it exists; missing: column public.purse.x\n  options ',
     );
     // What is there does not show whether the statements beside it were applied.
     application.add(
@@ -283,11 +283,13 @@ Check their rows and undo by hand what was applied. Then, or if nothing was appl
   options   npx pgkeep migrate resolve --rolled-back 2_cents    (after undoing what exists and the uncertain statements that were applied)
             npx pgkeep migrate resolve --applied 2_cents    (after applying what is missing and the uncertain statements that were not applied)
 `);
-    // What stands behind a statement that is not there was not applied either.
+    // A statement after one whose object is missing was not applied, unless that object was dropped by hand.
     application.add('2_cents', `ALTER TABLE "purse" ADD COLUMN "x" INT;\nUPDATE "purse" SET "x" = 1;\n`);
     expect((await application.migrate(['resolve'])).stdout).toContain(
       `  database  none of it exists; missing: column public.purse.x
-  options   npx pgkeep migrate resolve --rolled-back 2_cents    (then fix it and deploy again)
+  assumed   line 2: UPDATE "purse" SET "x" = …
+            not run, because the object of an earlier statement is missing; if you dropped it by hand, check their rows
+  options   npx pgkeep migrate resolve --rolled-back 2_cents    (if you dropped nothing by hand; then fix it and deploy again)
 `,
     );
   });

@@ -154,7 +154,7 @@ Restore the rows into a separate database; nothing in use is changed. The output
     expect(rows).toEqual([{ count: had }]);
   });
 
-  it('counts a partitioned table whole, finds a renamed one, and names the partitions to restore', async () => {
+  it('counts a partitioned table completely, finds a renamed one, and names the partitions to restore', async () => {
     const url = await createDatabase(own, 'parts');
     await query(
       url,

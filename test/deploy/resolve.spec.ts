@@ -145,9 +145,9 @@ ${NAME}
 `);
     const refused = await resolve(made, '--rolled-back', NAME);
     expect(refusal(refused.stderr)).toBe(
-      `Refused to resolve: migration ${NAME} objects of migration. Nothing was touched.
+      `Refused to resolve: objects of migration ${NAME} exist: table public.b, index public.b_id; a deploy would create them again and fail. Nothing was touched.
 Everything that pgkeep can look for exists: \`npx pgkeep migrate resolve --applied ${NAME}\`
-Or, where that is known and meant:
+To mark it as rolled back regardless:
   npx pgkeep migrate resolve --rolled-back ${NAME} --anyway
 `,
     );
@@ -156,7 +156,7 @@ Or, where that is known and meant:
     expect(applied.stdout).toBe(
       `Migration ${NAME} is marked as applied in database "committed" (test). None of it was run.\nDone, but not recorded: Cannot record resolve in the audit log: the database has no table pgkeep.change_log. Run \`pgkeep install\`.\n`,
     );
-    // The same rows as Prisma leaves: the failed attempt taken back, and one that is finished without a step.
+    // The same rows as Prisma leaves: the failed attempt rolled back, and one that is finished without a step.
     expect(await history(made.url)).toEqual([
       `${FIRST} finished 1`,
       `${NAME} unfinished rolled back 0`,
@@ -165,7 +165,7 @@ Or, where that is known and meant:
     expect((await made.deploy()).stdout).toContain('has every migration');
   });
 
-  it('some of it exists: refused both ways, until somebody says so', async () => {
+  it('some of it exists: refused both ways, unless --anyway is given', async () => {
     const made = await application(
       'some',
       'BEGIN;\nCREATE TABLE "b" (id INT);\nCOMMIT;\nBEGIN;\nCREATE INDEX "b_id" ON "b" (id);\nSELECT 1 / 0;\nCOMMIT;\n',
@@ -205,7 +205,7 @@ Mark the migrations that created these tables as applied, the first one first: \
     expect(await history(url)).toEqual([`${FIRST} finished 0`, `${NAME} finished 1`]);
   });
 
-  it('names that cannot be: never begun, applied, not here; both options at once', async () => {
+  it('names that cannot be: never started, applied, not here; both options together', async () => {
     const made = await application('names');
     const why = async (...argv: string[]) => refusal((await resolve(made, ...argv)).stderr);
     expect(await why('--rolled-back', 'nonsense')).toBe(

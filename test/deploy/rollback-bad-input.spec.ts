@@ -79,7 +79,7 @@ describe('a rollback that gets bad input', () => {
       'Remove CONCURRENTLY, BEGIN and COMMIT. MIGRATIONS_LOCK_TIMEOUT limits how long it waits for locks.',
     ],
     [
-      'a transaction of its own',
+      'its own transaction',
       'BEGIN;\nALTER TABLE a DROP COLUMN b;\nCOMMIT;\n',
       `${FILE}:1:1 (BEGIN;) cannot run in a transaction, or begins or ends one; a rollback runs as one transaction`,
       'Remove CONCURRENTLY, BEGIN and COMMIT. MIGRATIONS_LOCK_TIMEOUT limits how long it waits for locks.',
@@ -93,8 +93,8 @@ describe('a rollback that gets bad input', () => {
   ])('%s', async (what, down, why, hint) => {
     const made = await application(`down ${what}`, 'SELECT 1;');
     writeFileSync(path.join(made.migrations, SECOND, 'down.sql'), down);
-    const told = await rollback(made);
-    expect(what === 'not UTF-8' ? told.replace(/not UTF-8[^.]*/, 'not UTF-8') : told).toBe(
+    const reported = await rollback(made);
+    expect(what === 'not UTF-8' ? reported.replace(/not UTF-8[^.]*/, 'not UTF-8') : reported).toBe(
       refusal(why, hint),
     );
   });
@@ -111,7 +111,7 @@ describe('a rollback that gets bad input', () => {
 PostgreSQL reported: table "no_such" does not exist (42P01)
 Nothing was changed: PostgreSQL discarded the rollback, and the migration is still applied.
 Backup made before the rollback: fails_test_TIME.
-Mend ${FILE}, then:
+Fix ${FILE}, then:
   npx pgkeep migrate rollback ${SECOND} --lose public.a.b
 `,
     );
@@ -124,7 +124,7 @@ Mend ${FILE}, then:
     expect(rows).toEqual([{ finished: true, rolled_back_at: null, logs: null }]);
   });
 
-  it('an error that only the run brings, in a block; no value of a row is told', async () => {
+  it('an error that only the run brings, in a block; no value of a row is shown', async () => {
     const made = await application(
       'data',
       `ALTER TABLE a DROP COLUMN b;\nALTER TABLE a ADD CONSTRAINT none CHECK (id <> 1);\n`,
@@ -134,13 +134,13 @@ Mend ${FILE}, then:
   ALTER TABLE a ADD CONSTRAINT none CHECK (id <> 1);
 PostgreSQL reported: check constraint "none" of relation "a" is violated by some row (23514)
 Nothing was changed: PostgreSQL discarded the rollback, and the migration is still applied.
-Mend ${FILE}, then:
+Fix ${FILE}, then:
   npx pgkeep migrate rollback ${SECOND}
 `,
     );
   });
 
-  it('a name that is not the newest, not applied, or taken back already', async () => {
+  it('a name that is not the newest, not applied, or already rolled back', async () => {
     const made = await application('names', 'ALTER TABLE a DROP COLUMN b;\n');
     made.add(THIRD, 'CREATE TABLE c (id INT);\n', 'DROP TABLE c;\n');
     expect((await made.quickly()).code).toBe(0);

@@ -141,7 +141,7 @@ Fix ${FILE}, then:
     await until(() => third.stderr.includes('Waiting for pid '), 20_000);
     await blocker.end();
     expect((await first.end()).code).toBe(0);
-    // It was shown the second, which is taken back by now.
+    // It was shown the second, which is rolled back by now.
     expect((await third.end()).code).toBe(3);
     expect(message(third.stderr)).toBe(
       `Refused to roll back: migration ${NAME} is already rolled back. Nothing was touched.
@@ -174,7 +174,7 @@ Then:
     expect(await isApplied(made.url)).toBe(true);
   });
 
-  it('the connection lost while it is committed: nobody knows yet, and the history will', async () => {
+  it('the connection lost during the commit: unknown until the history can be read', async () => {
     const made = await application('committing', `${DOWN}INSERT INTO slow VALUES (1);\n`);
     await query(
       made.url,
@@ -200,7 +200,7 @@ When it has ended:
     await until(async () => !(await isApplied(made.url)), 20_000);
   });
 
-  it('the session ended by somebody: nothing of it is kept', async () => {
+  it('the session terminated by another one: nothing of it is kept', async () => {
     const made = await application('ended', SLOW);
     const run = rollback(made);
     await until(() => sleeps(made.url), 20_000);
@@ -218,7 +218,7 @@ Retry later:
     expect(await isApplied(made.url)).toBe(true);
   });
 
-  it('Ctrl-C while it runs: cancelled, taken back, told', async () => {
+  it('Ctrl-C while it runs: cancelled, discarded, reported', async () => {
     const made = await application('interrupted', SLOW);
     const run = rollback(made);
     await until(() => sleeps(made.url), 20_000);

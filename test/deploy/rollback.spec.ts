@@ -48,7 +48,7 @@ describe('pgkeep migrate rollback', () => {
   const APPLIED = [{ visits: true, phone: true, rolledBack: false }];
   const ROLLED_BACK = [{ visits: false, phone: false, rolledBack: true }];
 
-  it('shows the plan and the SQL, backs up, takes back, marks, verifies, records, and says what is next', async () => {
+  it('shows the plan and the SQL, backs up, rolls back, marks, verifies, records, and names the next step', async () => {
     const application = await clinic('happy');
     const { url } = application;
     const settings = { NODE_ENV: 'test', DATABASE_URL: url };
@@ -117,7 +117,7 @@ The next \`pgkeep migrate deploy\` applies it again as long as it is in the dire
       { ...there, rolledBack: true },
       { ...there, rolledBack: false },
     ]);
-    // With the directory gone the history is not ahead of it: what was taken back is not there.
+    // With the directory gone the history is not ahead of it: what was rolled back does not exist.
     expect((await application.migrate(['rollback', NAME, '--without-backup'])).code).toBe(0);
     application.remove(NAME);
     const status = await application.migrate(['status', '--json']);

@@ -38,7 +38,7 @@ describe('what is there and not used or enforced', () => {
   const careful = (stdout: string): string[] =>
     stdout.split('\n').filter((line) => line.startsWith('  WARNING'));
   /** The details of /ready's check of migrations. */
-  const told = async ({ url, migrations }: DeployedApplication): Promise<unknown> => {
+  const reported = async ({ url, migrations }: DeployedApplication): Promise<unknown> => {
     const settings = { NODE_ENV: 'test', DATABASE_URL: url, MIGRATIONS_DIR: migrations };
     const { stdout } = await runCli(['ready', '--json'], settings);
     const verdict: unknown = JSON.parse(stdout);
@@ -85,7 +85,7 @@ Finish it by hand, then run the command again. If it is finished already:
   npx pgkeep migrate resolve --applied ${NAME} --anyway
 `,
     );
-    expect(await told(made)).toBe(
+    expect(await reported(made)).toBe(
       'Migration issues: 1 failed; index public.seat_row_key is invalid (DROP INDEX CONCURRENTLY public.seat_row_key;)',
     );
     await query(made.url, 'DELETE FROM "seat" WHERE "id" = 2');
@@ -112,7 +112,7 @@ ${steps}`);
     await query(made.url, 'DROP INDEX CONCURRENTLY public.seat_row_key');
     expect((await made.migrate(['resolve', '--rolled-back', NAME])).code).toBe(0);
     expect((await made.quickly()).code).toBe(0);
-    expect(await told(made)).toBe('2/2 migrations applied');
+    expect(await reported(made)).toBe('2/2 migrations applied');
     await expect(query(made.url, 'INSERT INTO "seat" VALUES (3, 1)')).rejects.toThrow('seat_row_key');
   });
 
@@ -227,7 +227,7 @@ CREATE INDEX "p_idx" ON ONLY "p" ("id");
       '  WARNING   constraint public.a.unsaid is not validated: ALTER TABLE public.a VALIDATE CONSTRAINT unsaid;',
       '  WARNING   index public.p_idx is not attached for every partition: ALTER INDEX public.p_idx ATTACH PARTITION …;',
     ]);
-    expect(await told(made)).toBe(
+    expect(await reported(made)).toBe(
       '2/2 migrations applied; constraint public.c.c_id_fkey is not enforced (ALTER TABLE public.c ENABLE TRIGGER ALL;); 2 constraints are not validated: public.a.said, public.a.unsaid; trigger public.a.t is disabled (ALTER TABLE public.a ENABLE TRIGGER t;); index public.p_idx is not attached for every partition (ALTER INDEX public.p_idx ATTACH PARTITION …;)',
     );
   });
@@ -247,12 +247,12 @@ CREATE INDEX "p_idx" ON ONLY "p" ("id");
       const { rows } = await query(made.url, `SELECT FROM pg_index WHERE indexrelid = to_regclass('a_idx')`);
       return rows.length > 0;
     }, 20_000);
-    expect(await told(made)).toBe(ready);
+    expect(await reported(made)).toBe(ready);
     const watching = {
       url: made.url.replace(/\/\/[^@]*@/, '//watcher:watcher@'),
       migrations: made.migrations,
     };
-    expect(await told(Object.assign(Object.create(made), watching))).toBe(ready);
+    expect(await reported(Object.assign(Object.create(made), watching))).toBe(ready);
     await writer.query('COMMIT');
     await writer.end();
     await building;
@@ -265,7 +265,7 @@ CREATE INDEX "p_idx" ON ONLY "p" ("id");
       const { rows } = await query(made.url, `SELECT FROM pg_index WHERE NOT indisvalid`);
       return rows.length > 0;
     }, 20_000);
-    expect(await told(made)).toBe(ready);
+    expect(await reported(made)).toBe(ready);
     await reader.query('COMMIT');
     await reader.end();
     await dropping;

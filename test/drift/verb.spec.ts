@@ -42,7 +42,7 @@ describe('pgkeep migrate drift', () => {
   const recorded = async (name: string): Promise<DeployedApplication> =>
     new DeployedApplication(await createDatabase(own, name, 'recorded'));
 
-  it('says what is missing until somebody recorded what is expected', async () => {
+  it('says what is missing until an expected structure is recorded', async () => {
     const application = await clinic('unknown');
     expect(await drift(application)).toMatchObject({
       code: 1,
@@ -225,7 +225,7 @@ other objects
     expect((await drift(application)).code).toBe(0);
   });
 
-  it('tells no drift where the schema is one that Prisma does not take', async () => {
+  it('reports drift although Prisma does not accept the schema', async () => {
     const application = await recorded('broken_schema');
     application.write(
       '../schema.prisma',
@@ -330,7 +330,7 @@ describe('a deploy', () => {
   const drift = async ({ url, directory }: DeployedApplication) =>
     await runCli(['migrate', 'drift'], { NODE_ENV: 'test', DATABASE_URL: url }, { cwd: directory });
 
-  it('records what it leaves; with nothing to apply only where nobody did', async () => {
+  it('records what it leaves; with nothing to apply only if there is no recording', async () => {
     const application = await installed('leaves');
     expect((await application.quickly()).code).toBe(0);
     await query(application.url, 'CREATE TABLE by_hand ()');
@@ -407,7 +407,7 @@ ${REMEDY}`,
     expect(stdout).toMatch(/^DRIFT: 1 object differs .*\n\npublic\.by_hand\n {2}\+ table\n/);
   });
 
-  it('makes right what a migration of its own names', async () => {
+  it('settles what one of its migrations names', async () => {
     const application = await installed('named');
     await application.quickly();
     await query(

@@ -324,9 +324,9 @@ describe('on other databases', () => {
       target(stamped('development')),
       `${at} is stamped development, and NODE_ENV is test. Nothing was touched.\nUse a separate database for test. If development is intended, set NODE_ENV=development.`,
     ],
-  ])('refuses a reset: %s', (_, facts, about, told) => {
+  ])('refuses a reset: %s', (_, facts, about, reported) => {
     expect(reasonOf(verdictOf('migrate reset --force', about, facts))).toBe(
-      `Refused to run \`prisma migrate reset\`: ${told}`,
+      `Refused to run \`prisma migrate reset\`: ${reported}`,
     );
   });
 
@@ -377,16 +377,19 @@ describe('on other databases', () => {
     const shadow = (more: Partial<Target>, stamp: Target['stamp'] = { kind: 'not-installed' }) =>
       target(stamp, { use: 'shadow', database: 'shadow', ...more });
     const main = target(stamped('development'));
-    const told = (about: Target, line = 'migrate dev') =>
+    const reported = (about: Target, line = 'migrate dev') =>
       reasonOf(verdictOf(line, main, { targets: [main, about] }));
-    expect(told(shadow({}))).toContain('is the datasource itself');
-    expect(told(shadow({ identity: COPY }))).toBe('allowed');
-    expect(told(shadow({ identity: COPY }, stamped('test')))).toContain('is stamped test');
-    expect(told(shadow({ identity: COPY, productionBy: '.env.production' }))).toContain(
+    expect(reported(shadow({}))).toContain('is the datasource itself');
+    expect(reported(shadow({ identity: COPY }))).toBe('allowed');
+    expect(reported(shadow({ identity: COPY }, stamped('test')))).toContain('is stamped test');
+    expect(reported(shadow({ identity: COPY, productionBy: '.env.production' }))).toContain(
       'according to .env.production',
     );
     expect(
-      told(shadow({ identity: COPY }, stamped('production')), 'migrate diff --from-migrations x --to-empty'),
+      reported(
+        shadow({ identity: COPY }, stamped('production')),
+        'migrate diff --from-migrations x --to-empty',
+      ),
     ).toContain('would be emptied as the shadow database, and is stamped production');
   });
 

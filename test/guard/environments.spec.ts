@@ -1,3 +1,4 @@
+import { appendPlan, operator } from '../../src/audit-log/append.js';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -55,7 +56,7 @@ describe('environments that must stay apart', () => {
   };
   const users = async (url: string) => (await query(url, 'SELECT count(*)::int AS users FROM users')).rows;
 
-  it('knows a copy of production by its stamp, until it is stamped anew', async () => {
+  it('knows a copy of production by its stamp, until it is stamped again', async () => {
     const copy = await createDatabase(own, 'branch', 'clinic');
     expect(await ask('migrate reset --force', copy)).toBe(
       `Refused to run \`prisma migrate reset\`: database "branch" (${where}) is a copy: it carries the stamp of the production database that it was copied from. Nothing was touched.\n` +
@@ -68,15 +69,17 @@ describe('environments that must stay apart', () => {
 
   it('knows a database that two environments share, stamped or not', async () => {
     const shared = await createDatabase(own, 'shared');
-    const told = (by: string) =>
+    const reported = (by: string) =>
       `Refused to run \`prisma db push\`: database "shared" (${where}) is production according to ${by}. Nothing was touched.\n` +
       'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `pgkeep migrate deploy`.';
-    // The other name of the host, another user: nothing in the URLs tells that they are one.
+    // The other name of the host, another user: nothing in the URLs shows that they are one.
     const byOtherName = shared.replace('127.0.0.1', 'localhost');
     expect(await ask('db push', shared)).toBe('allowed');
-    expect(await ask('db push', shared, { DATABASE_URL_PROD: byOtherName })).toBe(told('DATABASE_URL_PROD'));
+    expect(await ask('db push', shared, { DATABASE_URL_PROD: byOtherName })).toBe(
+      reported('DATABASE_URL_PROD'),
+    );
     expect(await ask('db push', shared, {}, { '.env.production': `DATABASE_URL="${byOtherName}"\n` })).toBe(
-      told('.env.production'),
+      reported('.env.production'),
     );
     expect(await ask('db push', shared, {}, { '.env.production': `DATABASE_URL="${production}"\n` })).toBe(
       'allowed',
@@ -105,12 +108,12 @@ describe('environments that must stay apart', () => {
     await once(silent, 'listening');
     const address = silent.address();
     const port = typeof address === 'object' ? address?.port : undefined;
-    const told = await ask(
+    const reported = await ask(
       'migrate reset --force',
       `postgresql://app@127.0.0.1:${port}/clinic?connect_timeout=1`,
     );
     silent.close();
-    expect(told).toBe(
+    expect(reported).toBe(
       `Refused to run \`prisma migrate reset\`: database "clinic" (127.0.0.1:${port}) may be production: its stamp cannot be read: timeout expired. Nothing was touched.\n` +
         'Make sure that `npx pgkeep ping` reaches the database by this URL, then try again.',
     );
@@ -256,6 +259,16 @@ describe('environments that must stay apart', () => {
       ]);
       expect((await runCli(['changelog', '--verify'], { DATABASE_URL: production })).code).toBe(0);
     });
+
+    it('that an older pgkeep recorded in the parent process is not recorded again', async () => {
+      const details = { command: 'db seed', door: 'pgkeep prisma', pid: process.ppid };
+      const entry = { action: 'guard-override', subject: 'clinic', details, actor: operator() } as const;
+      const { sql, values } = appendPlan(entry);
+      const before = (await overrides()).length;
+      await query(production, sql, [...values]);
+      expect(await ask('db seed', production, { PGKEEP_GUARD_OVERRIDE: phrase })).toBe('allowed');
+      expect(await overrides()).toHaveLength(before + 1);
+    });
   });
 
   it('is exported as pgkeep/prisma', async () => {
@@ -279,7 +292,7 @@ describe('environments that must stay apart', () => {
   describe('`pgkeep prisma`', () => {
     it('refuses, by exit code 3', async () => {
       const before = await users(production);
-      const told = {
+      const reported = {
         code: 'GUARD_REFUSED',
         message: `Refused to run \`prisma migrate reset\`: database "clinic" (${where}) is stamped production (NODE_ENV is development). Nothing was touched.`,
         hint: 'Production is never reset. To go back to an earlier state, restore a backup: `pgkeep restore --list`.',
@@ -292,11 +305,11 @@ describe('environments that must stay apart', () => {
         expect(await runCli(argv, { DATABASE_URL: production })).toEqual({
           code: 3,
           stdout: '',
-          stderr: `${told.message}\n${told.hint}\n`,
+          stderr: `${reported.message}\n${reported.hint}\n`,
         });
       }
       const json = await runCli(['prisma', '--json', 'migrate', 'reset'], { DATABASE_URL: production });
-      expect([json.code, JSON.parse(json.stdout)]).toEqual([3, { error: told }]);
+      expect([json.code, JSON.parse(json.stdout)]).toEqual([3, { error: reported }]);
       expect(await users(production)).toEqual(before);
     });
 

@@ -19,7 +19,11 @@ export interface JudgedAttempt {
   readonly uncertain: readonly string[];
   /** Statements that were not run, were rolled back, or were undone by hand. */
   readonly notApplied: readonly string[];
+  /** Statements after one whose object is missing: not run, unless that object was dropped by hand. */
+  readonly assumedNotRun: readonly string[];
 }
+
+const NONE = { applied: [], uncertain: [], notApplied: [], assumedNotRun: [] } as const;
 
 /** What a verdict is based on. */
 export interface AttemptEvidence {
@@ -42,7 +46,7 @@ export function judgeAttempt(evidence: AttemptEvidence): JudgedAttempt {
   const { course } = evidence.attempt;
   // An object that exists nevertheless was created by something else.
   const isNothing = course?.kind === 'transaction' && evidence.traced.there.length === 0;
-  if (isNothing) return { verdict: 'nothing', applied: [], uncertain: [], notApplied: [] };
+  if (isNothing) return { verdict: 'nothing', ...NONE };
   if (course?.kind === 'statements' && evidence.isSameFile) return judgeRecorded(evidence);
   return judgeUnrecorded(evidence);
 }
@@ -61,7 +65,7 @@ function judgeRecorded({ attempt, parsed, traced, schema }: AttemptEvidence): Ju
   const uncertain = next && seen === 'unseen' ? shown([next]) : [];
   const rest = parsed.statements.slice(seen === 'missing' ? steps : steps + 1);
   const notApplied = shown([...undone, ...rest]);
-  return { verdict: verdictOf(applied, uncertain, notApplied), applied, uncertain, notApplied };
+  return { ...NONE, verdict: verdictOf(applied, uncertain, notApplied), applied, uncertain, notApplied };
 }
 
 /** Whether a statement outside a transaction may be applied although that was not recorded. */
@@ -87,10 +91,17 @@ function judgeUnrecorded({ parsed, traced, schema }: AttemptEvidence): JudgedAtt
   const missing = sights.indexOf('missing');
   const isInOrder = missing !== -1 && sights.lastIndexOf('there') < missing;
   const open = isInOrder ? missing : sights.length;
-  const unseen = changing.filter((_, index) => index < open && sights[index] === 'unseen');
-  const uncertain = unseen.filter(({ node }) => !isRepeatable(node)).map(namer(parsed));
+  const traceless = changing.flatMap((statement, index) =>
+    sights[index] === 'unseen' && !isRepeatable(statement.node) ? [{ statement, index }] : [],
+  );
+  const name = namer(parsed);
+  const namesOf = (part: typeof traceless): string[] => [
+    ...new Set(part.map(({ statement }) => name(statement))),
+  ];
+  const uncertain = namesOf(traceless.filter(({ index }) => index < open));
+  const assumedNotRun = namesOf(traceless.filter(({ index }) => index >= open));
   const verdict = traced.verdict === 'nothing' && uncertain.length > 0 ? 'unknown' : traced.verdict;
-  return { verdict, applied: [], uncertain: [...new Set(uncertain)], notApplied: [] };
+  return { ...NONE, verdict, uncertain, assumedNotRun };
 }
 
 /** Whether the objects of a statement exist: a statement is applied completely or not at all. */

@@ -6,7 +6,10 @@ const DEPLOY = 'npx pgkeep migrate deploy';
 
 /** Returns the options, the likeliest first. Pure. */
 export function choicesOf(
-  state: Pick<MigrationState, 'migration' | 'state' | 'verdict' | 'isHere' | 'uncertain' | 'invalid'>,
+  state: Pick<
+    MigrationState,
+    'migration' | 'state' | 'verdict' | 'isHere' | 'uncertain' | 'assumedNotRun' | 'invalid'
+  >,
 ): Choice[] {
   const { migration, verdict, isHere } = state;
   const applied = `npx pgkeep migrate resolve --applied ${migration}`;
@@ -32,14 +35,20 @@ function marks({
   verdict,
   isHere,
   uncertain,
-}: Pick<MigrationState, 'migration' | 'verdict' | 'isHere' | 'uncertain'>): Choice[] {
+  assumedNotRun,
+}: Pick<MigrationState, 'migration' | 'verdict' | 'isHere' | 'uncertain' | 'assumedNotRun'>): Choice[] {
   const back = `npx pgkeep migrate resolve --rolled-back ${migration}`;
   const applied = `npx pgkeep migrate resolve --applied ${migration}`;
   if (!isHere) return [{ command: back, when: 'if none of it was applied' }];
   const open = uncertain.length > 0;
   switch (verdict) {
     case 'nothing':
-      return [{ command: back, when: 'then fix it and deploy again' }];
+      return [
+        {
+          command: back,
+          when: `${assumedNotRun.length === 0 ? '' : 'if you dropped nothing by hand; '}then fix it and deploy again`,
+        },
+      ];
     case 'all':
       return open
         ? [

@@ -80,7 +80,7 @@ export async function readState(
   return { ...common, ...found, choices: choicesOf({ ...common, ...found }) };
 }
 
-const NOTHING = { applied: [], uncertain: [], notApplied: [], invalid: [] } as const;
+const NOTHING = { applied: [], uncertain: [], notApplied: [], assumedNotRun: [], invalid: [] } as const;
 
 function ranOf({ course, steps }: Attempt, isSameFile: boolean): MigrationState['ran'] {
   if (!course) return { by: 'something else' };

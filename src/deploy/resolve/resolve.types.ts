@@ -41,6 +41,8 @@ export interface MigrationState extends Traced {
   readonly uncertain: readonly string[];
   /** Statements that were not applied, if pgkeep ran it statement by statement. */
   readonly notApplied: readonly string[];
+  /** Statements that leave no object and follow one whose object is missing: not run, unless that was dropped by hand. */
+  readonly assumedNotRun: readonly string[];
   /** Its invalid indexes, quoted where SQL needs it. */
   readonly invalid: readonly string[];
   /** The options. */

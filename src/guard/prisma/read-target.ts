@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import { type DatabaseUrl, describeServer, parseDatabaseUrl } from '../../config/database-url.js';
 import type { ProductionUrl } from '../../config/guard-settings.js';
 import { errorCode, messageOf } from '../../core/errors.js';
+import { type Known, valueOf } from '../../core/known.js';
 import { type DatabaseIdentity, sameDatabase } from '../../environment/environment.types.js';
 import { withConnection, withDeadline } from '../../postgres/connect.js';
 import { databaseFault } from '../../postgres/database-fault.js';
@@ -29,9 +30,9 @@ export async function readTarget(
   urlText: string,
   production: readonly ProductionUrl[],
 ): Promise<Target> {
-  const url = parsed(urlText);
-  if (typeof url === 'string') {
-    const stamp: NotAsked = { kind: 'not-asked', cause: `its URL: ${url}`, isOutOfReach: false };
+  const parsed = parseUrl(urlText);
+  if ('reason' in parsed) {
+    const stamp: NotAsked = { kind: 'not-asked', cause: `its URL: ${parsed.reason}`, isOutOfReach: false };
     return {
       use,
       database: '?',
@@ -41,6 +42,7 @@ export async function readTarget(
       productionBy: undefined,
     };
   }
+  const { value: url } = parsed;
   const [asked, productionIdentities] = await Promise.all([
     ask(url),
     Promise.all(production.map(async ({ by, url: text }) => ({ by, identity: await identityOf(text, url) }))),
@@ -72,8 +74,8 @@ async function identityOf(
   text: string,
   target: DatabaseUrl,
 ): Promise<DatabaseIdentity | 'same URL' | undefined> {
-  const url = parsed(text);
-  if (typeof url === 'string') return undefined;
+  const url = valueOf(parseUrl(text));
+  if (url === undefined) return undefined;
   if (isSamePlace(url, target)) return 'same URL';
   const asking = withConnection(url, connectionOptions(PRODUCTION_MS), (client) =>
     readIdentity(client, TIMEOUTS),
@@ -91,10 +93,10 @@ function isSamePlace(left: DatabaseUrl, right: DatabaseUrl): boolean {
   );
 }
 
-function parsed(text: string): DatabaseUrl | string {
+function parseUrl(text: string): Known<DatabaseUrl> {
   try {
-    return parseDatabaseUrl(text);
+    return { value: parseDatabaseUrl(text) };
   } catch (error) {
-    return messageOf(error);
+    return { reason: messageOf(error) };
   }
 }
