@@ -16,7 +16,7 @@ import { entryName } from '../archive/table-of-contents.js';
 import { compareWith } from '../comparison/compare.js';
 import { type Comparison, type Finding, judged } from '../comparison/comparison.js';
 import { despiteOptions, findingsOf } from '../comparison/despite.js';
-import { MAKE_ROOM } from '../server/free-space.js';
+import { FREE_DISK_SPACE } from '../server/free-space.js';
 import { readRestored } from '../comparison/read-restored.js';
 import type { RestoreContext } from './restore.types.js';
 
@@ -120,7 +120,8 @@ async function explain(context: RestoreContext, url: DatabaseUrl, error: unknown
   signal.throwIfAborted();
   if (!(error instanceof ProgramFailure)) throw error;
   const message = `Cannot restore ${source.name}: ${error.message}. Database "${target.database}" was not touched.`;
-  if (error.isDiskFull) throw new PgkeepError('RESTORE_FAILED', message, { hint: MAKE_ROOM, cause: error });
+  if (error.isDiskFull)
+    throw new PgkeepError('RESTORE_FAILED', message, { hint: FREE_DISK_SPACE, cause: error });
   const running = runningFunction(error.end.stderrTail);
   const advice =
     running === undefined

@@ -17,7 +17,7 @@ import type { DatabaseService } from '../../postgres/database.service.js';
 import { read, tableExists } from '../../postgres/read.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import { Despite } from '../comparison/despite.js';
-import { MAKE_ROOM, requireSpaceToRestore } from '../server/free-space.js';
+import { FREE_DISK_SPACE, requireSpaceToRestore } from '../server/free-space.js';
 import { requireRestorable, requireSuperuserFor } from '../server/requirements.js';
 import {
   otherSubject,
@@ -235,7 +235,7 @@ export class Restore {
         throw new PgkeepError(
           'RESTORE_FAILED',
           `Cannot restore ${source}: ${error.message}. Database "${database}" was not touched.`,
-          { hint: error.isDiskFull ? MAKE_ROOM : MEND, cause: error },
+          { hint: error.isDiskFull ? FREE_DISK_SPACE : MEND, cause: error },
         );
       }
       throw databaseError(
