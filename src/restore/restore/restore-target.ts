@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import type { DatabaseUrl } from '../../config/database-url.js';
+import type { Settings } from '../../config/settings.js';
 import { errorCode } from '../../core/errors.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { withConnection } from '../../postgres/connect.js';
@@ -25,6 +26,12 @@ const MAINTENANCE_DATABASES = ['postgres', 'template1'];
 
 /** invalid_catalog_name and insufficient_privilege: the database does not exist, or the role lacks CONNECT. */
 const ABSENT = new Set(['3D000', '42501']);
+
+/** Returns the options of a restore's connections, which wait as long as a statement takes. */
+export function restoreConnection({ database }: Pick<Settings, 'database'>): ConnectionOptions {
+  const { connectTimeoutMs } = database;
+  return { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep restore' };
+}
 
 /** Reads the target on a connection to another database of its server. */
 export async function readTarget(client: Client, database: string): Promise<RestoreTarget> {
