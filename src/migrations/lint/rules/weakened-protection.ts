@@ -111,7 +111,7 @@ function ofCommand(
     const what = name === undefined ? off.off : `${off.off} ${escapeIdentifier(name)}`;
     return [
       {
-        message: `After this, ${what} is switched off for ${quoted(table)}: rows are written or read that were not permitted before.`,
+        message: `After this statement, ${what} is switched off for ${quoted(table)}: rows are written or read that were not permitted before.`,
         isUndoneBy: (later) =>
           isDropped(later) ||
           (sameTable(later) &&
