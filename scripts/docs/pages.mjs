@@ -1,11 +1,12 @@
-import { lintRulesPage } from './lint-rules.mjs';
+import { cliPage } from './cli-page.mjs';
+import { lintRulesPage } from './lint-rules-page.mjs';
 
 /**
  * A page that is generated from declarations in the code, completely or in parts.
  *
  * @typedef {object} Page
  * @property {string} file as seen from the root of the clone
- * @property {(current: string) => string} render returns the new text; `current` is the committed one, empty if there is none
+ * @property {(current: string) => string | Promise<string>} render returns the new text; `current` is the committed one, empty if there is none
  */
 
 /**
@@ -13,4 +14,4 @@ import { lintRulesPage } from './lint-rules.mjs';
  *
  * @type {readonly Page[]}
  */
-export const PAGES = [lintRulesPage];
+export const PAGES = [cliPage, lintRulesPage];
