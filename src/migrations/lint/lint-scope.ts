@@ -99,7 +99,7 @@ async function choose(
   }
   if (all || !status) {
     const found = await migrationsIn(migrationsDirectory);
-    return { name: 'all', chosen: found.map((file) => ({ ...file, isJudged: true })) };
+    return { name: 'all', chosen: found.map((file) => Object.assign(file, { isJudged: true })) };
   }
   // Those of the status, whatever has come into the directory since.
   const pending = [...status.pending, ...status.failed, ...status.rolledBack];

@@ -47,9 +47,9 @@ export const weakenedProtection: StatementRule = {
   check: (statement, context) =>
     weakenings(statement, context)
       .filter(({ isUndoneBy }) => !context.after(statement).some(({ node }) => isUndoneBy(node)))
-      .map(({ message, severity }): Violation => {
+      .map(({ message, severity = 'error' }): Violation => {
         const rewrite = '-- Keep it; or waive this with what protects the rows instead.';
-        return { index: statement.index, message, rewrite, ...(severity && { severity }) };
+        return { index: statement.index, severity, message, rewrite };
       }),
 };
 
