@@ -100,7 +100,7 @@ ALTER TABLE "children" ALTER COLUMN "name" DROP NOT NULL;
     ]);
     expect(await messageOf('DROP SCHEMA "clinic" CASCADE;')).toEqual([
       `error drop-schema 2:1
-DROP SCHEMA "clinic" removes everything in it, tables and rows included. Only a backup can restore the rows.
+DROP SCHEMA "clinic" removes everything in it, tables and rows included. Only a backup can restore them.
 -- Drop what is not needed any more by name, table by table.`,
       `error cascade 2:1
 CASCADE also drops everything that depends on it (views, foreign keys, columns); the file does not name these objects.
