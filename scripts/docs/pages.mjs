@@ -1,3 +1,5 @@
+import { environmentExample, settingsPage } from './settings.mjs';
+
 /**
  * A page that is generated from declarations in the code, completely or in parts.
  *
@@ -7,8 +9,11 @@
  */
 
 /**
- * Every generated page: one module of this directory makes it, from what it imports of dist/.
+ * Every generated page. One function in this directory makes each, from what it imports of dist/.
  *
  * @type {readonly Page[]}
  */
-export const PAGES = [];
+export const PAGES = [
+  { file: '.env.example', render: environmentExample },
+  { file: 'docs/settings.md', render: settingsPage },
+];

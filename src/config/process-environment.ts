@@ -8,7 +8,7 @@ import { type EnvironmentName, ENVIRONMENTS } from './settings.js';
 /** What the process was started with, and what its `.env` files add. */
 export interface LoadedEnvironment {
   readonly environment: Environment;
-  /** Settings of `.env.ENV` that the shell overrides, for telling: names only. */
+  /** The names of settings in `.env.ENV` that the shell overrides, to be reported. */
   readonly overridden: readonly string[];
 }
 
@@ -32,15 +32,6 @@ export function loadEnvironment(
       (key) => shell[key] !== undefined && shell[key] !== specific[key],
     ),
   };
-}
-
-/** Any of these names a database. */
-const DATABASE_NAMES = ['DATABASE_URL', 'DIRECT_URL', 'DIRECT_DATABASE_URL', 'DATABASE_URL_UNPOOLED'];
-
-/** Whether no database is named, outside production: then the embedded one is meant. */
-export function wantsEmbedded(environment: Environment): boolean {
-  const names = DATABASE_NAMES.flatMap((name) => [name, `${name}_FILE`]);
-  return environment['NODE_ENV'] !== 'production' && names.every((name) => !environment[name]?.trim());
 }
 
 function knownEnvironment(name: string): EnvironmentName {

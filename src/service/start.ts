@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { STATE_DIRECTORY } from '../cluster/embedded-location.js';
-import { loadEnvironment, wantsEmbedded } from '../config/process-environment.js';
+import { wantsEmbedded } from '../config/database-settings.js';
+import { loadEnvironment } from '../config/process-environment.js';
 import { readSettings } from '../config/read-settings.js';
 import { exitCodeOf } from '../cli/exit-codes.js';
 import { explain } from '../cli/explain.js';

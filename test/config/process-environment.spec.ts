@@ -2,9 +2,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, it } from '@jest/globals';
-import { loadEnvironment, wantsEmbedded } from '../../src/config/process-environment.js';
-import { SETTING_NAMES } from '../../src/config/settings-list.js';
-import { readFileSync } from 'node:fs';
+import { wantsEmbedded } from '../../src/config/database-settings.js';
+import { loadEnvironment } from '../../src/config/process-environment.js';
 
 it('reads .env.ENV before .env, and lets the shell win over both', () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-test-'));
@@ -47,8 +46,3 @@ it.each(['DATABASE_URL', 'DATABASE_URL_FILE', 'DIRECT_URL', 'DATABASE_URL_UNPOOL
     expect(wantsEmbedded({ [name]: 'given' })).toBe(false);
   },
 );
-
-it('has every setting in .env.example', () => {
-  const documented = readFileSync('.env.example', 'utf8').matchAll(/^#?([A-Z][A-Z0-9_]+)=/gm);
-  expect(new Set([...documented].map(([, name]) => name))).toEqual(new Set(SETTING_NAMES));
-});

@@ -177,7 +177,7 @@ describe('readSettings', () => {
     ],
     [
       { BACKUP_S3_ENDPOINT: 'https://s3.example', GCS_BACKUP_BUCKET: 'copies' },
-      '  BACKUP_S3_ENDPOINT is set, but no bucket there: set AWS_S3_BACKUP_BUCKET too',
+      '  BACKUP_S3_ENDPOINT is set, but there is no bucket: set AWS_S3_BACKUP_BUCKET too',
     ],
     [
       { AWS_S3_BACKUP_BUCKET: 's3://bucket' },
@@ -193,7 +193,7 @@ describe('readSettings', () => {
     ],
     [
       { BACKUP_S3_ENDPOINT: 'https://key:hunter2@s3.example' },
-      '  BACKUP_S3_ENDPOINT must be a URL such as https://s3.example:9000, without credentials (they come by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)',
+      '  BACKUP_S3_ENDPOINT must be a URL such as https://s3.example:9000, without credentials (set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)',
     ],
   ])('refuses %j', (environment, line) => {
     expect(errorOf({ DATABASE_URL: URL_WITH_SECRET, ...environment }).message).toBe(
@@ -284,7 +284,7 @@ describe('readSettings', () => {
       ).toBe(
         [
           '2 settings are not usable:',
-          '  DATABASE_URL_UNPOOLED is another URL than DIRECT_URL, of which it is an alias: keep one',
+          '  DATABASE_URL_UNPOOLED differs from DIRECT_URL, of which it is an alias: keep one',
           '  DATABASE_URL must be set: the PostgreSQL URL of the database to guard',
         ].join('\n'),
       );
