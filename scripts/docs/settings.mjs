@@ -36,9 +36,9 @@ export function settingsPage(current) {
 
 /** @param {Declaration} declaration */
 function rowOf(declaration) {
-  const [name, ...aliases] = namesOf(declaration).map((text) => `\`${text}\``);
+  const [name = '', ...aliases] = namesOf(declaration).map((text) => `\`${text}\``);
   return [
-    aliases.length > 0 ? `${name} (${aliases.join(', ')})` : `${name}`,
+    aliases.length > 0 ? `${name} (${aliases.join(', ')})` : name,
     defaultOf(declaration),
     declaration.text,
   ];
