@@ -69,7 +69,7 @@ USER 10001:10001
 RUN pgkeep --help >/dev/null && pg_dump --version && psql --version && node --input-type=module --eval " \
       const { engineVersion } = await import('/opt/pgkeep/dist/migrations/engine/wasm-module.js'); \
       await engineVersion(); \
-      await import('/opt/pgkeep/dist/deploy/deploy-run.js'); \
+      await import('/opt/pgkeep/dist/deploy/deploy/deploy-run.js'); \
       const { loadSqlParser } = await import('/opt/pgkeep/dist/migrations/lint/sql-parser.js'); \
       await loadSqlParser(); \
       await import('/opt/pgkeep/dist/postgres/records.js'); \

@@ -14,7 +14,7 @@ const prettier = await import('prettier');
 for (const { file, render } of PAGES) {
   const absolute = path.join(root, file);
   const current = existsSync(absolute) ? readFileSync(absolute, 'utf8') : '';
-  const rendered = await formatted(absolute, render(current));
+  const rendered = await formatted(absolute, await render(current));
   if (rendered === current) continue;
   if (isCheck) {
     console.log(`${file} differs from what the code says. Run \`npm run docs:generate\`.`);

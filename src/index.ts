@@ -37,9 +37,9 @@ export {
   type ErrorKind,
 } from './core/errors.js';
 export { BackupService } from './backup/backup.service.js';
-export { ExportService } from './backup/export.service.js';
-export { GlobalsService } from './backup/globals.service.js';
-export type { ArchiveEncryption } from './backup/archive-encryption.js';
+export { ExportService } from './backup/export/export.service.js';
+export { GlobalsService } from './backup/globals/globals.service.js';
+export type { ArchiveEncryption } from './backup/backup.types.js';
 export type {
   BackupEntry,
   BackupList,
@@ -58,8 +58,8 @@ export type {
   VerificationFinding,
   VerificationReport,
 } from './backup/backup.types.js';
-export type { ExportedTable, ExportOptions, ExportReport } from './backup/export.types.js';
-export type { Omission, OmissionKind } from './backup/omissions.js';
+export type { ExportedTable, ExportOptions, ExportReport } from './backup/export/export.types.js';
+export type { Omission, OmissionKind } from './backup/create/completeness.js';
 /** @deprecated since 0.2: the names before `AuditLog…` and `MaintenanceService`. */
 export { AuditLogService as ChangelogService } from './audit-log/audit-log.service.js';
 export type {
@@ -79,7 +79,7 @@ export type {
 } from './audit-log/audit-log.types.js';
 export { Clock } from './core/clock.js';
 export { DatabaseService, type PoolCounts } from './postgres/database.service.js';
-export { DeployService } from './deploy/deploy.service.js';
+export { DeployService } from './deploy/deploy/deploy.service.js';
 export { ResolveService } from './deploy/resolve/resolve.service.js';
 export type {
   Choice,
@@ -103,7 +103,7 @@ export type {
   PlannedMigration,
   PlannedTable,
   ShrunkTable,
-} from './deploy/deploy.types.js';
+} from './deploy/deploy/deploy.types.js';
 export { DriftService } from './drift/drift.service.js';
 export type {
   AcceptReport,
@@ -116,7 +116,7 @@ export type {
 export { EnvironmentService } from './environment/environment.service.js';
 export { InstallService } from './install/install.service.js';
 export { StampService } from './environment/stamp.service.js';
-export type { InstallReport } from './install/install.types.js';
+export type { InstallReport } from './install/install.service.js';
 export type { StampOptions, StampReport } from './environment/environment.types.js';
 export { LintService } from './migrations/lint/lint.service.js';
 export type {
@@ -124,7 +124,7 @@ export type {
   BaselineReport,
   LintOptions,
   LintRun,
-} from './migrations/lint/lint-run.types.js';
+} from './migrations/lint/lint.types.js';
 export type {
   Finding as LintFinding,
   LintReport,
@@ -133,23 +133,23 @@ export type {
 } from './migrations/lint/lint.types.js';
 export { MigrationsService } from './migrations/migrations.service.js';
 export type { MigrationStatus, MigrationsReport } from './migrations/migrations.types.js';
-export { ReadinessMonitor } from './readiness/readiness-monitor.service.js';
+export { ReadinessMonitor } from './readiness/readiness-monitor.js';
 export { ReadinessService } from './readiness/readiness.service.js';
 export type { CheckView, Evaluation, Verdict } from './readiness/readiness.types.js';
-export { RestoreService } from './restore/restore.service.js';
+export { RestoreService } from './restore/restore/restore.service.js';
 export type {
   Restoration,
   RestoreOptions,
   RestorePlan,
   TablesRestoration,
-} from './restore/restoration.types.js';
-export { RestoreTestService } from './restore/restore-test.service.js';
+} from './restore/restore/restore.types.js';
+export { RestoreTestService } from './restore/test/restore-test.service.js';
+export type { Comparison } from './restore/comparison/comparison.js';
 export type {
-  Comparison,
   RestoreTestHistory,
   RestoreTestOptions,
   RestoreTestReport,
-} from './restore/restore.types.js';
+} from './restore/test/restore-test.types.js';
 export { JobsService } from './jobs/jobs.service.js';
 export type { JobRun, RunError, RunState, RunTrigger } from './jobs/jobs.types.js';
 export { StatsService } from './stats/stats.service.js';

@@ -15,7 +15,7 @@ import { RetentionModule } from './retention/retention.module.js';
 import { StatsModule } from './stats/stats.module.js';
 import { MaintenanceModule } from './maintenance/maintenance.module.js';
 
-const ROOMS = [
+const MODULES = [
   DatabaseModule,
   MigrationsModule,
   EnvironmentModule,
@@ -32,7 +32,7 @@ const ROOMS = [
 ];
 
 /**
- * pgkeep as a module of a Nest application: brings the services of its rooms, no routes and no scheduled work.
+ * pgkeep as a module of a Nest application: brings the services of its app, no routes and no scheduled work.
  * For the routes import `PgkeepHttpModule` as well.
  */
 @Module({})
@@ -51,8 +51,8 @@ export class PgkeepModule {
     return {
       module: PgkeepModule,
       global: true,
-      imports: [settings, ...ROOMS],
-      exports: [settings, ...ROOMS],
+      imports: [settings, ...MODULES],
+      exports: [settings, ...MODULES],
     };
   }
 }

@@ -3,11 +3,11 @@
  * Requests come on stdin and are answered on stdout, the log goes to stderr; all three are JSON lines.
  */
 import { SystemClock } from './core/clock.js';
+import { runCommand } from './migrations/engine/executable/database-commands.js';
 import { readEngineArguments } from './migrations/engine/executable/engine-arguments.js';
 import { logErrorLine, logLine } from './migrations/engine/executable/engine-log.js';
 import { EngineServer } from './migrations/engine/executable/engine-server.js';
 import { OpenEngines } from './migrations/engine/executable/open-engines.js';
-import { runCommand } from './migrations/engine/executable/run-command.js';
 import { engineVersion } from './migrations/engine/wasm-module.js';
 
 /** How long a cancelled statement may take to give up once the process is told to stop; as in Prisma's engine. */

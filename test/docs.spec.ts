@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { VERBS, type VerbEntry } from '../src/cli/verbs.js';
+import { type VerbEntry, VERBS } from '../src/cli/verbs.js';
 import { SETTING_NAMES } from '../src/config/settings-list.js';
 import { CHECK_CODES } from '../src/core/errors.js';
 import { openApiDocument } from '../src/http/openapi.js';

@@ -1,3 +1,5 @@
+import { cliPage } from './cli-page.mjs';
+import { lintRulesPage } from './lint-rules.mjs';
 import { environmentExample, settingsPage } from './settings.mjs';
 
 /**
@@ -5,7 +7,7 @@ import { environmentExample, settingsPage } from './settings.mjs';
  *
  * @typedef {object} Page
  * @property {string} file as seen from the root of the clone
- * @property {(current: string) => string} render returns the new text; `current` is the committed one, empty if there is none
+ * @property {(current: string) => string | Promise<string>} render returns the new text; `current` is the committed one, empty if there is none
  */
 
 /**
@@ -13,7 +15,4 @@ import { environmentExample, settingsPage } from './settings.mjs';
  *
  * @type {readonly Page[]}
  */
-export const PAGES = [
-  { file: '.env.example', render: environmentExample },
-  { file: 'docs/settings.md', render: settingsPage },
-];
+export const PAGES = [cliPage, lintRulesPage, environmentExample, settingsPage];

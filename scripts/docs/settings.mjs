@@ -11,8 +11,14 @@ const HEADER = `\
 # NAME_FILE, the path of a file that contains the value (Docker and Kubernetes secrets).
 `;
 
+/** @type {import('./pages.mjs').Page} */
+export const environmentExample = { file: '.env.example', render: renderExample };
+
+/** @type {import('./pages.mjs').Page} */
+export const settingsPage = { file: 'docs/settings.md', render: renderPage };
+
 /** Returns .env.example. */
-export function environmentExample() {
+function renderExample() {
   const sections = SECTIONS.map(({ title, classes }) => {
     const entries = classes.flatMap((settings) => declarationsOf(settings)).map(exampleOf);
     const heading = `# --- ${title} ${'-'.repeat(WIDTH - 7 - title.length)}`;
@@ -26,7 +32,7 @@ export function environmentExample() {
  *
  * @param {string} current
  */
-export function settingsPage(current) {
+function renderPage(current) {
   const parts = SECTIONS.map(({ title, classes }) => {
     const rows = classes.flatMap((settings) => declarationsOf(settings)).map(rowOf);
     return [title, table(['setting', 'default', 'what it is'], rows)];

@@ -1,17 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import type { PoolClient } from 'pg';
-import { currentRole } from '../postgres/current-role.js';
+import { PgkeepError, serverMessageOf } from '../core/errors.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
-import { read } from '../postgres/read.js';
-import { tableExists } from '../postgres/table-exists.js';
+import { currentRole, read, readOne, tableExists } from '../postgres/read.js';
 import { beginStatements } from '../postgres/transaction.js';
-import { PgkeepError, serverMessageOf } from '../core/errors.js';
-import { appendPlan, ENTRIES } from './append.js';
-import { CHAIN_QUERY, type ChainRow } from './chain-query.js';
-import type { ChainReport, AuditLogEntry, AuditLogReport, NewEntry, Recording } from './audit-log.types.js';
-import { judgeChain } from './judge-chain.js';
-import { mayRecord, recordingDenied } from './may-record.js';
+import { appendPlan, ENTRIES, mayRecord, recordingDenied } from './append.js';
+import type { AuditLogEntry, AuditLogReport, ChainReport, NewEntry, Recording } from './audit-log.types.js';
+import { CHAIN_QUERY, type ChainRow, judgeChain } from './verify-chain.js';
 
 interface Row extends Omit<AuditLogEntry, 'recordedAt' | 'previousHash' | 'deed'> {
   readonly recorded_at: Date;
@@ -95,12 +91,11 @@ export class AuditLogService {
    */
   async verify(knownHead?: string): Promise<ChainReport> {
     return await this.onPool('verify the audit log', async (client) => {
-      const [row] = await read<ChainRow>(client, {
+      const row = await readOne<ChainRow>(client, {
         sql: CHAIN_QUERY,
         values: [knownHead ?? null],
         ...this.database.timeouts,
       });
-      if (!row) throw new Error('the server answered without a row');
       return judgeChain(row, knownHead);
     });
   }

@@ -2,7 +2,7 @@ import { databaseError } from '../postgres/database-fault.js';
 import { PgkeepError } from '../core/errors.js';
 import { ProgramFailure } from '../core/process/program-failure.js';
 
-/** Whatever ended a action of this room, explained; `operation` completes "Cannot …". */
+/** Whatever ended an action of this room, explained; `operation` completes "Cannot …". */
 export function backupError(operation: string, error: unknown, signal: AbortSignal): PgkeepError {
   if (signal.aborted) {
     return new PgkeepError('INTERRUPTED', `Interrupted: could not ${operation}. Nothing was left behind.`, {

@@ -4,8 +4,8 @@ import { ClockModule } from '../core/clock.module.js';
 import { DatabaseModule } from '../postgres/database.module.js';
 import { StorageModule } from '../storage/storage.module.js';
 import { BackupService } from './backup.service.js';
-import { ExportService } from './export.service.js';
-import { GlobalsService } from './globals.service.js';
+import { ExportService } from './export/export.service.js';
+import { GlobalsService } from './globals/globals.service.js';
 
 @Module({
   imports: [AuditLogModule, ClockModule, DatabaseModule, StorageModule],

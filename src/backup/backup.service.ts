@@ -1,21 +1,21 @@
 import type { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
-import { operator } from '../audit-log/actor.js';
+import { operator } from '../audit-log/append.js';
 import { AuditLogService } from '../audit-log/audit-log.service.js';
-import { Clock } from '../core/clock.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { DatabaseService } from '../postgres/database.service.js';
+import { Clock } from '../core/clock.js';
 import { PgkeepError } from '../core/errors.js';
-import { withinGrace } from '../core/process/within-grace.js';
-import { BACKUP_STORAGE, REMOTE_STORAGES, type RemoteStorages } from '../storage/storage.token.js';
-import type { BackupStorage } from '../storage/storage.types.js';
-import type { ArchiveFile } from './archive-file.js';
-import { BackupCatalogue } from './backup-catalogue.js';
-import { whileClaimed, type ClaimOptions } from './backup-claims.js';
+import { waitWithGrace } from '../core/process/concurrent.js';
+import { DatabaseService } from '../postgres/database.service.js';
+import {
+  BACKUP_STORAGE,
+  type BackupStorage,
+  REMOTE_STORAGES,
+  type RemoteStorages,
+} from '../storage/storage.types.js';
 import { backupError } from './backup-error.js';
-import { typedName, type Attachment } from './backup-name.js';
 import type {
   BackupEntry,
   BackupList,
@@ -27,6 +27,10 @@ import type {
   UploadReport,
   VerificationReport,
 } from './backup.types.js';
+import { BackupCatalogue } from './catalog/backup-catalog.js';
+import { type ClaimOptions, whileClaimed } from './catalog/backup-claims.js';
+import { type Attachment, typedName } from './catalog/backup-name.js';
+import type { ArchiveFile } from './copies/archive-file.js';
 
 /** How long an interrupted verification waits for a bucket that hangs. */
 const GRACE_MS = 5000;
@@ -64,7 +68,7 @@ export class BackupService {
     const { settings, storage, clock } = this;
     const { timeouts } = this.database;
     // Loaded only here, and below: a service that starts makes no backup, and each file costs its start.
-    const { BackupRun } = await import('./backup-run.js');
+    const { BackupRun } = await import('./create/backup-run.js');
     const run = { settings, storage, clock, timeouts, reason, origin, signal, onProgress, beforePublish };
     const report = await new BackupRun(run).perform().catch((error: unknown) => {
       throw backupError(`back up ${describeDatabaseUrl(settings.database.url)}`, error, signal);
@@ -117,7 +121,7 @@ export class BackupService {
    * @throws PgkeepError `STORAGE_…`, where a place cannot be asked before anything is removed.
    */
   async remove(backup: Pick<BackupEntry, 'name' | 'sha256'>): Promise<readonly string[]> {
-    const { removeUnlessUsed } = await import('./remove-backup.js');
+    const { removeUnlessUsed } = await import('./copies/remove-backup.js');
     const places = await this.catalogue.placesOf(backup);
     const signal = new AbortController().signal;
     return await removeUnlessUsed(places, backup.name, { now: this.clock.now(), signal });
@@ -182,8 +186,8 @@ export class BackupService {
     signal: AbortSignal,
     use: (archive: ArchiveFile) => Promise<T>,
   ): Promise<T> {
-    const { withArchiveFile } = await import('./archive-file.js');
-    const { firstWholeCopy } = await import('./first-whole-copy.js');
+    const { withArchiveFile } = await import('./copies/archive-file.js');
+    const { firstWholeCopy } = await import('./copies/archive-file.js');
     const { encryption } = this.settings.backup;
     return await firstWholeCopy(
       this.catalogue.copies(backup),
@@ -200,7 +204,7 @@ export class BackupService {
    * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`, `STORAGE_…`.
    */
   async openArchive(backup: string): Promise<Readable> {
-    const { openArchive } = await import('./archive-file.js');
+    const { openArchive } = await import('./copies/archive-file.js');
     const { encryption } = this.settings.backup;
     let failure: unknown;
     for await (const copy of this.catalogue.copies(backup)) {
@@ -223,8 +227,8 @@ export class BackupService {
     { signal = new AbortController().signal, onProgress }: Pick<BackupOptions, 'signal' | 'onProgress'> = {},
   ): Promise<VerificationReport> {
     const [{ verifyArchive }, { verifyCopies }] = await Promise.all([
-      import('./verify-archive.js'),
-      import('./verify-copies.js'),
+      import('./verify/verify-backup.js'),
+      import('./verify/verify-backup.js'),
     ]);
     try {
       const { name, manifest } = await this.catalogue.find(backup);
@@ -237,7 +241,7 @@ export class BackupService {
         verifyCopies({ name, without: manifest.without }, this.catalogue.copies(backup), (copy) =>
           verifyArchive(name, copy.manifest, { storage: copy.storage, ...context }),
         );
-      return await withinGrace(
+      return await waitWithGrace(
         signal,
         GRACE_MS,
         this.whileClaimed(name, { use: 'verify', signal }, verifying),
@@ -254,7 +258,7 @@ export class BackupService {
   }
 
   private async copyToBuckets(backup: string | undefined, signal: AbortSignal): Promise<UploadReport> {
-    const { uploadBackups } = await import('./upload-backups.js');
+    const { uploadBackups } = await import('./copies/upload-backups.js');
     const { storage, clock } = this;
     const context = { local: storage, remotes: await this.remotes(), now: clock.now(), signal };
     return await uploadBackups(backup, context);

@@ -1,9 +1,17 @@
 import type { Recording } from '../audit-log/audit-log.types.js';
 import type { ArchiveFormat, EnvironmentName } from '../config/settings.js';
-import type { Catalogue } from '../postgres/catalogue/catalogue.types.js';
-import type { ArchiveEncryption } from './archive-encryption.js';
-import type { LocaleFacts } from './locale.js';
-import type { Omission } from './omissions.js';
+import type { Catalogue } from '../postgres/catalogue/read-catalogue.js';
+import type { Omission } from './create/completeness.js';
+import type { LocaleFacts } from './create/database-facts.js';
+
+/** How an archive is encrypted. Holds nothing that opens it. */
+export interface ArchiveEncryption {
+  /** age recipients (`age1…`), or the one word `passphrase`. */
+  readonly recipients: readonly string[];
+  /** Of the archive inside. */
+  readonly plainBytes: number;
+  readonly plainSha256: string;
+}
 
 /** Why a backup was made. */
 export const BACKUP_REASONS = ['scheduled', 'manual', 'pre-migration', 'pre-restore'] as const;
@@ -245,4 +253,9 @@ export interface GlobalsReport extends Recording {
   /** Whether the password hashes are in it: only where the role may read them. */
   readonly passwords: boolean;
   readonly encrypted: boolean;
+}
+
+/** Whether a backup was made before a restore or a deploy, of a database that may be damaged or half changed. */
+export function isSafetyBackup(reason: BackupReason | undefined): boolean {
+  return reason === 'pre-restore' || reason === 'pre-migration';
 }

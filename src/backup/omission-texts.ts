@@ -1,6 +1,6 @@
 import type { Manifest } from './backup.types.js';
-import type { DatabaseFacts } from './database-facts.js';
-import type { Omission, OmissionKind } from './omissions.js';
+import type { DatabaseFacts } from './create/database-facts.js';
+import type { Omission, OmissionKind } from './create/completeness.js';
 
 /** How many names a text lists. */
 const SHOWN = 10;

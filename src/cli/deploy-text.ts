@@ -1,10 +1,10 @@
-import { unenforcedText } from '../postgres/catalogue/unenforced.js';
 import { boundedList } from '../core/bounded-list.js';
 import { counted } from '../core/counted.js';
-import type { DeployPlan, DeployReport, PlannedMigration } from '../deploy/deploy.types.js';
+import type { DeployPlan, DeployReport, PlannedMigration } from '../deploy/deploy/deploy.types.js';
+import { unenforcedText } from '../postgres/catalogue/unenforced.js';
+import { notRecordedLines } from './render.js';
 import { formatBytes, formatCount, formatSeconds } from './format.js';
 import { renderLint } from './lint-text.js';
-import { notRecordedLines } from './recording.js';
 
 /** A plan for people: what is applied, what it touches, what the lint says of it. */
 export function renderDeployPlan(plan: DeployPlan): string {
@@ -57,7 +57,7 @@ export function renderDeployment(report: DeployReport): string {
   ].join('\n');
 }
 
-/** What a action says of drift: what was there before stays told, and whether its own structure is recorded. */
+/** What an action says of drift: what was there before stays told, and whether its own structure is recorded. */
 export function driftLines({
   drifted,
   notFingerprinted,

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { boundedList } from '../core/bounded-list.js';
 import { counted } from '../core/counted.js';
+import { actionText, type CountedDifference, findRenames, withParts } from '../drift/differences.js';
 import type {
   AcceptReport,
   DriftedObject,
@@ -8,8 +9,6 @@ import type {
   NoComparison,
   RecordedFingerprint,
 } from '../drift/drift.types.js';
-import { actionText } from '../drift/action-text.js';
-import { findRenames, withParts, type CountedDifference } from '../drift/whole-homes.js';
 import { formatTime } from './format.js';
 
 const SIGNS = { added: '+', missing: '-', changed: '~' } as const;

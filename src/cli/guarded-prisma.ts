@@ -4,15 +4,16 @@ import { guardedUrl, readGuardSettings } from '../config/guard-settings.js';
 import type { PrismaConfiguration } from '../config/prisma-project.js';
 import type { Environment } from '../config/read-settings.js';
 import { PgkeepError } from '../core/errors.js';
+import { runInherited } from '../core/process/run.js';
 import { needsDatabase } from '../guard/prisma/decide.js';
-import { guard } from '../guard/prisma/guard.js';
-import { LAUNCHER } from '../guard/prisma/override.js';
+import { guard, LAUNCHER } from '../guard/prisma/guard.js';
 import { parsePrismaCommand } from '../guard/prisma/prisma-command.js';
 import { evaluatePrismaConfig } from '../migrations/prisma-config/evaluate-prisma-config.js';
-import { prismaConfigIn } from '../migrations/prisma-config/find-prisma-config.js';
-import { findPrismaCli } from '../migrations/prisma-config/find-prisma.js';
-import { runInherited } from '../core/process/run-inherited.js';
-import { findPrismaConfig } from './prisma-cli.js';
+import {
+  findPrismaCli,
+  nearestPrismaConfig,
+  prismaConfigIn,
+} from '../migrations/prisma-config/find-prisma.js';
 
 /** The databases that a command of Prisma's would work on. */
 interface Datasource {
@@ -99,4 +100,13 @@ function withPassword(url: string | undefined, own: string | undefined): string 
   } catch {
     return url;
   }
+}
+
+/**
+ * The configuration of the application whose migrations these are: the nearest above them. Undefined where it is the
+ * working directory's, which Prisma finds by itself, or where there is none.
+ */
+export function findPrismaConfig(migrationsDirectory: string, workingDirectory: string): string | undefined {
+  const config = nearestPrismaConfig(migrationsDirectory, workingDirectory);
+  return config?.directory === path.resolve(workingDirectory) ? undefined : config?.file;
 }

@@ -1,17 +1,17 @@
 import { Command, CommanderError, type OptionValues } from 'commander';
-import { EXIT } from './exit-codes.js';
-import { endingInOrder } from './ending-in-order.js';
+import { EXIT } from './errors.js';
+import { withGracefulShutdown } from './graceful-shutdown.js';
 import type { CommonOptions } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 import { VERBS, type VerbEntry } from './verbs.js';
 
-/** Starts the service; given by whoever stands above the interfaces. */
+/** Starts the service. It is a parameter, because the service is of a higher layer. */
 export type Serve = (environmentName?: string) => Promise<void>;
 
 /**
  * Parses a command line and runs its verb.
- * @returns the exit code; undefined when the service was started and goes on.
+ * @returns the exit code; undefined when the service was started and keeps running.
  */
 export async function runProgram(
   argv: readonly string[],
@@ -32,21 +32,21 @@ export async function runProgram(
     const options: OptionValues = command.optsWithGlobals();
     const { runVerb } = await import('./run-verb.js');
     const run = (signal: AbortSignal) =>
-      runVerb(terminal, { ...options, verb, signal }, (rooms) =>
-        verb.run(rooms, command.args, options, signal, terminal),
+      runVerb(terminal, { ...options, verb, signal }, (app) =>
+        verb.run(app, command.args, options, signal, terminal),
       );
-    exitCode = verb.endsInOrder ? await endingInOrder(run) : await run(new AbortController().signal);
+    exitCode = verb.shutsDownGracefully
+      ? await withGracefulShutdown(run)
+      : await run(new AbortController().signal);
   });
-  // Only from here on: what is behind a verb of Prisma's is Prisma's.
+  // Set after the other verbs: the options behind `prisma` are Prisma's.
   program.enablePositionalOptions();
   withCommonOptions(
     program
       .command('prisma')
-      .description(
-        'Run the application’s own Prisma, where the guard lets it: pgkeep prisma -- migrate dev.',
-      ),
+      .description('Run the application’s own Prisma, if the guard allows it: pgkeep prisma -- migrate dev.'),
   )
-    .argument('<arguments...>', 'what Prisma is to do')
+    .argument('<arguments...>', 'the arguments for Prisma')
     .allowUnknownOption()
     .passThroughOptions()
     .action(async (line: string[], options: CommonOptions) => {
@@ -64,7 +64,7 @@ export async function runProgram(
   program
     .command('serve')
     .description('Start the service: /live, /ready, /health, /admin/database/stats.')
-    .option('--env <environment>', 'read .env.<environment>, and run as it')
+    .option('--env <environment>', 'read .env.<environment> and run as that environment')
     .action(async ({ env }: { env?: string }) => await serve(env));
   try {
     await program.parseAsync(withVersionAsVerb(withHelpAsOption(argv)), { from: 'user' });
@@ -85,20 +85,27 @@ function addVerbs(
   action: (command: Command, verb: Verb) => Promise<void>,
 ): void {
   const loaders = new Map<Command, () => Promise<Verb>>();
-  for (const { name, description, load, verbs } of entries) {
-    const command = parent.command(name).description(description).exitOverride();
+  for (const { name, description, load, verbs, isHidden = false } of entries) {
+    const command = parent.command(name, { hidden: isHidden }).description(description).exitOverride();
     if (load) loaders.set(withCommonOptions(command), load);
     if (verbs) addVerbs(command, verbs, action);
   }
   parent.hook('preSubcommand', async (_parent, command) => {
     const verb = await loaders.get(command)?.();
     if (!verb) return;
-    if (verb.prismaProject !== undefined) withConfigOption(command);
-    verb.declare(command).action(async () => await action(command, verb));
+    declareVerb(command, verb).action(async () => await action(command, verb));
   });
 }
 
-/** `help VERB` as `VERB --help`: commander's own shows a verb without loading it, so without its options. */
+/** Adds a verb's arguments and options to its command. */
+export function declareVerb(command: Command, verb: Verb): Command {
+  if (verb.prismaProject !== undefined) {
+    command.option('--config <file>', 'the Prisma configuration file, if Prisma would not find it by itself');
+  }
+  return verb.declare(command);
+}
+
+/** Turns `help VERB` into `VERB --help`: commander's own help shows a verb before it is loaded, without its options. */
 function withHelpAsOption(argv: readonly string[]): readonly string[] {
   const [first = '', second] = argv;
   if (first === 'help') return [...argv.slice(1), '--help'];
@@ -110,20 +117,14 @@ function withVersionAsVerb(argv: readonly string[]): readonly string[] {
   return ['--version', '-V'].includes(argv[0] ?? '') ? ['version'] : argv;
 }
 
-function withConfigOption(command: Command): Command {
-  return command.option(
-    '--config <file>',
-    'the Prisma configuration, where it is not where Prisma looks for it',
-  );
-}
-
-function withCommonOptions(command: Command): Command {
+/** Adds the options that every verb takes. */
+export function withCommonOptions(command: Command): Command {
   return command
-    .option('--json', 'answer with one JSON document on stdout')
+    .option('--json', 'print one JSON document to stdout')
     .option(
       '--env <environment>',
-      'read .env.<environment>, and run as it: production, staging, development or test',
+      'read .env.<environment> and run as that environment: production, staging, development or test',
     )
-    .showHelpAfterError('(add --help for the verb’s options)')
+    .showHelpAfterError('(run it with --help to see its options)')
     .exitOverride();
 }

@@ -6,7 +6,7 @@ import type {
   ResolveExplanation,
   ResolveReport,
 } from '../deploy/resolve/resolve.types.js';
-import { notRecordedLines } from './recording.js';
+import { notRecordedLines } from './render.js';
 
 /** More names than this are counted. */
 const SHOWN = 8;

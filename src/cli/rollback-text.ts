@@ -1,10 +1,10 @@
 import { boundedList } from '../core/bounded-list.js';
 import { counted } from '../core/counted.js';
-import { lossText } from '../deploy/rollback/loss-text.js';
+import { lossText } from '../deploy/rollback/losses.js';
 import type { RollbackPlan, RollbackReport } from '../deploy/rollback/rollback.types.js';
 import { driftLines } from './deploy-text.js';
 import { formatCount, formatSeconds } from './format.js';
-import { notRecordedLines } from './recording.js';
+import { notRecordedLines } from './render.js';
 
 /** A plan for people: what is taken back, what is lost with it, and the whole SQL. */
 export function renderRollbackPlan(plan: RollbackPlan): string {

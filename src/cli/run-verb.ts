@@ -8,21 +8,20 @@ import { loadEnvironment, withDefaults } from '../config/process-environment.js'
 import { readSettings, type Environment } from '../config/read-settings.js';
 import type { Settings } from '../config/settings.js';
 import { unknownSettings } from '../config/unknown-settings.js';
-import { withPrismaProject } from '../migrations/prisma-config/with-prisma-project.js';
 import { StderrLogger } from '../core/logger.js';
+import { withPrismaProject } from '../migrations/prisma-config/with-prisma-project.js';
 import { PgkeepModule } from '../pgkeep.module.js';
-import { EXIT, exitCodeOf } from './exit-codes.js';
-import { explain, explainAsJson } from './explain.js';
+import { EXIT, exitCodeOf, explain, explainAsJson } from './errors.js';
 import type { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
-/** The options that every verb takes. */
+/** The options of every verb. */
 export interface CommonOptions {
-  /** Answer with one JSON document. */
+  /** Print one JSON document. */
   readonly json?: boolean;
   /** Which environment's `.env` file to read. */
   readonly env?: string;
-  /** The Prisma configuration to take. */
+  /** The Prisma configuration file to use. */
   readonly config?: string;
 }
 
@@ -32,7 +31,7 @@ export interface RunOptions extends CommonOptions {
   readonly signal: AbortSignal;
 }
 
-/** What a verb answers: the object for `--json`, the same for people, and the exit code. */
+/** A verb's answer: the object for `--json`, the same as text, and the exit code (0 by default). */
 export interface Answer {
   readonly json: object;
   readonly text: string;
@@ -40,28 +39,28 @@ export interface Answer {
 }
 
 /**
- * Runs one verb: settings, rooms, the verb's one call, its answer; then everything is closed.
+ * Runs one verb: reads the settings, opens the application, calls the verb, prints its answer, closes everything.
  * @returns the exit code.
  */
 export async function runVerb(
   terminal: Terminal,
   options: RunOptions,
-  run: (rooms: INestApplicationContext) => Promise<Answer>,
+  run: (app: INestApplicationContext) => Promise<Answer>,
 ): Promise<number> {
   try {
     const environment = verbEnvironment(terminal, options.env);
     const settings = await verbSettings(environment, options);
     const logger = new StderrLogger({ json: false, logLevels: ['error', 'fatal'] });
-    const rooms = await NestFactory.createApplicationContext(PgkeepModule.forRoot(settings), {
+    const app = await NestFactory.createApplicationContext(PgkeepModule.forRoot(settings), {
       logger,
       abortOnError: false,
     });
     try {
-      const answer = await run(rooms);
+      const answer = await run(app);
       terminal.out(options.json ? JSON.stringify(answer.json, null, 2) : answer.text);
       return answer.exitCode ?? EXIT.done;
     } finally {
-      await rooms.close();
+      await app.close();
     }
   } catch (error) {
     if (options.json) terminal.out(explainAsJson(error));
@@ -70,7 +69,7 @@ export async function runVerb(
   }
 }
 
-/** The settings of a verb, with as much of the application's Prisma project as it needs. */
+/** Returns the settings of a verb, with the part of the application's Prisma project that it needs. */
 async function verbSettings(environment: Environment, options: RunOptions): Promise<Settings> {
   const { verb, config: configFile, signal } = options;
   const { databaseIsOptional = false, prismaProject } = verb;
@@ -80,11 +79,11 @@ async function verbSettings(environment: Environment, options: RunOptions): Prom
   return await withPrismaProject(settings, environment, { configFile, directoryOnly, signal });
 }
 
-/** The environment of a verb; without a database it is the embedded one that `npm start` runs in this directory. */
+/** Returns the environment of a verb. Without a database setting, the embedded one that `npm start` runs here is used. */
 export function verbEnvironment(terminal: Terminal, environmentName: string | undefined): Environment {
   const { environment, overridden } = loadEnvironment(undefined, undefined, environmentName);
   for (const name of overridden) {
-    terminal.err(`Note: ${name} comes from the shell, which wins over .env.${environmentName}.`);
+    terminal.err(`Note: ${name} is set in the shell, which overrides .env.${environmentName}.`);
   }
   for (const warning of unknownSettings(environment)) terminal.err(`Note: ${warning}`);
   if (!wantsEmbedded(environment)) return environment;
@@ -93,7 +92,7 @@ export function verbEnvironment(terminal: Terminal, environmentName: string | un
   return { ...withDefaults(environment, embedded.settings), DATABASE_URL: embedded.url };
 }
 
-/** The same for a verb that asks once more: what is to be noted was noted. */
+/** Returns the same without printing the notes again. */
 export function silentEnvironment({ env }: OptionValues): Environment {
   const silent = { out: () => undefined, err: () => undefined };
   return verbEnvironment(silent, typeof env === 'string' ? env : undefined);

@@ -3,21 +3,21 @@ import type { Command, OptionValues } from 'commander';
 import type { Answer } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 
-/** One verb of the command line: what it takes, the one call it makes, how the answer reads. Its name is in `verbs.ts`. */
+/** A verb of the command line: its arguments and options, its one service call, its answer. Its name is in `verbs.ts`. */
 export interface Verb {
   /** Adds the verb's own arguments and options. */
   readonly declare: (command: Command) => Command;
-  /** Whether Ctrl-C and SIGTERM abort `signal` and leave the cleaning up to the verb; others are simply ended. */
-  readonly endsInOrder?: boolean;
-  /** Whether it also works where no database is named; others are refused (exit 78). */
+  /** Whether Ctrl-C and SIGTERM abort `signal`, so that the verb can clean up; without it the process just ends. */
+  readonly shutsDownGracefully?: boolean;
+  /** Whether it also works without a database; other verbs then exit with 78. */
   readonly databaseIsOptional?: boolean;
   /**
-   * What it needs of the application's Prisma configuration: nothing by default; the migrations' directory, for which
-   * the configuration is evaluated only where `MIGRATIONS_DIR` is not set; or all of it.
+   * What it needs from the application's Prisma configuration: nothing (the default), the migrations directory (the
+   * configuration is then evaluated only if `MIGRATIONS_DIR` is not set), or everything.
    */
   readonly prismaProject?: 'directory' | 'all';
   readonly run: (
-    rooms: INestApplicationContext,
+    app: INestApplicationContext,
     parameters: readonly string[],
     options: OptionValues,
     signal: AbortSignal,

@@ -1,158 +1,165 @@
 import type { Verb } from './verb.js';
 
-/** A line of the command line's help. What is behind it is loaded when it is chosen: most of a start is loading. */
+/** A verb as the help lists it. Its code is loaded when the verb is chosen: most of a start is loading. */
 export interface VerbEntry {
   readonly name: string;
   readonly description: string;
   /** Loads the verb; left out where the name only groups the verbs below it. */
   readonly load?: () => Promise<Verb>;
   readonly verbs?: readonly VerbEntry[];
+  /** Whether the help leaves it out: the earlier spelling of a verb that was renamed. */
+  readonly isHidden?: boolean;
 }
 
-/** Every verb but `prisma` and `serve`, in the order of the help. */
+/** Every verb but `prisma`, `version` and `serve`, in the order of the help. */
 export const VERBS: readonly VerbEntry[] = [
   {
     name: 'ready',
-    description: 'Is the database safe to serve from? Exit 0: yes, 1: no.',
+    description: 'Check whether the database is safe to serve from. Exit 0: yes, 1: no.',
     load: async () => (await import('./commands/ready.js')).readyVerb,
   },
   {
     name: 'stats',
-    description: 'What is in the database: sizes, rows, connections.',
+    description: 'Show sizes, rows and connections of the database.',
     load: async () => (await import('./commands/stats.js')).statsVerb,
   },
   {
     name: 'ping',
-    description: 'Connect to the database once, and say what answered.',
+    description: 'Connect to the database once and show which server answered.',
     load: async () => (await import('./commands/ping.js')).pingVerb,
   },
   {
     name: 'install',
-    description: 'Make or update pgkeep’s own records, in PostgreSQL schema pgkeep.',
+    description: 'Create or update schema pgkeep, which holds pgkeep’s records.',
     load: async () => (await import('./commands/install.js')).installVerb,
   },
   {
     name: 'stamp',
-    description: 'Write into the database which environment it serves.',
+    description: 'Record in the database which environment it serves.',
     load: async () => (await import('./commands/stamp.js')).stampVerb,
   },
   {
     name: 'changelog',
-    description: 'What pgkeep did to the database. --verify: is that record whole? Exit 0: yes, 1: no.',
+    description: 'Show the audit log. --verify: check that it is intact. Exit 0: yes, 1: no.',
     load: async () => (await import('./commands/changelog.js')).changelogVerb,
   },
   {
     name: 'jobs',
-    description: 'What the service runs by itself: when it is due, and what became of it.',
+    description: 'Show what the service runs on schedule: when it is due, and the last result.',
     load: async () => (await import('./commands/jobs.js')).jobsVerb,
   },
   {
     name: 'backup',
-    description: 'Back up the database: one snapshot, dumped, stored and read back.',
+    description: 'Back up the database: one snapshot, dumped, stored and verified.',
     load: async () => (await import('./commands/backup.js')).backupVerb,
     verbs: [
       {
         name: 'list',
-        description: 'The backups there are, the newest first.',
+        description: 'List the backups, newest first.',
         load: async () => (await import('./commands/backup-list.js')).backupListVerb,
       },
       {
         name: 'verify',
-        description: 'Read every byte of a backup. Exit 0: it is what was dumped, 1: it is not.',
+        description: 'Verify every byte of a backup. Exit 0: intact, 1: damaged.',
         load: async () => (await import('./commands/backup-verify.js')).backupVerifyVerb,
       },
       {
         name: 'upload',
-        description: 'Copy a backup to the buckets, or every backup that a bucket does not have.',
+        description: 'Copy a backup to the buckets, or every backup that a bucket lacks.',
         load: async () => (await import('./commands/backup-upload.js')).backupUploadVerb,
       },
       {
         name: 'pin',
-        description: 'Keep a backup until it is unpinned, whatever retention says.',
+        description: 'Keep a backup until it is unpinned, whatever the retention rules say.',
         load: async () => (await import('./commands/backup-pin.js')).backupPinVerb,
       },
       {
         name: 'unpin',
-        description: 'Let retention decide about a pinned backup again.',
+        description: 'Apply the retention rules to a pinned backup again.',
         load: async () => (await import('./commands/backup-pin.js')).backupUnpinVerb,
       },
       {
         name: 'prune',
-        description: 'Remove the backups that retention no longer needs.',
+        description: 'Remove the backups that the retention rules do not keep.',
         load: async () => (await import('./commands/backup-prune.js')).backupPruneVerb,
       },
       {
         name: 'globals',
         description:
-          'Keep the server’s roles, memberships and tablespaces, which are in no database’s backup.',
+          'Back up the server’s roles, memberships and tablespaces, which no database’s backup contains.',
         load: async () => (await import('./commands/backup-globals.js')).backupGlobalsVerb,
       },
       {
         name: 'export',
-        description: 'Write tables as CSV files, all as they were at one moment.',
+        description: 'Write tables as CSV files, all from one snapshot.',
         load: async () => (await import('./commands/backup-export.js')).backupExportVerb,
       },
     ],
   },
   {
     name: 'restore',
-    description: 'Restore a backup: beside the database, checked there, then swapped into its place.',
+    description: 'Restore a backup: next to the database, checked there, then swapped into its place.',
     load: async () => (await import('./commands/restore.js')).restoreVerb,
     verbs: [
       {
         name: 'test',
-        description: 'Restore a backup into a scratch database and compare. Exit 0: it passed, 1: it failed.',
+        description: 'Restore a backup into a scratch database and compare. Exit 0: passed, 1: failed.',
         load: async () => (await import('./commands/restore-test.js')).restoreTestVerb,
       },
       {
+        name: 'history',
+        description: 'List the restore tests and check that their evidence is intact. Exit 0: yes, 1: no.',
+        load: async () => (await import('./commands/restore-history.js')).restoreHistoryVerb,
+      },
+      {
         name: 'tests',
-        description: 'The restore tests that were made, and whether their chain of evidence is whole.',
-        load: async () => (await import('./commands/restore-tests.js')).restoreTestsVerb,
+        description: 'The earlier spelling of restore history (deprecated since 0.2).',
+        isHidden: true,
+        load: async () => (await import('./commands/restore-history.js')).restoreHistoryVerb,
       },
     ],
   },
   {
     name: 'migrate',
-    description: 'The guarded application’s migrations.',
+    description: 'The application’s migrations.',
     verbs: [
       {
         name: 'status',
-        description:
-          'The database’s migration history against this build’s directory. Exit 0: clean, 1: not.',
+        description: 'Compare the migration history with the migrations directory. Exit 0: clean, 1: not.',
         load: async () => (await import('./commands/migrate-status.js')).migrateStatusVerb,
       },
       {
         name: 'lint',
-        description: 'Judge migrations before they are applied. Exit 0: no error, 1: errors.',
+        description: 'Check migrations before they are applied. Exit 0: no errors, 1: errors.',
         load: async () => (await import('./commands/migrate-lint.js')).migrateLintVerb,
       },
       {
         name: 'create',
-        description:
-          'Write a migration from the schema, and the down.sql that takes it back. Exit 3: refused.',
+        description: 'Write a migration from the schema, and the down.sql that reverts it. Exit 3: refused.',
         load: async () => (await import('./commands/migrate-create.js')).migrateCreateVerb,
       },
       {
         name: 'deploy',
-        description: 'Apply what is pending: judged, backed up, under timeouts. Exit 1: failed, 3: refused.',
+        description:
+          'Apply pending migrations: checked, backed up, with timeouts. Exit 1: failed, 3: refused.',
         load: async () => (await import('./commands/migrate-deploy.js')).migrateDeployVerb,
       },
       {
         name: 'rollback',
         description:
-          'Take the newest migration back by its down.sql: backed up, all or nothing. Exit 3: refused.',
+          'Revert the newest migration with its down.sql: backed up, all or nothing. Exit 3: refused.',
         load: async () => (await import('./commands/migrate-rollback.js')).migrateRollbackVerb,
       },
       {
         name: 'resolve',
         description:
-          'Explain failed and rolled back migrations; mark one. Exit 1: there are some, 3: refused.',
+          'Explain failed and rolled-back migrations, or mark one. Exit 1: there are some, 3: refused.',
         load: async () => (await import('./commands/migrate-resolve.js')).migrateResolveVerb,
       },
       {
         name: 'drift',
         description:
-          'What was changed outside of migrations, object by object. Exit 0: nothing, 1: drift, or not known.',
+          'Show changes made outside of migrations, object by object. Exit 0: none, 1: drift, or unknown.',
         load: async () => (await import('./commands/migrate-drift.js')).migrateDriftVerb,
       },
     ],

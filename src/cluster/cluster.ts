@@ -5,12 +5,24 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PgkeepError } from '../core/errors.js';
 import type { KeyAndCertificate } from './certificates.js';
-import { freePort } from './free-port.js';
-import { clusterFailure, makeDataDirectory, passwordFile, serverEnvironment } from './make-data-directory.js';
+import {
+  clusterFailure,
+  makeDataDirectory,
+  makePrivateDirectory,
+  passwordFile,
+  serverEnvironment,
+  unprivilegedUser,
+  type UserIds,
+} from './data-directory.js';
 import type { PostgresBinaries } from './postgres-binaries.js';
-import { isPostgresRunning, isRunning, readPostmasterFile, type PostmasterFile } from './postmaster-file.js';
-import { makePrivateDirectory, unprivilegedUser, type UserIds } from './unprivileged-user.js';
-import { spawnWatched } from './watchdog.js';
+import {
+  freePort,
+  isPostgresRunning,
+  isRunning,
+  type PostmasterFile,
+  readPostmasterFile,
+  spawnWatched,
+} from './postmaster.js';
 
 const START_DEADLINE_MS = 30_000;
 const PREDECESSOR_DEADLINE_MS = 12_000;

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Cluster } from './cluster.js';
+import { isReachable } from './data-directory.js';
 import { findPostgresBinaries } from './postgres-binaries.js';
-import { isReachable } from './unprivileged-user.js';
 
 const DAY_MS = 86_400_000;
 

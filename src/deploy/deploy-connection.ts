@@ -3,7 +3,7 @@ import { describeDatabaseUrl } from '../config/database-url.js';
 import { withConnection } from '../postgres/connect.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { PgkeepError } from '../core/errors.js';
-import type { DeployNeeds } from './deploy-needs.js';
+import type { DeployNeeds } from './deploy-dependencies.js';
 
 /** How the server's process list and an interruption name what is done. */
 export interface ConnectionNames {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
-import type { ReadTimeouts } from '../postgres/read.js';
 import type { PgkeepError } from '../core/errors.js';
-import { OWN_DEPLOY_LOCK, PRISMA_LOCK } from '../migrations/deploy-locks.js';
-import { refused, type Refuse } from './refused.js';
+import { OWN_DEPLOY_LOCK, PRISMA_LOCK } from '../migrations/history/deploy-locks.js';
+import type { ReadTimeouts } from '../postgres/read.js';
+import { type Refuse, refused } from './refusals.js';
 import { readLockHolders, type SessionFacts } from './sessions.js';
 
 const PAUSE_MS = 500;

@@ -5,7 +5,7 @@ import { ClockModule } from '../core/clock.module.js';
 import { DatabaseModule } from '../postgres/database.module.js';
 import { DriftModule } from '../drift/drift.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
-import { DeployService } from './deploy.service.js';
+import { DeployService } from './deploy/deploy.service.js';
 import { ResolveService } from './resolve/resolve.service.js';
 import { RollbackService } from './rollback/rollback.service.js';
 

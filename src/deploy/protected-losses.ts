@@ -1,11 +1,10 @@
 import type { Node } from 'libpg-query';
-import { objectName, stringsOf, tableOf, type TableName } from '../migrations/lint/ast.js';
-import type { ParsedFile } from '../migrations/lint/parse-files.js';
-import type { Statement } from '../migrations/lint/rule.js';
-import { walk } from '../migrations/lint/walk.js';
 import type { PgkeepError } from '../core/errors.js';
+import type { ParsedFile } from '../migrations/sql/parse-files.js';
+import type { Statement } from '../migrations/sql/statements.js';
+import { objectName, stringsOf, type TableName, tableOf, walk } from '../migrations/sql/syntax-tree.js';
 import type { ProtectedTable } from './protected-tables.js';
-import { refused } from './refused.js';
+import { refused } from './refusals.js';
 
 /** A statement that takes rows of a protected table. */
 interface Loss {

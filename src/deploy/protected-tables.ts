@@ -1,6 +1,6 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
 import { read, type ReadTimeouts } from '../postgres/read.js';
-import { refused, type Refuse } from './refused.js';
+import { refused, type Refuse } from './refusals.js';
 
 /** A table of `PROTECTED_TABLES`, and by which others its rows can go. All names are schema.table. */
 export interface ProtectedTable {

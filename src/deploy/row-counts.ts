@@ -2,8 +2,8 @@ import type { ClientBase } from 'pg';
 import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 import { read } from '../postgres/read.js';
 import { errorCode } from '../core/errors.js';
-import type { DeployNeeds } from './deploy-needs.js';
-import type { ShrunkTable } from './deploy.types.js';
+import type { DeployNeeds } from './deploy-dependencies.js';
+import type { ShrunkTable } from './deploy/deploy.types.js';
 
 /** What counting rows may add to a deploy or a rollback, before and again after. */
 const COUNT_BUDGET_MS = 10_000;

@@ -1,6 +1,5 @@
 import type { ClientBase } from 'pg';
 import { read, type ReadTimeouts } from '../postgres/read.js';
-import { redactQuery } from './redact-query.js';
 
 interface Row {
   readonly pid: number;
@@ -71,4 +70,41 @@ function describe({ pid, user, application, address, state, seconds, query }: Ro
   const doing = state === null ? '' : `, ${state}${seconds === null ? '' : ` for ${seconds} s`}`;
   const text = state === null || query === null ? '' : redactQuery(query);
   return { pid, text: `pid ${pid} (${who}${doing}${text === '' ? '' : `: ${text}`})` };
+}
+
+/** How much of a query is shown. */
+const SHOWN = 80;
+
+/** Comments, quoted names, and every kind of literal; a literal may be cut off, as pg_stat_activity cuts long queries. */
+const PARTS =
+  /(--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))|("(?:""|[^"])*(?:"|$))|[eE]'(?:\\[\s\S]|''|[^'\\])*(?:'|$)|'(?:''|[^'])*(?:'|$)|\$([A-Za-z_]\w*)?\$[\s\S]*?(?:\$\3\$|$)|(?<![\w$])\d[\w.]*/g;
+
+/** The first words of a query, on one line, without its literals: they may be personal data, or a password. Pure. */
+export function redactQuery(query: string): string {
+  const redacted = query
+    .replaceAll(PARTS, (_part, comment?: string, name?: string) =>
+      comment === undefined ? (name ?? '…') : ' ',
+    )
+    .replaceAll(/\s+/g, ' ')
+    .trim();
+  return redacted.length > SHOWN ? `${redacted.slice(0, SHOWN)}…` : redacted;
+}
+
+/**
+ * Whether a backend works for a session of this name: by its number alone it may be another's by now.
+ * @throws what the connection throws.
+ */
+export async function isRunning(
+  client: ClientBase,
+  backendPid: number,
+  timeouts: ReadTimeouts,
+  applicationName: string,
+): Promise<boolean> {
+  const rows = await read(client, {
+    sql: `SELECT FROM pg_catalog.pg_stat_activity
+           WHERE pid = $1 AND state <> 'idle' AND application_name = $2`,
+    values: [backendPid, applicationName],
+    ...timeouts,
+  });
+  return rows.length > 0;
 }

@@ -1,8 +1,8 @@
 import type { ClientBase } from 'pg';
 import { readUnenforced, type Unenforced } from '../postgres/catalogue/unenforced.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { commandsOf, constraintsOf, tableOf } from '../migrations/lint/ast.js';
-import type { ParsedFile } from '../migrations/lint/parse-files.js';
+import { commandsOf, constraintsOf, tableOf } from '../migrations/sql/syntax-tree.js';
+import type { ParsedFile } from '../migrations/sql/parse-files.js';
 
 /** What is not used or enforced; nothing where that cannot be read: a deploy does not fail for it. */
 export async function unenforcedIn(

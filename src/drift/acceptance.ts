@@ -1,13 +1,12 @@
 import type { ClientBase } from 'pg';
+import { mayRecord, recordingDenied } from '../audit-log/append.js';
 import type { Json } from '../audit-log/audit-log.types.js';
-import { mayRecord, recordingDenied } from '../audit-log/may-record.js';
 import type { EnvironmentName } from '../config/settings.js';
-import { currentRole } from '../postgres/current-role.js';
-import type { ReadTimeouts } from '../postgres/read.js';
-import { readStamp } from '../environment/read-environment.js';
 import { PgkeepError } from '../core/errors.js';
+import { readStamp } from '../environment/stamp.js';
+import { currentRole, type ReadTimeouts } from '../postgres/read.js';
+import { withParts } from './differences.js';
 import type { DriftLook, DriftReport } from './drift.types.js';
-import { withParts } from './whole-homes.js';
 
 /** So many objects are named in the record. */
 const NAMED = 50;

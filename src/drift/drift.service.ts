@@ -1,18 +1,19 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
-import { UNENFORCED_QUERY, type Unenforced } from '../postgres/catalogue/unenforced.js';
-import { operator } from '../audit-log/actor.js';
+import { operator } from '../audit-log/append.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { databaseError } from '../postgres/database-fault.js';
-import { DatabaseService } from '../postgres/database.service.js';
-import { errorCode, PgkeepError, messageOf } from '../core/errors.js';
-import { isBeingDeployed } from '../migrations/deploy-locks.js';
+import { errorCode, messageOf, PgkeepError } from '../core/errors.js';
+import { isBeingDeployed } from '../migrations/history/deploy-locks.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
 import { externalsOf } from '../migrations/prisma-config/externals.js';
-import { findPrismaSchema } from '../migrations/prisma-config/prisma-schema.js';
+import { findPrismaSchema } from '../migrations/prisma-config/find-prisma-schema.js';
+import { type Unenforced, UNENFORCED_QUERY } from '../postgres/catalogue/unenforced.js';
+import { databaseError } from '../postgres/database-fault.js';
+import { DatabaseService } from '../postgres/database.service.js';
 import { requireAcceptable, summaryOf } from './acceptance.js';
+import { hasFingerprint, hasFingerprints, lookForDrift } from './compare-structure.js';
 import type {
   AcceptReport,
   DriftedObject,
@@ -21,12 +22,9 @@ import type {
   FingerprintAction,
   Fingerprinting,
 } from './drift.types.js';
-import { hasFingerprint, hasFingerprints, lookForDrift } from './look.js';
-import { missingGrants } from './missing-grants.js';
+import { inStructureTransaction } from './fingerprint-sql.js';
+import { missingGrants, whyPrismaCannot } from './missing-rights.js';
 import { recordFingerprint, requireWritable } from './record-fingerprint.js';
-import { reportOf } from './report.js';
-import { inStructureTransaction } from './structure-transaction.js';
-import { whyPrismaCannot } from './why-prisma-cannot.js';
 
 /** What the database's structure is expected to be, and what of it is otherwise: changed by hand, outside of migrations. */
 @Injectable()
@@ -83,7 +81,7 @@ export class DriftService {
   }
 
   /**
-   * What differs before a action of the caller's that changes the structure, for {@link recordAfter}. A action does not
+   * What differs before an action of the caller's that changes the structure, for {@link recordAfter}. A action does not
    * wait for an answer that cannot be had: then nothing differs.
    */
   async before(client: ClientBase): Promise<readonly DriftedObject[]> {
@@ -97,7 +95,7 @@ export class DriftService {
   }
 
   /**
-   * Records the structure as the expected one, after a action that is done and stays done.
+   * Records the structure as the expected one, after an action that is done and stays done.
    * @param earlier what differed before: where the action left it so, it is not what is expected
    */
   async recordAfter(
@@ -225,4 +223,21 @@ export class DriftService {
       cause: failure,
     });
   }
+}
+
+/** A look as the verb answers it. Pure. */
+function reportOf(look: DriftLook, prisma: DriftReport['prisma']): DriftReport {
+  const nothing = { recorded: null, objects: [], appliedSince: [], goneSince: [], prisma };
+  if (look.kind === 'not-installed' || look.kind === 'not-recorded') {
+    return { ...nothing, verdict: 'unknown', reason: look.kind };
+  }
+  if (look.kind !== 'compared') {
+    return { ...nothing, recorded: look.recorded, verdict: 'unknown', reason: look.kind };
+  }
+  const { recorded, objects, appliedSince, goneSince } = look;
+  const report = { recorded, objects, appliedSince, goneSince, prisma };
+  if (appliedSince.length + goneSince.length > 0) {
+    return { ...report, verdict: 'unknown', reason: 'migrations-since' };
+  }
+  return { ...report, verdict: objects.length === 0 ? 'none' : 'drift' };
 }

@@ -9,7 +9,7 @@ export interface RecordedFingerprint {
   readonly id: string;
   /** ISO 8601, by the database's clock. */
   readonly recordedAt: string;
-  /** Any name: a newer pgkeep may have recorded after a action that this one does not know. */
+  /** Any name: a newer pgkeep may have recorded after an action that this one does not know. */
   readonly action: string;
   /** Names of the application's migrations that were applied then. */
   readonly migrations: readonly string[];
@@ -55,7 +55,7 @@ export interface ComparedStructure {
   readonly digests: Readonly<Record<string, string>>;
 }
 
-/** Whether the fingerprint of a action was kept. */
+/** Whether the fingerprint of an action was kept. */
 export interface Fingerprinting {
   readonly recorded: boolean;
   /** Where it was not: why, and what to do that the next one will be. */

@@ -1,6 +1,9 @@
-import { OWN_STRUCTURE } from '../postgres/catalogue/structure-relations.js';
-import { STRUCTURE_QUERIES } from '../postgres/catalogue/structure-queries.js';
+import type { ClientBase } from 'pg';
+import { OWN_STRUCTURE, STRUCTURE_QUERIES } from '../postgres/catalogue/structure-queries.js';
 import { STRUCTURE_SECTIONS, type StructureSection } from '../postgres/catalogue/structure.types.js';
+import type { ReadTimeouts } from '../postgres/read.js';
+import { giveSettings, STEADY_OUTPUT } from '../postgres/session-settings.js';
+import { beginStatements } from '../postgres/transaction.js';
 
 /** The queries that a structure is read with. Raised whenever the same structure reads otherwise than before. */
 export const METHOD = 1;
@@ -108,3 +111,27 @@ export const TIDY_STATEMENTS = [
   'UPDATE pgkeep.catalogue_fingerprint SET lines = NULL WHERE id < $1 AND lines IS NOT NULL',
   `DELETE FROM pgkeep.catalogue_fingerprint WHERE id <= $1::bigint - ${KEPT}`,
 ] as const;
+
+/**
+ * Runs `work` in a transaction in which definitions read the same whatever the role's settings are.
+ * @throws what `work` throws, after the transaction was ended.
+ */
+export async function inStructureTransaction<T>(
+  client: ClientBase,
+  timeouts: ReadTimeouts,
+  mode: 'READ ONLY' | 'READ WRITE',
+  work: () => Promise<T>,
+): Promise<T> {
+  await client.query(beginStatements(client, { mode, ...timeouts }));
+  try {
+    // Compiling these queries takes longer than running them.
+    await giveSettings(client, { ...STEADY_OUTPUT, jit: 'off' });
+    const result = await work();
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    // Where the connection itself broke this fails as well, and the first error is the one to tell.
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,15 +1,13 @@
-import { escapeIdentifier, type ClientBase } from 'pg';
+import { type ClientBase, escapeIdentifier } from 'pg';
 import { appendPlan } from '../audit-log/append.js';
 import type { NewEntry } from '../audit-log/audit-log.types.js';
-import { currentRole } from '../postgres/current-role.js';
-import type { ReadTimeouts } from '../postgres/read.js';
 import { PgkeepError } from '../core/errors.js';
-import { readAppliedMigrations } from '../migrations/applied-migrations.js';
+import { readAppliedMigrations } from '../migrations/history/prisma-history.js';
 import type { Externals } from '../migrations/prisma-config/externals.js';
+import { currentRole, type ReadTimeouts } from '../postgres/read.js';
+import { hasFingerprints } from './compare-structure.js';
 import type { DriftedObject, FingerprintAction } from './drift.types.js';
-import { RECORD_STATEMENT, TIDY_STATEMENTS } from './fingerprint-sql.js';
-import { hasFingerprints } from './look.js';
-import { inStructureTransaction } from './structure-transaction.js';
+import { inStructureTransaction, RECORD_STATEMENT, TIDY_STATEMENTS } from './fingerprint-sql.js';
 
 /** What is recorded. */
 export interface NewFingerprint {

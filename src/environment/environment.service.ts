@@ -7,7 +7,7 @@ import { SETTINGS } from '../config/settings.token.js';
 import { withConnection, withDeadline } from '../postgres/connect.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 import type { DatabaseIdentity, EnvironmentFacts } from './environment.types.js';
-import { readIdentity, readStamp } from './read-environment.js';
+import { readIdentity, readStamp } from './stamp.js';
 
 /** How long the other database's identity, or its being out of reach, is believed. */
 const OTHER_IDENTITY_MS = 60_000;

@@ -1,18 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
-import { operator } from '../audit-log/actor.js';
-import { appendPlan } from '../audit-log/append.js';
+import { appendPlan, mayRecord, operator } from '../audit-log/append.js';
 import type { NewEntry } from '../audit-log/audit-log.types.js';
-import { mayRecord } from '../audit-log/may-record.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { EnvironmentName, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { Clock } from '../core/clock.js';
 import { errorCode, PgkeepError } from '../core/errors.js';
 import { databaseError } from '../postgres/database-fault.js';
-import { DatabaseService } from '../postgres/database.service.js';
+import { DatabaseService, withRecords } from '../postgres/database.service.js';
 import { read, type ReadTimeouts } from '../postgres/read.js';
-import { withRecords } from '../postgres/records.js';
 import {
   type DatabaseIdentity,
   sameDatabase,
@@ -20,14 +17,15 @@ import {
   type StampReading,
   type StampReport,
 } from './environment.types.js';
-import { readIdentity, readStamp } from './read-environment.js';
 import {
+  readIdentity,
+  readStamp,
   requireConsent,
   requireRecordable,
   requireStampable,
   type Situation,
   stampEntry,
-} from './stamp-rules.js';
+} from './stamp.js';
 
 /** Prisma's codes for a row that is there already, and for one that is no longer as it was. */
 const STAMPED_MEANWHILE = new Set(['P2002', 'P2025']);

@@ -3,10 +3,9 @@ import { BackupService } from '../backup/backup.service.js';
 import type { BackupList } from '../backup/backup.types.js';
 import type { JobRun } from '../jobs/jobs.types.js';
 import { MaintenanceService } from '../maintenance/maintenance.service.js';
-import { acceptedRun } from './accepted-run.js';
 import { AdminGuard } from './admin-access.js';
 import { ProblemFilter } from './problem.filter.js';
-import type { Reply } from './reply.js';
+import { acceptedRun, type Reply } from './reply.js';
 import { requireNoParameters } from './request-parameters.js';
 
 /** `/admin/backups`: the backups there are, and one more. */

@@ -1,130 +1,16 @@
-import { CHECK_CODES } from '../core/errors.js';
-import { CHECK_NAMES, GATES } from '../config/settings.js';
+import { Controller, Get, Header, UseFilters } from '@nestjs/common';
 import { json, problem, refusals } from './openapi-answers.js';
 import { jobPaths } from './openapi-job-paths.js';
-import { jobSchemas } from './openapi-jobs.js';
-
-const checkSchema = {
-  type: 'object',
-  required: ['ok'],
-  additionalProperties: false,
-  properties: {
-    ok: { type: 'boolean' },
-    details: { type: 'string', description: 'For people; left out with READINESS_DETAILS=codes.' },
-    code: {
-      enum: CHECK_CODES,
-      description: 'There when the check is not ok, and when it rests on what was last known.',
-    },
-    gate: { enum: GATES, description: 'There when the check is not ok.' },
-  },
-};
-
-const verdictSchema = {
-  type: 'object',
-  required: ['status'],
-  additionalProperties: false,
-  properties: {
-    status: { enum: ['ready', 'not_ready'] },
-    code: { enum: ['EVALUATION_STALE', 'EVALUATION_PENDING', 'SHUTTING_DOWN'] },
-    checks: {
-      type: 'object',
-      additionalProperties: false,
-      properties: Object.fromEntries(
-        CHECK_NAMES.map((name) => [name, { $ref: '#/components/schemas/Check' }]),
-      ),
-    },
-    evaluatedAt: { type: 'string', format: 'date-time' },
-  },
-};
-
-const healthSchema = {
-  type: 'object',
-  required: ['status'],
-  properties: {
-    status: { enum: ['ok', 'degraded', 'error', 'shutting_down'] },
-    info: { type: 'object' },
-    error: { type: 'object' },
-    details: { type: 'object' },
-  },
-};
-
-const tableSchema = {
-  type: 'object',
-  required: [
-    'name',
-    'rowCount',
-    'rowCountIsExact',
-    'totalBytes',
-    'indexBytes',
-    'sizesAreExact',
-    'deadRows',
-    'lastVacuumAt',
-    'lastAnalyzeAt',
-  ],
-  additionalProperties: false,
-  properties: {
-    name: { type: 'string', examples: ['public.children'] },
-    rowCount: { type: 'integer', minimum: 0 },
-    rowCountIsExact: { type: 'boolean' },
-    totalBytes: { type: 'integer', minimum: 0 },
-    indexBytes: { type: 'integer', minimum: 0 },
-    sizesAreExact: {
-      type: 'boolean',
-      description: 'false: the sizes of the last VACUUM or ANALYZE, as for all but the largest tables.',
-    },
-    deadRows: { type: ['integer', 'null'] },
-    lastVacuumAt: { type: ['string', 'null'], format: 'date-time' },
-    lastAnalyzeAt: { type: ['string', 'null'], format: 'date-time' },
-    countTimedOut: { const: true },
-    locked: {
-      const: true,
-      description:
-        'Another session holds the table exclusively, or waits to: it was neither measured nor counted.',
-    },
-  },
-};
-
-const statsSchema = {
-  type: 'object',
-  required: ['sizeBytes', 'sizeMB', 'tableCount', 'tables', 'connections', 'collectedAt'],
-  additionalProperties: false,
-  properties: {
-    sizeBytes: { type: 'integer', minimum: 0 },
-    sizeMB: { type: 'number', minimum: 0 },
-    tableCount: { type: 'integer', minimum: 0 },
-    tables: { type: 'array', items: { $ref: '#/components/schemas/Table' } },
-    connections: {
-      type: 'object',
-      required: ['used', 'max', 'pool'],
-      additionalProperties: false,
-      properties: {
-        used: { type: 'integer' },
-        max: { type: 'integer' },
-        pool: {
-          type: 'object',
-          required: ['total', 'idle', 'waiting'],
-          additionalProperties: false,
-          properties: { total: { type: 'integer' }, idle: { type: 'integer' }, waiting: { type: 'integer' } },
-        },
-      },
-    },
-    collectedAt: { type: 'string', format: 'date-time' },
-  },
-};
-
-const problemSchema = {
-  type: 'object',
-  required: ['type', 'title', 'status', 'detail', 'code'],
-  additionalProperties: false,
-  properties: {
-    type: { const: 'about:blank' },
-    title: { type: 'string' },
-    status: { type: 'integer' },
-    detail: { type: 'string' },
-    code: { type: 'string' },
-    hint: { type: 'string' },
-  },
-};
+import {
+  checkSchema,
+  healthSchema,
+  jobSchemas,
+  problemSchema,
+  statsSchema,
+  tableSchema,
+  verdictSchema,
+} from './openapi-schemas.js';
+import { ProblemFilter } from './problem.filter.js';
 
 /**
  * The contract of the HTTP door, OpenAPI 3.1. Written by hand and not derived from decorators: loading
@@ -214,3 +100,14 @@ export const openApiDocument = {
     },
   },
 };
+
+/** `/openapi.json`: this service's contract. */
+@Controller()
+@UseFilters(ProblemFilter)
+export class OpenApiController {
+  @Get('openapi.json')
+  @Header('cache-control', 'no-store')
+  document(): object {
+    return openApiDocument;
+  }
+}

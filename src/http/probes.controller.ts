@@ -3,14 +3,15 @@ import {
   Get,
   Header,
   Inject,
+  type OnApplicationBootstrap,
   Req,
   Res,
   UseFilters,
-  type OnApplicationBootstrap,
 } from '@nestjs/common';
+import type { HealthCheckResult } from '@nestjs/terminus';
 import type { DetailLevel, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { ReadinessMonitor } from '../readiness/readiness-monitor.service.js';
+import { ReadinessMonitor } from '../readiness/readiness-monitor.js';
 import type { Verdict } from '../readiness/readiness.types.js';
 import { AdminAccess } from './admin-access.js';
 import { ProblemFilter } from './problem.filter.js';
@@ -22,7 +23,6 @@ import {
   type Reply,
   type Request,
 } from './reply.js';
-import { healthBody, verdictBody } from './verdict-body.js';
 
 const ALIVE = prepareBody({ status: 'alive' });
 
@@ -79,4 +79,29 @@ export class ProbesController implements OnApplicationBootstrap {
     }
     return this.last.body;
   }
+}
+
+/** The body of `/ready` as this audience may see it: everything, codes without texts, or the status alone. */
+function verdictBody(verdict: Verdict, level: DetailLevel): object {
+  if (level === 'always') return verdict;
+  if (level === 'never') return { status: verdict.status };
+  return { ...verdict, checks: withoutTexts(verdict.checks) };
+}
+
+/** The body of `/health`, cut the same way. */
+function healthBody(health: HealthCheckResult, level: DetailLevel): object {
+  if (level === 'always') return health;
+  if (level === 'never') return { status: health.status };
+  const { status, info, error, details } = health;
+  return { status, info: withoutTexts(info), error: withoutTexts(error), details: withoutTexts(details) };
+}
+
+/** Every entry without its `details`. */
+function withoutTexts(entries: Readonly<Record<string, object | undefined>> = {}): object {
+  return Object.fromEntries(
+    Object.entries(entries).map(([name, entry]) => [
+      name,
+      Object.fromEntries(Object.entries(entry ?? {}).filter(([key]) => key !== 'details')),
+    ]),
+  );
 }

@@ -1,3 +1,5 @@
+import type { JobRun } from '../jobs/jobs.types.js';
+
 /** What node:http's response has, on which both frameworks stand. */
 interface NodeResponse {
   writeHead(status: number, headers: Readonly<Record<string, string | number>>): unknown;
@@ -44,4 +46,10 @@ export function answerProbe(reply: ProbeReply, status: number, { text, bytes }: 
     'content-length': bytes,
   });
   response.end(text);
+}
+
+/** What a 202 answers: the run that has begun, and the address where it can be watched. */
+export function acceptedRun(reply: Reply, run: JobRun): JobRun {
+  reply.header('location', `/admin/jobs/${run.id}`);
+  return run;
 }

@@ -2,13 +2,12 @@ import { Body, Controller, Get, Header, HttpCode, Post, Res, UseFilters, UseGuar
 import { BackupService } from '../backup/backup.service.js';
 import { IsOptional, Matches } from '../config/validation.js';
 import type { JobRun } from '../jobs/jobs.types.js';
-import { RestoreTestService } from '../restore/restore-test.service.js';
-import type { RestoreTestHistory } from '../restore/restore.types.js';
 import { MaintenanceService } from '../maintenance/maintenance.service.js';
-import { acceptedRun } from './accepted-run.js';
+import { RestoreTestService } from '../restore/test/restore-test.service.js';
+import type { RestoreTestHistory } from '../restore/test/restore-test.types.js';
 import { AdminGuard } from './admin-access.js';
 import { ProblemFilter } from './problem.filter.js';
-import type { Reply } from './reply.js';
+import { acceptedRun, type Reply } from './reply.js';
 import { parametersOf } from './request-parameters.js';
 
 /** What a restore test may be asked for. */

@@ -1,22 +1,29 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type Client, escapeIdentifier } from 'pg';
-import { operator } from '../audit-log/actor.js';
+import { mayRecord, operator, recordingDenied } from '../audit-log/append.js';
 import { AuditLogService } from '../audit-log/audit-log.service.js';
-import { mayRecord, recordingDenied } from '../audit-log/may-record.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { PgkeepError } from '../core/errors.js';
-import { compareMigrations } from '../migrations/compare-migrations.js';
-import { MigrationDirectory } from '../migrations/migration-directory.js';
-import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../migrations/own-migrations.js';
-import { PrismaHistory } from '../migrations/prisma-history.js';
+import { compareMigrations } from '../migrations/history/compare-migrations.js';
+import {
+  MigrationDirectory,
+  OWN_MIGRATIONS_DIRECTORY,
+  OWN_SCHEMA,
+} from '../migrations/history/migration-directory.js';
+import { PrismaHistory } from '../migrations/history/prisma-history.js';
 import { withConnection } from '../postgres/connect.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { oneMessage } from '../postgres/mark.js';
-import { read } from '../postgres/read.js';
-import type { InstallReport } from './install.types.js';
+import { readOne } from '../postgres/read.js';
+
+/** What `pgkeep install` did. */
+export interface InstallReport {
+  /** Names of pgkeep's own migrations that were applied now; empty when all had been. */
+  readonly applied: readonly string[];
+}
 
 interface Abilities {
   readonly role: string;
@@ -99,9 +106,7 @@ export class InstallService {
   }
 
   private async requireAbilities(client: Client): Promise<Abilities> {
-    const rows = await read<Abilities>(client, { sql: ABILITIES_QUERY, ...this.database.timeouts });
-    const abilities = rows[0];
-    if (!abilities) throw new Error('the server answered without a row');
+    const abilities = await readOne<Abilities>(client, { sql: ABILITIES_QUERY, ...this.database.timeouts });
     if (abilities.in_recovery) {
       throw new PgkeepError(
         'DATABASE_READ_ONLY',

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Inject, Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
-import { service } from '../audit-log/actor.js';
+import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
+import { service } from '../audit-log/append.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { PgkeepError, messageOf } from '../core/errors.js';
-import { InstallService } from './install.service.js';
+import { messageOf, PgkeepError } from '../core/errors.js';
 import { StampService } from '../environment/stamp.service.js';
+import { InstallService } from './install.service.js';
 
 /** What the service does once at its start, in the background: install pgkeep's schema; in production, stamp. */
 @Injectable()

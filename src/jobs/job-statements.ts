@@ -1,4 +1,11 @@
-import { MOST_LOSSES, type Claim, type JsonObject, type RunOutcome, type RunTrigger } from './jobs.types.js';
+import {
+  type Claim,
+  type JobRun,
+  type JsonObject,
+  MOST_LOSSES,
+  type RunOutcome,
+  type RunTrigger,
+} from './jobs.types.js';
 
 /**
  * The statements of exactly-once runs, as pure plans. Each is one statement, so that it is whole behind a
@@ -172,4 +179,32 @@ export function listPlan(limit: number, job: string | undefined): StatementPlan 
 /** One run by its id, whatever text that is. */
 export function findPlan(id: string): StatementPlan {
   return { sql: `SELECT ${RUN} FROM pgkeep.job_run WHERE id::text = $1`, values: [id] };
+}
+
+/** A row of `pgkeep.job_run`, as the statements return it. */
+export interface RunRow extends Omit<JobRun, 'dueAt' | 'startedAt' | 'finishedAt' | 'leaseExpiresAt'> {
+  readonly due_at: Date;
+  readonly started_at: Date | null;
+  readonly finished_at: Date | null;
+  readonly lease_expires_at: Date | null;
+}
+
+export function toRun(row: RunRow): JobRun {
+  const { id, job, trigger, state, fence, holder, losses, parameters, result, error } = row;
+  return {
+    id,
+    job,
+    dueAt: row.due_at.toISOString(),
+    trigger,
+    state,
+    fence,
+    holder,
+    startedAt: row.started_at?.toISOString() ?? null,
+    finishedAt: row.finished_at?.toISOString() ?? null,
+    leaseExpiresAt: row.lease_expires_at?.toISOString() ?? null,
+    losses,
+    parameters,
+    result,
+    error,
+  };
 }

@@ -1,9 +1,10 @@
+import { oneRow } from '../postgres/read.js';
 import { Injectable } from '@nestjs/common';
 import type { QueryResultRow } from 'pg';
+import { errorCode, PgkeepError } from '../core/errors.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { beginStatements } from '../postgres/transaction.js';
-import { errorCode, PgkeepError } from '../core/errors.js';
 import {
   ABILITY_QUERY,
   beginPlan,
@@ -15,21 +16,14 @@ import {
   markLostPlan,
   registerPlan,
   renewPlan,
+  type RunRow,
   skipPlan,
-  takeOverPlan,
   type StatementPlan,
+  takeOverPlan,
+  toRun,
 } from './job-statements.js';
-import type {
-  Claim,
-  JobRun,
-  JobsAbility,
-  JsonObject,
-  RunOutcome,
-  RunTrigger,
-  ScheduledJob,
-} from './jobs.types.js';
-import { notAble } from './not-able.js';
-import { toRun, type RunRow } from './run-row.js';
+import type { Claim, JobRun, JsonObject, RunOutcome, RunTrigger, ScheduledJob } from './jobs.types.js';
+import { type JobsAbility, notAble } from './jobs-ability.js';
 
 const UNIQUE_VIOLATION = '23505';
 
@@ -131,9 +125,7 @@ export class JobsService {
 
   private async ability(): Promise<AbilityRow> {
     try {
-      const [row] = await this.run<AbilityRow>({ sql: ABILITY_QUERY, values: [] });
-      if (row) return row;
-      throw new Error('the server answered without a row');
+      return oneRow(await this.run<AbilityRow>({ sql: ABILITY_QUERY, values: [] }));
     } catch (error) {
       throw databaseError('ask for the schedule', error);
     }

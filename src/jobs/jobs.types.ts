@@ -60,13 +60,6 @@ export interface RunOutcome {
   readonly countsAsLoss?: boolean;
 }
 
-/** Whether this role can run jobs in this database. */
-export type JobsAbility =
-  | { readonly kind: 'able' }
-  | { readonly kind: 'not-installed' }
-  /** The role may not write the tables. */
-  | { readonly kind: 'denied'; readonly role: string };
-
 /** A job on the schedule. */
 export interface ScheduledJob {
   readonly name: string;

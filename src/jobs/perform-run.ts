@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { counted } from '../core/counted.js';
-import { PgkeepError, messageOf } from '../core/errors.js';
-import type { JobRun, JsonObject, RunError, RunOutcome } from './jobs.types.js';
+import { messageOf, PgkeepError } from '../core/errors.js';
 import type { JobsService } from './jobs.service.js';
+import type { JobRun, JsonObject, RunError, RunOutcome } from './jobs.types.js';
 
 const RETRY_MS = 1000;
 

@@ -1,4 +1,7 @@
+import { isListOf, isText } from '../core/json-guards.js';
+import { withoutText } from '../backup/omission-texts.js';
 import type { BackupSettings, Settings } from '../config/settings.js';
+import type { JsonObject } from '../jobs/jobs.types.js';
 
 /** The jobs there are. */
 export const JOB_NAMES = ['backup', 'prune', 'restore-test'] as const;
@@ -45,4 +48,16 @@ export function scheduleTexts({ backup }: Settings): { name: JobName; schedule: 
       const text = expression(backup);
       return { name, schedule: text === undefined ? 'off' : `${text} ${backup.timeZone}` };
     });
+}
+
+/** What came of a run, in a few words: the backup's name, its verdict, or each fact, lists by their length. */
+export function resultText(result: JsonObject | null | undefined): string {
+  if (!result) return '';
+  const { name, backup, verdict, without } = result;
+  const missing = withoutText(isListOf(isText)(without) ? without : []);
+  if (typeof name === 'string') return `${name}${missing}`;
+  if (typeof backup === 'string' && typeof verdict === 'string') return `${backup} ${verdict}${missing}`;
+  return Object.entries(result)
+    .map(([fact, value]) => `${fact} ${Array.isArray(value) ? value.length : String(value)}`)
+    .join(', ');
 }

@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
+import { service } from '../audit-log/append.js';
 import { BackupService } from '../backup/backup.service.js';
-import { service } from '../audit-log/actor.js';
 import { PgkeepError } from '../core/errors.js';
 import type { JsonObject } from '../jobs/jobs.types.js';
 import type { RunContext } from '../jobs/perform-run.js';
-import { RestoreTestService } from '../restore/restore-test.service.js';
+import { RestoreTestService } from '../restore/test/restore-test.service.js';
 import { RetentionService } from '../retention/retention.service.js';
 import type { JobName } from './job-table.js';
 

@@ -4,10 +4,9 @@ import { JobsModule } from '../jobs/jobs.module.js';
 import { ReadinessModule } from '../readiness/readiness.module.js';
 import { RestoreModule } from '../restore/restore.module.js';
 import { RetentionModule } from '../retention/retention.module.js';
-import { JITTER } from './jitter.js';
-import { RunsOfThisProcess } from './runs-of-this-process.js';
-import { MaintenanceService } from './maintenance.service.js';
 import { JobWork } from './job-work.js';
+import { JITTER, MaintenanceService } from './maintenance.service.js';
+import { RunningJobs } from './running-jobs.js';
 
 /**
  * Which job does what, on which setting's schedule. A room of its own below the doors: the routes begin the same jobs
@@ -15,7 +14,7 @@ import { JobWork } from './job-work.js';
  */
 @Module({
   imports: [BackupModule, JobsModule, ReadinessModule, RestoreModule, RetentionModule],
-  providers: [MaintenanceService, JobWork, RunsOfThisProcess, { provide: JITTER, useValue: Math.random }],
+  providers: [MaintenanceService, JobWork, RunningJobs, { provide: JITTER, useValue: Math.random }],
   exports: [MaintenanceService],
 })
 export class MaintenanceModule {}

@@ -3,15 +3,17 @@ import type { BackupSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { PgkeepError } from '../core/errors.js';
 import type { DueTimes } from '../jobs/due-times.js';
+import { notAble } from '../jobs/jobs-ability.js';
 import { JobsService, type RegisteredJob } from '../jobs/jobs.service.js';
 import type { JobRun, JsonObject } from '../jobs/jobs.types.js';
-import { notAble } from '../jobs/not-able.js';
-import { BackupWatch } from '../readiness/backup-watch.service.js';
-import { JITTER } from './jitter.js';
-import { JOB_NAMES, JOBS, scheduleTexts, type JobName } from './job-table.js';
-import { nextStep } from './next-step.js';
-import { RunsOfThisProcess } from './runs-of-this-process.js';
+import { BackupWatch } from '../readiness/backup-watch.js';
+import { JOB_NAMES, type JobName, JOBS, scheduleTexts } from './job-table.js';
 import type { JobsOverview } from './maintenance.types.js';
+import { nextStep } from './next-step.js';
+import { RunningJobs } from './running-jobs.js';
+
+/** The injection token of a `() => number` from 0 to 1, which spreads what is caught up. */
+export const JITTER = Symbol('pgkeep jitter');
 
 /** What is caught up begins within this time: many services come back together when their site does. */
 const LONGEST_JITTER_MS = 60_000;
@@ -34,7 +36,7 @@ export class MaintenanceService {
     @Inject(SETTINGS) settings: Settings,
     @Inject(JITTER) private readonly jitter: () => number,
     private readonly jobs: JobsService,
-    private readonly runs: RunsOfThisProcess,
+    private readonly runs: RunningJobs,
     private readonly watch: BackupWatch,
   ) {
     this.settings = settings.backup;

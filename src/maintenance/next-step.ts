@@ -1,4 +1,4 @@
-import { MOST_LOSSES, type JobRun } from '../jobs/jobs.types.js';
+import { type JobRun, MOST_LOSSES } from '../jobs/jobs.types.js';
 
 /** A due time that is claimed later than this was missed, and counts as caught up. */
 export const LATE_MS = 60_000;

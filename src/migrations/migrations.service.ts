@@ -2,14 +2,14 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
+import { PgkeepError } from '../core/errors.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { PgkeepError } from '../core/errors.js';
-import { compareMigrations } from './compare-migrations.js';
-import { EditVerdicts, type ChangedFile } from './lint/edit-verdicts.js';
-import { OWN_MIGRATIONS_DIRECTORY } from './own-migrations.js';
-import { MigrationDirectory } from './migration-directory.js';
+import { compareMigrations } from './history/compare-migrations.js';
+import { MigrationDirectory, OWN_MIGRATIONS_DIRECTORY } from './history/migration-directory.js';
+import { PrismaHistory } from './history/prisma-history.js';
+import { type ChangedFile, EditVerdicts } from './lint/edited-files.js';
 import type {
   DirectoryMigration,
   HistoryRow,
@@ -17,7 +17,6 @@ import type {
   MigrationsReport,
   MigrationStatus,
 } from './migrations.types.js';
-import { PrismaHistory } from './prisma-history.js';
 
 /** Standing in pgkeep's own clone, the default `prisma/migrations` would judge the application by pgkeep's history. */
 const OWN_DIRECTORY_FAULT: MigrationsFault = {

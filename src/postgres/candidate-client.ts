@@ -5,9 +5,8 @@ import { CandidateRotation, rememberGeneration, walkCandidates } from './candida
 import type { ConnectionCandidate } from './connection-candidates.js';
 import { markStatements } from './mark.js';
 import { passwordOf } from './password.js';
-import { watchServer } from './reached-server.js';
 import { requireSameDatabase } from './same-database.js';
-import { takeSession, type SessionNeeds } from './session.js';
+import { type SessionNeeds, takeSession, watchServer } from './session.js';
 
 /** What is the same for every connection of one kind. */
 export interface ConnectionOptions extends SessionNeeds {

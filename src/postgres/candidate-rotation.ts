@@ -1,8 +1,7 @@
 import type { ClientBase } from 'pg';
 import type { DatabaseUrl } from '../config/database-url.js';
-import { errorCode, PgkeepError, messageOf } from '../core/errors.js';
-import { connectionCandidates, type ConnectionCandidate } from './connection-candidates.js';
-import { currentUrl } from './current-url.js';
+import { errorCode, messageOf, PgkeepError } from '../core/errors.js';
+import { type ConnectionCandidate, connectionCandidates, currentUrl } from './connection-candidates.js';
 import { forgetPassword } from './password.js';
 
 /** SQLSTATEs that another candidate cannot mend: the server was reached, and said a final no. */

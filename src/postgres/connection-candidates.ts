@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
-import { PgkeepError, messageOf } from '../core/errors.js';
 import type { DatabaseHost, DatabaseUrl, SslMode } from '../config/database-url.js';
+import { messageOf, PgkeepError } from '../core/errors.js';
 
 /** One way to reach the server: a host, with or without TLS. */
 export interface ConnectionCandidate extends DatabaseHost {
@@ -90,4 +90,19 @@ function readPem(parameter: string, file: string): string {
       },
     );
   }
+}
+
+/**
+ * A URL with the credentials that its file has now. A copy that names another database of the server, or one host of
+ * several, keeps those: only how to get in is taken.
+ * @returns the same object where nothing was replaced
+ */
+export function currentUrl(url: DatabaseUrl): DatabaseUrl {
+  const { source } = url;
+  if (!source) return url;
+  const latest = source.latest();
+  if (latest.hosts === source.hosts) return url;
+  const { user, password, sslMode, sslRootCert, sslCert, sslKey, sslPassword } = latest;
+  const hosts = url.hosts === source.hosts ? latest.hosts : url.hosts;
+  return { ...url, hosts, user, password, sslMode, sslRootCert, sslCert, sslKey, sslPassword };
 }

@@ -1,15 +1,16 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Pool, type PoolClient, type QueryResultRow } from 'pg';
-import { describeDatabaseUrl, type DatabaseUrl } from '../config/database-url.js';
+import { type DatabaseUrl, describeDatabaseUrl } from '../config/database-url.js';
 import type { DatabaseSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
+import type { PrismaClient } from '../generated/prisma/client.js';
 import { candidateClient } from './candidate-client.js';
 import { CandidateRotation, isStale, walkCandidates } from './candidate-rotation.js';
 import { withConnection, withConnectionRetry } from './connect.js';
 import { databaseError } from './database-fault.js';
-import { readServerFacts, type ServerFacts } from './server-facts.js';
 import { ProbeConnection } from './probe-connection.js';
 import { read, type ReadTimeouts } from './read.js';
+import { readServerFacts, type ServerFacts } from './server-facts.js';
 
 /** A read that waits longer for a lock is in the way of whoever waits behind it. */
 const LONGEST_LOCK_WAIT_MS = 5000;
@@ -150,5 +151,27 @@ async function currentClient(pool: Pool, rotation: CandidateRotation): Promise<P
     const client = await pool.connect();
     if (!isStale(client, rotation)) return client;
     client.release(true);
+  }
+}
+
+export type { PrismaClient } from '../generated/prisma/client.js';
+
+/**
+ * Runs `work` with Prisma's client of pgkeep's own records, on the primary's pool. The client is loaded only
+ * here: writing a record is rare, and reading the verdict must not pay for it.
+ */
+export async function withRecords<T>(
+  database: DatabaseService,
+  work: (records: PrismaClient) => Promise<T>,
+): Promise<T> {
+  const [{ PrismaClient: Client }, { PrismaPg }] = await Promise.all([
+    import('../generated/prisma/client.js'),
+    import('@prisma/adapter-pg'),
+  ]);
+  const records = new Client({ adapter: new PrismaPg(database.primary, { disposeExternalPool: false }) });
+  try {
+    return await work(records);
+  } finally {
+    await records.$disconnect();
   }
 }

@@ -1,7 +1,17 @@
+import { TLSSocket } from 'node:tls';
 import type { Client } from 'pg';
-import { DDL_GUARD, DDL_GUARD_TABLES } from './ddl-guard-names.js';
-import { read, type ReadTimeouts } from './read.js';
-import { SERVER_TLS_QUERY, tlsFacts, type TlsFacts } from './tls-facts.js';
+import { readOne, type ReadTimeouts } from './read.js';
+
+/** The server's half of {@link TlsFacts}; part of any query as `FROM (…) AS tls`. */
+const SERVER_TLS_QUERY = `
+  SELECT coalesce((SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()), false) AS server_sees_tls,
+         pg_catalog.inet_client_port() AS client_port`;
+
+/** The event trigger that refuses; while it is off or missing, so is the whole guard. */
+export const DDL_GUARD = 'pgkeep_ddl_guard';
+
+/** The event trigger that keeps the guard's TRUNCATE trigger on tables: on new ones, and switched on. */
+export const DDL_GUARD_TABLES = 'pgkeep_ddl_guard_tables';
 
 /** What the server says of itself and of this connection. */
 export interface ServerFacts {
@@ -44,10 +54,8 @@ interface ServerRow {
 /** Asks the server about itself and about this connection. */
 export async function readServerFacts(client: Client, timeouts: ReadTimeouts): Promise<ServerFacts> {
   const started = performance.now();
-  const rows = await read<ServerRow>(client, { sql: SERVER_QUERY, ...timeouts });
+  const row = await readOne<ServerRow>(client, { sql: SERVER_QUERY, ...timeouts });
   const latencyMs = Math.max(1, Math.round(performance.now() - started));
-  const row = rows[0];
-  if (!row) throw new Error('the server answered without a row');
   return {
     version: row.version.split(' ')[0] ?? row.version,
     database: row.database,
@@ -90,3 +98,27 @@ const SERVER_QUERY = `
                  (pg_catalog.count(*) FILTER (WHERE e.evtenabled IN ('O', 'A')))::int AS guard_triggers_on
             FROM pg_catalog.pg_event_trigger e
            WHERE e.evtname IN (${GUARD_TRIGGERS.map((name) => `'${name}'`).join(', ')})) guard`;
+
+/** What is known of a connection's encryption: from this end of the socket, and from the server. */
+export interface TlsFacts {
+  /** `TLSv1.3`, or undefined where the socket is not encrypted. */
+  readonly protocol: string | undefined;
+  /** `pg_stat_ssl.ssl` of this very backend. */
+  readonly serverSeesTls: boolean;
+  /** The server sees another client port than this socket's: a pooler or proxy stands between. */
+  readonly behindProxy: boolean;
+}
+
+/** Puts both halves together. `clientPort` is null on a Unix socket. */
+function tlsFacts(
+  client: Client,
+  server: { server_sees_tls: boolean; client_port: number | null },
+): TlsFacts {
+  const { stream } = client.connection;
+  const localPort = 'localPort' in stream ? stream.localPort : undefined;
+  return {
+    protocol: stream instanceof TLSSocket ? (stream.getProtocol() ?? undefined) : undefined,
+    serverSeesTls: server.server_sees_tls,
+    behindProxy: localPort !== undefined && server.client_port !== null && localPort !== server.client_port,
+  };
+}

@@ -1,3 +1,5 @@
+import type { ClientBase } from 'pg';
+
 /** Makes values and definitions read the same whatever the database's and the role's own settings are. */
 export const STEADY_OUTPUT = {
   search_path: '',
@@ -73,3 +75,16 @@ export const TAKE_SESSION = `
              AND pg_catalog.current_setting(wanted.key, true) IS NOT NULL
              AND (wanted.key OPERATOR(pg_catalog.<>) ALL (ARRAY[${SUPERUSER_ONLY.map((name) => `'${name}'`).join(', ')}]::pg_catalog.text[])
                   OR pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'::pg_catalog.text)) AS settings`;
+
+/** Gives settings to the caller's transaction; one statement, which passes over those that this version does not have. */
+export async function giveSettings(
+  client: ClientBase,
+  settings: Readonly<Record<string, string>>,
+): Promise<void> {
+  await client.query(
+    `SELECT pg_catalog.set_config(wanted.key, wanted.value, true)
+       FROM pg_catalog.json_each_text($1) wanted
+       JOIN pg_catalog.pg_settings s ON pg_catalog.lower(s.name) = wanted.key`,
+    [JSON.stringify(settings)],
+  );
+}

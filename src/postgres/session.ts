@@ -1,8 +1,8 @@
 import type { Client, ClientBase } from 'pg';
-import { describeServer, type DatabaseUrl } from '../config/database-url.js';
+import { type DatabaseUrl, describeServer } from '../config/database-url.js';
 import { PgkeepError } from '../core/errors.js';
-import { keepsSession } from './pool-mode.js';
-import { SESSION_SETTINGS, TAKE_SESSION, type SessionPurpose } from './session-settings.js';
+import { closeClient, withDeadline } from './deadline.js';
+import { SESSION_SETTINGS, type SessionPurpose, TAKE_SESSION } from './session-settings.js';
 
 /** What a connection is needed for. */
 export interface SessionNeeds {
@@ -57,4 +57,84 @@ function poolerRefused(url: DatabaseUrl): PgkeepError {
         : 'Set DIRECT_URL to the same database past the pooler: the address of PostgreSQL itself, or of a pooler with pool_mode = session. Then run the same command again.',
     },
   );
+}
+
+/** A pooler that has no second session to give within this time keeps none for each connection. */
+const PATIENCE_MS = 3000;
+
+/** How often the first connection is asked again. */
+const ROUNDS = 5;
+
+/**
+ * Whether a pooler gives a connection one session for as long as it is open. Asked with transactions of two
+ * connections and the process ids of their backends; leaves nothing behind. Without other clients the answer is
+ * certain, whether the pooler reuses the newest or the oldest session first.
+ */
+async function keepsSession(first: Client, openSecond: () => Promise<Client>): Promise<boolean> {
+  const own = await pidOf(first);
+  let second: Client | undefined;
+  const opening = openSecond();
+  try {
+    second = await withDeadline(opening, PATIENCE_MS);
+    return await withDeadline(areApart(first, own, second), PATIENCE_MS);
+  } catch {
+    // Also where the pooler refuses transaction blocks altogether (pool_mode = statement).
+    return false;
+  } finally {
+    void opening.then(closeClient, () => undefined);
+  }
+}
+
+async function areApart(first: Client, own: number, second: Client): Promise<boolean> {
+  // In this order, so that a pooler with one session, or the newest one first, gives the first's session away.
+  if ((await beginAndAsk(second)) === own || (await pidOf(first)) !== own) return false;
+  if ((await beginAndAsk(first)) !== own) return false;
+  // Given back in this order, the second's session is the newest, and the first's not the next of the oldest.
+  await first.query('COMMIT');
+  await second.query('COMMIT');
+  for (let round = 0; round < ROUNDS; round += 1) {
+    if ((await pidOf(first)) !== own) return false;
+  }
+  return true;
+}
+
+async function beginAndAsk(client: Client): Promise<number> {
+  await client.query('BEGIN READ ONLY');
+  return await pidOf(client);
+}
+
+async function pidOf(client: Client): Promise<number> {
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
+  return rows[0]?.pid ?? 0;
+}
+
+/** The server that a connection found among the URL's hosts. */
+export interface ReachedServer {
+  readonly host: string;
+  readonly port: number;
+  readonly user?: string | undefined;
+  /** The database's encoding, `server_encoding`. */
+  readonly encoding?: string | undefined;
+  /** Whether a pooler stands before it: a pooler takes no start-up options. */
+  readonly isPooled?: boolean | undefined;
+}
+
+interface ParameterStatus {
+  readonly parameterName: string;
+  readonly parameterValue: string;
+}
+
+const encodings = new WeakMap<Client, string>();
+
+/** Remembers what the server says of itself while a connection is made. */
+export function watchServer(client: Client): void {
+  client.connection.on('parameterStatus', ({ parameterName, parameterValue }: ParameterStatus) => {
+    if (parameterName === 'server_encoding') encodings.set(client, parameterValue);
+  });
+}
+
+/** Where a program that libpq connects has to go to find the very server of this connection. */
+export function reachedServer(client: Client): ReachedServer {
+  const { host, port, user } = client;
+  return { host, port, user, encoding: encodings.get(client), isPooled: isPooled(client) };
 }

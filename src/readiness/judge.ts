@@ -1,11 +1,11 @@
 import type { Settings, CheckName } from '../config/settings.js';
 import { messageOf } from '../core/errors.js';
-import { checkBackupConfig } from './check-backup-config.js';
-import { checkBackups } from './check-backups.js';
-import { checkDatabase } from './check-database.js';
-import { checkDatabaseSafety } from './check-database-safety.js';
-import { checkEnvironment } from './check-environment.js';
-import { checkMigrations } from './check-migrations.js';
+import { checkBackupConfig } from './checks/backup-config.js';
+import { checkBackups } from './checks/backups.js';
+import { checkDatabase } from './checks/database.js';
+import { checkDatabaseSafety } from './checks/database-safety.js';
+import { checkEnvironment } from './checks/environment.js';
+import { checkMigrations } from './checks/migrations.js';
 import type { CheckOutcome, CheckView, Facts, Known } from './readiness.types.js';
 
 /** The checks as functions of what is known. Pure: same facts, settings and time, same outcome. */

@@ -1,3 +1,4 @@
+import type { DatabaseFault } from '../postgres/database-fault.js';
 import type { CheckOutcome, Finding } from './readiness.types.js';
 
 /** Puts a check's findings together: failing ones first, joined with "; "; `summary` where nothing failed. */
@@ -21,4 +22,9 @@ export function outsideProduction(
     failing: [],
     told: [...told, ...(refused ? [`production would refuse: ${refused}`] : [])],
   });
+}
+
+/** A check whose facts could not be had fails: what is not known to be safe is not safe. */
+export function notAsked({ code, text }: DatabaseFault): CheckOutcome {
+  return outcomeOf('', { failing: [{ code, text: `Not known: ${text}` }] });
 }

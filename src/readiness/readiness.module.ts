@@ -7,9 +7,9 @@ import { DriftModule } from '../drift/drift.module.js';
 import { EnvironmentModule } from '../environment/environment.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
-import { BackupWatch } from './backup-watch.service.js';
-import { DriftWatch } from './drift-watch.service.js';
-import { ReadinessMonitor } from './readiness-monitor.service.js';
+import { BackupWatch } from './backup-watch.js';
+import { DriftWatch } from './drift-watch.js';
+import { ReadinessMonitor } from './readiness-monitor.js';
 import { ReadinessService } from './readiness.service.js';
 
 @Module({

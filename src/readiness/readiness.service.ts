@@ -1,20 +1,20 @@
 import { Inject, Injectable, ServiceUnavailableException } from '@nestjs/common';
+import { type HealthCheckResult, HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
 import type { Client } from 'pg';
-import { HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
-import { Clock } from '../core/clock.js';
 import { CHECK_NAMES, type CheckName, type Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
+import { Clock } from '../core/clock.js';
+import { EnvironmentService } from '../environment/environment.service.js';
+import { MigrationsService } from '../migrations/migrations.service.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 import { readServerFacts } from '../postgres/server-facts.js';
-import { EnvironmentService } from '../environment/environment.service.js';
-import { MigrationsService } from '../migrations/migrations.service.js';
-import { readNewestEvidence, type NewestEvidences } from '../restore/read-newest-evidence.js';
-import { BackupWatch } from './backup-watch.service.js';
-import { DriftWatch } from './drift-watch.service.js';
+import { type NewestEvidences, readNewestEvidence } from '../restore/test/newest-evidence.js';
+import { BackupWatch } from './backup-watch.js';
+import { DriftWatch } from './drift-watch.js';
 import { blocks, checksOf, runCheck } from './judge.js';
 import { known, notKnown } from './known.js';
-import { areAnswered, LastFacts, standInUntil } from './last-facts.js';
+import { areAnswered, LastFacts, standInUntil } from './last-known.js';
 import type { CheckView, DatabaseFacts, Evaluation, Facts, Judgement, Verdict } from './readiness.types.js';
 
 /** How long the evidence of restore tests is believed, in ms. */

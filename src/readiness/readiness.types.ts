@@ -1,13 +1,13 @@
 import type { HealthCheckResult } from '@nestjs/terminus';
 import type { CheckName, Gate } from '../config/settings.js';
-import type { ServerFacts } from '../postgres/server-facts.js';
-import type { DatabaseFault } from '../postgres/database-fault.js';
-import type { EnvironmentFacts } from '../environment/environment.types.js';
 import type { CheckCode } from '../core/errors.js';
-import type { NewestEvidences } from '../restore/read-newest-evidence.js';
-import type { BackupFacts } from './backup-facts.js';
-import type { DriftFacts } from './drift-watch.service.js';
+import type { EnvironmentFacts } from '../environment/environment.types.js';
 import type { MigrationsReport } from '../migrations/migrations.types.js';
+import type { DatabaseFault } from '../postgres/database-fault.js';
+import type { ServerFacts } from '../postgres/server-facts.js';
+import type { NewestEvidences } from '../restore/test/newest-evidence.js';
+import type { BackupFacts } from './backup-watch.js';
+import type { DriftFacts } from './drift-watch.js';
 
 /** One thing a check found: `told` findings are shown and do not fail it. */
 export interface Finding {

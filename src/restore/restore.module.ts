@@ -2,8 +2,8 @@ import { Module } from '@nestjs/common';
 import { BackupModule } from '../backup/backup.module.js';
 import { ClockModule } from '../core/clock.module.js';
 import { DatabaseModule } from '../postgres/database.module.js';
-import { RestoreService } from './restore.service.js';
-import { RestoreTestService } from './restore-test.service.js';
+import { RestoreService } from './restore/restore.service.js';
+import { RestoreTestService } from './test/restore-test.service.js';
 
 @Module({
   imports: [BackupModule, ClockModule, DatabaseModule],

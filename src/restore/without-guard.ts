@@ -1,4 +1,4 @@
-import { withoutSections } from './dump-sections.js';
+import { withoutSections } from './archive/dump-filters.js';
 
 /**
  * pgkeep's DDL guard is left out of every restore: only a superuser may make event triggers, its functions belong to

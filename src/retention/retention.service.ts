@@ -1,23 +1,22 @@
-import { boundedList } from '../core/bounded-list.js';
-import { counted } from '../core/counted.js';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { Inject, Injectable } from '@nestjs/common';
-import { backupSubject } from '../backup/backup-name.js';
+import { operator } from '../audit-log/append.js';
+import { AuditLogService } from '../audit-log/audit-log.service.js';
 import { BackupService } from '../backup/backup.service.js';
 import type { BackupEntry, BackupList } from '../backup/backup.types.js';
-import { operator } from '../audit-log/actor.js';
-import { AuditLogService } from '../audit-log/audit-log.service.js';
-import { Clock } from '../core/clock.js';
+import { backupSubject } from '../backup/catalog/backup-name.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
+import { boundedList } from '../core/bounded-list.js';
+import { Clock } from '../core/clock.js';
+import { counted } from '../core/counted.js';
+import { PgkeepError } from '../core/errors.js';
+import { readIdentity } from '../environment/stamp.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
-import { readIdentity } from '../environment/read-environment.js';
-import { PgkeepError } from '../core/errors.js';
-import { BACKUP_STORAGE } from '../storage/storage.token.js';
-import type { BackupStorage } from '../storage/storage.types.js';
-import { KnownBackups } from './known-backups.js';
-import { ownBackups } from './own-backups.js';
-import { planRetention, simulateRetention } from './plan-retention.js';
+import { BACKUP_STORAGE, type BackupStorage } from '../storage/storage.types.js';
+import { ownBackups, planRetention, simulateRetention } from './plan-retention.js';
 import type {
   KeptBackup,
   PruneReport,
@@ -154,4 +153,28 @@ function requireTrustworthy(
       hint: `Find out where they went: ${boundedList(lost, 3)}. Is BACKUP_DIR the right place?`,
     },
   );
+}
+
+/** Which backups the last prune left, kept beside them: a listing that lost many since is not to be acted on. */
+class KnownBackups {
+  private readonly key: string;
+
+  /** @param subject whose backups they are: one file for each database and environment */
+  constructor(
+    private readonly storage: BackupStorage,
+    subject: string,
+  ) {
+    this.key = `${subject}.known-backups.json`;
+  }
+
+  async read(): Promise<readonly string[]> {
+    if (!(await this.storage.head(this.key))) return [];
+    const parsed: unknown = JSON.parse(await text(await this.storage.get(this.key)));
+    return Array.isArray(parsed) ? parsed.filter((name) => typeof name === 'string') : [];
+  }
+
+  async write(names: readonly string[]): Promise<void> {
+    const body = Readable.from([Buffer.from(`${JSON.stringify(names, null, 2)}\n`)]);
+    await this.storage.put(this.key, body, { signal: new AbortController().signal });
+  }
 }

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { service } from '../audit-log/actor.js';
+import { type INestApplicationContext, Logger } from '@nestjs/common';
+import { service } from '../audit-log/append.js';
 import { AuditLogService } from '../audit-log/audit-log.service.js';
-import { SystemClock, type Clock } from '../core/clock.js';
+import { BackupService } from '../backup/backup.service.js';
 import { startEmbeddedCluster } from '../cluster/embedded-cluster.js';
 import {
   removeEmbeddedLocation,
@@ -11,12 +12,18 @@ import {
   writeEmbeddedLocation,
 } from '../cluster/embedded-location.js';
 import { withDefaults } from '../config/process-environment.js';
-import { readSettings, type Environment } from '../config/read-settings.js';
-import { DatabaseService } from '../postgres/database.service.js';
+import { type Environment, readSettings } from '../config/read-settings.js';
+import type { Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { type Clock, SystemClock } from '../core/clock.js';
+import { messageOf, PgkeepError } from '../core/errors.js';
 import { DriftService } from '../drift/drift.service.js';
-import { InstallService } from '../install/install.service.js';
 import { StampService } from '../environment/stamp.service.js';
+import { InstallService } from '../install/install.service.js';
+import { MaintenanceService } from '../maintenance/maintenance.service.js';
+import { RunningJobs } from '../maintenance/running-jobs.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
+import { DatabaseService } from '../postgres/database.service.js';
 import { CLINIC_MIGRATIONS, openClinic } from './clinic.js';
 import type { Companion } from './serve.js';
 
@@ -89,5 +96,29 @@ async function installAndStamp(environment: Environment, clock: Clock): Promise<
     await new DriftService(settings, database, new MigrationsService(settings, database)).recordFirst();
   } finally {
     await database.onApplicationShutdown();
+  }
+}
+
+/**
+ * Where there is no backup yet: makes one and proves it, as the schedule would, so that `/ready` rests on evidence
+ * from the first minute. For the embedded database; others have their own schedule and their own first night.
+ */
+export async function makeFirstBackup(app: INestApplicationContext): Promise<void> {
+  const { backup } = app.get<Settings>(SETTINGS);
+  const maintenance = app.get(MaintenanceService);
+  const runs = app.get(RunningJobs);
+  try {
+    if (!backup.enabled || (await app.get(BackupService).list()).backups.length > 0) return;
+    for (const job of ['backup', 'restore-test'] as const) {
+      if (runs.isStopping) return;
+      const { id } = await maintenance.begin(job);
+      await runs.settled();
+      // Its end is in the log already.
+      if ((await maintenance.find(id)).state !== 'succeeded') return;
+    }
+  } catch (error) {
+    const hint = error instanceof PgkeepError ? error.hint : undefined;
+    // The service serves all the same: `/ready` tells what is missing.
+    new Logger('Backup').warn([`No first backup: ${messageOf(error)}`, hint].filter(Boolean).join(' '));
   }
 }

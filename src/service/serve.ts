@@ -10,7 +10,7 @@ import { ProblemFilter } from '../http/problem.filter.js';
 import { StartupInstall } from '../install/startup-install.service.js';
 import { StderrLogger } from '../core/logger.js';
 import { PgkeepModule } from '../pgkeep.module.js';
-import { ReadinessMonitor } from '../readiness/readiness-monitor.service.js';
+import { ReadinessMonitor } from '../readiness/readiness-monitor.js';
 import { handOverSignals } from '../core/process/early-signals.js';
 import { createAdapter } from './fastify-adapter.js';
 

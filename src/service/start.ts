@@ -1,12 +1,10 @@
 import path from 'node:path';
+import { exitCodeOf, explain } from '../cli/errors.js';
 import { STATE_DIRECTORY } from '../cluster/embedded-location.js';
 import { wantsEmbedded } from '../config/database-settings.js';
 import { loadEnvironment } from '../config/process-environment.js';
 import { readSettings } from '../config/read-settings.js';
-import { exitCodeOf } from '../cli/exit-codes.js';
-import { explain } from '../cli/explain.js';
 import { serve } from './serve.js';
-import { welcome } from './welcome.js';
 
 /**
  * `npm start`, `node dist/main.js`, `pgkeep serve`: starts the service, with an embedded PostgreSQL where no
@@ -29,10 +27,37 @@ export async function start(environmentName?: string): Promise<void> {
     const embedded = await startEmbedded(environment);
     const { app, url } = await serve(embedded.environment, { companion: embedded.companion, jsonLogs });
     process.stdout.write(welcome(url, path.relative('', CLINIC_MIGRATIONS), STATE_DIRECTORY));
-    const { makeFirstBackup } = await import('./first-backup.js');
+    const { makeFirstBackup } = await import('./embedded.js');
     await makeFirstBackup(app);
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`);
     process.exit(exitCodeOf(error));
   }
+}
+
+/** What `npm start` prints once the embedded database is served: the few things worth trying first. */
+function welcome(url: string, migrationsDirectory: string, stateDirectory: string): string {
+  const base = url.replace(/\/\/(0\.0\.0\.0|\[::\]|\[::1\]|127\.0\.0\.1)/, '//localhost');
+  const migration = `${migrationsDirectory}/29991231000000_not_yet_applied`;
+  return `
+pgkeep guards a PostgreSQL of its own (in ${stateDirectory}/) with a sample clinic in it. Try, in another terminal:
+
+  Is the database safe to serve from?
+    curl ${base}/ready
+    npm run db:ready
+
+  What is in it?
+    curl -H "Authorization: Bearer $(cat ${stateDirectory}/admin-token)" ${base}/admin/database/stats
+    npm run db:stats
+
+  Is there a backup, and does it restore? (The first was made and tested just now.)
+    npm run db:backup:list
+    npm run db:restore:test
+
+  Make it worse: /ready says 503 within five seconds. Make it better: 200 again.
+    mkdir ${migration} && echo 'SELECT 1;' > ${migration}/migration.sql
+    rm -r ${migration}
+
+Ctrl-C stops the service and its PostgreSQL. Your own database: DATABASE_URL=postgresql://… MIGRATIONS_DIR=… npm start
+`;
 }

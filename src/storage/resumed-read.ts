@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bytesOf } from './source.js';
+import { bytesOf } from './upload-source.js';
 
 /** What a download needs to go on after its connection broke. */
 export interface Download {

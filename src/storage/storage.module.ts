@@ -2,8 +2,7 @@ import { Module } from '@nestjs/common';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { LocalStorage } from './local/local-storage.js';
-import { BACKUP_STORAGE, REMOTE_STORAGES, type RemoteStorages } from './storage.token.js';
-import type { BackupStorage } from './storage.types.js';
+import { BACKUP_STORAGE, type BackupStorage, REMOTE_STORAGES, type RemoteStorages } from './storage.types.js';
 
 /** Hands out the storage that backups are made in, and those that they are copied to. */
 @Module({

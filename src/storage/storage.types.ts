@@ -1,5 +1,14 @@
 import type { Readable } from 'node:stream';
 
+/** The injection token of the {@link BackupStorage} that backups are made in: the directory. */
+export const BACKUP_STORAGE = Symbol('pgkeep backup storage');
+
+/** The injection token of {@link RemoteStorages}. */
+export const REMOTE_STORAGES = Symbol('pgkeep remote storages');
+
+/** The buckets that backups are copied to. Asked for when they are needed: the clouds' SDKs are slow to load. */
+export type RemoteStorages = () => Promise<readonly BackupStorage[]>;
+
 /** One stored object. */
 export interface StoredObject {
   readonly key: string;
@@ -16,7 +25,7 @@ export interface PutOptions {
 
 /**
  * Where backups are kept: objects under keys such as `clinic_production_20260207_120000.dump`. Every implementation
- * passes one conformance suite (`test/storage/conformance.ts`): a action need not know which one it writes to.
+ * passes one conformance suite (`test/storage/conformance.ts`): an action need not know which one it writes to.
  */
 export interface BackupStorage {
   /** For people: the directory, `s3://bucket`, `gs://bucket`. Holds no credentials. */

@@ -2,17 +2,17 @@ import { cpSync, mkdtempSync, readdirSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { operator } from '../../src/audit-log/actor.js';
+import { operator } from '../../src/audit-log/append.js';
 import { AuditLogService } from '../../src/audit-log/audit-log.service.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
-import { InstallService } from '../../src/install/install.service.js';
 import { StampService } from '../../src/environment/stamp.service.js';
+import { InstallService } from '../../src/install/install.service.js';
 import { StartupInstall } from '../../src/install/startup-install.service.js';
 import { applyMigrations } from '../../src/migrations/engine/apply-migrations.js';
-import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../../src/migrations/own-migrations.js';
+import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../../src/migrations/history/migration-directory.js';
+import { withApp } from '../support/app.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
-import { withRooms } from '../support/rooms.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const FIRST = '20261120080000_database_environment';
@@ -30,7 +30,7 @@ describe('the actions that are recorded', () => {
   afterAll(() => own.cluster.destroy());
 
   const entriesOf = async (url: string) =>
-    (await withRooms(url, (rooms) => rooms.get(AuditLogService).list(100))).entries;
+    (await withApp(url, (app) => app.get(AuditLogService).list(100))).entries;
 
   /** A database as the first version of pgkeep left it. */
   async function createOld(name: string): Promise<string> {
@@ -45,13 +45,13 @@ describe('the actions that are recorded', () => {
 
   it('install and stamp, each once, with who did them', async () => {
     const url = await createDatabase(own, 'fresh');
-    await withRooms(url, async (rooms) => {
-      await rooms.get(InstallService).install();
-      await rooms.get(InstallService).install();
-      await rooms.get(StampService).stamp('staging');
-      await rooms.get(StampService).stamp('staging');
-      await rooms.get(StampService).stamp('production', { replace: true, target: 'fresh' });
-      await expect(rooms.get(StampService).stamp('development')).rejects.toMatchObject({
+    await withApp(url, async (app) => {
+      await app.get(InstallService).install();
+      await app.get(InstallService).install();
+      await app.get(StampService).stamp('staging');
+      await app.get(StampService).stamp('staging');
+      await app.get(StampService).stamp('production', { replace: true, target: 'fresh' });
+      await expect(app.get(StampService).stamp('development')).rejects.toMatchObject({
         code: 'STAMP_REFUSED',
       });
     });
@@ -74,7 +74,7 @@ describe('the actions that are recorded', () => {
 
   it('what the service does by itself, as the service', async () => {
     const url = await createDatabase(own, 'served');
-    await withRooms(url, (rooms) => rooms.get(StartupInstall).run(), { NODE_ENV: 'production' });
+    await withApp(url, (app) => app.get(StartupInstall).run(), { NODE_ENV: 'production' });
     expect((await entriesOf(url)).map(({ action, actor }) => [action, actor])).toEqual([
       ['install', `service@${hostname()}`],
       ['stamp', `service@${hostname()}`],
@@ -83,15 +83,15 @@ describe('the actions that are recorded', () => {
 
   it('an upgrade from before there was a record', async () => {
     const url = await createOld('old');
-    await withRooms(url, async (rooms) => {
-      await expect(rooms.get(StampService).stamp('staging')).rejects.toMatchObject({
+    await withApp(url, async (app) => {
+      await expect(app.get(StampService).stamp('staging')).rejects.toMatchObject({
         code: 'NOT_INSTALLED',
         message:
           'Cannot stamp the database: pgkeep’s schema in it is older than this pgkeep, and cannot record the stamp.',
         hint: 'Run `pgkeep install`, then `pgkeep stamp staging`.',
       });
-      expect(await rooms.get(InstallService).install()).toEqual({ applied: ALL.slice(1) });
-      expect(await rooms.get(StampService).stamp('staging')).toMatchObject({ changed: true });
+      expect(await app.get(InstallService).install()).toEqual({ applied: ALL.slice(1) });
+      expect(await app.get(StampService).stamp('staging')).toMatchObject({ changed: true });
     });
     expect((await entriesOf(url)).map(({ action, details }) => [action, details])).toMatchObject([
       ['install', { applied: ALL.slice(1) }],
@@ -101,13 +101,13 @@ describe('the actions that are recorded', () => {
 
   it('no stamp that cannot be recorded', async () => {
     const url = await createDatabase(own, 'unrecorded');
-    await withRooms(url, (rooms) => rooms.get(InstallService).install());
+    await withApp(url, (app) => app.get(InstallService).install());
     await query(
       url,
       `CREATE ROLE "stamp er" LOGIN PASSWORD 'pw'; GRANT ALL ON pgkeep.database_environment TO "stamp er"`,
     );
     const weak = changedUrl(url, { username: 'stamp%20er', password: 'pw' });
-    const stamp = () => withRooms(weak, (rooms) => rooms.get(StampService).stamp('staging'));
+    const stamp = () => withApp(weak, (app) => app.get(StampService).stamp('staging'));
     await expect(stamp()).rejects.toMatchObject({
       code: 'DATABASE_PERMISSION_DENIED',
       message:
@@ -128,7 +128,7 @@ describe('the actions that are recorded', () => {
 
   it('no migration that cannot be recorded', async () => {
     const url = await createDatabase(own, 'half');
-    await withRooms(url, (rooms) => rooms.get(InstallService).install());
+    await withApp(url, (app) => app.get(InstallService).install());
     await query(
       url,
       `CREATE ROLE half LOGIN PASSWORD 'pw'; GRANT CREATE ON SCHEMA pgkeep TO half;
@@ -136,7 +136,7 @@ describe('the actions that are recorded', () => {
        DELETE FROM pgkeep._prisma_migrations WHERE migration_name = '${SECOND}'`,
     );
     const weak = changedUrl(url, { username: 'half', password: 'pw' });
-    await expect(withRooms(weak, (rooms) => rooms.get(InstallService).install())).rejects.toMatchObject({
+    await expect(withApp(weak, (app) => app.get(InstallService).install())).rejects.toMatchObject({
       code: 'DATABASE_PERMISSION_DENIED',
       message:
         'Cannot install pgkeep’s schema: role "half" lacks INSERT on pgkeep.change_log, and an action that is not recorded is not done.',

@@ -12,7 +12,7 @@ import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
-import { withRooms } from '../support/rooms.js';
+import { withApp } from '../support/app.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 /** Runs one of PostgreSQL's own client programs. */
@@ -43,7 +43,7 @@ describe('the record', () => {
   beforeAll(async () => {
     own = await startThrowAwayCluster();
     const template = await createDatabase(own, 'installed');
-    await withRooms(template, (rooms) => rooms.get(InstallService).install('installer@here'));
+    await withApp(template, (app) => app.get(InstallService).install('installer@here'));
   });
   afterAll(() => own.cluster.destroy());
   beforeEach(async () => {
@@ -52,14 +52,13 @@ describe('the record', () => {
   });
 
   async function record(...entries: readonly NewEntry[]): Promise<void> {
-    await withRooms(url, async (rooms) => {
-      for (const entry of entries) await rooms.get(AuditLogService).record(entry);
+    await withApp(url, async (app) => {
+      for (const entry of entries) await app.get(AuditLogService).record(entry);
     });
   }
 
-  const verify = (knownHead?: string) =>
-    withRooms(url, (rooms) => rooms.get(AuditLogService).verify(knownHead));
-  const list = (limit = 100) => withRooms(url, (rooms) => rooms.get(AuditLogService).list(limit));
+  const verify = (knownHead?: string) => withApp(url, (app) => app.get(AuditLogService).verify(knownHead));
+  const list = (limit = 100) => withApp(url, (app) => app.get(AuditLogService).list(limit));
 
   it('chains every action to the one before, and says who did it when', async () => {
     const before = Date.now();
@@ -159,8 +158,8 @@ describe('the record', () => {
     const auditor = changedUrl(url, { username: 'auditor', password: 'pw' });
     await query(url, `CREATE ROLE auditor LOGIN PASSWORD 'pw'`);
     await record(AWKWARD);
-    await withRooms(auditor, async (rooms) => {
-      const changelog = rooms.get(AuditLogService);
+    await withApp(auditor, async (app) => {
+      const changelog = app.get(AuditLogService);
       expect(await changelog.list(10)).toMatchObject({ total: 2 });
       expect(await changelog.verify()).toMatchObject({ verdict: 'whole' });
       await expect(changelog.record(AWKWARD)).rejects.toMatchObject({ code: 'DATABASE_PERMISSION_DENIED' });
@@ -202,12 +201,12 @@ describe('the record', () => {
     await carry(third);
     await expect(carry(third)).rejects.toMatchObject({ code: 'PK002' });
     const { entries } = await list();
-    expect(await withRooms(restored, (rooms) => rooms.get(AuditLogService).list(10))).toEqual({
+    expect(await withApp(restored, (app) => app.get(AuditLogService).list(10))).toEqual({
       total: 3,
       entries,
     });
-    await withRooms(restored, (rooms) => rooms.get(AuditLogService).record(AWKWARD));
-    expect(await withRooms(restored, (rooms) => rooms.get(AuditLogService).verify())).toMatchObject({
+    await withApp(restored, (app) => app.get(AuditLogService).record(AWKWARD));
+    expect(await withApp(restored, (app) => app.get(AuditLogService).verify())).toMatchObject({
       verdict: 'whole',
       entries: 4,
     });
@@ -221,7 +220,7 @@ describe('the record', () => {
     await run('pg_restore', ['--exit-on-error', '-d', whole, archive]);
     const original = await verify();
     expect(original).toMatchObject({ verdict: 'whole', entries: 3 });
-    expect(await withRooms(whole, (rooms) => rooms.get(AuditLogService).verify())).toEqual(original);
+    expect(await withApp(whole, (app) => app.get(AuditLogService).verify())).toEqual(original);
     // Data alone, into a database that was installed a moment ago, would fork the chain.
     const fresh = await createDatabase(own, 'restored_data', 'installed');
     const dataOnly = [
@@ -259,7 +258,7 @@ describe('the record', () => {
     expect(await run('psql', ['-X', '-At', '-d', url, '-c', sql])).toBe('1|t\n2|f\n3|t\n');
   });
 
-  it('takes a action that this version does not know, and no shape but a name’s', async () => {
+  it('takes an action that this version does not know, and no shape but a name’s', async () => {
     const insert = (action: string) =>
       query(url, `INSERT INTO pgkeep.change_log (action, subject, actor) VALUES ($1, 's', 'a')`, [action]);
     await insert('restore-test');
@@ -271,8 +270,8 @@ describe('the record', () => {
 
   it('says what to do where it is not installed', async () => {
     const bare = await createDatabase(own, 'bare');
-    await withRooms(bare, async (rooms) => {
-      await expect(rooms.get(AuditLogService).list(1)).rejects.toMatchObject({
+    await withApp(bare, async (app) => {
+      await expect(app.get(AuditLogService).list(1)).rejects.toMatchObject({
         code: 'NOT_INSTALLED',
         message: 'Cannot read the audit log: the database has no table pgkeep.change_log.',
         hint: 'Run `pgkeep install`.',

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { InstallService } from '../../src/install/install.service.js';
 import { finished, prismaEnvironment } from '../migrations/engine-application.js';
 import { createDatabase } from '../support/clinic.js';
-import { withRooms } from '../support/rooms.js';
+import { withApp } from '../support/app.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 describe('pgkeep’s own schema', () => {
@@ -15,7 +15,7 @@ describe('pgkeep’s own schema', () => {
 
   it('is what its migrations make: Prisma sees no difference', async () => {
     const url = await createDatabase(own, 'in_step');
-    await withRooms(url, (rooms) => rooms.get(InstallService).install());
+    await withApp(url, (app) => app.get(InstallService).install());
     const argv = ['migrate', 'diff', '--from-config-datasource', '--to-schema', 'prisma/schema.prisma'];
     const child = spawn(process.execPath, ['node_modules/prisma/build/index.js', ...argv, '--exit-code'], {
       env: prismaEnvironment({ DATABASE_URL: url }),

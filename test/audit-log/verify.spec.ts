@@ -3,7 +3,7 @@ import { AuditLogService } from '../../src/audit-log/audit-log.service.js';
 import type { ChainReport } from '../../src/audit-log/audit-log.types.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { createDatabase, query } from '../support/clinic.js';
-import { withRooms } from '../support/rooms.js';
+import { withApp } from '../support/app.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const OFF = 'ALTER TABLE pgkeep.change_log DISABLE TRIGGER USER';
@@ -24,14 +24,14 @@ describe('verifying the record', () => {
   beforeAll(async () => {
     own = await startThrowAwayCluster();
     const template = await createDatabase(own, 'five');
-    await withRooms(template, async (rooms) => {
-      await rooms.get(InstallService).install();
+    await withApp(template, async (app) => {
+      await app.get(InstallService).install();
       for (const subject of ['two', 'three', 'four', 'five']) {
-        await rooms
+        await app
           .get(AuditLogService)
           .record({ action: 'stamp', subject, details: { from: null }, actor: 'test@here' });
       }
-      head = (await rooms.get(AuditLogService).verify()).head ?? '';
+      head = (await app.get(AuditLogService).verify()).head ?? '';
     });
   });
   afterAll(() => own.cluster.destroy());
@@ -41,7 +41,7 @@ describe('verifying the record', () => {
   });
 
   const verify = (knownHead?: string): Promise<ChainReport> =>
-    withRooms(url, (rooms) => rooms.get(AuditLogService).verify(knownHead));
+    withApp(url, (app) => app.get(AuditLogService).verify(knownHead));
   /** As somebody who may switch the triggers off, and switches them on again. */
   const tamper = (sql: string) => query(url, `${OFF}; ${sql}; ${ON}`);
 
@@ -138,7 +138,7 @@ describe('verifying the record', () => {
 
   it('finds a kept head again after more actions, and not in a record that was written anew', async () => {
     const more = { action: 'stamp', subject: 'six', details: {}, actor: 'test@here' } as const;
-    await withRooms(url, (rooms) => rooms.get(AuditLogService).record(more));
+    await withApp(url, (app) => app.get(AuditLogService).record(more));
     expect(await verify(head)).toMatchObject({ verdict: 'whole', entries: 6, knownHead: 5 });
     await tamper(
       `TRUNCATE pgkeep.change_log; ${ON}; INSERT INTO pgkeep.change_log (action, subject, actor) VALUES ('install', 'five', 'a')`,

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { parseManifest } from '../../src/backup/manifest.js';
+import { parseManifest } from '../../src/backup/catalog/manifest.js';
 import type { Manifest } from '../../src/backup/backup.types.js';
 import { backupDirectory, holdings, pgDumpMajor, stockRestore, withBackups } from '../support/backups.js';
 import { createClinic, createDatabase, query, verified } from '../support/clinic.js';

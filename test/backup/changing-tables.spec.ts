@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { parseDatabaseUrl } from '../../src/config/database-url.js';
-import { withConnection } from '../../src/postgres/connect.js';
-import { readVersions, ReplacedWhileDumped, requireVersions } from '../../src/backup/watched-dump.js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import type { BackupReport, Manifest } from '../../src/backup/backup.types.js';
-import { parseManifest } from '../../src/backup/manifest.js';
+import { parseManifest } from '../../src/backup/catalog/manifest.js';
+import {
+  readVersions,
+  ReplacedWhileDumped,
+  requireVersions,
+} from '../../src/backup/create/structure-changes.js';
+import { parseDatabaseUrl } from '../../src/config/database-url.js';
+import { withConnection } from '../../src/postgres/connect.js';
 import { backupDirectory, holdings, stockRestore, withBackups } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';

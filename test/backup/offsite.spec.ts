@@ -17,7 +17,7 @@ import { readSettings } from '../../src/config/read-settings.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { RetentionService } from '../../src/retention/retention.service.js';
 import { LocalStorage } from '../../src/storage/local/local-storage.js';
-import { REMOTE_STORAGES } from '../../src/storage/storage.token.js';
+import { REMOTE_STORAGES } from '../../src/storage/storage.types.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
@@ -40,8 +40,8 @@ describe('a backup that is copied off-site', () => {
     away = backupDirectory();
   });
 
-  async function withRooms<T>(
-    work: (rooms: { backups: BackupService; retention: RetentionService }) => Promise<T>,
+  async function withApp<T>(
+    work: (app: { backups: BackupService; retention: RetentionService }) => Promise<T>,
   ): Promise<T> {
     const settings = readSettings({
       DATABASE_URL: url,
@@ -65,7 +65,7 @@ describe('a backup that is copied off-site', () => {
     }
   }
 
-  const make = (): Promise<BackupReport> => withRooms(({ backups }) => backups.create());
+  const make = (): Promise<BackupReport> => withApp(({ backups }) => backups.create());
 
   function filesOf(name: string): string[] {
     return [`${name}.dump`, `${name}.manifest.json`];
@@ -94,7 +94,7 @@ describe('a backup that is copied off-site', () => {
     for (const file of filesOf(report.name)) {
       expect(readFileSync(path.join(away, file)).equals(readFileSync(path.join(home, file)))).toBe(true);
     }
-    expect(await withRooms(({ backups }) => backups.list())).toMatchObject({
+    expect(await withApp(({ backups }) => backups.list())).toMatchObject({
       backups: [{ name: report.name, locations: [home, away] }],
       unreadable: [],
       unreachable: [],
@@ -111,27 +111,27 @@ describe('a backup that is copied off-site', () => {
       message: `Cannot upload ${name}: Cannot write ${away}: ENOTDIR: not a directory, mkdir '${away}'. The backup itself is whole, in ${home}.`,
       hint: `Let BACKUP_DIR name a directory that this user may write to.\nThen upload again: \`pgkeep backup upload ${name}\`.`,
     });
-    const list = await withRooms(({ backups }) => backups.list());
+    const list = await withApp(({ backups }) => backups.list());
     expect(list.backups).toMatchObject([{ name, locations: [home] }]);
     expect(list.unreachable).toEqual([
       { location: away, message: `Cannot read ${away}: ENOTDIR: not a directory, scandir '${away}'` },
     ]);
-    await expect(withRooms(({ retention }) => retention.prune())).rejects.toMatchObject({
+    await expect(withApp(({ retention }) => retention.prune())).rejects.toMatchObject({
       code: 'PRUNE_REFUSED',
     });
     rmSync(path.dirname(away));
-    expect(await withRooms(({ backups }) => backups.upload(undefined))).toEqual({
+    expect(await withApp(({ backups }) => backups.upload(undefined))).toEqual({
       backups: [{ name, locations: [home, away] }],
       cleared: [],
     });
-    expect(await withRooms(({ backups }) => backups.upload(undefined))).toEqual({ backups: [], cleared: [] });
+    expect(await withApp(({ backups }) => backups.upload(undefined))).toEqual({ backups: [], cleared: [] });
   });
 
   it('is not copied where the archive in the directory is damaged', async () => {
     const { name, archive } = await make();
     for (const file of filesOf(name)) rmSync(path.join(away, file));
     truncateSync(archive, 100);
-    await expect(withRooms(({ backups }) => backups.upload(name))).rejects.toMatchObject({
+    await expect(withApp(({ backups }) => backups.upload(name))).rejects.toMatchObject({
       code: 'BACKUP_UPLOAD_FAILED',
       message: expect.stringContaining(`${name}.dump in ${home} is not what was dumped: 100 bytes of sha256`),
     });
@@ -141,7 +141,7 @@ describe('a backup that is copied off-site', () => {
   it('mends a damaged copy, and leaves another backup of the same name alone', async () => {
     const { name } = await make();
     truncateSync(path.join(away, `${name}.dump`), 100);
-    expect(await withRooms(({ backups }) => backups.verify(name))).toMatchObject({
+    expect(await withApp(({ backups }) => backups.verify(name))).toMatchObject({
       verdict: 'failed',
       locations: [home, away],
       findings: [
@@ -150,24 +150,24 @@ describe('a backup that is copied off-site', () => {
         { location: away, code: 'ARCHIVE_UNREADABLE' },
       ],
     });
-    await withRooms(({ backups }) => backups.upload(name));
-    expect(await withRooms(({ backups }) => backups.verify(name))).toMatchObject({ verdict: 'passed' });
+    await withApp(({ backups }) => backups.upload(name));
+    expect(await withApp(({ backups }) => backups.verify(name))).toMatchObject({ verdict: 'passed' });
 
     const manifest = path.join(away, `${name}.manifest.json`);
     const other = readFileSync(manifest, 'utf8').replace(/"sha256": "[0-9a-f]{8}/, '"sha256": "00000000');
     writeFileSync(manifest, other);
-    await expect(withRooms(({ backups }) => backups.upload(name))).rejects.toMatchObject({
+    await expect(withApp(({ backups }) => backups.upload(name))).rejects.toMatchObject({
       message: `Cannot upload ${name}: ${away} has another backup of the name ${name}, which is left as it is. The backup itself is whole, in ${home}.`,
     });
     expect(readFileSync(manifest, 'utf8')).toBe(other);
-    const { backups } = await withRooms((rooms) => rooms.backups.list());
+    const { backups } = await withApp((app) => app.backups.list());
     expect(backups.map(({ locations }) => locations)).toEqual([[home], [away]]);
   });
 
   it('is restored from the copy where the directory is gone, or its archive damaged', async () => {
     const { name, sha256 } = await make();
     const used = async (): Promise<string> =>
-      await withRooms(({ backups }) =>
+      await withApp(({ backups }) =>
         backups.withArchive(name, new AbortController().signal, (archive) => {
           expect(archive.manifest.sha256).toBe(sha256);
           return Promise.resolve(archive.file);
@@ -178,9 +178,9 @@ describe('a backup that is copied off-site', () => {
     expect(await used()).toBe(path.join(away, `${name}.dump`));
     rmSync(home, { recursive: true });
     expect(await used()).toBe(path.join(away, `${name}.dump`));
-    const listed = await withRooms(({ backups }) => backups.list());
+    const listed = await withApp(({ backups }) => backups.list());
     expect(listed.backups).toMatchObject([{ name, locations: [away] }]);
-    expect(await withRooms(({ backups }) => backups.verify(name))).toEqual({
+    expect(await withApp(({ backups }) => backups.verify(name))).toEqual({
       name,
       verdict: 'passed',
       without: [],
@@ -190,7 +190,7 @@ describe('a backup that is copied off-site', () => {
     });
     truncateSync(path.join(away, `${name}.dump`), 100);
     await expect(used()).rejects.toMatchObject({ code: 'BACKUP_DAMAGED' });
-    await expect(withRooms(({ backups }) => backups.verify('nope'))).rejects.toMatchObject({
+    await expect(withApp(({ backups }) => backups.verify('nope'))).rejects.toMatchObject({
       code: 'BACKUP_NOT_FOUND',
       message: `There is no backup "nope" in ${home} or ${away}.`,
     });
@@ -198,14 +198,14 @@ describe('a backup that is copied off-site', () => {
 
   it('has its documents in both places', async () => {
     const { name } = await make();
-    await withRooms(({ backups }) => backups.attach(name, 'pinned', { by: 'test' }));
+    await withApp(({ backups }) => backups.attach(name, 'pinned', { by: 'test' }));
     expect(readdirSync(home)).toEqual(readdirSync(away));
     for (const file of readdirSync(away)) rmSync(path.join(away, file));
-    await withRooms(({ backups }) => backups.upload(name));
+    await withApp(({ backups }) => backups.upload(name));
     expect(readdirSync(away)).toEqual([...filesOf(name), `${name}.pinned.json`]);
     rmSync(path.join(home, `${name}.pinned.json`));
-    expect((await withRooms(({ backups }) => backups.list())).backups).toMatchObject([{ pinned: true }]);
-    await withRooms(({ backups }) => backups.detach(name, 'pinned'));
+    expect((await withApp(({ backups }) => backups.list())).backups).toMatchObject([{ pinned: true }]);
+    await withApp(({ backups }) => backups.detach(name, 'pinned'));
     expect(readdirSync(away)).toEqual(filesOf(name));
   });
 
@@ -213,7 +213,7 @@ describe('a backup that is copied off-site', () => {
     const first = await make();
     const foreign = ofAnotherServer(first.name, home);
     const second = await make();
-    const plan = await withRooms(({ retention }) => retention.prune());
+    const plan = await withApp(({ retention }) => retention.prune());
     expect(plan).toMatchObject({ keep: [{ name: second.name }], remove: [first.name], foreign: [foreign] });
     expect(readdirSync(home).filter((file) => file.startsWith(first.name))).toEqual([]);
     expect(readdirSync(away)).toEqual([...filesOf(foreign), ...filesOf(second.name)]);
@@ -227,12 +227,12 @@ describe('a backup that is copied off-site', () => {
       mark,
       JSON.stringify({ host: hostname(), pid: 2 ** 22, startedAt: '2026-01-01T00:00:00Z' }),
     );
-    expect(await withRooms(({ backups }) => backups.upload(name))).toMatchObject({ cleared: [name] });
+    expect(await withApp(({ backups }) => backups.upload(name))).toMatchObject({ cleared: [name] });
     expect(readdirSync(away)).toEqual(filesOf(name));
 
     rmSync(path.join(away, `${name}.manifest.json`));
     writeFileSync(mark, JSON.stringify({ host: 'elsewhere', pid: 1, startedAt: new Date().toISOString() }));
-    await expect(withRooms(({ backups }) => backups.upload(name))).rejects.toMatchObject({
+    await expect(withApp(({ backups }) => backups.upload(name))).rejects.toMatchObject({
       message: `Cannot upload ${name}: another run is uploading ${name} to ${away}. The backup itself is whole, in ${home}.`,
     });
     expect(existsSync(mark)).toBe(true);

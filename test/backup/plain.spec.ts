@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { inspectArchive } from '../../src/backup/inspect-archive.js';
-import { ClosingLine } from '../../src/backup/plain-dump.js';
+import { inspectArchive } from '../../src/backup/verify/verify-contents.js';
+import { ClosingLine } from '../../src/backup/create/plain-dump.js';
 import { backupDirectory, holdings, stockPsql, withBackups } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { emptyDirectory, runCli } from '../support/pgkeep-process.js';

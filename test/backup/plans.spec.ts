@@ -1,12 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { backupName, typedName } from '../../src/backup/backup-name.js';
-import { comparableDefinition } from '../../src/postgres/catalogue/comparable-definition.js';
-import { libpqEnvironment } from '../../src/backup/libpq-environment.js';
-import { chooseCompression, pgDumpArguments } from '../../src/backup/pg-dump-arguments.js';
-import { findTool, type PostgresTool } from '../../src/backup/postgres-tool.js';
-import { requiredRoom } from '../../src/backup/free-space.js';
-import { contentQuery } from '../../src/backup/table-contents.js';
+import { backupName, typedName } from '../../src/backup/catalog/backup-name.js';
+import { chooseCompression, pgDumpArguments } from '../../src/backup/create/pg-dump-arguments.js';
+import { requiredRoom } from '../../src/backup/create/preflight.js';
+import { contentQuery } from '../../src/backup/create/table-contents.js';
+import { findTool, libpqEnvironment, type PostgresTool } from '../../src/backup/postgres-tools.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
+import { comparableDefinition } from '../../src/postgres/catalogue/read-catalogue.js';
 
 const OLD: PostgresTool = { file: '/x/pg_dump', version: '15.18', major: 15, libraryPath: undefined };
 const NEW: PostgresTool = { ...OLD, version: '17.2', major: 17 };

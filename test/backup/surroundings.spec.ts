@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { parseManifest } from '../../src/backup/manifest.js';
+import { parseManifest } from '../../src/backup/catalog/manifest.js';
 import type { Manifest } from '../../src/backup/backup.types.js';
 import { backupDirectory, holdings, stockRestore } from '../support/backups.js';
 import { query } from '../support/clinic.js';

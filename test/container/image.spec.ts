@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { freePort } from '../../src/cluster/free-port.js';
+import { freePort } from '../../src/cluster/postmaster.js';
 import { PgkeepProcess } from '../support/pgkeep-process.js';
 
 /** The instructions of the Dockerfile, continued lines joined, comments left out. */

@@ -6,7 +6,7 @@ import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { applyScripts } from '../../src/deploy/apply/apply-scripts.js';
 import type { MigrationScript } from '../../src/deploy/apply/apply.types.js';
 import { applyMigrations } from '../../src/migrations/engine/apply-migrations.js';
-import { parseFiles } from '../../src/migrations/lint/parse-files.js';
+import { parseFiles } from '../../src/migrations/sql/parse-files.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';
 import { changedUrl } from '../support/guarded-database.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Client } from 'pg';
-import { parseFiles } from '../../src/migrations/lint/parse-files.js';
+import { parseFiles } from '../../src/migrations/sql/parse-files.js';
 import { refusalOfLosses } from '../../src/deploy/protected-losses.js';
 import type { ProtectedTable } from '../../src/deploy/protected-tables.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';

@@ -2,36 +2,36 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { TestingModule } from '@nestjs/testing';
 import { Client } from 'pg';
+import { findRenames, withParts } from '../../src/drift/differences.js';
 import { DriftService } from '../../src/drift/drift.service.js';
 import type { ComparedStructure, DriftedObject } from '../../src/drift/drift.types.js';
-import { findRenames, withParts } from '../../src/drift/whole-homes.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { DatabaseService } from '../../src/postgres/database.service.js';
+import { openRooms } from '../support/app.js';
 import { stockDump, stockPsql } from '../support/backups.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
-import { openRooms } from '../support/rooms.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { CHANGES, MORE, NO_CHANGES } from './hand-made-changes.js';
 
 describe('drift', () => {
   let own: ThrowAwayCluster;
   let url: string;
-  let rooms: TestingModule;
+  let app: TestingModule;
 
   beforeAll(async () => {
     own = await startThrowAwayCluster();
     url = await createClinic(own, 'changes');
     await query(url, MORE);
-    rooms = await openRooms(url);
-    await rooms.get(InstallService).install();
-    expect(await rooms.get(DriftService).recordAfter('deploy')).toEqual({ recorded: true });
+    app = await openRooms(url);
+    await app.get(InstallService).install();
+    expect(await app.get(DriftService).recordAfter('deploy')).toEqual({ recorded: true });
   });
   afterAll(async () => {
-    await rooms.close();
+    await app.close();
     await own.cluster.destroy();
   });
 
-  const compared = async (of = rooms): Promise<ComparedStructure> => {
+  const compared = async (of = app): Promise<ComparedStructure> => {
     const look = await of.get(DriftService).look();
     if (look.kind !== 'compared') throw new Error(`the look came to ${look.kind}`);
     return look;
@@ -111,30 +111,30 @@ describe('drift', () => {
     await query(url, 'CREATE OR REPLACE VIEW adults AS SELECT id, address FROM parents WHERE id > 1');
     expect((await compared()).objects.map(({ home }) => home)).toEqual(['public.adults']);
     await query(url, 'CREATE OR REPLACE VIEW adults AS SELECT id, address FROM parents');
-    await rooms.get(DriftService).recordAfter('deploy');
+    await app.get(DriftService).recordAfter('deploy');
   });
 
   it('is not known where another pgkeep recorded', async () => {
     await query(url, 'UPDATE pgkeep.catalogue_fingerprint SET method = method + 1');
-    expect(await rooms.get(DriftService).look()).toMatchObject({
+    expect(await app.get(DriftService).look()).toMatchObject({
       kind: 'not-comparable',
       recorded: { action: 'deploy' },
     });
-    await rooms.get(DriftService).recordAfter('deploy');
+    await app.get(DriftService).recordAfter('deploy');
   });
 
   it('is not looked for while migrations are applied', async () => {
     const client = new Client({ connectionString: url });
     await client.connect();
     await client.query('SELECT pg_advisory_lock(72707369)');
-    const look = await rooms.get(DriftService).look();
+    const look = await app.get(DriftService).look();
     await client.end();
     expect(look).toMatchObject({ kind: 'deploying' });
   });
 
   it('takes the outcome of the look before where nothing moved', async () => {
     await query(url, 'ALTER TABLE notes ADD again int');
-    const drift = rooms.get(DriftService);
+    const drift = app.get(DriftService);
     const first = await compared();
     const second = await drift.look(first);
     expect(second).toMatchObject({ kind: 'compared', objects: [{ object: 'column again' }] });
@@ -144,7 +144,7 @@ describe('drift', () => {
   });
 
   it('keeps the lines of the newest recording only', async () => {
-    await rooms.get(DriftService).recordAfter('rollback');
+    await app.get(DriftService).recordAfter('rollback');
     const { rows } = await query(
       url,
       'SELECT action, lines IS NULL AS is_bare FROM pgkeep.catalogue_fingerprint ORDER BY id DESC LIMIT 2',

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { InstallService } from '../../src/install/install.service.js';
 import { StampService } from '../../src/environment/stamp.service.js';
 import { createDatabase } from '../support/clinic.js';
-import { evaluate, withRooms } from '../support/evaluate.js';
+import { evaluate, withApp } from '../support/evaluate.js';
 import { changedUrl, createGuarded } from '../support/guarded-database.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
@@ -16,9 +16,9 @@ describe('a database of another environment', () => {
     ({ migrationsDirectory } = guarded);
     await createDatabase(own, 'development', 'production');
     for (const environment of ['production', 'development'] as const) {
-      await withRooms({ DATABASE_URL: own.cluster.url(environment) }, async (rooms) => {
-        await rooms.get(InstallService).install();
-        await rooms.get(StampService).stamp(environment);
+      await withApp({ DATABASE_URL: own.cluster.url(environment) }, async (app) => {
+        await app.get(InstallService).install();
+        await app.get(StampService).stamp(environment);
       });
     }
   }, 30_000);
@@ -42,8 +42,8 @@ describe('a database of another environment', () => {
       gate: 'enforce',
       details: `The database is stamped ${stamped}, but this service runs as ${running}: point DATABASE_URL at the ${running} database, or set NODE_ENV=${stamped}`,
     });
-    const stamping = withRooms({ DATABASE_URL: own.cluster.url(stamped) }, (rooms) =>
-      rooms.get(StampService).stamp(running),
+    const stamping = withApp({ DATABASE_URL: own.cluster.url(stamped) }, (app) =>
+      app.get(StampService).stamp(running),
     );
     await expect(stamping).rejects.toMatchObject({
       code: 'STAMP_REFUSED',

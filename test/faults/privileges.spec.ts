@@ -4,7 +4,7 @@ import { InstallService } from '../../src/install/install.service.js';
 import { StartupInstall } from '../../src/install/startup-install.service.js';
 import type { DatabaseStats } from '../../src/stats/stats.types.js';
 import { query } from '../support/clinic.js';
-import { evaluate, withRooms } from '../support/evaluate.js';
+import { evaluate, withApp } from '../support/evaluate.js';
 import { changedUrl, createGuarded, type GuardedDatabase } from '../support/guarded-database.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
@@ -48,7 +48,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     return changedUrl(url, { password: 'hush-least' });
   };
   const install = async () =>
-    await withRooms(settings(guarded.url), (rooms) => rooms.get(InstallService).install());
+    await withApp(settings(guarded.url), (app) => app.get(InstallService).install());
 
   it('is ready once it has the grants that the messages name, one after the other', async () => {
     const { checks } = await evaluate(settings());

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { readPostmasterFile } from '../../src/cluster/postmaster-file.js';
+import { readPostmasterFile } from '../../src/cluster/postmaster.js';
 import { changedUrl, createGuarded, type GuardedDatabase } from '../support/guarded-database.js';
 import { emptyDirectory, PgkeepProcess, runCli } from '../support/pgkeep-process.js';
 import { processTree, suspend } from '../support/process-tree.js';

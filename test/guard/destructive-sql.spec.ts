@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { judgeSql } from '../../src/guard/prisma/destructive-sql.js';
+import { judgeSql } from '../../src/guard/prisma/read-script.js';
 
 describe('SQL that takes something away', () => {
   it.each([

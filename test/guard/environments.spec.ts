@@ -1,20 +1,20 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { finished, prismaEnvironment } from '../migrations/engine-application.js';
-import { spawn } from 'node:child_process';
-import type { Environment } from '../../src/config/read-settings.js';
-import { findPrismaConfig } from '../../src/cli/prisma-cli.js';
-import { guard } from '../../src/guard/prisma/guard.js';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { findPrismaConfig } from '../../src/cli/guarded-prisma.js';
+import { freePort } from '../../src/cluster/postmaster.js';
 import { readGuardSettings } from '../../src/config/guard-settings.js';
+import type { Environment } from '../../src/config/read-settings.js';
+import { guard } from '../../src/guard/prisma/guard.js';
+import { finished, prismaEnvironment } from '../migrations/engine-application.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
-import { freePort } from '../../src/cluster/free-port.js';
 import { emptyDirectory, PgkeepProcess, runCli } from '../support/pgkeep-process.js';
 import { processTree } from '../support/process-tree.js';
-import { until } from '../support/until.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { until } from '../support/until.js';
 
 /** Asks the guard as `prisma.config.ts` does, in a directory with these files. */
 async function ask(

@@ -4,9 +4,9 @@ import { openApiDocument } from '../../src/http/openapi.js';
 import { createClinic, query, verified } from '../support/clinic.js';
 import { faultsOf } from '../support/openapi-faults.js';
 import { ADMIN_TOKEN, PRODUCTION } from '../support/production.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 import { WatchedService } from '../support/watched-service.js';
-import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const bearer = `Bearer ${ADMIN_TOKEN}`;
 

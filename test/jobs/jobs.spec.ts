@@ -4,8 +4,8 @@ import { InstallService } from '../../src/install/install.service.js';
 import { JobsService } from '../../src/jobs/jobs.service.js';
 import type { Claim, JobRun } from '../../src/jobs/jobs.types.js';
 import { performRun } from '../../src/jobs/perform-run.js';
+import { openRooms } from '../support/app.js';
 import { createDatabase, query } from '../support/clinic.js';
-import { openRooms } from '../support/rooms.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 
@@ -14,26 +14,26 @@ const LEASE_MS = 60_000;
 describe('exactly-once runs', () => {
   let own: ThrowAwayCluster;
   let url: string;
-  let rooms: TestingModule;
+  let app: TestingModule;
   let jobs: JobsService;
   let databases = 0;
 
   beforeAll(async () => {
     own = await startThrowAwayCluster();
     url = await createDatabase(own, 'template');
-    rooms = await openRooms(url);
-    await rooms.get(InstallService).install();
-    await rooms.close();
+    app = await openRooms(url);
+    await app.get(InstallService).install();
+    await app.close();
   });
   beforeEach(async () => {
     databases += 1;
     url = await createDatabase(own, `jobs_${databases}`, 'template');
-    rooms = await openRooms(url);
-    jobs = rooms.get(JobsService);
+    app = await openRooms(url);
+    jobs = app.get(JobsService);
     await jobs.register([{ name: 'backup', schedule: '0 2 * * * UTC' }]);
     await query(url, `UPDATE pgkeep.job SET since = '2026-01-01'`);
   });
-  afterEach(() => rooms.close());
+  afterEach(() => app.close());
   afterAll(() => own.cluster.destroy());
 
   const claimOf = (holder: string, leaseMs = LEASE_MS): Claim => ({ job: 'backup', holder, leaseMs });

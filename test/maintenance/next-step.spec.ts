@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { JobRun } from '../../src/jobs/jobs.types.js';
-import { nextStep, type JobSituation } from '../../src/maintenance/next-step.js';
+import { type JobSituation, nextStep } from '../../src/maintenance/next-step.js';
 
 const DUE = new Date('2026-02-07T02:00:00Z');
 const RUN: JobRun = {

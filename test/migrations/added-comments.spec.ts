@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { onlyAddsComments } from '../../src/migrations/lint/added-comments.js';
-import { loadSqlParser } from '../../src/migrations/lint/sql-parser.js';
+import { loadSqlParser } from '../../src/migrations/sql/sql-parser.js';
 
 const APPLIED = `-- DropTable
 DROP TABLE IF EXISTS "shelf" CASCADE;

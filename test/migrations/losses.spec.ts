@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { lossesOf } from '../../src/migrations/down/losses.js';
 import { notReversed } from '../../src/migrations/down/not-reversed.js';
-import { parseFiles } from '../../src/migrations/lint/parse-files.js';
-import { traceName, tracesOf } from '../../src/migrations/traces/traces-of.js';
+import { parseFiles } from '../../src/migrations/sql/parse-files.js';
+import { tracesOf } from '../../src/migrations/traces/traces-of.js';
+import { traceName } from '../../src/migrations/traces/trace.js';
 
 async function parse(sql: string) {
   const [parsed] = await parseFiles([{ path: 'down.sql', content: sql }]);

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { MigrationDirectory } from '../../src/migrations/migration-directory.js';
+import { MigrationDirectory } from '../../src/migrations/history/migration-directory.js';
 
 describe('a migrations directory', () => {
   let directory: string;

@@ -6,7 +6,7 @@ import {
   nameFault,
   spelledRight,
   spellingOf,
-} from '../../src/migrations/migration-name.js';
+} from '../../src/migrations/history/migration-name.js';
 
 describe('the name of a migration', () => {
   it.each([

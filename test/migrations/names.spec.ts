@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { downBody } from '../../src/migrations/down/down-script.js';
 import { lossesOf } from '../../src/migrations/down/losses.js';
-import { parseFiles, touchedTables, type ParsedFile } from '../../src/migrations/lint/parse-files.js';
-import { isAboutTemporary } from '../../src/migrations/names/is-about-temporary.js';
-import { temporaryNames } from '../../src/migrations/names/temporary-names.js';
-import { traceName, tracesOf } from '../../src/migrations/traces/traces-of.js';
+import { isAboutTemporary, temporaryNames } from '../../src/migrations/names/temporary-objects.js';
+import { type ParsedFile, parseFiles, touchedTables } from '../../src/migrations/sql/parse-files.js';
+import { tracesOf } from '../../src/migrations/traces/traces-of.js';
+import { traceName } from '../../src/migrations/traces/trace.js';
 
 async function parse(content: string): Promise<ParsedFile> {
   const [parsed] = await parseFiles([{ path: 'migration.sql', content }]);

@@ -5,14 +5,11 @@ import { readSettings } from '../../src/config/read-settings.js';
 import { redactSecrets } from '../../src/config/redact-secrets.js';
 import type { Settings } from '../../src/config/settings.js';
 import { PgkeepError } from '../../src/core/errors.js';
+import { nearestPrismaConfig, prismaConfigIn } from '../../src/migrations/prisma-config/find-prisma.js';
+import { findPrismaSchema } from '../../src/migrations/prisma-config/find-prisma-schema.js';
 import {
-  nearestPrismaConfig,
-  prismaConfigIn,
-} from '../../src/migrations/prisma-config/find-prisma-config.js';
-import { findPrismaSchema } from '../../src/migrations/prisma-config/prisma-schema.js';
-import {
-  withPrismaProject,
   type ProjectOptions,
+  withPrismaProject,
 } from '../../src/migrations/prisma-config/with-prisma-project.js';
 import { emptyDirectory } from '../support/pgkeep-process.js';
 import { until } from '../support/until.js';

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { BackupService } from '../../src/backup/backup.service.js';
-import { ExportService } from '../../src/backup/export.service.js';
-import { GlobalsService } from '../../src/backup/globals.service.js';
+import { ExportService } from '../../src/backup/export/export.service.js';
+import { GlobalsService } from '../../src/backup/globals/globals.service.js';
 import { AuditLogService } from '../../src/audit-log/audit-log.service.js';
-import { DeployService } from '../../src/deploy/deploy.service.js';
+import { DeployService } from '../../src/deploy/deploy/deploy.service.js';
 import { ResolveService } from '../../src/deploy/resolve/resolve.service.js';
 import { RollbackService } from '../../src/deploy/rollback/rollback.service.js';
 import { DriftService } from '../../src/drift/drift.service.js';
@@ -12,12 +12,12 @@ import { InstallService } from '../../src/install/install.service.js';
 import { StampService } from '../../src/environment/stamp.service.js';
 import { JobsService } from '../../src/jobs/jobs.service.js';
 import { ReadinessService } from '../../src/readiness/readiness.service.js';
-import { RestoreTestService } from '../../src/restore/restore-test.service.js';
-import { RestoreService } from '../../src/restore/restore.service.js';
+import { RestoreTestService } from '../../src/restore/test/restore-test.service.js';
+import { RestoreService } from '../../src/restore/restore/restore.service.js';
 import { StatsService } from '../../src/stats/stats.service.js';
 import { createClinic } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';
-import { withRooms } from '../support/evaluate.js';
+import { withApp } from '../support/evaluate.js';
 import { makeHostile, unhindered } from '../support/hostile-settings.js';
 import { PgBouncer } from '../support/pgbouncer.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
@@ -52,16 +52,16 @@ beforeAll(async () => {
 afterAll(() => own.cluster.destroy());
 
 it('installs, stamps and guards', async () => {
-  await withRooms(environment, async (rooms) => {
-    expect((await rooms.get(InstallService).install()).applied.length).toBeGreaterThan(0);
-    expect(await rooms.get(StampService).stamp('test')).toMatchObject({ changed: true, database: 'clinic' });
-    await expect(rooms.get(DdlGuardService).install()).rejects.toMatchObject({ code: 'GUARD_REFUSED' });
+  await withApp(environment, async (app) => {
+    expect((await app.get(InstallService).install()).applied.length).toBeGreaterThan(0);
+    expect(await app.get(StampService).stamp('test')).toMatchObject({ changed: true, database: 'clinic' });
+    await expect(app.get(DdlGuardService).install()).rejects.toMatchObject({ code: 'GUARD_REFUSED' });
   });
 });
 
 it('tells in /ready that the database is read-only for its application, and nothing else', async () => {
-  await withRooms(environment, async (rooms) => {
-    const { verdict } = await rooms.get(ReadinessService).evaluate();
+  await withApp(environment, async (app) => {
+    const { verdict } = await app.get(ReadinessService).evaluate();
     expect(verdict.checks).toMatchObject({
       database: {
         ok: false,
@@ -73,7 +73,7 @@ it('tells in /ready that the database is read-only for its application, and noth
       environment: { ok: true },
       migrations: { ok: true, details: '9/9 migrations applied' },
     });
-    const stats = await rooms.get(StatsService).collect('exact');
+    const stats = await app.get(StatsService).collect('exact');
     expect(stats.tables.find(({ name }) => name === 'public.awkward')).toMatchObject({
       rowCount: 1,
       rowCountIsExact: true,
@@ -82,28 +82,28 @@ it('tells in /ready that the database is read-only for its application, and noth
 });
 
 it('backs up, and proves it on a throw-away server', async () => {
-  await withRooms(environment, async (rooms) => {
-    const report = await rooms.get(BackupService).create({ reason: 'manual' });
+  await withApp(environment, async (app) => {
+    const report = await app.get(BackupService).create({ reason: 'manual' });
     backup = report.name;
-    expect(await rooms.get(RestoreTestService).run({ backup })).toMatchObject({ verdict: 'passed' });
-    expect((await rooms.get(GlobalsService).dump()).bytes).toBeGreaterThan(0);
+    expect(await app.get(RestoreTestService).run({ backup })).toMatchObject({ verdict: 'passed' });
+    expect((await app.get(GlobalsService).dump()).bytes).toBeGreaterThan(0);
     expect(
-      (await rooms.get(ExportService).export(['awkward'], { directory: application.directory })).tables,
+      (await app.get(ExportService).export(['awkward'], { directory: application.directory })).tables,
     ).toMatchObject([{ rows: 1 }]);
   });
 });
 
 it('proves a backup on a server that has the same settings', async () => {
   const elsewhere = { ...environment, TEST_DATABASE_URL: own.cluster.url('postgres') };
-  await withRooms(elsewhere, async (rooms) => {
-    expect(await rooms.get(RestoreTestService).run({ backup })).toMatchObject({ verdict: 'passed' });
+  await withApp(elsewhere, async (app) => {
+    expect(await app.get(RestoreTestService).run({ backup })).toMatchObject({ verdict: 'passed' });
   });
 });
 
 it('backs up and restores a plain dump', async () => {
-  await withRooms({ ...environment, BACKUP_FORMAT: 'plain' }, async (rooms) => {
-    const { name } = await rooms.get(BackupService).create({ reason: 'manual' });
-    expect(await rooms.get(RestoreTestService).run({ backup: name })).toMatchObject({ verdict: 'passed' });
+  await withApp({ ...environment, BACKUP_FORMAT: 'plain' }, async (app) => {
+    const { name } = await app.get(BackupService).create({ reason: 'manual' });
+    expect(await app.get(RestoreTestService).run({ backup: name })).toMatchObject({ verdict: 'passed' });
   });
 });
 
@@ -124,35 +124,33 @@ it('deploys, looks for drift, explains, and rolls back', async () => {
     'CREATE TABLE "notes" ("id" INT PRIMARY KEY, "text" TEXT NOT NULL DEFAULT \'a\\b\');',
     '-- pgkeep: loses notes\nDROP TABLE "notes";',
   );
-  await withRooms(environment, async (rooms) => {
-    expect(await rooms.get(DeployService).deploy()).toMatchObject({ applied: ['20270101000000_notes'] });
-    expect(await rooms.get(DriftService).report()).toMatchObject({ verdict: 'none' });
-    expect((await rooms.get(ResolveService).explain()).migrations).toEqual([]);
+  await withApp(environment, async (app) => {
+    expect(await app.get(DeployService).deploy()).toMatchObject({ applied: ['20270101000000_notes'] });
+    expect(await app.get(DriftService).report()).toMatchObject({ verdict: 'none' });
+    expect((await app.get(ResolveService).explain()).migrations).toEqual([]);
   });
   const { rows } = await unhindered(url, (client) =>
     client.query(`INSERT INTO notes (id) VALUES (1) RETURNING text`),
   );
   expect(rows).toEqual([{ text: 'a\\b' }]);
-  await withRooms(environment, async (rooms) => {
-    expect(await rooms.get(RollbackService).rollback({ lose: ['notes'], withoutBackup: true })).toMatchObject(
-      {
-        migration: '20270101000000_notes',
-      },
-    );
+  await withApp(environment, async (app) => {
+    expect(await app.get(RollbackService).rollback({ lose: ['notes'], withoutBackup: true })).toMatchObject({
+      migration: '20270101000000_notes',
+    });
   });
   application.remove('20270101000000_notes');
   await expectTimesOfNow();
 });
 
 it('runs jobs, and keeps the change log', async () => {
-  await withRooms(environment, async (rooms) => {
-    const jobs = rooms.get(JobsService);
+  await withApp(environment, async (app) => {
+    const jobs = app.get(JobsService);
     await jobs.register([{ name: 'backup', schedule: '0 2 * * * UTC' }]);
     const run = await jobs.begin({ job: 'backup', holder: 'test', leaseMs: 60_000 }, 'manual', {});
     if (!run) throw new Error('not begun');
     expect(await jobs.renew(run, 60_000)).toBe(true);
     expect(await jobs.finish(run, { state: 'succeeded' })).toBe(true);
-    expect(await rooms.get(AuditLogService).verify()).toMatchObject({ findings: [] });
+    expect(await app.get(AuditLogService).verify()).toMatchObject({ findings: [] });
   });
 });
 
@@ -163,22 +161,22 @@ it('asks, runs jobs and stamps through a transaction pooler', async () => {
     ignore_startup_parameters: 'extra_float_digits',
   });
   try {
-    await withRooms({ ...environment, DATABASE_URL: pooler.url('clinic') }, async (rooms) => {
-      const { verdict } = await rooms.get(ReadinessService).evaluate();
+    await withApp({ ...environment, DATABASE_URL: pooler.url('clinic') }, async (app) => {
+      const { verdict } = await app.get(ReadinessService).evaluate();
       expect(verdict.checks).toMatchObject({
         database: { code: 'DATABASE_READ_ONLY' },
         environment: { ok: true },
         migrations: { ok: true },
       });
-      expect((await rooms.get(StatsService).collect('exact')).tables.length).toBeGreaterThan(3);
-      const jobs = rooms.get(JobsService);
+      expect((await app.get(StatsService).collect('exact')).tables.length).toBeGreaterThan(3);
+      const jobs = app.get(JobsService);
       const run = await jobs.begin({ job: 'backup', holder: 'test', leaseMs: 60_000 }, 'manual', {});
       if (!run) throw new Error('not begun');
       expect(Date.parse(run.startedAt ?? '')).toBeGreaterThan(Date.now() - 60_000);
       expect(await jobs.finish(run, { state: 'succeeded' })).toBe(true);
-      const stamped = await rooms.get(StampService).stamp('staging', { replace: true, target: 'clinic' });
+      const stamped = await app.get(StampService).stamp('staging', { replace: true, target: 'clinic' });
       expect(stamped).toMatchObject({ changed: true });
-      await rooms.get(StampService).stamp('test', { replace: true, target: 'clinic' });
+      await app.get(StampService).stamp('test', { replace: true, target: 'clinic' });
     });
   } finally {
     await pooler.stop();
@@ -187,10 +185,10 @@ it('asks, runs jobs and stamps through a transaction pooler', async () => {
 });
 
 it('restores in the middle of an incident, and tables beside', async () => {
-  await withRooms(environment, async (rooms) => {
-    const restored = await rooms.get(RestoreService).restore({ source: backup });
+  await withApp(environment, async (app) => {
+    const restored = await app.get(RestoreService).restore({ source: backup });
     expect(restored.comparisons.filter(({ ok }) => !ok)).toEqual([]);
-    await rooms.get(RestoreService).restoreTables({ source: backup, tables: ['awkward'], into: 'beside' });
+    await app.get(RestoreService).restoreTables({ source: backup, tables: ['awkward'], into: 'beside' });
   });
   const { rows } = await unhindered(url, (client) =>
     client.query(`SELECT raw::text, text, list, number FROM awkward`),

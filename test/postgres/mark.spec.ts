@@ -3,18 +3,18 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { BackupService } from '../../src/backup/backup.service.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { withConnection } from '../../src/postgres/connect.js';
-import { DeployService } from '../../src/deploy/deploy.service.js';
+import { DeployService } from '../../src/deploy/deploy/deploy.service.js';
 import { RollbackService } from '../../src/deploy/rollback/rollback.service.js';
 import { DriftService } from '../../src/drift/drift.service.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { StampService } from '../../src/environment/stamp.service.js';
 import { JobsService } from '../../src/jobs/jobs.service.js';
 import { ReadinessService } from '../../src/readiness/readiness.service.js';
-import { RestoreService } from '../../src/restore/restore.service.js';
+import { RestoreService } from '../../src/restore/restore/restore.service.js';
 import { StatsService } from '../../src/stats/stats.service.js';
 import { createClinic } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';
-import { withRooms } from '../support/evaluate.js';
+import { withApp } from '../support/evaluate.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 let own: ThrowAwayCluster;
@@ -47,17 +47,17 @@ it('begins every statement of every flow, prepared ones and the readiness probe 
     BACKUP_DIR: `${application.directory}/backups`,
     PATH: process.env['PATH'] ?? '',
   };
-  await withRooms(environment, async (rooms) => {
-    await rooms.get(InstallService).install();
-    await rooms.get(StampService).stamp('test');
-    await rooms.get(ReadinessService).evaluate();
-    await rooms.get(StatsService).collect('exact');
-    await rooms.get(JobsService).register([{ name: 'backup', schedule: 'off' }]);
-    await rooms.get(DeployService).deploy();
-    await rooms.get(DriftService).report();
-    await rooms.get(RollbackService).rollback({ lose: ['notes'], withoutBackup: true });
-    const { name } = await rooms.get(BackupService).create({ reason: 'manual' });
-    await rooms.get(RestoreService).restore({ source: name });
+  await withApp(environment, async (app) => {
+    await app.get(InstallService).install();
+    await app.get(StampService).stamp('test');
+    await app.get(ReadinessService).evaluate();
+    await app.get(StatsService).collect('exact');
+    await app.get(JobsService).register([{ name: 'backup', schedule: 'off' }]);
+    await app.get(DeployService).deploy();
+    await app.get(DriftService).report();
+    await app.get(RollbackService).rollback({ lose: ['notes'], withoutBackup: true });
+    const { name } = await app.get(BackupService).create({ reason: 'manual' });
+    await app.get(RestoreService).restore({ source: name });
   });
   const said = statements();
   expect(new Set(said.map((line) => line.slice(0, line.indexOf(':'))))).toEqual(

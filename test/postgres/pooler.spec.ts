@@ -1,11 +1,11 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BackupService } from '../../src/backup/backup.service.js';
-import { ExportService } from '../../src/backup/export.service.js';
-import { GlobalsService } from '../../src/backup/globals.service.js';
+import { ExportService } from '../../src/backup/export/export.service.js';
+import { GlobalsService } from '../../src/backup/globals/globals.service.js';
 import { AuditLogService } from '../../src/audit-log/audit-log.service.js';
 import { DatabaseService } from '../../src/postgres/database.service.js';
-import { DeployService } from '../../src/deploy/deploy.service.js';
+import { DeployService } from '../../src/deploy/deploy/deploy.service.js';
 import { ResolveService } from '../../src/deploy/resolve/resolve.service.js';
 import { RollbackService } from '../../src/deploy/rollback/rollback.service.js';
 import { DriftService } from '../../src/drift/drift.service.js';
@@ -14,11 +14,11 @@ import { InstallService } from '../../src/install/install.service.js';
 import { StampService } from '../../src/environment/stamp.service.js';
 import { JobsService } from '../../src/jobs/jobs.service.js';
 import { ReadinessService } from '../../src/readiness/readiness.service.js';
-import { RestoreService } from '../../src/restore/restore.service.js';
+import { RestoreService } from '../../src/restore/restore/restore.service.js';
 import { StatsService } from '../../src/stats/stats.service.js';
 import { CLINIC_MIGRATIONS, createClinic, createDatabase, query } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';
-import { withRooms } from '../support/evaluate.js';
+import { withApp } from '../support/evaluate.js';
 import { PgBouncer } from '../support/pgbouncer.js';
 import { emptyDirectory, runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
@@ -41,10 +41,10 @@ async function bouncer(
 beforeAll(async () => {
   own = await startThrowAwayCluster();
   direct = await createClinic(own, 'clinic', { seeded: true });
-  await withRooms(environment(direct, { BACKUP_DIR: backups }), async (rooms) => {
-    await rooms.get(InstallService).install();
-    await rooms.get(StampService).stamp('test');
-    ({ name: backup } = await rooms.get(BackupService).create({ reason: 'manual' }));
+  await withApp(environment(direct, { BACKUP_DIR: backups }), async (app) => {
+    await app.get(InstallService).install();
+    await app.get(StampService).stamp('test');
+    ({ name: backup } = await app.get(BackupService).create({ reason: 'manual' }));
   });
 });
 
@@ -89,34 +89,33 @@ describe.each([
   });
 
   it('is asked for readiness and statistics, and is left without a trace', async () => {
-    await withRooms(environment(pooler.url('clinic')), async (rooms) => {
-      const { verdict } = await rooms.get(ReadinessService).evaluate();
+    await withApp(environment(pooler.url('clinic')), async (app) => {
+      const { verdict } = await app.get(ReadinessService).evaluate();
       expect(verdict.checks.database).toMatchObject({ ok: true });
       expect(verdict.checks.migrations).toMatchObject({ ok: true, details: '9/9 migrations applied' });
-      expect((await rooms.get(StatsService).collect('exact')).tableCount).toBeGreaterThan(3);
-      expect(await rooms.get(DatabaseService).ping()).toMatchObject({ database: 'clinic' });
+      expect((await app.get(StatsService).collect('exact')).tableCount).toBeGreaterThan(3);
+      expect(await app.get(DatabaseService).ping()).toMatchObject({ database: 'clinic' });
     });
     await expectNoTraceBehind(pooler);
   });
 
   it('is refused by what needs a session, before anything of the session is changed', async () => {
-    await withRooms(environment(pooler.url('clinic'), { BACKUP_DIR: backups }), async (rooms) => {
+    await withApp(environment(pooler.url('clinic'), { BACKUP_DIR: backups }), async (app) => {
       const refused = expect.objectContaining(refusalAt(pooler.port));
       for (const work of [
-        () => rooms.get(DeployService).plan(),
-        () => rooms.get(DeployService).deploy(),
-        () => rooms.get(RollbackService).plan(),
-        () => rooms.get(RollbackService).rollback(),
-        () => rooms.get(ResolveService).explain(),
-        () => rooms.get(BackupService).create({ reason: 'manual' }),
-        () => rooms.get(GlobalsService).dump(),
-        () => rooms.get(ExportService).export(['children']),
-        () => rooms.get(RestoreService).plan({ source: backup }),
-        () => rooms.get(RestoreService).restore({ source: backup }),
-        () =>
-          rooms.get(RestoreService).restoreTables({ source: backup, tables: ['children'], into: 'other' }),
-        () => rooms.get(InstallService).install(),
-        () => rooms.get(DdlGuardService).install(),
+        () => app.get(DeployService).plan(),
+        () => app.get(DeployService).deploy(),
+        () => app.get(RollbackService).plan(),
+        () => app.get(RollbackService).rollback(),
+        () => app.get(ResolveService).explain(),
+        () => app.get(BackupService).create({ reason: 'manual' }),
+        () => app.get(GlobalsService).dump(),
+        () => app.get(ExportService).export(['children']),
+        () => app.get(RestoreService).plan({ source: backup }),
+        () => app.get(RestoreService).restore({ source: backup }),
+        () => app.get(RestoreService).restoreTables({ source: backup, tables: ['children'], into: 'other' }),
+        () => app.get(InstallService).install(),
+        () => app.get(DdlGuardService).install(),
       ]) {
         await expect(work()).rejects.toEqual(refused);
       }
@@ -133,11 +132,11 @@ describe.each([
 describe('a statement pooler', () => {
   it('is refused in the same words, and readiness says what it cannot', async () => {
     const pooler = await bouncer({ pool_mode: 'statement', ignore_startup_parameters: 'extra_float_digits' });
-    await withRooms(environment(pooler.url('clinic')), async (rooms) => {
-      await expect(rooms.get(DeployService).deploy()).rejects.toEqual(
+    await withApp(environment(pooler.url('clinic')), async (app) => {
+      await expect(app.get(DeployService).deploy()).rejects.toEqual(
         expect.objectContaining(refusalAt(pooler.port)),
       );
-      const { verdict } = await rooms.get(ReadinessService).evaluate();
+      const { verdict } = await app.get(ReadinessService).evaluate();
       expect(verdict.checks.database).toEqual({
         ok: false,
         gate: 'enforce',
@@ -156,10 +155,10 @@ describe('a session pooler', () => {
       default_pool_size: 20,
       ignore_startup_parameters: 'extra_float_digits',
     });
-    await withRooms(environment(pooler.url('clinic')), async (rooms) => {
-      await rooms.get(BackupService).create({ reason: 'manual' });
-      expect((await rooms.get(DeployService).deploy({ withoutBackup: true })).applied).toEqual([]);
-      expect((await rooms.get(DriftService).report()).verdict).toBe('none');
+    await withApp(environment(pooler.url('clinic')), async (app) => {
+      await app.get(BackupService).create({ reason: 'manual' });
+      expect((await app.get(DeployService).deploy({ withoutBackup: true })).applied).toEqual([]);
+      expect((await app.get(DriftService).report()).verdict).toBe('none');
     });
   });
 });
@@ -172,15 +171,15 @@ describe('DIRECT_URL', () => {
     async (name) => {
       // The pooler's own name for the database differs: who it is says its identity.
       const pooler = await bouncer(settings, { pooled: 'clinic' });
-      await withRooms(environment(pooler.url('pooled'), { [name]: direct }), async (rooms) => {
-        await rooms.get(BackupService).create({ reason: 'manual' });
-        expect((await rooms.get(DeployService).deploy({ withoutBackup: true })).applied).toEqual([]);
-        expect((await rooms.get(DriftService).report()).verdict).toBe('none');
-        expect((await rooms.get(ReadinessService).evaluate()).verdict.checks.database).toMatchObject({
+      await withApp(environment(pooler.url('pooled'), { [name]: direct }), async (app) => {
+        await app.get(BackupService).create({ reason: 'manual' });
+        expect((await app.get(DeployService).deploy({ withoutBackup: true })).applied).toEqual([]);
+        expect((await app.get(DriftService).report()).verdict).toBe('none');
+        expect((await app.get(ReadinessService).evaluate()).verdict.checks.database).toMatchObject({
           ok: true,
         });
-        expect((await rooms.get(AuditLogService).list(1)).entries).toHaveLength(1);
-        expect((await rooms.get(JobsService).read()).ability).toEqual({ kind: 'able' });
+        expect((await app.get(AuditLogService).list(1)).entries).toHaveLength(1);
+        expect((await app.get(JobsService).read()).ability).toEqual({ kind: 'able' });
       });
       await expectNoTraceBehind(pooler);
     },
@@ -190,16 +189,16 @@ describe('DIRECT_URL', () => {
     const pooler = await bouncer(settings);
     const other = await createDatabase(own, 'other');
     const given = environment(pooler.url('clinic'), { DIRECT_URL: other, BACKUP_DIR: backups });
-    await withRooms(given, async (rooms) => {
+    await withApp(given, async (app) => {
       const refused = expect.objectContaining({
         code: 'DATABASE_MISMATCH',
         message: `Refused to use DIRECT_URL (127.0.0.1:${own.cluster.port}/other): it leads to another database than DATABASE_URL (127.0.0.1:${pooler.port}/clinic). Nothing was changed.`,
         hint: 'Set DIRECT_URL to the database of DATABASE_URL, past its pooler, or unset it.',
       });
-      await expect(rooms.get(DeployService).deploy()).rejects.toEqual(refused);
-      await expect(rooms.get(InstallService).install()).rejects.toEqual(refused);
+      await expect(app.get(DeployService).deploy()).rejects.toEqual(refused);
+      await expect(app.get(InstallService).install()).rejects.toEqual(refused);
       await expect(
-        rooms.get(RestoreService).restore({ source: backup, withoutSafetyBackup: true }),
+        app.get(RestoreService).restore({ source: backup, withoutSafetyBackup: true }),
       ).rejects.toEqual(refused);
     });
     expect((await query(other, `SELECT FROM pg_namespace WHERE nspname = 'pgkeep'`)).rows).toEqual([]);
@@ -207,10 +206,10 @@ describe('DIRECT_URL', () => {
 
   it('is refused where it is a transaction pooler itself', async () => {
     const pooler = await bouncer(settings);
-    await withRooms(
+    await withApp(
       environment(pooler.url('clinic'), { DIRECT_URL: `${pooler.url('clinic')}?connect_timeout=5` }),
-      async (rooms) => {
-        await expect(rooms.get(DeployService).deploy()).rejects.toEqual(
+      async (app) => {
+        await expect(app.get(DeployService).deploy()).rejects.toEqual(
           expect.objectContaining({
             code: 'POOLER_REFUSED',
             message: `Refused to work through the transaction pooler at 127.0.0.1:${pooler.port}, which DIRECT_URL names: it gives each transaction another session of PostgreSQL. Nothing was changed.`,
@@ -223,8 +222,8 @@ describe('DIRECT_URL', () => {
 
   it('is not used while DATABASE_URL cannot be asked which database it is', async () => {
     const pooler = await bouncer(settings);
-    await withRooms(environment(pooler.url('nowhere'), { DIRECT_URL: direct }), async (rooms) => {
-      await expect(rooms.get(DeployService).deploy()).rejects.toMatchObject({
+    await withApp(environment(pooler.url('nowhere'), { DIRECT_URL: direct }), async (app) => {
+      await expect(app.get(DeployService).deploy()).rejects.toMatchObject({
         code: 'DATABASE_UNREACHABLE',
         hint: 'Make both reachable, or set DATABASE_URL to the value of DIRECT_URL and unset DIRECT_URL.',
       });

@@ -13,7 +13,7 @@ import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { ReadinessService } from '../../src/readiness/readiness.service.js';
 import { StatsService } from '../../src/stats/stats.service.js';
 import { CLINIC_MIGRATIONS, createClinic, query } from '../support/clinic.js';
-import { withRooms } from '../support/evaluate.js';
+import { withApp } from '../support/evaluate.js';
 import { emptyDirectory } from '../support/pgkeep-process.js';
 import { presentCertificate, selfSigned } from '../support/server-certificates.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -77,10 +77,10 @@ const common = () => ({
 describe('DATABASE_URL_FILE', () => {
   it('is read again after a rotation: every session, every program, no restart', async () => {
     const secret = new MountedSecret(`${urlWith(`keeper:${password}`)}\n`);
-    await withRooms({ DATABASE_URL_FILE: secret.file, ...common() }, async (rooms) => {
-      const evaluate = async () => (await rooms.get(ReadinessService).evaluate()).verdict.checks.database;
+    await withApp({ DATABASE_URL_FILE: secret.file, ...common() }, async (app) => {
+      const evaluate = async () => (await app.get(ReadinessService).evaluate()).verdict.checks.database;
       expect(await evaluate()).toMatchObject({ ok: true });
-      await rooms.get(StatsService).collect('estimated');
+      await app.get(StatsService).collect('estimated');
 
       await rotate();
       // The first evaluation finds its connection broken, the second is refused.
@@ -95,10 +95,10 @@ describe('DATABASE_URL_FILE', () => {
 
       secret.replace(urlWith(`keeper:${password}`));
       expect(await evaluate()).toMatchObject({ ok: true });
-      expect((await rooms.get(StatsService).collect('estimated')).tableCount).toBeGreaterThan(3);
-      await rooms.get(InstallService).install();
-      expect((await rooms.get(BackupService).create({ reason: 'manual' })).tables).toBeGreaterThan(3);
-      expect((await rooms.get(DriftService).report()).verdict).toBe('unknown');
+      expect((await app.get(StatsService).collect('estimated')).tableCount).toBeGreaterThan(3);
+      await app.get(InstallService).install();
+      expect((await app.get(BackupService).create({ reason: 'manual' })).tables).toBeGreaterThan(3);
+      expect((await app.get(DriftService).report()).verdict).toBe('unknown');
     });
   });
 
@@ -107,17 +107,17 @@ describe('DATABASE_URL_FILE', () => {
     const before = await TcpProxy.to(own.cluster.port);
     const secret = new MountedSecret(urlWith(`keeper:${password}`, before.port));
     try {
-      await withRooms({ DATABASE_URL_FILE: secret.file, ...common() }, async (rooms) => {
-        const { primary, probe } = rooms.get(DatabaseService);
+      await withApp({ DATABASE_URL_FILE: secret.file, ...common() }, async (app) => {
+        const { primary, probe } = app.get(DatabaseService);
         const who = async () =>
-          (await rooms.get(DatabaseService).read(primary, 'SELECT current_user::text AS who'))[0];
+          (await app.get(DatabaseService).read(primary, 'SELECT current_user::text AS who'))[0];
         expect(await who()).toEqual({ who: 'keeper' });
-        await rooms.get(ReadinessService).evaluate();
+        await app.get(ReadinessService).evaluate();
         expect(before.connections).toBe(2);
 
         secret.replace(urlWith('second:of-the-second'));
         expect(await who()).toEqual({ who: 'second' });
-        await rooms.get(ReadinessService).evaluate();
+        await app.get(ReadinessService).evaluate();
         expect(before.connections).toBe(0);
         expect(probe).toBeDefined();
       });
@@ -140,11 +140,11 @@ describe('DATABASE_URL_FILE', () => {
     ],
   ])('is not taken while it %s, and an authentication that fails says so', async (_, text, fault) => {
     const secret = new MountedSecret(urlWith(`keeper:${password}`));
-    await withRooms({ DATABASE_URL_FILE: secret.file, ...common() }, async (rooms) => {
+    await withApp({ DATABASE_URL_FILE: secret.file, ...common() }, async (app) => {
       secret.replace(text);
-      expect(await rooms.get(DatabaseService).ping()).toMatchObject({ role: 'keeper' });
+      expect(await app.get(DatabaseService).ping()).toMatchObject({ role: 'keeper' });
       await rotate();
-      await expect(rooms.get(DatabaseService).ping()).rejects.toMatchObject({
+      await expect(app.get(DatabaseService).ping()).rejects.toMatchObject({
         message: `Cannot connect to 127.0.0.1:${own.cluster.port}/clinic: password authentication failed for user "keeper" (DATABASE_URL_FILE ${fault}; the URL that it held before was used)`,
       });
     });
@@ -156,12 +156,12 @@ it('sslrootcert is read again for each connection', async () => {
   const file = path.join(mkdtempSync(path.join(tmpdir(), 'pgkeep-ca-')), 'root.crt');
   writeFileSync(file, readFileSync(own.rootCertificateFile));
   const url = `${urlWith(`keeper:${password}`)}?sslmode=verify-full&sslrootcert=${file}`;
-  await withRooms({ DATABASE_URL: url, ...common() }, async (rooms) => {
-    expect(await rooms.get(DatabaseService).ping()).toMatchObject({ tls: { serverSeesTls: true } });
+  await withApp({ DATABASE_URL: url, ...common() }, async (app) => {
+    expect(await app.get(DatabaseService).ping()).toMatchObject({ tls: { serverSeesTls: true } });
     await presentCertificate(own, { certificate, key });
-    await expect(rooms.get(DatabaseService).ping()).rejects.toMatchObject({ code: 'DATABASE_UNREACHABLE' });
+    await expect(app.get(DatabaseService).ping()).rejects.toMatchObject({ code: 'DATABASE_UNREACHABLE' });
     writeFileSync(file, certificate);
-    expect(await rooms.get(DatabaseService).ping()).toMatchObject({ tls: { serverSeesTls: true } });
+    expect(await app.get(DatabaseService).ping()).toMatchObject({ tls: { serverSeesTls: true } });
   });
 });
 
@@ -181,15 +181,15 @@ describe('DATABASE_PASSWORD_COMMAND', () => {
     const file = path.join(emptyDirectory(), 'token');
     writeFileSync(file, `${password}\n`);
     const { runs, ...setting } = command(`cat '${file}'`);
-    await withRooms({ DATABASE_URL: urlWith('keeper'), ...setting, ...common() }, async (rooms) => {
-      await rooms.get(StatsService).collect('estimated');
-      await rooms.get(BackupService).create({ reason: 'manual' });
+    await withApp({ DATABASE_URL: urlWith('keeper'), ...setting, ...common() }, async (app) => {
+      await app.get(StatsService).collect('estimated');
+      await app.get(BackupService).create({ reason: 'manual' });
       expect(runs()).toEqual([`keeper@127.0.0.1:${own.cluster.port}/clinic`]);
 
       await rotate();
       writeFileSync(file, password);
-      await rooms.get(BackupService).create({ reason: 'manual' });
-      expect(await rooms.get(DatabaseService).ping()).toMatchObject({ role: 'keeper' });
+      await app.get(BackupService).create({ reason: 'manual' });
+      expect(await app.get(DatabaseService).ping()).toMatchObject({ role: 'keeper' });
       expect(runs()).toHaveLength(2);
     });
   });
@@ -202,9 +202,9 @@ describe('DATABASE_PASSWORD_COMMAND', () => {
       ...setting,
       ...common(),
     };
-    await withRooms(environment, async (rooms) => {
-      await rooms.get(DatabaseService).ping();
-      await rooms.get(DatabaseService).ping();
+    await withApp(environment, async (app) => {
+      await app.get(DatabaseService).ping();
+      await app.get(DatabaseService).ping();
       expect(runs()).toHaveLength(2);
     });
   });
@@ -216,10 +216,10 @@ describe('DATABASE_PASSWORD_COMMAND', () => {
     ['echo token-one; echo token-two', 'printed more than one line'],
   ])('%s: the failure tells what happened, and nothing that was printed', async (script, what) => {
     const { DATABASE_PASSWORD_COMMAND } = command(script);
-    await withRooms(
+    await withApp(
       { DATABASE_URL: urlWith('keeper'), DATABASE_PASSWORD_COMMAND, ...common() },
-      async (rooms) => {
-        const error: unknown = await rooms
+      async (app) => {
+        const error: unknown = await app
           .get(DatabaseService)
           .ping()
           .catch((thrown: unknown) => thrown);
@@ -228,7 +228,7 @@ describe('DATABASE_PASSWORD_COMMAND', () => {
           message: `Cannot connect to 127.0.0.1:${own.cluster.port}/clinic: DATABASE_PASSWORD_COMMAND ${what}`,
           hint: 'Run that command by hand as this user: it must print the password and nothing else. What it prints is not shown here.',
         });
-        const { verdict } = await rooms.get(ReadinessService).evaluate();
+        const { verdict } = await app.get(ReadinessService).evaluate();
         expect(verdict.checks.database).toMatchObject({ ok: false, code: 'DATABASE_AUTHENTICATION_FAILED' });
         expect(JSON.stringify([error, verdict])).not.toContain('token-');
       },
@@ -237,8 +237,8 @@ describe('DATABASE_PASSWORD_COMMAND', () => {
 
   it('that cannot be started is named', async () => {
     const setting = { DATABASE_PASSWORD_COMMAND: '/nowhere/at/all --token' };
-    await withRooms({ DATABASE_URL: urlWith('keeper'), ...setting, ...common() }, async (rooms) => {
-      await expect(rooms.get(DatabaseService).ping()).rejects.toMatchObject({
+    await withApp({ DATABASE_URL: urlWith('keeper'), ...setting, ...common() }, async (app) => {
+      await expect(app.get(DatabaseService).ping()).rejects.toMatchObject({
         message: `Cannot connect to 127.0.0.1:${own.cluster.port}/clinic: DATABASE_PASSWORD_COMMAND cannot be started: ENOENT`,
       });
     });
@@ -254,14 +254,14 @@ it('PgkeepModule takes a function that gives the password of each connection', a
       return await Promise.resolve(password);
     },
   });
-  const rooms = await NestFactory.createApplicationContext(module, { logger: false, abortOnError: false });
+  const app = await NestFactory.createApplicationContext(module, { logger: false, abortOnError: false });
   try {
-    await rooms.get(BackupService).create({ reason: 'manual' });
+    await app.get(BackupService).create({ reason: 'manual' });
     await rotate();
-    expect(await rooms.get(DatabaseService).ping()).toMatchObject({ role: 'keeper' });
+    expect(await app.get(DatabaseService).ping()).toMatchObject({ role: 'keeper' });
     expect(new Set(given).size).toBe(2);
   } finally {
-    await rooms.close();
+    await app.close();
   }
 });
 

@@ -4,12 +4,11 @@ import { readSettings } from '../../src/config/read-settings.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { ReadinessService } from '../../src/readiness/readiness.service.js';
-import { BACKUP_STORAGE } from '../../src/storage/storage.token.js';
-import type { BackupStorage } from '../../src/storage/storage.types.js';
+import { BACKUP_STORAGE, type BackupStorage } from '../../src/storage/storage.types.js';
+import { withApp } from '../support/app.js';
 import { backupDirectory } from '../support/backups.js';
 import { createClinic, query, verified } from '../support/clinic.js';
 import { PRODUCTION } from '../support/production.js';
-import { withRooms } from '../support/rooms.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const DEADLINE_MS = 400;
@@ -35,7 +34,7 @@ describe('what is known of backups', () => {
   beforeAll(async () => {
     own = await startThrowAwayCluster();
     url = await createClinic(own, 'clinic');
-    await withRooms(url, (rooms) => rooms.get(InstallService).install());
+    await withApp(url, (app) => app.get(InstallService).install());
     await query(url, `INSERT INTO pgkeep.job (name, schedule) VALUES ('backup', '0 2 * * * UTC')`);
   });
   afterEach(() => module.close());

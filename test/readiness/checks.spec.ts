@@ -2,12 +2,12 @@ import { describe, expect, it } from '@jest/globals';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
 import type { ServerFacts } from '../../src/postgres/server-facts.js';
 import type { EnvironmentFacts, Stamp } from '../../src/environment/environment.types.js';
-import { checkBackupConfig } from '../../src/readiness/check-backup-config.js';
-import type { NewestEvidences } from '../../src/restore/read-newest-evidence.js';
-import { checkDatabase } from '../../src/readiness/check-database.js';
-import { checkDatabaseSafety } from '../../src/readiness/check-database-safety.js';
-import { checkEnvironment } from '../../src/readiness/check-environment.js';
-import { checkMigrations } from '../../src/readiness/check-migrations.js';
+import { checkBackupConfig } from '../../src/readiness/checks/backup-config.js';
+import type { NewestEvidences } from '../../src/restore/test/newest-evidence.js';
+import { checkDatabase } from '../../src/readiness/checks/database.js';
+import { checkDatabaseSafety } from '../../src/readiness/checks/database-safety.js';
+import { checkEnvironment } from '../../src/readiness/checks/environment.js';
+import { checkMigrations } from '../../src/readiness/checks/migrations.js';
 import { blocks, runCheck } from '../../src/readiness/judge.js';
 import type { MigrationStatus } from '../../src/migrations/migrations.types.js';
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { DriftService } from '../../src/drift/drift.service.js';
 import { InstallService } from '../../src/install/install.service.js';
-import { DriftWatch } from '../../src/readiness/drift-watch.service.js';
-import { ReadinessMonitor } from '../../src/readiness/readiness-monitor.service.js';
+import { DriftWatch } from '../../src/readiness/drift-watch.js';
+import { ReadinessMonitor } from '../../src/readiness/readiness-monitor.js';
 import { CLINIC_MIGRATIONS, createClinic, query } from '../support/clinic.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';

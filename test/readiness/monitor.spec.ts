@@ -3,7 +3,7 @@ import { Test, type TestingModule } from '@nestjs/testing';
 import { Clock } from '../../src/core/clock.js';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
-import { ReadinessMonitor } from '../../src/readiness/readiness-monitor.service.js';
+import { ReadinessMonitor } from '../../src/readiness/readiness-monitor.js';
 import { createClinic, query, verified } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
 import { PRODUCTION } from '../support/production.js';

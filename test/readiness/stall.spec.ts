@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
-import { ReadinessMonitor } from '../../src/readiness/readiness-monitor.service.js';
+import { ReadinessMonitor } from '../../src/readiness/readiness-monitor.js';
 import type { Verdict } from '../../src/readiness/readiness.types.js';
 import { query } from '../support/clinic.js';
 import { changedUrl, createGuarded, type GuardedDatabase } from '../support/guarded-database.js';

@@ -5,11 +5,11 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
-import { RestoreService } from '../../src/restore/restore.service.js';
-import type { Restoration } from '../../src/restore/restoration.types.js';
+import { RestoreService } from '../../src/restore/restore/restore.service.js';
+import type { Restoration } from '../../src/restore/restore/restore.types.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
-import { withRooms } from '../support/rooms.js';
+import { withApp } from '../support/app.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const { bin, libraryPath } = findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? '');
@@ -39,12 +39,12 @@ describe('a dump that was made elsewhere', () => {
 
   async function restore(source: string): Promise<Restoration> {
     const environment = { BACKUP_DIR: backupDirectory(), PATH: process.env['PATH'] };
-    return await withRooms(url, (rooms) => rooms.get(RestoreService).restore({ source }), environment);
+    return await withApp(url, (app) => app.get(RestoreService).restore({ source }), environment);
   }
 
   async function plan(source: string): Promise<unknown> {
     const environment = { BACKUP_DIR: backupDirectory(), PATH: process.env['PATH'] };
-    return await withRooms(url, (rooms) => rooms.get(RestoreService).plan({ source }), environment);
+    return await withApp(url, (app) => app.get(RestoreService).plan({ source }), environment);
   }
 
   it.each(['directory', 'tar', 'custom', 'plain'])('in the format %s is restored', async (format) => {

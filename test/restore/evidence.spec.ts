@@ -5,11 +5,11 @@ import { Test } from '@nestjs/testing';
 import { BackupService } from '../../src/backup/backup.service.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { readSettings } from '../../src/config/read-settings.js';
-import { withConnection } from '../../src/postgres/connect.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
-import { hashOf } from '../../src/restore/evidence.js';
-import { readNewestEvidence, type NewestEvidences } from '../../src/restore/read-newest-evidence.js';
-import { RestoreTestService } from '../../src/restore/restore-test.service.js';
+import { withConnection } from '../../src/postgres/connect.js';
+import { hashOf } from '../../src/restore/test/evidence.js';
+import { type NewestEvidences, readNewestEvidence } from '../../src/restore/test/newest-evidence.js';
+import { RestoreTestService } from '../../src/restore/test/restore-test.service.js';
 import { backupDirectory, withBackups } from '../support/backups.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
@@ -142,17 +142,17 @@ describe('the evidence of restore tests', () => {
     );
     const settings = readSettings({ ...environment, DATABASE_URL: url, PATH: process.env['PATH'] });
     const limited = { ...settings, restore: { ...settings.restore, testTimeoutMs: 3000 } };
-    const rooms = await Test.createTestingModule({ imports: [PgkeepModule.forRoot(limited)] }).compile();
-    rooms.useLogger(false);
+    const app = await Test.createTestingModule({ imports: [PgkeepModule.forRoot(limited)] }).compile();
+    app.useLogger(false);
     try {
-      const { name } = await rooms.get(BackupService).create();
-      const report = await rooms.get(RestoreTestService).run({ backup: name });
+      const { name } = await app.get(BackupService).create();
+      const report = await app.get(RestoreTestService).run({ backup: name });
       expect(faultsOf(report)).toEqual({
         restore: 'the test did not end within 0.05 minutes (RESTORE_TEST_TIMEOUT_MINUTES), and was ended',
       });
       expect(report.verdict).toBe('failed');
     } finally {
-      await rooms.close();
+      await app.close();
     }
     const left = await query(url, `SELECT FROM pg_database WHERE datname LIKE 'pgkeep%'`);
     expect(left.rows).toEqual([]);

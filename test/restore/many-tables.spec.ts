@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Client } from 'pg';
+import { RestoreService } from '../../src/restore/restore/restore.service.js';
+import type { RestoreTestReport } from '../../src/restore/test/restore-test.types.js';
+import { locksPerTransaction } from '../../src/restore/test/throw-away-server.js';
+import { withApp } from '../support/app.js';
 import { backupDirectory, withBackups } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
-import { faultsOf, withRestoreTests } from '../support/restores.js';
-import { Client } from 'pg';
-import type { RestoreTestReport } from '../../src/restore/restore.types.js';
-import { RestoreService } from '../../src/restore/restore.service.js';
-import { locksPerTransaction } from '../../src/restore/throw-away-server.js';
-import { withRooms } from '../support/rooms.js';
 import { changedUrl } from '../support/guarded-database.js';
+import { faultsOf, withRestoreTests } from '../support/restores.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const TABLES = 300;
@@ -79,11 +79,7 @@ describe('a database of many tables', () => {
 
   it.each(['custom', 'plain'])('is restored from a %s backup', async (format) => {
     const source = await backUp(format);
-    const restored = await withRooms(
-      url,
-      (rooms) => rooms.get(RestoreService).restore({ source }),
-      environment,
-    );
+    const restored = await withApp(url, (app) => app.get(RestoreService).restore({ source }), environment);
     expect(restored.comparisons.filter(({ ok }) => !ok)).toEqual([]);
   });
 

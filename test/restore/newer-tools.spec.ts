@@ -4,14 +4,14 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { withConnection } from '../../src/postgres/connect.js';
-import { reachedServer } from '../../src/postgres/reached-server.js';
-import { Archive } from '../../src/restore/archive.js';
-import { RestoreService } from '../../src/restore/restore.service.js';
-import { parseArchiveHeader } from '../../src/restore/archive-header.js';
-import { readSettingNames, restrictLine, withKnownSettings } from '../../src/restore/known-settings.js';
+import { reachedServer } from '../../src/postgres/session.js';
+import { parseArchiveHeader } from '../../src/restore/archive/archive-header.js';
+import { Archive } from '../../src/restore/archive/archive.js';
+import { readSettingNames, restrictLine, withKnownSettings } from '../../src/restore/archive/dump-filters.js';
+import { RestoreService } from '../../src/restore/restore/restore.service.js';
+import { withApp } from '../support/app.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
-import { withRooms } from '../support/rooms.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 /** Made by pg_dump 17.12 of a PostgreSQL 15.18. */
@@ -28,7 +28,7 @@ async function cleaned(
     for (let start = 0; start < text.length; start += chunk)
       yield Buffer.from(text.slice(start, start + chunk));
   }
-  const rules = { known: new Set(known), guard: '', onLeftOut: (name: string) => void leftOut.push(name) };
+  const rules = { known: new Set(known), restrict: '', onLeftOut: (name: string) => void leftOut.push(name) };
   let kept = '';
   for await (const piece of withKnownSettings(source(), rules)) kept += piece.toString();
   return [kept, leftOut];
@@ -64,9 +64,9 @@ describe('a dump of a newer pg_dump than the server', () => {
   it('is restored, and says what was left out', async () => {
     const url = await createDatabase(own, 'orchard');
     const environment = { BACKUP_DIR: backupDirectory(), PATH: process.env['PATH'] };
-    const restored = await withRooms(
+    const restored = await withApp(
       url,
-      (rooms) => rooms.get(RestoreService).restore({ source: PLAIN }),
+      (app) => app.get(RestoreService).restore({ source: PLAIN }),
       environment,
     );
     expect(restored.notes).toEqual([
@@ -131,11 +131,7 @@ describe('a dump of a newer pg_dump than the server', () => {
     expect(parseArchiveHeader(readFileSync(CUSTOM).subarray(0, 40))).toBeUndefined();
     const url = await createDatabase(own, 'orchard_2');
     const environment = { BACKUP_DIR: backupDirectory(), PATH: '/usr/bin:/bin' };
-    const restoring = withRooms(
-      url,
-      (rooms) => rooms.get(RestoreService).restore({ source: CUSTOM }),
-      environment,
-    );
+    const restoring = withApp(url, (app) => app.get(RestoreService).restore({ source: CUSTOM }), environment);
     // With the programs of PostgreSQL 15 alone, which refuse its format; the heavy suite has those of 17.
     await expect(restoring).rejects.toMatchObject({
       code: 'BACKUP_TOOLS_MISSING',

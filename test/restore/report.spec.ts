@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { htmlReport } from '../../src/restore/html-report.js';
-import type { RestoreTestReport } from '../../src/restore/restore.types.js';
+import { htmlReport } from '../../src/restore/test/html-report.js';
+import type { RestoreTestReport } from '../../src/restore/test/restore-test.types.js';
 
 const REPORT: RestoreTestReport = {
   formatVersion: 1,

@@ -1,7 +1,7 @@
 import { copyFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BackupReport } from '../../src/backup/backup.types.js';
-import type { RestoreTestReport } from '../../src/restore/restore.types.js';
+import type { RestoreTestReport } from '../../src/restore/test/restore-test.types.js';
 import { backupDirectory, withBackups } from '../support/backups.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { faultsOf, replaceArchive, signManifest, withRestoreTests } from '../support/restores.js';

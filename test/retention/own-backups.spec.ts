@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import type { BackupEntry } from '../../src/backup/backup.types.js';
-import { ownBackups, type Owner } from '../../src/retention/own-backups.js';
+import { ownBackups, type Owner } from '../../src/retention/plan-retention.js';
 
 const ENTRY: BackupEntry = {
   name: 'clinic_production_20260207_120000',

@@ -6,7 +6,7 @@ import { BackupService } from '../../src/backup/backup.service.js';
 import { Clock } from '../../src/core/clock.js';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
-import { RestoreService } from '../../src/restore/restore.service.js';
+import { RestoreService } from '../../src/restore/restore/restore.service.js';
 import { RetentionService } from '../../src/retention/retention.service.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
@@ -48,7 +48,7 @@ describe('pruning', () => {
   /** Runs `work` at that moment. */
   async function at<T>(
     moment: string,
-    work: (rooms: {
+    work: (app: {
       backups: BackupService;
       retention: RetentionService;
       restores: RestoreService;

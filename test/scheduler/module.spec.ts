@@ -1,16 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SchedulerRegistry } from '@nestjs/schedule';
 import { Test, type TestingModule } from '@nestjs/testing';
-import { readSettings, type Environment } from '../../src/config/read-settings.js';
+import { type Environment, readSettings } from '../../src/config/read-settings.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { JobsService } from '../../src/jobs/jobs.service.js';
+import { JITTER, MaintenanceService } from '../../src/maintenance/maintenance.service.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { PgkeepScheduleModule } from '../../src/scheduler/pgkeep-schedule.module.js';
-import { JITTER } from '../../src/maintenance/jitter.js';
-import { MaintenanceService } from '../../src/maintenance/maintenance.service.js';
+import { openRooms } from '../support/app.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
-import { openRooms } from '../support/rooms.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 
@@ -22,9 +21,9 @@ describe('the schedule of an importing application', () => {
   beforeAll(async () => {
     own = await startThrowAwayCluster();
     url = await createDatabase(own, 'guarded');
-    const rooms = await openRooms(url);
-    await rooms.get(InstallService).install();
-    await rooms.close();
+    const app = await openRooms(url);
+    await app.get(InstallService).install();
+    await app.close();
   });
   afterAll(() => own.cluster.destroy());
 

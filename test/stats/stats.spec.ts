@@ -1,16 +1,16 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { Client } from 'pg';
 import { Test, type TestingModule } from '@nestjs/testing';
-import { readSettings, type Environment } from '../../src/config/read-settings.js';
+import { Client } from 'pg';
+import { type Environment, readSettings } from '../../src/config/read-settings.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
-import { countStatements, tablesToCount } from '../../src/stats/count-plan.js';
+import { countStatements, tablesToCount } from '../../src/stats/count-tables.js';
 import { StatsService } from '../../src/stats/stats.service.js';
 import type { DatabaseStats, RowCounting, TableStats } from '../../src/stats/stats.types.js';
 import type { CatalogueRow } from '../../src/stats/table-catalogue.js';
-import { runCli } from '../support/pgkeep-process.js';
-import { until } from '../support/until.js';
 import { createDatabase, query } from '../support/clinic.js';
+import { runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { until } from '../support/until.js';
 
 function row(oid: string, pages: number, exact = false): CatalogueRow {
   return {

@@ -5,17 +5,16 @@ import path from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import type { Client } from 'pg';
 import { BackupService } from '../../src/backup/backup.service.js';
-import type { Catalogue } from '../../src/postgres/catalogue/catalogue.types.js';
 import type { TableContents } from '../../src/backup/backup.types.js';
-import { readCatalogue } from '../../src/postgres/catalogue/read-catalogue.js';
-import { beginSnapshot } from '../../src/backup/snapshot.js';
-import { listTables, readContents } from '../../src/backup/table-contents.js';
+import { beginSnapshot } from '../../src/backup/create/snapshot.js';
+import { listTables, readContents } from '../../src/backup/create/table-contents.js';
 import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
-import { readSettings, type Environment } from '../../src/config/read-settings.js';
-import { withConnection } from '../../src/postgres/connect.js';
-import { PgkeepModule } from '../../src/pgkeep.module.js';
+import { type Environment, readSettings } from '../../src/config/read-settings.js';
 import { run, type RunResult } from '../../src/core/process/run.js';
+import { PgkeepModule } from '../../src/pgkeep.module.js';
+import { type Catalogue, readCatalogue } from '../../src/postgres/catalogue/read-catalogue.js';
+import { withConnection } from '../../src/postgres/connect.js';
 
 /** PostgreSQL's own programs, of the version that the tests' clusters run. */
 const BINARIES = findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? '');
@@ -37,14 +36,14 @@ export async function withBackups<T>(
   environment: Environment,
   work: (backups: BackupService) => Promise<T>,
 ): Promise<T> {
-  const rooms = await NestFactory.createApplicationContext(
+  const app = await NestFactory.createApplicationContext(
     PgkeepModule.forRoot(readSettings({ NODE_ENV: 'test', ...environment })),
     { logger: false, abortOnError: false },
   );
   try {
-    return await work(rooms.get(BackupService));
+    return await work(app.get(BackupService));
   } finally {
-    await rooms.close();
+    await app.close();
   }
 }
 

@@ -6,26 +6,26 @@ import { ReadinessService } from '../../src/readiness/readiness.service.js';
 import type { Verdict } from '../../src/readiness/readiness.types.js';
 import { secretsOf, Transcript } from './transcript.js';
 
-/** pgkeep's rooms without the doors, closed whatever happens: what a verb of the command line works with. */
-export async function withRooms<T>(
+/** pgkeep's app without the doors, closed whatever happens: what a verb of the command line works with. */
+export async function withApp<T>(
   environment: Environment,
-  work: (rooms: INestApplicationContext) => Promise<T>,
+  work: (app: INestApplicationContext) => Promise<T>,
 ): Promise<T> {
   const settings = readSettings({ NODE_ENV: 'test', ...environment });
-  const rooms = await NestFactory.createApplicationContext(PgkeepModule.forRoot(settings), {
+  const app = await NestFactory.createApplicationContext(PgkeepModule.forRoot(settings), {
     logger: false,
     abortOnError: false,
   });
   try {
-    return await work(rooms);
+    return await work(app);
   } finally {
-    await rooms.close();
+    await app.close();
   }
 }
 
 /** One evaluation under these settings: what `pgkeep ready` does. Fails where a secret is told. */
 export async function evaluate(environment: Environment): Promise<Verdict> {
-  const { verdict, health } = await withRooms(environment, (rooms) => rooms.get(ReadinessService).evaluate());
+  const { verdict, health } = await withApp(environment, (app) => app.get(ReadinessService).evaluate());
   const transcript = new Transcript(secretsOf(environment));
   transcript.add(JSON.stringify(verdict), JSON.stringify(health));
   transcript.expectNoSecret();

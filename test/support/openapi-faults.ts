@@ -1,5 +1,5 @@
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { openApiDocument } from '../../src/http/openapi.js';
 
 /** Validates a body against a schema of the OpenAPI document; returns what is wrong. */

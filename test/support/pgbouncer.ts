@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -12,8 +12,8 @@ import {
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { freePort } from '../../src/cluster/free-port.js';
-import { unprivilegedUser } from '../../src/cluster/unprivileged-user.js';
+import { unprivilegedUser } from '../../src/cluster/data-directory.js';
+import { freePort } from '../../src/cluster/postmaster.js';
 import type { ThrowAwayCluster } from './throw-away-cluster.js';
 import { until } from './until.js';
 

@@ -5,11 +5,11 @@ import { expect } from '@jest/globals';
 import { NestFactory } from '@nestjs/core';
 import type { BackupReport } from '../../src/backup/backup.types.js';
 import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
-import { readSettings, type Environment } from '../../src/config/read-settings.js';
-import { PgkeepModule } from '../../src/pgkeep.module.js';
+import { type Environment, readSettings } from '../../src/config/read-settings.js';
 import { run } from '../../src/core/process/run.js';
-import { RestoreTestService } from '../../src/restore/restore-test.service.js';
-import type { RestoreTestReport } from '../../src/restore/restore.types.js';
+import { PgkeepModule } from '../../src/pgkeep.module.js';
+import { RestoreTestService } from '../../src/restore/test/restore-test.service.js';
+import type { RestoreTestReport } from '../../src/restore/test/restore-test.types.js';
 
 const BINARIES = findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? '');
 
@@ -18,14 +18,14 @@ export async function withRestoreTests<T>(
   environment: Environment,
   work: (tests: RestoreTestService) => Promise<T>,
 ): Promise<T> {
-  const rooms = await NestFactory.createApplicationContext(
+  const app = await NestFactory.createApplicationContext(
     PgkeepModule.forRoot(readSettings({ NODE_ENV: 'test', PATH: process.env['PATH'], ...environment })),
     { logger: false, abortOnError: false },
   );
   try {
-    return await work(rooms.get(RestoreTestService));
+    return await work(app.get(RestoreTestService));
   } finally {
-    await rooms.close();
+    await app.close();
   }
 }
 

@@ -2,7 +2,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Cluster } from '../../src/cluster/cluster.js';
-import { unprivilegedUser } from '../../src/cluster/unprivileged-user.js';
+import { unprivilegedUser } from '../../src/cluster/data-directory.js';
 import { run } from '../../src/core/process/run.js';
 import type { ThrowAwayCluster } from './throw-away-cluster.js';
 

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from 'pg';
 import { Cluster, type ClusterOptions } from '../../src/cluster/cluster.js';
-import { makePrivateDirectory, unprivilegedUser } from '../../src/cluster/unprivileged-user.js';
+import { makePrivateDirectory, unprivilegedUser } from '../../src/cluster/data-directory.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { applyMigrations } from '../../src/migrations/engine/apply-migrations.js';
 import { crc32c } from './crc32c.js';

@@ -1,5 +1,4 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
-import { SealBroken } from './seal-broken.js';
 
 const CIPHER = 'chacha20-poly1305';
 const PIECE_BYTES = 65_536;
@@ -74,4 +73,18 @@ function brokenAt(number: number, isLast: boolean): SealBroken {
   return new SealBroken(
     `age: the encrypted bytes were changed${isLast ? ', or cut' : ''}: they do not authenticate from ${number * PIECE_BYTES} on`,
   );
+}
+
+/** An encrypted archive is not as it was written. */
+export class SealBroken extends Error {
+  override readonly name = 'SealBroken';
+}
+
+/** The passphrase that is here is not the one that the archive was encrypted with. */
+export class PassphraseRefused extends Error {
+  override readonly name = 'PassphraseRefused';
+
+  constructor() {
+    super('the passphrase of BACKUP_ENCRYPTION_KEY does not open it');
+  }
 }

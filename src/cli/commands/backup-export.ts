@@ -1,9 +1,8 @@
+import { ExportService } from '../../backup/export/export.service.js';
+import type { ExportReport } from '../../backup/export/export.types.js';
 import { counted } from '../../core/counted.js';
-import { ExportService } from '../../backup/export.service.js';
-import type { ExportReport } from '../../backup/export.types.js';
-import { alignColumns } from '../columns.js';
+import { alignColumns, notRecordedLines } from '../render.js';
 import { formatBytes } from '../format.js';
-import { notRecordedLines } from '../recording.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep backup export TABLE... [--directory DIR]`: named tables as CSV, all of one moment. */
@@ -12,10 +11,10 @@ export const backupExportVerb: Verb = {
     command
       .argument('<table...>', 'table or schema.table')
       .option('--directory <directory>', 'where to; default: a fresh one below the working directory'),
-  endsInOrder: true,
-  run: async (rooms, tables, { directory }, signal) => {
+  shutsDownGracefully: true,
+  run: async (app, tables, { directory }, signal) => {
     const options = { directory: typeof directory === 'string' ? directory : undefined, signal };
-    const report = await rooms.get(ExportService).export(tables, options);
+    const report = await app.get(ExportService).export(tables, options);
     return { json: report, text: renderReport(report) };
   },
 };

@@ -1,16 +1,16 @@
-import { counted } from '../../core/counted.js';
-import { GlobalsService } from '../../backup/globals.service.js';
 import type { GlobalsReport } from '../../backup/backup.types.js';
+import { GlobalsService } from '../../backup/globals/globals.service.js';
+import { counted } from '../../core/counted.js';
+import { notRecordedLines } from '../render.js';
 import { formatBytes } from '../format.js';
-import { notRecordedLines } from '../recording.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep backup globals`: roles, memberships and tablespaces, beside the backups. */
 export const backupGlobalsVerb: Verb = {
   declare: (command) => command,
-  endsInOrder: true,
-  run: async (rooms, _parameters, _options, signal) => {
-    const report = await rooms.get(GlobalsService).dump({ signal });
+  shutsDownGracefully: true,
+  run: async (app, _parameters, _options, signal) => {
+    const report = await app.get(GlobalsService).dump({ signal });
     return { json: report, text: renderReport(report) };
   },
 };

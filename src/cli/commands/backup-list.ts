@@ -1,15 +1,15 @@
 import { counted } from '../../core/counted.js';
 import { BackupService } from '../../backup/backup.service.js';
 import type { BackupEntry, BackupList } from '../../backup/backup.types.js';
-import { alignColumns } from '../columns.js';
+import { alignColumns } from '../render.js';
 import { formatBytes, formatTime } from '../format.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep backup list`: the committed backups, the newest first. */
 export const backupListVerb: Verb = {
   declare: (command) => command,
-  run: async (rooms) => {
-    const list = await rooms.get(BackupService).list();
+  run: async (app) => {
+    const list = await app.get(BackupService).list();
     return { json: list, text: renderList(list) };
   },
 };

@@ -1,6 +1,6 @@
 import { BackupService } from '../../backup/backup.service.js';
 import type { PinReport } from '../../backup/backup.types.js';
-import { notRecordedLines } from '../recording.js';
+import { notRecordedLines } from '../render.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep backup pin NAME [--because TEXT]`: retention keeps this backup until it is unpinned. */
@@ -9,9 +9,9 @@ export const backupPinVerb: Verb = {
     command
       .argument('<name>', 'the backup’s name, or one of its files')
       .option('--because <text>', 'why, for whoever wonders later'),
-  run: async (rooms, [name = ''], { because }) => {
+  run: async (app, [name = ''], { because }) => {
     const options = { because: typeof because === 'string' ? because : undefined };
-    const report = await rooms.get(BackupService).pin(name, options);
+    const report = await app.get(BackupService).pin(name, options);
     return { json: report, text: renderReport(report) };
   },
 };
@@ -19,8 +19,8 @@ export const backupPinVerb: Verb = {
 /** `pgkeep backup unpin NAME`: lets retention decide again. */
 export const backupUnpinVerb: Verb = {
   declare: (command) => command.argument('<name>', 'the backup’s name, or one of its files'),
-  run: async (rooms, [name = '']) => {
-    const report = await rooms.get(BackupService).unpin(name);
+  run: async (app, [name = '']) => {
+    const report = await app.get(BackupService).unpin(name);
     return { json: report, text: renderReport(report) };
   },
 };

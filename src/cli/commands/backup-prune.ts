@@ -1,8 +1,7 @@
 import { PgkeepError } from '../../core/errors.js';
 import { RetentionService } from '../../retention/retention.service.js';
 import type { PruneReport } from '../../retention/retention.types.js';
-import { alignColumns } from '../columns.js';
-import { notRecordedLines } from '../recording.js';
+import { alignColumns, notRecordedLines } from '../render.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep backup prune [--dry-run] [--simulate N]`: removes what retention no longer needs. */
@@ -11,8 +10,8 @@ export const backupPruneVerb: Verb = {
     command
       .option('--dry-run', 'show the plan and its reasons, remove nothing')
       .option('--simulate <count>', 'show which of so many daily backups would remain; looks at no backup'),
-  run: async (rooms, _parameters, { dryRun, simulate }) => {
-    const retention = rooms.get(RetentionService);
+  run: async (app, _parameters, { dryRun, simulate }) => {
+    const retention = app.get(RetentionService);
     if (simulate !== undefined) {
       const remaining = retention.simulate(wholeNumber(String(simulate))).map(({ name }) => name);
       return {

@@ -5,9 +5,9 @@ import type { Verb } from '../verb.js';
 /** `pgkeep backup upload [NAME]`: copies a backup to the buckets, or all that a bucket does not have. */
 export const backupUploadVerb: Verb = {
   declare: (command) => command.argument('[name]', 'the backup’s name, or one of its files; without: all'),
-  endsInOrder: true,
-  run: async (rooms, [name], _options, signal) => {
-    const report = await rooms.get(BackupService).upload(name, { signal });
+  shutsDownGracefully: true,
+  run: async (app, [name], _options, signal) => {
+    const report = await app.get(BackupService).upload(name, { signal });
     return { json: report, text: renderReport(report) };
   },
 };

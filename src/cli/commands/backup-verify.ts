@@ -1,18 +1,18 @@
 import { BackupService } from '../../backup/backup.service.js';
 import type { VerificationReport } from '../../backup/backup.types.js';
 import { withoutText } from '../../backup/omission-texts.js';
-import { EXIT } from '../exit-codes.js';
+import { EXIT } from '../errors.js';
 import { showProgress } from '../progress.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep backup verify NAME`: reads every byte of one backup; exit 1 when it is not what was dumped. */
 export const backupVerifyVerb: Verb = {
   declare: (command) => command.argument('<name>', 'the backup’s name, or one of its files'),
-  endsInOrder: true,
-  run: async (rooms, [name = ''], _options, signal, terminal) => {
+  shutsDownGracefully: true,
+  run: async (app, [name = ''], _options, signal, terminal) => {
     const progress = showProgress(terminal);
     const options = { signal, onProgress: progress.listener };
-    const report = await rooms.get(BackupService).verify(name, options).finally(progress.end);
+    const report = await app.get(BackupService).verify(name, options).finally(progress.end);
     return {
       json: report,
       text: renderReport(report),

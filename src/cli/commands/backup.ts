@@ -1,11 +1,11 @@
 import { Option } from 'commander';
-import { counted } from '../../core/counted.js';
 import { BackupService } from '../../backup/backup.service.js';
 import { BACKUP_REASONS, type BackupReport } from '../../backup/backup.types.js';
 import { withoutText } from '../../backup/omission-texts.js';
+import { counted } from '../../core/counted.js';
+import { notRecordedLines } from '../render.js';
 import { formatBytes, formatSeconds } from '../format.js';
 import { showProgress } from '../progress.js';
-import { notRecordedLines } from '../recording.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep backup`: makes one backup. */
@@ -14,12 +14,12 @@ export const backupVerb: Verb = {
     command.addOption(
       new Option('--reason <reason>', 'why it is made').choices(BACKUP_REASONS).default('manual'),
     ),
-  endsInOrder: true,
-  run: async (rooms, _parameters, options, signal, terminal) => {
+  shutsDownGracefully: true,
+  run: async (app, _parameters, options, signal, terminal) => {
     const reason = BACKUP_REASONS.find((known) => known === options['reason']) ?? 'manual';
     const progress = showProgress(terminal);
     const asked = { reason, signal, onProgress: progress.listener };
-    const report = await rooms.get(BackupService).create(asked).finally(progress.end);
+    const report = await app.get(BackupService).create(asked).finally(progress.end);
     return { json: report, text: renderReport(report) };
   },
 };

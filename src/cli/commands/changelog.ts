@@ -2,8 +2,8 @@ import { counted } from '../../core/counted.js';
 import { InvalidArgumentError, Option } from 'commander';
 import { AuditLogService } from '../../audit-log/audit-log.service.js';
 import type { ChainReport, AuditLogReport } from '../../audit-log/audit-log.types.js';
-import { alignColumns } from '../columns.js';
-import { EXIT } from '../exit-codes.js';
+import { alignColumns } from '../render.js';
+import { EXIT } from '../errors.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep changelog [--verify [--head HASH]] [--limit N]`: what was done to the database, by whom; or whether that record is whole. */
@@ -17,8 +17,8 @@ export const changelogVerb: Verb = {
           .argParser(hash)
           .implies({ verify: true }),
       ),
-  run: async (rooms, _parameters, { limit, verify, head }) => {
-    const changelog = rooms.get(AuditLogService);
+  run: async (app, _parameters, { limit, verify, head }) => {
+    const changelog = app.get(AuditLogService);
     if (verify !== true) {
       const report = await changelog.list(Number(limit));
       return { json: report, text: renderEntries(report) };

@@ -1,10 +1,9 @@
 import { boundedList } from '../../core/bounded-list.js';
 import { counted } from '../../core/counted.js';
 import { PgkeepError } from '../../core/errors.js';
-import { DdlGuardService } from '../../guard/ddl/ddl-guard.service.js';
-import type { DdlGuardReport } from '../../guard/ddl/ddl-guard.types.js';
+import { type DdlGuardReport, DdlGuardService } from '../../guard/ddl/ddl-guard.service.js';
 import { InstallService } from '../../install/install.service.js';
-import { EXIT } from '../exit-codes.js';
+import { EXIT } from '../errors.js';
 import type { Answer } from '../run-verb.js';
 import type { Verb } from '../verb.js';
 
@@ -14,15 +13,15 @@ export const installVerb: Verb = {
     command
       .option('--ddl-guard', 'let PostgreSQL refuse DROP and TRUNCATE of tables in production')
       .option('--remove-ddl-guard', 'let it no longer'),
-  run: async (rooms, _parameters, { ddlGuard, removeDdlGuard }) => {
+  run: async (app, _parameters, { ddlGuard, removeDdlGuard }) => {
     if (ddlGuard === true && removeDdlGuard === true) {
       throw new PgkeepError('USAGE_INVALID', 'Give either --ddl-guard or --remove-ddl-guard.');
     }
-    const guard = rooms.get(DdlGuardService);
+    const guard = app.get(DdlGuardService);
     if (removeDdlGuard === true) return guardAnswer(await guard.remove(), 'remove');
     // And nothing else: pgkeep's own tables belong to whoever installs them, who is to be no superuser.
     if (ddlGuard === true) return guardAnswer(await guard.install(), 'install');
-    const report = await rooms.get(InstallService).install();
+    const report = await app.get(InstallService).install();
     const { applied } = report;
     return {
       json: report,

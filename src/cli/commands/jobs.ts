@@ -1,16 +1,16 @@
 import type { JobRun } from '../../jobs/jobs.types.js';
-import { resultText } from '../../maintenance/result-text.js';
+import { resultText } from '../../maintenance/job-table.js';
 import { MaintenanceService } from '../../maintenance/maintenance.service.js';
 import type { JobsOverview, JobView } from '../../maintenance/maintenance.types.js';
-import { alignColumns } from '../columns.js';
 import { formatTime } from '../format.js';
+import { alignColumns } from '../render.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep jobs`: what runs by itself, when it is due, and what became of it. */
 export const jobsVerb: Verb = {
   declare: (command) => command,
-  run: async (rooms) => {
-    const overview = await rooms.get(MaintenanceService).overview();
+  run: async (app) => {
+    const overview = await app.get(MaintenanceService).overview();
     return { json: overview, text: renderOverview(overview) };
   },
 };

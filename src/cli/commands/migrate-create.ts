@@ -5,7 +5,7 @@ import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { PgkeepError } from '../../core/errors.js';
 import { DownScriptService, type DownReport } from '../../migrations/down/down-script.service.js';
-import { descriptionFault, spelledRight } from '../../migrations/migration-name.js';
+import { descriptionFault, spelledRight } from '../../migrations/history/migration-name.js';
 import { requireGuard, runGuardedPrisma } from '../guarded-prisma.js';
 import { silentEnvironment } from '../run-verb.js';
 import type { Verb } from '../verb.js';
@@ -20,32 +20,31 @@ export const migrateCreateVerb: Verb = {
       .argument('[name]', 'what it does, in lower_case_with_underscores: Prisma puts the time before it')
       .option('--name <name>', 'the same, as Prisma spells it')
       .option('--down-for <migration>', 'only write the down.sql of a migration that has none'),
-  endsInOrder: true,
-  run: async (rooms, [name], options, signal) => {
+  shutsDownGracefully: true,
+  run: async (app, [name], options, signal) => {
     const { downFor } = options;
-    const written =
-      typeof downFor === 'string' ? downFor : await create(rooms, nameOf(name, options), options);
+    const written = typeof downFor === 'string' ? downFor : await create(app, nameOf(name, options), options);
     const environment = silentEnvironment(options);
-    const shadowUrl = environment['SHADOW_DATABASE_URL'] || configurationOf(rooms)?.shadowUrl;
+    const shadowUrl = environment['SHADOW_DATABASE_URL'] || configurationOf(app)?.shadowUrl;
     // The same databases are made for the comparison as for the migration.
     if (typeof downFor === 'string') {
       await requireGuard(environment, [...CREATE, downFor], 'pgkeep migrate', { shadowUrl });
     }
-    const report = await rooms.get(DownScriptService).write(written, { shadowUrl, signal });
+    const report = await app.get(DownScriptService).write(written, { shadowUrl, signal });
     return { json: report, text: renderDown(report, typeof downFor !== 'string') };
   },
 };
 
-function configurationOf(rooms: INestApplicationContext): PrismaConfiguration | undefined {
-  const { prisma } = rooms.get<Settings>(SETTINGS);
+function configurationOf(app: INestApplicationContext): PrismaConfiguration | undefined {
+  const { prisma } = app.get<Settings>(SETTINGS);
   return prisma.kind === 'configured' ? prisma.configuration : undefined;
 }
 
 /** @returns the name of the migration that Prisma wrote. */
-async function create(rooms: INestApplicationContext, name: string, options: OptionValues): Promise<string> {
-  const files = rooms.get(DownScriptService);
+async function create(app: INestApplicationContext, name: string, options: OptionValues): Promise<string> {
+  const files = app.get(DownScriptService);
   const before = new Set(await files.migrations().catch(() => []));
-  const configuration = configurationOf(rooms);
+  const configuration = configurationOf(app);
   const { config } = options;
   const argv = [...CREATE, name, ...(typeof config === 'string' ? ['--config', config] : [])];
   const run = { output: 'stderr', configuration } as const;

@@ -1,6 +1,6 @@
-import { DeployService } from '../../deploy/deploy.service.js';
+import { DeployService } from '../../deploy/deploy/deploy.service.js';
 import { renderDeployment, renderDeployPlan, renderSql } from '../deploy-text.js';
-import { EXIT } from '../exit-codes.js';
+import { EXIT } from '../errors.js';
 import { showProgress } from '../progress.js';
 import type { Verb } from '../verb.js';
 
@@ -13,9 +13,9 @@ export const migrateDeployVerb: Verb = {
       .option('--wait', 'wait for another deploy to end')
       .option('--without-backup', 'make no backup first (not in production)')
       .option('--out-of-order', 'apply a migration though later ones are applied already'),
-  endsInOrder: true,
-  run: async (rooms, _parameters, options, signal, terminal) => {
-    const deploys = rooms.get(DeployService);
+  shutsDownGracefully: true,
+  run: async (app, _parameters, options, signal, terminal) => {
+    const deploys = app.get(DeployService);
     const outOfOrder = options['outOfOrder'] === true;
     if (options['dryRun'] === true) {
       const plan = await deploys.plan({ outOfOrder });

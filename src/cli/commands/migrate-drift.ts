@@ -1,6 +1,6 @@
 import { DriftService } from '../../drift/drift.service.js';
 import { renderAcceptable, renderAcceptance, renderDrift, renderDriftSql } from '../drift-text.js';
-import { EXIT } from '../exit-codes.js';
+import { EXIT } from '../errors.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep migrate drift [--sql | --accept]`: what was changed outside of migrations. Exit 1 where there is such, or nobody knows. */
@@ -10,8 +10,8 @@ export const migrateDriftVerb: Verb = {
     command
       .option('--sql', 'print the SQL alone that leads from the database to the Prisma schema')
       .option('--accept', 'take the structure as it is now for the expected one; recorded'),
-  run: async (rooms, _parameters, { sql, accept }, _signal, terminal) => {
-    const drift = rooms.get(DriftService);
+  run: async (app, _parameters, { sql, accept }, _signal, terminal) => {
+    const drift = app.get(DriftService);
     if (accept === true) {
       const accepted = await drift.accept({ onShow: (report) => terminal.err(renderAcceptable(report)) });
       return { json: accepted, text: renderAcceptance(accepted) };

@@ -1,6 +1,6 @@
 import { ResolveService } from '../../deploy/resolve/resolve.service.js';
 import { PgkeepError } from '../../core/errors.js';
-import { EXIT } from '../exit-codes.js';
+import { EXIT } from '../errors.js';
 import { requireGuard } from '../guarded-prisma.js';
 import { renderExplanation, renderResolution, renderState } from '../resolve-text.js';
 import { silentEnvironment } from '../run-verb.js';
@@ -17,9 +17,9 @@ export const migrateResolveVerb: Verb = {
       )
       .option('--applied <migration>', 'all of it is in the database: it is not applied')
       .option('--anyway', 'mark it though what is in the database says otherwise'),
-  endsInOrder: true,
-  run: async (rooms, _parameters, options, signal, terminal) => {
-    const resolves = rooms.get(ResolveService);
+  shutsDownGracefully: true,
+  run: async (app, _parameters, options, signal, terminal) => {
+    const resolves = app.get(ResolveService);
     const { rolledBack, applied } = options;
     if (rolledBack !== undefined && applied !== undefined) {
       throw new PgkeepError('USAGE_INVALID', '--rolled-back and --applied cannot both be true.', {

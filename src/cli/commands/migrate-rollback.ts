@@ -1,11 +1,11 @@
 import type { OptionValues } from 'commander';
-import { PRODUCTION_WORD } from '../../deploy/rollback/consent.js';
+import { PRODUCTION_WORD } from '../../deploy/rollback/losses.js';
 import { RollbackService } from '../../deploy/rollback/rollback.service.js';
 import type { RollbackOptions, RollbackPlan } from '../../deploy/rollback/rollback.types.js';
-import { ask, isTerminal } from '../ask.js';
-import { EXIT } from '../exit-codes.js';
+import { EXIT } from '../errors.js';
 import { showProgress } from '../progress.js';
 import { renderRollback, renderRollbackPlan } from '../rollback-text.js';
+import { ask, isTerminal } from '../terminal.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep migrate rollback [MIGRATION]`: takes the newest applied migration back by its `down.sql`. */
@@ -25,9 +25,9 @@ export const migrateRollbackVerb: Verb = {
       .option('--target <database>', 'the name of the database')
       .option('--wait', 'wait for a deploy to end')
       .option('--without-backup', 'make no backup first (not in production)'),
-  endsInOrder: true,
-  run: async (rooms, [migration], options, signal, terminal) => {
-    const rollbacks = rooms.get(RollbackService);
+  shutsDownGracefully: true,
+  run: async (app, [migration], options, signal, terminal) => {
+    const rollbacks = app.get(RollbackService);
     const asked = askedOf(migration, options);
     const plan = await rollbacks.plan(asked);
     if (options['dryRun'] === true) {

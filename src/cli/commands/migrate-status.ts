@@ -1,6 +1,6 @@
 import { MigrationsService } from '../../migrations/migrations.service.js';
 import type { MigrationStatus } from '../../migrations/migrations.types.js';
-import { EXIT } from '../exit-codes.js';
+import { EXIT } from '../errors.js';
 import type { Verb } from '../verb.js';
 
 const MEANINGS: Record<keyof MigrationStatus, string> = {
@@ -19,8 +19,8 @@ const ORDER = ['applied', 'pending', 'failed', 'rolledBack', 'edited', 'unknown'
 export const migrateStatusVerb: Verb = {
   prismaProject: 'directory',
   declare: (command) => command,
-  run: async (rooms) => {
-    const { history, status } = await rooms.get(MigrationsService).requireStatus();
+  run: async (app) => {
+    const { history, status } = await app.get(MigrationsService).requireStatus();
     const isClean = status.pending.length + status.failed.length + status.rolledBack.length === 0;
     return {
       json: status,

@@ -4,8 +4,8 @@ import type { Verb } from '../verb.js';
 /** `pgkeep ping`: connects once and says to what. */
 export const pingVerb: Verb = {
   declare: (command) => command,
-  run: async (rooms) => {
-    const { version, database, role, latencyMs, inRecovery, tls } = await rooms.get(DatabaseService).ping();
+  run: async (app) => {
+    const { version, database, role, latencyMs, inRecovery, tls } = await app.get(DatabaseService).ping();
     const kind = inRecovery ? 'replica' : 'primary';
     const encryption = tls.protocol ?? 'no TLS';
     return {

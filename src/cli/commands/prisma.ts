@@ -1,8 +1,7 @@
-import { EXIT, exitCodeOf } from '../exit-codes.js';
-import { explain, explainAsJson } from '../explain.js';
 import { PgkeepError } from '../../core/errors.js';
+import { EXIT, exitCodeOf, explain, explainAsJson } from '../errors.js';
 import { runGuardedPrisma } from '../guarded-prisma.js';
-import { verbEnvironment, type CommonOptions } from '../run-verb.js';
+import { type CommonOptions, verbEnvironment } from '../run-verb.js';
 import type { Terminal } from '../terminal.js';
 
 /**

@@ -2,23 +2,23 @@ import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { withDeadline } from '../../postgres/connect.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';
-import { DriftWatch } from '../../readiness/drift-watch.service.js';
+import { DriftWatch } from '../../readiness/drift-watch.js';
 import { ReadinessService } from '../../readiness/readiness.service.js';
 import type { Verdict } from '../../readiness/readiness.types.js';
-import { EXIT } from '../exit-codes.js';
-import { alignColumns } from '../columns.js';
+import { EXIT } from '../errors.js';
+import { alignColumns } from '../render.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep ready`: evaluates the checks now; exit 0 when ready, 1 when not. */
 export const readyVerb: Verb = {
   prismaProject: 'directory',
   declare: (command) => command,
-  run: async (rooms) => {
+  run: async (app) => {
     // A service looks in the background; whoever asks once wants to know as well, if it does not take long.
-    const { timeoutMs } = rooms.get<Settings>(SETTINGS).readiness;
-    await withDeadline(rooms.get(DriftWatch).refresh(), timeoutMs).catch(() => undefined);
-    await withDeadline(rooms.get(MigrationsService).requireStatus(), timeoutMs).catch(() => undefined);
-    const { verdict } = await rooms.get(ReadinessService).evaluate();
+    const { timeoutMs } = app.get<Settings>(SETTINGS).readiness;
+    await withDeadline(app.get(DriftWatch).refresh(), timeoutMs).catch(() => undefined);
+    await withDeadline(app.get(MigrationsService).requireStatus(), timeoutMs).catch(() => undefined);
+    const { verdict } = await app.get(ReadinessService).evaluate();
     return {
       json: verdict,
       text: renderVerdict(verdict),

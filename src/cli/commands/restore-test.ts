@@ -1,10 +1,10 @@
-import { RestoreTestService } from '../../restore/restore-test.service.js';
 import { withoutText } from '../../backup/omission-texts.js';
-import { despiteOptions, findingsOf } from '../../restore/despite.js';
-import type { RestoreTestReport } from '../../restore/restore.types.js';
-import { alignColumns } from '../columns.js';
-import { EXIT } from '../exit-codes.js';
+import { despiteOptions, findingsOf } from '../../restore/comparison/despite.js';
+import { RestoreTestService } from '../../restore/test/restore-test.service.js';
+import type { RestoreTestReport } from '../../restore/test/restore-test.types.js';
+import { EXIT } from '../errors.js';
 import { formatSeconds } from '../format.js';
+import { alignColumns } from '../render.js';
 import type { Verb } from '../verb.js';
 
 /** How many findings are shown, line by line. */
@@ -16,11 +16,11 @@ export const restoreTestVerb: Verb = {
     command
       .argument('[name]', 'the backup’s name, or one of its files; the newest of this database')
       .option('--report <file>', 'write a report for people, one HTML file'),
-  endsInOrder: true,
-  run: async (rooms, [name], { report: file }, signal) => {
-    const report = await rooms.get(RestoreTestService).run({ backup: name, signal });
+  shutsDownGracefully: true,
+  run: async (app, [name], { report: file }, signal) => {
+    const report = await app.get(RestoreTestService).run({ backup: name, signal });
     if (typeof file === 'string') {
-      const { writeReport } = await import('../../restore/html-report.js');
+      const { writeReport } = await import('../../restore/test/html-report.js');
       await writeReport(file, report);
     }
     return {

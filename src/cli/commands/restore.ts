@@ -1,18 +1,18 @@
 import type { OptionValues } from 'commander';
+import { withoutText } from '../../backup/omission-texts.js';
 import { boundedList } from '../../core/bounded-list.js';
 import { counted } from '../../core/counted.js';
-import { withoutText } from '../../backup/omission-texts.js';
 import { PgkeepError } from '../../core/errors.js';
-import { RestoreService } from '../../restore/restore.service.js';
 import type {
   Restoration,
   RestoreOptions,
   RestorePlan,
   TablesRestoration,
-} from '../../restore/restoration.types.js';
-import type { Answer } from '../run-verb.js';
-import { ask, isTerminal } from '../ask.js';
+} from '../../restore/restore/restore.types.js';
+import { RestoreService } from '../../restore/restore/restore.service.js';
 import { formatBytes, formatSeconds, formatTime } from '../format.js';
+import type { Answer } from '../run-verb.js';
+import { ask, isTerminal } from '../terminal.js';
 import type { Verb } from '../verb.js';
 import { backupListVerb } from './backup-list.js';
 
@@ -34,15 +34,15 @@ export const restoreVerb: Verb = {
         'restore in spite of these findings of its restore test, each by its name',
       )
       .option('--without-safety-backup', 'go on where the database as it is now cannot be backed up first'),
-  endsInOrder: true,
-  run: async (rooms, [source], options, signal, terminal) => {
-    if (options['list'] === true) return await backupListVerb.run(rooms, [], options, signal, terminal);
+  shutsDownGracefully: true,
+  run: async (app, [source], options, signal, terminal) => {
+    if (options['list'] === true) return await backupListVerb.run(app, [], options, signal, terminal);
     if (source === undefined) {
       throw new PgkeepError('USAGE_INVALID', 'Which backup is to be restored?', {
         hint: '`pgkeep restore --list` shows the names; then `pgkeep restore NAME`.',
       });
     }
-    const restores = rooms.get(RestoreService);
+    const restores = app.get(RestoreService);
     const { tables, into } = options;
     if (tables !== undefined || into !== undefined) {
       return await restoreTables(restores, { source, signal, tables, into });

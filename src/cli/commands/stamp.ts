@@ -11,11 +11,11 @@ export const stampVerb: Verb = {
       .addArgument(new Argument('<environment>').choices(ENVIRONMENTS))
       .option('--replace', 'replace another environment’s stamp; needs --target')
       .option('--target <database>', 'the database’s name, typed again'),
-  run: async (rooms, [name], { replace, target }) => {
+  run: async (app, [name], { replace, target }) => {
     const environment = ENVIRONMENTS.find((known) => known === name);
     if (!environment) throw new PgkeepError('USAGE_INVALID', `There is no environment "${name}".`);
     const options = { replace: replace === true, target: typeof target === 'string' ? target : undefined };
-    const report = await rooms.get(StampService).stamp(environment, options);
+    const report = await app.get(StampService).stamp(environment, options);
     const action = report.changed ? 'is now stamped' : 'was already stamped';
     return {
       json: report,

@@ -2,15 +2,15 @@ import { boundedList } from '../../core/bounded-list.js';
 import { counted } from '../../core/counted.js';
 import { StatsService } from '../../stats/stats.service.js';
 import type { DatabaseStats } from '../../stats/stats.types.js';
-import { alignColumns } from '../columns.js';
+import { alignColumns } from '../render.js';
 import { formatBytes } from '../format.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep stats [--exact]`: what is in the database. */
 export const statsVerb: Verb = {
   declare: (command) => command.option('--exact', 'count every table, within one statement timeout'),
-  run: async (rooms, _parameters, { exact }) => {
-    const stats = await rooms.get(StatsService).collect(exact ? 'exact' : 'estimated');
+  run: async (app, _parameters, { exact }) => {
+    const stats = await app.get(StatsService).collect(exact ? 'exact' : 'estimated');
     return { json: stats, text: renderStats(stats) };
   },
 };

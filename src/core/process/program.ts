@@ -2,8 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { errorCode } from '../errors.js';
-import { ErrorOutput } from './error-output.js';
-import { ProgramFailure } from './program-failure.js';
+import { ErrorOutput, ProgramFailure } from './program-failure.js';
 
 /** How long a program may take to end in order (pg_dump cancels its query) before it is killed. */
 const GRACE_MS = 3000;

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
-import { ErrorOutput } from './error-output.js';
+import { constants } from 'node:os';
+import { handOverSignals } from './early-signals.js';
+import { ErrorOutput } from './program-failure.js';
 
 export interface RunOptions {
   /** The child's whole environment; secrets travel here, never in argv. */
@@ -34,5 +36,45 @@ export async function run(binary: string, argv: readonly string[], options: RunO
     child.stderr.setEncoding('utf8').on('data', (text: string) => errors.add(text));
     child.once('error', reject);
     child.once('close', (exitCode, signal) => resolve({ exitCode, signal, stdout, stderrTail: errors.tail }));
+  });
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Runs one program on this process's own terminal and waits for its end. Ctrl-C reaches it from the terminal, SIGTERM
+ * and SIGHUP are passed on: it ends in its own way, and then so do we.
+ * @param output where its stdout goes: a caller that has an answer of its own keeps stdout for that
+ * @returns its exit code; 128 and the signal's number where a signal ended it.
+ * @throws the system's error when the program cannot be started at all.
+ */
+export async function runInherited(
+  binary: string,
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  output: 'stdout' | 'stderr' = 'stdout',
+): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const child = spawn(binary, argv, {
+      env,
+      stdio: ['inherit', output === 'stdout' ? 'inherit' : process.stderr.fd, 'inherit'],
+    });
+    const passers = SIGNALS.map((signal) => ({
+      signal,
+      pass: () => (signal === 'SIGINT' && process.stdin.isTTY ? undefined : child.kill(signal)),
+    }));
+    handOverSignals();
+    for (const { signal, pass } of passers) process.on(signal, pass);
+    const settle = (): void => {
+      for (const { signal, pass } of passers) process.off(signal, pass);
+    };
+    child.once('error', (error) => {
+      settle();
+      reject(error);
+    });
+    child.once('close', (exitCode, signal) => {
+      settle();
+      resolve(exitCode ?? 128 + (signal ? constants.signals[signal] : 0));
+    });
   });
 }

@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { escapeIdentifier, type Client } from 'pg';
+import { type Client, escapeIdentifier } from 'pg';
+import { readAttempts } from '../../migrations/history/attempts.js';
+import { HistoryWriter } from '../../migrations/history/history-writer.js';
+import { ENTER_RECORDED_DEPLOY, LEAVE_RECORDED_DEPLOY } from '../../migrations/history/deploy-locks.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { withConnection } from '../../postgres/connect.js';
 import { oneMessage } from '../../postgres/mark.js';
-import { HistoryWriter } from '../../migrations/history-writer.js';
-import { readAttempts } from '../../migrations/attempts.js';
-import { ENTER_RECORDED_DEPLOY, LEAVE_RECORDED_DEPLOY } from '../../migrations/recorded-deploy.js';
-import { cancelBackend } from '../cancel-backend.js';
 import { beingDeployed, tryPrismaLock } from '../deploy-lock.js';
-import { requireNoFailedAttempt } from '../failed-attempt.js';
+import { requireNoFailedAttempt } from '../preconditions.js';
 import type { FailedMigration, MigrationScript } from './apply.types.js';
-import { courseOf } from './course.js';
+import { courseOf } from './execution-mode.js';
 import type { RunnerOptions } from './lock-retries.js';
-import { attemptCourse, ScriptRun } from './script-run.js';
+import { attemptCourse, ScriptRun } from './run-script.js';
+import { cancelBackend } from './script-session.js';
 
 /** How the server's process list knows the session. */
 export const APPLY_SESSION = 'pgkeep deploy apply';

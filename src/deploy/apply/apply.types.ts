@@ -1,7 +1,38 @@
-import type { AttemptCourse } from '../../migrations/attempt-mark.js';
-import type { ParsedFile } from '../../migrations/lint/parse-files.js';
-import type { PlannedMigration } from '../deploy.types.js';
+import type { Client } from 'pg';
+import type { AttemptCourse } from '../../migrations/history/attempts.js';
+import type { HistoryWriter } from '../../migrations/history/history-writer.js';
+import type { ParsedFile } from '../../migrations/sql/parse-files.js';
+import type { PlannedMigration } from '../deploy/deploy.types.js';
 import type { SessionFacts } from '../sessions.js';
+import type { RunnerOptions } from './lock-retries.js';
+
+/** What running one script works with. */
+export interface ScriptContext {
+  readonly client: Client;
+  readonly backendPid: number;
+  readonly history: HistoryWriter;
+  /** Of the attempt, in the history. */
+  readonly id: string;
+  readonly script: MigrationScript;
+  readonly options: RunnerOptions;
+  readonly onRetry: () => void;
+  /** Is shown what a statement found in the place of what it should make. */
+  readonly onFound: (text: string) => void;
+}
+
+/** How far a script came. */
+export interface Progress {
+  /** Statements that PostgreSQL has done. */
+  completed: number;
+  /** Statements that are applied, and stay. */
+  kept: number;
+  /** Where the SQL begins in the file that was sent last. */
+  sentFrom: number;
+  /** Whether the COMMIT of what was sent last was sent. */
+  wasCommitting: boolean;
+  /** Whether the statement that was sent last ran in no transaction. */
+  ranAlone: boolean;
+}
 
 /** A migration, and the statements of its file. */
 export interface MigrationScript {

@@ -1,5 +1,5 @@
 import type { ColumnDef, IndexStmt, Node, TypeName } from 'libpg-query';
-import { commandsOf, quoted, stringsOf, tableOf } from '../../migrations/lint/ast.js';
+import { commandsOf, quoted, stringsOf, tableOf } from '../../migrations/sql/syntax-tree.js';
 import { escapeIdentifier } from 'pg';
 
 /** A column as a statement declares it. */

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { DatabaseUrl } from '../../config/database-url.js';
 import { errorCode } from '../../core/errors.js';
-import { watchingBlockers, type WatchOptions } from '../blocker-watch.js';
+import { withConnection } from '../../postgres/connect.js';
+import type { ReadTimeouts } from '../../postgres/read.js';
 import { textsOf } from '../deploy-lock.js';
-import type { SessionFacts } from '../sessions.js';
+import { readBlockers, type SessionFacts } from '../sessions.js';
 
 /** Pauses before what did not get its lock is tried again. */
 const PAUSES_MS = [1000, 2000, 4000];
@@ -59,4 +61,51 @@ export async function tryForLock(
 /** `, because of pid 812 (…)`; empty where nobody was seen. */
 export function byWhom(blockers: readonly SessionFacts[]): string {
   return blockers.length === 0 ? '' : `, because of ${textsOf(blockers)}`;
+}
+
+/** Looks at least this often while a script runs, in ms. */
+const SLOWEST_MS = 500;
+
+/** Whom to watch, and how. */
+export interface WatchOptions {
+  readonly url: DatabaseUrl;
+  readonly timeouts: ReadTimeouts;
+  readonly connectTimeoutMs: number;
+  /** A wait is over after this long: somebody must have looked before. */
+  readonly lockTimeoutMs: number;
+}
+
+/**
+ * Looks who makes a session wait, while `work` runs: afterwards nobody can tell. Work that is quickly done costs no
+ * connection; a watch that fails knows nothing, and disturbs nothing.
+ * @returns what `work` came to, and who was last seen in its way.
+ */
+async function watchingBlockers<T>(
+  { url, timeouts, connectTimeoutMs, lockTimeoutMs }: WatchOptions,
+  backendPid: number,
+  work: () => Promise<T>,
+): Promise<{ outcome: PromiseSettledResult<T>; blockers: readonly SessionFacts[] }> {
+  const done = new AbortController();
+  const pauseMs = Math.min(SLOWEST_MS, lockTimeoutMs / 4);
+  let blockers: readonly SessionFacts[] = [];
+  const watch = async (): Promise<void> => {
+    await sleep(pauseMs, undefined, { signal: done.signal });
+    const options = {
+      connectTimeoutMs,
+      answerTimeoutMs: timeouts.statementTimeoutMs,
+      applicationName: 'pgkeep deploy watch',
+    };
+    await withConnection(url, options, async (client) => {
+      while (!done.signal.aborted) {
+        const seen = await readBlockers(client, backendPid, timeouts);
+        if (seen.length > 0) blockers = seen;
+        await sleep(pauseMs, undefined, { signal: done.signal });
+      }
+    });
+  };
+  const watching = watch().catch(() => undefined);
+  const [outcome] = await Promise.allSettled([work()]);
+  done.abort();
+  await watching;
+  return { outcome, blockers };
 }

@@ -1,14 +1,14 @@
-import type { Attempt } from '../../migrations/attempts.js';
-import { isAboutTemporary } from '../../migrations/names/is-about-temporary.js';
-import type { ParsedFile } from '../../migrations/lint/parse-files.js';
-import type { Statement } from '../../migrations/lint/rule.js';
-import { tracesOfStatement } from '../../migrations/traces/statement-traces.js';
-import { traceLabel } from '../../migrations/traces/traces-of.js';
-import type { Traced } from '../../migrations/traces/traces.types.js';
-import { redactQuery } from '../redact-query.js';
-import { isRepeatable } from './is-repeatable.js';
+import type { Node } from 'libpg-query';
+import type { Attempt } from '../../migrations/history/attempts.js';
 import { refusedInTransaction } from '../../migrations/lint/engine.js';
-import { isOfSession, mayCommit } from '../transaction-block.js';
+import { isAboutTemporary } from '../../migrations/names/temporary-objects.js';
+import type { ParsedFile } from '../../migrations/sql/parse-files.js';
+import type { Statement } from '../../migrations/sql/statements.js';
+import { commandsOf } from '../../migrations/sql/syntax-tree.js';
+import { tracesOfStatement } from '../../migrations/traces/traces-of.js';
+import { type Traced, traceLabel } from '../../migrations/traces/trace.js';
+import { isOfSession, mayCommit } from '../apply/execution-mode.js';
+import { redactQuery } from '../sessions.js';
 
 /** What is known of the statements of an attempt that failed, each as `line 2: UPDATE "purse" SET …`. */
 export interface JudgedAttempt {
@@ -106,4 +106,30 @@ function sightOf(
 
 function namer({ source }: ParsedFile): (statement: Statement) => string {
   return ({ sql, index }) => `line ${source.position(index).line}: ${redactQuery(sql)}`;
+}
+
+/** Statements that leave the same, however often they run. */
+const REPEATABLE = new Set([
+  'CommentStmt',
+  'GrantStmt',
+  'GrantRoleStmt',
+  'AlterOwnerStmt',
+  'AlterDefaultPrivilegesStmt',
+  'RefreshMatViewStmt',
+  'VacuumStmt',
+  'ReindexStmt',
+]);
+
+/** Whether a statement leaves the same when it runs again (`IF NOT EXISTS`, `OR REPLACE`, `IF EXISTS`). Pure. */
+function isRepeatable(node: Node): boolean {
+  const [entry] = Object.entries(node);
+  if (!entry) return false;
+  const [kind, statement]: [string, unknown] = entry;
+  if (REPEATABLE.has(kind)) return true;
+  const commands = commandsOf(node);
+  if (commands.length > 0) return commands.every(({ missing_ok: isConditional }) => isConditional === true);
+  if (!(statement instanceof Object)) return false;
+  return ['if_not_exists', 'replace', 'missing_ok', 'skipIfNewValExists'].some(
+    (option) => Reflect.get(statement, option) === true,
+  );
 }

@@ -3,16 +3,16 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ClientBase } from 'pg';
 import type { Settings } from '../../config/settings.js';
-import type { ReadTimeouts } from '../../postgres/read.js';
-import type { Attempt } from '../../migrations/attempts.js';
-import { checksumOf } from '../../migrations/history-writer.js';
-import { parseFiles } from '../../migrations/lint/parse-files.js';
+import type { Attempt } from '../../migrations/history/attempts.js';
+import { checksumOf } from '../../migrations/history/history-writer.js';
+import { parseFiles } from '../../migrations/sql/parse-files.js';
 import { lookForTraces } from '../../migrations/traces/look-for-traces.js';
 import { tracesOf } from '../../migrations/traces/traces-of.js';
 import { readUnenforced } from '../../postgres/catalogue/unenforced.js';
+import type { ReadTimeouts } from '../../postgres/read.js';
 import { invalidIndexesFrom } from '../unenforced-objects.js';
-import { choicesOf } from './choices.js';
 import { judgeAttempt } from './judge-attempt.js';
+import { choicesOf } from './marks.js';
 import type { MigrationState } from './resolve.types.js';
 
 /** What the history says of every migration that is not settled, in the order in which they were begun. Pure. */

@@ -1,19 +1,19 @@
 import type { Client } from 'pg';
-import { operator } from '../../audit-log/actor.js';
-import { PgkeepError, messageOf } from '../../core/errors.js';
-import { readAttempts, type Attempt } from '../../migrations/attempts.js';
-import { markMigration } from '../../migrations/engine/mark-migration.js';
+import { operator } from '../../audit-log/append.js';
+import { messageOf, PgkeepError } from '../../core/errors.js';
+import { markMigration } from '../../migrations/engine/apply-migrations.js';
+import { type Attempt, readAttempts } from '../../migrations/history/attempts.js';
+import { recordAction } from '../back-up-and-record.js';
 import { DeployConnection } from '../deploy-connection.js';
-import { requireTarget } from '../deploy-facts.js';
+import type { DeployNeeds } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
-import type { DeployNeeds } from '../deploy-needs.js';
-import { recordAction } from '../record-action.js';
-import { resolveRefused } from '../refused.js';
+import { requireTarget } from '../preconditions.js';
+import { resolveRefused } from '../refusals.js';
+import { requireFitting } from './marks.js';
 import { readState, unsettledNames } from './read-states.js';
-import { requireFitting } from './require-fitting.js';
 import type { MigrationState, ResolveExplanation, ResolveOptions, ResolveReport } from './resolve.types.js';
 
-/** What it needs of the other rooms. */
+/** What it needs of the other app. */
 export type ResolveNeeds = Pick<DeployNeeds, 'settings' | 'timeouts' | 'migrations' | 'changelog'>;
 
 /** The history, and the directory beside it. */

@@ -1,7 +1,7 @@
 import type { Recording } from '../../audit-log/audit-log.types.js';
 import type { EnvironmentName } from '../../config/settings.js';
-import type { Mark } from '../../migrations/engine/mark-migration.js';
-import type { Traced } from '../../migrations/traces/traces.types.js';
+import type { Mark } from '../../migrations/engine/apply-migrations.js';
+import type { Traced } from '../../migrations/traces/trace.js';
 
 /** What is to be marked, and how. */
 export interface ResolveOptions {

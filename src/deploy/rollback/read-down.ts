@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Settings } from '../../config/settings.js';
 import { errorCode, messageOf } from '../../core/errors.js';
-import { DOWN_FILE } from '../../migrations/down/down-file.js';
-import { parseFiles, type ParsedFile } from '../../migrations/lint/parse-files.js';
-import type { PlannedMigration } from '../deploy.types.js';
-import { mayCommit } from '../transaction-block.js';
-import { rollbackRefused } from '../refused.js';
+import { DOWN_FILE } from '../../migrations/history/migration-directory.js';
+import { type ParsedFile, parseFiles } from '../../migrations/sql/parse-files.js';
+import { mayCommit } from '../apply/execution-mode.js';
+import type { PlannedMigration } from '../deploy/deploy.types.js';
+import { rollbackRefused } from '../refusals.js';
 
 /** A migration's `down.sql`, ready to be run as one transaction. */
 export interface Down {
@@ -26,7 +26,7 @@ export async function readDown(name: string, { migrationsDirectory }: Settings):
   if (!parsed) throw new Error('one file in, one out');
   const { source, statements, obstacles } = parsed;
   // A block whose text nobody can judge is judged when it has run.
-  const obstacle = obstacles.find(({ rule }) => rule !== 'not-looked-into');
+  const obstacle = obstacles.find(({ kind }) => kind !== 'unknown');
   if (obstacle) {
     const { line, column } = source.position(obstacle.index);
     throw rollbackRefused(

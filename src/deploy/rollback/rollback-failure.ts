@@ -1,9 +1,8 @@
 import { errorCode, PgkeepError } from '../../core/errors.js';
-import type { ParsedFile } from '../../migrations/lint/parse-files.js';
-import { isSessionLost } from '../failed-state.js';
-import { placeOf, waitReasons } from '../failure-text.js';
-import { GUARD_REFUSED, serverWords } from '../server-words.js';
+import type { ParsedFile } from '../../migrations/sql/parse-files.js';
 import type { FailedScript } from '../apply/apply.types.js';
+import { isSessionLost } from '../deploy/failed-state.js';
+import { GUARD_REFUSED, placeOf, serverWords, waitReasons } from '../deploy/failure-text.js';
 import type { RollbackPlan } from './rollback.types.js';
 
 /** Everything that the message of a failed rollback tells. */

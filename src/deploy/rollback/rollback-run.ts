@@ -1,25 +1,29 @@
 import path from 'node:path';
 import type { Client } from 'pg';
-import { operator } from '../../audit-log/actor.js';
+import { operator } from '../../audit-log/append.js';
 import type { NewEntry, Recording } from '../../audit-log/audit-log.types.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
-import { DeployDrift } from '../deploy-drift.js';
-import { backUpFirst } from '../back-up-first.js';
-import { backupBeforeDeploy } from '../backup-before-deploy.js';
+import { backupBeforeDeploy, backUpFirst, recordAction } from '../back-up-and-record.js';
 import { DeployConnection } from '../deploy-connection.js';
-import { isRunning } from '../deploy-facts.js';
+import type { RollbackNeeds } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
-import { isSessionLost } from '../failed-state.js';
-import { recordAction } from '../record-action.js';
-import { rollbackRefused } from '../refused.js';
+import { isSessionLost } from '../deploy/failed-state.js';
+import { DeployDrift } from '../record-structure.js';
+import { rollbackRefused } from '../refusals.js';
 import { compareCounts, countRows } from '../row-counts.js';
-import { namesToType, notNamed, requireConfirmed, requireNamed, rollbackCommand } from './consent.js';
-import { measureLosses } from './measure-losses.js';
-import { draftRollback, type RollbackDraft } from './rollback-draft.js';
+import { isRunning } from '../sessions.js';
+import { draftRollback, type RollbackDraft } from './draft-rollback.js';
+import {
+  measureLosses,
+  namesToType,
+  notNamed,
+  requireConfirmed,
+  requireNamed,
+  rollbackCommand,
+} from './losses.js';
 import { rollbackFailed } from './rollback-failure.js';
-import type { RollbackNeeds } from './rollback-needs.js';
-import { runDown, SESSION_NAME, type DownOutcome } from './run-down.js';
 import type { MeasuredLoss, RollbackOptions, RollbackPlan, RollbackReport } from './rollback.types.js';
+import { type DownOutcome, runDown, SESSION_NAME } from './run-down.js';
 
 /** One rollback, from the history check to the record. */
 export class RollbackRun {

@@ -1,13 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { BackupService } from '../../backup/backup.service.js';
 import { AuditLogService } from '../../audit-log/audit-log.service.js';
-import { Clock } from '../../core/clock.js';
+import { BackupService } from '../../backup/backup.service.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { DatabaseService } from '../../postgres/database.service.js';
+import { Clock } from '../../core/clock.js';
 import { DriftService } from '../../drift/drift.service.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';
-import type { RollbackNeeds } from './rollback-needs.js';
+import { DatabaseService } from '../../postgres/database.service.js';
+import type { RollbackNeeds } from '../deploy-dependencies.js';
 import type { RollbackOptions, RollbackPlan, RollbackReport } from './rollback.types.js';
 
 /** Takes the newest applied migration back, by its `down.sql`: backed up, all or nothing, recorded. */

@@ -2,7 +2,7 @@ import type { ProgressListener } from '../../backup/backup.types.js';
 import type { Recording } from '../../audit-log/audit-log.types.js';
 import type { EnvironmentName } from '../../config/settings.js';
 import type { Loss } from '../../migrations/down/losses.js';
-import type { DeployReport, ShrunkTable } from '../deploy.types.js';
+import type { DeployReport, ShrunkTable } from '../deploy/deploy.types.js';
 
 /** What is to be taken back, and what its loss was consented to. */
 export interface RollbackOptions {

@@ -1,16 +1,19 @@
-import { escapeIdentifier, type Client } from 'pg';
-import type { ConnectionOptions } from '../../postgres/candidate-client.js';
-import { withConnection } from '../../postgres/connect.js';
+import { type Client, escapeIdentifier } from 'pg';
 import { PgkeepError } from '../../core/errors.js';
 import { nameOf } from '../../migrations/down/losses.js';
-import { cancelBackend } from '../cancel-backend.js';
-import { takePrismaLock } from '../deploy-lock.js';
+import { ENTER_RECORDED_DEPLOY } from '../../migrations/history/deploy-locks.js';
+import type { ConnectionOptions } from '../../postgres/candidate-client.js';
+import { withConnection } from '../../postgres/connect.js';
+import { oneMessage } from '../../postgres/mark.js';
 import type { FailedScript } from '../apply/apply.types.js';
-import { rollbackRefused } from '../refused.js';
-import { namesToType, rollbackCommand } from './consent.js';
-import type { RollbackDraft } from './rollback-draft.js';
-import type { RollbackNeeds } from './rollback-needs.js';
-import { DownRunner } from './down-runner.js';
+import { type RunnerOptions, tryForLock } from '../apply/lock-retries.js';
+import { cancelBackend } from '../apply/script-session.js';
+import type { RollbackNeeds } from '../deploy-dependencies.js';
+import { takePrismaLock } from '../deploy-lock.js';
+import type { PlannedMigration } from '../deploy/deploy.types.js';
+import { rollbackRefused } from '../refusals.js';
+import type { RollbackDraft } from './draft-rollback.js';
+import { namesToType, rollbackCommand } from './losses.js';
 import { RollbackSession } from './rollback-session.js';
 
 /** How a `down.sql` is run. */
@@ -97,4 +100,40 @@ async function prepare(client: Client, schema: string): Promise<number> {
   await client.query(`SET search_path TO ${escapeIdentifier(schema)}`);
   const { rows } = await client.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
   return rows[0]?.pid ?? 0;
+}
+
+/** Runs a `down.sql`: under timeouts, and once more where a lock was not to be had. */
+class DownRunner {
+  /** Why it failed, where it did. */
+  failed: FailedScript | undefined;
+  /** How often it was tried again. */
+  retries = 0;
+
+  constructor(
+    private readonly migration: PlannedMigration,
+    private readonly options: RunnerOptions,
+  ) {}
+
+  /** @throws what node-postgres throws where the limits cannot be set; what the script throws is in `failed`. */
+  async run(session: RollbackSession): Promise<void> {
+    const { migration, options } = this;
+    const { onStep, statementTimeoutMs, lockTimeoutMs } = options;
+    const { backendPid } = session;
+    onStep(`Rolling back ${migration.name}`);
+    const limits = [`SET statement_timeout = ${statementTimeoutMs}`, `SET lock_timeout = ${lockTimeoutMs}`];
+    await session.prepare(oneMessage(...limits, ENTER_RECORDED_DEPLOY));
+    let completed = 0;
+    const attempt = async (): Promise<void> => {
+      completed = 0;
+      await session.run(() => {
+        completed += 1;
+      });
+    };
+    const onRetry = (): void => {
+      this.retries += 1;
+    };
+    const trial = { migration: migration.name, backendPid, mayRepeat: true, onRetry };
+    const failure = await tryForLock(attempt, trial, options);
+    if (failure) this.failed = { ...failure, migration, backendPid, completed };
+  }
 }

@@ -1,19 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Client } from 'pg';
-import { operator } from '../../audit-log/actor.js';
-import { appendPlan } from '../../audit-log/append.js';
-import { mayRecord, recordingDenied } from '../../audit-log/may-record.js';
+import { appendPlan, mayRecord, operator, recordingDenied } from '../../audit-log/append.js';
 import { describeDatabaseUrl } from '../../config/database-url.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { sameDatabase } from '../../environment/environment.types.js';
-import { readIdentity, readStamp } from '../../environment/read-environment.js';
+import { readIdentity, readStamp } from '../../environment/stamp.js';
 import { withConnection } from '../../postgres/connect.js';
-import { currentRole } from '../../postgres/current-role.js';
 import { databaseError } from '../../postgres/database-fault.js';
 import { DatabaseService } from '../../postgres/database.service.js';
 import { oneMessage } from '../../postgres/mark.js';
+import { currentRole } from '../../postgres/read.js';
 import { beginStatements } from '../../postgres/transaction.js';
 import {
   DROP_GUARD_SCHEMA,
@@ -24,7 +22,17 @@ import {
   releaseTable,
   REMOVE_GUARD,
 } from './ddl-guard-state.js';
-import type { DdlGuardReport } from './ddl-guard.types.js';
+
+/** What `pgkeep install --ddl-guard` or `--remove-ddl-guard` did. */
+export interface DdlGuardReport {
+  readonly database: string;
+  /** False when all was as it is to be. */
+  readonly changed: boolean;
+  /** Of the application's: how many have the guard's TRUNCATE trigger now, or were freed of it. */
+  readonly tables: number;
+  /** Tables that were locked, or are not this role's: to be done by another run. */
+  readonly passedOver: readonly string[];
+}
 
 /** A table that is in use is passed over: behind a lock that waits everybody else waits. */
 const TABLE_LOCK_MS = 1000;

@@ -2,7 +2,6 @@ import type { GuardSettings } from '../../config/guard-settings.js';
 import { messageOf } from '../../core/errors.js';
 import { decide, needsDatabase } from './decide.js';
 import type { Target, Verdict } from './guard.types.js';
-import { overridePhrase } from './override.js';
 import { parsePrismaCommand, type PrismaCommand } from './prisma-command.js';
 
 /** One command of Prisma's, and the databases that it would work on. */
@@ -84,3 +83,11 @@ async function overridden(
 function withNote(refusal: Extract<Verdict, { verdict: 'refuse' }>, note: string): Verdict {
   return { ...refusal, remedy: `${refusal.remedy}\nPGKEEP_GUARD_OVERRIDE ${note}` };
 }
+
+/** What the operator types to be let through, once, for this command on this database. */
+function overridePhrase(commandName: string, database: string): string {
+  return `I MEAN IT: ${commandName} on ${database}`;
+}
+
+/** The door that starts Prisma, whose configuration may then ask once more: one override is one entry. */
+export const LAUNCHER = 'pgkeep prisma';

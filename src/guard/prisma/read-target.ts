@@ -3,9 +3,9 @@ import { type DatabaseUrl, describeServer, parseDatabaseUrl } from '../../config
 import type { ProductionUrl } from '../../config/guard-settings.js';
 import { errorCode, messageOf } from '../../core/errors.js';
 import { type DatabaseIdentity, sameDatabase } from '../../environment/environment.types.js';
-import { readIdentity, readStamp } from '../../environment/read-environment.js';
 import { withConnection, withDeadline } from '../../postgres/connect.js';
 import { databaseFault } from '../../postgres/database-fault.js';
+import { readIdentity, readStamp } from '../../environment/stamp.js';
 import type { NotAsked, Target } from './guard.types.js';
 
 /** As long as Prisma itself waits for a connection. */

@@ -1,14 +1,11 @@
 import type { Client } from 'pg';
-import { operator } from '../../audit-log/actor.js';
-import { appendPlan } from '../../audit-log/append.js';
-import { mayRecord, recordingDenied } from '../../audit-log/may-record.js';
+import { appendPlan, mayRecord, operator, recordingDenied } from '../../audit-log/append.js';
 import { parseDatabaseUrl } from '../../config/database-url.js';
-import { withConnection } from '../../postgres/connect.js';
-import { currentRole } from '../../postgres/current-role.js';
-import { read } from '../../postgres/read.js';
-import { beginStatements } from '../../postgres/transaction.js';
 import { PgkeepError } from '../../core/errors.js';
-import { LAUNCHER } from './override.js';
+import { withConnection } from '../../postgres/connect.js';
+import { currentRole, read } from '../../postgres/read.js';
+import { beginStatements } from '../../postgres/transaction.js';
+import { LAUNCHER } from './guard.js';
 
 /** What the change log tells of an override. */
 export interface OverrideEntry {

@@ -6,9 +6,9 @@ import { parseDatabaseUrl } from '../../config/database-url.js';
 import type { PrismaProject } from '../../config/prisma-project.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { errorCode, PgkeepError, messageOf } from '../../core/errors.js';
-import { migrationsIn } from '../lint/migration-files.js';
-import { DOWN_FILE } from './down-file.js';
+import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
+import { DOWN_FILE } from '../history/migration-directory.js';
+import { migrationsIn } from '../lint/find-files.js';
 import type { DownScript } from './down-script.js';
 
 /** What came of writing a `down.sql`. */
@@ -51,7 +51,7 @@ export class DownScriptService {
     const down = path.join(migrationsDirectory, migration, DOWN_FILE);
     await this.requireMigration(migration, script);
     if (existsSync(down)) throw alreadyThere(down);
-    const { parseFiles } = await import('../lint/parse-files.js');
+    const { parseFiles } = await import('../sql/parse-files.js');
     const parse = async (content: string) => await parseFiles([{ path: script, content, migration }]);
     const [up] = await parse(await readText(script));
     if (!up || (up.statements.length === 0 && up.obstacles.length === 0)) {

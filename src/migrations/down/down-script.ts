@@ -1,5 +1,5 @@
-import { commandsOf, constraintsOf, tableOf } from '../lint/ast.js';
-import type { ParsedFile } from '../lint/parse-files.js';
+import { commandsOf, constraintsOf, tableOf } from '../sql/syntax-tree.js';
+import type { ParsedFile } from '../sql/parse-files.js';
 import { lossesOf, type Loss } from './losses.js';
 import { notReversed } from './not-reversed.js';
 import { undoOf } from './undo-statement.js';

@@ -1,8 +1,7 @@
 import type { Node } from 'libpg-query';
-import { isTemporary } from '../names/temporary.js';
-import { commandsOf, objectName, stringsOf, tableOf, type TableName } from '../lint/ast.js';
-import type { ParsedFile } from '../lint/parse-files.js';
-import { walk } from '../lint/walk.js';
+import { isTemporary } from '../names/search-path.js';
+import type { ParsedFile } from '../sql/parse-files.js';
+import { commandsOf, objectName, stringsOf, type TableName, tableOf, walk } from '../sql/syntax-tree.js';
 
 /** A table by its full name. */
 export interface FullName {

@@ -1,8 +1,8 @@
 import type { AlterTableCmd, Node } from 'libpg-query';
-import { isAboutTemporary } from '../names/is-about-temporary.js';
-import { commandsOf, constraintsOf, tableOf } from '../lint/ast.js';
-import type { ParsedFile } from '../lint/parse-files.js';
-import type { Statement } from '../lint/rule.js';
+import type { ParsedFile } from '../sql/parse-files.js';
+import { isAboutTemporary } from '../names/temporary-objects.js';
+import type { Statement } from '../sql/statements.js';
+import { commandsOf, constraintsOf, tableOf } from '../sql/syntax-tree.js';
 
 /** What a statement makes, where Prisma's comparison of two schemas does not see it. */
 const UNSEEN: Readonly<Record<string, string>> = {

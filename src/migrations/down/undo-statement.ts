@@ -1,10 +1,10 @@
 import type { Node } from 'libpg-query';
 import { escapeIdentifier } from 'pg';
-import { commandsOf } from '../lint/ast.js';
-import type { Statement } from '../lint/rule.js';
+import type { Statement } from '../sql/statements.js';
+import { commandsOf } from '../sql/syntax-tree.js';
+import { tracesOfStatement } from '../traces/traces-of.js';
+import type { Trace, TraceKind } from '../traces/trace.js';
 import { isUnseen } from './not-reversed.js';
-import { tracesOfStatement } from '../traces/statement-traces.js';
-import type { Trace, TraceKind } from '../traces/traces.types.js';
 
 /** SQL that takes back what a statement made, where Prisma's comparison does not see it. */
 export interface Undo {

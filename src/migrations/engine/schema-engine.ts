@@ -3,13 +3,12 @@ import {
   type ErrorRegistry,
   type SqlMigrationAwareDriverAdapterFactory,
 } from '@prisma/driver-adapter-utils';
-import { adapterFactory } from './adapter-factory.js';
 import type { DatabaseUrl } from '../../config/database-url.js';
-import { engineError } from './engine-error.js';
+import { adapterFactory, offlineAdapterFactory } from './adapter-factory.js';
 import { EngineSession } from './engine-session.js';
-import { offlineAdapterFactory } from './offline-adapter.js';
-import type { FailureMemory } from './statement-failure.js';
+import { engineError } from './schema-engine-error.js';
 import { ShadowDatabases } from './shadow-databases.js';
+import type { FailureMemory } from './statement-failure.js';
 import { loadWasmModule, type WasmEngine, type WasmModule } from './wasm-module.js';
 
 /** What an engine works with beside its database. */

@@ -1,8 +1,14 @@
 import { errorCode } from '../../core/errors.js';
-import { SourceText } from '../lint/source-text.js';
-import { isFault, loadSqlParser } from '../lint/sql-parser.js';
-import { statementsOf } from '../lint/statements.js';
-import { ONLY_ONE_BY_ONE } from '../only-one-by-one.js';
+import { SourceText } from '../sql/source-text.js';
+import { isFault, loadSqlParser } from '../sql/sql-parser.js';
+import { statementsOf } from '../sql/statements.js';
+
+/**
+ * SQLSTATEs of what PostgreSQL refuses because of the transaction around it, and takes where each statement is committed
+ * by itself: no transaction block, no end of one, a new value of an enum that is used, and more locks than there is
+ * memory for.
+ */
+export const ONLY_ONE_BY_ONE: ReadonlySet<string> = new Set(['25001', '2D000', '55P04', '53200']);
 
 /** Why a script failed, and where the SQL that was sent begins in it. */
 export interface ScriptFailure {

@@ -1,10 +1,10 @@
-import { escapeIdentifier, Pool, type Client, type ClientBase } from 'pg';
+import { ColumnTypeEnum, type SqlResultSet } from '@prisma/driver-adapter-utils';
+import { type Client, type ClientBase, escapeIdentifier, Pool } from 'pg';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { candidateClient } from '../../postgres/candidate-client.js';
 import { CandidateRotation } from '../../postgres/candidate-rotation.js';
 import { closeClient } from '../../postgres/connect.js';
 import { oneMessage } from '../../postgres/mark.js';
-import { CharColumns } from './char-columns.js';
 import { connectEngineClient, engineConnectionOptions, withEngineClient } from './engine-connection.js';
 
 /** The stock adapter writes times without their zone and reads them without it: both in UTC, and the ISO way. */
@@ -97,4 +97,53 @@ export class SessionPool {
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     this.pid = rows[0]?.pid ?? 0;
   }
+}
+
+const CHAR_OID = 18;
+
+const TEXT_OID = 25;
+
+/**
+ * Makes columns of type `"char"` readable, of which pg_catalog is full: the stock adapter refuses the type, and
+ * Prisma's engine insists on it. The adapter is told that they are text, the engine what they really are.
+ */
+class CharColumns {
+  private latest: ReadonlySet<number> = new Set();
+
+  /** Watches what a client's queries return. */
+  watch(client: Client): void {
+    // Before node-postgres' own listener, so that the query already sees the changed type.
+    client.connection.prependListener('rowDescription', (message: unknown) => {
+      this.latest = hasFields(message) ? replaceCharType(message.fields) : new Set();
+    });
+  }
+
+  /** Gives the columns of the latest result their type back. */
+  restore(result: SqlResultSet): SqlResultSet {
+    const columnTypes = result.columnTypes.map((type, column) =>
+      this.latest.has(column) ? ColumnTypeEnum.Character : type,
+    );
+    return { ...result, columnTypes };
+  }
+}
+
+/** @returns the columns whose type was replaced. */
+function replaceCharType(fields: readonly unknown[]): ReadonlySet<number> {
+  const replaced = new Set<number>();
+  for (const [column, field] of fields.entries()) {
+    if (!isField(field) || field.dataTypeID !== CHAR_OID) continue;
+    field.dataTypeID = TEXT_OID;
+    replaced.add(column);
+  }
+  return replaced;
+}
+
+function hasFields(message: unknown): message is { fields: unknown[] } {
+  return (
+    typeof message === 'object' && message !== null && 'fields' in message && Array.isArray(message.fields)
+  );
+}
+
+function isField(field: unknown): field is { dataTypeID: number } {
+  return typeof field === 'object' && field !== null && 'dataTypeID' in field;
 }

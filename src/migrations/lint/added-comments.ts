@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { acceptedChecksums } from '../migration-directory.js';
-import type { SqlParser, Token } from './sql-parser.js';
+import { acceptedChecksums } from '../history/migration-directory.js';
+import type { SqlParser, Token } from '../sql/sql-parser.js';
 
 /** Comments beyond this number are only tried all together: every run of them would take long. */
 const MANY = 80;

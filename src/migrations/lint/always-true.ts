@@ -1,5 +1,5 @@
 import type { A_Const, Node, SelectStmt, SubLink } from 'libpg-query';
-import { columnPath, lastName, stringsOf, tableOf, type TableName } from './ast.js';
+import { columnPath, lastName, stringsOf, tableOf, type TableName } from '../sql/syntax-tree.js';
 
 /** The table whose rows a condition chooses. */
 export interface Target {

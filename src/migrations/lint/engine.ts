@@ -1,6 +1,6 @@
 import type { Node } from 'libpg-query';
-import { commandsOf } from './ast.js';
-import type { Statement } from './rule.js';
+import type { Statement } from '../sql/statements.js';
+import { commandsOf } from '../sql/syntax-tree.js';
 
 /** The programs that can apply a file. Each has its own way with a file of several statements. */
 export const ENGINES = ['pgkeep', 'prisma', 'prisma-before-7.4'] as const;

@@ -2,13 +2,17 @@ import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { MigrationStatus } from '../migrations.types.js';
-import type { Baseline } from './baseline.js';
-import { digestOf } from './baseline.js';
+import { type Baseline, digestOf } from './baseline.js';
 import type { EditedFile } from './edited-files.js';
-import { changedSqlFiles } from './changed-files.js';
-import type { LintFile } from './lint.types.js';
-import type { LintOptions, LintRun } from './lint-run.types.js';
-import { filesNamed, historyOf, migrationsIn, readBytes, type FoundFile } from './migration-files.js';
+import type { LintFile, LintOptions, LintRun } from './lint.types.js';
+import {
+  changedSqlFiles,
+  filesNamed,
+  type FoundFile,
+  historyOf,
+  migrationsIn,
+  readBytes,
+} from './find-files.js';
 
 /** Where to look, and what is known. */
 export interface ScopeFacts {

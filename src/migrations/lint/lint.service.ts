@@ -3,7 +3,7 @@ import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { DatabaseService } from '../../postgres/database.service.js';
 import { MigrationsService } from '../migrations.service.js';
-import type { AcceptedEditReport, BaselineReport, LintOptions, LintRun } from './lint-run.types.js';
+import type { AcceptedEditReport, BaselineReport, LintOptions, LintRun } from './lint.types.js';
 
 /**
  * Judges the guarded application's migrations before anybody applies them. The rules and the parser are loaded

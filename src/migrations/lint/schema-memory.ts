@@ -15,11 +15,11 @@ import {
   notNullColumn,
   objectName,
   stringsOf,
-  tableOf,
   type TableName,
-} from './ast.js';
-import { columnType, type ColumnType } from './type-name.js';
-import { walk } from './walk.js';
+  tableOf,
+  walk,
+} from '../sql/syntax-tree.js';
+import { columnType, type ColumnType } from './columns.js';
 
 interface KnownColumn {
   readonly type: ColumnType;

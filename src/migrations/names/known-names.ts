@@ -1,5 +1,4 @@
-import type { PathChange, SearchPath } from './search-path.js';
-import { isTemporary, TEMPORARY_SCHEMA } from './temporary.js';
+import { isTemporary, type PathChange, type SearchPath, TEMPORARY_SCHEMA } from './search-path.js';
 
 /** Relations (and their indexes) and types have names of their own, as in PostgreSQL. */
 export type NameKind = 'relation' | 'type' | 'routine';

@@ -1,9 +1,8 @@
 import type { Node, RangeVar } from 'libpg-query';
-import { stringsOf } from '../lint/ast.js';
+import { stringsOf } from '../sql/syntax-tree.js';
 import { KnownNames } from './known-names.js';
 import { namedObjects } from './named-objects.js';
-import { pathChangeOf } from './search-path.js';
-import { isTemporary, TEMPORARY_SCHEMA } from './temporary.js';
+import { isTemporary, pathChangeOf, TEMPORARY_SCHEMA } from './search-path.js';
 
 /**
  * Writes into the statements of a script which schema a name without one means, where the script itself says it: a

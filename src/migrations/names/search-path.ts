@@ -1,5 +1,5 @@
 import type { Node, VariableSetStmt } from 'libpg-query';
-import { lastName } from '../lint/ast.js';
+import { lastName } from '../sql/syntax-tree.js';
 
 /** The schemas of a search path, in order; undefined where it is the one that the session began with. */
 export type SearchPath = readonly string[] | undefined;
@@ -57,4 +57,12 @@ function textOf(node: Node | undefined): string | undefined {
   return node && 'A_Const' in node
     ? (node.A_Const.sval?.sval ?? ('sval' in node.A_Const ? '' : undefined))
     : undefined;
+}
+
+/** The schema of a session's temporary objects, as SQL names it. */
+export const TEMPORARY_SCHEMA = 'pg_temp';
+
+/** Whether a schema is that of temporary objects: `pg_temp`, or a session's own by its real name. */
+export function isTemporary(schema: string | undefined): boolean {
+  return schema !== undefined && /^pg_temp(?:_\d+)?$/.test(schema);
 }

@@ -5,7 +5,7 @@ import type { Environment } from '../../config/read-settings.js';
 import { deepFreeze, type Settings } from '../../config/settings.js';
 import { PgkeepError } from '../../core/errors.js';
 import { evaluatePrismaConfig } from './evaluate-prisma-config.js';
-import { nearestPrismaConfig, prismaConfigIn } from './find-prisma-config.js';
+import { nearestPrismaConfig, prismaConfigIn } from './find-prisma.js';
 
 /** How much of a Prisma project a caller needs to know. */
 export interface ProjectOptions {

@@ -1,7 +1,6 @@
-import { escapeLiteral, type ClientBase } from 'pg';
+import { type ClientBase, escapeLiteral } from 'pg';
 import { read, type ReadTimeouts } from '../../postgres/read.js';
-import { traceLabel } from './traces-of.js';
-import type { Trace, Traced, TraceKind } from './traces.types.js';
+import { type Trace, type Traced, type TraceKind, traceLabel } from './trace.js';
 
 /** In one query; a migration of thousands of statements takes a few. */
 const AT_ONCE = 200;

@@ -4,7 +4,7 @@ import type { GcsBucketSettings } from '../../config/settings.js';
 import { PgkeepError } from '../../core/errors.js';
 import { objectMissing, remoteError, requireObjectSize } from '../remote-fault.js';
 import { resumedRead } from '../resumed-read.js';
-import { uploading } from '../source.js';
+import { uploading } from '../upload-source.js';
 import {
   PATIENCE,
   type BackupStorage,

@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
 import type { File } from '@google-cloud/storage';
-import { sourceOf } from '../source.js';
+import { sourceOf } from '../upload-source.js';
 
 /** Uploads are acknowledged in steps of this size; a step whose connection broke is sent again. */
 const CHUNK = 8 * 1024 * 1024;

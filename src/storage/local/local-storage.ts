@@ -1,12 +1,11 @@
+import { once } from 'node:events';
 import { constants, createReadStream } from 'node:fs';
 import { access, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
-import { once } from 'node:events';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import { errorCode, PgkeepError } from '../../core/errors.js';
-import { sourceOf, uploading } from '../source.js';
+import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
 import type { BackupStorage, PutOptions, StoredObject } from '../storage.types.js';
-import { storageError } from './storage-error.js';
+import { sourceOf, uploading } from '../upload-source.js';
 
 /** Ends the name of a file that is not whole yet; begins with a dot, so that `ls` and `list` pass over it. */
 const UNFINISHED = '.part';
@@ -167,4 +166,35 @@ async function syncDirectory(directory: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/** The directory refuses this user. */
+const DENIED = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR']);
+
+/** There is no room left. */
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+/** An error of the file system, explained; `operation` completes "Cannot … DIRECTORY". */
+function storageError(operation: string, location: string, cause: unknown): PgkeepError {
+  if (cause instanceof PgkeepError) return cause;
+  const code = errorCode(cause) ?? String(cause);
+  const message = `Cannot ${operation} ${location}: ${messageOf(cause)}`;
+  if (FULL.has(code)) {
+    return new PgkeepError('STORAGE_FULL', message, {
+      hint: 'Make room there, or let BACKUP_DIR name a directory on a larger disk.',
+      cause,
+    });
+  }
+  if (code === 'ENOENT') {
+    return new PgkeepError('STORAGE_OBJECT_MISSING', message, {
+      hint: 'Check BACKUP_DIR; `pgkeep backup list` shows what is there.',
+      cause,
+    });
+  }
+  return new PgkeepError('STORAGE_FAILED', message, {
+    hint: DENIED.has(code)
+      ? 'Let BACKUP_DIR name a directory that this user may write to.'
+      : 'Check the disk of that directory (the system’s log tells more).',
+    cause,
+  });
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { isRunning } from '../../../src/cluster/postmaster-file.js';
+import { isRunning } from '../../../src/cluster/postmaster.js';
 import { messageOf } from '../../../src/core/errors.js';
 import { outputOf, requireSuccess, startProgram } from '../../../src/core/process/program.js';
-import { together } from '../../../src/core/process/together.js';
+import { together } from '../../../src/core/process/concurrent.js';
 import { processTree } from '../../support/process-tree.js';
 import { until } from '../../support/until.js';
 

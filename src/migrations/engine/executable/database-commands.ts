@@ -1,10 +1,10 @@
 import { escapeIdentifier } from 'pg';
 import type { DatabaseUrl } from '../../../config/database-url.js';
-import { errorCode } from '../../../core/errors.js';
-import { messageOf } from '../../../core/errors.js';
+import { errorCode, messageOf } from '../../../core/errors.js';
 import { withEngineClient } from '../engine-connection.js';
 import { SchemaEngineError } from '../schema-engine-error.js';
 import { statementFailure } from '../statement-failure.js';
+import type { OpenEngines } from './open-engines.js';
 
 /** Databases that are there when the application's is not, in the order in which Prisma tries them. */
 const MAINTENANCE_DATABASES = ['postgres', 'template1'];
@@ -77,4 +77,25 @@ function administrationError(cause: unknown, { database }: DatabaseUrl): SchemaE
     databaseMessage: messageOf(cause),
     cause,
   });
+}
+
+/**
+ * Does what `schema-engine cli <command>` does.
+ * @returns what to log.
+ * @throws SchemaEngineError when it fails; Error for a command that the engine does not have.
+ */
+export async function runCommand(command: string, engines: OpenEngines): Promise<string> {
+  const database = engines.database();
+  switch (command) {
+    case 'can-connect-to-database':
+      await canConnect(database);
+      return 'Connection successful';
+    case 'create-database':
+      return `Database '${await createDatabase(database)}' was successfully created.`;
+    case 'drop-database':
+      await dropDatabase(database);
+      return 'The database was successfully dropped.';
+    default:
+      throw new Error(`The schema engine has no command ${command}`);
+  }
 }

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { textAt } from './json.js';
+import { textAt } from './json-rpc.js';
 
 /** What Prisma's CLI tells its engine on the command line. */
 export interface EngineArguments {

@@ -1,7 +1,7 @@
-import type { SchemaEngine } from '../schema-engine.js';
 import { SchemaEngineError } from '../schema-engine-error.js';
+import type { SchemaEngine } from '../schema-engine.js';
 import { createDatabase, executeScript } from './database-commands.js';
-import { isJsonObject, objectAt, textAt } from './json.js';
+import { isJsonObject, objectAt, textAt } from './json-rpc.js';
 import type { OpenEngines } from './open-engines.js';
 
 /** What a method answers, and what the CLI is to print before that. */

@@ -1,0 +1,146 @@
+import type { Client } from 'pg';
+import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
+import type { Manifest } from '../backup.types.js';
+import type { DatabaseFacts } from './database-facts.js';
+
+/** What pg_dump leaves out without failing, and why; in the order that texts have. */
+export const OMISSION_KINDS = ['userMappingOptions', 'subscriptions', 'unloggedRows'] as const;
+export type OmissionKind = (typeof OMISSION_KINDS)[number];
+
+/** Something of the database that is not in a backup of it. Holds no secret. */
+export interface Omission {
+  readonly kind: OmissionKind;
+  /** Names, quoted where SQL needs it; of a user mapping `ROLE SERVER name`, as ALTER USER MAPPING FOR takes it. */
+  readonly objects: readonly string[];
+}
+
+/** Reads what a dump by this role from this server will not hold, in the caller's transaction. */
+export async function readOmissions(
+  client: Client,
+  { isSuperuser, inRecovery }: DatabaseFacts,
+): Promise<Omission[]> {
+  const found: Readonly<Record<OmissionKind, string[]>> = {
+    userMappingOptions: isSuperuser ? [] : await readHiddenMappings(client),
+    subscriptions: isSuperuser ? [] : await readSubscriptions(client),
+    unloggedRows: inRecovery ? await readNames(client, UNLOGGED) : [],
+  };
+  return OMISSION_KINDS.map((kind) => ({ kind, objects: found[kind] })).filter(
+    ({ objects }) => objects.length > 0,
+  );
+}
+
+/**
+ * Reads the names of the database's subscriptions. pg_dump passes over them, with a warning, unless a superuser runs it:
+ * they hold connection strings.
+ */
+export async function readSubscriptions(client: Client): Promise<string[]> {
+  return await readNames(
+    client,
+    `SELECT pg_catalog.quote_ident(s.subname) AS name
+       FROM pg_catalog.pg_subscription s
+       JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
+      WHERE d.datname = pg_catalog.current_database()`,
+  );
+}
+
+/** A standby has no rows of them. */
+const UNLOGGED = `
+  SELECT r.name FROM ${OWN_RELATIONS} r WHERE r.relkind = 'r' AND r.relpersistence = 'u'`;
+
+const MAPPING = `
+  pg_catalog.format('%s SERVER %I', CASE v.umuser WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(v.usename) END, v.srvname)`;
+
+/** The view shows options as null to who may not see them, and pg_dump takes that for none. */
+async function readHiddenMappings(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{ may: boolean }>(
+    `SELECT pg_catalog.has_table_privilege('pg_catalog.pg_user_mapping', 'SELECT') AS may`,
+  );
+  // Without the table it is not known whether a mapping has options. Most have, or it would be of no use.
+  const hidden = rows[0]?.may
+    ? `EXISTS (SELECT FROM pg_catalog.pg_user_mapping m WHERE m.oid = v.umid AND m.umoptions IS NOT NULL)`
+    : `NOT CASE v.umuser WHEN 0 THEN pg_catalog.pg_has_role(s.srvowner, 'USAGE')
+                         ELSE v.usename = current_user
+                              AND (pg_catalog.pg_has_role(s.srvowner, 'USAGE')
+                                   OR pg_catalog.has_server_privilege(s.oid, 'USAGE')) END`;
+  return await readNames(
+    client,
+    `SELECT ${MAPPING} AS name
+       FROM pg_catalog.pg_user_mappings v
+       JOIN pg_catalog.pg_foreign_server s ON s.oid = v.srvid
+      WHERE v.umoptions IS NULL AND ${hidden}`,
+  );
+}
+
+async function readNames(client: Client, sql: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(`${sql} ORDER BY name`);
+  return rows.map(({ name }) => name);
+}
+
+/** `FOR TABLES IN SCHEMA` came with this version. */
+const FIRST_WITH_PUBLISHED_SCHEMAS = 15;
+
+/** What only a superuser may create, as `SELECT` of a catalogue's oid and an object's. */
+const CREATED_BY_SUPERUSERS = [
+  `SELECT 'pg_catalog.pg_event_trigger'::pg_catalog.regclass, e.oid FROM pg_catalog.pg_event_trigger e
+    WHERE e.evtname !~ '^pgkeep_'`,
+  `SELECT 'pg_catalog.pg_publication'::pg_catalog.regclass, p.oid FROM pg_catalog.pg_publication p WHERE p.puballtables`,
+  // The column "trusted" came with PostgreSQL 13.
+  `SELECT 'pg_catalog.pg_extension'::pg_catalog.regclass, e.oid
+     FROM pg_catalog.pg_extension e
+     JOIN pg_catalog.pg_available_extension_versions() v ON v.name = e.extname AND v.version = e.extversion
+    WHERE v.superuser AND NOT coalesce((pg_catalog.to_jsonb(v) ->> 'trusted')::boolean, false)`,
+  `SELECT 'pg_catalog.pg_language'::pg_catalog.regclass, l.oid FROM pg_catalog.pg_language l WHERE l.lanispl`,
+  `SELECT 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass, w.oid FROM pg_catalog.pg_foreign_data_wrapper w`,
+  `SELECT 'pg_catalog.pg_am'::pg_catalog.regclass, a.oid FROM pg_catalog.pg_am a`,
+  `SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, o.oid FROM pg_catalog.pg_opclass o`,
+  `SELECT 'pg_catalog.pg_opfamily'::pg_catalog.regclass, o.oid FROM pg_catalog.pg_opfamily o`,
+  `SELECT 'pg_catalog.pg_ts_parser'::pg_catalog.regclass, p.oid FROM pg_catalog.pg_ts_parser p`,
+  `SELECT 'pg_catalog.pg_ts_template'::pg_catalog.regclass, t.oid FROM pg_catalog.pg_ts_template t`,
+  `SELECT 'pg_catalog.pg_cast'::pg_catalog.regclass, c.oid FROM pg_catalog.pg_cast c WHERE c.castmethod = 'b'`,
+  `SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid FROM pg_catalog.pg_type t WHERE t.typtype = 'b'`,
+  // In C or another language that is not trusted, LEAKPROOF, or with a setting that only a superuser may change.
+  `SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid
+     FROM pg_catalog.pg_proc p
+     JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+    WHERE NOT l.lanpltrusted OR p.proleakproof
+       OR EXISTS (SELECT FROM pg_catalog.unnest(p.proconfig) c (setting)
+                    JOIN pg_catalog.pg_settings s ON s.name = pg_catalog.split_part(c.setting, '=', 1)
+                   WHERE s.context IN ('superuser', 'superuser-backend'))`,
+];
+
+const PUBLISHED_SCHEMAS = `
+  SELECT 'pg_catalog.pg_publication'::pg_catalog.regclass, n.pnpubid FROM pg_catalog.pg_publication_namespace n`;
+
+/**
+ * Reads which objects of the database only a superuser may create, in PostgreSQL's words (`event trigger audit`): a
+ * role that is none cannot restore them. Members of extensions come with these.
+ */
+export async function readSuperuserObjects(
+  client: Client,
+  { serverMajor }: DatabaseFacts,
+): Promise<string[]> {
+  const queries = [
+    ...CREATED_BY_SUPERUSERS,
+    ...(serverMajor >= FIRST_WITH_PUBLISHED_SCHEMAS ? [PUBLISHED_SCHEMAS] : []),
+  ];
+  const { rows } = await client.query<{ name: string }>(`
+    SELECT DISTINCT pg_catalog.pg_describe_object(o.classid, o.objid, 0) COLLATE "C" AS name
+      FROM (${queries.join('\nUNION ALL\n')}) o (classid, objid)
+     WHERE o.objid >= 16384
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                        WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype IN ('e', 'i'))
+     ORDER BY name`);
+  return rows.map(({ name }) => name);
+}
+
+/** Reads what a dump by this role will not hold, and what no restore or not every role restores. */
+export async function readCompleteness(
+  client: Client,
+  facts: DatabaseFacts,
+): Promise<Required<Pick<Manifest, 'without' | 'subscriptions' | 'superuserObjects'>>> {
+  return {
+    without: await readOmissions(client, facts),
+    subscriptions: facts.isSuperuser ? await readSubscriptions(client) : [],
+    superuserObjects: await readSuperuserObjects(client, facts),
+  };
+}

@@ -1,0 +1,142 @@
+import type { Client } from 'pg';
+import { counted } from '../../core/counted.js';
+import { PgkeepError, serverMessageOf } from '../../core/errors.js';
+
+/** Where the objects that pg_dump writes are recorded: `oid` and `xmin` tell one version of each from the next. */
+const CATALOGUES = [
+  'pg_class',
+  'pg_proc',
+  'pg_type',
+  'pg_namespace',
+  'pg_extension',
+  'pg_constraint',
+  'pg_rewrite',
+  'pg_trigger',
+  'pg_policy',
+  'pg_attrdef',
+  'pg_collation',
+  'pg_operator',
+  'pg_publication',
+  'pg_event_trigger',
+  'pg_foreign_server',
+  'pg_statistic_ext',
+] as const;
+/** What initdb made has lower numbers. */
+export const FIRST_OWN_OID = 16_384;
+
+/** Stands for the structure that a transaction sees: another mark, and something was made, changed or dropped. */
+export async function readStructureMark(client: Client): Promise<string> {
+  const rows = CATALOGUES.map(
+    (catalogue) =>
+      `SELECT pg_catalog.hashtextextended(pg_catalog.concat('${catalogue} ', o.oid, ' ', o.xmin), 0) AS hash
+         FROM pg_catalog.${catalogue} o
+        WHERE o.oid >= ${FIRST_OWN_OID}${catalogue === 'pg_class' ? ` AND o.relpersistence <> 't'` : ''}`,
+  );
+  const { rows: marks } = await client.query<{ mark: string }>(
+    `SELECT coalesce(pg_catalog.sum(o.hash), 0)::text AS mark FROM (${rows.join(' UNION ALL ')}) o`,
+  );
+  return marks[0]?.mark ?? '';
+}
+
+/**
+ * Whether the structure changes at this moment: it is another one than the snapshot's, or a session holds or awaits
+ * the lock under which tables are changed.
+ */
+export async function isChanging(client: Client, markOfSnapshot: string): Promise<boolean> {
+  const { rows } = await client.query<{ locked: boolean }>(
+    `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l
+                     WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.relation >= ${FIRST_OWN_OID}
+                       AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
+                                          WHERE d.datname = pg_catalog.current_database())) AS locked`,
+  );
+  return rows[0]?.locked === true || (await readStructureMark(client)) !== markOfSnapshot;
+}
+
+/**
+ * Versions of what pg_dump describes with functions of the server that see the present and not its snapshot, such as
+ * `pg_get_function_result`: of a function that was dropped meanwhile it writes a command without a result type, and exits 0.
+ * Tables, with their indexes, triggers and rules, are locked. One array: `catalogue oid xmin`.
+ */
+const VERSIONS = `SELECT coalesce(pg_catalog.array_agg(v.version), '{}') AS versions
+  FROM (SELECT pg_catalog.concat('pg_proc ', p.oid, ' ', p.xmin) AS version FROM pg_catalog.pg_proc p
+         WHERE p.oid >= ${FIRST_OWN_OID}
+         UNION ALL
+        SELECT pg_catalog.concat('pg_statistic_ext ', s.oid, ' ', s.xmin) FROM pg_catalog.pg_statistic_ext s
+         UNION ALL
+        SELECT pg_catalog.concat('pg_constraint ', k.oid, ' ', k.xmin) FROM pg_catalog.pg_constraint k
+         WHERE k.contypid <> 0 AND k.oid >= ${FIRST_OWN_OID}
+         UNION ALL
+        SELECT pg_catalog.concat('pg_rewrite ', r.oid, ' ', r.xmin)
+          FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+         WHERE c.relpersistence <> 't' AND r.oid >= ${FIRST_OWN_OID}) v`;
+
+/** Something that the dump describes was dropped or replaced while pg_dump read it: what was written may not restore. */
+export class ReplacedWhileDumped extends Error {
+  override readonly name = 'ReplacedWhileDumped';
+}
+
+/** Reads the versions that a transaction sees. */
+export async function readVersions(client: Client): Promise<readonly string[]> {
+  const { rows } = await client.query<{ versions: string[] }>(VERSIONS);
+  return rows[0]?.versions ?? [];
+}
+
+/** @throws ReplacedWhileDumped where one of the snapshot's versions is gone. */
+export async function requireVersions(client: Client, ofSnapshot: readonly string[]): Promise<void> {
+  const current = new Set(await readVersions(client));
+  const gone = ofSnapshot.filter((version) => !current.has(version)).length;
+  if (gone === 0) return;
+  const what = counted(gone, 'function, view or domain', 'functions, views or domains');
+  throw new ReplacedWhileDumped(`${what} changed as pg_dump read the structure`);
+}
+
+/** How long it is tried anew, and how often at most: where objects come and go, most tries fail within a moment. */
+const LONGEST_MS = 20_000;
+
+const MOST_TRIES = 40;
+
+/**
+ * For how long each further try's snapshot must stay quiet, in turn: tables that live for a moment show within a
+ * short time; where one is changed again and again, the best moment is right after a change.
+ */
+const QUIET_MS = [20, 20, 100] as const;
+
+/** A dump that fails where tables are dropped, emptied or rewritten as it begins. */
+interface DisturbedWork<T> {
+  /** @param quietMs for how long nobody may change tables before it begins; most backups meet no change, and the first try does not wait */
+  readonly attempt: (quietMs: number) => Promise<T>;
+  readonly wasDisturbed: (error: unknown) => Promise<boolean>;
+  /** Removes what a failed attempt left. */
+  readonly discard: () => Promise<void>;
+}
+
+/**
+ * Tries again where a change of the structure was the cause: the next snapshot comes after that change.
+ * @throws PgkeepError `BACKUP_FAILED` where each attempt was disturbed; what an attempt throws for another cause.
+ */
+export async function retryDisturbed<T>({ attempt, wasDisturbed, discard }: DisturbedWork<T>): Promise<T> {
+  const begun = performance.now();
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await attempt(tries === 0 ? 0 : (QUIET_MS[tries % QUIET_MS.length] ?? 0));
+    } catch (error) {
+      // Where the server does not answer any more, the first failure is the one to report.
+      const isDisturbed = await wasDisturbed(error).catch(() => false);
+      if (!isDisturbed) throw error;
+      const isLast = tries + 1 >= MOST_TRIES || performance.now() - begun > LONGEST_MS;
+      if (isLast) throw disturbedEachTime(tries + 1, error);
+      await discard();
+    }
+  }
+}
+
+function disturbedEachTime(tries: number, cause: unknown): PgkeepError {
+  return new PgkeepError(
+    'BACKUP_FAILED',
+    `Cannot back up: tables, views or functions were dropped, emptied or replaced as each of ${tries} attempts began. The last one: ${serverMessageOf(cause)}`,
+    {
+      hint: 'Nothing was kept. Run the backup again when the migration or the job that changes them has ended.',
+      cause,
+    },
+  );
+}

@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto';
+import type { EncryptionKey } from '../../config/encryption-keys.js';
+import type { EncryptionSettings } from '../../config/settings.js';
+import type { ArchiveEncryption } from '../backup.types.js';
+import { DigestMeter } from '../verify/digest-meter.js';
+import { recipientsOf } from './keys.js';
+import { passphraseRecipient } from './passphrase.js';
+import { encryptPayload, payloadKey } from './payload.js';
+
+/** What ends the output of `encrypt` on nothing at all: nonce, and the tag of an empty piece. */
+const EMPTY_PAYLOAD_BYTES = 32;
+
+/** Encrypts a stream as an age file, which the stock `age` command opens. */
+export async function* seal(plain: AsyncIterable<Buffer>, key: EncryptionKey): AsyncGenerator<Buffer> {
+  const { header, fileKey } = await newHeader(key);
+  const nonce = randomBytes(16);
+  yield Buffer.concat([header, nonce]);
+  yield* encryptPayload(payloadKey(fileKey, nonce), plain);
+}
+
+/** A header for a fresh file key. The library hands that to recipients only, so one of them is ours. */
+async function newHeader(key: EncryptionKey): Promise<{ header: Buffer; fileKey: Buffer }> {
+  const { Encrypter } = await import('age-encryption');
+  const encrypter = new Encrypter();
+  if (key.kind === 'passphrase') encrypter.addRecipient(await passphraseRecipient(key.passphrase));
+  else for (const recipient of key.recipients) encrypter.addRecipient(recipient);
+  let fileKey: Buffer | undefined;
+  encrypter.addRecipient({
+    wrapFileKey: (given) => {
+      fileKey = Buffer.from(given);
+      return [];
+    },
+  });
+  const file = await encrypter.encrypt(new Uint8Array());
+  if (fileKey === undefined) throw new Error('age made a header without a file key');
+  return { header: Buffer.from(file.subarray(0, -EMPTY_PAYLOAD_BYTES)), fileKey };
+}
+
+/** Encrypts one stream where the settings want it, and tells afterwards how. */
+export class Sealer {
+  private readonly plain = new DigestMeter();
+  private readonly key: EncryptionKey | undefined;
+
+  constructor({ enabled, key }: EncryptionSettings) {
+    this.key = enabled ? key : undefined;
+  }
+
+  get isOn(): boolean {
+    return this.key !== undefined;
+  }
+
+  through(plain: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+    return this.key ? seal(this.plain.through(plain), this.key) : plain;
+  }
+
+  /** What a manifest tells, after everything went through; null where nothing was encrypted. */
+  finish(): ArchiveEncryption | null {
+    if (!this.key) return null;
+    const { bytes: plainBytes } = this.plain;
+    return { recipients: recipientsOf(this.key), plainBytes, plainSha256: this.plain.digest() };
+  }
+}

@@ -1,0 +1,136 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { Client } from 'pg';
+import type { Recording } from '../../audit-log/audit-log.types.js';
+import type { Clock } from '../../core/clock.js';
+import type { Settings } from '../../config/settings.js';
+import { withConnection } from '../../postgres/connect.js';
+import { errorCode, PgkeepError, messageOf } from '../../core/errors.js';
+import { backupName, safeFileName } from '../catalog/backup-name.js';
+import type { ExportedTable, ExportReport } from './export.types.js';
+import { findTables, listNamedTables, type NamedTable } from './find-tables.js';
+import { beginSnapshot, whileConnected } from '../create/snapshot.js';
+
+/** What an export works with. */
+export interface ExportContext {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly tables: readonly string[];
+  /** Undefined: a fresh one below the working directory. */
+  readonly directory: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+type Exported = Omit<ExportReport, keyof Recording>;
+
+/** A file that is not whole yet, and the name that it gets when all are. */
+interface PendingFile extends ExportedTable {
+  readonly temporary: string;
+}
+
+/** Exports tables as CSV, all as they were at one moment. Where one fails, none is left. */
+export async function exportTables(context: ExportContext): Promise<Exported> {
+  const { settings, signal } = context;
+  const { url, connectTimeoutMs } = settings.database;
+  const options = { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep export' };
+  return await withConnection(url, options, (client) =>
+    whileConnected(client, signal, async () => {
+      const snapshot = await beginSnapshot(client);
+      try {
+        const tables = findTables(context.tables, await listNamedTables(client), url.schema);
+        return await exportInto(client, tables, context);
+      } finally {
+        snapshot.release();
+      }
+    }),
+  );
+}
+
+async function exportInto(
+  client: Client,
+  tables: readonly NamedTable[],
+  { settings, clock, directory: asked, signal }: ExportContext,
+): Promise<Exported> {
+  const database = settings.database.url.database;
+  const directory = path.resolve(asked ?? `${backupName(database, settings.environment, clock.now())}_csv`);
+  const made = await mkdir(directory, { recursive: true, mode: 0o700 }).catch(cannotWrite(directory));
+  const pending: PendingFile[] = [];
+  try {
+    for (const [index, table] of tables.entries()) {
+      const base = fileName(table, pending);
+      const temporary = path.join(directory, `.${base}.part`);
+      const file = path.join(directory, base);
+      pending.push({ name: table.quoted, file, temporary, rows: 0, bytes: 0 });
+      const written = await writeTable(client, table, temporary, signal);
+      pending[index] = { name: table.quoted, file, temporary, ...written };
+    }
+    for (const { temporary, file } of pending) await rename(temporary, file);
+    await syncDirectory(directory);
+  } catch (error) {
+    for (const { temporary } of pending) await rm(temporary, { force: true });
+    // Only what this run made; it is empty again, or somebody else wrote there.
+    if (made !== undefined) await rmdir(directory).catch(() => undefined);
+    throw error;
+  }
+  const exported = pending.map(({ name, file, rows, bytes }) => ({ name, file, rows, bytes }));
+  return { directory, tables: exported };
+}
+
+/**
+ * pg-copy-streams and not psql: the connection that holds the snapshot writes all of them, nothing is parsed on the
+ * way, and no second program needs the password.
+ */
+async function writeTable(
+  client: Client,
+  { quoted }: NamedTable,
+  file: string,
+  signal: AbortSignal,
+): Promise<{ rows: number; bytes: number }> {
+  const { to: copyTo } = await import('pg-copy-streams');
+  const copy = client.query(copyTo(`COPY (SELECT * FROM ${quoted}) TO STDOUT WITH (FORMAT csv, HEADER)`));
+  await pipeline(copy, createWriteStream(file, { mode: 0o600, flush: true }), { signal }).catch(
+    (error: unknown) => {
+      throw isOfFiles(error) ? fileError(path.dirname(file), error) : error;
+    },
+  );
+  return { rows: copy.rowCount, bytes: (await stat(file)).size };
+}
+
+/** `public.children.csv`; two names that are safe in the same way get a number. */
+function fileName({ schema, table }: NamedTable, taken: readonly PendingFile[]): string {
+  const base = `${safeFileName(schema) || 'schema'}.${safeFileName(table) || 'table'}`;
+  const isTaken = (name: string): boolean => taken.some(({ file }) => path.basename(file) === name);
+  let name = `${base}.csv`;
+  for (let number = 2; isTaken(name); number += 1) name = `${base}-${number}.csv`;
+  return name;
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Node's file errors name what was called; the server's have a SQLSTATE. */
+function isOfFiles(error: unknown): boolean {
+  return /^E[A-Z]+$/.test(errorCode(error) ?? '') && !/^(ECONN|EPIPE|ETIMEDOUT)/.test(errorCode(error) ?? '');
+}
+
+function cannotWrite(directory: string): (error: unknown) => never {
+  return (error) => {
+    throw fileError(directory, error);
+  };
+}
+
+function fileError(directory: string, cause: unknown): PgkeepError {
+  const code = errorCode(cause) === 'ENOSPC' ? 'STORAGE_FULL' : 'STORAGE_FAILED';
+  return new PgkeepError(code, `Cannot write ${directory}: ${messageOf(cause)}`, {
+    hint: 'Let --directory name a directory with room that this user may write to. Nothing was left there.',
+    cause,
+  });
+}

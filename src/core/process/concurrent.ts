@@ -1,0 +1,52 @@
+/** Work that ends early, with an error, when its signal is aborted. */
+export type Task<T> = (signal: AbortSignal) => Promise<T>;
+
+/**
+ * Runs two tasks side by side; the failure of one aborts the other. Returns or throws only after both ended, so
+ * that nothing is still at work behind the caller's back.
+ * @throws the first failure.
+ */
+export async function together<A, B>(
+  signal: AbortSignal,
+  first: Task<A>,
+  second: Task<B>,
+): Promise<readonly [A, B]> {
+  const failure = new AbortController();
+  const either = AbortSignal.any([signal, failure.signal]);
+  const guarded = async <T>(task: Task<T>): Promise<T> => {
+    try {
+      return await task(either);
+    } catch (error) {
+      // Only the first abort counts: its reason is the first failure.
+      failure.abort(error);
+      throw error;
+    }
+  };
+  const tasks = [guarded(first), guarded(second)] as const;
+  await Promise.allSettled(tasks);
+  if (failure.signal.aborted) throw failure.signal.reason;
+  return [await tasks[0], await tasks[1]];
+}
+
+/**
+ * Waits for work that ends by itself when its signal is aborted, but not for ever: a server that hangs must not hold
+ * up who wants to leave.
+ * @throws what the work throws; the signal's reason, `graceMs` after the abort.
+ */
+export async function waitWithGrace<T>(signal: AbortSignal, graceMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  let onAbort = (): void => undefined;
+  const late = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      timer = setTimeout(() => reject(signal.reason), graceMs);
+    };
+  });
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,92 @@
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  Logger,
+  type OnModuleDestroy,
+} from '@nestjs/common';
+import type { Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { messageOf } from '../core/errors.js';
+import { JobsService } from '../jobs/jobs.service.js';
+import type { Claim, JobRun, RunOutcome } from '../jobs/jobs.types.js';
+import { BackupWatch } from '../readiness/backup-watch.js';
+import { type JobName, JOBS, resultText } from './job-table.js';
+import { JobWork } from './job-work.js';
+
+/** How long a stop waits for work that ends in order. */
+const LONGEST_END_MS = 10_000;
+
+/** The runs that this process holds. They go on in the background, and end in order when the process is stopped. */
+@Injectable()
+export class RunningJobs implements OnModuleDestroy, BeforeApplicationShutdown {
+  private readonly logger = new Logger('Jobs');
+  private readonly stop = new AbortController();
+  private readonly underWay = new Map<string, Promise<void>>();
+  private readonly leaseMs: number;
+
+  constructor(
+    @Inject(SETTINGS) { backup }: Settings,
+    private readonly jobs: JobsService,
+    private readonly work: JobWork,
+    private readonly watch: BackupWatch,
+  ) {
+    this.leaseMs = backup.jobLeaseMs;
+  }
+
+  get isStopping(): boolean {
+    return this.stop.signal.aborted;
+  }
+
+  claim(job: JobName): Claim {
+    return { job, holder: `${process.pid}@${hostname()}`, leaseMs: this.leaseMs };
+  }
+
+  /** Does the work of a claimed run, in the background. */
+  perform(job: JobName, run: JobRun): void {
+    const performing = this.performInOrder(job, run)
+      .catch((error: unknown) => this.logger.error(`${job}: ${messageOf(error)}`))
+      .finally(() => this.underWay.delete(run.id));
+    this.underWay.set(run.id, performing);
+  }
+
+  /** Waits until nothing is under way here. */
+  async settled(): Promise<void> {
+    while (this.underWay.size > 0) await Promise.all(this.underWay.values());
+  }
+
+  /** The first of the shutdown's steps: what takes long ends while the doors drain. */
+  onModuleDestroy(): void {
+    this.stop.abort();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await Promise.race([this.settled(), sleep(LONGEST_END_MS, undefined, { ref: false })]);
+  }
+
+  private async performInOrder(job: JobName, run: JobRun): Promise<void> {
+    // Loaded only here: most replicas hold no run.
+    const { performRun } = await import('../jobs/perform-run.js');
+    this.logger.log(`${job}: begun, ${run.trigger}, due ${run.dueAt}, run ${run.id}`);
+    const holding = { leaseMs: this.leaseMs, limitMs: JOBS[job].limitMs, stop: this.stop.signal };
+    const outcome = await performRun(this.jobs, run, holding, (context) => this.work.perform(job, context));
+    this.tell(job, outcome);
+    await this.watch.refresh();
+    const { followedBy } = JOBS[job];
+    if (outcome.state === 'succeeded' && followedBy && run.trigger !== 'manual' && !this.isStopping) {
+      await this.follow(followedBy);
+    }
+  }
+
+  private async follow(job: JobName): Promise<void> {
+    const run = await this.jobs.begin(this.claim(job), 'schedule', {});
+    if (run) this.perform(job, run);
+  }
+
+  private tell(job: JobName, { state, result, error }: RunOutcome): void {
+    if (state === 'succeeded') this.logger.log(`${job}: done: ${resultText(result)}`);
+    else this.logger.error(`${job}: ${state}: ${[error?.message, error?.hint].filter(Boolean).join(' ')}`);
+  }
+}

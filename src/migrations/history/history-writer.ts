@@ -1,0 +1,117 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { type ClientBase, escapeIdentifier, escapeLiteral } from 'pg';
+import { PgkeepError } from '../../core/errors.js';
+import { oneMessage } from '../../postgres/mark.js';
+import { type ReadTimeouts, tableExists } from '../../postgres/read.js';
+import { type AttemptCourse, markOf } from './attempts.js';
+
+/** As Prisma makes it, to the letter: a dump of a database does not tell who migrated it first. */
+const TABLE = `CREATE TABLE %s (
+    id                      VARCHAR(36) PRIMARY KEY NOT NULL,
+    checksum                VARCHAR(64) NOT NULL,
+    finished_at             TIMESTAMPTZ,
+    migration_name          VARCHAR(255) NOT NULL,
+    logs                    TEXT,
+    rolled_back_at          TIMESTAMPTZ,
+    started_at              TIMESTAMPTZ NOT NULL DEFAULT now(),
+    applied_steps_count     INTEGER NOT NULL DEFAULT 0
+)`;
+
+/**
+ * Writes `_prisma_migrations` as Prisma's engine does: a row is inserted when a migration begins and updated when it
+ * ends. Until it ends, `logs` says how pgkeep runs it.
+ */
+export class HistoryWriter {
+  private readonly table: string;
+  private role = 'none';
+
+  /** @param schema PostgreSQL schema of `_prisma_migrations` */
+  constructor(
+    private readonly client: ClientBase,
+    private readonly schema: string,
+  ) {
+    this.table = `${escapeIdentifier(schema)}._prisma_migrations`;
+  }
+
+  /** Makes the schema and the table where they are missing. @throws what the connection throws. */
+  async prepare(timeouts: ReadTimeouts): Promise<void> {
+    const { client, schema } = this;
+    const { rows } = await client.query<{ role: string }>(
+      `SELECT pg_catalog.current_setting('role') AS role`,
+    );
+    this.role = rows[0]?.role ?? 'none';
+    if (await tableExists(client, { schema, table: '_prisma_migrations' }, timeouts)) return;
+    const found = await client.query('SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1', [schema]);
+    if (found.rowCount === 0) await client.query(`CREATE SCHEMA ${escapeIdentifier(schema)}`);
+    await client.query(TABLE.replace('%s', this.table));
+  }
+
+  /** @param script the file, to the letter. @returns the attempt's id. @throws what the connection throws. */
+  async begin(name: string, script: string, course: AttemptCourse): Promise<string> {
+    const id = randomUUID();
+    const values = [id, checksumOf(script), name, markOf(course)].map((value) => escapeLiteral(value));
+    await this.write(
+      `INSERT INTO ${this.table} (id, checksum, migration_name, logs, started_at)
+       VALUES (${values.join(', ')}, pg_catalog.clock_timestamp())`,
+    );
+    return id;
+  }
+
+  /** Changes how the attempt is run: nothing of it is applied yet. @throws what the connection throws. */
+  async change(id: string, course: AttemptCourse): Promise<void> {
+    await this.update(id, `logs = ${escapeLiteral(markOf(course))}`);
+  }
+
+  /** Records how many statements are applied. @throws what the connection throws. */
+  async progress(id: string, steps: number): Promise<void> {
+    await this.update(id, `applied_steps_count = ${steps}`);
+  }
+
+  /** The row as Prisma leaves it. @throws what the connection throws. */
+  async finish(id: string): Promise<void> {
+    await this.update(id, 'finished_at = pg_catalog.clock_timestamp(), applied_steps_count = 1, logs = NULL');
+  }
+
+  /** @param said what stopped it, in the words in which Prisma keeps it. @throws what the connection throws. */
+  async recordFailure(id: string, course: AttemptCourse, said: string): Promise<void> {
+    await this.update(id, `logs = ${escapeLiteral(`${markOf(course)}\n${said}`)}`);
+  }
+
+  private async update(id: string, change: string): Promise<void> {
+    await this.write(`UPDATE ${this.table} SET ${change} WHERE id = ${escapeLiteral(id)}`);
+  }
+
+  /** Inside the transaction that is open, if one is; as the role that connected, whatever role a script has set. */
+  private async write(sql: string): Promise<void> {
+    const { client } = this;
+    const isOpen = client.getTransactionStatus() === 'T';
+    const role = this.role === 'none' ? 'NONE' : escapeLiteral(this.role);
+    const begin = isOpen ? [] : ['BEGIN'];
+    try {
+      const results: unknown = await client.query(oneMessage(...begin, `SET LOCAL ROLE ${role}`, sql));
+      if (rowsOf(results) !== 1) throw rowIsGone();
+      if (!isOpen) await client.query('COMMIT');
+    } catch (error) {
+      if (!isOpen) await client.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+function rowIsGone(): PgkeepError {
+  return new PgkeepError(
+    'MIGRATION_FAILED',
+    'The migration removed its own row from _prisma_migrations: the history could not say that it is applied.',
+  );
+}
+
+/** What the history keeps of a file. Pure. */
+export function checksumOf(script: string): string {
+  return createHash('sha256').update(script).digest('hex');
+}
+
+/** Of the last of several statements. */
+function rowsOf(results: unknown): unknown {
+  const last: unknown = Array.isArray(results) ? results.at(-1) : results;
+  return last instanceof Object ? Reflect.get(last, 'rowCount') : undefined;
+}

@@ -1,0 +1,148 @@
+import { type ClientBase, escapeIdentifier } from 'pg';
+import { errorCode } from '../../core/errors.js';
+import { currentRole, read, type ReadTimeouts, tableExists } from '../../postgres/read.js';
+import type { MigrationHistory, MigrationsFault } from '../migrations.types.js';
+
+/** The key of `pg_advisory_lock` that Prisma Migrate holds while it works. */
+const PRISMA_LOCK_KEY = 72_707_369;
+
+interface Row {
+  readonly migration_name: string | null;
+  readonly checksum: string | null;
+  readonly finished: boolean | null;
+  readonly rolled_back: boolean | null;
+  readonly deploying_pid: number | null;
+}
+
+/**
+ * The seam to Prisma's bookkeeping: Prisma 7 keeps one row per attempt in `_prisma_migrations`. One query
+ * answers, without the CLI and without the engine.
+ */
+export class PrismaHistory {
+  private readonly table: string;
+  /** Only a table that was seen is asked: a missing one would fill the server's log with errors. */
+  private wasSeen = false;
+
+  /** @param schema PostgreSQL schema of `_prisma_migrations` */
+  constructor(private readonly schema: string) {
+    this.table = `${schema}._prisma_migrations`;
+  }
+
+  /**
+   * @returns the history, or why it cannot be read.
+   * @throws what the connection throws.
+   */
+  async read(client: ClientBase, timeouts: ReadTimeouts): Promise<MigrationHistory | MigrationsFault> {
+    const { schema, table } = this;
+    this.wasSeen ||= await tableExists(client, { schema, table: '_prisma_migrations' }, timeouts);
+    if (!this.wasSeen) return { table, rows: undefined, deployingPid: undefined };
+    try {
+      return toHistory(table, await read<Row>(client, { sql: historyQuery(schema), ...timeouts }));
+    } catch (error) {
+      const code = errorCode(error);
+      if (code === '42501') return await permissionFault(client, schema, table, timeouts);
+      if (code === '55P03') return await lockFault(client, schema, table, timeouts);
+      if (code !== '42P01') throw error;
+      this.wasSeen = false;
+      return { table, rows: undefined, deployingPid: undefined };
+    }
+  }
+}
+
+function toHistory(table: string, rows: readonly Row[]): MigrationHistory {
+  return {
+    table,
+    deployingPid: rows[0]?.deploying_pid ?? undefined,
+    rows: rows.flatMap(({ migration_name: name, checksum, finished, rolled_back: rolledBack }) =>
+      // The outer join leaves one row of nulls where there is no attempt yet.
+      name === null
+        ? []
+        : [{ name, checksum: checksum ?? '', finished: finished === true, rolledBack: rolledBack === true }],
+    ),
+  };
+}
+
+function historyQuery(schema: string): string {
+  return `
+    SELECT m.migration_name, m.checksum, m.finished_at IS NOT NULL AS finished,
+           m.rolled_back_at IS NOT NULL AS rolled_back, deploy.pid AS deploying_pid
+      FROM (SELECT (SELECT l.pid FROM pg_catalog.pg_locks l
+                     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+                       AND l.classid = 0 AND l.objid = ${PRISMA_LOCK_KEY}
+                       AND l.database = (SELECT oid FROM pg_catalog.pg_database
+                                          WHERE datname = pg_catalog.current_database())
+                     LIMIT 1) AS pid) deploy
+      LEFT JOIN ${escapeIdentifier(schema)}._prisma_migrations m ON true
+     ORDER BY m.started_at, m.migration_name`;
+}
+
+async function permissionFault(
+  client: ClientBase,
+  schema: string,
+  table: string,
+  timeouts: ReadTimeouts,
+): Promise<MigrationsFault> {
+  const role = escapeIdentifier(await currentRole(client, timeouts));
+  const name = escapeIdentifier(schema);
+  return {
+    code: 'MIGRATIONS_PERMISSION_DENIED',
+    text: `Role ${role} may not read ${table}`,
+    hint: `Give it the grant: GRANT USAGE ON SCHEMA ${name} TO ${role}; GRANT SELECT ON ${name}._prisma_migrations TO ${role};`,
+  };
+}
+
+/** Somebody holds the table exclusively: a deploy that changes it, or a session left open. Names the session. */
+async function lockFault(
+  client: ClientBase,
+  schema: string,
+  table: string,
+  timeouts: ReadTimeouts,
+): Promise<MigrationsFault> {
+  const holders = await read<{ pid: number; who: string; seconds: string | null }>(client, {
+    sql: `
+      SELECT l.pid, coalesce(nullif(a.application_name, ''), 'no application_name') AS who,
+             floor(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start))::text AS seconds
+        FROM pg_catalog.pg_locks l
+        JOIN pg_catalog.pg_class c ON c.oid = l.relation
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+       WHERE l.granted AND l.mode = 'AccessExclusiveLock'
+         AND c.relname = '_prisma_migrations' AND n.nspname = $1
+         AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`,
+    values: [schema],
+    ...timeouts,
+  });
+  const holder = holders[0];
+  const by = holder
+    ? ` by pid ${holder.pid} (${holder.who}${holder.seconds ? `, for ${holder.seconds} s` : ''})`
+    : '';
+  return {
+    code: 'MIGRATIONS_LOCKED',
+    text: `${table} is locked${by}: a migration is being deployed`,
+    hint: holder
+      ? `Wait for the deploy to end. If nothing is being deployed: SELECT pg_terminate_backend(${holder.pid});`
+      : 'Wait for the deploy to end.',
+  };
+}
+
+/**
+ * The applied migrations, read in the caller's transaction; undefined where there is no `_prisma_migrations`.
+ * @throws what the connection throws.
+ */
+export async function readAppliedMigrations(
+  client: ClientBase,
+  schema: string,
+): Promise<{ name: string; checksum: string }[] | undefined> {
+  const table = `${escapeIdentifier(schema)}._prisma_migrations`;
+  const found = await client.query<{ found: boolean }>(
+    'SELECT pg_catalog.to_regclass($1) IS NOT NULL AS found',
+    [table],
+  );
+  if (found.rows[0]?.found !== true) return undefined;
+  const { rows } = await client.query<{ name: string; checksum: string }>(
+    `SELECT migration_name AS name, checksum FROM ${table}
+      WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL
+      ORDER BY migration_name COLLATE "C", started_at`,
+  );
+  return rows;
+}

@@ -1,0 +1,186 @@
+import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
+import { BackupService } from '../backup/backup.service.js';
+import type { UnreachablePlace } from '../backup/backup.types.js';
+import type { Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { Clock } from '../core/clock.js';
+import { messageOf } from '../core/errors.js';
+import type { DueTimes } from '../jobs/due-times.js';
+import { JobsService, type RegisteredJob } from '../jobs/jobs.service.js';
+import type { JobRun } from '../jobs/jobs.types.js';
+import type { JobsAbility } from '../jobs/jobs-ability.js';
+import { withDeadline } from '../postgres/connect.js';
+
+/** The backups of this database and environment that are in the storage. */
+export interface StoredBackups {
+  /** When each was committed, the newest first. */
+  readonly finishedAt: readonly Date[];
+  /** Where they are. */
+  readonly places: readonly string[];
+  /** Places that did not answer. */
+  readonly unreachable: readonly UnreachablePlace[];
+}
+
+/** What the jobs' tables say. */
+export interface JobFacts {
+  readonly ability: JobsAbility;
+  readonly registered: readonly RegisteredJob[];
+  /** The newest runs of each job, by due time. */
+  readonly runs: readonly JobRun[];
+  /** The database's clock when it was asked. */
+  readonly askedAt: Date;
+}
+
+/** A fact, or in a few words why it could not be had. */
+type Learned<T> = { readonly value: T } | { readonly reason: string };
+
+/** Everything that the check `backups` judges, learned beside the evaluations. */
+export interface BackupFacts {
+  readonly storage: Learned<StoredBackups>;
+  readonly jobs: Learned<JobFacts>;
+  /** How long one backup stands for, in ms: the schedule's period around now, a day where it has none. */
+  readonly periodMs: number;
+  /** When the next backup is due by the schedule. */
+  readonly nextDue: Date | undefined;
+}
+
+/** Listing a bucket costs money, and backups do not come by the second. */
+const REFRESH_MS = 60_000;
+/** A storage or a database that did not answer is asked again sooner. */
+const RETRY_MS = 5000;
+/** For so long what was learned before is believed, though asking again fails. */
+const BELIEVED_MS = 300_000;
+/** A storage that takes longer does not answer. */
+const DEADLINE_MS = 30_000;
+const GOODBYE_MS = 1000;
+const DAY_MS = 86_400_000;
+/** Enough to tell a series of failures. */
+const RUNS_LOOKED_AT = 5;
+
+/** One fact, kept for a while. */
+interface Kept<T> {
+  readonly value: T;
+  readonly learnedAt: number;
+}
+
+/**
+ * What storage and job history say, learned beside the evaluations at its own pace: a storage that hangs delays no
+ * verdict. Asks nothing while backups are off.
+ */
+@Injectable()
+export class BackupWatch implements BeforeApplicationShutdown {
+  private latest: BackupFacts | undefined;
+  private asking: Promise<void> | undefined;
+  /** When it was asked anew last, as `performance.now()`: at the end of each job of this process, too. */
+  askedAt = -Infinity;
+  private storage: Kept<StoredBackups> | undefined;
+  private jobFacts: Kept<JobFacts> | undefined;
+  private times: DueTimes | undefined;
+  private isStopping = false;
+  private wasAsked = false;
+
+  constructor(
+    @Inject(SETTINGS) private readonly settings: Settings,
+    private readonly clock: Clock,
+    private readonly backups: BackupService,
+    private readonly jobs: JobsService,
+  ) {}
+
+  /**
+   * What is known, from memory. Asks anew in the background when that is old; waits for the answer, at most
+   * `deadlineMs`, only for the first question.
+   */
+  async facts(deadlineMs: number): Promise<BackupFacts | undefined> {
+    if (!this.settings.backup.enabled) return undefined;
+    const age = performance.now() - this.askedAt;
+    const isWhole = this.latest && 'value' in this.latest.storage && 'value' in this.latest.jobs;
+    if (!this.asking && age > (isWhole ? REFRESH_MS : RETRY_MS)) void this.refresh();
+    const isFirst = !this.wasAsked;
+    this.wasAsked = true;
+    // Not in time: the verdict says so, and a later one knows.
+    if (isFirst && this.asking) await withDeadline(this.asking, deadlineMs).catch(() => undefined);
+    return this.latest;
+  }
+
+  /** Asks anew, after the answer that is under way: that one may be from before what changed. Never throws. */
+  async refresh(): Promise<void> {
+    if (!this.settings.backup.enabled || this.isStopping) return;
+    this.askedAt = performance.now();
+    const asking = (this.asking ?? Promise.resolve()).then(() => this.ask());
+    this.asking = asking;
+    await asking;
+    if (this.asking === asking) this.asking = undefined;
+  }
+
+  /** What is under way may still use the database, which closes next. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.isStopping = true;
+    if (this.asking) await withDeadline(this.asking, GOODBYE_MS).catch(() => undefined);
+  }
+
+  private async ask(): Promise<void> {
+    // The parser is loaded while storage and database are asked: the first verdict waits for all of it.
+    const [storage, jobs, times] = await Promise.all([
+      learn(this.readStorage()).then((learned) => believed(learned, this.storage)),
+      learn(this.readJobs()).then((learned) => believed(learned, this.jobFacts)),
+      this.dueTimes(),
+    ]);
+    this.storage = storage.kept;
+    this.jobFacts = jobs.kept;
+    const now = this.clock.now();
+    this.latest = {
+      storage: storage.fact,
+      jobs: jobs.fact,
+      periodMs: times?.period(now) ?? DAY_MS,
+      nextDue: times?.next(now),
+    };
+  }
+
+  private async readStorage(): Promise<StoredBackups> {
+    const { backups, unreachable } = await this.backups.list();
+    const own = backups.filter(
+      ({ database, environment }) =>
+        database === this.settings.database.url.database && environment === this.settings.environment,
+    );
+    return {
+      finishedAt: own.map(({ finishedAt }) => new Date(finishedAt)),
+      places: [...new Set(own.flatMap(({ locations }) => locations))],
+      unreachable,
+    };
+  }
+
+  private async readJobs(): Promise<JobFacts> {
+    const { now, ability } = await this.jobs.read();
+    if (ability.kind === 'not-installed') return { ability, registered: [], runs: [], askedAt: now };
+    const registered = await this.jobs.registered();
+    return { ability, registered, runs: await this.jobs.list(RUNS_LOOKED_AT), askedAt: now };
+  }
+
+  private async dueTimes(): Promise<DueTimes | undefined> {
+    const { schedule, timeZone } = this.settings.backup;
+    if (schedule === undefined) return undefined;
+    // Loaded only here: the parser costs a start that has no schedule.
+    const { DueTimes: Times } = await import('../jobs/due-times.js');
+    this.times ??= new Times(schedule, timeZone);
+    return this.times;
+  }
+}
+
+async function learn<T>(asking: Promise<T>): Promise<Learned<T>> {
+  try {
+    return { value: await withDeadline(asking, DEADLINE_MS) };
+  } catch (error) {
+    return { reason: messageOf(error) };
+  }
+}
+
+/** What was learned, or what was known before, while that is not too old. */
+function believed<T>(
+  learned: Learned<T>,
+  before: Kept<T> | undefined,
+): { fact: Learned<T>; kept: Kept<T> | undefined } {
+  const now = performance.now();
+  if ('value' in learned) return { fact: learned, kept: { value: learned.value, learnedAt: now } };
+  if (!before || now - before.learnedAt > BELIEVED_MS) return { fact: learned, kept: undefined };
+  return { fact: { value: before.value }, kept: before };
+}

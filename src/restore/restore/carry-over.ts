@@ -1,0 +1,104 @@
+import type { Client } from 'pg';
+import type { EnvironmentName } from '../../config/settings.js';
+
+/** Records that belong to the database as a place, and not to what was dumped: they survive a restore. */
+const RECORDS = [
+  {
+    table: 'pgkeep.change_log',
+    number: 'seq',
+    // The replaced database may have the schema of an earlier version, in which an action was called a deed.
+    insert: `SELECT entry.* FROM pg_catalog.jsonb_populate_record(NULL::pgkeep.change_log,
+               pg_catalog.jsonb_build_object('action', $1::jsonb->'deed') || $1::jsonb) entry`,
+  },
+  {
+    table: 'pgkeep.restore_test',
+    number: 'id',
+    // Its trigger takes the other columns out of the evidence.
+    insert: `SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, $1::jsonb->'evidence', NULL, $1::jsonb->>'hash'`,
+  },
+] as const;
+
+/** How many entries were carried over, or why none. */
+export interface CarriedOver {
+  readonly table: string;
+  readonly entries: number;
+  /** The restored record is not an earlier state of the replaced one. */
+  readonly foreign: boolean;
+}
+
+/** Whether a database has pgkeep's records. */
+export async function hasRecords(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ found: boolean }>(
+    `SELECT pg_catalog.to_regclass('pgkeep.change_log') IS NOT NULL AS found`,
+  );
+  return rows[0]?.found === true;
+}
+
+/**
+ * Copies what was recorded since the backup from the database that is replaced into the restored one, in the
+ * caller's transaction there. The triggers check that every entry continues the chain.
+ */
+export async function carryOver(replaced: Client, restored: Client): Promise<CarriedOver[]> {
+  const carried: CarriedOver[] = [];
+  for (const record of RECORDS) {
+    if (!(await exists(replaced, record.table)) || !(await exists(restored, record.table))) continue;
+    carried.push(await carryOne(replaced, restored, record));
+  }
+  return carried;
+}
+
+async function carryOne(
+  replaced: Client,
+  restored: Client,
+  { table, number, insert }: (typeof RECORDS)[number],
+): Promise<CarriedOver> {
+  const head = await restored.query<{ number: string; hash: string }>(
+    `SELECT ${number}::text AS number, hash FROM ${table} ORDER BY ${number} DESC LIMIT 1`,
+  );
+  const { number: last, hash } = head.rows[0] ?? { number: '0', hash: null };
+  const known = await replaced.query(`SELECT FROM ${table} WHERE ${number} = $1 AND hash = $2`, [last, hash]);
+  if (hash !== null && known.rowCount === 0) return { table, entries: 0, foreign: true };
+  const { rows } = await replaced.query<{ entry: string }>(
+    `SELECT pg_catalog.to_jsonb(t)::text AS entry FROM ${table} t WHERE ${number} > $1 ORDER BY ${number}`,
+    [last],
+  );
+  for (const { entry } of rows) await restored.query(`INSERT INTO ${table} ${insert}`, [entry]);
+  return { table, entries: rows.length, foreign: false };
+}
+
+async function exists(client: Client, table: string): Promise<boolean> {
+  const { rows } = await client.query<{ found: boolean }>(
+    'SELECT pg_catalog.to_regclass($1) IS NOT NULL AS found',
+    [table],
+  );
+  return rows[0]?.found === true;
+}
+
+/**
+ * Stamps a restored database as the one that it now is: its oid is new, and the stamp it came with may be another
+ * environment's. Where neither it nor the replaced one carried a stamp it gets none.
+ */
+export async function restamp(
+  restored: Client,
+  replaced: Client | undefined,
+  { environment, now }: { environment: EnvironmentName; now: Date },
+): Promise<void> {
+  const stamped = [restored, ...(replaced ? [replaced] : [])].map(async (client) => {
+    const found = await client.query<{ found: boolean }>(
+      `SELECT pg_catalog.to_regclass('pgkeep.database_environment') IS NOT NULL AS found`,
+    );
+    if (found.rows[0]?.found !== true) return false;
+    return (await client.query('SELECT FROM pgkeep.database_environment')).rowCount !== 0;
+  });
+  if (!(await Promise.all(stamped)).includes(true)) return;
+  await restored.query(
+    `INSERT INTO pgkeep.database_environment (id, environment, system_identifier, database_oid, stamped_at, stamped_by)
+     SELECT 1, $1, s.system_identifier::text, d.oid, $2, current_user
+       FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
+      WHERE d.datname = pg_catalog.current_database()
+         ON CONFLICT (id) DO UPDATE
+        SET environment = excluded.environment, system_identifier = excluded.system_identifier,
+            database_oid = excluded.database_oid, stamped_at = excluded.stamped_at, stamped_by = excluded.stamped_by`,
+    [environment, now.toISOString()],
+  );
+}

@@ -1,0 +1,183 @@
+import { type Client, escapeIdentifier } from 'pg';
+import type { Manifest } from '../../backup/backup.types.js';
+import { beginSnapshot, whileConnected } from '../../backup/create/snapshot.js';
+import { listTables, readContents } from '../../backup/create/table-contents.js';
+import { errorCode, PgkeepError } from '../../core/errors.js';
+import { withConnection } from '../../postgres/connect.js';
+import { isPooled } from '../../postgres/session.js';
+import { majorOf } from '../archive/archive-header.js';
+import { Archive } from '../archive/archive.js';
+import { readSettingNames } from '../archive/dump-filters.js';
+import type { RestoreContext, TablesRestoration } from './restore.types.js';
+import { databaseOptions } from '../server/database-properties.js';
+
+/** A table by its parts, as pg_restore wants them. */
+interface ChosenTable {
+  /** As the manifest has it, quoted where SQL needs it. */
+  readonly name: string;
+  readonly schema: string;
+  readonly table: string;
+  readonly rows: number;
+  readonly contentHash: string;
+}
+
+/** The name of a manifest's table, taken apart. */
+const PARTS = /^("(?:[^"]|"")+"|[^".]+)\.("(?:[^"]|"")+"|[^".]+)$/;
+
+/**
+ * Restores the rows of some tables into a database of their own: definitions of everything, rows of these. The
+ * database that is in use is not touched; what of it is brought back is for a person to decide.
+ * @throws PgkeepError `RESTORE_REFUSED`, `RESTORE_FAILED`, `USAGE_INVALID`.
+ */
+export async function restoreTables(
+  context: Pick<
+    RestoreContext,
+    'settings' | 'clock' | 'source' | 'target' | 'maintenanceUrl' | 'progress' | 'signal'
+  >,
+  maintenance: Client,
+  { tables: asked, into }: { tables: readonly string[]; into: string },
+): Promise<TablesRestoration> {
+  const { source, settings, signal, progress, target, clock } = context;
+  const { manifest } = source;
+  if (!manifest) {
+    throw new PgkeepError(
+      'USAGE_INVALID',
+      `${source.name} has no manifest: which tables it holds is not known.`,
+      {
+        hint: 'Restore all of it: createdb, then pg_restore or psql into that.',
+      },
+    );
+  }
+  const chosen = chooseTables(manifest, asked);
+  const startedAt = clock.now();
+  return await source.withFile(signal, async (file) => {
+    const archive = await Archive.open(file, {
+      atLeastMajor: majorOf(manifest.toolVersions.pgDump),
+      searchPath: settings.searchPath,
+      signal,
+    });
+    if (archive.format === 'plain') {
+      throw new PgkeepError(
+        'USAGE_INVALID',
+        `${source.name} is a plain dump: nothing can be picked out of it.`,
+        {
+          hint: 'Restore all of it: createdb, then gunzip and psql into that.',
+        },
+      );
+    }
+    await createInto(maintenance, into, databaseOptions(await archive.needs(), manifest));
+    try {
+      const url = { ...settings.database.url, database: into };
+      const { host, port, user } = maintenance;
+      const place = {
+        url,
+        server: { host, port, user, isPooled: isPooled(maintenance) },
+        serverVersion: target.serverVersion,
+        serverSettings: await readSettingNames(maintenance),
+        withOwners: false,
+      };
+      const restore = (selection: readonly string[]): Promise<void> =>
+        archive.restore({ ...place, selection });
+      progress(`restoring the definitions into "${into}"`);
+      await restore(['--section=pre-data']);
+      for (const { name, schema, table } of chosen) {
+        progress(`restoring the rows of ${name}`);
+        await restore(['--section=data', `--schema=${schema}`, `--table=${table}`]);
+      }
+      const connection = {
+        connectTimeoutMs: settings.database.connectTimeoutMs,
+        answerTimeoutMs: 0,
+        applicationName: 'pgkeep restore',
+      };
+      const copies = await withConnection(url, connection, (client) =>
+        whileConnected(client, signal, () => check(client, chosen, { into, target: target.database })),
+      );
+      return {
+        source: source.name,
+        database: into,
+        tables: chosen.map(({ name, rows }) => ({ name, rows })),
+        copies,
+        durationMs: clock.now().getTime() - startedAt.getTime(),
+      };
+    } catch (error) {
+      await maintenance.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(into)} WITH (FORCE)`);
+      throw error;
+    }
+  });
+}
+
+function chooseTables({ name: backup, tables }: Manifest, asked: readonly string[]): ChosenTable[] {
+  return asked.map((typed) => {
+    const found = tables.filter(({ name }) => name === typed || PARTS.exec(name)?.[2] === typed);
+    const [only] = found;
+    const [, schema = '', table = ''] = PARTS.exec(only?.name ?? '') ?? [];
+    if (only && found.length === 1) return { ...only, schema: bare(schema), table: bare(table) };
+    const why = found.length === 0 ? 'has no table' : 'has more than one table';
+    throw new PgkeepError('USAGE_INVALID', `${backup} ${why} ${typed}.`, {
+      hint: `It has ${tables.map(({ name }) => name).join(', ')}. Of a partitioned table name the partitions.`,
+    });
+  });
+}
+
+function bare(name: string): string {
+  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
+}
+
+async function createInto(client: Client, into: string, options: string): Promise<void> {
+  try {
+    await client.query(`CREATE DATABASE ${escapeIdentifier(into)} WITH ${options}`);
+  } catch (error) {
+    if (errorCode(error) !== '42P04') throw error;
+    throw new PgkeepError(
+      'RESTORE_REFUSED',
+      `Refused to restore into database "${into}": it exists already. Nothing was touched.`,
+      { hint: 'Give --into a name that is free.' },
+    );
+  }
+}
+
+/** @returns the command that copies each table's rows on. @throws PgkeepError `RESTORE_FAILED`. */
+async function check(
+  client: Client,
+  chosen: readonly ChosenTable[],
+  names: { into: string; target: string },
+): Promise<string[]> {
+  const snapshot = await beginSnapshot(client);
+  try {
+    const wanted = new Map(chosen.map((table) => [table.name, table]));
+    const plans = (await listTables(client, { unlogged: true })).filter(({ name }) => wanted.has(name));
+    const faults = (await readContents(client, plans)).filter(
+      ({ name, contentHash }) => wanted.get(name)?.contentHash !== contentHash,
+    );
+    if (faults.length > 0 || plans.length !== wanted.size) {
+      throw new PgkeepError(
+        'RESTORE_FAILED',
+        `Did not restore: the rows of ${faults.map(({ name }) => name).join(', ') || 'a table'} are not those that were backed up.`,
+        { hint: 'Take another backup: `pgkeep backup list` shows which ones passed a restore test.' },
+      );
+    }
+    return await Promise.all(plans.map(({ name }) => copyCommand(client, name, names)));
+  } finally {
+    snapshot.release();
+  }
+}
+
+/** Generated columns cannot be written: they are computed again. */
+async function copyCommand(
+  client: Client,
+  name: string,
+  { into, target }: { into: string; target: string },
+): Promise<string> {
+  const { rows } = await client.query<{ columns: string }>(
+    `SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum) AS columns
+       FROM pg_catalog.pg_attribute
+      WHERE attrelid = $1::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''`,
+    [name],
+  );
+  const columns = rows[0]?.columns ?? '';
+  return `psql -d ${shell(into)} -c ${shell(`\\copy ${name} (${columns}) TO STDOUT`)} | psql -d ${shell(target)} -c ${shell(`\\copy ${name} (${columns}) FROM STDIN`)}`;
+}
+
+function shell(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}

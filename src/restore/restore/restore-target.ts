@@ -1,0 +1,91 @@
+import { queryOne } from '../../postgres/read.js';
+import type { Client } from 'pg';
+import type { DatabaseUrl } from '../../config/database-url.js';
+import { errorCode } from '../../core/errors.js';
+import type { ConnectionOptions } from '../../postgres/candidate-client.js';
+import { withConnection } from '../../postgres/connect.js';
+
+/** The database that is to be replaced, and what the role may do about it. */
+export interface RestoreTarget {
+  readonly database: string;
+  /** Undefined: there is no database of that name, and one is created. */
+  readonly oid: string | undefined;
+  readonly owner: string | undefined;
+  readonly sizeBytes: number | undefined;
+  readonly role: string;
+  readonly isSuperuser: boolean;
+  readonly mayCreate: boolean;
+  readonly ownsTarget: boolean;
+  readonly serverVersion: string;
+  readonly systemIdentifier: string | null;
+}
+
+/** What every PostgreSQL server has, and a restore can be directed from. */
+const MAINTENANCE_DATABASES = ['postgres', 'template1'];
+
+/** There is no such database, or no CONNECT on it. */
+const ABSENT = new Set(['3D000', '42501']);
+
+/** Asked on a connection to another database of the server. */
+export async function readTarget(client: Client, database: string): Promise<RestoreTarget> {
+  const row = await queryOne<
+    Omit<RestoreTarget, 'systemIdentifier' | 'sizeBytes'> & { bytes: string | null }
+  >(
+    client,
+    `SELECT $1 AS database, d.oid::text AS oid, pg_catalog.pg_get_userbyid(d.datdba)::text AS owner,
+            CASE WHEN d.oid IS NOT NULL AND (pg_catalog.has_database_privilege(d.oid, 'CONNECT')
+                      OR pg_catalog.pg_has_role('pg_read_all_stats', 'MEMBER'))
+                 THEN pg_catalog.pg_database_size(d.oid)::text END AS bytes,
+            current_user::text AS role, r.rolsuper AS "isSuperuser", r.rolsuper OR r.rolcreatedb AS "mayCreate",
+            coalesce(pg_catalog.pg_has_role(d.datdba, 'USAGE'), true) AS "ownsTarget",
+            pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) AS "serverVersion"
+       FROM pg_catalog.pg_roles r
+       LEFT JOIN pg_catalog.pg_database d ON d.datname = $1
+      WHERE r.rolname = current_user`,
+    [database],
+  );
+  const { bytes, ...target } = row;
+  return {
+    ...target,
+    oid: row.oid ?? undefined,
+    owner: row.owner ?? undefined,
+    sizeBytes: bytes === null ? undefined : Number(bytes),
+    systemIdentifier: await readSystemIdentifier(client),
+  };
+}
+
+async function readSystemIdentifier(client: Client): Promise<string | null> {
+  const { may } = await queryOne<{ may: boolean }>(
+    client,
+    `SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS may`,
+  );
+  if (!may) return null;
+  const { id } = await queryOne<{ id: string }>(
+    client,
+    'SELECT system_identifier::text AS id FROM pg_catalog.pg_control_system()',
+  );
+  return id;
+}
+
+/** Runs `work` on a connection to another database of the server than the URL's. */
+export async function onMaintenance<T>(
+  url: DatabaseUrl,
+  connection: ConnectionOptions,
+  work: (client: Client, url: DatabaseUrl) => Promise<T>,
+): Promise<T> {
+  const candidates = MAINTENANCE_DATABASES.filter((name) => name !== url.database);
+  for (const [index, database] of candidates.entries()) {
+    const maintenanceUrl = { ...url, database };
+    let connected = false;
+    try {
+      return await withConnection(maintenanceUrl, connection, (client) => {
+        connected = true;
+        return work(client, maintenanceUrl);
+      });
+    } catch (error) {
+      const isAbsent = ABSENT.has(errorCode(error) ?? '');
+      if (connected || !isAbsent || index === candidates.length - 1) throw error;
+    }
+  }
+  throw new RangeError('there are two candidates, and one of them is not the target');
+}

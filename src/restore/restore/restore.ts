@@ -1,0 +1,249 @@
+import type { Client } from 'pg';
+import { operator } from '../../audit-log/append.js';
+import type { BackupService } from '../../backup/backup.service.js';
+import { omissionTexts } from '../../backup/omission-texts.js';
+import { type DatabaseUrl, describeDatabaseUrl } from '../../config/database-url.js';
+import type { Settings } from '../../config/settings.js';
+import type { Clock } from '../../core/clock.js';
+import { PgkeepError, serverMessageOf } from '../../core/errors.js';
+import { ProgramFailure } from '../../core/process/program-failure.js';
+import type { StampReading } from '../../environment/environment.types.js';
+import { readStamp } from '../../environment/stamp.js';
+import { MigrationDirectory } from '../../migrations/history/migration-directory.js';
+import type { ConnectionOptions } from '../../postgres/candidate-client.js';
+import { withConnection } from '../../postgres/connect.js';
+import { databaseError } from '../../postgres/database-fault.js';
+import type { DatabaseService } from '../../postgres/database.service.js';
+import { read, tableExists } from '../../postgres/read.js';
+import type { ArchiveNeeds } from '../archive/archive-needs.js';
+import { Despite } from '../comparison/despite.js';
+import { MAKE_ROOM, requireSpaceToRestore } from '../server/free-space.js';
+import { requireRestorable, requireSuperuserFor } from '../server/requirements.js';
+import {
+  otherSubject,
+  requireAbilities,
+  requireConsentForOther,
+  requireNotOlder,
+  requireOwnEnvironment,
+  requireProductionConsent,
+  requireSwappable,
+} from './refusals.js';
+import { MEND } from './restore-and-compare.js';
+import { RestoreRun } from './restore-run.js';
+import { findSource, peekNeeds, type RestoreSource } from './restore-source.js';
+import { restoreTables } from './restore-tables.js';
+import { onMaintenance, readTarget, type RestoreTarget } from './restore-target.js';
+import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restore.types.js';
+
+interface Rooms {
+  readonly settings: Settings;
+  readonly backups: BackupService;
+  readonly clock: Clock;
+  readonly database: DatabaseService;
+  readonly knownNeeds: Map<string, ArchiveNeeds>;
+}
+
+/** What was found out before anything is done. */
+interface Situation {
+  readonly source: RestoreSource;
+  readonly target: RestoreTarget;
+  /** Undefined: the database cannot be read. */
+  readonly stamp: StampReading | undefined;
+  readonly lastRestoreMs: number | null;
+  readonly maintenance: Client;
+  readonly maintenanceUrl: DatabaseUrl;
+  /** Undefined where the archive cannot be read before it is here. */
+  readonly needs: ArchiveNeeds | undefined;
+}
+
+/** One restore from the asking to the end. */
+export class Restore {
+  private readonly signal: AbortSignal;
+  private readonly despite: Despite;
+
+  constructor(
+    private readonly app: Rooms,
+    private readonly options: RestoreOptions,
+  ) {
+    this.signal = options.signal ?? new AbortController().signal;
+    this.despite = new Despite(options.despite ?? []);
+  }
+
+  /** @throws PgkeepError as `RestoreService.plan`. */
+  async plan(): Promise<RestorePlan> {
+    return await this.explained(() =>
+      this.inSituation(async ({ source, target, lastRestoreMs, needs }) => {
+        const { settings } = this.app;
+        const { manifest } = source;
+        const applied = manifest?.migrations?.map(({ name }) => name) ?? [];
+        const directory = await new MigrationDirectory(settings.migrationsDirectory).read();
+        const known = 'code' in directory ? applied : directory.map(({ name }) => name);
+        return {
+          source: source.name,
+          finishedAt: manifest?.finishedAt ?? null,
+          bytes: manifest?.bytes ?? null,
+          tables: manifest?.tables.length ?? null,
+          rows: manifest?.tables.reduce((sum, { rows }) => sum + rows, 0) ?? null,
+          without: omissionTexts(manifest?.without),
+          server: `PostgreSQL ${target.serverVersion} at ${describeDatabaseUrl(settings.database.url)}`,
+          database: target.database,
+          environment: settings.environment,
+          exists: target.oid !== undefined,
+          sizeBytes: target.sizeBytes ?? null,
+          other: otherSubject(manifest, target, settings.environment) ?? null,
+          missingMigrations: manifest ? known.filter((name) => !applied.includes(name)) : [],
+          unknownMigrations: applied.filter((name) => !known.includes(name)),
+          lastRestoreMs,
+          isProduction: settings.environment === 'production',
+          despite: this.despite.names,
+          notChecked: needs
+            ? null
+            : 'its owners, grants and extensions: the archive cannot be read from here yet',
+        };
+      }),
+    );
+  }
+
+  /** @throws PgkeepError as `RestoreService.restore`. */
+  async perform(): Promise<Restoration> {
+    return await this.explained(() =>
+      this.inSituation(async ({ source, target, stamp, maintenance, maintenanceUrl, needs }) => {
+        const { settings, backups, clock } = this.app;
+        requireProductionConsent(settings.environment, target, this.options);
+        const { noOwner = false, withoutSafetyBackup = false, actor = operator() } = this.options;
+        const { progress = () => undefined } = this.options;
+        const context = {
+          settings,
+          backups,
+          clock,
+          source,
+          target,
+          targetAnswers: stamp !== undefined,
+          maintenanceUrl,
+          noOwner,
+          withoutSafetyBackup,
+          despite: this.despite,
+          needs,
+          progress,
+          actor,
+          signal: this.signal,
+        };
+        return await new RestoreRun(context, maintenance).perform();
+      }),
+    );
+  }
+
+  /** @throws PgkeepError as `RestoreService.restoreTables`. */
+  async tables(chosen: { tables: readonly string[]; into: string }): Promise<TablesRestoration> {
+    const { settings, backups, clock } = this.app;
+    const { progress = () => undefined, source: typed } = this.options;
+    return await this.explained(async () => {
+      const source = await findSource(typed, { backups, settings: settings.backup });
+      return await this.onMaintenance(async (maintenance, maintenanceUrl) => {
+        const target = await readTarget(maintenance, settings.database.url.database);
+        requireAbilities({ ...target, ownsTarget: true });
+        requireNotOlder(source, target);
+        const context = { settings, clock, source, target, maintenanceUrl, progress, signal: this.signal };
+        return await restoreTables(context, maintenance, chosen);
+      });
+    });
+  }
+
+  /** Everything that may be refused is refused here, before anything is touched. */
+  private async inSituation<T>(work: (situation: Situation) => Promise<T>): Promise<T> {
+    const { settings, backups } = this.app;
+    const { source: typed } = this.options;
+    const source = await findSource(typed, { backups, settings: settings.backup });
+    const url = settings.database.url;
+    return await this.onMaintenance(async (maintenance, maintenanceUrl) => {
+      const target = await readTarget(maintenance, url.database);
+      requireAbilities(target);
+      requireNotOlder(source, target);
+      await requireSpaceToRestore(maintenance, source.manifest, settings.restore);
+      const facts = { source, target, despite: this.despite, noOwner: this.options.noOwner === true };
+      // What the manifest says needs no look into the archive.
+      await requireSuperuserFor(maintenance, facts);
+      const { stamp, lastRestoreMs } = target.oid === undefined ? NOTHING : await this.askTarget();
+      requireOwnEnvironment(stamp, settings.environment);
+      requireConsentForOther(
+        otherSubject(source.manifest, target, settings.environment),
+        target,
+        this.options,
+      );
+      const needs = await peekNeeds(source, { ...this.app, signal: this.signal });
+      await requireSwappable(maintenance, target);
+      this.despite.requireKnown(source.name, source.manifest);
+      if (needs) await requireRestorable(maintenance, facts, needs);
+      return await work({ source, target, stamp, lastRestoreMs, maintenance, maintenanceUrl, needs });
+    });
+  }
+
+  /**
+   * A database that is damaged answers nothing, and can be replaced all the same; but only by who says so, since
+   * its stamp is not read then and nothing is carried over.
+   */
+  private async askTarget(): Promise<Pick<Situation, 'stamp' | 'lastRestoreMs'>> {
+    const { timeouts } = this.app.database;
+    const { url } = this.app.settings.database;
+    return await withConnection(url, this.connection, async (client) => {
+      const stamp = await readStamp(client, timeouts);
+      const table = { schema: 'pgkeep', table: 'restore_test' };
+      if (!(await tableExists(client, table, timeouts))) return { stamp, lastRestoreMs: null };
+      const rows = await read<{ ms: string | null }>(client, {
+        sql: `SELECT evidence->>'restoreMs' AS ms FROM pgkeep.restore_test
+               WHERE verdict = 'passed' ORDER BY id DESC LIMIT 1`,
+        ...timeouts,
+      });
+      return { stamp, lastRestoreMs: rows[0]?.ms ? Number(rows[0].ms) : null };
+    }).catch((error: unknown) => {
+      if (this.options.withoutSafetyBackup === true) return NOTHING;
+      throw new PgkeepError(
+        'RESTORE_REFUSED',
+        `Refused to restore: database "${url.database}" is there and cannot be read: ${serverMessageOf(error)}. Nothing was touched.`,
+        {
+          hint: 'Mend that, or replace it unread: `--without-safety-backup`. It is kept under another name in any case.',
+          cause: error,
+        },
+      );
+    });
+  }
+
+  private async onMaintenance<T>(work: (client: Client, url: DatabaseUrl) => Promise<T>): Promise<T> {
+    return await onMaintenance(this.app.settings.database.url, this.connection, work);
+  }
+
+  private get connection(): ConnectionOptions {
+    const { connectTimeoutMs } = this.app.settings.database;
+    return { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep restore' };
+  }
+
+  private async explained<T>(work: () => Promise<T>): Promise<T> {
+    const { source } = this.options;
+    const { database } = this.app.settings.database.url;
+    try {
+      return await work();
+    } catch (error) {
+      if (this.signal.aborted) {
+        throw new PgkeepError(
+          'INTERRUPTED',
+          `Interrupted: did not restore ${source}. Database "${database}" is as it was.`,
+          { cause: error },
+        );
+      }
+      if (error instanceof PgkeepError) throw error;
+      if (error instanceof ProgramFailure) {
+        throw new PgkeepError(
+          'RESTORE_FAILED',
+          `Cannot restore ${source}: ${error.message}. Database "${database}" was not touched.`,
+          { hint: error.isDiskFull ? MAKE_ROOM : MEND, cause: error },
+        );
+      }
+      throw databaseError(
+        `restore ${source} into ${describeDatabaseUrl(this.app.settings.database.url)}`,
+        error,
+      );
+    }
+  }
+}
+
+const NOTHING = { stamp: undefined, lastRestoreMs: null };

@@ -1,0 +1,135 @@
+import type { BackupService } from '../../backup/backup.service.js';
+import type { Manifest } from '../../backup/backup.types.js';
+import { omissionTexts } from '../../backup/omission-texts.js';
+import { PGKEEP_VERSION } from '../../config/pgkeep-version.js';
+import type { Settings } from '../../config/settings.js';
+import type { Clock } from '../../core/clock.js';
+import { counted } from '../../core/counted.js';
+import { PgkeepError } from '../../core/errors.js';
+import type { DatabaseIdentity } from '../../environment/environment.types.js';
+import { readIdentity } from '../../environment/stamp.js';
+import { withConnection } from '../../postgres/connect.js';
+import type { DatabaseService } from '../../postgres/database.service.js';
+import { failedComparison } from '../comparison/comparison.js';
+import { recordEvidence } from './evidence.js';
+import { RestoreTestRun, type TestFindings } from './restore-test-run.js';
+import type { Evidence, RestoreTestReport } from './restore-test.types.js';
+
+interface Rooms {
+  readonly settings: Settings;
+  readonly backups: BackupService;
+  readonly clock: Clock;
+  readonly database: DatabaseService;
+}
+
+/** What is tested, by whom, and what ends it. */
+interface Asked {
+  readonly name: string;
+  readonly signal: AbortSignal;
+  readonly actor: string;
+}
+
+/** Tests one backup, and keeps the evidence; no prune removes it meanwhile. @throws as `RestoreTestService.run`. */
+export async function testBackup(app: Rooms, asked: Asked): Promise<RestoreTestReport> {
+  const { name, signal } = asked;
+  return await app.backups.whileClaimed(name, { use: 'restore test', signal }, () => testClaimed(app, asked));
+}
+
+async function testClaimed(app: Rooms, { name, signal, actor }: Asked): Promise<RestoreTestReport> {
+  const { settings, backups, clock, database } = app;
+  const startedAt = clock.now();
+  const manifest = await backups.manifest(name);
+  const limit = AbortSignal.timeout(settings.restore.testTimeoutMs);
+  const context = {
+    settings,
+    clock,
+    timeouts: database.timeouts,
+    guarded: await guardedIdentity(app),
+    signal: AbortSignal.any([signal, limit]),
+  };
+  const findings = await backups
+    .withArchive(name, context.signal, (file) => new RestoreTestRun(context, file).perform())
+    .catch((error: unknown) => {
+      signal.throwIfAborted();
+      const kind = settings.restore.testUrl === undefined ? 'throw-away cluster' : 'fresh database';
+      if (limit.aborted) return failed('restore', limitText(settings.restore.testTimeoutMs), kind);
+      if (error instanceof PgkeepError && error.code === 'BACKUP_DAMAGED')
+        return failed('archive', error.message, kind);
+      throw error;
+    });
+  const finishedAt = clock.now();
+  const evidence = toEvidence(manifest, findings, { startedAt, finishedAt });
+  const report = await recordEvidence(database, { evidence, actor });
+  await backups.attach(manifest.name, 'restore-test', documentOf(report));
+  return report;
+}
+
+/** What is kept beside the backup: the evidence and its hash. */
+function documentOf(report: RestoreTestReport): object {
+  const { number: _number, notRecorded: _notRecorded, ...document } = report;
+  return document;
+}
+
+function toEvidence(
+  manifest: Manifest,
+  { serverVersion, pgRestoreVersion, ...findings }: TestFindings,
+  { startedAt, finishedAt }: { startedAt: Date; finishedAt: Date },
+): Evidence {
+  return {
+    formatVersion: 1,
+    backup: manifest.name,
+    database: manifest.database,
+    environment: manifest.environment,
+    backupFinishedAt: manifest.finishedAt,
+    verdict: findings.comparisons.every(({ ok }) => ok) ? 'passed' : 'failed',
+    without: omissionTexts(manifest.without),
+    ...findings,
+    startedAt: startedAt.toISOString(),
+    finishedAt: finishedAt.toISOString(),
+    durationMs: finishedAt.getTime() - startedAt.getTime(),
+    versions: {
+      pgkeep: PGKEEP_VERSION,
+      pgRestore: pgRestoreVersion,
+      server: serverVersion,
+      dumpedServer: manifest.serverVersion,
+      pgDump: manifest.toolVersions.pgDump,
+    },
+    archive: { name: manifest.archive, bytes: manifest.bytes, sha256: manifest.sha256 },
+    previousHash: null,
+  };
+}
+
+function failed(
+  name: 'archive' | 'restore',
+  details: string,
+  restoredTo: TestFindings['restoredTo'],
+): TestFindings {
+  return {
+    comparisons: [failedComparison(name, details)],
+    tables: [],
+    notes: [],
+    restoreMs: null,
+    compareMs: null,
+    restoredTo,
+    serverVersion: null,
+    pgRestoreVersion: null,
+  };
+}
+
+function limitText(timeoutMs: number): string {
+  return `the test did not end within ${counted(timeoutMs / 60_000, 'minute')} (RESTORE_TEST_TIMEOUT_MINUTES), and was ended`;
+}
+
+/** Undefined where it does not answer: its backups are worth testing then more than ever. */
+async function guardedIdentity({ settings, database }: Rooms): Promise<DatabaseIdentity | undefined> {
+  const { url, connectTimeoutMs } = settings.database;
+  const { timeouts } = database;
+  const options = {
+    connectTimeoutMs,
+    answerTimeoutMs: timeouts.statementTimeoutMs + 1000,
+    applicationName: 'pgkeep restore test',
+  };
+  return await withConnection(url, options, (client) => readIdentity(client, timeouts)).catch(
+    () => undefined,
+  );
+}

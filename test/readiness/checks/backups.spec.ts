@@ -1,0 +1,169 @@
+import { describe, expect, it } from '@jest/globals';
+import { type Environment, readSettings } from '../../../src/config/read-settings.js';
+import type { JobRun } from '../../../src/jobs/jobs.types.js';
+import type { BackupFacts, JobFacts, StoredBackups } from '../../../src/readiness/backup-watch.js';
+import { checkBackups } from '../../../src/readiness/checks/backups.js';
+
+const NOW = new Date('2026-06-07T12:00:00Z');
+const HOUR_MS = 3_600_000;
+const hoursAgo = (hours: number): Date => new Date(NOW.getTime() - hours * HOUR_MS);
+
+const STORED: StoredBackups = {
+  finishedAt: [hoursAgo(9), ...Array.from({ length: 13 }, (_, day) => hoursAgo(33 + day * 24))],
+  places: ['/srv/backups', 's3://clinic'],
+  unreachable: [],
+};
+const JOBS: JobFacts = {
+  ability: { kind: 'able' },
+  registered: [{ name: 'backup', schedule: '0 2 * * * UTC', since: hoursAgo(1000) }],
+  runs: [],
+  askedAt: NOW,
+};
+const FACTS: BackupFacts = {
+  storage: { value: STORED },
+  jobs: { value: JOBS },
+  periodMs: 24 * HOUR_MS,
+  nextDue: new Date('2026-06-08T02:00:00Z'),
+};
+const RUN: JobRun = {
+  id: 'a',
+  job: 'backup',
+  dueAt: hoursAgo(10).toISOString(),
+  trigger: 'schedule',
+  state: 'succeeded',
+  fence: 1,
+  holder: '7@one',
+  startedAt: null,
+  finishedAt: null,
+  leaseExpiresAt: null,
+  losses: 0,
+  parameters: {},
+  result: null,
+  error: null,
+};
+const FAILED: JobRun = { ...RUN, state: 'failed', error: { code: 'STORAGE_FULL', message: 'Disk full.' } };
+
+function check(facts: Partial<BackupFacts> | undefined, environment: Environment = {}): unknown {
+  const settings = readSettings({
+    NODE_ENV: 'production',
+    DATABASE_URL: 'postgresql://u@h/db',
+    BACKUP_ENABLED: 'true',
+    ...environment,
+  });
+  return checkBackups(settings.environment, settings.backup, facts && { ...FACTS, ...facts }, NOW);
+}
+
+const jobs = (facts: Partial<JobFacts>): Partial<BackupFacts> => ({ jobs: { value: { ...JOBS, ...facts } } });
+const stored = (facts: Partial<StoredBackups>): Partial<BackupFacts> => ({
+  storage: { value: { ...STORED, ...facts } },
+});
+
+describe('backups', () => {
+  it('says how old the newest is, and how many are where', () => {
+    expect(check({})).toEqual({ ok: true, details: 'newest backup 9 hours old, 14 kept in 2 places' });
+    expect(check(stored({ finishedAt: [hoursAgo(0.7)], places: ['/srv'] }))).toEqual({
+      ok: true,
+      details: 'newest backup 42 minutes old, 1 kept in 1 place',
+    });
+  });
+
+  it.each<[string, Partial<BackupFacts> | undefined, string, string]>([
+    [
+      'an old one',
+      stored({ finishedAt: [hoursAgo(37)] }),
+      'BACKUP_OLD',
+      'Newest backup is 37 hours old - the schedule wants one every 24 hours',
+    ],
+    [
+      'none',
+      stored({ finishedAt: [], places: [] }),
+      'BACKUP_MISSING',
+      'There is no backup - the schedule wants one every 24 hours',
+    ],
+    [
+      'none but one of the future',
+      stored({ finishedAt: [hoursAgo(-24)] }),
+      'BACKUP_MISSING',
+      'There is no backup - the schedule wants one every 24 hours',
+    ],
+    [
+      'a storage that fails',
+      { storage: { reason: 'no answer within 30000 ms' } },
+      'BACKUP_STORAGE_UNREACHABLE',
+      'The backup storage does not answer: no answer within 30000 ms',
+    ],
+    [
+      'one place of several that fails',
+      stored({ unreachable: [{ location: 's3://clinic', message: 'access denied' }] }),
+      'BACKUP_STORAGE_UNREACHABLE',
+      'The backup storage s3://clinic does not answer: access denied',
+    ],
+    [
+      'a storage that has not answered yet',
+      undefined,
+      'BACKUP_STORAGE_UNREACHABLE',
+      'The backup storage has not answered yet',
+    ],
+    [
+      'no schema',
+      jobs({ ability: { kind: 'not-installed' }, registered: [] }),
+      'JOBS_UNAVAILABLE',
+      'The backup schedule cannot run: the database has no tables pgkeep.job and pgkeep.job_run. Run `pgkeep install`.',
+    ],
+    [
+      'a role that may not write',
+      jobs({ ability: { kind: 'denied', role: 'app' } }),
+      'JOBS_UNAVAILABLE',
+      'The backup schedule cannot run: role "app" may not write pgkeep.job and pgkeep.job_run. Give the grant: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.job, pgkeep.job_run TO "app";',
+    ],
+    [
+      'nobody who keeps the schedule',
+      jobs({ registered: [] }),
+      'JOBS_UNAVAILABLE',
+      'Nobody runs the backup schedule: start the service with BACKUP_ENABLED=true, or set BACKUP_SCHEDULE=off where backups are made by something else',
+    ],
+    [
+      'a run that nobody takes over',
+      jobs({ runs: [{ ...RUN, state: 'running', leaseExpiresAt: hoursAgo(3).toISOString() }] }),
+      'JOB_STUCK',
+      'Job backup is stuck: 7@one went silent 3 hours ago and no replica has taken its run over',
+    ],
+    [
+      'three failures in a row',
+      jobs({ runs: [FAILED, { ...RUN, state: 'skipped' }, FAILED, FAILED, RUN] }),
+      'JOB_STUCK',
+      'Job backup failed 3 times in a row, the last time with: Disk full.',
+    ],
+  ])('refuses %s in production, and tells it elsewhere', (_what, facts, code, text) => {
+    expect(check(facts)).toEqual({ ok: false, code, details: text });
+    expect(check(facts, { NODE_ENV: 'staging' })).toMatchObject({
+      ok: true,
+      details: expect.stringContaining(`production would refuse: ${text}`),
+    });
+  });
+
+  it('gives a schedule that is new one and a half periods', () => {
+    const none = { storage: { value: { finishedAt: [], places: [], unreachable: [] } } };
+    const since = (hours: number): Partial<BackupFacts> =>
+      jobs({ registered: [{ name: 'backup', schedule: '', since: hoursAgo(hours) }] });
+    expect(check({ ...none, ...since(36) })).toEqual({
+      ok: true,
+      details: 'no backup yet, the first is due 2026-06-08T02:00:00.000Z',
+    });
+    expect(check({ ...none, ...since(37) })).toMatchObject({ ok: false, code: 'BACKUP_MISSING' });
+  });
+
+  it('takes two failures, and those before a success, for accidents', () => {
+    expect(check(jobs({ runs: [FAILED, FAILED, RUN, FAILED] }))).toMatchObject({ ok: true });
+    expect(check(jobs({ runs: [RUN, FAILED, FAILED, FAILED] }))).toMatchObject({ ok: true });
+  });
+
+  it('only looks at the age where something else makes the backups', () => {
+    const nobody = { ...jobs({ ability: { kind: 'not-installed' }, registered: [] }), nextDue: undefined };
+    expect(check(nobody, { BACKUP_SCHEDULE: 'off' })).toMatchObject({ ok: true });
+  });
+
+  it('has nothing to say while backups are off: backupConfig does', () => {
+    expect(check({}, { BACKUP_ENABLED: 'false' })).toEqual({ ok: true, details: 'backups off' });
+  });
+});
