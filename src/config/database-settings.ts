@@ -182,7 +182,7 @@ export function databaseFaults(
   const faults: Fault[] = [];
   if (setting === undefined && !(databaseIsOptional && urls.directUrl === undefined)) {
     const names = environmentName === 'production' ? 'DATABASE_URL_PROD or DATABASE_URL' : 'DATABASE_URL';
-    faults.push({ subject: names, problem: 'must be set: the PostgreSQL URL of the database to guard' });
+    faults.push({ subject: names, problem: 'must be set: the PostgreSQL URL of the database to protect' });
   }
   if (urls.passwordCommand && urlOf(urls, setting)?.password !== undefined) {
     faults.push({
@@ -236,5 +236,5 @@ export function urlFromFile(text: string, setting: string, follow: Follow): Data
 /** Records, backups and texts have the name that the program was started with. */
 function sameDatabase(url: DatabaseUrl, first: DatabaseUrl): DatabaseUrl {
   if (url.database === first.database && url.schema === first.schema) return url;
-  throw new Error('it names another database or schema, which takes a restart');
+  throw new Error('it names another database or schema, which needs a restart');
 }

@@ -47,13 +47,13 @@ export function archiveFaults(
   if (enabled && key === undefined) {
     faults.push({
       subject: 'BACKUP_ENCRYPTION_KEY',
-      problem: 'must be set where BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
+      problem: 'must be set if BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
     });
   }
   if (format === 'plain' && compression !== undefined && !compression.startsWith('gzip:')) {
     faults.push({
       subject: 'BACKUP_COMPRESSION',
-      problem: `must be gzip:1 to gzip:9 where BACKUP_FORMAT is plain; it is "${compression}"`,
+      problem: `must be gzip:1 to gzip:9 if BACKUP_FORMAT is plain; it is "${compression}"`,
     });
   }
   return faults;

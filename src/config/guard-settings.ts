@@ -16,7 +16,7 @@ export interface GuardSettings {
   readonly dbPushAllowed: boolean;
   /** `PGKEEP_GUARD_OVERRIDE` of the shell: a value in a file was not typed for this command. */
   readonly override: string | undefined;
-  /** URLs that are named as production's. */
+  /** URLs that are named as those of production. */
   readonly production: readonly ProductionUrl[];
 }
 

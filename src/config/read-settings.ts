@@ -72,7 +72,7 @@ function environmentName(environment: Environment): EnvironmentName {
 function invalid(faults: readonly Fault[]): PgkeepError {
   const lines = faults.map(({ subject, problem }) => `  ${subject} ${problem}`);
   const count = faults.length === 1 ? 'One setting is' : `${faults.length} settings are`;
-  return new PgkeepError('CONFIG_INVALID', [`${count} not usable:`, ...lines].join('\n'), {
+  return new PgkeepError('CONFIG_INVALID', [`${count} invalid:`, ...lines].join('\n'), {
     hint: 'Every setting is described in .env.example and in docs/settings.md.',
   });
 }

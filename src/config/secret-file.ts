@@ -61,7 +61,7 @@ export function followFile<T>(file: string, first: string, parse: (text: string)
       value = parse(read.text);
       text = read.text;
     } catch (error) {
-      fault = `holds a value that is not usable: ${messageOf(error)}`;
+      fault = `contains an invalid value: ${messageOf(error)}`;
     }
   };
   return {

@@ -186,7 +186,7 @@ function requireSchedule(expression: string): void {
     new CronTime(expression, 'UTC').sendAt();
   } catch (error) {
     const message = messageOf(error);
-    throw new Error(message.startsWith('Something went wrong') ? 'that day never comes' : message, {
+    throw new Error(message.startsWith('Something went wrong') ? 'no date matches it' : message, {
       cause: error,
     });
   }

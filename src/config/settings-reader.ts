@@ -103,8 +103,8 @@ export class SettingsReader {
     const [text = '', other = ''] = [this.given.get(first)?.text, this.given.get(alias)?.text];
     if (text === other || parse(text, this.context) === parse(other, this.context)) return [];
     const problem = secret
-      ? `differs from ${first}, of which it is an alias: keep one`
-      : `is ${other}, but ${first}, of which it is an alias, is ${text}: keep one`;
+      ? `is an alias of ${first}, but has another value: keep one`
+      : `is ${other}, but it is an alias of ${first}, which is ${text}: keep one`;
     return [{ subject: alias, problem }];
   }
 

@@ -5,7 +5,7 @@ import { expect, it } from '@jest/globals';
 import { wantsEmbedded } from '../../src/config/database-settings.js';
 import { loadEnvironment } from '../../src/config/process-environment.js';
 
-it('reads .env.ENV before .env, and lets the shell win over both', () => {
+it('reads .env.ENV before .env, and the shell wins over both', () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-test-'));
   writeFileSync(path.join(directory, '.env'), 'PORT=1\nHOST=general\nBACKUP_ENABLED=false\n');
   writeFileSync(
@@ -40,7 +40,7 @@ it('refuses an environment that does not exist', () => {
 });
 
 it.each(['DATABASE_URL', 'DATABASE_URL_FILE', 'DIRECT_URL', 'DATABASE_URL_UNPOOLED_FILE'])(
-  'means the embedded database only where none is named: not with %s',
+  'uses the embedded database only if none is named: not with %s',
   (name) => {
     expect(wantsEmbedded({})).toBe(true);
     expect(wantsEmbedded({ [name]: 'given' })).toBe(false);

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { parseEnv } from 'node:util';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Environment } from '../../src/config/read-settings.js';
+import { redactSecrets } from '../../src/config/redact-secrets.js';
 import { Setting } from '../../src/config/setting.js';
 import { parseList, parseSeconds } from '../../src/config/setting-parsers.js';
 import { IsNameList, IsWholeNumber } from '../../src/config/setting-rules.js';
@@ -84,8 +85,8 @@ describe('a declared setting', () => {
         TOY_KEY: 'husher',
       }).disagreeingAliases(),
     ).toEqual([
-      { subject: 'TOY_INTERVAL', problem: 'is 30, but TOY_PERIOD, of which it is an alias, is 20: keep one' },
-      { subject: 'TOY_KEY', problem: 'differs from TOY_SECRET, of which it is an alias: keep one' },
+      { subject: 'TOY_INTERVAL', problem: 'is 30, but it is an alias of TOY_PERIOD, which is 20: keep one' },
+      { subject: 'TOY_KEY', problem: 'is an alias of TOY_SECRET, but has another value: keep one' },
     ]);
   });
 
@@ -140,5 +141,10 @@ describe('the declared settings', () => {
       'BACKUP_ENCRYPTION_IDENTITY',
       'BACKUP_S3_ENDPOINT',
     ]);
+  });
+
+  it.each([...SECRET_SETTINGS])('keep %s out of the messages of other programs', (name) => {
+    const secret = /URL|ENDPOINT/.test(name) ? 'postgresql://user:hunter22@host/db' : 'hunter22';
+    expect(redactSecrets('cannot use hunter22', { [name]: secret })).toBe('cannot use ***');
   });
 });
