@@ -1,4 +1,4 @@
-import type { Client } from 'pg';
+import type { ClientBase } from 'pg';
 
 /** Whose rules a database sorts by, where they are not the operating system's alone. */
 export interface LocaleFacts {
@@ -50,7 +50,7 @@ interface Row {
 }
 
 /** Asks once, in the caller's transaction. */
-export async function readDatabaseFacts(client: Client): Promise<DatabaseFacts> {
+export async function readDatabaseFacts(client: ClientBase): Promise<DatabaseFacts> {
   const { rows } = await client.query<Row>(`
     SELECT d.datname::text AS database, d.oid::text AS database_oid,
            pg_catalog.pg_database_size(d.oid)::text AS size_bytes, current_user::text AS role,
