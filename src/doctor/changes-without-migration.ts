@@ -64,7 +64,14 @@ export async function changesWithoutMigration(
 }
 
 async function migrationsOf(directory: string, prisma: Settings['prisma']): Promise<DiffTarget> {
-  if (!existsSync(directory)) return { tag: 'empty' };
   const init = prisma.kind === 'configured' ? prisma.configuration.initShadowDb : '';
-  return { tag: 'migrations', ...(await readMigrationList(directory, init)) };
+  if (existsSync(directory)) return { tag: 'migrations', ...(await readMigrationList(directory, init)) };
+  const lockfile = { path: 'migration_lock.toml', content: null };
+  return {
+    tag: 'migrations',
+    baseDir: directory,
+    lockfile,
+    migrationDirectories: [],
+    shadowDbInitScript: init,
+  };
 }

@@ -16,6 +16,8 @@ import { readGeneratedClients } from '../generated-client.js';
 
 /** Prisma's command, or a PostgreSQL of our own, is started for these. */
 const SLOW_MS = 60_000;
+/** What is wrong, below the headline of Prisma's message. */
+const PRISMA_ERROR = /^error: (?!Prisma schema validation)(.+)$/im;
 const NO_SCHEMA = 'there is no Prisma schema here';
 /** The rule for SQL that no migration holds. */
 const RAW_SQL = 'sql-outside-migrations';
@@ -86,6 +88,7 @@ export class BeforeCommit {
         env: {
           ...environment,
           CHECKPOINT_DISABLE: '1',
+          NO_COLOR: '1',
           // Prisma's command downloads its engine unless this names a file. Formatting starts no engine.
           PRISMA_SCHEMA_ENGINE_BINARY: environment['PRISMA_SCHEMA_ENGINE_BINARY'] ?? process.execPath,
         },
@@ -95,8 +98,8 @@ export class BeforeCommit {
     if (exitCode === 0) return ok(shown(schema.files));
     const output = `${stdout}\n${stderrTail}`;
     if (/unformatted/.test(output)) return fail(`not formatted: ${shown(schema.files)}`, 'npx prisma format');
-    const error = output.split('\n').find((line) => /error/i.test(line)) ?? `exit code ${exitCode}`;
-    return fail(`Prisma refuses it: ${error.trim()}`, 'npx prisma validate');
+    const error = PRISMA_ERROR.exec(output)?.[1] ?? `exit code ${exitCode}`;
+    return fail(`Prisma refuses it: ${error}`, 'npx prisma validate');
   }
 
   private async checkMigrationOfSchema(signal: AbortSignal): Promise<LineResult> {
