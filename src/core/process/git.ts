@@ -18,7 +18,7 @@ export async function git(
   if (result.exitCode === 0) return result.stdout;
   throw new PgkeepError(
     'USAGE_INVALID',
-    `Cannot ${operation}: git says: ${messageOf({ message: result.stderrTail })}`,
+    `Cannot ${operation}. git: ${messageOf({ message: result.stderrTail })}`,
     hint === undefined ? {} : { hint },
   );
 }
