@@ -48,7 +48,7 @@ export async function guardedConfig<Config extends GuardableConfig>(
   const { datasource } = settled;
   const argv = process.argv.slice(2);
   if (parsePrismaCommand(argv).effect === 'nothing') return settled;
-  await orLeave(async () => {
+  await exitUnlessAllowed(async () => {
     const { environment } = loadEnvironment();
     return await guard({
       ...readGuardSettings(environment),
@@ -66,14 +66,14 @@ export async function guardedConfig<Config extends GuardableConfig>(
  * tests, or is production's.
  */
 export async function guardTests(url: string | undefined): Promise<void> {
-  await orLeave(async () => {
+  await exitUnlessAllowed(async () => {
     const { judgeTestDatabase } = await import('./guard/prisma/test-database.js');
     return await judgeTestDatabase(url, readGuardSettings(loadEnvironment().environment));
   });
 }
 
 /** Prisma would wrap an exception into "Failed to load config file" and exit 1: the process is ended here instead. */
-async function orLeave(decision: () => Promise<Verdict>): Promise<void> {
+async function exitUnlessAllowed(decision: () => Promise<Verdict>): Promise<void> {
   let verdict: Verdict;
   try {
     verdict = await decision();
@@ -81,15 +81,15 @@ async function orLeave(decision: () => Promise<Verdict>): Promise<void> {
     // What cannot be decided is refused.
     const isConfiguration = error instanceof PgkeepError && error.kind === 'configuration';
     const hint = error instanceof PgkeepError ? error.hint : undefined;
-    tell(messageOf(error), hint);
+    printError(messageOf(error), hint);
     process.exit(isConfiguration ? EXIT.configuration : EXIT.failed);
   }
   if (verdict.verdict === 'allow') return;
-  tell(verdict.reason, verdict.remedy);
+  printError(verdict.reason, verdict.remedy);
   process.exit(EXIT.refused);
 }
 
 /** Written synchronously: buffered output would be lost with the process. */
-function tell(...lines: readonly (string | undefined)[]): void {
+function printError(...lines: readonly (string | undefined)[]): void {
   writeSync(process.stderr.fd, `${lines.filter(Boolean).join('\n')}\n`);
 }

@@ -118,10 +118,10 @@ function renderObject({ object: one, parts }: CountedDifference, renamedTo: stri
     return [heading, ...definition(was ?? is ?? '', '      '), ...partsOf(parts)];
   }
   const [before, after] = withoutCommonLines(was.split('\n'), is.split('\n'));
-  return [heading, ...told('was', before), ...told('is', after)];
+  return [heading, ...labelled('was', before), ...labelled('is', after)];
 }
 
-function told(label: string, lines: readonly string[]): string[] {
+function labelled(label: string, lines: readonly string[]): string[] {
   const shown = lines.length === 0 ? ['(nothing)'] : lines;
   return definition(shown.join('\n'), '          ').map((line, index) =>
     index === 0 ? `      ${label.padEnd(3)} ${line.trimStart()}` : line,

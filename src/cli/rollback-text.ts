@@ -29,14 +29,14 @@ export function renderRollbackPlan(plan: RollbackPlan): string {
 
 export function renderRollback(report: RollbackReport): string {
   const { migration, database, environment, directory, backup, lost, shrunk, notCounted, retries } = report;
-  const isTold = new Set(lost.map(({ name }) => name));
+  const isListed = new Set(lost.map(({ name }) => name));
   return [
     `Rolled back ${migration} in database "${database}" (${environment}) in ${formatSeconds(report.durationMs)}; the history shows it as rolled back.`,
     ...(backup === null ? [] : [`  backup made before: ${backup}`]),
     ...(retries === 0 ? [] : [`  retried for a lock: ${retries === 1 ? 'once' : `${retries} times`}`]),
     ...lost.map((loss) => `  lost      ${lossText(loss)}`),
     ...shrunk
-      .filter(({ name, after }) => after !== null || !isTold.has(name))
+      .filter(({ name, after }) => after !== null || !isListed.has(name))
       .map(({ name, before, after }) =>
         after === null
           ? `  WARNING   ${name} no longer exists; it had ${counted(before, 'row')}`

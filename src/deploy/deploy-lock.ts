@@ -35,7 +35,7 @@ export async function takeDeployLock(
   await client.query(
     `SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'`,
   );
-  let told = '';
+  let named = '';
   let isOwn = false;
   for (;;) {
     isOwn ||= await tryLock(client);
@@ -43,8 +43,8 @@ export async function takeDeployLock(
     if (isOwn && holders.length === 0) return;
     if (!wait && holders.length > 0) throw beingDeployed(holders, refuse, again);
     const names = holders.map(({ pid }) => pid).join();
-    if (names !== '' && names !== told) onWait(`Waiting for ${textsOf(holders)} to finish deploying.`);
-    told = names;
+    if (names !== '' && names !== named) onWait(`Waiting for ${textsOf(holders)} to finish deploying.`);
+    named = names;
     await sleep(PAUSE_MS, undefined, { signal });
   }
 }

@@ -109,12 +109,12 @@ function unresolved(attempt: Attempt, refuse: Refuse): PgkeepError {
   );
 }
 
-function stateLines({ course, steps, said }: Attempt): string[] {
-  switch (course?.kind) {
+function stateLines({ mode, steps, said }: Attempt): string[] {
+  switch (mode?.kind) {
     case 'transaction':
       return ['pgkeep ran it as one transaction: none of it was applied.'];
     case 'statements':
-      return [`pgkeep ran it statement by statement: ${steps} of ${course.total} were applied.`];
+      return [`pgkeep ran it statement by statement: ${steps} of ${mode.total} were applied.`];
     default:
       return said === null
         ? [

@@ -16,9 +16,9 @@ interface Loss {
 }
 
 /** What one statement removes: rows of a table by its name, or everything in a schema. */
-interface Taking {
+interface Removal {
   readonly what: string;
-  readonly takes: (table: ProtectedTable) => boolean;
+  readonly removes: (table: ProtectedTable) => boolean;
 }
 
 /** A statement that removes rows of a protected table, and its place: `file:line:column`. */
@@ -70,48 +70,48 @@ export function findProtectedLoss(
 }
 
 function lossOf(statement: Statement, tables: readonly ProtectedTable[], names: Names): Loss | undefined {
-  for (const { what, takes } of takingsOf(statement.node, names)) {
-    const table = tables.find(takes);
+  for (const { what, removes } of removalsOf(statement.node, names)) {
+    const table = tables.find(removes);
     if (table) return { what, table, index: statement.index };
   }
   return undefined;
 }
 
-function takingsOf(node: Node, names: Names): Taking[] {
-  const ofFamily = (what: string, table: TableName): Taking => {
+function removalsOf(node: Node, names: Names): Removal[] {
+  const ofFamily = (what: string, table: TableName): Removal => {
     const key = names.key(table);
-    return { what, takes: ({ family }) => family.includes(key) };
+    return { what, removes: ({ family }) => family.includes(key) };
   };
   if ('DropStmt' in node) {
     const { removeType, objects = [] } = node.DropStmt;
     if (removeType === 'OBJECT_TABLE') return objects.map((one) => ofFamily('DROP TABLE', objectName(one)));
     if (removeType !== 'OBJECT_SCHEMA') return [];
     const schemas = new Set(objects.flatMap((one) => stringsOf([one])));
-    return [{ what: 'DROP SCHEMA', takes: ({ schema }) => schemas.has(schema) }];
+    return [{ what: 'DROP SCHEMA', removes: ({ schema }) => schemas.has(schema) }];
   }
-  if ('DropOwnedStmt' in node) return [{ what: 'DROP OWNED', takes: () => true }];
+  if ('DropOwnedStmt' in node) return [{ what: 'DROP OWNED', removes: () => true }];
   if ('TruncateStmt' in node) {
     const { relations = [], behavior } = node.TruncateStmt;
     return relations.flatMap((relation) => {
       if (!('RangeVar' in relation)) return [];
       const key = names.key(tableOf(relation.RangeVar));
       if (behavior !== 'DROP_CASCADE') return [ofFamily('TRUNCATE', tableOf(relation.RangeVar))];
-      const takes = ({ family, referenced }: ProtectedTable): boolean =>
+      const removes = ({ family, referenced }: ProtectedTable): boolean =>
         family.includes(key) || referenced.includes(key);
-      return [{ what: 'TRUNCATE … CASCADE', takes }];
+      return [{ what: 'TRUNCATE … CASCADE', removes }];
     });
   }
   return deletionsIn(node, names);
 }
 
 /** Finds deletions, which may be in a WITH, in EXPLAIN or in MERGE. */
-function deletionsIn(node: Node, names: Names): Taking[] {
-  const deletions: Taking[] = [];
+function deletionsIn(node: Node, names: Names): Removal[] {
+  const deletions: Removal[] = [];
   const add = (what: string, table: TableName): void => {
     const key = names.key(table);
     deletions.push({
       what,
-      takes: ({ family, cascading }) => family.includes(key) || cascading.includes(key),
+      removes: ({ family, cascading }) => family.includes(key) || cascading.includes(key),
     });
   };
   walk(node, (inner) => {

@@ -30,12 +30,12 @@ const QUALIFIER = /(?:[\p{L}\p{N}_$]+|"(?:[^"]|"")+")\s*\.\s*/gu;
 export async function judgeDifferences(
   section: StructureSection,
   rows: readonly DifferenceRow[],
-  byTheLetter: boolean,
+  literally: boolean,
 ): Promise<DriftedObject[]> {
   const drifted: DriftedObject[] = [];
   for (const [index, { home, object, was, is }] of rows.entries()) {
     if (index % AT_A_TIME === AT_A_TIME - 1) await nextTurn();
-    if (was !== null && is !== null && !byTheLetter && comparable(section, was) === comparable(section, is))
+    if (was !== null && is !== null && !literally && comparable(section, was) === comparable(section, is))
       continue;
     const change = was === null ? 'added' : is === null ? 'missing' : 'changed';
     drifted.push({ section, home, object, change, was, is });

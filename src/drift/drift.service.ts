@@ -24,7 +24,7 @@ import type {
   Fingerprinting,
 } from './drift.types.js';
 import { inStructureTransaction } from './fingerprint-sql.js';
-import { missingGrants, whyPrismaCannot } from './missing-rights.js';
+import { missingGrants, prismaComparisonObstacle } from './missing-rights.js';
 import { recordFingerprint, requireWritable } from './record-fingerprint.js';
 
 /** Compares the database's structure with the expected one, and records it: finds changes made outside of migrations. */
@@ -73,7 +73,7 @@ export class DriftService {
       return reportOf(look, { schemaUnknown: location.why, hint: location.hint });
     }
     const obstacle = await this.onPool('look for drift in', (client) =>
-      whyPrismaCannot(client, this.schema, this.database.timeouts),
+      prismaComparisonObstacle(client, this.schema, this.database.timeouts),
     );
     if (obstacle !== undefined) return reportOf(look, { fault: obstacle });
     // Loaded only here: the engine is 5 MB of WebAssembly.

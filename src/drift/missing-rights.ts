@@ -9,7 +9,7 @@ import { currentRole, read, type ReadTimeouts } from '../postgres/read.js';
  * @returns undefined if it can be used.
  * @throws what the connection throws.
  */
-export async function whyPrismaCannot(
+export async function prismaComparisonObstacle(
   client: ClientBase,
   schema: string,
   timeouts: ReadTimeouts,

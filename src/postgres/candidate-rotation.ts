@@ -3,9 +3,16 @@ import type { DatabaseUrl } from '../config/database-url.js';
 import { errorCode, messageOf, PgkeepError } from '../core/errors.js';
 import { type ConnectionCandidate, connectionCandidates, currentUrl } from './connection-candidates.js';
 import { forgetPassword } from './password.js';
+import { SQLSTATE } from './sqlstates.js';
 
 /** SQLSTATEs that another candidate cannot mend: the server was reached, and said a final no. */
-const FINAL_REFUSALS = new Set(['28P01', '3D000', '53300', '42501']);
+const LOGIN_REFUSED = new Set<string>([SQLSTATE.invalidPassword, SQLSTATE.invalidAuthorizationSpecification]);
+const FINAL_REFUSALS = new Set<string>([
+  SQLSTATE.invalidPassword,
+  SQLSTATE.invalidCatalogName,
+  SQLSTATE.tooManyConnections,
+  SQLSTATE.insufficientPrivilege,
+]);
 
 /** What a TLS handshake fails with; pg gives a server without TLS no code of its own. */
 const TLS_CODE =
@@ -62,7 +69,7 @@ export class CandidateRotation {
     const isFinal = FINAL_REFUSALS.has(code) || error instanceof PgkeepError;
     if (candidate !== this.current || isFinal) return;
     // 28000: pg_hba.conf has no line for this host with (or without) TLS.
-    const isAboutEncryption = isTlsError(error) || code === '28000';
+    const isAboutEncryption = isTlsError(error) || code === SQLSTATE.invalidAuthorizationSpecification;
     this.index += 1;
     if (isAboutEncryption) return;
     while (this.current.isFallback) this.index += 1;
@@ -137,7 +144,7 @@ export async function walkCandidates<T>(rotation: CandidateRotation, attempt: ()
 
 /** Whether the server refused the credentials. pg's own words have no code, where the URL has no password. */
 export function isAuthenticationError(error: unknown): boolean {
-  return ['28P01', '28000'].includes(errorCode(error) ?? '') || messageOf(error).startsWith('SASL: ');
+  return LOGIN_REFUSED.has(errorCode(error) ?? '') || messageOf(error).startsWith('SASL: ');
 }
 
 /** Whether the encryption of a connection is what failed. */

@@ -200,7 +200,7 @@ To see what was applied and the options:
       found: [],
     });
     const failing = await applyScripts(await scriptsOf([{ name: '3_unread', sql }]), options);
-    expect(failing.failed).toMatchObject({ completed: 0, course: { kind: 'query' } });
+    expect(failing.failed).toMatchObject({ completed: 0, mode: { kind: 'query' } });
     expect(await newestAttempt(application.url)).toEqual({
       name: '3_unread',
       finished: false,

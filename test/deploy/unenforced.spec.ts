@@ -86,7 +86,7 @@ Finish it by hand, then run the command again. If it is finished already:
 `,
     );
     expect(await reported(made)).toBe(
-      'Migration issues: 1 failed; index public.seat_row_key is invalid (DROP INDEX CONCURRENTLY public.seat_row_key;)',
+      'Migration issues: 1 failed; index public.seat_row_key is not valid (DROP INDEX CONCURRENTLY public.seat_row_key;)',
     );
     await query(made.url, 'DELETE FROM "seat" WHERE "id" = 2');
     expect((await made.migrate(['resolve', '--rolled-back', NAME])).code).toBe(0);

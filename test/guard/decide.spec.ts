@@ -251,7 +251,7 @@ describe('on a database that is stamped production', () => {
 
 describe('on other databases', () => {
   const notAsked = (isOutOfReach: boolean) =>
-    ({ kind: 'not-asked', cause: 'connection timeout', isOutOfReach }) as const;
+    ({ kind: 'not-read', cause: 'connection timeout', isOutOfReach }) as const;
   const COPY = { systemIdentifier: '7001', databaseOid: '16384' };
   const at = 'database "clinic" (db.example:5432)';
   const RESET =

@@ -4,6 +4,7 @@ import { boundedList } from '../../core/bounded-list.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 import { oneMessage } from '../../postgres/mark.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 
 /** How often the connection that holds the snapshot says something, for the firewalls between. */
 const KEEPALIVE_MS = 30_000;
@@ -103,7 +104,11 @@ const SNAPSHOT_TRIES = 20;
 const LOOK_MS = 20;
 
 /** The table or its schema is gone, or the name is that of something else now. */
-const IS_GONE = new Set(['42P01', '3F000', '42809']);
+const IS_GONE = new Set<string>([
+  SQLSTATE.undefinedTable,
+  SQLSTATE.invalidSchemaName,
+  SQLSTATE.wrongObjectType,
+]);
 
 /**
  * Takes a snapshot and holds what pg_dump will hold: each of its tables, and no index. No migration comes between the

@@ -7,9 +7,9 @@ import { oneMessage } from '../../postgres/mark.js';
 import { beingDeployed, tryPrismaLock } from '../deploy-lock.js';
 import { requireNoFailedAttempt } from '../preconditions.js';
 import type { FailedMigration, MigrationScript } from './apply.types.js';
-import { courseOf } from './execution-mode.js';
+import { executionModeOf } from './execution-mode.js';
 import type { RunnerOptions } from './lock-retries.js';
-import { attemptCourse, ScriptRun } from './run-script.js';
+import { attemptModeOf, ScriptRun } from './run-script.js';
 import { beginScript, withScriptSession } from './script-session.js';
 
 /** The session's name in pg_stat_activity. */
@@ -70,7 +70,7 @@ async function applyAll(
     }
     if (signal.aborted) break;
     onStep(`Applying ${name}`);
-    const id = await history.begin(name, sql, attemptCourse(courseOf(script.parsed)));
+    const id = await history.begin(name, sql, attemptModeOf(executionModeOf(script.parsed)));
     await client.query(beginScript(options));
     const failed = await new ScriptRun({
       client,

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import type { AttemptCourse } from '../../migrations/history/attempts.js';
+import type { AttemptMode } from '../../migrations/history/attempts.js';
 import type { HistoryWriter } from '../../migrations/history/history-writer.js';
 import type { ParsedFile } from '../../migrations/sql/parse-files.js';
 import type { PlannedMigration } from '../deploy/deploy.types.js';
@@ -58,7 +58,7 @@ export interface FailedScript {
 
 /** A failed migration, and what is known of its changes. */
 export interface FailedMigration extends FailedScript {
-  readonly course: AttemptCourse;
+  readonly mode: AttemptMode;
   /** Number of statements that remain applied. */
   readonly kept: number;
   /** Whether COMMIT was sent: a session that was lost before that changed nothing. */

@@ -65,7 +65,7 @@ const INDEX = `
  * @throws PgkeepError `DEPLOY_FAILED` if an index of that name is invalid: it is not used and, if it is unique,
  *   uniqueness is not enforced; what the connection throws.
  */
-export async function checkMade(
+export async function checkDeclaration(
   client: ClientBase,
   declaration: Declaration,
   onFound: (text: string) => void,

@@ -4,7 +4,7 @@ import type { ParsedFile } from '../../migrations/sql/parse-files.js';
 import type { Statement } from '../../migrations/sql/statements.js';
 
 /** How a file is run. */
-export type Course =
+export type ExecutionMode =
   /** These statements as one transaction. */
   | { readonly kind: 'transaction'; readonly statements: readonly Statement[] }
   /** One after the other: one of them cannot run in a transaction, or the file has its own transactions. */
@@ -19,7 +19,7 @@ const WITHIN = new Set(['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE', 'TRANS_STM
  * Decides how a file is run: as one transaction, unless a statement prevents that. What only the database shows (a procedure
  * that commits, a new value of an enum that is used) turns up when it is run. Pure.
  */
-export function courseOf({ statements, obstacles }: ParsedFile): Course {
+export function executionModeOf({ statements, obstacles }: ParsedFile): ExecutionMode {
   if (statements.length === 0 && obstacles.length > 0) return { kind: 'query' };
   const inner = wrapped(statements);
   const isOneTransaction = inner.every(

@@ -23,7 +23,7 @@ export interface Trial {
   readonly migration: string;
   readonly backendPid: number;
   /** Whether a failed attempt leaves nothing: only then it is retried. */
-  readonly mayRepeat: boolean;
+  readonly mayRetry: boolean;
   readonly onRetry: () => void;
 }
 
@@ -38,7 +38,7 @@ export interface TrialFailure {
 /** Makes an attempt, and retries while its lock is not granted. @returns why the last one failed. */
 export async function tryForLock(
   attempt: () => Promise<void>,
-  { migration, backendPid, mayRepeat, onRetry }: Trial,
+  { migration, backendPid, mayRetry, onRetry }: Trial,
   options: RunnerOptions,
 ): Promise<TrialFailure | undefined> {
   const { signal, onStep } = options;
@@ -47,29 +47,29 @@ export async function tryForLock(
     if (outcome.status === 'fulfilled') return undefined;
     const error: unknown = outcome.reason;
     const pause = PAUSES_MS[tries - 1];
-    const isWorthIt = errorCode(error) === SQLSTATE.lockNotAvailable && mayRepeat && !signal.aborted;
+    const isWorthIt = errorCode(error) === SQLSTATE.lockNotAvailable && mayRetry && !signal.aborted;
     if (!isWorthIt || pause === undefined) return { error, blockers, tries };
     onRetry();
     onStep(
-      `${migration} did not get its lock${byWhom(blockers)}; retrying in ${pause / 1000} s (${tries} of ${PAUSES_MS.length}).`,
+      `${migration} did not get its lock${blockedBy(blockers)}; retrying in ${pause / 1000} s (${tries} of ${PAUSES_MS.length}).`,
     );
     await sleep(pause, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return { error, blockers, tries };
   }
 }
 
-/** Makes an attempt of a script, as {@link tryForLock}. @param mayRepeat whether a failed attempt leaves nothing */
+/** Makes an attempt of a script, as {@link tryForLock}. @param mayRetry whether a failed attempt leaves nothing */
 export async function tryScript(
   { script, backendPid, onRetry, options }: ScriptContext,
   attempt: () => Promise<void>,
-  mayRepeat: boolean,
+  mayRetry: boolean,
 ): Promise<TrialFailure | undefined> {
-  const trial = { migration: script.migration.name, backendPid, mayRepeat, onRetry };
+  const trial = { migration: script.migration.name, backendPid, mayRetry, onRetry };
   return await tryForLock(attempt, trial, options);
 }
 
 /** Returns `, blocked by pid 812 (…)`; empty if no session was seen. */
-export function byWhom(blockers: readonly SessionFacts[]): string {
+export function blockedBy(blockers: readonly SessionFacts[]): string {
   return blockers.length === 0 ? '' : `, blocked by ${textsOf(blockers)}`;
 }
 

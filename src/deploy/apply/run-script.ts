@@ -4,19 +4,19 @@ import { errorCode, messageOf } from '../../core/errors.js';
 import { applyFailedText } from '../../migrations/engine/schema-engine-error.js';
 import { ONLY_ONE_BY_ONE } from '../../migrations/engine/send-script.js';
 import { statementFailure } from '../../migrations/engine/statement-failure.js';
-import type { AttemptCourse } from '../../migrations/history/attempts.js';
+import type { AttemptMode } from '../../migrations/history/attempts.js';
 import type { Statement } from '../../migrations/sql/statements.js';
 import { oneMessage } from '../../postgres/mark.js';
 import type { FailedMigration, Progress, ScriptContext } from './apply.types.js';
 import { type Declaration, declarationsOf } from './declarations.js';
-import { type Course, courseOf } from './execution-mode.js';
+import { type ExecutionMode, executionModeOf } from './execution-mode.js';
 import { type TrialFailure, tryScript } from './lock-retries.js';
 import { inTransaction, requireNotInterrupted, rollBack, send, sendChecked } from './script-session.js';
-import { OneByOne } from './statement-by-statement.js';
+import { StatementByStatement } from './statement-by-statement.js';
 
 /** Returns the mode of an attempt, for its row in the history. Pure. */
-export function attemptCourse(course: Course): AttemptCourse {
-  return course.kind === 'statements' ? { kind: 'statements', total: course.statements.length } : course;
+export function attemptModeOf(mode: ExecutionMode): AttemptMode {
+  return mode.kind === 'statements' ? { kind: 'statements', total: mode.statements.length } : mode;
 }
 
 /** Runs one script: as one transaction if PostgreSQL allows it, otherwise statement by statement. */
@@ -28,10 +28,10 @@ export class ScriptRun {
     wasCommitting: false,
     ranAlone: false,
   };
-  private course: Course;
+  private mode: ExecutionMode;
 
   constructor(private readonly context: ScriptContext) {
-    this.course = courseOf(context.script.parsed);
+    this.mode = executionModeOf(context.script.parsed);
   }
 
   /** Runs the script, and records a failure. @returns the failure. */
@@ -40,14 +40,14 @@ export class ScriptRun {
     if (!failure) return undefined;
     await this.recordFailure(failure.error);
     const { script, backendPid } = this.context;
-    const course = attemptCourse(this.course);
-    return { ...failure, ...this.progress, migration: script.migration, backendPid, course };
+    const mode = attemptModeOf(this.mode);
+    return { ...failure, ...this.progress, migration: script.migration, backendPid, mode };
   }
 
   private async attempt(): Promise<TrialFailure | undefined> {
-    const { course } = this;
-    if (course.kind === 'query') return await this.sendAsItIs();
-    if (course.kind === 'statements') return await this.oneByOne();
+    const { mode } = this;
+    if (mode.kind === 'query') return await this.sendAsItIs();
+    if (mode.kind === 'statements') return await this.oneByOne();
     let failure = await this.asTransaction(false);
     // Pending events of deferred constraints prevent ALTER TABLE until COMMIT.
     if (hasPendingEvents(failure?.error)) failure = await this.asTransaction(true);
@@ -56,24 +56,24 @@ export class ScriptRun {
     options.onStep(
       `${script.migration.name} cannot run as one transaction (${messageOf(failure.error)}); applying it statement by statement`,
     );
-    this.course = { kind: 'statements', statements: script.parsed.statements };
-    await history.change(id, attemptCourse(this.course));
+    this.mode = { kind: 'statements', statements: script.parsed.statements };
+    await history.change(id, attemptModeOf(this.mode));
     return await this.oneByOne();
   }
 
   private async asTransaction(isImmediate: boolean): Promise<TrialFailure | undefined> {
-    const { course, progress } = this;
-    if (course.kind !== 'transaction') return undefined;
+    const { mode, progress } = this;
+    if (mode.kind !== 'transaction') return undefined;
     return await tryScript(
       this.context,
-      () => runInOneTransaction(this.context, course.statements, progress, isImmediate),
+      () => runInOneTransaction(this.context, mode.statements, progress, isImmediate),
       true,
     );
   }
 
   private async oneByOne(): Promise<TrialFailure | undefined> {
     const { statements } = this.context.script.parsed;
-    const failure = await new OneByOne(this.context, this.progress).run(statements);
+    const failure = await new StatementByStatement(this.context, this.progress).run(statements);
     if (failure) return failure;
     return await tryScript(this.context, () => this.context.history.finish(this.context.id), true);
   }
@@ -95,7 +95,7 @@ export class ScriptRun {
     await rollBack(client);
     const failure = statementFailure(thrown, script.parsed.source.text, this.progress.sentFrom);
     const text = applyFailedText(script.migration.name, failure);
-    await history.recordFailure(id, attemptCourse(this.course), text).catch(() => undefined);
+    await history.recordFailure(id, attemptModeOf(this.mode), text).catch(() => undefined);
   }
 }
 

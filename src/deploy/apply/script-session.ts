@@ -5,7 +5,7 @@ import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { withConnection } from '../../postgres/connect.js';
 import { oneMessage } from '../../postgres/mark.js';
 import type { Declaration } from './declarations.js';
-import { checkMade } from './check-declarations.js';
+import { checkDeclaration } from './check-declarations.js';
 import type { RunnerOptions } from './lock-retries.js';
 import type { Progress, ScriptContext } from './apply.types.js';
 
@@ -96,7 +96,7 @@ export async function sendChecked(
 ): Promise<void> {
   requireNotInterrupted(options.signal);
   await send(client, sql, onStatement);
-  for (const declaration of declared) await checkMade(client, declaration, onFound);
+  for (const declaration of declared) await checkDeclaration(client, declaration, onFound);
 }
 
 /** Sends SQL as one simple query. @param onStatement called for each completed statement */

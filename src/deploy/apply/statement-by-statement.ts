@@ -18,7 +18,7 @@ const NEEDS_NO_BLOCK = new Set<string>([
  * Runs a script statement by statement, and records after each how many are applied: in the same transaction, if
  * the statement can run in one. The script's own transactions count when they are committed.
  */
-export class OneByOne {
+export class StatementByStatement {
   constructor(
     private readonly context: ScriptContext,
     private readonly progress: Progress,

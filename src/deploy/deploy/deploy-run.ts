@@ -17,7 +17,7 @@ import { compareCounts, countRows } from '../row-counts.js';
 import { leftBehind, unenforcedIn } from '../unenforced-objects.js';
 import type { DeployOptions, DeployPlan, DeployReport } from './deploy.types.js';
 import { type Draft, draftPlan, requireNoErrors } from './draft-plan.js';
-import { explainFailure, notBegun, stoppedBetween } from './failed-deploy.js';
+import { explainFailure, failedBeforeStart, stoppedBetween } from './failed-deploy.js';
 
 /** One deploy, from the history check to the record. */
 export class DeployRun {
@@ -199,7 +199,7 @@ export class DeployRun {
     const done = names.filter((name) => applied.has(name));
     const rest = names.filter((name) => !applied.has(name));
     const error = stoppedBetween(
-      this.signal.aborted ? interrupted('migrated') : notBegun(thrown),
+      this.signal.aborted ? interrupted('migrated') : failedBeforeStart(thrown),
       done,
       rest,
     );

@@ -4,7 +4,7 @@ import { MigrationSources } from '../../migrations/lint/migration-sources.js';
 import { check, type KnownTables, readKnownTables, readMigrations } from '../../migrations/lint/run-lint.js';
 import { SchemaMemory } from '../../migrations/lint/schema-memory.js';
 import { type ParsedFile, touchedTables } from '../../migrations/sql/parse-files.js';
-import { courseOf } from '../apply/execution-mode.js';
+import { executionModeOf } from '../apply/execution-mode.js';
 import type { DeployDependencies } from '../deploy-dependencies.js';
 import { projectNotes, requireBaseline, requireNoFailedAttempt } from '../preconditions.js';
 import { refusalOfLosses } from '../protected-losses.js';
@@ -102,7 +102,7 @@ function planned(
       // As Prisma's engine reads it: a byte order mark is kept.
       sql: Buffer.from(one.file.content ?? '').toString(),
       statements: one.statements.length,
-      isAtomic: courseOf(one).kind === 'transaction',
+      isAtomic: executionModeOf(one).kind === 'transaction',
     })),
     tables: tables.toSorted((left, right) => right.bytes - left.bytes),
   };

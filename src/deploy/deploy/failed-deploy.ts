@@ -57,7 +57,7 @@ export async function explainFailure(
         historyIsKnown: true,
         applied: names.filter((name) => applied.has(name)),
         // If the session was lost during COMMIT, the history knows more.
-        kept: isLost && failed.course.kind === 'statements' ? (own?.steps ?? failed.kept) : failed.kept,
+        kept: isLost && failed.mode.kind === 'statements' ? (own?.steps ?? failed.kept) : failed.kept,
         invalidIndexes: invalidIndexesOf(failed.migration.sql, unenforced, now),
       };
     })
@@ -88,7 +88,7 @@ export async function explainFailure(
 }
 
 /** Returns the error of a deploy that failed before the first script; a refusal stays a refusal. Pure. */
-export function notBegun(thrown: unknown): PgkeepError {
+export function failedBeforeStart(thrown: unknown): PgkeepError {
   if (thrown instanceof PgkeepError && thrown.kind === 'refused') return thrown;
   const { code, hint } = thrown instanceof PgkeepError ? thrown : databaseError('apply migrations', thrown);
   return new PgkeepError(code, `Nothing was migrated: ${messageOf(thrown)}`, {

@@ -34,15 +34,15 @@ export function isSessionLost(error: unknown): boolean {
 /** Pure. */
 export function stateOf(facts: FailureFacts): FailedState {
   const { script, applied, isStillRunning, historyIsKnown } = facts;
-  const { course, wasCommitting, ranAlone, error } = script;
+  const { mode, wasCommitting, ranAlone, error } = script;
   // The session was lost during COMMIT, and the history was read since.
   if (applied.includes(script.migration.name)) return 'applied';
   if (isSessionLost(error)) {
     const isDecided = !wasCommitting || (historyIsKnown && !isStillRunning);
-    if (course.kind === 'query' || ranAlone || !isDecided) return 'unknown';
+    if (mode.kind === 'query' || ranAlone || !isDecided) return 'unknown';
   }
-  if (course.kind === 'transaction') return 'rolled back';
-  return course.kind === 'query' || ranAlone || changesKept(facts) ? 'partly applied' : 'rolled back';
+  if (mode.kind === 'transaction') return 'rolled back';
+  return mode.kind === 'query' || ranAlone || changesKept(facts) ? 'partly applied' : 'rolled back';
 }
 
 /** Describes the state of the database in one line. Pure. */
@@ -66,11 +66,11 @@ export function stateText(facts: FailureFacts): string {
 }
 
 function unknownText(facts: FailureFacts): string {
-  const { course, completed, ranAlone } = facts.script;
-  if (course.kind === 'transaction') {
+  const { mode, completed, ranAlone } = facts.script;
+  if (mode.kind === 'transaction') {
     return 'Outcome unknown: the migration was applied completely or not at all.';
   }
-  if (course.kind === 'query') return 'Outcome unknown: some of the migration may be applied.';
+  if (mode.kind === 'query') return 'Outcome unknown: some of the migration may be applied.';
   const own = ranAlone
     ? `statement ${completed + 1} may have changed something`
     : `statement ${completed + 1} may be applied`;
@@ -78,8 +78,8 @@ function unknownText(facts: FailureFacts): string {
 }
 
 function keptText(facts: FailureFacts): string {
-  const { course, kept, completed } = facts.script;
-  if (course.kind !== 'statements') return '';
+  const { mode, kept, completed } = facts.script;
+  if (mode.kind !== 'statements') return '';
   if (!changesKept(facts)) return '';
   const undone = completed > kept ? `; ${range(kept + 1, completed, 'was', 'were')} rolled back` : '';
   return `: ${range(1, kept, 'remains', 'remain')} applied${undone}`;

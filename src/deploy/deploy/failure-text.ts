@@ -5,7 +5,7 @@ import type { ParsedFile } from '../../migrations/sql/parse-files.js';
 import { SourceText } from '../../migrations/sql/source-text.js';
 import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { FailedScript } from '../apply/apply.types.js';
-import { byWhom } from '../apply/lock-retries.js';
+import { blockedBy } from '../apply/lock-retries.js';
 import { changesKept, type FailureFacts, isSessionLost, stateOf, stateText } from './failed-state.js';
 
 /** Everything that the message of a failed migration reports. */
@@ -90,12 +90,12 @@ export function waitReasons({
   if (code === SQLSTATE.lockNotAvailable) {
     const often = script.tries === 1 ? '' : `, ${script.tries} times`;
     return [
-      `It waited ${lockTimeoutMs} ms for a lock (MIGRATIONS_LOCK_TIMEOUT, or its own lock_timeout)${often}${byWhom(script.blockers)}.`,
+      `It waited ${lockTimeoutMs} ms for a lock (MIGRATIONS_LOCK_TIMEOUT, or its own lock_timeout)${often}${blockedBy(script.blockers)}.`,
     ];
   }
   if (code === SQLSTATE.queryCanceled && !interrupted) {
     return [
-      `The limit is ${statementTimeoutMs} ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own statement_timeout)${byWhom(script.blockers)}.`,
+      `The limit is ${statementTimeoutMs} ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own statement_timeout)${blockedBy(script.blockers)}.`,
     ];
   }
   if (code === DDL_GUARD_REFUSED) {
@@ -122,10 +122,10 @@ function nextSteps(failure: Failure): string[] {
       return ['To deploy the rest:', again];
     case 'rolled back': {
       const code = errorCode(script.error);
-      const isOfItsTime =
+      const isTransient =
         code === SQLSTATE.lockNotAvailable || code === DDL_GUARD_REFUSED || isSessionLost(script.error);
       const drops = invalidIndexes.map((index) => `  DROP INDEX CONCURRENTLY ${index};    (in psql)`);
-      const begin = isOfItsTime || interrupted ? 'Retry later:' : `Fix ${file}, then:`;
+      const begin = isTransient || interrupted ? 'Retry later:' : `Fix ${file}, then:`;
       return [
         ...running,
         drops.length > 0 ? 'Drop the invalid indexes, then:' : begin,

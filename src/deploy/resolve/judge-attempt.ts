@@ -43,11 +43,11 @@ export interface AttemptEvidence {
  * history says which. Pure.
  */
 export function judgeAttempt(evidence: AttemptEvidence): JudgedAttempt {
-  const { course } = evidence.attempt;
+  const { mode } = evidence.attempt;
   // An object that exists nevertheless was created by something else.
-  const isNothing = course?.kind === 'transaction' && evidence.traced.there.length === 0;
+  const isNothing = mode?.kind === 'transaction' && evidence.traced.there.length === 0;
   if (isNothing) return { verdict: 'nothing', ...NONE };
-  if (course?.kind === 'statements' && evidence.isSameFile) return judgeRecorded(evidence);
+  if (mode?.kind === 'statements' && evidence.isSameFile) return judgeRecorded(evidence);
   return judgeUnrecorded(evidence);
 }
 

@@ -89,7 +89,7 @@ function marks({
  * Refuses a mark that the history does not allow, or that the database contradicts. Pure.
  * @throws PgkeepError `RESOLVE_REFUSED`.
  */
-export function requireFitting(state: MigrationState, { mark, anyway = false }: ResolveOptions): void {
+export function requireMarkAllowed(state: MigrationState, { mark, anyway = false }: ResolveOptions): void {
   const refusal = mark === 'applied' ? appliedFault(state) : rolledBackFault(state);
   if (refusal) throw resolveRefused(refusal.why, refusal.hint);
   if (anyway) return;

@@ -82,9 +82,9 @@ export async function readState(
 
 const NOTHING = { applied: [], uncertain: [], notApplied: [], assumedNotRun: [], invalid: [] } as const;
 
-function ranOf({ course, steps }: Attempt, isSameFile: boolean): MigrationState['ran'] {
-  if (!course) return { by: 'something else' };
-  return course.kind === 'statements'
-    ? { by: 'pgkeep', as: course.kind, statements: course.total, applied: steps, isSameFile }
-    : { by: 'pgkeep', as: course.kind };
+function ranOf({ mode, steps }: Attempt, isSameFile: boolean): MigrationState['ran'] {
+  if (!mode) return { by: 'something else' };
+  return mode.kind === 'statements'
+    ? { by: 'pgkeep', as: mode.kind, statements: mode.total, applied: steps, isSameFile }
+    : { by: 'pgkeep', as: mode.kind };
 }

@@ -9,7 +9,7 @@ import type { DeployDependencies } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { requireTarget } from '../preconditions.js';
 import { resolveRefused } from '../refusals.js';
-import { requireFitting } from './marks.js';
+import { requireMarkAllowed } from './marks.js';
 import { readState, unsettledNames } from './read-states.js';
 import type { MigrationState, ResolveExplanation, ResolveOptions, ResolveReport } from './resolve.types.js';
 
@@ -61,7 +61,7 @@ export class ResolveRun {
       await this.lock(client);
       const state = await this.state(client, migration, await this.known(client));
       options.onState?.(state);
-      requireFitting(state, options);
+      requireMarkAllowed(state, options);
       await this.mark(options);
       return state;
     });

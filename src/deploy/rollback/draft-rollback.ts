@@ -59,7 +59,7 @@ export async function draftRollback(
       'Drop the objects that the migration created, one by one.',
     );
   }
-  const kept = await keepProtected(client, down, settings, timeouts);
+  const kept = await requireProtectedKept(client, down, settings, timeouts);
   const measured = await measureLosses(client, losses, timeouts);
   return {
     down,
@@ -143,7 +143,7 @@ const KEEP_HINT =
  * @returns the names of the protected tables, their partitions and parents; notes.
  * @throws PgkeepError `ROLLBACK_REFUSED`; what the connection throws.
  */
-async function keepProtected(
+async function requireProtectedKept(
   client: ClientBase,
   { parsed }: Down,
   { deploy, database }: Settings,
@@ -163,7 +163,7 @@ async function keepProtected(
 }
 
 /** Returns the refusal of a script that removed protected rows without naming the table. */
-export function tookProtected(what: string) {
+export function protectedRemoved(what: string) {
   return rollbackRefused(
     `down.sql removed ${what}, which is protected (PROTECTED_TABLES) and not named in its SQL; this was rolled back`,
     KEEP_HINT,

@@ -86,7 +86,7 @@ function nextSteps({
     return ['When the server answers again:', '  npx pgkeep migrate status', again];
   }
   const code = errorCode(script.error);
-  const isOfItsTime = code === SQLSTATE.lockNotAvailable || code === DDL_GUARD_REFUSED;
-  const isTheFile = !isOfItsTime && !isSessionLost(script.error) && !interrupted;
-  return [isTheFile ? `Fix ${script.migration.file}, then:` : 'Retry later:', again];
+  const isTransient = code === SQLSTATE.lockNotAvailable || code === DDL_GUARD_REFUSED;
+  const isFileAtFault = !isTransient && !isSessionLost(script.error) && !interrupted;
+  return [isFileAtFault ? `Fix ${script.migration.file}, then:` : 'Retry later:', again];
 }

@@ -3,7 +3,7 @@ import { counted } from '../../core/counted.js';
 import { oneMessage } from '../../postgres/mark.js';
 import { inTransaction, send } from '../apply/script-session.js';
 import { rollbackRefused } from '../refusals.js';
-import { tookProtected } from './draft-rollback.js';
+import { protectedRemoved } from './draft-rollback.js';
 import type { Down } from './read-down.js';
 
 /** What the transaction of a rollback needs to know. */
@@ -12,7 +12,7 @@ export interface TransactionOptions {
   /** PostgreSQL schema of `_prisma_migrations` and of unqualified names. */
   readonly schema: string;
   /** Tables and columns that the script removes by name. */
-  readonly foreseen: ReadonlySet<string>;
+  readonly expected: ReadonlySet<string>;
   /** Tables whose rows must be kept. */
   readonly protectedNames: ReadonlySet<string>;
   /** Returns the command that also allows these losses. */
@@ -50,10 +50,10 @@ export class RollbackSession {
     await this.markRolledBack();
     const before = await readTableStates(client);
     await send(client, sql, onStatement);
-    const more = unforeseenLosses(before, await readTableStates(client), this.options.foreseen);
+    const more = unexpectedLosses(before, await readTableStates(client), this.options.expected);
     if (more.length === 0) return;
     const kept = more.find(({ name }) => this.options.protectedNames.has(name));
-    if (kept) throw tookProtected(kept.text);
+    if (kept) throw protectedRemoved(kept.text);
     throw rollbackRefused(
       `down.sql removed ${more.map(({ text }) => text).join('; ')}, which is not named in its SQL; this was rolled back`,
       ['If this is intended:', `  ${this.options.command(more.map(({ name }) => name))}`].join('\n'),
@@ -118,21 +118,21 @@ async function readTableStates(client: ClientBase): Promise<TableState[]> {
 /**
  * Finds what a script removed without naming it: by CASCADE, a trigger, a foreign key, a DO block. A table
  * without pages has nothing to lose. Pure.
- * @param foreseen names of tables and columns
+ * @param expected names of tables and columns
  * @returns each loss as text.
  */
-function unforeseenLosses(
+function unexpectedLosses(
   before: readonly TableState[],
   after: readonly TableState[],
-  foreseen: ReadonlySet<string>,
+  expected: ReadonlySet<string>,
 ): { name: string; text: string }[] {
   return before.flatMap((table) => {
-    if (table.bytes === 0 || foreseen.has(table.rootName)) return [];
+    if (table.bytes === 0 || expected.has(table.rootName)) return [];
     const now = after.find(({ oid }) => oid === table.oid);
     const name = table.rootName;
     if (!now) return [{ name, text: `table ${table.name} and its rows` }];
     const columns = Object.entries(table.columns)
-      .filter(([number, column]) => !(number in now.columns) && !foreseen.has(`${name}.${column}`))
+      .filter(([number, column]) => !(number in now.columns) && !expected.has(`${name}.${column}`))
       .map(([, column]) => ({ name: `${name}.${column}`, text: `column ${name}.${column} and its values` }));
     if (now.bytes === 0) return [{ name, text: `all rows of ${table.name}` }];
     if (now.deleted === 0) return columns;

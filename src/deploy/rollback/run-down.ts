@@ -66,7 +66,7 @@ function transactionOptions(
   return {
     down,
     schema,
-    foreseen: new Set(
+    expected: new Set(
       [...typed, ...tables, ...losses.map(({ name }) => name)].filter((name) => !protectedNames.has(name)),
     ),
     protectedNames,
@@ -103,7 +103,7 @@ class DownRunner {
     const onRetry = (): void => {
       this.retries += 1;
     };
-    const trial = { migration: migration.name, backendPid, mayRepeat: true, onRetry };
+    const trial = { migration: migration.name, backendPid, mayRetry: true, onRetry };
     const failure = await tryForLock(attempt, trial, options);
     if (failure) this.failed = { ...failure, migration, backendPid, completed };
   }

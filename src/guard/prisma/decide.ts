@@ -4,7 +4,7 @@ import type { Facts, Target, Verdict } from './guard.types.js';
 import type { PrismaCommand } from './prisma-command.js';
 
 /** How much the loss of a database matters, by environment. */
-const WORTH: Readonly<Record<EnvironmentName, number>> = {
+const IMPORTANCE: Readonly<Record<EnvironmentName, number>> = {
   test: 0,
   development: 1,
   staging: 2,
@@ -46,7 +46,7 @@ function datasourceFault(target: Target, facts: Facts): Fault | undefined {
     return fault && { ...fault, text: `${fault.text}, and pgkeep does not know what this command does` };
   }
   if (fault) return withSql(fault, facts);
-  return withSql(ignoranceFault(target) ?? environmentFault(target, facts), facts);
+  return withSql(unknownStampFault(target) ?? environmentFault(target, facts), facts);
 }
 
 /** Returns a fault if the database is production: by its stamp, by the settings, or because it cannot be ruled out. */
@@ -58,7 +58,7 @@ function productionFault(target: Target, { environment, what }: Facts): Fault | 
     const shell = isClear ? '' : ` (NODE_ENV is ${environment})`;
     return { text: `is stamped production${shell}` };
   }
-  const unasked = stamp.kind === 'not-asked' ? `; its stamp cannot be read: ${stamp.cause}` : '';
+  const unasked = stamp.kind === 'not-read' ? `; its stamp cannot be read: ${stamp.cause}` : '';
   if (productionBy !== undefined) return { text: `is production according to ${productionBy}${unasked}` };
   // A production database that does not exist yet is created by `migrate deploy`.
   if (environment === 'production') return { text: `is production according to NODE_ENV${unasked}` };
@@ -73,14 +73,14 @@ function copyFault({ database }: Target, stamped: EnvironmentName, environment: 
   };
 }
 
-function ignoranceFault({ stamp }: Target): Fault | undefined {
+function unknownStampFault({ stamp }: Target): Fault | undefined {
   if (stamp.kind === 'unreadable') {
     return {
       text: `may be production: role "${stamp.role}" cannot read its stamp`,
       remedy: `Grant the role access: GRANT USAGE ON SCHEMA pgkeep TO "${stamp.role}"; GRANT SELECT ON pgkeep.database_environment TO "${stamp.role}";`,
     };
   }
-  if (stamp.kind !== 'not-asked' || stamp.isOutOfReach) return undefined;
+  if (stamp.kind !== 'not-read' || stamp.isOutOfReach) return undefined;
   return {
     text: `may be production: its stamp cannot be read: ${stamp.cause}`,
     remedy: 'Make sure that `npx pgkeep ping` reaches the database by this URL, then try again.',
@@ -95,7 +95,7 @@ function environmentFault(
   const { stamp, identity } = target;
   if (stamp.kind !== 'stamped') return undefined;
   const { environment: stamped } = stamp.stamp;
-  if (WORTH[stamped] > WORTH[environment]) {
+  if (IMPORTANCE[stamped] > IMPORTANCE[environment]) {
     if (identity && !sameDatabase(identity, stamp.stamp)) return copyFault(target, stamped, environment);
     return {
       text: `is stamped ${stamped}${what === undefined ? `, and NODE_ENV is ${environment}` : ''}`,
@@ -105,7 +105,7 @@ function environmentFault(
   if (command.name === 'db push' && stamped === 'staging' && !dbPushAllowed) {
     return {
       text: 'is stamped staging, and PRISMA_DB_PUSH_ALLOWED is not true',
-      remedy: AS_PRODUCTION_GETS_IT,
+      remedy: DEPLOY_AS_IN_PRODUCTION,
     };
   }
   return undefined;
@@ -115,7 +115,7 @@ function environmentFault(
 function testSuiteFault({ stamp, productionBy }: Target, { environment }: Facts): Fault | undefined {
   if (environment !== 'test') return undefined;
   const remedy = 'Use a separate database for the test suite.';
-  if (stamp.kind === 'stamped' && WORTH[stamp.stamp.environment] > WORTH.test) {
+  if (stamp.kind === 'stamped' && IMPORTANCE[stamp.stamp.environment] > IMPORTANCE.test) {
     return { text: `is stamped ${stamp.stamp.environment}, and NODE_ENV is test`, remedy };
   }
   if (productionBy === undefined) return undefined;
@@ -185,4 +185,4 @@ function remedyFor(commandName: string): string {
 }
 
 /** What to do instead of `db push` on staging. */
-const AS_PRODUCTION_GETS_IT = `Make the change with a migration, as in production: ${DEPLOY}.`;
+const DEPLOY_AS_IN_PRODUCTION = `Make the change with a migration, as in production: ${DEPLOY}.`;

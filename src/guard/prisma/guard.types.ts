@@ -3,8 +3,8 @@ import type { DatabaseIdentity, StampReading } from '../../environment/environme
 import type { PrismaCommand } from './prisma-command.js';
 
 /** Why the stamp could not be read. */
-export interface NotAsked {
-  readonly kind: 'not-asked';
+export interface StampNotRead {
+  readonly kind: 'not-read';
   readonly cause: string;
   /** Whether the command cannot reach it either: no such database or server, or the login fails. */
   readonly isOutOfReach: boolean;
@@ -18,7 +18,7 @@ export interface Target {
   readonly database: string;
   /** Its server, for people: without user and password. */
   readonly where: string;
-  readonly stamp: StampReading | NotAsked;
+  readonly stamp: StampReading | StampNotRead;
   /** Undefined if it could not be read. */
   readonly identity: DatabaseIdentity | undefined;
   /** What names this database as production: `DATABASE_URL_PROD`, `.env.production`. */

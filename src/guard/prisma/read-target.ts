@@ -7,7 +7,7 @@ import { type DatabaseIdentity, sameDatabase } from '../../environment/environme
 import { withConnection, withDeadline } from '../../postgres/connect.js';
 import { databaseFault } from '../../postgres/database-fault.js';
 import { readIdentity, readStamp } from '../../environment/stamp.js';
-import type { NotAsked, Target } from './guard.types.js';
+import type { StampNotRead, Target } from './guard.types.js';
 
 /** As long as Prisma waits for a connection. */
 const CONNECT_MS = 5000;
@@ -32,7 +32,7 @@ export async function readTarget(
 ): Promise<Target> {
   const parsed = parseUrl(urlText);
   if ('reason' in parsed) {
-    const stamp: NotAsked = { kind: 'not-asked', cause: `its URL: ${parsed.reason}`, isOutOfReach: false };
+    const stamp: StampNotRead = { kind: 'not-read', cause: `its URL: ${parsed.reason}`, isOutOfReach: false };
     return {
       use,
       database: '?',
@@ -65,7 +65,7 @@ async function ask(url: DatabaseUrl): Promise<Pick<Target, 'stamp' | 'identity'>
   } catch (error) {
     const { code, text } = databaseFault(error);
     const isOutOfReach = OUT_OF_REACH.has(code) || NOBODY_THERE.has(errorCode(error) ?? '');
-    return { stamp: { kind: 'not-asked', cause: text, isOutOfReach }, identity: undefined };
+    return { stamp: { kind: 'not-read', cause: text, isOutOfReach }, identity: undefined };
   }
 }
 

@@ -5,6 +5,7 @@ import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { CandidateRotation } from '../../postgres/candidate-rotation.js';
 import { closeClient, connectOnce } from '../../postgres/connect.js';
 import { databaseFault } from '../../postgres/database-fault.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { SchemaEngineError } from './schema-engine-error.js';
 
 /** How long a connection may take when the URL does not say (`connect_timeout`); Prisma's own default. */
@@ -60,7 +61,7 @@ function connectionError(thrown: unknown, url: DatabaseUrl): SchemaEngineError {
   const failed = (prismaCode: string, message: string) =>
     new SchemaEngineError(message, { prismaCode, sqlState: code, databaseMessage: cause, cause: thrown });
 
-  if (code === '28P01') {
+  if (code === SQLSTATE.invalidPassword) {
     // A client that is never connected: it knows whom node-postgres takes where the URL names no user.
     const { user } = new Client({ user: url.user });
     return failed(
@@ -70,8 +71,9 @@ function connectionError(thrown: unknown, url: DatabaseUrl): SchemaEngineError {
         'configured address.',
     );
   }
-  if (code === '3D000') return failed('P1003', `Database \`${url.database}\` does not exist`);
-  if (code === '28000' || code === '42501') {
+  if (code === SQLSTATE.invalidCatalogName)
+    return failed('P1003', `Database \`${url.database}\` does not exist`);
+  if (code === SQLSTATE.invalidAuthorizationSpecification || code === SQLSTATE.insufficientPrivilege) {
     return failed('P1010', `User was denied access on the database \`${url.database}\``);
   }
   if (fault === 'DATABASE_TOO_MANY_CONNECTIONS') {

@@ -1,5 +1,6 @@
 import type { ErrorRegistry } from '@prisma/driver-adapter-utils';
 import { type ErrorCode, errorCode, messageOf, PgkeepError } from '../../core/errors.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { StatementFailure } from './statement-failure.js';
 
 /** What is known of a failure of Prisma's engine beside its message. */
@@ -23,8 +24,6 @@ const KEEP_CODES: Readonly<Record<string, ErrorCode>> = {
   P1010: 'DATABASE_PERMISSION_DENIED',
   P1011: 'DATABASE_UNREACHABLE',
 };
-
-const INSUFFICIENT_PRIVILEGE = '42501';
 
 const AFTER_A_FAILURE =
   'A failed migration blocks the next ones. See what of it is there, and what to choose from: ' +
@@ -58,7 +57,7 @@ export class SchemaEngineError extends PgkeepError {
 }
 
 function keepCode(failure: SchemaEngineFailure): ErrorCode {
-  if (failure.prismaCode === undefined && failure.sqlState === INSUFFICIENT_PRIVILEGE) {
+  if (failure.prismaCode === undefined && failure.sqlState === SQLSTATE.insufficientPrivilege) {
     return 'DATABASE_PERMISSION_DENIED';
   }
   return KEEP_CODES[failure.prismaCode ?? ''] ?? 'MIGRATION_FAILED';

@@ -1,4 +1,5 @@
 import { errorCode } from '../../core/errors.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { SourceText } from '../sql/source-text.js';
 import { isFault, loadSqlParser } from '../sql/sql-parser.js';
 import { statementsOf } from '../sql/statements.js';
@@ -8,7 +9,12 @@ import { statementsOf } from '../sql/statements.js';
  * by itself: no transaction block, no end of one, a new value of an enum that is used, and more locks than there is
  * memory for.
  */
-export const ONLY_ONE_BY_ONE: ReadonlySet<string> = new Set(['25001', '2D000', '55P04', '53200']);
+export const ONLY_ONE_BY_ONE: ReadonlySet<string> = new Set<string>([
+  SQLSTATE.activeSqlTransaction,
+  SQLSTATE.invalidTransactionTermination,
+  SQLSTATE.unsafeNewEnumValueUsage,
+  SQLSTATE.outOfMemory,
+]);
 
 /** Why a script failed, and where the SQL that was sent begins in it. */
 export interface ScriptFailure {
