@@ -64,7 +64,7 @@ describe('a database of another environment', () => {
         code: 'ENVIRONMENT_SHARED',
         gate: 'enforce',
         details:
-          'DATABASE_URL and DATABASE_URL_PROD reach the same database: give each environment a database of its own',
+          'DATABASE_URL and DATABASE_URL_PROD lead to the same database: give each environment its own database',
       });
       const apart = {
         NODE_ENV: running,
@@ -80,7 +80,7 @@ describe('a database of another environment', () => {
     expect(await environmentOf({ NODE_ENV: 'production', DATABASE_URL: own.cluster.url('copy') })).toEqual({
       ok: true,
       details:
-        'production; the stamp was made in another database, of which this is a copy: run `pgkeep stamp production` once you know what this copy is for',
+        'production; the stamp was written in another database, so this one is a copy: run `pgkeep stamp production` once you know what the copy is for',
     });
   });
 

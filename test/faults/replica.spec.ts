@@ -42,7 +42,7 @@ describe('a read-only server', () => {
       code: 'DATABASE_IN_RECOVERY',
       gate: 'enforce',
       details:
-        'The server is a read-only replica (in recovery) although a primary is expected: point DATABASE_URL at the primary',
+        'The server is a read-only replica (in recovery), not the primary: point DATABASE_URL at the primary',
     });
     expect(checks.migrations).toEqual({ ok: true, details: '1/1 migrations applied' });
     const [ping, install] = await Promise.all([
@@ -73,7 +73,7 @@ describe('a read-only server', () => {
         code: 'DATABASE_READ_ONLY',
         gate: 'enforce',
         details:
-          'The server is read-only (default_transaction_read_only = on) although a primary is expected: switch it off, or point DATABASE_URL at the primary',
+          'The server is read-only (default_transaction_read_only = on): switch that off, or point DATABASE_URL at the primary',
       },
     ]);
     await query(

@@ -115,7 +115,7 @@ describe('the readiness monitor', () => {
         code: 'ENVIRONMENT_SHARED',
         gate: 'enforce',
         details: expect.stringContaining(
-          'DATABASE_URL and DATABASE_URL_PROD reach the same database: give each environment a database of its own',
+          'DATABASE_URL and DATABASE_URL_PROD lead to the same database: give each environment its own database',
         ),
       };
       expect((await asked.verdict()).checks.environment).toEqual(shared);

@@ -128,7 +128,7 @@ describe('a stall', () => {
         code: check === 'migrations' ? 'MIGRATIONS_LOCKED' : 'DATABASE_TIMEOUT',
         details: expect.stringMatching(details),
       });
-      expect(service.transcript.text).toMatch(/ready, by what was last known: /);
+      expect(service.transcript.text).toMatch(/still ready, by the last known results: /);
     });
   });
 
