@@ -40,6 +40,7 @@ describe('a read-only server', () => {
     expect(checks.database).toEqual({
       ok: false,
       code: 'DATABASE_IN_RECOVERY',
+      hint: 'docs/checks.md#database_in_recovery',
       gate: 'enforce',
       details:
         'The server is a read-only replica (in recovery), not the primary: point DATABASE_URL at the primary',
@@ -71,6 +72,7 @@ describe('a read-only server', () => {
       {
         ok: false,
         code: 'DATABASE_READ_ONLY',
+        hint: 'docs/checks.md#database_read_only',
         gate: 'enforce',
         details:
           'The server is read-only (default_transaction_read_only = on): switch that off, or point DATABASE_URL at the primary',

@@ -55,6 +55,7 @@ describe('the HTTP contract, in production', () => {
           details:
             'There is no backup - one is due every 24 hours; The backup schedule cannot run: the database has no tables pgkeep.job and pgkeep.job_run. Run `pgkeep install`.',
           code: 'BACKUP_MISSING',
+          hint: 'docs/checks.md#backup_missing',
           gate: 'warn',
         },
       },
@@ -165,6 +166,7 @@ describe('the HTTP contract, in production', () => {
       ok: false,
       details: 'Migration issues: 1 failed',
       code: 'MIGRATIONS_FAILED',
+      hint: 'docs/checks.md#migrations_failed',
       gate: 'enforce',
     });
     expect(faultsOf('Verdict', body)).toEqual([]);

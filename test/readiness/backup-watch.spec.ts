@@ -75,6 +75,7 @@ describe('what is known of backups', () => {
       expect(verdict.checks.backups).toEqual({
         ok: false,
         code: 'BACKUP_STORAGE_UNREACHABLE',
+        hint: 'docs/checks.md#backup_storage_unreachable',
         details: 'The backup storage has not answered yet',
         gate: 'enforce',
       });

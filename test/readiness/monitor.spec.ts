@@ -113,6 +113,7 @@ describe('the readiness monitor', () => {
       const shared = {
         ok: false,
         code: 'ENVIRONMENT_SHARED',
+        hint: 'docs/checks.md#environment_shared',
         gate: 'enforce',
         details: expect.stringContaining(
           'DATABASE_URL and DATABASE_URL_PROD lead to the same database: give each environment its own database',

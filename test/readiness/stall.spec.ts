@@ -123,9 +123,11 @@ describe('a stall', () => {
       );
       expect(seen.filter(({ status }) => status !== 'ready')).toEqual([]);
       const missed = seen.map(({ checks }) => checks[check]).find((view) => view?.code !== undefined);
+      const code = check === 'migrations' ? 'MIGRATIONS_LOCKED' : 'DATABASE_TIMEOUT';
       expect(missed).toEqual({
         ok: true,
-        code: check === 'migrations' ? 'MIGRATIONS_LOCKED' : 'DATABASE_TIMEOUT',
+        code,
+        hint: `docs/checks.md#${code.toLowerCase()}`,
         details: expect.stringMatching(details),
       });
       expect(service.transcript.text).toMatch(/still ready, by the last known results: /);
@@ -145,6 +147,7 @@ describe('a stall', () => {
       expect(checks.database).toEqual({
         ok: false,
         code: 'DATABASE_TIMEOUT',
+        hint: 'docs/checks.md#database_timeout',
         gate: 'enforce',
         details: expect.stringMatching(
           new RegExp(
@@ -195,6 +198,7 @@ describe('a stall', () => {
       expect((await service.verdict()).checks.migrations).toEqual({
         ok: false,
         code: 'MIGRATIONS_PENDING',
+        hint: 'docs/checks.md#migrations_pending',
         gate: 'enforce',
         details: 'Migration issues: 1 pending',
       });
@@ -209,6 +213,7 @@ describe('a stall', () => {
         {
           ok: false,
           code: 'DATABASE_TIMEOUT',
+          hint: 'docs/checks.md#database_timeout',
           gate: 'enforce',
           details: 'Not known: canceling statement due to lock timeout',
         },
