@@ -1,3 +1,4 @@
+import { checksPage } from './checks-page.mjs';
 import { cliPage } from './cli-page.mjs';
 import { lintRulesPage } from './lint-rules.mjs';
 
@@ -14,4 +15,4 @@ import { lintRulesPage } from './lint-rules.mjs';
  *
  * @type {readonly Page[]}
  */
-export const PAGES = [cliPage, lintRulesPage];
+export const PAGES = [checksPage, cliPage, lintRulesPage];
