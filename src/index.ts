@@ -152,6 +152,6 @@ export { JobsService } from './jobs/jobs.service.js';
 export type { JobRun, RunError, RunState, RunTrigger } from './jobs/jobs.types.js';
 export { StatsService } from './stats/stats.service.js';
 export type { ConnectionStats, DatabaseStats, RowCounting, TableStats } from './stats/stats.types.js';
-export type { JobName } from './maintenance/job-table.js';
+export type { JobName } from './maintenance/job-definitions.js';
 export { MaintenanceService } from './maintenance/maintenance.service.js';
 export type { JobsOverview, JobView } from './maintenance/maintenance.types.js';

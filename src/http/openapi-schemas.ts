@@ -1,5 +1,5 @@
 import { GATES } from '../config/settings.js';
-import { JOB_NAMES } from '../maintenance/job-table.js';
+import { JOB_NAMES } from '../maintenance/job-definitions.js';
 import { VERDICT_CODES } from '../readiness/check.js';
 import { CHECK_CODES, CHECK_NAMES } from '../readiness/checks.js';
 

@@ -65,7 +65,7 @@ describe('the routes about jobs and backups', () => {
       'JOB_RUNNING',
     ]);
     expect(second.body.detail).toBe(
-      `Job backup is under way already: run ${begun.body.id}, held by ${begun.body.holder} since ${begun.body.startedAt}.`,
+      `Job backup is already running: run ${begun.body.id}, on ${begun.body.holder} since ${begun.body.startedAt}.`,
     );
     const run = async (): Promise<request.Response> => await get(begun.headers['location'] ?? '');
     await until(async () => (await run()).body.state !== 'running');
@@ -109,10 +109,10 @@ describe('the routes about jobs and backups', () => {
     [
       { backup: '../../etc/passwd' },
       400,
-      /^The request’s body cannot be used: backup must be the name of a backup: letters, digits, and _ - \.\.$/,
+      /^The request body is not valid: backup must be the name of a backup: letters, digits, "_", "-" and "\."\.$/,
     ],
     [{ backup: 7 }, 400, /backup must be the name of a backup/],
-    [{ name: 'x' }, 400, /^The request’s body cannot be used: name is not known\.$/],
+    [{ name: 'x' }, 400, /^The request body is not valid: there is no parameter name\.$/],
   ])('refuse a restore test of %j', async (body, status, detail) => {
     const answer = await post('/admin/restore-tests').send(body);
     expect([answer.status, answer.body.detail]).toEqual([status, expect.stringMatching(detail)]);
@@ -120,14 +120,11 @@ describe('the routes about jobs and backups', () => {
   });
 
   it.each([
-    ['a parameter that is not known', { compress: true }, 'compress is not known'],
+    ['an unknown parameter', { compress: true }, 'there is no parameter compress'],
     ['a list', ['x'], 'it must be a JSON object'],
   ])('refuse %s', async (_what, body, fault) => {
     const answer = await post('/admin/backups').send(body);
-    expect([answer.status, answer.body.detail]).toEqual([
-      400,
-      `The request’s body cannot be used: ${fault}.`,
-    ]);
+    expect([answer.status, answer.body.detail]).toEqual([400, `The request body is not valid: ${fault}.`]);
     expect(faultsOf('Problem', answer.body)).toEqual([]);
   });
 
@@ -173,7 +170,7 @@ describe('the routes about jobs and backups', () => {
       expect([status, body.code, body.detail]).toEqual([
         409,
         'BACKUP_REFUSED',
-        'Refused to begin job backup: backups are off. Nothing was touched.',
+        'Refused to start job backup: backups are off. Nothing was changed.',
       ]);
     } finally {
       await off.close();

@@ -106,7 +106,7 @@ describe('failures behind a proxy that is not named', () => {
     const service = await WatchedService.start({ ...NOWHERE, TRUST_PROXY: '192.0.2.0/24' });
     expect(await isClosedAfter(service.url, (n) => `198.51.100.${n}`)).toBe(true);
     expect(service.transcript.text).toContain(
-      'The admin routes are closed to 127.0.0.1 for up to 60 s after 10 failed attempts. It sent X-Forwarded-For: if it is a proxy of yours, name it in TRUST_PROXY, so that each of its clients is counted by itself.',
+      'The admin routes are closed to 127.0.0.1 for up to 60 s after 10 failed attempts. It sent X-Forwarded-For: if it is your proxy, name it in TRUST_PROXY, so that each of its clients is counted separately.',
     );
     await service.close();
   });

@@ -180,7 +180,7 @@ describe('exactly-once runs', () => {
       error: {
         code: 'JOB_LEASE_LOST',
         message:
-          'Job backup was ended: one could not renew its lease in time, and another replica may have taken over.',
+          'Job backup was stopped: one did not renew its lease in time. Another replica may have taken over the run.',
       },
     });
     expect(await jobs.find(run.id)).toMatchObject({ state: 'interrupted', losses: 1 });
@@ -228,8 +228,8 @@ describe('exactly-once runs', () => {
       expect(await least.get(JobsService).list(10)).toEqual([]);
       await expect(least.get(JobsService).begin(claimOf('one'), 'manual', {})).rejects.toMatchObject({
         code: 'DATABASE_PERMISSION_DENIED',
-        message: 'Cannot begin a run: role "the least" may not write pgkeep.job and pgkeep.job_run.',
-        hint: 'Give the grant: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.job, pgkeep.job_run TO "the least";',
+        message: 'Cannot start a run: role "the least" may not write pgkeep.job and pgkeep.job_run.',
+        hint: 'Run as the owner of the schema: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.job, pgkeep.job_run TO "the least";',
       });
     } finally {
       await least.close();

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { BackupSettings } from '../../config/settings.js';
 import { counted } from '../../core/counted.js';
 import { valueOf } from '../../core/known.js';
-import { inabilityText } from '../../jobs/jobs-ability.js';
+import { whyUnable } from '../../jobs/jobs-ability.js';
 import type { JobRun } from '../../jobs/jobs.types.js';
 import type { BackupFacts, JobFacts, StoredBackups } from '../backup-watch.js';
 import {
@@ -129,7 +129,7 @@ function scheduleFindings({ schedule }: BackupSettings, { jobs }: BackupFacts): 
   }
   const { ability, registered } = jobs.value;
   if (ability.kind !== 'able') {
-    const { message, hint } = inabilityText(ability);
+    const { message, hint } = whyUnable(ability);
     return [{ code: 'JOBS_UNAVAILABLE', text: `The backup schedule cannot run: ${message}. ${hint}` }];
   }
   if (registered.some(({ name }) => name === 'backup')) return [];

@@ -108,7 +108,7 @@ describe('backups', () => {
       'a role that may not write',
       jobs({ ability: { kind: 'denied', role: 'app' } }),
       'JOBS_UNAVAILABLE',
-      'The backup schedule cannot run: role "app" may not write pgkeep.job and pgkeep.job_run. Give the grant: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.job, pgkeep.job_run TO "app";',
+      'The backup schedule cannot run: role "app" may not write pgkeep.job and pgkeep.job_run. Run as the owner of the schema: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.job, pgkeep.job_run TO "app";',
     ],
     [
       'no service that runs the schedule',
