@@ -49,7 +49,7 @@ export function defineCheck<const Name extends string, const Code extends string
 /** Codes that any check can have. */
 export const GENERAL_CODES = {
   CHECK_FAILED: {
-    meaning: 'The check could not be carried out, or failed without a code of its own.',
+    meaning: 'The check could not be carried out, or failed without its own code.',
     remedy: 'Read `details`, and the logs of pgkeep and of the database server.',
   },
   CHECK_TIMEOUT: {

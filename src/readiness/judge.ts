@@ -10,7 +10,7 @@ import type { CheckView, Fact, Judgement } from './readiness.types.js';
 /** How the results of the checks become a verdict. */
 export interface JudgingRules {
   readonly gates: Readonly<Record<string, Gate>>;
-  /** Whether this instance was ready before: then a failing `latch` lets it stay so. */
+  /** Whether this instance was ready before: then a failing `latch` does not change that. */
   readonly wasReady: boolean;
 }
 
@@ -64,7 +64,7 @@ function viewOf(outcome: CheckOutcome, gate: Gate): CheckView {
   return { ...outcome, ...(!outcome.ok && { gate }), ...(hint !== undefined && { hint }) };
 }
 
-/** Writes the same in Terminus' format. A check that fails behind a gate that lets it pass is `degraded`. */
+/** Writes the same in Terminus' format. A check that fails without making the verdict "not ready" is `degraded`. */
 function healthOf(views: readonly (readonly [string, CheckView])[], wasReady: boolean): HealthCheckResult {
   const entries = views.map(([name, view]) => {
     const { ok, ...shown } = view;

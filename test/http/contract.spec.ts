@@ -69,7 +69,7 @@ describe('the HTTP contract, in production', () => {
     ]);
   });
 
-  it('answers HEAD /ready without a body, and /live with nothing but life', async () => {
+  it('answers HEAD /ready without a body, and /live with the status alone', async () => {
     const head = await request(base).head('/ready');
     expect([head.status, head.text]).toEqual([200, undefined]);
     const live = await request(base).get('/live');
@@ -80,7 +80,7 @@ describe('the HTTP contract, in production', () => {
     ]);
   });
 
-  it('answers /health in Terminus’ shape', async () => {
+  it('answers /health in Terminus’ format', async () => {
     const { status, body } = await request(base).get('/health');
     expect([status, body.status, Object.keys(body.details)]).toEqual([
       200,
@@ -137,12 +137,12 @@ describe('the HTTP contract, in production', () => {
     ]);
   });
 
-  it('answers what it does not know with a problem', async () => {
+  it('answers an unknown route with a problem', async () => {
     const { status, body, headers } = await request(base).get('/nope');
     expect([status, body.code, headers['cache-control']]).toEqual([404, 'ROUTE_NOT_FOUND', 'no-store']);
   });
 
-  it('documents every route, and answers with the document', async () => {
+  it('documents every route, and serves the document', async () => {
     const { body } = await request(base).get('/openapi.json');
     expect(body).toEqual(JSON.parse(JSON.stringify(openApiDocument())));
     for (const [path, { get }] of Object.entries(openApiDocument().paths)) {

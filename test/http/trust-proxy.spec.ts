@@ -116,7 +116,7 @@ describe.each(['express', 'fastify'] as const)('an importing application on %s',
   let app: INestApplication;
   afterEach(() => app.close());
 
-  /** The application itself believes every proxy. */
+  /** The application itself trusts every proxy. */
   async function listen(trustProxy?: string): Promise<string> {
     const settings = readSettings({ ...NOWHERE, ...(trustProxy && { TRUST_PROXY: trustProxy }) });
     @Module({ imports: [PgkeepModule.forRoot(settings), PgkeepHttpModule] })
@@ -134,7 +134,7 @@ describe.each(['express', 'fastify'] as const)('an importing application on %s',
     expect(await attempt(url, '198.51.100.8')).toBe(401);
   });
 
-  it('believes no client, whatever the application believes', async () => {
+  it('trusts no client, even if the application does', async () => {
     const url = await listen();
     expect(await isClosedAfter(url, (n) => `203.0.113.${n}`)).toBe(true);
   });

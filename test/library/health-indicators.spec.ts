@@ -51,7 +51,7 @@ class CacheCheck implements ReadinessCheck {
   }
 }
 
-/** The application's own health check, which has pgkeep's indicators beside one of its own. */
+/** The application's own health check, which has pgkeep's indicators beside its own one. */
 @Controller('status')
 class StatusController {
   constructor(

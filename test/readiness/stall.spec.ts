@@ -160,7 +160,7 @@ describe('a stall', () => {
     });
   });
 
-  it('is not waited out with READINESS_FAILURE_THRESHOLD=0', async () => {
+  it('counts immediately with READINESS_FAILURE_THRESHOLD=0', async () => {
     await withService({ ...settings(LONG_PERIOD), READINESS_FAILURE_THRESHOLD: '0' }, async (service) => {
       await service.untilVerdict('ready');
       proxy.mode = 'hold';
@@ -223,7 +223,7 @@ describe('a stall', () => {
     });
   });
 
-  it('does not cover what is bad: the first evaluation says so', async () => {
+  it('does not hide a bad answer: the first evaluation reports it', async () => {
     await withService(settings(LONG_PERIOD), async (service) => {
       const monitor = service.app.get(ReadinessMonitor);
       const codeAfter = async (change: () => unknown): Promise<unknown[]> => {
