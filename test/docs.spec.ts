@@ -27,9 +27,12 @@ describe('the documentation', () => {
     expect(hinted).toHaveLength(CHECK_CODES.length);
   });
 
-  it('has every setting', () => {
+  it('has every setting, aliases included', () => {
     const page = readFileSync('docs/settings.md', 'utf8');
+    const example = readFileSync('.env.example', 'utf8');
+    expect(SETTING_NAMES.length).toBeGreaterThan(50);
     expect(SETTING_NAMES.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
+    expect(SETTING_NAMES.filter((name) => !new RegExp(`\\b${name}\\b`).test(example))).toEqual([]);
   });
 
   it('is what `npm run docs:generate` makes of the code', () => {
