@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const own = fileURLToPath(new URL('schema-engine', import.meta.url));
+const own = fileURLToPath(new URL('../bin/schema-engine', import.meta.url));
 
 // Prisma's CLI insists on a native schema engine, which it downloads, unless PRISMA_SCHEMA_ENGINE_BINARY names an
 // executable. It evaluates prisma.config.ts before it looks for one, so importing this file there is enough.
