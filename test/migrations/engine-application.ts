@@ -11,7 +11,7 @@ import type { Cluster } from '../../src/cluster/cluster.js';
 const PRISMA = path.resolve('node_modules/prisma/build/index.js');
 
 /** The module that names pgkeep's schema engine to Prisma's CLI. */
-const ENGINE_LOCATION = path.resolve('scripts/schema-engine-location.mjs');
+const ENGINE_LOCATION = path.resolve('bin/use-schema-engine.mjs');
 /** The executable of the package that pgkeep's is built on. */
 export const BRIDGE = path.resolve('packages/prisma-schema-engine-bridge/bin/prisma-schema-engine');
 
@@ -41,11 +41,11 @@ export class PrismaApplication {
     this.write('prisma/migrations/migration_lock.toml', 'provider = "postgresql"\n');
     this.write(
       'prisma.config.ts',
-      `${engine === undefined ? `import { datasourceUrl } from '${ENGINE_LOCATION}';` : 'const datasourceUrl = (url) => url;'}
+      `${engine === undefined ? `import { useSchemaEngine } from '${ENGINE_LOCATION}';` : 'const useSchemaEngine = (url) => url;'}
        export default {
          schema: 'prisma/schema.prisma',
          migrations: { path: 'prisma/migrations' },
-         datasource: { url: datasourceUrl(process.env.DATABASE_URL), shadowDatabaseUrl: process.env.SHADOW_DATABASE_URL },
+         datasource: { url: useSchemaEngine(process.env.DATABASE_URL), shadowDatabaseUrl: process.env.SHADOW_DATABASE_URL },
        };`,
     );
     this.writeSchema(CHILDREN);
