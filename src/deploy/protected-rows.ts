@@ -1,5 +1,5 @@
 import { counted } from '../core/counted.js';
-import { read, type ReadTimeouts } from '../postgres/read.js';
+import { read, readOne, type ReadTimeouts } from '../postgres/read.js';
 import { PgkeepError, messageOf } from '../core/errors.js';
 import type { DeployConnection } from './deploy-connection.js';
 import type { LostRows } from './deploy/deploy.types.js';
@@ -135,15 +135,14 @@ async function nameNow(
 
 async function countRows(connection: DeployConnection, name: string, options: CountOptions): Promise<number> {
   const { statementTimeoutMs } = options;
-  const [row] = await connection.use(
+  const { rows } = await connection.use(
     'count the rows of',
     (client) =>
-      read<{ rows: number }>(client, {
+      readOne<{ rows: number }>(client, {
         sql: `SELECT pg_catalog.count(*)::float8 AS rows FROM ${name}`,
         ...options,
       }),
     statementTimeoutMs,
   );
-  if (!row) throw new Error('the server answered without a row');
-  return row.rows;
+  return rows;
 }

@@ -7,6 +7,7 @@ import type { ErrorCode } from '../../core/errors.js';
 import { PgkeepError } from '../../core/errors.js';
 
 const MEGABYTE = 1_048_576;
+
 /** What to do where the disk filled up during a restore. */
 export const MAKE_ROOM = 'Make room on the disk of the database server, then restore again.';
 
