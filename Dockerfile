@@ -70,7 +70,7 @@ RUN pgkeep --help >/dev/null && pg_dump --version && psql --version && node --in
       const { engineVersion } = await import('/opt/pgkeep/dist/migrations/engine/wasm-module.js'); \
       await engineVersion(); \
       await import('/opt/pgkeep/dist/deploy/deploy/deploy-run.js'); \
-      const { loadSqlParser } = await import('/opt/pgkeep/dist/migrations/lint/sql-parser.js'); \
+      const { loadSqlParser } = await import('/opt/pgkeep/dist/migrations/sql/sql-parser.js'); \
       await loadSqlParser(); \
       await import('/opt/pgkeep/dist/postgres/records.js'); \
       await import('/opt/pgkeep/dist/scheduler/pgkeep-schedule.module.js'); \
