@@ -203,9 +203,7 @@ const EMBEDDED_UNLESS: ReadonlySet<string> = new Set<keyof DatabaseVariables>(['
 
 /** Returns whether no database is named, outside production: then the embedded one is used. */
 export function wantsEmbedded(environment: Environment): boolean {
-  const declared = declarationsOf(DatabaseVariables).filter(({ name }) =>
-    /^(DATABASE|DIRECT)_URL$/.test(name),
-  );
+  const declared = declarationsOf(DatabaseVariables).filter(({ property }) => EMBEDDED_UNLESS.has(property));
   const names = declared
     .flatMap((declaration) => namesOf(declaration))
     .flatMap((name) => [name, `${name}_FILE`]);
