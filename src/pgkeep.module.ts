@@ -5,6 +5,7 @@ import type { Settings } from './config/settings.js';
 import { SettingsModule, type AsyncSettings, type ModuleOptions } from './config/settings.module.js';
 import { DatabaseModule } from './postgres/database.module.js';
 import { DeployModule } from './deploy/deploy.module.js';
+import { DoctorModule } from './doctor/doctor.module.js';
 import { DriftModule } from './drift/drift.module.js';
 import { EnvironmentModule } from './environment/environment.module.js';
 import { InstallModule } from './install/install.module.js';
@@ -29,6 +30,7 @@ const MODULES = [
   ReadinessModule,
   StatsModule,
   MaintenanceModule,
+  DoctorModule,
 ];
 
 /**

@@ -24,11 +24,12 @@ const LAYERS: Readonly<Record<string, number>> = {
   deploy: 7,
   readiness: 8,
   maintenance: 9,
-  'pgkeep.module.ts': 10,
-  http: 11,
-  cli: 11,
-  scheduler: 11,
-  service: 12,
+  doctor: 10,
+  'pgkeep.module.ts': 11,
+  http: 12,
+  cli: 12,
+  scheduler: 12,
+  service: 13,
 };
 
 /** Files above every module. */

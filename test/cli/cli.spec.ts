@@ -222,7 +222,7 @@ describe('the command line', () => {
       code: 78,
       stdout: '',
       stderr: [
-        '2 settings are not usable:',
+        '2 settings are invalid:',
         '  DATABASE_URL must be a PostgreSQL URL (postgresql://user:password@host:5432/database): it must begin with postgresql:// or postgres://',
         '  DB_POOL_MAX must be a whole number (connections); it is "x"',
         'Every setting is described in .env.example and in docs/settings.md.',
