@@ -266,7 +266,7 @@ Restore it from version control, or write it again: \`pgkeep migrate lint --writ
   it('SARIF that its schema accepts, waived findings suppressed', async () => {
     const application = new Application().add(
       '20991231000000_next',
-      `${REQUIRED}-- pgkeep:allow truncate because the rows are a cache\nTRUNCATE "parents";\n`,
+      `${REQUIRED}-- pgkeep:allow truncate because the rows are a cache\nTRUNCATE "parents";\nLOCK TABLE "parents";\n`,
     );
     const { stdout, code } = await application.lint(['--format', 'sarif']);
     expect(code).toBe(1);
@@ -284,15 +284,31 @@ Restore it from version control, or write it again: \`pgkeep migrate lint --writ
         {
           tool: {
             driver: {
-              rules: [
-                {
+              rules: expect.arrayContaining([
+                expect.objectContaining({
                   id: 'required-column',
                   shortDescription: { text: 'A required column added in one step to a table that has rows' },
-                  help: { text: expect.stringContaining('See docs/lint-rules.md#required-column') },
                   helpUri: `${pathToFileURL('docs/lint-rules.md').href}#required-column`,
+                }),
+                {
+                  id: 'lock-table',
+                  shortDescription: { text: 'LOCK TABLE that blocks writes' },
+                  fullDescription: {
+                    text: 'Writes to the table wait until the transaction ends; reads as well in `ACCESS EXCLUSIVE` mode.',
+                  },
+                  help: {
+                    text: `What breaks: Writes to the table wait until the transaction ends; reads as well in \`ACCESS EXCLUSIVE\` mode.
+Instead: Remove it: each statement takes the lock that it needs.
+See docs/lint-rules.md#lock-table`,
+                    markdown: `**What breaks:** Writes to the table wait until the transaction ends; reads as well in \`ACCESS EXCLUSIVE\` mode.
+
+**Instead:** Remove it: each statement takes the lock that it needs.
+
+See \`docs/lint-rules.md#lock-table\`.`,
+                  },
+                  helpUri: `${pathToFileURL('docs/lint-rules.md').href}#lock-table`,
                 },
-                { id: 'truncate', helpUri: `${pathToFileURL('docs/lint-rules.md').href}#truncate` },
-              ],
+              ]),
             },
           },
           results: expect.arrayContaining([
