@@ -71,7 +71,7 @@ describe('pgkeep migrate lint', () => {
     2 | ALTER TABLE "children" ADD COLUMN "clinic_code" CHAR(8) NOT NULL;
       |                                   ^
     Column "clinic_code" is required at once, and the rows that "children" has (about 1,000 rows,
-    152 kB) have no value for it: the migration fails, and \`prisma migrate dev\` offers to reset the
+    152.0 kB) have no value for it: the migration fails, and \`prisma migrate dev\` offers to reset the
     database, which loses all data.
     Instead:
       -- Migration 1: add it nullable, and release an application that writes it
@@ -99,7 +99,7 @@ Sizes of tables are those of the database.
     const { code, stdout } = await application.lint([], { DATABASE_URL: url });
     expect(code).toBe(1);
     expect(stdout).toContain(
-      'CREATE INDEX lets nobody write to "children" (about 3,000,000 rows, 152 kB) until',
+      'CREATE INDEX lets nobody write to "children" (about 3,000,000 rows, 152.0 kB) until',
     );
     await query(url, 'ANALYZE');
     expect((await application.lint()).stdout).toContain('"children" (size not known, taken for large)');

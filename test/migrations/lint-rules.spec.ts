@@ -132,7 +132,7 @@ DROP SCHEMA "clinic"; -- PostgreSQL then names what depends on it: drop that fir
       sizes: new Map([['public.users', { rows: 1, bytes: 8192 }]]),
     });
     expect(finding?.message).toBe(
-      'DROP TABLE removes "users" and all of its rows (about 1 row, 8 kB). Only a backup brings them back, and an application that still asks for it fails.',
+      'DROP TABLE removes "users" and all of its rows (about 1 row, 8.0 kB). Only a backup brings them back, and an application that still asks for it fails.',
     );
   });
 
@@ -459,7 +459,7 @@ The application that runs while this is applied asks for "users", and fails from
   it('one row is one row', async () => {
     const sizes = new Map([['public.users', { rows: 1, bytes: 8192 }]]);
     const [finding] = await findingsOf('DELETE FROM "users";', { sizes });
-    expect(finding?.message).toContain('(about 1 row, 8 kB)');
+    expect(finding?.message).toContain('(about 1 row, 8.0 kB)');
   });
 
   it('an owner column that may be empty, where the setting is set', async () => {

@@ -55,7 +55,7 @@ onRoot('a restore onto a disk that is too small for two of the database', () => 
         code: 3,
         stdout: '',
         stderr: expect.stringMatching(
-          /^Refused to restore: the database needs about \d+ MB, and \d+ MB are free on the disk of \/\S+\/data\/base\. Nothing was touched\.\nMake room there\. Where the restored database will be smaller than the one that was backed up, set RESTORE_REQUIRED_FREE_MB to what it needs; 0 skips this check\.\n$/,
+          /^Refused to restore: the database needs about \d+\.\d MB, and \d+\.\d MB are free on the disk of \/\S+\/data\/base\. Nothing was touched\.\nMake room there\. Where the restored database will be smaller than the one that was backed up, set RESTORE_REQUIRED_FREE_MB to what it needs; 0 skips this check\.\n$/,
         ),
       });
     }

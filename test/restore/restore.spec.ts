@@ -277,7 +277,7 @@ describe('pgkeep restore', () => {
     const before = await databases();
     truncateSync(backup.archive, backup.bytes - 1000);
     const { code, stderr } = await runCli(['restore', backup.name, ...PRODUCTION], environment);
-    expect([code, stderr]).toEqual([1, expect.stringContaining('is not what was dumped')]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('is damaged')]);
     expect(await databases()).toEqual(before);
   });
 
@@ -438,6 +438,6 @@ describe('pgkeep restore', () => {
       stderr:
         'Which backup is to be restored?\n`pgkeep restore --list` shows the names; then `pgkeep restore NAME`.\n',
     });
-    expect((await runCli(['restore', 'nope'], environment)).stderr).toMatch(/^There is no backup "nope" in /);
+    expect((await runCli(['restore', 'nope'], environment)).stderr).toMatch(/^Backup "nope" not found in /);
   });
 });

@@ -1,6 +1,6 @@
-import { counted } from '../../core/counted.js';
 import { withoutText } from '../../backup/omission-texts.js';
 import type { BackupSettings, EnvironmentName } from '../../config/settings.js';
+import { counted } from '../../core/text.js';
 import type { NewestEvidences } from '../../restore/test/newest-evidence.js';
 import { outcomeOf, outsideProduction } from '../outcome.js';
 import type { CheckOutcome, Finding } from '../readiness.types.js';

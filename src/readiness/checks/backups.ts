@@ -1,7 +1,7 @@
 import type { BackupSettings, EnvironmentName } from '../../config/settings.js';
-import { counted } from '../../core/counted.js';
-import type { JobRun } from '../../jobs/jobs.types.js';
+import { counted } from '../../core/text.js';
 import { inabilityText } from '../../jobs/jobs-ability.js';
+import type { JobRun } from '../../jobs/jobs.types.js';
 import type { BackupFacts, JobFacts, StoredBackups } from '../backup-watch.js';
 import { outcomeOf, outsideProduction } from '../outcome.js';
 import type { CheckOutcome, Finding } from '../readiness.types.js';

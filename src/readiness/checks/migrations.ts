@@ -1,4 +1,4 @@
-import { counted } from '../../core/counted.js';
+import { counted } from '../../core/text.js';
 import { actionText, withParts } from '../../drift/differences.js';
 import type {
   MigrationHistory,

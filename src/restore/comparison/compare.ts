@@ -1,5 +1,5 @@
 import type { Manifest, TableContents } from '../../backup/backup.types.js';
-import { counted } from '../../core/counted.js';
+import { counted, formatCount } from '../../core/text.js';
 import {
   type Catalogue,
   CATALOGUE_SECTIONS,
@@ -13,8 +13,7 @@ import {
   finding,
   type Finding,
   judged,
-  listed,
-  number,
+  joined,
   type TableComparison,
 } from './comparison.js';
 import type { CheckedForeignKey, Restored, RestoredSequence } from './read-restored.js';
@@ -101,7 +100,7 @@ function sequences(expected: Expected, found: readonly RestoredSequence[]): Comp
         ]
       : [];
   });
-  return judged('sequences', `${number(expected.sequences.length)}, none behind`, { findings });
+  return judged('sequences', `${formatCount(expected.sequences.length)}, none behind`, { findings });
 }
 
 /** A sequence that cycles may rightly have begun anew between its reading and the dump. */
@@ -119,7 +118,7 @@ function foreignKeys(keys: readonly CheckedForeignKey[]): Comparison {
   const disabled = keys.filter(({ enabled }) => !enabled).map(({ name }) => `${name} has disabled triggers`);
   const remarks = [...unchecked, ...disabled];
   const sound = `${counted(keys.length, 'foreign key')}, no orphan`;
-  return judged('foreignKeys', [sound, ...(remarks.length > 0 ? [listed(remarks)] : [])].join('; '), {
+  return judged('foreignKeys', [sound, ...(remarks.length > 0 ? [joined(remarks)] : [])].join('; '), {
     findings: keys
       .filter(({ orphans, validated }) => validated && orphans > 0)
       .map(({ name, orphans }) =>
@@ -141,7 +140,7 @@ function migrations({ migrations: before }: Expected, { migrations: after }: Res
   }
   const lineOf = ({ name, checksum }: { name: string; checksum: string }): string => `${name} ${checksum}`;
   const [wanted, there] = [new Set(before.map(lineOf)), new Set(after.map(lineOf))];
-  return judged('migrations', `${number(before.length)} applied, the same checksums`, {
+  return judged('migrations', `${formatCount(before.length)} applied, the same checksums`, {
     findings: [
       ...before
         .filter((row) => !there.has(lineOf(row)))
@@ -170,7 +169,7 @@ function compareStructure(found: Catalogue, context: DifferenceContext): Compari
     const { missing, added, reported } = differenceOf(section, found, context);
     const findingOf = (line: string, details: string): Finding =>
       finding(section, subjectOf(section, line), details);
-    return judged(section, `${number(context.expected[section].length)}, as they were`, {
+    return judged(section, `${formatCount(context.expected[section].length)}, as they were`, {
       reported,
       findings: [
         ...missing.map((line) => findingOf(line, `missing: ${line}`)),

@@ -1,3 +1,5 @@
+import { boundedList } from '../../core/text.js';
+
 /** One thing that a restored database was compared in. */
 export interface Comparison {
   readonly name: ComparisonName;
@@ -58,8 +60,8 @@ export function judged(
 ): Comparison {
   const details =
     findings.length === 0
-      ? [sound, ...(reported.length > 0 ? [listed(reported)] : [])].join('; ')
-      : listed(findings.map((found) => found.details));
+      ? [sound, ...(reported.length > 0 ? [joined(reported)] : [])].join('; ')
+      : joined(findings.map((found) => found.details));
   return { name, ok: findings.length === 0, details, reported, findings };
 }
 
@@ -73,11 +75,7 @@ export function finding(comparison: ComparisonName, subject: string, details: st
   return { name: `${comparison}:${subject}`, details };
 }
 
-export function listed(parts: readonly string[]): string {
-  const rest = parts.length > SHOWN ? [`and ${parts.length - SHOWN} more`] : [];
-  return [...parts.slice(0, SHOWN), ...rest].join('; ');
-}
-
-export function number(count: number | null): string {
-  return (count ?? 0).toLocaleString('en-US');
+/** Returns texts for a sentence: the first few of many. */
+export function joined(texts: readonly string[]): string {
+  return boundedList(texts, SHOWN, '; ');
 }

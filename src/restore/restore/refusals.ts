@@ -2,7 +2,7 @@ import { type Client, escapeIdentifier } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
 import { backupSubject } from '../../backup/catalog/backup-name.js';
 import type { EnvironmentName } from '../../config/settings.js';
-import { counted } from '../../core/counted.js';
+import { counted } from '../../core/text.js';
 import { PgkeepError } from '../../core/errors.js';
 import type { StampReading } from '../../environment/environment.types.js';
 import { majorOf } from '../archive/archive-header.js';

@@ -5,8 +5,8 @@ import type { Client } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
 import type { ErrorCode } from '../../core/errors.js';
 import { PgkeepError } from '../../core/errors.js';
+import { formatBytes } from '../../core/text.js';
 
-const MEGABYTE = 1_048_576;
 /** What to do where the disk filled up during a restore. */
 export const MAKE_ROOM = 'Make room on the disk of the database server, then restore again.';
 
@@ -68,7 +68,7 @@ export function requireSpace(
   if (bytes === undefined || free === undefined || free.bytes >= bytes) return;
   throw new PgkeepError(
     code,
-    `${operation}: the database needs about ${megabytes(bytes)} MB, and ${megabytes(free.bytes)} MB are free on the disk of ${free.directory}. Nothing was touched.`,
+    `${operation}: the database needs about ${formatBytes(bytes)}, and ${formatBytes(free.bytes)} are free on the disk of ${free.directory}. Nothing was touched.`,
     {
       hint: 'Make room there. Where the restored database will be smaller than the one that was backed up, set RESTORE_REQUIRED_FREE_MB to what it needs; 0 skips this check.',
     },
@@ -95,8 +95,4 @@ function isPostgres(pid: number): boolean {
     // No such process here, or not Linux.
     return false;
   }
-}
-
-function megabytes(bytes: number): string {
-  return Math.ceil(bytes / MEGABYTE).toLocaleString('en-US');
 }

@@ -1,6 +1,6 @@
 import { type Client, escapeIdentifier } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
-import { listed } from '../../backup/omission-texts.js';
+import { boundedList } from '../../core/text.js';
 import { PgkeepError } from '../../core/errors.js';
 import { majorOf } from '../archive/archive-header.js';
 import { type ArchiveNeeds, rolesOf } from '../archive/archive-needs.js';
@@ -149,7 +149,7 @@ export async function requireSuperuserFor(client: Client, restored: RestoredObje
   if (!found || found.may || objects.length === 0) return;
   throw new PgkeepError(
     'RESTORE_REFUSED',
-    `Refused to restore ${restored.source.name}: only a superuser may create ${listed(objects)}, and role "${found.role}" is not one. Nothing was touched.`,
+    `Refused to restore ${restored.source.name}: only a superuser may create ${boundedList(objects, 10)}, and role "${found.role}" is not one. Nothing was touched.`,
     { hint: 'Restore as a superuser: put one into the database URL for this command.' },
   );
 }
