@@ -46,7 +46,7 @@ describe('backup export', () => {
 public.grown             2 rows   7 B  ${directory}/public.grown.csv
 public.measured           1 row  17 B  ${directory}/public.measured.csv
 "Odd schema"."a.b/../c"   1 row  10 B  ${directory}/Odd-schema.a-b-c.csv
-Not encrypted: whoever reads ${directory} reads the rows.
+These files are not encrypted: anyone who can read ${directory} can read the rows.
 `,
     );
     expect(statSync(directory).mode & 0o777).toBe(0o700);
@@ -84,7 +84,7 @@ Not encrypted: whoever reads ${directory} reads the rows.
       code: 2,
       stdout: '',
       stderr:
-        'There is no table "childern" in this database.\nIs it public.children or public."Children"? `pgkeep stats` shows all names.\n',
+        'Table "childern" not found in this database.\nDid you mean public.children or public."Children"? Run `pgkeep stats` to see all names.\n',
     });
     expect(existsSync(directory)).toBe(false);
   });
@@ -127,7 +127,7 @@ Not encrypted: whoever reads ${directory} reads the rows.
     await until(begun, 10_000, 'a table that is written');
     cut.signal('SIGTERM');
     expect(await cut.end()).toMatchObject({ code: 143 });
-    expect(cut.stderr).toMatch(/^Interrupted: could not export from .*Nothing was left behind\.\n$/);
+    expect(cut.stderr).toMatch(/^Interrupted: did not export from .*Nothing was left behind\.\n$/);
     const gone = new PgkeepProcess('cli', argv, { DATABASE_URL: url });
     await until(begun, 10_000, 'a table that is written');
     await query(
@@ -158,7 +158,9 @@ describe('a table that a person types', () => {
   });
 
   it('is asked for again where two can be meant', () => {
-    expect(() => findTables(['users'], tables, 'other')).toThrow('"users" can be app.users or public.users.');
+    expect(() => findTables(['users'], tables, 'other')).toThrow(
+      '"users" is ambiguous: it matches app.users or public.users.',
+    );
     expect(() => findTables(['USERS'], tables, 'public')).toThrow('"USERS" can be');
   });
 });

@@ -97,7 +97,7 @@ describe('a backup that is killed', () => {
     const { pgkeep, programs } = await begun();
     pgkeep.signal(signal);
     expect(await pgkeep.end()).toEqual({ code, signal: null });
-    expect(pgkeep.stderr).toMatch(/^Interrupted: could not back up .*\/large\. Nothing was left behind\.\n/);
+    expect(pgkeep.stderr).toMatch(/^Interrupted: did not back up .*\/large\. Nothing was left behind\.\n/);
     expect(files()).toEqual([]);
     await expectNoProgram(programs);
   });
@@ -126,7 +126,7 @@ describe('a backup that is killed', () => {
     expect(left).toHaveLength(2);
     const next = await runCli(['backup'], environment);
     expect(next.code).toBe(0);
-    expect(next.stdout).toMatch(/^Cleared away what a killed run left: large_development_\d{8}_\d{6}\n/);
+    expect(next.stdout).toMatch(/^Removed an unfinished backup: large_development_\d{8}_\d{6}\n/);
     expect(files().filter((name) => left.includes(name))).toEqual([]);
     expect(files()).toHaveLength(2);
     expect(await listed()).toHaveLength(1);

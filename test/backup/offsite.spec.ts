@@ -108,8 +108,8 @@ describe('a backup that is copied off-site', () => {
     const [name] = readdirSync(home).flatMap((file) => /^(.*)\.dump$/.exec(file)?.[1] ?? []);
     expect(failure).toMatchObject({
       code: 'BACKUP_UPLOAD_FAILED',
-      message: `Cannot upload ${name}: Cannot write ${away}: ENOTDIR: not a directory, mkdir '${away}'. The backup itself is whole, in ${home}.`,
-      hint: `Let BACKUP_DIR name a directory that this user may write to.\nThen upload again: \`pgkeep backup upload ${name}\`.`,
+      message: `Cannot upload ${name}: Cannot write ${away}: ENOTDIR: not a directory, mkdir '${away}'. The backup itself is complete, in ${home}.`,
+      hint: `Set BACKUP_DIR to a directory that this user may write to.\nThen upload again: \`pgkeep backup upload ${name}\`.`,
     });
     const list = await withApp(({ backups }) => backups.list());
     expect(list.backups).toMatchObject([{ name, locations: [home] }]);
@@ -133,7 +133,7 @@ describe('a backup that is copied off-site', () => {
     truncateSync(archive, 100);
     await expect(withApp(({ backups }) => backups.upload(name))).rejects.toMatchObject({
       code: 'BACKUP_UPLOAD_FAILED',
-      message: expect.stringContaining(`${name}.dump in ${home} is not what was dumped: 100 bytes of sha256`),
+      message: expect.stringContaining(`${name}.dump in ${home} is damaged: it has 100 bytes with sha256`),
     });
     expect(readdirSync(away)).toEqual([]);
   });
@@ -157,7 +157,7 @@ describe('a backup that is copied off-site', () => {
     const other = readFileSync(manifest, 'utf8').replace(/"sha256": "[0-9a-f]{8}/, '"sha256": "00000000');
     writeFileSync(manifest, other);
     await expect(withApp(({ backups }) => backups.upload(name))).rejects.toMatchObject({
-      message: `Cannot upload ${name}: ${away} has another backup of the name ${name}, which is left as it is. The backup itself is whole, in ${home}.`,
+      message: `Cannot upload ${name}: ${away} has a different backup of the name ${name}, which was not changed. The backup itself is complete, in ${home}.`,
     });
     expect(readFileSync(manifest, 'utf8')).toBe(other);
     const { backups } = await withApp((app) => app.backups.list());
@@ -192,7 +192,7 @@ describe('a backup that is copied off-site', () => {
     await expect(used()).rejects.toMatchObject({ code: 'BACKUP_DAMAGED' });
     await expect(withApp(({ backups }) => backups.verify('nope'))).rejects.toMatchObject({
       code: 'BACKUP_NOT_FOUND',
-      message: `There is no backup "nope" in ${home} or ${away}.`,
+      message: `Backup "nope" not found in ${home} or ${away}.`,
     });
   });
 
@@ -233,7 +233,7 @@ describe('a backup that is copied off-site', () => {
     rmSync(path.join(away, `${name}.manifest.json`));
     writeFileSync(mark, JSON.stringify({ host: 'elsewhere', pid: 1, startedAt: new Date().toISOString() }));
     await expect(withApp(({ backups }) => backups.upload(name))).rejects.toMatchObject({
-      message: `Cannot upload ${name}: another run is uploading ${name} to ${away}. The backup itself is whole, in ${home}.`,
+      message: `Cannot upload ${name}: another run is uploading ${name} to ${away}. The backup itself is complete, in ${home}.`,
     });
     expect(existsSync(mark)).toBe(true);
   });

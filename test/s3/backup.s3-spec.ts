@@ -90,7 +90,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(code).toBe(0);
     const name = nameInDirectory();
     const location = `s3://${bucket.settings.bucket}`;
-    expect(stdout).toContain(`\n  copy      ${location}, read back whole\n`);
+    expect(stdout).toContain(`\n  copy      ${location}, verified\n`);
     expect(await bucket.keys()).toEqual(filesOf(name));
     expect(await bucket.uploads()).toEqual([]);
     expect(await listed()).toMatchObject([{ name, locations: [directory, location] }]);
@@ -145,7 +145,7 @@ describe('pgkeep backup with a bucket', () => {
 
     const again = await runCli(['backup', 'upload', name], environment);
     expect(again.stdout).toBe(
-      `Cleared away what a killed upload left: ${name}\n${name} is in ${directory} and s3://${bucket.settings.bucket}, read back whole.\n`,
+      `Removed an unfinished upload: ${name}\n${name} is in ${directory} and s3://${bucket.settings.bucket}, verified.\n`,
     );
     expect(await bucket.keys()).toEqual(filesOf(name));
     expect(await bucket.uploads()).toEqual([]);
@@ -161,7 +161,7 @@ describe('pgkeep backup with a bucket', () => {
 
     const next = await runCli(['backup'], environment);
     expect(next.code).toBe(0);
-    expect(next.stdout).toContain(`Cleared away what a killed run left: ${name}\n`);
+    expect(next.stdout).toContain(`Removed an unfinished backup: ${name}\n`);
     expect(await bucket.uploads()).toEqual([]);
     const [second] = await listed();
     expect(await bucket.keys()).toEqual(filesOf(second?.name ?? ''));
@@ -180,7 +180,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(await bucket.keys()).toEqual([`${name}.dump`, `${name}.unfinished.json`]);
     expect(await listed()).toMatchObject([{ name, locations: [directory] }]);
     const next = await runCli(['backup', 'upload'], environment);
-    expect(next.stdout).toContain(`Cleared away what a killed upload left: ${name}\n`);
+    expect(next.stdout).toContain(`Removed an unfinished upload: ${name}\n`);
     expect(await bucket.keys()).toEqual(filesOf(name));
   });
 
@@ -200,7 +200,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(await pgkeep.end()).toEqual({ code: 143, signal: null });
     const name = nameInDirectory();
     expect(pgkeep.stderr).toBe(
-      `Interrupted: could not upload ${name}. The backup itself is whole, in ${directory}.\nUpload again: \`pgkeep backup upload ${name}\`.\n`,
+      `Interrupted: did not upload ${name}. The backup itself is whole, in ${directory}.\nUpload again: \`pgkeep backup upload ${name}\`.\n`,
     );
     expect(await bucket.keys()).toEqual([]);
     expect(await bucket.uploads()).toEqual([]);
@@ -222,7 +222,7 @@ describe('pgkeep backup with a bucket', () => {
     proxy.fate = (request) => (request.includes('partNumber=2') ? 500 : 'pass');
     const { code, stderr } = await runCli(['backup'], through);
     expect(code).toBe(1);
-    expect(stderr).toContain(': it answers 500 (We encountered an internal error). The backup');
+    expect(stderr).toContain(': the server answered 500 (We encountered an internal error). The backup');
     expect(await bucket.keys()).toEqual(filesOf(name));
     expect(await bucket.uploads()).toEqual([]);
   });
@@ -236,7 +236,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(
       new RegExp(
-        `^Cannot upload ${name}: Cannot write clock-\\S+\\.probe to s3://\\S+: access is denied \\(SignatureDoesNotMatch: .*\\)\\. The backup itself is whole, in ${directory}\\.\nCheck AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile or role this process has\\.\nThen upload again: \`pgkeep backup upload ${name}\`\\.\n$`,
+        `^Cannot upload ${name}: Cannot write clock-\\S+\\.probe to s3://\\S+: access denied \\(SignatureDoesNotMatch: .*\\)\\. The backup itself is whole, in ${directory}\\.\nCheck AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile or role this process has\\.\nThen upload again: \`pgkeep backup upload ${name}\`\\.\n$`,
       ),
     );
     const gone = await runCli(['backup', 'upload', name], { ...environment, AWS_S3_BACKUP_BUCKET: 'gone' });
@@ -245,19 +245,21 @@ describe('pgkeep backup with a bucket', () => {
       stdout: '',
       stderr: expect.stringMatching(
         new RegExp(
-          `^Cannot upload ${name}: Cannot write clock-\\S+\\.probe to s3://gone: there is no such bucket\\. The backup itself is whole, in ${directory}\\.\nCheck AWS_S3_BACKUP_BUCKET, or make the bucket: pgkeep makes none by itself\\.\nThen upload again: \`pgkeep backup upload ${name}\`\\.\n$`,
+          `^Cannot upload ${name}: Cannot write clock-\\S+\\.probe to s3://gone: the bucket does not exist\\. The backup itself is whole, in ${directory}\\.\nCheck AWS_S3_BACKUP_BUCKET, or make the bucket: pgkeep makes none by itself\\.\nThen upload again: \`pgkeep backup upload ${name}\`\\.\n$`,
         ),
       ),
     });
     const list = await runCli(['backup', 'list'], { ...environment, AWS_S3_BACKUP_BUCKET: 'gone' });
     expect(list.code).toBe(0);
-    expect(list.stdout).toContain('\nNot the whole list: Cannot list s3://gone: there is no such bucket.\n');
+    expect(list.stdout).toContain(
+      '\nNot the whole list: Cannot list s3://gone: the bucket does not exist.\n',
+    );
     const prune = await runCli(['backup', 'prune'], { ...environment, AWS_S3_BACKUP_BUCKET: 'gone' });
     expect(prune).toEqual({
       code: 3,
       stdout: '',
       stderr:
-        'Refused to prune. Cannot list s3://gone: there is no such bucket. Nothing was removed.\nPrune again when `pgkeep backup list` shows every place.\n',
+        'Refused to prune. Cannot list s3://gone: the bucket does not exist. Nothing was removed.\nRun the prune again when `pgkeep backup list` reports no error.\n',
     });
   });
 

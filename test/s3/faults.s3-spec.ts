@@ -167,7 +167,7 @@ describe('with a server that has troubles', () => {
     proxy.fate = () => 500;
     for (const failure of await failuresOf(await openS3Bucket(settings, HURRIED))) {
       expect(failure).toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
-      expect(failure.message).toContain('it answers 500');
+      expect(failure.message).toContain('the server answered 500');
     }
   });
 
@@ -235,7 +235,7 @@ describe('with settings that are wrong', () => {
     const settings = { ...bucket.settings, bucket: `${bucket.settings.bucket}-gone` };
     for (const failure of await failuresOf(await openS3Bucket(settings))) {
       expect(failure).toMatchObject({ code: 'STORAGE_BUCKET_MISSING' });
-      expect(failure.message).toMatch(/s3:\/\/\S+-gone: there is no such bucket\.$/);
+      expect(failure.message).toMatch(/s3:\/\/\S+-gone: the bucket does not exist\.$/);
       expect(failure.hint).toContain('AWS_S3_BACKUP_BUCKET');
     }
   });
