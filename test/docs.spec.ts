@@ -1,8 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { type VerbEntry, VERBS } from '../src/cli/verbs.js';
-import { SETTING_NAMES } from '../src/config/environment-variables.js';
+import { SETTING_NAMES } from '../src/config/settings-list.js';
 import { CHECK_CODES } from '../src/core/errors.js';
 import { openApiDocument } from '../src/http/openapi.js';
 
@@ -25,6 +26,13 @@ describe('the documentation', () => {
   it('has every setting', () => {
     const page = readFileSync('docs/settings.md', 'utf8');
     expect(SETTING_NAMES.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
+  });
+
+  it('is what `npm run docs:generate` makes of the code', () => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/generate-docs.mjs', '--check'], {
+      encoding: 'utf8',
+    });
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });
   });
 
   it('has every route', () => {

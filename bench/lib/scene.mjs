@@ -4,7 +4,7 @@ import path from 'node:path';
 import pg from 'pg';
 import { CertificateAuthority } from '../../dist/cluster/certificates.js';
 import { Cluster } from '../../dist/cluster/cluster.js';
-import { freePort } from '../../dist/cluster/free-port.js';
+import { freePort } from '../../dist/cluster/postmaster.js';
 import { findPostgresBinaries } from '../../dist/cluster/postgres-binaries.js';
 import { CLINIC_MIGRATIONS, openClinic } from '../../dist/service/clinic.js';
 import { root } from '../../scripts/lib/project.mjs';

@@ -37,17 +37,18 @@ function runDirectory(parent) {
  *
  * @param {readonly string[]} args Jest's
  * @param {NodeJS.ProcessEnv} [env] on top of this process's own
- * @param {{recordTimes?: boolean}} [options] recordTimes: keep what every spec cost, for `npm run test:budget`
+ * @param {{recordTimes?: boolean, program?: string}} [options] recordTimes: keep what every spec cost, for
+ *   `npm run test:budget`; program: the Node.js that runs the tests, by default this one
  * @returns {Promise<number>} the exit code
  */
-export async function jest(args, env = {}, { recordTimes = false } = {}) {
+export async function jest(args, env = {}, { recordTimes = false, program = process.execPath } = {}) {
   const isEverySpec = args.every((argument) => argument.startsWith('-'));
   const directory = runDirectory(tmpdir());
   const clusters = runDirectory(hasRoom(MEMORY) ? MEMORY : directory);
 
   const times = join(directory, 'spec-times.jsonl');
   const flags = ['--disable-warning=ExperimentalWarning', '--experimental-vm-modules'];
-  const child = spawn(process.execPath, [...flags, 'node_modules/jest/bin/jest.js', ...args], {
+  const child = spawn(program, [...flags, 'node_modules/jest/bin/jest.js', ...args], {
     cwd: root,
     env: {
       ...process.env,

@@ -3,7 +3,7 @@ import type { PoolClient } from 'pg';
 import { PgkeepError, serverMessageOf } from '../core/errors.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
-import { currentRole, read, tableExists } from '../postgres/read.js';
+import { currentRole, read, readOne, tableExists } from '../postgres/read.js';
 import { beginStatements } from '../postgres/transaction.js';
 import { appendPlan, ENTRIES, mayRecord, recordingDenied } from './append.js';
 import type { AuditLogEntry, AuditLogReport, ChainReport, NewEntry, Recording } from './audit-log.types.js';
@@ -91,12 +91,11 @@ export class AuditLogService {
    */
   async verify(knownHead?: string): Promise<ChainReport> {
     return await this.onPool('verify the audit log', async (client) => {
-      const [row] = await read<ChainRow>(client, {
+      const row = await readOne<ChainRow>(client, {
         sql: CHAIN_QUERY,
         values: [knownHead ?? null],
         ...this.database.timeouts,
       });
-      if (!row) throw new Error('the server answered without a row');
       return judgeChain(row, knownHead);
     });
   }

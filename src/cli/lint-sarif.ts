@@ -2,14 +2,14 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import type { Finding, LintRun, Severity } from '../migrations/lint/lint.types.js';
-import { RULE_SUMMARIES } from '../migrations/lint/rules/rule-summaries.js';
+import { docsOf, ruleOf } from '../migrations/lint/rules/all-rules.js';
 
 const LEVELS: Readonly<Record<Severity, string>> = { error: 'error', warning: 'warning', info: 'note' };
 
-/** The name that code scanning services know the repository's root by. */
+/** The name of the repository's root for code scanning services. */
 const SOURCE_ROOT = '%SRCROOT%';
 
-/** A lint as SARIF 2.1.0: what code scanning services read. Waived findings are in it, suppressed with their reason. */
+/** Returns the findings as SARIF 2.1.0, which code scanning services read; waived ones are suppressed with their reason. */
 export function renderSarif({ findings, waived }: LintRun): string {
   const rules = [...new Set([...findings, ...waived].map(({ rule }) => rule))].toSorted();
   const log = {
@@ -21,7 +21,7 @@ export function renderSarif({ findings, waived }: LintRun): string {
           driver: {
             name: 'pgkeep',
             semanticVersion: PGKEEP_VERSION,
-            rules: rules.map((id) => ({ id, shortDescription: { text: RULE_SUMMARIES[id] ?? id } })),
+            rules: rules.map(toDescriptor),
           },
         },
         columnKind: 'unicodeCodePoints',
@@ -37,6 +37,24 @@ export function renderSarif({ findings, waived }: LintRun): string {
     ],
   };
   return JSON.stringify(log, null, 2);
+}
+
+/** Describes a rule; of a rule of another linter, only the name is known. */
+function toDescriptor(id: string) {
+  const rule = ruleOf(id);
+  const docs = docsOf(id);
+  if (!rule || docs === undefined) return { id, shortDescription: { text: id } };
+  const { summary, breaks, instead } = rule;
+  return {
+    id,
+    shortDescription: { text: summary },
+    fullDescription: { text: breaks },
+    help: {
+      text: `What breaks: ${breaks}\nInstead: ${instead}\nSee ${docs}`,
+      markdown: `**What breaks:** ${breaks}\n\n**Instead:** ${instead}\n\nSee \`${docs}\`.`,
+    },
+    helpUri: new URL(`../../${docs}`, import.meta.url).href,
+  };
 }
 
 function toResult(
@@ -59,7 +77,7 @@ function toResult(
   };
 }
 
-/** Relative to where pgkeep runs, the repository's root in CI; a file elsewhere by its whole URL. */
+/** Returns the place of a file relative to the working directory, the repository's root in CI; elsewhere its full URL. */
 function locationOf(file: string) {
   if (file.startsWith('..') || path.isAbsolute(file)) return { uri: pathToFileURL(file).href };
   return { uri: file.split(path.sep).map(encodeURIComponent).join('/'), uriBaseId: SOURCE_ROOT };

@@ -5,7 +5,7 @@ import { wrap } from './render.js';
 
 const WIDTH = 100;
 
-/** A lint for people: by file, the place under its line, what breaks, what to write instead; then the sum. */
+/** Returns the findings for people: by file, the place in its line, what breaks, what to write instead; then the sum. */
 export function renderLint(run: LintRun): string {
   const byFile = new Map<string, Finding[]>();
   for (const finding of run.findings)
@@ -14,10 +14,11 @@ export function renderLint(run: LintRun): string {
   return printable([...files, renderSum(run)].join('\n\n'));
 }
 
-function renderFinding({ severity, rule, line, column, source, message, rewrite }: Finding): string {
+function renderFinding(finding: Finding): string {
+  const { severity, rule, line, column, source, message, rewrite, docs } = finding;
   const number = String(line);
   const margin = ' '.repeat(number.length);
-  // A tab before the caret stays a tab, or the caret would stand elsewhere than the place.
+  // A tab before the caret stays a tab, so that the caret is below the place.
   const indent = Array.from(source.text)
     .slice(0, source.before)
     .map((character) => (character === '\t' ? '\t' : ' '));
@@ -28,39 +29,44 @@ function renderFinding({ severity, rule, line, column, source, message, rewrite 
       : [`    ${number} | ${source.text}`, `    ${margin} | ${indent.join('')}^`]),
     ...wrap(message, WIDTH - 4).map((text) => `    ${text}`),
     ...(rewrite === '' ? [] : ['    Instead:', ...rewrite.split('\n').map((text) => `      ${text}`)]),
+    ...(docs === undefined ? [] : [`    See ${docs}`]),
   ].join('\n');
 }
 
 function renderSum(run: LintRun): string {
   const { counts, files, baselined, waived, scope, database, withSquawk, engine, isNewDatabase } = run;
-  const told = [
+  const parts = [
     counted(counts.error, 'error'),
     counted(counts.warning, 'warning'),
     counts.info > 0 ? counted(counts.info, 'remark') : undefined,
     waived.length > 0 ? `${formatCount(waived.length)} waived` : undefined,
   ].filter((part) => part !== undefined);
-  const found = files === 0 ? 'Nothing to judge' : `${told.join(', ')} in ${counted(files, 'file')} judged`;
+  const found = files === 0 ? 'Nothing to check' : `${parts.join(', ')} in ${counted(files, 'file')} checked`;
   return [
     `${found} (${SCOPES[scope]}).`,
-    ...(baselined > 0 ? [`${counted(baselined, 'migration')} in the baseline, unchanged: not judged.`] : []),
+    ...(baselined > 0
+      ? [`${counted(baselined, 'migration')} not checked: unchanged since the baseline.`]
+      : []),
     ...(isNewDatabase
-      ? ['The database is new and empty: only what keeps a migration from being applied is judged.']
+      ? ['The database is new and empty: only what prevents a migration from being applied was checked.']
       : []),
-    ...(engine === 'pgkeep' ? [] : [`Judged for ${ENGINE_NAMES[engine]}.`]),
+    ...(engine === 'pgkeep' ? [] : [`Checked for ${ENGINE_NAMES[engine]}.`]),
     database.asked
-      ? 'Sizes of tables are those of the database.'
-      : `Every table that is not new is taken for large: ${database.why}.`,
+      ? 'Table sizes are from the database.'
+      : `Every table that is not new is assumed to be large: ${database.why}.`,
     ...(scope === 'all' && baselined === 0 && counts.error > 0 && !database.asked
-      ? ['Migrations that were applied long ago: list them with --write-baseline, once.']
+      ? ['To exempt migrations that were applied long ago, list them once with --write-baseline.']
       : []),
-    ...(withSquawk ? ['squawk was asked as well.'] : []),
-    ...('fault' in database && database.fault ? [`What is pending is not known: ${database.fault}.`] : []),
+    ...(withSquawk ? ['squawk was run as well.'] : []),
+    ...('fault' in database && database.fault
+      ? [`The pending migrations are unknown: ${database.fault}.`]
+      : []),
   ].join('\n');
 }
 
 const SCOPES: Readonly<Record<LintRun['scope'], string>> = {
-  pending: 'those that the database has yet to apply; --all judges every one',
-  all: 'the whole directory',
-  named: 'those that were named',
-  changed: 'those that the change brings',
+  pending: 'pending migrations; --all checks every one',
+  all: 'all migrations',
+  named: 'the named files',
+  changed: 'the files of the change',
 };

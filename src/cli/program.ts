@@ -85,8 +85,8 @@ function addVerbs(
   action: (command: Command, verb: Verb) => Promise<void>,
 ): void {
   const loaders = new Map<Command, () => Promise<Verb>>();
-  for (const { name, description, load, verbs } of entries) {
-    const command = parent.command(name).description(description).exitOverride();
+  for (const { name, description, load, verbs, isHidden = false } of entries) {
+    const command = parent.command(name, { hidden: isHidden }).description(description).exitOverride();
     if (load) loaders.set(withCommonOptions(command), load);
     if (verbs) addVerbs(command, verbs, action);
   }

@@ -7,6 +7,8 @@ export interface VerbEntry {
   /** Loads the verb; left out where the name only groups the verbs below it. */
   readonly load?: () => Promise<Verb>;
   readonly verbs?: readonly VerbEntry[];
+  /** Whether the help leaves it out: the earlier spelling of a verb that was renamed. */
+  readonly isHidden?: boolean;
 }
 
 /** Every verb but `prisma`, `version` and `serve`, in the order of the help. */
@@ -105,8 +107,14 @@ export const VERBS: readonly VerbEntry[] = [
         load: async () => (await import('./commands/restore-test.js')).restoreTestVerb,
       },
       {
+        name: 'history',
+        description: 'List the restore tests and check that their evidence is intact. Exit 0: yes, 1: no.',
+        load: async () => (await import('./commands/restore-history.js')).restoreHistoryVerb,
+      },
+      {
         name: 'tests',
-        description: 'The restore tests that were made, and whether their chain of evidence is whole.',
+        description: 'The earlier spelling of restore history (deprecated since 0.2).',
+        isHidden: true,
         load: async () => (await import('./commands/restore-history.js')).restoreHistoryVerb,
       },
     ],

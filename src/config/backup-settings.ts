@@ -1,8 +1,8 @@
 import path from 'node:path';
-import { isTrue, optionalMegabytes, optionalNumber, toEncryptionSettings } from './archive-settings.js';
-import type { ReadVariables } from './read-variables.js';
-import { NO_SCHEDULE } from './schedule.js';
-import { ARCHIVE_FORMATS, DEFAULT_RETENTION_HOURS, type BackupSettings } from './settings.js';
+import { isTrue, optionalMegabytes, optionalNumber, toEncryptionSettings } from './encryption-settings.js';
+import { NO_SCHEDULE } from './setting-rules.js';
+import type { ReadVariables } from './settings-reader.js';
+import { ARCHIVE_FORMATS, type BackupSettings, DEFAULT_RETENTION_HOURS } from './settings.js';
 
 const DEFAULTS = {
   schedule: '0 2 * * *',

@@ -11,7 +11,7 @@ import {
   IsSchedule,
   IsTimeZone,
   IsWholeNumber,
-} from './setting-validators.js';
+} from './setting-rules.js';
 
 /**
  * The settings of backups, their copies and their tests, as text; see {@link EnvironmentVariables}, which extends

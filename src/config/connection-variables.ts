@@ -1,4 +1,4 @@
-import { IsCommand, IsDatabaseUrl, IsWholeNumber } from './setting-validators.js';
+import { IsCommand, IsDatabaseUrl, IsWholeNumber } from './setting-rules.js';
 import { IsOptional } from './validation.js';
 
 /** The settings of connections, as text; see {@link EnvironmentVariables}, which extends this class. */

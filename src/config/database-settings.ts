@@ -1,12 +1,10 @@
-import type { DatabaseUrl } from './database-url.js';
-import { parseDatabaseUrl } from './database-url.js';
-import type { EnvironmentVariables, SettingName } from './environment-variables.js';
-import type { Fault } from './fault.js';
+import { type DatabaseUrl, parseDatabaseUrl } from './database-url.js';
+import { isTrue, optionalNumber } from './encryption-settings.js';
 import { parseCommand, type PasswordSource } from './password-source.js';
 import type { Environment } from './read-settings.js';
-import type { ReadVariables } from './read-variables.js';
+import type { EnvironmentVariables, SettingName } from './settings-list.js';
+import type { Fault, ReadVariables } from './settings-reader.js';
 import type { DatabaseSettings, EnvironmentName } from './settings.js';
-import { isTrue, optionalNumber } from './archive-settings.js';
 
 /** Stands where a URL has to stand; `isNamed` says that it is none. */
 const NO_DATABASE = 'postgresql://localhost/none';

@@ -1,5 +1,5 @@
-import type { FileValue } from './file-value.js';
 import type { PasswordSource } from './password-source.js';
+import type { FileValue } from './secret-file.js';
 
 /** libpq's sslmode values, from no encryption to a verified server. */
 export const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;

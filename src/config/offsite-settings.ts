@@ -1,5 +1,5 @@
-import type { EnvironmentVariables } from './environment-variables.js';
-import type { Fault } from './fault.js';
+import type { EnvironmentVariables } from './settings-list.js';
+import type { Fault } from './settings-reader.js';
 import type { OffsiteSettings } from './settings.js';
 
 /** The slice of the settings that says where backups are copied to. */

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
 import { errorCode, PgkeepError } from '../core/errors.js';
-import { ENVIRONMENTS, type EnvironmentName } from './settings.js';
 import type { Environment } from './read-settings.js';
+import { type EnvironmentName, ENVIRONMENTS } from './settings.js';
 
 /** What the process was started with, and what its `.env` files add. */
 export interface LoadedEnvironment {
@@ -74,4 +74,14 @@ export function withDefaults(environment: Environment, defaults: Environment): E
     ([name]) => !environment[name]?.trim() && !environment[`${name}_FILE`]?.trim(),
   );
   return { ...environment, ...Object.fromEntries(missing) };
+}
+
+const NAME = 'AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED';
+
+/**
+ * Silences the note that the AWS SDK writes to stderr on Node.js 20: it is for those who choose the SDK's version,
+ * not for those who run a backup. A variable is the only way that the SDK documents; one that is set is respected.
+ */
+export function silenceAwsSdkWarning(): void {
+  process.env[NAME] ??= 'true';
 }

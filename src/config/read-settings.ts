@@ -1,18 +1,16 @@
-import 'reflect-metadata';
 import path from 'node:path';
+import 'reflect-metadata';
 import { PgkeepError } from '../core/errors.js';
-import { archiveContradictions, optionalMegabytes } from './archive-settings.js';
 import { toBackupSettings } from './backup-settings.js';
 import { connectionContradictions, toDatabaseSettings } from './database-settings.js';
-import { deepFreeze } from './deep-freeze.js';
-import { toDeploySettings } from './deploy-settings.js';
-import type { EnvironmentVariables } from './environment-variables.js';
-import type { Fault } from './fault.js';
+import { archiveContradictions, optionalMegabytes } from './encryption-settings.js';
+import { toDeploySettings } from './migration-settings.js';
 import { parseNetworks } from './networks.js';
 import { offsiteContradictions, toOffsiteSettings } from './offsite-settings.js';
-import { readVariables, type ReadVariables } from './read-variables.js';
 import { readinessContradictions, toReadinessSettings } from './readiness-settings.js';
-import { ENVIRONMENTS, type Settings } from './settings.js';
+import type { EnvironmentVariables } from './settings-list.js';
+import { type Fault, readVariables, type ReadVariables } from './settings-reader.js';
+import { deepFreeze, ENVIRONMENTS, type Settings } from './settings.js';
 
 /** An environment, as `process.env` is one. */
 export type Environment = Readonly<Record<string, string | undefined>>;

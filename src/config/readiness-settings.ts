@@ -1,6 +1,6 @@
-import type { EnvironmentVariables } from './environment-variables.js';
-import type { Fault } from './fault.js';
 import { parseGates } from './gates.js';
+import type { EnvironmentVariables } from './settings-list.js';
+import type { Fault } from './settings-reader.js';
 import { DETAIL_LEVELS, type ReadinessSettings } from './settings.js';
 
 const REFRESH_MS = 5000;

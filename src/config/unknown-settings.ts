@@ -1,5 +1,5 @@
 import { distance } from 'fastest-levenshtein';
-import { SETTING_NAMES } from './environment-variables.js';
+import { SETTING_NAMES } from './settings-list.js';
 import type { Environment } from './read-settings.js';
 
 const PREFIXES = [

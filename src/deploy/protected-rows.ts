@@ -1,6 +1,6 @@
 import { boundedList, counted } from '../core/text.js';
-import { messageOf, PgkeepError } from '../core/errors.js';
-import { read, type ReadTimeouts } from '../postgres/read.js';
+import { read, readOne, type ReadTimeouts } from '../postgres/read.js';
+import { PgkeepError, messageOf } from '../core/errors.js';
 import type { DeployConnection } from './deploy-connection.js';
 import type { LostRows } from './deploy/deploy.types.js';
 import type { ProtectedTable } from './protected-tables.js';
@@ -134,15 +134,14 @@ async function nameNow(
 
 async function countRows(connection: DeployConnection, name: string, options: CountOptions): Promise<number> {
   const { statementTimeoutMs } = options;
-  const [row] = await connection.use(
+  const { rows } = await connection.use(
     'count the rows of',
     (client) =>
-      read<{ rows: number }>(client, {
+      readOne<{ rows: number }>(client, {
         sql: `SELECT pg_catalog.count(*)::float8 AS rows FROM ${name}`,
         ...options,
       }),
     statementTimeoutMs,
   );
-  if (!row) throw new Error('the server answered without a row');
-  return row.rows;
+  return rows;
 }

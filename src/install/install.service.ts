@@ -17,7 +17,7 @@ import { withConnection } from '../postgres/connect.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { oneMessage } from '../postgres/mark.js';
-import { read } from '../postgres/read.js';
+import { readOne } from '../postgres/read.js';
 
 /** What `pgkeep install` did. */
 export interface InstallReport {
@@ -106,9 +106,7 @@ export class InstallService {
   }
 
   private async requireAbilities(client: Client): Promise<Abilities> {
-    const rows = await read<Abilities>(client, { sql: ABILITIES_QUERY, ...this.database.timeouts });
-    const abilities = rows[0];
-    if (!abilities) throw new Error('the server answered without a row');
+    const abilities = await readOne<Abilities>(client, { sql: ABILITIES_QUERY, ...this.database.timeouts });
     if (abilities.in_recovery) {
       throw new PgkeepError(
         'DATABASE_READ_ONLY',

@@ -1,3 +1,4 @@
+import { oneRow } from '../postgres/read.js';
 import { Injectable } from '@nestjs/common';
 import type { QueryResultRow } from 'pg';
 import { errorCode, PgkeepError } from '../core/errors.js';
@@ -124,9 +125,7 @@ export class JobsService {
 
   private async ability(): Promise<AbilityRow> {
     try {
-      const [row] = await this.run<AbilityRow>({ sql: ABILITY_QUERY, values: [] });
-      if (row) return row;
-      throw new Error('the server answered without a row');
+      return oneRow(await this.run<AbilityRow>({ sql: ABILITY_QUERY, values: [] }));
     } catch (error) {
       throw databaseError('ask for the schedule', error);
     }

@@ -33,13 +33,36 @@ export async function read<Row extends QueryResultRow>(client: ClientBase, plan:
   }
 }
 
-/** The role that statements run as, for messages that name the grant to give. */
+/**
+ * Reads the one row of a query that always answers with one, as `read` does.
+ * @throws the server's error; an Error where there is no row.
+ */
+export async function readOne<Row extends QueryResultRow>(client: ClientBase, plan: ReadPlan): Promise<Row> {
+  return oneRow(await read<Row>(client, plan));
+}
+
+/**
+ * Reads the one row of a query that always answers with one, in the transaction that the caller has open.
+ * @throws the server's error; an Error where there is no row.
+ */
+export async function queryOne<Row extends QueryResultRow>(
+  client: ClientBase,
+  sql: string,
+  values: readonly unknown[] = [],
+): Promise<Row> {
+  return oneRow((await client.query<Row>(sql, [...values])).rows);
+}
+
+/** Returns the first row. @throws Error where there is none. */
+export function oneRow<Row>([row]: readonly Row[]): Row {
+  if (row === undefined) throw new Error('the server answered without a row');
+  return row;
+}
+
+/** Returns the role that statements run as, for messages that name the grant to give. */
 export async function currentRole(client: ClientBase, timeouts: ReadTimeouts): Promise<string> {
-  const rows = await read<{ role: string }>(client, {
-    sql: 'SELECT current_user::text AS role',
-    ...timeouts,
-  });
-  return rows[0]?.role ?? '';
+  const sql = 'SELECT current_user::text AS role';
+  return (await readOne<{ role: string }>(client, { sql, ...timeouts })).role;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { TLSSocket } from 'node:tls';
 import type { Client } from 'pg';
-import { read, type ReadTimeouts } from './read.js';
+import { readOne, type ReadTimeouts } from './read.js';
 
 /** The server's half of {@link TlsFacts}; part of any query as `FROM (…) AS tls`. */
 const SERVER_TLS_QUERY = `
@@ -54,10 +54,8 @@ interface ServerRow {
 /** Asks the server about itself and about this connection. */
 export async function readServerFacts(client: Client, timeouts: ReadTimeouts): Promise<ServerFacts> {
   const started = performance.now();
-  const rows = await read<ServerRow>(client, { sql: SERVER_QUERY, ...timeouts });
+  const row = await readOne<ServerRow>(client, { sql: SERVER_QUERY, ...timeouts });
   const latencyMs = Math.max(1, Math.round(performance.now() - started));
-  const row = rows[0];
-  if (!row) throw new Error('the server answered without a row');
   return {
     version: row.version.split(' ')[0] ?? row.version,
     database: row.database,

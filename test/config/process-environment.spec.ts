@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, it } from '@jest/globals';
 import { loadEnvironment, wantsEmbedded } from '../../src/config/process-environment.js';
-import { SETTING_NAMES } from '../../src/config/environment-variables.js';
+import { SETTING_NAMES } from '../../src/config/settings-list.js';
 import { readFileSync } from 'node:fs';
 
 it('reads .env.ENV before .env, and lets the shell win over both', () => {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { SECRET_SETTINGS } from '../../src/config/environment-variables.js';
+import { SECRET_SETTINGS } from '../../src/config/settings-list.js';
 import { Node, readYaml } from './deployment-file.js';
 import { settingsOf } from './settings-of.js';
 

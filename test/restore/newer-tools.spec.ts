@@ -28,7 +28,7 @@ async function cleaned(
     for (let start = 0; start < text.length; start += chunk)
       yield Buffer.from(text.slice(start, start + chunk));
   }
-  const rules = { known: new Set(known), guard: '', onLeftOut: (name: string) => void leftOut.push(name) };
+  const rules = { known: new Set(known), restrict: '', onLeftOut: (name: string) => void leftOut.push(name) };
   let kept = '';
   for await (const piece of withKnownSettings(source(), rules)) kept += piece.toString();
   return [kept, leftOut];

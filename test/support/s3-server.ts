@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { S3 } from '@aws-sdk/client-s3';
-import { silenceAwsSdkWarning } from '../../src/config/aws-sdk-warning.js';
+import { silenceAwsSdkWarning } from '../../src/config/process-environment.js';
 import type { Environment } from '../../src/config/read-settings.js';
 import type { S3BucketSettings } from '../../src/config/settings.js';
 

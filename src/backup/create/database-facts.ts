@@ -1,3 +1,4 @@
+import { queryOne } from '../../postgres/read.js';
 import type { Client } from 'pg';
 
 /** The provider of a database's collation rules. */
@@ -51,7 +52,9 @@ interface Row {
 
 /** Reads the facts, in the caller's transaction. */
 export async function readDatabaseFacts(client: Client): Promise<DatabaseFacts> {
-  const { rows } = await client.query<Row>(`
+  const row = await queryOne<Row>(
+    client,
+    `
     SELECT d.datname::text AS database, d.oid::text AS database_oid,
            pg_catalog.pg_database_size(d.oid)::text AS size_bytes, current_user::text AS role,
            pg_catalog.current_setting('is_superuser') = 'on' AS is_superuser,
@@ -62,9 +65,8 @@ export async function readDatabaseFacts(client: Client): Promise<DatabaseFacts> 
            d.datcollate::text AS collation, d.datctype::text AS character_type,
            ${LOCALE} AS locale
       FROM pg_catalog.pg_database d
-     WHERE d.datname = pg_catalog.current_database()`);
-  const row = rows[0];
-  if (!row) throw new Error('the server answered without a row');
+     WHERE d.datname = pg_catalog.current_database()`,
+  );
   return {
     database: row.database,
     databaseOid: row.database_oid,

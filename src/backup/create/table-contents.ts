@@ -1,3 +1,4 @@
+import { queryOne } from '../../postgres/read.js';
 import { escapeIdentifier, escapeLiteral, type Client } from 'pg';
 import type { SequenceState, TableContents } from '../backup.types.js';
 import { errorCode } from '../../core/errors.js';
@@ -115,9 +116,7 @@ async function readTable(client: Client, table: TablePlan): Promise<TableContent
 }
 
 async function readRow(client: Client, table: TablePlan): Promise<ContentRow> {
-  const { rows } = await client.query<ContentRow>(contentQuery(table));
-  if (!rows[0]) throw new Error('the server answered without a row');
-  return rows[0];
+  return await queryOne<ContentRow>(client, contentQuery(table));
 }
 
 /**

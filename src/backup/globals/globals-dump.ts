@@ -1,3 +1,4 @@
+import { queryOne } from '../../postgres/read.js';
 import type { Client } from 'pg';
 import type { Recording } from '../../audit-log/audit-log.types.js';
 import { PgkeepError } from '../../core/errors.js';
@@ -91,11 +92,11 @@ export function pgDumpAllArguments(database: string, passwords: boolean): string
 async function readGlobals(
   client: Client,
 ): Promise<Pick<GlobalsReport, 'roles' | 'tablespaces' | 'passwords'>> {
-  const { rows } = await client.query<Pick<GlobalsReport, 'roles' | 'tablespaces' | 'passwords'>>(`
+  return await queryOne<Pick<GlobalsReport, 'roles' | 'tablespaces' | 'passwords'>>(
+    client,
+    `
     SELECT (SELECT pg_catalog.count(*)::int FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_') AS roles,
            (SELECT pg_catalog.count(*)::int FROM pg_catalog.pg_tablespace WHERE spcname !~ '^pg_') AS tablespaces,
-           pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT') AS passwords`);
-  const row = rows[0];
-  if (!row) throw new Error('the server answered without a row');
-  return row;
+           pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT') AS passwords`,
+  );
 }

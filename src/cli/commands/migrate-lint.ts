@@ -14,7 +14,7 @@ const FORMATS: Readonly<Record<string, (run: LintRun) => string>> = {
   sarif: renderSarif,
 };
 
-/** `pgkeep migrate lint [PATH...]`: judges migrations before anybody applies them. Exit 1 when there is an error. */
+/** `pgkeep migrate lint [PATH...]`: checks migrations before they are applied. Exits with 1 if it finds an error. */
 export const migrateLintVerb: Verb = {
   prismaProject: 'directory',
   databaseIsOptional: true,
@@ -22,16 +22,19 @@ export const migrateLintVerb: Verb = {
     command
       .argument(
         '[paths...]',
-        'files or directories; without any what is pending, or all where no database says',
+        'files or directories; defaults to pending migrations, or to all without a database',
       )
-      .option('--all', 'judge every migration, those that are applied too')
-      .option('--changed-since <reference>', 'judge what the change brings, since it left this git reference')
+      .option('--all', 'check every migration, also applied ones')
+      .option(
+        '--changed-since <reference>',
+        'check the SQL files that the branch changes, compared with this git reference',
+      )
       .option('--format <format>', 'text, json or sarif (SARIF 2.1.0)', 'text')
-      .option('--no-squawk', 'leave out squawk’s rules, though it is installed')
-      .option('--engine <engine>', `what applies the migrations: ${ENGINES.join(', ')}`, 'pgkeep')
-      .option('--write-baseline', 'list every migration in the baseline: judged again only when it changes')
-      .option('--accept-edit <migration>', 'record that the change of an applied migration is accepted')
-      .option('--because <reason>', 'why it is accepted'),
+      .option('--no-squawk', 'do not run squawk, even if it is installed')
+      .option('--engine <engine>', `the program that applies the migrations: ${ENGINES.join(', ')}`, 'pgkeep')
+      .option('--write-baseline', 'exempt the existing migrations, until they change')
+      .option('--accept-edit <migration>', 'accept the change of an applied migration, and record it')
+      .option('--because <reason>', 'why the change is accepted'),
   run: async (app, paths, options) => {
     const { all, changedSince, format, squawk, writeBaseline, acceptEdit, because } = options;
     const render = FORMATS[String(format)];
@@ -51,14 +54,14 @@ export const migrateLintVerb: Verb = {
       const accepted = await lint.acceptEdit(acceptEdit, requireReason(because));
       return {
         json: accepted,
-        text: `${accepted.file} records that the change of ${accepted.migration} is accepted. Commit it; the next change of that file needs a new record.`,
+        text: `Recorded in ${accepted.file}: the change of ${accepted.migration} is accepted. Commit that file. The next change of the migration needs a new record.`,
       };
     }
     if (writeBaseline === true) {
       const written = await lint.writeBaseline();
       return {
         json: written,
-        text: `${written.file} lists ${counted(written.migrations, 'migration: it is judged again when it changes', 'migrations: they are judged again when they change')}. Commit it.`,
+        text: `Listed ${counted(written.migrations, 'migration')} in ${written.file}. Each is checked again only when it changes. Commit that file.`,
       };
     }
     const run = await lint.lint({
@@ -74,7 +77,7 @@ export const migrateLintVerb: Verb = {
 
 function requireReason(because: unknown): string {
   if (typeof because === 'string' && because.trim() !== '') return because.trim();
-  throw new PgkeepError('USAGE_INVALID', '--accept-edit needs a reason.', {
-    hint: 'Add --because "…": it is kept in the baseline, and every deploy shows it.',
+  throw new PgkeepError('USAGE_INVALID', 'Missing option: --because with the reason.', {
+    hint: 'Add --because "…". The baseline keeps the reason, and every deploy shows it.',
   });
 }

@@ -6,7 +6,7 @@ import { EXIT } from '../errors.js';
 import { alignColumns } from '../render.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep restore tests`: the history of restore tests, and whether its chain is whole; exit 1 when it is not. */
+/** `pgkeep restore history`: lists the restore tests and verifies their chain of evidence; exit 1 if it is broken. */
 export const restoreHistoryVerb: Verb = {
   declare: (command) => command,
   run: async (app) => {
@@ -20,7 +20,8 @@ export const restoreHistoryVerb: Verb = {
 };
 
 function renderHistory({ total, tests, chainFault }: RestoreTestHistory): string {
-  if (total === 0) return 'No restore was tested yet: `pgkeep restore test` tests the newest backup.';
+  if (total === 0)
+    return 'No restore test has been made. Run `pgkeep restore test` to test the newest backup.';
   const heading = ['number', 'finished (UTC)', 'verdict', 'took', 'backup', 'evidence'];
   const rows = tests.map(({ number, finishedAt, verdict, without, durationMs, backup, hash }) => [
     String(number),
@@ -30,10 +31,10 @@ function renderHistory({ total, tests, chainFault }: RestoreTestHistory): string
     backup,
     hash,
   ]);
-  const chain = chainFault === null ? 'is whole' : `is NOT whole: ${chainFault}`;
+  const chain = chainFault === null ? 'is intact' : `is BROKEN: ${chainFault}`;
   return [
     ...alignColumns([heading, ...rows], [0, 3]),
-    ...(tests.length < total ? [`The newest ${tests.length} of ${total}.`] : []),
-    `The chain of evidence, ${counted(total, 'test')}, ${chain}.`,
+    ...(tests.length < total ? [`Showing the newest ${tests.length} of ${total}.`] : []),
+    `The chain of evidence (${counted(total, 'test')}) ${chain}.`,
   ].join('\n');
 }

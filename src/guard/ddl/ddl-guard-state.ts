@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
-import { read, type ReadTimeouts } from '../../postgres/read.js';
+import { readOne, type ReadTimeouts } from '../../postgres/read.js';
 import { DDL_GUARD, DDL_GUARD_TABLES } from '../../postgres/server-facts.js';
 import {
   GUARD_EVENT_TRIGGERS,
@@ -65,8 +65,7 @@ interface Row {
 
 /** @throws what the connection throws. */
 export async function readGuardState(client: ClientBase, timeouts: ReadTimeouts): Promise<GuardState> {
-  const [row] = await read<Row>(client, { sql: STATE_QUERY, ...timeouts });
-  if (!row) throw new Error('the server answered without a row');
+  const row = await readOne<Row>(client, { sql: STATE_QUERY, ...timeouts });
   return {
     isCurrent: row.triggers === 2 && row.version === VERSION,
     isThere: row.triggers > 0 || row.schema,

@@ -1,11 +1,11 @@
 import type { Client } from 'pg';
-import { describeServer, parseDatabaseUrl, type DatabaseUrl } from '../../config/database-url.js';
-import type { ProductionUrl } from '../../config/production-urls.js';
+import { type DatabaseUrl, describeServer, parseDatabaseUrl } from '../../config/database-url.js';
+import type { ProductionUrl } from '../../config/guard-settings.js';
+import { errorCode, messageOf } from '../../core/errors.js';
+import { type DatabaseIdentity, sameDatabase } from '../../environment/environment.types.js';
 import { withConnection, withDeadline } from '../../postgres/connect.js';
 import { databaseFault } from '../../postgres/database-fault.js';
-import { sameDatabase, type DatabaseIdentity } from '../../environment/environment.types.js';
 import { readIdentity, readStamp } from '../../environment/stamp.js';
-import { errorCode, messageOf } from '../../core/errors.js';
 import type { NotAsked, Target } from './guard.types.js';
 
 /** As long as Prisma itself waits for a connection. */

@@ -5,9 +5,9 @@ import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
 import type { AcceptedEditReport, BaselineReport } from './lint.types.js';
 import { migrationsIn, readBytes } from './find-files.js';
 
-/** What a team has agreed on, beside the migrations and in version control. */
+/** What a team has agreed on; it is beside the migrations, in version control. */
 export interface Baseline {
-  /** The migrations that were there before the lint was: by name, the sha256 of each. */
+  /** The migrations that are exempt until they change: by name, the sha256 of each. */
   readonly migrations: ReadonlyMap<string, string>;
   /** Changes of applied migrations that were accepted, by name. */
   readonly edits: ReadonlyMap<string, AcceptedEdit>;
@@ -20,12 +20,12 @@ export interface AcceptedEdit {
   readonly because: string;
 }
 
-/** Beside the migrations directory, whose every entry Prisma takes for a migration. */
+/** Returns the file of the baseline. It is beside the migrations directory: Prisma treats every entry of that as a migration. */
 export function baselineFile(migrationsDirectory: string): string {
   return path.join(path.dirname(migrationsDirectory), 'pgkeep-lint-baseline.json');
 }
 
-/** The digest of a migration, the same on every system: a checkout may change line endings. */
+/** Returns the digest of a migration, the same on every system: a checkout may change line endings. */
 export function digestOf(content: Uint8Array): string {
   const text = Buffer.from(content).toString('latin1').replaceAll('\r\n', '\n');
   return createHash('sha256').update(text, 'latin1').digest('hex');
@@ -33,7 +33,7 @@ export function digestOf(content: Uint8Array): string {
 
 /**
  * Reads the baseline; an absent one is empty.
- * @throws PgkeepError `LINT_FAILED` where the file is there and is none.
+ * @throws PgkeepError `LINT_FAILED` if the file exists and is not a baseline.
  */
 export async function readBaseline(file: string): Promise<Baseline> {
   try {
@@ -41,7 +41,7 @@ export async function readBaseline(file: string): Promise<Baseline> {
   } catch (cause) {
     if (errorCode(cause) === 'ENOENT') return { migrations: new Map(), edits: new Map() };
     throw new PgkeepError('LINT_FAILED', `Cannot read the lint baseline ${file}: ${messageOf(cause)}.`, {
-      hint: 'Restore it from version control, or write it anew: `pgkeep migrate lint --write-baseline`.',
+      hint: 'Restore it from version control, or write it again: `pgkeep migrate lint --write-baseline`.',
       cause,
     });
   }
@@ -49,7 +49,7 @@ export async function readBaseline(file: string): Promise<Baseline> {
 
 /**
  * Lists every migration of the directory; accepted edits stay.
- * @throws PgkeepError `MIGRATIONS_UNREADABLE`, or `LINT_FAILED` where it cannot be written.
+ * @throws PgkeepError `MIGRATIONS_UNREADABLE`, or `LINT_FAILED` if it cannot be written.
  */
 export async function listInBaseline(migrationsDirectory: string): Promise<BaselineReport> {
   const migrations = new Map<string, string>();
@@ -64,7 +64,7 @@ export async function listInBaseline(migrationsDirectory: string): Promise<Basel
 
 /**
  * Records that a change of an applied migration is accepted, as its file is now.
- * @throws PgkeepError `USAGE_INVALID` where there is no such migration, or `LINT_FAILED`.
+ * @throws PgkeepError `USAGE_INVALID` if there is no such migration, or `LINT_FAILED`.
  */
 export async function acceptEdit(
   migrationsDirectory: string,
@@ -75,7 +75,7 @@ export async function acceptEdit(
   const content = found && readBytes(found.file);
   if (!content) {
     throw new PgkeepError('USAGE_INVALID', `There is no migration "${name}" in ${migrationsDirectory}.`, {
-      hint: 'Use the name of its directory: `pgkeep migrate status` lists those that were changed.',
+      hint: 'Use the name of its directory. `pgkeep migrate status` lists the changed migrations.',
     });
   }
   const file = baselineFile(migrationsDirectory);
@@ -94,7 +94,7 @@ async function writeBaseline(file: string, { migrations, edits }: Baseline): Pro
   await write(file, `${JSON.stringify(json, null, 2)}\n`);
 }
 
-/** Writes a file whole, or not at all. */
+/** Writes a file completely, or not at all. */
 async function write(file: string, text: string): Promise<void> {
   try {
     await writeFile(`${file}.part`, text);
@@ -102,7 +102,7 @@ async function write(file: string, text: string): Promise<void> {
   } catch (cause) {
     await rm(`${file}.part`, { force: true });
     throw new PgkeepError('LINT_FAILED', `Cannot write the lint baseline ${file}: ${messageOf(cause)}.`, {
-      hint: 'Write it where the sources are, and commit it; an image needs only to read it.',
+      hint: 'Write it in a checkout of the sources, and commit it. A deployed image only reads it.',
       cause,
     });
   }
@@ -110,7 +110,7 @@ async function write(file: string, text: string): Promise<void> {
 
 function toBaseline(json: unknown): Baseline {
   const migrations: unknown = Reflect.get(Object(json), 'migrations');
-  if (typeof migrations !== 'object' || migrations === null) throw new TypeError('it has no "migrations"');
+  if (typeof migrations !== 'object' || migrations === null) throw new TypeError('"migrations" is missing');
   const digests = Object.entries(migrations).map(([name, digest]: [string, unknown]): [string, string] => [
     name,
     requireDigest(name, digest),

@@ -10,15 +10,15 @@ export interface FoundFile {
   readonly file: string;
   /** The migration's name; undefined for a file that is not the `migration.sql` of one. */
   readonly migration: string | undefined;
-  /** Whether it was named by itself: then it is judged though the baseline lists it. Defaults to false. */
+  /** Whether it was named by itself: it is then checked even if the baseline lists it. Defaults to false. */
   readonly isNamed?: boolean;
 }
 
 const SCRIPT = 'migration.sql';
 
 /**
- * The migrations of a directory, in the order in which Prisma applies them.
- * @throws PgkeepError `MIGRATIONS_UNREADABLE` where there is no such directory.
+ * Returns the migrations of a directory, in the order in which Prisma applies them.
+ * @throws PgkeepError `MIGRATIONS_UNREADABLE` if there is no such directory.
  */
 export async function migrationsIn(directory: string): Promise<FoundFile[]> {
   const names = await migrationNames(directory);
@@ -26,8 +26,8 @@ export async function migrationsIn(directory: string): Promise<FoundFile[]> {
 }
 
 /**
- * The files that an argument names: itself, or every `.sql` file below it.
- * @throws PgkeepError `USAGE_INVALID` where there is none.
+ * Returns the files that an argument names: itself, or every `.sql` file below it.
+ * @throws PgkeepError `USAGE_INVALID` if there is none.
  */
 export async function filesNamed(argument: string): Promise<FoundFile[]> {
   const absolute = path.resolve(argument);
@@ -35,7 +35,7 @@ export async function filesNamed(argument: string): Promise<FoundFile[]> {
   try {
     const entries = await readdir(absolute, { recursive: true, encoding: 'utf8' });
     const all = new Set(entries.filter((name) => name.endsWith('.sql')));
-    // Beside a migration's script there may be one that takes it back: that is none to apply.
+    // A script beside migration.sql, such as down.sql, is not applied.
     const files = [...all].filter((name) => {
       const script = path.join(path.dirname(name), SCRIPT);
       return name === script || !all.has(script);
@@ -44,10 +44,10 @@ export async function filesNamed(argument: string): Promise<FoundFile[]> {
   } catch (cause) {
     throw new PgkeepError('USAGE_INVALID', `Cannot lint ${argument}: ${messageOf(cause)}.`, { cause });
   }
-  throw new PgkeepError('USAGE_INVALID', `Cannot lint ${argument}: it holds no .sql file.`);
+  throw new PgkeepError('USAGE_INVALID', `Cannot lint ${argument}: there is no .sql file in it.`);
 }
 
-/** The migrations that stand before a migration in its own directory. */
+/** Returns the migrations before a migration of the same directory. */
 export async function historyOf({ file, migration }: FoundFile): Promise<FoundFile[]> {
   if (migration === undefined) return [];
   const all = await migrationsIn(path.dirname(path.dirname(file)));
@@ -55,8 +55,8 @@ export async function historyOf({ file, migration }: FoundFile): Promise<FoundFi
 }
 
 /**
- * Synchronously: a thousand files take a third of the time that the thread pool would.
- * @returns null where there is no such file: an empty directory must not hide the others' findings.
+ * Reads a file synchronously: for a thousand files, this takes a third of the time of asynchronous reads.
+ * @returns null if there is no such file: an empty directory must not hide the findings of the others.
  * @throws PgkeepError `MIGRATIONS_UNREADABLE`, with the file's name.
  */
 export function readBytes(file: string): Buffer | null {
@@ -65,7 +65,7 @@ export function readBytes(file: string): Buffer | null {
   } catch (cause) {
     if (errorCode(cause) === 'ENOENT') return null;
     throw new PgkeepError('MIGRATIONS_UNREADABLE', `Cannot read ${file}: ${messageOf(cause)}.`, {
-      hint: 'Give the user that runs pgkeep the right to read it.',
+      hint: 'Give the user that runs pgkeep read permission.',
       cause,
     });
   }
@@ -88,7 +88,7 @@ async function migrationNames(directory: string): Promise<string[]> {
       'MIGRATIONS_UNREADABLE',
       `Cannot read the migrations directory ${directory}: ${messageOf(cause)}.`,
       {
-        hint: 'Set MIGRATIONS_DIR to the application’s prisma/migrations, or name the files to lint.',
+        hint: 'Set MIGRATIONS_DIR to the application’s prisma/migrations, or name the files to check.',
         cause,
       },
     );
@@ -107,14 +107,13 @@ async function isFile(file: string): Promise<boolean> {
 /** The `.sql` files of a change, by their absolute paths. */
 interface ChangedFiles {
   readonly files: readonly string[];
-  /** Those of them that were not there before. */
+  /** Those of them that are new. */
   readonly added: ReadonlySet<string>;
 }
 
 /**
- * The `.sql` files that a change brings: those that differ from where the branch left `reference`, and those
- * that git does not know yet.
- * @throws PgkeepError `USAGE_INVALID` where git cannot tell: no repository, no such reference, no git.
+ * Returns the `.sql` files of a change: those that differ from where the branch left `reference`, and untracked ones.
+ * @throws PgkeepError `USAGE_INVALID` without a repository, without that reference, or without git.
  */
 export async function changedSqlFiles(
   reference: string,
@@ -128,9 +127,9 @@ export async function changedSqlFiles(
     if (exitCode === 0) return stdout;
     throw new PgkeepError(
       'USAGE_INVALID',
-      `Cannot find what changed since ${reference}: git says: ${messageOf({ message: stderrTail })}`,
+      `Cannot find what changed since ${reference}. git: ${messageOf({ message: stderrTail })}`,
       {
-        hint: 'Name a branch, a tag or a commit that this clone has; in CI fetch it first (fetch-depth: 0).',
+        hint: 'Use a branch, a tag or a commit of this clone. In CI, fetch it first (fetch-depth: 0).',
       },
     );
   };

@@ -1,24 +1,18 @@
-import type { Statement } from '../sql/statements.js';
-import type { Finding, LintContext, OtherFinding, Severity, WaivedFinding } from './lint.types.js';
 import type { ParsedFile } from '../sql/parse-files.js';
-import type { Violation } from './rule.js';
-import { type FileRule, STATEMENT_RULES } from './rules/all-rules.js';
-import { nameViolation, type Spellings } from './rules/migration-name.js';
+import type { Statement } from '../sql/statements.js';
+import type { Finding, LintContext, OtherFinding, WaivedFinding } from './lint.types.js';
+import type { Rule, RuleDeclaration, Violation } from './rule.js';
+import { docsOf, FILE_RULES, ruleOf, WAIVER_RULES } from './rules/all-rules.js';
+import type { Spellings } from './rules/migration-name.js';
 import { unknownRule, type Waiver, waiversOf } from './waivers.js';
 
 /** Longer source lines are cut around the place. */
 const WIDEST = 160;
 
-/** What is waived by nothing: it is either about the waivers, or nothing could be read. */
-const NEVER_WAIVED = new Set([
-  'syntax-error',
-  'not-utf8',
-  'no-script',
-  'waiver-without-reason',
-  'unused-waiver',
-]);
+/** What findings say of the rule that they break. */
+type RuleOfFinding = Pick<RuleDeclaration, 'id' | 'severity' | 'cannotBeWaived'>;
 
-/** The findings of one file, with their places, and less what its waivers allow. */
+/** The findings of one file, with their places, without those that its waivers allow. */
 export class FileFindings {
   readonly findings: Finding[] = [];
   readonly waived: WaivedFinding[] = [];
@@ -29,122 +23,86 @@ export class FileFindings {
     this.waivers = waiversOf(parsed.source, parsed.statements);
   }
 
-  /** Adds what is wrong at a place; `statement` is undefined where it is about the file. */
-  add(rule: string, violation: Violation, statement?: Statement): void {
+  /** Adds what is wrong at a place; `statement` is undefined if it is about the file. */
+  add(rule: RuleOfFinding, violation: Violation, statement?: Statement): void {
     const finding = this.toFinding(rule, violation, statement);
-    const waiver = NEVER_WAIVED.has(rule)
-      ? undefined
-      : this.waivers.find((candidate) => covers(candidate, rule, violation, statement));
-    if (!waiver) this.findings.push(finding);
-    else {
-      this.used.add(`${waiver.index} ${rule}`);
-      this.waived.push({ ...finding, reason: waiver.reason });
-    }
+    const waiver =
+      rule.cannotBeWaived === true
+        ? undefined
+        : this.waivers.find((candidate) => covers(candidate, rule.id, violation, statement));
+    const reason = violation.acceptedBecause ?? waiver?.reason;
+    if (waiver) this.used.add(`${waiver.index} ${rule.id}`);
+    if (reason === undefined) this.findings.push(finding);
+    else this.waived.push({ ...finding, reason });
   }
 
   /**
-   * Findings that no statement makes.
-   * @param spellings how the directories' first migrations spell their times
+   * Adds the findings about the file.
+   * @param spellings how the first migration of each directory spells its time
    */
   aboutTheFile(spellings: Spellings): void {
-    const { file, source, statements, obstacles } = this.parsed;
-    const add = (rule: FileRule, severity: Severity, message: string, rewrite: string, index = 0): void =>
-      this.add(rule, { severity, index, message, rewrite });
-    if (file.isEdited) {
-      const violation: Violation = {
-        severity: 'error',
-        index: 0,
-        message:
-          'This migration was changed after it was applied: the database holds what it was, a new one will be what it is, and `prisma migrate dev` wants to reset.',
-        rewrite:
-          '-- Restore the file from version control, and write the change as a new migration. Where the change is harmless:\n' +
-          `--   npx pgkeep migrate lint --accept-edit ${file.migration ?? 'MIGRATION'} --because "…"`,
-      };
-      const reason = file.editAcceptedBecause;
-      if (reason === undefined) this.add('edited-after-apply', violation);
-      else this.waived.push({ ...this.toFinding('edited-after-apply', violation, undefined), reason });
-    }
-    if (file.isStray) {
-      add(
-        'sql-outside-migrations',
-        'error',
-        'SQL outside the migrations directory: whoever runs it by hand changes the database past its history.',
-        '-- Write it as a migration: `npx pgkeep migrate create NAME`; or waive this where it never touches a database that is guarded.',
-      );
-    }
-    if (file.isJudged === false || file.isStray) return;
-    const misnamed = nameViolation(file, spellings);
-    if (misnamed) this.add('migration-name', misnamed);
-    if (source.hasByteOrderMark) {
-      add(
-        'byte-order-mark',
-        'error',
-        'The file begins with a byte order mark: Prisma sends it along, and PostgreSQL refuses it as a syntax error.',
-        '-- Save the file as UTF-8 without BOM.',
-      );
-    }
-    for (const { rule, message, index } of obstacles) {
-      const rewrite =
-        rule === 'no-script' ? '-- Restore migration.sql from version control, or remove the directory.' : '';
-      add(rule, rule === 'not-looked-into' ? 'info' : 'error', message, rewrite, index);
-    }
-    if (statements.length === 0 && obstacles.length === 0) {
-      add('empty-migration', 'info', 'The file holds no statement: applying it changes nothing.', '');
+    const { file } = this.parsed;
+    const isChecked = file.isJudged !== false && file.isStray !== true;
+    for (const rule of FILE_RULES) {
+      if (!isChecked && rule.everyFile !== true) continue;
+      for (const violation of rule.checkFile(this.parsed, spellings)) this.add(rule, violation);
     }
   }
 
-  /** A finding of another linter's. */
+  /** Adds a finding of another linter. */
   addOther({ rule, line, byte, message, help }: OtherFinding): void {
     const { source, statements } = this.parsed;
     const index = source.indexInLine(line, byte);
     const statement = statements.findLast((one) => one.index <= index) ?? statements[0];
-    const rewrite = help === '' ? '' : `-- ${help}`;
     this.add(
-      rule,
-      { severity: 'warning', index: Math.max(index, statement?.index ?? 0), message, rewrite },
+      { id: rule, severity: 'warning' },
+      {
+        index: Math.max(index, statement?.index ?? 0),
+        message,
+        ...(help !== '' && { rewrite: `-- ${help}` }),
+      },
       statement,
     );
   }
 
-  /** What is wrong with the waivers themselves; called when every other finding is in. */
-  aboutWaivers({ others, isNewDatabase }: Pick<LintContext, 'others' | 'isNewDatabase'>): void {
-    // Where the file could not be read, or was not judged completely, what they are for is not known.
+  /** Adds what is wrong with the waivers themselves; called when every other finding is in. */
+  aboutWaivers(context: Pick<LintContext, 'others' | 'isNewDatabase'>): void {
+    // A file that cannot be read may have what its waivers are for.
     if (this.parsed.statements.length === 0 && this.parsed.obstacles.length > 0) return;
-    for (const { rules, reason, index } of this.waivers) {
-      if (reason === '') {
-        this.add('waiver-without-reason', {
-          severity: 'error',
-          index,
-          message: 'This waiver has no reason, so it waives nothing.',
-          rewrite: `-- pgkeep:allow ${rules.join(', ') || 'RULE'} because …`,
-        });
-        continue;
-      }
-      for (const rule of rules) {
-        if (this.used.has(`${index} ${rule}`) || (rule.includes('/') && !others)) continue;
-        if (!isJudgedNow(rule, isNewDatabase === true) || this.isFolded(index, rule)) continue;
-        const why = unknownRule(rule) ?? `nothing below it is found by ${rule}`;
-        this.add('unused-waiver', {
-          severity: 'warning',
-          index,
-          message: `This waiver is for nothing: ${why}.`,
-          rewrite: '-- Remove it.',
-        });
+    for (const waiver of this.waivers) {
+      const unused = waiver.rules.flatMap((id) => this.whyUnused(waiver, id, context) ?? []);
+      for (const rule of WAIVER_RULES) {
+        for (const violation of rule.checkWaiver(waiver, unused)) this.add(rule, violation);
       }
     }
   }
 
-  /** Whether a waiver of `cascade` is for a statement whose other finding, waived as well, says it now. */
-  private isFolded(waiver: number, rule: string): boolean {
-    return rule === 'cascade' && [...this.used].some((key) => key.startsWith(`${waiver} `));
+  /** Says why a waiver of a rule has no effect; undefined if it has one, or if the rule may not have run. */
+  private whyUnused(
+    { index }: Waiver,
+    id: string,
+    { others, isNewDatabase }: Pick<LintContext, 'others' | 'isNewDatabase'>,
+  ): string | undefined {
+    if (this.used.has(`${index} ${id}`) || (id.includes('/') && !others)) return undefined;
+    const rule = ruleOf(id);
+    if (rule?.isOptional || (rule && isNewDatabase === true && !runsOnNewDatabase(rule))) return undefined;
+    const isReplaced =
+      rule?.isReplaceable === true && [...this.used].some((key) => key.startsWith(`${index} `));
+    if (isReplaced) return undefined;
+    return unknownRule(id) ?? `no finding of ${id} is below it`;
   }
 
-  private toFinding(rule: string, violation: Violation, statement: Statement | undefined): Finding {
+  private toFinding(
+    { id, severity }: RuleOfFinding,
+    violation: Violation,
+    statement: Statement | undefined,
+  ): Finding {
     const { source, file } = this.parsed;
     const { line, column } = source.position(violation.index);
+    const docs = docsOf(id);
     return {
-      rule,
-      severity: violation.severity,
+      rule: id,
+      severity: violation.severity ?? severity,
       file: file.path,
       line,
       column,
@@ -152,14 +110,14 @@ export class FileFindings {
       source: around(source.line(line), column - 1),
       message: violation.message,
       rewrite: violation.rewrite ?? '',
+      ...(docs !== undefined && { docs }),
     };
   }
 }
 
-/** Whether a rule can have found something: a new database is judged by some rules only, and has no setting. */
-function isJudgedNow(rule: string, isNewDatabase: boolean): boolean {
-  if (/^(no-lock-timeout|drop-index-not-concurrently|(nullable|missing)-owner)$/.test(rule)) return false;
-  return !isNewDatabase || STATEMENT_RULES.every(({ id, stopsMigration }) => id !== rule || stopsMigration);
+/** Whether a rule applies to a new and empty database, where no row can be lost and no query waits. */
+export function runsOnNewDatabase(rule: Rule): boolean {
+  return !('check' in rule) || rule.stopsMigration === true;
 }
 
 function covers(

@@ -1,7 +1,7 @@
 import type { Node } from 'libpg-query';
 import { type ParsedFile, parseFiles } from '../sql/parse-files.js';
 import { lastName } from '../sql/syntax-tree.js';
-import { FileFindings } from './findings.js';
+import { FileFindings, runsOnNewDatabase } from './findings.js';
 import {
   type Finding,
   type LintContext,
@@ -16,8 +16,8 @@ import { type Spellings, spellingsOf } from './rules/migration-name.js';
 import { SchemaMemory } from './schema-memory.js';
 
 /**
- * Judges migrations, in the order in which they are applied. Pure: files and what is known of the database in, findings out.
- * Files with `isJudged: false` only tell what the tables look like when the judged ones come.
+ * Checks migrations in the order in which they are applied. Pure: files and what is known of the database in, findings
+ * out. Files with `isJudged: false` only say what the tables are like before the others.
  */
 export async function lintMigrations(
   files: readonly LintFile[],
@@ -56,7 +56,7 @@ function byPlace(left: Finding, right: Finding): number {
   );
 }
 
-/** Judges one file, and takes note of what its statements do. */
+/** Checks one file, and records what its statements do. */
 function judgeFile(
   parsed: ParsedFile,
   schema: SchemaMemory,
@@ -71,10 +71,9 @@ function judgeFile(
   const ruleContext = new FileContext(parsed, schema, pendingFiles, context);
   for (const statement of flat) {
     for (const rule of isJudged ? rulesFor(statement.node) : []) {
-      // Where nothing is, nothing is lost and nothing waits: what counts is whether the migration can be applied.
-      if (done.has(rule.id) || (context.isNewDatabase === true && rule.stopsMigration !== true)) continue;
+      if (done.has(rule.id) || (context.isNewDatabase === true && !runsOnNewDatabase(rule))) continue;
       const violations = rule.check(statement, ruleContext);
-      for (const violation of violations) findings.add(rule.id, violation, statement);
+      for (const violation of violations) findings.add(rule, violation, statement);
       if (rule.oncePerFile && violations.length > 0) done.add(rule.id);
     }
     schema.learn(statement.node, file.path);

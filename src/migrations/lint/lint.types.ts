@@ -128,8 +128,10 @@ export interface Finding {
   readonly source: { readonly text: string; readonly before: number };
   /** What breaks. */
   readonly message: string;
-  /** What to write instead; empty where nothing can be written for the author. */
+  /** What to write instead; empty if nothing can be written for the author. */
   readonly rewrite: string;
+  /** The section about the rule, from the root of the package; absent for a rule of another linter. */
+  readonly docs?: string;
 }
 
 /** A finding that somebody allowed. */

@@ -12,13 +12,13 @@ import type { SchemaMemory } from './schema-memory.js';
 
 const OWNER_COLUMNS = ['owner_id', 'ownerId'];
 
-/** From here on a scan under a lock is noticed: at 10,000 rows or 10 MB it takes some hundredths of a second. */
+/** From this size on, a scan under a lock is noticed: 10,000 rows or 10 MB take some hundredths of a second. */
 const LARGE = { rows: 10_000, bytes: 10 * 1024 * 1024 };
 
 /** Migrations of one day reach production together: a table of the first is empty when the others run. */
 const SAME_RELEASE_MS = 24 * 60 * 60 * 1000;
 
-/** What is known while one file is judged; what changes from statement to statement is kept by `learn`. */
+/** What is known while one file is checked; `learn` records what changes from statement to statement. */
 export class FileContext implements RuleContext {
   readonly file: LintFile;
   readonly statements: readonly Statement[];
@@ -47,7 +47,7 @@ export class FileContext implements RuleContext {
     this.lockTimeoutIsSet = this.engine === 'pgkeep';
   }
 
-  /** Takes note of one statement of the file. */
+  /** Records what one statement of the file does. */
   learn(statement: Statement): void {
     if (lockedTables(statement.node).length > 0) this.locking.push(statement);
     const added = addedEnumValue(statement.node);
@@ -65,7 +65,7 @@ export class FileContext implements RuleContext {
   isNew(table: TableName): boolean {
     const createdIn = this.schema.table(table)?.createdIn;
     if (createdIn === undefined) return this.isAbsent(table);
-    // CREATE TABLE IF NOT EXISTS, and it does.
+    // CREATE TABLE IF NOT EXISTS of an existing table.
     if (this.file.isPending === true && this.sizeOf(table)) return false;
     return this.isOfThisPlan(createdIn);
   }
@@ -95,9 +95,9 @@ export class FileContext implements RuleContext {
   }
 
   sizeText(table: TableName): string {
-    if (this.isNew(table)) return 'made and filled by these migrations';
+    if (this.isNew(table)) return 'created and filled by these migrations';
     const size = this.sizeOf(table);
-    if (size === undefined) return 'size not known, taken for large';
+    if (size === undefined) return 'size unknown, assumed to be large';
     return `about ${counted(Math.round(size.rows), 'row')}, ${formatBytes(size.bytes)}`;
   }
 

@@ -1,22 +1,33 @@
-import type { Node } from 'libpg-query';
+import type { AlterTableType, Node } from 'libpg-query';
+import type { ParsedFile } from '../sql/parse-files.js';
 import type { Statement } from '../sql/statements.js';
 import type { TableName } from '../sql/syntax-tree.js';
 import type { Engine } from './engine.js';
 import type { LintFile, Severity } from './lint.types.js';
+import type { Spellings } from './rules/migration-name.js';
 import type { SchemaMemory } from './schema-memory.js';
+import type { Waiver } from './waivers.js';
 
 type KindsOf<Kind> = Kind extends Node ? keyof Kind : never;
 
 /** A kind of statement, by the parser's name. */
 export type StatementKind = KindsOf<Node>;
 
-/** What a rule has against a statement. */
+/** What a rule checks: a kind of statement, or one command of ALTER TABLE. `AlterTableStmt` is every one of them. */
+export type Command = StatementKind | AlterTableType;
+
+/** One place that breaks a rule. */
 export interface Violation {
-  readonly severity: Severity;
   /** Index into the file's text. */
   readonly index: number;
+  /** What breaks, with the names of the file. */
   readonly message: string;
+  /** What to write instead; absent where nothing can be written for the author. */
   readonly rewrite?: string;
+  /** Where it is another than the rule's. */
+  readonly severity?: Severity;
+  /** Why it is accepted although no waiver covers it. */
+  readonly acceptedBecause?: string;
 }
 
 /** A value that a file adds to an enum. */
@@ -63,15 +74,57 @@ export interface RuleContext {
   sizeText(table: TableName): string;
 }
 
-/** One thing that goes wrong with migrations. Pure: a statement and what is known, then what is wrong with it. */
-export interface Rule {
-  /** Stable, kebab-case: waivers and baselines name it. */
+/**
+ * Everything that is said about a rule apart from its findings. Documentation, SARIF and the texts of waivers derive
+ * from this. Texts are Markdown, one paragraph each, but for `summary`, which is plain.
+ */
+export interface RuleDeclaration {
+  /** Stable, kebab-case: waivers and links name it. */
   readonly id: string;
-  /** The kinds of statements it is asked about. */
-  readonly on: readonly StatementKind[];
-  /** Whether its first finding in a file is enough: one remedy serves for all. */
-  readonly oncePerFile?: true;
-  /** Whether what it finds keeps a migration from being applied, to a new and empty database too. */
+  /** The usual severity of its findings. */
+  readonly severity: Severity;
+  /** When a finding has another severity: "a warning if …". */
+  readonly otherwise?: string;
+  /** What it finds, in one line. */
+  readonly summary: string;
+  /** What it finds and what it accepts, where the summary does not say it all. */
+  readonly details?: string;
+  readonly breaks: string;
+  readonly instead: string;
+  /** What it checks; absent for a rule about files. */
+  readonly on?: readonly Command[];
+  /** Whether it is about tables that are large or of unknown size only. */
+  readonly largeTablesOnly?: true;
+  /** Whether what it finds prevents a migration from being applied, even to a new and empty database. */
   readonly stopsMigration?: true;
+  /** Whether a setting, or the program that applies the file, decides if it runs. A waiver may then be unused. */
+  readonly isOptional?: true;
+  /** Whether another finding of the same statement may replace it. A waiver may then be unused. */
+  readonly isReplaceable?: true;
+  /** Whether no waiver can allow it. */
+  readonly cannotBeWaived?: true;
+}
+
+/** A rule about single statements. Pure: a statement and what is known in, violations out. */
+export interface StatementRule extends RuleDeclaration {
+  readonly on: readonly Command[];
+  /** Whether its first finding in a file is enough: one fix serves for all. */
+  readonly oncePerFile?: true;
   readonly check: (statement: Statement, context: RuleContext) => readonly Violation[];
 }
+
+/** A rule about a file. Pure. */
+export interface FileRule extends RuleDeclaration {
+  /** Whether it is also about files that are only read for their history. */
+  readonly everyFile?: true;
+  /** @param spellings how the first migration of each directory spells its time */
+  readonly checkFile: (file: ParsedFile, spellings: Spellings) => readonly Violation[];
+}
+
+/** A rule about the waivers of a file. Pure. */
+export interface WaiverRule extends RuleDeclaration {
+  /** @param unused for each rule that the waiver names for nothing, why */
+  readonly checkWaiver: (waiver: Waiver, unused: readonly string[]) => readonly Violation[];
+}
+
+export type Rule = StatementRule | FileRule | WaiverRule;

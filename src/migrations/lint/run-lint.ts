@@ -17,10 +17,10 @@ import { SchemaMemory } from './schema-memory.js';
 import { findSquawk, runSquawk } from './squawk.js';
 import { holdsTables, readAbsentTables, readTableSizes } from './table-sizes.js';
 
-/** A lint is worth no longer wait than this for a database that may not be there. */
+/** The longest wait for a database that may not be reachable. */
 const PATIENCE_MS = 5000;
 
-/** What a lint needs of its surroundings. */
+/** What a lint needs from other modules. */
 export interface LintNeeds {
   readonly settings: Settings;
   readonly timeouts: ReadTimeouts;
@@ -28,7 +28,7 @@ export interface LintNeeds {
   readonly report: (client: ClientBase) => Promise<MigrationsReport>;
 }
 
-/** The files to judge, read; and what other linters have against them. */
+/** The files to check, parsed; and the findings of other linters. */
 interface Material {
   readonly scope: Scope;
   readonly parsed: readonly ParsedFile[];
@@ -43,13 +43,13 @@ interface Knowledge {
 }
 
 /**
- * Finds the migrations, reads them, asks the database about them, and judges.
+ * Finds the migrations, reads them, reads what the database knows of their tables, and checks them.
  * @throws PgkeepError `MIGRATIONS_UNREADABLE`, `LINT_FAILED` (baseline, squawk), or `USAGE_INVALID` for a path or a
  * git reference that is not there.
  */
 export async function runLint(options: LintOptions, needs: LintNeeds): Promise<LintRun> {
   const { database } = needs.settings;
-  if (!database.isNamed) return await withoutDatabase(options, needs, 'no database is named');
+  if (!database.isNamed) return await withoutDatabase(options, needs, 'no database is configured');
   const patience = {
     connectTimeoutMs: Math.min(PATIENCE_MS, database.connectTimeoutMs),
     answerTimeoutMs: needs.timeouts.statementTimeoutMs,
@@ -59,7 +59,7 @@ export async function runLint(options: LintOptions, needs: LintNeeds): Promise<L
   try {
     return await withConnection(database.url, patience, (client) => withDatabase(client, options, needs));
   } catch (error) {
-    // What has no code is no fault of the database.
+    // An error without a code is not from the database.
     if (error instanceof PgkeepError || errorCode(error) === undefined) throw error;
     const why = `${describeDatabaseUrl(database.url)} does not answer: ${databaseFault(error).text}`;
     return await withoutDatabase(options, needs, why);

@@ -4,10 +4,10 @@ import { PgkeepError, messageOf } from '../../core/errors.js';
 import { run } from '../../core/process/run.js';
 import type { OtherFinding } from './lint.types.js';
 
-/** So many files are given to it at a time: a command line has its limits. */
+/** The most files of one call: the length of a command line is limited. */
 const FILES_AT_A_TIME = 500;
 
-/** Rules of squawk's that pgkeep has too, and judges by the table's size and history. */
+/** squawk's rules that pgkeep has too, and checks by the size and history of the table. */
 const JUDGED_HERE = new Set([
   'adding-field-with-default',
   'adding-foreign-key-constraint',
@@ -35,10 +35,10 @@ const JUDGED_HERE = new Set([
   'syntax-error',
 ]);
 
-/** Rules against what Prisma writes by itself, whatever its schema says. */
+/** squawk's rules against what Prisma always writes. */
 const AGAINST_PRISMA = /^(prefer-|require-(statement-timeout|table-schema)$)/;
 
-/** The squawk of the nearest `node_modules`, or of PATH; undefined where there is none. */
+/** Returns the squawk of the nearest `node_modules`, or of PATH; undefined if there is none. */
 export async function findSquawk(directory: string, searchPath: string): Promise<string | undefined> {
   const candidates: string[] = [];
   for (let at = directory; ; at = path.dirname(at)) {
@@ -56,9 +56,9 @@ export async function findSquawk(directory: string, searchPath: string): Promise
 }
 
 /**
- * What squawk has against files, by their paths; only rules that pgkeep has not itself. A `.squawk.toml` of the
- * working directory counts.
- * @throws PgkeepError `LINT_FAILED` where it cannot be run or its answer cannot be read.
+ * Returns squawk's findings by the paths of the files, for rules that pgkeep does not have. squawk reads the
+ * `.squawk.toml` of the working directory.
+ * @throws PgkeepError `LINT_FAILED` if it cannot be run or its output cannot be read.
  */
 export async function runSquawk(
   binary: string,
@@ -87,13 +87,13 @@ async function ask(
     const { stdout, stderrTail } = await run(binary, ['--reporter', 'json', '--', ...files], {
       env: { PATH: searchPath },
     });
-    // Exit code 1 says that there are findings, and so does the answer.
-    if (!stdout.trim().startsWith('[')) throw new TypeError(stderrTail || 'it answered nothing');
+    // Exit code 1 means findings, which are in the output.
+    if (!stdout.trim().startsWith('[')) throw new TypeError(stderrTail || 'it printed nothing');
     const answer: unknown = JSON.parse(stdout);
     return Array.isArray(answer) ? answer.flatMap(toFinding) : [];
   } catch (cause) {
     throw new PgkeepError('LINT_FAILED', `Cannot run ${binary}: ${messageOf(cause)}.`, {
-      hint: 'Mend or remove it, or lint without it: `pgkeep migrate lint --no-squawk`.',
+      hint: 'Fix or remove it, or run without it: `pgkeep migrate lint --no-squawk`.',
       cause,
     });
   }
@@ -102,7 +102,7 @@ async function ask(
 function toFinding(answer: unknown): (OtherFinding & { file: string })[] {
   const { file, line, column, message, help, rule_name: rule } = Object(answer);
   if (typeof rule !== 'string' || JUDGED_HERE.has(rule) || AGAINST_PRISMA.test(rule)) return [];
-  // It counts from 0, and columns in bytes.
+  // squawk counts lines and columns from 0, and columns in bytes.
   return [
     {
       rule: `squawk/${rule}`,

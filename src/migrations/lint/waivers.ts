@@ -1,25 +1,25 @@
 import { closest } from 'fastest-levenshtein';
 import type { SourceText } from '../sql/source-text.js';
 import type { Statement } from '../sql/statements.js';
-import { FILE_RULES, STATEMENT_RULES } from './rules/all-rules.js';
+import { ruleOf, RULES } from './rules/all-rules.js';
 
 /** `-- pgkeep:allow RULE because REASON` */
 export interface Waiver {
   readonly rules: readonly string[];
-  /** Empty where none was given: then it waives nothing. */
+  /** Empty if none was given: the waiver has no effect. */
   readonly reason: string;
   readonly index: number;
-  /** From where to where, as indexes into the text, it waives. */
+  /** Where the findings are that it waives, as indexes into the text. */
   readonly from: number;
   readonly to: number;
-  /** Whether it stands before the first statement: then it is for findings about the file, too. */
+  /** Whether it is before the first statement: it then also waives findings about the file. */
   readonly isAtTop: boolean;
 }
 
 const LINE = /^[ \t]*--[ \t]*pgkeep:allow\b(.*)$/gm;
 const BODY = /^\s+([\w/-]+(?:\s*,\s*[\w/-]+)*)(?:\s+because\s+(\S.*?))?\s*$/;
 
-/** The waivers of a file. One before a statement is for the statement; one inside is for the line below it. */
+/** Returns the waivers of a file. One before a statement is for the statement; one inside is for the line below it. */
 export function waiversOf({ text }: SourceText, statements: readonly Statement[]): Waiver[] {
   return [...text.matchAll(LINE)].map((match) => {
     const index = match.index + match[0].indexOf('--');
@@ -42,18 +42,21 @@ export function waiversOf({ text }: SourceText, statements: readonly Statement[]
   });
 }
 
-/** What is wrong with the name of a rule; undefined where there is such a rule. */
+/** Says what is wrong with the name of a rule; undefined if there is such a rule. */
 export function unknownRule(name: string): string | undefined {
-  const known = [...STATEMENT_RULES.map(({ id }) => id), ...FILE_RULES];
-  if (name.startsWith('squawk/') || known.includes(name)) return undefined;
-  return `there is no rule "${name}"; the nearest is "${closest(name, known)}"`;
+  if (name.startsWith('squawk/') || ruleOf(name)) return undefined;
+  const nearest = closest(
+    name,
+    RULES.map(({ id }) => id),
+  );
+  return `there is no rule "${name}"; the nearest name is "${nearest}"`;
 }
 
 function endOf({ index, sql }: Statement): number {
   return index + sql.length;
 }
 
-/** The end of the first line that is not a comment. */
+/** Returns the end of the first line that is not a comment. */
 function endOfNextLine(text: string, from: number): number {
   let index = from;
   for (;;) {

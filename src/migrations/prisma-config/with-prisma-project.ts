@@ -1,9 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { deepFreeze } from '../../config/deep-freeze.js';
 import type { PrismaConfiguration, PrismaProject } from '../../config/prisma-project.js';
 import type { Environment } from '../../config/read-settings.js';
-import type { Settings } from '../../config/settings.js';
+import { deepFreeze, type Settings } from '../../config/settings.js';
 import { PgkeepError } from '../../core/errors.js';
 import { evaluatePrismaConfig } from './evaluate-prisma-config.js';
 import { nearestPrismaConfig, prismaConfigIn } from './find-prisma.js';

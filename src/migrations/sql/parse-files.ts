@@ -7,20 +7,21 @@ import { isFault, loadSqlParser, type SqlParser } from './sql-parser.js';
 import { readDoBlock, type Statement, statementsOf } from './statements.js';
 import { objectName, type TableName } from './syntax-tree.js';
 
-/** Something in a file that is not a statement's fault. */
+/** Why a file, or a part of it, cannot be read. */
 export interface Obstacle {
-  readonly rule: 'syntax-error' | 'not-utf8' | 'not-looked-into' | 'no-script';
+  /** `missing`: there is no file. `unknown`: what a part of it does is known only when it runs. */
+  readonly kind: 'missing' | 'encoding' | 'syntax' | 'unknown';
   readonly message: string;
   readonly index: number;
 }
 
-/** A file and its statements; none where it could not be read. */
+/** A file and its statements; none if it could not be read. */
 export interface ParsedFile {
   readonly file: LintFile;
   readonly source: SourceText;
-  /** As they stand in the file. */
+  /** As they are in the file. */
   readonly statements: readonly Statement[];
-  /** The same, with what `DO` blocks run in place of the blocks. */
+  /** The same, with the statements of `DO` blocks in place of the blocks. */
   readonly flat: readonly Statement[];
   readonly obstacles: readonly Obstacle[];
 }
@@ -31,7 +32,7 @@ export async function parseFiles(files: readonly LintFile[]): Promise<ParsedFile
   return files.map((file) => parseFile(file, parser));
 }
 
-/** The tables that judged files name: those whose sizes are worth asking for. */
+/** Returns the tables that the judged files name. */
 export function touchedTables(parsed: readonly ParsedFile[]): TableName[] {
   return parsed
     .filter(({ file }) => file.isJudged !== false)
@@ -39,7 +40,7 @@ export function touchedTables(parsed: readonly ParsedFile[]): TableName[] {
     .filter(({ schema }) => !isTemporary(schema));
 }
 
-/** Every relation that a tree names. */
+/** Yields every relation that a tree names. */
 export function* tablesIn(tree: unknown): Generator<TableName> {
   if (typeof tree !== 'object' || tree === null) return;
   if ('relname' in tree && typeof tree.relname === 'string') {
@@ -54,7 +55,7 @@ function dropped(node: Node): TableName[] {
   const { removeType, objects = [] } = node.DropStmt;
   if (!/^OBJECT_(POLICY|TRIGGER|RULE)$/.test(removeType ?? ''))
     return objects.map((object) => objectName(object));
-  // The last part is the policy's name, and what stands before it the table's.
+  // The last part is the name of the policy, those before it the name of the table.
   return objects.map((object) =>
     objectName('List' in object ? { List: { items: (object.List.items ?? []).slice(0, -1) } } : object),
   );
@@ -64,12 +65,12 @@ function parseFile(file: LintFile, parser: SqlParser): ParsedFile {
   const nothing = { file, statements: [], flat: [] };
   if (file.content === null) {
     const message =
-      'The directory holds no migration.sql: Prisma and pgkeep refuse to apply any migration (P3015).';
-    return { ...nothing, source: new SourceText(''), obstacles: [{ rule: 'no-script', message, index: 0 }] };
+      'The directory has no migration.sql, so Prisma and pgkeep refuse to apply any migration (P3015).';
+    return { ...nothing, source: new SourceText(''), obstacles: [{ kind: 'missing', message, index: 0 }] };
   }
   const source = readText(file.content);
   if (typeof source === 'string') {
-    const obstacle = { rule: 'not-utf8', message: source, index: 0 } as const;
+    const obstacle = { kind: 'encoding', message: source, index: 0 } as const;
     return { ...nothing, source: new SourceText(''), obstacles: [obstacle] };
   }
   const parsed = parser.parse(source.text);
@@ -78,12 +79,12 @@ function parseFile(file: LintFile, parser: SqlParser): ParsedFile {
     const obstacle: Obstacle =
       codePoint === undefined
         ? {
-            rule: 'not-looked-into',
-            message: `The parser gives up (${message}): nothing in this file was judged.`,
+            kind: 'unknown',
+            message: `The parser failed (${message}), so nothing in this file was checked.`,
             index: 0,
           }
         : {
-            rule: 'syntax-error',
+            kind: 'syntax',
             message: `PostgreSQL refuses this: ${message}.`,
             index: source.indexOfCodePoint(codePoint),
           };
@@ -95,7 +96,7 @@ function parseFile(file: LintFile, parser: SqlParser): ParsedFile {
     const block = readDoBlock(statement, source.text, parser);
     if (!block) return [statement];
     for (const { why, index } of block.unread) {
-      obstacles.push({ rule: 'not-looked-into', message: `Not judged: ${why}.`, index });
+      obstacles.push({ kind: 'unknown', message: `Not checked: ${why}.`, index });
     }
     return block.statements.map((one) => Object.assign(one, { block: statement }));
   });

@@ -103,9 +103,10 @@ function widthAt(text: string, index: number): number {
 export function readText(content: Uint8Array | string): SourceText | string {
   const text = typeof content === 'string' ? content : decode(content);
   if (text === undefined) {
-    return 'The file is not UTF-8 text (UTF-16, as PowerShell writes it, or another encoding): PostgreSQL refuses it.';
+    return 'The file is not UTF-8 text, but UTF-16 (as PowerShell writes it) or another encoding. PostgreSQL refuses it.';
   }
-  if (text.includes('\0')) return 'The file holds a NUL byte: PostgreSQL reads no further, or refuses it.';
+  if (text.includes('\0'))
+    return 'The file contains a NUL byte. PostgreSQL refuses it, or reads only what is before it.';
   return new SourceText(text);
 }
 

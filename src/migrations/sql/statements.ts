@@ -88,7 +88,7 @@ export function readDoBlock(statement: Statement, text: string, parser: SqlParse
   const body = stringOf(options.find(({ defname }) => defname === 'as')?.arg) ?? '';
   const plpgsql = language === 'plpgsql' ? parser.parsePlpgsql(statement.sql) : undefined;
   if (plpgsql === undefined) {
-    const why = `the block is in ${language}${language === 'plpgsql' ? ', and PL/pgSQL refuses it' : ''}`;
+    const why = `the block is in ${language}${language === 'plpgsql' ? ', which refuses it' : ''}`;
     return { statements: [], unread: [{ why, index: statement.index }] };
   }
   const start = text.indexOf(body, statement.index);
@@ -100,7 +100,7 @@ export function readDoBlock(statement: Statement, text: string, parser: SqlParse
     const index = place.next(sql);
     const found = constant === undefined ? undefined : embeddedStatements(parser, constant, index);
     if (found) statements.push(...found);
-    else unread.push({ why: 'EXECUTE runs a text that is put together when it runs', index });
+    else unread.push({ why: 'EXECUTE runs a text that is built at run time', index });
   }
   return { statements, unread };
 }

@@ -1,25 +1,25 @@
-/** What an archive of pg_dump says of itself before anything else. */
+/** The versions in the header of a pg_dump archive. */
 export interface ArchiveHeader {
-  /** `15.18`: the server that was dumped. */
+  /** The version of the server that was dumped: `15.18`. */
   readonly serverVersion: string;
-  /** `17.6`: the pg_dump that wrote it. An older pg_restore refuses the archive. */
+  /** The version of the pg_dump that wrote it: `17.6`. An older pg_restore refuses the archive. */
   readonly pgDumpVersion: string;
 }
 
-/** Enough of an archive to read its header. */
+/** How many bytes of an archive are read for its header. */
 export const HEADER_BYTES = 4096;
 
 const MAGIC = 'PGDMP';
-/** From this version of the format on the compression is one byte, and not an integer. */
+/** From this version of the format on the compression is one byte instead of an integer. */
 const COMPRESSION_IS_A_BYTE = 15;
-/** Node.js reads no longer ones exactly. */
+/** The longest integer, in bytes, that Node.js reads exactly. */
 const LARGEST_INTEGER = 6;
-/** Seconds, minutes, hours, day, month, year and daylight saving of the moment it was made. */
+/** Seconds, minutes, hours, day, month, year and daylight saving time of its creation. */
 const TIME_FIELDS = 7;
 
 /**
  * Reads the header of an archive (pg_backup_archiver.c, ReadHead). Pure.
- * @returns undefined where it is none, or of a form that is not known.
+ * @returns undefined if it is not an archive, or of an unknown version.
  */
 export function parseArchiveHeader(bytes: Buffer): ArchiveHeader | undefined {
   if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) return undefined;
@@ -29,7 +29,7 @@ export function parseArchiveHeader(bytes: Buffer): ArchiveHeader | undefined {
     reader.byte();
     if (major !== 1 || minor < 10) return undefined;
     reader.integerBytes = Math.min(reader.byte(), LARGEST_INTEGER);
-    // The size of offsets, and the format.
+    // The size of offsets and the format.
     reader.byte();
     reader.byte();
     if (minor >= COMPRESSION_IS_A_BYTE) reader.byte();
@@ -66,7 +66,7 @@ class HeaderReader {
     return this.bytes.readUInt8(this.pass(1));
   }
 
-  /** A sign, then the number, its lowest byte first. */
+  /** Reads a sign and then a little-endian number. */
   integer(): number {
     const sign = this.byte() === 0 ? 1 : -1;
     return sign * this.bytes.readUIntLE(this.pass(this.integerBytes), this.integerBytes);
@@ -78,7 +78,7 @@ class HeaderReader {
     return this.bytes.toString('utf8', start, start + length);
   }
 
-  /** @returns where the bytes begin that were passed. */
+  /** Skips bytes. @returns the position of the first one. */
   private pass(count: number): number {
     const start = this.position;
     this.position += count;

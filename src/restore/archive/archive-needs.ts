@@ -8,13 +8,87 @@ import { entryOfSection } from './table-of-contents.js';
 import { withoutGuard } from '../without-guard.js';
 
 const GZIP = Buffer.from([0x1f, 0x8b]);
+
 const DEFINITIONS = ['--create', '--schema-only', '--file=-'];
 
+/** What a server must have before an archive can be restored into it. */
+export interface ArchiveNeeds {
+  /** Roles that own objects, or whose default privileges it sets: the restoring role must be a member of them. */
+  readonly owners: readonly string[];
+  /** Roles that have a grant, a policy or a user mapping: they must exist. */
+  readonly grantees: readonly string[];
+  /** Roles that granted privileges on objects of other owners: only a superuser can repeat that in their name. */
+  readonly grantors: readonly string[];
+  readonly extensions: readonly NeededExtension[];
+  /** Objects that only a superuser can create: `event trigger audit`. */
+  readonly privileged: readonly string[];
+  /** The options of its CREATE DATABASE, as pg_dump wrote them; undefined if the archive has none. */
+  readonly databaseOptions: string | undefined;
+}
+
+export interface NeededExtension {
+  readonly name: string;
+  readonly schema: string;
+}
+
+type RoleKind = 'owners' | 'grantees' | 'grantors';
+
+const NAME = String.raw`(?:"(?:[^"]|"")+"|[a-z_\u0080-\uffff][\w$\u0080-\uffff]*)`;
+
+const NAMES = `${NAME}(?:, ${NAME})*`;
+
 /**
- * Reads what an archive needs of a server. Of PostgreSQL's own format the beginning is enough: the rest of the stream
- * is not read.
+ * The statements of pg_dump that name a role, which may continue on another line. The database's own owner and grants
+ * are not taken from the archive.
+ */
+const ROLE_PLACES: readonly (readonly [RoleKind, RegExp])[] = [
+  ['owners', new RegExp(`^ALTER (?!DATABASE ).* OWNER TO (${NAME});$`)],
+  [
+    'grantees',
+    new RegExp(
+      `^(?:GRANT|REVOKE|ALTER DEFAULT PRIVILEGES) (?!.* ON DATABASE ).* (?:TO|FROM) (${NAME})(?: WITH GRANT OPTION)?;$`,
+    ),
+  ],
+  ['owners', new RegExp(`^ALTER DEFAULT PRIVILEGES FOR ROLE (${NAME}) `)],
+  ['grantors', new RegExp(`^SET SESSION AUTHORIZATION (${NAME});$`)],
+  ['grantees', new RegExp(`^CREATE POLICY .* TO (${NAMES})(?: USING | WITH CHECK |;)`)],
+  ['grantees', new RegExp(`^CREATE USER MAPPING FOR (${NAME}) `)],
+];
+
+const EXTENSION = new RegExp(`^CREATE EXTENSION IF NOT EXISTS (${NAME}) WITH SCHEMA (${NAME});$`);
+
+const CREATE_DATABASE = / WITH (TEMPLATE = template0 .*);$/;
+
+/** Options of the source server: another one does not have this tablespace. */
+const SOURCE_OPTIONS = / (?:TABLESPACE|OID) = (?:"(?:[^"]|"")*"|\S+)/g;
+
+/** Rows follow up to the closing line; they contain no statements. */
+const ROWS_FOLLOW = /^COPY .* FROM stdin;$/;
+
+const END_OF_ROWS = '\\.';
+
+/** The beginning of a function's body, which ends with the same dollar quote. */
+const BODY = / AS (\$\w*\$)/;
+
+/** Entries that only a superuser can restore. */
+const PRIVILEGED = new Set([
+  'ACCESS METHOD',
+  'EVENT TRIGGER',
+  'FOREIGN DATA WRAPPER',
+  'OPERATOR CLASS',
+  'OPERATOR FAMILY',
+  'PROCEDURAL LANGUAGE',
+  'TEXT SEARCH PARSER',
+  'TEXT SEARCH TEMPLATE',
+]);
+
+/** Not roles: everybody, and the role that restores. */
+const NO_ROLES = new Set(['public', 'current_user', 'session_user']);
+
+/**
+ * Reads what an archive requires of a server. Of an archive in pg_dump's custom format only the beginning is read.
  * @param pgRestore undefined for a plain dump
- * @throws ProgramFailure where it cannot be read.
+ * @throws ProgramFailure if it cannot be read.
  */
 export async function needsOf(
   archive: Readable,
@@ -28,7 +102,7 @@ export async function needsOf(
   }
 }
 
-/** The same of an archive on this machine, in any form that pg_restore reads. @throws ProgramFailure. */
+/** Does the same for an archive on this machine, in any format that pg_restore reads. @throws ProgramFailure. */
 export async function needsOfFile(
   file: string,
   pgRestore: PostgresTool,
@@ -59,7 +133,7 @@ async function needsOfCustom(
   return needs;
 }
 
-/** Gives bytes until the program has enough: it ends before the rows begin. */
+/** Feeds the program until it ends, which it does before the rows begin. */
 async function feed(archive: Readable, { stdin, ended }: RunningProgram): Promise<void> {
   try {
     for await (const piece of archive) {
@@ -67,7 +141,7 @@ async function feed(archive: Readable, { stdin, ended }: RunningProgram): Promis
       if (!stdin.write(piece)) await Promise.race([once(stdin, 'drain').catch(() => undefined), ended]);
     }
   } catch {
-    // A stream that breaks is an archive that is cut: pg_restore says so.
+    // The archive is cut: pg_restore reports it.
   } finally {
     stdin.end();
   }
@@ -82,7 +156,7 @@ async function readOwn(sql: AsyncIterable<Buffer>): Promise<ArchiveNeeds> {
   );
 }
 
-/** The text of a plain dump, whether it is gzipped or not. */
+/** Returns the text of a plain dump, gzipped or not. */
 export async function* unpacked(stored: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const source = stored[Symbol.asyncIterator]();
   const first = await source.next();
@@ -96,81 +170,7 @@ async function* continued(first: Buffer, rest: AsyncIterator<Buffer>): AsyncGene
   for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
 }
 
-/** What must be there before an archive can be restored. */
-export interface ArchiveNeeds {
-  /** Roles that own something in it, or whose default privileges it sets: who restores must be a member of them. */
-  readonly owners: readonly string[];
-  /** Roles that are granted something, or that a policy or user mapping names: they must exist. */
-  readonly grantees: readonly string[];
-  /** Roles that granted what they do not own: only a superuser can do that in their name. */
-  readonly grantors: readonly string[];
-  readonly extensions: readonly NeededExtension[];
-  /** What only a superuser can make: `event trigger audit`. */
-  readonly privileged: readonly string[];
-  /** The options of its CREATE DATABASE, in PostgreSQL's own words; undefined where the archive has none. */
-  readonly databaseOptions: string | undefined;
-}
-
-export interface NeededExtension {
-  readonly name: string;
-  readonly schema: string;
-}
-
-type RoleKind = 'owners' | 'grantees' | 'grantors';
-
-const NAME = String.raw`(?:"(?:[^"]|"")+"|[a-z_\u0080-\uffff][\w$\u0080-\uffff]*)`;
-
-const NAMES = `${NAME}(?:, ${NAME})*`;
-
-/**
- * Where SQL that pg_dump writes names a role. The rest of a statement may stand on another line. The database itself
- * is made anew, and takes neither its owner nor its grants from the archive.
- */
-const ROLE_PLACES: readonly (readonly [RoleKind, RegExp])[] = [
-  ['owners', new RegExp(`^ALTER (?!DATABASE ).* OWNER TO (${NAME});$`)],
-  [
-    'grantees',
-    new RegExp(
-      `^(?:GRANT|REVOKE|ALTER DEFAULT PRIVILEGES) (?!.* ON DATABASE ).* (?:TO|FROM) (${NAME})(?: WITH GRANT OPTION)?;$`,
-    ),
-  ],
-  ['owners', new RegExp(`^ALTER DEFAULT PRIVILEGES FOR ROLE (${NAME}) `)],
-  ['grantors', new RegExp(`^SET SESSION AUTHORIZATION (${NAME});$`)],
-  ['grantees', new RegExp(`^CREATE POLICY .* TO (${NAMES})(?: USING | WITH CHECK |;)`)],
-  ['grantees', new RegExp(`^CREATE USER MAPPING FOR (${NAME}) `)],
-];
-
-const EXTENSION = new RegExp(`^CREATE EXTENSION IF NOT EXISTS (${NAME}) WITH SCHEMA (${NAME});$`);
-
-const CREATE_DATABASE = / WITH (TEMPLATE = template0 .*);$/;
-
-/** Of the place it came from: another server has not this tablespace. */
-const ELSEWHERE = / (?:TABLESPACE|OID) = (?:"(?:[^"]|"")*"|\S+)/g;
-
-/** Rows follow, up to the closing line: nothing in them is a statement. */
-const ROWS_FOLLOW = /^COPY .* FROM stdin;$/;
-
-const END_OF_ROWS = '\\.';
-
-/** Where a function's body begins: what follows up to the same mark again is the application's. */
-const BODY = / AS (\$\w*\$)/;
-
-/** Entries that only a superuser can restore. */
-const PRIVILEGED = new Set([
-  'ACCESS METHOD',
-  'EVENT TRIGGER',
-  'FOREIGN DATA WRAPPER',
-  'OPERATOR CLASS',
-  'OPERATOR FAMILY',
-  'PROCEDURAL LANGUAGE',
-  'TEXT SEARCH PARSER',
-  'TEXT SEARCH TEMPLATE',
-]);
-
-/** No role of its own: everybody, and who restores. */
-const NO_ROLES = new Set(['public', 'current_user', 'session_user']);
-
-/** Reads the SQL of an archive, line by line: it may be large. */
+/** Reads the SQL of an archive line by line, because it may be large. */
 async function readNeeds(sql: Readable): Promise<ArchiveNeeds> {
   const roles = { owners: new Set<string>(), grantees: new Set<string>(), grantors: new Set<string>() };
   const extensions: NeededExtension[] = [];
@@ -188,7 +188,7 @@ async function readNeeds(sql: Readable): Promise<ArchiveNeeds> {
     }
     const entry = entryOfSection(line);
     if (entry && PRIVILEGED.has(entry.type)) privileged.push(`${entry.type.toLowerCase()} ${entry.tag}`);
-    databaseOptions ??= CREATE_DATABASE.exec(line)?.[1]?.replaceAll(ELSEWHERE, '');
+    databaseOptions ??= CREATE_DATABASE.exec(line)?.[1]?.replaceAll(SOURCE_OPTIONS, '');
   }
   return {
     owners: [...roles.owners].toSorted(),
@@ -200,7 +200,7 @@ async function readNeeds(sql: Readable): Promise<ArchiveNeeds> {
   };
 }
 
-/** The lines of a dump that are pg_dump's own: neither rows nor bodies of functions. */
+/** Returns the lines that are statements of pg_dump: neither rows nor bodies of functions. */
 async function* statementLines(sql: Readable): AsyncGenerator<string> {
   let end: string | undefined;
   for await (const line of createInterface({ input: sql, crlfDelay: Infinity })) {
@@ -216,7 +216,7 @@ async function* statementLines(sql: Readable): AsyncGenerator<string> {
   }
 }
 
-/** Every role that an archive names. */
+/** Returns every role that an archive names. */
 export function rolesOf({ owners, grantees, grantors }: ArchiveNeeds): string[] {
   return [...new Set([...owners, ...grantees, ...grantors])].toSorted();
 }

@@ -16,7 +16,7 @@ import { isGuardSection } from '../without-guard.js';
 import { majorOf } from './archive-header.js';
 import { type ArchiveNeeds, needsOf, needsOfFile, unpacked } from './archive-needs.js';
 import { completeDump, restrictLine, withKnownSettings, withoutSections } from './dump-filters.js';
-import { type DumpFormat, readDumpKind } from './dump-format.js';
+import { type DumpFormat, detectDump } from './dump-format.js';
 import { FaultReader, type RestoreFault } from './restore-fault.js';
 import {
   type ArchiveEntry,
@@ -30,28 +30,28 @@ import {
 /** How many tables and indexes are restored at a time. */
 const JOBS = 2;
 const FILE_CHUNK = 1 << 20;
-/** How often SQL is tried again behind a fault. */
+/** How often SQL is restored again without an entry that failed. */
 const MOST_ROUNDS = 20;
 const ignore = (): void => undefined;
 
-/** Where an archive is restored into, and what of it is left out. */
+/** The database that an archive is restored into, and which entries are left out. */
 export interface RestoreTarget {
   readonly url: DatabaseUrl;
   readonly server: ReachedServer;
   /** `15.18` */
   readonly serverVersion: string;
-  /** The names of the settings that the server has. */
+  /** The names of the server's settings. */
   readonly serverSettings: ReadonlySet<string>;
-  /** False: everything belongs to the role that restores, and nothing is granted. */
+  /** False: the restoring role owns everything, and no grants are restored. */
   readonly withOwners: boolean;
-  /** Options of pg_restore that choose a part of the archive. Defaults to all of it. */
+  /** Options of pg_restore that select a part of the archive. Defaults to everything. */
   readonly selection?: readonly string[];
-  /** Entries that are left out, besides those that no restore can run. */
+  /** Selects entries to leave out, in addition to those that every restore leaves out. */
   readonly without?: EntryChoice | undefined;
 }
 
 export interface ArchiveOptions {
-  /** Of the program that restores it. Defaults to that of the pg_dump that wrote it. */
+  /** The least major version of the program that restores it. Defaults to that of the pg_dump that wrote it. */
   readonly atLeastMajor?: number | undefined;
   readonly searchPath: string;
   readonly signal: AbortSignal;
@@ -59,28 +59,28 @@ export interface ArchiveOptions {
 
 /** An archive on this machine, and the program of PostgreSQL that restores it. */
 export class Archive {
-  /** Settings of the dump that the server does not have, and that were left out. */
+  /** Settings of the dump that were left out because the server does not have them. */
   readonly leftOut = new Set<string>();
   private list: ArchiveList | undefined;
   private plainHasGuard = false;
-  /** Where each entry begins in what psql was last given. */
+  /** Where each entry begins in the last input of psql. */
   private sections: { readonly line: number; readonly entry: string }[] = [];
 
   private constructor(
     readonly file: string,
-    /** Told by the first bytes: a file from elsewhere may be called anything. */
+    /** Detected from the first bytes: another tool's file may have any name. */
     readonly format: DumpFormat,
-    /** pg_restore, or psql for a plain one. */
+    /** pg_restore, or psql for a plain dump. */
     readonly tool: PostgresTool,
     private readonly options: ArchiveOptions,
   ) {}
 
-  /** @throws PgkeepError `BACKUP_TOOLS_MISSING`, `USAGE_INVALID` for a dump of a kind that is not restored. */
+  /** @throws PgkeepError `BACKUP_TOOLS_MISSING`, `USAGE_INVALID` for a format that cannot be restored. */
   static async open(file: string, options: ArchiveOptions): Promise<Archive> {
-    const { format, header } = await readDumpKind(file);
+    const { format, header } = await detectDump(file);
     const atLeastMajor = options.atLeastMajor ?? majorOf(header?.pgDumpVersion ?? '0');
     const { searchPath } = options;
-    // SQL is read by any psql; one of the same version also knows the newest commands of a dump.
+    // Any psql reads SQL; one of the same version also knows the newest commands of a dump.
     const orNewest = format === 'plain';
     const program = orNewest ? 'psql' : 'pg_restore';
     const tool = await findTool({ program, atLeastMajor, orNewest, searchPath });
@@ -91,19 +91,19 @@ export class Archive {
     return this.format === 'plain' ? 'psql' : 'pg_restore';
   }
 
-  /** Whether it holds pgkeep's DDL guard, which is left out; known once it was restored. */
+  /** Whether it contains pgkeep's DDL guard, which is left out; known after the restore. */
   get hasGuard(): boolean {
     return this.list?.hasGuard ?? this.plainHasGuard;
   }
 
-  /** What the archive needs of a server. @throws ProgramFailure where it cannot be read. */
+  /** Reads what the archive requires of a server. @throws ProgramFailure if it cannot be read. */
   async needs(): Promise<ArchiveNeeds> {
     const { signal } = this.options;
     if (this.format !== 'plain') return await needsOfFile(this.file, this.tool, signal);
     return await needsOf(this.stored(), { pgRestore: undefined, signal });
   }
 
-  /** Everything in it, but pgkeep's DDL guard. @throws ProgramFailure where it cannot be read. */
+  /** Lists the entries, without pgkeep's DDL guard. @throws ProgramFailure if it cannot be read. */
   async entries(): Promise<readonly ArchiveEntry[]> {
     if (this.format !== 'plain') return (await this.readList()).entries;
     const entries: ArchiveEntry[] = [];
@@ -115,9 +115,9 @@ export class Archive {
     return entries;
   }
 
-  /** Restores into an empty database; the first error ends it. @throws ProgramFailure, or the signal's reason. */
+  /** Restores into an empty database; stops at the first error. @throws ProgramFailure, or the signal's reason. */
   async restore(target: RestoreTarget): Promise<void> {
-    // pg_restore reads a tar file from its beginning to its end.
+    // pg_restore cannot read a tar file in parallel.
     const jobs = this.format === 'tar' ? [] : [`--jobs=${JOBS}`];
     await (this.isDirect(target)
       ? this.restoreDirectly(target, ['--exit-on-error', ...jobs])
@@ -126,10 +126,10 @@ export class Archive {
   }
 
   /**
-   * Restores into an empty database whatever can be restored. SQL is tried again from the beginning behind each
-   * fault: psql would take the rows of a table that it could not make for statements.
+   * Restores everything that can be restored into an empty database. SQL is restored again from the beginning after each
+   * fault: psql would run the rows of a table that it could not create as statements.
    * @param renew empties the database
-   * @returns what could not be restored. @throws ProgramFailure where that is not known.
+   * @returns what could not be restored. @throws ProgramFailure if that is not known.
    */
   async restoreWhatCan(target: RestoreTarget, renew: () => Promise<void>): Promise<readonly RestoreFault[]> {
     if (this.isDirect(target)) return await this.restoreDirectlyWhatCan(target);
@@ -150,12 +150,12 @@ export class Archive {
     }
   }
 
-  /** A pg_restore that is newer than the server sets what the server does not have: psql gets the rest as SQL. */
+  /** A pg_restore that is newer than the server sets unknown settings: psql then restores its SQL without them. */
   private isDirect({ serverVersion }: RestoreTarget): boolean {
     return this.format !== 'plain' && this.tool.major <= majorOf(serverVersion);
   }
 
-  /** One at a time: only then pg_restore says which entry failed. */
+  /** Restores one entry at a time: only then pg_restore reports which one failed. */
   private async restoreDirectlyWhatCan(target: RestoreTarget): Promise<readonly RestoreFault[]> {
     const { names } = await this.readList();
     const reader = new FaultReader((number) => names.get(number));
@@ -210,7 +210,7 @@ export class Archive {
     });
   }
 
-  /** Runs `work` with the options by which pg_restore chooses what is restored. */
+  /** Runs `work` with the options that tell pg_restore what to restore. */
   private async withSelection(
     { withOwners, selection = [], without = () => false }: RestoreTarget,
     work: (options: readonly string[]) => Promise<void>,
@@ -218,7 +218,7 @@ export class Archive {
     const list = await this.readList();
     await list.without(without, (kept) =>
       work([
-        // Of the server it came from: this one has not these places, and must not follow those publishers.
+        // They belong to the source server.
         '--no-tablespaces',
         '--no-subscriptions',
         ...(withOwners ? [] : ['--no-owner', '--no-privileges']),
@@ -228,7 +228,7 @@ export class Archive {
     );
   }
 
-  /** The first error ends it, and so does a dump that was cut. */
+  /** Runs SQL; stops at the first error, and fails if the dump is cut. */
   private async runPsql(
     dump: AsyncIterable<Buffer>,
     psql: PostgresTool,
@@ -250,12 +250,12 @@ export class Archive {
       (error: unknown) => error,
     );
     await requireSuccess('psql', program);
-    // Where psql took everything, an error of feeding it is the file's own: cut, or no gzip at all.
+    // psql succeeded, so that an error while feeding it is the file's: it is cut, or its gzip data is damaged.
     const fault = await fed;
     if (fault !== undefined) throw fault;
   }
 
-  /** The SQL that the server takes. Last are the entries: their lines are those that psql counts. */
+  /** Returns the SQL to run. Entries are filtered last, so that their line numbers are those of psql. */
   private kept(
     dump: AsyncIterable<Buffer>,
     psql: PostgresTool,
@@ -263,7 +263,7 @@ export class Archive {
   ): AsyncGenerator<Buffer> {
     const rules = {
       known: target.serverSettings,
-      guard: restrictLine(psql, `pgkeep${randomBytes(16).toString('hex')}`),
+      restrict: restrictLine(psql, `pgkeep${randomBytes(16).toString('hex')}`),
       onLeftOut: (name: string) => this.leftOut.add(name),
     };
     this.sections = [];
@@ -282,7 +282,7 @@ export class Archive {
     return this.sections.findLast((section) => section.line <= line)?.entry;
   }
 
-  /** Whether the entry of a plain dump that this comment stands above is left out. */
+  /** Returns whether to leave out the entry of a plain dump below a comment. */
   private leavesOut({ without }: RestoreTarget): (comment: string) => boolean {
     return (comment) => {
       const isGuard = isGuardSection(comment);
@@ -307,7 +307,7 @@ export class Archive {
     return unpacked(this.stored());
   }
 
-  /** Runs pg_restore without a server, and reads what it writes. */
+  /** Runs pg_restore without a server and reads its output. */
   private async read<T>(argv: readonly string[], reader: (output: Readable) => Promise<T>): Promise<T> {
     const env = toolEnvironment(this.tool);
     const { signal } = this.options;
@@ -331,7 +331,7 @@ export class Archive {
   }
 }
 
-/** Quoted, because a bare name could itself be read as a connection string. */
+/** Returns a quoted name: an unquoted one could be read as a connection string. */
 function connectionString(database: string): string {
   return `dbname='${database.replaceAll(/[\\']/g, String.raw`\$&`)}'`;
 }

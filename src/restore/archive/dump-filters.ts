@@ -2,18 +2,48 @@ import type { Client } from 'pg';
 import { majorOf } from './archive-header.js';
 
 const SECTION = /^-- (?:Data for )?Name: |^-- PostgreSQL database dump complete/;
-/** Rows follow, up to the closing line: nothing in them is a comment. The table's name may have lines of its own. */
+
+/** Rows follow up to the closing line; they contain no comments. The table's name may contain line breaks. */
 const ROWS_FOLLOW = / FROM stdin;$/;
-/** What pg_dump sets between two sections; other settings may be lines of a function's body. */
+
+/** Settings that pg_dump writes between two entries; others may be lines of a function's body. */
 const SETTING_BEHIND = /^SET default_(?:tablespace|table_access_method|with_oids) = /;
+
 const END_OF_ROWS = '\n\\.\n';
+
 const NEWLINE = 0x0a;
 
+/** The last line of a plain dump: the only sign that the dump is complete. */
+const CLOSING_LINE = '-- PostgreSQL database dump complete';
+
+/** The closing line is within this many bytes of the end. */
+const TAIL_BYTES = 1024;
+
+/** The first entry: a dump's settings come before it. */
+const FIRST_SECTION = /^-- (?:Data for )?Name: /m;
+
+const SETTING = /^SET (\w+) = .*\n/gm;
+
+/** An upper limit of what a dump has before its first entry. */
+const LONGEST_HEADER = 1_048_576;
+
+interface HeaderRules {
+  /** The names of the server's settings. */
+  readonly known: ReadonlySet<string>;
+  /** The first line, which disables psql's commands, if the dump does not have it already. */
+  readonly restrict: string;
+  /** Called with the name of each setting that is left out. */
+  readonly onLeftOut: (name: string) => void;
+}
+
+/** The first release of each major version whose psql has `\restrict`; later ones have it from the beginning. */
+const FIRST_WITH_RESTRICT: Readonly<Record<number, number>> = { 13: 22, 14: 19, 15: 14, 16: 10, 17: 6 };
+
 /**
- * A plain dump without some of its entries.
- * @param isLeftOut asked about the comment above each entry
- * @param onFound called once, where one is left out
- * @param onSection told the comment above each entry that is kept, and the number of its line in what is passed on
+ * Leaves entries out of a plain dump.
+ * @param isLeftOut called with the comment above each entry
+ * @param onFound called once, for the first entry that is left out
+ * @param onSection called with the comment above each kept entry, and the number of its line in the result
  */
 export async function* withoutSections(
   dump: AsyncIterable<Buffer>,
@@ -35,7 +65,7 @@ export async function* withoutSections(
     for (;;) {
       if (inRows) {
         const end = rest.indexOf(END_OF_ROWS);
-        // The closing line may be cut by the chunk.
+        // The closing line may be split between two chunks.
         const known = end === -1 ? rest.length - END_OF_ROWS.length : end + END_OF_ROWS.length;
         if (known > 0) {
           if (!isOut) yield passed(rest.subarray(0, known));
@@ -55,7 +85,7 @@ export async function* withoutSections(
         if (!isOut) onSection(comment, lines);
       }
       inRows = ROWS_FOLLOW.test(line);
-      // The newline stays in front of the rows, where there may be none. Settings are those of the section behind.
+      // The newline stays before the rows, which may be empty. A setting belongs to the next entry.
       const taken = inRows ? end : end + 1;
       if (!isOut || SETTING_BEHIND.test(line)) yield passed(rest.subarray(0, taken));
       rest = rest.subarray(taken);
@@ -64,25 +94,18 @@ export async function* withoutSections(
   if (!isOut) yield rest;
 }
 
-/** What pg_dump ends a plain dump with: without it some of the dump is missing, and nothing else tells. */
-const CLOSING_LINE = '-- PostgreSQL database dump complete';
-
-/** The closing line is within the last of so many bytes. */
-const TAIL_BYTES = 1024;
-
-/** The text of a plain dump has no closing line. */
+/** A plain dump does not have its closing line. */
 class IncompleteDumpError extends Error {
   override readonly name = 'IncompleteDumpError';
 
   constructor() {
-    super('the dump has no closing line: some of it is missing');
+    super('the dump is incomplete: its last line is missing');
   }
 }
 
 /**
- * Passes a plain dump on, which ends well only where its closing line was seen: psql takes a dump that was cut for a
- * complete one. Not as one transaction, which would hold the locks of all tables: the database is a fresh one, and is
- * dropped where the restore fails.
+ * Passes a plain dump on, and fails at its end if the closing line is missing: psql would accept a cut dump. The dump is
+ * not restored in one transaction, which would lock all tables: the database is new, and dropped if the restore fails.
  * @throws IncompleteDumpError at the end; what the source throws.
  */
 export async function* completeDump(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -94,32 +117,20 @@ export async function* completeDump(source: AsyncIterable<Buffer>): AsyncGenerat
   if (!tail.includes(CLOSING_LINE)) throw new IncompleteDumpError();
 }
 
-/** A dump's settings stand before its first section. */
-const FIRST_SECTION = /^-- (?:Data for )?Name: /m;
-
-const SETTING = /^SET (\w+) = .*\n/gm;
-
-/** No dump has so much before its first section. */
-const LONGEST_HEADER = 1_048_576;
-
-/** The settings that a server has. */
+/** Reads the names of a server's settings. */
 export async function readSettingNames(client: Client): Promise<ReadonlySet<string>> {
   const { rows } = await client.query<{ name: string }>('SELECT name FROM pg_catalog.pg_settings');
   return new Set(rows.map(({ name }) => name.toLowerCase()));
 }
 
 /**
- * A plain dump as its server and psql take it. Left out are the settings that the server does not have: pg_dump and
- * pg_restore begin with those of their own version (17: `SET transaction_timeout = 0`), and an older server refuses
- * them. Only the header is changed: what stands in a function's body stays.
- * @param guard a first line that keeps psql from obeying commands in the dump, where the dump has none itself
- * @param onLeftOut called with the name of each setting
+ * Removes the settings that the server does not have: pg_dump and pg_restore write those of their own version (17:
+ * `SET transaction_timeout = 0`), and an older server rejects them. Only the header is changed, not a function's body.
  */
 export async function* withKnownSettings(
   dump: AsyncIterable<Buffer>,
-  { known, guard, onLeftOut }: HeaderRules,
+  rules: HeaderRules,
 ): AsyncGenerator<Buffer> {
-  const rules = { known, guard, onLeftOut };
   let header: Buffer | undefined = Buffer.alloc(0);
   for await (const chunk of dump) {
     if (header === undefined) {
@@ -133,26 +144,20 @@ export async function* withKnownSettings(
     yield header.subarray(Math.max(0, end));
     header = undefined;
   }
-  // A dump of an empty database has no section.
+  // A dump of an empty database has no entry.
   if (header !== undefined) yield cleaned(header, rules);
 }
 
-interface HeaderRules {
-  readonly known: ReadonlySet<string>;
-  readonly guard: string;
-  readonly onLeftOut: (name: string) => void;
-}
-
-function cleaned(header: Buffer, { known, guard, onLeftOut }: HeaderRules): Buffer {
+function cleaned(header: Buffer, { known, restrict, onLeftOut }: HeaderRules): Buffer {
   const text = header.toString('latin1').replaceAll(SETTING, (statement, name: string) => {
     if (known.has(name.toLowerCase())) return statement;
     onLeftOut(name);
     return '';
   });
-  return Buffer.from(/^\\restrict /m.test(text) ? text : guard + text, 'latin1');
+  return Buffer.from(/^\\restrict /m.test(text) ? text : restrict + text, 'latin1');
 }
 
-/** What was left out of a dump, for the notes of a restore. Pure. */
+/** Returns the note on the settings that were left out. Pure. */
 export function settingsNote(
   { leftOut, tool, program }: { leftOut: ReadonlySet<string>; tool: { version: string }; program: string },
   { serverVersion }: { serverVersion: string },
@@ -160,16 +165,13 @@ export function settingsNote(
   if (leftOut.size === 0) return [];
   const names = [...leftOut].join(', ');
   return [
-    `left out what PostgreSQL ${majorOf(serverVersion)} does not have: the setting ${names} (restored with ${program} ${tool.version})`,
+    `left out the ${leftOut.size === 1 ? 'setting' : 'settings'} ${names}, which PostgreSQL ${majorOf(serverVersion)} does not have (restored with ${program} ${tool.version})`,
   ];
 }
 
-/** The first release of each major version whose psql has `\restrict`; later ones have it from the beginning. */
-const FIRST_WITH_RESTRICT: Readonly<Record<number, number>> = { 13: 22, 14: 19, 15: 14, 16: 10, 17: 6 };
-
 /**
- * The line after which psql obeys no command of a dump: a dump made elsewhere could send its rows into another
- * database with `\connect`. Empty where this psql does not have it.
+ * Returns the line after which psql ignores commands in a dump: a dump from another tool could write its rows into
+ * another database with `\connect`. Empty if this psql does not know it.
  */
 export function restrictLine({ major, version }: { major: number; version: string }, key: string): string {
   const first = FIRST_WITH_RESTRICT[major] ?? (major > 17 ? 0 : Infinity);

@@ -5,121 +5,121 @@ import { createGunzip } from 'node:zlib';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { HEADER_BYTES, parseArchiveHeader, type ArchiveHeader } from './archive-header.js';
 
-/** The forms that are restored: pg_dump's `--format`. A plain dump may be gzipped. */
+/** The formats that can be restored, as pg_dump's `--format` names them. A plain dump may be gzipped. */
 export type DumpFormat = 'custom' | 'directory' | 'tar' | 'plain';
 
-/** What a dump is, told by its first bytes: a file from elsewhere may be called anything. */
-export interface DumpKind {
+/** The format of a dump, detected from its first bytes: another tool's file may have any name. */
+export interface DetectedDump {
   readonly format: DumpFormat;
-  /** Undefined where the dump does not say: one without the comments that pg_dump writes. */
+  /** Undefined if the dump does not contain it: it was written without pg_dump's comments. */
   readonly header: ArchiveHeader | undefined;
 }
 
-/** A plain dump's heading and settings, and those of the first sections. */
+/** Enough for a plain dump's heading, its settings and its first entries. */
 const BEGINNING_BYTES = 16_384;
 const TAR_BLOCK = 512;
 const GZIP = '\x1f\x8b';
-/** Its mark, or every other byte of ASCII text is 0. */
+/** A byte order mark, or ASCII text in which every other byte is 0. */
 const UTF_16 = /^(?:\xff\xfe|\xfe\xff|(?:[\t\n\r -~]\0){8}|(?:\0[\t\n\r -~]){8})/;
 
-/** What people keep dumps in, by its first bytes, with the command that unpacks it. */
-const PACKINGS: readonly { magic: string; name: string; unpack: string }[] = [
-  { magic: '\x28\xb5\x2f\xfd', name: 'zstd', unpack: 'unzstd --keep' },
-  { magic: '\xfd7zXZ', name: 'xz', unpack: 'unxz --keep' },
-  { magic: 'BZh', name: 'bzip2', unpack: 'bunzip2 --keep' },
-  { magic: '\x04\x22\x4d\x18', name: 'lz4', unpack: 'unlz4 --keep' },
-  { magic: 'PK\x03\x04', name: 'zip', unpack: 'unzip' },
+/** Compression formats by their first bytes, with the command that unpacks them. */
+const COMPRESSIONS: readonly { magic: string; name: string; decompress: string }[] = [
+  { magic: '\x28\xb5\x2f\xfd', name: 'zstd', decompress: 'unzstd --keep' },
+  { magic: '\xfd7zXZ', name: 'xz', decompress: 'unxz --keep' },
+  { magic: 'BZh', name: 'bzip2', decompress: 'bunzip2 --keep' },
+  { magic: '\x04\x22\x4d\x18', name: 'lz4', decompress: 'unlz4 --keep' },
+  { magic: 'PK\x03\x04', name: 'zip', decompress: 'unzip' },
 ];
 
 /**
- * Reads what kind of dump a file or directory is.
- * @throws PgkeepError `USAGE_INVALID` where pgkeep does not restore it, with what to do; the system's error.
+ * Detects the format of a dump.
+ * @throws PgkeepError `USAGE_INVALID` if pgkeep cannot restore that format, with what to do; the system's error.
  */
-export async function readDumpKind(file: string): Promise<DumpKind> {
+export async function detectDump(file: string): Promise<DetectedDump> {
   if ((await stat(file)).isDirectory()) return await readDirectory(file);
   const beginning = await firstBytes(file, BEGINNING_BYTES);
-  if (beginning.length === 0) throw notRestored(`${file} is empty.`, 'Make the dump again.');
+  if (beginning.length === 0) throw notRestored(`${file} is empty.`, 'Create the dump again.');
   const text = beginning.toString('latin1');
   if (text.startsWith('PGDMP')) return { format: 'custom', header: parseArchiveHeader(beginning) };
   if (isTar(text)) return readTar(file, beginning);
   if (text.startsWith('age-encryption.org')) {
     throw notRestored(
-      `${file} is encrypted, and has no manifest beside it that says how.`,
-      'Put its manifest beside it, or decrypt it first: `age --decrypt --output FILE.dump FILE.dump.age`.',
+      `${file} is encrypted, and its manifest is not in the same directory.`,
+      'Copy its manifest into that directory, or decrypt the file first: `age --decrypt --output FILE.dump FILE.dump.age`.',
     );
   }
-  const packing = PACKINGS.find(({ magic }) => text.startsWith(magic));
-  if (packing) {
+  const compression = COMPRESSIONS.find(({ magic }) => text.startsWith(magic));
+  if (compression) {
     throw notRestored(
-      `${file} is packed with ${packing.name}, which pgkeep does not unpack.`,
-      `Unpack it first: \`${packing.unpack} ${file}\`, then restore what comes out.`,
+      `${file} is compressed with ${compression.name}, which pgkeep cannot read.`,
+      `Decompress it first: \`${compression.decompress} ${file}\`. Then restore the result.`,
     );
   }
   if (!text.startsWith(GZIP)) return readPlain(file, text);
-  return readPlain(file, await firstUnpacked(file));
+  return readPlain(file, await firstDecompressed(file));
 }
 
-async function readDirectory(directory: string): Promise<DumpKind> {
+async function readDirectory(directory: string): Promise<DetectedDump> {
   const header = await firstBytes(path.join(directory, 'toc.dat'), HEADER_BYTES).catch((error: unknown) => {
     if (errorCode(error) !== 'ENOENT') throw error;
     throw notRestored(
-      `${directory} is a directory without a file toc.dat: not one that \`pg_dump --format=directory\` wrote.`,
-      'Name a dump, or the directory of one.',
+      `${directory} is not a dump of \`pg_dump --format=directory\`: it contains no file toc.dat.`,
+      'Give the path of a dump file, or of the directory that pg_dump wrote.',
     );
   });
   return { format: 'directory', header: parseArchiveHeader(header) };
 }
 
-function readTar(file: string, beginning: Buffer): DumpKind {
+function readTar(file: string, beginning: Buffer): DetectedDump {
   const first = beginning.toString('utf8', 0, 100).replace(/\0[^]*/, '');
   if (first === 'toc.dat')
     return { format: 'tar', header: parseArchiveHeader(beginning.subarray(TAR_BLOCK)) };
   throw notRestored(
-    `${file} is a tar file that \`pg_dump --format=tar\` did not write: it begins with ${first}.`,
-    `Unpack it first: \`tar --extract --file ${file}\`, then restore what comes out.`,
+    `${file} is a tar file, but not a dump of \`pg_dump --format=tar\`: its first entry is ${first}.`,
+    `Extract it first: \`tar --extract --file ${file}\`. Then restore the extracted dump.`,
   );
 }
 
-/** POSIX's mark at the end of a member's header. */
+/** Checks for the POSIX magic in the first member's header. */
 function isTar(text: string): boolean {
   return text.slice(257, 262) === 'ustar';
 }
 
-function readPlain(file: string, text: string): DumpKind {
-  const isPacked = text.startsWith('PGDMP') || isTar(text);
-  if (isPacked) {
+function readPlain(file: string, text: string): DetectedDump {
+  const isCompressedArchive = text.startsWith('PGDMP') || isTar(text);
+  if (isCompressedArchive) {
     throw notRestored(
-      `${file} is an archive of pg_dump or a tar file, packed with gzip once more.`,
-      `Unpack it first: \`gunzip --keep ${file}\`, then restore what comes out.`,
+      `${file} is a pg_dump archive or a tar file that was compressed again with gzip.`,
+      `Decompress it first: \`gunzip --keep ${file}\`. Then restore the result.`,
     );
   }
   if (UTF_16.test(text)) {
     throw notRestored(
-      `${file} is text in UTF-16, as PowerShell’s > writes it, and psql does not read that.`,
-      `Convert it first: \`iconv --from-code=UTF-16 --to-code=UTF-8 --output dump.sql ${file}\`; or dump with \`pg_dump --file\`.`,
+      `${file} is UTF-16 text, which psql cannot read. PowerShell’s > writes it.`,
+      `Convert it first: \`iconv --from-code=UTF-16 --to-code=UTF-8 --output dump.sql ${file}\`. Or create the dump with \`pg_dump --file\`.`,
     );
   }
   if (/^-- PostgreSQL database cluster dump/m.test(text)) {
     throw notRestored(
-      `${file} is a dump of all databases of a server (pg_dumpall), and pgkeep restores one.`,
-      'Restore it with psql into a server of its own, and dump the one database from there: `pg_dump --format=custom`.',
+      `${file} is a dump of a complete server (pg_dumpall), and pgkeep restores one database.`,
+      'Restore it with psql into an empty server, then dump the one database from there: `pg_dump --format=custom`.',
     );
   }
   if (!/^-- PostgreSQL database dump/m.test(text)) {
     throw notRestored(
-      `${file} is no dump: it does not begin as what pg_dump writes.`,
-      'Name a file that pg_dump or pgkeep made.',
+      `${file} is not a dump: it does not begin like the output of pg_dump.`,
+      'Give the path of a file that pg_dump or pgkeep wrote.',
     );
   }
   if (/^\\connect |; Type: DATABASE; /m.test(text)) throw connectsElsewhere(file);
   return { format: 'plain', header: plainHeader(text) };
 }
 
-/** Of a plain dump that would leave the database which is restored for another one, which may be in use. */
+/** Refuses a plain dump that would connect psql to another database, which may be in use. */
 function connectsElsewhere(file: string): PgkeepError {
   return notRestored(
-    `${file} has psql’s command \\connect in it (pg_dump --create): its rows would go into another database than the one that is restored.`,
-    'Make the dump without --create, or as `pg_dump --format=custom`.',
+    `${file} contains psql’s command \\connect (pg_dump --create): its rows would be written into another database than the restored one.`,
+    'Create the dump without --create, or with `pg_dump --format=custom`.',
   );
 }
 
@@ -129,10 +129,10 @@ function plainHeader(text: string): ArchiveHeader | undefined {
   return serverVersion && pgDumpVersion ? { serverVersion, pgDumpVersion } : undefined;
 }
 
-async function firstUnpacked(file: string): Promise<string> {
+async function firstDecompressed(file: string): Promise<string> {
   const packed = createReadStream(file);
   const unpacked = packed.pipe(createGunzip());
-  // The reader of `unpacked` is to know of it, too.
+  // An error of the file must reach the reader of `unpacked`, too.
   packed.once('error', (error) => unpacked.destroy(error));
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -144,9 +144,9 @@ async function firstUnpacked(file: string): Promise<string> {
     }
   } catch (error) {
     if (!errorCode(error)?.startsWith('Z_')) throw error;
-    // What was cut further on is for the restore to find.
+    // A file that is cut further on is detected by the restore.
     if (bytes === 0)
-      throw notRestored(`${file} is damaged: gunzip cannot unpack it.`, 'Take another copy of it.');
+      throw notRestored(`${file} is damaged: gunzip cannot decompress it.`, 'Use another copy of it.');
   } finally {
     packed.destroy();
   }

@@ -1,30 +1,30 @@
 import { runningFunction } from '../../postgres/catalogue/unqualified-names.js';
 
-/** One entry of an archive that could not be restored. */
+/** An entry of an archive that could not be restored. */
 export interface RestoreFault {
-  /** `table-data:public.place`; undefined where it is not known. */
+  /** `table-data:public.place`; undefined if it is not known. */
   readonly entry: string | undefined;
-  /** PostgreSQL's own words. */
+  /** PostgreSQL's message. */
   readonly message: string;
-  /** The first line of the statement; undefined where it is not known. */
+  /** The first line of the statement; undefined if it is not known. */
   readonly statement: string | undefined;
   /** The function that was running, as PostgreSQL names it. */
   readonly running: string | undefined;
 }
 
-/** How many faults are kept: thousands say no more than the first ones. */
+/** How many faults are kept: more would not help the reader. */
 const MOST = 1000;
-/** What pg_restore says in its verbose way: where it is, and what failed there. */
+/** Lines of `pg_restore --verbose`: the current entry, and what failed there. */
 const PLACE = /^pg_restore: from TOC entry (\d+); /;
 const PG_RESTORE_ERROR = /^pg_restore: error: (.*)$/;
 const COMMAND = /^Command was: (.*)$/;
-/** How psql begins what the server says of its stdin, and names the statement. */
+/** The beginning of psql's error lines, and the statement in them. */
 const PSQL_LINE = /^psql:<stdin>:(\d+): (.*)$/;
 const STATEMENT = /^STATEMENT: {2}(.*)$/;
-/** The server's severity may be in any language; two blanks stand behind it. */
+/** The server's severity, which may be in any language, and the two blanks after it. */
 const SEVERITY = /^.*?\S: {2}/;
 
-/** Reads faults out of what a program writes to stderr, piece by piece. */
+/** Parses faults from a program's stderr, piece by piece. */
 export class FaultReader {
   readonly faults: RestoreFault[] = [];
   private rest = '';
@@ -32,7 +32,7 @@ export class FaultReader {
   private isOpen = false;
 
   /**
-   * @param entryAt the name of an entry: for pg_restore by its number in the table of contents, for psql by the line
+   * @param entryAt returns the name of an entry: for pg_restore by its number in the table of contents, for psql by line
    */
   constructor(private readonly entryAt: (number: number) => string | undefined) {}
 
@@ -62,7 +62,7 @@ export class FaultReader {
     this.faults.push({ entry, message, statement: undefined, running: undefined });
   }
 
-  /** What was said first holds: the innermost function. */
+  /** Adds to the last fault. The first value counts: it is of the innermost function. */
   private complete({ statement, running }: Partial<Pick<RestoreFault, 'statement' | 'running'>>): void {
     const fault = this.isOpen ? this.faults.pop() : undefined;
     if (!fault) return;
@@ -74,7 +74,7 @@ export class FaultReader {
   }
 }
 
-/** What a fault says in one line, the statement last. */
+/** Returns a fault in one line, with the statement at its end. */
 export function describeFault({ message, statement, running }: RestoreFault): string {
   return [
     message,

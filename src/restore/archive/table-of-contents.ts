@@ -4,17 +4,17 @@ import path from 'node:path';
 import type { Manifest } from '../../backup/backup.types.js';
 import { GUARD_LEFT_OUT, isGuardEntry } from '../without-guard.js';
 
-/** One entry of an archive's table of contents, as a list of pg_restore and the comments of a plain dump both have it. */
+/** One entry of a dump's table of contents, which `pg_restore --list` and the comments of a plain dump contain. */
 export interface ArchiveEntry {
   /** `TABLE DATA`, `INDEX`, `FK CONSTRAINT` … */
   readonly type: string;
-  /** `-` where it is in none. */
+  /** `-` if it is in no schema. */
   readonly schema: string;
-  /** A constraint's and a trigger's begin with the table's name. */
+  /** The object's name; of a constraint or trigger, the table's name comes first. */
   readonly tag: string;
 }
 
-/** Longest first: `TABLE` is the beginning of others. */
+/** The longer names come first: `TABLE` is the beginning of others. */
 const TYPES = [
   'ACCESS METHOD',
   'ACL',
@@ -78,32 +78,38 @@ const TYPES = [
   'USER MAPPING',
   'VIEW',
 ].join('|');
-/** `3335; 0 16404 TABLE DATA public place postgres`: the owner comes last, and an ACL's columns have none. */
+
+/** `3335; 0 16404 TABLE DATA public place postgres`: the owner comes last and is missing for the ACL of a column. */
 const LIST_LINE = new RegExp(`^(\\d+); \\d+ \\d+ (${TYPES}) (\\S+) (.*?)(?: \\S*)?$`);
+
 /** The comment above each entry of a plain dump. */
 const SECTION = /^-- (?:Data for )?Name: (.*); Type: ([A-Z ]+); Schema: (.*?); Owner: /;
 
-/** Undefined for a line that is no entry: a comment, or one of a type that no version of PostgreSQL had yet. */
+/** Selects entries that a restore leaves out. */
+export type EntryChoice = (entry: ArchiveEntry) => boolean;
+
+/** Parses a line of `pg_restore --list`. @returns undefined for a comment or an entry of an unknown type. */
 export function entryOfListLine(line: string): ArchiveEntry | undefined {
   const [, , type, schema, tag] = LIST_LINE.exec(line) ?? [];
   return type === undefined || schema === undefined || tag === undefined ? undefined : { type, schema, tag };
 }
 
-/** Undefined for a line that does not begin an entry of a plain dump. */
+/** Parses a line of a plain dump. @returns undefined if it does not begin an entry. */
 export function entryOfSection(line: string): ArchiveEntry | undefined {
   const [, tag, type, schema] = SECTION.exec(line) ?? [];
   return type === undefined || schema === undefined || tag === undefined ? undefined : { type, schema, tag };
 }
 
-/** `table-data:public.place`: how a person names an entry. */
+/** Returns the name that `--despite` and reports use for an entry: `table-data:public.place`. */
 export function entryName({ type, schema, tag }: ArchiveEntry): string {
   const name = schema === '-' ? tag : `${schema}.${tag}`;
   return `${type.toLowerCase().replaceAll(' ', '-')}:${name}`;
 }
 
 /**
- * What no restore can run: pg_dump switches a partition's own foreign key triggers off by the name that they had,
- * and those names are made anew; a subscription would follow the publisher a second time.
+ * Returns whether no restore should run this entry: pg_dump disables the foreign key triggers of a partition by their
+ * old names, which the restored database does not have; a subscription would replicate from its publisher a second
+ * time.
  */
 export function isUnrestorable({ type, tag }: ArchiveEntry): boolean {
   return (
@@ -115,12 +121,9 @@ export function isSubscription({ type, tag }: Pick<ArchiveEntry, 'type' | 'tag'>
   return type.startsWith('SUBSCRIPTION') || (type !== 'TABLE' && tag.startsWith('SUBSCRIPTION '));
 }
 
-/** Chooses entries that a restore leaves out. */
-export type EntryChoice = (entry: ArchiveEntry) => boolean;
-
-/** The table of contents of an archive in PostgreSQL's own format, as `pg_restore --list` prints it. */
+/** The table of contents that `pg_restore --list` prints. */
 export class ArchiveList {
-  /** Whether it holds pgkeep's DDL guard, which is left out. */
+  /** Whether the archive contains pgkeep's DDL guard, which is left out. */
   readonly hasGuard: boolean;
 
   constructor(private readonly lines: readonly string[]) {
@@ -131,7 +134,7 @@ export class ArchiveList {
     return this.lines.flatMap((line) => (isGuardEntry(line) ? [] : (entryOfListLine(line) ?? [])));
   }
 
-  /** The names of the entries by the numbers that pg_restore's errors have. */
+  /** The names of the entries by the numbers that pg_restore's error messages use. */
   get names(): ReadonlyMap<number, string> {
     return new Map(
       this.lines.flatMap((line) => {
@@ -141,7 +144,7 @@ export class ArchiveList {
     );
   }
 
-  /** Runs `work` with the options by which pg_restore takes what is left; none where that is all. */
+  /** Runs `work` with the options that make pg_restore leave entries out: none if everything is restored. */
   async without<T>(isLeftOut: EntryChoice, work: (options: readonly string[]) => Promise<T>): Promise<T> {
     const kept = this.lines.filter((line) => {
       const entry = entryOfListLine(line);
@@ -159,7 +162,7 @@ export class ArchiveList {
   }
 }
 
-/** What is in an archive and in no restore of it, for the notes of a restore and of the evidence. */
+/** Returns what the archive contains and every restore leaves out, for the notes of a restore and of the evidence. */
 export function leftOut(manifest: Manifest | null, { hasGuard }: { readonly hasGuard: boolean }): string[] {
   const subscriptions = manifest?.subscriptions ?? [];
   const [what, which] =

@@ -3,7 +3,7 @@ import { CONTENT_HASH_METHOD } from '../../backup/create/table-contents.js';
 import { counted, formatCount } from '../../core/text.js';
 import { type Comparison, failedComparison, finding, judged, type TableComparison } from './comparison.js';
 
-/** One table on both sides; undefined where a side does not have it. */
+/** One table in the backup and in the restored database; undefined if it is missing there. */
 interface Pair {
   readonly name: string;
   readonly before: TableContents | undefined;
@@ -11,8 +11,8 @@ interface Pair {
 }
 
 /**
- * Compares every table of either side, by name. Pure.
- * @param hashed for each partition below a hash-partitioned table: the topmost one
+ * Compares the tables of the backup and of the restored database, by name. Pure.
+ * @param hashed the topmost hash-partitioned table above each partition
  */
 export function compareTables(
   expected: readonly TableContents[],
@@ -24,7 +24,7 @@ export function compareTables(
   const pairs = [...new Set([...wanted.keys(), ...there.keys()])]
     .toSorted()
     .map((name): Pair => ({ name, before: wanted.get(name), after: there.get(name) }));
-  const whole = tablesWithAllRows(pairs, hashed);
+  const complete = tablesWithAllRows(pairs, hashed);
   return pairs.map(({ name, before, after }) => {
     const sameContents = before !== undefined && before.contentHash === after?.contentHash;
     const isSame = sameContents && before.rows === after.rows;
@@ -33,29 +33,29 @@ export function compareTables(
       expectedRows: before?.rows ?? null,
       foundRows: after?.rows ?? null,
       sameContents,
-      reported: isSame ? undefined : reasonOf({ name, before, after }, hashed, whole),
+      reported: isSame ? undefined : reasonOf({ name, before, after }, hashed, complete),
     };
   });
 }
 
-/** Why a table differs, where no restore can avoid it. */
+/** Returns why a table differs if no restore can avoid it. */
 function reasonOf(
   { name, before, after }: Pair,
   hashed: ReadonlyMap<string, string>,
-  whole: ReadonlySet<string>,
+  complete: ReadonlySet<string>,
 ): string | undefined {
   if (!before || !after) return undefined;
   const above = hashed.get(name);
-  if (above !== undefined && whole.has(above)) {
-    return `rows moved between the partitions of ${above}, which holds all of them: a dump loads them through it, and an enum hashes anew in each database`;
+  if (above !== undefined && complete.has(above)) {
+    return `rows moved between the partitions of ${above}, none is lost: a dump loads them through the partitioned table, and an enum value has another hash in each database`;
   }
   if (before.rows !== after.rows || before.writtenHash === undefined) return undefined;
   return before.writtenHash === after.writtenHash
-    ? 'generated columns were computed anew and hold other values; all others hold what they held'
+    ? 'generated columns were computed again and have other values; all other columns are unchanged'
     : undefined;
 }
 
-/** The hash-partitioned tables whose partitions together hold the rows that they held: the hashes are sums. */
+/** Returns the hash-partitioned tables whose partitions together have the rows of the backup: the hashes are sums. */
 function tablesWithAllRows(pairs: readonly Pair[], hashed: ReadonlyMap<string, string>): Set<string> {
   const differences = new Map<string, { rows: number; hash: bigint; isComplete: boolean }>();
   for (const { name, before, after } of pairs) {
@@ -68,37 +68,34 @@ function tablesWithAllRows(pairs: readonly Pair[], hashed: ReadonlyMap<string, s
       isComplete: sum.isComplete && before !== undefined && after !== undefined,
     });
   }
-  const isWhole = ({
-    rows,
-    hash,
-    isComplete,
-  }: {
-    rows: number;
-    hash: bigint;
-    isComplete: boolean;
-  }): boolean => rows === 0 && hash === 0n && isComplete;
-  return new Set([...differences].filter(([, sum]) => isWhole(sum)).map(([name]) => name));
+  return new Set(
+    [...differences]
+      .filter(([, { rows, hash, isComplete }]) => rows === 0 && hash === 0n && isComplete)
+      .map(([name]) => name),
+  );
 }
 
+/** Compares which tables there are. */
 export function presence(tables: readonly TableComparison[]): Comparison {
-  return judged('tables', `${counted(tables.length, 'table')}, and no other`, {
+  return judged('tables', `${counted(tables.length, 'table')}, none missing or added`, {
     findings: [
       ...tables
         .filter(({ foundRows }) => foundRows === null)
         .map(({ name }) => finding('tables', name, `${name} is missing`)),
       ...tables
         .filter(({ expectedRows }) => expectedRows === null)
-        .map(({ name }) => finding('tables', name, `${name} was not in the backup`)),
+        .map(({ name }) => finding('tables', name, `${name} is not in the backup`)),
     ],
   });
 }
 
+/** Compares the number of rows of each table. */
 export function rowCounts(tables: readonly TableComparison[]): Comparison {
   const total = tables.reduce((sum, { expectedRows }) => sum + (expectedRows ?? 0), 0);
   const differing = onBothSides(tables).filter(({ expectedRows, foundRows }) => expectedRows !== foundRows);
   const textOf = ({ name, expectedRows, foundRows }: TableComparison): string =>
-    `${name} has ${counted(foundRows ?? 0, 'row')}, not ${formatCount(expectedRows ?? 0)}`;
-  return judged('rows', `${counted(total, 'row')}, table by table`, {
+    `${name} has ${counted(foundRows ?? 0, 'row')}, expected ${formatCount(expectedRows ?? 0)}`;
+  return judged('rows', `${counted(total, 'row')}, counts match in every table`, {
     reported: differing.flatMap((table) =>
       table.reported === undefined ? [] : [`${textOf(table)}: ${table.reported}`],
     ),
@@ -108,21 +105,22 @@ export function rowCounts(tables: readonly TableComparison[]): Comparison {
   });
 }
 
+/** Compares the hash of each table's contents. */
 export function contents(tables: readonly TableComparison[], method: string): Comparison {
   if (method !== CONTENT_HASH_METHOD) {
     return failedComparison(
       'contents',
-      `the backup’s contents were hashed by a method that this version does not know: ${method}`,
+      `cannot compare: the backup’s content hashes use method "${method}", which this version of pgkeep does not know`,
     );
   }
   const differing = onBothSides(tables).filter(({ sameContents }) => !sameContents);
-  return judged('contents', 'the same hash of every table’s contents', {
+  return judged('contents', 'hashes match in every table', {
     reported: differing.flatMap(({ name, reported }) =>
       reported === undefined ? [] : [`${name}: ${reported}`],
     ),
     findings: differing
       .filter(({ reported }) => reported === undefined)
-      .map(({ name }) => finding('contents', name, `${name} has other contents`)),
+      .map(({ name }) => finding('contents', name, `the rows of ${name} have other contents`)),
   });
 }
 

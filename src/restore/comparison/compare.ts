@@ -1,39 +1,34 @@
-import type { Manifest, TableContents } from '../../backup/backup.types.js';
+import type { AppliedMigration, Manifest, TableContents } from '../../backup/backup.types.js';
 import { counted, formatCount } from '../../core/text.js';
-import {
-  type Catalogue,
-  CATALOGUE_SECTIONS,
-  type CatalogueSection,
-} from '../../postgres/catalogue/read-catalogue.js';
 import { majorOf } from '../archive/archive-header.js';
+import { compareStructure } from './compare-structure.js';
 import { compareTables, contents, presence, rowCounts } from './compare-tables.js';
 import {
   type Comparison,
   type ComparisonName,
   finding,
-  type Finding,
   judged,
   joined,
   type TableComparison,
 } from './comparison.js';
 import type { CheckedForeignKey, Restored, RestoredSequence } from './read-restored.js';
-import { type DifferenceContext, differenceOf, SIMPLE_NAME, TABLE_NAME } from './structure-differences.js';
+import { TABLE_NAME } from './structure-lines.js';
 
-/** `table constraint`: the table first. */
+/** The name of a foreign key: its table, then its own. */
 const KEY_NAME = new RegExp(`^(${TABLE_NAME}) (.*)$`, 's');
 
-/** What of a manifest a restored database is compared with. */
+/** The parts of a manifest that a restored database is compared with. */
 export type Expected = Pick<
   Manifest,
   'tables' | 'catalogue' | 'sequences' | 'migrations' | 'contentHashMethod'
 >;
 
-/** Extensions that a restore had to leave out, and why. */
+/** Extensions that a restore left out, and why. */
 export type LeftOutExtensions = ReadonlyMap<string, string>;
 
 /**
- * Compares a restored database with the manifest of what was dumped. Pure. What no restore can avoid is reported and
- * fails nothing: docs/backup-comparison.md lists it.
+ * Compares a restored database with the manifest of its backup. Pure. A difference that no restore can avoid is reported
+ * and fails nothing: docs/backup-comparison.md lists them.
  */
 export function compareRestored(
   expected: Expected,
@@ -54,7 +49,7 @@ export function compareRestored(
   return { comparisons, tables };
 }
 
-/** What holds on every major version: another one writes definitions, and hashes, in its own way. */
+/** The comparisons that hold across major versions: each version writes definitions, and hashes values, differently. */
 const OF_EVERY_VERSION: ReadonlySet<ComparisonName> = new Set<ComparisonName>([
   'tables',
   'rows',
@@ -63,7 +58,7 @@ const OF_EVERY_VERSION: ReadonlySet<ComparisonName> = new Set<ComparisonName>([
   'migrations',
 ]);
 
-/** Compares what can be compared: without a manifest the foreign keys alone, on another major version a part. */
+/** Compares what can be compared: without a manifest only the foreign keys, across major versions a part. */
 export function compareWith(
   manifest: Manifest | null,
   found: Restored,
@@ -75,7 +70,7 @@ export function compareWith(
   return comparisons.filter(({ name }) => OF_EVERY_VERSION.has(name));
 }
 
-/** A dump that was taken on a standby holds its unlogged tables without their rows, which nobody could count. */
+/** Leaves out the unlogged tables of a dump from a standby, which cannot read their rows: the manifest has no counts. */
 function withoutUnread(
   { tables, catalogue }: Expected,
   found: readonly TableContents[],
@@ -95,15 +90,17 @@ function sequences(expected: Expected, found: readonly RestoredSequence[]): Comp
           finding(
             'sequences',
             name,
-            `${name} stands at ${sequence.lastValue ?? 'its start'}, behind ${lastValue}`,
+            `${name} is at ${sequence.lastValue ?? 'its start'}, expected ${lastValue} or later`,
           ),
         ]
       : [];
   });
-  return judged('sequences', `${formatCount(expected.sequences.length)}, none behind`, { findings });
+  return judged('sequences', `${formatCount(expected.sequences.length)}, none behind the backup`, {
+    findings,
+  });
 }
 
-/** A sequence that cycles may rightly have begun anew between its reading and the dump. */
+/** Whether a sequence would return values again. One that cycles may have started over between its reading and the dump. */
 function isBehind(before: string | null, { lastValue, descending, cycles }: RestoredSequence): boolean {
   if (before === null) return false;
   if (lastValue === null) return true;
@@ -114,10 +111,13 @@ function isBehind(before: string | null, { lastValue, descending, cycles }: Rest
 function foreignKeys(keys: readonly CheckedForeignKey[]): Comparison {
   const unchecked = keys
     .filter(({ validated }) => !validated)
-    .map(({ name, orphans }) => `${name} is NOT VALID (${counted(orphans, 'orphan')}, as in the backup)`);
-  const disabled = keys.filter(({ enabled }) => !enabled).map(({ name }) => `${name} has disabled triggers`);
+    .map(
+      ({ name, orphans }) =>
+        `${keyText(name)} is NOT VALID (${counted(orphans, 'orphaned row')}, as in the backup)`,
+    );
+  const disabled = keys.filter(({ enabled }) => !enabled).map(({ name }) => `${keyText(name)} is disabled`);
   const remarks = [...unchecked, ...disabled];
-  const sound = `${counted(keys.length, 'foreign key')}, no orphan`;
+  const sound = `${counted(keys.length, 'foreign key')}, no orphaned rows`;
   return judged('foreignKeys', [sound, ...(remarks.length > 0 ? [joined(remarks)] : [])].join('; '), {
     findings: keys
       .filter(({ orphans, validated }) => validated && orphans > 0)
@@ -125,7 +125,7 @@ function foreignKeys(keys: readonly CheckedForeignKey[]): Comparison {
         finding(
           'foreignKeys',
           name.replace(KEY_NAME, '$1.$2'),
-          `${name}: ${counted(orphans, 'row')} without the row referred to`,
+          `${keyText(name)}: ${counted(orphans, 'row')} whose referenced row is missing`,
         ),
       ),
   });
@@ -133,54 +133,33 @@ function foreignKeys(keys: readonly CheckedForeignKey[]): Comparison {
 
 function migrations({ migrations: before }: Expected, { migrations: after }: Restored): Comparison {
   if (before === null || after === null) {
-    const details = `the history is ${after === null ? 'missing' : 'not in the backup'}`;
+    const details = `_prisma_migrations is ${after === null ? 'missing' : 'not in the backup'}`;
     return judged('migrations', 'no _prisma_migrations, as in the backup', {
       findings: before === after ? [] : [finding('migrations', '_prisma_migrations', details)],
     });
   }
-  const lineOf = ({ name, checksum }: { name: string; checksum: string }): string => `${name} ${checksum}`;
-  const [wanted, there] = [new Set(before.map(lineOf)), new Set(after.map(lineOf))];
-  return judged('migrations', `${formatCount(before.length)} applied, the same checksums`, {
+  const differs = (row: AppliedMigration, others: readonly AppliedMigration[]): boolean =>
+    !others.some(({ name, checksum }) => name === row.name && checksum === row.checksum);
+  const isIn = (others: readonly AppliedMigration[], row: AppliedMigration): boolean =>
+    others.some(({ name }) => name === row.name);
+  return judged('migrations', `${formatCount(before.length)} applied, checksums match`, {
     findings: [
       ...before
-        .filter((row) => !there.has(lineOf(row)))
-        .map(({ name }) => finding('migrations', name, `${name} is missing or differs`)),
+        .filter((row) => differs(row, after))
+        .map((row) =>
+          finding(
+            'migrations',
+            row.name,
+            isIn(after, row) ? `${row.name} has another checksum` : `${row.name} is missing`,
+          ),
+        ),
       ...after
-        .filter((row) => !wanted.has(lineOf(row)))
-        .map(({ name }) => finding('migrations', name, `${name} was not in the backup`)),
+        .filter((row) => differs(row, before) && !isIn(before, row))
+        .map(({ name }) => finding('migrations', name, `${name} is not in the backup`)),
     ],
   });
 }
 
-/** How each section's lines name what they are about. */
-const SUBJECTS: Readonly<Record<CatalogueSection, RegExp>> = {
-  relations: new RegExp(`^\\w (${TABLE_NAME})`),
-  columns: new RegExp(`^(${TABLE_NAME}\\.${SIMPLE_NAME})`),
-  constraints: new RegExp(`^(${TABLE_NAME}) (${SIMPLE_NAME})`),
-  indexes: new RegExp(`^(${TABLE_NAME})`),
-  triggers: new RegExp(`^(?:event trigger|(${TABLE_NAME})(?: foreign key)?) (${SIMPLE_NAME})`),
-  rowSecurity: new RegExp(`^(${TABLE_NAME})(?: policy (${SIMPLE_NAME}))?`),
-  extensions: new RegExp(`^(${SIMPLE_NAME})`),
-};
-
-/** Compares the fingerprint of a restored database with the backup's, section by section. Pure. */
-function compareStructure(found: Catalogue, context: DifferenceContext): Comparison[] {
-  return CATALOGUE_SECTIONS.map((section) => {
-    const { missing, added, reported } = differenceOf(section, found, context);
-    const findingOf = (line: string, details: string): Finding =>
-      finding(section, subjectOf(section, line), details);
-    return judged(section, `${formatCount(context.expected[section].length)}, as they were`, {
-      reported,
-      findings: [
-        ...missing.map((line) => findingOf(line, `missing: ${line}`)),
-        ...added.map((line) => findingOf(line, `not in the backup: ${line}`)),
-      ],
-    });
-  });
-}
-
-/** What a line of the fingerprint is about: `public.t.in_ledger`. Pure. */
-export function subjectOf(section: CatalogueSection, line: string): string {
-  const [, ...parts] = SUBJECTS[section].exec(line) ?? [];
-  return parts.filter((part) => part !== undefined).join('.') || line;
+function keyText(name: string): string {
+  return name.replace(KEY_NAME, 'foreign key $2 of $1');
 }

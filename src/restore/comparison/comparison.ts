@@ -1,25 +1,25 @@
 import { boundedList } from '../../core/text.js';
 
-/** One thing that a restored database was compared in. */
+/** One comparison of a restored database with its backup, or one step before it. */
 export interface Comparison {
   readonly name: ComparisonName;
   readonly ok: boolean;
-  /** What was found, in one line; what differs, by name. */
+  /** The result in one line; what differs, by name. */
   readonly details: string;
-  /** What differs, as no restore can avoid it (docs/backup-comparison.md); it fails nothing. */
+  /** Differences that no restore can avoid (docs/backup-comparison.md); they fail nothing. */
   readonly reported: readonly string[];
-  /** What is lost or wrong, each by the name that `pgkeep restore --despite` takes. Empty where `ok`. */
+  /** What is missing or wrong, each by the name that `pgkeep restore --despite` takes. Empty if `ok`. */
   readonly findings: readonly Finding[];
 }
 
-/** One thing that a restored database lacks or has otherwise than the backup. */
+/** One object or row set that is missing in the restored database, or differs from the backup. */
 export interface Finding {
   /** `indexes:public.ledger_amount` */
   readonly name: string;
   readonly details: string;
 }
 
-/** What a restore is compared in, in the order that reports show. */
+/** The comparisons, in the order of reports. */
 export type ComparisonName =
   | 'archive'
   | 'restore'
@@ -37,22 +37,22 @@ export type ComparisonName =
   | 'foreignKeys'
   | 'migrations';
 
-/** One table, expected and found. */
+/** One table as expected and as found. */
 export interface TableComparison {
   readonly name: string;
-  /** Null: the backup has no such table. */
+  /** Null if the backup has no such table. */
   readonly expectedRows: number | null;
-  /** Null: the restored database has no such table, or it was not reached. */
+  /** Null if the restored database has no such table, or the comparison ended before it. */
   readonly foundRows: number | null;
   readonly sameContents: boolean;
-  /** Why it differs, where no restore can avoid it. Absent where it does not differ, or that is a finding. */
+  /** Why it differs, if no restore can avoid it. Absent if it does not differ, or the difference is a finding. */
   readonly reported?: string | undefined;
 }
 
-/** How many names one line of details shows. */
+/** How many differences one line of details lists. */
 const SHOWN = 5;
 
-/** A comparison's verdict: a finding fails it, what is only reported does not. */
+/** Returns the verdict of a comparison: a finding fails it, a reported difference does not. */
 export function judged(
   name: ComparisonName,
   sound: string,
@@ -65,17 +65,17 @@ export function judged(
   return { name, ok: findings.length === 0, details, reported, findings };
 }
 
-/** A comparison that failed as one, and names nothing in particular. */
+/** Returns a comparison that failed as a whole, without naming an object. */
 export function failedComparison(name: ComparisonName, details: string): Comparison {
   return judged(name, '', { findings: [{ name, details }] });
 }
 
-/** A finding about one object. */
+/** Returns a finding about one object. */
 export function finding(comparison: ComparisonName, subject: string, details: string): Finding {
   return { name: `${comparison}:${subject}`, details };
 }
 
-/** Returns texts for a sentence: the first few of many. */
+/** Joins differences for a line of details: the first five, and how many more there are. */
 export function joined(texts: readonly string[]): string {
   return boundedList(texts, SHOWN, '; ');
 }

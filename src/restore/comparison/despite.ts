@@ -2,12 +2,12 @@ import type { Manifest } from '../../backup/backup.types.js';
 import { PgkeepError } from '../../core/errors.js';
 import { CATALOGUE_SECTIONS } from '../../postgres/catalogue/read-catalogue.js';
 import { type ArchiveEntry, entryName } from '../archive/table-of-contents.js';
-import { subjectOf } from './compare.js';
+import { subjectOf } from './structure-lines.js';
 import type { Comparison, Finding } from './comparison.js';
 
 const RESTORE = 'restore:';
 
-/** The findings that a person named, in spite of which a backup is restored. */
+/** The findings that a person accepted with `--despite`, by name: a backup is restored in spite of them. */
 export class Despite {
   private readonly named: ReadonlySet<string>;
 
@@ -19,10 +19,10 @@ export class Despite {
     return this.named.has(name);
   }
 
-  /** Whether an entry of the archive was named as one that cannot be restored. */
+  /** Whether the person accepted that this entry of the archive is not restored. */
   readonly isNamed = (entry: ArchiveEntry): boolean => this.named.has(`${RESTORE}${entryName(entry)}`);
 
-  /** Whether an object was named as one that cannot be restored, in PostgreSQL's words: `event trigger audit`. */
+  /** The same for an object as `pg_describe_object` names it: `event trigger audit`. */
   readonly isNamedObject = (object: string): boolean =>
     this.names.some((name) => {
       const [type = '', tag] = name.slice(RESTORE.length).split(/:(.*)/s);
@@ -30,7 +30,7 @@ export class Despite {
     });
 
   /**
-   * Refuses a name that nothing of the manifest goes by, before anything is done.
+   * Refuses names that no comparison with this manifest can produce. Runs before anything is changed.
    * @throws PgkeepError `RESTORE_REFUSED`.
    */
   requireKnown(backup: string, manifest: Manifest | null): void {
@@ -44,7 +44,7 @@ export class Despite {
   }
 
   /**
-   * Refuses an entry that the archive does not have.
+   * Refuses names of entries that the archive does not have.
    * @throws PgkeepError `RESTORE_REFUSED`.
    */
   requireEntries(backup: string, entries: readonly ArchiveEntry[]): void {
@@ -56,7 +56,7 @@ export class Despite {
   }
 
   /**
-   * Refuses a name that turned out to be none of the findings.
+   * Refuses names that are not among the findings.
    * @throws PgkeepError `RESTORE_REFUSED`.
    */
   requireFound(backup: string, findings: readonly Finding[]): void {
@@ -78,7 +78,7 @@ export class Despite {
   }
 }
 
-/** Whatever a comparison with this manifest can find. What is in the restored database alone cannot be named. */
+/** Returns every finding that a comparison with this manifest can produce, except objects that are not in the backup. */
 function possibleFindings({ tables, catalogue, sequences, migrations }: Manifest): string[] {
   return [
     'contents',
@@ -92,12 +92,12 @@ function possibleFindings({ tables, catalogue, sequences, migrations }: Manifest
   ];
 }
 
-/** Every finding of every comparison. */
+/** Returns the findings of all comparisons. */
 export function findingsOf(comparisons: readonly Comparison[]): Finding[] {
   return comparisons.flatMap(({ findings }) => findings);
 }
 
-/** `--despite A --despite 'B C'`, as a shell takes it. */
+/** Returns the options that accept these findings, quoted for a shell: `--despite A --despite 'B C'`. */
 export function despiteOptions(findings: readonly Finding[]): string {
   return [...new Set(findings.map(({ name }) => name))]
     .map(

@@ -1,19 +1,19 @@
 import { escapeIdentifier, type Client } from 'pg';
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 
-/** A foreign key, as a pure plan for finding rows that refer to nothing. */
+/** A foreign key, with what a query for its orphaned rows needs. */
 export interface ForeignKey {
   /** `table constraint`, quoted where SQL needs it. */
   readonly name: string;
-  /** As FROM takes them: ONLY where the rows of inheriting tables are not meant. */
+  /** As FROM takes it: with ONLY for a table whose inheriting tables' rows do not count. */
   readonly child: string;
   readonly parent: string;
-  /** The columns in pairs, with the operator that the constraint itself compares with. */
+  /** The columns in pairs, with the operator of the constraint. */
   readonly pairs: readonly KeyPair[];
   readonly match: 'full' | 'simple';
-  /** False: NOT VALID, nobody ever checked the rows that were there. */
+  /** False if it is NOT VALID: PostgreSQL has not checked the rows that existed before it. */
   readonly validated: boolean;
-  /** False: its triggers are disabled, and new rows are not checked. */
+  /** False if its triggers are disabled: new rows are not checked. */
   readonly enabled: boolean;
 }
 
@@ -23,7 +23,7 @@ interface KeyPair {
   readonly parent: string;
 }
 
-/** Every foreign key but the copies that a partitioned table's partitions carry. */
+/** Lists the foreign keys, without the copies on the partitions of a partitioned table. */
 export async function listForeignKeys(client: Client): Promise<ForeignKey[]> {
   const { rows } = await client.query<ForeignKey>(`
     SELECT pg_catalog.format('%s %I', r.name, c.conname) AS name,
@@ -53,8 +53,8 @@ export async function listForeignKeys(client: Client): Promise<ForeignKey[]> {
 }
 
 /**
- * Counts the rows that break a foreign key. A NULL in the key: MATCH SIMPLE lets such a row pass, MATCH FULL only
- * where every column of the key is NULL.
+ * Returns the query that counts the rows that violate a foreign key. MATCH SIMPLE ignores rows with a NULL in the key,
+ * MATCH FULL only rows whose key is NULL in every column.
  */
 export function orphanQuery({ child, parent, pairs, match }: ForeignKey): string {
   const columns = pairs.map((pair) => `c.${escapeIdentifier(pair.child)}`);

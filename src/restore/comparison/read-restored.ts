@@ -13,20 +13,21 @@ import { readAppliedMigrations } from '../../migrations/history/prisma-history.j
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 import { type Catalogue, readCatalogue } from '../../postgres/catalogue/read-catalogue.js';
 import { withConnection } from '../../postgres/connect.js';
+import { queryOne } from '../../postgres/read.js';
 import { type ForeignKey, listForeignKeys, orphanQuery } from './foreign-keys.js';
 
-/** A foreign key, and how many rows break it. */
+/** A foreign key, and how many rows violate it. */
 export interface CheckedForeignKey extends ForeignKey {
   readonly orphans: number;
 }
 
-/** A sequence, and which way it goes. */
+/** A sequence and its direction. */
 export interface RestoredSequence extends SequenceState {
   readonly descending: boolean;
   readonly cycles: boolean;
 }
 
-/** What a restored database holds: all that a manifest says of the one that was dumped, and its foreign keys. */
+/** Contents and structure of a restored database, as a manifest has them of the dumped one, and its foreign keys. */
 export interface Restored {
   readonly catalogue: Catalogue;
   readonly tables: readonly TableContents[];
@@ -34,6 +35,16 @@ export interface Restored {
   readonly migrations: readonly AppliedMigration[] | null;
   readonly foreignKeys: readonly CheckedForeignKey[];
   readonly inheritance: Inheritance;
+}
+
+/** Which parts of a restored database's tables are inherited from a parent or partitioned table. */
+export interface Inheritance {
+  /** Inherited constraints, as `table constraint`: a dump does not contain their names. */
+  readonly constraints: ReadonlySet<string>;
+  /** Inherited columns, as `table.column`. */
+  readonly columns: ReadonlySet<string>;
+  /** The topmost hash-partitioned table above each partition. A restore may move rows among its partitions. */
+  readonly hashed: ReadonlyMap<string, string>;
 }
 
 interface Options {
@@ -48,12 +59,12 @@ type Facts = Omit<Restored, 'tables' | 'foreignKeys'> & {
   readonly keys: readonly ForeignKey[];
 };
 
-/** A piece of the scan: takes a connection, and keeps what it found. */
+/** A piece of the scan: uses a connection and keeps its result. */
 type Piece = (client: Client) => Promise<void>;
 
 /**
- * Reads the whole of a restored database, with the session settings of the snapshot that was dumped. Two
- * connections share the scan: nobody else writes there, so that they need no common snapshot.
+ * Reads a restored database completely, with the session settings of a backup's snapshot. Two connections share the
+ * scan. They need no common snapshot, because no other session writes there.
  */
 export async function readRestored(url: DatabaseUrl, options: Options): Promise<Restored> {
   const { plans, keys, ...facts } = await onSnapshot(url, options, options.signal, (client) =>
@@ -75,7 +86,7 @@ export async function readRestored(url: DatabaseUrl, options: Options): Promise<
   ].values();
   const scan = (signal: AbortSignal): Promise<void> =>
     onSnapshot(url, options, signal, async (client) => {
-      // One queue: whoever is free takes the next.
+      // Both scans take from one queue.
       for (const piece of pieces) await piece(client);
     });
   await runConcurrently(options.signal, scan, scan);
@@ -111,7 +122,7 @@ async function readFacts(client: Client, migrationsSchema: string): Promise<Fact
   return { catalogue, migrations, sequences, plans, keys, inheritance };
 }
 
-/** The small ones then fill the gaps, and both connections end at about the same time. */
+/** Sorts by size: the small tables come last, so that both connections end at about the same time. */
 async function largestFirst(client: Client, plans: readonly TablePlan[]): Promise<TablePlan[]> {
   const { rows } = await client.query<{ name: string; bytes: string }>(
     `SELECT r.name, pg_catalog.pg_table_size(r.oid)::text AS bytes FROM ${OWN_RELATIONS} r WHERE r.relkind = 'r'`,
@@ -136,21 +147,13 @@ async function readRestoredSequences(client: Client): Promise<RestoredSequence[]
 }
 
 async function countOrphans(client: Client, key: ForeignKey): Promise<number> {
-  const { rows } = await releasingLocks(client, () => client.query<{ orphans: string }>(orphanQuery(key)));
-  return Number(rows[0]?.orphans);
+  const { orphans } = await releasingLocks(client, () =>
+    queryOne<{ orphans: string }>(client, orphanQuery(key)),
+  );
+  return Number(orphans);
 }
 
-/** What tables of a restored database have from the tables above them. */
-export interface Inheritance {
-  /** Constraints that came with the parent's, as `table constraint`: a dump does not name them. */
-  readonly constraints: ReadonlySet<string>;
-  /** Columns that the parent has, too, as `table.column`. */
-  readonly columns: ReadonlySet<string>;
-  /** For each partition below a hash-partitioned table: the topmost one. Rows may move among its partitions. */
-  readonly hashed: ReadonlyMap<string, string>;
-}
-
-/** Reads it in the caller's transaction. */
+/** Reads it in the transaction that the caller has open. */
 async function readInheritance(client: Client): Promise<Inheritance> {
   const constraints = await client.query<{ name: string }>(`
     SELECT pg_catalog.format('%s %I', r.name, c.conname) AS name

@@ -6,7 +6,11 @@ import { runningFunction, searchPathAdvice } from '../../postgres/catalogue/unqu
 import { withConnection } from '../../postgres/connect.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import type { Archive, RestoreTarget } from '../archive/archive.js';
-import { type BoundExtensions, boundNotes, findBoundExtensions } from '../archive/bound-extensions.js';
+import {
+  type DeferredExtensions,
+  deferredNotes,
+  findDeferredExtensions,
+} from '../archive/deferred-extensions.js';
 import { settingsNote } from '../archive/dump-filters.js';
 import { entryName } from '../archive/table-of-contents.js';
 import { compareWith } from '../comparison/compare.js';
@@ -32,7 +36,7 @@ export interface Filled {
   readonly accepted: readonly Finding[];
   readonly notes: readonly string[];
   /** Left out: they can only be made in the database that has the name. */
-  readonly bound: BoundExtensions;
+  readonly deferred: DeferredExtensions;
 }
 
 /**
@@ -42,14 +46,14 @@ export interface Filled {
 export async function fillRestored(context: RestoreContext, plan: FillPlan): Promise<Filled> {
   const { source, progress, despite, target } = context;
   const { archive, needs, url } = plan;
-  const bound = await findBoundExtensions(
+  const deferred = await findDeferredExtensions(
     needs.extensions,
     () => archive.entries(),
     (work) => onRestored(context, url, work),
   );
   progress(`restoring ${source.name} into "${url.database}", beside it`);
   await archive
-    .restore({ ...plan, without: (entry) => bound.isTheirs(entry) || despite.isNamed(entry) })
+    .restore({ ...plan, without: (entry) => deferred.isDeferred(entry) || despite.isNamed(entry) })
     .catch((error: unknown) => explain(context, url, error));
   const refused = await tryNamedEntries(context, plan);
   progress('comparing what was restored with what was backed up');
@@ -63,7 +67,7 @@ export async function fillRestored(context: RestoreContext, plan: FillPlan): Pro
     ...(refused.length === 0 ? [] : [judged('restore', '', { findings: refused })]),
     ...compareWith(source.manifest, found, {
       serverVersion: target.serverVersion,
-      leftOut: bound.reasons,
+      leftOut: deferred.reasons,
     }),
   ];
   const findings = findingsOf(comparisons);
@@ -72,8 +76,8 @@ export async function fillRestored(context: RestoreContext, plan: FillPlan): Pro
   const reported = comparisons.flatMap(({ name, reported: texts }) =>
     texts.map((text) => `${name}: ${text}`),
   );
-  const notes = [...boundNotes(bound), ...settingsNote(archive, target), ...unchecked, ...reported];
-  return { comparisons, accepted: findings, notes, bound };
+  const notes = [...deferredNotes(deferred), ...settingsNote(archive, target), ...unchecked, ...reported];
+  return { comparisons, accepted: findings, notes, deferred };
 }
 
 /** An entry that was named must be one that cannot be restored: nothing is left out that could be had. */
@@ -143,17 +147,17 @@ async function onRestored<T>(
 }
 
 /**
- * Makes what is bound to the name of the database, which the restored one has now.
+ * Makes what is deferred to the name of the database, which the restored one has now.
  * @returns what could not be made there, for the report: the restore stands.
  */
-export async function makeBound(
+export async function createDeferred(
   { archive, ...target }: FillPlan,
-  { reasons, isTheirs }: BoundExtensions,
+  { reasons, isDeferred }: DeferredExtensions,
 ): Promise<string[]> {
   if (reasons.size === 0) return [];
   const names = [...reasons.keys()].join(', ');
   try {
-    await archive.restore({ ...target, without: (entry) => !isTheirs(entry) });
+    await archive.restore({ ...target, without: (entry) => !isDeferred(entry) });
     return [`extension ${names} was made after the swap, with the rows of its tables`];
   } catch (error) {
     // Whatever it was: the names have changed hands, and the restore stands.

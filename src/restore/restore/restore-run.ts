@@ -19,7 +19,7 @@ import { applyProperties, databaseOptions, localeOf, readProperties } from '../s
 import { MarkedDatabases, replacedName, RESTORING_NAME, restoringName } from '../server/marked-databases.js';
 import { requireRestorable } from '../server/requirements.js';
 import { carryOver, hasRecords, restamp } from './carry-over.js';
-import { type Filled, fillRestored, makeBound } from './restore-and-compare.js';
+import { type Filled, fillRestored, createDeferred } from './restore-and-compare.js';
 import type { Restoration, RestoreContext } from './restore.types.js';
 import { swap } from './swap.js';
 
@@ -76,7 +76,9 @@ export class RestoreRun {
         const filled = await fillRestored(this.context, plan);
         this.notes.push(...filled.notes, ...leftOut(source.manifest, archive));
         const replaced = await this.takePlace(restored, filled);
-        this.notes.push(...(await makeBound({ ...plan, url: this.urlOf(target.database) }, filled.bound)));
+        this.notes.push(
+          ...(await createDeferred({ ...plan, url: this.urlOf(target.database) }, filled.deferred)),
+        );
         return this.report(replaced, safetyBackup, filled);
       } catch (error) {
         await this.dropRestored(restored);

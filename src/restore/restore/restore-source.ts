@@ -14,7 +14,7 @@ import { LocalStorage } from '../../storage/local/local-storage.js';
 import { majorOf } from '../archive/archive-header.js';
 import { type ArchiveNeeds, needsOf } from '../archive/archive-needs.js';
 import { Archive } from '../archive/archive.js';
-import { readDumpKind } from '../archive/dump-format.js';
+import { detectDump } from '../archive/dump-format.js';
 
 /** What is restored: a backup, or a dump that was made elsewhere. */
 export interface RestoreSource {
@@ -37,6 +37,14 @@ export interface RestoreSource {
 interface Places {
   readonly backups: BackupService;
   readonly settings: BackupSettings;
+}
+
+/** What a look into an archive works with. */
+interface PeekContext {
+  readonly settings: Settings;
+  /** By sha256. */
+  readonly knownNeeds: Map<string, ArchiveNeeds>;
+  readonly signal: AbortSignal;
 }
 
 /** Runs `work`, which restores what a person typed, while no prune removes that. */
@@ -77,7 +85,7 @@ export async function findSource(typed: string, { backups, settings }: Places): 
   const storage = new LocalStorage(path.dirname(file));
   const found = await new CommittedBackups(storage).manifest(path.basename(file)).catch(ifNotFound);
   if (!found) {
-    const { header } = await readDumpKind(file);
+    const { header } = await detectDump(file);
     const serverVersion = header?.serverVersion;
     return {
       name: file,
@@ -101,14 +109,6 @@ export async function findSource(typed: string, { backups, settings }: Places): 
 
 function ifNotFound(error: unknown): undefined {
   if (errorCode(error) !== 'BACKUP_NOT_FOUND') throw error;
-}
-
-/** What a look into an archive works with. */
-interface PeekContext {
-  readonly settings: Settings;
-  /** By sha256. */
-  readonly knownNeeds: Map<string, ArchiveNeeds>;
-  readonly signal: AbortSignal;
 }
 
 /**

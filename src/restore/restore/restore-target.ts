@@ -1,3 +1,4 @@
+import { queryOne } from '../../postgres/read.js';
 import type { Client } from 'pg';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { errorCode } from '../../core/errors.js';
@@ -19,11 +20,18 @@ export interface RestoreTarget {
   readonly systemIdentifier: string | null;
 }
 
+/** What every PostgreSQL server has, and a restore can be directed from. */
+const MAINTENANCE_DATABASES = ['postgres', 'template1'];
+
+/** There is no such database, or no CONNECT on it. */
+const ABSENT = new Set(['3D000', '42501']);
+
 /** Asked on a connection to another database of the server. */
 export async function readTarget(client: Client, database: string): Promise<RestoreTarget> {
-  const { rows } = await client.query<
+  const row = await queryOne<
     Omit<RestoreTarget, 'systemIdentifier' | 'sizeBytes'> & { bytes: string | null }
   >(
+    client,
     `SELECT $1 AS database, d.oid::text AS oid, pg_catalog.pg_get_userbyid(d.datdba)::text AS owner,
             CASE WHEN d.oid IS NOT NULL AND (pg_catalog.has_database_privilege(d.oid, 'CONNECT')
                       OR pg_catalog.pg_has_role('pg_read_all_stats', 'MEMBER'))
@@ -36,8 +44,6 @@ export async function readTarget(client: Client, database: string): Promise<Rest
       WHERE r.rolname = current_user`,
     [database],
   );
-  const row = rows[0];
-  if (!row) throw new Error('the server answered without a row');
   const { bytes, ...target } = row;
   return {
     ...target,
@@ -49,21 +55,17 @@ export async function readTarget(client: Client, database: string): Promise<Rest
 }
 
 async function readSystemIdentifier(client: Client): Promise<string | null> {
-  const may = await client.query<{ may: boolean }>(
+  const { may } = await queryOne<{ may: boolean }>(
+    client,
     `SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS may`,
   );
-  if (may.rows[0]?.may !== true) return null;
-  const { rows } = await client.query<{ id: string }>(
+  if (!may) return null;
+  const { id } = await queryOne<{ id: string }>(
+    client,
     'SELECT system_identifier::text AS id FROM pg_catalog.pg_control_system()',
   );
-  return rows[0]?.id ?? null;
+  return id;
 }
-
-/** What every PostgreSQL server has, and a restore can be directed from. */
-const MAINTENANCE_DATABASES = ['postgres', 'template1'];
-
-/** There is no such database, or no CONNECT on it. */
-const ABSENT = new Set(['3D000', '42501']);
 
 /** Runs `work` on a connection to another database of the server than the URL's. */
 export async function onMaintenance<T>(

@@ -1,3 +1,4 @@
+import { queryOne } from '../../postgres/read.js';
 import { type Client, escapeIdentifier, escapeLiteral } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
 import { LOCALE, type LocaleFacts } from '../../backup/create/database-facts.js';
@@ -18,6 +19,9 @@ export interface DatabaseProperties {
   readonly statements: readonly string[];
   readonly comment: string | null;
 }
+
+/** Which letters a database knows, and how it sorts them. */
+type DatabaseLocale = Pick<Manifest, 'encoding' | 'collation' | 'characterType' | 'locale'>;
 
 /** Reads the properties of one database as statements for another. */
 export async function readProperties(
@@ -71,9 +75,6 @@ export function commentStatement(database: string, comment: string | null): stri
   return `COMMENT ON DATABASE ${escapeIdentifier(database)} IS ${text}`;
 }
 
-/** Which letters a database knows, and how it sorts them. */
-type DatabaseLocale = Pick<Manifest, 'encoding' | 'collation' | 'characterType' | 'locale'>;
-
 /**
  * What follows CREATE DATABASE name WITH, for a database like the one that was dumped: PostgreSQL's own words out
  * of the archive, which know every kind of locale; a plain dump has none, and then the manifest's facts.
@@ -102,13 +103,12 @@ function localeOptions(locale: LocaleFacts | undefined): string[] {
 
 /** The locale of one database; where there is none of that name, of the one that is connected to. */
 export async function localeOf(client: Client, database: string): Promise<DatabaseLocale> {
-  const { rows } = await client.query<DatabaseLocale>(
+  return await queryOne<DatabaseLocale>(
+    client,
     `SELECT pg_catalog.pg_encoding_to_char(encoding)::text AS encoding, datcollate::text AS collation,
             datctype::text AS "characterType", ${LOCALE} AS locale
        FROM pg_catalog.pg_database d WHERE datname IN ($1, pg_catalog.current_database())
       ORDER BY (datname = $1) DESC LIMIT 1`,
     [database],
   );
-  if (!rows[0]) throw new Error('the server answered without a row');
-  return rows[0];
 }

@@ -13,6 +13,11 @@ interface Mark {
 
 const isMark = isRecord<Mark>({ madeBy: isText, host: isText, pid: isInteger, at: isText });
 
+/** A name of PostgreSQL has at most so many bytes. */
+const LONGEST_NAME = 63;
+
+export const RESTORING_NAME = /_restoring_\d{14}$/;
+
 /**
  * Databases that one kind of run makes and takes away again. Only what such a run made is ever dropped: the name
  * and the comment both say so.
@@ -75,15 +80,10 @@ function parseMark(comment: string | null): Mark | undefined {
   }
 }
 
-/** A name of PostgreSQL has at most so many bytes. */
-const LONGEST_NAME = 63;
-
 /** `clinic_restoring_20261120113000`: while a restore is at work on it. */
 export function restoringName(database: string, at: Date): string {
   return beside(database, `_restoring_${compactTime(at)}`);
 }
-
-export const RESTORING_NAME = /_restoring_\d{14}$/;
 
 /** `clinic_replaced_20261120_113000`: the database that a restore put aside. */
 export function replacedName(database: string, at: Date): string {

@@ -15,6 +15,30 @@ export interface RestoreFacts extends Pick<RestoredObjects, 'source'> {
   readonly noOwner: boolean;
 }
 
+/** From this version on a membership says whether it may be used to give things to the role. */
+const FIRST_WITH_SET_OPTION = 16;
+
+/** Roles of managed services: no superusers, and let create some of what only these may. PostgreSQL decides there. */
+const MANAGED_ADMINISTRATORS = [
+  'rds_superuser',
+  'cloudsqlsuperuser',
+  'alloydbsuperuser',
+  'azure_pg_admin',
+  'neon_superuser',
+  'supabase_privileged_role',
+];
+
+const EXTENSION = 'extension ';
+
+/** What is restored. */
+interface RestoredObjects {
+  readonly source: { readonly name: string; readonly manifest: Manifest | null };
+  /** What the archive itself says; undefined where it was not read yet. */
+  readonly needs?: ArchiveNeeds | undefined;
+  /** Findings that were named: these objects are left out. Defaults to none. */
+  readonly despite?: Despite | undefined;
+}
+
 /**
  * Whether the server and the role can have what the archive makes.
  * @param client a connection of the role that restores, to the server that is restored into
@@ -50,9 +74,6 @@ async function requireExtensions(
     'Install their packages on the server, then restore again.',
   );
 }
-
-/** From this version on a membership says whether it may be used to give things to the role. */
-const FIRST_WITH_SET_OPTION = 16;
 
 /**
  * Whether owners and grants can be restored as they were. A role that is only granted something has to exist; one
@@ -99,27 +120,6 @@ async function requireRoles(
     `the backup holds grants that ${grantors.map((name) => escapeIdentifier(name)).join(', ')} made on what others own, and only a superuser can make them in that name`,
     `Restore as a superuser. ${otherwise}`,
   );
-}
-
-/** Roles of managed services: no superusers, and let create some of what only these may. PostgreSQL decides there. */
-const MANAGED_ADMINISTRATORS = [
-  'rds_superuser',
-  'cloudsqlsuperuser',
-  'alloydbsuperuser',
-  'azure_pg_admin',
-  'neon_superuser',
-  'supabase_privileged_role',
-];
-
-const EXTENSION = 'extension ';
-
-/** What is restored. */
-interface RestoredObjects {
-  readonly source: { readonly name: string; readonly manifest: Manifest | null };
-  /** What the archive itself says; undefined where it was not read yet. */
-  readonly needs?: ArchiveNeeds | undefined;
-  /** Findings that were named: these objects are left out. Defaults to none. */
-  readonly despite?: Despite | undefined;
 }
 
 /**

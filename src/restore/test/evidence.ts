@@ -21,6 +21,26 @@ export interface Recording {
   readonly actor: string;
 }
 
+interface Row {
+  readonly id: string;
+  readonly backup: string;
+  readonly environment: string;
+  readonly verdict: 'passed' | 'failed';
+  readonly without: readonly string[];
+  readonly started_at: Date;
+  readonly finished_at: Date;
+  readonly duration_ms: string;
+  readonly archive_sha256: string;
+  readonly evidence: unknown;
+  readonly previous_hash: string;
+  readonly hash: string;
+  /** Whether the columns say what the evidence says. */
+  readonly agrees: boolean | null;
+}
+
+/** What stands for the hash of the evidence before the first. */
+const NO_HASH = '0'.repeat(64);
+
 /**
  * Writes evidence into the guarded database, together with its entry in the audit log, chained to the evidence
  * before. Where that cannot be done the evidence still holds: it says why, and is kept beside the backup alone.
@@ -83,23 +103,6 @@ async function insert(
   return { ...chained, number, notRecorded: null };
 }
 
-interface Row {
-  readonly id: string;
-  readonly backup: string;
-  readonly environment: string;
-  readonly verdict: 'passed' | 'failed';
-  readonly without: readonly string[];
-  readonly started_at: Date;
-  readonly finished_at: Date;
-  readonly duration_ms: string;
-  readonly archive_sha256: string;
-  readonly evidence: unknown;
-  readonly previous_hash: string;
-  readonly hash: string;
-  /** Whether the columns say what the evidence says. */
-  readonly agrees: boolean | null;
-}
-
 /** Undefined where the table is missing. @throws what the connection throws. */
 export async function readHistory(
   client: ClientBase,
@@ -148,9 +151,6 @@ function chainFault(rows: readonly Row[]): string | null {
   }
   return null;
 }
-
-/** What stands for the hash of the evidence before the first. */
-const NO_HASH = '0'.repeat(64);
 
 /**
  * sha256 of a JSON value written with sorted keys and no blanks. Anybody can recompute it: `jq -cSj` writes JSON

@@ -12,7 +12,11 @@ import type { ReadTimeouts } from '../../postgres/read.js';
 import { majorOf } from '../archive/archive-header.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import { Archive, type RestoreTarget } from '../archive/archive.js';
-import { type BoundExtensions, boundNotes, findBoundExtensions } from '../archive/bound-extensions.js';
+import {
+  type DeferredExtensions,
+  deferredNotes,
+  findDeferredExtensions,
+} from '../archive/deferred-extensions.js';
 import { settingsNote } from '../archive/dump-filters.js';
 import { describeFault, type RestoreFault } from '../archive/restore-fault.js';
 import { leftOut } from '../archive/table-of-contents.js';
@@ -107,13 +111,13 @@ export class RestoreTestRun {
   }
 
   private async restoreAndCompare(archive: Archive, needs: ArchiveNeeds, scratch: Scratch): Promise<void> {
-    const bound = await findBoundExtensions(
+    const deferred = await findDeferredExtensions(
       needs.extensions,
       () => archive.entries(),
       (work) => this.onScratch(scratch, work),
     );
-    this.notes.push(...scratch.notes, ...boundNotes(bound));
-    const target = { ...scratch, without: bound.isTheirs };
+    this.notes.push(...scratch.notes, ...deferredNotes(deferred));
+    const target = { ...scratch, without: deferred.isDeferred };
     const restored = await this.timed(() => archive.restore(target)).catch((error: unknown) =>
       this.restoreRest(archive, { scratch, target }, error),
     );
@@ -125,10 +129,10 @@ export class RestoreTestRun {
       const took = `${archive.program} ended well after ${(restored.durationMs / 1000).toFixed(1)} s`;
       this.comparisons.push(judged('restore', took));
     }
-    await this.compare(scratch, bound);
+    await this.compare(scratch, deferred);
   }
 
-  private async compare(scratch: Scratch, { reasons }: BoundExtensions): Promise<void> {
+  private async compare(scratch: Scratch, { reasons }: DeferredExtensions): Promise<void> {
     const { settings, signal } = this.context;
     const compared = await this.timed(async () => {
       const found = await readRestored(scratch.url, {

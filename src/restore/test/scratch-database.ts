@@ -4,7 +4,7 @@ import { PgkeepError } from '../../core/errors.js';
 import { type DatabaseIdentity, sameDatabase } from '../../environment/environment.types.js';
 import { readIdentity, readStamp } from '../../environment/stamp.js';
 import { withConnection } from '../../postgres/connect.js';
-import type { ReadTimeouts } from '../../postgres/read.js';
+import { queryOne, type ReadTimeouts } from '../../postgres/read.js';
 import { isPooled } from '../../postgres/session.js';
 import { majorOf } from '../archive/archive-header.js';
 import { rolesOf } from '../archive/archive-needs.js';
@@ -111,15 +111,16 @@ function scratchDatabases(client: Client, longestMs: number): MarkedDatabases {
 }
 
 async function readHost(client: Client): Promise<Host> {
-  const { rows } = await client.query<Host>(`
+  return await queryOne<Host>(
+    client,
+    `
     SELECT pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) AS version,
            d.datname::text AS database, current_user::text AS role, r.rolsuper AS "isSuperuser",
            r.rolsuper OR r.rolcreatedb AS "mayCreate",
            pg_catalog.pg_encoding_to_char(d.encoding)::text AS encoding
       FROM pg_catalog.pg_database d, pg_catalog.pg_roles r
-     WHERE d.datname = pg_catalog.current_database() AND r.rolname = current_user`);
-  if (!rows[0]) throw new Error('the server answered without a row');
-  return rows[0];
+     WHERE d.datname = pg_catalog.current_database() AND r.rolname = current_user`,
+  );
 }
 
 function requireSameMajor({ version }: Host, { manifest }: ScratchPlan): void {

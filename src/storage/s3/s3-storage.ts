@@ -1,19 +1,19 @@
 import { Readable } from 'node:stream';
 import type { ListMultipartUploadsCommandOutput, S3 } from '@aws-sdk/client-s3';
-import { silenceAwsSdkWarning } from '../../config/aws-sdk-warning.js';
+import { silenceAwsSdkWarning } from '../../config/process-environment.js';
 import type { S3BucketSettings } from '../../config/settings.js';
 import { PgkeepError } from '../../core/errors.js';
 import { objectMissing, remoteError, requireObjectSize } from '../remote-fault.js';
 import { resumedRead } from '../resumed-read.js';
 import { uploading } from '../upload-source.js';
 import {
-  PATIENCE,
   type BackupStorage,
+  PATIENCE,
   type Patience,
   type PutOptions,
   type StoredObject,
 } from '../storage.types.js';
-import { upload, type Target } from './multipart-upload.js';
+import { type Target, upload } from './multipart-upload.js';
 import { isNotFound, nameOf, s3Fault } from './s3-fault.js';
 
 /** Loads the SDK, which is large, without a request. */

@@ -1,5 +1,6 @@
 import type { Node } from 'libpg-query';
-import type { Rule } from '../rule.js';
+import { commandsOf } from '../../sql/syntax-tree.js';
+import type { FileRule, Rule, StatementRule, WaiverRule } from '../rule.js';
 import { columnTypeChange, volatileDefault } from './column-rewrites.js';
 import { concurrentlyInTransaction, openTransaction } from './transactions.js';
 import { dropObject } from './drop-object.js';
@@ -18,9 +19,20 @@ import { sequenceReset } from './sequence-reset.js';
 import { tableRewrite, unloggedTable } from './table-rewrites.js';
 import { deleteWithoutWhere, updateWithoutWhere } from './unfiltered-writes.js';
 import { weakenedProtection } from './weakened-protection.js';
+import {
+  byteOrderMark,
+  emptyMigration,
+  noScript,
+  notLookedInto,
+  notUtf8,
+  syntaxError,
+} from './file-content.js';
+import { editedAfterApply, sqlOutsideMigrations } from './history.js';
+import { migrationName } from './migration-name.js';
+import { unusedWaiver, waiverWithoutReason } from './waivers.js';
 
-/** Every rule about a single statement, in the order in which findings of one place are told. */
-export const STATEMENT_RULES: readonly Rule[] = [
+/** Every rule, one a line, in the order in which findings of one place are reported. */
+export const RULES: readonly Rule[] = [
   requiredColumn,
   updateWithoutWhere,
   deleteWithoutWhere,
@@ -61,30 +73,40 @@ export const STATEMENT_RULES: readonly Rule[] = [
   noLockTimeout,
   nullableOwner,
   missingOwner,
+  migrationName,
+  editedAfterApply,
+  sqlOutsideMigrations,
+  noScript,
+  syntaxError,
+  notUtf8,
+  byteOrderMark,
+  emptyMigration,
+  notLookedInto,
+  waiverWithoutReason,
+  unusedWaiver,
 ];
 
-const BY_KIND = new Map<string, readonly Rule[]>();
-for (const rule of STATEMENT_RULES) {
-  for (const kind of rule.on) BY_KIND.set(kind, [...(BY_KIND.get(kind) ?? []), rule]);
+export const STATEMENT_RULES = RULES.filter((rule): rule is StatementRule => 'check' in rule);
+export const FILE_RULES = RULES.filter((rule): rule is FileRule => 'checkFile' in rule);
+export const WAIVER_RULES = RULES.filter((rule): rule is WaiverRule => 'checkWaiver' in rule);
+
+const BY_ID = new Map(RULES.map((rule) => [rule.id, rule]));
+
+/** Returns the rule of a name; undefined if there is none, or if it is of another linter. */
+export function ruleOf(id: string): Rule | undefined {
+  return BY_ID.get(id);
 }
 
-/** The rules that have something to say about a statement: a node is an object with one member, its kind. */
-export function rulesFor(node: Node): readonly Rule[] {
-  return BY_KIND.get(Object.keys(node)[0] ?? '') ?? [];
+/** Returns where a rule is documented, from the root of the package; undefined for a rule of another linter. */
+export function docsOf(id: string): string | undefined {
+  return BY_ID.has(id) ? `docs/lint-rules.md#${id}` : undefined;
 }
 
-/** Rules about a whole file, and about waivers. */
-export const FILE_RULES = [
-  'migration-name',
-  'no-script',
-  'syntax-error',
-  'not-utf8',
-  'byte-order-mark',
-  'empty-migration',
-  'not-looked-into',
-  'edited-after-apply',
-  'sql-outside-migrations',
-  'waiver-without-reason',
-  'unused-waiver',
-] as const;
-export type FileRule = (typeof FILE_RULES)[number];
+/** Returns the rules that check a statement. */
+export function rulesFor(node: Node): readonly StatementRule[] {
+  const commands = new Set<string>([
+    ...Object.keys(node),
+    ...commandsOf(node).map(({ subtype = 'AT_AddColumn' }) => subtype),
+  ]);
+  return STATEMENT_RULES.filter(({ on }) => on.some((command) => commands.has(command)));
+}

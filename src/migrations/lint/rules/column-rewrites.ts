@@ -11,13 +11,21 @@ import {
   type TableName,
   tableOf,
 } from '../../sql/syntax-tree.js';
-import type { Rule, RuleContext, Violation } from '../rule.js';
+import type { RuleContext, StatementRule, Violation } from '../rule.js';
 import { columnType, type ColumnType, existingValue, isFreeTypeChange } from '../columns.js';
 
-/** ALTER COLUMN TYPE that writes the complete table anew, or reads it to check its rows again. */
-export const columnTypeChange: Rule = {
+export const columnTypeChange: StatementRule = {
   id: 'column-type-change',
-  on: ['AlterTableStmt'],
+  severity: 'error',
+  summary: 'A type change that rewrites the table',
+  details:
+    'Not for changes that PostgreSQL makes without touching a row: a wider `VARCHAR`, `VARCHAR` to `TEXT`, a wider `DECIMAL` and others. If the column has a validated `CHECK`, PostgreSQL reads the table to check every row again, which is found as well.',
+  breaks:
+    'PostgreSQL rewrites the table and its indexes under an `ACCESS EXCLUSIVE` lock. Reads and writes of the table wait until that is done.',
+  instead:
+    'Add a second column with the new type, fill it, and release an application version that uses it. For a `CHECK`: drop it before the type change, and add it again with `NOT VALID`.',
+  largeTablesOnly: true,
+  on: ['AT_AlterColumnType'],
   check: ({ node, indexOf }, context) => {
     if (!('AlterTableStmt' in node) || node.AlterTableStmt.objtype !== 'OBJECT_TABLE') return [];
     const table = tableOf(node.AlterTableStmt.relation);
@@ -34,18 +42,16 @@ export const columnTypeChange: Rule = {
     });
     const rewriting = changes.filter(({ isFree }) => !isFree);
     const [first] = rewriting;
-    // However many columns: the table is written once.
+    // PostgreSQL rewrites the table once for all columns of the statement.
     if (first) {
-      const message = `Changing the type of ${rewriting.map(changeText).join(', and of ')} writes all of ${quoted(table)} (${context.sizeText(table)}) and its indexes anew, under a lock that lets nobody read or write it.`;
-      return [
-        { severity: 'error', index: indexOf(first.at), message, rewrite: besideTheOld(table, rewriting) },
-      ];
+      const message = `Changing the type of ${rewriting.map(changeText).join(', and of ')} rewrites ${quoted(table)} (${context.sizeText(table)}) and its indexes under a lock that blocks reads and writes.`;
+      return [{ index: indexOf(first.at), message, rewrite: withSecondColumn(table, rewriting) }];
     }
     return checkedAgain(table, changes, indexOf, context);
   },
 };
 
-/** PostgreSQL makes the CHECKs of a column anew when its type changes, and checks every row. */
+/** PostgreSQL checks every row again against the CHECKs of a column whose type changes. */
 function checkedAgain(
   table: TableName,
   changes: readonly TypeChange[],
@@ -62,14 +68,13 @@ function checkedAgain(
   const types = changes.map(({ name, to }) => `ALTER COLUMN ${escapeIdentifier(name)} TYPE ${to.sql}`);
   return [
     {
-      severity: 'error',
       index: indexOf(first.at),
       message:
         `Changing the type of ${changes.map(changeText).join(', and of ')} reads all of ${quoted(table)} ` +
         `(${context.sizeText(table)}) under a lock that blocks reads and writes: PostgreSQL checks every row ` +
-        `against ${names.join(', ')} again.`,
+        `again against ${names.join(', ')}.`,
       rewrite: [
-        '-- Migration 1: without the check, and back again for new rows',
+        '-- Migration 1: drop the check, and add it again for new rows',
         `SET lock_timeout = '5s';`,
         ...names.map((name) => `${alter} DROP CONSTRAINT ${name};`),
         `${alter} ${types.join(', ')};`,
@@ -85,20 +90,28 @@ interface TypeChange {
   readonly name: string;
   readonly from: ColumnType | undefined;
   readonly to: ColumnType;
-  /** Whether no row is written anew. */
+  /** Whether PostgreSQL rewrites no row. */
   readonly isFree: boolean;
   readonly at: number | undefined;
 }
 
 function changeText({ name, from, to }: TypeChange): string {
-  const change = from ? `from ${from.sql} to ${to.sql}` : `to ${to.sql} (what it was is not known)`;
+  const change = from ? `from ${from.sql} to ${to.sql}` : `to ${to.sql} (its current type is unknown)`;
   return `${escapeIdentifier(name)} ${change}`;
 }
 
-/** ADD COLUMN whose value is computed row by row. */
-export const volatileDefault: Rule = {
+export const volatileDefault: StatementRule = {
   id: 'volatile-default',
-  on: ['AlterTableStmt'],
+  severity: 'error',
+  summary: 'A new column whose value is computed for every row',
+  details:
+    'A default that is not constant (`gen_random_uuid()`, `random()`), `SERIAL`, an identity, a stored generated column, or a type that is a domain with a `CHECK` or `NOT NULL`.',
+  breaks:
+    'PostgreSQL rewrites the table under an `ACCESS EXCLUSIVE` lock. Reads and writes of the table wait until that is done.',
+  instead:
+    'Add the column without a default, then set the default for new rows, then fill the existing rows.',
+  largeTablesOnly: true,
+  on: ['AT_AddColumn'],
   check: ({ node, indexOf }, context) => {
     if (!('AlterTableStmt' in node)) return [];
     const table = tableOf(node.AlterTableStmt.relation);
@@ -118,46 +131,45 @@ export const volatileDefault: Rule = {
     const reasons = new Set(computed.map(({ what }) => what));
     return [
       {
-        severity: 'error',
         index: indexOf(first.column.location),
-        message: `Adding ${names.join(', ')} writes all of ${quoted(table)} (${context.sizeText(table)}) anew, under a lock that lets nobody read or write it: ${[...reasons].join('; ')}.`,
+        message: `Adding ${names.join(', ')} rewrites ${quoted(table)} (${context.sizeText(table)}) under a lock that blocks reads and writes: ${[...reasons].join('; ')}.`,
         rewrite: computed.map((one) => defaultAfterwards(table, one)).join('\n'),
       },
     ];
   },
 };
 
-/** No USING, or one that says what is done anyway: the column, or the column cast to the new type. */
+/** Whether there is no USING, or one that changes nothing: the column, or the column cast to the new type. */
 function isPlainUsing({ raw_default: using }: ColumnDef, name: string, to: ColumnType): boolean {
   if (!using || columnOf(using) === name) return true;
   if (!('TypeCast' in using) || columnOf(using.TypeCast.arg) !== name) return false;
   return columnType(using.TypeCast.typeName).sql === to.sql;
 }
 
-function besideTheOld(table: TableName, changes: readonly TypeChange[]): string {
+function withSecondColumn(table: TableName, changes: readonly TypeChange[]): string {
   const columns = changes.map(({ name, to }) => ({
     old: escapeIdentifier(name),
-    beside: escapeIdentifier(`${name}_new`),
+    second: escapeIdentifier(`${name}_new`),
     type: to.sql,
     map: `@map("${name}_new")`,
   }));
   return [
-    '-- Migration 1: a column beside the old one; release an application that writes both',
+    '-- Migration 1: add a second column, and release an application version that writes both',
     `SET lock_timeout = '5s';`,
-    ...columns.map(({ beside, type }) => `ALTER TABLE ${quoted(table)} ADD COLUMN ${beside} ${type};`),
-    '-- Migration 2: fill the rows that are there',
+    ...columns.map(({ second, type }) => `ALTER TABLE ${quoted(table)} ADD COLUMN ${second} ${type};`),
+    '-- Migration 2: fill the existing rows',
     ...columns.map(
-      ({ old, beside, type }) =>
-        `UPDATE ${quoted(table)} SET ${beside} = ${old}::${type} WHERE ${beside} IS NULL AND ${old} IS NOT NULL;`,
+      ({ old, second, type }) =>
+        `UPDATE ${quoted(table)} SET ${second} = ${old}::${type} WHERE ${second} IS NULL AND ${old} IS NOT NULL;`,
     ),
     ...columns.map(
-      ({ old, beside, map }) =>
-        `-- Then release an application that uses ${beside} only (in Prisma: ${map}), and retire ${old}.`,
+      ({ old, second, map }) =>
+        `-- Then release an application version that uses only ${second} (in Prisma: ${map}), and drop ${old}.`,
     ),
   ].join('\n');
 }
 
-/** A new column that PostgreSQL writes into every row. */
+/** A new column whose value PostgreSQL computes for every row. */
 interface ComputedColumn {
   readonly column: ColumnDef;
   /** Whether its type is a domain that refuses values. */
@@ -170,7 +182,7 @@ function defaultAfterwards(table: TableName, { column, isDomain }: ComputedColum
   const type = columnType(column.typeName);
   if (isDomain) {
     return [
-      '-- Migration 1: the type that the domain is made of, and its condition for new rows',
+      '-- Migration 1: the base type of the domain, and its condition for new rows',
       `SET lock_timeout = '5s';`,
       `ALTER TABLE ${quoted(table)} ADD COLUMN ${name} …; -- the base type of ${type.sql}`,
       `ALTER TABLE ${quoted(table)} ADD CONSTRAINT … CHECK (…) NOT VALID;`,
@@ -180,14 +192,14 @@ function defaultAfterwards(table: TableName, { column, isDomain }: ComputedColum
   }
   const calls = constraintsOf(column.constraints).some(({ contype }) => contype === 'CONSTR_DEFAULT');
   if (!calls) {
-    return `-- PostgreSQL cannot number or compute existing rows without writing them: do it while the application is stopped,\n-- and waive this with that reason; or add a plain ${name}, and have the application fill it.`;
+    return `-- PostgreSQL cannot compute the value of existing rows without rewriting them. Apply this while the application is\n-- stopped, and waive the finding with that reason; or add a plain column ${name}, and let the application fill it.`;
   }
   return [
-    '-- Migration 1: nullable and without a default, then the default for new rows',
+    '-- Migration 1: add it as nullable and without a default, then set the default for new rows',
     `SET lock_timeout = '5s';`,
     `ALTER TABLE ${quoted(table)} ADD COLUMN ${name} ${type.sql};`,
     `ALTER TABLE ${quoted(table)} ALTER COLUMN ${name} SET DEFAULT …; -- the same as here`,
-    '-- Migration 2: fill the rows that are there',
+    '-- Migration 2: fill the existing rows',
     `UPDATE ${quoted(table)} SET ${name} = DEFAULT WHERE ${name} IS NULL;`,
   ].join('\n');
 }

@@ -1,23 +1,28 @@
 import type { Node } from 'libpg-query';
 import { escapeIdentifier } from 'pg';
 import { objectName, quoted, tableOf } from '../../sql/syntax-tree.js';
-import type { Rule, Violation } from '../rule.js';
+import type { StatementRule, Violation } from '../rule.js';
 
-/** What is lost with an object, by its kind. */
+/** By kind of object, what breaks without it. */
 const LOST: Readonly<Record<string, { what: string; loss: string }>> = {
-  OBJECT_VIEW: { what: 'view', loss: 'The running application may still read it and will fail.' },
+  OBJECT_VIEW: { what: 'view', loss: 'An application that still reads it will fail.' },
   OBJECT_MATVIEW: {
     what: 'materialized view',
-    loss: 'The running application may still read it and will fail.',
+    loss: 'An application that still reads it will fail.',
   },
-  OBJECT_SEQUENCE: { what: 'sequence', loss: 'The number that it has come to is lost.' },
+  OBJECT_SEQUENCE: { what: 'sequence', loss: 'Its current value is lost.' },
   OBJECT_EXTENSION: { what: 'extension', loss: 'Its types, functions and tables are removed with it.' },
   OBJECT_PUBLICATION: { what: 'publication', loss: 'Replication of its tables stops.' },
 };
 
-/** DROP of an object that is no table and that the file does not make again. */
-export const dropObject: Rule = {
+export const dropObject: StatementRule = {
   id: 'drop-object',
+  severity: 'warning',
+  summary: 'DROP of a view, sequence, extension, publication or subscription',
+  details: 'Not if the file creates the object again.',
+  breaks:
+    'The running application or the replication that uses it fails. With a sequence, its current value is lost; with an extension, its types, functions and tables.',
+  instead: 'Release an application version that does not use it; then drop it, with a waiver.',
   on: ['DropStmt', 'DropSubscriptionStmt'],
   check: (statement, context) => {
     const { node, index } = statement;
@@ -42,8 +47,9 @@ export const dropObject: Rule = {
 };
 
 function violation(index: number, message: string): Violation {
-  const rewrite = '-- First a release that no longer uses it; then drop it, with a waiver that says so.';
-  return { severity: 'warning', index, message, rewrite };
+  const rewrite =
+    '-- First release an application version that does not use it; then drop it, with a waiver that says so.';
+  return { index, message, rewrite };
 }
 
 function madeName(node: Node): string | undefined {

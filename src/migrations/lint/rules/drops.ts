@@ -1,11 +1,18 @@
 import type { Node } from 'libpg-query';
 import { escapeIdentifier } from 'pg';
 import { commandsOf, objectName, quoted, tableOf } from '../../sql/syntax-tree.js';
-import type { Rule, RuleContext, Violation } from '../rule.js';
+import type { RuleContext, StatementRule, Violation } from '../rule.js';
 
-/** DROP TABLE, of one that holds rows or may hold some. */
-export const dropTable: Rule = {
+export const dropTable: StatementRule = {
   id: 'drop-table',
+  severity: 'error',
+  otherwise: 'a warning if the table is empty',
+  summary: 'DROP TABLE',
+  details: 'Not if the same plan creates the table.',
+  breaks:
+    'All rows of the table are lost; only a backup has them. The running application still uses the table and fails.',
+  instead:
+    'Release an application version that does not use the table. Then move the table to another schema, from where it can be moved back, and drop it later with a waiver.',
   on: ['DropStmt'],
   check: ({ node, index }, context) => {
     if (!('DropStmt' in node) || !/^OBJECT_(FOREIGN_)?TABLE$/.test(node.DropStmt.removeType ?? '')) return [];
@@ -14,18 +21,18 @@ export const dropTable: Rule = {
       if (context.isNew(table)) return [];
       const isEmpty = context.isKnownEmpty(table);
       const message = isEmpty
-        ? `DROP TABLE removes ${quoted(table)}. It is empty now; an application that still asks for it fails.`
-        : `DROP TABLE removes ${quoted(table)} and all of its rows (${context.sizeText(table)}). Only a backup brings them back, and an application that still asks for it fails.`;
+        ? `DROP TABLE removes ${quoted(table)}. The table is empty now, but an application that still uses it will fail.`
+        : `DROP TABLE removes ${quoted(table)} and all of its rows (${context.sizeText(table)}). Only a backup can restore them, and an application that still uses the table will fail.`;
       return [
         {
-          severity: isEmpty && cascadeText(node) === undefined ? 'warning' : 'error',
           index,
+          ...(isEmpty && cascadeText(node) === undefined && { severity: 'warning' }),
           message: `${message}${alsoByCascade(node)}`,
           rewrite: [
-            '-- First a release that no longer uses it. Then put it out of the way, where it can still be fetched back:',
+            '-- First release an application version that does not use the table. Then move the table to another schema:',
             '-- pgkeep:allow rename-table because nothing uses it any more',
             `ALTER TABLE ${quoted(table)} SET SCHEMA "retired";`,
-            '-- Drop it when nobody has missed it, with a waiver that says so.',
+            '-- Drop it in a later migration, with a waiver that says so.',
           ].join('\n'),
         },
       ];
@@ -33,10 +40,17 @@ export const dropTable: Rule = {
   },
 };
 
-/** ALTER TABLE … DROP COLUMN */
-export const dropColumn: Rule = {
+export const dropColumn: StatementRule = {
   id: 'drop-column',
-  on: ['AlterTableStmt'],
+  severity: 'error',
+  otherwise: 'a warning if the table is empty',
+  summary: 'DROP COLUMN',
+  details: 'Not if the same plan adds the column, or creates the table.',
+  breaks:
+    'The values of the column are lost in every row; only a backup has them. The running application still uses the column and fails: Prisma names every column of its schema in its queries.',
+  instead:
+    'Release an application version whose schema does not have the column; drop `NOT NULL` first, so that it can insert rows. Drop the column later, with a waiver.',
+  on: ['AT_DropColumn'],
   check: ({ node, index }, context) => {
     if (!('AlterTableStmt' in node) || !/^OBJECT_(TABLE|TYPE)$/.test(node.AlterTableStmt.objtype ?? ''))
       return [];
@@ -47,38 +61,40 @@ export const dropColumn: Rule = {
     if (names.length === 0) return [];
     const columns = names.join(', ');
     const isEmpty = context.isKnownEmpty(table);
-    const [its, them, it] =
-      names.length === 1 ? ['its value', 'it', 'the column'] : ['their values', 'them', 'one'];
+    const [values, used] =
+      names.length === 1 ? ['its value', 'the column'] : ['their values', 'one of the columns'];
     const message = isEmpty
-      ? `DROP COLUMN removes ${columns} of ${quoted(table)}. It is empty now; an application that still names ${it} fails.`
-      : `DROP COLUMN removes ${columns} of ${quoted(table)} and ${its} in every row (${context.sizeText(table)}). Only a backup brings them back, and an application that still names ${them} fails: Prisma names every column of its schema.`;
+      ? `DROP COLUMN removes ${columns} of ${quoted(table)}. The table is empty now, but an application that still uses ${used} will fail.`
+      : `DROP COLUMN removes ${columns} of ${quoted(table)} and ${values} in every row (${context.sizeText(table)}). Only a backup can restore them, and an application that still uses ${used} will fail: Prisma names every column of its schema.`;
     return [
       {
-        severity: isEmpty && cascadeText(node) === undefined ? 'warning' : 'error',
         index,
+        ...(isEmpty && cascadeText(node) === undefined && { severity: 'warning' }),
         message: `${message}${alsoByCascade(node)}`,
         rewrite: [
-          `-- Release an application whose schema has no ${columns} any more; a required column must first let go:`,
+          `-- First release an application version whose schema does not have ${columns}. For that, make a required column nullable:`,
           ...names.map((name) => `ALTER TABLE ${quoted(table)} ALTER COLUMN ${name} DROP NOT NULL;`),
-          '-- Drop it when nobody has missed it, with a waiver that says so.',
+          '-- Drop it in a later migration, with a waiver that says so.',
         ].join('\n'),
       },
     ];
   },
 };
 
-/** DROP SCHEMA, DROP DATABASE, DROP OWNED: everything in it. */
-export const dropSchema: Rule = {
+export const dropSchema: StatementRule = {
   id: 'drop-schema',
+  severity: 'error',
+  summary: 'DROP SCHEMA, DROP DATABASE, DROP OWNED',
+  breaks: 'Everything in it is lost, tables and rows included; only a backup has it.',
+  instead: 'Drop what is not needed any more by name, table by table.',
   on: ['DropStmt', 'DropdbStmt', 'DropOwnedStmt'],
   check: ({ node, index }) => {
     const what = wholesale(node);
     if (what === undefined) return [];
     return [
       {
-        severity: 'error',
         index,
-        message: `${what} removes everything in it, tables and rows included. Only a backup brings them back.`,
+        message: `${what} removes everything in it, tables and rows included. Only a backup can restore them.`,
         rewrite: '-- Drop what is not needed any more by name, table by table.',
       },
     ];
@@ -93,9 +109,13 @@ function wholesale(node: Node): string | undefined {
   return 'DropOwnedStmt' in node ? 'DROP OWNED' : undefined;
 }
 
-/** TRUNCATE */
-export const truncate: Rule = {
+export const truncate: StatementRule = {
   id: 'truncate',
+  severity: 'error',
+  summary: 'TRUNCATE',
+  details: 'Not if the same plan creates the table, or if the table is empty.',
+  breaks: 'All rows of the table are lost; only a backup has them. Row triggers do not fire.',
+  instead: '`DELETE` with a `WHERE` that names the rows.',
   on: ['TruncateStmt'],
   check: ({ node, indexOf }, context) => {
     if (!('TruncateStmt' in node)) return [];
@@ -105,23 +125,26 @@ export const truncate: Rule = {
       if (context.isNew(table) || context.isKnownEmpty(table)) return [];
       return [
         {
-          severity: 'error',
           index: indexOf(relation.RangeVar.location),
-          message: `TRUNCATE removes every row of ${quoted(table)} (${context.sizeText(table)}) and fires no row trigger. Only a backup brings them back.${alsoByCascade(node)}`,
-          rewrite: `DELETE FROM ${quoted(table)} WHERE …; -- name the rows that are meant`,
+          message: `TRUNCATE removes every row of ${quoted(table)} (${context.sizeText(table)}) and fires no row trigger. Only a backup can restore the rows.${alsoByCascade(node)}`,
+          rewrite: `DELETE FROM ${quoted(table)} WHERE …; -- name the rows to delete`,
         },
       ];
     });
   },
 };
 
-/**
- * CASCADE: what else goes is not written down anywhere. Where the statement has a finding already, that one says it;
- * what is new has nothing that depends on it and is older.
- */
-export const cascade: Rule = {
+export const cascade: StatementRule = {
   id: 'cascade',
-  on: ['DropStmt', 'TruncateStmt', 'DropOwnedStmt', 'AlterTableStmt'],
+  severity: 'error',
+  summary: 'DROP or TRUNCATE with CASCADE',
+  details:
+    'Not if another finding of the statement reports it, and not if the statement drops only what the same plan creates.',
+  breaks: 'PostgreSQL also removes dependent objects that the file does not name.',
+  instead:
+    'Leave out `CASCADE`. PostgreSQL then refuses the statement and names the dependent objects; drop these first, by name.',
+  isReplaceable: true,
+  on: ['DropStmt', 'TruncateStmt', 'DropOwnedStmt', 'AT_DropColumn', 'AT_DropConstraint'],
   check: (statement, context) => {
     const { node, index, sql } = statement;
     const what = cascadeText(node);
@@ -130,16 +153,15 @@ export const cascade: Rule = {
       return [];
     return [
       {
-        severity: 'error',
         index,
         message: what,
-        rewrite: `${sql.replace(/\s+CASCADE\b(?!.*\bCASCADE\b)/is, '')}; -- PostgreSQL then names what depends on it: drop that first, by name`,
+        rewrite: `${sql.replace(/\s+CASCADE\b(?!.*\bCASCADE\b)/is, '')}; -- PostgreSQL then names the dependent objects: drop these first, by name`,
       },
     ];
   },
 };
 
-/** What else goes; undefined where a statement has no CASCADE. */
+/** Says what else is removed; undefined for a statement without CASCADE. */
 function cascadeText(node: Node): string | undefined {
   const isCascade =
     ('DropStmt' in node && node.DropStmt.behavior === 'DROP_CASCADE') ||
@@ -150,8 +172,8 @@ function cascadeText(node: Node): string | undefined {
     );
   if (!isCascade) return undefined;
   return 'TruncateStmt' in node
-    ? 'CASCADE empties every table that refers to this one as well, and theirs: which ones is decided when it runs.'
-    : 'CASCADE drops whatever depends on it as well (views, foreign keys, columns): what goes is decided when it runs, and written down nowhere.';
+    ? 'CASCADE also empties every table with a foreign key to this one, and so on; the file does not name these tables.'
+    : 'CASCADE also drops everything that depends on it (views, foreign keys, columns); the file does not name these objects.';
 }
 
 function alsoByCascade(node: Node): string {

@@ -3,7 +3,7 @@ import { escapeLiteral } from 'pg';
 import type { Statement } from '../../sql/statements.js';
 import { columnOf, commandsOf, quoted, stringsOf, tableOf, walk } from '../../sql/syntax-tree.js';
 import { ENGINE_NAMES } from '../engine.js';
-import type { Rule, RuleContext, StatementKind, Violation } from '../rule.js';
+import type { RuleContext, StatementKind, StatementRule, Violation } from '../rule.js';
 
 /** The statements that can use a value of an enum when they run. */
 const USERS: readonly StatementKind[] = [
@@ -19,12 +19,16 @@ const USERS: readonly StatementKind[] = [
   'CreateTableAsStmt',
 ];
 
-/**
- * A value that this very file adds to an enum and uses: PostgreSQL refuses it until the transaction that added it
- * has ended (55P04). A text may just look like the value, hence a warning where its type is unknown.
- */
-export const enumValueInUse: Rule = {
+export const enumValueInUse: StatementRule = {
   id: 'enum-value-in-use',
+  severity: 'warning',
+  otherwise: 'an error if the migration fails',
+  summary: 'A new value of an enum, used by the file that adds it',
+  details:
+    'Only for an enum that the file does not create. If the type of a text is unknown, the finding stays a warning. What happens depends on [the program that applies the file](#which-program-applies-the-file).',
+  breaks:
+    'PostgreSQL refuses the value until the transaction that adds it is committed (`55P04`). If the file is sent as one transaction, the migration fails. Otherwise its statements are applied one by one, and if one of them fails, those before it stay applied.',
+  instead: 'Add the value in a separate migration before this one.',
   stopsMigration: true,
   oncePerFile: true,
   on: USERS,
@@ -38,14 +42,14 @@ export const enumValueInUse: Rule = {
       if (value === undefined || added === undefined || !('A_Const' in node)) return;
       const isCertain = certain.has(node);
       const fails = context.shareTransaction(statement, added.addedBy);
-      // Where it does not fail, a text that only may be the value is no reason for a word.
+      // A text that may not be the value at all is reported only if the migration would fail.
       if (!fails && !(isCertain && context.engine === 'pgkeep')) return;
       const enumName = quoted(added.type);
       violations.push({
-        severity: fails && isCertain ? 'error' : 'warning',
+        ...(fails && isCertain && { severity: 'error' }),
         index: statement.indexOf(node.A_Const.location),
-        message: `${escapeLiteral(value)} is added to ${enumName} by this file${isCertain ? '' : ', and a text like it stands here'}: ${fails ? failure(context) : split(context)}`,
-        rewrite: `-- In a migration of its own, before this one\nALTER TYPE ${enumName} ADD VALUE ${escapeLiteral(value)};`,
+        message: `${escapeLiteral(value)} is added to ${enumName} by this file${isCertain ? '' : ', and this text may be that value'}: ${fails ? failure(context) : split(context)}`,
+        rewrite: `-- In a separate migration, before this one\nALTER TYPE ${enumName} ADD VALUE ${escapeLiteral(value)};`,
       });
     });
     return violations.slice(0, 1);
@@ -54,18 +58,20 @@ export const enumValueInUse: Rule = {
 
 function failure({ engine, statements }: RuleContext): string {
   const isBlock = statements.some(({ node }) => 'TransactionStmt' in node);
-  const how = isBlock ? 'both stand in one' : `${ENGINE_NAMES[engine]} sends the file as one`;
+  const how = isBlock
+    ? 'both statements are in one transaction'
+    : `${ENGINE_NAMES[engine]} sends the file as one transaction`;
   return `PostgreSQL refuses a new value in the transaction that adds it, and ${how}. The migration fails.`;
 }
 
 function split({ engine, statements }: RuleContext): string {
   return (
     `PostgreSQL accepts a new value only after a COMMIT, so ${ENGINE_NAMES[engine]} applies the ` +
-    `${statements.length} statements of this file one by one. Where one of them fails, those before it stay applied.`
+    `${statements.length} statements of this file one by one. If one of them fails, those before it stay applied.`
   );
 }
 
-/** Whether statements add a value to an enum that was there before, and a later one holds a text like it. */
+/** Whether statements add a value to an existing enum, and a later one contains a text that may be the value. */
 export function addsAndUsesEnumValue(statements: readonly Statement[]): boolean {
   const added = new Set<string>();
   const made = new Set<string>();
@@ -86,7 +92,7 @@ export function addsAndUsesEnumValue(statements: readonly Statement[]): boolean 
   });
 }
 
-/** The literals that are of such an enum for certain: cast to it, or meant for a column of that type. */
+/** Returns the literals that certainly are of such an enum: cast to it, or written to a column of that type. */
 function usedAsEnum(statement: Node, context: RuleContext): ReadonlySet<Node> {
   const found = new Set<Node>();
   const take = (value: Node | undefined, type: string | undefined): void => {
@@ -133,7 +139,7 @@ interface WrittenValue {
   readonly relation: RangeVar | undefined;
 }
 
-/** What an UPDATE or an INSERT writes into which column. */
+/** Returns what an UPDATE or an INSERT writes, by column. */
 function written(statement: Node): WrittenValue[] {
   if ('UpdateStmt' in statement) {
     const { targetList, relation } = statement.UpdateStmt;

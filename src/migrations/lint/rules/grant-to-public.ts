@@ -1,7 +1,7 @@
 import type { GrantStmt, Node } from 'libpg-query';
-import type { Rule } from '../rule.js';
+import type { StatementRule } from '../rule.js';
 
-/** What PUBLIC may use anyway, by PostgreSQL's defaults. */
+/** What PUBLIC may use by PostgreSQL's defaults. */
 const PUBLIC_BY_DEFAULT = new Set<string | undefined>([
   'OBJECT_FUNCTION',
   'OBJECT_PROCEDURE',
@@ -11,9 +11,13 @@ const PUBLIC_BY_DEFAULT = new Set<string | undefined>([
   'OBJECT_DOMAIN',
 ]);
 
-/** GRANT … TO PUBLIC: every role of the database, those that are yet to be made included. */
-export const grantToPublic: Rule = {
+export const grantToPublic: StatementRule = {
   id: 'grant-to-public',
+  severity: 'warning',
+  summary: 'GRANT … TO PUBLIC',
+  details: 'Of a right that PUBLIC does not have by default; `USAGE` of a schema is accepted.',
+  breaks: 'Every role that can connect has the right, also roles that are created later.',
+  instead: 'Name the roles.',
   on: ['GrantStmt', 'AlterDefaultPrivilegesStmt'],
   check: ({ node, index, sql }) => {
     const grant = grantOf(node);
@@ -24,10 +28,9 @@ export const grantToPublic: Rule = {
     if (!isPublic || isUsageOfSchema(grant)) return [];
     return [
       {
-        severity: 'warning',
         index,
         message:
-          'GRANT … TO PUBLIC gives the right to every role of the server that can connect, now and later: a backup role, a reporting tool, another application.',
+          'GRANT … TO PUBLIC gives the right to every role that can connect, now and later: a backup role, a reporting tool, another application.',
         rewrite: `${sql.replace(/\bPUBLIC\b(?!.*\bPUBLIC\b)/is, '…')}; -- name the roles`,
       },
     ];

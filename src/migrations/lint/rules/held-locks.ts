@@ -12,7 +12,7 @@ import {
 } from '../../sql/syntax-tree.js';
 import { ALTER_TABLE } from '../alter-table-locks.js';
 import { ENGINE_NAMES } from '../engine.js';
-import type { Rule, RuleContext } from '../rule.js';
+import type { RuleContext, StatementRule } from '../rule.js';
 import { blocksOthers, STATEMENTS } from '../statement-locks.js';
 
 /** The kinds of statements whose lock blocks reads or writes. */
@@ -23,9 +23,16 @@ const BLOCKING: ReadonlySet<string> = new Set(
 /** Renames that lock a table; that of an index lets others read and write. */
 const RENAMES = new Set<string | undefined>(['OBJECT_TABLE', 'OBJECT_COLUMN', 'OBJECT_TABCONSTRAINT']);
 
-/** A statement that locks a table in use, and no `lock_timeout` before it. pgkeep's deploy sets one. */
-export const noLockTimeout: Rule = {
+export const noLockTimeout: StatementRule = {
   id: 'no-lock-timeout',
+  severity: 'warning',
+  summary: 'A lock on a table in use, without a lock_timeout before it',
+  details:
+    '`pgkeep migrate deploy` sets one, so the rule applies only to files that switch it off, and to other programs (`--engine`).',
+  breaks:
+    'While the statement waits for its lock behind a long query, every other query on the table waits too.',
+  instead: "`SET lock_timeout = '5s';` as the first statement of the file.",
+  isOptional: true,
   oncePerFile: true,
   on: [
     'AlterTableStmt',
@@ -47,16 +54,15 @@ export const noLockTimeout: Rule = {
     if (!table) return [];
     return [
       {
-        severity: 'warning',
         index,
-        message: `${context.engine === 'pgkeep' ? 'The file switches lock_timeout off' : `${ENGINE_NAMES[context.engine]} sets no lock_timeout`}: while this waits for its lock on ${quoted(table)} behind one long query, every other query on the table waits behind it.`,
-        rewrite: `-- As the first statement of the file: the migration then gives up, and can be tried again\nSET lock_timeout = '5s';`,
+        message: `${context.engine === 'pgkeep' ? 'The file switches lock_timeout off' : `${ENGINE_NAMES[context.engine]} sets no lock_timeout`}. While this statement waits for its lock on ${quoted(table)} behind a long query, every other query on the table waits too.`,
+        rewrite: `-- As the first statement of the file: instead of waiting, the migration fails and can be retried\nSET lock_timeout = '5s';`,
       },
     ];
   },
 };
 
-/** The tables that a statement locks against reading or writing. */
+/** Returns the tables whose reads or writes a statement blocks. */
 export function lockedTables(node: Node): TableName[] {
   if (!blocks(node)) return [];
   if ('AlterTableStmt' in node) return [...named(node.AlterTableStmt.relation), ...referred(node)];
@@ -91,7 +97,7 @@ function blocks(node: Node): boolean {
   return BLOCKING.has(Object.keys(node)[0] ?? '');
 }
 
-/** The tables that foreign keys refer to: they are locked against writing, too. */
+/** Returns the tables that foreign keys refer to: writes to them are blocked as well. */
 function referred(node: Node): TableName[] {
   const tables: TableName[] = [];
   walk(node, (inner) => {
@@ -108,31 +114,36 @@ function relations(nodes: readonly Node[] | undefined): TableName[] {
   return (nodes ?? []).flatMap((node) => ('RangeVar' in node ? [tableOf(node.RangeVar)] : []));
 }
 
-/** A statement that takes as long as a table is large, in the transaction of one that blocks others until the end. */
-export const riskyTogether: Rule = {
+export const riskyTogether: StatementRule = {
   id: 'risky-together',
+  severity: 'warning',
+  summary: 'A statement that runs long while the file holds a lock on a table in use',
+  details:
+    'A backfill, a `DELETE` or a `VALIDATE CONSTRAINT` on a large table, in one transaction with an earlier statement that locks a table in use.',
+  breaks: 'Queries on the locked table wait until the long statement is done.',
+  instead: 'A separate migration for the long statement, after this one.',
+  largeTablesOnly: true,
   oncePerFile: true,
-  on: ['UpdateStmt', 'DeleteStmt', 'InsertStmt', 'AlterTableStmt'],
+  on: ['UpdateStmt', 'DeleteStmt', 'InsertStmt', 'AT_ValidateConstraint'],
   check: (statement, context) => {
     const long = longRun(statement.node, context);
     const held = long && lockHeld(statement, context);
     if (!long || !held) return [];
     const { what, table } = long;
     const how = context.statements.some(({ node }) => 'TransactionStmt' in node)
-      ? 'Both stand in one transaction'
+      ? 'Both are in one transaction'
       : `${ENGINE_NAMES[context.engine]} applies the file as one transaction`;
     return [
       {
-        severity: 'warning',
         index: statement.index,
-        message: `${what} ${quoted(table)} (${context.sizeText(table)}) runs while an earlier statement of this file holds its lock on ${quoted(held)}: others wait for ${quoted(held)} until it is done. ${how}.`,
-        rewrite: '-- In a migration of its own, behind this one.',
+        message: `${what} ${quoted(table)} (${context.sizeText(table)}) runs while an earlier statement of this file holds its lock on ${quoted(held)}. Queries on ${quoted(held)} wait until it is done. ${how}.`,
+        rewrite: '-- In a separate migration, after this one.',
       },
     ];
   },
 };
 
-/** What runs long, and on which table; undefined for a statement that is short, or has a finding of its own for it. */
+/** Returns what runs long, and on which table; undefined for a short statement. */
 function longRun(node: Node, context: RuleContext): { what: string; table: TableName } | undefined {
   const large = (what: string, table: TableName) => (context.isLarge(table) ? { what, table } : undefined);
   if ('UpdateStmt' in node) {
@@ -155,7 +166,7 @@ function longRun(node: Node, context: RuleContext): { what: string; table: Table
     : undefined;
 }
 
-/** A table in use that an earlier statement of the same transaction locks against reading or writing. */
+/** Returns a table in use whose reads or writes an earlier statement of the same transaction blocks. */
 function lockHeld(statement: Statement, context: RuleContext): TableName | undefined {
   return context.locking
     .filter((earlier) => context.shareTransaction(earlier, statement))

@@ -9,12 +9,17 @@ import {
   type TableName,
   tableOf,
 } from '../../sql/syntax-tree.js';
-import type { Rule, Violation } from '../rule.js';
+import type { StatementRule, Violation } from '../rule.js';
 import { isProven, setNotNullSteps } from './required-columns.js';
 
-/** CREATE INDEX without CONCURRENTLY: nobody writes while it is built. */
-export const createIndexBlocking: Rule = {
+export const createIndexBlocking: StatementRule = {
   id: 'create-index-not-concurrently',
+  severity: 'error',
+  summary: 'CREATE INDEX without CONCURRENTLY',
+  breaks: 'Writes to the table wait until the index is built.',
+  instead:
+    '`CREATE INDEX CONCURRENTLY`, in a separate migration. On a partitioned table: `ON ONLY` it, then partition by partition.',
+  largeTablesOnly: true,
   on: ['IndexStmt'],
   check: ({ node, index, sql }, context) => {
     if (!('IndexStmt' in node) || node.IndexStmt.concurrent) return [];
@@ -25,9 +30,8 @@ export const createIndexBlocking: Rule = {
     const isPartitioned = context.schema.table(table)?.isPartitioned === true;
     return [
       {
-        severity: 'error',
         index,
-        message: `CREATE INDEX lets nobody write to ${quoted(table)} (${context.sizeText(table)}) until it is built.`,
+        message: `CREATE INDEX blocks writes to ${quoted(table)} (${context.sizeText(table)}) until the index is built.`,
         rewrite: isPartitioned ? partByPart(sql) : alone(sql.replace(/\bINDEX\b/i, 'INDEX CONCURRENTLY')),
       },
     ];
@@ -35,27 +39,31 @@ export const createIndexBlocking: Rule = {
 };
 
 function alone(sql: string): string {
-  return `-- In a migration of its own, without any other statement\n${sql};`;
+  return `-- In a separate migration, without any other statement\n${sql};`;
 }
 
-/** PostgreSQL builds no index of a partitioned table concurrently. */
+/** PostgreSQL cannot build an index of a partitioned table concurrently. */
 function partByPart(sql: string): string {
   return [
-    '-- An index of the partitioned table alone: builds nothing',
+    '-- An index of the partitioned table only: builds nothing',
     `${sql.replace(/\bON\b/i, 'ON ONLY')};`,
-    '-- Then for each partition, each in a migration of its own',
+    '-- Then for each partition, each in a separate migration',
     'CREATE INDEX CONCURRENTLY … ON …; -- the partition, the same columns',
-    '-- And the last one: it is whole when every partition’s index is attached',
+    '-- In the last one: the index is valid when the index of every partition is attached',
     'ALTER INDEX … ATTACH PARTITION …;',
   ].join('\n');
 }
 
-/**
- * DROP INDEX without CONCURRENTLY waits for whatever reads the table, and makes the next ones wait. Under a
- * `lock_timeout` that is short, and no more than any other ALTER TABLE does.
- */
-export const dropIndexBlocking: Rule = {
+export const dropIndexBlocking: StatementRule = {
   id: 'drop-index-not-concurrently',
+  severity: 'warning',
+  summary: 'DROP INDEX without CONCURRENTLY',
+  details:
+    'Only if no `lock_timeout` is set. With one, the wait is short: that of any `ALTER TABLE`. `pgkeep migrate deploy` sets one.',
+  breaks:
+    'While `DROP INDEX` waits for its lock behind a long query, every other query on the table waits too.',
+  instead: '`DROP INDEX CONCURRENTLY`, in a separate migration.',
+  isOptional: true,
   on: ['DropStmt'],
   check: ({ node, index }, context) => {
     if (!('DropStmt' in node) || context.lockTimeoutIsSet) return [];
@@ -72,21 +80,27 @@ export const dropIndexBlocking: Rule = {
     if (names.length === 0) return [];
     return [
       {
-        severity: 'warning',
         index,
-        message: `DROP INDEX takes a lock that lets nobody read or write the table of ${names.join(', ')}, and waits for it behind every running query; no lock_timeout limits that.`,
+        message: `DROP INDEX takes a lock that blocks reads and writes of the table of ${names.join(', ')}. While it waits for that lock behind a running query, every other query waits too, and no lock_timeout limits the wait.`,
         rewrite: names
-          .map((name) => `DROP INDEX CONCURRENTLY ${name}; -- in a migration of its own`)
+          .map((name) => `DROP INDEX CONCURRENTLY ${name}; -- in a separate migration`)
           .join('\n'),
       },
     ];
   },
 };
 
-/** ADD PRIMARY KEY, UNIQUE or EXCLUDE, by itself or with a new column, builds an index while nobody reads or writes. */
-export const constraintBuildsIndex: Rule = {
+export const constraintBuildsIndex: StatementRule = {
   id: 'constraint-builds-index',
-  on: ['AlterTableStmt'],
+  severity: 'error',
+  summary: 'ADD PRIMARY KEY, UNIQUE or EXCLUDE that builds its index',
+  details: 'As a table constraint, or with a new column. Not with `USING INDEX`.',
+  breaks:
+    'PostgreSQL builds the index under an `ACCESS EXCLUSIVE` lock. Reads and writes of the table wait until that is done.',
+  instead:
+    'Build the index with `CREATE UNIQUE INDEX CONCURRENTLY` in a separate migration, then add the constraint with `USING INDEX`.',
+  largeTablesOnly: true,
+  on: ['AT_AddColumn', 'AT_AddConstraint'],
   check: ({ node, indexOf }, context) => {
     if (!('AlterTableStmt' in node)) return [];
     const table = tableOf(node.AlterTableStmt.relation);
@@ -106,22 +120,21 @@ export const constraintBuildsIndex: Rule = {
       const columns = stringsOf(keys)
         .map((key) => escapeIdentifier(key))
         .join(', ');
-      // A primary key sets its columns NOT NULL, which reads the table unless something proves it.
+      // A primary key sets its columns NOT NULL, which reads the table unless a CHECK proves it.
       const nullable =
         kind === 'PRIMARY KEY' ? stringsOf(keys).filter((key) => !isProven(table, key, context)) : [];
       return [
         {
-          severity: 'error',
           index: indexOf(location),
-          message: `ADD ${kind} builds its index under a lock that lets nobody read or write ${quoted(table)} (${context.sizeText(table)}).`,
+          message: `ADD ${kind} builds its index under a lock that blocks reads and writes of ${quoted(table)} (${context.sizeText(table)}).`,
           rewrite:
             kind === 'EXCLUDE'
-              ? '-- PostgreSQL cannot build this index concurrently: apply it while the application is stopped, and waive this with that reason.'
+              ? '-- PostgreSQL cannot build this index concurrently. Apply this while the application is stopped, and waive the finding with that reason.'
               : [
                   ...nullable.flatMap((key) => setNotNullSteps(table, key, { isLarge: true, first: 1 })),
-                  '-- A migration of its own:',
+                  '-- In a separate migration:',
                   `CREATE UNIQUE INDEX CONCURRENTLY ${name} ON ${quoted(table)}(${columns});`,
-                  '-- The next one:',
+                  '-- In the next migration:',
                   `SET lock_timeout = '5s';`,
                   `ALTER TABLE ${quoted(table)} ADD CONSTRAINT ${name} ${kind} USING INDEX ${name};`,
                 ].join('\n'),

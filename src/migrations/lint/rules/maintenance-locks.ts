@@ -1,7 +1,7 @@
 import type { ReindexStmt } from 'libpg-query';
 import { quoted, type TableName, tableOf } from '../../sql/syntax-tree.js';
 import { isReindexConcurrently } from '../engine.js';
-import type { Rule, RuleContext, Violation } from '../rule.js';
+import type { RuleContext, StatementRule, Violation } from '../rule.js';
 
 /** The modes of LOCK TABLE that block writes, by PostgreSQL's number. */
 const BLOCKING_MODES: Readonly<Record<number, string>> = {
@@ -11,9 +11,13 @@ const BLOCKING_MODES: Readonly<Record<number, string>> = {
   8: 'ACCESS EXCLUSIVE',
 };
 
-/** REINDEX without CONCURRENTLY. */
-export const reindexBlocking: Rule = {
+export const reindexBlocking: StatementRule = {
   id: 'reindex-not-concurrently',
+  severity: 'error',
+  summary: 'REINDEX without CONCURRENTLY',
+  breaks: 'Writes to the table, and reads that use the index, wait until the index is built.',
+  instead: '`REINDEX … CONCURRENTLY`, in a separate migration.',
+  largeTablesOnly: true,
   on: ['ReindexStmt'],
   check: ({ node, index, sql }, context) => {
     if (!('ReindexStmt' in node) || isReindexConcurrently(node)) return [];
@@ -21,18 +25,22 @@ export const reindexBlocking: Rule = {
     if (table && !context.isLarge(table)) return [];
     return [
       {
-        severity: 'error',
         index,
-        message: `REINDEX blocks writes to ${subject}, and reads that use the index, until it is built.`,
-        rewrite: `-- In a migration of its own, without any other statement\n${sql.replace(/\b(INDEX|TABLE|SCHEMA|DATABASE)\b/i, '$1 CONCURRENTLY')};`,
+        message: `REINDEX blocks writes to ${subject}, and reads that use the index, until the index is built.`,
+        rewrite: `-- In a separate migration, without any other statement\n${sql.replace(/\b(INDEX|TABLE|SCHEMA|DATABASE)\b/i, '$1 CONCURRENTLY')};`,
       },
     ];
   },
 };
 
-/** REFRESH MATERIALIZED VIEW without CONCURRENTLY, or WITH NO DATA. */
-export const refreshBlocking: Rule = {
+export const refreshBlocking: StatementRule = {
   id: 'refresh-not-concurrently',
+  severity: 'error',
+  summary: 'REFRESH MATERIALIZED VIEW without CONCURRENTLY',
+  details: 'Also `WITH NO DATA`, which empties the view.',
+  breaks:
+    'Reads of the view wait until its query is done. `WITH NO DATA`: queries fail until the next refresh.',
+  instead: '`REFRESH MATERIALIZED VIEW CONCURRENTLY`, which needs a unique index on the view.',
   on: ['RefreshMatViewStmt'],
   check: ({ node, index }, context) => {
     if (!('RefreshMatViewStmt' in node)) return [];
@@ -41,10 +49,9 @@ export const refreshBlocking: Rule = {
     if (concurrent || context.isNew(view)) return [];
     return [
       {
-        severity: 'error',
         index,
         message: skipData
-          ? `REFRESH … WITH NO DATA empties ${quoted(view)}: every query on it fails until it is refreshed again.`
+          ? `REFRESH … WITH NO DATA empties ${quoted(view)}. Every query on it fails until the next refresh.`
           : `REFRESH MATERIALIZED VIEW blocks reads of ${quoted(view)} until its query is done.`,
         rewrite: `REFRESH MATERIALIZED VIEW CONCURRENTLY ${quoted(view)}; -- needs a unique index on the view`,
       },
@@ -52,9 +59,12 @@ export const refreshBlocking: Rule = {
   },
 };
 
-/** LOCK TABLE in a mode that blocks writes. */
-export const lockTable: Rule = {
+export const lockTable: StatementRule = {
   id: 'lock-table',
+  severity: 'warning',
+  summary: 'LOCK TABLE that blocks writes',
+  breaks: 'Writes to the table wait until the transaction ends; reads as well in `ACCESS EXCLUSIVE` mode.',
+  instead: 'Remove it: each statement takes the lock that it needs.',
   on: ['LockStmt'],
   check: ({ node, index }, context) => {
     if (!('LockStmt' in node)) return [];
@@ -66,10 +76,9 @@ export const lockTable: Rule = {
       const table = quoted(tableOf(relation.RangeVar));
       return [
         {
-          severity: 'warning',
           index,
           message: `LOCK TABLE in ${mode} mode blocks ${what} of ${table} until the transaction ends.`,
-          rewrite: '-- Leave it out: each statement takes the lock that it needs.',
+          rewrite: '-- Remove it: each statement takes the lock that it needs.',
         },
       ];
     });

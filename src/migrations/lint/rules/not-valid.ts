@@ -10,20 +10,25 @@ import {
   type TableName,
   tableOf,
 } from '../../sql/syntax-tree.js';
-import type { Rule, RuleContext, Violation } from '../rule.js';
+import type { RuleContext, StatementRule, Violation } from '../rule.js';
 import { existingValue } from '../columns.js';
 
 interface Added {
   readonly table: TableName;
   readonly constraint: Constraint;
-  /** The column that brings it. */
+  /** The new column that it is part of. */
   readonly column: string | undefined;
 }
 
-/** ADD FOREIGN KEY without NOT VALID: both tables wait while every row is looked up. */
-export const foreignKeyNotValid: Rule = {
+export const foreignKeyNotValid: StatementRule = {
   id: 'foreign-key-without-not-valid',
-  on: ['AlterTableStmt'],
+  severity: 'error',
+  summary: 'ADD FOREIGN KEY without NOT VALID',
+  details: 'Not with a new column without a default: PostgreSQL then has nothing to look up.',
+  breaks: 'PostgreSQL looks up every row. Writes to both tables wait until that is done.',
+  instead: 'Add it with `NOT VALID`, then `VALIDATE CONSTRAINT` in the next migration.',
+  largeTablesOnly: true,
+  on: ['AT_AddColumn', 'AT_AddConstraint'],
   check: (statement, context) =>
     added(statement, context)
       .filter(({ constraint }) => constraint.contype === 'CONSTR_FOREIGN')
@@ -33,20 +38,24 @@ export const foreignKeyNotValid: Rule = {
         const isNew = columns.every((one) => context.isNewColumn(table, one));
         const steps = inTwoSteps(table, name, foreignKey(constraint, columns));
         return {
-          severity: 'error',
           index: statement.indexOf(constraint.location),
-          message: `ADD FOREIGN KEY ${isNew ? 'reads all' : 'looks up every row'} of ${quoted(table)} (${context.sizeText(table)}) while nobody can write to it or to ${quoted(tableOf(constraint.pktable))}.`,
+          message: `ADD FOREIGN KEY ${isNew ? 'reads all' : 'looks up every row'} of ${quoted(table)} (${context.sizeText(table)}) and blocks writes to it and to ${quoted(tableOf(constraint.pktable))} until that is done.`,
           rewrite: isNew
-            ? `-- Write REFERENCES into the ADD COLUMN: a new column without a default holds nothing to look up. Or:\n${steps}`
+            ? `-- Write REFERENCES into the ADD COLUMN: in a new column without a default there is nothing to look up. Or:\n${steps}`
             : steps,
         };
       }),
 };
 
-/** ADD CHECK without NOT VALID: everybody waits while every row is checked. */
-export const checkNotValid: Rule = {
+export const checkNotValid: StatementRule = {
   id: 'check-without-not-valid',
-  on: ['AlterTableStmt'],
+  severity: 'error',
+  summary: 'ADD CHECK without NOT VALID',
+  breaks:
+    'PostgreSQL reads every row under an `ACCESS EXCLUSIVE` lock. Reads and writes of the table wait until that is done.',
+  instead: 'Add it with `NOT VALID`, then `VALIDATE CONSTRAINT` in the next migration.',
+  largeTablesOnly: true,
+  on: ['AT_AddColumn', 'AT_AddConstraint'],
   check: (statement, context) =>
     added(statement, context)
       .filter(({ constraint }) => constraint.contype === 'CONSTR_CHECK')
@@ -54,9 +63,8 @@ export const checkNotValid: Rule = {
         const name = constraint.conname ?? `${table.name}${column === undefined ? '' : `_${column}`}_check`;
         const condition = checkText(statement, constraint) ?? 'CHECK (…)';
         return {
-          severity: 'error',
           index: statement.indexOf(constraint.location),
-          message: `ADD CHECK reads all of ${quoted(table)} (${context.sizeText(table)}) under a lock that lets nobody read or write it.`,
+          message: `ADD CHECK reads all of ${quoted(table)} (${context.sizeText(table)}) under a lock that blocks reads and writes.`,
           rewrite: inTwoSteps(table, name, condition),
         };
       }),
@@ -66,8 +74,14 @@ export const checkNotValid: Rule = {
  * ALTER DOMAIN … ADD CHECK without NOT VALID, and SET NOT NULL: every table with a column of the domain is read under
  * a SHARE lock. VALIDATE takes the same lock, but at an hour of one’s own choice.
  */
-export const domainCheck: Rule = {
+export const domainCheck: StatementRule = {
   id: 'domain-check-without-not-valid',
+  severity: 'warning',
+  summary: 'ALTER DOMAIN ADD CHECK without NOT VALID, or SET NOT NULL',
+  breaks:
+    'PostgreSQL reads every table that has a column of the domain. Writes to these tables wait until that is done.',
+  instead:
+    'Add it with `NOT VALID`, then `VALIDATE CONSTRAINT` in the next migration, at a time of low traffic: that reads the tables.',
   on: ['AlterDomainStmt'],
   check: (statement) => {
     if (!('AlterDomainStmt' in statement.node)) return [];
@@ -79,13 +93,12 @@ export const domainCheck: Rule = {
     const condition = (constraint && checkText(statement, constraint)) ?? 'CHECK (VALUE IS NOT NULL)';
     return [
       {
-        severity: 'warning',
         index: statement.index,
-        message: `PostgreSQL reads every row of every table that has a column of domain ${domain}, and nobody can write to them meanwhile.`,
+        message: `PostgreSQL reads every row of every table that has a column of domain ${domain}, and blocks writes to these tables until that is done.`,
         rewrite: [
-          '-- One migration: from now on new values are checked',
+          '-- Migration 1: new values are checked from now on',
           `ALTER DOMAIN ${domain} ADD CONSTRAINT ${escapeIdentifier(name)} ${condition} NOT VALID;`,
-          '-- The next one, at a quiet hour: this is what reads the tables',
+          '-- Migration 2, at a time of low traffic: reads the tables',
           `ALTER DOMAIN ${domain} VALIDATE CONSTRAINT ${escapeIdentifier(name)};`,
         ].join('\n'),
       },
@@ -104,7 +117,7 @@ function added({ node }: Statement, context: RuleContext): Added[] {
     }
     if (subtype !== 'AT_AddColumn' || !def || !('ColumnDef' in def)) return [];
     const column = def.ColumnDef;
-    // A new column without a value refers to nothing: PostgreSQL looks nothing up.
+    // In a new column without a value there is nothing to look up.
     const isEmpty = existingValue(column).kind === 'null';
     return constraintsOf(column.constraints)
       .filter(({ contype }) => !(isEmpty && contype === 'CONSTR_FOREIGN'))
@@ -118,10 +131,10 @@ function added({ node }: Statement, context: RuleContext): Added[] {
 function inTwoSteps(table: TableName, name: string, definition: string): string {
   const constraint = escapeIdentifier(name);
   return [
-    '-- One migration: from now on new rows are checked',
+    '-- Migration 1: new rows are checked from now on',
     `SET lock_timeout = '5s';`,
     `ALTER TABLE ${quoted(table)} ADD CONSTRAINT ${constraint} ${definition} NOT VALID;`,
-    '-- The next one: checks the rows that are there under a lock that lets others read and write',
+    '-- Migration 2: checks the existing rows under a lock that allows reads and writes',
     `ALTER TABLE ${quoted(table)} VALIDATE CONSTRAINT ${constraint};`,
   ].join('\n');
 }

@@ -8,22 +8,28 @@ import {
   type TableName,
   tableOf,
 } from '../../sql/syntax-tree.js';
-import type { Rule, Violation } from '../rule.js';
+import type { StatementRule, Violation } from '../rule.js';
 import { columnType } from '../columns.js';
 
 const FIRST_STEP =
-  '-- Right as the first of three steps: fill it in the next migration, require it in the one after.';
+  '-- Right as the first of three steps: fill it in the next migration, and require it in the one after that.';
 
-/** An owner column that may be empty: rows that belong to nobody. Judged where `MIGRATIONS_OWNER_COLUMNS` is set. */
-export const nullableOwner: Rule = {
+export const nullableOwner: StatementRule = {
   id: 'nullable-owner',
-  on: ['CreateStmt', 'AlterTableStmt'],
+  severity: 'warning',
+  otherwise: 'a remark for a new column of an existing table, which is the first of the three steps',
+  summary: 'An owner column that may be NULL',
+  details: 'Only if `MIGRATIONS_OWNER_COLUMNS` is set: the columns that name the owner of a row.',
+  breaks: 'Rows without an owner: no query by owner finds them.',
+  instead: '`NOT NULL`.',
+  isOptional: true,
+  on: ['CreateStmt', 'AT_AddColumn', 'AT_DropNotNull'],
   check: ({ node, index, indexOf }, context) => {
     const violation = (table: TableName, column: string, at: number, rewrite: string): Violation => ({
       // The first of the three steps to a required column is a nullable one.
-      severity: rewrite === FIRST_STEP ? 'info' : 'warning',
+      ...(rewrite === FIRST_STEP && { severity: 'info' }),
       index: at,
-      message: `${escapeIdentifier(column)} of ${quoted(table)} may be NULL: a row without an owner is everybody’s or nobody’s, and no query by owner finds it.`,
+      message: `${escapeIdentifier(column)} of ${quoted(table)} may be NULL. A row without an owner is found by no query by owner.`,
       rewrite,
     });
     const found: Violation[] = [];
@@ -38,15 +44,22 @@ export const nullableOwner: Rule = {
     for (const { subtype, name = '' } of commandsOf(node)) {
       if (subtype !== 'AT_DropNotNull' || !context.ownerColumns.includes(name) || !('AlterTableStmt' in node))
         continue;
-      found.push(violation(tableOf(node.AlterTableStmt.relation), name, index, '-- Leave it required.'));
+      found.push(
+        violation(tableOf(node.AlterTableStmt.relation), name, index, '-- Keep the column required.'),
+      );
     }
     return found;
   },
 };
 
-/** A new table without an owner column, where `MIGRATIONS_OWNER_COLUMNS` is set. */
-export const missingOwner: Rule = {
+export const missingOwner: StatementRule = {
   id: 'missing-owner',
+  severity: 'warning',
+  summary: 'A new table without an owner column',
+  details: 'Only if `MIGRATIONS_OWNER_COLUMNS` is set: the columns that name the owner of a row.',
+  breaks: 'The owner of the rows is unknown.',
+  instead: 'Add the column; or waive the finding if the rows have no owner (reference data, a join table).',
+  isOptional: true,
   on: ['CreateStmt'],
   check: ({ node, index }, { schema, ownerColumns: names, ownerIsDeclared }) => {
     if (!ownerIsDeclared || !('CreateStmt' in node) || takesColumnsFromElsewhere(node.CreateStmt)) return [];
@@ -56,16 +69,15 @@ export const missingOwner: Rule = {
     const name = owned[0] ?? names[0] ?? '';
     return [
       {
-        severity: 'warning',
         index,
-        message: `${quoted(tableOf(node.CreateStmt.relation))} has no owner column (${names.join(', ')}): whose its rows are, nobody can ask.`,
-        rewrite: `${escapeIdentifier(name)} … NOT NULL -- or waive this, where the rows belong to nobody: reference data, a join table`,
+        message: `${quoted(tableOf(node.CreateStmt.relation))} has no owner column (${names.join(', ')}), so the owner of its rows is unknown.`,
+        rewrite: `${escapeIdentifier(name)} … NOT NULL -- or waive this if the rows have no owner: reference data, a join table`,
       },
     ];
   },
 };
 
-/** PARTITION OF, INHERITS, LIKE: its columns are another table's. */
+/** Whether another table gives the columns: PARTITION OF, INHERITS, LIKE. */
 function takesColumnsFromElsewhere({ partbound, inhRelations, tableElts }: CreateStmt): boolean {
   const isLike = (tableElts ?? []).some((element) => 'TableLikeClause' in element);
   return isLike || partbound !== undefined || inhRelations !== undefined;
@@ -74,7 +86,7 @@ function takesColumnsFromElsewhere({ partbound, inhRelations, tableElts }: Creat
 interface OwnerColumn {
   readonly table: TableName;
   readonly column: ColumnDef;
-  /** Whether the table is made here. */
+  /** Whether the statement creates the table. */
   readonly isNew: boolean;
   readonly required: boolean;
 }

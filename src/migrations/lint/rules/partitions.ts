@@ -1,12 +1,17 @@
 import type { Node } from 'libpg-query';
 import { commandsOf, objectName, quoted, type TableName, tableOf } from '../../sql/syntax-tree.js';
-import type { Rule, RuleContext, Violation } from '../rule.js';
+import type { RuleContext, StatementRule, Violation } from '../rule.js';
 import type { KnownCheck } from '../schema-memory.js';
 
-/** ATTACH PARTITION of a table whose rows no CHECK proves to belong there. */
-export const attachPartition: Rule = {
+export const attachPartition: StatementRule = {
   id: 'attach-partition',
-  on: ['AlterTableStmt'],
+  severity: 'error',
+  summary: 'ATTACH PARTITION without a validated CHECK',
+  breaks:
+    'PostgreSQL reads the new partition to check that its rows belong there. Reads and writes of it wait until that is done.',
+  instead: 'First add the bounds to the table as a `CHECK` with `NOT VALID`, and validate it.',
+  largeTablesOnly: true,
+  on: ['AT_AttachPartition'],
   check: ({ node, index }, context) =>
     partitions(node, 'AT_AttachPartition').flatMap(({ parent, partition }): Violation[] => {
       if (!context.isLarge(partition)) return [];
@@ -19,17 +24,16 @@ export const attachPartition: Rule = {
       if (checks.some(proves)) return [];
       return [
         {
-          severity: 'error',
           index,
           message:
             `ATTACH PARTITION reads all of ${quoted(partition)} (${context.sizeText(partition)}) under a lock that blocks ` +
-            `reads and writes of it. A validated CHECK of the partition’s bounds avoids the reading.`,
+            `reads and writes of it. With a validated CHECK of the partition’s bounds, nothing is read.`,
           rewrite: [
-            '-- One migration: the bounds as a constraint',
+            '-- Migration 1: the bounds as a constraint',
             `ALTER TABLE ${quoted(partition)} ADD CONSTRAINT … CHECK (…) NOT VALID;`,
-            '-- The next one: reads the table under a lock that allows reads and writes',
+            '-- Migration 2: reads the table under a lock that allows reads and writes',
             `ALTER TABLE ${quoted(partition)} VALIDATE CONSTRAINT …;`,
-            '-- Then',
+            '-- Migration 3: reads nothing',
             `ALTER TABLE ${quoted(parent)} ATTACH PARTITION ${quoted(partition)} …;`,
           ].join('\n'),
         },
@@ -37,43 +41,49 @@ export const attachPartition: Rule = {
     }),
 };
 
-/** DETACH PARTITION without CONCURRENTLY. */
-export const detachPartition: Rule = {
+export const detachPartition: StatementRule = {
   id: 'detach-partition',
-  on: ['AlterTableStmt'],
+  severity: 'warning',
+  summary: 'DETACH PARTITION without CONCURRENTLY',
+  breaks:
+    'Reads and writes of the partitioned table and all its partitions wait while it waits for its lock behind running queries.',
+  instead: '`DETACH PARTITION … CONCURRENTLY`, in a separate migration.',
+  on: ['AT_DetachPartition'],
   check: ({ node, index }, context) =>
     partitions(node, 'AT_DetachPartition').flatMap(({ parent, partition, isConcurrent }): Violation[] => {
       if (isConcurrent || context.isNew(parent)) return [];
       return [
         {
-          severity: 'warning',
           index,
-          message: `DETACH PARTITION blocks reads and writes of ${quoted(parent)} with all its partitions, and waits for that behind every running query. The rows of ${quoted(partition)} are then no longer in ${quoted(parent)}.`,
-          rewrite: `-- In a migration of its own, without any other statement\nALTER TABLE ${quoted(parent)} DETACH PARTITION ${quoted(partition)} CONCURRENTLY;`,
+          message: `DETACH PARTITION blocks reads and writes of ${quoted(parent)} and all its partitions while it waits for its lock behind running queries. Afterwards the rows of ${quoted(partition)} are no longer in ${quoted(parent)}.`,
+          rewrite: `-- In a separate migration, without any other statement\nALTER TABLE ${quoted(parent)} DETACH PARTITION ${quoted(partition)} CONCURRENTLY;`,
         },
       ];
     }),
 };
 
-/** CREATE or DROP INDEX CONCURRENTLY on a partitioned table, which PostgreSQL refuses. */
-export const concurrentlyOnPartitioned: Rule = {
+export const concurrentlyOnPartitioned: StatementRule = {
   id: 'concurrently-on-partitioned',
+  severity: 'error',
+  summary: 'CREATE or DROP INDEX CONCURRENTLY on a partitioned table',
+  breaks: 'PostgreSQL refuses the statement, so the migration fails.',
+  instead:
+    '`CREATE INDEX … ON ONLY` the partitioned table, `CREATE INDEX CONCURRENTLY` on each partition, then attach these. `DROP INDEX` without `CONCURRENTLY`.',
   stopsMigration: true,
   on: ['IndexStmt', 'DropStmt'],
   check: ({ node, index }, context) => {
     const tables = concurrentTables(node, context);
     const partitioned = tables.find((table) => context.schema.table(table)?.isPartitioned === true);
     if (!partitioned) return [];
-    const what = 'IndexStmt' in node ? 'builds' : 'drops';
+    const what = 'IndexStmt' in node ? 'create' : 'drop';
     return [
       {
-        severity: 'error',
         index,
-        message: `${quoted(partitioned)} is partitioned, and PostgreSQL ${what} no index of a partitioned table CONCURRENTLY: the migration fails.`,
+        message: `${quoted(partitioned)} is partitioned, and PostgreSQL cannot ${what} an index of a partitioned table CONCURRENTLY. The migration fails.`,
         rewrite:
-          what === 'builds'
+          what === 'create'
             ? '-- CREATE INDEX … ON ONLY the partitioned table, CREATE INDEX CONCURRENTLY on each partition, then ALTER INDEX … ATTACH PARTITION.'
-            : '-- Without CONCURRENTLY: the lock is short.',
+            : '-- Remove CONCURRENTLY: the lock is short.',
       },
     ];
   },

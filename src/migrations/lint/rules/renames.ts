@@ -2,9 +2,9 @@ import type { Node, RenameStmt } from 'libpg-query';
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import type { Statement } from '../../sql/statements.js';
 import { objectName, quoted, stringsOf, type TableName, tableOf } from '../../sql/syntax-tree.js';
-import type { Rule, RuleContext } from '../rule.js';
+import type { RuleContext, StatementRule } from '../rule.js';
 
-/** What an application reads from. */
+/** What an application reads. */
 const RELATIONS = new Set<string | undefined>([
   'OBJECT_TABLE',
   'OBJECT_VIEW',
@@ -12,9 +12,14 @@ const RELATIONS = new Set<string | undefined>([
   'OBJECT_FOREIGN_TABLE',
 ]);
 
-/** A table or a view under another name, or in another schema: the application that runs asks for the old one. */
-export const renameTable: Rule = {
+export const renameTable: StatementRule = {
   id: 'rename-table',
+  severity: 'error',
+  summary: 'A table or a view renamed, or moved to another schema',
+  details:
+    'Not if the file gives the old name to another table or view, and not if the same plan creates the table.',
+  breaks: 'The running application still uses the old name and fails.',
+  instead: 'Keep the name in the database, and rename the model only: `@@map` in schema.prisma.',
   on: ['RenameStmt', 'AlterObjectSchemaStmt'],
   check: (statement, context) => {
     const { node, index } = statement;
@@ -23,37 +28,42 @@ export const renameTable: Rule = {
       return [];
     return [
       {
-        severity: 'error',
         index,
-        message: `The application that runs while this is applied asks for ${quoted(moved.table)}, and fails from here on.`,
+        message: `The running application still uses ${quoted(moved.table)} and will fail.`,
         rewrite: `-- No SQL: let Prisma use another name for the same table, in schema.prisma:\n--   model ${moved.to} { … @@map("${moved.table.name}") }`,
       },
     ];
   },
 };
 
-/** A schema under another name: everything in it moves. */
-export const renameSchema: Rule = {
+export const renameSchema: StatementRule = {
   id: 'rename-schema',
+  severity: 'error',
+  summary: 'A schema renamed',
+  breaks: 'The running application still uses the tables of the schema by its old name and fails.',
+  instead: 'Keep the name; or stop the application for the migration, and waive the finding.',
   on: ['RenameStmt'],
   check: ({ node, index }) => {
     if (!('RenameStmt' in node) || node.RenameStmt.renameType !== 'OBJECT_SCHEMA') return [];
     const { subname = '' } = node.RenameStmt;
     return [
       {
-        severity: 'error',
         index,
         message: `The running application still uses tables of schema ${escapeIdentifier(subname)} and will fail.`,
         rewrite:
-          '-- Keep the name, or stop the application for this migration and waive this with that reason.',
+          '-- Keep the name; or stop the application for this migration, and waive the finding with that reason.',
       },
     ];
   },
 };
 
-/** A column under another name. */
-export const renameColumn: Rule = {
+export const renameColumn: StatementRule = {
   id: 'rename-column',
+  severity: 'error',
+  summary: 'A column renamed',
+  details: 'Not if the same plan adds the column, or creates the table.',
+  breaks: 'The running application still uses the old name and fails.',
+  instead: 'Keep the name in the database, and rename the field only: `@map` in schema.prisma.',
   on: ['RenameStmt'],
   check: ({ node, index }, context) => {
     if (!('RenameStmt' in node) || node.RenameStmt.renameType !== 'OBJECT_COLUMN') return [];
@@ -62,18 +72,22 @@ export const renameColumn: Rule = {
     if (context.isNewColumn(table, subname)) return [];
     return [
       {
-        severity: 'error',
         index,
-        message: `The application that runs while this is applied asks for ${escapeIdentifier(subname)} of ${quoted(table)}, and fails from here on.`,
+        message: `The running application still uses ${escapeIdentifier(subname)} of ${quoted(table)} and will fail.`,
         rewrite: `-- No SQL: let Prisma use another name for the same column, in schema.prisma:\n--   ${newname} … @map("${subname}")`,
       },
     ];
   },
 };
 
-/** A type, or a value of an enum, under another name: the application that runs writes and expects the old one. */
-export const renameType: Rule = {
+export const renameType: StatementRule = {
   id: 'rename-type',
+  severity: 'error',
+  summary: 'A type, or a value of an enum, renamed',
+  details: 'Not if the file gives the old name to another type: Prisma replaces enums in this way.',
+  breaks: 'The running application still uses the old name and fails.',
+  instead:
+    'Keep the name in the database, and rename it in schema.prisma only: `@@map` for the enum, `@map` for a value.',
   on: ['RenameStmt', 'AlterEnumStmt'],
   check: (statement, context) => {
     const { node, index } = statement;
@@ -83,7 +97,6 @@ export const renameType: Rule = {
       const type = quoted(objectName({ List: { items: typeName ?? [] } }));
       return [
         {
-          severity: 'error',
           index,
           message: `The running application still uses the value ${escapeLiteral(oldVal)} of ${type} and will fail.`,
           rewrite: `-- No SQL: let Prisma use another name for the same value, in schema.prisma:\n--   … @map("${oldVal}")`,
@@ -95,11 +108,10 @@ export const renameType: Rule = {
     const { object } = node.RenameStmt;
     if (!object) return [];
     const type = objectName(object);
-    // Prisma replaces an enum: the old one is put aside, and the new one takes its name.
+    // Prisma replaces an enum: the old one is renamed, and the new one gets its name.
     if (isMadeAgain(type, statement, context) || wasMadeHere(type, statement, context)) return [];
     return [
       {
-        severity: 'error',
         index,
         message: `The running application still uses the type ${quoted(type)} and will fail.`,
         rewrite: `-- No SQL: let Prisma use another name for the same type, in schema.prisma:\n--   enum … { … @@map("${type.name}") }`,
@@ -119,7 +131,7 @@ function newPlace(node: Node): { table: TableName; to: string } | undefined {
   return undefined;
 }
 
-/** Whether a later statement of the file gives the name to something else: what asks for it finds that. */
+/** Whether a later statement of the file gives the name to another object, which the application then finds. */
 function isMadeAgain({ name }: TableName, statement: Statement, context: RuleContext): boolean {
   return context.after(statement).some(({ node }) => nameGiven(node) === name);
 }
@@ -128,7 +140,7 @@ function wasMadeHere({ name }: TableName, statement: Statement, { statements }: 
   return statements.some((other) => other.index < statement.index && nameGiven(other.node) === name);
 }
 
-/** The name that a statement gives to a table, a view or a type. */
+/** Returns the name that a statement gives to a table, a view or a type. */
 function nameGiven(node: Node): string | undefined {
   if ('CreateStmt' in node) return node.CreateStmt.relation?.relname;
   if ('ViewStmt' in node) return node.ViewStmt.view?.relname;

@@ -9,12 +9,19 @@ import {
   tableOf,
 } from '../../sql/syntax-tree.js';
 import { columnType, type ColumnType, existingValue } from '../columns.js';
-import type { Rule, RuleContext, Violation } from '../rule.js';
+import type { RuleContext, StatementRule, Violation } from '../rule.js';
 
-/** SET NOT NULL that has to read the complete table, because no validated CHECK proves it. */
-export const setNotNull: Rule = {
+export const setNotNull: StatementRule = {
   id: 'set-not-null',
-  on: ['AlterTableStmt'],
+  severity: 'error',
+  summary: 'SET NOT NULL without a validated CHECK',
+  details: 'Also by `ADD PRIMARY KEY USING INDEX` of a column that may be NULL.',
+  breaks:
+    'PostgreSQL reads every row under an `ACCESS EXCLUSIVE` lock. Reads and writes of the table wait until that is done.',
+  instead:
+    'First add `CHECK (column IS NOT NULL) NOT VALID` and validate it; then `SET NOT NULL` reads nothing. The finding writes out the SQL.',
+  largeTablesOnly: true,
+  on: ['AT_SetNotNull', 'AT_AddConstraint', 'AT_AddIndexConstraint'],
   check: ({ node, index }, context) => {
     if (!('AlterTableStmt' in node)) return [];
     const table = tableOf(node.AlterTableStmt.relation);
@@ -33,11 +40,10 @@ export const setNotNull: Rule = {
     return [
       ...ofKeys,
       {
-        severity: 'error',
         index,
         message:
-          `SET NOT NULL reads all of ${quoted(table)} (${context.sizeText(table)}) under a lock that lets nobody ` +
-          `read or write it. A validated ${checks.join(', and ')} spares the reading.`,
+          `SET NOT NULL reads all of ${quoted(table)} (${context.sizeText(table)}) under a lock that blocks reads ` +
+          `and writes. With a validated ${checks.join(' and ')}, nothing is read.`,
         rewrite: columns
           .map((column) => setNotNullSteps(table, column, { isLarge: true, first: 1 }).join('\n'))
           .join('\n'),
@@ -46,7 +52,7 @@ export const setNotNull: Rule = {
   },
 };
 
-/** Whether nothing has to be read to know that a column holds no NULL. */
+/** Whether PostgreSQL knows without reading the table that a column has no NULL. */
 export function isProven(table: TableName, column: string, { schema }: RuleContext): boolean {
   const known = schema.table(table);
   if (known?.columns.get(column)?.isRequired) return true;
@@ -63,14 +69,13 @@ function keyUsing(indexName: string, table: TableName, index: number, context: R
   const names = nullable.map((column) => escapeIdentifier(column)).join(', ');
   return [
     {
-      severity: 'error',
       index,
       message:
-        `ADD PRIMARY KEY USING INDEX sets ${names} NOT NULL, and reads all of ${quoted(table)} ` +
-        `(${context.sizeText(table)}) for it under a lock that blocks reads and writes.`,
+        `ADD PRIMARY KEY USING INDEX sets ${names} NOT NULL, and for that reads all of ${quoted(table)} ` +
+        `(${context.sizeText(table)}) under a lock that blocks reads and writes.`,
       rewrite: [
         ...nullable.flatMap((column) => setNotNullSteps(table, column, { isLarge: true, first: 1 })),
-        '-- Then the primary key: nothing is read',
+        '-- Then add the primary key, which reads nothing',
       ].join('\n'),
     },
   ];
@@ -87,13 +92,13 @@ export function setNotNullSteps(
 ): string[] {
   const name = escapeIdentifier(column);
   const alter = `ALTER TABLE ${quoted(table)}`;
-  const begin = [`-- Migration ${first}: make it required`, `SET lock_timeout = '5s';`];
+  const begin = [`-- Migration ${first}: require it`, `SET lock_timeout = '5s';`];
   if (!isLarge) return [...begin, `${alter} ALTER COLUMN ${name} SET NOT NULL;`];
   const check = escapeIdentifier(`${table.name}_${column}_not_null`);
   return [
     ...begin,
     `${alter} ADD CONSTRAINT ${check} CHECK (${name} IS NOT NULL) NOT VALID;`,
-    `-- Migration ${first + 1}: reads the table under a lock that lets others read and write`,
+    `-- Migration ${first + 1}: reads the table under a lock that allows reads and writes`,
     `${alter} VALIDATE CONSTRAINT ${check};`,
     `-- Migration ${first + 2}: the check proves it, so nothing is read`,
     `SET lock_timeout = '5s';`,
@@ -102,10 +107,16 @@ export function setNotNullSteps(
   ];
 }
 
-/** A column that every row must have, added in one step to a table that has rows: the rows that are there have none. */
-export const requiredColumn: Rule = {
+export const requiredColumn: StatementRule = {
   id: 'required-column',
-  on: ['AlterTableStmt'],
+  severity: 'error',
+  summary: 'A required column added in one step to a table that has rows',
+  details: '`ADD COLUMN` with `NOT NULL` or `PRIMARY KEY` and without a default.',
+  breaks:
+    'The existing rows have no value for the column, so the migration fails. `prisma migrate dev` then offers to reset the database, which deletes all data.',
+  instead:
+    'Three steps: add the column as nullable, fill the existing rows, then require it. The finding writes out the SQL.',
+  on: ['AT_AddColumn'],
   check: ({ node, indexOf }, context) => {
     if (!('AlterTableStmt' in node)) return [];
     const table = tableOf(node.AlterTableStmt.relation);
@@ -118,12 +129,11 @@ export const requiredColumn: Rule = {
       if (existingValue(column).kind !== 'null') return [];
       return [
         {
-          severity: 'error',
           index: indexOf(column.location),
           message:
-            `Column ${escapeIdentifier(column.colname ?? '')} is required at once, and the rows that ${quoted(table)} has ` +
-            `(${context.sizeText(table)}) have no value for it: the migration fails, and \`prisma migrate dev\` offers to ` +
-            `reset the database, which loses all data.`,
+            `Column ${escapeIdentifier(column.colname ?? '')} is required, but the existing rows of ${quoted(table)} ` +
+            `(${context.sizeText(table)}) have no value for it. The migration fails, and \`prisma migrate dev\` offers to ` +
+            `reset the database, which deletes all data.`,
           rewrite: threeSteps(table, column, context.isLarge(table)),
         },
       ];
@@ -131,16 +141,16 @@ export const requiredColumn: Rule = {
   },
 };
 
-/** The seeds' three steps, for this table and this column. */
+/** Returns the three steps to a required column, for this table and this column. */
 function threeSteps(table: TableName, column: ColumnDef, isLarge: boolean): string {
   const name = escapeIdentifier(column.colname ?? '');
   const type = columnType(column.typeName);
   const kinds = new Set(constraintsOf(column.constraints).map(({ contype }) => contype));
   const lines = [
-    '-- Migration 1: add it nullable, and release an application that writes it',
+    '-- Migration 1: add it as nullable, and release an application version that writes it',
     `SET lock_timeout = '5s';`,
     `ALTER TABLE ${quoted(table)} ADD COLUMN ${name} ${type.sql};`,
-    '-- Migration 2: fill the rows that are there',
+    '-- Migration 2: fill the existing rows',
     `UPDATE ${quoted(table)} SET ${name} = ${backfill(column.colname ?? '', type)} WHERE ${name} IS NULL;`,
     ...setNotNullSteps(table, column.colname ?? '', { isLarge, first: 3 }),
   ];
@@ -155,9 +165,9 @@ function threeSteps(table: TableName, column: ColumnDef, isLarge: boolean): stri
   return lines.join('\n');
 }
 
-/** A value for the rows that are there: right where a type has an obvious one, otherwise a place to write it. */
+/** Returns a value for the existing rows: the obvious one of the type, or one for the author to choose. */
 function backfill(column: string, { name, isArray, sql }: ColumnType): string {
-  const choose = (value: string): string => `${value} /* choose the value of the existing rows */`;
+  const choose = (value: string): string => `${value} /* choose the value for the existing rows */`;
   if (isArray) return choose(`'{}'`);
   if (name === 'uuid') return 'gen_random_uuid()';
   const isText = /^(varchar|text|bpchar|citext)$/.test(name);

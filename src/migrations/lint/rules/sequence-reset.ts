@@ -1,20 +1,24 @@
 import type { Node } from 'libpg-query';
 import { commandsOf, lastName, quoted, type TableName, tableOf, walk } from '../../sql/syntax-tree.js';
-import type { Rule, RuleContext } from '../rule.js';
+import type { RuleContext, StatementRule } from '../rule.js';
 
-/** A sequence set to a number that was written down: the numbers behind it may be in use. */
-export const sequenceReset: Rule = {
+export const sequenceReset: StatementRule = {
   id: 'sequence-reset',
-  on: ['AlterSeqStmt', 'AlterTableStmt', 'SelectStmt'],
+  severity: 'warning',
+  summary: 'A sequence set to a fixed number',
+  details: '`ALTER SEQUENCE … RESTART`, `RESTART` of an identity column, `setval` with a number.',
+  breaks:
+    'If rows have the next numbers, inserts fail as duplicates. If such rows were deleted, their numbers are used again for other rows.',
+  instead: 'Set it from the existing rows: `setval(…, (SELECT coalesce(max("id"), 0) + 1 FROM …), false)`.',
+  on: ['AlterSeqStmt', 'AT_SetIdentity', 'SelectStmt'],
   check: ({ node, index }, context) => {
     const subject = resetSubject(node, context);
     if (subject === undefined) return [];
     return [
       {
-        severity: 'warning',
         index,
-        message: `${subject} begins again at a fixed number. Where rows have the numbers after it, inserts fail as duplicates; where rows were deleted, old numbers get a new meaning.`,
-        rewrite: `SELECT setval(…, (SELECT coalesce(max("id"), 0) + 1 FROM …), false); -- from the rows that are there`,
+        message: `${subject} restarts at a fixed number. If rows have the next numbers, inserts fail as duplicates; if such rows were deleted, their numbers are used again for other rows.`,
+        rewrite: `SELECT setval(…, (SELECT coalesce(max("id"), 0) + 1 FROM …), false); -- from the existing rows`,
       },
     ];
   },
@@ -47,7 +51,7 @@ function resetSubject(node: Node, context: RuleContext): string | undefined {
   return isFixed ? 'A sequence' : undefined;
 }
 
-/** A sequence that these migrations make, by itself or with a column of a new table. */
+/** Whether these migrations create the sequence, by itself or with a column of a new table. */
 function isNewSequence(sequence: TableName, context: RuleContext): boolean {
   if (context.isNew(sequence)) return true;
   const owner = /^(.+)_[^_]+_seq$/.exec(sequence.name)?.[1];

@@ -1,8 +1,8 @@
 import type { Node } from 'libpg-query';
 import { commandsOf, quoted, type TableName, tableOf } from '../../sql/syntax-tree.js';
-import type { Rule, Violation } from '../rule.js';
+import type { StatementRule, Violation } from '../rule.js';
 
-/** ALTER TABLE commands that write the table anew, besides a change of type and a computed column. */
+/** ALTER TABLE commands that rewrite the table, besides a change of type and a computed column. */
 const REWRITES: Readonly<Record<string, string>> = {
   AT_SetLogged: 'SET LOGGED',
   AT_SetUnLogged: 'SET UNLOGGED',
@@ -11,40 +11,57 @@ const REWRITES: Readonly<Record<string, string>> = {
   AT_SetExpression: 'SET EXPRESSION',
 };
 
-/** CLUSTER, VACUUM FULL and the commands of ALTER TABLE that write a table anew. */
-export const tableRewrite: Rule = {
+export const tableRewrite: StatementRule = {
   id: 'table-rewrite',
-  on: ['AlterTableStmt', 'ClusterStmt', 'VacuumStmt'],
+  severity: 'error',
+  summary: 'CLUSTER, VACUUM FULL, SET LOGGED, UNLOGGED, TABLESPACE, ACCESS METHOD or EXPRESSION',
+  breaks:
+    'PostgreSQL rewrites the table and its indexes under an `ACCESS EXCLUSIVE` lock. Reads and writes of the table wait until that is done.',
+  instead: 'A maintenance window. Instead of `CLUSTER` and `VACUUM FULL`: pg_repack.',
+  largeTablesOnly: true,
+  on: [
+    'ClusterStmt',
+    'VacuumStmt',
+    'AT_SetLogged',
+    'AT_SetUnLogged',
+    'AT_SetAccessMethod',
+    'AT_SetTableSpace',
+    'AT_SetExpression',
+  ],
   check: ({ node, index }, context) =>
     rewrites(node)
       .filter(({ table }) => table === undefined || context.isLarge(table))
       .map(({ what, table }): Violation => {
-        const subject = table ? `all of ${quoted(table)} (${context.sizeText(table)})` : 'every table';
+        const subject = table ? `${quoted(table)} (${context.sizeText(table)})` : 'every table';
         return {
-          severity: 'error',
           index,
-          message: `${what} writes ${subject} and its indexes anew, under a lock that blocks reads and writes.`,
+          message: `${what} rewrites ${subject} and its indexes under a lock that blocks reads and writes.`,
           rewrite:
             what === 'CLUSTER' || what === 'VACUUM FULL'
-              ? '-- Not in a migration: run pg_repack, or run this in a maintenance window.'
+              ? '-- Not in a migration: run pg_repack, or this statement in a maintenance window.'
               : '-- Apply this in a maintenance window, and waive this finding with that reason.',
         };
       }),
 };
 
-/** A table that PostgreSQL empties after a crash. */
-export const unloggedTable: Rule = {
+export const unloggedTable: StatementRule = {
   id: 'unlogged-table',
-  on: ['AlterTableStmt', 'CreateStmt'],
+  severity: 'error',
+  otherwise: 'a warning for a new table',
+  summary: 'A table that PostgreSQL empties after a crash',
+  details: '`CREATE UNLOGGED TABLE`, `SET UNLOGGED`.',
+  breaks: 'After a crash the table is empty, and replicas never have its rows.',
+  instead: 'Keep the table logged; or waive the finding if its rows can be restored from elsewhere.',
+  on: ['AT_SetUnLogged', 'CreateStmt'],
   check: ({ node, index }, context) => {
     const table = unlogged(node);
     if (!table) return [];
     return [
       {
-        severity: context.isNew(table) || 'CreateStmt' in node ? 'warning' : 'error',
+        ...((context.isNew(table) || 'CreateStmt' in node) && { severity: 'warning' }),
         index,
         message: `PostgreSQL empties an unlogged table after a crash, and replicas do not have its rows: ${quoted(table)} can lose every row.`,
-        rewrite: '-- Keep the table logged, or waive this where its rows can be made again.',
+        rewrite: '-- Keep the table logged; or waive this if its rows can be restored from elsewhere.',
       },
     ];
   },

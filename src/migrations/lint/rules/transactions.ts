@@ -1,14 +1,22 @@
 import type { Node } from 'libpg-query';
 import type { Statement } from '../../sql/statements.js';
 import { blockEdge, ENGINE_NAMES, refusedInTransaction } from '../engine.js';
-import type { Rule, RuleContext } from '../rule.js';
+import type { RuleContext, StatementRule } from '../rule.js';
 
-/** What PostgreSQL refuses inside a transaction, in a file of several statements. */
-export const concurrentlyInTransaction: Rule = {
+export const concurrentlyInTransaction: StatementRule = {
   id: 'concurrently-in-transaction',
+  severity: 'warning',
+  otherwise: 'an error if the file is sent as one transaction',
+  summary:
+    'CONCURRENTLY, VACUUM or another statement that PostgreSQL refuses inside a transaction, beside others',
+  details:
+    '`CREATE INDEX CONCURRENTLY`, `VACUUM`, `ALTER SYSTEM`, `DISCARD ALL` and others in a file of several statements. What happens depends on [the program that applies the file](#which-program-applies-the-file).',
+  breaks:
+    'If the file is sent as one transaction, the migration fails. Otherwise its statements are applied one by one, and if one of them fails, those before it stay applied.',
+  instead: 'A separate migration for that statement.',
   stopsMigration: true,
   on: [
-    'AlterTableStmt',
+    'AT_DetachPartition',
     'IndexStmt',
     'DropStmt',
     'ReindexStmt',
@@ -24,12 +32,12 @@ export const concurrentlyInTransaction: Rule = {
   check: (statement, context) => {
     const what = refusedInTransaction(statement.node);
     if (what === undefined) return [];
-    const rewrite = `-- In a migration of its own, without any other statement\n${statement.sql};`;
+    const rewrite = `-- In a separate migration, without any other statement\n${statement.sql};`;
     const { index } = statement;
     const why = whyInTransaction(statement, what, context);
     if (why !== undefined) {
       const message = `${what} cannot run inside a transaction, and ${why}: the migration fails.`;
-      return [{ severity: 'error', index, message, rewrite }];
+      return [{ index, message, rewrite, severity: 'error' }];
     }
     const { statements, engine } = context;
     const others = statements.filter((other) => other !== statement && !isRepeatable(other.node));
@@ -37,38 +45,41 @@ export const concurrentlyInTransaction: Rule = {
     if (others.length === 0 || !isFirst) return [];
     const message =
       `${what} cannot run inside a transaction, so ${ENGINE_NAMES[engine]} applies the ${statements.length} ` +
-      'statements of this file one by one. Where one of them fails, those before it stay applied.';
-    return [{ severity: 'warning', index, message, rewrite }];
+      'statements of this file one by one. If one of them fails, those before it stay applied.';
+    return [{ index, message, rewrite }];
   },
 };
 
-/** Why the statement would run inside a transaction; undefined where it runs alone. */
+/** Says why the statement would run inside a transaction; undefined if it runs alone. */
 function whyInTransaction(statement: Statement, what: string, context: RuleContext): string | undefined {
-  if (statement.block) return 'a DO block is one';
+  if (statement.block) return 'a DO block always runs in one';
   const { statements, engine } = context;
   const shares = statements.some(
     (other) => other !== statement && context.shareTransaction(statement, other),
   );
   if (!shares) return undefined;
   const count = `the ${statements.length} statements of this file`;
-  if (engine === 'prisma-before-7.4') return `${ENGINE_NAMES[engine]} sends ${count} as one`;
-  if (statements.some(({ node }) => 'TransactionStmt' in node)) return 'it stands between BEGIN and COMMIT';
+  if (engine === 'prisma-before-7.4') return `${ENGINE_NAMES[engine]} sends ${count} as one transaction`;
+  if (statements.some(({ node }) => 'TransactionStmt' in node)) return 'it is between BEGIN and COMMIT';
   return (
-    `${ENGINE_NAMES[engine]} splits a file only where its own parser reads every statement: that parser is not ` +
-    `known to read ${what} (prisma-engines #5847), so ${count} are sent as one`
+    `${ENGINE_NAMES[engine]} splits a file only if its own parser can read every statement. That parser probably cannot ` +
+    `read ${what} (prisma-engines #5847), so ${count} are sent as one transaction`
   );
 }
 
-/** What does no harm when it is applied, and the file fails behind it and is applied again. */
+/** Whether a statement can be applied again after the file has failed. */
 function isRepeatable(node: Node): boolean {
   if ('VariableSetStmt' in node) return true;
   if ('IndexStmt' in node) return node.IndexStmt.concurrent === true && node.IndexStmt.if_not_exists === true;
   return 'DropStmt' in node && node.DropStmt.concurrent === true && node.DropStmt.missing_ok === true;
 }
 
-/** BEGIN that the file does not end, and ROLLBACK, which undoes what the history then has as applied. */
-export const openTransaction: Rule = {
+export const openTransaction: StatementRule = {
   id: 'open-transaction',
+  severity: 'error',
+  summary: 'BEGIN without COMMIT, or ROLLBACK',
+  breaks: 'PostgreSQL rolls the statements back, but the history records the migration as applied.',
+  instead: 'End the transaction with `COMMIT`; remove what is rolled back.',
   stopsMigration: true,
   on: ['TransactionStmt'],
   check: (statement, context) => {
@@ -77,11 +88,10 @@ export const openTransaction: Rule = {
     if (node.TransactionStmt.kind === 'TRANS_STMT_ROLLBACK') {
       return [
         {
-          severity: 'error',
           index,
           message:
-            'ROLLBACK undoes the statements before it, and the history has the migration as applied all the same.',
-          rewrite: '-- Remove what is rolled back, and the ROLLBACK.',
+            'ROLLBACK undoes the statements before it, but the history records the migration as applied.',
+          rewrite: '-- Remove the statements that are rolled back, and the ROLLBACK.',
         },
       ];
     }
@@ -89,11 +99,10 @@ export const openTransaction: Rule = {
     if (blockEdge(node) !== 'begin' || isEnded) return [];
     return [
       {
-        severity: 'error',
         index,
         message:
-          'BEGIN opens a transaction that this file does not end: what is applied behind it can be rolled back with it.',
-        rewrite: 'COMMIT; -- as the last statement of the file; or leave out BEGIN',
+          'BEGIN opens a transaction that this file does not end. PostgreSQL may roll back every statement after it.',
+        rewrite: 'COMMIT; -- as the last statement of the file; or remove BEGIN',
       },
     ];
   },

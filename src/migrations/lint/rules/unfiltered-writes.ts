@@ -2,9 +2,9 @@ import type { Node, RangeVar } from 'libpg-query';
 import { escapeIdentifier } from 'pg';
 import { columnPath, quoted, tableOf, walk } from '../../sql/syntax-tree.js';
 import { isAlwaysTrue } from '../always-true.js';
-import type { Rule, RuleContext, StatementKind, Violation } from '../rule.js';
+import type { RuleContext, StatementKind, StatementRule, Violation } from '../rule.js';
 
-/** Statements that can hold an UPDATE or a DELETE, themselves or in a WITH. */
+/** Statements that can contain an UPDATE or a DELETE, themselves or in a WITH. */
 const WRITERS: readonly StatementKind[] = [
   'UpdateStmt',
   'DeleteStmt',
@@ -15,9 +15,14 @@ const WRITERS: readonly StatementKind[] = [
   'ExplainStmt',
 ];
 
-/** UPDATE of every row: without WHERE, or with one that always holds. */
-export const updateWithoutWhere: Rule = {
+export const updateWithoutWhere: StatementRule = {
   id: 'update-without-where',
+  severity: 'error',
+  summary: 'UPDATE of every row: without WHERE, or with one that is always true',
+  details:
+    '`WHERE 1=1`, `id = id`, `id IS NOT NULL` and others are always true. Not if every assigned column is new in the same plan, or keeps its value (`c = coalesce(c, …)`).',
+  breaks: 'The previous values are lost in every row; only a backup has them.',
+  instead: 'Name the rows in the `WHERE`.',
   on: WRITERS,
   check: (statement, context) =>
     find(statement.node, 'UpdateStmt').flatMap((node): Violation[] => {
@@ -31,20 +36,23 @@ export const updateWithoutWhere: Rule = {
       const isWhole = node === statement.node && !whereClause && !returningClause;
       return [
         {
-          severity: 'error',
           index: statement.indexOf(relation?.location),
-          message: `UPDATE changes every row of ${quoted(tableOf(relation))} (${context.sizeText(tableOf(relation))}): ${why}. What the rows held before is gone.`,
+          message: `UPDATE changes every row of ${quoted(tableOf(relation))} (${context.sizeText(tableOf(relation))}): ${why}. The previous values are lost.`,
           rewrite: isWhole
-            ? `${statement.sql}\nWHERE ${escapeIdentifier(column)} IS NULL; -- or whatever names the rows that are meant`
-            : `UPDATE ${quoted(tableOf(relation))} SET … WHERE ${escapeIdentifier(column)} IS NULL; -- or whatever names the rows that are meant`,
+            ? `${statement.sql}\nWHERE ${escapeIdentifier(column)} IS NULL; -- or another condition that names the rows to change`
+            : `UPDATE ${quoted(tableOf(relation))} SET … WHERE ${escapeIdentifier(column)} IS NULL; -- or another condition that names the rows to change`,
         },
       ];
     }),
 };
 
-/** DELETE of every row: without WHERE, or with one that always holds. */
-export const deleteWithoutWhere: Rule = {
+export const deleteWithoutWhere: StatementRule = {
   id: 'delete-without-where',
+  severity: 'error',
+  summary: 'DELETE of every row: without WHERE, or with one that is always true',
+  details: 'Not if the same plan creates the table, or if the table is empty.',
+  breaks: 'All rows of the table are lost; only a backup has them.',
+  instead: 'Soft delete, or name the rows in the `WHERE`.',
   on: WRITERS,
   check: (statement, context) =>
     find(statement.node, 'DeleteStmt').flatMap((node): Violation[] => {
@@ -61,13 +69,12 @@ export const deleteWithoutWhere: Rule = {
           : undefined;
       return [
         {
-          severity: 'error',
           index: statement.indexOf(relation?.location),
-          message: `DELETE removes every row of ${table} (${context.sizeText(tableOf(relation))}): ${why}. Only a backup brings them back.`,
+          message: `DELETE removes every row of ${table} (${context.sizeText(tableOf(relation))}): ${why}. Only a backup can restore them.`,
           rewrite:
             mark === undefined
-              ? `DELETE FROM ${table} WHERE …; -- name the rows that are meant`
-              : `UPDATE ${table} SET ${escapeIdentifier(mark)} = now() WHERE …; -- soft delete, of the rows that are meant`,
+              ? `DELETE FROM ${table} WHERE …; -- name the rows to delete`
+              : `UPDATE ${table} SET ${escapeIdentifier(mark)} = now() WHERE …; -- soft delete; name the rows to delete`,
         },
       ];
     }),
@@ -81,7 +88,7 @@ function find(node: Node, kind: 'UpdateStmt' | 'DeleteStmt'): Node[] {
   return found;
 }
 
-/** Why a statement takes every row; undefined where it does not, or where that loses nothing. */
+/** Says why a statement changes every row; undefined if it does not, or if nothing is lost. */
 function whyEveryRow(
   relation: RangeVar | undefined,
   where: Node | undefined,
@@ -89,7 +96,7 @@ function whyEveryRow(
   context: RuleContext,
 ): string | undefined {
   const table = tableOf(relation);
-  // The rows of a table that these migrations made are theirs to change.
+  // Nothing but these migrations has put rows into a table that they create.
   if (context.isNew(table) || context.isKnownEmpty(table)) return undefined;
   const columns = context.schema.table(table)?.columns;
   const target = {
@@ -99,8 +106,8 @@ function whyEveryRow(
     isRequired: (column: string) => columns?.get(column)?.isRequired === true,
   };
   if (!where) return 'it has no WHERE';
-  if (isAlwaysTrue(where, target)) return 'its WHERE holds for every row';
-  return target.isAlone || mayName(where, target.name) ? undefined : 'its WHERE names no column of it';
+  if (isAlwaysTrue(where, target)) return 'its WHERE is true for every row';
+  return target.isAlone || mayName(where, target.name) ? undefined : 'its WHERE names no column of the table';
 }
 
 /** Whether a condition names a column of the target, or one without a qualifier, which may be the target's. */

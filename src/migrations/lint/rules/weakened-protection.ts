@@ -10,28 +10,46 @@ import {
   type TableName,
   tableOf,
 } from '../../sql/syntax-tree.js';
-import type { Severity } from '../lint.types.js';
-import type { Rule, RuleContext, Violation } from '../rule.js';
+import type { RuleContext, StatementRule, Violation } from '../rule.js';
 
 /** Something that no longer protects the rows. */
-interface Weakening {
-  /** Defaults to error. */
-  readonly severity?: Severity;
+interface Weakening extends Pick<Violation, 'severity'> {
   readonly message: string;
-  /** Whether a later statement of the file puts it back, or removes what it protected. */
+  /** Whether a later statement of the file restores it, or removes what it protected. */
   readonly isUndoneBy: (later: Node) => boolean;
 }
 
-/** Triggers and row security switched off, policies, triggers and keys dropped, roles that pass them by. */
-export const weakenedProtection: Rule = {
+export const weakenedProtection: StatementRule = {
   id: 'weakened-protection',
-  on: ['AlterTableStmt', 'DropStmt', 'VariableSetStmt', 'AlterRoleStmt', 'CreateRoleStmt'],
+  severity: 'error',
+  otherwise: 'a warning for a dropped trigger or foreign key',
+  summary: 'Triggers, row security, a policy or a key switched off or dropped',
+  details:
+    'Triggers, rules or row security switched off; a policy, a trigger, a primary key or a foreign key dropped; `session_replication_role = replica`; a role with `SUPERUSER` or `BYPASSRLS`. Not if the file restores it, and not for a table that the same plan creates.',
+  breaks: 'Rows are written or read that were not permitted before.',
+  instead: 'Keep it; or waive the finding with what protects the rows instead.',
+  on: [
+    'DropStmt',
+    'VariableSetStmt',
+    'AlterRoleStmt',
+    'CreateRoleStmt',
+    'AT_DropConstraint',
+    'AT_AlterConstraint',
+    'AT_DisableTrig',
+    'AT_DisableTrigAll',
+    'AT_DisableTrigUser',
+    'AT_EnableReplicaTrig',
+    'AT_DisableRule',
+    'AT_EnableReplicaRule',
+    'AT_DisableRowSecurity',
+    'AT_NoForceRowSecurity',
+  ],
   check: (statement, context) =>
     weakenings(statement, context)
       .filter(({ isUndoneBy }) => !context.after(statement).some(({ node }) => isUndoneBy(node)))
-      .map(({ message, severity = 'error' }): Violation => {
-        const rewrite = '-- Leave it; or waive this with what protects the rows instead.';
-        return { severity, index: statement.index, message, rewrite };
+      .map(({ message, severity }): Violation => {
+        const rewrite = '-- Keep it; or waive this with what protects the rows instead.';
+        return { index: statement.index, message, rewrite, ...(severity && { severity }) };
       }),
 };
 
@@ -47,7 +65,8 @@ function weakenings({ node }: Statement, context: RuleContext): Weakening[] {
     const [value] = args;
     const isReplica = value && 'A_Const' in value && value.A_Const.sval?.sval === 'replica';
     if (name !== 'session_replication_role' || kind !== 'VAR_SET_VALUE' || !isReplica) return [];
-    const message = 'With session_replication_role = replica no trigger fires and no foreign key is checked.';
+    const message =
+      'With session_replication_role = replica, no trigger fires and no foreign key is checked.';
     return [
       { message, isUndoneBy: (later) => 'VariableSetStmt' in later && later.VariableSetStmt.name === name },
     ];
@@ -61,7 +80,7 @@ function weakenings({ node }: Statement, context: RuleContext): Weakening[] {
       ? [(option.DefElem.defname ?? '').toUpperCase()]
       : [],
   );
-  const message = `A role with ${powers.join(' and ')} passes by every row security policy.`;
+  const message = `A role with ${powers.join(' and ')} bypasses every row security policy.`;
   return powers.length === 0 ? [] : [{ message, isUndoneBy: () => false }];
 }
 
@@ -92,7 +111,7 @@ function ofCommand(
     const what = name === undefined ? off.off : `${off.off} ${escapeIdentifier(name)}`;
     return [
       {
-        message: `From here on ${what} is switched off for ${quoted(table)}: rows are written, or seen, that it kept out.`,
+        message: `After this, ${what} is switched off for ${quoted(table)}: rows are written or read that were not permitted before.`,
         isUndoneBy: (later) =>
           isDropped(later) ||
           (sameTable(later) &&
@@ -106,7 +125,7 @@ function ofCommand(
   if (subtype === 'AT_AlterConstraint' && def && 'ATAlterConstraint' in def) {
     const { alterEnforceability, is_enforced: isEnforced, conname = '' } = def.ATAlterConstraint;
     if (alterEnforceability !== true || isEnforced === true) return [];
-    const message = `Constraint ${escapeIdentifier(conname)} of ${quoted(table)} is no longer enforced: rows that break it are accepted.`;
+    const message = `Constraint ${escapeIdentifier(conname)} of ${quoted(table)} is no longer enforced: rows that violate it are accepted.`;
     return [{ message, isUndoneBy: isDropped }];
   }
   if (subtype !== 'AT_DropConstraint') return [];
@@ -122,10 +141,10 @@ function ofCommand(
   ];
 }
 
-/** A foreign key dropped, where its column stays and the file gives it no other one. */
+/** Finds a dropped foreign key whose column stays, and gets no other foreign key from the file. */
 function ofForeignKey(name: string, statement: Node, table: TableName, context: RuleContext): Weakening[] {
   const known = context.schema.table(table)?.foreignKeys.get(name);
-  // Of a table that the migrations did not make, the name tells: PostgreSQL and Prisma give the same.
+  // The migrations do not create the table: PostgreSQL and Prisma name foreign keys alike.
   if (!known && (context.schema.table(table)?.createdIn !== undefined || !name.endsWith('_fkey'))) return [];
   const { references } = known ?? {};
   const { names, columns } = renamedIn(context, table, known?.columns ?? []);
@@ -146,13 +165,13 @@ function ofForeignKey(name: string, statement: Node, table: TableName, context: 
   return [
     {
       severity: 'warning',
-      message: `${quoted(table)} loses its foreign key ${escapeIdentifier(name)}${to}: rows that refer to nothing are accepted.`,
+      message: `${quoted(table)} loses its foreign key ${escapeIdentifier(name)}${to}: rows that refer to no existing row are accepted.`,
       isUndoneBy: replaces,
     },
   ];
 }
 
-/** The names that the file gives to a table and to some of its columns, one after the other. */
+/** Returns the names that the file gives to a table and to some of its columns, one after the other. */
 function renamedIn(
   { statements }: RuleContext,
   table: TableName,
@@ -169,7 +188,7 @@ function renamedIn(
   return { names, columns };
 }
 
-/** Of a foreign key whose columns are not known, any column may be one. */
+/** Whether a column is among them; any column may be, if the columns of the foreign key are unknown. */
 function isAmong(column: string | undefined, columns: ReadonlySet<string>): boolean {
   return columns.size === 0 || (column !== undefined && columns.has(column));
 }
@@ -179,8 +198,8 @@ function primaryKeyOf(table: TableName, { schema }: RuleContext): string {
 }
 
 const LOSSES: Readonly<Record<string, string>> = {
-  policy: 'rows are seen, or written, by others than it allowed',
-  trigger: 'what it checks or writes for each row is no longer done',
+  policy: 'rows are read or written that it did not permit',
+  trigger: 'it no longer checks or writes rows',
 };
 
 const DROPPED: Readonly<Record<string, string>> = { OBJECT_POLICY: 'policy', OBJECT_TRIGGER: 'trigger' };
@@ -196,7 +215,7 @@ function ofDrop(node: Extract<Node, { DropStmt: unknown }>, context: RuleContext
     if (context.isNew(table)) return [];
     return [
       {
-        severity: what === 'policy' ? 'error' : 'warning',
+        ...(what === 'trigger' && { severity: 'warning' }),
         message: `DROP ${what.toUpperCase()} removes ${what} ${escapeIdentifier(name)} of ${quoted(table)}: ${LOSSES[what] ?? ''}.`,
         isUndoneBy: (later) => drops(later, table) || makes(later, table, what),
       },
@@ -204,7 +223,7 @@ function ofDrop(node: Extract<Node, { DropStmt: unknown }>, context: RuleContext
   });
 }
 
-/** Whether a statement gives the table a policy or a trigger. */
+/** Whether a statement creates a policy or a trigger of the table. */
 function makes(node: Node, table: TableName, what: string): boolean {
   if (what === 'policy' && 'CreatePolicyStmt' in node)
     return node.CreatePolicyStmt.table?.relname === table.name;

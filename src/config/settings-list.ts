@@ -8,7 +8,7 @@ import {
   IsNameList,
   IsNetworkList,
   IsWholeNumber,
-} from './setting-validators.js';
+} from './setting-rules.js';
 
 /**
  * Every setting this version knows, as text, the way the environment holds it. Each can also come as

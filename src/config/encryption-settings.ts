@@ -1,7 +1,6 @@
 import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
-import type { EnvironmentVariables } from './environment-variables.js';
-import type { Fault } from './fault.js';
-import type { ReadVariables } from './read-variables.js';
+import type { EnvironmentVariables } from './settings-list.js';
+import type { Fault, ReadVariables } from './settings-reader.js';
 import type { EncryptionSettings } from './settings.js';
 
 /** The values have passed their rules; those that a file holds are read from it again. */

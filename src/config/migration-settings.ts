@@ -1,4 +1,4 @@
-import type { EnvironmentVariables } from './environment-variables.js';
+import type { EnvironmentVariables } from './settings-list.js';
 import type { DeploySettings } from './settings.js';
 
 const LOCK_TIMEOUT_MS = 5000;

@@ -1,12 +1,12 @@
+import { createRequire } from 'node:module';
 import { isIP } from 'node:net';
 import { messageOf } from '../core/errors.js';
+import { ValidateBy } from './validation.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
 import { parseGates } from './gates.js';
 import { parseNetworks } from './networks.js';
 import { parseCommand } from './password-source.js';
-import { scheduleFault } from './schedule.js';
-import { ValidateBy } from './validation.js';
 
 /** `true` or `false`, in any case. */
 export function IsFlag(): PropertyDecorator {
@@ -207,5 +207,24 @@ function faultOf(parse: () => unknown): string | undefined {
     return undefined;
   } catch (error) {
     return messageOf(error);
+  }
+}
+
+/** What switches a schedule off: the job is run by somebody else, such as a Kubernetes CronJob. */
+export const NO_SCHEDULE = 'off';
+
+/**
+ * Why a cron expression cannot be used, in the words of the very parser that will run it; undefined where it can.
+ * The parser is loaded only for a schedule that was given: settings are read at every start.
+ */
+function scheduleFault(expression: string): string | undefined {
+  if (expression.toLowerCase() === NO_SCHEDULE) return undefined;
+  const { CronTime }: typeof import('cron') = createRequire(import.meta.url)('cron');
+  try {
+    new CronTime(expression, 'UTC').sendAt();
+    return undefined;
+  } catch (error) {
+    const message = messageOf(error);
+    return message.startsWith('Something went wrong') ? 'that day never comes' : message;
   }
 }

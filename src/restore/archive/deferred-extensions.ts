@@ -1,50 +1,54 @@
 import { type Client, escapeIdentifier } from 'pg';
 import { errorCode, messageOf } from '../../core/errors.js';
+import { queryOne } from '../../postgres/read.js';
 import type { NeededExtension } from './archive-needs.js';
 import type { ArchiveEntry, EntryChoice } from './table-of-contents.js';
 
-/** Extensions that this database cannot have: they want another server setting, or another database's name. */
-export interface BoundExtensions {
-  /** By name: PostgreSQL's own words. */
+/**
+ * Extensions that cannot be created in the new database: they require a server setting, or the name of another database.
+ * A restore creates them after the swap; a restore test leaves them out.
+ */
+export interface DeferredExtensions {
+  /** PostgreSQL's error message, by the extension's name. */
   readonly reasons: ReadonlyMap<string, string>;
-  /** The entries of the archive that go with them: the extension, and what it keeps in its own tables. */
-  readonly isTheirs: EntryChoice;
+  /** Whether an entry of the archive belongs to one: the extension itself, or the rows of its tables. */
+  readonly isDeferred: EntryChoice;
 }
 
-const NONE: BoundExtensions = { reasons: new Map(), isTheirs: () => false };
-/** Insufficient privilege is a matter of the role, not of the database. */
-const NO_RIGHT = '42501';
+const NONE: DeferredExtensions = { reasons: new Map(), isDeferred: () => false };
+/** insufficient_privilege: the role lacks it, not the database. */
+const INSUFFICIENT_PRIVILEGE = '42501';
 const DATA = new Set(['TABLE DATA', 'SEQUENCE SET']);
 const RELATIONS = new Set(['TABLE', 'SEQUENCE', 'FOREIGN TABLE', 'VIEW', 'MATERIALIZED VIEW']);
 
 /**
- * Tries each extension in an empty database, and takes all of them back. One that is there on the server and cannot be
- * created is bound to something that this database is not: pg_cron to a preload library and to one database's name.
+ * Tries to create each extension in an empty database, and rolls back. An extension that is installed on the server and
+ * cannot be created has requirements that this database does not meet: pg_cron a preload library and one database name.
  * @param connect runs work on a connection to the empty database
  */
-export async function findBoundExtensions(
+export async function findDeferredExtensions(
   extensions: readonly NeededExtension[],
   readEntries: () => Promise<readonly ArchiveEntry[]>,
-  connect: (work: (client: Client) => Promise<BoundExtensions>) => Promise<BoundExtensions>,
-): Promise<BoundExtensions> {
+  connect: (work: (client: Client) => Promise<DeferredExtensions>) => Promise<DeferredExtensions>,
+): Promise<DeferredExtensions> {
   if (extensions.length === 0) return NONE;
   return await connect(async (client) => {
     await client.query('BEGIN');
     try {
       const reasons = new Map<string, string>();
-      for (const extension of await availableOnes(client, extensions)) {
-        const reason = await reasonAgainst(client, extension);
+      for (const extension of await onlyAvailable(client, extensions)) {
+        const reason = await whyNotCreatable(client, extension);
         if (reason !== undefined) reasons.set(extension.name, reason);
       }
       if (reasons.size === 0) return NONE;
-      return { reasons, isTheirs: await entriesOf(client, reasons, await readEntries()) };
+      return { reasons, isDeferred: await entriesOf(client, reasons, await readEntries()) };
     } finally {
       await client.query('ROLLBACK');
     }
   });
 }
 
-async function availableOnes(
+async function onlyAvailable(
   client: Client,
   extensions: readonly NeededExtension[],
 ): Promise<NeededExtension[]> {
@@ -56,33 +60,37 @@ async function availableOnes(
   return extensions.filter(({ name }) => there.has(name));
 }
 
-async function reasonAgainst(client: Client, { name, schema }: NeededExtension): Promise<string | undefined> {
+async function whyNotCreatable(
+  client: Client,
+  { name, schema }: NeededExtension,
+): Promise<string | undefined> {
   await client.query('SAVEPOINT extension');
   try {
-    const { rows } = await client.query<{ found: boolean }>(
+    const { found } = await queryOne<{ found: boolean }>(
+      client,
       'SELECT pg_catalog.to_regnamespace(pg_catalog.quote_ident($1)) IS NOT NULL AS found',
       [schema],
     );
-    if (rows[0]?.found !== true) await client.query(`CREATE SCHEMA ${escapeIdentifier(schema)}`);
+    if (!found) await client.query(`CREATE SCHEMA ${escapeIdentifier(schema)}`);
     await client.query(
       `CREATE EXTENSION IF NOT EXISTS ${escapeIdentifier(name)} WITH SCHEMA ${escapeIdentifier(schema)} CASCADE`,
     );
     return undefined;
   } catch (error) {
     await client.query('ROLLBACK TO SAVEPOINT extension');
-    return errorCode(error) === NO_RIGHT ? undefined : messageOf(error);
+    return errorCode(error) === INSUFFICIENT_PRIVILEGE ? undefined : messageOf(error);
   }
 }
 
-/** What an archive holds of tables and schemas that it does not make, and that no other extension makes either. */
+/** Selects the entries about tables and schemas that neither the archive nor another extension creates. */
 async function entriesOf(
   client: Client,
   reasons: ReadonlyMap<string, string>,
   entries: readonly ArchiveEntry[],
 ): Promise<EntryChoice> {
-  const made = new Set(entries.filter(({ type }) => RELATIONS.has(type)).map(keyOf));
+  const created = new Set(entries.filter(({ type }) => RELATIONS.has(type)).map(keyOf));
   const schemas = new Set(entries.filter(({ type }) => type === 'SCHEMA').map(({ tag }) => tag));
-  const foreign = entries.filter((entry) => DATA.has(entry.type) && !made.has(keyOf(entry)));
+  const foreign = entries.filter((entry) => DATA.has(entry.type) && !created.has(keyOf(entry)));
   const { rows } = await client.query<{ schema: string; tag: string }>(
     `SELECT e.schema, e.tag
        FROM unnest($1::text[], $2::text[]) e (schema, tag)
@@ -96,14 +104,14 @@ async function entriesOf(
       WHERE pg_catalog.to_regnamespace(pg_catalog.quote_ident(s.schema)) IS NULL`,
     [used.filter((name) => !schemas.has(name))],
   );
-  const gone = new Set(missing.rows.map(({ schema }) => schema));
+  const missingSchemas = new Set(missing.rows.map(({ schema }) => schema));
   return (entry) => {
     const about = /^(EXTENSION|SCHEMA) (.*)$/s.exec(entry.tag);
     return (
       (entry.type === 'EXTENSION' && reasons.has(entry.tag)) ||
       (about?.[1] === 'EXTENSION' && reasons.has(about[2] ?? '')) ||
-      (about?.[1] === 'SCHEMA' && gone.has(about[2] ?? '')) ||
-      gone.has(entry.schema) ||
+      (about?.[1] === 'SCHEMA' && missingSchemas.has(about[2] ?? '')) ||
+      missingSchemas.has(entry.schema) ||
       (DATA.has(entry.type) && absent.has(keyOf(entry)))
     );
   };
@@ -113,10 +121,10 @@ function keyOf({ schema, tag }: ArchiveEntry): string {
   return `${schema}.${tag}`;
 }
 
-/** For the notes: what was left out, and why. */
-export function boundNotes({ reasons }: BoundExtensions): string[] {
+/** Returns the notes of a report: what was left out, and why. */
+export function deferredNotes({ reasons }: DeferredExtensions): string[] {
   return [...reasons].map(
     ([name, reason]) =>
-      `extension ${name} was left out, and with it the rows of its own tables: PostgreSQL cannot create it in this database (${reason})`,
+      `extension ${name} and the rows of its tables were left out: PostgreSQL cannot create it in this database (${reason})`,
   );
 }

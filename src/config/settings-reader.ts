@@ -1,17 +1,20 @@
-import type { DatabaseUrl } from './database-url.js';
-import { parseDatabaseUrl } from './database-url.js';
+import { Validator } from './validation.js';
+import { type DatabaseUrl, parseDatabaseUrl } from './database-url.js';
+import type { Environment } from './read-settings.js';
+import { fileValue, readSecretFile } from './secret-file.js';
 import {
   EnvironmentVariables,
   isSettingName,
   SECRET_SETTINGS,
   SETTING_NAMES,
   type SettingName,
-} from './environment-variables.js';
-import type { Fault } from './fault.js';
-import { fileValue } from './file-value.js';
-import type { Environment } from './read-settings.js';
-import { readSecretFile } from './secret-file.js';
-import { Validator } from './validation.js';
+} from './settings-list.js';
+
+/** One thing that is wrong with one setting, or with a pair of them. */
+export interface Fault {
+  readonly subject: string;
+  readonly problem: string;
+}
 
 /** The settings as text, and how a secret among them is read again while the program runs. */
 export interface ReadVariables {
