@@ -72,17 +72,17 @@ describe('an encrypted backup', () => {
     }
   });
 
-  it('is stored and digested, but said not to have been opened where no key to open it is here', async () => {
+  it('is stored and verified byte by byte, and reports that its contents were not checked without a key', async () => {
     const environment = encrypted(ours.recipient);
     const made = await runCli(['backup'], environment);
     const name = readdirSync(directory)[0]?.replace('.dump.age', '') ?? '';
     const how = `${name}.dump.age is encrypted, and no key is set to decrypt it. Set BACKUP_ENCRYPTION_IDENTITY (or BACKUP_ENCRYPTION_IDENTITY_FILE) to the AGE-SECRET-KEY-1… of ${ours.recipient}. It can hold several keys.`;
     expect(made).toMatchObject({ code: 0, stderr: '' });
     expect(made.stdout).toMatch(/ kB encrypted, in \d+\.\d s; every byte verified, contents not checked\.\n/);
-    expect(made.stdout).toContain(`\n  not checked: ${how} It was read whole before it was encrypted.\n`);
+    expect(made.stdout).toContain(`\n  not checked: ${how} It was verified before it was encrypted.\n`);
     expect(await runCli(['backup', 'verify', name], environment)).toEqual({
       code: 0,
-      stdout: `${name}: every byte is as it was stored. Whether it opens was NOT checked:\n  not checked: ${how}\n`,
+      stdout: `${name}: every byte is as it was stored. Its contents were NOT checked:\n  not checked: ${how}\n`,
       stderr: '',
     });
     // The very file that age-keygen writes, its comments included.
@@ -93,7 +93,7 @@ describe('an encrypted backup', () => {
     });
     const others = { ...environment, BACKUP_ENCRYPTION_IDENTITY: theirs.identity };
     expect((await runCli(['backup', 'verify', name], others)).stdout).toContain(
-      `not checked: ${name}.dump.age is encrypted for other keys than those of BACKUP_ENCRYPTION_IDENTITY. Set `,
+      `not checked: ${name}.dump.age is encrypted for other keys than those in BACKUP_ENCRYPTION_IDENTITY. Set `,
     );
   });
 
@@ -148,11 +148,11 @@ describe('an encrypted backup', () => {
     const wrong = { ...without, BACKUP_ENCRYPTION_IDENTITY: theirs.identity };
     await expect(withBackups(wrong, (backups) => opened(backups, report))).rejects.toMatchObject({
       code: 'BACKUP_KEY_WRONG',
-      message: `${report.name}.dump.age is encrypted for other keys than those of BACKUP_ENCRYPTION_IDENTITY.`,
+      message: `${report.name}.dump.age is encrypted for other keys than those in BACKUP_ENCRYPTION_IDENTITY.`,
     });
   });
 
-  it('that was cut or changed by one bit is handed to nobody', async () => {
+  it('that was truncated or changed by one bit is not used', async () => {
     const environment = encrypted(ours.recipient, { BACKUP_ENCRYPTION_IDENTITY: ours.identity });
     await withBackups(environment, async (backups) => {
       const report = await backups.create();
@@ -194,7 +194,7 @@ describe('an encrypted backup', () => {
     });
   });
 
-  it('is removed whole, and a killed one is cleared away', async () => {
+  it('is removed completely, and the files of a killed run are cleared', async () => {
     await withBackups(encrypted(ours.recipient), async (backups) => {
       const made = await backups.create();
       await backups.remove(made);

@@ -38,7 +38,7 @@ describe('backup export', () => {
   const run = (...argv: string[]) =>
     runCli(['backup', 'export', ...argv, '--directory', directory], { DATABASE_URL: url });
 
-  it('writes files that only their owner reads, tells their rows, and records it', async () => {
+  it('writes files that only their owner can read, reports their rows, and records it', async () => {
     const { code, stdout, stderr } = await run('children', 'grown', 'measured', 'Odd schema.a.b/../c');
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toBe(
@@ -109,7 +109,7 @@ These files are not encrypted: anyone who can read ${directory} can read the row
     ]);
   });
 
-  it('writes what was there at one moment, and ends in order when it is told to', async () => {
+  it('writes what was there at one moment, and ends cleanly on a signal', async () => {
     await query(
       url,
       `CREATE TABLE large AS SELECT i, repeat(md5(i::text), 30) AS v FROM generate_series(1, 300000) i;
@@ -157,7 +157,7 @@ describe('a table that a person types', () => {
     expect(findTables(['users'], tables, 'app')).toEqual([tables[1]]);
   });
 
-  it('is asked for again where two can be meant', () => {
+  it('is refused as ambiguous if two tables match', () => {
     expect(() => findTables(['users'], tables, 'other')).toThrow(
       '"users" is ambiguous: it matches app.users or public.users.',
     );

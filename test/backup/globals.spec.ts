@@ -37,7 +37,7 @@ describe('backup globals', () => {
 
   const settings = (): Record<string, string> => ({ DATABASE_URL: url, BACKUP_DIR: directory });
 
-  it('keeps roles with their passwords: another server then lets them in', async () => {
+  it('keeps roles with their passwords: they can then log in to another server', async () => {
     const { code, stdout, stderr } = await runCli(['backup', 'globals'], settings());
     const [file = ''] = readdirSync(directory);
     expect(file).toMatch(/^se-cret-it-s-one_development_\d{8}_\d{6}\.globals\.sql$/);

@@ -87,7 +87,7 @@ describe('a backup that is copied off-site', () => {
     return other;
   }
 
-  it('is whole in both places, and one row of the catalogue', async () => {
+  it('is complete in both places, and one entry of the catalog', async () => {
     const report = await make();
     expect(report.locations).toEqual([home, away]);
     expect(readdirSync(away)).toEqual(filesOf(report.name));
@@ -101,7 +101,7 @@ describe('a backup that is copied off-site', () => {
     });
   });
 
-  it('stays in the directory where the copy fails, which is told with the next command', async () => {
+  it('stays in the directory if the copy fails, which is reported with the next command', async () => {
     away = path.join(backupDirectory(), 'file', 'below');
     writeFileSync(path.dirname(away), '');
     const failure = await make().catch((error: unknown) => error);
@@ -138,7 +138,7 @@ describe('a backup that is copied off-site', () => {
     expect(readdirSync(away)).toEqual([]);
   });
 
-  it('mends a damaged copy, and leaves another backup of the same name alone', async () => {
+  it('replaces a damaged copy, and leaves another backup of the same name alone', async () => {
     const { name } = await make();
     truncateSync(path.join(away, `${name}.dump`), 100);
     expect(await withApp(({ backups }) => backups.verify(name))).toMatchObject({

@@ -78,7 +78,7 @@ describe('a plain backup', () => {
     });
   });
 
-  it('that ends before the closing line is no whole one, wherever it was cut', async () => {
+  it('that ends before the closing line is incomplete, at every position', async () => {
     const { archive } = await withBackups(environment, (backups) => backups.create());
     const sql = gunzipSync(readFileSync(archive));
     const inspection = {

@@ -97,7 +97,7 @@ it('hashes columns in the order they are given, quoted, as their types print the
   expect(sql).toContain('FROM ONLY "s"."t" t');
 });
 
-it('requires room for a quarter of the database, for the last archive and a quarter more, or what was set', () => {
+it('requires space for a quarter of the database, for the last archive and a quarter more, or what was set', () => {
   expect([
     requiredSpace(4_194_304, undefined, undefined),
     requiredSpace(1000, 400, undefined),
@@ -109,7 +109,7 @@ it('requires room for a quarter of the database, for the last archive and a quar
   ]);
 });
 
-it('compares definitions as a restore leaves them, and still tells them apart', () => {
+it('compares definitions as a restore leaves them, and still distinguishes them', () => {
   const made = `CHECK (((status)::text = ANY ((ARRAY['a'::character varying, 'b (c)'::character varying])::text[])))`;
   const restored = `CHECK (((status)::text = ANY (ARRAY[('a'::character varying)::text, ('b (c)'::character varying)::text])))`;
   expect(comparableDefinition(made)).toBe("CHECK status = ANY ARRAY [ 'a' , 'b (c)' ]");

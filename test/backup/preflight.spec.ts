@@ -92,7 +92,7 @@ describe('before anything long begins', () => {
     });
   });
 
-  it('what only a superuser may create is told when it is backed up, and refused where another role restores', async () => {
+  it('what only a superuser may create is reported by the backup, and refused where another role restores', async () => {
     const url = await createDatabase(own, 'privileged');
     await query(
       url,

@@ -134,7 +134,7 @@ describe('pgkeep backup, where it cannot or must not', () => {
       }
     }
 
-    it('says beforehand that there is not room', async () => {
+    it('refuses in advance if there is not enough space', async () => {
       await withSmallDisk(1, async () => {
         const { code, stderr } = await failing(clinic);
         expect(code).toBe(1);

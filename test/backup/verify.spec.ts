@@ -65,7 +65,7 @@ describe('backup verify', () => {
     expect(codesOf(found)).toEqual(['SIZE_DIFFERS', 'DIGEST_DIFFERS', 'ARCHIVE_UNREADABLE']);
   });
 
-  it('catches one flipped bit, wherever it is', async () => {
+  it('detects one flipped bit at every position', async () => {
     for (const part of [0.01, 0.3, 0.5, 0.7, 0.99]) {
       const found = await verdictAfter(() => {
         const damaged = Buffer.from(whole);

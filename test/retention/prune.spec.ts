@@ -10,18 +10,8 @@ import { RestoreService } from '../../src/restore/restore/restore.service.js';
 import { RetentionService } from '../../src/retention/retention.service.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
+import { SetClock } from '../support/set-clock.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
-
-/** A clock that the test sets. */
-class SetClock extends Clock {
-  constructor(private readonly current: Date) {
-    super();
-  }
-
-  now(): Date {
-    return this.current;
-  }
-}
 
 describe('pruning', () => {
   let own: ThrowAwayCluster;

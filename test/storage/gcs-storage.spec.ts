@@ -98,7 +98,7 @@ describe('when the fake of Google Cloud Storage fails', () => {
     expect(fake.requests.filter((request) => request.startsWith('DELETE'))).toHaveLength(2);
   });
 
-  it('tells a server that answers 503 for good, and ends the upload', async () => {
+  it('reports a server that answers 503 for good, and cancels the upload', async () => {
     fake.fate = (request) =>
       /^PUT|\/token\//.test(request) || request.includes('uploadType=resumable') ? 'pass' : 503;
     const storage = await storageWith(HURRIED);

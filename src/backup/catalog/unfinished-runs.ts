@@ -3,6 +3,7 @@ import type { Client } from 'pg';
 import type { EnvironmentName } from '../../config/settings.js';
 import type { Clock } from '../../core/clock.js';
 import { PgkeepError } from '../../core/errors.js';
+import { queryOne } from '../../postgres/read.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
 import { archiveKeys, backupName, manifestKey, nameOfUnfinished, unfinishedKey } from './backup-name.js';
 import { LONGEST_MARK_MS, WorkMarks } from './work-marks.js';
@@ -105,11 +106,12 @@ export async function takeName(
   for (let tries = 0; tries < NAME_TRIES; tries += 1) {
     const name = backupName(database, settings.environment, clock.now());
     // The lock decides between two runs that both see the name as free.
-    const { rows } = await client.query<{ taken: boolean }>(
+    const { taken } = await queryOne<{ taken: boolean }>(
+      client,
       'SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1, 0)) AS taken',
       [`pgkeep backup ${name}`],
     );
-    if (rows[0]?.taken === true && !(await isUsed(storage, name))) return name;
+    if (taken && !(await isUsed(storage, name))) return name;
     await sleep(NAME_PAUSE_MS, undefined, { signal });
   }
   throw new PgkeepError('BACKUP_FAILED', `Cannot find a free name for a backup of "${database}".`, {

@@ -132,8 +132,8 @@ async function requireKeys(
   settings: EncryptionSettings,
 ): Promise<DecryptionKeys> {
   const found = await findKeys(archive, recipients, settings);
-  if ('missing' in found) throw found.missing;
-  return found.keys;
+  if ('reason' in found) throw found.reason;
+  return found.value;
 }
 
 function requireAsDumped(storage: BackupStorage, manifest: Manifest, found: StoredArchive): void {

@@ -53,7 +53,7 @@ export async function archiveCheckFor(
 ): Promise<ArchiveCheck> {
   const { enabled, key } = backup.encryption;
   const found = enabled && key && (await findKeys('', recipientsOf(key), backup.encryption));
-  if (!found || 'keys' in found) return (archive) => archive;
+  if (!found || 'value' in found) return (archive) => archive;
   const pgRestore = await findTool({ program: 'pg_restore', atLeastMajor, searchPath });
   return (archive) => verifiedByPgRestore(archive, pgRestore, signal);
 }

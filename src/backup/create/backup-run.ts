@@ -244,7 +244,7 @@ export class BackupRun {
     const context = { ...settings.backup, searchPath, storage, signal, onProgress };
     const { findings, notChecked } = await verifyArchive(dumped.name, dumped, context);
     if (findings.length === 0) {
-      return notChecked.map((text) => `${text} pg_restore verified it before it was encrypted.`);
+      return notChecked.map((text) => `${text} It was verified before it was encrypted.`);
     }
     throw new PgkeepError(
       'BACKUP_FAILED',

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
+import { queryOne } from '../../postgres/read.js';
 import type { Manifest } from '../backup.types.js';
 import type { DatabaseFacts } from './database-facts.js';
 import { FIRST_OWN_OID } from './structure-changes.js';
@@ -53,11 +54,12 @@ const MAPPING = `
 
 /** Reads user mappings whose options the role may not see: the view shows them as null, which pg_dump takes for none. */
 async function readHiddenMappings(client: Client): Promise<string[]> {
-  const { rows } = await client.query<{ may: boolean }>(
+  const { may } = await queryOne<{ may: boolean }>(
+    client,
     `SELECT pg_catalog.has_table_privilege('pg_catalog.pg_user_mapping', 'SELECT') AS may`,
   );
   // Without access to the table it is not known whether a mapping has options. Most have, so it counts as having some.
-  const hidden = rows[0]?.may
+  const hidden = may
     ? `EXISTS (SELECT FROM pg_catalog.pg_user_mapping m WHERE m.oid = v.umid AND m.umoptions IS NOT NULL)`
     : `NOT CASE v.umuser WHEN 0 THEN pg_catalog.pg_has_role(s.srvowner, 'USAGE')
                          ELSE v.usename = current_user

@@ -6,6 +6,7 @@ import type { DatabaseIdentity } from '../../environment/environment.types.js';
 import { readIdentity, readStamp } from '../../environment/stamp.js';
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
+import { queryOne } from '../../postgres/read.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
 import { CommittedBackups } from '../catalog/committed-backups.js';
 import type { DatabaseFacts } from './database-facts.js';
@@ -88,13 +89,15 @@ async function readLockedObjects(client: Client, serverMajor: number): Promise<L
           OR EXISTS (SELECT FROM pg_catalog.aclexplode(m.lomacl) a
                       WHERE a.privilege_type = 'SELECT'
                         AND CASE a.grantee WHEN 0 THEN true ELSE pg_catalog.pg_has_role(a.grantee, 'USAGE') END))`;
-  const { rows } = await client.query<LockedObjects>(`
+  return await queryOne<LockedObjects>(
+    client,
+    `
     SELECT pg_catalog.count(*)::int AS count,
            coalesce((pg_catalog.array_agg(m.oid::text ORDER BY m.oid))[1:${SHOWN_OBJECTS}], '{}') AS oids,
            coalesce(pg_catalog.array_agg(DISTINCT pg_catalog.pg_get_userbyid(m.lomowner)::text), '{}') AS owners
       FROM pg_catalog.pg_largeobject_metadata m
-     WHERE pg_catalog.current_setting('lo_compat_privileges') = 'off' AND NOT ${mayRead}`);
-  return rows[0] ?? { count: 0, oids: [], owners: [] };
+     WHERE pg_catalog.current_setting('lo_compat_privileges') = 'off' AND NOT ${mayRead}`,
+  );
 }
 
 /** Requires that a dump will be complete. @throws PgkeepError `DATABASE_PERMISSION_DENIED` or `BACKUP_ROW_SECURITY`. */

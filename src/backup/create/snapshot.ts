@@ -4,6 +4,7 @@ import { boundedList } from '../../core/text.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 import { oneMessage } from '../../postgres/mark.js';
+import { queryOne } from '../../postgres/read.js';
 
 /** How often the connection that holds the snapshot sends a query, so that no firewall closes it. */
 const KEEPALIVE_MS = 30_000;
@@ -35,9 +36,7 @@ export async function beginSnapshot(
   const settings = await settingStatements(client);
   await client.query(oneMessage('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', ...settings));
   await beforeSnapshot();
-  const { rows } = await client.query<{ id: string }>('SELECT pg_catalog.pg_export_snapshot() AS id');
-  const id = rows[0]?.id;
-  if (id === undefined) throw new Error('the server exported no snapshot');
+  const { id } = await queryOne<{ id: string }>(client, 'SELECT pg_catalog.pg_export_snapshot() AS id');
   const timer = setInterval(() => {
     // A broken connection is reported by the next query of the backup.
     client.query('SELECT 1').catch(() => undefined);
@@ -189,13 +188,14 @@ async function lock(client: Client, names: readonly string[]): Promise<boolean> 
 async function staysQuiet(client: Client, quietMs: number): Promise<boolean> {
   for (let waitedMs = 0; waitedMs < quietMs; waitedMs += POLL_MS) {
     await sleep(POLL_MS);
-    const { rows } = await client.query<{ waiting: boolean }>(
+    const { waiting } = await queryOne<{ waiting: boolean }>(
+      client,
       `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks w
                         JOIN pg_catalog.pg_locks h ON h.database = w.database AND h.relation = w.relation
                        WHERE w.locktype = 'relation' AND NOT w.granted AND w.pid <> h.pid
                          AND h.granted AND h.pid = pg_catalog.pg_backend_pid()) AS waiting`,
     );
-    if (rows[0]?.waiting === true) return false;
+    if (waiting) return false;
   }
   return true;
 }

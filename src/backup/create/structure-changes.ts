@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { counted } from '../../core/text.js';
 import { PgkeepError, serverMessageOf } from '../../core/errors.js';
+import { queryOne } from '../../postgres/read.js';
 
 /** The catalogues of the objects that pg_dump writes: `oid` and `xmin` identify one version of each object. */
 const CATALOGUES = [
@@ -43,13 +44,14 @@ export async function readStructureMark(client: Client): Promise<string> {
  * under which tables are changed.
  */
 export async function isChanging(client: Client, markOfSnapshot: string): Promise<boolean> {
-  const { rows } = await client.query<{ locked: boolean }>(
+  const { locked } = await queryOne<{ locked: boolean }>(
+    client,
     `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l
                      WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.relation >= ${FIRST_OWN_OID}
                        AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                                           WHERE d.datname = pg_catalog.current_database())) AS locked`,
   );
-  return rows[0]?.locked === true || (await readStructureMark(client)) !== markOfSnapshot;
+  return locked || (await readStructureMark(client)) !== markOfSnapshot;
 }
 
 /**
@@ -77,8 +79,7 @@ export class ReplacedWhileDumped extends Error {
 
 /** Reads the versions that the transaction sees. */
 export async function readVersions(client: Client): Promise<readonly string[]> {
-  const { rows } = await client.query<{ versions: string[] }>(VERSIONS);
-  return rows[0]?.versions ?? [];
+  return (await queryOne<{ versions: string[] }>(client, VERSIONS)).versions;
 }
 
 /** Requires that the snapshot's versions still exist. @throws ReplacedWhileDumped */

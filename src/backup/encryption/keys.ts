@@ -1,6 +1,7 @@
 import type { EncryptionKey } from '../../config/encryption-keys.js';
 import type { EncryptionSettings } from '../../config/settings.js';
 import { PgkeepError } from '../../core/errors.js';
+import type { Known } from '../../core/known.js';
 
 /** The keys that decrypt an age file. */
 export type DecryptionKeys =
@@ -15,30 +16,27 @@ export function recipientsOf(key: EncryptionKey): readonly string[] {
   return key.kind === 'passphrase' ? [PASSPHRASE] : key.recipients;
 }
 
-/** The configured keys that decrypt an archive, or why there are none. */
-export type FoundKeys = { readonly keys: DecryptionKeys } | { readonly missing: PgkeepError };
-
-/** Finds the keys for an archive. Whether a passphrase is the right one is known only when the archive is decrypted. */
+/** Finds the configured keys for an archive, or why there are none. Whether a passphrase is the right one is known only when the archive is decrypted. */
 export async function findKeys(
   archive: string,
   recipients: readonly string[],
   { key, identities }: EncryptionSettings,
-): Promise<FoundKeys> {
+): Promise<Known<DecryptionKeys, PgkeepError>> {
   if (recipients.includes(PASSPHRASE)) {
-    if (key?.kind === 'passphrase') return { keys: key };
+    if (key?.kind === 'passphrase') return { value: key };
     const message = `${archive} is encrypted with a passphrase, and none is set.`;
     const hint = 'Set BACKUP_ENCRYPTION_KEY (or BACKUP_ENCRYPTION_KEY_FILE) to that passphrase.';
-    return { missing: new PgkeepError('BACKUP_KEY_MISSING', message, { hint }) };
+    return { reason: new PgkeepError('BACKUP_KEY_MISSING', message, { hint }) };
   }
   const hint = `Set BACKUP_ENCRYPTION_IDENTITY (or BACKUP_ENCRYPTION_IDENTITY_FILE) to the AGE-SECRET-KEY-1… of ${recipients.join(' or ')}. It can hold several keys.`;
   if (identities.length === 0) {
     const message = `${archive} is encrypted, and no key is set to decrypt it.`;
-    return { missing: new PgkeepError('BACKUP_KEY_MISSING', message, { hint }) };
+    return { reason: new PgkeepError('BACKUP_KEY_MISSING', message, { hint }) };
   }
   const { identityToRecipient } = await import('age-encryption');
   const own = await Promise.all(identities.map((identity) => identityToRecipient(identity)));
   const matching = identities.filter((_, index) => recipients.includes(own[index] ?? ''));
-  if (matching.length > 0) return { keys: { kind: 'identities', identities: matching } };
+  if (matching.length > 0) return { value: { kind: 'identities', identities: matching } };
   const message = `${archive} is encrypted for other keys than those in BACKUP_ENCRYPTION_IDENTITY.`;
-  return { missing: new PgkeepError('BACKUP_KEY_WRONG', message, { hint }) };
+  return { reason: new PgkeepError('BACKUP_KEY_WRONG', message, { hint }) };
 }

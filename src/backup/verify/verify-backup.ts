@@ -1,5 +1,6 @@
 import type { EncryptionSettings } from '../../config/settings.js';
 import { PgkeepError } from '../../core/errors.js';
+import { valueOf } from '../../core/known.js';
 import { withoutStop } from '../../core/text.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
 import type {
@@ -45,8 +46,8 @@ export async function verifyArchive(
   }
   const recipients = manifest.encryption?.recipients;
   const search = recipients && (await findKeys(key, recipients, encryption));
-  const missing = search && 'missing' in search ? search.missing : undefined;
-  const keys = search && 'keys' in search ? search.keys : undefined;
+  const missing = search && 'reason' in search ? search.reason : undefined;
+  const keys = valueOf(search);
   const atLeastMajor = Number.parseInt(manifest.toolVersions.pgDump, 10);
   const findPgRestore = async (): Promise<PostgresTool> =>
     await findTool({ program: 'pg_restore', atLeastMajor, searchPath });
