@@ -29,8 +29,8 @@ export async function uploading<T>(
 }
 
 /**
- * Yields the bytes of a stream to upload, until the signal is aborted. Its failures, such as an early close, can be told
- * apart from the storage's. The abort works even if the stream gives no more data and cannot be destroyed.
+ * Yields the bytes of a stream to upload, until the signal is aborted. Its failures, such as an early close, are distinct
+ * from the storage's. The abort works even if the stream gives no more data and cannot be destroyed.
  */
 export async function* sourceOf(body: Readable, signal: AbortSignal): AsyncGenerator<Buffer> {
   const chunks = body[Symbol.asyncIterator]();

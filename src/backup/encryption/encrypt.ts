@@ -18,7 +18,7 @@ export async function* encrypt(plain: AsyncIterable<Buffer>, key: EncryptionKey)
   yield* encryptPayload(payloadKey(fileKey, nonce), plain);
 }
 
-/** Creates a header with a new file key. The library gives the key to recipients only, so we add one of our own. */
+/** Creates a header with a new file key. The library gives the key to recipients only, so a recipient is added that only keeps it. */
 async function newHeader(key: EncryptionKey): Promise<{ header: Buffer; fileKey: Buffer }> {
   const { Encrypter } = await import('age-encryption');
   const encrypter = new Encrypter();
