@@ -1,5 +1,5 @@
+import type { ClientBase } from 'pg';
 import { queryOne } from '../../postgres/read.js';
-import type { Client } from 'pg';
 
 /** The provider of a database's collation rules. */
 export interface LocaleFacts {
@@ -51,7 +51,7 @@ interface Row {
 }
 
 /** Reads the facts, in the caller's transaction. */
-export async function readDatabaseFacts(client: Client): Promise<DatabaseFacts> {
+export async function readDatabaseFacts(client: ClientBase): Promise<DatabaseFacts> {
   const row = await queryOne<Row>(
     client,
     `

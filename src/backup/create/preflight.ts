@@ -1,4 +1,4 @@
-import { type Client, escapeIdentifier } from 'pg';
+import { type Client, type ClientBase, escapeIdentifier } from 'pg';
 import type { EnvironmentName, Settings } from '../../config/settings.js';
 import { PgkeepError } from '../../core/errors.js';
 import { countedList, formatBytes } from '../../core/text.js';
@@ -51,7 +51,7 @@ const READ_RELATIONS = `(
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace)`;
 
 /** Reads the obstacles from the catalogue, without access to the tables themselves. */
-export async function readObstacles(client: Client, { serverMajor }: DatabaseFacts): Promise<Obstacles> {
+export async function readObstacles(client: ClientBase, { serverMajor }: DatabaseFacts): Promise<Obstacles> {
   type Kind = 'closedSchemas' | 'unreadable' | 'filtered';
   const { rows } = await client.query<{ name: string; schema: string; kind: Kind }>(`
     SELECT r.name, pg_catalog.format('%I', n.nspname) AS schema,
@@ -81,7 +81,7 @@ export async function readObstacles(client: Client, { serverMajor }: DatabaseFac
 }
 
 /** Reads which large objects are locked: they have separate rights, which pg_read_all_data does not include. */
-async function readLockedObjects(client: Client, serverMajor: number): Promise<LockedObjects> {
+async function readLockedObjects(client: ClientBase, serverMajor: number): Promise<LockedObjects> {
   const mayRead =
     serverMajor >= FIRST_WITH_LARGE_OBJECT_RIGHTS
       ? `pg_catalog.has_largeobject_privilege(m.oid, 'SELECT')`
