@@ -24,11 +24,12 @@ const LAYERS: Readonly<Record<string, number>> = {
   deploy: 7,
   readiness: 8,
   maintenance: 9,
-  'pgkeep.module.ts': 10,
-  http: 11,
-  cli: 11,
-  scheduler: 11,
-  service: 12,
+  doctor: 10,
+  'pgkeep.module.ts': 11,
+  http: 12,
+  cli: 12,
+  scheduler: 12,
+  service: 13,
 };
 
 /** Files above every module. */
@@ -75,9 +76,7 @@ const packaged = readdirSync(PACKAGES, { recursive: true, encoding: 'utf8' })
 /** Every module that a file of packages/ names. */
 function specifiersOf(file: string): string[] {
   const text = readFileSync(path.join(PACKAGES, file), 'utf8');
-  return [...text.matchAll(/\bfrom '([^']+)';|\bimport\('([^']+)'\)/g)].map(
-    ([, fixed, dynamic = '']) => fixed ?? dynamic,
-  );
+  return [...text.matchAll(/(?<!')\b(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, specifier = '']) => specifier);
 }
 
 describe('the architecture', () => {
@@ -85,6 +84,15 @@ describe('the architecture', () => {
     const modules = new Set(files.map(moduleOf));
     expect([...modules].filter((module) => !(module in LAYERS) && !ABOVE.has(module))).toEqual([]);
     expect(Object.keys(LAYERS).filter((module) => !modules.has(module))).toEqual([]);
+  });
+
+  it('has every module with its layer in docs/architecture.md', () => {
+    const page = readFileSync('docs/architecture.md', 'utf8');
+    const rows = [...page.matchAll(/^\| (\d+) +\| ((?:`[^`]+`(?:, )?)+)/gm)];
+    const documented = rows.flatMap(([, layer, modules = '']) =>
+      [...modules.matchAll(/`([^`/]+)\/?`/g)].map(([, name = '']) => [name, Number(layer)] as const),
+    );
+    expect(Object.fromEntries(documented)).toEqual(LAYERS);
   });
 
   it('imports only modules of a lower layer', () => {

@@ -35,7 +35,7 @@ interface Lock {
 const manifest: Manifest = JSON.parse(readFileSync('package.json', 'utf8'));
 const lock: Lock = JSON.parse(readFileSync('package-lock.json', 'utf8'));
 
-/** An application of somebody else's: all of pgkeep's entries, started as a Nest application. */
+/** A foreign Nest application that uses all entry points of pgkeep. */
 const APPLICATION = `
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';

@@ -3,26 +3,26 @@ import { withoutText } from '../backup/omission-texts.js';
 import type { BackupSettings, Settings } from '../config/settings.js';
 import type { JsonObject } from '../jobs/jobs.types.js';
 
-/** The jobs there are. */
+/** The names of the jobs. */
 export const JOB_NAMES = ['backup', 'prune', 'restore-test'] as const;
 export type JobName = (typeof JOB_NAMES)[number];
 
 const HOUR_MS = 3_600_000;
 
-/** One job: when it runs, and for how long at most. */
+/** A job: when it runs, and for how long at most. */
 export interface Job {
   readonly name: JobName;
   /** The cron expression; undefined where it has no schedule, or its setting is `off`. */
   readonly expression: (settings: BackupSettings) => string | undefined;
-  /** The job that a run of the schedule is followed by, once it succeeded. */
+  /** The job that starts when a scheduled run of this one has succeeded. */
   readonly followedBy?: JobName;
-  /** The job that it follows. */
+  /** The job that it follows: `followedBy` from the other side. */
   readonly after?: JobName;
   /** A run that takes longer is ended and has failed. */
   readonly limitMs: number;
 }
 
-/** Job name and setting; `JobWork` has the verbs. */
+/** The jobs; `JobWork` does their work. */
 export const JOBS: Readonly<Record<JobName, Job>> = {
   backup: {
     name: 'backup',
@@ -30,17 +30,17 @@ export const JOBS: Readonly<Record<JobName, Job>> = {
     followedBy: 'prune',
     limitMs: 12 * HOUR_MS,
   },
-  // Never by itself: a prune without a new backup would thin out what a broken backup job left.
+  // Only after a backup: while backups fail, pruning would delete what is left.
   prune: { name: 'prune', expression: () => undefined, after: 'backup', limitMs: HOUR_MS },
   'restore-test': {
     name: 'restore-test',
     expression: ({ restoreTestSchedule }) => restoreTestSchedule,
-    // A test has a limit of its own, of at most a week (RESTORE_TEST_TIMEOUT_MINUTES), and then a verdict.
+    // A test ends at RESTORE_TEST_TIMEOUT_MINUTES, a week at most, with a verdict.
     limitMs: 8 * 24 * HOUR_MS,
   },
 };
 
-/** The jobs with a setting of their own, and how each is scheduled, for people. */
+/** Returns the jobs that have a schedule setting, and the schedule of each, for people. */
 export function scheduleTexts({ backup }: Settings): { name: JobName; schedule: string }[] {
   return JOB_NAMES.map((name) => JOBS[name])
     .filter(({ after }) => after === undefined)
@@ -50,7 +50,7 @@ export function scheduleTexts({ backup }: Settings): { name: JobName; schedule: 
     });
 }
 
-/** What came of a run, in a few words: the backup's name, its verdict, or each fact, lists by their length. */
+/** Returns the result of a run as text: the backup and its verdict, or each fact, lists by their length. */
 export function resultText(result: JsonObject | null | undefined): string {
   if (!result) return '';
   const { name, backup, verdict, without } = result;
