@@ -11,6 +11,7 @@ import { unknownSettings } from '../config/unknown-settings.js';
 import { StderrLogger } from '../core/logger.js';
 import { withPrismaProject } from '../migrations/prisma-config/with-prisma-project.js';
 import { PgkeepModule } from '../pgkeep.module.js';
+import { CHECK_NAMES } from '../readiness/checks.js';
 import { EXIT, exitCodeOf, explain, explainAsJson } from './errors.js';
 import type { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -73,7 +74,7 @@ export async function runVerb(
 async function verbSettings(environment: Environment, options: RunOptions): Promise<Settings> {
   const { verb, config: configFile, signal } = options;
   const { databaseIsOptional = false, prismaProject } = verb;
-  const settings = readSettings(environment, process.cwd(), { databaseIsOptional });
+  const settings = readSettings(environment, process.cwd(), { databaseIsOptional, checks: CHECK_NAMES });
   if (prismaProject === undefined) return settings;
   const directoryOnly = prismaProject === 'directory';
   return await withPrismaProject(settings, environment, { configFile, directoryOnly, signal });

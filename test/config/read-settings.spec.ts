@@ -4,12 +4,13 @@ import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
 import { PgkeepError } from '../../src/core/errors.js';
+import { CHECK_NAMES } from '../../src/readiness/checks.js';
 
 const URL_WITH_SECRET = 'postgresql://user:hunter2@db.example:5432/app?sslmode=verify-full';
 
 function errorOf(environment: Environment): PgkeepError {
   try {
-    readSettings(environment, '/srv/app');
+    readSettings(environment, '/srv/app', { checks: CHECK_NAMES });
   } catch (error) {
     if (error instanceof PgkeepError) return error;
   }
@@ -36,7 +37,7 @@ describe('readSettings', () => {
         refreshMs: 5000,
         timeoutMs: 800,
         details: 'always',
-        gates: { database: 'enforce', backupConfig: 'enforce' },
+        gates: {},
       },
       http: { port: 3000, host: '0.0.0.0', adminToken: undefined },
       backup: { enabled: false, retentionDays: undefined, restoreTestMaxAgeDays: 90 },
@@ -53,8 +54,11 @@ describe('readSettings', () => {
         Object.isFrozen(first.readiness.gates) &&
         Object.isFrozen(first.database.url.hosts),
     ).toBe(true);
-    expect(first.readiness.gates.environment).toBe('warn');
-    expect(second.readiness.gates.environment).toBe('enforce');
+    expect(first.readiness.gates).toEqual({ environment: 'warn' });
+    expect(second.readiness.gates).toEqual({});
+    // Without the names of the checks any name may be one that the application adds.
+    const added = readSettings({ DATABASE_URL: URL_WITH_SECRET, READINESS_GATES: 'redis=latch' });
+    expect(added.readiness.gates).toEqual({ redis: 'latch' });
     expect([first.http.port, second.http.port]).toEqual([3000, 4000]);
   });
 

@@ -1,6 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
-import { blocks } from '../../src/readiness/gates.js';
+import { blocks, gatesOf } from '../../src/readiness/gates.js';
 import { runCheck } from '../../src/readiness/judge.js';
+
+describe('the gates', () => {
+  it('are those that READINESS_GATES names, and else those of the declarations', () => {
+    expect(gatesOf({ environment: 'warn' }, [{ name: 'redis', gate: 'latch' }, { name: 'mail' }])).toEqual({
+      database: 'enforce',
+      environment: 'warn',
+      migrations: 'enforce',
+      databaseSafety: 'enforce',
+      backupConfig: 'enforce',
+      backups: 'enforce',
+      redis: 'latch',
+      mail: 'enforce',
+    });
+  });
+});
 
 describe('judging', () => {
   it('turns a check that throws into a no', () => {
