@@ -94,7 +94,7 @@ describe('readSettings', () => {
         '  DATABASE_URL must be a PostgreSQL URL (postgresql://user:password@host:5432/database): it must begin with postgresql:// or postgres://',
         '  DB_POOL_MAX must be a whole number (connections); it is "many"',
         '  READINESS_TIMEOUT_MS must be a whole number from 50 to 60000 (milliseconds); it is "7"',
-        '  READINESS_GATES must be a list such as backupConfig=latch,environment=warn: "backup" is not a check (database, environment, migrations, databaseSafety, backupConfig, backups); it is "backup=latch"',
+        `  READINESS_GATES must be a list such as backupConfig=latch,environment=warn: "backup" is not a check (${CHECK_NAMES.join(', ')}); it is "backup=latch"`,
         '  BACKUP_ENABLED must be true or false; it is "yes"',
         '  LAST_BACKUP_RESTORE_TEST_DATE must be an ISO 8601 date such as 2026-02-07; it is "2026-02-30"',
       ].join('\n'),

@@ -1,16 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
+import { CHECKS } from '../../src/readiness/checks.js';
 import { blocks, gatesOf } from '../../src/readiness/gates.js';
 import { runCheck } from '../../src/readiness/judge.js';
 
 describe('the gates', () => {
   it('are those that READINESS_GATES names, and else those of the declarations', () => {
     expect(gatesOf({ environment: 'warn' }, [{ name: 'redis', gate: 'latch' }, { name: 'mail' }])).toEqual({
-      database: 'enforce',
+      ...Object.fromEntries(CHECKS.map(({ name, gate }) => [name, gate])),
       environment: 'warn',
-      migrations: 'enforce',
-      databaseSafety: 'enforce',
-      backupConfig: 'enforce',
-      backups: 'enforce',
       redis: 'latch',
       mail: 'enforce',
     });
