@@ -1,10 +1,8 @@
-import { boundedList } from '../core/bounded-list.js';
-import { counted } from '../core/counted.js';
+import { boundedList, counted, formatBytes, formatCount, formatSeconds } from '../core/text.js';
 import type { DeployPlan, DeployReport, PlannedMigration } from '../deploy/deploy/deploy.types.js';
 import { unenforcedText } from '../postgres/catalogue/unenforced.js';
-import { notRecordedLines } from './render.js';
-import { formatBytes, formatCount, formatSeconds } from './format.js';
 import { renderLint } from './lint-text.js';
+import { notRecordedLines } from './render.js';
 
 /** Renders a plan: what is applied, the tables it names, the findings of the lint. */
 export function renderDeployPlan(plan: DeployPlan): string {

@@ -1,6 +1,5 @@
 import path from 'node:path';
-import { boundedList } from '../core/bounded-list.js';
-import { counted } from '../core/counted.js';
+import { boundedList, counted, formatTime, printable } from '../core/text.js';
 import { actionText, type CountedDifference, findRenames, withParts } from '../drift/differences.js';
 import type {
   AcceptReport,
@@ -9,7 +8,6 @@ import type {
   NoComparison,
   RecordedFingerprint,
 } from '../drift/drift.types.js';
-import { formatTime } from './format.js';
 
 const SIGNS = { added: '+', missing: '-', changed: '~' } as const;
 /** A function's body may have thousands of lines. */
@@ -201,9 +199,4 @@ function indented(text: string): string {
     .split('\n')
     .map((line) => `  ${line}`.trimEnd())
     .join('\n');
-}
-
-/** Replaces control characters: names and function bodies must not steer the terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, (character) => (/[\n\t]/.test(character) ? character : '\uFFFD'));
 }

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { PgkeepError } from '../core/errors.js';
+import { interrupted, PgkeepError } from '../core/errors.js';
 import { runOnDedicatedConnection } from '../postgres/run-on-connection.js';
 import type { DeployDependencies } from './deploy-dependencies.js';
 
@@ -35,7 +35,9 @@ export class DeployConnection {
       try {
         return await work(client);
       } catch (error) {
-        throw this.signal.aborted && !(error instanceof PgkeepError) ? interrupted(this.names.done) : error;
+        throw this.signal.aborted && !(error instanceof PgkeepError)
+          ? interrupted(`nothing was ${this.names.done}`)
+          : error;
       }
     });
   }
@@ -50,9 +52,4 @@ export class DeployConnection {
       return new Set(report.status.applied);
     });
   }
-}
-
-/** Returns the error of an interruption before anything was changed. */
-export function interrupted(done: Interruptible): PgkeepError {
-  return new PgkeepError('INTERRUPTED', `Interrupted: nothing was ${done}.`);
 }

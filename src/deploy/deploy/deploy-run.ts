@@ -1,12 +1,12 @@
 import type { Client } from 'pg';
 import { operator } from '../../audit-log/append.js';
 import type { NewEntry, Recording } from '../../audit-log/audit-log.types.js';
-import { boundedList } from '../../core/bounded-list.js';
-import { PgkeepError } from '../../core/errors.js';
+import { boundedList } from '../../core/text.js';
+import { interrupted, PgkeepError } from '../../core/errors.js';
 import { type Unenforced, unenforcedText } from '../../postgres/catalogue/unenforced.js';
 import { type ApplyOutcome, applyScripts } from '../apply/apply-scripts.js';
 import { backUpFirst, recordAction, requireBackup } from '../back-up-and-record.js';
-import { DeployConnection, interrupted } from '../deploy-connection.js';
+import { DeployConnection } from '../deploy-connection.js';
 import type { DeployDependencies } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { requireTarget } from '../preconditions.js';
@@ -138,7 +138,7 @@ export class DeployRun {
     const { settings, timeouts } = this.dependencies;
     const { url, connectTimeoutMs } = settings.database;
     const { signal, onStep, connection } = this;
-    if (signal.aborted) throw interrupted('migrated');
+    if (signal.aborted) throw interrupted('nothing was migrated');
     const scripts = draft.parsed.flatMap((parsed, index) => {
       const migration = draft.plan.migrations[index];
       return migration ? [{ migration, parsed }] : [];
@@ -181,7 +181,7 @@ export class DeployRun {
     const missing = names.filter((name) => !applied.has(name));
     if (missing.length === 0) return;
     const done = names.filter((name) => applied.has(name));
-    if (this.signal.aborted) throw stoppedBetween(interrupted('migrated'), done, missing);
+    if (this.signal.aborted) throw stoppedBetween(interrupted('nothing was migrated'), done, missing);
     throw new PgkeepError(
       'DEPLOY_FAILED',
       `The migrations were applied, but _prisma_migrations does not show ${boundedList(missing)} as finished.`,
@@ -199,7 +199,7 @@ export class DeployRun {
     const done = names.filter((name) => applied.has(name));
     const rest = names.filter((name) => !applied.has(name));
     const error = stoppedBetween(
-      this.signal.aborted ? interrupted('migrated') : failedBeforeStart(thrown),
+      this.signal.aborted ? interrupted('nothing was migrated') : failedBeforeStart(thrown),
       done,
       rest,
     );

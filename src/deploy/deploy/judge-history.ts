@@ -1,7 +1,7 @@
 import type { PgkeepError } from '../../core/errors.js';
 import type { MigrationHistory, MigrationStatus } from '../../migrations/migrations.types.js';
 import type { EditedFile } from '../../migrations/lint/edited-files.js';
-import { boundedList } from '../../core/bounded-list.js';
+import { countedList } from '../../core/text.js';
 import { refused } from '../refusals.js';
 
 /** What the history allows a deploy to do. */
@@ -50,14 +50,14 @@ function unknownFaults(status: MigrationStatus, rows: NonNullable<MigrationHisto
   if (inside.length === 0) {
     return [
       {
-        text: `the database is ahead of this directory: it has ${counted(unknown)}`,
+        text: `the database is ahead of this directory: it has ${countedList('migration', unknown)}`,
         hint: 'Deploy the version that migrated the database, or a newer one.',
       },
     ];
   }
   return [
     {
-      text: `the directory has a gap: it lacks ${counted(inside)}, applied in the database, and has later ones`,
+      text: `the directory has a gap: it lacks ${countedList('migration', inside)}, applied in the database, and has later ones`,
       hint: `Restore it from version control. To find it: \`git log --all --oneline -- '*/${inside[0]}/*'\``,
     },
   ];
@@ -71,8 +71,8 @@ function editedFaults(files: readonly EditedFile[]): Fault[] {
     {
       text:
         edited.length === 1
-          ? `${counted(edited)} was changed after it was applied`
-          : `${counted(edited)} were changed after they were applied`,
+          ? `${countedList('migration', edited)} was changed after it was applied`
+          : `${countedList('migration', edited)} were changed after they were applied`,
       hint: [
         `Restore the file from version control (\`git log -p -- '*/${first}/*'\`), and write the change as a new migration.`,
         'If the change is harmless, accept it and commit the file that this writes:',
@@ -89,12 +89,8 @@ function lateFaults({ applied }: MigrationStatus, pending: readonly string[]): F
   if (late.length === 0) return [];
   return [
     {
-      text: `${counted(late)} ${late.length === 1 ? 'sorts' : 'sort'} before ${newest}, which is already applied; this order was never tested`,
+      text: `${countedList('migration', late)} ${late.length === 1 ? 'sorts' : 'sort'} before ${newest}, which is already applied; this order was never tested`,
       hint: 'Rename its directory with a later timestamp. If the order does not matter: `pgkeep migrate deploy --out-of-order`.',
     },
   ];
-}
-
-function counted(names: readonly string[]): string {
-  return `${names.length === 1 ? 'migration' : `${names.length} migrations`} ${boundedList(names)}`;
 }

@@ -1,10 +1,10 @@
 import type { Client } from 'pg';
 import { operator } from '../../audit-log/append.js';
-import { messageOf, PgkeepError } from '../../core/errors.js';
+import { interrupted, messageOf, PgkeepError } from '../../core/errors.js';
 import { markMigration } from '../../migrations/engine/schema-engine.js';
 import { type Attempt, readAttempts } from '../../migrations/history/attempts.js';
 import { recordAction } from '../back-up-and-record.js';
-import { DeployConnection, interrupted } from '../deploy-connection.js';
+import { DeployConnection } from '../deploy-connection.js';
 import type { DeployDependencies } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { requireTarget } from '../preconditions.js';
@@ -107,7 +107,7 @@ export class ResolveRun {
 
   private async mark({ migration, mark }: ResolveOptions): Promise<void> {
     const { database, migrationsDirectory: directory } = this.dependencies.settings;
-    if (this.signal.aborted) throw interrupted('marked');
+    if (this.signal.aborted) throw interrupted('nothing was marked');
     try {
       await markMigration({ database: database.url, directory, migration }, mark);
     } catch (cause) {

@@ -1,3 +1,4 @@
+import { interrupted } from '../../core/errors.js';
 import { escapeIdentifier } from 'pg';
 import { nameOf } from '../../migrations/down/losses.js';
 import type { FailedScript } from '../apply/apply.types.js';
@@ -10,7 +11,6 @@ import { rollbackRefused } from '../refusals.js';
 import type { RollbackDraft } from './draft-rollback.js';
 import { namesToType, rollbackCommand } from './losses.js';
 import { RollbackSession } from './rollback-session.js';
-import { interrupted } from '../deploy-connection.js';
 
 /** How a `down.sql` is run. */
 export interface DownRunOptions extends RollbackDependencies {
@@ -37,7 +37,7 @@ export const ROLLBACK_SESSION = 'pgkeep rollback';
 export async function runDown(draft: RollbackDraft, options: DownRunOptions): Promise<DownOutcome> {
   const { settings, timeouts, signal, onStep } = options;
   const { url, connectTimeoutMs } = settings.database;
-  if (signal.aborted) throw interrupted('rolled back');
+  if (signal.aborted) throw interrupted('nothing was rolled back');
   const runnerOptions = { ...settings.deploy, url, timeouts, connectTimeoutMs, signal, onStep };
   return await withScriptSession(runnerOptions, ROLLBACK_SESSION, async (client, backendPid) => {
     await takePrismaLock(client, timeouts, rollbackRefused);
