@@ -113,7 +113,8 @@ export const VERBS: readonly VerbEntry[] = [
       },
       {
         name: 'tests',
-        description: 'The earlier spelling of restore history (deprecated since 0.2).',
+        description: 'The earlier spelling of restore history.',
+        /** @deprecated since 0.2 */
         isHidden: true,
         load: async () => (await import('./commands/restore-history.js')).restoreHistoryVerb,
       },
