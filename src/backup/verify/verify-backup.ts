@@ -12,7 +12,7 @@ import type { BackupCopy, UnreadableCopy } from '../catalog/backup-catalog.js';
 import { archiveKey } from '../catalog/backup-name.js';
 import { keysHere } from '../encryption/keys.js';
 import { omissionTexts } from '../omission-texts.js';
-import { findTool, type PostgresTool } from '../postgres-tools.js';
+import { findTool, majorOf, type PostgresTool } from '../postgres-tools.js';
 import { readBack, type ReadBack } from './verify-bytes.js';
 
 /** What a verification works with. */
@@ -46,7 +46,7 @@ export async function verifyArchive(
   const here = recipients && (await keysHere(key, recipients, encryption));
   const missing = here && 'missing' in here ? here.missing : undefined;
   const keys = here && 'keys' in here ? here.keys : undefined;
-  const atLeastMajor = Number.parseInt(manifest.toolVersions.pgDump, 10);
+  const atLeastMajor = majorOf(manifest.toolVersions.pgDump);
   const findPgRestore = async (): Promise<PostgresTool> =>
     await findTool({ program: 'pg_restore', atLeastMajor, searchPath });
   const inspection = missing ? undefined : { keys, format: manifest.format, findPgRestore };
