@@ -98,7 +98,7 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'restore',
-    description: 'Restore a backup: next to the database, checked there, then swapped into its place.',
+    description: 'Restore a backup into a new database, compare it, and swap it with the old database.',
     load: async () => (await import('./commands/restore.js')).restoreVerb,
     verbs: [
       {

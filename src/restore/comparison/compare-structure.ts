@@ -3,7 +3,7 @@ import {
   CATALOGUE_SECTIONS,
   type CatalogueSection,
 } from '../../postgres/catalogue/read-catalogue.js';
-import { type Comparison, finding, type Finding, judged } from './comparison.js';
+import { type Comparison, finding, type Finding, judged, number } from './comparison.js';
 import { type Difference, type DifferenceContext, differenceOf } from './structure-differences.js';
 import { describeLine, subjectOf } from './structure-lines.js';
 
@@ -11,7 +11,8 @@ import { describeLine, subjectOf } from './structure-lines.js';
 export function compareStructure(found: Catalogue, context: DifferenceContext): Comparison[] {
   return CATALOGUE_SECTIONS.map((section) => {
     const { reported, ...lines } = differenceOf(section, found, context);
-    const unchanged = `${context.expected[section].length.toLocaleString('en-US')}, unchanged`;
+    const { length } = context.expected[section];
+    const unchanged = length === 0 ? 'none' : `${number(length)}, unchanged`;
     return judged(section, unchanged, { reported, findings: findingsOf(section, lines) });
   });
 }
