@@ -1,3 +1,4 @@
+import { checksPage } from './checks-page.mjs';
 import { cliPage } from './cli-page.mjs';
 import { lintRulesPage } from './lint-rules-page.mjs';
 import { environmentExample, settingsPage } from './settings.mjs';
@@ -15,4 +16,4 @@ import { environmentExample, settingsPage } from './settings.mjs';
  *
  * @type {readonly Page[]}
  */
-export const PAGES = [cliPage, lintRulesPage, environmentExample, settingsPage];
+export const PAGES = [checksPage, cliPage, environmentExample, lintRulesPage, settingsPage];

@@ -16,6 +16,11 @@ export function redactSecrets(text: string, environment: Environment): string {
   return secretsOf(environment).reduce((rest, secret) => rest.replaceAll(secret, HIDDEN), hidden);
 }
 
+/** Returns a text without the secrets that this process's environment holds. */
+export function withoutSecrets(text: string): string {
+  return redactSecrets(text, process.env);
+}
+
 /** Returns the secrets, longest first: one may be a part of another. */
 function secretsOf(environment: Environment): string[] {
   const secrets = Object.entries(environment).flatMap(([name, value = '']) => {

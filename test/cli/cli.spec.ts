@@ -42,6 +42,8 @@ describe('the command line', () => {
     expect(stdout).toContain(
       "  NO    backupConfig    BACKUP_ENABLED must be set to 'true' in production; BACKUP_RETENTION_DAYS must be set in production; No backup restore test is known - test backups every 90 days: `pgkeep restore test`, or set LAST_BACKUP_RESTORE_TEST_DATE [BACKUP_DISABLED]",
     );
+    expect(stdout).toContain('\nWhat to do:\n');
+    expect(stdout).toContain('\n  docs/checks.md#backup_disabled\n');
   });
 
   it('stats: a table for people, the HTTP body for machines', async () => {

@@ -89,6 +89,7 @@ describe('DATABASE_URL_FILE', () => {
         ok: false,
         gate: 'enforce',
         code: 'DATABASE_AUTHENTICATION_FAILED',
+        hint: 'docs/checks.md#database_authentication_failed',
         details:
           'No usable database connection: password authentication failed for user "keeper". Check the user and password of the database URL, and pg_hba.conf.',
       });
