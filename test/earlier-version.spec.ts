@@ -142,7 +142,7 @@ describe('a database and backups of the version before the renames', () => {
       expect(rows.map(({ name }) => name)).toEqual(['Ada', 'Blaise', 'Carl']);
       // The restore updated pgkeep's schema, which the backup has as its version had it.
       expect(await columns()).toEqual(['catalogue_fingerprint.action', 'change_log.action']);
-      expect(await actions()).toEqual([...before, 'backup', 'install', 'restore']);
+      expect(await actions()).toEqual([...before, 'backup', 'restore']);
       expect(await verify()).toMatchObject({ verdict: 'whole' });
     });
   });
