@@ -2,7 +2,7 @@ import { CHECK_NAMES, GATES, type CheckName, type Gate } from './settings.js';
 
 /**
  * Parses `READINESS_GATES`, such as `backupConfig=latch,environment=warn`; checks that are not named are `enforce`.
- * @throws Error naming the entry that is wrong.
+ * @throws Error that names the wrong entry.
  */
 export function parseGates(text: string): Record<CheckName, Gate> {
   const gates: Record<CheckName, Gate> = {

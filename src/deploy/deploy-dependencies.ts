@@ -3,7 +3,6 @@ import type { BackupService } from '../backup/backup.service.js';
 import type { Settings } from '../config/settings.js';
 import type { Clock } from '../core/clock.js';
 import type { DriftService } from '../drift/drift.service.js';
-import type { LintService } from '../migrations/lint/lint.service.js';
 import type { MigrationsService } from '../migrations/migrations.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 
@@ -16,7 +15,6 @@ export interface DeployNeeds {
   readonly timeouts: ReadTimeouts;
   readonly clock: Clock;
   readonly migrations: MigrationsService;
-  readonly lint: LintService;
   readonly backups: BackupService;
   readonly changelog: AuditLogService;
   readonly drift: DriftService;

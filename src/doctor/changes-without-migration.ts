@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type { DiffTarget } from '@prisma/schema-engine-wasm/schema_engine_bg';
+import { readMigrationList, type DiffTarget } from '#prisma-schema-engine-bridge';
 import { findTool } from '../backup/postgres-tools.js';
 import type { Settings } from '../config/settings.js';
-import { readMigrationList } from '../migrations/engine/migration-files.js';
-import { SchemaEngine } from '../migrations/engine/schema-engine.js';
+import { withSchemaEngine } from '../migrations/engine/schema-engine.js';
 import { externalFilters } from '../migrations/prisma-config/externals.js';
 import { startThrowAwayServer } from '../restore/test/throw-away-server.js';
 
@@ -16,7 +15,7 @@ const LONGEST_MS = 600_000;
 /**
  * Returns what the schema files have and the migrations do not make, in Prisma's words; empty where the two agree. The
  * migrations are replayed in a throw-away PostgreSQL of this machine: no other database is asked.
- * @throws PgkeepError `BACKUP_TOOLS_MISSING` where this machine has no server programs; SchemaEngineError where the
+ * @throws PgkeepError `BACKUP_TOOLS_MISSING` where this machine has no server programs, `MIGRATION_FAILED` where the
  *   migrations do not replay.
  */
 export async function changesWithoutMigration(
@@ -36,14 +35,10 @@ export async function changesWithoutMigration(
     const contents = await Promise.all(
       files.map(async (path) => ({ path, content: await readFile(path, 'utf8') })),
     );
-    const engine = await SchemaEngine.open(
-      { ...server.url, schema: database.url.schema },
-      { datamodels: contents.map(({ path, content }) => [path, content] as const), skipAdvisoryLock: true },
-    );
-    const cancel = (): void => void engine.cancel();
-    signal.addEventListener('abort', cancel);
-    try {
-      const from = await migrationsOf(migrationsDirectory, prisma);
+    const datamodels = contents.map(({ path, content }) => [path, content] as const);
+    const url = { ...server.url, schema: database.url.schema };
+    const from = await migrationsOf(migrationsDirectory, prisma);
+    return await withSchemaEngine(url, { datamodels, skipAdvisoryLock: true, signal }, async (engine) => {
       const { stdout } = await engine.run((wasm) =>
         wasm.diff({
           from,
@@ -54,10 +49,7 @@ export async function changesWithoutMigration(
         }),
       );
       return (stdout ?? '').trim();
-    } finally {
-      signal.removeEventListener('abort', cancel);
-      await engine.close();
-    }
+    });
   } finally {
     await server.close();
   }

@@ -6,7 +6,7 @@ import type { Settings } from '../config/settings.js';
 import { PgkeepError } from '../core/errors.js';
 import { missingGrants } from '../drift/missing-rights.js';
 import { readIdentity, readStamp, stampGrants } from '../environment/stamp.js';
-import { inabilityText, type JobsAbility } from '../jobs/jobs-ability.js';
+import { whyUnable, type JobsAbility } from '../jobs/jobs-ability.js';
 import { currentRole, read, type ReadTimeouts } from '../postgres/read.js';
 
 /** A right that the role lacks, and the feature that needs it. */
@@ -49,7 +49,7 @@ export async function readMissingRights(
   add('backups', await backupObstacle(client));
   const recording = await mayRecord(client, timeouts);
   add('audit log', recording === 'denied' ? `GRANT INSERT ON pgkeep.change_log TO ${role};` : undefined);
-  add('jobs', jobs.kind === 'denied' ? inabilityText(jobs).hint : undefined);
+  add('jobs', jobs.kind === 'denied' ? whyUnable(jobs).hint : undefined);
   const mayKeepEvidence = await mayInsertEvidence(client, timeouts);
   add('restore tests', mayKeepEvidence ? undefined : `GRANT INSERT ON pgkeep.restore_test TO ${role};`);
   return missing;

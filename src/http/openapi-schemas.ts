@@ -1,6 +1,7 @@
-import { CHECK_NAMES, GATES } from '../config/settings.js';
-import { CHECK_CODES } from '../core/errors.js';
-import { JOB_NAMES } from '../maintenance/job-table.js';
+import { GATES } from '../config/settings.js';
+import { JOB_NAMES } from '../maintenance/job-definitions.js';
+import { VERDICT_CODES } from '../readiness/check.js';
+import { CHECK_CODES, CHECK_NAMES } from '../readiness/checks.js';
 
 const time = { type: 'string', format: 'date-time' };
 const timeOrNull = { type: ['string', 'null'], format: 'date-time' };
@@ -28,7 +29,7 @@ const runSchema = {
   properties: {
     id: { type: 'string', format: 'uuid' },
     job: { enum: JOB_NAMES },
-    dueAt: { ...time, description: 'By the schedule; of a manual run, when it was asked for.' },
+    dueAt: { ...time, description: 'By the schedule; of a manual run, when it was requested.' },
     trigger: { enum: ['schedule', 'catch-up', 'manual'] },
     state: {
       enum: ['running', 'succeeded', 'failed', 'lost', 'interrupted', 'skipped'],
@@ -41,8 +42,12 @@ const runSchema = {
     holder: { ...textOrNull, description: 'pid@host' },
     startedAt: timeOrNull,
     finishedAt: timeOrNull,
-    leaseExpiresAt: { ...timeOrNull, description: 'There while it runs.' },
-    losses: { type: 'integer', minimum: 0, description: 'How often its holder vanished.' },
+    leaseExpiresAt: { ...timeOrNull, description: 'Not null while it runs.' },
+    losses: {
+      type: 'integer',
+      minimum: 0,
+      description: 'How often its holder stopped without an end of the run.',
+    },
     parameters: { type: 'object' },
     result: { type: ['object', 'null'] },
     error: {
@@ -65,7 +70,7 @@ const jobSchema = {
     nextDueAt: timeOrNull,
     overdueSince: timeOrNull,
     registeredAt: timeOrNull,
-    running: { ...textOrNull, description: 'The id of the run that is under way.' },
+    running: { ...textOrNull, description: 'The id of the current run.' },
     runs: { type: 'array', maxItems: 10, items: { $ref: '#/components/schemas/JobRun' } },
   },
 };
@@ -99,14 +104,14 @@ const backupSchema = {
     without: {
       type: 'array',
       items: { type: 'string' },
-      description: 'What of the database is not in it.',
+      description: 'The parts of the database that are not in it.',
     },
     restoreTest: { enum: ['passed', 'failed', null] },
   },
 };
 
-/** Schemas of the admin's routes about jobs and backups. */
-export const jobSchemas = {
+/** Schemas of the admin routes about jobs and backups. */
+const jobSchemas = {
   JobRun: runSchema,
   Job: jobSchema,
   Jobs: {
@@ -151,7 +156,7 @@ export const jobSchemas = {
       without: {
         type: 'array',
         items: { type: 'string' },
-        description: 'What of the database was not in the backup.',
+        description: 'The parts of the database that were not in the backup.',
       },
       startedAt: time,
       finishedAt: time,
@@ -167,7 +172,10 @@ export const jobSchemas = {
     properties: {
       total: { type: 'integer', minimum: 0 },
       tests: { type: 'array', items: { $ref: '#/components/schemas/RestoreTest' } },
-      chainFault: { ...textOrNull, description: 'The first evidence that does not fit.' },
+      chainFault: {
+        ...textOrNull,
+        description: 'The first entry that does not fit the chain; null where all do.',
+      },
     },
   },
   RestoreTestParameters: {
@@ -184,40 +192,50 @@ export const jobSchemas = {
   NoParameters: { type: 'object', additionalProperties: false },
 };
 
-export const checkSchema = {
+const view = {
+  ok: { type: 'boolean' },
+  details: { type: 'string', description: 'For people; left out with READINESS_DETAILS=codes.' },
+  gate: { enum: GATES, description: 'There when the check is not ok.' },
+  hint: { type: 'string', description: 'There with a code: the page and section that explain it.' },
+};
+
+const codeDescription = 'There when the check is not ok, and when it rests on what was last known.';
+
+const checkSchema = {
   type: 'object',
   required: ['ok'],
   additionalProperties: false,
-  properties: {
-    ok: { type: 'boolean' },
-    details: { type: 'string', description: 'For people; left out with READINESS_DETAILS=codes.' },
-    code: {
-      enum: CHECK_CODES,
-      description: 'There when the check is not ok, and when it rests on what was last known.',
-    },
-    gate: { enum: GATES, description: 'There when the check is not ok.' },
-  },
+  properties: { ...view, code: { enum: CHECK_CODES, description: codeDescription } },
 };
 
-export const verdictSchema = {
-  type: 'object',
-  required: ['status'],
-  additionalProperties: false,
-  properties: {
-    status: { enum: ['ready', 'not_ready'] },
-    code: { enum: ['EVALUATION_STALE', 'EVALUATION_PENDING', 'SHUTTING_DOWN'] },
-    checks: {
-      type: 'object',
-      additionalProperties: false,
-      properties: Object.fromEntries(
-        CHECK_NAMES.map((name) => [name, { $ref: '#/components/schemas/Check' }]),
-      ),
-    },
-    evaluatedAt: { type: 'string', format: 'date-time' },
-  },
+/** A check that the application added: its codes are its own. */
+const applicationCheckSchema = {
+  ...checkSchema,
+  properties: { ...view, code: { type: 'string', description: codeDescription } },
 };
 
-export const healthSchema = {
+function verdictSchema(added: readonly string[]): object {
+  const own = CHECK_NAMES.map((name) => [name, { $ref: '#/components/schemas/Check' }] as const);
+  const application = added.map((name) => [name, { $ref: '#/components/schemas/ApplicationCheck' }] as const);
+  return {
+    type: 'object',
+    required: ['status'],
+    additionalProperties: false,
+    properties: {
+      status: { enum: ['ready', 'not_ready'] },
+      code: { enum: Object.keys(VERDICT_CODES) },
+      hint: view.hint,
+      checks: {
+        type: 'object',
+        additionalProperties: false,
+        properties: Object.fromEntries([...own, ...application]),
+      },
+      evaluatedAt: { type: 'string', format: 'date-time' },
+    },
+  };
+}
+
+const healthSchema = {
   type: 'object',
   required: ['status'],
   properties: {
@@ -228,7 +246,7 @@ export const healthSchema = {
   },
 };
 
-export const tableSchema = {
+const tableSchema = {
   type: 'object',
   required: [
     'name',
@@ -264,7 +282,7 @@ export const tableSchema = {
   },
 };
 
-export const statsSchema = {
+const statsSchema = {
   type: 'object',
   required: ['sizeBytes', 'sizeMB', 'tableCount', 'tables', 'connections', 'collectedAt'],
   additionalProperties: false,
@@ -292,7 +310,7 @@ export const statsSchema = {
   },
 };
 
-export const problemSchema = {
+const problemSchema = {
   type: 'object',
   required: ['type', 'title', 'status', 'detail', 'code'],
   additionalProperties: false,
@@ -305,3 +323,23 @@ export const problemSchema = {
     hint: { type: 'string' },
   },
 };
+
+/** Returns every schema. @param added the names of the checks that the application added */
+export function schemasWith(added: readonly string[]): Readonly<Record<string, object>> {
+  return {
+    Alive: {
+      type: 'object',
+      required: ['status'],
+      additionalProperties: false,
+      properties: { status: { const: 'alive' } },
+    },
+    Check: checkSchema,
+    ApplicationCheck: applicationCheckSchema,
+    Verdict: verdictSchema(added),
+    Health: healthSchema,
+    Table: tableSchema,
+    Stats: statsSchema,
+    Problem: problemSchema,
+    ...jobSchemas,
+  };
+}

@@ -1,6 +1,6 @@
 import { type JobRun, MOST_LOSSES } from '../jobs/jobs.types.js';
 
-/** A due time that is claimed later than this was missed, and counts as caught up. */
+/** A due time that is claimed later than this was missed: its run is a catch-up. */
 export const LATE_MS = 60_000;
 
 /** What is known of one job. Every time is the database's. */
@@ -8,15 +8,16 @@ export interface JobSituation {
   readonly now: Date;
   /** The latest due time of its schedule; undefined without one. */
   readonly due: Date | undefined;
-  /** Since when it has this schedule; undefined where no service has put it onto its schedule yet. */
+  /** Since when it has this schedule; undefined where no service has recorded one yet. */
   readonly since: Date | undefined;
   /** Its newest runs, by due time. */
   readonly runs: readonly JobRun[];
 }
 
+/** What to do about a job. */
 export type NextStep =
   | { readonly kind: 'wait' }
-  /** The holder let its lease end. */
+  /** The lease of the active run has expired. */
   | { readonly kind: 'mark-lost' }
   /** The newest run was not finished. */
   | { readonly kind: 'take-over' }
@@ -25,8 +26,8 @@ export type NextStep =
 const WAIT: NextStep = { kind: 'wait' };
 
 /**
- * What to do about a job just now. Pure. Of all the due times that were missed only the latest is caught up, and
- * none from before the job was scheduled so. The statements that follow check all of it again in the database.
+ * Decides what to do about a job now. Pure. Of several missed due times only the latest is caught up, and none from
+ * before the job had this schedule. The statements that follow check all of it again in the database.
  */
 export function nextStep({ now, due, since, runs }: JobSituation): NextStep {
   const running = runs.find(({ state }) => state === 'running');

@@ -1,5 +1,3 @@
-import type { CheckCode } from '../core/errors.js';
-
 /** A migration of this build's directory. */
 export interface DirectoryMigration {
   readonly name: string;
@@ -25,9 +23,18 @@ export interface MigrationHistory {
   readonly deployingPid: number | undefined;
 }
 
+export type MigrationsFaultCode =
+  | 'MIGRATIONS_LOCKED'
+  | 'MIGRATIONS_PERMISSION_DENIED'
+  | 'MIGRATIONS_DIRECTORY_MISSING'
+  | 'MIGRATIONS_DIRECTORY_EMPTY'
+  | 'MIGRATIONS_DIRECTORY_IS_PGKEEPS'
+  | 'MIGRATIONS_FILE_MISSING'
+  | 'MIGRATIONS_PROVIDER_MISMATCH';
+
 /** Why the directory or the history cannot be judged at all. */
 export interface MigrationsFault {
-  readonly code: Extract<CheckCode, `MIGRATIONS_${string}`>;
+  readonly code: MigrationsFaultCode;
   readonly text: string;
   readonly hint: string;
 }

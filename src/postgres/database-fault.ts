@@ -4,7 +4,6 @@ import {
   PgkeepError,
   messageOf,
   serverHintOf,
-  type CheckCode,
   type ErrorCode,
 } from '../core/errors.js';
 import { UnsuitableServerError } from './candidate-client.js';
@@ -12,9 +11,20 @@ import { isAuthenticationError, isTlsError } from './candidate-rotation.js';
 import { DeadlineError } from './deadline.js';
 import { PasswordUnavailableError } from './password.js';
 
+/** Why the database did not answer as expected; `CHECK_FAILED` is anything else. */
+export type DatabaseFaultCode =
+  | 'DATABASE_UNREACHABLE'
+  | 'DATABASE_TIMEOUT'
+  | 'DATABASE_AUTHENTICATION_FAILED'
+  | 'DATABASE_NOT_FOUND'
+  | 'DATABASE_TLS_FAILED'
+  | 'DATABASE_TOO_MANY_CONNECTIONS'
+  | 'DATABASE_READ_ONLY'
+  | 'CHECK_FAILED';
+
 /** Why the database did not answer as expected: a stable code, the cause in one line, the next step. */
 export interface DatabaseFault {
-  readonly code: Extract<CheckCode, `DATABASE_${string}`> | 'CHECK_FAILED';
+  readonly code: DatabaseFaultCode;
   readonly text: string;
   readonly hint: string;
 }
@@ -105,7 +115,7 @@ export function databaseError(operation: string, error: unknown): PgkeepError {
   return new PgkeepError(keepCode(code, error), `Cannot ${operation}: ${text}`, { hint, cause: error });
 }
 
-function keepCode(code: DatabaseFault['code'], error: unknown): ErrorCode {
+function keepCode(code: DatabaseFaultCode, error: unknown): ErrorCode {
   if (errorCode(error) === '42501') return 'DATABASE_PERMISSION_DENIED';
   if (code === 'DATABASE_TIMEOUT') return 'DATABASE_TIMEOUT';
   return code === 'CHECK_FAILED' ? 'DATABASE_ERROR' : 'DATABASE_UNREACHABLE';

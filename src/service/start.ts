@@ -1,7 +1,8 @@
 import path from 'node:path';
 import { exitCodeOf, explain } from '../cli/errors.js';
 import { STATE_DIRECTORY } from '../cluster/embedded-location.js';
-import { loadEnvironment, wantsEmbedded } from '../config/process-environment.js';
+import { wantsEmbedded } from '../config/database-settings.js';
+import { loadEnvironment } from '../config/process-environment.js';
 import { readSettings } from '../config/read-settings.js';
 import { serve } from './serve.js';
 

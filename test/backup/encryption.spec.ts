@@ -213,30 +213,30 @@ describe('an encrypted backup', () => {
   it.each([
     [
       {},
-      'BACKUP_ENCRYPTION_KEY must be set where BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
+      'BACKUP_ENCRYPTION_KEY must be set if BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
     ],
     [
       { BACKUP_ENCRYPTION_KEY: 'hunter2' },
-      'BACKUP_ENCRYPTION_KEY must be age recipients (age1…) or a passphrase of at least 12 characters: it is shorter than that',
+      'BACKUP_ENCRYPTION_KEY must be age recipients (age1…) or a passphrase of at least 12 characters: it is too short',
     ],
     [
       { BACKUP_ENCRYPTION_KEY: 'age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq' },
-      'BACKUP_ENCRYPTION_KEY must be age recipients (age1…) or a passphrase of at least 12 characters: number 1 of its 1 recipients is not a whole age1… key (a character is wrong or missing, or it is of another kind than X25519)',
+      'BACKUP_ENCRYPTION_KEY must be age recipients (age1…) or a passphrase of at least 12 characters: recipient 1 of 1 is not a complete age1… key (a character is wrong or missing, or it is not an X25519 key)',
     ],
     [
       { BACKUP_ENCRYPTION_KEY: 'AGE-SECRET-KEY-1QQQQ' },
-      'BACKUP_ENCRYPTION_KEY must be age recipients (age1…) or a passphrase of at least 12 characters: it holds an AGE-SECRET-KEY-…, the secret half, which belongs to BACKUP_ENCRYPTION_IDENTITY; its public half begins with age1',
+      'BACKUP_ENCRYPTION_KEY must be age recipients (age1…) or a passphrase of at least 12 characters: it contains a secret key (AGE-SECRET-KEY-…), which belongs in BACKUP_ENCRYPTION_IDENTITY; the public key begins with age1',
     ],
     [
       { BACKUP_ENCRYPTION_KEY: PASSPHRASE, BACKUP_ENCRYPTION_IDENTITY: 'age1xyz' },
-      'BACKUP_ENCRYPTION_IDENTITY must be one or more age identities (AGE-SECRET-KEY-1…): it holds an age1…, the public half, which belongs to BACKUP_ENCRYPTION_KEY',
+      'BACKUP_ENCRYPTION_IDENTITY must be one or more age identities (AGE-SECRET-KEY-1…): it contains a public key (age1…), which belongs in BACKUP_ENCRYPTION_KEY',
     ],
   ])('with settings %j is refused: exit 78', async (settings, line) => {
     const environment = { DATABASE_URL: clinic, BACKUP_DIR: directory, BACKUP_ENCRYPTION_ENABLED: 'true' };
     expect(await runCli(['backup'], { ...environment, ...settings })).toEqual({
       code: 78,
       stdout: '',
-      stderr: `One setting is not usable:\n  ${line}\nEvery setting is described in .env.example and in docs/settings.md.\n`,
+      stderr: `One setting is invalid:\n  ${line}\nEvery setting is described in .env.example and in docs/settings.md.\n`,
     });
   });
 });

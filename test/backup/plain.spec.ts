@@ -114,7 +114,7 @@ describe('a plain backup', () => {
       code: 78,
       stdout: '',
       stderr:
-        'One setting is not usable:\n  BACKUP_COMPRESSION must be gzip:1 to gzip:9 where BACKUP_FORMAT is plain; it is "zstd:3"\nEvery setting is described in .env.example and in docs/settings.md.\n',
+        'One setting is invalid:\n  BACKUP_COMPRESSION must be gzip:1 to gzip:9 if BACKUP_FORMAT is plain; it is "zstd:3"\nEvery setting is described in .env.example and in docs/settings.md.\n',
     });
   });
 });

@@ -42,6 +42,8 @@ describe('the command line', () => {
     expect(stdout).toContain(
       "  NO    backupConfig    BACKUP_ENABLED must be set to 'true' in production; BACKUP_RETENTION_DAYS must be set in production; No backup restore test is known - test backups every 90 days: `pgkeep restore test`, or set LAST_BACKUP_RESTORE_TEST_DATE [BACKUP_DISABLED]",
     );
+    expect(stdout).toContain('\nWhat to do:\n');
+    expect(stdout).toContain('\n  docs/checks.md#backup_disabled\n');
   });
 
   it('stats: a table for people, the HTTP body for machines', async () => {
@@ -222,7 +224,7 @@ describe('the command line', () => {
       code: 78,
       stdout: '',
       stderr: [
-        '2 settings are not usable:',
+        '2 settings are invalid:',
         '  DATABASE_URL must be a PostgreSQL URL (postgresql://user:password@host:5432/database): it must begin with postgresql:// or postgres://',
         '  DB_POOL_MAX must be a whole number (connections); it is "x"',
         'Every setting is described in .env.example and in docs/settings.md.',

@@ -313,7 +313,7 @@ Say which migrations they are from: \`npx pgkeep migrate resolve --applied 1_fir
     const marked = await application.quickly();
     expect(marked.code).toBe(3);
     expect(marked.stderr).toContain(
-      'The file begins with a byte order mark: Prisma sends it along, and PostgreSQL refuses it as a\n    syntax error.',
+      'The file begins with a byte order mark. Prisma sends it to PostgreSQL, which refuses it as a\n    syntax error.',
     );
     application.add(
       '1_marked',

@@ -17,8 +17,8 @@ const PLAN = `deploy    2 migrations into database "DATABASE" (test)
 tables    public.children: about 1,000 rows, 152.0 kB
 limits    5000 ms for a lock, 900000 ms for a migration
 NOTES
-0 errors, 0 warnings in 2 files judged (those that the database has yet to apply; --all judges every one).
-Sizes of tables are those of the database.
+0 errors, 0 warnings in 2 files checked (pending migrations; --all checks every one).
+Table sizes are from the database.
 `;
 const UNSTAMPED = 'note      the database is not stamped as test: `pgkeep install`, `pgkeep stamp test`\n';
 

@@ -35,9 +35,9 @@ describe('an old history', () => {
     app.remove('20260104000000_broken');
     const { code, stderr } = await app.quickly();
     expect(stderr).toContain(
-      `0 errors, 0 warnings in 4 files judged (those that the database has yet to apply; --all judges every one).
-The database is new and empty: only what keeps a migration from being applied is judged.
-Sizes of tables are those of the database.
+      `0 errors, 0 warnings in 4 files checked (pending migrations; --all checks every one).
+The database is new and empty: only what prevents a migration from being applied was checked.
+Table sizes are from the database.
 `,
     );
     expect(code).toBe(0);
@@ -77,7 +77,7 @@ Where the change is harmless, record that it is accepted, and commit the file th
     const accepted = await app.migrate(['lint', '--accept-edit', '20260102000000_gone', ...because]);
     expect([accepted.code, accepted.stdout.replace(app.directory, 'DIR')]).toEqual([
       0,
-      'DIR/prisma/pgkeep-lint-baseline.json records that the change of 20260102000000_gone is accepted. Commit it; the next change of that file needs a new record.\n',
+      'Recorded in DIR/prisma/pgkeep-lint-baseline.json: the change of 20260102000000_gone is accepted. Commit that file. The next change of the migration needs a new record.\n',
     ]);
     const deployed = await app.quickly();
     expect(deployed.stderr).toContain(

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Environment } from '../../src/config/read-settings.js';
 import { run } from '../../src/core/process/run.js';
 import type { DoctorLine, DoctorReport } from '../../src/doctor/doctor.types.js';
-import { CHILDREN, ENGINE, PrismaApplication } from '../migrations/engine-application.js';
+import { BRIDGE, CHILDREN, PrismaApplication } from '../migrations/engine-application.js';
 import { runCli } from '../support/pgkeep-process.js';
 import type { CommandResult } from '../support/cli-hosts.js';
 
@@ -63,7 +63,7 @@ export class DoctoredApplication extends PrismaApplication {
   }
 
   async generate(): Promise<void> {
-    const { output, exitCode } = await this.prisma('generate', { PRISMA_SCHEMA_ENGINE_BINARY: ENGINE });
+    const { output, exitCode } = await this.prisma('generate', { PRISMA_SCHEMA_ENGINE_BINARY: BRIDGE });
     expect({ output, exitCode }).toMatchObject({ exitCode: 0 });
   }
 

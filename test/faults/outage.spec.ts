@@ -39,6 +39,7 @@ describe('a database that goes away', () => {
       const unknown = {
         ok: false,
         code: 'DATABASE_UNREACHABLE',
+        hint: 'docs/checks.md#database_unreachable',
         gate: 'enforce',
         details: `Not known: ${refused}`,
       };
@@ -81,6 +82,7 @@ describe('a database that goes away', () => {
         expect(await service.check('database')).toEqual({
           ok: false,
           code: 'DATABASE_TIMEOUT',
+          hint: 'docs/checks.md#database_timeout',
           gate: 'enforce',
           // The client's and the driver's timers end at the same moment.
           details: expect.stringMatching(

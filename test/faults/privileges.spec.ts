@@ -55,6 +55,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     expect(checks.database).toEqual({
       ok: false,
       code: 'CHECK_FAILED',
+      hint: 'docs/checks.md#check_failed',
       gate: 'enforce',
       details: `No usable database connection: permission denied for database "${name}"; DETAIL: User does not have CONNECT privilege. Give the role the grant: CONNECT on the database.`,
     });
@@ -65,6 +66,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     expect(connected.checks.migrations).toEqual({
       ok: false,
       code: 'MIGRATIONS_PERMISSION_DENIED',
+      hint: 'docs/checks.md#migrations_permission_denied',
       gate: 'enforce',
       details: `Role ${QUOTED} may not read public._prisma_migrations. Give it the grant: ${grants}`,
     });
@@ -129,6 +131,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     expect(hidden.checks.environment).toEqual({
       ok: false,
       code: 'ENVIRONMENT_UNREADABLE',
+      hint: 'docs/checks.md#environment_unreadable',
       gate: 'enforce',
       details: `Role ${QUOTED} may not read pgkeep.database_environment, so the database's environment is unknown: ${grants}`,
     });

@@ -145,7 +145,7 @@ describe('environments that must stay apart', () => {
     expect(await runCli(['prisma', 'db', 'seed'], settings, { cwd: directory })).toEqual({
       code: 78,
       stdout: '',
-      stderr: `Cannot read ${path.join(directory, '.env.production')}.\nMake it a file that this user may read, or remove it.\n`,
+      stderr: `Cannot read ${path.join(directory, '.env.production')}.\nMake it readable for this user, or remove it.\n`,
     });
   });
 

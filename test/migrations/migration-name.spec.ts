@@ -82,8 +82,8 @@ describe('the name of a migration', () => {
         rule: 'migration-name',
         severity: 'warning',
         message:
-          'The name of this migration does not begin with its time: migrations are applied in the order of their names, and people find them by what they say.',
-        rewrite: '-- As long as no database has it, rename its directory: YYYYMMDD_HHMMSS_descriptive_name',
+          'The name of this migration does not begin with its time. Migrations are applied in the order of their names, and a name should say what the migration does.',
+        rewrite: '-- If no database has applied it, rename its directory: YYYYMMDD_HHMMSS_descriptive_name',
       },
     ]);
   });
@@ -101,8 +101,8 @@ describe('the name of a migration', () => {
         rule: 'migration-name',
         severity: 'warning',
         message:
-          'The time of this migration is spelled YYYYMMDD_HHMMSS, that of others YYYYMMDDHHMMSS: within one day all of one spelling are applied before all of the other, whatever the hour.',
-        rewrite: '-- As long as no database has it, rename its directory: YYYYMMDDHHMMSS_descriptive_name',
+          'The time in the name of this migration has the format YYYYMMDD_HHMMSS, but the first migration has YYYYMMDDHHMMSS. Migrations of one day are then applied in the wrong order.',
+        rewrite: '-- If no database has applied it, rename its directory: YYYYMMDDHHMMSS_descriptive_name',
       },
     ]);
   });

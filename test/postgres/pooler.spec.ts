@@ -141,6 +141,7 @@ describe('a statement pooler', () => {
         ok: false,
         gate: 'enforce',
         code: 'DATABASE_UNREACHABLE',
+        hint: 'docs/checks.md#database_unreachable',
         details:
           'No usable database connection: transaction blocks not allowed in statement pooling mode. Set pool_mode of the pooler to transaction or session.',
       });

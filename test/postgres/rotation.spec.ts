@@ -89,6 +89,7 @@ describe('DATABASE_URL_FILE', () => {
         ok: false,
         gate: 'enforce',
         code: 'DATABASE_AUTHENTICATION_FAILED',
+        hint: 'docs/checks.md#database_authentication_failed',
         details:
           'No usable database connection: password authentication failed for user "keeper". Check the user and password of the database URL, and pg_hba.conf.',
       });
@@ -127,16 +128,16 @@ describe('DATABASE_URL_FILE', () => {
   });
 
   it.each([
-    ['is empty', '', 'holds a value that is not usable: it is empty'],
+    ['is empty', '', 'contains an invalid value: it is empty'],
     [
       'holds no URL',
       'half of a',
-      'holds a value that is not usable: must be a PostgreSQL URL (postgresql://user:password@host:5432/database): it must begin with postgresql:// or postgres://',
+      'contains an invalid value: must be a PostgreSQL URL (postgresql://user:password@host:5432/database): it must begin with postgresql:// or postgres://',
     ],
     [
       'names another database',
       'postgresql://keeper:none@127.0.0.1/other',
-      'holds a value that is not usable: it names another database or schema, which takes a restart',
+      'contains an invalid value: it names another database or schema, which needs a restart',
     ],
   ])('is not taken while it %s, and an authentication that fails says so', async (_, text, fault) => {
     const secret = new MountedSecret(urlWith(`keeper:${password}`));

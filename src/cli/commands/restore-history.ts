@@ -21,7 +21,8 @@ export const restoreHistoryVerb: Verb = {
 };
 
 function renderHistory({ total, tests, chainFault }: RestoreTestHistory): string {
-  if (total === 0) return 'No restore test has been made. Run `pgkeep restore test` to test the newest backup.';
+  if (total === 0)
+    return 'No restore test has been made. Run `pgkeep restore test` to test the newest backup.';
   const heading = ['number', 'finished (UTC)', 'verdict', 'took', 'backup', 'evidence'];
   const rows = tests.map(({ number, finishedAt, verdict, without, durationMs, backup, hash }) => [
     String(number),

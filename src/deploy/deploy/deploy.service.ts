@@ -6,7 +6,6 @@ import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { DatabaseService } from '../../postgres/database.service.js';
 import { DriftService } from '../../drift/drift.service.js';
-import { LintService } from '../../migrations/lint/lint.service.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';
 import type { DeployNeeds } from '../deploy-dependencies.js';
 import type { DeployOptions, DeployPlan, DeployReport } from './deploy.types.js';
@@ -19,7 +18,6 @@ export class DeployService {
     private readonly clock: Clock,
     private readonly database: DatabaseService,
     private readonly migrations: MigrationsService,
-    private readonly lint: LintService,
     private readonly backups: BackupService,
     private readonly changelog: AuditLogService,
     private readonly drift: DriftService,
@@ -47,9 +45,9 @@ export class DeployService {
   /** Loaded only here: the parser is megabytes of WebAssembly, and a service deploys nothing. */
   private async run(options: DeployOptions) {
     const { DeployRun } = await import('./deploy-run.js');
-    const { settings, clock, migrations, lint, backups, changelog, drift } = this;
+    const { settings, clock, migrations, backups, changelog, drift } = this;
     const { timeouts } = this.database;
-    const needs: DeployNeeds = { settings, timeouts, clock, migrations, lint, backups, changelog, drift };
+    const needs: DeployNeeds = { settings, timeouts, clock, migrations, backups, changelog, drift };
     return new DeployRun(needs, options);
   }
 }

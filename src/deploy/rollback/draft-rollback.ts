@@ -3,6 +3,7 @@ import type { Settings } from '../../config/settings.js';
 import { boundedList } from '../../core/bounded-list.js';
 import { type Loss, lossesOf } from '../../migrations/down/losses.js';
 import { type EditedFile, judgeEdits } from '../../migrations/lint/edited-files.js';
+import { MigrationSources } from '../../migrations/lint/migration-sources.js';
 import type { MigrationHistory, MigrationStatus } from '../../migrations/migrations.types.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
 import type { RollbackNeeds } from '../deploy-dependencies.js';
@@ -44,7 +45,11 @@ export async function draftRollback(
     await requireNoFailedAttempt(client, schema, timeouts, rollbackRefused);
   }
   const { status, history } = report;
-  const edits = await judgeEdits(report.changed, history.rows ?? [], settings.migrationsDirectory);
+  const edits = await judgeEdits(
+    report.changed,
+    history.rows ?? [],
+    new MigrationSources(settings.migrationsDirectory),
+  );
   const migration = chooseMigration(status, history, edits, asked);
   const down = await readDown(migration, settings);
   const losses = lossesOf(down.parsed, schema);

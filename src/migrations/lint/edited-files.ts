@@ -1,38 +1,38 @@
 import { statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import type { HistoryRow } from '../migrations.types.js';
 import { loadSqlParser } from '../sql/sql-parser.js';
 import { onlyAddsComments } from './added-comments.js';
-import { baselineFile, digestOf, readBaseline } from './baseline.js';
+import { baselineFile, digestOf } from './baseline.js';
+import { scriptOf } from './find-files.js';
+import { MigrationSources } from './migration-sources.js';
 
 /** A migration whose file was changed after it was applied, in more than its comments. */
 export interface EditedFile {
   readonly name: string;
-  /** Why the change was accepted: the baseline records it. Absent where it was not. */
+  /** Why the change was accepted, from the baseline; absent if it was not. */
   readonly acceptedBecause?: string;
 }
 
 /**
- * Looks at files that differ from what was applied. Those that only have more comments are left out: they do the same.
- * @param edited names, as the history against the directory says
- * @throws PgkeepError `LINT_FAILED` where the baseline cannot be read; what the file system throws.
+ * Returns those of some changed migrations that differ in more than added comments.
+ * @param edited the names of migrations whose checksum differs from the history's
+ * @throws PgkeepError `LINT_FAILED` if the baseline cannot be read, or `MIGRATIONS_UNREADABLE`.
  */
 export async function judgeEdits(
   edited: readonly string[],
   rows: readonly HistoryRow[],
-  migrationsDirectory: string,
+  sources: MigrationSources,
 ): Promise<EditedFile[]> {
   if (edited.length === 0) return [];
-  const { edits } = await readBaseline(baselineFile(migrationsDirectory));
+  const { edits } = await sources.baseline();
   const parser = await loadSqlParser();
   const judged: EditedFile[] = [];
   for (const name of edited) {
-    const bytes = await readFile(path.join(migrationsDirectory, name, 'migration.sql'));
+    const bytes = sources.read(scriptOf(sources.directory, name));
     const applied = rows.findLast((row) => row.name === name && row.finished && !row.rolledBack);
-    if (applied && (await onlyAddsComments(bytes.toString(), applied.checksum, parser))) continue;
+    if (applied && bytes && (await onlyAddsComments(bytes.toString(), applied.checksum, parser))) continue;
     const accepted = edits.get(name);
-    const isAccepted = accepted?.sha256 === digestOf(bytes);
+    const isAccepted = bytes !== null && accepted?.sha256 === digestOf(bytes);
     judged.push({ name, ...(accepted && isAccepted && { acceptedBecause: accepted.because }) });
   }
   return judged;
@@ -92,7 +92,7 @@ export class EditVerdicts {
     try {
       const names = files.map(({ name }) => name);
       const rows = files.map(({ applied }) => applied);
-      const edits = await judgeEdits(names, rows, this.migrationsDirectory);
+      const edits = await judgeEdits(names, rows, new MigrationSources(this.migrationsDirectory));
       const refused = edits.filter(({ acceptedBecause }) => acceptedBecause === undefined);
       for (const { name, version } of files) {
         this.verdicts.set(

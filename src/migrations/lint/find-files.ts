@@ -22,7 +22,12 @@ const SCRIPT = 'migration.sql';
  */
 export async function migrationsIn(directory: string): Promise<FoundFile[]> {
   const names = await migrationNames(directory);
-  return names.map((name) => ({ file: path.join(directory, name, SCRIPT), migration: name }));
+  return names.map((name) => ({ file: scriptOf(directory, name), migration: name }));
+}
+
+/** Returns the file of a migration. */
+export function scriptOf(directory: string, migration: string): string {
+  return path.join(directory, migration, SCRIPT);
 }
 
 /**

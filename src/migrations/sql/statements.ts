@@ -88,7 +88,7 @@ export function readDoBlock(statement: Statement, text: string, parser: SqlParse
   const body = stringOf(options.find(({ defname }) => defname === 'as')?.arg) ?? '';
   const plpgsql = language === 'plpgsql' ? parser.parsePlpgsql(statement.sql) : undefined;
   if (plpgsql === undefined) {
-    const why = `the block is in ${language}${language === 'plpgsql' ? ', which refuses it' : ''}`;
+    const why = language === 'plpgsql' ? 'the block is not valid PL/pgSQL' : `the block is in ${language}`;
     return { statements: [], unread: [{ why, index: statement.index }] };
   }
   const start = text.indexOf(body, statement.index);

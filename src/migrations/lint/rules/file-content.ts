@@ -50,10 +50,7 @@ export const noScript: FileRule = {
   instead: 'Restore the file from version control, or remove the directory.',
   cannotBeWaived: true,
   checkFile: (file) =>
-    obstaclesOf(file, 'missing').map((violation) => ({
-      ...violation,
-      rewrite: '-- Restore migration.sql from version control, or remove the directory.',
-    })),
+    obstaclesOf(file, 'missing', '-- Restore migration.sql from version control, or remove the directory.'),
 };
 
 export const emptyMigration: FileRule = {
@@ -80,8 +77,8 @@ export const notLookedInto: FileRule = {
   checkFile: (file) => obstaclesOf(file, 'unknown'),
 };
 
-function obstaclesOf({ obstacles }: ParsedFile, kind: Obstacle['kind']): Violation[] {
+function obstaclesOf({ obstacles }: ParsedFile, kind: Obstacle['kind'], rewrite = ''): Violation[] {
   return obstacles
     .filter((obstacle) => obstacle.kind === kind)
-    .map(({ message, index }) => ({ message, index }));
+    .map(({ message, index }) => ({ message, index, rewrite }));
 }
