@@ -145,8 +145,11 @@ function firstOf(thrown: unknown): unknown {
   return Array.isArray(errors) && errors.length > 0 ? firstOf(errors[0]) : thrown;
 }
 
-/** By shape and not by `instanceof`: errors of Node's core belong to another realm inside Jest. */
-function propertyOf(thrown: unknown, name: 'message' | 'code' | 'detail' | 'hint' | 'errors'): unknown {
+/**
+ * Returns a property of anything that was thrown. By shape and not by `instanceof`: the SDKs' classes are loaded late, and
+ * errors of Node's core belong to another realm inside Jest.
+ */
+export function propertyOf(thrown: unknown, name: string): unknown {
   return typeof thrown === 'object' && thrown !== null ? Reflect.get(thrown, name) : undefined;
 }
 

@@ -56,3 +56,8 @@ export interface EnvironmentFacts {
 export function sameDatabase(left: DatabaseIdentity, right: DatabaseIdentity): boolean {
   return left.systemIdentifier === right.systemIdentifier && left.databaseOid === right.databaseOid;
 }
+
+/** Returns the grants without which a role cannot read the stamp. @param role quoted where SQL needs it */
+export function stampGrants(role: string): string {
+  return `GRANT USAGE ON SCHEMA pgkeep TO ${role}; GRANT SELECT ON pgkeep.database_environment TO ${role}`;
+}

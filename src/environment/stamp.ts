@@ -71,9 +71,26 @@ export async function readStamp(client: ClientBase, timeouts: ReadTimeouts): Pro
   }
 }
 
-/** Returns the grants without which a role cannot read the stamp. @param role quoted where SQL needs it */
-export function stampGrants(role: string): string {
-  return `GRANT USAGE ON SCHEMA pgkeep TO ${role}; GRANT SELECT ON pgkeep.database_environment TO ${role}`;
+/** Makes the refusal of an operation; `why` completes "Refused to …: ". */
+export type RefuseOperation = (why: string, hint: string) => PgkeepError;
+
+/**
+ * Requires that the database is stamped for this environment, or not at all.
+ * @param reading undefined where the database cannot be read
+ * @param refuse makes the refusal, with the code and the words of the operation
+ * @throws what `refuse` makes.
+ */
+export function requireStamp(
+  reading: StampReading | undefined,
+  environment: EnvironmentName,
+  refuse: RefuseOperation,
+): void {
+  if (reading?.kind !== 'stamped' || reading.stamp.environment === environment) return;
+  const { environment: stamped } = reading.stamp;
+  throw refuse(
+    `this is ${environment} (NODE_ENV), and the database is stamped ${stamped}`,
+    `Use \`--env ${stamped}\`, or point DATABASE_URL at the ${environment} database.`,
+  );
 }
 
 /** What a stamp is decided on. */

@@ -1,4 +1,4 @@
-import { errorCode, PgkeepError, messageOf, type ErrorCode } from '../core/errors.js';
+import { errorCode, PgkeepError, messageOf, type ErrorCode, propertyOf } from '../core/errors.js';
 
 /** Why a bucket did not do as asked: a stable code, the cause in one line, the next step. */
 export interface RemoteFault {
@@ -82,9 +82,4 @@ export function networkFault(error: unknown, status: number | undefined): Remote
 /** A text that goes into a sentence. */
 export function withoutStop(text: string): string {
   return text.replace(/\.$/, '');
-}
-
-/** By shape: the SDKs' classes are not loaded here, and errors of Node's core belong to another realm inside Jest. */
-export function propertyOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }

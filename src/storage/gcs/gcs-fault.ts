@@ -1,5 +1,5 @@
-import { messageOf } from '../../core/errors.js';
-import { networkFault, propertyOf, withoutStop, type RemoteFault } from '../remote-fault.js';
+import { messageOf, propertyOf } from '../../core/errors.js';
+import { networkFault, withoutStop, type RemoteFault } from '../remote-fault.js';
 
 const HINTS = {
   none: 'Give this process application-default credentials: GOOGLE_APPLICATION_CREDENTIALS names a key file, or workload identity; `gcloud auth application-default login` on a laptop.',

@@ -1,5 +1,5 @@
-import { messageOf } from '../../core/errors.js';
-import { networkFault, propertyOf, withoutStop, type RemoteFault } from '../remote-fault.js';
+import { messageOf, propertyOf } from '../../core/errors.js';
+import { networkFault, withoutStop, type RemoteFault } from '../remote-fault.js';
 
 const HINTS = {
   keys: 'Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile or role this process has.',
