@@ -1,8 +1,12 @@
 import type { ClientBase } from 'pg';
-import { OWN_STRUCTURE, STRUCTURE_QUERIES } from '../postgres/catalogue/structure-queries.js';
-import { STRUCTURE_SECTIONS, type StructureSection } from '../postgres/catalogue/structure.types.js';
+import {
+  OWN_STRUCTURE,
+  STRUCTURE_QUERIES,
+  STRUCTURE_SECTIONS,
+  type StructureSection,
+} from '../postgres/catalogue/structure-queries.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { giveSettings, STEADY_OUTPUT } from '../postgres/session-settings.js';
+import { setLocalSettings, STEADY_OUTPUT } from '../postgres/session-settings.js';
 import { beginStatements } from '../postgres/transaction.js';
 
 /** The queries that a structure is read with. Raised whenever the same structure reads otherwise than before. */
@@ -139,7 +143,7 @@ export async function inStructureTransaction<T>(
   await client.query(beginStatements(client, { mode, ...timeouts }));
   try {
     // Compiling these queries takes longer than running them.
-    await giveSettings(client, { ...STEADY_OUTPUT, jit: 'off' });
+    await setLocalSettings(client, { ...STEADY_OUTPUT, jit: 'off' });
     const result = await work();
     await client.query('COMMIT');
     return result;

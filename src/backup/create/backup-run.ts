@@ -4,7 +4,7 @@ import { PGKEEP_VERSION } from '../../config/pgkeep-version.js';
 import type { Settings } from '../../config/settings.js';
 import type { Clock } from '../../core/clock.js';
 import { PgkeepError } from '../../core/errors.js';
-import { together } from '../../core/process/concurrent.js';
+import { runConcurrently } from '../../core/process/concurrent.js';
 import { readAppliedMigrations } from '../../migrations/history/prisma-history.js';
 import { readCatalogue } from '../../postgres/catalogue/read-catalogue.js';
 import { withConnection } from '../../postgres/connect.js';
@@ -186,7 +186,7 @@ export class BackupRun {
     };
     const requireUnchanged = async (): Promise<void> =>
       await this.connected((other) => requireVersions(other, this.versions));
-    const [{ stored, warnings }, contents] = await together<
+    const [{ stored, warnings }, contents] = await runConcurrently<
       Dumped,
       Awaited<ReturnType<typeof this.readFacts>>
     >(

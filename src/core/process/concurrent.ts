@@ -2,11 +2,10 @@
 export type Task<T> = (signal: AbortSignal) => Promise<T>;
 
 /**
- * Runs two tasks side by side; the failure of one aborts the other. Returns or throws only after both ended, so
- * that nothing is still at work behind the caller's back.
+ * Runs two tasks concurrently; the failure of one aborts the other. Returns or throws only after both have ended.
  * @throws the first failure.
  */
-export async function together<A, B>(
+export async function runConcurrently<A, B>(
   signal: AbortSignal,
   first: Task<A>,
   second: Task<B>,
@@ -29,8 +28,8 @@ export async function together<A, B>(
 }
 
 /**
- * Waits for work that ends by itself when its signal is aborted, but not for ever: a server that hangs must not hold
- * up who wants to leave.
+ * Waits for work that ends when its signal is aborted, but at most `graceMs` after the abort: a server that hangs must
+ * not delay the shutdown.
  * @throws what the work throws; the signal's reason, `graceMs` after the abort.
  */
 export async function waitWithGrace<T>(signal: AbortSignal, graceMs: number, work: Promise<T>): Promise<T> {
