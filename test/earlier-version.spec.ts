@@ -15,10 +15,8 @@ const MANUAL = 'clinic_development_20261127_074000';
 const ENCRYPTED = 'clinic_development_20261127_074002';
 
 /** The actions of the fixture, in order. */
-const ACTIONS = [
-  ...['install', 'stamp', 'backup', 'deploy', 'accept-drift', 'backup', 'restore-test'],
-  ...['backup', 'restore-test', 'pin', 'globals'],
-];
+const ACTIONS =
+  'install stamp backup deploy accept-drift backup restore-test backup restore-test pin globals'.split(' ');
 
 describe('a database and backups of the version before the renames', () => {
   let own: ThrowAwayCluster;
