@@ -76,7 +76,9 @@ const packaged = readdirSync(PACKAGES, { recursive: true, encoding: 'utf8' })
 /** Every module that a file of packages/ names. */
 function specifiersOf(file: string): string[] {
   const text = readFileSync(path.join(PACKAGES, file), 'utf8');
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, specifier = '']) => specifier);
+  return [...text.matchAll(/(?<!')\b(?:from|import)\s*\(?\s*'([^']+)'/g)].map(
+    ([, specifier = '']) => specifier,
+  );
 }
 
 describe('the architecture', () => {
@@ -84,6 +86,15 @@ describe('the architecture', () => {
     const modules = new Set(files.map(moduleOf));
     expect([...modules].filter((module) => !(module in LAYERS) && !ABOVE.has(module))).toEqual([]);
     expect(Object.keys(LAYERS).filter((module) => !modules.has(module))).toEqual([]);
+  });
+
+  it('has every module with its layer in docs/architecture.md', () => {
+    const page = readFileSync('docs/architecture.md', 'utf8');
+    const rows = [...page.matchAll(/^\| (\d+) +\| ((?:`[^`]+`(?:, )?)+)/gm)];
+    const documented = rows.flatMap(([, layer, modules = '']) =>
+      [...modules.matchAll(/`([^`/]+)\/?`/g)].map(([, name = '']) => [name, Number(layer)] as const),
+    );
+    expect(Object.fromEntries(documented)).toEqual(LAYERS);
   });
 
   it('imports only modules of a lower layer', () => {

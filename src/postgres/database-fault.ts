@@ -6,6 +6,7 @@ import {
   serverHintOf,
   type ErrorCode,
 } from '../core/errors.js';
+import { withoutStop } from '../core/text.js';
 import { UnsuitableServerError } from './candidate-client.js';
 import { isAuthenticationError, isTlsError } from './candidate-rotation.js';
 import { DeadlineError } from './deadline.js';
@@ -125,5 +126,5 @@ function keepCode(code: DatabaseFaultCode, error: unknown): ErrorCode {
 
 /** Returns the server's words without a final full stop, because the caller's sentence continues. */
 function sentenceOf(error: unknown): string {
-  return detailedMessageOf(error).replace(/\.$/, '');
+  return withoutStop(detailedMessageOf(error));
 }

@@ -1,5 +1,5 @@
-import { boundedList } from '../../core/bounded-list.js';
-import { errorCode, messageOf, PgkeepError, serverMessageOf, propertyOf } from '../../core/errors.js';
+import { boundedList } from '../../core/text.js';
+import { errorCode, messageOf, PgkeepError, propertyOf, serverMessageOf } from '../../core/errors.js';
 import type { ParsedFile } from '../../migrations/sql/parse-files.js';
 import { SourceText } from '../../migrations/sql/source-text.js';
 import type { FailedScript } from '../apply/apply.types.js';
