@@ -222,7 +222,7 @@ describe('pgkeep restore', () => {
     const { code, stderr } = await runCli(['restore', backup.name], { ...environment, NODE_ENV: 'staging' });
     expect([code, stderr]).toEqual([
       3,
-      'Refused to restore: this runs as staging, and the database is stamped production. Nothing was changed.\nUse `--env production`, or point DATABASE_URL at the staging database.\n',
+      'Refused to restore: this is staging (NODE_ENV), and the database is stamped production. Nothing was changed.\nUse `--env production`, or point DATABASE_URL at the staging database.\n',
     ]);
   });
 
