@@ -1,4 +1,4 @@
-import { boundedList, counted } from '../core/text.js';
+import { boundedList, counted, shellWord } from '../core/text.js';
 import { read, readOne, type ReadTimeouts } from '../postgres/read.js';
 import { PgkeepError, messageOf } from '../core/errors.js';
 import type { DeployConnection } from './deploy-connection.js';
@@ -105,10 +105,6 @@ function nextSteps(
     `${why}. The output shows the command that copies them back:`,
     `  npx pgkeep restore ${backup} --tables ${shellWord(names.join(','))} --into rows_from_before`,
   ];
-}
-
-export function shellWord(text: string): string {
-  return /^[\w.,]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** Returns the cause without the operation, which the surrounding sentence names. */

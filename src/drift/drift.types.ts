@@ -1,5 +1,5 @@
 import type { Recording } from '../audit-log/audit-log.types.js';
-import type { StructureSection } from '../postgres/catalogue/structure.types.js';
+import type { StructureSection } from '../postgres/catalogue/structure-queries.js';
 
 /** The action after which the structure was recorded. */
 export type FingerprintAction = 'deploy' | 'rollback' | 'accept';

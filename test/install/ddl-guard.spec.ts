@@ -69,7 +69,7 @@ describe('the DDL guard', () => {
     expect(await runCli(['install', '--ddl-guard'], { DATABASE_URL: url })).toEqual({
       code: 0,
       stdout:
-        'Installed: outside a recorded deploy PostgreSQL now refuses DROP and TRUNCATE of the 2 tables of database "installed", and of those to come.\n',
+        'Installed: PostgreSQL now refuses DROP and TRUNCATE of the 2 tables of database "installed", and of new tables, except in a recorded deploy.\n',
       stderr: '',
     });
     // An ordinary role sees that all is well.
@@ -143,10 +143,7 @@ describe('the DDL guard', () => {
       ['ALTER TABLE children DROP COLUMN name', 'ALTER TABLE ... DROP COLUMN public.children.name'],
       ['DROP SCHEMA public CASCADE', 'DROP SCHEMA, which also drops public.child and 8 more,'],
       ['DROP SCHEMA "of Ours" CASCADE', `DROP SCHEMA, which also drops "of Ours"."it's ""quoted""",`],
-      [
-        'DROP OWNED BY app CASCADE',
-        'DROP OWNED, which also drops "of Ours"."it\'s ""quoted""" and 10 more,',
-      ],
+      ['DROP OWNED BY app CASCADE', 'DROP OWNED, which also drops "of Ours"."it\'s ""quoted""" and 10 more,'],
       ['DROP TYPE mood CASCADE', 'DROP TYPE, which also drops public.moods.mood,'],
       ['TRUNCATE visits', 'TRUNCATE public.visits'],
       ['TRUNCATE children CASCADE', 'TRUNCATE public.children'],
@@ -183,7 +180,8 @@ describe('the DDL guard', () => {
       const error = await query(app, 'DROP TABLE visits').catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({
         code: 'PK003',
-        detail: 'Only a recorded deploy may drop or empty tables or drop columns, whatever the client or role.',
+        detail:
+          'Only a recorded deploy may drop or empty tables or drop columns, whatever the client or role.',
         hint: HINT,
       });
     });
@@ -372,8 +370,8 @@ The migration was rolled back completely: the database is as it was before it.`,
     expect(first).toMatchObject({
       code: 1,
       stdout:
-        'Installed: outside a recorded deploy PostgreSQL now refuses DROP and TRUNCATE of the 1 table of database "busy", and of those to come.\n' +
-        'Passed over, because they were locked or are another role’s: public.children. Run `pgkeep install --ddl-guard` again.\n',
+        'Installed: PostgreSQL now refuses DROP and TRUNCATE of the 1 table of database "busy", and of new tables, except in a recorded deploy.\n' +
+        'Skipped, because they are locked or belong to another role: public.children. Run `pgkeep install --ddl-guard` again.\n',
     });
     expect((await runCli(['install', '--ddl-guard'], { DATABASE_URL: url })).code).toBe(0);
     expect(await outcome(url, 'TRUNCATE children CASCADE')).toBe(refusal('busy', 'TRUNCATE public.children'));

@@ -1,8 +1,7 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
-import { counted } from '../../core/text.js';
+import { counted, shellWord } from '../../core/text.js';
 import { type FullName, type Loss, nameOf } from '../../migrations/down/losses.js';
 import { read, type ReadTimeouts } from '../../postgres/read.js';
-import { shellWord } from '../protected-rows.js';
 import { rollbackRefused } from '../refusals.js';
 import { countWithin } from '../row-counts.js';
 import type { MeasuredLoss, RollbackOptions, RollbackPlan } from './rollback.types.js';

@@ -1,5 +1,5 @@
 import type { EnvironmentName } from '../../config/settings.js';
-import { sameDatabase } from '../../environment/environment.types.js';
+import { sameDatabase, stampGrants } from '../../environment/environment.types.js';
 import type { Facts, Target, Verdict } from './guard.types.js';
 import type { PrismaCommand } from './prisma-command.js';
 
@@ -77,7 +77,7 @@ function unknownStampFault({ stamp }: Target): Fault | undefined {
   if (stamp.kind === 'unreadable') {
     return {
       text: `may be production: role "${stamp.role}" cannot read its stamp`,
-      remedy: `Grant the role access: GRANT USAGE ON SCHEMA pgkeep TO "${stamp.role}"; GRANT SELECT ON pgkeep.database_environment TO "${stamp.role}";`,
+      remedy: `Grant the role access: ${stampGrants(`"${stamp.role}"`)};`,
     };
   }
   if (stamp.kind !== 'not-read' || stamp.isOutOfReach) return undefined;
