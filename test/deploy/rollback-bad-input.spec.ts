@@ -69,7 +69,7 @@ describe('a rollback that gets bad input', () => {
     [
       'not UTF-8',
       Buffer.from([0x2d, 0x2d, 0xff, 0xfe]),
-      `${FILE}:1:1 cannot be run: The file is not UTF-8`,
+      `${FILE}:1:1 cannot be run: The file is not UTF-8. PostgreSQL refuses it`,
       'Fix the file.',
     ],
     [
