@@ -105,7 +105,9 @@ These files are not encrypted: anyone who can read ${directory} can read the row
     const { code, stderr } = await runCli(onto, { DATABASE_URL: url });
     expect([code, stderr]).toEqual([
       1,
-      expect.stringMatching(/^Cannot write .*: EEXIST: file already exists, mkdir .*\nSet --directory to a directory/),
+      expect.stringMatching(
+        /^Cannot write .*: EEXIST: file already exists, mkdir .*\nSet --directory to a directory/,
+      ),
     ]);
   });
 
