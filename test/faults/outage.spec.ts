@@ -10,7 +10,7 @@ import { PERIOD_MS, withService, type WatchedService } from '../support/watched-
 
 const TWO_PERIODS = 2 * PERIOD_MS;
 const NETWORK_HINT =
-  'Check the host and port of the database URL, and that the server runs and lets this machine in.';
+  'Check the host and port of the database URL, and that the server runs and accepts connections from this machine.';
 
 describe('a database that goes away', () => {
   let own: ThrowAwayCluster;
