@@ -16,17 +16,6 @@ export type EnvironmentName = (typeof ENVIRONMENTS)[number];
 export const ARCHIVE_FORMATS = ['custom', 'plain'] as const;
 export type ArchiveFormat = (typeof ARCHIVE_FORMATS)[number];
 
-/** The readiness checks, in the order `/ready` shows them. */
-export const CHECK_NAMES = [
-  'database',
-  'environment',
-  'migrations',
-  'databaseSafety',
-  'backupConfig',
-  'backups',
-] as const;
-export type CheckName = (typeof CHECK_NAMES)[number];
-
 /**
  * What a failing check does to the verdict: `enforce` makes it not ready, `latch` does so only until this
  * instance was ready once, `warn` never does.
@@ -41,7 +30,7 @@ export type DetailLevel = (typeof DETAIL_LEVELS)[number];
 /** What `BACKUP_RETENTION_HOURS` is if it is not set. */
 export const DEFAULT_RETENTION_HOURS = 48;
 
-/** How patient a deploy is, and what it must not lose. */
+/** The timeouts of a deploy, and the tables that it must not empty. */
 export type DeploySettings = Values<DeployVariables>;
 /** How archives are encrypted, and who can decrypt them. */
 export type EncryptionSettings = Values<EncryptionVariables>;

@@ -3,7 +3,8 @@ import {
   CATALOGUE_SECTIONS,
   type CatalogueSection,
 } from '../../postgres/catalogue/read-catalogue.js';
-import { type Comparison, finding, type Finding, judged, number } from './comparison.js';
+import { formatCount } from '../../core/text.js';
+import { type Comparison, finding, type Finding, judged } from './comparison.js';
 import { type Difference, type DifferenceContext, differenceOf } from './structure-differences.js';
 import { describeLine, subjectOf } from './structure-lines.js';
 
@@ -12,7 +13,7 @@ export function compareStructure(found: Catalogue, context: DifferenceContext): 
   return CATALOGUE_SECTIONS.map((section) => {
     const { reported, ...lines } = differenceOf(section, found, context);
     const { length } = context.expected[section];
-    const unchanged = length === 0 ? 'none' : `${number(length)}, unchanged`;
+    const unchanged = length === 0 ? 'none' : `${formatCount(length)}, unchanged`;
     return judged(section, unchanged, { reported, findings: findingsOf(section, lines) });
   });
 }
