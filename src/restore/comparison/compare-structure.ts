@@ -1,9 +1,9 @@
+import { formatCount } from '../../core/text.js';
 import {
   type Catalogue,
   CATALOGUE_SECTIONS,
   type CatalogueSection,
 } from '../../postgres/catalogue/read-catalogue.js';
-import { formatCount } from '../../core/text.js';
 import { type Comparison, finding, type Finding, judged } from './comparison.js';
 import { type Difference, type DifferenceContext, differenceOf } from './structure-differences.js';
 import { describeLine, subjectOf } from './structure-lines.js';
