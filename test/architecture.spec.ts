@@ -76,7 +76,9 @@ const packaged = readdirSync(PACKAGES, { recursive: true, encoding: 'utf8' })
 /** Every module that a file of packages/ names. */
 function specifiersOf(file: string): string[] {
   const text = readFileSync(path.join(PACKAGES, file), 'utf8');
-  return [...text.matchAll(/(?<!')\b(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, specifier = '']) => specifier);
+  return [...text.matchAll(/(?<!')\b(?:from|import)\s*\(?\s*'([^']+)'/g)].map(
+    ([, specifier = '']) => specifier,
+  );
 }
 
 describe('the architecture', () => {
