@@ -94,6 +94,11 @@ export class PgkeepError extends Error {
   }
 }
 
+/** Returns the error of a command that was interrupted. @param state what was done: `nothing was migrated` */
+export function interrupted(state: string): PgkeepError {
+  return new PgkeepError('INTERRUPTED', `Interrupted: ${state}.`);
+}
+
 /** SQLSTATE classes whose details quote rows: data exceptions and integrity constraint violations. */
 const ABOUT_ROWS = /^2[23]/;
 
@@ -145,8 +150,8 @@ function firstOf(thrown: unknown): unknown {
   return Array.isArray(errors) && errors.length > 0 ? firstOf(errors[0]) : thrown;
 }
 
-/** By shape and not by `instanceof`: errors of Node's core belong to another realm inside Jest. */
-function propertyOf(thrown: unknown, name: 'message' | 'code' | 'detail' | 'hint' | 'errors'): unknown {
+/** Returns a property of anything that was thrown. Not by class: inside Jest, errors of Node's core have another realm. */
+export function propertyOf(thrown: unknown, name: string): unknown {
   return typeof thrown === 'object' && thrown !== null ? Reflect.get(thrown, name) : undefined;
 }
 

@@ -1,7 +1,7 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
 import { mayRecord } from '../audit-log/append.js';
 import { readDatabaseFacts } from '../backup/create/database-facts.js';
-import { readObstacles, requireWhole } from '../backup/create/preflight.js';
+import { readObstacles, requireComplete } from '../backup/create/preflight.js';
 import type { Settings } from '../config/settings.js';
 import { PgkeepError } from '../core/errors.js';
 import { missingGrants } from '../drift/missing-rights.js';
@@ -60,7 +60,7 @@ async function backupObstacle(client: ClientBase): Promise<string | undefined> {
   const facts = await readDatabaseFacts(client);
   const obstacles = await readObstacles(client, facts);
   try {
-    requireWhole(obstacles, facts);
+    requireComplete(obstacles, facts);
     return undefined;
   } catch (error) {
     if (error instanceof PgkeepError && error.hint !== undefined) return error.hint;

@@ -6,6 +6,7 @@ import {
   serverHintOf,
   type ErrorCode,
 } from '../core/errors.js';
+import { withoutStop } from '../core/text.js';
 import { UnsuitableServerError } from './candidate-client.js';
 import { isAuthenticationError, isTlsError } from './candidate-rotation.js';
 import { DeadlineError } from './deadline.js';
@@ -123,5 +124,5 @@ function keepCode(code: DatabaseFaultCode, error: unknown): ErrorCode {
 
 /** The server's words, without the full stop of a detail: the caller's sentence goes on. */
 function sentenceOf(error: unknown): string {
-  return detailedMessageOf(error).replace(/\.$/, '');
+  return withoutStop(detailedMessageOf(error));
 }

@@ -75,7 +75,7 @@ describe('what a role does not see', () => {
 
   it('is in the text of the command, of the backup and of the test', async () => {
     const backup = await runCli(['backup'], settings(as('keeper')));
-    expect(backup.stdout).toContain(`read back whole, without ${OPTIONS}.\n`);
+    expect(backup.stdout).toContain(`verified, without ${OPTIONS}.\n`);
     expect(backup.stdout).toContain(`  note: ${OPTIONS}: pg_dump reads them as a superuser only.`);
     const test = await runCli(['restore', 'test'], settings(url));
     expect([test.code, test.stdout.split('\n')[0]]).toEqual([

@@ -281,7 +281,7 @@ describe('pgkeep restore', () => {
     const before = await databases();
     truncateSync(backup.archive, backup.bytes - 1000);
     const { code, stderr } = await runCli(['restore', backup.name, ...PRODUCTION], environment);
-    expect([code, stderr]).toEqual([1, expect.stringContaining('is not what was dumped')]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('is damaged')]);
     expect(await databases()).toEqual(before);
   });
 
@@ -444,6 +444,6 @@ describe('pgkeep restore', () => {
       stderr:
         'Missing argument: backup name.\n`pgkeep restore --list` lists the names. Then run `pgkeep restore NAME`.\n',
     });
-    expect((await runCli(['restore', 'nope'], environment)).stderr).toMatch(/^There is no backup "nope" in /);
+    expect((await runCli(['restore', 'nope'], environment)).stderr).toMatch(/^Backup "nope" not found in /);
   });
 });

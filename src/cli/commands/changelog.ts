@@ -1,9 +1,9 @@
-import { counted } from '../../core/counted.js';
 import { InvalidArgumentError, Option } from 'commander';
 import { AuditLogService } from '../../audit-log/audit-log.service.js';
-import type { ChainReport, AuditLogReport } from '../../audit-log/audit-log.types.js';
-import { alignColumns } from '../render.js';
+import type { AuditLogReport, ChainReport } from '../../audit-log/audit-log.types.js';
+import { counted, printableCell } from '../../core/text.js';
 import { EXIT } from '../errors.js';
+import { alignColumns } from '../render.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep changelog [--verify [--head HASH]] [--limit N]`: what was done to the database, by whom; or whether that record is whole. */
@@ -41,14 +41,9 @@ function renderEntries({ total, entries }: AuditLogReport): string {
     actor,
     JSON.stringify(details),
   ]);
-  const lines = alignColumns([heading, ...rows.map((row) => row.map(printable))], [0]);
+  const lines = alignColumns([heading, ...rows.map((row) => row.map(printableCell))], [0]);
   if (entries.length < total) lines.push('', `The newest ${entries.length} of ${total}: --limit shows more.`);
   return lines.join('\n');
-}
-
-/** A newline would break the table, an escape sequence the reader's terminal; `--json` has the text itself. */
-function printable(cell: string): string {
-  return cell.replaceAll(/\p{Cc}/gu, '\u{FFFD}');
 }
 
 function renderChain({ verdict, entries, head, knownHead, findings }: ChainReport): string {

@@ -1,5 +1,4 @@
-import { boundedList } from '../../core/bounded-list.js';
-import { counted } from '../../core/counted.js';
+import { boundedList, counted } from '../../core/text.js';
 import { PgkeepError } from '../../core/errors.js';
 import { type DdlGuardReport, DdlGuardService } from '../../guard/ddl/ddl-guard.service.js';
 import { InstallService } from '../../install/install.service.js';

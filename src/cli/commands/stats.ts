@@ -1,9 +1,7 @@
-import { boundedList } from '../../core/bounded-list.js';
-import { counted } from '../../core/counted.js';
+import { boundedList, counted, formatBytes } from '../../core/text.js';
 import { StatsService } from '../../stats/stats.service.js';
 import type { DatabaseStats } from '../../stats/stats.types.js';
 import { alignColumns } from '../render.js';
-import { formatBytes } from '../format.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep stats [--exact]`: what is in the database. */

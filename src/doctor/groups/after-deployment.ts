@@ -3,8 +3,7 @@ import { BackupService } from '../../backup/backup.service.js';
 import type { BackupEntry } from '../../backup/backup.types.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { boundedList } from '../../core/bounded-list.js';
-import { counted } from '../../core/counted.js';
+import { boundedList, counted } from '../../core/text.js';
 import { DriftService } from '../../drift/drift.service.js';
 import type { ComparedStructure } from '../../drift/drift.types.js';
 import {

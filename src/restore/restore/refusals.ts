@@ -1,9 +1,8 @@
 import { type Client, escapeIdentifier } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
-import { listed } from '../../backup/omission-texts.js';
 import { backupSubject } from '../../backup/catalog/backup-name.js';
 import type { EnvironmentName } from '../../config/settings.js';
-import { counted } from '../../core/counted.js';
+import { boundedList, counted } from '../../core/text.js';
 import { PgkeepError } from '../../core/errors.js';
 import type { StampReading } from '../../environment/environment.types.js';
 import { majorOf } from '../archive/archive-header.js';
@@ -136,7 +135,10 @@ export async function requireSwappable(
   );
   if (prepared.rows[0]) {
     throw refused(
-      `database "${database}" has ${counted(prepared.rows.length, 'prepared transaction')} (${listed(prepared.rows.map(({ gid }) => `"${gid}"`))}), and PostgreSQL cannot rename it until they end`,
+      `database "${database}" has ${counted(prepared.rows.length, 'prepared transaction')} (${boundedList(
+        prepared.rows.map(({ gid }) => `"${gid}"`),
+        10,
+      )}), and PostgreSQL cannot rename it until they end`,
       'Connect to it and end each with COMMIT PREPARED or ROLLBACK PREPARED.',
     );
   }
