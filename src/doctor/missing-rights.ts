@@ -5,7 +5,8 @@ import { readObstacles, requireComplete } from '../backup/create/preflight.js';
 import type { Settings } from '../config/settings.js';
 import { PgkeepError } from '../core/errors.js';
 import { missingGrants } from '../drift/missing-rights.js';
-import { readIdentity, readStamp, stampGrants } from '../environment/stamp.js';
+import { stampGrants } from '../environment/environment.types.js';
+import { readIdentity, readStamp } from '../environment/stamp.js';
 import { whyUnable, type JobsAbility } from '../jobs/jobs-ability.js';
 import { currentRole, read, type ReadTimeouts } from '../postgres/read.js';
 

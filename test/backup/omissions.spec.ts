@@ -69,7 +69,7 @@ describe('what a role does not see', () => {
     expect(list.stdout).toContain('passed, without 1 part');
     const plan = await runCli(['restore', backup.name, '--plan'], settings(url));
     expect(plan.stdout).toMatch(
-      /^restore   .*\n {10}made .* UTC\n {10}1 row of 1 table, .*, without the options of the user mapping for app2 SERVER far\n/,
+      /^restore   .*\n {10}finished .* UTC\n {10}1 row of 1 table, .*, without the options of the user mapping for app2 SERVER far\n/,
     );
   });
 

@@ -105,7 +105,7 @@ describe('what is done with backups', () => {
     expect(JSON.parse(refused.stdout)).toMatchObject({
       recorded: false,
       notRecorded:
-        'Cannot record backup in the audit log: role "dumper" lacks INSERT on pgkeep.change_log, and an action that is not recorded is not done. Run the command as the owner of schema pgkeep, or grant: GRANT INSERT ON pgkeep.change_log TO "dumper";',
+        'Cannot record backup in the audit log: role "dumper" lacks INSERT on pgkeep.change_log, which must record every action. Run the command as the owner of schema pgkeep, or grant: GRANT INSERT ON pgkeep.change_log TO "dumper";',
     });
     await query(bare, 'ALTER DATABASE bare SET default_transaction_read_only = on');
     const readOnly = await runCli(['backup', '--json'], settings);

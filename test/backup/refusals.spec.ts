@@ -91,7 +91,7 @@ describe('pgkeep backup, where it cannot or must not', () => {
     expect(await failing(url, { NODE_ENV: 'staging' })).toEqual({
       code: 3,
       stderr:
-        'Refused to back up the database as staging: it is stamped production. Nothing was touched.\nUse `--env production`, or point DATABASE_URL at the staging database.\n',
+        'Refused to back up the database: this is staging (NODE_ENV), and the database is stamped production. Nothing was touched.\nUse `--env production`, or point DATABASE_URL at the staging database.\n',
     });
   });
 

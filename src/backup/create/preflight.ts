@@ -3,7 +3,7 @@ import type { EnvironmentName, Settings } from '../../config/settings.js';
 import { PgkeepError } from '../../core/errors.js';
 import { countedList, formatBytes } from '../../core/text.js';
 import type { DatabaseIdentity } from '../../environment/environment.types.js';
-import { readIdentity, readStamp } from '../../environment/stamp.js';
+import { readIdentity, readStamp, requireStamp } from '../../environment/stamp.js';
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
 import { queryOne } from '../../postgres/read.js';
@@ -212,13 +212,9 @@ export async function requireEnvironment(
   timeouts: ReadTimeouts,
 ): Promise<DatabaseIdentity | undefined> {
   const reading = await readStamp(client, timeouts);
-  if (reading.kind === 'stamped' && reading.stamp.environment !== environment) {
-    const stamped = reading.stamp.environment;
-    throw new PgkeepError(
-      'BACKUP_REFUSED',
-      `Refused to back up the database as ${environment}: it is stamped ${stamped}. Nothing was touched.`,
-      { hint: `Use \`--env ${stamped}\`, or point DATABASE_URL at the ${environment} database.` },
-    );
-  }
+  requireStamp(reading, environment, (why, hint) => {
+    const message = `Refused to back up the database: ${why}. Nothing was touched.`;
+    return new PgkeepError('BACKUP_REFUSED', message, { hint });
+  });
   return await readIdentity(client, timeouts);
 }

@@ -66,7 +66,7 @@ export class AfterDeployment {
     const next = 'npx pgkeep migrate drift';
     switch (look.kind) {
       case 'not-installed':
-        return fail('pgkeep’s schema is not installed', 'npx pgkeep install');
+        return fail('schema pgkeep is not installed', 'npx pgkeep install');
       case 'not-recorded':
         return skip('nothing recorded to compare with', 'npx pgkeep migrate drift --accept');
       case 'not-comparable':

@@ -110,8 +110,8 @@ describe('a program', () => {
   });
 });
 
-describe('two tasks together', () => {
-  it('end together: the first failure aborts the other and is told', async () => {
+describe('two concurrent tasks', () => {
+  it('end together: the first failure aborts the other and is reported', async () => {
     let other = 'at work';
     const work = runConcurrently(
       never,
