@@ -6,6 +6,7 @@ import type { PasswordCallback } from './config/password-source.js';
 import { ConfigurableModuleClass, SettingsModule, type AsyncSettings } from './config/settings.module.js';
 import { DatabaseModule } from './postgres/database.module.js';
 import { DeployModule } from './deploy/deploy.module.js';
+import { DoctorModule } from './doctor/doctor.module.js';
 import { DriftModule } from './drift/drift.module.js';
 import { EnvironmentModule } from './environment/environment.module.js';
 import { InstallModule } from './install/install.module.js';
@@ -31,6 +32,7 @@ const MODULES = [
   ReadinessModule,
   StatsModule,
   MaintenanceModule,
+  DoctorModule,
 ];
 
 /** What an application passes beside the settings. */

@@ -10,6 +10,8 @@ import { guard } from './guard/prisma/guard.js';
 import type { Verdict } from './guard/prisma/guard.types.js';
 import { parsePrismaCommand } from './guard/prisma/prisma-command.js';
 
+export { useSchemaEngine } from '../bin/use-schema-engine.mjs';
+
 /** What the guard reads of a Prisma configuration. */
 export interface GuardableConfig {
   readonly datasource?: {

@@ -13,7 +13,7 @@ const stamp = stampOf(
 
 /** Prisma's CLI downloads a native engine unless it is shown an executable; `generate` never runs it. */
 function schemaEngine() {
-  const own = join(root, 'scripts', 'schema-engine');
+  const own = join(root, 'bin', 'schema-engine');
   return existsSync(own) ? own : process.execPath;
 }
 

@@ -19,6 +19,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./commands/ready.js')).readyVerb,
   },
   {
+    name: 'doctor',
+    description:
+      'Check every line of the deployment checklists. Exit 0: all passed, 1: not. Changes nothing.',
+    load: async () => (await import('./commands/doctor.js')).doctorVerb,
+  },
+  {
     name: 'stats',
     description: 'Show sizes, rows and connections of the database.',
     load: async () => (await import('./commands/stats.js')).statsVerb,

@@ -74,12 +74,15 @@ export class DatabaseVariables {
   readonly passwordMaxAgeMs: number;
 }
 
-/** How patient the pool of connections is, and how large. */
+/** The size of the pool if none is set, or one that is out of range. */
+const DEFAULT_POOL_SIZE = { development: 5, elsewhere: 10 } as const;
+
+/** The size and the timeouts of the connection pool. */
 export class PoolVariables {
   /** The value as given; undefined if it was not, which fails `/ready` in production. */
   @Setting('DATABASE_MAX_CONNECTIONS', {
     text: 'size of the connection pool; production requires it: 1 to 100, and no more than the server has room for',
-    defaultText: '10; 5 in development',
+    defaultText: `${DEFAULT_POOL_SIZE.elsewhere}; ${DEFAULT_POOL_SIZE.development} in development`,
     example: '20',
     unit: 'connections',
     aliases: ['DB_POOL_MAX'],
@@ -151,6 +154,8 @@ export function toDatabaseSettings(
   const direct = withSource(urls.directUrl);
   const pool = reader.read(PoolVariables);
   const { maxConnections } = pool;
+  const defaultPoolSize =
+    environmentName === 'development' ? DEFAULT_POOL_SIZE.development : DEFAULT_POOL_SIZE.elsewhere;
   const inRange = maxConnections !== undefined && maxConnections >= 1 && maxConnections <= 100;
   return {
     ...pool,
@@ -166,7 +171,7 @@ export function toDatabaseSettings(
     isNamed: setting !== undefined,
     replicaUrl: withSource(urls.replicaUrl),
     otherEnvironmentUrl: setting && withSource(other),
-    poolSize: inRange ? maxConnections : environmentName === 'development' ? 5 : 10,
+    poolSize: inRange ? maxConnections : defaultPoolSize,
     disabledTimeouts: reader.zeroes(PoolVariables),
     dbPushAllowed: reader.read(GuardVariables).dbPushAllowed,
   };
@@ -193,11 +198,12 @@ export function databaseFaults(
   return faults;
 }
 
+/** The embedded database is used if none of these is set. */
+const EMBEDDED_UNLESS: ReadonlySet<string> = new Set<keyof DatabaseVariables>(['url', 'directUrl']);
+
 /** Returns whether no database is named, outside production: then the embedded one is used. */
 export function wantsEmbedded(environment: Environment): boolean {
-  const declared = declarationsOf(DatabaseVariables).filter(({ name }) =>
-    /^(DATABASE|DIRECT)_URL$/.test(name),
-  );
+  const declared = declarationsOf(DatabaseVariables).filter(({ property }) => EMBEDDED_UNLESS.has(property));
   const names = declared
     .flatMap((declaration) => namesOf(declaration))
     .flatMap((name) => [name, `${name}_FILE`]);

@@ -23,7 +23,7 @@ export class MigrationVariables {
   readonly ownerColumns: readonly string[] | undefined;
 }
 
-/** How patient a deploy is, and what it must not lose. */
+/** The timeouts of a deploy, and the tables that it must not empty. */
 export class DeployVariables {
   /** `lock_timeout` of a migration. */
   @Setting('MIGRATIONS_LOCK_TIMEOUT', {

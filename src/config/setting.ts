@@ -30,7 +30,7 @@ export type Follow = <T>(parse: (text: string) => T) => FileValue<T>;
 
 /** What people read about a setting, in docs/settings.md, in .env.example and in messages. */
 export interface Description {
-  /** One paragraph of Markdown: what the setting is. */
+  /** Markdown that says what the setting is, for a cell of a table: no capital at the start, no period at the end. */
   readonly text: string;
   /** The value in .env.example. Defaults to the default. */
   readonly example?: string;
@@ -40,7 +40,7 @@ export interface Description {
   readonly unit?: Unit;
   /** Other names of the setting. If several of its names are set, they must agree. */
   readonly aliases?: readonly string[];
-  /** Whether no message shows the value, not even if it is wrong. Defaults to false. */
+  /** Whether no message shows the value, not even if it is wrong, and a file with it is followed. Defaults to false. */
   readonly secret?: boolean;
   /** Whether 0, which would switch off a protection, is replaced by the default. Defaults to false. */
   readonly zeroIsDefault?: boolean;
@@ -60,8 +60,8 @@ interface Reading<T> {
   /** Makes the value of a text that has passed the rules. */
   readonly parse: (text: string, context: ReadContext) => T;
   /**
-   * Makes the value of a setting that came as `NAME_FILE`; `setting` is that name. Defaults to a property that reads
-   * the file again whenever it is used.
+   * Makes the value of a secret that came as `NAME_FILE`; `setting` is that name. Defaults to a property that reads the
+   * file again whenever it is used.
    */
   readonly fromFile?: (text: string, setting: string, follow: Follow) => T;
 }

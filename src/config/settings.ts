@@ -30,7 +30,7 @@ export type DetailLevel = (typeof DETAIL_LEVELS)[number];
 /** What `BACKUP_RETENTION_HOURS` is if it is not set. */
 export const DEFAULT_RETENTION_HOURS = 48;
 
-/** How patient a deploy is, and what it must not lose. */
+/** The timeouts of a deploy, and the tables that it must not empty. */
 export type DeploySettings = Values<DeployVariables>;
 /** How archives are encrypted, and who can decrypt them. */
 export type EncryptionSettings = Values<EncryptionVariables>;

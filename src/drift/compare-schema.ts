@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import type { DiffTarget } from '@prisma/schema-engine-wasm/schema_engine_bg';
+import type { DiffTarget } from '#prisma-schema-engine-bridge';
 import { boundedList } from '../core/bounded-list.js';
 import type { Settings } from '../config/settings.js';
 import { PgkeepError, messageOf } from '../core/errors.js';
-import { SchemaEngine } from '../migrations/engine/schema-engine.js';
+import { withSchemaEngine } from '../migrations/engine/schema-engine.js';
 import { externalFilters } from '../migrations/prisma-config/externals.js';
 import type { SchemaComparison, NoComparison } from './drift.types.js';
 
@@ -25,8 +25,7 @@ export async function compareSchema(
       files.map(async (path) => ({ path, content: await readFile(path, 'utf8') })),
     );
     const datamodels = contents.map(({ path, content }) => [path, content] as const);
-    const engine = await SchemaEngine.open(url, { datamodels, skipAdvisoryLock: true });
-    try {
+    return await withSchemaEngine(url, { datamodels, skipAdvisoryLock: true }, async (engine) => {
       const live: DiffTarget = { tag: 'schemaDatasource', files: contents, configDir: '.' };
       const diff = (from: DiffTarget, script: boolean) =>
         engine.run((wasm) =>
@@ -45,9 +44,7 @@ export async function compareSchema(
       if ((await diff({ tag: 'empty' }, false)).exitCode !== DIFFERS) return noModel(files);
       const script = (await diff(live, true)).stdout ?? '';
       return { ...nothing, differs: true, summary: (stdout ?? '').trim(), script: script.trim() };
-    } finally {
-      await engine.close();
-    }
+    });
   } catch (error) {
     // A pooler, or another database: nothing of it is about the schema.
     if (error instanceof PgkeepError && error.kind === 'refused') throw error;

@@ -71,6 +71,11 @@ export async function readStamp(client: ClientBase, timeouts: ReadTimeouts): Pro
   }
 }
 
+/** Returns the grants without which a role cannot read the stamp. @param role quoted where SQL needs it */
+export function stampGrants(role: string): string {
+  return `GRANT USAGE ON SCHEMA pgkeep TO ${role}; GRANT SELECT ON pgkeep.database_environment TO ${role}`;
+}
+
 /** What a stamp is decided on. */
 export interface Situation {
   readonly reading: StampReading;

@@ -61,13 +61,15 @@ const runSchema = {
 
 const jobSchema = {
   type: 'object',
-  required: ['name', 'schedule', 'after', 'nextDueAt', 'running', 'runs'],
+  required: ['name', 'schedule', 'after', 'nextDueAt', 'overdueSince', 'registeredAt', 'running', 'runs'],
   additionalProperties: false,
   properties: {
     name: { enum: JOB_NAMES },
     schedule: { ...textOrNull, description: 'The cron expression; null where it is off.' },
     after: { ...textOrNull, description: 'The job whose scheduled runs it follows.' },
     nextDueAt: timeOrNull,
+    overdueSince: timeOrNull,
+    registeredAt: timeOrNull,
     running: { ...textOrNull, description: 'The id of the current run.' },
     runs: { type: 'array', maxItems: 10, items: { $ref: '#/components/schemas/JobRun' } },
   },

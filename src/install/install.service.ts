@@ -61,7 +61,7 @@ export class InstallService {
     });
     if (!work) return { applied: [] };
     // Loaded only when there is something to apply: the engine is 5 MB of WebAssembly.
-    const { applyMigrations } = await import('../migrations/engine/apply-migrations.js');
+    const { applyMigrations } = await import('../migrations/engine/schema-engine.js');
     const applied = await applyMigrations({
       database: { ...url, schema: OWN_SCHEMA },
       directory: OWN_MIGRATIONS_DIRECTORY,

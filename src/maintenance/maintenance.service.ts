@@ -9,7 +9,7 @@ import type { JobRun, JsonObject } from '../jobs/jobs.types.js';
 import { BackupWatch } from '../readiness/backup-watch.js';
 import { JOB_NAMES, type JobName, JOBS, scheduleTexts } from './job-definitions.js';
 import type { JobsOverview } from './maintenance.types.js';
-import { nextStep } from './next-step.js';
+import { nextStep, overdueSince } from './next-step.js';
 import { RunningJobs } from './running-jobs.js';
 
 /** The injection token of a `() => number` from 0 to 1, which spreads what is caught up. */
@@ -78,6 +78,7 @@ export class MaintenanceService {
   /** Returns each job: when it is due next, and its newest runs. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
   async overview(): Promise<JobsOverview> {
     const { now } = await this.jobs.read();
+    const registered = await this.jobs.registered();
     const runs = await this.jobs.list(RUNS_SHOWN);
     const times = await this.dueTimes();
     return {
@@ -86,11 +87,16 @@ export class MaintenanceService {
       jobs: JOB_NAMES.map((name) => {
         const ofJob = runs.filter((run) => run.job === name);
         const next = this.settings.enabled ? times.get(name)?.next(now) : undefined;
+        const since = registered.find((job) => job.name === name)?.since;
         return {
           name,
           schedule: JOBS[name].expression(this.settings) ?? null,
           after: JOBS[name].after ?? null,
           nextDueAt: next?.toISOString() ?? null,
+          overdueSince: this.settings.enabled
+            ? overdueSince({ now, due: times.get(name)?.latest(now), since, runs: ofJob })
+            : null,
+          registeredAt: since?.toISOString() ?? null,
           running: ofJob.find(({ state }) => state === 'running')?.id ?? null,
           runs: ofJob,
         };

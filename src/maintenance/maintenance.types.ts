@@ -10,6 +10,10 @@ export interface JobView {
   readonly after: JobName | null;
   /** ISO 8601; null where nothing is scheduled, or backups are off. */
   readonly nextDueAt: string | null;
+  /** ISO 8601: since when a run of the schedule is overdue, with no service to begin it; null where none is. */
+  readonly overdueSince: string | null;
+  /** ISO 8601: since when a service keeps this schedule; null where none has registered it. */
+  readonly registeredAt: string | null;
   /** The id of the active run. */
   readonly running: string | null;
   /** The newest ten, by due time. */

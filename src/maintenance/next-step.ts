@@ -39,6 +39,25 @@ export function nextStep({ now, due, since, runs }: JobSituation): NextStep {
   return { kind: 'claim', due, isLate: now.getTime() - due.getTime() > LATE_MS };
 }
 
+/** A catch-up begins within a minute of the service's start; longer than this without a run, no service is there. */
+const OVERDUE_MS = 300_000;
+
+/** Returns since when a run is overdue that any service would have begun or taken over; null where none is. Pure. */
+export function overdueSince(situation: JobSituation): string | null {
+  const since = waitingSince(situation);
+  if (since === undefined || situation.now.getTime() - since.getTime() <= OVERDUE_MS) return null;
+  return since.toISOString();
+}
+
+/** Since when there is something to do about a job. */
+function waitingSince(situation: JobSituation): Date | undefined {
+  const step = nextStep(situation);
+  if (step.kind === 'claim') return step.due;
+  const newest = situation.runs.find(({ state }) => state !== 'skipped');
+  const ended = step.kind === 'mark-lost' ? newest?.leaseExpiresAt : newest?.finishedAt;
+  return step.kind === 'wait' || typeof ended !== 'string' ? undefined : new Date(ended);
+}
+
 function isExpired({ leaseExpiresAt }: JobRun, now: Date): boolean {
   return leaseExpiresAt !== null && new Date(leaseExpiresAt) < now;
 }

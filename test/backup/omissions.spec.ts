@@ -133,7 +133,7 @@ describe('what a role does not see', () => {
       'passed',
       [],
       [
-        'the subscription feed was left out, as of every restore: a second database must not follow the same publisher by itself; the command is in the archive (CREATE SUBSCRIPTION in `pg_restore --schema-only --file=- ARCHIVE`)',
+        'the subscription feed was left out, as in every restore: a second database must not replicate from the same publisher. The archive contains CREATE SUBSCRIPTION: `pg_restore --schema-only --file=- ARCHIVE`',
       ],
     ]);
     await query(fed, 'DROP SUBSCRIPTION feed');

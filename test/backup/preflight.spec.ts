@@ -113,7 +113,7 @@ describe('before anything long begins', () => {
     expect(backup.notes).toEqual([`role "app" cannot restore it: only a superuser may create ${objects}`]);
     const denied = {
       code: 3,
-      stderr: `Refused to restore ${backup.name}: only a superuser may create ${objects}, and role "app" is not one. Nothing was touched.\nRestore as a superuser: put one into the database URL for this command.\n`,
+      stderr: `Refused to restore ${backup.name}: only a superuser can create ${objects}, and role "app" is not a superuser. Nothing was changed.\nRestore as a superuser: use a superuser in the database URL for this command.\n`,
     };
     const before = readdirSync(directory);
     for (const argv of [

@@ -5,7 +5,7 @@ import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { applyScripts } from '../../src/deploy/apply/apply-scripts.js';
 import type { MigrationScript } from '../../src/deploy/apply/apply.types.js';
-import { applyMigrations } from '../../src/migrations/engine/apply-migrations.js';
+import { applyMigrations } from '../../src/migrations/engine/schema-engine.js';
 import { parseFiles } from '../../src/migrations/sql/parse-files.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';
@@ -212,7 +212,7 @@ See what of it is in the database, and what to choose from:
     await expect(
       applyMigrations({ database: parseDatabaseUrl(application.url), directory }),
     ).rejects.toMatchObject({
-      prismaCode: 'P3009',
+      cause: { prismaCode: 'P3009' },
       message: expect.stringContaining('The `3_unread` migration started at'),
     });
   });

@@ -8,7 +8,6 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 import { CHILDREN, PrismaApplication } from '../migrations/engine-application.js';
 
 const GUARD = path.resolve('dist/prisma.js');
-const ENGINE_LOCATION = path.resolve('scripts/schema-engine-location.mjs');
 
 /** An application that adopted the guard as docs/guard.md describes. */
 function guardedApplication(url: string | undefined): PrismaApplication {
@@ -16,13 +15,12 @@ function guardedApplication(url: string | undefined): PrismaApplication {
   application.write(
     'prisma.config.ts',
     `import { defineConfig } from 'prisma/config';
-     import { guardedConfig } from '${GUARD}';
-     import { datasourceUrl } from '${ENGINE_LOCATION}';
+     import { guardedConfig, useSchemaEngine } from '${GUARD}';
      const url: string | undefined = process.env.DATABASE_URL;
      export default await guardedConfig(defineConfig({
        schema: 'prisma/schema.prisma',
        migrations: { path: 'prisma/migrations', seed: 'node seed.mjs' },
-       datasource: { url: datasourceUrl(url), shadowDatabaseUrl: process.env.SHADOW_DATABASE_URL },
+       datasource: { url: useSchemaEngine(url), shadowDatabaseUrl: process.env.SHADOW_DATABASE_URL },
      }));`,
   );
   application.write('seed.mjs', `import { writeFileSync } from 'node:fs'; writeFileSync('seeded', '');`);

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Ajv, type AnySchemaObject } from 'ajv';
 import { CLINIC_MIGRATIONS, createClinic, query } from '../support/clinic.js';
@@ -131,7 +132,7 @@ Table sizes are from the database.
     await query(url, 'DROP TABLE "parts", "empty"');
   });
 
-  it('nothing pending: nothing to judge; an edited migration is reported all the same', async () => {
+  it('nothing pending: nothing to check; an edited migration is reported all the same', async () => {
     const application = new Application();
     expect(await application.lint([], { DATABASE_URL: url })).toEqual({
       code: 0,
@@ -159,7 +160,7 @@ Table sizes are from the database.
 `);
   });
 
-  it('without a database, in production too: the whole directory, and says why; a baseline makes it quiet', async () => {
+  it('without a database, in production too: all migrations, and why; a baseline exempts them', async () => {
     const application = new Application();
     const { code, stdout } = await application.lint([], { NODE_ENV: 'production' });
     expect(code).toBe(1);
@@ -265,7 +266,7 @@ Restore it from version control, or write it again: \`pgkeep migrate lint --writ
   it('SARIF that its schema accepts, waived findings suppressed', async () => {
     const application = new Application().add(
       '20991231000000_next',
-      `${REQUIRED}-- pgkeep:allow truncate because the rows are a cache\nTRUNCATE "parents";\n`,
+      `${REQUIRED}-- pgkeep:allow truncate because the rows are a cache\nTRUNCATE "parents";\nLOCK TABLE "parents";\n`,
     );
     const { stdout, code } = await application.lint(['--format', 'sarif']);
     expect(code).toBe(1);
@@ -281,6 +282,35 @@ Restore it from version control, or write it again: \`pgkeep migrate lint --writ
     expect(sarif).toMatchObject({
       runs: [
         {
+          tool: {
+            driver: {
+              rules: expect.arrayContaining([
+                expect.objectContaining({
+                  id: 'required-column',
+                  shortDescription: { text: 'A required column added in one step to a table that has rows' },
+                  helpUri: `${pathToFileURL('docs/lint-rules.md').href}#required-column`,
+                }),
+                {
+                  id: 'lock-table',
+                  shortDescription: { text: 'LOCK TABLE that blocks writes' },
+                  fullDescription: {
+                    text: 'Writes to the table wait until the transaction ends; reads as well in `ACCESS EXCLUSIVE` mode.',
+                  },
+                  help: {
+                    text: `What breaks: Writes to the table wait until the transaction ends; reads as well in \`ACCESS EXCLUSIVE\` mode.
+Instead: Remove it: each statement takes the lock that it needs.
+See docs/lint-rules.md#lock-table`,
+                    markdown: `**What breaks:** Writes to the table wait until the transaction ends; reads as well in \`ACCESS EXCLUSIVE\` mode.
+
+**Instead:** Remove it: each statement takes the lock that it needs.
+
+See \`docs/lint-rules.md#lock-table\`.`,
+                  },
+                  helpUri: `${pathToFileURL('docs/lint-rules.md').href}#lock-table`,
+                },
+              ]),
+            },
+          },
           results: expect.arrayContaining([
             expect.objectContaining({
               suppressions: [{ kind: 'inSource', justification: 'the rows are a cache' }],
@@ -291,7 +321,7 @@ Restore it from version control, or write it again: \`pgkeep migrate lint --writ
     });
   });
 
-  it('squawk, where it is installed: only what pgkeep has no rule for', async () => {
+  it('squawk, if it is installed: only findings that pgkeep has no rule for', async () => {
     const application = new Application().add('20991231000000_next', REQUIRED);
     const binaries = path.join(application.directory, 'node_modules/.bin');
     mkdirSync(binaries, { recursive: true });
@@ -312,14 +342,14 @@ Restore it from version control, or write it again: \`pgkeep migrate lint --writ
     });
   });
 
-  it('passes on no control character of a migration to the terminal', async () => {
+  it('prints no control character of a migration', async () => {
     const application = new Application().add('20991231000000_next', 'TRUNCATE "\u001b[2J\u0007t";\n');
     const { stdout } = await application.lint(['prisma/migrations/20991231000000_next']);
     expect(stdout).toContain('TRUNCATE removes every row of "\uFFFD[2J\uFFFDt"');
     expect(stdout.includes('\u001b') || stdout.includes('\u0007')).toBe(false);
   });
 
-  it('squawk that does not work: says so, and how to do without', async () => {
+  it('squawk that does not work: an error, and how to leave it out', async () => {
     const application = new Application();
     const binary = path.join(application.directory, 'node_modules/.bin/squawk');
     mkdirSync(path.dirname(binary), { recursive: true });
@@ -351,7 +381,7 @@ Fix or remove it, or run without it: \`pgkeep migrate lint --no-squawk\`.
     expect(baselined).toBe(10);
   });
 
-  it('judges for the program that applies the files', async () => {
+  it('checks for the program that applies the files', async () => {
     const application = new Application().add(
       '20991231000000_next',
       'ALTER TABLE "children" ADD COLUMN "a" TEXT;\nCREATE INDEX CONCURRENTLY "i" ON "children" ("a");\n',
@@ -398,7 +428,7 @@ Add --because "…". The baseline keeps the reason, and every deploy shows it.
     });
   });
 
-  it('status and the check call edited what a deploy refuses: no comments, no accepted change', async () => {
+  it('status and the check report as edited what a deploy refuses: no comments, no accepted change', async () => {
     const application = new Application();
     const [commented, changed] = ['20250708064500_who_growth_standards', '20250310073000_init'];
     application.edit(commented);

@@ -44,7 +44,7 @@ describe('files as they come', () => {
     );
   });
 
-  it('a byte order mark: refused; and the rest is judged, at its right places', async () => {
+  it('a byte order mark: refused; and the rest is checked, at its right places', async () => {
     const bytes = Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from('TRUNCATE "t";')]);
     expect(await found(bytes)).toEqual([
       'error byte-order-mark 1:1 The file begins with a byte order mark. Prisma sends it to PostgreSQL, which refuses it as a syntax error.',
@@ -97,7 +97,7 @@ describe('files as they come', () => {
     expect(Math.max(...cut)).toBeLessThan(170);
   }, 60_000);
 
-  it('what the parser itself cannot hold is said, and stops nothing else', async () => {
+  it('what the parser cannot read is reported, and does not stop the rest', async () => {
     const deep = `SELECT 1${'+1'.repeat(200_000)};`;
     const { findings } = await lintMigrations([
       { path: 'deep', content: deep },
@@ -113,13 +113,13 @@ describe('files as they come', () => {
     ]);
   });
 
-  it('edited after it was applied: told though the file is not judged', async () => {
+  it('edited after it was applied: found although the file is not checked', async () => {
     expect(await found('TRUNCATE "t";', { isJudged: false, isEdited: true })).toEqual([
       'error edited-after-apply 1:1 This migration was changed after it was applied. This database has the old version, the next database gets the new one, and `prisma migrate dev` asks to reset.',
     ]);
   });
 
-  it('SQL outside the migrations directory: told, and not judged', async () => {
+  it('SQL outside the migrations directory: found, and not checked', async () => {
     expect(await found('TRUNCATE "t";', { isStray: true })).toEqual([
       'error sql-outside-migrations 1:1 This SQL file is outside the migrations directory. If it is run by hand, it changes the database without an entry in its history.',
     ]);
@@ -129,12 +129,12 @@ describe('files as they come', () => {
 });
 
 describe('DO blocks and functions', () => {
-  const judged = (content: string): Promise<string[]> =>
+  const checked = (content: string): Promise<string[]> =>
     found(`SET lock_timeout = '5s'; SELECT 'é';\n${content}`);
 
-  it('looks into a DO block, at the places in it', async () => {
+  it('checks the statements of a DO block, at their places', async () => {
     expect(
-      await judged(`DO $$
+      await checked(`DO $$
 DECLARE n integer;
 BEGIN
   -- é
@@ -154,27 +154,27 @@ END $$;`),
     ]);
   });
 
-  it('leaves a function’s body alone, whose statements do not run here', async () => {
+  it('does not check a function’s body, whose statements do not run here', async () => {
     expect(
-      await judged(`CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN DELETE FROM "t"; END $body$;
+      await checked(`CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN DELETE FROM "t"; END $body$;
 CREATE FUNCTION g() RETURNS void BEGIN ATOMIC DELETE FROM "t"; END;`),
     ).toEqual([]);
   });
 
-  it('says what it cannot look into', async () => {
-    expect(await judged('DO LANGUAGE plpython3u $$ plpy.execute("x") $$;')).toEqual([
+  it('reports what it cannot check', async () => {
+    expect(await checked('DO LANGUAGE plpython3u $$ plpy.execute("x") $$;')).toEqual([
       'info not-looked-into 2:1 Not checked: the block is in plpython3u.',
     ]);
-    expect(await judged('DO $$ this is no PL/pgSQL $$;')).toEqual([
+    expect(await checked('DO $$ this is no PL/pgSQL $$;')).toEqual([
       'info not-looked-into 2:1 Not checked: the block is not valid PL/pgSQL.',
     ]);
   });
 });
 
 describe('waivers', () => {
-  const judged = (content: string): Promise<string[]> => found(`SET lock_timeout = '5s';\n${content}`);
+  const checked = (content: string): Promise<string[]> => found(`SET lock_timeout = '5s';\n${content}`);
 
-  it('with a reason: allow what they name in the next statement, and nothing else', async () => {
+  it('with a reason: allow the rules that they name in the next statement, and nothing else', async () => {
     const { findings, waived } = await lintMigrations([
       {
         path: 'm',
@@ -195,39 +195,39 @@ TRUNCATE "u";`,
 
   it('inside a statement: for the line below', async () => {
     expect(
-      await judged(`ALTER TABLE "t" ADD COLUMN "a" TEXT,
+      await checked(`ALTER TABLE "t" ADD COLUMN "a" TEXT,
   -- pgkeep:allow required-column because the table was emptied by hand
   ADD COLUMN "b" TEXT NOT NULL,
   ADD COLUMN "c" TEXT NOT NULL;`).then((lines) => lines.map((line) => line.split(' ').slice(0, 3).join(' '))),
     ).toEqual(['error required-column 5:14']);
     expect(
-      await judged(
+      await checked(
         `DO $$ BEGIN\n-- pgkeep:allow truncate because it is a cache\nTRUNCATE "t";\nTRUNCATE "t";\nEND $$;`,
       ),
     ).toEqual([`error truncate 5:1 ${TRUNCATED}`]);
   });
 
-  it('without a reason, for nothing, for a rule that is none: findings themselves', async () => {
-    expect(await judged('-- pgkeep:allow truncate\nTRUNCATE "t";')).toEqual([
+  it('without a reason, without a finding, of an unknown rule: findings themselves', async () => {
+    expect(await checked('-- pgkeep:allow truncate\nTRUNCATE "t";')).toEqual([
       'error waiver-without-reason 2:1 This waiver has no reason, so it has no effect.',
       `error truncate 3:10 ${TRUNCATED}`,
     ]);
-    expect(await judged('-- pgkeep:allow truncate because of it\nSELECT 1;')).toEqual([
+    expect(await checked('-- pgkeep:allow truncate because of it\nSELECT 1;')).toEqual([
       'warning unused-waiver 2:1 This waiver has no effect: no finding of truncate is below it.',
     ]);
-    expect(await judged('-- pgkeep:allow truncat because of it\r\nTRUNCATE "t";')).toEqual([
+    expect(await checked('-- pgkeep:allow truncat because of it\r\nTRUNCATE "t";')).toEqual([
       'warning unused-waiver 2:1 This waiver has no effect: there is no rule "truncat"; the nearest name is "truncate".',
       `error truncate 3:10 ${TRUNCATED}`,
     ]);
-    expect(await judged('SELECT 1;\n-- pgkeep:allow truncate because of nothing below\n')).toEqual([
+    expect(await checked('SELECT 1;\n-- pgkeep:allow truncate because of nothing below\n')).toEqual([
       'warning unused-waiver 3:1 This waiver has no effect: no finding of truncate is below it.',
     ]);
-    expect(await judged('-- pgkeep:allow\nSELECT 1;')).toEqual([
+    expect(await checked('-- pgkeep:allow\nSELECT 1;')).toEqual([
       'error waiver-without-reason 2:1 This waiver has no reason, so it has no effect.',
     ]);
   });
 
-  it('at the top: for the whole file, where the finding is about the file', async () => {
+  it('at the top: also for findings about the file', async () => {
     expect(await found('-- pgkeep:allow empty-migration because the name was needed\n')).toEqual([]);
   });
 });

@@ -14,7 +14,7 @@ async function rulesFor(made: string, then: string): Promise<string[]> {
   return findings.map(({ rule }) => rule);
 }
 
-describe('what the lint says about PostgreSQL, asked of PostgreSQL', () => {
+describe('what the rules assume about PostgreSQL', () => {
   let own: ThrowAwayCluster;
   let client: Client;
 
@@ -298,7 +298,7 @@ CREATE UNIQUE INDEX CONCURRENTLY "t_child_uuid_key" ON "t"("child_uuid");`);
     [`DO $$ BEGIN UPDATE t SET s = 'gone' WHERE id = 1; END $$`, 'error'],
     [`UPDATE t SET s = 'old' WHERE id = 1`, undefined],
     [`ALTER TYPE state RENAME VALUE 'old' TO 'former'; UPDATE t SET s = 'former' WHERE id = 1`, undefined],
-  ])('a new value of an enum, used at once: %s', async (then, severity) => {
+  ])('a new value of an enum, used by the same file: %s', async (then, severity) => {
     const made = `CREATE TYPE state AS ENUM ('old'); CREATE TABLE t (id INTEGER, s state); CREATE TABLE other (id INTEGER, s state)`;
     const added = `ALTER TYPE state ADD VALUE 'gone'`;
     const { findings } = await lintMigrations(

@@ -24,7 +24,7 @@ async function rules(content: string, context?: LintContext): Promise<string[]> 
   return (await found(content, context)).map((line) => line.split(':')[0] ?? '');
 }
 
-describe('what is new holds nothing that could be lost', () => {
+describe('what is new has nothing that could be lost', () => {
   it.each([
     'ALTER TABLE "users" ADD COLUMN "c" TEXT; ALTER TABLE "users" DROP COLUMN "c"',
     'ALTER TABLE "users" ADD COLUMN "c" TEXT; ALTER TABLE "users" RENAME COLUMN "c" TO "d"',
@@ -71,7 +71,7 @@ describe('what is new holds nothing that could be lost', () => {
     expect((await lintMigrations([HISTORY, one, two])).findings).toEqual([]);
   });
 
-  it('a table of the same day is small, where no database says; its rows can be lost all the same', async () => {
+  it('without a database, a table of the same day is small; its rows can still be lost', async () => {
     const day = { path: 'm/20250101230000_later/migration.sql' };
     expect(await found('CREATE INDEX "i" ON "users"("a")', {}, day)).toEqual([]);
     expect(await found('ALTER TABLE "users" ADD COLUMN "n" INT NOT NULL', {}, day)).toEqual([]);

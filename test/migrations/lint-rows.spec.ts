@@ -46,7 +46,7 @@ const KEPT = [
   'UPDATE "lot" l SET "label" = l."label" WHERE l."id" IS NOT NULL',
 ];
 
-describe('which rows a statement takes, asked of PostgreSQL', () => {
+describe('which rows a statement changes, compared with PostgreSQL', () => {
   let own: ThrowAwayCluster;
   let client: Client;
 

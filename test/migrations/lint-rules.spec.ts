@@ -3,7 +3,7 @@ import { lintMigrations } from '../../src/migrations/lint/lint-migrations.js';
 import type { Engine } from '../../src/migrations/lint/engine.js';
 import type { Finding, LintContext, LintFile } from '../../src/migrations/lint/lint.types.js';
 
-/** Tables that are there already, and large for all anybody knows. */
+/** Existing tables of unknown size. */
 const HISTORY: LintFile = {
   path: '1_init',
   isJudged: false,
@@ -66,7 +66,7 @@ describe('rules about rows', () => {
     expect(await rulesOf(sql)).toEqual([]);
   });
 
-  it('tells whole messages', async () => {
+  it('prints complete messages', async () => {
     expect(await messageOf('UPDATE "users" SET "email" = lower("email");')).toEqual([
       `error update-without-where 2:8
 UPDATE changes every row of "users" (size unknown, assumed to be large): it has no WHERE. The previous values are lost.
@@ -108,7 +108,7 @@ DROP SCHEMA "clinic"; -- PostgreSQL then names the dependent objects: drop these
     ]);
   });
 
-  it('a required column: only where a row is without a value', async () => {
+  it('a required column: only if a row has no value', async () => {
     expect(await rulesOf('ALTER TABLE "users" ADD COLUMN "a" TEXT NOT NULL')).toEqual(['required-column']);
     expect(await rulesOf('ALTER TABLE "users" ADD COLUMN "a" INTEGER PRIMARY KEY')).toContain(
       'required-column',
@@ -232,7 +232,7 @@ ALTER INDEX … ATTACH PARTITION …;`);
     expect(await rewriteOf('CREATE INDEX "i" ON ONLY "p"("id")')).toBeUndefined();
   });
 
-  it('a check with a parenthesis in quotes is written out whole', async () => {
+  it('a check with a parenthesis in quotes is written out completely', async () => {
     const [finding] = await findingsOf(`ALTER TABLE "users" ADD CHECK ("email" <> ')''(' AND (true));`);
     expect(finding?.rewrite.split('\n')[2]).toBe(
       `ALTER TABLE "users" ADD CONSTRAINT "users_check" CHECK ("email" <> ')''(' AND (true)) NOT VALID;`,
@@ -258,7 +258,7 @@ UPDATE of "children" (size unknown, assumed to be large) runs while an earlier s
     expect(await rulesOf(sql.replace('> 3', '= 3'))).toEqual([]);
   });
 
-  it('lock_timeout: missing, set too late, switched off, set by whoever applies', async () => {
+  it('lock_timeout: missing, set too late, switched off, set by the program that applies', async () => {
     const rules = async (content: string, context?: LintContext): Promise<string[]> =>
       (
         await lintMigrations([HISTORY, { path: '2', content }], { engine: 'prisma', ...context })
@@ -299,7 +299,7 @@ UPDATE of "children" (size unknown, assumed to be large) runs while an earlier s
     expect(await rulesOf(sql)).toEqual([]);
   });
 
-  it('CREATE TABLE IF NOT EXISTS of a table that does exist makes nothing new', async () => {
+  it('CREATE TABLE IF NOT EXISTS of an existing table creates nothing', async () => {
     const { findings } = await lintMigrations(
       [
         {
@@ -313,7 +313,7 @@ UPDATE of "children" (size unknown, assumed to be large) runs while an earlier s
     expect(findings.map(({ rule }) => rule)).toEqual(['create-index-not-concurrently']);
   });
 
-  it('a pending migration that makes a table leaves it new for the next pending one', async () => {
+  it('a table that a pending migration creates is new for the next pending one', async () => {
     const made = { path: '1', content: 'CREATE TABLE "n" ("id" INTEGER);' };
     const then = { path: '2', content: 'CREATE INDEX "i" ON "n"("id");' };
     const pending = await lintMigrations([
@@ -329,7 +329,7 @@ UPDATE of "children" (size unknown, assumed to be large) runs while an earlier s
   });
 });
 
-describe('rules that other linters have, too', () => {
+describe('rules that other linters have as well', () => {
   const LARGE = '"t" (size unknown, assumed to be large)';
   async function after(made: string, then: string): Promise<string[]> {
     const { findings } = await lintMigrations([
@@ -403,7 +403,7 @@ ALTER TABLE "t" ADD CONSTRAINT "t_id_key" PRIMARY KEY USING INDEX "t_id_key";`,
     ]);
   });
 
-  it('a foreign key dropped: not where it is replaced, or its column or a table goes', async () => {
+  it('a foreign key dropped: not if it is replaced, or its column or a table is dropped', async () => {
     const made = `CREATE TABLE "k" ("id" INTEGER PRIMARY KEY);
       CREATE TABLE "t" ("id" INTEGER PRIMARY KEY, "k_id" INTEGER REFERENCES "k"("id"), "o_id" INTEGER);
       ALTER TABLE "t" ADD CONSTRAINT "named" FOREIGN KEY ("o_id") REFERENCES "k"("id");`;
@@ -463,7 +463,7 @@ The running application still uses "users" and will fail.
     expect(finding?.message).toContain('(about 1 row, 8 kB)');
   });
 
-  it('an owner column that may be empty, where the setting is set', async () => {
+  it('an owner column that may be empty, if the setting is set', async () => {
     const declared = { ownerColumns: ['owner_id', 'ownerId'] };
     const plain = 'CREATE TABLE "media" ("id" INTEGER, "owner_id" INTEGER);';
     expect(await rulesOf(plain)).toEqual([]);
@@ -489,7 +489,7 @@ The running application still uses "users" and will fail.
     expect(first).toMatchObject({ rule: 'nullable-owner', severity: 'info' });
   });
 
-  it('a table without an owner, where the setting is set', async () => {
+  it('a table without an owner, if the setting is set', async () => {
     const plain = 'CREATE TABLE "plain" ("id" INTEGER);';
     const owned = 'CREATE TABLE "media" ("owner_id" INTEGER NOT NULL);';
     expect(await rulesOf(owned + plain)).toEqual([]);

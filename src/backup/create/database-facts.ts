@@ -1,5 +1,5 @@
+import type { ClientBase } from 'pg';
 import { queryOne } from '../../postgres/read.js';
-import type { Client } from 'pg';
 
 /** Whose rules a database sorts by, where they are not the operating system's alone. */
 export interface LocaleFacts {
@@ -51,7 +51,7 @@ interface Row {
 }
 
 /** Asks once, in the caller's transaction. */
-export async function readDatabaseFacts(client: Client): Promise<DatabaseFacts> {
+export async function readDatabaseFacts(client: ClientBase): Promise<DatabaseFacts> {
   const row = await queryOne<Row>(
     client,
     `

@@ -1,4 +1,4 @@
-import { type Client, escapeIdentifier } from 'pg';
+import { type Client, type ClientBase, escapeIdentifier } from 'pg';
 import type { EnvironmentName, Settings } from '../../config/settings.js';
 import { PgkeepError } from '../../core/errors.js';
 import type { DatabaseIdentity } from '../../environment/environment.types.js';
@@ -48,7 +48,7 @@ const READ_RELATIONS = `(
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace)`;
 
 /** Asks the catalogue; the tables themselves are not touched. */
-export async function readObstacles(client: Client, { serverMajor }: DatabaseFacts): Promise<Obstacles> {
+export async function readObstacles(client: ClientBase, { serverMajor }: DatabaseFacts): Promise<Obstacles> {
   type Kind = 'closedSchemas' | 'unreadable' | 'filtered';
   const { rows } = await client.query<{ name: string; schema: string; kind: Kind }>(`
     SELECT r.name, pg_catalog.format('%I', n.nspname) AS schema,
@@ -78,7 +78,7 @@ export async function readObstacles(client: Client, { serverMajor }: DatabaseFac
 }
 
 /** Large objects have rights of their own, which pg_read_all_data does not give. */
-async function readLockedObjects(client: Client, serverMajor: number): Promise<LockedObjects> {
+async function readLockedObjects(client: ClientBase, serverMajor: number): Promise<LockedObjects> {
   const mayRead =
     serverMajor >= FIRST_WITH_LARGE_OBJECT_RIGHTS
       ? `pg_catalog.has_largeobject_privilege(m.oid, 'SELECT')`

@@ -10,6 +10,8 @@ export interface RunOptions {
   /** User and group the child runs as. Only root can give them. */
   readonly uid?: number;
   readonly gid?: number;
+  /** Aborting it ends the program. */
+  readonly signal?: AbortSignal;
 }
 
 /** How a child ended, and the end of what it wrote to stderr. */
@@ -23,7 +25,7 @@ export interface RunResult {
 
 /**
  * Runs one program without a shell and waits for its end. A failing exit code is a result, not an error.
- * @throws the system's error when the program cannot be started at all.
+ * @throws the system's error when the program cannot be started at all; an `AbortError` when it is aborted.
  */
 export async function run(binary: string, argv: readonly string[], options: RunOptions): Promise<RunResult> {
   return await new Promise((resolve, reject) => {

@@ -1,8 +1,6 @@
+import { applyFailedText, REFUSED_IN_TRANSACTION, statementFailure } from '#prisma-schema-engine-bridge';
 import { DatabaseError } from 'pg';
 import { errorCode, messageOf } from '../../core/errors.js';
-import { applyFailedText } from '../../migrations/engine/schema-engine-error.js';
-import { ONLY_ONE_BY_ONE } from '../../migrations/engine/send-script.js';
-import { statementFailure } from '../../migrations/engine/statement-failure.js';
 import type { AttemptCourse } from '../../migrations/history/attempts.js';
 import type { Statement } from '../../migrations/sql/statements.js';
 import { oneMessage } from '../../postgres/mark.js';
@@ -51,7 +49,7 @@ export class ScriptRun {
     let failure = await this.asTransaction(false);
     // Events of deferred constraints wait for COMMIT, and keep tables from being altered until then.
     if (hasPendingEvents(failure?.error)) failure = await this.asTransaction(true);
-    if (!failure || !ONLY_ONE_BY_ONE.has(errorCode(failure.error) ?? '')) return failure;
+    if (!failure || !REFUSED_IN_TRANSACTION.has(errorCode(failure.error) ?? '')) return failure;
     const { history, id, script, options } = this.context;
     options.onStep(
       `${script.migration.name} cannot run as one transaction (${messageOf(failure.error)}); applying it statement by statement`,

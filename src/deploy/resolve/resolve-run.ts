@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { operator } from '../../audit-log/append.js';
 import { messageOf, PgkeepError } from '../../core/errors.js';
-import { markMigration } from '../../migrations/engine/apply-migrations.js';
+import { markMigration } from '../../migrations/engine/schema-engine.js';
 import { type Attempt, readAttempts } from '../../migrations/history/attempts.js';
 import { recordAction } from '../back-up-and-record.js';
 import { DeployConnection } from '../deploy-connection.js';

@@ -1,6 +1,6 @@
 import type { Recording } from '../../audit-log/audit-log.types.js';
 import type { EnvironmentName } from '../../config/settings.js';
-import type { Mark } from '../../migrations/engine/apply-migrations.js';
+import type { Mark } from '../../migrations/engine/schema-engine.js';
 import type { Traced } from '../../migrations/traces/trace.js';
 
 /** What is to be marked, and how. */

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { acceptedChecksums } from '../history/migration-directory.js';
 import type { SqlParser, Token } from '../sql/sql-parser.js';
 
-/** Comments beyond this number are only tried all together: every run of them would take long. */
+/** More comments than this are only tried all together: trying every run of them would take long. */
 const MANY = 80;
 
 interface Piece {
@@ -11,10 +11,10 @@ interface Piece {
 }
 
 /**
- * Whether a file differs from what was applied only by comments that were added since. The history keeps no more of the
- * original than its checksum, so the proof is to find it: the file without some of its comments must have that
- * checksum. What a comment is, PostgreSQL's scanner says: no statement can hide in one. Between two tries the process
- * does other work: a service asks, too.
+ * Returns whether a file differs from what was applied only by added comments. The history has only the checksum of the
+ * original, so this looks for it: the file without some of its comments must have that checksum. PostgreSQL's scanner
+ * decides what a comment is, so no statement can hide in one. Yields to the event loop between two tries, because the
+ * service calls this as well.
  */
 export async function onlyAddsComments(
   text: string,
@@ -44,7 +44,7 @@ export async function onlyAddsComments(
   return false;
 }
 
-/** Comments that stand one behind the other, with nothing but white space between them: every such run. */
+/** Yields every run of comments with nothing but white space between them. */
 function* allRuns(bytes: Buffer, comments: readonly Token[]): Generator<Token[]> {
   for (let first = 0; first < comments.length; first += 1) {
     const run: Token[] = [];
@@ -61,21 +61,21 @@ function runsOf(bytes: Buffer, comments: readonly Token[]): Token[][] {
   return comments.length > MANY ? [[...comments]] : [...allRuns(bytes, comments)];
 }
 
-/** The comment with its line: the indentation before it, and the end of the line. */
+/** Widens a comment to its line: the indentation before it, and the end of the line. */
 function lines(bytes: Buffer, { start, end }: Token): Piece {
   const from = start - (/[ \t]*$/.exec(textOf(bytes, 0, start))?.[0].length ?? 0);
   const to = end + (/^[ \t]*\r?\n?/.exec(textOf(bytes, end, end + 200))?.[0].length ?? 0);
   return { from, to };
 }
 
-/** The same, with the blank lines below it. */
+/** Widens a comment to its line and the blank lines below it. */
 function linesAndBlanks(bytes: Buffer, token: Token): Piece {
   const { from } = lines(bytes, token);
   const below = textOf(bytes, token.end, bytes.length);
   return { from, to: token.end + (below.length - below.trimStart().length) };
 }
 
-/** The comment behind something: with the blanks before it. */
+/** Widens a comment at the end of a line to the white space before it. */
 function endsOfLines(bytes: Buffer, { start, end }: Token): Piece {
   return { from: start - (/\s*$/.exec(textOf(bytes, 0, start))?.[0].length ?? 0), to: end };
 }
@@ -94,7 +94,7 @@ function without(bytes: Buffer, pieces: readonly Piece[]): Buffer {
   return Buffer.concat([...kept, bytes.subarray(at)]);
 }
 
-/** Whether both hold the same tokens, comments left out. */
+/** Returns whether both have the same tokens, comments left out. */
 function isSame(bytes: Buffer, tokens: readonly Token[], original: Buffer, parser: SqlParser): boolean {
   const wordsOf = (from: Buffer, all: readonly Token[]): string[] =>
     all.filter(({ isComment }) => !isComment).map(({ start, end }) => textOf(from, start, end));

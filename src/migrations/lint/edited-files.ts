@@ -41,15 +41,15 @@ export async function judgeEdits(
 /** A file that differs from what was applied. */
 export interface ChangedFile {
   readonly name: string;
-  /** Of the file as it is now. */
+  /** Of the current file. */
   readonly checksum: string;
   /** The newest attempt that was applied. */
   readonly applied: HistoryRow;
 }
 
 /**
- * Which changed files a deploy would refuse. A readiness check asks every few seconds and must not parse SQL: each
- * version of a file is judged once, in the background.
+ * Knows which changed files a deploy would refuse. A readiness check asks every few seconds and must not parse SQL, so
+ * each version of a file is judged once, in the background.
  */
 export class EditVerdicts {
   /** By version of a file: whether its change matters. */
@@ -59,8 +59,8 @@ export class EditVerdicts {
   constructor(private readonly migrationsDirectory: string) {}
 
   /**
-   * Sorts changed files by what is known: `edited` were changed in more than their comments, and not accepted; `unjudged`
-   * are looked at now.
+   * Sorts changed files: `edited` were changed in more than their comments, and the change was not accepted; `unjudged`
+   * are being judged now.
    */
   byVerdict(changed: readonly ChangedFile[]): { edited: string[]; unjudged: string[] } {
     if (changed.length === 0) return { edited: [], unjudged: [] };
@@ -69,7 +69,7 @@ export class EditVerdicts {
       ...file,
       version: [file.name, file.checksum, file.applied.checksum, baseline].join(' '),
     }));
-    // Versions that are gone are forgotten.
+    // Forgets versions that no longer exist.
     this.verdicts = new Map(
       versions.flatMap(({ version }): [string, boolean][] => {
         const verdict = this.verdicts.get(version);
@@ -83,7 +83,7 @@ export class EditVerdicts {
     return { edited: withVerdict(true), unjudged: withVerdict(undefined) };
   }
 
-  /** Ends when what was asked so far is judged. */
+  /** Resolves when the files so far are judged. */
   async settled(): Promise<void> {
     await this.judging;
   }
@@ -101,7 +101,7 @@ export class EditVerdicts {
         );
       }
     } catch {
-      // A file or a baseline that cannot be read: not known to be harmless. Asked again at the next evaluation.
+      // A file or the baseline cannot be read: the files stay unjudged until the next evaluation.
     } finally {
       this.judging = undefined;
     }

@@ -25,7 +25,7 @@ export interface ScopeFacts {
   readonly edited: readonly EditedFile[];
 }
 
-/** The files to lint, their history before them. */
+/** The files to check, each after the migrations before it. */
 export interface Scope {
   readonly name: LintRun['scope'];
   readonly files: readonly LintFile[];
@@ -35,7 +35,7 @@ export interface Scope {
 interface Chosen extends FoundFile {
   readonly isJudged: boolean;
   readonly isStray?: boolean;
-  /** Whether a change brings it: no database can have applied it yet. Defaults to false. */
+  /** Whether the branch adds it, so that no database has applied it yet. Defaults to false. */
   readonly isAdded?: boolean;
 }
 
@@ -101,7 +101,7 @@ async function choose(
     const found = await migrationsIn(migrationsDirectory);
     return { name: 'all', chosen: found.map((file) => Object.assign(file, { isJudged: true })) };
   }
-  // Those of the status, whatever has come into the directory since.
+  // Those of the status: a migration that was added to the directory since is not part of the plan.
   const pending = [...status.pending, ...status.failed, ...status.rolledBack];
   const isPending = new Set(pending);
   const chosen = [...status.applied, ...pending].toSorted().map((migration) => ({
@@ -112,7 +112,7 @@ async function choose(
   return { name: 'pending', chosen };
 }
 
-/** The named files in their order, each behind the migrations that come before it. */
+/** Returns the named files in their order, each after the migrations before it. */
 async function withHistory(named: readonly FoundFile[]): Promise<Chosen[]> {
   const chosen = new Map<string, Chosen>();
   const judged = new Set(named.map(({ file }) => file));
@@ -124,7 +124,7 @@ async function withHistory(named: readonly FoundFile[]): Promise<Chosen[]> {
   return [...chosen.values()];
 }
 
-/** Migrations among the changed files are judged; SQL that lies in no migrations directory is a finding itself. */
+/** Returns the migrations among changed files, which are checked, and other SQL files, which are a finding themselves. */
 async function ofChange(changed: readonly string[], migrationsDirectory: string): Promise<Chosen[]> {
   const own = await realpath(migrationsDirectory);
   const isBelow = (file: string): boolean => !path.relative(own, file).startsWith('..');
@@ -142,11 +142,11 @@ async function ofChange(changed: readonly string[], migrationsDirectory: string)
 
 async function addedBy(added: ReadonlySet<string>, directory: string): Promise<(file: string) => boolean> {
   const own = await realpath(directory);
-  // The directory may be reached through a symbolic link, and git names files by where they are.
+  // git resolves symbolic links, and the path of the directory may contain one.
   return (file) => added.has(file) || added.has(path.join(own, path.relative(directory, file)));
 }
 
-/** A repository may hold more than one application: Prisma marks each one's directory of migrations. */
+/** Returns whether a file is a migration of another application in the repository: Prisma marks each directory. */
 function isAnothersMigration(file: string): boolean {
   return existsSync(path.join(path.dirname(path.dirname(file)), 'migration_lock.toml'));
 }

@@ -105,14 +105,14 @@ export class FileContext implements RuleContext {
     return path === this.file.path || (this.file.isPending === true && this.pendingFiles.has(path));
   }
 
-  /** Whether the names of the migrations say that the table was made within a day before this file. */
+  /** Returns whether, by the names of the migrations, the table was created within a day before this file. */
   private isOfThisRelease(table: TableName): boolean {
     const made = timeOf(this.schema.table(table)?.createdIn);
     const now = timeOf(this.file.path);
     return made !== undefined && now !== undefined && now - made >= 0 && now - made < SAME_RELEASE_MS;
   }
 
-  /** Whether the database was asked, and has no such table. */
+  /** Returns whether the database is known not to have the table. */
   private isAbsent(table: TableName): boolean {
     return this.known.sizes?.get(this.schema.key(table)) === null;
   }
@@ -122,7 +122,7 @@ export class FileContext implements RuleContext {
   }
 }
 
-/** The value that a statement adds to an enum; one that is only renamed can be used immediately. */
+/** Returns the value that a statement adds to an enum; one that is only renamed can be used immediately. */
 function addedEnumValue(node: Node): { value: string; type: TableName } | undefined {
   if (!('AlterEnumStmt' in node)) return undefined;
   const { newVal, oldVal, typeName } = node.AlterEnumStmt;
@@ -130,7 +130,7 @@ function addedEnumValue(node: Node): { value: string; type: TableName } | undefi
   return { value: newVal, type: objectName({ List: { items: typeName ?? [] } }) };
 }
 
-/** The time that the name of a migration's directory begins with. */
+/** Returns the time that the name of a migration's directory begins with. */
 function timeOf(file: string | undefined): number | undefined {
   const [, year, month, day, hour, minute, second] =
     /(?:^|[\\/])(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)_?[^\\/]*[\\/][^\\/]*$/.exec(file ?? '') ?? [];

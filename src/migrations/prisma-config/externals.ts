@@ -1,4 +1,4 @@
-import type { SchemaFilter } from '@prisma/schema-engine-wasm/schema_engine_bg';
+import type { SchemaFilter } from '#prisma-schema-engine-bridge';
 import type { PrismaProject } from '../../config/prisma-project.js';
 
 /** What another team or program owns, by full name: no comparison shows it, and no script touches it. */

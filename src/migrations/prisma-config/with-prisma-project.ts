@@ -13,6 +13,8 @@ export interface ProjectOptions {
   readonly configFile?: string | undefined;
   /** Only where the migrations are: no configuration is evaluated where `MIGRATIONS_DIR` says it. Defaults to false. */
   readonly directoryOnly?: boolean;
+  /** A configuration that cannot be loaded makes the project `invalid`, wherever the migrations are. Defaults to false. */
+  readonly isOptional?: boolean;
   readonly workingDirectory?: string;
   readonly signal?: AbortSignal;
   /** How long a configuration may take. Defaults to 20 seconds. */
@@ -31,7 +33,7 @@ export async function withPrismaProject(
   environment: Environment,
   options: ProjectOptions = {},
 ): Promise<Settings> {
-  const { directoryOnly = false, workingDirectory = process.cwd() } = options;
+  const { directoryOnly = false, isOptional = false, workingDirectory = process.cwd() } = options;
   const { migrationsDirectoryIsNamed: isNamed } = settings;
   if (isNamed && directoryOnly) return settings;
   const file = configurationOf(settings, options.configFile, workingDirectory);
@@ -51,7 +53,7 @@ export async function withPrismaProject(
     return completed(settings, { kind: 'configured', configuration }, directory);
   } catch (error) {
     if (!(error instanceof PgkeepError) || error.code === 'INTERRUPTED') throw error;
-    if (!isNamed) throw needed(error);
+    if (!isNamed && !isOptional) throw needed(error);
     const why = lowerFirst(error.message.replace(/\.(?: Nothing was changed\.)?$/, ''));
     return completed(
       settings,

@@ -26,7 +26,7 @@ export interface ParsedFile {
   readonly obstacles: readonly Obstacle[];
 }
 
-/** Reads files with PostgreSQL's own grammar. */
+/** Parses files with PostgreSQL's own grammar. */
 export async function parseFiles(files: readonly LintFile[]): Promise<ParsedFile[]> {
   const parser = await loadSqlParser();
   return files.map((file) => parseFile(file, parser));

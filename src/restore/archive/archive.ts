@@ -210,7 +210,7 @@ export class Archive {
     });
   }
 
-  /** Runs `work` with the options that tell pg_restore what to restore. */
+  /** Runs `work` with the options of pg_restore that select what is restored. */
   private async withSelection(
     { withOwners, selection = [], without = () => false }: RestoreTarget,
     work: (options: readonly string[]) => Promise<void>,

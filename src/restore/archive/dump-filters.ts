@@ -124,7 +124,7 @@ export async function readSettingNames(client: Client): Promise<ReadonlySet<stri
 }
 
 /**
- * Removes the settings that the server does not have: pg_dump and pg_restore write those of their own version (17:
+ * Removes the settings that the server does not have: pg_dump and pg_restore write those of their version (17:
  * `SET transaction_timeout = 0`), and an older server rejects them. Only the header is changed, not a function's body.
  */
 export async function* withKnownSettings(

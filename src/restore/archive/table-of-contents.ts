@@ -165,14 +165,14 @@ export class ArchiveList {
 /** Returns what the archive contains and every restore leaves out, for the notes of a restore and of the evidence. */
 export function leftOut(manifest: Manifest | null, { hasGuard }: { readonly hasGuard: boolean }): string[] {
   const subscriptions = manifest?.subscriptions ?? [];
-  const [what, which] =
+  const [what, was] =
     subscriptions.length === 1 ? ['the subscription', 'was'] : ['the subscriptions', 'were'];
   return [
     ...(hasGuard ? [GUARD_LEFT_OUT] : []),
     ...(subscriptions.length === 0
       ? []
       : [
-          `${what} ${subscriptions.join(', ')} ${which} left out, as of every restore: a second database must not follow the same publisher by itself; the command is in the archive (CREATE SUBSCRIPTION in \`pg_restore --schema-only --file=- ARCHIVE\`)`,
+          `${what} ${subscriptions.join(', ')} ${was} left out, as in every restore: a second database must not replicate from the same publisher. The archive contains CREATE SUBSCRIPTION: \`pg_restore --schema-only --file=- ARCHIVE\``,
         ]),
   ];
 }

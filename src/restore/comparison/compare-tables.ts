@@ -88,10 +88,10 @@ export function presence(tables: readonly TableComparison[]): Comparison {
     findings: [
       ...tables
         .filter(({ foundRows }) => foundRows === null)
-        .map(({ name }) => finding('tables', name, `${name} is missing`)),
+        .map(({ name }) => finding('tables', name, `table ${name} is missing`)),
       ...tables
         .filter(({ expectedRows }) => expectedRows === null)
-        .map(({ name }) => finding('tables', name, `${name} is not in the backup`)),
+        .map(({ name }) => finding('tables', name, `table ${name} is not in the backup`)),
     ],
   });
 }

@@ -85,13 +85,13 @@ function sequences(expected: Expected, found: readonly RestoredSequence[]): Comp
   const there = new Map(found.map((sequence) => [sequence.name, sequence]));
   const findings = expected.sequences.flatMap(({ name, lastValue }) => {
     const sequence = there.get(name);
-    if (!sequence) return [finding('sequences', name, `${name} is missing`)];
+    if (!sequence) return [finding('sequences', name, `sequence ${name} is missing`)];
     return isBehind(lastValue, sequence)
       ? [
           finding(
             'sequences',
             name,
-            `${name} is at ${sequence.lastValue ?? 'its start'}, expected ${lastValue} or later`,
+            `sequence ${name} is at ${sequence.lastValue ?? 'its start'}, expected ${lastValue} or later`,
           ),
         ]
       : [];
@@ -149,12 +149,12 @@ function migrations({ migrations: before }: Expected, { migrations: after }: Res
           finding(
             'migrations',
             row.name,
-            isIn(after, row) ? `${row.name} has another checksum` : `${row.name} is missing`,
+            `migration ${row.name} ${isIn(after, row) ? 'has another checksum' : 'is missing'}`,
           ),
         ),
       ...after
         .filter((row) => differs(row, before) && !isIn(before, row))
-        .map(({ name }) => finding('migrations', name, `${name} is not in the backup`)),
+        .map(({ name }) => finding('migrations', name, `migration ${name} is not in the backup`)),
     ],
   });
 }

@@ -63,7 +63,7 @@ export function judged(
   return { name, ok: findings.length === 0, details, reported, findings };
 }
 
-/** Returns a comparison that failed as a whole, without naming an object. */
+/** Returns a failed comparison that names no object. */
 export function failedComparison(name: ComparisonName, details: string): Comparison {
   return judged(name, '', { findings: [{ name, details }] });
 }

@@ -72,7 +72,7 @@ export class Despite {
     const what = wrong.length === 1 ? 'is not a finding' : 'are not findings';
     throw new PgkeepError(
       'RESTORE_REFUSED',
-      `Refused to restore ${backup}: ${wrong.join(', ')} ${what} of this backup. The database was not touched.`,
+      `Refused to restore ${backup}: ${wrong.join(', ')} ${what} of this backup. The database was not changed.`,
       { hint: `List its findings: \`pgkeep restore test ${backup}\`.` },
     );
   }
