@@ -195,7 +195,7 @@ Fix prisma/migrations/1_open/migration.sql, then:
     expect(message(stderr)).toBe(
       `Migration 2_second failed at statement 2 of 2, prisma/migrations/2_second/migration.sql:2:1
   DELETE FROM _prisma_migrations WHERE migration_name = '2_second';
-The migration removed its own row from _prisma_migrations: the history could not say that it is applied.
+The migration deleted its own row from _prisma_migrations, so the history cannot record that it was applied.
 The migration was rolled back completely: the database is as it was before it.
 Applied before it and kept: 1_first.
 Fix prisma/migrations/2_second/migration.sql, then:

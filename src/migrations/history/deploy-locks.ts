@@ -3,13 +3,13 @@ import type { ClientBase } from 'pg';
 /** An advisory lock as pg_locks shows it: classid, objid, objsubid. */
 type AdvisoryLock = readonly [classId: number, objectId: number, objectSubId: number];
 
-/** "pgke" and 1: pgkeep holds it for a whole deploy, backup included. */
+/** "pgke" and 1: pgkeep holds it during a complete deploy, backup included. */
 export const OWN_DEPLOY_LOCK: AdvisoryLock = [0x70_67_6b_65, 1, 2];
 
-/** What Prisma's engine takes while it applies; a bigint, which pg_locks shows with objsubid 1. */
+/** Prisma's engine holds it while it applies migrations; a bigint, which pg_locks shows with objsubid 1. */
 export const PRISMA_LOCK: AdvisoryLock = [0, 72_707_369, 1];
 
-/** Whether somebody else brings migrations into this database right now; in the caller's transaction. */
+/** Returns whether another session is applying migrations to this database; in the caller's transaction. */
 export async function isBeingDeployed(client: ClientBase): Promise<boolean> {
   const keys = [OWN_DEPLOY_LOCK, PRISMA_LOCK].map((key) => `(${key.join(', ')})`).join(', ');
   const { rowCount } = await client.query(`
