@@ -62,7 +62,9 @@ COPY prisma/migrations prisma/migrations
 COPY packages/prisma-schema-engine-bridge/package.json packages/prisma-schema-engine-bridge/package.json
 COPY --from=build /build/packages/prisma-schema-engine-bridge/dist packages/prisma-schema-engine-bridge/dist
 COPY --from=build /build/dist dist
-RUN chmod +x dist/cli.js && mkdir /app && ln -s /opt/pgkeep/dist/cli.js /usr/local/bin/pgkeep
+# A new named volume at /backups (BACKUP_DIR) gets its owner from here.
+RUN chmod +x dist/cli.js && mkdir /app && ln -s /opt/pgkeep/dist/cli.js /usr/local/bin/pgkeep \
+ && install -d -o pgkeep -g pgkeep -m 700 /backups
 
 # An embedded PostgreSQL is never started in production, and there is none in the image.
 ENV NODE_ENV=production

@@ -1,10 +1,8 @@
-import { boundedList } from '../core/bounded-list.js';
-import { counted } from '../core/counted.js';
+import { boundedList, counted, formatBytes, formatCount, formatSeconds } from '../core/text.js';
 import type { DeployPlan, DeployReport, PlannedMigration } from '../deploy/deploy/deploy.types.js';
 import { unenforcedText } from '../postgres/catalogue/unenforced.js';
-import { notRecordedLines } from './render.js';
-import { formatBytes, formatCount, formatSeconds } from './format.js';
 import { renderLint } from './lint-text.js';
+import { notRecordedLines } from './render.js';
 
 /** A plan for people: what is applied, what it touches, what the lint says of it. */
 export function renderDeployPlan(plan: DeployPlan): string {

@@ -1,6 +1,5 @@
 import path from 'node:path';
-import { boundedList } from '../core/bounded-list.js';
-import { counted } from '../core/counted.js';
+import { boundedList, counted, formatTime, printable } from '../core/text.js';
 import { actionText, type CountedDifference, findRenames, withParts } from '../drift/differences.js';
 import type {
   AcceptReport,
@@ -9,7 +8,6 @@ import type {
   NoComparison,
   RecordedFingerprint,
 } from '../drift/drift.types.js';
-import { formatTime } from './format.js';
 
 const SIGNS = { added: '+', missing: '-', changed: '~' } as const;
 /** A function's body may have thousands of lines. */
@@ -100,12 +98,7 @@ function partsOf(parts: readonly DriftedObject[]): string[] {
     const kind = object === 'row security' ? object : (object.split(' ')[0] ?? object);
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
-  return [`      with ${[...counts].map(([kind, count]) => `${count} ${plural(kind, count)}`).join(', ')}`];
-}
-
-function plural(kind: string, count: number): string {
-  if (count === 1) return kind;
-  return kind.endsWith('x') ? `${kind}es` : kind.endsWith('y') ? `${kind.slice(0, -1)}ies` : `${kind}s`;
+  return [`      with ${[...counts].map(([kind, count]) => counted(count, kind)).join(', ')}`];
 }
 
 function renderObject({ object: one, parts }: CountedDifference, renamedTo: string | undefined): string[] {
@@ -199,9 +192,4 @@ function indented(text: string): string {
     .split('\n')
     .map((line) => `  ${line}`.trimEnd())
     .join('\n');
-}
-
-/** Names and bodies are somebody's text: what would steer the terminal is not passed on. */
-function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, (character) => (/[\n\t]/.test(character) ? character : '\uFFFD'));
 }

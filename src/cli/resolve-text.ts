@@ -1,5 +1,4 @@
-import { boundedList } from '../core/bounded-list.js';
-import { counted } from '../core/counted.js';
+import { boundedList, counted } from '../core/text.js';
 import type {
   MigrationState,
   RanBy,

@@ -1,9 +1,7 @@
-import { boundedList } from '../core/bounded-list.js';
-import { counted } from '../core/counted.js';
+import { boundedList, counted, formatCount, formatSeconds } from '../core/text.js';
 import { lossText } from '../deploy/rollback/losses.js';
 import type { RollbackPlan, RollbackReport } from '../deploy/rollback/rollback.types.js';
 import { driftLines } from './deploy-text.js';
-import { formatCount, formatSeconds } from './format.js';
 import { notRecordedLines } from './render.js';
 
 /** A plan for people: what is taken back, what is lost with it, and the whole SQL. */

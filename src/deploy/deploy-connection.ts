@@ -2,13 +2,16 @@ import type { Client } from 'pg';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import { withConnection } from '../postgres/connect.js';
 import { databaseError } from '../postgres/database-fault.js';
-import { PgkeepError } from '../core/errors.js';
+import { interrupted, PgkeepError } from '../core/errors.js';
 import type { DeployNeeds } from './deploy-dependencies.js';
+
+/** What an interrupted deploy has done. */
+export const NOTHING_MIGRATED = 'nothing was migrated';
 
 /** How the server's process list and an interruption name what is done. */
 export interface ConnectionNames {
   readonly applicationName: string;
-  readonly interrupted: () => PgkeepError;
+  readonly ifInterrupted: string;
 }
 
 /** The deploy's own connections: one that holds the lock, and fresh ones for what must not depend on it. */
@@ -16,7 +19,10 @@ export class DeployConnection {
   constructor(
     private readonly needs: Pick<DeployNeeds, 'settings' | 'timeouts' | 'migrations'>,
     private readonly signal: AbortSignal,
-    private readonly names: ConnectionNames = { applicationName: 'pgkeep deploy', interrupted },
+    private readonly names: ConnectionNames = {
+      applicationName: 'pgkeep deploy',
+      ifInterrupted: NOTHING_MIGRATED,
+    },
   ) {}
 
   /**
@@ -40,7 +46,7 @@ export class DeployConnection {
       return await withConnection(url, options, work);
     } catch (error) {
       if (error instanceof PgkeepError) throw error;
-      if (this.signal.aborted) throw this.names.interrupted();
+      if (this.signal.aborted) throw interrupted(this.names.ifInterrupted);
       throw databaseError(`${operation} ${describeDatabaseUrl(url)}`, error);
     }
   }
@@ -55,8 +61,4 @@ export class DeployConnection {
       return new Set(report.status.applied);
     });
   }
-}
-
-export function interrupted(): PgkeepError {
-  return new PgkeepError('INTERRUPTED', 'Interrupted: nothing was migrated.');
 }

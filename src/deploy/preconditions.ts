@@ -2,7 +2,8 @@ import { type ClientBase, escapeIdentifier } from 'pg';
 import type { PrismaProject } from '../config/prisma-project.js';
 import type { EnvironmentName, Settings } from '../config/settings.js';
 import type { PgkeepError } from '../core/errors.js';
-import { readStamp } from '../environment/stamp.js';
+import { stampGrants } from '../environment/environment.types.js';
+import { readStamp, requireStamp } from '../environment/stamp.js';
 import { type Attempt, readAttempts } from '../migrations/history/attempts.js';
 import { externalsOf } from '../migrations/prisma-config/externals.js';
 import { read, type ReadTimeouts } from '../postgres/read.js';
@@ -32,7 +33,7 @@ export async function requireTarget(
     const role = escapeIdentifier(reading.role);
     throw refuse(
       `role ${role} may not read which environment the database is stamped for`,
-      `Give it the grant: GRANT USAGE ON SCHEMA pgkeep TO ${role}; GRANT SELECT ON pgkeep.database_environment TO ${role};`,
+      `Give it the grant: ${stampGrants(role)};`,
     );
   }
   if (reading.kind !== 'stamped') {
@@ -40,12 +41,8 @@ export async function requireTarget(
       `the database is not stamped as ${environment}: \`pgkeep install\`, \`pgkeep stamp ${environment}\``,
     ];
   }
-  const stamped = reading.stamp.environment;
-  if (stamped === environment) return [];
-  throw refuse(
-    `this is ${environment} (NODE_ENV), and the database is stamped ${stamped}`,
-    `Use \`--env ${stamped}\`, or point DATABASE_URL at the ${environment} database.`,
-  );
+  requireStamp(reading, environment, refuse);
+  return [];
 }
 
 /**

@@ -1,11 +1,10 @@
-import { counted } from '../core/counted.js';
+import { boundedList, counted } from '../core/text.js';
 import { read, readOne, type ReadTimeouts } from '../postgres/read.js';
 import { PgkeepError, messageOf } from '../core/errors.js';
 import type { DeployConnection } from './deploy-connection.js';
 import type { LostRows } from './deploy/deploy.types.js';
 import type { ProtectedTable } from './protected-tables.js';
 import { refused } from './refusals.js';
-import { boundedList } from '../core/bounded-list.js';
 
 /** The rows of a protected table before the first migration. */
 export interface CountedTable {

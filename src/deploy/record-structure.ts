@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg';
-import { counted } from '../core/counted.js';
+import { counted } from '../core/text.js';
 import { withParts } from '../drift/differences.js';
 import type { DriftService } from '../drift/drift.service.js';
 import type { DriftedObject, FingerprintAction } from '../drift/drift.types.js';

@@ -1,3 +1,4 @@
+import { withoutStop } from '../core/text.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DeadlineError, withDeadline } from '../postgres/deadline.js';
 import type { DoctorLine, Line, LineResult } from './doctor.types.js';
@@ -58,11 +59,6 @@ async function run(
       return fail(`not known: the check did not end within ${deadlineMs / 1000} s`);
     }
     const { message, hint } = databaseError(`check "${title}"`, error);
-    return fail(withoutFullStop(message), hint);
+    return fail(withoutStop(message), hint);
   }
-}
-
-/** Details go on behind the title of the line. */
-function withoutFullStop(message: string): string {
-  return message.replace(/\.$/, '');
 }

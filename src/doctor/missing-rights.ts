@@ -1,11 +1,12 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
 import { mayRecord } from '../audit-log/append.js';
 import { readDatabaseFacts } from '../backup/create/database-facts.js';
-import { readObstacles, requireWhole } from '../backup/create/preflight.js';
+import { readObstacles, requireComplete } from '../backup/create/preflight.js';
 import type { Settings } from '../config/settings.js';
 import { PgkeepError } from '../core/errors.js';
 import { missingGrants } from '../drift/missing-rights.js';
-import { readIdentity, readStamp, stampGrants } from '../environment/stamp.js';
+import { stampGrants } from '../environment/environment.types.js';
+import { readIdentity, readStamp } from '../environment/stamp.js';
 import { whyUnable, type JobsAbility } from '../jobs/jobs-ability.js';
 import { currentRole, read, type ReadTimeouts } from '../postgres/read.js';
 
@@ -60,7 +61,7 @@ async function backupObstacle(client: ClientBase): Promise<string | undefined> {
   const facts = await readDatabaseFacts(client);
   const obstacles = await readObstacles(client, facts);
   try {
-    requireWhole(obstacles, facts);
+    requireComplete(obstacles, facts);
     return undefined;
   } catch (error) {
     if (error instanceof PgkeepError && error.hint !== undefined) return error.hint;

@@ -7,5 +7,6 @@ import type { LineResult } from './doctor.types.js';
 export function ofCheck({ checks }: Verdict, name: CheckName, next: string): LineResult {
   const check = checks[name];
   if (check === undefined) return skip('not evaluated');
-  return check.ok ? ok(check.details) : fail(check.details, next);
+  if (check.ok) return ok(check.details);
+  return fail(check.details, check.hint === undefined ? next : `${next}\nsee ${check.hint}`);
 }

@@ -3,7 +3,7 @@ import { mayRecord, recordingDenied } from '../audit-log/append.js';
 import type { Json } from '../audit-log/audit-log.types.js';
 import type { EnvironmentName } from '../config/settings.js';
 import { PgkeepError } from '../core/errors.js';
-import { readStamp } from '../environment/stamp.js';
+import { readStamp, requireStamp } from '../environment/stamp.js';
 import { currentRole, type ReadTimeouts } from '../postgres/read.js';
 import { withParts } from './differences.js';
 import type { DriftLook, DriftReport } from './drift.types.js';
@@ -28,13 +28,7 @@ export async function requireAcceptable(
     );
   }
   const reading = await readStamp(client, timeouts);
-  if (reading.kind === 'stamped' && reading.stamp.environment !== environment) {
-    const stamped = reading.stamp.environment;
-    throw refused(
-      `this is ${environment} (NODE_ENV), and the database is stamped ${stamped}`,
-      `Use \`--env ${stamped}\`, or point DATABASE_URL at the ${environment} database.`,
-    );
-  }
+  requireStamp(reading, environment, refused);
   if ((await mayRecord(client, timeouts)) === 'denied') {
     throw recordingDenied('accept the structure', await currentRole(client, timeouts));
   }

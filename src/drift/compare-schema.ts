@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { DiffTarget } from '#prisma-schema-engine-bridge';
-import { boundedList } from '../core/bounded-list.js';
+import { boundedList } from '../core/text.js';
 import type { Settings } from '../config/settings.js';
 import { PgkeepError, messageOf } from '../core/errors.js';
 import { withSchemaEngine } from '../migrations/engine/schema-engine.js';

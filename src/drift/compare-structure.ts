@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import { isBeingDeployed } from '../migrations/history/deploy-locks.js';
 import { readAppliedMigrations } from '../migrations/history/prisma-history.js';
 import type { Externals } from '../migrations/prisma-config/externals.js';
-import { STRUCTURE_SECTIONS, type StructureSection } from '../postgres/catalogue/structure.types.js';
+import { STRUCTURE_SECTIONS, type StructureSection } from '../postgres/catalogue/structure-queries.js';
 import { read, type ReadTimeouts, tableExists } from '../postgres/read.js';
 import { type DifferenceRow, judgeDifferences, withoutExternals } from './differences.js';
 import type { ComparedStructure, DriftedObject, DriftLook, RecordedFingerprint } from './drift.types.js';
@@ -10,6 +10,7 @@ import {
   differencesQuery,
   DIGESTS_QUERY,
   EXTERNALS_QUERY,
+  FINGERPRINTS,
   inStructureTransaction,
   METHOD,
   NEW_PARTITIONS_QUERY,
@@ -100,7 +101,7 @@ async function readNewest(client: ClientBase): Promise<NewestFingerprint | undef
     SELECT f.id::text AS id, f.recorded_at, f.action, f.method, f.migrations, f.digests,
            (f.server_version, f.database_oid, f.table_oid)
              = (place.server_version, place.database_oid, place.table_oid) AS of_this_place
-      FROM pgkeep.catalogue_fingerprint f, (${PLACE_QUERY}) place
+      FROM ${FINGERPRINTS}, (${PLACE_QUERY}) place
      ORDER BY f.id DESC LIMIT 1`);
   const row = rows[0];
   if (!row) return undefined;

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Externals } from '../migrations/prisma-config/externals.js';
 import { comparableDefinition } from '../postgres/catalogue/read-catalogue.js';
-import type { StructureSection } from '../postgres/catalogue/structure.types.js';
+import type { StructureSection } from '../postgres/catalogue/structure-queries.js';
 import type { DriftedObject } from './drift.types.js';
 
 /** One row of `differencesQuery`. */

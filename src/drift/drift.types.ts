@@ -1,5 +1,5 @@
 import type { Recording } from '../audit-log/audit-log.types.js';
-import type { StructureSection } from '../postgres/catalogue/structure.types.js';
+import type { StructureSection } from '../postgres/catalogue/structure-queries.js';
 
 /** After what the structure was recorded as the expected one. */
 export type FingerprintAction = 'deploy' | 'rollback' | 'accept';

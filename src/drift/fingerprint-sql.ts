@@ -1,8 +1,12 @@
 import type { ClientBase } from 'pg';
-import { OWN_STRUCTURE, STRUCTURE_QUERIES } from '../postgres/catalogue/structure-queries.js';
-import { STRUCTURE_SECTIONS, type StructureSection } from '../postgres/catalogue/structure.types.js';
+import {
+  OWN_STRUCTURE,
+  STRUCTURE_QUERIES,
+  STRUCTURE_SECTIONS,
+  type StructureSection,
+} from '../postgres/catalogue/structure-queries.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { giveSettings, STEADY_OUTPUT } from '../postgres/session-settings.js';
+import { setLocalSettings, STEADY_OUTPUT } from '../postgres/session-settings.js';
 import { beginStatements } from '../postgres/transaction.js';
 
 /** The queries that a structure is read with. Raised whenever the same structure reads otherwise than before. */
@@ -70,9 +74,21 @@ export const PLACE_QUERY = `
          'pgkeep.catalogue_fingerprint'::pg_catalog.regclass::oid::bigint AS table_oid`;
 
 /**
+ * The fingerprints, by the same column names in this schema and in that of earlier versions: there `action` is called
+ * `deed`. A column that the table does not have is found in `absent`, where it is NULL.
+ */
+export const FINGERPRINTS = `
+  (VALUES (NULL::text, NULL::text)) absent (action, deed)
+  CROSS JOIN LATERAL (
+    SELECT id, recorded_at, coalesce(action, deed) AS action, method, server_version, database_oid, table_oid,
+           migrations, digests
+      FROM pgkeep.catalogue_fingerprint) f`;
+
+/**
  * Records the structure as it is now, after action $1 and with the migrations $2. $3 lists objects that differed before
  * the action, as {section, home, object, was, is}: where the action left one as it was, what was expected of it still is.
  * $4 is what is external, as {tables, enums}; null where that is not known, and then what was external before still is.
+ * It fits the schema of earlier versions too, as {@link FINGERPRINTS} does.
  */
 export const RECORD_STATEMENT = `
   WITH ${OWN_STRUCTURE},
@@ -82,14 +98,16 @@ export const RECORD_STATEMENT = `
   part AS (
     ${[...STRUCTURE_SECTIONS.map((section) => expectedPart(section, STRUCTURE_QUERIES[section])), expectedPart('partitions', PARTITIONS)].join('\n    UNION ALL ')}),
   place AS (${PLACE_QUERY})
-  INSERT INTO pgkeep.catalogue_fingerprint
-    (action, method, server_version, database_oid, table_oid, migrations, digests, lines)
-  SELECT $1, ${METHOD}, place.server_version, place.database_oid, place.table_oid, $2::jsonb,
-         (SELECT pg_catalog.jsonb_object_agg(part.name, part.digest) FROM part WHERE part.name <> 'partitions'),
-         (SELECT pg_catalog.jsonb_object_agg(part.name, part.lines) FROM part)
-           || pg_catalog.jsonb_build_object('externals', coalesce($4::jsonb,
-                (SELECT f.lines -> 'externals' FROM pgkeep.catalogue_fingerprint f ORDER BY f.id DESC LIMIT 1)))
-    FROM place
+  INSERT INTO pgkeep.catalogue_fingerprint OVERRIDING USER VALUE
+  SELECT entry.*
+    FROM place, pg_catalog.jsonb_populate_record(NULL::pgkeep.catalogue_fingerprint, pg_catalog.jsonb_build_object(
+      'recorded_at', pg_catalog.clock_timestamp(), 'action', $1::text, 'deed', $1::text, 'method', ${METHOD},
+      'server_version', place.server_version, 'database_oid', place.database_oid, 'table_oid', place.table_oid,
+      'migrations', $2::jsonb,
+      'digests', (SELECT pg_catalog.jsonb_object_agg(part.name, part.digest) FROM part WHERE part.name <> 'partitions'),
+      'lines', (SELECT pg_catalog.jsonb_object_agg(part.name, part.lines) FROM part)
+        || pg_catalog.jsonb_build_object('externals', coalesce($4::jsonb,
+             (SELECT f.lines -> 'externals' FROM pgkeep.catalogue_fingerprint f ORDER BY f.id DESC LIMIT 1))))) entry
   RETURNING id::text AS id`;
 
 function expectedPart(name: string, query: string): string {
@@ -125,7 +143,7 @@ export async function inStructureTransaction<T>(
   await client.query(beginStatements(client, { mode, ...timeouts }));
   try {
     // Compiling these queries takes longer than running them.
-    await giveSettings(client, { ...STEADY_OUTPUT, jit: 'off' });
+    await setLocalSettings(client, { ...STEADY_OUTPUT, jit: 'off' });
     const result = await work();
     await client.query('COMMIT');
     return result;

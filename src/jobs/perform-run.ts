@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { counted } from '../core/counted.js';
+import { counted } from '../core/text.js';
 import { messageOf, PgkeepError } from '../core/errors.js';
 import type { JobsService } from './jobs.service.js';
 import type { JobRun, JsonObject, RunError, RunOutcome } from './jobs.types.js';

@@ -6,6 +6,7 @@ import {
   serverHintOf,
   type ErrorCode,
 } from '../core/errors.js';
+import { withoutStop } from '../core/text.js';
 import { UnsuitableServerError } from './candidate-client.js';
 import { isAuthenticationError, isTlsError } from './candidate-rotation.js';
 import { DeadlineError } from './deadline.js';
@@ -22,7 +23,7 @@ export type DatabaseFaultCode =
   | 'DATABASE_READ_ONLY'
   | 'CHECK_FAILED';
 
-/** Why the database did not answer as expected: a stable code, the cause in one line, the next step. */
+/** Why the database did not answer as expected: a stable code, the cause in one line, what to do. */
 export interface DatabaseFault {
   readonly code: DatabaseFaultCode;
   readonly text: string;
@@ -34,9 +35,11 @@ const NETWORK_CODE =
 
 const HINTS = {
   tls: 'Check sslmode and sslrootcert of the database URL against the server’s certificate.',
-  network: 'Check the host and port of the database URL, and that the server runs and lets this machine in.',
-  slow: 'Look at pg_stat_activity for what keeps the server busy, and at READINESS_TIMEOUT_MS.',
-  locked: 'Another session holds a lock; a migration may be running. pg_locks and pg_stat_activity name it.',
+  network:
+    'Check the host and port of the database URL, and that the server runs and accepts connections from this machine.',
+  slow: 'Check in pg_stat_activity what keeps the server busy; READINESS_TIMEOUT_MS may be too short.',
+  locked:
+    'Another session holds a lock; a migration may be running. Find it in pg_locks and pg_stat_activity.',
   statementPooler: 'Set pool_mode of the pooler to transaction or session.',
 } as const;
 
@@ -45,7 +48,7 @@ export function databaseFault(error: unknown): DatabaseFault {
   const code = errorCode(error) ?? '';
   const cause = messageOf(error);
   if (code === '53100') {
-    const hint = withServerHint(error, 'Make room on the disk of the database server.');
+    const hint = withServerHint(error, 'Free space on the disk of the database server.');
     return { code: 'CHECK_FAILED', text: sentenceOf(error), hint };
   }
   if (code === '55P03') return { code: 'DATABASE_TIMEOUT', text: cause, hint: HINTS.locked };
@@ -58,7 +61,7 @@ export function databaseFault(error: unknown): DatabaseFault {
   if (error instanceof UnsuitableServerError) {
     return { code: 'DATABASE_READ_ONLY', text: cause, hint: 'Check the host list of the database URL.' };
   }
-  // PgBouncer has no SQLSTATE of its own for it.
+  // PgBouncer has no specific SQLSTATE for it.
   if (code === '08P01' && cause.includes('statement pooling mode')) {
     return { code: 'DATABASE_UNREACHABLE', text: cause, hint: HINTS.statementPooler };
   }
@@ -91,7 +94,7 @@ export function databaseFault(error: unknown): DatabaseFault {
     };
   }
   if (code === '42501') {
-    // The one object that a connection itself needs.
+    // The only object that connecting needs.
     const missing = cause.startsWith('permission denied for database')
       ? ': CONNECT on the database'
       : ' that it lacks';
@@ -102,14 +105,14 @@ export function databaseFault(error: unknown): DatabaseFault {
   return { code: 'CHECK_FAILED', text: sentenceOf(error), hint };
 }
 
-/** PostgreSQL's advice, then ours. */
+/** Returns PostgreSQL's hint, then pgkeep's. */
 function withServerHint(error: unknown, ours: string): string {
   return [serverHintOf(error), ours].filter(Boolean).join(' ');
 }
 
-/** The same as an error to throw: `operation` completes "Cannot …". */
+/** Returns the same as an error to throw; `operation` completes "Cannot …". */
 export function databaseError(operation: string, error: unknown): PgkeepError {
-  // What pgkeep raised itself is explained already.
+  // An error of pgkeep's own is already explained.
   if (error instanceof PgkeepError) return error;
   const { code, text, hint } = databaseFault(error);
   return new PgkeepError(keepCode(code, error), `Cannot ${operation}: ${text}`, { hint, cause: error });
@@ -121,7 +124,7 @@ function keepCode(code: DatabaseFaultCode, error: unknown): ErrorCode {
   return code === 'CHECK_FAILED' ? 'DATABASE_ERROR' : 'DATABASE_UNREACHABLE';
 }
 
-/** The server's words, without the full stop of a detail: the caller's sentence goes on. */
+/** Returns the server's words without a final full stop, because the caller's sentence continues. */
 function sentenceOf(error: unknown): string {
-  return detailedMessageOf(error).replace(/\.$/, '');
+  return withoutStop(detailedMessageOf(error));
 }

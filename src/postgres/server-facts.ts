@@ -7,13 +7,13 @@ const SERVER_TLS_QUERY = `
   SELECT coalesce((SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()), false) AS server_sees_tls,
          pg_catalog.inet_client_port() AS client_port`;
 
-/** The event trigger that refuses; while it is off or missing, so is the whole guard. */
+/** The event trigger that refuses; while it is off or missing, so is the guard. */
 export const DDL_GUARD = 'pgkeep_ddl_guard';
 
 /** The event trigger that keeps the guard's TRUNCATE trigger on tables: on new ones, and switched on. */
 export const DDL_GUARD_TABLES = 'pgkeep_ddl_guard_tables';
 
-/** What the server says of itself and of this connection. */
+/** Facts about the server and about this connection. */
 export interface ServerFacts {
   /** `15.18` */
   readonly version: string;
@@ -51,7 +51,7 @@ interface ServerRow {
   readonly superuser: boolean;
 }
 
-/** Asks the server about itself and about this connection. */
+/** Reads the facts about the server and about this connection. */
 export async function readServerFacts(client: Client, timeouts: ReadTimeouts): Promise<ServerFacts> {
   const started = performance.now();
   const row = await readOne<ServerRow>(client, { sql: SERVER_QUERY, ...timeouts });
@@ -71,7 +71,7 @@ export async function readServerFacts(client: Client, timeouts: ReadTimeouts): P
   };
 }
 
-/** One of its event triggers alone is half a guard. */
+/** Returns the state of the guard, which needs both event triggers. */
 function guardOf({ guard_triggers: there, guard_triggers_on: on }: ServerRow): ServerFacts['ddlGuard'] {
   if (on === GUARD_TRIGGERS.length) return 'on';
   return there === GUARD_TRIGGERS.length ? 'off' : 'missing';
@@ -79,8 +79,8 @@ function guardOf({ guard_triggers: there, guard_triggers_on: on }: ServerRow): S
 
 const GUARD_TRIGGERS = [DDL_GUARD, DDL_GUARD_TABLES];
 
-// reserved_connections came with PostgreSQL 16; asked with missing_ok, it is null before.
-// Read-only is what the database or the role has set; this session has set the opposite for itself.
+// reserved_connections exists since PostgreSQL 16; read with missing_ok, it is null before.
+// Whether the database or the role is read-only; this session has set the opposite for itself.
 const SERVER_QUERY = `
   SELECT pg_catalog.current_setting('server_version') AS version,
          pg_catalog.current_database()::text AS database,
@@ -99,17 +99,17 @@ const SERVER_QUERY = `
             FROM pg_catalog.pg_event_trigger e
            WHERE e.evtname IN (${GUARD_TRIGGERS.map((name) => `'${name}'`).join(', ')})) guard`;
 
-/** What is known of a connection's encryption: from this end of the socket, and from the server. */
+/** The encryption of a connection, as this end of the socket and the server see it. */
 export interface TlsFacts {
   /** `TLSv1.3`, or undefined where the socket is not encrypted. */
   readonly protocol: string | undefined;
   /** `pg_stat_ssl.ssl` of this very backend. */
   readonly serverSeesTls: boolean;
-  /** The server sees another client port than this socket's: a pooler or proxy stands between. */
+  /** The server sees another client port than this socket's: there is a pooler or proxy in between. */
   readonly behindProxy: boolean;
 }
 
-/** Puts both halves together. `clientPort` is null on a Unix socket. */
+/** Combines both halves. `client_port` is null on a Unix socket. */
 function tlsFacts(
   client: Client,
   server: { server_sees_tls: boolean; client_port: number | null },

@@ -10,7 +10,7 @@ import type { DueTimes } from '../jobs/due-times.js';
 import { JobsService, type RegisteredJob } from '../jobs/jobs.service.js';
 import type { JobRun } from '../jobs/jobs.types.js';
 import type { JobsAbility } from '../jobs/jobs-ability.js';
-import { withDeadline } from '../postgres/connect.js';
+import { withDeadline } from '../postgres/deadline.js';
 
 /** The backups of this database and environment that are in the storage. */
 export interface StoredBackups {

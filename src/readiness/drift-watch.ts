@@ -1,6 +1,6 @@
 import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
 import type { Unenforced } from '../postgres/catalogue/unenforced.js';
-import { withDeadline } from '../postgres/connect.js';
+import { withDeadline } from '../postgres/deadline.js';
 import { DriftService } from '../drift/drift.service.js';
 import type { DriftLook } from '../drift/drift.types.js';
 import { messageOf } from '../core/errors.js';

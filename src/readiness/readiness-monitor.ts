@@ -4,7 +4,7 @@ import type { HealthCheckResult } from '@nestjs/terminus';
 import { Clock } from '../core/clock.js';
 import type { ReadinessSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { withDeadline } from '../postgres/connect.js';
+import { withDeadline } from '../postgres/deadline.js';
 import { messageOf } from '../core/errors.js';
 import { ReadinessService } from './readiness.service.js';
 import { hintOf } from './checks.js';

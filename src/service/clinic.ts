@@ -18,8 +18,8 @@ const CONNECTION = {
 } as const;
 
 /**
- * Makes the clinic's database in an embedded cluster where it is not there yet: migrated and seeded under
- * another name and renamed when whole, so that an interrupted start leaves no half of it.
+ * Creates the clinic's database in an embedded cluster, where it does not exist: migrated and seeded under another name,
+ * then renamed, so that an interrupted start leaves no incomplete database.
  * @returns the connection URL.
  */
 export async function openClinic(

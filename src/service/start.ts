@@ -19,7 +19,7 @@ export async function start(environmentName?: string): Promise<void> {
       await serve(environment, { jsonLogs });
       return;
     }
-    // Faults of the other settings are told before a cluster is made for nothing.
+    // Report faults of the other settings before a cluster is created.
     readSettings({ ...environment, DATABASE_URL: 'postgresql://embedded' }, process.cwd(), {
       checks: CHECK_NAMES,
     });
@@ -38,12 +38,12 @@ export async function start(environmentName?: string): Promise<void> {
   }
 }
 
-/** What `npm start` prints once the embedded database is served: the few things worth trying first. */
+/** Returns what `npm start` prints once the embedded database is served: what to try first. */
 function welcome(url: string, migrationsDirectory: string, stateDirectory: string): string {
   const base = url.replace(/\/\/(0\.0\.0\.0|\[::\]|\[::1\]|127\.0\.0\.1)/, '//localhost');
   const migration = `${migrationsDirectory}/29991231000000_not_yet_applied`;
   return `
-pgkeep guards a PostgreSQL of its own (in ${stateDirectory}/) with a sample clinic in it. Try, in another terminal:
+pgkeep guards an embedded PostgreSQL (in ${stateDirectory}/) with the database of a sample clinic. Try, in another terminal:
 
   Is the database safe to serve from?
     curl ${base}/ready
@@ -57,7 +57,7 @@ pgkeep guards a PostgreSQL of its own (in ${stateDirectory}/) with a sample clin
     npm run db:backup:list
     npm run db:restore:test
 
-  Make it worse: /ready says 503 within five seconds. Make it better: 200 again.
+  What if a migration is pending? /ready returns 503 within five seconds, and 200 once the migration is gone.
     mkdir ${migration} && echo 'SELECT 1;' > ${migration}/migration.sql
     rm -r ${migration}
 

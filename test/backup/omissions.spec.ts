@@ -69,13 +69,13 @@ describe('what a role does not see', () => {
     expect(list.stdout).toContain('passed, without 1 part');
     const plan = await runCli(['restore', backup.name, '--plan'], settings(url));
     expect(plan.stdout).toMatch(
-      /^restore   .*\n {10}made .* UTC\n {10}1 row of 1 table, .*, without the options of the user mapping for app2 SERVER far\n/,
+      /^restore   .*\n {10}finished .* UTC\n {10}1 row of 1 table, .*, without the options of the user mapping for app2 SERVER far\n/,
     );
   });
 
   it('is in the text of the command, of the backup and of the test', async () => {
     const backup = await runCli(['backup'], settings(as('keeper')));
-    expect(backup.stdout).toContain(`read back whole, without ${OPTIONS}.\n`);
+    expect(backup.stdout).toContain(`verified, without ${OPTIONS}.\n`);
     expect(backup.stdout).toContain(`  note: ${OPTIONS}: pg_dump reads them as a superuser only.`);
     const test = await runCli(['restore', 'test'], settings(url));
     expect([test.code, test.stdout.split('\n')[0]]).toEqual([

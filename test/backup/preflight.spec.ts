@@ -48,7 +48,7 @@ describe('before anything long begins', () => {
     expect(await refusal(url)).toMatchObject({
       code: 'DATABASE_PERMISSION_DENIED',
       message: 'Cannot back up database "objects": role "keeper" may not read 2 large objects 70001, 70002.',
-      hint: 'Let it read the large objects, as a superuser: GRANT SELECT ON LARGE OBJECT 70001, 70002 TO "keeper";\nFor those still to come as well, make it a member of their owner: GRANT "app", "postgres" TO "keeper";',
+      hint: 'Run, as a superuser: GRANT SELECT ON LARGE OBJECT 70001, 70002 TO "keeper";\nTo cover future large objects too, make the role a member of their owner: GRANT "app", "postgres" TO "keeper";',
     });
     await query(
       url,
@@ -92,7 +92,7 @@ describe('before anything long begins', () => {
     });
   });
 
-  it('what only a superuser may create is told when it is backed up, and refused where another role restores', async () => {
+  it('what only a superuser may create is reported by the backup, and refused where another role restores', async () => {
     const url = await createDatabase(own, 'privileged');
     await query(
       url,

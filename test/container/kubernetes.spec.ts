@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Settings } from '../../src/config/settings.js';
-import { Node, readYaml } from './deployment-file.js';
+import { environmentOf, Node, readYaml } from './deployment-file.js';
 import { settingsOf } from './settings-of.js';
 
 const DIRECTORY = 'deploy/kubernetes';
@@ -22,9 +22,8 @@ function readPod(file: string): Pod {
   );
   const spec = (deployment ?? new Node(undefined)).at('spec', 'template', 'spec');
   const pgkeep = spec.at('containers').named('pgkeep');
-  const environment = pgkeep.at('env').items.map((entry) => [entry.at('name').text, entry.at('value').text]);
   const mount = pgkeep.at('volumeMounts').named('secret').at('mountPath').text;
-  return { spec, pgkeep, settings: settingsOf(Object.fromEntries(environment), mount, SECRETS) };
+  return { spec, pgkeep, settings: settingsOf(environmentOf(pgkeep), mount, SECRETS) };
 }
 
 describe.each(['stand-alone.yaml', 'sidecar.yaml'])('%s', (file) => {
@@ -83,12 +82,48 @@ describe.each(['stand-alone.yaml', 'sidecar.yaml'])('%s', (file) => {
 
 it('kustomization.yaml puts an image in place of the one that stand-alone.yaml names', () => {
   const kustomization = readYaml(`${DIRECTORY}/kustomization.yaml`)[0] ?? new Node(undefined);
-  expect(kustomization.at('resources').value).toEqual(['stand-alone.yaml']);
+  expect(kustomization.at('resources').value).toEqual(['backup-volume.yaml', 'stand-alone.yaml']);
   const image = readPod('stand-alone.yaml').pgkeep.at('image').text;
   expect(kustomization.at('images').named(image).at('newName').text).not.toBe('');
 });
 
-it('stand-alone.yaml’s service tells why it is not ready instead of refusing', () => {
+it('stand-alone.yaml backs up into a volume of its own, and tests restores on a server that only its pod reaches', () => {
+  const { spec, pgkeep, settings } = readPod('stand-alone.yaml');
+  expect(settings).toMatchObject({
+    backup: {
+      enabled: true,
+      schedule: '0 2 * * *',
+      restoreTestSchedule: '0 4 * * 0',
+      directory: pgkeep.at('volumeMounts').named('backups').at('mountPath').text,
+    },
+    readiness: { gates: { backupConfig: 'enforce', backups: 'enforce' } },
+    restore: { testUrl: { hosts: [{ host: '127.0.0.1', port: 5432 }] } },
+  });
+  const claim = spec.at('volumes').named('backups').at('persistentVolumeClaim', 'claimName').text;
+  const volume = readYaml(`${DIRECTORY}/backup-volume.yaml`)[0] ?? new Node(undefined);
+  expect(volume.at('metadata', 'name').text).toBe(claim);
+  const scratch = spec.at('containers').named('scratch');
+  expect(scratch.at('args').value).toEqual(['-c', 'listen_addresses=127.0.0.1']);
+  expect(scratch.at('securityContext').value).toEqual({
+    runAsUser: 999,
+    readOnlyRootFilesystem: true,
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ['ALL'] },
+  });
+  expect(scratch.at('resources', 'limits', 'memory').text).toBe('1Gi');
+});
+
+it('sidecar.yaml leaves backups to the service, and does not lose running pods to an overdue test', () => {
+  const { settings } = readPod('sidecar.yaml');
+  expect(settings.backup).toMatchObject({
+    enabled: true,
+    schedule: undefined,
+    restoreTestSchedule: undefined,
+  });
+  expect(settings.readiness.gates).toMatchObject({ backupConfig: 'latch', backups: 'warn' });
+});
+
+it('stand-alone.yaml’s service reports why it is not ready instead of refusing', () => {
   const service = readYaml(`${DIRECTORY}/stand-alone.yaml`).find(
     (document) => document.at('kind').text === 'Service',
   );
@@ -114,12 +149,9 @@ describe('backup-cron-job.yaml', () => {
 
   it('has settings that pgkeep takes, a place for the backups, and the least rights', () => {
     for (const container of containers) {
-      const environment = container
-        .at('env')
-        .items.map((entry) => [entry.at('name').text, entry.at('value').text]);
       const mounts = container.at('volumeMounts');
       const settings = settingsOf(
-        Object.fromEntries(environment),
+        environmentOf(container),
         mounts.named('secret').at('mountPath').text,
         SECRETS,
       );
@@ -152,12 +184,9 @@ describe('migrate-job.yaml', () => {
   });
 
   it('has settings that pgkeep takes, a place for the backup, and the least rights', () => {
-    const environment = pgkeep
-      .at('env')
-      .items.map((entry) => [entry.at('name').text, entry.at('value').text]);
     const mounts = pgkeep.at('volumeMounts');
     const secret = mounts.named('secret').at('mountPath').text;
-    const settings = settingsOf(Object.fromEntries(environment), secret, SECRETS);
+    const settings = settingsOf(environmentOf(pgkeep), secret, SECRETS);
     expect(settings).toMatchObject({
       environment: 'production',
       migrationsDirectory: '/app/prisma/migrations',

@@ -98,7 +98,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
       const grant = `GRANT CREATE ON DATABASE "${name}" TO ${QUOTED};`;
       expect(await service.app.get(StartupInstall).run()).toBe(false);
       expect(service.transcript.text).toContain(
-        `Cannot install pgkeep’s schema: role "${ROLE}" may not create it in database "${name}". Run \`pgkeep install\` as the database’s owner, or give the grant: ${grant}`,
+        `Cannot install schema pgkeep: role "${ROLE}" cannot create it in database "${name}". Run \`pgkeep install\` as the owner of the database, or grant: ${grant}`,
       );
       await service.untilVerdict('ready');
       const stats = await service.get<DatabaseStats>('/admin/database/stats?rows=exact', {
@@ -121,7 +121,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     expect(refused).toEqual({
       code: 1,
       stdout: '',
-      stderr: `Cannot stamp the database: role "${ROLE}" may not use pgkeep.database_environment.\nRun \`pgkeep stamp\` as the database’s owner.\n`,
+      stderr: `Cannot stamp the database: role "${ROLE}" lacks rights on pgkeep.database_environment. Nothing was changed.\nRun \`pgkeep stamp\` as the owner of the database.\n`,
     });
     await asOwner(
       'REVOKE ALL ON SCHEMA pgkeep FROM PUBLIC; REVOKE ALL ON pgkeep.database_environment FROM PUBLIC',

@@ -55,7 +55,7 @@ describe('a read-only server', () => {
       code: 1,
       stdout: '',
       stderr:
-        'Cannot install pgkeep’s schema: the server is a read-only replica.\nPoint DATABASE_URL at the primary.\n',
+        'Cannot install schema pgkeep: the server is a read-only replica.\nPoint DATABASE_URL at the primary.\n',
     });
   });
 

@@ -160,7 +160,7 @@ describe('services with an embedded PostgreSQL', () => {
     expect([ready.code, ready.stdout.split('\n')[0]]).toEqual([0, 'ready']);
     expect(await second.end()).toEqual({ code: 1, signal: null });
     expect(second.stderr).toBe(
-      `Cannot start PostgreSQL in ${path.dirname(dataDirectory)}: another one (pid ${postmaster}) runs there.\nStop the pgkeep that started it, or work in another clone.\n`,
+      `Cannot start PostgreSQL in ${path.dirname(dataDirectory)}: a server already runs there (pid ${postmaster}).\nStop the pgkeep process that started it, or use another directory.\n`,
     );
     expect((await answer(`${url}/ready`)).status).toBe(200);
 

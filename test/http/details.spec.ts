@@ -61,7 +61,7 @@ describe.each([
       ...UNREACHABLE,
       gate: 'enforce',
       details:
-        'No usable database connection: connect ECONNREFUSED 127.0.0.1:1. Check the host and port of the database URL, and that the server runs and lets this machine in.',
+        'No usable database connection: connect ECONNREFUSED 127.0.0.1:1. Check the host and port of the database URL, and that the server runs and accepts connections from this machine.',
     });
   });
 });

@@ -105,7 +105,7 @@ describe('the routes about jobs and backups', () => {
   });
 
   it.each([
-    [{ backup: 'nothing' }, 404, /^There is no backup "nothing" in /],
+    [{ backup: 'nothing' }, 404, /^Backup "nothing" not found in /],
     [
       { backup: '../../etc/passwd' },
       400,

@@ -69,7 +69,7 @@ describe('the DDL guard', () => {
     expect(await runCli(['install', '--ddl-guard'], { DATABASE_URL: url })).toEqual({
       code: 0,
       stdout:
-        'Installed: outside a recorded deploy PostgreSQL now refuses DROP and TRUNCATE of the 2 tables of database "installed", and of those to come.\n',
+        'Installed: PostgreSQL now refuses DROP and TRUNCATE of the 2 tables of database "installed", and of new tables, except in a recorded deploy.\n',
       stderr: '',
     });
     // An ordinary role sees that all is well.
@@ -372,8 +372,8 @@ The database is as it was before this migration: PostgreSQL took it back as a wh
     expect(first).toMatchObject({
       code: 1,
       stdout:
-        'Installed: outside a recorded deploy PostgreSQL now refuses DROP and TRUNCATE of the 1 table of database "busy", and of those to come.\n' +
-        'Passed over, because they were locked or are another role’s: public.children. Run `pgkeep install --ddl-guard` again.\n',
+        'Installed: PostgreSQL now refuses DROP and TRUNCATE of the 1 table of database "busy", and of new tables, except in a recorded deploy.\n' +
+        'Skipped, because they are locked or belong to another role: public.children. Run `pgkeep install --ddl-guard` again.\n',
     });
     expect((await runCli(['install', '--ddl-guard'], { DATABASE_URL: url })).code).toBe(0);
     expect(await outcome(url, 'TRUNCATE children CASCADE')).toBe(refusal('busy', 'TRUNCATE public.children'));

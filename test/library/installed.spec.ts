@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createDatabase, finished, prismaEnvironment, query } from '../migrations/engine-application.js';
 import { CHECK_NAMES } from '../../src/readiness/checks.js';
+import { createDatabase, finished, prismaEnvironment, query } from '../migrations/engine-application.js';
 import { createGuarded } from '../support/guarded-database.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 

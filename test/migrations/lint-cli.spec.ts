@@ -71,7 +71,7 @@ describe('pgkeep migrate lint', () => {
   error    required-column  at 2:35
     2 | ALTER TABLE "children" ADD COLUMN "clinic_code" CHAR(8) NOT NULL;
       |                                   ^
-    Column "clinic_code" is required, but the existing rows of "children" (about 1,000 rows, 152 kB)
+    Column "clinic_code" is required, but the existing rows of "children" (about 1,000 rows, 152.0 kB)
     have no value for it. The migration fails, and \`prisma migrate dev\` offers to reset the
     database, which deletes all data.
     Instead:
@@ -100,7 +100,9 @@ Table sizes are from the database.
     await query(url, `UPDATE pg_class SET reltuples = 3e6 WHERE relname = 'children'`);
     const { code, stdout } = await application.lint([], { DATABASE_URL: url });
     expect(code).toBe(1);
-    expect(stdout).toContain('CREATE INDEX blocks writes to "children" (about 3,000,000 rows, 152 kB) until');
+    expect(stdout).toContain(
+      'CREATE INDEX blocks writes to "children" (about 3,000,000 rows, 152.0 kB) until',
+    );
     await query(url, 'ANALYZE');
     expect((await application.lint()).stdout).toContain('"children" (size unknown, assumed to be large)');
   });

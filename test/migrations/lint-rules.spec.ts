@@ -132,7 +132,7 @@ DROP SCHEMA "clinic"; -- PostgreSQL then names the dependent objects: drop these
       sizes: new Map([['public.users', { rows: 1, bytes: 8192 }]]),
     });
     expect(finding?.message).toBe(
-      'DROP TABLE removes "users" and all of its rows (about 1 row, 8 kB). Only a backup can restore them, and an application that still uses the table will fail.',
+      'DROP TABLE removes "users" and all of its rows (about 1 row, 8.0 kB). Only a backup can restore them, and an application that still uses the table will fail.',
     );
   });
 
@@ -460,7 +460,7 @@ The running application still uses "users" and will fail.
   it('one row is one row', async () => {
     const sizes = new Map([['public.users', { rows: 1, bytes: 8192 }]]);
     const [finding] = await findingsOf('DELETE FROM "users";', { sizes });
-    expect(finding?.message).toContain('(about 1 row, 8 kB)');
+    expect(finding?.message).toContain('(about 1 row, 8.0 kB)');
   });
 
   it('an owner column that may be empty, if the setting is set', async () => {

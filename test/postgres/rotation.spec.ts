@@ -146,7 +146,7 @@ describe('DATABASE_URL_FILE', () => {
       expect(await app.get(DatabaseService).ping()).toMatchObject({ role: 'keeper' });
       await rotate();
       await expect(app.get(DatabaseService).ping()).rejects.toMatchObject({
-        message: `Cannot connect to 127.0.0.1:${own.cluster.port}/clinic: password authentication failed for user "keeper" (DATABASE_URL_FILE ${fault}; the URL that it held before was used)`,
+        message: `Cannot connect to 127.0.0.1:${own.cluster.port}/clinic: password authentication failed for user "keeper" (DATABASE_URL_FILE ${fault}; its previous URL was used)`,
       });
     });
   });
@@ -227,7 +227,7 @@ describe('DATABASE_PASSWORD_COMMAND', () => {
         expect(error).toMatchObject({
           code: 'DATABASE_UNREACHABLE',
           message: `Cannot connect to 127.0.0.1:${own.cluster.port}/clinic: DATABASE_PASSWORD_COMMAND ${what}`,
-          hint: 'Run that command by hand as this user: it must print the password and nothing else. What it prints is not shown here.',
+          hint: 'Run the command by hand as this user: it must print the password and nothing else. Its output is not shown here.',
         });
         const { verdict } = await app.get(ReadinessService).evaluate();
         expect(verdict.checks.database).toMatchObject({ ok: false, code: 'DATABASE_AUTHENTICATION_FAILED' });

@@ -55,7 +55,7 @@ onRoot('a restore onto a disk that is too small for two of the database', () => 
         code: 3,
         stdout: '',
         stderr: expect.stringMatching(
-          /^Refused to restore: the database needs about \d+ MB, and the disk of \/\S+\/data\/base has \d+ MB free\. Nothing was changed\.\nFree space there\. If the restored database will be smaller than the one that was backed up, set RESTORE_REQUIRED_FREE_MB to the space that it needs; 0 skips this check\.\n$/,
+          /^Refused to restore: the database needs about \d+\.\d MB, and the disk of \/\S+\/data\/base has \d+\.\d MB free\. Nothing was changed\.\nFree space there\. If the restored database will be smaller than the one that was backed up, set RESTORE_REQUIRED_FREE_MB to the space that it needs; 0 skips this check\.\n$/,
         ),
       });
     }

@@ -181,7 +181,7 @@ describe('pgkeep restore', () => {
     [['--confirm', 'yes', '--target', 'clinic'], /was not confirmed/],
     [
       ['--confirm', 'RESTORE_PRODUCTION', '--target', 'clinics'],
-      /--target clinics was typed, and DATABASE_URL leads to database "clinic"/,
+      /--target is "clinics", but DATABASE_URL leads to database "clinic"/,
     ],
   ])('production wants both words: %j is refused', async (argv, message) => {
     const backup = await backUp();
@@ -222,7 +222,7 @@ describe('pgkeep restore', () => {
     const { code, stderr } = await runCli(['restore', backup.name], { ...environment, NODE_ENV: 'staging' });
     expect([code, stderr]).toEqual([
       3,
-      'Refused to restore: this runs as staging, and the database is stamped production. Nothing was changed.\nUse `--env production`, or point DATABASE_URL at the staging database.\n',
+      'Refused to restore: this is staging (NODE_ENV), and the database is stamped production. Nothing was changed.\nUse `--env production`, or point DATABASE_URL at the staging database.\n',
     ]);
   });
 
@@ -232,7 +232,7 @@ describe('pgkeep restore', () => {
     await query(own.cluster.url('postgres'), 'DROP DATABASE clinic WITH (FORCE)');
     const { code, stdout, stderr } = await runCli(['restore', backup.name, ...PRODUCTION], environment);
     expect(code).toBe(0);
-    expect(stderr).toContain(': there is none, it is created\n');
+    expect(stderr).toContain(', which does not exist and is created\n');
     expect(stdout).toMatch(/^Restored .* into database "clinic" in .* comparisons passed\.\n$/);
     expect((await holdings(clinic)).catalogue).toEqual(before.catalogue);
     const ready = JSON.parse((await runCli(['ready', '--json'], environment)).stdout);
@@ -281,7 +281,7 @@ describe('pgkeep restore', () => {
     const before = await databases();
     truncateSync(backup.archive, backup.bytes - 1000);
     const { code, stderr } = await runCli(['restore', backup.name, ...PRODUCTION], environment);
-    expect([code, stderr]).toEqual([1, expect.stringContaining('is not what was dumped')]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('is damaged')]);
     expect(await databases()).toEqual(before);
   });
 
@@ -444,6 +444,6 @@ describe('pgkeep restore', () => {
       stderr:
         'Missing argument: backup name.\n`pgkeep restore --list` lists the names. Then run `pgkeep restore NAME`.\n',
     });
-    expect((await runCli(['restore', 'nope'], environment)).stderr).toMatch(/^There is no backup "nope" in /);
+    expect((await runCli(['restore', 'nope'], environment)).stderr).toMatch(/^Backup "nope" not found in /);
   });
 });

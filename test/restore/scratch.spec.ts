@@ -157,7 +157,7 @@ describe('the place of a restore test', () => {
     await until(async () => (await scratchDatabases()).length === 1, 15_000, 'a scratch database');
     test.signal(signal);
     expect((await test.end()).code).toBe({ SIGINT: 130, SIGTERM: 143 }[signal]);
-    expect(test.stderr).toMatch(/^Interrupted: could not test the restore of large_development_\d+_\d+\. /);
+    expect(test.stderr).toMatch(/^Interrupted: did not test the restore of large_development_\d+_\d+\. /);
     expect(await scratchDatabases()).toEqual([]);
     expect(readdirSync(environment['BACKUP_DIR'] ?? '')).toHaveLength(2);
   });
@@ -214,7 +214,7 @@ describe('the place of a restore test', () => {
         stdout: '',
         stderr: expect.stringMatching(
           new RegExp(
-            `^Cannot test a restore: the database needs about \\d+ MB, and the disk of ${disk} has 80 MB free\\. Nothing was changed\\.\nFree space there\\. `,
+            `^Cannot test a restore: the database needs about \\d+\\.\\d MB, and the disk of ${disk} has 80\\.0 MB free\\. Nothing was changed\\.\nFree space there\\. `,
           ),
         ),
       });

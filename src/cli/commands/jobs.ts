@@ -1,8 +1,8 @@
+import { formatTime } from '../../core/text.js';
 import type { JobRun } from '../../jobs/jobs.types.js';
 import { resultText } from '../../maintenance/job-definitions.js';
 import { MaintenanceService } from '../../maintenance/maintenance.service.js';
 import type { JobsOverview, JobView } from '../../maintenance/maintenance.types.js';
-import { formatTime } from '../format.js';
 import { alignColumns } from '../render.js';
 import type { Verb } from '../verb.js';
 

@@ -1,6 +1,6 @@
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { withDeadline } from '../../postgres/connect.js';
+import { withDeadline } from '../../postgres/deadline.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';
 import { DriftWatch } from '../../readiness/drift-watch.js';
 import { ReadinessService } from '../../readiness/readiness.service.js';

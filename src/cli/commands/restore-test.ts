@@ -1,9 +1,9 @@
 import { withoutText } from '../../backup/omission-texts.js';
+import { formatSeconds } from '../../core/text.js';
 import { despiteOptions, findingsOf } from '../../restore/comparison/despite.js';
 import { RestoreTestService } from '../../restore/test/restore-test.service.js';
 import { type RestoreTestReport, SCRATCH_TEXTS } from '../../restore/test/restore-test.types.js';
 import { EXIT } from '../errors.js';
-import { formatSeconds } from '../format.js';
 import { alignColumns } from '../render.js';
 import type { Verb } from '../verb.js';
 

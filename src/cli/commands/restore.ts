@@ -1,16 +1,14 @@
 import type { OptionValues } from 'commander';
 import { withoutText } from '../../backup/omission-texts.js';
-import { boundedList } from '../../core/bounded-list.js';
-import { counted } from '../../core/counted.js';
+import { boundedList, counted, formatBytes, formatSeconds, formatTime } from '../../core/text.js';
 import { PgkeepError } from '../../core/errors.js';
+import { RestoreService } from '../../restore/restore/restore.service.js';
 import type {
   Restoration,
   RestoreOptions,
   RestorePlan,
   TablesRestoration,
 } from '../../restore/restore/restore.types.js';
-import { RestoreService } from '../../restore/restore/restore.service.js';
-import { formatBytes, formatSeconds, formatTime } from '../format.js';
 import type { Answer } from '../run-verb.js';
 import { ask, isTerminal } from '../terminal.js';
 import type { Verb } from '../verb.js';
@@ -136,7 +134,7 @@ function renderPlan(plan: RestorePlan): string {
     ...(finishedAt === null ? [] : [`          finished ${formatTime(finishedAt)} UTC`]),
     `          ${what}${withoutText(plan.without)}`,
     `into      database "${database}" (${environment}) on ${plan.server}${exists ? size : ', which does not exist and is created'}`,
-    ...(exists ? ['          it is backed up first, and then kept under another name'] : []),
+    ...(exists ? ['          the old database is backed up first, and kept under another name'] : []),
     ...(other === null
       ? []
       : [

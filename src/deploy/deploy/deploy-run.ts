@@ -1,12 +1,12 @@
 import type { Client } from 'pg';
 import { operator } from '../../audit-log/append.js';
 import type { NewEntry, Recording } from '../../audit-log/audit-log.types.js';
-import { boundedList } from '../../core/bounded-list.js';
-import { PgkeepError } from '../../core/errors.js';
+import { boundedList } from '../../core/text.js';
+import { interrupted, PgkeepError } from '../../core/errors.js';
 import { type Unenforced, unenforcedText } from '../../postgres/catalogue/unenforced.js';
 import { type ApplyOutcome, applyScripts } from '../apply/apply-scripts.js';
 import { backUpFirst, recordAction } from '../back-up-and-record.js';
-import { DeployConnection, interrupted } from '../deploy-connection.js';
+import { DeployConnection, NOTHING_MIGRATED } from '../deploy-connection.js';
 import type { DeployNeeds } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { requireTarget } from '../preconditions.js';
@@ -145,7 +145,7 @@ export class DeployRun {
     const { settings, timeouts } = this.needs;
     const { url, connectTimeoutMs } = settings.database;
     const { signal, tell, connection } = this;
-    if (signal.aborted) throw interrupted();
+    if (signal.aborted) throw interrupted(NOTHING_MIGRATED);
     const scripts = draft.parsed.flatMap((parsed, index) => {
       const migration = draft.plan.migrations[index];
       return migration ? [{ migration, parsed }] : [];
@@ -188,7 +188,7 @@ export class DeployRun {
     const missing = names.filter((name) => !applied.has(name));
     if (missing.length === 0) return;
     const done = names.filter((name) => applied.has(name));
-    if (this.signal.aborted) throw stoppedBetween(interrupted(), done, missing);
+    if (this.signal.aborted) throw stoppedBetween(interrupted(NOTHING_MIGRATED), done, missing);
     throw new PgkeepError(
       'DEPLOY_FAILED',
       `All migrations were applied, and _prisma_migrations does not have ${boundedList(missing)} as finished.`,
@@ -205,7 +205,11 @@ export class DeployRun {
     const applied = await this.connection.applied().catch(() => new Set<string>());
     const done = names.filter((name) => applied.has(name));
     const rest = names.filter((name) => !applied.has(name));
-    const error = stoppedBetween(this.signal.aborted ? interrupted() : notBegun(thrown), done, rest);
+    const error = stoppedBetween(
+      this.signal.aborted ? interrupted(NOTHING_MIGRATED) : notBegun(thrown),
+      done,
+      rest,
+    );
     const outcome = error.kind === 'refused' ? 'refused' : 'failed';
     await this.record({
       outcome: this.signal.aborted ? 'interrupted' : outcome,

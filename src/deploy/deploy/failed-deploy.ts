@@ -1,4 +1,4 @@
-import { boundedList } from '../../core/bounded-list.js';
+import { boundedList } from '../../core/text.js';
 import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
 import { readAttempts } from '../../migrations/history/attempts.js';
 import type { Unenforced } from '../../postgres/catalogue/unenforced.js';

@@ -1,4 +1,4 @@
-import { boundedList } from '../../core/bounded-list.js';
+import { boundedList } from '../../core/text.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import type { ParsedFile } from '../../migrations/sql/parse-files.js';
 import type { FailedMigration } from '../apply/apply.types.js';

@@ -1,5 +1,5 @@
-import { boundedList } from '../../core/bounded-list.js';
-import { errorCode, messageOf, PgkeepError, serverMessageOf } from '../../core/errors.js';
+import { boundedList } from '../../core/text.js';
+import { errorCode, messageOf, PgkeepError, propertyOf, serverMessageOf } from '../../core/errors.js';
 import type { ParsedFile } from '../../migrations/sql/parse-files.js';
 import { SourceText } from '../../migrations/sql/source-text.js';
 import type { FailedScript } from '../apply/apply.types.js';
@@ -64,10 +64,6 @@ export function placeOf(
   const text = source.line(line).trim();
   const shown = text.length > 120 ? `${text.slice(0, 120)}…` : text;
   return { place: `${ordinal}, ${migration.file}:${line}:${column}`, shown };
-}
-
-function propertyOf(thrown: unknown, name: string): unknown {
-  return typeof thrown === 'object' && thrown !== null ? Reflect.get(thrown, name) : undefined;
 }
 
 function reasons(failure: Failure): string[] {

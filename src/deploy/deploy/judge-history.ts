@@ -1,7 +1,7 @@
 import type { PgkeepError } from '../../core/errors.js';
 import type { MigrationHistory, MigrationStatus } from '../../migrations/migrations.types.js';
 import type { EditedFile } from '../../migrations/lint/edited-files.js';
-import { boundedList } from '../../core/bounded-list.js';
+import { countedList } from '../../core/text.js';
 import { refused } from '../refusals.js';
 
 /** What the history lets a deploy do. */
@@ -50,14 +50,14 @@ function unknownFaults(status: MigrationStatus, rows: NonNullable<MigrationHisto
   if (inside.length === 0) {
     return [
       {
-        text: `the directory is older than the database, which has ${counted(unknown)} beside it`,
+        text: `the directory is older than the database, which has ${countedList('migration', unknown)} beside it`,
         hint: 'Deploy the build that the database was migrated by, or a newer one.',
       },
     ];
   }
   return [
     {
-      text: `the directory has a gap: the database has ${counted(inside)}, and the directory has later ones only`,
+      text: `the directory has a gap: the database has ${countedList('migration', inside)}, and the directory has later ones only`,
       hint: `Bring it back from version control: \`git log --all --oneline -- '*/${inside[0]}/*'\` shows where it is.`,
     },
   ];
@@ -69,7 +69,7 @@ function editedFaults(files: readonly EditedFile[]): Fault[] {
   if (first === undefined) return [];
   return [
     {
-      text: `${counted(edited)} was changed after it was applied`,
+      text: `${countedList('migration', edited)} was changed after it was applied`,
       hint: [
         `Restore the file from version control (\`git log -p -- '*/${first}/*'\`), and write the change as a new migration.`,
         'Where the change is harmless, record that it is accepted, and commit the file that this writes:',
@@ -86,12 +86,8 @@ function lateFaults({ applied }: MigrationStatus, pending: readonly string[]): F
   if (late.length === 0) return [];
   return [
     {
-      text: `${counted(late)} comes before ${newest}, which is applied already: it was never tried in this order`,
+      text: `${countedList('migration', late)} comes before ${newest}, which is applied already: it was never tried in this order`,
       hint: 'Give its directory a later time in its name; or, where the order does not matter: `pgkeep migrate deploy --out-of-order`.',
     },
   ];
-}
-
-function counted(names: readonly string[]): string {
-  return `${names.length === 1 ? 'migration' : `${names.length} migrations`} ${boundedList(names)}`;
 }

@@ -1,4 +1,4 @@
-import { boundedList } from '../../core/bounded-list.js';
+import { boundedList } from '../../core/text.js';
 import { resolveRefused } from '../refusals.js';
 import type { Choice, MigrationState, ResolveOptions } from './resolve.types.js';
 

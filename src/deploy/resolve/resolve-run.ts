@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { operator } from '../../audit-log/append.js';
-import { messageOf, PgkeepError } from '../../core/errors.js';
+import { interrupted, messageOf, PgkeepError } from '../../core/errors.js';
 import { markMigration } from '../../migrations/engine/schema-engine.js';
 import { type Attempt, readAttempts } from '../../migrations/history/attempts.js';
 import { recordAction } from '../back-up-and-record.js';
@@ -17,6 +17,8 @@ import type { MigrationState, ResolveExplanation, ResolveOptions, ResolveReport 
 export type ResolveNeeds = Pick<DeployNeeds, 'settings' | 'timeouts' | 'migrations' | 'changelog'>;
 
 /** The history, and the directory beside it. */
+const NOTHING_MARKED = 'nothing was marked';
+
 interface Known {
   readonly attempts: readonly Attempt[];
   readonly directory: ReadonlySet<string>;
@@ -30,7 +32,10 @@ export class ResolveRun {
     private readonly needs: ResolveNeeds,
     private readonly signal: AbortSignal,
   ) {
-    this.connection = new DeployConnection(needs, signal, { applicationName: 'pgkeep resolve', interrupted });
+    this.connection = new DeployConnection(needs, signal, {
+      applicationName: 'pgkeep resolve',
+      ifInterrupted: NOTHING_MARKED,
+    });
   }
 
   /** @throws PgkeepError `MIGRATIONS_UNREADABLE`, or a `DATABASE_…` code. */
@@ -101,7 +106,7 @@ export class ResolveRun {
 
   private async mark({ migration, mark }: ResolveOptions): Promise<void> {
     const { database, migrationsDirectory: directory } = this.needs.settings;
-    if (this.signal.aborted) throw interrupted();
+    if (this.signal.aborted) throw interrupted(NOTHING_MARKED);
     try {
       await markMigration({ database: database.url, directory, migration }, mark);
     } catch (cause) {
@@ -130,8 +135,4 @@ export class ResolveRun {
       { hint: 'Somebody else may be at it: see `pgkeep migrate status`.' },
     );
   }
-}
-
-function interrupted(): PgkeepError {
-  return new PgkeepError('INTERRUPTED', 'Interrupted: nothing was marked.');
 }

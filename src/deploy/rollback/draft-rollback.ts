@@ -1,6 +1,6 @@
 import type { Client, ClientBase } from 'pg';
 import type { Settings } from '../../config/settings.js';
-import { boundedList } from '../../core/bounded-list.js';
+import { boundedList } from '../../core/text.js';
 import { type Loss, lossesOf } from '../../migrations/down/losses.js';
 import { type EditedFile, judgeEdits } from '../../migrations/lint/edited-files.js';
 import { MigrationSources } from '../../migrations/lint/migration-sources.js';

@@ -1,5 +1,5 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
-import { counted } from '../../core/counted.js';
+import { counted } from '../../core/text.js';
 import { errorCode } from '../../core/errors.js';
 import { type FullName, type Loss, nameOf } from '../../migrations/down/losses.js';
 import { read, type ReadTimeouts } from '../../postgres/read.js';

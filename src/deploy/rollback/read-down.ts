@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Settings } from '../../config/settings.js';
 import { errorCode, messageOf } from '../../core/errors.js';
+import { withoutStop } from '../../core/text.js';
 import { DOWN_FILE } from '../../migrations/history/migration-directory.js';
 import { type ParsedFile, parseFiles } from '../../migrations/sql/parse-files.js';
 import { mayCommit } from '../apply/execution-mode.js';
@@ -30,7 +31,7 @@ export async function readDown(name: string, { migrationsDirectory }: Settings):
   if (obstacle) {
     const { line, column } = source.position(obstacle.index);
     throw rollbackRefused(
-      `${shown}:${line}:${column} cannot be run: ${obstacle.message.replace(/\.$/, '')}`,
+      `${shown}:${line}:${column} cannot be run: ${withoutStop(obstacle.message)}`,
       'Mend the file.',
     );
   }

@@ -41,7 +41,7 @@ export class RollbackRun {
     this.signal = options.signal ?? new AbortController().signal;
     this.connection = new DeployConnection(needs, this.signal, {
       applicationName: SESSION_NAME,
-      interrupted,
+      ifInterrupted: 'nothing was taken back',
     });
     this.actor = options.actor ?? operator();
     this.lose = options.lose ?? [];
@@ -214,8 +214,4 @@ export class RollbackRun {
   private now(): number {
     return this.needs.clock.monotonicMs();
   }
-}
-
-function interrupted(): PgkeepError {
-  return new PgkeepError('INTERRUPTED', 'Interrupted: nothing was taken back.');
 }

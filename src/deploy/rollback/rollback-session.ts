@@ -1,5 +1,5 @@
 import { type Client, type ClientBase, escapeIdentifier } from 'pg';
-import { counted } from '../../core/counted.js';
+import { counted } from '../../core/text.js';
 import { oneMessage } from '../../postgres/mark.js';
 import { send } from '../apply/script-session.js';
 import { rollbackRefused } from '../refusals.js';

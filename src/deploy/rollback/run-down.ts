@@ -1,5 +1,5 @@
 import { type Client, escapeIdentifier } from 'pg';
-import { PgkeepError } from '../../core/errors.js';
+import { interrupted } from '../../core/errors.js';
 import { nameOf } from '../../migrations/down/losses.js';
 import { ENTER_RECORDED_DEPLOY } from '../../migrations/history/deploy-locks.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
@@ -41,7 +41,7 @@ export const SESSION_NAME = 'pgkeep rollback';
 export async function runDown(draft: RollbackDraft, options: DownRunOptions): Promise<DownOutcome> {
   const { settings, timeouts, signal, onStep } = options;
   const { url, connectTimeoutMs } = settings.database;
-  if (signal.aborted) throw new PgkeepError('INTERRUPTED', 'Interrupted: nothing was taken back.');
+  if (signal.aborted) throw interrupted('nothing was taken back');
   // No answer is waited for longer than the server works: the statement timeout is its own.
   const connection: ConnectionOptions = {
     connectTimeoutMs,

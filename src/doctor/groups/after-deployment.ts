@@ -3,8 +3,7 @@ import { BackupService } from '../../backup/backup.service.js';
 import type { BackupEntry } from '../../backup/backup.types.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { boundedList } from '../../core/bounded-list.js';
-import { counted } from '../../core/counted.js';
+import { boundedList, counted } from '../../core/text.js';
 import { DriftService } from '../../drift/drift.service.js';
 import type { ComparedStructure } from '../../drift/drift.types.js';
 import {
@@ -67,7 +66,7 @@ export class AfterDeployment {
     const next = 'npx pgkeep migrate drift';
     switch (look.kind) {
       case 'not-installed':
-        return fail('pgkeep’s schema is not installed', 'npx pgkeep install');
+        return fail('schema pgkeep is not installed', 'npx pgkeep install');
       case 'not-recorded':
         return skip('nothing recorded to compare with', 'npx pgkeep migrate drift --accept');
       case 'not-comparable':

@@ -3,11 +3,12 @@ import { access, constants, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { BackupService } from '../../backup/backup.service.js';
-import { requiredRoom } from '../../backup/create/preflight.js';
+import { requiredSpace } from '../../backup/create/preflight.js';
 import { readDatabaseFacts } from '../../backup/create/database-facts.js';
 import { findTool, type ToolQuery } from '../../backup/postgres-tools.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
+import { formatBytes } from '../../core/text.js';
 import { MaintenanceService } from '../../maintenance/maintenance.service.js';
 import { DatabaseService } from '../../postgres/database.service.js';
 import { REMOTE_STORAGES, type RemoteStorages } from '../../storage/storage.types.js';
@@ -98,9 +99,9 @@ export class BackupLines {
     }
     const { bavail, bsize } = await statfs(place);
     const free = bavail * bsize;
-    const room = requiredRoom(await this.databaseBytes(), await this.lastArchiveBytes(), requiredFreeBytes);
-    const text = `${directory}: ${megabytes(free)} MB free, about ${megabytes(room.bytes)} MB needed (${room.because})`;
-    return free < room.bytes
+    const space = requiredSpace(await this.databaseBytes(), await this.lastArchiveBytes(), requiredFreeBytes);
+    const text = `${directory}: ${formatBytes(free)} free, about ${formatBytes(space.bytes)} needed (${space.because})`;
+    return free < space.bytes
       ? fail(text, 'free space there, or point BACKUP_DIR to a larger disk')
       : ok(text);
   }
@@ -162,8 +163,4 @@ function nearestExisting(directory: string): string {
   let place = directory;
   while (!existsSync(place)) place = path.dirname(place);
   return place;
-}
-
-function megabytes(bytes: number): string {
-  return Math.ceil(bytes / 1_048_576).toLocaleString('en-US');
 }

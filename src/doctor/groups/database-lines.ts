@@ -100,10 +100,7 @@ export class DatabaseLines {
       readStamp(client, this.database.timeouts),
     );
     if (stamp.kind === 'not-installed') {
-      return fail(
-        'pgkeep’s schema is not installed',
-        `npx pgkeep install && npx pgkeep stamp ${environment}`,
-      );
+      return fail('schema pgkeep is not installed', `npx pgkeep install && npx pgkeep stamp ${environment}`);
     }
     if (stamp.kind === 'unstamped') return fail('not stamped', `npx pgkeep stamp ${environment}`);
     return ofCheck(verdict, 'environment', 'npx pgkeep ready');

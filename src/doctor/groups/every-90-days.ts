@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditLogService } from '../../audit-log/audit-log.service.js';
-import { counted } from '../../core/counted.js';
+import { counted } from '../../core/text.js';
 import { RestoreTestService } from '../../restore/test/restore-test.service.js';
 import { fail, ok, skip } from '../check-line.js';
 import type { DoctorFacts } from '../doctor-facts.js';

@@ -5,7 +5,7 @@ import { loadEnvironment } from '../../config/process-environment.js';
 import { readSettings } from '../../config/read-settings.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { boundedList } from '../../core/bounded-list.js';
+import { boundedList } from '../../core/text.js';
 import { messageOf } from '../../core/errors.js';
 import { git } from '../../core/process/git.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';

@@ -1,5 +1,5 @@
 import type { EnvironmentName } from '../../config/settings.js';
-import { sameDatabase } from '../../environment/environment.types.js';
+import { sameDatabase, stampGrants } from '../../environment/environment.types.js';
 import type { Facts, Target, Verdict } from './guard.types.js';
 import type { PrismaCommand } from './prisma-command.js';
 
@@ -77,7 +77,7 @@ function ignoranceFault({ stamp }: Target): Fault | undefined {
   if (stamp.kind === 'unreadable') {
     return {
       text: `may be production’s: role "${stamp.role}" may not read its stamp`,
-      remedy: `Give the role the grants: GRANT USAGE ON SCHEMA pgkeep TO "${stamp.role}"; GRANT SELECT ON pgkeep.database_environment TO "${stamp.role}";`,
+      remedy: `Give the role the grants: ${stampGrants(`"${stamp.role}"`)};`,
     };
   }
   if (stamp.kind !== 'not-asked' || stamp.isOutOfReach) return undefined;

@@ -3,7 +3,8 @@ import { type DatabaseUrl, describeServer, parseDatabaseUrl } from '../../config
 import type { ProductionUrl } from '../../config/guard-settings.js';
 import { errorCode, messageOf } from '../../core/errors.js';
 import { type DatabaseIdentity, sameDatabase } from '../../environment/environment.types.js';
-import { withConnection, withDeadline } from '../../postgres/connect.js';
+import { withConnection } from '../../postgres/connect.js';
+import { withDeadline } from '../../postgres/deadline.js';
 import { databaseFault } from '../../postgres/database-fault.js';
 import { readIdentity, readStamp } from '../../environment/stamp.js';
 import type { NotAsked, Target } from './guard.types.js';

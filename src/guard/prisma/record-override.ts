@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { appendPlan, mayRecord, operator, recordingDenied } from '../../audit-log/append.js';
+import { appendPlan, ENTRIES, mayRecord, operator, recordingDenied } from '../../audit-log/append.js';
 import { parseDatabaseUrl } from '../../config/database-url.js';
 import { PgkeepError } from '../../core/errors.js';
 import { withConnection } from '../../postgres/connect.js';
@@ -49,8 +49,8 @@ export async function recordOverride(url: string, { database, ...told }: Overrid
       throw recordingDenied('override the guard', await currentRole(client, TIMEOUTS));
     }
     const recorded = await read(client, {
-      sql: `SELECT FROM pgkeep.change_log
-             WHERE action = 'guard-override' AND subject = $1 AND actor = $2 AND details->>'command' = $3
+      sql: `SELECT FROM ${ENTRIES}
+             WHERE entry.action = 'guard-override' AND subject = $1 AND actor = $2 AND details->>'command' = $3
                AND details->>'door' = '${LAUNCHER}' AND details->>'pid' = $4
                AND recorded_at > pg_catalog.now() - interval '${START_SECONDS} seconds'`,
       values: [database, actor, told.command, String(process.ppid)],

@@ -6,7 +6,7 @@ import { parseDatabaseUrl } from '../../config/database-url.js';
 import type { PrismaProject } from '../../config/prisma-project.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
+import { errorCode, interrupted, messageOf, PgkeepError } from '../../core/errors.js';
 import { DOWN_FILE } from '../history/migration-directory.js';
 import { migrationsIn } from '../lint/find-files.js';
 import type { DownScript } from './down-script.js';
@@ -136,7 +136,7 @@ function invalidProject({ why, hint }: Extract<PrismaProject, { kind: 'invalid' 
 }
 
 function notCompared(error: unknown, migration: string, signal: AbortSignal | undefined): PgkeepError {
-  if (signal?.aborted) return new PgkeepError('INTERRUPTED', 'Interrupted: no down.sql was written.');
+  if (signal?.aborted) return interrupted('no down.sql was written');
   const again = `then: \`pgkeep migrate create --down-for ${migration}\``;
   // A pooler, or another database: nothing of it is about the history.
   if (error instanceof PgkeepError && error.kind === 'refused') return error;

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { boundedList } from '../../core/bounded-list.js';
+import { boundedList } from '../../core/text.js';
 import { messageOf } from '../../core/errors.js';
 import type { DirectoryMigration, MigrationsFault } from '../migrations.types.js';
 

@@ -1,10 +1,10 @@
 import type { Node } from 'libpg-query';
-import { counted } from '../../core/counted.js';
+import { counted, formatBytes } from '../../core/text.js';
+import type { ParsedFile } from '../sql/parse-files.js';
 import type { Statement } from '../sql/statements.js';
 import { objectName, type TableName } from '../sql/syntax-tree.js';
 import { type Engine, type Transactions, transactionsOf } from './engine.js';
 import type { LintContext, LintFile, TableSize } from './lint.types.js';
-import type { ParsedFile } from '../sql/parse-files.js';
 import type { NewEnumValue, RuleContext } from './rule.js';
 import { addsAndUsesEnumValue } from './rules/enum-value-in-use.js';
 import { lockedTables } from './rules/held-locks.js';
@@ -98,7 +98,7 @@ export class FileContext implements RuleContext {
     if (this.isNew(table)) return 'created and filled by these migrations';
     const size = this.sizeOf(table);
     if (size === undefined) return 'size unknown, assumed to be large';
-    return `about ${counted(Math.round(size.rows), 'row')}, ${inUnits(size.bytes)}`;
+    return `about ${counted(Math.round(size.rows), 'row')}, ${formatBytes(size.bytes)}`;
   }
 
   private isOfThisPlan(path: string): boolean {
@@ -136,8 +136,4 @@ function timeOf(file: string | undefined): number | undefined {
     /(?:^|[\\/])(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)_?[^\\/]*[\\/][^\\/]*$/.exec(file ?? '') ?? [];
   if (year === undefined) return undefined;
   return Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second));
-}
-
-function inUnits(bytes: number): string {
-  return bytes < 1024 * 1024 ? `${Math.round(bytes / 1024)} kB` : `${(bytes / 1024 / 1024).toFixed(1)} MB`;
 }

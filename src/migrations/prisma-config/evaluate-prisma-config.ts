@@ -7,6 +7,7 @@ import { redactSecrets } from '../../config/redact-secrets.js';
 import { PgkeepError, messageOf } from '../../core/errors.js';
 import { ProgramFailure } from '../../core/process/program-failure.js';
 import { type ProgramEnd, startProgram } from '../../core/process/program.js';
+import { withoutStop } from '../../core/text.js';
 import { ANSWER_MARK, type Evaluation } from './evaluation.types.js';
 import { findPrismaConfigLoader } from './find-prisma.js';
 
@@ -113,7 +114,7 @@ function invalid(file: string, cause: string): PgkeepError {
   const shown = own.length > SHOWN ? `${own.slice(0, SHOWN)}…` : own;
   return new PgkeepError(
     'PRISMA_CONFIG_INVALID',
-    `Cannot load the Prisma configuration ${file}: ${shown.replace(/\.$/, '')}. Nothing was changed.`,
+    `Cannot load the Prisma configuration ${file}: ${withoutStop(shown)}. Nothing was changed.`,
     { hint: `Fix it until this passes, then try again: \`npx prisma validate --config ${file}\`.` },
   );
 }

@@ -1,6 +1,24 @@
 import { OWN_RELATIONS } from './own-relations.js';
-import type { StructureSection } from './structure.types.js';
 import { TABLE_QUERIES } from './table-queries.js';
+
+/** The parts of a database's structure that drift is looked for in. */
+export const STRUCTURE_SECTIONS = [
+  'schemas',
+  'extensions',
+  'types',
+  'tables',
+  'columns',
+  'constraints',
+  'indexes',
+  'sequences',
+  'views',
+  'functions',
+  'triggers',
+  'policies',
+  'eventTriggers',
+] as const;
+
+export type StructureSection = (typeof STRUCTURE_SECTIONS)[number];
 
 /**
  * One query a section, on the CTE `own`: `home`, `object` and `definition`, none of them null but the definition of

@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg';
+import { boundedList } from '../../core/text.js';
 import { read, type ReadTimeouts } from '../read.js';
 import { OWN_RELATIONS } from './own-relations.js';
 
@@ -98,9 +99,12 @@ export function unenforcedTexts(objects: readonly Unenforced[]): string[] {
     const [first] = own;
     if (!first) return [];
     if (own.length === 1) return [`${unenforcedText(first)} (${first.fix})`];
-    const shown = own.slice(0, SHOWN).map(({ name }) => name);
-    const rest = own.length > SHOWN ? ` and ${own.length - SHOWN} more` : '';
-    return [`${own.length} ${what}: ${shown.join(', ')}${rest}`];
+    return [
+      `${own.length} ${what}: ${boundedList(
+        own.map(({ name }) => name),
+        SHOWN,
+      )}`,
+    ];
   });
 }
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { withoutText } from '../../backup/omission-texts.js';
 import type { BackupSettings } from '../../config/settings.js';
-import { counted } from '../../core/counted.js';
+import { counted } from '../../core/text.js';
 import type { NewestEvidences } from '../../restore/test/newest-evidence.js';
 import {
   defineCheck,

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { BackupSettings } from '../../config/settings.js';
-import { counted } from '../../core/counted.js';
+import { counted } from '../../core/text.js';
 import { valueOf } from '../../core/known.js';
 import { whyUnable } from '../../jobs/jobs-ability.js';
 import type { JobRun } from '../../jobs/jobs.types.js';

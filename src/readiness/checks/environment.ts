@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { escapeIdentifier } from 'pg';
 import type { EnvironmentName } from '../../config/settings.js';
-import { sameDatabase, type StampReading } from '../../environment/environment.types.js';
+import { sameDatabase, stampGrants, type StampReading } from '../../environment/environment.types.js';
 import type { DatabaseFaultCode } from '../../postgres/database-fault.js';
 import {
   defineCheck,
@@ -87,7 +87,7 @@ function stampFinding(running: EnvironmentName, reading: StampReading): Finding<
     const role = escapeIdentifier(reading.role);
     return {
       code: 'ENVIRONMENT_UNREADABLE',
-      text: `Role ${role} may not read pgkeep.database_environment, so the database's environment is unknown: GRANT USAGE ON SCHEMA pgkeep TO ${role}; GRANT SELECT ON pgkeep.database_environment TO ${role}`,
+      text: `Role ${role} may not read pgkeep.database_environment, so the database's environment is unknown: ${stampGrants(role)}`,
     };
   }
   if (reading.kind === 'stamped' && reading.stamp.environment !== running) {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { counted } from '../../core/counted.js';
+import { counted } from '../../core/text.js';
 import { actionText, withParts } from '../../drift/differences.js';
 import type {
   MigrationHistory,

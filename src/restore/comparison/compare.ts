@@ -1,6 +1,6 @@
 import type { AppliedMigration, Manifest, TableContents } from '../../backup/backup.types.js';
-import { counted } from '../../core/counted.js';
-import { majorOf } from '../archive/archive-header.js';
+import { majorOf } from '../../backup/postgres-tools.js';
+import { counted, formatCount } from '../../core/text.js';
 import { compareStructure } from './compare-structure.js';
 import { compareTables, contents, presence, rowCounts } from './compare-tables.js';
 import {
@@ -8,8 +8,7 @@ import {
   type ComparisonName,
   finding,
   judged,
-  listed,
-  number,
+  joined,
   type TableComparison,
 } from './comparison.js';
 import type { CheckedForeignKey, Restored, RestoredSequence } from './read-restored.js';
@@ -96,7 +95,9 @@ function sequences(expected: Expected, found: readonly RestoredSequence[]): Comp
         ]
       : [];
   });
-  return judged('sequences', `${number(expected.sequences.length)}, none behind the backup`, { findings });
+  return judged('sequences', `${formatCount(expected.sequences.length)}, none behind the backup`, {
+    findings,
+  });
 }
 
 /** Whether a sequence would return values again. One that cycles may have started over between its reading and the dump. */
@@ -117,7 +118,7 @@ function foreignKeys(keys: readonly CheckedForeignKey[]): Comparison {
   const disabled = keys.filter(({ enabled }) => !enabled).map(({ name }) => `${keyText(name)} is disabled`);
   const remarks = [...unchecked, ...disabled];
   const sound = `${counted(keys.length, 'foreign key')}, no orphaned rows`;
-  return judged('foreignKeys', [sound, ...(remarks.length > 0 ? [listed(remarks)] : [])].join('; '), {
+  return judged('foreignKeys', [sound, ...(remarks.length > 0 ? [joined(remarks)] : [])].join('; '), {
     findings: keys
       .filter(({ orphans, validated }) => validated && orphans > 0)
       .map(({ name, orphans }) =>
@@ -141,7 +142,7 @@ function migrations({ migrations: before }: Expected, { migrations: after }: Res
     !others.some(({ name, checksum }) => name === row.name && checksum === row.checksum);
   const isIn = (others: readonly AppliedMigration[], row: AppliedMigration): boolean =>
     others.some(({ name }) => name === row.name);
-  return judged('migrations', `${number(before.length)} applied, checksums match`, {
+  return judged('migrations', `${formatCount(before.length)} applied, checksums match`, {
     findings: [
       ...before
         .filter((row) => differs(row, after))

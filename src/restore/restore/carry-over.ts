@@ -7,9 +7,9 @@ const RECORDS = [
   {
     table: 'pgkeep.change_log',
     number: 'seq',
-    // The replaced database may have the schema of an earlier version, in which an action was called a deed.
+    // Either database may have the schema of an earlier version, in which column "action" is called "deed".
     insert: `SELECT entry.* FROM pg_catalog.jsonb_populate_record(NULL::pgkeep.change_log,
-               pg_catalog.jsonb_build_object('action', $1::jsonb->'deed') || $1::jsonb) entry`,
+               pg_catalog.jsonb_build_object('action', $1::jsonb->'deed', 'deed', $1::jsonb->'action') || $1::jsonb) entry`,
   },
   {
     table: 'pgkeep.restore_test',

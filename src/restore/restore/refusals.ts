@@ -1,12 +1,10 @@
 import { type Client, escapeIdentifier } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
-import { listed } from '../../backup/omission-texts.js';
 import { backupSubject } from '../../backup/catalog/backup-name.js';
+import { majorOf } from '../../backup/postgres-tools.js';
 import type { EnvironmentName } from '../../config/settings.js';
-import { counted } from '../../core/counted.js';
+import { boundedList, counted } from '../../core/text.js';
 import { PgkeepError } from '../../core/errors.js';
-import type { StampReading } from '../../environment/environment.types.js';
-import { majorOf } from '../archive/archive-header.js';
 import type { RestoreSource } from './restore-source.js';
 import type { RestoreTarget } from './restore-target.js';
 
@@ -38,15 +36,6 @@ export function requireAbilities({ role, database, mayCreate, ownsTarget }: Rest
   throw refused(
     `role "${role}" does not own database "${database}", and only the owner can rename it`,
     `Restore as its owner, or change the owner: ALTER DATABASE ${escapeIdentifier(database)} OWNER TO ${to};`,
-  );
-}
-
-/** Requires that the database is stamped for this environment, or not at all. @throws PgkeepError `RESTORE_REFUSED`. */
-export function requireOwnEnvironment(stamp: StampReading | undefined, environment: EnvironmentName): void {
-  if (stamp?.kind !== 'stamped' || stamp.stamp.environment === environment) return;
-  throw refused(
-    `this runs as ${environment}, and the database is stamped ${stamp.stamp.environment}`,
-    `Use \`--env ${stamp.stamp.environment}\`, or point DATABASE_URL at the ${environment} database.`,
   );
 }
 
@@ -136,7 +125,10 @@ export async function requireSwappable(
   );
   if (prepared.rows[0]) {
     throw refused(
-      `database "${database}" has ${counted(prepared.rows.length, 'prepared transaction')} (${listed(prepared.rows.map(({ gid }) => `"${gid}"`))}), and PostgreSQL cannot rename it until they end`,
+      `database "${database}" has ${counted(prepared.rows.length, 'prepared transaction')} (${boundedList(
+        prepared.rows.map(({ gid }) => `"${gid}"`),
+        10,
+      )}), and PostgreSQL cannot rename it until they end`,
       'Connect to it and end each with COMMIT PREPARED or ROLLBACK PREPARED.',
     );
   }

@@ -14,7 +14,7 @@ import {
 import { settingsNote } from '../archive/dump-filters.js';
 import { entryName } from '../archive/table-of-contents.js';
 import { compareWith } from '../comparison/compare.js';
-import { type Comparison, type Finding, judged, listed } from '../comparison/comparison.js';
+import { type Comparison, type Finding, joined, judged } from '../comparison/comparison.js';
 import { despiteOptions, findingsOf } from '../comparison/despite.js';
 import { FREE_DISK_SPACE } from '../server/free-space.js';
 import { readRestored } from '../comparison/read-restored.js';
@@ -105,7 +105,7 @@ async function tryNamedEntries(
 function requireNamed({ source, target, despite }: RestoreContext, findings: readonly Finding[]): void {
   const unnamed = findings.filter(({ name }) => !despite.has(name));
   if (unnamed.length > 0) {
-    const details = listed(unnamed.map((finding) => finding.details));
+    const details = joined(unnamed.map((finding) => finding.details));
     throw new PgkeepError(
       'RESTORE_FAILED',
       `Did not restore ${source.name}: the restored database differs from the backup: ${details}. Database "${target.database}" was not changed.`,

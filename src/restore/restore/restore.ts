@@ -8,7 +8,7 @@ import type { Clock } from '../../core/clock.js';
 import { PgkeepError, serverMessageOf } from '../../core/errors.js';
 import { ProgramFailure } from '../../core/process/program-failure.js';
 import type { StampReading } from '../../environment/environment.types.js';
-import { readStamp } from '../../environment/stamp.js';
+import { readStamp, requireStamp } from '../../environment/stamp.js';
 import { MigrationDirectory } from '../../migrations/history/migration-directory.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { withConnection } from '../../postgres/connect.js';
@@ -24,7 +24,7 @@ import {
   requireAbilities,
   requireConsentForOther,
   requireNotOlder,
-  requireOwnEnvironment,
+  refused,
   requireProductionConsent,
   requireSwappable,
 } from './refusals.js';
@@ -168,7 +168,7 @@ export class Restore {
       // The manifest is enough for this check; the archive is read below.
       await requireSuperuserFor(maintenance, facts);
       const { stamp, lastRestoreMs } = target.oid === undefined ? UNREAD : await this.readOldDatabase();
-      requireOwnEnvironment(stamp, settings.environment);
+      requireStamp(stamp, settings.environment, refused);
       requireConsentForOther(
         otherSubject(source.manifest, target, settings.environment),
         target,

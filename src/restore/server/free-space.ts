@@ -4,9 +4,8 @@ import path from 'node:path';
 import type { Client } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
 import { type ErrorCode, PgkeepError } from '../../core/errors.js';
+import { formatBytes } from '../../core/text.js';
 import { queryOne } from '../../postgres/read.js';
-
-const MEGABYTE = 1_048_576;
 
 /** What to do when the disk filled up during a restore. */
 export const FREE_DISK_SPACE = 'Free space on the disk of the database server, then restore again.';
@@ -69,7 +68,7 @@ export function requireSpace(
   if (bytes === undefined || free === undefined || free.bytes >= bytes) return;
   throw new PgkeepError(
     code,
-    `${operation}: the database needs about ${megabytes(bytes)} MB, and the disk of ${free.directory} has ${megabytes(free.bytes)} MB free. Nothing was changed.`,
+    `${operation}: the database needs about ${formatBytes(bytes)}, and the disk of ${free.directory} has ${formatBytes(free.bytes)} free. Nothing was changed.`,
     {
       hint: 'Free space there. If the restored database will be smaller than the one that was backed up, set RESTORE_REQUIRED_FREE_MB to the space that it needs; 0 skips this check.',
     },
@@ -96,8 +95,4 @@ function isPostgres(pid: number): boolean {
     // There is no such process, or this is not Linux.
     return false;
   }
-}
-
-function megabytes(bytes: number): string {
-  return Math.ceil(bytes / MEGABYTE).toLocaleString('en-US');
 }

@@ -1,9 +1,9 @@
 import { type Client, escapeIdentifier } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
-import { listed } from '../../backup/omission-texts.js';
+import { majorOf } from '../../backup/postgres-tools.js';
+import { boundedList } from '../../core/text.js';
 import { PgkeepError } from '../../core/errors.js';
 import { queryOne } from '../../postgres/read.js';
-import { majorOf } from '../archive/archive-header.js';
 import { type ArchiveNeeds, rolesOf } from '../archive/archive-needs.js';
 import type { Despite } from '../comparison/despite.js';
 import { refused } from '../restore/refusals.js';
@@ -153,7 +153,7 @@ export async function requireSuperuserFor(client: Client, restored: RestoredObje
   if (may || objects.length === 0) return;
   throw new PgkeepError(
     'RESTORE_REFUSED',
-    `Refused to restore ${restored.source.name}: only a superuser can create ${listed(objects)}, and role "${role}" is not a superuser. Nothing was changed.`,
+    `Refused to restore ${restored.source.name}: only a superuser can create ${boundedList(objects, 10)}, and role "${role}" is not a superuser. Nothing was changed.`,
     { hint: 'Restore as a superuser: use a superuser in the database URL for this command.' },
   );
 }

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { withoutText } from '../../backup/omission-texts.js';
-import { counted } from '../../core/counted.js';
 import { messageOf, PgkeepError } from '../../core/errors.js';
+import { counted, formatCount, formatSeconds, formatTime } from '../../core/text.js';
 import type { Comparison, TableComparison } from '../comparison/comparison.js';
 import { REPORT_STYLE } from './report-style.js';
 import { type RestoreTestReport, SCRATCH_TEXTS } from './restore-test.types.js';
@@ -88,9 +88,9 @@ function facts(report: RestoreTestReport): string {
   const shown: [string, string][] = [
     ['Environment', environment],
     ['Backed up', time(backupFinishedAt)],
-    ['Archive', `${count(report.archive.bytes)} bytes`],
-    ['Tables restored', restoreMs === null || tables.length === 0 ? 'none' : count(tables.length)],
-    ['Rows restored', tables.length === 0 ? 'none' : count(rows)],
+    ['Archive', `${formatCount(report.archive.bytes)} bytes`],
+    ['Tables restored', restoreMs === null || tables.length === 0 ? 'none' : formatCount(tables.length)],
+    ['Rows restored', tables.length === 0 ? 'none' : formatCount(rows)],
     ['Recovery time', restoreMs === null ? 'not restored' : duration(restoreMs)],
     ['Comparison time', compareMs === null ? 'not compared' : duration(compareMs)],
     ['Test time', duration(report.durationMs)],
@@ -137,7 +137,7 @@ function versions({ versions: used, database, startedAt }: RestoreTestReport): s
 function proof(report: RestoreTestReport): string {
   const { archive, hash, previousHash, number, notRecorded, backup } = report;
   const pairs: [string, string][] = [
-    [`sha256 of ${archive.name}`, archive.sha256],
+    ['sha256 of the archive', archive.sha256],
     ['sha256 of this evidence', hash],
     ['sha256 of the previous evidence', previousHash ?? 'none: this evidence is not part of the chain'],
     [
@@ -170,16 +170,12 @@ function isSame({ expectedRows, foundRows, sameContents, reported }: TableCompar
 }
 
 function rowsText(rows: number | null): string {
-  return rows === null ? 'no table' : count(rows);
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en-US');
+  return rows === null ? 'no table' : formatCount(rows);
 }
 
 function duration(ms: number): string {
   const seconds = ms / 1000;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return formatSeconds(ms);
   const minutes = Math.floor(seconds / 60);
   return minutes < 60
     ? `${minutes} min ${Math.round(seconds % 60)} s`
@@ -187,7 +183,7 @@ function duration(ms: number): string {
 }
 
 function time(iso: string): string {
-  return escape(iso.slice(0, 19).replace('T', ' '));
+  return escape(formatTime(iso));
 }
 
 function escape(text: string): string {

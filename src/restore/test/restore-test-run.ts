@@ -1,14 +1,15 @@
 import type { Client } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
 import type { ArchiveFile } from '../../backup/copies/archive-file.js';
+import { majorOf } from '../../backup/postgres-tools.js';
 import type { Settings } from '../../config/settings.js';
 import type { Clock } from '../../core/clock.js';
 import { PgkeepError, serverMessageOf } from '../../core/errors.js';
+import { formatCount } from '../../core/text.js';
 import type { DatabaseIdentity } from '../../environment/environment.types.js';
 import { searchPathAdvice } from '../../postgres/catalogue/unqualified-names.js';
 import { withConnection } from '../../postgres/connect.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
-import { majorOf } from '../archive/archive-header.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import { Archive, type RestoreTarget } from '../archive/archive.js';
 import {
@@ -20,12 +21,12 @@ import { settingsNote } from '../archive/dump-filters.js';
 import { describeFault, type RestoreFault } from '../archive/restore-fault.js';
 import { leftOut } from '../archive/table-of-contents.js';
 import { compareRestored } from '../comparison/compare.js';
-import { type Comparison, failedComparison, finding, judged, number } from '../comparison/comparison.js';
+import { type Comparison, failedComparison, finding, judged } from '../comparison/comparison.js';
 import { readRestored } from '../comparison/read-restored.js';
-import { withScratch } from './scratch-database.js';
 import { databaseOptions } from '../server/database-properties.js';
 import { bytesNeeded } from '../server/free-space.js';
 import type { Evidence, Scratch, ScratchServer } from './restore-test.types.js';
+import { withScratch } from './scratch-database.js';
 import { startThrowAwayServer } from './throw-away-server.js';
 
 /** PostgreSQL's message about an unknown name. pg_restore does not pass on the SQLSTATE. */
@@ -73,7 +74,9 @@ export class RestoreTestRun {
   async perform(): Promise<TestFindings> {
     const { settings, signal, clock } = this.context;
     const { manifest, file } = this.archiveFile;
-    this.comparisons.push(judged('archive', `${number(manifest.bytes)} bytes, sha256 matches the manifest`));
+    this.comparisons.push(
+      judged('archive', `${formatCount(manifest.bytes)} bytes, sha256 matches the manifest`),
+    );
     const atLeastMajor = majorOf(manifest.toolVersions.pgDump);
     const archive = await Archive.open(file, { atLeastMajor, searchPath: settings.searchPath, signal });
     const needs = await archive.needs().catch((error: unknown) => this.fail('restore', error));
