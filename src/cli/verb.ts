@@ -21,7 +21,7 @@ export interface Verb {
   readonly prismaProject?: 'directory' | 'all' | 'all-if-valid';
   /** Adapts the settings to the verb's options. */
   readonly settings?: (settings: Settings, options: OptionValues) => Settings;
-  /** Answers where the settings cannot be used; other verbs exit with 78. */
+  /** Answers where the settings are invalid; other verbs exit with 78. */
   readonly invalidSettings?: (error: PgkeepError) => Answer;
   readonly run: (
     app: INestApplicationContext,

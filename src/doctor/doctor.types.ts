@@ -44,7 +44,7 @@ export interface DoctorLine {
   readonly title: string;
   readonly status: LineStatus;
   readonly details: string;
-  /** What to run next; null where nothing is to be done, or nothing is known to help. */
+  /** What to run next; null where there is nothing to do, or nothing is known to help. */
   readonly next: string | null;
 }
 

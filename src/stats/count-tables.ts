@@ -27,7 +27,7 @@ export class TableCounts {
 
   /** Counts the small tables whose number is not exact (`estimated`), or every table (`exact`). */
   async count(counting: RowCounting): Promise<void> {
-    // Asked for exact numbers, each table is a statement of its own: one that is too large spoils no other.
+    // Asked for exact numbers, each table is counted by its own statement: one that is too large does not affect the others.
     if (counting === 'exact') await this.countEach(this.tables.filter(mayBeCounted));
     else for (const batch of countStatements(tablesToCount(this.tables))) await this.countBatch(batch);
   }
@@ -68,8 +68,8 @@ export class TableCounts {
 }
 
 /**
- * Out of time, locked, dropped meanwhile, or not readable by this role: the planner's number stands in, and the answer
- * as a whole is still good.
+ * Returns whether a count failed because of its table: out of time, locked, dropped, or not readable by this role. The
+ * planner's number is used instead.
  */
 function isAboutATable(error: unknown): boolean {
   return (
@@ -134,7 +134,7 @@ export function countStatements(
   return statements;
 }
 
-/** ONLY, because children by inheritance are tables of their own; a partitioned table is counted whole. */
+/** ONLY, because children by inheritance are separate tables; a partitioned table is counted with its partitions. */
 function countArm({ oid, schema, name, partitioned }: CatalogueRow): string {
   const table = `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`;
   return `SELECT '${oid}' AS oid, count(*)::float8 AS rows FROM ${partitioned ? '' : 'ONLY '}${table}`;

@@ -15,11 +15,11 @@ import {
   type DatabaseRow,
 } from './table-catalogue.js';
 
-/** Locked ones are left out: this is for who takes a lock in the moment between. */
+/** Locked tables are left out; this is for a lock that is taken in between. */
 const LOCK_WAIT_MS = 100;
 const MEASURING_TRIES = 3;
 
-/** What is in the database: sizes, rows, connections. Asked of the replica where there is one. */
+/** Reads sizes, rows and connections of the database, from the replica where there is one. */
 @Injectable()
 export class StatsService {
   constructor(

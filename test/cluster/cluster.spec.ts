@@ -7,7 +7,7 @@ import { Cluster } from '../../src/cluster/cluster.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 
-describe('a cluster of our own', () => {
+describe('a cluster that pgkeep starts', () => {
   let own: ThrowAwayCluster;
   beforeAll(async () => {
     own = await startThrowAwayCluster();

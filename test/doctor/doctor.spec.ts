@@ -167,7 +167,7 @@ describe('pgkeep doctor', () => {
     ).toEqual({
       settings: [
         'ok',
-        'every setting is usable; BACKUP_RETENTON is not a setting of pgkeep and is ignored: this version has no setting of that name.',
+        'every setting is valid; BACKUP_RETENTON is not a setting of pgkeep and is ignored: this version has no setting of that name.',
         null,
       ],
       tls: [
@@ -328,13 +328,13 @@ describe('pgkeep doctor', () => {
     silent.close();
   });
 
-  it('says which settings cannot be used', async () => {
+  it('says which settings are invalid', async () => {
     const environment = { ...production, DATABASE_MAX_CONNECTIONS: 'many', BACKUP_RETENTION_DAYS: '-3' };
     const { code, stdout } = await application.pgkeep(['doctor'], environment);
     expect(code).toBe(1);
-    expect(stdout).toContain('FAIL  settings  2 settings are not usable');
+    expect(stdout).toContain('FAIL  settings  2 settings are invalid');
     expect(stdout).toContain('DATABASE_MAX_CONNECTIONS');
-    expect(stdout).toContain('The other lines need usable settings and were not checked.');
+    expect(stdout).toContain('The other lines need valid settings and were not checked.');
     expect(stdout).toContain('1 of 1 checks failed: 0 ok.');
   });
 

@@ -77,7 +77,7 @@ describe('a database of another environment', () => {
     },
   );
 
-  it('is told to be a copy where its stamp was made in another', async () => {
+  it('is reported as a copy where its stamp was made in another', async () => {
     await createDatabase(own, 'copy', 'production');
     expect(await environmentOf({ NODE_ENV: 'production', DATABASE_URL: own.cluster.url('copy') })).toEqual({
       ok: true,

@@ -73,7 +73,7 @@ describe('a database that goes away', () => {
     });
   });
 
-  it('hangs (SIGSTOP): every probe is answered at once, and the verdict says so until it goes on', async () => {
+  it('hangs (SIGSTOP): every probe is answered immediately, and the verdict says so until it goes on', async () => {
     await withService(settings(), async (service) => {
       await service.untilVerdict('ready');
       const goOn = suspend(processTree(own.cluster.postmasterPid));

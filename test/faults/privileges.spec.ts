@@ -89,7 +89,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     });
   });
 
-  it('is told once what it may not install, and the service goes on', async () => {
+  it('is reported once for what it may not install, and the service goes on', async () => {
     await asOwner(
       `GRANT CONNECT ON DATABASE ${name} TO ${QUOTED}; GRANT USAGE ON SCHEMA public TO ${QUOTED};
        GRANT SELECT ON _prisma_migrations TO ${QUOTED}`,
@@ -111,7 +111,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     });
   });
 
-  it('may neither stamp nor hide the stamp: where it cannot read it, the grants are told', async () => {
+  it('may neither stamp nor hide the stamp: where it cannot read it, the grants are printed', async () => {
     await asOwner(
       `GRANT CONNECT ON DATABASE ${name} TO ${QUOTED}; GRANT USAGE ON SCHEMA public TO ${QUOTED};
        GRANT SELECT ON _prisma_migrations TO ${QUOTED}`,

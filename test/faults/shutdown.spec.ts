@@ -52,7 +52,7 @@ async function untilReady(url: string): Promise<void> {
   await until(async () => (await answer(`${url}/ready`)).status === 200);
 }
 
-describe('a service that is told to end', () => {
+describe('a service that is asked to end', () => {
   let own: ThrowAwayCluster;
   let guarded: GuardedDatabase;
   let settings: Record<string, string>;
@@ -97,7 +97,7 @@ describe('a service that is told to end', () => {
           () => true,
         ),
       5000,
-      'closed doors',
+      'a closed port',
     );
     expect(service.isRunning).toBe(true);
 
@@ -108,7 +108,7 @@ describe('a service that is told to end', () => {
   });
 
   it.each(['up', 'down', 'hanging'])(
-    'SIGINT: ends at once, without the period (database %s)',
+    'SIGINT: ends immediately, without the period (database %s)',
     async (state) => {
       const url = state === 'down' ? 'postgresql://user:hush-hush@127.0.0.1:1/nowhere' : guarded.url;
       const service = startService({ ...settings, DATABASE_URL: url });

@@ -13,9 +13,9 @@ import { until } from '../support/until.js';
 jest.setTimeout(90_000);
 
 const HINT =
-  'Put it into a migration, and deploy that: pgkeep migrate deploy. In an emergency a superuser switches the guard off: ALTER EVENT TRIGGER pgkeep_ddl_guard DISABLE; /ready tells it until ENABLE ALWAYS.';
+  'Put it into a migration, and deploy that: pgkeep migrate deploy. In an emergency a superuser switches the guard off: ALTER EVENT TRIGGER pgkeep_ddl_guard DISABLE; /ready reports it until ENABLE ALWAYS.';
 
-/** What became of SQL: `done`, or what the server said. */
+/** The result of SQL: `done`, or the server's error. */
 async function outcome(url: string, sql: string): Promise<string> {
   try {
     await query(url, sql);
@@ -58,7 +58,7 @@ describe('the DDL guard', () => {
   const refusal = (database: string, what: string): string =>
     `pgkeep: ${what} is refused: database "${database}" is stamped production`;
 
-  it('is installed by a superuser, once; recorded; and told to whoever may not', async () => {
+  it('is installed by a superuser, once; recorded; and reported to roles that may not', async () => {
     const { url, app } = await production('installed');
     expect(await runCli(['install', '--ddl-guard'], { DATABASE_URL: app })).toEqual({
       code: 1,
@@ -240,7 +240,7 @@ describe('the DDL guard', () => {
       }
     });
 
-    it('is one switch, which a superuser has and `ready` tells', async () => {
+    it('is one switch, which a superuser has and `ready` reports', async () => {
       const told = async (target: string): Promise<string | undefined> =>
         (
           await evaluate({
@@ -253,7 +253,7 @@ describe('the DDL guard', () => {
       expect(await told(app)).not.toContain('DDL guard');
       await query(url, 'ALTER EVENT TRIGGER pgkeep_ddl_guard DISABLE');
       expect(await told(app)).toMatch(
-        /; the DDL guard against DROP and TRUNCATE is switched off: run `pgkeep install --ddl-guard` as a superuser \(role "app" is none\)$/,
+        /; the DDL guard against DROP and TRUNCATE is switched off: run `pgkeep install --ddl-guard` as a superuser \(role "app" is not one\)$/,
       );
       expect(await outcome(app, 'TRUNCATE picked; DROP TABLE picked')).toBe('done');
       expect((await runCli(['install', '--ddl-guard'], { DATABASE_URL: url })).code).toBe(0);
@@ -303,7 +303,7 @@ describe('the DDL guard', () => {
     expect(await outcome(url, 'SELECT FROM notes')).toBe('relation "notes" does not exist');
   });
 
-  it('tells a deploy that lost the lock which lets it pass', async () => {
+  it('fails a deploy that lost the lock which exempts it', async () => {
     const { url } = await production('lockless');
     const application = new DeployedApplication(url, { clinic: false });
     await query(url, 'ALTER TABLE children SET SCHEMA pgkeep; ALTER TABLE visits SET SCHEMA pgkeep');

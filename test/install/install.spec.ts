@@ -130,7 +130,7 @@ describe('install and stamp', () => {
     expect(rows).toEqual([{ n: 1, environment: 'development' }]);
   });
 
-  it('lets one of two win who stamp at once', async () => {
+  it('accepts one of two concurrent stamps', async () => {
     const url = await createDatabase(own, 'contended');
     await using(url, ({ install }) => install.install());
     const attempts = await Promise.allSettled([

@@ -59,7 +59,7 @@ it('installs, stamps and guards', async () => {
   });
 });
 
-it('tells in /ready that the database is read-only for its application, and nothing else', async () => {
+it('reports in /ready that the database is read-only for its application, and nothing else', async () => {
   await withApp(environment, async (app) => {
     const { verdict } = await app.get(ReadinessService).evaluate();
     expect(verdict.checks).toMatchObject({

@@ -215,7 +215,7 @@ describe('DATABASE_PASSWORD_COMMAND', () => {
     ['kill -9 $$', 'was ended by SIGKILL'],
     ['true', 'printed nothing'],
     ['echo token-one; echo token-two', 'printed more than one line'],
-  ])('%s: the failure tells what happened, and nothing that was printed', async (script, what) => {
+  ])('%s: the failure says what happened, and nothing that was printed', async (script, what) => {
     const { DATABASE_PASSWORD_COMMAND } = command(script);
     await withApp(
       { DATABASE_URL: urlWith('keeper'), DATABASE_PASSWORD_COMMAND, ...common() },

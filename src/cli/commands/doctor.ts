@@ -49,13 +49,13 @@ export const doctorVerb: Verb = {
   },
 };
 
-/** Where the settings cannot be used, nothing else can be checked. */
+/** With invalid settings nothing else can be checked. */
 function withoutSettings({ message, hint }: PgkeepError): DoctorReport {
   const line: DoctorLine = {
     name: 'settings',
     title: 'settings',
     status: 'fail',
-    details: `${message}\nThe other lines need usable settings and were not checked.`,
+    details: `${message}\nThe other lines need valid settings and were not checked.`,
     next: hint ?? null,
   };
   return {

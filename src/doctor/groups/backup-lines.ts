@@ -85,7 +85,7 @@ export class BackupLines {
     return ok(`${found}, server ${serverMajor}`);
   }
 
-  /** Asks for rights and free space; writes nothing, so a directory that is not there yet is not made either. */
+  /** Checks rights and free space; writes nothing, and does not create a missing directory. */
   private async checkStorage(): Promise<LineResult> {
     const { directory, requiredFreeBytes } = this.settings.backup;
     const place = nearestExisting(directory);

@@ -14,7 +14,7 @@ import { fail, ok, skip } from '../check-line.js';
 import type { DoctorOptions, Line, LineResult } from '../doctor.types.js';
 import { readGeneratedClients } from '../generated-client.js';
 
-/** Prisma's command, or a PostgreSQL of our own, is started for these. */
+/** These lines start Prisma's command, or a throw-away PostgreSQL. */
 const SLOW_MS = 60_000;
 /** What is wrong, below the headline of Prisma's message. */
 const PRISMA_ERROR = /^error: (?!Prisma schema validation)(.+)$/im;

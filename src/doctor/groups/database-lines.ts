@@ -36,7 +36,7 @@ export class DatabaseLines {
       {
         name: 'settings',
         title: 'settings',
-        check: async () => ok(['every setting is usable', ...unknownSettings(environment)].join('; ')),
+        check: async () => ok(['every setting is valid', ...unknownSettings(environment)].join('; ')),
       },
       {
         name: 'database',

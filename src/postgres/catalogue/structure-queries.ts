@@ -96,12 +96,12 @@ export const OWN_STRUCTURE = `own AS MATERIALIZED (
     JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
    WHERE n.nspname <> 'pgkeep' AND c.relname <> '_prisma_migrations')`;
 
-/** Whether an object of a system catalogue stands by itself: in a schema of the application's, and of no extension. */
+/** Returns the condition that an object of a system catalogue belongs to the application: to its schemas, to no extension. */
 function isOwnObject(catalogue: string, alias: string): string {
   return `n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pgkeep', 'pgkeep_guard') AND ${isOfNoExtension(catalogue, alias)}`;
 }
 
-/** Extensions bring their members (`e`); a type brings its functions, and an identity column its sequence (`i`). */
+/** Returns the condition that an object was not created by another: an extension (`e`), a type or an identity column (`i`). */
 function isOfNoExtension(catalogue: string, alias: string): string {
   return `NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                        WHERE d.classid = 'pg_catalog.${catalogue}'::pg_catalog.regclass
