@@ -86,7 +86,8 @@ interface Link {
 }
 
 function commandsOf({ name, load, verbs = [] }: VerbEntry): string[] {
-  const below = verbs.flatMap((verb) => commandsOf(verb)).map((command) => `${name} ${command}`);
+  const listed = verbs.filter(({ isHidden }) => isHidden !== true);
+  const below = listed.flatMap((verb) => commandsOf(verb)).map((command) => `${name} ${command}`);
   return load ? [name, ...below] : below;
 }
 

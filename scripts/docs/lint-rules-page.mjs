@@ -1,7 +1,6 @@
 // docs/lint-rules.md: the rules, and every command with its lock and the rules that check it.
-import { ALTER_TABLE } from '../../dist/migrations/lint/alter-table-locks.js';
+import { ALTER_TABLE, STATEMENTS } from '../../dist/migrations/lint/command-locks.js';
 import { RULES } from '../../dist/migrations/lint/rules/all-rules.js';
-import { STATEMENTS } from '../../dist/migrations/lint/statement-locks.js';
 import { fillParts, table } from './markdown.mjs';
 
 /** @type {import('./pages.mjs').Page} */
@@ -59,7 +58,7 @@ function commands() {
   ].join('\n\n');
 }
 
-/** @param {[string, import('../../dist/migrations/lint/statement-locks.js').CommandLock]} command */
+/** @param {[string, import('../../dist/migrations/lint/command-locks.js').CommandLock]} command */
 function describe([name, { sql, lock, note }]) {
   const checkedBy = RULES.filter(({ on = [] }) => on.some((command) => command === name)).map(({ id }) => id);
   return { sql, lock, note, checkedBy };

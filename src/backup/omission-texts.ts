@@ -20,13 +20,13 @@ interface Texts {
 const TEXTS: Readonly<Record<OmissionKind, Texts>> = {
   userMappingOptions: {
     what: ['the options of the user mapping for', 'the options of the user mappings for'],
-    why: 'pg_dump reads them as a superuser only',
+    why: 'only a superuser can read them, so pg_dump left them out',
     remedy: (object) =>
       `Back up as a superuser, or set them again after a restore: ALTER USER MAPPING FOR ${object} OPTIONS (ADD user '…', ADD password '…');`,
   },
   subscriptions: {
     what: ['the subscription', 'the subscriptions'],
-    why: 'pg_dump reads them as a superuser only',
+    why: 'only a superuser can read them, so pg_dump left them out',
     remedy: (object) =>
       `Back up as a superuser, or keep the command that creates it: CREATE SUBSCRIPTION ${object} …;`,
   },

@@ -87,7 +87,7 @@ async function askVersion(
   const version = new RegExp(`^${program} \\(PostgreSQL\\) (\\d+(?:\\.\\d+)?)`).exec(
     answer?.stdout ?? '',
   )?.[1];
-  return version ? [{ file, version, major: Number.parseInt(version, 10), libraryPath }] : [];
+  return version ? [{ file, version, major: majorOf(version), libraryPath }] : [];
 }
 
 /** The certificate bundles of Debian, Alpine and Red Hat. */
@@ -138,4 +138,9 @@ function rootCertificate(url: DatabaseUrl): string | undefined {
   const isDefaultThere = existsSync(path.join(homedir(), '.postgresql', 'root.crt'));
   if (!verifiesServer(url) || (isDefaultThere && url.sslRootCert === undefined)) return undefined;
   return SYSTEM_AUTHORITIES.find((file) => existsSync(file)) ?? 'system';
+}
+
+/** Returns the major version, `15` of `15.18`. */
+export function majorOf(version: string): number {
+  return Number.parseInt(version, 10);
 }

@@ -12,6 +12,7 @@ import { PgkeepError } from '../core/errors.js';
 import { StderrLogger } from '../core/logger.js';
 import { withPrismaProject } from '../migrations/prisma-config/with-prisma-project.js';
 import { PgkeepModule } from '../pgkeep.module.js';
+import { CHECK_NAMES } from '../readiness/checks.js';
 import { EXIT, exitCodeOf, explain, explainAsJson } from './errors.js';
 import type { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -84,7 +85,7 @@ async function verbSettings(
   const { verb, verbOptions, config: configFile, signal } = options;
   const { databaseIsOptional = false, prismaProject, invalidSettings } = verb;
   try {
-    const read = readSettings(environment, process.cwd(), { databaseIsOptional });
+    const read = readSettings(environment, process.cwd(), { databaseIsOptional, checks: CHECK_NAMES });
     const settings = verb.settings?.(read, verbOptions) ?? read;
     if (prismaProject === undefined) return settings;
     const directoryOnly = prismaProject === 'directory';

@@ -104,7 +104,7 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'restore',
-    description: 'Restore a backup: next to the database, checked there, then swapped into its place.',
+    description: 'Restore a backup into a new database, compare it, and swap it with the old database.',
     load: async () => (await import('./commands/restore.js')).restoreVerb,
     verbs: [
       {
@@ -119,7 +119,8 @@ export const VERBS: readonly VerbEntry[] = [
       },
       {
         name: 'tests',
-        description: 'The earlier spelling of restore history (deprecated since 0.2).',
+        description: 'The earlier spelling of restore history.',
+        /** @deprecated since 0.2 */
         isHidden: true,
         load: async () => (await import('./commands/restore-history.js')).restoreHistoryVerb,
       },

@@ -81,7 +81,7 @@ const DEFAULT_POOL_SIZE = { development: 5, elsewhere: 10 } as const;
 export class PoolVariables {
   /** The value as given; undefined if it was not, which fails `/ready` in production. */
   @Setting('DATABASE_MAX_CONNECTIONS', {
-    text: 'size of the connection pool; production requires it: 1 to 100, and no more than the server has room for',
+    text: 'size of the connection pool; production requires it: 1 to 100, and fewer than the server accepts',
     defaultText: `${DEFAULT_POOL_SIZE.elsewhere}; ${DEFAULT_POOL_SIZE.development} in development`,
     example: '20',
     unit: 'connections',

@@ -18,6 +18,11 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface ReadOptions {
   /** Whether the database may be unset. Defaults to false. */
   readonly databaseIsOptional?: boolean;
+  /**
+   * The names that `READINESS_GATES` may use. Defaults to any: `PgkeepModule` then refuses a name that neither pgkeep
+   * nor the application has a check for.
+   */
+  readonly checks?: readonly string[];
 }
 
 /**
@@ -28,10 +33,14 @@ export interface ReadOptions {
 export function readSettings(
   environment: Environment,
   workingDirectory: string = process.cwd(),
-  { databaseIsOptional = false }: ReadOptions = {},
+  { databaseIsOptional = false, checks }: ReadOptions = {},
 ): Settings {
   const name = environmentName(environment);
-  const reader = new SettingsReader(environment, SETTINGS_CLASSES, { workingDirectory, environment: name });
+  const reader = new SettingsReader(environment, SETTINGS_CLASSES, {
+    workingDirectory,
+    environment: name,
+    checks,
+  });
   if (reader.faults.length > 0) throw invalid(reader.faults);
   const urls = reader.read(DatabaseVariables);
   const archives = reader.read(ArchiveVariables);

@@ -1,5 +1,5 @@
 import { parseNetworks, type Network } from './networks.js';
-import { parseGates } from './gates.js';
+import { parseGates, refuseUnknownCheck } from './gates.js';
 import type { Fault } from './secret-file.js';
 import { Setting } from './setting.js';
 import { oneOf } from './setting-parsers.js';
@@ -7,7 +7,6 @@ import { IsGateList, IsListenAddress, IsNetworkList, IsOneOf, IsWholeNumber } fr
 import {
   DETAIL_LEVELS,
   ENVIRONMENTS,
-  type CheckName,
   type DetailLevel,
   type EnvironmentName,
   type Gate,
@@ -117,16 +116,17 @@ export class ReadinessVariables {
   @IsOneOf(DETAIL_LEVELS)
   readonly details: DetailLevel;
 
-  /** The gate of every check. */
+  /** The gates of the checks that the setting names. The others have the gate of their declaration. */
   @Setting('READINESS_GATES', {
     text: 'gates of the checks: `enforce`, `latch` (only until this instance was ready once) or `warn` (report only). See [checks](checks.md)',
     default: '',
     defaultText: 'all `enforce`',
     example: 'backupConfig=latch,environment=warn',
     parse: parseGates,
+    refuse: refuseUnknownCheck,
   })
   @IsGateList()
-  readonly gates: Readonly<Record<CheckName, Gate>>;
+  readonly gates: Readonly<Record<string, Gate>>;
 }
 
 /** Returns what makes no sense together. */

@@ -4,7 +4,7 @@ import type { ValidationArguments } from 'class-validator';
 import { messageOf } from '../core/errors.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
-import { parseGates } from './gates.js';
+import { GATE_LIST, parseGates } from './gates.js';
 import { parseNetworks } from './networks.js';
 import { parseCommand } from './password-source.js';
 import { declarationsOf } from './setting.js';
@@ -75,7 +75,7 @@ export function IsEncryptionIdentity(): PropertyDecorator {
 
 /** Accepts a list such as `backupConfig=latch,environment=warn`. */
 export function IsGateList(): PropertyDecorator {
-  return parses('isGateList', 'a list such as backupConfig=latch,environment=warn', parseGates);
+  return parses('isGateList', GATE_LIST, parseGates);
 }
 
 /** Accepts an IP address or a host name. */

@@ -21,6 +21,8 @@ export interface ReadContext {
   /** Relative paths are resolved against this directory. */
   readonly workingDirectory: string;
   readonly environment: EnvironmentName;
+  /** The names that READINESS_GATES may use; undefined if they are not known yet. */
+  readonly checks?: readonly string[] | undefined;
 }
 
 /** Reads a file again whenever its value is used. `parse` throws if the new text cannot be used. */
@@ -50,6 +52,11 @@ export interface Description {
 }
 
 interface Reading<T> {
+  /**
+   * A rule that depends on the context, beside the decorators. Returns what completes "NAME must be …", or undefined if
+   * the text may be used.
+   */
+  readonly refuse?: (text: string, context: ReadContext) => string | undefined;
   /** Makes the value of a text that has passed the rules. */
   readonly parse: (text: string, context: ReadContext) => T;
   /**

@@ -127,7 +127,7 @@ export class SettingsReader {
   }
 
   /** Returns the messages of the rules that a text breaks: those of every environment, and those of this one. */
-  private ruleMessages(settings: SettingsClass, { property }: Declaration, text: string): string[] {
+  private ruleMessages(settings: SettingsClass, { property, refuse }: Declaration, text: string): string[] {
     const holder = Object.assign(new settings(), { [property]: text });
     const options = {
       groups: [this.context.environment],
@@ -135,8 +135,9 @@ export class SettingsReader {
       skipUndefinedProperties: true,
       forbidUnknownValues: false,
     };
-    return new Validator()
+    const broken = new Validator()
       .validateSync(holder, options)
       .flatMap(({ constraints = {} }) => Object.values(constraints));
+    return broken.length > 0 ? broken : [refuse?.(text, this.context) ?? []].flat();
   }
 }

@@ -16,17 +16,6 @@ export type EnvironmentName = (typeof ENVIRONMENTS)[number];
 export const ARCHIVE_FORMATS = ['custom', 'plain'] as const;
 export type ArchiveFormat = (typeof ARCHIVE_FORMATS)[number];
 
-/** The readiness checks, in the order `/ready` shows them. */
-export const CHECK_NAMES = [
-  'database',
-  'environment',
-  'migrations',
-  'databaseSafety',
-  'backupConfig',
-  'backups',
-] as const;
-export type CheckName = (typeof CHECK_NAMES)[number];
-
 /**
  * What a failing check does to the verdict: `enforce` makes it not ready, `latch` does so only until this
  * instance was ready once, `warn` never does.

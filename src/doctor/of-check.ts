@@ -1,4 +1,4 @@
-import type { CheckName } from '../config/settings.js';
+import type { CheckName } from '../readiness/checks.js';
 import type { Verdict } from '../readiness/readiness.types.js';
 import { fail, ok, skip } from './check-line.js';
 import type { LineResult } from './doctor.types.js';

@@ -32,20 +32,20 @@ export type MigrationsFaultCode =
   | 'MIGRATIONS_FILE_MISSING'
   | 'MIGRATIONS_PROVIDER_MISMATCH';
 
-/** Why the directory or the history cannot be judged at all. */
+/** Why the directory or the history cannot be read. */
 export interface MigrationsFault {
   readonly code: MigrationsFaultCode;
   readonly text: string;
   readonly hint: string;
 }
 
-/** History against directory, as lists of names in the order of their names. */
+/** The history compared with the directory: lists of names, sorted. */
 export interface MigrationStatus {
   /** In this build's directory and applied. */
   readonly applied: readonly string[];
-  /** In the directory, never tried. */
+  /** In the directory, never started. */
   readonly pending: readonly string[];
-  /** Begun, neither finished nor rolled back. */
+  /** Started, neither finished nor rolled back. */
   readonly failed: readonly string[];
   /** Marked as rolled back and not applied since. */
   readonly rolledBack: readonly string[];
@@ -55,7 +55,7 @@ export interface MigrationStatus {
   readonly unknown: readonly string[];
 }
 
-/** What is known of the migrations: a status, or why there is none. */
+/** The status of the migrations, or why there is none. */
 export type MigrationsReport =
   | {
       readonly status: MigrationStatus;

@@ -71,7 +71,7 @@ export const VERDICT_CODES = {
   },
   SHUTTING_DOWN: {
     meaning: 'The process received SIGTERM and drains for one period.',
-    remedy: 'Nothing: the instance ends.',
+    remedy: 'Nothing. The load balancer sends requests to other instances.',
   },
 } as const satisfies Record<string, CodeText>;
 

@@ -10,6 +10,7 @@ import { ProblemFilter } from '../http/problem.filter.js';
 import { StartupInstall } from '../install/startup-install.service.js';
 import { StderrLogger } from '../core/logger.js';
 import { PgkeepModule } from '../pgkeep.module.js';
+import { CHECK_NAMES } from '../readiness/checks.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.js';
 import { handOverSignals } from '../core/process/early-signals.js';
 import { createAdapter } from './fastify-adapter.js';
@@ -40,7 +41,7 @@ export async function serve(
   environment: Environment,
   options: { companion?: Companion; jsonLogs: boolean },
 ): Promise<{ app: NestFastifyApplication; url: string }> {
-  const settings = readSettings(environment);
+  const settings = readSettings(environment, process.cwd(), { checks: CHECK_NAMES });
   const logger = new StderrLogger({ json: options.jsonLogs, logLevels: ['log', 'warn', 'error', 'fatal'] });
   const app = await NestFactory.create<NestFastifyApplication>(
     ServiceModule.with(settings, options.companion),

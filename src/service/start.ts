@@ -4,6 +4,7 @@ import { STATE_DIRECTORY } from '../cluster/embedded-location.js';
 import { wantsEmbedded } from '../config/database-settings.js';
 import { loadEnvironment } from '../config/process-environment.js';
 import { readSettings } from '../config/read-settings.js';
+import { CHECK_NAMES } from '../readiness/checks.js';
 import { serve } from './serve.js';
 
 /**
@@ -19,7 +20,9 @@ export async function start(environmentName?: string): Promise<void> {
       return;
     }
     // Report faults of the other settings before a cluster is created.
-    readSettings({ ...environment, DATABASE_URL: 'postgresql://embedded' });
+    readSettings({ ...environment, DATABASE_URL: 'postgresql://embedded' }, process.cwd(), {
+      checks: CHECK_NAMES,
+    });
     const [{ startEmbedded }, { CLINIC_MIGRATIONS }] = await Promise.all([
       import('./embedded.js'),
       import('./clinic.js'),

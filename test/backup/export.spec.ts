@@ -105,7 +105,9 @@ These files are not encrypted: anyone who can read ${directory} can read the row
     const { code, stderr } = await runCli(onto, { DATABASE_URL: url });
     expect([code, stderr]).toEqual([
       1,
-      expect.stringMatching(/^Cannot write .*: EEXIST: file already exists, mkdir .*\nLet --directory name/),
+      expect.stringMatching(
+        /^Cannot write .*: EEXIST: file already exists, mkdir .*\nSet --directory to a directory/,
+      ),
     ]);
   });
 
@@ -161,6 +163,6 @@ describe('a table that a person types', () => {
     expect(() => findTables(['users'], tables, 'other')).toThrow(
       '"users" is ambiguous: it matches app.users or public.users.',
     );
-    expect(() => findTables(['USERS'], tables, 'public')).toThrow('"USERS" can be');
+    expect(() => findTables(['USERS'], tables, 'public')).toThrow('"USERS" is ambiguous');
   });
 });

@@ -75,7 +75,7 @@ describe('docker-compose.yml', () => {
     expect(readFileSync('Dockerfile', 'utf8')).toMatch(new RegExp(`^FROM .* AS ${stage}$`, 'm'));
   });
 
-  it('backs up every night into a named volume of its own, and tests a restore on another server', () => {
+  it('backs up every night into its own named volume, and tests a restore on another server', () => {
     const { backup, readiness, restore, database } = pgkeepSettings();
     expect(backup).toMatchObject({
       enabled: true,

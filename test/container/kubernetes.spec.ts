@@ -29,7 +29,7 @@ function readPod(file: string): Pod {
 describe.each(['stand-alone.yaml', 'sidecar.yaml'])('%s', (file) => {
   const { spec, pgkeep, settings } = readPod(file);
 
-  it('has settings that pgkeep takes, and secrets as files only', () => {
+  it('has valid settings, and secrets as files only', () => {
     expect(settings).toMatchObject({
       environment: 'production',
       database: { url: { sslMode: 'verify-full' } },
@@ -45,7 +45,7 @@ describe.each(['stand-alone.yaml', 'sidecar.yaml'])('%s', (file) => {
       const port = pgkeep.at('ports').named(pgkeep.at(probe, 'httpGet', 'port').text);
       expect(port.at('containerPort').value).toBe(settings.http.port);
     }
-    // Several probes see the 503 before the doors close, and the doors close before the kubelet kills.
+    // Several probes see the 503 before the port is closed, and it is closed before the kubelet kills.
     expect(Number(pgkeep.at('readinessProbe', 'periodSeconds').value) * 1000).toBeLessThanOrEqual(
       settings.readiness.refreshMs,
     );
@@ -70,7 +70,7 @@ describe.each(['stand-alone.yaml', 'sidecar.yaml'])('%s', (file) => {
     expect(spec.at('volumes').named('secret').at('secret', 'defaultMode').value).toBe(0o440);
   });
 
-  it('shares the pod’s ports with nobody', () => {
+  it('has its own port in the pod', () => {
     const ports = spec
       .at('containers')
       .items.flatMap((container) =>
@@ -87,7 +87,7 @@ it('kustomization.yaml puts an image in place of the one that stand-alone.yaml n
   expect(kustomization.at('images').named(image).at('newName').text).not.toBe('');
 });
 
-it('stand-alone.yaml backs up into a volume of its own, and tests restores on a server that only its pod reaches', () => {
+it('stand-alone.yaml backs up into its own volume, and tests restores on a server that only its pod reaches', () => {
   const { spec, pgkeep, settings } = readPod('stand-alone.yaml');
   expect(settings).toMatchObject({
     backup: {
@@ -138,7 +138,7 @@ describe('backup-cron-job.yaml', () => {
   const pod = spec.at('jobTemplate', 'spec', 'template', 'spec');
   const containers = [...pod.at('initContainers').items, ...pod.at('containers').items];
 
-  it('backs up, then prunes, and never twice at once', () => {
+  it('backs up, then prunes, and never runs twice at the same time', () => {
     expect(containers.map((container) => container.at('args').value)).toEqual([
       ['pgkeep', 'backup', '--reason', 'scheduled'],
       ['pgkeep', 'backup', 'prune'],
@@ -147,7 +147,7 @@ describe('backup-cron-job.yaml', () => {
     expect(pod.at('restartPolicy').value).toBe('Never');
   });
 
-  it('has settings that pgkeep takes, a place for the backups, and the least rights', () => {
+  it('has valid settings, a place for the backups, and the least rights', () => {
     for (const container of containers) {
       const mounts = container.at('volumeMounts');
       const settings = settingsOf(
@@ -176,14 +176,14 @@ describe('migrate-job.yaml', () => {
   const pod = spec.at('template', 'spec');
   const pgkeep = pod.at('containers').named('pgkeep');
 
-  it('deploys once: what failed is not tried again by itself', () => {
+  it('deploys once: a failure is not retried', () => {
     expect(job.at('kind').value).toBe('Job');
     expect(pgkeep.at('args').value).toEqual(['pgkeep', 'migrate', 'deploy', '--wait']);
     expect(spec.at('backoffLimit').value).toBe(0);
     expect(pod.at('restartPolicy').value).toBe('Never');
   });
 
-  it('has settings that pgkeep takes, a place for the backup, and the least rights', () => {
+  it('has valid settings, a place for the backup, and the least rights', () => {
     const mounts = pgkeep.at('volumeMounts');
     const secret = mounts.named('secret').at('mountPath').text;
     const settings = settingsOf(environmentOf(pgkeep), secret, SECRETS);

@@ -195,7 +195,7 @@ Mend prisma/migrations/1_open/migration.sql, then:
     expect(message(stderr)).toBe(
       `Migration 2_second failed at statement 2 of 2, prisma/migrations/2_second/migration.sql:2:1
   DELETE FROM _prisma_migrations WHERE migration_name = '2_second';
-The migration removed its own row from _prisma_migrations: the history could not say that it is applied.
+The migration deleted its own row from _prisma_migrations, so the history cannot record that it was applied.
 The database is as it was before this migration: PostgreSQL took it back as a whole.
 Applied before it, and stay: 1_first.
 Mend prisma/migrations/2_second/migration.sql, then:

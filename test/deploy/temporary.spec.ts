@@ -41,9 +41,9 @@ describe('a migration with temporary objects', () => {
 A rollback loses:
   public.stock.m: the column, and its values
 The migration takes away, and no rollback brings back:
-  public.stock.n: values that are written over
+  public.stock.n: values that are overwritten
 Not in down.sql; write it there by hand, or leave it:
-  line 5: UPDATE "stock" SET "n" = 1 WHERE "id" IN (SELECT "id" FROM … (rows are not compared, and nobody knows what stood there before)
+  line 5: UPDATE "stock" SET "n" = 1 WHERE "id" IN (SELECT "id" FROM … (rows are not compared, and their earlier values are unknown)
 `,
     });
     const down = readFileSync(path.join(application.migrations, '20260102000000_tidy/down.sql'), 'utf8');

@@ -90,7 +90,7 @@ describe('the Prisma schema of a drift', () => {
       code: 1,
       stderr: '',
       stdout:
-        '-- The Prisma schema is not known, so no SQL leads to it: beside APP/prisma/schema.prisma there is models/crate.prisma with models of its own.\n' +
+        '-- The Prisma schema is not known, so no SQL leads to it: beside APP/prisma/schema.prisma there is models/crate.prisma with models too.\n' +
         '-- Name it in prisma.config.ts: `schema`, a file or the directory of the schema files.\n',
     });
     write('prisma.config.ts', "import { schema } from './not-there.js'; export default { schema };");

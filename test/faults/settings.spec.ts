@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import type { Environment } from '../../src/config/read-settings.js';
+import { CHECK_NAMES } from '../../src/readiness/checks.js';
 import { emptyDirectory, PgkeepProcess, runCli, type ProcessOptions } from '../support/pgkeep-process.js';
 
 const CONFIGURATION_ERROR = 78;
@@ -61,7 +62,7 @@ describe('invalid settings end the start with 78', () => {
   DB_QUERY_TIMEOUT must be a whole number from 0 to 2147483647 (milliseconds); it is "-5"
   PORT must be a whole number from 0 to 65535 (a TCP port); it is "70000"
   READINESS_DETAILS must be always, codes or never; it is "some"
-  READINESS_GATES must be a list such as backupConfig=latch,environment=warn: "backup" is not a check (database, environment, migrations, databaseSafety, backupConfig, backups); it is "backup=latch"
+  READINESS_GATES must be a list such as backupConfig=latch,environment=warn: "backup" is not a check (${CHECK_NAMES.join(', ')}); it is "backup=latch"
   BACKUP_ENABLED must be true or false; it is "yes"
   LAST_BACKUP_RESTORE_TEST_DATE must be an ISO 8601 date such as 2026-02-07; it is "07.02.2026"
 ${EVERY_SETTING}`);

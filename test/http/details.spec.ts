@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
+import { everyCheck } from '../support/checks.js';
 import { ADMIN_TOKEN, PRODUCTION } from '../support/production.js';
 import { WatchedService } from '../support/watched-service.js';
 
@@ -14,7 +15,7 @@ const UNREACHABLE = {
 
 const CODES_ONLY = {
   status: 'not_ready',
-  checks: {
+  checks: everyCheck({
     database: { ...UNREACHABLE, gate: 'enforce' },
     environment: { ...UNREACHABLE, gate: 'warn' },
     migrations: { ...UNREACHABLE, gate: 'enforce' },
@@ -26,7 +27,7 @@ const CODES_ONLY = {
       gate: 'warn',
       hint: 'docs/checks.md#backup_storage_unreachable',
     },
-  },
+  }),
   evaluatedAt: expect.any(String) as unknown,
 };
 

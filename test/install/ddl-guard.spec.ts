@@ -253,7 +253,7 @@ describe('the DDL guard', () => {
       expect(await told(app)).not.toContain('DDL guard');
       await query(url, 'ALTER EVENT TRIGGER pgkeep_ddl_guard DISABLE');
       expect(await told(app)).toMatch(
-        /; the DDL guard against DROP and TRUNCATE is switched off: run `pgkeep install --ddl-guard` as a superuser \(role "app" is none\)$/,
+        /; the DDL guard against DROP and TRUNCATE is switched off: run `pgkeep install --ddl-guard` as a superuser \(role "app" is not one\)$/,
       );
       expect(await outcome(app, 'TRUNCATE picked; DROP TABLE picked')).toBe('done');
       expect((await runCli(['install', '--ddl-guard'], { DATABASE_URL: url })).code).toBe(0);

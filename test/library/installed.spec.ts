@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { CHECK_NAMES } from '../../src/readiness/checks.js';
 import { createDatabase, finished, prismaEnvironment, query } from '../migrations/engine-application.js';
 import { createGuarded } from '../support/guarded-database.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
@@ -249,7 +250,7 @@ describe('the package, installed from its tarball', () => {
         cwd: path.join(directory, type),
         env: { PATH: process.env['PATH'], DATABASE_URL: url, MIGRATIONS_DIR: migrationsDirectory },
       });
-      expect(JSON.parse(stdout)).toEqual({ checks: 6, live: 200, guard: 'function' });
+      expect(JSON.parse(stdout)).toEqual({ checks: CHECK_NAMES.length, live: 200, guard: 'function' });
     });
   });
 

@@ -26,7 +26,7 @@ export interface Printed {
   readonly exitCode: number | null;
 }
 
-/** A throw-away application with a Prisma schema and migrations, in a directory of its own. */
+/** A throw-away application with a Prisma schema and migrations, in its own directory. */
 export class PrismaApplication {
   readonly directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-engine-'));
   readonly migrations = path.join(this.directory, 'prisma', 'migrations');
@@ -112,7 +112,7 @@ export function prismaEnvironment(
     CHECKPOINT_DISABLE: '1',
     PRISMA_HIDE_UPDATE_MESSAGE: '1',
     NO_COLOR: '1',
-    // A download would fail at once instead of being tried for a minute.
+    // A download would fail immediately instead of being tried for a minute.
     PRISMA_ENGINES_MIRROR: 'http://127.0.0.1:9',
     ...env,
   };
@@ -137,7 +137,7 @@ export async function createDatabase(cluster: Cluster, name: string): Promise<st
   return cluster.url(name);
 }
 
-/** Runs statements on a connection of their own. @returns the rows of the last. */
+/** Runs statements on a dedicated connection. @returns the rows of the last. */
 export async function query<Row extends Record<string, unknown>>(url: string, sql: string): Promise<Row[]> {
   const client = new Client(url);
   await client.connect();

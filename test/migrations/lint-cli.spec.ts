@@ -71,8 +71,8 @@ describe('pgkeep migrate lint', () => {
   error    required-column  at 2:35
     2 | ALTER TABLE "children" ADD COLUMN "clinic_code" CHAR(8) NOT NULL;
       |                                   ^
-    Column "clinic_code" is required, but the existing rows of "children" (about 1,000 rows, 152.0 kB)
-    have no value for it. The migration fails, and \`prisma migrate dev\` offers to reset the
+    Column "clinic_code" is required, but the existing rows of "children" (about 1,000 rows, 152.0
+    kB) have no value for it. The migration fails, and \`prisma migrate dev\` offers to reset the
     database, which deletes all data.
     Instead:
       -- Migration 1: add it as nullable, and release an application version that writes it

@@ -1,6 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
-import { blocks } from '../../src/readiness/gates.js';
+import { CHECKS } from '../../src/readiness/checks.js';
+import { blocks, gatesOf } from '../../src/readiness/gates.js';
 import { runCheck } from '../../src/readiness/judge.js';
+
+describe('the gates', () => {
+  it('are those that READINESS_GATES names, and else those of the declarations', () => {
+    expect(gatesOf({ environment: 'warn' }, [{ name: 'redis', gate: 'latch' }, { name: 'mail' }])).toEqual({
+      ...Object.fromEntries(CHECKS.map(({ name, gate }) => [name, gate])),
+      environment: 'warn',
+      redis: 'latch',
+      mail: 'enforce',
+    });
+  });
+});
 
 describe('judging', () => {
   it('turns a check that throws into a no', () => {

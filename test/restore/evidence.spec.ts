@@ -10,7 +10,7 @@ import { withConnection } from '../../src/postgres/connect.js';
 import { hashOf } from '../../src/restore/test/evidence.js';
 import { type NewestEvidences, readNewestEvidence } from '../../src/restore/test/newest-evidence.js';
 import { RestoreTestService } from '../../src/restore/test/restore-test.service.js';
-import { backupDirectory, withBackups } from '../support/backups.js';
+import { backupDirectory, stockPsql, withBackups } from '../support/backups.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
 import { runCli } from '../support/pgkeep-process.js';
@@ -134,6 +134,27 @@ describe('the evidence of restore tests', () => {
     expect(history.stdout).toMatch(
       /\nThe chain of evidence \(5 tests\) is BROKEN: evidence 2 was changed after it was recorded\.\n$/,
     );
+  });
+
+  it('of an earlier version stays verifiable, and new evidence continues its chain', async () => {
+    const url = await createDatabase(own, 'earlier');
+    await stockPsql(readFileSync('test/fixtures/earlier-version/database.sql'), url);
+    const earlier = {
+      ...environment,
+      NODE_ENV: 'development',
+      DATABASE_URL: url,
+      BACKUP_DIR: backupDirectory(),
+    };
+    // The database was copied, so that its stamp names another one.
+    for (const argv of [['install'], ['stamp', 'development']]) await runCli(argv, earlier);
+    const before = await runCli(['restore', 'history'], earlier);
+    expect(before.code).toBe(0);
+    expect(before.stdout).toMatch(/\nThe chain of evidence \(2 tests\) is intact\.\n$/);
+    await withBackups(earlier, (backups) => backups.create());
+    const report = await withRestoreTests(earlier, (tests) => tests.run());
+    expect(report).toMatchObject({ verdict: 'passed', number: 3 });
+    const after = await runCli(['restore', 'history', '--json'], earlier);
+    expect(JSON.parse(after.stdout)).toMatchObject({ total: 3, chainFault: null });
   });
 
   it('of another environment’s backup proves nothing here', async () => {

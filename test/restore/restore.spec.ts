@@ -181,7 +181,7 @@ describe('pgkeep restore', () => {
     [['--confirm', 'yes', '--target', 'clinic'], /was not confirmed/],
     [
       ['--confirm', 'RESTORE_PRODUCTION', '--target', 'clinics'],
-      /--target clinics was typed, and DATABASE_URL leads to database "clinic"/,
+      /--target is "clinics", but DATABASE_URL leads to database "clinic"/,
     ],
   ])('production wants both words: %j is refused', async (argv, message) => {
     const backup = await backUp();
@@ -232,7 +232,7 @@ describe('pgkeep restore', () => {
     await query(own.cluster.url('postgres'), 'DROP DATABASE clinic WITH (FORCE)');
     const { code, stdout, stderr } = await runCli(['restore', backup.name, ...PRODUCTION], environment);
     expect(code).toBe(0);
-    expect(stderr).toContain(': there is none, it is created\n');
+    expect(stderr).toContain(', which does not exist and is created\n');
     expect(stdout).toMatch(/^Restored .* into database "clinic" in .* comparisons passed\.\n$/);
     expect((await holdings(clinic)).catalogue).toEqual(before.catalogue);
     const ready = JSON.parse((await runCli(['ready', '--json'], environment)).stdout);

@@ -1,8 +1,15 @@
+import { expect } from '@jest/globals';
 import type { Environment } from '../../src/config/read-settings.js';
 import { readSettings } from '../../src/config/read-settings.js';
 import type { ServerFacts } from '../../src/postgres/server-facts.js';
 import type { CheckContext } from '../../src/readiness/check.js';
+import { CHECK_NAMES, type CheckName } from '../../src/readiness/checks.js';
 import type { Facts } from '../../src/readiness/readiness.types.js';
+
+/** Returns what `checks` of a verdict must be: exactly the checks that there are, and these results among them. */
+export function everyCheck(expected: Partial<Record<CheckName, unknown>>): Record<string, unknown> {
+  return { ...Object.fromEntries(CHECK_NAMES.map((name) => [name, expect.any(Object)])), ...expected };
+}
 
 export const NOW = new Date('2026-06-07T12:00:00Z');
 

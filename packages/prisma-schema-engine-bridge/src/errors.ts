@@ -48,7 +48,7 @@ export function hintOf(thrown: unknown): string | undefined {
   return typeof hint === 'string' && hint !== '' ? hint : undefined;
 }
 
-/** Node reports a host name with several addresses as an AggregateError without a message or code of its own. */
+/** Node reports a host name with several addresses as an AggregateError, which has no message or code. */
 function firstOf(thrown: unknown): unknown {
   const errors = propertyOf(thrown, 'errors');
   return Array.isArray(errors) && errors.length > 0 ? firstOf(errors[0]) : thrown;

@@ -42,8 +42,8 @@ export async function sendScript(
 }
 
 /**
- * Splits a script with PostgreSQL's own parser. Returns nothing where the parser cannot read it, or where it has
- * transactions of its own: what it committed before it failed would run again.
+ * Splits a script with PostgreSQL's own parser. Returns nothing where the parser cannot read it, or where it contains
+ * transactions: what it committed before it failed would run again.
  */
 async function statementsOf(script: string): Promise<{ sql: string; index: number }[]> {
   const { loadModule, parseSync } = await import('libpg-query');

@@ -23,7 +23,7 @@ export interface WasmModule {
 
 let loading: Promise<WasmModule> | undefined;
 
-/** Loads the engine (5 MB, some 20 ms) the first time it is needed, once for the whole process. */
+/** Loads the engine (5 MB, some 20 ms) the first time it is needed, once in each process. */
 export async function loadWasmModule(): Promise<WasmModule> {
   loading ??= load();
   return await loading;

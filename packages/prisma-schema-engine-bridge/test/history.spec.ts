@@ -71,7 +71,7 @@ describe('Prisma’s checksum of a migration', () => {
     expect(await isEdited(converted)).toBe(false);
   });
 
-  it('does not match mixed line endings made uniform: the mixture cannot be told from the file', async () => {
+  it('does not match mixed line endings made uniform: the file does not show the mixture', async () => {
     await applied(MIXED);
     expect([await isEdited(UNIX), await isEdited(WINDOWS)]).toEqual([true, true]);
   });

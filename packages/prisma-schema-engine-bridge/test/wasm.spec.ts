@@ -148,7 +148,7 @@ describe('Prisma’s schema engine in process', () => {
   });
 });
 
-/** An engine with a WebAssembly module of its own: a trap ends the module for good. */
+/** An engine with its own WebAssembly module: a trap ends the module for good. */
 async function freshEngine(): Promise<SchemaEngine> {
   jest.resetModules();
   const fresh = await import('../src/schema-engine.js');

@@ -14,7 +14,7 @@ import type { BackupCopy, UnreadableCopy } from '../catalog/backup-catalog.js';
 import { archiveKey } from '../catalog/backup-name.js';
 import { findKeys } from '../encryption/keys.js';
 import { omissionTexts } from '../omission-texts.js';
-import { findTool, type PostgresTool } from '../postgres-tools.js';
+import { findTool, majorOf, type PostgresTool } from '../postgres-tools.js';
 import { readStoredArchive, type StoredArchive } from './stored-archive.js';
 
 /** The inputs of a verification. */
@@ -48,7 +48,7 @@ export async function verifyArchive(
   const search = recipients && (await findKeys(key, recipients, encryption));
   const missing = search && 'reason' in search ? search.reason : undefined;
   const keys = valueOf(search);
-  const atLeastMajor = Number.parseInt(manifest.toolVersions.pgDump, 10);
+  const atLeastMajor = majorOf(manifest.toolVersions.pgDump);
   const findPgRestore = async (): Promise<PostgresTool> =>
     await findTool({ program: 'pg_restore', atLeastMajor, searchPath });
   const check = missing ? undefined : { keys, format: manifest.format, findPgRestore };

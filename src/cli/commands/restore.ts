@@ -134,7 +134,7 @@ function renderPlan(plan: RestorePlan): string {
     ...(finishedAt === null ? [] : [`          finished ${formatTime(finishedAt)} UTC`]),
     `          ${what}${withoutText(plan.without)}`,
     `into      database "${database}" (${environment}) on ${plan.server}${exists ? size : ', which does not exist and is created'}`,
-    ...(exists ? ['          it is backed up first, and then kept under another name'] : []),
+    ...(exists ? ['          the old database is backed up first, and kept under another name'] : []),
     ...(other === null
       ? []
       : [

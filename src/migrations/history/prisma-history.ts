@@ -14,13 +14,10 @@ interface Row {
   readonly deploying_pid: number | null;
 }
 
-/**
- * The seam to Prisma's bookkeeping: Prisma 7 keeps one row per attempt in `_prisma_migrations`. One query
- * answers, without the CLI and without the engine.
- */
+/** Reads Prisma's history, one row per attempt in `_prisma_migrations`, with one query, without the CLI or the engine. */
 export class PrismaHistory {
   private readonly table: string;
-  /** Only a table that was seen is asked: a missing one would fill the server's log with errors. */
+  /** Only a table that was seen is queried: a missing one would fill the server's log with errors. */
   private wasSeen = false;
 
   /** @param schema PostgreSQL schema of `_prisma_migrations` */
@@ -91,7 +88,7 @@ async function permissionFault(
   };
 }
 
-/** Somebody holds the table exclusively: a deploy that changes it, or a session left open. Names the session. */
+/** Names the session that holds the table exclusively: a deploy that changes it, or a session that was left open. */
 async function lockFault(
   client: ClientBase,
   schema: string,
@@ -126,7 +123,7 @@ async function lockFault(
 }
 
 /**
- * The applied migrations, read in the caller's transaction; undefined where there is no `_prisma_migrations`.
+ * Reads the applied migrations in the caller's transaction; undefined where there is no `_prisma_migrations`.
  * @throws what the connection throws.
  */
 export async function readAppliedMigrations(

@@ -11,21 +11,21 @@ import { withoutStop } from '../../core/text.js';
 import { ANSWER_MARK, type Evaluation } from './evaluation.types.js';
 import { findPrismaConfigLoader } from './find-prisma.js';
 
-/** The built one, whoever asks: Node.js runs no TypeScript. */
+/** The built file, also for a caller that runs the sources: Node.js 22.12 runs no TypeScript. */
 const EVALUATION_PROCESS = fileURLToPath(
   new URL('../../../dist/migrations/prisma-config/evaluation-process.js', import.meta.url),
 );
 
 /** How long a configuration may take: it may import a compiler, and ask a database. */
 const DEADLINE_MS = 20_000;
-/** How much of a cause is shown. */
+/** Longest part of a cause that is shown. */
 const SHOWN = 600;
-/** Where Prisma's message about a wrong field comes to the field, behind the type of the whole object. */
+/** In Prisma's message about a wrong field, the field follows this, after the type of the complete object. */
 const FIELD = '└─ ';
 
 /** How a configuration is evaluated. */
 export interface EvaluationOptions {
-  /** The environment that Prisma would be given. */
+  /** The environment that Prisma would get. */
   readonly environment: Environment;
   readonly workingDirectory: string;
   readonly signal?: AbortSignal;
@@ -34,8 +34,8 @@ export interface EvaluationOptions {
 }
 
 /**
- * Evaluates a Prisma configuration as Prisma does, by Prisma's own loader: in a process of its own, because it is the
- * application's code, which may print, exit, or hang.
+ * Evaluates a Prisma configuration with Prisma's own loader, in a separate process, because it is the application's
+ * code, which may print, exit, or hang.
  * @throws PgkeepError `PRISMA_CONFIG_INVALID`, `PRISMA_MISSING`; `INTERRUPTED` when `signal` is aborted.
  */
 export async function evaluatePrismaConfig(
@@ -87,7 +87,7 @@ async function evaluateFor(
   const deadline = AbortSignal.timeout(deadlineMs);
   const leaving = new AbortController();
   const leave = (): void => leaving.abort();
-  // After the application's own modules: a pgkeep that is installed elsewhere brings its own Prisma.
+  // After the application's own modules: a pgkeep that is installed elsewhere has its own Prisma.
   const modules = [environment['NODE_PATH'], loader.modules].filter(Boolean).join(path.delimiter);
   const ending = AbortSignal.any([deadline, leaving.signal, ...(signal === undefined ? [] : [signal])]);
   process.once('exit', leave);

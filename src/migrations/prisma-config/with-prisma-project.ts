@@ -9,11 +9,11 @@ import { nearestPrismaConfig, prismaConfigIn } from './find-prisma.js';
 
 /** How much of a Prisma project a caller needs to know. */
 export interface ProjectOptions {
-  /** The configuration to take, as Prisma's own `--config`. Defaults to where Prisma looks for one. */
+  /** The configuration file, as Prisma's own `--config`. Defaults to where Prisma looks for one. */
   readonly configFile?: string | undefined;
-  /** Only where the migrations are: no configuration is evaluated where `MIGRATIONS_DIR` says it. Defaults to false. */
+  /** Only the migrations directory is needed: nothing is evaluated where `MIGRATIONS_DIR` is set. Defaults to false. */
   readonly directoryOnly?: boolean;
-  /** A configuration that cannot be loaded makes the project `invalid`, wherever the migrations are. Defaults to false. */
+  /** A configuration that cannot be loaded makes the project `invalid`, also without `MIGRATIONS_DIR`. Defaults to false. */
   readonly isOptional?: boolean;
   readonly workingDirectory?: string;
   readonly signal?: AbortSignal;
@@ -22,11 +22,11 @@ export interface ProjectOptions {
 }
 
 /**
- * Completes settings by what the application's Prisma configuration says: where its migrations are, its schema, what
- * is external. `MIGRATIONS_DIR` wins over the configuration. Runs the application's code, in a process of its own.
+ * Completes settings from the application's Prisma configuration: migrations directory, schema, externals.
+ * `MIGRATIONS_DIR` wins over the configuration. Runs the application's code, in a separate process.
  * @param environment what the settings were read from
- * @throws PgkeepError `PRISMA_CONFIG_INVALID` or `PRISMA_MISSING` where the migrations' place depends on a
- *   configuration that cannot be loaded; where it does not, the project is `invalid`, and says why.
+ * @throws PgkeepError `PRISMA_CONFIG_INVALID` or `PRISMA_MISSING` where the migrations directory depends on a
+ *   configuration that cannot be loaded; where it does not, the project is `invalid`, with the reason.
  */
 export async function withPrismaProject(
   settings: Settings,

@@ -18,11 +18,11 @@ const DAY_MS = 86_400_000;
 const CODES = {
   BACKUP_DISABLED: {
     meaning: '`BACKUP_ENABLED` is not `true`.',
-    remedy: 'Set up backups, then set it.',
+    remedy: 'Set up backups, then set `BACKUP_ENABLED=true`.',
   },
   BACKUP_RETENTION_UNSET: {
-    meaning: 'How long backups are kept is not set.',
-    remedy: 'Set `BACKUP_RETENTION_DAYS` (30 is a good start).',
+    meaning: '`BACKUP_RETENTION_DAYS` is not set, so it is not decided how long backups are kept.',
+    remedy: 'Set it; 30 is a good start.',
   },
   RESTORE_TEST_UNKNOWN: {
     meaning: 'No restore test is known.',
@@ -33,7 +33,7 @@ const CODES = {
     remedy: 'Run `pgkeep restore test`, or set `LAST_BACKUP_RESTORE_TEST_DATE`.',
   },
   RESTORE_TEST_IN_FUTURE: {
-    meaning: 'The date is in the future, and proves nothing.',
+    meaning: 'The date of the last restore test is in the future, so it proves nothing.',
     remedy: 'Correct `LAST_BACKUP_RESTORE_TEST_DATE`.',
   },
 } as const satisfies Record<string, CodeText>;

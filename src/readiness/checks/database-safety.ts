@@ -22,7 +22,7 @@ const CODES = {
   },
   DB_PUSH_ALLOWED: {
     meaning: '`PRISMA_DB_PUSH_ALLOWED=true`.',
-    remedy: 'Remove it.',
+    remedy: 'Remove the setting.',
   },
   MAX_CONNECTIONS_UNSET: {
     meaning: 'The number of connections is not limited explicitly.',
@@ -52,7 +52,7 @@ export class DatabaseSafetyHealthIndicator extends CheckHealthIndicator {
 
 export const databaseSafety = defineCheck({
   name: 'databaseSafety',
-  question: 'Is the connection as safe as production needs it?',
+  question: 'Is the connection safe enough for production?',
   gate: 'enforce',
   restsOn: 'server',
   codes: CODES,
@@ -155,6 +155,6 @@ function ddlGuardNotes(server: Fact<ServerFacts>): string[] {
   if ('reason' in server || server.value.ddlGuard === 'on') return [];
   const { ddlGuard, isSuperuser, role } = server.value;
   const what = ddlGuard === 'off' ? 'is switched off' : 'is not installed';
-  const who = isSuperuser ? '' : ` as a superuser (role "${role}" is none)`;
+  const who = isSuperuser ? '' : ` as a superuser (role "${role}" is not one)`;
   return [`the DDL guard against DROP and TRUNCATE ${what}: run \`pgkeep install --ddl-guard\`${who}`];
 }

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import {
   findTool,
   libpqEnvironment,
+  majorOf,
   type PostgresTool,
   toolEnvironment,
 } from '../../backup/postgres-tools.js';
@@ -13,10 +14,9 @@ import type { DatabaseUrl } from '../../config/database-url.js';
 import { outputOf, type ProgramOptions, requireSuccess, startProgram } from '../../core/process/program.js';
 import type { ReachedServer } from '../../postgres/session.js';
 import { isGuardSection } from '../without-guard.js';
-import { majorOf } from './archive-header.js';
 import { type ArchiveNeeds, needsOf, needsOfFile, unpacked } from './archive-needs.js';
 import { completeDump, restrictLine, withKnownSettings, withoutSections } from './dump-filters.js';
-import { type DumpFormat, detectDump } from './dump-format.js';
+import { detectDump, type DumpFormat } from './dump-format.js';
 import { FaultReader, type RestoreFault } from './restore-fault.js';
 import {
   type ArchiveEntry,

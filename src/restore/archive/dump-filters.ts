@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { majorOf } from './archive-header.js';
+import { majorOf } from '../../backup/postgres-tools.js';
 
 const SECTION = /^-- (?:Data for )?Name: |^-- PostgreSQL database dump complete/;
 

@@ -1,6 +1,6 @@
 import type { AppliedMigration, Manifest, TableContents } from '../../backup/backup.types.js';
+import { majorOf } from '../../backup/postgres-tools.js';
 import { counted, formatCount } from '../../core/text.js';
-import { majorOf } from '../archive/archive-header.js';
 import { compareStructure } from './compare-structure.js';
 import { compareTables, contents, presence, rowCounts } from './compare-tables.js';
 import {

@@ -1,10 +1,10 @@
 import { type Client, escapeIdentifier } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
 import { backupSubject } from '../../backup/catalog/backup-name.js';
+import { majorOf } from '../../backup/postgres-tools.js';
 import type { EnvironmentName } from '../../config/settings.js';
 import { boundedList, counted } from '../../core/text.js';
 import { PgkeepError } from '../../core/errors.js';
-import { majorOf } from '../archive/archive-header.js';
 import type { RestoreSource } from './restore-source.js';
 import type { RestoreTarget } from './restore-target.js';
 

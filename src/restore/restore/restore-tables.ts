@@ -2,16 +2,16 @@ import { type Client, escapeIdentifier } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
 import { beginSnapshot, whileConnected } from '../../backup/create/snapshot.js';
 import { listTables, readContents } from '../../backup/create/table-contents.js';
+import { majorOf } from '../../backup/postgres-tools.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { withConnection } from '../../postgres/connect.js';
 import { queryOne } from '../../postgres/read.js';
 import { isPooled } from '../../postgres/session.js';
-import { majorOf } from '../archive/archive-header.js';
 import { Archive } from '../archive/archive.js';
 import { readSettingNames } from '../archive/dump-filters.js';
+import { databaseOptions } from '../server/database-properties.js';
 import { restoreConnection } from './restore-target.js';
 import type { RestoreContext, TablesRestoration } from './restore.types.js';
-import { databaseOptions } from '../server/database-properties.js';
 
 /** A table to restore, with the parts of its name that pg_restore takes. */
 interface ChosenTable {

@@ -1,9 +1,9 @@
 import { type Client, escapeIdentifier } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
+import { majorOf } from '../../backup/postgres-tools.js';
 import { boundedList } from '../../core/text.js';
 import { PgkeepError } from '../../core/errors.js';
 import { queryOne } from '../../postgres/read.js';
-import { majorOf } from '../archive/archive-header.js';
 import { type ArchiveNeeds, rolesOf } from '../archive/archive-needs.js';
 import type { Despite } from '../comparison/despite.js';
 import { refused } from '../restore/refusals.js';

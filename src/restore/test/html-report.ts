@@ -137,7 +137,7 @@ function versions({ versions: used, database, startedAt }: RestoreTestReport): s
 function proof(report: RestoreTestReport): string {
   const { archive, hash, previousHash, number, notRecorded, backup } = report;
   const pairs: [string, string][] = [
-    [`sha256 of ${archive.name}`, archive.sha256],
+    ['sha256 of the archive', archive.sha256],
     ['sha256 of this evidence', hash],
     ['sha256 of the previous evidence', previousHash ?? 'none: this evidence is not part of the chain'],
     [

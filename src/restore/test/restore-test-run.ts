@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
 import type { ArchiveFile } from '../../backup/copies/archive-file.js';
+import { majorOf } from '../../backup/postgres-tools.js';
 import type { Settings } from '../../config/settings.js';
 import type { Clock } from '../../core/clock.js';
 import { PgkeepError, serverMessageOf } from '../../core/errors.js';
@@ -9,7 +10,6 @@ import type { DatabaseIdentity } from '../../environment/environment.types.js';
 import { searchPathAdvice } from '../../postgres/catalogue/unqualified-names.js';
 import { withConnection } from '../../postgres/connect.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
-import { majorOf } from '../archive/archive-header.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import { Archive, type RestoreTarget } from '../archive/archive.js';
 import {
@@ -23,10 +23,10 @@ import { leftOut } from '../archive/table-of-contents.js';
 import { compareRestored } from '../comparison/compare.js';
 import { type Comparison, failedComparison, finding, judged } from '../comparison/comparison.js';
 import { readRestored } from '../comparison/read-restored.js';
-import { withScratch } from './scratch-database.js';
 import { databaseOptions } from '../server/database-properties.js';
 import { bytesNeeded } from '../server/free-space.js';
 import type { Evidence, Scratch, ScratchServer } from './restore-test.types.js';
+import { withScratch } from './scratch-database.js';
 import { startThrowAwayServer } from './throw-away-server.js';
 
 /** PostgreSQL's message about an unknown name. pg_restore does not pass on the SQLSTATE. */

@@ -1,18 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from 'pg';
+import { majorOf } from '../../backup/postgres-tools.js';
 import { PgkeepError } from '../../core/errors.js';
 import { type DatabaseIdentity, sameDatabase } from '../../environment/environment.types.js';
 import { readIdentity, readStamp } from '../../environment/stamp.js';
 import { withConnection } from '../../postgres/connect.js';
 import { queryOne, type ReadTimeouts } from '../../postgres/read.js';
 import { isPooled } from '../../postgres/session.js';
-import { majorOf } from '../archive/archive-header.js';
 import { rolesOf } from '../archive/archive-needs.js';
 import { readSettingNames } from '../archive/dump-filters.js';
-import { claimGivenDatabase, clearGivenDatabase, emptyGivenDatabase } from './given-database.js';
 import { freeSpaceOfServer, requireSpace } from '../server/free-space.js';
 import { compactTime, MarkedDatabases } from '../server/marked-databases.js';
 import { requireSuperuserFor } from '../server/requirements.js';
+import { claimGivenDatabase, clearGivenDatabase, emptyGivenDatabase } from './given-database.js';
 import type { Scratch, ScratchPlan, ScratchServer } from './restore-test.types.js';
 
 /** How long dropping a scratch database may take after the test. */

@@ -97,7 +97,7 @@ describe('databaseSafety', () => {
   it.each<[Partial<ServerFacts>, string]>([
     [
       { ddlGuard: 'missing' },
-      'is not installed: run `pgkeep install --ddl-guard` as a superuser (role "u" is none)',
+      'is not installed: run `pgkeep install --ddl-guard` as a superuser (role "u" is not one)',
     ],
     [{ ddlGuard: 'missing', isSuperuser: true }, 'is not installed: run `pgkeep install --ddl-guard`'],
     [{ ddlGuard: 'off', isSuperuser: true }, 'is switched off: run `pgkeep install --ddl-guard`'],

@@ -1,3 +1,4 @@
+import type { AlterTableType } from 'libpg-query';
 import type { StatementKind } from './rule.js';
 
 /** PostgreSQL's table-level locks, the weakest first. */
@@ -162,4 +163,81 @@ export const STATEMENTS: Readonly<Record<FileStatement, CommandLock>> = {
   SecLabelStmt: command('SECURITY LABEL'),
   UnlistenStmt: command('UNLISTEN'),
   VariableShowStmt: command('SHOW'),
+};
+
+const INTERNAL = 'made by PostgreSQL itself; cannot be written';
+const ENABLES = 'strengthens protection; changes the catalogue only';
+
+const AE = 'ACCESS EXCLUSIVE';
+const SRE = 'SHARE ROW EXCLUSIVE';
+const SUE = 'SHARE UPDATE EXCLUSIVE';
+
+/** Every command of ALTER TABLE with PostgreSQL's lock. The compiler keeps the list complete. */
+export const ALTER_TABLE: Readonly<Record<AlterTableType, CommandLock>> = {
+  AT_AddColumn: command('ADD COLUMN', AE),
+  AT_AddColumnToView: command('(ADD COLUMN to a view)', AE, INTERNAL),
+  AT_ColumnDefault: command('ALTER COLUMN SET DEFAULT, DROP DEFAULT', AE, BRIEF),
+  AT_CookedColumnDefault: command('(SET DEFAULT, parsed)', AE, INTERNAL),
+  AT_DropNotNull: command('ALTER COLUMN DROP NOT NULL', AE),
+  AT_SetNotNull: command('ALTER COLUMN SET NOT NULL', AE),
+  AT_SetExpression: command('ALTER COLUMN SET EXPRESSION', AE),
+  AT_DropExpression: command('ALTER COLUMN DROP EXPRESSION', AE, BRIEF),
+  AT_SetStatistics: command('ALTER COLUMN SET STATISTICS', SUE, BRIEF),
+  AT_SetOptions: command('ALTER COLUMN SET (…)', SUE, BRIEF),
+  AT_ResetOptions: command('ALTER COLUMN RESET (…)', SUE, BRIEF),
+  AT_SetStorage: command('ALTER COLUMN SET STORAGE', AE, BRIEF),
+  AT_SetCompression: command('ALTER COLUMN SET COMPRESSION', AE, BRIEF),
+  AT_DropColumn: command('DROP COLUMN', AE),
+  AT_AddIndex: command('(ADD INDEX)', SRE, INTERNAL),
+  AT_ReAddIndex: command('(ADD INDEX again)', AE, INTERNAL),
+  AT_AddConstraint: command('ADD CONSTRAINT', AE),
+  AT_ReAddConstraint: command('(ADD CONSTRAINT again)', AE, INTERNAL),
+  AT_ReAddDomainConstraint: command('(ADD CONSTRAINT of a domain again)', AE, INTERNAL),
+  AT_AlterConstraint: command('ALTER CONSTRAINT', AE),
+  AT_ValidateConstraint: command('VALIDATE CONSTRAINT', SUE),
+  AT_AddIndexConstraint: command('ADD CONSTRAINT USING INDEX', AE),
+  AT_DropConstraint: command('DROP CONSTRAINT', AE),
+  AT_ReAddComment: command('(COMMENT again)', AE, INTERNAL),
+  AT_AlterColumnType: command('ALTER COLUMN TYPE', AE),
+  AT_AlterColumnGenericOptions: command('ALTER COLUMN OPTIONS (foreign table)', AE, BRIEF),
+  AT_ChangeOwner: command('OWNER TO', AE, BRIEF),
+  AT_ClusterOn: command('CLUSTER ON', SUE, BRIEF),
+  AT_DropCluster: command('SET WITHOUT CLUSTER', SUE, BRIEF),
+  AT_SetLogged: command('SET LOGGED', AE),
+  AT_SetUnLogged: command('SET UNLOGGED', AE),
+  AT_DropOids: command('SET WITHOUT OIDS', AE, 'does nothing since PostgreSQL 12'),
+  AT_SetAccessMethod: command('SET ACCESS METHOD', AE),
+  AT_SetTableSpace: command('SET TABLESPACE', AE),
+  AT_SetRelOptions: command('SET (…)', SUE, BRIEF),
+  AT_ResetRelOptions: command('RESET (…)', SUE, BRIEF),
+  AT_ReplaceRelOptions: command('(SET of a view)', AE, INTERNAL),
+  AT_EnableTrig: command('ENABLE TRIGGER', SRE, ENABLES),
+  AT_EnableAlwaysTrig: command('ENABLE ALWAYS TRIGGER', SRE, ENABLES),
+  AT_EnableReplicaTrig: command('ENABLE REPLICA TRIGGER', SRE),
+  AT_DisableTrig: command('DISABLE TRIGGER name', SRE),
+  AT_EnableTrigAll: command('ENABLE TRIGGER ALL', SRE, ENABLES),
+  AT_DisableTrigAll: command('DISABLE TRIGGER ALL', SRE),
+  AT_EnableTrigUser: command('ENABLE TRIGGER USER', SRE, ENABLES),
+  AT_DisableTrigUser: command('DISABLE TRIGGER USER', SRE),
+  AT_EnableRule: command('ENABLE RULE', AE, ENABLES),
+  AT_EnableAlwaysRule: command('ENABLE ALWAYS RULE', AE, ENABLES),
+  AT_EnableReplicaRule: command('ENABLE REPLICA RULE', AE),
+  AT_DisableRule: command('DISABLE RULE', AE),
+  AT_AddInherit: command('INHERIT', AE, BRIEF),
+  AT_DropInherit: command('NO INHERIT', AE, BRIEF),
+  AT_AddOf: command('OF', AE, BRIEF),
+  AT_DropOf: command('NOT OF', AE, BRIEF),
+  AT_ReplicaIdentity: command('REPLICA IDENTITY', AE, BRIEF),
+  AT_EnableRowSecurity: command('ENABLE ROW LEVEL SECURITY', AE, ENABLES),
+  AT_DisableRowSecurity: command('DISABLE ROW LEVEL SECURITY', AE),
+  AT_ForceRowSecurity: command('FORCE ROW LEVEL SECURITY', AE, ENABLES),
+  AT_NoForceRowSecurity: command('NO FORCE ROW LEVEL SECURITY', AE),
+  AT_GenericOptions: command('OPTIONS (foreign table)', AE, BRIEF),
+  AT_AttachPartition: command('ATTACH PARTITION', AE),
+  AT_DetachPartition: command('DETACH PARTITION', AE),
+  AT_DetachPartitionFinalize: command('DETACH PARTITION FINALIZE', AE, BRIEF),
+  AT_AddIdentity: command('ALTER COLUMN ADD GENERATED AS IDENTITY', AE, BRIEF),
+  AT_SetIdentity: command('ALTER COLUMN SET GENERATED, RESTART', AE),
+  AT_DropIdentity: command('ALTER COLUMN DROP IDENTITY', AE, BRIEF),
+  AT_ReAddStatistics: command('(CREATE STATISTICS again)', AE, INTERNAL),
 };
