@@ -50,7 +50,7 @@ function poolerRefused(url: DatabaseUrl): PgkeepError {
   const isDirect = url.sameAs !== undefined;
   return new PgkeepError(
     'POOLER_REFUSED',
-    `Refused to work through the transaction pooler at ${describeServer(url)}${isDirect ? ', of DIRECT_URL' : ''}: it may give each transaction a different PostgreSQL session. Nothing was changed.`,
+    `Refused to work through the transaction pooler at ${describeServer(url)}${isDirect ? ' (DIRECT_URL)' : ''}: it may give each transaction a different PostgreSQL session. Nothing was changed.`,
     {
       hint: isDirect
         ? 'Set DIRECT_URL to the address of PostgreSQL itself, or of a pooler with pool_mode = session.'

@@ -3,9 +3,11 @@ import { createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ModuleRef } from '@nestjs/core';
 import type { Environment } from '../../src/config/read-settings.js';
-import { DoctorModule } from '../../src/doctor/doctor.module.js';
+import { BackupService } from '../../src/backup/backup.service.js';
+import type { Settings } from '../../src/config/settings.js';
+import { SETTINGS } from '../../src/config/settings.token.js';
+import { REMOTE_STORAGES, type RemoteStorages } from '../../src/storage/storage.types.js';
 import type { DoctorLine, DoctorReport } from '../../src/doctor/doctor.types.js';
 import { BackupLines } from '../../src/doctor/groups/backup-lines.js';
 import { MaintenanceService } from '../../src/maintenance/maintenance.service.js';
@@ -177,8 +179,8 @@ describe('pgkeep doctor', () => {
       ],
       limits: [
         'fail',
-        'DATABASE_MAX_CONNECTIONS must be set in production; the server’s certificate is not verified (sslmode=verify-full does)',
-        'npx pgkeep ready',
+        'DATABASE_MAX_CONNECTIONS must be set in production; the server’s certificate is not verified: set sslmode=verify-full',
+        'npx pgkeep ready\nsee docs/checks.md#max_connections_unset',
       ],
       'backup-settings': ['fail', 'BACKUP_RETENTION_DAYS is not set', 'set BACKUP_RETENTION_DAYS=30'],
       storage: [
@@ -186,7 +188,7 @@ describe('pgkeep doctor', () => {
         `this user may not write to ${file}`,
         `let BACKUP_DIR name a directory that this user may write to, or: chown ${process.getuid?.()} ${file}`,
       ],
-      'off-site': ['fail', 'Cannot list gs://gone: there is no such bucket', expect.any(String)],
+      'off-site': ['fail', 'Cannot list gs://gone: the bucket does not exist', expect.any(String)],
       ready: ['fail', expect.stringMatching(/^not ready: databaseSafety, backupConfig/), 'npx pgkeep ready'],
       'newest-backup': ['fail', expect.any(String), expect.any(String)],
     });
@@ -223,8 +225,8 @@ describe('pgkeep doctor', () => {
     ).toEqual({
       stamp: [
         'fail',
-        'The database is stamped staging, but this service runs as production: point DATABASE_URL at the production database, or set NODE_ENV=staging; the stamp was made in another database, of which this is a copy: run `pgkeep stamp production` once you know what this copy is for',
-        'npx pgkeep ready',
+        'The database is stamped staging, but this service runs as production: point DATABASE_URL at the production database, or set NODE_ENV=staging; the stamp was written in another database, so this one is a copy: run `pgkeep stamp production` once you know what the copy is for',
+        'npx pgkeep ready\nsee docs/checks.md#environment_mismatch',
       ],
       'ddl-guard': ['fail', 'switched off', 'npx pgkeep install --ddl-guard'],
       committed: [
@@ -246,12 +248,16 @@ describe('pgkeep doctor', () => {
       migrations: [
         'fail',
         expect.stringMatching(/^Migration issues: 1 pending, 1 edited/),
-        'npx pgkeep migrate deploy',
+        'npx pgkeep migrate deploy\nsee docs/checks.md#migrations_pending',
       ],
       drift: ['fail', '1 object: added index by_hand public."Child"', 'npx pgkeep migrate drift'],
       'newest-backup': ['fail', 'there is no backup of this database as production', 'npx pgkeep backup'],
       copies: ['skip', 'there is no backup', null],
-      backups: ['fail', expect.stringContaining('There is no backup'), 'npx pgkeep backup'],
+      backups: [
+        'fail',
+        expect.stringContaining('There is no backup'),
+        'npx pgkeep backup\nsee docs/checks.md#backup_missing',
+      ],
       'restore-test': [
         'fail',
         expect.stringMatching(/^clinic_production_\d+_\d+ failed on /),
@@ -356,7 +362,13 @@ describe('pgkeep doctor', () => {
       async (app) => {
         const server = { ...(await app.get(DatabaseService).ping()), version: '99.1' };
         const facts = { server, serverFault: undefined, verdict: { status: 'ready', checks: {} } } as const;
-        const backups = await app.select(DoctorModule).get(ModuleRef).create(BackupLines);
+        const backups = new BackupLines(
+          app.get<Settings>(SETTINGS),
+          app.get<RemoteStorages>(REMOTE_STORAGES, { strict: false }),
+          app.get(DatabaseService),
+          app.get(BackupService),
+          app.get(MaintenanceService),
+        );
         const tools = backups.lines(facts).find(({ name }) => name === 'tools');
         await expect(tools?.check(new AbortController().signal)).rejects.toThrow(
           /^No pg_dump of PostgreSQL 99 or newer on this machine; found: /,

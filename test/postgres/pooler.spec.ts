@@ -213,7 +213,7 @@ describe('DIRECT_URL', () => {
         await expect(app.get(DeployService).deploy()).rejects.toEqual(
           expect.objectContaining({
             code: 'POOLER_REFUSED',
-            message: `Refused to work through the transaction pooler at 127.0.0.1:${pooler.port} of DIRECT_URL: it may give each transaction a different PostgreSQL session. Nothing was changed.`,
+            message: `Refused to work through the transaction pooler at 127.0.0.1:${pooler.port} (DIRECT_URL): it may give each transaction a different PostgreSQL session. Nothing was changed.`,
             hint: 'Set DIRECT_URL to the address of PostgreSQL itself, or of a pooler with pool_mode = session.',
           }),
         );

@@ -62,9 +62,11 @@ export async function runLint(options: LintOptions, needs: LintNeeds): Promise<L
   try {
     return await withConnection(database.url, patience, (client) => withDatabase(client, options, needs));
   } catch (error) {
-    // An error without a code is not from the database.
-    if (error instanceof PgkeepError || errorCode(error) === undefined) throw error;
-    const why = `${describeDatabaseUrl(database.url)} does not answer: ${databaseFault(error).text}`;
+    const { code, text } = databaseFault(error);
+    // An error without a code is not from the database, but for one of pg's own about a deadline.
+    const isOther = errorCode(error) === undefined && code !== 'DATABASE_TIMEOUT';
+    if (error instanceof PgkeepError || isOther) throw error;
+    const why = `${describeDatabaseUrl(database.url)} does not answer: ${text}`;
     return await withoutDatabase(options, needs, why);
   }
 }
