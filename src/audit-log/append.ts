@@ -41,7 +41,7 @@ export function operator(): string {
   return `${userName()}@${hostname()}`;
 }
 
-/** Returns the service as an actor, with the host that tells its replicas apart: `service@host`. */
+/** Returns the service as an actor, with the host that distinguishes its replicas: `service@host`. */
 export function service(): string {
   return `service@${hostname()}`;
 }

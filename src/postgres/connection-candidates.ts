@@ -55,7 +55,7 @@ function tlsOptions(url: DatabaseUrl, host: string): ConnectionOptions {
   const root = verifiesServer(url) ? rootCertificate(url.sslRootCert) : undefined;
   return {
     rejectUnauthorized: verifiesServer(url),
-    // Node would compare with a name of its own choosing; libpq compares with the host of the URL, and only in verify-full.
+    // Node would compare with a name that it chooses itself; libpq compares with the host of the URL, and only in verify-full.
     checkServerIdentity: (_servername, certificate) =>
       url.sslMode === 'verify-full' ? checkServerIdentity(host, certificate) : undefined,
     ...(root === undefined ? {} : { ca: root }),

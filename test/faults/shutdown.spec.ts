@@ -187,7 +187,9 @@ describe('services with an embedded PostgreSQL', () => {
     await until(() => both.some(({ isRunning }) => !isRunning), 25_000, 'the end of one of them');
     const [loser, winner] = both.toSorted((left, right) => Number(left.isRunning) - Number(right.isRunning));
     expect(await loser?.end()).toEqual({ code: 1, signal: null });
-    expect(loser?.stderr).toMatch(/^Cannot start PostgreSQL in .*: a server already runs there \(pid \d+\)\.\n/);
+    expect(loser?.stderr).toMatch(
+      /^Cannot start PostgreSQL in .*: a server already runs there \(pid \d+\)\.\n/,
+    );
     await untilReady((await winner?.listening()) ?? '');
     winner?.signal('SIGINT');
     expect(await winner?.end()).toEqual({ code: null, signal: 'SIGINT' });

@@ -9,7 +9,7 @@ export interface RpcRequest {
 
 /** JSON-RPC's code for a method that does not exist. */
 export const METHOD_NOT_FOUND = -32_601;
-/** The code that Prisma's engine gives to each of its own failures. */
+/** The code that Prisma's engine gives to each of its failures. */
 const ENGINE_FAILED = 4466;
 /** The target under which the CLI looks for the engine's last error. */
 const LOGGER = 'schema_engine::logger';
