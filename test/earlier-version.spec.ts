@@ -95,7 +95,7 @@ describe('a database and backups of the version before the renames', () => {
         number: 3,
       });
       const override = { database: 'clinic', command: 'db push', refused: '…', environment: 'development' };
-      await recordOverride(own.cluster.url('clinic'), { ...override, door: 'prisma.config.ts' });
+      await recordOverride(own.cluster.url('clinic'), { ...override, via: 'prisma.config.ts' });
       const added = ['stamp', 'backup', 'restore-test', 'guard-override'];
       expect(await actions()).toEqual([...ACTIONS, ...installed, ...added]);
       expect(await verify()).toMatchObject({ verdict: 'whole', entries: count + added.length });

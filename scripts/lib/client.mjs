@@ -35,7 +35,7 @@ export const client = {
       throw new SetUpError(
         'generating the database client from prisma/schema.prisma',
         error.excerpt,
-        'correct prisma/schema.prisma (`npx prisma validate` tells where), then run the same command again.',
+        'correct prisma/schema.prisma (`npx prisma validate` shows where), then run the same command again.',
       );
     }
     stamp.write();

@@ -72,3 +72,8 @@ export function printable(text: string): string {
 export function printableCell(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, '\uFFFD');
 }
+
+/** Returns a word as a POSIX shell takes it: quoted if it contains anything special. */
+export function shellWord(text: string): string {
+  return /^[\w.:,-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}

@@ -10,9 +10,9 @@ import { read, type ReadTimeouts } from '../postgres/read.js';
 import { type Refuse, refused } from './refusals.js';
 
 /**
- * Makes sure that migrations may go into this database as this environment.
- * @param refuse makes the refusal
- * @returns what is worth knowing.
+ * Checks that this database accepts migrations in this environment.
+ * @param refuse makes the error of a refusal
+ * @returns notes.
  * @throws PgkeepError `DEPLOY_REFUSED`, or what `refuse` makes; what the connection throws.
  */
 export async function requireTarget(
@@ -46,8 +46,8 @@ export async function requireTarget(
 }
 
 /**
- * Refuses a database that holds tables and was never migrated: Prisma would (P3005), after the backup. External tables
- * are another team's, and may be there before.
+ * Refuses a database that has tables but no history: Prisma would (P3005), after the backup. External tables
+ * belong to another team, and may exist before.
  * @throws PgkeepError `DEPLOY_REFUSED`; what the connection throws.
  */
 export async function requireBaseline(
@@ -71,13 +71,13 @@ export async function requireBaseline(
   });
   if (!found) return;
   throw refused(
-    `the database was never migrated and has tables already (${found.name})`,
-    `Say which migrations they are from: \`npx pgkeep migrate resolve --applied ${firstMigration}\`, and so on.`,
+    `the database has tables (${found.name}) and no migration history`,
+    `Mark the migrations that created these tables as applied, the first one first: \`npx pgkeep migrate resolve --applied ${firstMigration}\``,
   );
 }
 
 /**
- * Refuses a database in which a migration began and did not end, whoever began it: Prisma would, too (P3009).
+ * Refuses a database with a failed migration, whatever ran it: Prisma would, too (P3009).
  * @throws PgkeepError `DEPLOY_REFUSED`, or what `refuse` makes; what the connection throws.
  */
 export async function requireNoFailedAttempt(
@@ -94,33 +94,35 @@ export async function requireNoFailedAttempt(
 function unresolved(attempt: Attempt, refuse: Refuse): PgkeepError {
   const { name, started, said } = attempt;
   return refuse(
-    `migration ${name} began on ${started} UTC and did not end`,
+    `migration ${name} started on ${started} UTC and did not finish`,
     [
-      ...(said === null ? [] : [`It failed (column logs of _prisma_migrations has the rest): ${said}`]),
+      ...(said === null
+        ? []
+        : [`Its error (the complete text is in column logs of _prisma_migrations): ${said}`]),
       ...stateLines(attempt),
-      'See what of it is in the database, and what to choose from:',
+      'To see what was applied and the options:',
       '  npx pgkeep migrate resolve',
     ].join('\n'),
   );
 }
 
-function stateLines({ course, steps, said }: Attempt): string[] {
-  switch (course?.kind) {
+function stateLines({ mode, steps, said }: Attempt): string[] {
+  switch (mode?.kind) {
     case 'transaction':
-      return ['pgkeep ran it as one transaction: nothing of it is applied.'];
+      return ['pgkeep ran it as one transaction: none of it was applied.'];
     case 'statements':
-      return [`pgkeep ran it statement by statement: ${steps} of ${course.total} are applied.`];
+      return [`pgkeep ran it statement by statement: ${steps} of ${mode.total} were applied.`];
     default:
       return said === null
         ? [
-            'Nobody wrote down what stopped it: whoever ran it was killed, or lost the connection; all of it may be there.',
+            'No error was recorded: the program that ran it was killed or lost its connection. The migration may be applied completely, in part, or not at all.',
           ]
         : [];
   }
 }
 
-/** What is worth knowing of a configuration that an action can do without. Pure. */
+/** Returns notes on an invalid Prisma configuration, without which a deploy still works. Pure. */
 export function projectNotes(project: PrismaProject): string[] {
   if (project.kind !== 'invalid') return [];
-  return [`${project.why}: external tables are those of the last recorded structure`];
+  return [`${project.why}: external tables are taken from the last recorded structure`];
 }

@@ -8,11 +8,11 @@ import { currentRole, type ReadTimeouts } from '../postgres/read.js';
 import { withParts } from './differences.js';
 import type { DriftLook, DriftReport } from './drift.types.js';
 
-/** So many objects are named in the record. */
+/** The most objects that are named in the audit log. */
 const NAMED = 50;
 
 /**
- * Makes sure that what this database is like may be taken for right.
+ * Checks that the structure of this database may be accepted.
  * @throws PgkeepError `DRIFT_REFUSED`, `DATABASE_PERMISSION_DENIED`; what the connection throws.
  */
 export async function requireAcceptable(
@@ -24,7 +24,7 @@ export async function requireAcceptable(
   if (look.kind === 'deploying') {
     throw refused(
       'migrations are being deployed',
-      'Wait for the deploy to end: it records the structure itself.',
+      'Wait for the deploy to finish: it records the structure itself.',
     );
   }
   const reading = await readStamp(client, timeouts);
@@ -34,7 +34,7 @@ export async function requireAcceptable(
   }
 }
 
-/** What is accepted, for the changelog. */
+/** Summarizes what is accepted, for the audit log. */
 export function summaryOf({ recorded, objects }: DriftReport): { readonly [name: string]: Json | undefined } {
   const counted = withParts(objects);
   return {

@@ -7,13 +7,13 @@ import { withSchemaEngine } from '../migrations/engine/schema-engine.js';
 import { externalFilters } from '../migrations/prisma-config/externals.js';
 import type { SchemaComparison, NoComparison } from './drift.types.js';
 
-/** What the engine answers with `exitCode` where something differs. */
+/** The engine's `exitCode` if something differs. */
 const DIFFERS = 2;
 
 /**
  * Compares the live database with schema files, by Prisma's own engine and without a shadow database. What Prisma does
- * not model (functions, views, triggers, policies …) is no difference.
- * @returns the comparison, or why there is none: a schema that Prisma does not take is no reason to tell no drift.
+ * not model (functions, views, triggers, policies …) is not a difference.
+ * @returns the comparison, or why there is none: an invalid Prisma schema must not hide drift.
  */
 export async function compareSchema(
   { database: { url }, prisma }: Settings,
@@ -40,13 +40,13 @@ export async function compareSchema(
       const { exitCode, stdout } = await diff(live, false);
       const nothing = { files, differs: false, summary: '', script: '', pending };
       if (exitCode !== DIFFERS) return nothing;
-      // Its models are elsewhere: the SQL to such a schema drops every table.
+      // Its models are elsewhere: the SQL to match such a schema drops every table.
       if ((await diff({ tag: 'empty' }, false)).exitCode !== DIFFERS) return noModel(files);
       const script = (await diff(live, true)).stdout ?? '';
       return { ...nothing, differs: true, summary: (stdout ?? '').trim(), script: script.trim() };
     });
   } catch (error) {
-    // A pooler, or another database: nothing of it is about the schema.
+    // A pooler, or another database: not about the schema.
     if (error instanceof PgkeepError && error.kind === 'refused') throw error;
     return { fault: messageOf(error) };
   }
@@ -55,6 +55,6 @@ export async function compareSchema(
 function noModel(files: readonly string[]): NoComparison {
   return {
     schemaUnknown: `${boundedList(files, 2)} has no model`,
-    hint: 'Where the models are in other files, name their directory in prisma.config.ts: `schema`.',
+    hint: 'If the models are in other files, set `schema` in prisma.config.ts to their directory.',
   };
 }

@@ -17,16 +17,16 @@ import {
   PLACE_QUERY,
 } from './fingerprint-sql.js';
 
-/** How the structure is looked at. */
+/** How the structure is compared. */
 export interface LookOptions {
   readonly timeouts: ReadTimeouts;
   /** PostgreSQL schema of `_prisma_migrations`. */
   readonly schema: string;
-  /** An earlier look: where nothing moved since, its outcome is taken. */
+  /** An earlier look, which is reused if nothing has changed since. */
   readonly previous?: DriftLook | undefined;
-  /** Compares although migrations are being applied: by the caller itself. Defaults to false. */
+  /** Compares although migrations are being applied, because the caller applies them. Defaults to false */
   readonly duringDeploy?: boolean;
-  /** What another team or program may change. Defaults to what was external when the structure was recorded. */
+  /** What another team or program may change. Defaults to what was external when the structure was recorded */
   readonly externals?: Externals | undefined;
 }
 
@@ -37,12 +37,12 @@ interface NewestFingerprint {
   readonly fingerprint: RecordedFingerprint;
   readonly method: number;
   readonly digests: Digests;
-  /** Whether this very server and database wrote it. */
+  /** Whether this server and database recorded it. */
   readonly isOfThisPlace: boolean;
 }
 
 /**
- * Compares the structure with the newest fingerprint. Digests are compared in the server; lines are read only of a
+ * Compares the structure with the newest fingerprint. Digests are compared first; lines are read only of a
  * section whose digest differs, and only those that differ.
  * @throws what the connection throws.
  */
@@ -59,7 +59,7 @@ export async function lookForDrift(client: ClientBase, options: LookOptions): Pr
     const objects = isAsBefore(previous, recorded, digests)
       ? previous.objects
       : await readDrift(client, newest, digests, externals);
-    // A deploy that began meanwhile is half seen.
+    // A deploy that began in the meantime was seen only in part.
     if (!duringDeploy && objects.length > 0 && (await isBeingDeployed(client))) {
       return { kind: 'deploying', recorded };
     }
@@ -77,12 +77,12 @@ export async function lookForDrift(client: ClientBase, options: LookOptions): Pr
   });
 }
 
-/** Whether there is a place for fingerprints. @throws what the connection throws. */
+/** Whether the table for fingerprints exists. @throws what the connection throws. */
 export async function hasFingerprints(client: ClientBase, timeouts: ReadTimeouts): Promise<boolean> {
   return await tableExists(client, { schema: 'pgkeep', table: 'catalogue_fingerprint' }, timeouts);
 }
 
-/** Whether somebody recorded a structure already. @throws what the connection throws. */
+/** Whether a structure is recorded. @throws what the connection throws. */
 export async function hasFingerprint(client: ClientBase, timeouts: ReadTimeouts): Promise<boolean> {
   const rows = await read(client, { sql: 'SELECT FROM pgkeep.catalogue_fingerprint LIMIT 1', ...timeouts });
   return rows.length > 0;
@@ -166,7 +166,7 @@ async function readDifferences(
   return (await client.query<DifferenceRow>(differencesQuery(section), [id])).rows;
 }
 
-/** Whoever makes, drops and takes out partitions may give them indexes of their own. */
+/** Leaves out partitions that were added or removed, which may have their own indexes. */
 async function withoutNewPartitions(
   client: ClientBase,
   id: string,

@@ -9,25 +9,25 @@ import type { ReadTimeouts } from '../postgres/read.js';
 import { setLocalSettings, STEADY_OUTPUT } from '../postgres/session-settings.js';
 import { beginStatements } from '../postgres/transaction.js';
 
-/** The queries that a structure is read with. Raised whenever the same structure reads otherwise than before. */
+/** Version of the queries that read the structure. Raised when the same structure reads differently. */
 export const METHOD = 1;
 
-/** Of how many recordings the digests are kept. */
+/** Number of fingerprints whose digests are kept. */
 const KEPT = 50;
 
-/** Partitions by name: compared with nothing, and asked for where an object of a partition differs. */
+/** Partitions by name: not compared, but read when an object of a partition differs. */
 const PARTITIONS = `SELECT r.name AS home, 'partition' AS object, '' AS definition FROM own r
   WHERE r.relispartition AND r.relkind IN ('r', 'p', 'f')`;
 
 const LINES_TYPE = '(home text, object text, definition text)';
 
-/** One digest for however many lines, computed where they are; textsend, because not every encoding has a way to UTF-8. */
+/** One digest of all lines, computed in the server; textsend, because not every encoding converts to UTF-8. */
 const DIGEST = `pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(coalesce(
   pg_catalog.string_agg(line.digest, '' ORDER BY line.digest COLLATE "C"), ''), 'UTF8')), 'hex')`;
 const LINE_DIGEST = `pg_catalog.encode(pg_catalog.sha256(pg_catalog.textsend(
   pg_catalog.concat_ws(E'\\x1f', home, object, definition))), 'hex')`;
 
-/** Each section's digest, as one row: the lines stay in the server. */
+/** The digest of each section as one row: the lines stay in the server. */
 export const DIGESTS_QUERY = `
   WITH ${OWN_STRUCTURE}
   SELECT pg_catalog.jsonb_object_agg(part.name, part.digest) AS digests FROM (
@@ -36,7 +36,7 @@ export const DIGESTS_QUERY = `
         FROM (SELECT ${LINE_DIGEST} AS digest FROM (${STRUCTURE_QUERIES[section]}) object) line`,
     ).join('\n    UNION ALL ')}) part`;
 
-/** The objects of one section that are not as fingerprint $1 has them: only those leave the server. */
+/** Returns the query for the objects of one section that differ from fingerprint $1: only those leave the server. */
 export function differencesQuery(section: StructureSection): string {
   return `
     WITH ${OWN_STRUCTURE},
@@ -51,7 +51,7 @@ export function differencesQuery(section: StructureSection): string {
      ORDER BY coalesce(live.home, recorded.home) COLLATE "C", coalesce(live.object, recorded.object) COLLATE "C"`;
 }
 
-/** Which of the homes $2 are partitions that came or went since fingerprint $1. */
+/** Which of the homes $2 are partitions that were added or removed since fingerprint $1. */
 export const NEW_PARTITIONS_QUERY = `
   WITH ${OWN_STRUCTURE},
   live AS (SELECT home FROM (${PARTITIONS}) object),
@@ -63,11 +63,11 @@ export const NEW_PARTITIONS_QUERY = `
    WHERE (live.home IS NULL OR recorded.home IS NULL)
      AND coalesce(live.home, recorded.home) IN (SELECT pg_catalog.jsonb_array_elements_text($2::jsonb))`;
 
-/** What was external when fingerprint $1 was recorded: `{tables, enums}`, null where a former version recorded it. */
+/** What was external when fingerprint $1 was recorded: `{tables, enums}`, null if an older version recorded it. */
 export const EXTERNALS_QUERY = `
   SELECT f.lines -> 'externals' AS externals FROM pgkeep.catalogue_fingerprint f WHERE f.id = $1`;
 
-/** What this server and database are, for a comparison by the letter. */
+/** Identifies this server and database, for a literal comparison. */
 export const PLACE_QUERY = `
   SELECT pg_catalog.current_setting('server_version_num')::int AS server_version,
          (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())::bigint AS database_oid,
@@ -86,8 +86,8 @@ export const FINGERPRINTS = `
 
 /**
  * Records the structure as it is now, after action $1 and with the migrations $2. $3 lists objects that differed before
- * the action, as {section, home, object, was, is}: where the action left one as it was, what was expected of it still is.
- * $4 is what is external, as {tables, enums}; null where that is not known, and then what was external before still is.
+ * the action, as {section, home, object, was, is}: if the action left one unchanged, its expected definition stays.
+ * $4 is what is external, as {tables, enums}; null if unknown, and then the previous value is kept.
  * It fits the schema of earlier versions too, as {@link FINGERPRINTS} does.
  */
 export const RECORD_STATEMENT = `
@@ -124,14 +124,14 @@ function expectedPart(name: string, query: string): string {
        WHERE definition IS NOT NULL) line`;
 }
 
-/** Of the recordings before $1 the digests are enough, and not of all. */
+/** Removes the lines of fingerprints before $1, and the oldest fingerprints. */
 export const TIDY_STATEMENTS = [
   'UPDATE pgkeep.catalogue_fingerprint SET lines = NULL WHERE id < $1 AND lines IS NOT NULL',
   `DELETE FROM pgkeep.catalogue_fingerprint WHERE id <= $1::bigint - ${KEPT}`,
 ] as const;
 
 /**
- * Runs `work` in a transaction in which definitions read the same whatever the role's settings are.
+ * Runs `work` in a transaction in which definitions read the same whatever the settings of the role.
  * @throws what `work` throws, after the transaction was ended.
  */
 export async function inStructureTransaction<T>(
@@ -148,7 +148,7 @@ export async function inStructureTransaction<T>(
     await client.query('COMMIT');
     return result;
   } catch (error) {
-    // Where the connection itself broke this fails as well, and the first error is the one to tell.
+    // If the connection broke this fails too, and the first error is the one to report.
     await client.query('ROLLBACK').catch(() => undefined);
     throw error;
   }

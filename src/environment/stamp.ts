@@ -4,6 +4,7 @@ import type { NewEntry } from '../audit-log/audit-log.types.js';
 import { type EnvironmentName, ENVIRONMENTS } from '../config/settings.js';
 import { errorCode, PgkeepError } from '../core/errors.js';
 import { currentRole, read, type ReadTimeouts, tableExists } from '../postgres/read.js';
+import { SQLSTATE } from '../postgres/sqlstates.js';
 import {
   type DatabaseIdentity,
   sameDatabase,
@@ -26,7 +27,7 @@ export async function readIdentity(
     const row = rows[0];
     return row && { systemIdentifier: row.system_identifier, databaseOid: row.database_oid };
   } catch (error) {
-    if (errorCode(error) === '42501') return undefined;
+    if (errorCode(error) === SQLSTATE.insufficientPrivilege) return undefined;
     throw error;
   }
 }
@@ -65,7 +66,7 @@ export async function readStamp(client: ClientBase, timeouts: ReadTimeouts): Pro
       },
     };
   } catch (error) {
-    if (errorCode(error) === '42501')
+    if (errorCode(error) === SQLSTATE.insufficientPrivilege)
       return { kind: 'unreadable', role: await currentRole(client, timeouts) };
     throw error;
   }

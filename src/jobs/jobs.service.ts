@@ -4,6 +4,7 @@ import type { QueryResultRow } from 'pg';
 import { errorCode, PgkeepError } from '../core/errors.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
+import { SQLSTATE } from '../postgres/sqlstates.js';
 import { beginStatements } from '../postgres/transaction.js';
 import {
   ABILITY_QUERY,
@@ -24,8 +25,6 @@ import {
 } from './job-statements.js';
 import type { Claim, JobRun, JsonObject, RunOutcome, RunTrigger, ScheduledJob } from './jobs.types.js';
 import { type JobsAbility, unableError } from './jobs-ability.js';
-
-const UNIQUE_VIOLATION = '23505';
 
 /** The database's clock, and whether jobs can run there. */
 export interface JobsReading {
@@ -148,7 +147,7 @@ export class JobsService {
       return await this.run<Row>(plan);
     } catch (error) {
       // Another replica was faster; the unique index refused this one.
-      if (errorCode(error) === UNIQUE_VIOLATION) return [];
+      if (errorCode(error) === SQLSTATE.uniqueViolation) return [];
       throw await this.explain(operation, error);
     }
   }

@@ -3,9 +3,17 @@ import type { DatabaseUrl } from '../config/database-url.js';
 import { errorCode, messageOf, PgkeepError } from '../core/errors.js';
 import { type ConnectionCandidate, connectionCandidates, currentUrl } from './connection-candidates.js';
 import { forgetPassword } from './password.js';
+import { SQLSTATE } from './sqlstates.js';
+
+const LOGIN_REFUSED = new Set<string>([SQLSTATE.invalidPassword, SQLSTATE.invalidAuthorizationSpecification]);
 
 /** SQLSTATEs that no other candidate changes: the server was reached and refused. */
-const FINAL_REFUSALS = new Set(['28P01', '3D000', '53300', '42501']);
+const FINAL_REFUSALS = new Set<string>([
+  SQLSTATE.invalidPassword,
+  SQLSTATE.invalidCatalogName,
+  SQLSTATE.tooManyConnections,
+  SQLSTATE.insufficientPrivilege,
+]);
 
 /** Codes of a failed TLS handshake; pg reports a server without TLS without a code. */
 const TLS_CODE =
@@ -62,7 +70,7 @@ export class CandidateRotation {
     const isFinal = FINAL_REFUSALS.has(code) || error instanceof PgkeepError;
     if (candidate !== this.current || isFinal) return;
     // 28000: pg_hba.conf has no line for this host with (or without) TLS.
-    const isAboutEncryption = isTlsError(error) || code === '28000';
+    const isAboutEncryption = isTlsError(error) || code === SQLSTATE.invalidAuthorizationSpecification;
     this.index += 1;
     if (isAboutEncryption) return;
     while (this.current.isFallback) this.index += 1;
@@ -137,7 +145,7 @@ export async function walkCandidates<T>(rotation: CandidateRotation, attempt: ()
 
 /** Returns whether the server refused the credentials. pg's own error for a URL without a password has no code. */
 export function isAuthenticationError(error: unknown): boolean {
-  return ['28P01', '28000'].includes(errorCode(error) ?? '') || messageOf(error).startsWith('SASL: ');
+  return LOGIN_REFUSED.has(errorCode(error) ?? '') || messageOf(error).startsWith('SASL: ');
 }
 
 /** Returns whether the encryption of a connection failed. */

@@ -11,6 +11,7 @@ import { UnsuitableServerError } from './candidate-client.js';
 import { isAuthenticationError, isTlsError } from './candidate-rotation.js';
 import { DeadlineError } from './deadline.js';
 import { PasswordUnavailableError } from './password.js';
+import { SQLSTATE } from './sqlstates.js';
 
 /** Why the database did not answer as expected; `CHECK_FAILED` is anything else. */
 export type DatabaseFaultCode =
@@ -47,12 +48,13 @@ const HINTS = {
 export function databaseFault(error: unknown): DatabaseFault {
   const code = errorCode(error) ?? '';
   const cause = messageOf(error);
-  if (code === '53100') {
+  if (code === SQLSTATE.diskFull) {
     const hint = withServerHint(error, 'Free space on the disk of the database server.');
     return { code: 'CHECK_FAILED', text: sentenceOf(error), hint };
   }
-  if (code === '55P03') return { code: 'DATABASE_TIMEOUT', text: cause, hint: HINTS.locked };
-  if (error instanceof DeadlineError || /timeout/i.test(cause) || code === '57014') {
+  if (code === SQLSTATE.lockNotAvailable)
+    return { code: 'DATABASE_TIMEOUT', text: cause, hint: HINTS.locked };
+  if (error instanceof DeadlineError || /timeout/i.test(cause) || code === SQLSTATE.queryCanceled) {
     return { code: 'DATABASE_TIMEOUT', text: cause, hint: HINTS.slow };
   }
   if (isTlsError(error)) {
@@ -62,7 +64,7 @@ export function databaseFault(error: unknown): DatabaseFault {
     return { code: 'DATABASE_READ_ONLY', text: cause, hint: 'Check the host list of the database URL.' };
   }
   // PgBouncer has no specific SQLSTATE for it.
-  if (code === '08P01' && cause.includes('statement pooling mode')) {
+  if (code === SQLSTATE.protocolViolation && cause.includes('statement pooling mode')) {
     return { code: 'DATABASE_UNREACHABLE', text: cause, hint: HINTS.statementPooler };
   }
   if (
@@ -83,17 +85,17 @@ export function databaseFault(error: unknown): DatabaseFault {
       hint: 'Check the user and password of the database URL, and pg_hba.conf.',
     };
   }
-  if (code === '3D000') {
+  if (code === SQLSTATE.invalidCatalogName) {
     return { code: 'DATABASE_NOT_FOUND', text: cause, hint: 'Create the database, or correct the URL.' };
   }
-  if (code === '53300') {
+  if (code === SQLSTATE.tooManyConnections) {
     return {
       code: 'DATABASE_TOO_MANY_CONNECTIONS',
       text: cause,
       hint: 'Lower the pools’ sizes (DATABASE_MAX_CONNECTIONS), or raise max_connections.',
     };
   }
-  if (code === '42501') {
+  if (code === SQLSTATE.insufficientPrivilege) {
     // The only object that connecting needs.
     const missing = cause.startsWith('permission denied for database')
       ? ': CONNECT on the database'
@@ -119,7 +121,7 @@ export function databaseError(operation: string, error: unknown): PgkeepError {
 }
 
 function keepCode(code: DatabaseFaultCode, error: unknown): ErrorCode {
-  if (errorCode(error) === '42501') return 'DATABASE_PERMISSION_DENIED';
+  if (errorCode(error) === SQLSTATE.insufficientPrivilege) return 'DATABASE_PERMISSION_DENIED';
   if (code === 'DATABASE_TIMEOUT') return 'DATABASE_TIMEOUT';
   return code === 'CHECK_FAILED' ? 'DATABASE_ERROR' : 'DATABASE_UNREACHABLE';
 }

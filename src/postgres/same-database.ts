@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import { describeDatabaseUrl, type DatabaseUrl, type SameDatabase } from '../config/database-url.js';
 import { errorCode, PgkeepError, messageOf } from '../core/errors.js';
 import { closeClient } from './deadline.js';
+import { SQLSTATE } from './sqlstates.js';
 
 /** URLs that were found to lead to the same database; valid while the process runs. */
 const verified = new WeakMap<SameDatabase, true>();
@@ -60,7 +61,7 @@ async function identityOf(client: Client, database?: string): Promise<string | u
 }
 
 function notKnown(direct: DatabaseUrl, { url, setting }: SameDatabase, error: unknown): PgkeepError {
-  const isDenied = errorCode(error) === '42501';
+  const isDenied = errorCode(error) === SQLSTATE.insufficientPrivilege;
   const hint = isDenied
     ? 'Run GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO the role of each URL.'
     : `Make both reachable, or set ${setting} to the value of DIRECT_URL and unset DIRECT_URL.`;

@@ -7,12 +7,6 @@ const SERVER_TLS_QUERY = `
   SELECT coalesce((SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()), false) AS server_sees_tls,
          pg_catalog.inet_client_port() AS client_port`;
 
-/** The event trigger that refuses; while it is off or missing, so is the guard. */
-export const DDL_GUARD = 'pgkeep_ddl_guard';
-
-/** The event trigger that keeps the guard's TRUNCATE trigger on tables: on new ones, and switched on. */
-export const DDL_GUARD_TABLES = 'pgkeep_ddl_guard_tables';
-
 /** Facts about the server and about this connection. */
 export interface ServerFacts {
   /** `15.18` */
@@ -30,9 +24,7 @@ export interface ServerFacts {
   /** Connections that only superusers and reserved roles may use. */
   readonly reservedConnections: number;
   readonly tls: TlsFacts;
-  /** Whether DROP and TRUNCATE of tables are refused by the server: `pgkeep install --ddl-guard`. */
-  readonly ddlGuard: 'on' | 'off' | 'missing';
-  /** Whether the role may install that. */
+  /** Whether the role is a superuser, which can install the DDL guard. */
   readonly isSuperuser: boolean;
 }
 
@@ -46,8 +38,6 @@ interface ServerRow {
   readonly reserved: number;
   readonly server_sees_tls: boolean;
   readonly client_port: number | null;
-  readonly guard_triggers: number;
-  readonly guard_triggers_on: number;
   readonly superuser: boolean;
 }
 
@@ -66,18 +56,9 @@ export async function readServerFacts(client: Client, timeouts: ReadTimeouts): P
     maxConnections: row.max_connections,
     reservedConnections: row.reserved,
     tls: tlsFacts(client, row),
-    ddlGuard: guardOf(row),
     isSuperuser: row.superuser,
   };
 }
-
-/** Returns the state of the guard, which needs both event triggers. */
-function guardOf({ guard_triggers: there, guard_triggers_on: on }: ServerRow): ServerFacts['ddlGuard'] {
-  if (on === GUARD_TRIGGERS.length) return 'on';
-  return there === GUARD_TRIGGERS.length ? 'off' : 'missing';
-}
-
-const GUARD_TRIGGERS = [DDL_GUARD, DDL_GUARD_TABLES];
 
 // reserved_connections exists since PostgreSQL 16; read with missing_ok, it is null before.
 // Whether the database or the role is read-only; this session has set the opposite for itself.
@@ -92,12 +73,8 @@ const SERVER_QUERY = `
          pg_catalog.current_setting('superuser_reserved_connections')::int
            + coalesce(pg_catalog.current_setting('reserved_connections', true)::int, 0) AS reserved,
          coalesce((SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user), false) AS superuser,
-         guard.*, tls.*
-    FROM (${SERVER_TLS_QUERY}) tls,
-         (SELECT pg_catalog.count(*)::int AS guard_triggers,
-                 (pg_catalog.count(*) FILTER (WHERE e.evtenabled IN ('O', 'A')))::int AS guard_triggers_on
-            FROM pg_catalog.pg_event_trigger e
-           WHERE e.evtname IN (${GUARD_TRIGGERS.map((name) => `'${name}'`).join(', ')})) guard`;
+         tls.*
+    FROM (${SERVER_TLS_QUERY}) tls`;
 
 /** The encryption of a connection, as this end of the socket and the server see it. */
 export interface TlsFacts {

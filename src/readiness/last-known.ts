@@ -2,9 +2,8 @@ import type { ReadinessSettings } from '../config/settings.js';
 import type { EnvironmentFacts } from '../environment/environment.types.js';
 import type { MigrationsReport } from '../migrations/migrations.types.js';
 import type { DatabaseFault } from '../postgres/database-fault.js';
-import type { ServerFacts } from '../postgres/server-facts.js';
 import type { CheckFault, CheckResult } from './application-checks.js';
-import type { AskedFacts, Fact, Unconfirmed } from './readiness.types.js';
+import type { AskedFacts, Fact, ServerState, Unconfirmed } from './readiness.types.js';
 
 /** A database that stops for good must make `/ready` fail within two periods. */
 const PERIODS = 2;
@@ -50,7 +49,7 @@ export class LastKnown<T, Fault extends Miss> {
 
 /** What database and application last answered, for the evaluations in which they do not. */
 export class LastFacts {
-  private readonly server: LastKnown<ServerFacts, DatabaseFault>;
+  private readonly server: LastKnown<ServerState, DatabaseFault>;
   private readonly environment: LastKnown<EnvironmentFacts, DatabaseFault>;
   private readonly migrations: LastKnown<MigrationsReport, DatabaseFault>;
   private readonly application = new Map<string, LastKnown<CheckResult, CheckFault>>();

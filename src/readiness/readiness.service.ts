@@ -7,6 +7,7 @@ import { EnvironmentService } from '../environment/environment.service.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
+import { readDdlGuardSwitch } from '../guard/ddl/ddl-guard-state.js';
 import { readServerFacts } from '../postgres/server-facts.js';
 import { readNewestEvidence, type NewestEvidences } from '../restore/test/newest-evidence.js';
 import { ApplicationChecks } from './application-checks.js';
@@ -16,7 +17,7 @@ import { gatesOf } from './gates.js';
 import { judge } from './judge.js';
 import { areAnswered, LastFacts, standInUntil } from './last-known.js';
 import { learn, notLearned } from './learn.js';
-import type { DatabaseFacts, Evaluation, Facts, Judgement, Verdict } from './readiness.types.js';
+import type { DatabaseFacts, Evaluation, Facts, Judgement, ServerState, Verdict } from './readiness.types.js';
 
 /** How long the evidence of restore tests is cached, in ms. */
 const EVIDENCE_MS = 30_000;
@@ -97,7 +98,7 @@ export class ReadinessService {
     try {
       await this.database.probe.use(timeoutMs, async (client) => {
         wasConnected = true;
-        facts.server = await learn(readServerFacts(client, timeouts));
+        facts.server = await learn(readServerState(client, timeouts));
         facts.migrations = await learn(this.migrations.report(client, timeouts));
         facts.environment = await learn(this.environment.facts(client, timeouts));
         isComplete = await this.readEvidence(client, timeouts);
@@ -125,4 +126,9 @@ export class ReadinessService {
     this.evidenceReadAt = performance.now();
     return true;
   }
+}
+
+async function readServerState(client: Client, timeouts: ReadTimeouts): Promise<ServerState> {
+  const facts = await readServerFacts(client, timeouts);
+  return { ...facts, ddlGuard: await readDdlGuardSwitch(client, timeouts) };
 }

@@ -1,6 +1,7 @@
 import type { HealthCheckResult } from '@nestjs/terminus';
 import type { Gate } from '../config/settings.js';
 import type { Known } from '../core/known.js';
+import type { DdlGuardSwitch } from '../guard/ddl/ddl-guard-state.js';
 import type { ServerFacts } from '../postgres/server-facts.js';
 import type { DatabaseFault } from '../postgres/database-fault.js';
 import type { EnvironmentFacts } from '../environment/environment.types.js';
@@ -43,9 +44,14 @@ export interface Unconfirmed {
   readonly untilMs: number;
 }
 
+/** What the server reports of itself, and whether the DDL guard is on. */
+export interface ServerState extends ServerFacts {
+  readonly ddlGuard: DdlGuardSwitch;
+}
+
 /** What one evaluation asks of the database. */
 export interface DatabaseFacts {
-  readonly server: Fact<ServerFacts>;
+  readonly server: Fact<ServerState>;
   readonly environment: Fact<EnvironmentFacts>;
   readonly migrations: Fact<MigrationsReport>;
 }

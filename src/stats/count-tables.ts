@@ -1,8 +1,16 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
 import { errorCode } from '../core/errors.js';
 import { read, type ReadTimeouts } from '../postgres/read.js';
+import { SQLSTATE } from '../postgres/sqlstates.js';
 import type { RowCounting } from './stats.types.js';
 import type { CatalogueRow } from './table-catalogue.js';
+
+const UNCOUNTABLE = new Set<string>([
+  SQLSTATE.queryCanceled,
+  SQLSTATE.lockNotAvailable,
+  SQLSTATE.undefinedTable,
+  SQLSTATE.insufficientPrivilege,
+]);
 
 /** The deadline passed before the count began. */
 class OutOfTimeError extends Error {}
@@ -72,15 +80,13 @@ export class TableCounts {
  * planner's number is used instead.
  */
 function isAboutATable(error: unknown): boolean {
-  return (
-    error instanceof OutOfTimeError || ['57014', '55P03', '42P01', '42501'].includes(errorCode(error) ?? '')
-  );
+  return error instanceof OutOfTimeError || UNCOUNTABLE.has(errorCode(error) ?? '');
 }
 
 /** Where a table that could not be counted is noted; nowhere where the reason is neither time nor a lock. */
 function failedSet(error: unknown, { timedOut, locked }: TableCounts): Set<string> | undefined {
-  if (error instanceof OutOfTimeError || errorCode(error) === '57014') return timedOut;
-  return errorCode(error) === '55P03' ? locked : undefined;
+  if (error instanceof OutOfTimeError || errorCode(error) === SQLSTATE.queryCanceled) return timedOut;
+  return errorCode(error) === SQLSTATE.lockNotAvailable ? locked : undefined;
 }
 
 /** A table up to this many heap pages (8 MB) is small: counted when its number is not exact. */

@@ -5,6 +5,7 @@ import { errorCode } from '../core/errors.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { read, type ReadTimeouts } from '../postgres/read.js';
+import { SQLSTATE } from '../postgres/sqlstates.js';
 import { TableCounts } from './count-tables.js';
 import type { DatabaseStats, RowCounting, TableStats } from './stats.types.js';
 import {
@@ -69,7 +70,7 @@ export class StatsService {
       try {
         return await read<CatalogueRow>(client, { sql: CATALOGUE_QUERY, ...this.timeouts });
       } catch (error) {
-        if (errorCode(error) !== '55P03') throw error;
+        if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
       }
     }
     return await read<CatalogueRow>(client, { sql: ESTIMATES_QUERY, ...this.timeouts });

@@ -96,9 +96,10 @@ it('stand-alone.yaml backs up into its own volume, and tests restores on a serve
       restoreTestSchedule: '0 4 * * 0',
       directory: pgkeep.at('volumeMounts').named('backups').at('mountPath').text,
     },
-    readiness: { gates: { backupConfig: 'enforce', backups: 'enforce' } },
     restore: { testUrl: { hosts: [{ host: '127.0.0.1', port: 5432 }] } },
   });
+  // Every check keeps its default gate.
+  expect(settings.readiness.gates).toEqual({});
   const claim = spec.at('volumes').named('backups').at('persistentVolumeClaim', 'claimName').text;
   const volume = readYaml(`${DIRECTORY}/backup-volume.yaml`)[0] ?? new Node(undefined);
   expect(volume.at('metadata', 'name').text).toBe(claim);

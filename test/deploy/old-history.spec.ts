@@ -46,9 +46,9 @@ Table sizes are from the database.
     const judged = await app.quickly();
     expect(judged.code).toBe(3);
     expect(judged.stderr.trimEnd().split('\n').slice(-3)).toEqual([
-      'Refused to deploy: the lint found an error in what is pending. Nothing was touched.',
-      'Rewrite the migration as the finding says; or, where it is intended, above the statement: -- pgkeep:allow RULE because REASON',
-      'Where other databases applied it long ago, list it as history, and commit the file that this writes: npx pgkeep migrate lint --write-baseline',
+      'Refused to deploy: the lint found an error in the pending migrations. Nothing was touched.',
+      'Rewrite the migration as the finding says. If the change is intended, add this line above the statement: -- pgkeep:allow RULE because REASON',
+      'If other databases applied it long ago, add it to the baseline and commit the file that this writes: npx pgkeep migrate lint --write-baseline',
     ]);
     expect((await app.migrate(['lint', '--write-baseline'])).code).toBe(0);
     expect((await app.quickly()).code).toBe(0);
@@ -69,7 +69,7 @@ Table sizes are from the database.
       stdout: '',
       stderr: `Refused to deploy: migration 20260102000000_gone was changed after it was applied. Nothing was touched.
 Restore the file from version control (\`git log -p -- '*/20260102000000_gone/*'\`), and write the change as a new migration.
-Where the change is harmless, record that it is accepted, and commit the file that this writes:
+If the change is harmless, accept it and commit the file that this writes:
   npx pgkeep migrate lint --accept-edit 20260102000000_gone --because "…"
 `,
     });

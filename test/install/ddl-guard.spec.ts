@@ -13,7 +13,7 @@ import { until } from '../support/until.js';
 jest.setTimeout(90_000);
 
 const HINT =
-  'Put it into a migration, and deploy that: pgkeep migrate deploy. In an emergency a superuser switches the guard off: ALTER EVENT TRIGGER pgkeep_ddl_guard DISABLE; /ready reports it until ENABLE ALWAYS.';
+  'Put it into a migration and run pgkeep migrate deploy. In an emergency a superuser can switch the guard off: ALTER EVENT TRIGGER pgkeep_ddl_guard DISABLE; /ready reports it until ENABLE ALWAYS.';
 
 /** The result of SQL: `done`, or the server's error. */
 async function outcome(url: string, sql: string): Promise<string> {
@@ -64,7 +64,7 @@ describe('the DDL guard', () => {
       code: 1,
       stdout: '',
       stderr:
-        'Cannot install the DDL guard: role "app" may not create or drop event triggers, which PostgreSQL leaves to superusers. Nothing was changed.\nRun it once with DATABASE_URL of a superuser (of a managed service: its administrator’s role); the application keeps its own role.\n',
+        'Cannot install the DDL guard: role "app" cannot create or drop event triggers, which PostgreSQL reserves for superusers. Nothing was changed.\nRun it once with the DATABASE_URL of a superuser (on a managed service: its administrator role). The application keeps its own role.\n',
     });
     expect(await runCli(['install', '--ddl-guard'], { DATABASE_URL: url })).toEqual({
       code: 0,
@@ -141,13 +141,10 @@ describe('the DDL guard', () => {
       ['DROP TABLE log_1', 'DROP TABLE public.log_1'],
       ['DROP TABLE parent CASCADE', 'DROP TABLE public.parent and 1 more'],
       ['ALTER TABLE children DROP COLUMN name', 'ALTER TABLE ... DROP COLUMN public.children.name'],
-      ['DROP SCHEMA public CASCADE', 'DROP SCHEMA, which takes public.child and 8 more with it,'],
-      ['DROP SCHEMA "of Ours" CASCADE', `DROP SCHEMA, which takes "of Ours"."it's ""quoted""" with it,`],
-      [
-        'DROP OWNED BY app CASCADE',
-        'DROP OWNED, which takes "of Ours"."it\'s ""quoted""" and 10 more with it,',
-      ],
-      ['DROP TYPE mood CASCADE', 'DROP TYPE, which takes public.moods.mood with it,'],
+      ['DROP SCHEMA public CASCADE', 'DROP SCHEMA, which also drops public.child and 8 more,'],
+      ['DROP SCHEMA "of Ours" CASCADE', `DROP SCHEMA, which also drops "of Ours"."it's ""quoted""",`],
+      ['DROP OWNED BY app CASCADE', 'DROP OWNED, which also drops "of Ours"."it\'s ""quoted""" and 10 more,'],
+      ['DROP TYPE mood CASCADE', 'DROP TYPE, which also drops public.moods.mood,'],
       ['TRUNCATE visits', 'TRUNCATE public.visits'],
       ['TRUNCATE children CASCADE', 'TRUNCATE public.children'],
       ['TRUNCATE log', 'TRUNCATE public.log'],
@@ -159,7 +156,7 @@ describe('the DDL guard', () => {
       ["DO $$ BEGIN EXECUTE 'DROP ' || 'TABLE visits'; END $$", 'DROP TABLE public.visits'],
       ['DROP TRIGGER pgkeep_ddl_guard ON visits', 'DROP TRIGGER pgkeep_ddl_guard on public.visits'],
       ['DROP TABLE pgkeep.database_environment', 'DROP TABLE pgkeep.database_environment'],
-      ['DROP SCHEMA pgkeep CASCADE', 'DROP SCHEMA, which takes pgkeep.database_environment with it,'],
+      ['DROP SCHEMA pgkeep CASCADE', 'DROP SCHEMA, which also drops pgkeep.database_environment,'],
       [`SET pgkeep.deploy = 'on'; DROP TABLE visits`, 'DROP TABLE public.visits'],
     ])('refuses %s, of the owner and of a superuser', async (sql, what) => {
       expect(await outcome(app, sql)).toBe(refusal('clinic', what));
@@ -183,7 +180,8 @@ describe('the DDL guard', () => {
       const error = await query(app, 'DROP TABLE visits').catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({
         code: 'PK003',
-        detail: 'Outside a recorded deploy no table and no column of it is dropped or emptied, whoever asks.',
+        detail:
+          'Only a recorded deploy may drop or empty tables or drop columns, whatever the client or role.',
         hint: HINT,
       });
     });
@@ -208,7 +206,7 @@ describe('the DDL guard', () => {
       expect(await outcome(url, 'CREATE EXTENSION citext; DROP EXTENSION citext')).toBe('done');
       await query(url, 'CREATE EXTENSION citext; CREATE TABLE mail (address citext)');
       expect(await outcome(url, 'DROP EXTENSION citext CASCADE')).toBe(
-        refusal('clinic', 'DROP EXTENSION, which takes public.mail.address with it,'),
+        refusal('clinic', 'DROP EXTENSION, which also drops public.mail.address,'),
       );
     });
 
@@ -325,11 +323,11 @@ describe('the DDL guard', () => {
     );
     expect((await deploy.end(60_000)).code).toBe(1);
     expect(deploy.stderr).toContain(
-      `PostgreSQL says: ${refusal('lockless', 'DROP TABLE public.notes')} (PK003)
-It lets this pass as long as pgkeep’s own lock is held: the connection that held it is lost.
-The database is as it was before this migration: PostgreSQL took it back as a whole.`,
+      `PostgreSQL reported: ${refusal('lockless', 'DROP TABLE public.notes')} (PK003)
+The DDL guard allows this only while pgkeep’s deploy lock is held, and the connection that held it was lost.
+The migration was rolled back completely: the database is as it was before it.`,
     );
-    expect(deploy.stderr).toContain('When the time is better:\n');
+    expect(deploy.stderr).toContain('Retry later:\n');
   });
 
   it('is installed once by two that come at the same moment', async () => {

@@ -43,7 +43,7 @@ describe('pgkeep migrate create', () => {
   const read = (file: string) => readFileSync(path.join(application.directory, file), 'utf8');
 
   it.each([
-    [['create'], 'What is the migration to be called?\n`pgkeep migrate create add_phone_to_parents`\n'],
+    [['create'], 'Missing argument: migration name.\n`pgkeep migrate create add_phone_to_parents`\n'],
     [
       ['create', 'Add Phone'],
       '"Add Phone" is not in lower_case_with_underscores.\n`pgkeep migrate create add_phone`\n',
@@ -63,7 +63,7 @@ describe('pgkeep migrate create', () => {
     expect(name).toMatch(/^\d{14}_init$/);
     expect(stderr).toContain(`Prisma Migrate created the following migration without applying it ${name}`);
     expect(stdout).toBe(`Written: prisma/migrations/${name}/migration.sql
-Written: prisma/migrations/${name}/down.sql, which takes it back. Review both.
+Written: prisma/migrations/${name}/down.sql, which undoes it. Review both.
 A rollback loses:
   public.Child: the table, and its rows
 `);
@@ -139,7 +139,7 @@ DROP TABLE "public"."Child";
     const { stdout, code } = await create(['create', 'by_hand']);
     const name = newest();
     expect(stdout)
-      .toBe(`prisma/migrations/${name}/migration.sql holds no statement yet: the schema has nothing new. Write it by hand, then:
+      .toBe(`prisma/migrations/${name}/migration.sql contains no statement: the schema has not changed. Write it by hand, then:
   pgkeep migrate create --down-for ${name}
 `);
     expect(code).toBe(0);
@@ -156,11 +156,11 @@ CREATE OR REPLACE FUNCTION f() RETURNS INT LANGUAGE sql AS 'SELECT 1';
 `,
     );
     const written = await create(['create', '--down-for', name]);
-    expect(written.stdout).toBe(`Written: prisma/migrations/${name}/down.sql, which takes it back. Review it.
-The migration takes away, and no rollback brings back:
+    expect(written.stdout).toBe(`Written: prisma/migrations/${name}/down.sql, which undoes it. Review it.
+The migration removes this, and a rollback does not restore it:
   public.Child.born: the column, and its values
   public.Child.name: values that are overwritten
-Not in down.sql; write it there by hand, or leave it:
+Not undone by down.sql; add it by hand if needed:
   line 3: UPDATE "Child" SET "name" = upper("name") (rows are not compared, and their earlier values are unknown)
   line 6: CREATE OR REPLACE FUNCTION f() RETURNS INT LANGUAGE sql AS … (functions are not compared)
 `);
@@ -264,7 +264,7 @@ ALTER TABLE "public"."t" ADD COLUMN     "name" TEXT NOT NULL;
     ]) {
       const { code, stderr } = await create(argv, { DATABASE_URL: production });
       expect(stderr).toMatch(
-        /^Refused to run `prisma migrate dev`: database "production" \(\S+\) is stamped production, whatever NODE_ENV says \(development\)\. Nothing was touched\.\n/,
+        /^Refused to run `prisma migrate dev`: database "production" \(\S+\) is stamped production \(NODE_ENV is development\)\. Nothing was touched\.\n/,
       );
       expect(code).toBe(3);
     }

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import type { Environment } from '../../src/config/read-settings.js';
 import { readSettings } from '../../src/config/read-settings.js';
-import type { ServerFacts } from '../../src/postgres/server-facts.js';
+import type { ServerState } from '../../src/readiness/readiness.types.js';
 import type { CheckContext } from '../../src/readiness/check.js';
 import { CHECK_NAMES, type CheckName } from '../../src/readiness/checks.js';
 import type { Facts } from '../../src/readiness/readiness.types.js';
@@ -24,7 +24,7 @@ const SAFE: Environment = {
 };
 
 /** A server that every check accepts in production. */
-export const SERVER: ServerFacts = {
+export const SERVER: ServerState = {
   version: '15.18',
   database: 'db',
   role: 'u',

@@ -5,6 +5,7 @@ import { errorCode, PgkeepError } from '../../core/errors.js';
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 import { oneMessage } from '../../postgres/mark.js';
 import { queryOne } from '../../postgres/read.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 
 /** How often the connection that holds the snapshot sends a query, so that no firewall closes it. */
 const KEEPALIVE_MS = 30_000;
@@ -102,7 +103,11 @@ const SNAPSHOT_TRIES = 20;
 const POLL_MS = 20;
 
 /** SQLSTATEs of a table that no longer exists, or whose name is now that of another kind of object. */
-const IS_GONE = new Set(['42P01', '3F000', '42809']);
+const IS_GONE = new Set<string>([
+  SQLSTATE.undefinedTable,
+  SQLSTATE.invalidSchemaName,
+  SQLSTATE.wrongObjectType,
+]);
 
 /**
  * Takes a snapshot and locks what pg_dump will lock: every table, but no index. No table can be altered, emptied or

@@ -4,6 +4,7 @@ import type { SequenceState, TableContents } from '../backup.types.js';
 import { errorCode } from '../../core/errors.js';
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 import { isNameNotFound } from '../../postgres/catalogue/unqualified-names.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { releasingLocks } from './snapshot.js';
 
 /**
@@ -22,7 +23,13 @@ const NULL_TEXT = 'pgkeep: null, 8d0c41a6-7f0d-4f3e-9a55-0b6d2f6f1c7e';
 /** How many tables or sequences are read before their locks, and those of their indexes, are released. */
 const CHUNK = 10;
 /** SQLSTATEs of a relation that does not exist, is another kind of object, or cannot be read during recovery. */
-const UNREADABLE = new Set(['42P01', '3F000', '42809', '42703', '0A000']);
+const UNREADABLE = new Set<string>([
+  SQLSTATE.undefinedTable,
+  SQLSTATE.invalidSchemaName,
+  SQLSTATE.wrongObjectType,
+  SQLSTATE.undefinedColumn,
+  SQLSTATE.featureNotSupported,
+]);
 
 /** A table with its own rows, and how to read them. */
 export interface TablePlan {

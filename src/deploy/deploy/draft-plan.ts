@@ -4,8 +4,8 @@ import { MigrationSources } from '../../migrations/lint/migration-sources.js';
 import { check, type KnownTables, readKnownTables, readMigrations } from '../../migrations/lint/run-lint.js';
 import { SchemaMemory } from '../../migrations/lint/schema-memory.js';
 import { type ParsedFile, touchedTables } from '../../migrations/sql/parse-files.js';
-import { courseOf } from '../apply/execution-mode.js';
-import type { DeployNeeds } from '../deploy-dependencies.js';
+import { executionModeOf } from '../apply/execution-mode.js';
+import type { DeployDependencies } from '../deploy-dependencies.js';
 import { projectNotes, requireBaseline, requireNoFailedAttempt } from '../preconditions.js';
 import { refusalOfLosses } from '../protected-losses.js';
 import { type ProtectedTable, readProtectedTables } from '../protected-tables.js';
@@ -13,7 +13,7 @@ import { refused } from '../refusals.js';
 import type { DeployPlan } from './deploy.types.js';
 import { judgeHistory } from './judge-history.js';
 
-/** A plan, and what its files were parsed into. */
+/** A plan and its parsed files. */
 export interface Draft {
   readonly plan: DeployPlan;
   readonly parsed: readonly ParsedFile[];
@@ -21,12 +21,12 @@ export interface Draft {
 }
 
 /**
- * Looks at the history, then at what is pending.
- * @throws PgkeepError `DEPLOY_REFUSED` where the history allows nothing; what the lint or the connection throws.
+ * Reads the history, then the pending migrations.
+ * @throws PgkeepError `DEPLOY_REFUSED` if the history forbids a deploy; what the lint or the connection throws.
  */
 export async function draftPlan(
   client: Client,
-  { settings, timeouts, migrations }: DeployNeeds,
+  { settings, timeouts, migrations }: DeployDependencies,
   { outOfOrder, notes }: { outOfOrder: boolean; notes: readonly string[] },
 ): Promise<Draft> {
   const { deploy, database, environment } = settings;
@@ -65,18 +65,18 @@ export async function draftPlan(
   return { plan: { ...plan, ...planned(parsed, known, schema), lint }, parsed, protectedTables };
 }
 
-/** @throws PgkeepError `DEPLOY_REFUSED` where the lint found an error. */
+/** Checks the findings of the lint. @throws PgkeepError `DEPLOY_REFUSED` if there is an error. */
 export function requireNoErrors({ lint }: DeployPlan): void {
   const count = lint?.counts.error ?? 0;
   if (count === 0) return;
   throw refused(
-    `the lint found ${count === 1 ? 'an error' : `${count} errors`} in what is pending`,
+    `the lint found ${count === 1 ? 'an error' : `${count} errors`} in the pending migrations`,
     [
-      'Rewrite the migration as the finding says; or, where it is intended, above the statement: -- pgkeep:allow RULE because REASON',
+      'Rewrite the migration as the finding says. If the change is intended, add this line above the statement: -- pgkeep:allow RULE because REASON',
       ...(lint?.isNewDatabase === true
         ? []
         : [
-            'Where other databases applied it long ago, list it as history, and commit the file that this writes: npx pgkeep migrate lint --write-baseline',
+            'If other databases applied it long ago, add it to the baseline and commit the file that this writes: npx pgkeep migrate lint --write-baseline',
           ]),
     ].join('\n'),
   );
@@ -99,10 +99,10 @@ function planned(
     migrations: parsed.map((one) => ({
       name: one.file.migration ?? '',
       file: one.file.path,
-      // As the engine would read it: a byte order mark stays where it is.
+      // As Prisma's engine reads it: a byte order mark is kept.
       sql: Buffer.from(one.file.content ?? '').toString(),
       statements: one.statements.length,
-      isAtomic: courseOf(one).kind === 'transaction',
+      isAtomic: executionModeOf(one).kind === 'transaction',
     })),
     tables: tables.toSorted((left, right) => right.bytes - left.bytes),
   };

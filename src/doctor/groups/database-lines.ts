@@ -8,6 +8,7 @@ import { readStamp } from '../../environment/stamp.js';
 import { JobsService } from '../../jobs/jobs.service.js';
 import { verifiesServer } from '../../postgres/connection-candidates.js';
 import { DatabaseService } from '../../postgres/database.service.js';
+import { readDdlGuardSwitch } from '../../guard/ddl/ddl-guard-state.js';
 import type { ServerFacts } from '../../postgres/server-facts.js';
 import { fail, ok, skip } from '../check-line.js';
 import type { DoctorFacts } from '../doctor-facts.js';
@@ -120,7 +121,11 @@ export class DatabaseLines {
   }
 
   /** Many clouds give no role the right to make it: what cannot be done here fails nothing. */
-  private checkDdlGuard({ ddlGuard, isSuperuser }: ServerFacts): LineResult {
+  private async checkDdlGuard({ isSuperuser }: ServerFacts): Promise<LineResult> {
+    const { primary, timeouts } = this.database;
+    const ddlGuard = await this.database.withPooled(primary, (client) =>
+      readDdlGuardSwitch(client, timeouts),
+    );
     if (ddlGuard === 'on') return ok('on');
     const state = ddlGuard === 'off' ? 'switched off' : 'not installed';
     const next = 'npx pgkeep install --ddl-guard';

@@ -7,6 +7,7 @@ import {
 } from '#prisma-schema-engine-bridge';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { type ErrorCode, PgkeepError } from '../../core/errors.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { engineDatabase } from './engine-database.js';
 
 /** pgkeep's codes for Prisma's; every other failure is `MIGRATION_FAILED`. */
@@ -18,8 +19,6 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   P1010: 'DATABASE_PERMISSION_DENIED',
   P1011: 'DATABASE_UNREACHABLE',
 };
-
-const INSUFFICIENT_PRIVILEGE = '42501';
 
 const AFTER_A_FAILURE =
   'A failed migration blocks later migrations. To see what was applied and the options: `npx pgkeep migrate resolve`.';
@@ -105,7 +104,7 @@ async function translated<T>(work: () => Promise<T>): Promise<T> {
 
 function toPgkeepError(error: SchemaEngineError): PgkeepError {
   const { prismaCode, sqlState, message } = error;
-  const isDenied = prismaCode === undefined && sqlState === INSUFFICIENT_PRIVILEGE;
+  const isDenied = prismaCode === undefined && sqlState === SQLSTATE.insufficientPrivilege;
   const code = isDenied ? 'DATABASE_PERMISSION_DENIED' : CODES[prismaCode ?? ''];
   const hint = HINTS[prismaCode ?? ''];
   return new PgkeepError(code ?? 'MIGRATION_FAILED', message, {

@@ -15,12 +15,12 @@ export interface Attempt {
   /** The checksum of the file that was run. */
   readonly checksum: string;
   /** How pgkeep ran it; undefined where pgkeep did not run it. */
-  readonly course: AttemptCourse | undefined;
+  readonly mode: AttemptMode | undefined;
   /** `applied_steps_count`: of an attempt that pgkeep ran statement by statement, how many are applied. */
   readonly steps: number;
 }
 
-type Row = Omit<Attempt, 'course'> & { readonly logs: string | null };
+type Row = Omit<Attempt, 'mode'> & { readonly logs: string | null };
 
 /** Extracts PostgreSQL's own words from what any version of the engine wrote around them. */
 const SAID = `coalesce(pg_catalog.substring(logs, 'Error querying the database: ([^\\n]*)'),
@@ -44,11 +44,11 @@ export async function readAttempts(
            ORDER BY started_at, migration_name`,
     ...timeouts,
   });
-  return rows.map(({ logs, ...row }) => Object.assign(row, { course: courseOfLogs(logs) }));
+  return rows.map(({ logs, ...row }) => Object.assign(row, { mode: modeOfLogs(logs) }));
 }
 
 /** How pgkeep ran an attempt. */
-export type AttemptCourse =
+export type AttemptMode =
   /** The script and the end of its row in the history were one transaction. */
   | { readonly kind: 'transaction' }
   /** Statement by statement; `applied_steps_count` counts the applied ones. */
@@ -61,13 +61,13 @@ const STATEMENTS = /^pgkeep: (\d+) statements?, one by one$/;
 const MARKS = { transaction: 'pgkeep: one transaction', query: 'pgkeep: one query' } as const;
 
 /** Returns the first line of an attempt's `logs`: Prisma prints it, and pgkeep recognizes its own attempts by it. Pure. */
-export function markOf(course: AttemptCourse): string {
-  if (course.kind !== 'statements') return MARKS[course.kind];
-  return `pgkeep: ${course.total} ${course.total === 1 ? 'statement' : 'statements'}, one by one`;
+export function markOf(mode: AttemptMode): string {
+  if (mode.kind !== 'statements') return MARKS[mode.kind];
+  return `pgkeep: ${mode.total} ${mode.total === 1 ? 'statement' : 'statements'}, one by one`;
 }
 
 /** Reads how an attempt was run from its `logs`; undefined where pgkeep did not run it. Pure. */
-function courseOfLogs(logs: string | null): AttemptCourse | undefined {
+function modeOfLogs(logs: string | null): AttemptMode | undefined {
   const [mark = ''] = (logs ?? '').split('\n');
   const total = STATEMENTS.exec(mark)?.[1];
   if (total !== undefined) return { kind: 'statements', total: Number(total) };

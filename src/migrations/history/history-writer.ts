@@ -3,7 +3,7 @@ import { type ClientBase, escapeIdentifier, escapeLiteral } from 'pg';
 import { PgkeepError } from '../../core/errors.js';
 import { oneMessage } from '../../postgres/mark.js';
 import { type ReadTimeouts, tableExists } from '../../postgres/read.js';
-import { type AttemptCourse, markOf } from './attempts.js';
+import { type AttemptMode, markOf } from './attempts.js';
 
 /** Exactly as Prisma creates it: a dump does not show which of the two migrated the database first. */
 const TABLE = `CREATE TABLE %s (
@@ -47,9 +47,9 @@ export class HistoryWriter {
   }
 
   /** Records the start. @param script the file's exact text. @returns the attempt's id. @throws what the connection throws. */
-  async begin(name: string, script: string, course: AttemptCourse): Promise<string> {
+  async begin(name: string, script: string, mode: AttemptMode): Promise<string> {
     const id = randomUUID();
-    const values = [id, checksumOf(script), name, markOf(course)].map((value) => escapeLiteral(value));
+    const values = [id, checksumOf(script), name, markOf(mode)].map((value) => escapeLiteral(value));
     await this.write(
       `INSERT INTO ${this.table} (id, checksum, migration_name, logs, started_at)
        VALUES (${values.join(', ')}, pg_catalog.clock_timestamp())`,
@@ -58,8 +58,8 @@ export class HistoryWriter {
   }
 
   /** Changes how the attempt is run, before any statement is applied. @throws what the connection throws. */
-  async change(id: string, course: AttemptCourse): Promise<void> {
-    await this.update(id, `logs = ${escapeLiteral(markOf(course))}`);
+  async change(id: string, mode: AttemptMode): Promise<void> {
+    await this.update(id, `logs = ${escapeLiteral(markOf(mode))}`);
   }
 
   /** Records how many statements are applied. @throws what the connection throws. */
@@ -73,8 +73,8 @@ export class HistoryWriter {
   }
 
   /** Records the failure. @param said its cause, in Prisma's text. @throws what the connection throws. */
-  async recordFailure(id: string, course: AttemptCourse, said: string): Promise<void> {
-    await this.update(id, `logs = ${escapeLiteral(`${markOf(course)}\n${said}`)}`);
+  async recordFailure(id: string, mode: AttemptMode, said: string): Promise<void> {
+    await this.update(id, `logs = ${escapeLiteral(`${markOf(mode)}\n${said}`)}`);
   }
 
   private async update(id: string, change: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
 import { errorCode } from '../../core/errors.js';
 import { currentRole, read, type ReadTimeouts, tableExists } from '../../postgres/read.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { MigrationHistory, MigrationsFault } from '../migrations.types.js';
 
 /** The key of `pg_advisory_lock` that Prisma Migrate holds while it works. */
@@ -37,9 +38,10 @@ export class PrismaHistory {
       return toHistory(table, await read<Row>(client, { sql: historyQuery(schema), ...timeouts }));
     } catch (error) {
       const code = errorCode(error);
-      if (code === '42501') return await permissionFault(client, schema, table, timeouts);
-      if (code === '55P03') return await lockFault(client, schema, table, timeouts);
-      if (code !== '42P01') throw error;
+      if (code === SQLSTATE.insufficientPrivilege)
+        return await permissionFault(client, schema, table, timeouts);
+      if (code === SQLSTATE.lockNotAvailable) return await lockFault(client, schema, table, timeouts);
+      if (code !== SQLSTATE.undefinedTable) throw error;
       this.wasSeen = false;
       return { table, rows: undefined, deployingPid: undefined };
     }

@@ -1,7 +1,14 @@
 import type { ClientBase } from 'pg';
+import { SQLSTATE } from '../sqlstates.js';
 
 /** SQLSTATEs of a name that was not found: a function or operator, a relation, a type, a column, a schema. */
-const NOT_FOUND = new Set(['42883', '42P01', '42704', '42703', '3F000']);
+const NOT_FOUND = new Set<string>([
+  SQLSTATE.undefinedFunction,
+  SQLSTATE.undefinedTable,
+  SQLSTATE.undefinedObject,
+  SQLSTATE.undefinedColumn,
+  SQLSTATE.invalidSchemaName,
+]);
 /** PostgreSQL's context of an error, the innermost first. */
 const RUNNING = /^(?:CONTEXT: {2})?(?:PL\/\w+ function (.+?) line \d|SQL function "(.+?)" )/;
 

@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import type { DatabaseSettings } from '../../config/settings.js';
 import { verifiesServer } from '../../postgres/connection-candidates.js';
 import type { DatabaseFaultCode } from '../../postgres/database-fault.js';
-import type { ServerFacts } from '../../postgres/server-facts.js';
 import type { TlsFacts } from '../../postgres/server-facts.js';
 import {
   defineCheck,
@@ -13,7 +12,7 @@ import {
   type Finding,
 } from '../check.js';
 import { CheckHealthIndicator } from '../health-indicator.js';
-import type { Fact } from '../readiness.types.js';
+import type { Fact, ServerState } from '../readiness.types.js';
 
 const CODES = {
   SSL_REQUIRED: {
@@ -102,7 +101,7 @@ function settingFindings({
 
 function serverFindings(
   { maxConnections }: DatabaseSettings,
-  server: Fact<ServerFacts>,
+  server: Fact<ServerState>,
 ): Finding<Code | DatabaseFaultCode>[] {
   if ('reason' in server) {
     return [
@@ -131,13 +130,13 @@ function isEncrypted({ protocol, serverSeesTls, behindProxy }: TlsFacts): boolea
   return protocol !== undefined && (serverSeesTls || behindProxy);
 }
 
-function summaryOf(settings: DatabaseSettings, server: Fact<ServerFacts>): string {
+function summaryOf(settings: DatabaseSettings, server: Fact<ServerState>): string {
   if ('reason' in server) return 'not connected';
   const { tls, maxConnections } = server.value;
   return `${tls.protocol ?? 'no TLS'}, ${settings.poolSize} of ${maxConnections} connections`;
 }
 
-function connectionNotes(settings: DatabaseSettings, server: Fact<ServerFacts>): string[] {
+function connectionNotes(settings: DatabaseSettings, server: Fact<ServerState>): string[] {
   if ('reason' in server || server.value.tls.protocol === undefined) return [];
   const { serverSeesTls, behindProxy } = server.value.tls;
   const notes: string[] = [];
@@ -151,7 +150,7 @@ function connectionNotes(settings: DatabaseSettings, server: Fact<ServerFacts>):
 }
 
 /** The guard refuses DROP and TRUNCATE in the server itself. It is only reported: many roles may not install it. */
-function ddlGuardNotes(server: Fact<ServerFacts>): string[] {
+function ddlGuardNotes(server: Fact<ServerState>): string[] {
   if ('reason' in server || server.value.ddlGuard === 'on') return [];
   const { ddlGuard, isSuperuser, role } = server.value;
   const what = ddlGuard === 'off' ? 'is switched off' : 'is not installed';

@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { isGuardSection } from '../../guard/ddl/ddl-guard-in-dumps.js';
 import { majorOf } from '../../backup/postgres-tools.js';
 
 const SECTION = /^-- (?:Data for )?Name: |^-- PostgreSQL database dump complete/;
@@ -176,4 +177,12 @@ export function settingsNote(
 export function restrictLine({ major, version }: { major: number; version: string }, key: string): string {
   const first = FIRST_WITH_RESTRICT[major] ?? (major > 17 ? 0 : Infinity);
   return Number(version.split('.')[1] ?? 0) >= first ? `\\restrict ${key}\n` : '';
+}
+
+/** A plain dump without the DDL guard. @param onFound called once, where there is one */
+export async function* withoutGuard(
+  dump: AsyncIterable<Buffer>,
+  onFound: () => void,
+): AsyncGenerator<Buffer> {
+  yield* withoutSections(dump, isGuardSection, onFound);
 }

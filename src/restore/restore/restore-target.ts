@@ -5,6 +5,7 @@ import { errorCode } from '../../core/errors.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { withConnection } from '../../postgres/connect.js';
 import { queryOne } from '../../postgres/read.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 
 /** The database that a restore replaces, and the abilities of the restoring role. */
 export interface RestoreTarget {
@@ -25,7 +26,7 @@ export interface RestoreTarget {
 const MAINTENANCE_DATABASES = ['postgres', 'template1'];
 
 /** invalid_catalog_name and insufficient_privilege: the database does not exist, or the role lacks CONNECT. */
-const ABSENT = new Set(['3D000', '42501']);
+const ABSENT = new Set<string>([SQLSTATE.invalidCatalogName, SQLSTATE.insufficientPrivilege]);
 
 /** Returns the options of a restore's connections, which wait as long as a statement takes. */
 export function restoreConnection({ database }: Pick<Settings, 'database'>): ConnectionOptions {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeIdentifier, type Client } from 'pg';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { queryOne } from '../../postgres/read.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { commentStatement } from '../server/database-properties.js';
 
 /** How often the swap is tried while clients keep reconnecting. */
@@ -51,7 +52,7 @@ export async function swap(plan: SwapPlan, connections: SwapConnections, lastWor
     } catch (error) {
       await connections.renamer.query('ROLLBACK').catch(() => undefined);
       // object_in_use: a session was still connected after five seconds.
-      if (tried >= TRIES || errorCode(error) !== '55006') throw error;
+      if (tried >= TRIES || errorCode(error) !== SQLSTATE.objectInUse) throw error;
     }
   }
 }

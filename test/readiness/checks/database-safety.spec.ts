@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Environment } from '../../../src/config/read-settings.js';
-import type { ServerFacts } from '../../../src/postgres/server-facts.js';
+import type { ServerState } from '../../../src/readiness/readiness.types.js';
 import { databaseSafety } from '../../../src/readiness/checks/database-safety.js';
 import { contextOf, SERVER } from '../../support/checks.js';
 
 describe('databaseSafety', () => {
-  function check(environment: Environment, server: Partial<ServerFacts> = {}): unknown {
+  function check(environment: Environment, server: Partial<ServerState> = {}): unknown {
     return databaseSafety.judge(contextOf({ server: { value: { ...SERVER, ...server } } }, environment));
   }
 
@@ -13,7 +13,7 @@ describe('databaseSafety', () => {
     expect(check({})).toEqual({ ok: true, details: 'TLSv1.3, 20 of 100 connections' });
   });
 
-  it.each<[string, Environment, Partial<ServerFacts>, string, string]>([
+  it.each<[string, Environment, Partial<ServerState>, string, string]>([
     [
       'no TLS',
       {},
@@ -94,7 +94,7 @@ describe('databaseSafety', () => {
     });
   });
 
-  it.each<[Partial<ServerFacts>, string]>([
+  it.each<[Partial<ServerState>, string]>([
     [
       { ddlGuard: 'missing' },
       'is not installed: run `pgkeep install --ddl-guard` as a superuser (role "u" is not one)',
