@@ -84,7 +84,6 @@ export class InstallService {
       };
       return await withConnection(url, options, work);
     } catch (error) {
-      if (error instanceof PgkeepError) throw error;
       throw databaseError(`install schema pgkeep in ${describeDatabaseUrl(url)}`, error);
     }
   }
