@@ -238,7 +238,7 @@ describe('environments that must stay apart', () => {
       await query(production, `GRANT SELECT ON pgkeep.database_environment TO stranger`);
       const stranger = Object.assign(new URL(production), { username: 'stranger', password: 'x' }).href;
       expect(await ask('db seed', stranger, { PGKEEP_GUARD_OVERRIDE: phrase })).toMatch(
-        /\nPGKEEP_GUARD_OVERRIDE was ignored because it cannot be recorded: Cannot override the guard: role "stranger" lacks INSERT on pgkeep\.change_log, and an action that is not recorded is not done\.$/,
+        /\nPGKEEP_GUARD_OVERRIDE was ignored because it cannot be recorded: Cannot override the guard: role "stranger" lacks INSERT on pgkeep\.change_log, which must record every action\.$/,
       );
       expect(await overrides()).toEqual([]);
     });
