@@ -186,8 +186,7 @@ export class BackupService {
     signal: AbortSignal,
     use: (archive: ArchiveFile) => Promise<T>,
   ): Promise<T> {
-    const { withArchiveFile } = await import('./copies/archive-file.js');
-    const { useFirstIntactCopy } = await import('./copies/archive-file.js');
+    const { useFirstIntactCopy, withArchiveFile } = await import('./copies/archive-file.js');
     const { encryption } = this.settings.backup;
     return await useFirstIntactCopy(
       this.catalogue.copies(backup),
@@ -226,10 +225,7 @@ export class BackupService {
     backup: string,
     { signal = new AbortController().signal, onProgress }: Pick<BackupOptions, 'signal' | 'onProgress'> = {},
   ): Promise<VerificationReport> {
-    const [{ verifyArchive }, { verifyCopies }] = await Promise.all([
-      import('./verify/verify-backup.js'),
-      import('./verify/verify-backup.js'),
-    ]);
+    const { verifyArchive, verifyCopies } = await import('./verify/verify-backup.js');
     try {
       const { name, manifest } = await this.catalogue.find(backup);
       const {

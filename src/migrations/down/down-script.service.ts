@@ -51,14 +51,17 @@ export class DownScriptService {
     const down = path.join(migrationsDirectory, migration, DOWN_FILE);
     await this.requireMigration(migration, script);
     if (existsSync(down)) throw alreadyThere(down);
-    const { parseFiles } = await import('../sql/parse-files.js');
+    const [{ parseFiles }, { reverseDiff }, { downBody, downScript }] = await Promise.all([
+      import('../sql/parse-files.js'),
+      import('./reverse-diff.js'),
+      import('./down-script.js'),
+    ]);
     const parse = async (content: string) => await parseFiles([{ path: script, content, migration }]);
     const [up] = await parse(await readText(script));
     if (!up || (up.statements.length === 0 && up.obstacles.length === 0)) {
       const nothing = { statements: 0, loses: [], lostBefore: [], failing: [], notReversed: [] };
       return { migration, script: relative(script), down: null, ...nothing };
     }
-    const { reverseDiff } = await import('./reverse-diff.js');
     const sql = await reverseDiff({
       database: database.url,
       shadow: shadowUrl === undefined ? undefined : parseDatabaseUrl(shadowUrl),
@@ -70,7 +73,6 @@ export class DownScriptService {
       throw notCompared(error, migration, signal);
     });
     const [reverse = up] = await parse(sql);
-    const { downBody, downScript } = await import('./down-script.js');
     const { schema } = database.url;
     const body = downBody(up, reverse, schema);
     const [parsed = reverse] = await parse(body.sql);
