@@ -8,18 +8,18 @@
 #   FROM pgkeep
 #   COPY prisma/migrations prisma/migrations
 #
-# Nothing secret is needed to build it, and nothing secret is in it: passwords and tokens come when it runs, best as
-# files (DATABASE_URL_FILE, ADMIN_API_TOKEN_FILE).
+# Building it needs no secret, and it contains none: passwords and tokens are passed when it runs, best as files
+# (DATABASE_URL_FILE, ADMIN_API_TOKEN_FILE).
 
 # --- Build: everything, compiler and Prisma's CLI included; also the target that applies migrations in the compose file
 FROM node:24-trixie-slim AS build
-# Prisma's CLI would download its native engine otherwise; this one is pgkeep's own.
-ENV PRISMA_SCHEMA_ENGINE_BINARY=/build/scripts/schema-engine CHECKPOINT_DISABLE=1 PRISMA_HIDE_UPDATE_MESSAGE=1
+# Otherwise Prisma's CLI would download its native engine.
+ENV PRISMA_SCHEMA_ENGINE_BINARY=/build/bin/schema-engine CHECKPOINT_DISABLE=1 PRISMA_HIDE_UPDATE_MESSAGE=1
 WORKDIR /build
 COPY package.json package-lock.json ./
 RUN npm ci --include=dev --ignore-scripts --no-audit --no-fund
 COPY . .
-RUN npm run build && find dist \( -name '*.d.ts' -o -name .tsbuildinfo \) -delete
+RUN npm run build && find dist packages/*/dist \( -name '*.d.ts' -o -name .tsbuildinfo \) -delete
 
 # --- What runs: 78 MB, far less than `npm ci --omit=dev` alone would leave
 FROM node:24-trixie-slim AS modules
@@ -35,9 +35,9 @@ RUN find node_modules -type f \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' 
 # --- The image: on top of Debian, Node.js (127 MB, one file, without npm), pgkeep with what it depends on (78 MB) and
 # PostgreSQL's client tools with their libraries (11 MB)
 FROM debian:trixie-slim
-# pg_dump refuses a server that is newer than itself; 17 is the newest that Debian 13 holds. What it makes of an older
-# server pgkeep restores into that one, too (docs/dumps.md).
-# The tools are unpacked, not installed: the package also wants Perl, 50 MB, for a wrapper that nobody here calls.
+# pg_dump refuses a server that is newer than itself; 17 is the newest in Debian 13. Its dump of an older server can
+# be restored into that server (docs/dumps.md).
+# The tools are unpacked, not installed: the package also depends on Perl, 50 MB, for a wrapper that is not used here.
 ARG PG_MAJOR=17
 RUN set -eu; \
     apt-get update -q; \
@@ -57,40 +57,39 @@ COPY --from=build /usr/local/bin/node /usr/local/bin/node
 WORKDIR /opt/pgkeep
 COPY --from=modules /build/node_modules node_modules
 COPY package.json LICENSE ./
+COPY bin bin
 COPY prisma/migrations prisma/migrations
+COPY packages/prisma-schema-engine-bridge/package.json packages/prisma-schema-engine-bridge/package.json
+COPY --from=build /build/packages/prisma-schema-engine-bridge/dist packages/prisma-schema-engine-bridge/dist
 COPY --from=build /build/dist dist
-RUN chmod +x dist/cli.js && mkdir /app && ln -s /opt/pgkeep/dist/cli.js /usr/local/bin/pgkeep
+# A new named volume at /backups (BACKUP_DIR) gets its owner from here.
+RUN chmod +x dist/cli.js && mkdir /app && ln -s /opt/pgkeep/dist/cli.js /usr/local/bin/pgkeep \
+ && install -d -o pgkeep -g pgkeep -m 700 /backups
 
 # An embedded PostgreSQL is never started in production, and there is none in the image.
 ENV NODE_ENV=production
-# A number, so that Kubernetes' runAsNonRoot can tell. Any other user does as well: nothing is written.
+# A number, because Kubernetes' runAsNonRoot needs one. Any other user works as well: the image writes nothing.
 USER 10001:10001
-# Fails the build where the pruning took too much: what is loaded only on demand is loaded here.
+# Fails the build where a file is missing: loads every module, also those that are loaded only on demand.
 RUN pgkeep --help >/dev/null && pg_dump --version && psql --version && node --input-type=module --eval " \
-      const { engineVersion } = await import('/opt/pgkeep/dist/migrations/engine/wasm-module.js'); \
+      const { readdirSync } = await import('node:fs'); \
+      const programs = ['main.js', 'cli.js', 'schema-engine.js']; \
+      for (const file of readdirSync('/opt/pgkeep/dist', { recursive: true })) { \
+        if (!file.endsWith('.js') || file.endsWith('-process.js') || programs.includes(file)) continue; \
+        await import('/opt/pgkeep/dist/' + file); \
+      } \
+      const { engineVersion } = await import('/opt/pgkeep/packages/prisma-schema-engine-bridge/dist/index.js'); \
       await engineVersion(); \
-      await import('/opt/pgkeep/dist/deploy/deploy/deploy-run.js'); \
-      const { loadSqlParser } = await import('/opt/pgkeep/dist/migrations/lint/sql-parser.js'); \
-      await loadSqlParser(); \
-      await import('/opt/pgkeep/dist/postgres/records.js'); \
-      await import('/opt/pgkeep/dist/scheduler/pgkeep-schedule.module.js'); \
-      await import('/opt/pgkeep/dist/jobs/due-times.js'); \
-      await import('/opt/pgkeep/dist/backup/backup-run.js'); \
-      await import('/opt/pgkeep/dist/backup/export-run.js'); \
-      await import('/opt/pgkeep/dist/restore/restore.js'); \
-      await import('/opt/pgkeep/dist/restore/test-backup.js'); \
-      await import('/opt/pgkeep/dist/storage/s3/s3-storage.js'); \
-      await import('/opt/pgkeep/dist/storage/gcs/gcs-storage.js'); \
+      const { loadModule } = await import('libpg-query'); \
+      await loadModule(); \
       await import('age-encryption'); \
-      await import('/opt/pgkeep/dist/generated/prisma/client.js'); \
-      await import('@prisma/adapter-pg'); \
       await import('@prisma/client/runtime/query_compiler_fast_bg.postgresql.mjs'); \
       await import('@prisma/client/runtime/query_compiler_fast_bg.postgresql.wasm-base64.mjs');"
 
-# Where the application's prisma/migrations belong (MIGRATIONS_DIR), and its .env files if it has any.
+# The place of the application's prisma/migrations (MIGRATIONS_DIR), and of its .env files.
 WORKDIR /app
 EXPOSE 3000
-# Says "not ready" on SIGTERM, answers for READINESS_REFRESH_MS longer, then ends: give it 10 s or more.
+# On SIGTERM it reports "not ready", answers for READINESS_REFRESH_MS longer, then ends: give it 10 s or more.
 STOPSIGNAL SIGTERM
 # Liveness only: a database that is down must not get this container restarted.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 CMD ["node", "--eval", "const { PORT, HOST } = process.env; const host = !HOST || HOST === '0.0.0.0' ? '127.0.0.1' : HOST === '::' ? '[::1]' : HOST; fetch(`http://${host}:${PORT || 3000}/live`, { signal: AbortSignal.timeout(4000) }).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]

@@ -1,9 +1,12 @@
 export default {
   testEnvironment: '<rootDir>/test/support/timed-environment.mjs',
-  roots: ['<rootDir>/test'],
+  roots: ['<rootDir>/test', '<rootDir>/packages'],
   testMatch: ['**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^#prisma-schema-engine-bridge$': '<rootDir>/packages/prisma-schema-engine-bridge/src/index.ts',
+  },
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

@@ -1,7 +1,7 @@
 // `npm run test:s3`: the storage's conformance and failure tests against a real S3 server. Without TEST_S3_ENDPOINT
 // that is OpenStack Swift from Debian's packages, installed where it is missing (as root), started on loopback for
 // the time of the run. With it, any other server: `TEST_S3_ENDPOINT=https://… AWS_ACCESS_KEY_ID=… npm run test:s3`;
-// the tests make a bucket of their own there, and remove it. Arguments are Jest's.
+// the tests create their own bucket there, and remove it. Arguments are Jest's.
 import { constants } from 'node:os';
 import { jest } from './lib/jest.mjs';
 import { Interrupted } from './lib/run.mjs';

@@ -1,17 +1,15 @@
 /** The library's public face. */
-export { PgkeepModule } from './pgkeep.module.js';
+export { PgkeepModule, type AsyncModuleOptions, type ModuleOptions } from './pgkeep.module.js';
 export { PgkeepHttpModule } from './http/pgkeep-http.module.js';
 export { readSettings, type Environment } from './config/read-settings.js';
-export type { AsyncSettings, ModuleOptions } from './config/settings.module.js';
+export type { AsyncSettings } from './config/settings.module.js';
 export type { PasswordCallback } from './config/password-source.js';
 export type { PrismaConfiguration, PrismaProject } from './config/prisma-project.js';
 export { withPrismaProject, type ProjectOptions } from './migrations/prisma-config/with-prisma-project.js';
 export {
-  CHECK_NAMES,
   ENVIRONMENTS,
   GATES,
   type BackupSettings,
-  type CheckName,
   type DatabaseSettings,
   type DeploySettings,
   type DetailLevel,
@@ -28,11 +26,9 @@ export {
 } from './config/settings.js';
 export { SETTINGS } from './config/settings.token.js';
 export {
-  CHECK_CODES,
   PgkeepError,
   /** @deprecated since 0.2: the name before `PgkeepError`. */
   PgkeepError as KeepError,
-  type CheckCode,
   type ErrorCode,
   type ErrorKind,
 } from './core/errors.js';
@@ -133,6 +129,8 @@ export type {
 } from './migrations/lint/lint.types.js';
 export { MigrationsService } from './migrations/migrations.service.js';
 export type { MigrationStatus, MigrationsReport } from './migrations/migrations.types.js';
+export type { CheckResult, ReadinessCheck } from './readiness/application-checks.js';
+export * from './readiness/checks.js';
 export { ReadinessMonitor } from './readiness/readiness-monitor.js';
 export { ReadinessService } from './readiness/readiness.service.js';
 export type { CheckView, Evaluation, Verdict } from './readiness/readiness.types.js';
@@ -154,6 +152,6 @@ export { JobsService } from './jobs/jobs.service.js';
 export type { JobRun, RunError, RunState, RunTrigger } from './jobs/jobs.types.js';
 export { StatsService } from './stats/stats.service.js';
 export type { ConnectionStats, DatabaseStats, RowCounting, TableStats } from './stats/stats.types.js';
-export type { JobName } from './maintenance/job-table.js';
+export type { JobName } from './maintenance/job-definitions.js';
 export { MaintenanceService } from './maintenance/maintenance.service.js';
 export type { JobsOverview, JobView } from './maintenance/maintenance.types.js';

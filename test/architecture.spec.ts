@@ -26,17 +26,19 @@ const LAYERS: Readonly<Record<string, number>> = {
   deploy: 7,
   readiness: 8,
   maintenance: 9,
-  'pgkeep.module.ts': 10,
-  http: 11,
-  cli: 11,
-  scheduler: 11,
-  service: 12,
+  doctor: 10,
+  'pgkeep.module.ts': 11,
+  http: 12,
+  cli: 12,
+  scheduler: 12,
+  service: 13,
 };
 
 /** Files above every module. */
 const ABOVE = new Set(['main.ts', 'cli.ts', 'index.ts', 'prisma.ts', 'schema-engine.ts']);
 
 const SOURCE = path.resolve('src');
+const PACKAGES = path.resolve('packages');
 
 interface Import {
   readonly file: string;
@@ -68,11 +70,33 @@ const imports: Import[] = files.flatMap((file) =>
   importsOf(file).map((target) => ({ file, from: moduleOf(file), to: moduleOf(target) })),
 );
 
+/** The sources of packages/, by their path below it. */
+const packaged = readdirSync(PACKAGES, { recursive: true, encoding: 'utf8' })
+  .filter((file) => /^[^/]+\/src\/.*\.ts$/.test(file))
+  .toSorted();
+
+/** Every module that a file of packages/ names. */
+function specifiersOf(file: string): string[] {
+  const text = readFileSync(path.join(PACKAGES, file), 'utf8');
+  return [...text.matchAll(/(?<!')\b(?:from|import)\s*\(?\s*'([^']+)'/g)].map(
+    ([, specifier = '']) => specifier,
+  );
+}
+
 describe('the architecture', () => {
   it('gives every module a layer', () => {
     const modules = new Set(files.map(moduleOf));
     expect([...modules].filter((module) => !(module in LAYERS) && !ABOVE.has(module))).toEqual([]);
     expect(Object.keys(LAYERS).filter((module) => !modules.has(module))).toEqual([]);
+  });
+
+  it('has every module with its layer in docs/architecture.md', () => {
+    const page = readFileSync('docs/architecture.md', 'utf8');
+    const rows = [...page.matchAll(/^\| (\d+) +\| ((?:`[^`]+`(?:, )?)+)/gm)];
+    const documented = rows.flatMap(([, layer, modules = '']) =>
+      [...modules.matchAll(/`([^`/]+)\/?`/g)].map(([, name = '']) => [name, Number(layer)] as const),
+    );
+    expect(Object.fromEntries(documented)).toEqual(LAYERS);
   });
 
   it('imports only modules of a lower layer', () => {
@@ -103,9 +127,34 @@ describe('the architecture', () => {
   });
 
   it('has no file over 350 lines, no barrel but index.ts, no forwardRef', () => {
-    const texts = files.map((file) => ({ file, text: readFileSync(path.join(SOURCE, file), 'utf8') }));
+    const all = [
+      ...files.map((file) => path.join(SOURCE, file)),
+      ...packaged.map((file) => path.join(PACKAGES, file)),
+    ];
+    const texts = all.map((file) => ({ file, text: readFileSync(file, 'utf8') }));
     expect(texts.filter(({ text }) => text.split('\n').length > 350).map(({ file }) => file)).toEqual([]);
     expect(files.filter((file) => path.basename(file) === 'index.ts')).toEqual(['index.ts']);
     expect(texts.filter(({ text }) => text.includes('forwardRef')).map(({ file }) => file)).toEqual([]);
+  });
+
+  it('lets packages/ import what they depend on, and nothing of pgkeep', () => {
+    const wrong = packaged.flatMap((file) => {
+      const [name = ''] = file.split(path.sep);
+      const manifest: { dependencies: Record<string, string> } = JSON.parse(
+        readFileSync(path.join(PACKAGES, name, 'package.json'), 'utf8'),
+      );
+      return specifiersOf(file)
+        .filter((specifier) => {
+          if (specifier.startsWith('node:')) return false;
+          if (specifier.startsWith('.')) {
+            return !path.join(path.dirname(file), specifier).startsWith(path.join(name, 'src'));
+          }
+          const parts = specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1);
+          return !(parts.join('/') in manifest.dependencies);
+        })
+        .map((specifier) => `${file} imports ${specifier}`);
+    });
+    expect(packaged.length).toBeGreaterThan(0);
+    expect(wrong).toEqual([]);
   });
 });

@@ -4,8 +4,8 @@ import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { type VerbEntry, VERBS } from '../src/cli/verbs.js';
 import { SETTING_NAMES } from '../src/config/settings-list.js';
-import { CHECK_CODES } from '../src/core/errors.js';
 import { openApiDocument } from '../src/http/openapi.js';
+import { CHECK_CODES, CHECK_NAMES, hintOf } from '../src/readiness/checks.js';
 
 const DOCS = readdirSync('docs').map((name) => `docs/${name}`);
 const PAGES = [
@@ -18,14 +18,21 @@ const PAGES = [
 ];
 
 describe('the documentation', () => {
-  it('explains every code of a check', () => {
-    const page = readFileSync('docs/checks.md', 'utf8');
-    expect(CHECK_CODES.filter((code) => !page.includes(`| \`${code}\``))).toEqual([]);
+  it('has a section for every check and code, where the hints of /ready lead', () => {
+    const anchors = new Set(anchorsOf('docs/checks.md'));
+    expect(CHECK_NAMES.filter((name) => !anchors.has(name.toLowerCase()))).toEqual([]);
+    const [page, ...hinted] = new Set(CHECK_CODES.flatMap((code) => hintOf(code)?.split('#') ?? []));
+    expect(page).toBe('docs/checks.md');
+    expect(hinted.filter((anchor) => !anchors.has(anchor))).toEqual([]);
+    expect(hinted).toHaveLength(CHECK_CODES.length);
   });
 
-  it('has every setting', () => {
+  it('has every setting, aliases included', () => {
     const page = readFileSync('docs/settings.md', 'utf8');
+    const example = readFileSync('.env.example', 'utf8');
+    expect(SETTING_NAMES.length).toBeGreaterThan(50);
     expect(SETTING_NAMES.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
+    expect(SETTING_NAMES.filter((name) => !new RegExp(`\\b${name}\\b`).test(example))).toEqual([]);
   });
 
   it('is what `npm run docs:generate` makes of the code', () => {
@@ -37,7 +44,7 @@ describe('the documentation', () => {
 
   it('has every route', () => {
     const page = readFileSync('docs/http.md', 'utf8');
-    expect(Object.keys(openApiDocument.paths).filter((route) => !page.includes(`${route}\``))).toEqual([]);
+    expect(Object.keys(openApiDocument().paths).filter((route) => !page.includes(`${route}\``))).toEqual([]);
   });
 
   it('has every command', () => {
@@ -79,7 +86,8 @@ interface Link {
 }
 
 function commandsOf({ name, load, verbs = [] }: VerbEntry): string[] {
-  const below = verbs.flatMap((verb) => commandsOf(verb)).map((command) => `${name} ${command}`);
+  const listed = verbs.filter(({ isHidden }) => isHidden !== true);
+  const below = listed.flatMap((verb) => commandsOf(verb)).map((command) => `${name} ${command}`);
   return load ? [name, ...below] : below;
 }
 

@@ -85,7 +85,7 @@ async function timePrisma(cwd, command, url) {
     PATH: process.env.PATH,
     HOME: process.env.HOME,
     DATABASE_URL: url,
-    PRISMA_SCHEMA_ENGINE_BINARY: path.join(root, 'scripts/schema-engine'),
+    PRISMA_SCHEMA_ENGINE_BINARY: path.join(root, 'bin/schema-engine'),
     CHECKPOINT_DISABLE: '1',
     PRISMA_HIDE_UPDATE_MESSAGE: '1',
   };

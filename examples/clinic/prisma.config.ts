@@ -1,6 +1,5 @@
 import { defineConfig } from 'prisma/config';
-import { guardedConfig } from '../../scripts/guarded-config.mjs';
-import { configuredUrl, datasourceUrl } from '../../scripts/schema-engine-location.mjs';
+import { configuredUrl, guardedConfig, useSchemaEngine } from '../../scripts/prisma-config.mjs';
 
 // Paths are relative to this file; the seed command runs where prisma was started, the repository's root.
 export default await guardedConfig(
@@ -10,6 +9,6 @@ export default await guardedConfig(
       path: 'prisma/migrations',
       seed: 'npx prisma db execute --config examples/clinic/prisma.config.ts --file examples/clinic/prisma/seed.sql',
     },
-    datasource: { url: datasourceUrl(configuredUrl()) },
+    datasource: { url: useSchemaEngine(configuredUrl()) },
   }),
 );

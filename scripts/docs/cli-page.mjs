@@ -28,7 +28,7 @@ export const cliPage = {
  */
 async function declared(entries, prefix = '') {
   const found = [];
-  for (const { name, description, load, verbs = [] } of entries) {
+  for (const { name, description, load, verbs = [] } of entries.filter(({ isHidden }) => !isHidden)) {
     const verb = await load?.();
     if (verb) {
       found.push({ name: `${prefix}${name}`, description, command: declareVerb(new Command(name), verb) });

@@ -1,5 +1,7 @@
+import { checksPage } from './checks-page.mjs';
 import { cliPage } from './cli-page.mjs';
-import { lintRulesPage } from './lint-rules.mjs';
+import { lintRulesPage } from './lint-rules-page.mjs';
+import { environmentExample, settingsPage } from './settings.mjs';
 
 /**
  * A page that is generated from declarations in the code, completely or in parts.
@@ -10,8 +12,8 @@ import { lintRulesPage } from './lint-rules.mjs';
  */
 
 /**
- * Every generated page: one module of this directory makes it, from what it imports of dist/.
+ * Every generated page. One function in this directory makes each, from what it imports of dist/.
  *
  * @type {readonly Page[]}
  */
-export const PAGES = [cliPage, lintRulesPage];
+export const PAGES = [checksPage, cliPage, environmentExample, lintRulesPage, settingsPage];

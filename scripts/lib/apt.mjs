@@ -1,8 +1,8 @@
 import { RunError } from './run.mjs';
 
 /**
- * Fetches the package lists, then does the work that needs them. One mirror of many that does not answer stops
- * nobody who can do without it; where the work then fails, the mirror is the cause to tell.
+ * Fetches the package lists, then does the work that needs them. A mirror that does not answer only matters where the
+ * work then fails: then it is reported as the cause.
  *
  * @template T
  * @param {import('./set-up.mjs').Run} run

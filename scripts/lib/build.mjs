@@ -5,7 +5,9 @@ import { RunError } from './run.mjs';
 import { SetUpError } from './set-up-error.mjs';
 import { stampOf } from './stamp.mjs';
 
+const compiler = join(root, 'node_modules/typescript/bin/tsc');
 const nestCli = join(root, 'node_modules/@nestjs/cli/bin/nest.js');
+const bridge = 'packages/prisma-schema-engine-bridge';
 
 const stamp = stampOf(
   'build',
@@ -13,14 +15,15 @@ const stamp = stampOf(
     paths: [
       'nest-cli.json',
       'package-lock.json',
+      bridge,
       'prisma/schema.prisma',
       'src',
       'tsconfig.build.json',
       'tsconfig.json',
     ],
-    isLeftOut: (path) => path === 'src/generated',
+    isLeftOut: (path) => path === 'src/generated' || path === `${bridge}/dist`,
   },
-  { paths: ['dist'], isLeftOut: (path) => path === 'dist/.tsbuildinfo' },
+  { paths: ['dist', `${bridge}/dist`], isLeftOut: (path) => path === 'dist/.tsbuildinfo' },
 );
 
 /**
@@ -35,11 +38,12 @@ export const build = {
   isDone: stamp.isValid,
   async perform(run) {
     try {
+      await run(process.execPath, [compiler, '--project', join(root, bridge)]);
       await run(process.execPath, [...preload(), nestCli, 'build']);
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
       throw new SetUpError(
-        'building src into dist',
+        'building packages and src',
         error.excerpt,
         'correct the source (`npm run typecheck` lists every error), then run the same command again.',
       );

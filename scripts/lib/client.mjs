@@ -13,7 +13,7 @@ const stamp = stampOf(
 
 /** Prisma's CLI downloads a native engine unless it is shown an executable; `generate` never runs it. */
 function schemaEngine() {
-  const own = join(root, 'scripts', 'schema-engine');
+  const own = join(root, 'bin', 'schema-engine');
   return existsSync(own) ? own : process.execPath;
 }
 
@@ -35,7 +35,7 @@ export const client = {
       throw new SetUpError(
         'generating the database client from prisma/schema.prisma',
         error.excerpt,
-        'correct prisma/schema.prisma (`npx prisma validate` tells where), then run the same command again.',
+        'correct prisma/schema.prisma (`npx prisma validate` shows where), then run the same command again.',
       );
     }
     stamp.write();

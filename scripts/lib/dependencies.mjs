@@ -77,7 +77,7 @@ function hintFor(output) {
   }
   if (code in fileSystemCauses) return fileSystemHint(code);
   if (code === 'EUSAGE') return 'run `npm install` to bring package-lock.json in step with package.json.';
-  return `run \`npm ci\` in '${root}' to see the whole of it, then run the same command again.`;
+  return `run \`npm ci\` in '${root}' to see the complete output, then run the same command again.`;
 }
 
 /** @type {import('./set-up.mjs').Step} */

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { root } from './project.mjs';
 
 /**
- * One digest of the names and contents of files, directories taken whole. A path that does not exist counts
- * as such.
+ * Returns one digest of the names and contents of files, directories with everything in them. A path that does not
+ * exist counts as missing.
  *
  * @param {readonly string[]} paths relative to the root
  * @param {(path: string) => boolean} [isLeftOut]

@@ -5,7 +5,7 @@ import { root } from './project.mjs';
 /** The server and the tools that pgkeep runs. */
 export const programs = ['initdb', 'postgres', 'pg_ctl', 'psql', 'pg_dump'];
 
-/** Where the set-up of an ordinary user unpacks PostgreSQL, and tells that it did. */
+/** Where the set-up of an ordinary user unpacks PostgreSQL, and records that it did. */
 export const ownTree = join(root, '.pgkeep', 'postgresql');
 export const ownLocation = join(ownTree, 'location.json');
 

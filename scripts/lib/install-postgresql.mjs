@@ -28,8 +28,8 @@ function removeEmpty(directories) {
 }
 
 /**
- * Installs PostgreSQL for the whole machine: as root. No cluster is made or started, and the machine's own
- * configuration is afterwards as it was.
+ * Installs PostgreSQL for all users of the machine: as root. No cluster is created or started, and the machine's own
+ * configuration is unchanged afterwards.
  *
  * @param {import('./set-up.mjs').Run} run
  */

@@ -32,8 +32,8 @@ function runDirectory(parent) {
 }
 
 /**
- * Runs Jest. Everything that the tests write is in one directory: gone after success, kept for a look after a
- * failure. Their clusters are in memory where there is room, and always removed.
+ * Runs Jest. Everything that the tests write is in one directory: removed after success, kept after a
+ * failure. Their clusters are in memory where there is enough, and always removed.
  *
  * @param {readonly string[]} args Jest's
  * @param {NodeJS.ProcessEnv} [env] on top of this process's own

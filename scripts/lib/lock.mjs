@@ -9,7 +9,7 @@ const patienceMs = 15 * 60_000;
 const pollMs = 200;
 
 /**
- * A process, told from a later one with the same number by the time it was started (where /proc tells it).
+ * A process. Its start time, where /proc shows it, distinguishes it from a later one with the same number.
  *
  * @typedef {{pid: number, startedAt: string | undefined}} Process
  * @typedef {{owner: Process, child?: Process}} Holder
@@ -47,7 +47,7 @@ const processOf = (pid) => ({ pid, startedAt: procStat(pid).startedAt });
 const ownFile = `${file}.${process.pid}`;
 
 /**
- * Takes the lock unless somebody holds it. A file that appears with its content (a hard link) is never seen
+ * Takes the lock unless another process holds it. A file that appears with its content (a hard link) is never seen
  * half written.
  *
  * @param {Holder} holder
@@ -83,7 +83,7 @@ function current() {
 
 /**
  * Removes the lock of a dead process. Of several that try, one wins the rename; what was taken by mistake
- * (somebody else's new lock) is put back.
+ * (another process's new lock) is put back.
  *
  * @param {string} staleText
  */

@@ -6,7 +6,7 @@ import { root } from './project.mjs';
 const apt = join(root, '.pgkeep', 'apt');
 const archives = join(apt, 'archives');
 
-/** apt-get with directories of our own for everything it writes; it reads which packages the system has. */
+/** Lets apt-get write only into the clone's own directories; it reads which packages the system has. */
 const options = [
   `Dir::State=${join(apt, 'state')}`,
   'Dir::State::status=/var/lib/dpkg/status',
@@ -21,7 +21,7 @@ const options = [
  * @param {import('./set-up.mjs').Run} run
  * @param {string} directory
  * @param {(simulate: (name: string) => Promise<string>) => Promise<readonly string[]>} choose which packages, as
- *   apt-get names them; `simulate` tells what installing one would bring
+ *   apt-get names them; `simulate` returns what installing one would bring
  */
 export async function unpackPackages(run, directory, choose) {
   rmSync(apt, { recursive: true, force: true });

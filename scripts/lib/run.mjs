@@ -23,7 +23,7 @@ export class RunError extends Error {
   }
 }
 
-/** The set-up was told to stop. */
+/** A signal stopped the set-up. */
 export class Interrupted extends Error {
   /** @param {NodeJS.Signals} signal */
   constructor(signal) {
@@ -55,7 +55,7 @@ export function forwardSignals(child, onSignal) {
 
 /**
  * Runs a program without a shell, waits for its end and returns its stdout.
- * What it says is shown to nobody unless it fails.
+ * Its output is shown only if it fails.
  *
  * @param {string} program
  * @param {readonly string[]} args

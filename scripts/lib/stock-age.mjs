@@ -8,7 +8,7 @@ import { run } from './run.mjs';
 
 const unpacked = join(root, '.pgkeep', 'age');
 
-/** For the whole machine, as root. */
+/** Installs it for all users of the machine, as root. */
 async function install() {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const wait = ['-o', 'DPkg::Lock::Timeout=300'];

@@ -52,12 +52,12 @@ function locationIn(tree) {
   };
 }
 
-/** The last action: only a whole tree has this file. */
+/** The last step: only a complete tree has this file. */
 const writeLocation = () => writeFileSync(ownLocation, `${JSON.stringify(locationIn(ownTree), null, 2)}\n`);
 
 /**
  * Unpacks PostgreSQL below .pgkeep/postgresql: as an ordinary user, without installing it. It finds its own
- * files wherever it lies; its libraries want LD_LIBRARY_PATH.
+ * files in any directory; its libraries need LD_LIBRARY_PATH.
  *
  * @param {import('./set-up.mjs').Run} run
  */

@@ -36,17 +36,17 @@ export const ENTRIES = `
     SELECT seq, recorded_at, coalesce(action, deed) AS action, subject, details, role, actor, previous_hash, hash
       FROM pgkeep.change_log) entry`;
 
-/** Who types a command, as the operating system knows it: `user@host`. */
+/** Returns the user of the operating system who runs a command: `user@host`. */
 export function operator(): string {
   return `${userName()}@${hostname()}`;
 }
 
-/** The service, acting by itself, on the host it runs on: which of several replicas it was. */
+/** Returns the service as an actor, with the host that distinguishes its replicas: `service@host`. */
 export function service(): string {
   return `service@${hostname()}`;
 }
 
-/** In a container the user often has a number and no name, which Node answers with an error. */
+/** Returns the user's name, or the number: in a container a user often has no name, and Node.js throws. */
 function userName(): string {
   try {
     return userInfo().username;
@@ -75,7 +75,7 @@ export async function mayRecord(client: ClientBase, timeouts: ReadTimeouts): Pro
 export function recordingDenied(operation: string, role: string): PgkeepError {
   return new PgkeepError(
     'DATABASE_PERMISSION_DENIED',
-    `Cannot ${operation}: role "${role}" lacks INSERT on pgkeep.change_log, and an action that is not recorded is not done.`,
+    `Cannot ${operation}: role "${role}" lacks INSERT on pgkeep.change_log, which must record every action.`,
     {
       hint: `Run the command as the owner of schema pgkeep, or grant: GRANT INSERT ON pgkeep.change_log TO ${escapeIdentifier(role)};`,
     },

@@ -113,7 +113,7 @@ export class AuditLogService {
         );
       });
     } catch (error) {
-      throw error instanceof PgkeepError ? error : databaseError(operation, error);
+      throw databaseError(operation, error);
     }
   }
 }

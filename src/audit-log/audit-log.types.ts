@@ -35,7 +35,7 @@ export interface NewEntry {
 /** Whether an action that was done is in the audit log. */
 export interface Recording {
   readonly recorded: boolean;
-  /** Where it is not: why, and what to do so that the next one is. */
+  /** Where it is not: why, and what to do so that the next action is recorded. */
   readonly notRecorded?: string;
 }
 

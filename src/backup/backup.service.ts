@@ -32,10 +32,10 @@ import { type ClaimOptions, whileClaimed } from './catalog/backup-claims.js';
 import { type Attachment, typedName } from './catalog/backup-name.js';
 import type { ArchiveFile } from './copies/archive-file.js';
 
-/** How long an interrupted verification waits for a bucket that hangs. */
+/** How long an interrupted verification waits for a bucket that does not answer. */
 const GRACE_MS = 5000;
 
-/** Makes backups, copies them to the buckets, lists them, and reads them back. */
+/** Makes backups, copies them to the buckets, lists and verifies them. */
 @Injectable()
 export class BackupService {
   private readonly catalogue: BackupCatalogue;
@@ -46,16 +46,16 @@ export class BackupService {
     @Inject(REMOTE_STORAGES) private readonly remotes: RemoteStorages,
     private readonly clock: Clock,
     private readonly database: DatabaseService,
-    private readonly changelog: AuditLogService,
+    private readonly auditLog: AuditLogService,
   ) {
     this.catalogue = new BackupCatalogue(storage, remotes);
   }
 
   /**
-   * Dumps the database in one snapshot, reads the stored bytes back, commits with the manifest, records it, and then
-   * copies the backup to every bucket.
-   * @throws PgkeepError; nothing of a backup that failed is left or listed. One that could not be uploaded
-   *   (`BACKUP_UPLOAD_FAILED`) is whole in the directory.
+   * Dumps the database in one snapshot, verifies the stored bytes, commits the backup with its manifest, records it,
+   * and then copies it to every bucket.
+   * @throws PgkeepError; nothing of a failed backup is left or listed. A backup that could not be uploaded
+   *   (`BACKUP_UPLOAD_FAILED`) is complete in the directory.
    */
   async create({
     reason = 'manual',
@@ -67,7 +67,7 @@ export class BackupService {
   }: BackupOptions = {}): Promise<BackupReport> {
     const { settings, storage, clock } = this;
     const { timeouts } = this.database;
-    // Loaded only here, and below: a service that starts makes no backup, and each file costs its start.
+    // Loaded here and below, not at the top: each file would make the start of the service slower.
     const { BackupRun } = await import('./create/backup-run.js');
     const run = { settings, storage, clock, timeouts, reason, origin, signal, onProgress, beforePublish };
     const report = await new BackupRun(run).perform().catch((error: unknown) => {
@@ -75,7 +75,7 @@ export class BackupService {
     });
     const { name, bytes, sha256, encrypted } = report;
     const details = { reason, bytes, sha256, encrypted, environment: settings.environment };
-    const recording = await this.changelog.recordDone({ action: 'backup', subject: name, details, actor });
+    const recording = await this.auditLog.recordDone({ action: 'backup', subject: name, details, actor });
     if (settings.offsite.uploadEnabled) {
       onProgress?.({ phase: 'copying to the buckets', bytes: null, expectedBytes: undefined });
     }
@@ -85,8 +85,8 @@ export class BackupService {
   }
 
   /**
-   * Copies one backup of the directory to every bucket, or every backup that a bucket does not have.
-   * @throws PgkeepError `CONFIG_INVALID` where there is no bucket, `BACKUP_NOT_FOUND`, `BACKUP_UPLOAD_FAILED`; the
+   * Copies one backup of the directory to every bucket, or each backup to the buckets that do not have it.
+   * @throws PgkeepError `CONFIG_INVALID` if no bucket is configured, `BACKUP_NOT_FOUND`, `BACKUP_UPLOAD_FAILED`; the
    *   backups in the directory stay as they are.
    */
   async upload(
@@ -94,21 +94,21 @@ export class BackupService {
     { signal = new AbortController().signal }: Pick<BackupOptions, 'signal'> = {},
   ): Promise<UploadReport> {
     if (this.settings.offsite.uploadEnabled) return await this.copyToBuckets(backup, signal);
-    throw new PgkeepError('CONFIG_INVALID', 'Cannot upload: there is no bucket to go to.', {
+    throw new PgkeepError('CONFIG_INVALID', 'Cannot upload: no bucket is configured.', {
       hint: 'Set BACKUP_UPLOAD_ENABLED=true, and AWS_S3_BACKUP_BUCKET or GCS_BACKUP_BUCKET.',
     });
   }
 
   /**
-   * Every committed backup of the directory and the buckets, the newest first. A bucket that does not answer is
-   * told in the list. @throws PgkeepError `STORAGE_…` of the directory.
+   * Returns every committed backup of the directory and the buckets, newest first, and the buckets that did not
+   * answer. @throws PgkeepError `STORAGE_…` of the directory.
    */
   async list(): Promise<BackupList> {
     return await this.catalogue.list();
   }
 
   /**
-   * What a backup is, by its name or the name of one of its files.
+   * Returns the manifest of a backup, by its name or the name of one of its files.
    * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`.
    */
   async manifest(backup: string): Promise<Manifest> {
@@ -116,9 +116,9 @@ export class BackupService {
   }
 
   /**
-   * Removes one committed backup and its copies for good, unless something works with it; retention decides which.
-   * @returns what works with it, such as `restore test`; empty where the backup was removed.
-   * @throws PgkeepError `STORAGE_…`, where a place cannot be asked before anything is removed.
+   * Removes one committed backup and all its copies, unless it is in use. Retention decides which backups to remove.
+   * @returns what uses it, such as `restore test`; empty if the backup was removed.
+   * @throws PgkeepError `STORAGE_…` if a place cannot be read; nothing is removed then.
    */
   async remove(backup: Pick<BackupEntry, 'name' | 'sha256'>): Promise<readonly string[]> {
     const { removeUnlessUsed } = await import('./copies/remove-backup.js');
@@ -128,7 +128,7 @@ export class BackupService {
   }
 
   /**
-   * Runs `work` while no prune, of this process or another, removes this backup.
+   * Runs `work` while the backup is marked as in use, so that no prune of any process removes it.
    * @param backup its name, or the name of one of its files
    */
   async whileClaimed<T>(
@@ -142,42 +142,42 @@ export class BackupService {
   }
 
   /**
-   * Adds a document to a committed backup: the evidence of a restore test, the mark that pins it.
+   * Adds a document to a committed backup: the evidence of a restore test, or the mark that pins it.
    * @throws PgkeepError `BACKUP_NOT_FOUND`, `STORAGE_…`.
    */
   async attach(backup: string, attachment: Attachment, document: object): Promise<void> {
     await this.catalogue.attach(backup, attachment, `${JSON.stringify(document, null, 2)}\n`);
   }
 
-  /** Takes such a document away; absent is no error. @throws PgkeepError `BACKUP_NOT_FOUND`, `STORAGE_…`. */
+  /** Removes such a document if it exists. @throws PgkeepError `BACKUP_NOT_FOUND`, `STORAGE_…`. */
   async detach(backup: string, attachment: Attachment): Promise<void> {
     await this.catalogue.detach(backup, attachment);
   }
 
   /**
-   * Pins a committed backup, for a reason: retention keeps it until it is unpinned.
+   * Pins a committed backup: retention keeps it until it is unpinned.
    * @throws PgkeepError `BACKUP_NOT_FOUND`, `STORAGE_…`.
    */
   async pin(backup: string, { because, actor = operator() }: PinOptions = {}): Promise<PinReport> {
-    const { name, pinned } = await this.markOf(backup);
+    const { name, pinned } = await this.pinStateOf(backup);
     const details = { because: because ?? null };
     await this.attach(name, 'pinned', { pinnedAt: this.clock.now().toISOString(), actor, ...details });
-    const recording = await this.changelog.recordDone({ action: 'pin', subject: name, details, actor });
+    const recording = await this.auditLog.recordDone({ action: 'pin', subject: name, details, actor });
     return { name, pinned: true, changed: !pinned, ...recording };
   }
 
-  /** Lets retention decide again. @throws PgkeepError `BACKUP_NOT_FOUND`, `STORAGE_…`. */
+  /** Unpins a backup: the retention rules apply to it again. @throws PgkeepError `BACKUP_NOT_FOUND`, `STORAGE_…`. */
   async unpin(backup: string, { actor = operator() }: Pick<PinOptions, 'actor'> = {}): Promise<PinReport> {
-    const { name, pinned } = await this.markOf(backup);
+    const { name, pinned } = await this.pinStateOf(backup);
     if (!pinned) return { name, pinned: false, changed: false, recorded: false };
     await this.detach(name, 'pinned');
-    const recording = await this.changelog.recordDone({ action: 'unpin', subject: name, details: {}, actor });
+    const recording = await this.auditLog.recordDone({ action: 'unpin', subject: name, details: {}, actor });
     return { name, pinned: false, changed: true, ...recording };
   }
 
   /**
-   * Runs `use` with the archive of one backup as a whole file on this machine, decrypted and its digest checked: of
-   * the copy in the directory, or where that is missing or damaged of the next one.
+   * Runs `use` with the archive of one backup as a file on this machine, verified and decrypted. Takes the copy in
+   * the directory, or the next one if that is missing or damaged.
    * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_DAMAGED`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`, `STORAGE_…`;
    *   what `use` throws.
    */
@@ -186,10 +186,9 @@ export class BackupService {
     signal: AbortSignal,
     use: (archive: ArchiveFile) => Promise<T>,
   ): Promise<T> {
-    const { withArchiveFile } = await import('./copies/archive-file.js');
-    const { firstWholeCopy } = await import('./copies/archive-file.js');
+    const { useFirstIntactCopy, withArchiveFile } = await import('./copies/archive-file.js');
     const { encryption } = this.settings.backup;
-    return await firstWholeCopy(
+    return await useFirstIntactCopy(
       this.catalogue.copies(backup),
       async ({ storage, ...copy }, useOf) => {
         return await withArchiveFile({ storage, encryption }, copy, signal, useOf);
@@ -199,8 +198,8 @@ export class BackupService {
   }
 
   /**
-   * Opens the archive of one backup from its beginning, decrypted: of the first copy that can be opened. Nothing of it
-   * is proven; `withArchive` is for what is restored.
+   * Opens the archive of one backup as a decrypted stream, from the first copy that can be opened. It is not verified:
+   * to restore, use `withArchive`.
    * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`, `STORAGE_…`.
    */
   async openArchive(backup: string): Promise<Readable> {
@@ -219,17 +218,14 @@ export class BackupService {
   }
 
   /**
-   * Reads every byte of one backup, of every copy. That it does not pass is a verdict, not an error.
+   * Verifies every byte of every copy of one backup. A backup that fails is a verdict, not an error.
    * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `BACKUP_TOOLS_MISSING`, `STORAGE_…`.
    */
   async verify(
     backup: string,
     { signal = new AbortController().signal, onProgress }: Pick<BackupOptions, 'signal' | 'onProgress'> = {},
   ): Promise<VerificationReport> {
-    const [{ verifyArchive }, { verifyCopies }] = await Promise.all([
-      import('./verify/verify-backup.js'),
-      import('./verify/verify-backup.js'),
-    ]);
+    const { verifyArchive, verifyCopies } = await import('./verify/verify-backup.js');
     try {
       const { name, manifest } = await this.catalogue.find(backup);
       const {
@@ -251,7 +247,7 @@ export class BackupService {
     }
   }
 
-  private async markOf(backup: string): Promise<{ name: string; pinned: boolean }> {
+  private async pinStateOf(backup: string): Promise<{ name: string; pinned: boolean }> {
     const { name } = await this.catalogue.find(backup);
     const { backups } = await this.catalogue.list();
     return { name, pinned: backups.some((entry) => entry.name === name && entry.pinned) };

@@ -4,11 +4,11 @@ import type { Catalogue } from '../postgres/catalogue/read-catalogue.js';
 import type { Omission } from './create/completeness.js';
 import type { LocaleFacts } from './create/database-facts.js';
 
-/** How an archive is encrypted. Holds nothing that opens it. */
+/** How an archive is encrypted, without any secret. */
 export interface ArchiveEncryption {
-  /** age recipients (`age1…`), or the one word `passphrase`. */
+  /** age recipients (`age1…`), or the single word `passphrase`. */
   readonly recipients: readonly string[];
-  /** Of the archive inside. */
+  /** Size and digest of the archive before it was encrypted. */
   readonly plainBytes: number;
   readonly plainSha256: string;
 }
@@ -17,14 +17,14 @@ export interface ArchiveEncryption {
 export const BACKUP_REASONS = ['scheduled', 'manual', 'pre-migration', 'pre-restore'] as const;
 export type BackupReason = (typeof BACKUP_REASONS)[number];
 
-/** One table's contents, counted and hashed in the snapshot that was dumped. */
+/** One table's rows, counted and hashed in the snapshot that was dumped. */
 export interface TableContents {
   /** schema.table, quoted where SQL needs it. */
   readonly name: string;
   readonly rows: number;
   /** See `contentHashMethod` of the manifest. */
   readonly contentHash: string;
-  /** Without the generated columns, which a restore computes anew; absent where there are none. */
+  /** The hash without the generated columns, which a restore computes again; absent if there are none. */
   readonly writtenHash?: string | undefined;
 }
 
@@ -41,31 +41,31 @@ export interface AppliedMigration {
   readonly checksum: string;
 }
 
-/** What a backup is: written last, so that a backup exists when its manifest does. */
+/** The description of a backup. It is written last: a backup exists when its manifest exists. */
 export interface Manifest {
   readonly formatVersion: 1;
   readonly name: string;
-  /** The archive's key, beside the manifest. */
+  /** The key of the archive, in the same place as the manifest. */
   readonly archive: string;
   readonly environment: EnvironmentName;
   readonly reason: BackupReason;
   /**
-   * The backup that is restored after this `pre-restore` backup, or that was made before the deploy that a rollback undoes
-   * after this `pre-migration` backup; null or absent (earlier versions): none.
+   * Of a `pre-restore` backup: the backup that was restored after it. Of the `pre-migration` backup of a rollback: the
+   * backup made before the deploy that was undone. Null or absent (earlier versions): none.
    */
   readonly origin?: string | null | undefined;
   readonly database: string;
   readonly databaseOid: string;
-  /** The size that the database had, with its dead rows; absent in manifests of earlier versions. */
+  /** The size of the database, dead rows included; absent in manifests of earlier versions. */
   readonly databaseBytes?: number | undefined;
-  /** Null where the role may not ask for it. */
+  /** Null if the role may not read it. */
   readonly systemIdentifier: string | null;
   readonly serverVersion: string;
   readonly toolVersions: { readonly pgkeep: string; readonly pgDump: string };
   readonly encoding: string;
   readonly collation: string;
   readonly characterType: string;
-  /** Absent in manifests of earlier versions: libc's. */
+  /** Absent in manifests of earlier versions, which had libc locales only. */
   readonly locale: LocaleFacts | undefined;
   readonly startedAt: string;
   readonly finishedAt: string;
@@ -75,59 +75,59 @@ export interface Manifest {
   readonly compression: string;
   /** Null: not encrypted. */
   readonly encryption: ArchiveEncryption | null;
-  /** Of the stored archive, encrypted where it is. */
+  /** Size and digest of the archive as it is stored. */
   readonly bytes: number;
   readonly sha256: string;
-  /** Null where the database has no `_prisma_migrations`. */
+  /** Null if the database has no `_prisma_migrations`. */
   readonly migrations: readonly AppliedMigration[] | null;
-  /** How `contentHash` was computed: the same expression compares a restored table. */
+  /** How `contentHash` was computed: a restored table is compared with the same method. */
   readonly contentHashMethod: string;
   readonly tables: readonly TableContents[];
   readonly sequences: readonly SequenceState[];
   readonly catalogue: Catalogue;
-  /** What of the database the dump does not hold; absent in manifests of earlier versions. */
+  /** What the dump does not contain; absent in manifests of earlier versions. */
   readonly without?: readonly Omission[] | undefined;
-  /** Subscriptions that the dump holds, and that no restore creates; absent in manifests of earlier versions. */
+  /** Subscriptions in the dump, which a restore does not create; absent in manifests of earlier versions. */
   readonly subscriptions?: readonly string[] | undefined;
-  /** What only a superuser can restore, such as `event trigger audit`; absent in manifests of earlier versions. */
+  /** Objects that only a superuser can restore, such as `event trigger audit`; absent in manifests of earlier versions. */
   readonly superuserObjects?: readonly string[] | undefined;
-  /** What a restore of it will fail at, and what to change. */
+  /** What will make a restore of it fail, and what to change. */
   readonly warnings?: readonly string[] | undefined;
 }
 
-/** How far a backup is. */
+/** The progress of a backup or a verification. */
 export interface BackupProgress {
   readonly phase: 'dumping' | 'reading back' | 'copying to the buckets';
-  /** Of this phase, so far; null where it is not counted. */
+  /** Bytes of this phase so far; null in a phase that does not count them. */
   readonly bytes: number | null;
-  /** What they will be: the last backup's while dumping, and the archive's own while reading back. */
+  /** How many there will be: while dumping an estimate from the last backup, then the size of the archive. */
   readonly expectedBytes: number | undefined;
 }
 
-/** Is told for every chunk; it must be quick, and must not throw. */
+/** Called for every chunk; it must return quickly and must not throw. */
 export type ProgressListener = (progress: BackupProgress) => void;
 
 export interface BackupOptions {
   /** Defaults to manual. */
   readonly reason?: BackupReason;
   /**
-   * Of a `pre-restore` backup: the backup that is restored. Of a rollback's `pre-migration` backup: the one before the
-   * deploy that is undone. Retention keeps that one as long as this one.
+   * Of a `pre-restore` backup: the backup that is restored. Of the `pre-migration` backup of a rollback: the backup made
+   * before the deploy that is undone. Retention keeps that backup as long as this one.
    */
   readonly origin?: string | undefined;
-  /** Who the record names. Defaults to the operator: `user@host`. */
+  /** The actor of the audit-log entry. Defaults to the operator: `user@host`. */
   readonly actor?: string;
   readonly onProgress?: ProgressListener | undefined;
-  /** Aborting it ends the backup in order: nothing is left. */
+  /** Aborting it ends the backup; nothing of it is left. */
   readonly signal?: AbortSignal;
-  /** Asked right before the manifest commits the backup: what it throws ends the backup, of which nothing is left. */
+  /** Called directly before the manifest is written. If it throws, the backup ends and nothing of it is left. */
   readonly beforePublish?: () => Promise<void>;
 }
 
-/** What `pgkeep backup` answers. */
+/** The result of `pgkeep backup`. */
 export interface BackupReport extends Recording {
   readonly name: string;
-  /** Where the archive is: the storage's location and the key. */
+  /** The location of the storage and the key of the archive. */
   readonly archive: string;
   readonly manifest: string;
   readonly bytes: number;
@@ -136,81 +136,81 @@ export interface BackupReport extends Recording {
   readonly rows: number;
   readonly durationMs: number;
   readonly encrypted: boolean;
-  /** What could not be proven on this machine, and what is missing for it. */
+  /** What could not be verified on this machine, and what is missing for it. */
   readonly notChecked: readonly string[];
-  /** What of the database is not in it, such as `the subscription feed`; empty where nothing is missing. */
+  /** What the backup does not contain, such as `the subscription feed`; empty if it is complete. */
   readonly without: readonly string[];
-  /** Why, with what to do about it; what pg_dump warned of; what a restore will need. */
+  /** Why something is missing and what to do about it, warnings of pg_dump, and what a restore will need. */
   readonly notes: readonly string[];
-  /** What a restore of it will fail at, and what to change. */
+  /** What will make a restore of it fail, and what to change. */
   readonly warnings: readonly string[];
-  /** Every place that has the whole of it: the directory, then the buckets. */
+  /** Every place that has a complete copy: the directory, then the buckets. */
   readonly locations: readonly string[];
-  /** Backups that earlier, killed runs began, and that this run cleared away. */
+  /** Names of unfinished backups of killed runs, whose files this run removed. */
   readonly cleared: readonly string[];
 }
 
-/** One committed backup as the catalogue shows it. */
+/** One committed backup as the catalog shows it. */
 export interface BackupEntry {
   readonly name: string;
   readonly database: string;
   readonly environment: EnvironmentName;
-  /** The database server's; null where the role could not ask for it. */
+  /** The database server's; null if the role could not read it. */
   readonly systemIdentifier: string | null;
   readonly reason: BackupReason;
-  /** The backup that was restored after this one was made; null where none was. */
+  /** See `Manifest.origin`. */
   readonly origin: string | null;
   readonly finishedAt: string;
   readonly bytes: number;
   readonly sha256: string;
   readonly encrypted: boolean;
   readonly pinned: boolean;
-  /** Every place that has it. */
+  /** Every place that has a copy. */
   readonly locations: readonly string[];
-  /** What of the database is not in it, such as `the subscription feed`; empty where nothing is missing. */
+  /** What the backup does not contain, such as `the subscription feed`; empty if it is complete. */
   readonly without: readonly string[];
-  /** The newest restore test's verdict; null while there is none. */
+  /** The verdict of the newest restore test; null if there was none. */
   readonly restoreTest: 'passed' | 'failed' | null;
 }
 
-/** A bucket that could not be asked. */
+/** A bucket that could not be listed. */
 export interface UnreachablePlace {
   readonly location: string;
   /** Why. */
   readonly message: string;
 }
 
-/** Every committed backup, the newest first, the manifests that cannot be read, the buckets that do not answer. */
+/** Every committed backup, newest first; the manifests that cannot be read; the buckets that cannot be listed. */
 export interface BackupList {
   readonly backups: readonly BackupEntry[];
   readonly unreadable: readonly string[];
   readonly unreachable: readonly UnreachablePlace[];
 }
 
-/** What `pgkeep backup upload` answers. */
+/** The result of `pgkeep backup upload`. */
 export interface UploadReport {
-  /** The backups that were asked for, or that a bucket did not have, and where they are now. */
+  /** The requested backup, or those that a bucket did not have, and every place where they are now. */
   readonly backups: readonly { readonly name: string; readonly locations: readonly string[] }[];
-  /** Backups whose killed uploads were cleared away first. */
+  /** Names of backups whose unfinished uploads were removed first. */
   readonly cleared: readonly string[];
 }
 
 export interface PinOptions {
-  /** Why it is kept, for whoever wonders later. */
+  /** Why it is kept. */
   readonly because?: string | undefined;
-  /** Who the record names. Defaults to the operator: `user@host`. */
+  /** The actor of the audit-log entry. Defaults to the operator: `user@host`. */
   readonly actor?: string;
 }
 
-/** What `pgkeep backup pin` and `unpin` answer. */
+/** The result of `pgkeep backup pin` and `unpin`. */
 export interface PinReport extends Recording {
   readonly name: string;
   readonly pinned: boolean;
-  /** Whether anything changed: a backup that is pinned can be pinned again, for another reason. */
+  /** Whether the state changed: a pinned backup can be pinned again, for another reason. */
   readonly changed: boolean;
 }
 
-/** One thing that is wrong with a backup. */
+/** One fault of an archive. */
 export interface VerificationFinding {
   readonly code:
     | 'ARCHIVE_MISSING'
@@ -223,39 +223,39 @@ export interface VerificationFinding {
   readonly details: string;
 }
 
-/** What is wrong with one copy of a backup. */
+/** One fault of one copy of a backup. */
 export interface CopyFinding extends VerificationFinding {
-  /** Which copy. */
+  /** The place of the copy. */
   readonly location: string;
 }
 
-/** What `pgkeep backup verify` answers: every stored byte of every copy was read. */
+/** The result of `pgkeep backup verify`: every stored byte of every copy was read. */
 export interface VerificationReport {
   readonly name: string;
   readonly verdict: 'passed' | 'failed';
-  /** What of the database is not in the backup, by its manifest: a passed one holds everything but this. */
+  /** What the backup does not contain, by its manifest; a backup that passed contains everything else. */
   readonly without: readonly string[];
   readonly findings: readonly CopyFinding[];
-  /** Every place that has a copy, or that could not say. */
+  /** Every place that has a copy, or could not be asked. */
   readonly locations: readonly string[];
-  /** What could not be looked at, and what is missing for it: the key of an encrypted archive. */
+  /** What could not be verified and what is missing for it, such as the key of an encrypted archive. */
   readonly notChecked: readonly string[];
 }
 
-/** What `pgkeep backup globals` answers. */
+/** The result of `pgkeep backup globals`. */
 export interface GlobalsReport extends Recording {
-  /** Where it went: the storage's location and the key. */
+  /** The location of the storage and the key of the file. */
   readonly file: string;
   readonly bytes: number;
   readonly sha256: string;
   readonly roles: number;
   readonly tablespaces: number;
-  /** Whether the password hashes are in it: only where the role may read them. */
+  /** Whether it contains the password hashes: only if the role may read them. */
   readonly passwords: boolean;
   readonly encrypted: boolean;
 }
 
-/** Whether a backup was made before a restore or a deploy, of a database that may be damaged or half changed. */
+/** Returns whether a backup was made before a restore or a deploy: its database may be damaged or half changed. */
 export function isSafetyBackup(reason: BackupReason | undefined): boolean {
   return reason === 'pre-restore' || reason === 'pre-migration';
 }

@@ -1,31 +1,32 @@
+import { boundedList, pluralOf } from '../core/text.js';
 import type { Manifest } from './backup.types.js';
 import type { DatabaseFacts } from './create/database-facts.js';
 import type { Omission, OmissionKind } from './create/completeness.js';
 
-/** How many names a text lists. */
+/** How many names a text shows. */
 const SHOWN = 10;
 
-/** pg_dump's warning of what an omission says. */
+/** pg_dump's warning about an omission that is reported already. */
 const EXPLAINED_WARNING = /subscriptions not dumped because current user is not a superuser/;
 
 interface Texts {
-  /** What is missing, of one and of several. */
+  /** What is missing, singular and plural. */
   readonly what: readonly [string, string];
   readonly why: string;
-  /** What brings it into the next backup, and back after a restore of this one. */
+  /** How to get it into the next backup, or back after a restore of this one. */
   readonly remedy: (object: string) => string;
 }
 
 const TEXTS: Readonly<Record<OmissionKind, Texts>> = {
   userMappingOptions: {
     what: ['the options of the user mapping for', 'the options of the user mappings for'],
-    why: 'pg_dump reads them as a superuser only',
+    why: 'only a superuser can read them, so pg_dump left them out',
     remedy: (object) =>
       `Back up as a superuser, or set them again after a restore: ALTER USER MAPPING FOR ${object} OPTIONS (ADD user '…', ADD password '…');`,
   },
   subscriptions: {
     what: ['the subscription', 'the subscriptions'],
-    why: 'pg_dump reads them as a superuser only',
+    why: 'only a superuser can read them, so pg_dump left them out',
     remedy: (object) =>
       `Back up as a superuser, or keep the command that creates it: CREATE SUBSCRIPTION ${object} …;`,
   },
@@ -36,15 +37,15 @@ const TEXTS: Readonly<Record<OmissionKind, Texts>> = {
   },
 };
 
-/** What a backup does not hold, one phrase each: `the subscription clinic_feed`. */
+/** Returns what a backup does not contain, one phrase each: `the subscription clinic_feed`. */
 export function omissionTexts(omissions: readonly Omission[] | undefined): string[] {
   return (omissions ?? []).map(({ kind, objects }) => {
     const [one, several] = TEXTS[kind].what;
-    return `${objects.length === 1 ? one : several} ${listed(objects)}`;
+    return `${pluralOf(objects.length, one, several)} ${boundedList(objects, SHOWN)}`;
   });
 }
 
-/** The same with why, and what to do about it; what pg_dump warned of; what a restore by this role lacks. */
+/** Returns why something is missing and what to do, pg_dump's warnings, and what this role cannot restore. */
 export function notesOn(
   { without = [], superuserObjects = [] }: Pick<Manifest, 'without' | 'superuserObjects'>,
   { role, isSuperuser }: Pick<DatabaseFacts, 'role' | 'isSuperuser'>,
@@ -60,17 +61,13 @@ export function notesOn(
     ...warnings.filter((line) => !EXPLAINED_WARNING.test(line)),
     ...(isRestorable
       ? []
-      : [`role "${role}" cannot restore it: only a superuser may create ${listed(superuserObjects)}`]),
+      : [
+          `role "${role}" cannot restore it: only a superuser may create ${boundedList(superuserObjects, SHOWN)}`,
+        ]),
   ];
 }
 
-/** Names for a sentence, the first ten of many. */
-export function listed(names: readonly string[]): string {
-  const rest = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : '';
-  return `${names.slice(0, SHOWN).join(', ')}${rest}`;
-}
-
-/** `, without A; B`, to follow a verdict; empty where nothing is missing. */
+/** Returns `, without A, and without B` to append to a verdict; empty if nothing is missing. */
 export function withoutText(phrases: readonly string[]): string {
   return phrases.length === 0 ? '' : `, without ${phrases.join(', and without ')}`;
 }

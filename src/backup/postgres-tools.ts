@@ -10,28 +10,28 @@ import { passwordOf } from '../postgres/password.js';
 import { programOptions } from '../postgres/session-settings.js';
 import type { ReachedServer } from '../postgres/session.js';
 
-/** One of PostgreSQL's client programs, of a known version. */
+/** One of PostgreSQL's client programs, with its version. */
 export interface PostgresTool {
   readonly file: string;
   /** `15.18` */
   readonly version: string;
   readonly major: number;
-  /** `LD_LIBRARY_PATH` it needs, where it was unpacked rather than installed. */
+  /** The `LD_LIBRARY_PATH` that it needs if it was unpacked rather than installed. */
   readonly libraryPath: string | undefined;
 }
 
 export interface ToolQuery {
   readonly program: 'pg_dump' | 'pg_dumpall' | 'pg_restore' | 'psql' | 'postgres';
-  /** The server's, or the archive's. An older program refuses both. */
+  /** Major version of the server or of the archive. An older program refuses both. */
   readonly atLeastMajor: number;
-  /** The newest one there is does as well, where none is new enough. */
+  /** Whether to take the newest program if none is new enough. */
   readonly orNewest?: boolean;
   readonly searchPath: string;
 }
 
 /**
- * Finds a program of PostgreSQL: the one of the asked major version, or else the nearest newer one. Not the
- * newest: what pg_dump 17 makes of a server 15 is restored by pgkeep, but not by PostgreSQL's own programs.
+ * Finds a program of PostgreSQL: that of the requested major version, or else the nearest newer one. Not the newest:
+ * a dump of a server 15 by pg_dump 17 can be restored by pgkeep, but not by PostgreSQL's own programs.
  * @throws PgkeepError `BACKUP_TOOLS_MISSING` naming the package to install.
  */
 export async function findTool({
@@ -47,12 +47,12 @@ export async function findTool({
   const found = tools.map(({ version, file }) => `${version} (${file})`).join(', ') || 'none';
   throw new PgkeepError(
     'BACKUP_TOOLS_MISSING',
-    `No ${program} of PostgreSQL ${atLeastMajor} or newer on this machine; found: ${found}.`,
+    `Cannot find ${program} of PostgreSQL ${atLeastMajor} or newer on this machine; found: ${found}.`,
     { hint: `Install it: apt-get install postgresql-client-${atLeastMajor}.` },
   );
 }
 
-/** The nearest major version first, its newest release first. */
+/** Orders by major version, and within it the newest release first. */
 function byVersion(left: PostgresTool, right: PostgresTool): number {
   return left.major - right.major || minorOf(right) - minorOf(left);
 }
@@ -76,7 +76,7 @@ async function installedTools(program: string, searchPath: string): Promise<Post
   return (await Promise.all(asked)).flat();
 }
 
-/** None where the program cannot be run: the next candidate may. */
+/** Returns the program with its version; nothing if it cannot be run. */
 async function askVersion(
   program: string,
   file: string,
@@ -87,15 +87,15 @@ async function askVersion(
   const version = new RegExp(`^${program} \\(PostgreSQL\\) (\\d+(?:\\.\\d+)?)`).exec(
     answer?.stdout ?? '',
   )?.[1];
-  return version ? [{ file, version, major: Number.parseInt(version, 10), libraryPath }] : [];
+  return version ? [{ file, version, major: majorOf(version), libraryPath }] : [];
 }
 
-/** Where Debian, Red Hat and Alpine keep the authorities that the system trusts. */
+/** The certificate bundles of Debian, Alpine and Red Hat. */
 const SYSTEM_AUTHORITIES = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt'];
 
 /**
- * The environment of a program that connects with libpq. Everything travels here: an argument would show in the
- * process list, and a database's name there could be read as a connection string.
+ * Returns the environment of a program that connects with libpq. Nothing is passed as an argument: it would be visible in
+ * the process list, and the name of a database could be taken for a connection string.
  */
 export async function libpqEnvironment(
   given: DatabaseUrl,
@@ -104,13 +104,13 @@ export async function libpqEnvironment(
 ): Promise<Record<string, string | undefined>> {
   const url = currentUrl(given);
   if (url.sslPassword !== undefined) {
-    throw new PgkeepError('BACKUP_FAILED', 'Cannot give pg_dump the sslpassword of the database URL.', {
-      hint: 'libpq takes it from no environment variable: use a key without a passphrase, readable by its owner only.',
+    throw new PgkeepError('BACKUP_FAILED', 'Cannot pass the sslpassword of the database URL to pg_dump.', {
+      hint: 'libpq has no environment variable for it. Use a key without a passphrase that only its owner can read.',
     });
   }
   return {
     ...toolEnvironment(tool),
-    // The very server that holds the snapshot, not the next one of a host list.
+    // The server that holds the snapshot, not another one of a host list.
     PGHOST: server.host,
     PGPORT: String(server.port),
     PGUSER: url.user ?? server.user,
@@ -127,15 +127,20 @@ export async function libpqEnvironment(
   };
 }
 
-/** The environment of a program that does not connect. */
+/** Returns the environment of a program that does not connect. */
 export function toolEnvironment(tool: PostgresTool): Record<string, string | undefined> {
   return { PATH: '/usr/bin:/bin', HOME: homedir(), LC_ALL: 'C', LD_LIBRARY_PATH: tool.libraryPath };
 }
 
-/** Without a file libpq refuses to verify, where pgkeep's own connection trusts the system's authorities. */
+/** Returns the certificate bundle: without one libpq refuses to verify, while pgkeep trusts the system's authorities. */
 function rootCertificate(url: DatabaseUrl): string | undefined {
   if (url.sslRootCert !== undefined && url.sslRootCert !== 'system') return url.sslRootCert;
   const isDefaultThere = existsSync(path.join(homedir(), '.postgresql', 'root.crt'));
   if (!verifiesServer(url) || (isDefaultThere && url.sslRootCert === undefined)) return undefined;
   return SYSTEM_AUTHORITIES.find((file) => existsSync(file)) ?? 'system';
+}
+
+/** Returns the major version, `15` of `15.18`. */
+export function majorOf(version: string): number {
+  return Number.parseInt(version, 10);
 }

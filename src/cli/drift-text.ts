@@ -1,6 +1,5 @@
 import path from 'node:path';
-import { boundedList } from '../core/bounded-list.js';
-import { counted } from '../core/counted.js';
+import { boundedList, counted, formatTime, printable } from '../core/text.js';
 import { actionText, type CountedDifference, findRenames, withParts } from '../drift/differences.js';
 import type {
   AcceptReport,
@@ -9,13 +8,12 @@ import type {
   NoComparison,
   RecordedFingerprint,
 } from '../drift/drift.types.js';
-import { formatTime } from './format.js';
 
 const SIGNS = { added: '+', missing: '-', changed: '~' } as const;
 /** A function's body may have thousands of lines. */
 const LONGEST = 40;
 
-/** What differs for people, object by object; then Prisma's own comparison; then what to do. */
+/** Renders the differences, then Prisma's own comparison, then what to do. */
 export function renderDrift(report: DriftReport): string {
   return printable(
     [verdictOf(report), ...renderObjects(report.objects), ...prismaOf(report), ...remediesOf(report)].join(
@@ -24,9 +22,9 @@ export function renderDrift(report: DriftReport): string {
   );
 }
 
-/** Prisma's own comparison as SQL alone, to be kept in a file; where there is none a comment says why. */
+/** Renders only the SQL of Prisma's comparison; if there is none, a comment says why. */
 export function renderDriftSql({ prisma }: DriftReport): string {
-  if (prisma === null) return '-- No Prisma schema is found: there is nothing to compare the database with.';
+  if (prisma === null) return '-- No Prisma schema found: there is nothing to compare the database with.';
   if (!('files' in prisma)) {
     return notComparedLines(prisma)
       .map((line) => `-- ${line.replaceAll('\n', ' ')}`)
@@ -35,19 +33,21 @@ export function renderDriftSql({ prisma }: DriftReport): string {
   return prisma.differs ? prisma.script : '-- Prisma sees no difference between the database and the schema.';
 }
 
-/** What is about to be accepted. */
+/** Renders what is about to be accepted. */
 export function renderAcceptable({ objects, recorded }: DriftReport): string {
-  if (recorded === null) return 'Nothing was recorded before: the structure is taken as it is.';
+  if (recorded === null) return 'No structure was recorded before: the current one is accepted.';
   const what =
-    objects.length === 0 ? 'Nothing differs' : `Accepting what differs, ${countedObjects(objects)},`;
+    objects.length === 0
+      ? 'Nothing differs'
+      : `Accepting ${countedObjects(objects, 'object that differs', 'objects that differ')}`;
   return printable([`${what} from ${leftBy(recorded)}.`, ...renderObjects(objects)].join('\n\n'));
 }
 
 export function renderAcceptance({ changed, database, objects, migrations }: AcceptReport): string {
-  if (!changed) return `Nothing to accept: the structure of database "${database}" is as recorded.`;
+  if (!changed) return `Nothing to accept: the structure of database "${database}" matches the recorded one.`;
   const accepted =
     objects.length === 0 ? '' : `, with ${countedObjects(objects)} changed outside of migrations`;
-  return `The structure of database "${database}" is the expected one from now on${accepted}; ${counted(migrations, 'migration is', 'migrations are')} applied.`;
+  return `Recorded the structure of database "${database}" as the expected one${accepted}; ${counted(migrations, 'migration is', 'migrations are')} applied.`;
 }
 
 function verdictOf(report: DriftReport): string {
@@ -57,25 +57,25 @@ function verdictOf(report: DriftReport): string {
     return `DRIFT: ${countedObjects(objects, 'object differs', 'objects differ')} from what ${leftBy(recorded)} left.`;
   }
   if (reason === 'not-installed')
-    return 'Drift is not known: the database has no table pgkeep.catalogue_fingerprint.';
+    return 'Drift unknown: the database has no table pgkeep.catalogue_fingerprint.';
   if (!recorded || reason === 'not-recorded') {
-    return 'Drift is not known: nobody recorded yet what the structure is to be.';
+    return 'Drift unknown: no expected structure is recorded.';
   }
-  if (reason === 'deploying') return 'Drift is not known: migrations are being deployed right now.';
+  if (reason === 'deploying') return 'Drift unknown: migrations are being deployed right now.';
   if (reason === 'not-comparable') {
-    return `Drift is not known: another version of pgkeep recorded ${leftBy(recorded)}, and reads the structure in another way.`;
+    return `Drift unknown: another version of pgkeep recorded ${leftBy(recorded)}, in a form that cannot be compared.`;
   }
   return [
-    `Drift is not known since ${leftBy(recorded)}: the history is not the one that was recorded.`,
+    `Drift unknown since ${leftBy(recorded)}: the migration history has changed.`,
     ...appliedSince.map((name) => `  applied since  ${name}`),
-    ...goneSince.map((name) => `  gone since     ${name}`),
+    ...goneSince.map((name) => `  removed since  ${name}`),
     objects.length === 0
-      ? 'The structure is the same as then.'
-      : `${countedObjects(objects, 'object is', 'objects are')} not as then, by these migrations or by hand:`,
+      ? 'The structure has not changed.'
+      : `${countedObjects(objects, 'object differs', 'objects differ')} since then, changed by these migrations or by hand:`,
   ].join('\n');
 }
 
-/** Home by home, what stands by itself last. */
+/** Renders the objects grouped by table or view; objects without one come last. */
 function renderObjects(objects: readonly DriftedObject[]): string[] {
   const renames = findRenames(objects);
   const homes = new Map<string, CountedDifference[]>();
@@ -86,13 +86,13 @@ function renderObjects(objects: readonly DriftedObject[]): string[] {
     .toSorted(([left], [right]) => Number(left === '') - Number(right === '') || (left < right ? -1 : 1))
     .map(([home, own]) =>
       [
-        home === '' ? 'of no table' : home,
+        home === '' ? 'other objects' : home,
         ...own.flatMap((one) => renderObject(one, renames.get(one.object))),
       ].join('\n'),
     );
 }
 
-/** Of a table that came or went as a whole its parts are counted, not shown. */
+/** Counts the parts of an added or removed table instead of listing them. */
 function partsOf(parts: readonly DriftedObject[]): string[] {
   if (parts.length === 0) return [];
   const counts = new Map<string, number>();
@@ -110,16 +110,16 @@ function plural(kind: string, count: number): string {
 
 function renderObject({ object: one, parts }: CountedDifference, renamedTo: string | undefined): string[] {
   const { object, change, was, is } = one;
-  const guess = renamedTo === undefined ? '' : `  (renamed? there is ${renamedTo} now)`;
+  const guess = renamedTo === undefined ? '' : `  (renamed to ${renamedTo}?)`;
   const heading = `  ${SIGNS[change]} ${object}${guess}`;
   if (was === null || is === null) {
     return [heading, ...definition(was ?? is ?? '', '      '), ...partsOf(parts)];
   }
   const [before, after] = withoutCommonLines(was.split('\n'), is.split('\n'));
-  return [heading, ...told('was', before), ...told('is', after)];
+  return [heading, ...labelled('was', before), ...labelled('is', after)];
 }
 
-function told(label: string, lines: readonly string[]): string[] {
+function labelled(label: string, lines: readonly string[]): string[] {
   const shown = lines.length === 0 ? ['(nothing)'] : lines;
   return definition(shown.join('\n'), '          ').map((line, index) =>
     index === 0 ? `      ${label.padEnd(3)} ${line.trimStart()}` : line,
@@ -133,7 +133,7 @@ function definition(text: string, indent: string): string[] {
   return [...lines.slice(0, LONGEST), ...rest].map((line) => `${indent}${line}`.trimEnd());
 }
 
-/** Two long definitions: the lines at either end that are the same tell nothing. */
+/** Leaves out equal lines at the beginning and end of two definitions. */
 function withoutCommonLines(was: readonly string[], is: readonly string[]): [string[], string[]] {
   let head = 0;
   while (head < Math.min(was.length, is.length) && was[head] === is[head]) head += 1;
@@ -152,31 +152,31 @@ function prismaOf({ prisma }: DriftReport): string[] {
   const reason =
     pending.length === 0
       ? ''
-      : ` ${counted(pending.length, 'migration is', 'migrations are')} not applied yet, which is a reason: ${boundedList(pending)}.`;
+      : ` ${counted(pending.length, 'migration is', 'migrations are')} not applied yet, which may be why: ${boundedList(pending)}.`;
   return [
-    `For Prisma the database is not as ${schema} has it.${reason} From the database to the schema:\n${indented(summary)}`,
+    `According to Prisma the database differs from ${schema}.${reason} Changes that would make it match:\n${indented(summary)}`,
     'As SQL: `pgkeep migrate drift --sql`.',
   ];
 }
 
 function notComparedLines(why: NoComparison): string[] {
   if ('fault' in why) return [`Prisma’s engine could not compare the database with the schema: ${why.fault}`];
-  return [`The Prisma schema is not known, so no SQL leads to it: ${why.schemaUnknown}.`, why.hint];
+  return [`The Prisma schema is unknown, so nothing was compared with it: ${why.schemaUnknown}.`, why.hint];
 }
 
 function remediesOf({ verdict, reason, recorded }: DriftReport): string[] {
   if (verdict === 'none') return [];
   if (reason === 'not-installed') return ['Run `pgkeep install`, then `pgkeep migrate drift --accept`.'];
-  if (reason === 'deploying') return ['Wait for the deploy to end: it records the structure itself.'];
+  if (reason === 'deploying') return ['Wait for the deploy to finish: it records the structure itself.'];
   if (verdict === 'drift') {
     return [
-      'Write it as a migration, or take it back by hand. Where it is to stay as it is: `pgkeep migrate drift --accept`.',
+      'Add a migration, or revert it. To accept the current structure: `pgkeep migrate drift --accept`.',
     ];
   }
   return [
     recorded
-      ? 'Where that is as it should be: `pgkeep migrate drift --accept`.'
-      : 'Take the structure as it is now for the expected one: `pgkeep migrate drift --accept`; every `pgkeep migrate deploy` does.',
+      ? 'If this is expected: `pgkeep migrate drift --accept`.'
+      : 'Record the current structure as the expected one: `pgkeep migrate drift --accept`; every `pgkeep migrate deploy` does this too.',
   ];
 }
 
@@ -189,7 +189,7 @@ function leftBy({ action, recordedAt }: RecordedFingerprint): string {
   return `the ${actionText(action)} of ${formatTime(recordedAt)} UTC`;
 }
 
-/** A table that came or went is one object, with its parts. */
+/** Counts an added or removed table as one object, with its parts. */
 function countedObjects(objects: readonly DriftedObject[], one = 'object', many = 'objects'): string {
   return counted(withParts(objects).length, one, many);
 }
@@ -199,9 +199,4 @@ function indented(text: string): string {
     .split('\n')
     .map((line) => `  ${line}`.trimEnd())
     .join('\n');
-}
-
-/** Names and bodies are somebody's text: what would steer the terminal is not passed on. */
-function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, (character) => (/[\n\t]/.test(character) ? character : '\uFFFD'));
 }

@@ -15,7 +15,7 @@ import {
   prismaConfigIn,
 } from '../migrations/prisma-config/find-prisma.js';
 
-/** The databases that a command of Prisma's would work on. */
+/** The databases that a Prisma command would work on. */
 interface Datasource {
   readonly url: string | undefined;
   readonly shadowUrl: string | undefined;
@@ -23,30 +23,30 @@ interface Datasource {
 
 /** How Prisma is run. */
 export interface PrismaRun {
-  /** Where what Prisma prints to stdout goes. */
+  /** Where Prisma's stdout goes. */
   readonly output?: 'stdout' | 'stderr';
-  /** The configuration, where it was evaluated already. */
+  /** The configuration, if it was evaluated already. */
   readonly configuration?: PrismaConfiguration | undefined;
 }
 
 /**
- * Asks the guard whether a command of Prisma's may run on these databases: by default those of the settings.
+ * Checks that a Prisma command may run on these databases. Defaults to those of the settings
  * @throws PgkeepError `GUARD_REFUSED`.
  */
 export async function requireGuard(
   environment: Environment,
   argv: readonly string[],
-  door: string,
+  via: string,
   datasource: Partial<Datasource> = {},
 ): Promise<void> {
   const { url = guardedUrl(environment), shadowUrl = environment['SHADOW_DATABASE_URL'] } = datasource;
-  const verdict = await guard({ ...readGuardSettings(environment), argv, url, shadowUrl, door });
+  const verdict = await guard({ ...readGuardSettings(environment), argv, url, shadowUrl, via });
   if (verdict.verdict === 'allow') return;
   throw new PgkeepError('GUARD_REFUSED', verdict.reason, { hint: verdict.remedy });
 }
 
 /**
- * Runs the application's own Prisma on this terminal, where the guard lets it.
+ * Runs the application's own Prisma on this terminal, if the guard allows it.
  * @returns Prisma's exit code.
  * @throws PgkeepError `GUARD_REFUSED`, `PRISMA_MISSING`, `PRISMA_CONFIG_INVALID`.
  */
@@ -61,7 +61,7 @@ export async function runGuardedPrisma(
   const command = parsePrismaCommand(argv);
   const above = command.config ?? configAboveMigrations(environment, workingDirectory);
   const config = above === undefined ? prismaConfigIn(workingDirectory)?.file : path.resolve(above);
-  // A command that rests on no database is not worth evaluating a configuration.
+  // Do not evaluate the configuration for a command that depends on no database.
   const isJudged = needsDatabase(command, readGuardSettings(environment).environment);
   const datasource = isJudged && config !== undefined ? await datasourceOf(config, own, configuration) : {};
   await requireGuard(environment, argv, LAUNCHER, datasource);
@@ -78,7 +78,7 @@ function configAboveMigrations(environment: Environment, workingDirectory: strin
   return migrations && findPrismaConfig(path.resolve(migrations), workingDirectory);
 }
 
-/** What the configuration says Prisma works on. */
+/** Returns the databases that the configuration names. */
 async function datasourceOf(
   config: string,
   environment: Environment,
@@ -90,7 +90,7 @@ async function datasourceOf(
   return { url: withPassword(url, environment['DATABASE_URL']), shadowUrl };
 }
 
-/** A configuration may leave the password out of its URL and hand it over otherwise: the settings' own URL has it. */
+/** Returns the settings' URL for the same database if the configuration's has no password. */
 function withPassword(url: string | undefined, own: string | undefined): string | undefined {
   if (url === undefined || own === undefined) return url ?? own;
   try {
@@ -103,8 +103,8 @@ function withPassword(url: string | undefined, own: string | undefined): string 
 }
 
 /**
- * The configuration of the application whose migrations these are: the nearest above them. Undefined where it is the
- * working directory's, which Prisma finds by itself, or where there is none.
+ * Returns the application's Prisma configuration: the nearest above its migrations. Undefined if it is the
+ * working directory's, which Prisma finds itself, or if there is none.
  */
 export function findPrismaConfig(migrationsDirectory: string, workingDirectory: string): string | undefined {
   const config = nearestPrismaConfig(migrationsDirectory, workingDirectory);

@@ -1,7 +1,6 @@
-import { counted } from '../core/counted.js';
+import { counted, formatCount, printable } from '../core/text.js';
 import { ENGINE_NAMES } from '../migrations/lint/engine.js';
 import type { Finding, LintRun } from '../migrations/lint/lint.types.js';
-import { formatCount } from './format.js';
 import { wrap } from './render.js';
 
 const WIDTH = 100;
@@ -13,11 +12,6 @@ export function renderLint(run: LintRun): string {
     byFile.set(finding.file, [...(byFile.get(finding.file) ?? []), finding]);
   const files = [...byFile].map(([file, findings]) => [file, ...findings.map(renderFinding)].join('\n\n'));
   return printable([...files, renderSum(run)].join('\n\n'));
-}
-
-/** Replaces the control characters of a migration, which a terminal would execute. */
-function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, (character) => (/[\n\t]/.test(character) ? character : '\uFFFD'));
 }
 
 function renderFinding(finding: Finding): string {

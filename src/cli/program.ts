@@ -32,7 +32,7 @@ export async function runProgram(
     const options: OptionValues = command.optsWithGlobals();
     const { runVerb } = await import('./run-verb.js');
     const run = (signal: AbortSignal) =>
-      runVerb(terminal, { ...options, verb, signal }, (app) =>
+      runVerb(terminal, { ...options, verb, verbOptions: options, signal }, (app) =>
         verb.run(app, command.args, options, signal, terminal),
       );
     exitCode = verb.shutsDownGracefully

@@ -1,21 +1,27 @@
 import type { BackupProgress, ProgressListener } from '../backup/backup.types.js';
-import { formatBytes } from './format.js';
+import { formatBytes } from '../core/text.js';
 import type { Terminal } from './terminal.js';
 
 const BAR_WIDTH = 24;
-/** A phase is named in this many columns, so that the bar stays where it is. */
-const PHASE_WIDTH = 'reading back'.length;
+/** What a phase is called on the terminal. */
+const LABELS: Readonly<Record<BackupProgress['phase'], string>> = {
+  dumping: 'dumping',
+  'reading back': 'verifying',
+  'copying to the buckets': 'copying to the buckets',
+};
+/** The width of the label, so that the bar does not move. */
+const LABEL_WIDTH = LABELS['reading back'].length;
 const REDRAW_MS = 100;
 const LOG_MS = 10_000;
 
 /** Progress that is shown until it is ended. */
 export interface ShownProgress {
   readonly listener: ProgressListener;
-  /** Takes the bar away. */
+  /** Removes the bar. */
   readonly end: () => void;
 }
 
-/** Shows how far a backup is: a bar on a terminal, elsewhere a line in the log every ten seconds. */
+/** Shows the progress of a backup: a bar on a terminal, elsewhere a line in the log every ten seconds. */
 export function showProgress(terminal: Terminal, logMs = LOG_MS): ShownProgress {
   const { live } = terminal;
   let latest: BackupProgress | undefined;
@@ -23,7 +29,7 @@ export function showProgress(terminal: Terminal, logMs = LOG_MS): ShownProgress 
     if (latest && live) live.draw(progressBar(latest).slice(0, live.columns() - 1));
     else if (latest) terminal.err(progressLine(latest));
   };
-  // Unreferenced: a process that has nothing else to do may end.
+  // Unreferenced, so that the timer does not keep the process alive.
   const timer = setInterval(draw, live ? REDRAW_MS : logMs).unref();
   return {
     listener: (progress) => {
@@ -38,31 +44,32 @@ export function showProgress(terminal: Terminal, logMs = LOG_MS): ShownProgress 
   };
 }
 
-/** `dumping       [============>           ]  52 %  104.2 MB of about 200.1 MB` */
+/** Returns `dumping    [============>           ]  52 %  104.2 MB of about 200.1 MB`. */
 export function progressBar(progress: BackupProgress): string {
   const percent = percentOf(progress);
-  const phase = progress.phase.padEnd(PHASE_WIDTH);
-  if (percent === undefined) return [phase, amount(progress)].join('  ').trimEnd();
+  const label = LABELS[progress.phase].padEnd(LABEL_WIDTH);
+  if (percent === undefined) return [label, amount(progress)].join('  ').trimEnd();
   const filled = Math.round((percent / 100) * BAR_WIDTH);
   const bar = `${'='.repeat(filled)}${filled < BAR_WIDTH ? '>' : ''}`.padEnd(BAR_WIDTH);
-  return `${phase}  [${bar}]  ${String(percent).padStart(3)} %  ${amount(progress)}`;
+  return `${label}  [${bar}]  ${String(percent).padStart(3)} %  ${amount(progress)}`;
 }
 
-/** `dumping: 104.2 MB of about 200.1 MB, 52 %` */
+/** Returns `dumping: 104.2 MB of about 200.1 MB, 52 %`. */
 export function progressLine(progress: BackupProgress): string {
   const percent = percentOf(progress);
-  const told = [amount(progress), percent === undefined ? '' : `${percent} %`].filter(Boolean).join(', ');
-  return told === '' ? progress.phase : `${progress.phase}: ${told}`;
+  const label = LABELS[progress.phase];
+  const details = [amount(progress), percent === undefined ? '' : `${percent} %`].filter(Boolean).join(', ');
+  return details === '' ? label : `${label}: ${details}`;
 }
 
 function amount({ phase, bytes, expectedBytes }: BackupProgress): string {
   if (bytes === null) return '';
   if (expectedBytes === undefined) return formatBytes(bytes);
-  // The last backup's size is a guess at this one's.
+  // While dumping, the expected size is an estimate from the last backup.
   return `${formatBytes(bytes)} of ${phase === 'dumping' ? 'about ' : ''}${formatBytes(expectedBytes)}`;
 }
 
-/** A database that has grown is not done before it is. */
+/** Returns the percentage; at most 99 while dumping, because the expected size is an estimate. */
 function percentOf({ phase, bytes, expectedBytes }: BackupProgress): number | undefined {
   if (bytes === null || expectedBytes === undefined || expectedBytes === 0) return undefined;
   return Math.min(Math.floor((bytes / expectedBytes) * 100), phase === 'dumping' ? 99 : 100);

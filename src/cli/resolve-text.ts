@@ -1,5 +1,4 @@
-import { boundedList } from '../core/bounded-list.js';
-import { counted } from '../core/counted.js';
+import { boundedList, counted } from '../core/text.js';
 import type {
   MigrationState,
   RanBy,
@@ -8,35 +7,36 @@ import type {
 } from '../deploy/resolve/resolve.types.js';
 import { notRecordedLines } from './render.js';
 
-/** More names than this are counted. */
+/** The most statements that are listed. */
 const SHOWN = 8;
 
 export function renderExplanation({ database, environment, migrations }: ResolveExplanation): string {
   if (migrations.length === 0) {
     return `Nothing to resolve: no migration of database "${database}" (${environment}) is failed, rolled back or unknown.`;
   }
-  const count = counted(migrations.length, 'migration is', 'migrations are');
+  const count = counted(migrations.length, 'migration');
   return [
-    `${count} not settled in database "${database}" (${environment}):`,
+    `${count} to resolve in database "${database}" (${environment}):`,
     ...migrations.map((state) => `\n${renderState(state)}`),
   ].join('\n');
 }
 
-/** One migration: what the history says, what PostgreSQL said, what is there, what to choose from. */
+/** Renders one migration: its history, its error, what was applied, the options. */
 export function renderState(state: MigrationState): string {
   const { migration, choices } = state;
   return [
     migration,
     `  history   ${historyText(state)}`,
-    ...(state.state === 'failed' ? [`  said      ${saidText(state)}`] : []),
+    ...(state.state === 'failed' ? [`  error     ${saidText(state)}`] : []),
     ...(state.ran === null ? [] : [`  ran       ${ranText(state.ran)}`]),
     ...databaseLines(state),
     ...statementLines('applied', state.applied),
     ...statementLines('uncertain', state.uncertain),
     ...statementLines('not run', state.notApplied),
+    ...assumedLines(state),
     ...state.invalid.map((index) => `  invalid   index ${index}`),
     ...choices.map(
-      ({ command, when }, index) => `  ${index === 0 ? 'choose    ' : '          '}${command}    (${when})`,
+      ({ command, when }, index) => `  ${index === 0 ? 'options   ' : '          '}${command}    (${when})`,
     ),
   ].join('\n');
 }
@@ -45,8 +45,8 @@ export function renderResolution(report: ResolveReport): string {
   const { migration, mark, database, environment } = report;
   const next =
     mark === 'applied'
-      ? 'Nothing of it was run.'
-      : 'Nothing was run. The next `pgkeep migrate deploy` applies it again: mend it before.';
+      ? 'None of it was run.'
+      : 'Nothing was run. The next `pgkeep migrate deploy` applies it again: fix it first.';
   return [
     `Migration ${migration} is marked as ${mark} in database "${database}" (${environment}). ${next}`,
     ...notRecordedLines(report),
@@ -56,28 +56,28 @@ export function renderResolution(report: ResolveReport): string {
 function historyText({ state, started }: MigrationState): string {
   switch (state) {
     case 'failed':
-      return `failed: began on ${started} UTC and did not end`;
+      return `failed: started on ${started} UTC and did not finish`;
     case 'rolled back':
-      return `rolled back, and not applied since; began on ${started} UTC`;
+      return `rolled back and not applied since; started on ${started} UTC`;
     case 'unknown':
       return `applied on ${started} UTC, and not in this directory: the database is ahead of this build`;
     case 'pending':
-      return 'never begun';
+      return 'never started';
     default:
       return `applied on ${started} UTC`;
   }
 }
 
 function saidText({ said }: MigrationState): string {
-  return said ?? 'nobody wrote it down: whoever ran it was killed, or lost the connection';
+  return said ?? 'not recorded: the program that ran it was killed or lost its connection';
 }
 
 function ranText(ran: RanBy): string {
   if (ran.by !== 'pgkeep') {
-    return 'not by pgkeep: since Prisma 7.4 each statement may have been committed by itself';
+    return 'not by pgkeep: since Prisma 7.4 each statement may have been committed separately';
   }
   if (ran.as === 'statements') {
-    const changed = ran.isSameFile ? '' : ', of the file as it was: it was changed since';
+    const changed = ran.isSameFile ? '' : '; the file was changed since';
     return `by pgkeep, statement by statement: ${ran.applied} of ${ran.statements} applied${changed}`;
   }
   return ran.as === 'transaction'
@@ -87,22 +87,22 @@ function ranText(ran: RanBy): string {
 
 function databaseLines(state: MigrationState): string[] {
   const { isHere, verdict, there, notThere, invalid } = state;
-  if (!isHere) return ['  database  its migration.sql is not here: nobody can look'];
-  const nothing = `${verdict === 'nothing' ? 'nothing of it is there' : 'nothing that can be looked for is there'}${
-    invalid.length === 0 ? '' : ', except what is not valid'
+  if (!isHere) return ['  database  cannot be checked: its migration.sql is not in this directory'];
+  const nothing = `${verdict === 'nothing' ? 'none of it exists' : 'nothing that pgkeep can look for exists'}${
+    invalid.length === 0 ? '' : ', except invalid indexes'
   }`;
   if (there.length === 0 && notThere.length === 0) {
     return verdict === 'nothing' || invalid.length > 0
       ? [`  database  ${nothing}`]
-      : ['  database  it leaves nothing that could be looked for by name: look at its rows'];
+      : ['  database  it creates nothing that pgkeep can look for by name: check its rows'];
   }
   if (notThere.length === 0) {
-    return [`  database  all that can be looked for is there: ${boundedList(there)}`];
+    return [`  database  everything that pgkeep can look for exists: ${boundedList(there)}`];
   }
-  if (there.length === 0) return [`  database  ${nothing}: missing: ${boundedList(notThere)}`];
+  if (there.length === 0) return [`  database  ${nothing}; missing: ${boundedList(notThere)}`];
   return [
-    '  database  some of it is there',
-    `            there: ${boundedList(there)}`,
+    '  database  some of it exists',
+    `            present: ${boundedList(there)}`,
     `            missing: ${boundedList(notThere)}`,
   ];
 }
@@ -113,4 +113,12 @@ function statementLines(title: string, statements: readonly string[]): string[] 
     .map((text, index) => `  ${(index === 0 ? title : '').padEnd(9)} ${text}`);
   const rest = statements.length - SHOWN;
   return rest > 0 ? [...shown, `            and ${rest} more`] : shown;
+}
+
+function assumedLines({ assumedNotRun }: MigrationState): string[] {
+  if (assumedNotRun.length === 0) return [];
+  return [
+    ...statementLines('assumed', assumedNotRun),
+    '            not run, because the object of an earlier statement is missing; if you dropped it by hand, check their rows',
+  ];
 }

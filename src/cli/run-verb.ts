@@ -3,13 +3,16 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { OptionValues } from 'commander';
 import { readEmbeddedLocation, STATE_DIRECTORY } from '../cluster/embedded-location.js';
-import { loadEnvironment, wantsEmbedded, withDefaults } from '../config/process-environment.js';
-import { type Environment, readSettings } from '../config/read-settings.js';
+import { wantsEmbedded } from '../config/database-settings.js';
+import { loadEnvironment, withDefaults } from '../config/process-environment.js';
+import { readSettings, type Environment } from '../config/read-settings.js';
 import type { Settings } from '../config/settings.js';
 import { unknownSettings } from '../config/unknown-settings.js';
+import { PgkeepError } from '../core/errors.js';
 import { StderrLogger } from '../core/logger.js';
 import { withPrismaProject } from '../migrations/prisma-config/with-prisma-project.js';
 import { PgkeepModule } from '../pgkeep.module.js';
+import { CHECK_NAMES } from '../readiness/checks.js';
 import { EXIT, exitCodeOf, explain, explainAsJson } from './errors.js';
 import type { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -26,7 +29,9 @@ export interface CommonOptions {
 
 /** How a verb is run. */
 export interface RunOptions extends CommonOptions {
-  readonly verb: Pick<Verb, 'databaseIsOptional' | 'prismaProject'>;
+  readonly verb: Pick<Verb, 'databaseIsOptional' | 'prismaProject' | 'settings' | 'invalidSettings'>;
+  /** The verb's own options. */
+  readonly verbOptions: OptionValues;
   readonly signal: AbortSignal;
 }
 
@@ -49,15 +54,14 @@ export async function runVerb(
   try {
     const environment = verbEnvironment(terminal, options.env);
     const settings = await verbSettings(environment, options);
+    if ('answer' in settings) return print(terminal, options, settings.answer);
     const logger = new StderrLogger({ json: false, logLevels: ['error', 'fatal'] });
     const app = await NestFactory.createApplicationContext(PgkeepModule.forRoot(settings), {
       logger,
       abortOnError: false,
     });
     try {
-      const answer = await run(app);
-      terminal.out(options.json ? JSON.stringify(answer.json, null, 2) : answer.text);
-      return answer.exitCode ?? EXIT.done;
+      return print(terminal, options, await run(app));
     } finally {
       await app.close();
     }
@@ -68,14 +72,30 @@ export async function runVerb(
   }
 }
 
+function print(terminal: Terminal, { json = false }: CommonOptions, answer: Answer): number {
+  terminal.out(json ? JSON.stringify(answer.json, null, 2) : answer.text);
+  return answer.exitCode ?? EXIT.done;
+}
+
 /** Returns the settings of a verb, with the part of the application's Prisma project that it needs. */
-async function verbSettings(environment: Environment, options: RunOptions): Promise<Settings> {
-  const { verb, config: configFile, signal } = options;
-  const { databaseIsOptional = false, prismaProject } = verb;
-  const settings = readSettings(environment, process.cwd(), { databaseIsOptional });
-  if (prismaProject === undefined) return settings;
-  const directoryOnly = prismaProject === 'directory';
-  return await withPrismaProject(settings, environment, { configFile, directoryOnly, signal });
+async function verbSettings(
+  environment: Environment,
+  options: RunOptions,
+): Promise<Settings | { readonly answer: Answer }> {
+  const { verb, verbOptions, config: configFile, signal } = options;
+  const { databaseIsOptional = false, prismaProject, invalidSettings } = verb;
+  try {
+    const read = readSettings(environment, process.cwd(), { databaseIsOptional, checks: CHECK_NAMES });
+    const settings = verb.settings?.(read, verbOptions) ?? read;
+    if (prismaProject === undefined) return settings;
+    const directoryOnly = prismaProject === 'directory';
+    const isOptional = prismaProject === 'all-if-valid';
+    return await withPrismaProject(settings, environment, { configFile, directoryOnly, isOptional, signal });
+  } catch (error) {
+    const isConfiguration = error instanceof PgkeepError && error.kind === 'configuration';
+    if (invalidSettings && isConfiguration) return { answer: invalidSettings(error) };
+    throw error;
+  }
 }
 
 /** Returns the environment of a verb. Without a database setting, the embedded one that `npm start` runs here is used. */

@@ -1,5 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import type { Command, OptionValues } from 'commander';
+import type { Settings } from '../config/settings.js';
+import type { PgkeepError } from '../core/errors.js';
 import type { Answer } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 
@@ -13,9 +15,14 @@ export interface Verb {
   readonly databaseIsOptional?: boolean;
   /**
    * What it needs from the application's Prisma configuration: nothing (the default), the migrations directory (the
-   * configuration is then evaluated only if `MIGRATIONS_DIR` is not set), or everything.
+   * configuration is then evaluated only if `MIGRATIONS_DIR` is not set), or everything; `all-if-valid`: a configuration
+   * that cannot be loaded is reported in the settings and does not fail the verb.
    */
-  readonly prismaProject?: 'directory' | 'all';
+  readonly prismaProject?: 'directory' | 'all' | 'all-if-valid';
+  /** Adapts the settings to the verb's options. */
+  readonly settings?: (settings: Settings, options: OptionValues) => Settings;
+  /** Answers where the settings are invalid; other verbs exit with 78. */
+  readonly invalidSettings?: (error: PgkeepError) => Answer;
   readonly run: (
     app: INestApplicationContext,
     parameters: readonly string[],

@@ -19,6 +19,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./commands/ready.js')).readyVerb,
   },
   {
+    name: 'doctor',
+    description:
+      'Check every line of the deployment checklists. Exit 0: all passed, 1: not. Changes nothing.',
+    load: async () => (await import('./commands/doctor.js')).doctorVerb,
+  },
+  {
     name: 'stats',
     description: 'Show sizes, rows and connections of the database.',
     load: async () => (await import('./commands/stats.js')).statsVerb,
@@ -98,7 +104,7 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'restore',
-    description: 'Restore a backup: next to the database, checked there, then swapped into its place.',
+    description: 'Restore a backup into a new database, compare it, and swap it with the old database.',
     load: async () => (await import('./commands/restore.js')).restoreVerb,
     verbs: [
       {
@@ -113,7 +119,8 @@ export const VERBS: readonly VerbEntry[] = [
       },
       {
         name: 'tests',
-        description: 'The earlier spelling of restore history (deprecated since 0.2).',
+        description: 'The earlier spelling of restore history.',
+        /** @deprecated since 0.2 */
         isHidden: true,
         load: async () => (await import('./commands/restore-history.js')).restoreHistoryVerb,
       },

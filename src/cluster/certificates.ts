@@ -23,13 +23,13 @@ export interface KeyAndCertificate {
 export interface CertificateRequest {
   /** Subject name; for a client certificate the database user. */
   readonly commonName: string;
-  /** DNS names and IP addresses the certificate is good for. */
+  /** DNS names and IP addresses that the certificate is valid for. */
   readonly hosts?: readonly string[];
   readonly notBefore: Date;
   readonly notAfter: Date;
 }
 
-/** A throw-away certificate authority, good for clusters of our own: its key never leaves the process. */
+/** A throw-away certificate authority for clusters that pgkeep starts: its key never leaves the process. */
 export class CertificateAuthority {
   private constructor(
     private readonly keys: webcrypto.CryptoKeyPair,
@@ -56,7 +56,7 @@ export class CertificateAuthority {
     return new CertificateAuthority(keys, root);
   }
 
-  /** Issues a certificate good for servers and clients. */
+  /** Issues a certificate for servers and clients. */
   async issue(request: CertificateRequest): Promise<KeyAndCertificate> {
     const keys = await generateKeys();
     const certificate = await X509CertificateGenerator.create({

@@ -29,7 +29,7 @@ const PREDECESSOR_DEADLINE_MS = 12_000;
 const POLL_MS = 15;
 
 export interface ClusterOptions {
-  /** Everything of the cluster is below this directory, which its user must be able to reach. */
+  /** Holds every file of the cluster; the user that PostgreSQL runs as must be able to reach it. */
   readonly directory: string;
   readonly binaries: PostgresBinaries;
   /** Server settings, as in postgresql.conf. */
@@ -40,7 +40,7 @@ export interface ClusterOptions {
   readonly tls?: KeyAndCertificate & { readonly root: string };
 }
 
-/** Passwords for whoever connects from this machine, over TLS or not. */
+/** Password authentication for connections from this machine, with or without TLS. */
 const LOCAL_PASSWORDS = [
   'local all all scram-sha-256',
   'host all all 127.0.0.1/32 scram-sha-256',
@@ -48,8 +48,8 @@ const LOCAL_PASSWORDS = [
 ];
 
 /**
- * A PostgreSQL of our own on a free loopback port: the embedded default, and the tests'. It never touches a
- * cluster it did not make, runs unprivileged, and dies with this process (see `watchdog.ts`).
+ * A PostgreSQL that pgkeep starts on a free loopback port: the embedded default, scratch servers, and tests. It never
+ * touches a cluster that it did not create, runs unprivileged, and ends with this process (see `spawnWatched`).
  */
 export class Cluster {
   readonly host = '127.0.0.1';
@@ -60,7 +60,7 @@ export class Cluster {
 
   private constructor(private readonly options: ClusterOptions) {}
 
-  /** Opens the cluster in `directory`, making it first where there is none, and starts its server. */
+  /** Opens the cluster in `directory`, creating it first where there is none, and starts its server. */
   static async start(options: ClusterOptions): Promise<Cluster> {
     const cluster = new Cluster(options);
     makePrivateDirectory(options.directory, cluster.user);
@@ -97,14 +97,14 @@ export class Cluster {
     return readPostmasterFile(this.dataDirectory)?.pid ?? 0;
   }
 
-  /** A connection URL of the superuser; `parameters` such as `{ sslmode: 'require' }`. */
+  /** Returns a connection URL of the superuser; `parameters` such as `{ sslmode: 'require' }`. */
   url(database: string, parameters: Readonly<Record<string, string>> = {}): string {
     const query = new URLSearchParams(parameters).toString();
     const base = `postgresql://${this.superuser}:${this.password}@${this.host}:${this.port}/${encodeURIComponent(database)}`;
     return query ? `${base}?${query}` : base;
   }
 
-  /** Starts the server; a no-op while it runs. On the port it had before, where that is still free. */
+  /** Starts the server, on the port that it had before where that is still free; does nothing while it runs. */
   async startServer(): Promise<void> {
     if (this.child) return;
     const predecessor = await this.awaitPredecessor();
@@ -122,7 +122,7 @@ export class Cluster {
     this.writeOwned(this.ownerFile, String(process.pid));
   }
 
-  /** Stops the server (fast shutdown) and waits for its end. The data stay. */
+  /** Stops the server (fast shutdown) and waits for its end. Keeps the data. */
   async stop(): Promise<void> {
     const child = this.child;
     if (!child) return;
@@ -130,7 +130,7 @@ export class Cluster {
     const ended = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
     child.stdin?.end();
     await ended;
-    // Not where another server took its place meanwhile.
+    // Keep it where another server has taken its place.
     if (!readPostmasterFile(this.dataDirectory)) rmSync(this.ownerFile, { force: true });
   }
 
@@ -145,7 +145,7 @@ export class Cluster {
     return path.join(this.options.directory, 'owner');
   }
 
-  /** Whether the process that started the server still lives: then the server will not end by itself. */
+  /** Returns whether the process that started the server still runs: then the server will not end by itself. */
   private isOwned(): boolean {
     return existsSync(this.ownerFile) && isRunning(Number(readFileSync(this.ownerFile, 'utf8')));
   }
@@ -181,7 +181,7 @@ export class Cluster {
     return settings;
   }
 
-  /** Writes a file complete or not at all: an owner's file without its number would be taken for a running one's. */
+  /** Writes a file atomically: an owner file without its number would look like that of a running process. */
   private writeOwned(file: string, content: string): void {
     const aside = `${file}.new`;
     writeFileSync(aside, content, { mode: 0o600 });
@@ -189,7 +189,7 @@ export class Cluster {
     renameSync(aside, file);
   }
 
-  /** A server that was left a moment ago (its parent killed) is given the time to end. */
+  /** Waits for a server whose parent was just killed: it is about to end. */
   private async awaitPredecessor(): Promise<PostmasterFile | undefined> {
     const deadline = performance.now() + PREDECESSOR_DEADLINE_MS;
     for (;;) {
@@ -205,13 +205,13 @@ export class Cluster {
   private async awaitReady(child: ChildProcess, predecessor: PostmasterFile | undefined): Promise<void> {
     const deadline = performance.now() + START_DEADLINE_MS;
     for (;;) {
-      // A connection would do as well, but needs a password and a driver; the server tells its state here.
+      // A connection would work too, but needs a password and a driver; this file holds the server's state.
       const current = readPostmasterFile(this.dataDirectory);
       const isNew = current?.pid !== predecessor?.pid || current?.startedAt !== predecessor?.startedAt;
       if (current?.ready && isNew && current.port === this.port) return;
       if (child.exitCode !== null || child.signalCode !== null || performance.now() > deadline) {
         await this.stop();
-        // Somebody else was quicker; its port is its own.
+        // Another process was faster, on its own port.
         if (current && isNew && current.port !== this.port) throw this.inUse(current);
         throw clusterFailure(
           'The server did not start',
@@ -226,8 +226,8 @@ export class Cluster {
   private inUse({ pid }: PostmasterFile): PgkeepError {
     return new PgkeepError(
       'CLUSTER_IN_USE',
-      `Cannot start PostgreSQL in ${this.options.directory}: another one (pid ${pid}) runs there.`,
-      { hint: 'Stop the pgkeep that started it, or work in another clone.' },
+      `Cannot start PostgreSQL in ${this.options.directory}: a server already runs there (pid ${pid}).`,
+      { hint: 'Stop the pgkeep process that started it, or use another directory.' },
     );
   }
 }

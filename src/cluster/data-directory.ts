@@ -15,27 +15,27 @@ import { PgkeepError } from '../core/errors.js';
 import { run } from '../core/process/run.js';
 import type { PostgresBinaries } from './postgres-binaries.js';
 
-/** Where the superuser's password is kept: in the data directory, so that the two come and go together. */
+/** Returns the file of the superuser's password: in the data directory, so that both are removed together. */
 export function passwordFile(dataDirectory: string): string {
   return path.join(dataDirectory, 'pgkeep-password');
 }
 
-/** The environment of PostgreSQL's programs: nothing of ours. */
+/** Returns the environment of PostgreSQL's programs: nothing of this process's. */
 export function serverEnvironment({ libraryPath }: PostgresBinaries): Record<string, string | undefined> {
   return { PATH: '/usr/bin:/bin', TZ: 'UTC', LC_ALL: 'C', LD_LIBRARY_PATH: libraryPath };
 }
 
-/** The end of what a program of PostgreSQL said, as an error. */
+/** Returns the end of what a program of PostgreSQL printed, as an error. */
 export function clusterFailure(what: string, directory: string, output: string): PgkeepError {
   const tail = output.trim().split('\n').slice(-5).join('\n');
   return new PgkeepError('CLUSTER_FAILED', `${what} (${directory}):\n${tail}`, {
-    hint: `The server's whole log is ${path.join(directory, 'postgres.log')}.`,
+    hint: `Read the server's log: ${path.join(directory, 'postgres.log')}`,
   });
 }
 
 /**
- * Makes a data directory with a random password. Aside, then moved into place whole: a making that is cut short
- * leaves no half of it, and of two that make it at once the first wins.
+ * Creates a data directory with a random password: in a temporary directory, then renamed, so that an interrupted
+ * initdb leaves nothing behind. Of two concurrent calls, the first wins.
  * @throws PgkeepError `CLUSTER_FAILED`.
  */
 export async function makeDataDirectory(
@@ -58,7 +58,7 @@ export async function makeDataDirectory(
       { env: serverEnvironment(binaries), cwd: directory, ...user },
     );
     if (result.exitCode !== 0) {
-      throw clusterFailure('initdb could not make a cluster', directory, result.stderrTail);
+      throw clusterFailure('initdb failed', directory, result.stderrTail);
     }
     renameSync(password, passwordFile(data));
     renameSync(data, dataDirectory);
@@ -76,8 +76,8 @@ export interface UserIds {
 }
 
 /**
- * The user PostgreSQL's programs run as: undefined (ourselves) for an ordinary user; for root, whom they
- * refuse, the system's `postgres` or else `nobody`.
+ * Returns the user to run PostgreSQL's programs as: undefined (this user), or for root, which they refuse, the system's
+ * `postgres` or else `nobody`.
  */
 export function unprivilegedUser(): UserIds | undefined {
   if (process.getuid?.() !== 0) return undefined;
@@ -89,7 +89,7 @@ export function unprivilegedUser(): UserIds | undefined {
   if (!account) {
     throw new PgkeepError(
       'CLUSTER_FAILED',
-      'PostgreSQL refuses to run as root, and this machine has neither a user postgres nor nobody.',
+      'Cannot start PostgreSQL: it refuses to run as root, and this machine has no user postgres or nobody.',
       {
         hint: 'Run pgkeep as an ordinary user, or set DATABASE_URL to a PostgreSQL that runs elsewhere.',
       },
@@ -98,13 +98,13 @@ export function unprivilegedUser(): UserIds | undefined {
   return { uid: Number(account[2]), gid: Number(account[3]) };
 }
 
-/** Makes a directory that only the given user (or ourselves) can enter. */
+/** Creates a directory that only the given user (or this one) can enter. */
 export function makePrivateDirectory(directory: string, user: UserIds | undefined): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   if (user) chownSync(directory, user.uid, user.gid);
 }
 
-/** Whether a user other than root can reach a directory: all its parents let others pass. */
+/** Returns whether a user other than root can reach a directory through all its parents. */
 export function isReachable(directory: string): boolean {
   for (let parent = path.resolve(directory); ; parent = path.dirname(parent)) {
     if ((statSync(parent).mode & 0o001) === 0) return false;

@@ -15,8 +15,8 @@ export interface EmbeddedCluster {
 }
 
 /**
- * Opens the PostgreSQL of a state directory (`.pgkeep`), making it at the first time. TLS is on, with a
- * certificate made anew at every start.
+ * Opens the PostgreSQL of a state directory (`.pgkeep`), creating it the first time. TLS is on, with a new certificate
+ * at every start.
  * @throws PgkeepError `CLUSTER_BINARIES_MISSING`, `CLUSTER_IN_USE`, `CLUSTER_FAILED`.
  */
 export async function startEmbeddedCluster(
@@ -29,7 +29,7 @@ export async function startEmbeddedCluster(
     notBefore: new Date(options.now.getTime() - DAY_MS),
     notAfter: new Date(options.now.getTime() + 365 * DAY_MS),
   };
-  // Loaded only here: no other start of the service makes certificates.
+  // Loaded only here: no other start needs certificates.
   const { CertificateAuthority } = await import('./certificates.js');
   const authority = await CertificateAuthority.create(validity);
   const server = await authority.issue({
@@ -48,8 +48,8 @@ export async function startEmbeddedCluster(
 }
 
 /**
- * Below the state directory; but root's home is closed to PostgreSQL's unprivileged user, and then the data
- * are in /var/tmp, under a name that belongs to this state directory.
+ * Returns the directory of the cluster: below the state directory, or, where PostgreSQL's unprivileged user cannot reach
+ * that (root's home), in /var/tmp under a name derived from the state directory.
  */
 function clusterDirectory(stateDirectory: string): string {
   if (process.getuid?.() !== 0 || isReachable(stateDirectory)) return path.join(stateDirectory, 'cluster');

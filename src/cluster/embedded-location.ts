@@ -13,7 +13,7 @@ export interface EmbeddedLocation {
 export const STATE_DIRECTORY = '.pgkeep';
 
 export function writeEmbeddedLocation(stateDirectory: string, location: EmbeddedLocation): void {
-  // Beside it first: who reads meanwhile finds it whole or not at all.
+  // Written aside and renamed: a reader finds the complete file or none.
   const unfinished = `${fileOf(stateDirectory)}.new`;
   writeFileSync(unfinished, `${JSON.stringify(location, null, 2)}\n`, { mode: 0o600 });
   renameSync(unfinished, fileOf(stateDirectory));

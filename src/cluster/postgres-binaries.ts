@@ -7,7 +7,7 @@ import { STATE_DIRECTORY } from './embedded-location.js';
 export interface PostgresBinaries {
   /** The directory of initdb and postgres. */
   readonly bin: string;
-  /** `LD_LIBRARY_PATH` they need, where they were unpacked rather than installed. */
+  /** The `LD_LIBRARY_PATH` that they need, where they were unpacked rather than installed. */
   readonly libraryPath: string | undefined;
 }
 
@@ -22,14 +22,14 @@ export function findPostgresBinaries(stateDirectory: string, searchPath: string)
   if (found) return found;
   throw new PgkeepError(
     'CLUSTER_BINARIES_MISSING',
-    'PostgreSQL’s server programs (initdb, postgres) are not on this machine.',
+    'PostgreSQL’s server programs (initdb, postgres) were not found on this machine.',
     {
-      hint: 'Set DATABASE_URL to the database to guard. For the embedded one install PostgreSQL’s server; `npm start` in a clone of pgkeep does.',
+      hint: 'Set DATABASE_URL to the database to guard. For the embedded database, install the PostgreSQL server; `npm start` in a clone of pgkeep does that.',
     },
   );
 }
 
-/** Every directory that may hold programs of PostgreSQL, in the order above. */
+/** Returns every directory that may hold programs of PostgreSQL, in the order above. */
 export function programDirectories(
   searchPath: string,
   stateDirectory: string = path.resolve(STATE_DIRECTORY),

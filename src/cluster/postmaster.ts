@@ -8,13 +8,13 @@ import type { UserIds } from './data-directory.js';
 /** What a running server writes into `postmaster.pid` (PostgreSQL source: miscadmin.h, LOCK_FILE_LINE_*). */
 export interface PostmasterFile {
   readonly pid: number;
-  /** Seconds since 1970, as text: with the pid it tells one server's run from another's. */
+  /** Seconds since 1970, as text: together with the pid, it identifies one run of the server. */
   readonly startedAt: string;
   readonly port: number;
   readonly ready: boolean;
 }
 
-/** Reads `postmaster.pid` of a data directory; undefined where there is none, or only a part of it yet. */
+/** Reads `postmaster.pid` of a data directory; undefined where it does not exist or is incomplete. */
 export function readPostmasterFile(dataDirectory: string): PostmasterFile | undefined {
   const file = path.join(dataDirectory, 'postmaster.pid');
   if (!existsSync(file)) return undefined;
@@ -23,7 +23,7 @@ export function readPostmasterFile(dataDirectory: string): PostmasterFile | unde
   return { pid: Number(pid), startedAt, port: Number(port), ready: state?.trim() === 'ready' };
 }
 
-/** Whether a process of that id runs and is PostgreSQL (where the system can tell). */
+/** Returns whether a process of that id runs and is PostgreSQL (where the system shows its name). */
 export function isPostgresRunning(pid: number): boolean {
   const name = `/proc/${pid}/comm`;
   if (existsSync('/proc/self/comm'))
@@ -31,7 +31,7 @@ export function isPostgresRunning(pid: number): boolean {
   return isRunning(pid);
 }
 
-/** Whether a process of that id runs. */
+/** Returns whether a process of that id runs. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -46,7 +46,7 @@ export function isRunning(pid: number): boolean {
  * Runs PostgreSQL until it ends, or until standard input closes.
  *
  * The kernel closes that pipe when pgkeep ends in any way, kill -9 included: no cluster outlives its parent.
- * A shell and not a Node process, because it waits for as long as the service runs and costs 1 MB.
+ * A shell and not a Node.js process, because it waits as long as the service runs and takes 1 MB.
  * First a fast shutdown (SIGINT); after ten seconds an immediate one (SIGQUIT).
  */
 const SCRIPT = `
@@ -65,7 +65,7 @@ wait $postgres
 kill -9 $reader
 `;
 
-/** Spawns a PostgreSQL server that dies with this process. Ending the child's stdin stops it, too. */
+/** Spawns a PostgreSQL server that ends with this process. Closing the child's stdin stops it too. */
 export function spawnWatched(
   argv: readonly string[],
   options: { env: Record<string, string | undefined>; logFile: string; user: UserIds | undefined },
@@ -75,7 +75,7 @@ export function spawnWatched(
     return spawn('/bin/sh', ['-c', SCRIPT, 'pgkeep-watchdog', ...argv], {
       env: options.env,
       stdio: ['pipe', log, log],
-      // A session of its own: Ctrl-C in the terminal reaches the service, which then ends this in order.
+      // A separate session: Ctrl-C in the terminal reaches the service, which then shuts this down.
       detached: true,
       ...options.user,
     });
@@ -84,7 +84,7 @@ export function spawnWatched(
   }
 }
 
-/** A free TCP port on loopback: `preferred` where it is free, else one the system picks. */
+/** Returns a free TCP port on loopback: `preferred` where it is free, else one that the system picks. */
 export async function freePort(preferred = 0): Promise<number> {
   return await new Promise((resolve, reject) => {
     const server = createServer();

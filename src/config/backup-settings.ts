@@ -1,47 +1,162 @@
-import path from 'node:path';
-import { isTrue, optionalMegabytes, optionalNumber, toEncryptionSettings } from './encryption-settings.js';
-import { NO_SCHEDULE } from './setting-rules.js';
-import type { ReadVariables } from './settings-reader.js';
-import { ARCHIVE_FORMATS, type BackupSettings, DEFAULT_RETENTION_HOURS } from './settings.js';
+import { Setting } from './setting.js';
+import {
+  isTrue,
+  oneOf,
+  parseDate,
+  parseMegabytes,
+  parsePath,
+  parseSchedule,
+  parseSeconds,
+} from './setting-parsers.js';
+import { IsCompression, IsFlag, IsOneOf, IsSchedule, IsTimeZone, IsWholeNumber } from './setting-rules.js';
+import { ARCHIVE_FORMATS, DEFAULT_RETENTION_HOURS, type ArchiveFormat } from './settings.js';
+import { IsISO8601 } from './validation.js';
 
-const DEFAULTS = {
-  schedule: '0 2 * * *',
-  restoreTestSchedule: '0 4 * * 0',
-  retentionWeeks: 4,
-  retentionMonths: 12,
-  restoreTestMaxAgeDays: 90,
-  jobLeaseSeconds: 60,
-} as const;
+/** When backups are made, where they are kept, and in what form. */
+export class ArchiveVariables {
+  @Setting('BACKUP_ENABLED', {
+    text: 'whether backups are on: `backupConfig` requires it in production, and the service then keeps the schedules',
+    default: 'false',
+    example: 'true',
+    parse: isTrue,
+  })
+  @IsFlag()
+  readonly enabled: boolean;
 
-/** The values have passed their rules. */
-export function toBackupSettings(read: ReadVariables, workingDirectory: string): BackupSettings {
-  const { variables } = read;
-  return {
-    enabled: isTrue(variables.BACKUP_ENABLED),
-    schedule: toSchedule(variables.BACKUP_SCHEDULE ?? DEFAULTS.schedule),
-    restoreTestSchedule: toSchedule(variables.RESTORE_TEST_SCHEDULE ?? DEFAULTS.restoreTestSchedule),
-    retentionHours: Number(variables.BACKUP_RETENTION_HOURS ?? DEFAULT_RETENTION_HOURS),
-    retentionDays: optionalNumber(variables.BACKUP_RETENTION_DAYS),
-    retentionWeeks: Number(variables.BACKUP_RETENTION_WEEKS ?? DEFAULTS.retentionWeeks),
-    retentionMonths: Number(variables.BACKUP_RETENTION_MONTHS ?? DEFAULTS.retentionMonths),
-    timeZone: variables.BACKUP_TIMEZONE ?? 'UTC',
-    lastRestoreTest: optionalDate(variables.LAST_BACKUP_RESTORE_TEST_DATE),
-    restoreTestMaxAgeDays: Number(
-      variables.BACKUP_RESTORE_TEST_MAX_AGE_DAYS ?? DEFAULTS.restoreTestMaxAgeDays,
-    ),
-    jobLeaseMs: Number(variables.JOB_LEASE_SECONDS ?? DEFAULTS.jobLeaseSeconds) * 1000,
-    directory: path.resolve(workingDirectory, variables.BACKUP_DIR ?? 'backups'),
-    requiredFreeBytes: optionalMegabytes(variables.BACKUP_REQUIRED_FREE_MB),
-    format: ARCHIVE_FORMATS.find((format) => format === variables.BACKUP_FORMAT) ?? 'custom',
-    compression: variables.BACKUP_COMPRESSION,
-    encryption: toEncryptionSettings(read),
-  };
+  /** A cron expression; undefined if it is `off`. */
+  @Setting('BACKUP_SCHEDULE', {
+    text: 'when the service backs up: a cron expression of five fields (minute, hour, day, month, weekday), or six with seconds first; `off` if something else runs `pgkeep backup`, such as a Kubernetes CronJob',
+    default: '0 2 * * *',
+    parse: parseSchedule,
+  })
+  @IsSchedule()
+  readonly schedule: string | undefined;
+
+  /** A cron expression; undefined if it is `off`. */
+  @Setting('RESTORE_TEST_SCHEDULE', {
+    text: 'when the service tests a restore of the newest backup (by default on Sundays), or `off`',
+    default: '0 4 * * 0',
+    parse: parseSchedule,
+  })
+  @IsSchedule()
+  readonly restoreTestSchedule: string | undefined;
+
+  /** The time zone of the schedules, and of days in retention. */
+  @Setting('BACKUP_TIMEZONE', {
+    text: 'time zone of the schedules and of the days in retention: an IANA name',
+    default: 'UTC',
+    parse: String,
+  })
+  @IsTimeZone()
+  readonly timeZone: string;
+
+  /** A run whose holder does not renew its lease for this long is taken over. */
+  @Setting('JOB_LEASE_SECONDS', {
+    text: 'a run whose holder does not renew its lease for this long is taken over by another replica',
+    default: '60',
+    unit: 'seconds',
+    family: 'JOB_LEASE_',
+    parse: parseSeconds,
+  })
+  @IsWholeNumber({ min: 2, max: 3600 })
+  readonly jobLeaseMs: number;
+
+  /** Directory of the backups, absolute. */
+  @Setting('BACKUP_DIR', {
+    text: 'directory of the backups',
+    default: './backups',
+    parse: parsePath,
+  })
+  readonly directory: string;
+
+  /** Undefined leaves the estimate to pgkeep. */
+  @Setting('BACKUP_REQUIRED_FREE_MB', {
+    text: 'free space that a backup needs in `BACKUP_DIR`; 0 switches the check off',
+    defaultText: '1.25 times the last archive; for the first one a quarter of the database’s size',
+    example: '500',
+    unit: 'MB',
+    parse: parseMegabytes,
+  })
+  @IsWholeNumber({ max: 1_000_000_000 })
+  readonly requiredFreeBytes: number | undefined;
+
+  /** As pg_dump's `--compress` takes it; undefined leaves the choice to pgkeep. */
+  @Setting('BACKUP_COMPRESSION', {
+    text: 'compression of the archive: `none`, `gzip:1`…`9`, `lz4:1`…`12`, `zstd:1`…`22`',
+    defaultText: '`zstd:3`; `gzip:1` before pg_dump 16',
+    example: 'zstd:3',
+    parse: String,
+  })
+  @IsCompression()
+  readonly compression: string | undefined;
+
+  @Setting('BACKUP_FORMAT', {
+    text: 'format of the archive: `custom` (pg_dump’s own, for `pg_restore`) or `plain` (`.sql.gz`, for `psql`; gzip only)',
+    default: 'custom',
+    parse: oneOf(ARCHIVE_FORMATS),
+  })
+  @IsOneOf(ARCHIVE_FORMATS)
+  readonly format: ArchiveFormat;
 }
 
-function toSchedule(text: string): string | undefined {
-  return text.toLowerCase() === NO_SCHEDULE ? undefined : text;
-}
+/** How long backups are kept, and how old the last restore test may be. */
+export class RetentionVariables {
+  /** Every backup younger than this is kept. */
+  @Setting('BACKUP_RETENTION_HOURS', {
+    text: '`backup prune` keeps every backup younger than this',
+    default: `${DEFAULT_RETENTION_HOURS}`,
+    unit: 'hours',
+    parse: Number,
+  })
+  @IsWholeNumber({ max: 87_600 })
+  readonly retentionHours: number;
 
-function optionalDate(text: string | undefined): Date | undefined {
-  return text === undefined ? undefined : new Date(text);
+  /** The value as given; undefined if it was not, which fails `/ready` in production. */
+  @Setting('BACKUP_RETENTION_DAYS', {
+    text: 'how long backups are kept; `backup prune` keeps the newest of each of these days (7 if unset). Production requires it',
+    example: '30',
+    unit: 'days',
+    parse: Number,
+  })
+  @IsWholeNumber({ min: 1, max: 36_500 })
+  readonly retentionDays: number | undefined;
+
+  /** For how many ISO weeks the newest backup of each is kept. */
+  @Setting('BACKUP_RETENTION_WEEKS', {
+    text: '`backup prune` keeps the newest backup of each of this many ISO weeks',
+    default: '4',
+    unit: 'weeks',
+    parse: Number,
+  })
+  @IsWholeNumber({ max: 5200 })
+  readonly retentionWeeks: number;
+
+  /** For how many months the newest backup of each is kept. */
+  @Setting('BACKUP_RETENTION_MONTHS', {
+    text: '`backup prune` keeps the newest backup of each of this many months',
+    default: '12',
+    unit: 'months',
+    parse: Number,
+  })
+  @IsWholeNumber({ max: 1200 })
+  readonly retentionMonths: number;
+
+  @Setting('LAST_BACKUP_RESTORE_TEST_DATE', {
+    text: 'ISO 8601 date of the last restore test, if it was made without pgkeep',
+    example: '2026-02-07',
+    family: 'LAST_BACKUP_',
+    parse: parseDate,
+  })
+  @IsISO8601({ strict: true, strictSeparator: true }, { message: 'an ISO 8601 date such as 2026-02-07' })
+  readonly lastRestoreTest: Date | undefined;
+
+  /** An older restore test fails `backupConfig`. */
+  @Setting('BACKUP_RESTORE_TEST_MAX_AGE_DAYS', {
+    text: 'age from which a restore test fails `backupConfig`',
+    default: '90',
+    unit: 'days',
+    parse: Number,
+  })
+  @IsWholeNumber({ min: 1, max: 36_500 })
+  readonly restoreTestMaxAgeDays: number;
 }

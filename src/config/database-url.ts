@@ -5,7 +5,7 @@ import type { FileValue } from './secret-file.js';
 export const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 export type SslMode = (typeof SSL_MODES)[number];
 
-/** Which kind of server a connection wants, as libpq's `target_session_attrs`. */
+/** libpq's `target_session_attrs` values: the kind of server that a connection requires. */
 export const SESSION_ATTRIBUTES = [
   'any',
   'read-write',
@@ -23,8 +23,8 @@ export interface DatabaseHost {
 }
 
 /**
- * A PostgreSQL connection URL taken apart with libpq's meaning (docs: "Connection URIs", "Parameter Key
- * Words"): several hosts, Unix sockets, `sslmode` and its files. Prisma's own parameters are kept apart.
+ * The parts of a PostgreSQL connection URL, with libpq's meaning ("Connection URIs" and "Parameter Key Words" in its
+ * documentation): several hosts, Unix sockets, `sslmode` and its files. Prisma's own parameters are separate.
  */
 export interface DatabaseUrl {
   /** At least one; they are tried in order. */
@@ -40,24 +40,24 @@ export interface DatabaseUrl {
   readonly sslCert: string | undefined;
   readonly sslKey: string | undefined;
   readonly sslPassword: string | undefined;
-  /** In ms, from `connect_timeout` (seconds); undefined when the URL does not say. */
+  /** In ms, from `connect_timeout` (seconds); undefined if the URL has none. */
   readonly connectTimeoutMs: number | undefined;
   readonly sessionAttributes: SessionAttributes;
   /** `options`: server settings for the session (`-c name=value`). */
   readonly options: string | undefined;
-  /** The file that the URL was read from, and is read from again; undefined where the URL itself was given. */
+  /** The file with the URL, which new connections read again; undefined if the URL itself was given. */
   readonly source?: UrlSource | undefined;
-  /** Where the password comes from while the URL holds none. */
+  /** Where the password comes from if the URL has none. */
   readonly passwordSource?: PasswordSource | undefined;
-  /** Of `DIRECT_URL`: the URL that must lead to the same database. */
+  /** For `DIRECT_URL`: the URL that must lead to the same database. */
   readonly sameAs?: SameDatabase | undefined;
 }
 
-/** A file that holds a URL. */
+/** A file that contains a URL. */
 export interface UrlSource extends FileValue<DatabaseUrl> {
   /** The setting that names it, such as `DATABASE_URL_FILE`. */
   readonly setting: string;
-  /** The hosts that the file named at the start: a copy of the URL that has others keeps them. */
+  /** The hosts in the file at the start. A copy of the URL with other hosts keeps those. */
   readonly hosts: readonly DatabaseHost[];
 }
 
@@ -66,7 +66,7 @@ export interface SameDatabase {
   readonly url: DatabaseUrl;
   /** The setting that names it, such as `DATABASE_URL`. */
   readonly setting: string;
-  /** The database's name by the URL that is held against this one; a copy may name another of the server. */
+  /** The database that the compared URL names; a copy of it may name another one of the server. */
   readonly database: string;
 }
 
@@ -74,18 +74,20 @@ const SCHEME = /^postgres(?:ql)?:\/\//i;
 const AUTHORITY = /^(?:([^@/?]*)@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s;
 
 /**
- * Takes a `postgresql://` URL apart.
- * @throws Error naming what is wrong; its message never quotes the URL, which holds a password.
+ * Parses a `postgresql://` URL.
+ * @throws Error that says what is wrong. Its message never quotes the URL, which contains a password.
  */
 export function parseDatabaseUrl(text: string): DatabaseUrl {
   if (!SCHEME.test(text)) throw new Error('it must begin with postgresql:// or postgres://');
   const parts = AUTHORITY.exec(text.replace(SCHEME, ''));
-  // WHATWG's URL refuses the host lists and empty hosts that libpq takes, hence this expression of our own.
+  // WHATWG's URL refuses the host lists and empty hosts that libpq accepts, hence this expression.
   if (!parts) throw new Error('it is not of the form postgresql://user:password@host:port/database');
   const [, credentials = '', authority = '', path = '', query = ''] = parts;
-  // Else the rest of a password with an unescaped @ or / would be taken for a host or a database, and be shown.
+  // Otherwise the rest of a password with an unescaped @ or / would be shown as a host or a database.
   if (authority.includes('@') || path.includes('@')) {
-    throw new Error('it has an @ too many (in a user, password or name write @ as %40, / as %2F, ? as %3F)');
+    throw new Error(
+      'it has too many @ characters (in a user, password or name write @ as %40, / as %2F, ? as %3F)',
+    );
   }
   const parameters = new URLSearchParams(query);
   const parameter = (name: string): string | undefined => parameters.get(name) || undefined;
@@ -114,12 +116,12 @@ export function parseDatabaseUrl(text: string): DatabaseUrl {
   };
 }
 
-/** The URL's server and database for people: no user, no password, no parameters. */
+/** Returns the server and the database of a URL for messages: no user, no password, no parameters. */
 export function describeDatabaseUrl(url: DatabaseUrl): string {
   return `${describeServer(url)}/${url.database}`;
 }
 
-/** The URL's server alone, for people. */
+/** Returns the server of a URL for messages. */
 export function describeServer({ hosts }: DatabaseUrl): string {
   return hosts.map(({ host, port }) => (host.startsWith('/') ? host : `${host}:${port}`)).join(',');
 }
@@ -130,7 +132,7 @@ function parseHosts(
   portList: string | undefined,
 ): DatabaseHost[] {
   const named = authority ? authority.split(',').map(splitHost) : [];
-  // As in libpq, `?host=` and `?port=` win over the authority.
+  // As in libpq, `?host=` and `?port=` win.
   const hosts = hostList ? hostList.split(',') : named.map(({ host }) => host);
   const ports = portList ? portList.split(',') : named.map(({ port }) => port);
   if (hosts.length === 0) hosts.push('localhost');
@@ -161,7 +163,7 @@ function portNumber(text: string): number {
 
 function sslModeText(parameters: URLSearchParams): string {
   const mode = parameters.get('sslmode');
-  // Prisma's own spelling for "verify the certificate".
+  // Prisma's spelling of "verify the certificate".
   if (parameters.get('sslaccept') === 'strict' && (!mode || mode === 'require' || mode === 'prefer')) {
     return 'verify-full';
   }

@@ -1,4 +1,4 @@
-/** A shorter passphrase can be guessed by who has the archive. */
+/** A shorter passphrase can be guessed. */
 const SHORTEST_PASSPHRASE = 12;
 
 /** What archives are encrypted with. */
@@ -7,29 +7,29 @@ export type EncryptionKey =
   | { readonly kind: 'passphrase'; readonly passphrase: string };
 
 /**
- * Parses `BACKUP_ENCRYPTION_KEY`: age recipients between commas, spaces or newlines, or else a passphrase.
+ * Parses `BACKUP_ENCRYPTION_KEY`: age recipients separated by commas, spaces or newlines, or else a passphrase.
  * @throws Error that completes "must be …: "; it never quotes the value.
  */
 export function parseEncryptionKey(text: string): EncryptionKey {
   const words = wordsOf(text);
   if (words.some((word) => /^age-secret-key-/i.test(word))) {
     throw new Error(
-      'it holds an AGE-SECRET-KEY-…, the secret half, which belongs to BACKUP_ENCRYPTION_IDENTITY; its public half begins with age1',
+      'it contains a secret key (AGE-SECRET-KEY-…), which belongs in BACKUP_ENCRYPTION_IDENTITY; the public key begins with age1',
     );
   }
   if (!words.some((word) => /^age1/i.test(word))) {
     if (text.length >= SHORTEST_PASSPHRASE) return { kind: 'passphrase', passphrase: text };
-    throw new Error('it is shorter than that');
+    throw new Error('it is too short');
   }
   const wrong = words.findIndex((word) => !isBech32Key(word, 'age'));
   if (wrong < 0) return { kind: 'recipients', recipients: words.map((word) => word.toLowerCase()) };
   throw new Error(
-    `number ${wrong + 1} of its ${words.length} recipients is not a whole age1… key (a character is wrong or missing, or it is of another kind than X25519)`,
+    `recipient ${wrong + 1} of ${words.length} is not a complete age1… key (a character is wrong or missing, or it is not an X25519 key)`,
   );
 }
 
 /**
- * Parses `BACKUP_ENCRYPTION_IDENTITY`: one or more secret halves; the file that `age-keygen` writes is one.
+ * Parses `BACKUP_ENCRYPTION_IDENTITY`: one or more secret keys. The file that `age-keygen` writes is accepted as it is.
  * @throws Error that completes "must be …: "; it never quotes the value.
  */
 export function parseIdentities(text: string): readonly string[] {
@@ -38,12 +38,12 @@ export function parseIdentities(text: string): readonly string[] {
   if (wrong < 0 && words.length > 0) return words.map((word) => word.toUpperCase());
   throw new Error(
     words.some((word) => /^age1/i.test(word))
-      ? 'it holds an age1…, the public half, which belongs to BACKUP_ENCRYPTION_KEY'
-      : `number ${wrong + 1} of its ${words.length} keys is not a whole one (a character is wrong or missing)`,
+      ? 'it contains a public key (age1…), which belongs in BACKUP_ENCRYPTION_KEY'
+      : `key ${wrong + 1} of ${words.length} is not complete (a character is wrong or missing)`,
   );
 }
 
-/** Lines that begin with # are `age-keygen`'s comments. */
+/** Splits a text into words without the comments of `age-keygen`, which begin with #. */
 function wordsOf(text: string): string[] {
   const lines = text.split('\n').filter((line) => !line.startsWith('#'));
   return lines
@@ -57,8 +57,8 @@ const CHARACTERS = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
 const GENERATOR = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
 
 /**
- * Whether a text is 32 bytes in Bech32 (BIP 173) under this prefix, its checksum right: an age key with a typing
- * error must be told at the start, and age itself is loaded only by who needs it.
+ * Returns whether a text is 32 bytes in Bech32 (BIP 173) with this prefix and a correct checksum. A typing error in a
+ * key must be reported at the start, and the age library is loaded only when an archive is encrypted or decrypted.
  */
 function isBech32Key(text: string, prefix: string): boolean {
   if (text !== text.toLowerCase() && text !== text.toUpperCase()) return false;

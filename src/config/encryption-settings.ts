@@ -1,56 +1,60 @@
-import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
-import type { EnvironmentVariables } from './settings-list.js';
-import type { Fault, ReadVariables } from './settings-reader.js';
-import type { EncryptionSettings } from './settings.js';
+import type { ArchiveVariables } from './backup-settings.js';
+import { parseEncryptionKey, parseIdentities, type EncryptionKey } from './encryption-keys.js';
+import type { Fault } from './secret-file.js';
+import { Setting } from './setting.js';
+import { isTrue } from './setting-parsers.js';
+import { IsEncryptionIdentity, IsEncryptionKey, IsFlag } from './setting-rules.js';
 
-/** The values have passed their rules; those that a file holds are read from it again. */
-export function toEncryptionSettings({ variables, secret }: ReadVariables): EncryptionSettings {
-  const key = secret('BACKUP_ENCRYPTION_KEY', parseEncryptionKey);
-  const identities = secret('BACKUP_ENCRYPTION_IDENTITY', parseIdentities);
-  return {
-    enabled: isTrue(variables.BACKUP_ENCRYPTION_ENABLED),
-    get key() {
-      return key();
-    },
-    get identities() {
-      return identities() ?? [];
-    },
-  };
+/** How archives are encrypted, and who can decrypt them. Keys change with their files, so read them for each use. */
+export class EncryptionVariables {
+  /** There is a key if this is true. */
+  @Setting('BACKUP_ENCRYPTION_ENABLED', {
+    text: 'whether archives are encrypted with age. See [encryption](encryption.md)',
+    default: 'false',
+    example: 'true',
+    parse: isTrue,
+  })
+  @IsFlag()
+  readonly enabled: boolean;
+
+  /** A passphrase also decrypts. */
+  @Setting('BACKUP_ENCRYPTION_KEY', {
+    text: 'who can decrypt them: age recipients (`age1…`, comma separated), which are public and which `age-keygen` makes, or a passphrase of at least 12 characters',
+    example: 'age1…',
+    secret: true,
+    parse: parseEncryptionKey,
+  })
+  @IsEncryptionKey()
+  readonly key: EncryptionKey | undefined;
+
+  @Setting('BACKUP_ENCRYPTION_IDENTITY', {
+    text: 'secret keys (`AGE-SECRET-KEY-1…`), only where backups are decrypted; with `_FILE`, a file as `age-keygen` writes it',
+    example: 'AGE-SECRET-KEY-1…',
+    secret: true,
+    default: '',
+    parse: (text) => (text === '' ? [] : parseIdentities(text)),
+  })
+  @IsEncryptionIdentity()
+  readonly identities: readonly string[];
 }
 
-/** What contradicts itself among the settings of an archive, each well formed. */
-export function archiveContradictions({
-  BACKUP_ENCRYPTION_ENABLED: encrypted,
-  BACKUP_ENCRYPTION_KEY: key,
-  BACKUP_FORMAT: format,
-  BACKUP_COMPRESSION: compression,
-}: EnvironmentVariables): Fault[] {
+/** Returns what makes no sense together among the settings of archives. */
+export function archiveFaults(
+  { format, compression }: ArchiveVariables,
+  { enabled, key }: EncryptionVariables,
+): Fault[] {
   const faults: Fault[] = [];
-  if (isTrue(encrypted) && key === undefined) {
+  if (enabled && key === undefined) {
     faults.push({
       subject: 'BACKUP_ENCRYPTION_KEY',
-      problem: 'must be set where BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
+      problem: 'must be set if BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
     });
   }
   if (format === 'plain' && compression !== undefined && !compression.startsWith('gzip:')) {
     faults.push({
       subject: 'BACKUP_COMPRESSION',
-      problem: `must be gzip:1 to gzip:9 where BACKUP_FORMAT is plain; it is "${compression}"`,
+      problem: `must be gzip:1 to gzip:9 if BACKUP_FORMAT is plain; it is "${compression}"`,
     });
   }
   return faults;
-}
-
-export function isTrue(text: string | undefined): boolean {
-  return text?.toLowerCase() === 'true';
-}
-
-export function optionalNumber(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : Number(text);
-}
-
-/** A number of megabytes, in bytes. */
-export function optionalMegabytes(text: string | undefined): number | undefined {
-  const megabytes = optionalNumber(text);
-  return megabytes === undefined ? undefined : megabytes * 1_048_576;
 }

@@ -1,26 +1,26 @@
 import path from 'node:path';
-import { isTrue } from './encryption-settings.js';
 import { readEnvironmentFile } from './process-environment.js';
 import type { Environment } from './read-settings.js';
-import { readSecretFile } from './secret-file.js';
+import { readVariable } from './secret-file.js';
+import { isTrue } from './setting-parsers.js';
 import { type EnvironmentName, ENVIRONMENTS } from './settings.js';
 
 /**
- * What the guard of Prisma's commands goes by. Read without validating the other settings: it is asked by the
- * application's own `prisma.config.ts`, where a setting of the service's may be missing.
+ * What the guard of Prisma's commands depends on. Read without validating the other settings: the application's own
+ * `prisma.config.ts` calls it, where a setting of the service may be missing.
  */
 export interface GuardSettings {
-  /** `NODE_ENV`; a name that is none of pgkeep's is development. */
+  /** `NODE_ENV`; an unknown name counts as development. */
   readonly environment: EnvironmentName;
   /** `PRISMA_DB_PUSH_ALLOWED`. */
   readonly dbPushAllowed: boolean;
-  /** `PGKEEP_GUARD_OVERRIDE` of the shell: what stands in a file was not typed for this command. */
+  /** `PGKEEP_GUARD_OVERRIDE` of the shell: a value in a file was not typed for this command. */
   readonly override: string | undefined;
-  /** URLs that say of themselves that they are production's. */
+  /** URLs that are named as those of production. */
   readonly production: readonly ProductionUrl[];
 }
 
-/** @throws PgkeepError `CONFIG_INVALID` when `.env.production` exists and cannot be read. */
+/** Reads them. @throws PgkeepError `CONFIG_INVALID` if `.env.production` exists and cannot be read. */
 export function readGuardSettings(
   environment: Environment,
   workingDirectory?: string,
@@ -34,19 +34,11 @@ export function readGuardSettings(
   };
 }
 
-/** The URL of the database that these settings mean, as `readSettings` chooses it. */
+/** Returns the URL of the guarded database, chosen as `readSettings` does. */
 export function guardedUrl(environment: Environment): string | undefined {
   const names =
     environment['NODE_ENV'] === 'production' ? ['DATABASE_URL_PROD', 'DATABASE_URL'] : ['DATABASE_URL'];
   return names.map((name) => textOf(environment, name)).find((url) => url !== undefined);
-}
-
-function textOf(environment: Environment, name: string): string | undefined {
-  const direct = environment[name]?.trim() || undefined;
-  const file = environment[`${name}_FILE`]?.trim();
-  if (direct !== undefined || !file) return direct;
-  const secret = readSecretFile(file);
-  return 'text' in secret ? secret.text || undefined : undefined;
 }
 
 /** A URL of the production database, and what says that it is one. */
@@ -55,13 +47,13 @@ export interface ProductionUrl {
   readonly url: string;
 }
 
-/** Files that hold production's settings beside those of development. */
+/** Files with production's settings beside those of development. */
 const FILES = ['.env.production', '.env.production.local'];
 
 /**
- * Every URL that says of itself that it is production's: `DATABASE_URL_PROD` of the environment, and either URL of
- * `.env.production`. What an environment that is production itself calls `DATABASE_URL` is not among them.
- * @throws PgkeepError `CONFIG_INVALID` when a file exists and cannot be read.
+ * Returns every URL that is named as production's: `DATABASE_URL_PROD` of the environment, and both URLs of
+ * `.env.production`. `DATABASE_URL` of an environment that is production itself is not among them.
+ * @throws PgkeepError `CONFIG_INVALID` if a file exists and cannot be read.
  */
 function productionUrls(environment: Environment, workingDirectory: string = process.cwd()): ProductionUrl[] {
   const files = FILES.flatMap((file) => {
@@ -72,10 +64,12 @@ function productionUrls(environment: Environment, workingDirectory: string = pro
 }
 
 function urlOf(settings: Environment, name: string, by: string): ProductionUrl[] {
-  const direct = settings[name]?.trim();
-  if (direct) return [{ by, url: direct }];
-  const file = settings[`${name}_FILE`]?.trim();
-  const secret = file ? readSecretFile(file) : undefined;
-  // Production's secret is seldom mounted where development runs: what is not there names no database.
-  return secret && 'text' in secret && secret.text ? [{ by, url: secret.text }] : [];
+  const url = textOf(settings, name);
+  return url === undefined ? [] : [{ by, url }];
+}
+
+/** A faulty file names no database: production's secret is seldom mounted where development runs. */
+function textOf(environment: Environment, name: string): string | undefined {
+  const read = readVariable(environment, name);
+  return 'text' in read ? read.text : environment[name]?.trim() || undefined;
 }

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 
-/** A network of IP addresses; one address is a network of its own with the longest prefix. */
+/** A network of IP addresses. A single address is a network with the longest prefix. */
 export interface Network {
   readonly address: string;
   /** How many leading bits of the address all members share. */
@@ -10,7 +10,7 @@ export interface Network {
 
 /**
  * Parses a comma separated list of addresses and networks, such as `10.0.0.0/8,fd00::/8,192.168.1.7`.
- * @throws Error naming the entry that is wrong.
+ * @throws Error that names the wrong entry.
  */
 export function parseNetworks(text: string): Network[] {
   return text
@@ -23,7 +23,7 @@ export function parseNetworks(text: string): Network[] {
 function parseNetwork(entry: string): Network {
   const [address = '', prefixText, ...rest] = entry.split('/');
   const version = isIP(address);
-  // A zone (fe80::1%eth0) belongs to an interface, and not to the address.
+  // A zone (fe80::1%eth0) belongs to an interface, not to the address.
   if (version === 0 || address.includes('%') || rest.length > 0) {
     throw new Error(`"${entry}" is neither an address nor a network`);
   }

@@ -2,7 +2,7 @@ import type { DatabaseUrl } from './database-url.js';
 import type { Environment } from './read-settings.js';
 import type { Settings } from './settings.js';
 
-/** Gives a password for a new connection: a token of a cloud, which expires. */
+/** Returns the password for a new connection, such as a cloud's token that expires. */
 export type PasswordCallback = () => Promise<string>;
 
 /** A program that prints the password. */
@@ -10,33 +10,33 @@ export interface PasswordCommand {
   readonly kind: 'command';
   /** The program and its arguments; no shell reads them. */
   readonly argv: readonly string[];
-  /** A password is used again for so long, in ms. */
+  /** How long a password is reused, in ms. */
   readonly maxAgeMs: number;
-  /** The program's environment; a function, so that no print of the settings shows it. */
+  /** The program's environment. A function, so that printed settings do not contain it. */
   readonly environment: () => Environment;
 }
 
-/** Where the password of a URL that holds none comes from. */
+/** Where the password of a URL without one comes from. */
 export type PasswordSource = PasswordCommand | { readonly kind: 'callback'; readonly read: PasswordCallback };
 
-/** Parses `DATABASE_PASSWORD_COMMAND`. @throws Error that completes "must be …: "; it never quotes the value. */
+/** Parses `DATABASE_PASSWORD_COMMAND`. @throws Error that completes "must be …: " and never quotes the value. */
 export function parseCommand(text: string): readonly string[] {
   if (!text.startsWith('[')) {
     if (/["'\\$`|;<>&]/.test(text)) {
-      throw new Error('no shell reads it: write arguments with such characters as a JSON array');
+      throw new Error('it does not run in a shell: write arguments with such characters as a JSON array');
     }
     return text.split(/\s+/);
   }
   const words: unknown = parseJson(text);
   if (!Array.isArray(words) || words.length === 0 || !words.every((word) => typeof word === 'string')) {
-    throw new Error('it begins with [, and is not a JSON array of strings');
+    throw new Error('it begins with [ but is not a JSON array of strings');
   }
   return words;
 }
 
 /**
- * Settings whose connections to the guarded database and its replica take their password from a function of the
- * application's, wherever a URL holds none.
+ * Returns settings whose connections to the guarded database and its replica get their password from a function of the
+ * application, if the URL has none.
  */
 export function withPassword(settings: Settings, read: PasswordCallback | undefined): Settings {
   if (!read) return settings;

@@ -1,25 +1,25 @@
-/** What the application's Prisma configuration (`prisma.config.ts`) says. Paths are absolute. */
+/** The application's Prisma configuration (`prisma.config.ts`). Paths are absolute. */
 export interface PrismaConfiguration {
   readonly file: string;
-  /** The schema file, or the directory of its files; undefined where it names none. */
+  /** The schema file, or the directory of its files; undefined if it names none. */
   readonly schema: string | undefined;
   /** `migrations.path`. */
   readonly migrations: string | undefined;
-  /** `migrations.initShadowDb`: SQL that runs in a shadow database before the migrations; empty where there is none. */
+  /** `migrations.initShadowDb`: SQL that runs in a shadow database before the migrations; empty if there is none. */
   readonly initShadowDb: string;
   /** `tables.external`: tables that another team or program owns, as `schema.table`. */
   readonly externalTables: readonly string[];
   /** `enums.external`, the same for enums. */
   readonly externalEnums: readonly string[];
-  /** The URL that migrations go to: `datasource.directUrl` (Prisma 6), else `datasource.url`. May hold a password. */
+  /** The URL that migrations go to: `datasource.directUrl` (Prisma 6), else `datasource.url`. May contain a password. */
   readonly url: string | undefined;
-  /** `datasource.shadowDatabaseUrl`. May hold a password. */
+  /** `datasource.shadowDatabaseUrl`. May contain a password. */
   readonly shadowUrl: string | undefined;
 }
 
-/** What is known of the application's Prisma project. */
+/** What is known about the application's Prisma project. */
 export type PrismaProject =
-  /** It has no configuration: Prisma's defaults hold. */
+  /** It has no configuration: Prisma's defaults apply. */
   | { readonly kind: 'no-configuration' }
   /** Evaluating a configuration runs the application's code, which `withPrismaProject` does. */
   | { readonly kind: 'not-evaluated' }

@@ -5,18 +5,17 @@ import { errorCode, PgkeepError } from '../core/errors.js';
 import type { Environment } from './read-settings.js';
 import { type EnvironmentName, ENVIRONMENTS } from './settings.js';
 
-/** What the process was started with, and what its `.env` files add. */
+/** The environment of the process, completed from `.env` files. */
 export interface LoadedEnvironment {
   readonly environment: Environment;
-  /** Settings of `.env.ENV` that the shell overrides, for telling: names only. */
+  /** The names of settings in `.env.ENV` that the shell overrides, to be reported. */
   readonly overridden: readonly string[];
 }
 
 /**
- * The environment a program reads its settings from: the shell's, then `.env.ENV` (where `environmentName`
- * is given), then `.env`, of the working directory. A file never overrides what is set already; an
- * environment that was typed (`--env`) wins over NODE_ENV of the shell.
- * @throws PgkeepError `CONFIG_INVALID` when a file exists and cannot be read, `USAGE_INVALID` for an unknown name.
+ * Returns the environment that settings are read from: the shell's, then `.env.ENV` (if `environmentName` is given),
+ * then `.env` of the working directory. The earlier one wins, but `--env` wins over NODE_ENV of the shell.
+ * @throws PgkeepError `CONFIG_INVALID` if a file exists and cannot be read, `USAGE_INVALID` for an unknown name.
  */
 export function loadEnvironment(
   shell: Environment = process.env,
@@ -34,15 +33,6 @@ export function loadEnvironment(
   };
 }
 
-/** Any of these names a database. */
-const DATABASE_NAMES = ['DATABASE_URL', 'DIRECT_URL', 'DIRECT_DATABASE_URL', 'DATABASE_URL_UNPOOLED'];
-
-/** Whether no database is named, outside production: then the embedded one is meant. */
-export function wantsEmbedded(environment: Environment): boolean {
-  const names = DATABASE_NAMES.flatMap((name) => [name, `${name}_FILE`]);
-  return environment['NODE_ENV'] !== 'production' && names.every((name) => !environment[name]?.trim());
-}
-
 function knownEnvironment(name: string): EnvironmentName {
   const found = ENVIRONMENTS.find((known) => known === name);
   if (found) return found;
@@ -51,14 +41,14 @@ function knownEnvironment(name: string): EnvironmentName {
   });
 }
 
-/** The settings in a file; none where there is no such file. @throws PgkeepError `CONFIG_INVALID`. */
+/** Reads the variables in a file; none if it does not exist. @throws PgkeepError `CONFIG_INVALID`. */
 export function readEnvironmentFile(file: string): Environment {
   try {
     return parseEnv(readFileSync(file, 'utf8'));
   } catch (cause) {
     if (errorCode(cause) === 'ENOENT') return {};
     throw new PgkeepError('CONFIG_INVALID', `Cannot read ${file}.`, {
-      hint: 'Make it a file that this user may read, or remove it.',
+      hint: 'Make it readable for this user, or remove it.',
       cause,
     });
   }
@@ -68,7 +58,7 @@ function definedOnly(shell: Environment): Environment {
   return Object.fromEntries(Object.entries(shell).filter(([, value]) => value !== undefined));
 }
 
-/** The environment, and the settings that it does not have, neither directly nor as `NAME_FILE`. */
+/** Returns the environment with defaults for what it has neither directly nor as `NAME_FILE`. */
 export function withDefaults(environment: Environment, defaults: Environment): Environment {
   const missing = Object.entries(defaults).filter(
     ([name]) => !environment[name]?.trim() && !environment[`${name}_FILE`]?.trim(),
@@ -76,12 +66,12 @@ export function withDefaults(environment: Environment, defaults: Environment): E
   return { ...environment, ...Object.fromEntries(missing) };
 }
 
-const NAME = 'AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED';
+const AWS_SDK_WARNING = 'AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED';
 
 /**
- * Silences the note that the AWS SDK writes to stderr on Node.js 20: it is for those who choose the SDK's version,
- * not for those who run a backup. A variable is the only way that the SDK documents; one that is set is respected.
+ * Silences the note that the AWS SDK writes to stderr on Node.js 20. It concerns whoever chooses the version of the
+ * SDK, not whoever runs a backup. The SDK documents no other way than this variable; a value that is set stays.
  */
 export function silenceAwsSdkWarning(): void {
-  process.env[NAME] ??= 'true';
+  process.env[AWS_SDK_WARNING] ??= 'true';
 }

@@ -1,204 +1,168 @@
 import { createRequire } from 'node:module';
 import { isIP } from 'node:net';
+import type { ValidationArguments } from 'class-validator';
 import { messageOf } from '../core/errors.js';
-import { ValidateBy } from './validation.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
-import { parseGates } from './gates.js';
+import { GATE_LIST, parseGates } from './gates.js';
 import { parseNetworks } from './networks.js';
 import { parseCommand } from './password-source.js';
+import { declarationsOf } from './setting.js';
+import { NO_SCHEDULE } from './setting-parsers.js';
+import { IsIn, ValidateBy } from './validation.js';
 
-/** `true` or `false`, in any case. */
+/*
+ * The rules for settings as text, in addition to class-validator's own. Each message completes "NAME must be …".
+ */
+
+/** Accepts `true` and `false` in any case. */
 export function IsFlag(): PropertyDecorator {
-  return ValidateBy({
-    name: 'isFlag',
-    validator: {
-      validate: (value: unknown) => typeof value === 'string' && /^(true|false)$/i.test(value),
-      defaultMessage: () => 'true or false',
-    },
-  });
+  return accepts('isFlag', 'true or false', (text) => /^(true|false)$/i.test(text));
 }
 
-/** A whole number written in digits; `unit` completes the message. `min` defaults to 0. */
+/** Accepts one of several words. */
+export function IsOneOf(words: readonly string[]): PropertyDecorator {
+  return IsIn(words, { message: `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}` });
+}
+
+/**
+ * Accepts a whole number in digits, from `min` (0 by default) to `max`. Without `max` the number is only parsed:
+ * `/ready` reports one that is dangerous. `what` names the number if the setting has no unit.
+ */
 export function IsWholeNumber({
-  unit,
+  what,
   min = 0,
   max,
-}: {
-  unit: string;
-  min?: number;
-  max?: number;
-}): PropertyDecorator {
-  return ValidateBy({
-    name: 'isWholeNumber',
-    validator: {
-      validate: (value: unknown) => {
-        if (typeof value !== 'string' || !/^-?\d{1,15}$/.test(value)) return false;
-        // Without a stated range the value is only parsed here: a dangerous number is judged by /ready.
-        return max === undefined || (Number(value) >= min && Number(value) <= max);
-      },
-      defaultMessage: () =>
-        max === undefined ? `a whole number (${unit})` : `a whole number from ${min} to ${max} (${unit})`,
-    },
-  });
-}
-
-/** A `postgresql://` URL that {@link parseDatabaseUrl} takes. */
-export function IsDatabaseUrl(): PropertyDecorator {
-  return ValidateBy({
-    name: 'isDatabaseUrl',
-    validator: {
-      validate: (value: unknown) => urlFault(value) === undefined,
-      defaultMessage: (arguments_) =>
-        `a PostgreSQL URL (postgresql://user:password@host:5432/database): ${urlFault(arguments_?.value) ?? ''}`,
-    },
-  });
-}
-
-/** What {@link parseCommand} takes. */
-export function IsCommand(): PropertyDecorator {
-  return parsed('isCommand', parseCommand, 'a program and its arguments');
-}
-
-/** A compression that pg_dump 16 takes for `--compress`, its level named. */
-export function IsCompression(): PropertyDecorator {
-  const accepted = /^(none|gzip:[1-9]|lz4:([1-9]|1[0-2])|zstd:([1-9]|1\d|2[0-2]))$/;
-  return ValidateBy({
-    name: 'isCompression',
-    validator: {
-      validate: (value: unknown) => typeof value === 'string' && accepted.test(value),
-      defaultMessage: () => 'none, gzip:1 to gzip:9, lz4:1 to lz4:12 or zstd:1 to zstd:22',
-    },
-  });
-}
-
-/** What {@link parseEncryptionKey} takes. */
-export function IsEncryptionKey(): PropertyDecorator {
-  return parsed(
-    'isEncryptionKey',
-    parseEncryptionKey,
-    'age recipients (age1…) or a passphrase of at least 12 characters',
+}: { what?: string; min?: number; max?: number } = {}): PropertyDecorator {
+  const range = max === undefined ? '' : ` from ${min} to ${max}`;
+  return accepts(
+    'isWholeNumber',
+    (validated) => `a whole number${range} (${what ?? unitOf(validated)})`,
+    (text) =>
+      /^-?\d{1,15}$/.test(text) && (max === undefined || (Number(text) >= min && Number(text) <= max)),
   );
 }
 
-/** What {@link parseIdentities} takes. */
+/** Accepts a `postgresql://` URL that {@link parseDatabaseUrl} takes. */
+export function IsDatabaseUrl(): PropertyDecorator {
+  const accepted = 'a PostgreSQL URL (postgresql://user:password@host:5432/database)';
+  return parses('isDatabaseUrl', accepted, parseDatabaseUrl);
+}
+
+/** Accepts what {@link parseCommand} takes. */
+export function IsCommand(): PropertyDecorator {
+  return parses('isCommand', 'a program and its arguments', parseCommand);
+}
+
+/** Accepts a compression that pg_dump 16 takes for `--compress`, with its level. */
+export function IsCompression(): PropertyDecorator {
+  const accepted = 'none, gzip:1 to gzip:9, lz4:1 to lz4:12 or zstd:1 to zstd:22';
+  return accepts('isCompression', accepted, (text) =>
+    /^(none|gzip:[1-9]|lz4:([1-9]|1[0-2])|zstd:([1-9]|1\d|2[0-2]))$/.test(text),
+  );
+}
+
+/** Accepts what {@link parseEncryptionKey} takes. */
+export function IsEncryptionKey(): PropertyDecorator {
+  const accepted = 'age recipients (age1…) or a passphrase of at least 12 characters';
+  return parses('isEncryptionKey', accepted, parseEncryptionKey);
+}
+
+/** Accepts what {@link parseIdentities} takes. */
 export function IsEncryptionIdentity(): PropertyDecorator {
-  return parsed('isEncryptionIdentity', parseIdentities, 'one or more age identities (AGE-SECRET-KEY-1…)');
+  return parses('isEncryptionIdentity', 'one or more age identities (AGE-SECRET-KEY-1…)', parseIdentities);
 }
 
-/** A list such as `backupConfig=latch,environment=warn`. */
+/** Accepts a list such as `backupConfig=latch,environment=warn`. */
 export function IsGateList(): PropertyDecorator {
-  return ValidateBy({
-    name: 'isGateList',
-    validator: {
-      validate: (value: unknown) => gatesFault(value) === undefined,
-      defaultMessage: (arguments_) =>
-        `a list such as backupConfig=latch,environment=warn: ${gatesFault(arguments_?.value) ?? ''}`,
-    },
-  });
+  return parses('isGateList', GATE_LIST, parseGates);
 }
 
-/** An IP address, or a host name. */
+/** Accepts an IP address or a host name. */
 export function IsListenAddress(): PropertyDecorator {
-  return ValidateBy({
-    name: 'isListenAddress',
-    validator: {
-      // Digits and dots that are no address (256.1.1.1) would be asked of the name server.
-      validate: (value: unknown) =>
-        typeof value === 'string' &&
-        (isIP(value) > 0 ||
-          (/^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/i.test(value) && !/^[\d.]+$/.test(value))),
-      defaultMessage: () => 'an IP address or a host name',
-    },
-  });
+  return accepts(
+    'isListenAddress',
+    'an IP address or a host name',
+    // Digits and dots that are no address, such as 256.1.1.1, would go to the name server.
+    (text) =>
+      isIP(text) > 0 || (/^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/i.test(text) && !/^[\d.]+$/.test(text)),
+  );
 }
 
-/** What {@link parseNetworks} takes. */
+/** Accepts what {@link parseNetworks} takes. */
 export function IsNetworkList(): PropertyDecorator {
-  return parsed('isNetworkList', parseNetworks, 'addresses or networks such as 10.0.0.0/8,fd00::/8');
+  return parses('isNetworkList', 'addresses or networks such as 10.0.0.0/8,fd00::/8', parseNetworks);
 }
 
-/** A cron expression that the scheduler takes and that comes true, or `off`. */
+/** Accepts `off`, or a cron expression that the scheduler takes and that will match some day. */
 export function IsSchedule(): PropertyDecorator {
-  return ValidateBy({
-    name: 'isSchedule',
-    validator: {
-      validate: (value: unknown) => scheduleFault(String(value)) === undefined,
-      defaultMessage: (arguments_) =>
-        `a cron expression (minute hour day month weekday, such as "0 2 * * *" for two o’clock every night) or off: ${scheduleFault(String(arguments_?.value)) ?? ''}`,
-    },
-  });
+  return parses(
+    'isSchedule',
+    'a cron expression (minute hour day month weekday, such as "0 2 * * *" for two o’clock every night) or off',
+    requireSchedule,
+  );
 }
 
-/** A bucket's name, by the rules that S3 and Google Cloud Storage share. */
+/** Accepts the name of a bucket, by the rules that S3 and Google Cloud Storage share. */
 export function IsBucket(): PropertyDecorator {
-  return ValidateBy({
-    name: 'isBucket',
-    validator: {
-      validate: (value: unknown) =>
-        typeof value === 'string' && /^[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]$/.test(value),
-      defaultMessage: () => 'the name of a bucket, such as clinic-backups',
-    },
-  });
+  return accepts('isBucket', 'the name of a bucket, such as clinic-backups', (text) =>
+    /^[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]$/.test(text),
+  );
 }
 
-/** The address of a server: `http://` or `https://`, without credentials. */
+/** Accepts the `http://` or `https://` URL of a server, without credentials. */
 export function IsEndpoint(): PropertyDecorator {
-  return ValidateBy({
-    name: 'isEndpoint',
-    validator: {
-      validate: (value: unknown) => {
-        if (typeof value !== 'string' || !URL.canParse(value)) return false;
-        const { protocol, username, password, search } = new URL(value);
-        return /^https?:$/.test(protocol) && !username && !password && !search;
-      },
-      defaultMessage: () =>
-        'a URL such as https://s3.example:9000, without credentials (they come by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)',
+  return accepts(
+    'isEndpoint',
+    'a URL such as https://s3.example:9000, without credentials (set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)',
+    (text) => {
+      if (!URL.canParse(text)) return false;
+      const { protocol, username, password, search } = new URL(text);
+      return /^https?:$/.test(protocol) && !username && !password && !search;
     },
-  });
+  );
 }
 
-/** Names of `what`, comma separated; unquoted, in the letters the database has them in. */
+/** Accepts comma separated names of `what`: unquoted, spelled as in the database. */
 export function IsNameList(what: string): PropertyDecorator {
-  return ValidateBy({
-    name: 'isNameList',
-    validator: {
-      validate: (value: unknown) =>
-        typeof value === 'string' && value.split(',').every((name) => /^[^\s",]+$/.test(name.trim())),
-      defaultMessage: () => `names of ${what}`,
-    },
-  });
+  return accepts('isNameList', `names of ${what}`, (text) =>
+    text.split(',').every((name) => /^[^\s",]+$/.test(name.trim())),
+  );
 }
 
-/** An IANA time zone that this machine knows. */
+/** Accepts an IANA time zone that this machine knows. */
 export function IsTimeZone(): PropertyDecorator {
-  return ValidateBy({
-    name: 'isTimeZone',
-    validator: {
-      validate: (value: unknown) =>
-        faultOf(() => new Intl.DateTimeFormat('en', { timeZone: String(value) })) === undefined,
-      defaultMessage: () => 'a time zone such as UTC or Asia/Jakarta',
-    },
+  return accepts('isTimeZone', 'a time zone such as UTC or Asia/Jakarta', (text) => {
+    return faultOf(() => new Intl.DateTimeFormat('en', { timeZone: text })) === undefined;
   });
 }
 
-/** What a parser takes; its error completes the message. */
-function parsed(name: string, parse: (text: string) => unknown, accepted: string): PropertyDecorator {
+function accepts(
+  name: string,
+  accepted: string | ((validated?: ValidationArguments) => string),
+  isAccepted: (text: string) => boolean,
+): PropertyDecorator {
   return ValidateBy({
     name,
     validator: {
-      validate: (value: unknown) => faultOf(() => parse(String(value))) === undefined,
-      defaultMessage: (arguments_) => `${accepted}: ${faultOf(() => parse(String(arguments_?.value))) ?? ''}`,
+      validate: (value: unknown) => typeof value === 'string' && isAccepted(value),
+      defaultMessage: (validated) => (typeof accepted === 'string' ? accepted : accepted(validated)),
     },
   });
 }
 
-function urlFault(value: unknown): string | undefined {
-  return faultOf(() => parseDatabaseUrl(String(value)));
+/** Accepts what a parser takes. Its error completes the message. */
+function parses(name: string, accepted: string, parse: (text: string) => unknown): PropertyDecorator {
+  return accepts(
+    name,
+    (validated) => `${accepted}: ${faultOf(() => parse(String(validated?.value))) ?? ''}`,
+    (text) => faultOf(() => parse(text)) === undefined,
+  );
 }
 
-function gatesFault(value: unknown): string | undefined {
-  return faultOf(() => parseGates(String(value)));
+function unitOf(validated: ValidationArguments | undefined): string {
+  const declarations = declarationsOf(validated?.object.constructor ?? Object);
+  return declarations.find(({ property }) => property === validated?.property)?.unit ?? '';
 }
 
 function faultOf(parse: () => unknown): string | undefined {
@@ -210,21 +174,20 @@ function faultOf(parse: () => unknown): string | undefined {
   }
 }
 
-/** What switches a schedule off: the job is run by somebody else, such as a Kubernetes CronJob. */
-export const NO_SCHEDULE = 'off';
-
 /**
- * Why a cron expression cannot be used, in the words of the very parser that will run it; undefined where it can.
- * The parser is loaded only for a schedule that was given: settings are read at every start.
+ * Checks a cron expression with the parser that will run it. The parser is loaded only for a schedule that was given,
+ * because settings are read at every start.
+ * @throws Error in the words of the parser.
  */
-function scheduleFault(expression: string): string | undefined {
-  if (expression.toLowerCase() === NO_SCHEDULE) return undefined;
+function requireSchedule(expression: string): void {
+  if (expression.toLowerCase() === NO_SCHEDULE) return;
   const { CronTime }: typeof import('cron') = createRequire(import.meta.url)('cron');
   try {
     new CronTime(expression, 'UTC').sendAt();
-    return undefined;
   } catch (error) {
     const message = messageOf(error);
-    return message.startsWith('Something went wrong') ? 'that day never comes' : message;
+    throw new Error(message.startsWith('Something went wrong') ? 'no date matches it' : message, {
+      cause: error,
+    });
   }
 }

@@ -1,115 +1,143 @@
-import { Validator } from './validation.js';
-import { type DatabaseUrl, parseDatabaseUrl } from './database-url.js';
 import type { Environment } from './read-settings.js';
-import { fileValue, readSecretFile } from './secret-file.js';
+import { followFile, readVariable, type Fault } from './secret-file.js';
 import {
-  EnvironmentVariables,
-  isSettingName,
-  SECRET_SETTINGS,
-  SETTING_NAMES,
-  type SettingName,
-} from './settings-list.js';
+  declarationsOf,
+  namesOf,
+  type Declaration,
+  type ReadContext,
+  type SettingsClass,
+  type Values,
+} from './setting.js';
+import { Validator } from './validation.js';
 
-/** One thing that is wrong with one setting, or with a pair of them. */
-export interface Fault {
-  readonly subject: string;
-  readonly problem: string;
+interface Given {
+  readonly text: string;
+  /** The file that holds the text. */
+  readonly file: string | undefined;
 }
 
-/** The settings as text, and how a secret among them is read again while the program runs. */
-export interface ReadVariables {
-  readonly variables: EnvironmentVariables;
-  /** Asks for a secret, parsed: undefined where it is not set; read again where a file holds it. */
-  readonly secret: <T>(name: SettingName, parse: (text: string) => T) => () => T | undefined;
-  /** A database's URL, which remembers the file that it was read from; undefined where it is not set. */
-  readonly url: (name: SettingName) => DatabaseUrl | undefined;
-}
+/** Reads settings from an environment and from files, checks each against its rules, and makes their values. */
+export class SettingsReader {
+  /** The faults that each setting has by itself. */
+  readonly faults: Fault[] = [];
+  private readonly given = new Map<string, Given>();
 
-/** Reads every setting, from the environment or from its file, and holds each against its rule. */
-export function readVariables(environment: Environment): ReadVariables & { faults: Fault[] } {
-  const variables = new EnvironmentVariables();
-  const faults: Fault[] = [];
-  const files = new Map<SettingName, string>();
-  for (const name of SETTING_NAMES) {
-    const direct = environment[name]?.trim() || undefined;
-    const file = environment[`${name}_FILE`]?.trim() || undefined;
-    if (direct !== undefined && file !== undefined) {
-      faults.push({ subject: name, problem: `is set twice, directly and by ${name}_FILE: keep one` });
-    } else if (file === undefined) {
-      variables[name] = direct;
-    } else {
-      const read = readSecretFile(file);
-      if ('problem' in read) faults.push({ subject: `${name}_FILE`, problem: read.problem });
-      else variables[name] = read.text || undefined;
-      files.set(name, file);
+  constructor(
+    environment: Environment,
+    private readonly classes: readonly SettingsClass[],
+    private readonly context: ReadContext,
+  ) {
+    for (const name of this.declarations().flatMap((declaration) => namesOf(declaration))) {
+      const read = readVariable(environment, name);
+      if ('problem' in read) this.faults.push(read);
+      else if (read.text !== undefined) this.given.set(name, { text: read.text, file: read.file });
     }
+    for (const settings of classes) this.faults.push(...this.brokenRules(settings));
   }
-  faults.push(...ruleFaults(variables));
 
-  const reader = <T>(name: SettingName, parse: (text: string) => T) => {
-    const text = variables[name];
-    const file = files.get(name);
-    if (text === undefined) return undefined;
-    if (file === undefined) return { latest: constant(parse(text)), fault: constant(undefined) };
-    const parseFitting = (replaced: string): T => {
-      requireRules(variables, name, replaced);
-      return parse(replaced);
+  /** Returns the values of a class of settings. Call it only if there are no faults. */
+  read<T extends object>(settings: SettingsClass<T>): Values<T> {
+    const slice = new settings();
+    for (const declaration of declarationsOf(settings)) {
+      const value = this.descriptorOf(settings, declaration, slice);
+      Object.defineProperty(slice, declaration.property, { enumerable: true, configurable: true, ...value });
+    }
+    return slice;
+  }
+
+  /** Returns the text of a setting, whichever of its names has it; undefined if it is not set. */
+  text(name: string): string | undefined {
+    const declaration = this.declarations().find((declared) => declared.name === name);
+    return declaration && this.givenOf(declaration)?.text;
+  }
+
+  /** Returns the names of the settings that are 0 where 0 stands for the default. */
+  zeroes(settings: SettingsClass): string[] {
+    const declared = declarationsOf(settings).filter((declaration) => this.isReplacedZero(declaration));
+    return declared.map(({ name }) => name);
+  }
+
+  /** Returns the faults of settings of which several names are set and differ. */
+  disagreeingAliases(): Fault[] {
+    return this.declarations().flatMap((declaration) => {
+      const [first, ...others] = namesOf(declaration).filter((name) => this.given.has(name));
+      return others.flatMap((name) => this.disagreement(declaration, first ?? declaration.name, name));
+    });
+  }
+
+  private declarations(): Declaration[] {
+    return this.classes.flatMap((settings) => declarationsOf(settings));
+  }
+
+  private givenOf(declaration: Declaration): (Given & { name: string }) | undefined {
+    for (const name of namesOf(declaration)) {
+      const given = this.given.get(name);
+      if (given) return { ...given, name };
+    }
+    return undefined;
+  }
+
+  private descriptorOf(settings: SettingsClass, declaration: Declaration, slice: object): PropertyDescriptor {
+    const parse = (text: string): unknown => declaration.parse(text, this.context);
+    const given = this.isReplacedZero(declaration) ? undefined : this.givenOf(declaration);
+    if (!given) {
+      const text = declaration.defaultFor(slice);
+      return { value: text === undefined ? undefined : parse(text) };
+    }
+    const { name, text, file } = given;
+    if (file === undefined || !declaration.secret) return { value: parse(text) };
+    const follow = <T>(parseNew: (newText: string) => T) =>
+      followFile(file, text, (newText) => {
+        this.requireRules(settings, declaration, newText);
+        return parseNew(newText);
+      });
+    if (declaration.fromFile) return { value: declaration.fromFile(text, `${name}_FILE`, follow) };
+    return { get: follow(parse).latest };
+  }
+
+  private isReplacedZero(declaration: Declaration): boolean {
+    return declaration.zeroIsDefault === true && Number(this.givenOf(declaration)?.text) === 0;
+  }
+
+  private disagreement({ parse, secret }: Declaration, first: string, alias: string): Fault[] {
+    const [text = '', other = ''] = [this.given.get(first)?.text, this.given.get(alias)?.text];
+    if (text === other || parse(text, this.context) === parse(other, this.context)) return [];
+    const problem = secret
+      ? `is an alias of ${first}, but has another value: keep one`
+      : `is ${other}, but it is an alias of ${first}, which is ${text}: keep one`;
+    return [{ subject: alias, problem }];
+  }
+
+  private brokenRules(settings: SettingsClass): Fault[] {
+    return declarationsOf(settings).flatMap((declaration) =>
+      namesOf(declaration).flatMap((name) => {
+        const given = this.given.get(name);
+        if (!given) return [];
+        const shown = declaration.secret ? '' : `; it is "${given.text}"`;
+        const broken = this.ruleMessages(settings, declaration, given.text);
+        return broken.map((message) => ({ subject: name, problem: `must be ${message}${shown}` }));
+      }),
+    );
+  }
+
+  /** @throws Error in the words of the rules that a text breaks. */
+  private requireRules(settings: SettingsClass, declaration: Declaration, text: string): void {
+    const broken = this.ruleMessages(settings, declaration, text);
+    if (broken.length > 0) throw new Error(broken.map((message) => `must be ${message}`).join('; '));
+  }
+
+  /** Returns the messages of the rules that a text breaks: those of every environment, and those of this one. */
+  private ruleMessages(settings: SettingsClass, { property, refuse }: Declaration, text: string): string[] {
+    const holder = Object.assign(new settings(), { [property]: text });
+    const options = {
+      groups: [this.context.environment],
+      always: true,
+      skipUndefinedProperties: true,
+      forbidUnknownValues: false,
     };
-    return fileValue(file, text, parseFitting);
-  };
-  return {
-    variables,
-    faults,
-    secret: (name, parse) => reader(name, parse)?.latest ?? constant(undefined),
-    url: (name) => {
-      const text = variables[name];
-      if (text === undefined) return undefined;
-      const named = parseDatabaseUrl(text);
-      const value = files.has(name)
-        ? reader(name, (replaced) => sameName(parseDatabaseUrl(replaced), named))
-        : undefined;
-      if (!value) return named;
-      const first = value.latest();
-      return { ...first, source: { ...value, setting: `${name}_FILE`, hosts: first.hosts } };
-    },
-  };
-}
-
-function constant<T>(value: T): () => T {
-  return () => value;
-}
-
-/** Records, backups and texts carry the name that the program was started with. */
-function sameName(url: DatabaseUrl, first: DatabaseUrl): DatabaseUrl {
-  if (url.database === first.database && url.schema === first.schema) return url;
-  throw new Error('it names another database or schema, which takes a restart');
-}
-
-/** @throws Error in the words of the rules that the replaced value breaks. */
-function requireRules(variables: EnvironmentVariables, name: SettingName, text: string): void {
-  const changed = Object.assign(new EnvironmentVariables(), variables, { [name]: text });
-  const broken = ruleFaults(changed).filter(({ subject }) => subject === name);
-  if (broken.length > 0) throw new Error(broken.map(({ problem }) => problem).join('; '));
-}
-
-function ruleFaults(variables: EnvironmentVariables): Fault[] {
-  const broken = new Validator().validateSync(variables).toSorted(bySetting);
-  return broken.flatMap(({ property, value, constraints = {} }) =>
-    Object.values(constraints).map((accepted) => ({
-      subject: property,
-      problem: `must be ${accepted}${shown(property, value)}`,
-    })),
-  );
-}
-
-/** In the order of the settings' documentation, whichever class of them a setting stands in. */
-function bySetting(left: { property: string }, right: { property: string }): number {
-  const place = ({ property }: { property: string }): number =>
-    SETTING_NAMES.findIndex((name) => name === property);
-  return place(left) - place(right);
-}
-
-function shown(property: string, value: unknown): string {
-  if (isSettingName(property) && SECRET_SETTINGS.has(property)) return '';
-  return `; it is "${String(value)}"`;
+    const broken = new Validator()
+      .validateSync(holder, options)
+      .flatMap(({ constraints = {} }) => Object.values(constraints));
+    return broken.length > 0 ? broken : [refuse?.(text, this.context) ?? []].flat();
+  }
 }

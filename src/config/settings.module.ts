@@ -1,40 +1,39 @@
-import { Module, type DynamicModule, type FactoryProvider, type ModuleMetadata } from '@nestjs/common';
+import { ConfigurableModuleBuilder, Module, type DynamicModule } from '@nestjs/common';
 import { withPassword, type PasswordCallback } from './password-source.js';
 import type { Settings } from './settings.js';
 import { SETTINGS } from './settings.token.js';
 
+/**
+ * Nest's own builder of `forRoot(settings)` and `forRootAsync({ useFactory, useClass, useExisting, inject, imports })`.
+ * A class that makes the settings has a method `createSettings()`.
+ */
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
+  new ConfigurableModuleBuilder<Settings>({ moduleName: 'Pgkeep' })
+    .setClassMethodName('forRoot')
+    .setFactoryMethodName('createSettings')
+    .build();
+
 /** How an importing application makes the settings from its own providers. */
-export interface AsyncSettings extends Pick<ModuleMetadata, 'imports'> {
-  readonly inject?: FactoryProvider['inject'];
-  readonly useFactory: FactoryProvider<Settings>['useFactory'];
-  /** As `ModuleOptions.password`. */
-  readonly password?: PasswordCallback | undefined;
-}
+export type AsyncSettings = typeof ASYNC_OPTIONS_TYPE;
 
-/** What an application gives the module beside the settings. */
-export interface ModuleOptions {
-  /**
-   * Gives the password for each new connection to the guarded database and its replica, wherever the URL holds none:
-   * a cloud's token, which expires.
-   */
-  readonly password?: PasswordCallback | undefined;
-}
-
-/** Hands the settings to every room. Global, so that no room has to name where they come from. */
+/** Provides the settings to every module. Global, so that no module has to name where they come from. */
 @Module({})
 export class SettingsModule {
-  static of(settings: Settings, { password }: ModuleOptions = {}): DynamicModule {
-    return this.ofAsync({ useFactory: () => settings, password });
-  }
-
-  static ofAsync({ imports = [], inject = [], useFactory: given, password }: AsyncSettings): DynamicModule {
-    const useFactory: AsyncSettings['useFactory'] = async (...injected) =>
-      withPassword(await given(...injected), password);
+  /**
+   * @param definition what the builder made: the settings as the application gave them
+   * @param password gives the password of each new connection to a URL that holds none
+   */
+  static of(definition: DynamicModule, password: PasswordCallback | undefined): DynamicModule {
+    const settings = {
+      provide: SETTINGS,
+      inject: [MODULE_OPTIONS_TOKEN],
+      useFactory: (given: Settings) => withPassword(given, password),
+    };
     return {
       module: SettingsModule,
       global: true,
-      imports,
-      providers: [{ provide: SETTINGS, inject, useFactory }],
+      imports: definition.imports ?? [],
+      providers: [...(definition.providers ?? []), settings],
       exports: [SETTINGS],
     };
   }

@@ -1,35 +1,26 @@
 import { distance } from 'fastest-levenshtein';
-import { SETTING_NAMES } from './settings-list.js';
 import type { Environment } from './read-settings.js';
+import { namesOf } from './setting.js';
+import { DECLARATIONS, SETTING_NAMES } from './settings-list.js';
 
-const PREFIXES = [
-  'DATABASE_',
-  'DIRECT_',
-  'DB_',
-  'MIGRATIONS_',
-  'PROTECTED_',
-  'ADMIN_API_',
-  'READINESS_',
-  'BACKUP_',
-  'AWS_S3_BACKUP_',
-  'GCS_BACKUP_',
-  'LAST_BACKUP_',
-  'RESTORE_TEST_',
-  'JOB_LEASE_',
-  'PRISMA_DB_',
-  'PGKEEP_GUARD_',
-  'RESTORE_',
-  'TEST_DATABASE_',
-  'TRUST_PROX',
-];
+/** The beginnings of names that look like a setting. */
+const FAMILIES = [
+  ...new Set(
+    DECLARATIONS.flatMap((declared) =>
+      namesOf(declared).map((name) =>
+        name === declared.name ? (declared.family ?? firstWordOf(name)) : firstWordOf(name),
+      ),
+    ),
+  ),
+].filter((family) => family !== '');
 
 /**
- * One warning for each variable that looks like a setting but is none: the name, and the nearest known name
- * where one is near. Values are not shown.
+ * Returns one warning for each variable that looks like a setting but is none: its name, and the nearest setting if
+ * one is near. Values are not shown.
  */
 export function unknownSettings(environment: Environment): string[] {
   return Object.keys(environment)
-    .filter((name) => environment[name] !== undefined && PREFIXES.some((prefix) => name.startsWith(prefix)))
+    .filter((name) => environment[name] !== undefined && FAMILIES.some((family) => name.startsWith(family)))
     .filter((name) => !SETTING_NAMES.some((known) => name === known || name === `${known}_FILE`))
     .toSorted()
     .map((name) => {
@@ -39,11 +30,16 @@ export function unknownSettings(environment: Environment): string[] {
     });
 }
 
+/** Returns the first word of a name with its underscore. */
+function firstWordOf(name: string): string {
+  return /^[A-Z]+_/.exec(name)?.[0] ?? '';
+}
+
 function nearestName(name: string): string | undefined {
   const ranked = SETTING_NAMES.map((known) => ({ known, edits: distance(name, known) })).toSorted(
     (left, right) => left.edits - right.edits,
   );
   const best = ranked[0];
-  // A third of the letters wrong is no longer a slip of the finger.
+  // With more than a third of the letters wrong it is another name, not a misspelling.
   return best && best.edits <= Math.max(2, Math.floor(name.length / 3)) ? best.known : undefined;
 }

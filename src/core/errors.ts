@@ -1,10 +1,10 @@
 /**
- * What kind of failure a code is. Doors translate the kind, never the message:
+ * The kind of a failure. Interfaces translate the kind, never the message:
  * `http/` into a status, `cli/` into an exit code.
  */
 export type ErrorKind = 'configuration' | 'usage' | 'refused' | 'denied' | 'unavailable' | 'failed';
 
-/** Every failure pgkeep raises by itself: a stable code and its kind. Codes are part of the `--json` contract. */
+/** Every failure that pgkeep raises itself: a stable code and its kind. Codes are part of the `--json` contract. */
 export const ERROR_KINDS = {
   CONFIG_INVALID: 'configuration',
   USAGE_INVALID: 'usage',
@@ -73,53 +73,6 @@ export const ERROR_KINDS = {
 
 export type ErrorCode = keyof typeof ERROR_KINDS;
 
-/** Why a readiness check says no, or what it tells without failing: `checks.<name>.code` in `/ready`. */
-export const CHECK_CODES = [
-  'DATABASE_UNREACHABLE',
-  'DATABASE_TIMEOUT',
-  'DATABASE_AUTHENTICATION_FAILED',
-  'DATABASE_NOT_FOUND',
-  'DATABASE_TLS_FAILED',
-  'DATABASE_TOO_MANY_CONNECTIONS',
-  'DATABASE_IN_RECOVERY',
-  'DATABASE_READ_ONLY',
-  'ENVIRONMENT_MISMATCH',
-  'ENVIRONMENT_SHARED',
-  'ENVIRONMENT_UNREADABLE',
-  'MIGRATIONS_PENDING',
-  'MIGRATIONS_FAILED',
-  'MIGRATIONS_ROLLED_BACK',
-  'MIGRATIONS_LOCKED',
-  'MIGRATIONS_PERMISSION_DENIED',
-  'MIGRATIONS_DIRECTORY_MISSING',
-  'MIGRATIONS_DIRECTORY_EMPTY',
-  'MIGRATIONS_DIRECTORY_IS_PGKEEPS',
-  'MIGRATIONS_FILE_MISSING',
-  'MIGRATIONS_PROVIDER_MISMATCH',
-  'DB_PUSH_ALLOWED',
-  'SSL_REQUIRED',
-  'MAX_CONNECTIONS_UNSET',
-  'MAX_CONNECTIONS_OUT_OF_RANGE',
-  'MAX_CONNECTIONS_EXCEED_SERVER',
-  'TIMEOUT_DISABLED',
-  'BACKUP_DISABLED',
-  'BACKUP_RETENTION_UNSET',
-  'RESTORE_TEST_UNKNOWN',
-  'RESTORE_TEST_IN_FUTURE',
-  'RESTORE_TEST_OLD',
-  'BACKUP_MISSING',
-  'BACKUP_OLD',
-  'BACKUP_STORAGE_UNREACHABLE',
-  'JOBS_UNAVAILABLE',
-  'JOB_STUCK',
-  'CHECK_FAILED',
-  'EVALUATION_STALE',
-  'EVALUATION_PENDING',
-  'SHUTTING_DOWN',
-] as const;
-
-export type CheckCode = (typeof CHECK_CODES)[number];
-
 /**
  * The one error class: what went wrong (operation, subject, cause) in `message`, what to do next in `hint`.
  * Knows no HTTP and no exit code. Neither text may hold a secret.
@@ -142,10 +95,15 @@ export class PgkeepError extends Error {
   }
 }
 
+/** Returns the error of a command that was interrupted. @param state what was done: `nothing was migrated` */
+export function interrupted(state: string): PgkeepError {
+  return new PgkeepError('INTERRUPTED', `Interrupted: ${state}.`);
+}
+
 /** SQLSTATE classes whose details quote rows: data exceptions and integrity constraint violations. */
 const ABOUT_ROWS = /^2[23]/;
 
-/** The message of anything that was thrown, on one line. */
+/** Returns the message of anything that was thrown, on one line. */
 export function messageOf(thrown: unknown): string {
   const text = propertyOf(firstOf(thrown), 'message');
   return String(text ?? firstOf(thrown))
@@ -153,27 +111,27 @@ export function messageOf(thrown: unknown): string {
     .trim();
 }
 
-/** The message with what PostgreSQL added: its detail without the values of rows, and its hint. */
+/** Returns the message with PostgreSQL's detail, without the values of rows, and its hint. */
 export function serverMessageOf(thrown: unknown): string {
   const hint = serverHintOf(thrown);
   return `${detailedMessageOf(thrown)}${hint === undefined ? '' : `; HINT: ${hint}`}`;
 }
 
-/** The message with PostgreSQL's detail, for texts that show its hint elsewhere. */
+/** Returns the message with PostgreSQL's detail, for texts that show its hint elsewhere. */
 export function detailedMessageOf(thrown: unknown): string {
   const detail = textOf(thrown, 'detail');
   const shown = detail === undefined ? undefined : withoutValues(detail);
-  // In another language than English the values would not be found.
+  // In a language other than English the values would not be recognized.
   const isHidden = shown === undefined || (shown === detail && ABOUT_ROWS.test(errorCode(thrown) ?? ''));
   return `${messageOf(thrown)}${isHidden ? '' : `; DETAIL: ${shown}`}`;
 }
 
-/** What PostgreSQL advises about an error; undefined where it says nothing. */
+/** Returns PostgreSQL's hint about an error, where there is one. */
 export function serverHintOf(thrown: unknown): string | undefined {
   return textOf(thrown, 'hint');
 }
 
-/** A line of a server's error without the values of a row: logs and reports must not hold them. */
+/** Returns a line of a server's error without the values of a row: logs and reports must not hold them. */
 export function withoutValues(line: string): string {
   return line
     .replace(/(Failing row contains) \(.*\)/s, '$1 (…)')
@@ -181,24 +139,24 @@ export function withoutValues(line: string): string {
     .replace(/(COPY [^,]+, line \d+)(?:, column [^:]+)?: .*/s, '$1');
 }
 
-/** The `code` of anything that was thrown: a SQLSTATE, or Node's (`ECONNREFUSED`, `CERT_HAS_EXPIRED`). */
+/** Returns the `code` of anything that was thrown: a SQLSTATE, or Node.js's (`ECONNREFUSED`, `CERT_HAS_EXPIRED`). */
 export function errorCode(thrown: unknown): string | undefined {
   const code = propertyOf(firstOf(thrown), 'code');
   return typeof code === 'string' ? code : undefined;
 }
 
-/** Node reports a host name with several addresses as an AggregateError without a message or code of its own. */
+/** Returns the first error of an AggregateError: Node.js throws one, without message or code, for a host with several addresses. */
 function firstOf(thrown: unknown): unknown {
   const errors = propertyOf(thrown, 'errors');
   return Array.isArray(errors) && errors.length > 0 ? firstOf(errors[0]) : thrown;
 }
 
-/** By shape and not by `instanceof`: errors of Node's core belong to another realm inside Jest. */
-function propertyOf(thrown: unknown, name: 'message' | 'code' | 'detail' | 'hint' | 'errors'): unknown {
+/** Returns a property of anything that was thrown. Not by class: inside Jest, errors of Node's core have another realm. */
+export function propertyOf(thrown: unknown, name: string): unknown {
   return typeof thrown === 'object' && thrown !== null ? Reflect.get(thrown, name) : undefined;
 }
 
-/** Of an error that the server sent: those of pgkeep have a hint of another kind. */
+/** Returns a text of an error that the server sent; the hints of pgkeep's own errors are another kind. */
 function textOf(thrown: unknown, name: 'detail' | 'hint'): string | undefined {
   const error = firstOf(thrown);
   if (error instanceof PgkeepError) return undefined;

@@ -1,6 +1,6 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 
-/** Nest's own contexts tell which modules and routes there are: nothing that an operator could act on. */
+/** Nest's own contexts list modules and routes: nothing that an operator could act on. */
 const FRAMEWORK_CONTEXTS = new Set([
   'NestFactory',
   'InstanceLoader',
@@ -10,8 +10,8 @@ const FRAMEWORK_CONTEXTS = new Set([
 ]);
 
 /**
- * Nest's console logger on stderr: stdout belongs to what a command answers. One JSON document a line unless
- * a person watches.
+ * Nest's console logger on stderr, because stdout is for the answer of a command. Writes one JSON document a line, unless
+ * stderr is a terminal.
  */
 export class StderrLogger extends ConsoleLogger {
   constructor(options: { json: boolean; logLevels?: LogLevel[] }) {
@@ -27,7 +27,7 @@ export class StderrLogger extends ConsoleLogger {
   }
 
   override error(message: unknown, ...rest: unknown[]): void {
-    // Nest logs what a start fails with and throws it, too; whoever catches it explains it.
+    // Nest logs the error of a failed start and throws it too; the caller explains it.
     if (rest.at(-1) !== 'ExceptionHandler') super.error(message, ...rest);
   }
 

@@ -1,62 +1,55 @@
 import type { Client } from 'pg';
-import { describeDatabaseUrl } from '../config/database-url.js';
-import { withConnection } from '../postgres/connect.js';
-import { databaseError } from '../postgres/database-fault.js';
-import { PgkeepError } from '../core/errors.js';
-import type { DeployNeeds } from './deploy-dependencies.js';
+import { interrupted, PgkeepError } from '../core/errors.js';
+import { runOnDedicatedConnection } from '../postgres/run-on-connection.js';
+import type { DeployDependencies } from './deploy-dependencies.js';
 
-/** How the server's process list and an interruption name what is done. */
+/** Names of the operation: in pg_stat_activity, and when it is interrupted. */
 export interface ConnectionNames {
   readonly applicationName: string;
-  readonly interrupted: () => PgkeepError;
+  readonly done: Interruptible;
 }
 
-/** The deploy's own connections: one that holds the lock, and fresh ones for what must not depend on it. */
+/** What did not happen when a command was interrupted. */
+export type Interruptible = 'migrated' | 'rolled back' | 'marked';
+
+/** The connections of a deploy: one that holds the lock, and new ones for what must not depend on it. */
 export class DeployConnection {
   constructor(
-    private readonly needs: Pick<DeployNeeds, 'settings' | 'timeouts' | 'migrations'>,
+    private readonly dependencies: Pick<DeployDependencies, 'settings' | 'timeouts' | 'migrations'>,
     private readonly signal: AbortSignal,
-    private readonly names: ConnectionNames = { applicationName: 'pgkeep deploy', interrupted },
+    private readonly names: ConnectionNames = { applicationName: 'pgkeep deploy', done: 'migrated' },
   ) {}
 
   /**
    * Runs `work` on a new connection; `operation` completes "Cannot … the database".
-   * @param statementTimeoutMs the longest statement of it. Defaults to `DB_QUERY_TIMEOUT`
+   * @param statementTimeoutMs the longest statement. Defaults to `DB_QUERY_TIMEOUT`
    * @throws PgkeepError when the connection or `work` fails.
    */
   async use<T>(
     operation: string,
     work: (client: Client) => Promise<T>,
-    statementTimeoutMs = this.needs.timeouts.statementTimeoutMs,
+    statementTimeoutMs = this.dependencies.timeouts.statementTimeoutMs,
   ): Promise<T> {
-    const { url, connectTimeoutMs } = this.needs.settings.database;
-    const options = {
-      connectTimeoutMs,
-      // Past the server's own timeout, so that the server's clearer message comes first.
-      answerTimeoutMs: statementTimeoutMs + 1000,
-      applicationName: this.names.applicationName,
-    };
-    try {
-      return await withConnection(url, options, work);
-    } catch (error) {
-      if (error instanceof PgkeepError) throw error;
-      if (this.signal.aborted) throw this.names.interrupted();
-      throw databaseError(`${operation} ${describeDatabaseUrl(url)}`, error);
-    }
+    const options = { operation, applicationName: this.names.applicationName, statementTimeoutMs };
+    return await runOnDedicatedConnection(this.dependencies.settings.database, options, async (client) => {
+      try {
+        return await work(client);
+      } catch (error) {
+        throw this.signal.aborted && !(error instanceof PgkeepError)
+          ? interrupted(`nothing was ${this.names.done}`)
+          : error;
+      }
+    });
   }
 
-  /** The migrations that the history has as finished. @throws PgkeepError `MIGRATIONS_UNREADABLE`, `DATABASE_…`. */
+  /** Returns the migrations that are finished in the history. @throws PgkeepError `MIGRATIONS_UNREADABLE`, `DATABASE_…`. */
   async applied(): Promise<ReadonlySet<string>> {
     return await this.use('verify the migrations of', async (client) => {
-      const report = await this.needs.migrations.report(client, this.needs.timeouts);
+      const report = await this.dependencies.migrations.report(client, this.dependencies.timeouts);
       if ('fault' in report) {
         throw new PgkeepError('MIGRATIONS_UNREADABLE', `${report.fault.text}.`, { hint: report.fault.hint });
       }
       return new Set(report.status.applied);
     });
   }
-}
-
-export function interrupted(): PgkeepError {
-  return new PgkeepError('INTERRUPTED', 'Interrupted: nothing was migrated.');
 }

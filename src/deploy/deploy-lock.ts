@@ -12,30 +12,30 @@ const DEPLOY_AGAIN = 'pgkeep migrate deploy --wait';
 /** How the lock is taken. */
 export interface LockOptions {
   readonly timeouts: ReadTimeouts;
-  /** Waits for whoever has it. */
+  /** Whether to wait for the session that holds it. */
   readonly wait: boolean;
   readonly signal: AbortSignal;
-  /** Is told who is waited for, once for each. */
+  /** Called once for each session that is waited for. */
   readonly onWait: (line: string) => void;
-  /** Makes the refusal. Defaults to a deploy's. */
+  /** Makes the error of a refusal. Defaults to a deploy's */
   readonly refuse?: Refuse;
-  /** What to type to wait. Defaults to the deploy. */
+  /** The command that waits. Defaults to the deploy */
   readonly again?: string;
 }
 
 /**
- * Makes this session the only one that deploys to its database, until it ends.
- * @throws PgkeepError `DEPLOY_REFUSED`, or what `refuse` makes, that names who is at it.
+ * Takes the deploy lock: this session is the only one that deploys to its database, until it ends.
+ * @throws PgkeepError `DEPLOY_REFUSED`, or what `refuse` makes, naming the session that holds the lock.
  */
 export async function takeDeployLock(
   client: Client,
   { timeouts, wait, signal, onWait, refuse = refused, again = DEPLOY_AGAIN }: LockOptions,
 ): Promise<void> {
-  // The session idles while the backup is made; a server may be set to end such ones.
+  // The session is idle during the backup, and a server may be configured to end idle sessions.
   await client.query(
     `SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'`,
   );
-  let told = '';
+  let named = '';
   let isOwn = false;
   for (;;) {
     isOwn ||= await tryLock(client);
@@ -43,8 +43,8 @@ export async function takeDeployLock(
     if (isOwn && holders.length === 0) return;
     if (!wait && holders.length > 0) throw beingDeployed(holders, refuse, again);
     const names = holders.map(({ pid }) => pid).join();
-    if (names !== '' && names !== told) onWait(`Waiting for ${textsOf(holders)}, which is deploying.`);
-    told = names;
+    if (names !== '' && names !== named) onWait(`Waiting for ${textsOf(holders)} to finish deploying.`);
+    named = names;
     await sleep(PAUSE_MS, undefined, { signal });
   }
 }
@@ -54,8 +54,8 @@ export function textsOf(sessions: readonly SessionFacts[]): string {
 }
 
 /**
- * Keeps every Prisma from applying while this session lives.
- * @throws PgkeepError what `refuse` makes, where one is at it; what the connection throws.
+ * Takes Prisma's lock: no Prisma applies migrations until this session ends.
+ * @throws PgkeepError what `refuse` makes, if another session holds it; what the connection throws.
  */
 export async function takePrismaLock(client: Client, timeouts: ReadTimeouts, refuse: Refuse): Promise<void> {
   const holders = await tryPrismaLock(client, timeouts);
@@ -64,8 +64,8 @@ export async function takePrismaLock(client: Client, timeouts: ReadTimeouts, ref
 }
 
 /**
- * The same without a refusal.
- * @returns who holds the lock, where it is not to be had: empty where that session has ended since.
+ * Tries to take Prisma's lock.
+ * @returns the sessions that hold it, if it was not granted: empty if they have ended since.
  * @throws what the connection throws.
  */
 export async function tryPrismaLock(
@@ -81,7 +81,7 @@ export async function tryPrismaLock(
   return await readLockHolders(client, [PRISMA_LOCK], timeouts);
 }
 
-/** The refusal that names who is at it. */
+/** Returns the refusal that names the session that holds the lock. */
 export function beingDeployed(
   holders: readonly SessionFacts[],
   refuse: Refuse = refused,
@@ -89,7 +89,7 @@ export function beingDeployed(
 ): PgkeepError {
   return refuse(
     `migrations are being deployed by ${textsOf(holders)}`,
-    `Wait for it: \`${again}\`. If nothing is being deployed, end that session: ${holders
+    `Wait for it: \`${again}\`. If it is stuck, end that session: ${holders
       .map(({ pid }) => `SELECT pg_terminate_backend(${pid});`)
       .join(' ')}`,
   );

@@ -2,16 +2,17 @@ import { type ClientBase, escapeIdentifier } from 'pg';
 import type { PrismaProject } from '../config/prisma-project.js';
 import type { EnvironmentName, Settings } from '../config/settings.js';
 import type { PgkeepError } from '../core/errors.js';
-import { readStamp } from '../environment/stamp.js';
+import { stampGrants } from '../environment/environment.types.js';
+import { readStamp, requireStamp } from '../environment/stamp.js';
 import { type Attempt, readAttempts } from '../migrations/history/attempts.js';
 import { externalsOf } from '../migrations/prisma-config/externals.js';
 import { read, type ReadTimeouts } from '../postgres/read.js';
 import { type Refuse, refused } from './refusals.js';
 
 /**
- * Makes sure that migrations may go into this database as this environment.
- * @param refuse makes the refusal
- * @returns what is worth knowing.
+ * Checks that this database accepts migrations in this environment.
+ * @param refuse makes the error of a refusal
+ * @returns notes.
  * @throws PgkeepError `DEPLOY_REFUSED`, or what `refuse` makes; what the connection throws.
  */
 export async function requireTarget(
@@ -32,7 +33,7 @@ export async function requireTarget(
     const role = escapeIdentifier(reading.role);
     throw refuse(
       `role ${role} may not read which environment the database is stamped for`,
-      `Give it the grant: GRANT USAGE ON SCHEMA pgkeep TO ${role}; GRANT SELECT ON pgkeep.database_environment TO ${role};`,
+      `Give it the grant: ${stampGrants(role)};`,
     );
   }
   if (reading.kind !== 'stamped') {
@@ -40,17 +41,13 @@ export async function requireTarget(
       `the database is not stamped as ${environment}: \`pgkeep install\`, \`pgkeep stamp ${environment}\``,
     ];
   }
-  const stamped = reading.stamp.environment;
-  if (stamped === environment) return [];
-  throw refuse(
-    `this is ${environment} (NODE_ENV), and the database is stamped ${stamped}`,
-    `Use \`--env ${stamped}\`, or point DATABASE_URL at the ${environment} database.`,
-  );
+  requireStamp(reading, environment, refuse);
+  return [];
 }
 
 /**
- * Refuses a database that holds tables and was never migrated: Prisma would (P3005), after the backup. External tables
- * are another team's, and may be there before.
+ * Refuses a database that has tables but no history: Prisma would (P3005), after the backup. External tables
+ * belong to another team, and may exist before.
  * @throws PgkeepError `DEPLOY_REFUSED`; what the connection throws.
  */
 export async function requireBaseline(
@@ -74,13 +71,13 @@ export async function requireBaseline(
   });
   if (!found) return;
   throw refused(
-    `the database was never migrated and has tables already (${found.name})`,
-    `Say which migrations they are from: \`npx pgkeep migrate resolve --applied ${firstMigration}\`, and so on.`,
+    `the database has tables (${found.name}) and no migration history`,
+    `Mark the migrations that created these tables as applied, the first one first: \`npx pgkeep migrate resolve --applied ${firstMigration}\``,
   );
 }
 
 /**
- * Refuses a database in which a migration began and did not end, whoever began it: Prisma would, too (P3009).
+ * Refuses a database with a failed migration, whatever ran it: Prisma would, too (P3009).
  * @throws PgkeepError `DEPLOY_REFUSED`, or what `refuse` makes; what the connection throws.
  */
 export async function requireNoFailedAttempt(
@@ -97,33 +94,35 @@ export async function requireNoFailedAttempt(
 function unresolved(attempt: Attempt, refuse: Refuse): PgkeepError {
   const { name, started, said } = attempt;
   return refuse(
-    `migration ${name} began on ${started} UTC and did not end`,
+    `migration ${name} started on ${started} UTC and did not finish`,
     [
-      ...(said === null ? [] : [`It failed (column logs of _prisma_migrations has the rest): ${said}`]),
+      ...(said === null
+        ? []
+        : [`Its error (the complete text is in column logs of _prisma_migrations): ${said}`]),
       ...stateLines(attempt),
-      'See what of it is in the database, and what to choose from:',
+      'To see what was applied and the options:',
       '  npx pgkeep migrate resolve',
     ].join('\n'),
   );
 }
 
-function stateLines({ course, steps, said }: Attempt): string[] {
-  switch (course?.kind) {
+function stateLines({ mode, steps, said }: Attempt): string[] {
+  switch (mode?.kind) {
     case 'transaction':
-      return ['pgkeep ran it as one transaction: nothing of it is applied.'];
+      return ['pgkeep ran it as one transaction: none of it was applied.'];
     case 'statements':
-      return [`pgkeep ran it statement by statement: ${steps} of ${course.total} are applied.`];
+      return [`pgkeep ran it statement by statement: ${steps} of ${mode.total} were applied.`];
     default:
       return said === null
         ? [
-            'Nobody wrote down what stopped it: whoever ran it was killed, or lost the connection; all of it may be there.',
+            'No error was recorded: the program that ran it was killed or lost its connection. The migration may be applied completely, in part, or not at all.',
           ]
         : [];
   }
 }
 
-/** What is worth knowing of a configuration that an action can do without. Pure. */
+/** Returns notes on an invalid Prisma configuration, without which a deploy still works. Pure. */
 export function projectNotes(project: PrismaProject): string[] {
   if (project.kind !== 'invalid') return [];
-  return [`${project.why}: external tables are those of the last recorded structure`];
+  return [`${project.why}: external tables are taken from the last recorded structure`];
 }

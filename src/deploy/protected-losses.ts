@@ -6,22 +6,22 @@ import { objectName, stringsOf, type TableName, tableOf, walk } from '../migrati
 import type { ProtectedTable } from './protected-tables.js';
 import { refused } from './refusals.js';
 
-/** A statement that takes rows of a protected table. */
+/** A statement that removes rows of a protected table. */
 interface Loss {
   /** `TRUNCATE`, `DROP TABLE`. */
   readonly what: string;
   readonly table: ProtectedTable;
-  /** Where the statement is. */
+  /** Index of the statement in its file. */
   readonly index: number;
 }
 
-/** What one statement takes away: a table by its name, or all of something. */
-interface Taking {
+/** What one statement removes: rows of a table by its name, or everything in a schema. */
+interface Removal {
   readonly what: string;
-  readonly takes: (table: ProtectedTable) => boolean;
+  readonly removes: (table: ProtectedTable) => boolean;
 }
 
-/** A statement that takes rows of a protected table, and where it is: `file:line:column`. */
+/** A statement that removes rows of a protected table, and its place: `file:line:column`. */
 export interface ProtectedLoss {
   readonly place: string;
   readonly what: string;
@@ -29,9 +29,9 @@ export interface ProtectedLoss {
 }
 
 /**
- * Refuses migrations that drop, truncate or delete from a protected table, or from one whose rows take its rows along.
- * What no grammar shows (a function that is called, SQL put together when it runs) the counting finds afterwards.
- * @param schema where a name without one is
+ * Refuses migrations that drop, truncate or delete from a protected table, or from one whose removal cascades to it.
+ * What the SQL does not show (a called function, dynamic SQL) is found by counting afterwards.
+ * @param schema of unqualified names
  */
 export function refusalOfLosses(
   parsed: readonly ParsedFile[],
@@ -42,13 +42,13 @@ export function refusalOfLosses(
   return (
     loss &&
     refused(
-      `${loss.place} is ${loss.what}, and takes rows of ${loss.table}, which is protected (PROTECTED_TABLES)`,
-      'Write the migration so that the rows stay. Where it is meant, and agreed on, deploy it once without that name in PROTECTED_TABLES.',
+      `${loss.what} at ${loss.place} removes rows of ${loss.table}, which is protected (PROTECTED_TABLES)`,
+      'Rewrite the migration so that it keeps the rows. If removing them is intended and approved, deploy once without that table in PROTECTED_TABLES.',
     )
   );
 }
 
-/** The first statement of scripts that takes rows of a protected table. Pure. */
+/** Returns the first statement that removes rows of a protected table. Pure. */
 export function findProtectedLoss(
   parsed: readonly ParsedFile[],
   tables: readonly ProtectedTable[],
@@ -70,48 +70,48 @@ export function findProtectedLoss(
 }
 
 function lossOf(statement: Statement, tables: readonly ProtectedTable[], names: Names): Loss | undefined {
-  for (const { what, takes } of takingsOf(statement.node, names)) {
-    const table = tables.find(takes);
+  for (const { what, removes } of removalsOf(statement.node, names)) {
+    const table = tables.find(removes);
     if (table) return { what, table, index: statement.index };
   }
   return undefined;
 }
 
-function takingsOf(node: Node, names: Names): Taking[] {
-  const ofFamily = (what: string, table: TableName): Taking => {
+function removalsOf(node: Node, names: Names): Removal[] {
+  const ofFamily = (what: string, table: TableName): Removal => {
     const key = names.key(table);
-    return { what, takes: ({ family }) => family.includes(key) };
+    return { what, removes: ({ family }) => family.includes(key) };
   };
   if ('DropStmt' in node) {
     const { removeType, objects = [] } = node.DropStmt;
     if (removeType === 'OBJECT_TABLE') return objects.map((one) => ofFamily('DROP TABLE', objectName(one)));
     if (removeType !== 'OBJECT_SCHEMA') return [];
     const schemas = new Set(objects.flatMap((one) => stringsOf([one])));
-    return [{ what: 'DROP SCHEMA', takes: ({ schema }) => schemas.has(schema) }];
+    return [{ what: 'DROP SCHEMA', removes: ({ schema }) => schemas.has(schema) }];
   }
-  if ('DropOwnedStmt' in node) return [{ what: 'DROP OWNED', takes: () => true }];
+  if ('DropOwnedStmt' in node) return [{ what: 'DROP OWNED', removes: () => true }];
   if ('TruncateStmt' in node) {
     const { relations = [], behavior } = node.TruncateStmt;
     return relations.flatMap((relation) => {
       if (!('RangeVar' in relation)) return [];
       const key = names.key(tableOf(relation.RangeVar));
       if (behavior !== 'DROP_CASCADE') return [ofFamily('TRUNCATE', tableOf(relation.RangeVar))];
-      const takes = ({ family, referenced }: ProtectedTable): boolean =>
+      const removes = ({ family, referenced }: ProtectedTable): boolean =>
         family.includes(key) || referenced.includes(key);
-      return [{ what: 'TRUNCATE … CASCADE', takes }];
+      return [{ what: 'TRUNCATE … CASCADE', removes }];
     });
   }
   return deletionsIn(node, names);
 }
 
-/** A DELETE may stand in a WITH, in EXPLAIN or in MERGE. */
-function deletionsIn(node: Node, names: Names): Taking[] {
-  const deletions: Taking[] = [];
+/** Finds deletions, which may be in a WITH, in EXPLAIN or in MERGE. */
+function deletionsIn(node: Node, names: Names): Removal[] {
+  const deletions: Removal[] = [];
   const add = (what: string, table: TableName): void => {
     const key = names.key(table);
     deletions.push({
       what,
-      takes: ({ family, cascading }) => family.includes(key) || cascading.includes(key),
+      removes: ({ family, cascading }) => family.includes(key) || cascading.includes(key),
     });
   };
   walk(node, (inner) => {
@@ -123,13 +123,13 @@ function deletionsIn(node: Node, names: Names): Taking[] {
   return deletions;
 }
 
-/** Which table a name means, after the migrations so far gave it another one. */
+/** Resolves table names after the renames of the migrations so far. */
 class Names {
   private readonly renamed = new Map<string, string>();
 
   constructor(private readonly schema: string) {}
 
-  /** The name that it has in the database now: schema.table. */
+  /** Returns the table's current name in the database: schema.table. */
   key(table: TableName): string {
     const name = this.written(table);
     return this.renamed.get(name) ?? name;
@@ -149,7 +149,7 @@ class Names {
 
   private move(from: TableName, to: TableName): void {
     const key = this.key(from);
-    // Whatever is called so from here on is another table.
+    // From here on this name is another table.
     this.renamed.set(this.written(from), '');
     this.renamed.set(this.written(to), key);
   }

@@ -1,25 +1,24 @@
-import { counted } from '../core/counted.js';
+import { boundedList, counted, shellWord } from '../core/text.js';
 import { read, readOne, type ReadTimeouts } from '../postgres/read.js';
 import { PgkeepError, messageOf } from '../core/errors.js';
 import type { DeployConnection } from './deploy-connection.js';
 import type { LostRows } from './deploy/deploy.types.js';
 import type { ProtectedTable } from './protected-tables.js';
 import { refused } from './refusals.js';
-import { boundedList } from '../core/bounded-list.js';
 
-/** The rows of a protected table before the first migration. */
+/** The row count of a protected table before the first migration. */
 export interface CountedTable {
   readonly table: ProtectedTable;
   readonly rows: number;
 }
 
-/** For how long one table may be counted: it is counted exactly, whatever its size. */
+/** How long counting one table may take; it is counted exactly, whatever its size. */
 interface CountOptions {
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;
 }
 
-/** @throws PgkeepError `DEPLOY_REFUSED` where one cannot be counted: what is not known cannot be kept. */
+/** Counts the protected tables. @throws PgkeepError `DEPLOY_REFUSED` if one cannot be counted. */
 export async function countProtected(
   connection: DeployConnection,
   tables: readonly ProtectedTable[],
@@ -31,15 +30,15 @@ export async function countProtected(
       countedTables.push({ table, rows: await countRows(connection, table.quoted, options) });
     } catch (error) {
       throw refused(
-        `${table.name} is protected (PROTECTED_TABLES), and its rows cannot be counted: ${causeOf(error)}`,
-        'MIGRATIONS_STATEMENT_TIMEOUT and MIGRATIONS_LOCK_TIMEOUT say how long that may take.',
+        `the rows of ${table.name}, which is protected (PROTECTED_TABLES), cannot be counted: ${causeOf(error)}`,
+        'MIGRATIONS_STATEMENT_TIMEOUT and MIGRATIONS_LOCK_TIMEOUT limit how long counting may take.',
       );
     }
   }
   return countedTables;
 }
 
-/** Which of them have fewer rows now, or cannot be counted any more. */
+/** Returns the tables that have fewer rows now, or can no longer be counted. */
 export async function findLostRows(
   connection: DeployConnection,
   before: readonly CountedTable[],
@@ -59,7 +58,7 @@ export async function findLostRows(
   return lost;
 }
 
-/** The error of a deploy that is done, and took rows that were to stay. Pure. */
+/** Returns the error of a completed deploy that removed protected rows. Pure. */
 export function rowsLost(
   lost: readonly LostRows[],
   tables: readonly ProtectedTable[],
@@ -68,8 +67,8 @@ export function rowsLost(
   const message = [
     `${lost.length === 1 ? 'A protected table' : 'Protected tables'} lost rows (PROTECTED_TABLES):`,
     ...lost.map((one) => `  ${lossText(one)}`),
-    `The migrations are applied, and stay: ${boundedList(applied)}.`,
-    ...(backup === null ? [] : [`The backup from before the deploy: ${backup}.`]),
+    `The migrations remain applied: ${boundedList(applied)}.`,
+    ...(backup === null ? [] : [`Backup made before the deploy: ${backup}.`]),
   ];
   return new PgkeepError('DEPLOY_FAILED', message.join('\n'), {
     hint: nextSteps(lost, tables, backup, isPlain).join('\n'),
@@ -78,9 +77,9 @@ export function rowsLost(
 
 function lossText({ name, before, after, notCounted }: LostRows): string {
   const had = counted(before, 'row');
-  if (notCounted !== undefined) return `${name} had ${had}, and cannot be counted any more: ${notCounted}`;
+  if (notCounted !== undefined) return `${name} had ${had} and can no longer be counted: ${notCounted}`;
   return after === null
-    ? `${name} is gone; it had ${had}`
+    ? `${name} no longer exists; it had ${had}`
     : `${name} has ${counted(after, 'row')}; it had ${before.toLocaleString('en-US')}`;
 }
 
@@ -91,31 +90,29 @@ function nextSteps(
   isPlain: boolean,
 ): string[] {
   if (backup === null) {
-    return ['No backup was made (--without-backup): `pgkeep backup list` shows the ones from before.'];
+    return [
+      'No backup was made before the deploy (--without-backup). `pgkeep backup list` shows earlier ones.',
+    ];
   }
-  const why = 'Bring the rows back beside the database; nothing in use is touched';
+  const why = 'Restore the rows into a separate database; nothing in use is changed';
   if (isPlain) {
-    return [`${why}: ${backup} is a plain dump, which psql restores into a database of its own.`];
+    return [`${why}. ${backup} is a plain dump: use psql.`];
   }
   const names = tables
     .filter(({ name }) => lost.some((one) => one.name === name))
     .flatMap(({ leaves }) => leaves);
   return [
-    `${why}, and the command that copies them on is shown then:`,
+    `${why}. The output shows the command that copies them back:`,
     `  npx pgkeep restore ${backup} --tables ${shellWord(names.join(','))} --into rows_from_before`,
   ];
 }
 
-function shellWord(text: string): string {
-  return /^[\w.,]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}
-
-/** Without the operation, which the sentence around it tells. */
+/** Returns the cause without the operation, which the surrounding sentence names. */
 function causeOf(error: unknown): string {
   return messageOf((error instanceof PgkeepError && error.cause) || error);
 }
 
-/** One that was renamed is found by its oid, one that was made anew by its name. */
+/** Returns the current name: a renamed table is found by its oid, a re-created one by its name. */
 async function nameNow(
   connection: DeployConnection,
   { oid, quoted }: ProtectedTable,

@@ -2,7 +2,7 @@ import { escapeIdentifier, type ClientBase } from 'pg';
 import { read, type ReadTimeouts } from '../postgres/read.js';
 import { refused, type Refuse } from './refusals.js';
 
-/** A table of `PROTECTED_TABLES`, and by which others its rows can go. All names are schema.table. */
+/** A table of `PROTECTED_TABLES`, and the tables through which its rows can be removed. All names are schema.table. */
 export interface ProtectedTable {
   readonly oid: string;
   /** Unquoted. */
@@ -10,11 +10,11 @@ export interface ProtectedTable {
   readonly schema: string;
   /** Quoted where SQL needs it. */
   readonly quoted: string;
-  /** Itself, its partitions and heirs, and those that it is a part of, unquoted: what empties one takes its rows. */
+  /** Itself, its partitions and children, and the tables it is a partition of, unquoted: emptying one removes its rows. */
   readonly family: readonly string[];
-  /** Those that it refers to, near and far, unquoted: TRUNCATE … CASCADE of one empties it. */
+  /** The tables that it references, directly or not, unquoted: TRUNCATE … CASCADE of one empties it. */
   readonly referenced: readonly string[];
-  /** Of these, where ON DELETE CASCADE leads all the way. */
+  /** Those of them that it references through ON DELETE CASCADE only. */
   readonly cascading: readonly string[];
   /** The tables that hold its rows, quoted: itself, or its partitions. */
   readonly leaves: readonly string[];
@@ -27,9 +27,9 @@ interface Row extends ProtectedTable {
 }
 
 /**
- * Finds the tables that are named, and makes sure that their rows can be counted.
+ * Finds the named tables, and checks that their rows can be counted.
  * @param names `schema.table`, or `table` in `schema`
- * @returns those that are there, and which are not.
+ * @returns the existing tables, and a note for each missing one.
  * @throws PgkeepError `DEPLOY_REFUSED`, or what `refuse` makes; what the connection throws.
  */
 export async function readProtectedTables(
@@ -44,7 +44,7 @@ export async function readProtectedTables(
   const missing = wanted.filter((name) => !rows.some((row) => row.name === name));
   return {
     tables: rows,
-    notes: missing.map((name) => `PROTECTED_TABLES names ${name}, and there is no such table`),
+    notes: missing.map((name) => `PROTECTED_TABLES names ${name}, which does not exist`),
   };
 }
 
@@ -60,13 +60,11 @@ async function requireCountable(
     ...timeouts,
   });
   const role = escapeIdentifier(current?.role ?? '');
-  const why = row.mayRead
-    ? `row-level security hides rows of it from role ${role}`
-    : `role ${role} may not read it`;
+  const why = row.mayRead ? `row-level security hides rows from role ${role}` : `role ${role} cannot read it`;
   throw refuse(
-    `${row.name} is protected (PROTECTED_TABLES), and its rows cannot be counted: ${why}`,
+    `the rows of ${row.name}, which is protected (PROTECTED_TABLES), cannot be counted: ${why}`,
     row.mayRead
-      ? `Let the role see them, as a superuser: ALTER ROLE ${role} BYPASSRLS;`
+      ? `As a superuser, let the role see all rows: ALTER ROLE ${role} BYPASSRLS;`
       : `Give it the grants: GRANT USAGE ON SCHEMA ${escapeIdentifier(row.schema)} TO ${role}; GRANT SELECT ON ${row.quoted} TO ${role};`,
   );
 }

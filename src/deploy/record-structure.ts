@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg';
-import { counted } from '../core/counted.js';
+import { counted } from '../core/text.js';
 import { withParts } from '../drift/differences.js';
 import type { DriftService } from '../drift/drift.service.js';
 import type { DriftedObject, FingerprintAction } from '../drift/drift.types.js';
@@ -7,7 +7,7 @@ import { temporaryNames } from '../migrations/names/temporary-objects.js';
 import type { DeployReport, PlannedMigration } from './deploy/deploy.types.js';
 
 /**
- * What a deploy does about drift: what was changed by hand before stays told afterwards, and what the deploy leaves is
+ * Handles drift in a deploy: manual changes made before it are still reported afterwards, and the result of the deploy is
  * recorded as the expected structure.
  */
 export class DeployDrift {
@@ -19,7 +19,7 @@ export class DeployDrift {
     private readonly action: FingerprintAction = 'deploy',
   ) {}
 
-  /** Looks before anything is done. @returns what is worth knowing. */
+  /** Looks for drift before anything is done. @returns notes. */
   async look(client: ClientBase): Promise<string[]> {
     this.earlier = await this.drift.before(client);
     const { length } = withParts(this.earlier);
@@ -29,7 +29,7 @@ export class DeployDrift {
     ];
   }
 
-  /** Records what the deploy left. What one of its scripts names is as the script left it, meant to be so. */
+  /** Records the structure after the deploy. An object that one of its scripts names is expected as it is now. */
   async record(
     client: ClientBase,
     scripts: readonly Pick<PlannedMigration, 'sql'>[],
@@ -44,15 +44,15 @@ export class DeployDrift {
   }
 
   /**
-   * Records what a deploy left that failed on the way, where nothing is half done: what was changed by hand before it
-   * would pass for its work otherwise.
+   * Records the structure after a deploy that failed between two migrations: manual changes made before it
+   * would be taken for its work otherwise.
    */
   async recordPart(applied: readonly PlannedMigration[], isHalfDone: boolean): Promise<void> {
     if (applied.length === 0 || isHalfDone) return;
     await this.drift.recordAfter(this.action, await this.unnamed(applied));
   }
 
-  /** Nothing was to be deployed: what is there is expected where nobody said yet what is. */
+  /** Records the structure when nothing was pending and no expected structure is recorded yet. */
   async recordFirst(): Promise<Pick<DeployReport, 'drifted' | 'notFingerprinted'>> {
     const { notRecorded } = await this.drift.recordFirst();
     return {
@@ -72,16 +72,16 @@ export class DeployDrift {
   }
 }
 
-/** A word of SQL: an identifier, quoted or not, or a keyword. */
+/** An SQL identifier, quoted or not, or a keyword. */
 const WORD = /"(?:[^"]|"")+"|[\p{L}\p{N}_$]+/gu;
 
-/** What has no name but that of its table or view. */
+/** Objects that have only the name of their table or view. */
 const NAMELESS = /^(?:table|foreign table|view|materialized view)$/;
 
 /**
- * Whether a migration names an object, and the table it belongs to: `ADD COLUMN IF NOT EXISTS` for a column that was
- * made by hand says that it is to be there, though it changes nothing. Pure.
- * @param temporary names that mean temporary relations in it, in lower case: those are other objects
+ * Whether a migration names an object and its table: `ADD COLUMN IF NOT EXISTS` for a column that was
+ * added by hand makes it expected, although it changes nothing. Pure.
+ * @param temporary names of temporary relations in it, in lower case: those are other objects
  */
 export function namesObject(
   sql: string,
@@ -96,7 +96,7 @@ export function namesObject(
 
 function ownWords(object: string): string[] {
   if (NAMELESS.test(object)) return [];
-  // Behind the name of a function its arguments follow.
+  // The arguments of a function follow its name.
   const words = wordsOf(object.replace(/\(.*/s, ''));
   return object === 'row security' ? words : words.slice(-1);
 }

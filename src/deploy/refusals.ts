@@ -1,6 +1,6 @@
 import { PgkeepError, type ErrorCode } from '../core/errors.js';
 
-/** Makes a guard's no; `why` completes "Refused to deploy: …". */
+/** Makes the error of a refusal; `why` completes "Refused to deploy: …". */
 export type Refuse = (why: string, hint?: string) => PgkeepError;
 
 export const refused: Refuse = refusing('DEPLOY_REFUSED', 'deploy');

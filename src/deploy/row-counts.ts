@@ -2,27 +2,34 @@ import type { ClientBase } from 'pg';
 import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 import { read } from '../postgres/read.js';
 import { errorCode } from '../core/errors.js';
-import type { DeployNeeds } from './deploy-dependencies.js';
+import { SQLSTATE } from '../postgres/sqlstates.js';
+import type { DeployDependencies } from './deploy-dependencies.js';
 import type { ShrunkTable } from './deploy/deploy.types.js';
 
-/** What counting rows may add to a deploy or a rollback, before and again after. */
+/** The longest time for counting rows, before and again after a deploy or rollback. */
 const COUNT_BUDGET_MS = 10_000;
 
-/** A table that takes longer is not counted: a deploy does not wait for it twice. */
+/** The longest time for one table; a slower one is not counted. */
 const TABLE_MS = 1000;
-/** What cannot be had: too slow, locked by somebody, not to be read by this role, dropped meanwhile. */
-const NOT_TO_BE_HAD = new Set(['57014', '55P03', '42501', '42P01']);
+
+/** Too slow, locked by another session, not readable by this role, dropped in the meantime. */
+const UNCOUNTABLE = new Set<string>([
+  SQLSTATE.queryCanceled,
+  SQLSTATE.lockNotAvailable,
+  SQLSTATE.insufficientPrivilege,
+  SQLSTATE.undefinedTable,
+]);
 
 /** One table's rows. */
 interface Count {
   readonly oid: string;
   /** schema.table, quoted where SQL needs it. */
   readonly name: string;
-  /** Null where it could not be counted in time. */
+  /** Null if it could not be counted in time. */
   readonly rows: number | null;
 }
 
-/** The application's tables; Prisma's history and pgkeep's own records grow with every deploy. */
+/** The application's tables; Prisma's history and pgkeep's records grow with every deploy. */
 const TABLES_QUERY = `
   SELECT r.oid::text AS oid, r.name
     FROM ${OWN_RELATIONS} r
@@ -33,24 +40,24 @@ const TABLES_QUERY = `
    ORDER BY c.relpages, r.name COLLATE "C"`;
 
 /**
- * Counts the rows of every table that can be counted quickly, the small ones first.
+ * Counts the rows of every table that can be counted quickly, small ones first.
  * @throws what the connection throws.
  */
 export async function countRows(
   client: ClientBase,
-  { clock, timeouts }: Pick<DeployNeeds, 'clock' | 'timeouts'>,
+  { clock, timeouts }: Pick<DeployDependencies, 'clock' | 'timeouts'>,
 ): Promise<Count[]> {
   const tables = await read<{ oid: string; name: string }>(client, { sql: TABLES_QUERY, ...timeouts });
   const end = clock.monotonicMs() + COUNT_BUDGET_MS;
   const counts: Count[] = [];
   for (const { oid, name } of tables) {
     const left = Math.min(TABLE_MS, end - clock.monotonicMs());
-    counts.push({ oid, name, rows: left > 0 ? await countTable(client, name, left) : null });
+    counts.push({ oid, name, rows: left > 0 ? await countWithin(client, name, left) : null });
   }
   return counts;
 }
 
-/** What became less; a table that was renamed is found by its oid, one that was made anew by its name. Pure. */
+/** Returns the tables with fewer rows; a renamed table is found by its oid, a re-created one by its name. Pure. */
 export function compareCounts(
   before: readonly Count[],
   after: readonly Count[],
@@ -65,16 +72,27 @@ export function compareCounts(
   return { shrunk, notCounted };
 }
 
-async function countTable(client: ClientBase, name: string, timeoutMs: number): Promise<number | null> {
+/**
+ * Counts rows, or the values of `argument`, within a time.
+ * @param table quoted where SQL needs it
+ * @returns null where they cannot be counted in time, or not by this role.
+ * @throws what the connection throws.
+ */
+export async function countWithin(
+  client: ClientBase,
+  table: string,
+  timeoutMs: number,
+  argument = '*',
+): Promise<number | null> {
   try {
-    const rows = await read<{ rows: number }>(client, {
-      sql: `SELECT pg_catalog.count(*)::float8 AS rows FROM ${name}`,
+    const rows = await read<{ count: number }>(client, {
+      sql: `SELECT pg_catalog.count(${argument})::float8 AS count FROM ${table}`,
       statementTimeoutMs: timeoutMs,
       lockTimeoutMs: timeoutMs / 2,
     });
-    return rows[0]?.rows ?? null;
+    return rows[0]?.count ?? null;
   } catch (error) {
-    if (NOT_TO_BE_HAD.has(errorCode(error) ?? '')) return null;
+    if (UNCOUNTABLE.has(errorCode(error) ?? '')) return null;
     throw error;
   }
 }

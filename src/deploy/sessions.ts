@@ -11,20 +11,20 @@ interface Row {
   readonly query: string | null;
 }
 
-/** A session of the database's, described for people. */
+/** A session, described for people. */
 export interface SessionFacts {
   readonly pid: number;
   /** `pid 812 (psql of "app" at 10.0.0.7, idle in transaction for 42 s: UPDATE "children" SET …)` */
   readonly text: string;
 }
 
-/** Since when a session is as it is: its transaction, or else its state. */
+/** `seconds`: the age of the session's transaction, or else of its state. */
 const COLUMNS = `
   a.usename::text AS user, nullif(a.application_name, '') AS application, pg_catalog.host(a.client_addr) AS address,
   a.state, floor(extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(a.xact_start, a.state_change)))::float8 AS seconds,
   a.query`;
 
-/** Who makes a backend wait: sessions, or 0 for a prepared transaction, which is none. */
+/** What blocks a backend: sessions, or 0 for a prepared transaction. */
 const BLOCKERS_QUERY = `
   SELECT DISTINCT b.pid, ${COLUMNS}
     FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids($1)) b (pid)
@@ -42,7 +42,7 @@ export async function readBlockers(
 }
 
 /**
- * Who holds one of these advisory locks, given as [classid, objid, objsubid] of pg_locks.
+ * Returns the sessions that hold one of these advisory locks, given as [classid, objid, objsubid] of pg_locks.
  * @throws what the connection throws.
  */
 export async function readLockHolders(
@@ -66,20 +66,20 @@ function describe({ pid, user, application, address, state, seconds, query }: Ro
   if (pid === 0) return { pid, text: 'a prepared transaction (see pg_prepared_xacts)' };
   if (user === null) return { pid, text: `pid ${pid}` };
   const who = `${application ?? 'no application_name'} of "${user}"${address === null ? '' : ` at ${address}`}`;
-  // A role may see the state and the query of its own sessions only.
+  // A role without privileges sees state and query only of sessions of the same role.
   const doing = state === null ? '' : `, ${state}${seconds === null ? '' : ` for ${seconds} s`}`;
   const text = state === null || query === null ? '' : redactQuery(query);
   return { pid, text: `pid ${pid} (${who}${doing}${text === '' ? '' : `: ${text}`})` };
 }
 
-/** How much of a query is shown. */
+/** The longest part of a query that is shown. */
 const SHOWN = 80;
 
-/** Comments, quoted names, and every kind of literal; a literal may be cut off, as pg_stat_activity cuts long queries. */
+/** Comments, quoted names, and every kind of literal; a literal may be cut off, because pg_stat_activity truncates long queries. */
 const PARTS =
   /(--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))|("(?:""|[^"])*(?:"|$))|[eE]'(?:\\[\s\S]|''|[^'\\])*(?:'|$)|'(?:''|[^'])*(?:'|$)|\$([A-Za-z_]\w*)?\$[\s\S]*?(?:\$\3\$|$)|(?<![\w$])\d[\w.]*/g;
 
-/** The first words of a query, on one line, without its literals: they may be personal data, or a password. Pure. */
+/** Returns the beginning of a query on one line without its literals, which may be personal data or a password. Pure. */
 export function redactQuery(query: string): string {
   const redacted = query
     .replaceAll(PARTS, (_part, comment?: string, name?: string) =>
@@ -91,7 +91,7 @@ export function redactQuery(query: string): string {
 }
 
 /**
- * Whether a backend works for a session of this name: by its number alone it may be another's by now.
+ * Whether a backend is busy for a session of this name; its pid alone may have been reused.
  * @throws what the connection throws.
  */
 export async function isRunning(

@@ -4,7 +4,7 @@ import type { ReadTimeouts } from '../postgres/read.js';
 import { commandsOf, constraintsOf, tableOf } from '../migrations/sql/syntax-tree.js';
 import type { ParsedFile } from '../migrations/sql/parse-files.js';
 
-/** What is not used or enforced; nothing where that cannot be read: a deploy does not fail for it. */
+/** Reads what is not used or enforced; empty if that cannot be read, because a deploy must not fail for it. */
 export async function unenforcedIn(
   client: ClientBase,
   timeouts: ReadTimeouts,
@@ -12,7 +12,7 @@ export async function unenforcedIn(
   return await readUnenforced(client, timeouts).catch(() => []);
 }
 
-/** What a deploy left, and its text does not say: a constraint that is added NOT VALID is meant to be validated later. Pure. */
+/** Returns what a deploy left behind without saying so: a constraint added NOT VALID is validated later on purpose. Pure. */
 export function leftBehind(
   before: readonly Unenforced[],
   after: readonly Unenforced[],
@@ -26,7 +26,7 @@ export function leftBehind(
   );
 }
 
-/** The invalid indexes that were not there before a script ran, or that it names. Pure. */
+/** Returns the invalid indexes that a script added or names. Pure. */
 export function invalidIndexesOf(
   sql: string,
   before: readonly Unenforced[],
@@ -37,7 +37,7 @@ export function invalidIndexesOf(
   );
 }
 
-/** The invalid indexes that a file names, or that have the name that PostgreSQL makes for one of its indexes. Pure. */
+/** Returns the invalid indexes that a file names, or whose name PostgreSQL generated for one of its indexes. Pure. */
 export function invalidIndexesFrom(parsed: ParsedFile, all: readonly Unenforced[]): string[] {
   const tables = parsed.flat.flatMap(({ node }) => {
     if ('IndexStmt' in node && !node.IndexStmt.idxname) return [tableOf(node.IndexStmt.relation).name];
@@ -51,20 +51,20 @@ export function invalidIndexesFrom(parsed: ParsedFile, all: readonly Unenforced[
   );
 }
 
-/** Of a long table's name PostgreSQL keeps at least so much in the name that it makes for an index. */
+/** PostgreSQL keeps at least this much of a long table name in a generated index name. */
 const LONGEST_KEPT = 29;
 
 function invalidIndexes(all: readonly Unenforced[]): string[] {
   return all.filter(({ kind }) => kind === 'invalid index').map(({ name }) => name);
 }
 
-/** REINDEX CONCURRENTLY that fails leaves an index with a suffix. */
+/** A failed REINDEX CONCURRENTLY leaves an index with a suffix. */
 function isNamedIn(sql: string, name: string): boolean {
   const own = ownName(name).replace(/_cc(?:new|old)\d*$/, '');
   return sql.includes(own) || sql.includes(own.replaceAll('"', '""'));
 }
 
-/** The names of constraints that are added NOT VALID; an empty one where PostgreSQL makes the name. */
+/** Returns the names of constraints that are added NOT VALID; an empty string for a generated name. */
 function notValidIn({ flat }: ParsedFile): string[] {
   const names: string[] = [];
   for (const { node } of flat) {
@@ -77,7 +77,7 @@ function notValidIn({ flat }: ParsedFile): string[] {
   return names;
 }
 
-/** Without schema and table, unquoted. */
+/** Returns the name without schema and table, unquoted. */
 function ownName(name: string): string {
   const own = /(?:"(?:[^"]|"")*"|[^."]+)$/.exec(name)?.[0] ?? name;
   return own.startsWith('"') ? own.slice(1, -1).replaceAll('""', '"') : own;

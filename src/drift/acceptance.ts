@@ -3,16 +3,16 @@ import { mayRecord, recordingDenied } from '../audit-log/append.js';
 import type { Json } from '../audit-log/audit-log.types.js';
 import type { EnvironmentName } from '../config/settings.js';
 import { PgkeepError } from '../core/errors.js';
-import { readStamp } from '../environment/stamp.js';
+import { readStamp, requireStamp } from '../environment/stamp.js';
 import { currentRole, type ReadTimeouts } from '../postgres/read.js';
 import { withParts } from './differences.js';
 import type { DriftLook, DriftReport } from './drift.types.js';
 
-/** So many objects are named in the record. */
+/** The most objects that are named in the audit log. */
 const NAMED = 50;
 
 /**
- * Makes sure that what this database is like may be taken for right.
+ * Checks that the structure of this database may be accepted.
  * @throws PgkeepError `DRIFT_REFUSED`, `DATABASE_PERMISSION_DENIED`; what the connection throws.
  */
 export async function requireAcceptable(
@@ -24,23 +24,17 @@ export async function requireAcceptable(
   if (look.kind === 'deploying') {
     throw refused(
       'migrations are being deployed',
-      'Wait for the deploy to end: it records the structure itself.',
+      'Wait for the deploy to finish: it records the structure itself.',
     );
   }
   const reading = await readStamp(client, timeouts);
-  if (reading.kind === 'stamped' && reading.stamp.environment !== environment) {
-    const stamped = reading.stamp.environment;
-    throw refused(
-      `this is ${environment} (NODE_ENV), and the database is stamped ${stamped}`,
-      `Use \`--env ${stamped}\`, or point DATABASE_URL at the ${environment} database.`,
-    );
-  }
+  requireStamp(reading, environment, refused);
   if ((await mayRecord(client, timeouts)) === 'denied') {
     throw recordingDenied('accept the structure', await currentRole(client, timeouts));
   }
 }
 
-/** What is accepted, for the changelog. */
+/** Summarizes what is accepted, for the audit log. */
 export function summaryOf({ recorded, objects }: DriftReport): { readonly [name: string]: Json | undefined } {
   const counted = withParts(objects);
   return {

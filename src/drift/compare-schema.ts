@@ -1,19 +1,19 @@
 import { readFile } from 'node:fs/promises';
-import type { DiffTarget } from '@prisma/schema-engine-wasm/schema_engine_bg';
-import { boundedList } from '../core/bounded-list.js';
+import type { DiffTarget } from '#prisma-schema-engine-bridge';
+import { boundedList } from '../core/text.js';
 import type { Settings } from '../config/settings.js';
 import { PgkeepError, messageOf } from '../core/errors.js';
-import { SchemaEngine } from '../migrations/engine/schema-engine.js';
+import { withSchemaEngine } from '../migrations/engine/schema-engine.js';
 import { externalFilters } from '../migrations/prisma-config/externals.js';
 import type { SchemaComparison, NoComparison } from './drift.types.js';
 
-/** What the engine answers with `exitCode` where something differs. */
+/** The engine's `exitCode` if something differs. */
 const DIFFERS = 2;
 
 /**
  * Compares the live database with schema files, by Prisma's own engine and without a shadow database. What Prisma does
- * not model (functions, views, triggers, policies …) is no difference.
- * @returns the comparison, or why there is none: a schema that Prisma does not take is no reason to tell no drift.
+ * not model (functions, views, triggers, policies …) is not a difference.
+ * @returns the comparison, or why there is none: an invalid Prisma schema must not hide drift.
  */
 export async function compareSchema(
   { database: { url }, prisma }: Settings,
@@ -25,8 +25,7 @@ export async function compareSchema(
       files.map(async (path) => ({ path, content: await readFile(path, 'utf8') })),
     );
     const datamodels = contents.map(({ path, content }) => [path, content] as const);
-    const engine = await SchemaEngine.open(url, { datamodels, skipAdvisoryLock: true });
-    try {
+    return await withSchemaEngine(url, { datamodels, skipAdvisoryLock: true }, async (engine) => {
       const live: DiffTarget = { tag: 'schemaDatasource', files: contents, configDir: '.' };
       const diff = (from: DiffTarget, script: boolean) =>
         engine.run((wasm) =>
@@ -41,15 +40,13 @@ export async function compareSchema(
       const { exitCode, stdout } = await diff(live, false);
       const nothing = { files, differs: false, summary: '', script: '', pending };
       if (exitCode !== DIFFERS) return nothing;
-      // Its models are elsewhere: the SQL to such a schema drops every table.
+      // Its models are elsewhere: the SQL to match such a schema drops every table.
       if ((await diff({ tag: 'empty' }, false)).exitCode !== DIFFERS) return noModel(files);
       const script = (await diff(live, true)).stdout ?? '';
       return { ...nothing, differs: true, summary: (stdout ?? '').trim(), script: script.trim() };
-    } finally {
-      await engine.close();
-    }
+    });
   } catch (error) {
-    // A pooler, or another database: nothing of it is about the schema.
+    // A pooler, or another database: not about the schema.
     if (error instanceof PgkeepError && error.kind === 'refused') throw error;
     return { fault: messageOf(error) };
   }
@@ -58,6 +55,6 @@ export async function compareSchema(
 function noModel(files: readonly string[]): NoComparison {
   return {
     schemaUnknown: `${boundedList(files, 2)} has no model`,
-    hint: 'Where the models are in other files, name their directory in prisma.config.ts: `schema`.',
+    hint: 'If the models are in other files, set `schema` in prisma.config.ts to their directory.',
   };
 }

@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import { isBeingDeployed } from '../migrations/history/deploy-locks.js';
 import { readAppliedMigrations } from '../migrations/history/prisma-history.js';
 import type { Externals } from '../migrations/prisma-config/externals.js';
-import { STRUCTURE_SECTIONS, type StructureSection } from '../postgres/catalogue/structure.types.js';
+import { STRUCTURE_SECTIONS, type StructureSection } from '../postgres/catalogue/structure-queries.js';
 import { read, type ReadTimeouts, tableExists } from '../postgres/read.js';
 import { type DifferenceRow, judgeDifferences, withoutExternals } from './differences.js';
 import type { ComparedStructure, DriftedObject, DriftLook, RecordedFingerprint } from './drift.types.js';
@@ -10,22 +10,23 @@ import {
   differencesQuery,
   DIGESTS_QUERY,
   EXTERNALS_QUERY,
+  FINGERPRINTS,
   inStructureTransaction,
   METHOD,
   NEW_PARTITIONS_QUERY,
   PLACE_QUERY,
 } from './fingerprint-sql.js';
 
-/** How the structure is looked at. */
+/** How the structure is compared. */
 export interface LookOptions {
   readonly timeouts: ReadTimeouts;
   /** PostgreSQL schema of `_prisma_migrations`. */
   readonly schema: string;
-  /** An earlier look: where nothing moved since, its outcome is taken. */
+  /** An earlier look, which is reused if nothing has changed since. */
   readonly previous?: DriftLook | undefined;
-  /** Compares although migrations are being applied: by the caller itself. Defaults to false. */
+  /** Compares although migrations are being applied, because the caller applies them. Defaults to false */
   readonly duringDeploy?: boolean;
-  /** What another team or program may change. Defaults to what was external when the structure was recorded. */
+  /** What another team or program may change. Defaults to what was external when the structure was recorded */
   readonly externals?: Externals | undefined;
 }
 
@@ -36,12 +37,12 @@ interface NewestFingerprint {
   readonly fingerprint: RecordedFingerprint;
   readonly method: number;
   readonly digests: Digests;
-  /** Whether this very server and database wrote it. */
+  /** Whether this server and database recorded it. */
   readonly isOfThisPlace: boolean;
 }
 
 /**
- * Compares the structure with the newest fingerprint. Digests are compared in the server; lines are read only of a
+ * Compares the structure with the newest fingerprint. Digests are compared first; lines are read only of a
  * section whose digest differs, and only those that differ.
  * @throws what the connection throws.
  */
@@ -58,7 +59,7 @@ export async function lookForDrift(client: ClientBase, options: LookOptions): Pr
     const objects = isAsBefore(previous, recorded, digests)
       ? previous.objects
       : await readDrift(client, newest, digests, externals);
-    // A deploy that began meanwhile is half seen.
+    // A deploy that began in the meantime was seen only in part.
     if (!duringDeploy && objects.length > 0 && (await isBeingDeployed(client))) {
       return { kind: 'deploying', recorded };
     }
@@ -76,12 +77,12 @@ export async function lookForDrift(client: ClientBase, options: LookOptions): Pr
   });
 }
 
-/** Whether there is a place for fingerprints. @throws what the connection throws. */
+/** Whether the table for fingerprints exists. @throws what the connection throws. */
 export async function hasFingerprints(client: ClientBase, timeouts: ReadTimeouts): Promise<boolean> {
   return await tableExists(client, { schema: 'pgkeep', table: 'catalogue_fingerprint' }, timeouts);
 }
 
-/** Whether somebody recorded a structure already. @throws what the connection throws. */
+/** Whether a structure is recorded. @throws what the connection throws. */
 export async function hasFingerprint(client: ClientBase, timeouts: ReadTimeouts): Promise<boolean> {
   const rows = await read(client, { sql: 'SELECT FROM pgkeep.catalogue_fingerprint LIMIT 1', ...timeouts });
   return rows.length > 0;
@@ -100,7 +101,7 @@ async function readNewest(client: ClientBase): Promise<NewestFingerprint | undef
     SELECT f.id::text AS id, f.recorded_at, f.action, f.method, f.migrations, f.digests,
            (f.server_version, f.database_oid, f.table_oid)
              = (place.server_version, place.database_oid, place.table_oid) AS of_this_place
-      FROM pgkeep.catalogue_fingerprint f, (${PLACE_QUERY}) place
+      FROM ${FINGERPRINTS}, (${PLACE_QUERY}) place
      ORDER BY f.id DESC LIMIT 1`);
   const row = rows[0];
   if (!row) return undefined;
@@ -165,7 +166,7 @@ async function readDifferences(
   return (await client.query<DifferenceRow>(differencesQuery(section), [id])).rows;
 }
 
-/** Whoever makes, drops and takes out partitions may give them indexes of their own. */
+/** Leaves out partitions that were added or removed, which may have their own indexes. */
 async function withoutNewPartitions(
   client: ClientBase,
   id: string,

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Externals } from '../migrations/prisma-config/externals.js';
 import { comparableDefinition } from '../postgres/catalogue/read-catalogue.js';
-import type { StructureSection } from '../postgres/catalogue/structure.types.js';
+import type { StructureSection } from '../postgres/catalogue/structure-queries.js';
 import type { DriftedObject } from './drift.types.js';
 
 /** One row of `differencesQuery`. */
@@ -12,30 +12,30 @@ export interface DifferenceRow {
   readonly is: string | null;
 }
 
-/** So many definitions at a time: a probe must not wait for the others. */
+/** Definitions that are compared before other work of the process gets a turn. */
 const AT_A_TIME = 200;
 
-/** A body that is kept as it was written: nothing that writes definitions anew touches it. */
+/** A function body, which PostgreSQL keeps as it was written. */
 const WRITTEN_BODY = /^AS \$function/m;
 
-/** What holds whole queries: views, and the rules among the triggers. From version 16 on a column is told by its table only where it has to be. */
+/** Sections whose definitions contain queries. From version 16 on PostgreSQL qualifies a column only if it has to. */
 const QUERIES: ReadonlySet<StructureSection> = new Set(['views', 'triggers']);
 const QUALIFIER = /(?:[\p{L}\p{N}_$]+|"(?:[^"]|"")+")\s*\.\s*/gu;
 
 /**
- * What of the differences is drift.
- * @param byTheLetter whether this very server and database wrote the recorded definitions: after a restore and on
- *   another version of PostgreSQL the same expression is written with other casts and parentheses.
+ * Returns the differences that are drift.
+ * @param literally whether this server and database printed the recorded definitions: after a restore and on
+ *   another version of PostgreSQL the same expression is printed with other casts and parentheses.
  */
 export async function judgeDifferences(
   section: StructureSection,
   rows: readonly DifferenceRow[],
-  byTheLetter: boolean,
+  literally: boolean,
 ): Promise<DriftedObject[]> {
   const drifted: DriftedObject[] = [];
   for (const [index, { home, object, was, is }] of rows.entries()) {
     if (index % AT_A_TIME === AT_A_TIME - 1) await nextTurn();
-    if (was !== null && is !== null && !byTheLetter && comparable(section, was) === comparable(section, is))
+    if (was !== null && is !== null && !literally && comparable(section, was) === comparable(section, is))
       continue;
     const change = was === null ? 'added' : is === null ? 'missing' : 'changed';
     drifted.push({ section, home, object, change, was, is });
@@ -52,7 +52,7 @@ function comparable(section: StructureSection, definition: string): string {
 /** `public."Crate"`, `"a b"."c""d"`: a name of two parts as PostgreSQL quotes it. */
 const PART = /"((?:[^"]|"")*)"|([^."]+)/g;
 
-/** Drops what belongs to external tables and enums: another team or program changes those. Pure. */
+/** Leaves out objects of external tables and enums, which another team or program changes. Pure. */
 export function withoutExternals(
   objects: readonly DriftedObject[],
   { tables, enums }: Externals,
@@ -72,16 +72,16 @@ function unquoted(name: string): string {
     .join('.');
 }
 
-/** What stands for a table or view as a whole. */
+/** The names of a table or view itself. */
 const ITSELF = new Set(['table', 'foreign table', 'view', 'materialized view']);
 
-/** A difference as people count them: a table that came or went is one, with its columns and indexes as parts. */
+/** A difference as people count them: an added or removed table is one, with its columns and indexes as parts. */
 export interface CountedDifference {
   readonly object: DriftedObject;
   readonly parts: readonly DriftedObject[];
 }
 
-/** Puts the parts of tables and views that came or went as a whole with them. Pure. */
+/** Groups the parts of added and removed tables and views with them. Pure. */
 export function withParts(objects: readonly DriftedObject[]): CountedDifference[] {
   const wholes = new Map(objects.filter(isWhole).map((object) => [keyOf(object), object]));
   const isPart = (object: DriftedObject): boolean => wholes.has(keyOf(object)) && !isWhole(object);
@@ -94,9 +94,9 @@ export function withParts(objects: readonly DriftedObject[]): CountedDifference[
 }
 
 /**
- * Pairs what went with what came and is the same but for its name: of a table the columns are compared. A guess, for
- * people; only where there is one candidate. Pure.
- * @returns the new names, by the object that went.
+ * Pairs removed with added objects that differ only in their names: of tables the columns are compared. A guess, for
+ * people, made only if there is one candidate. Pure.
+ * @returns the new names, by the removed object.
  */
 export function findRenames(objects: readonly DriftedObject[]): ReadonlyMap<DriftedObject, string> {
   const counted = withParts(objects);
@@ -119,7 +119,7 @@ function looksTheSame(gone: CountedDifference, came: CountedDifference): boolean
   return before.length > 0 && before.join('\n') === after.join('\n');
 }
 
-/** Names and types; a default may name a sequence that was renamed as well. */
+/** Returns names and types without defaults, which may name a sequence that was renamed too. */
 function columnsOf({ parts }: CountedDifference): string[] {
   return parts
     .filter(({ section }) => section === 'columns')
@@ -139,7 +139,7 @@ function keyOf({ home, change }: DriftedObject): string {
   return `${change} ${home}`;
 }
 
-/** A action as a noun for people: `deploy`, `rollback`, `acceptance`. */
+/** Returns an action as a noun for people: `deploy`, `rollback`, `acceptance`. */
 export function actionText(action: string): string {
   return action === 'accept' ? 'acceptance' : action;
 }

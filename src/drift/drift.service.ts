@@ -10,8 +10,9 @@ import { MigrationsService } from '../migrations/migrations.service.js';
 import { externalsOf } from '../migrations/prisma-config/externals.js';
 import { findPrismaSchema } from '../migrations/prisma-config/find-prisma-schema.js';
 import { type Unenforced, UNENFORCED_QUERY } from '../postgres/catalogue/unenforced.js';
-import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
+import { runOnPool } from '../postgres/run-on-connection.js';
+import { SQLSTATE } from '../postgres/sqlstates.js';
 import { requireAcceptable, summaryOf } from './acceptance.js';
 import { hasFingerprint, hasFingerprints, lookForDrift } from './compare-structure.js';
 import type {
@@ -23,10 +24,10 @@ import type {
   Fingerprinting,
 } from './drift.types.js';
 import { inStructureTransaction } from './fingerprint-sql.js';
-import { missingGrants, whyPrismaCannot } from './missing-rights.js';
+import { missingGrants, prismaComparisonObstacle } from './missing-rights.js';
 import { recordFingerprint, requireWritable } from './record-fingerprint.js';
 
-/** What the database's structure is expected to be, and what of it is otherwise: changed by hand, outside of migrations. */
+/** Compares the database's structure with the expected one, and records it: finds changes made outside of migrations. */
 @Injectable()
 export class DriftService {
   constructor(
@@ -37,7 +38,7 @@ export class DriftService {
 
   /**
    * Compares the structure with what the last action recorded.
-   * @param previous an earlier look: where nothing moved since, its outcome is taken
+   * @param previous an earlier look, which is reused if nothing has changed since
    * @throws PgkeepError a `DATABASE_…` code.
    */
   async look(previous?: DriftLook): Promise<DriftLook> {
@@ -48,7 +49,7 @@ export class DriftService {
 
   /**
    * Reads what the database has and does not use or enforce: invalid indexes, constraints that are not validated.
-   * @returns undefined while migrations are being applied, which explains them
+   * @returns undefined while migrations are being applied, which would explain them
    * @throws PgkeepError a `DATABASE_…` code.
    */
   async unenforced(): Promise<readonly Unenforced[] | undefined> {
@@ -61,7 +62,7 @@ export class DriftService {
   }
 
   /**
-   * The comparison for people; with Prisma's own comparison of the database and the schema files, where there are such.
+   * Returns the comparison for people, with Prisma's own comparison of the database and the schema files, if there are any.
    * @throws PgkeepError a `DATABASE_…` code.
    */
   async report(): Promise<DriftReport> {
@@ -72,7 +73,7 @@ export class DriftService {
       return reportOf(look, { schemaUnknown: location.why, hint: location.hint });
     }
     const obstacle = await this.onPool('look for drift in', (client) =>
-      whyPrismaCannot(client, this.schema, this.database.timeouts),
+      prismaComparisonObstacle(client, this.schema, this.database.timeouts),
     );
     if (obstacle !== undefined) return reportOf(look, { fault: obstacle });
     // Loaded only here: the engine is 5 MB of WebAssembly.
@@ -82,7 +83,7 @@ export class DriftService {
 
   /**
    * What differs before an action of the caller's that changes the structure, for {@link recordAfter}. A action does not
-   * wait for an answer that cannot be had: then nothing differs.
+   * fail for this: if it cannot be read, nothing differs.
    */
   async before(client: ClientBase): Promise<readonly DriftedObject[]> {
     try {
@@ -95,8 +96,8 @@ export class DriftService {
   }
 
   /**
-   * Records the structure as the expected one, after an action that is done and stays done.
-   * @param earlier what differed before: where the action left it so, it is not what is expected
+   * Records the structure as the expected one, after a completed action. Never fails.
+   * @param earlier what differed before: if the action left it so, it still differs from what is expected
    */
   async recordAfter(
     action: FingerprintAction,
@@ -117,7 +118,7 @@ export class DriftService {
     }
   }
 
-  /** Records the structure where nobody did yet: of a database that is migrated already, and has nothing to deploy. */
+  /** Records the structure if none is recorded yet, in a migrated database that has nothing to deploy. */
   async recordFirst(): Promise<Fingerprinting> {
     try {
       const { timeouts } = this.database;
@@ -134,8 +135,8 @@ export class DriftService {
 
   /**
    * Records the structure as it is now as the expected one, and the action in the audit log: both, or neither.
-   * @param onShow is shown what is about to be accepted
-   * @throws PgkeepError `DRIFT_REFUSED` where the database is another environment's, or is being deployed to;
+   * @param onShow called with what is about to be accepted
+   * @throws PgkeepError `DRIFT_REFUSED` if the database belongs to another environment, or is being deployed to;
    *   `NOT_INSTALLED`, or a `DATABASE_…` code.
    */
   async accept({
@@ -202,15 +203,16 @@ export class DriftService {
 
   private async onPool<T>(operation: string, work: (client: ClientBase) => Promise<T>): Promise<T> {
     try {
-      return await this.database.withPooled(this.database.primary, work);
+      const { url } = this.settings.database;
+      return await runOnPool(this.database, `${operation} ${describeDatabaseUrl(url)}`, work);
     } catch (error) {
-      if (error instanceof PgkeepError) throw error;
-      const failure = databaseError(`${operation} ${describeDatabaseUrl(this.settings.database.url)}`, error);
-      throw errorCode(error) === '42501' ? await this.withGrants(failure) : failure;
+      const isDenied =
+        error instanceof PgkeepError && errorCode(error.cause) === SQLSTATE.insufficientPrivilege;
+      throw isDenied ? await this.withGrants(error) : error;
     }
   }
 
-  /** The same error with the grants to give, where it can be asked which are missing. */
+  /** Adds the missing grants to the error, if they can be read. */
   private async withGrants(failure: PgkeepError): Promise<PgkeepError> {
     const grants = await this.database
       .withPooled(this.database.primary, (client) =>
@@ -219,13 +221,13 @@ export class DriftService {
       .catch(() => undefined);
     if (grants === undefined) return failure;
     return new PgkeepError(failure.code, failure.message, {
-      hint: `Give the grants: ${grants}`,
+      hint: `Grant the missing privileges: ${grants}`,
       cause: failure,
     });
   }
 }
 
-/** A look as the verb answers it. Pure. */
+/** Returns a look in the shape of the command's report. Pure. */
 function reportOf(look: DriftLook, prisma: DriftReport['prisma']): DriftReport {
   const nothing = { recorded: null, objects: [], appliedSince: [], goneSince: [], prisma };
   if (look.kind === 'not-installed' || look.kind === 'not-recorded') {

@@ -1,7 +1,7 @@
 import type { Recording } from '../audit-log/audit-log.types.js';
-import type { StructureSection } from '../postgres/catalogue/structure.types.js';
+import type { StructureSection } from '../postgres/catalogue/structure-queries.js';
 
-/** After what the structure was recorded as the expected one. */
+/** The action after which the structure was recorded. */
 export type FingerprintAction = 'deploy' | 'rollback' | 'accept';
 
 /** The newest fingerprint, without its lines. */
@@ -9,7 +9,7 @@ export interface RecordedFingerprint {
   readonly id: string;
   /** ISO 8601, by the database's clock. */
   readonly recordedAt: string;
-  /** Any name: a newer pgkeep may have recorded after an action that this one does not know. */
+  /** Any name: a newer pgkeep may have recorded after an action that this version does not know. */
   readonly action: string;
   /** Names of the application's migrations that were applied then. */
   readonly migrations: readonly string[];
@@ -18,24 +18,24 @@ export interface RecordedFingerprint {
 /** An object that is not what was recorded. */
 export interface DriftedObject {
   readonly section: StructureSection;
-  /** The table or view it belongs to, quoted where SQL needs it; empty for what stands by itself. */
+  /** The table or view that it belongs to, quoted where SQL needs it; empty if there is none. */
   readonly home: string;
   /** Its kind and name, such as `column nickname`; `table` for the home itself. */
   readonly object: string;
   readonly change: 'added' | 'missing' | 'changed';
-  /** What it was when it was recorded; null where it is added. */
+  /** Its recorded definition; null if it was added. */
   readonly was: string | null;
-  /** What it is now; null where it is missing. */
+  /** Its current definition; null if it is missing. */
   readonly is: string | null;
 }
 
-/** What a look at the structure came to. */
+/** The outcome of a look at the structure. */
 export type DriftLook =
-  /** There is no place for fingerprints: `pgkeep install`. */
+  /** The table for fingerprints is missing: `pgkeep install`. */
   | { readonly kind: 'not-installed' }
-  /** Nobody recorded what is expected. */
+  /** No expected structure is recorded. */
   | { readonly kind: 'not-recorded' }
-  /** Another version of pgkeep recorded it, which reads the structure in another way. */
+  /** Recorded by another version of pgkeep, in a form that cannot be compared. */
   | { readonly kind: 'not-comparable'; readonly recorded: RecordedFingerprint }
   /** Migrations are being applied right now. */
   | { readonly kind: 'deploying'; readonly recorded: RecordedFingerprint }
@@ -45,20 +45,20 @@ export type DriftLook =
 export interface ComparedStructure {
   readonly kind: 'compared';
   readonly recorded: RecordedFingerprint;
-  /** By home; what stands by itself first. */
+  /** Sorted by home; objects without one first. */
   readonly objects: readonly DriftedObject[];
-  /** Applied since, by something that records no fingerprint: what they changed is among `objects`. */
+  /** Applied since by a program that records no fingerprint: their changes are among `objects`. */
   readonly appliedSince: readonly string[];
-  /** Applied then and not in the history any more. */
+  /** Applied then, but no longer in the history. */
   readonly goneSince: readonly string[];
-  /** What was compared: a later look at the same has the same outcome. */
+  /** What was compared: a later look with the same digests has the same outcome. */
   readonly digests: Readonly<Record<string, string>>;
 }
 
-/** Whether the fingerprint of an action was kept. */
+/** Whether the fingerprint of an action was recorded. */
 export interface Fingerprinting {
   readonly recorded: boolean;
-  /** Where it was not: why, and what to do that the next one will be. */
+  /** If not: why, and what to do about it. */
   readonly notRecorded?: string;
 }
 
@@ -67,19 +67,19 @@ export interface SchemaComparison {
   /** The schema files, absolute. */
   readonly files: readonly string[];
   readonly differs: boolean;
-  /** What it would take to bring the database to the schema, in Prisma's words; empty where nothing differs. */
+  /** Changes that would make the database match the schema, in Prisma's words; empty if nothing differs. */
   readonly summary: string;
   /** The same as SQL. */
   readonly script: string;
-  /** Migrations that are not applied yet: they are a reason to differ. */
+  /** Migrations that are not applied yet, which may explain a difference. */
   readonly pending: readonly string[];
 }
 
-/** Why Prisma's engine did not compare: it could not, or what belongs to the schema is not known. */
+/** Why Prisma's engine did not compare: it failed, or the schema is unknown. */
 export type NoComparison =
   { readonly fault: string } | { readonly schemaUnknown: string; readonly hint: string };
 
-/** What `pgkeep migrate drift` answers. */
+/** What `pgkeep migrate drift` reports. */
 export interface DriftReport {
   readonly verdict: 'none' | 'drift' | 'unknown';
   /** Why it is unknown. */
@@ -88,16 +88,16 @@ export interface DriftReport {
   readonly objects: readonly DriftedObject[];
   readonly appliedSince: readonly string[];
   readonly goneSince: readonly string[];
-  /** Null where there is no schema file; otherwise the comparison, or why there is none. */
+  /** Null if there is no schema file; otherwise the comparison, or why there is none. */
   readonly prisma: SchemaComparison | NoComparison | null;
 }
 
-/** What `pgkeep migrate drift --accept` answers. */
+/** What `pgkeep migrate drift --accept` reports. */
 export interface AcceptReport extends Recording {
   /** Whether there was anything to accept. */
   readonly changed: boolean;
   readonly database: string;
-  /** What was expected before; null where nothing was. */
+  /** The expected structure before; null if there was none. */
   readonly before: RecordedFingerprint | null;
   /** What differed from it, and is expected from now on. */
   readonly objects: readonly DriftedObject[];

@@ -1,29 +1,33 @@
 import type { ClientBase } from 'pg';
-import { OWN_STRUCTURE, STRUCTURE_QUERIES } from '../postgres/catalogue/structure-queries.js';
-import { STRUCTURE_SECTIONS, type StructureSection } from '../postgres/catalogue/structure.types.js';
+import {
+  OWN_STRUCTURE,
+  STRUCTURE_QUERIES,
+  STRUCTURE_SECTIONS,
+  type StructureSection,
+} from '../postgres/catalogue/structure-queries.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { giveSettings, STEADY_OUTPUT } from '../postgres/session-settings.js';
+import { setLocalSettings, STEADY_OUTPUT } from '../postgres/session-settings.js';
 import { beginStatements } from '../postgres/transaction.js';
 
-/** The queries that a structure is read with. Raised whenever the same structure reads otherwise than before. */
+/** Version of the queries that read the structure. Raised when the same structure reads differently. */
 export const METHOD = 1;
 
-/** Of how many recordings the digests are kept. */
+/** Number of fingerprints whose digests are kept. */
 const KEPT = 50;
 
-/** Partitions by name: compared with nothing, and asked for where an object of a partition differs. */
+/** Partitions by name: not compared, but read when an object of a partition differs. */
 const PARTITIONS = `SELECT r.name AS home, 'partition' AS object, '' AS definition FROM own r
   WHERE r.relispartition AND r.relkind IN ('r', 'p', 'f')`;
 
 const LINES_TYPE = '(home text, object text, definition text)';
 
-/** One digest for however many lines, computed where they are; textsend, because not every encoding has a way to UTF-8. */
+/** One digest of all lines, computed in the server; textsend, because not every encoding converts to UTF-8. */
 const DIGEST = `pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(coalesce(
   pg_catalog.string_agg(line.digest, '' ORDER BY line.digest COLLATE "C"), ''), 'UTF8')), 'hex')`;
 const LINE_DIGEST = `pg_catalog.encode(pg_catalog.sha256(pg_catalog.textsend(
   pg_catalog.concat_ws(E'\\x1f', home, object, definition))), 'hex')`;
 
-/** Each section's digest, as one row: the lines stay in the server. */
+/** The digest of each section as one row: the lines stay in the server. */
 export const DIGESTS_QUERY = `
   WITH ${OWN_STRUCTURE}
   SELECT pg_catalog.jsonb_object_agg(part.name, part.digest) AS digests FROM (
@@ -32,7 +36,7 @@ export const DIGESTS_QUERY = `
         FROM (SELECT ${LINE_DIGEST} AS digest FROM (${STRUCTURE_QUERIES[section]}) object) line`,
     ).join('\n    UNION ALL ')}) part`;
 
-/** The objects of one section that are not as fingerprint $1 has them: only those leave the server. */
+/** Returns the query for the objects of one section that differ from fingerprint $1: only those leave the server. */
 export function differencesQuery(section: StructureSection): string {
   return `
     WITH ${OWN_STRUCTURE},
@@ -47,7 +51,7 @@ export function differencesQuery(section: StructureSection): string {
      ORDER BY coalesce(live.home, recorded.home) COLLATE "C", coalesce(live.object, recorded.object) COLLATE "C"`;
 }
 
-/** Which of the homes $2 are partitions that came or went since fingerprint $1. */
+/** Which of the homes $2 are partitions that were added or removed since fingerprint $1. */
 export const NEW_PARTITIONS_QUERY = `
   WITH ${OWN_STRUCTURE},
   live AS (SELECT home FROM (${PARTITIONS}) object),
@@ -59,20 +63,32 @@ export const NEW_PARTITIONS_QUERY = `
    WHERE (live.home IS NULL OR recorded.home IS NULL)
      AND coalesce(live.home, recorded.home) IN (SELECT pg_catalog.jsonb_array_elements_text($2::jsonb))`;
 
-/** What was external when fingerprint $1 was recorded: `{tables, enums}`, null where a former version recorded it. */
+/** What was external when fingerprint $1 was recorded: `{tables, enums}`, null if an older version recorded it. */
 export const EXTERNALS_QUERY = `
   SELECT f.lines -> 'externals' AS externals FROM pgkeep.catalogue_fingerprint f WHERE f.id = $1`;
 
-/** What this server and database are, for a comparison by the letter. */
+/** Identifies this server and database, for a literal comparison. */
 export const PLACE_QUERY = `
   SELECT pg_catalog.current_setting('server_version_num')::int AS server_version,
          (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())::bigint AS database_oid,
          'pgkeep.catalogue_fingerprint'::pg_catalog.regclass::oid::bigint AS table_oid`;
 
 /**
+ * The fingerprints, by the same column names in this schema and in that of earlier versions: there `action` is called
+ * `deed`. A column that the table does not have is found in `absent`, where it is NULL.
+ */
+export const FINGERPRINTS = `
+  (VALUES (NULL::text, NULL::text)) absent (action, deed)
+  CROSS JOIN LATERAL (
+    SELECT id, recorded_at, coalesce(action, deed) AS action, method, server_version, database_oid, table_oid,
+           migrations, digests
+      FROM pgkeep.catalogue_fingerprint) f`;
+
+/**
  * Records the structure as it is now, after action $1 and with the migrations $2. $3 lists objects that differed before
- * the action, as {section, home, object, was, is}: where the action left one as it was, what was expected of it still is.
- * $4 is what is external, as {tables, enums}; null where that is not known, and then what was external before still is.
+ * the action, as {section, home, object, was, is}: if the action left one unchanged, its expected definition stays.
+ * $4 is what is external, as {tables, enums}; null if unknown, and then the previous value is kept.
+ * It fits the schema of earlier versions too, as {@link FINGERPRINTS} does.
  */
 export const RECORD_STATEMENT = `
   WITH ${OWN_STRUCTURE},
@@ -82,14 +98,16 @@ export const RECORD_STATEMENT = `
   part AS (
     ${[...STRUCTURE_SECTIONS.map((section) => expectedPart(section, STRUCTURE_QUERIES[section])), expectedPart('partitions', PARTITIONS)].join('\n    UNION ALL ')}),
   place AS (${PLACE_QUERY})
-  INSERT INTO pgkeep.catalogue_fingerprint
-    (action, method, server_version, database_oid, table_oid, migrations, digests, lines)
-  SELECT $1, ${METHOD}, place.server_version, place.database_oid, place.table_oid, $2::jsonb,
-         (SELECT pg_catalog.jsonb_object_agg(part.name, part.digest) FROM part WHERE part.name <> 'partitions'),
-         (SELECT pg_catalog.jsonb_object_agg(part.name, part.lines) FROM part)
-           || pg_catalog.jsonb_build_object('externals', coalesce($4::jsonb,
-                (SELECT f.lines -> 'externals' FROM pgkeep.catalogue_fingerprint f ORDER BY f.id DESC LIMIT 1)))
-    FROM place
+  INSERT INTO pgkeep.catalogue_fingerprint OVERRIDING USER VALUE
+  SELECT entry.*
+    FROM place, pg_catalog.jsonb_populate_record(NULL::pgkeep.catalogue_fingerprint, pg_catalog.jsonb_build_object(
+      'recorded_at', pg_catalog.clock_timestamp(), 'action', $1::text, 'deed', $1::text, 'method', ${METHOD},
+      'server_version', place.server_version, 'database_oid', place.database_oid, 'table_oid', place.table_oid,
+      'migrations', $2::jsonb,
+      'digests', (SELECT pg_catalog.jsonb_object_agg(part.name, part.digest) FROM part WHERE part.name <> 'partitions'),
+      'lines', (SELECT pg_catalog.jsonb_object_agg(part.name, part.lines) FROM part)
+        || pg_catalog.jsonb_build_object('externals', coalesce($4::jsonb,
+             (SELECT f.lines -> 'externals' FROM pgkeep.catalogue_fingerprint f ORDER BY f.id DESC LIMIT 1))))) entry
   RETURNING id::text AS id`;
 
 function expectedPart(name: string, query: string): string {
@@ -106,14 +124,14 @@ function expectedPart(name: string, query: string): string {
        WHERE definition IS NOT NULL) line`;
 }
 
-/** Of the recordings before $1 the digests are enough, and not of all. */
+/** Removes the lines of fingerprints before $1, and the oldest fingerprints. */
 export const TIDY_STATEMENTS = [
   'UPDATE pgkeep.catalogue_fingerprint SET lines = NULL WHERE id < $1 AND lines IS NOT NULL',
   `DELETE FROM pgkeep.catalogue_fingerprint WHERE id <= $1::bigint - ${KEPT}`,
 ] as const;
 
 /**
- * Runs `work` in a transaction in which definitions read the same whatever the role's settings are.
+ * Runs `work` in a transaction in which definitions read the same whatever the settings of the role.
  * @throws what `work` throws, after the transaction was ended.
  */
 export async function inStructureTransaction<T>(
@@ -125,12 +143,12 @@ export async function inStructureTransaction<T>(
   await client.query(beginStatements(client, { mode, ...timeouts }));
   try {
     // Compiling these queries takes longer than running them.
-    await giveSettings(client, { ...STEADY_OUTPUT, jit: 'off' });
+    await setLocalSettings(client, { ...STEADY_OUTPUT, jit: 'off' });
     const result = await work();
     await client.query('COMMIT');
     return result;
   } catch (error) {
-    // Where the connection itself broke this fails as well, and the first error is the one to tell.
+    // If the connection broke this fails too, and the first error is the one to report.
     await client.query('ROLLBACK').catch(() => undefined);
     throw error;
   }

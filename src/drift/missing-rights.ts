@@ -3,13 +3,13 @@ import { OWN_STRUCTURE } from '../postgres/catalogue/structure-queries.js';
 import { currentRole, read, type ReadTimeouts } from '../postgres/read.js';
 
 /**
- * Why Prisma’s engine is not asked to compare. It makes the PostgreSQL schema where that is missing. And it takes columns
- * from the information schema, which hides those of tables that the role has no right on: it would tell every one of
+ * Returns why Prisma’s engine is not used to compare. It creates the PostgreSQL schema if it is missing. It also reads columns
+ * from the information schema, which hides those of tables that the role has no privilege on: it would report each of
  * them as missing.
- * @returns undefined where it can be asked.
+ * @returns undefined if it can be used.
  * @throws what the connection throws.
  */
-export async function whyPrismaCannot(
+export async function prismaComparisonObstacle(
   client: ClientBase,
   schema: string,
   timeouts: ReadTimeouts,
@@ -35,10 +35,10 @@ export async function whyPrismaCannot(
   if (!first) return undefined;
   const role = escapeIdentifier(await currentRole(client, timeouts));
   const more = rows.length === 1 ? '' : ` and ${rows.length - 1} more`;
-  return `role ${role} has no right on ${first.name}${more}, and Prisma takes for missing what it does not see. Give the grant: GRANT pg_read_all_data TO ${role};`;
+  return `role ${role} has no privilege on ${first.name}${more}, which Prisma would report as missing. Grant it: GRANT pg_read_all_data TO ${role};`;
 }
 
-/** Of the two tables that a look for drift reads those that this role may not. */
+/** Of the two tables that a look for drift reads, those that this role cannot read. */
 const READABLE_QUERY = `
   SELECT n.nspname AS schema, c.relname AS table, pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS "maySee"
     FROM pg_catalog.pg_class c
@@ -48,8 +48,8 @@ const READABLE_QUERY = `
    ORDER BY 1, 2`;
 
 /**
- * The grants without which this role cannot look for drift, as SQL.
- * @returns undefined where none is missing.
+ * Returns the missing grants that this role needs to look for drift, as SQL.
+ * @returns undefined if none is missing.
  * @throws what the connection throws.
  */
 export async function missingGrants(

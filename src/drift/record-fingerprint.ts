@@ -14,17 +14,17 @@ export interface NewFingerprint {
   readonly action: FingerprintAction;
   /** PostgreSQL schema of `_prisma_migrations`. */
   readonly schema: string;
-  /** What differed before the action: where the action left it so, it differs still. */
+  /** What differed before the action: if the action left it so, it still differs. */
   readonly earlier?: readonly DriftedObject[];
-  /** What another team or program may change; where that is not known, what was external before still is. */
+  /** What another team or program may change; if unknown, the previous value is kept. */
   readonly externals?: Externals | undefined;
-  /** An entry of the change log for the same transaction. */
+  /** An entry of the audit log for the same transaction. */
   readonly entry?: (migrations: number) => NewEntry;
 }
 
 /**
- * Records the structure as it is now. It is read and written inside the server.
- * @returns how many migrations were applied.
+ * Records the current structure. It is read and written inside the server.
+ * @returns the number of applied migrations.
  * @throws PgkeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`; what the connection throws.
  */
 export async function recordFingerprint(
@@ -52,7 +52,7 @@ export async function recordFingerprint(
 }
 
 /**
- * Makes sure that a fingerprint can be recorded.
+ * Checks that a fingerprint can be recorded.
  * @throws PgkeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`; what the connection throws.
  */
 export async function requireWritable(client: ClientBase, timeouts: ReadTimeouts): Promise<void> {
@@ -73,9 +73,9 @@ export async function requireWritable(client: ClientBase, timeouts: ReadTimeouts
   const role = await currentRole(client, timeouts);
   throw new PgkeepError(
     'DATABASE_PERMISSION_DENIED',
-    `Cannot record the structure: role "${role}" may not write pgkeep.catalogue_fingerprint.`,
+    `Cannot record the structure: role "${role}" cannot write to pgkeep.catalogue_fingerprint.`,
     {
-      hint: `Give the grant: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.catalogue_fingerprint TO ${escapeIdentifier(role)}; then \`pgkeep migrate drift --accept\`.`,
+      hint: `Grant it: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.catalogue_fingerprint TO ${escapeIdentifier(role)}; Then run \`pgkeep migrate drift --accept\`.`,
     },
   );
 }

@@ -4,15 +4,16 @@ import { Clock } from '../core/clock.js';
 import type { DatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { withConnection, withDeadline } from '../postgres/connect.js';
+import { withConnection } from '../postgres/connect.js';
+import { withDeadline } from '../postgres/deadline.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 import type { DatabaseIdentity, EnvironmentFacts } from './environment.types.js';
 import { readIdentity, readStamp } from './stamp.js';
 
-/** How long the other database's identity, or its being out of reach, is believed. */
+/** For how long the identity of the other database, or that it cannot be reached, is cached. */
 const OTHER_IDENTITY_MS = 60_000;
 
-/** Facts about which environment the database serves. */
+/** Reads which environment the database serves. */
 @Injectable()
 export class EnvironmentService {
   private other:
@@ -23,7 +24,7 @@ export class EnvironmentService {
     private readonly clock: Clock,
   ) {}
 
-  /** Who the database is, what its stamp says, and whether another environment is configured onto it. */
+  /** Reads the identity and the stamp of the database, and the identity of the other configured database. */
   async facts(client: Client, timeouts: ReadTimeouts): Promise<EnvironmentFacts> {
     const other = this.otherIdentity();
     const stamp = await readStamp(client, timeouts);
@@ -31,13 +32,13 @@ export class EnvironmentService {
     return { stamp, identity, otherIdentity: await other };
   }
 
-  /** Asked once a minute, on a connection of its own: production can seldom reach development, and need not. */
+  /** Reads it once a minute, on its own connection: production can seldom reach development, and need not. */
   private otherIdentity(): Promise<DatabaseIdentity | undefined> {
     const url = this.settings.database.otherEnvironmentUrl;
     if (!url) return Promise.resolve(undefined);
     const now = this.clock.monotonicMs();
     if (!this.other || now - this.other.askedAt > OTHER_IDENTITY_MS) {
-      // One that was known is believed while the database does not answer: what is unknown makes nothing ready.
+      // A known identity stays in use while the other database does not answer: an unknown one must not pass the check.
       const before = this.other?.identity;
       this.other = { askedAt: now, identity: this.askIdentity(url).catch(() => before) };
     }
@@ -45,7 +46,7 @@ export class EnvironmentService {
   }
 
   private async askIdentity(url: DatabaseUrl): Promise<DatabaseIdentity | undefined> {
-    // Half of the evaluation's time: the database itself must still be judged when this one does not answer.
+    // Half of the evaluation's time, so that the guarded database is still judged when this one does not answer.
     const timeoutMs = this.settings.readiness.timeoutMs / 2;
     const options = {
       connectTimeoutMs: timeoutMs,

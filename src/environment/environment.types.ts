@@ -1,12 +1,12 @@
 import type { EnvironmentName } from '../config/settings.js';
 
-/** How a stamp that says something else may be replaced. */
+/** How the stamp of another environment may be replaced. */
 export interface StampOptions {
   /** Replace another environment's stamp. */
   readonly replace?: boolean;
-  /** The database's name, typed again: needed with `replace`. */
+  /** The database's name, typed again: required with `replace`. */
   readonly target?: string | undefined;
-  /** Who stamps, for the changelog. Defaults to the user of the operating system. */
+  /** Who stamps, for the audit log. Defaults to the user of the operating system. */
   readonly actor?: string;
 }
 
@@ -16,11 +16,11 @@ export interface StampReport {
   readonly database: string;
   readonly systemIdentifier: string;
   readonly databaseOid: string;
-  /** False when the database carried this very stamp already. */
+  /** False where the database had this stamp already. */
   readonly changed: boolean;
 }
 
-/** What a database is, whatever host name or pooler it is reached by. */
+/** Identifies a database, whatever host name or pooler it is reached by. */
 export interface DatabaseIdentity {
   /** `pg_control_system().system_identifier`: one per cluster and its physical copies. */
   readonly systemIdentifier: string;
@@ -28,23 +28,23 @@ export interface DatabaseIdentity {
   readonly databaseOid: string;
 }
 
-/** The database's own word on which environment it serves. */
+/** The record in the database of which environment it serves. */
 export interface Stamp extends DatabaseIdentity {
   readonly environment: EnvironmentName;
   readonly stampedAt: Date;
   readonly stampedBy: string;
 }
 
-/** What became of reading the stamp. */
+/** The stamp, or why there is none. */
 export type StampReading =
   | { readonly kind: 'stamped'; readonly stamp: Stamp }
   | { readonly kind: 'unstamped' }
-  /** pgkeep's own schema is not there. */
+  /** The database has no schema pgkeep. */
   | { readonly kind: 'not-installed' }
   /** The role may not read it. */
   | { readonly kind: 'unreadable'; readonly role: string };
 
-/** Everything the environment check judges. */
+/** What the check `environment` judges. */
 export interface EnvironmentFacts {
   /** Undefined where the role may not ask for it. */
   readonly identity: DatabaseIdentity | undefined;
@@ -55,4 +55,9 @@ export interface EnvironmentFacts {
 
 export function sameDatabase(left: DatabaseIdentity, right: DatabaseIdentity): boolean {
   return left.systemIdentifier === right.systemIdentifier && left.databaseOid === right.databaseOid;
+}
+
+/** Returns the grants without which a role cannot read the stamp. @param role quoted where SQL needs it */
+export function stampGrants(role: string): string {
+  return `GRANT USAGE ON SCHEMA pgkeep TO ${role}; GRANT SELECT ON pgkeep.database_environment TO ${role}`;
 }

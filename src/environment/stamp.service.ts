@@ -30,7 +30,7 @@ import {
 /** Prisma's codes for a row that is there already, and for one that is no longer as it was. */
 const STAMPED_MEANWHILE = new Set(['P2002', 'P2025']);
 
-/** Writes the stamp: the database's own word on which environment it serves. */
+/** Writes the stamp: the record in the database of which environment it serves. */
 @Injectable()
 export class StampService {
   constructor(
@@ -40,8 +40,8 @@ export class StampService {
   ) {}
 
   /**
-   * Stamps the database. The same stamp again is no error; another environment's stamp is replaced only with
-   * `replace` and the database's name as `target`. Every stamp is recorded in the audit log, or not made.
+   * Stamps the database. The same stamp again is no error; the stamp of another environment is replaced only with
+   * `replace` and the database's name as `target`. A stamp that cannot be recorded in the audit log is not written.
    * @throws PgkeepError `STAMP_REFUSED`, `NOT_INSTALLED`, or a `DATABASE_…` code.
    */
   async stamp(environment: EnvironmentName, options: StampOptions = {}): Promise<StampReport> {
@@ -61,7 +61,7 @@ export class StampService {
     return { environment, database, ...identity, changed };
   }
 
-  /** Stamps a database that nobody stamped yet, and only that: undefined when there was nothing to do. */
+  /** Stamps a database that has no stamp yet; undefined where it has one, or no place for it. */
   async stampIfUnstamped(environment: EnvironmentName, actor?: string): Promise<StampReport | undefined> {
     const { reading } = await this.look();
     if (reading.kind !== 'unstamped') return undefined;
@@ -86,7 +86,7 @@ export class StampService {
     );
   }
 
-  /** The stamp and its entry in the changelog in one transaction: both, or neither. */
+  /** Writes the stamp and its audit-log entry in one transaction. */
   private async write(
     environment: EnvironmentName,
     identity: DatabaseIdentity,
@@ -101,7 +101,7 @@ export class StampService {
       stampedBy: role,
     };
     const append = appendPlan(entry);
-    // Only in place of what was seen: of two who stamp at once, the second must not win unseen.
+    // Replaces only the stamp that was read: of two concurrent stamps, the second must fail.
     const previous = reading.kind === 'stamped' ? reading.stamp.environment : undefined;
     // Behind a pooler the session has the database's own settings, and Prisma's adapter writes times in UTC.
     const writable = 'SET LOCAL transaction_read_only = off';
@@ -132,7 +132,7 @@ export class StampService {
   }
 }
 
-/** Whether the role may write the stamp, where there is a place for it that it can see. */
+/** Returns whether the role may write the stamp. */
 async function mayWriteStamp(
   client: ClientBase,
   reading: StampReading,
@@ -150,7 +150,7 @@ async function mayWriteStamp(
 function stampedMeanwhile(cause: unknown): PgkeepError {
   return new PgkeepError(
     'STAMP_REFUSED',
-    'Refused to stamp the database: somebody else stamped it at the same moment. Nothing was changed.',
-    { hint: 'Run `pgkeep ready` to see its stamp, then decide again.', cause },
+    'Refused to stamp the database: another process stamped it at the same moment. This stamp was not written.',
+    { hint: 'Run `pgkeep ready` to see the current stamp, then decide again.', cause },
   );
 }

@@ -4,6 +4,7 @@ import type { NewEntry } from '../audit-log/audit-log.types.js';
 import { type EnvironmentName, ENVIRONMENTS } from '../config/settings.js';
 import { errorCode, PgkeepError } from '../core/errors.js';
 import { currentRole, read, type ReadTimeouts, tableExists } from '../postgres/read.js';
+import { SQLSTATE } from '../postgres/sqlstates.js';
 import {
   type DatabaseIdentity,
   sameDatabase,
@@ -11,7 +12,7 @@ import {
   type StampReading,
 } from './environment.types.js';
 
-/** Asks who the database is. Undefined where the role may not execute `pg_control_system()`. */
+/** Reads the identity of the database; undefined where the role may not execute `pg_control_system()`. */
 export async function readIdentity(
   client: ClientBase,
   timeouts: ReadTimeouts,
@@ -26,12 +27,12 @@ export async function readIdentity(
     const row = rows[0];
     return row && { systemIdentifier: row.system_identifier, databaseOid: row.database_oid };
   } catch (error) {
-    if (errorCode(error) === '42501') return undefined;
+    if (errorCode(error) === SQLSTATE.insufficientPrivilege) return undefined;
     throw error;
   }
 }
 
-/** Reads the stamp. @throws what the connection throws; a missing table or grant is a reading, not an error. */
+/** Reads the stamp. A missing table or grant is a result. @throws what the connection throws. */
 export async function readStamp(client: ClientBase, timeouts: ReadTimeouts): Promise<StampReading> {
   const isInstalled = await tableExists(
     client,
@@ -65,13 +66,35 @@ export async function readStamp(client: ClientBase, timeouts: ReadTimeouts): Pro
       },
     };
   } catch (error) {
-    if (errorCode(error) === '42501')
+    if (errorCode(error) === SQLSTATE.insufficientPrivilege)
       return { kind: 'unreadable', role: await currentRole(client, timeouts) };
     throw error;
   }
 }
 
-/** What a stamp is decided on. */
+/** Makes the refusal of an operation; `why` completes "Refused to …: ". */
+export type RefuseOperation = (why: string, hint: string) => PgkeepError;
+
+/**
+ * Requires that the database is stamped for this environment, or not at all.
+ * @param reading undefined where the database cannot be read
+ * @param refuse makes the refusal, with the code and the words of the operation
+ * @throws what `refuse` makes.
+ */
+export function requireStamp(
+  reading: StampReading | undefined,
+  environment: EnvironmentName,
+  refuse: RefuseOperation,
+): void {
+  if (reading?.kind !== 'stamped' || reading.stamp.environment === environment) return;
+  const { environment: stamped } = reading.stamp;
+  throw refuse(
+    `this is ${environment} (NODE_ENV), and the database is stamped ${stamped}`,
+    `Use \`--env ${stamped}\`, or point DATABASE_URL at the ${environment} database.`,
+  );
+}
+
+/** The facts that decide whether a stamp is written. */
 export interface Situation {
   readonly reading: StampReading;
   readonly identity: DatabaseIdentity | undefined;
@@ -81,7 +104,7 @@ export interface Situation {
   readonly database: string;
 }
 
-/** The stamp's entry in the audit log. */
+/** Returns the entry of a stamp for the audit log. */
 export function stampEntry(
   environment: EnvironmentName,
   identity: DatabaseIdentity,
@@ -94,13 +117,13 @@ export function stampEntry(
   return { action: 'stamp', subject: database, details, actor };
 }
 
-/** No action without its entry. @throws PgkeepError `DATABASE_PERMISSION_DENIED`, `NOT_INSTALLED`. */
+/** Requires that the stamp can be recorded in the audit log. @throws PgkeepError `DATABASE_PERMISSION_DENIED`, `NOT_INSTALLED`. */
 export function requireRecordable(environment: EnvironmentName, { recording, role }: Situation): void {
   if (recording === 'denied') throw recordingDenied('stamp the database', role);
   if (recording === 'allowed') return;
   throw new PgkeepError(
     'NOT_INSTALLED',
-    'Cannot stamp the database: pgkeep’s schema in it is older than this pgkeep, and cannot record the stamp.',
+    'Cannot stamp the database: its schema pgkeep is of an earlier version and has no audit log. Nothing was changed.',
     { hint: `Run \`pgkeep install\`, then \`pgkeep stamp ${environment}\`.` },
   );
 }
@@ -113,7 +136,7 @@ export function requireStampable(
   if (reading.kind === 'not-installed') {
     throw new PgkeepError(
       'NOT_INSTALLED',
-      'Cannot stamp the database: pgkeep’s schema is not installed in it.',
+      'Cannot stamp the database: it has no schema pgkeep. Nothing was changed.',
       {
         hint: `Run \`pgkeep install\`, then \`pgkeep stamp ${environment}\`.`,
       },
@@ -123,9 +146,9 @@ export function requireStampable(
     const subject = identity ? 'pgkeep.database_environment' : 'pg_control_system()';
     throw new PgkeepError(
       'DATABASE_PERMISSION_DENIED',
-      `Cannot stamp the database: role "${role}" may not use ${subject}.`,
+      `Cannot stamp the database: role "${role}" lacks rights on ${subject}. Nothing was changed.`,
       {
-        hint: 'Run `pgkeep stamp` as the database’s owner.',
+        hint: 'Run `pgkeep stamp` as the owner of the database.',
       },
     );
   }
@@ -133,7 +156,8 @@ export function requireStampable(
 }
 
 /**
- * Another environment's stamp is the one thing that keeps a laptop from passing for production.
+ * Requires `--replace` and the name of the database to replace the stamp of another environment: it is what keeps a
+ * laptop from marking production as development.
  * @throws PgkeepError `STAMP_REFUSED`.
  */
 export function requireConsent(
@@ -150,7 +174,7 @@ export function requireConsent(
     'STAMP_REFUSED',
     `Refused to stamp database "${database}" as ${environment}: it is stamped ${when}${isCopy ? ', when it was another database: this is a copy' : ''}. Nothing was changed.`,
     {
-      hint: `If it really is to serve ${environment} from now on: \`pgkeep stamp ${environment} --replace --target ${database}\`.`,
+      hint: `To make it the ${environment} database: \`pgkeep stamp ${environment} --replace --target ${database}\`.`,
     },
   );
 }

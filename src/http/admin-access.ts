@@ -7,7 +7,7 @@ import { ClientAddresses, networkOf } from './client-address.js';
 import { FAILURES, FailureThrottle, WINDOW_SECONDS } from './failure-throttle.js';
 import type { Request } from './reply.js';
 
-/** Who holds `ADMIN_API_TOKEN`. Only the `Authorization` header counts: a token in a URL ends up in logs. */
+/** Recognizes the holder of `ADMIN_API_TOKEN`. Only the `Authorization` header counts: a token in a URL ends up in logs. */
 @Injectable()
 export class AdminAccess {
   constructor(@Inject(SETTINGS) private readonly settings: Settings) {}
@@ -16,11 +16,11 @@ export class AdminAccess {
     return this.settings.http.adminToken !== undefined;
   }
 
-  /** Whether the request carries the token; compared in constant time. */
+  /** Returns whether the request has the token; compares in constant time. */
   isAdmin({ headers }: Request): boolean {
     const header = headers['authorization'];
     const token = typeof header === 'string' ? /^Bearer +(\S+) *$/i.exec(header)?.[1] : undefined;
-    // Asked for each time: the file that holds it may have been replaced.
+    // Read each time: the file that holds it may have been replaced.
     const { adminToken } = this.settings.http;
     return (
       token !== undefined && adminToken !== undefined && timingSafeEqual(digest(token), digest(adminToken))
@@ -62,10 +62,10 @@ export class AdminGuard implements CanActivate {
     });
   }
 
-  /** A proxy that is not named in TRUST_PROXY has one address for all of its clients. */
+  /** Logs that the routes are closed. The clients of a proxy that TRUST_PROXY does not name share one address. */
   private warnOfClosing(client: string, request: Request): void {
     const advice = this.addresses.isUntrustedProxy(request)
-      ? ' It sent X-Forwarded-For: if it is a proxy of yours, name it in TRUST_PROXY, so that each of its clients is counted by itself.'
+      ? ' It sent X-Forwarded-For: if it is your proxy, name it in TRUST_PROXY, so that each of its clients is counted separately.'
       : '';
     this.logger.warn(
       `The admin routes are closed to ${client} for up to ${WINDOW_SECONDS} s after ${FAILURES} failed attempts.${advice}`,

@@ -8,7 +8,7 @@ import { ProblemFilter } from './problem.filter.js';
 import { acceptedRun, type Reply } from './reply.js';
 import { requireNoParameters } from './request-parameters.js';
 
-/** `/admin/backups`: the backups there are, and one more. */
+/** `/admin/backups`: lists the backups, and starts one. */
 @Controller('admin/backups')
 @UseFilters(ProblemFilter)
 @UseGuards(AdminGuard)
@@ -24,7 +24,7 @@ export class BackupsController {
     return await this.backups.list();
   }
 
-  /** Begins a backup; it goes on after the answer. */
+  /** Starts a backup, which continues after the response. */
   @Post()
   @HttpCode(202)
   @Header('cache-control', 'no-store')

@@ -3,8 +3,8 @@ import type { Network } from '../config/networks.js';
 import type { Request } from './reply.js';
 
 /**
- * Finds the address of the client that a request comes from. `X-Forwarded-For` is a claim of whoever sent it, so it
- * counts only where a trusted proxy wrote it: read from the right, the first address that is no trusted proxy's.
+ * Finds the address of the client that a request comes from. Any client can send `X-Forwarded-For`, so it counts only
+ * where a trusted proxy wrote it: read from the right, the first address that is not a trusted proxy's.
  */
 export class ClientAddresses {
   private readonly trusted = new BlockList();
@@ -14,8 +14,8 @@ export class ClientAddresses {
   }
 
   /**
-   * Returns the client's address, in one form whatever form it came in. The frameworks' `request.ip` is not asked: it
-   * follows the importing application's own setting, and may be whatever the client claims.
+   * Returns the client's address in a canonical form. The frameworks' `request.ip` is not used: it depends on the
+   * importing application's own setting, and may be whatever the client claims.
    */
   clientOf(request: Request): string {
     const forwarded = [request.headers['x-forwarded-for'] ?? []].flat().join(',').split(',');
@@ -40,7 +40,7 @@ export class ClientAddresses {
   }
 }
 
-/** The other end of the connection; empty where that is a Unix socket. */
+/** Returns the other end of the connection; empty where that is a Unix socket. */
 function peerOf({ socket }: Request): string {
   return addressOf(socket.remoteAddress ?? '') ?? '';
 }
@@ -59,7 +59,7 @@ export function networkOf(address: string): string {
 /** IPv6 networks whose last 32 bits are an IPv4 address: mapped ones, and those of the well-known translation prefix. */
 const IPV4_INSIDE = new Set(['0:0:0:0:0:ffff', '64:ff9b:0:0:0:0']);
 
-/** An address in its plain form: no port, no brackets, no zone, and IPv4 not wrapped into IPv6. */
+/** Returns an address in its plain form: no port, no brackets, no zone, and IPv4 not embedded in IPv6. */
 function addressOf(text: string): string | undefined {
   const [, bracketed, withPort] = /^\[([^\]]+)\](?::\d+)?$|^([\d.]+):\d+$/.exec(text.trim()) ?? [];
   const address = (bracketed ?? withPort ?? text.trim()).replace(/%.*$/, '');
@@ -75,7 +75,7 @@ function addressOf(text: string): string | undefined {
     .join('.');
 }
 
-/** The eight groups of an IPv6 address, without leading zeros. */
+/** Returns the eight groups of an IPv6 address, without leading zeros. */
 function groupsOf(address: string): string[] {
   // The URL parser writes an address in its one canonical form, IPv4 notation included.
   const canonical = new URL(`http://[${address}]`).hostname.slice(1, -1);

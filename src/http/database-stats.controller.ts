@@ -5,7 +5,7 @@ import type { DatabaseStats, RowCounting } from '../stats/stats.types.js';
 import { AdminGuard } from './admin-access.js';
 import { ProblemFilter } from './problem.filter.js';
 
-/** `/admin/database/stats`: what is in the database. */
+/** `/admin/database/stats`: sizes, rows and connections. */
 @Controller('admin/database')
 @UseFilters(ProblemFilter)
 @UseGuards(AdminGuard)
@@ -23,6 +23,6 @@ function rowCounting(rows: unknown): RowCounting {
   if (rows === undefined || rows === 'estimated') return 'estimated';
   if (rows === 'exact') return 'exact';
   throw new PgkeepError('USAGE_INVALID', 'The query parameter rows must be exact or estimated.', {
-    hint: 'Use /admin/database/stats?rows=exact to have every table counted.',
+    hint: 'Use /admin/database/stats?rows=exact to count the rows of every table.',
   });
 }

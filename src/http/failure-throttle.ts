@@ -1,14 +1,14 @@
 import type { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { PgkeepError } from '../core/errors.js';
 
-/** So many failures from one address within the window close the admin routes to it. */
+/** This many failures from one address within the window close the admin routes to it. */
 export const FAILURES = 10;
 export const WINDOW_SECONDS = 60;
 
 /** Too many failed attempts; answered with 429. */
 export class TooManyFailuresError extends PgkeepError {
   constructor(
-    /** Whole seconds until the address may try again. */
+    /** Seconds until the address may try again, rounded up. */
     readonly retryAfterSeconds: number,
   ) {
     super('TOO_MANY_FAILURES', 'Too many failed attempts from this address.', {
@@ -17,14 +17,14 @@ export class TooManyFailuresError extends PgkeepError {
   }
 }
 
-/** Seconds for `Retry-After`, where the error has them. */
+/** Returns the seconds for `Retry-After`, where the error has them. */
 export function retryAfterOf(error: unknown): number | undefined {
   return error instanceof TooManyFailuresError ? error.retryAfterSeconds : undefined;
 }
 
 /**
- * Counts failed authentications by address, ten a minute. A closed address is closed to the right token as
- * well: otherwise the answer to each guess would still tell whether it was right.
+ * Counts failed authentications by address, ten a minute. A closed address is closed to the right token as well:
+ * otherwise each response would still reveal whether a guess was right.
  */
 export class FailureThrottle {
   /** Made at the first failure: most instances never see one. */

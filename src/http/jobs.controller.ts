@@ -5,7 +5,7 @@ import type { JobsOverview } from '../maintenance/maintenance.types.js';
 import { AdminGuard } from './admin-access.js';
 import { ProblemFilter } from './problem.filter.js';
 
-/** `/admin/jobs`: what runs by itself, when it is due, and what became of it. */
+/** `/admin/jobs`: each job, when it is due, and its newest runs. */
 @Controller('admin/jobs')
 @UseFilters(ProblemFilter)
 @UseGuards(AdminGuard)
@@ -18,7 +18,7 @@ export class JobsController {
     return await this.maintenance.overview();
   }
 
-  /** One run: the address that a 202 names. */
+  /** Returns one run: the address that a 202 names. */
   @Get(':id')
   @Header('cache-control', 'no-store')
   async find(@Param('id') id: string): Promise<JobRun> {

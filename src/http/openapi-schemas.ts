@@ -1,221 +1,52 @@
-import { CHECK_NAMES, GATES } from '../config/settings.js';
-import { CHECK_CODES } from '../core/errors.js';
-import { JOB_NAMES } from '../maintenance/job-table.js';
+import { GATES } from '../config/settings.js';
+import { VERDICT_CODES } from '../readiness/check.js';
+import { CHECK_CODES, CHECK_NAMES } from '../readiness/checks.js';
+import { jobSchemas } from './openapi-job-schemas.js';
 
-const time = { type: 'string', format: 'date-time' };
-const timeOrNull = { type: ['string', 'null'], format: 'date-time' };
-const textOrNull = { type: ['string', 'null'] };
-
-const runSchema = {
-  type: 'object',
-  required: [
-    'id',
-    'job',
-    'dueAt',
-    'trigger',
-    'state',
-    'fence',
-    'holder',
-    'startedAt',
-    'finishedAt',
-    'leaseExpiresAt',
-    'losses',
-    'parameters',
-    'result',
-    'error',
-  ],
-  additionalProperties: false,
-  properties: {
-    id: { type: 'string', format: 'uuid' },
-    job: { enum: JOB_NAMES },
-    dueAt: { ...time, description: 'By the schedule; of a manual run, when it was asked for.' },
-    trigger: { enum: ['schedule', 'catch-up', 'manual'] },
-    state: {
-      enum: ['running', 'succeeded', 'failed', 'lost', 'interrupted', 'skipped'],
-      description: 'lost and interrupted runs are taken over by another replica.',
-    },
-    fence: {
-      type: ['integer', 'null'],
-      description: 'The fencing number: each claim of a job has a greater one.',
-    },
-    holder: { ...textOrNull, description: 'pid@host' },
-    startedAt: timeOrNull,
-    finishedAt: timeOrNull,
-    leaseExpiresAt: { ...timeOrNull, description: 'There while it runs.' },
-    losses: { type: 'integer', minimum: 0, description: 'How often its holder vanished.' },
-    parameters: { type: 'object' },
-    result: { type: ['object', 'null'] },
-    error: {
-      type: ['object', 'null'],
-      required: ['code', 'message'],
-      additionalProperties: false,
-      properties: { code: { type: 'string' }, message: { type: 'string' }, hint: { type: 'string' } },
-    },
-  },
+const view = {
+  ok: { type: 'boolean' },
+  details: { type: 'string', description: 'For people; left out with READINESS_DETAILS=codes.' },
+  gate: { enum: GATES, description: 'There when the check is not ok.' },
+  hint: { type: 'string', description: 'There with a code: the page and section that explain it.' },
 };
 
-const jobSchema = {
-  type: 'object',
-  required: ['name', 'schedule', 'after', 'nextDueAt', 'running', 'runs'],
-  additionalProperties: false,
-  properties: {
-    name: { enum: JOB_NAMES },
-    schedule: { ...textOrNull, description: 'The cron expression; null where it is off.' },
-    after: { ...textOrNull, description: 'The job whose scheduled runs it follows.' },
-    nextDueAt: timeOrNull,
-    running: { ...textOrNull, description: 'The id of the run that is under way.' },
-    runs: { type: 'array', maxItems: 10, items: { $ref: '#/components/schemas/JobRun' } },
-  },
-};
+const codeDescription = 'There when the check is not ok, and when it rests on what was last known.';
 
-const backupSchema = {
-  type: 'object',
-  required: [
-    'name',
-    'database',
-    'environment',
-    'reason',
-    'finishedAt',
-    'bytes',
-    'encrypted',
-    'pinned',
-    'locations',
-    'without',
-    'restoreTest',
-  ],
-  properties: {
-    name: { type: 'string' },
-    database: { type: 'string' },
-    environment: { type: 'string' },
-    reason: { enum: ['scheduled', 'manual', 'pre-migration', 'pre-restore'] },
-    origin: { ...textOrNull, description: 'The backup that was restored after this one was made.' },
-    finishedAt: time,
-    bytes: { type: 'integer', minimum: 0 },
-    encrypted: { type: 'boolean' },
-    pinned: { type: 'boolean' },
-    locations: { type: 'array', items: { type: 'string' } },
-    without: {
-      type: 'array',
-      items: { type: 'string' },
-      description: 'What of the database is not in it.',
-    },
-    restoreTest: { enum: ['passed', 'failed', null] },
-  },
-};
-
-/** Schemas of the admin's routes about jobs and backups. */
-export const jobSchemas = {
-  JobRun: runSchema,
-  Job: jobSchema,
-  Jobs: {
-    type: 'object',
-    required: ['enabled', 'timeZone', 'jobs'],
-    additionalProperties: false,
-    properties: {
-      enabled: { type: 'boolean', description: 'BACKUP_ENABLED' },
-      timeZone: { type: 'string', description: 'BACKUP_TIMEZONE' },
-      jobs: { type: 'array', items: { $ref: '#/components/schemas/Job' } },
-    },
-  },
-  Backup: backupSchema,
-  Backups: {
-    type: 'object',
-    required: ['backups', 'unreadable'],
-    properties: {
-      backups: { type: 'array', items: { $ref: '#/components/schemas/Backup' } },
-      unreadable: { type: 'array', items: { type: 'string' } },
-    },
-  },
-  RestoreTest: {
-    type: 'object',
-    required: [
-      'number',
-      'backup',
-      'environment',
-      'verdict',
-      'without',
-      'startedAt',
-      'finishedAt',
-      'durationMs',
-      'archiveSha256',
-      'hash',
-    ],
-    additionalProperties: false,
-    properties: {
-      number: { type: 'integer', minimum: 1 },
-      backup: { type: 'string' },
-      environment: { type: 'string' },
-      verdict: { enum: ['passed', 'failed'] },
-      without: {
-        type: 'array',
-        items: { type: 'string' },
-        description: 'What of the database was not in the backup.',
-      },
-      startedAt: time,
-      finishedAt: time,
-      durationMs: { type: 'integer', minimum: 0 },
-      archiveSha256: { type: 'string' },
-      hash: { type: 'string' },
-    },
-  },
-  RestoreTests: {
-    type: 'object',
-    required: ['total', 'tests', 'chainFault'],
-    additionalProperties: false,
-    properties: {
-      total: { type: 'integer', minimum: 0 },
-      tests: { type: 'array', items: { $ref: '#/components/schemas/RestoreTest' } },
-      chainFault: { ...textOrNull, description: 'The first evidence that does not fit.' },
-    },
-  },
-  RestoreTestParameters: {
-    type: 'object',
-    additionalProperties: false,
-    properties: {
-      backup: {
-        type: 'string',
-        pattern: String.raw`^[\w.-]{1,255}$`,
-        description: 'The name of a backup, or of one of its files. Defaults to the newest.',
-      },
-    },
-  },
-  NoParameters: { type: 'object', additionalProperties: false },
-};
-
-export const checkSchema = {
+const checkSchema = {
   type: 'object',
   required: ['ok'],
   additionalProperties: false,
-  properties: {
-    ok: { type: 'boolean' },
-    details: { type: 'string', description: 'For people; left out with READINESS_DETAILS=codes.' },
-    code: {
-      enum: CHECK_CODES,
-      description: 'There when the check is not ok, and when it rests on what was last known.',
-    },
-    gate: { enum: GATES, description: 'There when the check is not ok.' },
-  },
+  properties: { ...view, code: { enum: CHECK_CODES, description: codeDescription } },
 };
 
-export const verdictSchema = {
-  type: 'object',
-  required: ['status'],
-  additionalProperties: false,
-  properties: {
-    status: { enum: ['ready', 'not_ready'] },
-    code: { enum: ['EVALUATION_STALE', 'EVALUATION_PENDING', 'SHUTTING_DOWN'] },
-    checks: {
-      type: 'object',
-      additionalProperties: false,
-      properties: Object.fromEntries(
-        CHECK_NAMES.map((name) => [name, { $ref: '#/components/schemas/Check' }]),
-      ),
-    },
-    evaluatedAt: { type: 'string', format: 'date-time' },
-  },
+/** A check that the application added: its codes are its own. */
+const applicationCheckSchema = {
+  ...checkSchema,
+  properties: { ...view, code: { type: 'string', description: codeDescription } },
 };
 
-export const healthSchema = {
+function verdictSchema(added: readonly string[]): object {
+  const own = CHECK_NAMES.map((name) => [name, { $ref: '#/components/schemas/Check' }] as const);
+  const application = added.map((name) => [name, { $ref: '#/components/schemas/ApplicationCheck' }] as const);
+  return {
+    type: 'object',
+    required: ['status'],
+    additionalProperties: false,
+    properties: {
+      status: { enum: ['ready', 'not_ready'] },
+      code: { enum: Object.keys(VERDICT_CODES) },
+      hint: view.hint,
+      checks: {
+        type: 'object',
+        additionalProperties: false,
+        properties: Object.fromEntries([...own, ...application]),
+      },
+      evaluatedAt: { type: 'string', format: 'date-time' },
+    },
+  };
+}
+
+const healthSchema = {
   type: 'object',
   required: ['status'],
   properties: {
@@ -226,7 +57,7 @@ export const healthSchema = {
   },
 };
 
-export const tableSchema = {
+const tableSchema = {
   type: 'object',
   required: [
     'name',
@@ -262,7 +93,7 @@ export const tableSchema = {
   },
 };
 
-export const statsSchema = {
+const statsSchema = {
   type: 'object',
   required: ['sizeBytes', 'sizeMB', 'tableCount', 'tables', 'connections', 'collectedAt'],
   additionalProperties: false,
@@ -290,7 +121,7 @@ export const statsSchema = {
   },
 };
 
-export const problemSchema = {
+const problemSchema = {
   type: 'object',
   required: ['type', 'title', 'status', 'detail', 'code'],
   additionalProperties: false,
@@ -303,3 +134,23 @@ export const problemSchema = {
     hint: { type: 'string' },
   },
 };
+
+/** Returns every schema. @param added the names of the checks that the application added */
+export function schemasWith(added: readonly string[]): Readonly<Record<string, object>> {
+  return {
+    Alive: {
+      type: 'object',
+      required: ['status'],
+      additionalProperties: false,
+      properties: { status: { const: 'alive' } },
+    },
+    Check: checkSchema,
+    ApplicationCheck: applicationCheckSchema,
+    Verdict: verdictSchema(added),
+    Health: healthSchema,
+    Table: tableSchema,
+    Stats: statsSchema,
+    Problem: problemSchema,
+    ...jobSchemas,
+  };
+}

@@ -8,7 +8,8 @@ import { ProbesController } from './probes.controller.js';
 import { RestoreTestsController } from './restore-tests.controller.js';
 
 /**
- * The doors: `/live`, `/ready`, `/health`, `/admin/…`, `/openapi.json`. Works on Fastify and Express. Needs `PgkeepModule.forRoot()` beside it, and begins the background evaluations.
+ * The routes `/live`, `/ready`, `/health`, `/admin/…` and `/openapi.json`, on Fastify and Express. Needs
+ * `PgkeepModule.forRoot()` beside it, and starts the background evaluations.
  */
 @Module({
   controllers: [

@@ -26,11 +26,11 @@ import {
 
 const ALIVE = prepareBody({ status: 'alive' });
 
-/** The probes: answered from memory, whatever the database does. */
+/** The probes: always answered from memory. */
 @Controller()
 @UseFilters(ProblemFilter)
 export class ProbesController implements OnApplicationBootstrap {
-  /** The last body that was made, with what it was made from: the same verdict is told thousands of times. */
+  /** The last body, with what it was made from: the same verdict is sent thousands of times. */
   private last:
     { readonly verdict: Verdict; readonly level: DetailLevel; readonly body: PreparedBody } | undefined;
   private readonly anonymousLevel: DetailLevel;
@@ -47,20 +47,20 @@ export class ProbesController implements OnApplicationBootstrap {
     this.monitor.start();
   }
 
-  /** For liveness probes: touches nothing, so that a database that is down restarts nobody. */
+  /** For liveness probes: uses neither database nor disk, so that a database that is down restarts no pod. */
   @Get('live')
   live(@Res() reply: ProbeReply): void {
     answerProbe(reply, 200, ALIVE);
   }
 
-  /** For readiness probes and uptime monitors: 200 or 503, and why. */
+  /** For readiness probes and uptime monitors: 200 or 503, with the reasons. */
   @Get('ready')
   async ready(@Req() request: Request, @Res() reply: ProbeReply): Promise<void> {
     const verdict = await this.monitor.verdict();
     answerProbe(reply, verdict.status === 'ready' ? 200 : 503, this.bodyOf(verdict, this.levelFor(request)));
   }
 
-  /** For dashboards: the same verdict in Terminus' shape. */
+  /** For dashboards: the same verdict in Terminus' format. */
   @Get('health')
   @Header('cache-control', 'no-store')
   async health(@Req() request: Request, @Res({ passthrough: true }) reply: Reply): Promise<object> {
@@ -81,14 +81,14 @@ export class ProbesController implements OnApplicationBootstrap {
   }
 }
 
-/** The body of `/ready` as this audience may see it: everything, codes without texts, or the status alone. */
+/** Returns the body of `/ready` for this caller: everything, codes without texts, or the status alone. */
 function verdictBody(verdict: Verdict, level: DetailLevel): object {
   if (level === 'always') return verdict;
   if (level === 'never') return { status: verdict.status };
   return { ...verdict, checks: withoutTexts(verdict.checks) };
 }
 
-/** The body of `/health`, cut the same way. */
+/** Returns the body of `/health`, reduced in the same way. */
 function healthBody(health: HealthCheckResult, level: DetailLevel): object {
   if (level === 'always') return health;
   if (level === 'never') return { status: health.status };
@@ -96,7 +96,7 @@ function healthBody(health: HealthCheckResult, level: DetailLevel): object {
   return { status, info: withoutTexts(info), error: withoutTexts(error), details: withoutTexts(details) };
 }
 
-/** Every entry without its `details`. */
+/** Returns every entry without its `details`. */
 function withoutTexts(entries: Readonly<Record<string, object | undefined>> = {}): object {
   return Object.fromEntries(
     Object.entries(entries).map(([name, entry]) => [

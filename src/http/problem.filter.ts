@@ -4,7 +4,7 @@ import { problemOf } from './problem.js';
 import type { Reply } from './reply.js';
 import { retryAfterOf } from './failure-throttle.js';
 
-/** The one place where an error becomes an answer. */
+/** Converts every error to a response, in this one place. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger('Http');

@@ -34,7 +34,7 @@ const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
   BACKUP_NOT_FOUND: 404,
 };
 
-/** The answer to anything that was thrown. What is not pgkeep's own error stays unexplained to the outside. */
+/** Converts anything that was thrown. Only pgkeep's own errors are explained to clients. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof PgkeepError) {
     const status = STATUS_OF_CODE[error.code] ?? STATUS_OF_KIND[error.kind];
@@ -46,7 +46,7 @@ export function problemOf(error: unknown): Problem {
   }
   const status = statusCodeOf(error);
   if (status !== undefined && status < 500) return problem(status, 'REQUEST_REFUSED', messageOf(error));
-  return problem(500, 'INTERNAL', 'pgkeep failed to answer; its log says why.');
+  return problem(500, 'INTERNAL', 'The request failed. The log of pgkeep has the reason.');
 }
 
 export function problem(status: number, code: string, detail: string, hint?: string): Problem {
@@ -54,7 +54,7 @@ export function problem(status: number, code: string, detail: string, hint?: str
   return { type: 'about:blank', title, status, detail, code, ...(hint !== undefined && { hint }) };
 }
 
-/** Fastify's own errors (a body that is too large, a media type it does not take) carry their status. */
+/** Reads the status of Fastify's own errors: a body that is too large, a media type that is not supported. */
 function statusCodeOf(error: unknown): number | undefined {
   return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
     ? error.statusCode

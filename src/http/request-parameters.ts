@@ -1,15 +1,15 @@
 import { Validator } from '../config/validation.js';
 import { PgkeepError } from '../core/errors.js';
 
-/** For a request that takes no parameters: no body, or an empty object. @throws PgkeepError `USAGE_INVALID`. */
+/** Requires that a request has no parameters: no body, or an empty object. @throws PgkeepError `USAGE_INVALID`. */
 export function requireNoParameters(body: unknown): void {
   const [name] = Object.keys(objectOf(body));
-  if (name !== undefined) throw unusable(`${name} is not known`);
+  if (name !== undefined) throw invalid(`there is no parameter ${name}`);
 }
 
 /**
- * A request's JSON body, checked: what the class has no property for is refused, and not passed over in silence.
- * The message of each rule completes the sentence "NAME must be …".
+ * Validates a request's JSON body. A property that the class does not have is refused. The message of each rule completes
+ * the sentence "NAME must be …".
  * @throws PgkeepError `USAGE_INVALID` listing every fault.
  */
 export function parametersOf<T extends object>(Parameters: new () => T, body: unknown): T {
@@ -19,22 +19,22 @@ export function parametersOf<T extends object>(Parameters: new () => T, body: un
     .validateSync(parameters, options)
     .map(({ property, constraints = {} }) =>
       'whitelistValidation' in constraints
-        ? `${property} is not known`
+        ? `there is no parameter ${property}`
         : `${property} must be ${Object.values(constraints).join(', ')}`,
     );
-  if (faults.length > 0) throw unusable(faults.join('; '));
+  if (faults.length > 0) throw invalid(faults.join('; '));
   return parameters;
 }
 
-/** Without a body Fastify says null, and Express says an empty object or nothing. */
+/** Returns the body as an object. Without a body Fastify has null, and Express an empty object or undefined. */
 function objectOf(body: unknown): object {
   if (body === undefined || body === null) return {};
   if (typeof body === 'object' && !Array.isArray(body)) return body;
-  throw unusable('it must be a JSON object');
+  throw invalid('it must be a JSON object');
 }
 
-function unusable(fault: string): PgkeepError {
-  return new PgkeepError('USAGE_INVALID', `The request’s body cannot be used: ${fault}.`, {
-    hint: '/openapi.json says what each route takes.',
+function invalid(fault: string): PgkeepError {
+  return new PgkeepError('USAGE_INVALID', `The request body is not valid: ${fault}.`, {
+    hint: 'See /openapi.json for the parameters of each route.',
   });
 }

@@ -10,15 +10,15 @@ import { ProblemFilter } from './problem.filter.js';
 import { acceptedRun, type Reply } from './reply.js';
 import { parametersOf } from './request-parameters.js';
 
-/** What a restore test may be asked for. */
+/** The parameters of a restore test. */
 export class RestoreTestParameters {
-  /** The backup's name, or one of its files; the newest where it is left out. */
+  /** The backup's name, or one of its files. Defaults to the newest. */
   @IsOptional()
-  @Matches(/^[\w.-]{1,255}$/, { message: 'the name of a backup: letters, digits, and _ - .' })
+  @Matches(/^[\w.-]{1,255}$/, { message: 'the name of a backup: letters, digits, "_", "-" and "."' })
   backup?: string;
 }
 
-/** `/admin/restore-tests`: what was proven, and one more proof. */
+/** `/admin/restore-tests`: lists the restore tests, and starts one. */
 @Controller('admin/restore-tests')
 @UseFilters(ProblemFilter)
 @UseGuards(AdminGuard)
@@ -29,14 +29,14 @@ export class RestoreTestsController {
     private readonly maintenance: MaintenanceService,
   ) {}
 
-  /** The newest tests, and whether the chain of their evidence is whole. */
+  /** Returns the newest tests, and whether the chain of their evidence is intact. */
   @Get()
   @Header('cache-control', 'no-store')
   async list(): Promise<RestoreTestHistory> {
     return await this.restoreTests.list();
   }
 
-  /** Begins a restore test; it goes on after the answer. A backup that is not there is told at once. */
+  /** Starts a restore test, which continues after the response. A backup that does not exist is reported immediately. */
   @Post()
   @HttpCode(202)
   @Header('cache-control', 'no-store')

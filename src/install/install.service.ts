@@ -21,7 +21,7 @@ import { readOne } from '../postgres/read.js';
 
 /** What `pgkeep install` did. */
 export interface InstallReport {
-  /** Names of pgkeep's own migrations that were applied now; empty when all had been. */
+  /** Names of pgkeep's own migrations that were applied now; empty where the schema was current. */
   readonly applied: readonly string[];
 }
 
@@ -34,7 +34,7 @@ interface Abilities {
   readonly may_create_in_schema: boolean;
 }
 
-/** Puts pgkeep's own schema and tables into the guarded database, and keeps them current. */
+/** Creates and updates schema pgkeep in the guarded database. */
 @Injectable()
 export class InstallService {
   constructor(
@@ -44,9 +44,9 @@ export class InstallService {
   ) {}
 
   /**
-   * Applies pgkeep's own pending migrations, in PostgreSQL schema `pgkeep`, and records which: afterwards, since
-   * the first one makes the table for it. Nothing to do is no error, and no action.
-   * @param actor who does it, for the changelog
+   * Applies pgkeep's own pending migrations, in PostgreSQL schema `pgkeep`, and records them afterwards, because the
+   * first one creates the audit log. Nothing to do is no error, and is not recorded.
+   * @param actor who does it, for the audit log
    * @throws PgkeepError `DATABASE_PERMISSION_DENIED` with the grant to give, `DATABASE_READ_ONLY`,
    *   `DATABASE_UNREACHABLE`, or `MIGRATION_FAILED`.
    */
@@ -61,12 +61,12 @@ export class InstallService {
     });
     if (!work) return { applied: [] };
     // Loaded only when there is something to apply: the engine is 5 MB of WebAssembly.
-    const { applyMigrations } = await import('../migrations/engine/apply-migrations.js');
+    const { applyMigrations } = await import('../migrations/engine/schema-engine.js');
     const applied = await applyMigrations({
       database: { ...url, schema: OWN_SCHEMA },
       directory: OWN_MIGRATIONS_DIRECTORY,
     });
-    // Of two that came at once, one found nothing left to apply.
+    // Of two concurrent installs, one finds nothing left to apply.
     if (applied.length > 0) {
       await this.changelog.record({ action: 'install', subject: work.database, details: { applied }, actor });
     }
@@ -84,8 +84,7 @@ export class InstallService {
       };
       return await withConnection(url, options, work);
     } catch (error) {
-      if (error instanceof PgkeepError) throw error;
-      throw databaseError(`install pgkeep’s schema in ${describeDatabaseUrl(url)}`, error);
+      throw databaseError(`install schema pgkeep in ${describeDatabaseUrl(url)}`, error);
     }
   }
 
@@ -95,9 +94,9 @@ export class InstallService {
       throw new PgkeepError('MIGRATION_FAILED', directory.text, { hint: directory.hint });
     const history = await new PrismaHistory(OWN_SCHEMA).read(client, this.database.timeouts);
     if ('code' in history) {
-      // Installed by somebody else; the least role may not look into the history, and need not.
+      // Another role installed it; the least role cannot read the history, and need not.
       if (history.code === 'MIGRATIONS_PERMISSION_DENIED') return [];
-      throw new PgkeepError('DATABASE_TIMEOUT', `Cannot install pgkeep’s schema: ${history.text}`, {
+      throw new PgkeepError('DATABASE_TIMEOUT', `Cannot install schema pgkeep: ${history.text}`, {
         hint: history.hint,
       });
     }
@@ -110,7 +109,7 @@ export class InstallService {
     if (abilities.in_recovery) {
       throw new PgkeepError(
         'DATABASE_READ_ONLY',
-        'Cannot install pgkeep’s schema: the server is a read-only replica.',
+        'Cannot install schema pgkeep: the server is a read-only replica.',
         {
           hint: 'Point DATABASE_URL at the primary.',
         },
@@ -119,19 +118,19 @@ export class InstallService {
     const { role, database, schema_exists: schemaExists } = abilities;
     const mayCreate = schemaExists ? abilities.may_create_in_schema : abilities.may_create_schema;
     if (mayCreate && (await mayRecord(client, this.database.timeouts)) !== 'denied') return abilities;
-    if (mayCreate) throw recordingDenied('install pgkeep’s schema', role);
+    if (mayCreate) throw recordingDenied('install schema pgkeep', role);
     const grant = schemaExists
       ? `GRANT CREATE ON SCHEMA ${OWN_SCHEMA} TO ${escapeIdentifier(role)};`
       : `GRANT CREATE ON DATABASE ${escapeIdentifier(database)} TO ${escapeIdentifier(role)};`;
     throw new PgkeepError(
       'DATABASE_PERMISSION_DENIED',
-      `Cannot install pgkeep’s schema: role "${role}" may not create it in database "${database}".`,
-      { hint: `Run \`pgkeep install\` as the database’s owner, or give the grant: ${grant}` },
+      `Cannot install schema pgkeep: role "${role}" cannot create it in database "${database}".`,
+      { hint: `Run \`pgkeep install\` as the owner of the database, or grant: ${grant}` },
     );
   }
 }
 
-/** Under a lock of its own: two first starts at once would both find it missing, and one would fail. */
+/** Takes a lock: of two concurrent first starts, both would find no schema, and one would fail. */
 async function createSchema(client: Client): Promise<void> {
   await client.query(
     oneMessage(

@@ -7,7 +7,7 @@ import { messageOf, PgkeepError } from '../core/errors.js';
 import { StampService } from '../environment/stamp.service.js';
 import { InstallService } from './install.service.js';
 
-/** What the service does once at its start, in the background: install pgkeep's schema; in production, stamp. */
+/** Installs schema pgkeep when the service starts, in the background; in production, stamps the database. */
 @Injectable()
 export class StartupInstall implements BeforeApplicationShutdown {
   private readonly logger = new Logger('Install');
@@ -20,8 +20,8 @@ export class StartupInstall implements BeforeApplicationShutdown {
   ) {}
 
   /**
-   * Tries until the database answers, once a readiness period. What the role may not do is logged once, with
-   * the grant to give, and left: the readiness check tells it, too.
+   * Tries once per readiness period until the database answers. A missing right is logged once, with the grant; the
+   * readiness check reports it too.
    * @returns whether anything was changed.
    */
   async run(): Promise<boolean> {
@@ -49,8 +49,8 @@ export class StartupInstall implements BeforeApplicationShutdown {
 
   private async once(): Promise<boolean> {
     const { applied } = await this.install.install(service());
-    if (applied.length > 0) this.logger.log(`installed pgkeep’s schema: ${applied.join(', ')}`);
-    // Production only: a laptop pointed at production must not be able to mark it as development.
+    if (applied.length > 0) this.logger.log(`installed schema pgkeep: ${applied.join(', ')}`);
+    // Only in production: a laptop that is pointed at production must not mark it as development.
     const isProduction = this.settings.environment === 'production';
     const stamped = isProduction ? await this.stamp.stampIfUnstamped('production', service()) : undefined;
     if (stamped) this.logger.log(`stamped database "${stamped.database}" as production`);

@@ -15,8 +15,8 @@ interface Fields {
 }
 
 /**
- * Finds the matches of a cron expression on a clock that knows no time zone: a "wall" is what a clock on the wall
- * shows, as the milliseconds that Date.UTC() gives for it. The expression itself is parsed by `cron`.
+ * Finds the matches of a cron expression in local time: a "wall" time is what a clock on the wall shows, as the
+ * milliseconds that Date.UTC() returns for it. `cron` parses the expression.
  */
 export class CronFields {
   private readonly fields: Fields;
@@ -41,17 +41,17 @@ export class CronFields {
     );
   }
 
-  /** Whether every hour of a day matches. */
+  /** Returns whether every hour of a day matches. */
   get isEveryHour(): boolean {
     return this.fields.hours.length === 24;
   }
 
-  /** The latest match that is not after `wall`; undefined where there is none within eight years. */
+  /** Returns the latest match that is not after `wall`; undefined where there is none within eight years. */
   latest(wall: number): number | undefined {
     return this.search(wall, -1, (time, midnight) => midnight + time <= wall);
   }
 
-  /** The first match after `wall`. */
+  /** Returns the first match after `wall`. */
   next(wall: number): number | undefined {
     return this.search(wall, 1, (time, midnight) => midnight + time > wall);
   }
@@ -72,7 +72,7 @@ export class CronFields {
     return undefined;
   }
 
-  /** As every cron has it: where both day and weekday are restricted, either of them is enough. */
+  /** Returns whether a day matches. As in every cron, where both day and weekday are restricted, one of them is enough. */
   private matchesDay(day: Date): boolean {
     const { days, months, weekdays } = this.fields;
     if (!includes(months, day.getUTCMonth() + 1)) return false;
@@ -89,7 +89,7 @@ function restrictionOf(parsed: CronTime, field: Field, count: number): ReadonlyS
   return numbers.length === count ? 'any' : new Set(numbers);
 }
 
-/** From where the parser keeps them: what it shows for them takes `0-5` for "every weekday". */
+/** Reads the parser's own fields: its printed form confuses `0-5` with every weekday. */
 function numbersOf(parsed: CronTime, field: Field): number[] {
   const numbers: unknown = Reflect.get(parsed, field);
   if (typeof numbers !== 'object' || numbers === null) throw new TypeError(`cron has no field ${field}`);

@@ -1,16 +1,17 @@
 import { CronFields } from './cron-fields.js';
 
 const HOUR_MS = 3_600_000;
-/** No clock was ever put back by more. */
+/** No time zone ever set its clocks back by more. */
 const LONGEST_REPEAT_MS = 4 * HOUR_MS;
-/** Shifts lie further apart than that. */
+/** Two shifts of one time zone are further apart than this. */
 const NEIGHBOURHOOD_MS = 24 * HOUR_MS;
 
 /**
- * When a job is due, by a cron expression of five or six fields in one time zone. Pure. Each time of day comes once
- * a day: one that a clock put forward skips is due at the shift, and one that a clock put back shows twice is due
- * at the first. An expression for every hour is due by elapsed time instead, in the repeated hour too. (`cron`
- * parses the expression; its own search, at which `0 2 * * *` comes twice when New York's clocks go back, is not used.)
+ * Computes when a job is due, by a cron expression of five or six fields in one time zone. Pure. Each time of day comes
+ * once a day: a time that is skipped when clocks go forward is due at the shift, and a time that is shown twice when
+ * clocks go back is due the first time. An expression for every hour follows elapsed time instead, in the repeated hour
+ * too. (`cron` parses the expression. Its own search is not used: with it `0 2 * * *` comes twice when clocks in New York
+ * go back.)
  */
 export class DueTimes {
   private readonly fields: CronFields;
@@ -31,21 +32,21 @@ export class DueTimes {
     });
   }
 
-  /** The latest due time that has come; undefined where there is none within eight years. */
+  /** Returns the latest due time that has come; undefined where there is none within eight years. */
   latest(now: Date): Date | undefined {
     const { wall, toInstant } = this.clockAt(now.getTime());
     return toDate(this.fields.latest(wall), toInstant);
   }
 
-  /** The first due time that has not come. */
+  /** Returns the first due time that has not come. */
   next(now: Date): Date | undefined {
     const { wall, toInstant } = this.clockAt(now.getTime());
     return toDate(this.fields.next(wall), toInstant);
   }
 
   /**
-   * How long one run stands for: the longer of the two gaps around the latest due time, in ms. On a Monday at 02:01 a
-   * job of the working days has last run on Friday.
+   * Returns the time between two runs, in ms: the longer of the two gaps around the latest due time. On a Monday at 02:01
+   * a job of the working days last ran on Friday.
    */
   period(now: Date): number | undefined {
     const latest = this.latest(now);
@@ -55,14 +56,14 @@ export class DueTimes {
     return Math.max(next.getTime() - latest.getTime(), latest.getTime() - before.getTime());
   }
 
-  /** How far the clocks on the walls have come, and when they show something. */
+  /** Returns the latest local time shown so far, and a function from a local time to its instant. */
   private clockAt(now: number): { wall: number; toInstant: (wall: number) => number } {
     const offset = this.offsetAt(now);
     if (this.fields.isEveryHour) return { wall: now + offset, toInstant: (wall) => wall - offset };
     return { wall: this.furthestWall(now, offset), toInstant: (wall) => this.instantOf(wall) };
   }
 
-  /** What the clocks show, or, while they repeat an hour, the end of what they have shown. */
+  /** Returns the local time, or, while an hour repeats, the end of what was shown before. */
   private furthestWall(now: number, offset: number): number {
     const offsetBefore = this.offsetAt(now - LONGEST_REPEAT_MS);
     if (offsetBefore <= offset) return now + offset;
@@ -70,7 +71,7 @@ export class DueTimes {
     return Math.max(now + offset, shift + offsetBefore - 1);
   }
 
-  /** The first moment at which the clocks show this, or, where they never do, at which they have passed it. */
+  /** Returns the first moment with this local time; where it is skipped, the moment of the shift. */
   private instantOf(wall: number): number {
     const before = wall - this.offsetAt(wall - NEIGHBOURHOOD_MS);
     const after = wall - this.offsetAt(wall + NEIGHBOURHOOD_MS);
@@ -78,7 +79,7 @@ export class DueTimes {
     return shown.length > 0 ? Math.min(...shown) : this.shiftWithin(after, before);
   }
 
-  /** The first moment of the other offset, where there is one shift between two moments. */
+  /** Returns the moment of the one shift between two moments. */
   private shiftWithin(from: number, to: number): number {
     const offset = this.offsetAt(to);
     let [before, after] = [from, to];
@@ -90,7 +91,7 @@ export class DueTimes {
     return after;
   }
 
-  /** What the clocks show less what UTC is, in ms. */
+  /** Returns local time minus UTC, in ms. */
   private offsetAt(instant: number): number {
     const part: Record<string, number> = {};
     for (const { type, value } of this.format.formatToParts(instant)) part[type] = Number(value);

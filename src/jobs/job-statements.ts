@@ -8,28 +8,29 @@ import {
 } from './jobs.types.js';
 
 /**
- * The statements of exactly-once runs, as pure plans. Each is one statement, so that it is whole behind a
- * transaction pooler, and every time in it is the database's: a machine whose clock is wrong decides nothing.
+ * A statement of exactly-once runs, as a pure plan. Each is a single statement, so that it is atomic behind a transaction
+ * pooler. Every time in it is the database's, so a machine whose clock is wrong decides nothing.
  */
 export interface StatementPlan {
   readonly sql: string;
   readonly values: readonly unknown[];
 }
 
-/** So many runs of each job are kept. */
+/** This many runs of each job are kept. */
 const HISTORY = 500;
 
 const LEASE = `pg_catalog.now() + pg_catalog.make_interval(secs => $3::float8 / 1000)`;
 const NEXT_FENCE = `1 + coalesce((SELECT pg_catalog.max(fence) FROM pgkeep.job_run WHERE job = $1), 0)`;
 
-const LOST_ITS_SERVER = `$3 = 'failed' AND pg_catalog.pg_postmaster_start_time() > started_at`;
+/** Whether the server was restarted during a run that failed. */
+const SERVER_RESTARTED = `$3 = 'failed' AND pg_catalog.pg_postmaster_start_time() > started_at`;
 
 /** The columns of a run, as `toRun()` reads them. */
 const RUN = `id, job, due_at, trigger, state, fence::float8 AS fence, holder, started_at, finished_at,
              CASE WHEN state = 'running' THEN lease_expires_at END AS lease_expires_at,
              losses, parameters, result, error`;
 
-/** What the database's clock says, and whether this role can run jobs here. One row, whatever is installed. */
+/** Reads the database's clock, and whether this role can run jobs here. One row, whatever is installed. */
 export const ABILITY_QUERY = `
   SELECT pg_catalog.now() AS now, current_user::text AS role, pg_catalog.count(c.oid) = 2 AS installed,
          coalesce(pg_catalog.bool_and(pg_catalog.has_table_privilege(c.oid, 'INSERT')
@@ -39,7 +40,7 @@ export const ABILITY_QUERY = `
     LEFT JOIN (pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'pgkeep')
       ON c.relname = wanted.name AND c.relkind = 'r'`;
 
-/** Puts a job on the schedule; one whose schedule changed counts as new. */
+/** Puts a job on the schedule. A job whose schedule changed counts as new. */
 export function registerPlan(name: string, schedule: string): StatementPlan {
   return {
     sql: `INSERT INTO pgkeep.job (name, schedule) VALUES ($1, $2)
@@ -49,7 +50,7 @@ export function registerPlan(name: string, schedule: string): StatementPlan {
   };
 }
 
-/** Marks the run whose holder let its lease end. */
+/** Marks the run whose lease has expired as lost. */
 export function markLostPlan(job: string): StatementPlan {
   return {
     sql: `UPDATE pgkeep.job_run
@@ -62,7 +63,7 @@ export function markLostPlan(job: string): StatementPlan {
 }
 
 /**
- * Takes over the job's newest run where nobody finished it, unless the schedule has moved on since.
+ * Takes over the job's newest run where it was not finished, unless a later due time has come since.
  * @param due the latest due time of the schedule; undefined where there is no schedule
  */
 export function takeOverPlan({ job, holder, leaseMs }: Claim, due: Date | undefined): StatementPlan {
@@ -79,7 +80,7 @@ export function takeOverPlan({ job, holder, leaseMs }: Claim, due: Date | undefi
   };
 }
 
-/** A due time that came while a run was under way that then succeeded: it is told, and not run. */
+/** Records a due time as skipped: a run that was active then, and succeeded, has done its work. */
 export function skipPlan(job: string, due: Date): StatementPlan {
   return {
     sql: `INSERT INTO pgkeep.job_run (job, due_at, trigger, state, finished_at, result)
@@ -93,7 +94,7 @@ export function skipPlan(job: string, due: Date): StatementPlan {
   };
 }
 
-/** Claims a due time. No row where it was claimed before, is not due yet, or another run of the job is under way. */
+/** Claims a due time. Returns no row where it is claimed already, is not due yet, or another run of the job is active. */
 export function claimPlan({ job, holder, leaseMs }: Claim, due: Date, trigger: RunTrigger): StatementPlan {
   return {
     sql: `INSERT INTO pgkeep.job_run (job, due_at, trigger, state, fence, holder, lease_expires_at, started_at)
@@ -106,7 +107,7 @@ export function claimPlan({ job, holder, leaseMs }: Claim, due: Date, trigger: R
   };
 }
 
-/** Begins a run now. No row where one is under way. */
+/** Starts a run now. Returns no row where one is active. */
 export function beginPlan(
   { job, holder, leaseMs }: Claim,
   trigger: RunTrigger,
@@ -121,7 +122,7 @@ export function beginPlan(
   };
 }
 
-/** Lengthens a lease that has not ended; no row where it has, or where the run is somebody else's now. */
+/** Renews a lease. Returns no row where it has expired, or where the run has another holder by now. */
 export function renewPlan(id: string, fence: number | null, leaseMs: number): StatementPlan {
   return {
     sql: `UPDATE pgkeep.job_run SET lease_expires_at = ${LEASE}
@@ -132,15 +133,15 @@ export function renewPlan(id: string, fence: number | null, leaseMs: number): St
 }
 
 /**
- * Writes how a run ended; no row where it is somebody else's by now. What failed while the server was restarted has
- * lost its server, whichever of its parts noticed first, and is worth another try.
+ * Records how a run ended. Returns no row where it has another holder by now. A run that failed while the server was
+ * restarted counts as interrupted, whatever its error was, and is tried again.
  */
 export function finishPlan(id: string, fence: number | null, outcome: RunOutcome): StatementPlan {
   const { state, result, error, countsAsLoss = false } = outcome;
   return {
     sql: `UPDATE pgkeep.job_run
-             SET state = CASE WHEN ${LOST_ITS_SERVER} THEN 'interrupted' ELSE $3 END,
-                 losses = losses + CASE WHEN ${LOST_ITS_SERVER} THEN 1 ELSE $6 END,
+             SET state = CASE WHEN ${SERVER_RESTARTED} THEN 'interrupted' ELSE $3 END,
+                 losses = losses + CASE WHEN ${SERVER_RESTARTED} THEN 1 ELSE $6 END,
                  finished_at = pg_catalog.now(), result = $4::jsonb, error = $5::jsonb
            WHERE id = $1 AND fence = $2 AND state = 'running'
           RETURNING id`,
@@ -155,8 +156,8 @@ export function finishPlan(id: string, fence: number | null, outcome: RunOutcome
   };
 }
 
-/** Forgets all but the newest runs of a job. */
-export function forgetPlan(job: string): StatementPlan {
+/** Deletes all but the newest runs of a job. */
+export function deleteOldPlan(job: string): StatementPlan {
   return {
     sql: `DELETE FROM pgkeep.job_run
            WHERE job = $1 AND state <> 'running'
@@ -165,7 +166,7 @@ export function forgetPlan(job: string): StatementPlan {
   };
 }
 
-/** The newest runs of one job, or of each. */
+/** Reads the newest runs of one job, or of each. */
 export function listPlan(limit: number, job: string | undefined): StatementPlan {
   return {
     sql: `SELECT ${RUN}
@@ -176,7 +177,7 @@ export function listPlan(limit: number, job: string | undefined): StatementPlan 
   };
 }
 
-/** One run by its id, whatever text that is. */
+/** Reads one run by its id, whatever text that is. */
 export function findPlan(id: string): StatementPlan {
   return { sql: `SELECT ${RUN} FROM pgkeep.job_run WHERE id::text = $1`, values: [id] };
 }

@@ -10,15 +10,15 @@ export type JobsAbility =
 
 type Inability = Exclude<JobsAbility, { kind: 'able' }>;
 
-/** Why jobs cannot run in this database, and the command or grant to give; `operation` completes "Cannot …". */
-export function notAble(operation: string, ability: Inability): PgkeepError {
-  const { message, hint } = inabilityText(ability);
+/** Makes the error for a database in which jobs cannot run. @param operation completes "Cannot …" */
+export function unableError(operation: string, ability: Inability): PgkeepError {
+  const { message, hint } = whyUnable(ability);
   const code = ability.kind === 'not-installed' ? 'NOT_INSTALLED' : 'DATABASE_PERMISSION_DENIED';
   return new PgkeepError(code, `Cannot ${operation}: ${message}.`, { hint });
 }
 
-/** The same as a sentence's end and a next step. */
-export function inabilityText(ability: Inability): { message: string; hint: string } {
+/** Explains why jobs cannot run: the end of a sentence, and the next step. */
+export function whyUnable(ability: Inability): { message: string; hint: string } {
   if (ability.kind === 'not-installed') {
     return {
       message: 'the database has no tables pgkeep.job and pgkeep.job_run',
@@ -28,6 +28,6 @@ export function inabilityText(ability: Inability): { message: string; hint: stri
   const role = escapeIdentifier(ability.role);
   return {
     message: `role ${role} may not write pgkeep.job and pgkeep.job_run`,
-    hint: `Give the grant: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.job, pgkeep.job_run TO ${role};`,
+    hint: `Run as the owner of the schema: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.job, pgkeep.job_run TO ${role};`,
   };
 }

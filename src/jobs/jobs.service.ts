@@ -4,6 +4,7 @@ import type { QueryResultRow } from 'pg';
 import { errorCode, PgkeepError } from '../core/errors.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
+import { SQLSTATE } from '../postgres/sqlstates.js';
 import { beginStatements } from '../postgres/transaction.js';
 import {
   ABILITY_QUERY,
@@ -11,7 +12,7 @@ import {
   claimPlan,
   findPlan,
   finishPlan,
-  forgetPlan,
+  deleteOldPlan,
   listPlan,
   markLostPlan,
   registerPlan,
@@ -23,9 +24,7 @@ import {
   toRun,
 } from './job-statements.js';
 import type { Claim, JobRun, JsonObject, RunOutcome, RunTrigger, ScheduledJob } from './jobs.types.js';
-import { type JobsAbility, notAble } from './jobs-ability.js';
-
-const UNIQUE_VIOLATION = '23505';
+import { type JobsAbility, unableError } from './jobs-ability.js';
 
 /** The database's clock, and whether jobs can run there. */
 export interface JobsReading {
@@ -40,31 +39,31 @@ interface AbilityRow {
   readonly allowed: boolean;
 }
 
-/** When a job came onto the schedule that it has, by the database's clock. */
+/** A job on the schedule, and since when it has that schedule, by the database's clock. */
 export interface RegisteredJob extends ScheduledJob {
   readonly since: Date;
 }
 
-/** Runs that happen exactly once, whatever number of replicas there is: claims, leases and history, as rows. */
+/** Runs each job exactly once, however many replicas there are: claims, leases and history are rows. */
 @Injectable()
 export class JobsService {
   constructor(private readonly database: DatabaseService) {}
 
-  /** The database's clock and this role's grants. @throws PgkeepError `DATABASE_…`; that jobs cannot run is an answer. */
+  /** Reads the database's clock, and whether jobs can run. @throws PgkeepError `DATABASE_…`. */
   async read(): Promise<JobsReading> {
     const row = await this.ability();
     if (!row.installed) return { now: row.now, ability: { kind: 'not-installed' } };
     return { now: row.now, ability: row.allowed ? { kind: 'able' } : { kind: 'denied', role: row.role } };
   }
 
-  /** Writes down which jobs are scheduled how. @throws PgkeepError `DATABASE_…`. */
+  /** Records the schedule of each job. @throws PgkeepError `DATABASE_…`. */
   async register(jobs: readonly ScheduledJob[]): Promise<void> {
     for (const { name, schedule } of jobs) {
-      await this.execute('write the schedule', registerPlan(name, schedule));
+      await this.execute('record the schedule', registerPlan(name, schedule));
     }
   }
 
-  /** The jobs that a service has put onto its schedule. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
+  /** Reads the jobs on the schedule. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
   async registered(): Promise<readonly RegisteredJob[]> {
     return await this.readRows('read the schedule', {
       sql: 'SELECT name, schedule, since FROM pgkeep.job ORDER BY name',
@@ -72,49 +71,49 @@ export class JobsService {
     });
   }
 
-  /** Marks the run whose holder vanished, where there is one. @throws PgkeepError `DATABASE_…`. */
+  /** Marks the run whose lease has expired as lost, where there is one. @throws PgkeepError `DATABASE_…`. */
   async markLost(job: string): Promise<JobRun | undefined> {
     return await this.oneRun('mark a lost run', markLostPlan(job));
   }
 
-  /** Takes over what nobody finished. @throws PgkeepError `DATABASE_…`. */
+  /** Takes over a run that was not finished. @throws PgkeepError `DATABASE_…`. */
   async takeOver(claim: Claim, due: Date | undefined): Promise<JobRun | undefined> {
     return await this.oneRun('take over a run', takeOverPlan(claim, due));
   }
 
-  /** Skips a due time that a run has served which was under way. @throws PgkeepError `DATABASE_…`. */
+  /** Skips a due time at which a run was active that has succeeded since. @throws PgkeepError `DATABASE_…`. */
   async skipServed(job: string, due: Date): Promise<JobRun | undefined> {
     return await this.oneRun('skip a run', skipPlan(job, due));
   }
 
-  /** Claims a due time; undefined where it is taken, or another run is under way. @throws PgkeepError `DATABASE_…`. */
+  /** Claims a due time. Returns undefined where it is taken, or another run is active. @throws PgkeepError `DATABASE_…`. */
   async claim(claim: Claim, due: Date, trigger: RunTrigger): Promise<JobRun | undefined> {
     return await this.oneRun('claim a run', claimPlan(claim, due, trigger));
   }
 
-  /** Begins a run now; undefined where one is under way. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
+  /** Starts a run now. Returns undefined where one is active. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
   async begin(claim: Claim, trigger: RunTrigger, parameters: JsonObject): Promise<JobRun | undefined> {
-    return await this.oneRun('begin a run', beginPlan(claim, trigger, parameters));
+    return await this.oneRun('start a run', beginPlan(claim, trigger, parameters));
   }
 
-  /** Whether the run is still its holder's, for one more lease from now. @throws PgkeepError `DATABASE_…`. */
+  /** Renews the lease. Returns false where the run has another holder, or its lease has expired. @throws PgkeepError `DATABASE_…`. */
   async renew({ id, fence }: JobRun, leaseMs: number): Promise<boolean> {
     return (await this.execute('renew a lease', renewPlan(id, fence, leaseMs))).length > 0;
   }
 
-  /** Writes how a run ended, and forgets the oldest. @returns false where the run is somebody else's by now. */
+  /** Records how a run ended, and deletes the oldest runs. Returns false where the run has another holder by now. */
   async finish({ id, fence, job }: JobRun, outcome: RunOutcome): Promise<boolean> {
-    const isOurs = (await this.execute('write how a run ended', finishPlan(id, fence, outcome))).length > 0;
-    await this.execute('forget old runs', forgetPlan(job));
+    const isOurs = (await this.execute('record how a run ended', finishPlan(id, fence, outcome))).length > 0;
+    await this.execute('delete old runs', deleteOldPlan(job));
     return isOurs;
   }
 
-  /** The newest runs, of one job or of each. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
+  /** Reads the newest runs, of one job or of each. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
   async list(limit: number, job?: string): Promise<readonly JobRun[]> {
     return (await this.readRows<RunRow>('read the runs', listPlan(limit, job))).map(toRun);
   }
 
-  /** @throws PgkeepError `JOB_RUN_NOT_FOUND`, `NOT_INSTALLED`, `DATABASE_…`. */
+  /** Reads one run. @throws PgkeepError `JOB_RUN_NOT_FOUND`, `NOT_INSTALLED`, `DATABASE_…`. */
   async find(id: string): Promise<JobRun> {
     const [row] = await this.readRows<RunRow>('read a run', findPlan(id));
     if (row) return toRun(row);
@@ -127,7 +126,7 @@ export class JobsService {
     try {
       return oneRow(await this.run<AbilityRow>({ sql: ABILITY_QUERY, values: [] }));
     } catch (error) {
-      throw databaseError('ask for the schedule', error);
+      throw databaseError('read the schedule', error);
     }
   }
 
@@ -138,8 +137,8 @@ export class JobsService {
 
   private async readRows<Row extends QueryResultRow>(operation: string, plan: StatementPlan): Promise<Row[]> {
     const { ability } = await this.read();
-    // Reading takes less than `able`: everybody may.
-    if (ability.kind === 'not-installed') throw notAble(operation, ability);
+    // Reading needs no more than the tables: a role that may not write is no obstacle.
+    if (ability.kind === 'not-installed') throw unableError(operation, ability);
     return await this.execute<Row>(operation, plan);
   }
 
@@ -147,8 +146,8 @@ export class JobsService {
     try {
       return await this.run<Row>(plan);
     } catch (error) {
-      // Another replica's run came between, which the index keeps out: that is an answer.
-      if (errorCode(error) === UNIQUE_VIOLATION) return [];
+      // Another replica was faster; the unique index refused this one.
+      if (errorCode(error) === SQLSTATE.uniqueViolation) return [];
       throw await this.explain(operation, error);
     }
   }
@@ -157,12 +156,12 @@ export class JobsService {
     const isMissing = /^(42P01|3F000|42501)$/.test(errorCode(error) ?? '');
     if (isMissing) {
       const { ability } = await this.read();
-      if (ability.kind !== 'able') return notAble(operation, ability);
+      if (ability.kind !== 'able') return unableError(operation, ability);
     }
     return databaseError(operation, error);
   }
 
-  /** A transaction for the timeout alone: a setting of the session would leak to others behind a pooler. */
+  /** Runs a statement in a transaction, for the timeout alone: behind a pooler a session's setting would leak to others. */
   private async run<Row extends QueryResultRow>({ sql, values }: StatementPlan): Promise<Row[]> {
     const { primary, timeouts } = this.database;
     return await this.database.withPooled(primary, async (client) => {

@@ -1,19 +1,19 @@
-/** Why a run began: by the schedule, late because it was missed, or because somebody asked. */
+/** Why a run started: by the schedule, late because it was missed, or by hand. */
 export type RunTrigger = 'schedule' | 'catch-up' | 'manual';
 
 /**
- * `lost`: the holder vanished. `interrupted`: it was stopped in order, or lost its database. Both are taken over.
- * `skipped`: when its turn came, a run that was under way at its due time had already done its work.
+ * `lost`: the holder stopped renewing its lease. `interrupted`: the run was stopped by a shutdown, or lost its database.
+ * Both are taken over. `skipped`: a run that was active at the due time had done its work already.
  */
 export type RunState = 'running' | 'succeeded' | 'failed' | 'lost' | 'interrupted' | 'skipped';
 
-/** A run whose holder vanished so often is left alone: it may be the run that kills. */
+/** A run that was lost this often is not tried again: it may be what ends the process. */
 export const MOST_LOSSES = 3;
 
 /** A value that jsonb can hold, an object. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Why a run ended badly. Holds no secret. */
+/** Why a run failed. Holds no secret. */
 export interface RunError {
   readonly code: string;
   readonly message: string;
@@ -24,19 +24,19 @@ export interface RunError {
 export interface JobRun {
   readonly id: string;
   readonly job: string;
-  /** By the schedule; of a manual run, when it was asked for. */
+  /** By the schedule; of a manual run, when it was requested. */
   readonly dueAt: string;
   readonly trigger: RunTrigger;
   readonly state: RunState;
-  /** The fencing number: each claim of this job has a greater one. Null where nobody ever held the run. */
+  /** The fencing number: each claim of this job has a greater one. Null where the run never had a holder. */
   readonly fence: number | null;
   /** Which process holds or held it: pid@host. */
   readonly holder: string | null;
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
-  /** While it runs: when its lease ends unless it is renewed. */
+  /** While it runs: when its lease expires unless it is renewed. */
   readonly leaseExpiresAt: string | null;
-  /** How often its holder vanished. */
+  /** How often its holder stopped renewing its lease. */
   readonly losses: number;
   readonly parameters: JsonObject;
   readonly result: JsonObject | null;
@@ -56,13 +56,13 @@ export interface RunOutcome {
   readonly state: Extract<RunState, 'succeeded' | 'failed' | 'interrupted'>;
   readonly result?: JsonObject;
   readonly error?: RunError;
-  /** Whether the end counts as the holder's vanishing: after three of them a run is left alone. */
+  /** Whether the end counts as a loss: after three of them a run is not tried again. */
   readonly countsAsLoss?: boolean;
 }
 
 /** A job on the schedule. */
 export interface ScheduledJob {
   readonly name: string;
-  /** For people, and to notice a change: the expression and its zone, or `off`. */
+  /** The expression and its time zone, or `off`; for people, and to notice a change. */
   readonly schedule: string;
 }

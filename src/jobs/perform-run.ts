@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { counted } from '../core/counted.js';
+import { counted } from '../core/text.js';
 import { messageOf, PgkeepError } from '../core/errors.js';
 import type { JobsService } from './jobs.service.js';
 import type { JobRun, JsonObject, RunError, RunOutcome } from './jobs.types.js';
@@ -8,26 +8,26 @@ const RETRY_MS = 1000;
 
 /** How a run is held. */
 export interface Holding {
-  /** In ms; it is renewed three times within. */
+  /** In ms. The lease is renewed three times as often. */
   readonly leaseMs: number;
-  /** In ms: work that takes longer is ended, and the run has failed. */
+  /** In ms. Work that takes longer is ended, and the run has failed. */
   readonly limitMs: number;
-  /** Stops the work in order: the run is left to another replica, or to the next start. */
+  /** Stops the work because the process shuts down: another replica, or the next start, takes over the run. */
   readonly stop: AbortSignal;
 }
 
-/** What the work of a run is given. */
+/** What the work of a run receives. */
 export interface RunContext {
   readonly run: JobRun;
   /** Aborted when the lease is lost, the time is up, or this process stops. */
   readonly signal: AbortSignal;
-  /** For the moment before something that cannot be undone. @throws PgkeepError `JOB_LEASE_LOST`. */
+  /** Renews the lease: call it immediately before something that cannot be undone. @throws PgkeepError `JOB_LEASE_LOST`. */
   readonly requireLease: () => Promise<void>;
 }
 
 /**
- * Does the work of a run that this process has claimed: keeps the lease, ends the work when it is lost, and writes
- * down how it ended. Never throws for what the work does.
+ * Does the work of a run that this process has claimed: renews the lease, ends the work when the lease is lost, and
+ * records how the run ended. Never throws for what the work does.
  */
 export async function performRun(
   jobs: JobsService,
@@ -36,7 +36,7 @@ export async function performRun(
   work: (context: RunContext) => Promise<JsonObject>,
 ): Promise<RunOutcome> {
   const over = new AbortController();
-  const limit = setTimeout(() => over.abort(timeIsUp(run, limitMs)), limitMs);
+  const limit = setTimeout(() => over.abort(limitExceeded(run, limitMs)), limitMs);
   let renewedAt = performance.now();
   const requireLease = async (): Promise<void> => {
     const askedAt = performance.now();
@@ -44,7 +44,7 @@ export async function performRun(
     renewedAt = askedAt;
   };
   const renewal = setInterval(() => {
-    // By this machine's monotonic clock, in case nobody answers. The database decides, where it answers.
+    // Where the database does not answer, this machine's monotonic clock decides.
     if (performance.now() - renewedAt >= leaseMs) over.abort(leaseLost(run));
     requireLease().catch((error: unknown) => {
       if (error instanceof PgkeepError && error.code === 'JOB_LEASE_LOST') over.abort(error);
@@ -64,7 +64,7 @@ export async function performRun(
   return outcome;
 }
 
-/** The database may be away just now; once the lease has ended, another replica writes the run off. */
+/** Records the end of a run. Tries again while the database does not answer, until the lease has expired. */
 async function finish(jobs: JobsService, run: JobRun, outcome: RunOutcome, leaseMs: number): Promise<void> {
   const since = performance.now();
   for (;;) {
@@ -79,18 +79,18 @@ async function finish(jobs: JobsService, run: JobRun, outcome: RunOutcome, lease
 }
 
 function endOf(error: unknown, stop: AbortSignal): RunOutcome {
-  const told = toRunError(error);
+  const runError = toRunError(error);
   if (error instanceof PgkeepError) {
-    if (error.code === 'JOB_TIME_LIMIT') return { state: 'failed', error: told };
-    // Nothing is wrong with the work: it is worth another try, though not for ever.
+    if (error.code === 'JOB_TIME_LIMIT') return { state: 'failed', error: runError };
+    // The work itself is not at fault: it is tried again, but not without limit.
     if (error.code === 'JOB_LEASE_LOST' || error.kind === 'unavailable') {
-      return { state: 'interrupted', error: told, countsAsLoss: true };
+      return { state: 'interrupted', error: runError, countsAsLoss: true };
     }
   }
-  return { state: stop.aborted ? 'interrupted' : 'failed', error: told };
+  return { state: stop.aborted ? 'interrupted' : 'failed', error: runError };
 }
 
-/** Without its stack and its cause: pgkeep's own messages hold no secret. */
+/** Returns an error without its stack and its cause: pgkeep's own messages hold no secret. */
 function toRunError(error: unknown): RunError {
   if (!(error instanceof PgkeepError)) return { code: 'INTERNAL', message: messageOf(error) };
   const { code, message, hint } = error;
@@ -100,17 +100,17 @@ function toRunError(error: unknown): RunError {
 function leaseLost({ job, holder }: JobRun): PgkeepError {
   return new PgkeepError(
     'JOB_LEASE_LOST',
-    `Job ${job} was ended: ${holder ?? 'this process'} could not renew its lease in time, and another replica may have taken over.`,
+    `Job ${job} was stopped: ${holder ?? 'this process'} did not renew its lease in time. Another replica may have taken over the run.`,
     {
-      hint: 'The process was stopped, or cut off from the database; JOB_LEASE_SECONDS is how long it may be.',
+      hint: 'The process was paused, or had no connection to the database, for longer than JOB_LEASE_SECONDS.',
     },
   );
 }
 
-function timeIsUp({ job }: JobRun, limitMs: number): PgkeepError {
+function limitExceeded({ job }: JobRun, limitMs: number): PgkeepError {
   return new PgkeepError(
     'JOB_TIME_LIMIT',
-    `Job ${job} was ended: it took longer than ${counted(Math.round(limitMs / 60_000), 'minute')}.`,
+    `Job ${job} was stopped: it took longer than ${counted(Math.round(limitMs / 60_000), 'minute')}.`,
     { hint: 'Find out what it waited for: a lock, a slow disk, a network that hangs.' },
   );
 }

@@ -6,12 +6,12 @@ import type { JsonObject } from '../jobs/jobs.types.js';
 import type { RunContext } from '../jobs/perform-run.js';
 import { RestoreTestService } from '../restore/test/restore-test.service.js';
 import { RetentionService } from '../retention/retention.service.js';
-import type { JobName } from './job-table.js';
+import type { JobName } from './job-definitions.js';
 
-/** Job name and verb: the one place that says what a job does. */
+/** Does the work of each job. */
 @Injectable()
 export class JobWork {
-  private readonly verbs: Readonly<Record<JobName, (context: RunContext) => Promise<JsonObject>>> = {
+  private readonly actions: Readonly<Record<JobName, (context: RunContext) => Promise<JsonObject>>> = {
     backup: (context) => this.backUp(context),
     prune: (context) => this.prune(context),
     'restore-test': (context) => this.testRestore(context),
@@ -23,9 +23,9 @@ export class JobWork {
     private readonly restoreTests: RestoreTestService,
   ) {}
 
-  /** @returns what the history keeps. @throws what the verb throws. */
+  /** Does the work of a run, and returns what the history keeps. @throws what the service throws. */
   async perform(job: JobName, context: RunContext): Promise<JsonObject> {
-    return await this.verbs[job](context);
+    return await this.actions[job](context);
   }
 
   private async backUp({ run, signal, requireLease }: RunContext): Promise<JsonObject> {
@@ -48,7 +48,7 @@ export class JobWork {
     return { kept: keep.length, removed: remove };
   }
 
-  /** A backup that does not pass fails the run: a series of them is told by `/ready`. */
+  /** Tests a backup. If that fails, so does the run: `/ready` reports three in a row. */
   private async testRestore({ run, signal }: RunContext): Promise<JsonObject> {
     const { backup } = run.parameters;
     const report = await this.restoreTests.run({
@@ -64,7 +64,7 @@ export class JobWork {
       'RESTORE_TEST_FAILED',
       `${report.backup} failed its restore test: ${failing.join('; ')}.`,
       {
-        hint: `Do not rely on this backup. Test an older one (\`pgkeep backup list\`), and find out what broke; evidence ${number ?? hash} has it all.`,
+        hint: `Do not use this backup. Test an older one (\`pgkeep backup list\`). The details are in evidence ${number ?? hash} (\`pgkeep restore history\`).`,
       },
     );
   }

@@ -9,8 +9,8 @@ import { JITTER, MaintenanceService } from './maintenance.service.js';
 import { RunningJobs } from './running-jobs.js';
 
 /**
- * Which job does what, on which setting's schedule. A room of its own below the doors: the routes begin the same jobs
- * as the schedule, and neither door may know the other.
+ * Defines the jobs, and what each calls. A module below the interfaces: the routes start the same jobs as the schedule,
+ * and neither may import the other.
  */
 @Module({
   imports: [BackupModule, JobsModule, ReadinessModule, RestoreModule, RetentionModule],

@@ -3,32 +3,32 @@ import type { BackupSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { PgkeepError } from '../core/errors.js';
 import type { DueTimes } from '../jobs/due-times.js';
-import { notAble } from '../jobs/jobs-ability.js';
+import { unableError } from '../jobs/jobs-ability.js';
 import { JobsService, type RegisteredJob } from '../jobs/jobs.service.js';
 import type { JobRun, JsonObject } from '../jobs/jobs.types.js';
 import { BackupWatch } from '../readiness/backup-watch.js';
-import { JOB_NAMES, type JobName, JOBS, scheduleTexts } from './job-table.js';
+import { JOB_NAMES, type JobName, JOBS, scheduleTexts } from './job-definitions.js';
 import type { JobsOverview } from './maintenance.types.js';
-import { nextStep } from './next-step.js';
+import { nextStep, overdueSince } from './next-step.js';
 import { RunningJobs } from './running-jobs.js';
 
 /** The injection token of a `() => number` from 0 to 1, which spreads what is caught up. */
 export const JITTER = Symbol('pgkeep jitter');
 
-/** What is caught up begins within this time: many services come back together when their site does. */
+/** A missed run starts within this time, at random: after an outage many services come back together. */
 const LONGEST_JITTER_MS = 60_000;
-/** Enough of the newest runs to know the job's situation. */
+/** The newest runs that decide the next step. */
 const RUNS_LOOKED_AT = 10;
 const RUNS_SHOWN = 10;
 
-/** The jobs: claims what is due, begins what is asked for, tells what was. Does nothing by itself. */
+/** The jobs: claims what is due, starts a run on request, and lists the runs. Does nothing by itself. */
 @Injectable()
 export class MaintenanceService {
   private readonly logger = new Logger('Jobs');
   private readonly settings: BackupSettings;
   private readonly schedules: ReturnType<typeof scheduleTexts>;
   private isRegistered = false;
-  /** When a missed run is caught up, by the database's clock. */
+  /** When a missed run starts, by the database's clock. */
   private readonly catchUps = new Map<JobName, { readonly due: Date; readonly notBefore: Date }>();
   private times: ReadonlyMap<JobName, DueTimes> | undefined;
 
@@ -44,14 +44,14 @@ export class MaintenanceService {
   }
 
   /**
-   * One step of the scheduler: takes over what nobody finished, and claims what is due. Returns once the runs have
-   * begun; they go on in the background.
+   * Does one step of the schedule: takes over unfinished runs, and claims what is due. Returns when the runs have
+   * started; they continue in the background.
    * @throws PgkeepError `NOT_INSTALLED`, `DATABASE_PERMISSION_DENIED`, `DATABASE_…`.
    */
   async step(): Promise<void> {
     if (!this.settings.enabled || this.runs.isStopping) return;
     const { now, ability } = await this.jobs.read();
-    if (ability.kind !== 'able') throw notAble('run the schedule', ability);
+    if (ability.kind !== 'able') throw unableError('run the schedule', ability);
     await this.registerOnce();
     const registered = await this.jobs.registered();
     const runs = await this.jobs.list(RUNS_LOOKED_AT);
@@ -62,9 +62,9 @@ export class MaintenanceService {
   }
 
   /**
-   * Begins a run that somebody asked for.
-   * @returns the run, which goes on in the background.
-   * @throws PgkeepError `JOB_RUNNING` naming the run that is under way, `BACKUP_REFUSED` where backups are off.
+   * Starts a run by hand.
+   * @returns the run, which continues in the background.
+   * @throws PgkeepError `JOB_RUNNING` naming the active run, `BACKUP_REFUSED` where backups are off.
    */
   async begin(job: JobName, parameters: JsonObject = {}): Promise<JobRun> {
     this.requireOn(job);
@@ -75,9 +75,10 @@ export class MaintenanceService {
     return run;
   }
 
-  /** Every job, when it is due next, and its newest runs. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
+  /** Returns each job: when it is due next, and its newest runs. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
   async overview(): Promise<JobsOverview> {
     const { now } = await this.jobs.read();
+    const registered = await this.jobs.registered();
     const runs = await this.jobs.list(RUNS_SHOWN);
     const times = await this.dueTimes();
     return {
@@ -86,11 +87,16 @@ export class MaintenanceService {
       jobs: JOB_NAMES.map((name) => {
         const ofJob = runs.filter((run) => run.job === name);
         const next = this.settings.enabled ? times.get(name)?.next(now) : undefined;
+        const since = registered.find((job) => job.name === name)?.since;
         return {
           name,
           schedule: JOBS[name].expression(this.settings) ?? null,
           after: JOBS[name].after ?? null,
           nextDueAt: next?.toISOString() ?? null,
+          overdueSince: this.settings.enabled
+            ? overdueSince({ now, due: times.get(name)?.latest(now), since, runs: ofJob })
+            : null,
+          registeredAt: since?.toISOString() ?? null,
           running: ofJob.find(({ state }) => state === 'running')?.id ?? null,
           runs: ofJob,
         };
@@ -98,7 +104,7 @@ export class MaintenanceService {
     };
   }
 
-  /** One run. @throws PgkeepError `JOB_RUN_NOT_FOUND`, `NOT_INSTALLED`, `DATABASE_…`. */
+  /** Reads one run. @throws PgkeepError `JOB_RUN_NOT_FOUND`, `NOT_INSTALLED`, `DATABASE_…`. */
   async find(id: string): Promise<JobRun> {
     return await this.jobs.find(id);
   }
@@ -144,7 +150,7 @@ export class MaintenanceService {
       planned = { due, notBefore: new Date(now.getTime() + this.jitter() * LONGEST_JITTER_MS) };
       this.catchUps.set(job, planned);
       this.logger.log(
-        `${job}: missed ${due.toISOString()}, to be caught up from ${planned.notBefore.toISOString()}`,
+        `${job}: missed at ${due.toISOString()}, will start after ${planned.notBefore.toISOString()}`,
       );
     }
     return now >= planned.notBefore;
@@ -152,7 +158,7 @@ export class MaintenanceService {
 
   private async dueTimes(): Promise<ReadonlyMap<JobName, DueTimes>> {
     if (this.times) return this.times;
-    // Loaded only here: the parser costs a start that has no schedule.
+    // Loaded here: a start without a schedule does not need the parser.
     const { DueTimes: Times } = await import('../jobs/due-times.js');
     const entries = JOB_NAMES.flatMap((name) => {
       const expression = JOBS[name].expression(this.settings);
@@ -166,20 +172,18 @@ export class MaintenanceService {
     if (this.settings.enabled) return;
     throw new PgkeepError(
       'BACKUP_REFUSED',
-      `Refused to begin job ${job}: backups are off. Nothing was touched.`,
-      {
-        hint: 'Set BACKUP_ENABLED=true and restart the service.',
-      },
+      `Refused to start job ${job}: backups are off. Nothing was changed.`,
+      { hint: 'Set BACKUP_ENABLED=true and restart the service.' },
     );
   }
 
   private async alreadyRunning(job: JobName): Promise<PgkeepError> {
     const running = (await this.jobs.list(RUNS_LOOKED_AT, job)).find(({ state }) => state === 'running');
     const which = running
-      ? `run ${running.id}, held by ${running.holder ?? ''} since ${running.startedAt ?? ''}`
+      ? `run ${running.id}, on ${running.holder ?? ''} since ${running.startedAt ?? ''}`
       : '';
-    return new PgkeepError('JOB_RUNNING', `Job ${job} is under way already${which && `: ${which}`}.`, {
-      hint: running ? `Watch it at /admin/jobs/${running.id}.` : 'Ask again.',
+    return new PgkeepError('JOB_RUNNING', `Job ${job} is already running${which && `: ${which}`}.`, {
+      hint: running ? `Its state is at /admin/jobs/${running.id}.` : 'Try again.',
     });
   }
 }

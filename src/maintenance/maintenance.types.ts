@@ -1,7 +1,7 @@
 import type { JobRun } from '../jobs/jobs.types.js';
-import type { JobName } from './job-table.js';
+import type { JobName } from './job-definitions.js';
 
-/** One job, as `/admin/jobs` and `pgkeep jobs` show it. */
+/** A job, as `/admin/jobs` and `pgkeep jobs` show it. */
 export interface JobView {
   readonly name: JobName;
   /** The cron expression; null where it has none, or its setting is `off`. */
@@ -10,7 +10,11 @@ export interface JobView {
   readonly after: JobName | null;
   /** ISO 8601; null where nothing is scheduled, or backups are off. */
   readonly nextDueAt: string | null;
-  /** The id of the run that is under way. */
+  /** ISO 8601: since when a run of the schedule is overdue, with no service to begin it; null where none is. */
+  readonly overdueSince: string | null;
+  /** ISO 8601: since when a service keeps this schedule; null where none has registered it. */
+  readonly registeredAt: string | null;
+  /** The id of the active run. */
   readonly running: string | null;
   /** The newest ten, by due time. */
   readonly runs: readonly JobRun[];

@@ -13,18 +13,18 @@ import { messageOf } from '../core/errors.js';
 import { JobsService } from '../jobs/jobs.service.js';
 import type { Claim, JobRun, RunOutcome } from '../jobs/jobs.types.js';
 import { BackupWatch } from '../readiness/backup-watch.js';
-import { type JobName, JOBS, resultText } from './job-table.js';
+import { type JobName, JOBS, resultText } from './job-definitions.js';
 import { JobWork } from './job-work.js';
 
-/** How long a stop waits for work that ends in order. */
+/** How long a shutdown waits for work to end. */
 const LONGEST_END_MS = 10_000;
 
-/** The runs that this process holds. They go on in the background, and end in order when the process is stopped. */
+/** The runs of this process. They continue in the background; a shutdown stops them and waits for their end. */
 @Injectable()
 export class RunningJobs implements OnModuleDestroy, BeforeApplicationShutdown {
   private readonly logger = new Logger('Jobs');
   private readonly stop = new AbortController();
-  private readonly underWay = new Map<string, Promise<void>>();
+  private readonly active = new Map<string, Promise<void>>();
   private readonly leaseMs: number;
 
   constructor(
@@ -46,18 +46,18 @@ export class RunningJobs implements OnModuleDestroy, BeforeApplicationShutdown {
 
   /** Does the work of a claimed run, in the background. */
   perform(job: JobName, run: JobRun): void {
-    const performing = this.performInOrder(job, run)
+    const performing = this.performRun(job, run)
       .catch((error: unknown) => this.logger.error(`${job}: ${messageOf(error)}`))
-      .finally(() => this.underWay.delete(run.id));
-    this.underWay.set(run.id, performing);
+      .finally(() => this.active.delete(run.id));
+    this.active.set(run.id, performing);
   }
 
-  /** Waits until nothing is under way here. */
+  /** Waits until no run is active in this process. */
   async settled(): Promise<void> {
-    while (this.underWay.size > 0) await Promise.all(this.underWay.values());
+    while (this.active.size > 0) await Promise.all(this.active.values());
   }
 
-  /** The first of the shutdown's steps: what takes long ends while the doors drain. */
+  /** The first step of the shutdown: runs end while the HTTP server still drains. */
   onModuleDestroy(): void {
     this.stop.abort();
   }
@@ -66,13 +66,13 @@ export class RunningJobs implements OnModuleDestroy, BeforeApplicationShutdown {
     await Promise.race([this.settled(), sleep(LONGEST_END_MS, undefined, { ref: false })]);
   }
 
-  private async performInOrder(job: JobName, run: JobRun): Promise<void> {
-    // Loaded only here: most replicas hold no run.
+  private async performRun(job: JobName, run: JobRun): Promise<void> {
+    // Loaded here: most replicas have no run.
     const { performRun } = await import('../jobs/perform-run.js');
-    this.logger.log(`${job}: begun, ${run.trigger}, due ${run.dueAt}, run ${run.id}`);
+    this.logger.log(`${job}: started, ${run.trigger}, due ${run.dueAt}, run ${run.id}`);
     const holding = { leaseMs: this.leaseMs, limitMs: JOBS[job].limitMs, stop: this.stop.signal };
     const outcome = await performRun(this.jobs, run, holding, (context) => this.work.perform(job, context));
-    this.tell(job, outcome);
+    this.log(job, outcome);
     await this.watch.refresh();
     const { followedBy } = JOBS[job];
     if (outcome.state === 'succeeded' && followedBy && run.trigger !== 'manual' && !this.isStopping) {
@@ -85,7 +85,7 @@ export class RunningJobs implements OnModuleDestroy, BeforeApplicationShutdown {
     if (run) this.perform(job, run);
   }
 
-  private tell(job: JobName, { state, result, error }: RunOutcome): void {
+  private log(job: JobName, { state, result, error }: RunOutcome): void {
     if (state === 'succeeded') this.logger.log(`${job}: done: ${resultText(result)}`);
     else this.logger.error(`${job}: ${state}: ${[error?.message, error?.hint].filter(Boolean).join(' ')}`);
   }

@@ -18,7 +18,7 @@ import type {
   MigrationStatus,
 } from './migrations.types.js';
 
-/** Standing in pgkeep's own clone, the default `prisma/migrations` would judge the application by pgkeep's history. */
+/** In pgkeep's own clone, the default `prisma/migrations` would compare the application with pgkeep's own migrations. */
 const OWN_DIRECTORY_FAULT: MigrationsFault = {
   code: 'MIGRATIONS_DIRECTORY_IS_PGKEEPS',
   text: `The migrations directory ${OWN_MIGRATIONS_DIRECTORY} is pgkeep’s own, not the application’s`,

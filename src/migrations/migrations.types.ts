@@ -1,5 +1,3 @@
-import type { CheckCode } from '../core/errors.js';
-
 /** A migration of this build's directory. */
 export interface DirectoryMigration {
   readonly name: string;
@@ -25,20 +23,29 @@ export interface MigrationHistory {
   readonly deployingPid: number | undefined;
 }
 
-/** Why the directory or the history cannot be judged at all. */
+export type MigrationsFaultCode =
+  | 'MIGRATIONS_LOCKED'
+  | 'MIGRATIONS_PERMISSION_DENIED'
+  | 'MIGRATIONS_DIRECTORY_MISSING'
+  | 'MIGRATIONS_DIRECTORY_EMPTY'
+  | 'MIGRATIONS_DIRECTORY_IS_PGKEEPS'
+  | 'MIGRATIONS_FILE_MISSING'
+  | 'MIGRATIONS_PROVIDER_MISMATCH';
+
+/** Why the directory or the history cannot be read. */
 export interface MigrationsFault {
-  readonly code: Extract<CheckCode, `MIGRATIONS_${string}`>;
+  readonly code: MigrationsFaultCode;
   readonly text: string;
   readonly hint: string;
 }
 
-/** History against directory, as lists of names in the order of their names. */
+/** The history compared with the directory: lists of names, sorted. */
 export interface MigrationStatus {
   /** In this build's directory and applied. */
   readonly applied: readonly string[];
-  /** In the directory, never tried. */
+  /** In the directory, never started. */
   readonly pending: readonly string[];
-  /** Begun, neither finished nor rolled back. */
+  /** Started, neither finished nor rolled back. */
   readonly failed: readonly string[];
   /** Marked as rolled back and not applied since. */
   readonly rolledBack: readonly string[];
@@ -48,7 +55,7 @@ export interface MigrationStatus {
   readonly unknown: readonly string[];
 }
 
-/** What is known of the migrations: a status, or why there is none. */
+/** The status of the migrations, or why there is none. */
 export type MigrationsReport =
   | {
       readonly status: MigrationStatus;

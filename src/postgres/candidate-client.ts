@@ -8,19 +8,19 @@ import { passwordOf } from './password.js';
 import { requireSameDatabase } from './same-database.js';
 import { type SessionNeeds, takeSession, watchServer } from './session.js';
 
-/** What is the same for every connection of one kind. */
+/** Options of every connection of one kind. */
 export interface ConnectionOptions extends SessionNeeds {
   /** Longest wait for one connection, ms. */
   readonly connectTimeoutMs: number;
   /** Shown in `pg_stat_activity`. */
   readonly applicationName: string;
-  /** Longest wait of the client for one answer, ms: the second fence behind the server's statement_timeout. */
+  /** Longest wait of the client for one answer, ms: in case the server's statement_timeout does not act. */
   readonly answerTimeoutMs: number;
 }
 
 /**
  * A `pg.Client` that connects to the rotation's current candidate and accepts only the kind of server that
- * `target_session_attrs` asks for. Made for `pg.Pool`'s `Client` option, hence a class and not a function.
+ * `target_session_attrs` asks for. A class and not a function, for `pg.Pool`'s `Client` option.
  */
 export function candidateClient(rotation: CandidateRotation, options: ConnectionOptions): new () => Client {
   const openSecond = async (): Promise<Client> => await openThroughPooler(rotation, options);
@@ -46,7 +46,7 @@ export function candidateClient(rotation: CandidateRotation, options: Connection
       this.connection.once('backendKeyData', ({ processID }: { processID: number }) => {
         this.announcedPid = processID;
       });
-      // A connection that breaks while nobody waits for it must not end the process; the next use finds it broken.
+      // A connection that breaks while it is idle must not end the process; the next use finds it broken.
       this.on('error', () => undefined);
     }
 
@@ -60,7 +60,7 @@ export function candidateClient(rotation: CandidateRotation, options: Connection
     private async attempt(): Promise<Client> {
       const { url, candidate } = this;
       try {
-        // Before the connection, whose deadline a slow program would use up.
+        // Before connecting: a slow program would use up the deadline of the connection.
         this.secret.password = await passwordOf(url, candidate);
         await super.connect();
         await takeSession({ ...options, client: this, url, announcedPid: this.announcedPid, openSecond });
@@ -81,7 +81,7 @@ async function openThroughPooler(rotation: CandidateRotation, options: Connectio
   return await walkCandidates(rotation, () => new Other().connect());
 }
 
-/** Discrete fields, never `connectionString`: node-postgres lets the string win over everything beside it. */
+/** Returns discrete fields, never `connectionString`: in node-postgres the string overrides all other fields. */
 function clientConfig(
   url: DatabaseUrl,
   {
@@ -116,7 +116,7 @@ export class UnsuitableServerError extends Error {
 }
 
 async function requireSessionAttributes(client: Client, wanted: SessionAttributes): Promise<void> {
-  // "prefer-standby" is content with any server; which one is found first depends on the order of the hosts.
+  // "prefer-standby" accepts any server; which one is found first depends on the order of the hosts.
   if (wanted === 'any' || wanted === 'prefer-standby') return;
   const { rows } = await client.query<{ recovery: boolean; read_only: string }>(
     `SELECT pg_is_in_recovery() AS recovery, current_setting('transaction_read_only') AS read_only`,

@@ -3,18 +3,26 @@ import type { DatabaseUrl } from '../config/database-url.js';
 import { errorCode, messageOf, PgkeepError } from '../core/errors.js';
 import { type ConnectionCandidate, connectionCandidates, currentUrl } from './connection-candidates.js';
 import { forgetPassword } from './password.js';
+import { SQLSTATE } from './sqlstates.js';
 
-/** SQLSTATEs that another candidate cannot mend: the server was reached, and said a final no. */
-const FINAL_REFUSALS = new Set(['28P01', '3D000', '53300', '42501']);
+const LOGIN_REFUSED = new Set<string>([SQLSTATE.invalidPassword, SQLSTATE.invalidAuthorizationSpecification]);
 
-/** What a TLS handshake fails with; pg gives a server without TLS no code of its own. */
+/** SQLSTATEs that no other candidate changes: the server was reached and refused. */
+const FINAL_REFUSALS = new Set<string>([
+  SQLSTATE.invalidPassword,
+  SQLSTATE.invalidCatalogName,
+  SQLSTATE.tooManyConnections,
+  SQLSTATE.insufficientPrivilege,
+]);
+
+/** Codes of a failed TLS handshake; pg reports a server without TLS without a code. */
 const TLS_CODE =
   /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
 
 /**
  * The candidates of one URL, and which of them is tried next. It stays on the one that worked and moves on
- * after a failure, so that the retries of a caller walk through hosts and encryptions. A URL whose file was
- * replaced is taken for the next connection.
+ * after a failure, so that the retries of a caller walk through hosts and encryptions. A URL whose file was replaced is
+ * used from the next connection on.
  */
 export class CandidateRotation {
   private now: DatabaseUrl;
@@ -53,24 +61,24 @@ export class CandidateRotation {
   }
 
   /**
-   * Moves on from a candidate that failed, unless somebody else did so already. Only a server that refused the
-   * encryption is tried with the other one: an outage must not end in a connection without TLS.
+   * Moves on from a candidate that failed, unless another connection did so already. The other encryption is tried only
+   * after a server refused the first: an outage must not end in a connection without TLS.
    */
   failed(candidate: ConnectionCandidate, error: unknown): void {
     const code = errorCode(error) ?? '';
-    // What pgkeep itself refuses is as final.
+    // A refusal of pgkeep's own is final too.
     const isFinal = FINAL_REFUSALS.has(code) || error instanceof PgkeepError;
     if (candidate !== this.current || isFinal) return;
     // 28000: pg_hba.conf has no line for this host with (or without) TLS.
-    const isAboutEncryption = isTlsError(error) || code === '28000';
+    const isAboutEncryption = isTlsError(error) || code === SQLSTATE.invalidAuthorizationSpecification;
     this.index += 1;
     if (isAboutEncryption) return;
     while (this.current.isFallback) this.index += 1;
   }
 
   /**
-   * Whether a connection that failed may be tried again with other credentials: the URL's file was replaced
-   * meanwhile, or the password was one that had been used before.
+   * Returns whether a connection that failed can be tried again with other credentials: the URL's file was replaced, or
+   * the password was a cached one.
    * @param generation when the failed attempt began
    */
   hasOtherCredentials(error: unknown, generation: number): boolean {
@@ -79,12 +87,12 @@ export class CandidateRotation {
     return isForgotten || this.generation !== generation;
   }
 
-  /** What the server's refusal may rest on: a file that holds nothing usable. */
+  /** Adds to a refusal of the credentials that the URL's file holds nothing usable. */
   explained(error: unknown): unknown {
     const { source } = this.given;
     const fault = isAuthenticationError(error) ? source?.fault() : undefined;
     if (source === undefined || fault === undefined) return error;
-    const message = `${messageOf(error)} (${source.setting} ${fault}; the URL that it held before was used)`;
+    const message = `${messageOf(error)} (${source.setting} ${fault}; its previous URL was used)`;
     return Object.assign(new Error(message, { cause: error }), { code: errorCode(error) });
   }
 
@@ -102,19 +110,19 @@ export class CandidateRotation {
 
 const generations = new WeakMap<ClientBase, number>();
 
-/** Notes which state of the URL's file a connection is made from. */
+/** Remembers which state of the URL's file a connection was made from. */
 export function rememberGeneration(client: ClientBase, generation: number): void {
   generations.set(client, generation);
 }
 
-/** Whether the URL's file was replaced since the connection was made. */
+/** Returns whether the URL's file was replaced since the connection was made. */
 export function isStale(client: ClientBase, rotation: CandidateRotation): boolean {
   return generations.get(client) !== rotation.generation;
 }
 
 /**
- * Runs something that connects to the rotation's current candidate, walking once through the URL's candidates; once
- * more with other credentials, where the server refused those and there are others by now.
+ * Runs something that connects to the rotation's current candidate, once for each candidate of the URL, and once more
+ * with other credentials where the server refused those and there are others now.
  * @throws the last candidate's error.
  */
 export async function walkCandidates<T>(rotation: CandidateRotation, attempt: () => Promise<T>): Promise<T> {
@@ -135,12 +143,12 @@ export async function walkCandidates<T>(rotation: CandidateRotation, attempt: ()
   }
 }
 
-/** Whether the server refused the credentials. pg's own words have no code, where the URL has no password. */
+/** Returns whether the server refused the credentials. pg's own error for a URL without a password has no code. */
 export function isAuthenticationError(error: unknown): boolean {
-  return ['28P01', '28000'].includes(errorCode(error) ?? '') || messageOf(error).startsWith('SASL: ');
+  return LOGIN_REFUSED.has(errorCode(error) ?? '') || messageOf(error).startsWith('SASL: ');
 }
 
-/** Whether the encryption of a connection is what failed. */
+/** Returns whether the encryption of a connection failed. */
 export function isTlsError(error: unknown): boolean {
   return TLS_CODE.test(errorCode(error) ?? '') || /SSL connection/.test(messageOf(error));
 }

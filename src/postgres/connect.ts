@@ -6,8 +6,6 @@ import { candidateClient, type ConnectionOptions } from './candidate-client.js';
 import { CandidateRotation, walkCandidates } from './candidate-rotation.js';
 import { closeClient } from './deadline.js';
 
-export { closeClient, withDeadline } from './deadline.js';
-
 /** Opens one connection. @throws the last candidate's error. */
 export async function connectOnce(rotation: CandidateRotation, options: ConnectionOptions): Promise<Client> {
   return await walkCandidates(rotation, () => new (candidateClient(rotation, options))().connect());
@@ -17,26 +15,26 @@ export async function connectOnce(rotation: CandidateRotation, options: Connecti
 const TRIES = 3;
 const FIRST_PAUSE_MS = 100;
 
-/** Errors of connecting that a second try can mend: the server starts, fails over, or sheds load. */
-const MENDABLE =
+/** Errors of connecting that a second try may not have: the server starts, fails over, or sheds load. */
+const TRANSIENT =
   /^(ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ETIMEDOUT|EPIPE|57P0[123]|53300|08\w{3})$/;
 
 /**
  * Runs something that connects, up to three times with a doubling pause between (*seed*).
- * @throws the last try's error; at once where trying again cannot help (a wrong password).
+ * @throws the last try's error; immediately where trying again cannot help (a wrong password).
  */
 export async function withConnectionRetry<T>(attempt: () => Promise<T>): Promise<T> {
   for (let tried = 1; ; tried += 1) {
     try {
       return await attempt();
     } catch (error) {
-      if (tried >= TRIES || !MENDABLE.test(errorCode(error) ?? '')) throw error;
+      if (tried >= TRIES || !TRANSIENT.test(errorCode(error) ?? '')) throw error;
       await sleep(FIRST_PAUSE_MS * 2 ** (tried - 1));
     }
   }
 }
 
-/** Runs `work` on a connection of its own, closed afterwards whatever happens. */
+/** Runs `work` on its own connection, which is closed afterwards. */
 export async function withConnection<T>(
   url: DatabaseUrl,
   options: ConnectionOptions,

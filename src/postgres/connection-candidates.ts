@@ -7,7 +7,7 @@ import { messageOf, PgkeepError } from '../core/errors.js';
 
 /** One way to reach the server: a host, with or without TLS. */
 export interface ConnectionCandidate extends DatabaseHost {
-  /** False: no encryption. Its files are read each time it is asked for: a replaced certificate needs no restart. */
+  /** False: no encryption. The files are read again for each connection: a replaced certificate needs no restart. */
   readonly ssl: ConnectionOptions | false;
   /** The same host with the other encryption, for when it refuses the first. */
   readonly isFallback: boolean;
@@ -55,7 +55,7 @@ function tlsOptions(url: DatabaseUrl, host: string): ConnectionOptions {
   const root = verifiesServer(url) ? rootCertificate(url.sslRootCert) : undefined;
   return {
     rejectUnauthorized: verifiesServer(url),
-    // Node would compare with a name of its own choosing; libpq compares with the host of the URL, and only in verify-full.
+    // Node would compare with a name that it chooses itself; libpq compares with the host of the URL, and only in verify-full.
     checkServerIdentity: (_servername, certificate) =>
       url.sslMode === 'verify-full' ? checkServerIdentity(host, certificate) : undefined,
     ...(root === undefined ? {} : { ca: root }),

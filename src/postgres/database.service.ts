@@ -12,7 +12,7 @@ import { ProbeConnection } from './probe-connection.js';
 import { read, type ReadTimeouts } from './read.js';
 import { readServerFacts, type ServerFacts } from './server-facts.js';
 
-/** A read that waits longer for a lock is in the way of whoever waits behind it. */
+/** A read that waits longer for a lock blocks the sessions behind it. */
 const LONGEST_LOCK_WAIT_MS = 5000;
 
 /** A pool's connections and its queue. */
@@ -24,17 +24,17 @@ export interface PoolCounts {
 }
 
 /**
- * Every connection to the guarded database: the pool of the primary, that of the application's own way in (which may
- * lead through a pooler), that of the replica where there is one, and the readiness check's own connection. Opens
- * none before it is asked to.
+ * Every connection to the guarded database: the pool of the primary, the pool of `DATABASE_URL` (which may go through a
+ * pooler), the pool of the replica where there is one, and the connection of the readiness checks. Opens a connection
+ * only when it is needed.
  */
 @Injectable()
 export class DatabaseService implements OnApplicationShutdown {
   readonly primary: Pool;
-  /** The way that the application takes; the primary's pool where `DIRECT_URL` names no other. */
+  /** Connects as the application does; the primary's pool where `DIRECT_URL` is not set. */
   readonly front: Pool;
   readonly replica: Pool | undefined;
-  /** The readiness check's own connection: no pool can starve it. */
+  /** The connection of the readiness checks, outside of every pool: an exhausted pool does not affect it. */
   readonly probe: ProbeConnection;
   private readonly settings: DatabaseSettings;
   private readonly rotations = new WeakMap<Pool, CandidateRotation>();
@@ -48,7 +48,7 @@ export class DatabaseService implements OnApplicationShutdown {
     this.probe = new ProbeConnection(pooledUrl);
   }
 
-  /** The pool that statistics are read from: the replica's where there is one. */
+  /** Returns the pool that statistics are read from: the replica's where there is one. */
   get statisticsPool(): Pool {
     return this.replica ?? this.front;
   }
@@ -73,7 +73,7 @@ export class DatabaseService implements OnApplicationShutdown {
     }
   }
 
-  /** One read on a pool, within `DB_QUERY_TIMEOUT`. */
+  /** Reads on a pool, within `DB_QUERY_TIMEOUT`. */
   async read<Row extends QueryResultRow>(
     pool: Pool,
     sql: string,
@@ -84,7 +84,7 @@ export class DatabaseService implements OnApplicationShutdown {
     );
   }
 
-  /** Timeouts of a pooled read. */
+  /** Returns the timeouts of a pooled read. */
   get timeouts(): ReadTimeouts {
     const { queryTimeoutMs } = this.settings;
     return {
@@ -94,7 +94,7 @@ export class DatabaseService implements OnApplicationShutdown {
   }
 
   /**
-   * Connects once and asks the server about itself.
+   * Connects once and reads the facts of the server.
    * @throws PgkeepError `DATABASE_UNREACHABLE`, `DATABASE_TIMEOUT` or `DATABASE_ERROR`.
    */
   async ping(): Promise<ServerFacts> {
@@ -116,7 +116,7 @@ export class DatabaseService implements OnApplicationShutdown {
     return { total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount };
   }
 
-  /** Closes every connection, in order. */
+  /** Closes every connection. */
   async onApplicationShutdown(): Promise<void> {
     const pools = new Set([this.primary, this.front, ...(this.replica ? [this.replica] : [])]);
     await Promise.all([...[...pools].map((pool) => pool.end()), this.probe.close()]);
@@ -132,7 +132,7 @@ export class DatabaseService implements OnApplicationShutdown {
       max: poolSize,
       Client: candidateClient(rotation, {
         connectTimeoutMs,
-        // Past the server's own timeout, so that the server's clearer message comes first.
+        // Longer than the server's own timeout, so that the server's clearer message comes first.
         answerTimeoutMs: queryTimeoutMs + 1000,
         applicationName: 'pgkeep',
         throughPooler: true,
@@ -145,7 +145,7 @@ export class DatabaseService implements OnApplicationShutdown {
   }
 }
 
-/** A connection of the pool; those from before the URL's file was replaced are closed. */
+/** Returns a connection of the pool; closes those from before the URL's file was replaced. */
 async function currentClient(pool: Pool, rotation: CandidateRotation): Promise<PoolClient> {
   for (;;) {
     const client = await pool.connect();

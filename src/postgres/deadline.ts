@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 
-const GOODBYE_MS = 500;
+const CLOSE_MS = 500;
 
-/** The client's own deadline passed before the server answered. */
+/** The client's deadline passed before the server answered. */
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
 
@@ -27,10 +27,10 @@ export async function withDeadline<T>(work: Promise<T>, deadlineMs: number): Pro
   }
 }
 
-/** Says goodbye to the server, or hangs up where it does not answer. */
+/** Closes a connection; cuts it where the server does not answer. */
 export async function closeClient(client: Client): Promise<void> {
   try {
-    await withDeadline(client.end(), GOODBYE_MS);
+    await withDeadline(client.end(), CLOSE_MS);
   } catch {
     client.connection.stream.destroy();
   }

@@ -1,16 +1,16 @@
 import type { Connection } from 'pg';
 
-/** Begins every statement of pgkeep's: it names them in pg_stat_activity, pg_stat_statements and the server's log. */
+/** Begins every statement of pgkeep, to recognize it in pg_stat_activity, pg_stat_statements and the server's log. */
 export const MARK = '/* pgkeep */ ';
 
-/** Joins statements into one message. Each is marked, because pg_stat_statements counts each by itself. */
+/** Joins statements into one message. Marks each, because pg_stat_statements counts each separately. */
 export function oneMessage(...statements: readonly string[]): string {
   return statements.join(`; ${MARK}`);
 }
 
 /**
- * Marks everything that is sent on a connection, prepared statements included, whoever sends it: pgkeep, the pool
- * or Prisma's adapter. Positions in the server's errors stay those of the text without the mark.
+ * Marks everything that is sent on a connection by pgkeep, the pool or Prisma's adapter, prepared statements included.
+ * Positions in the server's errors stay those of the text without the mark.
  */
 export function markStatements(connection: Connection): void {
   const query = connection.query.bind(connection);

@@ -7,7 +7,7 @@ import { startProgram } from '../core/process/program.js';
 /** A program that takes longer hangs. */
 const COMMAND_TIMEOUT_MS = 30_000;
 
-/** The source of a password gave none. Holds nothing of what a program printed. */
+/** The source of a password returned none. Contains nothing that a program printed. */
 export class PasswordUnavailableError extends Error {
   override readonly name = 'PasswordUnavailableError';
 
@@ -34,8 +34,8 @@ interface Kept {
 const kept = new WeakMap<PasswordSource, Map<string, Kept>>();
 
 /**
- * The password for a new connection: the URL's, or else what its source gives. A command's is used again until it is
- * too old or was refused; connections that are made at the same moment share one run of it.
+ * Returns the password for a new connection: the URL's, or else that of its source. The password of a command is cached
+ * until it is too old or was refused; concurrent connections share one run of the command.
  * @throws PasswordUnavailableError
  */
 export async function passwordOf(url: DatabaseUrl, use: PasswordUse): Promise<string | undefined> {
@@ -52,14 +52,14 @@ export async function passwordOf(url: DatabaseUrl, use: PasswordUse): Promise<st
   }
   const asked = { password: printed(source, url, use), askedAt: performance.now(), uses: 1 };
   passwords.set(key, asked);
-  // A failure is not kept; it reaches whoever waits for it.
+  // A failure is not cached; every waiting connection gets it.
   asked.password.catch(() => passwords.delete(key));
   return await asked.password;
 }
 
 /**
  * Forgets a password that the server refused.
- * @returns whether it was one of an earlier connection: then a fresh one may be taken.
+ * @returns whether an earlier connection used it: then a new one may differ.
  */
 export function forgetPassword(url: DatabaseUrl, use: PasswordUse): boolean {
   const passwords = url.passwordSource && kept.get(url.passwordSource);
@@ -73,7 +73,7 @@ function keyOf({ user = '', database }: DatabaseUrl, { host, port }: PasswordUse
 }
 
 async function callback(read: () => Promise<string>): Promise<string> {
-  const hint = 'Look at the password function that PgkeepModule was given.';
+  const hint = 'Check the password function that was passed to PgkeepModule.';
   let password: unknown;
   try {
     password = await read();
@@ -83,7 +83,7 @@ async function callback(read: () => Promise<string>): Promise<string> {
     throw new PasswordUnavailableError(`the password function failed (${name})`, hint);
   }
   if (typeof password === 'string' && password !== '') return password;
-  throw new PasswordUnavailableError('the password function gave no text', hint);
+  throw new PasswordUnavailableError('the password function returned no text', hint);
 }
 
 async function printed(
@@ -102,7 +102,7 @@ async function printed(
   const failed = (what: string): PasswordUnavailableError =>
     new PasswordUnavailableError(
       `DATABASE_PASSWORD_COMMAND ${what}`,
-      'Run that command by hand as this user: it must print the password and nothing else. What it prints is not shown here.',
+      'Run the command by hand as this user: it must print the password and nothing else. Its output is not shown here.',
     );
   const timeout = AbortSignal.timeout(COMMAND_TIMEOUT_MS);
   const running = await startProgram(program, argumentsOf, { env, signal: timeout }).catch(

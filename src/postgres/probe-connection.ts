@@ -5,8 +5,8 @@ import { connectOnce } from './connect.js';
 import { closeClient, DeadlineError, withDeadline } from './deadline.js';
 
 /**
- * One connection of its own for the readiness check, kept open between evaluations: a pool that the
- * application starved cannot starve the verdict. Not for concurrent use.
+ * The connection of the readiness checks, kept open between evaluations: an exhausted pool does not affect the verdict.
+ * Not for concurrent use.
  */
 export class ProbeConnection {
   private readonly rotation: CandidateRotation;
@@ -17,13 +17,13 @@ export class ProbeConnection {
   }
 
   /**
-   * Runs `work` on the connection, opening it first where there is none. Any failure, the deadline included,
-   * closes the connection, and so does the server's going away in between.
+   * Runs `work` on the connection, opening it first where there is none. Any failure closes the connection, the deadline
+   * and an end of the server in between included.
    * @throws DeadlineError after `deadlineMs`; what connecting or `work` throws.
    */
   async use<T>(deadlineMs: number, work: (client: Client) => Promise<T>): Promise<T> {
     let isAbandoned = false;
-    // Its URL's file was replaced: the password of this one may be good no longer, or its server another.
+    // The URL's file was replaced: the password of this connection may be revoked, or the server another.
     if (this.client && isStale(this.client, this.rotation)) await this.close();
     const connected = this.client ? Promise.resolve(this.client) : this.open(deadlineMs);
     const working = connected.then((client) => {
@@ -54,7 +54,7 @@ export class ProbeConnection {
 
   private async open(deadlineMs: number): Promise<Client> {
     const client = await connectOnce(this.rotation, {
-      // Each host has its share, so that one which does not answer leaves time for the next.
+      // Each host gets its share: one that does not answer must leave time for the next.
       connectTimeoutMs: deadlineMs / this.rotation.url.hosts.length,
       answerTimeoutMs: deadlineMs,
       applicationName: 'pgkeep readiness',

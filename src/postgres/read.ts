@@ -1,15 +1,15 @@
 import type { ClientBase, QueryResultRow } from 'pg';
 import { beginStatements } from './transaction.js';
 
-/** For how long the server may work on a read. */
+/** How long the server may work on a read. */
 export interface ReadTimeouts {
   /** In ms. */
   readonly statementTimeoutMs: number;
-  /** The longest wait for a lock, in ms; below the statement timeout, so that a lock is told from slowness. */
+  /** The longest wait for a lock, in ms; below the statement timeout, to distinguish a lock from a slow query. */
   readonly lockTimeoutMs: number;
 }
 
-/** A read as a pure plan: what is asked, and for how long the server may work on it. */
+/** A read as a pure plan: the query, and how long the server may work on it. */
 export interface ReadPlan extends ReadTimeouts {
   /** One SELECT. */
   readonly sql: string;
@@ -27,7 +27,7 @@ export async function read<Row extends QueryResultRow>(client: ClientBase, plan:
     await client.query('COMMIT');
     return rows;
   } catch (error) {
-    // Where the connection itself broke this fails as well, and the first error is the one to tell.
+    // Where the connection broke, this fails too; the first error is the one to report.
     await client.query('ROLLBACK').catch(() => undefined);
     throw error;
   }
@@ -66,8 +66,8 @@ export async function currentRole(client: ClientBase, timeouts: ReadTimeouts): P
 }
 
 /**
- * Whether a table exists, whoever may read it. Asked of the catalogue, because asking the table itself would
- * write an error into the server's log, once an evaluation.
+ * Returns whether a table exists, readable or not. Reads the catalogue: a query of the table would write an error into
+ * the server's log at every evaluation.
  */
 export async function tableExists(
   client: ClientBase,

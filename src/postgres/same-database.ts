@@ -2,15 +2,16 @@ import type { Client } from 'pg';
 import { describeDatabaseUrl, type DatabaseUrl, type SameDatabase } from '../config/database-url.js';
 import { errorCode, PgkeepError, messageOf } from '../core/errors.js';
 import { closeClient } from './deadline.js';
+import { SQLSTATE } from './sqlstates.js';
 
-/** Two that were found to be one stay so for as long as the process runs. */
-const proved = new WeakMap<SameDatabase, true>();
+/** URLs that were found to lead to the same database; valid while the process runs. */
+const verified = new WeakMap<SameDatabase, true>();
 
 /**
- * Makes sure, once, that `DIRECT_URL` leads to the database that `DATABASE_URL` leads to: the same cluster, by
- * its system identifier, and the same database in it, by its oid.
+ * Requires, once, that `DIRECT_URL` leads to the same database as `DATABASE_URL`: the same cluster, by its system
+ * identifier, and the same database, by its oid.
  * @throws PgkeepError `DATABASE_MISMATCH` where it does not, `DATABASE_UNREACHABLE` or `DATABASE_PERMISSION_DENIED` where
- * that cannot be found out.
+ * that cannot be determined.
  */
 export async function requireSameDatabase(
   client: Client,
@@ -18,7 +19,7 @@ export async function requireSameDatabase(
   openOther: (url: DatabaseUrl) => Promise<Client>,
 ): Promise<void> {
   const { sameAs } = url;
-  if (!sameAs || proved.has(sameAs)) return;
+  if (!sameAs || verified.has(sameAs)) return;
   const direct = { ...url, database: sameAs.database };
   const pooled = await identityOfOther(sameAs, openOther).catch((error: unknown) => {
     throw notKnown(direct, sameAs, error);
@@ -29,11 +30,11 @@ export async function requireSameDatabase(
   if (own === undefined || own !== pooled) {
     throw new PgkeepError(
       'DATABASE_MISMATCH',
-      `Refused to use DIRECT_URL (${describeDatabaseUrl(direct)}): it leads to another database than ${sameAs.setting} (${describeDatabaseUrl(sameAs.url)}). Nothing was changed.`,
+      `Refused to use DIRECT_URL (${describeDatabaseUrl(direct)}): it leads to a different database than ${sameAs.setting} (${describeDatabaseUrl(sameAs.url)}). Nothing was changed.`,
       { hint: `Set DIRECT_URL to the database of ${sameAs.setting}, past its pooler, or unset it.` },
     );
   }
-  proved.set(sameAs, true);
+  verified.set(sameAs, true);
 }
 
 async function identityOfOther(
@@ -48,7 +49,7 @@ async function identityOfOther(
   }
 }
 
-/** By the name on this side of the pooler, or of the database that the connection is in. */
+/** Reads the identity of the named database, or of the database of the connection. */
 async function identityOf(client: Client, database?: string): Promise<string | undefined> {
   const { rows } = await client.query<{ identity: string }>(
     `SELECT pg_catalog.concat_ws('/', s.system_identifier, d.oid) AS identity
@@ -60,7 +61,7 @@ async function identityOf(client: Client, database?: string): Promise<string | u
 }
 
 function notKnown(direct: DatabaseUrl, { url, setting }: SameDatabase, error: unknown): PgkeepError {
-  const isDenied = errorCode(error) === '42501';
+  const isDenied = errorCode(error) === SQLSTATE.insufficientPrivilege;
   const hint = isDenied
     ? 'Run GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO the role of each URL.'
     : `Make both reachable, or set ${setting} to the value of DIRECT_URL and unset DIRECT_URL.`;

@@ -7,13 +7,7 @@ const SERVER_TLS_QUERY = `
   SELECT coalesce((SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()), false) AS server_sees_tls,
          pg_catalog.inet_client_port() AS client_port`;
 
-/** The event trigger that refuses; while it is off or missing, so is the whole guard. */
-export const DDL_GUARD = 'pgkeep_ddl_guard';
-
-/** The event trigger that keeps the guard's TRUNCATE trigger on tables: on new ones, and switched on. */
-export const DDL_GUARD_TABLES = 'pgkeep_ddl_guard_tables';
-
-/** What the server says of itself and of this connection. */
+/** Facts about the server and about this connection. */
 export interface ServerFacts {
   /** `15.18` */
   readonly version: string;
@@ -30,9 +24,7 @@ export interface ServerFacts {
   /** Connections that only superusers and reserved roles may use. */
   readonly reservedConnections: number;
   readonly tls: TlsFacts;
-  /** Whether DROP and TRUNCATE of tables are refused by the server: `pgkeep install --ddl-guard`. */
-  readonly ddlGuard: 'on' | 'off' | 'missing';
-  /** Whether the role may install that. */
+  /** Whether the role is a superuser, which can install the DDL guard. */
   readonly isSuperuser: boolean;
 }
 
@@ -46,12 +38,10 @@ interface ServerRow {
   readonly reserved: number;
   readonly server_sees_tls: boolean;
   readonly client_port: number | null;
-  readonly guard_triggers: number;
-  readonly guard_triggers_on: number;
   readonly superuser: boolean;
 }
 
-/** Asks the server about itself and about this connection. */
+/** Reads the facts about the server and about this connection. */
 export async function readServerFacts(client: Client, timeouts: ReadTimeouts): Promise<ServerFacts> {
   const started = performance.now();
   const row = await readOne<ServerRow>(client, { sql: SERVER_QUERY, ...timeouts });
@@ -66,21 +56,12 @@ export async function readServerFacts(client: Client, timeouts: ReadTimeouts): P
     maxConnections: row.max_connections,
     reservedConnections: row.reserved,
     tls: tlsFacts(client, row),
-    ddlGuard: guardOf(row),
     isSuperuser: row.superuser,
   };
 }
 
-/** One of its event triggers alone is half a guard. */
-function guardOf({ guard_triggers: there, guard_triggers_on: on }: ServerRow): ServerFacts['ddlGuard'] {
-  if (on === GUARD_TRIGGERS.length) return 'on';
-  return there === GUARD_TRIGGERS.length ? 'off' : 'missing';
-}
-
-const GUARD_TRIGGERS = [DDL_GUARD, DDL_GUARD_TABLES];
-
-// reserved_connections came with PostgreSQL 16; asked with missing_ok, it is null before.
-// Read-only is what the database or the role has set; this session has set the opposite for itself.
+// reserved_connections exists since PostgreSQL 16; read with missing_ok, it is null before.
+// Whether the database or the role is read-only; this session has set the opposite for itself.
 const SERVER_QUERY = `
   SELECT pg_catalog.current_setting('server_version') AS version,
          pg_catalog.current_database()::text AS database,
@@ -92,24 +73,20 @@ const SERVER_QUERY = `
          pg_catalog.current_setting('superuser_reserved_connections')::int
            + coalesce(pg_catalog.current_setting('reserved_connections', true)::int, 0) AS reserved,
          coalesce((SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user), false) AS superuser,
-         guard.*, tls.*
-    FROM (${SERVER_TLS_QUERY}) tls,
-         (SELECT pg_catalog.count(*)::int AS guard_triggers,
-                 (pg_catalog.count(*) FILTER (WHERE e.evtenabled IN ('O', 'A')))::int AS guard_triggers_on
-            FROM pg_catalog.pg_event_trigger e
-           WHERE e.evtname IN (${GUARD_TRIGGERS.map((name) => `'${name}'`).join(', ')})) guard`;
+         tls.*
+    FROM (${SERVER_TLS_QUERY}) tls`;
 
-/** What is known of a connection's encryption: from this end of the socket, and from the server. */
+/** The encryption of a connection, as this end of the socket and the server see it. */
 export interface TlsFacts {
   /** `TLSv1.3`, or undefined where the socket is not encrypted. */
   readonly protocol: string | undefined;
   /** `pg_stat_ssl.ssl` of this very backend. */
   readonly serverSeesTls: boolean;
-  /** The server sees another client port than this socket's: a pooler or proxy stands between. */
+  /** The server sees another client port than this socket's: there is a pooler or proxy in between. */
   readonly behindProxy: boolean;
 }
 
-/** Puts both halves together. `clientPort` is null on a Unix socket. */
+/** Combines both halves. `client_port` is null on a Unix socket. */
 function tlsFacts(
   client: Client,
   server: { server_sees_tls: boolean; client_port: number | null },

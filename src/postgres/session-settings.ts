@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 
-/** Makes values and definitions read the same whatever the database's and the role's own settings are. */
+/** Makes values and definitions read the same, whatever the settings of the database and the role are. */
 export const STEADY_OUTPUT = {
   search_path: '',
   datestyle: 'ISO, YMD',
@@ -13,8 +13,8 @@ export const STEADY_OUTPUT = {
   quote_all_identifiers: 'off',
 } as const;
 
-/** Keeps settings of the database or the role from refusing, ending or reinterpreting what is sent. */
-const UNHINDERED = {
+/** Overrides settings of the database or the role that would refuse, end or reinterpret statements. */
+const UNRESTRICTED = {
   default_transaction_read_only: 'off',
   default_transaction_isolation: 'read committed',
   default_transaction_deferrable: 'off',
@@ -30,18 +30,18 @@ const UNHINDERED = {
 } as const;
 
 /**
- * What a session is for. `own`: pgkeep's own statements, which must read the same everywhere. `scripts`: the
- * application's migrations, which keep whatever gives a script its meaning (DateStyle, TimeZone, tablespaces).
+ * The purpose of a session. `own`: pgkeep's own statements, which must read the same everywhere. `scripts`: the
+ * application's migrations, which keep the settings that a script depends on (DateStyle, TimeZone, tablespaces).
  */
 export type SessionPurpose = 'own' | 'scripts';
 
-/** Settings of a session, by name; the server passes over those that its version does not have. */
+/** Settings of a session, by name; the server skips those that its version does not have. */
 export const SESSION_SETTINGS: Readonly<Record<SessionPurpose, Readonly<Record<string, string>>>> = {
-  own: { ...UNHINDERED, ...STEADY_OUTPUT, row_security: 'on', gin_fuzzy_search_limit: '0' },
-  scripts: UNHINDERED,
+  own: { ...UNRESTRICTED, ...STEADY_OUTPUT, row_security: 'on', gin_fuzzy_search_limit: '0' },
+  scripts: UNRESTRICTED,
 };
 
-/** For the programs of PostgreSQL, which set the rest themselves; of these settings every version knows each. */
+/** For the programs of PostgreSQL, which set the others themselves. Every version has these settings. */
 const PROGRAM_SETTINGS = [
   'default_transaction_read_only',
   'default_transaction_isolation',
@@ -52,20 +52,20 @@ const PROGRAM_SETTINGS = [
   'standard_conforming_strings',
   'array_nulls',
   'transform_null_equals',
-] as const satisfies readonly (keyof typeof UNHINDERED)[];
+] as const satisfies readonly (keyof typeof UNRESTRICTED)[];
 
-/** The same as start-up options, for `PGOPTIONS`; they win over the options of the URL. */
+/** Returns them as start-up options, for `PGOPTIONS`; they override the options of the URL. */
 export function programOptions(urlOptions: string | undefined): string {
-  const own = PROGRAM_SETTINGS.map((name) => `-c ${name}=${UNHINDERED[name].replaceAll(' ', '\\ ')}`);
+  const own = PROGRAM_SETTINGS.map((name) => `-c ${name}=${UNRESTRICTED[name].replaceAll(' ', '\\ ')}`);
   return [...(urlOptions === undefined ? [] : [urlOptions]), ...own].join(' ');
 }
 
-/** Only a superuser may set these; where the role is none, they stay as they are. */
+/** Only a superuser can set these; for other roles they keep their value. */
 const SUPERUSER_ONLY = ['session_replication_role'];
 
 /**
- * Sets `$2` (JSON) for the session, where the backend is the very one that process `$1` was announced for: behind a
- * pooler it is another, and nothing is set. One round trip; answers the backend's process id.
+ * Sets `$2` (JSON) for the session, if the process id of the backend is the announced one, `$1`: behind a pooler it is
+ * not, and nothing is set. One round trip; returns the process id of the backend.
  */
 export const TAKE_SESSION = `
   SELECT pg_catalog.pg_backend_pid() AS pid,
@@ -76,8 +76,8 @@ export const TAKE_SESSION = `
              AND (wanted.key OPERATOR(pg_catalog.<>) ALL (ARRAY[${SUPERUSER_ONLY.map((name) => `'${name}'`).join(', ')}]::pg_catalog.text[])
                   OR pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'::pg_catalog.text)) AS settings`;
 
-/** Gives settings to the caller's transaction; one statement, which passes over those that this version does not have. */
-export async function giveSettings(
+/** Sets settings in the caller's transaction, in one statement, which skips those that this version does not have. */
+export async function setLocalSettings(
   client: ClientBase,
   settings: Readonly<Record<string, string>>,
 ): Promise<void> {

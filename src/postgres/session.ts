@@ -4,19 +4,19 @@ import { PgkeepError } from '../core/errors.js';
 import { closeClient, withDeadline } from './deadline.js';
 import { SESSION_SETTINGS, type SessionPurpose, TAKE_SESSION } from './session-settings.js';
 
-/** What a connection is needed for. */
+/** What a connection is used for. */
 export interface SessionNeeds {
   /** Defaults to `own`. */
   readonly purpose?: SessionPurpose | undefined;
-  /** The work is transactions alone: no setting, lock or name of the session outlives one. Defaults to false. */
+  /** The work consists of transactions only: it keeps no session setting, lock or name between them. Defaults to false. */
   readonly throughPooler?: boolean | undefined;
 }
 
-/** A connection that was just made. */
+/** A new connection. */
 export interface FreshConnection extends SessionNeeds {
   readonly client: Client;
   readonly url: DatabaseUrl;
-  /** The process id that the server, or the pooler in its place, announced. */
+  /** The process id that the server, or a pooler, announced. */
   readonly announcedPid: number | undefined;
   /** Opens a second connection to the same place. */
   readonly openSecond: () => Promise<Client>;
@@ -24,15 +24,15 @@ export interface FreshConnection extends SessionNeeds {
 
 const pooled = new WeakSet<ClientBase>();
 
-/** Whether a pooler stands between the connection and its server. */
+/** Returns whether there is a pooler between the connection and its server. */
 export function isPooled(client: ClientBase): boolean {
   return pooled.has(client);
 }
 
 /**
- * Gives the session the settings that its work needs. A pooler is recognized before anything of the session is
- * changed: it announces a process id of its own making, not the backend's.
- * @throws PgkeepError `POOLER_REFUSED` where the work needs a session, and the pooler keeps none.
+ * Gives the session the settings that its work needs. A pooler is recognized before the session is changed: the process
+ * id that it announces is not the backend's.
+ * @throws PgkeepError `POOLER_REFUSED` where the work needs a session, and the pooler does not keep one.
  */
 export async function takeSession(connection: FreshConnection): Promise<void> {
   const { client, url, announcedPid, openSecond, purpose = 'own', throughPooler = false } = connection;
@@ -50,33 +50,33 @@ function poolerRefused(url: DatabaseUrl): PgkeepError {
   const isDirect = url.sameAs !== undefined;
   return new PgkeepError(
     'POOLER_REFUSED',
-    `Refused to work through the transaction pooler at ${describeServer(url)}${isDirect ? ', which DIRECT_URL names' : ''}: it gives each transaction another session of PostgreSQL. Nothing was changed.`,
+    `Refused to work through the transaction pooler at ${describeServer(url)}${isDirect ? ' (DIRECT_URL)' : ''}: it may give each transaction a different PostgreSQL session. Nothing was changed.`,
     {
       hint: isDirect
         ? 'Set DIRECT_URL to the address of PostgreSQL itself, or of a pooler with pool_mode = session.'
-        : 'Set DIRECT_URL to the same database past the pooler: the address of PostgreSQL itself, or of a pooler with pool_mode = session. Then run the same command again.',
+        : 'Set DIRECT_URL to the same database without the pooler: the address of PostgreSQL itself, or of a pooler with pool_mode = session. Then run the same command again.',
     },
   );
 }
 
-/** A pooler that has no second session to give within this time keeps none for each connection. */
-const PATIENCE_MS = 3000;
+/** A pooler that provides no second session within this time does not keep one for each connection. */
+const SECOND_SESSION_MS = 3000;
 
-/** How often the first connection is asked again. */
+/** How often the first connection is queried again. */
 const ROUNDS = 5;
 
 /**
- * Whether a pooler gives a connection one session for as long as it is open. Asked with transactions of two
- * connections and the process ids of their backends; leaves nothing behind. Without other clients the answer is
- * certain, whether the pooler reuses the newest or the oldest session first.
+ * Returns whether a pooler gives a connection one session for as long as it is open. Compares the process ids of the
+ * backends in transactions of two connections; leaves nothing behind. Without other clients the result is certain,
+ * whether the pooler reuses the newest or the oldest session first.
  */
 async function keepsSession(first: Client, openSecond: () => Promise<Client>): Promise<boolean> {
   const own = await pidOf(first);
   let second: Client | undefined;
   const opening = openSecond();
   try {
-    second = await withDeadline(opening, PATIENCE_MS);
-    return await withDeadline(areApart(first, own, second), PATIENCE_MS);
+    second = await withDeadline(opening, SECOND_SESSION_MS);
+    return await withDeadline(areApart(first, own, second), SECOND_SESSION_MS);
   } catch {
     // Also where the pooler refuses transaction blocks altogether (pool_mode = statement).
     return false;
@@ -86,10 +86,10 @@ async function keepsSession(first: Client, openSecond: () => Promise<Client>): P
 }
 
 async function areApart(first: Client, own: number, second: Client): Promise<boolean> {
-  // In this order, so that a pooler with one session, or the newest one first, gives the first's session away.
+  // In this order, so that a pooler with one session, or one that reuses the newest first, gives the session of the first away.
   if ((await beginAndAsk(second)) === own || (await pidOf(first)) !== own) return false;
   if ((await beginAndAsk(first)) !== own) return false;
-  // Given back in this order, the second's session is the newest, and the first's not the next of the oldest.
+  // Returned in this order, the second's session is the newest, and the first's is not the next of the oldest.
   await first.query('COMMIT');
   await second.query('COMMIT');
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -108,14 +108,14 @@ async function pidOf(client: Client): Promise<number> {
   return rows[0]?.pid ?? 0;
 }
 
-/** The server that a connection found among the URL's hosts. */
+/** The server that a connection reached, of the URL's hosts. */
 export interface ReachedServer {
   readonly host: string;
   readonly port: number;
   readonly user?: string | undefined;
   /** The database's encoding, `server_encoding`. */
   readonly encoding?: string | undefined;
-  /** Whether a pooler stands before it: a pooler takes no start-up options. */
+  /** Whether it is behind a pooler: a pooler takes no start-up options. */
   readonly isPooled?: boolean | undefined;
 }
 
@@ -126,14 +126,14 @@ interface ParameterStatus {
 
 const encodings = new WeakMap<Client, string>();
 
-/** Remembers what the server says of itself while a connection is made. */
+/** Remembers what the server reports while a connection is made. */
 export function watchServer(client: Client): void {
   client.connection.on('parameterStatus', ({ parameterName, parameterValue }: ParameterStatus) => {
     if (parameterName === 'server_encoding') encodings.set(client, parameterValue);
   });
 }
 
-/** Where a program that libpq connects has to go to find the very server of this connection. */
+/** Returns where a program of libpq must connect to reach the server of this connection. */
 export function reachedServer(client: Client): ReachedServer {
   const { host, port, user } = client;
   return { host, port, user, encoding: encodings.get(client), isPooled: isPooled(client) };

@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import { oneMessage } from './mark.js';
 import { isPooled } from './session.js';
 
-/** What a transaction of pgkeep's is begun with. */
+/** Options of a transaction. */
 export interface TransactionOptions {
   readonly mode: 'READ ONLY' | 'READ WRITE';
   /** In ms. */
@@ -11,7 +11,7 @@ export interface TransactionOptions {
   readonly lockTimeoutMs?: number;
 }
 
-/** For results that read the same where a pooler hands out sessions with settings of the database's or the role's. */
+/** For results that read the same where a pooler provides sessions with the settings of the database or the role. */
 const READABLE = [
   "SET LOCAL search_path = ''",
   "SET LOCAL datestyle = 'ISO, YMD'",
@@ -19,7 +19,7 @@ const READABLE = [
 ];
 
 /**
- * The statements that begin a transaction, as one message: whatever the database or the role has set as a default,
+ * Returns the statements that begin a transaction, as one message: independent of defaults of the database or the role,
  * and with `SET LOCAL`, because a setting of the session would leak to others where a pooler shares sessions.
  */
 export function beginStatements(client: ClientBase, options: TransactionOptions): string {
@@ -32,7 +32,7 @@ export function beginStatements(client: ClientBase, options: TransactionOptions)
   );
 }
 
-/** 0 would mean "no timeout". */
+/** Returns at least 1 ms: 0 would mean "no timeout". */
 function wholeMs(duration: number): number {
   return Math.max(1, Math.floor(duration));
 }

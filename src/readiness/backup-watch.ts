@@ -5,11 +5,12 @@ import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { Clock } from '../core/clock.js';
 import { messageOf } from '../core/errors.js';
+import type { Known } from '../core/known.js';
 import type { DueTimes } from '../jobs/due-times.js';
 import { JobsService, type RegisteredJob } from '../jobs/jobs.service.js';
 import type { JobRun } from '../jobs/jobs.types.js';
 import type { JobsAbility } from '../jobs/jobs-ability.js';
-import { withDeadline } from '../postgres/connect.js';
+import { withDeadline } from '../postgres/deadline.js';
 
 /** The backups of this database and environment that are in the storage. */
 export interface StoredBackups {
@@ -31,14 +32,11 @@ export interface JobFacts {
   readonly askedAt: Date;
 }
 
-/** A fact, or in a few words why it could not be had. */
-type Learned<T> = { readonly value: T } | { readonly reason: string };
-
-/** Everything that the check `backups` judges, learned beside the evaluations. */
+/** Everything that the check `backups` judges, learned apart from the evaluations. */
 export interface BackupFacts {
-  readonly storage: Learned<StoredBackups>;
-  readonly jobs: Learned<JobFacts>;
-  /** How long one backup stands for, in ms: the schedule's period around now, a day where it has none. */
+  readonly storage: Known<StoredBackups>;
+  readonly jobs: Known<JobFacts>;
+  /** The time between two backups, in ms: the schedule's period around now, a day where it has none. */
   readonly periodMs: number;
   /** When the next backup is due by the schedule. */
   readonly nextDue: Date | undefined;
@@ -48,33 +46,33 @@ export interface BackupFacts {
 const REFRESH_MS = 60_000;
 /** A storage or a database that did not answer is asked again sooner. */
 const RETRY_MS = 5000;
-/** For so long what was learned before is believed, though asking again fails. */
-const BELIEVED_MS = 300_000;
-/** A storage that takes longer does not answer. */
+/** A fact is cached for this long although asking again fails. */
+const CACHE_MS = 300_000;
+/** A storage that takes longer counts as not answering. */
 const DEADLINE_MS = 30_000;
-const GOODBYE_MS = 1000;
+const STOP_MS = 1000;
 const DAY_MS = 86_400_000;
-/** Enough to tell a series of failures. */
+/** Enough to notice a series of failures. */
 const RUNS_LOOKED_AT = 5;
 
-/** One fact, kept for a while. */
-interface Kept<T> {
+/** One cached fact. */
+interface Cached<T> {
   readonly value: T;
   readonly learnedAt: number;
 }
 
 /**
- * What storage and job history say, learned beside the evaluations at its own pace: a storage that hangs delays no
- * verdict. Asks nothing while backups are off.
+ * Reads storage and job history apart from the evaluations, at its own pace: a storage that hangs delays no verdict.
+ * Reads nothing while backups are off.
  */
 @Injectable()
 export class BackupWatch implements BeforeApplicationShutdown {
   private latest: BackupFacts | undefined;
   private asking: Promise<void> | undefined;
-  /** When it was asked anew last, as `performance.now()`: at the end of each job of this process, too. */
+  /** When it was last asked, as `performance.now()`: at the end of each job of this process, too. */
   askedAt = -Infinity;
-  private storage: Kept<StoredBackups> | undefined;
-  private jobFacts: Kept<JobFacts> | undefined;
+  private storage: Cached<StoredBackups> | undefined;
+  private jobFacts: Cached<JobFacts> | undefined;
   private times: DueTimes | undefined;
   private isStopping = false;
   private wasAsked = false;
@@ -87,22 +85,22 @@ export class BackupWatch implements BeforeApplicationShutdown {
   ) {}
 
   /**
-   * What is known, from memory. Asks anew in the background when that is old; waits for the answer, at most
-   * `deadlineMs`, only for the first question.
+   * Returns what is known, from memory, and asks again in the background when that is old. Only the first call waits
+   * for the answer, at most `deadlineMs`.
    */
   async facts(deadlineMs: number): Promise<BackupFacts | undefined> {
     if (!this.settings.backup.enabled) return undefined;
     const age = performance.now() - this.askedAt;
-    const isWhole = this.latest && 'value' in this.latest.storage && 'value' in this.latest.jobs;
-    if (!this.asking && age > (isWhole ? REFRESH_MS : RETRY_MS)) void this.refresh();
+    const isComplete = this.latest && 'value' in this.latest.storage && 'value' in this.latest.jobs;
+    if (!this.asking && age > (isComplete ? REFRESH_MS : RETRY_MS)) void this.refresh();
     const isFirst = !this.wasAsked;
     this.wasAsked = true;
-    // Not in time: the verdict says so, and a later one knows.
+    // If that takes longer, this verdict says so, and a later one has the answer.
     if (isFirst && this.asking) await withDeadline(this.asking, deadlineMs).catch(() => undefined);
     return this.latest;
   }
 
-  /** Asks anew, after the answer that is under way: that one may be from before what changed. Never throws. */
+  /** Asks again, after a question that is under way: its answer may be from before a change. Never throws. */
   async refresh(): Promise<void> {
     if (!this.settings.backup.enabled || this.isStopping) return;
     this.askedAt = performance.now();
@@ -112,21 +110,21 @@ export class BackupWatch implements BeforeApplicationShutdown {
     if (this.asking === asking) this.asking = undefined;
   }
 
-  /** What is under way may still use the database, which closes next. */
+  /** Waits for a question that is under way: it may still use the database, which closes next. */
   async beforeApplicationShutdown(): Promise<void> {
     this.isStopping = true;
-    if (this.asking) await withDeadline(this.asking, GOODBYE_MS).catch(() => undefined);
+    if (this.asking) await withDeadline(this.asking, STOP_MS).catch(() => undefined);
   }
 
   private async ask(): Promise<void> {
-    // The parser is loaded while storage and database are asked: the first verdict waits for all of it.
+    // The parser loads while storage and database answer: the first verdict waits for all of them.
     const [storage, jobs, times] = await Promise.all([
-      learn(this.readStorage()).then((learned) => believed(learned, this.storage)),
-      learn(this.readJobs()).then((learned) => believed(learned, this.jobFacts)),
+      learn(this.readStorage()).then((learned) => orCached(learned, this.storage)),
+      learn(this.readJobs()).then((learned) => orCached(learned, this.jobFacts)),
       this.dueTimes(),
     ]);
-    this.storage = storage.kept;
-    this.jobFacts = jobs.kept;
+    this.storage = storage.cached;
+    this.jobFacts = jobs.cached;
     const now = this.clock.now();
     this.latest = {
       storage: storage.fact,
@@ -166,7 +164,7 @@ export class BackupWatch implements BeforeApplicationShutdown {
   }
 }
 
-async function learn<T>(asking: Promise<T>): Promise<Learned<T>> {
+async function learn<T>(asking: Promise<T>): Promise<Known<T>> {
   try {
     return { value: await withDeadline(asking, DEADLINE_MS) };
   } catch (error) {
@@ -174,13 +172,13 @@ async function learn<T>(asking: Promise<T>): Promise<Learned<T>> {
   }
 }
 
-/** What was learned, or what was known before, while that is not too old. */
-function believed<T>(
-  learned: Learned<T>,
-  before: Kept<T> | undefined,
-): { fact: Learned<T>; kept: Kept<T> | undefined } {
+/** Returns what was learned, or what was cached before, while that is not too old. */
+function orCached<T>(
+  learned: Known<T>,
+  before: Cached<T> | undefined,
+): { fact: Known<T>; cached: Cached<T> | undefined } {
   const now = performance.now();
-  if ('value' in learned) return { fact: learned, kept: { value: learned.value, learnedAt: now } };
-  if (!before || now - before.learnedAt > BELIEVED_MS) return { fact: learned, kept: undefined };
-  return { fact: { value: before.value }, kept: before };
+  if ('value' in learned) return { fact: learned, cached: { value: learned.value, learnedAt: now } };
+  if (!before || now - before.learnedAt > CACHE_MS) return { fact: learned, cached: undefined };
+  return { fact: { value: before.value }, cached: before };
 }

@@ -1,30 +1,33 @@
 import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
 import type { Unenforced } from '../postgres/catalogue/unenforced.js';
-import { withDeadline } from '../postgres/connect.js';
+import { withDeadline } from '../postgres/deadline.js';
 import { DriftService } from '../drift/drift.service.js';
 import type { DriftLook } from '../drift/drift.types.js';
 import { messageOf } from '../core/errors.js';
+import type { Known } from '../core/known.js';
 
-/** Who changes a database by hand does not do it by the second. */
+/** Changes by hand are rare. */
 const REFRESH_MS = 60_000;
-/** A look that takes long is taken more rarely: it may keep the server busy for a hundredth of the time. */
-const REST = 100;
-/** A deploy that is running is waited for. */
+/** The pause is at least this many times as long as the comparison took, so that it takes at most 1 % of the time. */
+const PAUSE_FACTOR = 100;
+/** The pause while a deploy is running. */
 const RETRY_MS = 5000;
-/** The first verdicts come before the first look. */
+/** The first verdicts come before the first comparison. */
 const FIRST_MS = 2000;
-/** For so long what was seen before is believed, though looking again fails. */
-const BELIEVED_MS = 600_000;
-const GOODBYE_MS = 1000;
+/** A comparison is cached for this long although the next ones fail. */
+const CACHE_MS = 600_000;
+const STOP_MS = 1000;
 
-/** What is known of drift, or in a few words why nothing is; and what is there and not used or enforced. */
-export type DriftFacts = ({ readonly look: DriftLook } | { readonly reason: string }) & {
-  readonly unenforced?: readonly Unenforced[];
-};
+/** What is known of drift. */
+export interface DriftFacts {
+  readonly look: Known<DriftLook>;
+  /** What the database has and does not use or enforce. */
+  readonly unenforced: readonly Unenforced[];
+}
 
 /**
- * Looks for drift beside the evaluations, at a slow pace of its own: it delays no verdict, and reads no more than the
- * digests where nothing differs.
+ * Looks for drift apart from the evaluations, at its own slow pace: it delays no verdict, and reads only the digests
+ * where nothing differs.
  */
 @Injectable()
 export class DriftWatch implements BeforeApplicationShutdown {
@@ -37,7 +40,7 @@ export class DriftWatch implements BeforeApplicationShutdown {
 
   constructor(private readonly drift: DriftService) {}
 
-  /** What is known, from memory; looks again in the background when that is old. */
+  /** Returns what is known, from memory, and looks again in the background when that is old. */
   facts(): DriftFacts | undefined {
     const now = performance.now();
     this.dueAt ??= now + FIRST_MS;
@@ -45,7 +48,7 @@ export class DriftWatch implements BeforeApplicationShutdown {
     return this.latest;
   }
 
-  /** Looks now, unless a look is under way: then waits for that one. Never throws. */
+  /** Looks now, or waits for the look that is under way. Never throws. */
   async refresh(): Promise<void> {
     if (this.isStopping) return;
     this.asking ??= this.ask().finally(() => {
@@ -54,16 +57,16 @@ export class DriftWatch implements BeforeApplicationShutdown {
     await this.asking;
   }
 
-  /** What is under way may still use the database, which closes next. */
+  /** Waits for a look that is under way: it may still use the database, which closes next. */
   async beforeApplicationShutdown(): Promise<void> {
     this.isStopping = true;
-    if (this.asking) await withDeadline(this.asking, GOODBYE_MS).catch(() => undefined);
+    if (this.asking) await withDeadline(this.asking, STOP_MS).catch(() => undefined);
   }
 
   private async ask(): Promise<void> {
     const startedAt = performance.now();
     let pause = REFRESH_MS;
-    // A deploy explains what it has not finished; what cannot be read is as it was.
+    // While a deploy runs, unfinished objects are its own; where they cannot be read, the last ones stay.
     this.unenforced = (await this.drift.unenforced().catch(() => undefined)) ?? this.unenforced;
     const { unenforced = [] } = this;
     try {
@@ -71,13 +74,13 @@ export class DriftWatch implements BeforeApplicationShutdown {
       if (look.kind === 'deploying') pause = RETRY_MS;
       else {
         this.seen = { look, at: performance.now() };
-        this.latest = { look, unenforced };
+        this.latest = { look: { value: look }, unenforced };
       }
     } catch (error) {
-      const isOld = !this.seen || performance.now() - this.seen.at > BELIEVED_MS;
-      if (isOld) this.latest = { reason: messageOf(error), unenforced };
+      const isOld = !this.seen || performance.now() - this.seen.at > CACHE_MS;
+      if (isOld) this.latest = { look: { reason: messageOf(error) }, unenforced };
     }
     const endedAt = performance.now();
-    this.dueAt = endedAt + Math.max(pause, (endedAt - startedAt) * REST);
+    this.dueAt = endedAt + Math.max(pause, (endedAt - startedAt) * PAUSE_FACTOR);
   }
 }

@@ -1,8 +1,12 @@
 import type { ReadinessSettings } from '../config/settings.js';
 import type { EnvironmentFacts } from '../environment/environment.types.js';
 import type { MigrationsReport } from '../migrations/migrations.types.js';
-import type { ServerFacts } from '../postgres/server-facts.js';
-import type { DatabaseFacts, Known, Unconfirmed } from './readiness.types.js';
+import type { DatabaseFault } from '../postgres/database-fault.js';
+import type { CheckFault, CheckResult } from './application-checks.js';
+import type { AskedFacts, Fact, ServerState, Unconfirmed } from './readiness.types.js';
+
+/** A database that stops for good must make `/ready` fail within two periods. */
+const PERIODS = 2;
 
 /** For how long what was last known may stand in for what is unknown. */
 export interface Patience {
@@ -16,7 +20,7 @@ export interface Patience {
 export type Miss = Pick<Unconfirmed, 'code' | 'text'>;
 
 /** One fact as it was last learned. */
-export class LastKnown<T> {
+export class LastKnown<T, Fault extends Miss> {
   private last: { readonly value: T; readonly learnedAtMs: number } | undefined;
   private misses = 0;
 
@@ -28,7 +32,7 @@ export class LastKnown<T> {
    * @param beganAtMs when the evaluation began, by the monotonic clock
    * @returns the same fact; the last known one where this one is unknown and the patience is not used up.
    */
-  take(fact: Known<T>, miss: Miss | undefined, beganAtMs: number): Known<T> {
+  take(fact: Fact<T, Fault>, miss: Miss | undefined, beganAtMs: number): Fact<T, Fault> {
     if (!miss) {
       this.misses = 0;
       this.last = 'value' in fact ? { value: fact.value, learnedAtMs: beganAtMs } : undefined;
@@ -43,51 +47,64 @@ export class LastKnown<T> {
   }
 }
 
-/** A database that stops for good must make `/ready` say so within two periods. */
-const PERIODS = 2;
-
-/** What the database last said, for the evaluations in which it does not answer. */
+/** What database and application last answered, for the evaluations in which they do not. */
 export class LastFacts {
-  private readonly server: LastKnown<ServerFacts>;
-  private readonly environment: LastKnown<EnvironmentFacts>;
-  private readonly migrations: LastKnown<MigrationsReport>;
+  private readonly server: LastKnown<ServerState, DatabaseFault>;
+  private readonly environment: LastKnown<EnvironmentFacts, DatabaseFault>;
+  private readonly migrations: LastKnown<MigrationsReport, DatabaseFault>;
+  private readonly application = new Map<string, LastKnown<CheckResult, CheckFault>>();
+  private readonly patience: Patience;
 
   constructor({ failureThreshold, refreshMs }: ReadinessSettings) {
-    const patience = { misses: failureThreshold, ageMs: refreshMs * PERIODS };
-    this.server = new LastKnown(patience);
-    this.environment = new LastKnown(patience);
-    this.migrations = new LastKnown(patience);
+    this.patience = { misses: failureThreshold, ageMs: refreshMs * PERIODS };
+    this.server = new LastKnown(this.patience);
+    this.environment = new LastKnown(this.patience);
+    this.migrations = new LastKnown(this.patience);
   }
 
   /** Takes an evaluation's facts, and returns them with what was last known in the place of what is unknown. */
-  take({ server, environment, migrations }: DatabaseFacts, beganAtMs: number): DatabaseFacts {
+  take({ server, environment, migrations, application }: AskedFacts, beganAtMs: number): AskedFacts {
     return {
       server: this.server.take(server, missOf(server), beganAtMs),
       environment: this.environment.take(environment, missOf(environment), beganAtMs),
       migrations: this.migrations.take(migrations, missOfMigrations(migrations), beganAtMs),
+      application: Object.fromEntries(
+        Object.entries(application).map(([name, fact]) => [
+          name,
+          this.ofApplication(name).take(fact, missOf(fact), beganAtMs),
+        ]),
+      ),
     };
+  }
+
+  private ofApplication(name: string): LastKnown<CheckResult, CheckFault> {
+    const last = this.application.get(name) ?? new LastKnown<CheckResult, CheckFault>(this.patience);
+    this.application.set(name, last);
+    return last;
   }
 }
 
-/** Until when facts stand in for unknown ones, by the monotonic clock; undefined where none does. */
-export function standInUntil({ server, environment, migrations }: DatabaseFacts): number | undefined {
-  const ends = [server, environment, migrations].flatMap((fact) =>
-    'unconfirmed' in fact && fact.unconfirmed ? [fact.unconfirmed.untilMs] : [],
-  );
+/** Returns until when facts stand in for unknown ones, by the monotonic clock; undefined where none does. */
+export function standInUntil(facts: AskedFacts): number | undefined {
+  const ends = factsOf(facts).flatMap(({ unconfirmed }) => unconfirmed?.untilMs ?? []);
   return ends.length > 0 ? Math.min(...ends) : undefined;
 }
 
-/** Whether everything that was asked of the database was answered, be it with something bad. */
-export function areAnswered({ server, environment, migrations }: DatabaseFacts): boolean {
-  return !missOf(server) && !missOf(environment) && !missOfMigrations(migrations);
+/** Returns whether everything that was asked was answered, be it with something bad. */
+export function areAnswered(facts: AskedFacts): boolean {
+  return !missOfMigrations(facts.migrations) && factsOf(facts).every((fact) => !missOf(fact));
 }
 
-function missOf(fact: Known<unknown>): Miss | undefined {
-  return 'fault' in fact && fact.isUnknown ? fact.fault : undefined;
+function factsOf({ server, environment, migrations, application }: AskedFacts): Fact<unknown, Miss>[] {
+  return [server, environment, migrations, ...Object.values(application)];
+}
+
+function missOf(fact: Fact<unknown, Miss>): Miss | undefined {
+  return 'reason' in fact && fact.reason.isUnanswered ? fact.reason : undefined;
 }
 
 /** A history behind a lock is unknown as well: whoever holds it may be done soon. */
-function missOfMigrations(fact: Known<MigrationsReport>): Miss | undefined {
+function missOfMigrations(fact: Fact<MigrationsReport, Miss>): Miss | undefined {
   if ('value' in fact && 'fault' in fact.value && fact.value.fault.code === 'MIGRATIONS_LOCKED') {
     return fact.value.fault;
   }

@@ -4,14 +4,16 @@ import type { HealthCheckResult } from '@nestjs/terminus';
 import { Clock } from '../core/clock.js';
 import type { ReadinessSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { withDeadline } from '../postgres/connect.js';
+import { withDeadline } from '../postgres/deadline.js';
 import { messageOf } from '../core/errors.js';
 import { ReadinessService } from './readiness.service.js';
+import { hintOf } from './checks.js';
+import { LatestVerdict } from './health-indicator.js';
 import type { Evaluation, Judgement, Verdict } from './readiness.types.js';
 
-/** A verdict this many periods old is no longer believed. */
+/** A verdict older than this many periods is stale. */
 const STALE_PERIODS = 3;
-/** Kubernetes waits 30 s for a pod to end, and this must leave room for what else ends. */
+/** Kubernetes waits 30 s for a pod to end, and other parts must end within that, too. */
 const LONGEST_DRAIN_MS = 10_000;
 
 /**
@@ -19,7 +21,7 @@ const LONGEST_DRAIN_MS = 10_000;
  * the first question or {@link start}; importing it alone does nothing.
  */
 @Injectable()
-export class ReadinessMonitor implements BeforeApplicationShutdown {
+export class ReadinessMonitor extends LatestVerdict implements BeforeApplicationShutdown {
   private readonly logger = new Logger('Readiness');
   private readonly settings: ReadinessSettings;
   private latest: Evaluation | undefined;
@@ -39,6 +41,7 @@ export class ReadinessMonitor implements BeforeApplicationShutdown {
     private readonly clock: Clock,
     private readonly readiness: ReadinessService,
   ) {
+    super();
     this.settings = settings.readiness;
   }
 
@@ -51,7 +54,7 @@ export class ReadinessMonitor implements BeforeApplicationShutdown {
     void this.refresh();
   }
 
-  /** Evaluates once more, unless an evaluation is under way: then waits for that one. */
+  /** Evaluates now, or waits for the evaluation that is under way. */
   refresh(): Promise<void> {
     this.running ??= this.evaluate().finally(() => {
       this.running = undefined;
@@ -60,14 +63,14 @@ export class ReadinessMonitor implements BeforeApplicationShutdown {
   }
 
   /**
-   * The verdict, from memory. Only before the first evaluation has ended does it wait for it, at most
+   * Returns the verdict, from memory. Before the first evaluation has ended it waits for that, at most
    * `READINESS_TIMEOUT_MS`. The same object as long as nothing changed.
    */
   verdict(): Verdict | Promise<Verdict> {
     return this.latest ? this.overlaid() : this.firstVerdict();
   }
 
-  /** The same verdict in Terminus' shape. */
+  /** Returns the same verdict in Terminus' format. */
   async health(): Promise<HealthCheckResult> {
     const { status, code } = await this.verdict();
     const health = this.judgement?.health ?? { status: 'error', info: {}, error: {}, details: {} };
@@ -76,8 +79,8 @@ export class ReadinessMonitor implements BeforeApplicationShutdown {
   }
 
   /**
-   * Says "not ready" from now on. After SIGTERM the doors stay open for one more period (10 s at most), so that whoever
-   * probes can see it and stop sending; Ctrl-C does not wait.
+   * Answers "not ready" from now on. After SIGTERM the service keeps listening for one more period (10 s at most), so
+   * that a load balancer notices and stops sending requests; Ctrl-C does not wait.
    */
   async beforeApplicationShutdown(signal?: string): Promise<void> {
     this.draining = true;
@@ -104,14 +107,14 @@ export class ReadinessMonitor implements BeforeApplicationShutdown {
       this.retryAfterMiss(beganAtMs);
       this.logChange(this.judgement?.verdict ?? this.latest.verdict);
     } catch (error) {
-      // The old verdict stands and grows stale, which /ready tells.
+      // The last verdict stays until it is stale, which /ready reports.
       this.logger.error(`The evaluation failed: ${messageOf(error)}`);
     }
   }
 
   /**
-   * Begins the next evaluation as soon as the deadline of one that missed something has passed: a period is long for
-   * who waits for a start, or for a database that is back. What does not answer for longer is asked once a period.
+   * Begins the next evaluation as soon as the deadline of one that missed something has passed: after a start, or when
+   * the database is back, a period is a long wait. What does not answer for longer is asked once a period.
    */
   private retryAfterMiss(beganAtMs: number): void {
     const { timeoutMs, failureThreshold } = this.settings;
@@ -128,7 +131,7 @@ export class ReadinessMonitor implements BeforeApplicationShutdown {
     try {
       await withDeadline(this.running ?? this.refresh(), this.settings.timeoutMs);
     } catch {
-      // Told below: there is no verdict yet.
+      // There is no verdict yet, which the overlay reports.
     }
     return this.overlaid();
   }
@@ -139,7 +142,10 @@ export class ReadinessMonitor implements BeforeApplicationShutdown {
     if (of && !code) return of;
     // Kept, so that the same answer stays the same object.
     if (!this.overlay || this.overlay.of !== of || this.overlay.verdict.code !== code) {
-      this.overlay = { of, verdict: { checks: {}, ...of, status: 'not_ready', ...(code && { code }) } };
+      this.overlay = {
+        of,
+        verdict: { checks: {}, ...of, status: 'not_ready', ...(code && { code, hint: hintOf(code) }) },
+      };
     }
     return this.overlay.verdict;
   }
@@ -158,7 +164,7 @@ export class ReadinessMonitor implements BeforeApplicationShutdown {
     const found = Object.entries(checks).filter(([, { ok, code }]) => !ok || code !== undefined);
     const why = found.map(([name, { details }]) => `${name}: ${details}`).join(' | ');
     if (status === 'not_ready') this.logger.warn(`not ready: ${why}`);
-    else if (isFirstMiss) this.logger.warn(`ready, by what was last known: ${why}`);
+    else if (isFirstMiss) this.logger.warn(`still ready, by the last known results: ${why}`);
     else this.logger.log('ready');
   }
 }

@@ -1,19 +1,22 @@
 import { Module } from '@nestjs/common';
-import { TerminusModule } from '@nestjs/terminus';
+import { HealthIndicatorService } from '@nestjs/terminus';
 import { BackupModule } from '../backup/backup.module.js';
 import { ClockModule } from '../core/clock.module.js';
-import { DatabaseModule } from '../postgres/database.module.js';
 import { DriftModule } from '../drift/drift.module.js';
 import { EnvironmentModule } from '../environment/environment.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
+import { DatabaseModule } from '../postgres/database.module.js';
 import { BackupWatch } from './backup-watch.js';
+import { CHECKS } from './checks.js';
 import { DriftWatch } from './drift-watch.js';
+import { LatestVerdict } from './health-indicator.js';
 import { ReadinessMonitor } from './readiness-monitor.js';
 import { ReadinessService } from './readiness.service.js';
 
+const INDICATORS = CHECKS.map(({ indicator }) => indicator);
+
 @Module({
-  // Terminus would log every failing evaluation as an error; the monitor logs each change once.
   imports: [
     BackupModule,
     ClockModule,
@@ -22,9 +25,17 @@ import { ReadinessService } from './readiness.service.js';
     EnvironmentModule,
     JobsModule,
     MigrationsModule,
-    TerminusModule.forRoot({ logger: false }),
   ],
-  providers: [ReadinessService, ReadinessMonitor, BackupWatch, DriftWatch],
-  exports: [ReadinessService, ReadinessMonitor, BackupWatch, DriftWatch],
+  providers: [
+    ReadinessService,
+    ReadinessMonitor,
+    { provide: LatestVerdict, useExisting: ReadinessMonitor },
+    BackupWatch,
+    DriftWatch,
+    // The one part of Terminus that an indicator needs. Its module would bring a logger and a shutdown delay.
+    HealthIndicatorService,
+    ...INDICATORS,
+  ],
+  exports: [ReadinessService, ReadinessMonitor, BackupWatch, DriftWatch, ...INDICATORS],
 })
 export class ReadinessModule {}

@@ -1,31 +1,34 @@
-import { Inject, Injectable, ServiceUnavailableException } from '@nestjs/common';
-import { type HealthCheckResult, HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
+import { Inject, Injectable } from '@nestjs/common';
 import type { Client } from 'pg';
-import { CHECK_NAMES, type CheckName, type Settings } from '../config/settings.js';
+import type { Gate, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { Clock } from '../core/clock.js';
 import { EnvironmentService } from '../environment/environment.service.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
+import { readDdlGuardSwitch } from '../guard/ddl/ddl-guard-state.js';
 import { readServerFacts } from '../postgres/server-facts.js';
-import { type NewestEvidences, readNewestEvidence } from '../restore/test/newest-evidence.js';
+import { readNewestEvidence, type NewestEvidences } from '../restore/test/newest-evidence.js';
+import { ApplicationChecks } from './application-checks.js';
 import { BackupWatch } from './backup-watch.js';
 import { DriftWatch } from './drift-watch.js';
-import { blocks, checksOf, runCheck } from './judge.js';
-import { known, notKnown } from './known.js';
+import { gatesOf } from './gates.js';
+import { judge } from './judge.js';
 import { areAnswered, LastFacts, standInUntil } from './last-known.js';
-import type { CheckView, DatabaseFacts, Evaluation, Facts, Judgement, Verdict } from './readiness.types.js';
+import { learn, notLearned } from './learn.js';
+import type { DatabaseFacts, Evaluation, Facts, Judgement, ServerState, Verdict } from './readiness.types.js';
 
-/** How long the evidence of restore tests is believed, in ms. */
+/** How long the evidence of restore tests is cached, in ms. */
 const EVIDENCE_MS = 30_000;
 
-/** One evaluation of the checks: facts from the database, then pure judgement, by way of Terminus. */
+/** One evaluation of the checks: gathers the facts, then judges them, which is pure. */
 @Injectable()
 export class ReadinessService {
   private readonly lastFacts: LastFacts;
+  private readonly gates: Readonly<Record<string, Gate>>;
   private wasReady = false;
-  /** What the evaluation before this one came to. */
+  /** The result of the evaluation before this one. */
   private latest: Verdict['status'] = 'not_ready';
   private evidence: NewestEvidences | undefined;
   private evidenceReadAt = -Infinity;
@@ -38,10 +41,10 @@ export class ReadinessService {
     private readonly migrations: MigrationsService,
     private readonly watch: BackupWatch,
     private readonly drift: DriftWatch,
-    private readonly terminus: HealthCheckService,
-    private readonly indicators: HealthIndicatorService,
+    private readonly application: ApplicationChecks,
   ) {
     this.lastFacts = new LastFacts(settings.readiness);
+    this.gates = gatesOf(settings.readiness.gates, application.checks);
   }
 
   /** Evaluates now. Ends within `READINESS_TIMEOUT_MS`; never throws for what the database does. */
@@ -50,41 +53,34 @@ export class ReadinessService {
     const { facts, isComplete } = await this.gather();
     const now = this.clock.now();
     const lastFacts = { ...facts, ...this.lastFacts.take(facts, beganAtMs) };
+    const judgement = this.judge(facts, now);
     const untilMs = standInUntil(lastFacts);
-    const judgement = await this.judge(facts, now);
     // What was last known never makes ready what was not.
     const counts = untilMs !== undefined && this.latest === 'ready' && this.clock.monotonicMs() < untilMs;
-    const standIn = counts ? { ...(await this.judge(lastFacts, now)), untilMs } : undefined;
+    const standIn = counts ? { ...this.judge(lastFacts, now), untilMs } : undefined;
     this.latest = (standIn ?? judgement).verdict.status;
     return { ...judgement, isComplete, ...(standIn && { standIn }) };
   }
 
-  private async judge(facts: Facts, now: Date): Promise<Judgement> {
-    const checks = checksOf(this.settings, facts, now);
-    const views: Partial<Record<CheckName, CheckView>> = {};
-    for (const name of CHECK_NAMES) {
-      const outcome = runCheck(checks[name]);
-      views[name] = outcome.ok ? outcome : { ...outcome, gate: this.settings.readiness.gates[name] };
-    }
-    const blocked = Object.values(views).some((view) => blocks(view, this.wasReady));
-    const health = await this.healthOf(views);
-    this.wasReady ||= !blocked;
-    const verdict: Verdict = {
-      status: blocked ? 'not_ready' : 'ready',
-      checks: views,
-      evaluatedAt: now.toISOString(),
-    };
-    return { verdict, health };
+  private judge(facts: Facts, now: Date): Judgement {
+    const { settings, gates, wasReady } = this;
+    const judgement = judge({ settings, facts, now }, { gates, wasReady });
+    this.wasReady ||= judgement.verdict.status === 'ready';
+    return judgement;
   }
 
   private async gather(): Promise<{ facts: Facts; isComplete: boolean }> {
     const { timeoutMs } = this.settings.readiness;
-    const backups = this.watch.facts(timeoutMs);
-    const learned = await this.ask(timeoutMs);
+    const [backups, learned, application] = await Promise.all([
+      this.watch.facts(timeoutMs),
+      this.ask(timeoutMs),
+      this.application.run(timeoutMs),
+    ]);
     const facts = {
       ...learned.facts,
+      application,
       evidence: this.evidence,
-      backups: await backups,
+      backups,
       drift: this.drift.facts(),
     };
     const areBackupsKnown = facts.backups !== undefined || !this.settings.backup.enabled;
@@ -93,61 +89,46 @@ export class ReadinessService {
 
   /** Asks the database, one question after the other. What was learned before the deadline is kept. */
   private async ask(timeoutMs: number): Promise<{ facts: DatabaseFacts; isComplete: boolean }> {
-    // A lock and a slow statement are each told as such only if they are noticed before the deadline.
+    // A lock and a slow statement are each reported as such only if they are noticed before the deadline.
     const timeouts = { statementTimeoutMs: timeoutMs / 2, lockTimeoutMs: timeoutMs / 4 };
     const facts: { -readonly [Name in keyof DatabaseFacts]?: DatabaseFacts[Name] } = {};
     let wasConnected = false;
     let isComplete = true;
-    let rest = notKnown(new Error('not asked'));
+    let rest = notLearned(new Error('not asked'));
     try {
       await this.database.probe.use(timeoutMs, async (client) => {
         wasConnected = true;
-        facts.server = await known(readServerFacts(client, timeouts));
-        facts.migrations = await known(this.migrations.report(client, timeouts));
-        facts.environment = await known(this.environment.facts(client, timeouts));
+        facts.server = await learn(readServerState(client, timeouts));
+        facts.migrations = await learn(this.migrations.report(client, timeouts));
+        facts.environment = await learn(this.environment.facts(client, timeouts));
         isComplete = await this.readEvidence(client, timeouts);
       });
     } catch (error) {
-      rest = notKnown(error, { wasConnected });
-      isComplete = !rest.isUnknown;
+      rest = notLearned(error, { wasConnected });
+      isComplete = !rest.isUnanswered;
     }
-    return { facts: { server: rest, environment: rest, migrations: rest, ...facts }, isComplete };
+    const missing = { reason: rest };
+    return { facts: { server: missing, environment: missing, migrations: missing, ...facts }, isComplete };
   }
 
   /**
-   * Once in a while, since tests come by the week. What was known stays known while the database is away.
+   * Reads the evidence of restore tests, seldom: tests run by the week. What was read stays known while the database
+   * does not answer.
    * @returns false where it was not learned.
    */
   private async readEvidence(client: Client, timeouts: ReadTimeouts): Promise<boolean> {
     const isOld = performance.now() - this.evidenceReadAt > EVIDENCE_MS;
-    // A test that ended in this process shows at once.
+    // A test that ended in this process shows immediately.
     if (!isOld && this.watch.askedAt < this.evidenceReadAt) return true;
-    const learned = await known(readNewestEvidence(client, timeouts));
-    if ('fault' in learned) return !learned.isUnknown;
+    const learned = await learn(readNewestEvidence(client, timeouts));
+    if ('reason' in learned) return !learned.reason.isUnanswered;
     this.evidence = learned.value;
     this.evidenceReadAt = performance.now();
     return true;
   }
-
-  /** Terminus' own verdict: a check that fails behind a gate that lets it pass is `degraded`. */
-  private async healthOf(views: Partial<Record<CheckName, CheckView>>): Promise<HealthCheckResult> {
-    const indicators = Object.entries(views).map(([name, view]) => () => {
-      const indicator = this.indicators.check(name);
-      const { ok, ...shown } = view;
-      if (ok) return indicator.up(shown);
-      return blocks(view, this.wasReady) ? indicator.down(shown) : indicator.degraded(shown);
-    });
-    try {
-      return await this.terminus.check(indicators);
-    } catch (error) {
-      // Terminus tells a failing verdict by throwing what would be the answer.
-      const response = error instanceof ServiceUnavailableException ? error.getResponse() : undefined;
-      if (isHealthCheckResult(response)) return response;
-      throw error;
-    }
-  }
 }
 
-function isHealthCheckResult(response: unknown): response is HealthCheckResult {
-  return typeof response === 'object' && response !== null && 'details' in response && 'status' in response;
+async function readServerState(client: Client, timeouts: ReadTimeouts): Promise<ServerState> {
+  const facts = await readServerFacts(client, timeouts);
+  return { ...facts, ddlGuard: await readDdlGuardSwitch(client, timeouts) };
 }

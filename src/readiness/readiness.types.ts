@@ -1,47 +1,39 @@
 import type { HealthCheckResult } from '@nestjs/terminus';
-import type { CheckName, Gate } from '../config/settings.js';
-import type { CheckCode } from '../core/errors.js';
-import type { EnvironmentFacts } from '../environment/environment.types.js';
-import type { MigrationsReport } from '../migrations/migrations.types.js';
-import type { DatabaseFault } from '../postgres/database-fault.js';
+import type { Gate } from '../config/settings.js';
+import type { Known } from '../core/known.js';
+import type { DdlGuardSwitch } from '../guard/ddl/ddl-guard-state.js';
 import type { ServerFacts } from '../postgres/server-facts.js';
+import type { DatabaseFault } from '../postgres/database-fault.js';
+import type { EnvironmentFacts } from '../environment/environment.types.js';
 import type { NewestEvidences } from '../restore/test/newest-evidence.js';
+import type { CheckOutcome, VerdictCode } from './check.js';
+import type { ApplicationFacts } from './application-checks.js';
 import type { BackupFacts } from './backup-watch.js';
 import type { DriftFacts } from './drift-watch.js';
-
-/** One thing a check found: `told` findings are shown and do not fail it. */
-export interface Finding {
-  readonly code: CheckCode;
-  readonly text: string;
-}
-
-/** What one check says, before its gate is applied. */
-export interface CheckOutcome {
-  readonly ok: boolean;
-  /** Everything found, joined with "; ". */
-  readonly details: string;
-  /** The first failing finding's code; of a check that rests on what was last known, why that is not confirmed. */
-  readonly code?: CheckCode;
-}
+import type { MigrationsReport } from '../migrations/migrations.types.js';
 
 /** One check as `/ready` shows it. `gate` is there when it is not `enforce`, and whenever the check is not ok. */
 export interface CheckView extends CheckOutcome {
   readonly gate?: Gate;
+  /** There with a `code`: where the documentation explains it, such as `docs/checks.md#backup_missing`. */
+  readonly hint?: string;
 }
 
-/** A fact, or why it could not be had. */
-export type Known<T> = { readonly value: T; readonly unconfirmed?: Unconfirmed } | NotKnown;
+/** A fact of one evaluation, or why it was not learned. */
+export type Fact<T, Fault = DatabaseFault> = Known<T, NotLearned<Fault>> & {
+  /** The value is the last known one: this evaluation did not learn it. */
+  readonly unconfirmed?: Unconfirmed;
+};
 
-/** Why a fact could not be had. */
-export interface NotKnown {
-  readonly fault: DatabaseFault;
-  /** True where nothing was said in time; false where something bad was said, such as a refusal. */
-  readonly isUnknown: boolean;
-}
+/** Why a fact was not learned. */
+export type NotLearned<Fault = DatabaseFault> = Fault & {
+  /** True where no answer came in time; false where the answer was bad, such as a refusal. */
+  readonly isUnanswered: boolean;
+};
 
-/** The value is the last known one: this evaluation did not learn it. */
+/** Why the last known value of a fact stands in. */
 export interface Unconfirmed {
-  readonly code: CheckCode;
+  readonly code: string;
   /** Why it was not learned. */
   readonly text: string;
   /** How many evaluations in a row did not. */
@@ -52,34 +44,47 @@ export interface Unconfirmed {
   readonly untilMs: number;
 }
 
-/** What one evaluation asks of the database. */
-export interface DatabaseFacts {
-  readonly server: Known<ServerFacts>;
-  readonly environment: Known<EnvironmentFacts>;
-  readonly migrations: Known<MigrationsReport>;
+/** What the server reports of itself, and whether the DDL guard is on. */
+export interface ServerState extends ServerFacts {
+  readonly ddlGuard: DdlGuardSwitch;
 }
 
-/** Everything one evaluation knows: from the database, and what was learned of the backups beside it. */
-export interface Facts extends DatabaseFacts {
+/** What one evaluation asks of the database. */
+export interface DatabaseFacts {
+  readonly server: Fact<ServerState>;
+  readonly environment: Fact<EnvironmentFacts>;
+  readonly migrations: Fact<MigrationsReport>;
+}
+
+/** What is asked in each evaluation: of the database, and of the application's own checks. */
+export interface AskedFacts extends DatabaseFacts {
+  readonly application: ApplicationFacts;
+}
+
+/** Everything that one evaluation knows. */
+export interface Facts extends AskedFacts {
   /** What restore tests proved; undefined where that is not known. */
   readonly evidence: NewestEvidences | undefined;
   /** Undefined while backups are off, and until the storage has answered for the first time. */
   readonly backups: BackupFacts | undefined;
-  /** Absent until the structure was looked at for the first time. */
+  /** Undefined until the structure was compared for the first time. */
   readonly drift?: DriftFacts | undefined;
 }
 
 /** The answer to "is this database safe to serve from, right now?": the body of `/ready`. */
 export interface Verdict {
   readonly status: 'ready' | 'not_ready';
-  /** Why the verdict as a whole says no, where no single check is the reason. */
-  readonly code?: Extract<CheckCode, 'EVALUATION_STALE' | 'EVALUATION_PENDING' | 'SHUTTING_DOWN'>;
-  readonly checks: Readonly<Partial<Record<CheckName, CheckView>>>;
+  /** Why the verdict is "not ready" where no single check is the reason. */
+  readonly code?: VerdictCode;
+  /** There with a `code`: where the documentation explains it. */
+  readonly hint?: string;
+  /** By the name of the check; the application's own come last. */
+  readonly checks: Readonly<Record<string, CheckView>>;
   /** ISO 8601; when the checks were made. Missing before the first evaluation ended. */
   readonly evaluatedAt?: string;
 }
 
-/** A verdict, and the same in Terminus' shape. */
+/** A verdict, and the same in Terminus' format. */
 export interface Judgement {
   readonly verdict: Verdict;
   readonly health: HealthCheckResult;

@@ -1,20 +1,20 @@
 import { type BackupEntry, isSafetyBackup } from '../backup/backup.types.js';
 import { DEFAULT_RETENTION_HOURS, type EnvironmentName } from '../config/settings.js';
-import { counted } from '../core/counted.js';
-import { calendarOf } from './calendar.js';
+import { counted } from '../core/text.js';
 import type { RetainedBackup, RetentionPlan, RetentionRules } from './retention.types.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 /**
- * Decides which backups stay. Every backup of the last hours does. Of older regular backups the newest of each of the
- * last days, weeks and months that have one stays; one backup may stand for several periods, and empty periods do not
- * count. A safety backup (`pre-restore`, `pre-migration`) stays for the retention days and stands for no period: it may
- * hold the damage that the restore is for. What a restore or a deploy came from stays as long as its safety backup.
- * Whatever the rules say, the newest stays, the newest that a restore test proved, what is pinned and what is dated in the future. Pure.
+ * Plans which backups to keep. Every backup of the last hours is kept, and of older regular backups the newest of each of
+ * the last days, weeks and months that have one. One backup can count for several periods; periods without a backup are
+ * skipped. A safety backup (`pre-restore`, `pre-migration`) is kept for the retention days and counts for no period: it
+ * may contain the damage that the restore repairs. The origin of a restore or a deploy is kept as long as its safety
+ * backup. Always kept: the newest backup, the newest that passed a restore test, pinned ones, and those dated in the
+ * future. Pure.
  *
- * @param others backups of other databases, environments and servers: one of these may have been made before a restore of one of these
+ * @param others backups of other databases, environments and servers: their origin can be one of `backups`
  */
 export function planRetention(
   backups: readonly RetainedBackup[],
@@ -27,7 +27,7 @@ export function planRetention(
       right.finishedAt.getTime() - left.finishedAt.getTime() || (left.name < right.name ? 1 : -1),
   );
   const keeper = new Keeper(newestFirst);
-  // A clock that ran ahead must not push the real backups out of their periods.
+  // Backups of a clock that was ahead must not displace others from their periods.
   const past = newestFirst.filter(({ finishedAt }) => finishedAt <= now);
   const regular = past.filter(({ reason }) => !isSafetyBackup(reason));
   keepAlways(keeper, past, regular);
@@ -50,7 +50,7 @@ export function planRetention(
   return keeper.plan();
 }
 
-/** The newest of all and of the regular ones, proven or not: these stay where every rule is 0. */
+/** Keeps the newest of all and of the regular backups, with and without a restore test, even if every rule is 0. */
 function keepAlways(
   keeper: Keeper,
   past: readonly RetainedBackup[],
@@ -84,7 +84,7 @@ function keepYoung(
   }
 }
 
-/** Collects the reasons; what is kept keeps what it came from. */
+/** Collects the reasons. A backup that is kept also keeps its origin. */
 class Keeper {
   private readonly reasons: ReadonlyMap<string, string[]>;
   private readonly byName: ReadonlyMap<string, RetainedBackup>;
@@ -113,7 +113,7 @@ class Keeper {
     this.keep(this.byName.get(origin), because);
   }
 
-  /** A deploy came from the state that the last regular backup before it holds. */
+  /** Keeps the last regular backup before a deploy: the state before the deploy. */
   private keepDeployed({ name, reason, finishedAt }: RetainedBackup): void {
     if (reason !== 'pre-migration') return;
     const before = this.newestFirst.find(
@@ -131,7 +131,7 @@ class Keeper {
   }
 }
 
-/** The newest backup of each of the last `count` periods that have one. */
+/** Returns the newest backup of each of the last `count` periods that have one. */
 function newestOfEach(
   newestFirst: readonly RetainedBackup[],
   periodOf: (moment: Date) => string,
@@ -148,8 +148,8 @@ function newestOfEach(
 }
 
 /**
- * What would remain of so many daily backups, one a day up to `now`, when each day's prune follows its backup:
- * the answer to "what do these rules keep?" for who sets them. Pure.
+ * Returns what would remain of `count` daily backups up to `now`, with a prune after each backup: it shows what the rules
+ * keep. Pure.
  */
 export function simulateRetention(
   count: number,
@@ -166,27 +166,27 @@ export function simulateRetention(
   return backups;
 }
 
-/** Whose backups are to be pruned. */
+/** The database whose backups are pruned. */
 export interface Owner {
   readonly database: string;
   readonly environment: EnvironmentName;
-  /** The database server's; undefined where the role may not ask for it. */
+  /** The database server's; undefined if the role may not read it. */
   readonly systemIdentifier: string | undefined;
 }
 
-/** The backups that are the owner's to prune, and those that only look like it. */
+/** The backups of the owner, and those that have the same names but another server. */
 interface Ownership {
   readonly own: readonly BackupEntry[];
-  /** Of the same names, and made by another database server. */
+  /** Backups of the same names that another database server made. */
   readonly foreign: readonly BackupEntry[];
 }
 
 /**
- * Tells a server's backups from those of another one that shares the bucket, the database's name and the environment.
- * The database's oid would tell more, and too much: a restore changes it. Whatever names another system identifier
- * is not the owner's, so that the worst mistake is a backup too many: what an earlier server made stays until
- * somebody removes it by hand. A backup that names none goes by its name; and an owner that does not know its own
- * identifier owns only such backups. Those of other databases and environments are left out. Pure.
+ * Separates a server's backups from those of another server that uses the same bucket, name of the database and
+ * environment. The database's oid is not compared, because a restore changes it. A backup with another system identifier
+ * is foreign, so that a mistake keeps a backup too many: backups of a former server stay until they are removed by hand.
+ * A backup without an identifier counts as own; an owner without one owns only such backups. Backups of other databases
+ * and environments are left out. Pure.
  */
 export function ownBackups(backups: readonly BackupEntry[], owner: Owner): Ownership {
   const namesakes = backups.filter(
@@ -195,4 +195,39 @@ export function ownBackups(backups: readonly BackupEntry[], owner: Owner): Owner
   const isOwn = ({ systemIdentifier }: BackupEntry): boolean =>
     systemIdentifier === null || systemIdentifier === owner.systemIdentifier;
   return { own: namesakes.filter(isOwn), foreign: namesakes.filter((backup) => !isOwn(backup)) };
+}
+
+/** The periods of a moment, as names that sort by time. */
+export interface Periods {
+  /** `2026-02-07` */
+  readonly day: string;
+  /** ISO 8601: `2026-W06` */
+  readonly week: string;
+  /** `2026-02` */
+  readonly month: string;
+}
+
+/** Returns a function that finds the periods in one time zone. Creating the formatter is slow, so it is created once. */
+export function calendarOf(timeZone: string): (moment: Date) => Periods {
+  // Sweden writes dates as ISO 8601 does.
+  const format = new Intl.DateTimeFormat('sv-SE', {
+    timeZone,
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+  });
+  return (moment) => {
+    const day = format.format(moment);
+    return { day, week: isoWeek(day), month: day.slice(0, 7) };
+  };
+}
+
+/** Returns the ISO 8601 week, which belongs to the year of its Thursday. */
+function isoWeek(day: string): string {
+  const midnight = new Date(`${day}T00:00:00Z`);
+  const weekday = midnight.getUTCDay() || 7;
+  const thursday = new Date(midnight.getTime() + (4 - weekday) * DAY_MS);
+  const year = thursday.getUTCFullYear();
+  const week = 1 + Math.floor((thursday.getTime() - Date.UTC(year, 0, 1)) / (7 * DAY_MS));
+  return `${year}-W${String(week).padStart(2, '0')}`;
 }

@@ -8,9 +8,8 @@ import type { BackupEntry, BackupList } from '../backup/backup.types.js';
 import { backupSubject } from '../backup/catalog/backup-name.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { boundedList } from '../core/bounded-list.js';
+import { boundedList, counted, pluralOf } from '../core/text.js';
 import { Clock } from '../core/clock.js';
-import { counted } from '../core/counted.js';
 import { PgkeepError } from '../core/errors.js';
 import { readIdentity } from '../environment/stamp.js';
 import { databaseError } from '../postgres/database-fault.js';
@@ -26,15 +25,15 @@ import type {
 } from './retention.types.js';
 
 export interface PruneOptions {
-  /** Only plan. Defaults to false. */
+  /** Whether to plan only. Defaults to false. */
   readonly dryRun?: boolean;
-  /** Who the record names. Defaults to the operator: `user@host`. */
+  /** The actor of the audit-log entry. Defaults to the operator: `user@host`. */
   readonly actor?: string;
-  /** Asked before each removal: what it throws ends the prune, and what is not removed yet stays. */
+  /** Called before each removal. If it throws, the prune ends and the remaining backups stay. */
   readonly beforeRemove?: () => Promise<void>;
 }
 
-/** Removes the backups that the rules no longer need. */
+/** Removes the backups that the retention rules do not keep. */
 @Injectable()
 export class RetentionService {
   private readonly rules: RetentionRules;
@@ -44,7 +43,7 @@ export class RetentionService {
     @Inject(BACKUP_STORAGE) private readonly storage: BackupStorage,
     private readonly backups: BackupService,
     private readonly clock: Clock,
-    private readonly changelog: AuditLogService,
+    private readonly auditLog: AuditLogService,
     private readonly database: DatabaseService,
   ) {
     const { retentionHours: hours, retentionDays: days = 7, timeZone } = settings.backup;
@@ -53,10 +52,10 @@ export class RetentionService {
   }
 
   /**
-   * Plans over the backups of this database and environment, and removes what the plan does not keep, in every
-   * place. Those of other databases, environments and servers in the same place are not looked at; the database is
-   * asked which server it is.
-   * @throws PgkeepError `PRUNE_REFUSED` when the listing cannot be trusted, `DATABASE_…`, `STORAGE_…`.
+   * Plans for the backups of this database and environment, and removes those that the plan does not keep from every
+   * place. Backups of other databases, environments and servers in the same place are left alone, which is why the
+   * database is asked for its server's identity.
+   * @throws PgkeepError `PRUNE_REFUSED` if the list of backups may be incomplete, `DATABASE_…`, `STORAGE_…`.
    */
   async prune({
     dryRun = false,
@@ -71,21 +70,21 @@ export class RetentionService {
     const { own, foreign } = ownBackups(list.backups, owner);
     const subject = backupSubject(url.database, environment);
     const known = new KnownBackups(this.storage, subject);
-    requireTrustworthy(list, await known.read());
+    requireCompleteList(list, await known.read());
     const others = list.backups.filter((backup) => !own.includes(backup));
     const plan = planRetention(own.map(toRetained), this.rules, this.clock.now(), others.map(toRetained));
     const about = { foreign: foreign.map(({ name }) => name), dryRun };
     if (dryRun) return { ...plan, ...about, recorded: false };
-    // First, so that a prune that is ended half-way leaves no backup that was expected and is gone.
+    // Before the removals: if the prune ends half-way, no expected backup is missing.
     await known.write(plan.keep.map(({ name }) => name));
     const done = await this.remove(own, plan, beforeRemove);
     if (done.remove.length === 0) return { ...done, ...about, recorded: false };
     const details = { removed: done.remove, kept: done.keep.length };
-    const recording = await this.changelog.recordDone({ action: 'prune', subject, details, actor });
+    const recording = await this.auditLog.recordDone({ action: 'prune', subject, details, actor });
     return { ...done, ...about, ...recording };
   }
 
-  /** Removes what the plan does not keep. @returns the plan as it was carried out: what is in use stays. */
+  /** Removes what the plan does not keep. @returns the plan as it was executed: a backup in use is kept. */
   private async remove(
     own: readonly BackupEntry[],
     { keep, remove }: RetentionPlan,
@@ -101,7 +100,7 @@ export class RetentionService {
     return { keep: [...keep, ...inUse], remove: remove.filter((name) => !used.has(name)) };
   }
 
-  /** Which of so many dailies would remain, one a day up to now. */
+  /** Returns which of `count` daily backups up to now would remain. */
   simulate(count: number): readonly RetainedBackup[] {
     return simulateRetention(count, this.rules, this.clock.now());
   }
@@ -112,7 +111,7 @@ export class RetentionService {
       const identity = await this.database.withPooled(primary, (client) => readIdentity(client, timeouts));
       return identity?.systemIdentifier;
     } catch (error) {
-      throw databaseError('ask the database which server it is, to prune its backups only', error);
+      throw databaseError('read which server the database is on, to prune only its backups', error);
     }
   }
 }
@@ -122,24 +121,28 @@ function toRetained(backup: BackupEntry): RetainedBackup {
   return { name, finishedAt: new Date(finishedAt), pinned, proven: restoreTest === 'passed', reason, origin };
 }
 
-/** A plan made on half a listing would remove what the other half was needed for. */
-function requireTrustworthy(
+/** Refuses an incomplete list of backups: a plan made from it could remove the wrong ones. */
+function requireCompleteList(
   { backups, unreadable, unreachable }: BackupList,
   known: readonly string[],
 ): void {
   if (unreachable.length > 0) {
-    // What is only there may be the newest, or the last one of its month.
+    // The newest backup, or the last one of its month, may be there only.
     const reasons = unreachable.map(({ message }) => message).join(' ');
-    throw new PgkeepError('PRUNE_REFUSED', `Refused to prune. ${reasons} Nothing was removed.`, {
-      hint: 'Prune again when `pgkeep backup list` shows every place.',
-    });
+    throw new PgkeepError(
+      'PRUNE_REFUSED',
+      `Refused to prune: the list of backups is incomplete. ${reasons} Nothing was removed.`,
+      {
+        hint: 'Run the prune again when `pgkeep backup list` reports no error.',
+      },
+    );
   }
   if (unreadable.length > 0) {
     throw new PgkeepError(
       'PRUNE_REFUSED',
       `Refused to prune: ${boundedList(unreadable)} cannot be read as a manifest. Nothing was removed.`,
       {
-        hint: 'Restore the file from a copy, or take it away, then prune again.',
+        hint: 'Restore the file from a copy or remove it, then run the prune again.',
       },
     );
   }
@@ -148,18 +151,18 @@ function requireTrustworthy(
   if (lost.length * 2 <= known.length) return;
   throw new PgkeepError(
     'PRUNE_REFUSED',
-    `Refused to prune: of the ${counted(known.length, 'backup')} that the last prune left, ${lost.length} ${lost.length === 1 ? 'is' : 'are'} gone. Nothing was removed.`,
+    `Refused to prune: of the ${counted(known.length, 'backup')} that the last prune kept, ${lost.length} ${pluralOf(lost.length, 'is', 'are')} missing. Nothing was removed.`,
     {
-      hint: `Find out where they went: ${boundedList(lost, 3)}. Is BACKUP_DIR the right place?`,
+      hint: `Check that BACKUP_DIR is the right directory, and look for the missing backups: ${boundedList(lost, 3)}.`,
     },
   );
 }
 
-/** Which backups the last prune left, kept beside them: a listing that lost many since is not to be acted on. */
+/** The names of the backups that the last prune kept: if many of them are missing, the next prune is refused. */
 class KnownBackups {
   private readonly key: string;
 
-  /** @param subject whose backups they are: one file for each database and environment */
+  /** @param subject database and environment: each has a separate file */
   constructor(
     private readonly storage: BackupStorage,
     subject: string,

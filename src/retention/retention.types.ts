@@ -1,7 +1,7 @@
 import type { BackupReason } from '../backup/backup.types.js';
 import type { Recording } from '../audit-log/audit-log.types.js';
 
-/** What retention has to know of a backup. */
+/** The facts about a backup that retention needs. */
 export interface RetainedBackup {
   readonly name: string;
   /** When it was committed. */
@@ -12,15 +12,15 @@ export interface RetainedBackup {
   readonly proven: boolean;
   /** Why it was made. Defaults to `scheduled`. */
   readonly reason?: BackupReason;
-  /** The backup that the restore was made from, of a `pre-restore` backup that names it. */
+  /** See `Manifest.origin`. */
   readonly origin?: string | null;
 }
 
-/** How long backups are kept; of each period its newest regular backup. */
+/** How long backups are kept. Of each period the newest regular backup is kept. */
 export interface RetentionRules {
-  /** `BACKUP_RETENTION_HOURS`: every younger backup stays. Defaults to 48. */
+  /** `BACKUP_RETENTION_HOURS`: every younger backup is kept. Defaults to 48. */
   readonly hours?: number;
-  /** `BACKUP_RETENTION_DAYS`: also how long `pre-restore` and `pre-migration` backups stay. */
+  /** `BACKUP_RETENTION_DAYS`: also how long `pre-restore` and `pre-migration` backups are kept. */
   readonly days: number;
   /** `BACKUP_RETENTION_WEEKS`, ISO weeks. */
   readonly weeks: number;
@@ -30,23 +30,23 @@ export interface RetentionRules {
   readonly timeZone: string;
 }
 
-/** A backup that stays, and every reason for it. */
+/** A backup that is kept, and every reason for it. */
 export interface KeptBackup {
   readonly name: string;
   /** Such as `in use: restore test`, `newest`, `younger than 48 hours`, `daily 2026-02-07`, `weekly 2026-W06`, `pinned`, `restored when NAME was made`. */
   readonly because: readonly string[];
 }
 
-/** Which backups stay and which go; newest first. */
+/** Which backups to keep and to remove; newest first. */
 export interface RetentionPlan {
   readonly keep: readonly KeptBackup[];
   readonly remove: readonly string[];
 }
 
-/** What `pgkeep backup prune` did, or would do. Not recorded also where nothing was removed. */
+/** The result of `pgkeep backup prune`. It is not recorded if nothing was removed. */
 export interface PruneReport extends RetentionPlan, Recording {
-  /** Backups that go by the same name and environment and are another database server's: left alone. */
+  /** Backups of the same database name and environment that another server made: left alone. */
   readonly foreign: readonly string[];
-  /** True when nothing was removed because only the plan was asked for. */
+  /** Whether this is only a plan: nothing was removed. */
   readonly dryRun: boolean;
 }

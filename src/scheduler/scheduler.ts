@@ -4,15 +4,15 @@ import { CronJob } from 'cron';
 import type { BackupSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { PgkeepError, messageOf } from '../core/errors.js';
-import { JOB_NAMES, JOBS } from '../maintenance/job-table.js';
+import { JOB_NAMES, JOBS } from '../maintenance/job-definitions.js';
 import { MaintenanceService } from '../maintenance/maintenance.service.js';
 
-/** How often the jobs are looked at where no cron expression comes true: for what was missed or abandoned. */
+/** How often the jobs are checked between due times, for missed and abandoned runs. */
 const LONGEST_PAUSE_MS = 15_000;
 
 /**
- * Wakes the jobs: when a cron expression comes true by this machine's clock, and every few seconds. Only wakes: what
- * is due, and who runs it, is decided by the database and its clock.
+ * Checks the jobs at each due time by this machine's clock, and every few seconds. What is due, and which replica runs
+ * it, is decided by the database and its clock.
  */
 @Injectable()
 export class Scheduler implements OnApplicationBootstrap {
@@ -21,7 +21,7 @@ export class Scheduler implements OnApplicationBootstrap {
   private isStarted = false;
   private stepping: Promise<void> | undefined;
   private isWokenAgain = false;
-  private toldFault: string | undefined;
+  private loggedFault: string | undefined;
 
   constructor(
     @Inject(SETTINGS) { backup }: Settings,
@@ -31,7 +31,7 @@ export class Scheduler implements OnApplicationBootstrap {
     this.settings = backup;
   }
 
-  /** Begins; a no-op where backups are off, or where it has begun. */
+  /** Starts the schedule; does nothing where backups are off, or when called again. */
   start(): void {
     if (this.isStarted || !this.settings.enabled) return;
     this.isStarted = true;
@@ -52,7 +52,7 @@ export class Scheduler implements OnApplicationBootstrap {
     this.start();
   }
 
-  /** One step at a time; woken during one, there is another one after it. */
+  /** Does one step at a time; a call during a step causes another one after it. */
   private wake(): void {
     if (this.stepping) {
       this.isWokenAgain = true;
@@ -69,16 +69,16 @@ export class Scheduler implements OnApplicationBootstrap {
   private async step(): Promise<void> {
     try {
       await this.maintenance.step();
-      if (this.toldFault !== undefined) this.logger.log('The schedule runs again.');
-      this.toldFault = undefined;
+      if (this.loggedFault !== undefined) this.logger.log('The schedule runs again.');
+      this.loggedFault = undefined;
     } catch (error) {
       const fault =
         error instanceof PgkeepError
           ? [error.message, error.hint].filter(Boolean).join(' ')
           : messageOf(error);
-      // Once, and not every few seconds; /ready goes on telling it.
-      if (fault !== this.toldFault) this.logger.warn(fault);
-      this.toldFault = fault;
+      // Logged once, not every few seconds; /ready reports it all the time.
+      if (fault !== this.loggedFault) this.logger.warn(fault);
+      this.loggedFault = fault;
     }
   }
 }

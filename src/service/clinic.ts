@@ -18,8 +18,8 @@ const CONNECTION = {
 } as const;
 
 /**
- * Makes the clinic's database in an embedded cluster where it is not there yet: migrated and seeded under
- * another name and renamed when whole, so that an interrupted start leaves no half of it.
+ * Creates the clinic's database in an embedded cluster, where it does not exist: migrated and seeded under another name,
+ * then renamed, so that an interrupted start leaves no incomplete database.
  * @returns the connection URL.
  */
 export async function openClinic(
@@ -42,7 +42,7 @@ export async function openClinic(
 }
 
 async function fill(url: string): Promise<void> {
-  const { applyMigrations } = await import('../migrations/engine/apply-migrations.js');
+  const { applyMigrations } = await import('../migrations/engine/schema-engine.js');
   await applyMigrations({ database: parseDatabaseUrl(url), directory: CLINIC_MIGRATIONS });
   await execute(url, await readFile(new URL('seed.sql', CLINIC), 'utf8'));
   await execute(url, 'ANALYZE');

@@ -27,7 +27,7 @@ import { DatabaseService } from '../postgres/database.service.js';
 import { CLINIC_MIGRATIONS, openClinic } from './clinic.js';
 import type { Companion } from './serve.js';
 
-/** The embedded default: a PostgreSQL of our own with the sample clinic in it. */
+/** The embedded default: a PostgreSQL that pgkeep starts, with the database of the sample clinic. */
 export interface Embedded {
   /** The environment to serve with: the given one, and what leads to the embedded database. */
   readonly environment: Environment;
@@ -35,8 +35,8 @@ export interface Embedded {
 }
 
 /**
- * Starts the embedded PostgreSQL below the working directory, makes the clinic at the first time, installs
- * pgkeep's schema and stamps it. It ends with `companion.stop()`, or with this process.
+ * Starts the embedded PostgreSQL below the working directory, creates the clinic the first time, installs schema pgkeep
+ * and stamps the database. It stops with `companion.stop()`, or with this process.
  * @throws PgkeepError as `startEmbeddedCluster` does.
  */
 export async function startEmbedded(
@@ -74,12 +74,12 @@ export async function startEmbedded(
   }
 }
 
-/** One database an environment: each is stamped with its own name. */
+/** Returns the name of the database: one for each environment, because each has its own stamp. */
 function databaseName({ NODE_ENV: name }: Environment): string {
   return !name || name === 'development' ? 'clinic' : `clinic_${name}`;
 }
 
-/** A token of this directory's own, so that the admin routes can be tried at once. */
+/** Returns the admin token of this directory, created the first time, so that the admin routes can be tried. */
 function adminToken(stateDirectory: string): string {
   const file = path.join(stateDirectory, 'admin-token');
   if (!existsSync(file)) writeFileSync(file, randomBytes(24).toString('hex'), { mode: 0o600 });
@@ -92,7 +92,7 @@ async function installAndStamp(environment: Environment, clock: Clock): Promise<
   try {
     await new InstallService(settings, database, new AuditLogService(database)).install(service());
     await new StampService(settings, database, clock).stampIfUnstamped(settings.environment, service());
-    // The clinic was migrated without a deploy: what it is like now is what is expected.
+    // The clinic was migrated without a deploy: its current structure is the expected one.
     await new DriftService(settings, database, new MigrationsService(settings, database)).recordFirst();
   } finally {
     await database.onApplicationShutdown();
@@ -100,8 +100,8 @@ async function installAndStamp(environment: Environment, clock: Clock): Promise<
 }
 
 /**
- * Where there is no backup yet: makes one and proves it, as the schedule would, so that `/ready` rests on evidence
- * from the first minute. For the embedded database; others have their own schedule and their own first night.
+ * Makes a first backup and tests its restore, where there is none yet, so that `/ready` passes from the first minute.
+ * Only for the embedded database; others have their schedule.
  */
 export async function makeFirstBackup(app: INestApplicationContext): Promise<void> {
   const { backup } = app.get<Settings>(SETTINGS);
@@ -113,12 +113,12 @@ export async function makeFirstBackup(app: INestApplicationContext): Promise<voi
       if (runs.isStopping) return;
       const { id } = await maintenance.begin(job);
       await runs.settled();
-      // Its end is in the log already.
+      // The job has logged its end.
       if ((await maintenance.find(id)).state !== 'succeeded') return;
     }
   } catch (error) {
     const hint = error instanceof PgkeepError ? error.hint : undefined;
-    // The service serves all the same: `/ready` tells what is missing.
-    new Logger('Backup').warn([`No first backup: ${messageOf(error)}`, hint].filter(Boolean).join(' '));
+    // The service runs without it: `/ready` reports what is missing.
+    new Logger('Backup').warn([`First backup failed: ${messageOf(error)}`, hint].filter(Boolean).join(' '));
   }
 }

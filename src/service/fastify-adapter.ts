@@ -3,10 +3,10 @@ import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { problem, problemOf } from '../http/problem.js';
 
-/** A probe sends no body worth reading; what is slower or larger than this is not a client of ours. */
+/** No route reads a larger body; a slower request is cut off. */
 const LIMITS = { bodyLimit: 65_536, requestTimeout: 10_000 } as const;
 
-/** Fastify with limits, and with pgkeep's error format for what does not even parse as HTTP. */
+/** Creates Fastify with limits, and with pgkeep's error format for requests that do not parse as HTTP. */
 export function createAdapter(): FastifyAdapter {
   const adapter = new FastifyAdapter({
     ...LIMITS,
@@ -22,7 +22,7 @@ export function createAdapter(): FastifyAdapter {
   return adapter;
 }
 
-/** A path that cannot be decoded reaches no route, hence no filter of Nest's. */
+/** Answers a path that cannot be decoded: it reaches no route, so no filter of Nest's. */
 function answerBadUrl(error: unknown, _request: unknown, { raw }: { raw: ServerResponse }): void {
   const answer = problemOf(error);
   raw
@@ -37,7 +37,7 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   if (error.code === 'ECONNRESET' || !socket.writable) return;
   const status =
     error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-  const answer = problem(status, 'REQUEST_REFUSED', 'The request is not one that pgkeep can read.');
+  const answer = problem(status, 'REQUEST_REFUSED', 'The request is not valid HTTP.');
   const body = JSON.stringify(answer);
   socket.end(
     [
@@ -53,9 +53,9 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
 }
 
 /**
- * Node's server, when it closes, waits for every connection that is not idle at that moment: for a client that
- * never finishes its request, and for the keep-alive time of one that was just answered.
- * @returns what to call on closing: hangs up on whoever has no request under way, on the others once answered.
+ * Closes connections when the server closes. Node.js's server waits for every connection that is not idle: for a client
+ * that never finishes its request, and for the keep-alive time of one that was just answered.
+ * @returns what to call on closing: it ends connections without a request, and the others after their answer.
  */
 function hangUpOnClose(server: Server): () => void {
   const open = new Set<Socket>();

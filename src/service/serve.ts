@@ -10,16 +10,17 @@ import { ProblemFilter } from '../http/problem.filter.js';
 import { StartupInstall } from '../install/startup-install.service.js';
 import { StderrLogger } from '../core/logger.js';
 import { PgkeepModule } from '../pgkeep.module.js';
+import { CHECK_NAMES } from '../readiness/checks.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.js';
 import { handOverSignals } from '../core/process/early-signals.js';
 import { createAdapter } from './fastify-adapter.js';
 
-/** Something that must end after the doors have closed: the embedded cluster. */
+/** Something that must stop after the HTTP server: the embedded cluster. */
 export interface Companion {
   stop(): Promise<void>;
 }
 
-/** The service's own application: pgkeep and its doors. */
+/** The service's own application: pgkeep and its HTTP interface. */
 @Module({})
 export class ServiceModule {
   static with(settings: Settings, companion?: Companion): DynamicModule {
@@ -40,7 +41,7 @@ export async function serve(
   environment: Environment,
   options: { companion?: Companion; jsonLogs: boolean },
 ): Promise<{ app: NestFastifyApplication; url: string }> {
-  const settings = readSettings(environment);
+  const settings = readSettings(environment, process.cwd(), { checks: CHECK_NAMES });
   const logger = new StderrLogger({ json: options.jsonLogs, logLevels: ['log', 'warn', 'error', 'fatal'] });
   const app = await NestFactory.create<NestFastifyApplication>(
     ServiceModule.with(settings, options.companion),
@@ -64,8 +65,7 @@ async function listen(app: NestFastifyApplication, { http }: Settings): Promise<
   } catch (cause) {
     await app.close();
     const code = errorCode(cause);
-    const reason =
-      code === 'EADDRINUSE' ? 'another program listens there' : `the system says ${String(code)}`;
+    const reason = code === 'EADDRINUSE' ? 'another program uses that port' : String(code);
     throw new PgkeepError('PORT_IN_USE', `Cannot listen on ${http.host}:${http.port}: ${reason}.`, {
       hint: 'Set PORT (and HOST) to a free address, or stop the other program.',
       cause,
@@ -73,23 +73,23 @@ async function listen(app: NestFastifyApplication, { http }: Settings): Promise<
   }
 }
 
-/** Where it listens: the configured host (Nest would say 127.0.0.1 for every address), the port it really got. */
+/** Returns the configured host (Nest reports 127.0.0.1 for every address) and the port that was assigned. */
 function addressOf(app: NestFastifyApplication, { http }: Settings): string {
   const address = app.getHttpServer().address();
   const port = typeof address === 'object' && address !== null ? address.port : http.port;
   return `http://${http.host.includes(':') ? `[${http.host}]` : http.host}:${port}`;
 }
 
-/** What a service does by itself: it installs what is missing, then keeps the schedule. */
+/** Installs what is missing, then starts the schedule. */
 async function beginInBackground(app: NestFastifyApplication, settings: Settings): Promise<void> {
   const changed = await app.get(StartupInstall).run();
-  // What changed in the database must show in the verdict at once, not a period later. And the first verdict comes
-  // before the schedule, which takes a tenth of a second to load.
+  // A change in the database must be in the verdict immediately, not a period later. The first verdict comes before the
+  // schedule, which takes a tenth of a second to load.
   if (changed || settings.backup.enabled) await app.get(ReadinessMonitor).refresh();
   if (settings.backup.enabled) await keepSchedule(app);
 }
 
-/** Loaded only here: the doors are open by now, and a service without backups needs none of it. */
+/** Loaded only here: the service already listens, and without backups it needs none of this. */
 async function keepSchedule(app: NestFastifyApplication): Promise<void> {
   const [{ PgkeepScheduleModule }, { Scheduler }] = await Promise.all([
     import('../scheduler/pgkeep-schedule.module.js'),

@@ -1,8 +1,10 @@
 import path from 'node:path';
 import { exitCodeOf, explain } from '../cli/errors.js';
 import { STATE_DIRECTORY } from '../cluster/embedded-location.js';
-import { loadEnvironment, wantsEmbedded } from '../config/process-environment.js';
+import { wantsEmbedded } from '../config/database-settings.js';
+import { loadEnvironment } from '../config/process-environment.js';
 import { readSettings } from '../config/read-settings.js';
+import { CHECK_NAMES } from '../readiness/checks.js';
 import { serve } from './serve.js';
 
 /**
@@ -17,8 +19,10 @@ export async function start(environmentName?: string): Promise<void> {
       await serve(environment, { jsonLogs });
       return;
     }
-    // Faults of the other settings are told before a cluster is made for nothing.
-    readSettings({ ...environment, DATABASE_URL: 'postgresql://embedded' });
+    // Report faults of the other settings before a cluster is created.
+    readSettings({ ...environment, DATABASE_URL: 'postgresql://embedded' }, process.cwd(), {
+      checks: CHECK_NAMES,
+    });
     const [{ startEmbedded }, { CLINIC_MIGRATIONS }] = await Promise.all([
       import('./embedded.js'),
       import('./clinic.js'),
@@ -34,12 +38,12 @@ export async function start(environmentName?: string): Promise<void> {
   }
 }
 
-/** What `npm start` prints once the embedded database is served: the few things worth trying first. */
+/** Returns what `npm start` prints once the embedded database is served: what to try first. */
 function welcome(url: string, migrationsDirectory: string, stateDirectory: string): string {
   const base = url.replace(/\/\/(0\.0\.0\.0|\[::\]|\[::1\]|127\.0\.0\.1)/, '//localhost');
   const migration = `${migrationsDirectory}/29991231000000_not_yet_applied`;
   return `
-pgkeep guards a PostgreSQL of its own (in ${stateDirectory}/) with a sample clinic in it. Try, in another terminal:
+pgkeep guards an embedded PostgreSQL (in ${stateDirectory}/) with the database of a sample clinic. Try, in another terminal:
 
   Is the database safe to serve from?
     curl ${base}/ready
@@ -53,7 +57,7 @@ pgkeep guards a PostgreSQL of its own (in ${stateDirectory}/) with a sample clin
     npm run db:backup:list
     npm run db:restore:test
 
-  Make it worse: /ready says 503 within five seconds. Make it better: 200 again.
+  What if a migration is pending? /ready returns 503 within five seconds, and 200 once the migration is gone.
     mkdir ${migration} && echo 'SELECT 1;' > ${migration}/migration.sql
     rm -r ${migration}
 

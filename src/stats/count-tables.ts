@@ -1,8 +1,16 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
 import { errorCode } from '../core/errors.js';
 import { read, type ReadTimeouts } from '../postgres/read.js';
+import { SQLSTATE } from '../postgres/sqlstates.js';
 import type { RowCounting } from './stats.types.js';
 import type { CatalogueRow } from './table-catalogue.js';
+
+const UNCOUNTABLE = new Set<string>([
+  SQLSTATE.queryCanceled,
+  SQLSTATE.lockNotAvailable,
+  SQLSTATE.undefinedTable,
+  SQLSTATE.insufficientPrivilege,
+]);
 
 /** The deadline passed before the count began. */
 class OutOfTimeError extends Error {}
@@ -27,7 +35,7 @@ export class TableCounts {
 
   /** Counts the small tables whose number is not exact (`estimated`), or every table (`exact`). */
   async count(counting: RowCounting): Promise<void> {
-    // Asked for exact numbers, each table is a statement of its own: one that is too large spoils no other.
+    // Asked for exact numbers, each table is counted by its own statement: one that is too large does not affect the others.
     if (counting === 'exact') await this.countEach(this.tables.filter(mayBeCounted));
     else for (const batch of countStatements(tablesToCount(this.tables))) await this.countBatch(batch);
   }
@@ -68,19 +76,17 @@ export class TableCounts {
 }
 
 /**
- * Out of time, locked, dropped meanwhile, or not readable by this role: the planner's number stands in, and the answer
- * as a whole is still good.
+ * Returns whether a count failed because of its table: out of time, locked, dropped, or not readable by this role. The
+ * planner's number is used instead.
  */
 function isAboutATable(error: unknown): boolean {
-  return (
-    error instanceof OutOfTimeError || ['57014', '55P03', '42P01', '42501'].includes(errorCode(error) ?? '')
-  );
+  return error instanceof OutOfTimeError || UNCOUNTABLE.has(errorCode(error) ?? '');
 }
 
 /** Where a table that could not be counted is noted; nowhere where the reason is neither time nor a lock. */
 function failedSet(error: unknown, { timedOut, locked }: TableCounts): Set<string> | undefined {
-  if (error instanceof OutOfTimeError || errorCode(error) === '57014') return timedOut;
-  return errorCode(error) === '55P03' ? locked : undefined;
+  if (error instanceof OutOfTimeError || errorCode(error) === SQLSTATE.queryCanceled) return timedOut;
+  return errorCode(error) === SQLSTATE.lockNotAvailable ? locked : undefined;
 }
 
 /** A table up to this many heap pages (8 MB) is small: counted when its number is not exact. */
@@ -134,7 +140,7 @@ export function countStatements(
   return statements;
 }
 
-/** ONLY, because children by inheritance are tables of their own; a partitioned table is counted whole. */
+/** ONLY, because children by inheritance are separate tables; a partitioned table is counted with its partitions. */
 function countArm({ oid, schema, name, partitioned }: CatalogueRow): string {
   const table = `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`;
   return `SELECT '${oid}' AS oid, count(*)::float8 AS rows FROM ${partitioned ? '' : 'ONLY '}${table}`;

@@ -5,6 +5,7 @@ import { errorCode } from '../core/errors.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { read, type ReadTimeouts } from '../postgres/read.js';
+import { SQLSTATE } from '../postgres/sqlstates.js';
 import { TableCounts } from './count-tables.js';
 import type { DatabaseStats, RowCounting, TableStats } from './stats.types.js';
 import {
@@ -15,11 +16,11 @@ import {
   type DatabaseRow,
 } from './table-catalogue.js';
 
-/** Locked ones are left out: this is for who takes a lock in the moment between. */
+/** Locked tables are left out; this is for a lock that is taken in between. */
 const LOCK_WAIT_MS = 100;
 const MEASURING_TRIES = 3;
 
-/** What is in the database: sizes, rows, connections. Asked of the replica where there is one. */
+/** Reads sizes, rows and connections of the database, from the replica where there is one. */
 @Injectable()
 export class StatsService {
   constructor(
@@ -69,7 +70,7 @@ export class StatsService {
       try {
         return await read<CatalogueRow>(client, { sql: CATALOGUE_QUERY, ...this.timeouts });
       } catch (error) {
-        if (errorCode(error) !== '55P03') throw error;
+        if (errorCode(error) !== SQLSTATE.lockNotAvailable) throw error;
       }
     }
     return await read<CatalogueRow>(client, { sql: ESTIMATES_QUERY, ...this.timeouts });

@@ -23,7 +23,7 @@ export interface TableStats {
   readonly locked?: true;
 }
 
-/** Connections of the whole server, and of pgkeep's own pool. */
+/** Connections of the server, and of pgkeep's pool. */
 export interface ConnectionStats {
   readonly used: number;
   readonly max: number;

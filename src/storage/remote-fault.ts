@@ -1,6 +1,7 @@
-import { errorCode, PgkeepError, messageOf, type ErrorCode } from '../core/errors.js';
+import { errorCode, type ErrorCode, messageOf, PgkeepError, propertyOf } from '../core/errors.js';
+import { formatBytes, withoutStop } from '../core/text.js';
 
-/** Why a bucket did not do as asked: a stable code, the cause in one line, the next step. */
+/** Why a request to a bucket failed: a stable code, the cause in one line, the next step. */
 export interface RemoteFault {
   readonly code: Extract<ErrorCode, `STORAGE_${string}`>;
   readonly text: string;
@@ -8,33 +9,33 @@ export interface RemoteFault {
 }
 
 /**
- * The fault as an error to throw: `operation` completes "Cannot …" and ends before the location. Carries no
- * `cause`: the error objects of the clouds' SDKs hold the request they signed, credentials and all.
+ * Returns the error for a fault; `operation` completes "Cannot …" and ends before the location. It has no `cause`: the
+ * errors of the clouds' SDKs contain the signed request with its credentials.
  */
 export function remoteError(operation: string, location: string, fault: RemoteFault): PgkeepError {
   return new PgkeepError(fault.code, `Cannot ${operation} ${location}: ${fault.text}.`, { hint: fault.hint });
 }
 
-/** Amazon S3 and Google Cloud Storage take no larger object. */
+/** The largest object of Amazon S3 and Google Cloud Storage. */
 const LARGEST_OBJECT_BYTES = 5 * 1024 ** 4;
 
-/** Refuses, before the first byte, what no bucket takes. @throws PgkeepError `STORAGE_FAILED`. */
+/** Refuses a stream that is too long for any bucket, before its first byte. @throws PgkeepError `STORAGE_FAILED`. */
 export function requireObjectSize(key: string, location: string, expectedBytes = 0): void {
   if (expectedBytes <= LARGEST_OBJECT_BYTES) return;
-  const size = (expectedBytes / 1024 ** 4).toFixed(1);
+
   throw remoteError(`write ${key} to`, location, {
     code: 'STORAGE_FAILED',
-    text: `it has ${size} TiB, and an object can have 5 TiB at most`,
-    hint: 'Compress it more (BACKUP_COMPRESSION=zstd:9), or keep the copy off-site by other means.',
+    text: `it has ${formatBytes(expectedBytes)}, and an object can have ${formatBytes(LARGEST_OBJECT_BYTES)} at most`,
+    hint: 'Compress it more (BACKUP_COMPRESSION=zstd:9), or copy the backup off-site with another tool.',
   });
 }
 
-/** There is nothing under this key. */
+/** Returns the error for an object that does not exist. */
 export function objectMissing(key: string, location: string): PgkeepError {
   return remoteError(`read ${key} from`, location, {
     code: 'STORAGE_OBJECT_MISSING',
-    text: 'it is not there',
-    hint: 'Look at what is there: `pgkeep backup list`.',
+    text: 'it does not exist',
+    hint: 'Run `pgkeep backup list` to see the backups.',
   });
 }
 
@@ -43,48 +44,38 @@ const NETWORK_CODE =
 const TIMEOUT_CODE = /^(ETIMEDOUT|ESOCKETTIMEDOUT|ERR_SOCKET_CONNECTION_TIMEOUT)$/;
 const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|EPROTO$)/;
 
-/** Explains what all buckets have in common: the network, and a server with troubles of its own. */
+/** Explains the faults that all buckets have in common: of the network, and of a server that is out of order. */
 export function networkFault(error: unknown, status: number | undefined): RemoteFault | undefined {
   const code = errorCode(error) ?? '';
   const text = withoutStop(messageOf(error) || code);
-  // Before the name: the AWS SDK calls a reset a TimeoutError too.
+  // Before the name is checked: the AWS SDK calls a connection reset a TimeoutError, too.
   if (NETWORK_CODE.test(code)) {
     return {
       code: 'STORAGE_UNAVAILABLE',
       text: `it cannot be reached (${text})`,
-      hint: 'Check that this machine reaches the bucket’s server (name, port, proxy, firewall), and BACKUP_S3_ENDPOINT where it is set.',
+      hint: 'Check that this machine can reach the bucket’s server (name, port, proxy, firewall), and BACKUP_S3_ENDPOINT if it is set.',
     };
   }
   if (TIMEOUT_CODE.test(code) || propertyOf(error, 'name') === 'TimeoutError') {
     return {
       code: 'STORAGE_UNAVAILABLE',
       text: `no answer in time (${text})`,
-      hint: 'The bucket’s server or the way to it is slow or hangs: look at its status page and at the network, then try again.',
+      hint: 'The bucket’s server or the network is slow or does not answer: check its status page and the network, then try again.',
     };
   }
   if (TLS_CODE.test(code)) {
     return {
       code: 'STORAGE_UNAVAILABLE',
       text: `TLS failed (${text})`,
-      hint: 'Name the authority of the server’s certificate in NODE_EXTRA_CA_CERTS, or correct the endpoint’s host name.',
+      hint: 'Set NODE_EXTRA_CA_CERTS to the authority of the server’s certificate, or correct the host name of the endpoint.',
     };
   }
   if (status === 429 || (status !== undefined && status >= 500)) {
     return {
       code: 'STORAGE_UNAVAILABLE',
-      text: `it answers ${status} (${text})`,
-      hint: 'The bucket’s server has troubles of its own: look at its status page, try again later.',
+      text: `the server answered ${status} (${text})`,
+      hint: 'The bucket’s server is overloaded or out of order: check its status page, then try again later.',
     };
   }
   return undefined;
-}
-
-/** A text that goes into a sentence. */
-export function withoutStop(text: string): string {
-  return text.replace(/\.$/, '');
-}
-
-/** By shape: the SDKs' classes are not loaded here, and errors of Node's core belong to another realm inside Jest. */
-export function propertyOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }

@@ -2,28 +2,28 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bytesOf } from './upload-source.js';
 
-/** What a download needs to go on after its connection broke. */
+/** What a download needs to continue after its connection broke. */
 export interface Download {
-  /** How many bytes the whole object has. */
+  /** How many bytes the object has. */
   readonly bytes: number;
   /** Opens the same object again, from this byte on. */
   reopen(offset: number): Promise<Readable>;
-  /** Puts the last failure into words. */
+  /** Returns the error to throw for the last failure. */
   explain(error: unknown): Error;
-  /** How often in a row the connection may break without one byte in between. */
+  /** How often in a row the connection may break without a byte in between. */
   readonly attempts: number;
-  /** How long one byte is waited for, in ms: some clients do not notice that their connection broke. */
+  /** How long to wait for a byte, in ms: some clients do not notice that their connection broke. */
   readonly idleMs: number;
 }
 
 /**
- * The bytes of a download as one stream, whole or failed: a connection that breaks, or that the server closed
- * because the reader took its time, is taken up again at the byte where it broke.
+ * Returns the bytes of a download as one stream, which is complete or fails. If the connection breaks, or the server
+ * closes it because the reader is slow, the download continues at the byte where it stopped.
  */
 export function resumedRead(first: Readable, download: Download): Readable {
   const current = { source: first };
   const stream = Readable.from(wholeOf(current, download), { objectMode: false });
-  // A reader that goes before it began never starts the generator: the connection must not stay open for it.
+  // If the reader goes away before it begins, the generator never starts: the connection must be closed here.
   stream.once('close', () => current.source.destroy());
   return stream;
 }
@@ -40,7 +40,7 @@ async function* wholeOf(current: { source: Readable }, download: Download): Asyn
         yield chunk;
       }
       if (offset >= download.bytes) return;
-      throw new Error(`the answer ended after ${offset} of ${download.bytes} bytes`);
+      throw new Error(`the download ended after ${offset} of ${download.bytes} bytes`);
     } catch (error) {
       failures += 1;
       if (failures >= download.attempts) throw download.explain(error);
@@ -49,11 +49,11 @@ async function* wholeOf(current: { source: Readable }, download: Download): Asyn
   }
 }
 
-/** Breaks the stream when it gives nothing for so long, while it is asked. A reader may take its time. */
+/** Destroys the stream if no byte comes for `idleMs` while the reader waits for one. */
 async function* watched(source: Readable, idleMs: number): AsyncGenerator<Buffer> {
   const watch = (): NodeJS.Timeout =>
     setTimeout(() => {
-      const error = new Error(`no byte for ${idleMs} ms`);
+      const error = new Error(`no data for ${idleMs} ms`);
       error.name = 'TimeoutError';
       source.destroy(error);
     }, idleMs);

@@ -4,7 +4,7 @@ import { SETTINGS } from '../config/settings.token.js';
 import { LocalStorage } from './local/local-storage.js';
 import { BACKUP_STORAGE, type BackupStorage, REMOTE_STORAGES, type RemoteStorages } from './storage.types.js';
 
-/** Hands out the storage that backups are made in, and those that they are copied to. */
+/** Provides the storage where backups are made, and those that they are copied to. */
 @Module({
   providers: [
     {

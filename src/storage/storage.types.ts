@@ -1,12 +1,12 @@
 import type { Readable } from 'node:stream';
 
-/** The injection token of the {@link BackupStorage} that backups are made in: the directory. */
+/** The injection token of the {@link BackupStorage} where backups are made: the directory. */
 export const BACKUP_STORAGE = Symbol('pgkeep backup storage');
 
 /** The injection token of {@link RemoteStorages}. */
 export const REMOTE_STORAGES = Symbol('pgkeep remote storages');
 
-/** The buckets that backups are copied to. Asked for when they are needed: the clouds' SDKs are slow to load. */
+/** Returns the buckets that backups are copied to. A function, because the clouds' SDKs are slow to load. */
 export type RemoteStorages = () => Promise<readonly BackupStorage[]>;
 
 /** One stored object. */
@@ -19,7 +19,7 @@ export interface StoredObject {
 /** How a stream is stored. */
 export interface PutOptions {
   readonly signal: AbortSignal;
-  /** How long the stream is, where that is known: a bucket chooses the size of its parts by it. */
+  /** The length of the stream, if known: the size of an upload's parts depends on it. */
   readonly expectedBytes?: number;
 }
 
@@ -28,42 +28,42 @@ export interface PutOptions {
  * passes one conformance suite (`test/storage/conformance.ts`): an action need not know which one it writes to.
  */
 export interface BackupStorage {
-  /** For people: the directory, `s3://bucket`, `gs://bucket`. Holds no credentials. */
+  /** The place as people read it: the directory, `s3://bucket`, `gs://bucket`. Contains no credentials. */
   readonly location: string;
 
   /**
-   * Stores a stream. The object is visible under its key only when it is whole and durable: an aborted or
-   * failed put leaves nothing. An object that was there is replaced.
-   * @throws what the stream throws; PgkeepError `STORAGE_…`, before the first byte where the stream is expected to be
-   *   longer than an object can be; the signal's reason.
+   * Stores a stream, and replaces an object of that key. The object is visible only when it is complete and durable: an
+   * aborted or failed put leaves nothing.
+   * @throws what the stream throws; PgkeepError `STORAGE_…`, before the first byte if the expected length is more than an
+   *   object can have; the signal's reason.
    */
   put(key: string, body: Readable, options: PutOptions): Promise<{ bytes: number }>;
 
-  /** The bytes of an object. @throws PgkeepError `STORAGE_OBJECT_MISSING`, `STORAGE_FAILED`. */
+  /** Opens the bytes of an object. @throws PgkeepError `STORAGE_OBJECT_MISSING`, `STORAGE_FAILED`. */
   get(key: string): Promise<Readable>;
 
-  /** Undefined where there is no such object. */
+  /** Returns size and date of an object; undefined if it does not exist. */
   head(key: string): Promise<{ bytes: number; modifiedAt: Date } | undefined>;
 
-  /** Every object whose key begins with the prefix, page by page, in no particular order. */
+  /** Lists every object whose key begins with the prefix, page by page, in no particular order. */
   list(prefix: string): AsyncIterable<StoredObject>;
 
-  /** Removes an object and what a killed put of it left. Absent is no error. */
+  /** Removes an object if it exists, and the remains of a killed put of it. */
   delete(key: string): Promise<void>;
 
-  /** Removes what puts left that were killed before this time. */
+  /** Removes the remains of puts that were killed before this time. */
   discardUnfinished?(before: Date): Promise<void>;
 
-  /** The file that an object is, where it is one on this machine: pg_restore then reads it in place. */
+  /** Returns the file of an object, if objects are files on this machine: pg_restore reads it in place. */
   pathOf?(key: string): string;
 
-  /** How many bytes there is room for, where that can be asked. */
+  /** Returns the number of free bytes, if it is known. */
   freeBytes?(): Promise<number>;
 }
 
-/** How long a storage of the network is waited for before it counts as unreachable or slow. */
+/** How long to wait for a storage in the network before it counts as unreachable. */
 export interface Patience {
-  /** How often one request is tried. Between two tries the wait doubles. */
+  /** How often one request is tried. The pause between two tries doubles. */
   readonly attempts: number;
   /** Longest wait for a connection, in ms. */
   readonly connectMs: number;
@@ -71,5 +71,5 @@ export interface Patience {
   readonly idleMs: number;
 }
 
-/** Rides out some ten seconds of outage; a storage that hangs is told after minutes, not hours. */
+/** Survives about ten seconds of outage; a storage that does not answer is reported after minutes, not hours. */
 export const PATIENCE: Patience = { attempts: 8, connectMs: 5000, idleMs: 30_000 };

@@ -1,14 +1,14 @@
 import type { Readable } from 'node:stream';
 import type { PgkeepError } from '../core/errors.js';
 
-/** The stream to upload failed, not the storage. */
+/** A failure of the stream to upload, not of the storage. */
 class SourceError extends Error {
   override readonly name = 'SourceError';
 }
 
 /**
- * Runs an upload of `body` and sorts out what a failure was: the caller's abort, the stream's own error, or else
- * the storage's, which `explain` puts into words. The stream is destroyed in every case but success.
+ * Runs an upload of `body`, and throws the reason of a failure: the abort of the signal, the error of the stream, or the
+ * error of the storage, which `explain` returns. The stream is destroyed unless the upload succeeds.
  */
 export async function uploading<T>(
   body: Readable,
@@ -16,7 +16,7 @@ export async function uploading<T>(
   upload: () => Promise<T>,
   explain: (error: unknown) => PgkeepError,
 ): Promise<T> {
-  // The stream may fail before the upload looks at it: that must not end the process.
+  // The stream may fail before the upload reads it: that must not end the process.
   body.on('error', () => undefined);
   try {
     signal.throwIfAborted();
@@ -29,8 +29,8 @@ export async function uploading<T>(
 }
 
 /**
- * The bytes of a stream to upload, until the signal. Its own failures, an early close among them, are told from the
- * storage's. A stream that hangs holds nobody up: some cannot even be destroyed before their next chunk.
+ * Yields the bytes of a stream to upload, until the signal is aborted. Its failures, such as an early close, are distinct
+ * from the storage's. The abort works even if the stream gives no more data and cannot be destroyed.
  */
 export async function* sourceOf(body: Readable, signal: AbortSignal): AsyncGenerator<Buffer> {
   const chunks = body[Symbol.asyncIterator]();
@@ -40,7 +40,7 @@ export async function* sourceOf(body: Readable, signal: AbortSignal): AsyncGener
   try {
     while (true) {
       signal.throwIfAborted();
-      // Not Promise.race with one promise for all chunks: that would remember every chunk's until the end.
+      // Not Promise.race with one promise for all chunks: that would keep every chunk in memory until the end.
       const next = await new Promise<IteratorResult<unknown>>((resolve, reject) => {
         giveUp = reject;
         chunks.next().then(resolve, reject);
@@ -55,7 +55,7 @@ export async function* sourceOf(body: Readable, signal: AbortSignal): AsyncGener
   }
 }
 
-/** The bytes of a stream, chunk by chunk. @throws the stream's error, also where it closes before its end. */
+/** Yields the bytes of a stream, chunk by chunk. @throws the stream's error, also if it closes before its end. */
 export async function* bytesOf(body: Readable): AsyncGenerator<Buffer> {
   for await (const chunk of body) yield toBuffer(chunk);
 }
@@ -64,5 +64,5 @@ function toBuffer(chunk: unknown): Buffer {
   if (Buffer.isBuffer(chunk)) return chunk;
   if (typeof chunk === 'string') return Buffer.from(chunk);
   if (ArrayBuffer.isView(chunk)) return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  throw new TypeError('a storage takes a stream of bytes, not of objects');
+  throw new TypeError('a storage needs a stream of bytes, not of objects');
 }

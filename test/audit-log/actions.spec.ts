@@ -8,7 +8,7 @@ import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { StampService } from '../../src/environment/stamp.service.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { StartupInstall } from '../../src/install/startup-install.service.js';
-import { applyMigrations } from '../../src/migrations/engine/apply-migrations.js';
+import { applyMigrations } from '../../src/migrations/engine/schema-engine.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../../src/migrations/history/migration-directory.js';
 import { withApp } from '../support/app.js';
 import { createDatabase, query } from '../support/clinic.js';
@@ -87,7 +87,7 @@ describe('the actions that are recorded', () => {
       await expect(app.get(StampService).stamp('staging')).rejects.toMatchObject({
         code: 'NOT_INSTALLED',
         message:
-          'Cannot stamp the database: pgkeep’s schema in it is older than this pgkeep, and cannot record the stamp.',
+          'Cannot stamp the database: its schema pgkeep is of an earlier version and has no audit log. Nothing was changed.',
         hint: 'Run `pgkeep install`, then `pgkeep stamp staging`.',
       });
       expect(await app.get(InstallService).install()).toEqual({ applied: ALL.slice(1) });
@@ -111,7 +111,7 @@ describe('the actions that are recorded', () => {
     await expect(stamp()).rejects.toMatchObject({
       code: 'DATABASE_PERMISSION_DENIED',
       message:
-        'Cannot stamp the database: role "stamp er" lacks INSERT on pgkeep.change_log, and an action that is not recorded is not done.',
+        'Cannot stamp the database: role "stamp er" lacks INSERT on pgkeep.change_log, which must record every action.',
       hint: 'Run the command as the owner of schema pgkeep, or grant: GRANT INSERT ON pgkeep.change_log TO "stamp er";',
     });
     await query(
@@ -139,7 +139,7 @@ describe('the actions that are recorded', () => {
     await expect(withApp(weak, (app) => app.get(InstallService).install())).rejects.toMatchObject({
       code: 'DATABASE_PERMISSION_DENIED',
       message:
-        'Cannot install pgkeep’s schema: role "half" lacks INSERT on pgkeep.change_log, and an action that is not recorded is not done.',
+        'Cannot install schema pgkeep: role "half" lacks INSERT on pgkeep.change_log, which must record every action.',
     });
   });
 });

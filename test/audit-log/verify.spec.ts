@@ -42,7 +42,7 @@ describe('verifying the record', () => {
 
   const verify = (knownHead?: string): Promise<ChainReport> =>
     withApp(url, (app) => app.get(AuditLogService).verify(knownHead));
-  /** As somebody who may switch the triggers off, and switches them on again. */
+  /** As a superuser who switches the triggers off, and on again. */
   const tamper = (sql: string) => query(url, `${OFF}; ${sql}; ${ON}`);
 
   it.each([
@@ -94,7 +94,7 @@ describe('verifying the record', () => {
     ]);
   });
 
-  it('sees that an entry was replaced by one with a right hash of its own', async () => {
+  it('sees that an entry was replaced by one with its own right hash', async () => {
     await tamper(`UPDATE pgkeep.change_log SET subject = 'other' WHERE seq = 3; ${REHASH} WHERE seq = 3`);
     expect((await verify()).findings).toEqual([
       {
@@ -147,7 +147,7 @@ describe('verifying the record', () => {
     expect((await verify(head)).findings).toMatchObject([{ code: 'HEAD_NOT_FOUND' }]);
   });
 
-  it('tells an empty record', async () => {
+  it('reports an empty record', async () => {
     await tamper('TRUNCATE pgkeep.change_log');
     expect(await verify()).toMatchObject({ verdict: 'whole', entries: 0, head: null });
     expect(await verify(head)).toMatchObject({ verdict: 'broken' });
@@ -156,7 +156,7 @@ describe('verifying the record', () => {
   it.each([
     ['switched off', 'DISABLE TRIGGER change_log_keep'],
     ['on for some sessions only', 'ENABLE TRIGGER change_log_keep'],
-  ])('tells a guard that is %s', async (_how, change) => {
+  ])('reports a guard that is %s', async (_how, change) => {
     await query(url, `ALTER TABLE pgkeep.change_log ${change}`);
     expect(await verify()).toMatchObject({
       verdict: 'broken',

@@ -77,7 +77,7 @@ describe('a backup', () => {
     );
   });
 
-  it('writes a whole manifest, and files that only their owner reads', async () => {
+  it('writes a complete manifest, and files that only their owner can read', async () => {
     const directory = path.join(backupDirectory(), 'made', 'here');
     const report = await withBackups(
       { DATABASE_URL: verified(own, clinic), BACKUP_DIR: directory, NODE_ENV: 'staging' },
@@ -121,7 +121,7 @@ describe('a backup', () => {
     expect((await withBackups(environment, (backups) => backups.list())).backups).toHaveLength(3);
   });
 
-  it('lists what has a manifest, the newest first, and tells of a manifest that cannot be read', async () => {
+  it('lists what has a manifest, newest first, and reports a manifest that cannot be read', async () => {
     const directory = backupDirectory();
     const environment = { DATABASE_URL: clinic, BACKUP_DIR: directory };
     await withBackups(environment, async (backups) => {

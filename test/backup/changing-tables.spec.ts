@@ -148,11 +148,11 @@ describe('a backup while tables are made, changed and dropped', () => {
       await requireVersions(client, versions);
       await query(url, 'CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 2 $$');
       await expect(requireVersions(client, versions)).rejects.toEqual(
-        new ReplacedWhileDumped('1 function, view or domain changed as pg_dump read the structure'),
+        new ReplacedWhileDumped('1 function, view or domain changed while pg_dump read the structure'),
       );
       await query(url, 'DROP VIEW v');
       await expect(requireVersions(client, versions)).rejects.toThrow(
-        '2 functions, views or domains changed as pg_dump read the structure',
+        '2 functions, views or domains changed while pg_dump read the structure',
       );
     });
   });

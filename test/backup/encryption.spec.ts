@@ -3,8 +3,8 @@ import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { BackupReport, Manifest } from '../../src/backup/backup.types.js';
-import { seal } from '../../src/backup/encryption/encrypt.js';
-import { unseal } from '../../src/backup/encryption/decrypt.js';
+import { encrypt } from '../../src/backup/encryption/encrypt.js';
+import { decrypt } from '../../src/backup/encryption/decrypt.js';
 import { parseManifest } from '../../src/backup/catalog/manifest.js';
 import { backupDirectory, holdings, stockRestore, withBackups } from '../support/backups.js';
 import { createClinic, createDatabase } from '../support/clinic.js';
@@ -72,17 +72,17 @@ describe('an encrypted backup', () => {
     }
   });
 
-  it('is stored and digested, but said not to have been opened where no key to open it is here', async () => {
+  it('is stored and verified byte by byte, and reports that its contents were not checked without a key', async () => {
     const environment = encrypted(ours.recipient);
     const made = await runCli(['backup'], environment);
     const name = readdirSync(directory)[0]?.replace('.dump.age', '') ?? '';
-    const how = `${name}.dump.age is encrypted, and no key to open it is here. Set BACKUP_ENCRYPTION_IDENTITY (or BACKUP_ENCRYPTION_IDENTITY_FILE) to the AGE-SECRET-KEY-1… of ${ours.recipient}; several may stand there.`;
+    const how = `${name}.dump.age is encrypted, and no key is set to decrypt it. Set BACKUP_ENCRYPTION_IDENTITY (or BACKUP_ENCRYPTION_IDENTITY_FILE) to the AGE-SECRET-KEY-1… of ${ours.recipient}. It can hold several keys.`;
     expect(made).toMatchObject({ code: 0, stderr: '' });
-    expect(made.stdout).toMatch(/ kB encrypted, in \d+\.\d s; read back whole, not opened\.\n/);
-    expect(made.stdout).toContain(`\n  not opened: ${how} It was read whole before it was encrypted.\n`);
+    expect(made.stdout).toMatch(/ kB encrypted, in \d+\.\d s; every byte verified, contents not checked\.\n/);
+    expect(made.stdout).toContain(`\n  not checked: ${how} It was verified before it was encrypted.\n`);
     expect(await runCli(['backup', 'verify', name], environment)).toEqual({
       code: 0,
-      stdout: `${name}: every byte is as it was stored. Whether it opens was NOT checked:\n  not opened: ${how}\n`,
+      stdout: `${name}: every byte is as it was stored. Its contents were NOT checked:\n  not checked: ${how}\n`,
       stderr: '',
     });
     // The very file that age-keygen writes, its comments included.
@@ -93,7 +93,7 @@ describe('an encrypted backup', () => {
     });
     const others = { ...environment, BACKUP_ENCRYPTION_IDENTITY: theirs.identity };
     expect((await runCli(['backup', 'verify', name], others)).stdout).toContain(
-      `not opened: ${name}.dump.age is encrypted for other keys than those of BACKUP_ENCRYPTION_IDENTITY. Set `,
+      `not checked: ${name}.dump.age is encrypted for other keys than those in BACKUP_ENCRYPTION_IDENTITY. Set `,
     );
   });
 
@@ -113,14 +113,12 @@ describe('an encrypted backup', () => {
           without: [],
           findings: [],
           locations: [directory],
-          notChecked: [
-            `${archive} is encrypted, and the passphrase of BACKUP_ENCRYPTION_KEY does not open it.`,
-          ],
+          notChecked: [`Cannot decrypt ${archive}: BACKUP_ENCRYPTION_KEY is not its passphrase.`],
         });
         await expect(opened(others, report)).rejects.toMatchObject({
           code: 'BACKUP_KEY_WRONG',
-          message: `${archive} is encrypted, and the passphrase of BACKUP_ENCRYPTION_KEY does not open it.`,
-          hint: 'Set BACKUP_ENCRYPTION_KEY to the passphrase of the time when that backup was made.',
+          message: `Cannot decrypt ${archive}: BACKUP_ENCRYPTION_KEY is not its passphrase.`,
+          hint: 'Set BACKUP_ENCRYPTION_KEY to the passphrase that was set when that backup was made.',
         });
       });
     });
@@ -144,17 +142,17 @@ describe('an encrypted backup', () => {
     const without = { DATABASE_URL: clinic, BACKUP_DIR: directory };
     await expect(withBackups(without, (backups) => opened(backups, report))).rejects.toMatchObject({
       code: 'BACKUP_KEY_MISSING',
-      message: `${report.name}.dump.age is encrypted, and no key to open it is here.`,
-      hint: `Set BACKUP_ENCRYPTION_IDENTITY (or BACKUP_ENCRYPTION_IDENTITY_FILE) to the AGE-SECRET-KEY-1… of ${ours.recipient}; several may stand there.`,
+      message: `${report.name}.dump.age is encrypted, and no key is set to decrypt it.`,
+      hint: `Set BACKUP_ENCRYPTION_IDENTITY (or BACKUP_ENCRYPTION_IDENTITY_FILE) to the AGE-SECRET-KEY-1… of ${ours.recipient}. It can hold several keys.`,
     });
     const wrong = { ...without, BACKUP_ENCRYPTION_IDENTITY: theirs.identity };
     await expect(withBackups(wrong, (backups) => opened(backups, report))).rejects.toMatchObject({
       code: 'BACKUP_KEY_WRONG',
-      message: `${report.name}.dump.age is encrypted for other keys than those of BACKUP_ENCRYPTION_IDENTITY.`,
+      message: `${report.name}.dump.age is encrypted for other keys than those in BACKUP_ENCRYPTION_IDENTITY.`,
     });
   });
 
-  it('that was cut or changed by one bit is handed to nobody', async () => {
+  it('that was truncated or changed by one bit is not used', async () => {
     const environment = encrypted(ours.recipient, { BACKUP_ENCRYPTION_IDENTITY: ours.identity });
     await withBackups(environment, async (backups) => {
       const report = await backups.create();
@@ -187,7 +185,7 @@ describe('an encrypted backup', () => {
         await expect(opened(backups, report)).rejects.toMatchObject({
           code: 'BACKUP_DAMAGED',
           message: expect.stringMatching(
-            new RegExp(`^${report.name}\\.dump\\.age in .* is not what was dumped: .*age: `),
+            new RegExp(`^${report.name}\\.dump\\.age in .* is damaged: .*age: `),
           ),
         });
         writeFileSync(report.archive, whole);
@@ -196,7 +194,7 @@ describe('an encrypted backup', () => {
     });
   });
 
-  it('is removed whole, and a killed one is cleared away', async () => {
+  it('is removed completely, and the files of a killed run are cleared', async () => {
     await withBackups(encrypted(ours.recipient), async (backups) => {
       const made = await backups.create();
       await backups.remove(made);
@@ -213,30 +211,30 @@ describe('an encrypted backup', () => {
   it.each([
     [
       {},
-      'BACKUP_ENCRYPTION_KEY must be set where BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
+      'BACKUP_ENCRYPTION_KEY must be set if BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
     ],
     [
       { BACKUP_ENCRYPTION_KEY: 'hunter2' },
-      'BACKUP_ENCRYPTION_KEY must be age recipients (age1…) or a passphrase of at least 12 characters: it is shorter than that',
+      'BACKUP_ENCRYPTION_KEY must be age recipients (age1…) or a passphrase of at least 12 characters: it is too short',
     ],
     [
       { BACKUP_ENCRYPTION_KEY: 'age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq' },
-      'BACKUP_ENCRYPTION_KEY must be age recipients (age1…) or a passphrase of at least 12 characters: number 1 of its 1 recipients is not a whole age1… key (a character is wrong or missing, or it is of another kind than X25519)',
+      'BACKUP_ENCRYPTION_KEY must be age recipients (age1…) or a passphrase of at least 12 characters: recipient 1 of 1 is not a complete age1… key (a character is wrong or missing, or it is not an X25519 key)',
     ],
     [
       { BACKUP_ENCRYPTION_KEY: 'AGE-SECRET-KEY-1QQQQ' },
-      'BACKUP_ENCRYPTION_KEY must be age recipients (age1…) or a passphrase of at least 12 characters: it holds an AGE-SECRET-KEY-…, the secret half, which belongs to BACKUP_ENCRYPTION_IDENTITY; its public half begins with age1',
+      'BACKUP_ENCRYPTION_KEY must be age recipients (age1…) or a passphrase of at least 12 characters: it contains a secret key (AGE-SECRET-KEY-…), which belongs in BACKUP_ENCRYPTION_IDENTITY; the public key begins with age1',
     ],
     [
       { BACKUP_ENCRYPTION_KEY: PASSPHRASE, BACKUP_ENCRYPTION_IDENTITY: 'age1xyz' },
-      'BACKUP_ENCRYPTION_IDENTITY must be one or more age identities (AGE-SECRET-KEY-1…): it holds an age1…, the public half, which belongs to BACKUP_ENCRYPTION_KEY',
+      'BACKUP_ENCRYPTION_IDENTITY must be one or more age identities (AGE-SECRET-KEY-1…): it contains a public key (age1…), which belongs in BACKUP_ENCRYPTION_KEY',
     ],
   ])('with settings %j is refused: exit 78', async (settings, line) => {
     const environment = { DATABASE_URL: clinic, BACKUP_DIR: directory, BACKUP_ENCRYPTION_ENABLED: 'true' };
     expect(await runCli(['backup'], { ...environment, ...settings })).toEqual({
       code: 78,
       stdout: '',
-      stderr: `One setting is not usable:\n  ${line}\nEvery setting is described in .env.example and in docs/settings.md.\n`,
+      stderr: `One setting is invalid:\n  ${line}\nEvery setting is described in .env.example and in docs/settings.md.\n`,
     });
   });
 });
@@ -251,14 +249,14 @@ describe('the age format', () => {
       writeFileSync(at('plain'), plain);
       const chunks = [plain.subarray(0, length / 3), plain.subarray(length / 3)];
       const recipients = [key.recipient];
-      writeFileSync(at('ours.age'), await all(seal(streamed(chunks), { kind: 'recipients', recipients })));
+      writeFileSync(at('ours.age'), await all(encrypt(streamed(chunks), { kind: 'recipients', recipients })));
       await stockAge('-d', '-i', key.file, '-o', at('opened'), at('ours.age'));
       expect(readFileSync(at('opened')).equals(plain)).toBe(true);
       await stockAge('-r', key.recipient, '-o', at('theirs.age'), at('plain'));
       const keys = { kind: 'identities', identities: [key.identity] } as const;
       for (const highWaterMark of [7, 65_536]) {
         const stream = createReadStream(at('theirs.age'), { highWaterMark });
-        expect((await all(unseal(stream, keys))).equals(plain)).toBe(true);
+        expect((await all(decrypt(stream, keys))).equals(plain)).toBe(true);
       }
     },
   );

@@ -38,7 +38,7 @@ describe('backup export', () => {
   const run = (...argv: string[]) =>
     runCli(['backup', 'export', ...argv, '--directory', directory], { DATABASE_URL: url });
 
-  it('writes files that only their owner reads, tells their rows, and records it', async () => {
+  it('writes files that only their owner can read, reports their rows, and records it', async () => {
     const { code, stdout, stderr } = await run('children', 'grown', 'measured', 'Odd schema.a.b/../c');
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toBe(
@@ -46,7 +46,7 @@ describe('backup export', () => {
 public.grown             2 rows   7 B  ${directory}/public.grown.csv
 public.measured           1 row  17 B  ${directory}/public.measured.csv
 "Odd schema"."a.b/../c"   1 row  10 B  ${directory}/Odd-schema.a-b-c.csv
-Not encrypted: whoever reads ${directory} reads the rows.
+These files are not encrypted: anyone who can read ${directory} can read the rows.
 `,
     );
     expect(statSync(directory).mode & 0o777).toBe(0o700);
@@ -84,7 +84,7 @@ Not encrypted: whoever reads ${directory} reads the rows.
       code: 2,
       stdout: '',
       stderr:
-        'There is no table "childern" in this database.\nIs it public.children or public."Children"? `pgkeep stats` shows all names.\n',
+        'Table "childern" not found in this database.\nDid you mean public.children or public."Children"? Run `pgkeep stats` to see all names.\n',
     });
     expect(existsSync(directory)).toBe(false);
   });
@@ -105,11 +105,13 @@ Not encrypted: whoever reads ${directory} reads the rows.
     const { code, stderr } = await runCli(onto, { DATABASE_URL: url });
     expect([code, stderr]).toEqual([
       1,
-      expect.stringMatching(/^Cannot write .*: EEXIST: file already exists, mkdir .*\nLet --directory name/),
+      expect.stringMatching(
+        /^Cannot write .*: EEXIST: file already exists, mkdir .*\nSet --directory to a directory/,
+      ),
     ]);
   });
 
-  it('writes what was there at one moment, and ends in order when it is told to', async () => {
+  it('writes what was there at one moment, and ends cleanly on a signal', async () => {
     await query(
       url,
       `CREATE TABLE large AS SELECT i, repeat(md5(i::text), 30) AS v FROM generate_series(1, 300000) i;
@@ -127,7 +129,7 @@ Not encrypted: whoever reads ${directory} reads the rows.
     await until(begun, 10_000, 'a table that is written');
     cut.signal('SIGTERM');
     expect(await cut.end()).toMatchObject({ code: 143 });
-    expect(cut.stderr).toMatch(/^Interrupted: could not export from .*Nothing was left behind\.\n$/);
+    expect(cut.stderr).toMatch(/^Interrupted: did not export from .*Nothing was left behind\.\n$/);
     const gone = new PgkeepProcess('cli', argv, { DATABASE_URL: url });
     await until(begun, 10_000, 'a table that is written');
     await query(
@@ -157,8 +159,10 @@ describe('a table that a person types', () => {
     expect(findTables(['users'], tables, 'app')).toEqual([tables[1]]);
   });
 
-  it('is asked for again where two can be meant', () => {
-    expect(() => findTables(['users'], tables, 'other')).toThrow('"users" can be app.users or public.users.');
-    expect(() => findTables(['USERS'], tables, 'public')).toThrow('"USERS" can be');
+  it('is refused as ambiguous if two tables match', () => {
+    expect(() => findTables(['users'], tables, 'other')).toThrow(
+      '"users" is ambiguous: it matches app.users or public.users.',
+    );
+    expect(() => findTables(['USERS'], tables, 'public')).toThrow('"USERS" is ambiguous');
   });
 });

@@ -37,7 +37,7 @@ describe('backup globals', () => {
 
   const settings = (): Record<string, string> => ({ DATABASE_URL: url, BACKUP_DIR: directory });
 
-  it('keeps roles with their passwords: another server then lets them in', async () => {
+  it('keeps roles with their passwords: they can then log in to another server', async () => {
     const { code, stdout, stderr } = await runCli(['backup', 'globals'], settings());
     const [file = ''] = readdirSync(directory);
     expect(file).toMatch(/^se-cret-it-s-one_development_\d{8}_\d{6}\.globals\.sql$/);
@@ -46,11 +46,11 @@ describe('backup globals', () => {
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(
       new RegExp(
-        String.raw`^4 roles and 0 tablespaces, .* kB; read back whole\.
+        String.raw`^4 roles and 0 tablespaces, .* kB; verified\.
   file    ${at}
   sha256  [0-9a-f]{64}
-The password hashes are in it\.
-To a new server, as a superuser, before the restore \(a role that exists already is no fault\):
+It contains the password hashes\.
+To create them on a new server before a restore, run as a superuser \(errors about existing roles are harmless\):
   psql --dbname postgres --file ${at}
 Done, but not recorded: .*Run .pgkeep install.\.
 $`,
@@ -76,7 +76,7 @@ $`,
     const { code, stdout } = await runCli(['backup', 'globals'], { ...settings(), DATABASE_URL: reader });
     expect(code).toBe(0);
     expect(stdout).toContain(
-      '\nThe password hashes are NOT in it, this role may not read them: set passwords anew after a restore.\n',
+      '\nIt does NOT contain the password hashes, because this role may not read them. Set the passwords after a restore.\n',
     );
     const text = readFileSync(path.join(directory, readdirSync(directory)[0] ?? ''), 'utf8');
     expect(text).toContain('CREATE ROLE doctors;');

@@ -77,7 +77,7 @@ describe('a backup that is killed', () => {
     await expectNoProgram(programs);
   });
 
-  it('pg_restore, which reads the archive before it is encrypted, by kill -9: exit 1 at once, nothing left', async () => {
+  it('pg_restore, which reads the archive before it is encrypted, by kill -9: exit 1 immediately, nothing left', async () => {
     const { recipient } = await stockKey(path.join(emptyDirectory(), 'key.txt'));
     const encrypted = { BACKUP_ENCRYPTION_ENABLED: 'true', BACKUP_ENCRYPTION_KEY: recipient };
     const { pgkeep, programs } = await begun(encrypted);
@@ -97,12 +97,12 @@ describe('a backup that is killed', () => {
     const { pgkeep, programs } = await begun();
     pgkeep.signal(signal);
     expect(await pgkeep.end()).toEqual({ code, signal: null });
-    expect(pgkeep.stderr).toMatch(/^Interrupted: could not back up .*\/large\. Nothing was left behind\.\n/);
+    expect(pgkeep.stderr).toMatch(/^Interrupted: did not back up .*\/large\. Nothing was left behind\.\n/);
     expect(files()).toEqual([]);
     await expectNoProgram(programs);
   });
 
-  it('by SIGTERM at any moment: nothing listed that is not whole', async () => {
+  it('by SIGTERM at any moment: nothing incomplete is listed', async () => {
     for (const delay of [0, 150, 300, 450, 600, 900, 1200, 1500]) {
       const pgkeep = new PgkeepProcess('cli', ['backup'], environment);
       await new Promise((resolve) => setTimeout(resolve, delay));
@@ -126,13 +126,13 @@ describe('a backup that is killed', () => {
     expect(left).toHaveLength(2);
     const next = await runCli(['backup'], environment);
     expect(next.code).toBe(0);
-    expect(next.stdout).toMatch(/^Cleared away what a killed run left: large_development_\d{8}_\d{6}\n/);
+    expect(next.stdout).toMatch(/^Removed an unfinished backup: large_development_\d{8}_\d{6}\n/);
     expect(files().filter((name) => left.includes(name))).toEqual([]);
     expect(files()).toHaveLength(2);
     expect(await listed()).toHaveLength(1);
   });
 
-  it('pgkeep by kill -9 while it reads back: the whole archive without a manifest is no backup', async () => {
+  it('pgkeep by kill -9 while it verifies: a complete archive without a manifest is no backup', async () => {
     const pgkeep = new PgkeepProcess('cli', ['backup'], environment);
     await until(() => files().some((name) => /^large.*\.dump$/.test(name)), 15_000, 'an archive');
     await pgkeep.kill();
@@ -143,7 +143,7 @@ describe('a backup that is killed', () => {
     expect(files()).toHaveLength(2);
   });
 
-  it('clears nothing of a run that is still at work, or of nobody it knows', async () => {
+  it('clears nothing of a run that is still working, or of an unknown one', async () => {
     const foreign = 'large_development_20200101_000000.dump';
     const working = 'large_development_20200101_000001';
     writeFileSync(path.join(directory, foreign), 'copied here by hand');
@@ -154,7 +154,7 @@ describe('a backup that is killed', () => {
       path.join(directory, 'large_development_20200101_000002.unfinished.json'),
       JSON.stringify({ ...mark, host: 'elsewhere', pid: 1 }),
     );
-    // A clock that is days ahead makes nobody else's work look abandoned.
+    // A clock that is days ahead does not make other work look abandoned.
     const ahead = { ...environment, NODE_OPTIONS: clockShiftedBy(3 * 86_400) };
     expect((await runCli(['backup'], ahead)).code).toBe(0);
     expect(files()).toEqual(

@@ -54,7 +54,7 @@ describe('pgkeep backup with a bucket of the fake of Google Cloud Storage', () =
 
     const gone = await runCli(['backup', 'list'], { ...environment, GCS_BACKUP_BUCKET: 'gone' });
     expect(gone.stdout).toBe(
-      'No backup seen.\nNot the whole list: Cannot list gs://gone: there is no such bucket.\n',
+      'No backups found.\nThe list is incomplete: Cannot list gs://gone: the bucket does not exist.\n',
     );
   });
 });

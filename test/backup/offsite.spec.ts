@@ -87,7 +87,7 @@ describe('a backup that is copied off-site', () => {
     return other;
   }
 
-  it('is whole in both places, and one row of the catalogue', async () => {
+  it('is complete in both places, and one entry of the catalog', async () => {
     const report = await make();
     expect(report.locations).toEqual([home, away]);
     expect(readdirSync(away)).toEqual(filesOf(report.name));
@@ -101,15 +101,15 @@ describe('a backup that is copied off-site', () => {
     });
   });
 
-  it('stays in the directory where the copy fails, which is told with the next command', async () => {
+  it('stays in the directory if the copy fails, which is reported with the next command', async () => {
     away = path.join(backupDirectory(), 'file', 'below');
     writeFileSync(path.dirname(away), '');
     const failure = await make().catch((error: unknown) => error);
     const [name] = readdirSync(home).flatMap((file) => /^(.*)\.dump$/.exec(file)?.[1] ?? []);
     expect(failure).toMatchObject({
       code: 'BACKUP_UPLOAD_FAILED',
-      message: `Cannot upload ${name}: Cannot write ${away}: ENOTDIR: not a directory, mkdir '${away}'. The backup itself is whole, in ${home}.`,
-      hint: `Let BACKUP_DIR name a directory that this user may write to.\nThen upload again: \`pgkeep backup upload ${name}\`.`,
+      message: `Cannot upload ${name}: Cannot write ${away}: ENOTDIR: not a directory, mkdir '${away}'. The backup itself is complete, in ${home}.`,
+      hint: `Set BACKUP_DIR to a directory that this user may write to.\nThen upload again: \`pgkeep backup upload ${name}\`.`,
     });
     const list = await withApp(({ backups }) => backups.list());
     expect(list.backups).toMatchObject([{ name, locations: [home] }]);
@@ -133,12 +133,12 @@ describe('a backup that is copied off-site', () => {
     truncateSync(archive, 100);
     await expect(withApp(({ backups }) => backups.upload(name))).rejects.toMatchObject({
       code: 'BACKUP_UPLOAD_FAILED',
-      message: expect.stringContaining(`${name}.dump in ${home} is not what was dumped: 100 bytes of sha256`),
+      message: expect.stringContaining(`${name}.dump in ${home} is damaged: it has 100 bytes with sha256`),
     });
     expect(readdirSync(away)).toEqual([]);
   });
 
-  it('mends a damaged copy, and leaves another backup of the same name alone', async () => {
+  it('replaces a damaged copy, and leaves another backup of the same name alone', async () => {
     const { name } = await make();
     truncateSync(path.join(away, `${name}.dump`), 100);
     expect(await withApp(({ backups }) => backups.verify(name))).toMatchObject({
@@ -157,7 +157,7 @@ describe('a backup that is copied off-site', () => {
     const other = readFileSync(manifest, 'utf8').replace(/"sha256": "[0-9a-f]{8}/, '"sha256": "00000000');
     writeFileSync(manifest, other);
     await expect(withApp(({ backups }) => backups.upload(name))).rejects.toMatchObject({
-      message: `Cannot upload ${name}: ${away} has another backup of the name ${name}, which is left as it is. The backup itself is whole, in ${home}.`,
+      message: `Cannot upload ${name}: ${away} has a different backup of the name ${name}, which was not changed. The backup itself is complete, in ${home}.`,
     });
     expect(readFileSync(manifest, 'utf8')).toBe(other);
     const { backups } = await withApp((app) => app.backups.list());
@@ -192,7 +192,7 @@ describe('a backup that is copied off-site', () => {
     await expect(used()).rejects.toMatchObject({ code: 'BACKUP_DAMAGED' });
     await expect(withApp(({ backups }) => backups.verify('nope'))).rejects.toMatchObject({
       code: 'BACKUP_NOT_FOUND',
-      message: `There is no backup "nope" in ${home} or ${away}.`,
+      message: `Backup "nope" not found in ${home} or ${away}.`,
     });
   });
 
@@ -233,7 +233,7 @@ describe('a backup that is copied off-site', () => {
     rmSync(path.join(away, `${name}.manifest.json`));
     writeFileSync(mark, JSON.stringify({ host: 'elsewhere', pid: 1, startedAt: new Date().toISOString() }));
     await expect(withApp(({ backups }) => backups.upload(name))).rejects.toMatchObject({
-      message: `Cannot upload ${name}: another run is uploading ${name} to ${away}. The backup itself is whole, in ${home}.`,
+      message: `Cannot upload ${name}: another run is uploading ${name} to ${away}. The backup itself is complete, in ${home}.`,
     });
     expect(existsSync(mark)).toBe(true);
   });

@@ -49,7 +49,7 @@ describe('what a role does not see', () => {
     expect([backup.without, backup.notes]).toEqual([
       [OPTIONS],
       [
-        `${OPTIONS}: pg_dump reads them as a superuser only. Back up as a superuser, or set them again after a restore: ALTER USER MAPPING FOR app2 SERVER far OPTIONS (ADD user '…', ADD password '…');`,
+        `${OPTIONS}: only a superuser can read them, so pg_dump left them out. Back up as a superuser, or set them again after a restore: ALTER USER MAPPING FOR app2 SERVER far OPTIONS (ADD user '…', ADD password '…');`,
         'role "keeper" cannot restore it: only a superuser may create extension postgres_fdw',
       ],
     ]);
@@ -69,14 +69,16 @@ describe('what a role does not see', () => {
     expect(list.stdout).toContain('passed, without 1 part');
     const plan = await runCli(['restore', backup.name, '--plan'], settings(url));
     expect(plan.stdout).toMatch(
-      /^restore   .*\n {10}made .* UTC\n {10}1 row of 1 table, .*, without the options of the user mapping for app2 SERVER far\n/,
+      /^restore   .*\n {10}finished .* UTC\n {10}1 row of 1 table, .*, without the options of the user mapping for app2 SERVER far\n/,
     );
   });
 
   it('is in the text of the command, of the backup and of the test', async () => {
     const backup = await runCli(['backup'], settings(as('keeper')));
-    expect(backup.stdout).toContain(`read back whole, without ${OPTIONS}.\n`);
-    expect(backup.stdout).toContain(`  note: ${OPTIONS}: pg_dump reads them as a superuser only.`);
+    expect(backup.stdout).toContain(`verified, without ${OPTIONS}.\n`);
+    expect(backup.stdout).toContain(
+      `  note: ${OPTIONS}: only a superuser can read them, so pg_dump left them out.`,
+    );
     const test = await runCli(['restore', 'test'], settings(url));
     expect([test.code, test.stdout.split('\n')[0]]).toEqual([
       0,
@@ -117,7 +119,7 @@ describe('what a role does not see', () => {
     expect([backup.without, backup.notes]).toEqual([
       ['the subscription feed'],
       [
-        'the subscription feed: pg_dump reads them as a superuser only. Back up as a superuser, or keep the command that creates it: CREATE SUBSCRIPTION feed …;',
+        'the subscription feed: only a superuser can read them, so pg_dump left them out. Back up as a superuser, or keep the command that creates it: CREATE SUBSCRIPTION feed …;',
       ],
     ]);
     const tested = await withRestoreTests(settings(fed), (tests) => tests.run());
@@ -133,7 +135,7 @@ describe('what a role does not see', () => {
       'passed',
       [],
       [
-        'the subscription feed was left out, as of every restore: a second database must not follow the same publisher by itself; the command is in the archive (CREATE SUBSCRIPTION in `pg_restore --schema-only --file=- ARCHIVE`)',
+        'the subscription feed was left out, as in every restore: a second database must not replicate from the same publisher. The archive contains CREATE SUBSCRIPTION: `pg_restore --schema-only --file=- ARCHIVE`',
       ],
     ]);
     await query(fed, 'DROP SUBSCRIPTION feed');

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { inspectArchive } from '../../src/backup/verify/verify-contents.js';
+import { verifyContents } from '../../src/backup/verify/verify-contents.js';
 import { ClosingLine } from '../../src/backup/create/plain-dump.js';
 import { backupDirectory, holdings, stockPsql, withBackups } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
@@ -78,7 +78,7 @@ describe('a plain backup', () => {
     });
   });
 
-  it('that ends before the closing line is no whole one, wherever it was cut', async () => {
+  it('that ends before the closing line is incomplete, at every position', async () => {
     const { archive } = await withBackups(environment, (backups) => backups.create());
     const sql = gunzipSync(readFileSync(archive));
     const inspection = {
@@ -87,14 +87,14 @@ describe('a plain backup', () => {
       findPgRestore: () => Promise.reject(new Error('not needed')),
     } as const;
     const faultOf = async (bytes: Buffer): Promise<string | undefined> =>
-      (await inspectArchive(inPieces(gzipSync(bytes)), inspection, new AbortController().signal)).fault;
+      (await verifyContents(inPieces(gzipSync(bytes)), inspection, new AbortController().signal)).fault;
     expect(await faultOf(sql)).toBeUndefined();
     for (const cut of [0, 1, 1000, Math.floor(sql.length / 2), sql.lastIndexOf('complete')]) {
       expect(await faultOf(sql.subarray(0, cut))).toBe(
-        'it does not end with "PostgreSQL database dump complete": it was cut',
+        'it is truncated: the closing line "PostgreSQL database dump complete" is missing',
       );
     }
-    expect(await faultOf(Buffer.concat([sql, Buffer.from('SELECT 1;\n')]))).toContain('it was cut');
+    expect(await faultOf(Buffer.concat([sql, Buffer.from('SELECT 1;\n')]))).toContain('it is truncated');
   });
 
   it('knows the closing line of old and recent dumps, byte by byte', async () => {
@@ -114,7 +114,7 @@ describe('a plain backup', () => {
       code: 78,
       stdout: '',
       stderr:
-        'One setting is not usable:\n  BACKUP_COMPRESSION must be gzip:1 to gzip:9 where BACKUP_FORMAT is plain; it is "zstd:3"\nEvery setting is described in .env.example and in docs/settings.md.\n',
+        'One setting is invalid:\n  BACKUP_COMPRESSION must be gzip:1 to gzip:9 if BACKUP_FORMAT is plain; it is "zstd:3"\nEvery setting is described in .env.example and in docs/settings.md.\n',
     });
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { backupName, typedName } from '../../src/backup/catalog/backup-name.js';
 import { chooseCompression, pgDumpArguments } from '../../src/backup/create/pg-dump-arguments.js';
-import { requiredRoom } from '../../src/backup/create/preflight.js';
+import { requiredSpace } from '../../src/backup/create/preflight.js';
 import { contentQuery } from '../../src/backup/create/table-contents.js';
 import { findTool, libpqEnvironment, type PostgresTool } from '../../src/backup/postgres-tools.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
@@ -49,7 +49,7 @@ describe('pg_dump', () => {
     expect(pgDumpArguments(OLD, { ...plan, compression: 'none', fromStandby: true })).toContain(
       '--no-unlogged-table-data',
     );
-    expect(() => chosen(OLD, 'lz4:1')).toThrow('which pg_dump 15.18 has not');
+    expect(() => chosen(OLD, 'lz4:1')).toThrow('which pg_dump 15.18 does not support');
   });
 
   it('reaches the very server of the snapshot, by its environment', async () => {
@@ -97,19 +97,19 @@ it('hashes columns in the order they are given, quoted, as their types print the
   expect(sql).toContain('FROM ONLY "s"."t" t');
 });
 
-it('requires room for a quarter of the database, for the last archive and a quarter more, or what was set', () => {
+it('requires space for a quarter of the database, for the last archive and a quarter more, or what was set', () => {
   expect([
-    requiredRoom(4_194_304, undefined, undefined),
-    requiredRoom(1000, 400, undefined),
-    requiredRoom(1000, 400, 0),
+    requiredSpace(4_194_304, undefined, undefined),
+    requiredSpace(1000, 400, undefined),
+    requiredSpace(1000, 400, 0),
   ]).toEqual([
-    { bytes: 1_048_576, because: 'a quarter of the database’s 4 MB, for a first backup' },
+    { bytes: 1_048_576, because: 'a quarter of the database’s 4.0 MB, for a first backup' },
     { bytes: 500, because: '1.25 times the last archive' },
     { bytes: 0, because: 'BACKUP_REQUIRED_FREE_MB' },
   ]);
 });
 
-it('compares definitions as a restore leaves them, and still tells them apart', () => {
+it('compares definitions as a restore leaves them, and still distinguishes them', () => {
   const made = `CHECK (((status)::text = ANY ((ARRAY['a'::character varying, 'b (c)'::character varying])::text[])))`;
   const restored = `CHECK (((status)::text = ANY (ARRAY[('a'::character varying)::text, ('b (c)'::character varying)::text])))`;
   expect(comparableDefinition(made)).toBe("CHECK status = ANY ARRAY [ 'a' , 'b (c)' ]");

@@ -48,7 +48,7 @@ describe('before anything long begins', () => {
     expect(await refusal(url)).toMatchObject({
       code: 'DATABASE_PERMISSION_DENIED',
       message: 'Cannot back up database "objects": role "keeper" may not read 2 large objects 70001, 70002.',
-      hint: 'Let it read the large objects, as a superuser: GRANT SELECT ON LARGE OBJECT 70001, 70002 TO "keeper";\nFor those still to come as well, make it a member of their owner: GRANT "app", "postgres" TO "keeper";',
+      hint: 'Run, as a superuser: GRANT SELECT ON LARGE OBJECT 70001, 70002 TO "keeper";\nTo cover future large objects too, make the role a member of their owner: GRANT "app", "postgres" TO "keeper";',
     });
     await query(
       url,
@@ -92,7 +92,7 @@ describe('before anything long begins', () => {
     });
   });
 
-  it('what only a superuser may create is told when it is backed up, and refused where another role restores', async () => {
+  it('what only a superuser may create is reported by the backup, and refused where another role restores', async () => {
     const url = await createDatabase(own, 'privileged');
     await query(
       url,
@@ -113,7 +113,7 @@ describe('before anything long begins', () => {
     expect(backup.notes).toEqual([`role "app" cannot restore it: only a superuser may create ${objects}`]);
     const denied = {
       code: 3,
-      stderr: `Refused to restore ${backup.name}: only a superuser may create ${objects}, and role "app" is not one. Nothing was touched.\nRestore as a superuser: put one into the database URL for this command.\n`,
+      stderr: `Refused to restore ${backup.name}: only a superuser can create ${objects}, and role "app" is not a superuser. Nothing was changed.\nRestore as a superuser: use a superuser in the database URL for this command.\n`,
     };
     const before = readdirSync(directory);
     for (const argv of [

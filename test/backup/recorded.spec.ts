@@ -46,7 +46,7 @@ describe('what is done with backups', () => {
     expect(first.recorded).toBe(true);
     expect(await pgkeep('backup', 'pin', `${first.name}.dump`, '--because', 'before the merger')).toEqual({
       code: 0,
-      stdout: `${first.name} is now pinned: it stays until \`pgkeep backup unpin\`.\n`,
+      stdout: `Pinned ${first.name}. Retention keeps it until \`pgkeep backup unpin\`.\n`,
       stderr: '',
     });
     expect(JSON.parse(readFileSync(path.join(directory, `${first.name}.pinned.json`), 'utf8'))).toEqual({
@@ -61,11 +61,11 @@ describe('what is done with backups', () => {
     });
     expect(await pgkeep('backup', 'unpin', first.name)).toEqual({
       code: 0,
-      stdout: `${first.name} is now not pinned: retention decides.\n`,
+      stdout: `Unpinned ${first.name}. The retention rules apply to it.\n`,
       stderr: '',
     });
     expect((await pgkeep('backup', 'unpin', first.name)).stdout).toBe(
-      `${first.name} was already not pinned: retention decides.\n`,
+      `Not pinned: ${first.name}. The retention rules apply to it.\n`,
     );
     expect(JSON.parse((await pgkeep('backup', 'prune', '--json')).stdout)).toMatchObject({
       remove: [first.name],
@@ -105,7 +105,7 @@ describe('what is done with backups', () => {
     expect(JSON.parse(refused.stdout)).toMatchObject({
       recorded: false,
       notRecorded:
-        'Cannot record backup in the audit log: role "dumper" lacks INSERT on pgkeep.change_log, and an action that is not recorded is not done. Run the command as the owner of schema pgkeep, or grant: GRANT INSERT ON pgkeep.change_log TO "dumper";',
+        'Cannot record backup in the audit log: role "dumper" lacks INSERT on pgkeep.change_log, which must record every action. Run the command as the owner of schema pgkeep, or grant: GRANT INSERT ON pgkeep.change_log TO "dumper";',
     });
     await query(bare, 'ALTER DATABASE bare SET default_transaction_read_only = on');
     const readOnly = await runCli(['backup', '--json'], settings);
@@ -126,7 +126,7 @@ describe('what is done with backups', () => {
     expect(await pgkeep('backup', 'pin', 'nope')).toEqual({
       code: 1,
       stdout: '',
-      stderr: `There is no backup "nope" in ${directory}.\n\`pgkeep backup list\` shows the names.\n`,
+      stderr: `Backup "nope" not found in ${directory}.\nRun \`pgkeep backup list\` to see the names.\n`,
     });
   });
 });

@@ -58,7 +58,7 @@ describe('pgkeep backup, where it cannot or must not', () => {
     const { code, stderr } = await failing(asReader(clinic));
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^Cannot back up database "clinic": role "reader" may not read \d+ relations public\._prisma_migrations, public\.children, .* and \d+ more\.\nGive it the grant, as a superuser: GRANT pg_read_all_data TO "reader";\n$/,
+      /^Cannot back up database "clinic": role "reader" may not read \d+ relations public\._prisma_migrations, public\.children, .* and \d+ more\.\nRun, as a superuser: GRANT pg_read_all_data TO "reader";\n$/,
     );
     await query(clinic, 'GRANT pg_read_all_data TO "reader"');
     const granted = await runCli(['backup', '--json'], {
@@ -81,7 +81,7 @@ describe('pgkeep backup, where it cannot or must not', () => {
     expect(await failing(asReader(url))).toEqual({
       code: 1,
       stderr:
-        'Cannot back up database "secured": row-level security hides rows of table public.notes from role "reader".\nLet it see them, as a superuser: ALTER ROLE "reader" BYPASSRLS;\n',
+        'Cannot back up database "secured": row-level security hides rows of table public.notes from role "reader".\nRun, as a superuser: ALTER ROLE "reader" BYPASSRLS;\n',
     });
   });
 
@@ -91,7 +91,7 @@ describe('pgkeep backup, where it cannot or must not', () => {
     expect(await failing(url, { NODE_ENV: 'staging' })).toEqual({
       code: 3,
       stderr:
-        'Refused to back up the database as staging: it is stamped production. Nothing was touched.\nUse `--env production`, or point DATABASE_URL at the staging database.\n',
+        'Refused to back up the database: this is staging (NODE_ENV), and the database is stamped production. Nothing was touched.\nUse `--env production`, or point DATABASE_URL at the staging database.\n',
     });
   });
 
@@ -103,10 +103,10 @@ describe('pgkeep backup, where it cannot or must not', () => {
     expect(stderr).toContain(file);
   });
 
-  it('a compression that this pg_dump has not: exit 78', async () => {
+  it('a compression that this pg_dump does not support: exit 78', async () => {
     const settings = { DATABASE_URL: clinic, BACKUP_DIR: directory, BACKUP_COMPRESSION: 'zstd:3' };
     const { code, stderr } = await runCli(['backup'], settings);
-    const refusal = /^BACKUP_COMPRESSION is zstd:3, which pg_dump 1[0-5]\.\d+ has not\.\nUse none/;
+    const refusal = /^BACKUP_COMPRESSION is zstd:3, which pg_dump 1[0-5]\.\d+ does not support\.\nUse none/;
     const hasZstd = (await pgDumpMajor()) >= 16;
     expect([code, refusal.test(stderr)]).toEqual(hasZstd ? [0, false] : [78, true]);
     const wrong = { DATABASE_URL: clinic, BACKUP_DIR: directory, BACKUP_COMPRESSION: 'best' };
@@ -134,20 +134,20 @@ describe('pgkeep backup, where it cannot or must not', () => {
       }
     }
 
-    it('says beforehand that there is not room', async () => {
+    it('refuses in advance if there is not enough space', async () => {
       await withSmallDisk(1, async () => {
         const { code, stderr } = await failing(clinic);
         expect(code).toBe(1);
         const hint =
           'Free space there, or point BACKUP_DIR to a directory on a larger disk. If the archive will be smaller, set BACKUP_REQUIRED_FREE_MB to its size; 0 switches this check off.\n';
         const [why, ...rest] = stderr.split('\n');
-        expect([why?.replaceAll(/\d+ MB/g, 'N MB'), rest.join('\n')]).toEqual([
-          `Cannot back up to ${directory}: about N MB are needed (a quarter of the database’s N MB, for a first backup), N MB are free.`,
+        expect([why?.replaceAll(/\d+\.\d MB/g, 'N MB'), rest.join('\n')]).toEqual([
+          `Cannot back up to ${directory}: not enough free space. About N MB are needed (a quarter of the database’s N MB, for a first backup), N MB are free.`,
           hint,
         ]);
         expect(await failing(clinic, { BACKUP_REQUIRED_FREE_MB: '2' })).toEqual({
           code: 1,
-          stderr: `Cannot back up to ${directory}: about 2 MB are needed (BACKUP_REQUIRED_FREE_MB), 1 MB are free.\n${hint}`,
+          stderr: `Cannot back up to ${directory}: not enough free space. About 2.0 MB are needed (BACKUP_REQUIRED_FREE_MB), 1.0 MB are free.\n${hint}`,
         });
         const settings = { DATABASE_URL: clinic, BACKUP_DIR: directory, BACKUP_REQUIRED_FREE_MB: '0' };
         expect(await runCli(['backup'], settings)).toMatchObject({ code: 0 });

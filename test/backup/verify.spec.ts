@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BackupReport, VerificationReport } from '../../src/backup/backup.types.js';
 import { findTool } from '../../src/backup/postgres-tools.js';
-import { readBack } from '../../src/backup/verify/verify-bytes.js';
+import { readStoredArchive } from '../../src/backup/verify/stored-archive.js';
 import { LocalStorage } from '../../src/storage/local/local-storage.js';
 import { backupDirectory, withBackups } from '../support/backups.js';
 import { createClinic } from '../support/clinic.js';
@@ -65,7 +65,7 @@ describe('backup verify', () => {
     expect(codesOf(found)).toEqual(['SIZE_DIFFERS', 'DIGEST_DIFFERS', 'ARCHIVE_UNREADABLE']);
   });
 
-  it('catches one flipped bit, wherever it is', async () => {
+  it('detects one flipped bit at every position', async () => {
     for (const part of [0.01, 0.3, 0.5, 0.7, 0.99]) {
       const found = await verdictAfter(() => {
         const damaged = Buffer.from(whole);
@@ -133,7 +133,7 @@ describe('backup verify', () => {
       },
     } as const;
     const directory = new InterruptedStorage(path.dirname(report.archive));
-    const reading = readBack(directory, path.basename(report.archive), inspection, abort);
+    const reading = readStoredArchive(directory, path.basename(report.archive), inspection, abort);
     await expect(reading).rejects.toBe('Ctrl-C');
   });
 });

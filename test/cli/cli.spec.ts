@@ -42,6 +42,8 @@ describe('the command line', () => {
     expect(stdout).toContain(
       "  NO    backupConfig    BACKUP_ENABLED must be set to 'true' in production; BACKUP_RETENTION_DAYS must be set in production; No backup restore test is known - test backups every 90 days: `pgkeep restore test`, or set LAST_BACKUP_RESTORE_TEST_DATE [BACKUP_DISABLED]",
     );
+    expect(stdout).toContain('\nWhat to do:\n');
+    expect(stdout).toContain('\n  docs/checks.md#backup_disabled\n');
   });
 
   it('stats: a table for people, the HTTP body for machines', async () => {
@@ -67,14 +69,14 @@ describe('the command line', () => {
       code: 1,
       stdout: '',
       stderr:
-        'Cannot connect to 127.0.0.1:1/db: connect ECONNREFUSED 127.0.0.1:1\nCheck the host and port of the database URL, and that the server runs and lets this machine in.\n',
+        'Cannot connect to 127.0.0.1:1/db: connect ECONNREFUSED 127.0.0.1:1\nCheck the host and port of the database URL, and that the server runs and accepts connections from this machine.\n',
     });
     const json = await runCli(['ping', '--json'], { DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/db' });
     expect(JSON.parse(json.stdout)).toEqual({
       error: {
         code: 'DATABASE_UNREACHABLE',
         message: 'Cannot connect to 127.0.0.1:1/db: connect ECONNREFUSED 127.0.0.1:1',
-        hint: 'Check the host and port of the database URL, and that the server runs and lets this machine in.',
+        hint: 'Check the host and port of the database URL, and that the server runs and accepts connections from this machine.',
       },
     });
   });
@@ -87,7 +89,7 @@ describe('the command line', () => {
       stdout:
         'Applied to schema pgkeep:\n  20261120080000_database_environment\n  20261120100000_change_log\n  20261120110000_job_run\n  20261120120000_restore_test\n  20261120130000_catalogue_fingerprint\n  20261127080000_actions\n',
     });
-    expect((await runCli(['install'], fresh)).stdout).toBe('Nothing to do: pgkeep’s schema is current.\n');
+    expect((await runCli(['install'], fresh)).stdout).toBe('Nothing to do: schema pgkeep is current.\n');
     const stamped = await runCli(['stamp', 'staging'], fresh);
     expect(stamped.stdout).toMatch(/^Database "fresh" \(oid \d+, system \d+\) is now stamped staging\.\n$/);
     const refused = await runExecutable(['stamp', 'production', '--json'], fresh);
@@ -117,7 +119,9 @@ describe('the command line', () => {
       '',
     ]);
     const newest = await runCli(['changelog', '--limit', '1'], recorded);
-    expect(newest.stdout).toMatch(/ 2 {2}.*\n\nThe newest 1 of 2: --limit shows more\.\n$/);
+    expect(newest.stdout).toMatch(
+      / 2 {2}.*\n\nThe newest 1 of 2 entries\. To show more: --limit NUMBER\.\n$/,
+    );
     expect(JSON.parse((await runCli(['changelog', '--json'], recorded)).stdout)).toMatchObject({
       total: 2,
       entries: [
@@ -128,9 +132,9 @@ describe('the command line', () => {
 
     const whole = await runCli(['changelog', '--verify'], recorded);
     expect(whole).toMatchObject({ code: 0, stderr: '' });
-    const [, head = ''] = /^chain of 2 entries is whole; head ([0-9a-f]{64})\n$/.exec(whole.stdout) ?? [];
+    const [, head = ''] = /^chain of 2 entries is intact; head ([0-9a-f]{64})\n$/.exec(whole.stdout) ?? [];
     expect((await runCli(['changelog', '--head', head], recorded)).stdout).toBe(
-      `chain of 2 entries is whole; head ${head}; the head you kept is entry 2\n`,
+      `chain of 2 entries is intact; head ${head}; the given head is entry 2\n`,
     );
     await query(
       recorded.DATABASE_URL,
@@ -140,7 +144,7 @@ describe('the command line', () => {
       code: 1,
       stderr: '',
       stdout:
-        'chain of 2 entries is NOT whole:\n  entry 1 was changed after it was recorded: its hash is not that of its contents\n  the audit log is not protected: trigger change_log_keep of pgkeep.change_log is missing or not enabled always\n',
+        'chain of 2 entries is damaged:\n  entry 1 was changed after it was recorded: its hash is not that of its contents\n  the audit log is not protected: trigger change_log_keep of pgkeep.change_log is missing or not enabled always\n',
     });
     const broken = await runCli(['changelog', '--verify', '--json'], recorded);
     expect(broken.code).toBe(1);
@@ -202,7 +206,7 @@ describe('the command line', () => {
       ['stamp', 'prod'],
       "error: command-argument value 'prod' is invalid for argument 'environment'. Allowed choices are development, test, staging, production.",
     ],
-    [['changelog', '--limit', '0'], 'It must be a whole number of at least 1.'],
+    [['changelog', '--limit', '0'], 'Use an integer of at least 1.'],
     [['changelog', '--head', 'abc'], '64 hexadecimal digits.'],
     [['ready', '--jsn'], "error: unknown option '--jsn'\n(Did you mean --json?)"],
     [
@@ -222,7 +226,7 @@ describe('the command line', () => {
       code: 78,
       stdout: '',
       stderr: [
-        '2 settings are not usable:',
+        '2 settings are invalid:',
         '  DATABASE_URL must be a PostgreSQL URL (postgresql://user:password@host:5432/database): it must begin with postgresql:// or postgres://',
         '  DB_POOL_MAX must be a whole number (connections); it is "x"',
         'Every setting is described in .env.example and in docs/settings.md.',

@@ -15,16 +15,14 @@ const half: BackupProgress = { phase: 'dumping', bytes: 52 * MB, expectedBytes: 
 
 describe('progress', () => {
   it('is a bar where the size is known, and what is known where it is not', () => {
-    expect(progressBar(half)).toBe(
-      'dumping       [============>           ]   52 %  52.0 MB of about 100.0 MB',
-    );
+    expect(progressBar(half)).toBe('dumping    [============>           ]   52 %  52.0 MB of about 100.0 MB');
     expect(progressBar({ ...half, bytes: 300 * MB })).toBe(
-      'dumping       [========================]   99 %  300.0 MB of about 100.0 MB',
+      'dumping    [========================]   99 %  300.0 MB of about 100.0 MB',
     );
     expect(progressBar({ phase: 'reading back', bytes: 100 * MB, expectedBytes: 100 * MB })).toBe(
-      'reading back  [========================]  100 %  100.0 MB of 100.0 MB',
+      'verifying  [========================]  100 %  100.0 MB of 100.0 MB',
     );
-    expect(progressBar({ ...half, expectedBytes: undefined })).toBe('dumping       52.0 MB');
+    expect(progressBar({ ...half, expectedBytes: undefined })).toBe('dumping    52.0 MB');
     expect(progressBar({ phase: 'copying to the buckets', bytes: null, expectedBytes: undefined })).toBe(
       'copying to the buckets',
     );
@@ -47,7 +45,7 @@ describe('progress', () => {
     const progress = showProgress({ out: () => undefined, err: () => undefined, live });
     progress.listener(half);
     progress.end();
-    expect(drawn).toEqual(['dumping       [====', '']);
+    expect(drawn).toEqual(['dumping    [=======', '']);
   });
 });
 
@@ -74,8 +72,8 @@ onTerminal('pgkeep backup on a terminal', () => {
     });
     expect(exitCode).toBe(0);
     const shown = stdout.replaceAll('\u{1B}[K', '');
-    expect(shown).toMatch(/\rdumping {7}\[=*>? *\] {1,4}\d+ % {2}[^\r]* of about /);
-    expect(shown).toContain('\rreading back  [');
+    expect(shown).toMatch(/\rdumping {4}\[=*>? *\] {1,4}\d+ % {2}[^\r]* of about /);
+    expect(shown).toContain('\rverifying  [');
     expect(shown).toMatch(/\rended 0\r\nlarge_development_\d{8}_\d{6}: 300,000 rows of /);
   });
 });

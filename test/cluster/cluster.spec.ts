@@ -7,7 +7,7 @@ import { Cluster } from '../../src/cluster/cluster.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 
-describe('a cluster of our own', () => {
+describe('a cluster that pgkeep starts', () => {
   let own: ThrowAwayCluster;
   beforeAll(async () => {
     own = await startThrowAwayCluster();
@@ -38,7 +38,7 @@ describe('a cluster of our own', () => {
     const second = Cluster.start(own.clusterOptions);
     await expect(second).rejects.toMatchObject({
       code: 'CLUSTER_IN_USE',
-      message: `Cannot start PostgreSQL in ${own.clusterOptions.directory}: another one (pid ${own.cluster.postmasterPid}) runs there.`,
+      message: `Cannot start PostgreSQL in ${own.clusterOptions.directory}: a server already runs there (pid ${own.cluster.postmasterPid}).`,
     });
   });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { describeDatabaseUrl, parseDatabaseUrl } from '../../src/config/database-url.js';
 
 describe('parseDatabaseUrl', () => {
-  it('takes a whole URL apart, percent signs decoded', () => {
+  it('parses every part of a URL, and decodes percent signs', () => {
     expect(
       parseDatabaseUrl(
         'postgresql://us%20er:p%40ss%2Fw@db.example:6543/my%20db?sslmode=verify-full&sslrootcert=/ca.pem&connect_timeout=7&schema=app&connection_limit=10&pool_timeout=20&pgbouncer=true',

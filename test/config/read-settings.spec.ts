@@ -4,12 +4,13 @@ import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
 import { PgkeepError } from '../../src/core/errors.js';
+import { CHECK_NAMES } from '../../src/readiness/checks.js';
 
 const URL_WITH_SECRET = 'postgresql://user:hunter2@db.example:5432/app?sslmode=verify-full';
 
 function errorOf(environment: Environment): PgkeepError {
   try {
-    readSettings(environment, '/srv/app');
+    readSettings(environment, '/srv/app', { checks: CHECK_NAMES });
   } catch (error) {
     if (error instanceof PgkeepError) return error;
   }
@@ -36,7 +37,7 @@ describe('readSettings', () => {
         refreshMs: 5000,
         timeoutMs: 800,
         details: 'always',
-        gates: { database: 'enforce', backupConfig: 'enforce' },
+        gates: {},
       },
       http: { port: 3000, host: '0.0.0.0', adminToken: undefined },
       backup: { enabled: false, retentionDays: undefined, restoreTestMaxAgeDays: 90 },
@@ -53,12 +54,15 @@ describe('readSettings', () => {
         Object.isFrozen(first.readiness.gates) &&
         Object.isFrozen(first.database.url.hosts),
     ).toBe(true);
-    expect(first.readiness.gates.environment).toBe('warn');
-    expect(second.readiness.gates.environment).toBe('enforce');
+    expect(first.readiness.gates).toEqual({ environment: 'warn' });
+    expect(second.readiness.gates).toEqual({});
+    // Without the names of the checks any name may be one that the application adds.
+    const added = readSettings({ DATABASE_URL: URL_WITH_SECRET, READINESS_GATES: 'redis=latch' });
+    expect(added.readiness.gates).toEqual({ redis: 'latch' });
     expect([first.http.port, second.http.port]).toEqual([3000, 4000]);
   });
 
-  it('reads owner columns, and does without a database where that is allowed', () => {
+  it('reads owner columns, and works without a database if that is allowed', () => {
     const settings = readSettings({ MIGRATIONS_OWNER_COLUMNS: 'owner_id, tenantId' }, '/srv/app', {
       databaseIsOptional: true,
     });
@@ -66,7 +70,7 @@ describe('readSettings', () => {
     expect(settings.database.isNamed).toBe(false);
     expect(readSettings({ DATABASE_URL: URL_WITH_SECRET }).database.isNamed).toBe(true);
     expect(errorOf({ DATABASE_URL: URL_WITH_SECRET, MIGRATIONS_OWNER_COLUMNS: 'owner id,' }).message).toBe(
-      'One setting is not usable:\n  MIGRATIONS_OWNER_COLUMNS must be names of columns such as owner_id,tenant_id; it is "owner id,"',
+      'One setting is invalid:\n  MIGRATIONS_OWNER_COLUMNS must be names of columns such as owner_id,tenant_id; it is "owner id,"',
     );
   });
 
@@ -84,20 +88,20 @@ describe('readSettings', () => {
     expect(error.code).toBe('CONFIG_INVALID');
     expect(error.message).toBe(
       [
-        '8 settings are not usable:',
+        '8 settings are invalid:',
         '  DATABASE_READ_REPLICA_URL_FILE names a file that does not exist (/nowhere/at/all)',
         '  NODE_ENV must be development, test, staging or production; it is "prod"',
         '  DATABASE_URL must be a PostgreSQL URL (postgresql://user:password@host:5432/database): it must begin with postgresql:// or postgres://',
         '  DB_POOL_MAX must be a whole number (connections); it is "many"',
         '  READINESS_TIMEOUT_MS must be a whole number from 50 to 60000 (milliseconds); it is "7"',
-        '  READINESS_GATES must be a list such as backupConfig=latch,environment=warn: "backup" is not a check (database, environment, migrations, databaseSafety, backupConfig, backups); it is "backup=latch"',
+        `  READINESS_GATES must be a list such as backupConfig=latch,environment=warn: "backup" is not a check (${CHECK_NAMES.join(', ')}); it is "backup=latch"`,
         '  BACKUP_ENABLED must be true or false; it is "yes"',
         '  LAST_BACKUP_RESTORE_TEST_DATE must be an ISO 8601 date such as 2026-02-07; it is "2026-02-30"',
       ].join('\n'),
     );
   });
 
-  it('starts with dangerous values and remembers them for /ready', () => {
+  it('accepts dangerous values and keeps them for /ready', () => {
     const { database } = readSettings({
       NODE_ENV: 'production',
       DATABASE_URL: URL_WITH_SECRET,
@@ -132,7 +136,7 @@ describe('readSettings', () => {
   it.each<[Environment, string]>([
     [
       { DATABASE_MAX_CONNECTIONS: '20', DB_POOL_MAX: '30' },
-      '  DB_POOL_MAX is 30, but DATABASE_MAX_CONNECTIONS, of which it is an alias, is 20: keep one',
+      '  DB_POOL_MAX is 30, but it is an alias of DATABASE_MAX_CONNECTIONS, which is 20: keep one',
     ],
     [
       { READINESS_REFRESH_MS: '500', READINESS_TIMEOUT_MS: '500' },
@@ -169,7 +173,7 @@ describe('readSettings', () => {
     ],
     [
       { AWS_S3_BACKUP_BUCKET: 'one', BACKUP_S3_BUCKET: 'two' },
-      '  BACKUP_S3_BUCKET is two, but AWS_S3_BACKUP_BUCKET, of which it is an alias, is one: keep one',
+      '  BACKUP_S3_BUCKET is two, but it is an alias of AWS_S3_BACKUP_BUCKET, which is one: keep one',
     ],
     [
       { BACKUP_UPLOAD_ENABLED: 'true' },
@@ -177,7 +181,7 @@ describe('readSettings', () => {
     ],
     [
       { BACKUP_S3_ENDPOINT: 'https://s3.example', GCS_BACKUP_BUCKET: 'copies' },
-      '  BACKUP_S3_ENDPOINT is set, but no bucket there: set AWS_S3_BACKUP_BUCKET too',
+      '  BACKUP_S3_ENDPOINT is set, but there is no bucket: set AWS_S3_BACKUP_BUCKET too',
     ],
     [
       { AWS_S3_BACKUP_BUCKET: 's3://bucket' },
@@ -193,11 +197,11 @@ describe('readSettings', () => {
     ],
     [
       { BACKUP_S3_ENDPOINT: 'https://key:hunter2@s3.example' },
-      '  BACKUP_S3_ENDPOINT must be a URL such as https://s3.example:9000, without credentials (they come by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)',
+      '  BACKUP_S3_ENDPOINT must be a URL such as https://s3.example:9000, without credentials (set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)',
     ],
   ])('refuses %j', (environment, line) => {
     expect(errorOf({ DATABASE_URL: URL_WITH_SECRET, ...environment }).message).toBe(
-      `One setting is not usable:\n${line}`,
+      `One setting is invalid:\n${line}`,
     );
   });
 
@@ -240,9 +244,9 @@ describe('readSettings', () => {
     expect(readSettings({ DATABASE_URL: URL_WITH_SECRET }).http.trustedProxies).toEqual([]);
   });
 
-  it('says which URL is missing', () => {
+  it('reports which URL is missing', () => {
     expect(errorOf({ NODE_ENV: 'production' }).message).toBe(
-      'One setting is not usable:\n  DATABASE_URL_PROD or DATABASE_URL must be set: the PostgreSQL URL of the database to guard',
+      'One setting is invalid:\n  DATABASE_URL_PROD or DATABASE_URL must be set: the PostgreSQL URL of the database to protect',
     );
   });
 
@@ -263,7 +267,7 @@ describe('readSettings', () => {
   describe('DIRECT_URL', () => {
     const pooled = 'postgresql://u@pooler:6432/app?schema=clinic';
 
-    it('is where everything goes but what the application’s own way is judged by', () => {
+    it('is used for everything except what checks the application’s own connection', () => {
       const { database } = readSettings({ DATABASE_URL: pooled, DIRECT_URL: 'postgresql://u@server/app' });
       expect(database.pooledUrl).toMatchObject({ hosts: [{ host: 'pooler', port: 6432 }], schema: 'clinic' });
       expect(database.url).toMatchObject({
@@ -274,7 +278,7 @@ describe('readSettings', () => {
       expect(readSettings({ DATABASE_URL: pooled }).database.url.sameAs).toBeUndefined();
     });
 
-    it('has aliases, of which one may be set, and does not replace DATABASE_URL', () => {
+    it('has aliases, which must agree, and does not replace DATABASE_URL', () => {
       expect(
         errorOf({
           DIRECT_URL: 'postgresql://u:hunter2@one/app',
@@ -283,9 +287,9 @@ describe('readSettings', () => {
         }).message,
       ).toBe(
         [
-          '2 settings are not usable:',
-          '  DATABASE_URL_UNPOOLED is another URL than DIRECT_URL, of which it is an alias: keep one',
-          '  DATABASE_URL must be set: the PostgreSQL URL of the database to guard',
+          '2 settings are invalid:',
+          '  DATABASE_URL_UNPOOLED is an alias of DIRECT_URL, but has another value: keep one',
+          '  DATABASE_URL must be set: the PostgreSQL URL of the database to protect',
         ].join('\n'),
       );
     });
@@ -304,21 +308,21 @@ describe('readSettings', () => {
   });
 
   it.each([
-    ['cat "my file"', 'no shell reads it: write arguments with such characters as a JSON array'],
-    ['cat $HOME/token', 'no shell reads it: write arguments with such characters as a JSON array'],
-    ['["cat", 1]', 'it begins with [, and is not a JSON array of strings'],
-    ['[cat', 'it begins with [, and is not a JSON array of strings'],
+    ['cat "my file"', 'it does not run in a shell: write arguments with such characters as a JSON array'],
+    ['cat $HOME/token', 'it does not run in a shell: write arguments with such characters as a JSON array'],
+    ['["cat", 1]', 'it begins with [ but is not a JSON array of strings'],
+    ['[cat', 'it begins with [ but is not a JSON array of strings'],
   ])('refuses DATABASE_PASSWORD_COMMAND=%s, without showing it', (command, fault) => {
     const environment = { DATABASE_URL: 'postgresql://u@h/db', DATABASE_PASSWORD_COMMAND: command };
     expect(errorOf(environment).message).toBe(
-      `One setting is not usable:\n  DATABASE_PASSWORD_COMMAND must be a program and its arguments: ${fault}`,
+      `One setting is invalid:\n  DATABASE_PASSWORD_COMMAND must be a program and its arguments: ${fault}`,
     );
   });
 
   it('refuses a password command beside a password', () => {
     const environment = { DATABASE_URL: URL_WITH_SECRET, DATABASE_PASSWORD_COMMAND: 'print-token' };
     expect(errorOf(environment).message).toBe(
-      'One setting is not usable:\n  DATABASE_PASSWORD_COMMAND is set, but DATABASE_URL holds a password: keep one',
+      'One setting is invalid:\n  DATABASE_PASSWORD_COMMAND is set, but DATABASE_URL holds a password: keep one',
     );
   });
 
@@ -337,10 +341,10 @@ describe('readSettings', () => {
     ['0 25 * * *', 'Field value (25) is out of range'],
     ['2 o’clock', 'Unknown alias: o'],
     ['* * *', 'Too few fields'],
-    ['0 0 30 2 *', 'that day never comes'],
+    ['0 0 30 2 *', 'no date matches it'],
   ])('refuses BACKUP_SCHEDULE=%s, in the words of the parser', (text, fault) => {
     expect(() => readSettings({ DATABASE_URL: 'postgresql://u@h/db', BACKUP_SCHEDULE: text })).toThrow(
-      `One setting is not usable:\n  BACKUP_SCHEDULE must be a cron expression (minute hour day month weekday, such as "0 2 * * *" for two o’clock every night) or off: ${fault}; it is "${text}"`,
+      `One setting is invalid:\n  BACKUP_SCHEDULE must be a cron expression (minute hour day month weekday, such as "0 2 * * *" for two o’clock every night) or off: ${fault}; it is "${text}"`,
     );
   });
 });

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { unknownSettings } from '../../src/config/unknown-settings.js';
 
-it('warns about misspelt settings with the nearest name, and about nothing else', () => {
+it('reports misspelled settings with the nearest name, and nothing else', () => {
   expect(
     unknownSettings({
       BACKUP_ENABLD: 'true',

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { SECRET_SETTINGS } from '../../src/config/settings-list.js';
-import { Node, readYaml } from './deployment-file.js';
+import { environmentOf, Node, readYaml } from './deployment-file.js';
 import { settingsOf } from './settings-of.js';
 
 const TOKEN = 'f'.repeat(64);
@@ -19,17 +19,17 @@ describe('docker-compose.yml', () => {
     pgkeep = compose.at('services', 'pgkeep');
   });
 
-  it('keeps the database in a named volume, and says why `down -v` is forbidden', () => {
+  it('keeps the database in a named volume, and explains why `down -v` is forbidden', () => {
     expect(postgres.at('image').text).toBe('postgres:17');
     expect(postgres.at('volumes').value).toContain('postgres_data:/var/lib/postgresql/data');
     expect(compose.at('volumes').keys).toContain('postgres_data');
-    expect(comments.join('\n')).toMatch(/NEVER `docker compose down -v`[\s\S]*-v deletes it/);
-    // Nothing in the file tells anybody to do it.
+    expect(comments.join('\n')).toMatch(/NEVER `docker compose down -v`[\s\S]*-v deletes both/);
+    // No command in the file does it.
     const commands = text.split('\n').filter((line) => !/NEVER|Never -v|without/.test(line));
     expect(commands.filter((line) => /\bdown\b.*\s(-v|--volumes)\b/.test(line))).toEqual([]);
   });
 
-  it('encrypts: TLS is on, and whoever comes over the network must use it', () => {
+  it('encrypts: TLS is on, and required over the network', () => {
     expect(postgres.at('command').value).toEqual(
       expect.arrayContaining(['ssl=on', 'ssl_cert_file=/tls/server.crt', 'hba_file=/tls/pg_hba.conf']),
     );
@@ -39,13 +39,13 @@ describe('docker-compose.yml', () => {
       ?.split(String.raw`\n`)
       .filter(Boolean);
     expect(rules).toEqual(['local all all trust', 'hostssl all all all scram-sha-256']);
-    // The authority's key stays where it was made; the server's is PostgreSQL's alone.
+    // The authority's key is not kept; the server's is readable for PostgreSQL alone.
     expect(script).not.toMatch(/install .*root\.key/);
     expect(script).toMatch(/install -o postgres -g postgres -m 600 .*server\.key/);
     expect(pgkeep.at('volumes').items.filter((volume) => volume.text.startsWith('postgres_tls'))).toEqual([]);
   });
 
-  it('has every secret in a file below secrets/, which no build sees and git does not keep', () => {
+  it('has every secret in a file below secrets/, which neither a build nor git includes', () => {
     for (const secret of compose.at('secrets').items) {
       expect(secret.at('file').text).toMatch(/^\.\/secrets\//);
     }
@@ -75,13 +75,64 @@ describe('docker-compose.yml', () => {
     expect(readFileSync('Dockerfile', 'utf8')).toMatch(new RegExp(`^FROM .* AS ${stage}$`, 'm'));
   });
 
-  it('gives pgkeep nothing to write to, no privileges, and time to say "not ready"', () => {
+  it('backs up every night into its own named volume, and tests a restore on another server', () => {
+    const { backup, readiness, restore, database } = pgkeepSettings();
+    expect(backup).toMatchObject({
+      enabled: true,
+      directory: '/backups',
+      schedule: '0 2 * * *',
+      restoreTestSchedule: '0 4 * * 0',
+    });
+    // Every check keeps its default gate.
+    expect(readiness.gates).toEqual({});
+    expect(pgkeep.at('volumes').value).toContain('backups:/backups');
+    expect(compose.at('volumes').keys).toContain('backups');
+    expect(readFileSync('Dockerfile', 'utf8')).toContain('install -d -o pgkeep -g pgkeep -m 700 /backups');
+    expect(restore.testUrl).toMatchObject({
+      sslMode: 'verify-full',
+      hosts: [{ host: 'scratch', port: 5432 }],
+    });
+    expect(restore.testUrl?.hosts).not.toEqual(database.url.hosts);
+    const scratch = compose.at('services', 'scratch');
+    expect(scratch.at('volumes').value).toEqual([
+      'scratch_data:/var/lib/postgresql/data',
+      'postgres_tls:/tls:ro',
+    ]);
+    expect(compose.at('services', 'certificates', 'command', 0).text).toContain('DNS:scratch');
+  });
+
+  it('makes the first backup and its restore test once, with the settings and limits of the service', () => {
+    const first = compose.at('services', 'first-backup');
+    const shared = [
+      'environment',
+      'secrets',
+      'volumes',
+      'read_only',
+      'tmpfs',
+      'cap_drop',
+      'security_opt',
+      'deploy',
+    ];
+    for (const key of shared) expect(first.at(key).value).toEqual(pgkeep.at(key).value);
+    expect(first.at('ports').value).toEqual([]);
+    expect(first.at('restart').value).toBe('no');
+    expect(first.at('depends_on', 'pgkeep', 'condition').value).toBe('service_healthy');
+    expect(first.at('depends_on', 'scratch', 'condition').value).toBe('service_healthy');
+    expect(first.at('command', 2).text).toMatch(
+      /^if ls \/backups\/\*\.restore-test\.json .*; then exit 0; fi\npgkeep backup\npgkeep restore test\n$/,
+    );
+  });
+
+  it('gives pgkeep only its backups to write, no privileges, bounded memory, and time to report "not ready"', () => {
     expect(pgkeep.value).toMatchObject({
       read_only: true,
       tmpfs: ['/tmp'],
       cap_drop: ['ALL'],
       security_opt: ['no-new-privileges:true'],
+      deploy: { resources: { limits: { memory: '512M' } } },
     });
+    const writable = pgkeep.at('volumes').items.filter(({ text: volume }) => !volume.endsWith(':ro'));
+    expect(writable.map(({ text: volume }) => volume)).toEqual(['backups:/backups']);
     expect(pgkeep.at('user').value).toBeUndefined();
     expect(pgkeep.at('healthcheck').value).toBeUndefined();
     const { readiness } = pgkeepSettings();
@@ -90,7 +141,7 @@ describe('docker-compose.yml', () => {
     );
   });
 
-  it('gives pgkeep settings that it takes: production, a verified database, the mounted migrations', () => {
+  it('gives pgkeep valid settings: production, a verified database, the mounted migrations', () => {
     const settings = pgkeepSettings();
     expect(settings).toMatchObject({
       environment: 'production',
@@ -103,20 +154,23 @@ describe('docker-compose.yml', () => {
     expect(existsSync(source)).toBe(true);
     expect([target, mode]).toEqual([settings.migrationsDirectory, 'ro']);
     expect(pgkeep.at('volumes').value).toContain('postgres_authority:/authority:ro');
-    expect(recipe()).toContain('sslrootcert=/authority/root.crt');
+    expect(recipe('database_url')).toContain('sslrootcert=/authority/root.crt');
   });
 
-  /** The URL that the comment tells to write, with a password in it. */
-  function recipe(): string {
-    const url = /echo "(postgresql:[^"]*)" > secrets\/database_url/.exec(comments.join('\n'))?.[1] ?? '';
+  /** The URL that the comment writes to a secret's file, with a password in it. */
+  function recipe(secret: string): string {
+    const command = new RegExp(`echo "(postgresql:[^"]*)" > secrets/${secret}$`, 'm');
+    const url = command.exec(comments.join('\n'))?.[1] ?? '';
     return url.replace('$password', 'a'.repeat(64));
   }
 
   function pgkeepSettings(): ReturnType<typeof settingsOf> {
-    const environment = Object.fromEntries(
-      pgkeep.at('environment').keys.map((name) => [name, pgkeep.at('environment', name).text]),
-    );
-    const all = { database_url: recipe(), admin_api_token: TOKEN };
+    const environment = environmentOf(pgkeep);
+    const all = {
+      database_url: recipe('database_url'),
+      test_database_url: recipe('test_database_url'),
+      admin_api_token: TOKEN,
+    };
     const granted = Object.entries(all).filter(([name]) =>
       pgkeep.at('secrets').items.some((secret) => secret.text === name),
     );

@@ -32,6 +32,16 @@ export class Node {
   }
 }
 
+/** The environment variables of a service of Compose, or of a container of Kubernetes. */
+export function environmentOf(container: Node): Record<string, string> {
+  const map = container.at('environment');
+  const compose = map.keys.map((name) => [name, map.at(name).text]);
+  const kubernetes = container
+    .at('env')
+    .items.map((entry) => [entry.at('name').text, entry.at('value').text]);
+  return Object.fromEntries([...compose, ...kubernetes]);
+}
+
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }

@@ -69,19 +69,33 @@ interface LockedPackage {
 }
 
 describe('what the image leaves out is not needed', () => {
-  const dist = path.resolve('dist');
+  const built = ['dist', 'packages/prisma-schema-engine-bridge/dist'];
   const specifiers = new Set(
-    readdirSync(dist, { recursive: true, encoding: 'utf8' })
+    built
+      .flatMap((directory) =>
+        readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((file) =>
+          path.join(directory, file),
+        ),
+      )
       .filter((file) => file.endsWith('.js'))
       .flatMap((file) =>
-        [
-          ...readFileSync(path.join(dist, file), 'utf8').matchAll(
-            /(?:from |import |import\()["']([^."'][^"']*)["']/g,
-          ),
-        ].map(([, specifier = '']) => specifier),
+        [...readFileSync(file, 'utf8').matchAll(/(?:from |import |import\()["']([^."'#][^"']*)["']/g)].map(
+          ([, specifier = '']) => specifier,
+        ),
       )
       .filter((specifier) => !specifier.startsWith('node:') && !builtinModules.includes(specifier)),
   );
+
+  it('loads every module, as the build of the image does', async () => {
+    const check = /node --input-type=module --eval "([^]*?)"$/m.exec(image.join('\n'))?.[1] ?? '';
+    expect(check).toContain("readdirSync('/opt/pgkeep/dist'");
+    const program = check.replaceAll('/opt/pgkeep', process.cwd());
+    const [code]: unknown[] = await once(
+      spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: 'inherit' }),
+      'close',
+    );
+    expect(code).toBe(0);
+  });
 
   it('the packages that dist loads are installed without development and optional ones', () => {
     const lock: { packages: Record<string, LockedPackage | undefined> } = JSON.parse(
@@ -89,6 +103,8 @@ describe('what the image leaves out is not needed', () => {
     );
     const packages = new Set([...specifiers].map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name));
     expect([...packages]).toContain('@prisma/schema-engine-wasm');
+    // A hint of the doctor shows how an application imports pgkeep.
+    packages.delete('pgkeep');
     const missing = [...packages].filter((name) => {
       const locked = lock.packages[`node_modules/${name}`];
       return !locked || locked.dev || locked.optional || locked.devOptional;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Settings } from '../../src/config/settings.js';
-import { Node, readYaml } from './deployment-file.js';
+import { environmentOf, Node, readYaml } from './deployment-file.js';
 import { settingsOf } from './settings-of.js';
 
 const DIRECTORY = 'deploy/kubernetes';
@@ -22,15 +22,14 @@ function readPod(file: string): Pod {
   );
   const spec = (deployment ?? new Node(undefined)).at('spec', 'template', 'spec');
   const pgkeep = spec.at('containers').named('pgkeep');
-  const environment = pgkeep.at('env').items.map((entry) => [entry.at('name').text, entry.at('value').text]);
   const mount = pgkeep.at('volumeMounts').named('secret').at('mountPath').text;
-  return { spec, pgkeep, settings: settingsOf(Object.fromEntries(environment), mount, SECRETS) };
+  return { spec, pgkeep, settings: settingsOf(environmentOf(pgkeep), mount, SECRETS) };
 }
 
 describe.each(['stand-alone.yaml', 'sidecar.yaml'])('%s', (file) => {
   const { spec, pgkeep, settings } = readPod(file);
 
-  it('has settings that pgkeep takes, and secrets as files only', () => {
+  it('has valid settings, and secrets as files only', () => {
     expect(settings).toMatchObject({
       environment: 'production',
       database: { url: { sslMode: 'verify-full' } },
@@ -46,7 +45,7 @@ describe.each(['stand-alone.yaml', 'sidecar.yaml'])('%s', (file) => {
       const port = pgkeep.at('ports').named(pgkeep.at(probe, 'httpGet', 'port').text);
       expect(port.at('containerPort').value).toBe(settings.http.port);
     }
-    // Several probes see the 503 before the doors close, and the doors close before the kubelet kills.
+    // Several probes see the 503 before the port is closed, and it is closed before the kubelet kills.
     expect(Number(pgkeep.at('readinessProbe', 'periodSeconds').value) * 1000).toBeLessThanOrEqual(
       settings.readiness.refreshMs,
     );
@@ -71,7 +70,7 @@ describe.each(['stand-alone.yaml', 'sidecar.yaml'])('%s', (file) => {
     expect(spec.at('volumes').named('secret').at('secret', 'defaultMode').value).toBe(0o440);
   });
 
-  it('shares the pod’s ports with nobody', () => {
+  it('has its own port in the pod', () => {
     const ports = spec
       .at('containers')
       .items.flatMap((container) =>
@@ -83,12 +82,49 @@ describe.each(['stand-alone.yaml', 'sidecar.yaml'])('%s', (file) => {
 
 it('kustomization.yaml puts an image in place of the one that stand-alone.yaml names', () => {
   const kustomization = readYaml(`${DIRECTORY}/kustomization.yaml`)[0] ?? new Node(undefined);
-  expect(kustomization.at('resources').value).toEqual(['stand-alone.yaml']);
+  expect(kustomization.at('resources').value).toEqual(['backup-volume.yaml', 'stand-alone.yaml']);
   const image = readPod('stand-alone.yaml').pgkeep.at('image').text;
   expect(kustomization.at('images').named(image).at('newName').text).not.toBe('');
 });
 
-it('stand-alone.yaml’s service tells why it is not ready instead of refusing', () => {
+it('stand-alone.yaml backs up into its own volume, and tests restores on a server that only its pod reaches', () => {
+  const { spec, pgkeep, settings } = readPod('stand-alone.yaml');
+  expect(settings).toMatchObject({
+    backup: {
+      enabled: true,
+      schedule: '0 2 * * *',
+      restoreTestSchedule: '0 4 * * 0',
+      directory: pgkeep.at('volumeMounts').named('backups').at('mountPath').text,
+    },
+    restore: { testUrl: { hosts: [{ host: '127.0.0.1', port: 5432 }] } },
+  });
+  // Every check keeps its default gate.
+  expect(settings.readiness.gates).toEqual({});
+  const claim = spec.at('volumes').named('backups').at('persistentVolumeClaim', 'claimName').text;
+  const volume = readYaml(`${DIRECTORY}/backup-volume.yaml`)[0] ?? new Node(undefined);
+  expect(volume.at('metadata', 'name').text).toBe(claim);
+  const scratch = spec.at('containers').named('scratch');
+  expect(scratch.at('args').value).toEqual(['-c', 'listen_addresses=127.0.0.1']);
+  expect(scratch.at('securityContext').value).toEqual({
+    runAsUser: 999,
+    readOnlyRootFilesystem: true,
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ['ALL'] },
+  });
+  expect(scratch.at('resources', 'limits', 'memory').text).toBe('1Gi');
+});
+
+it('sidecar.yaml leaves backups to the service, and does not lose running pods to an overdue test', () => {
+  const { settings } = readPod('sidecar.yaml');
+  expect(settings.backup).toMatchObject({
+    enabled: true,
+    schedule: undefined,
+    restoreTestSchedule: undefined,
+  });
+  expect(settings.readiness.gates).toMatchObject({ backupConfig: 'latch', backups: 'warn' });
+});
+
+it('stand-alone.yaml’s service reports why it is not ready instead of refusing', () => {
   const service = readYaml(`${DIRECTORY}/stand-alone.yaml`).find(
     (document) => document.at('kind').text === 'Service',
   );
@@ -103,7 +139,7 @@ describe('backup-cron-job.yaml', () => {
   const pod = spec.at('jobTemplate', 'spec', 'template', 'spec');
   const containers = [...pod.at('initContainers').items, ...pod.at('containers').items];
 
-  it('backs up, then prunes, and never twice at once', () => {
+  it('backs up, then prunes, and never runs twice at the same time', () => {
     expect(containers.map((container) => container.at('args').value)).toEqual([
       ['pgkeep', 'backup', '--reason', 'scheduled'],
       ['pgkeep', 'backup', 'prune'],
@@ -112,14 +148,11 @@ describe('backup-cron-job.yaml', () => {
     expect(pod.at('restartPolicy').value).toBe('Never');
   });
 
-  it('has settings that pgkeep takes, a place for the backups, and the least rights', () => {
+  it('has valid settings, a place for the backups, and the least rights', () => {
     for (const container of containers) {
-      const environment = container
-        .at('env')
-        .items.map((entry) => [entry.at('name').text, entry.at('value').text]);
       const mounts = container.at('volumeMounts');
       const settings = settingsOf(
-        Object.fromEntries(environment),
+        environmentOf(container),
         mounts.named('secret').at('mountPath').text,
         SECRETS,
       );
@@ -144,20 +177,17 @@ describe('migrate-job.yaml', () => {
   const pod = spec.at('template', 'spec');
   const pgkeep = pod.at('containers').named('pgkeep');
 
-  it('deploys once: what failed is not tried again by itself', () => {
+  it('deploys once: a failure is not retried', () => {
     expect(job.at('kind').value).toBe('Job');
     expect(pgkeep.at('args').value).toEqual(['pgkeep', 'migrate', 'deploy', '--wait']);
     expect(spec.at('backoffLimit').value).toBe(0);
     expect(pod.at('restartPolicy').value).toBe('Never');
   });
 
-  it('has settings that pgkeep takes, a place for the backup, and the least rights', () => {
-    const environment = pgkeep
-      .at('env')
-      .items.map((entry) => [entry.at('name').text, entry.at('value').text]);
+  it('has valid settings, a place for the backup, and the least rights', () => {
     const mounts = pgkeep.at('volumeMounts');
     const secret = mounts.named('secret').at('mountPath').text;
-    const settings = settingsOf(Object.fromEntries(environment), secret, SECRETS);
+    const settings = settingsOf(environmentOf(pgkeep), secret, SECRETS);
     expect(settings).toMatchObject({
       environment: 'production',
       migrationsDirectory: '/app/prisma/migrations',

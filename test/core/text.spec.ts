@@ -1,6 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { boundedList } from '../../src/core/bounded-list.js';
-import { counted } from '../../src/core/counted.js';
+import {
+  boundedList,
+  counted,
+  countedList,
+  formatBytes,
+  pluralOf,
+  printable,
+  printableCell,
+  withoutStop,
+} from '../../src/core/text.js';
 
 describe('texts', () => {
   it.each([
@@ -12,10 +20,16 @@ describe('texts', () => {
     expect(counted(count, 'row')).toBe(text);
   });
 
-  it('take the plural that is given', () => {
-    expect([counted(1, 'entry', 'entries'), counted(2, 'entry', 'entries')]).toEqual([
-      '1 entry',
-      '2 entries',
+  it('know plurals, and take the one that is given', () => {
+    expect(['row', 'index', 'policy', 'key'].map((noun) => pluralOf(2, noun))).toEqual([
+      'rows',
+      'indexes',
+      'policies',
+      'keys',
+    ]);
+    expect([counted(1, 'schema', 'schemata'), counted(2, 'schema', 'schemata')]).toEqual([
+      '1 schema',
+      '2 schemata',
     ]);
   });
 
@@ -25,5 +39,29 @@ describe('texts', () => {
     expect(boundedList(names.slice(0, 8))).toBe('m0, m1, m2, m3, m4, m5, m6, m7');
     expect(boundedList(names)).toBe('m0, m1, m2, m3, m4, m5, m6, m7 and 1,412 more');
     expect(boundedList(names, 2)).toBe('m0, m1 and 1,418 more');
+    expect(boundedList(['a', 'b', 'c'], 2, '; ')).toBe('a; b and 1 more');
+    expect([countedList('table', ['a']), countedList('table', ['a', 'b', 'c'], 2)]).toEqual([
+      'table a',
+      '3 tables a, b and 1 more',
+    ]);
+  });
+
+  it('show sizes in one format', () => {
+    expect([0, 1023, 1024, 1_572_864, 5 * 1024 ** 4].map(formatBytes)).toEqual([
+      '0 B',
+      '1023 B',
+      '1.0 kB',
+      '1.5 MB',
+      '5.0 TB',
+    ]);
+  });
+
+  it('replace what would control the terminal', () => {
+    expect(printable('a\u001b[2Jb\n\tc')).toBe('a\uFFFD[2Jb\n\tc');
+    expect(printableCell('a\u001bb\nc')).toBe('a\uFFFDb\uFFFDc');
+  });
+
+  it('continue a sentence', () => {
+    expect([withoutStop('It failed.'), withoutStop('it failed')]).toEqual(['It failed', 'it failed']);
   });
 });

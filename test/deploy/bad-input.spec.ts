@@ -44,14 +44,14 @@ describe('a deploy that gets bad input', () => {
     PostgreSQL refuses this: syntax error at or near "TABEL".
 `);
     expect(message(stderr)).toBe(
-      `Refused to deploy: the lint found an error in what is pending. Nothing was touched.
-Rewrite the migration as the finding says; or, where it is intended, above the statement: -- pgkeep:allow RULE because REASON
+      `Refused to deploy: the lint found an error in the pending migrations. Nothing was touched.
+Rewrite the migration as the finding says. If the change is intended, add this line above the statement: -- pgkeep:allow RULE because REASON
 `,
     );
     expect(await columns(application.url, 'a')).toEqual([]);
   });
 
-  it('an error that only the run brings, in the middle of several statements: which one, and all taken back', async () => {
+  it('an error that only the run brings, in the middle of several statements: names it, and everything was rolled back', async () => {
     const application = await bare('middle');
     application
       .add('1_first', 'CREATE TABLE a (id INT);\n')
@@ -65,11 +65,11 @@ Rewrite the migration as the finding says; or, where it is intended, above the s
     expect(message(stderr)).toBe(
       `Migration 2_second failed at statement 2 of 3, prisma/migrations/2_second/migration.sql:3:1
   DO $$ BEGIN PERFORM no_such_function(); END $$;
-PostgreSQL says: function no_such_function() does not exist (42883); HINT: No function matches the given name and argument types. You might need to add explicit type casts.
-The database is as it was before this migration: PostgreSQL took it back as a whole.
-Applied before it, and stay: 1_first.
-Not tried: 3_third.
-Mend prisma/migrations/2_second/migration.sql, then:
+PostgreSQL reported: function no_such_function() does not exist (42883); HINT: No function matches the given name and argument types. You might need to add explicit type casts.
+The migration was rolled back completely: the database is as it was before it.
+Applied before it and kept: 1_first.
+Not run: 3_third.
+Fix prisma/migrations/2_second/migration.sql, then:
   npx pgkeep migrate resolve --rolled-back 2_second
   npx pgkeep migrate deploy
 `,
@@ -97,11 +97,11 @@ Mend prisma/migrations/2_second/migration.sql, then:
     expect(message(stderr).replace(/\d{8}_\d{6}\.$/m, 'TIME.')).toBe(
       `Migration 20991231000000_unique failed at statement 2 of 2, prisma/migrations/20991231000000_unique/migration.sql:2:1
   CREATE UNIQUE INDEX "one" ON "children" ("sex");
-PostgreSQL says: could not create unique index "one" (23505); DETAIL: Key (sex)=(…) is duplicated.
-The row in question is in column logs of _prisma_migrations; it may be personal data.
-The database is as it was before this migration: PostgreSQL took it back as a whole.
-The backup from before the deploy: data_test_TIME.
-Mend prisma/migrations/20991231000000_unique/migration.sql, then:
+PostgreSQL reported: could not create unique index "one" (23505); DETAIL: Key (sex)=(…) is duplicated.
+The values of the row are in column logs of _prisma_migrations; they may be personal data.
+The migration was rolled back completely: the database is as it was before it.
+Backup made before the deploy: data_test_TIME.
+Fix prisma/migrations/20991231000000_unique/migration.sql, then:
   npx pgkeep migrate resolve --rolled-back 20991231000000_unique
   npx pgkeep migrate deploy
 `,
@@ -109,7 +109,7 @@ Mend prisma/migrations/20991231000000_unique/migration.sql, then:
     expect(await columns(application.url, 'children')).not.toContain('x');
   });
 
-  it('a statement outside a transaction that fails: what it left, and how to be rid of it', async () => {
+  it('a statement outside a transaction that fails: what it left, and how to remove it', async () => {
     const application = await clinic('concurrent');
     application.add(
       '20991231000000_unique',
@@ -120,10 +120,10 @@ Mend prisma/migrations/20991231000000_unique/migration.sql, then:
     expect(message(stderr)).toBe(
       `Migration 20991231000000_unique failed at statement 1 of 1, prisma/migrations/20991231000000_unique/migration.sql:1:1
   CREATE UNIQUE INDEX CONCURRENTLY "one" ON "children" ("sex");
-PostgreSQL says: could not create unique index "one" (23505); DETAIL: Key (sex)=(…) is duplicated.
-The row in question is in column logs of _prisma_migrations; it may be personal data.
-It does not run as one transaction. There are indexes that are not usable: public.one.
-Take back by hand what is there of it, mend prisma/migrations/20991231000000_unique/migration.sql, then:
+PostgreSQL reported: could not create unique index "one" (23505); DETAIL: Key (sex)=(…) is duplicated.
+The values of the row are in column logs of _prisma_migrations; they may be personal data.
+The migration did not run as one transaction. Invalid indexes: public.one.
+Undo by hand what was applied, fix prisma/migrations/20991231000000_unique/migration.sql, then:
   DROP INDEX CONCURRENTLY public.one;    (in psql)
   npx pgkeep migrate resolve --rolled-back 20991231000000_unique
   npx pgkeep migrate deploy
@@ -131,7 +131,7 @@ Take back by hand what is there of it, mend prisma/migrations/20991231000000_uni
     );
   });
 
-  it('a transaction of its own that is left half way', async () => {
+  it('its own transaction, which fails half way', async () => {
     const application = await bare('half');
     application.add(
       '1_half',
@@ -142,12 +142,12 @@ Take back by hand what is there of it, mend prisma/migrations/20991231000000_uni
     expect(message(stderr)).toBe(
       `Migration 1_half failed at statement 6 of 7, prisma/migrations/1_half/migration.sql:6:1
   SELECT 1 / 0;
-PostgreSQL says: division by zero (22012)
-It does not run as one transaction: statements 1 to 3 are applied and stay; statements 4 to 5 were rolled back.
-Take back by hand what is there of it, mend prisma/migrations/1_half/migration.sql, then:
+PostgreSQL reported: division by zero (22012)
+The migration did not run as one transaction: statements 1 to 3 remain applied; statements 4 to 5 were rolled back.
+Undo by hand what was applied, fix prisma/migrations/1_half/migration.sql, then:
   npx pgkeep migrate resolve --rolled-back 1_half
   npx pgkeep migrate deploy
-Or finish it by hand. To see its statements, and the command for that:
+Or finish it by hand. To see its statements and the command:
   npx pgkeep migrate resolve
 `,
     );
@@ -174,8 +174,8 @@ Or finish it by hand. To see its statements, and the command for that:
       `Migration 1_open failed at statement 1 of 2, prisma/migrations/1_open/migration.sql:2:1
   BEGIN;
 The file opens a transaction (BEGIN) here and does not end it: PostgreSQL rolled it back.
-The database is as it was before this migration: PostgreSQL took it back as a whole.
-Mend prisma/migrations/1_open/migration.sql, then:
+The migration was rolled back completely: the database is as it was before it.
+Fix prisma/migrations/1_open/migration.sql, then:
   npx pgkeep migrate resolve --rolled-back 1_open
   npx pgkeep migrate deploy
 `,
@@ -195,10 +195,10 @@ Mend prisma/migrations/1_open/migration.sql, then:
     expect(message(stderr)).toBe(
       `Migration 2_second failed at statement 2 of 2, prisma/migrations/2_second/migration.sql:2:1
   DELETE FROM _prisma_migrations WHERE migration_name = '2_second';
-The migration removed its own row from _prisma_migrations: the history could not say that it is applied.
-The database is as it was before this migration: PostgreSQL took it back as a whole.
-Applied before it, and stay: 1_first.
-Mend prisma/migrations/2_second/migration.sql, then:
+The migration deleted its own row from _prisma_migrations, so the history cannot record that it was applied.
+The migration was rolled back completely: the database is as it was before it.
+Applied before it and kept: 1_first.
+Fix prisma/migrations/2_second/migration.sql, then:
   npx pgkeep migrate resolve --rolled-back 2_second
   npx pgkeep migrate deploy
 `,
@@ -206,7 +206,7 @@ Mend prisma/migrations/2_second/migration.sql, then:
     expect(await columns(application.url, 'b')).toEqual([]);
   });
 
-  it('a failed row left by somebody else', async () => {
+  it('a failed row of another program', async () => {
     const application = await bare('failed');
     application.add('1_first', 'CREATE TABLE a (id INT);\n');
     expect((await application.quickly()).code).toBe(0);
@@ -215,22 +215,22 @@ Mend prisma/migrations/2_second/migration.sql, then:
       `INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at) VALUES ('x', 'x', '2_theirs', '2026-01-02T03:04:05Z')`,
     );
     application.add('3_third', 'CREATE TABLE c (id INT);\n');
-    const ways = `See what of it is in the database, and what to choose from:
+    const ways = `To see what was applied and the options:
   npx pgkeep migrate resolve
 `;
     const why =
-      'Refused to deploy: migration 2_theirs began on 2026-01-02 03:04:05 UTC and did not end. Nothing was touched.\n';
+      'Refused to deploy: migration 2_theirs started on 2026-01-02 03:04:05 UTC and did not finish. Nothing was touched.\n';
     expect(await application.deploy()).toEqual({
       code: 3,
       stdout: '',
-      stderr: `${why}Nobody wrote down what stopped it: whoever ran it was killed, or lost the connection; all of it may be there.\n${ways}`,
+      stderr: `${why}No error was recorded: the program that ran it was killed or lost its connection. The migration may be applied completely, in part, or not at all.\n${ways}`,
     });
     await query(
       application.url,
       `UPDATE _prisma_migrations SET logs = E'ERROR: duplicate key\\nDETAIL: Key (name)=(Siti) exists.' WHERE id = 'x'`,
     );
     expect((await application.deploy()).stderr).toBe(
-      `${why}It failed (column logs of _prisma_migrations has the rest): ERROR: duplicate key\n${ways}`,
+      `${why}Its error (the complete text is in column logs of _prisma_migrations): ERROR: duplicate key\n${ways}`,
     );
   });
 
@@ -245,24 +245,24 @@ Mend prisma/migrations/2_second/migration.sql, then:
     expect(await application.deploy()).toEqual({
       code: 0,
       stderr: expect.stringContaining(
-        'note      the directory is older than the database, which has migration 4_fourth beside it\n',
+        'note      the database is ahead of this directory: it has migration 4_fourth\n',
       ),
-      stdout: 'Nothing to deploy: database "ahead" (test) has every migration.\n',
+      stdout: 'Nothing to deploy: database "ahead" (test) is up to date.\n',
     });
     application.add('3_third', 'CREATE TABLE c (id INT);\n');
     expect(await application.deploy()).toEqual({
       code: 3,
       stdout: '',
-      stderr: `Refused to deploy: the directory is older than the database, which has migration 4_fourth beside it. Nothing was touched.
-Deploy the build that the database was migrated by, or a newer one.
+      stderr: `Refused to deploy: the database is ahead of this directory: it has migration 4_fourth. Nothing was touched.
+Deploy the version that migrated the database, or a newer one.
 `,
     });
     application.add('4_fourth', `CREATE TABLE "4_fourth" (id INT);\n`);
     expect(await application.deploy()).toEqual({
       code: 3,
       stdout: '',
-      stderr: `Refused to deploy: migration 3_third comes before 4_fourth, which is applied already: it was never tried in this order. Nothing was touched.
-Give its directory a later time in its name; or, where the order does not matter: \`pgkeep migrate deploy --out-of-order\`.
+      stderr: `Refused to deploy: migration 3_third sorts before 4_fourth, which is already applied; this order was never tested. Nothing was touched.
+Rename its directory with a later timestamp. If the order does not matter: \`pgkeep migrate deploy --out-of-order\`.
 `,
     });
     expect((await application.quickly(['--out-of-order'])).code).toBe(0);
@@ -270,8 +270,8 @@ Give its directory a later time in its name; or, where the order does not matter
     expect(await application.deploy()).toEqual({
       code: 3,
       stdout: '',
-      stderr: `Refused to deploy: the directory has a gap: the database has migration 2_second, and the directory has later ones only. Nothing was touched.
-Bring it back from version control: \`git log --all --oneline -- '*/2_second/*'\` shows where it is.
+      stderr: `Refused to deploy: the directory has a gap: it lacks migration 2_second, applied in the database, and has later ones. Nothing was touched.
+Restore it from version control. To find it: \`git log --all --oneline -- '*/2_second/*'\`
 `,
     });
     application.add('2_second', `CREATE TABLE "2_second" (id BIGINT);\n`);
@@ -280,7 +280,7 @@ Bring it back from version control: \`git log --all --oneline -- '*/2_second/*'\
       stdout: '',
       stderr: `Refused to deploy: migration 2_second was changed after it was applied. Nothing was touched.
 Restore the file from version control (\`git log -p -- '*/2_second/*'\`), and write the change as a new migration.
-Where the change is harmless, record that it is accepted, and commit the file that this writes:
+If the change is harmless, accept it and commit the file that this writes:
   npx pgkeep migrate lint --accept-edit 2_second --because "…"
 `,
     });
@@ -291,8 +291,8 @@ Where the change is harmless, record that it is accepted, and commit the file th
     application.add('1_first', 'CREATE TABLE a (id INT);\n');
     await query(application.url, 'CREATE TABLE there_before (id INT)');
     expect((await application.deploy()).stderr).toBe(
-      `Refused to deploy: the database was never migrated and has tables already (public.there_before). Nothing was touched.
-Say which migrations they are from: \`npx pgkeep migrate resolve --applied 1_first\`, and so on.
+      `Refused to deploy: the database has tables (public.there_before) and no migration history. Nothing was touched.
+Mark the migrations that created these tables as applied, the first one first: \`npx pgkeep migrate resolve --applied 1_first\`
 `,
     );
     application.write('migration_lock.toml', 'provider = "mysql"\n');
@@ -313,7 +313,7 @@ Say which migrations they are from: \`npx pgkeep migrate resolve --applied 1_fir
     const marked = await application.quickly();
     expect(marked.code).toBe(3);
     expect(marked.stderr).toContain(
-      'The file begins with a byte order mark: Prisma sends it along, and PostgreSQL refuses it as a\n    syntax error.',
+      'The file begins with a byte order mark. Prisma sends it to PostgreSQL, which refuses it as a\n    syntax error.',
     );
     application.add(
       '1_marked',

@@ -54,36 +54,36 @@ describe('a deploy that meets others', () => {
     const blocker = await session(made.url, `BEGIN; SELECT id, 'Siti Aminah' FROM a`);
     // Long enough to be seen waiting on a busy machine: who is in the way is asked beside it.
     const { code, stderr } = await made.quickly([], { MIGRATIONS_LOCK_TIMEOUT: '1000' });
-    const told = stderr.split('\n').filter((line) => line.includes('did not get its lock'));
+    const reported = stderr.split('\n').filter((line) => line.includes('did not get its lock'));
     const { pid } = blocker;
     await blocker.end();
     const who = `pid ${pid} (reports of "postgres" at 127.0.0.1, idle in transaction for N s: SELECT pg_backend_pid() AS pid)`;
-    expect(told.map((line) => line.replace(/for \d+ s:/, 'for N s:'))).toEqual([
-      `2_second did not get its lock, because of ${who}; trying again in 1 s (1 of 3).`,
-      `2_second did not get its lock, because of ${who}; trying again in 2 s (2 of 3).`,
-      `2_second did not get its lock, because of ${who}; trying again in 4 s (3 of 3).`,
+    expect(reported.map((line) => line.replace(/for \d+ s:/, 'for N s:'))).toEqual([
+      `2_second did not get its lock, blocked by ${who}; retrying in 1 s (1 of 3).`,
+      `2_second did not get its lock, blocked by ${who}; retrying in 2 s (2 of 3).`,
+      `2_second did not get its lock, blocked by ${who}; retrying in 4 s (3 of 3).`,
     ]);
     expect(message(stderr))
       .toBe(`Migration 2_second failed at statement 1 of 1, prisma/migrations/2_second/migration.sql:1:1
   ALTER TABLE a ADD COLUMN b INT;
-PostgreSQL says: canceling statement due to lock timeout (55P03)
-It waited 1000 ms (MIGRATIONS_LOCK_TIMEOUT, or its own), 4 times, because of ${who}.
-The database is as it was before this migration: PostgreSQL took it back as a whole.
-When the time is better:
+PostgreSQL reported: canceling statement due to lock timeout (55P03)
+It waited 1000 ms for a lock (MIGRATIONS_LOCK_TIMEOUT, or its own lock_timeout), 4 times, blocked by ${who}.
+The migration was rolled back completely: the database is as it was before it.
+Retry later:
   npx pgkeep migrate resolve --rolled-back 2_second
   npx pgkeep migrate deploy
 `);
     expect(code).toBe(1);
   });
 
-  it('a lock that is granted at the second try: one row in the history, and it tells', async () => {
+  it('a lock that is granted at the second try: one row in the history, and a report', async () => {
     const made = await application('second');
     const blocker = await session(made.url, `BEGIN; SELECT id, 'Siti Aminah' FROM a`);
     const deploy = made.start(['--without-backup'], QUICK);
-    await until(() => deploy.stderr.includes('trying again in 1 s'), 20_000);
+    await until(() => deploy.stderr.includes('retrying in 1 s'), 20_000);
     await blocker.end();
     expect((await deploy.end()).code).toBe(0);
-    expect(deploy.stdout).toContain('  tried again for a lock: once\n');
+    expect(deploy.stdout).toContain('  retried for a lock: once\n');
     const { rows } = await query(
       made.url,
       `SELECT count(*)::int AS rows FROM _prisma_migrations WHERE migration_name = '2_second'`,
@@ -112,12 +112,13 @@ When the time is better:
     const made = await application('long', 'SELECT pg_sleep(30);\n');
     const { code, stderr } = await made.quickly([], { MIGRATIONS_STATEMENT_TIMEOUT: '300' });
     expect(code).toBe(1);
-    expect(message(stderr)).toContain(`PostgreSQL says: canceling statement due to statement timeout (57014)
-It may run for 300 ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own).
+    expect(message(stderr))
+      .toContain(`PostgreSQL reported: canceling statement due to statement timeout (57014)
+The limit is 300 ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own statement_timeout).
 `);
   });
 
-  it('two at once: the second is refused and says who is at it; --wait waits', async () => {
+  it('two concurrent deploys: the second is refused and names the first; --wait waits', async () => {
     const made = await application('two');
     const blocker = await session(made.url, 'BEGIN; SELECT FROM a');
     const first = made.start(['--without-backup'], { MIGRATIONS_LOCK_TIMEOUT: '60000' });
@@ -129,14 +130,14 @@ It may run for 300 ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own).
         .replaceAll(/\d+(?= \(pgkeep)|(?<=backend\()\d+/g, 'PID')
         .replaceAll(/for \d+ s/g, 'for N s'),
     ).toMatch(
-      /^Refused to deploy: migrations are being deployed by pid PID \(pgkeep[^)]*of "postgres" at 127\.0\.0\.1,.*\. Nothing was touched\.\nWait for it: `pgkeep migrate deploy --wait`\. If nothing is being deployed, end that session: SELECT pg_terminate_backend\(PID\);/,
+      /^Refused to deploy: migrations are being deployed by pid PID \(pgkeep[^)]*of "postgres" at 127\.0\.0\.1,.*\. Nothing was touched\.\nWait for it: `pgkeep migrate deploy --wait`\. If it is stuck, end that session: SELECT pg_terminate_backend\(PID\);/,
     );
     const third = made.start(['--without-backup', '--wait']);
     await until(() => third.stderr.startsWith('Waiting for pid '), 20_000);
     await blocker.end();
     expect((await first.end()).code).toBe(0);
     expect((await third.end()).code).toBe(0);
-    expect(third.stdout).toBe('Nothing to deploy: database "two" (test) has every migration.\n');
+    expect(third.stdout).toBe('Nothing to deploy: database "two" (test) is up to date.\n');
   });
 
   it('Prisma’s own lock, held by a session that was left open', async () => {
@@ -148,12 +149,12 @@ It may run for 300 ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own).
     expect(code).toBe(3);
     expect(message(stderr)).toBe(
       `Refused to deploy: migrations are being deployed by pid ${pid} (left open of "postgres" at 127.0.0.1, idle for N s: SELECT pg_backend_pid() AS pid). Nothing was touched.
-Wait for it: \`pgkeep migrate deploy --wait\`. If nothing is being deployed, end that session: SELECT pg_terminate_backend(${pid});
+Wait for it: \`pgkeep migrate deploy --wait\`. If it is stuck, end that session: SELECT pg_terminate_backend(${pid});
 `,
     );
   });
 
-  it('Prisma’s own lock, taken by somebody after we had looked: refused, since nothing was tried', async () => {
+  it('Prisma’s own lock, taken after the check: refused, because nothing was run', async () => {
     const made = await application('slipped_in');
     const holder = await session(made.url, 'SELECT 1', 'prisma');
     const deploy = made.start();
@@ -163,7 +164,7 @@ Wait for it: \`pgkeep migrate deploy --wait\`. If nothing is being deployed, end
     const { code } = await deploy.end(60_000);
     expect(message(deploy.stderr)).toBe(
       `Refused to deploy: migrations are being deployed by pid ${holder.pid} (prisma of "postgres" at 127.0.0.1, idle for N s: SELECT pg_advisory_lock(…)). Nothing was touched.
-Wait for it: \`pgkeep migrate deploy --wait\`. If nothing is being deployed, end that session: SELECT pg_terminate_backend(${holder.pid});
+Wait for it: \`pgkeep migrate deploy --wait\`. If it is stuck, end that session: SELECT pg_terminate_backend(${holder.pid});
 `,
     );
     expect({ code, stdout: deploy.stdout }).toEqual({ code: 3, stdout: '' });
@@ -187,11 +188,11 @@ Wait for it: \`pgkeep migrate deploy --wait\`. If nothing is being deployed, end
     await proxy.close();
     expect(code).toBe(1);
     expect(message(deploy.stderr).replace(/backend\(\d+/, 'backend(PID'))
-      .toBe(`The connection was lost while migration 2_second ran (prisma/migrations/2_second/migration.sql): read ECONNRESET (ECONNRESET)
-Nothing of it is kept: PostgreSQL rolls back a transaction whose session is lost before it commits.
-The server still runs its session. Let it end, or end it:
+      .toBe(`The connection was lost while migration 2_second was running (prisma/migrations/2_second/migration.sql): read ECONNRESET (ECONNRESET)
+None of it was applied: PostgreSQL rolls back a transaction whose session ends before it commits.
+Its session is still running on the server. Wait for it to end, or end it:
   SELECT pg_terminate_backend(PID);    (in psql)
-When the time is better:
+Retry later:
   npx pgkeep migrate resolve --rolled-back 2_second
   npx pgkeep migrate deploy
 `);
@@ -202,7 +203,7 @@ When the time is better:
     expect(rows).toEqual([{ finished_at: null, rolled_back_at: null }]);
   });
 
-  it('Ctrl-C while a migration runs: cancelled, taken back, told', async () => {
+  it('Ctrl-C while a migration runs: cancelled, rolled back, reported', async () => {
     const made = await application('interrupted', 'ALTER TABLE a ADD COLUMN b INT;\nSELECT pg_sleep(30);\n');
     const deploy = made.start(['--without-backup']);
     await until(
@@ -220,9 +221,9 @@ When the time is better:
     expect(message(deploy.stderr))
       .toBe(`Migration 2_second was interrupted at statement 2 of 2, prisma/migrations/2_second/migration.sql:2:1
   SELECT pg_sleep(30);
-PostgreSQL says: canceling statement due to user request (57014)
-The database is as it was before this migration: PostgreSQL took it back as a whole.
-When the time is better:
+PostgreSQL reported: canceling statement due to user request (57014)
+The migration was rolled back completely: the database is as it was before it.
+Retry later:
   npx pgkeep migrate resolve --rolled-back 2_second
   npx pgkeep migrate deploy
 `);
@@ -233,20 +234,20 @@ When the time is better:
     expect(rows).toEqual([]);
   });
 
-  it('Ctrl-C between two tries: it is not tried again', async () => {
+  it('Ctrl-C between two attempts: no more retries', async () => {
     const made = await application('between');
     made.add('3_third', 'CREATE TABLE c (id INT);\n');
     const blocker = await session(made.url, 'BEGIN; SELECT FROM a');
     const deploy = made.start(['--without-backup'], QUICK);
-    await until(() => deploy.stderr.includes('trying again in 1 s'), 20_000);
+    await until(() => deploy.stderr.includes('retrying in 1 s'), 20_000);
     deploy.signal('SIGTERM');
     expect((await deploy.end()).code).toBe(143);
     await blocker.end();
     expect(message(deploy.stderr).split('\n').slice(0, 3)).toEqual([
       'Migration 2_second was interrupted at statement 1 of 1, prisma/migrations/2_second/migration.sql:1:1',
       '  ALTER TABLE a ADD COLUMN b INT;',
-      'PostgreSQL says: canceling statement due to lock timeout (55P03)',
+      'PostgreSQL reported: canceling statement due to lock timeout (55P03)',
     ]);
-    expect(deploy.stderr).toContain('Not tried: 3_third.\n');
+    expect(deploy.stderr).toContain('Not run: 3_third.\n');
   });
 });

@@ -15,10 +15,10 @@ const PLAN = `deploy    2 migrations into database "DATABASE" (test)
           20991231000000_nickname: 2 statements
           20991231000500_index: 1 statement, not as one transaction
 tables    public.children: about 1,000 rows, 152.0 kB
-limits    5000 ms for a lock, 900000 ms for a migration
+limits    5000 ms for a lock, 900000 ms for a statement
 NOTES
-0 errors, 0 warnings in 2 files judged (those that the database has yet to apply; --all judges every one).
-Sizes of tables are those of the database.
+0 errors, 0 warnings in 2 files checked (pending migrations; --all checks every one).
+Table sizes are from the database.
 `;
 const UNSTAMPED = 'note      the database is not stamped as test: `pgkeep install`, `pgkeep stamp test`\n';
 
@@ -50,8 +50,8 @@ describe('pgkeep migrate deploy', () => {
       `${plan('happy', '')}\nBacking up\nApplying 20991231000000_nickname\nApplying 20991231000500_index\n`,
     );
     expect(stdout.replace(/\d+\.\d s/, 'N s').replace(/\d{8}_\d{6}/, 'TIME')).toBe(
-      `Deployed 2 migrations into database "happy" (test) in N s; the history has them as finished.\n` +
-        `  backup from before: happy_test_TIME\n`,
+      `Deployed 2 migrations into database "happy" (test) in N s; the history shows them as finished.\n` +
+        `  backup made before: happy_test_TIME\n`,
     );
     expect(code).toBe(0);
 
@@ -85,7 +85,7 @@ describe('pgkeep migrate deploy', () => {
     expect(await application.deploy()).toEqual({
       code: 0,
       stderr: '',
-      stdout: 'Nothing to deploy: database "happy" (test) has every migration.\n',
+      stdout: 'Nothing to deploy: database "happy" (test) is up to date.\n',
     });
   });
 
@@ -109,7 +109,7 @@ ${INDEX}`,
     expect(rows).toEqual([{ count: 0 }]);
   });
 
-  it('an empty database gets the whole history', async () => {
+  it('an empty database gets the complete history', async () => {
     const application = new DeployedApplication(await createDatabase(own, 'fresh'));
     const { code, stdout } = await application.quickly(['--json']);
     const report: unknown = JSON.parse(stdout);
@@ -125,34 +125,34 @@ ${INDEX}`,
     });
   });
 
-  it('tells tables that have fewer rows than before, or none', async () => {
+  it('reports tables with fewer rows than before, or dropped ones', async () => {
     const application = await clinic('shrunk');
     application.add(
       '20991231000000_clean',
-      `-- pgkeep:allow drop-table because nobody reads it any more
+      `-- pgkeep:allow drop-table because it is no longer read
 DROP TABLE "who_growth_standards";
 DELETE FROM "session_quiz_steps" WHERE "id" IN (SELECT "id" FROM "session_quiz_steps" LIMIT 10);
 `,
     );
     const { stdout } = await application.quickly();
-    const [, ...told] = stdout.trimEnd().split('\n');
-    expect(told).toEqual([
-      '  CAREFUL   public.who_growth_standards is gone; it had 244 rows',
-      '  CAREFUL   public.session_quiz_steps has 7,162 rows; it had 7,172',
+    const [, ...reported] = stdout.trimEnd().split('\n');
+    expect(reported).toEqual([
+      '  WARNING   public.who_growth_standards no longer exists; it had 244 rows',
+      '  WARNING   public.session_quiz_steps has 7,162 rows; it had 7,172',
       'Done, but not recorded: Cannot record deploy in the audit log: the database has no table pgkeep.change_log. Run `pgkeep install`.',
     ]);
   });
 
-  it('the lint’s errors refuse it, a waiver lets it through', async () => {
+  it('errors of the lint refuse it, a waiver allows it', async () => {
     const application = await clinic('linted');
     application.add('20991231000000_code', 'ALTER TABLE "children" ADD COLUMN "code" CHAR(8) NOT NULL;\n');
     const { code, stdout, stderr } = await application.deploy();
     expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
     expect(stderr).toContain('  error    required-column  at 1:35\n');
     expect(stderr.trimEnd().split('\n').slice(-3)).toEqual([
-      'Refused to deploy: the lint found an error in what is pending. Nothing was touched.',
-      'Rewrite the migration as the finding says; or, where it is intended, above the statement: -- pgkeep:allow RULE because REASON',
-      'Where other databases applied it long ago, list it as history, and commit the file that this writes: npx pgkeep migrate lint --write-baseline',
+      'Refused to deploy: the lint found an error in the pending migrations. Nothing was touched.',
+      'Rewrite the migration as the finding says. If the change is intended, add this line above the statement: -- pgkeep:allow RULE because REASON',
+      'If other databases applied it long ago, add it to the baseline and commit the file that this writes: npx pgkeep migrate lint --write-baseline',
     ]);
     expect((await application.deploy(['--dry-run'])).code).toBe(3);
     application.add(
@@ -178,8 +178,8 @@ Use \`--env production\`, or point DATABASE_URL at the test database.
     expect(await application.quickly([], { NODE_ENV: 'production' })).toEqual({
       code: 3,
       stdout: '',
-      stderr: `Refused to deploy: production is not migrated without a backup. Nothing was touched.
-Leave out --without-backup; the backup is made before the first migration.
+      stderr: `Refused to deploy: a deploy to production requires a backup. Nothing was touched.
+Omit --without-backup: the backup is made first.
 `,
     });
   });

@@ -35,9 +35,9 @@ describe('an old history', () => {
     app.remove('20260104000000_broken');
     const { code, stderr } = await app.quickly();
     expect(stderr).toContain(
-      `0 errors, 0 warnings in 4 files judged (those that the database has yet to apply; --all judges every one).
-The database is new and empty: only what keeps a migration from being applied is judged.
-Sizes of tables are those of the database.
+      `0 errors, 0 warnings in 4 files checked (pending migrations; --all checks every one).
+The database is new and empty: only what prevents a migration from being applied was checked.
+Table sizes are from the database.
 `,
     );
     expect(code).toBe(0);
@@ -46,9 +46,9 @@ Sizes of tables are those of the database.
     const judged = await app.quickly();
     expect(judged.code).toBe(3);
     expect(judged.stderr.trimEnd().split('\n').slice(-3)).toEqual([
-      'Refused to deploy: the lint found an error in what is pending. Nothing was touched.',
-      'Rewrite the migration as the finding says; or, where it is intended, above the statement: -- pgkeep:allow RULE because REASON',
-      'Where other databases applied it long ago, list it as history, and commit the file that this writes: npx pgkeep migrate lint --write-baseline',
+      'Refused to deploy: the lint found an error in the pending migrations. Nothing was touched.',
+      'Rewrite the migration as the finding says. If the change is intended, add this line above the statement: -- pgkeep:allow RULE because REASON',
+      'If other databases applied it long ago, add it to the baseline and commit the file that this writes: npx pgkeep migrate lint --write-baseline',
     ]);
     expect((await app.migrate(['lint', '--write-baseline'])).code).toBe(0);
     expect((await app.quickly()).code).toBe(0);
@@ -69,7 +69,7 @@ Sizes of tables are those of the database.
       stdout: '',
       stderr: `Refused to deploy: migration 20260102000000_gone was changed after it was applied. Nothing was touched.
 Restore the file from version control (\`git log -p -- '*/20260102000000_gone/*'\`), and write the change as a new migration.
-Where the change is harmless, record that it is accepted, and commit the file that this writes:
+If the change is harmless, accept it and commit the file that this writes:
   npx pgkeep migrate lint --accept-edit 20260102000000_gone --because "…"
 `,
     });
@@ -77,7 +77,7 @@ Where the change is harmless, record that it is accepted, and commit the file th
     const accepted = await app.migrate(['lint', '--accept-edit', '20260102000000_gone', ...because]);
     expect([accepted.code, accepted.stdout.replace(app.directory, 'DIR')]).toEqual([
       0,
-      'DIR/prisma/pgkeep-lint-baseline.json records that the change of 20260102000000_gone is accepted. Commit it; the next change of that file needs a new record.\n',
+      'Recorded in DIR/prisma/pgkeep-lint-baseline.json: the change of 20260102000000_gone is accepted. Commit that file. The next change of the migration needs a new record.\n',
     ]);
     const deployed = await app.quickly();
     expect(deployed.stderr).toContain(

@@ -34,12 +34,12 @@ describe('a migration that is not one transaction', () => {
 2_second cannot run as one transaction (unsafe use of new value "b" of enum type e); applying it statement by statement
 Migration 2_second failed at statement 3 of 4, prisma/migrations/2_second/migration.sql:3:23
   INSERT INTO t VALUES ('c');
-PostgreSQL says: invalid input value for enum e: "c" (22P02)
-It does not run as one transaction: statements 1 to 2 are applied and stay.
-Take back by hand what is there of it, mend prisma/migrations/2_second/migration.sql, then:
+PostgreSQL reported: invalid input value for enum e: "c" (22P02)
+The migration did not run as one transaction: statements 1 to 2 remain applied.
+Undo by hand what was applied, fix prisma/migrations/2_second/migration.sql, then:
   npx pgkeep migrate resolve --rolled-back 2_second
   npx pgkeep migrate deploy
-Or finish it by hand. To see its statements, and the command for that:
+Or finish it by hand. To see its statements and the command:
   npx pgkeep migrate resolve
 `);
     expect(await newestAttempt(application.url)).toEqual({
@@ -52,10 +52,10 @@ Or finish it by hand. To see its statements, and the command for that:
     });
     const refused = await application.deploy();
     expect(refused.stderr.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/, 'TIME')).toBe(
-      `Refused to deploy: migration 2_second began on TIME UTC and did not end. Nothing was touched.
-It failed (column logs of _prisma_migrations has the rest): ERROR: invalid input value for enum e: "c"
-pgkeep ran it statement by statement: 2 of 4 are applied.
-See what of it is in the database, and what to choose from:
+      `Refused to deploy: migration 2_second started on TIME UTC and did not finish. Nothing was touched.
+Its error (the complete text is in column logs of _prisma_migrations): ERROR: invalid input value for enum e: "c"
+pgkeep ran it statement by statement: 2 of 4 were applied.
+To see what was applied and the options:
   npx pgkeep migrate resolve
 `,
     );
@@ -88,25 +88,25 @@ INSERT INTO a VALUES (3);
     expect((await query(application.url, 'SELECT id FROM a')).rows).toEqual([{ id: 1 }]);
     const { stdout } = await application.migrate(['resolve']);
     expect(stdout.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/, 'TIME'))
-      .toBe(`1 migration is not settled in database "killed" (test):
+      .toBe(`1 migration to resolve in database "killed" (test):
 
 1_first
-  history   failed: began on TIME UTC and did not end
-  said      nobody wrote it down: whoever ran it was killed, or lost the connection
+  history   failed: started on TIME UTC and did not finish
+  error     not recorded: the program that ran it was killed or lost its connection
   ran       by pgkeep, statement by statement: 2 of 7 applied
-  database  all that can be looked for is there: table public.a
+  database  everything that pgkeep can look for exists: table public.a
   applied   line 1: CREATE TABLE a (id INT)
             line 2: INSERT INTO a VALUES (…)
   not run   line 4: INSERT INTO a VALUES (…)
             line 5: SELECT pg_sleep(…)
             line 7: INSERT INTO a VALUES (…)
-  choose    npx pgkeep migrate resolve --rolled-back 1_first    (after you took back by hand what is there)
-            npx pgkeep migrate resolve --applied 1_first    (after you made by hand what is not)
+  options   npx pgkeep migrate resolve --rolled-back 1_first    (after undoing by hand what exists)
+            npx pgkeep migrate resolve --applied 1_first    (after creating by hand what is missing)
 `);
     const refused = await application.migrate(['resolve', '--applied', '1_first']);
     expect(failureOf(refused.stderr)).toBe(
       `Refused to resolve: migration 1_first is not applied completely: line 4: INSERT INTO a VALUES (…), line 5: SELECT pg_sleep(…), line 7: INSERT INTO a VALUES (…). Nothing was touched.
-Finish it by hand, then the same again. Or, where it is finished:
+Finish it by hand, then run the command again. If it is finished already:
   npx pgkeep migrate resolve --applied 1_first --anyway
 `,
     );
@@ -128,16 +128,16 @@ CREATE UNIQUE INDEX CONCURRENTLY seat_row ON seat ("row");
     await query(application.url, 'ALTER TABLE seat DROP COLUMN z');
     const { stdout } = await application.migrate(['resolve']);
     expect(stdout.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/, 'TIME'))
-      .toBe(`1 migration is not settled in database "undone" (test):
+      .toBe(`1 migration to resolve in database "undone" (test):
 
 1_first
-  history   failed: began on TIME UTC and did not end
-  said      ERROR: could not create unique index "seat_row"
+  history   failed: started on TIME UTC and did not finish
+  error     ERROR: could not create unique index "seat_row"
   ran       by pgkeep, statement by statement: 1 of 2 applied
-  database  nothing of it is there: missing: column public.seat.z, index public.seat_row
+  database  none of it exists; missing: column public.seat.z, index public.seat_row
   not run   line 1: ALTER TABLE seat ADD COLUMN z INT
             line 2: CREATE UNIQUE INDEX CONCURRENTLY seat_row ON seat ("row")
-  choose    npx pgkeep migrate resolve --rolled-back 1_first    (then mend it, and deploy it again)
+  options   npx pgkeep migrate resolve --rolled-back 1_first    (then fix it and deploy again)
 `);
     await query(application.url, 'DELETE FROM seat WHERE id = 2');
     expect((await application.migrate(['resolve', '--rolled-back', '1_first'])).code).toBe(0);
@@ -157,12 +157,12 @@ CREATE UNIQUE INDEX CONCURRENTLY seat_row ON seat ("row");
     expect(failureOf(deploy.stderr))
       .toBe(`Migration 1_first was interrupted at statement 5 of 5, prisma/migrations/1_first/migration.sql:5:1
   SELECT pg_sleep(120);
-PostgreSQL says: canceling statement due to user request (57014)
-It does not run as one transaction: statements 1 to 4 are applied and stay.
-Take back by hand what is there of it, mend prisma/migrations/1_first/migration.sql, then:
+PostgreSQL reported: canceling statement due to user request (57014)
+The migration did not run as one transaction: statements 1 to 4 remain applied.
+Undo by hand what was applied, fix prisma/migrations/1_first/migration.sql, then:
   npx pgkeep migrate resolve --rolled-back 1_first
   npx pgkeep migrate deploy
-Or finish it by hand. To see its statements, and the command for that:
+Or finish it by hand. To see its statements and the command:
   npx pgkeep migrate resolve
 `);
     expect(await newestAttempt(application.url)).toEqual({
@@ -190,9 +190,9 @@ CREATE TRIGGER ends BEFORE INSERT ON _prisma_migrations FOR EACH ROW EXECUTE FUN
     const { code, stderr } = await application.quickly();
     expect(code).toBe(1);
     expect(stderr.slice(stderr.indexOf('Stopped'))).toBe(`Stopped between two migrations: no third
-Applied, and stay: 1_first, 2_second.
-Not tried: 3_third, 4_fourth.
-Deploy the rest:
+Applied and kept: 1_first, 2_second.
+Not run: 3_third, 4_fourth.
+To deploy the rest:
   npx pgkeep migrate deploy
 `);
   });
@@ -209,10 +209,10 @@ Deploy the rest:
     await blocker.connect();
     await blocker.query('BEGIN; SELECT FROM a');
     const deploy = application.start(['--without-backup'], { MIGRATIONS_LOCK_TIMEOUT: '200' });
-    await until(() => deploy.stderr.includes('trying again in 1 s'), 30_000);
+    await until(() => deploy.stderr.includes('retrying in 1 s'), 30_000);
     await blocker.end();
     expect((await deploy.end()).code).toBe(0);
-    expect(deploy.stdout).toContain('  tried again for a lock: once\n');
+    expect(deploy.stdout).toContain('  retried for a lock: once\n');
     expect((await query(application.url, 'SELECT id FROM a')).rows).toEqual([{ id: 2 }]);
   });
 
@@ -241,23 +241,23 @@ ALTER TABLE "purse" ADD CONSTRAINT "note_given" CHECK ("note" IS NOT NULL);
     );
     await query(application.url, 'UPDATE "purse" SET "cents" = "cents" * 100 WHERE "id" > 0');
     const state = `2_cents
-  history   failed: began on 2026-01-02 03:04:05 UTC and did not end
-  said      ERROR: check constraint "note_given" of relation "purse" is violated by some row
-  ran       not by pgkeep: since Prisma 7.4 each statement may have been committed by itself
-  database  nothing that can be looked for is there: missing: constraint public.purse.note_given
+  history   failed: started on 2026-01-02 03:04:05 UTC and did not finish
+  error     ERROR: check constraint "note_given" of relation "purse" is violated by some row
+  ran       not by pgkeep: since Prisma 7.4 each statement may have been committed separately
+  database  nothing that pgkeep can look for exists; missing: constraint public.purse.note_given
   uncertain line 2: UPDATE "purse" SET "cents" = "cents" * … WHERE "id" > …
-  choose    npx pgkeep migrate resolve --rolled-back 2_cents --anyway    (when you know that no uncertain statement is applied)
-            npx pgkeep migrate resolve --applied 2_cents    (after you made sure that all of it is applied)
+  options   npx pgkeep migrate resolve --rolled-back 2_cents --anyway    (if you know that no uncertain statement was applied)
+            npx pgkeep migrate resolve --applied 2_cents    (after making sure that all of it was applied)
 `;
     expect((await application.migrate(['resolve'])).stdout).toBe(
-      `1 migration is not settled in database "stock" (test):\n\n${state}`,
+      `1 migration to resolve in database "stock" (test):\n\n${state}`,
     );
     expect(await application.migrate(['resolve', '--rolled-back', '2_cents'])).toEqual({
       code: 3,
       stdout: '',
       stderr: `${state}
-Refused to resolve: statements of migration 2_cents may be applied, and nothing in the database shows it: line 2: UPDATE "purse" SET "cents" = "cents" * … WHERE "id" > …; a deploy would run them again. Nothing was touched.
-Look at their rows, and undo by hand what is applied. Then, or where nothing is:
+Refused to resolve: statements of migration 2_cents may be applied (nothing in the database shows it): line 2: UPDATE "purse" SET "cents" = "cents" * … WHERE "id" > …; a deploy would run them again. Nothing was touched.
+Check their rows and undo by hand what was applied. Then, or if nothing was applied:
   npx pgkeep migrate resolve --rolled-back 2_cents --anyway
 `,
     });
@@ -267,7 +267,7 @@ Look at their rows, and undo by hand what is applied. Then, or where nothing is:
       `CREATE TABLE IF NOT EXISTS "purse" ("id" INT);\nCOMMENT ON TABLE "purse" IS 'x';\nALTER TABLE "purse" ADD COLUMN "x" INT;\n`,
     );
     expect((await application.migrate(['resolve'])).stdout).toContain(
-      '  database  nothing of it is there: missing: column public.purse.x\n  choose ',
+      '  database  none of it exists; missing: column public.purse.x\n  options ',
     );
     // What is there does not show whether the statements beside it were applied.
     application.add(
@@ -276,18 +276,20 @@ Look at their rows, and undo by hand what is applied. Then, or where nothing is:
     );
     await query(application.url, 'CREATE TABLE "shown" ("id" INT)');
     const { stdout } = await application.migrate(['resolve']);
-    expect(stdout.slice(stdout.indexOf('  database'))).toBe(`  database  some of it is there
-            there: table public.shown
+    expect(stdout.slice(stdout.indexOf('  database'))).toBe(`  database  some of it exists
+            present: table public.shown
             missing: column public.purse.x
   uncertain line 2: UPDATE "purse" SET "cents" = …
-  choose    npx pgkeep migrate resolve --rolled-back 2_cents    (after you undid what is there, and the uncertain statements that were applied)
-            npx pgkeep migrate resolve --applied 2_cents    (after you applied what is missing, and the uncertain statements that were not applied)
+  options   npx pgkeep migrate resolve --rolled-back 2_cents    (after undoing what exists and the uncertain statements that were applied)
+            npx pgkeep migrate resolve --applied 2_cents    (after applying what is missing and the uncertain statements that were not applied)
 `);
-    // What stands behind a statement that is not there was not applied either.
+    // A statement after one whose object is missing was not applied, unless that object was dropped by hand.
     application.add('2_cents', `ALTER TABLE "purse" ADD COLUMN "x" INT;\nUPDATE "purse" SET "x" = 1;\n`);
     expect((await application.migrate(['resolve'])).stdout).toContain(
-      `  database  nothing of it is there: missing: column public.purse.x
-  choose    npx pgkeep migrate resolve --rolled-back 2_cents    (then mend it, and deploy it again)
+      `  database  none of it exists; missing: column public.purse.x
+  assumed   line 2: UPDATE "purse" SET "x" = …
+            not run, because the object of an earlier statement is missing; if you dropped it by hand, check their rows
+  options   npx pgkeep migrate resolve --rolled-back 2_cents    (if you dropped nothing by hand; then fix it and deploy again)
 `,
     );
   });

@@ -5,7 +5,7 @@ import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { applyScripts } from '../../src/deploy/apply/apply-scripts.js';
 import type { MigrationScript } from '../../src/deploy/apply/apply.types.js';
-import { applyMigrations } from '../../src/migrations/engine/apply-migrations.js';
+import { applyMigrations } from '../../src/migrations/engine/schema-engine.js';
 import { parseFiles } from '../../src/migrations/sql/parse-files.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';
@@ -135,9 +135,9 @@ describe('how a migration is run', () => {
     });
     const refused = await application.deploy();
     expect(refused.stderr.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/, 'TIME')).toBe(
-      `Refused to deploy: migration 2_second began on TIME UTC and did not end. Nothing was touched.
-pgkeep ran it as one transaction: nothing of it is applied.
-See what of it is in the database, and what to choose from:
+      `Refused to deploy: migration 2_second started on TIME UTC and did not finish. Nothing was touched.
+pgkeep ran it as one transaction: none of it was applied.
+To see what was applied and the options:
   npx pgkeep migrate resolve
 `,
     );
@@ -168,16 +168,16 @@ CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON a DEFERRABLE INITIALLY DEFERRED F
     await proxy.close();
     expect(code).toBe(1);
     expect(failureOf(deploy.stderr).replace(/backend\(\d+/, 'backend(PID'))
-      .toBe(`The connection was lost while migration 2_second ran (prisma/migrations/2_second/migration.sql): read ECONNRESET (ECONNRESET)
+      .toBe(`The connection was lost while migration 2_second was running (prisma/migrations/2_second/migration.sql): read ECONNRESET (ECONNRESET)
 Outcome unknown: the migration was applied completely or not at all.
-The server still runs its session. Let it end, or end it:
+Its session is still running on the server. Wait for it to end, or end it:
   SELECT pg_terminate_backend(PID);    (in psql)
-See what of it is in the database, and what to choose from:
+To see what was applied and the options:
   npx pgkeep migrate resolve
 `);
     await until(async () => !(await sleepsIn(application.url)), 30_000);
     expect((await application.deploy()).stdout).toBe(
-      'Nothing to deploy: database "committing" (test) has every migration.\n',
+      'Nothing to deploy: database "committing" (test) is up to date.\n',
     );
   });
 
@@ -200,7 +200,7 @@ See what of it is in the database, and what to choose from:
       found: [],
     });
     const failing = await applyScripts(await scriptsOf([{ name: '3_unread', sql }]), options);
-    expect(failing.failed).toMatchObject({ completed: 0, course: { kind: 'query' } });
+    expect(failing.failed).toMatchObject({ completed: 0, mode: { kind: 'query' } });
     expect(await newestAttempt(application.url)).toEqual({
       name: '3_unread',
       finished: false,
@@ -212,7 +212,7 @@ See what of it is in the database, and what to choose from:
     await expect(
       applyMigrations({ database: parseDatabaseUrl(application.url), directory }),
     ).rejects.toMatchObject({
-      prismaCode: 'P3009',
+      cause: { prismaCode: 'P3009' },
       message: expect.stringContaining('The `3_unread` migration started at'),
     });
   });

@@ -53,7 +53,7 @@ describe('a migration that takes rows of a protected table', () => {
   ])('%s is refused', async (sql, what) => {
     expect(await judged('SELECT 1;', sql)).toMatch(
       new RegExp(
-        `^Refused to deploy: 2/migration\\.sql:1:\\d+ is ${what}, and takes rows of public\\.children, which is protected \\(PROTECTED_TABLES\\)\\. Nothing was touched\\.$`,
+        `^Refused to deploy: ${what} at 2/migration\\.sql:1:\\d+ removes rows of public\\.children, which is protected \\(PROTECTED_TABLES\\)\\. Nothing was touched\\.$`,
       ),
     );
   });
@@ -86,14 +86,14 @@ describe('pgkeep migrate deploy with PROTECTED_TABLES', () => {
       '-- pgkeep:allow drop-table because of the test\nDROP TABLE session_quiz_steps;\n',
     );
     const message =
-      'Refused to deploy: prisma/migrations/20991231000000_out/migration.sql:2:1 is DROP TABLE, and takes rows of public.session_quiz_steps, which is protected (PROTECTED_TABLES). Nothing was touched.\nWrite the migration so that the rows stay. Where it is meant, and agreed on, deploy it once without that name in PROTECTED_TABLES.\n';
+      'Refused to deploy: DROP TABLE at prisma/migrations/20991231000000_out/migration.sql:2:1 removes rows of public.session_quiz_steps, which is protected (PROTECTED_TABLES). Nothing was touched.\nRewrite the migration so that it keeps the rows. If removing them is intended and approved, deploy once without that table in PROTECTED_TABLES.\n';
     for (const argv of [[], ['--dry-run']]) {
       expect(await application.deploy(argv, PROTECTED)).toEqual({ code: 3, stdout: '', stderr: message });
     }
     // Through a foreign key: read from the database.
     application.remove('20991231000000_out').add('20991231000000_out', 'TRUNCATE parents CASCADE;\n');
     expect((await application.deploy([], PROTECTED)).stderr).toContain(
-      'is TRUNCATE … CASCADE, and takes rows of public.',
+      'TRUNCATE … CASCADE at prisma/migrations/20991231000000_out/migration.sql:1:1 removes rows of public.',
     );
   });
 
@@ -117,9 +117,9 @@ describe('pgkeep migrate deploy with PROTECTED_TABLES', () => {
     expect(stderr.slice(stderr.indexOf('A protected'))).toBe(
       `A protected table lost rows (PROTECTED_TABLES):
   public.session_quiz_steps has ${has.toLocaleString('en-US')} rows; it had ${had.toLocaleString('en-US')}
-The migrations are applied, and stay: 20991231000000_unseen.
-The backup from before the deploy: ${backup}.
-Bring the rows back beside the database; nothing in use is touched, and the command that copies them on is shown then:
+The migrations remain applied: 20991231000000_unseen.
+Backup made before the deploy: ${backup}.
+Restore the rows into a separate database; nothing in use is changed. The output shows the command that copies them back:
   npx pgkeep restore ${backup} --tables public.session_quiz_steps --into rows_from_before
 `,
     );
@@ -154,7 +154,7 @@ Bring the rows back beside the database; nothing in use is touched, and the comm
     expect(rows).toEqual([{ count: had }]);
   });
 
-  it('counts a partitioned table whole, finds a renamed one, and names the partitions to restore', async () => {
+  it('counts a partitioned table completely, finds a renamed one, and names the partitions to restore', async () => {
     const url = await createDatabase(own, 'parts');
     await query(
       url,
@@ -174,7 +174,7 @@ Bring the rows back beside the database; nothing in use is touched, and the comm
     const renamed = await application.quickly([], environment);
     expect(renamed.code).toBe(0);
     expect(renamed.stderr).toContain(
-      'note      PROTECTED_TABLES names public.nowhere, and there is no such table\n',
+      'note      PROTECTED_TABLES names public.nowhere, which does not exist\n',
     );
     application.add('2_detach', 'ALTER TABLE log DETACH PARTITION "Log 2";\n');
     const { code, stderr } = await application.deploy([], environment);
@@ -197,14 +197,14 @@ Bring the rows back beside the database; nothing in use is touched, and the comm
       return { code, stderr };
     };
     const cannot = (table: string): string =>
-      `Refused to deploy: public.${table} is protected (PROTECTED_TABLES), and its rows cannot be counted: `;
+      `Refused to deploy: the rows of public.${table}, which is protected (PROTECTED_TABLES), cannot be counted: `;
     expect(await refused('parents')).toEqual({
       code: 3,
-      stderr: `${cannot('parents')}role "clerk" may not read it. Nothing was touched.\nGive it the grants: GRANT USAGE ON SCHEMA "public" TO "clerk"; GRANT SELECT ON public.parents TO "clerk";\n`,
+      stderr: `${cannot('parents')}role "clerk" cannot read it. Nothing was touched.\nGive it the grants: GRANT USAGE ON SCHEMA "public" TO "clerk"; GRANT SELECT ON public.parents TO "clerk";\n`,
     });
     expect(await refused('children')).toEqual({
       code: 3,
-      stderr: `${cannot('children')}row-level security hides rows of it from role "clerk". Nothing was touched.\nLet the role see them, as a superuser: ALTER ROLE "clerk" BYPASSRLS;\n`,
+      stderr: `${cannot('children')}row-level security hides rows from role "clerk". Nothing was touched.\nAs a superuser, let the role see all rows: ALTER ROLE "clerk" BYPASSRLS;\n`,
     });
     const slow = new DeployedApplication(url);
     slow.add('20991231000000_more', 'CREATE TABLE more (id int);\n');
@@ -218,7 +218,7 @@ Bring the rows back beside the database; nothing in use is touched, and the comm
     await holder.end();
     expect(code).toBe(3);
     expect(stderr).toContain(
-      `${cannot('session_quiz_steps')}canceling statement due to lock timeout. Nothing was touched.\nMIGRATIONS_STATEMENT_TIMEOUT and MIGRATIONS_LOCK_TIMEOUT say how long that may take.\n`,
+      `${cannot('session_quiz_steps')}canceling statement due to lock timeout. Nothing was touched.\nMIGRATIONS_STATEMENT_TIMEOUT and MIGRATIONS_LOCK_TIMEOUT limit how long counting may take.\n`,
     );
   });
 });

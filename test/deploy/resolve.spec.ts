@@ -49,11 +49,11 @@ describe('pgkeep migrate resolve', () => {
   const refusal = (stderr: string): string => stderr.slice(stderr.indexOf('Refused'));
 
   const NOTHING_THERE = `${NAME}
-  history   failed: began on TIME UTC and did not end
-  said      ERROR: division by zero
+  history   failed: started on TIME UTC and did not finish
+  error     ERROR: division by zero
   ran       by pgkeep, as one transaction, which PostgreSQL rolled back
-  database  nothing of it is there: missing: table public.b, index public.b_id
-  choose    npx pgkeep migrate resolve --rolled-back ${NAME}    (then mend it, and deploy it again)
+  database  none of it exists; missing: table public.b, index public.b_id
+  options   npx pgkeep migrate resolve --rolled-back ${NAME}    (then fix it and deploy again)
 `;
 
   it('nothing to resolve', async () => {
@@ -73,10 +73,10 @@ describe('pgkeep migrate resolve', () => {
     expect(await resolve(made)).toEqual({
       code: 1,
       stderr: '',
-      stdout: `1 migration is not settled in database "explains" (test):\n\n${NOTHING_THERE}`,
+      stdout: `1 migration to resolve in database "explains" (test):\n\n${NOTHING_THERE}`,
     });
     expect((await made.migrate(['status'])).stdout).toContain(
-      '1 failed: `pgkeep migrate resolve` says what of it is there, and what to choose from\n',
+      '1 failed: `pgkeep migrate resolve` shows what was applied and the options\n',
     );
 
     const contradicted = await resolve(made, '--applied', NAME);
@@ -84,8 +84,8 @@ describe('pgkeep migrate resolve', () => {
       code: 3,
       stdout: '',
       stderr: `${NOTHING_THERE}
-Refused to resolve: migration ${NAME} is not in the database: nothing of it is there; missing: table public.b, index public.b_id. Nothing was touched.
-Make by hand what is missing, then the same again. Or, where that is known and meant:
+Refused to resolve: migration ${NAME} is not in the database: missing: table public.b, index public.b_id. Nothing was touched.
+Create what is missing by hand, then run the command again. To mark it as applied regardless:
   npx pgkeep migrate resolve --applied ${NAME} --anyway
 `,
     });
@@ -94,7 +94,7 @@ Make by hand what is missing, then the same again. Or, where that is known and m
     expect(await resolve(made, '--rolled-back', NAME)).toEqual({
       code: 0,
       stderr: `${NOTHING_THERE}\n`,
-      stdout: `Migration ${NAME} is marked as rolled back in database "explains" (test). Nothing was run. The next \`pgkeep migrate deploy\` applies it again: mend it before.\n`,
+      stdout: `Migration ${NAME} is marked as rolled back in database "explains" (test). Nothing was run. The next \`pgkeep migrate deploy\` applies it again: fix it first.\n`,
     });
     expect(await history(made.url)).toEqual([`${FIRST} finished 1`, `${NAME} unfinished rolled back 0`]);
     const { rows } = await query(
@@ -117,7 +117,7 @@ Make by hand what is missing, then the same again. Or, where that is known and m
     ]);
     const again = await resolve(made, '--rolled-back', NAME);
     expect(refusal(again.stderr)).toBe(
-      `Refused to resolve: migration ${NAME} is rolled back already. Nothing was touched.\nThere is nothing to do.\n`,
+      `Refused to resolve: migration ${NAME} is already rolled back. Nothing was touched.\nThere is nothing to do.\n`,
     );
     made.add(NAME, FAILS.replace('SELECT 1 / 0;\n', ''));
     expect((await made.quickly()).code).toBe(0);
@@ -132,54 +132,54 @@ Make by hand what is missing, then the same again. Or, where that is known and m
        UPDATE _prisma_migrations SET logs = NULL WHERE migration_name = '${NAME}'`,
     );
     const { stdout } = await resolve(made);
-    expect(stdout).toBe(`1 migration is not settled in database "committed" (test):
+    expect(stdout).toBe(`1 migration to resolve in database "committed" (test):
 
 ${NAME}
-  history   failed: began on TIME UTC and did not end
-  said      nobody wrote it down: whoever ran it was killed, or lost the connection
-  ran       not by pgkeep: since Prisma 7.4 each statement may have been committed by itself
-  database  all that can be looked for is there: table public.b, index public.b_id
+  history   failed: started on TIME UTC and did not finish
+  error     not recorded: the program that ran it was killed or lost its connection
+  ran       not by pgkeep: since Prisma 7.4 each statement may have been committed separately
+  database  everything that pgkeep can look for exists: table public.b, index public.b_id
   uncertain line 3: SELECT … / …
-  choose    npx pgkeep migrate resolve --applied ${NAME}    (when the uncertain statements were applied as well)
-            npx pgkeep migrate resolve --rolled-back ${NAME} --anyway    (after you undid all of it by hand)
+  options   npx pgkeep migrate resolve --applied ${NAME}    (if the uncertain statements were applied too)
+            npx pgkeep migrate resolve --rolled-back ${NAME} --anyway    (after undoing all of it by hand)
 `);
     const refused = await resolve(made, '--rolled-back', NAME);
     expect(refusal(refused.stderr)).toBe(
-      `Refused to resolve: migration ${NAME} is in the database: table public.b, index public.b_id; a deploy would make it again, and fail. Nothing was touched.
-All of it that can be looked for is there: \`npx pgkeep migrate resolve --applied ${NAME}\`
-Or, where that is known and meant:
+      `Refused to resolve: objects of migration ${NAME} exist: table public.b, index public.b_id; a deploy would create them again and fail. Nothing was touched.
+Everything that pgkeep can look for exists: \`npx pgkeep migrate resolve --applied ${NAME}\`
+To mark it as rolled back regardless:
   npx pgkeep migrate resolve --rolled-back ${NAME} --anyway
 `,
     );
     expect(refused.code).toBe(3);
     const applied = await resolve(made, '--applied', NAME);
     expect(applied.stdout).toBe(
-      `Migration ${NAME} is marked as applied in database "committed" (test). Nothing of it was run.\nDone, but not recorded: Cannot record resolve in the audit log: the database has no table pgkeep.change_log. Run \`pgkeep install\`.\n`,
+      `Migration ${NAME} is marked as applied in database "committed" (test). None of it was run.\nDone, but not recorded: Cannot record resolve in the audit log: the database has no table pgkeep.change_log. Run \`pgkeep install\`.\n`,
     );
-    // The same rows as Prisma leaves: the failed attempt taken back, and one that is finished without a step.
+    // The same rows as Prisma leaves: the failed attempt rolled back, and one that is finished without a step.
     expect(await history(made.url)).toEqual([
       `${FIRST} finished 1`,
       `${NAME} unfinished rolled back 0`,
       `${NAME} finished 0`,
     ]);
-    expect((await made.deploy()).stdout).toContain('has every migration');
+    expect((await made.deploy()).stdout).toContain('is up to date');
   });
 
-  it('some of it is there: refused both ways, until somebody says so', async () => {
+  it('some of it exists: refused both ways, unless --anyway is given', async () => {
     const made = await application(
       'some',
       'BEGIN;\nCREATE TABLE "b" (id INT);\nCOMMIT;\nBEGIN;\nCREATE INDEX "b_id" ON "b" (id);\nSELECT 1 / 0;\nCOMMIT;\n',
     );
     const { stdout } = await resolve(made);
     expect(stdout).toContain(`  ran       by pgkeep, statement by statement: 3 of 7 applied
-  database  some of it is there
-            there: table public.b
+  database  some of it exists
+            present: table public.b
             missing: index public.b_id
   applied   line 2: CREATE TABLE "b" (id INT)
   not run   line 5: CREATE INDEX "b_id" ON "b" (id)
             line 6: SELECT … / …
-  choose    npx pgkeep migrate resolve --rolled-back ${NAME}    (after you took back by hand what is there)
-            npx pgkeep migrate resolve --applied ${NAME}    (after you made by hand what is not)
+  options   npx pgkeep migrate resolve --rolled-back ${NAME}    (after undoing by hand what exists)
+            npx pgkeep migrate resolve --applied ${NAME}    (after creating by hand what is missing)
 `);
     expect((await resolve(made, '--rolled-back', NAME)).code).toBe(3);
     expect((await resolve(made, '--applied', NAME)).code).toBe(3);
@@ -193,38 +193,38 @@ Or, where that is known and meant:
     const made = new DeployedApplication(url, { clinic: false });
     made.add(FIRST, 'CREATE TABLE a (id INT);\n').add(NAME, 'CREATE TABLE b (id INT);\n');
     expect((await made.deploy()).stderr).toBe(
-      `Refused to deploy: the database was never migrated and has tables already (public.a). Nothing was touched.
-Say which migrations they are from: \`npx pgkeep migrate resolve --applied ${FIRST}\`, and so on.
+      `Refused to deploy: the database has tables (public.a) and no migration history. Nothing was touched.
+Mark the migrations that created these tables as applied, the first one first: \`npx pgkeep migrate resolve --applied ${FIRST}\`
 `,
     );
     expect((await resolve(made, '--applied', FIRST)).code).toBe(0);
     expect(refusal((await resolve(made, '--applied', NAME)).stderr)).toContain(
-      `migration ${NAME} is not in the database: nothing of it is there; missing: table public.b.`,
+      `migration ${NAME} is not in the database: missing: table public.b.`,
     );
     expect((await made.quickly()).code).toBe(0);
     expect(await history(url)).toEqual([`${FIRST} finished 0`, `${NAME} finished 1`]);
   });
 
-  it('names that cannot be: never begun, applied, not here; both options at once', async () => {
+  it('names that cannot be: never started, applied, not here; both options together', async () => {
     const made = await application('names');
     const why = async (...argv: string[]) => refusal((await resolve(made, ...argv)).stderr);
     expect(await why('--rolled-back', 'nonsense')).toBe(
-      'Refused to resolve: migration nonsense was never begun. Nothing was touched.\nSee `pgkeep migrate status`; a deploy applies what is pending.\n',
+      'Refused to resolve: migration nonsense was never started. Nothing was touched.\n`pgkeep migrate deploy` applies pending migrations.\n',
     );
     expect(await why('--applied', 'nonsense')).toBe(
-      "Refused to resolve: there is no nonsense/migration.sql here, and the history keeps its checksum. Nothing was touched.\nBring it back from version control: `git log --all --oneline -- '*/nonsense/*'` shows where it is.\n",
+      "Refused to resolve: nonsense/migration.sql is not in this directory, and the history records its checksum. Nothing was touched.\nRestore it from version control. To find it: `git log --all --oneline -- '*/nonsense/*'`\n",
     );
     expect(await why('--rolled-back', FIRST)).toBe(
-      `Refused to resolve: migration ${FIRST} is applied. Nothing was touched.\nTo take it back: \`npx pgkeep migrate rollback ${FIRST}\`\n`,
+      `Refused to resolve: migration ${FIRST} is applied. Nothing was touched.\nTo roll it back: \`npx pgkeep migrate rollback ${FIRST}\`\n`,
     );
     expect(await why('--applied', FIRST)).toBe(
-      `Refused to resolve: migration ${FIRST} is applied already. Nothing was touched.\nThere is nothing to do.\n`,
+      `Refused to resolve: migration ${FIRST} is already applied. Nothing was touched.\nThere is nothing to do.\n`,
     );
     expect(await resolve(made, '--applied', NAME, '--rolled-back', NAME)).toEqual({
       code: 2,
       stdout: '',
       stderr:
-        '--rolled-back and --applied cannot both be true.\n`pgkeep migrate resolve` without them says which.\n',
+        '--rolled-back and --applied exclude each other.\nRun `pgkeep migrate resolve` without options to see which one fits.\n',
     });
   });
 
@@ -232,23 +232,23 @@ Say which migrations they are from: \`npx pgkeep migrate resolve --applied ${FIR
     const made = await application('elsewhere', 'UPDATE a SET id = 1 / 0;\nSELECT 1 / 0;\n');
     const { stdout } = await resolve(made);
     expect(stdout).toContain(`  ran       by pgkeep, as one transaction, which PostgreSQL rolled back
-  database  nothing of it is there
-  choose    npx pgkeep migrate resolve --rolled-back ${NAME}    (then mend it, and deploy it again)
+  database  none of it exists
+  options   npx pgkeep migrate resolve --rolled-back ${NAME}    (then fix it and deploy again)
 `);
     made.remove(NAME).remove(FIRST).add('20980101000000_zero', 'SELECT 1;');
-    expect((await resolve(made)).stdout).toBe(`2 migrations are not settled in database "elsewhere" (test):
+    expect((await resolve(made)).stdout).toBe(`2 migrations to resolve in database "elsewhere" (test):
 
 ${FIRST}
   history   applied on TIME UTC, and not in this directory: the database is ahead of this build
-  database  its migration.sql is not here: nobody can look
-  choose    git log --all --oneline -- '*/${FIRST}/*'    (shows the build that has it)
+  database  cannot be checked: its migration.sql is not in this directory
+  options   git log --all --oneline -- '*/${FIRST}/*'    (finds the commit that contains it)
 
 ${NAME}
-  history   failed: began on TIME UTC and did not end
-  said      ERROR: division by zero
+  history   failed: started on TIME UTC and did not finish
+  error     ERROR: division by zero
   ran       by pgkeep, as one transaction, which PostgreSQL rolled back
-  database  its migration.sql is not here: nobody can look
-  choose    npx pgkeep migrate resolve --rolled-back ${NAME}    (when nothing of it is there)
+  database  cannot be checked: its migration.sql is not in this directory
+  options   npx pgkeep migrate resolve --rolled-back ${NAME}    (if none of it was applied)
 `);
     expect((await resolve(made, '--rolled-back', NAME)).code).toBe(0);
   });

@@ -48,7 +48,7 @@ describe('a rollback that gets bad input', () => {
     expect(await rollback(made)).toBe(
       refusal(
         `migration ${SECOND} has no down.sql`,
-        `Have it written on a development database, review it, and commit it:\n  npx pgkeep migrate create --down-for ${SECOND}`,
+        `Generate it on a development database, review it, and commit it:\n  npx pgkeep migrate create --down-for ${SECOND}`,
       ),
     );
   });
@@ -57,44 +57,44 @@ describe('a rollback that gets bad input', () => {
     [
       'an empty one',
       '-- nothing yet\n',
-      `${FILE} holds no statement, and would take nothing back`,
-      'Write what takes the migration back; where there is nothing to take back: SELECT 1;',
+      `${FILE} contains no statement, so it would undo nothing`,
+      'Write the SQL that undoes the migration. If there is nothing to undo: SELECT 1;',
     ],
     [
       'a syntax error',
       'SELECT 1;\nALTER TABEL a DROP COLUMN b;\n',
       `${FILE}:2:7 cannot be run: PostgreSQL refuses this: syntax error at or near "TABEL"`,
-      'Mend the file.',
+      'Fix the file.',
     ],
     [
       'not UTF-8',
       Buffer.from([0x2d, 0x2d, 0xff, 0xfe]),
-      `${FILE}:1:1 cannot be run: The file is not UTF-8`,
-      'Mend the file.',
+      `${FILE}:1:1 cannot be run: The file is not UTF-8. PostgreSQL refuses it`,
+      'Fix the file.',
     ],
     [
       'CONCURRENTLY',
       'SELECT 1;\nDROP INDEX CONCURRENTLY i;\n',
-      `${FILE}:2:1 (DROP INDEX CONCURRENTLY i;) runs in no transaction, or begins or ends one, and a rollback is one transaction, all of it or nothing`,
-      'Write it without CONCURRENTLY, BEGIN and COMMIT: it waits for its locks no longer than MIGRATIONS_LOCK_TIMEOUT.',
+      `${FILE}:2:1 (DROP INDEX CONCURRENTLY i;) cannot run in a transaction, or begins or ends one; a rollback runs as one transaction`,
+      'Remove CONCURRENTLY, BEGIN and COMMIT. MIGRATIONS_LOCK_TIMEOUT limits how long it waits for locks.',
     ],
     [
-      'a transaction of its own',
+      'its own transaction',
       'BEGIN;\nALTER TABLE a DROP COLUMN b;\nCOMMIT;\n',
-      `${FILE}:1:1 (BEGIN;) runs in no transaction, or begins or ends one, and a rollback is one transaction, all of it or nothing`,
-      'Write it without CONCURRENTLY, BEGIN and COMMIT: it waits for its locks no longer than MIGRATIONS_LOCK_TIMEOUT.',
+      `${FILE}:1:1 (BEGIN;) cannot run in a transaction, or begins or ends one; a rollback runs as one transaction`,
+      'Remove CONCURRENTLY, BEGIN and COMMIT. MIGRATIONS_LOCK_TIMEOUT limits how long it waits for locks.',
     ],
     [
       'the schema of the history',
       'DROP SCHEMA public CASCADE;\n',
-      `${FILE} drops schema public, which holds the history itself`,
-      'Drop what the migration made, table by table.',
+      `${FILE} drops schema public, which contains the migration history`,
+      'Drop the objects that the migration created, one by one.',
     ],
   ])('%s', async (what, down, why, hint) => {
     const made = await application(`down ${what}`, 'SELECT 1;');
     writeFileSync(path.join(made.migrations, SECOND, 'down.sql'), down);
-    const told = await rollback(made);
-    expect(what === 'not UTF-8' ? told.replace(/not UTF-8[^.]*/, 'not UTF-8') : told).toBe(
+    const reported = await rollback(made);
+    expect(what === 'not UTF-8' ? reported.replace(/not UTF-8[^.]*/, 'not UTF-8') : reported).toBe(
       refusal(why, hint),
     );
   });
@@ -108,10 +108,10 @@ describe('a rollback that gets bad input', () => {
     ).toBe(
       `The rollback of ${SECOND} failed at statement 2 of 2, ${FILE}:3:1
   DROP TABLE "no_such";
-PostgreSQL says: table "no_such" does not exist (42P01)
-The database is as it was, and the migration still applied: PostgreSQL took the rollback back as a whole.
-The backup from before: fails_test_TIME.
-Mend ${FILE}, then:
+PostgreSQL reported: table "no_such" does not exist (42P01)
+Nothing was changed: PostgreSQL discarded the rollback, and the migration is still applied.
+Backup made before the rollback: fails_test_TIME.
+Fix ${FILE}, then:
   npx pgkeep migrate rollback ${SECOND} --lose public.a.b
 `,
     );
@@ -124,7 +124,7 @@ Mend ${FILE}, then:
     expect(rows).toEqual([{ finished: true, rolled_back_at: null, logs: null }]);
   });
 
-  it('an error that only the run brings, in a block; no value of a row is told', async () => {
+  it('an error that only the run brings, in a block; no value of a row is shown', async () => {
     const made = await application(
       'data',
       `ALTER TABLE a DROP COLUMN b;\nALTER TABLE a ADD CONSTRAINT none CHECK (id <> 1);\n`,
@@ -132,22 +132,22 @@ Mend ${FILE}, then:
     expect(await rollback(made)).toBe(
       `1 The rollback of ${SECOND} failed at statement 2 of 2, ${FILE}:2:1
   ALTER TABLE a ADD CONSTRAINT none CHECK (id <> 1);
-PostgreSQL says: check constraint "none" of relation "a" is violated by some row (23514)
-The database is as it was, and the migration still applied: PostgreSQL took the rollback back as a whole.
-Mend ${FILE}, then:
+PostgreSQL reported: check constraint "none" of relation "a" is violated by some row (23514)
+Nothing was changed: PostgreSQL discarded the rollback, and the migration is still applied.
+Fix ${FILE}, then:
   npx pgkeep migrate rollback ${SECOND}
 `,
     );
   });
 
-  it('a name that is not the newest, not applied, or taken back already', async () => {
+  it('a name that is not the newest, not applied, or already rolled back', async () => {
     const made = await application('names', 'ALTER TABLE a DROP COLUMN b;\n');
     made.add(THIRD, 'CREATE TABLE c (id INT);\n', 'DROP TABLE c;\n');
     expect((await made.quickly()).code).toBe(0);
     expect(await rollback(made, FIRST)).toBe(
       refusal(
-        `migration ${FIRST} is not the newest: on top of it are ${SECOND}, ${THIRD}`,
-        `The newest goes first: \`npx pgkeep migrate rollback ${THIRD}\``,
+        `migration ${FIRST} is not the newest: ${SECOND}, ${THIRD} were applied after it`,
+        `Roll back the newest first: \`npx pgkeep migrate rollback ${THIRD}\``,
       ),
     );
     expect(await rollback(made, 'nonsense')).toBe(
@@ -159,7 +159,7 @@ Mend ${FILE}, then:
     expect((await rollback(made, THIRD)).startsWith('0 ')).toBe(true);
     expect(await rollback(made, THIRD)).toBe(
       refusal(
-        `migration ${THIRD} is rolled back already`,
+        `migration ${THIRD} is already rolled back`,
         `The newest applied one is ${SECOND}. See \`pgkeep migrate status\`.`,
       ),
     );
@@ -171,8 +171,8 @@ Mend ${FILE}, then:
     expect((await made.quickly(['--out-of-order'])).code).toBe(0);
     expect(await rollback(made, SECOND)).toBe(
       refusal(
-        `migration ${SECOND} is not the newest: on top of it is 20990101120000_late`,
-        'The newest goes first: `npx pgkeep migrate rollback 20990101120000_late`',
+        `migration ${SECOND} is not the newest: 20990101120000_late was applied after it`,
+        'Roll back the newest first: `npx pgkeep migrate rollback 20990101120000_late`',
       ),
     );
     expect((await rollback(made)).startsWith('0 ')).toBe(true);
@@ -185,7 +185,7 @@ Mend ${FILE}, then:
     made.add(SECOND, 'ALTER TABLE a ADD COLUMN b BIGINT;\n');
     expect(await rollback(made)).toBe(
       refusal(
-        `migration ${SECOND} was changed after it was applied: its down.sql may take back something else`,
+        `migration ${SECOND} was changed after it was applied: its down.sql may no longer fit`,
         `Restore the file from version control: \`git log -p -- '*/${SECOND}/*'\``,
       ),
     );
@@ -193,7 +193,7 @@ Mend ${FILE}, then:
     expect(await rollback(made)).toBe(
       refusal(
         `the newest applied migration, ${SECOND}, is not in this directory: the database is ahead of this build`,
-        'Check out the build that has it; its down.sql is there, too.',
+        'Check out the version that contains it and its down.sql.',
       ),
     );
     await query(
@@ -201,7 +201,7 @@ Mend ${FILE}, then:
       `INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at) VALUES ('x', 'x', '${THIRD}', '2026-01-02T03:04:05Z')`,
     );
     expect(await rollback(made)).toMatch(
-      /^3 Refused to roll back: migration 20990103000000_third began on 2026-01-02 03:04:05 UTC and did not end\. Nothing was touched\.\n/,
+      /^3 Refused to roll back: migration 20990103000000_third started on 2026-01-02 03:04:05 UTC and did not finish\. Nothing was touched\.\n/,
     );
     await query(made.url, 'DROP TABLE _prisma_migrations');
     expect(await rollback(made)).toBe(refusal('no migration is applied', 'See `pgkeep migrate status`.'));
@@ -225,9 +225,9 @@ ALTER TABLE a ALTER COLUMN r TYPE r_new USING (r::text::r_new);
     expect(await rollback(made)).toBe(
       `1 The rollback of ${THIRD} failed at statement 3 of 3, prisma/migrations/${THIRD}/down.sql:3:1
   ALTER TABLE a ALTER COLUMN r TYPE r_new USING (r::text::r_new);
-PostgreSQL says: invalid input value for enum r_new: "y" (22P02)
-The database is as it was, and the migration still applied: PostgreSQL took the rollback back as a whole.
-Mend prisma/migrations/${THIRD}/down.sql, then:
+PostgreSQL reported: invalid input value for enum r_new: "y" (22P02)
+Nothing was changed: PostgreSQL discarded the rollback, and the migration is still applied.
+Fix prisma/migrations/${THIRD}/down.sql, then:
   npx pgkeep migrate rollback ${THIRD}
 `,
     );

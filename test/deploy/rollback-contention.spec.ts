@@ -68,13 +68,13 @@ describe('a rollback that meets others', () => {
     const { code } = await run.end(60_000);
     await blocker.end();
     const who = `pid ${blocker.pid} (reports of "postgres" at 127.0.0.1, idle in transaction for N s: SELECT pg_backend_pid() AS pid)`;
-    expect(run.stderr).toContain('; trying again in 4 s (3 of 3).');
+    expect(run.stderr).toContain('; retrying in 4 s (3 of 3).');
     expect(message(run.stderr)).toBe(`The rollback of ${NAME} failed at statement 1 of 1, ${FILE}:1:1
   ALTER TABLE a DROP COLUMN b;
-PostgreSQL says: canceling statement due to lock timeout (55P03)
-It waited 1500 ms (MIGRATIONS_LOCK_TIMEOUT, or its own), 4 times, because of ${who}.
-The database is as it was, and the migration still applied: PostgreSQL took the rollback back as a whole.
-When the time is better:
+PostgreSQL reported: canceling statement due to lock timeout (55P03)
+It waited 1500 ms for a lock (MIGRATIONS_LOCK_TIMEOUT, or its own lock_timeout), 4 times, blocked by ${who}.
+Nothing was changed: PostgreSQL discarded the rollback, and the migration is still applied.
+Retry later:
   npx pgkeep migrate rollback ${NAME}
 `);
     expect(code).toBe(1);
@@ -85,10 +85,10 @@ When the time is better:
     const made = await application('second');
     const blocker = await session(made.url, 'BEGIN; SELECT id FROM a');
     const run = rollback(made, [], QUICK);
-    await until(() => run.stderr.includes('trying again in 1 s'), 20_000);
+    await until(() => run.stderr.includes('retrying in 1 s'), 20_000);
     await blocker.end();
     expect((await run.end()).code).toBe(0);
-    expect(run.stdout).toContain('  tried again for a lock: once\n');
+    expect(run.stdout).toContain('  retried for a lock: once\n');
     expect(await isApplied(made.url)).toBe(false);
   });
 
@@ -99,10 +99,10 @@ When the time is better:
     });
     expect(message(stderr)).toBe(`The rollback of ${NAME} failed at statement 2 of 2, ${FILE}:2:1
   SELECT pg_sleep(30);
-PostgreSQL says: canceling statement due to statement timeout (57014)
-It may run for 300 ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own).
-The database is as it was, and the migration still applied: PostgreSQL took the rollback back as a whole.
-Mend ${FILE}, then:
+PostgreSQL reported: canceling statement due to statement timeout (57014)
+The limit is 300 ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own statement_timeout).
+Nothing was changed: PostgreSQL discarded the rollback, and the migration is still applied.
+Fix ${FILE}, then:
   npx pgkeep migrate rollback ${NAME}
 `);
     expect(code).toBe(1);
@@ -129,7 +129,7 @@ Mend ${FILE}, then:
       message(second.stderr).replaceAll(/pid \d+|backend\(\d+/g, (text) => text.replace(/\d+/, 'PID')),
     ).toMatch(
       new RegExp(
-        `^Refused to roll back: migrations are being deployed by ${holder}.* Nothing was touched\\.\nWait for it: \`pgkeep migrate rollback --wait\`\\. If nothing is being deployed, end that session: SELECT pg_terminate_backend\\(PID\\);`,
+        `^Refused to roll back: migrations are being deployed by ${holder}.* Nothing was touched\\.\nWait for it: \`pgkeep migrate rollback --wait\`\\. If it is stuck, end that session: SELECT pg_terminate_backend\\(PID\\);`,
       ),
     );
     expect((await made.deploy()).stderr).toMatch(
@@ -141,10 +141,10 @@ Mend ${FILE}, then:
     await until(() => third.stderr.includes('Waiting for pid '), 20_000);
     await blocker.end();
     expect((await first.end()).code).toBe(0);
-    // It was shown the second, which is taken back by now.
+    // It was shown the second, which is rolled back by now.
     expect((await third.end()).code).toBe(3);
     expect(message(third.stderr)).toBe(
-      `Refused to roll back: migration ${NAME} is rolled back already. Nothing was touched.
+      `Refused to roll back: migration ${NAME} is already rolled back. Nothing was touched.
 The newest applied one is ${FIRST}. See \`pgkeep migrate status\`.
 `,
     );
@@ -160,9 +160,9 @@ The newest applied one is ${FIRST}. See \`pgkeep migrate status\`.
     await proxy.close();
     expect(code).toBe(1);
     expect(message(run.stderr).replace(/backend\(\d+/, 'backend(PID'))
-      .toBe(`The connection was lost while ${NAME} was rolled back (${FILE}): read ECONNRESET (ECONNRESET)
-The server has not noticed, and still is at it. Nothing of it is kept when it ends: the migration is still applied.
-Let it end, or end it:
+      .toBe(`The connection was lost while ${NAME} was being rolled back (${FILE}): read ECONNRESET (ECONNRESET)
+Its session is still running on the server. PostgreSQL discards its changes when it ends: the migration is still applied.
+Wait for it to end, or end it:
   SELECT pg_terminate_backend(PID);    (in psql)
 Then:
   npx pgkeep migrate rollback ${NAME}
@@ -174,7 +174,7 @@ Then:
     expect(await isApplied(made.url)).toBe(true);
   });
 
-  it('the connection lost while it is committed: nobody knows yet, and the history will', async () => {
+  it('the connection lost during the commit: unknown until the history can be read', async () => {
     const made = await application('committing', `${DOWN}INSERT INTO slow VALUES (1);\n`);
     await query(
       made.url,
@@ -190,8 +190,8 @@ Then:
     const { code } = await run.end();
     await proxy.close();
     expect(message(run.stderr))
-      .toBe(`The connection was lost while ${NAME} was rolled back (${FILE}): read ECONNRESET (ECONNRESET)
-It was told to commit, and still is at it: the migration will be rolled back as a whole, or stay applied.
+      .toBe(`The connection was lost while ${NAME} was being rolled back (${FILE}): read ECONNRESET (ECONNRESET)
+COMMIT was sent and the session is still running: the migration will be rolled back completely, or stay applied.
 When it has ended:
   npx pgkeep migrate status
   npx pgkeep migrate rollback ${NAME}
@@ -200,7 +200,7 @@ When it has ended:
     await until(async () => !(await isApplied(made.url)), 20_000);
   });
 
-  it('the session ended by somebody: nothing of it is kept', async () => {
+  it('the session terminated by another one: nothing of it is kept', async () => {
     const made = await application('ended', SLOW);
     const run = rollback(made);
     await until(() => sleeps(made.url), 20_000);
@@ -210,15 +210,15 @@ When it has ended:
     );
     expect((await run.end()).code).toBe(1);
     expect(message(run.stderr))
-      .toBe(`The connection was lost while ${NAME} was rolled back (${FILE}): terminating connection due to administrator command (57P01)
-The database is as it was, and the migration still applied: PostgreSQL took the rollback back as a whole.
-When the time is better:
+      .toBe(`The connection was lost while ${NAME} was being rolled back (${FILE}): terminating connection due to administrator command (57P01)
+Nothing was changed: PostgreSQL discarded the rollback, and the migration is still applied.
+Retry later:
   npx pgkeep migrate rollback ${NAME}
 `);
     expect(await isApplied(made.url)).toBe(true);
   });
 
-  it('Ctrl-C while it runs: cancelled, taken back, told', async () => {
+  it('Ctrl-C while it runs: cancelled, discarded, reported', async () => {
     const made = await application('interrupted', SLOW);
     const run = rollback(made);
     await until(() => sleeps(made.url), 20_000);
@@ -226,9 +226,9 @@ When the time is better:
     expect((await run.end()).code).toBe(130);
     expect(message(run.stderr)).toBe(`The rollback of ${NAME} was interrupted at statement 2 of 2, ${FILE}:2:1
   SELECT pg_sleep(30);
-PostgreSQL says: canceling statement due to user request (57014)
-The database is as it was, and the migration still applied: PostgreSQL took the rollback back as a whole.
-When the time is better:
+PostgreSQL reported: canceling statement due to user request (57014)
+Nothing was changed: PostgreSQL discarded the rollback, and the migration is still applied.
+Retry later:
   npx pgkeep migrate rollback ${NAME}
 `);
     expect(await isApplied(made.url)).toBe(true);

@@ -48,7 +48,7 @@ describe('pgkeep migrate rollback', () => {
   const APPLIED = [{ visits: true, phone: true, rolledBack: false }];
   const ROLLED_BACK = [{ visits: false, phone: false, rolledBack: true }];
 
-  it('shows the plan and the SQL, backs up, takes back, marks, verifies, records, and says what is next', async () => {
+  it('shows the plan and the SQL, backs up, rolls back, marks, verifies, records, and names the next step', async () => {
     const application = await clinic('happy');
     const { url } = application;
     const settings = { NODE_ENV: 'test', DATABASE_URL: url };
@@ -64,7 +64,7 @@ describe('pgkeep migrate rollback', () => {
     expect(stderr).toBe(`rollback  ${NAME} in database "happy" (test)
           prisma/migrations/${NAME}/down.sql: 2 statements, one transaction
 loses     3 values of public.parents.phone (DROP COLUMN)
-limits    5000 ms for a lock, 900000 ms for it all
+limits    5000 ms for a lock, 900000 ms for a statement
 
 -- prisma/migrations/${NAME}/down.sql
 ${DOWN}
@@ -72,12 +72,12 @@ Backing up
 Rolling back ${NAME}
 `);
     expect(stdout.replace(/\d+\.\d s/, 'N s').replace(/\d{8}_\d{6}$/m, 'TIME')).toBe(
-      `Rolled back ${NAME} in database "happy" (test) in N s; the history has it as rolled back.
-  backup from before: happy_test_TIME
+      `Rolled back ${NAME} in database "happy" (test) in N s; the history shows it as rolled back.
+  backup made before: happy_test_TIME
   lost      3 values of public.parents.phone (DROP COLUMN)
-The next \`pgkeep migrate deploy\` applies it again, as long as it is in the directory; a build that has it is not ready.
-  not wanted any more: take the change out of the Prisma schema, and \`rm -r prisma/migrations/${NAME}\`
-  wanted otherwise: mend its migration.sql and its down.sql, then deploy
+The next \`pgkeep migrate deploy\` applies it again as long as it is in the directory; a build that contains it is not ready.
+  to drop it: remove the change from the Prisma schema, and run \`rm -r prisma/migrations/${NAME}\`
+  to change it: fix its migration.sql and down.sql, then deploy
 `,
     );
     expect(code).toBe(0);
@@ -117,7 +117,7 @@ The next \`pgkeep migrate deploy\` applies it again, as long as it is in the dir
       { ...there, rolledBack: true },
       { ...there, rolledBack: false },
     ]);
-    // With the directory gone the history is not ahead of it: what was taken back is not there.
+    // With the directory gone the history is not ahead of it: what was rolled back does not exist.
     expect((await application.migrate(['rollback', NAME, '--without-backup'])).code).toBe(0);
     application.remove(NAME);
     const status = await application.migrate(['status', '--json']);
@@ -156,8 +156,8 @@ The next \`pgkeep migrate deploy\` applies it again, as long as it is in the dir
       stderr: '',
       stdout: `rollback  ${NAME} in database "dry" (test)
           prisma/migrations/${NAME}/down.sql: 2 statements, one transaction
-loses     no row and no value
-limits    5000 ms for a lock, 900000 ms for it all
+loses     nothing
+limits    5000 ms for a lock, 900000 ms for a statement
 ${UNSTAMPED}
 -- prisma/migrations/${NAME}/down.sql
 ${DOWN}`,
@@ -178,8 +178,8 @@ ${DOWN}`,
     );
     const first = await application.migrate(['rollback', '--lose', 'parents.phone']);
     expect(message(first.stderr)).toBe(
-      `Refused to roll back: it loses 1,200 rows of public.visits (DROP TABLE). Nothing was touched.
-Where that is meant:
+      `Refused to roll back: it would lose 1,200 rows of public.visits (DROP TABLE). Nothing was touched.
+If this is intended:
   npx pgkeep migrate rollback ${NAME} --lose public.visits --lose public.parents.phone
 `,
     );
@@ -215,21 +215,21 @@ Where that is meant:
       'a foreign key that deletes',
       'DELETE FROM "sessions" WHERE "id" = (SELECT min("session_id") FROM "session_quiz_steps");',
       ['--lose', 'sessions'],
-      /^it took \d+ rows of public\.session_quiz_steps$/,
+      /^\d+ rows of public\.session_quiz_steps$/,
       '--lose public.sessions --lose public.session_quiz_steps',
     ],
     [
       'TRUNCATE … CASCADE',
       'TRUNCATE "sessions" CASCADE;',
       ['--lose', 'sessions'],
-      /^it took all rows of public\.session_quiz_steps$/,
+      /^all rows of public\.session_quiz_steps$/,
       '--lose public.sessions --lose public.session_quiz_steps',
     ],
     [
       'SQL that is put together when it runs',
       `DO $$ BEGIN EXECUTE format('DROP TABLE %I', 'who_growth' || '_standards'); EXECUTE 'ALTER TABLE parents DROP COLUMN ' || 'address'; END $$;`,
       [],
-      /^it took column public\.parents\.address and its values; table public\.who_growth_standards and its rows$/,
+      /^column public\.parents\.address and its values; table public\.who_growth_standards and its rows$/,
       '--lose public.parents.address --lose public.who_growth_standards',
     ],
   ])('what the text does not say: %s', async (what, down, lose, took, command) => {
@@ -241,8 +241,12 @@ Where that is meant:
     );
     const { code, stderr } = await application.migrate(['rollback', '--without-backup', ...lose]);
     const [first = '', ...rest] = message(stderr).trimEnd().split('\n');
-    expect(/(it took .*): it was taken back\. Nothing was touched\.$/.exec(first)?.[1]).toMatch(took);
-    expect(rest[0]).toBe('Where that is meant:');
+    expect(
+      /down\.sql removed (.*), which is not named in its SQL; this was rolled back\. Nothing was touched\.$/.exec(
+        first,
+      )?.[1],
+    ).toMatch(took);
+    expect(rest[0]).toBe('If this is intended:');
     expect(rest[1]).toContain(`  npx pgkeep migrate rollback ${NAME} ${command}`);
     expect(code).toBe(3);
     expect(await state(application.url)).toEqual(APPLIED);
@@ -255,12 +259,12 @@ Where that is meant:
     [
       'by its text',
       'DELETE FROM "session_quiz_steps";',
-      `prisma/migrations/${NAME}/down.sql:1:1 is DELETE, and takes rows of public.session_quiz_steps, which is protected (PROTECTED_TABLES)`,
+      `DELETE at prisma/migrations/${NAME}/down.sql:1:1 removes rows of public.session_quiz_steps, which is protected (PROTECTED_TABLES)`,
     ],
     [
       'by what it runs',
       `DO $$ BEGIN EXECUTE 'DELETE FROM session_' || 'quiz_steps WHERE id = (SELECT min(id) FROM session_quiz_steps)'; END $$;`,
-      'its text does not say so, and it took 1 row of public.session_quiz_steps, which is protected (PROTECTED_TABLES): it was taken back',
+      'down.sql removed 1 row of public.session_quiz_steps, which is protected (PROTECTED_TABLES) and not named in its SQL; this was rolled back',
     ],
   ])('the rows of a protected table stay, whatever is named: %s', async (what, down, why) => {
     const application = await clinic(`protected_${what.length}`, `${down}\n`);
@@ -270,7 +274,7 @@ Where that is meant:
     );
     expect(message(stderr)).toBe(
       `Refused to roll back: ${why}. Nothing was touched.
-Write down.sql so that the rows stay. Where it is meant, and agreed on, roll back once without that name in PROTECTED_TABLES.
+Rewrite down.sql so that it keeps the rows. If removing them is intended and approved, roll back once without that table in PROTECTED_TABLES.
 `,
     );
     expect(code).toBe(3);
@@ -292,19 +296,19 @@ Write down.sql so that the rows stay. Where it is meant, and agreed on, roll bac
       return `${code} ${message(stderr)}`;
     };
     expect(await run('--without-backup')).toBe(
-      `3 Refused to roll back: in production nothing is taken back without a backup. Nothing was touched.
-Leave out --without-backup; the backup is made before anything is taken back.
+      `3 Refused to roll back: a rollback in production requires a backup. Nothing was touched.
+Omit --without-backup: the backup is made first.
 `,
     );
     const unconfirmed = `3 Refused to roll back: a rollback in production was not confirmed. Nothing was touched.
-Type ROLLBACK_PRODUCTION when asked on a terminal, or give both \`--confirm ROLLBACK_PRODUCTION --target live\`.
+Type ROLLBACK_PRODUCTION when asked on a terminal, or pass \`--confirm ROLLBACK_PRODUCTION --target live\`.
 `;
     expect(await run()).toBe(unconfirmed);
     expect(await run('--confirm', 'ROLLBACK_PRODUCTION')).toBe(unconfirmed);
     expect(await run('--confirm', 'yes', '--target', 'live')).toBe(unconfirmed);
     expect(await run('--confirm', 'ROLLBACK_PRODUCTION', '--target', 'other')).toBe(
-      `3 Refused to roll back: --target other was typed, and DATABASE_URL leads to database "live". Nothing was touched.
-Check which database is meant.
+      `3 Refused to roll back: --target is other, but DATABASE_URL points at database "live". Nothing was touched.
+Check which database to roll back.
 `,
     );
     const shell = await application.migrate(['rollback'], { NODE_ENV: 'development' });
@@ -316,7 +320,7 @@ Use \`--env production\`, or point DATABASE_URL at the development database.
     expect(await state(url)).toEqual(APPLIED);
     const confirmed = ['--confirm', 'ROLLBACK_PRODUCTION', '--target', 'live'];
     const { code, stdout } = await application.migrate(['rollback', ...confirmed], production);
-    expect(stdout).toContain('  backup from before: live_production_');
+    expect(stdout).toContain('  backup made before: live_production_');
     expect(code).toBe(0);
     expect(await state(url)).toEqual(ROLLED_BACK);
   });
@@ -334,8 +338,8 @@ Use \`--env production\`, or point DATABASE_URL at the development database.
     await query(url, `INSERT INTO "Klinik"."Orang Tua" VALUES ('1', '2')`);
     const { stderr } = await application.migrate(['rollback', '--without-backup']);
     expect(message(stderr)).toBe(
-      `Refused to roll back: it loses 1 value of Klinik.Orang Tua.E-Mail (DROP COLUMN). Nothing was touched.
-Where that is meant:
+      `Refused to roll back: it would lose 1 value of Klinik.Orang Tua.E-Mail (DROP COLUMN). Nothing was touched.
+If this is intended:
   npx pgkeep migrate rollback ${NAME} --lose 'Klinik.Orang Tua.E-Mail'
 `,
     );

@@ -37,13 +37,13 @@ describe('a migration with temporary objects', () => {
     expect(await application.migrate(['create', '--down-for', '20260102000000_tidy'])).toEqual({
       code: 0,
       stderr: '',
-      stdout: `Written: prisma/migrations/20260102000000_tidy/down.sql, which takes it back. Review it.
+      stdout: `Written: prisma/migrations/20260102000000_tidy/down.sql, which undoes it. Review it.
 A rollback loses:
   public.stock.m: the column, and its values
-The migration takes away, and no rollback brings back:
-  public.stock.n: values that are written over
-Not in down.sql; write it there by hand, or leave it:
-  line 5: UPDATE "stock" SET "n" = 1 WHERE "id" IN (SELECT "id" FROM … (rows are not compared, and nobody knows what stood there before)
+The migration removes this, and a rollback does not restore it:
+  public.stock.n: values that are overwritten
+Not undone by down.sql; add it by hand if needed:
+  line 5: UPDATE "stock" SET "n" = 1 WHERE "id" IN (SELECT "id" FROM … (rows are not compared, and their earlier values are unknown)
 `,
     });
     const down = readFileSync(path.join(application.migrations, '20260102000000_tidy/down.sql'), 'utf8');

@@ -36,9 +36,9 @@ describe('what is there and not used or enforced', () => {
   const withoutTime = (text: string): string =>
     text.replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/g, 'TIME UTC');
   const careful = (stdout: string): string[] =>
-    stdout.split('\n').filter((line) => line.startsWith('  CAREFUL'));
+    stdout.split('\n').filter((line) => line.startsWith('  WARNING'));
   /** The details of /ready's check of migrations. */
-  const told = async ({ url, migrations }: DeployedApplication): Promise<unknown> => {
+  const reported = async ({ url, migrations }: DeployedApplication): Promise<unknown> => {
     const settings = { NODE_ENV: 'test', DATABASE_URL: url, MIGRATIONS_DIR: migrations };
     const { stdout } = await runCli(['ready', '--json'], settings);
     const verdict: unknown = JSON.parse(stdout);
@@ -54,51 +54,51 @@ describe('what is there and not used or enforced', () => {
     const file = `prisma/migrations/${NAME}/migration.sql`;
     const first = await made.quickly();
     expect(first.code).toBe(1);
-    const steps = `Take back by hand what is there of it, mend ${file}, then:
+    const steps = `Undo by hand what was applied, fix ${file}, then:
   DROP INDEX CONCURRENTLY public.seat_row_key;    (in psql)
   npx pgkeep migrate resolve --rolled-back ${NAME}
   npx pgkeep migrate deploy
 `;
     expect(message(first.stderr)).toBe(`Migration ${NAME} failed at statement 1 of 1, ${file}:1:1
   CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "seat_row_key" ON "seat" ("row");
-PostgreSQL says: could not create unique index "seat_row_key" (23505); DETAIL: Key ("row")=(…) is duplicated.
-The row in question is in column logs of _prisma_migrations; it may be personal data.
-It does not run as one transaction. There are indexes that are not usable: public.seat_row_key.
+PostgreSQL reported: could not create unique index "seat_row_key" (23505); DETAIL: Key ("row")=(…) is duplicated.
+The values of the row are in column logs of _prisma_migrations; they may be personal data.
+The migration did not run as one transaction. Invalid indexes: public.seat_row_key.
 ${steps}`);
     expect(withoutTime((await made.migrate(['resolve'])).stdout)).toBe(
-      `1 migration is not settled in database "invalid" (test):
+      `1 migration to resolve in database "invalid" (test):
 
 ${NAME}
-  history   failed: began on TIME UTC and did not end
-  said      ERROR: could not create unique index "seat_row_key"
+  history   failed: started on TIME UTC and did not finish
+  error     ERROR: could not create unique index "seat_row_key"
   ran       by pgkeep, statement by statement: 0 of 1 applied
-  database  nothing of it is there, except what is not valid
+  database  none of it exists, except invalid indexes
   not run   line 1: CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "seat_row_key" ON "seat" ("row")
   invalid   index public.seat_row_key
-  choose    DROP INDEX CONCURRENTLY public.seat_row_key;    (first, in psql: the index is not valid)
-            npx pgkeep migrate resolve --rolled-back ${NAME}    (then mend it, and deploy it again)
+  options   DROP INDEX CONCURRENTLY public.seat_row_key;    (first, in psql: the index is invalid)
+            npx pgkeep migrate resolve --rolled-back ${NAME}    (then fix it and deploy again)
 `,
     );
     expect(message((await made.migrate(['resolve', '--applied', NAME])).stderr)).toBe(
-      `Refused to resolve: migration ${NAME} is not applied completely: line 1: CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "seat_row_key" ON "seat" ("row"), index public.seat_row_key is not valid. Nothing was touched.
-Finish it by hand, then the same again. Or, where it is finished:
+      `Refused to resolve: migration ${NAME} is not applied completely: line 1: CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "seat_row_key" ON "seat" ("row"), index public.seat_row_key is invalid. Nothing was touched.
+Finish it by hand, then run the command again. If it is finished already:
   npx pgkeep migrate resolve --applied ${NAME} --anyway
 `,
     );
-    expect(await told(made)).toBe(
+    expect(await reported(made)).toBe(
       'Migration issues: 1 failed; index public.seat_row_key is not valid (DROP INDEX CONCURRENTLY public.seat_row_key;)',
     );
     await query(made.url, 'DELETE FROM "seat" WHERE "id" = 2');
     expect((await made.migrate(['resolve', '--rolled-back', NAME])).code).toBe(0);
     expect(withoutTime((await made.migrate(['resolve'])).stdout)).toBe(
-      `1 migration is not settled in database "invalid" (test):
+      `1 migration to resolve in database "invalid" (test):
 
 ${NAME}
-  history   rolled back, and not applied since; began on TIME UTC
-  database  nothing that can be looked for is there, except what is not valid
+  history   rolled back and not applied since; started on TIME UTC
+  database  nothing that pgkeep can look for exists, except invalid indexes
   invalid   index public.seat_row_key
-  choose    DROP INDEX CONCURRENTLY public.seat_row_key;    (first, in psql: the index is not valid)
-            npx pgkeep migrate deploy    (applies it again; or take its directory away)
+  options   DROP INDEX CONCURRENTLY public.seat_row_key;    (first, in psql: the index is invalid)
+            npx pgkeep migrate deploy    (applies it again; if it is not wanted, delete its directory)
 `,
     );
 
@@ -106,13 +106,13 @@ ${NAME}
     expect(second.code).toBe(1);
     expect(message(second.stderr)).toBe(`Migration ${NAME} failed at statement 1 of 1, ${file}:1:1
   CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "seat_row_key" ON "seat" ("row");
-Index public.seat_row_key was there already and is not valid: IF NOT EXISTS did nothing, and PostgreSQL does not use the index.
-It does not run as one transaction. There are indexes that are not usable: public.seat_row_key.
+Index public.seat_row_key already existed and is invalid: IF NOT EXISTS did nothing, and PostgreSQL does not use the index.
+The migration did not run as one transaction. Invalid indexes: public.seat_row_key.
 ${steps}`);
     await query(made.url, 'DROP INDEX CONCURRENTLY public.seat_row_key');
     expect((await made.migrate(['resolve', '--rolled-back', NAME])).code).toBe(0);
     expect((await made.quickly()).code).toBe(0);
-    expect(await told(made)).toBe('2/2 migrations applied');
+    expect(await reported(made)).toBe('2/2 migrations applied');
     await expect(query(made.url, 'INSERT INTO "seat" VALUES (3, 1)')).rejects.toThrow('seat_row_key');
   });
 
@@ -124,8 +124,8 @@ ${steps}`);
     expect((await made.quickly()).code).toBe(1);
     const { stdout } = await made.migrate(['resolve']);
     expect(stdout.slice(stdout.indexOf('  invalid'))).toBe(`  invalid   index ${index}
-  choose    DROP INDEX CONCURRENTLY ${index};    (first, in psql: the index is not valid)
-            npx pgkeep migrate resolve --rolled-back ${NAME}    (then mend it, and deploy it again)
+  options   DROP INDEX CONCURRENTLY ${index};    (first, in psql: the index is invalid)
+            npx pgkeep migrate resolve --rolled-back ${NAME}    (then fix it and deploy again)
 `);
   });
 
@@ -140,7 +140,7 @@ ${steps}`);
     await holder.end();
     const { stdout } = await made.migrate(['resolve']);
     expect(stdout).toContain(
-      `            DROP INDEX CONCURRENTLY public.seat_row_ccold;    (first, in psql: the index is not valid)\n`,
+      `            DROP INDEX CONCURRENTLY public.seat_row_ccold;    (first, in psql: the index is invalid)\n`,
     );
   });
 
@@ -151,9 +151,9 @@ ${steps}`);
     const { code, stderr } = await made.quickly();
     expect(code).toBe(1);
     expect(message(stderr)).toContain(
-      `Index public.seat_row_key was there already and is not valid: IF NOT EXISTS did nothing, and PostgreSQL does not use the index.
-The database is as it was before this migration: PostgreSQL took it back as a whole.
-Remove what is not valid, then:
+      `Index public.seat_row_key already existed and is invalid: IF NOT EXISTS did nothing, and PostgreSQL does not use the index.
+The migration was rolled back completely: the database is as it was before it.
+Drop the invalid indexes, then:
   DROP INDEX CONCURRENTLY public.seat_row_key;    (in psql)
 `,
     );
@@ -186,13 +186,13 @@ CREATE INDEX IF NOT EXISTS "p_idx" ON ONLY "p" ("id");
     const { code, stdout } = await made.quickly();
     expect(code).toBe(0);
     expect(careful(stdout)).toEqual([
-      `  CAREFUL   ${NAME}: IF NOT EXISTS did nothing: table "a" was there already, and has column id as integer, has no column name`,
-      `  CAREFUL   ${NAME}: CREATE … IF NOT EXISTS did nothing: public.v is no table but a view`,
-      `  CAREFUL   ${NAME}: IF NOT EXISTS did nothing: table "a" was there already, and has column kind as text`,
-      `  CAREFUL   ${NAME}: CREATE INDEX IF NOT EXISTS did nothing: public.a_idx was there already, and is on (kind)`,
-      `  CAREFUL   ${NAME}: CREATE INDEX IF NOT EXISTS did nothing: "v" is no index`,
-      `  CAREFUL   ${NAME}: ALTER TABLE IF EXISTS did nothing: there is no table "gone"`,
-      '  CAREFUL   index public.p_idx is not attached for every partition: ALTER INDEX public.p_idx ATTACH PARTITION …;',
+      `  WARNING   ${NAME}: IF NOT EXISTS did nothing: table "a" already existed and has column id as integer, has no column name`,
+      `  WARNING   ${NAME}: CREATE … IF NOT EXISTS did nothing: public.v is a view, not a table`,
+      `  WARNING   ${NAME}: IF NOT EXISTS did nothing: table "a" already existed and has column kind as text`,
+      `  WARNING   ${NAME}: CREATE INDEX IF NOT EXISTS did nothing: public.a_idx already existed and is on (kind)`,
+      `  WARNING   ${NAME}: CREATE INDEX IF NOT EXISTS did nothing: "v" is not an index`,
+      `  WARNING   ${NAME}: ALTER TABLE IF EXISTS did nothing: there is no table "gone"`,
+      '  WARNING   index public.p_idx is not attached for every partition: ALTER INDEX public.p_idx ATTACH PARTITION …;',
     ]);
   });
 
@@ -222,12 +222,12 @@ CREATE INDEX "p_idx" ON ONLY "p" ("id");
     const { code, stdout } = await made.quickly();
     expect(code).toBe(0);
     expect(careful(stdout)).toEqual([
-      '  CAREFUL   trigger public.a.t is disabled: ALTER TABLE public.a ENABLE TRIGGER t;',
-      '  CAREFUL   constraint public.c.c_id_fkey is not enforced: ALTER TABLE public.c ENABLE TRIGGER ALL;',
-      '  CAREFUL   constraint public.a.unsaid is not validated: ALTER TABLE public.a VALIDATE CONSTRAINT unsaid;',
-      '  CAREFUL   index public.p_idx is not attached for every partition: ALTER INDEX public.p_idx ATTACH PARTITION …;',
+      '  WARNING   trigger public.a.t is disabled: ALTER TABLE public.a ENABLE TRIGGER t;',
+      '  WARNING   constraint public.c.c_id_fkey is not enforced: ALTER TABLE public.c ENABLE TRIGGER ALL;',
+      '  WARNING   constraint public.a.unsaid is not validated: ALTER TABLE public.a VALIDATE CONSTRAINT unsaid;',
+      '  WARNING   index public.p_idx is not attached for every partition: ALTER INDEX public.p_idx ATTACH PARTITION …;',
     ]);
-    expect(await told(made)).toBe(
+    expect(await reported(made)).toBe(
       '2/2 migrations applied; constraint public.c.c_id_fkey is not enforced (ALTER TABLE public.c ENABLE TRIGGER ALL;); 2 constraints are not validated: public.a.said, public.a.unsaid; trigger public.a.t is disabled (ALTER TABLE public.a ENABLE TRIGGER t;); index public.p_idx is not attached for every partition (ALTER INDEX public.p_idx ATTACH PARTITION …;)',
     );
   });
@@ -247,12 +247,12 @@ CREATE INDEX "p_idx" ON ONLY "p" ("id");
       const { rows } = await query(made.url, `SELECT FROM pg_index WHERE indexrelid = to_regclass('a_idx')`);
       return rows.length > 0;
     }, 20_000);
-    expect(await told(made)).toBe(ready);
+    expect(await reported(made)).toBe(ready);
     const watching = {
       url: made.url.replace(/\/\/[^@]*@/, '//watcher:watcher@'),
       migrations: made.migrations,
     };
-    expect(await told(Object.assign(Object.create(made), watching))).toBe(ready);
+    expect(await reported(Object.assign(Object.create(made), watching))).toBe(ready);
     await writer.query('COMMIT');
     await writer.end();
     await building;
@@ -265,7 +265,7 @@ CREATE INDEX "p_idx" ON ONLY "p" ("id");
       const { rows } = await query(made.url, `SELECT FROM pg_index WHERE NOT indisvalid`);
       return rows.length > 0;
     }, 20_000);
-    expect(await told(made)).toBe(ready);
+    expect(await reported(made)).toBe(ready);
     await reader.query('COMMIT');
     await reader.end();
     await dropping;

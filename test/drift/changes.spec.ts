@@ -61,7 +61,7 @@ describe('drift', () => {
     expect(objects).toEqual([]);
   });
 
-  it('tells a rename as one', async () => {
+  it('reports a rename as one', async () => {
     await psql('ALTER TABLE notes RENAME owner TO whose');
     await psql('ALTER TABLE villages RENAME TO hamlets');
     const { objects } = await compared();
@@ -101,7 +101,7 @@ describe('drift', () => {
                    FROM jsonb_array_elements(lines->'constraints') line))`,
     );
     expect((await compared()).objects).toEqual([]);
-    // Versions before 16 told the table of every column.
+    // Versions before 16 print the table of every column.
     await query(
       url,
       `UPDATE pgkeep.catalogue_fingerprint
@@ -174,15 +174,15 @@ describe('drift', () => {
     }
   });
 
-  it('is told to a role that may not write, which is told what it lacks', async () => {
+  it('is reported to a role that cannot write, with the grants that it lacks', async () => {
     await query(url, `CREATE ROLE reader LOGIN PASSWORD 'hush-reader'`);
     const reader = await openRooms(url.replace(/\/\/[^@]*@/, '//reader:hush-reader@'));
     try {
       expect(await reader.get(DriftService).recordAfter('deploy')).toEqual({
         recorded: false,
         notRecorded:
-          'Cannot record the structure: role "reader" may not write pgkeep.catalogue_fingerprint. ' +
-          'Give the grant: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.catalogue_fingerprint TO "reader"; then `pgkeep migrate drift --accept`.',
+          'Cannot record the structure: role "reader" cannot write to pgkeep.catalogue_fingerprint. ' +
+          'Grant it: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.catalogue_fingerprint TO "reader"; Then run `pgkeep migrate drift --accept`.',
       });
       expect(
         await reader.get(DatabaseService).read(reader.get(DatabaseService).primary, 'SELECT 1'),

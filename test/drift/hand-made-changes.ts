@@ -27,7 +27,7 @@ export const MORE = `
   CREATE TRIGGER touched BEFORE UPDATE ON measured FOR EACH ROW EXECUTE FUNCTION touch();
   CREATE TABLE measured_2025 PARTITION OF measured FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')`;
 
-/** What is done by hand, how it is undone, and the lines that tell it. */
+/** What is done by hand, how it is undone, and the lines that report it. */
 export type Change = [what: string, sql: string, undo: string, expected: (string | RegExp)[]];
 
 export const CHANGES: Change[] = [
@@ -254,7 +254,7 @@ export const NO_CHANGES: [what: string, sql: string, undo: string][] = [
     'DROP TABLE measured_2026',
   ],
   [
-    'a partition that brings an index of its own',
+    'a partition with its own index',
     `CREATE TABLE measured_2027 (LIKE measured); CREATE INDEX own_idx ON measured_2027 (at);
      ALTER TABLE measured ATTACH PARTITION measured_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')`,
     'DROP TABLE measured_2027',

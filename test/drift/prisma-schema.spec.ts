@@ -77,8 +77,8 @@ describe('the Prisma schema of a drift', () => {
   it('prints no SQL for tables whose models are not found', async () => {
     await deployed();
     const HAS_NO_MODEL =
-      'The Prisma schema is not known, so no SQL leads to it: APP/prisma/schema.prisma has no model.\n' +
-      'Where the models are in other files, name their directory in prisma.config.ts: `schema`.\n';
+      'The Prisma schema is unknown, so nothing was compared with it: APP/prisma/schema.prisma has no model.\n' +
+      'If the models are in other files, set `schema` in prisma.config.ts to their directory.\n';
     expect(await run('migrate', 'drift')).toEqual({ code: 0, stderr: '', stdout: NO_DRIFT + HAS_NO_MODEL });
     expect(await run('migrate', 'drift', '--sql')).toEqual({
       code: 1,
@@ -90,7 +90,7 @@ describe('the Prisma schema of a drift', () => {
       code: 1,
       stderr: '',
       stdout:
-        '-- The Prisma schema is not known, so no SQL leads to it: beside APP/prisma/schema.prisma there is models/crate.prisma with models of its own.\n' +
+        '-- The Prisma schema is unknown, so nothing was compared with it: beside APP/prisma/schema.prisma there is models/crate.prisma with models too.\n' +
         '-- Name it in prisma.config.ts: `schema`, a file or the directory of the schema files.\n',
     });
     write('prisma.config.ts', "import { schema } from './not-there.js'; export default { schema };");
@@ -146,7 +146,7 @@ describe('the Prisma schema of a drift', () => {
       code: 0,
       stderr: '',
       stdout:
-        'Written: prisma/migrations/20260102000000_ref/down.sql, which takes it back. Review it.\n' +
+        'Written: prisma/migrations/20260102000000_ref/down.sql, which undoes it. Review it.\n' +
         'A rollback loses:\n  public.Crate.ledger_id: the column, and its values\n',
     });
   });
@@ -172,7 +172,7 @@ describe('the Prisma schema of a drift', () => {
       1,
       '',
       [
-        `Give the grants: GRANT USAGE ON SCHEMA "pgkeep" TO "${role}"; GRANT SELECT ON "pgkeep"."catalogue_fingerprint" TO "${role}"; GRANT SELECT ON "public"."_prisma_migrations" TO "${role}";`,
+        `Grant the missing privileges: GRANT USAGE ON SCHEMA "pgkeep" TO "${role}"; GRANT SELECT ON "pgkeep"."catalogue_fingerprint" TO "${role}"; GRANT SELECT ON "public"."_prisma_migrations" TO "${role}";`,
         '',
       ],
     ]);

@@ -2,14 +2,14 @@ import { copyFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
-import { applyMigrations } from '../../src/migrations/engine/apply-migrations.js';
+import { applyMigrations } from '../../src/migrations/engine/schema-engine.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const REMEDY =
-  'Write it as a migration, or take it back by hand. Where it is to stay as it is: `pgkeep migrate drift --accept`.\n';
+  'Add a migration, or revert it. To accept the current structure: `pgkeep migrate drift --accept`.\n';
 
 // Each test starts programs, several of them.
 jest.setTimeout(90_000);
@@ -42,12 +42,12 @@ describe('pgkeep migrate drift', () => {
   const recorded = async (name: string): Promise<DeployedApplication> =>
     new DeployedApplication(await createDatabase(own, name, 'recorded'));
 
-  it('says what is missing until somebody recorded what is expected', async () => {
+  it('says what is missing until an expected structure is recorded', async () => {
     const application = await clinic('unknown');
     expect(await drift(application)).toMatchObject({
       code: 1,
       stdout:
-        'Drift is not known: the database has no table pgkeep.catalogue_fingerprint.\n\n' +
+        'Drift unknown: the database has no table pgkeep.catalogue_fingerprint.\n\n' +
         'Run `pgkeep install`, then `pgkeep migrate drift --accept`.\n',
     });
     expect(await drift(application, '--accept')).toMatchObject({
@@ -61,14 +61,13 @@ describe('pgkeep migrate drift', () => {
     expect(await drift(application)).toMatchObject({
       code: 1,
       stdout:
-        'Drift is not known: nobody recorded yet what the structure is to be.\n\n' +
-        'Take the structure as it is now for the expected one: `pgkeep migrate drift --accept`; every `pgkeep migrate deploy` does.\n',
+        'Drift unknown: no expected structure is recorded.\n\n' +
+        'Record the current structure as the expected one: `pgkeep migrate drift --accept`; every `pgkeep migrate deploy` does this too.\n',
     });
     expect(await drift(application, '--accept')).toMatchObject({
       code: 0,
-      stderr: 'Nothing was recorded before: the structure is taken as it is.\n',
-      stdout:
-        'The structure of database "unknown" is the expected one from now on; 9 migrations are applied.\n',
+      stderr: 'No structure was recorded before: the current one is accepted.\n',
+      stdout: 'Recorded the structure of database "unknown" as the expected one; 9 migrations are applied.\n',
     });
     expect(await drift(application)).toMatchObject({
       code: 0,
@@ -77,7 +76,7 @@ describe('pgkeep migrate drift', () => {
     expect(await drift(application, '--accept')).toMatchObject({
       code: 0,
       stderr: '',
-      stdout: 'Nothing to accept: the structure of database "unknown" is as recorded.\n',
+      stdout: 'Nothing to accept: the structure of database "unknown" matches the recorded one.\n',
     });
   });
 
@@ -114,7 +113,7 @@ public.leftover
       with 2 columns, 2 constraints, 1 sequence
 
 public.users
-  - column email  (renamed? there is column mail now)
+  - column email  (renamed to column mail?)
       character varying(254) NOT NULL
   + column mail
       character varying(254) NOT NULL
@@ -122,7 +121,7 @@ public.users
       was CREATE UNIQUE INDEX users_email_key ON public.users USING btree (email)
       is  CREATE UNIQUE INDEX users_email_key ON public.users USING btree (mail)
 
-of no table
+other objects
   ~ function public.greet(name text)
       was RETURN 'Hello ' || name;
       is  RETURN 'Bye ' || name;
@@ -158,9 +157,9 @@ of no table
     });
     expect(await drift(application, '--accept')).toMatchObject({
       code: 0,
-      stderr: `Accepting what differs, 7 objects, from the acceptance of TIME UTC.\n\n${expected}`,
+      stderr: `Accepting 7 objects that differ from the acceptance of TIME UTC.\n\n${expected}`,
       stdout:
-        'The structure of database "shown" is the expected one from now on, with 7 objects changed outside of migrations; 9 migrations are applied.\n',
+        'Recorded the structure of database "shown" as the expected one, with 7 objects changed outside of migrations; 9 migrations are applied.\n',
     });
     const { rows } = await query(
       application.url,
@@ -210,8 +209,8 @@ of no table
     application.add('20991231000000_later', 'SELECT 1;\n');
     const { code, stdout } = await drift(application);
     expect(code).toBe(1);
-    expect(stdout.slice(stdout.indexOf('For Prisma'))).toBe(
-      'For Prisma the database is not as prisma/schema.prisma has it. 1 migration is not applied yet, which is a reason: 20991231000000_later. From the database to the schema:\n' +
+    expect(stdout.slice(stdout.indexOf('According to Prisma'))).toBe(
+      'According to Prisma the database differs from prisma/schema.prisma. 1 migration is not applied yet, which may be why: 20991231000000_later. Changes that would make it match:\n' +
         '  [*] Changed the `children` table\n    [+] Added index on columns (parent_id)\n\n' +
         `As SQL: \`pgkeep migrate drift --sql\`.\n\n${REMEDY}`,
     );
@@ -226,7 +225,7 @@ of no table
     expect((await drift(application)).code).toBe(0);
   });
 
-  it('tells no drift where the schema is one that Prisma does not take', async () => {
+  it('reports drift although Prisma does not accept the schema', async () => {
     const application = await recorded('broken_schema');
     application.write(
       '../schema.prisma',
@@ -253,8 +252,8 @@ of no table
       stderr: '',
       stdout:
         'No drift: the structure is as the acceptance of TIME UTC left it.\n\n' +
-        'Prisma’s engine could not compare the database with the schema: role "least" has no right on public.children and 8 more, ' +
-        'and Prisma takes for missing what it does not see. Give the grant: GRANT pg_read_all_data TO "least";\n',
+        'Prisma’s engine could not compare the database with the schema: role "least" has no privilege on public.children and 8 more, ' +
+        'which Prisma would report as missing. Grant it: GRANT pg_read_all_data TO "least";\n',
     });
     await query(application.url, 'GRANT pg_read_all_data TO least');
     expect((await run(application, ['migrate', 'drift'], { DATABASE_URL: url })).stdout).toContain(
@@ -285,11 +284,11 @@ of no table
     expect(await drift(application)).toMatchObject({
       code: 1,
       stdout:
-        'Drift is not known since the acceptance of TIME UTC: the history is not the one that was recorded.\n' +
+        'Drift unknown since the acceptance of TIME UTC: the migration history has changed.\n' +
         '  applied since  20991231000000_bare\n' +
-        '1 object is not as then, by these migrations or by hand:\n\n' +
+        '1 object differs since then, changed by these migrations or by hand:\n\n' +
         'public.children\n  + column bare\n      text\n\n' +
-        'Where that is as it should be: `pgkeep migrate drift --accept`.\n',
+        'If this is expected: `pgkeep migrate drift --accept`.\n',
     });
     expect((await drift(application, '--accept')).code).toBe(0);
     expect((await drift(application)).code).toBe(0);
@@ -331,7 +330,7 @@ describe('a deploy', () => {
   const drift = async ({ url, directory }: DeployedApplication) =>
     await runCli(['migrate', 'drift'], { NODE_ENV: 'test', DATABASE_URL: url }, { cwd: directory });
 
-  it('records what it leaves; with nothing to apply only where nobody did', async () => {
+  it('records what it leaves; with nothing to apply only if there is no recording', async () => {
     const application = await installed('leaves');
     expect((await application.quickly()).code).toBe(0);
     await query(application.url, 'CREATE TABLE by_hand ()');
@@ -365,7 +364,7 @@ describe('a deploy', () => {
       'note      4 objects were changed outside of migrations: `pgkeep migrate drift`\n',
     );
     expect(stdout).toContain(
-      '\n  CAREFUL   3 objects changed outside of migrations: `pgkeep migrate drift`\n',
+      '\n  WARNING   3 objects changed outside of migrations: `pgkeep migrate drift`\n',
     );
     expect(code).toBe(0);
     const report = await drift(application);
@@ -408,7 +407,7 @@ ${REMEDY}`,
     expect(stdout).toMatch(/^DRIFT: 1 object differs .*\n\npublic\.by_hand\n {2}\+ table\n/);
   });
 
-  it('makes right what a migration of its own names', async () => {
+  it('settles what one of its migrations names', async () => {
     const application = await installed('named');
     await application.quickly();
     await query(
@@ -421,10 +420,10 @@ ${REMEDY}`,
     );
     const { stdout } = await application.quickly();
     expect(stdout).toContain(
-      '\n  CAREFUL   2 objects changed outside of migrations: `pgkeep migrate drift`\n',
+      '\n  WARNING   2 objects changed outside of migrations: `pgkeep migrate drift`\n',
     );
     expect((await drift(application)).stdout).toContain(
-      '\npublic.parents\n  + column "shoeSize"\n      integer\n\nof no table\n  + enum public.mood\n',
+      '\npublic.parents\n  + column "shoeSize"\n      integer\n\nother objects\n  + enum public.mood\n',
     );
   });
 
@@ -440,8 +439,8 @@ ${REMEDY}`,
     const url = application.url.replace(/\/\/[^@]*@/, '//deployer:hush-deployer@');
     const { code, stdout } = await application.quickly([], { DATABASE_URL: url });
     expect(stdout).toContain(
-      '\n  drift from here on is not seen: Cannot record the structure: role "deployer" may not write pgkeep.catalogue_fingerprint. ' +
-        'Give the grant: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.catalogue_fingerprint TO "deployer"; then `pgkeep migrate drift --accept`.\n',
+      '\n  drift will not be detected from now on: Cannot record the structure: role "deployer" cannot write to pgkeep.catalogue_fingerprint. ' +
+        'Grant it: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.catalogue_fingerprint TO "deployer"; Then run `pgkeep migrate drift --accept`.\n',
     );
     expect(code).toBe(0);
   });

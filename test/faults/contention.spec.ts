@@ -88,6 +88,7 @@ describe('a database that is busy or refuses', () => {
         expect(await service.check('database')).toEqual({
           ok: false,
           code: 'DATABASE_TOO_MANY_CONNECTIONS',
+          hint: 'docs/checks.md#database_too_many_connections',
           gate: 'enforce',
           details: expect.stringMatching(
             /^No usable database connection: (remaining connection slots are reserved.*|sorry, too many clients already)\. Lower the pools’ sizes \(DATABASE_MAX_CONNECTIONS\), or raise max_connections\.$/,
@@ -163,6 +164,7 @@ describe('a database that is busy or refuses', () => {
         expect(checks.migrations).toEqual({
           ok: false,
           code: 'MIGRATIONS_LOCKED',
+          hint: 'docs/checks.md#migrations_locked',
           gate: 'enforce',
           details: `public._prisma_migrations is locked by pid ${pid} (deploy): a migration is being deployed. Wait for the deploy to end. If nothing is being deployed: SELECT pg_terminate_backend(${pid});`,
         });
@@ -196,6 +198,7 @@ describe('a database that is busy or refuses', () => {
       expect(checks.migrations).toEqual({
         ok: false,
         code: 'DATABASE_TIMEOUT',
+        hint: 'docs/checks.md#database_timeout',
         gate: 'enforce',
         details: 'Not known: canceling statement due to statement timeout',
       });

@@ -39,6 +39,7 @@ describe('a database of another environment', () => {
     expect(await environmentOf({ NODE_ENV: running, DATABASE_URL: own.cluster.url(stamped) })).toEqual({
       ok: false,
       code: 'ENVIRONMENT_MISMATCH',
+      hint: 'docs/checks.md#environment_mismatch',
       gate: 'enforce',
       details: `The database is stamped ${stamped}, but this service runs as ${running}: point DATABASE_URL at the ${running} database, or set NODE_ENV=${stamped}`,
     });
@@ -62,9 +63,10 @@ describe('a database of another environment', () => {
       expect(await environmentOf(shared)).toEqual({
         ok: false,
         code: 'ENVIRONMENT_SHARED',
+        hint: 'docs/checks.md#environment_shared',
         gate: 'enforce',
         details:
-          'DATABASE_URL and DATABASE_URL_PROD reach the same database: give each environment a database of its own',
+          'DATABASE_URL and DATABASE_URL_PROD lead to the same database: give each environment its own database',
       });
       const apart = {
         NODE_ENV: running,
@@ -75,12 +77,12 @@ describe('a database of another environment', () => {
     },
   );
 
-  it('is told to be a copy where its stamp was made in another', async () => {
+  it('is reported as a copy where its stamp was made in another', async () => {
     await createDatabase(own, 'copy', 'production');
     expect(await environmentOf({ NODE_ENV: 'production', DATABASE_URL: own.cluster.url('copy') })).toEqual({
       ok: true,
       details:
-        'production; the stamp was made in another database, of which this is a copy: run `pgkeep stamp production` once you know what this copy is for',
+        'production; the stamp was written in another database, so this one is a copy: run `pgkeep stamp production` once you know what the copy is for',
     });
   });
 

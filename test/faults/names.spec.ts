@@ -138,7 +138,7 @@ describe('a database URL', () => {
     expect(dead.checks.database?.details).toContain('connect ECONNREFUSED ::1:1');
   });
 
-  it('may name nobody and nothing: the messages name what was asked for', async () => {
+  it('may name no role and no database: the messages name what was asked for', async () => {
     const unknownHost = await verdictOf(changedUrl(url, { hostname: 'no-such-host.invalid' }));
     expect(unknownHost.checks.database).toMatchObject({
       code: 'DATABASE_UNREACHABLE',

@@ -55,6 +55,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     expect(checks.database).toEqual({
       ok: false,
       code: 'CHECK_FAILED',
+      hint: 'docs/checks.md#check_failed',
       gate: 'enforce',
       details: `No usable database connection: permission denied for database "${name}"; DETAIL: User does not have CONNECT privilege. Give the role the grant: CONNECT on the database.`,
     });
@@ -65,6 +66,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     expect(connected.checks.migrations).toEqual({
       ok: false,
       code: 'MIGRATIONS_PERMISSION_DENIED',
+      hint: 'docs/checks.md#migrations_permission_denied',
       gate: 'enforce',
       details: `Role ${QUOTED} may not read public._prisma_migrations. Give it the grant: ${grants}`,
     });
@@ -87,7 +89,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     });
   });
 
-  it('is told once what it may not install, and the service goes on', async () => {
+  it('is reported once for what it may not install, and the service goes on', async () => {
     await asOwner(
       `GRANT CONNECT ON DATABASE ${name} TO ${QUOTED}; GRANT USAGE ON SCHEMA public TO ${QUOTED};
        GRANT SELECT ON _prisma_migrations TO ${QUOTED}`,
@@ -96,7 +98,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
       const grant = `GRANT CREATE ON DATABASE "${name}" TO ${QUOTED};`;
       expect(await service.app.get(StartupInstall).run()).toBe(false);
       expect(service.transcript.text).toContain(
-        `Cannot install pgkeep’s schema: role "${ROLE}" may not create it in database "${name}". Run \`pgkeep install\` as the database’s owner, or give the grant: ${grant}`,
+        `Cannot install schema pgkeep: role "${ROLE}" cannot create it in database "${name}". Run \`pgkeep install\` as the owner of the database, or grant: ${grant}`,
       );
       await service.untilVerdict('ready');
       const stats = await service.get<DatabaseStats>('/admin/database/stats?rows=exact', {
@@ -109,7 +111,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     });
   });
 
-  it('may neither stamp nor hide the stamp: where it cannot read it, the grants are told', async () => {
+  it('may neither stamp nor hide the stamp: where it cannot read it, the grants are printed', async () => {
     await asOwner(
       `GRANT CONNECT ON DATABASE ${name} TO ${QUOTED}; GRANT USAGE ON SCHEMA public TO ${QUOTED};
        GRANT SELECT ON _prisma_migrations TO ${QUOTED}`,
@@ -119,7 +121,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     expect(refused).toEqual({
       code: 1,
       stdout: '',
-      stderr: `Cannot stamp the database: role "${ROLE}" may not use pgkeep.database_environment.\nRun \`pgkeep stamp\` as the database’s owner.\n`,
+      stderr: `Cannot stamp the database: role "${ROLE}" lacks rights on pgkeep.database_environment. Nothing was changed.\nRun \`pgkeep stamp\` as the owner of the database.\n`,
     });
     await asOwner(
       'REVOKE ALL ON SCHEMA pgkeep FROM PUBLIC; REVOKE ALL ON pgkeep.database_environment FROM PUBLIC',
@@ -129,6 +131,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     expect(hidden.checks.environment).toEqual({
       ok: false,
       code: 'ENVIRONMENT_UNREADABLE',
+      hint: 'docs/checks.md#environment_unreadable',
       gate: 'enforce',
       details: `Role ${QUOTED} may not read pgkeep.database_environment, so the database's environment is unknown: ${grants}`,
     });

@@ -40,9 +40,10 @@ describe('a read-only server', () => {
     expect(checks.database).toEqual({
       ok: false,
       code: 'DATABASE_IN_RECOVERY',
+      hint: 'docs/checks.md#database_in_recovery',
       gate: 'enforce',
       details:
-        'The server is a read-only replica (in recovery) although a primary is expected: point DATABASE_URL at the primary',
+        'The server is a read-only replica (in recovery), not the primary: point DATABASE_URL at the primary',
     });
     expect(checks.migrations).toEqual({ ok: true, details: '1/1 migrations applied' });
     const [ping, install] = await Promise.all([
@@ -54,7 +55,7 @@ describe('a read-only server', () => {
       code: 1,
       stdout: '',
       stderr:
-        'Cannot install pgkeep’s schema: the server is a read-only replica.\nPoint DATABASE_URL at the primary.\n',
+        'Cannot install schema pgkeep: the server is a read-only replica.\nPoint DATABASE_URL at the primary.\n',
     });
   });
 
@@ -71,9 +72,10 @@ describe('a read-only server', () => {
       {
         ok: false,
         code: 'DATABASE_READ_ONLY',
+        hint: 'docs/checks.md#database_read_only',
         gate: 'enforce',
         details:
-          'The server is read-only (default_transaction_read_only = on) although a primary is expected: switch it off, or point DATABASE_URL at the primary',
+          'The server is read-only (default_transaction_read_only = on): switch that off, or point DATABASE_URL at the primary',
       },
     ]);
     await query(

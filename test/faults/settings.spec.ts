@@ -2,15 +2,16 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import type { Environment } from '../../src/config/read-settings.js';
+import { CHECK_NAMES } from '../../src/readiness/checks.js';
 import { emptyDirectory, PgkeepProcess, runCli, type ProcessOptions } from '../support/pgkeep-process.js';
 
 const CONFIGURATION_ERROR = 78;
 const SECRET = 'hush-hush-hush';
 const EVERY_SETTING = 'Every setting is described in .env.example and in docs/settings.md.\n';
-/** Nobody listens there. */
+/** No server listens there. */
 const NOWHERE = `postgresql://user:${SECRET}@127.0.0.1:1/nowhere`;
 
-/** Runs the command with bad settings. @returns what it says, on stderr and nowhere else. */
+/** Runs the command with bad settings. @returns its stderr; stdout must be empty. */
 async function refusal(environment: Environment, options?: ProcessOptions): Promise<string> {
   const command = await runCli(['ready'], environment, options);
   expect({ ...command, stderr: '' }).toEqual({ code: CONFIGURATION_ERROR, stdout: '', stderr: '' });
@@ -18,7 +19,7 @@ async function refusal(environment: Environment, options?: ProcessOptions): Prom
   return command.stderr;
 }
 
-/** Starts the service as well, with the same bad settings; both must say the same. */
+/** Starts the service as well, with the same bad settings; both must report the same. */
 async function refusalOfBoth(environment: Environment, options?: ProcessOptions): Promise<string> {
   const service = new PgkeepProcess('main', [], environment, options);
   try {
@@ -34,7 +35,7 @@ async function refusalOfBoth(environment: Environment, options?: ProcessOptions)
   }
 }
 
-describe('settings that are not usable end the start with 78', () => {
+describe('invalid settings end the start with 78', () => {
   it('with one message that lists every fault', async () => {
     const missing = path.join(emptyDirectory(), 'missing');
     const said = await refusalOfBoth({
@@ -51,7 +52,7 @@ describe('settings that are not usable end the start with 78', () => {
       LAST_BACKUP_RESTORE_TEST_DATE: '07.02.2026',
       ADMIN_API_TOKEN_FILE: missing,
     });
-    expect(said).toBe(`12 settings are not usable:
+    expect(said).toBe(`12 settings are invalid:
   DATABASE_URL_PROD_FILE names a directory, not a file (/tmp)
   ADMIN_API_TOKEN_FILE names a file that does not exist (${missing})
   NODE_ENV must be development, test, staging or production; it is "produciton"
@@ -61,13 +62,13 @@ describe('settings that are not usable end the start with 78', () => {
   DB_QUERY_TIMEOUT must be a whole number from 0 to 2147483647 (milliseconds); it is "-5"
   PORT must be a whole number from 0 to 65535 (a TCP port); it is "70000"
   READINESS_DETAILS must be always, codes or never; it is "some"
-  READINESS_GATES must be a list such as backupConfig=latch,environment=warn: "backup" is not a check (database, environment, migrations, databaseSafety, backupConfig, backups); it is "backup=latch"
+  READINESS_GATES must be a list such as backupConfig=latch,environment=warn: "backup" is not a check (${CHECK_NAMES.join(', ')}); it is "backup=latch"
   BACKUP_ENABLED must be true or false; it is "yes"
   LAST_BACKUP_RESTORE_TEST_DATE must be an ISO 8601 date such as 2026-02-07; it is "07.02.2026"
 ${EVERY_SETTING}`);
   });
 
-  it('where they contradict each other, or a file gives what is given already', async () => {
+  it('that contradict each other, or are given directly and by a file', async () => {
     const [contradictory, twice] = await Promise.all([
       refusal({
         DATABASE_URL: NOWHERE,
@@ -78,11 +79,11 @@ ${EVERY_SETTING}`);
       }),
       refusal({ DATABASE_URL: NOWHERE, DATABASE_URL_FILE: '/run/secrets/database-url' }),
     ]);
-    expect(contradictory).toBe(`2 settings are not usable:
-  DB_POOL_MAX is 10, but DATABASE_MAX_CONNECTIONS, of which it is an alias, is 20: keep one
+    expect(contradictory).toBe(`2 settings are invalid:
+  DB_POOL_MAX is 10, but it is an alias of DATABASE_MAX_CONNECTIONS, which is 20: keep one
   READINESS_TIMEOUT_MS must be below READINESS_REFRESH_MS (500), or evaluations overlap; it is 800
 ${EVERY_SETTING}`);
-    expect(twice).toBe(`One setting is not usable:
+    expect(twice).toBe(`One setting is invalid:
   DATABASE_URL is set twice, directly and by DATABASE_URL_FILE: keep one
 ${EVERY_SETTING}`);
   });
@@ -96,15 +97,15 @@ ${EVERY_SETTING}`);
         ADMIN_API_TOKEN: `${SECRET}-15-more-letters`,
       }),
     ]);
-    expect(without).toBe(`One setting is not usable:
-  DATABASE_URL_PROD or DATABASE_URL must be set: the PostgreSQL URL of the database to guard
+    expect(without).toBe(`One setting is invalid:
+  DATABASE_URL_PROD or DATABASE_URL must be set: the PostgreSQL URL of the database to protect
 ${EVERY_SETTING}`);
-    expect(short).toBe(`One setting is not usable:
+    expect(short).toBe(`One setting is invalid:
   ADMIN_API_TOKEN must be at least 32 characters long in production
 ${EVERY_SETTING}`);
   });
 
-  it('where a secret’s file, or .env, is there and may not be read', async () => {
+  it('with a secret’s file, or .env, that exists and cannot be read', async () => {
     const directory = emptyDirectory();
     chmodSync(directory, 0o755);
     const file = path.join(directory, 'secret');
@@ -118,15 +119,15 @@ ${EVERY_SETTING}`);
       refusal({ DATABASE_URL: NOWHERE, ADMIN_API_TOKEN_FILE: file }, asUser),
       refusal({ DATABASE_URL: NOWHERE }, { cwd: withDirectory }),
     ]);
-    expect(unreadable).toBe(`One setting is not usable:
+    expect(unreadable).toBe(`One setting is invalid:
   ADMIN_API_TOKEN_FILE names a file that this user may not read (${file})
 ${EVERY_SETTING}`);
     expect(dotEnv).toBe(`Cannot read ${withDirectory}/.env.
-Make it a file that this user may read, or remove it.
+Make it readable for this user, or remove it.
 `);
   });
 
-  it('where a certificate of the database URL cannot be read', async () => {
+  it('with a certificate of the database URL that cannot be read', async () => {
     const said = await refusalOfBoth({
       DATABASE_URL: `${NOWHERE}?sslmode=verify-full&sslrootcert=/nowhere/root.crt`,
     });
@@ -143,7 +144,7 @@ Give sslrootcert the path of a PEM file that this user may read.
       error: {
         code: 'CONFIG_INVALID',
         message:
-          'One setting is not usable:\n  DATABASE_URL_PROD or DATABASE_URL must be set: the PostgreSQL URL of the database to guard',
+          'One setting is invalid:\n  DATABASE_URL_PROD or DATABASE_URL must be set: the PostgreSQL URL of the database to protect',
         hint: EVERY_SETTING.trim(),
       },
     });
@@ -153,7 +154,7 @@ Give sslrootcert the path of a PEM file that this user may read.
 describe('a secret in the wrong place is not shown', () => {
   it('such as a URL or a token where its file’s path belongs', async () => {
     const said = await refusal({ DATABASE_URL_FILE: NOWHERE, ADMIN_API_TOKEN_FILE: `${SECRET}-token` });
-    expect(said).toBe(`2 settings are not usable:
+    expect(said).toBe(`2 settings are invalid:
   DATABASE_URL_FILE names a file that does not exist
   ADMIN_API_TOKEN_FILE names a file that does not exist
 ${EVERY_SETTING}`);
@@ -164,13 +165,13 @@ ${EVERY_SETTING}`);
     expect(await runCli(['ping'], { DATABASE_URL })).toEqual({
       code: CONFIGURATION_ERROR,
       stdout: '',
-      stderr: `One setting is not usable:
-  DATABASE_URL must be a PostgreSQL URL (postgresql://user:password@host:5432/database): it has an @ too many (in a user, password or name write @ as %40, / as %2F, ? as %3F)
+      stderr: `One setting is invalid:
+  DATABASE_URL must be a PostgreSQL URL (postgresql://user:password@host:5432/database): it has too many @ characters (in a user, password or name write @ as %40, / as %2F, ? as %3F)
 ${EVERY_SETTING}`,
     });
   });
 
-  it('such as what a killed pgkeep left of its notes', async () => {
+  it('such as the incomplete notes of a killed pgkeep', async () => {
     const cwd = emptyDirectory();
     mkdirSync(path.join(cwd, '.pgkeep'));
     writeFileSync(path.join(cwd, '.pgkeep', 'embedded.json'), `{"url":"${NOWHERE}"`);
@@ -178,15 +179,15 @@ ${EVERY_SETTING}`,
     expect({ code, stdout, stderr }).toEqual({
       code: CONFIGURATION_ERROR,
       stdout: '',
-      stderr: `One setting is not usable:
-  DATABASE_URL must be set: the PostgreSQL URL of the database to guard
+      stderr: `One setting is invalid:
+  DATABASE_URL must be set: the PostgreSQL URL of the database to protect
 ${EVERY_SETTING}`,
     });
   });
 });
 
-describe('what is misspelt', () => {
-  it('is warned about with the nearest name, and the verb goes on', async () => {
+describe('a misspelled name', () => {
+  it('is reported with the nearest name, and the command continues', async () => {
     const { code, stdout, stderr } = await runCli(['ready', '--json'], {
       DATABASE_URL: NOWHERE,
       DATABASE_MAX_CONECTIONS: '10',
@@ -199,7 +200,7 @@ Note: DATABASE_MAX_CONECTIONS is not a setting of pgkeep and is ignored: did you
 `);
   });
 
-  it('is wrong usage where it is an environment or a verb: exit 2', async () => {
+  it('of an environment or a command is wrong usage: exit 2', async () => {
     const [environment, verb] = await Promise.all([
       runCli(['ready', '--env', 'prod'], { DATABASE_URL: NOWHERE }),
       runCli(['raedy'], { DATABASE_URL: NOWHERE }),

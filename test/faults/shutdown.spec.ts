@@ -52,7 +52,7 @@ async function untilReady(url: string): Promise<void> {
   await until(async () => (await answer(`${url}/ready`)).status === 200);
 }
 
-describe('a service that is told to end', () => {
+describe('a service that is asked to end', () => {
   let own: ThrowAwayCluster;
   let guarded: GuardedDatabase;
   let settings: Record<string, string>;
@@ -97,7 +97,7 @@ describe('a service that is told to end', () => {
           () => true,
         ),
       5000,
-      'closed doors',
+      'a closed port',
     );
     expect(service.isRunning).toBe(true);
 
@@ -108,7 +108,7 @@ describe('a service that is told to end', () => {
   });
 
   it.each(['up', 'down', 'hanging'])(
-    'SIGINT: ends at once, without the period (database %s)',
+    'SIGINT: ends immediately, without the period (database %s)',
     async (state) => {
       const url = state === 'down' ? 'postgresql://user:hush-hush@127.0.0.1:1/nowhere' : guarded.url;
       const service = startService({ ...settings, DATABASE_URL: url });
@@ -160,7 +160,7 @@ describe('services with an embedded PostgreSQL', () => {
     expect([ready.code, ready.stdout.split('\n')[0]]).toEqual([0, 'ready']);
     expect(await second.end()).toEqual({ code: 1, signal: null });
     expect(second.stderr).toBe(
-      `Cannot start PostgreSQL in ${path.dirname(dataDirectory)}: another one (pid ${postmaster}) runs there.\nStop the pgkeep that started it, or work in another clone.\n`,
+      `Cannot start PostgreSQL in ${path.dirname(dataDirectory)}: a server already runs there (pid ${postmaster}).\nStop the pgkeep process that started it, or use another directory.\n`,
     );
     expect((await answer(`${url}/ready`)).status).toBe(200);
 
@@ -187,7 +187,9 @@ describe('services with an embedded PostgreSQL', () => {
     await until(() => both.some(({ isRunning }) => !isRunning), 25_000, 'the end of one of them');
     const [loser, winner] = both.toSorted((left, right) => Number(left.isRunning) - Number(right.isRunning));
     expect(await loser?.end()).toEqual({ code: 1, signal: null });
-    expect(loser?.stderr).toMatch(/^Cannot start PostgreSQL in .*: another one \(pid \d+\) runs there\.\n/);
+    expect(loser?.stderr).toMatch(
+      /^Cannot start PostgreSQL in .*: a server already runs there \(pid \d+\)\.\n/,
+    );
     await untilReady((await winner?.listening()) ?? '');
     winner?.signal('SIGINT');
     expect(await winner?.end()).toEqual({ code: null, signal: 'SIGINT' });

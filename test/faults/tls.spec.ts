@@ -13,8 +13,9 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 
 const DAY_MS = 86_400_000;
 const HINT = 'Check sslmode and sslrootcert of the database URL against the server’s certificate.';
-const NO_GUARD = '; the DDL guard against DROP and TRUNCATE is not installed: `pgkeep install --ddl-guard`';
-const UNVERIFIED = `TLSv1.3, 20 of 100 connections; the server’s certificate is not verified (sslmode=verify-full does)${NO_GUARD}`;
+const NO_GUARD =
+  '; the DDL guard against DROP and TRUNCATE is not installed: run `pgkeep install --ddl-guard`';
+const UNVERIFIED = `TLSv1.3, 20 of 100 connections; the server’s certificate is not verified: set sslmode=verify-full${NO_GUARD}`;
 const VERIFIED = `TLSv1.3, 20 of 100 connections${NO_GUARD}`;
 const PLAIN = `Database connection must use SSL in production${NO_GUARD}`;
 const failed = (why: string) => `No usable database connection: TLS failed: ${why}. ${HINT}`;

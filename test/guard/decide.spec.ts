@@ -28,7 +28,7 @@ function verdictOf(line: string, about: Target, more: Partial<Facts> = {}): Verd
   const command = parsePrismaCommand(line === '' ? [] : line.split(' '));
   const sql: SqlReading | undefined =
     command.effect === 'execute'
-      ? { kind: 'unread', why: 'a script from stdin cannot be read beforehand' }
+      ? { kind: 'unread', why: 'a script from stdin cannot be checked in advance' }
       : undefined;
   return decide({
     command,
@@ -224,7 +224,7 @@ describe('on a database that is stamped production', () => {
         expect(
           reasonOf(verdictOf(line, PRODUCTION, { environment, dbPushAllowed })).split('. Nothing')[0],
         ).toMatch(
-          `Refused to run \`prisma ${name}\`: database "clinic" (db.example:5432) is stamped production, whatever NODE_ENV says (${environment})`,
+          `Refused to run \`prisma ${name}\`: database "clinic" (db.example:5432) is stamped production (NODE_ENV is ${environment})`,
         );
       }
     }
@@ -232,8 +232,8 @@ describe('on a database that is stamped production', () => {
 
   it('refuses a line that it cannot make out', () => {
     expect(reasonOf(verdictOf('npx tsx wipe.ts', PRODUCTION))).toBe(
-      'Refused to run `prisma npx`: database "clinic" (db.example:5432) is stamped production, whatever NODE_ENV says (development), and pgkeep does not know what this command does. Nothing was touched.\n' +
-        'Run it on a development database; what it makes comes here by a migration: `pgkeep migrate deploy`.',
+      'Refused to run `prisma npx`: database "clinic" (db.example:5432) is stamped production (NODE_ENV is development), and pgkeep does not know what this command does. Nothing was touched.\n' +
+        'Run it on a development database, and bring its changes here with a migration: `pgkeep migrate deploy`.',
     );
   });
 
@@ -251,82 +251,82 @@ describe('on a database that is stamped production', () => {
 
 describe('on other databases', () => {
   const notAsked = (isOutOfReach: boolean) =>
-    ({ kind: 'not-asked', cause: 'connection timeout', isOutOfReach }) as const;
+    ({ kind: 'not-read', cause: 'connection timeout', isOutOfReach }) as const;
   const COPY = { systemIdentifier: '7001', databaseOid: '16384' };
   const at = 'database "clinic" (db.example:5432)';
   const RESET =
-    'Production is never reset. To go back to an earlier state restore a backup: `pgkeep restore --list`.';
+    'Production is never reset. To go back to an earlier state, restore a backup: `pgkeep restore --list`.';
 
   it.each<[string, Partial<Facts>, Target, string]>([
     [
       'a stamp that cannot be read, and production’s URL',
       {},
       target(notAsked(true), { productionBy: '.env.production', identity: undefined }),
-      `${at} is production’s, by .env.production; its stamp cannot be read: connection timeout. Nothing was touched.\n${RESET}`,
+      `${at} is production according to .env.production; its stamp cannot be read: connection timeout. Nothing was touched.\n${RESET}`,
     ],
     [
       'a stamp that cannot be read, as production',
       { environment: 'production' },
       target(notAsked(true), { identity: undefined }),
-      `${at} is production’s, by NODE_ENV; its stamp cannot be read: connection timeout. Nothing was touched.\n${RESET}`,
+      `${at} is production according to NODE_ENV; its stamp cannot be read: connection timeout. Nothing was touched.\n${RESET}`,
     ],
     [
       'a stamp that cannot be read although Prisma may get in',
       {},
       target(notAsked(false), { identity: undefined }),
-      `${at} may be production’s: its stamp cannot be read: connection timeout. Nothing was touched.\nMake the database reachable by this URL for \`npx pgkeep ping\` too, then try again.`,
+      `${at} may be production: its stamp cannot be read: connection timeout. Nothing was touched.\nMake sure that \`npx pgkeep ping\` reaches the database by this URL, then try again.`,
     ],
     [
       'a stamp that the role may not read',
       {},
       target({ kind: 'unreadable', role: 'app' }),
-      `${at} may be production’s: role "app" may not read its stamp. Nothing was touched.\nGive the role the grants: GRANT USAGE ON SCHEMA pgkeep TO "app"; GRANT SELECT ON pgkeep.database_environment TO "app";`,
+      `${at} may be production: role "app" cannot read its stamp. Nothing was touched.\nGrant the role access: GRANT USAGE ON SCHEMA pgkeep TO "app"; GRANT SELECT ON pgkeep.database_environment TO "app";`,
     ],
     [
       'no stamp, and the same database as production’s',
       {},
       target({ kind: 'unstamped' }, { productionBy: 'DATABASE_URL_PROD' }),
-      `${at} is production’s, by DATABASE_URL_PROD. Nothing was touched.\n${RESET}`,
+      `${at} is production according to DATABASE_URL_PROD. Nothing was touched.\n${RESET}`,
     ],
     [
       'development’s stamp on production’s database',
       {},
       target(stamped('development'), { productionBy: 'DATABASE_URL_PROD' }),
-      `${at} is production’s, by DATABASE_URL_PROD. Nothing was touched.\n${RESET}`,
+      `${at} is production according to DATABASE_URL_PROD. Nothing was touched.\n${RESET}`,
     ],
     [
       'no pgkeep, as production',
       { environment: 'production' },
       target({ kind: 'not-installed' }),
-      `${at} is production’s, by NODE_ENV. Nothing was touched.\n${RESET}`,
+      `${at} is production according to NODE_ENV. Nothing was touched.\n${RESET}`,
     ],
     [
       'a copy of production',
       {},
       target(stamped('production', COPY)),
-      `${at} is a copy: it carries the stamp of the production database that it was copied from. Nothing was touched.\nIf this copy is yours to change, say what it is for: \`pgkeep stamp development --replace --target clinic\`. Then try again.`,
+      `${at} is a copy: it carries the stamp of the production database that it was copied from. Nothing was touched.\nIf you may change this copy, stamp it for what it is used for: \`pgkeep stamp development --replace --target clinic\`. Then try again.`,
     ],
     [
       'a copy of production, as production',
       { environment: 'production' },
       target(stamped('production', COPY)),
-      `${at} is a copy: it carries the stamp of the production database that it was copied from. Nothing was touched.\nIf this copy is yours to change, say what it is for: \`pgkeep stamp staging --replace --target clinic\`. Then try again.`,
+      `${at} is a copy: it carries the stamp of the production database that it was copied from. Nothing was touched.\nIf you may change this copy, stamp it for what it is used for: \`pgkeep stamp staging --replace --target clinic\`. Then try again.`,
     ],
     [
       'staging, from development',
       {},
       target(stamped('staging')),
-      `${at} is stamped staging, and NODE_ENV is development. Nothing was touched.\nGive development a database of its own, or say that staging is meant: NODE_ENV=staging.`,
+      `${at} is stamped staging, and NODE_ENV is development. Nothing was touched.\nUse a separate database for development. If staging is intended, set NODE_ENV=staging.`,
     ],
     [
       'development, from a test suite',
       { environment: 'test' },
       target(stamped('development')),
-      `${at} is stamped development, and NODE_ENV is test. Nothing was touched.\nGive test a database of its own, or say that development is meant: NODE_ENV=development.`,
+      `${at} is stamped development, and NODE_ENV is test. Nothing was touched.\nUse a separate database for test. If development is intended, set NODE_ENV=development.`,
     ],
-  ])('refuses a reset: %s', (_, facts, about, told) => {
+  ])('refuses a reset: %s', (_, facts, about, reported) => {
     expect(reasonOf(verdictOf('migrate reset --force', about, facts))).toBe(
-      `Refused to run \`prisma migrate reset\`: ${told}`,
+      `Refused to run \`prisma migrate reset\`: ${reported}`,
     );
   });
 
@@ -345,7 +345,7 @@ describe('on other databases', () => {
   it('opens staging to `db push` by PRISMA_DB_PUSH_ALLOWED alone', () => {
     const about = target(stamped('staging'));
     expect(reasonOf(verdictOf('db push', about, { environment: 'staging' }))).toBe(
-      `Refused to run \`prisma db push\`: ${at} is stamped staging, and PRISMA_DB_PUSH_ALLOWED is not true. Nothing was touched.\nBring the change by a migration, as production gets it: \`pgkeep migrate deploy\`.`,
+      `Refused to run \`prisma db push\`: ${at} is stamped staging, and PRISMA_DB_PUSH_ALLOWED is not true. Nothing was touched.\nMake the change with a migration, as in production: \`pgkeep migrate deploy\`.`,
     );
     expect(verdictOf('db push', about, { environment: 'staging', dbPushAllowed: true }).verdict).toBe(
       'allow',
@@ -365,7 +365,7 @@ describe('on other databases', () => {
         target({ kind: 'unstamped' }, { productionBy: 'DATABASE_URL_PROD' }),
       ]) {
         expect(reasonOf(verdictOf(line, about, { environment: 'test', sql }))).toMatch(
-          /, and NODE_ENV is test\. .*\nGive the test suite/,
+          /, and NODE_ENV is test\. .*\nUse a separate database for the test suite/,
         );
         expect(verdictOf(line, about, { environment: 'development', sql }).verdict).toBe('allow');
       }
@@ -377,14 +377,19 @@ describe('on other databases', () => {
     const shadow = (more: Partial<Target>, stamp: Target['stamp'] = { kind: 'not-installed' }) =>
       target(stamp, { use: 'shadow', database: 'shadow', ...more });
     const main = target(stamped('development'));
-    const told = (about: Target, line = 'migrate dev') =>
+    const reported = (about: Target, line = 'migrate dev') =>
       reasonOf(verdictOf(line, main, { targets: [main, about] }));
-    expect(told(shadow({}))).toContain('is the datasource itself');
-    expect(told(shadow({ identity: COPY }))).toBe('allowed');
-    expect(told(shadow({ identity: COPY }, stamped('test')))).toContain('is stamped test');
-    expect(told(shadow({ identity: COPY, productionBy: '.env.production' }))).toContain('by .env.production');
+    expect(reported(shadow({}))).toContain('is the datasource itself');
+    expect(reported(shadow({ identity: COPY }))).toBe('allowed');
+    expect(reported(shadow({ identity: COPY }, stamped('test')))).toContain('is stamped test');
+    expect(reported(shadow({ identity: COPY, productionBy: '.env.production' }))).toContain(
+      'according to .env.production',
+    );
     expect(
-      told(shadow({ identity: COPY }, stamped('production')), 'migrate diff --from-migrations x --to-empty'),
+      reported(
+        shadow({ identity: COPY }, stamped('production')),
+        'migrate diff --from-migrations x --to-empty',
+      ),
     ).toContain('would be emptied as the shadow database, and is stamped production');
   });
 

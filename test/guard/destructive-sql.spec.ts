@@ -54,7 +54,7 @@ describe('SQL that takes something away', () => {
   it('is not known of what PostgreSQL does not understand', async () => {
     expect(await judgeSql('SELEKT 1')).toEqual({
       kind: 'unread',
-      why: 'PostgreSQL would not understand the script (syntax error at or near "SELEKT")',
+      why: 'the script is not valid PostgreSQL (syntax error at or near "SELEKT")',
     });
   });
 });

@@ -1,3 +1,4 @@
+import { appendPlan, operator } from '../../src/audit-log/append.js';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -31,7 +32,7 @@ async function ask(
     argv: line.split(' '),
     url,
     shadowUrl: undefined,
-    door: 'a test',
+    via: 'a test',
   });
   return verdict.verdict === 'allow' ? 'allowed' : `${verdict.reason}\n${verdict.remedy}`;
 }
@@ -55,11 +56,11 @@ describe('environments that must stay apart', () => {
   };
   const users = async (url: string) => (await query(url, 'SELECT count(*)::int AS users FROM users')).rows;
 
-  it('knows a copy of production by its stamp, until it is stamped anew', async () => {
+  it('knows a copy of production by its stamp, until it is stamped again', async () => {
     const copy = await createDatabase(own, 'branch', 'clinic');
     expect(await ask('migrate reset --force', copy)).toBe(
       `Refused to run \`prisma migrate reset\`: database "branch" (${where}) is a copy: it carries the stamp of the production database that it was copied from. Nothing was touched.\n` +
-        'If this copy is yours to change, say what it is for: `pgkeep stamp development --replace --target branch`. Then try again.',
+        'If you may change this copy, stamp it for what it is used for: `pgkeep stamp development --replace --target branch`. Then try again.',
     );
     const restamp = ['stamp', 'development', '--replace', '--target', 'branch'];
     expect((await runCli(restamp, { DATABASE_URL: copy })).code).toBe(0);
@@ -68,15 +69,17 @@ describe('environments that must stay apart', () => {
 
   it('knows a database that two environments share, stamped or not', async () => {
     const shared = await createDatabase(own, 'shared');
-    const told = (by: string) =>
-      `Refused to run \`prisma db push\`: database "shared" (${where}) is production’s, by ${by}. Nothing was touched.\n` +
+    const reported = (by: string) =>
+      `Refused to run \`prisma db push\`: database "shared" (${where}) is production according to ${by}. Nothing was touched.\n` +
       'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `pgkeep migrate deploy`.';
-    // The other name of the host, another user: nothing in the URLs tells that they are one.
+    // The other name of the host, another user: nothing in the URLs shows that they are one.
     const byOtherName = shared.replace('127.0.0.1', 'localhost');
     expect(await ask('db push', shared)).toBe('allowed');
-    expect(await ask('db push', shared, { DATABASE_URL_PROD: byOtherName })).toBe(told('DATABASE_URL_PROD'));
+    expect(await ask('db push', shared, { DATABASE_URL_PROD: byOtherName })).toBe(
+      reported('DATABASE_URL_PROD'),
+    );
     expect(await ask('db push', shared, {}, { '.env.production': `DATABASE_URL="${byOtherName}"\n` })).toBe(
-      told('.env.production'),
+      reported('.env.production'),
     );
     expect(await ask('db push', shared, {}, { '.env.production': `DATABASE_URL="${production}"\n` })).toBe(
       'allowed',
@@ -91,12 +94,12 @@ describe('environments that must stay apart', () => {
         DATABASE_URL_PROD: 'postgresql://owner@127.0.0.1:1/clinic?sslmode=require',
       }),
     ).toBe(
-      'Refused to run `prisma migrate dev`: database "clinic" (127.0.0.1:1) is production’s, by DATABASE_URL_PROD; its stamp cannot be read: connect ECONNREFUSED 127.0.0.1:1. Nothing was touched.\n' +
+      'Refused to run `prisma migrate dev`: database "clinic" (127.0.0.1:1) is production according to DATABASE_URL_PROD; its stamp cannot be read: connect ECONNREFUSED 127.0.0.1:1. Nothing was touched.\n' +
         'Write the migration on a development database, then apply it here: `pgkeep migrate deploy`.',
     );
     expect(await ask('studio', 'prisma+postgres://accelerate.example/?api_key=secret-word')).toBe(
-      'Refused to run `prisma studio`: database "?" (unknown server) may be production’s: its stamp cannot be read: its URL: it must begin with postgresql:// or postgres://. Nothing was touched.\n' +
-        'Make the database reachable by this URL for `npx pgkeep ping` too, then try again.',
+      'Refused to run `prisma studio`: database "?" (unknown server) may be production: its stamp cannot be read: its URL: it must begin with postgresql:// or postgres://. Nothing was touched.\n' +
+        'Make sure that `npx pgkeep ping` reaches the database by this URL, then try again.',
     );
   });
 
@@ -105,14 +108,14 @@ describe('environments that must stay apart', () => {
     await once(silent, 'listening');
     const address = silent.address();
     const port = typeof address === 'object' ? address?.port : undefined;
-    const told = await ask(
+    const reported = await ask(
       'migrate reset --force',
       `postgresql://app@127.0.0.1:${port}/clinic?connect_timeout=1`,
     );
     silent.close();
-    expect(told).toBe(
-      `Refused to run \`prisma migrate reset\`: database "clinic" (127.0.0.1:${port}) may be production’s: its stamp cannot be read: timeout expired. Nothing was touched.\n` +
-        'Make the database reachable by this URL for `npx pgkeep ping` too, then try again.',
+    expect(reported).toBe(
+      `Refused to run \`prisma migrate reset\`: database "clinic" (127.0.0.1:${port}) may be production: its stamp cannot be read: timeout expired. Nothing was touched.\n` +
+        'Make sure that `npx pgkeep ping` reaches the database by this URL, then try again.',
     );
   });
 
@@ -134,7 +137,7 @@ describe('environments that must stay apart', () => {
   it('trusts no script that it cannot read', async () => {
     const why = async (file: string) =>
       /, and (.*)\. Nothing/.exec(await ask(`db execute --file ${file}`, production))?.[1];
-    expect(await why('/dev/null')).toBe('the script is no file that can be read twice');
+    expect(await why('/dev/null')).toBe('the script is not a regular file');
     expect(await why('/nowhere/x.sql')).toBe('the script cannot be read (ENOENT)');
   });
 
@@ -145,7 +148,7 @@ describe('environments that must stay apart', () => {
     expect(await runCli(['prisma', 'db', 'seed'], settings, { cwd: directory })).toEqual({
       code: 78,
       stdout: '',
-      stderr: `Cannot read ${path.join(directory, '.env.production')}.\nMake it a file that this user may read, or remove it.\n`,
+      stderr: `Cannot read ${path.join(directory, '.env.production')}.\nMake it readable for this user, or remove it.\n`,
     });
   });
 
@@ -156,8 +159,8 @@ describe('environments that must stay apart', () => {
     );
     const stranger = Object.assign(new URL(production), { username: 'stranger', password: 'x' }).href;
     expect(await ask('migrate reset --force', stranger)).toBe(
-      `Refused to run \`prisma migrate reset\`: database "clinic" (${where}) may be production’s: role "stranger" may not read its stamp. Nothing was touched.\n` +
-        'Give the role the grants: GRANT USAGE ON SCHEMA pgkeep TO "stranger"; GRANT SELECT ON pgkeep.database_environment TO "stranger";',
+      `Refused to run \`prisma migrate reset\`: database "clinic" (${where}) may be production: role "stranger" cannot read its stamp. Nothing was touched.\n` +
+        'Grant the role access: GRANT USAGE ON SCHEMA pgkeep TO "stranger"; GRANT SELECT ON pgkeep.database_environment TO "stranger";',
     );
   });
 
@@ -165,7 +168,7 @@ describe('environments that must stay apart', () => {
     const staging = await createDatabase(own, 'staging');
     await stamp(staging, 'staging');
     expect(await ask('migrate deploy', staging, { NODE_ENV: 'test' })).toBe(
-      `Refused to run \`prisma migrate deploy\`: database "staging" (${where}) is stamped staging, and NODE_ENV is test. Nothing was touched.\nGive the test suite a database of its own.`,
+      `Refused to run \`prisma migrate deploy\`: database "staging" (${where}) is stamped staging, and NODE_ENV is test. Nothing was touched.\nUse a separate database for the test suite.`,
     );
     expect(await ask('migrate deploy', staging)).toBe('allowed');
     const suite = async (url: string) =>
@@ -183,7 +186,7 @@ describe('environments that must stay apart', () => {
         ),
       );
     expect(await suite(staging)).toEqual({
-      output: `Refused to run the tests: database "staging" (${where}) is stamped staging. Nothing was touched.\nGive the tests a database of their own, and stamp it: \`pgkeep stamp test\`.\n`,
+      output: `Refused to run the tests: database "staging" (${where}) is stamped staging. Nothing was touched.\nUse a separate database for the tests, and stamp it: \`pgkeep stamp test\`.\n`,
       exitCode: 3,
     });
     expect(await suite(await createDatabase(own, 'for_tests'))).toEqual({
@@ -218,9 +221,9 @@ describe('environments that must stay apart', () => {
         phrase.toLowerCase(),
       ]) {
         expect(await ask('db seed', production, { PGKEEP_GUARD_OVERRIDE })).toBe(
-          `Refused to run \`prisma db seed\`: database "clinic" (${where}) is stamped production, whatever NODE_ENV says (development). Nothing was touched.\n` +
-            'Seed development and test databases. Rows that production needs come by a migration: `pgkeep migrate deploy`.\n' +
-            'PGKEEP_GUARD_OVERRIDE says something else than this command on this database.',
+          `Refused to run \`prisma db seed\`: database "clinic" (${where}) is stamped production (NODE_ENV is development). Nothing was touched.\n` +
+            'Seed only development and test databases. Add rows that production needs with a migration: `pgkeep migrate deploy`.\n' +
+            'PGKEEP_GUARD_OVERRIDE names another command or database.',
         );
       }
       expect(await overrides()).toEqual([]);
@@ -235,7 +238,7 @@ describe('environments that must stay apart', () => {
       await query(production, `GRANT SELECT ON pgkeep.database_environment TO stranger`);
       const stranger = Object.assign(new URL(production), { username: 'stranger', password: 'x' }).href;
       expect(await ask('db seed', stranger, { PGKEEP_GUARD_OVERRIDE: phrase })).toMatch(
-        /\nPGKEEP_GUARD_OVERRIDE does not count, because it cannot be recorded: Cannot override the guard: role "stranger" may not record it in pgkeep\.change_log\.$/,
+        /\nPGKEEP_GUARD_OVERRIDE was ignored because it cannot be recorded: Cannot override the guard: role "stranger" lacks INSERT on pgkeep\.change_log, which must record every action\.$/,
       );
       expect(await overrides()).toEqual([]);
     });
@@ -248,13 +251,23 @@ describe('environments that must stay apart', () => {
           actor: expect.stringContaining('@'),
           details: {
             command: 'db seed',
-            door: 'a test',
+            via: 'a test',
             environment: 'development',
-            refused: `Refused to run \`prisma db seed\`: database "clinic" (${where}) is stamped production, whatever NODE_ENV says (development). Nothing was touched.`,
+            refused: `Refused to run \`prisma db seed\`: database "clinic" (${where}) is stamped production (NODE_ENV is development). Nothing was touched.`,
           },
         },
       ]);
       expect((await runCli(['changelog', '--verify'], { DATABASE_URL: production })).code).toBe(0);
+    });
+
+    it('that an older pgkeep recorded in the parent process is not recorded again', async () => {
+      const details = { command: 'db seed', door: 'pgkeep prisma', pid: process.ppid };
+      const entry = { action: 'guard-override', subject: 'clinic', details, actor: operator() } as const;
+      const { sql, values } = appendPlan(entry);
+      const before = (await overrides()).length;
+      await query(production, sql, [...values]);
+      expect(await ask('db seed', production, { PGKEEP_GUARD_OVERRIDE: phrase })).toBe('allowed');
+      expect(await overrides()).toHaveLength(before + 1);
     });
   });
 
@@ -279,10 +292,10 @@ describe('environments that must stay apart', () => {
   describe('`pgkeep prisma`', () => {
     it('refuses, by exit code 3', async () => {
       const before = await users(production);
-      const told = {
+      const reported = {
         code: 'GUARD_REFUSED',
-        message: `Refused to run \`prisma migrate reset\`: database "clinic" (${where}) is stamped production, whatever NODE_ENV says (development). Nothing was touched.`,
-        hint: 'Production is never reset. To go back to an earlier state restore a backup: `pgkeep restore --list`.',
+        message: `Refused to run \`prisma migrate reset\`: database "clinic" (${where}) is stamped production (NODE_ENV is development). Nothing was touched.`,
+        hint: 'Production is never reset. To go back to an earlier state, restore a backup: `pgkeep restore --list`.',
       };
       for (const argv of [
         ['prisma', 'migrate', 'reset', '--force'],
@@ -292,11 +305,11 @@ describe('environments that must stay apart', () => {
         expect(await runCli(argv, { DATABASE_URL: production })).toEqual({
           code: 3,
           stdout: '',
-          stderr: `${told.message}\n${told.hint}\n`,
+          stderr: `${reported.message}\n${reported.hint}\n`,
         });
       }
       const json = await runCli(['prisma', '--json', 'migrate', 'reset'], { DATABASE_URL: production });
-      expect([json.code, JSON.parse(json.stdout)]).toEqual([3, { error: told }]);
+      expect([json.code, JSON.parse(json.stdout)]).toEqual([3, { error: reported }]);
       expect(await users(production)).toEqual(before);
     });
 
@@ -312,7 +325,7 @@ describe('environments that must stay apart', () => {
         code: 3,
         stdout: '',
         stderr:
-          `Refused to run \`prisma db push\`: database "clinic" (${where}) is stamped production, whatever NODE_ENV says (development). Nothing was touched.\n` +
+          `Refused to run \`prisma db push\`: database "clinic" (${where}) is stamped production (NODE_ENV is development). Nothing was touched.\n` +
           'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `pgkeep migrate deploy`.\n',
       });
     });

@@ -8,7 +8,6 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 import { CHILDREN, PrismaApplication } from '../migrations/engine-application.js';
 
 const GUARD = path.resolve('dist/prisma.js');
-const ENGINE_LOCATION = path.resolve('scripts/schema-engine-location.mjs');
 
 /** An application that adopted the guard as docs/guard.md describes. */
 function guardedApplication(url: string | undefined): PrismaApplication {
@@ -16,13 +15,12 @@ function guardedApplication(url: string | undefined): PrismaApplication {
   application.write(
     'prisma.config.ts',
     `import { defineConfig } from 'prisma/config';
-     import { guardedConfig } from '${GUARD}';
-     import { datasourceUrl } from '${ENGINE_LOCATION}';
+     import { guardedConfig, useSchemaEngine } from '${GUARD}';
      const url: string | undefined = process.env.DATABASE_URL;
      export default await guardedConfig(defineConfig({
        schema: 'prisma/schema.prisma',
        migrations: { path: 'prisma/migrations', seed: 'node seed.mjs' },
-       datasource: { url: datasourceUrl(url), shadowDatabaseUrl: process.env.SHADOW_DATABASE_URL },
+       datasource: { url: useSchemaEngine(url), shadowDatabaseUrl: process.env.SHADOW_DATABASE_URL },
      }));`,
   );
   application.write('seed.mjs', `import { writeFileSync } from 'node:fs'; writeFileSync('seeded', '');`);
@@ -71,7 +69,7 @@ describe('a bare `prisma` on a production database', () => {
   const run = async (command: string, env: Environment = {}, of = application) =>
     await of.prisma(command, { NODE_ENV: undefined, ...env });
 
-  const STAMPED = 'is stamped production, whatever NODE_ENV says (development)';
+  const STAMPED = 'is stamped production (NODE_ENV is development)';
   const refused = (command: string, fault: string, remedy: string) =>
     `Refused to run \`prisma ${command}\`: database "clinic" (${where}) ${fault}. Nothing was touched.\n${remedy}\n`;
 
@@ -104,7 +102,7 @@ describe('a bare `prisma` on a production database', () => {
       'migrate reset --force',
       'migrate reset',
       '',
-      'Production is never reset. To go back to an earlier state restore a backup: `pgkeep restore --list`.',
+      'Production is never reset. To go back to an earlier state, restore a backup: `pgkeep restore --list`.',
     ],
     [
       'migrate dev --name x',
@@ -116,13 +114,13 @@ describe('a bare `prisma` on a production database', () => {
       'db seed',
       'db seed',
       '',
-      'Seed development and test databases. Rows that production needs come by a migration: `pgkeep migrate deploy`.',
+      'Seed only development and test databases. Add rows that production needs with a migration: `pgkeep migrate deploy`.',
     ],
     [
       'studio --port 5999 --browser none',
       'studio',
       '',
-      'Open Studio on a development database, or on a restored copy that is stamped as what it is for.',
+      'Open Studio on a development database, or on a restored copy with its own stamp.',
     ],
     [
       'db execute --file drop.sql',
@@ -139,7 +137,7 @@ describe('a bare `prisma` on a production database', () => {
     [
       'db execute --stdin',
       'db execute',
-      ', and a script from stdin cannot be read beforehand',
+      ', and a script from stdin cannot be checked in advance',
       'Put the statements into a migration, which is reviewed, backed up and recorded: `pgkeep migrate deploy`.',
     ],
   ])('refuses `%s` and touches nothing', async (command, name, more, remedy) => {
@@ -199,20 +197,20 @@ describe('a bare `prisma` on a production database', () => {
     });
     expect(output).toBe(
       `Refused to run \`prisma migrate dev\`: database "clinic" (${where}) would be emptied as the shadow database, and is stamped production. Nothing was touched.\n` +
-        'Give shadowDatabaseUrl an empty database of its own, or leave it out.\n',
+        'Set shadowDatabaseUrl to a separate, empty database, or omit it.\n',
     );
     expect(exitCode).toBe(3);
     expect(await state(url)).toEqual(before);
   });
 
   it('records an override once, though two guards ask for it', async () => {
-    const doors = async (): Promise<unknown[]> =>
+    const callers = async (): Promise<unknown[]> =>
       (
         await query(
           url,
-          `SELECT details->>'door' AS door FROM pgkeep.change_log WHERE action = 'guard-override' ORDER BY seq`,
+          `SELECT details->>'via' AS via FROM pgkeep.change_log WHERE action = 'guard-override' ORDER BY seq`,
         )
-      ).rows.map(({ door }: { door: unknown }) => door);
+      ).rows.map(({ via }: { via: unknown }) => via);
     application.write('none.sql', 'DROP TABLE IF EXISTS never_was;');
     const environment = {
       DATABASE_URL: url,
@@ -223,11 +221,11 @@ describe('a bare `prisma` on a production database', () => {
     const argv = ['prisma', 'db', 'execute', '--file', 'none.sql'];
     const launched = await runCli(argv, environment, { cwd: application.directory });
     expect(launched).toMatchObject({ code: 0 });
-    expect(await doors()).toEqual(['pgkeep prisma']);
+    expect(await callers()).toEqual(['pgkeep prisma']);
     // Another command, by hand: another entry.
     const { PGKEEP_GUARD_OVERRIDE } = environment;
     expect((await run('db execute --file none.sql', { PGKEEP_GUARD_OVERRIDE })).exitCode).toBe(0);
-    expect(await doors()).toEqual(['pgkeep prisma', 'prisma.config.ts']);
+    expect(await callers()).toEqual(['pgkeep prisma', 'prisma.config.ts']);
   });
 
   it('does everything on a development database, stamped or not', async () => {

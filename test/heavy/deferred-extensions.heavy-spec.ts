@@ -29,7 +29,7 @@ describe('an extension that is bound to a preload library and a database’s nam
   });
   afterAll(() => own.cluster.destroy());
 
-  it.each(['custom', 'plain'])('is left out of the test, and made after the swap: %s', async (format) => {
+  it.each(['custom', 'plain'])('is left out of the test, and created after the swap: %s', async (format) => {
     const environment = {
       NODE_ENV: 'test',
       DATABASE_URL: url,
@@ -41,7 +41,7 @@ describe('an extension that is bound to a preload library and a database’s nam
     expect(faultsOf(report)).toEqual({});
     expect([report.verdict, report.restoredTo]).toEqual(['passed', 'throw-away cluster']);
     expect(report.notes).toContain(
-      'extension pg_cron was left out, and with it the rows of its own tables: PostgreSQL cannot create it in this database (unrecognized configuration parameter "cron.database_name")',
+      'extension pg_cron and the rows of its tables were left out: PostgreSQL cannot create it in this database (unrecognized configuration parameter "cron.database_name")',
     );
 
     await query(url, 'UPDATE t SET a = 2');
@@ -51,7 +51,7 @@ describe('an extension that is bound to a preload library and a database’s nam
       'PostgreSQL cannot create it in this database (can only create extension in database scheduled)\n',
     );
     expect(stdout).toContain(
-      '  note: extension pg_cron was made after the swap, with the rows of its tables\n',
+      '  note: extension pg_cron was created after the swap, with the rows of its tables\n',
     );
     const { rows } = await query(url, 'SELECT a, (SELECT jobname FROM cron.job) AS job FROM t');
     expect(rows).toEqual([{ a: 1, job: 'nightly' }]);

@@ -69,7 +69,7 @@ SET transaction_timeout = 0;
       const name = backup.stdout.split(':')[0] ?? '';
       const program = format === 'custom' ? 'pg_restore' : 'psql';
       const leftOut = new RegExp(
-        `^ {2}note: left out what PostgreSQL 15 does not have: the setting transaction_timeout \\(restored with ${program} 17\\.\\d+\\)$`,
+        `^ {2}note: left out the setting transaction_timeout, which PostgreSQL 15 does not have \\(restored with ${program} 17\\.\\d+\\)$`,
         'm',
       );
       const tested = await pgkeep17('restore', 'test');

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { openApiDocument } from '../../src/http/openapi.js';
+import { CHECK_NAMES } from '../../src/readiness/checks.js';
+import { everyCheck } from '../support/checks.js';
 import { createClinic, query, verified } from '../support/clinic.js';
 import { faultsOf } from '../support/openapi-faults.js';
 import { ADMIN_TOKEN, PRODUCTION } from '../support/production.js';
@@ -37,7 +39,7 @@ describe('the HTTP contract, in production', () => {
     const { status, body, headers } = await request(base).get('/ready');
     expect(body).toEqual({
       status: 'ready',
-      checks: {
+      checks: everyCheck({
         database: { ok: true, details: expect.stringMatching(/^PostgreSQL \d+(\.\d+)?, \d+ ms$/) },
         environment: {
           ok: true,
@@ -47,17 +49,18 @@ describe('the HTTP contract, in production', () => {
         databaseSafety: {
           ok: true,
           details:
-            'TLSv1.3, 20 of 100 connections; the DDL guard against DROP and TRUNCATE is not installed: `pgkeep install --ddl-guard`',
+            'TLSv1.3, 20 of 100 connections; the DDL guard against DROP and TRUNCATE is not installed: run `pgkeep install --ddl-guard`',
         },
         backupConfig: { ok: true, details: '30 days retention, restore test 12 days old' },
         backups: {
           ok: false,
           details:
-            'There is no backup - the schedule wants one every 24 hours; The backup schedule cannot run: the database has no tables pgkeep.job and pgkeep.job_run. Run `pgkeep install`.',
+            'There is no backup - one is due every 24 hours; The backup schedule cannot run: the database has no tables pgkeep.job and pgkeep.job_run. Run `pgkeep install`.',
           code: 'BACKUP_MISSING',
+          hint: 'docs/checks.md#backup_missing',
           gate: 'warn',
         },
-      },
+      }),
       evaluatedAt: expect.any(String),
     });
     expect(faultsOf('Verdict', body)).toEqual([]);
@@ -68,7 +71,7 @@ describe('the HTTP contract, in production', () => {
     ]);
   });
 
-  it('answers HEAD /ready without a body, and /live with nothing but life', async () => {
+  it('answers HEAD /ready without a body, and /live with the status alone', async () => {
     const head = await request(base).head('/ready');
     expect([head.status, head.text]).toEqual([200, undefined]);
     const live = await request(base).get('/live');
@@ -79,13 +82,9 @@ describe('the HTTP contract, in production', () => {
     ]);
   });
 
-  it('answers /health in Terminus’ shape', async () => {
+  it('answers /health in Terminus’ format', async () => {
     const { status, body } = await request(base).get('/health');
-    expect([status, body.status, Object.keys(body.details)]).toEqual([
-      200,
-      'degraded',
-      ['database', 'environment', 'migrations', 'databaseSafety', 'backupConfig', 'backups'],
-    ]);
+    expect([status, body.status, Object.keys(body.details)]).toEqual([200, 'degraded', CHECK_NAMES]);
     expect(body.info.migrations).toEqual({ status: 'up', details: '9/9 migrations applied' });
     expect(faultsOf('Health', body)).toEqual([]);
   });
@@ -136,15 +135,15 @@ describe('the HTTP contract, in production', () => {
     ]);
   });
 
-  it('answers what it does not know with a problem', async () => {
+  it('answers an unknown route with a problem', async () => {
     const { status, body, headers } = await request(base).get('/nope');
     expect([status, body.code, headers['cache-control']]).toEqual([404, 'ROUTE_NOT_FOUND', 'no-store']);
   });
 
-  it('documents every route, and answers with the document', async () => {
+  it('documents every route, and serves the document', async () => {
     const { body } = await request(base).get('/openapi.json');
-    expect(body).toEqual(JSON.parse(JSON.stringify(openApiDocument)));
-    for (const [path, { get }] of Object.entries(openApiDocument.paths)) {
+    expect(body).toEqual(JSON.parse(JSON.stringify(openApiDocument())));
+    for (const [path, { get }] of Object.entries(openApiDocument().paths)) {
       const answer = await request(base).get(path.replace('{id}', 'none')).set('authorization', bearer);
       // No schema of pgkeep's is installed here, without which there are no jobs and no evidence.
       const status = /^\/admin\/(jobs|restore-tests)/.test(path) ? 500 : 200;
@@ -165,6 +164,7 @@ describe('the HTTP contract, in production', () => {
       ok: false,
       details: 'Migration issues: 1 failed',
       code: 'MIGRATIONS_FAILED',
+      hint: 'docs/checks.md#migrations_failed',
       gate: 'enforce',
     });
     expect(faultsOf('Verdict', body)).toEqual([]);

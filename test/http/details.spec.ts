@@ -1,21 +1,33 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
+import { everyCheck } from '../support/checks.js';
 import { ADMIN_TOKEN, PRODUCTION } from '../support/production.js';
 import { WatchedService } from '../support/watched-service.js';
 
-/** Nobody listens on port 1: the database is down, which is all these tests need. */
+/** Nothing listens on port 1: the database is down, which is all these tests need. */
 const DOWN = 'postgresql://user:hunter2@127.0.0.1:1/app';
+
+const UNREACHABLE = {
+  ok: false,
+  code: 'DATABASE_UNREACHABLE',
+  hint: 'docs/checks.md#database_unreachable',
+};
 
 const CODES_ONLY = {
   status: 'not_ready',
-  checks: {
-    database: { ok: false, code: 'DATABASE_UNREACHABLE', gate: 'enforce' },
-    environment: { ok: false, code: 'DATABASE_UNREACHABLE', gate: 'warn' },
-    migrations: { ok: false, code: 'DATABASE_UNREACHABLE', gate: 'enforce' },
-    databaseSafety: { ok: false, code: 'DATABASE_UNREACHABLE', gate: 'enforce' },
+  checks: everyCheck({
+    database: { ...UNREACHABLE, gate: 'enforce' },
+    environment: { ...UNREACHABLE, gate: 'warn' },
+    migrations: { ...UNREACHABLE, gate: 'enforce' },
+    databaseSafety: { ...UNREACHABLE, gate: 'enforce' },
     backupConfig: { ok: true },
-    backups: { ok: false, code: 'BACKUP_STORAGE_UNREACHABLE', gate: 'warn' },
-  },
+    backups: {
+      ok: false,
+      code: 'BACKUP_STORAGE_UNREACHABLE',
+      gate: 'warn',
+      hint: 'docs/checks.md#backup_storage_unreachable',
+    },
+  }),
   evaluatedAt: expect.any(String) as unknown,
 };
 
@@ -46,11 +58,10 @@ describe.each([
   it('shows everything to the admin', async () => {
     const { body } = await request(service.url).get('/ready').set('authorization', `Bearer ${ADMIN_TOKEN}`);
     expect(body.checks.database).toEqual({
-      ok: false,
-      code: 'DATABASE_UNREACHABLE',
+      ...UNREACHABLE,
       gate: 'enforce',
       details:
-        'No usable database connection: connect ECONNREFUSED 127.0.0.1:1. Check the host and port of the database URL, and that the server runs and lets this machine in.',
+        'No usable database connection: connect ECONNREFUSED 127.0.0.1:1. Check the host and port of the database URL, and that the server runs and accepts connections from this machine.',
     });
   });
 });

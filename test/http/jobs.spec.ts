@@ -37,7 +37,7 @@ describe('the routes about jobs and backups', () => {
   const get = (route: string): request.Test => request(service.url).get(route).set('authorization', bearer);
   const post = (route: string): request.Test => request(service.url).post(route).set('authorization', bearer);
 
-  it('say which command is missing where pgkeep is not installed', async () => {
+  it('name the command to run where pgkeep is not installed', async () => {
     for (const answer of [await get('/admin/jobs'), await post('/admin/backups')]) {
       expect([answer.status, answer.body.code, answer.body.hint]).toEqual([
         500,
@@ -49,7 +49,7 @@ describe('the routes about jobs and backups', () => {
     await service.app.get(InstallService).install();
   });
 
-  it('begin a backup, name it while it runs, and refuse a second one', async () => {
+  it('start a backup, name it while it runs, and refuse a second one', async () => {
     const begun = await post('/admin/backups');
     expect(begun.status).toBe(202);
     expect(begun.headers).toMatchObject({
@@ -65,7 +65,7 @@ describe('the routes about jobs and backups', () => {
       'JOB_RUNNING',
     ]);
     expect(second.body.detail).toBe(
-      `Job backup is under way already: run ${begun.body.id}, held by ${begun.body.holder} since ${begun.body.startedAt}.`,
+      `Job backup is already running: run ${begun.body.id}, on ${begun.body.holder} since ${begun.body.startedAt}.`,
     );
     const run = async (): Promise<request.Response> => await get(begun.headers['location'] ?? '');
     await until(async () => (await run()).body.state !== 'running');
@@ -80,7 +80,7 @@ describe('the routes about jobs and backups', () => {
     const jobs = await get('/admin/jobs');
     expect(jobs.status).toBe(200);
     expect(faultsOf('Jobs', jobs.body)).toEqual([]);
-    // A backup that somebody asked for is not followed by a prune.
+    // A backup that was started by hand is not followed by a prune.
     expect(jobs.body.jobs).toMatchObject([
       { name: 'backup', schedule: '0 2 * * *', running: null, runs: [{ id: body.id }] },
       { name: 'prune', after: 'backup', runs: [] },
@@ -88,7 +88,7 @@ describe('the routes about jobs and backups', () => {
     ]);
   });
 
-  it('begin a restore test, and show its evidence', async () => {
+  it('start a restore test, and show its evidence', async () => {
     const begun = await post('/admin/restore-tests').send({});
     expect([begun.status, begun.headers['location']]).toEqual([202, `/admin/jobs/${begun.body.id}`]);
     const run = async (): Promise<request.Response> => await get(begun.headers['location'] ?? '');
@@ -105,14 +105,14 @@ describe('the routes about jobs and backups', () => {
   });
 
   it.each([
-    [{ backup: 'nothing' }, 404, /^There is no backup "nothing" in /],
+    [{ backup: 'nothing' }, 404, /^Backup "nothing" not found in /],
     [
       { backup: '../../etc/passwd' },
       400,
-      /^The request’s body cannot be used: backup must be the name of a backup: letters, digits, and _ - \.\.$/,
+      /^The request body is not valid: backup must be the name of a backup: letters, digits, "_", "-" and "\."\.$/,
     ],
     [{ backup: 7 }, 400, /backup must be the name of a backup/],
-    [{ name: 'x' }, 400, /^The request’s body cannot be used: name is not known\.$/],
+    [{ name: 'x' }, 400, /^The request body is not valid: there is no parameter name\.$/],
   ])('refuse a restore test of %j', async (body, status, detail) => {
     const answer = await post('/admin/restore-tests').send(body);
     expect([answer.status, answer.body.detail]).toEqual([status, expect.stringMatching(detail)]);
@@ -120,14 +120,11 @@ describe('the routes about jobs and backups', () => {
   });
 
   it.each([
-    ['a parameter that is not known', { compress: true }, 'compress is not known'],
+    ['an unknown parameter', { compress: true }, 'there is no parameter compress'],
     ['a list', ['x'], 'it must be a JSON object'],
   ])('refuse %s', async (_what, body, fault) => {
     const answer = await post('/admin/backups').send(body);
-    expect([answer.status, answer.body.detail]).toEqual([
-      400,
-      `The request’s body cannot be used: ${fault}.`,
-    ]);
+    expect([answer.status, answer.body.detail]).toEqual([400, `The request body is not valid: ${fault}.`]);
     expect(faultsOf('Problem', answer.body)).toEqual([]);
   });
 
@@ -166,14 +163,14 @@ describe('the routes about jobs and backups', () => {
     ]);
   });
 
-  it('begin nothing where backups are off', async () => {
+  it('start nothing where backups are off', async () => {
     const off = await WatchedService.start({ DATABASE_URL: url, ADMIN_API_TOKEN: ADMIN_TOKEN });
     try {
       const { status, body } = await request(off.url).post('/admin/backups').set('authorization', bearer);
       expect([status, body.code, body.detail]).toEqual([
         409,
         'BACKUP_REFUSED',
-        'Refused to begin job backup: backups are off. Nothing was touched.',
+        'Refused to start job backup: backups are off. Nothing was changed.',
       ]);
     } finally {
       await off.close();

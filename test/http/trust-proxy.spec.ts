@@ -106,7 +106,7 @@ describe('failures behind a proxy that is not named', () => {
     const service = await WatchedService.start({ ...NOWHERE, TRUST_PROXY: '192.0.2.0/24' });
     expect(await isClosedAfter(service.url, (n) => `198.51.100.${n}`)).toBe(true);
     expect(service.transcript.text).toContain(
-      'The admin routes are closed to 127.0.0.1 for up to 60 s after 10 failed attempts. It sent X-Forwarded-For: if it is a proxy of yours, name it in TRUST_PROXY, so that each of its clients is counted by itself.',
+      'The admin routes are closed to 127.0.0.1 for up to 60 s after 10 failed attempts. It sent X-Forwarded-For: if it is your proxy, name it in TRUST_PROXY, so that each of its clients is counted separately.',
     );
     await service.close();
   });
@@ -116,7 +116,7 @@ describe.each(['express', 'fastify'] as const)('an importing application on %s',
   let app: INestApplication;
   afterEach(() => app.close());
 
-  /** The application itself believes every proxy. */
+  /** The application itself trusts every proxy. */
   async function listen(trustProxy?: string): Promise<string> {
     const settings = readSettings({ ...NOWHERE, ...(trustProxy && { TRUST_PROXY: trustProxy }) });
     @Module({ imports: [PgkeepModule.forRoot(settings), PgkeepHttpModule] })
@@ -134,7 +134,7 @@ describe.each(['express', 'fastify'] as const)('an importing application on %s',
     expect(await attempt(url, '198.51.100.8')).toBe(401);
   });
 
-  it('believes no client, whatever the application believes', async () => {
+  it('trusts no client, even if the application does', async () => {
     const url = await listen();
     expect(await isClosedAfter(url, (n) => `203.0.113.${n}`)).toBe(true);
   });

@@ -13,9 +13,9 @@ import { until } from '../support/until.js';
 jest.setTimeout(90_000);
 
 const HINT =
-  'Put it into a migration, and deploy that: pgkeep migrate deploy. In an emergency a superuser switches the guard off: ALTER EVENT TRIGGER pgkeep_ddl_guard DISABLE; /ready tells it until ENABLE ALWAYS.';
+  'Put it into a migration and run pgkeep migrate deploy. In an emergency a superuser can switch the guard off: ALTER EVENT TRIGGER pgkeep_ddl_guard DISABLE; /ready reports it until ENABLE ALWAYS.';
 
-/** What became of SQL: `done`, or what the server said. */
+/** The result of SQL: `done`, or the server's error. */
 async function outcome(url: string, sql: string): Promise<string> {
   try {
     await query(url, sql);
@@ -58,18 +58,18 @@ describe('the DDL guard', () => {
   const refusal = (database: string, what: string): string =>
     `pgkeep: ${what} is refused: database "${database}" is stamped production`;
 
-  it('is installed by a superuser, once; recorded; and told to whoever may not', async () => {
+  it('is installed by a superuser, once; recorded; and reported to roles that may not', async () => {
     const { url, app } = await production('installed');
     expect(await runCli(['install', '--ddl-guard'], { DATABASE_URL: app })).toEqual({
       code: 1,
       stdout: '',
       stderr:
-        'Cannot install the DDL guard: role "app" may not create or drop event triggers, which PostgreSQL leaves to superusers. Nothing was changed.\nRun it once with DATABASE_URL of a superuser (of a managed service: its administrator’s role); the application keeps its own role.\n',
+        'Cannot install the DDL guard: role "app" cannot create or drop event triggers, which PostgreSQL reserves for superusers. Nothing was changed.\nRun it once with the DATABASE_URL of a superuser (on a managed service: its administrator role). The application keeps its own role.\n',
     });
     expect(await runCli(['install', '--ddl-guard'], { DATABASE_URL: url })).toEqual({
       code: 0,
       stdout:
-        'Installed: outside a recorded deploy PostgreSQL now refuses DROP and TRUNCATE of the 2 tables of database "installed", and of those to come.\n',
+        'Installed: PostgreSQL now refuses DROP and TRUNCATE of the 2 tables of database "installed", and of new tables, except in a recorded deploy.\n',
       stderr: '',
     });
     // An ordinary role sees that all is well.
@@ -141,13 +141,10 @@ describe('the DDL guard', () => {
       ['DROP TABLE log_1', 'DROP TABLE public.log_1'],
       ['DROP TABLE parent CASCADE', 'DROP TABLE public.parent and 1 more'],
       ['ALTER TABLE children DROP COLUMN name', 'ALTER TABLE ... DROP COLUMN public.children.name'],
-      ['DROP SCHEMA public CASCADE', 'DROP SCHEMA, which takes public.child and 8 more with it,'],
-      ['DROP SCHEMA "of Ours" CASCADE', `DROP SCHEMA, which takes "of Ours"."it's ""quoted""" with it,`],
-      [
-        'DROP OWNED BY app CASCADE',
-        'DROP OWNED, which takes "of Ours"."it\'s ""quoted""" and 10 more with it,',
-      ],
-      ['DROP TYPE mood CASCADE', 'DROP TYPE, which takes public.moods.mood with it,'],
+      ['DROP SCHEMA public CASCADE', 'DROP SCHEMA, which also drops public.child and 8 more,'],
+      ['DROP SCHEMA "of Ours" CASCADE', `DROP SCHEMA, which also drops "of Ours"."it's ""quoted""",`],
+      ['DROP OWNED BY app CASCADE', 'DROP OWNED, which also drops "of Ours"."it\'s ""quoted""" and 10 more,'],
+      ['DROP TYPE mood CASCADE', 'DROP TYPE, which also drops public.moods.mood,'],
       ['TRUNCATE visits', 'TRUNCATE public.visits'],
       ['TRUNCATE children CASCADE', 'TRUNCATE public.children'],
       ['TRUNCATE log', 'TRUNCATE public.log'],
@@ -159,7 +156,7 @@ describe('the DDL guard', () => {
       ["DO $$ BEGIN EXECUTE 'DROP ' || 'TABLE visits'; END $$", 'DROP TABLE public.visits'],
       ['DROP TRIGGER pgkeep_ddl_guard ON visits', 'DROP TRIGGER pgkeep_ddl_guard on public.visits'],
       ['DROP TABLE pgkeep.database_environment', 'DROP TABLE pgkeep.database_environment'],
-      ['DROP SCHEMA pgkeep CASCADE', 'DROP SCHEMA, which takes pgkeep.database_environment with it,'],
+      ['DROP SCHEMA pgkeep CASCADE', 'DROP SCHEMA, which also drops pgkeep.database_environment,'],
       [`SET pgkeep.deploy = 'on'; DROP TABLE visits`, 'DROP TABLE public.visits'],
     ])('refuses %s, of the owner and of a superuser', async (sql, what) => {
       expect(await outcome(app, sql)).toBe(refusal('clinic', what));
@@ -183,7 +180,8 @@ describe('the DDL guard', () => {
       const error = await query(app, 'DROP TABLE visits').catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({
         code: 'PK003',
-        detail: 'Outside a recorded deploy no table and no column of it is dropped or emptied, whoever asks.',
+        detail:
+          'Only a recorded deploy may drop or empty tables or drop columns, whatever the client or role.',
         hint: HINT,
       });
     });
@@ -208,7 +206,7 @@ describe('the DDL guard', () => {
       expect(await outcome(url, 'CREATE EXTENSION citext; DROP EXTENSION citext')).toBe('done');
       await query(url, 'CREATE EXTENSION citext; CREATE TABLE mail (address citext)');
       expect(await outcome(url, 'DROP EXTENSION citext CASCADE')).toBe(
-        refusal('clinic', 'DROP EXTENSION, which takes public.mail.address with it,'),
+        refusal('clinic', 'DROP EXTENSION, which also drops public.mail.address,'),
       );
     });
 
@@ -240,7 +238,7 @@ describe('the DDL guard', () => {
       }
     });
 
-    it('is one switch, which a superuser has and `ready` tells', async () => {
+    it('is one switch, which a superuser has and `ready` reports', async () => {
       const told = async (target: string): Promise<string | undefined> =>
         (
           await evaluate({
@@ -253,7 +251,7 @@ describe('the DDL guard', () => {
       expect(await told(app)).not.toContain('DDL guard');
       await query(url, 'ALTER EVENT TRIGGER pgkeep_ddl_guard DISABLE');
       expect(await told(app)).toMatch(
-        /; the DDL guard against DROP and TRUNCATE is switched off: `pgkeep install --ddl-guard` as a superuser, which role "app" is not$/,
+        /; the DDL guard against DROP and TRUNCATE is switched off: run `pgkeep install --ddl-guard` as a superuser \(role "app" is not one\)$/,
       );
       expect(await outcome(app, 'TRUNCATE picked; DROP TABLE picked')).toBe('done');
       expect((await runCli(['install', '--ddl-guard'], { DATABASE_URL: url })).code).toBe(0);
@@ -303,7 +301,7 @@ describe('the DDL guard', () => {
     expect(await outcome(url, 'SELECT FROM notes')).toBe('relation "notes" does not exist');
   });
 
-  it('tells a deploy that lost the lock which lets it pass', async () => {
+  it('fails a deploy that lost the lock which exempts it', async () => {
     const { url } = await production('lockless');
     const application = new DeployedApplication(url, { clinic: false });
     await query(url, 'ALTER TABLE children SET SCHEMA pgkeep; ALTER TABLE visits SET SCHEMA pgkeep');
@@ -325,11 +323,11 @@ describe('the DDL guard', () => {
     );
     expect((await deploy.end(60_000)).code).toBe(1);
     expect(deploy.stderr).toContain(
-      `PostgreSQL says: ${refusal('lockless', 'DROP TABLE public.notes')} (PK003)
-It lets this pass as long as pgkeep’s own lock is held: the connection that held it is lost.
-The database is as it was before this migration: PostgreSQL took it back as a whole.`,
+      `PostgreSQL reported: ${refusal('lockless', 'DROP TABLE public.notes')} (PK003)
+The DDL guard allows this only while pgkeep’s deploy lock is held, and the connection that held it was lost.
+The migration was rolled back completely: the database is as it was before it.`,
     );
-    expect(deploy.stderr).toContain('When the time is better:\n');
+    expect(deploy.stderr).toContain('Retry later:\n');
   });
 
   it('is installed once by two that come at the same moment', async () => {
@@ -372,8 +370,8 @@ The database is as it was before this migration: PostgreSQL took it back as a wh
     expect(first).toMatchObject({
       code: 1,
       stdout:
-        'Installed: outside a recorded deploy PostgreSQL now refuses DROP and TRUNCATE of the 1 table of database "busy", and of those to come.\n' +
-        'Passed over, because they were locked or are another role’s: public.children. Run `pgkeep install --ddl-guard` again.\n',
+        'Installed: PostgreSQL now refuses DROP and TRUNCATE of the 1 table of database "busy", and of new tables, except in a recorded deploy.\n' +
+        'Skipped, because they are locked or belong to another role: public.children. Run `pgkeep install --ddl-guard` again.\n',
     });
     expect((await runCli(['install', '--ddl-guard'], { DATABASE_URL: url })).code).toBe(0);
     expect(await outcome(url, 'TRUNCATE children CASCADE')).toBe(refusal('busy', 'TRUNCATE public.children'));

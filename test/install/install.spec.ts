@@ -83,8 +83,8 @@ describe('install and stamp', () => {
     const weak = url.replace(/\/\/[^@]*@/, '//weak%20role:pw@');
     await expect(using(weak, ({ install }) => install.install())).rejects.toMatchObject({
       code: 'DATABASE_PERMISSION_DENIED',
-      message: 'Cannot install pgkeep’s schema: role "weak role" may not create it in database "foreign".',
-      hint: 'Run `pgkeep install` as the database’s owner, or give the grant: GRANT CREATE ON DATABASE "foreign" TO "weak role";',
+      message: 'Cannot install schema pgkeep: role "weak role" cannot create it in database "foreign".',
+      hint: 'Run `pgkeep install` as the owner of the database, or grant: GRANT CREATE ON DATABASE "foreign" TO "weak role";',
     });
     await using(url, ({ install }) => install.install());
     expect(await using(weak, ({ install }) => install.install())).toEqual({ applied: [] });
@@ -94,7 +94,7 @@ describe('install and stamp', () => {
     const url = await createDatabase(own, 'stamped');
     await expect(using(url, ({ stamp }) => stamp.stamp('production'))).rejects.toMatchObject({
       code: 'NOT_INSTALLED',
-      message: 'Cannot stamp the database: pgkeep’s schema is not installed in it.',
+      message: 'Cannot stamp the database: it has no schema pgkeep. Nothing was changed.',
       hint: 'Run `pgkeep install`, then `pgkeep stamp production`.',
     });
     await using(url, async ({ install, stamp }) => {
@@ -116,7 +116,7 @@ describe('install and stamp', () => {
           message: expect.stringMatching(
             /^Refused to stamp database "stamped" as development: it is stamped production by "postgres" on \d{4}-\d\d-\d\d\. Nothing was changed\.$/,
           ),
-          hint: 'If it really is to serve development from now on: `pgkeep stamp development --replace --target stamped`.',
+          hint: 'To make it the development database: `pgkeep stamp development --replace --target stamped`.',
         });
       }
       expect(await stamp.stamp('development', { replace: true, target: 'stamped' })).toMatchObject({
@@ -130,7 +130,7 @@ describe('install and stamp', () => {
     expect(rows).toEqual([{ n: 1, environment: 'development' }]);
   });
 
-  it('lets one of two win who stamp at once', async () => {
+  it('accepts one of two concurrent stamps', async () => {
     const url = await createDatabase(own, 'contended');
     await using(url, ({ install }) => install.install());
     const attempts = await Promise.allSettled([

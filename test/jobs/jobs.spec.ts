@@ -53,7 +53,7 @@ describe('exactly-once runs', () => {
     return run;
   }
 
-  it('let one of twenty have a due time', async () => {
+  it('give a due time to one of twenty', async () => {
     const claims = Array.from({ length: 20 }, (_, index) =>
       jobs.claim(claimOf(`holder ${index}`), due, 'schedule'),
     );
@@ -62,14 +62,14 @@ describe('exactly-once runs', () => {
     expect(await jobs.list(10)).toHaveLength(1);
   });
 
-  it('let one of twenty begin by hand', async () => {
+  it('give a manual run to one of twenty', async () => {
     const begun = await Promise.all(
       Array.from({ length: 20 }, (_, index) => jobs.begin(claimOf(`holder ${index}`), 'manual', {})),
     );
     expect(begun.filter((run) => run !== undefined)).toHaveLength(1);
   });
 
-  it('are due by the database’s clock: not before their time, nor from before the schedule', async () => {
+  it('are due by the database’s clock: neither early, nor from before the schedule', async () => {
     const { now } = await jobs.read();
     const future = new Date(now.getTime() + 60_000);
     expect(await jobs.claim(claimOf('a day ahead'), future, 'schedule')).toBeUndefined();
@@ -78,7 +78,7 @@ describe('exactly-once runs', () => {
     expect(await jobs.list(10)).toEqual([]);
   });
 
-  it('never overlap themselves; a due time that a run has served is skipped and told', async () => {
+  it('never overlap; a due time during a run that succeeds is recorded as skipped', async () => {
     const run = await claimed();
     expect(await jobs.claim(claimOf('two'), nextDue, 'schedule')).toBeUndefined();
     expect(await jobs.begin(claimOf('two'), 'manual', {})).toBeUndefined();
@@ -96,7 +96,7 @@ describe('exactly-once runs', () => {
     expect(await jobs.claim(claimOf('two'), nextDue, 'schedule')).toBeUndefined();
   });
 
-  it('are taken over from a holder that went silent, which then can do nothing any more', async () => {
+  it('are taken over when the lease expires, and the old holder can do nothing any more', async () => {
     const run = await claimed();
     expect(await jobs.markLost('backup')).toBeUndefined();
     expect(await jobs.renew(run, LEASE_MS)).toBe(true);
@@ -116,7 +116,7 @@ describe('exactly-once runs', () => {
     expect(await jobs.find(run.id)).toMatchObject({ state: 'running', fence: 2 });
   });
 
-  it('are not taken over where the schedule has moved on, nor after three losses', async () => {
+  it('are not taken over after a later due time, nor after three losses', async () => {
     const run = await claimed();
     await endLease(run);
     await jobs.markLost('backup');
@@ -130,7 +130,7 @@ describe('exactly-once runs', () => {
     expect(await jobs.takeOver(claimOf('two'), due)).toBeUndefined();
   });
 
-  it('are worth another try where they failed because the server was restarted', async () => {
+  it('are tried again where they failed because the server was restarted', async () => {
     const run = await claimed();
     await query(url, `UPDATE pgkeep.job_run SET started_at = pg_postmaster_start_time() - interval '1 s'`);
     await jobs.finish(run, { state: 'failed', error: { code: 'BACKUP_FAILED', message: 'gone' } });
@@ -180,13 +180,13 @@ describe('exactly-once runs', () => {
       error: {
         code: 'JOB_LEASE_LOST',
         message:
-          'Job backup was ended: one could not renew its lease in time, and another replica may have taken over.',
+          'Job backup was stopped: one did not renew its lease in time. Another replica may have taken over the run.',
       },
     });
     expect(await jobs.find(run.id)).toMatchObject({ state: 'interrupted', losses: 1 });
   });
 
-  it('have a hard limit', async () => {
+  it('end at their time limit', async () => {
     const run = await claimed();
     const holding = { leaseMs: LEASE_MS, limitMs: 50, stop: new AbortController().signal };
     await performRun(jobs, run, holding, async ({ signal }) => {
@@ -202,7 +202,7 @@ describe('exactly-once runs', () => {
     });
   });
 
-  it('say what is missing: the schema, or a grant', async () => {
+  it('report what is missing: the schema, or a grant', async () => {
     const bare = await openRooms(await createDatabase(own, `bare_${databases}`));
     try {
       expect(await bare.get(JobsService).read()).toMatchObject({ ability: { kind: 'not-installed' } });
@@ -228,15 +228,15 @@ describe('exactly-once runs', () => {
       expect(await least.get(JobsService).list(10)).toEqual([]);
       await expect(least.get(JobsService).begin(claimOf('one'), 'manual', {})).rejects.toMatchObject({
         code: 'DATABASE_PERMISSION_DENIED',
-        message: 'Cannot begin a run: role "the least" may not write pgkeep.job and pgkeep.job_run.',
-        hint: 'Give the grant: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.job, pgkeep.job_run TO "the least";',
+        message: 'Cannot start a run: role "the least" may not write pgkeep.job and pgkeep.job_run.',
+        hint: 'Run as the owner of the schema: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.job, pgkeep.job_run TO "the least";',
       });
     } finally {
       await least.close();
     }
   });
 
-  it('hold no session: every statement may come by another connection', async () => {
+  it('need no session: each statement may use another connection', async () => {
     const run = await claimed();
     const connections = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'pgkeep'`;
     // All of the pool's connections are gone; the claim, its lease and its end are rows.

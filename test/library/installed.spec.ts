@@ -1,10 +1,11 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import {
   cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -13,6 +14,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { CHECK_NAMES } from '../../src/readiness/checks.js';
+import { createDatabase, finished, prismaEnvironment, query } from '../migrations/engine-application.js';
 import { createGuarded } from '../support/guarded-database.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
@@ -33,7 +36,7 @@ interface Lock {
 const manifest: Manifest = JSON.parse(readFileSync('package.json', 'utf8'));
 const lock: Lock = JSON.parse(readFileSync('package-lock.json', 'utf8'));
 
-/** An application of somebody else's: all of pgkeep's entries, started as a Nest application. */
+/** A foreign Nest application that uses all entry points of pgkeep. */
 const APPLICATION = `
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -66,6 +69,16 @@ export const used = [guardTests, PgkeepScheduleModule];
 readSettings(process.env).nothing;
 `;
 
+/** `dist/*.js`: the directory, and the ending where it has more than one kind of file. */
+function kindOf(file: string): string {
+  const directory =
+    /^(?:packages\/[^/]+\/(?:bin|dist)|examples\/clinic\/prisma|prisma\/migrations|[^/]+)\//.exec(file)?.[0];
+  if (directory === undefined || file.startsWith('packages/') !== directory.startsWith('packages/'))
+    return file;
+  if (directory === 'packages/') return file;
+  return directory.endsWith('bin/') ? `${directory}*` : `${directory}*${path.extname(file)}`;
+}
+
 /** What stands between the quotes of an import: of a fixed one, or of one in passing. */
 const IMPORTS =
   /^(?:import|export)\b(?:[^=;'"]*\bfrom)? '([^']+)';$|(?:\bimport|createRequire\(import\.meta\.url\))\('([^']+)'\)/gm;
@@ -86,7 +99,7 @@ describe('the package, installed from its tarball', () => {
     mkdirSync(installed);
     cpSync(path.join(directory, 'package'), path.join(installed, 'pgkeep'), { recursive: true });
     // Without a network: what npm would install beside it is linked, and nothing else.
-    const own = ['@nestjs/platform-express', 'typescript', '@types/node'];
+    const own = ['@nestjs/platform-express', 'typescript', '@types/node', 'prisma'];
     for (const name of [...Object.keys(manifest.dependencies), ...own]) {
       mkdirSync(path.dirname(path.join(installed, name)), { recursive: true });
       symlinkSync(path.join(MODULES, name), path.join(installed, name));
@@ -98,6 +111,47 @@ describe('the package, installed from its tarball', () => {
       writeFileSync(path.join(application, 'main.ts'), APPLICATION);
       writeFileSync(path.join(application, 'library.ts'), LIBRARY);
     }
+  });
+
+  it('holds what runs and what it refers to, and nothing of development', () => {
+    const files = readdirSync(path.join(directory, 'package'), { recursive: true, encoding: 'utf8' }).filter(
+      (file) => statSync(path.join(directory, 'package', file)).isFile(),
+    );
+    const kinds = new Set(files.map(kindOf));
+    expect([...kinds].toSorted()).toEqual([
+      '.env.example',
+      'LICENSE',
+      'README.md',
+      'bin/*',
+      'dist/*.cjs',
+      'dist/*.cts',
+      'dist/*.js',
+      'dist/*.ts',
+      'docs/*.md',
+      'examples/clinic/prisma/*.json',
+      'examples/clinic/prisma/*.prisma',
+      'examples/clinic/prisma/*.sql',
+      'examples/clinic/prisma/*.toml',
+      'package.json',
+      'packages/prisma-schema-engine-bridge/LICENSE',
+      'packages/prisma-schema-engine-bridge/README.md',
+      'packages/prisma-schema-engine-bridge/bin/*',
+      'packages/prisma-schema-engine-bridge/dist/*.js',
+      'packages/prisma-schema-engine-bridge/dist/*.ts',
+      'packages/prisma-schema-engine-bridge/package.json',
+      'prisma/migrations/*.sql',
+      'prisma/migrations/*.toml',
+      'scripts/*.sh',
+    ]);
+    // Every page that a text of the code names.
+    const named = files
+      .filter((file) => /^dist\/.*\.js$/.test(file))
+      .flatMap(
+        (file) =>
+          readFileSync(path.join(directory, 'package', file), 'utf8').match(/docs\/[\w-]+\.md/g) ?? [],
+      );
+    expect(named.length).toBeGreaterThan(0);
+    expect(named.filter((page) => !files.includes(page))).toEqual([]);
   });
 
   /** Compiles a file. @returns what the compiler has to say. */
@@ -144,6 +198,46 @@ describe('the package, installed from its tarball', () => {
     });
     afterAll(() => own.cluster.destroy());
 
+    it('as a command', async () => {
+      const command = path.join(directory, 'node_modules/pgkeep/dist/cli.js');
+      const { stdout } = await run(process.execPath, [command, '--help'], { cwd: directory });
+      expect(stdout).toContain('Usage: pgkeep');
+    });
+
+    it.each([
+      ['module', `import { guardedConfig, useSchemaEngine } from 'pgkeep/prisma';\nexport default`],
+      ['commonjs', `const { guardedConfig, useSchemaEngine } = require('pgkeep/prisma');\nmodule.exports =`],
+    ])('Prisma Migrate without a download, from a prisma.config of type %s', async (type, head) => {
+      const url = await createDatabase(own.cluster, `migrated_${type}`);
+      const application = path.join(directory, `prisma-${type}`);
+      const migration = path.join(application, 'prisma/migrations/1_first');
+      mkdirSync(migration, { recursive: true });
+      writeFileSync(path.join(application, 'package.json'), JSON.stringify({ type }));
+      writeFileSync(
+        path.join(application, 'prisma/schema.prisma'),
+        'datasource db {\n provider = "postgresql"\n}\n',
+      );
+      writeFileSync(path.join(migration, 'migration.sql'), 'CREATE TABLE first (a integer);');
+      writeFileSync(
+        path.join(application, 'prisma.config.js'),
+        `${head} guardedConfig({
+           schema: 'prisma/schema.prisma',
+           migrations: { path: 'prisma/migrations' },
+           datasource: { url: useSchemaEngine(process.env.DATABASE_URL) },
+         });`,
+      );
+      const prisma = path.join(MODULES, 'prisma/build/index.js');
+      const ended = await finished(
+        spawn(process.execPath, [prisma, 'migrate', 'deploy'], {
+          cwd: application,
+          env: prismaEnvironment({ DATABASE_URL: url, NODE_ENV: undefined }),
+        }),
+      );
+      expect(ended.output).toContain('All migrations have been successfully applied.');
+      expect(ended.exitCode).toBe(0);
+      expect(await query(url, 'SELECT a FROM first')).toEqual([]);
+    });
+
     it.each([
       ['module', resolution('nodenext', 'nodenext'), 'import { NestFactory }'],
       ['commonjs', resolution('commonjs', 'node10'), 'require("pgkeep")'],
@@ -156,20 +250,19 @@ describe('the package, installed from its tarball', () => {
         cwd: path.join(directory, type),
         env: { PATH: process.env['PATH'], DATABASE_URL: url, MIGRATIONS_DIR: migrationsDirectory },
       });
-      expect(JSON.parse(stdout)).toEqual({ checks: 6, live: 200, guard: 'function' });
+      expect(JSON.parse(stdout)).toEqual({ checks: CHECK_NAMES.length, live: 200, guard: 'function' });
     });
   });
 
   it('depends on every package that it imports', () => {
-    const dist = path.join(directory, 'package/dist');
-    const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) =>
-      /\.c?js$|\.d\.c?ts$/.test(file),
+    const files = readdirSync(path.join(directory, 'package'), { recursive: true, encoding: 'utf8' }).filter(
+      (file) => /\.c?js$|\.d\.c?ts$/.test(file),
     );
     const imported = files.flatMap((file) => {
-      const text = readFileSync(path.join(dist, file), 'utf8');
+      const text = readFileSync(path.join(directory, 'package', file), 'utf8');
       return [...text.matchAll(IMPORTS)]
         .map(([, fixed, dynamic]) => fixed ?? dynamic ?? '')
-        .filter((name) => !name.startsWith('.'))
+        .filter((name) => !name.startsWith('.') && !name.startsWith('#'))
         .map((name) =>
           name
             .split('/')

@@ -76,7 +76,7 @@ describe('the next step', () => {
       { kind: 'claim', due: DUE, isLate: false },
     ],
     [
-      'takes over a lost run that somebody asked for, without a schedule too',
+      'takes over a lost manual run, without a schedule, too',
       { due: undefined, runs: [{ ...RUN, trigger: 'manual', state: 'lost', losses: 1 }] },
       { kind: 'take-over' },
     ],

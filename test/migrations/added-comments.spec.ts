@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { onlyAddsComments } from '../../src/migrations/lint/added-comments.js';
+import { onlyAddsComments } from '../../src/migrations/lint/edited-files.js';
 import { loadSqlParser } from '../../src/migrations/sql/sql-parser.js';
 
 const APPLIED = `-- DropTable

@@ -33,7 +33,7 @@ describe('compareMigrations', () => {
       { applied: ['1_a', '3_c'], failed: ['2_b'] },
     ],
     [
-      'one was edited after a rollback and applied anew',
+      'one was edited after a rollback and applied again',
       [
         row('1_a', { checksum: 'old', rolledBack: true }),
         row('1_a'),

@@ -43,35 +43,35 @@ describe('pgkeep migrate create', () => {
   const read = (file: string) => readFileSync(path.join(application.directory, file), 'utf8');
 
   it.each([
-    [['create'], 'What is the migration to be called?\n`pgkeep migrate create add_phone_to_parents`\n'],
+    [['create'], 'Missing argument: migration name.\n`pgkeep migrate create add_phone_to_parents`\n'],
     [
       ['create', 'Add Phone'],
       '"Add Phone" is not in lower_case_with_underscores.\n`pgkeep migrate create add_phone`\n',
     ],
     [
       ['create', '--name', '20241201_143022_add_phone'],
-      '"20241201_143022_add_phone" begins with a time, which Prisma puts there itself.\n`pgkeep migrate create add_phone`\n',
+      '"20241201_143022_add_phone" begins with a time, which Prisma adds itself.\n`pgkeep migrate create add_phone`\n',
     ],
   ])('%j: the right spelling, exit 2, and nothing is written', async (argv, stderr) => {
     expect(await create(argv)).toEqual({ code: 2, stdout: '', stderr });
     expect(names()).toEqual([]);
   });
 
-  it('has Prisma write the migration, and writes what takes it back beside it', async () => {
+  it('lets Prisma write the migration, and writes the script that undoes it beside it', async () => {
     const { code, stdout, stderr } = await create(['create', 'init']);
     const name = newest();
     expect(name).toMatch(/^\d{14}_init$/);
     expect(stderr).toContain(`Prisma Migrate created the following migration without applying it ${name}`);
     expect(stdout).toBe(`Written: prisma/migrations/${name}/migration.sql
-Written: prisma/migrations/${name}/down.sql, which takes it back. Review both.
+Written: prisma/migrations/${name}/down.sql, which undoes it. Review both.
 A rollback loses:
   public.Child: the table, and its rows
 `);
     expect(code).toBe(0);
     expect(read(`prisma/migrations/${name}/down.sql`)).toBe(
-      `-- Takes ${name} back. Written by pgkeep from the difference that it makes to the schema:
--- review it, and commit it beside migration.sql. \`pgkeep migrate rollback\` runs it, all of it or nothing.
--- It loses:
+      `-- Undoes ${name}. Written by pgkeep from the difference that the migration makes to the schema:
+-- review it, and commit it beside migration.sql. \`pgkeep migrate rollback\` runs it in one transaction.
+-- It deletes:
 --   public.Child: the table, and its rows
 
 -- DropTable
@@ -115,7 +115,7 @@ DROP TABLE "public"."Child";
     expect(code).toBe(0);
   });
 
-  it('from the schema to the rollback: applied, taken back, and Prisma agrees', async () => {
+  it('from the schema to the rollback: applied, undone, and Prisma agrees', async () => {
     const migration = newest();
     expect((await create(['deploy', '--without-backup'])).code).toBe(0);
     await query(url, 'SELECT "born" FROM "Child"');
@@ -135,11 +135,11 @@ DROP TABLE "public"."Child";
     expect(rows).toEqual([{ back: true }, { back: false }]);
   });
 
-  it('nothing new in the schema: no down.sql before there is something to take back', async () => {
+  it('nothing new in the schema: no down.sql before there is something to undo', async () => {
     const { stdout, code } = await create(['create', 'by_hand']);
     const name = newest();
     expect(stdout)
-      .toBe(`prisma/migrations/${name}/migration.sql holds no statement yet: the schema has nothing new. Write it by hand, then:
+      .toBe(`prisma/migrations/${name}/migration.sql contains no statement: the schema has not changed. Write it by hand, then:
   pgkeep migrate create --down-for ${name}
 `);
     expect(code).toBe(0);
@@ -156,29 +156,29 @@ CREATE OR REPLACE FUNCTION f() RETURNS INT LANGUAGE sql AS 'SELECT 1';
 `,
     );
     const written = await create(['create', '--down-for', name]);
-    expect(written.stdout).toBe(`Written: prisma/migrations/${name}/down.sql, which takes it back. Review it.
-The migration takes away, and no rollback brings back:
+    expect(written.stdout).toBe(`Written: prisma/migrations/${name}/down.sql, which undoes it. Review it.
+The migration removes this, and a rollback does not restore it:
   public.Child.born: the column, and its values
-  public.Child.name: values that are written over
-Not in down.sql; write it there by hand, or leave it:
-  line 3: UPDATE "Child" SET "name" = upper("name") (rows are not compared, and nobody knows what stood there before)
+  public.Child.name: values that are overwritten
+Not undone by down.sql; add it by hand if needed:
+  line 3: UPDATE "Child" SET "name" = upper("name") (rows are not compared, and their earlier values are unknown)
   line 6: CREATE OR REPLACE FUNCTION f() RETURNS INT LANGUAGE sql AS … (functions are not compared)
 `);
     expect(read(`prisma/migrations/${name}/down.sql`)).toBe(
-      `-- Takes ${name} back. Written by pgkeep from the difference that it makes to the schema:
--- review it, and commit it beside migration.sql. \`pgkeep migrate rollback\` runs it, all of it or nothing.
--- It loses no row and no value.
--- What the migration took, and this does not bring back:
+      `-- Undoes ${name}. Written by pgkeep from the difference that the migration makes to the schema:
+-- review it, and commit it beside migration.sql. \`pgkeep migrate rollback\` runs it in one transaction.
+-- It deletes no row and no value.
+-- Deleted by the migration, and not restored by this script:
 --   public.Child.born: the column, and its values
---   public.Child.name: values that are written over
--- Not taken back by what follows; write it by hand, or leave it:
---   line 3: UPDATE "Child" SET "name" = upper("name") (rows are not compared, and nobody knows what stood there before)
+--   public.Child.name: values that are overwritten
+-- Not undone by this script; write it by hand, or leave it:
+--   line 3: UPDATE "Child" SET "name" = upper("name") (rows are not compared, and their earlier values are unknown)
 --   line 6: CREATE OR REPLACE FUNCTION f() RETURNS INT LANGUAGE sql AS … (functions are not compared)
 
--- What line 5 of migration.sql made
+-- Undoes line 5 of migration.sql
 ALTER TABLE "public"."Child" DROP CONSTRAINT "named";
 
--- What line 4 of migration.sql made
+-- Undoes line 4 of migration.sql
 DROP VIEW "public"."names";
 
 -- AlterTable
@@ -190,21 +190,21 @@ DROP TYPE "public"."Sex";
     );
   });
 
-  it('never over a down.sql that is there; a migration that is not; one that does not replay', async () => {
+  it('refuses an existing down.sql, a migration that does not exist, and one that cannot be replayed', async () => {
     const name = newest();
     const before = read(`prisma/migrations/${name}/down.sql`);
     expect(await create(['create', '--down-for', name])).toEqual({
       code: 3,
       stdout: '',
-      stderr: `Refused to write prisma/migrations/${name}/down.sql: it is there already, and somebody may have edited it. Nothing was touched.
-To have it written anew, delete it first.
+      stderr: `Refused to write prisma/migrations/${name}/down.sql: it exists and may have been edited. Nothing was changed.
+To write it again, delete it first.
 `,
     });
     expect(read(`prisma/migrations/${name}/down.sql`)).toBe(before);
     expect(await create(['create', '--down-for', 'by_hand'])).toEqual({
       code: 2,
       stdout: '',
-      stderr: `There is no migration by_hand in prisma/migrations.\nIs it ${name}?\n`,
+      stderr: `There is no migration by_hand in prisma/migrations.\nDid you mean ${name}?\n`,
     });
     application.addMigration('29990101000000_broken', 'ALTER TABLE "NoSuch" DROP COLUMN "x";\n');
     const broken = await create(['create', '--down-for', '29990101000000_broken']);
@@ -244,10 +244,10 @@ DROP TYPE "public"."Sex_old";
 -- AlterTable
 ALTER TABLE "public"."t" ADD COLUMN     "name" TEXT NOT NULL;
 `);
-    expect(written).toContain(`-- It loses no row and no value.
--- It fails where the table holds rows: a required column needs a default, or three steps:
+    expect(written).toContain(`-- It deletes no row and no value.
+-- It fails where the table has rows, because a required column needs a default (or three steps):
 --   public.t.name
--- What the migration took, and this does not bring back:
+-- Deleted by the migration, and not restored by this script:
 --   public.t.name: the column, and its values
 `);
   });
@@ -264,7 +264,7 @@ ALTER TABLE "public"."t" ADD COLUMN     "name" TEXT NOT NULL;
     ]) {
       const { code, stderr } = await create(argv, { DATABASE_URL: production });
       expect(stderr).toMatch(
-        /^Refused to run `prisma migrate dev`: database "production" \(\S+\) is stamped production, whatever NODE_ENV says \(development\)\. Nothing was touched\.\n/,
+        /^Refused to run `prisma migrate dev`: database "production" \(\S+\) is stamped production \(NODE_ENV is development\)\. Nothing was touched\.\n/,
       );
       expect(code).toBe(3);
     }

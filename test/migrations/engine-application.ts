@@ -10,9 +10,10 @@ import type { Cluster } from '../../src/cluster/cluster.js';
 
 const PRISMA = path.resolve('node_modules/prisma/build/index.js');
 
-/** pgkeep's schema engine as Prisma's CLI runs it, and the module that tells the CLI where it is. */
-export const ENGINE = path.resolve('scripts/schema-engine');
-const ENGINE_LOCATION = path.resolve('scripts/schema-engine-location.mjs');
+/** The module that names pgkeep's schema engine to Prisma's CLI. */
+const ENGINE_LOCATION = path.resolve('bin/use-schema-engine.mjs');
+/** The executable of the package that pgkeep's is built on. */
+export const BRIDGE = path.resolve('packages/prisma-schema-engine-bridge/bin/prisma-schema-engine');
 
 export const CHILDREN = `model Child {
   id   Int    @id @default(autoincrement())
@@ -25,22 +26,26 @@ export interface Printed {
   readonly exitCode: number | null;
 }
 
-/** A throw-away application with a Prisma schema and migrations, in a directory of its own. */
+/** A throw-away application with a Prisma schema and migrations, in its own directory. */
 export class PrismaApplication {
   readonly directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-engine-'));
   readonly migrations = path.join(this.directory, 'prisma', 'migrations');
 
-  constructor(readonly url: string | undefined) {
+  /** @param engine the schema engine to use, named by `PRISMA_SCHEMA_ENGINE_BINARY`. Defaults to pgkeep's. */
+  constructor(
+    readonly url: string | undefined,
+    private readonly engine?: string,
+  ) {
     mkdirSync(this.migrations, { recursive: true });
     symlinkSync(path.resolve('node_modules'), path.join(this.directory, 'node_modules'));
     this.write('prisma/migrations/migration_lock.toml', 'provider = "postgresql"\n');
     this.write(
       'prisma.config.ts',
-      `import { datasourceUrl } from '${ENGINE_LOCATION}';
+      `${engine === undefined ? `import { useSchemaEngine } from '${ENGINE_LOCATION}';` : 'const useSchemaEngine = (url) => url;'}
        export default {
          schema: 'prisma/schema.prisma',
          migrations: { path: 'prisma/migrations' },
-         datasource: { url: datasourceUrl(process.env.DATABASE_URL), shadowDatabaseUrl: process.env.SHADOW_DATABASE_URL },
+         datasource: { url: useSchemaEngine(process.env.DATABASE_URL), shadowDatabaseUrl: process.env.SHADOW_DATABASE_URL },
        };`,
     );
     this.writeSchema(CHILDREN);
@@ -77,7 +82,11 @@ export class PrismaApplication {
   start(argv: readonly string[], env: Readonly<Record<string, string | undefined>> = {}): ChildProcess {
     return spawn(process.execPath, [PRISMA, ...argv], {
       cwd: this.directory,
-      env: prismaEnvironment({ DATABASE_URL: this.url, ...env }),
+      env: prismaEnvironment({
+        DATABASE_URL: this.url,
+        ...(this.engine !== undefined && { PRISMA_SCHEMA_ENGINE_BINARY: this.engine }),
+        ...env,
+      }),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
   }
@@ -103,7 +112,7 @@ export function prismaEnvironment(
     CHECKPOINT_DISABLE: '1',
     PRISMA_HIDE_UPDATE_MESSAGE: '1',
     NO_COLOR: '1',
-    // A download would fail at once instead of being tried for a minute.
+    // A download would fail immediately instead of being tried for a minute.
     PRISMA_ENGINES_MIRROR: 'http://127.0.0.1:9',
     ...env,
   };
@@ -128,7 +137,7 @@ export async function createDatabase(cluster: Cluster, name: string): Promise<st
   return cluster.url(name);
 }
 
-/** Runs statements on a connection of their own. @returns the rows of the last. */
+/** Runs statements on a dedicated connection. @returns the rows of the last. */
 export async function query<Row extends Record<string, unknown>>(url: string, sql: string): Promise<Row[]> {
   const client = new Client(url);
   await client.connect();

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Ajv, type AnySchemaObject } from 'ajv';
 import { CLINIC_MIGRATIONS, createClinic, query } from '../support/clinic.js';
@@ -70,21 +71,22 @@ describe('pgkeep migrate lint', () => {
   error    required-column  at 2:35
     2 | ALTER TABLE "children" ADD COLUMN "clinic_code" CHAR(8) NOT NULL;
       |                                   ^
-    Column "clinic_code" is required at once, and the rows that "children" has (about 1,000 rows,
-    152 kB) have no value for it: the migration fails, and \`prisma migrate dev\` offers to reset the
-    database, which loses all data.
+    Column "clinic_code" is required, but the existing rows of "children" (about 1,000 rows, 152.0
+    kB) have no value for it. The migration fails, and \`prisma migrate dev\` offers to reset the
+    database, which deletes all data.
     Instead:
-      -- Migration 1: add it nullable, and release an application that writes it
+      -- Migration 1: add it as nullable, and release an application version that writes it
       SET lock_timeout = '5s';
       ALTER TABLE "children" ADD COLUMN "clinic_code" CHAR(8);
-      -- Migration 2: fill the rows that are there
-      UPDATE "children" SET "clinic_code" = '' /* choose the value of the existing rows */ WHERE "clinic_code" IS NULL;
-      -- Migration 3: make it required
+      -- Migration 2: fill the existing rows
+      UPDATE "children" SET "clinic_code" = '' /* choose the value for the existing rows */ WHERE "clinic_code" IS NULL;
+      -- Migration 3: require it
       SET lock_timeout = '5s';
       ALTER TABLE "children" ALTER COLUMN "clinic_code" SET NOT NULL;
+    See docs/lint-rules.md#required-column
 
-1 error, 0 warnings in 1 file judged (those that the database has yet to apply; --all judges every one).
-Sizes of tables are those of the database.
+1 error, 0 warnings in 1 file checked (pending migrations; --all checks every one).
+Table sizes are from the database.
 `,
     });
   });
@@ -99,10 +101,10 @@ Sizes of tables are those of the database.
     const { code, stdout } = await application.lint([], { DATABASE_URL: url });
     expect(code).toBe(1);
     expect(stdout).toContain(
-      'CREATE INDEX lets nobody write to "children" (about 3,000,000 rows, 152 kB) until',
+      'CREATE INDEX blocks writes to "children" (about 3,000,000 rows, 152.0 kB) until',
     );
     await query(url, 'ANALYZE');
-    expect((await application.lint()).stdout).toContain('"children" (size not known, taken for large)');
+    expect((await application.lint()).stdout).toContain('"children" (size unknown, assumed to be large)');
   });
 
   it('a partitioned table is as large as its leaves, an empty table takes a required column', async () => {
@@ -125,20 +127,20 @@ Sizes of tables are those of the database.
         {
           rule: 'required-column',
           line: 3,
-          message: expect.stringContaining('"parts" has (about 20,000 rows,'),
+          message: expect.stringContaining('"parts" (about 20,000 rows,'),
         },
       ],
     });
     await query(url, 'DROP TABLE "parts", "empty"');
   });
 
-  it('nothing pending: nothing to judge; an edited migration is reported all the same', async () => {
+  it('nothing pending: nothing to check; an edited migration is reported all the same', async () => {
     const application = new Application();
     expect(await application.lint([], { DATABASE_URL: url })).toEqual({
       code: 0,
       stderr: '',
-      stdout: `Nothing to judge (those that the database has yet to apply; --all judges every one).
-Sizes of tables are those of the database.
+      stdout: `Nothing to check (pending migrations; --all checks every one).
+Table sizes are from the database.
 `,
     });
     application.edit('20250708064500_who_growth_standards', '\nSELECT 1;\n');
@@ -155,19 +157,19 @@ Sizes of tables are those of the database.
   it('the clinic’s own migrations, by its own sizes', async () => {
     const { code, stdout } = await new Application().lint(['--all'], { DATABASE_URL: url });
     expect(code).toBe(0);
-    expect(stdout).toBe(`0 errors, 0 warnings in 9 files judged (the whole directory).
-Sizes of tables are those of the database.
+    expect(stdout).toBe(`0 errors, 0 warnings in 9 files checked (all migrations).
+Table sizes are from the database.
 `);
   });
 
-  it('without a database, in production too: the whole directory, and says why; a baseline makes it quiet', async () => {
+  it('without a database, in production too: all migrations, and why; a baseline exempts them', async () => {
     const application = new Application();
     const { code, stdout } = await application.lint([], { NODE_ENV: 'production' });
     expect(code).toBe(1);
     expect(stdout.trimEnd().split('\n').slice(-3)).toEqual([
-      '7 errors, 0 warnings in 9 files judged (the whole directory).',
-      'Every table that is not new is taken for large: no database is named.',
-      'Migrations that were applied long ago: list them with --write-baseline, once.',
+      '7 errors, 0 warnings in 9 files checked (all migrations).',
+      'Every table that is not new is assumed to be large: no database is configured.',
+      'To exempt migrations that were applied long ago, list them once with --write-baseline.',
     ]);
     const down = await application.lint(['prisma/migrations/20250310073000_init'], {
       DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/db',
@@ -175,18 +177,18 @@ Sizes of tables are those of the database.
     expect(down).toEqual({
       code: 0,
       stderr: '',
-      stdout: `0 errors, 0 warnings in 1 file judged (those that were named).
-Every table that is not new is taken for large: 127.0.0.1:1/db does not answer: connect ECONNREFUSED 127.0.0.1:1.
+      stdout: `0 errors, 0 warnings in 1 file checked (the named files).
+Every table that is not new is assumed to be large: 127.0.0.1:1/db does not answer: connect ECONNREFUSED 127.0.0.1:1.
 `,
     });
     expect(await application.lint(['--write-baseline'])).toEqual({
       code: 0,
       stderr: '',
-      stdout: `${path.join(application.directory, 'prisma/pgkeep-lint-baseline.json')} lists 9 migrations: they are judged again when they change. Commit it.\n`,
+      stdout: `Listed 9 migrations in ${path.join(application.directory, 'prisma/pgkeep-lint-baseline.json')}. Each is checked again only when it changes. Commit that file.\n`,
     });
-    expect((await application.lint()).stdout).toBe(`Nothing to judge (the whole directory).
-9 migrations in the baseline, unchanged: not judged.
-Every table that is not new is taken for large: no database is named.
+    expect((await application.lint()).stdout).toBe(`Nothing to check (all migrations).
+9 migrations not checked: unchanged since the baseline.
+Every table that is not new is assumed to be large: no database is configured.
 `);
     application.edit('20260112081000_soft_delete_indexes');
     application.add('20991231000000_next', REQUIRED);
@@ -204,7 +206,7 @@ Every table that is not new is taken for large: no database is named.
       code: 1,
       stdout: '',
       stderr: `Cannot read the lint baseline ${damaged}: the checksum of a is not a sha256.
-Restore it from version control, or write it anew: \`pgkeep migrate lint --write-baseline\`.
+Restore it from version control, or write it again: \`pgkeep migrate lint --write-baseline\`.
 `,
     });
   });
@@ -221,10 +223,10 @@ Restore it from version control, or write it anew: \`pgkeep migrate lint --write
     expect(missing.stderr).toMatch(/^Cannot lint nowhere\.sql: ENOENT: no such file or directory, /);
     const reference = await application.lint(['--changed-since', '--upload-pack=x']);
     expect(reference.code).toBe(2);
-    expect(reference.stderr).toContain('git says: ');
+    expect(reference.stderr).toContain('since --upload-pack=x. git: ');
   });
 
-  it('what a change brings: migrations are judged, other SQL is told', async () => {
+  it('what a change brings: migrations are checked, other SQL is a finding', async () => {
     const application = new Application();
     const git = (...argv: string[]): void => {
       const identity = ['-c', 'user.name=t', '-c', 'user.email=t@localhost', '-c', 'commit.gpgsign=false'];
@@ -259,14 +261,14 @@ Restore it from version control, or write it anew: \`pgkeep migrate lint --write
       waived: [{ file: 'demo.sql', reason: 'it fills the demo' }],
     });
     expect((await application.lint(['--changed-since', 'nowhere'])).stderr).toMatch(
-      /^Cannot find what changed since nowhere: git says: fatal: Needed a single revision\n/,
+      /^Cannot find what changed since nowhere\. git: fatal: Needed a single revision\n/,
     );
   });
 
   it('SARIF that its schema accepts, waived findings suppressed', async () => {
     const application = new Application().add(
       '20991231000000_next',
-      `${REQUIRED}-- pgkeep:allow truncate because the rows are a cache\nTRUNCATE "parents";\n`,
+      `${REQUIRED}-- pgkeep:allow truncate because the rows are a cache\nTRUNCATE "parents";\nLOCK TABLE "parents";\n`,
     );
     const { stdout, code } = await application.lint(['--format', 'sarif']);
     expect(code).toBe(1);
@@ -282,6 +284,35 @@ Restore it from version control, or write it anew: \`pgkeep migrate lint --write
     expect(sarif).toMatchObject({
       runs: [
         {
+          tool: {
+            driver: {
+              rules: expect.arrayContaining([
+                expect.objectContaining({
+                  id: 'required-column',
+                  shortDescription: { text: 'A required column added in one step to a table that has rows' },
+                  helpUri: `${pathToFileURL('docs/lint-rules.md').href}#required-column`,
+                }),
+                {
+                  id: 'lock-table',
+                  shortDescription: { text: 'LOCK TABLE that blocks writes' },
+                  fullDescription: {
+                    text: 'Writes to the table wait until the transaction ends; reads as well in `ACCESS EXCLUSIVE` mode.',
+                  },
+                  help: {
+                    text: `What breaks: Writes to the table wait until the transaction ends; reads as well in \`ACCESS EXCLUSIVE\` mode.
+Instead: Remove it: each statement takes the lock that it needs.
+See docs/lint-rules.md#lock-table`,
+                    markdown: `**What breaks:** Writes to the table wait until the transaction ends; reads as well in \`ACCESS EXCLUSIVE\` mode.
+
+**Instead:** Remove it: each statement takes the lock that it needs.
+
+See \`docs/lint-rules.md#lock-table\`.`,
+                  },
+                  helpUri: `${pathToFileURL('docs/lint-rules.md').href}#lock-table`,
+                },
+              ]),
+            },
+          },
           results: expect.arrayContaining([
             expect.objectContaining({
               suppressions: [{ kind: 'inSource', justification: 'the rows are a cache' }],
@@ -292,7 +323,7 @@ Restore it from version control, or write it anew: \`pgkeep migrate lint --write
     });
   });
 
-  it('squawk, where it is installed: only what pgkeep has no rule for', async () => {
+  it('squawk, if it is installed: only findings that pgkeep has no rule for', async () => {
     const application = new Application().add('20991231000000_next', REQUIRED);
     const binaries = path.join(application.directory, 'node_modules/.bin');
     mkdirSync(binaries, { recursive: true });
@@ -305,7 +336,7 @@ Restore it from version control, or write it anew: \`pgkeep migrate lint --write
     Using \`character\` is likely a mistake and should almost always be replaced by \`text\` or
     \`varchar\`.
 `);
-    expect(stdout).toContain('\nsquawk was asked as well.\n');
+    expect(stdout).toContain('\nsquawk was run as well.\n');
     expect(stdout.match(/squawk\/\S+/g)).toEqual(['squawk/ban-char-field']);
     expect(await application.json(['--no-squawk', target])).toMatchObject({
       withSquawk: false,
@@ -313,14 +344,14 @@ Restore it from version control, or write it anew: \`pgkeep migrate lint --write
     });
   });
 
-  it('passes on no control character of a migration to the terminal', async () => {
+  it('prints no control character of a migration', async () => {
     const application = new Application().add('20991231000000_next', 'TRUNCATE "\u001b[2J\u0007t";\n');
     const { stdout } = await application.lint(['prisma/migrations/20991231000000_next']);
     expect(stdout).toContain('TRUNCATE removes every row of "\uFFFD[2J\uFFFDt"');
     expect(stdout.includes('\u001b') || stdout.includes('\u0007')).toBe(false);
   });
 
-  it('squawk that does not work: says so, and how to do without', async () => {
+  it('squawk that does not work: an error, and how to leave it out', async () => {
     const application = new Application();
     const binary = path.join(application.directory, 'node_modules/.bin/squawk');
     mkdirSync(path.dirname(binary), { recursive: true });
@@ -329,12 +360,12 @@ Restore it from version control, or write it anew: \`pgkeep migrate lint --write
       code: 1,
       stdout: '',
       stderr: `Cannot run ${binary}: not for this machine.
-Mend or remove it, or lint without it: \`pgkeep migrate lint --no-squawk\`.
+Fix or remove it, or run without it: \`pgkeep migrate lint --no-squawk\`.
 `,
     });
   });
 
-  it('a directory without migration.sql is a finding, and the others are judged', async () => {
+  it('a directory without migration.sql is a finding, and the others are checked', async () => {
     const application = new Application().add('20991231000000_next', REQUIRED);
     mkdirSync(path.join(application.directory, 'prisma/migrations/20991231000100_empty'));
     const { code, stdout, stderr } = await application.lint([], { NODE_ENV: 'production' });
@@ -343,15 +374,16 @@ Mend or remove it, or lint without it: \`pgkeep migrate lint --no-squawk\`.
     expect(stdout).toContain(`prisma/migrations/20991231000100_empty/migration.sql
 
   error    no-script  at 1:1
-    The directory holds no migration.sql: Prisma and pgkeep refuse to apply any migration (P3015).
+    The directory has no migration.sql, so Prisma and pgkeep refuse to apply any migration (P3015).
     Instead:
       -- Restore migration.sql from version control, or remove the directory.
+    See docs/lint-rules.md#no-script
 `);
     const { baselined } = Object(await application.json(['--write-baseline']).then(() => application.json()));
     expect(baselined).toBe(10);
   });
 
-  it('judges for the program that applies the files', async () => {
+  it('checks for the program that applies the files', async () => {
     const application = new Application().add(
       '20991231000000_next',
       'ALTER TABLE "children" ADD COLUMN "a" TEXT;\nCREATE INDEX CONCURRENTLY "i" ON "children" ("a");\n',
@@ -360,13 +392,13 @@ Mend or remove it, or lint without it: \`pgkeep migrate lint --no-squawk\`.
       await application.lint(['--engine', engine, 'prisma/migrations/20991231000000_next']);
     expect((await lint('pgkeep')).stdout).toContain(
       `    CREATE INDEX CONCURRENTLY cannot run inside a transaction, so \`pgkeep migrate deploy\` applies
-    the 2 statements of this file one by one. Where one of them fails, those before it stay applied.
+    the 2 statements of this file one by one. If one of them fails, those before it stay applied.
 `,
     );
     const prisma = await lint('prisma');
     expect(prisma.code).toBe(0);
-    expect(prisma.stdout).toContain('\nJudged for Prisma 7.4 and later.\n');
-    expect(prisma.stdout).toContain('Prisma 7.4 and later sets no lock_timeout: while this waits');
+    expect(prisma.stdout).toContain('\nChecked for Prisma 7.4 and later.\n');
+    expect(prisma.stdout).toContain('Prisma 7.4 and later sets no lock_timeout. While this');
     expect((await lint('prisma-before-7.4')).code).toBe(1);
     expect(await lint('flyway')).toEqual({
       code: 2,
@@ -382,14 +414,14 @@ Mend or remove it, or lint without it: \`pgkeep migrate lint --no-squawk\`.
     expect(await application.lint(['--accept-edit', name])).toEqual({
       code: 2,
       stdout: '',
-      stderr: `--accept-edit needs a reason.
-Add --because "…": it is kept in the baseline, and every deploy shows it.
+      stderr: `Missing option: --because with the reason.
+Add --because "…". The baseline keeps the reason, and every deploy shows it.
 `,
     });
     const unknown = await application.lint(['--accept-edit', 'x', '--because', 'y']);
     expect([unknown.code, unknown.stderr.replace(application.directory, 'DIR')]).toEqual([
       2,
-      'There is no migration "x" in DIR/prisma/migrations.\nUse the name of its directory: `pgkeep migrate status` lists those that were changed.\n',
+      'There is no migration "x" in DIR/prisma/migrations.\nUse the name of its directory. `pgkeep migrate status` lists the changed migrations.\n',
     ]);
     expect((await application.lint(['--accept-edit', name, '--because', 'a no-op'])).code).toBe(0);
     expect(await application.json([], { DATABASE_URL: url })).toMatchObject({
@@ -398,7 +430,7 @@ Add --because "…": it is kept in the baseline, and every deploy shows it.
     });
   });
 
-  it('status and the check call edited what a deploy refuses: no comments, no accepted change', async () => {
+  it('status and the check report as edited what a deploy refuses: no comments, no accepted change', async () => {
     const application = new Application();
     const [commented, changed] = ['20250708064500_who_growth_standards', '20250310073000_init'];
     application.edit(commented);

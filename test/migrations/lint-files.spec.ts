@@ -5,7 +5,7 @@ import type { LintFile } from '../../src/migrations/lint/lint.types.js';
 type Content = LintFile['content'];
 
 /** `severity rule line:column message`, and the source line with its caret. */
-async function told(content: Content, more: Partial<LintFile> = {}): Promise<string[]> {
+async function found(content: Content, more: Partial<LintFile> = {}): Promise<string[]> {
   const { findings } = await lintMigrations([{ path: 'm', content, ...more }]);
   return findings.map(
     ({ severity, rule, line, column, message }) => `${severity} ${rule} ${line}:${column} ${message}`,
@@ -18,19 +18,19 @@ async function caret(content: Content): Promise<string> {
 }
 
 const TRUNCATED =
-  'TRUNCATE removes every row of "t" (size not known, taken for large) and fires no row trigger. Only a backup brings them back.';
+  'TRUNCATE removes every row of "t" (size unknown, assumed to be large) and fires no row trigger. Only a backup can restore the rows.';
 
 describe('files as they come', () => {
   it('a syntax error in the middle: PostgreSQL’s message, at its place, counted in characters', async () => {
     const sql = '-- é ü 👶\nSELECT 1;\n\n  CREAT TABLE "é" ();\nSELECT 2;\n';
-    expect(await told(sql)).toEqual([
+    expect(await found(sql)).toEqual([
       'error syntax-error 4:3 PostgreSQL refuses this: syntax error at or near "CREAT".',
     ]);
     expect(await caret(sql)).toBe('  CREAT TABLE "é" ();\n  ^');
-    expect(await told('SELECT (1;')).toEqual([
+    expect(await found('SELECT (1;')).toEqual([
       'error syntax-error 1:10 PostgreSQL refuses this: syntax error at or near ";".',
     ]);
-    expect(await told(`SELECT 'never closed`)).toEqual([
+    expect(await found(`SELECT 'never closed`)).toEqual([
       `error syntax-error 1:8 PostgreSQL refuses this: unterminated quoted string at or near "'never closed".`,
     ]);
   });
@@ -38,30 +38,30 @@ describe('files as they come', () => {
   it('places behind characters of two, three and four bytes', async () => {
     const sql = `/* é 世 👶 /* nested */ */ SELECT '👶👶'; /* é */ SET lock_timeout = '1s'; TRUNCATE "t";`;
     const column = Array.from(sql.slice(0, sql.indexOf('"t"'))).length + 1;
-    expect(await told(sql)).toEqual([`error truncate 1:${column} ${TRUNCATED}`]);
+    expect(await found(sql)).toEqual([`error truncate 1:${column} ${TRUNCATED}`]);
     expect(await caret(`SET lock_timeout = '1s';\n/* 👶 */ TRUNCATE "t";`)).toBe(
       '/* 👶 */ TRUNCATE "t";\n                 ^',
     );
   });
 
-  it('a byte order mark: refused; and the rest is judged, at its right places', async () => {
+  it('a byte order mark: refused; and the rest is checked, at its right places', async () => {
     const bytes = Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from('TRUNCATE "t";')]);
-    expect(await told(bytes)).toEqual([
-      'error byte-order-mark 1:1 The file begins with a byte order mark: Prisma sends it along, and PostgreSQL refuses it as a syntax error.',
+    expect(await found(bytes)).toEqual([
+      'error byte-order-mark 1:1 The file begins with a byte order mark. Prisma sends it to PostgreSQL, which refuses it as a syntax error.',
       `error truncate 1:10 ${TRUNCATED}`,
     ]);
   });
 
   it('CRLF: the same findings at the same places', async () => {
     const sql = `SET lock_timeout = '5s';\n\n-- é\nTRUNCATE "t";\n`;
-    expect(await told(sql.replaceAll('\n', '\r\n'))).toEqual(await told(sql));
-    expect(await told(sql)).toEqual([`error truncate 4:10 ${TRUNCATED}`]);
+    expect(await found(sql.replaceAll('\n', '\r\n'))).toEqual(await found(sql));
+    expect(await found(sql)).toEqual([`error truncate 4:10 ${TRUNCATED}`]);
     expect(await caret(sql.replaceAll('\n', '\r\n'))).toBe('TRUNCATE "t";\n         ^');
   });
 
   it.each(['', '\n', '  -- nothing yet\n', ';;', '\uFEFF'])('nothing in it: %j', async (content) => {
-    expect((await told(content)).at(-1)).toBe(
-      'info empty-migration 1:1 The file holds no statement: applying it changes nothing.',
+    expect((await found(content)).at(-1)).toBe(
+      'info empty-migration 1:1 The file contains no statement: applying it changes nothing.',
     );
   });
 
@@ -69,14 +69,14 @@ describe('files as they come', () => {
     ['UTF-16, as PowerShell writes it', Buffer.from('\uFEFFSELECT 1;', 'utf16le')],
     ['Latin-1', Buffer.from('-- caf\u00e9\nSELECT 1;', 'latin1')],
   ])('%s', async (_, content) => {
-    expect(await told(content)).toEqual([
-      'error not-utf8 1:1 The file is not UTF-8 text (UTF-16, as PowerShell writes it, or another encoding): PostgreSQL refuses it.',
+    expect(await found(content)).toEqual([
+      'error not-utf8 1:1 The file is not UTF-8 text, but UTF-16 (as PowerShell writes it) or another encoding. PostgreSQL refuses it.',
     ]);
   });
 
   it('a NUL byte does not hide what is behind it', async () => {
-    expect(await told('SELECT 1;\0 TRUNCATE "t";')).toEqual([
-      'error not-utf8 1:1 The file holds a NUL byte: PostgreSQL reads no further, or refuses it.',
+    expect(await found('SELECT 1;\0 TRUNCATE "t";')).toEqual([
+      'error not-utf8 1:1 The file contains a NUL byte. PostgreSQL refuses it, or reads only what is before it.',
     ]);
   });
 
@@ -84,11 +84,11 @@ describe('files as they come', () => {
     const row = `INSERT INTO "t" VALUES ('é ${'x'.repeat(1000)}', 12345, true);`;
     const many = `${`${row}\n`.repeat(9800)}TRUNCATE "t";`;
     expect(Buffer.byteLength(many)).toBeGreaterThan(9_900_000);
-    expect((await told(many)).filter((line) => line.includes(' truncate '))).toEqual([
+    expect((await found(many)).filter((line) => line.includes(' truncate '))).toEqual([
       `error truncate 9801:10 ${TRUNCATED}`,
     ]);
     const oneLine = `INSERT INTO "t" VALUES ('${'x'.repeat(10_000_000)}'); TRUNCATE "t";`;
-    expect((await told(oneLine)).filter((line) => line.includes(' truncate '))).toEqual([
+    expect((await found(oneLine)).filter((line) => line.includes(' truncate '))).toEqual([
       `error truncate 1:10000039 ${TRUNCATED}`,
     ]);
     const cut = (await lintMigrations([{ path: 'm', content: oneLine }])).findings.map(
@@ -97,7 +97,7 @@ describe('files as they come', () => {
     expect(Math.max(...cut)).toBeLessThan(170);
   }, 60_000);
 
-  it('what the parser itself cannot hold is said, and stops nothing else', async () => {
+  it('what the parser cannot read is reported, and does not stop the rest', async () => {
     const deep = `SELECT 1${'+1'.repeat(200_000)};`;
     const { findings } = await lintMigrations([
       { path: 'deep', content: deep },
@@ -107,34 +107,34 @@ describe('files as they come', () => {
       [
         'deep',
         'not-looked-into',
-        'The parser gives up (Maximum call stack size exceeded): nothing in this file was judged.',
+        'The parser failed (Maximum call stack size exceeded), so nothing in this file was checked.',
       ],
       ['next', 'truncate', TRUNCATED],
     ]);
   });
 
-  it('edited after it was applied: told though the file is not judged', async () => {
-    expect(await told('TRUNCATE "t";', { isJudged: false, isEdited: true })).toEqual([
-      'error edited-after-apply 1:1 This migration was changed after it was applied: the database holds what it was, a new one will be what it is, and `prisma migrate dev` wants to reset.',
+  it('edited after it was applied: found although the file is not checked', async () => {
+    expect(await found('TRUNCATE "t";', { isJudged: false, isEdited: true })).toEqual([
+      'error edited-after-apply 1:1 This migration was changed after it was applied. This database has the old version, the next database gets the new one, and `prisma migrate dev` asks to reset.',
     ]);
   });
 
-  it('SQL outside the migrations directory: told, and not judged', async () => {
-    expect(await told('TRUNCATE "t";', { isStray: true })).toEqual([
-      'error sql-outside-migrations 1:1 SQL outside the migrations directory: whoever runs it by hand changes the database past its history.',
+  it('SQL outside the migrations directory: found, and not checked', async () => {
+    expect(await found('TRUNCATE "t";', { isStray: true })).toEqual([
+      'error sql-outside-migrations 1:1 This SQL file is outside the migrations directory. If it is run by hand, it changes the database without an entry in its history.',
     ]);
     const waived = '-- pgkeep:allow sql-outside-migrations because it fills the demo only\nTRUNCATE "t";';
-    expect(await told(waived, { isStray: true })).toEqual([]);
+    expect(await found(waived, { isStray: true })).toEqual([]);
   });
 });
 
 describe('DO blocks and functions', () => {
-  const judged = (content: string): Promise<string[]> =>
-    told(`SET lock_timeout = '5s'; SELECT 'é';\n${content}`);
+  const checked = (content: string): Promise<string[]> =>
+    found(`SET lock_timeout = '5s'; SELECT 'é';\n${content}`);
 
-  it('looks into a DO block, at the places in it', async () => {
+  it('checks the statements of a DO block, at their places', async () => {
     expect(
-      await judged(`DO $$
+      await checked(`DO $$
 DECLARE n integer;
 BEGIN
   -- é
@@ -150,31 +150,31 @@ END $$;`),
     ).toEqual([
       `error truncate 7:5 ${TRUNCATED}`,
       `error truncate 10:11 ${TRUNCATED}`,
-      `info not-looked-into 12:11 Not judged: EXECUTE runs a text that is put together when it runs.`,
+      `info not-looked-into 12:11 Not checked: EXECUTE runs a text that is built at run time.`,
     ]);
   });
 
-  it('leaves a function’s body alone, whose statements do not run here', async () => {
+  it('does not check a function’s body, whose statements do not run here', async () => {
     expect(
-      await judged(`CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN DELETE FROM "t"; END $body$;
+      await checked(`CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN DELETE FROM "t"; END $body$;
 CREATE FUNCTION g() RETURNS void BEGIN ATOMIC DELETE FROM "t"; END;`),
     ).toEqual([]);
   });
 
-  it('says what it cannot look into', async () => {
-    expect(await judged('DO LANGUAGE plpython3u $$ plpy.execute("x") $$;')).toEqual([
-      'info not-looked-into 2:1 Not judged: the block is in plpython3u.',
+  it('reports what it cannot check', async () => {
+    expect(await checked('DO LANGUAGE plpython3u $$ plpy.execute("x") $$;')).toEqual([
+      'info not-looked-into 2:1 Not checked: the block is in plpython3u.',
     ]);
-    expect(await judged('DO $$ this is no PL/pgSQL $$;')).toEqual([
-      'info not-looked-into 2:1 Not judged: the block is in plpgsql, and PL/pgSQL refuses it.',
+    expect(await checked('DO $$ this is no PL/pgSQL $$;')).toEqual([
+      'info not-looked-into 2:1 Not checked: the block is not valid PL/pgSQL.',
     ]);
   });
 });
 
 describe('waivers', () => {
-  const judged = (content: string): Promise<string[]> => told(`SET lock_timeout = '5s';\n${content}`);
+  const checked = (content: string): Promise<string[]> => found(`SET lock_timeout = '5s';\n${content}`);
 
-  it('with a reason: allow what they name in the next statement, and nothing else', async () => {
+  it('with a reason: allow the rules that they name in the next statement, and nothing else', async () => {
     const { findings, waived } = await lintMigrations([
       {
         path: 'm',
@@ -195,39 +195,39 @@ TRUNCATE "u";`,
 
   it('inside a statement: for the line below', async () => {
     expect(
-      await judged(`ALTER TABLE "t" ADD COLUMN "a" TEXT,
+      await checked(`ALTER TABLE "t" ADD COLUMN "a" TEXT,
   -- pgkeep:allow required-column because the table was emptied by hand
   ADD COLUMN "b" TEXT NOT NULL,
   ADD COLUMN "c" TEXT NOT NULL;`).then((lines) => lines.map((line) => line.split(' ').slice(0, 3).join(' '))),
     ).toEqual(['error required-column 5:14']);
     expect(
-      await judged(
+      await checked(
         `DO $$ BEGIN\n-- pgkeep:allow truncate because it is a cache\nTRUNCATE "t";\nTRUNCATE "t";\nEND $$;`,
       ),
     ).toEqual([`error truncate 5:1 ${TRUNCATED}`]);
   });
 
-  it('without a reason, for nothing, for a rule that is none: findings themselves', async () => {
-    expect(await judged('-- pgkeep:allow truncate\nTRUNCATE "t";')).toEqual([
-      'error waiver-without-reason 2:1 This waiver has no reason, so it waives nothing.',
+  it('without a reason, without a finding, of an unknown rule: findings themselves', async () => {
+    expect(await checked('-- pgkeep:allow truncate\nTRUNCATE "t";')).toEqual([
+      'error waiver-without-reason 2:1 This waiver has no reason, so it has no effect.',
       `error truncate 3:10 ${TRUNCATED}`,
     ]);
-    expect(await judged('-- pgkeep:allow truncate because of it\nSELECT 1;')).toEqual([
-      'warning unused-waiver 2:1 This waiver is for nothing: nothing below it is found by truncate.',
+    expect(await checked('-- pgkeep:allow truncate because of it\nSELECT 1;')).toEqual([
+      'warning unused-waiver 2:1 This waiver has no effect: no finding of truncate is below it.',
     ]);
-    expect(await judged('-- pgkeep:allow truncat because of it\r\nTRUNCATE "t";')).toEqual([
-      'warning unused-waiver 2:1 This waiver is for nothing: there is no rule "truncat"; the nearest is "truncate".',
+    expect(await checked('-- pgkeep:allow truncat because of it\r\nTRUNCATE "t";')).toEqual([
+      'warning unused-waiver 2:1 This waiver has no effect: there is no rule "truncat"; the nearest name is "truncate".',
       `error truncate 3:10 ${TRUNCATED}`,
     ]);
-    expect(await judged('SELECT 1;\n-- pgkeep:allow truncate because of nothing below\n')).toEqual([
-      'warning unused-waiver 3:1 This waiver is for nothing: nothing below it is found by truncate.',
+    expect(await checked('SELECT 1;\n-- pgkeep:allow truncate because of nothing below\n')).toEqual([
+      'warning unused-waiver 3:1 This waiver has no effect: no finding of truncate is below it.',
     ]);
-    expect(await judged('-- pgkeep:allow\nSELECT 1;')).toEqual([
-      'error waiver-without-reason 2:1 This waiver has no reason, so it waives nothing.',
+    expect(await checked('-- pgkeep:allow\nSELECT 1;')).toEqual([
+      'error waiver-without-reason 2:1 This waiver has no reason, so it has no effect.',
     ]);
   });
 
-  it('at the top: for the whole file, where the finding is about the file', async () => {
-    expect(await told('-- pgkeep:allow empty-migration because the name was needed\n')).toEqual([]);
+  it('at the top: also for findings about the file', async () => {
+    expect(await found('-- pgkeep:allow empty-migration because the name was needed\n')).toEqual([]);
   });
 });

@@ -14,7 +14,7 @@ async function rulesFor(made: string, then: string): Promise<string[]> {
   return findings.map(({ rule }) => rule);
 }
 
-describe('what the lint says about PostgreSQL, asked of PostgreSQL', () => {
+describe('what the rules assume about PostgreSQL', () => {
   let own: ThrowAwayCluster;
   let client: Client;
 
@@ -28,7 +28,7 @@ describe('what the lint says about PostgreSQL, asked of PostgreSQL', () => {
     await own.cluster.destroy();
   });
 
-  /** Whether a statement makes PostgreSQL write the table anew. */
+  /** Whether a statement makes PostgreSQL rewrite the table. */
   async function rewrites(made: string, then: string): Promise<boolean> {
     const fileOf = async (): Promise<unknown> =>
       (await client.query(`SELECT pg_relation_filenode('t') AS node`)).rows[0];
@@ -78,12 +78,12 @@ describe('what the lint says about PostgreSQL, asked of PostgreSQL', () => {
   ])('type change from %s to %s: rewrites or not, as it says', async (from, to) => {
     const made = `CREATE TABLE t (id INTEGER, c ${from})`;
     const then = `ALTER TABLE t ALTER COLUMN c TYPE ${to} USING c::${to}`;
-    const told = (await rulesFor(made, then)).includes('column-type-change');
-    // Told without need is a nuisance, not told where it is needed is an outage: only the second is a fault.
-    expect({ told, rewrites: await rewrites(made, then) }).not.toEqual({ told: false, rewrites: true });
+    const found = (await rulesFor(made, then)).includes('column-type-change');
+    // A finding without need is a nuisance; a missing one is an outage. Only the second is a fault.
+    expect({ found, rewrites: await rewrites(made, then) }).not.toEqual({ found: false, rewrites: true });
   });
 
-  it('a free type change that an application makes every day is not told', async () => {
+  it('a free type change that an application makes every day is not found', async () => {
     const made = 'CREATE TABLE t (id INTEGER, a VARCHAR(10), b DECIMAL(4,2), c TIMESTAMP(3))';
     const then = 'ALTER TABLE t ALTER a TYPE TEXT, ALTER b TYPE DECIMAL(9,2), ALTER c TYPE TIMESTAMP(6)';
     expect(await rulesFor(made, then)).toEqual([]);
@@ -100,7 +100,7 @@ describe('what the lint says about PostgreSQL, asked of PostgreSQL', () => {
     ['1 + 1', false],
     [`'{}'::jsonb`, false],
     [`timezone('utc', now())`, false],
-  ])('default %s writes the table anew: %s', async (expression, expected) => {
+  ])('default %s rewrites the table: %s', async (expression, expected) => {
     const made = 'CREATE TABLE t (id INTEGER)';
     const type = expression.includes('uuid') ? 'UUID' : 'TEXT';
     const then = `ALTER TABLE t ADD COLUMN c ${type} DEFAULT (${expression})`;
@@ -113,7 +113,7 @@ describe('what the lint says about PostgreSQL, asked of PostgreSQL', () => {
     ['c INTEGER GENERATED ALWAYS AS IDENTITY', true],
     ['c INTEGER GENERATED ALWAYS AS (id * 2) STORED', true],
     ['c INTEGER NOT NULL DEFAULT 7', false],
-  ])('column %s writes the table anew: %s', async (column, expected) => {
+  ])('column %s rewrites the table: %s', async (column, expected) => {
     const made = 'CREATE TABLE t (id INTEGER)';
     const then = `ALTER TABLE t ADD COLUMN ${column}`;
     expect(await rewrites(made, then)).toBe(expected);
@@ -149,13 +149,13 @@ describe('what the lint says about PostgreSQL, asked of PostgreSQL', () => {
     ],
     ['CREATE DOMAIN positive AS INTEGER CHECK (VALUE > 0)', 'ADD COLUMN c positive[]', false],
     ['CREATE DOMAIN plain AS INTEGER', 'ADD COLUMN c plain DEFAULT 7', false],
-  ])('%s; %s writes the table anew: %s', async (domain, alter, expected) => {
+  ])('%s; %s rewrites the table: %s', async (domain, alter, expected) => {
     const made = `${domain}; CREATE TABLE t (id INTEGER)`;
     expect(await rewrites(made, `ALTER TABLE t ${alter}`)).toBe(expected);
     expect(await rulesFor(made, `ALTER TABLE t ${alter}`)).toEqual(expected ? ['volatile-default'] : []);
   });
 
-  it('a required column of a domain fails, and is told as such', async () => {
+  it('a required column of a domain fails, and is found', async () => {
     const made = 'CREATE DOMAIN positive AS INTEGER CHECK (VALUE > 0); CREATE TABLE t (id INTEGER)';
     const then = 'ALTER TABLE t ADD COLUMN c positive NOT NULL';
     await expect(rewrites(made, then)).rejects.toThrow('column "c" of relation "t" contains null values');
@@ -210,17 +210,17 @@ describe('what the lint says about PostgreSQL, asked of PostgreSQL', () => {
       { path: '2', content: wrong },
     ]);
     const steps = findings.find(({ rule }) => rule === 'required-column')?.rewrite ?? '';
-    expect(steps).toBe(`-- Migration 1: add it nullable, and release an application that writes it
+    expect(steps).toBe(`-- Migration 1: add it as nullable, and release an application version that writes it
 SET lock_timeout = '5s';
 ALTER TABLE "t" ADD COLUMN "child_uuid" VARCHAR(64);
--- Migration 2: fill the rows that are there
+-- Migration 2: fill the existing rows
 UPDATE "t" SET "child_uuid" = gen_random_uuid()::text WHERE "child_uuid" IS NULL;
--- Migration 3: make it required
+-- Migration 3: require it in new rows
 SET lock_timeout = '5s';
 ALTER TABLE "t" ADD CONSTRAINT "t_child_uuid_not_null" CHECK ("child_uuid" IS NOT NULL) NOT VALID;
--- Migration 4: reads the table under a lock that lets others read and write
+-- Migration 4: reads the table under a lock that allows reads and writes
 ALTER TABLE "t" VALIDATE CONSTRAINT "t_child_uuid_not_null";
--- Migration 5: the check proves it, so nothing is read
+-- Migration 5: require it; reads nothing, because of the check
 SET lock_timeout = '5s';
 ALTER TABLE "t" ALTER COLUMN "child_uuid" SET NOT NULL;
 ALTER TABLE "t" DROP CONSTRAINT "t_child_uuid_not_null";
@@ -250,7 +250,7 @@ CREATE UNIQUE INDEX CONCURRENTLY "t_child_uuid_key" ON "t"("child_uuid");`);
       engine: 'prisma-before-7.4',
     });
     expect(findings.map(({ rule, message }) => `${rule}: ${message}`)).toEqual([
-      'concurrently-in-transaction: CREATE INDEX CONCURRENTLY cannot run inside a transaction, and Prisma before 7.4 sends the 2 statements of this file as one: the migration fails.',
+      'concurrently-in-transaction: CREATE INDEX CONCURRENTLY cannot run inside a transaction, and Prisma before 7.4 sends the 2 statements of this file as one transaction: the migration fails.',
     ]);
     await client.query('CREATE INDEX CONCURRENTLY "i" ON "t"("id");');
     await client.query('DROP TABLE t');
@@ -298,7 +298,7 @@ CREATE UNIQUE INDEX CONCURRENTLY "t_child_uuid_key" ON "t"("child_uuid");`);
     [`DO $$ BEGIN UPDATE t SET s = 'gone' WHERE id = 1; END $$`, 'error'],
     [`UPDATE t SET s = 'old' WHERE id = 1`, undefined],
     [`ALTER TYPE state RENAME VALUE 'old' TO 'former'; UPDATE t SET s = 'former' WHERE id = 1`, undefined],
-  ])('a new value of an enum, used at once: %s', async (then, severity) => {
+  ])('a new value of an enum, used by the same file: %s', async (then, severity) => {
     const made = `CREATE TYPE state AS ENUM ('old'); CREATE TABLE t (id INTEGER, s state); CREATE TABLE other (id INTEGER, s state)`;
     const added = `ALTER TYPE state ADD VALUE 'gone'`;
     const { findings } = await lintMigrations(
@@ -308,8 +308,8 @@ CREATE UNIQUE INDEX CONCURRENTLY "t_child_uuid_key" ON "t"("child_uuid");`);
       ],
       { engine: 'prisma-before-7.4' },
     );
-    const told = findings.filter(({ rule }) => rule === 'enum-value-in-use');
-    expect(told.map((finding) => finding.severity)).toEqual(severity === undefined ? [] : [severity]);
+    const found = findings.filter(({ rule }) => rule === 'enum-value-in-use');
+    expect(found.map((finding) => finding.severity)).toEqual(severity === undefined ? [] : [severity]);
     await client.query(made);
     await client.query('INSERT INTO t (id) VALUES (1)');
     try {

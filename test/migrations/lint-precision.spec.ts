@@ -24,7 +24,7 @@ async function rules(content: string, context?: LintContext): Promise<string[]> 
   return (await found(content, context)).map((line) => line.split(':')[0] ?? '');
 }
 
-describe('what is new holds nothing that could be lost', () => {
+describe('what is new has nothing that could be lost', () => {
   it.each([
     'ALTER TABLE "users" ADD COLUMN "c" TEXT; ALTER TABLE "users" DROP COLUMN "c"',
     'ALTER TABLE "users" ADD COLUMN "c" TEXT; ALTER TABLE "users" RENAME COLUMN "c" TO "d"',
@@ -71,7 +71,7 @@ describe('what is new holds nothing that could be lost', () => {
     expect((await lintMigrations([HISTORY, one, two])).findings).toEqual([]);
   });
 
-  it('a table of the same day is small, where no database says; its rows can be lost all the same', async () => {
+  it('without a database, a table of the same day is small; its rows can still be lost', async () => {
     const day = { path: 'm/20250101230000_later/migration.sql' };
     expect(await found('CREATE INDEX "i" ON "users"("a")', {}, day)).toEqual([]);
     expect(await found('ALTER TABLE "users" ADD COLUMN "n" INT NOT NULL', {}, day)).toEqual([]);
@@ -89,10 +89,10 @@ describe('what is new holds nothing that could be lost', () => {
 
   it('one statement, one finding of a kind', async () => {
     expect(await found('ALTER TABLE "users" DROP COLUMN "a", DROP COLUMN "b" CASCADE')).toEqual([
-      'error drop-column: DROP COLUMN removes "a", "b" of "users" and their values in every row (size not known, taken for large). Only a backup brings them back, and an application that still names them fails: Prisma names every column of its schema. CASCADE drops whatever depends on it as well (views, foreign keys, columns): what goes is decided when it runs, and written down nowhere.',
+      'error drop-column: DROP COLUMN removes "a", "b" of "users" and their values in every row (size unknown, assumed to be large). Only a backup can restore them, and an application that still uses one of the columns will fail: Prisma names every column of its schema. CASCADE also drops everything that depends on it (views, foreign keys, columns); the file does not name these objects.',
     ]);
     expect(await found('ALTER TABLE "users" ALTER "a" TYPE BIGINT, ALTER "b" TYPE BIGINT')).toEqual([
-      'error column-type-change: Changing the type of "a" from INTEGER to BIGINT, and of "b" from INTEGER to BIGINT writes all of "users" (size not known, taken for large) and its indexes anew, under a lock that lets nobody read or write it.',
+      'error column-type-change: Changing the type of "a" from INTEGER to BIGINT, and of "b" from INTEGER to BIGINT rewrites "users" (size unknown, assumed to be large) and its indexes under a lock that blocks reads and writes.',
     ]);
     expect((await found('ALTER TABLE "users" ALTER "a" SET NOT NULL, ALTER "b" SET NOT NULL')).length).toBe(
       1,
@@ -104,23 +104,23 @@ describe('what is dangerous is found', () => {
   it.each([
     [
       'ALTER TABLE "users" ADD CONSTRAINT "c" CHECK ("a" > 0) NOT VALID; ALTER TABLE "users" VALIDATE CONSTRAINT "c"',
-      'warning risky-together: VALIDATE CONSTRAINT of "users" (size not known, taken for large) runs while an earlier statement of this file holds its lock on "users": others wait for "users" until it is done. `pgkeep migrate deploy` applies the file as one transaction.',
+      'warning risky-together: VALIDATE CONSTRAINT of "users" (size unknown, assumed to be large) runs while an earlier statement of this file holds its lock on "users". Queries on "users" wait until it is done. `pgkeep migrate deploy` applies the file as one transaction.',
     ],
     [
       'ALTER TABLE "users" ADD COLUMN "c" TEXT UNIQUE',
-      'error constraint-builds-index: ADD UNIQUE builds its index under a lock that lets nobody read or write "users" (size not known, taken for large).',
+      'error constraint-builds-index: ADD UNIQUE builds its index under a lock that blocks reads and writes of "users" (size unknown, assumed to be large).',
     ],
     [
       'CLUSTER "users"',
-      'error table-rewrite: CLUSTER writes all of "users" (size not known, taken for large) and its indexes anew, under a lock that blocks reads and writes.',
+      'error table-rewrite: CLUSTER rewrites "users" (size unknown, assumed to be large) and its indexes under a lock that blocks reads and writes.',
     ],
     [
       'VACUUM FULL "users"',
-      'error table-rewrite: VACUUM FULL writes all of "users" (size not known, taken for large) and its indexes anew, under a lock that blocks reads and writes.',
+      'error table-rewrite: VACUUM FULL rewrites "users" (size unknown, assumed to be large) and its indexes under a lock that blocks reads and writes.',
     ],
     [
       'REINDEX INDEX "users_email_idx"',
-      'error reindex-not-concurrently: REINDEX blocks writes to "users", and reads that use the index, until it is built.',
+      'error reindex-not-concurrently: REINDEX blocks writes to "users", and reads that use the index, until the index is built.',
     ],
     [
       'REFRESH MATERIALIZED VIEW "sums"',
@@ -132,19 +132,19 @@ describe('what is dangerous is found', () => {
     ],
     [
       'ALTER TABLE "parts" ATTACH PARTITION "part" FOR VALUES FROM (0) TO (9)',
-      'error attach-partition: ATTACH PARTITION reads all of "part" (size not known, taken for large) under a lock that blocks reads and writes of it. A validated CHECK of the partition’s bounds avoids the reading.',
+      'error attach-partition: ATTACH PARTITION reads all of "part" (size unknown, assumed to be large) under a lock that blocks reads and writes of it. With a validated CHECK of the partition’s bounds, nothing is read.',
     ],
     [
       'ALTER TABLE "parts" DETACH PARTITION "part"',
-      'warning detach-partition: DETACH PARTITION blocks reads and writes of "parts" with all its partitions, and waits for that behind every running query. The rows of "part" are then no longer in "parts".',
+      'warning detach-partition: DETACH PARTITION blocks reads and writes of "parts" and all its partitions while it waits for its lock behind running queries. Afterwards the rows of "part" are no longer in "parts".',
     ],
     [
       'CREATE INDEX CONCURRENTLY "i" ON "parts"("id")',
-      'error concurrently-on-partitioned: "parts" is partitioned, and PostgreSQL builds no index of a partitioned table CONCURRENTLY: the migration fails.',
+      'error concurrently-on-partitioned: "parts" is partitioned, and PostgreSQL cannot create an index of a partitioned table CONCURRENTLY. The migration fails.',
     ],
     [
       'DROP INDEX CONCURRENTLY "parts_idx"',
-      'error concurrently-on-partitioned: "parts" is partitioned, and PostgreSQL drops no index of a partitioned table CONCURRENTLY: the migration fails.',
+      'error concurrently-on-partitioned: "parts" is partitioned, and PostgreSQL cannot drop an index of a partitioned table CONCURRENTLY. The migration fails.',
     ],
     [
       `ALTER TYPE "Role" RENAME VALUE 'A' TO 'C'`,
@@ -160,15 +160,15 @@ describe('what is dangerous is found', () => {
     ],
     [
       'ALTER TABLE "users" DISABLE TRIGGER ALL',
-      'error weakened-protection: From here on every trigger and every foreign key is switched off for "users": rows are written, or seen, that it kept out.',
+      'error weakened-protection: After this statement, every trigger and every foreign key is switched off for "users": rows are written or read that were not permitted before.',
     ],
     [
       'ALTER TABLE "users" DISABLE ROW LEVEL SECURITY',
-      'error weakened-protection: From here on row level security is switched off for "users": rows are written, or seen, that it kept out.',
+      'error weakened-protection: After this statement, row level security is switched off for "users": rows are written or read that were not permitted before.',
     ],
     [
       'DROP POLICY "own" ON "users"',
-      'error weakened-protection: DROP POLICY removes policy "own" of "users": rows are seen, or written, by others than it allowed.',
+      'error weakened-protection: DROP POLICY removes policy "own" of "users": rows are read or written that it did not permit.',
     ],
     [
       'ALTER TABLE "users" DROP CONSTRAINT "users_pkey"',
@@ -176,31 +176,31 @@ describe('what is dangerous is found', () => {
     ],
     [
       'SET session_replication_role = replica',
-      'error weakened-protection: With session_replication_role = replica no trigger fires and no foreign key is checked.',
+      'error weakened-protection: With session_replication_role = replica, no trigger fires and no foreign key is checked.',
     ],
     [
       'GRANT SELECT ON "users" TO PUBLIC',
-      'warning grant-to-public: GRANT … TO PUBLIC gives the right to every role of the server that can connect, now and later: a backup role, a reporting tool, another application.',
+      'warning grant-to-public: GRANT … TO PUBLIC gives the right to every role that can connect, now and later: a backup role, a reporting tool, another application.',
     ],
     [
       `SELECT setval('users_id_seq', 1)`,
-      'warning sequence-reset: A sequence begins again at a fixed number. Where rows have the numbers after it, inserts fail as duplicates; where rows were deleted, old numbers get a new meaning.',
+      'warning sequence-reset: A sequence restarts at a fixed number. If rows have the next numbers, inserts fail as duplicates; if such rows were deleted, their numbers are used again for other rows.',
     ],
     [
       'ALTER SEQUENCE "users_id_seq" RESTART',
-      'warning sequence-reset: Sequence "users_id_seq" begins again at a fixed number. Where rows have the numbers after it, inserts fail as duplicates; where rows were deleted, old numbers get a new meaning.',
+      'warning sequence-reset: Sequence "users_id_seq" restarts at a fixed number. If rows have the next numbers, inserts fail as duplicates; if such rows were deleted, their numbers are used again for other rows.',
     ],
     [
       'DROP VIEW "names"',
-      'warning drop-object: DROP VIEW removes view "names". The running application may still read it and will fail.',
+      'warning drop-object: DROP VIEW removes view "names". An application that still reads it will fail.',
     ],
     [
       'BEGIN; SELECT 1',
-      'error open-transaction: BEGIN opens a transaction that this file does not end: what is applied behind it can be rolled back with it.',
+      'error open-transaction: BEGIN opens a transaction that this file does not end. PostgreSQL may roll back every statement after it.',
     ],
     [
       'BEGIN; SELECT 1; ROLLBACK',
-      'error open-transaction: ROLLBACK undoes the statements before it, and the history has the migration as applied all the same.',
+      'error open-transaction: ROLLBACK undoes the statements before it, but the history records the migration as applied.',
     ],
     [
       'LOCK TABLE "users" IN SHARE MODE',

@@ -46,7 +46,7 @@ const KEPT = [
   'UPDATE "lot" l SET "label" = l."label" WHERE l."id" IS NOT NULL',
 ];
 
-describe('which rows a statement takes, asked of PostgreSQL', () => {
+describe('which rows a statement changes, compared with PostgreSQL', () => {
   let own: ThrowAwayCluster;
   let client: Client;
 
@@ -111,7 +111,7 @@ describe('which rows a statement takes, asked of PostgreSQL', () => {
     };
     const together = `ALTER TYPE "Shade" ADD VALUE 'LIGHT'; ${use}`;
     expect(await found(together)).toEqual([
-      `'LIGHT' is added to "Shade" by this file: PostgreSQL refuses a new value in the transaction that adds it, and Prisma before 7.4 sends the file as one. The migration fails.`,
+      `'LIGHT' is added to "Shade" by this file: PostgreSQL refuses a new value in the transaction that adds it, and Prisma before 7.4 sends the file as one transaction. The migration fails.`,
     ]);
     await expect(client.query(together)).rejects.toThrow('unsafe use of new value "LIGHT"');
     const committed = `BEGIN; ALTER TYPE "Shade" ADD VALUE 'LIGHT'; COMMIT; ${use}`;

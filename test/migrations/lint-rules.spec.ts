@@ -3,7 +3,7 @@ import { lintMigrations } from '../../src/migrations/lint/lint-migrations.js';
 import type { Engine } from '../../src/migrations/lint/engine.js';
 import type { Finding, LintContext, LintFile } from '../../src/migrations/lint/lint.types.js';
 
-/** Tables that are there already, and large for all anybody knows. */
+/** Existing tables of unknown size. */
 const HISTORY: LintFile = {
   path: '1_init',
   isJudged: false,
@@ -66,49 +66,49 @@ describe('rules about rows', () => {
     expect(await rulesOf(sql)).toEqual([]);
   });
 
-  it('tells whole messages', async () => {
+  it('prints complete messages', async () => {
     expect(await messageOf('UPDATE "users" SET "email" = lower("email");')).toEqual([
       `error update-without-where 2:8
-UPDATE changes every row of "users" (size not known, taken for large): it has no WHERE. What the rows held before is gone.
+UPDATE changes every row of "users" (size unknown, assumed to be large): it has no WHERE. The previous values are lost.
 UPDATE "users" SET "email" = lower("email")
-WHERE "email" IS NULL; -- or whatever names the rows that are meant`,
+WHERE "email" IS NULL; -- or another condition that names the rows to change`,
     ]);
     expect(await messageOf('DELETE FROM public."users" WHERE 1=1;')).toEqual([
       `error delete-without-where 2:13
-DELETE removes every row of "public"."users" (size not known, taken for large): its WHERE holds for every row. Only a backup brings them back.
-UPDATE "public"."users" SET "deleted_at" = now() WHERE …; -- soft delete, of the rows that are meant`,
+DELETE removes every row of "public"."users" (size unknown, assumed to be large): its WHERE is true for every row. Only a backup can restore them.
+UPDATE "public"."users" SET "deleted_at" = now() WHERE …; -- soft delete; name the rows to delete`,
     ]);
     expect(await messageOf('TRUNCATE "children" CASCADE;')).toEqual([
       `error truncate 2:10
-TRUNCATE removes every row of "children" (size not known, taken for large) and fires no row trigger. Only a backup brings them back. CASCADE empties every table that refers to this one as well, and theirs: which ones is decided when it runs.
-DELETE FROM "children" WHERE …; -- name the rows that are meant`,
+TRUNCATE removes every row of "children" (size unknown, assumed to be large) and fires no row trigger. Only a backup can restore the rows. CASCADE also empties every table with a foreign key to this one, and so on; the file does not name these tables.
+DELETE FROM "children" WHERE …; -- name the rows to delete`,
     ]);
     expect(await messageOf('DROP TABLE "children";')).toEqual([
       `error drop-table 2:1
-DROP TABLE removes "children" and all of its rows (size not known, taken for large). Only a backup brings them back, and an application that still asks for it fails.
--- First a release that no longer uses it. Then put it out of the way, where it can still be fetched back:
+DROP TABLE removes "children" and all of its rows (size unknown, assumed to be large). Only a backup can restore them, and an application that still uses the table will fail.
+-- First release an application version that does not use the table. Then move the table to another schema:
 -- pgkeep:allow rename-table because nothing uses it any more
 ALTER TABLE "children" SET SCHEMA "retired";
--- Drop it when nobody has missed it, with a waiver that says so.`,
+-- Drop it in a later migration, with a waiver that says so.`,
     ]);
     expect(await messageOf('ALTER TABLE "children" DROP COLUMN "name";')).toEqual([
       `error drop-column 2:1
-DROP COLUMN removes "name" of "children" and its value in every row (size not known, taken for large). Only a backup brings them back, and an application that still names it fails: Prisma names every column of its schema.
--- Release an application whose schema has no "name" any more; a required column must first let go:
+DROP COLUMN removes "name" of "children" and its value in every row (size unknown, assumed to be large). Only a backup can restore them, and an application that still uses the column will fail: Prisma names every column of its schema.
+-- First release an application version whose schema does not have "name". For that, make a required column nullable:
 ALTER TABLE "children" ALTER COLUMN "name" DROP NOT NULL;
--- Drop it when nobody has missed it, with a waiver that says so.`,
+-- Drop it in a later migration, with a waiver that says so.`,
     ]);
     expect(await messageOf('DROP SCHEMA "clinic" CASCADE;')).toEqual([
       `error drop-schema 2:1
-DROP SCHEMA "clinic" removes everything in it, tables and rows included. Only a backup brings them back.
+DROP SCHEMA "clinic" removes everything in it, tables and rows included. Only a backup can restore them.
 -- Drop what is not needed any more by name, table by table.`,
       `error cascade 2:1
-CASCADE drops whatever depends on it as well (views, foreign keys, columns): what goes is decided when it runs, and written down nowhere.
-DROP SCHEMA "clinic"; -- PostgreSQL then names what depends on it: drop that first, by name`,
+CASCADE also drops everything that depends on it (views, foreign keys, columns); the file does not name these objects.
+DROP SCHEMA "clinic"; -- PostgreSQL then names the dependent objects: drop these first, by name`,
     ]);
   });
 
-  it('a required column: only where a row is without a value', async () => {
+  it('a required column: only if a row has no value', async () => {
     expect(await rulesOf('ALTER TABLE "users" ADD COLUMN "a" TEXT NOT NULL')).toEqual(['required-column']);
     expect(await rulesOf('ALTER TABLE "users" ADD COLUMN "a" INTEGER PRIMARY KEY')).toContain(
       'required-column',
@@ -132,30 +132,31 @@ DROP SCHEMA "clinic"; -- PostgreSQL then names what depends on it: drop that fir
       sizes: new Map([['public.users', { rows: 1, bytes: 8192 }]]),
     });
     expect(finding?.message).toBe(
-      'DROP TABLE removes "users" and all of its rows (about 1 row, 8 kB). Only a backup brings them back, and an application that still asks for it fails.',
+      'DROP TABLE removes "users" and all of its rows (about 1 row, 8.0 kB). Only a backup can restore them, and an application that still uses the table will fail.',
     );
   });
 
   it.each([
-    ['"UserRole"', `'…'::"UserRole" /* choose the value of the existing rows */`],
+    ['"UserRole"', `'…'::"UserRole" /* choose the value for the existing rows */`],
     ['UUID', 'gen_random_uuid()'],
-    ['TIMESTAMPTZ(3)', 'now() /* choose the value of the existing rows */'],
-    ['DOUBLE PRECISION', '0 /* choose the value of the existing rows */'],
-    ['INTEGER[]', `'{}' /* choose the value of the existing rows */`],
-    ['DECIMAL(10,2)', '0 /* choose the value of the existing rows */'],
-    ['app."Mood"', `'…'::"app"."Mood" /* choose the value of the existing rows */`],
+    ['TIMESTAMPTZ(3)', 'now() /* choose the value for the existing rows */'],
+    ['DOUBLE PRECISION', '0 /* choose the value for the existing rows */'],
+    ['INTEGER[]', `'{}' /* choose the value for the existing rows */`],
+    ['DECIMAL(10,2)', '0 /* choose the value for the existing rows */'],
+    ['app."Mood"', `'…'::"app"."Mood" /* choose the value for the existing rows */`],
   ])('three steps for a column of type %s', async (type, value) => {
     const small = new Map([['public.users', { rows: 12, bytes: 8192 }]]);
     const [finding] = await findingsOf(`ALTER TABLE "users" ADD COLUMN "a" ${type} NOT NULL;`, {
       sizes: small,
     });
     const shown = type.replace('app.', '"app".');
-    expect(finding?.rewrite).toBe(`-- Migration 1: add it nullable, and release an application that writes it
+    expect(finding?.rewrite)
+      .toBe(`-- Migration 1: add it as nullable, and release an application version that writes it
 SET lock_timeout = '5s';
 ALTER TABLE "users" ADD COLUMN "a" ${shown};
--- Migration 2: fill the rows that are there
+-- Migration 2: fill the existing rows
 UPDATE "users" SET "a" = ${value} WHERE "a" IS NULL;
--- Migration 3: make it required
+-- Migration 3: require it
 SET lock_timeout = '5s';
 ALTER TABLE "users" ALTER COLUMN "a" SET NOT NULL;`);
   });
@@ -222,16 +223,16 @@ describe('rules about locks', () => {
     const rewriteOf = async (content: string): Promise<string | undefined> =>
       (await lintMigrations([parts, { path: '2', content }])).findings[0]?.rewrite;
     expect(await rewriteOf('CREATE INDEX "i" ON "p"("id")'))
-      .toBe(`-- An index of the partitioned table alone: builds nothing
+      .toBe(`-- An index of the partitioned table only: builds nothing
 CREATE INDEX "i" ON ONLY "p"("id");
--- Then for each partition, each in a migration of its own
+-- Then for each partition, each in a separate migration
 CREATE INDEX CONCURRENTLY … ON …; -- the partition, the same columns
--- And the last one: it is whole when every partition’s index is attached
+-- In the last one: the index is valid when the index of every partition is attached
 ALTER INDEX … ATTACH PARTITION …;`);
     expect(await rewriteOf('CREATE INDEX "i" ON ONLY "p"("id")')).toBeUndefined();
   });
 
-  it('a check with a parenthesis in quotes is written out whole', async () => {
+  it('a check with a parenthesis in quotes is written out completely', async () => {
     const [finding] = await findingsOf(`ALTER TABLE "users" ADD CHECK ("email" <> ')''(' AND (true));`);
     expect(finding?.rewrite.split('\n')[2]).toBe(
       `ALTER TABLE "users" ADD CONSTRAINT "users_check" CHECK ("email" <> ')''(' AND (true)) NOT VALID;`,
@@ -245,8 +246,8 @@ ALTER INDEX … ATTACH PARTITION …;`);
       ),
     ).toEqual([
       `warning risky-together 3:1
-UPDATE of "children" (size not known, taken for large) runs while an earlier statement of this file holds its lock on "users": others wait for "users" until it is done. \`pgkeep migrate deploy\` applies the file as one transaction.
--- In a migration of its own, behind this one.`,
+UPDATE of "children" (size unknown, assumed to be large) runs while an earlier statement of this file holds its lock on "users". Queries on "users" wait until it is done. \`pgkeep migrate deploy\` applies the file as one transaction.
+-- In a separate migration, after this one.`,
     ]);
     const sql = 'ALTER TABLE "users" ADD COLUMN "a" TEXT; UPDATE "users" SET "a" = $$x$$ WHERE "id" > 3;';
     expect(await rulesOf(sql)).toEqual(['risky-together']);
@@ -257,7 +258,7 @@ UPDATE of "children" (size not known, taken for large) runs while an earlier sta
     expect(await rulesOf(sql.replace('> 3', '= 3'))).toEqual([]);
   });
 
-  it('lock_timeout: missing, set too late, switched off, set by whoever applies', async () => {
+  it('lock_timeout: missing, set too late, switched off, set by the program that applies', async () => {
     const rules = async (content: string, context?: LintContext): Promise<string[]> =>
       (
         await lintMigrations([HISTORY, { path: '2', content }], { engine: 'prisma', ...context })
@@ -298,7 +299,7 @@ UPDATE of "children" (size not known, taken for large) runs while an earlier sta
     expect(await rulesOf(sql)).toEqual([]);
   });
 
-  it('CREATE TABLE IF NOT EXISTS of a table that does exist makes nothing new', async () => {
+  it('CREATE TABLE IF NOT EXISTS of an existing table creates nothing', async () => {
     const { findings } = await lintMigrations(
       [
         {
@@ -312,7 +313,7 @@ UPDATE of "children" (size not known, taken for large) runs while an earlier sta
     expect(findings.map(({ rule }) => rule)).toEqual(['create-index-not-concurrently']);
   });
 
-  it('a pending migration that makes a table leaves it new for the next pending one', async () => {
+  it('a table that a pending migration creates is new for the next pending one', async () => {
     const made = { path: '1', content: 'CREATE TABLE "n" ("id" INTEGER);' };
     const then = { path: '2', content: 'CREATE INDEX "i" ON "n"("id");' };
     const pending = await lintMigrations([
@@ -328,8 +329,8 @@ UPDATE of "children" (size not known, taken for large) runs while an earlier sta
   });
 });
 
-describe('rules that other linters have, too', () => {
-  const LARGE = '"t" (size not known, taken for large)';
+describe('rules that other linters have as well', () => {
+  const LARGE = '"t" (size unknown, assumed to be large)';
   async function after(made: string, then: string): Promise<string[]> {
     const { findings } = await lintMigrations([
       { path: '1_made', content: made, isJudged: false },
@@ -347,8 +348,8 @@ describe('rules that other linters have, too', () => {
         'ALTER TABLE "t" ADD COLUMN "c" positive;',
       ),
     ).toEqual([
-      `error volatile-default: Adding "c" writes all of ${LARGE} anew, under a lock that lets nobody read or write it: every row is checked against domain "positive".
--- Migration 1: the type that the domain is made of, and its condition for new rows
+      `error volatile-default: Adding "c" rewrites ${LARGE} under a lock that blocks reads and writes: every row is checked against domain "positive".
+-- Migration 1: the base type of the domain, and its condition for new rows
 SET lock_timeout = '5s';
 ALTER TABLE "t" ADD COLUMN "c" …; -- the base type of "positive"
 ALTER TABLE "t" ADD CONSTRAINT … CHECK (…) NOT VALID;
@@ -361,8 +362,8 @@ ALTER TABLE "t" VALIDATE CONSTRAINT …;`,
         'ALTER TABLE "t" ALTER COLUMN "c" TYPE TEXT;',
       ),
     ).toEqual([
-      `error column-type-change: Changing the type of "c" from VARCHAR(10) to TEXT reads all of ${LARGE} under a lock that blocks reads and writes: PostgreSQL checks every row against "t_c_check" again.
--- Migration 1: without the check, and back again for new rows
+      `error column-type-change: Changing the type of "c" from VARCHAR(10) to TEXT reads all of ${LARGE} under a lock that blocks reads and writes: PostgreSQL checks every row again against "t_c_check".
+-- Migration 1: drop the check, and add it again for new rows
 SET lock_timeout = '5s';
 ALTER TABLE "t" DROP CONSTRAINT "t_c_check";
 ALTER TABLE "t" ALTER COLUMN "c" TYPE TEXT;
@@ -370,12 +371,12 @@ ALTER TABLE "t" ADD CONSTRAINT "t_c_check" CHECK (…) NOT VALID; -- the same co
 -- Migration 2: reads the table under a lock that allows reads and writes
 ALTER TABLE "t" VALIDATE CONSTRAINT "t_c_check";`,
     ]);
-    const steps = `-- Migration 1: make it required
+    const steps = `-- Migration 1: require it in new rows
 SET lock_timeout = '5s';
 ALTER TABLE "t" ADD CONSTRAINT "t_id_not_null" CHECK ("id" IS NOT NULL) NOT VALID;
--- Migration 2: reads the table under a lock that lets others read and write
+-- Migration 2: reads the table under a lock that allows reads and writes
 ALTER TABLE "t" VALIDATE CONSTRAINT "t_id_not_null";
--- Migration 3: the check proves it, so nothing is read
+-- Migration 3: require it; reads nothing, because of the check
 SET lock_timeout = '5s';
 ALTER TABLE "t" ALTER COLUMN "id" SET NOT NULL;
 ALTER TABLE "t" DROP CONSTRAINT "t_id_not_null";`;
@@ -385,30 +386,30 @@ ALTER TABLE "t" DROP CONSTRAINT "t_id_not_null";`;
         'ALTER TABLE "t" ADD PRIMARY KEY USING INDEX "i";',
       ),
     ).toEqual([
-      `error set-not-null: ADD PRIMARY KEY USING INDEX sets "id" NOT NULL, and reads all of ${LARGE} for it under a lock that blocks reads and writes.
+      `error set-not-null: ADD PRIMARY KEY USING INDEX sets "id" NOT NULL, and for that reads all of ${LARGE} under a lock that blocks reads and writes.
 ${steps}
--- Then the primary key: nothing is read`,
+-- Then add the primary key, which reads nothing`,
     ]);
     expect(
       await after('CREATE TABLE "t" ("id" INTEGER);', 'ALTER TABLE "t" ADD PRIMARY KEY ("id");'),
     ).toEqual([
-      `error constraint-builds-index: ADD PRIMARY KEY builds its index under a lock that lets nobody read or write ${LARGE}.
+      `error constraint-builds-index: ADD PRIMARY KEY builds its index under a lock that blocks reads and writes of ${LARGE}.
 ${steps}
--- A migration of its own:
+-- In a separate migration:
 CREATE UNIQUE INDEX CONCURRENTLY "t_id_key" ON "t"("id");
--- The next one:
+-- In the next migration:
 SET lock_timeout = '5s';
 ALTER TABLE "t" ADD CONSTRAINT "t_id_key" PRIMARY KEY USING INDEX "t_id_key";`,
     ]);
   });
 
-  it('a foreign key dropped: not where it is replaced, or its column or a table goes', async () => {
+  it('a foreign key dropped: not if it is replaced, or its column or a table is dropped', async () => {
     const made = `CREATE TABLE "k" ("id" INTEGER PRIMARY KEY);
       CREATE TABLE "t" ("id" INTEGER PRIMARY KEY, "k_id" INTEGER REFERENCES "k"("id"), "o_id" INTEGER);
       ALTER TABLE "t" ADD CONSTRAINT "named" FOREIGN KEY ("o_id") REFERENCES "k"("id");`;
     const lost = (name: string): string =>
-      `warning weakened-protection: "t" loses its foreign key "${name}" to "k": rows that refer to nothing are accepted.
--- Leave it; or waive this with what protects the rows instead.`;
+      `warning weakened-protection: "t" loses its foreign key "${name}" to "k": rows that refer to no existing row are accepted.
+-- Keep it; or waive this with what protects the rows instead.`;
     for (const name of ['named', 't_k_id_fkey']) {
       expect(await after(made, `ALTER TABLE "t" DROP CONSTRAINT "${name}";`)).toEqual([lost(name)]);
     }
@@ -441,13 +442,13 @@ describe('rules about the application', () => {
   it('renames', async () => {
     expect(await messageOf('ALTER TABLE "users" RENAME COLUMN "email" TO "mail";')).toEqual([
       `error rename-column 2:1
-The application that runs while this is applied asks for "email" of "users", and fails from here on.
+The running application still uses "email" of "users" and will fail.
 -- No SQL: let Prisma use another name for the same column, in schema.prisma:
 --   mail … @map("email")`,
     ]);
     expect(await messageOf('ALTER TABLE "users" RENAME TO "people";')).toEqual([
       `error rename-table 2:1
-The application that runs while this is applied asks for "users", and fails from here on.
+The running application still uses "users" and will fail.
 -- No SQL: let Prisma use another name for the same table, in schema.prisma:
 --   model people { … @@map("users") }`,
     ]);
@@ -459,10 +460,10 @@ The application that runs while this is applied asks for "users", and fails from
   it('one row is one row', async () => {
     const sizes = new Map([['public.users', { rows: 1, bytes: 8192 }]]);
     const [finding] = await findingsOf('DELETE FROM "users";', { sizes });
-    expect(finding?.message).toContain('(about 1 row, 8 kB)');
+    expect(finding?.message).toContain('(about 1 row, 8.0 kB)');
   });
 
-  it('an owner column that may be empty, where the setting is set', async () => {
+  it('an owner column that may be empty, if the setting is set', async () => {
     const declared = { ownerColumns: ['owner_id', 'ownerId'] };
     const plain = 'CREATE TABLE "media" ("id" INTEGER, "owner_id" INTEGER);';
     expect(await rulesOf(plain)).toEqual([]);
@@ -472,8 +473,7 @@ The application that runs while this is applied asks for "users", and fails from
       rule: 'nullable-owner',
       line: 2,
       column: 37,
-      message:
-        '"owner_id" of "media" may be NULL: a row without an owner is everybody’s or nobody’s, and no query by owner finds it.',
+      message: '"owner_id" of "media" may be NULL. Queries by owner do not find rows without one.',
       rewrite: '"owner_id" INTEGER NOT NULL',
     });
     expect(
@@ -489,7 +489,7 @@ The application that runs while this is applied asks for "users", and fails from
     expect(first).toMatchObject({ rule: 'nullable-owner', severity: 'info' });
   });
 
-  it('a table without an owner, where the setting is set', async () => {
+  it('a table without an owner, if the setting is set', async () => {
     const plain = 'CREATE TABLE "plain" ("id" INTEGER);';
     const owned = 'CREATE TABLE "media" ("owner_id" INTEGER NOT NULL);';
     expect(await rulesOf(owned + plain)).toEqual([]);
@@ -501,9 +501,9 @@ The application that runs while this is applied asks for "users", and fails from
       {
         rule: 'missing-owner',
         severity: 'warning',
-        message: '"plain" has no owner column (tenant_id, owner_id): whose its rows are, nobody can ask.',
+        message: '"plain" has no owner column (tenant_id, owner_id), so the owner of its rows is unknown.',
         rewrite:
-          '"tenant_id" … NOT NULL -- or waive this, where the rows belong to nobody: reference data, a join table',
+          '"tenant_id" … NOT NULL -- or waive this if the rows have no owner: reference data, a join table',
       },
     ]);
   });

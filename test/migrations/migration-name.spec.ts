@@ -23,13 +23,13 @@ describe('the name of a migration', () => {
     ['add_phone', 'does not begin with its time'],
     ['1_first', 'does not begin with its time'],
     ['20241201143022', 'does not begin with its time'],
-    ['20230229120000_leap', 'begins with 20230229 120000, and there is no such time'],
-    ['20241301120000_month', 'begins with 20241301 120000, and there is no such time'],
-    ['20241201_246000_hour', 'begins with 20241201 246000, and there is no such time'],
-    ['20241201143022_AddPhone', 'goes on with "AddPhone", which is not in lower_case_with_underscores'],
-    ['20241201143022_add-phone', 'goes on with "add-phone", which is not in lower_case_with_underscores'],
-    ['20241201143022_add__phone', 'goes on with "add__phone", which is not in lower_case_with_underscores'],
-    ['20241201143022_7', 'goes on with "7", which is not in lower_case_with_underscores'],
+    ['20230229120000_leap', 'begins with 20230229 120000, which is not a valid time'],
+    ['20241301120000_month', 'begins with 20241301 120000, which is not a valid time'],
+    ['20241201_246000_hour', 'begins with 20241201 246000, which is not a valid time'],
+    ['20241201143022_AddPhone', 'continues with "AddPhone", which is not in lower_case_with_underscores'],
+    ['20241201143022_add-phone', 'continues with "add-phone", which is not in lower_case_with_underscores'],
+    ['20241201143022_add__phone', 'continues with "add__phone", which is not in lower_case_with_underscores'],
+    ['20241201143022_7', 'continues with "7", which is not in lower_case_with_underscores'],
   ])('%s is wrong: %s', (name, fault) => {
     expect(nameFault(name)).toBe(fault);
   });
@@ -38,7 +38,7 @@ describe('the name of a migration', () => {
     ['Add Phone', 'is not in lower_case_with_underscores', 'add_phone'],
     ['addPhoneToParents', 'is not in lower_case_with_underscores', 'add_phone_to_parents'],
     ['Größe-ändern!', 'is not in lower_case_with_underscores', 'gro_e_andern'],
-    ['20241201_143022_add_phone', 'begins with a time, which Prisma puts there itself', 'add_phone'],
+    ['20241201_143022_add_phone', 'begins with a time, which Prisma adds itself', 'add_phone'],
     ['', 'is not in lower_case_with_underscores', ''],
     ['../../etc', 'is not in lower_case_with_underscores', 'etc'],
     ['--', 'is not in lower_case_with_underscores', ''],
@@ -82,8 +82,8 @@ describe('the name of a migration', () => {
         rule: 'migration-name',
         severity: 'warning',
         message:
-          'The name of this migration does not begin with its time: migrations are applied in the order of their names, and people find them by what they say.',
-        rewrite: '-- As long as no database has it, rename its directory: YYYYMMDD_HHMMSS_descriptive_name',
+          'The name of this migration does not begin with its time. Migrations are applied in the order of their names, and a name should say what the migration does.',
+        rewrite: '-- If no database has applied it, rename its directory: YYYYMMDD_HHMMSS_descriptive_name',
       },
     ]);
   });
@@ -101,8 +101,8 @@ describe('the name of a migration', () => {
         rule: 'migration-name',
         severity: 'warning',
         message:
-          'The time of this migration is spelled YYYYMMDD_HHMMSS, that of others YYYYMMDDHHMMSS: within one day all of one spelling are applied before all of the other, whatever the hour.',
-        rewrite: '-- As long as no database has it, rename its directory: YYYYMMDDHHMMSS_descriptive_name',
+          'The time in the name of this migration has the format YYYYMMDD_HHMMSS, but the first migration has YYYYMMDDHHMMSS. Migrations of one day are then applied in the wrong order.',
+        rewrite: '-- If no database has applied it, rename its directory: YYYYMMDDHHMMSS_descriptive_name',
       },
     ]);
   });

@@ -112,7 +112,7 @@ describe('a search path', () => {
   ])('leads what is made elsewhere: %s', async (set) => {
     const { traces, down } = await read(`${set} CREATE TABLE log (id INT);`);
     expect(traces).toEqual(['table audit.log']);
-    expect(down).toBe('-- What line 1 of migration.sql made\nDROP TABLE "audit"."log";');
+    expect(down).toBe('-- Undoes line 1 of migration.sql\nDROP TABLE "audit"."log";');
   });
 
   it.each([

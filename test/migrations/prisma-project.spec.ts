@@ -137,7 +137,7 @@ describe('the application’s Prisma project', () => {
         'prisma/models/a.prisma': 'model A {\n}',
         'prisma/models/b.prisma': 'enum B {\n}',
       },
-      'beside APP/prisma/schema.prisma there is models/a.prisma and 1 more with models of its own',
+      'beside APP/prisma/schema.prisma there is models/a.prisma and 1 more with models too',
       'Name it in prisma.config.ts: `schema`, a file or the directory of the schema files.',
     ],
     [

@@ -59,7 +59,7 @@ it('installs, stamps and guards', async () => {
   });
 });
 
-it('tells in /ready that the database is read-only for its application, and nothing else', async () => {
+it('reports in /ready that the database is read-only for its application, and nothing else', async () => {
   await withApp(environment, async (app) => {
     const { verdict } = await app.get(ReadinessService).evaluate();
     expect(verdict.checks).toMatchObject({
@@ -67,7 +67,7 @@ it('tells in /ready that the database is read-only for its application, and noth
         ok: false,
         code: 'DATABASE_READ_ONLY',
         details: expect.stringContaining(
-          'The server is read-only (default_transaction_read_only = on) although a primary is expected: switch it off, or point DATABASE_URL at the primary',
+          'The server is read-only (default_transaction_read_only = on): switch that off, or point DATABASE_URL at the primary',
         ),
       },
       environment: { ok: true },

@@ -11,6 +11,7 @@ import { StampService } from '../../src/environment/stamp.service.js';
 import { JobsService } from '../../src/jobs/jobs.service.js';
 import { ReadinessService } from '../../src/readiness/readiness.service.js';
 import { RestoreService } from '../../src/restore/restore/restore.service.js';
+import { LintService } from '../../src/migrations/lint/lint.service.js';
 import { StatsService } from '../../src/stats/stats.service.js';
 import { createClinic } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';
@@ -53,6 +54,7 @@ it('begins every statement of every flow, prepared ones and the readiness probe 
     await app.get(ReadinessService).evaluate();
     await app.get(StatsService).collect('exact');
     await app.get(JobsService).register([{ name: 'backup', schedule: 'off' }]);
+    await app.get(LintService).lint();
     await app.get(DeployService).deploy();
     await app.get(DriftService).report();
     await app.get(RollbackService).rollback({ lose: ['notes'], withoutBackup: true });

@@ -65,8 +65,8 @@ function environment(url: string, more: Record<string, string> = {}) {
 function refusalAt(port: number) {
   return {
     code: 'POOLER_REFUSED',
-    message: `Refused to work through the transaction pooler at 127.0.0.1:${port}: it gives each transaction another session of PostgreSQL. Nothing was changed.`,
-    hint: 'Set DIRECT_URL to the same database past the pooler: the address of PostgreSQL itself, or of a pooler with pool_mode = session. Then run the same command again.',
+    message: `Refused to work through the transaction pooler at 127.0.0.1:${port}: it may give each transaction a different PostgreSQL session. Nothing was changed.`,
+    hint: 'Set DIRECT_URL to the same database without the pooler: the address of PostgreSQL itself, or of a pooler with pool_mode = session. Then run the same command again.',
   };
 }
 
@@ -141,6 +141,7 @@ describe('a statement pooler', () => {
         ok: false,
         gate: 'enforce',
         code: 'DATABASE_UNREACHABLE',
+        hint: 'docs/checks.md#database_unreachable',
         details:
           'No usable database connection: transaction blocks not allowed in statement pooling mode. Set pool_mode of the pooler to transaction or session.',
       });
@@ -192,7 +193,7 @@ describe('DIRECT_URL', () => {
     await withApp(given, async (app) => {
       const refused = expect.objectContaining({
         code: 'DATABASE_MISMATCH',
-        message: `Refused to use DIRECT_URL (127.0.0.1:${own.cluster.port}/other): it leads to another database than DATABASE_URL (127.0.0.1:${pooler.port}/clinic). Nothing was changed.`,
+        message: `Refused to use DIRECT_URL (127.0.0.1:${own.cluster.port}/other): it leads to a different database than DATABASE_URL (127.0.0.1:${pooler.port}/clinic). Nothing was changed.`,
         hint: 'Set DIRECT_URL to the database of DATABASE_URL, past its pooler, or unset it.',
       });
       await expect(app.get(DeployService).deploy()).rejects.toEqual(refused);
@@ -212,7 +213,7 @@ describe('DIRECT_URL', () => {
         await expect(app.get(DeployService).deploy()).rejects.toEqual(
           expect.objectContaining({
             code: 'POOLER_REFUSED',
-            message: `Refused to work through the transaction pooler at 127.0.0.1:${pooler.port}, which DIRECT_URL names: it gives each transaction another session of PostgreSQL. Nothing was changed.`,
+            message: `Refused to work through the transaction pooler at 127.0.0.1:${pooler.port} (DIRECT_URL): it may give each transaction a different PostgreSQL session. Nothing was changed.`,
             hint: 'Set DIRECT_URL to the address of PostgreSQL itself, or of a pooler with pool_mode = session.',
           }),
         );

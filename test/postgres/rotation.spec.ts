@@ -89,6 +89,7 @@ describe('DATABASE_URL_FILE', () => {
         ok: false,
         gate: 'enforce',
         code: 'DATABASE_AUTHENTICATION_FAILED',
+        hint: 'docs/checks.md#database_authentication_failed',
         details:
           'No usable database connection: password authentication failed for user "keeper". Check the user and password of the database URL, and pg_hba.conf.',
       });
@@ -127,16 +128,16 @@ describe('DATABASE_URL_FILE', () => {
   });
 
   it.each([
-    ['is empty', '', 'holds a value that is not usable: it is empty'],
+    ['is empty', '', 'contains an invalid value: it is empty'],
     [
       'holds no URL',
       'half of a',
-      'holds a value that is not usable: must be a PostgreSQL URL (postgresql://user:password@host:5432/database): it must begin with postgresql:// or postgres://',
+      'contains an invalid value: must be a PostgreSQL URL (postgresql://user:password@host:5432/database): it must begin with postgresql:// or postgres://',
     ],
     [
       'names another database',
       'postgresql://keeper:none@127.0.0.1/other',
-      'holds a value that is not usable: it names another database or schema, which takes a restart',
+      'contains an invalid value: it names another database or schema, which needs a restart',
     ],
   ])('is not taken while it %s, and an authentication that fails says so', async (_, text, fault) => {
     const secret = new MountedSecret(urlWith(`keeper:${password}`));
@@ -145,7 +146,7 @@ describe('DATABASE_URL_FILE', () => {
       expect(await app.get(DatabaseService).ping()).toMatchObject({ role: 'keeper' });
       await rotate();
       await expect(app.get(DatabaseService).ping()).rejects.toMatchObject({
-        message: `Cannot connect to 127.0.0.1:${own.cluster.port}/clinic: password authentication failed for user "keeper" (DATABASE_URL_FILE ${fault}; the URL that it held before was used)`,
+        message: `Cannot connect to 127.0.0.1:${own.cluster.port}/clinic: password authentication failed for user "keeper" (DATABASE_URL_FILE ${fault}; its previous URL was used)`,
       });
     });
   });
@@ -214,7 +215,7 @@ describe('DATABASE_PASSWORD_COMMAND', () => {
     ['kill -9 $$', 'was ended by SIGKILL'],
     ['true', 'printed nothing'],
     ['echo token-one; echo token-two', 'printed more than one line'],
-  ])('%s: the failure tells what happened, and nothing that was printed', async (script, what) => {
+  ])('%s: the failure says what happened, and nothing that was printed', async (script, what) => {
     const { DATABASE_PASSWORD_COMMAND } = command(script);
     await withApp(
       { DATABASE_URL: urlWith('keeper'), DATABASE_PASSWORD_COMMAND, ...common() },
@@ -226,7 +227,7 @@ describe('DATABASE_PASSWORD_COMMAND', () => {
         expect(error).toMatchObject({
           code: 'DATABASE_UNREACHABLE',
           message: `Cannot connect to 127.0.0.1:${own.cluster.port}/clinic: DATABASE_PASSWORD_COMMAND ${what}`,
-          hint: 'Run that command by hand as this user: it must print the password and nothing else. What it prints is not shown here.',
+          hint: 'Run the command by hand as this user: it must print the password and nothing else. Its output is not shown here.',
         });
         const { verdict } = await app.get(ReadinessService).evaluate();
         expect(verdict.checks.database).toMatchObject({ ok: false, code: 'DATABASE_AUTHENTICATION_FAILED' });

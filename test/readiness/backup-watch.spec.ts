@@ -26,7 +26,7 @@ const SILENT_STORAGE: BackupStorage = {
   delete: () => new Promise(() => undefined),
 };
 
-describe('what is known of backups', () => {
+describe('the facts about backups', () => {
   let own: ThrowAwayCluster;
   let url: string;
   let module: TestingModule;
@@ -56,7 +56,7 @@ describe('what is known of backups', () => {
     return module.get(ReadinessService);
   }
 
-  it('is there at the first evaluation where the storage answers; a new schedule has its grace', async () => {
+  it('are there at the first evaluation if the storage answers; a new schedule has a grace period', async () => {
     const readiness = await evaluateWith();
     const { verdict } = await readiness.evaluate();
     expect(verdict.checks.backups).toEqual({
@@ -66,7 +66,7 @@ describe('what is known of backups', () => {
     expect(verdict.status).toBe('ready');
   });
 
-  it('delays no verdict where the storage hangs', async () => {
+  it('delay no verdict if the storage hangs', async () => {
     const readiness = await evaluateWith(SILENT_STORAGE);
     for (let evaluations = 0; evaluations < 3; evaluations += 1) {
       const started = performance.now();
@@ -75,6 +75,7 @@ describe('what is known of backups', () => {
       expect(verdict.checks.backups).toEqual({
         ok: false,
         code: 'BACKUP_STORAGE_UNREACHABLE',
+        hint: 'docs/checks.md#backup_storage_unreachable',
         details: 'The backup storage has not answered yet',
         gate: 'enforce',
       });

@@ -28,8 +28,8 @@ describe('/ready about drift', () => {
     READINESS_REFRESH_MS: '3000',
     READINESS_TIMEOUT_MS: '2500',
   });
-  /** What the check says once the structure was looked at again. */
-  const toldAfterLook = async (service: WatchedService): Promise<string> => {
+  /** Returns the details of the check after another comparison. */
+  const detailsAfterLook = async (service: WatchedService): Promise<string> => {
     await service.app.get(DriftWatch).refresh();
     await service.app.get(ReadinessMonitor).refresh();
     const { ok, details } = await service.check('migrations');
@@ -37,28 +37,28 @@ describe('/ready about drift', () => {
     return details.replace(/\d{4}-\d\d-\d\d/, 'DAY');
   };
 
-  it('tells what differs while it does, and fails nothing', async () => {
-    const url = await createClinic(own, 'told');
+  it('reports what differs as long as it does, without failing', async () => {
+    const url = await createClinic(own, 'drifted');
     await withService(settings(url), async (service) => {
       const { app } = service;
       await service.untilVerdict('ready');
-      expect(await toldAfterLook(service)).toBe(APPLIED);
+      expect(await detailsAfterLook(service)).toBe(APPLIED);
       await app.get(InstallService).install();
-      expect(await toldAfterLook(service)).toBe(APPLIED);
+      expect(await detailsAfterLook(service)).toBe(APPLIED);
       await app.get(DriftService).recordAfter('deploy');
-      expect(await toldAfterLook(service)).toBe(APPLIED);
+      expect(await detailsAfterLook(service)).toBe(APPLIED);
 
       await query(url, 'CREATE TABLE by_hand (id int PRIMARY KEY)');
-      expect(await toldAfterLook(service)).toBe(
+      expect(await detailsAfterLook(service)).toBe(
         `${APPLIED}; 1 object differs from what the deploy of DAY left (pgkeep migrate drift)`,
       );
       await query(url, 'ALTER TABLE children DISABLE TRIGGER ALL');
-      expect(await toldAfterLook(service)).toMatch(
+      expect(await detailsAfterLook(service)).toMatch(
         /; \d+ objects differ from what the deploy of DAY left \(pgkeep migrate drift\); 4 constraints are not enforced: public\.children\.children_parent_id_fkey, .* and 1 more$/,
       );
       expect((await service.verdict()).status).toBe('ready');
       await query(url, 'DROP TABLE by_hand; ALTER TABLE children ENABLE TRIGGER ALL');
-      expect(await toldAfterLook(service)).toBe(APPLIED);
+      expect(await detailsAfterLook(service)).toBe(APPLIED);
     });
   });
 
@@ -79,13 +79,13 @@ describe('/ready about drift', () => {
     expect(stdout).toContain(`${APPLIED}; 1 object differs from what the acceptance of `);
   });
 
-  it('says that it does not know where migrations went by, and where the role may not look', async () => {
+  it('reports drift as not known after foreign migrations, and without the right to look', async () => {
     const url = await createClinic(own, 'unknown');
     await withService(settings(url), async (service) => {
       await service.app.get(InstallService).install();
       await service.app.get(DriftService).recordAfter('deploy');
       await query(url, `UPDATE pgkeep.catalogue_fingerprint SET migrations = migrations - 3`);
-      expect(await toldAfterLook(service)).toBe(
+      expect(await detailsAfterLook(service)).toBe(
         `${APPLIED}; drift is not known since the deploy of DAY: 1 migration applied by something else (pgkeep migrate drift)`,
       );
     });
@@ -94,7 +94,7 @@ describe('/ready about drift', () => {
         url,
         `UPDATE pgkeep.catalogue_fingerprint SET migrations = migrations || '["9_unheard_of"]'`,
       );
-      expect(await toldAfterLook(service)).toBe(
+      expect(await detailsAfterLook(service)).toBe(
         `${APPLIED}; drift is not known since the deploy of DAY: 1 migration applied by something else, 1 migration gone from the history (pgkeep migrate drift)`,
       );
     });
@@ -104,7 +104,7 @@ describe('/ready about drift', () => {
        REVOKE SELECT ON pgkeep.catalogue_fingerprint FROM PUBLIC`,
     );
     await withService(settings(url.replace(/\/\/[^@]*@/, '//least:hush-least@')), async (service) => {
-      expect(await toldAfterLook(service)).toMatch(
+      expect(await detailsAfterLook(service)).toMatch(
         new RegExp(`^${APPLIED}; drift is not known: .*permission denied for table catalogue_fingerprint$`),
       );
     });

@@ -1,15 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { known, notKnown } from '../../src/readiness/known.js';
-import { LastKnown } from '../../src/readiness/last-known.js';
+import { LastKnown, type Miss } from '../../src/readiness/last-known.js';
+import { learn, notLearned } from '../../src/readiness/learn.js';
 import { DeadlineError } from '../../src/postgres/deadline.js';
 
 const PATIENCE = { misses: 3, ageMs: 10_000 };
 const MISS = { code: 'DATABASE_TIMEOUT', text: 'no answer within 800 ms' } as const;
-const UNKNOWN = { fault: { ...MISS, hint: '' }, isUnknown: true };
+const UNKNOWN = { reason: { ...MISS, isUnanswered: true } };
 
 describe('what was last known', () => {
   it('stands in for so many misses, with a limit of age that counts from when it was learned', () => {
-    const last = new LastKnown<string>(PATIENCE);
+    const last = new LastKnown<string, Miss>(PATIENCE);
     expect(last.take({ value: 'a' }, undefined, 1000)).toEqual({ value: 'a' });
     for (const misses of [1, 2, 3]) {
       expect(last.take(UNKNOWN, MISS, 6000)).toEqual({
@@ -25,17 +25,14 @@ describe('what was last known', () => {
     });
   });
 
-  it('does not stand in where nothing was known, where something bad was said since, and without patience', () => {
-    const never = new LastKnown<string>(PATIENCE);
+  it('does not stand in where nothing was known, where the answer was bad since, and without patience', () => {
+    const never = new LastKnown<string, Miss>(PATIENCE);
     expect(never.take(UNKNOWN, MISS, 0)).toBe(UNKNOWN);
-    const refused = {
-      fault: { code: 'DATABASE_UNREACHABLE', text: '', hint: '' },
-      isUnknown: false,
-    } as const;
+    const refused = { reason: { code: 'DATABASE_UNREACHABLE', text: '', isUnanswered: false } };
     never.take({ value: 'a' }, undefined, 0);
     expect(never.take(refused, undefined, 1000)).toBe(refused);
     expect(never.take(UNKNOWN, MISS, 2000)).toBe(UNKNOWN);
-    const impatient = new LastKnown<string>({ misses: 0, ageMs: 10_000 });
+    const impatient = new LastKnown<string, Miss>({ misses: 0, ageMs: 10_000 });
     impatient.take({ value: 'a' }, undefined, 0);
     expect(impatient.take(UNKNOWN, MISS, 1000)).toBe(UNKNOWN);
   });
@@ -52,8 +49,8 @@ describe('an error', () => {
     ['statement_timeout', coded('57014', 'canceling statement due to statement timeout')],
     ['a network that answers nothing', coded('ETIMEDOUT', 'connect ETIMEDOUT 10.0.0.1:5432')],
     ['a name server that answers nothing', coded('EAI_AGAIN', 'getaddrinfo EAI_AGAIN db')],
-  ])('leaves the fact unknown: %s', (_what, error) => {
-    expect(notKnown(error).isUnknown).toBe(true);
+  ])('leaves the fact unanswered: %s', (_what, error) => {
+    expect(notLearned(error).isUnanswered).toBe(true);
   });
 
   it.each([
@@ -66,14 +63,14 @@ describe('an error', () => {
     ['no connection left', coded('53300')],
     ['no such host', coded('ENOTFOUND')],
     ['no right', coded('42501')],
-  ])('is something bad: %s', (_what, error) => {
-    expect(notKnown(error).isUnknown).toBe(false);
+  ])('is a bad answer: %s', (_what, error) => {
+    expect(notLearned(error).isUnanswered).toBe(false);
   });
 
-  it('that breaks a connection in use leaves the fact unknown, and ends the asking', async () => {
+  it('that breaks a connection in use leaves the fact unanswered, and ends the asking', async () => {
     const broken = coded('57P01', 'terminating connection due to administrator command');
-    await expect(known(Promise.reject(broken))).rejects.toBe(broken);
-    expect(notKnown(broken, { wasConnected: true }).isUnknown).toBe(true);
-    expect(notKnown(broken).isUnknown).toBe(false);
+    await expect(learn(Promise.reject(broken))).rejects.toBe(broken);
+    expect(notLearned(broken, { wasConnected: true }).isUnanswered).toBe(true);
+    expect(notLearned(broken).isUnanswered).toBe(false);
   });
 });

@@ -64,7 +64,7 @@ describe('the readiness monitor', () => {
     return module.get(ReadinessMonitor);
   }
 
-  it('makes the first question wait for the first evaluation, and the next ones not', async () => {
+  it('waits for the first evaluation once, and answers from memory after that', async () => {
     const asked = await monitor();
     const first = await asked.verdict();
     expect(first).toMatchObject({ status: 'ready', evaluatedAt: clock.now().toISOString() });
@@ -80,7 +80,7 @@ describe('the readiness monitor', () => {
     });
   });
 
-  it('believes a verdict for three periods', async () => {
+  it('keeps a verdict for three periods', async () => {
     const asked = await monitor();
     await asked.verdict();
     clock.pass(180_000);
@@ -97,7 +97,7 @@ describe('the readiness monitor', () => {
     expect(await asked.verdict()).toMatchObject({ status: 'ready' });
   });
 
-  it.each([3_600_000, -3_600_000])('believes it as well when the clock is set by %i ms', async (ms) => {
+  it.each([3_600_000, -3_600_000])('keeps it, too, when the clock is set by %i ms', async (ms) => {
     const asked = await monitor({ READINESS_GATES: 'backupConfig=warn,backups=warn' });
     const verdict = await asked.verdict();
     clock.set(ms);
@@ -105,7 +105,7 @@ describe('the readiness monitor', () => {
     clock.set(-ms);
   });
 
-  it('believes who the other environment’s database is while that does not answer', async () => {
+  it('remembers the identity of the other environment’s database while that does not answer', async () => {
     const proxy = await TcpProxy.to(own.cluster.port);
     try {
       const other = changedUrl(url, { port: String(proxy.port) });
@@ -113,9 +113,10 @@ describe('the readiness monitor', () => {
       const shared = {
         ok: false,
         code: 'ENVIRONMENT_SHARED',
+        hint: 'docs/checks.md#environment_shared',
         gate: 'enforce',
         details: expect.stringContaining(
-          'DATABASE_URL and DATABASE_URL_PROD reach the same database: give each environment a database of its own',
+          'DATABASE_URL and DATABASE_URL_PROD lead to the same database: give each environment its own database',
         ),
       };
       expect((await asked.verdict()).checks.environment).toEqual(shared);
@@ -129,7 +130,7 @@ describe('the readiness monitor', () => {
     }
   });
 
-  it('lets a latch fail after it was ready once, and not before', async () => {
+  it('ignores a failing latch after it was ready once, and not before', async () => {
     const gates = { READINESS_GATES: 'migrations=latch,backups=warn' };
     await query(
       url,
@@ -159,7 +160,7 @@ describe('the readiness monitor', () => {
     await query(url, `DELETE FROM _prisma_migrations WHERE id = 'x'`);
   });
 
-  it('says so while it drains', async () => {
+  it('answers “not ready” while it drains', async () => {
     const asked = await monitor();
     await asked.verdict();
     await asked.beforeApplicationShutdown('SIGINT');
@@ -171,7 +172,7 @@ describe('the readiness monitor', () => {
     expect(await asked.health()).toMatchObject({ status: 'shutting_down' });
   });
 
-  it('asks nothing of the database for a probe', async () => {
+  it('sends no query for a probe', async () => {
     const asked = await monitor();
     await asked.verdict();
     const count = async (): Promise<number> => {

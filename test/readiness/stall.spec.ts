@@ -123,12 +123,14 @@ describe('a stall', () => {
       );
       expect(seen.filter(({ status }) => status !== 'ready')).toEqual([]);
       const missed = seen.map(({ checks }) => checks[check]).find((view) => view?.code !== undefined);
+      const code = check === 'migrations' ? 'MIGRATIONS_LOCKED' : 'DATABASE_TIMEOUT';
       expect(missed).toEqual({
         ok: true,
-        code: check === 'migrations' ? 'MIGRATIONS_LOCKED' : 'DATABASE_TIMEOUT',
+        code,
+        hint: `docs/checks.md#${code.toLowerCase()}`,
         details: expect.stringMatching(details),
       });
-      expect(service.transcript.text).toMatch(/ready, by what was last known: /);
+      expect(service.transcript.text).toMatch(/still ready, by the last known results: /);
     });
   });
 
@@ -145,6 +147,7 @@ describe('a stall', () => {
       expect(checks.database).toEqual({
         ok: false,
         code: 'DATABASE_TIMEOUT',
+        hint: 'docs/checks.md#database_timeout',
         gate: 'enforce',
         details: expect.stringMatching(
           new RegExp(
@@ -157,7 +160,7 @@ describe('a stall', () => {
     });
   });
 
-  it('is not waited out with READINESS_FAILURE_THRESHOLD=0', async () => {
+  it('counts immediately with READINESS_FAILURE_THRESHOLD=0', async () => {
     await withService({ ...settings(LONG_PERIOD), READINESS_FAILURE_THRESHOLD: '0' }, async (service) => {
       await service.untilVerdict('ready');
       proxy.mode = 'hold';
@@ -195,6 +198,7 @@ describe('a stall', () => {
       expect((await service.verdict()).checks.migrations).toEqual({
         ok: false,
         code: 'MIGRATIONS_PENDING',
+        hint: 'docs/checks.md#migrations_pending',
         gate: 'enforce',
         details: 'Migration issues: 1 pending',
       });
@@ -209,6 +213,7 @@ describe('a stall', () => {
         {
           ok: false,
           code: 'DATABASE_TIMEOUT',
+          hint: 'docs/checks.md#database_timeout',
           gate: 'enforce',
           details: 'Not known: canceling statement due to lock timeout',
         },
@@ -218,7 +223,7 @@ describe('a stall', () => {
     });
   });
 
-  it('does not cover what is bad: the first evaluation says so', async () => {
+  it('does not hide a bad answer: the first evaluation reports it', async () => {
     await withService(settings(LONG_PERIOD), async (service) => {
       const monitor = service.app.get(ReadinessMonitor);
       const codeAfter = async (change: () => unknown): Promise<unknown[]> => {

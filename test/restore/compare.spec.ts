@@ -46,10 +46,10 @@ describe('comparing a restored database with a manifest', () => {
     expect(faults({ catalogue: disabled }, {})).toEqual({});
   });
 
-  it('knows that nobody counted the unlogged tables of a standby', () => {
+  it('ignores the unlogged tables of a backup from a standby, which have no counts', () => {
     expect(faults({}, { tables: [T, { name: 'public.u', rows: 0, contentHash: '0' }] })).toEqual({});
     expect(faults({}, { tables: [T, { name: 'public.v', rows: 0, contentHash: '0' }] })).toEqual({
-      tables: 'public.v was not in the backup',
+      tables: 'table public.v is not in the backup',
     });
   });
 
@@ -65,7 +65,7 @@ describe('comparing a restored database with a manifest', () => {
     ['-5', '-4', { descending: true }, true],
     ['-5', '-6', { descending: true }, false],
     ['5', '1', { cycles: true }, false],
-  ])('a sequence that stood at %s and stands at %s (%j): behind is %s', (before, after, kind, behind) => {
+  ])('a sequence at %s in the backup and at %s now (%j): behind is %s', (before, after, kind, behind) => {
     const sequence = { name: 'public.s', lastValue: after, descending: false, cycles: false, ...kind };
     const found = faults({ sequences: [{ name: 'public.s', lastValue: before }] }, { sequences: [sequence] });
     expect('sequences' in found).toBe(behind);

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { withoutGuard } from '../../src/restore/without-guard.js';
+import { withoutGuard } from '../../src/restore/archive/dump-filters.js';
 import { backupDirectory, stockDump, withBackups } from '../support/backups.js';
 import { CLINIC_MIGRATIONS, createClinic, createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
@@ -13,7 +13,7 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 jest.setTimeout(90_000);
 
 const LEFT_OUT =
-  'the DDL guard was left out, as of every restore: in production, `pgkeep install --ddl-guard` brings it back';
+  'the DDL guard was not restored (it never is): in production, run `pgkeep install --ddl-guard`';
 
 describe('backups of a database with the DDL guard', () => {
   let own: ThrowAwayCluster;

@@ -51,7 +51,7 @@ describe('a dump that was made elsewhere', () => {
     program('pg_dump', `--format=${format}`, `--file=${at(format)}`, url);
     await query(url, 'DELETE FROM trees');
     expect((await restore(at(format))).notes).toEqual([
-      'a dump without a manifest: only its foreign keys were checked',
+      'the dump has no manifest: only its foreign keys were checked',
     ]);
     expect((await query(url, 'SELECT count(*)::int AS trees FROM trees')).rows).toEqual([{ trees: 50 }]);
   });
@@ -76,47 +76,47 @@ describe('a dump that was made elsewhere', () => {
     writeFileSync(at('cut.gz'), Buffer.from('1f8b08', 'hex'));
     const refusals = {
       'packed.tar': [
-        'is a tar file that `pg_dump --format=tar` did not write: it begins with packed/.',
-        `Unpack it first: \`tar --extract --file ${at('packed.tar')}\`, then restore what comes out.`,
+        'is a tar file, but not a dump of `pg_dump --format=tar`: its first entry is packed/.',
+        `Extract it first: \`tar --extract --file ${at('packed.tar')}\`. Then restore the extracted dump.`,
       ],
       'twice.gz': [
-        'is an archive of pg_dump or a tar file, packed with gzip once more.',
-        `Unpack it first: \`gunzip --keep ${at('twice.gz')}\`, then restore what comes out.`,
+        'is a pg_dump archive or a tar file that was compressed again with gzip.',
+        `Decompress it first: \`gunzip --keep ${at('twice.gz')}\`. Then restore the result.`,
       ],
       'created.sql': [
-        'has psql’s command \\connect in it (pg_dump --create): its rows would go into another database than the one that is restored.',
-        'Make the dump without --create, or as `pg_dump --format=custom`.',
+        'contains psql’s command \\connect (pg_dump --create): its rows would be written into another database than the restored one.',
+        'Create the dump without --create, or with `pg_dump --format=custom`.',
       ],
       'all.sql': [
-        'is a dump of all databases of a server (pg_dumpall), and pgkeep restores one.',
-        'Restore it with psql into a server of its own, and dump the one database from there: `pg_dump --format=custom`.',
+        'is a dump of a complete server (pg_dumpall), and pgkeep restores one database.',
+        'Restore it with psql into an empty server, then dump the one database from there: `pg_dump --format=custom`.',
       ],
       nothing: [
-        'is a directory without a file toc.dat: not one that `pg_dump --format=directory` wrote.',
-        'Name a dump, or the directory of one.',
+        'is not a dump of `pg_dump --format=directory`: it contains no file toc.dat.',
+        'Give the path of a dump file, or of the directory that pg_dump wrote.',
       ],
-      'empty.sql': ['is empty.', 'Make the dump again.'],
+      'empty.sql': ['is empty.', 'Create the dump again.'],
       'mysql.sql': [
-        'is no dump: it does not begin as what pg_dump writes.',
-        'Name a file that pg_dump or pgkeep made.',
+        'is not a dump: it does not begin like the output of pg_dump.',
+        'Give the path of a file that pg_dump or pgkeep wrote.',
       ],
       'powershell.sql': [
-        'is text in UTF-16, as PowerShell’s > writes it, and psql does not read that.',
-        `Convert it first: \`iconv --from-code=UTF-16 --to-code=UTF-8 --output dump.sql ${at('powershell.sql')}\`; or dump with \`pg_dump --file\`.`,
+        'is UTF-16 text, which psql cannot read. PowerShell’s > writes it.',
+        `Convert it first: \`iconv --from-code=UTF-16 --to-code=UTF-8 --output dump.sql ${at('powershell.sql')}\`. Or create the dump with \`pg_dump --file\`.`,
       ],
       'dump.zst': [
-        'is packed with zstd, which pgkeep does not unpack.',
-        `Unpack it first: \`unzstd --keep ${at('dump.zst')}\`, then restore what comes out.`,
+        'is compressed with zstd, which pgkeep cannot read.',
+        `Decompress it first: \`unzstd --keep ${at('dump.zst')}\`. Then restore the result.`,
       ],
       'dump.xz': [
-        'is packed with xz, which pgkeep does not unpack.',
-        `Unpack it first: \`unxz --keep ${at('dump.xz')}\`, then restore what comes out.`,
+        'is compressed with xz, which pgkeep cannot read.',
+        `Decompress it first: \`unxz --keep ${at('dump.xz')}\`. Then restore the result.`,
       ],
       'dump.zip': [
-        'is packed with zip, which pgkeep does not unpack.',
-        `Unpack it first: \`unzip ${at('dump.zip')}\`, then restore what comes out.`,
+        'is compressed with zip, which pgkeep cannot read.',
+        `Decompress it first: \`unzip ${at('dump.zip')}\`. Then restore the result.`,
       ],
-      'cut.gz': ['is damaged: gunzip cannot unpack it.', 'Take another copy of it.'],
+      'cut.gz': ['is damaged: gunzip cannot decompress it.', 'Use another copy of it.'],
     };
     for (const [name, [why, hint]] of Object.entries(refusals)) {
       const refusal = { code: 'USAGE_INVALID', message: `${at(name)} ${why}`, hint };
@@ -145,7 +145,7 @@ describe('a dump that was made elsewhere', () => {
     await expect(restore(at('led.sql'))).rejects.toMatchObject({
       code: 'RESTORE_FAILED',
       message: expect.stringMatching(
-        /^Cannot restore \S+led\.sql: psql ended with exit code 3: psql:<stdin>:\d+: error: backslash commands are restricted; only \\unrestrict is allowed\. Database "orchard" was not touched\.$/,
+        /^Cannot restore \S+led\.sql: psql ended with exit code 3: psql:<stdin>:\d+: error: backslash commands are restricted; only \\unrestrict is allowed\. Database "orchard" was not changed\.$/,
       ),
     });
     expect((await query(other, `SELECT to_regclass('astray') AS astray`)).rows).toEqual([{ astray: null }]);

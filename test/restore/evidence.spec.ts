@@ -10,7 +10,7 @@ import { withConnection } from '../../src/postgres/connect.js';
 import { hashOf } from '../../src/restore/test/evidence.js';
 import { type NewestEvidences, readNewestEvidence } from '../../src/restore/test/newest-evidence.js';
 import { RestoreTestService } from '../../src/restore/test/restore-test.service.js';
-import { backupDirectory, withBackups } from '../support/backups.js';
+import { backupDirectory, stockPsql, withBackups } from '../support/backups.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
 import { runCli } from '../support/pgkeep-process.js';
@@ -51,7 +51,7 @@ describe('the evidence of restore tests', () => {
     expect(report).toMatchObject({
       verdict: 'passed',
       number: null,
-      notRecorded: 'it has no table pgkeep.restore_test: run `pgkeep install`',
+      notRecorded: 'table pgkeep.restore_test does not exist, run `pgkeep install`',
       previousHash: null,
     });
     const file = path.join(environment['BACKUP_DIR'] ?? '', `${backup.name}.restore-test.json`);
@@ -62,7 +62,7 @@ describe('the evidence of restore tests', () => {
     expect(backups[0]?.restoreTest).toBe('passed');
   });
 
-  it('is recorded in the database, chained, and in the changelog', async () => {
+  it('is recorded in the database, chained, and in the audit log', async () => {
     for (const argv of [['install'], ['stamp', 'staging']]) await runCli(argv, environment);
     expect(await newest(clinic)).toEqual({ newest: undefined, newestPassed: undefined });
     const reports = [];
@@ -88,15 +88,25 @@ describe('the evidence of restore tests', () => {
       actor: 'somebody',
       details: { verdict: 'passed', number: 3, hash: reports[2]?.hash },
     });
-    const history = await runCli(['restore', 'tests'], environment);
+    const history = await runCli(['restore', 'history'], environment);
     expect(history.code).toBe(0);
-    expect(history.stdout).toMatch(/\nThe chain of evidence, 3 tests, is whole\.\n$/);
+    expect(history.stdout).toMatch(/\nThe chain of evidence \(3 tests\) is intact\.\n$/);
+    expect(await runCli(['restore', 'tests'], environment)).toEqual(history);
   });
 
-  it('two tests at once: both are recorded, one after the other', async () => {
+  it('is listed by `restore history`; the help does not show the earlier spelling `restore tests`', async () => {
+    const { stdout } = await runCli(['restore', '--help'], environment);
+    expect(stdout).toMatch(/^ {2}test .*\n(?: {3}.*\n)* {2}history /m);
+    expect(stdout).not.toMatch(/^ {2}tests /m);
+    expect(JSON.parse(readFileSync('package.json', 'utf8')).scripts).toMatchObject({
+      'db:restore:history': 'node dist/cli.js restore history',
+    });
+  });
+
+  it('two tests at the same time: both are recorded, one after the other', async () => {
     const reports = await withRestoreTests(environment, (tests) => Promise.all([tests.run(), tests.run()]));
     expect(new Set(reports.map(({ number }) => number))).toEqual(new Set([4, 5]));
-    expect((await runCli(['restore', 'tests'], environment)).code).toBe(0);
+    expect((await runCli(['restore', 'history'], environment)).code).toBe(0);
   });
 
   it('cannot be changed, removed or forged; what a superuser changed all the same is found', async () => {
@@ -119,11 +129,32 @@ describe('the evidence of restore tests', () => {
        UPDATE pgkeep.restore_test SET evidence = jsonb_set(evidence, '{verdict}', '"failed"') WHERE id = 2;
        ALTER TABLE pgkeep.restore_test ENABLE TRIGGER ALL`,
     );
-    const history = await runCli(['restore', 'tests'], environment);
+    const history = await runCli(['restore', 'history'], environment);
     expect(history.code).toBe(1);
     expect(history.stdout).toMatch(
-      /\nThe chain of evidence, 5 tests, is NOT whole: evidence 2 was changed after it was recorded\.\n$/,
+      /\nThe chain of evidence \(5 tests\) is BROKEN: evidence 2 was changed after it was recorded\.\n$/,
     );
+  });
+
+  it('of an earlier version stays verifiable, and new evidence continues its chain', async () => {
+    const url = await createDatabase(own, 'earlier');
+    await stockPsql(readFileSync('test/fixtures/earlier-version/database.sql'), url);
+    const earlier = {
+      ...environment,
+      NODE_ENV: 'development',
+      DATABASE_URL: url,
+      BACKUP_DIR: backupDirectory(),
+    };
+    // The database was copied, so that its stamp names another one.
+    for (const argv of [['install'], ['stamp', 'development']]) await runCli(argv, earlier);
+    const before = await runCli(['restore', 'history'], earlier);
+    expect(before.code).toBe(0);
+    expect(before.stdout).toMatch(/\nThe chain of evidence \(2 tests\) is intact\.\n$/);
+    await withBackups(earlier, (backups) => backups.create());
+    const report = await withRestoreTests(earlier, (tests) => tests.run());
+    expect(report).toMatchObject({ verdict: 'passed', number: 3 });
+    const after = await runCli(['restore', 'history', '--json'], earlier);
+    expect(JSON.parse(after.stdout)).toMatchObject({ total: 3, chainFault: null });
   });
 
   it('of another environment’s backup proves nothing here', async () => {
@@ -148,7 +179,7 @@ describe('the evidence of restore tests', () => {
       const { name } = await app.get(BackupService).create();
       const report = await app.get(RestoreTestService).run({ backup: name });
       expect(faultsOf(report)).toEqual({
-        restore: 'the test did not end within 0.05 minutes (RESTORE_TEST_TIMEOUT_MINUTES), and was ended',
+        restore: 'the test was stopped after 0.05 minutes (RESTORE_TEST_TIMEOUT_MINUTES)',
       });
       expect(report.verdict).toBe('failed');
     } finally {

@@ -55,7 +55,7 @@ onRoot('a restore onto a disk that is too small for two of the database', () => 
         code: 3,
         stdout: '',
         stderr: expect.stringMatching(
-          /^Refused to restore: the database needs about \d+ MB, and \d+ MB are free on the disk of \/\S+\/data\/base\. Nothing was touched\.\nMake room there\. Where the restored database will be smaller than the one that was backed up, set RESTORE_REQUIRED_FREE_MB to what it needs; 0 skips this check\.\n$/,
+          /^Refused to restore: the database needs about \d+\.\d MB, and the disk of \/\S+\/data\/base has \d+\.\d MB free\. Nothing was changed\.\nFree space there\. If the restored database will be smaller than the one that was backed up, set RESTORE_REQUIRED_FREE_MB to the space that it needs; 0 skips this check\.\n$/,
         ),
       });
     }
@@ -65,7 +65,7 @@ onRoot('a restore onto a disk that is too small for two of the database', () => 
     const unchecked = { ...environment, RESTORE_REQUIRED_FREE_MB: '0' };
     const restored = await runCli(['restore', backup.name], unchecked);
     expect(restored.stderr).toMatch(
-      /^Cannot restore large_\S+: pg_restore ended with exit code 1: .*No space left on device.* Database "large" was not touched\.\nMake room on the disk of the database server, then restore again\.$/m,
+      /^Cannot restore large_\S+: pg_restore ended with exit code 1: .*No space left on device.* Database "large" was not changed\.\nFree space on the disk of the database server, then restore again\.$/m,
     );
     expect(restored).toMatchObject({ code: 1, stdout: '' });
     const { rows } = await query(

@@ -87,7 +87,7 @@ describe('a restore that is cut short', () => {
     const next = await runCli(['restore', backup.name], environment);
     expect(next.code).toBe(0);
     for (const name of left)
-      expect(next.stderr).toContain(`dropped "${name}", which a killed restore left\n`);
+      expect(next.stderr).toContain(`dropped "${name}", the leftover of a killed restore\n`);
     expect(await databases('%_restoring_%')).toEqual([]);
     expect(await expectWhole()).toBe('swapped');
     await goBack();
@@ -99,7 +99,7 @@ describe('a restore that is cut short', () => {
     expect((await restore.end(30_000)).code).toBe(130);
     expect(await databases('%_restoring_%')).toEqual([]);
     const told = restore.stderr.includes(
-      `Interrupted: did not restore ${backup.name}. Database "large" is as it was.`,
+      `Interrupted: did not restore ${backup.name}. Database "large" was not changed.`,
     );
     expect(told).toBe((await expectWhole()) === 'untouched');
     await goBack();

@@ -71,9 +71,9 @@ describe('a dump of a newer pg_dump than the server', () => {
     );
     expect(restored.notes).toEqual([
       expect.stringMatching(
-        /^left out what PostgreSQL 15 does not have: the setting transaction_timeout \(restored with psql 15\.\d+\)$/,
+        /^left out the setting transaction_timeout, which PostgreSQL 15 does not have \(restored with psql 15\.\d+\)$/,
       ),
-      'a dump without a manifest: only its foreign keys were checked',
+      'the dump has no manifest: only its foreign keys were checked',
     ]);
     const { rows } = await query(
       url,

@@ -85,7 +85,7 @@ END $f$;
     expect(rows).toEqual([{ granted: true, tableowner: 'owner1' }]);
   });
 
-  it('refuses what it may not hand over, before the safety backup', async () => {
+  it('refuses objects of an owner that the role is not a member of, before the safety backup', async () => {
     const environment = await owned(
       'handed',
       'CREATE TABLE t (id int)',
@@ -93,12 +93,12 @@ END $f$;
     );
     await expectRefused(
       environment,
-      'Refused to restore: role "owner1" may not make "other" the owner of anything. Nothing was touched.\n' +
-        'Give it the grant, as a superuser: GRANT "other" TO "owner1"; Or give everything to "owner1": `--no-owner`.\n',
+      'Refused to restore: role "owner1" cannot create objects owned by "other": it is not a member of that role. Nothing was changed.\n' +
+        'Grant the membership as a superuser: GRANT "other" TO "owner1"; Or restore without owners and grants, so that role "owner1" owns everything: `--no-owner`.\n',
     );
   });
 
-  it('refuses grants that another role made', async () => {
+  it('refuses privileges that another role granted', async () => {
     const environment = await owned(
       'regranted',
       'CREATE TABLE t (id int); GRANT SELECT ON t TO auditor WITH GRANT OPTION',
@@ -106,12 +106,12 @@ END $f$;
     );
     await expectRefused(
       environment,
-      'Refused to restore: the backup holds grants that "auditor" made on what others own, and only a superuser can make them in that name. Nothing was touched.\n' +
-        'Restore as a superuser. Or give everything to "owner1": `--no-owner`.\n',
+      'Refused to restore: the backup contains privileges that "auditor" granted on objects of other owners, and only a superuser can restore those. Nothing was changed.\n' +
+        'Restore as a superuser. Or restore without owners and grants, so that role "owner1" owns everything: `--no-owner`.\n',
     );
   });
 
-  it('refuses what only a superuser can make', async () => {
+  it('refuses what only a superuser can create', async () => {
     const environment = await owned(
       'privileged',
       'CREATE TABLE t (id int)',
@@ -123,8 +123,8 @@ END $f$;
     await expectRefused(
       environment,
       (name) =>
-        `Refused to restore ${name}: only a superuser may create event trigger noted_all, extension file_fdw, and role "owner1" is not one. Nothing was touched.\n` +
-        'Restore as a superuser: put one into the database URL for this command.\n',
+        `Refused to restore ${name}: only a superuser can create event trigger noted_all, extension file_fdw, and role "owner1" is not a superuser. Nothing was changed.\n` +
+        'Restore as a superuser: use a superuser in the database URL for this command.\n',
     );
   });
 
@@ -146,8 +146,8 @@ END $f$;
       code: 3,
       stdout: '',
       stderr:
-        `Refused to restore ${dump}: only a superuser may create event trigger noted_all, extension file_fdw, and role "owner1" is not one. Nothing was touched.\n` +
-        'Restore as a superuser: put one into the database URL for this command.\n',
+        `Refused to restore ${dump}: only a superuser can create event trigger noted_all, extension file_fdw, and role "owner1" is not a superuser. Nothing was changed.\n` +
+        'Restore as a superuser: use a superuser in the database URL for this command.\n',
     });
     await query(own.cluster.url('postgres'), 'CREATE ROLE rds_superuser; GRANT rds_superuser TO owner1');
     try {
@@ -169,8 +169,8 @@ END $f$;
     await session.connect();
     await expectRefused(
       environment,
-      'Refused to restore: role "owner1" may not end the sessions that "app" has in database "held", and it cannot be renamed while they are open. Nothing was touched.\n' +
-        'End them, or give it the grant, as a superuser: GRANT pg_signal_backend TO "owner1";\n',
+      'Refused to restore: role "owner1" cannot end the sessions of "app" in database "held", and PostgreSQL cannot rename it while they are open. Nothing was changed.\n' +
+        'End those sessions, or grant as a superuser: GRANT pg_signal_backend TO "owner1";\n',
     );
     await session.end();
     const { name } = await newestOf(environment);
@@ -181,20 +181,20 @@ END $f$;
     expect(await runCli(['restore', '--plan', name], environment)).toMatchObject({
       code: 3,
       stderr:
-        'Refused to restore: database "held" has 1 prepared transaction, "left" among them, and cannot be renamed while one is open. Nothing was touched.\n' +
-        'Connect to it, and end each: COMMIT PREPARED or ROLLBACK PREPARED.\n',
+        'Refused to restore: database "held" has 1 prepared transaction ("left"), and PostgreSQL cannot rename it until they end. Nothing was changed.\n' +
+        'Connect to it and end each with COMMIT PREPARED or ROLLBACK PREPARED.\n',
     });
     await query(environment['superuser'] ?? '', `ROLLBACK PREPARED 'left'`);
   });
 
-  it('refuses a name behind --despite that is no finding', async () => {
+  it('refuses a name in --despite that is not a finding', async () => {
     const environment = await owned('named', 'CREATE TABLE t (id int PRIMARY KEY)');
     const name = await backUp(environment);
     for (const finding of ['indexes:public.nope', 'restore:table-data:public.nope', 'rows:public.t']) {
       const { code, stdout, stderr } = await runCli(['restore', name, '--despite', finding], environment);
       expect([code, stdout]).toEqual([3, '']);
       expect(stderr).toContain(
-        `Refused to restore ${name}: ${finding} is not a finding of this backup. The database was not touched.\nList its findings: \`pgkeep restore test ${name}\`.\n`,
+        `Refused to restore ${name}: ${finding} is not a finding of this backup. The database was not changed.\nList its findings: \`pgkeep restore test ${name}\`.\n`,
       );
     }
     const healthy = await runCli(['restore', name, '--despite', 'restore:table-data:public.t'], environment);

@@ -14,7 +14,7 @@ const REPORT: RestoreTestReport = {
     {
       name: 'rows',
       ok: false,
-      details: 'public."<script>alert(1)</script>" has 1 row, not 2',
+      details: 'public."<script>alert(1)</script>" has 1 row, expected 2',
       reported: [],
       findings: [],
     },
@@ -45,10 +45,10 @@ describe('the report of a restore test', () => {
   it('holds what an auditor asks for', () => {
     for (const text of [
       'Failed',
-      'One comparison says no. Do not rely on this backup.',
+      '1 of 2 comparisons failed. Do not rely on this backup.',
       '1 min 40 s',
       '2 min 5 s',
-      'number 7 of pgkeep.restore_test',
+      'number 7 of pgkeep.restore_test in the database, a table that triggers protect from changes',
       'a'.repeat(64),
       'b'.repeat(64),
       'jq -cSj &#39;del(.hash)&#39; clinic_production_20260207_120000.restore-test.json | sha256sum',

@@ -65,12 +65,12 @@ describe('pgkeep restore', () => {
       0,
       expect.stringMatching(
         new RegExp(
-          `^Restored ${backup.name} into database "clinic" in \\d+\\.\\d s; 13 comparisons, all well\\.\n` +
-            `The database as it was is backup clinic_production_\\d+_\\d+\\.\n` +
-            `It is also still there, as database "${replaced}"\\.\n` +
-            `  to go back, in psql, connected to database "postgres", with the application stopped:\n` +
+          `^Restored ${backup.name} into database "clinic" in \\d+\\.\\d s\\. 13 comparisons passed\\.\n` +
+            `Backup of the replaced database: clinic_production_\\d+_\\d+\n` +
+            `The replaced database is kept as "${replaced}"\\.\n` +
+            `  To go back, stop the application, connect psql to database "postgres", and run:\n` +
             `    BEGIN; ALTER DATABASE "clinic" RENAME TO "clinic_restored"; ALTER DATABASE "${replaced}" RENAME TO "clinic"; COMMIT;\n` +
-            `  to be rid of it, when nobody misses anything:\n` +
+            `  To remove it when it is no longer needed:\n` +
             `    DROP DATABASE "${replaced}";\n$`,
         ),
       ),
@@ -113,10 +113,10 @@ describe('pgkeep restore', () => {
       archiveSha256: backup.sha256,
     });
     expect((await runCli(['changelog', '--verify'], environment)).code).toBe(0);
-    const tests = await runCli(['restore', 'tests'], environment);
+    const tests = await runCli(['restore', 'history'], environment);
     expect([tests.code, tests.stdout]).toEqual([
       0,
-      expect.stringContaining('The chain of evidence, 1 test, is whole.'),
+      expect.stringContaining('The chain of evidence (1 test) is intact.'),
     ]);
   });
 
@@ -174,14 +174,14 @@ describe('pgkeep restore', () => {
   it.each([
     [
       [],
-      /a restore into production was not confirmed\. Nothing was touched\.\nType RESTORE_PRODUCTION when asked/,
+      /a restore into production was not confirmed\. Nothing was changed\.\nType RESTORE_PRODUCTION when asked/,
     ],
     [['--confirm', 'RESTORE_PRODUCTION'], /was not confirmed/],
     [['--target', 'clinic'], /was not confirmed/],
     [['--confirm', 'yes', '--target', 'clinic'], /was not confirmed/],
     [
       ['--confirm', 'RESTORE_PRODUCTION', '--target', 'clinics'],
-      /--target clinics was typed, and DATABASE_URL leads to database "clinic"/,
+      /--target is "clinics", but DATABASE_URL leads to database "clinic"/,
     ],
   ])('production wants both words: %j is refused', async (argv, message) => {
     const backup = await backUp();
@@ -193,22 +193,26 @@ describe('pgkeep restore', () => {
     expect((await withBackups(environment, (backups) => backups.list())).backups).toHaveLength(1);
   });
 
-  it('another environment’s backup is taken only by who types so, and the stamp stays', async () => {
+  it('another environment’s backup is restored only with --from-other, and the stamp stays', async () => {
     const backup = await backUp();
     await createDatabase(own, 'other', 'template0');
     const staging = { ...environment, NODE_ENV: 'staging', DATABASE_URL: own.cluster.url('other') };
     for (const argv of [['install'], ['stamp', 'staging']]) await runCli(argv, staging);
     expect(await runCli(['restore', backup.name], staging)).toMatchObject({
       code: 3,
-      stderr: `Refused to restore: the backup is of clinic_production, not of database "other" in this environment. Nothing was touched.\nIf that is meant, with all the personal data in it, add \`--from-other clinic_production\`.\n`,
+      stderr: `Refused to restore: the backup is of clinic_production, not of database "other" in this environment. Nothing was changed.\nTo restore it here, with all personal data in it, add \`--from-other clinic_production\`.\n`,
     });
     const { code, stderr, stdout } = await runCli(
       ['restore', backup.name, '--from-other', 'clinic_production'],
       staging,
     );
     expect(code).toBe(0);
-    expect(stderr).toContain('CAREFUL   the backup is of clinic_production: with it come its personal data');
-    expect(stdout).toContain('note: pgkeep.change_log of the replaced database stays there');
+    expect(stderr).toContain(
+      'WARNING   the backup is of clinic_production: everyone who can read this database will be able to read its personal data\n',
+    );
+    expect(stdout).toContain(
+      'note: pgkeep.change_log was not carried over: the restored database has another history\n',
+    );
     const ready = JSON.parse((await runCli(['ready', '--json'], staging)).stdout);
     expect(ready.checks.environment).toEqual({ ok: true, details: 'staging' });
   });
@@ -218,7 +222,7 @@ describe('pgkeep restore', () => {
     const { code, stderr } = await runCli(['restore', backup.name], { ...environment, NODE_ENV: 'staging' });
     expect([code, stderr]).toEqual([
       3,
-      'Refused to restore: this runs as staging, and the database is stamped production. Nothing was touched.\nUse `--env production`, or point DATABASE_URL at the staging database.\n',
+      'Refused to restore: this is staging (NODE_ENV), and the database is stamped production. Nothing was changed.\nUse `--env production`, or point DATABASE_URL at the staging database.\n',
     ]);
   });
 
@@ -228,8 +232,8 @@ describe('pgkeep restore', () => {
     await query(own.cluster.url('postgres'), 'DROP DATABASE clinic WITH (FORCE)');
     const { code, stdout, stderr } = await runCli(['restore', backup.name, ...PRODUCTION], environment);
     expect(code).toBe(0);
-    expect(stderr).toContain(': there is none, it is created\n');
-    expect(stdout).toMatch(/^Restored .* into database "clinic" in .* all well\.\n$/);
+    expect(stderr).toContain(', which does not exist and is created\n');
+    expect(stdout).toMatch(/^Restored .* into database "clinic" in .* comparisons passed\.\n$/);
     expect((await holdings(clinic)).catalogue).toEqual(before.catalogue);
     const ready = JSON.parse((await runCli(['ready', '--json'], environment)).stdout);
     expect(ready.checks.environment.ok).toBe(true);
@@ -245,13 +249,13 @@ describe('pgkeep restore', () => {
     expect([refused.code, refused.stderr]).toEqual([
       3,
       expect.stringContaining(
-        'Refused to restore: the backup names roles that this server has not: "keeper". Nothing was touched.\nCreate them: CREATE ROLE "keeper"; Or give everything to "postgres": `--no-owner`.\n',
+        'Refused to restore: the backup uses roles that do not exist on this server: "keeper". Nothing was changed.\nCreate them: CREATE ROLE "keeper"; Or restore without owners and grants, so that role "postgres" owns everything: `--no-owner`.\n',
       ),
     ]);
     expect((await runCli(['restore', backup.name, ...PRODUCTION, '--no-owner'], environment)).code).toBe(0);
   });
 
-  it('a role that may not: refused, with the grant to give', async () => {
+  it('a role without the privileges: refused, with the grant to give', async () => {
     const backup = await backUp();
     const weak = {
       ...environment,
@@ -261,33 +265,33 @@ describe('pgkeep restore', () => {
       code: 3,
       stdout: '',
       stderr:
-        'Refused to restore: role "weak" may not create databases, and a restore goes beside the database, never over it. Nothing was touched.\n' +
-        'Give it the grant, as a superuser: ALTER ROLE "weak" CREATEDB;\n',
+        'Refused to restore: role "weak" cannot create databases, and a restore creates a new one before it replaces the old one. Nothing was changed.\n' +
+        'Grant it as a superuser: ALTER ROLE "weak" CREATEDB;\n',
     });
     await query(clinic, 'ALTER ROLE weak CREATEDB');
     expect((await runCli(['restore', backup.name, ...PRODUCTION], weak)).stderr).toBe(
-      'Refused to restore: role "weak" does not own database "clinic", and only an owner may rename it. Nothing was touched.\n' +
-        'Restore as its owner, or let the role be one: ALTER DATABASE "clinic" OWNER TO "weak";\n',
+      'Refused to restore: role "weak" does not own database "clinic", and only the owner can rename it. Nothing was changed.\n' +
+        'Restore as its owner, or change the owner: ALTER DATABASE "clinic" OWNER TO "weak";\n',
     );
     await query(clinic, 'ALTER ROLE weak NOCREATEDB');
   });
 
-  it('a damaged archive leaves the database untouched', async () => {
+  it('a damaged archive leaves the database unchanged', async () => {
     const backup = await backUp();
     const before = await databases();
     truncateSync(backup.archive, backup.bytes - 1000);
     const { code, stderr } = await runCli(['restore', backup.name, ...PRODUCTION], environment);
-    expect([code, stderr]).toEqual([1, expect.stringContaining('is not what was dumped')]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('is damaged')]);
     expect(await databases()).toEqual(before);
   });
 
-  it('without a safety backup it does not go on, unless told so', async () => {
+  it('without a safety backup it stops, unless --without-safety-backup is given', async () => {
     const backup = await backUp();
     const elsewhere = { ...environment, BACKUP_DIR: path.join(backup.manifest, 'below a file') };
     const refused = await runCli(['restore', backup.archive, ...PRODUCTION], elsewhere);
     expect([refused.code, refused.stderr]).toEqual([
       1,
-      expect.stringContaining('Did not restore: the database as it is now could not be backed up first. '),
+      expect.stringContaining('Did not restore: database "clinic" could not be backed up first. '),
     ]);
     const { code, stdout } = await runCli(
       ['restore', backup.archive, ...PRODUCTION, '--without-safety-backup'],
@@ -295,11 +299,11 @@ describe('pgkeep restore', () => {
     );
     expect([code, stdout]).toEqual([
       0,
-      expect.stringContaining('note: no safety backup of the replaced database: '),
+      expect.stringContaining('note: the replaced database was not backed up: '),
     ]);
   });
 
-  it('a dump made elsewhere, in either format: restored, and says what it could not check', async () => {
+  it('a dump of another tool, in either format: restored, and reports what it could not check', async () => {
     const directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-elsewhere-'));
     const backup = await backUp();
     const custom = path.join(directory, 'from elsewhere.dump');
@@ -312,7 +316,7 @@ describe('pgkeep restore', () => {
       const { code, stdout } = await runCli(['restore', file, ...PRODUCTION], environment);
       expect([code, stdout]).toEqual([
         0,
-        expect.stringContaining('  note: a dump without a manifest: only its foreign keys were checked\n'),
+        expect.stringContaining('  note: the dump has no manifest: only its foreign keys were checked\n'),
       ]);
       expect(await count(clinic, 'session_quiz_steps')).toBe(7172);
     }
@@ -321,32 +325,32 @@ describe('pgkeep restore', () => {
     const cut = await runCli(['restore', plain, ...PRODUCTION], environment);
     expect([cut.code, cut.stderr]).toEqual([
       1,
-      expect.stringMatching(/the dump has no closing line|psql ended with exit code/),
+      expect.stringMatching(/the dump is incomplete: its last line is missing|psql ended with exit code/),
     ]);
     writeFileSync(plain, readFileSync(custom).subarray(100));
     expect(await runCli(['restore', plain, ...PRODUCTION], environment)).toEqual({
       code: 2,
       stdout: '',
-      stderr: `${plain} is no dump: it does not begin as what pg_dump writes.\nName a file that pg_dump or pgkeep made.\n`,
+      stderr: `${plain} is not a dump: it does not begin like the output of pg_dump.\nGive the path of a file that pg_dump or pgkeep wrote.\n`,
     });
     writeFileSync(plain, 'age-encryption.org/v1\n');
     expect(await runCli(['restore', plain, ...PRODUCTION], environment)).toMatchObject({
       code: 2,
       stderr: expect.stringContaining(
-        `${plain} is encrypted, and has no manifest beside it that says how.\n`,
+        `${plain} is encrypted, and its manifest is not in the same directory.\n`,
       ),
     });
     expect(await databases()).toEqual(before);
   });
 
-  it('a database that is there and cannot be read is replaced only by who says so', async () => {
+  it('a database that exists and cannot be read is replaced only with --without-safety-backup', async () => {
     const backup = await backUp();
     await query(own.cluster.url('postgres'), 'ALTER DATABASE clinic ALLOW_CONNECTIONS false');
     const refused = await runCli(['restore', backup.name, ...PRODUCTION], environment);
     expect([refused.code, refused.stderr]).toEqual([
       3,
-      'Refused to restore: database "clinic" is there and cannot be read: database "clinic" is not currently accepting connections. Nothing was touched.\n' +
-        'Mend that, or replace it unread: `--without-safety-backup`. It is kept under another name in any case.\n',
+      'Refused to restore: database "clinic" exists but cannot be read: database "clinic" is not currently accepting connections. Nothing was changed.\n' +
+        'Fix that, or replace it without reading it: `--without-safety-backup`. It is kept under another name in any case.\n',
     ]);
     const argv = ['restore', backup.name, ...PRODUCTION, '--without-safety-backup'];
     expect((await runCli(argv, environment)).code).toBe(0);
@@ -376,7 +380,7 @@ describe('pgkeep restore', () => {
     },
   );
 
-  it('some tables: into a database of their own, with the commands that bring their rows back', async () => {
+  it('some tables: into an additional database, with the commands that copy their rows back', async () => {
     const backup = await backUp();
     await query(clinic, 'DELETE FROM session_quiz_steps');
     const argv = [
@@ -412,18 +416,20 @@ describe('pgkeep restore', () => {
     expect(await runCli(argv, environment)).toMatchObject({
       code: 3,
       stderr: expect.stringContaining(
-        'Refused to restore into database "other "picked"": it exists already. Nothing was touched.',
+        'Refused to restore into database "other "picked"": it already exists. Nothing was changed.',
       ),
     });
     expect(
       await runCli(['restore', backup.name, '--tables', 'nope', '--into', 'other_2'], environment),
     ).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/^\w+ has no table nope\.\nIt has /),
+      stderr: expect.stringMatching(
+        /^\w+ has no table nope\.\nIts tables: .*\. For a partitioned table, name its partitions\.\n$/,
+      ),
     });
   });
 
-  it('shows what there is, what it would do, and what it wants', async () => {
+  it('lists the backups, shows the plan, and asks for a name', async () => {
     const backup = await backUp();
     expect((await runCli(['restore', '--list'], environment)).stdout).toContain(backup.name);
     const plan = await runCli(['restore', '--plan', '--json', backup.name], environment);
@@ -436,8 +442,8 @@ describe('pgkeep restore', () => {
     expect(await runCli(['restore'], environment)).toMatchObject({
       code: 2,
       stderr:
-        'Which backup is to be restored?\n`pgkeep restore --list` shows the names; then `pgkeep restore NAME`.\n',
+        'Missing argument: backup name.\n`pgkeep restore --list` lists the names. Then run `pgkeep restore NAME`.\n',
     });
-    expect((await runCli(['restore', 'nope'], environment)).stderr).toMatch(/^There is no backup "nope" in /);
+    expect((await runCli(['restore', 'nope'], environment)).stderr).toMatch(/^Backup "nope" not found in /);
   });
 });

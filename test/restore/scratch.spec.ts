@@ -68,7 +68,7 @@ describe('the place of a restore test', () => {
       code: 3,
       stdout: '',
       stderr: expect.stringMatching(
-        /^Refused to test a restore: TEST_DATABASE_URL leads to the guarded database itself \(system \d+, oid \d+\)\. Nothing was touched\.\nPoint TEST_DATABASE_URL at another server, or leave it out\.\n$/,
+        /^Refused to test a restore: TEST_DATABASE_URL leads to the guarded database \(system \d+, oid \d+\)\. Nothing was changed\.\nPoint TEST_DATABASE_URL at another server, or unset it\.\n$/,
       ),
     });
     expect((await query(clinic, 'SELECT count(*) FROM children')).rows).toEqual(before.rows);
@@ -91,7 +91,7 @@ describe('the place of a restore test', () => {
         {
           verdict: 'passed',
           restoredTo: 'given database',
-          notes: ['owners and grants were not restored: role "tester" is not a superuser there'],
+          notes: ['owners and grants were not restored: role "tester" is not a superuser on that server'],
         },
       ]);
       const left = await query(
@@ -111,8 +111,8 @@ describe('the place of a restore test', () => {
       code: 3,
       stdout: '',
       stderr:
-        'Refused to test a restore in database "given" of TEST_DATABASE_URL: it is neither empty nor stamped test, and role "tester" may not make another. Nothing was touched.\n' +
-        'Let it make one: ALTER ROLE "tester" CREATEDB; or name an empty database, or stamp this one as scratch: `DATABASE_URL=… pgkeep stamp test`.\n',
+        'Refused to test a restore in database "given" of TEST_DATABASE_URL: it is neither empty nor stamped test, and role "tester" cannot create another database. Nothing was changed.\n' +
+        'Allow it to create databases: ALTER ROLE "tester" CREATEDB; Or use an empty database, or mark this one as scratch: `DATABASE_URL=… pgkeep stamp test`.\n',
     });
     expect((await query(asTester(), 'SELECT count(*) FROM precious')).rows).toEqual([{ count: '1' }]);
     for (const argv of [['install'], ['stamp', 'test']]) {
@@ -133,7 +133,7 @@ describe('the place of a restore test', () => {
     const { code, stdout } = await runCli(['restore', 'test'], environment);
     expect(code).toBe(0);
     expect(stdout).toContain(
-      '  note: owners and grants were not restored: the server has no role "keeper"\n',
+      '  note: owners and grants were not restored: the server does not have role "keeper"\n',
     );
   });
 
@@ -157,7 +157,7 @@ describe('the place of a restore test', () => {
     await until(async () => (await scratchDatabases()).length === 1, 15_000, 'a scratch database');
     test.signal(signal);
     expect((await test.end()).code).toBe({ SIGINT: 130, SIGTERM: 143 }[signal]);
-    expect(test.stderr).toMatch(/^Interrupted: could not test the restore of large_development_\d+_\d+\. /);
+    expect(test.stderr).toMatch(/^Interrupted: did not test the restore of large_development_\d+_\d+\. /);
     expect(await scratchDatabases()).toEqual([]);
     expect(readdirSync(environment['BACKUP_DIR'] ?? '')).toHaveLength(2);
   });
@@ -214,7 +214,7 @@ describe('the place of a restore test', () => {
         stdout: '',
         stderr: expect.stringMatching(
           new RegExp(
-            `^Nowhere to test a restore: the database needs about \\d+ MB, and 80 MB are free on the disk of ${disk}\\. Nothing was touched\\.\nMake room there\\. `,
+            `^Cannot test a restore: the database needs about \\d+\\.\\d MB, and the disk of ${disk} has 80\\.0 MB free\\. Nothing was changed\\.\nFree space there\\. `,
           ),
         ),
       });

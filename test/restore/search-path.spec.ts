@@ -51,9 +51,9 @@ describe('a function that names things without their schema', () => {
       expect(test.stdout).toContain(
         '  finding restore:table-data:public.place: function unaccent(text) does not exist (in function public.slugify(text))' +
           (format === 'plain' ? ', at: COPY public.place (name) FROM stdin;\n' : '\n') +
-          '  finding rows:public.place: public.place has 0 rows, not 1\n' +
-          '  finding contents:public.place: public.place has other contents\n' +
-          '  To restore everything else, once the findings are read:\n' +
+          '  finding rows:public.place: public.place has 0 rows, expected 1\n' +
+          '  finding contents:public.place: the rows of public.place have other contents\n' +
+          '  To accept these findings and restore the rest:\n' +
           `    pgkeep ${command}\n` +
           `  note: ${ADVICE}\n`,
       );
@@ -61,15 +61,15 @@ describe('a function that names things without their schema', () => {
       const refused = await runCli(['restore', name], environment);
       expect(refused.code).toBe(1);
       expect(refused.stderr).toContain('function unaccent(text) does not exist');
-      expect(refused.stderr).toContain(`Database "slugs_${format}" was not touched.\n${ADVICE}\n`);
+      expect(refused.stderr).toContain(`Database "slugs_${format}" was not changed.\n${ADVICE}\n`);
       expect(refused.stderr).toContain(
-        `To see everything that does not restore, and the command that restores the rest: \`pgkeep restore test ${name}\`.`,
+        `To list everything that cannot be restored, and get the command that restores the rest: \`pgkeep restore test ${name}\`.`,
       );
 
       const restored = await runCli(command.split(' '), environment);
       expect([restored.code, restored.stdout]).toEqual([
         0,
-        expect.stringContaining('  despite rows:public.place: public.place has 0 rows, not 1\n'),
+        expect.stringContaining('  accepted rows:public.place: public.place has 0 rows, expected 1\n'),
       ]);
       const left = await query(
         url,

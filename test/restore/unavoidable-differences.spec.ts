@@ -71,27 +71,29 @@ describe('a difference that no restore can avoid', () => {
     expect(report).toMatchObject({
       verdict: 'passed',
       notes: [
-        'not exactly as in the backup, as no restore can avoid it: contents (1), relations (1), columns (1), constraints (2), indexes (1), triggers (1), extensions (1)',
+        'differences that no restore can avoid: contents (1), relations (1), columns (1), constraints (2), indexes (1), triggers (1), extensions (1)',
       ],
     });
     expect(reportedBy(report)).toEqual({
       contents: [
-        'public.computed: generated columns were computed anew and hold other values; all others hold what they held',
+        'public.computed: generated columns were computed again and have other values; all other columns are unchanged',
       ],
       relations: [
-        'materialized view public.above is not populated now: it selects from one that was not, and a restore cannot refresh it',
+        'materialized view public.above is now empty (not populated): it selects from a view that was not populated, so that a restore cannot refresh it',
       ],
-      columns: ["column public.lax.v is NOT NULL now, as the parent's: a dump does not keep that it was not"],
+      columns: [
+        'column public.lax.v is now NOT NULL, as on the parent: a dump does not record that it was dropped on the child',
+      ],
       constraints: [
-        'constraint visit_2026_customer_fk of public.visit_2026 is named visit_customer_fk now: a dump does not keep the name of a constraint that comes with the table above',
-        "constraint pos of public.chi is NOT VALID now, as the parent's: a dump does not keep it for the child alone",
+        'constraint visit_2026_customer_fk of public.visit_2026 is now named visit_customer_fk: a dump does not contain the name of an inherited constraint',
+        'constraint pos of public.chi is now NOT VALID, as on the parent: a dump does not record it for the child',
       ],
-      indexes: ['index public.dup_u was invalid and is not there now: a dump leaves it out'],
+      indexes: ['invalid index public.dup_u was not restored: a dump does not contain it'],
       triggers: [
-        'foreign key visit_2026_customer_fk of public.visit_2026 is named visit_customer_fk now, and so are its triggers',
+        'foreign key visit_2026_customer_fk of public.visit_2026 is now named visit_customer_fk, and so are its triggers',
       ],
       extensions: [
-        "extension pg_trgm was 1.3 and is 1.6 now: a dump names no version, and a restore makes the server's default",
+        "extension pg_trgm was version 1.3 and is now 1.6: a dump does not contain the version, and a restore installs the server's default",
       ],
     });
   });
@@ -103,7 +105,7 @@ describe('a difference that no restore can avoid', () => {
     const report = await tested(url, format);
     expect(faultsOf(report)).toEqual({});
     const moved =
-      'rows moved between the partitions of public.car, which holds all of them: a dump loads them through it, and an enum hashes anew in each database';
+      'rows moved between the partitions of public.car, none is lost: a dump loads them through the partitioned table, and an enum value has another hash in each database';
     const rows = report.tables.filter(({ expectedRows, foundRows }) => expectedRows !== foundRows);
     expect(rows.length).toBeGreaterThan(0);
     expect(rows.every(({ reported }) => reported === moved)).toBe(true);
@@ -130,11 +132,11 @@ describe('a difference that no restore can avoid', () => {
     const renamed = 'ALTER TABLE customer RENAME CONSTRAINT customer_pkey TO other_pkey';
     expect(faultsOf(await tested(url, 'custom', renamed))).toEqual({
       constraints:
-        'missing: public.customer customer_pkey p: PRIMARY KEY id; not in the backup: public.customer other_pkey p: PRIMARY KEY id',
+        'constraint customer_pkey of public.customer is missing: PRIMARY KEY id; constraint other_pkey of public.customer is not in the backup: PRIMARY KEY id',
       indexes:
-        'missing: public.customer_pkey: CREATE UNIQUE INDEX customer_pkey ON public.customer USING btree id; not in the backup: public.other_pkey: CREATE UNIQUE INDEX other_pkey ON public.customer USING btree id',
+        'index public.customer_pkey is missing: CREATE UNIQUE INDEX customer_pkey ON public.customer USING btree id; index public.other_pkey is not in the backup: CREATE UNIQUE INDEX other_pkey ON public.customer USING btree id',
     });
     const written = faultsOf(await tested(url, 'custom', 'UPDATE computed SET a = 7'));
-    expect(written).toEqual({ contents: 'public.computed has other contents' });
+    expect(written).toEqual({ contents: 'the rows of public.computed have other contents' });
   });
 });

@@ -20,13 +20,12 @@ describe('the way back after a restore', () => {
     await query(url, 'UPDATE t SET a = 2');
     const { code, stdout } = await runCli(['restore', name], environment);
     expect(code).toBe(0);
-    const [, replaced = ''] = /as database "(.*)"\.$/m.exec(stdout) ?? [];
+    const [, replaced = ''] = /is kept as "(.*)"\.$/m.exec(stdout) ?? [];
     const back = `BEGIN; ALTER DATABASE "postgres" RENAME TO "postgres_restored"; ALTER DATABASE "${replaced}" RENAME TO "postgres"; COMMIT;`;
-    expect(stdout.slice(stdout.indexOf('It is also')))
-      .toBe(`It is also still there, as database "${replaced}".
-  to go back, in psql, connected to database "template1", with the application stopped:
+    expect(stdout.slice(stdout.indexOf('The replaced'))).toBe(`The replaced database is kept as "${replaced}".
+  To go back, stop the application, connect psql to database "template1", and run:
     ${back}
-  to be rid of it, when nobody misses anything:
+  To remove it when it is no longer needed:
     DROP DATABASE "${replaced}";
 `);
     await query(own.cluster.url('template1'), back);

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { calendarOf } from '../../src/retention/calendar.js';
-import { planRetention, simulateRetention } from '../../src/retention/plan-retention.js';
+import { calendarOf, planRetention, simulateRetention } from '../../src/retention/plan-retention.js';
 import type { RetainedBackup, RetentionRules } from '../../src/retention/retention.types.js';
 
 const NOW = new Date('2026-02-07T12:00:00Z');

@@ -10,18 +10,8 @@ import { RestoreService } from '../../src/restore/restore/restore.service.js';
 import { RetentionService } from '../../src/retention/retention.service.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
+import { SetClock } from '../support/set-clock.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
-
-/** A clock that the test sets. */
-class SetClock extends Clock {
-  constructor(private readonly current: Date) {
-    super();
-  }
-
-  now(): Date {
-    return this.current;
-  }
-}
 
 describe('pruning', () => {
   let own: ThrowAwayCluster;
@@ -121,8 +111,8 @@ describe('pruning', () => {
     await expect(at(NOW, ({ retention }) => retention.prune())).rejects.toMatchObject({
       code: 'PRUNE_REFUSED',
       message:
-        'Refused to prune: of the 2 backups that the last prune left, 2 are gone. Nothing was removed.',
-      hint: `Find out where they went: ${names[0]}, ${names[1]}. Is BACKUP_DIR the right place?`,
+        'Refused to prune: of the 2 backups that the last prune kept, 2 are missing. Nothing was removed.',
+      hint: `Check that BACKUP_DIR is the right directory, and look for the missing backups: ${names[0]}, ${names[1]}.`,
     });
   });
 

@@ -34,7 +34,7 @@ class Year {
     this.damagedAt ??= at;
   }
 
-  /** Somebody noticed: the last backup from before the damage is restored. It must be there. */
+  /** The damage was noticed: the last backup from before the damage is restored. It must be there. */
   restore(at: number): void {
     if (this.damagedAt === undefined) return;
     const good = this.newestRegularBefore(this.damagedAt);

@@ -12,7 +12,7 @@ import { TcpProxy } from '../support/tcp-proxy.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 
-/** The whole command, against a real S3 server and through proxies that fail as networks and servers do. */
+/** The command, against a real S3 server and through proxies that fail as networks and servers do. */
 describe('pgkeep backup with a bucket', () => {
   let own: ThrowAwayCluster;
   let url: string;
@@ -90,7 +90,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(code).toBe(0);
     const name = nameInDirectory();
     const location = `s3://${bucket.settings.bucket}`;
-    expect(stdout).toContain(`\n  copy      ${location}, read back whole\n`);
+    expect(stdout).toContain(`\n  copy      ${location}, verified\n`);
     expect(await bucket.keys()).toEqual(filesOf(name));
     expect(await bucket.uploads()).toEqual([]);
     expect(await listed()).toMatchObject([{ name, locations: [directory, location] }]);
@@ -99,7 +99,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(await listed()).toMatchObject([{ name, locations: [location] }]);
     expect(await runCli(['backup', 'verify', name], environment)).toEqual({
       code: 0,
-      stdout: `${name}: every byte is as it was dumped, and all of it can be read.\n`,
+      stdout: `${name} passed verification: every byte is as it was dumped, and the archive is complete.\n`,
       stderr: '',
     });
     const restored = await createDatabase(own, `restored_${Date.now()}`);
@@ -139,13 +139,13 @@ describe('pgkeep backup with a bucket', () => {
     const name = nameInDirectory();
     expect(pgkeep.stderr).toContain(`Cannot upload ${name}: Cannot write ${name}.dump to s3://`);
     expect(pgkeep.stderr).toContain(`it cannot be reached (`);
-    expect(pgkeep.stderr).toContain(`The backup itself is whole, in ${directory}.\n`);
+    expect(pgkeep.stderr).toContain(`The backup itself is complete, in ${directory}.\n`);
     expect(pgkeep.stderr).toMatch(new RegExp(`\nThen upload again: \`pgkeep backup upload ${name}\`\\.\n$`));
     expect(await listed()).toMatchObject([{ name, locations: [directory] }]);
 
     const again = await runCli(['backup', 'upload', name], environment);
     expect(again.stdout).toBe(
-      `Cleared away what a killed upload left: ${name}\n${name} is in ${directory} and s3://${bucket.settings.bucket}, read back whole.\n`,
+      `Removed an unfinished upload: ${name}\n${name} is in ${directory} and s3://${bucket.settings.bucket}, verified.\n`,
     );
     expect(await bucket.keys()).toEqual(filesOf(name));
     expect(await bucket.uploads()).toEqual([]);
@@ -161,7 +161,7 @@ describe('pgkeep backup with a bucket', () => {
 
     const next = await runCli(['backup'], environment);
     expect(next.code).toBe(0);
-    expect(next.stdout).toContain(`Cleared away what a killed run left: ${name}\n`);
+    expect(next.stdout).toContain(`Removed an unfinished backup: ${name}\n`);
     expect(await bucket.uploads()).toEqual([]);
     const [second] = await listed();
     expect(await bucket.keys()).toEqual(filesOf(second?.name ?? ''));
@@ -169,18 +169,18 @@ describe('pgkeep backup with a bucket', () => {
     expect(await bucket.keys()).toHaveLength(4);
   });
 
-  it('by kill -9 while it reads back: an archive without a manifest is listed nowhere, and cleared', async () => {
+  it('by kill -9 while it verifies: an archive without a manifest is listed nowhere, and cleared', async () => {
     const { proxy, through } = await throughHttp();
-    const isReadBack = (request: string): boolean => /^GET \S+\.dump(?:\?|$)/.test(request);
-    proxy.fate = (request) => (isReadBack(request) ? 'hang' : 'pass');
+    const isVerification = (request: string): boolean => /^GET \S+\.dump(?:\?|$)/.test(request);
+    proxy.fate = (request) => (isVerification(request) ? 'hang' : 'pass');
     const pgkeep = new PgkeepProcess('cli', ['backup'], through);
-    await until(() => proxy.requests.some(isReadBack) || !pgkeep.isRunning, 20_000, 'a read-back');
+    await until(() => proxy.requests.some(isVerification) || !pgkeep.isRunning, 20_000, 'the verification');
     await pgkeep.kill();
     const name = nameInDirectory();
     expect(await bucket.keys()).toEqual([`${name}.dump`, `${name}.unfinished.json`]);
     expect(await listed()).toMatchObject([{ name, locations: [directory] }]);
     const next = await runCli(['backup', 'upload'], environment);
-    expect(next.stdout).toContain(`Cleared away what a killed upload left: ${name}\n`);
+    expect(next.stdout).toContain(`Removed an unfinished upload: ${name}\n`);
     expect(await bucket.keys()).toEqual(filesOf(name));
   });
 
@@ -191,7 +191,7 @@ describe('pgkeep backup with a bucket', () => {
     await until(() => proxy.connections > 0 || !pgkeep.isRunning, 20_000, 'a connection');
     pgkeep.signal('SIGTERM');
     expect(await pgkeep.end(20_000)).toEqual({ code: 143, signal: null });
-    expect(pgkeep.stderr).toContain(`The backup itself is whole, in ${directory}.\n`);
+    expect(pgkeep.stderr).toContain(`The backup itself is complete, in ${directory}.\n`);
   });
 
   it('by SIGTERM during the upload: exit 143, no part left, safe in the directory', async () => {
@@ -200,7 +200,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(await pgkeep.end()).toEqual({ code: 143, signal: null });
     const name = nameInDirectory();
     expect(pgkeep.stderr).toBe(
-      `Interrupted: could not upload ${name}. The backup itself is whole, in ${directory}.\nUpload again: \`pgkeep backup upload ${name}\`.\n`,
+      `Interrupted: did not upload ${name}. The backup itself is complete, in ${directory}.\nUpload again: \`pgkeep backup upload ${name}\`.\n`,
     );
     expect(await bucket.keys()).toEqual([]);
     expect(await bucket.uploads()).toEqual([]);
@@ -222,12 +222,12 @@ describe('pgkeep backup with a bucket', () => {
     proxy.fate = (request) => (request.includes('partNumber=2') ? 500 : 'pass');
     const { code, stderr } = await runCli(['backup'], through);
     expect(code).toBe(1);
-    expect(stderr).toContain(': it answers 500 (We encountered an internal error). The backup');
+    expect(stderr).toContain(': the server answered 500 (We encountered an internal error). The backup');
     expect(await bucket.keys()).toEqual(filesOf(name));
     expect(await bucket.uploads()).toEqual([]);
   });
 
-  it('tells wrong credentials at once, and a bucket that is gone', async () => {
+  it('reports wrong credentials immediately, and a bucket that is gone', async () => {
     const refused = await runCli(['backup'], {
       ...environment,
       AWS_SECRET_ACCESS_KEY: 'nobody-may-see-this',
@@ -236,7 +236,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(
       new RegExp(
-        `^Cannot upload ${name}: Cannot write clock-\\S+\\.probe to s3://\\S+: access is denied \\(SignatureDoesNotMatch: .*\\)\\. The backup itself is whole, in ${directory}\\.\nCheck AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile or role this process has\\.\nThen upload again: \`pgkeep backup upload ${name}\`\\.\n$`,
+        `^Cannot upload ${name}: Cannot write clock-\\S+\\.probe to s3://\\S+: access denied \\(SignatureDoesNotMatch: .*\\)\\. The backup itself is complete, in ${directory}\\.\nCheck AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile or role of this process\\.\nThen upload again: \`pgkeep backup upload ${name}\`\\.\n$`,
       ),
     );
     const gone = await runCli(['backup', 'upload', name], { ...environment, AWS_S3_BACKUP_BUCKET: 'gone' });
@@ -245,19 +245,21 @@ describe('pgkeep backup with a bucket', () => {
       stdout: '',
       stderr: expect.stringMatching(
         new RegExp(
-          `^Cannot upload ${name}: Cannot write clock-\\S+\\.probe to s3://gone: there is no such bucket\\. The backup itself is whole, in ${directory}\\.\nCheck AWS_S3_BACKUP_BUCKET, or make the bucket: pgkeep makes none by itself\\.\nThen upload again: \`pgkeep backup upload ${name}\`\\.\n$`,
+          `^Cannot upload ${name}: Cannot write clock-\\S+\\.probe to s3://gone: the bucket does not exist\\. The backup itself is complete, in ${directory}\\.\nCheck AWS_S3_BACKUP_BUCKET, or create the bucket: pgkeep does not create buckets\\.\nThen upload again: \`pgkeep backup upload ${name}\`\\.\n$`,
         ),
       ),
     });
     const list = await runCli(['backup', 'list'], { ...environment, AWS_S3_BACKUP_BUCKET: 'gone' });
     expect(list.code).toBe(0);
-    expect(list.stdout).toContain('\nNot the whole list: Cannot list s3://gone: there is no such bucket.\n');
+    expect(list.stdout).toContain(
+      '\nThe list is incomplete: Cannot list s3://gone: the bucket does not exist.\n',
+    );
     const prune = await runCli(['backup', 'prune'], { ...environment, AWS_S3_BACKUP_BUCKET: 'gone' });
     expect(prune).toEqual({
       code: 3,
       stdout: '',
       stderr:
-        'Refused to prune. Cannot list s3://gone: there is no such bucket. Nothing was removed.\nPrune again when `pgkeep backup list` shows every place.\n',
+        'Refused to prune: the list of backups is incomplete. Cannot list s3://gone: the bucket does not exist. Nothing was removed.\nRun the prune again when `pgkeep backup list` reports no error.\n',
     });
   });
 
@@ -267,7 +269,7 @@ describe('pgkeep backup with a bucket', () => {
       code: 78,
       stdout: '',
       stderr:
-        'Cannot upload: there is no bucket to go to.\nSet BACKUP_UPLOAD_ENABLED=true, and AWS_S3_BACKUP_BUCKET or GCS_BACKUP_BUCKET.\n',
+        'Cannot upload: no bucket is configured.\nSet BACKUP_UPLOAD_ENABLED=true, and AWS_S3_BACKUP_BUCKET or GCS_BACKUP_BUCKET.\n',
     });
   });
 });

@@ -107,7 +107,7 @@ describe('through a network that breaks', () => {
     }
   });
 
-  it('fails an upload that the network leaves for good, at once and with the cause', async () => {
+  it('fails an upload whose network is gone for good, immediately and with the cause', async () => {
     const storage = await openS3Bucket(settings, HURRIED);
     const body = randomStream(20 * MIB, async () => {
       proxy.mode = 'refuse';
@@ -119,7 +119,7 @@ describe('through a network that breaks', () => {
     expect(body.destroyed).toBe(true);
     const reachable = await openS3Bucket(bucket.settings);
     expect(await reachable.head('lost')).toBeUndefined();
-    // Nobody could take away what had arrived; the next run can.
+    // What had arrived could not be removed; the next run can remove it.
     expect(await bucket.uploads()).toHaveLength(1);
     await reachable.delete('lost');
     expect(await bucket.uploads()).toEqual([]);
@@ -163,11 +163,11 @@ describe('with a server that has troubles', () => {
     expect(await bucket.uploads()).toEqual([]);
   });
 
-  it('tells a server that answers 500 for good', async () => {
+  it('reports a server that answers 500 for good', async () => {
     proxy.fate = () => 500;
     for (const failure of await failuresOf(await openS3Bucket(settings, HURRIED))) {
       expect(failure).toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
-      expect(failure.message).toContain('it answers 500');
+      expect(failure.message).toContain('the server answered 500');
     }
   });
 
@@ -235,7 +235,7 @@ describe('with settings that are wrong', () => {
     const settings = { ...bucket.settings, bucket: `${bucket.settings.bucket}-gone` };
     for (const failure of await failuresOf(await openS3Bucket(settings))) {
       expect(failure).toMatchObject({ code: 'STORAGE_BUCKET_MISSING' });
-      expect(failure.message).toMatch(/s3:\/\/\S+-gone: there is no such bucket\.$/);
+      expect(failure.message).toMatch(/s3:\/\/\S+-gone: the bucket does not exist\.$/);
       expect(failure.hint).toContain('AWS_S3_BACKUP_BUCKET');
     }
   });

@@ -45,7 +45,7 @@ describe('the schedule of an importing application', () => {
     return (await query(url, 'SELECT FROM pgkeep.job_run')).rows.length;
   }
 
-  it('is not there by importing pgkeep, and does nothing while backups are off', async () => {
+  it('is no part of PgkeepModule, and does nothing while backups are off', async () => {
     const bare = await application(every, { scheduled: false });
     expect(() => bare.get(SchedulerRegistry, { strict: false })).toThrow(/could not find/);
     await bare.close();
@@ -56,7 +56,7 @@ describe('the schedule of an importing application', () => {
     expect(await countOf()).toBe(0);
   });
 
-  it('begins nothing with BACKUP_SCHEDULE=off, and knows what is asked for', async () => {
+  it('starts nothing with BACKUP_SCHEDULE=off but manual runs', async () => {
     const elsewhere = await application(
       { ...every, BACKUP_SCHEDULE: 'OFF', RESTORE_TEST_SCHEDULE: 'off' },
       { scheduled: true },
@@ -70,7 +70,7 @@ describe('the schedule of an importing application', () => {
     await elsewhere.close();
   });
 
-  it('spreads what is caught up', async () => {
+  it('spreads missed runs', async () => {
     const daily = { ...every, BACKUP_SCHEDULE: '0 2 * * *', RESTORE_TEST_SCHEDULE: 'off' };
     const patient = await application(daily, { scheduled: false, jitter: 1 });
     await patient.get(MaintenanceService).step();
@@ -86,7 +86,7 @@ describe('the schedule of an importing application', () => {
     await query(url, 'DELETE FROM pgkeep.job_run');
   });
 
-  it('runs by itself where it was imported, and ends with the application', async () => {
+  it('runs where it is imported, and ends with the application', async () => {
     const keeping = await application(every, { scheduled: true });
     await until(async () => (await countOf()) > 0, 20_000, 'a run');
     await keeping.close();

@@ -18,7 +18,7 @@ describe('the due times of several services', () => {
   afterAll(() => own.cluster.destroy());
 
   it(
-    'go by the database’s clock, whatever their own says',
+    'use the database’s clock, not their own',
     async () => {
       const url = await createClinic(own, 'clinic_clocks');
       replicas = new Replicas(url, { BACKUP_SCHEDULE: scheduleIn(12), JOB_LEASE_SECONDS: '3' });
@@ -39,7 +39,7 @@ describe('the due times of several services', () => {
   );
 
   it(
-    'catch up what was missed once, and nothing from before the schedule',
+    'catch up a missed run once, and none from before the schedule',
     async () => {
       const url = await createClinic(own, 'clinic_missed');
       replicas = new Replicas(url, { BACKUP_SCHEDULE: '0 2 * * *' });
@@ -59,7 +59,7 @@ describe('the due times of several services', () => {
   );
 
   it(
-    'say once that the schedule cannot run, and go on serving',
+    'report once that the schedule cannot run, and keep serving',
     async () => {
       const url = await createClinic(own, 'clinic_least');
       await query(

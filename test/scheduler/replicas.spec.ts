@@ -70,7 +70,7 @@ describe('several services on one database', () => {
   );
 
   it(
-    'take over from one that was killed, once its lease has ended',
+    'take over from one that was killed, once its lease has expired',
     async () => {
       replicas = new Replicas(await large(), { BACKUP_SCHEDULE: scheduleIn(10), JOB_LEASE_SECONDS: '3' });
       const [one, two] = await Promise.all([replicas.start(), replicas.start()]);
@@ -88,7 +88,7 @@ describe('several services on one database', () => {
   );
 
   it(
-    'publish nothing of one that was stopped, overtaken and let go on',
+    'publish nothing of one that was paused and continues after a take-over',
     async () => {
       replicas = new Replicas(await large(), { BACKUP_SCHEDULE: scheduleIn(10), JOB_LEASE_SECONDS: '3' });
       const [one, two] = await Promise.all([replicas.start(), replicas.start()]);
@@ -100,7 +100,7 @@ describe('several services on one database', () => {
       expect(isHeldBy(done, other.service)).toBe(true);
       holder.service.signal('SIGCONT');
       await until(
-        () => holder.service.stderr.includes('could not renew its lease'),
+        () => holder.service.stderr.includes('did not renew its lease'),
         10_000,
         'the one that lost it',
       );
@@ -115,7 +115,7 @@ describe('several services on one database', () => {
   );
 
   it(
-    'take over at once from one that is stopped in order',
+    'take over immediately from one that shuts down',
     async () => {
       replicas = new Replicas(await large(), { BACKUP_SCHEDULE: scheduleIn(10), JOB_LEASE_SECONDS: '600' });
       const one = await replicas.start();
@@ -134,7 +134,7 @@ describe('several services on one database', () => {
   );
 
   it(
-    'outlive a restart of the database in the middle of a run: it is made again',
+    'survive a restart of the database during a run, which is tried again',
     async () => {
       replicas = new Replicas(await large(), { BACKUP_SCHEDULE: scheduleIn(10), JOB_LEASE_SECONDS: '5' });
       const { service } = await replicas.start();

@@ -220,7 +220,7 @@ describe('the statistics', () => {
       expect(code).toBe(0);
       expect(stdout).toMatch(/^public\.held +~1 +~16\.0 kB +~8\.0 kB +0 +never +never$/m);
       expect(stdout).toMatch(
-        /\n\n~ locked by another session, so neither measured nor counted: public\.held\.\n$/,
+        /\n\n~ locked by another session, and neither measured nor counted: public\.held\.\n$/,
       );
     });
   });

@@ -50,7 +50,7 @@ export function describeStorage(
     });
 
     it.each([0, 1, 65_537, 8 * MIB, 8 * MIB + 1, 20 * MIB])(
-      'gives back the %i bytes it was given',
+      'returns the %i bytes that were stored',
       async (bytes) => {
         const before = Date.now();
         const key = `sizes/${bytes}.dump`;
@@ -58,7 +58,7 @@ export function describeStorage(
         expect(await digestOf(await storage.get(key))).toBe(await randomDigest(bytes));
         const head = await storage.head(key);
         expect(head?.bytes).toBe(bytes);
-        // S3 tells whole seconds.
+        // S3 returns seconds.
         expect(head?.modifiedAt.getTime()).toBeGreaterThan(before - 2000);
         expect(head?.modifiedAt.getTime()).toBeLessThan(Date.now() + 2000);
         const [listed] = await objectsOf(key);
@@ -69,7 +69,7 @@ export function describeStorage(
       },
     );
 
-    it('replaces an object as a whole', async () => {
+    it('replaces an object completely', async () => {
       await storage.put('replaced', randomStream(9 * MIB), never);
       await put('replaced', 'short');
       expect(await read('replaced')).toBe('short');
@@ -195,7 +195,7 @@ export function describeStorage(
       expect(await subject.leftovers()).toEqual([]);
     });
 
-    it('shows an object only when it is whole', async () => {
+    it('shows an object only when it is complete', async () => {
       let seen: unknown = 'nothing was looked at';
       const body = randomStream(20 * MIB, async () => {
         seen = [await storage.head('whole'), await keysOf('whole')];
@@ -205,7 +205,7 @@ export function describeStorage(
       expect(await storage.head('whole')).toMatchObject({ bytes: 20 * MIB });
     });
 
-    it('takes several at once', async () => {
+    it('accepts several puts concurrently', async () => {
       const keys = [1, 2, 3, 4].map((number) => `parallel/${number}`);
       await Promise.all(keys.map(async (key) => await storage.put(key, randomStream(9 * MIB), never)));
       for (const key of keys)

@@ -36,7 +36,7 @@ describe('a server that takes few parts of one object', () => {
       code: 'STORAGE_FAILED',
       message:
         'Cannot write unknown to s3://few: InvalidArgument: Part number must be an integer between 1 and 3, inclusive.',
-      hint: 'This server takes fewer parts of one object than Amazon S3 does. Have its limit raised (OpenStack Swift: max_upload_part_num and max_manifest_segments), or copy the backup by other means.',
+      hint: 'This server accepts fewer parts of one object than Amazon S3. Raise its limit (OpenStack Swift: max_upload_part_num and max_manifest_segments), or copy the backup off-site with another tool.',
     });
   });
 
@@ -45,8 +45,8 @@ describe('a server that takes few parts of one object', () => {
     const put = bucket.put('huge', body, { signal, expectedBytes: 6 * 1024 * GIB });
     await expect(put).rejects.toMatchObject({
       code: 'STORAGE_FAILED',
-      message: 'Cannot write huge to s3://few: it has 6.0 TiB, and an object can have 5 TiB at most.',
-      hint: 'Compress it more (BACKUP_COMPRESSION=zstd:9), or keep the copy off-site by other means.',
+      message: 'Cannot write huge to s3://few: it has 6.0 TB, and an object can have 5.0 TB at most.',
+      hint: 'Compress it more (BACKUP_COMPRESSION=zstd:9), or copy the backup off-site with another tool.',
     });
     expect([server.parts, body.destroyed]).toEqual([[], true]);
   });

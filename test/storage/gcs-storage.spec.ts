@@ -98,13 +98,13 @@ describe('when the fake of Google Cloud Storage fails', () => {
     expect(fake.requests.filter((request) => request.startsWith('DELETE'))).toHaveLength(2);
   });
 
-  it('tells a server that answers 503 for good, and ends the upload', async () => {
+  it('reports a server that answers 503 for good, and cancels the upload', async () => {
     fake.fate = (request) =>
       /^PUT|\/token\//.test(request) || request.includes('uploadType=resumable') ? 'pass' : 503;
     const storage = await storageWith(HURRIED);
     await expect(storage.head('key')).rejects.toMatchObject({
       code: 'STORAGE_UNAVAILABLE',
-      message: expect.stringContaining('it answers 503'),
+      message: expect.stringContaining('the server answered 503'),
     });
     fake.fate = (request) => (request.startsWith('PUT') ? 503 : 'pass');
     await expect(storage.put('key', randomStream(12 * MIB), never)).rejects.toMatchObject({
@@ -120,7 +120,7 @@ describe('when the fake of Google Cloud Storage fails', () => {
     await expect(storage.put('key', randomStream(12 * MIB), never)).rejects.toMatchObject({
       code: 'STORAGE_UNAVAILABLE',
       message:
-        'Cannot write key to gs://clinic-backups: no answer in time (the server took no byte for 1000 ms).',
+        'Cannot write key to gs://clinic-backups: no answer in time (the server accepted no data for 1000 ms).',
     });
   });
 
@@ -128,7 +128,7 @@ describe('when the fake of Google Cloud Storage fails', () => {
     const storage = await openGcsBucket({ bucket: 'gone' }, PATIENCE, fake.url);
     for (const failure of await failuresOf(storage)) {
       expect(failure).toMatchObject({ code: 'STORAGE_BUCKET_MISSING' });
-      expect(failure.message).toMatch(/gs:\/\/gone: there is no such bucket\.$/);
+      expect(failure.message).toMatch(/gs:\/\/gone: the bucket does not exist\.$/);
     }
   });
 
@@ -137,7 +137,7 @@ describe('when the fake of Google Cloud Storage fails', () => {
     fake.fate = (request) => (request.includes('uploadType=resumable') ? 403 : 'pass');
     for (const failure of await failuresOf(await storageWith())) {
       expect(failure).toMatchObject({ code: 'STORAGE_DENIED' });
-      expect(failure.message).toMatch(/access is denied \((nobody does not have|the fake was told)/);
+      expect(failure.message).toMatch(/access denied \((nobody does not have|the fake was told)/);
       expect(JSON.stringify([failure, failure.message, failure.hint, failure.cause])).not.toContain(
         'token-of',
       );

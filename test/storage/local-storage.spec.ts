@@ -62,6 +62,6 @@ it('explains what it cannot do', async () => {
   await expect(storage.put('a', bodyOf('x'), { signal })).rejects.toMatchObject({
     code: 'STORAGE_FAILED',
     message: expect.stringContaining(`Cannot write ${file}`),
-    hint: 'Let BACKUP_DIR name a directory that this user may write to.',
+    hint: 'Set BACKUP_DIR to a directory that this user may write to.',
   });
 });

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { expect, it } from '@jest/globals';
-import { PartReader, partsAtOnce, partSizes, type Part } from '../../src/storage/s3/parts.js';
+import { PartReader, concurrentParts, partSizes, type Part } from '../../src/storage/s3/parts.js';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -10,7 +10,7 @@ async function partsOf(chunks: readonly string[], size: number): Promise<string[
   const found: string[] = [];
   for await (const part of reader.read(Readable.from(chunks), new AbortController().signal)) {
     found.push(`${part.number}${part.isLast ? ' last' : ''}: ${part.bytes.toString()}`);
-    reader.giveBack(part);
+    reader.recycle(part);
   }
   return found;
 }
@@ -32,7 +32,7 @@ it('uses a buffer again once its part has arrived', async () => {
     late.push(part);
     // Two are always on their way.
     const arrived = late.length > 2 ? late.shift() : undefined;
-    if (arrived) reader.giveBack(arrived);
+    if (arrived) reader.recycle(arrived);
   }
   expect(buffers.size).toBeLessThanOrEqual(4);
 });
@@ -44,7 +44,7 @@ it('reaches hundreds of gigabytes within the 10,000 parts of S3, in bounded memo
     const size = partSize(number);
     bytes += size;
     // One more is being filled.
-    const held = (partsAtOnce(size) + 1) * size;
+    const held = (concurrentParts(size) + 1) * size;
     expect(held).toBeLessThanOrEqual(bytes < 109 * GIB ? 64 * 1024 ** 2 : 256 * 1024 ** 2);
   }
   expect(bytes / GIB).toBeGreaterThan(480);

@@ -56,7 +56,7 @@ describe('a bucket that is configured and not used', () => {
       const { code, stdout } = await runCli(['backup', 'list'], { ...settings, GCS_BACKUP_BUCKET: '' });
       expect(code).toBe(0);
       expect(stdout).toBe(
-        'No backup seen.\nNot the whole list: Cannot list s3://clinic-backups: it cannot be reached (connect ECONNREFUSED 127.0.0.1:9).\n',
+        'No backups found.\nThe list is incomplete: Cannot list s3://clinic-backups: it cannot be reached (connect ECONNREFUSED 127.0.0.1:9).\n',
       );
     });
     expect(used).toEqual(['@aws-sdk/client-s3', 'storage/open-buckets.js']);

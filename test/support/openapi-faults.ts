@@ -6,7 +6,7 @@ import { openApiDocument } from '../../src/http/openapi.js';
 export function faultsOf(schema: string, body: unknown): unknown {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   addFormats.default(ajv);
-  ajv.addSchema({ $id: 'openapi', components: openApiDocument.components });
+  ajv.addSchema({ $id: 'openapi', components: openApiDocument().components });
   const validate = ajv.compile({ $ref: `openapi#/components/schemas/${schema}` });
   return validate(body) ? [] : validate.errors;
 }

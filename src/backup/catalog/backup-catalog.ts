@@ -4,20 +4,20 @@ import type { BackupEntry, BackupList, Manifest, UnreachablePlace } from '../bac
 import { type Attachment, typedName } from './backup-name.js';
 import { CommittedBackups, notFound } from './committed-backups.js';
 
-/** One copy of a backup: where it is, and the manifest that stands beside it there. */
+/** One copy of a backup: its place, and the manifest beside it there. */
 export interface BackupCopy {
   readonly storage: BackupStorage;
   readonly name: string;
   readonly manifest: Manifest;
 }
 
-/** A place that may have a copy but could not be asked, or where the manifest cannot be read. */
+/** A place that could not be read, or whose manifest could not be read. */
 export interface UnreadableCopy {
   readonly storage: BackupStorage;
   readonly error: PgkeepError;
 }
 
-/** One catalogue of what is in the directory and in the buckets. */
+/** The backups of the directory and the buckets as one catalog. */
 export class BackupCatalogue {
   constructor(
     private readonly local: BackupStorage,
@@ -25,8 +25,8 @@ export class BackupCatalogue {
   ) {}
 
   /**
-   * Every backup once, with every place it is in, the newest first. A bucket that cannot be listed is told and hides
-   * nothing. A bucket's backup that has the name of another one (of a second server) is a row of its own.
+   * Returns every backup once, newest first, with all its places. A bucket that cannot be listed is reported and does
+   * not hide the other backups. Two different backups of one name (from two servers) are two entries.
    */
   async list(): Promise<BackupList> {
     const found = await new CommittedBackups(this.local).list();
@@ -47,8 +47,9 @@ export class BackupCatalogue {
   }
 
   /**
-   * The copies of one backup as they are found, the directory's first. Those with another digest only share its name.
-   * @throws PgkeepError `BACKUP_NOT_FOUND` after the last place, where every place said that it has none.
+   * Yields the copies of one backup, the directory's first. A copy with another digest is another backup of that name
+   * and is skipped.
+   * @throws PgkeepError `BACKUP_NOT_FOUND` after the last place, if no place has a copy.
    */
   async *copies(text: string, sha256?: string): AsyncGenerator<BackupCopy | UnreadableCopy> {
     const storages = [this.local, ...(await this.remotes())];
@@ -64,7 +65,7 @@ export class BackupCatalogue {
     if (!isKnown) throw notFound(typedName(text), storages);
   }
 
-  /** The first copy whose manifest can be read. @throws PgkeepError what kept every place from giving one. */
+  /** Returns the first copy whose manifest can be read. @throws PgkeepError the first failure if there is none. */
   async find(text: string): Promise<BackupCopy> {
     let failure: PgkeepError | undefined;
     for await (const copy of this.copies(text)) {
@@ -75,9 +76,9 @@ export class BackupCatalogue {
   }
 
   /**
-   * The places that have a backup, in the order in which it is removed from them. The directory last: what a failure
-   * leaves is still listed, and removed next time.
-   * @throws PgkeepError `STORAGE_…` where a place cannot be asked.
+   * Returns the places that have a backup, in the order of removal. The directory is the last one: if a removal fails
+   * in between, the backup is still listed and the next prune removes it.
+   * @throws PgkeepError `STORAGE_…` if a place cannot be read.
    */
   async placesOf({ name, sha256 }: Pick<BackupEntry, 'name' | 'sha256'>): Promise<readonly BackupStorage[]> {
     const storages: BackupStorage[] = [];
@@ -88,12 +89,12 @@ export class BackupCatalogue {
     return storages;
   }
 
-  /** Adds a document to every copy. @throws PgkeepError what the first place that failed says; the others have it. */
+  /** Adds a document to every copy. @throws PgkeepError the first failure, after all places were tried. */
   async attach(text: string, attachment: Attachment, document: string): Promise<void> {
     await this.withEveryCopy(text, (backups, name) => backups.attach(name, attachment, document));
   }
 
-  /** Takes such a document away from every copy. @throws PgkeepError as above. */
+  /** Removes such a document from every copy. @throws PgkeepError as above. */
   async detach(text: string, attachment: Attachment): Promise<void> {
     await this.withEveryCopy(text, (backups, name) => backups.detach(name, attachment));
   }
@@ -115,7 +116,7 @@ export class BackupCatalogue {
   }
 }
 
-/** Undefined where the place says that it has none. */
+/** Returns the copy in one place; undefined if it has none. */
 async function copyIn(
   storage: BackupStorage,
   text: string,
@@ -128,7 +129,7 @@ async function copyIn(
   }
 }
 
-/** Adds a bucket's entry to those that are known. What is attached to one copy counts for all. */
+/** Merges a bucket's entry into the list. A pin or a restore test of one copy counts for all of them. */
 function unite(entries: BackupEntry[], entry: BackupEntry): void {
   const index = entries.findIndex(({ name, sha256 }) => name === entry.name && sha256 === entry.sha256);
   const known = entries[index];

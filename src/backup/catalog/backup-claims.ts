@@ -7,25 +7,25 @@ import { claimKey, claimPrefix, manifestKey } from './backup-name.js';
 import { UnfinishedRuns } from './unfinished-runs.js';
 import { WorkMarks } from './work-marks.js';
 
-/** Well below the age at which a claim of another machine no longer counts. */
+/** Well below the age from which a claim of another machine no longer counts. */
 const RENEWAL_MS = 3_600_000;
-/** How long a restore waits for a place that may not answer; the directory of this machine answers. */
+/** How long to wait for a bucket that may not answer. */
 const PATIENCE_MS = 3000;
-/** How long work waits for a removal that was announced before it. */
+/** How long to wait for a removal that began earlier. */
 const REMOVAL_MS = 30_000;
 const POLL_MS = 50;
 
-/** What works with a backup. */
+/** What can use a backup. */
 export type BackupUse = 'restore test' | 'restore' | 'verify' | 'upload';
 
-/** How work with a backup is announced. */
+/** What a claim says. */
 export interface ClaimOptions {
   readonly use: BackupUse;
   readonly now: Date;
   readonly signal: AbortSignal;
 }
 
-/** Marks in one storage that keep a backup from being pruned while something works with it. */
+/** Marks in one storage that keep a backup from being pruned while it is in use. */
 export class BackupClaims {
   private readonly marks: WorkMarks;
 
@@ -33,7 +33,7 @@ export class BackupClaims {
     this.marks = new WorkMarks(storage);
   }
 
-  /** Marks the backup as in use, where it is here. @returns what removes the mark. */
+  /** Marks the backup as in use, if this storage has it. @returns a function that removes the mark. */
   async take(name: string, options: ClaimOptions): Promise<() => Promise<void>> {
     if (!(await this.storage.head(manifestKey(name)))) return () => Promise.resolve();
     const key = claimKey(name, randomUUID());
@@ -42,7 +42,7 @@ export class BackupClaims {
       throw error;
     });
     const renewal = setInterval(() => {
-      // A renewal that fails leaves the claim as young as the last one made it.
+      // If a renewal fails, the next one is tried in an hour.
       this.marks.set(key, options).catch(() => undefined);
     }, RENEWAL_MS).unref();
     await this.awaitRemoval(name, options.signal);
@@ -52,7 +52,7 @@ export class BackupClaims {
     };
   }
 
-  /** What works with this backup right now. Removes the claims of processes that have ended. */
+  /** Returns the current uses of this backup. Removes the claims of processes that have ended. */
   async uses(name: string): Promise<string[]> {
     const uses: string[] = [];
     for await (const { key } of this.storage.list(claimPrefix(name))) {
@@ -63,7 +63,7 @@ export class BackupClaims {
     return uses;
   }
 
-  /** A removal that was announced before the claim may not have seen it: it is let end, and then the backup is gone. */
+  /** Waits for a removal that began before the claim was set and may not have seen it; the backup is gone then. */
   private async awaitRemoval(name: string, signal: AbortSignal): Promise<void> {
     const runs = new UnfinishedRuns(this.storage);
     const started = performance.now();
@@ -74,9 +74,9 @@ export class BackupClaims {
 }
 
 /**
- * Runs `work` while the backup is marked as in use in every place that has it, so that no prune of this process or of
- * another removes it. A place that cannot be marked stops nothing, and a bucket that does not answer delays nothing for
- * long: a restore from a read-only copy must work.
+ * Runs `work` while the backup is marked as in use in every place that has it, so that no prune of any process removes
+ * it. If a place cannot be marked, or a bucket does not answer soon, the work goes on: a restore from a read-only copy
+ * must be possible.
  */
 export async function whileClaimed<T>(
   storages: readonly BackupStorage[],
@@ -92,7 +92,7 @@ export async function whileClaimed<T>(
     const released = claims.map(({ storage, release }) =>
       inTime(
         storage,
-        // A claim that cannot be removed ends with this process.
+        // A claim that cannot be removed no longer counts when this process has ended.
         release.then((remove) => remove()).catch(() => undefined),
       ),
     );
@@ -100,7 +100,7 @@ export async function whileClaimed<T>(
   }
 }
 
-/** Never rejects. */
+/** Takes a claim, or logs a warning. Never rejects. */
 async function takeOrWarn(
   storage: BackupStorage,
   name: string,
@@ -112,14 +112,14 @@ async function takeOrWarn(
     if (!options.signal.aborted) {
       const where = `${name} in ${storage.location}`;
       new Logger('Backup').warn(
-        `Cannot mark ${where} as in use, so a prune may remove it: ${messageOf(error)}`,
+        `Cannot mark ${where} as in use: a prune may remove it meanwhile. ${messageOf(error)}`,
       );
     }
     return () => Promise.resolve();
   }
 }
 
-/** A directory of this machine is waited for, a bucket only for a while. */
+/** Waits for work in a directory of this machine to its end, in a bucket only for a while. */
 async function inTime(storage: BackupStorage, work: Promise<unknown>): Promise<void> {
   if (storage.pathOf !== undefined) {
     await work;

@@ -14,8 +14,8 @@ import {
 import { parseManifest, readText, writeText } from './manifest.js';
 import { omissionTexts } from '../omission-texts.js';
 
-/** How many manifests are read at once: over a network each takes its time. */
-const AT_ONCE = 8;
+/** How many manifests are read concurrently, because of the latency of a bucket. */
+const CONCURRENT_READS = 8;
 
 /** The committed backups of one storage, in no particular order, and the manifests that cannot be read. */
 export interface StoredBackups {
@@ -23,15 +23,15 @@ export interface StoredBackups {
   readonly unreadable: readonly string[];
 }
 
-/** The backups that are in one storage, which is to say their manifests. */
+/** The backups of one storage that are complete, which means: that have a manifest. */
 export class CommittedBackups {
   constructor(private readonly storage: BackupStorage) {}
 
-  /** A manifest that cannot be read, or is that of another name, is told and hides no other. */
+  /** Returns every backup. A manifest that cannot be read, or has another name inside, is reported as unreadable. */
   async list(): Promise<StoredBackups> {
     const keys = new Set<string>();
     for await (const { key } of this.storage.list('')) keys.add(key);
-    // Backups lie at the top: what is below a directory of theirs is somebody else's.
+    // Backups are at the top level only: files in subdirectories are not pgkeep's.
     const manifests = [...keys].filter((key) => nameOfManifest(key) !== undefined && !key.includes('/'));
     const backups: BackupEntry[] = [];
     const unreadable: string[] = [];
@@ -44,12 +44,12 @@ export class CommittedBackups {
         } else unreadable.push(key);
       }
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, reader));
+    await Promise.all(Array.from({ length: CONCURRENT_READS }, reader));
     return { backups, unreadable: unreadable.toSorted() };
   }
 
   /**
-   * The manifest of one backup, by its name or the name of one of its files.
+   * Returns the manifest of one backup, by its name or the name of one of its files.
    * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`.
    */
   async manifest(text: string): Promise<{ name: string; manifest: Manifest }> {
@@ -60,24 +60,26 @@ export class CommittedBackups {
     if (manifest) return { name, manifest };
     throw new PgkeepError(
       'BACKUP_MANIFEST_UNREADABLE',
-      `${key} in ${this.storage.location} is not a manifest that this version reads.`,
-      { hint: 'It was damaged, or written by a later version: take its copy elsewhere, or update pgkeep.' },
+      `Cannot read ${key} in ${this.storage.location}: it is not a manifest of a version that this pgkeep knows.`,
+      {
+        hint: 'The file is damaged, or a later version of pgkeep wrote it. Use a copy in another place, or update pgkeep.',
+      },
     );
   }
 
-  /** Takes a backup away: its manifest first, so that no moment shows half of it. */
+  /** Removes a backup, its manifest first, so that an incomplete backup is never listed. */
   async remove(name: string): Promise<void> {
     await this.storage.delete(manifestKey(name));
     for (const key of archiveKeys(name)) await this.storage.delete(key);
     for (const attachment of ATTACHMENTS) await this.storage.delete(attachmentKey(name, attachment));
   }
 
-  /** Adds a document to a committed backup; the one that was there is replaced. */
+  /** Adds a document to a committed backup, or replaces it. */
   async attach(name: string, attachment: Attachment, text: string): Promise<void> {
     await writeText(this.storage, attachmentKey(name, attachment), text, new AbortController().signal);
   }
 
-  /** Takes such a document away. Absent is no error. */
+  /** Removes such a document if it exists. */
   async detach(name: string, attachment: Attachment): Promise<void> {
     await this.storage.delete(attachmentKey(name, attachment));
   }
@@ -104,18 +106,18 @@ export class CommittedBackups {
   }
 }
 
-/** No backup of this name is in any of these places. */
+/** Returns the error for a backup that is in none of these places. */
 export function notFound(name: string, storages: readonly BackupStorage[]): PgkeepError {
   const places = storages.map(({ location }) => location).join(' or ');
-  return new PgkeepError('BACKUP_NOT_FOUND', `There is no backup "${name}" in ${places}.`, {
-    hint: '`pgkeep backup list` shows the names.',
+  return new PgkeepError('BACKUP_NOT_FOUND', `Backup "${name}" not found in ${places}.`, {
+    hint: 'Run `pgkeep backup list` to see the names.',
   });
 }
 
-/** What the catalogue shows of a restore test's evidence. */
+/** The part of a restore test's evidence that the catalog shows. */
 const isEvidence = isRecord<{ verdict: 'passed' | 'failed' }>({ verdict: isOneOf(['passed', 'failed']) });
 
-/** The verdict of an evidence document; one that cannot be read proves nothing. */
+/** Returns the verdict of an evidence document; `failed` if it cannot be read. */
 function parseVerdict(text: string): 'passed' | 'failed' {
   try {
     const parsed: unknown = JSON.parse(text);

@@ -15,7 +15,7 @@ import type { BackupStorage } from '../../storage/storage.types.js';
 import { BACKUP_REASONS, type Manifest } from '../backup.types.js';
 import { OMISSION_KINDS } from '../create/completeness.js';
 
-/** Whether a parsed JSON document is a manifest that this version reads. Unknown fields are no fault. */
+/** Returns whether a parsed JSON document is a manifest that this version can read. Unknown fields are ignored. */
 export const isManifest: Guard<Manifest> = isRecord<Manifest>({
   formatVersion: isOneOf([1]),
   name: isText,
@@ -70,17 +70,18 @@ export const isManifest: Guard<Manifest> = isRecord<Manifest>({
   warnings: isAbsentOr(isListOf(isText)),
 });
 
-/** Undefined where the text is not a manifest of a format that this version reads. */
+/** Parses a manifest; undefined if this version cannot read it. */
 export function parseManifest(text: string): Manifest | undefined {
   try {
     const parsed: unknown = JSON.parse(text);
     return isManifest(parsed) ? parsed : undefined;
   } catch {
-    // A manifest cut short or overwritten is as unreadable as one of a later format.
+    // A truncated or overwritten manifest is as unreadable as one of a later format.
     return undefined;
   }
 }
 
+/** Returns a manifest as the text of its file. */
 export function printManifest(manifest: Manifest): string {
   return `${JSON.stringify(manifest, null, 2)}\n`;
 }

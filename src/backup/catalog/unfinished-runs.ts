@@ -3,6 +3,7 @@ import type { Client } from 'pg';
 import type { EnvironmentName } from '../../config/settings.js';
 import type { Clock } from '../../core/clock.js';
 import { PgkeepError } from '../../core/errors.js';
+import { queryOne } from '../../postgres/read.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
 import { archiveKeys, backupName, manifestKey, nameOfUnfinished, unfinishedKey } from './backup-name.js';
 import { LONGEST_MARK_MS, WorkMarks } from './work-marks.js';
@@ -11,8 +12,8 @@ import { LONGEST_MARK_MS, WorkMarks } from './work-marks.js';
 export type RunKind = 'backup' | 'upload' | 'prune';
 
 /**
- * Marks in the storage: one stands beside an archive for as long as the run that makes, copies or removes it. What a
- * killed run left is known by its mark, and only that is ever cleared: an archive without one belongs to somebody else.
+ * Marks in the storage: one lies beside an archive while a run makes, copies or removes it. The files of a killed run
+ * are recognized by its mark, and only those are ever cleared: an archive without a mark is not pgkeep's to remove.
  */
 export class UnfinishedRuns {
   private readonly marks: WorkMarks;
@@ -21,12 +22,12 @@ export class UnfinishedRuns {
     this.marks = new WorkMarks(storage);
   }
 
-  /** Before anything else is written or removed. */
+  /** Sets the mark, before anything else is written or removed. */
   async begin(name: string, use: RunKind, now: Date, signal: AbortSignal): Promise<void> {
     await this.marks.set(unfinishedKey(name), { use, now, signal });
   }
 
-  /** After the manifest stands, or after everything of the backup is removed. */
+  /** Removes the mark, after the manifest is written or everything of the backup is removed. */
   async commit(name: string): Promise<void> {
     await this.marks.remove(unfinishedKey(name));
   }
@@ -36,19 +37,19 @@ export class UnfinishedRuns {
     this.marks.abandon(unfinishedKey(name));
   }
 
-  /** Removes everything of a run that failed; the mark last. */
+  /** Removes everything that a failed run wrote; its mark last. */
   async discard(name: string): Promise<void> {
     await this.storage.delete(manifestKey(name));
     await this.deleteArchive(name);
     await this.commit(name);
   }
 
-  /** What another run, here or elsewhere, does to this backup right now; undefined where none is at work on it. */
+  /** Returns what another run, here or on another machine, is doing to this backup; undefined if there is none. */
   async runOn(name: string): Promise<string | undefined> {
     return await this.marks.use(unfinishedKey(name));
   }
 
-  /** Clears what killed runs left. @returns the names of the backups they did not finish. */
+  /** Removes the files of killed runs. @returns the names of their unfinished backups. */
   async clear(): Promise<string[]> {
     const now = await this.marks.storageTime();
     if (now) await this.storage.discardUnfinished?.(new Date(now.getTime() - LONGEST_MARK_MS));
@@ -57,7 +58,7 @@ export class UnfinishedRuns {
       await this.marks.clearProbe(key, modifiedAt);
       const name = nameOfUnfinished(key);
       if (name === undefined || !(await this.marks.isGone(key, modifiedAt))) continue;
-      // Killed between the manifest and the end of the mark: the backup is whole.
+      // Killed after the manifest was written and before the mark was removed: the backup is complete.
       if (await this.storage.head(manifestKey(name))) {
         await this.storage.delete(key);
       } else {
@@ -74,13 +75,13 @@ export class UnfinishedRuns {
   }
 }
 
-/** Whether there is anything of that name: a backup, or a run at work on it. */
+/** Returns whether any object of that name exists: a backup, or the mark of a run. */
 export async function isUsed(storage: BackupStorage, name: string): Promise<boolean> {
   for await (const object of storage.list(`${name}.`)) return object.bytes >= 0;
   return false;
 }
 
-/** How often a name is tried again that another run of the same second has taken. */
+/** How often and how long to wait for the next second, if another run has taken the name of this one. */
 const NAME_PAUSE_MS = 100;
 
 const NAME_TRIES = 100;
@@ -93,8 +94,8 @@ interface NamingContext {
 }
 
 /**
- * Returns the name of this second, or of the next that no other backup has.
- * @param client holds the name until its transaction ends
+ * Returns the backup name of this second, or of the next second whose name is free.
+ * @param client reserves the name until its transaction ends
  * @throws PgkeepError `BACKUP_FAILED`; the signal's reason.
  */
 export async function takeName(
@@ -104,12 +105,13 @@ export async function takeName(
 ): Promise<string> {
   for (let tries = 0; tries < NAME_TRIES; tries += 1) {
     const name = backupName(database, settings.environment, clock.now());
-    // The lock decides between two runs that both find the name free.
-    const { rows } = await client.query<{ taken: boolean }>(
+    // The lock decides between two runs that both see the name as free.
+    const { taken } = await queryOne<{ taken: boolean }>(
+      client,
       'SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1, 0)) AS taken',
       [`pgkeep backup ${name}`],
     );
-    if (rows[0]?.taken === true && !(await isUsed(storage, name))) return name;
+    if (taken && !(await isUsed(storage, name))) return name;
     await sleep(NAME_PAUSE_MS, undefined, { signal });
   }
   throw new PgkeepError('BACKUP_FAILED', `Cannot find a free name for a backup of "${database}".`, {

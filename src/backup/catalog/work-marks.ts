@@ -7,22 +7,22 @@ import type { BackupStorage } from '../../storage/storage.types.js';
 import { isAbsentOr, isInteger, isRecord, isText } from '../../core/json-guards.js';
 import { readText, writeText } from './manifest.js';
 
-/** A mark of another machine is believed for this long; no dump takes longer, and claims are renewed before. */
+/** How long a mark of another machine counts; a dump takes less time, and claims are renewed before. */
 export const LONGEST_MARK_MS = 24 * 3_600_000;
 
-/** Written to see which time the storage gives it, and removed again; each probe has its own name. */
+/** An object that is written to see which time the storage gives it, and then removed; each has its own name. */
 const PROBE = /^clock-[0-9a-f-]+\.probe$/;
 
-/** Who works on a backup. */
+/** The process that works on a backup. */
 interface Mark {
   readonly host: string;
   readonly pid: number;
   readonly startedAt: string;
-  /** What the work is: `restore test`. Absent in marks of earlier versions. */
+  /** What it does: `restore test`. Absent in marks of earlier versions. */
   readonly use?: string | undefined;
 }
 
-/** Which start of which machine it is: in a bucket the marks of many lie side by side, and two may share a name. */
+/** A mark with the boot ID of its machine: a bucket can have marks of several machines of one name. */
 interface MachineMark extends Mark {
   readonly boot: string;
 }
@@ -31,15 +31,16 @@ const MARK = { host: isText, pid: isInteger, startedAt: isText, use: isAbsentOr(
 const isMark = isRecord<Mark>(MARK);
 const isMachineMark = isRecord<MachineMark>({ ...MARK, boot: isText });
 
-/** The marks of this process: in a container every process that ever ran may have had this same id. */
+/** The keys of this process's marks. Its process ID says nothing: in a container, earlier processes had the same one. */
 const MARKS_OF_THIS_PROCESS = new Set<string>();
 
-/** Small objects in a storage that say which process works on what. A mark counts while its process lives. */
+/** Small objects in a storage that say which process is working on what. A mark counts while its process lives. */
 export class WorkMarks {
   private time: Promise<Date | undefined> | undefined;
 
   constructor(private readonly storage: BackupStorage) {}
 
+  /** Writes or renews a mark of this process. */
   async set(
     key: string,
     { use, now, signal }: { use: string; now: Date; signal: AbortSignal },
@@ -55,21 +56,22 @@ export class WorkMarks {
     await writeText(this.storage, key, `${JSON.stringify(mark)}\n`, signal);
   }
 
+  /** Removes a mark of this process. */
   async remove(key: string): Promise<void> {
     try {
       await this.storage.delete(key);
     } finally {
-      // Also where the mark could not be removed: the next run may clear it.
+      // Also if the mark could not be removed: the next run can clear it then.
       this.abandon(key);
     }
   }
 
-  /** Leaves the mark to the next run, which clears it and what it stands for. */
+  /** Leaves the mark in place for the next run, which clears it and the files that it stands for. */
   abandon(key: string): void {
     MARKS_OF_THIS_PROCESS.delete(this.idOf(key));
   }
 
-  /** What a mark says its process does; undefined where there is no mark, or where its process is gone. */
+  /** Returns what the process of a mark is doing; undefined if there is no mark, or its process has ended. */
   async use(key: string): Promise<string | undefined> {
     const found = await this.storage.head(key);
     if (!found || (await this.isGone(key, found.modifiedAt))) return undefined;
@@ -77,13 +79,13 @@ export class WorkMarks {
     return mark?.use ?? 'another run';
   }
 
-  /** Whether the process that set the mark has ended, or was silent for too long. */
+  /** Returns whether the process of a mark has ended, or has not renewed the mark for too long. */
   async isGone(key: string, modifiedAt: Date): Promise<boolean> {
     if (MARKS_OF_THIS_PROCESS.has(this.idOf(key))) return false;
     if (await this.isOld(modifiedAt)) return true;
     const mark = await this.read(key);
     if (mark?.host !== hostname()) return false;
-    // A directory is this machine's; to a bucket a machine of the same name may be writing.
+    // A directory belongs to this machine; another machine of the same name can write to a bucket.
     const isShared = this.storage.pathOf === undefined;
     if (isShared && !(isMachineMark(mark) && mark.boot === bootId())) return false;
     return mark.pid === process.pid || !isRunning(mark.pid);
@@ -95,8 +97,8 @@ export class WorkMarks {
   }
 
   /**
-   * Returns the time by the clock that dates the marks. This machine's may be a day ahead, and the work of another
-   * machine would seem abandoned. Undefined where there is no room: then nothing counts as old.
+   * Returns the time of the clock that dates the marks: if this machine's clock is a day ahead, the work of another
+   * machine would seem abandoned. Undefined if the storage is full: no mark counts as old then.
    */
   storageTime(): Promise<Date | undefined> {
     this.time ??= readStorageTime(this.storage);
@@ -123,7 +125,7 @@ async function readStorageTime(storage: BackupStorage): Promise<Date | undefined
   try {
     await writeText(storage, key, '', new AbortController().signal);
   } catch (error) {
-    // What killed runs left may be what fills it.
+    // It may be full of the files that are about to be cleared.
     if (errorCode(error) === 'STORAGE_FULL') return undefined;
     throw error;
   }
@@ -136,7 +138,7 @@ function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {
-    // Not Linux: the host's name has to do.
+    // Not Linux: only the host's name identifies the machine.
     return '';
   }
 }
@@ -145,7 +147,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Its run ended meanwhile, or was killed while it wrote; age decides.
+    // Its run ended in the meantime, or was killed while writing; the age of the mark decides.
     return undefined;
   }
 }

@@ -11,34 +11,33 @@ import type { BackupStorage } from '../../storage/storage.types.js';
 import type { Manifest } from '../backup.types.js';
 import type { BackupCopy, UnreadableCopy } from '../catalog/backup-catalog.js';
 import { archiveKey } from '../catalog/backup-name.js';
-import { unseal } from '../encryption/decrypt.js';
-import { keysHere, type OpeningKeys } from '../encryption/keys.js';
-import { PassphraseRefused, SealBroken } from '../encryption/payload.js';
+import { decrypt } from '../encryption/decrypt.js';
+import { findKeys, type DecryptionKeys } from '../encryption/keys.js';
+import { WrongPassphrase, DecryptionFailed } from '../encryption/payload.js';
 import { DigestMeter } from '../verify/digest-meter.js';
 import { archiveFindings } from '../verify/verify-backup.js';
-import { readBack, type ReadBack } from '../verify/verify-bytes.js';
+import { readStoredArchive, type StoredArchive } from '../verify/stored-archive.js';
 
-/** A backup whose archive lies on this machine: every byte was read, and is what the manifest says. */
+/** A backup whose archive is a file on this machine, with every byte verified. */
 export interface ArchiveFile {
   readonly name: string;
   readonly manifest: Manifest;
   /**
-   * What pg_restore takes (psql, after gunzip, where the manifest's format is plain), decrypted. Never a stream: a
-   * cut is known only at its end, when half of it would be restored.
+   * The decrypted archive for pg_restore (for psql, after gunzip, if the format is plain). Not a stream: a truncated
+   * one would be noticed only at its end, after half of it was restored.
    */
   readonly file: string;
 }
 
-/** Where an archive comes from, and what opens it. */
+/** The place of an archive, and the keys to decrypt it. */
 export interface ArchiveSource {
   readonly storage: BackupStorage;
   readonly encryption: EncryptionSettings;
 }
 
 /**
- * Runs `use` with a backup's archive as a file. Where it is not encrypted and the storage is a directory of this
- * machine that is the stored file itself, read once for its digest; else a copy in a private directory that is
- * gone afterwards.
+ * Runs `use` with a backup's archive as a file. If it is not encrypted and the storage is a directory of this machine,
+ * that is the stored file itself, after its digest was verified; otherwise a temporary copy in a private directory.
  * @throws PgkeepError `BACKUP_DAMAGED`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG` before `use` is called; what the
  *   storage or `use` throws.
  */
@@ -51,7 +50,7 @@ export async function withArchiveFile<T>(
   const key = archiveKey(name, manifest);
   const stored = storage.pathOf?.(key);
   if (stored !== undefined && manifest.encryption === null) {
-    requireAsDumped(storage, manifest, await readBack(storage, key, undefined, { signal }));
+    requireAsDumped(storage, manifest, await readStoredArchive(storage, key, undefined, { signal }));
     return await use({ name, manifest, file: stored });
   }
   const keys = manifest.encryption ? await requireKeys(key, manifest.encryption, encryption) : undefined;
@@ -66,7 +65,7 @@ export async function withArchiveFile<T>(
 }
 
 /**
- * Opens a backup's archive from its beginning, decrypted: for a look at what it needs. Nothing of it is proven.
+ * Opens a backup's archive as a decrypted stream, to look at its beginning. It is not verified.
  * @throws PgkeepError `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`; what the storage throws.
  */
 export async function openArchive(
@@ -76,46 +75,53 @@ export async function openArchive(
   const key = archiveKey(name, manifest);
   const keys = manifest.encryption ? await requireKeys(key, manifest.encryption, encryption) : undefined;
   const stored = await storage.get(key);
-  return keys === undefined ? stored : Readable.from(unseal(stored, keys), { objectMode: false });
+  return keys === undefined ? stored : Readable.from(decrypt(stored, keys), { objectMode: false });
 }
 
-/** Copies the archive, decrypted, and digests it on both sides of that. */
+/** Writes the archive, decrypted, to a file. Computes its digest before and after the decryption. */
 async function copyOut(
   body: Readable,
   file: string,
-  keys: OpeningKeys | undefined,
+  keys: DecryptionKeys | undefined,
   signal: AbortSignal,
-): Promise<ReadBack> {
-  const outside = new DigestMeter();
-  const inside = new DigestMeter();
-  const stored = outside.through(body);
-  const unending = { [Symbol.asyncIterator]: () => ({ next: () => stored.next() }) };
-  const archive = inside.through(keys === undefined ? unending : unseal(unending, keys));
+): Promise<StoredArchive> {
+  const storedMeter = new DigestMeter();
+  const plainMeter = new DigestMeter();
+  const stored = storedMeter.through(body);
+  // Without return(): if the decryption stops early, the rest is still read for the digest.
+  const resumable = { [Symbol.asyncIterator]: () => ({ next: () => stored.next() }) };
+  const archive = plainMeter.through(keys === undefined ? resumable : decrypt(resumable, keys));
   const target = createWriteStream(file, { mode: 0o600 });
   let fault: string | undefined;
-  let closed: string | undefined;
+  let notDecrypted: string | undefined;
   try {
     await pipeline(Readable.from(archive, { objectMode: false }), target, { signal });
   } catch (error) {
-    if (error instanceof SealBroken) fault = error.message;
-    else if (error instanceof PassphraseRefused) closed = error.message;
-    else throw isFull(error) ? noRoom(file, error) : error;
-    // Damage, or another key? The digest of the whole decides.
+    if (error instanceof DecryptionFailed) fault = error.message;
+    else if (error instanceof WrongPassphrase) notDecrypted = error.message;
+    else throw isFull(error) ? temporaryDiskFull(file, error) : error;
+    // The digest of the stored archive decides whether it is damaged or the key is wrong.
     for (let next = await stored.next(); !next.done;) next = await stored.next();
   } finally {
     body.destroy();
   }
-  const plain = keys && { bytes: inside.bytes, sha256: inside.digest() };
-  return { bytes: outside.bytes, sha256: outside.digest(), fault, closed, plain: closed ? undefined : plain };
+  const plain = keys && { bytes: plainMeter.bytes, sha256: plainMeter.digest() };
+  return {
+    bytes: storedMeter.bytes,
+    sha256: storedMeter.digest(),
+    fault,
+    notDecrypted,
+    plain: notDecrypted ? undefined : plain,
+  };
 }
 
 function isFull(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(errorCode(error) ?? '');
 }
 
-function noRoom(file: string, cause: unknown): PgkeepError {
+function temporaryDiskFull(file: string, cause: unknown): PgkeepError {
   return new PgkeepError('STORAGE_FULL', `Cannot unpack ${path.basename(file)}: ${messageOf(cause)}`, {
-    hint: `It goes to a private file below ${tmpdir()} first: make room there, or let TMPDIR name a larger disk.`,
+    hint: `It is unpacked to a temporary file below ${tmpdir()}. Free space there, or set TMPDIR to a directory on a larger disk.`,
     cause,
   });
 }
@@ -124,60 +130,59 @@ async function requireKeys(
   archive: string,
   { recipients }: { recipients: readonly string[] },
   settings: EncryptionSettings,
-): Promise<OpeningKeys> {
-  const here = await keysHere(archive, recipients, settings);
-  if ('missing' in here) throw here.missing;
-  return here.keys;
+): Promise<DecryptionKeys> {
+  const found = await findKeys(archive, recipients, settings);
+  if ('reason' in found) throw found.reason;
+  return found.value;
 }
 
-function requireAsDumped(storage: BackupStorage, manifest: Manifest, found: ReadBack): void {
+function requireAsDumped(storage: BackupStorage, manifest: Manifest, found: StoredArchive): void {
   const findings = archiveFindings(manifest, found);
   if (findings.length > 0) {
     throw new PgkeepError(
       'BACKUP_DAMAGED',
-      `${manifest.archive} in ${storage.location} is not what was dumped: ${findings.map(({ details }) => details).join('; ')}.`,
-      { hint: 'Take another backup (`pgkeep backup list`), or this one’s copy elsewhere.' },
+      `${manifest.archive} in ${storage.location} is damaged: ${findings.map(({ details }) => details).join('; ')}.`,
+      { hint: 'Use another backup (`pgkeep backup list`), or a copy of this one in another place.' },
     );
   }
-  if (found.closed === undefined) return;
-  throw new PgkeepError('BACKUP_KEY_WRONG', `${manifest.archive} is encrypted, and ${found.closed}.`, {
-    hint: 'Set BACKUP_ENCRYPTION_KEY to the passphrase of the time when that backup was made.',
+  if (found.notDecrypted === undefined) return;
+  throw new PgkeepError('BACKUP_KEY_WRONG', `Cannot decrypt ${manifest.archive}: ${found.notDecrypted}.`, {
+    hint: 'Set BACKUP_ENCRYPTION_KEY to the passphrase that was set when that backup was made.',
   });
 }
 
-/** Fetches one copy, checks it, and hands it to `use`. */
+/** Fetches one copy, verifies it, and passes it to `use`. */
 type WithCopy<T> = (copy: BackupCopy, use: (archive: ArchiveFile) => Promise<T>) => Promise<T>;
 
 /**
- * Uses the first copy of a backup that is whole. A damaged one before it is told in the log, and no reason to stop:
- * the copy elsewhere is there for that.
- * @throws PgkeepError what was wrong with the first copy, where none is whole; what `use` throws.
+ * Uses the first intact copy of a backup, and logs an error for each damaged copy before it.
+ * @throws PgkeepError the fault of the first copy if none is intact; what `use` throws.
  */
-export async function firstWholeCopy<T>(
+export async function useFirstIntactCopy<T>(
   copies: AsyncIterable<BackupCopy | UnreadableCopy>,
   withCopy: WithCopy<T>,
   use: (archive: ArchiveFile) => Promise<T>,
 ): Promise<T> {
-  const passedOver: PgkeepError[] = [];
+  const faults: PgkeepError[] = [];
   for await (const copy of copies) {
     let isUsed = false;
     try {
       if ('error' in copy) throw copy.error;
       return await withCopy(copy, async (archive) => {
         isUsed = true;
-        for (const { message } of passedOver)
-          new Logger('Backup').error(`${message} Took the copy in ${copy.storage.location}.`);
+        for (const { message } of faults)
+          new Logger('Backup').error(`${message} Using the copy in ${copy.storage.location}.`);
         return await use(archive);
       });
     } catch (error) {
       if (isUsed || !(error instanceof PgkeepError) || !isOfTheCopy(error)) throw error;
-      passedOver.push(error);
+      faults.push(error);
     }
   }
-  throw passedOver[0] ?? new TypeError('a catalogue that knows no copy says so');
+  throw faults[0] ?? new TypeError('the catalog returned no copy and no error');
 }
 
-/** Whether another copy may do better. A missing key would be missing there, too. */
+/** Returns whether another copy may be usable. (A key that is missing is missing for every copy.) */
 function isOfTheCopy({ code }: PgkeepError): boolean {
   return code.startsWith('STORAGE_') || code === 'BACKUP_DAMAGED' || code === 'BACKUP_MANIFEST_UNREADABLE';
 }

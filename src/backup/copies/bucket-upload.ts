@@ -1,23 +1,23 @@
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PgkeepError } from '../../core/errors.js';
+import { destroyOnAbort } from '../../core/process/concurrent.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
 import type { Manifest } from '../backup.types.js';
 import { attachmentKey, ATTACHMENTS, manifestKey } from '../catalog/backup-name.js';
 import { parseManifest, readText, writeText } from '../catalog/manifest.js';
 import { UnfinishedRuns } from '../catalog/unfinished-runs.js';
 import { DigestMeter } from '../verify/digest-meter.js';
-import { untilAborted } from '../verify/verify-bytes.js';
 
-/** How long a bucket that may not answer any more is given to take away what a failed upload left. */
+/** How long to try to remove the remains of a failed upload from a bucket that may not answer. */
 const CLEANING_MS = 3000;
 
 /**
  * Copies committed backups from the directory to one bucket.
  *
- * The order of things: the backup is committed in the directory before its first byte is uploaded, and in the bucket
- * by its manifest, which goes last, after every byte of the archive was read back from there. So a place lists a
- * backup only when it has the whole of it, and a failed upload costs the copy, never the backup.
+ * A backup is committed in the directory before its upload begins. In the bucket the manifest is written last, after
+ * every byte of the archive was read from there and verified. So each place lists complete backups only, and a failed
+ * upload loses the copy, never the backup.
  */
 export class BucketUpload {
   private readonly runs: UnfinishedRuns;
@@ -31,20 +31,20 @@ export class BucketUpload {
     this.runs = new UnfinishedRuns(bucket);
   }
 
-  /** Clears what killed uploads left. @returns the names of the backups they did not finish. */
+  /** Removes the files of killed uploads. @returns the names of their backups. */
   async clear(): Promise<string[]> {
     return await this.runs.clear();
   }
 
   /**
-   * Does nothing where the bucket has the backup, whole. A copy of it that was damaged there is replaced; another
-   * backup of this name never is.
+   * Copies one backup, unless the bucket has an intact copy. A damaged copy is replaced; a different backup of this name
+   * never is.
    * @throws PgkeepError `BACKUP_UPLOAD_FAILED`, `BACKUP_DAMAGED`, `STORAGE_…`; the signal's reason.
    */
   async copy(manifest: Manifest): Promise<void> {
     const { name, archive } = manifest;
     this.signal.throwIfAborted();
-    if ((await this.isCommitted(manifest)) && (await this.isWhole(manifest))) return;
+    if ((await this.isCommitted(manifest)) && (await this.isIntact(manifest))) return;
     const run = await this.runs.runOn(name);
     if (run !== undefined) {
       const doing = run === 'prune' ? 'removing' : 'uploading';
@@ -52,7 +52,7 @@ export class BucketUpload {
         'BACKUP_UPLOAD_FAILED',
         `another run is ${doing} ${name} ${run === 'prune' ? 'from' : 'to'} ${this.bucket.location}`,
         {
-          hint: 'Wait for it; a run that was killed elsewhere counts as gone after a day.',
+          hint: 'Wait until it ends. A run that was killed on another machine is ignored after a day.',
         },
       );
     }
@@ -62,7 +62,7 @@ export class BucketUpload {
         signal: this.signal,
         expectedBytes: manifest.bytes,
       });
-      await this.requireWhole(manifest);
+      await this.requireIntact(manifest);
       await this.copyDocuments(name);
     } catch (error) {
       await this.giveUp(manifest);
@@ -71,7 +71,7 @@ export class BucketUpload {
     await this.runs.commit(name);
   }
 
-  /** The local archive as a stream that fails at its end where it is not what was dumped: nothing is stored then. */
+  /** Returns the local archive as a stream that fails at its end if the archive is damaged: nothing is stored then. */
   private async checkedArchive({ archive, bytes, sha256 }: Manifest): Promise<Readable> {
     const { location } = this.local;
     const meter = new DigestMeter();
@@ -82,44 +82,44 @@ export class BucketUpload {
       if (found === sha256) return;
       throw new PgkeepError(
         'BACKUP_DAMAGED',
-        `${archive} in ${location} is not what was dumped: ${meter.bytes} bytes of sha256 ${found}, not ${bytes} of ${sha256}`,
-        { hint: 'Take another backup: `pgkeep backup`.' },
+        `${archive} in ${location} is damaged: it has ${meter.bytes} bytes with sha256 ${found}, not ${bytes} bytes with sha256 ${sha256}`,
+        { hint: 'Make another backup: `pgkeep backup`.' },
       );
     }
     return Readable.from(checked(), { objectMode: false });
   }
 
-  private async requireWhole(manifest: Manifest): Promise<void> {
-    if (await this.isWhole(manifest)) return;
+  private async requireIntact(manifest: Manifest): Promise<void> {
+    if (await this.isIntact(manifest)) return;
     throw new PgkeepError(
       'BACKUP_UPLOAD_FAILED',
-      `the archive was read back from ${this.bucket.location} and is not what was sent there`,
-      { hint: 'Look at the network between, and at the bucket’s server.' },
+      `the copy in ${this.bucket.location} failed verification: it is not what was uploaded`,
+      { hint: 'Check the network and the bucket’s server.' },
     );
   }
 
-  /** Reads every byte that is in the bucket. */
-  private async isWhole({ archive, sha256 }: Manifest): Promise<boolean> {
+  /** Reads every byte of the copy in the bucket. */
+  private async isIntact({ archive, sha256 }: Manifest): Promise<boolean> {
     if (!(await this.bucket.head(archive))) return false;
     const meter = new DigestMeter();
-    const body = untilAborted(this.signal, await this.bucket.get(archive));
+    const body = destroyOnAbort(this.signal, await this.bucket.get(archive));
     for await (const chunk of body) meter.add(Buffer.from(chunk));
     return meter.digest() === sha256;
   }
 
-  /** @throws PgkeepError where the name is taken: two servers that share a bucket may back up in the same second. */
+  /** @throws PgkeepError if the name is taken: two servers that share a bucket can back up in the same second. */
   private async isCommitted({ name, sha256 }: Manifest): Promise<boolean> {
     const key = manifestKey(name);
     if (!(await this.bucket.head(key))) return false;
     if (parseManifest(await readText(this.bucket, key))?.sha256 === sha256) return true;
     throw new PgkeepError(
       'BACKUP_UPLOAD_FAILED',
-      `${this.bucket.location} has another backup of the name ${name}, which is left as it is`,
-      { hint: 'Give each database server a bucket of its own.' },
+      `${this.bucket.location} has a different backup of the name ${name}, which was not changed`,
+      { hint: 'Use a separate bucket for each database server.' },
     );
   }
 
-  /** What was attached to the backup, then the manifest, to the letter: only with it the copy is a backup. */
+  /** Copies the documents that were added to the backup, then the manifest, which commits the copy. */
   private async copyDocuments(name: string): Promise<void> {
     const attached = ATTACHMENTS.map((attachment) => attachmentKey(name, attachment));
     for (const key of [...attached, manifestKey(name)]) {
@@ -129,8 +129,8 @@ export class BucketUpload {
   }
 
   /**
-   * Takes away what the upload may have left; a copy that was committed before stays. The first failure is the one
-   * to tell, and a bucket that does not answer is not waited for: the next run clears what this one cannot.
+   * Removes what the upload may have left, but not a copy that was committed before. Its own failures are ignored, and
+   * a bucket that does not answer is not waited for: the next run clears the rest.
    */
   private async giveUp({ name, archive }: Manifest): Promise<void> {
     const clean = async (): Promise<void> => {

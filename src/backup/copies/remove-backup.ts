@@ -5,9 +5,9 @@ import { CommittedBackups } from '../catalog/committed-backups.js';
 import { UnfinishedRuns } from '../catalog/unfinished-runs.js';
 
 /**
- * Removes a backup from these places, in this order, unless something works with it in one of them. A removal that
- * fails half-way is ended by the next run.
- * @returns what works with it; empty where it was removed.
+ * Removes a backup from these places, in this order, unless it is in use in one of them. If the removal fails half-way,
+ * the next prune finishes it.
+ * @returns what uses it; empty if it was removed.
  * @throws PgkeepError `STORAGE_…`.
  */
 export async function removeUnlessUsed(
@@ -18,7 +18,7 @@ export async function removeUnlessUsed(
   const announced: UnfinishedRuns[] = [];
   const uses: string[] = [];
   try {
-    // Announced first: work that begins from here on waits for the end, work that began before is seen below.
+    // The removal is announced first: work that begins later waits for its end, work that began earlier is seen below.
     for (const storage of storages) {
       const runs = new UnfinishedRuns(storage);
       const run = await runs.runOn(name);
@@ -26,7 +26,7 @@ export async function removeUnlessUsed(
         announced.push(runs);
         await runs.begin(name, 'prune', now, signal).catch(unlessFull);
       } else {
-        // Its mark is not replaced: an upload may be replacing a damaged copy.
+        // The mark of the other run stays: an upload may be replacing a damaged copy.
         uses.push(run);
       }
     }
@@ -42,7 +42,7 @@ export async function removeUnlessUsed(
   }
 }
 
-/** A prune is what frees a full disk: there it goes on unannounced. */
+/** Ignores a full disk: a prune frees it, so it goes on without the announcement. */
 function unlessFull(error: unknown): void {
   if (errorCode(error) !== 'STORAGE_FULL') throw error;
 }

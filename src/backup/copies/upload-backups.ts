@@ -1,17 +1,18 @@
 import { messageOf, PgkeepError } from '../../core/errors.js';
 import { waitWithGrace } from '../../core/process/concurrent.js';
+import { withoutStop } from '../../core/text.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
 import type { Manifest, UploadReport } from '../backup.types.js';
 import { whileClaimed } from '../catalog/backup-claims.js';
 import { CommittedBackups } from '../catalog/committed-backups.js';
 import { BucketUpload } from './bucket-upload.js';
 
-/** How long an interrupted upload may take to clean up behind itself: well below the patience with a bucket. */
+/** How long an interrupted upload may take to clean up. */
 const GRACE_MS = 8000;
 
-/** What an upload works with. */
+/** The inputs of an upload. */
 export interface UploadContext {
-  /** The directory that backups are made in. */
+  /** The directory with the backups. */
   readonly local: BackupStorage;
   /** The buckets. */
   readonly remotes: readonly BackupStorage[];
@@ -21,7 +22,7 @@ export interface UploadContext {
 
 /**
  * Copies one backup to every bucket, or without a name each backup of the directory to the buckets that do not have
- * it. A bucket that fails keeps none from the others.
+ * it. If a bucket fails, the others still get their copies.
  * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_UPLOAD_FAILED`, `INTERRUPTED`.
  */
 export async function uploadBackups(text: string | undefined, context: UploadContext): Promise<UploadReport> {
@@ -61,7 +62,7 @@ export async function uploadBackups(text: string | undefined, context: UploadCon
   return { backups, cleared: [...cleared] };
 }
 
-/** Copies a backup of the directory, which no prune removes meanwhile. */
+/** Copies a backup of the directory, which is marked as in use meanwhile. */
 async function copyClaimed(
   upload: BucketUpload,
   manifest: Manifest,
@@ -70,7 +71,7 @@ async function copyClaimed(
   await whileClaimed([local], manifest.name, { use: 'upload', now, signal }, () => upload.copy(manifest));
 }
 
-/** The manifests of the directory's backups that this bucket does not have. */
+/** Returns the manifests of the directory's backups that this bucket does not have. */
 async function missingIn(remote: BackupStorage, own: CommittedBackups): Promise<Manifest[]> {
   const there = await new CommittedBackups(remote).list();
   const known = new Set(there.backups.map(({ name, sha256 }) => `${name} ${sha256}`));
@@ -84,26 +85,27 @@ async function missingIn(remote: BackupStorage, own: CommittedBackups): Promise<
 
 /** A copy that could not be made. */
 interface FailedCopy {
-  /** Undefined where the bucket failed before any backup was looked at. */
+  /** Undefined if the bucket failed before the first backup. */
   readonly name: string | undefined;
   readonly error: unknown;
 }
 
-/** Why backups could not be copied to buckets; says that they are safe in `home`, and how to try again. */
+/** Returns the error for failed copies: why, that the backups are safe in `home`, and how to try again. */
 function uploadError(failures: readonly FailedCopy[], home: string, signal: AbortSignal): PgkeepError {
   const names = new Set(failures.map(({ name }) => name));
   const [only] = names.size === 1 ? names : [];
   const what = only ?? 'the backups';
-  const safe = only === undefined ? `They are whole in ${home}.` : `The backup itself is whole, in ${home}.`;
+  const safe =
+    only === undefined ? `They are complete in ${home}.` : `The backup itself is complete, in ${home}.`;
   const again = only === undefined ? '`pgkeep backup upload`' : `\`pgkeep backup upload ${only}\``;
   const [cause] = failures.map(({ error }) => error);
   if (signal.aborted) {
-    return new PgkeepError('INTERRUPTED', `Interrupted: could not upload ${what}. ${safe}`, {
+    return new PgkeepError('INTERRUPTED', `Interrupted: did not upload ${what}. ${safe}`, {
       hint: `Upload again: ${again}.`,
       cause,
     });
   }
-  const reasons = new Set(failures.map(({ error }) => messageOf(error).replace(/\.$/, '')));
+  const reasons = new Set(failures.map(({ error }) => withoutStop(messageOf(error))));
   const hint = cause instanceof PgkeepError && cause.hint !== undefined ? `${cause.hint}\n` : '';
   return new PgkeepError(
     'BACKUP_UPLOAD_FAILED',

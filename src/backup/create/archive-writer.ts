@@ -1,59 +1,59 @@
 import type { BackupSettings, Settings } from '../../config/settings.js';
 import type { ArchiveEncryption } from '../backup.types.js';
 import type { ArchiveKind } from '../catalog/backup-name.js';
-import { Sealer } from '../encryption/encrypt.js';
-import { keysHere, recipientsOf } from '../encryption/keys.js';
-import { readInPassing } from '../verify/verify-contents.js';
+import { ArchiveEncryptor } from '../encryption/encrypt.js';
+import { findKeys, recipientsOf } from '../encryption/keys.js';
+import { verifiedByPgRestore } from '../verify/verify-contents.js';
 import { findTool, type PostgresTool } from '../postgres-tools.js';
-import { gzipped, wholeSql } from './plain-dump.js';
+import { gzipped, completeSql } from './plain-dump.js';
 
-/** What a program's output goes through on its way into the storage. */
+/** Transforms a program's output on its way into the storage. */
 export interface DumpWriter {
   through(dump: AsyncIterable<Buffer>): AsyncIterable<Buffer>;
-  /** How it was encrypted, after everything went through. */
+  /** Returns how it was encrypted, after everything went through. */
   finish(): ArchiveEncryption | null;
 }
 
-/** Passes an archive on, and fails where it is not whole. */
-export type ArchiveProof = (archive: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
+/** Passes an archive on, and fails if it is not complete. */
+export type ArchiveCheck = (archive: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
 
-/** The writer of one archive. */
+/** Writes one archive of a database. */
 export class ArchiveWriter implements DumpWriter {
   readonly kind: ArchiveKind;
-  private readonly sealer: Sealer;
+  private readonly encryptor: ArchiveEncryptor;
 
   constructor(
     { encryption, format }: Pick<BackupSettings, 'encryption' | 'format'>,
-    /** Of a plain dump; pg_dump compresses its own format itself. */
+    /** For a plain dump; pg_dump compresses the custom format itself. */
     private readonly gzipLevel: number,
-    /** Reads pg_dump's own format while it passes, where nobody here can open it afterwards. */
-    private readonly prove: ArchiveProof,
+    /** Verifies the custom format before it is encrypted, if this machine cannot decrypt it afterwards. */
+    private readonly check: ArchiveCheck,
   ) {
-    this.sealer = new Sealer(encryption);
-    this.kind = { format, encryption: this.sealer.isOn ? {} : null };
+    this.encryptor = new ArchiveEncryptor(encryption);
+    this.kind = { format, encryption: this.encryptor.isOn ? {} : null };
   }
 
   through(dump: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
     const isCustom = this.kind.format === 'custom';
-    return this.sealer.through(
-      isCustom ? this.prove(dump) : gzipped(wholeSql(dump, 'database'), this.gzipLevel),
+    return this.encryptor.through(
+      isCustom ? this.check(dump) : gzipped(completeSql(dump, 'database'), this.gzipLevel),
     );
   }
 
   finish(): ArchiveEncryption | null {
-    return this.sealer.finish();
+    return this.encryptor.finish();
   }
 }
 
-/** Returns what reads an archive with pg_restore on its way, where this machine cannot open it once it is encrypted. */
-export async function proofFor(
+/** Returns a check with pg_restore if this machine cannot decrypt the archive afterwards; otherwise one that does nothing. */
+export async function archiveCheckFor(
   { major: atLeastMajor }: PostgresTool,
   { backup, searchPath }: Pick<Settings, 'backup' | 'searchPath'>,
   signal: AbortSignal,
-): Promise<ArchiveProof> {
+): Promise<ArchiveCheck> {
   const { enabled, key } = backup.encryption;
-  const here = enabled && key && (await keysHere('', recipientsOf(key), backup.encryption));
-  if (!here || 'keys' in here) return (archive) => archive;
+  const found = enabled && key && (await findKeys('', recipientsOf(key), backup.encryption));
+  if (!found || 'value' in found) return (archive) => archive;
   const pgRestore = await findTool({ program: 'pg_restore', atLeastMajor, searchPath });
-  return (archive) => readInPassing(archive, pgRestore, signal);
+  return (archive) => verifiedByPgRestore(archive, pgRestore, signal);
 }

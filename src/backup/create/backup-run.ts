@@ -4,7 +4,7 @@ import { PGKEEP_VERSION } from '../../config/pgkeep-version.js';
 import type { Settings } from '../../config/settings.js';
 import type { Clock } from '../../core/clock.js';
 import { PgkeepError } from '../../core/errors.js';
-import { together } from '../../core/process/concurrent.js';
+import { runConcurrently } from '../../core/process/concurrent.js';
 import { readAppliedMigrations } from '../../migrations/history/prisma-history.js';
 import { readCatalogue } from '../../postgres/catalogue/read-catalogue.js';
 import { withConnection } from '../../postgres/connect.js';
@@ -18,12 +18,12 @@ import { takeName, UnfinishedRuns } from '../catalog/unfinished-runs.js';
 import { notesOn, omissionTexts } from '../omission-texts.js';
 import { findTool, libpqEnvironment } from '../postgres-tools.js';
 import { verifyArchive } from '../verify/verify-backup.js';
-import { ArchiveWriter, proofFor } from './archive-writer.js';
+import { ArchiveWriter, archiveCheckFor } from './archive-writer.js';
 import { readCompleteness } from './completeness.js';
 import { readDatabaseFacts } from './database-facts.js';
 import { type DumpCommand, type Dumped, dumpWatched, LARGEST_HEADER, type Prepared } from './dump.js';
 import { chooseCompression, gzipLevel, newerToolNotes, pgDumpArguments } from './pg-dump-arguments.js';
-import { readObstacles, requireEnvironment, requireRoomFor, requireWhole } from './preflight.js';
+import { readObstacles, requireEnvironment, requireFreeSpace, requireComplete } from './preflight.js';
 import { findSearchPathRisks } from './search-path-risks.js';
 import { beginLockedSnapshot, type Snapshot, whileConnected } from './snapshot.js';
 import {
@@ -42,7 +42,7 @@ import {
   type TablePlan,
 } from './table-contents.js';
 
-/** What a run works with. */
+/** The inputs of a run. */
 export interface RunContext {
   readonly settings: Settings;
   readonly storage: BackupStorage;
@@ -56,7 +56,7 @@ export interface RunContext {
   readonly beforePublish: () => Promise<void>;
 }
 
-/** What the snapshot says, and where its dump went. */
+/** The manifest of a backup that is not committed yet. */
 type Unfinished = Omit<Manifest, 'finishedAt'>;
 
 interface Attempt {
@@ -64,15 +64,15 @@ interface Attempt {
   readonly notes: readonly string[];
 }
 
-/** One backup, from the snapshot to the manifest. Whatever fails: nothing of it is left, and nothing listed. */
+/** Makes one backup, from the snapshot to the manifest. If anything fails, nothing of it is left. */
 export class BackupRun {
   private readonly runs: UnfinishedRuns;
   private readonly startedAt: Date;
-  /** Set once something may have been written. */
+  /** Set as soon as something may have been written. */
   private name: string | undefined;
-  /** Of the snapshot; undefined until there is one. */
+  /** The structure in the snapshot; undefined until there is one. */
   private structureMark: string | undefined;
-  /** The snapshot's versions of what pg_dump describes as it is now. */
+  /** The versions, in the snapshot, of objects that pg_dump reads in their current state. */
   private versions: readonly string[] = [];
   private dumpedBytes = 0;
 
@@ -86,7 +86,7 @@ export class BackupRun {
     const cleared = await this.runs.clear();
     try {
       const { manifest: dumped, notes } = await this.dump();
-      const notChecked = await this.requireAsDumped(dumped);
+      const notChecked = await this.verify(dumped);
       const finishedAt = this.context.clock.now();
       const manifest: Manifest = { ...dumped, finishedAt: finishedAt.toISOString() };
       await this.context.beforePublish();
@@ -95,7 +95,7 @@ export class BackupRun {
       const durationMs = finishedAt.getTime() - this.startedAt.getTime();
       return committedReport(manifest, storage.location, { durationMs, cleared, notChecked, notes });
     } catch (error) {
-      // The next run clears what this one cannot; the first failure is the one to tell.
+      // The first failure is reported. If the removal fails too, the next run clears the files.
       if (this.name !== undefined) await this.runs.discard(this.name).catch(() => undefined);
       throw error;
     }
@@ -111,19 +111,19 @@ export class BackupRun {
     });
   }
 
-  /** @param quietMs for how long nobody may change tables before it begins */
+  /** @param quietMs for how long no session may change tables before the dump begins */
   private async attempt(client: Client, quietMs: number): Promise<Attempt> {
     const { settings, timeouts, storage } = this.context;
     this.structureMark = undefined;
     this.dumpedBytes = 0;
     const identity = await requireEnvironment(client, settings.environment, timeouts);
     const facts = await readDatabaseFacts(client);
-    requireWhole(await readObstacles(client, facts), facts);
+    requireComplete(await readObstacles(client, facts), facts);
     const { searchPath } = settings;
     const pgDump = await findTool({ program: 'pg_dump', atLeastMajor: facts.serverMajor, searchPath });
-    const lastBytes = await requireRoomFor(facts, storage, settings);
+    const lastBytes = await requireFreeSpace(facts, storage, settings);
     const systemIdentifier = identity?.systemIdentifier ?? null;
-    // From here on until pg_dump has its locks, every moment counts.
+    // Time matters from here until pg_dump has its locks.
     const snapshot = await beginLockedSnapshot(client, { quietMs });
     try {
       this.structureMark = await readStructureMark(client);
@@ -134,16 +134,16 @@ export class BackupRun {
     }
   }
 
-  /** A connection on which everything happens that needs the database. */
+  /** Runs `work` on a new connection, which is cut when the run is aborted. */
   private async connected<T>(work: (client: Client) => Promise<T>): Promise<T> {
     const { settings, signal } = this.context;
     const { url, connectTimeoutMs } = settings.database;
-    // No deadline of the client's: a content hash of a large table takes its time.
+    // No deadline on the client's side: hashing the contents of a large table takes long.
     const options = { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep backup' };
     return await withConnection(url, options, (client) => whileConnected(client, signal, () => work(client)));
   }
 
-  /** Whether tables were changed as the dump began: pg_dump writes nothing until it has read the whole structure. */
+  /** Returns whether tables changed while the dump began. pg_dump writes nothing before it has read all the structure. */
   private async wasDisturbed(error: unknown): Promise<boolean> {
     const { structureMark: mark, dumpedBytes } = this;
     if (error instanceof ReplacedWhileDumped) return true;
@@ -169,7 +169,7 @@ export class BackupRun {
       argv: pgDumpArguments(pgDump, plan),
       env: await libpqEnvironment(settings.database.url, reachedServer(client), pgDump),
     };
-    // Before the dump: sequences obey no snapshot, and must not be ahead of it.
+    // Before the dump: sequences are not part of a snapshot, and the manifest must not be ahead of the dump.
     const sequences = await readSequences(client);
     const tables = await listTables(client, { unlogged: !facts.inRecovery });
     const name = (this.name = await takeName(client, facts.database, this.context));
@@ -177,7 +177,7 @@ export class BackupRun {
     const writer = new ArchiveWriter(
       settings.backup,
       gzipLevel(compression),
-      await proofFor(pgDump, settings, signal),
+      await archiveCheckFor(pgDump, settings, signal),
     );
     const archive = archiveKey(name, writer.kind);
     const onBytes = (bytes: number): void => {
@@ -186,7 +186,7 @@ export class BackupRun {
     };
     const requireUnchanged = async (): Promise<void> =>
       await this.connected((other) => requireVersions(other, this.versions));
-    const [{ stored, warnings }, contents] = await together<
+    const [{ stored, warnings }, contents] = await runConcurrently<
       Dumped,
       Awaited<ReturnType<typeof this.readFacts>>
     >(
@@ -237,31 +237,31 @@ export class BackupRun {
     return { catalogue, migrations: migrations ?? null, tables, warnings };
   }
 
-  /** Reads the stored bytes back, all of them: only then there is a backup. @returns what it could not look at. */
-  private async requireAsDumped(dumped: Unfinished): Promise<readonly string[]> {
+  /** Verifies all the stored bytes before the backup is committed. @returns what could not be verified. */
+  private async verify(dumped: Unfinished): Promise<readonly string[]> {
     const { storage, settings, signal, onProgress } = this.context;
     const { searchPath } = settings;
     const context = { ...settings.backup, searchPath, storage, signal, onProgress };
     const { findings, notChecked } = await verifyArchive(dumped.name, dumped, context);
     if (findings.length === 0) {
-      return notChecked.map((text) => `${text} It was read whole before it was encrypted.`);
+      return notChecked.map((text) => `${text} It was verified before it was encrypted.`);
     }
     throw new PgkeepError(
       'BACKUP_FAILED',
-      `The archive was read back from ${storage.location} and is not what was dumped: ${findings.map(({ details }) => details).join('; ')}.`,
-      { hint: 'Check the disk or the network between; then run the backup again.' },
+      `The archive in ${storage.location} failed verification: ${findings.map(({ details }) => details).join('; ')}.`,
+      { hint: 'No backup was kept. Check the disk or the network, then run the backup again.' },
     );
   }
 }
 
-/** What a run tells; that it is recorded is told by whoever records it. */
+/** The report of a run, without whether it was recorded in the audit log. */
 type CommittedReport = Omit<BackupReport, keyof Recording>;
 
-/** The report of a backup that is committed at a location. */
+/** Returns the report of a backup that is committed at a location. */
 function committedReport(
   { name, archive, bytes, sha256, tables, encryption, without, warnings = [] }: Manifest,
   location: string,
-  told: Pick<BackupReport, 'cleared' | 'notChecked' | 'notes' | 'durationMs'>,
+  details: Pick<BackupReport, 'cleared' | 'notChecked' | 'notes' | 'durationMs'>,
 ): CommittedReport {
   return {
     name,
@@ -275,6 +275,6 @@ function committedReport(
     without: omissionTexts(without),
     warnings,
     locations: [location],
-    ...told,
+    ...details,
   };
 }

@@ -1,25 +1,25 @@
 import { parse, parsePlPgSQL } from 'libpg-query';
 
-/** What the body of a function names without a schema. */
+/** The names without a schema in the body of a function. */
 export interface BareNames {
   readonly functions: ReadonlySet<string>;
   readonly relations: ReadonlySet<string>;
   readonly types: ReadonlySet<string>;
 }
 
-/** A variable that PL/pgSQL assigns to; the expression follows. */
+/** The beginning of an assignment in PL/pgSQL, before its expression. */
 const ASSIGNMENT = /^\s*[\w.[\]"$]+\s*:?=\s*(?=\S)/;
 
 /**
- * Reads the body of an SQL or PL/pgSQL function with PostgreSQL's own grammar. Nothing of it is run.
- * @returns undefined where it is in another language, or cannot be parsed.
+ * Parses the body of an SQL or PL/pgSQL function with PostgreSQL's own parser. The function is not run.
+ * @returns undefined if the body cannot be parsed.
  */
 export async function bareNamesIn(language: string, definition: string): Promise<BareNames | undefined> {
   const found = { functions: new Set<string>(), relations: new Set<string>(), types: new Set<string>() };
   try {
     for (const query of await queriesIn(language, definition)) collect(await parseQuery(query), found);
   } catch {
-    // Of a later version than this grammar.
+    // Probably a newer syntax than this parser knows.
     return undefined;
   }
   return found;
@@ -41,7 +41,7 @@ async function queriesIn(language: string, definition: string): Promise<string[]
   return queries;
 }
 
-/** PL/pgSQL's expressions are what would follow SELECT. */
+/** Parses a query, or an expression of PL/pgSQL, which is what follows SELECT. */
 async function parseQuery(query: string): Promise<unknown> {
   try {
     return await parse(query);

@@ -1,20 +1,22 @@
 import type { Client } from 'pg';
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
+import { queryOne } from '../../postgres/read.js';
 import type { Manifest } from '../backup.types.js';
 import type { DatabaseFacts } from './database-facts.js';
+import { FIRST_OWN_OID } from './structure-changes.js';
 
-/** What pg_dump leaves out without failing, and why; in the order that texts have. */
+/** What pg_dump leaves out without failing, in the order of the texts. */
 export const OMISSION_KINDS = ['userMappingOptions', 'subscriptions', 'unloggedRows'] as const;
 export type OmissionKind = (typeof OMISSION_KINDS)[number];
 
-/** Something of the database that is not in a backup of it. Holds no secret. */
+/** Something that is not in a backup of the database. Contains no secret. */
 export interface Omission {
   readonly kind: OmissionKind;
-  /** Names, quoted where SQL needs it; of a user mapping `ROLE SERVER name`, as ALTER USER MAPPING FOR takes it. */
+  /** Names, quoted if SQL needs it; of a user mapping `ROLE SERVER name`, as in ALTER USER MAPPING FOR. */
   readonly objects: readonly string[];
 }
 
-/** Reads what a dump by this role from this server will not hold, in the caller's transaction. */
+/** Reads what a dump by this role from this server will not contain, in the caller's transaction. */
 export async function readOmissions(
   client: Client,
   { isSuperuser, inRecovery }: DatabaseFacts,
@@ -30,8 +32,8 @@ export async function readOmissions(
 }
 
 /**
- * Reads the names of the database's subscriptions. pg_dump passes over them, with a warning, unless a superuser runs it:
- * they hold connection strings.
+ * Reads the names of the database's subscriptions. Unless a superuser runs it, pg_dump skips them with a warning, because
+ * they contain connection strings.
  */
 export async function readSubscriptions(client: Client): Promise<string[]> {
   return await readNames(
@@ -43,20 +45,21 @@ export async function readSubscriptions(client: Client): Promise<string[]> {
   );
 }
 
-/** A standby has no rows of them. */
+/** Unlogged tables, whose rows a standby does not have. */
 const UNLOGGED = `
   SELECT r.name FROM ${OWN_RELATIONS} r WHERE r.relkind = 'r' AND r.relpersistence = 'u'`;
 
 const MAPPING = `
   pg_catalog.format('%s SERVER %I', CASE v.umuser WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(v.usename) END, v.srvname)`;
 
-/** The view shows options as null to who may not see them, and pg_dump takes that for none. */
+/** Reads user mappings whose options the role may not see: the view shows them as null, which pg_dump takes for none. */
 async function readHiddenMappings(client: Client): Promise<string[]> {
-  const { rows } = await client.query<{ may: boolean }>(
+  const { may } = await queryOne<{ may: boolean }>(
+    client,
     `SELECT pg_catalog.has_table_privilege('pg_catalog.pg_user_mapping', 'SELECT') AS may`,
   );
-  // Without the table it is not known whether a mapping has options. Most have, or it would be of no use.
-  const hidden = rows[0]?.may
+  // Without access to the table it is not known whether a mapping has options. Most have, so it counts as having some.
+  const hidden = may
     ? `EXISTS (SELECT FROM pg_catalog.pg_user_mapping m WHERE m.oid = v.umid AND m.umoptions IS NOT NULL)`
     : `NOT CASE v.umuser WHEN 0 THEN pg_catalog.pg_has_role(s.srvowner, 'USAGE')
                          ELSE v.usename = current_user
@@ -79,7 +82,7 @@ async function readNames(client: Client, sql: string): Promise<string[]> {
 /** `FOR TABLES IN SCHEMA` came with this version. */
 const FIRST_WITH_PUBLISHED_SCHEMAS = 15;
 
-/** What only a superuser may create, as `SELECT` of a catalogue's oid and an object's. */
+/** Queries of what only a superuser may create: the oid of the catalogue and of the object. */
 const CREATED_BY_SUPERUSERS = [
   `SELECT 'pg_catalog.pg_event_trigger'::pg_catalog.regclass, e.oid FROM pg_catalog.pg_event_trigger e
     WHERE e.evtname !~ '^pgkeep_'`,
@@ -112,8 +115,8 @@ const PUBLISHED_SCHEMAS = `
   SELECT 'pg_catalog.pg_publication'::pg_catalog.regclass, n.pnpubid FROM pg_catalog.pg_publication_namespace n`;
 
 /**
- * Reads which objects of the database only a superuser may create, in PostgreSQL's words (`event trigger audit`): a
- * role that is none cannot restore them. Members of extensions come with these.
+ * Reads the objects that only a superuser may create, in PostgreSQL's words (`event trigger audit`): another role cannot
+ * restore them. Members of extensions are left out: the extension creates them.
  */
 export async function readSuperuserObjects(
   client: Client,
@@ -126,14 +129,14 @@ export async function readSuperuserObjects(
   const { rows } = await client.query<{ name: string }>(`
     SELECT DISTINCT pg_catalog.pg_describe_object(o.classid, o.objid, 0) COLLATE "C" AS name
       FROM (${queries.join('\nUNION ALL\n')}) o (classid, objid)
-     WHERE o.objid >= 16384
+     WHERE o.objid >= ${FIRST_OWN_OID}
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                         WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype IN ('e', 'i'))
      ORDER BY name`);
   return rows.map(({ name }) => name);
 }
 
-/** Reads what a dump by this role will not hold, and what no restore or not every role restores. */
+/** Reads what a dump by this role will not contain, and what a restore cannot create, or only as a superuser. */
 export async function readCompleteness(
   client: Client,
   facts: DatabaseFacts,

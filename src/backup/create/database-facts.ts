@@ -1,7 +1,7 @@
+import type { ClientBase } from 'pg';
 import { queryOne } from '../../postgres/read.js';
-import type { Client } from 'pg';
 
-/** Whose rules a database sorts by, where they are not the operating system's alone. */
+/** The provider of a database's collation rules. */
 export interface LocaleFacts {
   readonly provider: 'libc' | 'icu' | 'builtin';
   /** ICU's or the built-in locale's name; null with libc. */
@@ -10,7 +10,7 @@ export interface LocaleFacts {
   readonly rules: string | null;
 }
 
-/** Of a row `d` of pg_database. As JSON, because each major version has other columns for it. */
+/** An expression for a row `d` of pg_database. It uses JSON because the columns differ between major versions. */
 export const LOCALE = `(
   SELECT pg_catalog.json_build_object(
            'provider', CASE j->>'datlocprovider' WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END,
@@ -18,7 +18,7 @@ export const LOCALE = `(
            'rules', j->>'daticurules')
     FROM pg_catalog.to_jsonb(d) j)`;
 
-/** What a backup has to know of its database and server. */
+/** Facts about the database and its server that a backup needs. */
 export interface DatabaseFacts {
   readonly database: string;
   readonly databaseOid: string;
@@ -50,8 +50,8 @@ interface Row {
   readonly locale: LocaleFacts;
 }
 
-/** Asks once, in the caller's transaction. */
-export async function readDatabaseFacts(client: Client): Promise<DatabaseFacts> {
+/** Reads the facts, in the caller's transaction. */
+export async function readDatabaseFacts(client: ClientBase): Promise<DatabaseFacts> {
   const row = await queryOne<Row>(
     client,
     `

@@ -7,7 +7,7 @@ import type { DatabaseFacts } from './database-facts.js';
 import { DigestMeter } from '../verify/digest-meter.js';
 import type { PostgresTool } from '../postgres-tools.js';
 
-/** What is known before the snapshot is taken. */
+/** What was read before the snapshot is taken. */
 export interface Prepared {
   readonly facts: DatabaseFacts;
   readonly pgDump: PostgresTool;
@@ -15,7 +15,7 @@ export interface Prepared {
   readonly systemIdentifier: string | null;
 }
 
-/** One run of pg_dump or pg_dumpall, planned. */
+/** The command line of pg_dump or pg_dumpall, as a plan. */
 export interface DumpCommand {
   readonly program: 'pg_dump' | 'pg_dumpall';
   readonly file: string;
@@ -23,30 +23,30 @@ export interface DumpCommand {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** What a dump goes through. */
+/** Where a dump goes. */
 export interface DumpTarget {
   readonly writer: DumpWriter;
   readonly signal: AbortSignal;
-  /** Is told how many bytes went to the storage so far. */
+  /** Called with the number of bytes that went to the storage so far. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
-/** What went into the storage, as it was on its way there. */
+/** Size, digest and encryption of what was written to the storage. */
 export interface StoredDump {
   readonly bytes: number;
   readonly sha256: string;
   readonly encryption: ArchiveEncryption | null;
 }
 
-/** What went into the storage, and what the program warned of: it may have left something out. */
+/** A stored dump, and the warnings of the program, which may have left something out. */
 export interface Dumped {
   readonly stored: StoredDump;
   readonly warnings: readonly string[];
 }
 
 /**
- * Streams a program's output through the writer into the storage. The object appears under its key only when the
- * program ended well; the program does not outlive a storage that fails.
+ * Streams a program's output through the writer into the storage. The object appears under its key only if the program
+ * succeeded. If the storage fails, the program is ended.
  * @throws ProgramFailure, what the storage throws, or the signal's reason.
  */
 export async function dumpInto(
@@ -64,7 +64,7 @@ export async function dumpInto(
     const body = Readable.from(meter.through(archive), { objectMode: false });
     const { bytes } = await storage.put(key, body, { signal });
     if (bytes !== meter.bytes) {
-      throw new Error(`${meter.bytes} bytes were written, ${storage.location} took ${bytes}`);
+      throw new Error(`${meter.bytes} bytes were written, ${storage.location} stored ${bytes}`);
     }
     const { stderrTail } = await program.ended;
     return {
@@ -78,12 +78,12 @@ export async function dumpInto(
   }
 }
 
-/** An encrypted archive has a header before there is anything of the dump in it. */
+/** The first bytes of an encrypted archive are its header, not the dump. */
 export const LARGEST_HEADER = 65_536;
 
 /**
- * Streams a dump into the storage, and looks once whether what it describes is still there: when the first bytes come,
- * pg_dump has read the whole structure.
+ * Streams a dump into the storage, and checks once that the objects which it describes still exist: when the first bytes
+ * arrive, pg_dump has read all the structure.
  * @throws what `requireUnchanged` and {@link dumpInto} throw.
  */
 export async function dumpWatched(
@@ -94,23 +94,23 @@ export async function dumpWatched(
 ): Promise<Dumped> {
   const changed = new AbortController();
   const signal = AbortSignal.any([target.signal, changed.signal]);
-  let looking: Promise<void> | undefined;
-  const lookOnce = async (): Promise<void> => {
-    looking ??= requireUnchanged().catch((error: unknown) => changed.abort(error));
-    await looking;
+  let check: Promise<void> | undefined;
+  const checkOnce = async (): Promise<void> => {
+    check ??= requireUnchanged().catch((error: unknown) => changed.abort(error));
+    await check;
   };
   const onBytes = (bytes: number): void => {
-    if (bytes > LARGEST_HEADER) void lookOnce();
+    if (bytes > LARGEST_HEADER) void checkOnce();
     target.onBytes?.(bytes);
   };
   try {
     const dumped = await dumpInto(storage, key, command, { ...target, signal, onBytes });
-    await lookOnce();
+    await checkOnce();
     changed.signal.throwIfAborted();
     return dumped;
   } catch (error) {
-    await looking;
-    // The program that was ended for it fails as well.
+    await check;
+    // If the check failed, the program was ended and failed as well: the check's failure is the cause.
     changed.signal.throwIfAborted();
     throw error;
   }

@@ -3,33 +3,33 @@ import { PgkeepError } from '../../core/errors.js';
 import type { DatabaseFacts } from './database-facts.js';
 import { findTool, type PostgresTool } from '../postgres-tools.js';
 
-/** From this version on pg_dump names its compression's method, and knows zstd and lz4. */
+/** The first version of pg_dump with compression methods other than gzip: zstd and lz4. */
 const FIRST_WITH_METHODS = 16;
 
 export interface DumpPlan {
   readonly snapshotId: string;
   readonly format: ArchiveFormat;
-  /** Of the custom format; a plain dump is compressed on its way into the storage. */
+  /** For the custom format; a plain dump is compressed on its way into the storage. */
   readonly compression: string;
   /** A standby cannot read unlogged tables. */
   readonly fromStandby: boolean;
 }
 
-/** The arguments of pg_dump: nothing that is secret, nothing that names the database. */
+/** Returns the arguments of pg_dump, without secrets and without the name of the database. */
 export function pgDumpArguments(tool: PostgresTool, plan: DumpPlan): string[] {
   return [
     `--format=${plan.format}`,
     `--compress=${compressOption(tool, plan.format === 'custom' ? plan.compression : 'none')}`,
     `--snapshot=${plan.snapshotId}`,
-    // The snapshot's connection holds every table already. Whoever came between the two waits for that one, and
-    // pg_dump behind it: neither the backup nor the application, which queues there as well, may hang for long.
+    // The snapshot's connection has locked every table already. If a session waits for one of these locks, pg_dump queues
+    // behind it, and so does the application: none of them may wait for long.
     '--lock-wait-timeout=2s',
     '--no-password',
     ...(plan.fromStandby ? ['--no-unlogged-table-data'] : []),
   ];
 }
 
-/** What was asked for, or the fastest that the program has. @throws PgkeepError `CONFIG_INVALID`. */
+/** Returns the configured compression, or the fastest that the program has. @throws PgkeepError `CONFIG_INVALID`. */
 export function chooseCompression(
   tool: PostgresTool,
   { format, compression: asked }: Pick<BackupSettings, 'format' | 'compression'>,
@@ -40,14 +40,14 @@ export function chooseCompression(
   if (knowsMethods || /^(none|gzip:\d)$/.test(asked)) return asked;
   throw new PgkeepError(
     'CONFIG_INVALID',
-    `BACKUP_COMPRESSION is ${asked}, which pg_dump ${tool.version} has not.`,
+    `BACKUP_COMPRESSION is ${asked}, which pg_dump ${tool.version} does not support.`,
     {
       hint: `Use none or gzip:1 to gzip:9, or install pg_dump ${FIRST_WITH_METHODS} or newer.`,
     },
   );
 }
 
-/** The level of a plain dump's compression: the settings let only gzip pass. */
+/** Returns the compression level of a plain dump: the settings accept only gzip for it. */
 export function gzipLevel(compression: string): number {
   return Number(compression.replace('gzip:', ''));
 }
@@ -58,8 +58,8 @@ function compressOption(tool: PostgresTool, compression: string): string {
 }
 
 /**
- * What a backup says that was made with a newer pg_dump than its server: PostgreSQL's own pg_restore of that version
- * begins with settings that the server does not have, and psql has to come between.
+ * Returns the note of a backup that was made with a newer pg_dump than its server: pg_restore of that version begins with
+ * settings that the server does not have, so a restore needs psql as well.
  */
 export async function newerToolNotes(
   pgDump: PostgresTool,
@@ -74,7 +74,7 @@ export async function newerToolNotes(
   );
   if (!psql) {
     return [
-      `${made}: this machine cannot restore it into PostgreSQL ${serverMajor}, because it has no psql. Install the programs of the server’s version: ${install}.`,
+      `${made}: this machine cannot restore it into PostgreSQL ${serverMajor}, because psql is not installed. Install the programs of the server’s version: ${install}.`,
     ];
   }
   return [

@@ -4,18 +4,19 @@ import { PgkeepError } from '../../core/errors.js';
 
 /** Enough for the closing lines. */
 const TAIL_BYTES = 1024;
-/** What pg_dump and pg_dumpall write last; recent versions close their `\restrict` before or behind it. */
+/** What pg_dump and pg_dumpall write last; recent versions close their `\restrict` before or after it. */
 const CLOSING = {
   database: /\n--\n-- PostgreSQL database dump complete\n--\n\s*(\\unrestrict \w+\s*)?$/,
   'database cluster': /\n--\n-- PostgreSQL database cluster dump complete\n--\n\s*(\\unrestrict \w+\s*)?$/,
 } as const;
 
-/** Watches a dump in SQL pass, to its end. psql takes one that was cut for a whole one, and says nothing. */
+/** Checks that a dump in SQL ends with its closing line. psql restores a truncated dump without an error. */
 export class ClosingLine {
   private tail: Buffer = Buffer.alloc(0);
 
   constructor(private readonly of: keyof typeof CLOSING = 'database') {}
 
+  /** Passes the dump on. */
   async *watch(sql: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of sql) {
       this.tail = Buffer.concat([this.tail, chunk.subarray(-TAIL_BYTES)]).subarray(-TAIL_BYTES);
@@ -23,14 +24,14 @@ export class ClosingLine {
     }
   }
 
-  /** Whether the last line was the closing one. */
+  /** Whether the dump ended with the closing line. */
   get wasSeen(): boolean {
     return CLOSING[this.of].test(this.tail.toString('latin1'));
   }
 }
 
-/** Passes a dump on, and ends well only where that does. @throws PgkeepError `BACKUP_FAILED`. */
-export async function* wholeSql(
+/** Passes a dump in SQL on. @throws PgkeepError `BACKUP_FAILED` at its end if it is truncated. */
+export async function* completeSql(
   sql: AsyncIterable<Buffer>,
   of: keyof typeof CLOSING,
 ): AsyncGenerator<Buffer> {
@@ -39,25 +40,25 @@ export async function* wholeSql(
   if (closing.wasSeen) return;
   throw new PgkeepError(
     'BACKUP_FAILED',
-    `The dump ended without its line "PostgreSQL ${of} dump complete".`,
+    `The dump is truncated: its closing line "PostgreSQL ${of} dump complete" is missing.`,
     {
-      hint: 'Nothing was kept. Run it again.',
+      hint: 'Nothing was kept. Run the command again.',
     },
   );
 }
 
-/** Compresses on Node's thread pool. */
+/** Compresses a stream, on Node's thread pool. */
 export function gzipped(plain: AsyncIterable<Buffer>, level: number): AsyncGenerator<Buffer> {
   return through(plain, createGzip({ level }));
 }
 
-/** @throws zlib's error, `Z_…`, where it is not gzip, or not all of it. */
+/** Decompresses a stream. @throws zlib's error, `Z_…`, if it is not gzip or is truncated. */
 export function gunzipped(packed: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   return through(packed, createGunzip());
 }
 
 async function* through(source: AsyncIterable<Buffer>, transform: Transform): AsyncGenerator<Buffer> {
-  // The error of either comes out of the iteration.
+  // An error of either stream is thrown by the iteration below.
   pipeline(Readable.from(source, { objectMode: false }), transform, () => undefined);
   for await (const chunk of transform) yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk);
 }

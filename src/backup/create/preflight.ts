@@ -1,33 +1,36 @@
-import { type Client, escapeIdentifier } from 'pg';
+import { type Client, type ClientBase, escapeIdentifier } from 'pg';
 import type { EnvironmentName, Settings } from '../../config/settings.js';
 import { PgkeepError } from '../../core/errors.js';
+import { countedList, formatBytes } from '../../core/text.js';
 import type { DatabaseIdentity } from '../../environment/environment.types.js';
-import { readIdentity, readStamp } from '../../environment/stamp.js';
+import { readIdentity, readStamp, requireStamp } from '../../environment/stamp.js';
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
+import { queryOne } from '../../postgres/read.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
 import { CommittedBackups } from '../catalog/committed-backups.js';
 import type { DatabaseFacts } from './database-facts.js';
-import { listed } from '../omission-texts.js';
 
 /** How many large objects a message lists, and its statement grants. */
 const SHOWN_OBJECTS = 10;
+/** How many names a message shows. */
+const SHOWN_NAMES = 10;
 /** From this version on PostgreSQL itself answers who may read a large object. */
 const FIRST_WITH_LARGE_OBJECT_RIGHTS = 18;
 
-/** What prevents a complete dump; empty lists when nothing does. */
+/** What would make a dump incomplete; empty lists if nothing does. */
 export interface Obstacles {
   /** Schemas the role may not use. */
   readonly closedSchemas: readonly string[];
   /** Tables and sequences the role may not read. */
   readonly unreadable: readonly string[];
-  /** Tables of which row-level security would show this role a part only. */
+  /** Tables with rows that row-level security hides from this role. */
   readonly filtered: readonly string[];
   /** Large objects that the role may not read. */
   readonly lockedObjects: LockedObjects;
 }
 
-/** How many there may be is not bounded: a message has the first. */
+/** There may be millions of them, so a message shows the first only. */
 interface LockedObjects {
   readonly count: number;
   /** The first oids, as many as a message lists. */
@@ -36,8 +39,8 @@ interface LockedObjects {
 }
 
 /**
- * What pg_dump reads the rows of: the database's own tables, and those of extensions whose rows are configuration that
- * somebody made (`pg_extension_config_dump`).
+ * The relations whose rows pg_dump reads: the database's own, and configuration tables of extensions
+ * (`pg_extension_config_dump`).
  */
 const READ_RELATIONS = `(
   SELECT r.oid, r.name, r.relkind, r.relnamespace FROM ${OWN_RELATIONS} r
@@ -47,8 +50,8 @@ const READ_RELATIONS = `(
     JOIN pg_catalog.pg_class c ON c.oid = ANY (e.extconfig)
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace)`;
 
-/** Asks the catalogue; the tables themselves are not touched. */
-export async function readObstacles(client: Client, { serverMajor }: DatabaseFacts): Promise<Obstacles> {
+/** Reads the obstacles from the catalogue, without access to the tables themselves. */
+export async function readObstacles(client: ClientBase, { serverMajor }: DatabaseFacts): Promise<Obstacles> {
   type Kind = 'closedSchemas' | 'unreadable' | 'filtered';
   const { rows } = await client.query<{ name: string; schema: string; kind: Kind }>(`
     SELECT r.name, pg_catalog.format('%I', n.nspname) AS schema,
@@ -77,8 +80,8 @@ export async function readObstacles(client: Client, { serverMajor }: DatabaseFac
   };
 }
 
-/** Large objects have rights of their own, which pg_read_all_data does not give. */
-async function readLockedObjects(client: Client, serverMajor: number): Promise<LockedObjects> {
+/** Reads which large objects are locked: they have separate rights, which pg_read_all_data does not include. */
+async function readLockedObjects(client: ClientBase, serverMajor: number): Promise<LockedObjects> {
   const mayRead =
     serverMajor >= FIRST_WITH_LARGE_OBJECT_RIGHTS
       ? `pg_catalog.has_largeobject_privilege(m.oid, 'SELECT')`
@@ -86,28 +89,30 @@ async function readLockedObjects(client: Client, serverMajor: number): Promise<L
           OR EXISTS (SELECT FROM pg_catalog.aclexplode(m.lomacl) a
                       WHERE a.privilege_type = 'SELECT'
                         AND CASE a.grantee WHEN 0 THEN true ELSE pg_catalog.pg_has_role(a.grantee, 'USAGE') END))`;
-  const { rows } = await client.query<LockedObjects>(`
+  return await queryOne<LockedObjects>(
+    client,
+    `
     SELECT pg_catalog.count(*)::int AS count,
            coalesce((pg_catalog.array_agg(m.oid::text ORDER BY m.oid))[1:${SHOWN_OBJECTS}], '{}') AS oids,
            coalesce(pg_catalog.array_agg(DISTINCT pg_catalog.pg_get_userbyid(m.lomowner)::text), '{}') AS owners
       FROM pg_catalog.pg_largeobject_metadata m
-     WHERE pg_catalog.current_setting('lo_compat_privileges') = 'off' AND NOT ${mayRead}`);
-  return rows[0] ?? { count: 0, oids: [], owners: [] };
+     WHERE pg_catalog.current_setting('lo_compat_privileges') = 'off' AND NOT ${mayRead}`,
+  );
 }
 
-/** @throws PgkeepError `DATABASE_PERMISSION_DENIED` or `BACKUP_ROW_SECURITY`, with the grant to give. */
-export function requireWhole(obstacles: Obstacles, { database, role }: DatabaseFacts): void {
+/** Requires that a dump will be complete. @throws PgkeepError `DATABASE_PERMISSION_DENIED` or `BACKUP_ROW_SECURITY`. */
+export function requireComplete(obstacles: Obstacles, { database, role }: DatabaseFacts): void {
   const { closedSchemas, unreadable, filtered, lockedObjects } = obstacles;
   const to = escapeIdentifier(role);
   const isClosed = closedSchemas.length + unreadable.length > 0;
   if (isClosed || lockedObjects.count > 0) {
     const missing = [
-      ...(closedSchemas.length > 0 ? [`use ${counted('schema', closedSchemas)}`] : []),
-      ...(unreadable.length > 0 ? [`read ${counted('relation', unreadable)}`] : []),
+      ...(closedSchemas.length > 0 ? [`use ${countedList('schema', closedSchemas, SHOWN_NAMES)}`] : []),
+      ...(unreadable.length > 0 ? [`read ${countedList('relation', unreadable, SHOWN_NAMES)}`] : []),
       ...(lockedObjects.count > 0 ? [`read ${largeObjects(lockedObjects)}`] : []),
     ];
     const hints = [
-      ...(isClosed ? [`Give it the grant, as a superuser: GRANT pg_read_all_data TO ${to};`] : []),
+      ...(isClosed ? [`Run, as a superuser: GRANT pg_read_all_data TO ${to};`] : []),
       ...(lockedObjects.count > 0 ? [largeObjectHint(lockedObjects, to)] : []),
     ];
     throw new PgkeepError(
@@ -119,8 +124,8 @@ export function requireWhole(obstacles: Obstacles, { database, role }: DatabaseF
   if (filtered.length > 0) {
     throw new PgkeepError(
       'BACKUP_ROW_SECURITY',
-      `Cannot back up database "${database}": row-level security hides rows of ${counted('table', filtered)} from role "${role}".`,
-      { hint: `Let it see them, as a superuser: ALTER ROLE ${to} BYPASSRLS;` },
+      `Cannot back up database "${database}": row-level security hides rows of ${countedList('table', filtered, SHOWN_NAMES)} from role "${role}".`,
+      { hint: `Run, as a superuser: ALTER ROLE ${to} BYPASSRLS;` },
     );
   }
 }
@@ -136,31 +141,27 @@ function largeObjectHint({ count, oids, owners }: LockedObjects, to: string): st
       ? `GRANT SELECT ON LARGE OBJECT ${oids.join(', ')} TO ${to};`
       : `in psql, SELECT format('GRANT SELECT ON LARGE OBJECT %s TO ${to.replaceAll("'", "''").replaceAll('%', '%%')}', oid) FROM pg_largeobject_metadata \\gexec`;
   const roles = owners.map((owner) => escapeIdentifier(owner)).join(', ');
-  return `Let it read the large objects, as a superuser: ${grant}\nFor those still to come as well, make it a member of their owner: GRANT ${roles} TO ${to};`;
+  return `Run, as a superuser: ${grant}\nTo cover future large objects too, make the role a member of their owner: GRANT ${roles} TO ${to};`;
 }
 
-function counted(what: string, names: readonly string[]): string {
-  return `${names.length === 1 ? what : `${names.length} ${what}s`} ${listed(names)}`;
-}
-
-/** Without an earlier backup to go by: an archive has seldom more than this part of the database's size. */
+/** Without an earlier backup as a reference: an archive is seldom larger than this part of the database's size. */
 const EXPECTED_PART = 0.25;
 
-/** Room for growth since the last backup. */
+/** Allowance for growth since the last backup. */
 const GROWTH = 1.25;
 
-/** Free space that a backup needs, and where the number comes from. */
-interface RequiredRoom {
+/** The free space that a backup needs, and how the number was found. */
+interface RequiredSpace {
   readonly bytes: number;
   readonly because: string;
 }
 
 /**
- * Requires that the storage has room for a backup of this database.
- * @returns the size of the last backup's archive; undefined where there is none.
+ * Requires that the storage has enough free space for a backup of this database.
+ * @returns the size of the last backup's archive; undefined if there is none.
  * @throws PgkeepError `STORAGE_FULL`.
  */
-export async function requireRoomFor(
+export async function requireFreeSpace(
   { database, sizeBytes }: DatabaseFacts,
   storage: BackupStorage,
   { environment, backup: { requiredFreeBytes } }: Settings,
@@ -170,43 +171,39 @@ export async function requireRoomFor(
   const [last] = backups
     .filter((backup) => backup.database === database && backup.environment === environment)
     .toSorted((left, right) => (left.finishedAt < right.finishedAt ? 1 : -1));
-  requireRoom(storage.location, freeBytes, requiredRoom(sizeBytes, last?.bytes, requiredFreeBytes));
+  requireSpace(storage.location, freeBytes, requiredSpace(sizeBytes, last?.bytes, requiredFreeBytes));
   return last?.bytes;
 }
 
-/** What was set, or how many bytes an archive will likely have. */
-export function requiredRoom(
+/** Returns the setting, or an estimate of the archive's size. */
+export function requiredSpace(
   databaseBytes: number,
   lastArchiveBytes: number | undefined,
   setBytes: number | undefined,
-): RequiredRoom {
+): RequiredSpace {
   if (setBytes !== undefined) return { bytes: setBytes, because: 'BACKUP_REQUIRED_FREE_MB' };
   if (lastArchiveBytes !== undefined) {
     return { bytes: Math.ceil(lastArchiveBytes * GROWTH), because: `${GROWTH} times the last archive` };
   }
-  const because = `a quarter of the database’s ${megabytes(databaseBytes)} MB, for a first backup`;
+  const because = `a quarter of the database’s ${formatBytes(databaseBytes)}, for a first backup`;
   return { bytes: Math.ceil(databaseBytes * EXPECTED_PART), because };
 }
 
-function requireRoom(location: string, freeBytes: number, { bytes, because }: RequiredRoom): void {
+function requireSpace(location: string, freeBytes: number, { bytes, because }: RequiredSpace): void {
   if (freeBytes >= bytes) return;
   throw new PgkeepError(
     'STORAGE_FULL',
-    `Cannot back up to ${location}: about ${megabytes(bytes)} MB are needed (${because}), ${megabytes(freeBytes)} MB are free.`,
+    `Cannot back up to ${location}: not enough free space. About ${formatBytes(bytes)} are needed (${because}), ${formatBytes(freeBytes)} are free.`,
     {
       hint: 'Free space there, or point BACKUP_DIR to a directory on a larger disk. If the archive will be smaller, set BACKUP_REQUIRED_FREE_MB to its size; 0 switches this check off.',
     },
   );
 }
 
-function megabytes(bytes: number): number {
-  return Math.ceil(bytes / 1_048_576);
-}
-
 /**
- * Refuses a database that is stamped for another environment: its backups would be named, kept and thrown away
- * as those of this one.
- * @returns who the database is, where the role may ask.
+ * Refuses a database that is stamped for another environment: its backups would get the name and the retention of this
+ * environment.
+ * @returns the identity of the database, if the role may read it.
  * @throws PgkeepError `BACKUP_REFUSED`.
  */
 export async function requireEnvironment(
@@ -215,13 +212,9 @@ export async function requireEnvironment(
   timeouts: ReadTimeouts,
 ): Promise<DatabaseIdentity | undefined> {
   const reading = await readStamp(client, timeouts);
-  if (reading.kind === 'stamped' && reading.stamp.environment !== environment) {
-    const stamped = reading.stamp.environment;
-    throw new PgkeepError(
-      'BACKUP_REFUSED',
-      `Refused to back up the database as ${environment}: it is stamped ${stamped}. Nothing was touched.`,
-      { hint: `Use \`--env ${stamped}\`, or point DATABASE_URL at the ${environment} database.` },
-    );
-  }
+  requireStamp(reading, environment, (why, hint) => {
+    const message = `Refused to back up the database: ${why}. Nothing was touched.`;
+    return new PgkeepError('BACKUP_REFUSED', message, { hint });
+  });
   return await readIdentity(client, timeouts);
 }

@@ -1,11 +1,12 @@
 import type { Client } from 'pg';
+import { boundedList } from '../../core/text.js';
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 import { searchPathAdvice } from '../../postgres/catalogue/unqualified-names.js';
 
-/** How many names a warning shows. */
+/** How many names a warning lists. */
 const SHOWN = 5;
 
-/** A function that a restore has to run, and what runs it. */
+/** A function that a restore runs, and the object that needs it. */
 interface Use {
   readonly subject: string;
   readonly oid: string;
@@ -17,11 +18,11 @@ interface FunctionBody {
   readonly name: string;
   readonly language: string;
   readonly body: string;
-  /** As PL/pgSQL's grammar wants it. */
+  /** As the PL/pgSQL parser needs it. */
   readonly definition: string;
 }
 
-/** What a restore computes anew: it runs every function in there. */
+/** What a restore computes again: it runs every function that is used there. */
 const COMPUTED = `
   SELECT pg_catalog.format('generated column %s.%I', r.name, a.attname) AS subject,
          'pg_catalog.pg_attrdef'::pg_catalog.regclass AS class, d.oid
@@ -53,7 +54,7 @@ const USES = `
    WHERE d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass)
    ORDER BY 1`;
 
-/** Bodies that are read as they run; one with a search_path of its own is safe, and so is one in standard SQL. */
+/** Functions whose bodies are resolved at run time. Those with their own search_path, or in standard SQL, are safe. */
 const BODIES = `
   SELECT p.oid::text, p.proname::text AS name, l.lanname::text AS language, p.prosrc AS body,
          pg_catalog.pg_get_functiondef(p.oid) AS definition,
@@ -66,9 +67,9 @@ const BODIES = `
      AND NOT EXISTS (SELECT FROM pg_catalog.unnest(p.proconfig) c (setting) WHERE c.setting LIKE 'search\\_path=%')`;
 
 /**
- * Finds functions that a restore of this database must run and that name things without their schema: a restore has an
- * empty search_path. Their bodies are parsed, and nothing of them is run. In the caller's transaction.
- * @returns a warning for each, with what to change.
+ * Finds functions that a restore of this database runs and that name objects without their schema: a restore has an empty
+ * search_path, so they fail. Their bodies are parsed, not run. In the caller's transaction.
+ * @returns a warning for each function, with what to change.
  */
 export async function findSearchPathRisks(client: Client): Promise<string[]> {
   const { rows: uses } = await client.query<Use>(USES);
@@ -81,13 +82,13 @@ export async function findSearchPathRisks(client: Client): Promise<string[]> {
     const subjects = run.filter(({ runs }) => runs.has(body)).map(({ subject }) => subject);
     const advice = await searchPathAdvice(client, [body.signature]);
     warnings.push(
-      `a restore of this backup will fail at ${listed([...new Set(subjects)])}: function ${body.signature} names ${listed(names)} without a schema, and a restore has an empty search_path. ${advice.join(' ')}`,
+      `a restore of this backup will fail at ${boundedList([...new Set(subjects)], SHOWN)}: function ${body.signature} names ${boundedList(names, SHOWN)} without a schema, and a restore has an empty search_path. ${advice.join(' ')}`,
     );
   }
   return warnings.toSorted();
 }
 
-/** A function and those that its body mentions, in turn. What is not among the bodies is safe, and ends there. */
+/** Returns a function and those that its body mentions, recursively, as far as they are among the bodies. */
 function runBy(oid: string, bodies: readonly FunctionBody[]): Set<FunctionBody> {
   const found = new Set(bodies.filter((body) => body.oid === oid));
   for (const caller of found) {
@@ -102,20 +103,15 @@ function mentions({ body }: FunctionBody, { name }: FunctionBody): boolean {
   return body.toLowerCase().includes(name.toLowerCase());
 }
 
-function listed(parts: readonly string[]): string {
-  const rest = parts.length > SHOWN ? [`${parts.length - SHOWN} more`] : [];
-  return [...parts.slice(0, SHOWN), ...rest].join(', ');
-}
-
 interface Risk {
   readonly body: FunctionBody;
   readonly names: readonly string[];
 }
 
-/** The functions whose bodies name something that is not PostgreSQL's own without its schema. */
+/** Returns the functions that name an object without its schema, other than PostgreSQL's own objects. */
 async function readRisks(client: Client, bodies: readonly FunctionBody[]): Promise<Risk[]> {
   if (bodies.length === 0) return [];
-  // Loaded only here: the grammar takes its time, and few databases compute with functions of their own.
+  // Loaded only here: the parser is slow to load, and few databases need it.
   const { bareNamesIn } = await import('./bare-names.js');
   const risks: Risk[] = [];
   for (const candidate of bodies) {

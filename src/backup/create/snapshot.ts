@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
-import { boundedList } from '../../core/bounded-list.js';
+import { boundedList } from '../../core/text.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 import { oneMessage } from '../../postgres/mark.js';
+import { queryOne } from '../../postgres/read.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 
-/** How often the connection that holds the snapshot says something, for the firewalls between. */
+/** How often the connection that holds the snapshot sends a query, so that no firewall closes it. */
 const KEEPALIVE_MS = 30_000;
 
-/** Settings of the snapshot's transaction, besides those that each session of pgkeep has. */
+/** Settings of the snapshot's transaction, in addition to those of every session of pgkeep. */
 const SETTINGS = {
   lock_timeout: '30s',
   // The server ends a query whose client was killed.
@@ -16,36 +18,34 @@ const SETTINGS = {
   row_security: 'off',
 } as const;
 
-/** A read-only transaction whose view of the database pg_dump shares. */
+/** A read-only transaction whose snapshot pg_dump uses. */
 export interface Snapshot {
   /** For `pg_dump --snapshot`. */
   readonly id: string;
-  /** Stops the keepalive. The transaction ends with its connection. */
+  /** Stops the keepalive. The transaction ends with the connection. */
   readonly release: () => void;
 }
 
 /**
- * Begins the transaction on a connection of its own, and exports its snapshot.
- * @param beforehand runs in the transaction before its snapshot is taken: LOCK TABLE takes none
+ * Begins a transaction on the client's connection, and exports its snapshot.
+ * @param beforeSnapshot runs in the transaction before the snapshot is taken (LOCK TABLE does not take one)
  */
 export async function beginSnapshot(
   client: Client,
-  beforehand: () => Promise<void> = async () => undefined,
+  beforeSnapshot: () => Promise<void> = async () => undefined,
 ): Promise<Snapshot> {
   const settings = await settingStatements(client);
   await client.query(oneMessage('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', ...settings));
-  await beforehand();
-  const { rows } = await client.query<{ id: string }>('SELECT pg_catalog.pg_export_snapshot() AS id');
-  const id = rows[0]?.id;
-  if (id === undefined) throw new Error('the server exported no snapshot');
+  await beforeSnapshot();
+  const { id } = await queryOne<{ id: string }>(client, 'SELECT pg_catalog.pg_export_snapshot() AS id');
   const timer = setInterval(() => {
-    // A broken connection is told by the query that needs it.
+    // A broken connection is reported by the next query of the backup.
     client.query('SELECT 1').catch(() => undefined);
   }, KEEPALIVE_MS);
   return { id, release: () => clearInterval(timer) };
 }
 
-/** The settings as statements, which take no snapshot; without those that this version of PostgreSQL does not have. */
+/** Returns the settings as statements (which take no snapshot), without those that this PostgreSQL does not have. */
 async function settingStatements(client: Client): Promise<string[]> {
   const { rows } = await client.query<{ statement: string }>(
     `SELECT pg_catalog.format('SET LOCAL %I TO %L', wanted.key, wanted.value) AS statement
@@ -57,25 +57,25 @@ async function settingStatements(client: Client): Promise<string[]> {
 }
 
 /**
- * Runs `work` in the client's transaction, and gives back the locks that it took: a query locks each index of its
- * table, too, and all of them together would not fit into the server's lock table.
+ * Runs `work` in the client's transaction, and releases the locks that it took: a query also locks each index of its
+ * table, and all of them together would not fit into the server's lock table.
  */
 export async function releasingLocks<T>(client: Client, work: () => Promise<T>): Promise<T> {
   await client.query('SAVEPOINT pgkeep_locks');
-  const giveBack = (): Promise<unknown> =>
+  const release = (): Promise<unknown> =>
     client.query('ROLLBACK TO SAVEPOINT pgkeep_locks; RELEASE SAVEPOINT pgkeep_locks');
   try {
     const result = await work();
-    await giveBack();
+    await release();
     return result;
   } catch (error) {
-    // Of two failures the first one counts.
-    await giveBack().catch(() => undefined);
+    // The first failure is reported.
+    await release().catch(() => undefined);
     throw error;
   }
 }
 
-/** Runs `work` on a connection that is cut when the signal is aborted: its query ends at once. */
+/** Runs `work` on a connection that is cut when the signal is aborted: its query ends immediately. */
 export async function whileConnected<T>(
   client: Client,
   signal: AbortSignal,
@@ -93,27 +93,31 @@ export async function whileConnected<T>(
   }
 }
 
-/** How many tables one statement locks; where one of them is gone, each is locked by itself. */
+/** How many tables one statement locks. If one of them no longer exists, each is locked separately. */
 const AT_A_TIME = 200;
 
-/** How often a snapshot is taken anew whose tables changed before they were locked. */
+/** How often a new snapshot is taken if tables changed before they were locked. */
 const SNAPSHOT_TRIES = 20;
 
-/** How often it is looked whether a session waits for the locks. */
-const LOOK_MS = 20;
+/** How often to check whether a session waits for the locks. */
+const POLL_MS = 20;
 
-/** The table or its schema is gone, or the name is that of something else now. */
-const IS_GONE = new Set(['42P01', '3F000', '42809']);
+/** SQLSTATEs of a table that no longer exists, or whose name is now that of another kind of object. */
+const IS_GONE = new Set<string>([
+  SQLSTATE.undefinedTable,
+  SQLSTATE.invalidSchemaName,
+  SQLSTATE.wrongObjectType,
+]);
 
 /**
- * Takes a snapshot and holds what pg_dump will hold: each of its tables, and no index. No migration comes between the
- * snapshot and the end of the dump, and what is emptied or dropped meanwhile is not mistaken for empty.
+ * Takes a snapshot and locks what pg_dump will lock: every table, but no index. No table can be altered, emptied or
+ * dropped between the snapshot and the end of the dump.
  *
- * The tables are locked first, because LOCK TABLE waits for who is at work without fixing what the transaction sees.
- * Where a table was made or dropped between the two, the next snapshot is taken.
- * @param quietMs for how long no session may wait for these locks: pg_dump would wait behind it. Where no snapshot
- *   stays so quiet, the last one has to do
- * @throws PgkeepError `BACKUP_FAILED` where they changed each time; what the server says.
+ * The tables are locked first, because LOCK TABLE waits for other sessions without taking the snapshot. If a table was
+ * created or dropped between the locks and the snapshot, another snapshot is taken.
+ * @param quietMs for how long no session may wait for these locks, because pg_dump would wait behind it; the last try
+ *   does not require it
+ * @throws PgkeepError `BACKUP_FAILED` if tables changed each time; errors of the server.
  */
 export async function beginLockedSnapshot(
   client: Client,
@@ -121,13 +125,13 @@ export async function beginLockedSnapshot(
 ): Promise<Snapshot> {
   for (let tried = 1; ; tried += 1) {
     const known = await listNames(client);
-    const snapshot = await beginSnapshot(client, () => lockThoseThere(client, known));
+    const snapshot = await beginSnapshot(client, () => lockExisting(client, known));
     try {
-      await lockThoseThere(client, await listMoved(client));
-      const moved = await listMoved(client);
+      await lockExisting(client, await listChanged(client));
+      const changed = await listChanged(client);
       const isLast = tried >= SNAPSHOT_TRIES;
-      if (moved.length === 0 && (isLast || (await staysQuiet(client, quietMs)))) return snapshot;
-      if (isLast) throw changingAllTheTime(moved);
+      if (changed.length === 0 && (isLast || (await staysQuiet(client, quietMs)))) return snapshot;
+      if (isLast) throw changedEachTime(changed);
     } catch (error) {
       snapshot.release();
       throw error;
@@ -144,9 +148,9 @@ async function listNames(client: Client): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** The snapshot's tables that this session does not hold, or that are another file by now. */
-async function listMoved(client: Client): Promise<string[]> {
-  // pg_relation_filenode() gives the file of now, the column that of the snapshot.
+/** Lists the snapshot's tables that this session has not locked, or that were rewritten since. */
+async function listChanged(client: Client): Promise<string[]> {
+  // pg_relation_filenode() returns the current file, the column the snapshot's.
   const { rows } = await client.query<{ name: string }>(
     `SELECT r.name
        FROM ${OWN_RELATIONS} r
@@ -162,8 +166,8 @@ async function listMoved(client: Client): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Locks each table that is still there under its name. */
-async function lockThoseThere(client: Client, names: readonly string[]): Promise<void> {
+/** Locks each table that still exists under its name. */
+async function lockExisting(client: Client, names: readonly string[]): Promise<void> {
   for (let start = 0; start < names.length; start += AT_A_TIME) {
     const some = names.slice(start, start + AT_A_TIME);
     if (await lock(client, some)) continue;
@@ -171,7 +175,7 @@ async function lockThoseThere(client: Client, names: readonly string[]): Promise
   }
 }
 
-/** @returns false where one of them is gone; then none of them is locked. */
+/** Locks tables. @returns false if one of them no longer exists; none of them is locked then. */
 async function lock(client: Client, names: readonly string[]): Promise<boolean> {
   await client.query('SAVEPOINT pgkeep_lock');
   try {
@@ -185,27 +189,28 @@ async function lock(client: Client, names: readonly string[]): Promise<boolean> 
   return true;
 }
 
-/** Whether for a while no session waits for a table that this one has locked. */
+/** Returns whether no session waited for a table that this one has locked, for a while. */
 async function staysQuiet(client: Client, quietMs: number): Promise<boolean> {
-  for (let waitedMs = 0; waitedMs < quietMs; waitedMs += LOOK_MS) {
-    await sleep(LOOK_MS);
-    const { rows } = await client.query<{ waiting: boolean }>(
+  for (let waitedMs = 0; waitedMs < quietMs; waitedMs += POLL_MS) {
+    await sleep(POLL_MS);
+    const { waiting } = await queryOne<{ waiting: boolean }>(
+      client,
       `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks w
                         JOIN pg_catalog.pg_locks h ON h.database = w.database AND h.relation = w.relation
                        WHERE w.locktype = 'relation' AND NOT w.granted AND w.pid <> h.pid
                          AND h.granted AND h.pid = pg_catalog.pg_backend_pid()) AS waiting`,
     );
-    if (rows[0]?.waiting === true) return false;
+    if (waiting) return false;
   }
   return true;
 }
 
-function changingAllTheTime(tables: readonly string[]): PgkeepError {
+function changedEachTime(tables: readonly string[]): PgkeepError {
   return new PgkeepError(
     'BACKUP_FAILED',
-    `Cannot back up: ${boundedList(tables, 1)} was dropped, renamed, emptied or rewritten as the last of ${SNAPSHOT_TRIES} snapshots was taken, and others before.`,
+    `Cannot back up: tables were dropped, renamed, emptied or rewritten while each of ${SNAPSHOT_TRIES} snapshots was taken; during the last one: ${boundedList(tables, 1)}.`,
     {
-      hint: 'Nothing was kept. Run the backup again when the migration or the job that changes tables has ended.',
+      hint: 'No backup was kept. Run the backup again when the migration or the job that changes tables has ended.',
     },
   );
 }

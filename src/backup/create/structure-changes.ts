@@ -1,8 +1,9 @@
 import type { Client } from 'pg';
-import { counted } from '../../core/counted.js';
+import { counted } from '../../core/text.js';
 import { PgkeepError, serverMessageOf } from '../../core/errors.js';
+import { queryOne } from '../../postgres/read.js';
 
-/** Where the objects that pg_dump writes are recorded: `oid` and `xmin` tell one version of each from the next. */
+/** The catalogues of the objects that pg_dump writes: `oid` and `xmin` identify one version of each object. */
 const CATALOGUES = [
   'pg_class',
   'pg_proc',
@@ -21,10 +22,10 @@ const CATALOGUES = [
   'pg_foreign_server',
   'pg_statistic_ext',
 ] as const;
-/** What initdb made has lower numbers. */
+/** Objects that initdb created have lower numbers. */
 export const FIRST_OWN_OID = 16_384;
 
-/** Stands for the structure that a transaction sees: another mark, and something was made, changed or dropped. */
+/** Reads a hash of the structure that a transaction sees: it differs when an object was created, changed or dropped. */
 export async function readStructureMark(client: Client): Promise<string> {
   const rows = CATALOGUES.map(
     (catalogue) =>
@@ -39,23 +40,24 @@ export async function readStructureMark(client: Client): Promise<string> {
 }
 
 /**
- * Whether the structure changes at this moment: it is another one than the snapshot's, or a session holds or awaits
- * the lock under which tables are changed.
+ * Returns whether the structure is changing: it differs from the snapshot's, or a session holds or waits for the lock
+ * under which tables are changed.
  */
 export async function isChanging(client: Client, markOfSnapshot: string): Promise<boolean> {
-  const { rows } = await client.query<{ locked: boolean }>(
+  const { locked } = await queryOne<{ locked: boolean }>(
+    client,
     `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l
                      WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.relation >= ${FIRST_OWN_OID}
                        AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                                           WHERE d.datname = pg_catalog.current_database())) AS locked`,
   );
-  return rows[0]?.locked === true || (await readStructureMark(client)) !== markOfSnapshot;
+  return locked || (await readStructureMark(client)) !== markOfSnapshot;
 }
 
 /**
- * Versions of what pg_dump describes with functions of the server that see the present and not its snapshot, such as
- * `pg_get_function_result`: of a function that was dropped meanwhile it writes a command without a result type, and exits 0.
- * Tables, with their indexes, triggers and rules, are locked. One array: `catalogue oid xmin`.
+ * The versions of objects that pg_dump reads with server functions that ignore its snapshot, such as
+ * `pg_get_function_result`: for a function that was dropped meanwhile it writes an invalid command and exits with 0.
+ * Tables, with their indexes, triggers and rules, are locked and not included. One array: `catalogue oid xmin`.
  */
 const VERSIONS = `SELECT coalesce(pg_catalog.array_agg(v.version), '{}') AS versions
   FROM (SELECT pg_catalog.concat('pg_proc ', p.oid, ' ', p.xmin) AS version FROM pg_catalog.pg_proc p
@@ -70,49 +72,48 @@ const VERSIONS = `SELECT coalesce(pg_catalog.array_agg(v.version), '{}') AS vers
           FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
          WHERE c.relpersistence <> 't' AND r.oid >= ${FIRST_OWN_OID}) v`;
 
-/** Something that the dump describes was dropped or replaced while pg_dump read it: what was written may not restore. */
+/** An object was dropped or replaced while pg_dump read it: the dump may not be restorable. */
 export class ReplacedWhileDumped extends Error {
   override readonly name = 'ReplacedWhileDumped';
 }
 
-/** Reads the versions that a transaction sees. */
+/** Reads the versions that the transaction sees. */
 export async function readVersions(client: Client): Promise<readonly string[]> {
-  const { rows } = await client.query<{ versions: string[] }>(VERSIONS);
-  return rows[0]?.versions ?? [];
+  return (await queryOne<{ versions: string[] }>(client, VERSIONS)).versions;
 }
 
-/** @throws ReplacedWhileDumped where one of the snapshot's versions is gone. */
+/** Requires that the snapshot's versions still exist. @throws ReplacedWhileDumped */
 export async function requireVersions(client: Client, ofSnapshot: readonly string[]): Promise<void> {
   const current = new Set(await readVersions(client));
   const gone = ofSnapshot.filter((version) => !current.has(version)).length;
   if (gone === 0) return;
   const what = counted(gone, 'function, view or domain', 'functions, views or domains');
-  throw new ReplacedWhileDumped(`${what} changed as pg_dump read the structure`);
+  throw new ReplacedWhileDumped(`${what} changed while pg_dump read the structure`);
 }
 
-/** How long it is tried anew, and how often at most: where objects come and go, most tries fail within a moment. */
+/** How long, and how often at most, to try again. With many short-lived objects, most tries fail within a moment. */
 const LONGEST_MS = 20_000;
 
 const MOST_TRIES = 40;
 
 /**
- * For how long each further try's snapshot must stay quiet, in turn: tables that live for a moment show within a
- * short time; where one is changed again and again, the best moment is right after a change.
+ * For how long no session may wait for the locks of each further try, in turn. Short-lived tables show within a short
+ * time; if one table changes again and again, the best moment is directly after a change.
  */
 const QUIET_MS = [20, 20, 100] as const;
 
-/** A dump that fails where tables are dropped, emptied or rewritten as it begins. */
+/** A dump that fails if tables are dropped, emptied or rewritten while it begins. */
 interface DisturbedWork<T> {
-  /** @param quietMs for how long nobody may change tables before it begins; most backups meet no change, and the first try does not wait */
+  /** @param quietMs for how long no session may change tables before it begins; 0 for the first try */
   readonly attempt: (quietMs: number) => Promise<T>;
   readonly wasDisturbed: (error: unknown) => Promise<boolean>;
-  /** Removes what a failed attempt left. */
+  /** Removes the files of a failed attempt. */
   readonly discard: () => Promise<void>;
 }
 
 /**
- * Tries again where a change of the structure was the cause: the next snapshot comes after that change.
- * @throws PgkeepError `BACKUP_FAILED` where each attempt was disturbed; what an attempt throws for another cause.
+ * Runs an attempt, and tries again if a change of the structure made it fail: the next snapshot is taken after the change.
+ * @throws PgkeepError `BACKUP_FAILED` if each attempt was disturbed; what an attempt throws for another reason.
  */
 export async function retryDisturbed<T>({ attempt, wasDisturbed, discard }: DisturbedWork<T>): Promise<T> {
   const begun = performance.now();
@@ -120,7 +121,7 @@ export async function retryDisturbed<T>({ attempt, wasDisturbed, discard }: Dist
     try {
       return await attempt(tries === 0 ? 0 : (QUIET_MS[tries % QUIET_MS.length] ?? 0));
     } catch (error) {
-      // Where the server does not answer any more, the first failure is the one to report.
+      // If the server no longer answers, the first failure is reported.
       const isDisturbed = await wasDisturbed(error).catch(() => false);
       if (!isDisturbed) throw error;
       const isLast = tries + 1 >= MOST_TRIES || performance.now() - begun > LONGEST_MS;
@@ -133,9 +134,9 @@ export async function retryDisturbed<T>({ attempt, wasDisturbed, discard }: Dist
 function disturbedEachTime(tries: number, cause: unknown): PgkeepError {
   return new PgkeepError(
     'BACKUP_FAILED',
-    `Cannot back up: tables, views or functions were dropped, emptied or replaced as each of ${tries} attempts began. The last one: ${serverMessageOf(cause)}`,
+    `Cannot back up: tables, views or functions were dropped, emptied or replaced while each of ${tries} attempts began. The last failure: ${serverMessageOf(cause)}`,
     {
-      hint: 'Nothing was kept. Run the backup again when the migration or the job that changes them has ended.',
+      hint: 'No backup was kept. Run the backup again when the migration or the job that changes them has ended.',
       cause,
     },
   );

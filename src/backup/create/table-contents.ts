@@ -4,50 +4,57 @@ import type { SequenceState, TableContents } from '../backup.types.js';
 import { errorCode } from '../../core/errors.js';
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 import { isNameNotFound } from '../../postgres/catalogue/unqualified-names.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { releasingLocks } from './snapshot.js';
 
 /**
- * The name of the method below, kept in the manifest. PostgreSQL's 64-bit hash of each value's text, seeded with the
- * hash of the value before it in the order of the columns' names (a restore may change the order they are stored in),
- * summed up exactly over the rows: their order does not matter, a row too many or too few does. It proves that a
- * restore brought the same contents back, on the same major version; against forgery there is the archive's sha256.
- * (The text of a whole row takes three times as long: it looks at each character for what it must quote. A hash of
- * the row's array of hashes is linear, and misses values that changed places between rows.)
+ * The name of the hash method, for the manifest. PostgreSQL's 64-bit hash of each value's text, seeded with the hash of
+ * the previous column by name (a restore may change the order of columns), summed up exactly over the rows. The order of
+ * rows does not matter; a missing or additional row does. It proves that a restore has the same contents, on the same
+ * major version; the archive's sha256 protects against forgery.
+ * (Hashing the text of complete rows takes three times as long, because of the quoting. A hash of an array of the
+ * values' hashes is linear, and does not notice values that were swapped between rows.)
  */
 export const CONTENT_HASH_METHOD = 'sum(hashtextextended(text, hash of the column before by name))';
 
-/** Stands for no value, and for no text that anybody would write. */
+/** Represents NULL; no real text is equal to it. */
 const NULL_TEXT = 'pgkeep: null, 8d0c41a6-7f0d-4f3e-9a55-0b6d2f6f1c7e';
 
-/** How many tables or sequences are read before their locks, and those of their indexes, are given back. */
-const AT_A_TIME = 10;
-/** Undefined table, another kind of object, and not to be read during recovery. */
-const UNREADABLE = new Set(['42P01', '3F000', '42809', '42703', '0A000']);
+/** How many tables or sequences are read before their locks, and those of their indexes, are released. */
+const CHUNK = 10;
+/** SQLSTATEs of a relation that does not exist, is another kind of object, or cannot be read during recovery. */
+const UNREADABLE = new Set<string>([
+  SQLSTATE.undefinedTable,
+  SQLSTATE.invalidSchemaName,
+  SQLSTATE.wrongObjectType,
+  SQLSTATE.undefinedColumn,
+  SQLSTATE.featureNotSupported,
+]);
 
-/** A table that holds rows of its own, as a pure plan. */
+/** A table with its own rows, and how to read them. */
 export interface TablePlan {
-  /** Quoted where SQL needs it. */
+  /** Quoted if SQL needs it. */
   readonly name: string;
   /** Sorted by name. */
   readonly columns: readonly ColumnPlan[];
-  /** Whether an index of it has an expression: PostgreSQL then looks into that, whatever is asked of the table. */
+  /** Whether an index of it has an expression: PostgreSQL evaluates that when it plans any query of the table. */
   readonly hasExpressions: boolean;
 }
 
 export interface ColumnPlan {
   readonly name: string;
-  /** Whether a cast to text is what the type's output function says: no function that somebody wrote comes between. */
+  /** Whether a cast to text uses the type's output function and no user-defined function. */
   readonly castsToText: boolean;
-  /** Whether PostgreSQL computes it from the other columns: a dump does not hold its values. */
+  /** Whether PostgreSQL computes it from the other columns: a dump does not contain its values. */
   readonly generated: boolean;
 }
 
-/** A domain's base type would have to be looked for: it takes the longer way. */
+/** A condition for types whose cast to text uses the output function. Domains are excluded: their base type is unknown. */
 const CASTS_TO_TEXT = `t.typtype <> 'd' AND NOT EXISTS (
   SELECT FROM pg_catalog.pg_cast k
    WHERE k.castsource = t.oid AND k.casttarget = 'pg_catalog.text'::pg_catalog.regtype AND k.castmethod = 'f')`;
 
-/** The tables whose rows pg_dump writes. A partitioned table has none: its partitions do. */
+/** Lists the tables whose rows pg_dump writes. A partitioned table has no rows itself: its partitions have them. */
 export async function listTables(client: Client, options: { unlogged: boolean }): Promise<TablePlan[]> {
   const { rows } = await client.query<TablePlan>(
     `SELECT r.name, coalesce(c.columns, '[]') AS columns,
@@ -68,7 +75,7 @@ export async function listTables(client: Client, options: { unlogged: boolean })
   return rows;
 }
 
-/** The query that counts and hashes one table. ONLY: the rows of its children are the children's. */
+/** Returns the query that counts and hashes one table. It uses ONLY, because child tables are read separately. */
 export function contentQuery({ name, columns }: TablePlan): string {
   const written = columns.filter(({ generated }) => !generated);
   const sums = [
@@ -86,7 +93,7 @@ function sumOf(columns: readonly ColumnPlan[]): string {
   return `coalesce(sum(${hash}), 0)::text`;
 }
 
-/** What the type's own output function says, one way or the other. */
+/** Returns an expression for the text of the type's output function. */
 function textOf({ name, castsToText }: ColumnPlan): string {
   const column = `t.${escapeIdentifier(name)}`;
   return castsToText ? `coalesce(${column}::text, '${NULL_TEXT}')` : `ROW(${column})::text`;
@@ -120,8 +127,8 @@ async function readRow(client: Client, table: TablePlan): Promise<ContentRow> {
 }
 
 /**
- * PostgreSQL opens up SQL functions of an index's expression as it plans, and one that names something without its
- * schema fails there. The database's own search_path then finds what the application finds.
+ * Reads a table with an index expression. PostgreSQL inlines SQL functions of the expression when it plans, and one that
+ * names an object without its schema fails. The query is then repeated with the database's own search_path.
  */
 async function readPastNames(client: Client, table: TablePlan): Promise<ContentRow> {
   await client.query('SAVEPOINT contents');
@@ -140,7 +147,7 @@ async function readPastNames(client: Client, table: TablePlan): Promise<ContentR
   }
 }
 
-/** Where the sequences stand. They obey no snapshot: asked before the dump, they are not ahead of it. */
+/** Reads the values of the sequences, which are not part of a snapshot: read before the dump, they are not ahead of it. */
 export async function readSequences(client: Client): Promise<SequenceState[]> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT r.name FROM ${OWN_RELATIONS} r WHERE r.relkind = 'S' ORDER BY r.name COLLATE "C"`,
@@ -152,7 +159,7 @@ export async function readSequences(client: Client): Promise<SequenceState[]> {
   return states;
 }
 
-/** One that cannot be read counts as never used: it was dropped after the snapshot, or is unlogged on a standby. */
+/** Reads some sequences. One that was dropped after the snapshot, or is unlogged on a standby, counts as never used. */
 async function readSequenceChunk(client: Client, names: readonly string[]): Promise<SequenceState[]> {
   const states = names.map(
     (
@@ -176,5 +183,5 @@ async function readSequenceChunk(client: Client, names: readonly string[]): Prom
 }
 
 function* chunksOf<T>(items: readonly T[]): Generator<readonly T[]> {
-  for (let start = 0; start < items.length; start += AT_A_TIME) yield items.slice(start, start + AT_A_TIME);
+  for (let start = 0; start < items.length; start += CHUNK) yield items.slice(start, start + CHUNK);
 }

@@ -1,21 +1,21 @@
 import type { Stanza } from 'age-encryption';
 import { messageOf } from '../../core/errors.js';
-import type { OpeningKeys } from './keys.js';
+import type { DecryptionKeys } from './keys.js';
 import { passphraseIdentity } from './passphrase.js';
-import { decryptPayload, PassphraseRefused, payloadKey, SealBroken } from './payload.js';
+import { decryptPayload, WrongPassphrase, payloadKey, DecryptionFailed } from './payload.js';
 
 const NONCE_BYTES = 16;
-/** A header has some 100 bytes for each recipient; what goes on without an end is none. */
+/** A header has about 100 bytes for each recipient; longer than this, it is no header. */
 const LARGEST_HEADER = 65_536;
 /** The last line of a header: the MAC. */
 const HEADER_END = /^age-encryption\.org\/v1\n[^]*?\n--- [A-Za-z0-9+/]+\n/;
 
 /**
- * Decrypts an age file, pgkeep's or the stock command's. What it yields is authenticated piece by piece: that
- * nothing is missing is known at its end only.
- * @throws SealBroken where it was changed or cut, PassphraseRefused.
+ * Decrypts an age file, of pgkeep or of the `age` command. Each piece that it yields is authenticated; whether the end
+ * is missing is known only at the end.
+ * @throws DecryptionFailed if it was changed or truncated, WrongPassphrase.
  */
-export async function* unseal(stored: AsyncIterable<Buffer>, keys: OpeningKeys): AsyncGenerator<Buffer> {
+export async function* decrypt(stored: AsyncIterable<Buffer>, keys: DecryptionKeys): AsyncGenerator<Buffer> {
   const source = stored[Symbol.asyncIterator]();
   try {
     let begun = Buffer.alloc(0);
@@ -23,7 +23,7 @@ export async function* unseal(stored: AsyncIterable<Buffer>, keys: OpeningKeys):
     while (header === undefined || begun.length < header.length + NONCE_BYTES) {
       const next = await source.next();
       if (next.done || (header === undefined && begun.length > LARGEST_HEADER)) {
-        throw new SealBroken('age: it does not begin with the whole header of an encrypted file');
+        throw new DecryptionFailed('age: the header of an encrypted file is missing or incomplete');
       }
       begun = Buffer.concat([begun, next.value]);
       header ??= headerOf(begun);
@@ -42,7 +42,7 @@ function headerOf(begun: Buffer): Buffer | undefined {
   return length === undefined ? undefined : begun.subarray(0, length);
 }
 
-async function openHeader(header: Buffer, keys: OpeningKeys): Promise<Uint8Array> {
+async function openHeader(header: Buffer, keys: DecryptionKeys): Promise<Uint8Array> {
   const { Decrypter } = await import('age-encryption');
   const decrypter = new Decrypter();
   let isRefused = false;
@@ -60,7 +60,7 @@ async function openHeader(header: Buffer, keys: OpeningKeys): Promise<Uint8Array
   try {
     return await decrypter.decryptHeader(header);
   } catch (error) {
-    throw isRefused ? new PassphraseRefused() : new SealBroken(`age: ${messageOf(error)}`);
+    throw isRefused ? new WrongPassphrase() : new DecryptionFailed(`age: ${messageOf(error)}`);
   }
 }
 

@@ -7,18 +7,18 @@ import { recipientsOf } from './keys.js';
 import { passphraseRecipient } from './passphrase.js';
 import { encryptPayload, payloadKey } from './payload.js';
 
-/** What ends the output of `encrypt` on nothing at all: nonce, and the tag of an empty piece. */
+/** The bytes behind the header when nothing is encrypted: the nonce, and the tag of an empty piece. */
 const EMPTY_PAYLOAD_BYTES = 32;
 
-/** Encrypts a stream as an age file, which the stock `age` command opens. */
-export async function* seal(plain: AsyncIterable<Buffer>, key: EncryptionKey): AsyncGenerator<Buffer> {
+/** Encrypts a stream as an age file, which the `age` command can decrypt. */
+export async function* encrypt(plain: AsyncIterable<Buffer>, key: EncryptionKey): AsyncGenerator<Buffer> {
   const { header, fileKey } = await newHeader(key);
   const nonce = randomBytes(16);
   yield Buffer.concat([header, nonce]);
   yield* encryptPayload(payloadKey(fileKey, nonce), plain);
 }
 
-/** A header for a fresh file key. The library hands that to recipients only, so one of them is ours. */
+/** Creates a header with a new file key. The library gives the key to recipients only, so a recipient is added that only keeps it. */
 async function newHeader(key: EncryptionKey): Promise<{ header: Buffer; fileKey: Buffer }> {
   const { Encrypter } = await import('age-encryption');
   const encrypter = new Encrypter();
@@ -36,8 +36,8 @@ async function newHeader(key: EncryptionKey): Promise<{ header: Buffer; fileKey:
   return { header: Buffer.from(file.subarray(0, -EMPTY_PAYLOAD_BYTES)), fileKey };
 }
 
-/** Encrypts one stream where the settings want it, and tells afterwards how. */
-export class Sealer {
+/** Encrypts one archive, if the settings say so. */
+export class ArchiveEncryptor {
   private readonly plain = new DigestMeter();
   private readonly key: EncryptionKey | undefined;
 
@@ -49,11 +49,12 @@ export class Sealer {
     return this.key !== undefined;
   }
 
+  /** Returns the stream to store. */
   through(plain: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-    return this.key ? seal(this.plain.through(plain), this.key) : plain;
+    return this.key ? encrypt(this.plain.through(plain), this.key) : plain;
   }
 
-  /** What a manifest tells, after everything went through; null where nothing was encrypted. */
+  /** Returns how it was encrypted, for the manifest, after everything went through; null if it was not. */
   finish(): ArchiveEncryption | null {
     if (!this.key) return null;
     const { bytes: plainBytes } = this.plain;

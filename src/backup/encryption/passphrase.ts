@@ -2,16 +2,16 @@ import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:cryp
 import type { Identity, Recipient } from 'age-encryption';
 
 const LABEL = 'age-encryption.org/v1/scrypt';
-/** OWASP's figure for scrypt with r = 8: 128 MB for half a second. (`age` takes 18, and fills a small container.) */
+/** OWASP's recommendation for scrypt with r = 8: 128 MB for half a second. (`age` uses 18, too much for a small container.) */
 const WORK_FACTOR = 17;
-/** What opening is willing to work: 1 GB. A forged header could ask for any. */
+/** The limit when decrypting, 1 GB: a forged header could ask for any amount. */
 const LARGEST_WORK_FACTOR = 20;
 const FILE_KEY_BYTES = 16;
 const TAG_BYTES = 16;
 
 /**
- * age's passphrase stanza (https://age-encryption.org/v1, "The scrypt recipient type"), on Node's thread pool: the
- * library's own scrypt stops the event loop for a second.
+ * Returns the recipient of age's passphrase stanza (https://age-encryption.org/v1, "The scrypt recipient type"). It
+ * runs on Node's thread pool: the library's scrypt blocks the event loop for a second.
  */
 export async function passphraseRecipient(passphrase: string): Promise<Recipient> {
   const { Stanza } = await import('age-encryption');
@@ -30,13 +30,13 @@ export async function passphraseRecipient(passphrase: string): Promise<Recipient
   };
 }
 
-/** The same the other way; null where it is not this passphrase. */
+/** Returns the identity that decrypts such a stanza; its result is null if the passphrase is another one. */
 export function passphraseIdentity(passphrase: string): Identity {
   return {
     unwrapFileKey: async (stanzas) => {
       const [stanza] = stanzas;
       const [kind, salt = '', factor = ''] = stanza?.args ?? [];
-      // The format has a passphrase be the only recipient: who forges a second one is not to be believed.
+      // In this format a passphrase is the only recipient: a second stanza is forged.
       if (stanza === undefined || stanzas.length !== 1 || kind !== 'scrypt') return null;
       if (!/^[1-9]\d?$/.test(factor) || Number(factor) > LARGEST_WORK_FACTOR) return null;
       if (stanza.body.length !== FILE_KEY_BYTES + TAG_BYTES) return null;
@@ -50,7 +50,7 @@ export function passphraseIdentity(passphrase: string): Identity {
         decipher.final();
         return fileKey;
       } catch {
-        // It does not authenticate: another passphrase.
+        // Authentication failed: it is another passphrase.
         return null;
       }
     },

@@ -5,15 +5,15 @@ const PIECE_BYTES = 65_536;
 const TAG_BYTES = 16;
 
 /**
- * The payload of an age file (https://age-encryption.org/v1, "Payload"): pieces of 64 KiB, each authenticated,
- * counted, and the last one marked. By OpenSSL and not by the library that reads and writes the header: measured
- * at 3,000 against 190 MB/s, a millisecond of the event loop for every 64 KiB less, on the very processors that
- * pg_dump and the server use meanwhile.
+ * Derives the key of the payload of an age file (https://age-encryption.org/v1, "Payload"): pieces of 64 KiB, each
+ * authenticated and numbered, the last one marked. The payload is encrypted with OpenSSL instead of the library that
+ * reads and writes the header, which blocks the event loop and reaches 190 instead of 3,000 MB/s.
  */
 export function payloadKey(fileKey: Uint8Array, nonce: Uint8Array): Buffer {
   return Buffer.from(hkdfSync('sha256', fileKey, nonce, 'payload', 32));
 }
 
+/** Encrypts the payload piece by piece. */
 export async function* encryptPayload(key: Buffer, plain: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   for await (const { bytes, nonce } of inPieces(plain, PIECE_BYTES)) {
     const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
@@ -21,7 +21,7 @@ export async function* encryptPayload(key: Buffer, plain: AsyncIterable<Buffer>)
   }
 }
 
-/** @throws SealBroken at the first piece that is not as it was written, a cut being one. */
+/** Decrypts the payload piece by piece. @throws DecryptionFailed at the first piece that was changed or truncated. */
 export async function* decryptPayload(key: Buffer, stored: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   for await (const { bytes, nonce, number, isLast } of inPieces(stored, PIECE_BYTES + TAG_BYTES)) {
     const end = bytes.length - TAG_BYTES;
@@ -32,7 +32,7 @@ export async function* decryptPayload(key: Buffer, stored: AsyncIterable<Buffer>
     try {
       decipher.final();
     } catch {
-      // Its only failure: the piece does not authenticate.
+      // Its only failure: the piece cannot be authenticated.
       throw brokenAt(number, isLast);
     }
     yield plain;
@@ -46,7 +46,7 @@ interface Piece {
   readonly isLast: boolean;
 }
 
-/** Pieces of this size; the last has what is left, and at least one byte unless there is none at all. */
+/** Splits a stream into pieces of this size. The last one has the rest, at least one byte unless the stream is empty. */
 async function* inPieces(source: AsyncIterable<Buffer>, size: number): AsyncGenerator<Piece> {
   let held: Buffer[] = [];
   let length = 0;
@@ -69,22 +69,22 @@ async function* inPieces(source: AsyncIterable<Buffer>, size: number): AsyncGene
   yield piece(Buffer.concat(held, length), true);
 }
 
-function brokenAt(number: number, isLast: boolean): SealBroken {
-  return new SealBroken(
-    `age: the encrypted bytes were changed${isLast ? ', or cut' : ''}: they do not authenticate from ${number * PIECE_BYTES} on`,
+function brokenAt(number: number, isLast: boolean): DecryptionFailed {
+  return new DecryptionFailed(
+    `age: the encrypted data was changed${isLast ? ' or truncated' : ''}: authentication failed at byte ${number * PIECE_BYTES}`,
   );
 }
 
-/** An encrypted archive is not as it was written. */
-export class SealBroken extends Error {
-  override readonly name = 'SealBroken';
+/** An encrypted archive is not as it was written: it was changed or truncated, or has another key. */
+export class DecryptionFailed extends Error {
+  override readonly name = 'DecryptionFailed';
 }
 
-/** The passphrase that is here is not the one that the archive was encrypted with. */
-export class PassphraseRefused extends Error {
-  override readonly name = 'PassphraseRefused';
+/** The configured passphrase is not the one that the archive was encrypted with. */
+export class WrongPassphrase extends Error {
+  override readonly name = 'WrongPassphrase';
 
   constructor() {
-    super('the passphrase of BACKUP_ENCRYPTION_KEY does not open it');
+    super('BACKUP_ENCRYPTION_KEY is not its passphrase');
   }
 }

@@ -13,24 +13,24 @@ import type { ExportedTable, ExportReport } from './export.types.js';
 import { findTables, listNamedTables, type NamedTable } from './find-tables.js';
 import { beginSnapshot, whileConnected } from '../create/snapshot.js';
 
-/** What an export works with. */
+/** The inputs of an export. */
 export interface ExportContext {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly tables: readonly string[];
-  /** Undefined: a fresh one below the working directory. */
+  /** Undefined: a new one below the working directory. */
   readonly directory: string | undefined;
   readonly signal: AbortSignal;
 }
 
 type Exported = Omit<ExportReport, keyof Recording>;
 
-/** A file that is not whole yet, and the name that it gets when all are. */
+/** A file under a temporary name; it gets its own name when all files are complete. */
 interface PendingFile extends ExportedTable {
   readonly temporary: string;
 }
 
-/** Exports tables as CSV, all as they were at one moment. Where one fails, none is left. */
+/** Exports tables as CSV from one snapshot. If one fails, no file is left. */
 export async function exportTables(context: ExportContext): Promise<Exported> {
   const { settings, signal } = context;
   const { url, connectTimeoutMs } = settings.database;
@@ -51,10 +51,12 @@ export async function exportTables(context: ExportContext): Promise<Exported> {
 async function exportInto(
   client: Client,
   tables: readonly NamedTable[],
-  { settings, clock, directory: asked, signal }: ExportContext,
+  { settings, clock, directory: requested, signal }: ExportContext,
 ): Promise<Exported> {
   const database = settings.database.url.database;
-  const directory = path.resolve(asked ?? `${backupName(database, settings.environment, clock.now())}_csv`);
+  const directory = path.resolve(
+    requested ?? `${backupName(database, settings.environment, clock.now())}_csv`,
+  );
   const made = await mkdir(directory, { recursive: true, mode: 0o700 }).catch(cannotWrite(directory));
   const pending: PendingFile[] = [];
   try {
@@ -70,7 +72,7 @@ async function exportInto(
     await syncDirectory(directory);
   } catch (error) {
     for (const { temporary } of pending) await rm(temporary, { force: true });
-    // Only what this run made; it is empty again, or somebody else wrote there.
+    // Only a directory that this run created, and only if it is empty.
     if (made !== undefined) await rmdir(directory).catch(() => undefined);
     throw error;
   }
@@ -79,8 +81,8 @@ async function exportInto(
 }
 
 /**
- * pg-copy-streams and not psql: the connection that holds the snapshot writes all of them, nothing is parsed on the
- * way, and no second program needs the password.
+ * Writes one table with pg-copy-streams instead of psql: the connection that holds the snapshot reads all tables, and no
+ * other program needs the password.
  */
 async function writeTable(
   client: Client,
@@ -98,7 +100,7 @@ async function writeTable(
   return { rows: copy.rowCount, bytes: (await stat(file)).size };
 }
 
-/** `public.children.csv`; two names that are safe in the same way get a number. */
+/** Returns `public.children.csv`; names that would be the same get a number. */
 function fileName({ schema, table }: NamedTable, taken: readonly PendingFile[]): string {
   const base = `${safeFileName(schema) || 'schema'}.${safeFileName(table) || 'table'}`;
   const isTaken = (name: string): boolean => taken.some(({ file }) => path.basename(file) === name);
@@ -116,7 +118,7 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Node's file errors name what was called; the server's have a SQLSTATE. */
+/** Returns whether an error is one of the file system: Node's have a code such as ENOSPC, the server's a SQLSTATE. */
 function isOfFiles(error: unknown): boolean {
   return /^E[A-Z]+$/.test(errorCode(error) ?? '') && !/^(ECONN|EPIPE|ETIMEDOUT)/.test(errorCode(error) ?? '');
 }
@@ -130,7 +132,7 @@ function cannotWrite(directory: string): (error: unknown) => never {
 function fileError(directory: string, cause: unknown): PgkeepError {
   const code = errorCode(cause) === 'ENOSPC' ? 'STORAGE_FULL' : 'STORAGE_FAILED';
   return new PgkeepError(code, `Cannot write ${directory}: ${messageOf(cause)}`, {
-    hint: 'Let --directory name a directory with room that this user may write to. Nothing was left there.',
+    hint: 'Set --directory to a directory that this user may write to, on a disk with free space. No file was left there.',
     cause,
   });
 }

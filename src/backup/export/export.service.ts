@@ -8,20 +8,20 @@ import { Clock } from '../../core/clock.js';
 import { backupError } from '../backup-error.js';
 import type { ExportOptions, ExportReport } from './export.types.js';
 
-/** Writes named tables as CSV: for a spreadsheet, or for another database. A backup it is not. */
+/** Exports tables as CSV, for a spreadsheet or another database. An export is not a backup. */
 @Injectable()
 export class ExportService {
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
     private readonly clock: Clock,
-    private readonly changelog: AuditLogService,
+    private readonly auditLog: AuditLogService,
   ) {}
 
   /**
-   * Exports them all as they were at one moment, into files that only their owner reads. The record names the
-   * tables: their rows leave the database.
+   * Exports tables from one snapshot into files that only their owner can read. The audit log names the tables, because
+   * their rows leave the database.
    * @param tables as `table` or `schema.table`
-   * @throws PgkeepError `TABLE_NOT_FOUND`, `STORAGE_…`, `DATABASE_…`; no file of an export that failed is left.
+   * @throws PgkeepError `TABLE_NOT_FOUND`, `STORAGE_…`, `DATABASE_…`; no file of a failed export is left.
    */
   async export(
     tables: readonly string[],
@@ -33,7 +33,7 @@ export class ExportService {
       const report = await exportTables({ settings, clock, tables, directory, signal });
       const details = { tables: report.tables.map(({ name, rows }) => ({ name, rows })) };
       const subject = settings.database.url.database;
-      const recording = await this.changelog.recordDone({ action: 'export', subject, details, actor });
+      const recording = await this.auditLog.recordDone({ action: 'export', subject, details, actor });
       return { ...report, ...recording };
     } catch (error) {
       throw backupError(`export from ${describeDatabaseUrl(settings.database.url)}`, error, signal);

@@ -7,14 +7,14 @@ import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 export interface NamedTable {
   readonly schema: string;
   readonly table: string;
-  /** schema.table, quoted where SQL needs it. */
+  /** schema.table, quoted if SQL needs it. */
   readonly quoted: string;
 }
 
-/** How many near names a message shows. */
-const SHOWN = 3;
+/** How many similar names a message suggests. */
+const SUGGESTED = 3;
 
-/** Everything that has rows to select: tables, partitioned and foreign ones, views. */
+/** Lists everything that has rows to select: tables, partitioned and foreign tables, views. */
 export async function listNamedTables(client: Client): Promise<NamedTable[]> {
   const { rows } = await client.query<NamedTable>(`
     SELECT n.nspname::text AS schema, c.relname::text AS "table", r.name AS quoted
@@ -27,10 +27,10 @@ export async function listNamedTables(client: Client): Promise<NamedTable[]> {
 }
 
 /**
- * Finds the tables that a person typed: as `table` or `schema.table`, the way they are written, quoted as in SQL, or
- * in another case where only one is meant. Pure.
- * @param schema where a name without one is looked for first
- * @throws PgkeepError `TABLE_NOT_FOUND` with the names that are near.
+ * Finds the tables that a person typed as `table` or `schema.table`: with the exact name, quoted as in SQL, or in another
+ * case if only one table matches. Pure.
+ * @param schema the schema to prefer for a name without one
+ * @throws PgkeepError `TABLE_NOT_FOUND`, with similar names.
  */
 export function findTables(
   typed: readonly string[],
@@ -42,28 +42,31 @@ export function findTables(
 }
 
 function findTable(text: string, tables: readonly NamedTable[], schema: string): NamedTable {
-  const written = tables.filter((table) => spellings(table).includes(text));
+  const exact = tables.filter((table) => spellings(table).includes(text));
   const matching =
-    written.length > 0
-      ? written
+    exact.length > 0
+      ? exact
       : tables.filter((table) => spellings(table).some((name) => name.toLowerCase() === text.toLowerCase()));
-  const chosen = matching.find((table) => table.schema === schema && written.includes(table));
+  const chosen = matching.find((table) => table.schema === schema && exact.includes(table));
   if (chosen) return chosen;
   if (matching[0] && matching.length === 1) return matching[0];
   if (matching.length > 1) {
-    throw new PgkeepError('TABLE_NOT_FOUND', `"${text}" can be ${namesOf(matching)}.`, {
-      hint: 'Type the schema, too, and the case as it is.',
+    throw new PgkeepError('TABLE_NOT_FOUND', `"${text}" is ambiguous: it matches ${namesOf(matching)}.`, {
+      hint: 'Type the schema as well, in the exact case.',
     });
   }
-  const near = tables
+  const similar = tables
     .map((table) => ({ table, edits: Math.min(...spellings(table).map((name) => distance(name, text))) }))
-    // Half of the letters wrong is another word.
+    // With more than half of the letters wrong it is another word.
     .filter(({ edits }) => edits <= text.length / 2)
     .toSorted((left, right) => left.edits - right.edits)
-    .slice(0, SHOWN)
+    .slice(0, SUGGESTED)
     .map(({ table }) => table);
-  throw new PgkeepError('TABLE_NOT_FOUND', `There is no table "${text}" in this database.`, {
-    hint: [near.length > 0 ? `Is it ${namesOf(near)}?` : '', '`pgkeep stats` shows all names.']
+  throw new PgkeepError('TABLE_NOT_FOUND', `Table "${text}" not found in this database.`, {
+    hint: [
+      similar.length > 0 ? `Did you mean ${namesOf(similar)}?` : '',
+      'Run `pgkeep stats` to see all names.',
+    ]
       .join(' ')
       .trim(),
   });
@@ -73,7 +76,7 @@ function spellings({ schema, table, quoted }: NamedTable): string[] {
   return [table, `${schema}.${table}`, quoted, quotedTable(quoted)];
 }
 
-/** The last part of a quoted name. */
+/** Returns the last part of a quoted name. */
 function quotedTable(quoted: string): string {
   return /(?:"(?:[^"]|"")*"|[^".]+)$/.exec(quoted)?.[0] ?? quoted;
 }

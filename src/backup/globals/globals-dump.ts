@@ -10,14 +10,14 @@ import { backupName, globalsKey } from '../catalog/backup-name.js';
 import type { RunContext } from '../create/backup-run.js';
 import { readDatabaseFacts } from '../create/database-facts.js';
 import { dumpInto, type StoredDump } from '../create/dump.js';
-import { wholeSql } from '../create/plain-dump.js';
+import { completeSql } from '../create/plain-dump.js';
 import { requireEnvironment } from '../create/preflight.js';
 import { whileConnected } from '../create/snapshot.js';
-import { Sealer } from '../encryption/encrypt.js';
+import { ArchiveEncryptor } from '../encryption/encrypt.js';
 import { findTool, libpqEnvironment } from '../postgres-tools.js';
-import { readBack } from '../verify/verify-bytes.js';
+import { readStoredArchive } from '../verify/stored-archive.js';
 
-/** Dumps roles, memberships and tablespaces beside the backups, and reads the stored bytes back. */
+/** Dumps roles, memberships and tablespaces into the backup directory, and verifies the stored bytes. */
 export async function dumpGlobals(
   context: Omit<RunContext, 'reason' | 'beforePublish'>,
 ): Promise<Omit<GlobalsReport, keyof Recording>> {
@@ -38,8 +38,8 @@ async function dumpFrom(
   const { roles, tablespaces, passwords } = await readGlobals(client);
   const { searchPath } = settings;
   const pgDumpAll = await findTool({ program: 'pg_dumpall', atLeastMajor, searchPath });
-  const sealer = new Sealer(settings.backup.encryption);
-  const key = globalsKey(backupName(database, settings.environment, clock.now()), sealer.isOn);
+  const encryptor = new ArchiveEncryptor(settings.backup.encryption);
+  const key = globalsKey(backupName(database, settings.environment, clock.now()), encryptor.isOn);
   const command = {
     program: 'pg_dumpall',
     file: pgDumpAll.file,
@@ -47,37 +47,37 @@ async function dumpFrom(
     env: await libpqEnvironment(settings.database.url, reachedServer(client), pgDumpAll),
   } as const;
   const writer = {
-    through: (sql: AsyncIterable<Buffer>) => sealer.through(wholeSql(sql, 'database cluster')),
-    finish: () => sealer.finish(),
+    through: (sql: AsyncIterable<Buffer>) => encryptor.through(completeSql(sql, 'database cluster')),
+    finish: () => encryptor.finish(),
   };
   const { stored } = await dumpInto(storage, key, command, { writer, signal });
   try {
-    await requireAsDumped(storage, key, stored, signal);
+    await requireIntact(storage, key, stored, signal);
   } catch (error) {
     await storage.delete(key);
     throw error;
   }
   const file = `${storage.location}/${key}`;
   const { bytes, sha256 } = stored;
-  return { file, bytes, sha256, roles, tablespaces, passwords, encrypted: sealer.isOn };
+  return { file, bytes, sha256, roles, tablespaces, passwords, encrypted: encryptor.isOn };
 }
 
-async function requireAsDumped(
+async function requireIntact(
   storage: BackupStorage,
   key: string,
   { sha256 }: StoredDump,
   signal: AbortSignal,
 ): Promise<void> {
-  const found = await readBack(storage, key, undefined, { signal });
+  const found = await readStoredArchive(storage, key, undefined, { signal });
   if (found.sha256 === sha256) return;
   throw new PgkeepError(
     'BACKUP_FAILED',
-    `${key} was read back from ${storage.location} and is not what was dumped: sha256 ${found.sha256} is stored, ${sha256} was dumped.`,
-    { hint: 'Check the disk or the network between; then run it again.' },
+    `${key} in ${storage.location} failed verification: sha256 ${found.sha256} is stored, ${sha256} was dumped.`,
+    { hint: 'Check the disk or the network, then run the command again.' },
   );
 }
 
-/** The arguments of pg_dumpall. It reads a bare name as a connection string where it has an = in it. */
+/** Returns the arguments of pg_dumpall, which takes a plain name with an = in it for a connection string. */
 export function pgDumpAllArguments(database: string, passwords: boolean): string[] {
   const quoted = database.replaceAll(/['\\]/g, String.raw`\$&`);
   return [
@@ -88,7 +88,7 @@ export function pgDumpAllArguments(database: string, passwords: boolean): string
   ];
 }
 
-/** Only who may read `pg_authid` (superusers, and who has pg_read_all_data) sees password hashes. */
+/** Counts the globals. Only superusers and members of pg_read_all_data may read the password hashes, in `pg_authid`. */
 async function readGlobals(
   client: Client,
 ): Promise<Pick<GlobalsReport, 'roles' | 'tablespaces' | 'passwords'>> {

@@ -10,7 +10,7 @@ import { BACKUP_STORAGE, type BackupStorage } from '../../storage/storage.types.
 import { backupError } from '../backup-error.js';
 import type { BackupOptions, GlobalsReport } from '../backup.types.js';
 
-/** Keeps what belongs to the server and is in no database's backup: roles, memberships, tablespaces. */
+/** Dumps what belongs to the server and is in no backup of a database: roles, memberships, tablespaces. */
 @Injectable()
 export class GlobalsService {
   constructor(
@@ -18,13 +18,13 @@ export class GlobalsService {
     @Inject(BACKUP_STORAGE) private readonly storage: BackupStorage,
     private readonly clock: Clock,
     private readonly database: DatabaseService,
-    private readonly changelog: AuditLogService,
+    private readonly auditLog: AuditLogService,
   ) {}
 
   /**
-   * Dumps them as SQL beside the backups, encrypted where backups are; password hashes with them where the role may
-   * read those.
-   * @throws PgkeepError; nothing of a dump that failed is left.
+   * Dumps them as SQL into the backup directory, encrypted if backups are, with password hashes if the role may read
+   * them.
+   * @throws PgkeepError; nothing of a failed dump is left.
    */
   async dump({
     actor = operator(),
@@ -37,7 +37,7 @@ export class GlobalsService {
       const report = await dumpGlobals({ settings, storage, clock, timeouts, signal });
       const { file, sha256, passwords, encrypted } = report;
       const details = { sha256, passwords, encrypted };
-      const recording = await this.changelog.recordDone({ action: 'globals', subject: file, details, actor });
+      const recording = await this.auditLog.recordDone({ action: 'globals', subject: file, details, actor });
       return { ...report, ...recording };
     } catch (error) {
       throw backupError(`dump the roles of ${describeDatabaseUrl(settings.database.url)}`, error, signal);

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 
-/** Counts and digests bytes on their way. */
+/** Counts and digests the bytes of a stream. */
 export class DigestMeter {
   bytes = 0;
   private readonly hash = createHash('sha256');
 
-  /** @param onBytes is told the number so far, for every chunk */
+  /** @param onBytes called with the number of bytes so far, for every chunk */
   constructor(private readonly onBytes?: (bytes: number) => void) {}
 
   async *through(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -21,7 +21,7 @@ export class DigestMeter {
     this.onBytes?.(this.bytes);
   }
 
-  /** In hex; the meter takes no more after this. */
+  /** Returns the digest in hex. No bytes can be added after it. */
   digest(): string {
     return this.hash.digest('hex');
   }

@@ -1,5 +1,7 @@
 import type { EncryptionSettings } from '../../config/settings.js';
 import { PgkeepError } from '../../core/errors.js';
+import { valueOf } from '../../core/known.js';
+import { withoutStop } from '../../core/text.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
 import type {
   CopyFinding,
@@ -10,12 +12,12 @@ import type {
 } from '../backup.types.js';
 import type { BackupCopy, UnreadableCopy } from '../catalog/backup-catalog.js';
 import { archiveKey } from '../catalog/backup-name.js';
-import { keysHere } from '../encryption/keys.js';
+import { findKeys } from '../encryption/keys.js';
 import { omissionTexts } from '../omission-texts.js';
-import { findTool, type PostgresTool } from '../postgres-tools.js';
-import { readBack, type ReadBack } from './verify-bytes.js';
+import { findTool, majorOf, type PostgresTool } from '../postgres-tools.js';
+import { readStoredArchive, type StoredArchive } from './stored-archive.js';
 
-/** What a verification works with. */
+/** The inputs of a verification. */
 export interface VerificationContext {
   readonly storage: BackupStorage;
   readonly encryption: EncryptionSettings;
@@ -24,13 +26,13 @@ export interface VerificationContext {
   readonly onProgress?: ProgressListener | undefined;
 }
 
-/** What is wrong with an archive, and what could not be looked at. */
+/** The faults of an archive, and what could not be verified. */
 export interface ArchiveVerdict {
   readonly findings: readonly VerificationFinding[];
   readonly notChecked: readonly string[];
 }
 
-/** Reads a backup's archive and judges it by its manifest. No finding: it is what was dumped, to the byte. */
+/** Reads a backup's archive and compares it with its manifest. Without a finding it is intact, byte by byte. */
 export async function verifyArchive(
   name: string,
   manifest: Omit<Manifest, 'finishedAt'>,
@@ -43,33 +45,34 @@ export async function verifyArchive(
     return { findings: [...named, { code: 'ARCHIVE_MISSING', details }], notChecked: [] };
   }
   const recipients = manifest.encryption?.recipients;
-  const here = recipients && (await keysHere(key, recipients, encryption));
-  const missing = here && 'missing' in here ? here.missing : undefined;
-  const keys = here && 'keys' in here ? here.keys : undefined;
-  const atLeastMajor = Number.parseInt(manifest.toolVersions.pgDump, 10);
+  const search = recipients && (await findKeys(key, recipients, encryption));
+  const missing = search && 'reason' in search ? search.reason : undefined;
+  const keys = valueOf(search);
+  const atLeastMajor = majorOf(manifest.toolVersions.pgDump);
   const findPgRestore = async (): Promise<PostgresTool> =>
     await findTool({ program: 'pg_restore', atLeastMajor, searchPath });
-  const inspection = missing ? undefined : { keys, format: manifest.format, findPgRestore };
+  const check = missing ? undefined : { keys, format: manifest.format, findPgRestore };
   const onBytes = (bytes: number): void =>
     onProgress?.({ phase: 'reading back', bytes, expectedBytes: manifest.bytes });
-  const found = await readBack(storage, key, inspection, { signal, onBytes });
-  const closed = found.closed === undefined ? [] : [`${key} is encrypted, and ${found.closed}.`];
+  const found = await readStoredArchive(storage, key, check, { signal, onBytes });
+  const notDecrypted =
+    found.notDecrypted === undefined ? [] : [`Cannot decrypt ${key}: ${found.notDecrypted}.`];
   const hint = missing?.hint === undefined ? '' : ` ${missing.hint}`;
   return {
     findings: [...named, ...archiveFindings(manifest, found)],
-    notChecked: missing ? [`${missing.message}${hint}`] : closed,
+    notChecked: missing ? [`${missing.message}${hint}`] : notDecrypted,
   };
 }
 
 function nameFindings(name: string, manifest: Pick<Manifest, 'name'>): VerificationFinding[] {
   if (manifest.name === name) return [];
-  return [{ code: 'NAME_DIFFERS', details: `the manifest is that of ${manifest.name}` }];
+  return [{ code: 'NAME_DIFFERS', details: `the manifest is for the backup ${manifest.name}` }];
 }
 
-/** What a read-back tells about the archive that a manifest describes. */
+/** Compares a stored archive with its manifest. */
 export function archiveFindings(
   expected: Pick<Manifest, 'bytes' | 'sha256' | 'encryption'>,
-  { bytes, sha256, fault, plain }: ReadBack,
+  { bytes, sha256, fault, plain }: StoredArchive,
 ): VerificationFinding[] {
   const findings: VerificationFinding[] = [];
   if (bytes !== expected.bytes) {
@@ -88,13 +91,13 @@ export function archiveFindings(
   else if (plain && expected.encryption && plain.sha256 !== expected.encryption.plainSha256) {
     findings.push({
       code: 'PLAIN_DIGEST_DIFFERS',
-      details: `sha256 ${plain.sha256} is inside, ${expected.encryption.plainSha256} was encrypted`,
+      details: `sha256 ${plain.sha256} is inside the encryption, ${expected.encryption.plainSha256} was encrypted`,
     });
   }
   return findings;
 }
 
-/** Verifies every copy of a backup. One that cannot be read is not known to be good: that is a finding, too. */
+/** Verifies every copy of a backup. A copy that cannot be read is a finding, too. */
 export async function verifyCopies(
   { name, without }: Pick<Manifest, 'name' | 'without'>,
   copies: AsyncIterable<BackupCopy | UnreadableCopy>,
@@ -102,7 +105,7 @@ export async function verifyCopies(
 ): Promise<VerificationReport> {
   const findings: CopyFinding[] = [];
   const locations: string[] = [];
-  // One key is missing once, however many copies it closes.
+  // A set: a missing key is reported once, not for every copy.
   const notChecked = new Set<string>();
   for await (const copy of copies) {
     const { location } = copy.storage;
@@ -123,7 +126,7 @@ async function verdictOn(
   try {
     return await verify(copy);
   } catch (error) {
-    // The directory's own disk, an interruption, a missing tool: nothing that a verdict could be made of.
+    // A fault of this machine's disk, an interruption and a missing tool are not verdicts on the copy.
     if (!(error instanceof PgkeepError) || copy.storage.pathOf !== undefined) throw error;
     if (error.code === 'BACKUP_TOOLS_MISSING') throw error;
     return unreadable(error);
@@ -131,6 +134,6 @@ async function verdictOn(
 }
 
 function unreadable({ message }: PgkeepError): ArchiveVerdict {
-  const details = message.replace(/\.$/, '');
+  const details = withoutStop(message);
   return { findings: [{ code: 'COPY_UNREADABLE', details }], notChecked: [] };
 }

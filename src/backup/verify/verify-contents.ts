@@ -5,59 +5,60 @@ import { ProgramFailure } from '../../core/process/program-failure.js';
 import { requireSuccess, type RunningProgram, startProgram } from '../../core/process/program.js';
 import { ClosingLine, gunzipped } from '../create/plain-dump.js';
 import { DigestMeter } from './digest-meter.js';
-import { unseal } from '../encryption/decrypt.js';
-import type { OpeningKeys } from '../encryption/keys.js';
-import { PassphraseRefused, SealBroken } from '../encryption/payload.js';
+import { decrypt } from '../encryption/decrypt.js';
+import type { DecryptionKeys } from '../encryption/keys.js';
+import { WrongPassphrase, DecryptionFailed } from '../encryption/payload.js';
 import { type PostgresTool, toolEnvironment } from '../postgres-tools.js';
 
-/** What it takes to look into an archive. */
-export interface Inspection {
-  /** Undefined where the archive is not encrypted. */
-  readonly keys: OpeningKeys | undefined;
+/** What is needed to check the contents of an archive. */
+export interface ContentsCheck {
+  /** Undefined if the archive is not encrypted. */
+  readonly keys: DecryptionKeys | undefined;
   readonly format: ArchiveFormat;
-  /** Looked for only where the format needs it. @throws PgkeepError `BACKUP_TOOLS_MISSING`. */
+  /** Called only if the format needs it. @throws PgkeepError `BACKUP_TOOLS_MISSING`. */
   readonly findPgRestore: () => Promise<PostgresTool>;
 }
 
-/** What is inside an archive. */
-export interface Inside {
-  /** Why it is not taken for a whole archive; undefined where it is. */
+/** The result of checking the contents of an archive. */
+export interface ArchiveContents {
+  /** Why it is not a complete archive; undefined if it is one. */
   readonly fault: string | undefined;
-  /** Of the archive inside, where it is encrypted and was opened. */
+  /** Size and digest before the encryption, if it is encrypted and was decrypted. */
   readonly plain: { readonly bytes: number; readonly sha256: string } | undefined;
-  /** Why it was not opened at all. */
-  readonly closed: string | undefined;
+  /** Why it could not be decrypted. */
+  readonly notDecrypted: string | undefined;
 }
 
-const NOTHING: Inside = { fault: undefined, plain: undefined, closed: undefined };
+/** The contents of an archive that was not checked. */
+export const NOT_CHECKED: ArchiveContents = { fault: undefined, plain: undefined, notDecrypted: undefined };
 
 /**
- * Opens an archive where it is encrypted, and reads it to its end: pg_restore its own format; a plain dump
- * must unpack, and end with pg_dump's closing line.
+ * Decrypts an archive if it is encrypted, and reads it to its end: pg_restore must be able to read the custom format; a
+ * plain dump must be valid gzip and end with pg_dump's closing line.
  */
-export async function inspectArchive(
+export async function verifyContents(
   stored: AsyncIterable<Buffer>,
-  { keys, format, findPgRestore }: Inspection,
+  { keys, format, findPgRestore }: ContentsCheck,
   signal: AbortSignal,
-): Promise<Inside> {
+): Promise<ArchiveContents> {
   const meter = new DigestMeter();
   try {
-    const archive = keys === undefined ? stored : meter.through(unseal(stored, keys));
+    const archive = keys === undefined ? stored : meter.through(decrypt(stored, keys));
     const fault =
       format === 'custom'
-        ? await readByPgRestore(archive, await findPgRestore(), signal)
-        : await readSql(archive);
+        ? await verifyWithPgRestore(archive, await findPgRestore(), signal)
+        : await verifySql(archive);
     const plain = keys === undefined ? undefined : { bytes: meter.bytes, sha256: meter.digest() };
-    return { ...NOTHING, fault, plain };
+    return { fault, plain, notDecrypted: undefined };
   } catch (error) {
-    if (error instanceof SealBroken) return { ...NOTHING, fault: error.message };
-    if (error instanceof PassphraseRefused) return { ...NOTHING, closed: error.message };
+    if (error instanceof DecryptionFailed) return { ...NOT_CHECKED, fault: error.message };
+    if (error instanceof WrongPassphrase) return { ...NOT_CHECKED, notDecrypted: error.message };
     throw error;
   }
 }
 
-/** @returns the fault that it found. */
-async function readSql(archive: AsyncIterable<Buffer>): Promise<string | undefined> {
+/** Checks a plain dump. @returns its fault, if any. */
+async function verifySql(archive: AsyncIterable<Buffer>): Promise<string | undefined> {
   const closing = new ClosingLine();
   try {
     const sql = closing.watch(gunzipped(archive));
@@ -66,16 +67,18 @@ async function readSql(archive: AsyncIterable<Buffer>): Promise<string | undefin
     if (errorCode(error)?.startsWith('Z_')) return `gunzip: ${messageOf(error)}`;
     throw error;
   }
-  return closing.wasSeen ? undefined : 'it does not end with "PostgreSQL database dump complete": it was cut';
+  return closing.wasSeen
+    ? undefined
+    : 'it is truncated: the closing line "PostgreSQL database dump complete" is missing';
 }
 
-/** @returns the fault that it found. */
-async function readByPgRestore(
+/** Checks an archive of the custom format. @returns its fault, if any. */
+async function verifyWithPgRestore(
   archive: AsyncIterable<Buffer>,
   pgRestore: PostgresTool,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const passed = readInPassing(archive, pgRestore, signal);
+  const passed = verifiedByPgRestore(archive, pgRestore, signal);
   try {
     for (let next = await passed.next(); !next.done;) next = await passed.next();
     return undefined;
@@ -86,11 +89,11 @@ async function readByPgRestore(
 }
 
 /**
- * Passes an archive on, and has pg_restore turn the whole of it into SQL that nobody keeps. (`pg_restore --list` reads
- * the table of contents only, and finds no truncation.)
- * @throws ProgramFailure as soon as it finds a fault.
+ * Passes an archive on while pg_restore converts all of it into SQL, which is discarded. (`pg_restore --list` reads only
+ * the table of contents and does not notice a truncated archive.)
+ * @throws ProgramFailure as soon as pg_restore finds a fault.
  */
-export async function* readInPassing(
+export async function* verifiedByPgRestore(
   archive: AsyncIterable<Buffer>,
   pgRestore: PostgresTool,
   signal: AbortSignal,
@@ -103,8 +106,8 @@ export async function* readInPassing(
   program.stdout.resume();
   try {
     for await (const piece of archive) {
-      // It has no use for bytes behind the archive's end: only where it ended well there is nobody to give them to.
-      if (program.stdin.writable) await give(program, piece);
+      // pg_restore may end before it has read the last bytes. If it succeeded, the rest is only passed on.
+      if (program.stdin.writable) await writeTo(program, piece);
       else await requireSuccess('pg_restore', program);
       yield piece;
     }
@@ -116,8 +119,8 @@ export async function* readInPassing(
   }
 }
 
-async function give({ stdin, ended }: RunningProgram, piece: Buffer): Promise<void> {
+async function writeTo({ stdin, ended }: RunningProgram, piece: Buffer): Promise<void> {
   if (stdin.write(piece)) return;
-  // The end closes stdin without a "drain"; whichever comes first.
+  // If the program ends, stdin is closed without a "drain" event.
   await Promise.race([once(stdin, 'drain').catch(() => undefined), ended]);
 }

@@ -1,16 +1,15 @@
 import { ExportService } from '../../backup/export/export.service.js';
 import type { ExportReport } from '../../backup/export/export.types.js';
-import { counted } from '../../core/counted.js';
+import { counted, formatBytes } from '../../core/text.js';
 import { alignColumns, notRecordedLines } from '../render.js';
-import { formatBytes } from '../format.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep backup export TABLE... [--directory DIR]`: named tables as CSV, all of one moment. */
+/** `pgkeep backup export TABLE... [--directory DIR]`: exports tables as CSV from one snapshot. */
 export const backupExportVerb: Verb = {
   declare: (command) =>
     command
       .argument('<table...>', 'table or schema.table')
-      .option('--directory <directory>', 'where to; default: a fresh one below the working directory'),
+      .option('--directory <directory>', 'target directory (default: a new one below the working directory)'),
   shutsDownGracefully: true,
   run: async (app, tables, { directory }, signal) => {
     const options = { directory: typeof directory === 'string' ? directory : undefined, signal };
@@ -29,7 +28,7 @@ function renderReport(report: ExportReport): string {
   ]);
   return [
     ...alignColumns(rows, [1, 2]),
-    `Not encrypted: whoever reads ${directory} reads the rows.`,
+    `These files are not encrypted: anyone who can read ${directory} can read the rows.`,
     ...notRecordedLines(report),
   ].join('\n');
 }

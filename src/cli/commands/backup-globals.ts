@@ -1,11 +1,10 @@
 import type { GlobalsReport } from '../../backup/backup.types.js';
 import { GlobalsService } from '../../backup/globals/globals.service.js';
-import { counted } from '../../core/counted.js';
+import { counted, formatBytes } from '../../core/text.js';
 import { notRecordedLines } from '../render.js';
-import { formatBytes } from '../format.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep backup globals`: roles, memberships and tablespaces, beside the backups. */
+/** `pgkeep backup globals`: dumps roles, memberships and tablespaces into the backup directory. */
 export const backupGlobalsVerb: Verb = {
   declare: (command) => command,
   shutsDownGracefully: true,
@@ -19,13 +18,13 @@ function renderReport(report: GlobalsReport): string {
   const { file, bytes, sha256, roles, tablespaces, passwords, encrypted } = report;
   const plain = encrypted ? 'globals.sql' : file;
   return [
-    `${counted(roles, 'role')} and ${counted(tablespaces, 'tablespace')}, ${formatBytes(bytes)}${encrypted ? ' encrypted' : ''}; read back whole.`,
+    `${counted(roles, 'role')} and ${counted(tablespaces, 'tablespace')}, ${formatBytes(bytes)}${encrypted ? ' encrypted' : ''}; verified.`,
     `  file    ${file}`,
     `  sha256  ${sha256}`,
     passwords
-      ? 'The password hashes are in it.'
-      : 'The password hashes are NOT in it, this role may not read them: set passwords anew after a restore.',
-    'To a new server, as a superuser, before the restore (a role that exists already is no fault):',
+      ? 'It contains the password hashes.'
+      : 'It does NOT contain the password hashes, because this role may not read them. Set the passwords after a restore.',
+    'To create them on a new server before a restore, run as a superuser (errors about existing roles are harmless):',
     ...(encrypted ? [`  age --decrypt --identity KEY --output ${plain} ${file}`] : []),
     `  psql --dbname postgres --file ${plain}`,
     ...notRecordedLines(report),

@@ -1,8 +1,7 @@
-import { counted } from '../../core/counted.js';
 import { BackupService } from '../../backup/backup.service.js';
 import type { BackupEntry, BackupList } from '../../backup/backup.types.js';
+import { counted, formatBytes, formatTime } from '../../core/text.js';
 import { alignColumns } from '../render.js';
-import { formatBytes, formatTime } from '../format.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep backup list`: the committed backups, the newest first. */
@@ -20,10 +19,10 @@ function renderList({ backups, unreadable, unreachable }: BackupList): string {
     ...(backups.length > 0
       ? alignColumns(rows, [2])
       : unreachable.length > 0
-        ? ['No backup seen.']
-        : ['No backup yet: `pgkeep backup` makes one.']),
-    ...unreadable.map((key) => `Not readable as a manifest, and not listed: ${key}`),
-    ...unreachable.map(({ message }) => `Not the whole list: ${message}`),
+        ? ['No backups found.']
+        : ['No backups yet. Run `pgkeep backup` to make one.']),
+    ...unreadable.map((key) => `Not listed, because it is not a readable manifest: ${key}`),
+    ...unreachable.map(({ message }) => `The list is incomplete: ${message}`),
   ].join('\n');
 }
 

@@ -8,7 +8,7 @@ export const backupPinVerb: Verb = {
   declare: (command) =>
     command
       .argument('<name>', 'the backup’s name, or one of its files')
-      .option('--because <text>', 'why, for whoever wonders later'),
+      .option('--because <text>', 'the reason, for the audit log'),
   run: async (app, [name = ''], { because }) => {
     const options = { because: typeof because === 'string' ? because : undefined };
     const report = await app.get(BackupService).pin(name, options);
@@ -16,7 +16,7 @@ export const backupPinVerb: Verb = {
   },
 };
 
-/** `pgkeep backup unpin NAME`: lets retention decide again. */
+/** `pgkeep backup unpin NAME`: the retention rules apply to this backup again. */
 export const backupUnpinVerb: Verb = {
   declare: (command) => command.argument('<name>', 'the backup’s name, or one of its files'),
   run: async (app, [name = '']) => {
@@ -27,6 +27,8 @@ export const backupUnpinVerb: Verb = {
 
 function renderReport(report: PinReport): string {
   const { name, pinned, changed } = report;
-  const state = pinned ? 'pinned: it stays until `pgkeep backup unpin`' : 'not pinned: retention decides';
-  return [`${name} ${changed ? 'is now' : 'was already'} ${state}.`, ...notRecordedLines(report)].join('\n');
+  const state = pinned
+    ? `${changed ? 'Pinned' : 'Already pinned:'} ${name}. Retention keeps it until \`pgkeep backup unpin\`.`
+    : `${changed ? 'Unpinned' : 'Not pinned:'} ${name}. The retention rules apply to it.`;
+  return [state, ...notRecordedLines(report)].join('\n');
 }

@@ -4,7 +4,7 @@ import type { PruneReport } from '../../retention/retention.types.js';
 import { alignColumns, notRecordedLines } from '../render.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep backup prune [--dry-run] [--simulate N]`: removes what retention no longer needs. */
+/** `pgkeep backup prune [--dry-run] [--simulate N]`: removes the backups that the retention rules do not keep. */
 export const backupPruneVerb: Verb = {
   declare: (command) =>
     command
@@ -29,7 +29,7 @@ export const backupPruneVerb: Verb = {
 function wholeNumber(text: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count >= 1 && count <= 10_000) return count;
-  throw new PgkeepError('USAGE_INVALID', `--simulate takes a whole number from 1 to 10000, not "${text}".`);
+  throw new PgkeepError('USAGE_INVALID', `--simulate must be an integer from 1 to 10000, not "${text}".`);
 }
 
 function renderReport(report: PruneReport): string {
@@ -42,7 +42,7 @@ function renderReport(report: PruneReport): string {
       ...foreign.map((name) => [
         'left alone',
         name,
-        'another database server’s (its system identifier differs)',
+        'made by another database server (its system identifier differs)',
       ]),
     ]),
     `${keep.length} kept, ${remove.length} ${dryRun ? 'to be removed' : 'removed'}.`,

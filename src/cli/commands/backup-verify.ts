@@ -5,7 +5,7 @@ import { EXIT } from '../errors.js';
 import { showProgress } from '../progress.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep backup verify NAME`: reads every byte of one backup; exit 1 when it is not what was dumped. */
+/** `pgkeep backup verify NAME`: verifies every byte of every copy of one backup; exit 1 if a copy is damaged. */
 export const backupVerifyVerb: Verb = {
   declare: (command) => command.argument('<name>', 'the backup’s name, or one of its files'),
   shutsDownGracefully: true,
@@ -29,27 +29,27 @@ function renderReport({
   locations,
   notChecked,
 }: VerificationReport): string {
-  const closed = notChecked.map((text) => `  not opened: ${text}`);
+  const gaps = notChecked.map((text) => `  not checked: ${text}`);
   const several = locations.length > 1;
   if (verdict === 'passed') {
     const where = several ? `, in ${locations.join(' and in ')}` : '';
-    if (closed.length === 0) {
-      return `${name}: every byte is as it was dumped, and all of it can be read${where}${withoutText(without)}.`;
+    if (gaps.length === 0) {
+      return `${name} passed verification: every byte is as it was dumped, and the archive is complete${where}${withoutText(without)}.`;
     }
     return [
-      `${name}: every byte is as it was stored${where}${withoutText(without)}. Whether it opens was NOT checked:`,
-      ...closed,
+      `${name}: every byte is as it was stored${where}${withoutText(without)}. Its contents were NOT checked:`,
+      ...gaps,
     ].join('\n');
   }
   const faulty = new Set(findings.map(({ location }) => location));
   const good = locations.filter((location) => !faulty.has(location));
   return [
     good.length > 0
-      ? `${name} is not good in every place: only rely on the copy in ${good.join(' or in ')}`
-      : `${name} is NOT GOOD: do not rely on it`,
+      ? `${name} FAILED verification in ${[...faulty].join(' and in ')}. Use only the copy in ${good.join(' or in ')}.`
+      : `${name} FAILED verification. Do not use this backup.`,
     ...findings.map(
       ({ location, code, details }) => `  ${several ? `${location}: ` : ''}${details} [${code}]`,
     ),
-    ...closed,
+    ...gaps,
   ].join('\n');
 }

@@ -2,10 +2,9 @@ import { Option } from 'commander';
 import { BackupService } from '../../backup/backup.service.js';
 import { BACKUP_REASONS, type BackupReport } from '../../backup/backup.types.js';
 import { withoutText } from '../../backup/omission-texts.js';
-import { counted } from '../../core/counted.js';
-import { notRecordedLines } from '../render.js';
-import { formatBytes, formatSeconds } from '../format.js';
+import { counted, formatBytes, formatSeconds } from '../../core/text.js';
 import { showProgress } from '../progress.js';
+import { notRecordedLines } from '../render.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep backup`: makes one backup. */
@@ -26,17 +25,18 @@ export const backupVerb: Verb = {
 
 function renderReport(report: BackupReport): string {
   const { name, archive, manifest, bytes, sha256, tables, rows, durationMs, cleared } = report;
-  const proof = report.notChecked.length === 0 ? 'read back whole' : 'read back whole, not opened';
+  const verification =
+    report.notChecked.length === 0 ? 'verified' : 'every byte verified, contents not checked';
   const [, ...copies] = report.locations;
   return [
-    ...cleared.map((left) => `Cleared away what a killed run left: ${left}`),
-    `${name}: ${counted(rows, 'row')} of ${counted(tables, 'table')}, ${formatBytes(bytes)}${report.encrypted ? ' encrypted' : ''}, in ${formatSeconds(durationMs)}; ${proof}${withoutText(report.without)}.`,
+    ...cleared.map((left) => `Removed an unfinished backup: ${left}`),
+    `${name}: ${counted(rows, 'row')} of ${counted(tables, 'table')}, ${formatBytes(bytes)}${report.encrypted ? ' encrypted' : ''}, in ${formatSeconds(durationMs)}; ${verification}${withoutText(report.without)}.`,
     `  archive   ${archive}`,
     `  manifest  ${manifest}`,
-    ...copies.map((location) => `  copy      ${location}, read back whole`),
+    ...copies.map((location) => `  copy      ${location}, verified`),
     `  sha256    ${sha256}`,
     ...report.warnings.map((warning) => `  WARNING   ${warning}`),
-    ...report.notChecked.map((text) => `  not opened: ${text}`),
+    ...report.notChecked.map((text) => `  not checked: ${text}`),
     ...report.notes.map((note) => `  note: ${note}`),
     ...notRecordedLines(report),
   ].join('\n');

@@ -1,19 +1,22 @@
-import { counted } from '../../core/counted.js';
 import { InvalidArgumentError, Option } from 'commander';
 import { AuditLogService } from '../../audit-log/audit-log.service.js';
-import type { ChainReport, AuditLogReport } from '../../audit-log/audit-log.types.js';
-import { alignColumns } from '../render.js';
+import type { AuditLogReport, ChainReport } from '../../audit-log/audit-log.types.js';
+import { counted, printableCell } from '../../core/text.js';
 import { EXIT } from '../errors.js';
+import { alignColumns } from '../render.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep changelog [--verify [--head HASH]] [--limit N]`: what was done to the database, by whom; or whether that record is whole. */
+/** `pgkeep changelog [--verify [--head HASH]] [--limit N]`: shows the audit log, or verifies it. */
 export const changelogVerb: Verb = {
   declare: (command) =>
     command
-      .option('--limit <number>', 'show so many of the newest entries', wholeNumber, 20)
-      .option('--verify', 'recompute the chain of hashes instead, and name the first entry that does not fit')
+      .option('--limit <number>', 'how many of the newest entries to show', wholeNumber, 20)
+      .option('--verify', 'recompute the hash chain and report the first entry that does not fit')
       .addOption(
-        new Option('--head <hash>', 'verify, and find the head that was printed before and kept elsewhere')
+        new Option(
+          '--head <hash>',
+          'verify, and require this earlier head, which was kept outside of the database',
+        )
           .argParser(hash)
           .implies({ verify: true }),
       ),
@@ -41,22 +44,18 @@ function renderEntries({ total, entries }: AuditLogReport): string {
     actor,
     JSON.stringify(details),
   ]);
-  const lines = alignColumns([heading, ...rows.map((row) => row.map(printable))], [0]);
-  if (entries.length < total) lines.push('', `The newest ${entries.length} of ${total}: --limit shows more.`);
+  const lines = alignColumns([heading, ...rows.map((row) => row.map(printableCell))], [0]);
+  if (entries.length < total)
+    lines.push('', `The newest ${entries.length} of ${total} entries. To show more: --limit NUMBER.`);
   return lines.join('\n');
-}
-
-/** A newline would break the table, an escape sequence the reader's terminal; `--json` has the text itself. */
-function printable(cell: string): string {
-  return cell.replaceAll(/\p{Cc}/gu, '\u{FFFD}');
 }
 
 function renderChain({ verdict, entries, head, knownHead, findings }: ChainReport): string {
   if (verdict === 'broken')
-    return [`${chainOf(entries)} is NOT whole:`, ...findings.map(({ text }) => `  ${text}`)].join('\n');
-  if (head === null) return `${chainOf(0)} is whole: nothing was recorded yet, or everything was removed`;
-  const known = knownHead === null ? '' : `; the head you kept is entry ${knownHead}`;
-  return `${chainOf(entries)} is whole; head ${head}${known}`;
+    return [`${chainOf(entries)} is damaged:`, ...findings.map(({ text }) => `  ${text}`)].join('\n');
+  if (head === null) return `${chainOf(0)} is intact: nothing was recorded yet, or everything was removed`;
+  const known = knownHead === null ? '' : `; the given head is entry ${knownHead}`;
+  return `${chainOf(entries)} is intact; head ${head}${known}`;
 }
 
 function chainOf(entries: number): string {
@@ -65,12 +64,12 @@ function chainOf(entries: number): string {
 
 function wholeNumber(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It must be a whole number of at least 1.');
+  throw new InvalidArgumentError('Use an integer of at least 1.');
 }
 
 function hash(text: string): string {
   if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase();
   throw new InvalidArgumentError(
-    'It must be a hash as `pgkeep changelog --verify` prints it: 64 hexadecimal digits.',
+    'Use a hash that `pgkeep changelog --verify` printed: 64 hexadecimal digits.',
   );
 }

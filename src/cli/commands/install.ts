@@ -1,5 +1,4 @@
-import { boundedList } from '../../core/bounded-list.js';
-import { counted } from '../../core/counted.js';
+import { boundedList, counted } from '../../core/text.js';
 import { PgkeepError } from '../../core/errors.js';
 import { type DdlGuardReport, DdlGuardService } from '../../guard/ddl/ddl-guard.service.js';
 import { InstallService } from '../../install/install.service.js';
@@ -7,19 +6,19 @@ import { EXIT } from '../errors.js';
 import type { Answer } from '../run-verb.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep install`: applies pgkeep's own migrations, in PostgreSQL schema pgkeep; on demand, the DDL guard. */
+/** `pgkeep install`: creates or updates schema pgkeep; with an option, installs or removes the DDL guard. */
 export const installVerb: Verb = {
   declare: (command) =>
     command
-      .option('--ddl-guard', 'let PostgreSQL refuse DROP and TRUNCATE of tables in production')
-      .option('--remove-ddl-guard', 'let it no longer'),
+      .option('--ddl-guard', 'make PostgreSQL refuse DROP and TRUNCATE of tables in production')
+      .option('--remove-ddl-guard', 'remove that guard'),
   run: async (app, _parameters, { ddlGuard, removeDdlGuard }) => {
     if (ddlGuard === true && removeDdlGuard === true) {
-      throw new PgkeepError('USAGE_INVALID', 'Give either --ddl-guard or --remove-ddl-guard.');
+      throw new PgkeepError('USAGE_INVALID', '--ddl-guard and --remove-ddl-guard cannot be used together.');
     }
     const guard = app.get(DdlGuardService);
     if (removeDdlGuard === true) return guardAnswer(await guard.remove(), 'remove');
-    // And nothing else: pgkeep's own tables belong to whoever installs them, who is to be no superuser.
+    // Nothing else: pgkeep's tables belong to the role that installs them, which should not be a superuser.
     if (ddlGuard === true) return guardAnswer(await guard.install(), 'install');
     const report = await app.get(InstallService).install();
     const { applied } = report;
@@ -27,13 +26,13 @@ export const installVerb: Verb = {
       json: report,
       text:
         applied.length === 0
-          ? 'Nothing to do: pgkeep’s schema is current.'
+          ? 'Nothing to do: schema pgkeep is current.'
           : ['Applied to schema pgkeep:', ...applied.map((name) => `  ${name}`)].join('\n'),
     };
   },
 };
 
-/** What is left to another run is no success. */
+/** Tables that were skipped need another run: that is no success. */
 function guardAnswer(report: DdlGuardReport, done: 'install' | 'remove'): Answer {
   const { passedOver } = report;
   const flag = done === 'install' ? '--ddl-guard' : '--remove-ddl-guard';
@@ -41,7 +40,7 @@ function guardAnswer(report: DdlGuardReport, done: 'install' | 'remove'): Answer
     passedOver.length === 0
       ? []
       : [
-          `Passed over, because they were locked or are another role’s: ${boundedList(passedOver)}. Run \`pgkeep install ${flag}\` again.`,
+          `Skipped, because they are locked or belong to another role: ${boundedList(passedOver)}. Run \`pgkeep install ${flag}\` again.`,
         ];
   return {
     json: report,
@@ -58,6 +57,6 @@ function guardText({ database, changed, tables }: DdlGuardReport, done: 'install
       : `Nothing to do: database "${database}" has no DDL guard.`;
   }
   return changed
-    ? `Installed: outside a recorded deploy PostgreSQL now refuses DROP and TRUNCATE of the ${guarded} of database "${database}", and of those to come.`
+    ? `Installed: PostgreSQL now refuses DROP and TRUNCATE of the ${guarded} of database "${database}", and of new tables, except in a recorded deploy.`
     : `Nothing to do: the DDL guard of database "${database}" is on, with ${guarded}.`;
 }

@@ -1,12 +1,12 @@
+import { formatTime } from '../../core/text.js';
 import type { JobRun } from '../../jobs/jobs.types.js';
-import { resultText } from '../../maintenance/job-table.js';
+import { resultText } from '../../maintenance/job-definitions.js';
 import { MaintenanceService } from '../../maintenance/maintenance.service.js';
 import type { JobsOverview, JobView } from '../../maintenance/maintenance.types.js';
-import { formatTime } from '../format.js';
 import { alignColumns } from '../render.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep jobs`: what runs by itself, when it is due, and what became of it. */
+/** `pgkeep jobs`: each job, when it is due, and its newest runs. */
 export const jobsVerb: Verb = {
   declare: (command) => command,
   run: async (app) => {
@@ -19,13 +19,13 @@ function renderOverview({ enabled, timeZone, jobs }: JobsOverview): string {
   const heading = ['job', 'schedule', 'next due (UTC)'];
   const runs = jobs.flatMap((job) => job.runs);
   return [
-    ...(enabled ? [] : ['Backups are off (BACKUP_ENABLED is not true): nothing runs by itself.', '']),
+    ...(enabled ? [] : ['Backups are off (BACKUP_ENABLED is not true): no job runs on a schedule.', '']),
     ...alignColumns([heading, ...jobs.map((job) => jobRow(job, timeZone))]),
     '',
     ...(runs.length === 0
-      ? ['No run yet.']
+      ? ['No job has run yet.']
       : alignColumns([
-          ['run', 'job', 'due (UTC)', 'why', 'state', 'took', 'held by', 'what came of it'],
+          ['run', 'job', 'due (UTC)', 'trigger', 'state', 'duration', 'process', 'result'],
           ...runs.map(runRow),
         ])),
   ].join('\n');
@@ -38,10 +38,10 @@ function jobRow({ name, schedule, after, nextDueAt }: JobView, timeZone: string)
 
 function runRow(run: JobRun): string[] {
   const { id, job, dueAt, trigger, state, holder } = run;
-  return [id, job, formatTime(dueAt), trigger, state, tookOf(run), holder ?? '-', outcomeOf(run)];
+  return [id, job, formatTime(dueAt), trigger, state, durationOf(run), holder ?? '-', outcomeOf(run)];
 }
 
-function tookOf({ startedAt, finishedAt }: JobRun): string {
+function durationOf({ startedAt, finishedAt }: JobRun): string {
   if (startedAt === null || finishedAt === null) return '-';
   return `${Math.round((Date.parse(finishedAt) - Date.parse(startedAt)) / 1000)} s`;
 }

@@ -12,13 +12,13 @@ import type { Verb } from '../verb.js';
 
 const CREATE = ['migrate', 'dev', '--create-only', '--name'];
 
-/** `pgkeep migrate create NAME`: has Prisma write `migration.sql`, and writes `down.sql` beside it. */
+/** `pgkeep migrate create NAME`: lets Prisma write `migration.sql`, and writes `down.sql` beside it. */
 export const migrateCreateVerb: Verb = {
   prismaProject: 'all',
   declare: (command) =>
     command
-      .argument('[name]', 'what it does, in lower_case_with_underscores: Prisma puts the time before it')
-      .option('--name <name>', 'the same, as Prisma spells it')
+      .argument('[name]', 'what it does, in lower_case_with_underscores; Prisma prepends the time')
+      .option('--name <name>', 'the name, in Prisma’s spelling')
       .option('--down-for <migration>', 'only write the down.sql of a migration that has none'),
   shutsDownGracefully: true,
   run: async (app, [name], options, signal) => {
@@ -26,7 +26,7 @@ export const migrateCreateVerb: Verb = {
     const written = typeof downFor === 'string' ? downFor : await create(app, nameOf(name, options), options);
     const environment = silentEnvironment(options);
     const shadowUrl = environment['SHADOW_DATABASE_URL'] || configurationOf(app)?.shadowUrl;
-    // The same databases are made for the comparison as for the migration.
+    // The comparison creates the same databases as the migration.
     if (typeof downFor === 'string') {
       await requireGuard(environment, [...CREATE, downFor], 'pgkeep migrate', { shadowUrl });
     }
@@ -50,13 +50,17 @@ async function create(app: INestApplicationContext, name: string, options: Optio
   const run = { output: 'stderr', configuration } as const;
   const exitCode = await runGuardedPrisma(silentEnvironment(options), argv, run);
   if (exitCode !== 0) {
-    throw new PgkeepError('MIGRATION_FAILED', `Prisma ended with exit code ${exitCode}; it says why above.`, {
-      hint: 'Where it asks before it goes on, it wants a terminal.',
-    });
+    throw new PgkeepError(
+      'MIGRATION_FAILED',
+      `Prisma failed with exit code ${exitCode}; its message is above.`,
+      {
+        hint: 'If Prisma asks a question, run this on a terminal.',
+      },
+    );
   }
   const written = (await files.migrations()).find((migration) => !before.has(migration));
   if (written !== undefined) return written;
-  throw new PgkeepError('MIGRATION_FAILED', 'Prisma wrote no migration where MIGRATIONS_DIR looks for it.', {
+  throw new PgkeepError('MIGRATION_FAILED', 'Prisma wrote no migration into MIGRATIONS_DIR.', {
     hint: 'Set MIGRATIONS_DIR to the directory that prisma.config.ts names (migrations.path).',
   });
 }
@@ -65,7 +69,7 @@ async function create(app: INestApplicationContext, name: string, options: Optio
 function nameOf(argument: string | undefined, { name }: OptionValues): string {
   const given = argument ?? (typeof name === 'string' ? name : undefined);
   if (given === undefined) {
-    throw new PgkeepError('USAGE_INVALID', 'What is the migration to be called?', {
+    throw new PgkeepError('USAGE_INVALID', 'Missing argument: migration name.', {
       hint: '`pgkeep migrate create add_phone_to_parents`',
     });
   }
@@ -83,7 +87,7 @@ function renderDown(
 ): string {
   if (down === null) {
     return [
-      `${script} holds no statement yet: the schema has nothing new. Write it by hand, then:`,
+      `${script} contains no statement: the schema has not changed. Write it by hand, then:`,
       `  pgkeep migrate create --down-for ${migration}`,
     ].join('\n');
   }
@@ -92,11 +96,11 @@ function renderDown(
   return [
     ...(isNew ? [`Written: ${script}`] : []),
     statements === 0
-      ? `Written: ${down}, which takes nothing back: Prisma sees no difference. Write it by hand.`
-      : `Written: ${down}, which takes it back. Review ${isNew ? 'both' : 'it'}.`,
+      ? `Written: ${down}, which undoes nothing: Prisma sees no difference. Write it by hand.`
+      : `Written: ${down}, which undoes it. Review ${isNew ? 'both' : 'it'}.`,
     ...list('A rollback loses:', loses),
-    ...list('A rollback fails where the table holds rows; give the column a default in down.sql:', failing),
-    ...list('The migration takes away, and no rollback brings back:', lostBefore),
-    ...list('Not in down.sql; write it there by hand, or leave it:', notReversed),
+    ...list('A rollback fails if the table has rows; give the column a default in down.sql:', failing),
+    ...list('The migration removes this, and a rollback does not restore it:', lostBefore),
+    ...list('Not undone by down.sql; add it by hand if needed:', notReversed),
   ].join('\n');
 }

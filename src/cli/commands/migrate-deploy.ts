@@ -4,15 +4,15 @@ import { EXIT } from '../errors.js';
 import { showProgress } from '../progress.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep migrate deploy`: judges what is pending, backs up, applies it under timeouts, verifies, records. */
+/** `pgkeep migrate deploy`: lints the pending migrations, backs up, applies them with timeouts, verifies, records. */
 export const migrateDeployVerb: Verb = {
   prismaProject: 'all',
   declare: (command) =>
     command
-      .option('--dry-run', 'show the plan and the SQL, and do nothing')
-      .option('--wait', 'wait for another deploy to end')
-      .option('--without-backup', 'make no backup first (not in production)')
-      .option('--out-of-order', 'apply a migration though later ones are applied already'),
+      .option('--dry-run', 'show the plan and the SQL, and change nothing')
+      .option('--wait', 'wait for a running deploy to finish')
+      .option('--without-backup', 'skip the backup (not allowed in production)')
+      .option('--out-of-order', 'apply a migration although later ones are already applied'),
   shutsDownGracefully: true,
   run: async (app, _parameters, options, signal, terminal) => {
     const deploys = app.get(DeployService);

@@ -3,13 +3,13 @@ import { renderAcceptable, renderAcceptance, renderDrift, renderDriftSql } from 
 import { EXIT } from '../errors.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep migrate drift [--sql | --accept]`: what was changed outside of migrations. Exit 1 where there is such, or nobody knows. */
+/** `pgkeep migrate drift [--sql | --accept]`: shows what was changed outside of migrations. Exit 1 on drift, or if it is unknown. */
 export const migrateDriftVerb: Verb = {
   prismaProject: 'all',
   declare: (command) =>
     command
-      .option('--sql', 'print the SQL alone that leads from the database to the Prisma schema')
-      .option('--accept', 'take the structure as it is now for the expected one; recorded'),
+      .option('--sql', 'print only the SQL that changes the database to match the Prisma schema')
+      .option('--accept', 'record the current structure as the expected one'),
   run: async (app, _parameters, { sql, accept }, _signal, terminal) => {
     const drift = app.get(DriftService);
     if (accept === true) {
@@ -17,7 +17,7 @@ export const migrateDriftVerb: Verb = {
       return { json: accepted, text: renderAcceptance(accepted) };
     }
     const report = await drift.report();
-    // Without a comparison there is no SQL, which is not the same as nothing to change.
+    // No comparison is not the same as nothing to change.
     const isKnown = sql !== true || (report.prisma !== null && 'files' in report.prisma);
     return {
       json: report,

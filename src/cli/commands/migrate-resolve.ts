@@ -6,24 +6,21 @@ import { renderExplanation, renderResolution, renderState } from '../resolve-tex
 import { silentEnvironment } from '../run-verb.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep migrate resolve`: explains what is not settled in the history; marks it, where it is told how. */
+/** `pgkeep migrate resolve`: explains failed, rolled back and unknown migrations, or marks one. */
 export const migrateResolveVerb: Verb = {
   prismaProject: 'directory',
   declare: (command) =>
     command
-      .option(
-        '--rolled-back <migration>',
-        'nothing of it is in the database: the next deploy applies it again',
-      )
-      .option('--applied <migration>', 'all of it is in the database: it is not applied')
-      .option('--anyway', 'mark it though what is in the database says otherwise'),
+      .option('--rolled-back <migration>', 'none of it is in the database: the next deploy applies it again')
+      .option('--applied <migration>', 'all of it is in the database: no deploy applies it again')
+      .option('--anyway', 'mark it even if the database contradicts that'),
   shutsDownGracefully: true,
   run: async (app, _parameters, options, signal, terminal) => {
     const resolves = app.get(ResolveService);
     const { rolledBack, applied } = options;
     if (rolledBack !== undefined && applied !== undefined) {
-      throw new PgkeepError('USAGE_INVALID', '--rolled-back and --applied cannot both be true.', {
-        hint: '`pgkeep migrate resolve` without them says which.',
+      throw new PgkeepError('USAGE_INVALID', '--rolled-back and --applied exclude each other.', {
+        hint: 'Run `pgkeep migrate resolve` without options to see which one fits.',
       });
     }
     const migration: unknown = rolledBack ?? applied;

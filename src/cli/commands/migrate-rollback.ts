@@ -8,23 +8,23 @@ import { renderRollback, renderRollbackPlan } from '../rollback-text.js';
 import { ask, isTerminal } from '../terminal.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep migrate rollback [MIGRATION]`: takes the newest applied migration back by its `down.sql`. */
+/** `pgkeep migrate rollback [MIGRATION]`: rolls back the newest applied migration with its `down.sql`. */
 export const migrateRollbackVerb: Verb = {
   prismaProject: 'all',
   declare: (command) =>
     command
-      .argument('[migration]', 'must be the newest applied one, which it is by default')
-      .option('--dry-run', 'show the plan and the SQL, and do nothing')
+      .argument('[migration]', 'the newest applied migration (the default)')
+      .option('--dry-run', 'show the plan and the SQL, and change nothing')
       .option(
         '--lose <name>',
-        'a table or a column whose rows or values may be lost: public.children, public.parents.phone',
+        'table or column whose rows or values may be lost, such as public.children or public.parents.phone',
         collect,
         [],
       )
       .option('--confirm <word>', `${PRODUCTION_WORD}: in production, together with --target`)
-      .option('--target <database>', 'the name of the database')
-      .option('--wait', 'wait for a deploy to end')
-      .option('--without-backup', 'make no backup first (not in production)'),
+      .option('--target <database>', 'name of the database, as confirmation')
+      .option('--wait', 'wait for a running deploy to finish')
+      .option('--without-backup', 'skip the backup (not allowed in production)'),
   shutsDownGracefully: true,
   run: async (app, [migration], options, signal, terminal) => {
     const rollbacks = app.get(RollbackService);
@@ -40,7 +40,7 @@ export const migrateRollbackVerb: Verb = {
     const report = await rollbacks
       .rollback({
         ...confirmed,
-        // What was shown, and not what somebody deployed meanwhile.
+        // The migration that was shown, even if another one was deployed in the meantime.
         migration: plan.migration,
         signal,
         onStep: (line) => {
@@ -70,7 +70,7 @@ function askedOf(migration: string | undefined, options: OptionValues): Rollback
   };
 }
 
-/** On a terminal production is confirmed by typing; elsewhere only the options can. What is refused anyway is not asked. */
+/** Asks for the confirmation of a rollback in production on a terminal, unless it is refused anyway. */
 async function confirm(
   { isProduction, notNamed, migration, database }: RollbackPlan,
   asked: RollbackOptions,
@@ -78,7 +78,7 @@ async function confirm(
 ): Promise<RollbackOptions> {
   if (!isProduction || notNamed.length > 0 || asked.confirm !== undefined || !isTerminal()) return asked;
   const typed = await ask(
-    `Type ${PRODUCTION_WORD} to take ${migration} back in database "${database}": `,
+    `Type ${PRODUCTION_WORD} to roll back ${migration} in database "${database}": `,
     signal,
   );
   return { ...asked, confirm: typed, onTerminal: true };

@@ -6,7 +6,7 @@ import type { Verb } from '../verb.js';
 const MEANINGS: Record<keyof MigrationStatus, string> = {
   applied: 'applied',
   pending: 'pending: `pgkeep migrate deploy` applies them',
-  failed: 'failed: `pgkeep migrate resolve` says what of it is there, and what to choose from',
+  failed: 'failed: `pgkeep migrate resolve` shows what was applied and the options',
   rolledBack: 'rolled back and not applied since: `pgkeep migrate deploy` applies them again',
   edited:
     'edited after being applied: restore the file, write a new migration, or accept it with `pgkeep migrate lint --accept-edit`',

@@ -1,7 +1,7 @@
 import { DatabaseService } from '../../postgres/database.service.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep ping`: connects once and says to what. */
+/** `pgkeep ping`: connects once and shows which server answered. */
 export const pingVerb: Verb = {
   declare: (command) => command,
   run: async (app) => {

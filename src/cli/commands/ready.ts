@@ -1,6 +1,6 @@
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { withDeadline } from '../../postgres/connect.js';
+import { withDeadline } from '../../postgres/deadline.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';
 import { DriftWatch } from '../../readiness/drift-watch.js';
 import { ReadinessService } from '../../readiness/readiness.service.js';
@@ -14,7 +14,7 @@ export const readyVerb: Verb = {
   prismaProject: 'directory',
   declare: (command) => command,
   run: async (app) => {
-    // A service looks in the background; whoever asks once wants to know as well, if it does not take long.
+    // A service looks in the background. This process looks once, if that does not take long.
     const { timeoutMs } = app.get<Settings>(SETTINGS).readiness;
     await withDeadline(app.get(DriftWatch).refresh(), timeoutMs).catch(() => undefined);
     await withDeadline(app.get(MigrationsService).requireStatus(), timeoutMs).catch(() => undefined);
@@ -32,5 +32,10 @@ function renderVerdict({ status, checks }: Verdict): string {
     const label = gate && gate !== 'enforce' ? ` [${code}, gate ${gate}]` : code ? ` [${code}]` : '';
     return [ok ? '  ok  ' : '  NO  ', name, `${details}${label}`];
   });
-  return [status === 'ready' ? 'ready' : 'NOT READY', ...alignColumns(rows)].join('\n');
+  const hints = new Set(Object.values(checks).flatMap(({ ok, hint }) => (ok ? [] : (hint ?? []))));
+  return [
+    status === 'ready' ? 'ready' : 'NOT READY',
+    ...alignColumns(rows),
+    ...(hints.size > 0 ? ['', 'What to do:', ...[...hints].map((hint) => `  ${hint}`)] : []),
+  ].join('\n');
 }

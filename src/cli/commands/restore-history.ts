@@ -1,9 +1,8 @@
 import { withoutText } from '../../backup/omission-texts.js';
-import { counted } from '../../core/counted.js';
+import { counted, formatSeconds, formatTime } from '../../core/text.js';
 import { RestoreTestService } from '../../restore/test/restore-test.service.js';
 import type { RestoreTestHistory } from '../../restore/test/restore-test.types.js';
 import { EXIT } from '../errors.js';
-import { formatSeconds, formatTime } from '../format.js';
 import { alignColumns } from '../render.js';
 import type { Verb } from '../verb.js';
 

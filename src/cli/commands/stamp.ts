@@ -4,13 +4,13 @@ import { PgkeepError } from '../../core/errors.js';
 import { StampService } from '../../environment/stamp.service.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep stamp ENV`: writes into the database which environment it serves. */
+/** `pgkeep stamp ENV`: records in the database which environment it serves. */
 export const stampVerb: Verb = {
   declare: (command) =>
     command
       .addArgument(new Argument('<environment>').choices(ENVIRONMENTS))
-      .option('--replace', 'replace another environment’s stamp; needs --target')
-      .option('--target <database>', 'the database’s name, typed again'),
+      .option('--replace', 'replace the stamp of another environment; needs --target')
+      .option('--target <database>', 'the name of the database, as a confirmation'),
   run: async (app, [name], { replace, target }) => {
     const environment = ENVIRONMENTS.find((known) => known === name);
     if (!environment) throw new PgkeepError('USAGE_INVALID', `There is no environment "${name}".`);

@@ -1,14 +1,13 @@
-import { boundedList } from '../../core/bounded-list.js';
-import { counted } from '../../core/counted.js';
+import { boundedList, counted, formatBytes } from '../../core/text.js';
 import { StatsService } from '../../stats/stats.service.js';
 import type { DatabaseStats } from '../../stats/stats.types.js';
 import { alignColumns } from '../render.js';
-import { formatBytes } from '../format.js';
 import type { Verb } from '../verb.js';
 
-/** `pgkeep stats [--exact]`: what is in the database. */
+/** `pgkeep stats [--exact]`: shows sizes, rows and connections. */
 export const statsVerb: Verb = {
-  declare: (command) => command.option('--exact', 'count every table, within one statement timeout'),
+  declare: (command) =>
+    command.option('--exact', 'count the rows of every table, within one statement timeout'),
   run: async (app, _parameters, { exact }) => {
     const stats = await app.get(StatsService).collect(exact ? 'exact' : 'estimated');
     return { json: stats, text: renderStats(stats) };
@@ -32,11 +31,11 @@ function renderStats({ sizeBytes, tableCount, tables, connections }: DatabaseSta
     ...alignColumns([heading, ...rows], [1, 2, 3, 4]),
   ];
   if (tables.some(({ countTimedOut }) => countTimedOut))
-    lines.push('', '~ with --exact: counting ran out of time.');
+    lines.push('', '~ with --exact: counting reached the statement timeout.');
   const locked = tables.filter((table) => table.locked);
   if (locked.length > 0) {
     const names = boundedList(locked.map(({ name }) => name));
-    lines.push('', `~ locked by another session, so neither measured nor counted: ${names}.`);
+    lines.push('', `~ locked by another session, and neither measured nor counted: ${names}.`);
   }
   return lines.join('\n');
 }

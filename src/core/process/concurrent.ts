@@ -1,12 +1,13 @@
+import { addAbortSignal, type Readable } from 'node:stream';
+
 /** Work that ends early, with an error, when its signal is aborted. */
 export type Task<T> = (signal: AbortSignal) => Promise<T>;
 
 /**
- * Runs two tasks side by side; the failure of one aborts the other. Returns or throws only after both ended, so
- * that nothing is still at work behind the caller's back.
+ * Runs two tasks concurrently; if one fails, the other is aborted. Returns or throws only after both have ended.
  * @throws the first failure.
  */
-export async function together<A, B>(
+export async function runConcurrently<A, B>(
   signal: AbortSignal,
   first: Task<A>,
   second: Task<B>,
@@ -29,9 +30,9 @@ export async function together<A, B>(
 }
 
 /**
- * Waits for work that ends by itself when its signal is aborted, but not for ever: a server that hangs must not hold
- * up who wants to leave.
- * @throws what the work throws; the signal's reason, `graceMs` after the abort.
+ * Waits for work that ends when its signal is aborted, but at most `graceMs` after the abort: a server that does not
+ * answer must not delay the end of the process.
+ * @throws what the work throws; the signal's reason when the grace period is over.
  */
 export async function waitWithGrace<T>(signal: AbortSignal, graceMs: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
@@ -49,4 +50,13 @@ export async function waitWithGrace<T>(signal: AbortSignal, graceMs: number, wor
     signal.removeEventListener('abort', onAbort);
     clearTimeout(timer);
   }
+}
+
+/**
+ * Returns the stream, which is destroyed when the signal is aborted. If that happens before the stream is read, its
+ * error is kept for the reader and does not end the process.
+ */
+export function destroyOnAbort(signal: AbortSignal, body: Readable): Readable {
+  body.on('error', () => undefined);
+  return addAbortSignal(signal, body);
 }

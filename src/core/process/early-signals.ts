@@ -6,15 +6,15 @@ const handlers = Object.entries(SIGNALS).map(([signal, exitCode]) => ({
 }));
 
 /**
- * Ends the process at once on a signal, until the service handles signals itself. As PID 1 of a container a
- * process without a handler is not ended by SIGTERM at all: a stop during the first half second, while
- * modules load, would wait for the kill. For that reason this file imports nothing.
+ * Ends the process immediately on a signal, until the service handles signals itself. As PID 1 of a container, a
+ * process without a handler ignores SIGTERM: a stop during the first half second, while modules load, would wait for
+ * SIGKILL. For that reason this file imports nothing.
  */
 export function leaveOnEarlySignals(): void {
   for (const { signal, leave } of handlers) process.on(signal, leave);
 }
 
-/** From here on the service answers signals. */
+/** Removes these handlers: from here on the service handles signals. */
 export function handOverSignals(): void {
   for (const { signal, leave } of handlers) process.off(signal, leave);
 }

@@ -7,7 +7,7 @@ const ADDED = /^(?:DETAIL|HINT): /;
 /** A statement is shown by its first line: the next ones may hold a password. */
 const STATEMENT = /^(?:Command was|psql:.*: STATEMENT): /;
 
-/** A program did not end with exit code 0. Its message is the program's own last word. */
+/** A program did not end with exit code 0. The message quotes the error that the program printed. */
 export class ProgramFailure extends Error {
   override readonly name = 'ProgramFailure';
 
@@ -18,7 +18,7 @@ export class ProgramFailure extends Error {
     super(`${program} ${howItEnded(end)}${lastWords(end)}`);
   }
 
-  /** Whether a disk was full, the program's or the server's: neither gives a code for that. */
+  /** Whether a disk was full, on this machine or the server's: neither reports a code for that. */
   get isDiskFull(): boolean {
     return /No space left on device|Disk quota exceeded/.test(this.end.stderrTail);
   }
@@ -28,7 +28,7 @@ function howItEnded({ exitCode, signal }: ProgramEnd): string {
   return signal === null ? `ended with exit code ${exitCode}` : `was ended by ${signal}`;
 }
 
-/** The first error, what the server adds to it, and then the next lines; without an error, the last lines. */
+/** Returns the first error, the server's detail and hint, and the next lines; without an error, the last lines. */
 function lastWords({ stderrTail }: ProgramEnd): string {
   const lines = stderrTail
     .split('\n')
@@ -41,7 +41,7 @@ function lastWords({ stderrTail }: ProgramEnd): string {
   return shown.length === 0 ? '' : `: ${shown.join('; ')}`;
 }
 
-/** In the server's order its detail and hint come before or behind the query, which may be all that is left room for. */
+/** Moves the server's detail and hint before the query, which may use up the rest of the message. */
 function errorAt(first: number, lines: readonly string[]): string[] {
   const rest = lines.slice(first + 1);
   const next = rest.findIndex((line) => /\b(?:error|fatal|panic):/i.test(line));
@@ -54,13 +54,13 @@ function errorAt(first: number, lines: readonly string[]): string[] {
 /** How much of a program's error output is kept for the message. */
 const KEPT = 4000;
 
-/** A line is cut here: pg_dump repeats its whole query, which would push the error itself out. */
+/** A line is cut here: pg_dump repeats its complete query, which would push the error out. */
 const LONGEST_LINE = 400;
 
 /** The last 4,000 characters of what a program writes to stderr, each line cut where it is long. */
 export class ErrorOutput {
   private kept = '';
-  /** How many characters the line has so far that is not ended yet. */
+  /** The number of characters of the line that is not complete yet. */
   private length = 0;
 
   add(text: string): void {
@@ -69,8 +69,8 @@ export class ErrorOutput {
         this.kept += '\n';
         this.length = 0;
       }
-      const room = Math.max(0, LONGEST_LINE - this.length);
-      this.kept += part.length > room && room > 0 ? `${part.slice(0, room)}…` : part.slice(0, room);
+      const left = Math.max(0, LONGEST_LINE - this.length);
+      this.kept += part.length > left && left > 0 ? `${part.slice(0, left)}…` : part.slice(0, left);
       this.length += part.length;
     }
     this.kept = this.kept.slice(-KEPT);

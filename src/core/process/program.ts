@@ -4,15 +4,15 @@ import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { errorCode } from '../errors.js';
 import { ErrorOutput, ProgramFailure } from './program-failure.js';
 
-/** How long a program may take to end in order (pg_dump cancels its query) before it is killed. */
+/** How long a program may take to shut down (pg_dump cancels its query) before it is killed. */
 const GRACE_MS = 3000;
 
 export interface ProgramOptions {
-  /** The child's whole environment; secrets travel here, never in argv. */
+  /** The child's complete environment; secrets are passed here, never in argv. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborting it ends the program and everything that the program started. */
   readonly signal: AbortSignal;
-  /** Takes all that it writes to stderr, where the end of that is not enough. */
+  /** Receives everything that it writes to stderr; by default only the end is kept. */
   readonly onErrorOutput?: (text: string) => void;
 }
 
@@ -33,8 +33,8 @@ export interface RunningProgram {
 }
 
 /**
- * Starts one program without a shell, in a process group of its own: Ctrl-C reaches pgkeep alone, which then
- * ends the group in order.
+ * Starts one program without a shell, in its own process group: Ctrl-C reaches pgkeep alone, which then shuts the
+ * group down.
  * @throws the system's error when the program cannot be started at all; the signal's reason when it is aborted.
  */
 export async function startProgram(
@@ -49,12 +49,11 @@ export async function startProgram(
     errors.add(text);
     onErrorOutput?.(text);
   });
-  // Node throws away what nobody reads when a program ends: a short one may end before its reader begins.
+  // Node.js discards unread output when a program ends, and a short one may end before reading begins.
   const stdout = child.stdout.pipe(new PassThrough());
-  // A reader that turns away from a program that has ended already would leave the rest in the pipe, and with it the
-  // program's end would never come.
+  // A reader that stops early leaves output in the pipe, and `close` would never be emitted.
   stdout.once('close', () => child.stdout.destroy());
-  // A program that ends before it read everything breaks the pipe; its exit code tells why, not the pipe.
+  // A program that ends before it read everything breaks the pipe; its exit code says why.
   child.stdin.on('error', () => undefined);
   const ended = new Promise<ProgramEnd>((resolve) => {
     child.once('close', (exitCode, endedBy) =>
@@ -77,8 +76,8 @@ export async function requireSuccess(program: string, running: RunningProgram): 
 }
 
 /**
- * What a program writes to stdout. Ends only after the program ended well: whoever stores it cannot take the
- * output of a killed program for the whole.
+ * Yields what a program writes to stdout. It ends only after the program succeeded, so that the output of a killed
+ * program is never stored as complete.
  * @throws ProgramFailure at the end of the output of a program that failed.
  */
 export async function* outputOf(program: string, running: RunningProgram): AsyncGenerator<Buffer> {
@@ -86,7 +85,7 @@ export async function* outputOf(program: string, running: RunningProgram): Async
   await requireSuccess(program, running);
 }
 
-/** @returns what stops the watching. */
+/** Ends a process group when the signal is aborted. @returns what removes the listener. */
 function endGroupOnAbort(group: number, signal: AbortSignal): () => void {
   let timer: NodeJS.Timeout | undefined;
   const onAbort = (): void => {
@@ -105,7 +104,7 @@ function signalGroup(group: number, name: NodeJS.Signals): void {
   try {
     process.kill(-group, name);
   } catch (error) {
-    // It ended meanwhile, which is what is wanted.
+    // It has already ended.
     if (errorCode(error) !== 'ESRCH') throw error;
   }
 }

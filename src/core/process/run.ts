@@ -4,12 +4,14 @@ import { handOverSignals } from './early-signals.js';
 import { ErrorOutput } from './program-failure.js';
 
 export interface RunOptions {
-  /** The child's whole environment; secrets travel here, never in argv. */
+  /** The child's complete environment; secrets are passed here, never in argv. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
   /** User and group the child runs as. Only root can give them. */
   readonly uid?: number;
   readonly gid?: number;
+  /** Aborting it ends the program. */
+  readonly signal?: AbortSignal;
 }
 
 /** How a child ended, and the end of what it wrote to stderr. */
@@ -23,7 +25,7 @@ export interface RunResult {
 
 /**
  * Runs one program without a shell and waits for its end. A failing exit code is a result, not an error.
- * @throws the system's error when the program cannot be started at all.
+ * @throws the system's error when the program cannot be started at all; an `AbortError` when it is aborted.
  */
 export async function run(binary: string, argv: readonly string[], options: RunOptions): Promise<RunResult> {
   return await new Promise((resolve, reject) => {
@@ -42,9 +44,9 @@ export async function run(binary: string, argv: readonly string[], options: RunO
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Runs one program on this process's own terminal and waits for its end. Ctrl-C reaches it from the terminal, SIGTERM
- * and SIGHUP are passed on: it ends in its own way, and then so do we.
- * @param output where its stdout goes: a caller that has an answer of its own keeps stdout for that
+ * Runs one program on the terminal of this process and waits for its end. Ctrl-C reaches it from the terminal; SIGTERM
+ * and SIGHUP are forwarded.
+ * @param output where its stdout goes: a caller that prints its own answer keeps stdout for that
  * @returns its exit code; 128 and the signal's number where a signal ended it.
  * @throws the system's error when the program cannot be started at all.
  */

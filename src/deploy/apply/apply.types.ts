@@ -1,40 +1,40 @@
 import type { Client } from 'pg';
-import type { AttemptCourse } from '../../migrations/history/attempts.js';
+import type { AttemptMode } from '../../migrations/history/attempts.js';
 import type { HistoryWriter } from '../../migrations/history/history-writer.js';
 import type { ParsedFile } from '../../migrations/sql/parse-files.js';
 import type { PlannedMigration } from '../deploy/deploy.types.js';
 import type { SessionFacts } from '../sessions.js';
 import type { RunnerOptions } from './lock-retries.js';
 
-/** What running one script works with. */
+/** What running one script needs. */
 export interface ScriptContext {
   readonly client: Client;
   readonly backendPid: number;
   readonly history: HistoryWriter;
-  /** Of the attempt, in the history. */
+  /** Id of the attempt in the history. */
   readonly id: string;
   readonly script: MigrationScript;
   readonly options: RunnerOptions;
   readonly onRetry: () => void;
-  /** Is shown what a statement found in the place of what it should make. */
+  /** Called with what a statement found instead of what it declares. */
   readonly onFound: (text: string) => void;
 }
 
-/** How far a script came. */
+/** How far a script got. */
 export interface Progress {
-  /** Statements that PostgreSQL has done. */
+  /** Statements that PostgreSQL completed. */
   completed: number;
-  /** Statements that are applied, and stay. */
+  /** Statements that remain applied. */
   kept: number;
-  /** Where the SQL begins in the file that was sent last. */
+  /** Where the SQL sent last begins in the file. */
   sentFrom: number;
-  /** Whether the COMMIT of what was sent last was sent. */
+  /** Whether COMMIT was sent for what was sent last. */
   wasCommitting: boolean;
-  /** Whether the statement that was sent last ran in no transaction. */
+  /** Whether the statement sent last ran outside a transaction. */
   ranAlone: boolean;
 }
 
-/** A migration, and the statements of its file. */
+/** A migration and the statements of its file. */
 export interface MigrationScript {
   readonly migration: PlannedMigration;
   readonly parsed: ParsedFile;
@@ -45,24 +45,24 @@ export interface FailedScript {
   readonly migration: PlannedMigration;
   /** What node-postgres threw. */
   readonly error: unknown;
-  /** Of the session that it ran on. */
+  /** Pid of the session that it ran in. */
   readonly backendPid: number;
-  /** How many of its statements PostgreSQL had done. */
+  /** Number of statements that PostgreSQL completed. */
   readonly completed: number;
-  /** Where the SQL begins in the file that the error's position counts in. Defaults to its beginning. */
+  /** Where the SQL begins in the file to which the error's position is relative. Defaults to its beginning */
   readonly sentFrom?: number;
-  /** Who was last seen in its way. */
+  /** The sessions that were last seen blocking it. */
   readonly blockers: readonly SessionFacts[];
   readonly tries: number;
 }
 
-/** A migration that failed, and what is known of what it left. */
+/** A failed migration, and what is known of its changes. */
 export interface FailedMigration extends FailedScript {
-  readonly course: AttemptCourse;
-  /** How many of its statements are applied, and stay. */
+  readonly mode: AttemptMode;
+  /** Number of statements that remain applied. */
   readonly kept: number;
-  /** Whether COMMIT was sent: before that, a session that is lost changed nothing. */
+  /** Whether COMMIT was sent: a session that was lost before that changed nothing. */
   readonly wasCommitting: boolean;
-  /** Whether the statement that failed ran in no transaction: it may have left something. */
+  /** Whether the failed statement ran outside a transaction: it may have left changes. */
   readonly ranAlone: boolean;
 }

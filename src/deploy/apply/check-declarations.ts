@@ -2,7 +2,7 @@ import { escapeIdentifier, type ClientBase } from 'pg';
 import { PgkeepError } from '../../core/errors.js';
 import type { DeclaredColumn, Declaration } from './declarations.js';
 
-/** What is found under a relation's name. */
+/** The existing relation of that name. */
 interface FoundRelation {
   readonly kind: string;
   readonly name: string;
@@ -29,7 +29,7 @@ const KINDS: Readonly<Record<string, string>> = {
   c: 'composite type',
 };
 
-/** Names are looked up as the script's own are: by the search_path of the session. */
+/** Names resolve as in the script, by the search_path of the session. */
 const RELATION = `
   SELECT c.relkind AS kind, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -43,7 +43,7 @@ const COLUMNS = `
     LEFT JOIN pg_catalog.pg_attribute a
       ON a.attrelid = pg_catalog.to_regclass($1) AND a.attname = d.name AND a.attnum > 0 AND NOT a.attisdropped`;
 
-/** An index is in the schema of its table, whatever the search_path says of its own name. */
+/** An index is in the schema of its table, whatever the search_path. */
 const INDEX = `
   SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name,
          -- One of a partitioned table is not valid until each partition has its own.
@@ -60,12 +60,12 @@ const INDEX = `
    WHERE t.oid = pg_catalog.to_regclass($2) AND c.relname = $1`;
 
 /**
- * Looks whether what a statement with `IF NOT EXISTS` or `IF EXISTS` names is what it says.
- * @param onFound is shown what is something else
- * @throws PgkeepError `DEPLOY_FAILED` where an index of that name is not valid: nothing uses it and, where it is unique,
- *   nothing is kept unique; what the connection throws.
+ * Checks that the object of a statement with `IF NOT EXISTS` or `IF EXISTS` is what the statement declares.
+ * @param onFound called with each difference
+ * @throws PgkeepError `DEPLOY_FAILED` if an index of that name is invalid: it is not used and, if it is unique,
+ *   uniqueness is not enforced; what the connection throws.
  */
-export async function checkMade(
+export async function checkDeclaration(
   client: ClientBase,
   declaration: Declaration,
   onFound: (text: string) => void,
@@ -85,7 +85,7 @@ export async function checkMade(
       }
       if (!found) return;
       const is = KINDS[found.kind] ?? 'relation';
-      if (is !== kind) onFound(`CREATE … IF NOT EXISTS did nothing: ${found.name} is no ${kind} but a ${is}`);
+      if (is !== kind) onFound(`CREATE … IF NOT EXISTS did nothing: ${found.name} is a ${is}, not a ${kind}`);
       else if (kind === 'table') await checkColumns(client, name, declaration.columns, onFound);
     }
   }
@@ -107,7 +107,7 @@ async function checkColumns(
     return isOther ? [`has column ${name} as ${type}`] : [];
   });
   if (faults.length === 0) return;
-  onFound(`IF NOT EXISTS did nothing: table ${table} was there already, and ${faults.join(', ')}`);
+  onFound(`IF NOT EXISTS did nothing: table ${table} already existed and ${faults.join(', ')}`);
 }
 
 async function checkIndex(
@@ -118,7 +118,7 @@ async function checkIndex(
   const { rows } = await client.query<FoundIndex>(INDEX, [name, table]);
   const [found] = rows;
   if (!found) {
-    onFound(`CREATE INDEX IF NOT EXISTS did nothing: ${escapeIdentifier(name)} is no index`);
+    onFound(`CREATE INDEX IF NOT EXISTS did nothing: ${escapeIdentifier(name)} is not an index`);
     return;
   }
   if (!found.isValid) throw invalidIndex(found.name, isConcurrent);
@@ -130,16 +130,14 @@ async function checkIndex(
       : []),
   ];
   if (faults.length === 0) return;
-  onFound(
-    `CREATE INDEX IF NOT EXISTS did nothing: ${found.name} was there already, and ${faults.join(', ')}`,
-  );
+  onFound(`CREATE INDEX IF NOT EXISTS did nothing: ${found.name} already existed and ${faults.join(', ')}`);
 }
 
-/** The error of an index that `IF NOT EXISTS` took for the one it should make. */
+/** Returns the error of an invalid index that `IF NOT EXISTS` accepted. */
 function invalidIndex(name: string, isConcurrent: boolean): PgkeepError {
   return new PgkeepError(
     'DEPLOY_FAILED',
-    `Index ${name} was there already and is not valid: IF NOT EXISTS did nothing, and PostgreSQL does not use the index.`,
+    `Index ${name} already existed and is invalid: IF NOT EXISTS did nothing, and PostgreSQL does not use the index.`,
     { hint: `DROP INDEX ${isConcurrent ? 'CONCURRENTLY ' : ''}${name};` },
   );
 }

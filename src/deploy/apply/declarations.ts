@@ -5,13 +5,13 @@ import { escapeIdentifier } from 'pg';
 /** A column as a statement declares it. */
 export interface DeclaredColumn {
   readonly name: string;
-  /** For `to_regtype`; undefined where the name alone does not say it. */
+  /** For `to_regtype`; undefined if the name alone does not define it. */
   readonly type: string | undefined;
 }
 
 /**
- * What a statement makes unless something of that name is there (`IF NOT EXISTS`), or changes unless nothing is
- * (`IF EXISTS`): PostgreSQL does not look whether what it finds is the same.
+ * What a statement creates unless the name exists (`IF NOT EXISTS`), or changes only if it exists
+ * (`IF EXISTS`): PostgreSQL does not compare what it finds.
  */
 export type Declaration =
   | { readonly kind: 'table'; readonly name: string; readonly columns: readonly DeclaredColumn[] }
@@ -19,16 +19,16 @@ export type Declaration =
   | { readonly kind: 'column'; readonly table: string; readonly column: DeclaredColumn }
   | {
       readonly kind: 'index';
-      /** Unquoted: it is where its table is. */
+      /** Unquoted; its schema is that of its table. */
       readonly name: string;
       readonly table: string;
       readonly isUnique: boolean;
       readonly isConcurrent: boolean;
-      /** Undefined where one of them is an expression. */
+      /** Undefined if one of them is an expression. */
       readonly columns: readonly string[] | undefined;
     };
 
-/** What PostgreSQL makes of the names that stand for a sequence behind a column. */
+/** The types behind the names that also create a sequence. */
 const SERIALS: Readonly<Record<string, string>> = {
   serial: 'int4',
   serial4: 'int4',

@@ -4,22 +4,22 @@ import type { ParsedFile } from '../../migrations/sql/parse-files.js';
 import type { Statement } from '../../migrations/sql/statements.js';
 
 /** How a file is run. */
-export type Course =
-  /** As one transaction of these statements. */
+export type ExecutionMode =
+  /** These statements as one transaction. */
   | { readonly kind: 'transaction'; readonly statements: readonly Statement[] }
-  /** One statement after the other: PostgreSQL runs one of them in no transaction, or the file has transactions of its own. */
+  /** One after the other: one of them cannot run in a transaction, or the file has its own transactions. */
   | { readonly kind: 'statements'; readonly statements: readonly Statement[] }
-  /** As one query: the parser cannot read it, and PostgreSQL may. */
+  /** As one query: the parser cannot read the file, but PostgreSQL might. */
   | { readonly kind: 'query' };
 
-/** These leave the transaction open. */
+/** Statements that leave the transaction open. */
 const WITHIN = new Set(['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE', 'TRANS_STMT_ROLLBACK_TO']);
 
 /**
- * How a file is run: as one transaction, unless a statement of it cannot be. What only the database shows (a procedure
+ * Decides how a file is run: as one transaction, unless a statement prevents that. What only the database shows (a procedure
  * that commits, a new value of an enum that is used) turns up when it is run. Pure.
  */
-export function courseOf({ statements, obstacles }: ParsedFile): Course {
+export function executionModeOf({ statements, obstacles }: ParsedFile): ExecutionMode {
   if (statements.length === 0 && obstacles.length > 0) return { kind: 'query' };
   const inner = wrapped(statements);
   const isOneTransaction = inner.every(
@@ -28,7 +28,7 @@ export function courseOf({ statements, obstacles }: ParsedFile): Course {
   return isOneTransaction ? { kind: 'transaction', statements: inner } : { kind: 'statements', statements };
 }
 
-/** Without the BEGIN and the COMMIT around all of the file, which say the same as we do. */
+/** Returns the statements without a BEGIN and COMMIT around all of them, which change nothing. */
 function wrapped(statements: readonly Statement[]): readonly Statement[] {
   const [first, last] = [statements[0]?.node, statements.at(-1)?.node];
   const isWrapped =
@@ -46,7 +46,7 @@ function boundsTransaction(node: Node): boolean {
   return 'TransactionStmt' in node && !WITHIN.has(node.TransactionStmt.kind ?? '');
 }
 
-/** Statements that may commit by themselves, by what they call or work on. */
+/** Statements that may commit, themselves or in what they call. */
 const MAY_COMMIT = new Set([
   'TransactionStmt',
   'VacuumStmt',
@@ -59,14 +59,14 @@ const MAY_COMMIT = new Set([
   'DiscardStmt',
 ]);
 
-/** Whether a statement runs outside a transaction block, or may end one. Pure. */
+/** Whether a statement must run outside a transaction block, or may end one. Pure. */
 export function mayCommit(node: Node, sql: string): boolean {
   const [kind = ''] = Object.keys(node);
   if (MAY_COMMIT.has(kind) || refusedInTransaction(node) !== undefined) return true;
   return 'DoStmt' in node && /\b(?:commit|rollback)\b/i.test(sql);
 }
 
-/** Whether a statement changes nothing in the database: a setting of the session, or a transaction's bounds. Pure. */
+/** Whether a statement changes nothing in the database: a session setting, or the start or end of a transaction. Pure. */
 export function isOfSession(node: Node): boolean {
   return 'VariableSetStmt' in node || 'VariableShowStmt' in node || 'TransactionStmt' in node;
 }

@@ -1,44 +1,44 @@
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { errorCode } from '../../core/errors.js';
 import { withConnection } from '../../postgres/connect.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
 import { textsOf } from '../deploy-lock.js';
+import type { ScriptContext } from './apply.types.js';
 import { readBlockers, type SessionFacts } from '../sessions.js';
 
-/** Pauses before what did not get its lock is tried again. */
+/** Pauses before each retry for a lock. */
 const PAUSES_MS = [1000, 2000, 4000];
 
-const LOCK_NOT_AVAILABLE = '55P03';
-
-/** What is needed to run the scripts. */
+/** What running scripts needs. */
 export interface RunnerOptions extends WatchOptions {
   readonly statementTimeoutMs: number;
   readonly signal: AbortSignal;
   readonly onStep: (line: string) => void;
 }
 
-/** What is tried, and on whose behalf. */
+/** One attempt. */
 export interface Trial {
   readonly migration: string;
   readonly backendPid: number;
-  /** Whether an attempt that fails leaves nothing: only then it is tried again. */
-  readonly mayRepeat: boolean;
+  /** Whether a failed attempt leaves nothing: only then it is retried. */
+  readonly mayRetry: boolean;
   readonly onRetry: () => void;
 }
 
 /** Why the last attempt failed. */
 export interface TrialFailure {
   readonly error: unknown;
-  /** Who was last seen in its way. */
+  /** The sessions that were last seen blocking it. */
   readonly blockers: readonly SessionFacts[];
   readonly tries: number;
 }
 
-/** Makes an attempt, and more of them while its lock is not granted. @returns why the last one failed. */
+/** Makes an attempt, and retries while its lock is not granted. @returns why the last one failed. */
 export async function tryForLock(
   attempt: () => Promise<void>,
-  { migration, backendPid, mayRepeat, onRetry }: Trial,
+  { migration, backendPid, mayRetry, onRetry }: Trial,
   options: RunnerOptions,
 ): Promise<TrialFailure | undefined> {
   const { signal, onStep } = options;
@@ -47,38 +47,48 @@ export async function tryForLock(
     if (outcome.status === 'fulfilled') return undefined;
     const error: unknown = outcome.reason;
     const pause = PAUSES_MS[tries - 1];
-    const isWorthIt = errorCode(error) === LOCK_NOT_AVAILABLE && mayRepeat && !signal.aborted;
+    const isWorthIt = errorCode(error) === SQLSTATE.lockNotAvailable && mayRetry && !signal.aborted;
     if (!isWorthIt || pause === undefined) return { error, blockers, tries };
     onRetry();
     onStep(
-      `${migration} did not get its lock${byWhom(blockers)}; trying again in ${pause / 1000} s (${tries} of ${PAUSES_MS.length}).`,
+      `${migration} did not get its lock${blockedBy(blockers)}; retrying in ${pause / 1000} s (${tries} of ${PAUSES_MS.length}).`,
     );
     await sleep(pause, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return { error, blockers, tries };
   }
 }
 
-/** `, because of pid 812 (…)`; empty where nobody was seen. */
-export function byWhom(blockers: readonly SessionFacts[]): string {
-  return blockers.length === 0 ? '' : `, because of ${textsOf(blockers)}`;
+/** Makes an attempt of a script, as {@link tryForLock}. @param mayRetry whether a failed attempt leaves nothing */
+export async function tryScript(
+  { script, backendPid, onRetry, options }: ScriptContext,
+  attempt: () => Promise<void>,
+  mayRetry: boolean,
+): Promise<TrialFailure | undefined> {
+  const trial = { migration: script.migration.name, backendPid, mayRetry, onRetry };
+  return await tryForLock(attempt, trial, options);
 }
 
-/** Looks at least this often while a script runs, in ms. */
+/** Returns `, blocked by pid 812 (…)`; empty if no session was seen. */
+export function blockedBy(blockers: readonly SessionFacts[]): string {
+  return blockers.length === 0 ? '' : `, blocked by ${textsOf(blockers)}`;
+}
+
+/** The longest pause between two looks while a script runs, in ms. */
 const SLOWEST_MS = 500;
 
-/** Whom to watch, and how. */
+/** How blocking sessions are watched. */
 export interface WatchOptions {
   readonly url: DatabaseUrl;
   readonly timeouts: ReadTimeouts;
   readonly connectTimeoutMs: number;
-  /** A wait is over after this long: somebody must have looked before. */
+  /** A wait for a lock ends after this time, so the first look must come earlier. */
   readonly lockTimeoutMs: number;
 }
 
 /**
- * Looks who makes a session wait, while `work` runs: afterwards nobody can tell. Work that is quickly done costs no
- * connection; a watch that fails knows nothing, and disturbs nothing.
- * @returns what `work` came to, and who was last seen in its way.
+ * Watches which sessions block a backend while `work` runs: afterwards that is no longer known. Short work costs no
+ * connection; a watch that fails is ignored.
+ * @returns the outcome of `work`, and the sessions that were last seen blocking it.
  */
 async function watchingBlockers<T>(
   { url, timeouts, connectTimeoutMs, lockTimeoutMs }: WatchOptions,

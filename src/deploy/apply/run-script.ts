@@ -1,25 +1,23 @@
+import { applyFailedText, REFUSED_IN_TRANSACTION, statementFailure } from '#prisma-schema-engine-bridge';
 import { DatabaseError } from 'pg';
 import { errorCode, messageOf } from '../../core/errors.js';
-import { applyFailedText } from '../../migrations/engine/schema-engine-error.js';
-import { ONLY_ONE_BY_ONE } from '../../migrations/engine/send-script.js';
-import { statementFailure } from '../../migrations/engine/statement-failure.js';
-import type { AttemptCourse } from '../../migrations/history/attempts.js';
+import type { AttemptMode } from '../../migrations/history/attempts.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { Statement } from '../../migrations/sql/statements.js';
 import { oneMessage } from '../../postgres/mark.js';
 import type { FailedMigration, Progress, ScriptContext } from './apply.types.js';
-import { checkMade } from './check-declarations.js';
 import { type Declaration, declarationsOf } from './declarations.js';
-import { type Course, courseOf } from './execution-mode.js';
-import { type TrialFailure, tryForLock } from './lock-retries.js';
-import { requireWanted, rollBack, send } from './script-session.js';
-import { OneByOne } from './statement-by-statement.js';
+import { type ExecutionMode, executionModeOf } from './execution-mode.js';
+import { type TrialFailure, tryScript } from './lock-retries.js';
+import { inTransaction, requireNotInterrupted, rollBack, send, sendChecked } from './script-session.js';
+import { StatementByStatement } from './statement-by-statement.js';
 
-/** The attempt's course, for its row in the history. Pure. */
-export function attemptCourse(course: Course): AttemptCourse {
-  return course.kind === 'statements' ? { kind: 'statements', total: course.statements.length } : course;
+/** Returns the mode of an attempt, for its row in the history. Pure. */
+export function attemptModeOf(mode: ExecutionMode): AttemptMode {
+  return mode.kind === 'statements' ? { kind: 'statements', total: mode.statements.length } : mode;
 }
 
-/** Runs one script: as one transaction where PostgreSQL lets it, else statement by statement. */
+/** Runs one script: as one transaction if PostgreSQL allows it, otherwise statement by statement. */
 export class ScriptRun {
   private readonly progress: Progress = {
     completed: 0,
@@ -28,86 +26,86 @@ export class ScriptRun {
     wasCommitting: false,
     ranAlone: false,
   };
-  private course: Course;
+  private mode: ExecutionMode;
 
   constructor(private readonly context: ScriptContext) {
-    this.course = courseOf(context.script.parsed);
+    this.mode = executionModeOf(context.script.parsed);
   }
 
-  /** @returns what failed, after that was recorded. */
+  /** Runs the script, and records a failure. @returns the failure. */
   async run(): Promise<FailedMigration | undefined> {
     const failure = await this.attempt();
     if (!failure) return undefined;
     await this.recordFailure(failure.error);
     const { script, backendPid } = this.context;
-    const course = attemptCourse(this.course);
-    return { ...failure, ...this.progress, migration: script.migration, backendPid, course };
+    const mode = attemptModeOf(this.mode);
+    return { ...failure, ...this.progress, migration: script.migration, backendPid, mode };
   }
 
   private async attempt(): Promise<TrialFailure | undefined> {
-    const { course } = this;
-    if (course.kind === 'query') return await this.sendAsItIs();
-    if (course.kind === 'statements') return await this.oneByOne();
+    const { mode } = this;
+    if (mode.kind === 'query') return await this.sendAsItIs();
+    if (mode.kind === 'statements') return await this.oneByOne();
     let failure = await this.asTransaction(false);
-    // Events of deferred constraints wait for COMMIT, and keep tables from being altered until then.
+    // Pending events of deferred constraints prevent ALTER TABLE until COMMIT.
     if (hasPendingEvents(failure?.error)) failure = await this.asTransaction(true);
-    if (!failure || !ONLY_ONE_BY_ONE.has(errorCode(failure.error) ?? '')) return failure;
+    if (!failure || !REFUSED_IN_TRANSACTION.has(errorCode(failure.error) ?? '')) return failure;
     const { history, id, script, options } = this.context;
     options.onStep(
       `${script.migration.name} cannot run as one transaction (${messageOf(failure.error)}); applying it statement by statement`,
     );
-    this.course = { kind: 'statements', statements: script.parsed.statements };
-    await history.change(id, attemptCourse(this.course));
+    this.mode = { kind: 'statements', statements: script.parsed.statements };
+    await history.change(id, attemptModeOf(this.mode));
     return await this.oneByOne();
   }
 
   private async asTransaction(isImmediate: boolean): Promise<TrialFailure | undefined> {
-    const { course, progress } = this;
-    if (course.kind !== 'transaction') return undefined;
-    return await this.try(
-      () => runInOneTransaction(this.context, course.statements, progress, isImmediate),
+    const { mode, progress } = this;
+    if (mode.kind !== 'transaction') return undefined;
+    return await tryScript(
+      this.context,
+      () => runInOneTransaction(this.context, mode.statements, progress, isImmediate),
       true,
     );
   }
 
   private async oneByOne(): Promise<TrialFailure | undefined> {
     const { statements } = this.context.script.parsed;
-    const failure = await new OneByOne(this.context, this.progress).run(statements);
+    const failure = await new StatementByStatement(this.context, this.progress).run(statements);
     if (failure) return failure;
-    return await this.try(() => this.context.history.finish(this.context.id), true);
+    return await tryScript(this.context, () => this.context.history.finish(this.context.id), true);
   }
 
   private async sendAsItIs(): Promise<TrialFailure | undefined> {
     const { client, history, id, script } = this.context;
-    return await this.try(async () => {
+    const attempt = async (): Promise<void> => {
       await send(client, script.migration.sql, () => {
         this.progress.completed += 1;
       });
       await history.finish(id);
-    }, false);
+    };
+    return await tryScript(this.context, attempt, false);
   }
 
-  private async try(attempt: () => Promise<void>, mayRepeat: boolean): Promise<TrialFailure | undefined> {
-    const { script, backendPid, onRetry, options } = this.context;
-    const trial = { migration: script.migration.name, backendPid, mayRepeat, onRetry };
-    return await tryForLock(attempt, trial, options);
-  }
-
-  /** Where the session is lost this cannot be done: the row then says how far it came, and not why it ended. */
+  /** Records the failure. If the session is lost this fails: the row then shows the progress, but not the error. */
   private async recordFailure(thrown: unknown): Promise<void> {
     const { client, history, id, script } = this.context;
     await rollBack(client);
     const failure = statementFailure(thrown, script.parsed.source.text, this.progress.sentFrom);
     const text = applyFailedText(script.migration.name, failure);
-    await history.recordFailure(id, attemptCourse(this.course), text).catch(() => undefined);
+    await history.recordFailure(id, attemptModeOf(this.mode), text).catch(() => undefined);
   }
 }
 
 function hasPendingEvents(error: unknown): boolean {
-  return error instanceof DatabaseError && error.code === '55006' && error.routine === 'CheckTableNotInUse';
+  return (
+    error instanceof DatabaseError &&
+    error.code === SQLSTATE.objectInUse &&
+    error.routine === 'CheckTableNotInUse'
+  );
 }
 
-/** Statements that are sent together, and what is to be looked at after the last of them. */
+/** Statements that are sent together, and what is checked after the last one. */
 interface Piece {
   readonly sql: string;
   readonly index: number;
@@ -115,40 +113,34 @@ interface Piece {
 }
 
 /**
- * Runs the statements and the end of the attempt's row in the history as one transaction: the row is finished exactly
- * where all of them are applied.
+ * Runs the statements and finishes the attempt's row in the history in one transaction: the row is finished if and only
+ * if all of them are applied.
  * @param isImmediate whether deferred constraints are checked after each statement, as if each were committed by itself
  * @throws what node-postgres throws, after the transaction was rolled back.
  */
 async function runInOneTransaction(
-  { client, history, id, script, options, onFound }: ScriptContext,
+  context: ScriptContext,
   statements: readonly Statement[],
   progress: Progress,
   isImmediate: boolean,
 ): Promise<void> {
+  const { client, history, id, script, options } = context;
   const first = statements[0] ? script.parsed.statements.indexOf(statements[0]) : 0;
   Object.assign(progress, { completed: first, kept: 0, wasCommitting: false, ranAlone: false });
-  try {
-    await client.query(isImmediate ? oneMessage('BEGIN', 'SET CONSTRAINTS ALL IMMEDIATE') : 'BEGIN');
+  const begin = isImmediate ? oneMessage('BEGIN', 'SET CONSTRAINTS ALL IMMEDIATE') : 'BEGIN';
+  await inTransaction(client, progress, begin, async () => {
     for (const { sql, index, declared } of piecesOf(script.parsed.source.text, statements)) {
-      requireWanted(options.signal);
       progress.sentFrom = index;
-      await send(client, sql, () => {
+      await sendChecked(context, sql, declared, () => {
         progress.completed += 1;
       });
-      for (const declaration of declared) await checkMade(client, declaration, onFound);
     }
     await history.finish(id);
-    requireWanted(options.signal);
-    progress.wasCommitting = true;
-    await client.query('COMMIT');
-  } catch (error) {
-    await rollBack(client);
-    throw error;
-  }
+    requireNotInterrupted(options.signal);
+  });
 }
 
-/** One message for all of a file: thousands of statements cost no round trip each. Pure. */
+/** Joins statements into as few messages as possible: thousands of statements cost no round trip each. Pure. */
 function piecesOf(text: string, statements: readonly Statement[]): Piece[] {
   const pieces: Piece[] = [];
   let from: number | undefined;

@@ -1,29 +1,30 @@
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { Node } from 'libpg-query';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { refusedInTransaction } from '../../migrations/lint/engine.js';
 import type { Statement } from '../../migrations/sql/statements.js';
 import type { Progress, ScriptContext } from './apply.types.js';
-import { checkMade } from './check-declarations.js';
 import { declarationsOf } from './declarations.js';
-import { type TrialFailure, tryForLock } from './lock-retries.js';
-import { requireWanted, rollBack, send } from './script-session.js';
+import { type TrialFailure, tryScript } from './lock-retries.js';
+import { inTransaction, rollBack, sendChecked } from './script-session.js';
 
-/** PostgreSQL refuses the statement in a transaction block, or refuses that what it calls ends one. */
-const NEEDS_NO_BLOCK = new Set(['25001', '2D000']);
-
-const CANCELED = '57014';
+/** PostgreSQL refuses the statement in a transaction block, or refuses to end one in what it calls. */
+const NEEDS_NO_BLOCK = new Set<string>([
+  SQLSTATE.activeSqlTransaction,
+  SQLSTATE.invalidTransactionTermination,
+]);
 
 /**
- * Runs a script statement by statement, and records after each how many are applied: in the same transaction, where
- * the statement can be in one. A transaction of the script's own counts when it is committed.
+ * Runs a script statement by statement, and records after each how many are applied: in the same transaction, if
+ * the statement can run in one. The script's own transactions count when they are committed.
  */
-export class OneByOne {
+export class StatementByStatement {
   constructor(
     private readonly context: ScriptContext,
     private readonly progress: Progress,
   ) {}
 
-  /** @returns why the statement that failed did. */
+  /** Runs the statements. @returns why one failed. */
   async run(statements: readonly Statement[]): Promise<TrialFailure | undefined> {
     const { progress } = this;
     Object.assign(progress, { completed: 0, kept: 0, wasCommitting: false, ranAlone: false });
@@ -52,9 +53,9 @@ export class OneByOne {
       ranAlone: isBare && !isOwn,
     });
     const bare = (): Promise<TrialFailure | undefined> =>
-      this.try(() => this.runBare(statement, number), false);
+      tryScript(this.context, () => this.runBare(statement, number), false);
     if (isBare) return await bare();
-    const failure = await this.try(() => this.runInTransaction(statement, number), true);
+    const failure = await tryScript(this.context, () => this.runInTransaction(statement, number), true);
     if (!failure || !NEEDS_NO_BLOCK.has(errorCode(failure.error) ?? '')) return failure;
     this.progress.ranAlone = true;
     return await bare();
@@ -62,21 +63,14 @@ export class OneByOne {
 
   private async runInTransaction(statement: Statement, number: number): Promise<void> {
     const { client, history, id } = this.context;
-    const { progress } = this;
-    try {
-      await client.query('BEGIN');
+    await inTransaction(client, this.progress, 'BEGIN', async () => {
       await this.send(statement);
       await history.progress(id, number);
-      progress.wasCommitting = true;
-      await client.query('COMMIT');
-    } catch (error) {
-      await rollBack(client);
-      throw error;
-    }
-    progress.kept = number;
+    });
+    this.progress.kept = number;
   }
 
-  /** Outside a transaction, or in one of the script's own. */
+  /** Runs a statement outside a transaction, or in one of the script's own. */
   private async runBare(statement: Statement, number: number): Promise<void> {
     const { progress } = this;
     const isCommit = isCommitOf(statement.node) && this.isInTransaction();
@@ -94,27 +88,18 @@ export class OneByOne {
     if (isCommit || !this.isInTransaction()) progress.kept = number;
   }
 
-  private async send(statement: Statement): Promise<void> {
-    const { client, onFound, options } = this.context;
-    requireWanted(options.signal);
-    await send(client, statement.sql, () => undefined);
-    for (const declaration of declarationsOf(statement.node)) await checkMade(client, declaration, onFound);
+  private async send({ sql, node }: Statement): Promise<void> {
+    await sendChecked(this.context, sql, declarationsOf(node), () => undefined);
   }
 
-  /** A cancellation that comes late meets the record of what is done, which must not be lost by it. */
+  /** Records progress again if a late cancellation hit the record: it must not be lost. */
   private async record(number: number): Promise<void> {
     const { history, id } = this.context;
     const isOwn = this.isInTransaction();
     await history.progress(id, number).catch(async (error: unknown) => {
-      if (isOwn || errorCode(error) !== CANCELED) throw error;
+      if (isOwn || errorCode(error) !== SQLSTATE.queryCanceled) throw error;
       await history.progress(id, number);
     });
-  }
-
-  private async try(attempt: () => Promise<void>, mayRepeat: boolean): Promise<TrialFailure | undefined> {
-    const { script, backendPid, onRetry, options } = this.context;
-    const trial = { migration: script.migration.name, backendPid, mayRepeat, onRetry };
-    return await tryForLock(attempt, trial, options);
   }
 
   private isInTransaction(): boolean {

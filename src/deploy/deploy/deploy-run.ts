@@ -1,13 +1,13 @@
 import type { Client } from 'pg';
 import { operator } from '../../audit-log/append.js';
 import type { NewEntry, Recording } from '../../audit-log/audit-log.types.js';
-import { boundedList } from '../../core/bounded-list.js';
-import { PgkeepError } from '../../core/errors.js';
+import { boundedList } from '../../core/text.js';
+import { interrupted, PgkeepError } from '../../core/errors.js';
 import { type Unenforced, unenforcedText } from '../../postgres/catalogue/unenforced.js';
 import { type ApplyOutcome, applyScripts } from '../apply/apply-scripts.js';
-import { backUpFirst, recordAction } from '../back-up-and-record.js';
-import { DeployConnection, interrupted } from '../deploy-connection.js';
-import type { DeployNeeds } from '../deploy-dependencies.js';
+import { backUpFirst, recordAction, requireBackup } from '../back-up-and-record.js';
+import { DeployConnection } from '../deploy-connection.js';
+import type { DeployDependencies } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { requireTarget } from '../preconditions.js';
 import { countProtected, findLostRows, rowsLost } from '../protected-rows.js';
@@ -17,25 +17,25 @@ import { compareCounts, countRows } from '../row-counts.js';
 import { leftBehind, unenforcedIn } from '../unenforced-objects.js';
 import type { DeployOptions, DeployPlan, DeployReport } from './deploy.types.js';
 import { type Draft, draftPlan, requireNoErrors } from './draft-plan.js';
-import { explainFailure, notBegun, stoppedBetween } from './failed-deploy.js';
+import { explainFailure, failedBeforeStart, stoppedBetween } from './failed-deploy.js';
 
 /** One deploy, from the history check to the record. */
 export class DeployRun {
   private readonly connection: DeployConnection;
   private readonly signal: AbortSignal;
   private readonly actor: string;
-  private readonly tell: (line: string) => void;
+  private readonly onStep: (line: string) => void;
   private readonly drift: DeployDrift;
 
   constructor(
-    private readonly needs: DeployNeeds,
+    private readonly dependencies: DeployDependencies,
     private readonly options: DeployOptions,
   ) {
     this.signal = options.signal ?? new AbortController().signal;
-    this.connection = new DeployConnection(needs, this.signal);
+    this.connection = new DeployConnection(dependencies, this.signal);
     this.actor = options.actor ?? operator();
-    this.tell = options.onStep ?? (() => undefined);
-    this.drift = new DeployDrift(needs.drift);
+    this.onStep = options.onStep ?? (() => undefined);
+    this.drift = new DeployDrift(dependencies.drift);
   }
 
   /** @throws PgkeepError `DEPLOY_REFUSED`, `LINT_FAILED`, or a `DATABASE_…` code. */
@@ -46,17 +46,12 @@ export class DeployRun {
   /** @throws PgkeepError `DEPLOY_REFUSED`, `DEPLOY_FAILED`, `INTERRUPTED`, a code of the backup's, or `DATABASE_…`. */
   async deploy(): Promise<DeployReport> {
     const startedAt = this.now();
-    const { environment, database } = this.needs.settings;
-    if (this.options.withoutBackup === true && environment === 'production') {
-      throw refused(
-        'production is not migrated without a backup',
-        'Leave out --without-backup; the backup is made before the first migration.',
-      );
-    }
+    const { environment, database } = this.dependencies.settings;
+    requireBackup(this.dependencies.settings, this.options.withoutBackup, 'a deploy to production', refused);
     return await this.connection.use('deploy to', async (client) => {
-      const { timeouts } = this.needs;
+      const { timeouts } = this.dependencies;
       const { wait = false } = this.options;
-      await takeDeployLock(client, { timeouts, wait, signal: this.signal, onWait: this.tell });
+      await takeDeployLock(client, { timeouts, wait, signal: this.signal, onWait: this.onStep });
       const draft = await this.draft(client);
       const { plan } = draft;
       this.options.onPlan?.(plan);
@@ -82,26 +77,36 @@ export class DeployRun {
   }
 
   private async draft(client: Client): Promise<Draft> {
-    const { settings, timeouts } = this.needs;
+    const { settings, timeouts } = this.dependencies;
     const notes = await requireTarget(client, settings.environment, timeouts);
     notes.push(...(await this.drift.look(client)));
-    return await draftPlan(client, this.needs, { outOfOrder: this.options.outOfOrder === true, notes });
+    return await draftPlan(client, this.dependencies, {
+      outOfOrder: this.options.outOfOrder === true,
+      notes,
+    });
   }
 
   private async perform(client: Client, draft: Draft) {
-    const backup = await this.backUp();
-    const { settings, timeouts } = this.needs;
+    const { actor, signal, onStep, options } = this;
+    const backup = await backUpFirst(this.dependencies, {
+      ...options,
+      actor,
+      signal,
+      onStep,
+      done: 'migrated',
+    });
+    const { settings, timeouts } = this.dependencies;
     const before = {
-      counts: await countRows(client, this.needs),
+      counts: await countRows(client, this.dependencies),
       unenforced: await unenforcedIn(client, timeouts),
     };
     const kept = await countProtected(this.connection, draft.protectedTables, settings.deploy);
     const { retries, found } = await this.apply(draft, before.unenforced, backup);
     const names = draft.plan.migrations.map(({ name }) => name);
     await this.requireApplied(names);
-    // Migrations may have taken long enough for the first connection to be gone.
+    // The migrations may have taken so long that the first connection was lost.
     const after = await this.connection.use('count the rows of', async (fresh) => ({
-      counts: await countRows(fresh, this.needs),
+      counts: await countRows(fresh, this.dependencies),
       unenforced: await unenforcedIn(fresh, timeouts),
       structure: await this.drift.record(fresh, draft.plan.migrations),
     }));
@@ -125,32 +130,20 @@ export class DeployRun {
     return { ...recording, ...compared, ...structure, applied: names, backup, retries, found, unenforced };
   }
 
-  private async backUp(): Promise<string | null> {
-    if (this.options.withoutBackup === true) return null;
-    this.tell('Backing up');
-    const { actor, signal, options } = this;
-    return await backUpFirst(this.needs, {
-      actor,
-      signal,
-      onProgress: options.onBackupProgress,
-      otherwise: 'Nothing was migrated',
-    });
-  }
-
   private async apply(
     draft: Draft,
     unenforced: readonly Unenforced[],
     backup: string | null,
   ): Promise<ApplyOutcome> {
-    const { settings, timeouts } = this.needs;
+    const { settings, timeouts } = this.dependencies;
     const { url, connectTimeoutMs } = settings.database;
-    const { signal, tell, connection } = this;
-    if (signal.aborted) throw interrupted();
+    const { signal, onStep, connection } = this;
+    if (signal.aborted) throw interrupted('nothing was migrated');
     const scripts = draft.parsed.flatMap((parsed, index) => {
       const migration = draft.plan.migrations[index];
       return migration ? [{ migration, parsed }] : [];
     });
-    const options = { ...settings.deploy, url, timeouts, connectTimeoutMs, signal, onStep: tell };
+    const options = { ...settings.deploy, url, timeouts, connectTimeoutMs, signal, onStep };
     let outcome: ApplyOutcome;
     try {
       outcome = await applyScripts(scripts, options);
@@ -182,21 +175,21 @@ export class DeployRun {
     throw error;
   }
 
-  /** Whatever the session said: the history decides, asked on a connection that it never had. */
+  /** Checks the result by the history, which is read on a new connection. */
   private async requireApplied(names: readonly string[]): Promise<void> {
     const applied = await this.connection.applied();
     const missing = names.filter((name) => !applied.has(name));
     if (missing.length === 0) return;
     const done = names.filter((name) => applied.has(name));
-    if (this.signal.aborted) throw stoppedBetween(interrupted(), done, missing);
+    if (this.signal.aborted) throw stoppedBetween(interrupted('nothing was migrated'), done, missing);
     throw new PgkeepError(
       'DEPLOY_FAILED',
-      `All migrations were applied, and _prisma_migrations does not have ${boundedList(missing)} as finished.`,
+      `The migrations were applied, but _prisma_migrations does not show ${boundedList(missing)} as finished.`,
       { hint: 'Another session may have changed it: see `pgkeep migrate status`.' },
     );
   }
 
-  /** The deploy did not come to the first script, or stopped between two. */
+  /** Explains a deploy that failed before the first script, or between two. */
   private async didNotBegin(
     thrown: unknown,
     names: readonly string[],
@@ -205,7 +198,11 @@ export class DeployRun {
     const applied = await this.connection.applied().catch(() => new Set<string>());
     const done = names.filter((name) => applied.has(name));
     const rest = names.filter((name) => !applied.has(name));
-    const error = stoppedBetween(this.signal.aborted ? interrupted() : notBegun(thrown), done, rest);
+    const error = stoppedBetween(
+      this.signal.aborted ? interrupted('nothing was migrated') : failedBeforeStart(thrown),
+      done,
+      rest,
+    );
     const outcome = error.kind === 'refused' ? 'refused' : 'failed';
     await this.record({
       outcome: this.signal.aborted ? 'interrupted' : outcome,
@@ -217,10 +214,10 @@ export class DeployRun {
   }
 
   private async record(details: NewEntry['details']): Promise<Recording> {
-    return await recordAction(this.needs, { action: 'deploy', details, actor: this.actor });
+    return await recordAction(this.dependencies, { action: 'deploy', details, actor: this.actor });
   }
 
   private now(): number {
-    return this.needs.clock.monotonicMs();
+    return this.dependencies.clock.monotonicMs();
   }
 }

@@ -6,12 +6,11 @@ import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { DatabaseService } from '../../postgres/database.service.js';
 import { DriftService } from '../../drift/drift.service.js';
-import { LintService } from '../../migrations/lint/lint.service.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';
-import type { DeployNeeds } from '../deploy-dependencies.js';
+import type { DeployDependencies } from '../deploy-dependencies.js';
 import type { DeployOptions, DeployPlan, DeployReport } from './deploy.types.js';
 
-/** Brings the guarded application's pending migrations into its database: judged, backed up, under timeouts, recorded. */
+/** Deploys the application's pending migrations: linted, backed up, with timeouts, recorded. */
 @Injectable()
 export class DeployService {
   constructor(
@@ -19,15 +18,14 @@ export class DeployService {
     private readonly clock: Clock,
     private readonly database: DatabaseService,
     private readonly migrations: MigrationsService,
-    private readonly lint: LintService,
     private readonly backups: BackupService,
     private readonly changelog: AuditLogService,
     private readonly drift: DriftService,
   ) {}
 
   /**
-   * What a deploy would do now; touches nothing.
-   * @throws PgkeepError `DEPLOY_REFUSED` where the environment or the history forbids one (findings of the lint are in
+   * Returns what a deploy would do now; changes nothing.
+   * @throws PgkeepError `DEPLOY_REFUSED` if the environment or the history forbids one (findings of the lint are in
    *   the plan), `LINT_FAILED`, or a `DATABASE_…` code.
    */
   async plan(options: Pick<DeployOptions, 'outOfOrder'> = {}): Promise<DeployPlan> {
@@ -35,10 +33,10 @@ export class DeployService {
   }
 
   /**
-   * Applies what is pending, each migration as one transaction where PostgreSQL allows it: the history is as
+   * Applies the pending migrations, each as one transaction where PostgreSQL allows it: the history is written as
    * `prisma migrate deploy` leaves it.
    * @throws PgkeepError `DEPLOY_REFUSED`: nothing was touched; `DEPLOY_FAILED` and `INTERRUPTED`, whose message says
-   *   what the database is like now; a code of the backup's, or `DATABASE_…`: nothing was migrated.
+   *   what state the database is in; a code of the backup's, or `DATABASE_…`: nothing was migrated.
    */
   async deploy(options: DeployOptions = {}): Promise<DeployReport> {
     return await (await this.run(options)).deploy();
@@ -47,9 +45,17 @@ export class DeployService {
   /** Loaded only here: the parser is megabytes of WebAssembly, and a service deploys nothing. */
   private async run(options: DeployOptions) {
     const { DeployRun } = await import('./deploy-run.js');
-    const { settings, clock, migrations, lint, backups, changelog, drift } = this;
+    const { settings, clock, migrations, backups, changelog, drift } = this;
     const { timeouts } = this.database;
-    const needs: DeployNeeds = { settings, timeouts, clock, migrations, lint, backups, changelog, drift };
-    return new DeployRun(needs, options);
+    const dependencies: DeployDependencies = {
+      settings,
+      timeouts,
+      clock,
+      migrations,
+      backups,
+      changelog,
+      drift,
+    };
+    return new DeployRun(dependencies, options);
   }
 }

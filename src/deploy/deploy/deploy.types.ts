@@ -6,35 +6,35 @@ import type { Unenforced } from '../../postgres/catalogue/unenforced.js';
 
 /** How migrations are deployed. */
 export interface DeployOptions {
-  /** Waits for another deploy to end, instead of being refused. Defaults to false. */
+  /** Waits for a running deploy instead of refusing. Defaults to false */
   readonly wait?: boolean;
-  /** Makes no backup; production refuses that. Defaults to false. */
+  /** Skips the backup; refused in production. Defaults to false */
   readonly withoutBackup?: boolean;
-  /** Applies a migration though later ones are applied already. Defaults to false. */
+  /** Applies a migration although later ones are already applied. Defaults to false */
   readonly outOfOrder?: boolean;
-  /** Who the record names. Defaults to the operator: `user@host`. */
+  /** Who the audit log names. Defaults to the operator, `user@host` */
   readonly actor?: string;
-  /** Aborting it cancels the statement that runs: its migration is then a failed one. */
+  /** Aborting it cancels the running statement: its migration has then failed. */
   readonly signal?: AbortSignal;
-  /** Is shown the plan before anything is done. */
+  /** Called with the plan before anything is done. */
   readonly onPlan?: (plan: DeployPlan) => void;
-  /** Is told each step: one line. */
+  /** Called with one line for each step. */
   readonly onStep?: (line: string) => void;
   readonly onBackupProgress?: ProgressListener;
 }
 
-/** A migration that is to be applied. */
+/** A pending migration. */
 export interface PlannedMigration {
   readonly name: string;
   /** Its `migration.sql`, relative to the working directory. */
   readonly file: string;
   readonly sql: string;
   readonly statements: number;
-  /** Whether it is run as one transaction: PostgreSQL may still refuse one of its statements there, and then it is not. */
+  /** Whether it will run as one transaction, unless PostgreSQL refuses one of its statements there. */
   readonly isAtomic: boolean;
 }
 
-/** A table that the migrations name, as it is now. */
+/** A table that the migrations name, and its current size. */
 export interface PlannedTable {
   /** schema.table, unquoted. */
   readonly name: string;
@@ -48,17 +48,17 @@ export interface PlannedTable {
 export interface DeployPlan {
   readonly database: string;
   readonly environment: EnvironmentName;
-  /** In the order in which they are applied; empty where there is nothing to do. */
+  /** In the order in which they are applied; empty if there is nothing to do. */
   readonly migrations: readonly PlannedMigration[];
-  /** Those that are there already. */
+  /** Existing tables only. */
   readonly tables: readonly PlannedTable[];
-  /** Those of `PROTECTED_TABLES` that are there, schema.table, unquoted: they may not have fewer rows afterwards. */
+  /** The existing `PROTECTED_TABLES`, as schema.table, unquoted: they must not have fewer rows afterwards. */
   readonly protectedTables: readonly string[];
-  /** Null where there is nothing to judge. */
+  /** Null if there is nothing to lint. */
   readonly lint: LintRun | null;
   readonly lockTimeoutMs: number;
   readonly statementTimeoutMs: number;
-  /** What is worth knowing and stops nothing. */
+  /** Remarks that stop nothing. */
   readonly notes: readonly string[];
 }
 
@@ -66,7 +66,7 @@ export interface DeployPlan {
 export interface ShrunkTable {
   readonly name: string;
   readonly before: number;
-  /** Null: the table is gone. */
+  /** Null: the table no longer exists. */
   readonly after: number | null;
 }
 
@@ -76,26 +76,26 @@ export interface LostRows extends ShrunkTable {
   readonly notCounted?: string;
 }
 
-/** What `pgkeep migrate deploy` answers. */
+/** What `pgkeep migrate deploy` reports. */
 export interface DeployReport extends Recording {
   readonly database: string;
   readonly environment: EnvironmentName;
-  /** Names, in order; empty where there was nothing to do. */
+  /** Names, in order; empty if there was nothing to do. */
   readonly applied: readonly string[];
-  /** The backup from before; null where none was made. */
+  /** The backup made before; null if none was made. */
   readonly backup: string | null;
   readonly shrunk: readonly ShrunkTable[];
-  /** Tables with rows that were too large to be counted in time. */
+  /** Tables with rows that could not be counted in time. */
   readonly notCounted: readonly string[];
-  /** How often a migration was tried again because it did not get its lock. */
+  /** Number of retries for a lock. */
   readonly retries: number;
-  /** Objects that were there already, and are not what a statement with `IF NOT EXISTS` or `IF EXISTS` says. */
+  /** Objects that already existed and differ from what a statement with `IF NOT EXISTS` or `IF EXISTS` declares. */
   readonly found: readonly string[];
   /** What the deploy left that PostgreSQL does not enforce or use. */
   readonly unenforced: readonly Unenforced[];
-  /** Objects that had been changed outside of migrations before, and still are: `pgkeep migrate drift`. */
+  /** Number of objects that differ because of earlier manual changes: `pgkeep migrate drift`. */
   readonly drifted: number;
-  /** Why the structure was not recorded, so that drift from here on is not seen; absent where it was. */
+  /** Why the structure was not recorded, so that drift will not be detected; absent if it was. */
   readonly notFingerprinted?: string;
   readonly durationMs: number;
   readonly notes: readonly string[];

@@ -1,4 +1,4 @@
-import { boundedList } from '../../core/bounded-list.js';
+import { boundedList } from '../../core/text.js';
 import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
 import { readAttempts } from '../../migrations/history/attempts.js';
 import type { Unenforced } from '../../postgres/catalogue/unenforced.js';
@@ -13,7 +13,7 @@ import type { Draft } from './draft-plan.js';
 import { type FailedState, isSessionLost, stateOf } from './failed-state.js';
 import { type Failure, migrationFailed } from './failure-text.js';
 
-/** What is needed to look at what a failed migration left. */
+/** What explaining a failed migration needs. */
 export interface FailedDeployOptions {
   readonly connection: DeployConnection;
   /** PostgreSQL schema of `_prisma_migrations`. */
@@ -30,13 +30,13 @@ export interface FailedDeployOptions {
 export interface FailedDeploy {
   readonly error: PgkeepError;
   readonly state: FailedState;
-  /** Those of the deploy that are applied. */
+  /** The migrations of the deploy that are applied. */
   readonly applied: readonly string[];
-  /** For the record. */
+  /** For the audit log. */
   readonly details: { readonly failed: string; readonly code: string | null; readonly statements: number };
 }
 
-/** Looks at what a failed migration left, on a new connection, and explains it. Never fails: the server may be gone. */
+/** Explains a failed migration by what it left, read on a new connection. Never fails: the server may be down. */
 export async function explainFailure(
   failed: FailedMigration,
   { connection, schema, timeouts, draft, unenforced, backup, interrupted }: FailedDeployOptions,
@@ -56,8 +56,8 @@ export async function explainFailure(
         isStillRunning,
         historyIsKnown: true,
         applied: names.filter((name) => applied.has(name)),
-        // Where the session was lost while it committed, the history knows more than we do.
-        kept: isLost && failed.course.kind === 'statements' ? (own?.steps ?? failed.kept) : failed.kept,
+        // If the session was lost during COMMIT, the history knows more.
+        kept: isLost && failed.mode.kind === 'statements' ? (own?.steps ?? failed.kept) : failed.kept,
         invalidIndexes: invalidIndexesOf(failed.migration.sql, unenforced, now),
       };
     })
@@ -87,8 +87,8 @@ export async function explainFailure(
   };
 }
 
-/** The error of a deploy that did not come to the first script; a refusal stays one. Pure. */
-export function notBegun(thrown: unknown): PgkeepError {
+/** Returns the error of a deploy that failed before the first script; a refusal stays a refusal. Pure. */
+export function failedBeforeStart(thrown: unknown): PgkeepError {
   if (thrown instanceof PgkeepError && thrown.kind === 'refused') return thrown;
   const { code, hint } = thrown instanceof PgkeepError ? thrown : databaseError('apply migrations', thrown);
   return new PgkeepError(code, `Nothing was migrated: ${messageOf(thrown)}`, {
@@ -98,9 +98,9 @@ export function notBegun(thrown: unknown): PgkeepError {
 }
 
 /**
- * The same error where some of the migrations are applied.
+ * Adds to the error which migrations are applied.
  * @param done what is applied
- * @param rest what was not tried
+ * @param rest what was not run
  */
 export function stoppedBetween(
   error: PgkeepError,
@@ -112,11 +112,11 @@ export function stoppedBetween(
   const cause = error.cause === undefined ? '' : `: ${messageOf(error.cause)}`;
   const message = [
     code === 'INTERRUPTED' ? 'Interrupted between two migrations.' : `Stopped between two migrations${cause}`,
-    `Applied, and stay: ${boundedList(done)}.`,
-    ...(rest.length === 0 ? [] : [`Not tried: ${boundedList(rest)}.`]),
+    `Applied and kept: ${boundedList(done)}.`,
+    ...(rest.length === 0 ? [] : [`Not run: ${boundedList(rest)}.`]),
   ];
   return new PgkeepError(code, message.join('\n'), {
-    hint: 'Deploy the rest:\n  npx pgkeep migrate deploy',
+    hint: 'To deploy the rest:\n  npx pgkeep migrate deploy',
     cause: error,
   });
 }

@@ -1,17 +1,16 @@
-import { boundedList } from '../../core/bounded-list.js';
-import { errorCode, messageOf, PgkeepError, serverMessageOf } from '../../core/errors.js';
+import { boundedList } from '../../core/text.js';
+import { errorCode, messageOf, PgkeepError, propertyOf, serverMessageOf } from '../../core/errors.js';
+import { DDL_GUARD_REFUSED } from '../../guard/ddl/ddl-guard-sql.js';
 import type { ParsedFile } from '../../migrations/sql/parse-files.js';
 import { SourceText } from '../../migrations/sql/source-text.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { FailedScript } from '../apply/apply.types.js';
-import { byWhom } from '../apply/lock-retries.js';
+import { blockedBy } from '../apply/lock-retries.js';
 import { changesKept, type FailureFacts, isSessionLost, stateOf, stateText } from './failed-state.js';
-
-const QUERY_CANCELED = '57014';
-const LOCK_NOT_AVAILABLE = '55P03';
 
 /** Everything that the message of a failed migration reports. */
 export interface Failure extends FailureFacts {
-  /** Those that come after it. */
+  /** The migrations after it. */
   readonly notTried: readonly string[];
   readonly backup: string | null;
   readonly interrupted: boolean;
@@ -19,27 +18,27 @@ export interface Failure extends FailureFacts {
   readonly statementTimeoutMs: number;
 }
 
-/** The error of a migration that failed: which statement, what the database is like now, what to type next. Pure. */
+/** Returns the error of a failed migration: the statement, the state of the database, the next step. Pure. */
 export function migrationFailed(failure: Failure): PgkeepError {
   const { script, parsed, applied, notTried, backup, interrupted } = failure;
   const { migration, error } = script;
   const said = serverWords(error);
   const { place, shown } = placeOf(script, parsed);
   const beginning = isSessionLost(error)
-    ? // PostgreSQL keeps back what it says of single statements until all are done.
-      [`The connection was lost while migration ${migration.name} ran (${migration.file}): ${said}`]
+    ? // PostgreSQL buffers the results of single statements until all are done.
+      [`The connection was lost while migration ${migration.name} was running (${migration.file}): ${said}`]
     : [
         `Migration ${migration.name} ${interrupted ? 'was interrupted' : 'failed'} at ${place}`,
         ...(shown === '' ? [] : [`  ${shown}`]),
-        error instanceof PgkeepError ? error.message : `PostgreSQL says: ${said}`,
+        error instanceof PgkeepError ? error.message : `PostgreSQL reported: ${said}`,
       ];
   const message = [
     ...beginning,
     ...reasons(failure),
     stateText(failure),
-    ...(applied.length === 0 ? [] : [`Applied before it, and stay: ${boundedList(applied)}.`]),
-    ...(notTried.length === 0 ? [] : [`Not tried: ${boundedList(notTried)}.`]),
-    ...(backup === null ? [] : [`The backup from before the deploy: ${backup}.`]),
+    ...(applied.length === 0 ? [] : [`Applied before it and kept: ${boundedList(applied)}.`]),
+    ...(notTried.length === 0 ? [] : [`Not run: ${boundedList(notTried)}.`]),
+    ...(backup === null ? [] : [`Backup made before the deploy: ${backup}.`]),
   ];
   return new PgkeepError(interrupted ? 'INTERRUPTED' : 'DEPLOY_FAILED', message.join('\n'), {
     hint: nextSteps(failure).join('\n'),
@@ -47,7 +46,7 @@ export function migrationFailed(failure: Failure): PgkeepError {
   });
 }
 
-/** By PostgreSQL's own position, or else by the number of statements that were done before. */
+/** Finds the failed statement by PostgreSQL's position, or else by the number of completed statements. */
 export function placeOf(
   { migration, error, completed, sentFrom = 0 }: FailedScript,
   parsed: ParsedFile | undefined,
@@ -66,19 +65,15 @@ export function placeOf(
   return { place: `${ordinal}, ${migration.file}:${line}:${column}`, shown };
 }
 
-function propertyOf(thrown: unknown, name: string): unknown {
-  return typeof thrown === 'object' && thrown !== null ? Reflect.get(thrown, name) : undefined;
-}
-
 function reasons(failure: Failure): string[] {
   const waited = waitReasons(failure);
-  // PostgreSQL's detail of such an error holds the row's values.
+  // PostgreSQL's detail of such an error contains the row's values.
   return waited.length === 0 && errorCode(failure.script.error)?.startsWith('23') === true
-    ? ['The row in question is in column logs of _prisma_migrations; it may be personal data.']
+    ? ['The values of the row are in column logs of _prisma_migrations; they may be personal data.']
     : waited;
 }
 
-/** What is to be said of a limit that was reached; nothing where none was. */
+/** Explains a limit that was reached; empty if none was. */
 export function waitReasons({
   script,
   interrupted,
@@ -88,19 +83,21 @@ export function waitReasons({
   readonly script: FailedScript;
 }): string[] {
   const code = errorCode(script.error);
-  if (code === LOCK_NOT_AVAILABLE) {
+  if (code === SQLSTATE.lockNotAvailable) {
     const often = script.tries === 1 ? '' : `, ${script.tries} times`;
     return [
-      `It waited ${lockTimeoutMs} ms (MIGRATIONS_LOCK_TIMEOUT, or its own)${often}${byWhom(script.blockers)}.`,
+      `It waited ${lockTimeoutMs} ms for a lock (MIGRATIONS_LOCK_TIMEOUT, or its own lock_timeout)${often}${blockedBy(script.blockers)}.`,
     ];
   }
-  if (code === QUERY_CANCELED && !interrupted) {
+  if (code === SQLSTATE.queryCanceled && !interrupted) {
     return [
-      `It may run for ${statementTimeoutMs} ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own)${byWhom(script.blockers)}.`,
+      `The limit is ${statementTimeoutMs} ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own statement_timeout)${blockedBy(script.blockers)}.`,
     ];
   }
-  if (code === GUARD_REFUSED) {
-    return ['It lets this pass as long as pgkeep’s own lock is held: the connection that held it is lost.'];
+  if (code === DDL_GUARD_REFUSED) {
+    return [
+      'The DDL guard allows this only while pgkeep’s deploy lock is held, and the connection that held it was lost.',
+    ];
   }
   return [];
 }
@@ -112,22 +109,22 @@ function nextSteps(failure: Failure): string[] {
   const again = '  npx pgkeep migrate deploy';
   const running = isStillRunning
     ? [
-        'The server still runs its session. Let it end, or end it:',
+        'Its session is still running on the server. Wait for it to end, or end it:',
         `  SELECT pg_terminate_backend(${script.backendPid});    (in psql)`,
       ]
     : [];
   switch (stateOf(failure)) {
     case 'applied':
-      return ['Deploy the rest:', again];
+      return ['To deploy the rest:', again];
     case 'rolled back': {
       const code = errorCode(script.error);
-      const isOfItsTime =
-        code === LOCK_NOT_AVAILABLE || code === GUARD_REFUSED || isSessionLost(script.error);
+      const isTransient =
+        code === SQLSTATE.lockNotAvailable || code === DDL_GUARD_REFUSED || isSessionLost(script.error);
       const drops = invalidIndexes.map((index) => `  DROP INDEX CONCURRENTLY ${index};    (in psql)`);
-      const begin = isOfItsTime || interrupted ? 'When the time is better:' : `Mend ${file}, then:`;
+      const begin = isTransient || interrupted ? 'Retry later:' : `Fix ${file}, then:`;
       return [
         ...running,
-        drops.length > 0 ? 'Remove what is not valid, then:' : begin,
+        drops.length > 0 ? 'Drop the invalid indexes, then:' : begin,
         ...drops,
         back,
         again,
@@ -135,34 +132,24 @@ function nextSteps(failure: Failure): string[] {
     }
     case 'partly applied':
       return [
-        `Take back by hand what is there of it, mend ${file}, then:`,
+        `Undo by hand what was applied, fix ${file}, then:`,
         ...invalidIndexes.map((index) => `  DROP INDEX CONCURRENTLY ${index};    (in psql)`),
         back,
         again,
         ...(changesKept(failure)
-          ? [
-              'Or finish it by hand. To see its statements, and the command for that:',
-              '  npx pgkeep migrate resolve',
-            ]
+          ? ['Or finish it by hand. To see its statements and the command:', '  npx pgkeep migrate resolve']
           : []),
       ];
     default:
-      return [
-        ...running,
-        'See what of it is in the database, and what to choose from:',
-        '  npx pgkeep migrate resolve',
-      ];
+      return [...running, 'To see what was applied and the options:', '  npx pgkeep migrate resolve'];
   }
 }
 
-/** The SQLSTATE of the DDL guard's refusals. Their hint advises a deploy, which is what failed here. */
-export const GUARD_REFUSED = 'PK003';
-
-/** What PostgreSQL says of a failed statement: the message, its SQLSTATE, and what the server adds. Pure. */
+/** Returns PostgreSQL's message of a failed statement with its SQLSTATE, detail and hint. Pure. */
 export function serverWords(error: unknown): string {
   const message = messageOf(error);
   const code = errorCode(error);
   if (code === undefined) return message;
-  const added = code === GUARD_REFUSED ? '' : serverMessageOf(error).slice(message.length);
+  const added = code === DDL_GUARD_REFUSED ? '' : serverMessageOf(error).slice(message.length);
   return `${message} (${code})${added}`;
 }

@@ -1,22 +1,22 @@
 import type { PgkeepError } from '../../core/errors.js';
 import type { MigrationHistory, MigrationStatus } from '../../migrations/migrations.types.js';
 import type { EditedFile } from '../../migrations/lint/edited-files.js';
-import { boundedList } from '../../core/bounded-list.js';
+import { countedList } from '../../core/text.js';
 import { refused } from '../refusals.js';
 
-/** What the history lets a deploy do. */
+/** What the history allows a deploy to do. */
 export interface HistoryVerdict {
-  /** Names, in the order in which they are applied; those that were rolled back are applied again. */
+  /** Names, in the order in which they are applied; rolled back ones are applied again. */
   readonly pending: readonly string[];
   /** Why nothing may be applied. */
   readonly refusal: PgkeepError | undefined;
-  /** What is odd, and stops nothing. */
+  /** Remarks that stop nothing. */
   readonly notes: readonly string[];
 }
 
 /**
- * Judges history against directory, where no migration failed. What is wrong stops a deploy that has something to
- * apply, and is told by one that has nothing: an older build must still be able to take over. Pure.
+ * Compares the history with the directory, when no migration failed. A fault stops a deploy that has something to
+ * apply, and is only noted otherwise: it must be possible to deploy an older build again. Pure.
  */
 export function judgeHistory(
   status: MigrationStatus,
@@ -50,15 +50,15 @@ function unknownFaults(status: MigrationStatus, rows: NonNullable<MigrationHisto
   if (inside.length === 0) {
     return [
       {
-        text: `the directory is older than the database, which has ${counted(unknown)} beside it`,
-        hint: 'Deploy the build that the database was migrated by, or a newer one.',
+        text: `the database is ahead of this directory: it has ${countedList('migration', unknown)}`,
+        hint: 'Deploy the version that migrated the database, or a newer one.',
       },
     ];
   }
   return [
     {
-      text: `the directory has a gap: the database has ${counted(inside)}, and the directory has later ones only`,
-      hint: `Bring it back from version control: \`git log --all --oneline -- '*/${inside[0]}/*'\` shows where it is.`,
+      text: `the directory has a gap: it lacks ${countedList('migration', inside)}, applied in the database, and has later ones`,
+      hint: `Restore it from version control. To find it: \`git log --all --oneline -- '*/${inside[0]}/*'\``,
     },
   ];
 }
@@ -69,29 +69,28 @@ function editedFaults(files: readonly EditedFile[]): Fault[] {
   if (first === undefined) return [];
   return [
     {
-      text: `${counted(edited)} was changed after it was applied`,
+      text:
+        edited.length === 1
+          ? `${countedList('migration', edited)} was changed after it was applied`
+          : `${countedList('migration', edited)} were changed after they were applied`,
       hint: [
         `Restore the file from version control (\`git log -p -- '*/${first}/*'\`), and write the change as a new migration.`,
-        'Where the change is harmless, record that it is accepted, and commit the file that this writes:',
+        'If the change is harmless, accept it and commit the file that this writes:',
         `  npx pgkeep migrate lint --accept-edit ${first} --because "…"`,
       ].join('\n'),
     },
   ];
 }
 
-/** Migrations from a branch that was merged late. */
+/** Finds migrations from a branch that was merged late. */
 function lateFaults({ applied }: MigrationStatus, pending: readonly string[]): Fault[] {
   const newest = applied.toSorted().at(-1) ?? '';
   const late = pending.filter((name) => name < newest);
   if (late.length === 0) return [];
   return [
     {
-      text: `${counted(late)} comes before ${newest}, which is applied already: it was never tried in this order`,
-      hint: 'Give its directory a later time in its name; or, where the order does not matter: `pgkeep migrate deploy --out-of-order`.',
+      text: `${countedList('migration', late)} ${late.length === 1 ? 'sorts' : 'sort'} before ${newest}, which is already applied; this order was never tested`,
+      hint: 'Rename its directory with a later timestamp. If the order does not matter: `pgkeep migrate deploy --out-of-order`.',
     },
   ];
-}
-
-function counted(names: readonly string[]): string {
-  return `${names.length === 1 ? 'migration' : `${names.length} migrations`} ${boundedList(names)}`;
 }

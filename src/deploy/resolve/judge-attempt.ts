@@ -10,22 +10,26 @@ import { type Traced, traceLabel } from '../../migrations/traces/trace.js';
 import { isOfSession, mayCommit } from '../apply/execution-mode.js';
 import { redactQuery } from '../sessions.js';
 
-/** What is known of the statements of an attempt that failed, each as `line 2: UPDATE "purse" SET …`. */
+/** What is known of the statements of a failed attempt, each as `line 2: UPDATE "purse" SET …`. */
 export interface JudgedAttempt {
   readonly verdict: Traced['verdict'];
-  /** Those that pgkeep recorded as applied. */
+  /** Statements that pgkeep recorded as applied. */
   readonly applied: readonly string[];
-  /** Those that nothing shows: they may have been applied, and do more when they run again. */
+  /** Statements that leave no trace: they may have been applied, and would have an effect again. */
   readonly uncertain: readonly string[];
-  /** Those that pgkeep did not come to, that were rolled back, or that were undone by hand. */
+  /** Statements that were not run, were rolled back, or were undone by hand. */
   readonly notApplied: readonly string[];
+  /** Statements after one whose object is missing: not run, unless that object was dropped by hand. */
+  readonly assumedNotRun: readonly string[];
 }
 
-/** What is judged. */
+const NONE = { applied: [], uncertain: [], notApplied: [], assumedNotRun: [] } as const;
+
+/** What a verdict is based on. */
 export interface AttemptEvidence {
   readonly attempt: Attempt;
   readonly parsed: ParsedFile;
-  /** What of the file is in the database. */
+  /** What exists of the objects of the file. */
   readonly traced: Traced;
   /** Whether the file is the one that was run. */
   readonly isSameFile: boolean;
@@ -34,16 +38,16 @@ export interface AttemptEvidence {
 }
 
 /**
- * Judges an attempt that failed: by the record where pgkeep ran it, else by the database alone. Since Prisma 7.4 its own
- * engine commits each statement by itself, or sends the file as one transaction where its parser fails; nothing in the
+ * Judges a failed attempt: by the record if pgkeep ran it, otherwise by the database alone. Since Prisma 7.4 its own
+ * engine commits each statement separately, or sends the file as one transaction if its parser fails; nothing in the
  * history says which. Pure.
  */
 export function judgeAttempt(evidence: AttemptEvidence): JudgedAttempt {
-  const { course } = evidence.attempt;
-  // Whatever is there all the same was made by something else.
-  const isNothing = course?.kind === 'transaction' && evidence.traced.there.length === 0;
-  if (isNothing) return { verdict: 'nothing', applied: [], uncertain: [], notApplied: [] };
-  if (course?.kind === 'statements' && evidence.isSameFile) return judgeRecorded(evidence);
+  const { mode } = evidence.attempt;
+  // An object that exists nevertheless was created by something else.
+  const isNothing = mode?.kind === 'transaction' && evidence.traced.there.length === 0;
+  if (isNothing) return { verdict: 'nothing', ...NONE };
+  if (mode?.kind === 'statements' && evidence.isSameFile) return judgeRecorded(evidence);
   return judgeUnrecorded(evidence);
 }
 
@@ -55,16 +59,16 @@ function judgeRecorded({ attempt, parsed, traced, schema }: AttemptEvidence): Ju
   const next = parsed.statements[steps];
   const seen = next && mayHaveLeft(next, attempt) ? sightOf(next, traced, schema) : 'missing';
   const ran = parsed.statements.slice(0, seen === 'there' ? steps + 1 : steps);
-  // Recorded as applied, and undone by hand since.
+  // Recorded as applied, but undone by hand since.
   const undone = ran.filter((statement) => sightOf(statement, traced, schema) === 'missing');
   const applied = shown(ran.filter((statement) => !undone.includes(statement)));
   const uncertain = next && seen === 'unseen' ? shown([next]) : [];
   const rest = parsed.statements.slice(seen === 'missing' ? steps : steps + 1);
   const notApplied = shown([...undone, ...rest]);
-  return { verdict: verdictOf(applied, uncertain, notApplied), applied, uncertain, notApplied };
+  return { ...NONE, verdict: verdictOf(applied, uncertain, notApplied), applied, uncertain, notApplied };
 }
 
-/** One that ran in no transaction may be applied though the record did not come to it. */
+/** Whether a statement outside a transaction may be applied although that was not recorded. */
 function mayHaveLeft({ node, sql }: Statement, { said }: Attempt): boolean {
   return mayCommit(node, sql) && !(said !== null && refusedInTransaction(node) !== undefined);
 }
@@ -79,21 +83,28 @@ function verdictOf(
   return applied.length === 0 && notApplied.length === 0 ? 'unknown' : 'some';
 }
 
-/** Statements run in their order: what comes behind one that is not there was not applied. */
+/** Judges by order: statements after one whose object is missing were not applied. */
 function judgeUnrecorded({ parsed, traced, schema }: AttemptEvidence): JudgedAttempt {
-  // What is temporary ended with its session.
+  // Temporary objects ended with their session.
   const changing = parsed.flat.filter(({ node }) => !isOfSession(node) && !isAboutTemporary(node));
   const sights = changing.map((statement) => sightOf(statement, traced, schema));
   const missing = sights.indexOf('missing');
   const isInOrder = missing !== -1 && sights.lastIndexOf('there') < missing;
   const open = isInOrder ? missing : sights.length;
-  const unseen = changing.filter((_, index) => index < open && sights[index] === 'unseen');
-  const uncertain = unseen.filter(({ node }) => !isRepeatable(node)).map(namer(parsed));
+  const traceless = changing.flatMap((statement, index) =>
+    sights[index] === 'unseen' && !isRepeatable(statement.node) ? [{ statement, index }] : [],
+  );
+  const name = namer(parsed);
+  const namesOf = (part: typeof traceless): string[] => [
+    ...new Set(part.map(({ statement }) => name(statement))),
+  ];
+  const uncertain = namesOf(traceless.filter(({ index }) => index < open));
+  const assumedNotRun = namesOf(traceless.filter(({ index }) => index >= open));
   const verdict = traced.verdict === 'nothing' && uncertain.length > 0 ? 'unknown' : traced.verdict;
-  return { verdict, applied: [], uncertain: [...new Set(uncertain)], notApplied: [] };
+  return { ...NONE, verdict, uncertain, assumedNotRun };
 }
 
-/** Whether what a statement leaves is there: a statement is applied completely or not at all. */
+/** Whether the objects of a statement exist: a statement is applied completely or not at all. */
 function sightOf(
   { node }: Statement,
   { there, notThere }: Traced,
@@ -108,7 +119,7 @@ function namer({ source }: ParsedFile): (statement: Statement) => string {
   return ({ sql, index }) => `line ${source.position(index).line}: ${redactQuery(sql)}`;
 }
 
-/** Statements that leave the same, however often they run. */
+/** Statements with the same result however often they run. */
 const REPEATABLE = new Set([
   'CommentStmt',
   'GrantStmt',
@@ -120,7 +131,7 @@ const REPEATABLE = new Set([
   'ReindexStmt',
 ]);
 
-/** Whether a statement leaves the same when it runs again (`IF NOT EXISTS`, `OR REPLACE`, `IF EXISTS`). Pure. */
+/** Whether a statement has the same result when it runs again (`IF NOT EXISTS`, `OR REPLACE`, `IF EXISTS`). Pure. */
 function isRepeatable(node: Node): boolean {
   const [entry] = Object.entries(node);
   if (!entry) return false;

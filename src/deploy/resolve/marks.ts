@@ -1,28 +1,31 @@
-import { boundedList } from '../../core/bounded-list.js';
+import { boundedList } from '../../core/text.js';
 import { resolveRefused } from '../refusals.js';
 import type { Choice, MigrationState, ResolveOptions } from './resolve.types.js';
 
 const DEPLOY = 'npx pgkeep migrate deploy';
 
-/** What to choose from, the likeliest first. Pure. */
+/** Returns the options, the likeliest first. Pure. */
 export function choicesOf(
-  state: Pick<MigrationState, 'migration' | 'state' | 'verdict' | 'isHere' | 'uncertain' | 'invalid'>,
+  state: Pick<
+    MigrationState,
+    'migration' | 'state' | 'verdict' | 'isHere' | 'uncertain' | 'assumedNotRun' | 'invalid'
+  >,
 ): Choice[] {
   const { migration, verdict, isHere } = state;
   const applied = `npx pgkeep migrate resolve --applied ${migration}`;
   if (state.state === 'unknown') {
     return [
-      { command: `git log --all --oneline -- '*/${migration}/*'`, when: 'shows the build that has it' },
+      { command: `git log --all --oneline -- '*/${migration}/*'`, when: 'finds the commit that contains it' },
     ];
   }
   const drops = state.invalid.map((index) => ({
     command: `DROP INDEX CONCURRENTLY ${index};`,
-    when: 'first, in psql: the index is not valid',
+    when: 'first, in psql: the index is invalid',
   }));
   if (state.state === 'rolled back') {
     return verdict === 'all' && isHere && drops.length === 0
-      ? [{ command: applied, when: 'all of it is there, so a deploy would fail' }]
-      : [...drops, { command: DEPLOY, when: 'applies it again; or take its directory away' }];
+      ? [{ command: applied, when: 'everything it creates exists, so a deploy would fail' }]
+      : [...drops, { command: DEPLOY, when: 'applies it again; if it is not wanted, delete its directory' }];
   }
   return state.state === 'failed' ? [...drops, ...marks(state)] : [];
 }
@@ -32,55 +35,61 @@ function marks({
   verdict,
   isHere,
   uncertain,
-}: Pick<MigrationState, 'migration' | 'verdict' | 'isHere' | 'uncertain'>): Choice[] {
+  assumedNotRun,
+}: Pick<MigrationState, 'migration' | 'verdict' | 'isHere' | 'uncertain' | 'assumedNotRun'>): Choice[] {
   const back = `npx pgkeep migrate resolve --rolled-back ${migration}`;
   const applied = `npx pgkeep migrate resolve --applied ${migration}`;
-  if (!isHere) return [{ command: back, when: 'when nothing of it is there' }];
+  if (!isHere) return [{ command: back, when: 'if none of it was applied' }];
   const open = uncertain.length > 0;
   switch (verdict) {
     case 'nothing':
-      return [{ command: back, when: 'then mend it, and deploy it again' }];
+      return [
+        {
+          command: back,
+          when: `${assumedNotRun.length === 0 ? '' : 'if you dropped nothing by hand; '}then fix it and deploy again`,
+        },
+      ];
     case 'all':
       return open
         ? [
-            { command: applied, when: 'when the uncertain statements were applied as well' },
-            { command: `${back} --anyway`, when: 'after you undid all of it by hand' },
+            { command: applied, when: 'if the uncertain statements were applied too' },
+            { command: `${back} --anyway`, when: 'after undoing all of it by hand' },
           ]
-        : [{ command: applied, when: 'all of it is there' }];
+        : [{ command: applied, when: 'everything it creates exists' }];
     case 'some':
       return open
         ? [
             {
               command: back,
-              when: 'after you undid what is there, and the uncertain statements that were applied',
+              when: 'after undoing what exists and the uncertain statements that were applied',
             },
             {
               command: applied,
-              when: 'after you applied what is missing, and the uncertain statements that were not applied',
+              when: 'after applying what is missing and the uncertain statements that were not applied',
             },
           ]
         : [
-            { command: back, when: 'after you took back by hand what is there' },
-            { command: applied, when: 'after you made by hand what is not' },
+            { command: back, when: 'after undoing by hand what exists' },
+            { command: applied, when: 'after creating by hand what is missing' },
           ];
     default:
       return open
         ? [
-            { command: `${back} --anyway`, when: 'when you know that no uncertain statement is applied' },
-            { command: applied, when: 'after you made sure that all of it is applied' },
+            { command: `${back} --anyway`, when: 'if you know that no uncertain statement was applied' },
+            { command: applied, when: 'after making sure that all of it was applied' },
           ]
         : [
-            { command: back, when: 'when nothing of it is there, or it was taken back by hand' },
-            { command: applied, when: 'when all of it is there' },
+            { command: back, when: 'if none of it was applied, or it was undone by hand' },
+            { command: applied, when: 'if all of it was applied' },
           ];
   }
 }
 
 /**
- * Refuses a mark that the history does not allow, or that what is in the database contradicts. Pure.
+ * Refuses a mark that the history does not allow, or that the database contradicts. Pure.
  * @throws PgkeepError `RESOLVE_REFUSED`.
  */
-export function requireFitting(state: MigrationState, { mark, anyway = false }: ResolveOptions): void {
+export function requireMarkAllowed(state: MigrationState, { mark, anyway = false }: ResolveOptions): void {
   const refusal = mark === 'applied' ? appliedFault(state) : rolledBackFault(state);
   if (refusal) throw resolveRefused(refusal.why, refusal.hint);
   if (anyway) return;
@@ -95,11 +104,11 @@ interface Fault {
 
 function appliedFault({ migration, state, isHere }: MigrationState): Fault | undefined {
   if (state === 'applied')
-    return { why: `migration ${migration} is applied already`, hint: 'There is nothing to do.' };
+    return { why: `migration ${migration} is already applied`, hint: 'There is nothing to do.' };
   if (isHere) return undefined;
   return {
-    why: `there is no ${migration}/migration.sql here, and the history keeps its checksum`,
-    hint: `Bring it back from version control: \`git log --all --oneline -- '*/${migration}/*'\` shows where it is.`,
+    why: `${migration}/migration.sql is not in this directory, and the history records its checksum`,
+    hint: `Restore it from version control. To find it: \`git log --all --oneline -- '*/${migration}/*'\``,
   };
 }
 
@@ -109,15 +118,15 @@ function rolledBackFault({ migration, state }: MigrationState): Fault | undefine
       return undefined;
     case 'pending':
       return {
-        why: `migration ${migration} was never begun`,
-        hint: 'See `pgkeep migrate status`; a deploy applies what is pending.',
+        why: `migration ${migration} was never started`,
+        hint: '`pgkeep migrate deploy` applies pending migrations.',
       };
     case 'rolled back':
-      return { why: `migration ${migration} is rolled back already`, hint: 'There is nothing to do.' };
+      return { why: `migration ${migration} is already rolled back`, hint: 'There is nothing to do.' };
     default:
       return {
         why: `migration ${migration} is applied`,
-        hint: `To take it back: \`npx pgkeep migrate rollback ${migration}\``,
+        hint: `To roll it back: \`npx pgkeep migrate rollback ${migration}\``,
       };
   }
 }
@@ -125,14 +134,14 @@ function rolledBackFault({ migration, state }: MigrationState): Fault | undefine
 function missingFault(state: MigrationState): Fault | undefined {
   const { migration, notThere, there, verdict, notApplied, invalid } = state;
   if (notThere.length === 0) {
-    const names = [...notApplied, ...invalid.map((name) => `index ${name} is not valid`)];
+    const names = [...notApplied, ...invalid.map((name) => `index ${name} is invalid`)];
     return names.length === 0 ? undefined : notAppliedFault(migration, names);
   }
-  const also = there.length === 0 ? '' : ` (there: ${boundedList(there)})`;
+  const also = there.length === 0 ? '' : ` (present: ${boundedList(there)})`;
   return {
-    why: `migration ${migration} is not in the database: ${verdict === 'nothing' ? 'nothing of it is there; ' : ''}missing: ${boundedList(notThere)}${also}`,
+    why: `migration ${migration} is ${verdict === 'nothing' ? 'not' : 'only partly'} in the database: missing: ${boundedList(notThere)}${also}`,
     hint: [
-      'Make by hand what is missing, then the same again. Or, where that is known and meant:',
+      'Create what is missing by hand, then run the command again. To mark it as applied regardless:',
       `  npx pgkeep migrate resolve --applied ${migration} --anyway`,
     ].join('\n'),
   };
@@ -142,7 +151,7 @@ function notAppliedFault(migration: string, names: readonly string[]): Fault {
   return {
     why: `migration ${migration} is not applied completely: ${boundedList(names)}`,
     hint: [
-      'Finish it by hand, then the same again. Or, where it is finished:',
+      'Finish it by hand, then run the command again. If it is finished already:',
       `  npx pgkeep migrate resolve --applied ${migration} --anyway`,
     ].join('\n'),
   };
@@ -155,23 +164,23 @@ function presentFault(state: MigrationState): Fault | undefined {
     const why =
       applied.length > 0
         ? `statements of migration ${migration} are applied: ${boundedList(applied)}`
-        : `statements of migration ${migration} may be applied, and nothing in the database shows it: ${boundedList(uncertain)}`;
+        : `statements of migration ${migration} may be applied (nothing in the database shows it): ${boundedList(uncertain)}`;
     return {
       why: `${why}; a deploy would run them again`,
       hint: [
-        'Look at their rows, and undo by hand what is applied. Then, or where nothing is:',
+        'Check their rows and undo by hand what was applied. Then, or if nothing was applied:',
         `  npx pgkeep migrate resolve --rolled-back ${migration} --anyway`,
       ].join('\n'),
     };
   }
   const also = notThere.length === 0 ? '' : ` (missing: ${boundedList(notThere)})`;
   return {
-    why: `migration ${migration} is in the database: ${boundedList(there)}${also}; a deploy would make it again, and fail`,
+    why: `objects of migration ${migration} exist: ${boundedList(there)}${also}; a deploy would create them again and fail`,
     hint: [
       notThere.length === 0
-        ? `All of it that can be looked for is there: \`npx pgkeep migrate resolve --applied ${migration}\``
-        : 'Take back by hand what is there, then the same again.',
-      'Or, where that is known and meant:',
+        ? `Everything that pgkeep can look for exists: \`npx pgkeep migrate resolve --applied ${migration}\``
+        : 'Undo by hand what exists, then run the command again.',
+      'To mark it as rolled back regardless:',
       `  npx pgkeep migrate resolve --rolled-back ${migration} --anyway`,
     ].join('\n'),
   };

@@ -15,12 +15,12 @@ import { judgeAttempt } from './judge-attempt.js';
 import { choicesOf } from './marks.js';
 import type { MigrationState } from './resolve.types.js';
 
-/** What the history says of every migration that is not settled, in the order in which they were begun. Pure. */
+/** Returns the migrations that need resolving, in the order in which they were started. Pure. */
 export function unsettledNames(attempts: readonly Attempt[], directory: ReadonlySet<string>): string[] {
   const names = [...new Set(attempts.map(({ name }) => name))];
   return names.filter((name) => {
     const state = stateOf(name, attempts, directory);
-    // One that was taken back and whose directory is gone is done with.
+    // A rolled back migration whose directory was deleted needs nothing.
     return state === 'failed' || state === 'unknown' || (state === 'rolled back' && directory.has(name));
   });
 }
@@ -38,7 +38,7 @@ function stateOf(
 }
 
 /**
- * Reads what the history and the database say of one migration.
+ * Reads the state of one migration from the history and the database.
  * @throws what the file system or the connection throws.
  */
 export async function readState(
@@ -80,11 +80,11 @@ export async function readState(
   return { ...common, ...found, choices: choicesOf({ ...common, ...found }) };
 }
 
-const NOTHING = { applied: [], uncertain: [], notApplied: [], invalid: [] } as const;
+const NOTHING = { applied: [], uncertain: [], notApplied: [], assumedNotRun: [], invalid: [] } as const;
 
-function ranOf({ course, steps }: Attempt, isSameFile: boolean): MigrationState['ran'] {
-  if (!course) return { by: 'something else' };
-  return course.kind === 'statements'
-    ? { by: 'pgkeep', as: course.kind, statements: course.total, applied: steps, isSameFile }
-    : { by: 'pgkeep', as: course.kind };
+function ranOf({ mode, steps }: Attempt, isSameFile: boolean): MigrationState['ran'] {
+  if (!mode) return { by: 'something else' };
+  return mode.kind === 'statements'
+    ? { by: 'pgkeep', as: mode.kind, statements: mode.total, applied: steps, isSameFile }
+    : { by: 'pgkeep', as: mode.kind };
 }

@@ -1,41 +1,47 @@
 import type { Client } from 'pg';
 import { operator } from '../../audit-log/append.js';
-import { messageOf, PgkeepError } from '../../core/errors.js';
-import { markMigration } from '../../migrations/engine/apply-migrations.js';
+import { interrupted, messageOf, PgkeepError } from '../../core/errors.js';
+import { markMigration } from '../../migrations/engine/schema-engine.js';
 import { type Attempt, readAttempts } from '../../migrations/history/attempts.js';
 import { recordAction } from '../back-up-and-record.js';
 import { DeployConnection } from '../deploy-connection.js';
-import type { DeployNeeds } from '../deploy-dependencies.js';
+import type { DeployDependencies } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { requireTarget } from '../preconditions.js';
 import { resolveRefused } from '../refusals.js';
-import { requireFitting } from './marks.js';
+import { requireMarkAllowed } from './marks.js';
 import { readState, unsettledNames } from './read-states.js';
 import type { MigrationState, ResolveExplanation, ResolveOptions, ResolveReport } from './resolve.types.js';
 
-/** What it needs of the other app. */
-export type ResolveNeeds = Pick<DeployNeeds, 'settings' | 'timeouts' | 'migrations' | 'changelog'>;
+/** What resolving needs of other modules. */
+export type ResolveDependencies = Pick<
+  DeployDependencies,
+  'settings' | 'timeouts' | 'migrations' | 'changelog'
+>;
 
-/** The history, and the directory beside it. */
+/** The history and the migrations directory. */
 interface Known {
   readonly attempts: readonly Attempt[];
   readonly directory: ReadonlySet<string>;
 }
 
-/** Explains what is not settled in the history, or settles one of it. */
+/** Explains the migrations that need resolving, or resolves one. */
 export class ResolveRun {
   private readonly connection: DeployConnection;
 
   constructor(
-    private readonly needs: ResolveNeeds,
+    private readonly dependencies: ResolveDependencies,
     private readonly signal: AbortSignal,
   ) {
-    this.connection = new DeployConnection(needs, signal, { applicationName: 'pgkeep resolve', interrupted });
+    this.connection = new DeployConnection(dependencies, signal, {
+      applicationName: 'pgkeep resolve',
+      done: 'marked',
+    });
   }
 
   /** @throws PgkeepError `MIGRATIONS_UNREADABLE`, or a `DATABASE_…` code. */
   async explain(): Promise<ResolveExplanation> {
-    const { database, environment } = this.needs.settings;
+    const { database, environment } = this.dependencies.settings;
     const migrations = await this.connection.use('read the history of', async (client) => {
       const known = await this.known(client);
       const states: MigrationState[] = [];
@@ -49,19 +55,19 @@ export class ResolveRun {
 
   /** @throws PgkeepError `RESOLVE_REFUSED`, `RESOLVE_FAILED`, `INTERRUPTED`, or a `DATABASE_…` code. */
   async resolve(options: ResolveOptions): Promise<ResolveReport> {
-    const { database, environment } = this.needs.settings;
+    const { database, environment } = this.dependencies.settings;
     const { migration, mark } = options;
     const before = await this.connection.use('resolve a migration of', async (client) => {
       await this.lock(client);
       const state = await this.state(client, migration, await this.known(client));
       options.onState?.(state);
-      requireFitting(state, options);
+      requireMarkAllowed(state, options);
       await this.mark(options);
       return state;
     });
     await this.requireMarked(options);
     const { there, notThere } = before;
-    const recording = await recordAction(this.needs, {
+    const recording = await recordAction(this.dependencies, {
       action: 'resolve',
       details: { migration, mark, there, notThere, anyway: options.anyway === true },
       actor: options.actor ?? operator(),
@@ -70,7 +76,7 @@ export class ResolveRun {
   }
 
   private async lock(client: Client): Promise<void> {
-    const { settings, timeouts } = this.needs;
+    const { settings, timeouts } = this.dependencies;
     await requireTarget(client, settings.environment, timeouts, resolveRefused);
     await takeDeployLock(client, {
       timeouts,
@@ -82,7 +88,7 @@ export class ResolveRun {
   }
 
   private async known(client: Client): Promise<Known> {
-    const { settings, timeouts, migrations } = this.needs;
+    const { settings, timeouts, migrations } = this.dependencies;
     const report = await migrations.report(client, timeouts);
     if ('fault' in report) {
       throw new PgkeepError('MIGRATIONS_UNREADABLE', `${report.fault.text}.`, { hint: report.fault.hint });
@@ -95,13 +101,13 @@ export class ResolveRun {
   }
 
   private async state(client: Client, name: string, known: Known): Promise<MigrationState> {
-    const { settings, timeouts } = this.needs;
+    const { settings, timeouts } = this.dependencies;
     return await readState(client, name, known, settings, timeouts);
   }
 
   private async mark({ migration, mark }: ResolveOptions): Promise<void> {
-    const { database, migrationsDirectory: directory } = this.needs.settings;
-    if (this.signal.aborted) throw interrupted();
+    const { database, migrationsDirectory: directory } = this.dependencies.settings;
+    if (this.signal.aborted) throw interrupted('nothing was marked');
     try {
       await markMigration({ database: database.url, directory, migration }, mark);
     } catch (cause) {
@@ -113,7 +119,7 @@ export class ResolveRun {
     }
   }
 
-  /** Whatever the engine says: the history decides, asked on a connection that it never had. */
+  /** Checks the result by the history, which is read on a new connection. */
   private async requireMarked({ migration, mark }: ResolveOptions): Promise<void> {
     const { attempts } = await this.connection.use('verify the migrations of', (client) =>
       this.known(client),
@@ -126,12 +132,8 @@ export class ResolveRun {
     if (isMarked) return;
     throw new PgkeepError(
       'RESOLVE_FAILED',
-      `Prisma’s engine says that migration ${migration} is marked as ${mark}, and _prisma_migrations does not.`,
-      { hint: 'Somebody else may be at it: see `pgkeep migrate status`.' },
+      `Prisma’s engine reported migration ${migration} as marked ${mark}, but _prisma_migrations does not show it.`,
+      { hint: 'Another session may have changed the history: see `pgkeep migrate status`.' },
     );
   }
-}
-
-function interrupted(): PgkeepError {
-  return new PgkeepError('INTERRUPTED', 'Interrupted: nothing was marked.');
 }

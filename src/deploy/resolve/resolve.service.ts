@@ -6,7 +6,7 @@ import { DatabaseService } from '../../postgres/database.service.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';
 import type { ResolveExplanation, ResolveOptions, ResolveReport } from './resolve.types.js';
 
-/** Explains what is not settled in the migration history, and settles it by what is in the database. */
+/** Explains failed, rolled back and unknown migrations, and marks them by what the database contains. */
 @Injectable()
 export class ResolveService {
   constructor(
@@ -17,7 +17,7 @@ export class ResolveService {
   ) {}
 
   /**
-   * Each migration that failed, was rolled back or is unknown here: what was said, what of it is there, what to choose.
+   * Describes each failed, rolled back or unknown migration: the error, what was applied, the options.
    * @throws PgkeepError `MIGRATIONS_UNREADABLE`, or a `DATABASE_…` code.
    */
   async explain(signal?: AbortSignal): Promise<ResolveExplanation> {
@@ -26,8 +26,8 @@ export class ResolveService {
 
   /**
    * Marks a migration as applied or rolled back through Prisma's engine: the history is as `prisma migrate resolve`
-   * leaves it. Runs nothing of it.
-   * @throws PgkeepError `RESOLVE_REFUSED` where the history or what is in the database contradicts: nothing was touched;
+   * writes it. Runs none of its statements.
+   * @throws PgkeepError `RESOLVE_REFUSED` if the history or the database contradicts: nothing was touched;
    *   `RESOLVE_FAILED`, `INTERRUPTED`, or a `DATABASE_…` code.
    */
   async resolve(options: ResolveOptions): Promise<ResolveReport> {

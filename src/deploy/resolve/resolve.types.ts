@@ -1,53 +1,55 @@
 import type { Recording } from '../../audit-log/audit-log.types.js';
 import type { EnvironmentName } from '../../config/settings.js';
-import type { Mark } from '../../migrations/engine/apply-migrations.js';
+import type { Mark } from '../../migrations/engine/schema-engine.js';
 import type { Traced } from '../../migrations/traces/trace.js';
 
-/** What is to be marked, and how. */
+/** Which migration is marked, and how. */
 export interface ResolveOptions {
   readonly migration: string;
   readonly mark: Mark;
-  /** Marks it though what is in the database says otherwise. Defaults to false. */
+  /** Marks it even if the database contradicts that. Defaults to false */
   readonly anyway?: boolean;
-  /** Who the record names. Defaults to the operator: `user@host`. */
+  /** Who the audit log names. Defaults to the operator, `user@host` */
   readonly actor?: string;
   readonly signal?: AbortSignal;
-  /** Is shown what there is, before anything is done. */
+  /** Called with the state before anything is done. */
   readonly onState?: (state: MigrationState) => void;
 }
 
-/** A migration as the history and the database have it. */
+/** The state of a migration in the history and the database. */
 export interface MigrationState extends Traced {
   readonly migration: string;
   /**
-   * - `failed`: began, and did not end
+   * - `failed`: started, and did not finish
    * - `rolled back`, and not applied since
-   * - `unknown`: applied, and not in this directory
-   * - `pending`: never begun
+   * - `unknown`: applied, but not in this directory
+   * - `pending`: never started
    * - `applied`
    */
   readonly state: 'failed' | 'rolled back' | 'unknown' | 'pending' | 'applied';
-  /** When its last attempt began, in UTC; null where there was none. */
+  /** When its last attempt started, in UTC; null if there was none. */
   readonly started: string | null;
-  /** The first line of what PostgreSQL said of it; null where nobody wrote it down. */
+  /** The first line of PostgreSQL's error; null if none was recorded. */
   readonly said: string | null;
-  /** Whether its `migration.sql` is here. */
+  /** Whether its `migration.sql` exists. */
   readonly isHere: boolean;
-  /** Who ran the attempt that failed, and how; null where none did. */
+  /** What ran the failed attempt, and how; null if none failed. */
   readonly ran: RanBy | null;
   /** Statements that pgkeep recorded as applied: `line 2: UPDATE "purse" SET …`. */
   readonly applied: readonly string[];
-  /** Statements that leave nothing to be looked for: they may have been applied. */
+  /** Statements that leave no object to look for: they may have been applied. */
   readonly uncertain: readonly string[];
-  /** Statements that were not applied, where pgkeep ran it statement by statement. */
+  /** Statements that were not applied, if pgkeep ran it statement by statement. */
   readonly notApplied: readonly string[];
-  /** Indexes of it that are there and not valid, quoted where SQL needs it. */
+  /** Statements that leave no object and follow one whose object is missing: not run, unless that was dropped by hand. */
+  readonly assumedNotRun: readonly string[];
+  /** Its invalid indexes, quoted where SQL needs it. */
   readonly invalid: readonly string[];
-  /** What to choose from. */
+  /** The options. */
   readonly choices: readonly Choice[];
 }
 
-/** Who ran an attempt, and how. */
+/** What ran an attempt, and how. */
 export type RanBy =
   | { readonly by: 'something else' }
   | { readonly by: 'pgkeep'; readonly as: 'transaction' | 'query' }
@@ -56,7 +58,7 @@ export type RanBy =
       readonly as: 'statements';
       readonly statements: number;
       readonly applied: number;
-      /** Whether the file still is the one that was run. */
+      /** Whether the file is still the one that was run. */
       readonly isSameFile: boolean;
     };
 
@@ -66,20 +68,20 @@ export interface Choice {
   readonly when: string;
 }
 
-/** What `pgkeep migrate resolve` answers without arguments. */
+/** What `pgkeep migrate resolve` reports without arguments. */
 export interface ResolveExplanation {
   readonly database: string;
   readonly environment: EnvironmentName;
-  /** Migrations that are failed, rolled back or unknown; empty where all is settled. */
+  /** Migrations that are failed, rolled back or unknown; empty if none needs resolving. */
   readonly migrations: readonly MigrationState[];
 }
 
-/** What it answers when it marked one. */
+/** What it reports after marking one. */
 export interface ResolveReport extends Recording {
   readonly database: string;
   readonly environment: EnvironmentName;
   readonly migration: string;
   readonly mark: Mark;
-  /** What of it is in the database. */
+  /** What exists of it in the database. */
   readonly before: MigrationState;
 }

@@ -1,11 +1,12 @@
 import type { Client, ClientBase } from 'pg';
 import type { Settings } from '../../config/settings.js';
-import { boundedList } from '../../core/bounded-list.js';
+import { boundedList } from '../../core/text.js';
 import { type Loss, lossesOf } from '../../migrations/down/losses.js';
 import { type EditedFile, judgeEdits } from '../../migrations/lint/edited-files.js';
+import { MigrationSources } from '../../migrations/lint/migration-sources.js';
 import type { MigrationHistory, MigrationStatus } from '../../migrations/migrations.types.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
-import type { RollbackNeeds } from '../deploy-dependencies.js';
+import type { RollbackDependencies } from '../deploy-dependencies.js';
 import { projectNotes, requireNoFailedAttempt, requireTarget } from '../preconditions.js';
 import { findProtectedLoss } from '../protected-losses.js';
 import { readProtectedTables } from '../protected-tables.js';
@@ -19,17 +20,17 @@ export interface RollbackDraft {
   readonly plan: RollbackPlan;
   readonly down: Down;
   readonly losses: readonly Loss[];
-  /** Tables whose rows must stay, whatever was named. */
+  /** Tables whose rows must be kept, whatever was named. */
   readonly protectedNames: ReadonlySet<string>;
 }
 
 /**
- * Looks at the history, then at what would take its newest migration back.
+ * Reads the history, then the `down.sql` of its newest migration and what it would remove.
  * @throws PgkeepError `ROLLBACK_REFUSED`; what the connection throws.
  */
 export async function draftRollback(
   client: Client,
-  { settings, timeouts, migrations }: RollbackNeeds,
+  { settings, timeouts, migrations }: RollbackDependencies,
   { migration: asked, lose = [] }: RollbackOptions,
 ): Promise<RollbackDraft> {
   const { database, environment, deploy } = settings;
@@ -44,17 +45,21 @@ export async function draftRollback(
     await requireNoFailedAttempt(client, schema, timeouts, rollbackRefused);
   }
   const { status, history } = report;
-  const edits = await judgeEdits(report.changed, history.rows ?? [], settings.migrationsDirectory);
+  const edits = await judgeEdits(
+    report.changed,
+    history.rows ?? [],
+    new MigrationSources(settings.migrationsDirectory),
+  );
   const migration = chooseMigration(status, history, edits, asked);
   const down = await readDown(migration, settings);
   const losses = lossesOf(down.parsed, schema);
   if (losses.some(({ kind, name }) => kind === 'schema' && name === schema)) {
     throw rollbackRefused(
-      `${down.script.file} drops schema ${schema}, which holds the history itself`,
-      'Drop what the migration made, table by table.',
+      `${down.script.file} drops schema ${schema}, which contains the migration history`,
+      'Drop the objects that the migration created, one by one.',
     );
   }
-  const kept = await keepProtected(client, down, settings, timeouts);
+  const kept = await requireProtectedKept(client, down, settings, timeouts);
   const measured = await measureLosses(client, losses, timeouts);
   return {
     down,
@@ -78,7 +83,7 @@ export async function draftRollback(
 }
 
 /**
- * The newest applied migration: the only one that may be taken back, since those on top of it build on it. Pure.
+ * Returns the newest applied migration: the only one that can be rolled back, because later ones build on it. Pure.
  * @param edits files that were changed after they were applied, in more than their comments
  * @param asked the name that was typed
  * @throws PgkeepError `ROLLBACK_REFUSED`.
@@ -89,7 +94,7 @@ function chooseMigration(
   edits: readonly EditedFile[],
   asked: string | undefined,
 ): string {
-  // In the order in which they were applied, whatever their names.
+  // In the order in which they were applied, not by name.
   const applied = rows.filter(({ finished, rolledBack }) => finished && !rolledBack).map(({ name }) => name);
   const newest = applied.at(-1);
   if (newest === undefined) throw rollbackRefused('no migration is applied', 'See `pgkeep migrate status`.');
@@ -97,12 +102,12 @@ function chooseMigration(
   if (status.unknown.includes(newest)) {
     throw rollbackRefused(
       `the newest applied migration, ${newest}, is not in this directory: the database is ahead of this build`,
-      'Check out the build that has it; its down.sql is there, too.',
+      'Check out the version that contains it and its down.sql.',
     );
   }
   if (edits.some(({ name, acceptedBecause }) => name === newest && acceptedBecause === undefined)) {
     throw rollbackRefused(
-      `migration ${newest} was changed after it was applied: its down.sql may take back something else`,
+      `migration ${newest} was changed after it was applied: its down.sql may no longer fit`,
       `Restore the file from version control: \`git log -p -- '*/${newest}/*'\``,
     );
   }
@@ -118,27 +123,27 @@ function notTheNewest(
   if (place !== -1) {
     const above = applied.slice(place + 1);
     return rollbackRefused(
-      `migration ${asked} is not the newest: on top of it ${above.length === 1 ? 'is' : 'are'} ${boundedList(above)}`,
-      `The newest goes first: \`npx pgkeep migrate rollback ${above.at(-1)}\``,
+      `migration ${asked} is not the newest: ${boundedList(above)} ${above.length === 1 ? 'was' : 'were'} applied after it`,
+      `Roll back the newest first: \`npx pgkeep migrate rollback ${above.at(-1)}\``,
     );
   }
   const isRolledBack = rows.some(({ name, rolledBack }) => name === asked && rolledBack);
   return rollbackRefused(
-    `migration ${asked} is ${isRolledBack ? 'rolled back already' : 'not applied'}`,
+    `migration ${asked} is ${isRolledBack ? 'already rolled back' : 'not applied'}`,
     `The newest applied one is ${applied.at(-1)}. See \`pgkeep migrate status\`.`,
   );
 }
 
-/** What is to be typed where the rows of a protected table are meant to go. */
+/** What to do if the rows of a protected table should be removed. */
 const KEEP_HINT =
-  'Write down.sql so that the rows stay. Where it is meant, and agreed on, roll back once without that name in PROTECTED_TABLES.';
+  'Rewrite down.sql so that it keeps the rows. If removing them is intended and approved, roll back once without that table in PROTECTED_TABLES.';
 
 /**
- * Refuses a `down.sql` that takes rows of a protected table, whatever `--lose` names.
- * @returns the names of protected tables, and of those that their rows lie in or belong to; what is worth knowing.
+ * Refuses a `down.sql` that removes rows of a protected table, whatever `--lose` names.
+ * @returns the names of the protected tables, their partitions and parents; notes.
  * @throws PgkeepError `ROLLBACK_REFUSED`; what the connection throws.
  */
-async function keepProtected(
+async function requireProtectedKept(
   client: ClientBase,
   { parsed }: Down,
   { deploy, database }: Settings,
@@ -150,17 +155,17 @@ async function keepProtected(
   const loss = findProtectedLoss([parsed], tables, schema);
   if (loss) {
     throw rollbackRefused(
-      `${loss.place} is ${loss.what}, and takes rows of ${loss.table}, which is protected (PROTECTED_TABLES)`,
+      `${loss.what} at ${loss.place} removes rows of ${loss.table}, which is protected (PROTECTED_TABLES)`,
       KEEP_HINT,
     );
   }
   return { names: new Set(tables.flatMap(({ family }) => family)), notes };
 }
 
-/** The refusal of one whose text did not say that it takes such rows. */
-export function tookProtected(what: string) {
+/** Returns the refusal of a script that removed protected rows without naming the table. */
+export function protectedRemoved(what: string) {
   return rollbackRefused(
-    `its text does not say so, and it took ${what}, which is protected (PROTECTED_TABLES): it was taken back`,
+    `down.sql removed ${what}, which is protected (PROTECTED_TABLES) and not named in its SQL; this was rolled back`,
     KEEP_HINT,
   );
 }

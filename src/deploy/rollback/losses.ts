@@ -1,32 +1,32 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
-import { counted } from '../../core/counted.js';
-import { errorCode } from '../../core/errors.js';
+import { counted, shellWord } from '../../core/text.js';
 import { type FullName, type Loss, nameOf } from '../../migrations/down/losses.js';
 import { read, type ReadTimeouts } from '../../postgres/read.js';
 import { rollbackRefused } from '../refusals.js';
+import { countWithin } from '../row-counts.js';
 import type { MeasuredLoss, RollbackOptions, RollbackPlan } from './rollback.types.js';
 
-/** What is typed before a rollback in production. */
+/** The word that confirms a rollback in production. */
 export const PRODUCTION_WORD = 'ROLLBACK_PRODUCTION';
 
-/** Whether a name that was typed is this loss's; without its schema it is the default one's. */
+/** Whether a typed name names this loss; a name without a schema is in the default one. */
 function isNamed(name: string, lose: readonly string[], schema: string): boolean {
   return lose.some((typed) => typed === name || `${schema}.${typed}` === name);
 }
 
-/** The names of losses that were not typed. Pure. */
+/** Returns the names of losses that were not passed with `--lose`. Pure. */
 export function notNamed(losses: readonly MeasuredLoss[], lose: readonly string[], schema: string): string[] {
   return losses.map(({ name }) => name).filter((name) => !isNamed(name, lose, schema));
 }
 
-/** @throws PgkeepError `ROLLBACK_REFUSED` with everything that would be lost and was not named. */
+/** Checks that every loss was named. @throws PgkeepError `ROLLBACK_REFUSED` that lists the others. */
 export function requireNamed(plan: RollbackPlan): void {
   if (plan.notNamed.length === 0) return;
   const lost = plan.losses.filter(({ name }) => plan.notNamed.includes(name)).map(lossText);
   throw rollbackRefused(
-    `it loses ${lost.join('; ')}`,
+    `it would lose ${lost.join('; ')}`,
     [
-      'Where that is meant:',
+      'If this is intended:',
       `  ${rollbackCommand(
         plan.migration,
         plan.losses.map(({ name }) => name),
@@ -35,26 +35,26 @@ export function requireNamed(plan: RollbackPlan): void {
   );
 }
 
-/** @throws PgkeepError `ROLLBACK_REFUSED` in production, where nobody typed what is to be typed. */
+/** Checks the confirmation. @throws PgkeepError `ROLLBACK_REFUSED` in production without one. */
 export function requireConfirmed(
   { isProduction, database }: Pick<RollbackPlan, 'isProduction' | 'database'>,
   { confirm, target, onTerminal = false }: RollbackOptions,
 ): void {
   if (target !== undefined && target !== database) {
     throw rollbackRefused(
-      `--target ${target} was typed, and DATABASE_URL leads to database "${database}"`,
-      'Check which database is meant.',
+      `--target is ${target}, but DATABASE_URL points at database "${database}"`,
+      'Check which database to roll back.',
     );
   }
   if (!isProduction) return;
   if (confirm === PRODUCTION_WORD && (onTerminal || target === database)) return;
   throw rollbackRefused(
     'a rollback in production was not confirmed',
-    `Type ${PRODUCTION_WORD} when asked on a terminal, or give both \`--confirm ${PRODUCTION_WORD} --target ${database}\`.`,
+    `Type ${PRODUCTION_WORD} when asked on a terminal, or pass \`--confirm ${PRODUCTION_WORD} --target ${database}\`.`,
   );
 }
 
-/** The names to type: what there is to lose, and whatever else was typed. Pure. */
+/** Returns the names to pass with `--lose`: the losses, and what else was passed. Pure. */
 export function namesToType(
   losses: readonly MeasuredLoss[],
   lose: readonly string[],
@@ -64,34 +64,27 @@ export function namesToType(
   return [...names, ...lose.filter((typed) => !names.some((name) => isNamed(name, [typed], schema)))];
 }
 
-/** The whole command, to be typed again. Pure. */
+/** Returns the complete command to run again. Pure. */
 export function rollbackCommand(migration: string, lose: readonly string[] = []): string {
-  return ['npx pgkeep migrate rollback', migration, ...lose.map((name) => `--lose ${quoted(name)}`)].join(
+  return ['npx pgkeep migrate rollback', migration, ...lose.map((name) => `--lose ${shellWord(name)}`)].join(
     ' ',
   );
 }
 
-function quoted(word: string): string {
-  return /^[\w.]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-/** `1,234 rows of public.children (DROP TABLE)`. Pure. */
+/** Returns Returns `1,234 rows of public.children (DROP TABLE)`. Pure. */
 export function lossText({ kind, name, what, count }: MeasuredLoss): string {
   const isColumn = kind === 'column' || kind === 'values' || kind === 'conversion';
   const unit = isColumn ? 'value' : 'row';
-  const much = count === null ? `${unit}s that were too many to count` : counted(count, unit);
+  const much = count === null ? `an unknown number of ${unit}s` : counted(count, unit);
   const text = `${much} of ${name} (${what})`;
   if (what === 'DELETE' || what === 'MERGE' || kind === 'values') return `up to ${text}`;
-  return kind === 'conversion' ? `${text}, where they do not fit` : text;
+  return kind === 'conversion' ? `${text}, those that do not fit the new type` : text;
 }
 
-/** One count may take this long: somebody waits for the answer. */
+/** The longest time for one count: a person is waiting for the answer. */
 const COUNT_MS = 5000;
 
-/** What cannot be had: too slow, locked by somebody, not to be read by this role. */
-const NOT_TO_BE_HAD = new Set(['57014', '55P03', '42501']);
-
-/** Tables and columns that are there, by name. */
+/** Existing tables and their columns, by name. */
 const EXISTING_QUERY = `
   SELECT n.nspname AS schema, c.relname AS table, pg_catalog.array_agg(a.attname::text) AS columns
     FROM pg_catalog.pg_class c
@@ -105,7 +98,7 @@ interface Existing extends FullName {
 }
 
 /**
- * Counts what is to be lost; a schema is counted table by table. What is not there, or holds nothing, is no loss.
+ * Counts what would be lost; a schema is counted table by table. Missing or empty objects are not a loss.
  * @throws what the connection throws.
  */
 export async function measureLosses(
@@ -119,7 +112,8 @@ export async function measureLosses(
   for (const { kind, name, what, table, column } of losses.flatMap((loss) => byTable(loss, existing))) {
     const found = existing.find((one) => table && nameOf(one) === nameOf(table));
     const isThere = found && (column === undefined || found.columns.includes(column));
-    const count = isThere ? await countOf(client, found, column) : 0;
+    const argument = column === undefined ? undefined : escapeIdentifier(column);
+    const count = isThere ? await countWithin(client, quotedName(found), COUNT_MS, argument) : 0;
     if (count !== 0) measured.push({ kind, name, what, count });
   }
   return measured;
@@ -133,21 +127,6 @@ function byTable(loss: Loss, existing: readonly Existing[]): Loss[] {
     .map((table): Loss => ({ kind: 'table', name: nameOf(table), table, column: undefined, what, index }));
 }
 
-async function countOf(
-  client: ClientBase,
-  { schema, table }: FullName,
-  column: string | undefined,
-): Promise<number | null> {
-  const argument = column === undefined ? '*' : escapeIdentifier(column);
-  try {
-    const rows = await read<{ count: number }>(client, {
-      sql: `SELECT pg_catalog.count(${argument})::float8 AS count FROM ${escapeIdentifier(schema)}.${escapeIdentifier(table)}`,
-      statementTimeoutMs: COUNT_MS,
-      lockTimeoutMs: COUNT_MS / 2,
-    });
-    return rows[0]?.count ?? null;
-  } catch (error) {
-    if (NOT_TO_BE_HAD.has(errorCode(error) ?? '')) return null;
-    throw error;
-  }
+function quotedName({ schema, table }: FullName): string {
+  return `${escapeIdentifier(schema)}.${escapeIdentifier(table)}`;
 }

@@ -1,47 +1,47 @@
 import { errorCode, PgkeepError } from '../../core/errors.js';
+import { DDL_GUARD_REFUSED } from '../../guard/ddl/ddl-guard-sql.js';
 import type { ParsedFile } from '../../migrations/sql/parse-files.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { FailedScript } from '../apply/apply.types.js';
 import { isSessionLost } from '../deploy/failed-state.js';
-import { GUARD_REFUSED, placeOf, serverWords, waitReasons } from '../deploy/failure-text.js';
+import { placeOf, serverWords, waitReasons } from '../deploy/failure-text.js';
 import type { RollbackPlan } from './rollback.types.js';
 
-/** Everything that the message of a failed rollback tells. */
+/** Everything that the message of a failed rollback reports. */
 export interface RollbackFailure {
   readonly script: FailedScript;
   readonly parsed: ParsedFile;
   readonly backup: string | null;
-  /** Whether the history has the migration as applied; undefined where it cannot be asked. */
+  /** Whether the history shows the migration as applied; undefined if it cannot be read. */
   readonly isApplied: boolean | undefined;
-  /** Whether the session was lost after it had been told to commit. */
+  /** Whether COMMIT was sent before the session was lost. */
   readonly wasCommitting: boolean;
-  /** Whether the lost session still is at it. */
+  /** Whether the lost session is still running on the server. */
   readonly isStillRunning: boolean;
   readonly interrupted: boolean;
   readonly plan: RollbackPlan;
-  /** The command, to be typed again. */
+  /** The command to run again. */
   readonly command: string;
 }
 
-const LOCK_NOT_AVAILABLE = '55P03';
-
-/** The error of a rollback that failed: which statement, what the database is like, what to type next. Pure. */
+/** Returns the error of a failed rollback: the statement, the state of the database, the next step. Pure. */
 export function rollbackFailed(failure: RollbackFailure): PgkeepError {
   const { script, parsed, backup, interrupted } = failure;
   const { migration, error } = script;
   const said = serverWords(error);
   const { place, shown } = placeOf(script, parsed);
   const beginning = isSessionLost(script.error)
-    ? [`The connection was lost while ${migration.name} was rolled back (${migration.file}): ${said}`]
+    ? [`The connection was lost while ${migration.name} was being rolled back (${migration.file}): ${said}`]
     : [
         `The rollback of ${migration.name} ${interrupted ? 'was interrupted' : 'failed'} at ${place}`,
         ...(shown === '' ? [] : [`  ${shown}`]),
-        `PostgreSQL says: ${said}`,
+        `PostgreSQL reported: ${said}`,
       ];
   const message = [
     ...beginning,
     ...waitReasons({ ...failure, ...failure.plan }),
     stateText(failure),
-    ...(backup === null ? [] : [`The backup from before: ${backup}.`]),
+    ...(backup === null ? [] : [`Backup made before the rollback: ${backup}.`]),
   ];
   return new PgkeepError(interrupted ? 'INTERRUPTED' : 'ROLLBACK_FAILED', message.join('\n'), {
     hint: nextSteps(failure).join('\n'),
@@ -52,16 +52,16 @@ export function rollbackFailed(failure: RollbackFailure): PgkeepError {
 function stateText({ isApplied, wasCommitting, isStillRunning }: RollbackFailure): string {
   if (isApplied === undefined) {
     return wasCommitting
-      ? 'Nobody said what became of it: the migration is rolled back as a whole, or applied as before.'
-      : 'PostgreSQL keeps nothing of it: the database is as it was, and the migration still applied.';
+      ? 'Outcome unknown: the migration was rolled back completely, or it is still applied.'
+      : 'Nothing was changed: PostgreSQL rolls back a transaction whose session ends before it commits. The migration is still applied.';
   }
   if (isStillRunning && wasCommitting) {
-    return 'It was told to commit, and still is at it: the migration will be rolled back as a whole, or stay applied.';
+    return 'COMMIT was sent and the session is still running: the migration will be rolled back completely, or stay applied.';
   }
   if (isStillRunning) {
-    return 'The server has not noticed, and still is at it. Nothing of it is kept when it ends: the migration is still applied.';
+    return 'Its session is still running on the server. PostgreSQL discards its changes when it ends: the migration is still applied.';
   }
-  return 'The database is as it was, and the migration still applied: PostgreSQL took the rollback back as a whole.';
+  return 'Nothing was changed: PostgreSQL discarded the rollback, and the migration is still applied.';
 }
 
 function nextSteps({
@@ -76,7 +76,7 @@ function nextSteps({
   if (isStillRunning && wasCommitting) return ['When it has ended:', '  npx pgkeep migrate status', again];
   if (isStillRunning) {
     return [
-      'Let it end, or end it:',
+      'Wait for it to end, or end it:',
       `  SELECT pg_terminate_backend(${script.backendPid});    (in psql)`,
       'Then:',
       again,
@@ -86,7 +86,7 @@ function nextSteps({
     return ['When the server answers again:', '  npx pgkeep migrate status', again];
   }
   const code = errorCode(script.error);
-  const isOfItsTime = code === LOCK_NOT_AVAILABLE || code === GUARD_REFUSED;
-  const isTheFile = !isOfItsTime && !isSessionLost(script.error) && !interrupted;
-  return [isTheFile ? `Mend ${script.migration.file}, then:` : 'When the time is better:', again];
+  const isTransient = code === SQLSTATE.lockNotAvailable || code === DDL_GUARD_REFUSED;
+  const isFileAtFault = !isTransient && !isSessionLost(script.error) && !interrupted;
+  return [isFileAtFault ? `Fix ${script.migration.file}, then:` : 'Retry later:', again];
 }

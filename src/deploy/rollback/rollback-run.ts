@@ -3,9 +3,9 @@ import type { Client } from 'pg';
 import { operator } from '../../audit-log/append.js';
 import type { NewEntry, Recording } from '../../audit-log/audit-log.types.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
-import { backupBeforeDeploy, backUpFirst, recordAction } from '../back-up-and-record.js';
+import { backUpFirst, recordAction, requireBackup } from '../back-up-and-record.js';
 import { DeployConnection } from '../deploy-connection.js';
-import type { RollbackNeeds } from '../deploy-dependencies.js';
+import type { RollbackDependencies } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { isSessionLost } from '../deploy/failed-state.js';
 import { DeployDrift } from '../record-structure.js';
@@ -23,7 +23,7 @@ import {
 } from './losses.js';
 import { rollbackFailed } from './rollback-failure.js';
 import type { MeasuredLoss, RollbackOptions, RollbackPlan, RollbackReport } from './rollback.types.js';
-import { type DownOutcome, runDown, SESSION_NAME } from './run-down.js';
+import { type DownOutcome, runDown, ROLLBACK_SESSION } from './run-down.js';
 
 /** One rollback, from the history check to the record. */
 export class RollbackRun {
@@ -32,21 +32,21 @@ export class RollbackRun {
   private readonly actor: string;
   private readonly lose: readonly string[];
   private readonly drift: DeployDrift;
-  private readonly tell: (line: string) => void;
+  private readonly onStep: (line: string) => void;
 
   constructor(
-    private readonly needs: RollbackNeeds,
+    private readonly dependencies: RollbackDependencies,
     private readonly options: RollbackOptions,
   ) {
     this.signal = options.signal ?? new AbortController().signal;
-    this.connection = new DeployConnection(needs, this.signal, {
-      applicationName: SESSION_NAME,
-      interrupted,
+    this.connection = new DeployConnection(dependencies, this.signal, {
+      applicationName: ROLLBACK_SESSION,
+      done: 'rolled back',
     });
     this.actor = options.actor ?? operator();
     this.lose = options.lose ?? [];
-    this.drift = new DeployDrift(needs.drift, 'rollback');
-    this.tell = options.onStep ?? (() => undefined);
+    this.drift = new DeployDrift(dependencies.drift, 'rollback');
+    this.onStep = options.onStep ?? (() => undefined);
   }
 
   /** @throws PgkeepError `ROLLBACK_REFUSED`, or a `DATABASE_…` code. */
@@ -57,19 +57,19 @@ export class RollbackRun {
   /** @throws PgkeepError `ROLLBACK_REFUSED`, `ROLLBACK_FAILED`, `INTERRUPTED`, a code of the backup's, or `DATABASE_…`. */
   async rollback(): Promise<RollbackReport> {
     const startedAt = this.now();
-    if (this.options.withoutBackup === true && this.needs.settings.environment === 'production') {
-      throw rollbackRefused(
-        'in production nothing is taken back without a backup',
-        'Leave out --without-backup; the backup is made before anything is taken back.',
-      );
-    }
+    requireBackup(
+      this.dependencies.settings,
+      this.options.withoutBackup,
+      'a rollback in production',
+      rollbackRefused,
+    );
     return await this.connection.use('roll back a migration of', async (client) => {
-      const { timeouts } = this.needs;
+      const { timeouts } = this.dependencies;
       await takeDeployLock(client, {
         timeouts,
         wait: this.options.wait === true,
         signal: this.signal,
-        onWait: this.tell,
+        onWait: this.onStep,
         refuse: rollbackRefused,
         again: 'pgkeep migrate rollback --wait',
       });
@@ -82,7 +82,7 @@ export class RollbackRun {
   }
 
   private async draft(client: Client): Promise<RollbackDraft> {
-    const draft = await draftRollback(client, this.needs, this.options);
+    const draft = await draftRollback(client, this.dependencies, this.options);
     const notes = [...draft.plan.notes, ...(await this.drift.look(client))];
     return { ...draft, plan: { ...draft.plan, notes } };
   }
@@ -90,19 +90,25 @@ export class RollbackRun {
   private async perform(client: Client, draft: RollbackDraft): Promise<Omit<RollbackReport, 'durationMs'>> {
     const { plan } = draft;
     const { database, environment, migration } = plan;
-    const backup = await this.backUp(migration);
+    const { actor, signal, onStep, options } = this;
+    const common = { ...options, actor, signal, onStep };
+    const backup = await backUpFirst(this.dependencies, {
+      ...common,
+      done: 'rolled back',
+      rolledBack: migration,
+    });
     const losses = await this.measureAgain(client, draft);
-    const before = await countRows(client, this.needs);
+    const before = await countRows(client, this.dependencies);
     const outcome = await runDown(draft, {
-      ...this.needs,
+      ...this.dependencies,
       signal: this.signal,
-      onStep: this.tell,
+      onStep: this.onStep,
       lose: this.lose,
     });
     const note = await this.judge(outcome, draft, backup);
-    // It may have taken long enough for the first connection to be gone.
+    // The rollback may have taken so long that the first connection was lost.
     const { after, structure } = await this.connection.use('count the rows of', async (fresh) => ({
-      after: await countRows(fresh, this.needs),
+      after: await countRows(fresh, this.dependencies),
       structure: await this.drift.record(fresh, [draft.down.script]),
     }));
     const compared = compareCounts(before, after);
@@ -128,22 +134,9 @@ export class RollbackRun {
     };
   }
 
-  private async backUp(migration: string): Promise<string | null> {
-    if (this.options.withoutBackup === true) return null;
-    this.tell('Backing up');
-    const { actor, signal, options } = this;
-    return await backUpFirst(this.needs, {
-      actor,
-      signal,
-      onProgress: options.onBackupProgress,
-      origin: await backupBeforeDeploy(this.needs, migration),
-      otherwise: 'Nothing was taken back',
-    });
-  }
-
-  /** A backup may have taken an hour, in which an empty column was filled. */
+  /** Measures again: during an hour of backup an empty column may have been filled. */
   private async measureAgain(client: Client, { plan, losses }: RollbackDraft): Promise<MeasuredLoss[]> {
-    const { settings, timeouts } = this.needs;
+    const { settings, timeouts } = this.dependencies;
     const measured = await measureLosses(client, losses, timeouts);
     const { schema } = settings.database.url;
     requireNamed({ ...plan, losses: measured, notNamed: notNamed(measured, this.lose, schema) });
@@ -151,8 +144,8 @@ export class RollbackRun {
   }
 
   /**
-   * Whatever the session said: the history decides, asked on a connection of its own.
-   * @returns what is to be noted of one that is done.
+   * Decides the outcome by the history, which is read on a new connection.
+   * @returns notes on a completed rollback.
    */
   private async judge(
     outcome: DownOutcome,
@@ -168,14 +161,14 @@ export class RollbackRun {
     const isApplied = applied?.has(migration);
     if (isApplied === false) {
       return failed
-        ? ['the connection was lost while it was committed; the history says that it is done']
+        ? ['the connection was lost during the commit; the history shows that the rollback is complete']
         : [];
     }
     if (!failed) {
       throw new PgkeepError(
         'ROLLBACK_FAILED',
-        `PostgreSQL says that the rollback is committed, and _prisma_migrations has ${migration} as applied.`,
-        { hint: 'Somebody applied it again meanwhile: see `pgkeep migrate status`.' },
+        `The rollback was committed, but _prisma_migrations shows ${migration} as applied.`,
+        { hint: 'Another session may have applied it again: see `pgkeep migrate status`.' },
       );
     }
     if (failed.error instanceof PgkeepError && failed.error.kind === 'refused') throw failed.error;
@@ -185,11 +178,11 @@ export class RollbackRun {
       code: errorCode(failed.error) ?? null,
       backup,
     });
-    const { timeouts } = this.needs;
+    const { timeouts } = this.dependencies;
     const isStillRunning =
       isSessionLost(failed.error) &&
       (await this.connection
-        .use('look at', (client) => isRunning(client, failed.backendPid, timeouts, SESSION_NAME))
+        .use('look at', (client) => isRunning(client, failed.backendPid, timeouts, ROLLBACK_SESSION))
         .catch(() => false));
     throw rollbackFailed({
       script: failed,
@@ -202,20 +195,16 @@ export class RollbackRun {
       interrupted: this.signal.aborted,
       command: rollbackCommand(
         migration,
-        namesToType(plan.losses, this.lose, this.needs.settings.database.url.schema),
+        namesToType(plan.losses, this.lose, this.dependencies.settings.database.url.schema),
       ),
     });
   }
 
   private async record(details: NewEntry['details']): Promise<Recording> {
-    return await recordAction(this.needs, { action: 'rollback', details, actor: this.actor });
+    return await recordAction(this.dependencies, { action: 'rollback', details, actor: this.actor });
   }
 
   private now(): number {
-    return this.needs.clock.monotonicMs();
+    return this.dependencies.clock.monotonicMs();
   }
-}
-
-function interrupted(): PgkeepError {
-  return new PgkeepError('INTERRUPTED', 'Interrupted: nothing was taken back.');
 }

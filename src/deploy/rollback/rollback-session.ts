@@ -1,31 +1,31 @@
 import { type Client, type ClientBase, escapeIdentifier } from 'pg';
-import { counted } from '../../core/counted.js';
+import { counted } from '../../core/text.js';
 import { oneMessage } from '../../postgres/mark.js';
-import { send } from '../apply/script-session.js';
+import { inTransaction, send } from '../apply/script-session.js';
 import { rollbackRefused } from '../refusals.js';
-import { tookProtected } from './draft-rollback.js';
+import { protectedRemoved } from './draft-rollback.js';
 import type { Down } from './read-down.js';
 
-/** What a rollback's transaction goes by. */
+/** What the transaction of a rollback needs to know. */
 export interface TransactionOptions {
   readonly down: Down;
-  /** PostgreSQL schema of `_prisma_migrations`, where unqualified names go, too. */
+  /** PostgreSQL schema of `_prisma_migrations` and of unqualified names. */
   readonly schema: string;
-  /** Tables and columns that the script says to take. */
-  readonly foreseen: ReadonlySet<string>;
-  /** Tables whose rows must stay. */
+  /** Tables and columns that the script removes by name. */
+  readonly expected: ReadonlySet<string>;
+  /** Tables whose rows must be kept. */
   readonly protectedNames: ReadonlySet<string>;
-  /** The command that consents to more. */
+  /** Returns the command that also allows these losses. */
   readonly command: (more: readonly string[]) => string;
 }
 
 /**
- * The session on which a migration is taken back: the script and the mark in the history are one transaction, which is
- * not committed where it took something that its text did not say.
+ * The session that rolls a migration back. The script and the mark in the history are one transaction, which is not
+ * committed if it removed something that its SQL does not name.
  */
 export class RollbackSession {
-  /** Whether COMMIT was sent: before that, a session that is lost changed nothing. */
-  isCommitting = false;
+  /** Whether COMMIT was sent: a session that was lost before that changed nothing. */
+  wasCommitting = false;
 
   constructor(
     private readonly client: Client,
@@ -33,43 +33,34 @@ export class RollbackSession {
     private readonly options: TransactionOptions,
   ) {}
 
-  /** Runs what comes before the script. @throws what node-postgres throws. */
+  /** Runs statements before the script. @throws what node-postgres throws. */
   async prepare(sql: string): Promise<void> {
     await this.client.query(sql);
   }
 
-  /** @param onStatement called for every statement that PostgreSQL says is done. @throws what node-postgres throws. */
+  /** Runs the script. @param onStatement called for each completed statement @throws what node-postgres throws. */
   async run(onStatement: () => void): Promise<void> {
     const { sql } = this.options.down.script;
     const path = `SET LOCAL search_path TO ${escapeIdentifier(this.options.schema)}`;
-    await this.client.query(oneMessage('BEGIN', path));
-    try {
-      await this.takeBack(sql, onStatement);
-      this.isCommitting = true;
-      await this.client.query('COMMIT');
-    } catch (error) {
-      // Where the session is lost this fails as well, and the first error is the one to tell.
-      await this.client.query('ROLLBACK').catch(() => undefined);
-      throw error;
-    }
+    await inTransaction(this.client, this, oneMessage('BEGIN', path), () => this.rollBack(sql, onStatement));
   }
 
-  private async takeBack(sql: string, onStatement: () => void): Promise<void> {
+  private async rollBack(sql: string, onStatement: () => void): Promise<void> {
     const { client } = this;
     await this.markRolledBack();
     const before = await readTableStates(client);
     await send(client, sql, onStatement);
-    const more = unforeseenLosses(before, await readTableStates(client), this.options.foreseen);
+    const more = unexpectedLosses(before, await readTableStates(client), this.options.expected);
     if (more.length === 0) return;
     const kept = more.find(({ name }) => this.options.protectedNames.has(name));
-    if (kept) throw tookProtected(kept.text);
+    if (kept) throw protectedRemoved(kept.text);
     throw rollbackRefused(
-      `its text does not say so, and it took ${more.map(({ text }) => text).join('; ')}: it was taken back`,
-      ['Where that is meant:', `  ${this.options.command(more.map(({ name }) => name))}`].join('\n'),
+      `down.sql removed ${more.map(({ text }) => text).join('; ')}, which is not named in its SQL; this was rolled back`,
+      ['If this is intended:', `  ${this.options.command(more.map(({ name }) => name))}`].join('\n'),
     );
   }
 
-  /** As Prisma marks a failed one; first, because one that is not the newest any more is not worth its locks. */
+  /** Marks it as Prisma marks a failed one. Runs first, so that no locks are taken if it is no longer the newest. */
   private async markRolledBack(): Promise<void> {
     const { schema, down } = this.options;
     const table = `${escapeIdentifier(schema)}._prisma_migrations`;
@@ -83,13 +74,13 @@ export class RollbackSession {
     );
     if (rowCount !== 0) return;
     throw rollbackRefused(
-      `migration ${down.script.name} is not the newest any more`,
-      'Somebody deployed meanwhile: see `pgkeep migrate status`.',
+      `migration ${down.script.name} is no longer the newest applied one`,
+      'Another deploy ran in the meantime: see `pgkeep migrate status`.',
     );
   }
 }
 
-/** A table, or a partition of one, as it is at one moment of a transaction. */
+/** A table or partition at one moment of a transaction. */
 interface TableState {
   readonly oid: string;
   /** schema.table, unquoted. */
@@ -97,9 +88,9 @@ interface TableState {
   /** The names of its columns by their numbers. */
   readonly columns: Readonly<Record<string, string>>;
   readonly bytes: number;
-  /** Of the table that it is a partition of; its own where it is none. */
+  /** Name of the table that it is a partition of, or its own. */
   readonly rootName: string;
-  /** Rows deleted in this transaction, by whatever statement, trigger or foreign key. */
+  /** Rows deleted in this transaction, by any statement, trigger or foreign key. */
   readonly deleted: number;
 }
 
@@ -119,29 +110,29 @@ const STATE_QUERY = `
      AND c.relname <> '_prisma_migrations'
    ORDER BY 2`;
 
-/** The tables as this transaction sees them. @throws what the connection throws. */
+/** Reads the tables as this transaction sees them. @throws what the connection throws. */
 async function readTableStates(client: ClientBase): Promise<TableState[]> {
   return (await client.query<TableState>(STATE_QUERY)).rows;
 }
 
 /**
- * What a script took and its text did not say: by CASCADE, a trigger, a foreign key that deletes, a DO block. A table
- * without a page has nothing to lose. Pure.
- * @param foreseen names of tables and columns
- * @returns each as text.
+ * Finds what a script removed without naming it: by CASCADE, a trigger, a foreign key, a DO block. A table
+ * without pages has nothing to lose. Pure.
+ * @param expected names of tables and columns
+ * @returns each loss as text.
  */
-function unforeseenLosses(
+function unexpectedLosses(
   before: readonly TableState[],
   after: readonly TableState[],
-  foreseen: ReadonlySet<string>,
+  expected: ReadonlySet<string>,
 ): { name: string; text: string }[] {
   return before.flatMap((table) => {
-    if (table.bytes === 0 || foreseen.has(table.rootName)) return [];
+    if (table.bytes === 0 || expected.has(table.rootName)) return [];
     const now = after.find(({ oid }) => oid === table.oid);
     const name = table.rootName;
     if (!now) return [{ name, text: `table ${table.name} and its rows` }];
     const columns = Object.entries(table.columns)
-      .filter(([number, column]) => !(number in now.columns) && !foreseen.has(`${name}.${column}`))
+      .filter(([number, column]) => !(number in now.columns) && !expected.has(`${name}.${column}`))
       .map(([, column]) => ({ name: `${name}.${column}`, text: `column ${name}.${column} and its values` }));
     if (now.bytes === 0) return [{ name, text: `all rows of ${table.name}` }];
     if (now.deleted === 0) return columns;

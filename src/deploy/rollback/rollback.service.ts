@@ -7,10 +7,10 @@ import { Clock } from '../../core/clock.js';
 import { DriftService } from '../../drift/drift.service.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';
 import { DatabaseService } from '../../postgres/database.service.js';
-import type { RollbackNeeds } from '../deploy-dependencies.js';
+import type { RollbackDependencies } from '../deploy-dependencies.js';
 import type { RollbackOptions, RollbackPlan, RollbackReport } from './rollback.types.js';
 
-/** Takes the newest applied migration back, by its `down.sql`: backed up, all or nothing, recorded. */
+/** Rolls back the newest applied migration with its `down.sql`: backed up, all or nothing, recorded. */
 @Injectable()
 export class RollbackService {
   constructor(
@@ -24,8 +24,8 @@ export class RollbackService {
   ) {}
 
   /**
-   * What a rollback would do now; touches nothing.
-   * @throws PgkeepError `ROLLBACK_REFUSED` where the environment, the history or the `down.sql` forbids one (what it
+   * Returns what a rollback would do now; changes nothing.
+   * @throws PgkeepError `ROLLBACK_REFUSED` if the environment, the history or the `down.sql` forbids one (what it
    *   would lose is in the plan), or a `DATABASE_…` code.
    */
   async plan(options: Pick<RollbackOptions, 'migration' | 'lose'> = {}): Promise<RollbackPlan> {
@@ -35,18 +35,26 @@ export class RollbackService {
   /**
    * Runs the `down.sql` and marks the migration as rolled back, in one transaction.
    * @throws PgkeepError `ROLLBACK_REFUSED`: nothing was touched; `ROLLBACK_FAILED` and `INTERRUPTED`, whose message
-   *   says what the database is like now; a code of the backup's, or `DATABASE_…`: nothing was taken back.
+   *   says what state the database is in; a code of the backup's, or `DATABASE_…`: nothing was rolled back.
    */
   async rollback(options: RollbackOptions = {}): Promise<RollbackReport> {
     return await (await this.run(options)).rollback();
   }
 
-  /** Loaded only here: the parser is megabytes of WebAssembly, and a service takes nothing back. */
+  /** Loaded only here: the parser is megabytes of WebAssembly, and a service rolls nothing back. */
   private async run(options: RollbackOptions) {
     const { RollbackRun } = await import('./rollback-run.js');
     const { settings, clock, migrations, backups, changelog, drift } = this;
     const { timeouts } = this.database;
-    const needs: RollbackNeeds = { settings, timeouts, clock, migrations, backups, changelog, drift };
-    return new RollbackRun(needs, options);
+    const dependencies: RollbackDependencies = {
+      settings,
+      timeouts,
+      clock,
+      migrations,
+      backups,
+      changelog,
+      drift,
+    };
+    return new RollbackRun(dependencies, options);
   }
 }

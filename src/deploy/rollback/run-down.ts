@@ -1,14 +1,10 @@
-import { type Client, escapeIdentifier } from 'pg';
-import { PgkeepError } from '../../core/errors.js';
+import { interrupted } from '../../core/errors.js';
+import { escapeIdentifier } from 'pg';
 import { nameOf } from '../../migrations/down/losses.js';
-import { ENTER_RECORDED_DEPLOY } from '../../migrations/history/deploy-locks.js';
-import type { ConnectionOptions } from '../../postgres/candidate-client.js';
-import { withConnection } from '../../postgres/connect.js';
-import { oneMessage } from '../../postgres/mark.js';
 import type { FailedScript } from '../apply/apply.types.js';
 import { type RunnerOptions, tryForLock } from '../apply/lock-retries.js';
-import { cancelBackend } from '../apply/script-session.js';
-import type { RollbackNeeds } from '../deploy-dependencies.js';
+import { beginScript, withScriptSession } from '../apply/script-session.js';
+import type { RollbackDependencies } from '../deploy-dependencies.js';
 import { takePrismaLock } from '../deploy-lock.js';
 import type { PlannedMigration } from '../deploy/deploy.types.js';
 import { rollbackRefused } from '../refusals.js';
@@ -17,62 +13,45 @@ import { namesToType, rollbackCommand } from './losses.js';
 import { RollbackSession } from './rollback-session.js';
 
 /** How a `down.sql` is run. */
-export interface DownRunOptions extends RollbackNeeds {
+export interface DownRunOptions extends RollbackDependencies {
   readonly signal: AbortSignal;
   readonly onStep: (line: string) => void;
-  /** The names that were typed. */
+  /** The names passed with `--lose`. */
   readonly lose: readonly string[];
 }
 
-/** What became of it, as far as its session knows. */
+/** The outcome, as far as the session knows. */
 export interface DownOutcome {
   readonly failed: FailedScript | undefined;
   readonly retries: number;
   readonly wasCommitting: boolean;
 }
 
-/** How the server's process list knows the session. */
-export const SESSION_NAME = 'pgkeep rollback';
+/** The session's name in pg_stat_activity. */
+export const ROLLBACK_SESSION = 'pgkeep rollback';
 
 /**
- * Runs a `down.sql` on a session of its own, under the timeouts, and again where its lock was not to be had.
+ * Runs a `down.sql` in a dedicated session with timeouts, and retries while its lock is not granted.
  * @throws PgkeepError `ROLLBACK_REFUSED`, `INTERRUPTED`; what connecting throws.
  */
 export async function runDown(draft: RollbackDraft, options: DownRunOptions): Promise<DownOutcome> {
   const { settings, timeouts, signal, onStep } = options;
   const { url, connectTimeoutMs } = settings.database;
-  if (signal.aborted) throw new PgkeepError('INTERRUPTED', 'Interrupted: nothing was taken back.');
-  // No answer is waited for longer than the server works: the statement timeout is its own.
-  const connection: ConnectionOptions = {
-    connectTimeoutMs,
-    answerTimeoutMs: 0,
-    applicationName: SESSION_NAME,
-    purpose: 'scripts',
-  };
-  return await withConnection(url, connection, async (client) => {
+  if (signal.aborted) throw interrupted('nothing was rolled back');
+  const runnerOptions = { ...settings.deploy, url, timeouts, connectTimeoutMs, signal, onStep };
+  return await withScriptSession(runnerOptions, ROLLBACK_SESSION, async (client, backendPid) => {
     await takePrismaLock(client, timeouts, rollbackRefused);
-    const backendPid = await prepare(client, url.schema);
+    // Unqualified names resolve as in the migration.
+    await client.query(`SET search_path TO ${escapeIdentifier(url.schema)}`);
     const session = new RollbackSession(client, backendPid, transactionOptions(draft, options));
-    const runner = new DownRunner(draft.down.script, {
-      ...settings.deploy,
-      url,
-      timeouts,
-      connectTimeoutMs,
-      signal,
-      onStep,
-    });
-    const cancel = (): void =>
-      void cancelBackend(backendPid, { url, timeouts, connectTimeoutMs }, SESSION_NAME);
-    signal.addEventListener('abort', cancel);
+    const runner = new DownRunner(draft.down.script, runnerOptions);
     try {
       await runner.run(session);
     } catch (error) {
-      // Whatever is not about the script broke before it: the limits could not be set.
+      // Not an error of the script: the limits could not be set.
       if (!runner.failed) throw error;
-    } finally {
-      signal.removeEventListener('abort', cancel);
     }
-    return { failed: runner.failed, retries: runner.retries, wasCommitting: session.isCommitting };
+    return { failed: runner.failed, retries: runner.retries, wasCommitting: session.wasCommitting };
   });
 }
 
@@ -87,7 +66,7 @@ function transactionOptions(
   return {
     down,
     schema,
-    foreseen: new Set(
+    expected: new Set(
       [...typed, ...tables, ...losses.map(({ name }) => name)].filter((name) => !protectedNames.has(name)),
     ),
     protectedNames,
@@ -95,18 +74,11 @@ function transactionOptions(
   };
 }
 
-async function prepare(client: Client, schema: string): Promise<number> {
-  // The script names tables as the migration does.
-  await client.query(`SET search_path TO ${escapeIdentifier(schema)}`);
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
-  return rows[0]?.pid ?? 0;
-}
-
-/** Runs a `down.sql`: under timeouts, and once more where a lock was not to be had. */
+/** Runs a `down.sql` with timeouts, and retries while its lock is not granted. */
 class DownRunner {
-  /** Why it failed, where it did. */
+  /** Why it failed, if it did. */
   failed: FailedScript | undefined;
-  /** How often it was tried again. */
+  /** Number of retries. */
   retries = 0;
 
   constructor(
@@ -114,14 +86,13 @@ class DownRunner {
     private readonly options: RunnerOptions,
   ) {}
 
-  /** @throws what node-postgres throws where the limits cannot be set; what the script throws is in `failed`. */
+  /** Runs the script; its error is in `failed`. @throws what node-postgres throws if the limits cannot be set. */
   async run(session: RollbackSession): Promise<void> {
     const { migration, options } = this;
-    const { onStep, statementTimeoutMs, lockTimeoutMs } = options;
+    const { onStep } = options;
     const { backendPid } = session;
     onStep(`Rolling back ${migration.name}`);
-    const limits = [`SET statement_timeout = ${statementTimeoutMs}`, `SET lock_timeout = ${lockTimeoutMs}`];
-    await session.prepare(oneMessage(...limits, ENTER_RECORDED_DEPLOY));
+    await session.prepare(beginScript(options));
     let completed = 0;
     const attempt = async (): Promise<void> => {
       completed = 0;
@@ -132,7 +103,7 @@ class DownRunner {
     const onRetry = (): void => {
       this.retries += 1;
     };
-    const trial = { migration: migration.name, backendPid, mayRepeat: true, onRetry };
+    const trial = { migration: migration.name, backendPid, mayRetry: true, onRetry };
     const failure = await tryForLock(attempt, trial, options);
     if (failure) this.failed = { ...failure, migration, backendPid, completed };
   }

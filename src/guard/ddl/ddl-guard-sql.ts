@@ -1,29 +1,37 @@
-import { IN_RECORDED_DEPLOY } from '../../migrations/history/deploy-locks.js';
-import { DDL_GUARD, DDL_GUARD_TABLES } from '../../postgres/server-facts.js';
+import { IS_DDL_GUARD_LIFTED } from './lift-ddl-guard.js';
+
+/** The event trigger that refuses; while it is off or missing, so is the complete guard. */
+export const DDL_GUARD = 'pgkeep_ddl_guard';
+
+/** The event trigger that adds the guard's TRUNCATE trigger to new tables, and keeps it enabled. */
+export const DDL_GUARD_TABLES = 'pgkeep_ddl_guard_tables';
+
+/** The SQLSTATE of the DDL guard's refusals, whose hint advises a deploy, which is what failed here. */
+export const DDL_GUARD_REFUSED = 'PK003';
 
 /**
- * Where the guard's functions live. Not in pgkeep's own schema, which belongs to whoever installed pgkeep: the owner
- * of a schema may drop what is in it, and of a function may rewrite it, which a superuser's session would then run.
+ * The schema of the guard's functions. Not pgkeep's own schema, which belongs to the role that installed pgkeep: the owner
+ * of a schema can drop its contents, and could rewrite a function that a superuser's session then runs.
  */
 export const GUARD_SCHEMA = 'pgkeep_guard';
 
-/** The trigger on every table of the application's: TRUNCATE fires no event trigger. */
+/** The trigger on every table of the application, because TRUNCATE fires no event trigger. */
 export const TRUNCATE_TRIGGER = DDL_GUARD;
 
 const FUNCTION = `LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp`;
 
-/** The guard's functions; each replaces an older one. Pure SQL, without a name of the database's own in it. */
+/** The guard's functions; each replaces an older one. */
 export const GUARD_FUNCTIONS = `
 CREATE OR REPLACE FUNCTION ${GUARD_SCHEMA}.is_production() RETURNS boolean ${FUNCTION} AS $$
 DECLARE
   stamped record;
   own_system text;
 BEGIN
-  -- Dropped, by this very command or earlier: nobody says any more that this is not production.
+  -- Dropped, by this command or earlier: assume production.
   IF to_regclass('pgkeep.database_environment') IS NULL THEN RETURN true; END IF;
   LOCK TABLE ONLY pgkeep.database_environment IN ACCESS SHARE MODE;
-  -- The stamp is another role's, and it is read with the rights of this function's owner: a view, a policy or a
-  -- type of somebody's own in its place would be somebody's code.
+  -- The stamp belongs to another role, and is read with the rights of this function's owner: a view, a policy or a
+  -- user-defined type in its place could run that role's code.
   IF (SELECT count(*) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
        WHERE c.oid = to_regclass('pgkeep.database_environment') AND c.relkind = 'r' AND NOT c.relrowsecurity
          AND a.attname IN ('environment', 'system_identifier', 'database_oid') AND a.attgenerated = ''
@@ -35,7 +43,7 @@ BEGIN
   EXCEPTION WHEN insufficient_privilege THEN
     own_system := stamped.system_identifier;
   END;
-  -- Another identity than the stamped one: a copy.
+  -- Another identity than the stamped one means a copy.
   RETURN stamped.system_identifier = own_system
      AND stamped.database_oid = (SELECT d.oid::bigint FROM pg_database d WHERE d.datname = current_database());
 END
@@ -43,7 +51,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION ${GUARD_SCHEMA}.is_closed() RETURNS boolean ${FUNCTION} AS $$
 BEGIN
-  IF ${IN_RECORDED_DEPLOY} THEN RETURN false; END IF;
+  IF ${IS_DDL_GUARD_LIFTED} THEN RETURN false; END IF;
   RETURN pgkeep_guard.is_production();
 END
 $$;
@@ -51,14 +59,14 @@ $$;
 CREATE OR REPLACE FUNCTION ${GUARD_SCHEMA}.refuse(what text) RETURNS void ${FUNCTION} AS $$
 BEGIN
   RAISE EXCEPTION 'pgkeep: % is refused: database "%" is stamped production', what, current_database()
-    USING ERRCODE = 'PK003',
-          DETAIL = 'Outside a recorded deploy no table and no column of it is dropped or emptied, whoever asks.',
-          HINT = 'Put it into a migration, and deploy that: pgkeep migrate deploy. In an emergency a superuser '
-              || 'switches the guard off: ALTER EVENT TRIGGER ${DDL_GUARD} DISABLE; /ready tells it until ENABLE ALWAYS.';
+    USING ERRCODE = '${DDL_GUARD_REFUSED}',
+          DETAIL = 'Only a recorded deploy may drop or empty tables or drop columns, whatever the client or role.',
+          HINT = 'Put it into a migration and run pgkeep migrate deploy. In an emergency a superuser '
+              || 'can switch the guard off: ALTER EVENT TRIGGER ${DDL_GUARD} DISABLE; /ready reports it until ENABLE ALWAYS.';
 END
 $$;
 
--- Of what goes with something else, only what depended on it as a whole: not a table's parts, not an extension's tables.
+-- Of dependent objects only complete tables count: not a table's parts, not an extension's tables.
 CREATE OR REPLACE FUNCTION ${GUARD_SCHEMA}.on_drop() RETURNS event_trigger ${FUNCTION} AS $$
 DECLARE
   lost text[];
@@ -79,18 +87,18 @@ BEGIN
   IF cardinality(lost) > 1 THEN others := format(' and %s more', cardinality(lost) - 1); END IF;
   what := CASE WHEN tg_tag IN ('DROP TABLE', 'DROP TRIGGER') THEN format('%s %s%s', tg_tag, lost[1], others)
                WHEN tg_tag = 'ALTER TABLE' THEN format('ALTER TABLE ... DROP COLUMN %s%s', lost[1], others)
-               ELSE format('%s, which takes %s%s with it,', tg_tag, lost[1], others) END;
+               ELSE format('%s, which also drops %s%s,', tg_tag, lost[1], others) END;
   PERFORM pgkeep_guard.refuse(what);
 END
 $$;
 
 CREATE OR REPLACE FUNCTION ${GUARD_SCHEMA}.on_truncate() RETURNS trigger ${FUNCTION} AS $$
 BEGIN
-  -- It fires ALWAYS, so that session_replication_role opens no side door; what a publisher emptied is let through.
+  -- ENABLE ALWAYS, so that session_replication_role does not bypass it; what a publisher emptied is allowed.
   IF (SELECT a.backend_type LIKE 'logical replication%' FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()) THEN
     RETURN NULL;
   END IF;
-  -- One switch for both: whoever disables or drops the event trigger has switched this off as well.
+  -- Disabling or dropping the event trigger switches this off too.
   IF EXISTS (SELECT FROM pg_event_trigger e WHERE e.evtname = '${DDL_GUARD}' AND e.evtenabled <> 'D')
      AND pgkeep_guard.is_closed() THEN
     PERFORM pgkeep_guard.refuse(format('TRUNCATE %I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME));
@@ -99,8 +107,8 @@ BEGIN
 END
 $$;
 
--- A new table gets the TRUNCATE trigger; one whose triggers were switched off or on again (DISABLE TRIGGER USER, as
--- loads of data have it) keeps it as it is to be.
+-- A new table gets the TRUNCATE trigger. If a table's triggers are disabled or enabled (DISABLE TRIGGER USER, when
+-- loading data), this one is set to ENABLE ALWAYS again.
 CREATE OR REPLACE FUNCTION ${GUARD_SCHEMA}.on_table() RETURNS event_trigger ${FUNCTION} AS $$
 DECLARE
   changed record;
@@ -115,7 +123,7 @@ BEGIN
        AND CASE WHEN d.command_tag = 'ALTER TABLE' THEN t.tgenabled <> 'A'
                 ELSE d.command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') AND t.oid IS NULL END
   LOOP
-    -- Not its business in a copy, nor where the guard is switched off.
+    -- Not in a copy, and not when the guard is switched off.
     IF NOT EXISTS (SELECT FROM pg_event_trigger e WHERE e.evtname = '${DDL_GUARD}' AND e.evtenabled <> 'D')
        OR NOT pgkeep_guard.is_production() THEN RETURN; END IF;
     BEGIN
@@ -133,7 +141,7 @@ BEGIN
 END
 $$;`;
 
-/** The event triggers, made anew: of somebody else's function under these names nothing is left. */
+/** The event triggers, re-created: nothing of another role's triggers under these names is left. */
 export const GUARD_EVENT_TRIGGERS = `
 DROP EVENT TRIGGER IF EXISTS ${DDL_GUARD};
 DROP EVENT TRIGGER IF EXISTS ${DDL_GUARD_TABLES};

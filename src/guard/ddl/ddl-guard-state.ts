@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
-import { readOne, type ReadTimeouts } from '../../postgres/read.js';
-import { DDL_GUARD, DDL_GUARD_TABLES } from '../../postgres/server-facts.js';
+import { read, readOne, type ReadTimeouts } from '../../postgres/read.js';
 import {
+  DDL_GUARD,
+  DDL_GUARD_TABLES,
   GUARD_EVENT_TRIGGERS,
   GUARD_FUNCTION_NAMES,
   GUARD_FUNCTIONS,
@@ -10,20 +11,20 @@ import {
   TRUNCATE_TRIGGER,
 } from './ddl-guard-sql.js';
 
-/** Which text of the guard is installed: kept as the event trigger's comment, so that an upgrade is noticed. */
+/** Version of the installed guard: kept as the event trigger's comment, so that an upgrade is noticed. */
 const VERSION = `pgkeep’s DDL guard ${createHash('sha256')
   .update(GUARD_FUNCTIONS + GUARD_EVENT_TRIGGERS)
   .digest('hex')
   .slice(0, 12)}`;
 
-/** Two at once would make the same things. */
+/** Two concurrent installs would create the same objects. */
 const TAKE_TURNS = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgkeep install'));";
 
-/** All that `pgkeep install --ddl-guard` makes in one transaction. */
+/** Everything that `pgkeep install --ddl-guard` creates in one transaction. */
 export const INSTALL_GUARD = [
   TAKE_TURNS,
   `CREATE SCHEMA IF NOT EXISTS ${GUARD_SCHEMA};`,
-  // Somebody may have been there before: what is in it must be nobody else's.
+  // The schema may exist already: its contents must not belong to another role.
   `ALTER SCHEMA ${GUARD_SCHEMA} OWNER TO CURRENT_USER;`,
   GUARD_FUNCTIONS,
   ...GUARD_FUNCTION_NAMES.map((name) => `ALTER FUNCTION ${name} OWNER TO CURRENT_USER;`),
@@ -31,7 +32,7 @@ export const INSTALL_GUARD = [
   `COMMENT ON EVENT TRIGGER ${DDL_GUARD} IS '${VERSION}';`,
 ].join('\n');
 
-/** Switches the guard off for good; its triggers on tables then do nothing. */
+/** Removes the guard's event triggers; its triggers on tables then do nothing. */
 export const REMOVE_GUARD = [
   TAKE_TURNS,
   ...[DDL_GUARD, DDL_GUARD_TABLES].map((name) => `DROP EVENT TRIGGER IF EXISTS ${name};`),
@@ -39,11 +40,11 @@ export const REMOVE_GUARD = [
 
 export const DROP_GUARD_SCHEMA = `DROP SCHEMA IF EXISTS ${GUARD_SCHEMA} CASCADE`;
 
-/** What there is of the guard in a database. */
+/** The state of the guard in a database. */
 export interface GuardState {
-  /** Whether the event triggers are there, on, and of this pgkeep's text. */
+  /** Whether the event triggers exist, are on, and are of this version. */
   readonly isCurrent: boolean;
-  /** Whether anything of it is there. */
+  /** Whether any part of it exists. */
   readonly isThere: boolean;
   readonly tables: readonly GuardedTable[];
 }
@@ -52,7 +53,7 @@ export interface GuardState {
 export interface GuardedTable {
   /** Quoted where SQL needs it. */
   readonly name: string;
-  /** What became of its TRUNCATE trigger. */
+  /** The state of its TRUNCATE trigger. */
   readonly trigger: 'on' | 'off' | 'missing';
 }
 
@@ -63,7 +64,7 @@ interface Row {
   readonly tables: readonly GuardedTable[];
 }
 
-/** @throws what the connection throws. */
+/** Reads the state of the guard and of its triggers. @throws what the connection throws. */
 export async function readGuardState(client: ClientBase, timeouts: ReadTimeouts): Promise<GuardState> {
   const row = await readOne<Row>(client, { sql: STATE_QUERY, ...timeouts });
   return {
@@ -73,7 +74,24 @@ export async function readGuardState(client: ClientBase, timeouts: ReadTimeouts)
   };
 }
 
-/** Puts the TRUNCATE trigger on a table, or switches it on again. */
+/** Whether the guard is on: `off` if it was switched off, `missing` if one of its event triggers does not exist. */
+export type DdlGuardSwitch = 'on' | 'off' | 'missing';
+
+/** Reads whether the guard is on; any role can. @throws what the connection throws. */
+export async function readDdlGuardSwitch(
+  client: ClientBase,
+  timeouts: ReadTimeouts,
+): Promise<DdlGuardSwitch> {
+  const triggers = await read<{ enabled: string }>(client, {
+    sql: 'SELECT e.evtenabled AS enabled FROM pg_catalog.pg_event_trigger e WHERE e.evtname = ANY ($1)',
+    values: [[DDL_GUARD, DDL_GUARD_TABLES]],
+    ...timeouts,
+  });
+  if (triggers.length < 2) return 'missing';
+  return triggers.every(({ enabled }) => ['O', 'A'].includes(enabled)) ? 'on' : 'off';
+}
+
+/** Returns the SQL that creates the TRUNCATE trigger on a table, or switches it on again. */
 export function guardTable({ name, trigger }: GuardedTable): string {
   return trigger === 'missing'
     ? `CREATE TRIGGER ${TRUNCATE_TRIGGER} BEFORE TRUNCATE ON ${name}

@@ -1,17 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Client } from 'pg';
 import { appendPlan, mayRecord, operator, recordingDenied } from '../../audit-log/append.js';
-import { describeDatabaseUrl } from '../../config/database-url.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { sameDatabase } from '../../environment/environment.types.js';
 import { readIdentity, readStamp } from '../../environment/stamp.js';
-import { withConnection } from '../../postgres/connect.js';
-import { databaseError } from '../../postgres/database-fault.js';
 import { DatabaseService } from '../../postgres/database.service.js';
 import { oneMessage } from '../../postgres/mark.js';
 import { currentRole } from '../../postgres/read.js';
+import { runOnDedicatedConnection } from '../../postgres/run-on-connection.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { beginStatements } from '../../postgres/transaction.js';
 import {
   DROP_GUARD_SCHEMA,
@@ -26,22 +25,21 @@ import {
 /** What `pgkeep install --ddl-guard` or `--remove-ddl-guard` did. */
 export interface DdlGuardReport {
   readonly database: string;
-  /** False when all was as it is to be. */
+  /** False if nothing had to be changed. */
   readonly changed: boolean;
-  /** Of the application's: how many have the guard's TRUNCATE trigger now, or were freed of it. */
+  /** Number of the application's tables that have the guard's TRUNCATE trigger now, or from which it was removed. */
   readonly tables: number;
-  /** Tables that were locked, or are not this role's: to be done by another run. */
+  /** Tables that were locked, or belong to another role: run it again for them. */
   readonly passedOver: readonly string[];
 }
 
-/** A table that is in use is passed over: behind a lock that waits everybody else waits. */
+/** A table in use is skipped: other sessions would queue behind a waiting lock. */
 const TABLE_LOCK_MS = 1000;
-const DENIED = '42501';
-/** Dropped meanwhile, or guarded by another who installs. */
-const SETTLED = new Set(['42P01', '42710']);
-const LOCK_NOT_AVAILABLE = '55P03';
+/** Dropped in the meantime, or guarded by a concurrent install. */
+const PASSED_OVER = new Set<string>([SQLSTATE.lockNotAvailable, SQLSTATE.insufficientPrivilege]);
+const SETTLED = new Set<string>([SQLSTATE.undefinedTable, SQLSTATE.duplicateObject]);
 
-/** Lets PostgreSQL itself refuse DROP and TRUNCATE of the application's tables in production. */
+/** Makes PostgreSQL refuse DROP and TRUNCATE of the application's tables in production. */
 @Injectable()
 export class DdlGuardService {
   constructor(
@@ -50,13 +48,13 @@ export class DdlGuardService {
   ) {}
 
   /**
-   * Installs the guard, brings an older one up to date, switches one on that is off, and puts it on tables that have
-   * it not. Needs a database that is stamped production, and a role that may create event triggers.
-   * @param actor who does it, for the changelog
+   * Installs the guard, updates an older one, switches a disabled one on, and adds it to tables that lack
+   * it. Needs a database that is stamped production, and a role that can create event triggers.
+   * @param actor who does it, for the audit log
    * @throws PgkeepError `GUARD_REFUSED`, `NOT_INSTALLED`, or a `DATABASE_…` code; then nothing was changed.
    */
   async install(actor: string = operator()): Promise<DdlGuardReport> {
-    return await this.onOwnConnection('install the DDL guard', async (client) => {
+    return await this.onDedicatedConnection('install the DDL guard', async (client) => {
       await this.requireProduction(client);
       const { isCurrent, tables } = await readGuardState(client, this.database.timeouts);
       const wanting = tables.filter(({ trigger }) => trigger !== 'on');
@@ -74,25 +72,25 @@ export class DdlGuardService {
   }
 
   /**
-   * Takes the guard away, whatever the database is stamped.
-   * @param actor who does it, for the changelog
+   * Removes the guard, whatever the database is stamped.
+   * @param actor who does it, for the audit log
    * @throws PgkeepError `NOT_INSTALLED`, or a `DATABASE_…` code; then nothing was changed.
    */
   async remove(actor: string = operator()): Promise<DdlGuardReport> {
-    return await this.onOwnConnection('remove the DDL guard', async (client) => {
+    return await this.onDedicatedConnection('remove the DDL guard', async (client) => {
       const { database } = this.settings.database.url;
       const { isThere, tables } = await readGuardState(client, this.database.timeouts);
       if (!isThere) return { database, changed: false, tables: 0, passedOver: [] };
       await this.perform(client, { operation: 'remove the DDL guard', sql: REMOVE_GUARD, actor });
       const guarded = tables.filter(({ trigger }) => trigger !== 'missing');
       const passedOver = await this.eachTable(client, guarded, releaseTable);
-      // Its functions are needed as long as a trigger calls them; all that this one does is to let pass.
+      // A remaining trigger still needs the functions, although it refuses nothing any more.
       if (passedOver.length === 0) await client.query(DROP_GUARD_SCHEMA);
       return { database, changed: true, tables: guarded.length - passedOver.length, passedOver };
     });
   }
 
-  /** The change and its entry in the changelog in one transaction: both, or neither. */
+  /** Makes the change and its entry in the audit log in one transaction: both, or neither. */
   private async perform(
     client: Client,
     { operation, sql, actor }: { operation: string; sql: string; actor: string },
@@ -121,12 +119,12 @@ export class DdlGuardService {
       await client.query('COMMIT');
     } catch (error) {
       await client.query('ROLLBACK').catch(() => undefined);
-      if (errorCode(error) !== DENIED) throw error;
+      if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
       throw notAllowed(operation, await currentRole(client, timeouts), error);
     }
   }
 
-  /** Table by table: nobody waits for more than one. @returns those that were in use, or are not this role's. */
+  /** Runs a statement table by table, so that one lock is held at a time. @returns tables in use, or of another role. */
   private async eachTable(
     client: Client,
     tables: readonly GuardedTable[],
@@ -141,7 +139,7 @@ export class DdlGuardService {
         await client.query('ROLLBACK');
         const code = errorCode(error) ?? '';
         if (SETTLED.has(code)) continue;
-        if (![LOCK_NOT_AVAILABLE, DENIED].includes(code)) throw error;
+        if (!PASSED_OVER.has(code)) throw error;
         passedOver.push(table.name);
       }
     }
@@ -167,37 +165,30 @@ export class DdlGuardService {
     );
   }
 
-  private async onOwnConnection<T>(operation: string, work: (client: Client) => Promise<T>): Promise<T> {
-    const { url, connectTimeoutMs, queryTimeoutMs } = this.settings.database;
-    const options = {
-      connectTimeoutMs,
-      answerTimeoutMs: queryTimeoutMs + 1000,
-      applicationName: 'pgkeep install',
-    };
-    try {
-      return await withConnection(url, options, work);
-    } catch (error) {
-      if (error instanceof PgkeepError) throw error;
-      throw databaseError(`${operation} in ${describeDatabaseUrl(url)}`, error);
-    }
+  private async onDedicatedConnection<T>(
+    operation: string,
+    work: (client: Client) => Promise<T>,
+  ): Promise<T> {
+    const options = { operation: `${operation} in`, applicationName: 'pgkeep install' };
+    return await runOnDedicatedConnection(this.settings.database, options, work);
   }
 }
 
 function stampUnreadable(role: string): PgkeepError {
   return new PgkeepError(
     'DATABASE_PERMISSION_DENIED',
-    `Cannot install the DDL guard: role "${role}" may not read which environment the database is stamped for.`,
+    `Cannot install the DDL guard: role "${role}" cannot read the environment stamp of the database.`,
     { hint: RUN_AS_SUPERUSER },
   );
 }
 
 const RUN_AS_SUPERUSER =
-  'Run it once with DATABASE_URL of a superuser (of a managed service: its administrator’s role); the application keeps its own role.';
+  'Run it once with the DATABASE_URL of a superuser (on a managed service: its administrator role). The application keeps its own role.';
 
 function notAllowed(operation: string, role: string, cause: unknown): PgkeepError {
   return new PgkeepError(
     'DATABASE_PERMISSION_DENIED',
-    `Cannot ${operation}: role "${role}" may not create or drop event triggers, which PostgreSQL leaves to superusers. Nothing was changed.`,
+    `Cannot ${operation}: role "${role}" cannot create or drop event triggers, which PostgreSQL reserves for superusers. Nothing was changed.`,
     { hint: RUN_AS_SUPERUSER, cause },
   );
 }

@@ -1,10 +1,10 @@
 import type { EnvironmentName } from '../../config/settings.js';
-import { sameDatabase } from '../../environment/environment.types.js';
+import { sameDatabase, stampGrants } from '../../environment/environment.types.js';
 import type { Facts, Target, Verdict } from './guard.types.js';
 import type { PrismaCommand } from './prisma-command.js';
 
-/** What would be lost with it, from nothing to everything. */
-const WORTH: Readonly<Record<EnvironmentName, number>> = {
+/** How much the loss of a database matters, by environment. */
+const IMPORTANCE: Readonly<Record<EnvironmentName, number>> = {
   test: 0,
   development: 1,
   staging: 2,
@@ -13,14 +13,14 @@ const WORTH: Readonly<Record<EnvironmentName, number>> = {
 
 const ALLOW: Verdict = { verdict: 'allow' };
 
-/** Whether a decision on this command rests on the database: all others are allowed without connecting. */
+/** Whether a decision on this command depends on the database: others are allowed without connecting. */
 export function needsDatabase({ effect, usesShadow }: PrismaCommand, environment: EnvironmentName): boolean {
   if (effect === 'nothing') return false;
   if (effect === 'deploy') return environment === 'test';
   return effect !== 'read' || usesShadow;
 }
 
-/** Decides on one command of Prisma's. Pure: the same facts, the same verdict, whatever way in asked. */
+/** Decides on one Prisma command. Pure: the same facts give the same verdict. */
 export function decide(facts: Facts): Verdict {
   if (!needsDatabase(facts.command, facts.environment)) return ALLOW;
   for (const target of facts.targets) {
@@ -32,7 +32,7 @@ export function decide(facts: Facts): Verdict {
 
 interface Fault {
   readonly text: string;
-  /** Where it is not the command's own. */
+  /** Defaults to the command's own. */
   readonly remedy?: string;
 }
 
@@ -46,22 +46,22 @@ function datasourceFault(target: Target, facts: Facts): Fault | undefined {
     return fault && { ...fault, text: `${fault.text}, and pgkeep does not know what this command does` };
   }
   if (fault) return withSql(fault, facts);
-  return withSql(ignoranceFault(target) ?? environmentFault(target, facts), facts);
+  return withSql(unknownStampFault(target) ?? environmentFault(target, facts), facts);
 }
 
-/** Production, by its own word, by what the settings say, or because nobody can tell that it is not. */
+/** Returns a fault if the database is production: by its stamp, by the settings, or because it cannot be ruled out. */
 function productionFault(target: Target, { environment, what }: Facts): Fault | undefined {
   const { stamp, productionBy, identity } = target;
   if (stamp.kind === 'stamped' && stamp.stamp.environment === 'production') {
     if (identity && !sameDatabase(identity, stamp.stamp)) return copyFault(target, 'production', environment);
     const isClear = environment === 'production' || what !== undefined;
-    const shell = isClear ? '' : `, whatever NODE_ENV says (${environment})`;
+    const shell = isClear ? '' : ` (NODE_ENV is ${environment})`;
     return { text: `is stamped production${shell}` };
   }
-  const unasked = stamp.kind === 'not-asked' ? `; its stamp cannot be read: ${stamp.cause}` : '';
-  if (productionBy !== undefined) return { text: `is production’s, by ${productionBy}${unasked}` };
-  // A production that does not exist yet is made by `migrate deploy`, too.
-  if (environment === 'production') return { text: `is production’s, by NODE_ENV${unasked}` };
+  const unasked = stamp.kind === 'not-read' ? `; its stamp cannot be read: ${stamp.cause}` : '';
+  if (productionBy !== undefined) return { text: `is production according to ${productionBy}${unasked}` };
+  // A production database that does not exist yet is created by `migrate deploy`.
+  if (environment === 'production') return { text: `is production according to NODE_ENV${unasked}` };
   return undefined;
 }
 
@@ -69,25 +69,25 @@ function copyFault({ database }: Target, stamped: EnvironmentName, environment: 
   const to = environment === 'production' ? 'staging' : environment;
   return {
     text: `is a copy: it carries the stamp of the ${stamped} database that it was copied from`,
-    remedy: `If this copy is yours to change, say what it is for: \`pgkeep stamp ${to} --replace --target ${database}\`. Then try again.`,
+    remedy: `If you may change this copy, stamp it for what it is used for: \`pgkeep stamp ${to} --replace --target ${database}\`. Then try again.`,
   };
 }
 
-function ignoranceFault({ stamp }: Target): Fault | undefined {
+function unknownStampFault({ stamp }: Target): Fault | undefined {
   if (stamp.kind === 'unreadable') {
     return {
-      text: `may be production’s: role "${stamp.role}" may not read its stamp`,
-      remedy: `Give the role the grants: GRANT USAGE ON SCHEMA pgkeep TO "${stamp.role}"; GRANT SELECT ON pgkeep.database_environment TO "${stamp.role}";`,
+      text: `may be production: role "${stamp.role}" cannot read its stamp`,
+      remedy: `Grant the role access: ${stampGrants(`"${stamp.role}"`)};`,
     };
   }
-  if (stamp.kind !== 'not-asked' || stamp.isOutOfReach) return undefined;
+  if (stamp.kind !== 'not-read' || stamp.isOutOfReach) return undefined;
   return {
-    text: `may be production’s: its stamp cannot be read: ${stamp.cause}`,
-    remedy: 'Make the database reachable by this URL for `npx pgkeep ping` too, then try again.',
+    text: `may be production: its stamp cannot be read: ${stamp.cause}`,
+    remedy: 'Make sure that `npx pgkeep ping` reaches the database by this URL, then try again.',
   };
 }
 
-/** A database that serves another environment, whose loss would weigh more. */
+/** Returns a fault if the database serves a more important environment. */
 function environmentFault(
   target: Target,
   { command, environment, dbPushAllowed, what }: Facts,
@@ -95,36 +95,36 @@ function environmentFault(
   const { stamp, identity } = target;
   if (stamp.kind !== 'stamped') return undefined;
   const { environment: stamped } = stamp.stamp;
-  if (WORTH[stamped] > WORTH[environment]) {
+  if (IMPORTANCE[stamped] > IMPORTANCE[environment]) {
     if (identity && !sameDatabase(identity, stamp.stamp)) return copyFault(target, stamped, environment);
     return {
       text: `is stamped ${stamped}${what === undefined ? `, and NODE_ENV is ${environment}` : ''}`,
-      remedy: `Give ${environment} a database of its own, or say that ${stamped} is meant: NODE_ENV=${stamped}.`,
+      remedy: `Use a separate database for ${environment}. If ${stamped} is intended, set NODE_ENV=${stamped}.`,
     };
   }
   if (command.name === 'db push' && stamped === 'staging' && !dbPushAllowed) {
     return {
       text: 'is stamped staging, and PRISMA_DB_PUSH_ALLOWED is not true',
-      remedy: AS_PRODUCTION_GETS_IT,
+      remedy: DEPLOY_AS_IN_PRODUCTION,
     };
   }
   return undefined;
 }
 
-/** What a test suite does to a database it does without looking: even a deploy. */
+/** Returns a fault for a test suite, which may not even deploy to another environment's database. */
 function testSuiteFault({ stamp, productionBy }: Target, { environment }: Facts): Fault | undefined {
   if (environment !== 'test') return undefined;
-  const remedy = 'Give the test suite a database of its own.';
-  if (stamp.kind === 'stamped' && WORTH[stamp.stamp.environment] > WORTH.test) {
+  const remedy = 'Use a separate database for the test suite.';
+  if (stamp.kind === 'stamped' && IMPORTANCE[stamp.stamp.environment] > IMPORTANCE.test) {
     return { text: `is stamped ${stamp.stamp.environment}, and NODE_ENV is test`, remedy };
   }
   if (productionBy === undefined) return undefined;
-  return { text: `is production’s, by ${productionBy}, and NODE_ENV is test`, remedy };
+  return { text: `is production according to ${productionBy}, and NODE_ENV is test`, remedy };
 }
 
-/** Prisma drops everything in it. */
+/** Returns a fault for a shadow database, in which Prisma drops everything. */
 function shadowFault({ stamp, productionBy, identity }: Target, { targets }: Facts): Fault | undefined {
-  const remedy = 'Give shadowDatabaseUrl an empty database of its own, or leave it out.';
+  const remedy = 'Set shadowDatabaseUrl to a separate, empty database, or omit it.';
   if (stamp.kind === 'stamped') {
     return {
       text: `would be emptied as the shadow database, and is stamped ${stamp.stamp.environment}`,
@@ -133,7 +133,7 @@ function shadowFault({ stamp, productionBy, identity }: Target, { targets }: Fac
   }
   if (productionBy !== undefined) {
     return {
-      text: `would be emptied as the shadow database, and is production’s, by ${productionBy}`,
+      text: `would be emptied as the shadow database, and is production according to ${productionBy}`,
       remedy,
     };
   }
@@ -169,20 +169,20 @@ const DEPLOY = '`pgkeep migrate deploy`';
 const REMEDIES: Readonly<Record<string, string>> = {
   'migrate dev': `Write the migration on a development database, then apply it here: ${DEPLOY}.`,
   'migrate reset':
-    'Production is never reset. To go back to an earlier state restore a backup: `pgkeep restore --list`.',
+    'Production is never reset. To go back to an earlier state, restore a backup: `pgkeep restore --list`.',
   'db push': `Write a migration on a development database (\`npx prisma migrate dev\`), then apply it here: ${DEPLOY}.`,
-  'db seed': `Seed development and test databases. Rows that production needs come by a migration: ${DEPLOY}.`,
+  'db seed': `Seed only development and test databases. Add rows that production needs with a migration: ${DEPLOY}.`,
   'db execute': `Put the statements into a migration, which is reviewed, backed up and recorded: ${DEPLOY}.`,
-  studio: 'Open Studio on a development database, or on a restored copy that is stamped as what it is for.',
+  studio: 'Open Studio on a development database, or on a restored copy with its own stamp.',
 };
 
-/** What to do instead, where a command is refused on production's database. */
+/** Returns what to do instead of a command that is refused on production. */
 function remedyFor(commandName: string): string {
   return (
     REMEDIES[commandName] ??
-    `Run it on a development database; what it makes comes here by a migration: ${DEPLOY}.`
+    `Run it on a development database, and bring its changes here with a migration: ${DEPLOY}.`
   );
 }
 
 /** What to do instead of `db push` on staging. */
-const AS_PRODUCTION_GETS_IT = `Bring the change by a migration, as production gets it: ${DEPLOY}.`;
+const DEPLOY_AS_IN_PRODUCTION = `Make the change with a migration, as in production: ${DEPLOY}.`;

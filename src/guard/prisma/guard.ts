@@ -4,20 +4,20 @@ import { decide, needsDatabase } from './decide.js';
 import type { Target, Verdict } from './guard.types.js';
 import { parsePrismaCommand, type PrismaCommand } from './prisma-command.js';
 
-/** One command of Prisma's, and the databases that it would work on. */
+/** A Prisma command, and the databases that it would work on. */
 export interface GuardRequest extends GuardSettings {
-  /** What was typed: see `parsePrismaCommand`. */
+  /** The arguments: see `parsePrismaCommand`. */
   readonly argv: readonly string[];
-  /** The datasource's URL; undefined where none is configured. */
+  /** The datasource's URL; undefined if none is configured. */
   readonly url: string | undefined;
   readonly shadowUrl: string | undefined;
-  /** Which way in asks, for the change log. */
-  readonly door: string;
+  /** What called the guard, for the audit log. */
+  readonly via: string;
 }
 
 /**
- * Decides whether a command may run: asks the databases it would work on, and lets an override through once it is
- * recorded. A command that rests on no database is decided without connecting, or loading what connects.
+ * Decides whether a command may run: reads the stamps of its databases, and accepts an override after it is
+ * recorded. A command that depends on no database is decided without connecting or loading the driver.
  */
 export async function guard(request: GuardRequest): Promise<Verdict> {
   const command = parsePrismaCommand(request.argv);
@@ -30,7 +30,7 @@ export async function guard(request: GuardRequest): Promise<Verdict> {
   return await overridden(verdict, command, request);
 }
 
-/** The databases by their URLs, the one that the command is about first. */
+/** Returns the URLs of the databases, the command's own first. */
 function datasourceUrls(command: PrismaCommand, { url }: GuardRequest): string[] {
   const urls = command.url && command.urlWins ? [command.url] : [url, command.url];
   return [...new Set(urls.flatMap((text) => text || []))];
@@ -51,31 +51,32 @@ async function readSql(command: PrismaCommand) {
   return await readScript(command);
 }
 
-/** No record, no override: of a database that cannot be asked there is none, nor of one that is to be emptied. */
+/** Accepts an override after recording it; not for a database that cannot be reached, nor for a shadow database. */
 async function overridden(
   refusal: Extract<Verdict, { verdict: 'refuse' }>,
   command: PrismaCommand,
   request: GuardRequest,
 ): Promise<Verdict> {
   const { target } = refusal;
-  if (!target || target.use === 'shadow') return withNote(refusal, 'opens no shadow database.');
+  if (!target || target.use === 'shadow') return withNote(refusal, 'does not apply to a shadow database.');
   if (request.override !== overridePhrase(command.name, target.database)) {
-    return withNote(refusal, 'says something else than this command on this database.');
+    return withNote(refusal, 'names another command or database.');
   }
   const [url, another] = datasourceUrls(command, request);
-  // Of two nobody knows which one the command takes.
-  if (url === undefined || another !== undefined) return withNote(refusal, 'opens nothing beside --url.');
+  // With two URLs it is unknown which one the command uses.
+  if (url === undefined || another !== undefined)
+    return withNote(refusal, 'does not apply together with --url.');
   const { recordOverride } = await import('./record-override.js');
   try {
     await recordOverride(url, {
       command: command.name,
       refused: refusal.reason,
-      door: request.door,
+      via: request.via,
       environment: request.environment,
       database: target.database,
     });
   } catch (error) {
-    return withNote(refusal, `does not count, because it cannot be recorded: ${messageOf(error)}`);
+    return withNote(refusal, `was ignored because it cannot be recorded: ${messageOf(error)}`);
   }
   return { verdict: 'allow' };
 }
@@ -84,10 +85,10 @@ function withNote(refusal: Extract<Verdict, { verdict: 'refuse' }>, note: string
   return { ...refusal, remedy: `${refusal.remedy}\nPGKEEP_GUARD_OVERRIDE ${note}` };
 }
 
-/** What the operator types to be let through, once, for this command on this database. */
+/** Returns the value of PGKEEP_GUARD_OVERRIDE that allows this command on this database once. */
 function overridePhrase(commandName: string, database: string): string {
   return `I MEAN IT: ${commandName} on ${database}`;
 }
 
-/** The door that starts Prisma, whose configuration may then ask once more: one override is one entry. */
+/** The caller that starts Prisma, whose configuration then calls the guard again: one override is one entry. */
 export const LAUNCHER = 'pgkeep prisma';

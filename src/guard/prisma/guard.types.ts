@@ -2,48 +2,48 @@ import type { EnvironmentName } from '../../config/settings.js';
 import type { DatabaseIdentity, StampReading } from '../../environment/environment.types.js';
 import type { PrismaCommand } from './prisma-command.js';
 
-/** Why nobody could ask the database for its stamp. */
-export interface NotAsked {
-  readonly kind: 'not-asked';
+/** Why the stamp could not be read. */
+export interface StampNotRead {
+  readonly kind: 'not-read';
   readonly cause: string;
-  /** Whether nothing can be harmed there: no such database or server, or it lets nobody in by this URL. */
+  /** Whether the command cannot reach it either: no such database or server, or the login fails. */
   readonly isOutOfReach: boolean;
 }
 
 /** A database that a command would work on. */
 export interface Target {
-  /** `datasource`: the application's; `shadow`: the one that Prisma empties to replay the history in. */
+  /** `datasource`: the application's; `shadow`: the one that Prisma empties to replay the history. */
   readonly use: 'datasource' | 'shadow';
   /** The database's name. */
   readonly database: string;
-  /** Its server, for people: no user, no password. */
+  /** Its server, for people: without user and password. */
   readonly where: string;
-  readonly stamp: StampReading | NotAsked;
-  /** Undefined where the role may not ask, or nobody could. */
+  readonly stamp: StampReading | StampNotRead;
+  /** Undefined if it could not be read. */
   readonly identity: DatabaseIdentity | undefined;
-  /** The name of what says that this is production's database: `DATABASE_URL_PROD`, `.env.production`. */
+  /** What names this database as production: `DATABASE_URL_PROD`, `.env.production`. */
   readonly productionBy: string | undefined;
 }
 
 /** What the SQL of `db execute` does. */
 export type SqlReading =
   | { readonly kind: 'harmless' }
-  /** The statement, such as `DROP TABLE`, and the line it is on. */
+  /** The statement, such as `DROP TABLE`, and its line. */
   | { readonly kind: 'destructive'; readonly what: string; readonly line: number }
   | { readonly kind: 'unread'; readonly why: string };
 
-/** All that a decision rests on. */
+/** Everything that a decision depends on. */
 export interface Facts {
   readonly command: PrismaCommand;
-  /** What is refused, where it is no command of Prisma's: completes "Refused to run …". */
+  /** What is refused, if not a Prisma command: completes "Refused to run …". */
   readonly what?: string;
-  /** Which environment the shell and `.env` say this is. */
+  /** The environment according to the shell and `.env`. */
   readonly environment: EnvironmentName;
-  /** `PRISMA_DB_PUSH_ALLOWED`: opens staging, never production. */
+  /** `PRISMA_DB_PUSH_ALLOWED`: allows `db push` on staging, never on production. */
   readonly dbPushAllowed: boolean;
-  /** Empty where no database is configured, or none needed to be asked. */
+  /** Empty if no database is configured or needed. */
   readonly targets: readonly Target[];
-  /** Undefined for commands that run no SQL of their own. */
+  /** Undefined for commands that run no SQL script. */
   readonly sql?: SqlReading;
 }
 
@@ -56,6 +56,6 @@ export type Verdict =
       readonly reason: string;
       /** What to do instead. */
       readonly remedy: string;
-      /** The database that it is about. */
+      /** The database concerned. */
       readonly target: Target | undefined;
     };

@@ -1,24 +1,24 @@
 /**
  * What a command does to its database.
  * - `nothing`: it does not connect, or not to this one
- * - `read`: it looks
- * - `deploy`: it changes the database in the way that production is changed
- * - `execute`: it runs SQL; the SQL tells what that does
+ * - `read`: it only reads
+ * - `deploy`: it changes the database in the way production is changed
+ * - `execute`: it runs SQL, which decides the effect
  * - `develop`: it may empty, rebuild or edit the database by hand
- * - `unknown`: this pgkeep does not know the command
+ * - `unknown`: this version of pgkeep does not know the command
  */
 export type Effect = 'nothing' | 'read' | 'deploy' | 'execute' | 'develop' | 'unknown';
 
-/** A command line of Prisma's, taken apart as Prisma takes it apart. */
+/** A Prisma command line, parsed as Prisma parses it. */
 export interface PrismaCommand {
-  /** `migrate reset`, `studio`; empty where only help or the version is asked for. */
+  /** `migrate reset`, `studio`; empty for help or the version alone. */
   readonly name: string;
   readonly effect: Effect;
   /** Whether it resets the shadow database that the configuration names. */
   readonly usesShadow: boolean;
   /** `--url`. */
   readonly url: string | undefined;
-  /** Whether the configuration's database is left alone where there is a `--url`. */
+  /** Whether `--url` replaces the configuration's database. */
   readonly urlWins: boolean;
   /** `--shadow-database-url`, which Prisma 6 takes; wins over the configuration's. */
   readonly shadowUrl: string | undefined;
@@ -48,13 +48,13 @@ const EFFECTS: Readonly<Record<string, Effect>> = {
   debug: 'nothing',
   complete: 'nothing',
   platform: 'nothing',
-  // Starts a local database server of its own.
+  // Starts its own local database server.
   dev: 'nothing',
-  // Runs Prisma's command for whatever it is asked to do: the guard is asked again then.
+  // Runs other Prisma commands, for which the guard is called again.
   mcp: 'nothing',
 };
 
-/** Commands that take `--url`; others refuse it, or do not look at it. */
+/** Commands that take `--url`; others refuse or ignore it. */
 const TAKES_URL = new Set(['migrate dev', 'db push', 'db pull', 'studio']);
 
 const GROUPS = new Set(['migrate', 'db', 'platform', 'postgres']);
@@ -92,16 +92,16 @@ const WITH_VALUE = new Set([
   '--to-schema-datasource',
 ]);
 
-/** What one of Prisma's parsers reads: its options, and the rest, from the first word on, for the next parser. */
+/** What one of Prisma's parsers reads: its options, and the rest for the next parser. */
 interface Level {
   readonly options: ReadonlyMap<string, string>;
   readonly rest: readonly string[];
 }
 
 /**
- * Takes a command line of Prisma's apart: the words behind `prisma`, or a whole line that begins with what starts
+ * Parses a Prisma command line: the words after `prisma`, or a complete line that begins with a launcher
  * Prisma (`npx -y prisma@7 db push`, `node node_modules/prisma/build/index.js db push`, `NODE_ENV=test prisma …`).
- * A command that is not known has the effect `unknown`, and is none to let through to production.
+ * An unknown command has the effect `unknown`, and is refused on production.
  */
 export function parsePrismaCommand(argv: readonly string[]): PrismaCommand {
   const outer = readLevel(behindPrisma(argv));
@@ -134,8 +134,8 @@ function effectOf(name: string, first: string): Effect {
 }
 
 /**
- * One parser reads up to the first word that is no option: `db push x --help` asks for no help, and pushes. The
- * next parser begins behind that word, or behind `--`.
+ * Reads up to the first word that is not an option: `db push x --help` shows no help, but pushes. The
+ * next parser begins after that word, or after `--`.
  */
 function readLevel(argv: readonly string[]): Level {
   const options = new Map<string, string>();
@@ -157,13 +157,13 @@ const PROGRAM = /^(?:npm:)?prisma(?:@[^/\\]*)?(?:\.cmd|\.exe|\.ps1)?$/;
 /** `node_modules/prisma/build/index.js`, in pnpm's store and Yarn's cache too. */
 const BUNDLE = /(?:^|[/\\])prisma[/\\]build[/\\](?:index|cli)\.js$/;
 
-/** The words behind the name of the program, where the line begins with one, or with what starts one. */
+/** Returns the words after the program's name, if the line begins with it or with a launcher. */
 function behindPrisma(argv: readonly string[]): readonly string[] {
   const first = argv[0] ?? '';
   const begins = isProgram(first) || LAUNCHER.test(baseName(first)) || /^[A-Za-z_]\w*=/.test(first);
   if (!begins) return argv;
   const program = argv.findIndex(isProgram);
-  // A line that starts something else: its first word is no command that is known.
+  // A line that starts another program: its first word is not a known command.
   if (program === -1) return argv;
   // `npx -p prisma@7 prisma db push` names it twice.
   const behind = argv.slice(program + 1);

@@ -2,36 +2,38 @@ import type { Client } from 'pg';
 import { type DatabaseUrl, describeServer, parseDatabaseUrl } from '../../config/database-url.js';
 import type { ProductionUrl } from '../../config/guard-settings.js';
 import { errorCode, messageOf } from '../../core/errors.js';
+import { type Known, valueOf } from '../../core/known.js';
 import { type DatabaseIdentity, sameDatabase } from '../../environment/environment.types.js';
-import { withConnection, withDeadline } from '../../postgres/connect.js';
+import { withConnection } from '../../postgres/connect.js';
+import { withDeadline } from '../../postgres/deadline.js';
 import { databaseFault } from '../../postgres/database-fault.js';
 import { readIdentity, readStamp } from '../../environment/stamp.js';
-import type { NotAsked, Target } from './guard.types.js';
+import type { StampNotRead, Target } from './guard.types.js';
 
-/** As long as Prisma itself waits for a connection. */
+/** As long as Prisma waits for a connection. */
 const CONNECT_MS = 5000;
 const TIMEOUTS = { statementTimeoutMs: 3000, lockTimeoutMs: 1500 };
-/** Production can seldom be reached from development, and the developer waits. */
+/** Short, because production is seldom reachable from development, and the developer waits. */
 const PRODUCTION_MS = 1000;
 
-/** Faults by which Prisma does not get in either: it tells them itself, and nothing is touched. */
+/** Faults that also stop Prisma, which reports them itself without changing anything. */
 const OUT_OF_REACH = new Set(['DATABASE_AUTHENTICATION_FAILED', 'DATABASE_NOT_FOUND']);
 const NOBODY_THERE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'ENOENT']);
 
-/** Options of every connection of the guard's. */
+/** Returns the options of the guard's connections. */
 export function connectionOptions(connectTimeoutMs: number) {
   return { connectTimeoutMs, answerTimeoutMs: 5000, applicationName: 'pgkeep guard', throughPooler: true };
 }
 
-/** Asks a database who it is. Never rejects: what could not be asked is part of the answer. */
+/** Reads the stamp and identity of a database. Never rejects: what could not be read is part of the result. */
 export async function readTarget(
   use: Target['use'],
   urlText: string,
   production: readonly ProductionUrl[],
 ): Promise<Target> {
-  const url = parsed(urlText);
-  if (typeof url === 'string') {
-    const stamp: NotAsked = { kind: 'not-asked', cause: `its URL: ${url}`, isOutOfReach: false };
+  const parsed = parseUrl(urlText);
+  if ('reason' in parsed) {
+    const stamp: StampNotRead = { kind: 'not-read', cause: `its URL: ${parsed.reason}`, isOutOfReach: false };
     return {
       use,
       database: '?',
@@ -41,6 +43,7 @@ export async function readTarget(
       productionBy: undefined,
     };
   }
+  const { value: url } = parsed;
   const [asked, productionIdentities] = await Promise.all([
     ask(url),
     Promise.all(production.map(async ({ by, url: text }) => ({ by, identity: await identityOf(text, url) }))),
@@ -63,17 +66,17 @@ async function ask(url: DatabaseUrl): Promise<Pick<Target, 'stamp' | 'identity'>
   } catch (error) {
     const { code, text } = databaseFault(error);
     const isOutOfReach = OUT_OF_REACH.has(code) || NOBODY_THERE.has(errorCode(error) ?? '');
-    return { stamp: { kind: 'not-asked', cause: text, isOutOfReach }, identity: undefined };
+    return { stamp: { kind: 'not-read', cause: text, isOutOfReach }, identity: undefined };
   }
 }
 
-/** Who production is; where its URL leads to the very same server and database nobody needs to be asked. */
+/** Returns the identity of production, without connecting if its URL names the same server and database. */
 async function identityOf(
   text: string,
   target: DatabaseUrl,
 ): Promise<DatabaseIdentity | 'same URL' | undefined> {
-  const url = parsed(text);
-  if (typeof url === 'string') return undefined;
+  const url = valueOf(parseUrl(text));
+  if (url === undefined) return undefined;
   if (isSamePlace(url, target)) return 'same URL';
   const asking = withConnection(url, connectionOptions(PRODUCTION_MS), (client) =>
     readIdentity(client, TIMEOUTS),
@@ -81,7 +84,7 @@ async function identityOf(
   return await withDeadline(asking, PRODUCTION_MS).catch(() => undefined);
 }
 
-/** One of the hosts, the port and the database are the same, whoever logs in. */
+/** Whether one host, its port and the database are the same, whatever the user. */
 function isSamePlace(left: DatabaseUrl, right: DatabaseUrl): boolean {
   if (left.database !== right.database) return false;
   return left.hosts.some((one) =>
@@ -91,10 +94,10 @@ function isSamePlace(left: DatabaseUrl, right: DatabaseUrl): boolean {
   );
 }
 
-function parsed(text: string): DatabaseUrl | string {
+function parseUrl(text: string): Known<DatabaseUrl> {
   try {
-    return parseDatabaseUrl(text);
+    return { value: parseDatabaseUrl(text) };
   } catch (error) {
-    return messageOf(error);
+    return { reason: messageOf(error) };
   }
 }

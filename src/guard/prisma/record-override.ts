@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { appendPlan, mayRecord, operator, recordingDenied } from '../../audit-log/append.js';
+import { appendPlan, ENTRIES, mayRecord, operator, recordingDenied } from '../../audit-log/append.js';
 import { parseDatabaseUrl } from '../../config/database-url.js';
 import { PgkeepError } from '../../core/errors.js';
 import { withConnection } from '../../postgres/connect.js';
@@ -7,17 +7,18 @@ import { currentRole, read } from '../../postgres/read.js';
 import { beginStatements } from '../../postgres/transaction.js';
 import { LAUNCHER } from './guard.js';
 
-/** What the change log tells of an override. */
+/** What the audit log records of an override. */
 export interface OverrideEntry {
   readonly database: string;
   readonly command: string;
   /** The refusal that was overridden. */
   readonly refused: string;
-  readonly door: string;
+  /** What called the guard: `prisma.config.ts`, `pgkeep prisma`. Stored as `door` before version 0.2. */
+  readonly via: string;
   readonly environment: string;
 }
 
-/** How long Prisma may take from its start to its configuration. */
+/** How long Prisma may take from its start to loading its configuration. */
 const START_SECONDS = 60;
 
 const TIMEOUTS = { statementTimeoutMs: 3000, lockTimeoutMs: 1500 };
@@ -29,13 +30,13 @@ const CONNECTION = {
 };
 
 /**
- * Records an override in the database that it is about, but for one that the process which started this one has just
- * recorded.
- * @throws what keeps it from being recorded.
+ * Records an override in the database concerned, unless the parent process has just
+ * recorded it.
+ * @throws if it cannot be recorded.
  */
-export async function recordOverride(url: string, { database, ...told }: OverrideEntry): Promise<void> {
+export async function recordOverride(url: string, { database, ...entry }: OverrideEntry): Promise<void> {
   const actor = operator();
-  const details = { ...told, ...(told.door === LAUNCHER && { pid: process.pid }) };
+  const details = { ...entry, ...(entry.via === LAUNCHER && { pid: process.pid }) };
   const { sql, values } = appendPlan({ action: 'guard-override', subject: database, details, actor });
   await withConnection(parseDatabaseUrl(url), CONNECTION, async (client: Client) => {
     const ability = await mayRecord(client, TIMEOUTS);
@@ -49,11 +50,11 @@ export async function recordOverride(url: string, { database, ...told }: Overrid
       throw recordingDenied('override the guard', await currentRole(client, TIMEOUTS));
     }
     const recorded = await read(client, {
-      sql: `SELECT FROM pgkeep.change_log
-             WHERE action = 'guard-override' AND subject = $1 AND actor = $2 AND details->>'command' = $3
-               AND details->>'door' = '${LAUNCHER}' AND details->>'pid' = $4
+      sql: `SELECT FROM ${ENTRIES}
+             WHERE entry.action = 'guard-override' AND subject = $1 AND actor = $2 AND details->>'command' = $3
+               AND coalesce(details->>'via', details->>'door') = '${LAUNCHER}' AND details->>'pid' = $4
                AND recorded_at > pg_catalog.now() - interval '${START_SECONDS} seconds'`,
-      values: [database, actor, told.command, String(process.ppid)],
+      values: [database, actor, entry.command, String(process.ppid)],
       ...TIMEOUTS,
     });
     if (recorded.length > 0) return;

@@ -11,10 +11,10 @@ const NO_OPTIONS = {
   config: undefined,
 } as const;
 
-/** What a test suite does to its database is judged as the most that Prisma could do to it. */
+/** A test suite is judged like the most destructive Prisma command. */
 const ANYTHING = { name: '', effect: 'develop', usesShadow: false, ...NO_OPTIONS } as const;
 
-/** Whether a test suite may have this database. It is one, whatever NODE_ENV says. */
+/** Decides whether a test suite may use this database, as with NODE_ENV=test. */
 export async function judgeTestDatabase(
   url: string | undefined,
   { production }: GuardSettings,
@@ -28,6 +28,6 @@ export async function judgeTestDatabase(
     dbPushAllowed: false,
     targets,
   });
-  const remedy = 'Give the tests a database of their own, and stamp it: `pgkeep stamp test`.';
+  const remedy = 'Use a separate database for the tests, and stamp it: `pgkeep stamp test`.';
   return verdict.verdict === 'allow' ? verdict : { ...verdict, remedy };
 }

@@ -6,12 +6,12 @@ import { parseDatabaseUrl } from '../../config/database-url.js';
 import type { PrismaProject } from '../../config/prisma-project.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
-import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
+import { errorCode, interrupted, messageOf, PgkeepError } from '../../core/errors.js';
 import { DOWN_FILE } from '../history/migration-directory.js';
 import { migrationsIn } from '../lint/find-files.js';
 import type { DownScript } from './down-script.js';
 
-/** What came of writing a `down.sql`. */
+/** The result of writing a `down.sql`. */
 export interface DownReport extends Omit<DownScript, 'text'> {
   readonly migration: string;
   /** The migration's script, relative to the working directory. */
@@ -22,27 +22,27 @@ export interface DownReport extends Omit<DownScript, 'text'> {
 
 /** How a `down.sql` is written. */
 export interface DownOptions {
-  /** URL of a database to replay the migrations in, which is emptied. By default one is made, and dropped. */
+  /** URL of a database to replay the migrations in; it is emptied. By default one is created, and dropped. */
   readonly shadowUrl?: string | undefined;
   readonly signal?: AbortSignal;
 }
 
-/** Writes the scripts that take migrations back, from the difference that each makes. */
+/** Writes scripts that undo migrations, from the difference that each migration makes to the schema. */
 @Injectable()
 export class DownScriptService {
   constructor(@Inject(SETTINGS) private readonly settings: Settings) {}
 
-  /** The names of the migrations that are there. @throws PgkeepError `MIGRATIONS_UNREADABLE`. */
+  /** Returns the names of the existing migrations. @throws PgkeepError `MIGRATIONS_UNREADABLE`. */
   async migrations(): Promise<string[]> {
     const found = await migrationsIn(this.settings.migrationsDirectory);
     return found.map(({ migration = '' }) => migration);
   }
 
   /**
-   * Writes `down.sql` beside a migration's script, unless there is one. Replays the migrations up to this one in
-   * shadow databases beside the application's: for development.
-   * @throws PgkeepError `USAGE_INVALID` where there is no such migration, `DOWN_SCRIPT_REFUSED` where it has one
-   *   already, `DOWN_SCRIPT_FAILED` where the file cannot be read or written, or Prisma's engine fails.
+   * Writes `down.sql` beside a migration's script, unless it exists. Replays the migrations up to this one in shadow
+   * databases on the application's server: for development.
+   * @throws PgkeepError `USAGE_INVALID` where there is no such migration, `DOWN_SCRIPT_REFUSED` where the file exists,
+   *   `DOWN_SCRIPT_FAILED` where a file cannot be read or written, or Prisma's engine fails.
    */
   async write(migration: string, { shadowUrl, signal }: DownOptions = {}): Promise<DownReport> {
     const { migrationsDirectory, database, prisma } = this.settings;
@@ -51,14 +51,17 @@ export class DownScriptService {
     const down = path.join(migrationsDirectory, migration, DOWN_FILE);
     await this.requireMigration(migration, script);
     if (existsSync(down)) throw alreadyThere(down);
-    const { parseFiles } = await import('../sql/parse-files.js');
+    const [{ parseFiles }, { reverseDiff }, { downBody, downScript }] = await Promise.all([
+      import('../sql/parse-files.js'),
+      import('./reverse-diff.js'),
+      import('./down-script.js'),
+    ]);
     const parse = async (content: string) => await parseFiles([{ path: script, content, migration }]);
     const [up] = await parse(await readText(script));
     if (!up || (up.statements.length === 0 && up.obstacles.length === 0)) {
       const nothing = { statements: 0, loses: [], lostBefore: [], failing: [], notReversed: [] };
       return { migration, script: relative(script), down: null, ...nothing };
     }
-    const { reverseDiff } = await import('./reverse-diff.js');
     const sql = await reverseDiff({
       database: database.url,
       shadow: shadowUrl === undefined ? undefined : parseDatabaseUrl(shadowUrl),
@@ -70,13 +73,12 @@ export class DownScriptService {
       throw notCompared(error, migration, signal);
     });
     const [reverse = up] = await parse(sql);
-    const { downBody, downScript } = await import('./down-script.js');
     const { schema } = database.url;
     const body = downBody(up, reverse, schema);
     const [parsed = reverse] = await parse(body.sql);
-    const { text, ...told } = downScript(migration, up, { down: parsed, left: body.left }, schema);
+    const { text, ...report } = downScript(migration, up, { down: parsed, left: body.left }, schema);
     await write(down, text);
-    return { migration, script: relative(script), down: relative(down), ...told };
+    return { migration, script: relative(script), down: relative(down), ...report };
   }
 
   private async requireMigration(migration: string, script: string): Promise<void> {
@@ -89,8 +91,8 @@ export class DownScriptService {
       {
         hint:
           like.length > 0
-            ? `Is it ${like.slice(0, 3).join(' or ')}?`
-            : 'Name its directory: `pgkeep migrate status` lists them.',
+            ? `Did you mean ${like.slice(0, 3).join(' or ')}?`
+            : 'Use the name of its directory: `pgkeep migrate status` lists them.',
       },
     );
   }
@@ -110,7 +112,7 @@ async function readText(file: string): Promise<string> {
   }
 }
 
-/** Never over a file: somebody may have written it by hand meanwhile. */
+/** Never overwrites a file: it may have been written by hand in the meantime. */
 async function write(file: string, text: string): Promise<void> {
   try {
     await writeFile(file, text, { flag: 'wx' });
@@ -125,24 +127,24 @@ async function write(file: string, text: string): Promise<void> {
 function alreadyThere(file: string): PgkeepError {
   return new PgkeepError(
     'DOWN_SCRIPT_REFUSED',
-    `Refused to write ${relative(file)}: it is there already, and somebody may have edited it. Nothing was touched.`,
-    { hint: 'To have it written anew, delete it first.' },
+    `Refused to write ${relative(file)}: it exists and may have been edited. Nothing was changed.`,
+    { hint: 'To write it again, delete it first.' },
   );
 }
 
-/** Without what is external, and what the shadow database needs, the comparison would say something else. */
+/** Without the configuration's externals and `initShadowDb`, the comparison would be wrong. */
 function invalidProject({ why, hint }: Extract<PrismaProject, { kind: 'invalid' }>, migration: string) {
   return new PgkeepError('DOWN_SCRIPT_FAILED', `No down.sql was written for ${migration}: ${why}.`, { hint });
 }
 
 function notCompared(error: unknown, migration: string, signal: AbortSignal | undefined): PgkeepError {
-  if (signal?.aborted) return new PgkeepError('INTERRUPTED', 'Interrupted: no down.sql was written.');
+  if (signal?.aborted) return interrupted('no down.sql was written');
   const again = `then: \`pgkeep migrate create --down-for ${migration}\``;
-  // A pooler, or another database: nothing of it is about the history.
+  // A refused pooler or another database: not about the history.
   if (error instanceof PgkeepError && error.kind === 'refused') return error;
   return new PgkeepError(
     'DOWN_SCRIPT_FAILED',
     `No down.sql was written for ${migration}: its history cannot be replayed: ${messageOf(error)}`,
-    { hint: `Mend what it says, ${again}. Or write the file by hand.`, cause: error },
+    { hint: `Fix the cause, ${again}. Or write the file by hand.`, cause: error },
   );
 }

@@ -4,25 +4,25 @@ import { lossesOf, type Loss } from './losses.js';
 import { notReversed } from './not-reversed.js';
 import { undoOf } from './undo-statement.js';
 
-/** The script that takes a migration back, as it is written; what is worth telling about it. */
+/** The text of a script that undoes a migration, and what to report about it. */
 export interface DownScript {
   readonly text: string;
-  /** Statements in it: none where the comparison shows no difference. */
+  /** How many statements it has: none where the comparison shows no difference. */
   readonly statements: number;
-  /** What it takes from the database, by name. */
+  /** The names of what it deletes from the database. */
   readonly loses: readonly string[];
-  /** What the migration took, and this does not bring back, by name. */
+  /** The names of what the migration deleted and this script does not restore. */
   readonly lostBefore: readonly string[];
-  /** Columns that it makes required and without a default, which fails where their table holds rows. */
+  /** Required columns without a default that it adds: this fails where their table has rows. */
   readonly failing: readonly string[];
-  /** Statements of the migration that it does not take back. */
+  /** Statements of the migration that it does not undo. */
   readonly notReversed: readonly string[];
 }
 
-/** What stands where the comparison shows nothing. */
+/** The body where the comparison shows nothing. */
 const NOTHING = [
-  '-- Prisma sees no difference between the schema with the migration and without it: write here what takes it back.',
-  '-- Where there is nothing to take back: SELECT 1;',
+  '-- Prisma sees no difference between the schema with the migration and without it: write here what undoes it.',
+  '-- If there is nothing to undo: SELECT 1;',
 ];
 
 const PARTS: Readonly<Record<Loss['kind'], string>> = {
@@ -30,21 +30,21 @@ const PARTS: Readonly<Record<Loss['kind'], string>> = {
   schema: 'the schema, and everything in it',
   rows: 'rows',
   column: 'the column, and its values',
-  values: 'values that are written over',
-  conversion: 'values that become another type’s',
+  values: 'values that are overwritten',
+  conversion: 'values that are converted to another type',
 };
 
-/** The SQL of a `down.sql`, and what of the migration it does not take back. */
+/** The SQL of a `down.sql`, and which statements of the migration it does not undo. */
 export interface DownBody {
   readonly sql: string;
-  /** As lines of people's text. */
+  /** One line for each, for people. */
   readonly left: readonly string[];
 }
 
 /**
- * Puts the SQL together: what Prisma's comparison gave, and around it what that does not see and has a name.
+ * Combines the SQL of Prisma's comparison with statements that undo what the comparison does not see.
  * @param up the migration
- * @param reverse what Prisma's comparison gave
+ * @param reverse the SQL of Prisma's comparison
  */
 export function downBody(up: ParsedFile, reverse: ParsedFile, schema: string): DownBody {
   const first: string[] = [];
@@ -54,15 +54,15 @@ export function downBody(up: ParsedFile, reverse: ParsedFile, schema: string): D
     const { line } = up.source.position(statement.index);
     const undone = undoOf(statement, schema);
     if (!undone) left.push(`line ${line}: ${beginning(statement.sql)} (${why})`);
-    // Whatever was made later may depend on what was made before.
+    // In reverse order: later objects may depend on earlier ones.
     for (const { sql, isFirst } of undone ?? []) {
-      (isFirst ? first : last).unshift(`-- What line ${line} of migration.sql made\n${sql}`);
+      (isFirst ? first : last).unshift(`-- Undoes line ${line} of migration.sql\n${sql}`);
     }
   }
   return { sql: [...first, withoutTransactions(reverse), ...last].filter(Boolean).join('\n\n'), left };
 }
 
-/** Writes the script down: its head says what it is and what it costs. @param down its SQL, parsed */
+/** Writes the script, with a header that says what it does and what is lost. @param down its SQL, parsed */
 export function downScript(
   name: string,
   up: ParsedFile,
@@ -74,15 +74,15 @@ export function downScript(
   const failing = requiredColumns(down, schema);
   const body = down.source.text;
   const head = [
-    `-- Takes ${name} back. Written by pgkeep from the difference that it makes to the schema:`,
-    '-- review it, and commit it beside migration.sql. `pgkeep migrate rollback` runs it, all of it or nothing.',
-    ...listed('It loses:', loses, 'It loses no row and no value.'),
+    `-- Undoes ${name}. Written by pgkeep from the difference that the migration makes to the schema:`,
+    '-- review it, and commit it beside migration.sql. `pgkeep migrate rollback` runs it in one transaction.',
+    ...listed('It deletes:', loses, 'It deletes no row and no value.'),
     ...listed(
-      'It fails where the table holds rows: a required column needs a default, or three steps:',
+      'It fails where the table has rows, because a required column needs a default (or three steps):',
       failing,
     ),
-    ...listed('What the migration took, and this does not bring back:', lostBefore),
-    ...listed('Not taken back by what follows; write it by hand, or leave it:', left),
+    ...listed('Deleted by the migration, and not restored by this script:', lostBefore),
+    ...listed('Not undone by this script; write it by hand, or leave it:', left),
   ];
   return {
     text: `${[...head, ...(body === '' ? NOTHING : ['', body])].join('\n')}\n`,
@@ -94,7 +94,7 @@ export function downScript(
   };
 }
 
-/** Prisma brings a required column back as it was, which rows that are there do not have. */
+/** Prisma adds a required column again without a value for existing rows. */
 function requiredColumns({ flat }: ParsedFile, defaultSchema: string): string[] {
   return flat.flatMap(({ node }) => {
     if (!('AlterTableStmt' in node)) return [];
@@ -124,7 +124,7 @@ function beginning(sql: string): string {
   return line.length > 60 ? `${line.slice(0, 59)}…` : line;
 }
 
-/** Prisma puts the change of an enum into a transaction of its own, and a rollback is one already. */
+/** Prisma wraps the change of an enum in a transaction, and a rollback already is one. */
 function withoutTransactions({ source: { text }, statements }: ParsedFile): string {
   if (statements.length === 0) return '';
   let kept = text;

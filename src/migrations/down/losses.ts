@@ -9,40 +9,40 @@ export interface FullName {
   readonly table: string;
 }
 
-/** Rows or values that a script takes from a database. */
+/** Rows or values that a script deletes from a database. */
 export interface Loss {
   /**
-   * - `table`: the table goes, with its rows
-   * - `schema`: every table in it goes
+   * - `table`: the table is dropped, with its rows
+   * - `schema`: the schema is dropped, with every table in it
    * - `rows`: some or all of a table's rows are deleted
-   * - `column`: the column goes, with its values
-   * - `values`: the column's values are written over
-   * - `conversion`: the column's values become another type's: they may be shortened or rounded
+   * - `column`: the column is dropped, with its values
+   * - `values`: the column's values are overwritten
+   * - `conversion`: the column's values are converted to another type: they may be shortened or rounded
    */
   readonly kind: 'table' | 'schema' | 'rows' | 'column' | 'values' | 'conversion';
   /** `schema.table`, `schema.table.column`, or a schema's name; unquoted. */
   readonly name: string;
-  /** Undefined where it is about a schema. */
+  /** Undefined for a schema. */
   readonly table: FullName | undefined;
   readonly column: string | undefined;
   /** `DROP TABLE`, `DELETE`… */
   readonly what: string;
-  /** Where its statement begins in the file's text. */
+  /** The position of its statement in the file's text. */
   readonly index: number;
 }
 
-/** What a node takes away, by the names that it gives. */
+/** What a node deletes, with the names as written. */
 interface Taken extends Pick<Loss, 'kind' | 'what'> {
   readonly of: TableName;
   readonly column?: string;
 }
 
-/** Reads any text through itself, so that no row fails silently: how Prisma takes a value out of an enum. */
+/** A conversion that fails for a value that does not fit: how Prisma removes a value from an enum. */
 const THROUGH_TEXT = /^\s*\(?\s*"?\w+"?\s*::\s*text\s*::/i;
 
 /**
- * What the statements of a script take away, as far as its text says: what a `CASCADE` or a trigger takes along is
- * known only when it has run. What the script itself made before is no loss. Pure.
+ * Returns what a script's statements delete, as far as its text shows: what a `CASCADE` or a trigger also deletes is
+ * known only after the run. What the script itself created before is no loss. Pure.
  */
 export function lossesOf({ flat }: ParsedFile, defaultSchema: string): Loss[] {
   const made = new Set<string>();
@@ -59,13 +59,13 @@ export function lossesOf({ flat }: ParsedFile, defaultSchema: string): Loss[] {
     for (const name of madeBy(node, defaultSchema)) made.add(name);
   }
   return [...losses.values()].filter(({ table, column }) => {
-    // A table that goes takes its columns along.
-    const whole = table && column !== undefined ? losses.get(nameOf(table)) : undefined;
-    return whole?.kind !== 'table';
+    // A dropped table includes its columns.
+    const ofTable = table && column !== undefined ? losses.get(nameOf(table)) : undefined;
+    return ofTable?.kind !== 'table';
   });
 }
 
-/** `schema.table`, unquoted. */
+/** Returns `schema.table`, unquoted. */
 export function nameOf({ schema, table }: FullName): string {
   return `${schema}.${table}`;
 }
@@ -121,7 +121,7 @@ function merged({ MergeStmt: { relation, mergeWhenClauses = [] } }: Extract<Node
   });
 }
 
-/** The columns that an UPDATE sets. */
+/** Returns the columns that an UPDATE sets. */
 function written(targets: readonly Node[] | undefined): string[] {
   return (targets ?? []).flatMap((target) => ('ResTarget' in target ? [target.ResTarget.name ?? ''] : []));
 }
@@ -139,7 +139,7 @@ function altered(node: Node, sql: string): Taken[] {
   });
 }
 
-/** Tables and columns that a statement makes. */
+/** Returns the tables and columns that a statement creates. */
 function madeBy(node: Node, defaultSchema: string): string[] {
   const full = ({ schema = defaultSchema, name }: TableName): string => `${schema}.${name}`;
   if ('CreateStmt' in node && !node.CreateStmt.if_not_exists)

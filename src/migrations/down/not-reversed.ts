@@ -4,17 +4,17 @@ import { isAboutTemporary } from '../names/temporary-objects.js';
 import type { Statement } from '../sql/statements.js';
 import { commandsOf, constraintsOf, tableOf } from '../sql/syntax-tree.js';
 
-/** What a statement makes, where Prisma's comparison of two schemas does not see it. */
+/** Statements that Prisma's comparison of two schemas ignores, and why. */
 const UNSEEN: Readonly<Record<string, string>> = {
   InsertStmt: 'rows are not compared',
-  UpdateStmt: 'rows are not compared, and nobody knows what stood there before',
-  DeleteStmt: 'rows are not compared, and nobody knows which there were',
+  UpdateStmt: 'rows are not compared, and their earlier values are unknown',
+  DeleteStmt: 'rows are not compared, and the deleted rows are unknown',
   MergeStmt: 'rows are not compared',
   CopyStmt: 'rows are not compared',
-  TruncateStmt: 'rows are not compared, and nobody knows which there were',
-  SelectStmt: 'nobody knows what it does',
-  DoStmt: 'what it does is not compared',
-  CallStmt: 'what it does is not compared',
+  TruncateStmt: 'rows are not compared, and the deleted rows are unknown',
+  SelectStmt: 'its effect is unknown',
+  DoStmt: 'its effect is not compared',
+  CallStmt: 'its effect is not compared',
   CreateFunctionStmt: 'functions are not compared',
   AlterFunctionStmt: 'functions are not compared',
   CreateTrigStmt: 'triggers are not compared',
@@ -48,11 +48,11 @@ const UNSEEN: Readonly<Record<string, string>> = {
 const UNSEEN_COMMAND =
   /^AT_(?:(?:En|Dis)able\w*|ForceRowSecurity|NoForceRowSecurity|SetStatistics|SetOptions|ResetOptions|SetRelOptions|ResetRelOptions|SetStorage|SetCompression|ClusterOn|DropCluster|ChangeOwner|AttachPartition|DetachPartition|SetLogged|SetUnLogged|AddInherit|DropInherit|SetTableSpace|ReplicaIdentity|ValidateConstraint)$/;
 
-/** Objects whose end is not compared. */
+/** Objects whose removal is not compared. */
 const UNSEEN_DROP =
   /^OBJECT_(?:VIEW|MATVIEW|FUNCTION|PROCEDURE|ROUTINE|AGGREGATE|TRIGGER|RULE|DOMAIN|EXTENSION|POLICY|SCHEMA|SEQUENCE|OPERATOR|COLLATION|CAST)$/;
 
-/** A statement that the reverse of a migration does not take back. */
+/** A statement of a migration that its reverse does not undo. */
 export interface NotReversed {
   readonly statement: Statement;
   /** "views are not compared" */
@@ -60,8 +60,8 @@ export interface NotReversed {
 }
 
 /**
- * Statements of a migration that a comparison of the schema with and without it does not show, but for those about
- * temporary objects, which are gone with the session. Pure.
+ * Returns the statements of a migration that a comparison of the schema with and without it does not show. Leaves out
+ * those about temporary objects, which end with the session. Pure.
  */
 export function notReversed({ statements }: ParsedFile, schema: string): NotReversed[] {
   return statements.flatMap((statement) => {
@@ -77,7 +77,7 @@ function whyNot(node: Node, schema: string): string | undefined {
   if (named !== undefined) return named;
   const other = schemaOf(node);
   if (other !== undefined && other !== schema) return `only schema ${schema} is compared`;
-  if ('RenameStmt' in node) return 'a name that is new looks like something new beside something gone';
+  if ('RenameStmt' in node) return 'a rename looks like a new object and a dropped one';
   if ('DropStmt' in node) {
     return UNSEEN_DROP.test(node.DropStmt.removeType ?? '') ? 'what it drops is not compared' : undefined;
   }
@@ -95,7 +95,7 @@ function whyNot(node: Node, schema: string): string | undefined {
   return command && 'this part of a table is not compared';
 }
 
-/** Whether the comparison does not see one command of an ALTER TABLE. */
+/** Returns whether the comparison ignores one command of an ALTER TABLE. */
 export function isUnseen({ subtype, def }: AlterTableCmd): boolean {
   if (UNSEEN_COMMAND.test(subtype ?? '')) return true;
   if (subtype !== 'AT_AddConstraint' || !def) return false;

@@ -1,14 +1,14 @@
+import { readMigrationList } from '#prisma-schema-engine-bridge';
 import type { DatabaseUrl } from '../../config/database-url.js';
-import { readMigrationList } from '../engine/migration-files.js';
 import type { PrismaProject } from '../../config/prisma-project.js';
-import { SchemaEngine } from '../engine/schema-engine.js';
+import { withSchemaEngine } from '../engine/schema-engine.js';
 import { externalFilters } from '../prisma-config/externals.js';
 
-/** Which migration is to be taken back, and where it may be replayed. */
+/** Which migration to undo, and where the history may be replayed. */
 export interface ReverseDiffOptions {
-  /** The server beside whose database shadow databases are made; its `schema` is what is compared. */
+  /** On this database's server the shadow databases are created; its `schema` is compared. */
   readonly database: DatabaseUrl;
-  /** A database to replay in, which is emptied; one is made for the purpose by default. */
+  /** A database to replay the history in; it is emptied. By default one is created for the purpose, and dropped. */
   readonly shadow: DatabaseUrl | undefined;
   readonly directory: string;
   /** What is external, and what a shadow database needs before the migrations. Defaults to nothing. */
@@ -18,9 +18,9 @@ export interface ReverseDiffOptions {
 }
 
 /**
- * The SQL from the schema with a migration to the one without: the migrations up to it are replayed in one shadow
- * database, those before it in another.
- * @throws SchemaEngineError `P3006` where the history does not replay, `P3014` where there may be no shadow database.
+ * Returns the SQL from the schema with a migration to the one without it: the migrations up to this one are replayed
+ * in one shadow database, those before it in another.
+ * @throws PgkeepError `MIGRATION_FAILED` where the history cannot be replayed, or no shadow database can be created.
  */
 export async function reverseDiff({
   database,
@@ -38,10 +38,7 @@ export async function reverseDiff({
     tag: 'migrations' as const,
     migrationDirectories: all.migrationDirectories.slice(0, count),
   });
-  const engine = await SchemaEngine.open(database, { shadow });
-  const cancel = (): void => void engine.cancel();
-  signal.addEventListener('abort', cancel);
-  try {
+  return await withSchemaEngine(database, { shadow, signal }, async (engine) => {
     const { stdout } = await engine.run((wasm) =>
       wasm.diff({
         from: upTo(place + 1),
@@ -52,8 +49,5 @@ export async function reverseDiff({
       }),
     );
     return stdout ?? '';
-  } finally {
-    signal.removeEventListener('abort', cancel);
-    await engine.close();
-  }
+  });
 }

@@ -6,10 +6,10 @@ import { tracesOfStatement } from '../traces/traces-of.js';
 import type { Trace, TraceKind } from '../traces/trace.js';
 import { isUnseen } from './not-reversed.js';
 
-/** SQL that takes back what a statement made, where Prisma's comparison does not see it. */
+/** SQL that undoes a statement which Prisma's comparison ignores. */
 export interface Undo {
   readonly sql: string;
-  /** Whether it comes before what the comparison takes back: it depends on tables, or is a part of one. */
+  /** Whether it runs before the SQL of the comparison: its object depends on tables, or is a part of one. */
   readonly isFirst: boolean;
 }
 
@@ -34,11 +34,11 @@ const PARTS: Partial<Record<TraceKind, (name: string, table: string) => string>>
 
 const FIRST = new Set<TraceKind>(['table', 'view', 'column', 'constraint', 'trigger', 'policy']);
 
-/** What takes a statement back that only makes things, each by its name; undefined for any other. Pure. */
+/** Returns what undoes a statement that only creates named objects; undefined for any other. Pure. */
 export function undoOf({ node }: Statement, schema: string): Undo[] | undefined {
   const traces = tracesToUndo(node, schema);
   if (traces === undefined || !traces.every(({ isMade }) => isMade)) return undefined;
-  // To whoever looks for it it is a view, and none to whoever drops it.
+  // The catalogue query finds it as a view, but DROP needs its own name for it.
   const isMaterialized = 'CreateTableAsStmt' in node;
   const undone = traces.map((trace) => ({
     sql: dropOf(trace, isMaterialized),
@@ -47,7 +47,7 @@ export function undoOf({ node }: Statement, schema: string): Undo[] | undefined 
   return undone.every((one): one is Undo => one.sql !== undefined) ? undone.toReversed() : undefined;
 }
 
-/** Of an ALTER TABLE that the comparison sees in part: that part which it does not see. */
+/** Of an ALTER TABLE that the comparison sees in part: the part that it ignores. */
 function tracesToUndo(node: Node, schema: string): Trace[] | undefined {
   const traces = tracesOfStatement(node, schema);
   if (traces.length === 0) return undefined;

@@ -1,109 +1,114 @@
 import {
-  bindMigrationAwareSqlAdapterFactory,
-  type ErrorRegistry,
-  type SqlMigrationAwareDriverAdapterFactory,
-} from '@prisma/driver-adapter-utils';
+  applyMigrations as applyByEngine,
+  markMigration as markByEngine,
+  SchemaEngine,
+  SchemaEngineError,
+  type SchemaEngineOptions,
+} from '#prisma-schema-engine-bridge';
 import type { DatabaseUrl } from '../../config/database-url.js';
-import { adapterFactory, offlineAdapterFactory } from './adapter-factory.js';
-import { EngineSession } from './engine-session.js';
-import { engineError } from './schema-engine-error.js';
-import { ShadowDatabases } from './shadow-databases.js';
-import type { FailureMemory } from './statement-failure.js';
-import { loadWasmModule, type WasmEngine, type WasmModule } from './wasm-module.js';
+import { type ErrorCode, PgkeepError } from '../../core/errors.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
+import { engineDatabase } from './engine-database.js';
 
-/** What an engine works with beside its database. */
-export interface SchemaEngineOptions {
-  /** Prisma schema files as [path, content]; they tell the engine which PostgreSQL schemas there are. */
-  readonly datamodels?: readonly (readonly [string, string])[];
-  /** A database to replay histories in, instead of one made for the purpose. */
+/** pgkeep's codes for Prisma's; every other failure is `MIGRATION_FAILED`. */
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  P1000: 'DATABASE_ERROR',
+  P1001: 'DATABASE_UNREACHABLE',
+  P1002: 'DATABASE_TIMEOUT',
+  P1003: 'DATABASE_ERROR',
+  P1010: 'DATABASE_PERMISSION_DENIED',
+  P1011: 'DATABASE_UNREACHABLE',
+};
+
+const AFTER_A_FAILURE =
+  'A failed migration blocks later migrations. To see what was applied and the options: `npx pgkeep migrate resolve`.';
+
+const HINTS: Readonly<Record<string, string>> = {
+  P1002: 'Another migration is running on this database. Wait until it has ended, then try again.',
+  P3005:
+    'The schema has tables that no migration created. Baseline it: `npx pgkeep migrate resolve --applied NAME`.',
+  P3009: AFTER_A_FAILURE,
+  P3015: 'Restore the migration.sql of that directory from version control, or delete the directory.',
+  P3018: AFTER_A_FAILURE,
+  P3019: 'Set MIGRATIONS_DIR to a migrations directory that was created for PostgreSQL.',
+};
+
+/** Options of an engine on a database that pgkeep reaches. */
+export interface EngineOptions extends Omit<SchemaEngineOptions, 'shadow'> {
+  /** A database to replay histories in; it is emptied. By default one is created for the purpose, and dropped. */
   readonly shadow?: DatabaseUrl | undefined;
-  /** Leaves out the lock against a second migration. */
-  readonly skipAdvisoryLock?: boolean;
+  /** Aborting it cancels the statement that runs. */
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** What an engine works on: its session, and where it replays histories. */
-interface EngineDatabase {
-  readonly main: EngineSession;
-  readonly shadows: ShadowDatabases;
-  readonly failures: FailureMemory;
+/**
+ * Runs `work` with Prisma's schema engine, on one dedicated database session.
+ * @throws PgkeepError for every failure of the engine, with Prisma's text; otherwise what `work` throws.
+ */
+export async function withSchemaEngine<T>(
+  url: DatabaseUrl,
+  { shadow, ...options }: EngineOptions,
+  work: (engine: SchemaEngine) => Promise<T>,
+): Promise<T> {
+  return await translated(
+    async () =>
+      await SchemaEngine.use(
+        engineDatabase(url),
+        { ...options, shadow: shadow && engineDatabase(shadow) },
+        work,
+      ),
+  );
 }
 
-/** Prisma's schema engine, in this process, on one database session of its own. Close it after use. */
-export class SchemaEngine {
-  private constructor(
-    private readonly module: WasmModule,
-    private readonly engine: WasmEngine,
-    private readonly errors: ErrorRegistry,
-    private readonly database: EngineDatabase | undefined,
-  ) {}
+/** Migrations to apply: those of one directory, to one database. */
+export interface MigrationsToApply {
+  /** Its `schema` holds `_prisma_migrations`, and unqualified names belong to it. */
+  readonly database: DatabaseUrl;
+  readonly directory: string;
+  /** Aborting it cancels the statement that runs: its migration is recorded as failed. */
+  readonly signal?: AbortSignal | undefined;
+}
 
-  /**
-   * Connects and starts an engine.
-   * @throws SchemaEngineError `P1000`, `P1001`… when it cannot connect; without a code when it may not make the
-   *   PostgreSQL schema.
-   */
-  static async open(url: DatabaseUrl, options: SchemaEngineOptions = {}): Promise<SchemaEngine> {
-    const failures: FailureMemory = { latest: undefined };
-    const { skipAdvisoryLock } = options;
-    const main = await EngineSession.open(url, { failures, skipAdvisoryLock });
-    try {
-      const shadows = new ShadowDatabases(url, options.shadow, failures);
-      return await SchemaEngine.start(adapterFactory(main, shadows), options, { main, shadows, failures });
-    } catch (thrown) {
-      await main.dispose();
-      throw thrown;
-    }
-  }
+/**
+ * Applies the pending migrations of a directory, in order, as `prisma migrate deploy` does.
+ * @returns the names of the migrations applied.
+ * @throws PgkeepError `MIGRATION_FAILED`, or a `DATABASE_…` code where the database could not be used.
+ */
+export async function applyMigrations(migrations: MigrationsToApply): Promise<readonly string[]> {
+  const database = engineDatabase(migrations.database);
+  return await translated(async () => await applyByEngine({ ...migrations, database }));
+}
 
-  /** An engine without a database, which can compare schema files. */
-  static async offline(): Promise<SchemaEngine> {
-    return await SchemaEngine.start(offlineAdapterFactory(), {});
-  }
+/** The state that the history gets for a migration. */
+export type Mark = 'applied' | 'rolled back';
 
-  private static async start(
-    factory: SqlMigrationAwareDriverAdapterFactory,
-    { datamodels = [] }: SchemaEngineOptions,
-    database?: EngineDatabase,
-  ): Promise<SchemaEngine> {
-    const module = await loadWasmModule();
-    const bound = bindMigrationAwareSqlAdapterFactory(factory);
-    const files = datamodels.map(([path, content]): [string, string] => [path, content]);
-    const settings = { datamodels: files.length > 0 ? files : undefined };
-    try {
-      const engine = await module.guard.watch(() => module.SchemaEngine.new(settings, ignoreLog, bound));
-      return new SchemaEngine(module, engine, bound.errorRegistry, database);
-    } catch (thrown) {
-      // It makes the PostgreSQL schema where that is missing, which the role may not be allowed to.
-      throw engineError(thrown, bound.errorRegistry, database?.failures.latest);
-    }
-  }
+/**
+ * Marks a migration in the history without running anything, as `prisma migrate resolve` does.
+ * @throws PgkeepError as `applyMigrations` does.
+ */
+export async function markMigration(
+  migration: Omit<MigrationsToApply, 'signal'> & { readonly migration: string },
+  mark: Mark,
+): Promise<void> {
+  const database = engineDatabase(migration.database);
+  await translated(async () => await markByEngine({ ...migration, database }, mark));
+}
 
-  /**
-   * Runs one of the engine's methods; one at a time. Shadow databases it asked for are gone when it ends.
-   * @throws SchemaEngineError for whatever fails, a trap inside the engine included.
-   */
-  async run<T>(work: (engine: WasmEngine) => Promise<T>): Promise<T> {
-    if (this.database) this.database.failures.latest = undefined;
-    try {
-      return await this.module.guard.watch(() => work(this.engine));
-    } catch (thrown) {
-      throw engineError(thrown, this.errors, this.database?.failures.latest);
-    } finally {
-      await this.database?.shadows.closeAll();
-    }
-  }
-
-  /** Cancels the statement that is running, if one is: the method it belongs to fails. */
-  async cancel(): Promise<void> {
-    const sessions = this.database ? [this.database.main, ...this.database.shadows.sessions] : [];
-    await Promise.allSettled(sessions.map((session) => session.cancelStatement()));
-  }
-
-  /** Ends the sessions and drops the shadow databases that are still there. */
-  async close(): Promise<void> {
-    await Promise.allSettled([this.database?.main.dispose(), this.database?.shadows.closeAll()]);
+async function translated<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    throw thrown instanceof SchemaEngineError ? toPgkeepError(thrown) : thrown;
   }
 }
 
-/** The engine's own log repeats every script; what matters of it comes back as results and errors. */
-function ignoreLog(): void {}
+function toPgkeepError(error: SchemaEngineError): PgkeepError {
+  const { prismaCode, sqlState, message } = error;
+  const isDenied = prismaCode === undefined && sqlState === SQLSTATE.insufficientPrivilege;
+  const code = isDenied ? 'DATABASE_PERMISSION_DENIED' : CODES[prismaCode ?? ''];
+  const hint = HINTS[prismaCode ?? ''];
+  return new PgkeepError(code ?? 'MIGRATION_FAILED', message, {
+    cause: error,
+    ...(hint !== undefined && { hint }),
+  });
+}

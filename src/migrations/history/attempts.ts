@@ -1,33 +1,33 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
 import { read, type ReadTimeouts } from '../../postgres/read.js';
 
-/** One attempt to apply a migration, as the history tells it. */
+/** One attempt to apply a migration, according to the history. */
 export interface Attempt {
   readonly name: string;
   readonly state: 'applied' | 'failed' | 'rolled back';
   /** `2026-01-02 03:04:05`, in UTC. */
   readonly started: string;
   /**
-   * The first line of what PostgreSQL said (`ERROR: division by zero`), since those behind it may hold a row's values. Null where nobody wrote it
-   * down: whoever began it did not live to.
+   * The first line of PostgreSQL's error (`ERROR: division by zero`); later lines may contain values of a row. Null where
+   * the error was not recorded, because the process that started the attempt was killed.
    */
   readonly said: string | null;
-  /** Of the file as it was run. */
+  /** The checksum of the file that was run. */
   readonly checksum: string;
-  /** How pgkeep ran it; undefined where something else did. */
-  readonly course: AttemptCourse | undefined;
+  /** How pgkeep ran it; undefined where pgkeep did not run it. */
+  readonly mode: AttemptMode | undefined;
   /** `applied_steps_count`: of an attempt that pgkeep ran statement by statement, how many are applied. */
   readonly steps: number;
 }
 
-type Row = Omit<Attempt, 'course'> & { readonly logs: string | null };
+type Row = Omit<Attempt, 'mode'> & { readonly logs: string | null };
 
-/** PostgreSQL's own words out of what the engine of this or another version wrote around them. */
+/** Extracts PostgreSQL's own words from what any version of the engine wrote around them. */
 const SAID = `coalesce(pg_catalog.substring(logs, 'Error querying the database: ([^\\n]*)'),
                           pg_catalog.substring(logs, 'Database error:\\s*([^\\n]*)'),
                           pg_catalog.substring(pg_catalog.regexp_replace(logs, '^pgkeep: [^\\n]*', ''), '[^[:space:]][^\\n]*'))`;
 
-/** The attempts in their order. @param schema of `_prisma_migrations`, which exists. @throws what the connection throws. */
+/** Returns the attempts in the order in which they started. @param schema of `_prisma_migrations`, which exists. @throws what the connection throws. */
 export async function readAttempts(
   client: ClientBase,
   schema: string,
@@ -44,30 +44,30 @@ export async function readAttempts(
            ORDER BY started_at, migration_name`,
     ...timeouts,
   });
-  return rows.map(({ logs, ...row }) => Object.assign(row, { course: courseOfLogs(logs) }));
+  return rows.map(({ logs, ...row }) => Object.assign(row, { mode: modeOfLogs(logs) }));
 }
 
 /** How pgkeep ran an attempt. */
-export type AttemptCourse =
+export type AttemptMode =
   /** The script and the end of its row in the history were one transaction. */
   | { readonly kind: 'transaction' }
-  /** One statement after the other; `applied_steps_count` counts those that are applied. */
+  /** Statement by statement; `applied_steps_count` counts the applied ones. */
   | { readonly kind: 'statements'; readonly total: number }
-  /** The parser could not read the file: PostgreSQL got it as one query. */
+  /** As one query, because the parser could not read the file. */
   | { readonly kind: 'query' };
 
 const STATEMENTS = /^pgkeep: (\d+) statements?, one by one$/;
 
 const MARKS = { transaction: 'pgkeep: one transaction', query: 'pgkeep: one query' } as const;
 
-/** The first line of an attempt's `logs`: stock Prisma prints it, and pgkeep knows its own attempts by it. Pure. */
-export function markOf(course: AttemptCourse): string {
-  if (course.kind !== 'statements') return MARKS[course.kind];
-  return `pgkeep: ${course.total} ${course.total === 1 ? 'statement' : 'statements'}, one by one`;
+/** Returns the first line of an attempt's `logs`: Prisma prints it, and pgkeep recognizes its own attempts by it. Pure. */
+export function markOf(mode: AttemptMode): string {
+  if (mode.kind !== 'statements') return MARKS[mode.kind];
+  return `pgkeep: ${mode.total} ${mode.total === 1 ? 'statement' : 'statements'}, one by one`;
 }
 
-/** What an attempt's `logs` say of how it was run; undefined where pgkeep did not run it. Pure. */
-function courseOfLogs(logs: string | null): AttemptCourse | undefined {
+/** Reads how an attempt was run from its `logs`; undefined where pgkeep did not run it. Pure. */
+function modeOfLogs(logs: string | null): AttemptMode | undefined {
   const [mark = ''] = (logs ?? '').split('\n');
   const total = STATEMENTS.exec(mark)?.[1];
   if (total !== undefined) return { kind: 'statements', total: Number(total) };

@@ -21,7 +21,7 @@ export function compareMigrations(
     const success = own.findLast(isApplied);
     if (success && !migration.checksums.includes(success.checksum)) lists.edited.push(migration.name);
   }
-  // One that was taken back is not there, whether its directory still is or not.
+  // A migration that was rolled back is not in the database, whether its directory exists or not.
   const unknown = [...attempts]
     .filter(([name, own]) => !known.has(name) && own.some(({ rolledBack }) => !rolledBack))
     .map(([name]) => name)

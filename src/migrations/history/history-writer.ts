@@ -3,9 +3,9 @@ import { type ClientBase, escapeIdentifier, escapeLiteral } from 'pg';
 import { PgkeepError } from '../../core/errors.js';
 import { oneMessage } from '../../postgres/mark.js';
 import { type ReadTimeouts, tableExists } from '../../postgres/read.js';
-import { type AttemptCourse, markOf } from './attempts.js';
+import { type AttemptMode, markOf } from './attempts.js';
 
-/** As Prisma makes it, to the letter: a dump of a database does not tell who migrated it first. */
+/** Exactly as Prisma creates it: a dump does not show which of the two migrated the database first. */
 const TABLE = `CREATE TABLE %s (
     id                      VARCHAR(36) PRIMARY KEY NOT NULL,
     checksum                VARCHAR(64) NOT NULL,
@@ -18,8 +18,8 @@ const TABLE = `CREATE TABLE %s (
 )`;
 
 /**
- * Writes `_prisma_migrations` as Prisma's engine does: a row is inserted when a migration begins and updated when it
- * ends. Until it ends, `logs` says how pgkeep runs it.
+ * Writes `_prisma_migrations` as Prisma's engine does: inserts a row when a migration starts and updates it when the
+ * migration ends. Until then, `logs` says how pgkeep runs it.
  */
 export class HistoryWriter {
   private readonly table: string;
@@ -33,7 +33,7 @@ export class HistoryWriter {
     this.table = `${escapeIdentifier(schema)}._prisma_migrations`;
   }
 
-  /** Makes the schema and the table where they are missing. @throws what the connection throws. */
+  /** Creates the schema and the table where they are missing. @throws what the connection throws. */
   async prepare(timeouts: ReadTimeouts): Promise<void> {
     const { client, schema } = this;
     const { rows } = await client.query<{ role: string }>(
@@ -46,10 +46,10 @@ export class HistoryWriter {
     await client.query(TABLE.replace('%s', this.table));
   }
 
-  /** @param script the file, to the letter. @returns the attempt's id. @throws what the connection throws. */
-  async begin(name: string, script: string, course: AttemptCourse): Promise<string> {
+  /** Records the start. @param script the file's exact text. @returns the attempt's id. @throws what the connection throws. */
+  async begin(name: string, script: string, mode: AttemptMode): Promise<string> {
     const id = randomUUID();
-    const values = [id, checksumOf(script), name, markOf(course)].map((value) => escapeLiteral(value));
+    const values = [id, checksumOf(script), name, markOf(mode)].map((value) => escapeLiteral(value));
     await this.write(
       `INSERT INTO ${this.table} (id, checksum, migration_name, logs, started_at)
        VALUES (${values.join(', ')}, pg_catalog.clock_timestamp())`,
@@ -57,9 +57,9 @@ export class HistoryWriter {
     return id;
   }
 
-  /** Changes how the attempt is run: nothing of it is applied yet. @throws what the connection throws. */
-  async change(id: string, course: AttemptCourse): Promise<void> {
-    await this.update(id, `logs = ${escapeLiteral(markOf(course))}`);
+  /** Changes how the attempt is run, before any statement is applied. @throws what the connection throws. */
+  async change(id: string, mode: AttemptMode): Promise<void> {
+    await this.update(id, `logs = ${escapeLiteral(markOf(mode))}`);
   }
 
   /** Records how many statements are applied. @throws what the connection throws. */
@@ -67,21 +67,21 @@ export class HistoryWriter {
     await this.update(id, `applied_steps_count = ${steps}`);
   }
 
-  /** The row as Prisma leaves it. @throws what the connection throws. */
+  /** Records the success, with the row as Prisma leaves it. @throws what the connection throws. */
   async finish(id: string): Promise<void> {
     await this.update(id, 'finished_at = pg_catalog.clock_timestamp(), applied_steps_count = 1, logs = NULL');
   }
 
-  /** @param said what stopped it, in the words in which Prisma keeps it. @throws what the connection throws. */
-  async recordFailure(id: string, course: AttemptCourse, said: string): Promise<void> {
-    await this.update(id, `logs = ${escapeLiteral(`${markOf(course)}\n${said}`)}`);
+  /** Records the failure. @param said its cause, in Prisma's text. @throws what the connection throws. */
+  async recordFailure(id: string, mode: AttemptMode, said: string): Promise<void> {
+    await this.update(id, `logs = ${escapeLiteral(`${markOf(mode)}\n${said}`)}`);
   }
 
   private async update(id: string, change: string): Promise<void> {
     await this.write(`UPDATE ${this.table} SET ${change} WHERE id = ${escapeLiteral(id)}`);
   }
 
-  /** Inside the transaction that is open, if one is; as the role that connected, whatever role a script has set. */
+  /** Writes in the open transaction, if there is one; as the role that connected, whatever role a script has set. */
   private async write(sql: string): Promise<void> {
     const { client } = this;
     const isOpen = client.getTransactionStatus() === 'T';
@@ -101,16 +101,16 @@ export class HistoryWriter {
 function rowIsGone(): PgkeepError {
   return new PgkeepError(
     'MIGRATION_FAILED',
-    'The migration removed its own row from _prisma_migrations: the history could not say that it is applied.',
+    'The migration deleted its own row from _prisma_migrations, so the history cannot record that it was applied.',
   );
 }
 
-/** What the history keeps of a file. Pure. */
+/** Returns the checksum that the history keeps of a file. Pure. */
 export function checksumOf(script: string): string {
   return createHash('sha256').update(script).digest('hex');
 }
 
-/** Of the last of several statements. */
+/** Returns the row count of the last of several statements. */
 function rowsOf(results: unknown): unknown {
   const last: unknown = Array.isArray(results) ? results.at(-1) : results;
   return last instanceof Object ? Reflect.get(last, 'rowCount') : undefined;

@@ -3,17 +3,17 @@ import { statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { boundedList } from '../../core/bounded-list.js';
+import { boundedList } from '../../core/text.js';
 import { messageOf } from '../../core/errors.js';
 import type { DirectoryMigration, MigrationsFault } from '../migrations.types.js';
 
-/** The script that takes a migration back, beside its `migration.sql`. Prisma does not look at it. */
+/** The script that undoes a migration, beside its `migration.sql`. Prisma ignores it. */
 export const DOWN_FILE = 'down.sql';
 
 /** pgkeep's own migrations, shipped beside its code: `prisma/migrations` of this package. */
 export const OWN_MIGRATIONS_DIRECTORY = fileURLToPath(new URL('../../../prisma/migrations', import.meta.url));
 
-/** PostgreSQL schema of pgkeep's own records, and of the history of its own migrations. */
+/** PostgreSQL schema of pgkeep's records, and of the history of pgkeep's own migrations. */
 export const OWN_SCHEMA = 'pgkeep';
 
 interface CachedFile {
@@ -30,7 +30,7 @@ export class MigrationDirectory {
 
   constructor(private readonly directory: string) {}
 
-  /** The migrations in the order in which Prisma applies them (by name), or why they cannot be judged. */
+  /** Returns the migrations in the order in which Prisma applies them (by name), or why they cannot be read. */
   async read(): Promise<DirectoryMigration[] | MigrationsFault> {
     const entries = await this.list();
     if (!Array.isArray(entries)) return entries;
@@ -55,7 +55,7 @@ export class MigrationDirectory {
     }
   }
 
-  /** A migration from the cache, where its file is as it was. */
+  /** Returns a migration from the cache, where its file is unchanged. */
   private unchanged(name: string): DirectoryMigration | undefined {
     const cached = this.cache.get(name);
     return cached && cached.stamp === this.stampOf(name) ? { name, checksums: cached.checksums } : undefined;
@@ -84,7 +84,7 @@ export class MigrationDirectory {
     return path.join(this.directory, name, 'migration.sql');
   }
 
-  /** The provider that migration_lock.toml names; undefined without such a file, which Prisma accepts too. */
+  /** Returns the provider in migration_lock.toml; undefined without the file, which Prisma accepts too. */
   private async provider(): Promise<string | undefined> {
     try {
       const text = await readFile(path.join(this.directory, 'migration_lock.toml'), 'utf8');
@@ -96,8 +96,8 @@ export class MigrationDirectory {
 }
 
 /**
- * The digests under which Prisma takes the file for unedited: as it is, and with the other line endings (a
- * checkout may change them); and each in the notation of early versions, which left out leading zeros of bytes.
+ * Returns the digests by which Prisma recognizes the file as unedited: as it is, and with the other line endings (a
+ * checkout may change them); each also in the notation of early versions, which left out leading zeros of bytes.
  */
 export function acceptedChecksums(script: string): string[] {
   const scripts = new Set([script, script.replaceAll('\r\n', '\n'), script.replaceAll('\n', '\r\n')]);

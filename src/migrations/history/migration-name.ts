@@ -1,7 +1,7 @@
-/** How a migration's time is spelled: as Prisma writes it, or with the line that people put into it to read it. */
+/** How a migration's time is written: as Prisma does, or with an underscore for readability. */
 export type NameSpelling = 'YYYYMMDDHHMMSS' | 'YYYYMMDD_HHMMSS';
 
-/** What Prisma's documentation calls the migration that a database without history begins with. */
+/** The name in Prisma's documentation for the first migration of a database without history. */
 const BASELINE = '0_init';
 
 const STAMPED = /^(\d{8})(_?)(\d{6})_(.+)$/s;
@@ -9,35 +9,35 @@ const DESCRIPTION = /^(?=.*[a-z])[a-z0-9]+(?:_[a-z0-9]+)*$/;
 /** Prisma cuts what is longer. */
 const LONGEST = 200;
 
-/** The spelling of a migration's time; undefined where its name does not begin with one. */
+/** Returns how a migration's time is written; undefined where its name does not begin with one. */
 export function spellingOf(name: string): NameSpelling | undefined {
   const stamped = STAMPED.exec(name);
   if (!stamped) return undefined;
   return stamped[2] === '' ? 'YYYYMMDDHHMMSS' : 'YYYYMMDD_HHMMSS';
 }
 
-/** What is wrong with the name of a migration's directory, as "it …"; undefined where nothing is. Pure. */
+/** Returns what is wrong with the name of a migration's directory, to follow "it"; undefined for a valid name. Pure. */
 export function nameFault(name: string): string | undefined {
   if (name === BASELINE) return undefined;
   const [, date = '', , time = '', description = ''] = STAMPED.exec(name) ?? [];
   if (date === '') return 'does not begin with its time';
-  if (!isTime(date, time)) return `begins with ${date} ${time}, and there is no such time`;
+  if (!isTime(date, time)) return `begins with ${date} ${time}, which is not a valid time`;
   return DESCRIPTION.test(description)
     ? undefined
-    : `goes on with "${description}", which is not in lower_case_with_underscores`;
+    : `continues with "${description}", which is not in lower_case_with_underscores`;
 }
 
 /**
- * What is wrong with what somebody calls a new migration, before Prisma puts the time before it; undefined where
- * nothing is. Pure.
+ * Returns what is wrong with the description of a new migration, to which Prisma prepends the time; undefined for a
+ * valid one. Pure.
  */
 export function descriptionFault(description: string): string | undefined {
-  if (spellingOf(description) !== undefined) return 'begins with a time, which Prisma puts there itself';
+  if (spellingOf(description) !== undefined) return 'begins with a time, which Prisma adds itself';
   if (description.length > LONGEST) return `is longer than ${LONGEST} characters`;
   return DESCRIPTION.test(description) ? undefined : 'is not in lower_case_with_underscores';
 }
 
-/** The same words in the right spelling; empty where there is no letter in them. Pure. */
+/** Returns the same words in the right spelling; empty where they contain no letter. Pure. */
 export function spelledRight(description: string): string {
   const words = description
     .replace(STAMPED, '$4')

@@ -1,6 +1,7 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
 import { errorCode } from '../../core/errors.js';
 import { currentRole, read, type ReadTimeouts, tableExists } from '../../postgres/read.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { MigrationHistory, MigrationsFault } from '../migrations.types.js';
 
 /** The key of `pg_advisory_lock` that Prisma Migrate holds while it works. */
@@ -14,13 +15,10 @@ interface Row {
   readonly deploying_pid: number | null;
 }
 
-/**
- * The seam to Prisma's bookkeeping: Prisma 7 keeps one row per attempt in `_prisma_migrations`. One query
- * answers, without the CLI and without the engine.
- */
+/** Reads Prisma's history, one row per attempt in `_prisma_migrations`, with one query, without the CLI or the engine. */
 export class PrismaHistory {
   private readonly table: string;
-  /** Only a table that was seen is asked: a missing one would fill the server's log with errors. */
+  /** Only a table that was seen is queried: a missing one would fill the server's log with errors. */
   private wasSeen = false;
 
   /** @param schema PostgreSQL schema of `_prisma_migrations` */
@@ -40,9 +38,10 @@ export class PrismaHistory {
       return toHistory(table, await read<Row>(client, { sql: historyQuery(schema), ...timeouts }));
     } catch (error) {
       const code = errorCode(error);
-      if (code === '42501') return await permissionFault(client, schema, table, timeouts);
-      if (code === '55P03') return await lockFault(client, schema, table, timeouts);
-      if (code !== '42P01') throw error;
+      if (code === SQLSTATE.insufficientPrivilege)
+        return await permissionFault(client, schema, table, timeouts);
+      if (code === SQLSTATE.lockNotAvailable) return await lockFault(client, schema, table, timeouts);
+      if (code !== SQLSTATE.undefinedTable) throw error;
       this.wasSeen = false;
       return { table, rows: undefined, deployingPid: undefined };
     }
@@ -91,7 +90,7 @@ async function permissionFault(
   };
 }
 
-/** Somebody holds the table exclusively: a deploy that changes it, or a session left open. Names the session. */
+/** Names the session that holds the table exclusively: a deploy that changes it, or a session that was left open. */
 async function lockFault(
   client: ClientBase,
   schema: string,
@@ -126,7 +125,7 @@ async function lockFault(
 }
 
 /**
- * The applied migrations, read in the caller's transaction; undefined where there is no `_prisma_migrations`.
+ * Reads the applied migrations in the caller's transaction; undefined where there is no `_prisma_migrations`.
  * @throws what the connection throws.
  */
 export async function readAppliedMigrations(

@@ -4,19 +4,19 @@ import { columnPath, lastName, stringsOf, tableOf, type TableName } from '../sql
 /** The table whose rows a condition chooses. */
 export interface Target {
   readonly table: TableName;
-  /** What its columns are qualified with: its alias, or its name. */
+  /** The qualifier of its columns: its alias, or its name. */
   readonly name: string;
-  /** False where other tables stand beside it: a column without a qualifier may be theirs. */
+  /** False if the statement has other tables: a column without a qualifier may be theirs. */
   readonly isAlone: boolean;
-  /** Whether every row has a value in this column of it. */
+  /** Whether this column of it cannot be NULL. */
   readonly isRequired: (column: string) => boolean;
 }
 
 const SYSTEM_COLUMNS = new Set(['ctid', 'tableoid', 'xmin', 'cmin', 'xmax', 'cmax']);
 
 /**
- * Whether a condition holds for every row: `true`, `1 = 1`, `NOT false`, `id = id`, `id IS NOT NULL` of a required
- * column, `id IN (SELECT id FROM the_same)`, and what AND, OR and NOT make of these. False wherever it is not certain.
+ * Returns whether a condition is certainly true for every row: `true`, `1 = 1`, `NOT false`, `id = id`, `id IS NOT NULL` of a required
+ * column, `id IN (SELECT id FROM the_same)`, and combinations of these with AND, OR and NOT.
  */
 export function isAlwaysTrue(condition: Node, target: Target): boolean {
   return truth(condition, target) === true;
@@ -54,14 +54,14 @@ function truth(node: Node | undefined, target: Target): boolean | undefined {
   return undefined;
 }
 
-/** The column of the target that an expression is; undefined where it is another's, or may be. */
+/** Returns the column of the target that an expression is; undefined if it is, or may be, of another table. */
 function columnOfTarget(node: Node | undefined, { name, isAlone }: Target): string | undefined {
   const path = columnPath(node);
   if (path.length === 1) return isAlone ? path[0] : undefined;
   return path.at(-2) === name ? path.at(-1) : undefined;
 }
 
-/** `decisive` decides for all of them: false for AND, true for OR. */
+/** Combines truth values; one `decisive` value decides for all of them: false for AND, true for OR. */
 function fold(values: readonly (boolean | undefined)[], decisive: boolean): boolean | undefined {
   if (values.includes(decisive)) return decisive;
   return values.includes(undefined) ? undefined : !decisive;
@@ -109,7 +109,7 @@ function compareConstants(operator: string, left: A_Const, right: A_Const): bool
 
 function booleanOf({ boolval, sval }: A_Const): boolean | undefined {
   if (boolval) return boolval.boolval === true;
-  // 't'::boolean and its kind.
+  // 't'::boolean and the like.
   if (/^(t|true|y|yes|on|1)$/i.test(sval?.sval ?? '')) return true;
   return /^(f|false|n|no|off|0)$/i.test(sval?.sval ?? '') ? false : undefined;
 }
@@ -137,7 +137,7 @@ function isBareSelect({ fromClause, whereClause, valuesLists, op, limitCount }: 
   return !fromClause && !whereClause && !limitCount && (op ?? 'SETOP_NONE') === 'SETOP_NONE' && !valuesLists;
 }
 
-/** Whether a query reads every row of the target's table, and nothing else. */
+/** Returns whether a query reads every row of the target's table, and nothing else. */
 function readsAll(select: SelectStmt, target: Target): boolean {
   const {
     fromClause = [],

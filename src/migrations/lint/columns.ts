@@ -11,7 +11,7 @@ export interface ColumnType {
   readonly sql: string;
 }
 
-/** How people write the types that the grammar renames. */
+/** The usual spelling of types that the grammar renames. */
 const SPELLINGS: Readonly<Record<string, string>> = {
   int2: 'SMALLINT',
   int4: 'INTEGER',
@@ -43,7 +43,7 @@ export function columnType(type: TypeName | undefined): ColumnType {
   const name = ALIASES[written] ?? written;
   const modifiers = (type?.typmods ?? []).flatMap(integerOf);
   const isArray = (type?.arrayBounds ?? []).length > 0;
-  // The modifiers of an interval are bit masks that nobody writes.
+  // The modifiers of an interval are bit masks, which cannot be written.
   const brackets = modifiers.length > 0 && name !== 'interval' ? `(${modifiers.join(',')})` : '';
   const spelling = SPELLINGS[name] ?? (isBuiltIn ? name.toUpperCase() : parts.map(plainOrQuoted).join('.'));
   return { name, modifiers, isArray, sql: `${spelling}${brackets}${isArray ? '[]' : ''}` };
@@ -53,7 +53,7 @@ function integerOf(node: Node): number[] {
   return 'A_Const' in node && node.A_Const.ival ? [node.A_Const.ival.ival ?? 0] : [];
 }
 
-/** Prisma writes built-in types in capitals, and everything of the application's own in quotes. */
+/** Spells a type as Prisma does: built-in types in capitals, types of the application in quotes. */
 function plainOrQuoted(part: string): string {
   return /^(text|uuid|json|jsonb|date|bytea|citext|inet|cidr|xml|money|bit|oid|time|timestamp|interval)$/.test(
     part,
@@ -62,7 +62,7 @@ function plainOrQuoted(part: string): string {
     : escapeIdentifier(part);
 }
 
-/** Changes of name that PostgreSQL makes in the catalogue alone, without looking at a row. */
+/** Type changes that PostgreSQL makes in the catalogue only, without reading a row. */
 const COMPATIBLE = new Set(['varchar text', 'text varchar', 'cidr inet', 'int4 oid', 'oid int4']);
 
 /** Types whose length or precision may grow in place. */
@@ -77,12 +77,12 @@ const WIDENS = new Set([
   'interval',
 ]);
 
-/** Types to which leaving out the number means "as much as there is". */
+/** Types that have no limit without a number. */
 const UNLIMITED = new Set(['varchar', 'varbit', 'numeric', 'timestamp', 'timestamptz', 'time', 'timetz']);
 
 /**
- * Whether a column can take another type without its table being rewritten. Says no where it cannot tell: a type
- * of the application's own may be a domain, whose constraint every row is checked against.
+ * Returns whether a type change does not rewrite the table. False if that is not certain: a type of the application
+ * may be a domain, and PostgreSQL checks every row against the constraints of a domain.
  */
 export function isFreeTypeChange(from: ColumnType, to: ColumnType): boolean {
   if (from.isArray !== to.isArray) return false;
@@ -99,7 +99,7 @@ function sameModifiers(from: ColumnType, to: ColumnType): boolean {
   return from.modifiers.join() === to.modifiers.join();
 }
 
-/** The first number (length, precision) may grow; a second one (scale) must stay. */
+/** Returns whether the first number (length, precision) does not shrink, and the second one (scale) stays. */
 function widens(from: ColumnType, to: ColumnType): boolean {
   const [before, ...scaleBefore] = from.modifiers;
   const [after, ...scaleAfter] = to.modifiers;
@@ -107,7 +107,7 @@ function widens(from: ColumnType, to: ColumnType): boolean {
   return after >= before && (scaleBefore[0] ?? 0) === (scaleAfter[0] ?? 0);
 }
 
-/** Functions of PostgreSQL's own that give every row the same value: computed once, stored in the catalogue. */
+/** PostgreSQL's functions that give every row the same value, which is computed once and stored in the catalogue. */
 const SAME_FOR_ALL_ROWS = new Set(
   (
     'now transaction_timestamp statement_timestamp current_setting current_database current_schema ' +
@@ -120,12 +120,12 @@ const SAME_FOR_ALL_ROWS = new Set(
   ).split(' '),
 );
 
-/** How a new column comes to the value of the rows that are there already. */
+/** How existing rows get the value of a new column. */
 type ExistingValue =
   | { readonly kind: 'null' }
-  /** The same for all, kept in the catalogue: no row is touched. */
+  /** The same for all rows, stored in the catalogue: no row is rewritten. */
   | { readonly kind: 'constant' }
-  /** Computed row by row: the table is rewritten. `what` names the reason. */
+  /** Computed for every row: the table is rewritten. `what` says why. */
   | { readonly kind: 'computed'; readonly what: string };
 
 export function existingValue(column: ColumnDef): ExistingValue {

@@ -1,38 +1,39 @@
 import { statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { acceptedChecksums } from '../history/migration-directory.js';
 import type { HistoryRow } from '../migrations.types.js';
-import { loadSqlParser } from '../sql/sql-parser.js';
-import { onlyAddsComments } from './added-comments.js';
-import { baselineFile, digestOf, readBaseline } from './baseline.js';
+import { loadSqlParser, type SqlParser, type Token } from '../sql/sql-parser.js';
+import { baselineFile, digestOf } from './baseline.js';
+import { scriptOf } from './find-files.js';
+import { MigrationSources } from './migration-sources.js';
 
 /** A migration whose file was changed after it was applied, in more than its comments. */
 export interface EditedFile {
   readonly name: string;
-  /** Why the change was accepted: the baseline records it. Absent where it was not. */
+  /** Why the change was accepted, from the baseline; absent if it was not. */
   readonly acceptedBecause?: string;
 }
 
 /**
- * Looks at files that differ from what was applied. Those that only have more comments are left out: they do the same.
- * @param edited names, as the history against the directory says
- * @throws PgkeepError `LINT_FAILED` where the baseline cannot be read; what the file system throws.
+ * Returns those of some changed migrations that differ in more than added comments.
+ * @param edited the names of migrations whose checksum differs from the history's
+ * @throws PgkeepError `LINT_FAILED` if the baseline cannot be read, or `MIGRATIONS_UNREADABLE`.
  */
 export async function judgeEdits(
   edited: readonly string[],
   rows: readonly HistoryRow[],
-  migrationsDirectory: string,
+  sources: MigrationSources,
 ): Promise<EditedFile[]> {
   if (edited.length === 0) return [];
-  const { edits } = await readBaseline(baselineFile(migrationsDirectory));
+  const { edits } = await sources.baseline();
   const parser = await loadSqlParser();
   const judged: EditedFile[] = [];
   for (const name of edited) {
-    const bytes = await readFile(path.join(migrationsDirectory, name, 'migration.sql'));
+    const bytes = sources.read(scriptOf(sources.directory, name));
     const applied = rows.findLast((row) => row.name === name && row.finished && !row.rolledBack);
-    if (applied && (await onlyAddsComments(bytes.toString(), applied.checksum, parser))) continue;
+    if (applied && bytes && (await onlyAddsComments(bytes.toString(), applied.checksum, parser))) continue;
     const accepted = edits.get(name);
-    const isAccepted = accepted?.sha256 === digestOf(bytes);
+    const isAccepted = bytes !== null && accepted?.sha256 === digestOf(bytes);
     judged.push({ name, ...(accepted && isAccepted && { acceptedBecause: accepted.because }) });
   }
   return judged;
@@ -41,15 +42,15 @@ export async function judgeEdits(
 /** A file that differs from what was applied. */
 export interface ChangedFile {
   readonly name: string;
-  /** Of the file as it is now. */
+  /** Of the current file. */
   readonly checksum: string;
   /** The newest attempt that was applied. */
   readonly applied: HistoryRow;
 }
 
 /**
- * Which changed files a deploy would refuse. A readiness check asks every few seconds and must not parse SQL: each
- * version of a file is judged once, in the background.
+ * Knows which changed files a deploy would refuse. A readiness check asks every few seconds and must not parse SQL, so
+ * each version of a file is judged once, in the background.
  */
 export class EditVerdicts {
   /** By version of a file: whether its change matters. */
@@ -59,8 +60,8 @@ export class EditVerdicts {
   constructor(private readonly migrationsDirectory: string) {}
 
   /**
-   * Sorts changed files by what is known: `edited` were changed in more than their comments, and not accepted; `unjudged`
-   * are looked at now.
+   * Sorts changed files: `edited` were changed in more than their comments, and the change was not accepted; `unjudged`
+   * are being judged now.
    */
   byVerdict(changed: readonly ChangedFile[]): { edited: string[]; unjudged: string[] } {
     if (changed.length === 0) return { edited: [], unjudged: [] };
@@ -69,7 +70,7 @@ export class EditVerdicts {
       ...file,
       version: [file.name, file.checksum, file.applied.checksum, baseline].join(' '),
     }));
-    // Versions that are gone are forgotten.
+    // Forgets versions that no longer exist.
     this.verdicts = new Map(
       versions.flatMap(({ version }): [string, boolean][] => {
         const verdict = this.verdicts.get(version);
@@ -83,7 +84,7 @@ export class EditVerdicts {
     return { edited: withVerdict(true), unjudged: withVerdict(undefined) };
   }
 
-  /** Ends when what was asked so far is judged. */
+  /** Resolves when the files so far are judged. */
   async settled(): Promise<void> {
     await this.judging;
   }
@@ -92,7 +93,7 @@ export class EditVerdicts {
     try {
       const names = files.map(({ name }) => name);
       const rows = files.map(({ applied }) => applied);
-      const edits = await judgeEdits(names, rows, this.migrationsDirectory);
+      const edits = await judgeEdits(names, rows, new MigrationSources(this.migrationsDirectory));
       const refused = edits.filter(({ acceptedBecause }) => acceptedBecause === undefined);
       for (const { name, version } of files) {
         this.verdicts.set(
@@ -101,7 +102,7 @@ export class EditVerdicts {
         );
       }
     } catch {
-      // A file or a baseline that cannot be read: not known to be harmless. Asked again at the next evaluation.
+      // A file or the baseline cannot be read: the files stay unjudged until the next evaluation.
     } finally {
       this.judging = undefined;
     }
@@ -111,4 +112,108 @@ export class EditVerdicts {
     const stats = statSync(baselineFile(this.migrationsDirectory), { throwIfNoEntry: false });
     return stats ? `${stats.mtimeMs} ${stats.ctimeMs} ${stats.size}` : 'none';
   }
+}
+
+/** More comments than this are only tried all together: trying every run of them would take long. */
+const MANY = 80;
+
+interface Piece {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * Returns whether a file differs from what was applied only by added comments. The history has only the checksum of the
+ * original, so this looks for it: the file without some of its comments must have that checksum. PostgreSQL's scanner
+ * decides what a comment is, so no statement can hide in one. Yields to the event loop between two tries, because the
+ * service calls this as well.
+ */
+export async function onlyAddsComments(
+  text: string,
+  appliedChecksum: string,
+  parser: SqlParser,
+): Promise<boolean> {
+  const bytes = Buffer.from(text);
+  const tokens = parser.scan(text);
+  const comments = tokens?.filter(({ isComment }) => isComment) ?? [];
+  if (!tokens || comments.length === 0) return false;
+  const isOriginal = (pieces: readonly Piece[]): boolean => {
+    const original = without(bytes, pieces);
+    return (
+      acceptedChecksums(original.toString()).includes(appliedChecksum) &&
+      isSame(bytes, tokens, original, parser)
+    );
+  };
+  const waivers = comments.filter(({ start, end }) => /^--\s*pgkeep:allow\b/.test(textOf(bytes, start, end)));
+  for (const widen of [lines, linesAndBlanks, endsOfLines, exactly]) {
+    const pieces = (some: readonly Token[]): Piece[] => some.map((token) => widen(bytes, token));
+    if (waivers.length > 0 && isOriginal(pieces(waivers))) return true;
+    for (const run of runsOf(bytes, comments)) {
+      if (isOriginal(pieces(run))) return true;
+      await setImmediate();
+    }
+  }
+  return false;
+}
+
+/** Yields every run of comments with nothing but white space between them. */
+function* allRuns(bytes: Buffer, comments: readonly Token[]): Generator<Token[]> {
+  for (let first = 0; first < comments.length; first += 1) {
+    const run: Token[] = [];
+    for (const token of comments.slice(first)) {
+      const before = run.at(-1);
+      if (before && textOf(bytes, before.end, token.start).trim() !== '') break;
+      run.push(token);
+      yield [...run];
+    }
+  }
+}
+
+function runsOf(bytes: Buffer, comments: readonly Token[]): Token[][] {
+  return comments.length > MANY ? [[...comments]] : [...allRuns(bytes, comments)];
+}
+
+/** Widens a comment to its line: the indentation before it, and the end of the line. */
+function lines(bytes: Buffer, { start, end }: Token): Piece {
+  const from = start - (/[ \t]*$/.exec(textOf(bytes, 0, start))?.[0].length ?? 0);
+  const to = end + (/^[ \t]*\r?\n?/.exec(textOf(bytes, end, end + 200))?.[0].length ?? 0);
+  return { from, to };
+}
+
+/** Widens a comment to its line and the blank lines below it. */
+function linesAndBlanks(bytes: Buffer, token: Token): Piece {
+  const { from } = lines(bytes, token);
+  const below = textOf(bytes, token.end, bytes.length);
+  return { from, to: token.end + (below.length - below.trimStart().length) };
+}
+
+/** Widens a comment at the end of a line to the white space before it. */
+function endsOfLines(bytes: Buffer, { start, end }: Token): Piece {
+  return { from: start - (/\s*$/.exec(textOf(bytes, 0, start))?.[0].length ?? 0), to: end };
+}
+
+function exactly(_bytes: Buffer, { start, end }: Token): Piece {
+  return { from: start, to: end };
+}
+
+function without(bytes: Buffer, pieces: readonly Piece[]): Buffer {
+  const kept: Buffer[] = [];
+  let at = 0;
+  for (const { from, to } of pieces) {
+    kept.push(bytes.subarray(at, Math.max(at, from)));
+    at = Math.max(at, to);
+  }
+  return Buffer.concat([...kept, bytes.subarray(at)]);
+}
+
+/** Returns whether both have the same tokens, comments left out. */
+function isSame(bytes: Buffer, tokens: readonly Token[], original: Buffer, parser: SqlParser): boolean {
+  const wordsOf = (from: Buffer, all: readonly Token[]): string[] =>
+    all.filter(({ isComment }) => !isComment).map(({ start, end }) => textOf(from, start, end));
+  const others = parser.scan(original.toString());
+  return others !== undefined && wordsOf(bytes, tokens).join('\0') === wordsOf(original, others).join('\0');
+}
+
+function textOf(bytes: Buffer, from: number, to: number): string {
+  return bytes.toString('latin1', from, to);
 }

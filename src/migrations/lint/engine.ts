@@ -2,38 +2,38 @@ import type { Node } from 'libpg-query';
 import type { Statement } from '../sql/statements.js';
 import { commandsOf } from '../sql/syntax-tree.js';
 
-/** The programs that can apply a file. Each has its own way with a file of several statements. */
+/** The programs that can apply a file. They run a file of several statements in different ways. */
 export const ENGINES = ['pgkeep', 'prisma', 'prisma-before-7.4'] as const;
 export type Engine = (typeof ENGINES)[number];
 
-/** How each is called in texts. */
+/** Their names in texts. */
 export const ENGINE_NAMES: Readonly<Record<Engine, string>> = {
   pgkeep: '`pgkeep migrate deploy`',
   prisma: 'Prisma 7.4 and later',
   'prisma-before-7.4': 'Prisma before 7.4',
 };
 
-/** By statement of the file, the number of the transaction that it runs in. */
+/** The number of the transaction of each statement. */
 export type Transactions = ReadonlyMap<Statement, number>;
 
 /**
- * Numbers the transactions of a file. pgkeep applies a file as one transaction where PostgreSQL allows it, and statement
- * by statement otherwise. Prisma since 7.4 sends every statement by itself (prisma-engines #5767), and the whole file
- * where its own parser fails (#5847); earlier versions always send the whole file. Pure.
- * @param mustSplit whether a statement uses what an earlier one has to commit first
+ * Numbers the transactions of a file. pgkeep applies a file as one transaction if PostgreSQL allows it, and statement
+ * by statement otherwise. Prisma since 7.4 sends every statement by itself (prisma-engines #5767), and the complete file
+ * only if its own parser fails (#5847); earlier versions always send the complete file. Pure.
+ * @param mustSplit whether a statement uses what an earlier one must commit first
  */
 export function transactionsOf(
   statements: readonly Statement[],
   engine: Engine,
   mustSplit: boolean,
 ): Transactions {
-  const isOne = sendsWhole(statements, engine, mustSplit);
+  const isOne = sendsAsOne(statements, engine, mustSplit);
   const numbers = new Map<Statement, number>();
   let number = 0;
   let isInBlock = false;
   for (const statement of statements) {
     const block = blockEdge(statement.node);
-    // BEGIN in a file that is sent whole takes in what stands before it.
+    // In a file that is sent as one, the transaction includes what is before BEGIN.
     if (!isOne && !isInBlock) number += 1;
     numbers.set(statement, number);
     if (block === 'begin') isInBlock = true;
@@ -45,13 +45,13 @@ export function transactionsOf(
   return numbers;
 }
 
-function sendsWhole(statements: readonly Statement[], engine: Engine, mustSplit: boolean): boolean {
+function sendsAsOne(statements: readonly Statement[], engine: Engine, mustSplit: boolean): boolean {
   if (engine === 'prisma-before-7.4') return true;
   if (engine === 'prisma') return statements.some(({ node }) => isUnreadByPrisma(node));
   return !mustSplit && !statements.some(({ node }) => refusedInTransaction(node) ?? blockEdge(node));
 }
 
-/** Whether a statement begins or ends a transaction block. */
+/** Returns whether a statement begins or ends a transaction block. */
 export function blockEdge(node: Node): 'begin' | 'end' | undefined {
   if (!('TransactionStmt' in node)) return undefined;
   const { kind = '' } = node.TransactionStmt;
@@ -59,7 +59,7 @@ export function blockEdge(node: Node): 'begin' | 'end' | undefined {
   return /^TRANS_STMT_(COMMIT|ROLLBACK|PREPARE)$/.test(kind) ? 'end' : undefined;
 }
 
-/** What Prisma's parser is known, or may be expected, not to read: then it sends the whole file. */
+/** Returns whether Prisma's parser cannot, or probably cannot, read a statement: it then sends the complete file. */
 export function isUnreadByPrisma(node: Node): boolean {
   const what = refusedInTransaction(node);
   return what !== undefined && what !== 'CREATE INDEX CONCURRENTLY';
@@ -73,7 +73,7 @@ const ALWAYS_ALONE: Readonly<Record<string, string>> = {
   DropTableSpaceStmt: 'DROP TABLESPACE',
 };
 
-/** The name of a statement that PostgreSQL refuses inside a transaction; undefined for any other. */
+/** Returns the name of a statement that PostgreSQL refuses inside a transaction; undefined for any other. */
 export function refusedInTransaction(node: Node): string | undefined {
   if ('IndexStmt' in node && node.IndexStmt.concurrent) return 'CREATE INDEX CONCURRENTLY';
   if ('DropStmt' in node && node.DropStmt.concurrent) return 'DROP INDEX CONCURRENTLY';

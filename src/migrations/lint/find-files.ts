@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
-import { run } from '../../core/process/run.js';
+import { git } from '../../core/process/git.js';
 
 /** A file to lint, as it was found. */
 export interface FoundFile {
@@ -22,7 +22,12 @@ const SCRIPT = 'migration.sql';
  */
 export async function migrationsIn(directory: string): Promise<FoundFile[]> {
   const names = await migrationNames(directory);
-  return names.map((name) => ({ file: path.join(directory, name, SCRIPT), migration: name }));
+  return names.map((name) => ({ file: scriptOf(directory, name), migration: name }));
+}
+
+/** Returns the file of a migration. */
+export function scriptOf(directory: string, migration: string): string {
+  return path.join(directory, migration, SCRIPT);
 }
 
 /**
@@ -120,46 +125,24 @@ export async function changedSqlFiles(
   directory: string,
   searchPath: string,
 ): Promise<ChangedFiles> {
-  const git = async (...argv: string[]): Promise<string> => {
-    const { exitCode, stdout, stderrTail } = await run('git', ['-C', directory, ...argv], {
-      env: { PATH: searchPath, LC_ALL: 'C', GIT_OPTIONAL_LOCKS: '0' },
-    });
-    if (exitCode === 0) return stdout;
-    throw new PgkeepError(
-      'USAGE_INVALID',
-      `Cannot find what changed since ${reference}. git: ${messageOf({ message: stderrTail })}`,
-      {
-        hint: 'Use a branch, a tag or a commit of this clone. In CI, fetch it first (fetch-depth: 0).',
-      },
-    );
+  const options = {
+    directory,
+    searchPath,
+    hint: 'Use a branch, a tag or a commit of this clone. In CI, fetch it first (fetch-depth: 0).',
   };
-  try {
-    const top = (await git('rev-parse', '--show-toplevel')).trimEnd();
-    // A reference that begins with a dash would be an option.
-    const commit = (
-      await git('rev-parse', '--verify', '--end-of-options', `${reference}^{commit}`)
-    ).trimEnd();
-    const base = (await git('merge-base', commit, 'HEAD')).trimEnd();
-    const pattern = ':(top,icase)*.sql';
-    const changed = await git('diff', '--name-only', '-z', '--diff-filter=d', base, '--', pattern);
-    const untracked = await git(
-      'ls-files',
-      '--others',
-      '--exclude-standard',
-      '--full-name',
-      '-z',
-      '--',
-      pattern,
-    );
-    const added = await git('diff', '--name-only', '-z', '--diff-filter=A', base, '--', pattern);
-    const root = await realpath(top);
-    const namesOf = (...lists: readonly string[]): string[] =>
-      [...new Set(lists.join('').split('\0').filter(Boolean))]
-        .toSorted()
-        .map((name) => path.join(root, name));
-    return { files: namesOf(changed, untracked), added: new Set(namesOf(added, untracked)) };
-  } catch (error) {
-    if (error instanceof PgkeepError) throw error;
-    throw new PgkeepError('USAGE_INVALID', `Cannot run git: ${messageOf(error)}.`, { cause: error });
-  }
+  const ask = (...argv: string[]): Promise<string> =>
+    git(`find what changed since ${reference}`, argv, options);
+  const top = (await ask('rev-parse', '--show-toplevel')).trimEnd();
+  // A reference that begins with a dash would be an option.
+  const commit = (await ask('rev-parse', '--verify', '--end-of-options', `${reference}^{commit}`)).trimEnd();
+  const base = (await ask('merge-base', commit, 'HEAD')).trimEnd();
+  const pattern = ':(top,icase)*.sql';
+  const changed = await ask('diff', '--name-only', '-z', '--diff-filter=d', base, '--', pattern);
+  const others = ['ls-files', '--others', '--exclude-standard', '--full-name', '-z', '--', pattern];
+  const untracked = await ask(...others);
+  const added = await ask('diff', '--name-only', '-z', '--diff-filter=A', base, '--', pattern);
+  const root = await realpath(top);
+  const namesOf = (...lists: readonly string[]): string[] =>
+    [...new Set(lists.join('').split('\0').filter(Boolean))].toSorted().map((name) => path.join(root, name));
+  return { files: namesOf(changed, untracked), added: new Set(namesOf(added, untracked)) };
 }

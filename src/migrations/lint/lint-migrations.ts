@@ -26,7 +26,7 @@ export async function lintMigrations(
   return judge(await parseFiles(files), context);
 }
 
-/** The same for files that are parsed already. */
+/** Checks parsed migrations. Pure. */
 export function judge(parsed: readonly ParsedFile[], context: LintContext): LintReport {
   const schema = new SchemaMemory(context.defaultSchema ?? 'public');
   const pending = new Set(parsed.filter(({ file }) => file.isPending).map(({ file }) => file.path));
@@ -41,7 +41,7 @@ export function judge(parsed: readonly ParsedFile[], context: LintContext): Lint
   });
 }
 
-/** Adds the counts. */
+/** Adds the counts to a report. */
 export function toReport(report: Omit<LintReport, 'counts'>): LintReport {
   const counts: Record<Severity, number> = { error: 0, warning: 0, info: 0 };
   for (const { severity } of report.findings) counts[severity] += 1;
@@ -85,7 +85,7 @@ function judgeFile(
   return findings;
 }
 
-/** Whether a statement sets `lock_timeout` (true), switches it off (false), or neither. */
+/** Returns whether a statement sets `lock_timeout` (true) or switches it off (false); undefined for any other. */
 function setsLockTimeout(node: Node): boolean | undefined {
   if ('VariableSetStmt' in node) {
     const { kind, name, args } = node.VariableSetStmt;

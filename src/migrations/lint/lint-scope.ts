@@ -2,30 +2,30 @@ import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { MigrationStatus } from '../migrations.types.js';
-import { type Baseline, digestOf } from './baseline.js';
+import { digestOf } from './baseline.js';
 import type { EditedFile } from './edited-files.js';
 import type { LintFile, LintOptions, LintRun } from './lint.types.js';
+import type { MigrationSources } from './migration-sources.js';
 import {
   changedSqlFiles,
   filesNamed,
   type FoundFile,
   historyOf,
   migrationsIn,
-  readBytes,
+  scriptOf,
 } from './find-files.js';
 
 /** Where to look, and what is known. */
 export interface ScopeFacts {
-  readonly migrationsDirectory: string;
+  readonly sources: MigrationSources;
   readonly searchPath: string;
-  /** Undefined where no database was asked. */
+  /** Undefined without a database. */
   readonly status: MigrationStatus | undefined;
   /** Of `status.edited`, those that were changed in more than their comments. */
   readonly edited: readonly EditedFile[];
-  readonly baseline: Baseline;
 }
 
-/** The files to lint, their history before them. */
+/** The files to check, each after the migrations before it. */
 export interface Scope {
   readonly name: LintRun['scope'];
   readonly files: readonly LintFile[];
@@ -35,7 +35,7 @@ export interface Scope {
 interface Chosen extends FoundFile {
   readonly isJudged: boolean;
   readonly isStray?: boolean;
-  /** Whether a change brings it: no database can have applied it yet. Defaults to false. */
+  /** Whether the branch adds it, so that no database has applied it yet. Defaults to false. */
   readonly isAdded?: boolean;
 }
 
@@ -45,17 +45,17 @@ interface Chosen extends FoundFile {
  */
 export async function findScope(options: LintOptions, facts: ScopeFacts): Promise<Scope> {
   const { name, chosen } = await choose(options, facts);
-  const applied = new Set(facts.status?.applied);
+  const { sources, status } = facts;
+  const applied = new Set(status?.applied);
+  const baseline = await sources.baseline();
   let baselined = 0;
   const files: LintFile[] = [];
   for (const { file, migration, isJudged, isStray = false, isNamed = false, isAdded = false } of chosen) {
-    const content = readBytes(file);
-    const listed = facts.baseline.migrations.get(migration ?? '');
+    const content = sources.read(file);
+    const listed = baseline.migrations.get(migration ?? '');
     const isKnown = isJudged && !isStray && !isNamed && content !== null && listed === digestOf(content);
     if (isKnown) baselined += 1;
-    const { status } = facts;
-    const isOwn =
-      migration !== undefined && file === path.join(facts.migrationsDirectory, migration, 'migration.sql');
+    const isOwn = migration !== undefined && file === scriptOf(sources.directory, migration);
     files.push({
       path: path.relative(process.cwd(), file),
       content,
@@ -82,7 +82,7 @@ function editOf(
 
 async function choose(
   { paths = [], all = false, changedSince }: LintOptions,
-  { migrationsDirectory, searchPath, status }: ScopeFacts,
+  { sources: { directory: migrationsDirectory }, searchPath, status }: ScopeFacts,
 ): Promise<{ name: Scope['name']; chosen: Chosen[] }> {
   if (changedSince !== undefined) {
     const changed = await changedSqlFiles(changedSince, migrationsDirectory, searchPath);
@@ -97,16 +97,22 @@ async function choose(
     const named = (await Promise.all(paths.map(filesNamed))).flat();
     return { name: 'named', chosen: await withHistory(named) };
   }
-  const found = await migrationsIn(migrationsDirectory);
-  if (all || !status) return { name: 'all', chosen: found.map((file) => ({ ...file, isJudged: true })) };
-  const applied = new Set(status.applied);
-  return {
-    name: 'pending',
-    chosen: found.map((file) => Object.assign(file, { isJudged: !applied.has(file.migration ?? '') })),
-  };
+  if (all || !status) {
+    const found = await migrationsIn(migrationsDirectory);
+    return { name: 'all', chosen: found.map((file) => Object.assign(file, { isJudged: true })) };
+  }
+  // Those of the status: a migration that was added to the directory since is not part of the plan.
+  const pending = [...status.pending, ...status.failed, ...status.rolledBack];
+  const isPending = new Set(pending);
+  const chosen = [...status.applied, ...pending].toSorted().map((migration) => ({
+    file: scriptOf(migrationsDirectory, migration),
+    migration,
+    isJudged: isPending.has(migration),
+  }));
+  return { name: 'pending', chosen };
 }
 
-/** The named files in their order, each behind the migrations that come before it. */
+/** Returns the named files in their order, each after the migrations before it. */
 async function withHistory(named: readonly FoundFile[]): Promise<Chosen[]> {
   const chosen = new Map<string, Chosen>();
   const judged = new Set(named.map(({ file }) => file));
@@ -118,7 +124,7 @@ async function withHistory(named: readonly FoundFile[]): Promise<Chosen[]> {
   return [...chosen.values()];
 }
 
-/** Migrations among the changed files are judged; SQL that lies in no migrations directory is a finding itself. */
+/** Returns the migrations among changed files, which are checked, and other SQL files, which are a finding themselves. */
 async function ofChange(changed: readonly string[], migrationsDirectory: string): Promise<Chosen[]> {
   const own = await realpath(migrationsDirectory);
   const isBelow = (file: string): boolean => !path.relative(own, file).startsWith('..');
@@ -136,11 +142,11 @@ async function ofChange(changed: readonly string[], migrationsDirectory: string)
 
 async function addedBy(added: ReadonlySet<string>, directory: string): Promise<(file: string) => boolean> {
   const own = await realpath(directory);
-  // The directory may be reached through a symbolic link, and git names files by where they are.
+  // git resolves symbolic links, and the path of the directory may contain one.
   return (file) => added.has(file) || added.has(path.join(own, path.relative(directory, file)));
 }
 
-/** A repository may hold more than one application: Prisma marks each one's directory of migrations. */
+/** Returns whether a file is a migration of another application in the repository: Prisma marks each directory. */
 function isAnothersMigration(file: string): boolean {
   return existsSync(path.join(path.dirname(path.dirname(file)), 'migration_lock.toml'));
 }

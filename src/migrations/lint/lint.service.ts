@@ -6,8 +6,8 @@ import { MigrationsService } from '../migrations.service.js';
 import type { AcceptedEditReport, BaselineReport, LintOptions, LintRun } from './lint.types.js';
 
 /**
- * Judges the guarded application's migrations before anybody applies them. The rules and the parser are loaded
- * when they are first needed: a service that starts does without.
+ * Checks the guarded application's migrations before they are applied. Loads the rules and the parser when they are
+ * first needed, because the service does not need them to start.
  */
 @Injectable()
 export class LintService {
@@ -18,8 +18,8 @@ export class LintService {
   ) {}
 
   /**
-   * Judges migrations: what is pending and how large the tables are it asks the database, in one query each; where
-   * there is none, every migration is judged and every table taken for large.
+   * Checks migrations. Reads from the database what is pending and how large the tables are, in one query each. Without
+   * a database, checks every migration and assumes that every table is large.
    * @throws PgkeepError `MIGRATIONS_UNREADABLE`, `LINT_FAILED` (baseline, squawk), or `USAGE_INVALID` for a path or
    * a git reference that is not there.
    */
@@ -35,8 +35,8 @@ export class LintService {
   }
 
   /**
-   * Lists every migration that is there now in the baseline: they are judged again only when they change.
-   * @throws PgkeepError `MIGRATIONS_UNREADABLE`, or `LINT_FAILED` where it cannot be written.
+   * Lists every existing migration in the baseline: each is checked again only when it changes.
+   * @throws PgkeepError `MIGRATIONS_UNREADABLE`, or `LINT_FAILED` if the baseline cannot be written.
    */
   async writeBaseline(): Promise<BaselineReport> {
     const { listInBaseline } = await import('./baseline.js');
@@ -44,8 +44,8 @@ export class LintService {
   }
 
   /**
-   * Records in the baseline that the change of an applied migration is accepted, as its file is now.
-   * @throws PgkeepError `USAGE_INVALID` where there is no such migration, `MIGRATIONS_UNREADABLE`, or `LINT_FAILED`.
+   * Records in the baseline that the change of an applied migration is accepted. The next change is not.
+   * @throws PgkeepError `USAGE_INVALID` if there is no such migration, `MIGRATIONS_UNREADABLE`, or `LINT_FAILED`.
    */
   async acceptEdit(migration: string, because: string): Promise<AcceptedEditReport> {
     const { acceptEdit } = await import('./baseline.js');

@@ -1,33 +1,33 @@
 import type { Engine } from './engine.js';
 
-/** Which migrations are judged. */
+/** Which migrations are checked, and how. */
 export interface LintOptions {
-  /** Files and directories; empty leaves the choice: what is pending, or all where no database says. */
+  /** Files and directories. Defaults to pending migrations, or to all without a database. */
   readonly paths?: readonly string[];
-  /** Judge every migration of the directory, applied ones too. */
+  /** Whether to check every migration of the directory, also applied ones. */
   readonly all?: boolean;
-  /** Judge what a change brings, since it left this git reference. */
+  /** Checks the SQL files that the branch changes, compared with this git reference. */
   readonly changedSince?: string;
-  /** Whether squawk is asked as well, where it is installed. Defaults to true. */
+  /** Whether to run squawk as well, if it is installed. Defaults to true. */
   readonly squawk?: boolean;
-  /** What will apply the migrations. Defaults to pgkeep. */
+  /** The program that will apply the migrations. Defaults to pgkeep. */
   readonly engine?: Engine;
 }
 
-/** What was judged, and on which knowledge. */
+/** What was checked, and what was known. */
 export interface LintRun extends LintReport {
-  /** `pending`: what the database has yet to apply. `all`: the directory. */
+  /** `pending`: what the database has not applied yet. `all`: the directory. */
   readonly scope: 'pending' | 'all' | 'named' | 'changed';
-  /** What the findings expect to apply the migrations. */
+  /** The program that the findings assume. */
   readonly engine: Engine;
-  /** Whether the database is new and empty: only what keeps a migration from being applied is judged. */
+  /** Whether the database is new and empty: only what prevents a migration from being applied is checked. */
   readonly isNewDatabase: boolean;
-  /** Migrations that the baseline lists, unchanged: not judged. */
+  /** How many migrations are unchanged since the baseline, and not checked. */
   readonly baselined: number;
-  /** Whether the database told the tables' sizes; `fault`: why it could not tell what is pending. */
+  /** Whether table sizes are from the database, or why not; `fault`: why the pending migrations are unknown. */
   readonly database:
     { readonly asked: true; readonly fault?: string } | { readonly asked: false; readonly why: string };
-  /** Whether squawk was asked: it is installed, and nobody said no. */
+  /** Whether squawk was run as well. */
   readonly withSquawk: boolean;
 }
 
@@ -51,55 +51,55 @@ export type Severity = (typeof SEVERITIES)[number];
 
 /** One SQL file. */
 export interface LintFile {
-  /** As it is shown to people. */
+  /** As it is shown to users. */
   readonly path: string;
-  /** Its bytes, or its text; null where the migration's directory has no such file. */
+  /** Its bytes, or its text; null if the migration's directory has no such file. */
   readonly content: Uint8Array | string | null;
-  /** The migration it belongs to; undefined for a file that is none. */
+  /** The migration that it belongs to; undefined for any other file. */
   readonly migration?: string;
-  /** False for one that is only read for what it says about tables. Defaults to true. */
+  /** Whether it is checked; false for one that is only read for what it does to tables. Defaults to true. */
   readonly isJudged?: boolean;
-  /** Whether the database has yet to apply it. Undefined where no database was asked. */
+  /** Whether the database has not applied it yet. Undefined without a database. */
   readonly isPending?: boolean;
   /** Whether it was changed after it was applied, in more than its comments. Defaults to false. */
   readonly isEdited?: boolean;
-  /** Why that change was accepted; absent where it was not. */
+  /** Why that change was accepted; absent if it was not. */
   readonly editAcceptedBecause?: string;
-  /** Whether it lies outside the migrations directory, though the change brings it. Defaults to false. */
+  /** Whether it is a changed file outside the migrations directory. Defaults to false. */
   readonly isStray?: boolean;
 }
 
-/** What a table measures in the live database. */
+/** The size of a table in the live database. */
 export interface TableSize {
   /** The planner's estimate. */
   readonly rows: number;
-  /** Of the heap, without indexes; 0 only where the table is empty. */
+  /** Of the heap, without indexes; 0 only if the table is empty. */
   readonly bytes: number;
 }
 
-/** What is known beside the files. */
+/** What is known besides the files. */
 export interface LintContext {
   /**
-   * Sizes by `schema.table`, unquoted, of the tables that the judged files name: null where the database has no table
-   * of that name. A table that is not in it, and any without a database, is taken for large.
+   * Sizes by `schema.table`, unquoted, of the tables that the files name: null if the database has no such table. A
+   * table that is not in the map is assumed to be large, and so is every table without a database.
    */
   readonly sizes?: ReadonlyMap<string, TableSize | null>;
   /** Schema of an unqualified name. Defaults to public. */
   readonly defaultSchema?: string;
   /**
-   * Columns that name a row's owner. Where they are given, every new table must have one; by default they are
-   * owner_id and ownerId, and a table without is remarked on only where another table has one.
+   * Columns that name the owner of a row. If they are given, every new table must have one. Defaults to owner_id and
+   * ownerId, which are not required.
    */
   readonly ownerColumns?: readonly string[];
-  /** What applies the files. Defaults to pgkeep, whose deploy sets `lock_timeout`. */
+  /** The program that applies the files. Defaults to pgkeep, whose deploy sets `lock_timeout`. */
   readonly engine?: Engine;
-  /** Whether the database holds no table and no history: there are no rows and no application to be careful of. */
+  /** Whether the database has no table and no history, so that no row can be lost and no query waits. */
   readonly isNewDatabase?: boolean;
-  /** What another linter found, by the files' paths; waivers are for these, too. */
+  /** The findings of another linter by the paths of the files; waivers apply to these as well. */
   readonly others?: ReadonlyMap<string, readonly OtherFinding[]>;
 }
 
-/** A finding of another linter's. */
+/** A finding of another linter. */
 export interface OtherFinding {
   /** With the linter's name before it: `squawk/ban-char-field`. */
   readonly rule: string;
@@ -108,7 +108,7 @@ export interface OtherFinding {
   /** Of the line's UTF-8, counted from 0. */
   readonly byte: number;
   readonly message: string;
-  /** What it advises; empty where it advises nothing. */
+  /** Its advice; may be empty. */
   readonly help: string;
 }
 
@@ -122,9 +122,9 @@ export interface Finding {
   readonly line: number;
   /** Counted from 1, in characters (code points). */
   readonly column: number;
-  /** The statement's beginning, on one line; empty where the finding is about the file. */
+  /** The beginning of the statement, on one line; empty if the finding is about the file. */
   readonly statement: string;
-  /** The source line, or the part of a long one around the place; and how many characters stand before the place. */
+  /** The source line, or the part of a long one around the place; and how many characters are before the place. */
   readonly source: { readonly text: string; readonly before: number };
   /** What breaks. */
   readonly message: string;
@@ -134,14 +134,14 @@ export interface Finding {
   readonly docs?: string;
 }
 
-/** A finding that somebody allowed. */
+/** A finding that is allowed, and why. */
 export interface WaivedFinding extends Finding {
   readonly reason: string;
 }
 
 /** What the lint found. */
 export interface LintReport {
-  /** Judged files; those that were only read for their history are not counted. */
+  /** How many files were checked, without those that were only read for their history. */
   readonly files: number;
   readonly statements: number;
   readonly findings: readonly Finding[];

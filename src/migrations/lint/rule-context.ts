@@ -1,10 +1,10 @@
 import type { Node } from 'libpg-query';
-import { counted } from '../../core/counted.js';
+import { counted, formatBytes } from '../../core/text.js';
+import type { ParsedFile } from '../sql/parse-files.js';
 import type { Statement } from '../sql/statements.js';
 import { objectName, type TableName } from '../sql/syntax-tree.js';
 import { type Engine, type Transactions, transactionsOf } from './engine.js';
 import type { LintContext, LintFile, TableSize } from './lint.types.js';
-import type { ParsedFile } from '../sql/parse-files.js';
 import type { NewEnumValue, RuleContext } from './rule.js';
 import { addsAndUsesEnumValue } from './rules/enum-value-in-use.js';
 import { lockedTables } from './rules/held-locks.js';
@@ -98,21 +98,21 @@ export class FileContext implements RuleContext {
     if (this.isNew(table)) return 'created and filled by these migrations';
     const size = this.sizeOf(table);
     if (size === undefined) return 'size unknown, assumed to be large';
-    return `about ${counted(Math.round(size.rows), 'row')}, ${inUnits(size.bytes)}`;
+    return `about ${counted(Math.round(size.rows), 'row')}, ${formatBytes(size.bytes)}`;
   }
 
   private isOfThisPlan(path: string): boolean {
     return path === this.file.path || (this.file.isPending === true && this.pendingFiles.has(path));
   }
 
-  /** Whether the names of the migrations say that the table was made within a day before this file. */
+  /** Returns whether, by the names of the migrations, the table was created within a day before this file. */
   private isOfThisRelease(table: TableName): boolean {
     const made = timeOf(this.schema.table(table)?.createdIn);
     const now = timeOf(this.file.path);
     return made !== undefined && now !== undefined && now - made >= 0 && now - made < SAME_RELEASE_MS;
   }
 
-  /** Whether the database was asked, and has no such table. */
+  /** Returns whether the database is known not to have the table. */
   private isAbsent(table: TableName): boolean {
     return this.known.sizes?.get(this.schema.key(table)) === null;
   }
@@ -122,7 +122,7 @@ export class FileContext implements RuleContext {
   }
 }
 
-/** The value that a statement adds to an enum; one that is only renamed can be used immediately. */
+/** Returns the value that a statement adds to an enum; one that is only renamed can be used immediately. */
 function addedEnumValue(node: Node): { value: string; type: TableName } | undefined {
   if (!('AlterEnumStmt' in node)) return undefined;
   const { newVal, oldVal, typeName } = node.AlterEnumStmt;
@@ -130,14 +130,10 @@ function addedEnumValue(node: Node): { value: string; type: TableName } | undefi
   return { value: newVal, type: objectName({ List: { items: typeName ?? [] } }) };
 }
 
-/** The time that the name of a migration's directory begins with. */
+/** Returns the time that the name of a migration's directory begins with. */
 function timeOf(file: string | undefined): number | undefined {
   const [, year, month, day, hour, minute, second] =
     /(?:^|[\\/])(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)_?[^\\/]*[\\/][^\\/]*$/.exec(file ?? '') ?? [];
   if (year === undefined) return undefined;
   return Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second));
-}
-
-function inUnits(bytes: number): string {
-  return bytes < 1024 * 1024 ? `${Math.round(bytes / 1024)} kB` : `${(bytes / 1024 / 1024).toFixed(1)} MB`;
 }

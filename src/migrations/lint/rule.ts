@@ -22,9 +22,9 @@ export interface Violation {
   readonly index: number;
   /** What breaks, with the names of the file. */
   readonly message: string;
-  /** What to write instead; absent where nothing can be written for the author. */
+  /** What to write instead; absent if nothing can be written for the author. */
   readonly rewrite?: string;
-  /** Where it is another than the rule's. */
+  /** If it differs from the rule's. */
   readonly severity?: Severity;
   /** Why it is accepted although no waiver covers it. */
   readonly acceptedBecause?: string;
@@ -40,43 +40,43 @@ export interface NewEnumValue {
 /** What is known when a statement is reached. */
 export interface RuleContext {
   readonly file: LintFile;
-  /** The statements as they stand in the file. */
+  /** The statements as they are in the file. */
   readonly statements: readonly Statement[];
-  /** What applies the file. */
+  /** The program that applies the file. */
   readonly engine: Engine;
   /** Whether `lock_timeout` is set at this point. */
   readonly lockTimeoutIsSet: boolean;
   readonly schema: SchemaMemory;
-  /** What this file has added to enums so far, by the value. */
+  /** The values that this file has added to enums so far. */
   readonly newEnumValues: ReadonlyMap<string, NewEnumValue>;
   readonly ownerColumns: readonly string[];
   readonly ownerIsDeclared: boolean;
-  /** The statements of the file so far that lock a table against reading or writing. */
+  /** The statements of the file so far that block the reads or writes of a table. */
   readonly locking: readonly Statement[];
-  /** What the file runs behind a statement, `DO` blocks opened. */
+  /** Returns the statements after a statement, those of `DO` blocks included. */
   after(statement: Statement): readonly Statement[];
-  /** Whether PostgreSQL runs both statements in one transaction. */
+  /** Returns whether PostgreSQL runs both statements in one transaction. */
   shareTransaction(one: Statement, other: Statement): boolean;
   /**
-   * Whether nothing uses the table yet: this file made it, or a migration that the database has not applied either, or
-   * the database has no such table.
+   * Returns whether nothing uses the table yet: this file or another pending migration creates it, or the database does
+   * not have it.
    */
   isNew(table: TableName): boolean;
-  /** The same of a column: of a new table, or a new one of an old table. */
+  /** Returns whether nothing uses the column yet: it or its table is new. */
   isNewColumn(table: TableName, column: string): boolean;
-  /** Whether it may hold a row when the statement runs. */
+  /** Returns whether the table may have a row when the statement runs. */
   mayHoldRows(table: TableName): boolean;
-  /** Whether the database was asked, and the table holds no row there. */
+  /** Returns whether the table is known to be empty in the database. */
   isKnownEmpty(table: TableName): boolean;
-  /** Whether a scan, a rewrite or an index build of it takes long enough to be noticed. */
+  /** Returns whether a scan, a rewrite or an index build of the table takes long enough to be noticed. */
   isLarge(table: TableName): boolean;
-  /** `about 12,000 rows, 3.1 MB`, or that it is not known. */
+  /** Returns `about 12,000 rows, 3.1 MB`, or that the size is unknown. */
   sizeText(table: TableName): string;
 }
 
 /**
- * Everything that is said about a rule apart from its findings. Documentation, SARIF and the texts of waivers derive
- * from this. Texts are Markdown, one paragraph each, but for `summary`, which is plain.
+ * Everything about a rule except its findings. The documentation, SARIF and the use of waivers derive from this. The
+ * texts are Markdown, one paragraph each; `summary` is plain text.
  */
 export interface RuleDeclaration {
   /** Stable, kebab-case: waivers and links name it. */
@@ -87,7 +87,7 @@ export interface RuleDeclaration {
   readonly otherwise?: string;
   /** What it finds, in one line. */
   readonly summary: string;
-  /** What it finds and what it accepts, where the summary does not say it all. */
+  /** What it finds and what it accepts, if the summary does not say it all. */
   readonly details?: string;
   readonly breaks: string;
   readonly instead: string;

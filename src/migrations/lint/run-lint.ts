@@ -7,12 +7,12 @@ import { databaseFault } from '../../postgres/database-fault.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
 import type { MigrationsReport } from '../migrations.types.js';
 import { type ParsedFile, parseFiles, touchedTables } from '../sql/parse-files.js';
-import { baselineFile, readBaseline } from './baseline.js';
-import { judgeEdits } from './edited-files.js';
+import { type EditedFile, judgeEdits } from './edited-files.js';
 import type { Engine } from './engine.js';
 import { judge } from './lint-migrations.js';
 import { findScope, type Scope } from './lint-scope.js';
 import type { LintContext, LintOptions, LintRun, OtherFinding, TableSize } from './lint.types.js';
+import { MigrationSources } from './migration-sources.js';
 import { SchemaMemory } from './schema-memory.js';
 import { findSquawk, runSquawk } from './squawk.js';
 import { holdsTables, readAbsentTables, readTableSizes } from './table-sizes.js';
@@ -24,20 +24,23 @@ const PATIENCE_MS = 5000;
 export interface LintNeeds {
   readonly settings: Settings;
   readonly timeouts: ReadTimeouts;
-  /** History against directory. */
+  /** Compares the history with the directory. */
   readonly report: (client: ClientBase) => Promise<MigrationsReport>;
 }
 
-/** The files to check, parsed; and the findings of other linters. */
-interface Material {
+/** A comparison of history and directory that could be made. */
+type KnownReport = Extract<MigrationsReport, { status: unknown }>;
+
+/** Migration files as they were read, once: what is planned, checked and applied is the same text. */
+export interface ReadMigrations {
   readonly scope: Scope;
   readonly parsed: readonly ParsedFile[];
-  readonly others: ReadonlyMap<string, readonly OtherFinding[]> | undefined;
-  readonly engine: Engine;
+  /** The tables that a deploy changes or the findings are about, `schema.table`, unquoted. */
+  readonly touched: readonly string[];
 }
 
 /** What the database knows of the tables. */
-interface Knowledge {
+export interface KnownTables {
   readonly sizes: ReadonlyMap<string, TableSize | null>;
   readonly isNewDatabase: boolean;
 }
@@ -59,9 +62,11 @@ export async function runLint(options: LintOptions, needs: LintNeeds): Promise<L
   try {
     return await withConnection(database.url, patience, (client) => withDatabase(client, options, needs));
   } catch (error) {
-    // An error without a code is not from the database.
-    if (error instanceof PgkeepError || errorCode(error) === undefined) throw error;
-    const why = `${describeDatabaseUrl(database.url)} does not answer: ${databaseFault(error).text}`;
+    const { code, text } = databaseFault(error);
+    // An error without a code is not from the database, but for one of pg's own about a deadline.
+    const isOther = errorCode(error) === undefined && code !== 'DATABASE_TIMEOUT';
+    if (error instanceof PgkeepError || isOther) throw error;
+    const why = `${describeDatabaseUrl(database.url)} does not answer: ${text}`;
     return await withoutDatabase(options, needs, why);
   }
 }
@@ -69,47 +74,100 @@ export async function runLint(options: LintOptions, needs: LintNeeds): Promise<L
 async function withDatabase(client: ClientBase, options: LintOptions, needs: LintNeeds): Promise<LintRun> {
   const { settings, timeouts } = needs;
   const report = await needs.report(client);
-  const material = await read(options, settings, 'status' in report ? report : undefined);
-  const schema = new SchemaMemory(settings.database.url.schema);
-  const touched = [...new Set(touchedTables(material.parsed).map((table) => schema.key(table)))];
+  const read = await readFiles(options, settings, 'status' in report ? report : undefined);
+  const known = await readKnownTables(client, read.touched, report, timeouts);
+  const fault = 'fault' in report ? { fault: report.fault.text } : {};
+  const others = await findingsOfOthers(options, settings, read.scope);
+  return check(read, settings, {
+    database: { asked: true, ...fault },
+    engine: options.engine,
+    known,
+    others,
+  });
+}
+
+async function withoutDatabase(options: LintOptions, { settings }: LintNeeds, why: string): Promise<LintRun> {
+  const read = await readFiles(options, settings, undefined);
+  const others = await findingsOfOthers(options, settings, read.scope);
+  return check(read, settings, { database: { asked: false, why }, engine: options.engine, others });
+}
+
+async function readFiles(
+  options: LintOptions,
+  settings: Settings,
+  report: KnownReport | undefined,
+): Promise<ReadMigrations> {
+  const sources = new MigrationSources(settings.migrationsDirectory);
+  const edited = await judgeEdits(report?.changed ?? [], report?.history.rows ?? [], sources);
+  return await readMigrations(options, settings, { report, edited, sources });
+}
+
+/**
+ * Reads and parses the migrations to check, with the history before them.
+ * @throws PgkeepError `MIGRATIONS_UNREADABLE`, `LINT_FAILED` for the baseline, or `USAGE_INVALID` for a path or a git
+ * reference that is not there.
+ */
+export async function readMigrations(
+  options: LintOptions,
+  { searchPath, database: { url } }: Settings,
+  {
+    report,
+    edited,
+    sources,
+  }: { report: KnownReport | undefined; edited: readonly EditedFile[]; sources: MigrationSources },
+): Promise<ReadMigrations> {
+  const scope = await findScope(options, { sources, searchPath, status: report?.status, edited });
+  const parsed = await parseFiles(scope.files);
+  const schema = new SchemaMemory(url.schema);
+  const changing = parsed.filter(({ file }) => file.isJudged !== false || file.isPending === true);
+  const touched = [...new Set(touchedTables(changing).map((table) => schema.key(table)))];
+  return { scope, parsed, touched };
+}
+
+/**
+ * Reads the sizes of tables, in one query, and whether the database is new.
+ * @throws what the connection throws.
+ */
+export async function readKnownTables(
+  client: ClientBase,
+  touched: readonly string[],
+  report: MigrationsReport,
+  timeouts: ReadTimeouts,
+): Promise<KnownTables> {
   const sizes = new Map<string, TableSize | null>(await readTableSizes(client, touched, timeouts));
   for (const absent of await readAbsentTables(client, touched, timeouts)) sizes.set(absent, null);
   const wasMigrated = !('status' in report) || (report.history.rows ?? []).some(({ finished }) => finished);
   const isNewDatabase = !wasMigrated && !(await holdsTables(client, timeouts));
-  const fault = 'fault' in report ? { fault: report.fault.text } : {};
-  return judgeAll(material, settings, { asked: true, ...fault }, { sizes, isNewDatabase });
+  return { sizes, isNewDatabase };
 }
 
-async function withoutDatabase(options: LintOptions, { settings }: LintNeeds, why: string): Promise<LintRun> {
-  return judgeAll(await read(options, settings, undefined), settings, { asked: false, why });
+async function findingsOfOthers(
+  { squawk }: LintOptions,
+  { searchPath }: Settings,
+  { files }: Scope,
+): Promise<ReadonlyMap<string, readonly OtherFinding[]> | undefined> {
+  const binary = squawk === false ? undefined : await findSquawk(process.cwd(), searchPath);
+  if (binary === undefined) return undefined;
+  const checked = files.filter(({ isJudged, isStray, content }) => isJudged && !isStray && content !== null);
+  return await runSquawk(
+    binary,
+    checked.map(({ path }) => path),
+    searchPath,
+  );
 }
 
-async function read(
-  options: LintOptions,
-  { migrationsDirectory, searchPath }: Settings,
-  report: Extract<MigrationsReport, { status: unknown }> | undefined,
-): Promise<Material> {
-  const { status, history, changed = [] } = report ?? {};
-  const baseline = await readBaseline(baselineFile(migrationsDirectory));
-  const edited = await judgeEdits(changed, history?.rows ?? [], migrationsDirectory);
-  const scope = await findScope(options, { migrationsDirectory, searchPath, status, edited, baseline });
-  const judged = scope.files
-    .filter(({ isJudged, isStray, content }) => isJudged && !isStray && content !== null)
-    .map(({ path }) => path);
-  const squawk = options.squawk === false ? undefined : await findSquawk(process.cwd(), searchPath);
-  const [parsed, others] = await Promise.all([
-    parseFiles(scope.files),
-    squawk === undefined ? undefined : runSquawk(squawk, judged, searchPath),
-  ]);
-  return { scope, parsed, others, engine: options.engine ?? 'pgkeep' };
-}
-
-function judgeAll(
-  { scope, parsed, others, engine }: Material,
+/** Checks migrations as they were read. Pure. */
+export function check(
+  { scope, parsed }: ReadMigrations,
   { ownerColumns, database: { url } }: Settings,
-  database: LintRun['database'],
-  known?: Knowledge,
+  facts: {
+    readonly database: LintRun['database'];
+    readonly engine?: Engine | undefined;
+    readonly known?: KnownTables;
+    readonly others?: ReadonlyMap<string, readonly OtherFinding[]> | undefined;
+  },
 ): LintRun {
+  const { database, engine = 'pgkeep', known, others } = facts;
   const context: LintContext = {
     defaultSchema: url.schema,
     engine,

@@ -30,52 +30,52 @@ interface KnownColumn {
 export interface KnownCheck {
   /** The column of a `CHECK (column IS NOT NULL)`. */
   readonly notNullColumn: string | undefined;
-  /** The columns that its condition names. */
+  /** The columns of its condition. */
   readonly columns: readonly string[];
   isValidated: boolean;
 }
 
-/** An index that the migrations made. */
+/** An index that the migrations create. */
 interface KnownIndex {
   readonly table: TableName;
   /** The columns of its key, expressions left out. */
   readonly columns: readonly string[];
 }
 
-/** A foreign key that the migrations made. */
+/** A foreign key that the migrations create. */
 interface KnownForeignKey {
   readonly columns: readonly string[];
   readonly references: TableName;
 }
 
-/** A table as the migrations so far have made it. */
+/** A table as the migrations so far have left it. */
 export interface KnownTable {
-  /** Undefined where the migrations change it, and none of them makes it. */
+  /** Undefined if the migrations change the table, but do not create it. */
   readonly createdIn: string | undefined;
   readonly isPartitioned: boolean;
   /** The columns by which it is partitioned, expressions left out. */
   readonly partitionColumns: readonly string[];
-  /** Whether the migrations put rows into it. */
+  /** Whether the migrations insert rows. */
   isFilled: boolean;
-  /** The last file that removed every row, where none put any in since. */
+  /** The last file that removed every row, if no later one inserts any. */
   emptiedIn?: string | undefined;
-  /** The name of its primary key; undefined where it is PostgreSQL's default, or not known. */
+  /** The name of its primary key; undefined if it is PostgreSQL's default, or unknown. */
   primaryKey?: string | undefined;
   readonly columns: Map<string, KnownColumn>;
   readonly checks: Map<string, KnownCheck>;
   readonly foreignKeys: Map<string, KnownForeignKey>;
 }
 
-/** Remembers what the statements so far did to the tables: which exist, since when, with which columns and checks. */
+/** Knows what the statements so far did to tables: which exist, since which file, with which columns and checks. */
 export class SchemaMemory {
   private readonly tables = new Map<string, KnownTable>();
   private readonly indexes = new Map<string, KnownIndex>();
-  /** The domains that refuse some values. */
+  /** The domains with constraints. */
   private readonly checkedDomains = new Set<string>();
 
   constructor(private readonly defaultSchema: string) {}
 
-  /** `schema.table`, unquoted. */
+  /** Returns `schema.table`, unquoted. */
   key({ schema, name }: TableName): string {
     return `${schema ?? this.defaultSchema}.${name}`;
   }
@@ -88,7 +88,7 @@ export class SchemaMemory {
     return this.indexes.get(this.key(name));
   }
 
-  /** Whether the migrations made a domain of that name with a CHECK or NOT NULL. */
+  /** Returns whether the migrations create a domain of that name with a CHECK or NOT NULL. */
   isCheckedDomain(name: TableName): boolean {
     return this.checkedDomains.has(this.key(name));
   }
@@ -97,7 +97,7 @@ export class SchemaMemory {
     return this.tables.values();
   }
 
-  /** Takes note of one statement of one file. */
+  /** Records what one statement of a file does. */
   learn(node: Node, file: string): void {
     if ('CreateStmt' in node) this.create(node.CreateStmt, file);
     else if ('CreateTableAsStmt' in node)
@@ -142,7 +142,7 @@ export class SchemaMemory {
     this.indexes.set(this.key({ schema: table.schema, name: idxname }), { table, columns });
   }
 
-  /** A constraint that is dropped again may not be the only one: the domain stays one that refuses values. */
+  /** Records a domain with constraints. Dropping one does not undo that: it may not be the only one. */
   private learnDomain(
     node: Extract<Node, { CreateDomainStmt: unknown } | { AlterDomainStmt: unknown }>,
   ): void {
@@ -179,7 +179,7 @@ export class SchemaMemory {
     }
   }
 
-  /** What is added to a table that none of the migrations makes is new all the same. */
+  /** Records ALTER TABLE. What is added is new, even if the migrations do not create the table. */
   private alter(node: Node, relation: RangeVar | undefined, file: string): void {
     const key = this.key(tableOf(relation));
     const table = this.tables.get(key) ?? newTable(undefined);
@@ -243,7 +243,7 @@ function alterTable(
   }
 }
 
-/** What names the column goes with it. */
+/** Removes a column, and the constraints that include it. */
 function dropColumn(table: KnownTable, name: string): void {
   table.columns.delete(name);
   for (const map of [table.checks, table.foreignKeys]) {

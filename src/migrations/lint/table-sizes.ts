@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import { read, type ReadTimeouts } from '../../postgres/read.js';
 import type { TableSize } from './lint.types.js';
 
-/** Sizes of some tables, in one query; the leaves of a partitioned one are summed. Tables that do not exist are left out. */
+/** The sizes of tables, in one query; the leaves of a partitioned one are summed. Tables that do not exist are left out. */
 const SIZES_QUERY = `
   SELECT n.nspname || '.' || c.relname AS name, sum(pg_catalog.pg_relation_size(l.oid))::float8 AS bytes,
          sum(CASE WHEN l.reltuples >= 0 THEN l.reltuples
@@ -17,7 +17,10 @@ const SIZES_QUERY = `
    WHERE c.relkind IN ('r', 'p') AND n.nspname || '.' || c.relname = ANY ($1)
    GROUP BY 1`;
 
-/** @throws what the connection throws. */
+/**
+ * Reads the sizes of tables (`schema.table`, unquoted); those that do not exist are left out.
+ * @throws what the connection throws.
+ */
 export async function readTableSizes(
   client: ClientBase,
   tables: readonly string[],
@@ -32,7 +35,7 @@ export async function readTableSizes(
 }
 
 /**
- * Those of some tables (`schema.table`, unquoted) that are not there: no schema has anything of that name.
+ * Reads which of some tables (`schema.table`, unquoted) do not exist: no schema has anything of that name.
  * @throws what the connection throws.
  */
 export async function readAbsentTables(
@@ -51,7 +54,10 @@ export async function readAbsentTables(
   return rows.map(({ name }) => name);
 }
 
-/** Whether the database holds a table of its users: not PostgreSQL's, an extension's, Prisma's or pgkeep's. */
+/**
+ * Reads whether the database has a table besides those of PostgreSQL, extensions, Prisma and pgkeep.
+ * @throws what the connection throws.
+ */
 export async function holdsTables(client: ClientBase, timeouts: ReadTimeouts): Promise<boolean> {
   const rows = await read(client, {
     sql: `

@@ -1,39 +1,39 @@
 import { isTemporary, type PathChange, type SearchPath, TEMPORARY_SCHEMA } from './search-path.js';
 
-/** Relations (and their indexes) and types have names of their own, as in PostgreSQL. */
+/** Relations (with their indexes), types and routines have separate namespaces, as in PostgreSQL. */
 export type NameKind = 'relation' | 'type' | 'routine';
 
 interface State {
   readonly path: SearchPath;
   /** The path that a `SET LOCAL` hides until the transaction ends. */
   readonly outerPath: { readonly path: SearchPath } | undefined;
-  /** Temporary objects that are there, as `kind name`; true where a commit drops them. */
+  /** Existing temporary objects, as `kind name`; true where a commit drops them. */
   readonly temporary: ReadonlyMap<string, boolean>;
-  /** Permanent objects that the script made, as `kind schema.name`. */
+  /** Permanent objects that the script created, as `kind schema.name`. */
   readonly made: ReadonlySet<string>;
 }
 
-/** Which object an unqualified name means at a place of a script, as far as the script says. */
+/** Knows which object an unqualified name means at a position in a script, as far as the script itself shows. */
 export class KnownNames {
   private state: State = { path: undefined, outerPath: undefined, temporary: new Map(), made: new Set() };
   private before: State | undefined;
 
-  /** The schema that a new object goes to; undefined where it is the session's default. */
+  /** Returns the schema of a new object; undefined where it is the session's default. */
   schemaOfNew(): string | undefined {
     return this.state.path?.[0];
   }
 
-  /** The schema of an object that is named; undefined where it is the session's default, or not known. */
+  /** Returns the schema of a named object; undefined where it is the session's default, or not known. */
   schemaOf(kind: NameKind, name: string): string | undefined {
     const { path, temporary, made } = this.state;
     const isThere = (schema: string): boolean =>
       isTemporary(schema) ? temporary.has(`${kind} ${name}`) : made.has(`${kind} ${schema}.${name}`);
-    // Routines are never looked for among what is temporary.
+    // PostgreSQL never looks for routines in the temporary schema.
     const first = kind === 'routine' || path?.some(isTemporary) ? [] : [TEMPORARY_SCHEMA];
     const found = [...first, ...(path ?? [])].find(isThere);
     if (found !== undefined) return isTemporary(found) ? TEMPORARY_SCHEMA : found;
     const permanent = (path ?? []).filter((schema) => !isTemporary(schema) && schema !== 'pg_catalog');
-    // Of several nobody knows which one has it.
+    // Of several schemas it is not known which one has it.
     return permanent.length === 1 ? permanent[0] : undefined;
   }
 

@@ -7,7 +7,7 @@ export interface NamedObject {
   /** The words, in the statement itself. */
   readonly parts: Node[];
   readonly use: 'made' | 'dropped' | 'named';
-  /** How many words stand behind the object's: of a table's part that part's own name. */
+  /** How many words follow the object's: 1 for a part of a table, whose own name is last. */
   readonly behind: 0 | 1;
 }
 
@@ -26,7 +26,7 @@ const KINDS: Readonly<Record<string, NameKind>> = {
   OBJECT_AGGREGATE: 'routine',
 };
 
-/** Parts of a relation, whose name stands behind the relation's. */
+/** Parts of a relation, whose name follows the relation's. */
 const PARTS = new Set([
   'OBJECT_TRIGGER',
   'OBJECT_POLICY',
@@ -35,7 +35,7 @@ const PARTS = new Set([
   'OBJECT_TABCONSTRAINT',
 ]);
 
-/** The objects that a statement names otherwise than as a relation in a query. Pure; `parts` are the statement's own. */
+/** Returns the objects that a statement names by a list of words. Pure; `parts` belong to the statement. */
 export function namedObjects(node: Node): NamedObject[] {
   if ('DropStmt' in node) {
     const { removeType, objects = [] } = node.DropStmt;

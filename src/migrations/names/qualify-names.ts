@@ -5,9 +5,9 @@ import { namedObjects } from './named-objects.js';
 import { isTemporary, pathChangeOf, TEMPORARY_SCHEMA } from './search-path.js';
 
 /**
- * Writes into the statements of a script which schema a name without one means, where the script itself says it: a
- * temporary object hides a permanent one of the same name, and a search path leads elsewhere. A name that is left as it
- * is means the session's default schema.
+ * Adds the schema to the unqualified names in a script's statements, where the script itself determines it: a temporary
+ * object hides a permanent one of the same name, and a search path changes the schema. A name that stays unqualified
+ * means the session's default schema.
  */
 export function qualifyNames(statements: readonly { readonly node: Node }[]): void {
   const names = new KnownNames();
@@ -47,7 +47,7 @@ function qualifyStatement(node: Node, names: KnownNames): void {
   learnParts(node, names);
 }
 
-/** What a statement makes; of a table its commit clause is beside it. */
+/** Returns the relation that a statement creates. */
 function createdRelation(node: Node): RangeVar | undefined {
   if ('CreateStmt' in node) return node.CreateStmt.relation;
   if ('CreateForeignTableStmt' in node) return node.CreateForeignTableStmt.base?.relation;
@@ -65,7 +65,7 @@ function oncommitOf(node: Node): string | undefined {
 }
 
 function placeCreated(node: Node, created: RangeVar, names: KnownNames): void {
-  // A view of something temporary is temporary as well.
+  // A view of a temporary relation is temporary too.
   const isTemporaryView = 'ViewStmt' in node && namesTemporary(node.ViewStmt.query);
   if (created.relpersistence === 't' || isTemporary(created.schemaname) || isTemporaryView) {
     created.schemaname = TEMPORARY_SCHEMA;
@@ -96,7 +96,7 @@ function learnParts(node: Node, names: KnownNames): void {
 
 interface Scope {
   readonly names: KnownNames;
-  /** What the statement makes: placed afterwards. */
+  /** The relation that the statement creates; its schema is set afterwards. */
   readonly created: RangeVar | undefined;
   /** Names of common table expressions. */
   readonly hidden: ReadonlySet<string>;
@@ -107,7 +107,7 @@ function qualifyRelations(tree: unknown, scope: Scope, key = ''): void {
     for (const part of tree) qualifyRelations(part, scope);
   } else if (isRangeVar(tree)) {
     if (isTemporary(tree.schemaname)) tree.schemaname = TEMPORARY_SCHEMA;
-    // What is written to is a table, whatever the query calls so.
+    // The target of a write is a table, even if a query of the statement has the same name.
     const isHidden = key !== 'relation' && scope.hidden.has(tree.relname);
     if (tree === scope.created || tree.schemaname !== undefined || isHidden) return;
     const schema = scope.names.schemaOf('relation', tree.relname);

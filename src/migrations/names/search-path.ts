@@ -1,7 +1,7 @@
 import type { Node, VariableSetStmt } from 'libpg-query';
 import { lastName } from '../sql/syntax-tree.js';
 
-/** The schemas of a search path, in order; undefined where it is the one that the session began with. */
+/** The schemas of a search path, in order; undefined for the one that the session started with. */
 export type SearchPath = readonly string[] | undefined;
 
 /** A change of the search path by a statement. */
@@ -11,7 +11,7 @@ export interface PathChange {
   readonly isLocal: boolean;
 }
 
-/** What a statement makes of the search path; undefined where it leaves it as it is. Pure. */
+/** Returns how a statement changes the search path; undefined where it does not. Pure. */
 export function pathChangeOf(node: Node): PathChange | undefined {
   if ('VariableSetStmt' in node) return setBy(node.VariableSetStmt);
   if ('DiscardStmt' in node && node.DiscardStmt.target === 'DISCARD_ALL')
@@ -45,7 +45,7 @@ function setByFunction(targets: readonly Node[]): PathChange | undefined {
   return undefined;
 }
 
-/** `"$user"` is a schema that hardly anybody has. */
+/** Leaves out `"$user"`, a schema that rarely exists. */
 function schemaIn(text: string): string[] {
   const trimmed = text.trim();
   const isQuoted = trimmed.length > 1 && trimmed.startsWith('"') && trimmed.endsWith('"');

@@ -5,8 +5,8 @@ import { namedObjects } from './named-objects.js';
 import { isTemporary } from './search-path.js';
 
 /**
- * Whether all that a statement changes is temporary: nothing of it is left when the session ends. Asks the names that
- * `qualifyNames` has completed. Pure.
+ * Returns whether everything that a statement changes is temporary, so that nothing is left when the session ends.
+ * Reads the names that `qualifyNames` has completed. Pure.
  */
 export function isAboutTemporary(node: Node): boolean {
   const schemas = changedSchemas(node);
@@ -60,7 +60,7 @@ function relationsIn(nodes: readonly Node[] | undefined): RangeVar[] {
   return (nodes ?? []).flatMap((node) => ('RangeVar' in node ? [node.RangeVar] : []));
 }
 
-/** Names, in lower case, that a script gives to nothing but temporary relations. A script that cannot be read has none. */
+/** Returns the names, in lower case, that a script uses for temporary relations only; none for a script that cannot be parsed. */
 export async function temporaryNames(sql: string): Promise<ReadonlySet<string>> {
   const [parsed] = await parseFiles([{ path: 'migration.sql', content: sql }]);
   const temporary = new Set<string>();

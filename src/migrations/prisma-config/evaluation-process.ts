@@ -1,6 +1,6 @@
 /**
- * The process in which a Prisma configuration is evaluated: `node evaluation-process.js validate --config FILE LOADER`.
- * The command line is that of a command which changes nothing, so that a guard in the configuration allows it.
+ * The process in which a Prisma configuration is evaluated: `node evaluation-process.js WORD WORD FILE LOADER`. The two
+ * words are Prisma's command line for a guard in the configuration: `validate --config` changes nothing, and is allowed.
  */
 import { pathToFileURL } from 'node:url';
 import { messageOf } from '../../core/errors.js';

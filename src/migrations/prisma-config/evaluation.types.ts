@@ -1,6 +1,6 @@
 import type { PrismaConfiguration } from '../../config/prisma-project.js';
 
-/** What `loadConfigFromFile` of `@prisma/config` gives, as far as it is used: since Prisma 6.12 in this shape. */
+/** The used part of what `loadConfigFromFile` of `@prisma/config` returns, since Prisma 6.12. */
 export interface LoadedConfig {
   readonly resolvedPath: string | null;
   readonly config?: {
@@ -17,10 +17,10 @@ export interface LoadedConfig {
   readonly error?: { readonly error?: unknown };
 }
 
-/** What the evaluating process answers. */
+/** The answer of the evaluating process. */
 export type Evaluation =
   | { readonly kind: 'configured'; readonly configuration: PrismaConfiguration }
   | { readonly kind: 'failed'; readonly message: string };
 
-/** Stands before the answer on stdout: a configuration may print there as well. */
+/** Precedes the answer on stdout, where a configuration may also print. */
 export const ANSWER_MARK = '\u001epgkeep-prisma-config ';

@@ -1,20 +1,20 @@
-import type { SchemaFilter } from '@prisma/schema-engine-wasm/schema_engine_bg';
+import type { SchemaFilter } from '#prisma-schema-engine-bridge';
 import type { PrismaProject } from '../../config/prisma-project.js';
 
-/** What another team or program owns, by full name: no comparison shows it, and no script touches it. */
+/** Objects that another team or program owns, by full name: left out of comparisons and scripts. */
 export interface Externals {
   readonly tables: readonly string[];
   readonly enums: readonly string[];
 }
 
-/** The externals of a project; undefined where its configuration is not known. */
+/** Returns the externals of a project; undefined where its configuration is not known. */
 export function externalsOf(project: PrismaProject): Externals | undefined {
   if (project.kind !== 'configured') return undefined;
   const { externalTables: tables, externalEnums: enums } = project.configuration;
   return { tables, enums };
 }
 
-/** The same as Prisma's engine takes it. */
+/** Returns the externals in the form of Prisma's engine. */
 export function externalFilters(project: PrismaProject): SchemaFilter {
   const { tables, enums } = externalsOf(project) ?? { tables: [], enums: [] };
   return { externalTables: [...tables], externalEnums: [...enums] };

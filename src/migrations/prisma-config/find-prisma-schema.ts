@@ -52,7 +52,7 @@ async function namedSchema(schema: string, configuration: string): Promise<Schem
   );
 }
 
-/** Where nothing names it. Files beside it may belong to it, which only a configuration says. */
+/** Finds the schema where nothing names it. Files beside it may belong to it; only a configuration says so. */
 async function defaultSchema(directory: string): Promise<SchemaLocation> {
   const file = path.join(directory, 'schema.prisma');
   const hint = 'Name it in prisma.config.ts: `schema`, a file or the directory of the schema files.';
@@ -66,13 +66,10 @@ async function defaultSchema(directory: string): Promise<SchemaLocation> {
   const [first] = others;
   if (first === undefined) return { kind: 'found', files: [file] };
   const more = others.length === 1 ? '' : ` and ${others.length - 1} more`;
-  return unknown(
-    `beside ${file} there is ${path.relative(directory, first)}${more} with models of its own`,
-    hint,
-  );
+  return unknown(`beside ${file} there is ${path.relative(directory, first)}${more} with models too`, hint);
 }
 
-/** Links are followed, as Prisma does it. */
+/** Follows links, as Prisma does. */
 async function schemaFilesBelow(directory: string, seen = new Set<string>()): Promise<string[]> {
   const place = await realpath(directory);
   if (seen.has(place)) return [];

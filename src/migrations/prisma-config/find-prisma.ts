@@ -4,7 +4,7 @@ import path from 'node:path';
 import { PgkeepError } from '../../core/errors.js';
 
 /**
- * Prisma's package, the application's own before pgkeep's.
+ * Finds Prisma's package: the application's own, otherwise pgkeep's.
  * @returns its package.json.
  * @throws PgkeepError `PRISMA_MISSING`.
  */
@@ -13,7 +13,7 @@ function findPrisma(workingDirectory: string): string {
     try {
       return createRequire(from).resolve('prisma/package.json');
     } catch {
-      // Looked for at the next place.
+      // Not here: try the next place.
     }
   }
   throw new PgkeepError(
@@ -25,16 +25,16 @@ function findPrisma(workingDirectory: string): string {
   );
 }
 
-/** Prisma's command line. @throws PgkeepError `PRISMA_MISSING`. */
+/** Finds Prisma's command line. @throws PgkeepError `PRISMA_MISSING`. */
 export function findPrismaCli(workingDirectory: string): string {
   return path.join(path.dirname(findPrisma(workingDirectory)), 'build', 'index.js');
 }
 
 /** What loads a configuration. */
 export interface PrismaConfigLoader {
-  /** The module by which the application's very Prisma loads its configuration. */
+  /** The module with which the application's own Prisma loads its configuration. */
   readonly module: string;
-  /** The `node_modules` that Prisma is in, where a configuration's `prisma/config` is found as well. */
+  /** The `node_modules` of Prisma, where a configuration's `prisma/config` is found too. */
   readonly modules: string;
 }
 
@@ -65,7 +65,7 @@ const CANDIDATES = NAMES.flatMap((names) =>
   names.flatMap((name) => EXTENSIONS.map((extension) => name + extension)),
 );
 
-/** What marks the top of a project: a configuration above it belongs to something else. */
+/** Marks the top directory of a project: a configuration above it belongs to something else. */
 const TOPS = ['package.json', '.git'];
 
 /** A Prisma configuration. */
@@ -75,7 +75,7 @@ interface PrismaConfigFile {
   readonly directory: string;
 }
 
-/** The configuration that Prisma takes when it is started in a directory. */
+/** Returns the configuration that Prisma uses when it is started in a directory. */
 export function prismaConfigIn(directory: string): PrismaConfigFile | undefined {
   const files = CANDIDATES.map((name) => path.resolve(directory, name));
   const file = files.find((candidate) => statSync(candidate, { throwIfNoEntry: false })?.isFile() === true);
@@ -83,8 +83,8 @@ export function prismaConfigIn(directory: string): PrismaConfigFile | undefined 
 }
 
 /**
- * The configuration of the application that a migrations directory belongs to: the nearest above it, no higher than
- * the top of the project or the working directory. A configuration is code, and one of another project must not run.
+ * Returns the configuration of the application that a migrations directory belongs to: the nearest above it, no higher
+ * than the top of the project or the working directory. A configuration is code; another project's must not run.
  */
 export function nearestPrismaConfig(
   migrationsDirectory: string,

@@ -9,10 +9,12 @@ import { nearestPrismaConfig, prismaConfigIn } from './find-prisma.js';
 
 /** How much of a Prisma project a caller needs to know. */
 export interface ProjectOptions {
-  /** The configuration to take, as Prisma's own `--config`. Defaults to where Prisma looks for one. */
+  /** The configuration file, as Prisma's own `--config`. Defaults to where Prisma looks for one. */
   readonly configFile?: string | undefined;
-  /** Only where the migrations are: no configuration is evaluated where `MIGRATIONS_DIR` says it. Defaults to false. */
+  /** Only the migrations directory is needed: nothing is evaluated where `MIGRATIONS_DIR` is set. Defaults to false. */
   readonly directoryOnly?: boolean;
+  /** A configuration that cannot be loaded makes the project `invalid`, also without `MIGRATIONS_DIR`. Defaults to false. */
+  readonly isOptional?: boolean;
   readonly workingDirectory?: string;
   readonly signal?: AbortSignal;
   /** How long a configuration may take. Defaults to 20 seconds. */
@@ -20,18 +22,18 @@ export interface ProjectOptions {
 }
 
 /**
- * Completes settings by what the application's Prisma configuration says: where its migrations are, its schema, what
- * is external. `MIGRATIONS_DIR` wins over the configuration. Runs the application's code, in a process of its own.
+ * Completes settings from the application's Prisma configuration: migrations directory, schema, externals.
+ * `MIGRATIONS_DIR` wins over the configuration. Runs the application's code, in a separate process.
  * @param environment what the settings were read from
- * @throws PgkeepError `PRISMA_CONFIG_INVALID` or `PRISMA_MISSING` where the migrations' place depends on a
- *   configuration that cannot be loaded; where it does not, the project is `invalid`, and says why.
+ * @throws PgkeepError `PRISMA_CONFIG_INVALID` or `PRISMA_MISSING` where the migrations directory depends on a
+ *   configuration that cannot be loaded; where it does not, the project is `invalid`, with the reason.
  */
 export async function withPrismaProject(
   settings: Settings,
   environment: Environment,
   options: ProjectOptions = {},
 ): Promise<Settings> {
-  const { directoryOnly = false, workingDirectory = process.cwd() } = options;
+  const { directoryOnly = false, isOptional = false, workingDirectory = process.cwd() } = options;
   const { migrationsDirectoryIsNamed: isNamed } = settings;
   if (isNamed && directoryOnly) return settings;
   const file = configurationOf(settings, options.configFile, workingDirectory);
@@ -51,7 +53,7 @@ export async function withPrismaProject(
     return completed(settings, { kind: 'configured', configuration }, directory);
   } catch (error) {
     if (!(error instanceof PgkeepError) || error.code === 'INTERRUPTED') throw error;
-    if (!isNamed) throw needed(error);
+    if (!isNamed && !isOptional) throw needed(error);
     const why = lowerFirst(error.message.replace(/\.(?: Nothing was changed\.)?$/, ''));
     return completed(
       settings,

@@ -26,16 +26,15 @@ export interface ParsedFile {
   readonly obstacles: readonly Obstacle[];
 }
 
-/** Reads files with PostgreSQL's own grammar. */
+/** Parses files with PostgreSQL's own grammar. */
 export async function parseFiles(files: readonly LintFile[]): Promise<ParsedFile[]> {
   const parser = await loadSqlParser();
   return files.map((file) => parseFile(file, parser));
 }
 
-/** Returns the tables that the judged files name. */
+/** Returns the tables that files name, without temporary ones. */
 export function touchedTables(parsed: readonly ParsedFile[]): TableName[] {
   return parsed
-    .filter(({ file }) => file.isJudged !== false)
     .flatMap(({ flat }) => flat.flatMap(({ node }) => [...tablesIn(node), ...dropped(node)]))
     .filter(({ schema }) => !isTemporary(schema));
 }

@@ -1,4 +1,4 @@
-/** A place for people: both counted from 1, the column in code points. */
+/** A place as users count: line and column from 1, the column in code points. */
 export interface Position {
   readonly line: number;
   readonly column: number;
@@ -12,8 +12,8 @@ interface Line {
 const BYTE_ORDER_MARK = '\uFEFF';
 
 /**
- * A file's text and its places. The parser counts in bytes of UTF-8, its syntax errors in code points,
- * JavaScript in UTF-16 units, people in lines and columns.
+ * A file's text and its places. The parser counts in bytes of UTF-8, its syntax errors in code points, JavaScript in
+ * UTF-16 units, users in lines and columns.
  */
 export class SourceText {
   /** Without a byte order mark. */
@@ -27,7 +27,7 @@ export class SourceText {
     this.lines = linesOf(this.text);
   }
 
-  /** The index into `text` of a byte of its UTF-8. */
+  /** Returns the index into `text` of a byte of its UTF-8. */
   indexOfByte(byte: number): number {
     const line = this.lines[this.lineNumber((start) => start.byte <= byte)];
     if (!line) return 0;
@@ -42,7 +42,7 @@ export class SourceText {
     );
   }
 
-  /** The index into `text` of a code point. */
+  /** Returns the index into `text` of a code point. */
   indexOfCodePoint(count: number): number {
     let index = 0;
     for (let seen = 0; seen < count && index < this.text.length; seen += 1)
@@ -56,20 +56,20 @@ export class SourceText {
     return { line: number + 1, column: Array.from(this.text.slice(start, index)).length + 1 };
   }
 
-  /** The index into `text` of a byte of a line, which is counted from 1. */
+  /** Returns the index into `text` of a byte of a line, which is counted from 1. */
   indexInLine(line: number, byte: number): number {
     const start = this.lines[line - 1];
     return start ? this.indexOfByte(start.byte + byte) : this.text.length;
   }
 
-  /** The text of a line, counted from 1, without its end. */
+  /** Returns the text of a line, counted from 1, without its end. */
   line(number: number): string {
     const from = this.lines[number - 1]?.index ?? this.text.length;
     const to = this.lines[number]?.index ?? this.text.length;
     return this.text.slice(from, to).replace(/\r?\n$/, '');
   }
 
-  /** The last line for which `isBefore` holds, by bisection. */
+  /** Returns the last line for which `isBefore` is true, by bisection. */
   private lineNumber(isBefore: (start: Line) => boolean): number {
     let low = 0;
     let high = this.lines.length - 1;
@@ -99,7 +99,7 @@ function widthAt(text: string, index: number): number {
   return (text.codePointAt(index) ?? 0) > 0xff_ff ? 2 : 1;
 }
 
-/** A file's text, or why it has none that PostgreSQL would take. */
+/** Returns a file's text, or why PostgreSQL cannot read it. */
 export function readText(content: Uint8Array | string): SourceText | string {
   const text = typeof content === 'string' ? content : decode(content);
   if (text === undefined) {

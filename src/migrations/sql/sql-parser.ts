@@ -4,17 +4,17 @@ import { messageOf } from '../../core/errors.js';
 /** A statement as PostgreSQL's grammar reads it. */
 export interface ParsedStatement {
   readonly node: Node;
-  /** Where it begins, in bytes; white space and comments before it included. */
+  /** Where it begins, in bytes, with the white space and comments before it. */
   readonly byte: number;
-  /** In bytes; undefined where it goes on to the end of the text. */
+  /** In bytes; undefined if it extends to the end of the text. */
   readonly length: number | undefined;
 }
 
-/** Why a text could not be read. */
+/** Why a text could not be parsed. */
 export interface ParseFault {
   /** PostgreSQL's message. */
   readonly message: string;
-  /** In code points; undefined where the parser gave up without saying where. */
+  /** In code points; undefined if the parser failed without a place. */
   readonly codePoint: number | undefined;
 }
 
@@ -28,9 +28,9 @@ export interface Token {
 /** PostgreSQL's own grammar. */
 export interface SqlParser {
   readonly parse: (text: string) => readonly ParsedStatement[] | ParseFault;
-  /** The body of a `DO` block or a function as PL/pgSQL reads it; undefined where it cannot. */
+  /** Parses the body of a `DO` block or a function as PL/pgSQL; undefined if that fails. */
   readonly parsePlpgsql: (statement: string) => unknown;
-  /** The tokens of a text, comments among them; undefined where the scanner gives up. */
+  /** Returns the tokens of a text, comments included; undefined if the scanner fails. */
   readonly scan: (text: string) => readonly Token[] | undefined;
 }
 
@@ -38,7 +38,7 @@ export function isFault(parsed: readonly ParsedStatement[] | ParseFault): parsed
   return 'message' in parsed;
 }
 
-/** Loads the parser, 1.7 MB of WebAssembly: only a lint needs it. */
+/** Loads the parser. It is 1.7 MB of WebAssembly, which the service does not need to start. */
 export async function loadSqlParser(): Promise<SqlParser> {
   const library = await import('libpg-query');
   await library.loadModule();

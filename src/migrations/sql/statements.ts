@@ -6,17 +6,17 @@ import { stringOf } from './syntax-tree.js';
 /** A statement of a file, or of a `DO` block in it. */
 export interface Statement {
   readonly node: Node;
-  /** Without comments before it and the semicolon behind it. */
+  /** Without the comments before it and the semicolon after it. */
   readonly sql: string;
   /** Where it begins in the file's text. */
   readonly index: number;
-  /** The place in the file's text that a location of the parser's names. */
+  /** Returns the index into the file's text of a location of the parser. */
   readonly indexOf: (location: number | undefined) => number;
-  /** The `DO` block of the file that runs it; absent where it stands in the file itself. */
+  /** The `DO` block that runs it; absent for a statement of the file itself. */
   readonly block?: Statement;
 }
 
-/** White space and comments; block comments nest. @returns the index behind them. */
+/** Skips white space and comments; block comments nest. @returns the index after them. */
 export function skipBlank(text: string, from: number): number {
   let index = from;
   for (;;) {
@@ -27,7 +27,7 @@ export function skipBlank(text: string, from: number): number {
   }
 }
 
-/** The statements of a file, with their places in it. */
+/** Returns the statements of a file, with their places in it. */
 export function statementsOf(source: SourceText, parsed: readonly ParsedStatement[]): Statement[] {
   return parsed.map(({ node, byte, length }) => {
     const index = skipBlank(source.text, source.indexOfByte(byte));
@@ -41,7 +41,7 @@ export function statementsOf(source: SourceText, parsed: readonly ParsedStatemen
   });
 }
 
-/** Statements out of a piece of text that stands in a file somewhere: their places all are where it begins. */
+/** Returns the statements of a text within a file; all have the place where the text begins. */
 export function embeddedStatements(parser: SqlParser, sql: string, index: number): Statement[] | undefined {
   const parsed = parser.parse(sql);
   if ('message' in parsed) return undefined;
@@ -71,14 +71,14 @@ function endOfBlockComment(text: string, from: number): number {
 /** What a `DO` block runs. */
 interface DoBlock {
   readonly statements: readonly Statement[];
-  /** What in it nobody can know before it runs: why, and where. */
+  /** What is unknown until it runs: why, and where. */
   readonly unread: readonly { readonly why: string; readonly index: number }[];
 }
 
-/** Statements that PL/pgSQL runs itself, by the name of its node; each holds one SQL text. */
+/** The names of PL/pgSQL's nodes that run SQL; each contains one SQL text. */
 const RUNS_SQL = new Set(['PLpgSQL_stmt_execsql', 'PLpgSQL_stmt_perform', 'PLpgSQL_stmt_dynexecute']);
 
-/** Looks into a `DO` block; undefined where the statement is none. */
+/** Reads a `DO` block; undefined for any other statement. */
 export function readDoBlock(statement: Statement, text: string, parser: SqlParser): DoBlock | undefined {
   if (!('DoStmt' in statement.node)) return undefined;
   const options = (statement.node.DoStmt.args ?? []).flatMap((option) =>
@@ -88,7 +88,7 @@ export function readDoBlock(statement: Statement, text: string, parser: SqlParse
   const body = stringOf(options.find(({ defname }) => defname === 'as')?.arg) ?? '';
   const plpgsql = language === 'plpgsql' ? parser.parsePlpgsql(statement.sql) : undefined;
   if (plpgsql === undefined) {
-    const why = `the block is in ${language}${language === 'plpgsql' ? ', which refuses it' : ''}`;
+    const why = language === 'plpgsql' ? 'the block is not valid PL/pgSQL' : `the block is in ${language}`;
     return { statements: [], unread: [{ why, index: statement.index }] };
   }
   const start = text.indexOf(body, statement.index);
@@ -105,7 +105,7 @@ export function readDoBlock(statement: Statement, text: string, parser: SqlParse
   return { statements, unread };
 }
 
-/** Finds one text after the other in the block's body, in their order. */
+/** Finds texts in the body of a block, one after the other. */
 class Place {
   private behind = 0;
 
@@ -134,7 +134,7 @@ function* runSql(tree: unknown): Generator<{ kind: string; sql: string }> {
   }
 }
 
-/** The text of the first expression below a node. */
+/** Returns the text of the first expression below a node. */
 function queryOf(tree: unknown): string | undefined {
   if (typeof tree !== 'object' || tree === null) return undefined;
   for (const [name, value] of Object.entries(tree)) {
@@ -145,7 +145,7 @@ function queryOf(tree: unknown): string | undefined {
   return undefined;
 }
 
-/** The text that `EXECUTE '…'` runs, where it is a constant. */
+/** Returns the text that `EXECUTE '…'` runs, if it is a constant. */
 function constantOf(expression: string, parser: SqlParser): string | undefined {
   const parsed = parser.parse(`SELECT ${expression}`);
   if ('message' in parsed) return undefined;

@@ -2,13 +2,13 @@ import { type ClientBase, escapeLiteral } from 'pg';
 import { read, type ReadTimeouts } from '../../postgres/read.js';
 import { type Trace, type Traced, type TraceKind, traceLabel } from './trace.js';
 
-/** In one query; a migration of thousands of statements takes a few. */
-const AT_ONCE = 200;
+/** Traces per query; a migration of thousands of statements takes a few queries. */
+const TRACES_PER_QUERY = 200;
 
 const RELATIONS: Partial<Record<TraceKind, string>> = {
   table: `c.relkind IN ('r', 'p', 'f')`,
   view: `c.relkind IN ('v', 'm')`,
-  // What an interrupted CREATE INDEX CONCURRENTLY leaves is no index.
+  // An interrupted CREATE INDEX CONCURRENTLY leaves an invalid index, which does not count.
   index: `c.relkind IN ('i', 'I') AND (SELECT i.indisvalid AND i.indisready FROM pg_catalog.pg_index i WHERE i.indexrelid = c.oid)`,
   sequence: `c.relkind = 'S'`,
 };
@@ -21,7 +21,7 @@ const PARTS: Partial<Record<TraceKind, string>> = {
 };
 
 /**
- * Looks which traces are in the database.
+ * Looks up which traces exist in the database.
  * @throws what the connection throws.
  */
 export async function lookForTraces(
@@ -31,8 +31,8 @@ export async function lookForTraces(
 ): Promise<Traced> {
   const there: string[] = [];
   const notThere: string[] = [];
-  for (let from = 0; from < traces.length; from += AT_ONCE) {
-    const some = traces.slice(from, from + AT_ONCE);
+  for (let from = 0; from < traces.length; from += TRACES_PER_QUERY) {
+    const some = traces.slice(from, from + TRACES_PER_QUERY);
     const [row] = await read<{ found: boolean[] }>(client, {
       sql: `SELECT ARRAY[${some.map(existsSql).join(',\n')}] AS found`,
       ...timeouts,

@@ -14,7 +14,7 @@ export type TraceKind =
   | 'schema'
   | 'extension';
 
-/** What a statement leaves behind that can be seen afterwards: an object that is there, or one that is gone. */
+/** What can be seen in the catalogue after a statement: an object that exists, or one that does not. */
 export interface Trace {
   readonly kind: TraceKind;
   /** Undefined for a schema and an extension. */
@@ -22,18 +22,18 @@ export interface Trace {
   /** The table of a column, a constraint, a trigger or a policy; the type of an enum value. */
   readonly of: string | undefined;
   readonly name: string;
-  /** Whether the statement makes the object; otherwise it removes it. */
+  /** Whether the statement creates the object; otherwise it drops it. */
   readonly isMade: boolean;
 }
 
-/** What of a migration is in the database. */
+/** What was applied of a migration, according to the catalogue. */
 export interface Traced {
   /**
-   * - `all`, `nothing`, `some` of what can be looked for
-   * - `unknown`: nothing can be looked for, or the file is not there
+   * - `all`, `nothing`, `some` of its traces exist
+   * - `unknown`: it has no traces, or its file is missing
    */
   readonly verdict: 'all' | 'nothing' | 'some' | 'unknown';
-  /** Traces that are there: `table public.a`, `no column public.a.b`. */
+  /** Traces that exist: `table public.a`, `no column public.a.b`. */
   readonly there: readonly string[];
   readonly notThere: readonly string[];
 }

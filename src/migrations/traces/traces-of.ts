@@ -4,7 +4,7 @@ import type { ParsedFile } from '../sql/parse-files.js';
 import { commandsOf, objectName, stringsOf, type TableName, tableOf } from '../sql/syntax-tree.js';
 import { type Trace, type TraceKind, traceName } from './trace.js';
 
-/** Makes traces in the schema that unqualified names go to. */
+/** Creates traces; unqualified names belong to the default schema. */
 class Traces {
   constructor(private readonly defaultSchema: string) {}
 
@@ -42,8 +42,8 @@ const RENAMED: Readonly<Record<string, TraceKind>> = {
 };
 
 /**
- * What one statement leaves to be seen; nothing where it may find the object there already (IF NOT EXISTS), and nothing
- * of what is temporary. Pure.
+ * Returns the traces of one statement; none where the object may have existed before (IF NOT EXISTS), and none of
+ * temporary objects. Pure.
  */
 export function tracesOfStatement(node: Node, defaultSchema: string): Trace[] {
   const make = new Traces(defaultSchema);
@@ -167,14 +167,14 @@ function nameIn(names: readonly Node[] | undefined): TableName {
   return { schema: parts.at(-2), name: parts.at(-1) ?? '' };
 }
 
-/** A type is named by a node of its own kind. */
+/** Reads a name; a type's name has its own kind of node. */
 function anyName(object: Node): TableName {
   return 'TypeName' in object ? nameIn(object.TypeName.names) : objectName(object);
 }
 
 /**
- * What a migration that was applied leaves to be seen. What it makes and removes, or removes and makes anew, says
- * nothing: it looks the same before and after. Pure.
+ * Returns the traces of a migration that was applied. An object that it creates and drops, or drops and creates again,
+ * leaves none: it looks the same before and after. Pure.
  */
 export function tracesOf({ flat }: ParsedFile, defaultSchema: string): Trace[] {
   const traces = new Map<string, Trace>();
@@ -189,7 +189,7 @@ export function tracesOf({ flat }: ParsedFile, defaultSchema: string): Trace[] {
   return [...traces.values()].filter((trace) => {
     if (ambiguous.has(traceName(trace))) return false;
     if (trace.of === undefined || trace.kind === 'enum value') return true;
-    // Parts of a table that goes, or that is another one by now.
+    // Parts of a table that is dropped, or replaced by another one.
     const table = { ...trace, kind: 'table', name: trace.of, of: undefined } as const;
     return !ambiguous.has(traceName(table)) && traces.get(traceName(table))?.isMade !== false;
   });

@@ -1,6 +1,24 @@
 import { OWN_RELATIONS } from './own-relations.js';
-import type { StructureSection } from './structure.types.js';
 import { TABLE_QUERIES } from './table-queries.js';
+
+/** The parts of a database's structure that drift is looked for in. */
+export const STRUCTURE_SECTIONS = [
+  'schemas',
+  'extensions',
+  'types',
+  'tables',
+  'columns',
+  'constraints',
+  'indexes',
+  'sequences',
+  'views',
+  'functions',
+  'triggers',
+  'policies',
+  'eventTriggers',
+] as const;
+
+export type StructureSection = (typeof STRUCTURE_SECTIONS)[number];
 
 /**
  * One query a section, on the CTE `own`: `home`, `object` and `definition`, none of them null but the definition of
@@ -78,12 +96,12 @@ export const OWN_STRUCTURE = `own AS MATERIALIZED (
     JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
    WHERE n.nspname <> 'pgkeep' AND c.relname <> '_prisma_migrations')`;
 
-/** Whether an object of a system catalogue stands by itself: in a schema of the application's, and of no extension. */
+/** Returns the condition that an object of a system catalogue belongs to the application: to its schemas, to no extension. */
 function isOwnObject(catalogue: string, alias: string): string {
   return `n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pgkeep', 'pgkeep_guard') AND ${isOfNoExtension(catalogue, alias)}`;
 }
 
-/** Extensions bring their members (`e`); a type brings its functions, and an identity column its sequence (`i`). */
+/** Returns the condition that an object was not created by another: an extension (`e`), a type or an identity column (`i`). */
 function isOfNoExtension(catalogue: string, alias: string): string {
   return `NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                        WHERE d.classid = 'pg_catalog.${catalogue}'::pg_catalog.regclass

@@ -1,6 +1,6 @@
 /**
- * What belongs to tables and views, as queries on the CTE `own`: `home`, `object` and `definition` of each. A partition
- * follows its parent, and whatever makes partitions is no drift: only what is its own is told of it.
+ * Queries of what belongs to tables and views, on the CTE `own`: `home`, `object` and `definition` of each. A partition
+ * follows its parent, and creating partitions is no drift: only what is defined on the partition itself is listed.
  */
 export const TABLE_QUERIES = {
   tables: `

@@ -1,8 +1,9 @@
 import type { ClientBase } from 'pg';
+import { boundedList } from '../../core/text.js';
 import { read, type ReadTimeouts } from '../read.js';
 import { OWN_RELATIONS } from './own-relations.js';
 
-/** An object that is there, and that PostgreSQL does not use or enforce as its name promises. */
+/** An object that exists, and that PostgreSQL does not use or enforce. */
 export interface Unenforced {
   /**
    * - `invalid index`: queries do not use it and, where it is unique, duplicates go in
@@ -14,14 +15,14 @@ export interface Unenforced {
   readonly kind: 'invalid index' | 'unattached index' | 'not validated' | 'not enforced' | 'disabled trigger';
   /** `public.seat_row_key`; of a constraint and a trigger `public.seat.note_given`; quoted where SQL needs it. */
   readonly name: string;
-  /** The SQL that puts it right, or begins to. */
+  /** The SQL that fixes it, or begins to. */
   readonly fix: string;
 }
 
-/** More objects than this are not listed: a check reads them once a minute. */
+/** The most objects to read, because a check does so once a minute. */
 const LIMIT = 1000;
 
-/** How several of a kind are named, and in which order. */
+/** What several objects of a kind are called, in the order of the report. */
 const SEVERAL: Readonly<Record<Unenforced['kind'], string>> = {
   'invalid index': 'indexes are not valid',
   'not enforced': 'constraints are not enforced',
@@ -29,16 +30,16 @@ const SEVERAL: Readonly<Record<Unenforced['kind'], string>> = {
   'disabled trigger': 'triggers are disabled',
   'unattached index': 'indexes are not attached for every partition',
 };
-/** More names than this are counted. */
+/** The number of names to list; further ones are counted. */
 const SHOWN = 3;
 
-/** Held on an index while it is dropped or rebuilt concurrently, and on its table while it is built so. */
+/** The lock of a concurrent DROP or REINDEX on an index, and of a concurrent CREATE INDEX on its table. */
 const LOCKED = (relation: string): string => `
   SELECT l.pid FROM pg_catalog.pg_locks l
    WHERE l.locktype = 'relation' AND l.granted AND l.mode = 'ShareUpdateExclusiveLock' AND l.relation = ${relation}
      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())`;
 
-/** Every role sees the pid of a session that builds an index; of another role's session not which. */
+/** Every role sees the pid of a session that builds an index; for another role's session, not which index. */
 const INDEXES = `
   SELECT CASE WHEN x.relkind = 'I' THEN 'unattached index' ELSE 'invalid index' END AS kind, x.name,
          CASE WHEN x.relkind = 'I' THEN pg_catalog.format('ALTER INDEX %s ATTACH PARTITION …;', x.name)
@@ -51,7 +52,7 @@ const INDEXES = `
      AND NOT EXISTS (${LOCKED('i.indrelid')}
                         AND l.pid IN (SELECT p.pid FROM pg_catalog.pg_stat_get_progress_info('CREATE INDEX') p))`;
 
-/** `conenforced` came with PostgreSQL 18. */
+/** `conenforced` exists since PostgreSQL 18. */
 const CONSTRAINTS = `
   SELECT 'not validated', pg_catalog.format('%s.%I', r.name, k.conname),
          pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT %I;', r.name, k.conname)
@@ -80,27 +81,30 @@ const TRIGGERS = `
     JOIN own r ON r.oid = t.tgrelid
    WHERE NOT t.tgisinternal AND t.tgenabled = 'D' AND t.tgparentid = 0`;
 
-/** One row for each of them, as {@link Unenforced}. */
+/** Returns one row per object, as {@link Unenforced}. */
 export const UNENFORCED_QUERY = `
   WITH own AS (SELECT * FROM ${OWN_RELATIONS} o)
   ${INDEXES} UNION ALL ${CONSTRAINTS} UNION ALL ${TRIGGERS}
   ORDER BY 1, 2 LIMIT ${LIMIT}`;
 
-/** Reads what is there and is not used or enforced. @throws what the connection throws. */
+/** Reads the objects that are not used or enforced. @throws what the connection throws. */
 export async function readUnenforced(client: ClientBase, timeouts: ReadTimeouts): Promise<Unenforced[]> {
   return await read<Unenforced & Record<string, unknown>>(client, { sql: UNENFORCED_QUERY, ...timeouts });
 }
 
-/** The same for people: one object with what puts it right, several by their names. Pure. */
+/** Returns them as text: one object with its fix, several by their names. Pure. */
 export function unenforcedTexts(objects: readonly Unenforced[]): string[] {
   return Object.entries(SEVERAL).flatMap(([kind, what]) => {
     const own = objects.filter((one) => one.kind === kind);
     const [first] = own;
     if (!first) return [];
     if (own.length === 1) return [`${unenforcedText(first)} (${first.fix})`];
-    const shown = own.slice(0, SHOWN).map(({ name }) => name);
-    const rest = own.length > SHOWN ? ` and ${own.length - SHOWN} more` : '';
-    return [`${own.length} ${what}: ${shown.join(', ')}${rest}`];
+    return [
+      `${own.length} ${what}: ${boundedList(
+        own.map(({ name }) => name),
+        SHOWN,
+      )}`,
+    ];
   });
 }
 

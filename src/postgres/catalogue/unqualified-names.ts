@@ -1,11 +1,18 @@
 import type { ClientBase } from 'pg';
+import { SQLSTATE } from '../sqlstates.js';
 
 /** SQLSTATEs of a name that was not found: a function or operator, a relation, a type, a column, a schema. */
-const NOT_FOUND = new Set(['42883', '42P01', '42704', '42703', '3F000']);
+const NOT_FOUND = new Set<string>([
+  SQLSTATE.undefinedFunction,
+  SQLSTATE.undefinedTable,
+  SQLSTATE.undefinedObject,
+  SQLSTATE.undefinedColumn,
+  SQLSTATE.invalidSchemaName,
+]);
 /** PostgreSQL's context of an error, the innermost first. */
 const RUNNING = /^(?:CONTEXT: {2})?(?:PL\/\w+ function (.+?) line \d|SQL function "(.+?)" )/;
 
-/** A function with its schema and its arguments, as PostgreSQL's context has it. */
+/** A function with its schema and its arguments, as PostgreSQL's context names it. */
 const QUALIFIED = /^("(?:[^"]|"")+"|[^".(]+)\.[^(]+\(/;
 
 interface FoundFunction {
@@ -15,12 +22,12 @@ interface FoundFunction {
   readonly extension: string | null;
 }
 
-/** Whether an error says that a name was not found, as for want of a search_path. */
+/** Returns whether an error says that a name was not found, for example because of an empty search_path. */
 export function isNameNotFound(code: string | undefined): boolean {
   return NOT_FOUND.has(code ?? '');
 }
 
-/** The innermost function of an error's context; undefined where there is none, or in another language. */
+/** Returns the innermost function of an error's context; undefined where there is none, or it is not in English. */
 export function runningFunction(context: string): string | undefined {
   for (const line of context.split('\n')) {
     const [, procedural, sql] = RUNNING.exec(line.trim()) ?? [];
@@ -30,7 +37,7 @@ export function runningFunction(context: string): string | undefined {
 }
 
 /**
- * What to do about functions that name something without its schema: a restore runs with an empty search_path.
+ * Returns what to do about functions that use a name without its schema: a restore runs with an empty search_path.
  * @param running as `runningFunction` has it: with schema and arguments, or a SQL function's bare name
  */
 export async function searchPathAdvice(client: ClientBase, running: readonly string[]): Promise<string[]> {
@@ -53,9 +60,9 @@ export async function searchPathAdvice(client: ClientBase, running: readonly str
   const known = rows.map(({ signature, path, extension }) =>
     extension === null
       ? alterAdvice(signature, path)
-      : `To make the next backup restore: do not call ${signature} of extension ${extension} there, but a function of your own around it that has SET search_path = ${path}, pg_temp; a dump does not keep changes to an extension's function.`,
+      : `To make the next backup restore: do not call ${signature} of extension ${extension} directly. Call a function of yours that wraps it and has SET search_path = ${path}, pg_temp; a dump does not keep changes to an extension's function.`,
   );
-  // Where the restore was undone it is not there: the error names it with its schema all the same.
+  // After an undone restore it does not exist; the error still names it with its schema.
   const gone = running.filter((name) => QUALIFIED.test(name) && rows.every(({ asked }) => asked !== name));
   return [...new Set([...known, ...gone.map((name) => alterAdvice(name, pathOf(name)))])];
 }

@@ -1,27 +1,75 @@
-import { counted } from '../../core/counted.js';
+import { Injectable } from '@nestjs/common';
 import { withoutText } from '../../backup/omission-texts.js';
-import type { BackupSettings, EnvironmentName } from '../../config/settings.js';
+import type { BackupSettings } from '../../config/settings.js';
+import { counted } from '../../core/text.js';
 import type { NewestEvidences } from '../../restore/test/newest-evidence.js';
-import { outcomeOf, outsideProduction } from '../outcome.js';
-import type { CheckOutcome, Finding } from '../readiness.types.js';
+import {
+  defineCheck,
+  outcomeInProduction,
+  type CheckContext,
+  type CheckOutcome,
+  type CodeText,
+  type Finding,
+} from '../check.js';
+import { CheckHealthIndicator } from '../health-indicator.js';
 
 const DAY_MS = 86_400_000;
 
-/** Are backups on, kept, and proven by a recent restore test? Fails in production only. */
-export function checkBackupConfig(
-  environment: EnvironmentName,
-  settings: BackupSettings,
-  evidence: NewestEvidences | undefined,
-  now: Date,
-): CheckOutcome {
-  const lastRestoreTest = lastTestOf(settings, evidence, now);
-  const failing = findingsOf(settings, lastRestoreTest, now);
-  const summary = summaryOf(settings, lastRestoreTest, now);
-  const findings = { failing, told: toldOf(evidence) };
-  return environment === 'production' ? outcomeOf(summary, findings) : outsideProduction(summary, findings);
+const CODES = {
+  BACKUP_DISABLED: {
+    meaning: '`BACKUP_ENABLED` is not `true`.',
+    remedy: 'Set up backups, then set `BACKUP_ENABLED=true`.',
+  },
+  BACKUP_RETENTION_UNSET: {
+    meaning: '`BACKUP_RETENTION_DAYS` is not set, so it is not decided how long backups are kept.',
+    remedy: 'Set it; 30 is a good start.',
+  },
+  RESTORE_TEST_UNKNOWN: {
+    meaning: 'No restore test is known.',
+    remedy: 'Run `pgkeep restore test`, or set `LAST_BACKUP_RESTORE_TEST_DATE`.',
+  },
+  RESTORE_TEST_OLD: {
+    meaning: 'The last restore test is older than `BACKUP_RESTORE_TEST_MAX_AGE_DAYS`.',
+    remedy: 'Run `pgkeep restore test`, or set `LAST_BACKUP_RESTORE_TEST_DATE`.',
+  },
+  RESTORE_TEST_IN_FUTURE: {
+    meaning: 'The date of the last restore test is in the future, so it proves nothing.',
+    remedy: 'Correct `LAST_BACKUP_RESTORE_TEST_DATE`.',
+  },
+} as const satisfies Record<string, CodeText>;
+
+type Code = keyof typeof CODES;
+
+/** Reports the check `backupConfig` in an application's own health check. */
+@Injectable()
+export class BackupConfigHealthIndicator extends CheckHealthIndicator {
+  readonly name = 'backupConfig';
 }
 
-/** The later of the date that somebody typed and the newest evidence that passed; what is to come counts last. */
+export const backupConfig = defineCheck({
+  name: 'backupConfig',
+  question: 'Are backups on, kept, and proven by a recent restore test?',
+  gate: 'enforce',
+  codes: CODES,
+  notes: 'Fails in production only.',
+  indicator: BackupConfigHealthIndicator,
+  judge,
+});
+
+function judge(context: CheckContext): CheckOutcome<Code> {
+  const {
+    settings: { backup },
+    facts: { evidence },
+    now,
+  } = context;
+  const lastRestoreTest = lastTestOf(backup, evidence, now);
+  return outcomeInProduction(context, summaryOf(backup, lastRestoreTest, now), {
+    failing: findingsOf(backup, lastRestoreTest, now),
+    notes: notesOf(evidence),
+  });
+}
+
+/** Returns the later of the date that was set and the newest passed test; a date in the future counts last. */
 function lastTestOf(
   { lastRestoreTest }: BackupSettings,
   evidence: NewestEvidences | undefined,
@@ -32,15 +80,15 @@ function lastTestOf(
   return latestFirst.find((date) => date <= now) ?? latestFirst[0];
 }
 
-function toldOf(evidence: NewestEvidences | undefined): string[] {
+function notesOf(evidence: NewestEvidences | undefined): string[] {
   const newest = evidence?.newest;
   if (newest?.verdict === 'failed') return [`the newest restore test failed: ${newest.backup}`];
   const without = newest?.without ?? [];
   return without.length === 0 ? [] : [`the newest restore test passed${withoutText(without)}`];
 }
 
-function findingsOf(settings: BackupSettings, lastRestoreTest: Date | undefined, now: Date): Finding[] {
-  const findings: Finding[] = [];
+function findingsOf(settings: BackupSettings, lastRestoreTest: Date | undefined, now: Date): Finding<Code>[] {
+  const findings: Finding<Code>[] = [];
   if (!settings.enabled) {
     findings.push({ code: 'BACKUP_DISABLED', text: "BACKUP_ENABLED must be set to 'true' in production" });
   }
@@ -58,7 +106,7 @@ function restoreTestFinding(
   { restoreTestMaxAgeDays }: BackupSettings,
   lastRestoreTest: Date | undefined,
   now: Date,
-): Finding | undefined {
+): Finding<Code> | undefined {
   if (!lastRestoreTest) {
     return {
       code: 'RESTORE_TEST_UNKNOWN',

@@ -86,8 +86,3 @@ class HeaderReader {
     return start;
   }
 }
-
-/** `15` of `15.18`. */
-export function majorOf(version: string): number {
-  return Number.parseInt(version, 10);
-}

@@ -4,8 +4,8 @@ import { Readable } from 'node:stream';
 import { gunzipped } from '../../backup/create/plain-dump.js';
 import { type PostgresTool, toolEnvironment } from '../../backup/postgres-tools.js';
 import { requireSuccess, type RunningProgram, startProgram } from '../../core/process/program.js';
+import { withoutGuard } from './dump-filters.js';
 import { entryOfSection } from './table-of-contents.js';
-import { withoutGuard } from '../without-guard.js';
 
 const GZIP = Buffer.from([0x1f, 0x8b]);
 

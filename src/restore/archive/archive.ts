@@ -6,17 +6,17 @@ import { pipeline } from 'node:stream/promises';
 import {
   findTool,
   libpqEnvironment,
+  majorOf,
   type PostgresTool,
   toolEnvironment,
 } from '../../backup/postgres-tools.js';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { outputOf, type ProgramOptions, requireSuccess, startProgram } from '../../core/process/program.js';
+import { isGuardSection } from '../../guard/ddl/ddl-guard-in-dumps.js';
 import type { ReachedServer } from '../../postgres/session.js';
-import { isGuardSection } from '../without-guard.js';
-import { majorOf } from './archive-header.js';
 import { type ArchiveNeeds, needsOf, needsOfFile, unpacked } from './archive-needs.js';
 import { completeDump, restrictLine, withKnownSettings, withoutSections } from './dump-filters.js';
-import { type DumpFormat, detectDump } from './dump-format.js';
+import { detectDump, type DumpFormat } from './dump-format.js';
 import { FaultReader, type RestoreFault } from './restore-fault.js';
 import {
   type ArchiveEntry,
@@ -210,7 +210,7 @@ export class Archive {
     });
   }
 
-  /** Runs `work` with the options that tell pg_restore what to restore. */
+  /** Runs `work` with the options of pg_restore that select what is restored. */
   private async withSelection(
     { withOwners, selection = [], without = () => false }: RestoreTarget,
     work: (options: readonly string[]) => Promise<void>,

@@ -1,6 +1,7 @@
 import { type Client, escapeIdentifier } from 'pg';
 import { errorCode, messageOf } from '../../core/errors.js';
 import { queryOne } from '../../postgres/read.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { NeededExtension } from './archive-needs.js';
 import type { ArchiveEntry, EntryChoice } from './table-of-contents.js';
 
@@ -17,7 +18,6 @@ export interface DeferredExtensions {
 
 const NONE: DeferredExtensions = { reasons: new Map(), isDeferred: () => false };
 /** insufficient_privilege: the role lacks it, not the database. */
-const INSUFFICIENT_PRIVILEGE = '42501';
 const DATA = new Set(['TABLE DATA', 'SEQUENCE SET']);
 const RELATIONS = new Set(['TABLE', 'SEQUENCE', 'FOREIGN TABLE', 'VIEW', 'MATERIALIZED VIEW']);
 
@@ -78,7 +78,7 @@ async function whyNotCreatable(
     return undefined;
   } catch (error) {
     await client.query('ROLLBACK TO SAVEPOINT extension');
-    return errorCode(error) === INSUFFICIENT_PRIVILEGE ? undefined : messageOf(error);
+    return errorCode(error) === SQLSTATE.insufficientPrivilege ? undefined : messageOf(error);
   }
 }
 

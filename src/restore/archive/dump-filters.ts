@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
-import { majorOf } from './archive-header.js';
+import { isGuardSection } from '../../guard/ddl/ddl-guard-in-dumps.js';
+import { majorOf } from '../../backup/postgres-tools.js';
 
 const SECTION = /^-- (?:Data for )?Name: |^-- PostgreSQL database dump complete/;
 
@@ -124,7 +125,7 @@ export async function readSettingNames(client: Client): Promise<ReadonlySet<stri
 }
 
 /**
- * Removes the settings that the server does not have: pg_dump and pg_restore write those of their own version (17:
+ * Removes the settings that the server does not have: pg_dump and pg_restore write those of their version (17:
  * `SET transaction_timeout = 0`), and an older server rejects them. Only the header is changed, not a function's body.
  */
 export async function* withKnownSettings(
@@ -176,4 +177,12 @@ export function settingsNote(
 export function restrictLine({ major, version }: { major: number; version: string }, key: string): string {
   const first = FIRST_WITH_RESTRICT[major] ?? (major > 17 ? 0 : Infinity);
   return Number(version.split('.')[1] ?? 0) >= first ? `\\restrict ${key}\n` : '';
+}
+
+/** A plain dump without the DDL guard. @param onFound called once, where there is one */
+export async function* withoutGuard(
+  dump: AsyncIterable<Buffer>,
+  onFound: () => void,
+): AsyncGenerator<Buffer> {
+  yield* withoutSections(dump, isGuardSection, onFound);
 }

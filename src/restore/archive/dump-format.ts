@@ -3,7 +3,7 @@ import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { errorCode, PgkeepError } from '../../core/errors.js';
-import { HEADER_BYTES, parseArchiveHeader, type ArchiveHeader } from './archive-header.js';
+import { type ArchiveHeader, HEADER_BYTES, parseArchiveHeader } from './archive-header.js';
 
 /** The formats that can be restored, as pg_dump's `--format` names them. A plain dump may be gzipped. */
 export type DumpFormat = 'custom' | 'directory' | 'tar' | 'plain';

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Manifest } from '../../backup/backup.types.js';
-import { GUARD_LEFT_OUT, isGuardEntry } from '../without-guard.js';
+import { GUARD_LEFT_OUT, isGuardEntry } from '../../guard/ddl/ddl-guard-in-dumps.js';
 
 /** One entry of a dump's table of contents, which `pg_restore --list` and the comments of a plain dump contain. */
 export interface ArchiveEntry {
@@ -165,14 +165,14 @@ export class ArchiveList {
 /** Returns what the archive contains and every restore leaves out, for the notes of a restore and of the evidence. */
 export function leftOut(manifest: Manifest | null, { hasGuard }: { readonly hasGuard: boolean }): string[] {
   const subscriptions = manifest?.subscriptions ?? [];
-  const [what, which] =
+  const [what, was] =
     subscriptions.length === 1 ? ['the subscription', 'was'] : ['the subscriptions', 'were'];
   return [
     ...(hasGuard ? [GUARD_LEFT_OUT] : []),
     ...(subscriptions.length === 0
       ? []
       : [
-          `${what} ${subscriptions.join(', ')} ${which} left out, as of every restore: a second database must not follow the same publisher by itself; the command is in the archive (CREATE SUBSCRIPTION in \`pg_restore --schema-only --file=- ARCHIVE\`)`,
+          `${what} ${subscriptions.join(', ')} ${was} left out, as in every restore: a second database must not replicate from the same publisher. The archive contains CREATE SUBSCRIPTION: \`pg_restore --schema-only --file=- ARCHIVE\``,
         ]),
   ];
 }

@@ -1,3 +1,4 @@
+import { formatCount } from '../../core/text.js';
 import {
   type Catalogue,
   CATALOGUE_SECTIONS,
@@ -11,7 +12,8 @@ import { describeLine, subjectOf } from './structure-lines.js';
 export function compareStructure(found: Catalogue, context: DifferenceContext): Comparison[] {
   return CATALOGUE_SECTIONS.map((section) => {
     const { reported, ...lines } = differenceOf(section, found, context);
-    const unchanged = `${context.expected[section].length.toLocaleString('en-US')}, unchanged`;
+    const { length } = context.expected[section];
+    const unchanged = length === 0 ? 'none' : `${formatCount(length)}, unchanged`;
     return judged(section, unchanged, { reported, findings: findingsOf(section, lines) });
   });
 }

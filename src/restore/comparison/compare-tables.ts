@@ -1,14 +1,7 @@
 import type { TableContents } from '../../backup/backup.types.js';
 import { CONTENT_HASH_METHOD } from '../../backup/create/table-contents.js';
-import { counted } from '../../core/counted.js';
-import {
-  type Comparison,
-  failedComparison,
-  finding,
-  judged,
-  number,
-  type TableComparison,
-} from './comparison.js';
+import { counted, formatCount } from '../../core/text.js';
+import { type Comparison, failedComparison, finding, judged, type TableComparison } from './comparison.js';
 
 /** One table in the backup and in the restored database; undefined if it is missing there. */
 interface Pair {
@@ -88,10 +81,10 @@ export function presence(tables: readonly TableComparison[]): Comparison {
     findings: [
       ...tables
         .filter(({ foundRows }) => foundRows === null)
-        .map(({ name }) => finding('tables', name, `${name} is missing`)),
+        .map(({ name }) => finding('tables', name, `table ${name} is missing`)),
       ...tables
         .filter(({ expectedRows }) => expectedRows === null)
-        .map(({ name }) => finding('tables', name, `${name} is not in the backup`)),
+        .map(({ name }) => finding('tables', name, `table ${name} is not in the backup`)),
     ],
   });
 }
@@ -101,7 +94,7 @@ export function rowCounts(tables: readonly TableComparison[]): Comparison {
   const total = tables.reduce((sum, { expectedRows }) => sum + (expectedRows ?? 0), 0);
   const differing = onBothSides(tables).filter(({ expectedRows, foundRows }) => expectedRows !== foundRows);
   const textOf = ({ name, expectedRows, foundRows }: TableComparison): string =>
-    `${name} has ${counted(foundRows ?? 0, 'row')}, expected ${number(expectedRows)}`;
+    `${name} has ${counted(foundRows ?? 0, 'row')}, expected ${formatCount(expectedRows ?? 0)}`;
   return judged('rows', `${counted(total, 'row')}, counts match in every table`, {
     reported: differing.flatMap((table) =>
       table.reported === undefined ? [] : [`${textOf(table)}: ${table.reported}`],

@@ -1,6 +1,6 @@
 import type { AppliedMigration, Manifest, TableContents } from '../../backup/backup.types.js';
-import { counted } from '../../core/counted.js';
-import { majorOf } from '../archive/archive-header.js';
+import { majorOf } from '../../backup/postgres-tools.js';
+import { counted, formatCount } from '../../core/text.js';
 import { compareStructure } from './compare-structure.js';
 import { compareTables, contents, presence, rowCounts } from './compare-tables.js';
 import {
@@ -8,8 +8,7 @@ import {
   type ComparisonName,
   finding,
   judged,
-  listed,
-  number,
+  joined,
   type TableComparison,
 } from './comparison.js';
 import type { CheckedForeignKey, Restored, RestoredSequence } from './read-restored.js';
@@ -85,18 +84,20 @@ function sequences(expected: Expected, found: readonly RestoredSequence[]): Comp
   const there = new Map(found.map((sequence) => [sequence.name, sequence]));
   const findings = expected.sequences.flatMap(({ name, lastValue }) => {
     const sequence = there.get(name);
-    if (!sequence) return [finding('sequences', name, `${name} is missing`)];
+    if (!sequence) return [finding('sequences', name, `sequence ${name} is missing`)];
     return isBehind(lastValue, sequence)
       ? [
           finding(
             'sequences',
             name,
-            `${name} is at ${sequence.lastValue ?? 'its start'}, expected ${lastValue} or later`,
+            `sequence ${name} is at ${sequence.lastValue ?? 'its start'}, expected ${lastValue} or later`,
           ),
         ]
       : [];
   });
-  return judged('sequences', `${number(expected.sequences.length)}, none behind the backup`, { findings });
+  return judged('sequences', `${formatCount(expected.sequences.length)}, none behind the backup`, {
+    findings,
+  });
 }
 
 /** Whether a sequence would return values again. One that cycles may have started over between its reading and the dump. */
@@ -117,7 +118,7 @@ function foreignKeys(keys: readonly CheckedForeignKey[]): Comparison {
   const disabled = keys.filter(({ enabled }) => !enabled).map(({ name }) => `${keyText(name)} is disabled`);
   const remarks = [...unchecked, ...disabled];
   const sound = `${counted(keys.length, 'foreign key')}, no orphaned rows`;
-  return judged('foreignKeys', [sound, ...(remarks.length > 0 ? [listed(remarks)] : [])].join('; '), {
+  return judged('foreignKeys', [sound, ...(remarks.length > 0 ? [joined(remarks)] : [])].join('; '), {
     findings: keys
       .filter(({ orphans, validated }) => validated && orphans > 0)
       .map(({ name, orphans }) =>
@@ -141,7 +142,7 @@ function migrations({ migrations: before }: Expected, { migrations: after }: Res
     !others.some(({ name, checksum }) => name === row.name && checksum === row.checksum);
   const isIn = (others: readonly AppliedMigration[], row: AppliedMigration): boolean =>
     others.some(({ name }) => name === row.name);
-  return judged('migrations', `${number(before.length)} applied, checksums match`, {
+  return judged('migrations', `${formatCount(before.length)} applied, checksums match`, {
     findings: [
       ...before
         .filter((row) => differs(row, after))
@@ -149,12 +150,12 @@ function migrations({ migrations: before }: Expected, { migrations: after }: Res
           finding(
             'migrations',
             row.name,
-            isIn(after, row) ? `${row.name} has another checksum` : `${row.name} is missing`,
+            `migration ${row.name} ${isIn(after, row) ? 'has another checksum' : 'is missing'}`,
           ),
         ),
       ...after
         .filter((row) => differs(row, before) && !isIn(before, row))
-        .map(({ name }) => finding('migrations', name, `${name} is not in the backup`)),
+        .map(({ name }) => finding('migrations', name, `migration ${name} is not in the backup`)),
     ],
   });
 }

@@ -1,3 +1,5 @@
+import { boundedList } from '../../core/text.js';
+
 /** One comparison of a restored database with its backup, or one step before it. */
 export interface Comparison {
   readonly name: ComparisonName;
@@ -58,12 +60,12 @@ export function judged(
 ): Comparison {
   const details =
     findings.length === 0
-      ? [sound, ...(reported.length > 0 ? [listed(reported)] : [])].join('; ')
-      : listed(findings.map((found) => found.details));
+      ? [sound, ...(reported.length > 0 ? [joined(reported)] : [])].join('; ')
+      : joined(findings.map((found) => found.details));
   return { name, ok: findings.length === 0, details, reported, findings };
 }
 
-/** Returns a comparison that failed as a whole, without naming an object. */
+/** Returns a failed comparison that names no object. */
 export function failedComparison(name: ComparisonName, details: string): Comparison {
   return judged(name, '', { findings: [{ name, details }] });
 }
@@ -74,11 +76,6 @@ export function finding(comparison: ComparisonName, subject: string, details: st
 }
 
 /** Joins differences for a line of details: the first five, and how many more there are. */
-export function listed(parts: readonly string[]): string {
-  const rest = parts.length > SHOWN ? [`and ${parts.length - SHOWN} more`] : [];
-  return [...parts.slice(0, SHOWN), ...rest].join('; ');
-}
-
-export function number(count: number | null): string {
-  return (count ?? 0).toLocaleString('en-US');
+export function joined(texts: readonly string[]): string {
+  return boundedList(texts, SHOWN, '; ');
 }

@@ -1,5 +1,6 @@
 import type { Manifest } from '../../backup/backup.types.js';
 import { PgkeepError } from '../../core/errors.js';
+import { shellWord } from '../../core/text.js';
 import { CATALOGUE_SECTIONS } from '../../postgres/catalogue/read-catalogue.js';
 import { type ArchiveEntry, entryName } from '../archive/table-of-contents.js';
 import { subjectOf } from './structure-lines.js';
@@ -72,7 +73,7 @@ export class Despite {
     const what = wrong.length === 1 ? 'is not a finding' : 'are not findings';
     throw new PgkeepError(
       'RESTORE_REFUSED',
-      `Refused to restore ${backup}: ${wrong.join(', ')} ${what} of this backup. The database was not touched.`,
+      `Refused to restore ${backup}: ${wrong.join(', ')} ${what} of this backup. The database was not changed.`,
       { hint: `List its findings: \`pgkeep restore test ${backup}\`.` },
     );
   }
@@ -100,9 +101,6 @@ export function findingsOf(comparisons: readonly Comparison[]): Finding[] {
 /** Returns the options that accept these findings, quoted for a shell: `--despite A --despite 'B C'`. */
 export function despiteOptions(findings: readonly Finding[]): string {
   return [...new Set(findings.map(({ name }) => name))]
-    .map(
-      (name) =>
-        `--despite ${/^[\w.:,-]+$/.test(name) ? name : `'${name.replaceAll("'", String.raw`'\''`)}'`}`,
-    )
+    .map((name) => `--despite ${shellWord(name)}`)
     .join(' ');
 }

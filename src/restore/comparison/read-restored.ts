@@ -8,7 +8,7 @@ import {
   type TablePlan,
 } from '../../backup/create/table-contents.js';
 import type { DatabaseUrl } from '../../config/database-url.js';
-import { together } from '../../core/process/concurrent.js';
+import { runConcurrently } from '../../core/process/concurrent.js';
 import { readAppliedMigrations } from '../../migrations/history/prisma-history.js';
 import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 import { type Catalogue, readCatalogue } from '../../postgres/catalogue/read-catalogue.js';
@@ -89,7 +89,7 @@ export async function readRestored(url: DatabaseUrl, options: Options): Promise<
       // Both scans take from one queue.
       for (const piece of pieces) await piece(client);
     });
-  await together(options.signal, scan, scan);
+  await runConcurrently(options.signal, scan, scan);
   return { ...facts, tables, foreignKeys };
 }
 

@@ -1,42 +1,40 @@
 import type { Client } from 'pg';
 import type { EnvironmentName } from '../../config/settings.js';
+import { queryOne } from '../../postgres/read.js';
 
-/** Records that belong to the database as a place, and not to what was dumped: they survive a restore. */
+/** Records about the database itself, not its contents: a restore keeps the newer ones. */
 const RECORDS = [
   {
     table: 'pgkeep.change_log',
     number: 'seq',
-    // The replaced database may have the schema of an earlier version, in which an action was called a deed.
+    // Either database may have the schema of an earlier version, in which column "action" is called "deed".
     insert: `SELECT entry.* FROM pg_catalog.jsonb_populate_record(NULL::pgkeep.change_log,
-               pg_catalog.jsonb_build_object('action', $1::jsonb->'deed') || $1::jsonb) entry`,
+               pg_catalog.jsonb_build_object('action', $1::jsonb->'deed', 'deed', $1::jsonb->'action') || $1::jsonb) entry`,
   },
   {
     table: 'pgkeep.restore_test',
     number: 'id',
-    // Its trigger takes the other columns out of the evidence.
+    // Its trigger fills the other columns from the evidence.
     insert: `SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, $1::jsonb->'evidence', NULL, $1::jsonb->>'hash'`,
   },
 ] as const;
 
-/** How many entries were carried over, or why none. */
+/** How many entries of a table were carried over. */
 export interface CarriedOver {
   readonly table: string;
   readonly entries: number;
-  /** The restored record is not an earlier state of the replaced one. */
-  readonly foreign: boolean;
+  /** Whether the restored database has another history, which the entries cannot continue. */
+  readonly hasOtherHistory: boolean;
 }
 
-/** Whether a database has pgkeep's records. */
+/** Returns whether a database has pgkeep's records. */
 export async function hasRecords(client: Client): Promise<boolean> {
-  const { rows } = await client.query<{ found: boolean }>(
-    `SELECT pg_catalog.to_regclass('pgkeep.change_log') IS NOT NULL AS found`,
-  );
-  return rows[0]?.found === true;
+  return await exists(client, 'pgkeep.change_log');
 }
 
 /**
- * Copies what was recorded since the backup from the database that is replaced into the restored one, in the
- * caller's transaction there. The triggers check that every entry continues the chain.
+ * Copies the records since the backup from the replaced database into the restored one, in the transaction that the
+ * caller has open there. Triggers check that every entry continues the chain.
  */
 export async function carryOver(replaced: Client, restored: Client): Promise<CarriedOver[]> {
   const carried: CarriedOver[] = [];
@@ -57,26 +55,23 @@ async function carryOne(
   );
   const { number: last, hash } = head.rows[0] ?? { number: '0', hash: null };
   const known = await replaced.query(`SELECT FROM ${table} WHERE ${number} = $1 AND hash = $2`, [last, hash]);
-  if (hash !== null && known.rowCount === 0) return { table, entries: 0, foreign: true };
+  if (hash !== null && known.rowCount === 0) return { table, entries: 0, hasOtherHistory: true };
   const { rows } = await replaced.query<{ entry: string }>(
     `SELECT pg_catalog.to_jsonb(t)::text AS entry FROM ${table} t WHERE ${number} > $1 ORDER BY ${number}`,
     [last],
   );
   for (const { entry } of rows) await restored.query(`INSERT INTO ${table} ${insert}`, [entry]);
-  return { table, entries: rows.length, foreign: false };
+  return { table, entries: rows.length, hasOtherHistory: false };
 }
 
 async function exists(client: Client, table: string): Promise<boolean> {
-  const { rows } = await client.query<{ found: boolean }>(
-    'SELECT pg_catalog.to_regclass($1) IS NOT NULL AS found',
-    [table],
-  );
-  return rows[0]?.found === true;
+  const sql = 'SELECT pg_catalog.to_regclass($1) IS NOT NULL AS found';
+  return (await queryOne<{ found: boolean }>(client, sql, [table])).found;
 }
 
 /**
- * Stamps a restored database as the one that it now is: its oid is new, and the stamp it came with may be another
- * environment's. Where neither it nor the replaced one carried a stamp it gets none.
+ * Stamps a restored database with its new oid and this environment: the stamp in the backup is of another database. Does
+ * nothing if neither the restored nor the replaced database has a stamp.
  */
 export async function restamp(
   restored: Client,
@@ -84,10 +79,7 @@ export async function restamp(
   { environment, now }: { environment: EnvironmentName; now: Date },
 ): Promise<void> {
   const stamped = [restored, ...(replaced ? [replaced] : [])].map(async (client) => {
-    const found = await client.query<{ found: boolean }>(
-      `SELECT pg_catalog.to_regclass('pgkeep.database_environment') IS NOT NULL AS found`,
-    );
-    if (found.rows[0]?.found !== true) return false;
+    if (!(await exists(client, 'pgkeep.database_environment'))) return false;
     return (await client.query('SELECT FROM pgkeep.database_environment')).rowCount !== 0;
   });
   if (!(await Promise.all(stamped)).includes(true)) return;

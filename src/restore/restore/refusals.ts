@@ -1,55 +1,45 @@
 import { type Client, escapeIdentifier } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
 import { backupSubject } from '../../backup/catalog/backup-name.js';
+import { majorOf } from '../../backup/postgres-tools.js';
 import type { EnvironmentName } from '../../config/settings.js';
-import { counted } from '../../core/counted.js';
+import { boundedList, counted } from '../../core/text.js';
 import { PgkeepError } from '../../core/errors.js';
-import type { StampReading } from '../../environment/environment.types.js';
-import { majorOf } from '../archive/archive-header.js';
 import type { RestoreSource } from './restore-source.js';
 import type { RestoreTarget } from './restore-target.js';
 
-/** The word that a restore into production wants. */
+/** The word that confirms a restore into production. */
 export const PRODUCTION_WORD = 'RESTORE_PRODUCTION';
 
-/** What a person consented to, by typing it. */
+/** What a person confirmed by typing it. */
 export interface RestoreConsent {
-  /** `RESTORE_PRODUCTION`. */
+  /** `RESTORE_PRODUCTION` */
   readonly confirm?: string | undefined;
-  /** The target's name, typed again. */
+  /** The name of the database to replace, typed again. */
   readonly target?: string | undefined;
-  /** Whether `confirm` was typed on a terminal after the plan was shown: then the target need not be named. */
+  /** Whether `confirm` was typed on a terminal after the plan was shown: the target need not be named then. */
   readonly onTerminal?: boolean;
-  /** `<database>_<environment>` of a backup of another database or environment. */
+  /** The `<database>_<environment>` of a backup of another database or environment. */
   readonly fromOther?: string | undefined;
 }
 
-/** @throws PgkeepError `RESTORE_REFUSED`, naming the grant that is missing. */
+/** Requires that the role can create and rename databases. @throws PgkeepError `RESTORE_REFUSED`, with the grant. */
 export function requireAbilities({ role, database, mayCreate, ownsTarget }: RestoreTarget): void {
   const to = escapeIdentifier(role);
   if (!mayCreate) {
     throw refused(
-      `role "${role}" may not create databases, and a restore goes beside the database, never over it`,
-      `Give it the grant, as a superuser: ALTER ROLE ${to} CREATEDB;`,
+      `role "${role}" cannot create databases, and a restore creates a new one before it replaces the old one`,
+      `Grant it as a superuser: ALTER ROLE ${to} CREATEDB;`,
     );
   }
   if (ownsTarget) return;
   throw refused(
-    `role "${role}" does not own database "${database}", and only an owner may rename it`,
-    `Restore as its owner, or let the role be one: ALTER DATABASE ${escapeIdentifier(database)} OWNER TO ${to};`,
+    `role "${role}" does not own database "${database}", and only the owner can rename it`,
+    `Restore as its owner, or change the owner: ALTER DATABASE ${escapeIdentifier(database)} OWNER TO ${to};`,
   );
 }
 
-/** The stamp must be that of the environment this runs as. @throws PgkeepError `RESTORE_REFUSED`. */
-export function requireOwnEnvironment(stamp: StampReading | undefined, environment: EnvironmentName): void {
-  if (stamp?.kind !== 'stamped' || stamp.stamp.environment === environment) return;
-  throw refused(
-    `this runs as ${environment}, and the database is stamped ${stamp.stamp.environment}`,
-    `Use \`--env ${stamp.stamp.environment}\`, or point DATABASE_URL at the ${environment} database.`,
-  );
-}
-
-/** Whose backup it is, where it is not this database's. */
+/** Returns the `<database>_<environment>` of a backup that is not of this database and environment. */
 export function otherSubject(
   manifest: Manifest | null,
   { database }: RestoreTarget,
@@ -60,7 +50,7 @@ export function otherSubject(
   return backupSubject(manifest.database, manifest.environment);
 }
 
-/** @throws PgkeepError `RESTORE_REFUSED`. */
+/** Requires `--from-other` for a backup of another database or environment. @throws PgkeepError `RESTORE_REFUSED`. */
 export function requireConsentForOther(
   other: string | undefined,
   { database }: RestoreTarget,
@@ -69,18 +59,18 @@ export function requireConsentForOther(
   if (other === fromOther) return;
   if (other === undefined) {
     throw refused(
-      `--from-other ${fromOther} was typed, and the backup is of this very database and environment`,
-      'Leave it out.',
+      `--from-other ${fromOther} was given, but the backup is of this database and environment`,
+      'Omit --from-other.',
     );
   }
   throw refused(
     `the backup is of ${other}, not of database "${database}" in this environment`,
-    `If that is meant, with all the personal data in it, add \`--from-other ${other}\`.`,
+    `To restore it here, with all personal data in it, add \`--from-other ${other}\`.`,
   );
 }
 
 /**
- * Production is restored only by somebody who typed so: the word on a terminal, or the word and the database's name.
+ * Requires a typed confirmation in production: the word on a terminal, or the word and the database's name as options.
  * @throws PgkeepError `RESTORE_REFUSED`.
  */
 export function requireProductionConsent(
@@ -90,39 +80,38 @@ export function requireProductionConsent(
 ): void {
   if (target !== undefined && target !== database) {
     throw refused(
-      `--target ${target} was typed, and DATABASE_URL leads to database "${database}"`,
-      'Check which database is meant.',
+      `--target is "${target}", but DATABASE_URL leads to database "${database}"`,
+      'Check which database you want to replace.',
     );
   }
   if (environment !== 'production') return;
   if (confirm === PRODUCTION_WORD && (onTerminal || target === database)) return;
   throw refused(
     'a restore into production was not confirmed',
-    `Type ${PRODUCTION_WORD} when asked on a terminal, or give both \`--confirm ${PRODUCTION_WORD} --target ${database}\`.`,
+    `Type ${PRODUCTION_WORD} when asked on a terminal, or add both options: \`--confirm ${PRODUCTION_WORD} --target ${database}\`.`,
   );
 }
 
-/** Archives go to the same major version, or up. @throws PgkeepError `RESTORE_REFUSED`. */
+/** Requires a server that is not older than the dumped one. @throws PgkeepError `RESTORE_REFUSED`. */
 export function requireNotOlder(
   { name, serverVersion: dumped }: Pick<RestoreSource, 'name' | 'serverVersion'>,
   { serverVersion }: RestoreTarget,
 ): void {
   if (dumped === undefined || majorOf(serverVersion) >= majorOf(dumped)) return;
-  throw new PgkeepError(
-    'RESTORE_REFUSED',
-    `Refused to restore: ${name} is of PostgreSQL ${dumped}, and this server is ${serverVersion}. Nothing was touched.`,
-    { hint: `Restore it on PostgreSQL ${majorOf(dumped)} or newer.` },
+  throw refused(
+    `${name} is of PostgreSQL ${dumped}, and this server is the older PostgreSQL ${serverVersion}`,
+    `Restore it on PostgreSQL ${majorOf(dumped)} or newer.`,
   );
 }
 
-/** A restore that is refused before anything was done. */
+/** Returns the error of a restore that is refused before anything was changed. */
 export function refused(why: string, hint: string): PgkeepError {
-  return new PgkeepError('RESTORE_REFUSED', `Refused to restore: ${why}. Nothing was touched.`, { hint });
+  return new PgkeepError('RESTORE_REFUSED', `Refused to restore: ${why}. Nothing was changed.`, { hint });
 }
 
 /**
- * What would keep the swap from happening when everything else was done: a database cannot be renamed while a prepared
- * transaction is open in it, or a session that the role may not end.
+ * Requires that the database can be renamed at the end: that is impossible while it has prepared transactions, or sessions
+ * that the role cannot end.
  * @throws PgkeepError `RESTORE_REFUSED`.
  */
 export async function requireSwappable(
@@ -136,8 +125,11 @@ export async function requireSwappable(
   );
   if (prepared.rows[0]) {
     throw refused(
-      `database "${database}" has ${counted(prepared.rows.length, 'prepared transaction')}, "${prepared.rows[0].gid}" among them, and cannot be renamed while one is open`,
-      'Connect to it, and end each: COMMIT PREPARED or ROLLBACK PREPARED.',
+      `database "${database}" has ${counted(prepared.rows.length, 'prepared transaction')} (${boundedList(
+        prepared.rows.map(({ gid }) => `"${gid}"`),
+        10,
+      )}), and PostgreSQL cannot rename it until they end`,
+      'Connect to it and end each with COMMIT PREPARED or ROLLBACK PREPARED.',
     );
   }
   if (isSuperuser) return;
@@ -152,7 +144,7 @@ export async function requireSwappable(
   );
   if (rows.length === 0) return;
   throw refused(
-    `role "${role}" may not end the sessions that ${rows.map(({ name }) => escapeIdentifier(name)).join(', ')} has in database "${database}", and it cannot be renamed while they are open`,
-    `End them, or give it the grant, as a superuser: GRANT pg_signal_backend TO ${escapeIdentifier(role)};`,
+    `role "${role}" cannot end the sessions of ${rows.map(({ name }) => escapeIdentifier(name)).join(', ')} in database "${database}", and PostgreSQL cannot rename it while they are open`,
+    `End those sessions, or grant as a superuser: GRANT pg_signal_backend TO ${escapeIdentifier(role)};`,
   );
 }

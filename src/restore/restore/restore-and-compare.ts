@@ -14,36 +14,38 @@ import {
 import { settingsNote } from '../archive/dump-filters.js';
 import { entryName } from '../archive/table-of-contents.js';
 import { compareWith } from '../comparison/compare.js';
-import { type Comparison, type Finding, judged } from '../comparison/comparison.js';
+import { type Comparison, type Finding, joined, judged } from '../comparison/comparison.js';
 import { despiteOptions, findingsOf } from '../comparison/despite.js';
-import { MAKE_ROOM } from '../server/free-space.js';
+import { FREE_DISK_SPACE } from '../server/free-space.js';
 import { readRestored } from '../comparison/read-restored.js';
+import { restoreConnection } from './restore-target.js';
 import type { RestoreContext } from './restore.types.js';
 
-/** What to do where a restore failed, and no other advice is known. */
-export const MEND = 'Mend what the message says, or take another backup.';
+/** What to do when a restore failed and there is no better advice. */
+export const FIX_OR_CHOOSE_ANOTHER = 'Fix what the message reports, or restore another backup.';
 
-/** An empty database, and the archive that goes into it. */
+/** An empty database, and the archive to restore into it. */
 export interface FillPlan extends Omit<RestoreTarget, 'selection' | 'without'> {
   readonly archive: Archive;
   readonly needs: ArchiveNeeds;
 }
 
-/** What came of it. */
+/** The result. */
 export interface Filled {
   readonly comparisons: readonly Comparison[];
-  /** Findings that the person who restores named beforehand. */
+  /** The findings that `--despite` accepted. */
   readonly accepted: readonly Finding[];
   readonly notes: readonly string[];
-  /** Left out: they can only be made in the database that has the name. */
+  /** Left out: they can be created only after the swap. */
   readonly deferred: DeferredExtensions;
 }
 
 /**
- * Restores into the empty database beside, and compares it with the manifest.
- * @throws PgkeepError `RESTORE_FAILED` for a finding that was not named, `RESTORE_REFUSED` for a name that is no finding.
+ * Restores into the new database, and compares it with the manifest.
+ * @throws PgkeepError `RESTORE_FAILED` for a finding that was not accepted, `RESTORE_REFUSED` for a name in `--despite`
+ *   that is not a finding.
  */
-export async function fillRestored(context: RestoreContext, plan: FillPlan): Promise<Filled> {
+export async function restoreAndCompare(context: RestoreContext, plan: FillPlan): Promise<Filled> {
   const { source, progress, despite, target } = context;
   const { archive, needs, url } = plan;
   const deferred = await findDeferredExtensions(
@@ -51,12 +53,12 @@ export async function fillRestored(context: RestoreContext, plan: FillPlan): Pro
     () => archive.entries(),
     (work) => onRestored(context, url, work),
   );
-  progress(`restoring ${source.name} into "${url.database}", beside it`);
+  progress(`restoring ${source.name} into the new database "${url.database}"`);
   await archive
     .restore({ ...plan, without: (entry) => deferred.isDeferred(entry) || despite.isNamed(entry) })
     .catch((error: unknown) => explain(context, url, error));
   const refused = await tryNamedEntries(context, plan);
-  progress('comparing what was restored with what was backed up');
+  progress('comparing the restored database with the backup');
   const { settings, signal } = context;
   const found = await readRestored(url, {
     connectTimeoutMs: settings.database.connectTimeoutMs,
@@ -72,7 +74,7 @@ export async function fillRestored(context: RestoreContext, plan: FillPlan): Pro
   ];
   const findings = findingsOf(comparisons);
   requireNamed(context, findings);
-  const unchecked = source.manifest ? [] : ['a dump without a manifest: only its foreign keys were checked'];
+  const unchecked = source.manifest ? [] : ['the dump has no manifest: only its foreign keys were checked'];
   const reported = comparisons.flatMap(({ name, reported: texts }) =>
     texts.map((text) => `${name}: ${text}`),
   );
@@ -80,7 +82,7 @@ export async function fillRestored(context: RestoreContext, plan: FillPlan): Pro
   return { comparisons, accepted: findings, notes, deferred };
 }
 
-/** An entry that was named must be one that cannot be restored: nothing is left out that could be had. */
+/** Tries to restore the entries that `--despite` names: an entry that can be restored is not left out. */
 async function tryNamedEntries(
   { despite, signal }: RestoreContext,
   { archive, ...target }: FillPlan,
@@ -103,12 +105,12 @@ async function tryNamedEntries(
 function requireNamed({ source, target, despite }: RestoreContext, findings: readonly Finding[]): void {
   const unnamed = findings.filter(({ name }) => !despite.has(name));
   if (unnamed.length > 0) {
-    const details = unnamed.map((finding) => `${finding.name.split(':')[0]}: ${finding.details}`);
+    const details = joined(unnamed.map((finding) => finding.details));
     throw new PgkeepError(
       'RESTORE_FAILED',
-      `Did not restore ${source.name}: what came out of it is not what was backed up: ${details.join('; ')}. Database "${target.database}" was not touched.`,
+      `Did not restore ${source.name}: the restored database differs from the backup: ${details}. Database "${target.database}" was not changed.`,
       {
-        hint: `Take another backup: \`pgkeep backup list\` shows which ones passed a restore test.\nTo restore this one despite ${unnamed.length === 1 ? 'that' : 'all of that'}: \`pgkeep restore ${source.name} ${despiteOptions(findings)}\``,
+        hint: `Restore another backup: \`pgkeep backup list\` shows which ones passed a restore test.\nTo accept ${unnamed.length === 1 ? 'this difference' : 'these differences'} and restore the rest: \`pgkeep restore ${source.name} ${despiteOptions(findings)}\``,
       },
     );
   }
@@ -119,8 +121,9 @@ async function explain(context: RestoreContext, url: DatabaseUrl, error: unknown
   const { source, target, signal } = context;
   signal.throwIfAborted();
   if (!(error instanceof ProgramFailure)) throw error;
-  const message = `Cannot restore ${source.name}: ${error.message}. Database "${target.database}" was not touched.`;
-  if (error.isDiskFull) throw new PgkeepError('RESTORE_FAILED', message, { hint: MAKE_ROOM, cause: error });
+  const message = `Cannot restore ${source.name}: ${error.message}. Database "${target.database}" was not changed.`;
+  if (error.isDiskFull)
+    throw new PgkeepError('RESTORE_FAILED', message, { hint: FREE_DISK_SPACE, cause: error });
   const running = runningFunction(error.end.stderrTail);
   const advice =
     running === undefined
@@ -128,27 +131,25 @@ async function explain(context: RestoreContext, url: DatabaseUrl, error: unknown
       : await onRestored(context, url, (client) => searchPathAdvice(client, [running]));
   throw new PgkeepError('RESTORE_FAILED', message, {
     hint: [
-      ...(advice.length === 0 ? [MEND] : advice),
-      `To see everything that does not restore, and the command that restores the rest: \`pgkeep restore test ${source.name}\`.`,
+      ...(advice.length === 0 ? [FIX_OR_CHOOSE_ANOTHER] : advice),
+      `To list everything that cannot be restored, and get the command that restores the rest: \`pgkeep restore test ${source.name}\`.`,
     ].join('\n'),
     cause: error,
   });
 }
 
-/** Runs `work` on a connection to the database that is filled. */
+/** Runs `work` on a connection to the new database. */
 async function onRestored<T>(
   { settings }: RestoreContext,
   url: DatabaseUrl,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const { connectTimeoutMs } = settings.database;
-  const connection = { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep restore' };
-  return await withConnection(url, connection, work);
+  return await withConnection(url, restoreConnection(settings), work);
 }
 
 /**
- * Makes what is deferred to the name of the database, which the restored one has now.
- * @returns what could not be made there, for the report: the restore stands.
+ * Creates the extensions that were left out, after the swap.
+ * @returns notes on what was created and what could not be.
  */
 export async function createDeferred(
   { archive, ...target }: FillPlan,
@@ -158,11 +159,11 @@ export async function createDeferred(
   const names = [...reasons.keys()].join(', ');
   try {
     await archive.restore({ ...target, without: (entry) => !isDeferred(entry) });
-    return [`extension ${names} was made after the swap, with the rows of its tables`];
+    return [`extension ${names} was created after the swap, with the rows of its tables`];
   } catch (error) {
-    // Whatever it was: the names have changed hands, and the restore stands.
+    // The swap is done, and the restore succeeded without it.
     return [
-      `extension ${names} could not be made after the swap either (${serverMessageOf(error)}): the replaced database has it still`,
+      `extension ${names} could not be created after the swap either (${serverMessageOf(error)}): only the replaced database has it`,
     ];
   }
 }

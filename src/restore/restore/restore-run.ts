@@ -2,15 +2,15 @@ import { type Client, escapeIdentifier } from 'pg';
 import { appendPlan } from '../../audit-log/append.js';
 import { backupError } from '../../backup/backup-error.js';
 import { omissionTexts } from '../../backup/omission-texts.js';
+import { majorOf } from '../../backup/postgres-tools.js';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { PgkeepError, serverMessageOf } from '../../core/errors.js';
-import { applyMigrations } from '../../migrations/engine/apply-migrations.js';
+import { applyMigrations } from '../../migrations/engine/schema-engine.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../../migrations/history/migration-directory.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { CandidateRotation } from '../../postgres/candidate-rotation.js';
 import { connectOnce, withConnection } from '../../postgres/connect.js';
 import { isPooled } from '../../postgres/session.js';
-import { majorOf } from '../archive/archive-header.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import { Archive } from '../archive/archive.js';
 import { readSettingNames } from '../archive/dump-filters.js';
@@ -19,14 +19,15 @@ import { applyProperties, databaseOptions, localeOf, readProperties } from '../s
 import { MarkedDatabases, replacedName, RESTORING_NAME, restoringName } from '../server/marked-databases.js';
 import { requireRestorable } from '../server/requirements.js';
 import { carryOver, hasRecords, restamp } from './carry-over.js';
-import { type Filled, fillRestored, createDeferred } from './restore-and-compare.js';
+import { createDeferred, type Filled, restoreAndCompare } from './restore-and-compare.js';
+import { restoreConnection } from './restore-target.js';
 import type { Restoration, RestoreContext } from './restore.types.js';
 import { swap } from './swap.js';
 
-/** No restore takes longer: what is older was left by a killed one of another host. */
+/** No restore takes longer: an older database is the leftover of a killed one on another host. */
 const LONGEST_RESTORE_MS = 7 * 24 * 3_600_000;
 
-/** One restore, beside the database and then into its place. Whatever fails: the database is untouched. */
+/** One restore: into a new database, which then replaces the old one. If anything fails, the old one is not changed. */
 export class RestoreRun {
   private readonly startedAt: Date;
   private readonly notes: string[] = [];
@@ -47,7 +48,7 @@ export class RestoreRun {
       longestMs: LONGEST_RESTORE_MS,
     });
     for (const left of await marked.dropLeftovers(this.startedAt)) {
-      progress(`dropped "${left}", which a killed restore left`);
+      progress(`dropped "${left}", the leftover of a killed restore`);
     }
     return await source.withFile(signal, async (file) => {
       const archive = await Archive.open(file, {
@@ -58,7 +59,7 @@ export class RestoreRun {
       const needs = this.context.needs ?? (await archive.needs());
       const withOwners = await this.requirePossible(archive, needs);
       const restored = restoringName(target.database, this.startedAt);
-      // Before the safety backup: a locale that this server does not have refuses the restore, and not after an hour.
+      // Before the long safety backup: a locale that this server does not have refuses the restore here.
       await marked.create(restored, await this.optionsOf(needs), this.startedAt);
       try {
         const safetyBackup = await this.backUpTarget();
@@ -73,7 +74,7 @@ export class RestoreRun {
           serverSettings: await readSettingNames(this.maintenance),
           withOwners,
         };
-        const filled = await fillRestored(this.context, plan);
+        const filled = await restoreAndCompare(this.context, plan);
         this.notes.push(...filled.notes, ...leftOut(source.manifest, archive));
         const replaced = await this.takePlace(restored, filled);
         this.notes.push(
@@ -87,7 +88,7 @@ export class RestoreRun {
     });
   }
 
-  /** Everything that can be refused, before anything long begins. @returns whether owners are restored, too. */
+  /** Refuses what can be refused, before anything long begins. @returns whether owners are restored, too. */
   private async requirePossible(archive: Archive, needs: ArchiveNeeds): Promise<boolean> {
     const { source, despite } = this.context;
     if (despite.names.length > 0) {
@@ -97,26 +98,26 @@ export class RestoreRun {
     return await requireRestorable(this.maintenance, this.context, needs);
   }
 
-  /** The last thing that can bring back what was written since the backup. */
+  /** Backs up the old database: what was written since the restored backup is only there. */
   private async backUpTarget(): Promise<string | null> {
     const { target, source, backups, signal, progress, withoutSafetyBackup } = this.context;
     if (target.oid === undefined) return null;
-    progress(`backing up "${target.database}" as it is now`);
+    progress(`backing up "${target.database}" before it is replaced`);
     try {
       const origin = source.manifest ? source.name : undefined;
       return (await backups.create({ reason: 'pre-restore', origin, signal })).name;
     } catch (error) {
-      const cause = backupError('back it up', error, signal);
+      const cause = backupError(`back up "${target.database}"`, error, signal);
       if (signal.aborted) throw cause;
       if (withoutSafetyBackup) {
-        this.notes.push(`no safety backup of the replaced database: ${cause.message}`);
+        this.notes.push(`the replaced database was not backed up: ${cause.message}`);
         return null;
       }
       throw new PgkeepError(
         'RESTORE_FAILED',
-        `Did not restore: the database as it is now could not be backed up first. ${cause.message}`,
+        `Did not restore: database "${target.database}" could not be backed up first. ${cause.message} It was not changed.`,
         {
-          hint: 'Mend that, or restore without: `--without-safety-backup`. The replaced database is kept under another name in any case.',
+          hint: 'Fix that, or restore without this backup: `--without-safety-backup`. The old database is kept under another name in any case.',
           cause: error,
         },
       );
@@ -131,7 +132,7 @@ export class RestoreRun {
     );
   }
 
-  /** @returns the name under which the replaced database is kept; null where there was none. */
+  /** Swaps the databases. @returns the name under which the old one is kept; null if there was none. */
   private async takePlace(restored: string, { accepted }: Filled): Promise<string | null> {
     const { target, targetAnswers, progress, signal } = this.context;
     await this.installRecords(restored);
@@ -142,13 +143,13 @@ export class RestoreRun {
       const properties = await readProperties(this.maintenance, { from: database, to: restored });
       this.notes.push(...(await applyProperties(this.maintenance, properties)));
       comment = properties.comment;
-      progress(`swapping: "${database}" becomes "${replaced}"`);
+      progress(`swapping: the old database "${database}" becomes "${replaced}"`);
     }
     signal.throwIfAborted();
-    await this.onMaintenance(async (usher) => {
+    await this.onMaintenance(async (terminator) => {
       const connections = {
         renamer: this.maintenance,
-        usher,
+        terminator,
         openReplaced: targetAnswers ? () => this.open(database) : undefined,
         openRestored: () => this.open(restored),
       };
@@ -159,7 +160,7 @@ export class RestoreRun {
     return oid === undefined ? null : replaced;
   }
 
-  /** Where either database had pgkeep's records, the restored one must be able to take the newer ones. */
+  /** Updates schema pgkeep of the restored database, if either has records: it must accept the newer ones. */
   private async installRecords(restored: string): Promise<void> {
     const { target, targetAnswers } = this.context;
     const names = [restored, ...(targetAnswers ? [target.database] : [])];
@@ -173,7 +174,7 @@ export class RestoreRun {
     });
   }
 
-  /** In one transaction of the restored database: newer records, the stamp, and this very action. */
+  /** Writes the newer records, the stamp and this restore, in one transaction of the restored database. */
   private async recordAction(
     restored: Client,
     old: Client | undefined,
@@ -182,10 +183,8 @@ export class RestoreRun {
     const { source, target, settings, actor, clock } = this.context;
     if (!(await hasRecords(restored))) return;
     const carried = old ? await carryOver(old, restored) : [];
-    for (const { table } of carried.filter(({ foreign }) => foreign)) {
-      this.notes.push(
-        `${table} of the replaced database stays there: the restored one has a history of its own`,
-      );
+    for (const { table } of carried.filter(({ hasOtherHistory }) => hasOtherHistory)) {
+      this.notes.push(`${table} was not carried over: the restored database has another history`);
     }
     await restamp(restored, old, { environment: settings.environment, now: clock.now() });
     const { sql, values } = appendPlan({
@@ -206,9 +205,11 @@ export class RestoreRun {
 
   private async dropRestored(name: string): Promise<void> {
     const drop = `DROP DATABASE IF EXISTS ${escapeIdentifier(name)} WITH (FORCE)`;
-    // The first failure is the one to tell.
+    // The first failure is the one to report.
     await this.onMaintenance((client) => client.query(drop)).catch((error: unknown) => {
-      this.context.progress(`could not drop "${name}", the next restore will: ${serverMessageOf(error)}`);
+      this.context.progress(
+        `could not drop "${name}" (${serverMessageOf(error)}); the next restore drops it`,
+      );
     });
   }
 
@@ -231,15 +232,14 @@ export class RestoreRun {
     };
   }
 
-  /** On the very server that was reached: the next of a host list may be another one. */
+  /** Returns the URL of a database on the server that was reached: the next host of a list may be another server. */
   private urlOf(database: string): DatabaseUrl {
     const { host, port } = this.maintenance;
     return { ...this.context.settings.database.url, hosts: [{ host, port }], database };
   }
 
   private get connection(): ConnectionOptions {
-    const { connectTimeoutMs } = this.context.settings.database;
-    return { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep restore' };
+    return restoreConnection(this.context.settings);
   }
 
   private async open(database: string): Promise<Client> {

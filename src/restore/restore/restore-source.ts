@@ -7,47 +7,46 @@ import { whileClaimed } from '../../backup/catalog/backup-claims.js';
 import { typedName } from '../../backup/catalog/backup-name.js';
 import { CommittedBackups } from '../../backup/catalog/committed-backups.js';
 import { openArchive, withArchiveFile } from '../../backup/copies/archive-file.js';
-import { findTool } from '../../backup/postgres-tools.js';
+import { findTool, majorOf } from '../../backup/postgres-tools.js';
 import type { BackupSettings, Settings } from '../../config/settings.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { LocalStorage } from '../../storage/local/local-storage.js';
-import { majorOf } from '../archive/archive-header.js';
 import { type ArchiveNeeds, needsOf } from '../archive/archive-needs.js';
 import { Archive } from '../archive/archive.js';
 import { detectDump } from '../archive/dump-format.js';
 
-/** What is restored: a backup, or a dump that was made elsewhere. */
+/** What is restored: a backup, or a dump of another tool. */
 export interface RestoreSource {
   /** A backup's name, or a file's path. */
   readonly name: string;
-  /** Null: a bare dump, that nothing can be compared with. */
+  /** Null for a dump without a manifest, which cannot be compared. */
   readonly manifest: Manifest | null;
-  /** Of the server that was dumped; undefined where a bare dump does not say. */
+  /** The version of the dumped server; undefined if a dump does not contain it. */
   readonly serverVersion: string | undefined;
   /**
-   * Opens it from its beginning, decrypted, for a look: nothing of it is proven. Undefined for a bare dump, which is
-   * on this machine.
+   * Opens it from its beginning, decrypted and not verified. Undefined for a dump without a manifest, which is on this
+   * machine.
    */
   readonly open: (() => Promise<Readable>) | undefined;
-  /** Runs `use` with the complete archive on this machine: a file, or the directory of a bare dump. */
+  /** Runs `use` with the complete archive on this machine: a file, or the directory of a dump. */
   readonly withFile: <T>(signal: AbortSignal, use: (file: string) => Promise<T>) => Promise<T>;
 }
 
-/** What a typed source is looked for in. */
+/** Where a source is looked for. */
 interface Places {
   readonly backups: BackupService;
   readonly settings: BackupSettings;
 }
 
-/** What a look into an archive works with. */
+/** What reading the beginning of an archive needs. */
 interface PeekContext {
   readonly settings: Settings;
-  /** By sha256. */
+  /** What archives require, by their sha256. */
   readonly knownNeeds: Map<string, ArchiveNeeds>;
   readonly signal: AbortSignal;
 }
 
-/** Runs `work`, which restores what a person typed, while no prune removes that. */
+/** Runs `work` while the source is claimed: no prune removes it meanwhile. */
 export async function whileSourceIsClaimed<T>(
   typed: string,
   { backups, settings, now, signal }: Places & { now: Date; signal: AbortSignal },
@@ -65,10 +64,10 @@ function isOfTheStorage(file: string, { directory }: BackupSettings): boolean {
 }
 
 /**
- * Finds what a person typed: a path to a file, with its manifest beside it or without one; or else a backup of the
- * storage, by its name or the name of one of its files.
- * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`; `USAGE_INVALID` where a bare dump
- *   is of a kind that is not restored.
+ * Finds a source: the path of a file, with or without a manifest beside it; otherwise a stored backup, by its name or the
+ * name of one of its files.
+ * @throws PgkeepError `BACKUP_NOT_FOUND`, `BACKUP_MANIFEST_UNREADABLE`, `STORAGE_…`; `USAGE_INVALID` for a dump whose
+ *   format cannot be restored.
  */
 export async function findSource(typed: string, { backups, settings }: Places): Promise<RestoreSource> {
   const file = path.resolve(typed);
@@ -79,7 +78,8 @@ export async function findSource(typed: string, { backups, settings }: Places): 
       manifest,
       serverVersion: manifest.serverVersion,
       open: () => backups.openArchive(manifest.name),
-      withFile: (signal, use) => backups.withArchive(manifest.name, signal, ({ file: whole }) => use(whole)),
+      withFile: (signal, use) =>
+        backups.withArchive(manifest.name, signal, ({ file: archive }) => use(archive)),
     };
   }
   const storage = new LocalStorage(path.dirname(file));
@@ -101,8 +101,8 @@ export async function findSource(typed: string, { backups, settings }: Places): 
     serverVersion: found.manifest.serverVersion,
     open: () => openArchive({ storage, encryption: settings.encryption }, found),
     withFile: (signal, use) =>
-      withArchiveFile({ storage, encryption: settings.encryption }, found, signal, ({ file: whole }) =>
-        use(whole),
+      withArchiveFile({ storage, encryption: settings.encryption }, found, signal, ({ file: archive }) =>
+        use(archive),
       ),
   };
 }
@@ -112,8 +112,8 @@ function ifNotFound(error: unknown): undefined {
 }
 
 /**
- * What an archive needs, read from its beginning before it is fetched and proven. Undefined where it cannot be read:
- * whether it is damaged, and another copy is not, is known when it is here.
+ * Reads what an archive requires from its beginning, before it is fetched and verified.
+ * @returns undefined if it cannot be read: it may be damaged, which the restore finds out when it fetches a copy.
  * @throws PgkeepError `BACKUP_TOOLS_MISSING`, `BACKUP_KEY_MISSING`, `BACKUP_KEY_WRONG`, `STORAGE_…`.
  */
 export async function peekNeeds(

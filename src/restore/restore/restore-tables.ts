@@ -2,18 +2,20 @@ import { type Client, escapeIdentifier } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
 import { beginSnapshot, whileConnected } from '../../backup/create/snapshot.js';
 import { listTables, readContents } from '../../backup/create/table-contents.js';
+import { majorOf } from '../../backup/postgres-tools.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { withConnection } from '../../postgres/connect.js';
+import { queryOne } from '../../postgres/read.js';
 import { isPooled } from '../../postgres/session.js';
-import { majorOf } from '../archive/archive-header.js';
 import { Archive } from '../archive/archive.js';
 import { readSettingNames } from '../archive/dump-filters.js';
-import type { RestoreContext, TablesRestoration } from './restore.types.js';
 import { databaseOptions } from '../server/database-properties.js';
+import { restoreConnection } from './restore-target.js';
+import type { RestoreContext, TablesRestoration } from './restore.types.js';
 
-/** A table by its parts, as pg_restore wants them. */
+/** A table to restore, with the parts of its name that pg_restore takes. */
 interface ChosenTable {
-  /** As the manifest has it, quoted where SQL needs it. */
+  /** Its name in the manifest, quoted where SQL needs it. */
   readonly name: string;
   readonly schema: string;
   readonly table: string;
@@ -21,12 +23,12 @@ interface ChosenTable {
   readonly contentHash: string;
 }
 
-/** The name of a manifest's table, taken apart. */
+/** Splits the name of a table in the manifest. */
 const PARTS = /^("(?:[^"]|"")+"|[^".]+)\.("(?:[^"]|"")+"|[^".]+)$/;
 
 /**
- * Restores the rows of some tables into a database of their own: definitions of everything, rows of these. The
- * database that is in use is not touched; what of it is brought back is for a person to decide.
+ * Restores the rows of some tables into an additional database, with the definitions of everything. The database in use
+ * is not changed: a person decides which rows to copy back.
  * @throws PgkeepError `RESTORE_REFUSED`, `RESTORE_FAILED`, `USAGE_INVALID`.
  */
 export async function restoreTables(
@@ -42,9 +44,9 @@ export async function restoreTables(
   if (!manifest) {
     throw new PgkeepError(
       'USAGE_INVALID',
-      `${source.name} has no manifest: which tables it holds is not known.`,
+      `Cannot restore single tables of ${source.name}: it has no manifest that lists them.`,
       {
-        hint: 'Restore all of it: createdb, then pg_restore or psql into that.',
+        hint: 'Restore the complete dump into a new database: createdb, then pg_restore or psql.',
       },
     );
   }
@@ -59,9 +61,9 @@ export async function restoreTables(
     if (archive.format === 'plain') {
       throw new PgkeepError(
         'USAGE_INVALID',
-        `${source.name} is a plain dump: nothing can be picked out of it.`,
+        `Cannot restore single tables of ${source.name}: it is a plain dump.`,
         {
-          hint: 'Restore all of it: createdb, then gunzip and psql into that.',
+          hint: 'Restore the complete dump into a new database: createdb, then gunzip and psql.',
         },
       );
     }
@@ -84,12 +86,7 @@ export async function restoreTables(
         progress(`restoring the rows of ${name}`);
         await restore(['--section=data', `--schema=${schema}`, `--table=${table}`]);
       }
-      const connection = {
-        connectTimeoutMs: settings.database.connectTimeoutMs,
-        answerTimeoutMs: 0,
-        applicationName: 'pgkeep restore',
-      };
-      const copies = await withConnection(url, connection, (client) =>
+      const copies = await withConnection(url, restoreConnection(settings), (client) =>
         whileConnected(client, signal, () => check(client, chosen, { into, target: target.database })),
       );
       return {
@@ -114,7 +111,7 @@ function chooseTables({ name: backup, tables }: Manifest, asked: readonly string
     if (only && found.length === 1) return { ...only, schema: bare(schema), table: bare(table) };
     const why = found.length === 0 ? 'has no table' : 'has more than one table';
     throw new PgkeepError('USAGE_INVALID', `${backup} ${why} ${typed}.`, {
-      hint: `It has ${tables.map(({ name }) => name).join(', ')}. Of a partitioned table name the partitions.`,
+      hint: `Its tables: ${tables.map(({ name }) => name).join(', ')}. For a partitioned table, name its partitions.`,
     });
   });
 }
@@ -130,13 +127,13 @@ async function createInto(client: Client, into: string, options: string): Promis
     if (errorCode(error) !== '42P04') throw error;
     throw new PgkeepError(
       'RESTORE_REFUSED',
-      `Refused to restore into database "${into}": it exists already. Nothing was touched.`,
-      { hint: 'Give --into a name that is free.' },
+      `Refused to restore into database "${into}": it already exists. Nothing was changed.`,
+      { hint: 'Give --into the name of a database that does not exist.' },
     );
   }
 }
 
-/** @returns the command that copies each table's rows on. @throws PgkeepError `RESTORE_FAILED`. */
+/** Compares the rows. @returns the command that copies each table's rows back. @throws PgkeepError `RESTORE_FAILED`. */
 async function check(
   client: Client,
   chosen: readonly ChosenTable[],
@@ -152,8 +149,8 @@ async function check(
     if (faults.length > 0 || plans.length !== wanted.size) {
       throw new PgkeepError(
         'RESTORE_FAILED',
-        `Did not restore: the rows of ${faults.map(({ name }) => name).join(', ') || 'a table'} are not those that were backed up.`,
-        { hint: 'Take another backup: `pgkeep backup list` shows which ones passed a restore test.' },
+        `Did not restore: the rows of ${faults.map(({ name }) => name).join(', ') || 'a table'} differ from the backup.`,
+        { hint: 'Restore another backup: `pgkeep backup list` shows which ones passed a restore test.' },
       );
     }
     return await Promise.all(plans.map(({ name }) => copyCommand(client, name, names)));
@@ -162,20 +159,21 @@ async function check(
   }
 }
 
-/** Generated columns cannot be written: they are computed again. */
+/** Returns the command that copies a table's rows, without generated columns, which cannot be written. */
 async function copyCommand(
   client: Client,
   name: string,
   { into, target }: { into: string; target: string },
 ): Promise<string> {
-  const { rows } = await client.query<{ columns: string }>(
+  const { columns } = await queryOne<{ columns: string | null }>(
+    client,
     `SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum) AS columns
        FROM pg_catalog.pg_attribute
       WHERE attrelid = $1::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''`,
     [name],
   );
-  const columns = rows[0]?.columns ?? '';
-  return `psql -d ${shell(into)} -c ${shell(`\\copy ${name} (${columns}) TO STDOUT`)} | psql -d ${shell(target)} -c ${shell(`\\copy ${name} (${columns}) FROM STDIN`)}`;
+  const source = `${name} (${columns ?? ''})`;
+  return `psql -d ${shell(into)} -c ${shell(`\\copy ${source} TO STDOUT`)} | psql -d ${shell(target)} -c ${shell(`\\copy ${source} FROM STDIN`)}`;
 }
 
 function shell(text: string): string {

@@ -1,14 +1,16 @@
-import { queryOne } from '../../postgres/read.js';
 import type { Client } from 'pg';
 import type { DatabaseUrl } from '../../config/database-url.js';
+import type { Settings } from '../../config/settings.js';
 import { errorCode } from '../../core/errors.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { withConnection } from '../../postgres/connect.js';
+import { queryOne } from '../../postgres/read.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 
-/** The database that is to be replaced, and what the role may do about it. */
+/** The database that a restore replaces, and the abilities of the restoring role. */
 export interface RestoreTarget {
   readonly database: string;
-  /** Undefined: there is no database of that name, and one is created. */
+  /** Undefined if there is no database of that name: the restore creates it. */
   readonly oid: string | undefined;
   readonly owner: string | undefined;
   readonly sizeBytes: number | undefined;
@@ -20,13 +22,19 @@ export interface RestoreTarget {
   readonly systemIdentifier: string | null;
 }
 
-/** What every PostgreSQL server has, and a restore can be directed from. */
+/** Databases that every PostgreSQL server has; a restore renames databases from one of them. */
 const MAINTENANCE_DATABASES = ['postgres', 'template1'];
 
-/** There is no such database, or no CONNECT on it. */
-const ABSENT = new Set(['3D000', '42501']);
+/** invalid_catalog_name and insufficient_privilege: the database does not exist, or the role lacks CONNECT. */
+const ABSENT = new Set<string>([SQLSTATE.invalidCatalogName, SQLSTATE.insufficientPrivilege]);
 
-/** Asked on a connection to another database of the server. */
+/** Returns the options of a restore's connections, which wait as long as a statement takes. */
+export function restoreConnection({ database }: Pick<Settings, 'database'>): ConnectionOptions {
+  const { connectTimeoutMs } = database;
+  return { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep restore' };
+}
+
+/** Reads the target on a connection to another database of its server. */
 export async function readTarget(client: Client, database: string): Promise<RestoreTarget> {
   const row = await queryOne<
     Omit<RestoreTarget, 'systemIdentifier' | 'sizeBytes'> & { bytes: string | null }
@@ -67,7 +75,7 @@ async function readSystemIdentifier(client: Client): Promise<string | null> {
   return id;
 }
 
-/** Runs `work` on a connection to another database of the server than the URL's. */
+/** Runs `work` on a connection to another database of the URL's server. */
 export async function onMaintenance<T>(
   url: DatabaseUrl,
   connection: ConnectionOptions,
@@ -87,5 +95,5 @@ export async function onMaintenance<T>(
       if (connected || !isAbsent || index === candidates.length - 1) throw error;
     }
   }
-  throw new RangeError('there are two candidates, and one of them is not the target');
+  throw new RangeError('at least one of two databases is not the target');
 }

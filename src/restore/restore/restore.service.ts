@@ -7,10 +7,10 @@ import { DatabaseService } from '../../postgres/database.service.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restore.types.js';
 
-/** Restores backups: beside the database, checked there, then swapped into its place. */
+/** Restores backups: into a new database, which is compared with the backup and then replaces the old one. */
 @Injectable()
 export class RestoreService {
-  /** What archives need, by their sha256: a plan and the restore behind it read one archive. */
+  /** What archives require, by their sha256: a plan and the restore after it read the archive once. */
   readonly knownNeeds = new Map<string, ArchiveNeeds>();
 
   constructor(
@@ -21,8 +21,8 @@ export class RestoreService {
   ) {}
 
   /**
-   * What a restore would do. Touches nothing.
-   * @throws PgkeepError `RESTORE_REFUSED` where the role or the backup does not allow it; `BACKUP_NOT_FOUND`,
+   * Returns what a restore would do. Changes nothing.
+   * @throws PgkeepError `RESTORE_REFUSED` if the role or the backup does not allow it; `BACKUP_NOT_FOUND`,
    *   `STORAGE_…`, `DATABASE_…`.
    */
   async plan(options: RestoreOptions): Promise<RestorePlan> {
@@ -31,10 +31,10 @@ export class RestoreService {
   }
 
   /**
-   * Restores into a fresh database, checks it as a restore test does, and swaps the names; the database that was
-   * there is kept under another name, and was backed up first. Where there is none of that name it is created.
-   * @throws PgkeepError `RESTORE_REFUSED` (nothing was touched), `RESTORE_FAILED`, `BACKUP_…`, `STORAGE_…`,
-   *   `DATABASE_…`, `INTERRUPTED`: the database is as it was.
+   * Backs up the old database, restores into a new one, compares it as a restore test does, and swaps the names. The old
+   * database is kept under another name. If there is none, it is created.
+   * @throws PgkeepError `RESTORE_REFUSED` (nothing was changed), `RESTORE_FAILED`, `BACKUP_…`, `STORAGE_…`,
+   *   `DATABASE_…`, `INTERRUPTED`: the database was not changed.
    */
   async restore(options: RestoreOptions): Promise<Restoration> {
     const { Restore } = await import('./restore.js');
@@ -42,9 +42,9 @@ export class RestoreService {
   }
 
   /**
-   * Restores some tables' rows into a new database beside, with the definitions of everything. The database in use
-   * is not touched.
-   * @param into the name of a database that there is not yet
+   * Restores the rows of some tables into an additional database, with the definitions of everything. The database in
+   * use is not changed.
+   * @param into the name of a database that does not exist yet
    * @throws PgkeepError `USAGE_INVALID`, `RESTORE_REFUSED`, `RESTORE_FAILED`, `BACKUP_…`, `STORAGE_…`, `DATABASE_…`.
    */
   async restoreTables(
@@ -57,7 +57,7 @@ export class RestoreService {
     return await this.whileClaimed(options, () => new Restore(this, options).tables(options));
   }
 
-  /** A restore takes long, its safety backup too: no prune removes the source meanwhile. */
+  /** Claims the source, so that no prune removes it during a long restore. */
   private async whileClaimed<T>(
     { source, signal = new AbortController().signal }: Pick<RestoreOptions, 'source' | 'signal'>,
     work: () => Promise<T>,

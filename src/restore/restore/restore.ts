@@ -8,7 +8,7 @@ import type { Clock } from '../../core/clock.js';
 import { PgkeepError, serverMessageOf } from '../../core/errors.js';
 import { ProgramFailure } from '../../core/process/program-failure.js';
 import type { StampReading } from '../../environment/environment.types.js';
-import { readStamp } from '../../environment/stamp.js';
+import { readStamp, requireStamp } from '../../environment/stamp.js';
 import { MigrationDirectory } from '../../migrations/history/migration-directory.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { withConnection } from '../../postgres/connect.js';
@@ -17,25 +17,26 @@ import type { DatabaseService } from '../../postgres/database.service.js';
 import { read, tableExists } from '../../postgres/read.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import { Despite } from '../comparison/despite.js';
-import { MAKE_ROOM, requireSpaceToRestore } from '../server/free-space.js';
+import { FREE_DISK_SPACE, requireSpaceToRestore } from '../server/free-space.js';
 import { requireRestorable, requireSuperuserFor } from '../server/requirements.js';
 import {
   otherSubject,
   requireAbilities,
   requireConsentForOther,
   requireNotOlder,
-  requireOwnEnvironment,
+  refused,
   requireProductionConsent,
   requireSwappable,
 } from './refusals.js';
-import { MEND } from './restore-and-compare.js';
+import { FIX_OR_CHOOSE_ANOTHER } from './restore-and-compare.js';
 import { RestoreRun } from './restore-run.js';
 import { findSource, peekNeeds, type RestoreSource } from './restore-source.js';
 import { restoreTables } from './restore-tables.js';
-import { onMaintenance, readTarget, type RestoreTarget } from './restore-target.js';
+import { onMaintenance, readTarget, restoreConnection, type RestoreTarget } from './restore-target.js';
 import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restore.types.js';
 
-interface Rooms {
+/** The services that a restore uses. */
+interface Services {
   readonly settings: Settings;
   readonly backups: BackupService;
   readonly clock: Clock;
@@ -43,26 +44,29 @@ interface Rooms {
   readonly knownNeeds: Map<string, ArchiveNeeds>;
 }
 
-/** What was found out before anything is done. */
+/** What is known before anything is changed. */
 interface Situation {
   readonly source: RestoreSource;
   readonly target: RestoreTarget;
-  /** Undefined: the database cannot be read. */
+  /** Undefined if there is no database, or it cannot be read. */
   readonly stamp: StampReading | undefined;
   readonly lastRestoreMs: number | null;
   readonly maintenance: Client;
   readonly maintenanceUrl: DatabaseUrl;
-  /** Undefined where the archive cannot be read before it is here. */
+  /** Undefined if the archive cannot be read before it is fetched. */
   readonly needs: ArchiveNeeds | undefined;
 }
 
-/** One restore from the asking to the end. */
+/** Of a database that does not exist or cannot be read. */
+const UNREAD = { stamp: undefined, lastRestoreMs: null };
+
+/** Plans and performs one restore. */
 export class Restore {
   private readonly signal: AbortSignal;
   private readonly despite: Despite;
 
   constructor(
-    private readonly app: Rooms,
+    private readonly services: Services,
     private readonly options: RestoreOptions,
   ) {
     this.signal = options.signal ?? new AbortController().signal;
@@ -71,9 +75,9 @@ export class Restore {
 
   /** @throws PgkeepError as `RestoreService.plan`. */
   async plan(): Promise<RestorePlan> {
-    return await this.explained(() =>
-      this.inSituation(async ({ source, target, lastRestoreMs, needs }) => {
-        const { settings } = this.app;
+    return await this.withExplainedErrors(() =>
+      this.withSituation(async ({ source, target, lastRestoreMs, needs }) => {
+        const { settings } = this.services;
         const { manifest } = source;
         const applied = manifest?.migrations?.map(({ name }) => name) ?? [];
         const directory = await new MigrationDirectory(settings.migrationsDirectory).read();
@@ -98,7 +102,7 @@ export class Restore {
           despite: this.despite.names,
           notChecked: needs
             ? null
-            : 'its owners, grants and extensions: the archive cannot be read from here yet',
+            : 'owners, grants and extensions (the archive cannot be read before it is fetched)',
         };
       }),
     );
@@ -106,9 +110,9 @@ export class Restore {
 
   /** @throws PgkeepError as `RestoreService.restore`. */
   async perform(): Promise<Restoration> {
-    return await this.explained(() =>
-      this.inSituation(async ({ source, target, stamp, maintenance, maintenanceUrl, needs }) => {
-        const { settings, backups, clock } = this.app;
+    return await this.withExplainedErrors(() =>
+      this.withSituation(async ({ source, target, stamp, maintenance, maintenanceUrl, needs }) => {
+        const { settings, backups, clock } = this.services;
         requireProductionConsent(settings.environment, target, this.options);
         const { noOwner = false, withoutSafetyBackup = false, actor = operator() } = this.options;
         const { progress = () => undefined } = this.options;
@@ -135,9 +139,9 @@ export class Restore {
 
   /** @throws PgkeepError as `RestoreService.restoreTables`. */
   async tables(chosen: { tables: readonly string[]; into: string }): Promise<TablesRestoration> {
-    const { settings, backups, clock } = this.app;
+    const { settings, backups, clock } = this.services;
     const { progress = () => undefined, source: typed } = this.options;
-    return await this.explained(async () => {
+    return await this.withExplainedErrors(async () => {
       const source = await findSource(typed, { backups, settings: settings.backup });
       return await this.onMaintenance(async (maintenance, maintenanceUrl) => {
         const target = await readTarget(maintenance, settings.database.url.database);
@@ -149,9 +153,9 @@ export class Restore {
     });
   }
 
-  /** Everything that may be refused is refused here, before anything is touched. */
-  private async inSituation<T>(work: (situation: Situation) => Promise<T>): Promise<T> {
-    const { settings, backups } = this.app;
+  /** Refuses what can be refused, before anything is changed. */
+  private async withSituation<T>(work: (situation: Situation) => Promise<T>): Promise<T> {
+    const { settings, backups } = this.services;
     const { source: typed } = this.options;
     const source = await findSource(typed, { backups, settings: settings.backup });
     const url = settings.database.url;
@@ -161,16 +165,16 @@ export class Restore {
       requireNotOlder(source, target);
       await requireSpaceToRestore(maintenance, source.manifest, settings.restore);
       const facts = { source, target, despite: this.despite, noOwner: this.options.noOwner === true };
-      // What the manifest says needs no look into the archive.
+      // The manifest is enough for this check; the archive is read below.
       await requireSuperuserFor(maintenance, facts);
-      const { stamp, lastRestoreMs } = target.oid === undefined ? NOTHING : await this.askTarget();
-      requireOwnEnvironment(stamp, settings.environment);
+      const { stamp, lastRestoreMs } = target.oid === undefined ? UNREAD : await this.readOldDatabase();
+      requireStamp(stamp, settings.environment, refused);
       requireConsentForOther(
         otherSubject(source.manifest, target, settings.environment),
         target,
         this.options,
       );
-      const needs = await peekNeeds(source, { ...this.app, signal: this.signal });
+      const needs = await peekNeeds(source, { ...this.services, signal: this.signal });
       await requireSwappable(maintenance, target);
       this.despite.requireKnown(source.name, source.manifest);
       if (needs) await requireRestorable(maintenance, facts, needs);
@@ -179,12 +183,12 @@ export class Restore {
   }
 
   /**
-   * A database that is damaged answers nothing, and can be replaced all the same; but only by who says so, since
-   * its stamp is not read then and nothing is carried over.
+   * Reads the stamp and the last restore test. A damaged database cannot be read: it is replaced only with
+   * `--without-safety-backup`, because its stamp is not checked and its records are not carried over.
    */
-  private async askTarget(): Promise<Pick<Situation, 'stamp' | 'lastRestoreMs'>> {
-    const { timeouts } = this.app.database;
-    const { url } = this.app.settings.database;
+  private async readOldDatabase(): Promise<Pick<Situation, 'stamp' | 'lastRestoreMs'>> {
+    const { timeouts } = this.services.database;
+    const { url } = this.services.settings.database;
     return await withConnection(url, this.connection, async (client) => {
       const stamp = await readStamp(client, timeouts);
       const table = { schema: 'pgkeep', table: 'restore_test' };
@@ -196,12 +200,12 @@ export class Restore {
       });
       return { stamp, lastRestoreMs: rows[0]?.ms ? Number(rows[0].ms) : null };
     }).catch((error: unknown) => {
-      if (this.options.withoutSafetyBackup === true) return NOTHING;
+      if (this.options.withoutSafetyBackup === true) return UNREAD;
       throw new PgkeepError(
         'RESTORE_REFUSED',
-        `Refused to restore: database "${url.database}" is there and cannot be read: ${serverMessageOf(error)}. Nothing was touched.`,
+        `Refused to restore: database "${url.database}" exists but cannot be read: ${serverMessageOf(error)}. Nothing was changed.`,
         {
-          hint: 'Mend that, or replace it unread: `--without-safety-backup`. It is kept under another name in any case.',
+          hint: 'Fix that, or replace it without reading it: `--without-safety-backup`. It is kept under another name in any case.',
           cause: error,
         },
       );
@@ -209,24 +213,23 @@ export class Restore {
   }
 
   private async onMaintenance<T>(work: (client: Client, url: DatabaseUrl) => Promise<T>): Promise<T> {
-    return await onMaintenance(this.app.settings.database.url, this.connection, work);
+    return await onMaintenance(this.services.settings.database.url, this.connection, work);
   }
 
   private get connection(): ConnectionOptions {
-    const { connectTimeoutMs } = this.app.settings.database;
-    return { connectTimeoutMs, answerTimeoutMs: 0, applicationName: 'pgkeep restore' };
+    return restoreConnection(this.services.settings);
   }
 
-  private async explained<T>(work: () => Promise<T>): Promise<T> {
+  private async withExplainedErrors<T>(work: () => Promise<T>): Promise<T> {
     const { source } = this.options;
-    const { database } = this.app.settings.database.url;
+    const { database } = this.services.settings.database.url;
     try {
       return await work();
     } catch (error) {
       if (this.signal.aborted) {
         throw new PgkeepError(
           'INTERRUPTED',
-          `Interrupted: did not restore ${source}. Database "${database}" is as it was.`,
+          `Interrupted: did not restore ${source}. Database "${database}" was not changed.`,
           { cause: error },
         );
       }
@@ -234,16 +237,14 @@ export class Restore {
       if (error instanceof ProgramFailure) {
         throw new PgkeepError(
           'RESTORE_FAILED',
-          `Cannot restore ${source}: ${error.message}. Database "${database}" was not touched.`,
-          { hint: error.isDiskFull ? MAKE_ROOM : MEND, cause: error },
+          `Cannot restore ${source}: ${error.message}. Database "${database}" was not changed.`,
+          { hint: error.isDiskFull ? FREE_DISK_SPACE : FIX_OR_CHOOSE_ANOTHER, cause: error },
         );
       }
       throw databaseError(
-        `restore ${source} into ${describeDatabaseUrl(this.app.settings.database.url)}`,
+        `restore ${source} into ${describeDatabaseUrl(this.services.settings.database.url)}`,
         error,
       );
     }
   }
 }
-
-const NOTHING = { stamp: undefined, lastRestoreMs: null };

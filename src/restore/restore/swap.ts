@@ -1,42 +1,47 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeIdentifier, type Client } from 'pg';
 import { errorCode, PgkeepError } from '../../core/errors.js';
+import { queryOne } from '../../postgres/read.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { commentStatement } from '../server/database-properties.js';
 
-/** How often the swap is tried against clients that connect anew all the time. */
+/** How often the swap is tried while clients keep reconnecting. */
 const TRIES = 3;
 const POLL_MS = 20;
-/** PostgreSQL waits five seconds for a database's sessions to end; this is less. */
+/** Less than the five seconds for which PostgreSQL waits for a database's sessions to end. */
 const SESSIONS_DEADLINE_MS = 4500;
 
-/** Two databases whose names change places, in one transaction of the catalogue. */
+/** Which databases are renamed, in one transaction. */
 export interface SwapPlan {
   readonly database: string;
-  /** The oid that the database had when the restore began; undefined: there is none, and none is replaced. */
+  /** The oid of the database when the restore began; undefined if there was none to replace. */
   readonly oid: string | undefined;
+  /** The restored database's name before the swap. */
   readonly restored: string;
+  /** The replaced database's name after the swap. */
   readonly replaced: string;
+  /** The comment to set on the restored database. */
   readonly comment: string | null;
 }
 
 export interface SwapConnections {
-  /** To another database of the server: does the renaming. */
+  /** Renames; connected to another database of the server. */
   readonly renamer: Client;
-  /** To another database of the server: ends sessions. */
-  readonly usher: Client;
-  /** Opens a connection to the database that is replaced; undefined where there is none, or it cannot be read. */
+  /** Ends sessions; connected to another database of the server. */
+  readonly terminator: Client;
+  /** Opens a connection to the replaced database; undefined if there is none, or it cannot be read. */
   readonly openReplaced: (() => Promise<Client>) | undefined;
-  /** Opens a connection to the restored one. */
+  /** Opens a connection to the restored database. */
   readonly openRestored: () => Promise<Client>;
 }
 
-/** The last work before the names change: nobody else is in either database any more. */
+/** The last work before the names change: no other session is connected to either database. */
 export type LastWork = (restored: Client, replaced: Client | undefined) => Promise<void>;
 
 /**
- * Renames the database aside and the restored one into its place. A rename locks the database's name first and then
- * waits for its sessions to end: whoever connects meanwhile waits, and finds the restored database afterwards. So
- * no pool that reconnects can get in between, and a kill at any moment leaves everything as it was.
+ * Renames the old database, and the restored one to its name. A rename first locks the database, then waits for its
+ * sessions to end: a client that connects meanwhile waits, and reaches the restored database afterwards. A connection pool
+ * cannot reconnect in between, and a kill at any moment leaves both names unchanged.
  * @throws PgkeepError `RESTORE_FAILED`; the server's error.
  */
 export async function swap(plan: SwapPlan, connections: SwapConnections, lastWork: LastWork): Promise<void> {
@@ -46,15 +51,15 @@ export async function swap(plan: SwapPlan, connections: SwapConnections, lastWor
       return;
     } catch (error) {
       await connections.renamer.query('ROLLBACK').catch(() => undefined);
-      // 55006: a session was still there after five seconds.
-      if (tried >= TRIES || errorCode(error) !== '55006') throw error;
+      // object_in_use: a session was still connected after five seconds.
+      if (tried >= TRIES || errorCode(error) !== SQLSTATE.objectInUse) throw error;
     }
   }
 }
 
 async function attempt(
   { database, oid, restored: restoredName, replaced: replacedName, comment }: SwapPlan,
-  { renamer, usher, openReplaced, openRestored }: SwapConnections,
+  { renamer, terminator, openReplaced, openRestored }: SwapConnections,
   lastWork: LastWork,
 ): Promise<void> {
   const restored = await openRestored();
@@ -62,23 +67,23 @@ async function attempt(
   try {
     await renamer.query('BEGIN');
     await requireSame(renamer, database, oid);
-    const aside = oid === undefined ? undefined : rename(renamer, database, replacedName);
-    // Told below, where it is waited for.
-    aside?.catch(() => undefined);
+    const replacing = oid === undefined ? undefined : rename(renamer, database, replacedName);
+    // Its error is thrown below, where it is awaited.
+    replacing?.catch(() => undefined);
     if (oid !== undefined) {
-      await awaitLock(usher, oid);
-      await endSessions(usher, database, replaced ? await pidOf(replaced) : 0);
+      await awaitLock(terminator, oid);
+      await endSessions(terminator, database, replaced ? await pidOf(replaced) : 0);
     }
     await restored.query('BEGIN');
     await lastWork(restored, replaced);
     await replaced?.end();
-    await aside;
+    await replacing;
     await restored.query('COMMIT');
     await restored.end();
-    const place = rename(renamer, restoredName, database);
-    place.catch(() => undefined);
-    await endSessions(usher, restoredName, 0);
-    await place;
+    const renaming = rename(renamer, restoredName, database);
+    renaming.catch(() => undefined);
+    await endSessions(terminator, restoredName, 0);
+    await renaming;
     await renamer.query(commentStatement(database, comment));
     await renamer.query('COMMIT');
   } finally {
@@ -94,8 +99,8 @@ async function requireSame(client: Client, database: string, oid: string | undef
   if (rows[0]?.oid === oid) return;
   throw new PgkeepError(
     'RESTORE_FAILED',
-    `Database "${database}" is not the one that it was when the restore began: somebody replaced it meanwhile. It was not touched.`,
-    { hint: 'Find out who did, then restore again.' },
+    `Did not restore: database "${database}" was created, dropped or replaced while the restore ran. It was not changed.`,
+    { hint: 'Find out what changed it, then restore again.' },
   );
 }
 
@@ -104,15 +109,14 @@ async function rename(client: Client, from: string, to: string): Promise<void> {
 }
 
 async function pidOf(client: Client): Promise<number> {
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
-  return rows[0]?.pid ?? 0;
+  return (await queryOne<{ pid: number }>(client, 'SELECT pg_catalog.pg_backend_pid() AS pid')).pid;
 }
 
-/** Waits until the rename holds the name: from then on nobody new comes in. */
-async function awaitLock(usher: Client, oid: string): Promise<void> {
+/** Waits until the rename has locked the database: from then on no client can connect. */
+async function awaitLock(terminator: Client, oid: string): Promise<void> {
   const started = performance.now();
   while (performance.now() - started < SESSIONS_DEADLINE_MS) {
-    const { rowCount } = await usher.query(
+    const { rowCount } = await terminator.query(
       `SELECT FROM pg_catalog.pg_locks l
         WHERE l.locktype = 'object' AND l.classid = 'pg_catalog.pg_database'::pg_catalog.regclass
           AND l.objid = $1 AND l.mode = 'AccessExclusiveLock' AND l.granted`,
@@ -123,11 +127,11 @@ async function awaitLock(usher: Client, oid: string): Promise<void> {
   }
 }
 
-/** Ends every session of a database but one, until none is left. Autovacuum gives way to a rename by itself. */
-async function endSessions(usher: Client, database: string, kept: number): Promise<void> {
+/** Ends all sessions of a database except one. An autovacuum worker ends by itself when a rename waits for it. */
+async function endSessions(terminator: Client, database: string, kept: number): Promise<void> {
   const started = performance.now();
   while (performance.now() - started < SESSIONS_DEADLINE_MS) {
-    const { rowCount } = await usher.query(
+    const { rowCount } = await terminator.query(
       `SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a
         WHERE a.datname = $1 AND a.pid <> $2 AND a.backend_type <> 'autovacuum worker'`,
       [database, kept],

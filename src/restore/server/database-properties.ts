@@ -5,7 +5,7 @@ import { LOCALE, type LocaleFacts } from '../../backup/create/database-facts.js'
 import { serverMessageOf } from '../../core/errors.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 
-/** Settings whose value is a list of names, quoted as one already. */
+/** Settings whose value is a list of names, which is already quoted. */
 const LISTS = [
   'search_path',
   'temp_tablespaces',
@@ -14,13 +14,13 @@ const LISTS = [
   'shared_preload_libraries',
 ];
 
-/** What belongs to a database and is in no archive of one: who may connect, its settings, its limit. */
+/** The properties of a database that no archive contains: grants on it, its settings, its connection limit. */
 export interface DatabaseProperties {
   readonly statements: readonly string[];
   readonly comment: string | null;
 }
 
-/** Which letters a database knows, and how it sorts them. */
+/** Encoding and locale of a database. */
 type DatabaseLocale = Pick<Manifest, 'encoding' | 'collation' | 'characterType' | 'locale'>;
 
 /** Reads the properties of one database as statements for another. */
@@ -58,26 +58,26 @@ export async function readProperties(
   return { statements: rows.map(({ statement }) => statement), comment: comment.rows[0]?.comment ?? null };
 }
 
-/** Applies them one by one. @returns what could not be applied, and why: the restore is worth having without. */
+/** Applies the statements one by one. @returns a note for each that failed: the restore succeeds without them. */
 export async function applyProperties(client: Client, { statements }: DatabaseProperties): Promise<string[]> {
   const notes: string[] = [];
   for (const statement of statements) {
     await client.query(statement).catch((error: unknown) => {
-      notes.push(`not carried over: ${statement} (${serverMessageOf(error)})`);
+      notes.push(`could not be carried over: ${statement} (${serverMessageOf(error)})`);
     });
   }
   return notes;
 }
 
-/** The statement that gives a database the comment. */
+/** Returns the statement that sets a database's comment. */
 export function commentStatement(database: string, comment: string | null): string {
   const text = comment === null ? 'NULL' : escapeLiteral(comment);
   return `COMMENT ON DATABASE ${escapeIdentifier(database)} IS ${text}`;
 }
 
 /**
- * What follows CREATE DATABASE name WITH, for a database like the one that was dumped: PostgreSQL's own words out
- * of the archive, which know every kind of locale; a plain dump has none, and then the manifest's facts.
+ * Returns the options of CREATE DATABASE for a database like the dumped one. The archive's own options are used, which
+ * cover every kind of locale; a plain dump has none, and the manifest's facts are used.
  */
 export function databaseOptions(
   { databaseOptions: own }: ArchiveNeeds,
@@ -101,7 +101,7 @@ function localeOptions(locale: LocaleFacts | undefined): string[] {
   ];
 }
 
-/** The locale of one database; where there is none of that name, of the one that is connected to. */
+/** Reads the locale of a database; if it does not exist, the locale of the connected one. */
 export async function localeOf(client: Client, database: string): Promise<DatabaseLocale> {
   return await queryOne<DatabaseLocale>(
     client,

@@ -3,32 +3,31 @@ import { statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { Client } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
-import type { ErrorCode } from '../../core/errors.js';
-import { PgkeepError } from '../../core/errors.js';
+import { type ErrorCode, PgkeepError } from '../../core/errors.js';
+import { formatBytes } from '../../core/text.js';
+import { queryOne } from '../../postgres/read.js';
 
-const MEGABYTE = 1_048_576;
+/** What to do when the disk filled up during a restore. */
+export const FREE_DISK_SPACE = 'Free space on the disk of the database server, then restore again.';
 
-/** What to do where the disk filled up during a restore. */
-export const MAKE_ROOM = 'Make room on the disk of the database server, then restore again.';
-
-/** Free space on the disk that a database is restored to. */
+/** The free space on the disk of a data directory. */
 export interface FreeSpace {
   readonly directory: string;
   readonly bytes: number;
 }
 
-/** What is needed, and what to say where it is not there. */
+/** How much space is needed, and the error if it is not available. */
 export interface SpaceRequirement {
-  /** Undefined: not known, and nothing is refused. */
+  /** Undefined if it is not known: nothing is refused then. */
   readonly bytes: number | undefined;
   readonly code: Extract<ErrorCode, 'RESTORE_REFUSED' | 'SCRATCH_UNAVAILABLE'>;
-  /** "Refused to restore": completed by why. */
+  /** The beginning of the message, which is followed by the reason: "Refused to restore". */
   readonly operation: string;
 }
 
 /**
- * Returns how many bytes a restored database takes: what was set, or the size that the dumped one had. That one may
- * have held dead rows, which do not come back. Pure.
+ * Returns how many bytes a restored database needs: the setting, or the size of the dumped database. That size includes
+ * dead rows, which are not restored. Pure.
  */
 export function bytesNeeded(
   manifest: Pick<Manifest, 'databaseBytes'> | null,
@@ -37,31 +36,31 @@ export function bytesNeeded(
   return setBytes ?? manifest?.databaseBytes;
 }
 
-/** The free space of a directory's disk; undefined where the system does not say. */
+/** Reads the free space of a directory's disk. @returns undefined if the system does not report it. */
 export async function freeSpaceOf(directory: string): Promise<FreeSpace | undefined> {
   try {
     const { bavail, bsize } = await statfs(directory);
     return { directory, bytes: bavail * bsize };
   } catch {
-    // Not there, or closed to this user.
+    // It does not exist, or this user cannot read it.
     return undefined;
   }
 }
 
-/** The same of a server's data directory; undefined where the server, or its disk, is not to be seen from here. */
+/** Does the same for a server's data directory. @returns undefined if the server or its disk is not on this machine. */
 export async function freeSpaceOfServer(client: Client): Promise<FreeSpace | undefined> {
-  const { rows } = await client.query<{ pid: number; directory: string | null }>(
+  const { pid, directory } = await queryOne<{ pid: number; directory: string | null }>(
+    client,
     `SELECT pg_catalog.pg_backend_pid() AS pid,
             CASE WHEN pg_catalog.pg_has_role('pg_read_all_settings', 'MEMBER')
                  THEN pg_catalog.current_setting('data_directory') END AS directory`,
   );
-  const { pid, directory } = rows[0] ?? {};
-  // A directory of that name may be another server's: the process that answered must run here, too.
-  if (pid === undefined || !directory || !isPostgres(pid) || !existsSync(directory)) return undefined;
+  // The directory could be another server's: the process that answered must run on this machine, too.
+  if (directory === null || !isPostgres(pid) || !existsSync(directory)) return undefined;
   return (await freeSpaceOf(path.join(directory, 'base'))) ?? (await freeSpaceOf(directory));
 }
 
-/** @throws PgkeepError as the requirement says, where there is not enough room. */
+/** Requires enough free space. @throws PgkeepError with the requirement's code. */
 export function requireSpace(
   free: FreeSpace | undefined,
   { bytes, code, operation }: SpaceRequirement,
@@ -69,14 +68,14 @@ export function requireSpace(
   if (bytes === undefined || free === undefined || free.bytes >= bytes) return;
   throw new PgkeepError(
     code,
-    `${operation}: the database needs about ${megabytes(bytes)} MB, and ${megabytes(free.bytes)} MB are free on the disk of ${free.directory}. Nothing was touched.`,
+    `${operation}: the database needs about ${formatBytes(bytes)}, and the disk of ${free.directory} has ${formatBytes(free.bytes)} free. Nothing was changed.`,
     {
-      hint: 'Make room there. Where the restored database will be smaller than the one that was backed up, set RESTORE_REQUIRED_FREE_MB to what it needs; 0 skips this check.',
+      hint: 'Free space there. If the restored database will be smaller than the one that was backed up, set RESTORE_REQUIRED_FREE_MB to the space that it needs; 0 skips this check.',
     },
   );
 }
 
-/** The same for a restore of a backup on a client's server. @throws PgkeepError `RESTORE_REFUSED`. */
+/** Requires enough free space for a restore on the server of a connection. @throws PgkeepError `RESTORE_REFUSED`. */
 export async function requireSpaceToRestore(
   client: Client,
   manifest: Pick<Manifest, 'databaseBytes'> | null,
@@ -93,11 +92,7 @@ function isPostgres(pid: number): boolean {
   try {
     return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'postgres';
   } catch {
-    // No such process here, or not Linux.
+    // There is no such process, or this is not Linux.
     return false;
   }
-}
-
-function megabytes(bytes: number): string {
-  return Math.ceil(bytes / MEGABYTE).toLocaleString('en-US');
 }

@@ -3,7 +3,7 @@ import { type Client, escapeIdentifier, escapeLiteral } from 'pg';
 import { isRunning } from '../../cluster/postmaster.js';
 import { isInteger, isRecord, isText } from '../../core/json-guards.js';
 
-/** Who made a database: kept as its comment, so that a later run knows what a killed one left. */
+/** Which run created a database. Stored as its comment, so that a later run recognizes the leftovers of a killed one. */
 interface Mark {
   readonly madeBy: string;
   readonly host: string;
@@ -13,14 +13,15 @@ interface Mark {
 
 const isMark = isRecord<Mark>({ madeBy: isText, host: isText, pid: isInteger, at: isText });
 
-/** A name of PostgreSQL has at most so many bytes. */
+/** The longest name in PostgreSQL, in bytes. */
 const LONGEST_NAME = 63;
 
+/** The names that `restoringName` returns. */
 export const RESTORING_NAME = /_restoring_\d{14}$/;
 
 /**
- * Databases that one kind of run makes and takes away again. Only what such a run made is ever dropped: the name
- * and the comment both say so.
+ * Databases that one kind of run creates and drops again. It drops only databases whose name and comment both show that
+ * such a run created them.
  */
 export class MarkedDatabases {
   constructor(
@@ -28,12 +29,12 @@ export class MarkedDatabases {
     private readonly kind: {
       readonly madeBy: 'pgkeep restore test' | 'pgkeep restore';
       readonly name: RegExp;
-      /** What is older than this was left, on whatever host it was made. */
+      /** A database that is older than this is a leftover, on whatever host it was created. */
       readonly longestMs: number;
     },
   ) {}
 
-  /** @param options what follows CREATE DATABASE name WITH */
+  /** Creates a database. @param options the options after CREATE DATABASE name WITH */
   async create(name: string, options: string, now: Date): Promise<void> {
     await this.client.query(`CREATE DATABASE ${escapeIdentifier(name)} WITH ${options}`);
     const { madeBy } = this.kind;
@@ -43,12 +44,12 @@ export class MarkedDatabases {
     );
   }
 
-  /** Ends whoever is still connected to it, and drops it. */
+  /** Ends all connections to a database and drops it. */
   async drop(name: string): Promise<void> {
     await this.client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(name)} WITH (FORCE)`);
   }
 
-  /** Drops what killed runs left. @returns the names. */
+  /** Drops the databases that killed runs left. @returns their names. */
   async dropLeftovers(now: Date): Promise<string[]> {
     const { rows } = await this.client.query<{ name: string; comment: string | null }>(
       `SELECT d.datname::text AS name, pg_catalog.shobj_description(d.oid, 'pg_database') AS comment
@@ -75,30 +76,30 @@ function parseMark(comment: string | null): Mark | undefined {
     const parsed: unknown = JSON.parse(comment ?? '');
     return isMark(parsed) ? parsed : undefined;
   } catch {
-    // Somebody else's comment.
+    // A comment that pgkeep did not write.
     return undefined;
   }
 }
 
-/** `clinic_restoring_20261120113000`: while a restore is at work on it. */
+/** Returns the name of a database during its restore: `clinic_restoring_20261120113000`. */
 export function restoringName(database: string, at: Date): string {
-  return beside(database, `_restoring_${compactTime(at)}`);
+  return withEnding(database, `_restoring_${compactTime(at)}`);
 }
 
-/** `clinic_replaced_20261120_113000`: the database that a restore put aside. */
+/** Returns the name of the database that a restore replaced: `clinic_replaced_20261120_113000`. */
 export function replacedName(database: string, at: Date): string {
   const time = compactTime(at);
-  return beside(database, `_replaced_${time.slice(0, 8)}_${time.slice(8)}`);
+  return withEnding(database, `_replaced_${time.slice(0, 8)}_${time.slice(8)}`);
 }
 
-/** A long name loses its end, and never a part of a character. */
-function beside(database: string, ending: string): string {
+/** Appends an ending to a name, which is shortened by complete characters if necessary. */
+function withEnding(database: string, ending: string): string {
   const letters = Array.from(database);
   while (Buffer.byteLength(letters.join('')) + ending.length > LONGEST_NAME) letters.pop();
   return letters.join('') + ending;
 }
 
-/** `20261120113000`, UTC. */
+/** Returns a time in UTC for a name: `20261120113000`. */
 export function compactTime(at: Date): string {
   return at.toISOString().replaceAll(/\D/g, '').slice(0, 14);
 }

@@ -1,24 +1,25 @@
 import { type Client, escapeIdentifier } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
-import { listed } from '../../backup/omission-texts.js';
+import { majorOf } from '../../backup/postgres-tools.js';
+import { boundedList } from '../../core/text.js';
 import { PgkeepError } from '../../core/errors.js';
-import { majorOf } from '../archive/archive-header.js';
+import { queryOne } from '../../postgres/read.js';
 import { type ArchiveNeeds, rolesOf } from '../archive/archive-needs.js';
 import type { Despite } from '../comparison/despite.js';
 import { refused } from '../restore/refusals.js';
 import type { RestoreTarget } from '../restore/restore-target.js';
 
-/** What is restored, where, and what of it is given up. */
+/** What is restored, where, and which parts are left out. */
 export interface RestoreFacts extends Pick<RestoredObjects, 'source'> {
   readonly target: RestoreTarget;
   readonly despite: Despite;
   readonly noOwner: boolean;
 }
 
-/** From this version on a membership says whether it may be used to give things to the role. */
+/** From this version on a membership has the option SET, which is required to make the role an owner. */
 const FIRST_WITH_SET_OPTION = 16;
 
-/** Roles of managed services: no superusers, and let create some of what only these may. PostgreSQL decides there. */
+/** Administrator roles of managed services: not superusers, but allowed to create some of these objects. */
 const MANAGED_ADMINISTRATORS = [
   'rds_superuser',
   'cloudsqlsuperuser',
@@ -30,18 +31,18 @@ const MANAGED_ADMINISTRATORS = [
 
 const EXTENSION = 'extension ';
 
-/** What is restored. */
+/** The objects that are restored. */
 interface RestoredObjects {
   readonly source: { readonly name: string; readonly manifest: Manifest | null };
-  /** What the archive itself says; undefined where it was not read yet. */
+  /** What the archive requires; undefined if it has not been read yet. */
   readonly needs?: ArchiveNeeds | undefined;
-  /** Findings that were named: these objects are left out. Defaults to none. */
+  /** Accepted findings: these objects are left out. Defaults to none. */
   readonly despite?: Despite | undefined;
 }
 
 /**
- * Whether the server and the role can have what the archive makes.
- * @param client a connection of the role that restores, to the server that is restored into
+ * Requires that the restoring role can create on this server everything that the archive contains.
+ * @param client a connection of the restoring role to that server
  * @returns whether owners and grants are restored, too
  * @throws PgkeepError `RESTORE_REFUSED`.
  */
@@ -70,16 +71,15 @@ async function requireExtensions(
   );
   if (rows.length === 0) return;
   throw refused(
-    `the backup holds extensions that this server does not have: ${rows.map(({ name }) => `"${name}"`).join(', ')}`,
+    `this server does not have extensions that the backup requires: ${rows.map(({ name }) => `"${name}"`).join(', ')}`,
     'Install their packages on the server, then restore again.',
   );
 }
 
 /**
- * Whether owners and grants can be restored as they were. A role that is only granted something has to exist; one
- * that owns something has to be one that the restoring role may hand it to.
- * @throws PgkeepError `RESTORE_REFUSED` where they cannot, and it was not asked to do without: an application that may
- *   not read its tables is not restored.
+ * Requires that owners and grants can be restored, unless `noOwner`: an application could not read its tables otherwise.
+ * A role with grants must exist. Of a role that owns objects, the restoring role must be a member.
+ * @throws PgkeepError `RESTORE_REFUSED`.
  */
 async function requireRoles(
   client: Client,
@@ -96,11 +96,11 @@ async function requireRoles(
        LEFT JOIN pg_catalog.pg_roles r ON r.rolname = wanted.name`,
     [rolesOf(needs), membership],
   );
-  const otherwise = `Or give everything to "${role}": \`--no-owner\`.`;
+  const otherwise = `Or restore without owners and grants, so that role "${role}" owns everything: \`--no-owner\`.`;
   const missing = rows.filter(({ exists }) => !exists).map(({ name }) => escapeIdentifier(name));
   if (missing.length > 0) {
     throw refused(
-      `the backup names roles that this server has not: ${missing.join(', ')}`,
+      `the backup uses roles that do not exist on this server: ${missing.join(', ')}`,
       `Create them: ${missing.map((name) => `CREATE ROLE ${name};`).join(' ')} ${otherwise}`,
     );
   }
@@ -111,28 +111,33 @@ async function requireRoles(
     .map(({ name }) => escapeIdentifier(name));
   if (foreign.length > 0) {
     throw refused(
-      `role "${role}" may not make ${foreign.join(', ')} the owner of anything`,
-      `Give it the grant, as a superuser: GRANT ${foreign.join(', ')} TO ${escapeIdentifier(role)}; ${otherwise}`,
+      `role "${role}" cannot create objects owned by ${foreign.join(', ')}: it is not a member of ${foreign.length === 1 ? 'that role' : 'those roles'}`,
+      `Grant the membership as a superuser: GRANT ${foreign.join(', ')} TO ${escapeIdentifier(role)}; ${otherwise}`,
     );
   }
   if (grantors.length === 0) return true;
   throw refused(
-    `the backup holds grants that ${grantors.map((name) => escapeIdentifier(name)).join(', ')} made on what others own, and only a superuser can make them in that name`,
+    `the backup contains privileges that ${grantors.map((name) => escapeIdentifier(name)).join(', ')} granted on objects of other owners, and only a superuser can restore those`,
     `Restore as a superuser. ${otherwise}`,
   );
 }
 
 /**
- * Requires a superuser where the backup holds what only one may create: pg_restore would stop there, after hours.
- * The manifest has the complete list; where it has none, the archive's own entries count. Whether an extension needs a
- * superuser is asked of the server that is restored into.
- * @param client a connection of the role that restores, to that server
+ * Requires a superuser if the backup contains objects that only a superuser can create: pg_restore would fail on them
+ * after hours. The manifest has the complete list; without one, the archive's entries count. The server decides which
+ * extensions require a superuser.
+ * @param client a connection of the restoring role to that server
  * @throws PgkeepError `RESTORE_REFUSED`.
  */
 export async function requireSuperuserFor(client: Client, restored: RestoredObjects): Promise<void> {
   const { extensions, others } = privilegedObjects(restored);
   if (extensions.length + others.length === 0) return;
-  const { rows } = await client.query<{ role: string; may: boolean; extensions: string[] }>(
+  const {
+    role,
+    may,
+    extensions: superuserExtensions,
+  } = await queryOne<{ role: string; may: boolean; extensions: string[] }>(
+    client,
     `SELECT current_user::text AS role,
             pg_catalog.current_setting('is_superuser') = 'on'
               OR EXISTS (SELECT FROM pg_catalog.pg_roles r
@@ -144,17 +149,16 @@ export async function requireSuperuserFor(client: Client, restored: RestoredObje
                    WHERE e.name = ANY ($2) AND v.superuser AND NOT v.trusted) AS extensions`,
     [MANAGED_ADMINISTRATORS, extensions],
   );
-  const [found] = rows;
-  const objects = [...(found?.extensions ?? []), ...others].toSorted();
-  if (!found || found.may || objects.length === 0) return;
+  const objects = [...superuserExtensions, ...others].toSorted();
+  if (may || objects.length === 0) return;
   throw new PgkeepError(
     'RESTORE_REFUSED',
-    `Refused to restore ${restored.source.name}: only a superuser may create ${listed(objects)}, and role "${found.role}" is not one. Nothing was touched.`,
-    { hint: 'Restore as a superuser: put one into the database URL for this command.' },
+    `Refused to restore ${restored.source.name}: only a superuser can create ${boundedList(objects, 10)}, and role "${role}" is not a superuser. Nothing was changed.`,
+    { hint: 'Restore as a superuser: use a superuser in the database URL for this command.' },
   );
 }
 
-/** Pure. */
+/** Returns the objects to check: extensions by name, and all others. Pure. */
 function privilegedObjects({ source, needs, despite }: RestoredObjects): {
   extensions: readonly string[];
   others: readonly string[];

@@ -3,7 +3,7 @@ import type { ClientBase, PoolClient } from 'pg';
 import { appendPlan, mayRecord } from '../../audit-log/append.js';
 import { serverMessageOf } from '../../core/errors.js';
 import type { DatabaseService } from '../../postgres/database.service.js';
-import { read, type ReadTimeouts, tableExists } from '../../postgres/read.js';
+import { queryOne, read, type ReadTimeouts, tableExists } from '../../postgres/read.js';
 import { beginStatements } from '../../postgres/transaction.js';
 import { WITHOUT_OF_EVIDENCE } from './newest-evidence.js';
 import type {
@@ -34,16 +34,16 @@ interface Row {
   readonly evidence: unknown;
   readonly previous_hash: string;
   readonly hash: string;
-  /** Whether the columns say what the evidence says. */
+  /** Whether the columns have the values of the evidence. */
   readonly agrees: boolean | null;
 }
 
-/** What stands for the hash of the evidence before the first. */
+/** The previous hash of the first evidence. */
 const NO_HASH = '0'.repeat(64);
 
 /**
- * Writes evidence into the guarded database, together with its entry in the audit log, chained to the evidence
- * before. Where that cannot be done the evidence still holds: it says why, and is kept beside the backup alone.
+ * Writes evidence, chained to the previous one, and an entry of the audit log into the guarded database. If that fails,
+ * the report says why, and the evidence is stored only beside the backup.
  */
 export async function recordEvidence(
   database: DatabaseService,
@@ -62,14 +62,14 @@ export async function recordEvidence(
 
 async function obstacleTo(client: ClientBase, timeouts: ReadTimeouts): Promise<string | undefined> {
   if (!(await tableExists(client, TABLE, timeouts))) {
-    return 'it has no table pgkeep.restore_test: run `pgkeep install`';
+    return 'table pgkeep.restore_test does not exist, run `pgkeep install`';
   }
   const recording = await mayRecord(client, timeouts);
-  return recording === 'allowed' ? undefined : 'this role may not write pgkeep.change_log';
+  return recording === 'allowed' ? undefined : 'this role cannot write to pgkeep.change_log';
 }
 
 function unrecorded(evidence: Evidence, reason: string): RestoreTestReport {
-  return { ...sealed({ ...evidence, previousHash: null }), number: null, notRecorded: reason };
+  return { ...withHash({ ...evidence, previousHash: null }), number: null, notRecorded: reason };
 }
 
 async function insert(
@@ -77,20 +77,21 @@ async function insert(
   { evidence, actor }: Recording,
   { statementTimeoutMs }: ReadTimeouts,
 ): Promise<RestoreTestReport> {
-  // One that fails leaves its transaction open: the pool then discards the connection, and the server ends it.
+  // After a failure the transaction stays open: the pool discards the connection, and the server rolls back.
   await client.query(beginStatements(client, { mode: 'READ WRITE', statementTimeoutMs }));
-  // The trigger takes the same lock; here already, so that the newest evidence stays the newest.
+  // The trigger takes the same lock. Taken here, it keeps other tests from inserting evidence in between.
   await client.query(`SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgkeep restore_test'))`);
   const newest = await client.query<{ hash: string }>(
     'SELECT hash FROM pgkeep.restore_test ORDER BY id DESC LIMIT 1',
   );
-  const chained = sealed({ ...evidence, previousHash: newest.rows[0]?.hash ?? NO_HASH });
+  const chained = withHash({ ...evidence, previousHash: newest.rows[0]?.hash ?? NO_HASH });
   const { hash, ...document } = chained;
-  const { rows } = await client.query<{ id: string }>(
+  const { id } = await queryOne<{ id: string }>(
+    client,
     'INSERT INTO pgkeep.restore_test (evidence, hash) VALUES ($1::jsonb, $2) RETURNING id::text',
     [JSON.stringify(document), hash],
   );
-  const number = Number(rows[0]?.id);
+  const number = Number(id);
   const { backup, verdict, archive, restoreMs } = evidence;
   const { sql, values } = appendPlan({
     action: 'restore-test',
@@ -103,7 +104,7 @@ async function insert(
   return { ...chained, number, notRecorded: null };
 }
 
-/** Undefined where the table is missing. @throws what the connection throws. */
+/** Reads the newest tests and verifies the chain. @returns undefined if the table is missing. @throws the server's error. */
 export async function readHistory(
   client: ClientBase,
   limit: number,
@@ -146,22 +147,21 @@ function chainFault(rows: readonly Row[]): string | null {
     if (Number(id) !== index + 1) return `evidence ${index + 1} is missing`;
     if (agrees !== true || hashOf(evidence) !== hash)
       return `evidence ${id} was changed after it was recorded`;
-    if (previous !== before) return `evidence ${id} does not continue evidence ${index}`;
+    if (previous !== before) return `evidence ${id} does not contain the hash of evidence ${index}`;
     before = hash;
   }
   return null;
 }
 
 /**
- * sha256 of a JSON value written with sorted keys and no blanks. Anybody can recompute it: `jq -cSj` writes JSON
- * the same way.
+ * Returns the sha256 of a JSON value, written with sorted keys and no blanks, as `jq -cSj` writes it.
  */
 export function hashOf(value: unknown): string {
   return createHash('sha256').update(canonicalJson(value)).digest('hex');
 }
 
-/** @returns the evidence as it is kept, and its hash. */
-function sealed(evidence: Evidence): Evidence & { readonly hash: string } {
+/** Adds its hash to evidence. */
+function withHash(evidence: Evidence): Evidence & { readonly hash: string } {
   return { ...evidence, hash: hashOf(evidence) };
 }
 

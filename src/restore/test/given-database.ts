@@ -3,14 +3,15 @@ import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 import type { DatabaseIdentity, StampReading } from '../../environment/environment.types.js';
 import { sameDatabase } from '../../environment/environment.types.js';
 import { PgkeepError } from '../../core/errors.js';
+import { queryOne } from '../../postgres/read.js';
 
-/** A schema that says: what is in here is a restore test's, and may be thrown away. */
+/** The schema that marks a database as a restore test's: its contents may be dropped. */
 const MARK = 'pgkeep_scratch';
 const DROPPED_AT_A_TIME = 20;
 
 /**
- * Takes the very database of TEST_DATABASE_URL, where no fresh one may be made: only if it is empty, or is stamped
- * `test` itself (a stamp that came with a restore is another database's), or a killed test left it marked.
+ * Claims the database of TEST_DATABASE_URL itself if the role cannot create another one: only if it is empty, stamped
+ * `test` (a restored stamp is of another database and does not count), or marked by a killed test.
  * @throws PgkeepError `RESTORE_REFUSED`.
  */
 export async function claimGivenDatabase(
@@ -25,26 +26,28 @@ export async function claimGivenDatabase(
   if (!isScratch && !(await isEmptyOrMarked(client))) {
     throw new PgkeepError(
       'RESTORE_REFUSED',
-      `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: it is neither empty nor stamped test, and role "${role}" may not make another. Nothing was touched.`,
+      `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: it is neither empty nor stamped test, and role "${role}" cannot create another database. Nothing was changed.`,
       {
-        hint: `Let it make one: ALTER ROLE ${escapeIdentifier(role)} CREATEDB; or name an empty database, or stamp this one as scratch: \`DATABASE_URL=… pgkeep stamp test\`.`,
+        hint: `Allow it to create databases: ALTER ROLE ${escapeIdentifier(role)} CREATEDB; Or use an empty database, or mark this one as scratch: \`DATABASE_URL=… pgkeep stamp test\`.`,
       },
     );
   }
-  const { rows } = await client.query<{ free: boolean }>(
-    `SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('pgkeep restore test')) AS free`,
+  const { isFree } = await queryOne<{ isFree: boolean }>(
+    client,
+    `SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('pgkeep restore test')) AS "isFree"`,
   );
-  if (rows[0]?.free !== true) {
+  if (!isFree) {
     throw new PgkeepError(
       'RESTORE_REFUSED',
-      `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: another restore test is at work in it.`,
-      { hint: 'Wait for it, then try again.' },
+      `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: another restore test is running in it.`,
+      { hint: 'Wait until it ends, then try again.' },
     );
   }
   await client.query(`CREATE SCHEMA IF NOT EXISTS ${MARK}`);
   await emptyDatabase(client, [MARK]);
 }
 
+/** The database of TEST_DATABASE_URL. */
 export interface GivenDatabase {
   readonly database: string;
   readonly role: string;
@@ -52,33 +55,34 @@ export interface GivenDatabase {
   readonly identity: DatabaseIdentity | undefined;
 }
 
-/** Takes away what was restored; the mark stays. */
+/** Drops what was restored, but not the mark. */
 export async function emptyGivenDatabase(client: Client): Promise<void> {
   await emptyDatabase(client, [MARK]);
 }
 
-/** Leaves the database as an empty one; the mark goes last. */
+/** Drops what was restored, and the mark last. */
 export async function clearGivenDatabase(client: Client): Promise<void> {
   await emptyGivenDatabase(client);
   await client.query(`DROP SCHEMA IF EXISTS ${MARK}`);
 }
 
 async function isEmptyOrMarked(client: Client): Promise<boolean> {
-  const { rows } = await client.query<{ usable: boolean }>(
+  const { isUsable } = await queryOne<{ isUsable: boolean }>(
+    client,
     `SELECT pg_catalog.to_regnamespace('${MARK}') IS NOT NULL
          OR (NOT EXISTS (SELECT FROM ${OWN_RELATIONS} r)
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n
                               WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('public', 'information_schema'))
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc p
                               WHERE p.pronamespace = pg_catalog.to_regnamespace('public'))
-             AND NOT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)) AS usable`,
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)) AS "isUsable"`,
   );
-  return rows[0]?.usable === true;
+  return isUsable;
 }
 
 /**
- * Drops everything in the database, event triggers first: they would fire at the others. Tables before their schemas,
- * a few at a time: one statement that drops thousands would need as many locks at the same moment.
+ * Drops everything in the database. Event triggers come first, because they would fire on the other statements. Tables
+ * are dropped a few at a time before their schemas: one statement for thousands would need too many locks.
  */
 async function emptyDatabase(client: Client, kept: readonly string[]): Promise<void> {
   const { rows } = await client.query<{ statement: string }>(

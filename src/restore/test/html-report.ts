@@ -1,45 +1,45 @@
 import { writeFile } from 'node:fs/promises';
 import { withoutText } from '../../backup/omission-texts.js';
 import { messageOf, PgkeepError } from '../../core/errors.js';
+import { counted, formatCount, formatSeconds, formatTime } from '../../core/text.js';
 import type { Comparison, TableComparison } from '../comparison/comparison.js';
 import { REPORT_STYLE } from './report-style.js';
-import type { RestoreTestReport } from './restore-test.types.js';
+import { type RestoreTestReport, SCRATCH_TEXTS } from './restore-test.types.js';
 
-/** What each comparison asks, for a reader who does not know PostgreSQL. */
+/** What each comparison checks, for a reader who does not know PostgreSQL. */
 const QUESTIONS: Readonly<Record<Comparison['name'], string>> = {
-  archive: 'Is the stored file, to the byte, the one that was written?',
-  restore: 'Does PostgreSQL restore it from the first to the last statement?',
-  tables: 'Is every table there, and no other?',
-  rows: 'Has every table as many rows as when it was backed up?',
-  contents: 'Do all the rows hold what they held?',
+  archive: 'Is the stored file identical to the one that was written?',
+  restore: 'Does PostgreSQL restore it without an error?',
+  tables: 'Are all tables there, and no others?',
+  rows: 'Does every table have as many rows as when it was backed up?',
+  contents: 'Do all rows have the same contents?',
   relations: 'Tables, views, sequences and partitions',
   columns: 'Columns, their types and defaults',
-  constraints: 'Constraints, and whether they are in force',
+  constraints: 'Constraints, and whether they are validated',
   indexes: 'Indexes',
-  triggers: 'Triggers, and whether they are on',
+  triggers: 'Triggers, and whether they are enabled',
   rowSecurity: 'Row-level security and its policies',
   extensions: 'Extensions and their versions',
-  sequences: 'Is no sequence behind where it stood?',
-  foreignKeys: 'Does every reference lead to a row?',
+  sequences: 'Does every sequence continue after its last value?',
+  foreignKeys: 'Does every reference lead to an existing row?',
   migrations: 'Are the same migrations applied?',
 };
 
-/** @throws PgkeepError `USAGE_INVALID` when the file cannot be written. */
+/** Writes the report to a file. @throws PgkeepError `USAGE_INVALID` if that fails. */
 export async function writeReport(file: string, report: RestoreTestReport): Promise<void> {
   try {
     await writeFile(file, htmlReport(report), { mode: 0o644 });
   } catch (cause) {
     throw new PgkeepError('USAGE_INVALID', `Cannot write the report to ${file}: ${messageOf(cause)}`, {
-      hint: 'The test was made, and its evidence is kept: `pgkeep restore tests`. Give --report a file that can be written.',
+      hint: 'The test is done and its evidence is stored: `pgkeep restore history` lists it. Give --report the path of a file that can be written.',
       cause,
     });
   }
 }
 
-/** One self-contained page for people who were not there: what was tested, what was found, how to check it. */
+/** Returns a self-contained page for people who did not run the test: what was tested, the result, how to verify it. */
 export function htmlReport(report: RestoreTestReport): string {
   const { backup, comparisons, tables, notes } = report;
-  const faults = comparisons.filter(({ ok }) => !ok).length;
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -51,16 +51,16 @@ export function htmlReport(report: RestoreTestReport): string {
 </head>
 <body>
 <header><p>Restore test</p><h1>${escape(backup)}</h1></header>
-${verdict(report, faults)}
+${verdict(report)}
 ${facts(report)}
-<h2>What was compared</h2>
+<h2>Comparisons</h2>
 <table>
-<thead><tr><th class="mark">Result</th><th class="name">Comparison</th><th>What was found</th></tr></thead>
+<thead><tr><th class="mark">Result</th><th class="name">Comparison</th><th>Details</th></tr></thead>
 <tbody>
 ${comparisons.map(comparisonRow).join('\n')}
 </tbody>
 </table>
-${notes.length === 0 ? '' : `<h2>What to know</h2>\n<ul>${notes.map((note) => `<li>${escape(note)}</li>`).join('')}</ul>`}
+${notes.length === 0 ? '' : `<h2>Notes</h2>\n<ul>${notes.map((note) => `<li>${escape(note)}</li>`).join('')}</ul>`}
 ${tables.length === 0 ? '' : tableSection(tables)}
 ${versions(report)}
 ${proof(report)}
@@ -70,17 +70,16 @@ ${proof(report)}
 `;
 }
 
-function verdict(
-  { verdict: result, without = [], restoredTo, finishedAt }: RestoreTestReport,
-  faults: number,
-): string {
+function verdict(report: RestoreTestReport): string {
+  const { verdict: result, without = [], restoredTo, finishedAt, comparisons } = report;
+  const failed = comparisons.filter(({ ok }) => !ok).length;
   const missing = withoutText(without);
   const text =
     result === 'passed'
-      ? `The backup was restored into an empty database, and everything that came out of it is what went in${missing && `. The backup was made${escape(missing.slice(1))}`}.`
-      : `${faults === 1 ? 'One comparison says' : `${faults} comparisons say`} no. Do not rely on this backup.`;
+      ? `The backup was restored into an empty database, which then had the structure and the contents of the database that was backed up${missing && `. The backup was made${escape(missing.slice(1))}`}.`
+      : `${failed} of ${counted(comparisons.length, 'comparison')} failed. Do not rely on this backup.`;
   return `<section class="verdict ${result}"><strong>${result === 'passed' ? `Passed${escape(missing)}` : 'Failed'}</strong>
-<span>${text} Tested in a ${restoredTo}, ${time(finishedAt)}.</span></section>`;
+<span>${text} Tested in ${SCRATCH_TEXTS[restoredTo]}, ${time(finishedAt)}.</span></section>`;
 }
 
 function facts(report: RestoreTestReport): string {
@@ -89,12 +88,12 @@ function facts(report: RestoreTestReport): string {
   const shown: [string, string][] = [
     ['Environment', environment],
     ['Backed up', time(backupFinishedAt)],
-    ['Archive', `${count(report.archive.bytes)} bytes`],
-    ['Tables restored', restoreMs === null || tables.length === 0 ? 'none' : count(tables.length)],
-    ['Rows restored', tables.length === 0 ? 'none' : count(rows)],
+    ['Archive', `${formatCount(report.archive.bytes)} bytes`],
+    ['Tables restored', restoreMs === null || tables.length === 0 ? 'none' : formatCount(tables.length)],
+    ['Rows restored', tables.length === 0 ? 'none' : formatCount(rows)],
     ['Recovery time', restoreMs === null ? 'not restored' : duration(restoreMs)],
-    ['Comparing took', compareMs === null ? 'not compared' : duration(compareMs)],
-    ['Whole test', duration(report.durationMs)],
+    ['Comparison time', compareMs === null ? 'not compared' : duration(compareMs)],
+    ['Test time', duration(report.durationMs)],
   ];
   return `<dl class="facts">${shown
     .map(([name, value]) => `<div><dt>${name}</dt><dd>${escape(value)}</dd></div>`)
@@ -102,14 +101,14 @@ function facts(report: RestoreTestReport): string {
 }
 
 function comparisonRow({ name, ok, details }: Comparison): string {
-  return `<tr${ok ? '' : ' class="fault"'}><td class="mark ${ok ? 'yes' : 'no'}">${ok ? '✓ good' : '✗ no'}</td><td class="name">${escape(name)}</td><td>${escape(details)}<br><span class="soft">${QUESTIONS[name]}</span></td></tr>`;
+  return `<tr${ok ? '' : ' class="fault"'}><td class="mark ${ok ? 'yes' : 'no'}">${ok ? '✓ passed' : '✗ failed'}</td><td class="name">${escape(name)}</td><td>${escape(details)}<br><span class="soft">${QUESTIONS[name]}</span></td></tr>`;
 }
 
-/** What differs first: a reader looks for it. */
+/** Lists the tables that differ first. */
 function tableSection(tables: readonly TableComparison[]): string {
   const differing = tables.filter((table) => !isSame(table));
   const rows = [...differing, ...tables.filter(isSame)];
-  return `<h2>Table by table</h2>
+  return `<h2>Tables</h2>
 <table>
 <thead><tr><th class="mark">Result</th><th>Table</th><th class="number">Rows expected</th><th class="number">Rows found</th><th class="contents">Contents</th></tr></thead>
 <tbody>
@@ -121,7 +120,7 @@ ${rows.map(tableRow).join('\n')}
 function tableRow(table: TableComparison): string {
   const { name, expectedRows, foundRows, sameContents, reported } = table;
   const same = isSame(table);
-  return `<tr${same ? '' : ' class="fault"'}><td class="mark ${same ? 'yes' : 'no'}">${same ? '✓ same' : '✗ differs'}</td><td>${escape(name)}</td><td class="number">${rowsText(expectedRows)}</td><td class="number">${rowsText(foundRows)}</td><td class="contents">${sameContents ? 'same hash' : escape(reported ?? 'other')}</td></tr>`;
+  return `<tr${same ? '' : ' class="fault"'}><td class="mark ${same ? 'yes' : 'no'}">${same ? '✓ same' : '✗ differs'}</td><td>${escape(name)}</td><td class="number">${rowsText(expectedRows)}</td><td class="number">${rowsText(foundRows)}</td><td class="contents">${sameContents ? 'same hash' : escape(reported ?? 'other hash')}</td></tr>`;
 }
 
 function versions({ versions: used, database, startedAt }: RestoreTestReport): string {
@@ -130,31 +129,31 @@ function versions({ versions: used, database, startedAt }: RestoreTestReport): s
     ['Dumped from', `PostgreSQL ${used.dumpedServer}, by pg_dump ${used.pgDump}`],
     ['Restored into', used.server === null ? 'not restored' : `PostgreSQL ${used.server}`],
     ['Restored by', used.pgRestore === null ? 'not restored' : `pg_restore ${used.pgRestore}`],
-    ['Test begun', time(startedAt)],
+    ['Test started', time(startedAt)],
   ];
-  return `<h2>With what</h2>\n${pairsTable(pairs)}`;
+  return `<h2>Versions</h2>\n${pairsTable(pairs)}`;
 }
 
 function proof(report: RestoreTestReport): string {
   const { archive, hash, previousHash, number, notRecorded, backup } = report;
   const pairs: [string, string][] = [
-    [`sha256 of ${archive.name}`, archive.sha256],
+    ['sha256 of the archive', archive.sha256],
     ['sha256 of this evidence', hash],
-    ['sha256 of the evidence before', previousHash ?? 'none: this evidence is not in the chain'],
+    ['sha256 of the previous evidence', previousHash ?? 'none: this evidence is not part of the chain'],
     [
       'Recorded',
       number === null
         ? `not in the database: ${notRecorded ?? ''}`
-        : `number ${number} of pgkeep.restore_test in the database, which nobody may change`,
+        : `number ${number} of pgkeep.restore_test in the database, a table that triggers protect from changes`,
     ],
   ];
-  return `<h2>How to check this</h2>
+  return `<h2>How to verify this report</h2>
 ${pairsTable(pairs, 'hash')}
-<p>The evidence is the document beside the backup. It names the hash of the evidence before, so that none can be
-changed, taken out or put in without breaking the chain. With standard tools:</p>
+<p>The evidence is the JSON document beside the backup. It contains the hash of the previous evidence, so that none can
+be changed, removed or inserted without breaking the chain. To verify it with standard tools:</p>
 <pre>sha256sum ${escape(archive.name)}
 jq -cSj 'del(.hash)' ${escape(backup)}.restore-test.json | sha256sum</pre>
-<p>The whole chain, recomputed from the database: <code>pgkeep restore tests</code>.</p>`;
+<p>To verify the complete chain in the database: <code>pgkeep restore history</code>.</p>`;
 }
 
 function pairsTable(pairs: readonly (readonly [string, string])[], valueClass = ''): string {
@@ -165,22 +164,18 @@ function pairsTable(pairs: readonly (readonly [string, string])[], valueClass = 
   return `<table class="pairs"><tbody>\n${rows.join('\n')}\n</tbody></table>`;
 }
 
-/** A difference that no restore can avoid is none that a reader must look into. */
+/** Whether a reader need not look into a table: it is the same, or its difference cannot be avoided. */
 function isSame({ expectedRows, foundRows, sameContents, reported }: TableComparison): boolean {
   return (expectedRows === foundRows && sameContents) || reported !== undefined;
 }
 
 function rowsText(rows: number | null): string {
-  return rows === null ? 'no table' : count(rows);
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en-US');
+  return rows === null ? 'no table' : formatCount(rows);
 }
 
 function duration(ms: number): string {
   const seconds = ms / 1000;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return formatSeconds(ms);
   const minutes = Math.floor(seconds / 60);
   return minutes < 60
     ? `${minutes} min ${Math.round(seconds % 60)} s`
@@ -188,7 +183,7 @@ function duration(ms: number): string {
 }
 
 function time(iso: string): string {
-  return escape(iso.slice(0, 19).replace('T', ' '));
+  return escape(formatTime(iso));
 }
 
 function escape(text: string): string {

@@ -6,26 +6,26 @@ export const WITHOUT_OF_EVIDENCE = `ARRAY(
   SELECT pg_catalog.jsonb_array_elements_text(
            CASE pg_catalog.jsonb_typeof(evidence->'without') WHEN 'array' THEN evidence->'without' ELSE '[]' END))`;
 
-/** One restore test, as the readiness check needs it. */
+/** One restore test, for the readiness check. */
 export interface NewestEvidence {
   readonly backup: string;
   readonly verdict: 'passed' | 'failed';
-  /** What of the database was not in the backup. Defaults to nothing. */
+  /** What the backup does not contain of the database. Defaults to nothing. */
   readonly without?: readonly string[];
   readonly finishedAt: Date;
 }
 
-/** The newest restore test, and the newest that passed. */
+/** The newest restore test, and the newest one that passed. */
 export interface NewestEvidences {
   readonly newest: NewestEvidence | undefined;
   readonly newestPassed: NewestEvidence | undefined;
 }
 
 /**
- * Reads the newest evidence of restore tests, of the environment that the database is stamped for: evidence that
- * came along with another environment's backup proves nothing here. The least role may ask.
- * @returns undefined where the table is missing: pgkeep is not installed, or an older one.
- * @throws what the connection throws.
+ * Reads the newest evidence of the environment that the database is stamped for: evidence that was restored with another
+ * environment's backup does not count. Needs no privileges beyond those of the readiness checks.
+ * @returns undefined if the table is missing: pgkeep, or its current version, is not installed.
+ * @throws the server's error.
  */
 export async function readNewestEvidence(
   client: ClientBase,

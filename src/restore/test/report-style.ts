@@ -1,4 +1,4 @@
-/** The report's whole style: no font, script or picture of anybody else's. Prints on A4; follows the reader's theme. */
+/** The report's style. It loads no fonts, scripts or images, prints on A4, and follows the reader's color scheme. */
 export const REPORT_STYLE = `
 :root {
   color-scheme: light dark;

@@ -1,14 +1,15 @@
 import type { Client } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
 import type { ArchiveFile } from '../../backup/copies/archive-file.js';
+import { majorOf } from '../../backup/postgres-tools.js';
 import type { Settings } from '../../config/settings.js';
 import type { Clock } from '../../core/clock.js';
 import { PgkeepError, serverMessageOf } from '../../core/errors.js';
+import { formatCount } from '../../core/text.js';
 import type { DatabaseIdentity } from '../../environment/environment.types.js';
 import { searchPathAdvice } from '../../postgres/catalogue/unqualified-names.js';
 import { withConnection } from '../../postgres/connect.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
-import { majorOf } from '../archive/archive-header.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import { Archive, type RestoreTarget } from '../archive/archive.js';
 import {
@@ -20,31 +21,31 @@ import { settingsNote } from '../archive/dump-filters.js';
 import { describeFault, type RestoreFault } from '../archive/restore-fault.js';
 import { leftOut } from '../archive/table-of-contents.js';
 import { compareRestored } from '../comparison/compare.js';
-import { type Comparison, failedComparison, finding, judged, number } from '../comparison/comparison.js';
+import { type Comparison, failedComparison, finding, judged } from '../comparison/comparison.js';
 import { readRestored } from '../comparison/read-restored.js';
-import { withScratch } from './scratch-database.js';
 import { databaseOptions } from '../server/database-properties.js';
 import { bytesNeeded } from '../server/free-space.js';
 import type { Evidence, Scratch, ScratchServer } from './restore-test.types.js';
+import { withScratch } from './scratch-database.js';
 import { startThrowAwayServer } from './throw-away-server.js';
 
-/** What PostgreSQL says of a name that it does not find. pg_restore passes on no SQLSTATE. */
+/** PostgreSQL's message about an unknown name. pg_restore does not pass on the SQLSTATE. */
 const NOT_FOUND = / does not exist/;
-/** A server that has run out of something would only be pushed further. */
+/** A server without disk space or memory is not asked to restore the rest. */
 const EXHAUSTED = /No space left on device|Disk quota exceeded|out of (?:shared )?memory/;
 
-/** What a test works with. */
+/** Everything that one test needs. */
 export interface TestContext {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly timeouts: ReadTimeouts;
-  /** The guarded database, where it answers. */
+  /** The guarded database; undefined if it does not answer. */
   readonly guarded: DatabaseIdentity | undefined;
-  /** Aborted by the caller, or by the test's own limit. */
+  /** Aborted by the caller, or by the time limit. */
   readonly signal: AbortSignal;
 }
 
-/** What a test found: the part of the evidence that comes out of the restored database. */
+/** The part of the evidence that the restored database determines. */
 export interface TestFindings extends Pick<
   Evidence,
   'comparisons' | 'tables' | 'notes' | 'restoreMs' | 'compareMs' | 'restoredTo'
@@ -54,8 +55,8 @@ export interface TestFindings extends Pick<
 }
 
 /**
- * Restores one whole archive into a scratch database, and compares. What is wrong with the backup is a finding.
- * @throws PgkeepError where no restore could be tried: `SCRATCH_UNAVAILABLE`, `RESTORE_REFUSED`,
+ * Restores one archive completely into a scratch database, and compares it. A fault of the backup is a finding.
+ * @throws PgkeepError if no restore was possible: `SCRATCH_UNAVAILABLE`, `RESTORE_REFUSED`,
  *   `BACKUP_TOOLS_MISSING`, `DATABASE_…`; the signal's reason.
  */
 export class RestoreTestRun {
@@ -73,7 +74,9 @@ export class RestoreTestRun {
   async perform(): Promise<TestFindings> {
     const { settings, signal, clock } = this.context;
     const { manifest, file } = this.archiveFile;
-    this.comparisons.push(judged('archive', `${number(manifest.bytes)} bytes, sha256 as in the manifest`));
+    this.comparisons.push(
+      judged('archive', `${formatCount(manifest.bytes)} bytes, sha256 matches the manifest`),
+    );
     const atLeastMajor = majorOf(manifest.toolVersions.pgDump);
     const archive = await Archive.open(file, { atLeastMajor, searchPath: settings.searchPath, signal });
     const needs = await archive.needs().catch((error: unknown) => this.fail('restore', error));
@@ -123,7 +126,7 @@ export class RestoreTestRun {
     if (restored === 'nothing') return;
     if (restored !== 'in part') {
       this.restoreMs = restored.durationMs;
-      const took = `${archive.program} ended well after ${(restored.durationMs / 1000).toFixed(1)} s`;
+      const took = `${archive.program} succeeded in ${(restored.durationMs / 1000).toFixed(1)} s`;
       this.comparisons.push(judged('restore', took));
     }
     await this.compare(scratch, deferred);
@@ -146,11 +149,11 @@ export class RestoreTestRun {
     const reported = compared.result.comparisons.filter((comparison) => comparison.reported.length > 0);
     if (reported.length > 0) {
       const where = reported.map((comparison) => `${comparison.name} (${comparison.reported.length})`);
-      this.notes.push(`not exactly as in the backup, as no restore can avoid it: ${where.join(', ')}`);
+      this.notes.push(`differences that no restore can avoid: ${where.join(', ')}`);
     }
   }
 
-  /** The restore failed: whatever else can be restored shows what the backup is still good for. */
+  /** After a failed restore, restores what can be restored, to report what the backup still contains. */
   private async restoreRest(
     archive: Archive,
     { scratch, target }: { scratch: Scratch; target: RestoreTarget },
@@ -169,7 +172,7 @@ export class RestoreTestRun {
     return 'in part';
   }
 
-  /** @returns no fault where it could not be tried: the first failure is the one to report. */
+  /** @returns no faults if that failed, too: the first failure is reported then. */
   private async tryRest(
     archive: Archive,
     { scratch, target }: { scratch: Scratch; target: RestoreTarget },
@@ -193,7 +196,7 @@ export class RestoreTestRun {
     return await withConnection(url, connection, work);
   }
 
-  /** A failure of the restore is a finding; an interruption is none, and neither is a machine that lacks a part. */
+  /** Records a failure of the restore as a finding. @throws an interruption, or the PgkeepError of a missing tool or server. */
   private fail(name: Comparison['name'], error: unknown): undefined {
     this.context.signal.throwIfAborted();
     if (error instanceof PgkeepError) throw error;

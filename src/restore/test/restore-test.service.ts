@@ -12,7 +12,7 @@ import { databaseError } from '../../postgres/database-fault.js';
 import { DatabaseService } from '../../postgres/database.service.js';
 import type { RestoreTestHistory, RestoreTestOptions, RestoreTestReport } from './restore-test.types.js';
 
-/** Proves backups: restores one, compares, and keeps the evidence. */
+/** Tests that backups can be restored, and stores the evidence. */
 @Injectable()
 export class RestoreTestService {
   constructor(
@@ -23,10 +23,10 @@ export class RestoreTestService {
   ) {}
 
   /**
-   * Restores one backup beside the guarded database, never into it, and compares everything that its manifest says.
-   * A backup that does not pass is a verdict, not an error; so is a test that ran into its limit. The evidence is
-   * kept beside the backup, and in the guarded database where that can be written.
-   * @throws PgkeepError where no test could be made: `BACKUP_NOT_FOUND`, `RESTORE_REFUSED`, `SCRATCH_UNAVAILABLE`,
+   * Restores one backup into a scratch database, never into the guarded one, and compares it with the manifest. A backup
+   * that fails is a verdict, not an error; so is a test that exceeds its time limit. The evidence is stored beside the
+   * backup, and in the guarded database if that can be written.
+   * @throws PgkeepError if no test was possible: `BACKUP_NOT_FOUND`, `RESTORE_REFUSED`, `SCRATCH_UNAVAILABLE`,
    *   `BACKUP_TOOLS_MISSING`, `CLUSTER_FAILED`, `STORAGE_…`, `DATABASE_…`; `INTERRUPTED`.
    */
   async run({
@@ -36,7 +36,7 @@ export class RestoreTestService {
   }: RestoreTestOptions = {}): Promise<RestoreTestReport> {
     const { settings, backups, clock, database } = this;
     const name = backup ?? (await this.newest());
-    // Loaded only here: a service that starts tests nothing, and each file costs its start.
+    // Loaded only here, because a service does not need it at its start.
     const { testBackup } = await import('./test-backup.js');
     try {
       return await testBackup({ settings, backups, clock, database }, { name, signal, actor });
@@ -46,7 +46,7 @@ export class RestoreTestService {
   }
 
   /**
-   * The newest tests that the guarded database knows, and whether the chain of their evidence is whole.
+   * Lists the newest tests that are recorded in the guarded database, and verifies the chain of evidence.
    * @throws PgkeepError `NOT_INSTALLED`, or a `DATABASE_…` code.
    */
   async list(limit = 20): Promise<RestoreTestHistory> {
@@ -65,7 +65,7 @@ export class RestoreTestService {
     }
     throw new PgkeepError(
       'NOT_INSTALLED',
-      'Cannot read the restore tests: the database has no table pgkeep.restore_test.',
+      'Cannot read the restore tests: table pgkeep.restore_test does not exist.',
       { hint: 'Run `pgkeep install`.' },
     );
   }
@@ -75,13 +75,13 @@ export class RestoreTestService {
     const { database } = this.settings.database.url;
     const { backups } = await this.backups.list();
     const own = backups.filter((entry) => entry.database === database && entry.environment === environment);
-    // A safety backup may be of a damaged database: that it restores says little about the backups to restore from.
+    // A safety backup may be of a damaged database, and is not what a person would restore.
     const newest = own.find(({ reason }) => !isSafetyBackup(reason)) ?? own[0];
     if (newest) return newest.name;
     throw new PgkeepError(
       'BACKUP_NOT_FOUND',
-      `There is no backup of database "${database}" as ${environment} to test.`,
-      { hint: 'Make one: `pgkeep backup`; or name one: `pgkeep backup list` shows all.' },
+      `Cannot test a restore: there is no backup of database "${database}" in environment ${environment}.`,
+      { hint: 'Create one with `pgkeep backup`, or name one: `pgkeep backup list` shows all.' },
     );
   }
 }

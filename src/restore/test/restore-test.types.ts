@@ -7,14 +7,14 @@ import type { Comparison, TableComparison } from '../comparison/comparison.js';
 
 /** A server that restores are tested on. */
 export interface ScratchServer {
-  /** Connects to a database of it that is there already. */
+  /** The URL of an existing database on it. */
   readonly url: DatabaseUrl;
-  /** Whether it was made for this test and dies with it: then it may be given roles. */
+  /** Whether it was started for this test and is removed after it: roles may be created on it. */
   readonly isThrowAway: boolean;
   readonly close: () => Promise<void>;
 }
 
-/** A database that is restored into, and is gone (or empty again) afterwards. */
+/** The database that a test restores into. It is dropped, or emptied, afterwards. */
 export interface Scratch {
   readonly kind: ScratchKind;
   readonly url: DatabaseUrl;
@@ -31,22 +31,29 @@ export interface Scratch {
   readonly renew: () => Promise<void>;
 }
 
-/** What the database is to be like. */
+/** The requirements on a scratch database. */
 export interface ScratchPlan {
-  /** After CREATE DATABASE name WITH. */
+  /** The options after CREATE DATABASE name WITH. */
   readonly databaseOptions: string;
-  /** Free space that it takes; undefined where that is not known. */
+  /** The free space that it needs; undefined if that is not known. */
   readonly bytesNeeded: number | undefined;
   readonly needs: ArchiveNeeds;
-  /** The backup, and what its manifest says. */
+  /** The backup's name. */
   readonly name: string;
   readonly manifest: Manifest;
 }
 
-/** Where a restore was tested. */
+/** Where a restore was tested. The values are in the evidence of earlier versions. */
 export type ScratchKind = 'throw-away cluster' | 'fresh database' | 'given database';
 
-/** What an auditor keeps: everything that was found, chained to the evidence before. Holds no secret. */
+/** Where a restore was tested, for texts. */
+export const SCRATCH_TEXTS: Readonly<Record<ScratchKind, string>> = {
+  'throw-away cluster': 'a temporary PostgreSQL server',
+  'fresh database': 'a new database on the server of TEST_DATABASE_URL',
+  'given database': 'the database of TEST_DATABASE_URL',
+};
+
+/** The result of a restore test for an auditor, chained to the previous evidence by its hash. Contains no secret. */
 export interface Evidence {
   readonly formatVersion: 1;
   readonly backup: string;
@@ -55,18 +62,18 @@ export interface Evidence {
   /** When the backup was finished, ISO 8601. */
   readonly backupFinishedAt: string;
   readonly verdict: 'passed' | 'failed';
-  /** What of the database was not in the backup: `passed` says nothing about it. Absent in evidence of earlier versions. */
+  /** What the backup does not contain of the database, and was not tested. Absent in evidence of earlier versions. */
   readonly without?: readonly string[];
   readonly comparisons: readonly Comparison[];
   readonly tables: readonly TableComparison[];
-  /** What could not be checked, or deserves a look. */
+  /** What could not be checked, or a person should read. */
   readonly notes: readonly string[];
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly durationMs: number;
-  /** The measured recovery time: pg_restore alone. Null where it did not come to its end. */
+  /** The measured recovery time: pg_restore alone. Null if it did not finish. */
   readonly restoreMs: number | null;
-  /** Null where the comparison did not come to its end. */
+  /** How long the comparison took. Null if it did not finish. */
   readonly compareMs: number | null;
   readonly restoredTo: ScratchKind;
   readonly versions: {
@@ -79,26 +86,27 @@ export interface Evidence {
     readonly pgDump: string;
   };
   readonly archive: { readonly name: string; readonly bytes: number; readonly sha256: string };
-  /** Hash of the evidence before; 64 zeros in the first, null where the database could not be asked. */
+  /** The hash of the previous evidence; 64 zeros in the first one, null if the database could not be read. */
   readonly previousHash: string | null;
 }
 
-/** What `pgkeep restore test` answers. */
+/** The evidence of a restore test, and where it was stored. */
 export interface RestoreTestReport extends Evidence {
   /** sha256 of the evidence. */
   readonly hash: string;
-  /** The evidence's number in the database; null where it could not be written there. */
+  /** The evidence's number in the database; null if it could not be written there. */
   readonly number: number | null;
-  /** Why it could not be. */
+  /** Why it could not be written there. */
   readonly notRecorded: string | null;
 }
 
+/** The options of a restore test. */
 export interface RestoreTestOptions {
   /** The backup's name, or one of its files. Defaults to the newest of this database and environment. */
   readonly backup?: string | undefined;
-  /** Aborting it ends the test in order: nothing is left, and there is no verdict. */
+  /** Aborting it stops the test cleanly: nothing is left behind, and there is no verdict. */
   readonly signal?: AbortSignal;
-  /** Who tests, for the changelog. Defaults to the user of the operating system. */
+  /** Who tests, for the audit log. Defaults to the user of the operating system. */
   readonly actor?: string;
 }
 
@@ -108,7 +116,7 @@ export interface RestoreTestEntry {
   readonly backup: string;
   readonly environment: string;
   readonly verdict: 'passed' | 'failed';
-  /** What of the database was not in the backup. */
+  /** What the backup does not contain of the database. */
   readonly without: readonly string[];
   readonly startedAt: string;
   readonly finishedAt: string;
@@ -117,10 +125,10 @@ export interface RestoreTestEntry {
   readonly hash: string;
 }
 
-/** The newest restore tests, the newest first, and whether the chain of all of them is whole. */
+/** The newest restore tests, newest first, and whether the chain of all evidence is intact. */
 export interface RestoreTestHistory {
   readonly total: number;
   readonly tests: readonly RestoreTestEntry[];
-  /** The first evidence that does not fit; null where the chain is whole. */
+  /** What is wrong with the first evidence that breaks the chain; null if the chain is intact. */
   readonly chainFault: string | null;
 }

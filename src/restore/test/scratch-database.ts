@@ -1,35 +1,36 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from 'pg';
+import { majorOf } from '../../backup/postgres-tools.js';
 import { PgkeepError } from '../../core/errors.js';
 import { type DatabaseIdentity, sameDatabase } from '../../environment/environment.types.js';
 import { readIdentity, readStamp } from '../../environment/stamp.js';
 import { withConnection } from '../../postgres/connect.js';
 import { queryOne, type ReadTimeouts } from '../../postgres/read.js';
 import { isPooled } from '../../postgres/session.js';
-import { majorOf } from '../archive/archive-header.js';
 import { rolesOf } from '../archive/archive-needs.js';
 import { readSettingNames } from '../archive/dump-filters.js';
-import { claimGivenDatabase, clearGivenDatabase, emptyGivenDatabase } from './given-database.js';
 import { freeSpaceOfServer, requireSpace } from '../server/free-space.js';
 import { compactTime, MarkedDatabases } from '../server/marked-databases.js';
 import { requireSuperuserFor } from '../server/requirements.js';
+import { claimGivenDatabase, clearGivenDatabase, emptyGivenDatabase } from './given-database.js';
 import type { Scratch, ScratchPlan, ScratchServer } from './restore-test.types.js';
 
 /** How long dropping a scratch database may take after the test. */
 const DROP_TIMEOUT_MS = 60_000;
 
+/** How a scratch database is created. */
 export interface ScratchOptions {
   readonly plan: ScratchPlan;
-  /** Databases that must not be restored into: the guarded one, live and as the manifest knows it. */
+  /** Databases that must not be restored into: the guarded one, and the one in the manifest. */
   readonly guarded: readonly DatabaseIdentity[];
   readonly connectTimeoutMs: number;
   readonly timeouts: ReadTimeouts;
-  /** The longest that any restore test takes: what is older was left by a killed one. */
+  /** No restore test takes longer: an older database is the leftover of a killed one. */
   readonly longestMs: number;
   readonly now: Date;
 }
 
-/** What the server's role is and may. */
+/** The server and the abilities of the role on it. */
 interface Host {
   readonly version: string;
   readonly database: string;
@@ -40,7 +41,7 @@ interface Host {
 }
 
 /**
- * Runs `use` with a database to restore into, which is gone (or empty again) afterwards, whatever happens.
+ * Runs `use` with a database to restore into, which is always dropped, or emptied, afterwards.
  * @throws PgkeepError `RESTORE_REFUSED`; what connecting, creating or `use` throws.
  */
 export async function withScratch<T>(
@@ -59,12 +60,12 @@ export async function withScratch<T>(
     requireAnother(identity, guarded);
     const host = await readHost(client);
     requireSameMajor(host, plan);
-    // A server of our own was looked at before it was made.
+    // The space for a temporary server was checked before it was started.
     if (!server.isThrowAway) {
       requireSpace(await freeSpaceOfServer(client), {
         bytes: plan.bytesNeeded,
         code: 'SCRATCH_UNAVAILABLE',
-        operation: 'Nowhere to test a restore',
+        operation: 'Cannot test a restore',
       });
     }
     await requireSuperuserFor(client, { source: plan, needs: plan.needs });
@@ -128,8 +129,8 @@ function requireSameMajor({ version }: Host, { manifest }: ScratchPlan): void {
   if (majorOf(version) === majorOf(dumpedServer)) return;
   throw new PgkeepError(
     'RESTORE_REFUSED',
-    `Refused to test a restore on PostgreSQL ${version}: the backup is of PostgreSQL ${dumpedServer}, and only the same major version proves it.`,
-    { hint: `Point TEST_DATABASE_URL at a PostgreSQL ${majorOf(dumpedServer)}.` },
+    `Refused to test a restore on PostgreSQL ${version}: the backup is of PostgreSQL ${dumpedServer}, and a test needs the same major version. Nothing was changed.`,
+    { hint: `Point TEST_DATABASE_URL at a PostgreSQL ${majorOf(dumpedServer)} server.` },
   );
 }
 
@@ -138,12 +139,14 @@ function requireSameEncoding({ encoding, database }: Host, plan: ScratchPlan): v
   if (encoding === wanted) return;
   throw new PgkeepError(
     'RESTORE_REFUSED',
-    `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: its encoding is ${encoding}, the backup's is ${wanted}.`,
-    { hint: `Create it anew: CREATE DATABASE … TEMPLATE template0 ENCODING '${wanted}'.` },
+    `Refused to test a restore in database "${database}" of TEST_DATABASE_URL: its encoding is ${encoding}, and the backup's is ${wanted}. Nothing was changed.`,
+    {
+      hint: `Create it again with that encoding: CREATE DATABASE … TEMPLATE template0 ENCODING '${wanted}'.`,
+    },
   );
 }
 
-/** A server of our own is given the roles that it lacks; on another's, owners and grants are then left out. */
+/** Creates missing roles on a temporary server; on any other server, owners and grants are left out without them. */
 async function settleRoles(
   client: Client,
   { role, isSuperuser }: Host,
@@ -164,32 +167,33 @@ async function settleRoles(
     const names = rows.map(({ name }) => `"${name}"`).join(', ');
     return {
       withOwners: false,
-      notes: [`owners and grants were not restored: the server has no role ${names}`],
+      notes: [`owners and grants were not restored: the server does not have role ${names}`],
     };
   }
   if (isSuperuser) return { withOwners: true, notes: [] };
-  const note = `owners and grants were not restored: role "${role}" is not a superuser there`;
+  const note = `owners and grants were not restored: role "${role}" is not a superuser on that server`;
   return { withOwners: false, notes: [note] };
 }
 
 /**
- * The guarded database is known by its system identifier and oid, whatever host name or pooler it is reached by.
+ * Requires another database than the guarded one, which is identified by its system identifier and oid, whatever host
+ * name or pooler leads to it.
  * @throws PgkeepError `RESTORE_REFUSED`.
  */
 function requireAnother(identity: DatabaseIdentity | undefined, guarded: readonly DatabaseIdentity[]): void {
   if (identity === undefined) {
     throw new PgkeepError(
       'RESTORE_REFUSED',
-      'Refused to test a restore: the role of TEST_DATABASE_URL may not ask the server who it is, and it might be the guarded database.',
+      'Refused to test a restore: the role of TEST_DATABASE_URL cannot read the server’s system identifier, so that it could be the guarded database. Nothing was changed.',
       {
-        hint: 'Give it the grant, as a superuser: GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO PUBLIC;',
+        hint: 'Grant it as a superuser: GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO PUBLIC;',
       },
     );
   }
   if (!guarded.some((database) => sameDatabase(database, identity))) return;
   throw new PgkeepError(
     'RESTORE_REFUSED',
-    `Refused to test a restore: TEST_DATABASE_URL leads to the guarded database itself (system ${identity.systemIdentifier}, oid ${identity.databaseOid}). Nothing was touched.`,
-    { hint: 'Point TEST_DATABASE_URL at another server, or leave it out.' },
+    `Refused to test a restore: TEST_DATABASE_URL leads to the guarded database (system ${identity.systemIdentifier}, oid ${identity.databaseOid}). Nothing was changed.`,
+    { hint: 'Point TEST_DATABASE_URL at another server, or unset it.' },
   );
 }

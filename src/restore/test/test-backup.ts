@@ -3,8 +3,8 @@ import type { Manifest } from '../../backup/backup.types.js';
 import { omissionTexts } from '../../backup/omission-texts.js';
 import { PGKEEP_VERSION } from '../../config/pgkeep-version.js';
 import type { Settings } from '../../config/settings.js';
+import { counted } from '../../core/text.js';
 import type { Clock } from '../../core/clock.js';
-import { counted } from '../../core/counted.js';
 import { PgkeepError } from '../../core/errors.js';
 import type { DatabaseIdentity } from '../../environment/environment.types.js';
 import { readIdentity } from '../../environment/stamp.js';
@@ -15,28 +15,31 @@ import { recordEvidence } from './evidence.js';
 import { RestoreTestRun, type TestFindings } from './restore-test-run.js';
 import type { Evidence, RestoreTestReport } from './restore-test.types.js';
 
-interface Rooms {
+/** The services that a test uses. */
+interface Services {
   readonly settings: Settings;
   readonly backups: BackupService;
   readonly clock: Clock;
   readonly database: DatabaseService;
 }
 
-/** What is tested, by whom, and what ends it. */
-interface Asked {
+/** What to test, who tests, and what stops it. */
+interface Request {
   readonly name: string;
   readonly signal: AbortSignal;
   readonly actor: string;
 }
 
-/** Tests one backup, and keeps the evidence; no prune removes it meanwhile. @throws as `RestoreTestService.run`. */
-export async function testBackup(app: Rooms, asked: Asked): Promise<RestoreTestReport> {
-  const { name, signal } = asked;
-  return await app.backups.whileClaimed(name, { use: 'restore test', signal }, () => testClaimed(app, asked));
+/** Tests one backup while it is claimed, and stores the evidence. @throws as `RestoreTestService.run`. */
+export async function testBackup(services: Services, request: Request): Promise<RestoreTestReport> {
+  const { name, signal } = request;
+  return await services.backups.whileClaimed(name, { use: 'restore test', signal }, () =>
+    testClaimed(services, request),
+  );
 }
 
-async function testClaimed(app: Rooms, { name, signal, actor }: Asked): Promise<RestoreTestReport> {
-  const { settings, backups, clock, database } = app;
+async function testClaimed(services: Services, { name, signal, actor }: Request): Promise<RestoreTestReport> {
+  const { settings, backups, clock, database } = services;
   const startedAt = clock.now();
   const manifest = await backups.manifest(name);
   const limit = AbortSignal.timeout(settings.restore.testTimeoutMs);
@@ -44,7 +47,7 @@ async function testClaimed(app: Rooms, { name, signal, actor }: Asked): Promise<
     settings,
     clock,
     timeouts: database.timeouts,
-    guarded: await guardedIdentity(app),
+    guarded: await guardedIdentity(services),
     signal: AbortSignal.any([signal, limit]),
   };
   const findings = await backups
@@ -64,7 +67,7 @@ async function testClaimed(app: Rooms, { name, signal, actor }: Asked): Promise<
   return report;
 }
 
-/** What is kept beside the backup: the evidence and its hash. */
+/** Returns the document that is stored beside the backup: the evidence and its hash. */
 function documentOf(report: RestoreTestReport): object {
   const { number: _number, notRecorded: _notRecorded, ...document } = report;
   return document;
@@ -117,11 +120,11 @@ function failed(
 }
 
 function limitText(timeoutMs: number): string {
-  return `the test did not end within ${counted(timeoutMs / 60_000, 'minute')} (RESTORE_TEST_TIMEOUT_MINUTES), and was ended`;
+  return `the test was stopped after ${counted(timeoutMs / 60_000, 'minute')} (RESTORE_TEST_TIMEOUT_MINUTES)`;
 }
 
-/** Undefined where it does not answer: its backups are worth testing then more than ever. */
-async function guardedIdentity({ settings, database }: Rooms): Promise<DatabaseIdentity | undefined> {
+/** Returns undefined if the database does not answer: its backups can still be tested. */
+async function guardedIdentity({ settings, database }: Services): Promise<DatabaseIdentity | undefined> {
   const { url, connectTimeoutMs } = settings.database;
   const { timeouts } = database;
   const options = {

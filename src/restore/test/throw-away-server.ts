@@ -13,7 +13,7 @@ const PREFIX = 'pgkeep-restore-test-';
 
 const CONNECTIONS = 20;
 
-/** Nothing of it has to survive: no syncing, no log for a crash, room for index builds. */
+/** Its data need not survive a crash: no fsync, minimal WAL, much memory for index builds. */
 const SETTINGS = {
   fsync: 'off',
   synchronous_commit: 'off',
@@ -33,29 +33,30 @@ const SETTINGS = {
 const LEAST_LOCKS = 64;
 
 /**
- * Returns max_locks_per_transaction for a database of so many tables, indexes and sequences: PostgreSQL multiplies it
- * by the connections. A query on a partitioned table locks all its partitions and their indexes, and two such queries
- * run at a time. Pure.
+ * Returns max_locks_per_transaction for a number of tables, indexes and sequences. PostgreSQL multiplies it by the
+ * connections. A query on a partitioned table locks all partitions and their indexes, and two such queries run at a
+ * time. Pure.
  */
 export function locksPerTransaction(relations: number): number {
   return Math.max(LEAST_LOCKS, Math.ceil((relations * 2) / CONNECTIONS));
 }
 
+/** How a temporary server is started. */
 export interface ThrowAwayOptions {
   readonly searchPath: string;
   readonly now: Date;
-  /** The longest that any restore test takes. */
+  /** No restore test takes longer: older files are leftovers of a killed one. */
   readonly longestMs: number;
-  /** Free space that the restored database takes; undefined where that is not known. */
+  /** The free space that the restored database needs; undefined if that is not known. */
   readonly bytesNeeded: number | undefined;
   /** How many tables, indexes and sequences will be restored. */
   readonly relations: number;
 }
 
 /**
- * Starts a PostgreSQL of our own, of the same major version as the one that was dumped, in a temporary directory.
- * It dies with this process.
- * @throws PgkeepError `SCRATCH_UNAVAILABLE` naming the package to install, `CLUSTER_FAILED`.
+ * Starts a temporary PostgreSQL server of the dumped server's major version in a temporary directory. It ends with this
+ * process.
+ * @throws PgkeepError `SCRATCH_UNAVAILABLE` with the package to install, `CLUSTER_FAILED`.
  */
 export async function startThrowAwayServer(
   dumpedMajor: number,
@@ -66,10 +67,10 @@ export async function startThrowAwayServer(
   requireSpace(await freeSpaceOf(tmpdir()), {
     bytes: bytesNeeded,
     code: 'SCRATCH_UNAVAILABLE',
-    operation: 'Nowhere to test a restore',
+    operation: 'Cannot test a restore',
   });
   const directory = mkdtempSync(path.join(tmpdir(), PREFIX));
-  // The unprivileged user that PostgreSQL runs as must be able to pass through, where this runs as root.
+  // If this runs as root, the unprivileged user of PostgreSQL needs access to the subdirectory.
   chmodSync(directory, 0o711);
   try {
     const cluster = await Cluster.start({
@@ -101,14 +102,14 @@ async function findServerProgram(
   if (found?.major === major) return found;
   throw new PgkeepError(
     'SCRATCH_UNAVAILABLE',
-    `Nowhere to test a restore: TEST_DATABASE_URL is not set, and this machine has no server programs of PostgreSQL ${major}.`,
+    `Cannot test a restore: TEST_DATABASE_URL is not set, and the server programs of PostgreSQL ${major} are not installed on this machine.`,
     {
-      hint: `Set TEST_DATABASE_URL to a PostgreSQL ${major} that is not the guarded database, or install the programs: apt-get install postgresql-${major}.`,
+      hint: `Set TEST_DATABASE_URL to a PostgreSQL ${major} server that is not the guarded one, or install the programs: apt-get install postgresql-${major}.`,
     },
   );
 }
 
-/** A killed test's server dies with it; its files stay, and are as large as the database. */
+/** Removes the files of killed tests, which are as large as the database; their servers ended with them. */
 function clearLeftovers(now: Date, longestMs: number): void {
   for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(PREFIX))) {
     const directory = path.join(tmpdir(), name);
@@ -120,10 +121,10 @@ function isLeftover(directory: string, before: number): boolean {
   const owner = path.join(directory, 'cluster', 'owner');
   try {
     if (existsSync(owner)) return !isRunning(Number(readFileSync(owner, 'utf8')));
-    // Killed before its server was up.
+    // The test was killed before its server started.
     return statSync(directory).mtimeMs < before;
   } catch {
-    // Another user's, whose own test clears it; or gone meanwhile.
+    // It belongs to another user, whose next test removes it; or it was removed meanwhile.
     return false;
   }
 }

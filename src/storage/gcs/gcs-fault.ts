@@ -1,13 +1,14 @@
-import { messageOf } from '../../core/errors.js';
-import { networkFault, propertyOf, withoutStop, type RemoteFault } from '../remote-fault.js';
+import { messageOf, propertyOf } from '../../core/errors.js';
+import { withoutStop } from '../../core/text.js';
+import { networkFault, type RemoteFault } from '../remote-fault.js';
 
 const HINTS = {
-  none: 'Give this process application-default credentials: GOOGLE_APPLICATION_CREDENTIALS names a key file, or workload identity; `gcloud auth application-default login` on a laptop.',
+  none: 'Set GOOGLE_APPLICATION_CREDENTIALS to a key file, or use workload identity. On a laptop: `gcloud auth application-default login`.',
   credentials:
-    'Renew or replace the credentials that GOOGLE_APPLICATION_CREDENTIALS or the machine’s identity gives.',
+    'Renew or replace the credentials of GOOGLE_APPLICATION_CREDENTIALS or of the machine’s identity.',
   grants: 'Give the service account the role Storage Object User (roles/storage.objectUser) on the bucket.',
-  bucket: 'Check GCS_BACKUP_BUCKET, or make the bucket: pgkeep makes none by itself.',
-  other: 'Look the answer up in the documentation of Cloud Storage.',
+  bucket: 'Check GCS_BACKUP_BUCKET, or create the bucket: pgkeep does not create buckets.',
+  other: 'See the documentation of Cloud Storage for this error.',
 } as const;
 
 /** Explains any error of the Google Cloud Storage client, by HTTP status. */
@@ -20,20 +21,20 @@ export function gcsFault(error: unknown): RemoteFault {
   if (status === 401) {
     return {
       code: 'STORAGE_DENIED',
-      text: `the credentials are refused (${text})`,
+      text: `the credentials were refused (${text})`,
       hint: HINTS.credentials,
     };
   }
   if (status === 403) {
-    return { code: 'STORAGE_DENIED', text: `access is denied (${text})`, hint: HINTS.grants };
+    return { code: 'STORAGE_DENIED', text: `access denied (${text})`, hint: HINTS.grants };
   }
   if (status === 404) {
-    return { code: 'STORAGE_BUCKET_MISSING', text: 'there is no such bucket', hint: HINTS.bucket };
+    return { code: 'STORAGE_BUCKET_MISSING', text: 'the bucket does not exist', hint: HINTS.bucket };
   }
   return networkFault(error, status) ?? { code: 'STORAGE_FAILED', text, hint: HINTS.other };
 }
 
-/** The HTTP status of an answer: the client has it as `code`, the library below it as `status`. */
+/** Returns the HTTP status of an error: the client has it as `code`, the library below it as `status`. */
 export function statusOf(error: unknown): number | undefined {
   const candidates = [
     propertyOf(error, 'code'),
@@ -43,7 +44,7 @@ export function statusOf(error: unknown): number | undefined {
   return candidates.map(Number).find((status) => status >= 400 && status <= 599);
 }
 
-/** The server's own words: in the answer, or in the `message`, which is sometimes the whole JSON it sent. */
+/** Returns the server's message, from the response or from `message`, which is sometimes the JSON of the response. */
 function saidBy(error: unknown): string {
   const message = messageOf(error);
   const answered = messageIn(propertyOf(propertyOf(error, 'response'), 'data'));

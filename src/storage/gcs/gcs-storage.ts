@@ -15,7 +15,7 @@ import {
 import { gcsFault, statusOf } from './gcs-fault.js';
 import { upload } from './gcs-upload.js';
 
-/** Loads the client, which is large, and asks the network nothing. `endpoint`: another server than Google's. */
+/** Loads the client, which is large, without a request. @param endpoint another server than Google's */
 export async function openGcsBucket(
   settings: GcsBucketSettings,
   patience: Patience = PATIENCE,
@@ -27,9 +27,9 @@ export async function openGcsBucket(
     timeout: patience.idleMs,
     retryOptions: {
       maxRetries: patience.attempts - 1,
-      // Counted from the beginning of an upload: with the default (10 minutes) a long one is never retried.
+      // It counts from the beginning of an upload: with the default (10 minutes), a long upload is never retried.
       totalTimeout: 86_400,
-      // Each of our requests can be made twice: an upload has a session, and the rest read or delete.
+      // Every request can be repeated: an upload has a session, and the others read or delete.
       idempotencyStrategy: IdempotencyStrategy.RetryAlways,
     },
   });
@@ -64,7 +64,7 @@ export class GcsStorage implements BackupStorage {
     const operation = `read ${key} from`;
     const found = await this.look(key, operation);
     if (found === undefined) throw objectMissing(key, this.location);
-    // The generation: an object that is overwritten meanwhile must not become the second half of this one.
+    // With the generation, so that a resumed download does not continue with another object.
     const file = this.bucket.file(this.file(key).name, { generation: found.generation });
     const open = (start: number): Readable =>
       file.createReadStream({ decompress: false, ...(start > 0 ? { start } : { validation: 'crc32c' }) });
@@ -122,7 +122,7 @@ export class GcsStorage implements BackupStorage {
     return undefined;
   }
 
-  /** A 404 does not tell a missing object from a missing bucket. A listing does, and needs no further grant. */
+  /** Requires that the bucket exists. After a 404, which can mean either, a listing shows it and needs no other right. */
   private async requireBucket(operation: string): Promise<void> {
     try {
       await this.bucket.getFiles({ maxResults: 1, autoPaginate: false });

@@ -3,14 +3,15 @@ import type { Readable } from 'node:stream';
 import type { File } from '@google-cloud/storage';
 import { sourceOf } from '../upload-source.js';
 
-/** Uploads are acknowledged in steps of this size; a step whose connection broke is sent again. */
+/** The size of one step of an upload. A step whose connection broke is sent again. */
 const CHUNK = 8 * 1024 * 1024;
 
 const METADATA = { contentType: 'application/octet-stream' };
 
 /**
- * Uploads a stream of unknown length: in one request where it is short, else as a resumable upload, which becomes
- * an object with its last byte. `stallMs`: the longest wait for the server to take the next step, all retries included.
+ * Uploads a stream of unknown length: in one request if it is short, otherwise as a resumable upload, which becomes an
+ * object with its last byte.
+ * @param stallMs the longest wait for the server to accept the next step, with all retries
  */
 export async function upload(
   file: File,
@@ -22,14 +23,14 @@ export async function upload(
   const head = await take(source, CHUNK);
   signal.throwIfAborted();
   if (head.isAll) {
-    // From here on it cannot be taken back: an abort that comes now is too late, and the put succeeds.
+    // The request cannot be undone: an abort from here on is too late, and the put succeeds.
     await file.save(Buffer.concat(head.chunks), { resumable: false, metadata: METADATA });
     return { bytes: head.bytes };
   }
   return await resumable(file, [head.chunks, source], signal, stallMs);
 }
 
-/** The beginning of a stream: all of it, or a little more than the limit. */
+/** Reads the beginning of a stream: all of it, or a little more than the limit. */
 async function take(
   source: AsyncIterator<Buffer>,
   limit: number,
@@ -62,7 +63,7 @@ async function resumable(
         stall.stop();
       }
     }
-    // The last step, and the answer to it.
+    // The last step, and its response.
     stall.start();
   }
   let session: string | undefined;
@@ -82,7 +83,7 @@ async function resumable(
   }
 }
 
-/** Ends the upload, which would else be kept for a week. Where that fails too, the first failure matters more. */
+/** Cancels the upload, which would be kept for a week. If that fails, too, the first failure is reported. */
 async function cancel(file: File, session: string): Promise<void> {
   try {
     await file.storage.authClient.request({
@@ -90,15 +91,15 @@ async function cancel(file: File, session: string): Promise<void> {
       url: session,
       headers: { 'Content-Length': '0' },
       timeout: 10_000,
-      // 499 is how the server says that it is cancelled.
+      // The server answers a cancellation with 499.
       validateStatus: () => true,
     });
   } catch {
-    // Nothing of it can be seen under the key, and the server drops it by itself.
+    // The unfinished upload is not visible under the key, and the server removes it later.
   }
 }
 
-/** Breaks an upload whose server takes no more: the client itself waits for ever. */
+/** Aborts an upload if the server accepts no more data: the client itself waits forever. */
 class StallWatch {
   private readonly controller = new AbortController();
   private timer: NodeJS.Timeout | undefined;
@@ -111,7 +112,7 @@ class StallWatch {
 
   start(): void {
     this.timer = setTimeout(() => {
-      const error = new Error(`the server took no byte for ${this.limitMs} ms`);
+      const error = new Error(`the server accepted no data for ${this.limitMs} ms`);
       error.name = 'TimeoutError';
       this.controller.abort(error);
     }, this.limitMs);

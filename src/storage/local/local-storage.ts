@@ -7,12 +7,12 @@ import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
 import type { BackupStorage, PutOptions, StoredObject } from '../storage.types.js';
 import { sourceOf, uploading } from '../upload-source.js';
 
-/** Ends the name of a file that is not whole yet; begins with a dot, so that `ls` and `list` pass over it. */
+/** The suffix of an unfinished file; its name also begins with a dot, so that `ls` and `list` skip it. */
 const UNFINISHED = '.part';
-/** Read and written in pieces of about this many bytes. */
+/** Files are read and written in chunks of about this size. */
 const CHUNK_BYTES = 1 << 20;
 
-/** Backups in a directory: files that only their owner can read, in a directory that only its owner can enter. */
+/** Stores backups in a directory that only its owner can enter, as files that only their owner can read. */
 export class LocalStorage implements BackupStorage {
   constructor(readonly location: string) {}
 
@@ -31,7 +31,7 @@ export class LocalStorage implements BackupStorage {
           await syncDirectory(path.dirname(file));
           return { bytes };
         } catch (error) {
-          // The failure to tell is the first one; a temporary that cannot be removed is never listed.
+          // The first failure is reported. A temporary file that cannot be removed is never listed.
           await rm(temporary, { force: true }).catch(() => undefined);
           throw error;
         }
@@ -42,7 +42,7 @@ export class LocalStorage implements BackupStorage {
 
   async get(key: string): Promise<Readable> {
     const stream = createReadStream(this.pathOf(key), { highWaterMark: CHUNK_BYTES });
-    // Opened before it is handed out: an absent file is told here, and not in the midst of reading.
+    // Opened before it is returned, so that a missing file is reported here and not while reading.
     await this.explained('read', () => once(stream, 'open'));
     return stream;
   }
@@ -58,7 +58,7 @@ export class LocalStorage implements BackupStorage {
     for (const key of await this.keys()) {
       if (!key.startsWith(prefix) || isTemporary(key)) continue;
       const found = await this.head(key);
-      // It may have been removed since the directory was read.
+      // It may have been removed in the meantime.
       if (found) yield { key, ...found };
     }
   }
@@ -88,11 +88,11 @@ export class LocalStorage implements BackupStorage {
     });
   }
 
-  /** Keys are pgkeep's own, or typed by a person: none may lead out of the directory. */
+  /** Returns the file of a key. A person may have typed the key: it must not lead out of the directory. */
   pathOf(key: string): string {
     const file = path.resolve(this.location, key);
     if (file.startsWith(path.resolve(this.location) + path.sep)) return file;
-    throw new PgkeepError('STORAGE_OBJECT_MISSING', `There is no "${key}" in ${this.location}.`);
+    throw new PgkeepError('STORAGE_OBJECT_MISSING', `"${key}" not found in ${this.location}.`);
   }
 
   private async keys(): Promise<string[]> {
@@ -127,7 +127,7 @@ function ifAbsent<T>(value: T): (error: unknown) => T {
   };
 }
 
-/** Writes everything into a new file and syncs it. */
+/** Writes the stream to a new file and syncs it. */
 async function fill(file: string, source: AsyncIterable<Buffer>): Promise<number> {
   const handle = await open(file, 'w', 0o600);
   let bytes = 0;
@@ -143,7 +143,7 @@ async function fill(file: string, source: AsyncIterable<Buffer>): Promise<number
   return bytes;
 }
 
-/** Gathers small chunks: pg_dump writes 7 kB at a time, and each write costs a turn of the thread pool. */
+/** Combines small chunks: pg_dump writes 7 kB at a time, and each write costs a turn of the thread pool. */
 async function* inPieces(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let chunks: Buffer[] = [];
   let bytes = 0;
@@ -168,33 +168,33 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** The directory refuses this user. */
+/** The user may not write there. */
 const DENIED = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR']);
 
-/** There is no room left. */
+/** The disk is full. */
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** An error of the file system, explained; `operation` completes "Cannot … DIRECTORY". */
+/** Returns the error for a failure of the file system; `operation` completes "Cannot … DIRECTORY". */
 function storageError(operation: string, location: string, cause: unknown): PgkeepError {
   if (cause instanceof PgkeepError) return cause;
   const code = errorCode(cause) ?? String(cause);
   const message = `Cannot ${operation} ${location}: ${messageOf(cause)}`;
   if (FULL.has(code)) {
     return new PgkeepError('STORAGE_FULL', message, {
-      hint: 'Make room there, or let BACKUP_DIR name a directory on a larger disk.',
+      hint: 'Free space there, or set BACKUP_DIR to a directory on a larger disk.',
       cause,
     });
   }
   if (code === 'ENOENT') {
     return new PgkeepError('STORAGE_OBJECT_MISSING', message, {
-      hint: 'Check BACKUP_DIR; `pgkeep backup list` shows what is there.',
+      hint: 'Check BACKUP_DIR. Run `pgkeep backup list` to see the backups.',
       cause,
     });
   }
   return new PgkeepError('STORAGE_FAILED', message, {
     hint: DENIED.has(code)
-      ? 'Let BACKUP_DIR name a directory that this user may write to.'
-      : 'Check the disk of that directory (the system’s log tells more).',
+      ? 'Set BACKUP_DIR to a directory that this user may write to.'
+      : 'Check the disk of that directory, and the system’s log.',
     cause,
   });
 }

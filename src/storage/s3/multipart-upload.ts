@@ -4,23 +4,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Readable } from 'node:stream';
 import type { S3 } from '@aws-sdk/client-s3';
 import type { PutOptions } from '../storage.types.js';
-import { PartReader, partsAtOnce, partSizes, type Part } from './parts.js';
+import { PartReader, concurrentParts, partSizes, type Part } from './parts.js';
 import { isNotFound, nameOf } from './s3-fault.js';
 
-/** How long a server that may be gone is asked to take away what it has of a failed upload, in ms. */
+/** How long to try to remove a failed upload from a server that may not answer, in ms. */
 const CLEANING_MS = 3000;
 
-/** An object of a bucket, as the client wants it named. */
+/** An object of a bucket, in the client's notation. */
 export interface Target {
   readonly Bucket: string;
   readonly Key: string;
 }
 
 /**
- * Uploads a stream, whose length may be unknown: in one request where it fits into one part, else as a multipart upload.
+ * Uploads a stream, whose length may be unknown: in one request if it fits into one part, otherwise as a multipart upload.
  *
- * Not the SDK's own `lib-storage`: its part size is fixed (10,000 times 8 MiB end at 80 GB, hours into the
- * upload), and on an abort it returns while parts are still on their way, so that some stay behind, unseen and paid for.
+ * Not with the SDK's `lib-storage`: its part size is fixed (10,000 parts of 8 MiB end at 80 GB, hours into the upload),
+ * and after an abort it returns while parts are being sent, so that some stay in the bucket, invisible but billed.
  */
 export async function upload(
   client: S3,
@@ -31,42 +31,42 @@ export async function upload(
   const reader = new PartReader(partSizes(expectedBytes));
   const stop = new AbortController();
   const cut = AbortSignal.any([signal, stop.signal]);
-  // The SDK listens once for each part that is on its way, and lets go when its connection closes.
+  // The SDK adds a listener for each part that is being sent, and removes it when the connection closes.
   setMaxListeners(0, cut);
   const parts = reader.read(body, cut);
   const first = await parts.next();
-  if (first.done === true) throw new TypeError('a reader gives at least one part');
+  if (first.done === true) throw new TypeError('a part reader returned no part');
   signal.throwIfAborted();
   if (first.value.isLast) {
-    // From here on it cannot be taken back: an abort that comes now is too late, and the put succeeds.
+    // The request cannot be undone: an abort from here on is too late, and the put succeeds.
     await client.putObject({ ...target, Body: first.value.bytes });
     return { bytes: first.value.bytes.length };
   }
   let attempts = 2;
   try {
-    // Without the signal: an upload whose number never arrived could not be ended.
+    // Without the signal: an upload whose ID was not received could not be aborted.
     const { UploadId, $metadata } = await client.createMultipartUpload(target);
     attempts = $metadata.attempts ?? 1;
     const multipart = new MultipartUpload(client, { ...target, UploadId }, reader, stop);
     return await multipart.run(first.value, parts, cut);
   } finally {
-    if (attempts > 1) await abortTwins(client, target);
+    if (attempts > 1) await abortDuplicates(client, target);
   }
 }
 
 /**
- * Ends the uploads of this key whose numbers never arrived: where an answer was lost, the SDK asked again, and the
- * server began one more. What cannot be ended is left to `discardUnfinished`.
+ * Aborts the uploads of this key whose IDs were not received: if a response is lost, the SDK repeats the request, and the
+ * server begins another upload. What cannot be aborted is left to `discardUnfinished`.
  */
-async function abortTwins(client: S3, { Bucket, Key }: Target): Promise<void> {
+async function abortDuplicates(client: S3, { Bucket, Key }: Target): Promise<void> {
   try {
     const options = { abortSignal: AbortSignal.timeout(CLEANING_MS) };
     const { Uploads = [] } = await client.listMultipartUploads({ Bucket, Prefix: Key }, options);
-    for (const twin of Uploads.filter((candidate) => candidate.Key === Key)) {
-      await client.abortMultipartUpload({ Bucket, Key, UploadId: twin.UploadId }, options);
+    for (const { UploadId } of Uploads.filter((candidate) => candidate.Key === Key)) {
+      await client.abortMultipartUpload({ Bucket, Key, UploadId }, options);
     }
   } catch {
-    // The upload's own end is the one to tell.
+    // The result of the upload itself is reported.
   }
 }
 
@@ -93,7 +93,7 @@ class MultipartUpload {
       await this.complete();
       return { bytes: this.bytes };
     } catch (error) {
-      // Before the parts are cut: what they say of that is no cause.
+      // Recorded before the parts are aborted: their errors are not the cause.
       const { error: cause } = (this.failure ??= { error });
       this.stop.abort();
       await Promise.allSettled(this.running);
@@ -102,9 +102,9 @@ class MultipartUpload {
     }
   }
 
-  /** Starts one part, as soon as few enough others are on their way. */
+  /** Starts to send one part, when few enough others are being sent. */
   private async send(part: Part, cut: AbortSignal): Promise<void> {
-    while (this.running.size >= partsAtOnce(part.bytes.length)) await Promise.race(this.running);
+    while (this.running.size >= concurrentParts(part.bytes.length)) await Promise.race(this.running);
     this.bytes += part.bytes.length;
     const sending = this.sendPart(part, cut);
     this.running.add(sending);
@@ -112,7 +112,7 @@ class MultipartUpload {
       .then(() => this.running.delete(sending))
       .catch((error: unknown) => {
         this.failure ??= { error };
-        // Also ends the wait for the source's next chunk.
+        // This also ends the wait for the next chunk of the source.
         this.stop.abort();
       });
   }
@@ -123,7 +123,7 @@ class MultipartUpload {
       { abortSignal: cut },
     );
     this.sent.push({ PartNumber: part.number, ETag });
-    this.reader.giveBack(part);
+    this.reader.recycle(part);
   }
 
   private async complete(): Promise<void> {
@@ -134,15 +134,15 @@ class MultipartUpload {
         MultipartUpload: { Parts: this.sent },
       });
     } catch (error) {
-      // The answer may have been lost, not the request: the object tells.
+      // Perhaps only the response was lost: if the object exists, the upload succeeded.
       if (!(await this.isStored())) throw error;
     }
   }
 
   /**
-   * Ends the upload and removes its parts. A part whose connection was just cut may still be stored after the
-   * first request, as S3's documentation warns: asked again until nothing is left. What cannot be removed (the
-   * storage is gone) is not worth hiding the first failure for.
+   * Aborts the upload and removes its parts. As S3's documentation warns, a part whose connection was just cut may still
+   * be stored after the first request, so it is repeated until nothing is left. Failures are ignored: the first failure
+   * is reported.
    */
   private async abandon(): Promise<void> {
     for (const pauseMs of [100, 400, 1600]) {
@@ -157,7 +157,7 @@ class MultipartUpload {
     }
   }
 
-  /** Also true where the credentials may not list parts: there is no way to know better then. */
+  /** Returns whether no part is left; also true if the credentials may not list parts, because it cannot be known then. */
   private async isGone(): Promise<boolean> {
     try {
       const abortSignal = AbortSignal.timeout(CLEANING_MS);
@@ -173,7 +173,7 @@ class MultipartUpload {
       const { Bucket, Key } = this.target;
       const { ContentLength, ETag } = await this.client.headObject({ Bucket, Key });
       if (ContentLength !== this.bytes) return false;
-      // Where the server encrypts, tags are no digests; there the upload is gone once it is completed.
+      // If the server encrypts, tags are not digests; then the upload no longer exists if it was completed.
       return ETag === tagOf(this.sent.map((part) => part.ETag)) || (await this.isGone());
     } catch {
       return false;
@@ -181,7 +181,7 @@ class MultipartUpload {
   }
 }
 
-/** The tag that S3 gives an object of several parts: the digest of their digests, and how many they are. */
+/** Returns the tag that S3 gives to an object of several parts: the digest of their digests, and their number. */
 function tagOf(tags: readonly (string | undefined)[]): string {
   const hash = createHash('md5');
   for (const tag of tags) hash.update(Buffer.from((tag ?? '').replaceAll('"', ''), 'hex'));

@@ -3,7 +3,7 @@ import { sourceOf } from '../upload-source.js';
 
 const MIB = 1024 * 1024;
 
-/** One part of a multipart upload; `bytes` is only valid until it is given back. */
+/** One part of a multipart upload; `bytes` is valid only until the part is recycled. */
 export interface Part {
   /** From 1. */
   readonly number: number;
@@ -12,17 +12,17 @@ export interface Part {
 }
 
 const SMALLEST_PART = 8 * MIB;
-/** Amazon S3 takes no more parts of one object. */
+/** The most parts of one object in Amazon S3. */
 const MOST_PARTS = 10_000;
-/** OpenStack Swift and other servers that speak S3 take no more unless they are set to. */
+/** The most parts of one object in OpenStack Swift and other S3-compatible servers, by default. */
 const FEW_PARTS = 1000;
-/** Parts become larger than this for Amazon's limit only: two are in memory. 1,000 of them are 250 GiB. */
+/** The largest part for the sake of the lower limit, because two parts are in memory. 1,000 of them are 250 GiB. */
 const LARGEST_OF_FEW = 256 * MIB;
 
 /**
- * How large each part is, by its number. Of a known length: such that 1,000 parts suffice up to 250 GiB, and 10,000
- * beyond that, up to the 5 TiB of the largest object (parts of 525 MiB). Of an unknown length: 8 MiB at first, double
- * that every 2,000 parts, which reaches 484 GiB.
+ * Returns the size of each part by its number. If the length is known, 1,000 parts are enough up to 250 GiB, and 10,000
+ * up to 5 TiB, the largest object (parts of 525 MiB). If it is unknown, parts have 8 MiB at first, and twice as much
+ * after every 2,000 parts, which reaches 484 GiB.
  */
 export function partSizes(expectedBytes: number | undefined): (number: number) => number {
   if (expectedBytes === undefined) {
@@ -38,19 +38,19 @@ function wholeMegabytes(bytes: number): number {
   return Math.ceil(bytes / MIB) * MIB;
 }
 
-/** How many parts of this size travel at once: with the one that is being filled 24 MiB in the usual case. */
-export function partsAtOnce(size: number): number {
+/** Returns how many parts of this size are sent concurrently; usually two, with one being filled: 24 MiB in memory. */
+export function concurrentParts(size: number): number {
   return size <= 16 * MIB ? 2 : 1;
 }
 
-/** Cuts a stream into parts, in buffers that are used again: memory stays flat however long the stream is. */
+/** Splits a stream into parts and reuses their buffers, so that memory does not grow with the stream. */
 export class PartReader {
   private readonly free: Buffer[] = [];
 
-  /** `sizeOf` a part by its number. */
+  /** @param sizeOf returns the size of a part by its number */
   constructor(private readonly sizeOf: (number: number) => number) {}
 
-  /** At least one part, however short the stream; a part is known to be the last when the stream has ended. */
+  /** Yields at least one part. Whether a part is the last is known when the stream has ended. */
   async *read(body: Readable, signal: AbortSignal): AsyncGenerator<Part, void> {
     let number = 1;
     let part = this.take(this.sizeOf(number));
@@ -71,14 +71,14 @@ export class PartReader {
     yield { number, bytes: part.subarray(0, filled), isLast: true };
   }
 
-  /** The part has arrived: its buffer may hold another. */
-  giveBack({ bytes, isLast }: Part): void {
+  /** Makes the buffer of a part available for another, after it was sent. */
+  recycle({ bytes, isLast }: Part): void {
     if (!isLast) this.free.push(bytes);
   }
 
   private take(size: number): Buffer {
     const buffer = this.free.pop();
-    // One of a smaller size is left to the garbage collector.
+    // A buffer of another size is left to the garbage collector.
     return buffer?.length === size ? buffer : Buffer.allocUnsafeSlow(size);
   }
 }

@@ -1,17 +1,18 @@
-import { messageOf } from '../../core/errors.js';
-import { networkFault, propertyOf, withoutStop, type RemoteFault } from '../remote-fault.js';
+import { messageOf, propertyOf } from '../../core/errors.js';
+import { withoutStop } from '../../core/text.js';
+import { networkFault, type RemoteFault } from '../remote-fault.js';
 
 const HINTS = {
-  keys: 'Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile or role this process has.',
+  keys: 'Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile or role of this process.',
   grants:
     'Give the credentials s3:ListBucket and s3:ListBucketMultipartUploads on the bucket, and s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListMultipartUploadParts on what is in it.',
-  bucket: 'Check AWS_S3_BACKUP_BUCKET, or make the bucket: pgkeep makes none by itself.',
+  bucket: 'Check AWS_S3_BACKUP_BUCKET, or create the bucket: pgkeep does not create buckets.',
   region: 'Set BACKUP_S3_REGION to the region of the bucket.',
-  none: 'Give this process credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of the machine or pod.',
-  clock: 'Set this machine’s clock: S3 refuses signatures that are more than 15 minutes off.',
+  none: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine or pod a role.',
+  clock: 'Correct this machine’s clock: S3 refuses requests whose time is more than 15 minutes off.',
   parts:
-    'This server takes fewer parts of one object than Amazon S3 does. Have its limit raised (OpenStack Swift: max_upload_part_num and max_manifest_segments), or copy the backup by other means.',
-  other: 'Look the code up in the storage’s documentation.',
+    'This server accepts fewer parts of one object than Amazon S3. Raise its limit (OpenStack Swift: max_upload_part_num and max_manifest_segments), or copy the backup off-site with another tool.',
+  other: 'See the documentation of the storage for this error.',
 } as const;
 
 const DENIED: Readonly<Record<string, string>> = {
@@ -23,14 +24,14 @@ const DENIED: Readonly<Record<string, string>> = {
   AccessDenied: HINTS.grants,
 };
 
-/** Explains any error of the S3 client. By its code (the error's name); texts differ from server to server. */
+/** Explains any error of the S3 client by its code (the error's name), because texts differ between servers. */
 export function s3Fault(error: unknown): RemoteFault {
   const name = nameOf(error);
   const status = statusOf(error);
   const said = withoutStop(messageOf(error));
   const text = said === name || said === '' || said === 'UnknownError' ? name : `${name}: ${said}`;
   if (name === 'NoSuchBucket') {
-    return { code: 'STORAGE_BUCKET_MISSING', text: 'there is no such bucket', hint: HINTS.bucket };
+    return { code: 'STORAGE_BUCKET_MISSING', text: 'the bucket does not exist', hint: HINTS.bucket };
   }
   if (name === 'CredentialsProviderError') {
     return { code: 'STORAGE_DENIED', text: 'no credentials were found', hint: HINTS.none };
@@ -38,30 +39,30 @@ export function s3Fault(error: unknown): RemoteFault {
   if (name === 'PermanentRedirect' || name === 'AuthorizationHeaderMalformed' || status === 301) {
     return { code: 'STORAGE_FAILED', text: `the bucket is in another region (${text})`, hint: HINTS.region };
   }
-  // No code of its own: Swift and Ceph answer InvalidArgument to a part beyond their limit.
+  // Swift and Ceph have no separate code for this: they answer InvalidArgument to a part beyond their limit.
   if (/^Invalid(Argument|Part)/.test(name) && /part number/i.test(said)) {
     return { code: 'STORAGE_FAILED', text, hint: HINTS.parts };
   }
   if (said === 'Region is missing') {
-    return { code: 'STORAGE_FAILED', text: 'its region is not known', hint: HINTS.region };
+    return { code: 'STORAGE_FAILED', text: 'its region is unknown', hint: HINTS.region };
   }
   if (name in DENIED || status === 401 || status === 403) {
     return {
       code: 'STORAGE_DENIED',
-      text: `access is denied (${text})`,
-      // A HEAD answer has no body, hence no code that says which of the two it is.
+      text: `access denied (${text})`,
+      // The response to HEAD has no body, and so no code that says which of the two it is.
       hint: DENIED[name] ?? `${HINTS.keys} ${HINTS.grants}`,
     };
   }
   return networkFault(error, status) ?? { code: 'STORAGE_FAILED', text, hint: HINTS.other };
 }
 
-/** Whether the server says that the object, or its bucket, is not there. */
+/** Returns whether the server answered that the object, or its bucket, does not exist. */
 export function isNotFound(error: unknown): boolean {
   return statusOf(error) === 404;
 }
 
-/** The code of an S3 answer is its error's name. */
+/** Returns the name of an error, which is the code of an S3 response. */
 export function nameOf(error: unknown): string {
   const name = propertyOf(error, 'name');
   return typeof name === 'string' ? name : '';

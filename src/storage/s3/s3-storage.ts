@@ -16,7 +16,7 @@ import {
 import { type Target, upload } from './multipart-upload.js';
 import { isNotFound, nameOf, s3Fault } from './s3-fault.js';
 
-/** Loads the SDK, which is large, and asks the network nothing. */
+/** Loads the SDK, which is large, without a request. */
 export async function openS3Bucket(
   settings: S3BucketSettings,
   patience: Patience = PATIENCE,
@@ -26,10 +26,10 @@ export async function openS3Bucket(
   const { endpoint, region = endpoint === undefined ? undefined : 'us-east-1' } = settings;
   const client = new S3({
     ...(region !== undefined && { region }),
-    // Servers other than Amazon's are seldom reached by a host name of each bucket's own.
+    // Servers other than Amazon's seldom have a host name for each bucket.
     ...(endpoint !== undefined && { endpoint, forcePathStyle: true }),
-    // What the SDK adds by default (CRC trailers in chunked bodies) is refused by servers other than Amazon's; what
-    // was stored is read back and digested in any case.
+    // The SDK's default (CRC trailers in chunked bodies) is refused by servers other than Amazon's. It is not needed:
+    // every upload is read and verified.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     maxAttempts: patience.attempts,
@@ -38,7 +38,7 @@ export async function openS3Bucket(
   return new S3Storage(client, settings.bucket, patience);
 }
 
-/** A bucket of Amazon S3, or of any server that speaks its language. */
+/** A bucket of Amazon S3, or of an S3-compatible server. */
 export class S3Storage implements BackupStorage {
   readonly location: string;
 
@@ -69,7 +69,7 @@ export class S3Storage implements BackupStorage {
       const { Body, ContentLength = 0, ETag } = await this.client.getObject(target);
       return resumedRead(readable(Body), {
         bytes: ContentLength,
-        // IfMatch: an object that was overwritten meanwhile must not become the second half of this one.
+        // IfMatch, so that a resumed download does not continue with another object.
         reopen: async (offset) =>
           readable(
             (await this.client.getObject({ ...target, Range: `bytes=${offset}-`, IfMatch: ETag })).Body,
@@ -109,9 +109,9 @@ export class S3Storage implements BackupStorage {
         yield { key: Key, bytes: Size, modifiedAt: LastModified };
       }
       token = NextContinuationToken;
-      // Half a listing must never pass for a whole one: who prunes by it would remove the wrong ones.
+      // An incomplete listing must not be taken for a complete one: a prune would remove the wrong backups.
       if (IsTruncated === true && !token) {
-        throw this.explain('list', new Error('the listing was cut and says no way to go on'));
+        throw this.explain('list', new Error('the listing is incomplete and has no continuation token'));
       }
     } while (token);
   }
@@ -127,7 +127,7 @@ export class S3Storage implements BackupStorage {
     });
   }
 
-  /** Only uploads to the top of the bucket, where backups lie: what is below a `/` is somebody else's. */
+  /** Only uploads at the top level of the bucket, where backups are: keys with a `/` are not pgkeep's. */
   async discardUnfinished(before: Date): Promise<void> {
     await this.explained('look for unfinished uploads in', async () => {
       for await (const begun of this.unfinished('')) {
@@ -136,7 +136,7 @@ export class S3Storage implements BackupStorage {
     });
   }
 
-  /** The multipart uploads that were begun and neither completed nor aborted: unseen in listings, and paid for. */
+  /** Lists unfinished multipart uploads: they are not visible as objects, but billed. */
   private async *unfinished(prefix: string): AsyncGenerator<Unfinished> {
     let from: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
     while (from) {
@@ -157,12 +157,12 @@ export class S3Storage implements BackupStorage {
     try {
       await this.client.abortMultipartUpload(target);
     } catch (error) {
-      // Its own run ended it meanwhile.
+      // Its own run has aborted it in the meantime.
       if (!isNotFound(error)) throw error;
     }
   }
 
-  /** The answer to a HEAD does not tell a missing object from a missing bucket. */
+  /** Requires that the bucket exists: the response to HEAD does not say whether the object or the bucket is missing. */
   private async requireBucket(operation: string): Promise<void> {
     try {
       await this.client.headBucket({ Bucket: this.bucket });
@@ -189,7 +189,7 @@ export class S3Storage implements BackupStorage {
   }
 }
 
-/** A multipart upload that stands open. */
+/** An unfinished multipart upload. */
 interface Unfinished {
   readonly target: Target & { readonly UploadId: string };
   readonly startedAt: Date;
@@ -197,5 +197,5 @@ interface Unfinished {
 
 function readable(body: unknown): Readable {
   if (body instanceof Readable) return body;
-  throw new TypeError('the S3 client answered without a stream');
+  throw new TypeError('the S3 client returned no stream');
 }

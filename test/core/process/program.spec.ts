@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { isRunning } from '../../../src/cluster/postmaster.js';
 import { messageOf } from '../../../src/core/errors.js';
 import { outputOf, requireSuccess, startProgram } from '../../../src/core/process/program.js';
-import { together } from '../../../src/core/process/concurrent.js';
+import { runConcurrently } from '../../../src/core/process/concurrent.js';
 import { processTree } from '../../support/process-tree.js';
 import { until } from '../../support/until.js';
 
@@ -110,10 +110,10 @@ describe('a program', () => {
   });
 });
 
-describe('two tasks together', () => {
-  it('end together: the first failure aborts the other and is told', async () => {
+describe('two concurrent tasks', () => {
+  it('end together: the first failure aborts the other and is reported', async () => {
     let other = 'at work';
-    const work = together(
+    const work = runConcurrently(
       never,
       () => Promise.reject(new Error('first')),
       (signal) =>
@@ -129,7 +129,7 @@ describe('two tasks together', () => {
     await expect(work).rejects.toThrow('first');
     expect(other).toBe('ended');
     expect(
-      await together(
+      await runConcurrently(
         never,
         () => Promise.resolve(1),
         () => Promise.resolve('b'),

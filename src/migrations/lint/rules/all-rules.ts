@@ -2,34 +2,34 @@ import type { Node } from 'libpg-query';
 import { commandsOf } from '../../sql/syntax-tree.js';
 import type { FileRule, Rule, StatementRule, WaiverRule } from '../rule.js';
 import { columnTypeChange, volatileDefault } from './column-rewrites.js';
-import { concurrentlyInTransaction, openTransaction } from './transactions.js';
-import { dropObject } from './drop-object.js';
-import { cascade, dropColumn, dropSchema, dropTable, truncate } from './drops.js';
+import { cascade, dropColumn, dropObject, dropSchema, dropTable, truncate } from './drops.js';
 import { enumValueInUse } from './enum-value-in-use.js';
-import { noLockTimeout, riskyTogether } from './held-locks.js';
-import { constraintBuildsIndex, createIndexBlocking, dropIndexBlocking } from './index-locks.js';
-import { lockTable, refreshBlocking, reindexBlocking } from './maintenance-locks.js';
-import { checkNotValid, domainCheck, foreignKeyNotValid } from './not-valid.js';
-import { missingOwner, nullableOwner } from './owner-columns.js';
-import { attachPartition, concurrentlyOnPartitioned, detachPartition } from './partitions.js';
-import { grantToPublic } from './grant-to-public.js';
-import { renameColumn, renameSchema, renameTable, renameType } from './renames.js';
-import { requiredColumn, setNotNull } from './required-columns.js';
-import { sequenceReset } from './sequence-reset.js';
-import { tableRewrite, unloggedTable } from './table-rewrites.js';
-import { deleteWithoutWhere, updateWithoutWhere } from './unfiltered-writes.js';
-import { weakenedProtection } from './weakened-protection.js';
 import {
   byteOrderMark,
+  editedAfterApply,
   emptyMigration,
   noScript,
   notLookedInto,
   notUtf8,
+  sqlOutsideMigrations,
   syntaxError,
-} from './file-content.js';
-import { editedAfterApply, sqlOutsideMigrations } from './history.js';
+} from './files.js';
+import { grantToPublic } from './grant-to-public.js';
+import { noLockTimeout, riskyTogether } from './held-locks.js';
+import { constraintBuildsIndex, createIndexBlocking, dropIndexBlocking } from './index-locks.js';
+import { lockTable, refreshBlocking, reindexBlocking } from './maintenance-locks.js';
 import { migrationName } from './migration-name.js';
+import { checkNotValid, domainCheck, foreignKeyNotValid } from './not-valid.js';
+import { missingOwner, nullableOwner } from './owner-columns.js';
+import { attachPartition, concurrentlyOnPartitioned, detachPartition } from './partitions.js';
+import { renameColumn, renameSchema, renameTable, renameType } from './renames.js';
+import { requiredColumn, setNotNull } from './required-columns.js';
+import { sequenceReset } from './sequence-reset.js';
+import { tableRewrite, unloggedTable } from './table-rewrites.js';
+import { concurrentlyInTransaction, openTransaction } from './transactions.js';
+import { deleteWithoutWhere, updateWithoutWhere } from './unfiltered-writes.js';
 import { unusedWaiver, waiverWithoutReason } from './waivers.js';
+import { weakenedProtection } from './weakened-protection.js';
 
 /** Every rule, one a line, in the order in which findings of one place are reported. */
 export const RULES: readonly Rule[] = [

@@ -10,10 +10,9 @@ import {
   tableOf,
   walk,
 } from '../../sql/syntax-tree.js';
-import { ALTER_TABLE } from '../alter-table-locks.js';
 import { ENGINE_NAMES } from '../engine.js';
 import type { RuleContext, StatementRule } from '../rule.js';
-import { blocksOthers, STATEMENTS } from '../statement-locks.js';
+import { ALTER_TABLE, blocksOthers, STATEMENTS } from '../command-locks.js';
 
 /** The kinds of statements whose lock blocks reads or writes. */
 const BLOCKING: ReadonlySet<string> = new Set(

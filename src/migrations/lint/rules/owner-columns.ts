@@ -20,7 +20,7 @@ export const nullableOwner: StatementRule = {
   otherwise: 'a remark for a new column of an existing table, which is the first of the three steps',
   summary: 'An owner column that may be NULL',
   details: 'Only if `MIGRATIONS_OWNER_COLUMNS` is set: the columns that name the owner of a row.',
-  breaks: 'Rows without an owner: no query by owner finds them.',
+  breaks: 'Queries by owner do not find rows without one.',
   instead: '`NOT NULL`.',
   isOptional: true,
   on: ['CreateStmt', 'AT_AddColumn', 'AT_DropNotNull'],
@@ -29,7 +29,7 @@ export const nullableOwner: StatementRule = {
       // The first of the three steps to a required column is a nullable one.
       ...(rewrite === FIRST_STEP && { severity: 'info' }),
       index: at,
-      message: `${escapeIdentifier(column)} of ${quoted(table)} may be NULL. A row without an owner is found by no query by owner.`,
+      message: `${escapeIdentifier(column)} of ${quoted(table)} may be NULL. Queries by owner do not find rows without one.`,
       rewrite,
     });
     const found: Violation[] = [];

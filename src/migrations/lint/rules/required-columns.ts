@@ -92,16 +92,19 @@ export function setNotNullSteps(
 ): string[] {
   const name = escapeIdentifier(column);
   const alter = `ALTER TABLE ${quoted(table)}`;
-  const begin = [`-- Migration ${first}: require it`, `SET lock_timeout = '5s';`];
-  if (!isLarge) return [...begin, `${alter} ALTER COLUMN ${name} SET NOT NULL;`];
+  const lockTimeout = `SET lock_timeout = '5s';`;
+  if (!isLarge) {
+    return [`-- Migration ${first}: require it`, lockTimeout, `${alter} ALTER COLUMN ${name} SET NOT NULL;`];
+  }
   const check = escapeIdentifier(`${table.name}_${column}_not_null`);
   return [
-    ...begin,
+    `-- Migration ${first}: require it in new rows`,
+    lockTimeout,
     `${alter} ADD CONSTRAINT ${check} CHECK (${name} IS NOT NULL) NOT VALID;`,
     `-- Migration ${first + 1}: reads the table under a lock that allows reads and writes`,
     `${alter} VALIDATE CONSTRAINT ${check};`,
-    `-- Migration ${first + 2}: the check proves it, so nothing is read`,
-    `SET lock_timeout = '5s';`,
+    `-- Migration ${first + 2}: require it; reads nothing, because of the check`,
+    lockTimeout,
     `${alter} ALTER COLUMN ${name} SET NOT NULL;`,
     `${alter} DROP CONSTRAINT ${check};`,
   ];

@@ -47,9 +47,9 @@ export const weakenedProtection: StatementRule = {
   check: (statement, context) =>
     weakenings(statement, context)
       .filter(({ isUndoneBy }) => !context.after(statement).some(({ node }) => isUndoneBy(node)))
-      .map(({ message, severity }): Violation => {
+      .map(({ message, severity = 'error' }): Violation => {
         const rewrite = '-- Keep it; or waive this with what protects the rows instead.';
-        return { index: statement.index, message, rewrite, ...(severity && { severity }) };
+        return { index: statement.index, severity, message, rewrite };
       }),
 };
 
@@ -111,7 +111,7 @@ function ofCommand(
     const what = name === undefined ? off.off : `${off.off} ${escapeIdentifier(name)}`;
     return [
       {
-        message: `After this, ${what} is switched off for ${quoted(table)}: rows are written or read that were not permitted before.`,
+        message: `After this statement, ${what} is switched off for ${quoted(table)}: rows are written or read that were not permitted before.`,
         isUndoneBy: (later) =>
           isDropped(later) ||
           (sameTable(later) &&

@@ -1,1 +1,0 @@
-export function guardedConfig<Config extends object>(config: Config): Promise<Config>;
