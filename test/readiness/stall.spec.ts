@@ -151,7 +151,7 @@ describe('a stall', () => {
         gate: 'enforce',
         details: expect.stringMatching(
           new RegExp(
-            `^No usable database connection: ${NO_ANSWER}\\. Check in pg_stat_activity what keeps the server busy; READINESS_TIMEOUT_MS may be too short\..$`,
+            `^No usable database connection: ${NO_ANSWER}\\. Check in pg_stat_activity what keeps the server busy; READINESS_TIMEOUT_MS may be too short\\.$`,
           ),
         ),
       });
