@@ -376,7 +376,7 @@ describe('pgkeep doctor', () => {
         );
         const tools = backups.lines(facts).find(({ name }) => name === 'tools');
         await expect(tools?.check(new AbortController().signal)).rejects.toThrow(
-          /^Cannot find pg_dump of PostgreSQL 99 or newer on this machine; found: /,
+          /^Cannot find pg_(?:dump|restore) of PostgreSQL 99 or newer on this machine; found: /,
         );
       },
       withoutBucket(production),

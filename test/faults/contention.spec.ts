@@ -75,7 +75,13 @@ describe('a database that is busy or refuses', () => {
     const { status, checks } = await evaluate(settings(changedUrl(ordinary, changes)));
     expect([status, checks.database]).toEqual([
       'not_ready',
-      { ok: false, code, gate: 'enforce', details: `No usable database connection: ${why}` },
+      {
+        ok: false,
+        code,
+        hint: `docs/checks.md#${code.toLowerCase()}`,
+        gate: 'enforce',
+        details: `No usable database connection: ${why}`,
+      },
     ]);
   });
 

@@ -136,7 +136,7 @@ describe('a dump of a newer pg_dump than the server', () => {
     await expect(restoring).rejects.toMatchObject({
       code: 'BACKUP_TOOLS_MISSING',
       message: expect.stringMatching(
-        /^No pg_restore of PostgreSQL 17 or newer on this machine; found: 15\.\d+ \(\S+\)\.$/,
+        /^Cannot find pg_restore of PostgreSQL 17 or newer on this machine; found: 15\.\d+ \(\S+\)\.$/,
       ),
       hint: 'Install it: apt-get install postgresql-client-17.',
     });
