@@ -67,7 +67,7 @@ All checks passed: 6 ok.
       },
       'raw-sql': {
         status: 'fail',
-        details: expect.stringMatching(/^fix\.sql:1: SQL outside the migrations directory/),
+        details: expect.stringMatching(/^fix\.sql:1: This SQL file is outside the migrations directory\. /),
       },
       'prisma-guard': {
         status: 'fail',
