@@ -42,7 +42,15 @@ export class ServerProcess {
     this.#child = spawn(process.execPath, [script], {
       // A directory of its own: no .env file of whoever runs the bench.
       cwd: scene.directory,
-      env: { PATH, NODE_ENV: 'production', HOST: '127.0.0.1', ...environment, PORT: String(port) },
+      env: {
+        PATH,
+        NODE_ENV: 'production',
+        HOST: '127.0.0.1',
+        // Every contender has the compile cache of Node.js 22.8 and later; earlier versions ignore it.
+        NODE_COMPILE_CACHE: path.join(scene.directory, 'compile-cache'),
+        ...environment,
+        PORT: String(port),
+      },
       stdio: ['ignore', log, log],
     });
     closeSync(log);
