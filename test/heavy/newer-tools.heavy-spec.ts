@@ -107,7 +107,7 @@ SET transaction_timeout = 0;
     expect([exitCode, stdout]).toEqual([
       0,
       expect.stringMatching(
-        /^ {2}note: made with pg_dump 17\.\d+ of PostgreSQL 15\.\d+: this machine cannot restore it into PostgreSQL 15, because it has no psql\. Install the programs of the server’s version: apt-get install postgresql-client-15\.$/m,
+        /^ {2}note: made with pg_dump 17\.\d+ of PostgreSQL 15\.\d+: this machine cannot restore it into PostgreSQL 15, because psql is not installed\. Install the programs of the server’s version: apt-get install postgresql-client-15\.$/m,
       ),
     ]);
   });
