@@ -5,9 +5,8 @@ import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { messageOf, PgkeepError } from '../core/errors.js';
 import { findPrismaSchema } from '../migrations/prisma-config/find-prisma-schema.js';
-import { readPrismaSchema } from '../prisma-schema/read-prisma-schema.js';
-import type { PrismaSchema, SchemaFile } from '../prisma-schema/prisma-schema.types.js';
-import { checkPolicy, type PolicyCheck } from './check-policy.js';
+import type { SchemaFile } from '../prisma-schema/prisma-schema.types.js';
+import type { PolicyCheck } from './check-policy.js';
 
 /** The rules for tables and columns that the application declares in its Prisma schema (`/// @pgkeep.…`). */
 @Injectable()
@@ -20,12 +19,17 @@ export class PolicyService {
    * @throws PgkeepError `SCHEMA_NOT_FOUND`.
    */
   async check(): Promise<PolicyCheck> {
-    return checkPolicy(await this.schema());
+    // Loaded here: the start of the service needs none of it.
+    const [{ checkPolicy }, { readPrismaSchema }] = await Promise.all([
+      import('./check-policy.js'),
+      import('../prisma-schema/read-prisma-schema.js'),
+    ]);
+    return checkPolicy(readPrismaSchema(await this.schemaFiles()));
   }
 
-  private async schema(): Promise<PrismaSchema> {
+  private async schemaFiles(): Promise<SchemaFile[]> {
     const location = await findPrismaSchema(this.settings);
-    if (location.kind === 'found') return readPrismaSchema(await readFiles(location.files));
+    if (location.kind === 'found') return await readFiles(location.files);
     const { why, hint } =
       location.kind === 'unknown'
         ? location
