@@ -1,21 +1,28 @@
-import type { AuditLogService } from '../audit-log/audit-log.service.js';
-import type { BackupService } from '../backup/backup.service.js';
+import { Inject, Injectable } from '@nestjs/common';
+import { AuditLogService } from '../audit-log/audit-log.service.js';
+import { BackupService } from '../backup/backup.service.js';
 import type { Settings } from '../config/settings.js';
-import type { Clock } from '../core/clock.js';
-import type { DriftService } from '../drift/drift.service.js';
-import type { MigrationsService } from '../migrations/migrations.service.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { Clock } from '../core/clock.js';
+import { DriftService } from '../drift/drift.service.js';
+import { MigrationsService } from '../migrations/migrations.service.js';
+import { DatabaseService } from '../postgres/database.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 
-/** What a rollback needs of other modules. */
-export type RollbackDependencies = Omit<DeployDependencies, 'lint'>;
-
-/** What a deploy needs of other modules. */
-export interface DeployDependencies {
-  readonly settings: Settings;
+/** What a deploy or a rollback needs of other modules. */
+@Injectable()
+export class DeployDependencies {
   readonly timeouts: ReadTimeouts;
-  readonly clock: Clock;
-  readonly migrations: MigrationsService;
-  readonly backups: BackupService;
-  readonly changelog: AuditLogService;
-  readonly drift: DriftService;
+
+  constructor(
+    @Inject(SETTINGS) readonly settings: Settings,
+    database: DatabaseService,
+    readonly clock: Clock,
+    readonly migrations: MigrationsService,
+    readonly backups: BackupService,
+    readonly changelog: AuditLogService,
+    readonly drift: DriftService,
+  ) {
+    this.timeouts = database.timeouts;
+  }
 }

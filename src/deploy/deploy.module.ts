@@ -5,13 +5,14 @@ import { ClockModule } from '../core/clock.module.js';
 import { DatabaseModule } from '../postgres/database.module.js';
 import { DriftModule } from '../drift/drift.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
+import { DeployDependencies } from './deploy-dependencies.js';
 import { DeployService } from './deploy/deploy.service.js';
 import { ResolveService } from './resolve/resolve.service.js';
 import { RollbackService } from './rollback/rollback.service.js';
 
 @Module({
   imports: [BackupModule, AuditLogModule, ClockModule, DatabaseModule, DriftModule, MigrationsModule],
-  providers: [DeployService, RollbackService, ResolveService],
+  providers: [DeployDependencies, DeployService, RollbackService, ResolveService],
   exports: [DeployService, RollbackService, ResolveService],
 })
 export class DeployModule {}

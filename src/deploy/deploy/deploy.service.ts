@@ -1,27 +1,11 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { BackupService } from '../../backup/backup.service.js';
-import { AuditLogService } from '../../audit-log/audit-log.service.js';
-import { Clock } from '../../core/clock.js';
-import type { Settings } from '../../config/settings.js';
-import { SETTINGS } from '../../config/settings.token.js';
-import { DatabaseService } from '../../postgres/database.service.js';
-import { DriftService } from '../../drift/drift.service.js';
-import { MigrationsService } from '../../migrations/migrations.service.js';
-import type { DeployDependencies } from '../deploy-dependencies.js';
+import { Injectable } from '@nestjs/common';
+import { DeployDependencies } from '../deploy-dependencies.js';
 import type { DeployOptions, DeployPlan, DeployReport } from './deploy.types.js';
 
 /** Deploys the application's pending migrations: linted, backed up, with timeouts, recorded. */
 @Injectable()
 export class DeployService {
-  constructor(
-    @Inject(SETTINGS) private readonly settings: Settings,
-    private readonly clock: Clock,
-    private readonly database: DatabaseService,
-    private readonly migrations: MigrationsService,
-    private readonly backups: BackupService,
-    private readonly changelog: AuditLogService,
-    private readonly drift: DriftService,
-  ) {}
+  constructor(private readonly dependencies: DeployDependencies) {}
 
   /**
    * Returns what a deploy would do now; changes nothing.
@@ -45,17 +29,6 @@ export class DeployService {
   /** Loaded only here: the parser is megabytes of WebAssembly, and a service deploys nothing. */
   private async run(options: DeployOptions) {
     const { DeployRun } = await import('./deploy-run.js');
-    const { settings, clock, migrations, backups, changelog, drift } = this;
-    const { timeouts } = this.database;
-    const dependencies: DeployDependencies = {
-      settings,
-      timeouts,
-      clock,
-      migrations,
-      backups,
-      changelog,
-      drift,
-    };
-    return new DeployRun(dependencies, options);
+    return new DeployRun(this.dependencies, options);
   }
 }

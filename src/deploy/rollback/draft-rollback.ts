@@ -6,7 +6,7 @@ import { type EditedFile, judgeEdits } from '../../migrations/lint/edited-files.
 import { MigrationSources } from '../../migrations/lint/migration-sources.js';
 import type { MigrationHistory, MigrationStatus } from '../../migrations/migrations.types.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
-import type { RollbackDependencies } from '../deploy-dependencies.js';
+import type { DeployDependencies } from '../deploy-dependencies.js';
 import { projectNotes, requireNoFailedAttempt, requireTarget } from '../preconditions.js';
 import { findProtectedLoss } from '../protected-losses.js';
 import { readProtectedTables } from '../protected-tables.js';
@@ -30,7 +30,7 @@ export interface RollbackDraft {
  */
 export async function draftRollback(
   client: Client,
-  { settings, timeouts, migrations }: RollbackDependencies,
+  { settings, timeouts, migrations }: DeployDependencies,
   { migration: asked, lose = [] }: RollbackOptions,
 ): Promise<RollbackDraft> {
   const { database, environment, deploy } = settings;

@@ -5,7 +5,7 @@ import type { NewEntry, Recording } from '../../audit-log/audit-log.types.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { backUpFirst, recordAction, requireBackup } from '../back-up-and-record.js';
 import { DeployConnection } from '../deploy-connection.js';
-import type { RollbackDependencies } from '../deploy-dependencies.js';
+import type { DeployDependencies } from '../deploy-dependencies.js';
 import { takeDeployLock } from '../deploy-lock.js';
 import { isSessionLost } from '../deploy/failed-state.js';
 import { DeployDrift } from '../record-structure.js';
@@ -35,7 +35,7 @@ export class RollbackRun {
   private readonly onStep: (line: string) => void;
 
   constructor(
-    private readonly dependencies: RollbackDependencies,
+    private readonly dependencies: DeployDependencies,
     private readonly options: RollbackOptions,
   ) {
     this.signal = options.signal ?? new AbortController().signal;
@@ -100,7 +100,8 @@ export class RollbackRun {
     const losses = await this.measureAgain(client, draft);
     const before = await countRows(client, this.dependencies);
     const outcome = await runDown(draft, {
-      ...this.dependencies,
+      settings: this.dependencies.settings,
+      timeouts: this.dependencies.timeouts,
       signal: this.signal,
       onStep: this.onStep,
       lose: this.lose,

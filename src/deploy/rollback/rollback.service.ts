@@ -1,27 +1,11 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { AuditLogService } from '../../audit-log/audit-log.service.js';
-import { BackupService } from '../../backup/backup.service.js';
-import type { Settings } from '../../config/settings.js';
-import { SETTINGS } from '../../config/settings.token.js';
-import { Clock } from '../../core/clock.js';
-import { DriftService } from '../../drift/drift.service.js';
-import { MigrationsService } from '../../migrations/migrations.service.js';
-import { DatabaseService } from '../../postgres/database.service.js';
-import type { RollbackDependencies } from '../deploy-dependencies.js';
+import { Injectable } from '@nestjs/common';
+import { DeployDependencies } from '../deploy-dependencies.js';
 import type { RollbackOptions, RollbackPlan, RollbackReport } from './rollback.types.js';
 
 /** Rolls back the newest applied migration with its `down.sql`: backed up, all or nothing, recorded. */
 @Injectable()
 export class RollbackService {
-  constructor(
-    @Inject(SETTINGS) private readonly settings: Settings,
-    private readonly clock: Clock,
-    private readonly database: DatabaseService,
-    private readonly migrations: MigrationsService,
-    private readonly backups: BackupService,
-    private readonly changelog: AuditLogService,
-    private readonly drift: DriftService,
-  ) {}
+  constructor(private readonly dependencies: DeployDependencies) {}
 
   /**
    * Returns what a rollback would do now; changes nothing.
@@ -44,17 +28,6 @@ export class RollbackService {
   /** Loaded only here: the parser is megabytes of WebAssembly, and a service rolls nothing back. */
   private async run(options: RollbackOptions) {
     const { RollbackRun } = await import('./rollback-run.js');
-    const { settings, clock, migrations, backups, changelog, drift } = this;
-    const { timeouts } = this.database;
-    const dependencies: RollbackDependencies = {
-      settings,
-      timeouts,
-      clock,
-      migrations,
-      backups,
-      changelog,
-      drift,
-    };
-    return new RollbackRun(dependencies, options);
+    return new RollbackRun(this.dependencies, options);
   }
 }

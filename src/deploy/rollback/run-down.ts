@@ -4,7 +4,7 @@ import { nameOf } from '../../migrations/down/losses.js';
 import type { FailedScript } from '../apply/apply.types.js';
 import { type RunnerOptions, tryForLock } from '../apply/lock-retries.js';
 import { beginScript, withScriptSession } from '../apply/script-session.js';
-import type { RollbackDependencies } from '../deploy-dependencies.js';
+import type { DeployDependencies } from '../deploy-dependencies.js';
 import { takePrismaLock } from '../deploy-lock.js';
 import type { PlannedMigration } from '../deploy/deploy.types.js';
 import { rollbackRefused } from '../refusals.js';
@@ -13,7 +13,7 @@ import { namesToType, rollbackCommand } from './losses.js';
 import { RollbackSession } from './rollback-session.js';
 
 /** How a `down.sql` is run. */
-export interface DownRunOptions extends RollbackDependencies {
+export interface DownRunOptions extends Pick<DeployDependencies, 'settings' | 'timeouts'> {
   readonly signal: AbortSignal;
   readonly onStep: (line: string) => void;
   /** The names passed with `--lose`. */
