@@ -1,7 +1,7 @@
 import { hostname, userInfo } from 'node:os';
 import { type ClientBase, escapeIdentifier } from 'pg';
 import { PgkeepError } from '../core/errors.js';
-import { read, type ReadTimeouts } from '../postgres/read.js';
+import { mayInsert, type ReadTimeouts } from '../postgres/read.js';
 import type { NewEntry } from './audit-log.types.js';
 
 /** An INSERT as a pure plan, for the transaction in which the action itself is done. */
@@ -27,14 +27,22 @@ export function appendPlan({ action, subject, details, actor }: NewEntry): Appen
 }
 
 /**
- * The entries of the audit log, by the same column names in this schema and in that of earlier versions: a column
- * that the table does not have is found in `absent`, where it is NULL.
+ * Returns a FROM item with the columns of a table, and `action` beside them, in this schema and in that of earlier
+ * versions: a column that the table does not have is found in `absent`, where it is NULL.
  */
-export const ENTRIES = `
+export function withAction(table: string, columns: string, alias: string): string {
+  return `
   (VALUES (NULL::text, NULL::text)) absent (action, deed)
   CROSS JOIN LATERAL (
-    SELECT seq, recorded_at, coalesce(action, deed) AS action, subject, details, role, actor, previous_hash, hash
-      FROM pgkeep.change_log) entry`;
+    SELECT ${columns}, coalesce(action, deed) AS action FROM ${table}) ${alias}`;
+}
+
+/** The entries of the audit log, as a FROM item. */
+export const ENTRIES = withAction(
+  'pgkeep.change_log',
+  'seq, recorded_at, subject, details, role, actor, previous_hash, hash',
+  'entry',
+);
 
 /** Returns the user of the operating system who runs a command: `user@host`. */
 export function operator(): string {
@@ -60,15 +68,9 @@ export type RecordingAbility = 'allowed' | 'denied' | 'not-installed';
 
 /** Reads whether the current role may record an action. @throws what the connection throws. */
 export async function mayRecord(client: ClientBase, timeouts: ReadTimeouts): Promise<RecordingAbility> {
-  const rows = await read<{ allowed: boolean }>(client, {
-    sql: `SELECT pg_catalog.has_table_privilege(c.oid, 'INSERT') AS allowed
-            FROM pg_catalog.pg_class c
-            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-           WHERE n.nspname = 'pgkeep' AND c.relname = 'change_log'`,
-    ...timeouts,
-  });
-  if (!rows[0]) return 'not-installed';
-  return rows[0].allowed ? 'allowed' : 'denied';
+  const allowed = await mayInsert(client, { schema: 'pgkeep', table: 'change_log' }, timeouts);
+  if (allowed === undefined) return 'not-installed';
+  return allowed ? 'allowed' : 'denied';
 }
 
 /** Returns the error of an action that may not be recorded; `operation` completes "Cannot …". */

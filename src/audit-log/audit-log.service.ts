@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { PoolClient } from 'pg';
 import { PgkeepError, serverMessageOf } from '../core/errors.js';
-import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { currentRole, read, readOne, tableExists } from '../postgres/read.js';
+import { runOnPool } from '../postgres/run-on-connection.js';
 import { beginStatements } from '../postgres/transaction.js';
 import { appendPlan, ENTRIES, mayRecord, recordingDenied } from './append.js';
 import type { AuditLogEntry, AuditLogReport, ChainReport, NewEntry, Recording } from './audit-log.types.js';
@@ -101,20 +101,15 @@ export class AuditLogService {
   }
 
   private async onPool<T>(operation: string, work: (client: PoolClient) => Promise<T>): Promise<T> {
-    const { primary, timeouts } = this.database;
-    try {
-      return await this.database.withPooled(primary, async (client) => {
-        const table = { schema: 'pgkeep', table: 'change_log' };
-        if (await tableExists(client, table, timeouts)) return await work(client);
-        throw new PgkeepError(
-          'NOT_INSTALLED',
-          `Cannot ${operation}: the database has no table pgkeep.change_log.`,
-          { hint: 'Run `pgkeep install`.' },
-        );
-      });
-    } catch (error) {
-      throw databaseError(operation, error);
-    }
+    return await runOnPool(this.database, operation, async (client) => {
+      const table = { schema: 'pgkeep', table: 'change_log' };
+      if (await tableExists(client, table, this.database.timeouts)) return await work(client);
+      throw new PgkeepError(
+        'NOT_INSTALLED',
+        `Cannot ${operation}: the database has no table pgkeep.change_log.`,
+        { hint: 'Run `pgkeep install`.' },
+      );
+    });
   }
 }
 

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { readMigrationList, type DiffTarget } from '#prisma-schema-engine-bridge';
 import { findTool } from '../backup/postgres-tools.js';
 import type { Settings } from '../config/settings.js';
 import { withSchemaEngine } from '../migrations/engine/schema-engine.js';
 import { externalFilters } from '../migrations/prisma-config/externals.js';
+import { readSchemaFiles } from '../migrations/prisma-config/find-prisma-schema.js';
 import { startThrowAwayServer } from '../restore/test/throw-away-server.js';
 
 /** No server older than this takes today's migrations; any newer one replays them. */
@@ -32,9 +32,7 @@ export async function changesWithoutMigration(
     relations: 0,
   });
   try {
-    const contents = await Promise.all(
-      files.map(async (path) => ({ path, content: await readFile(path, 'utf8') })),
-    );
+    const contents = await readSchemaFiles(files);
     const datamodels = contents.map(({ path, content }) => [path, content] as const);
     const url = { ...server.url, schema: database.url.schema };
     const from = await migrationsOf(migrationsDirectory, prisma);

@@ -1,6 +1,8 @@
 import { withoutStop } from '../core/text.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DeadlineError, withDeadline } from '../postgres/deadline.js';
+import type { CheckName } from '../readiness/checks.js';
+import type { Verdict } from '../readiness/readiness.types.js';
 import type { DoctorLine, Line, LineResult } from './doctor.types.js';
 
 const DEADLINE_MS = 10_000;
@@ -61,4 +63,12 @@ async function run(
     const { message, hint } = databaseError(`check "${title}"`, error);
     return fail(withoutStop(message), hint);
   }
+}
+
+/** Returns what a readiness check found, as the result of a line. */
+export function ofCheck({ checks }: Verdict, name: CheckName, next: string): LineResult {
+  const check = checks[name];
+  if (check === undefined) return skip('not evaluated');
+  if (check.ok) return ok(check.details);
+  return fail(check.details, check.hint === undefined ? next : `${next}\nsee ${check.hint}`);
 }

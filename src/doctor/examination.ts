@@ -10,8 +10,14 @@ import { BackupWatch } from '../readiness/backup-watch.js';
 import { DriftWatch } from '../readiness/drift-watch.js';
 import { ReadinessService } from '../readiness/readiness.service.js';
 import { checkLines, type CheckOptions } from './check-line.js';
-import type { DoctorFacts } from './doctor-facts.js';
-import type { DoctorGroup, DoctorOptions, DoctorReport, Line, LineStatus } from './doctor.types.js';
+import type {
+  DoctorFacts,
+  DoctorGroup,
+  DoctorOptions,
+  DoctorReport,
+  Line,
+  LineStatus,
+} from './doctor.types.js';
 import { AfterDeployment } from './groups/after-deployment.js';
 import { BackupLines } from './groups/backup-lines.js';
 import { BeforeCommit } from './groups/before-commit.js';

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { readSchemaFiles } from '../migrations/prisma-config/find-prisma-schema.js';
 
 /** A client that Prisma generates from the schema, against what was generated. */
 export interface GeneratedClient {
@@ -20,11 +21,9 @@ const INLINE_SCHEMA = /"inlineSchema":\s*("(?:[^"\\]|\\.)*")/;
 
 /** Reads the clients that schema files declare, and compares each with the schema that it was generated from. */
 export async function readGeneratedClients(files: readonly string[]): Promise<GeneratedClient[]> {
-  const contents = await Promise.all(
-    files.map(async (file) => ({ file, text: await readFile(file, 'utf8') })),
-  );
-  const schema = comparable(contents.map(({ text }) => text).join('\n'));
-  const clients = contents.flatMap(({ file, text }) => declaredClients(file, text));
+  const contents = await readSchemaFiles(files);
+  const schema = comparable(contents.map(({ content }) => content).join('\n'));
+  const clients = contents.flatMap(({ path: file, content }) => declaredClients(file, content));
   return await Promise.all(
     clients.map(async ({ generator, directory }) => {
       const generated = await readGeneratedSchema(directory);

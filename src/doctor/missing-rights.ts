@@ -8,7 +8,7 @@ import { missingGrants } from '../drift/missing-rights.js';
 import { stampGrants } from '../environment/environment.types.js';
 import { readIdentity, readStamp } from '../environment/stamp.js';
 import { whyUnable, type JobsAbility } from '../jobs/jobs-ability.js';
-import { currentRole, read, type ReadTimeouts } from '../postgres/read.js';
+import { currentRole, mayInsert, type ReadTimeouts } from '../postgres/read.js';
 
 /** A right that the role lacks, and the feature that needs it. */
 export interface MissingRight {
@@ -51,8 +51,8 @@ export async function readMissingRights(
   const recording = await mayRecord(client, timeouts);
   add('audit log', recording === 'denied' ? `GRANT INSERT ON pgkeep.change_log TO ${role};` : undefined);
   add('jobs', jobs.kind === 'denied' ? whyUnable(jobs).hint : undefined);
-  const mayKeepEvidence = await mayInsertEvidence(client, timeouts);
-  add('restore tests', mayKeepEvidence ? undefined : `GRANT INSERT ON pgkeep.restore_test TO ${role};`);
+  const evidence = await mayInsert(client, { schema: 'pgkeep', table: 'restore_test' }, timeouts);
+  add('restore tests', evidence !== false ? undefined : `GRANT INSERT ON pgkeep.restore_test TO ${role};`);
   return missing;
 }
 
@@ -67,15 +67,4 @@ async function backupObstacle(client: ClientBase): Promise<string | undefined> {
     if (error instanceof PgkeepError && error.hint !== undefined) return error.hint;
     throw error;
   }
-}
-
-async function mayInsertEvidence(client: ClientBase, timeouts: ReadTimeouts): Promise<boolean> {
-  const rows = await read<{ may: boolean }>(client, {
-    sql: `SELECT pg_catalog.has_table_privilege(c.oid, 'INSERT') AS may
-            FROM pg_catalog.pg_class c
-            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-           WHERE n.nspname = 'pgkeep' AND c.relname = 'restore_test'`,
-    ...timeouts,
-  });
-  return rows[0]?.may !== false;
 }

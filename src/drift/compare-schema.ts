@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import type { DiffTarget } from '#prisma-schema-engine-bridge';
 import { boundedList } from '../core/text.js';
 import type { Settings } from '../config/settings.js';
 import { PgkeepError, messageOf } from '../core/errors.js';
 import { withSchemaEngine } from '../migrations/engine/schema-engine.js';
 import { externalFilters } from '../migrations/prisma-config/externals.js';
+import { readSchemaFiles } from '../migrations/prisma-config/find-prisma-schema.js';
 import type { SchemaComparison, NoComparison } from './drift.types.js';
 
 /** The engine's `exitCode` if something differs. */
@@ -21,9 +21,7 @@ export async function compareSchema(
   pending: readonly string[],
 ): Promise<SchemaComparison | NoComparison> {
   try {
-    const contents = await Promise.all(
-      files.map(async (path) => ({ path, content: await readFile(path, 'utf8') })),
-    );
+    const contents = await readSchemaFiles(files);
     const datamodels = contents.map(({ path, content }) => [path, content] as const);
     return await withSchemaEngine(url, { datamodels, skipAdvisoryLock: true }, async (engine) => {
       const live: DiffTarget = { tag: 'schemaDatasource', files: contents, configDir: '.' };

@@ -1,3 +1,4 @@
+import { withAction } from '../audit-log/append.js';
 import type { ClientBase } from 'pg';
 import {
   OWN_STRUCTURE,
@@ -73,16 +74,12 @@ export const PLACE_QUERY = `
          (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())::bigint AS database_oid,
          'pgkeep.catalogue_fingerprint'::pg_catalog.regclass::oid::bigint AS table_oid`;
 
-/**
- * The fingerprints, by the same column names in this schema and in that of earlier versions: there `action` is called
- * `deed`. A column that the table does not have is found in `absent`, where it is NULL.
- */
-export const FINGERPRINTS = `
-  (VALUES (NULL::text, NULL::text)) absent (action, deed)
-  CROSS JOIN LATERAL (
-    SELECT id, recorded_at, coalesce(action, deed) AS action, method, server_version, database_oid, table_oid,
-           migrations, digests
-      FROM pgkeep.catalogue_fingerprint) f`;
+/** The fingerprints without their lines, as a FROM item: see {@link withAction}. */
+export const FINGERPRINTS = withAction(
+  'pgkeep.catalogue_fingerprint',
+  'id, recorded_at, method, server_version, database_oid, table_oid, migrations, digests',
+  'f',
+);
 
 /**
  * Records the structure as it is now, after action $1 and with the migrations $2. $3 lists objects that differed before

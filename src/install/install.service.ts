@@ -14,7 +14,7 @@ import {
 } from '../migrations/history/migration-directory.js';
 import { PrismaHistory } from '../migrations/history/prisma-history.js';
 import { withConnection } from '../postgres/connect.js';
-import { databaseError } from '../postgres/database-fault.js';
+import { withDatabaseErrors } from '../postgres/run-on-connection.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { oneMessage } from '../postgres/mark.js';
 import { readOne } from '../postgres/read.js';
@@ -76,16 +76,10 @@ export class InstallService {
   /** @throws PgkeepError when the connection or `work` fails. */
   private async onOwnConnection<T>(work: (client: Client) => Promise<T>): Promise<T> {
     const { url, connectTimeoutMs, queryTimeoutMs } = this.settings.database;
-    try {
-      const options = {
-        connectTimeoutMs,
-        answerTimeoutMs: queryTimeoutMs,
-        applicationName: 'pgkeep install',
-      };
-      return await withConnection(url, options, work);
-    } catch (error) {
-      throw databaseError(`install schema pgkeep in ${describeDatabaseUrl(url)}`, error);
-    }
+    const options = { connectTimeoutMs, answerTimeoutMs: queryTimeoutMs, applicationName: 'pgkeep install' };
+    return await withDatabaseErrors(`install schema pgkeep in ${describeDatabaseUrl(url)}`, () =>
+      withConnection(url, options, work),
+    );
   }
 
   private async pending(client: Client): Promise<readonly string[]> {

@@ -83,3 +83,24 @@ export async function tableExists(
   });
   return rows.length > 0;
 }
+
+/**
+ * Reads whether the current role has INSERT on a table, from the catalogue, which every role may read.
+ * @returns undefined if the table does not exist.
+ * @throws what the connection throws.
+ */
+export async function mayInsert(
+  client: ClientBase,
+  { schema, table }: { schema: string; table: string },
+  timeouts: ReadTimeouts,
+): Promise<boolean | undefined> {
+  const rows = await read<{ allowed: boolean }>(client, {
+    sql: `SELECT pg_catalog.has_table_privilege(c.oid, 'INSERT') AS allowed
+            FROM pg_catalog.pg_class c
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE n.nspname = $1 AND c.relname = $2`,
+    values: [schema, table],
+    ...timeouts,
+  });
+  return rows[0]?.allowed;
+}

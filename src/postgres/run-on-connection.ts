@@ -1,7 +1,6 @@
 import type { Client, PoolClient } from 'pg';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { DatabaseSettings } from '../config/settings.js';
-import { PgkeepError } from '../core/errors.js';
 import { withConnection } from './connect.js';
 import { databaseError } from './database-fault.js';
 import type { DatabaseService } from './database.service.js';
@@ -46,13 +45,13 @@ export async function runOnPool<T>(
 }
 
 /**
- * Runs `work`, and turns the driver's errors into pgkeep's.
+ * Runs `work`, and turns the driver's errors into pgkeep's. Those of pgkeep's own pass unchanged.
  * @param operation completes "Cannot …"
  */
 export async function withDatabaseErrors<T>(operation: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw error instanceof PgkeepError ? error : databaseError(operation, error);
+    throw databaseError(operation, error);
   }
 }

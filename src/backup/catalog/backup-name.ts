@@ -16,6 +16,15 @@ export function backupSubject(database: string, environment: EnvironmentName): s
   return `${safeFileName(database) || 'database'}_${environment}`;
 }
 
+/** Returns whether a backup is of this database in this environment. */
+export function isBackupOf(
+  backup: { readonly database: string; readonly environment: string },
+  database: string,
+  environment: string,
+): boolean {
+  return backup.database === database && backup.environment === environment;
+}
+
 /** Returns a name with the characters that are safe in a file name on every system and in an object's key. */
 export function safeFileName(name: string): string {
   return name.replaceAll(/[^A-Za-z0-9_-]+/g, '-').replaceAll(/^-+|-+$/g, '');

@@ -1,3 +1,4 @@
+import { isBackupOf } from '../catalog/backup-name.js';
 import { type Client, type ClientBase, escapeIdentifier } from 'pg';
 import type { EnvironmentName, Settings } from '../../config/settings.js';
 import { PgkeepError } from '../../core/errors.js';
@@ -169,7 +170,7 @@ export async function requireFreeSpace(
   const freeBytes = (await storage.freeBytes?.()) ?? Infinity;
   const { backups } = await new CommittedBackups(storage).list();
   const [last] = backups
-    .filter((backup) => backup.database === database && backup.environment === environment)
+    .filter((backup) => isBackupOf(backup, database, environment))
     .toSorted((left, right) => (left.finishedAt < right.finishedAt ? 1 : -1));
   requireSpace(storage.location, freeBytes, requiredSpace(sizeBytes, last?.bytes, requiredFreeBytes));
   return last?.bytes;

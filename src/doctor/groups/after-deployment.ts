@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { BackupService } from '../../backup/backup.service.js';
+import { isBackupOf } from '../../backup/catalog/backup-name.js';
 import type { BackupEntry } from '../../backup/backup.types.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
@@ -12,10 +13,8 @@ import {
   REMOTE_STORAGES,
   type RemoteStorages,
 } from '../../storage/storage.types.js';
-import { fail, ok, skip } from '../check-line.js';
-import type { DoctorFacts } from '../doctor-facts.js';
-import type { Line, LineResult } from '../doctor.types.js';
-import { ofCheck } from '../of-check.js';
+import { fail, ofCheck, ok, skip } from '../check-line.js';
+import type { DoctorFacts, Line, LineResult } from '../doctor.types.js';
 
 /** Two storages are asked for one object each, with retries. */
 const COPIES_MS = 30_000;
@@ -110,9 +109,7 @@ export class AfterDeployment {
   private async newest(): Promise<BackupEntry | undefined> {
     const { backups } = await this.backups.list();
     const { environment, database } = this.settings;
-    return backups.find(
-      (backup) => backup.database === database.url.database && backup.environment === environment,
-    );
+    return backups.find((backup) => isBackupOf(backup, database.url.database, environment));
   }
 }
 

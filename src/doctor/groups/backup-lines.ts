@@ -3,8 +3,9 @@ import { access, constants, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { BackupService } from '../../backup/backup.service.js';
-import { requiredSpace } from '../../backup/create/preflight.js';
+import { isBackupOf } from '../../backup/catalog/backup-name.js';
 import { readDatabaseFacts } from '../../backup/create/database-facts.js';
+import { requiredSpace } from '../../backup/create/preflight.js';
 import { findTool, type ToolQuery } from '../../backup/postgres-tools.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
@@ -13,8 +14,7 @@ import { MaintenanceService } from '../../maintenance/maintenance.service.js';
 import { DatabaseService } from '../../postgres/database.service.js';
 import { REMOTE_STORAGES, type RemoteStorages } from '../../storage/storage.types.js';
 import { fail, ok, skip } from '../check-line.js';
-import type { DoctorFacts } from '../doctor-facts.js';
-import type { Line, LineResult } from '../doctor.types.js';
+import type { DoctorFacts, Line, LineResult } from '../doctor.types.js';
 
 /** A bucket of another continent, asked with retries. */
 const BUCKET_MS = 30_000;
@@ -119,9 +119,7 @@ export class BackupLines {
   private async lastArchiveBytes(): Promise<number | undefined> {
     const { backups } = await this.backups.list();
     const { environment, database } = this.settings;
-    return backups.find(
-      (backup) => backup.database === database.url.database && backup.environment === environment,
-    )?.bytes;
+    return backups.find((backup) => isBackupOf(backup, database.url.database, environment))?.bytes;
   }
 
   /** Lists one object: whether an object may be written is known only by writing one, which the next backup does. */

@@ -1,20 +1,18 @@
-import { escapeIdentifier } from 'pg';
 import { Inject, Injectable } from '@nestjs/common';
+import { escapeIdentifier } from 'pg';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { unknownSettings } from '../../config/unknown-settings.js';
 import { Clock } from '../../core/clock.js';
 import { readStamp } from '../../environment/stamp.js';
+import { readDdlGuardSwitch } from '../../guard/ddl/ddl-guard-state.js';
 import { JobsService } from '../../jobs/jobs.service.js';
 import { verifiesServer } from '../../postgres/connection-candidates.js';
 import { DatabaseService } from '../../postgres/database.service.js';
-import { readDdlGuardSwitch } from '../../guard/ddl/ddl-guard-state.js';
 import type { ServerFacts } from '../../postgres/server-facts.js';
-import { fail, ok, skip } from '../check-line.js';
-import type { DoctorFacts } from '../doctor-facts.js';
-import type { DoctorOptions, Line, LineResult } from '../doctor.types.js';
+import { fail, ofCheck, ok, skip } from '../check-line.js';
+import type { DoctorFacts, DoctorOptions, Line, LineResult } from '../doctor.types.js';
 import { readMissingRights } from '../missing-rights.js';
-import { ofCheck } from '../of-check.js';
 
 /** Clocks that differ by more make ages and schedules wrong; certificates and buckets refuse much later. */
 const MOST_SKEW_MS = 5000;

@@ -2,10 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { AuditLogService } from '../../audit-log/audit-log.service.js';
 import { counted } from '../../core/text.js';
 import { RestoreTestService } from '../../restore/test/restore-test.service.js';
-import { fail, ok, skip } from '../check-line.js';
-import type { DoctorFacts } from '../doctor-facts.js';
-import type { Line, LineResult } from '../doctor.types.js';
-import { ofCheck } from '../of-check.js';
+import type { RestoreTestHistory } from '../../restore/test/restore-test.types.js';
+import { fail, ofCheck, ok, skip } from '../check-line.js';
+import type { DoctorFacts, Line, LineResult } from '../doctor.types.js';
 
 /** "Every 90 days": whether backups restore, and whether the records of it can be trusted. */
 @Injectable()
@@ -16,12 +15,14 @@ export class Every90Days {
   ) {}
 
   lines({ verdict }: DoctorFacts): Line[] {
+    let reading: Promise<RestoreTestHistory> | undefined;
+    const history = (): Promise<RestoreTestHistory> => (reading ??= this.restoreTests.list(1));
     return [
       {
         name: 'restore-test',
         title: 'newest restore test passed',
         needsDatabase: true,
-        check: () => this.checkRestoreTest(),
+        check: async () => restoreTestResult(await history()),
       },
       {
         name: 'backup-config',
@@ -32,7 +33,7 @@ export class Every90Days {
         name: 'evidence',
         title: 'evidence of restore tests intact',
         needsDatabase: true,
-        check: () => this.checkEvidence(),
+        check: async () => evidenceResult(await history()),
       },
       {
         name: 'audit-log',
@@ -43,23 +44,21 @@ export class Every90Days {
     ];
   }
 
-  private async checkRestoreTest(): Promise<LineResult> {
-    const newest = (await this.restoreTests.list(1)).tests[0];
-    const next = 'npx pgkeep restore test';
-    if (!newest) return fail('no restore test was made', next);
-    const text = `${newest.backup} ${newest.verdict} on ${newest.finishedAt.slice(0, 10)}`;
-    return newest.verdict === 'passed' ? ok(text) : fail(text, `${next} && npx pgkeep restore history`);
-  }
-
-  private async checkEvidence(): Promise<LineResult> {
-    const { total, chainFault } = await this.restoreTests.list(1);
-    if (chainFault !== null) return fail(chainFault, 'npx pgkeep restore history');
-    return total === 0 ? skip('there is none yet') : ok(counted(total, 'restore test'));
-  }
-
   private async checkAuditLog(): Promise<LineResult> {
     const { verdict, entries, findings } = await this.auditLog.verify();
     if (verdict === 'whole') return ok(counted(entries, 'entry', 'entries'));
     return fail(findings.map(({ text }) => text).join('; '), 'npx pgkeep changelog --verify');
   }
+}
+
+function restoreTestResult({ tests: [newest] }: RestoreTestHistory): LineResult {
+  const next = 'npx pgkeep restore test';
+  if (!newest) return fail('no restore test was made', next);
+  const text = `${newest.backup} ${newest.verdict} on ${newest.finishedAt.slice(0, 10)}`;
+  return newest.verdict === 'passed' ? ok(text) : fail(text, `${next} && npx pgkeep restore history`);
+}
+
+function evidenceResult({ total, chainFault }: RestoreTestHistory): LineResult {
+  if (chainFault !== null) return fail(chainFault, 'npx pgkeep restore history');
+  return total === 0 ? skip('there is none yet') : ok(counted(total, 'restore test'));
 }

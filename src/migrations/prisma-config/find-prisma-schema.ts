@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Settings } from '../../config/settings.js';
 import { OWN_MIGRATIONS_DIRECTORY } from '../history/migration-directory.js';
@@ -11,6 +11,12 @@ export type SchemaLocation =
   /** There is no schema where Prisma looks for one. */
   | { readonly kind: 'absent' }
   | { readonly kind: 'unknown'; readonly why: string; readonly hint: string };
+
+/** A schema file and its text. */
+export interface SchemaContent {
+  readonly path: string;
+  readonly content: string;
+}
 
 const MODEL = /^\s*(?:model|enum|view|type)\s+\w+\s*\{/m;
 
@@ -34,6 +40,13 @@ export async function findPrismaSchema({ prisma, migrationsDirectory }: Settings
     return await namedSchema(named, prisma.configuration.file);
   }
   return await defaultSchema(path.dirname(migrationsDirectory));
+}
+
+/** Reads schema files. @throws what the file system throws. */
+export async function readSchemaFiles(files: readonly string[]): Promise<SchemaContent[]> {
+  return await Promise.all(
+    files.map(async (file) => ({ path: file, content: await readFile(file, 'utf8') })),
+  );
 }
 
 async function namedSchema(schema: string, configuration: string): Promise<SchemaLocation> {

@@ -1,6 +1,6 @@
 import { type Client, escapeIdentifier } from 'pg';
 import type { Manifest } from '../../backup/backup.types.js';
-import { backupSubject } from '../../backup/catalog/backup-name.js';
+import { backupSubject, isBackupOf } from '../../backup/catalog/backup-name.js';
 import { majorOf } from '../../backup/postgres-tools.js';
 import type { EnvironmentName } from '../../config/settings.js';
 import { boundedList, counted } from '../../core/text.js';
@@ -46,7 +46,7 @@ export function otherSubject(
   environment: EnvironmentName,
 ): string | undefined {
   if (!manifest) return undefined;
-  if (manifest.database === database && manifest.environment === environment) return undefined;
+  if (isBackupOf(manifest, database, environment)) return undefined;
   return backupSubject(manifest.database, manifest.environment);
 }
 

@@ -4,6 +4,7 @@ import { backupError } from '../../backup/backup-error.js';
 import { BackupService } from '../../backup/backup.service.js';
 import { isSafetyBackup } from '../../backup/backup.types.js';
 import { describeDatabaseUrl } from '../../config/database-url.js';
+import { isBackupOf } from '../../backup/catalog/backup-name.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { Clock } from '../../core/clock.js';
@@ -74,7 +75,7 @@ export class RestoreTestService {
     const { environment } = this.settings;
     const { database } = this.settings.database.url;
     const { backups } = await this.backups.list();
-    const own = backups.filter((entry) => entry.database === database && entry.environment === environment);
+    const own = backups.filter((entry) => isBackupOf(entry, database, environment));
     // A safety backup may be of a damaged database, and is not what a person would restore.
     const newest = own.find(({ reason }) => !isSafetyBackup(reason)) ?? own[0];
     if (newest) return newest.name;
