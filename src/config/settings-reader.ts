@@ -21,6 +21,7 @@ export class SettingsReader {
   /** The faults that each setting has by itself. */
   readonly faults: Fault[] = [];
   private readonly given = new Map<string, Given>();
+  private readonly validator = new Validator();
 
   constructor(
     environment: Environment,
@@ -135,7 +136,7 @@ export class SettingsReader {
       skipUndefinedProperties: true,
       forbidUnknownValues: false,
     };
-    const broken = new Validator()
+    const broken = this.validator
       .validateSync(holder, options)
       .flatMap(({ constraints = {} }) => Object.values(constraints));
     return broken.length > 0 ? broken : [refuse?.(text, this.context) ?? []].flat();

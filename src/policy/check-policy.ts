@@ -14,7 +14,7 @@ export interface PolicyCheck {
   readonly findings: readonly PolicyFinding[];
 }
 
-/** The types of a value that each method can replace; undefined: any. */
+/** The types of a value that each method can replace; undefined if it replaces every type. */
 const TYPES: Readonly<Record<PersonalMethod, readonly string[] | undefined>> = {
   email: ['String'],
   phone: ['String'],

@@ -1,4 +1,4 @@
-import { distance } from 'fastest-levenshtein';
+import { closest, distance } from 'fastest-levenshtein';
 import type { Annotation, Field, Model, Place, PrismaSchema } from './prisma-schema.types.js';
 
 /** How a personal value is replaced when a person is anonymized. */
@@ -170,6 +170,6 @@ function isMethod(text: string): boolean {
 }
 
 function suggestion(word: string, known: readonly string[], prefix: string): string {
-  const nearest = known.toSorted((one, other) => distance(word, one) - distance(word, other))[0];
-  return nearest !== undefined && distance(word, nearest) <= 3 ? ` Did you mean ${prefix}${nearest}?` : '';
+  const nearest = closest(word, known);
+  return distance(word, nearest) <= 3 ? ` Did you mean ${prefix}${nearest}?` : '';
 }

@@ -1,4 +1,5 @@
 import type { PolicyCheck } from '../../policy/check-policy.js';
+import { counted } from '../../core/text.js';
 import { PolicyService } from '../../policy/policy.service.js';
 import { EXIT } from '../errors.js';
 import type { Verb } from '../verb.js';
@@ -20,5 +21,5 @@ function render({ models, findings }: PolicyCheck): string {
   if (lines.length > 0) return lines.join('\n');
   return models === 0
     ? 'The Prisma schema declares no rules. See docs/rows.md for the annotations.'
-    : `The rules of ${models} ${models === 1 ? 'model' : 'models'} are consistent.`;
+    : `The rules of ${counted(models, 'model')} are consistent.`;
 }
