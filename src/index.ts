@@ -75,8 +75,8 @@ export type {
 } from './audit-log/audit-log.types.js';
 export { Clock } from './core/clock.js';
 export { DatabaseService, type PoolCounts } from './postgres/database.service.js';
-export { DeployService } from './deploy/deploy/deploy.service.js';
-export { ResolveService } from './deploy/resolve/resolve.service.js';
+export { DeployService } from './deploy/deploy.service.js';
+export { ResolveService } from './deploy/deploy.service.js';
 export type {
   Choice,
   MigrationState,
@@ -84,7 +84,7 @@ export type {
   ResolveOptions,
   ResolveReport,
 } from './deploy/resolve/resolve.types.js';
-export { RollbackService } from './deploy/rollback/rollback.service.js';
+export { RollbackService } from './deploy/deploy.service.js';
 export type {
   MeasuredLoss,
   RollbackOptions,

@@ -1,7 +1,16 @@
+import { Inject, Injectable } from '@nestjs/common';
 import type { Client } from 'pg';
+import { AuditLogService } from '../audit-log/audit-log.service.js';
+import { BackupService } from '../backup/backup.service.js';
+import type { Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { Clock } from '../core/clock.js';
 import { interrupted, PgkeepError } from '../core/errors.js';
+import { DriftService } from '../drift/drift.service.js';
+import { MigrationsService } from '../migrations/migrations.service.js';
+import { DatabaseService } from '../postgres/database.service.js';
+import type { ReadTimeouts } from '../postgres/read.js';
 import { runOnDedicatedConnection } from '../postgres/run-on-connection.js';
-import type { DeployDependencies } from './deploy-dependencies.js';
 
 /** Names of the operation: in pg_stat_activity, and when it is interrupted. */
 export interface ConnectionNames {
@@ -51,5 +60,23 @@ export class DeployConnection {
       }
       return new Set(report.status.applied);
     });
+  }
+}
+
+/** What a deploy or a rollback needs of other modules. */
+@Injectable()
+export class DeployDependencies {
+  readonly timeouts: ReadTimeouts;
+
+  constructor(
+    @Inject(SETTINGS) readonly settings: Settings,
+    database: DatabaseService,
+    readonly clock: Clock,
+    readonly migrations: MigrationsService,
+    readonly backups: BackupService,
+    readonly changelog: AuditLogService,
+    readonly drift: DriftService,
+  ) {
+    this.timeouts = database.timeouts;
   }
 }

@@ -3,7 +3,7 @@ import type { Client } from 'pg';
 import type { PgkeepError } from '../core/errors.js';
 import { OWN_DEPLOY_LOCK, PRISMA_LOCK } from '../migrations/history/deploy-locks.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { type Refuse, refused } from './refusals.js';
+import { type Refuse, refused } from './preconditions.js';
 import { readLockHolders, type SessionFacts } from './sessions.js';
 
 const PAUSE_MS = 500;

@@ -1,9 +1,9 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
 import { appendPlan } from '../audit-log/append.js';
 import type { NewEntry } from '../audit-log/audit-log.types.js';
+import type { Externals } from '../config/prisma-project.js';
 import { PgkeepError } from '../core/errors.js';
 import { readAppliedMigrations } from '../migrations/history/prisma-history.js';
-import type { Externals } from '../migrations/prisma-config/externals.js';
 import { currentRole, type ReadTimeouts } from '../postgres/read.js';
 import { hasFingerprints } from './compare-structure.js';
 import type { DriftedObject, FingerprintAction } from './drift.types.js';

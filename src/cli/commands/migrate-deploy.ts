@@ -1,4 +1,4 @@
-import { DeployService } from '../../deploy/deploy/deploy.service.js';
+import { DeployService } from '../../deploy/deploy.service.js';
 import { renderDeployment, renderDeployPlan, renderSql } from '../deploy-text.js';
 import { EXIT } from '../errors.js';
 import { showProgress } from '../progress.js';

@@ -1,5 +1,5 @@
-import { ResolveService } from '../../deploy/resolve/resolve.service.js';
 import { PgkeepError } from '../../core/errors.js';
+import { ResolveService } from '../../deploy/deploy.service.js';
 import { EXIT } from '../errors.js';
 import { requireGuard } from '../guarded-prisma.js';
 import { renderExplanation, renderResolution, renderState } from '../resolve-text.js';

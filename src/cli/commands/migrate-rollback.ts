@@ -1,6 +1,6 @@
 import type { OptionValues } from 'commander';
+import { RollbackService } from '../../deploy/deploy.service.js';
 import { PRODUCTION_WORD } from '../../deploy/rollback/losses.js';
-import { RollbackService } from '../../deploy/rollback/rollback.service.js';
 import type { RollbackOptions, RollbackPlan } from '../../deploy/rollback/rollback.types.js';
 import { EXIT } from '../errors.js';
 import { showProgress } from '../progress.js';

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
-import type { AcceptedEditReport, BaselineReport } from './lint.types.js';
 import { migrationsIn, readBytes } from './find-files.js';
+import type { AcceptedEditReport, BaselineReport } from './lint.types.js';
 
 /** What a team has agreed on; it is beside the migrations, in version control. */
 export interface Baseline {
@@ -131,4 +131,30 @@ function toBaseline(json: unknown): Baseline {
 function requireDigest(name: string, digest: unknown): string {
   if (typeof digest === 'string' && /^[0-9a-f]{64}$/.test(digest)) return digest;
   throw new TypeError(`the checksum of ${name} is not a sha256`);
+}
+
+/** A migrations directory and its baseline. Each file is read at most once, so that every decision is about one content. */
+export class MigrationSources {
+  private readonly contents = new Map<string, Buffer | null>();
+  private baselineRead: Promise<Baseline> | undefined;
+
+  constructor(readonly directory: string) {}
+
+  /**
+   * @returns null if there is no such file.
+   * @throws PgkeepError `MIGRATIONS_UNREADABLE`.
+   */
+  read(file: string): Buffer | null {
+    const known = this.contents.get(file);
+    if (known !== undefined) return known;
+    const content = readBytes(file);
+    this.contents.set(file, content);
+    return content;
+  }
+
+  /** @throws PgkeepError `LINT_FAILED` if the baseline exists and cannot be read. */
+  async baseline(): Promise<Baseline> {
+    this.baselineRead ??= readBaseline(baselineFile(this.directory));
+    return await this.baselineRead;
+  }
 }

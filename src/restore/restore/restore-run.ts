@@ -5,7 +5,7 @@ import { omissionTexts } from '../../backup/omission-texts.js';
 import { majorOf } from '../../backup/postgres-tools.js';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { PgkeepError, serverMessageOf } from '../../core/errors.js';
-import { applyMigrations } from '../../migrations/engine/schema-engine.js';
+import { applyMigrations } from '../../migrations/schema-engine.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../../migrations/history/migration-directory.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { CandidateRotation } from '../../postgres/candidate-rotation.js';
