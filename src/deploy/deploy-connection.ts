@@ -12,6 +12,24 @@ import { DatabaseService } from '../postgres/database.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 import { runOnDedicatedConnection } from '../postgres/run-on-connection.js';
 
+/** What a deploy or a rollback needs of other modules. */
+@Injectable()
+export class DeployDependencies {
+  readonly timeouts: ReadTimeouts;
+
+  constructor(
+    @Inject(SETTINGS) readonly settings: Settings,
+    database: DatabaseService,
+    readonly clock: Clock,
+    readonly migrations: MigrationsService,
+    readonly backups: BackupService,
+    readonly changelog: AuditLogService,
+    readonly drift: DriftService,
+  ) {
+    this.timeouts = database.timeouts;
+  }
+}
+
 /** Names of the operation: in pg_stat_activity, and when it is interrupted. */
 export interface ConnectionNames {
   readonly applicationName: string;
@@ -60,23 +78,5 @@ export class DeployConnection {
       }
       return new Set(report.status.applied);
     });
-  }
-}
-
-/** What a deploy or a rollback needs of other modules. */
-@Injectable()
-export class DeployDependencies {
-  readonly timeouts: ReadTimeouts;
-
-  constructor(
-    @Inject(SETTINGS) readonly settings: Settings,
-    database: DatabaseService,
-    readonly clock: Clock,
-    readonly migrations: MigrationsService,
-    readonly backups: BackupService,
-    readonly changelog: AuditLogService,
-    readonly drift: DriftService,
-  ) {
-    this.timeouts = database.timeouts;
   }
 }

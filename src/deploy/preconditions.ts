@@ -7,6 +7,22 @@ import { readStamp, requireStamp } from '../environment/stamp.js';
 import { type Attempt, readAttempts } from '../migrations/history/prisma-history.js';
 import { read, type ReadTimeouts } from '../postgres/read.js';
 
+/** Makes the error of a refusal; `why` completes "Refused to deploy: …". */
+export type Refuse = (why: string, hint?: string) => PgkeepError;
+
+export const refused: Refuse = refusing('DEPLOY_REFUSED', 'deploy');
+
+export const rollbackRefused: Refuse = refusing('ROLLBACK_REFUSED', 'roll back');
+
+export const resolveRefused: Refuse = refusing('RESOLVE_REFUSED', 'resolve');
+
+function refusing(code: ErrorCode, operation: string): Refuse {
+  return (why, hint) =>
+    new PgkeepError(code, `Refused to ${operation}: ${why}. Nothing was touched.`, {
+      ...(hint !== undefined && { hint }),
+    });
+}
+
 /**
  * Checks that this database accepts migrations in this environment.
  * @param refuse makes the error of a refusal
@@ -123,20 +139,4 @@ function stateLines({ mode, steps, said }: Attempt): string[] {
 export function projectNotes(project: PrismaProject): string[] {
   if (project.kind !== 'invalid') return [];
   return [`${project.why}: external tables are taken from the last recorded structure`];
-}
-
-/** Makes the error of a refusal; `why` completes "Refused to deploy: …". */
-export type Refuse = (why: string, hint?: string) => PgkeepError;
-
-export const refused: Refuse = refusing('DEPLOY_REFUSED', 'deploy');
-
-export const rollbackRefused: Refuse = refusing('ROLLBACK_REFUSED', 'roll back');
-
-export const resolveRefused: Refuse = refusing('RESOLVE_REFUSED', 'resolve');
-
-function refusing(code: ErrorCode, operation: string): Refuse {
-  return (why, hint) =>
-    new PgkeepError(code, `Refused to ${operation}: ${why}. Nothing was touched.`, {
-      ...(hint !== undefined && { hint }),
-    });
 }

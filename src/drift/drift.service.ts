@@ -6,7 +6,7 @@ import { externalsOf } from '../config/prisma-project.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { errorCode, messageOf, PgkeepError } from '../core/errors.js';
-import { isBeingDeployed } from '../migrations/history/deploy-locks.js';
+import { isBeingDeployed } from '../migrations/history/prisma-history.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
 import { findPrismaSchema } from '../migrations/prisma-config/find-prisma-schema.js';
 import { type Unenforced, UNENFORCED_QUERY } from '../postgres/catalogue/unenforced.js';

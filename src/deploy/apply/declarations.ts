@@ -39,7 +39,7 @@ const SERIALS: Readonly<Record<string, string>> = {
   serial2: 'int2',
 };
 
-/** Pure. */
+/** Returns what a statement declares under a condition; none for any other statement. Pure. */
 export function declarationsOf(node: Node): Declaration[] {
   if ('CreateStmt' in node && node.CreateStmt.if_not_exists) {
     const { relation, tableElts = [] } = node.CreateStmt;

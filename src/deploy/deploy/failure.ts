@@ -8,6 +8,20 @@ import type { FailedMigration, FailedScript } from '../apply/apply.types.js';
 import { isOfSession } from '../apply/execution-mode.js';
 import { blockedBy } from '../apply/lock-retries.js';
 
+/** What is known of a failed migration, and of the database after it. */
+interface FailureFacts {
+  readonly script: FailedMigration;
+  readonly parsed: ParsedFile | undefined;
+  /** Migrations of the same deploy that are applied. */
+  readonly applied: readonly string[];
+  /** Whether the history was read after the failure. */
+  readonly historyIsKnown: boolean;
+  /** Its invalid indexes, which an interrupted CREATE INDEX CONCURRENTLY leaves. */
+  readonly invalidIndexes: readonly string[];
+  /** Whether its session is still running, although the connection is lost. */
+  readonly isStillRunning: boolean;
+}
+
 /** Everything that the message of a failed migration reports. */
 export interface Failure extends FailureFacts {
   /** The migrations after it. */
@@ -154,20 +168,6 @@ export function serverWords(error: unknown): string {
   return `${message} (${code})${added}`;
 }
 
-/** What is known of a failed migration, and of the database after it. */
-interface FailureFacts {
-  readonly script: FailedMigration;
-  readonly parsed: ParsedFile | undefined;
-  /** Migrations of the same deploy that are applied. */
-  readonly applied: readonly string[];
-  /** Whether the history was read after the failure. */
-  readonly historyIsKnown: boolean;
-  /** Its invalid indexes, which an interrupted CREATE INDEX CONCURRENTLY leaves. */
-  readonly invalidIndexes: readonly string[];
-  /** Whether its session is still running, although the connection is lost. */
-  readonly isStillRunning: boolean;
-}
-
 /** The outcome of the migration. */
 export type FailedState = 'applied' | 'rolled back' | 'partly applied' | 'unknown';
 
@@ -181,7 +181,7 @@ export function isSessionLost(error: unknown): boolean {
   return code === undefined || SESSION_LOST.test(code);
 }
 
-/** Pure. */
+/** Returns the outcome of a failed migration. Pure. */
 export function stateOf(facts: FailureFacts): FailedState {
   const { script, applied, isStillRunning, historyIsKnown } = facts;
   const { mode, wasCommitting, ranAlone, error } = script;

@@ -21,6 +21,11 @@ import { invalidIndexesFrom } from '../unenforced-objects.js';
 import { choicesOf } from './marks.js';
 import type { MigrationState } from './resolve.types.js';
 
+/** No statement of any verdict. */
+const NONE = { applied: [], uncertain: [], notApplied: [], assumedNotRun: [] } as const;
+
+const NOTHING = { ...NONE, invalid: [] } as const;
+
 /** Returns the migrations that need resolving, in the order in which they were started. Pure. */
 export function unsettledNames(attempts: readonly Attempt[], directory: ReadonlySet<string>): string[] {
   const names = [...new Set(attempts.map(({ name }) => name))];
@@ -86,8 +91,6 @@ export async function readState(
   return { ...common, ...found, choices: choicesOf({ ...common, ...found }) };
 }
 
-const NOTHING = { applied: [], uncertain: [], notApplied: [], assumedNotRun: [], invalid: [] } as const;
-
 function ranOf({ mode, steps }: Attempt, isSameFile: boolean): MigrationState['ran'] {
   if (!mode) return { by: 'something else' };
   return mode.kind === 'statements'
@@ -107,8 +110,6 @@ interface JudgedAttempt {
   /** Statements after one whose object is missing: not run, unless that object was dropped by hand. */
   readonly assumedNotRun: readonly string[];
 }
-
-const NONE = { applied: [], uncertain: [], notApplied: [], assumedNotRun: [] } as const;
 
 /** What a verdict is based on. */
 interface AttemptEvidence {

@@ -20,6 +20,13 @@ import { readProtectedTables } from '../protected-tables.js';
 import { measureLosses, notNamed } from './losses.js';
 import type { RollbackOptions, RollbackPlan } from './rollback.types.js';
 
+/** A migration's `down.sql`, checked to run as one transaction. */
+export interface Down {
+  /** In the shape that the runner of migrations takes. */
+  readonly script: PlannedMigration;
+  readonly parsed: ParsedFile;
+}
+
 /** A plan, and what it was made from. */
 export interface RollbackDraft {
   readonly plan: RollbackPlan;
@@ -173,13 +180,6 @@ export function protectedRemoved(what: string) {
     `down.sql removed ${what}, which is protected (PROTECTED_TABLES) and not named in its SQL; this was rolled back`,
     KEEP_HINT,
   );
-}
-
-/** A migration's `down.sql`, checked to run as one transaction. */
-export interface Down {
-  /** In the shape that the runner of migrations takes. */
-  readonly script: PlannedMigration;
-  readonly parsed: ParsedFile;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { OWN_DEPLOY_LOCK } from '../../migrations/history/deploy-locks.js';
+import { OWN_DEPLOY_LOCK } from '../../migrations/history/prisma-history.js';
 
 /** The setting of a session that works for a recorded deploy: no SQL keyword, so that it is not typed by habit. */
 const SETTING = 'pgkeep.deploy';

@@ -98,7 +98,7 @@ function whyNot(node: Node, schema: string): string | undefined {
 }
 
 /** Returns whether the comparison ignores one command of an ALTER TABLE. */
-export function isUnseen({ subtype, def }: AlterTableCmd): boolean {
+function isUnseen({ subtype, def }: AlterTableCmd): boolean {
   if (UNSEEN_COMMAND.test(subtype ?? '')) return true;
   if (subtype !== 'AT_AddConstraint' || !def) return false;
   return constraintsOf([def]).some(

@@ -4,8 +4,14 @@ import { currentRole, read, type ReadTimeouts, tableExists } from '../../postgre
 import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { MigrationHistory, MigrationsFault } from '../migrations.types.js';
 
-/** The key of `pg_advisory_lock` that Prisma Migrate holds while it works. */
-const PRISMA_LOCK_KEY = 72_707_369;
+/** An advisory lock as pg_locks shows it: classid, objid, objsubid. */
+type AdvisoryLock = readonly [classId: number, objectId: number, objectSubId: number];
+
+/** "pgke" and 1: pgkeep holds it during a complete deploy, backup included. */
+export const OWN_DEPLOY_LOCK: AdvisoryLock = [0x70_67_6b_65, 1, 2];
+
+/** Prisma's engine holds it while it applies migrations; a bigint, which pg_locks shows with objsubid 1. */
+export const PRISMA_LOCK: AdvisoryLock = [0, 72_707_369, 1];
 
 interface Row {
   readonly migration_name: string | null;
@@ -66,8 +72,8 @@ function historyQuery(schema: string): string {
     SELECT m.migration_name, m.checksum, m.finished_at IS NOT NULL AS finished,
            m.rolled_back_at IS NOT NULL AS rolled_back, deploy.pid AS deploying_pid
       FROM (SELECT (SELECT l.pid FROM pg_catalog.pg_locks l
-                     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-                       AND l.classid = 0 AND l.objid = ${PRISMA_LOCK_KEY}
+                     WHERE l.locktype = 'advisory' AND l.granted
+                       AND (l.classid::bigint, l.objid::bigint, l.objsubid::int) = (${PRISMA_LOCK.join(', ')})
                        AND l.database = (SELECT oid FROM pg_catalog.pg_database
                                           WHERE datname = pg_catalog.current_database())
                      LIMIT 1) AS pid) deploy
@@ -218,4 +224,15 @@ function modeOfLogs(logs: string | null): AttemptMode | undefined {
   if (total !== undefined) return { kind: 'statements', total: Number(total) };
   if (mark === MARKS.transaction) return { kind: 'transaction' };
   return mark === MARKS.query ? { kind: 'query' } : undefined;
+}
+
+/** Returns whether another session is applying migrations to this database; in the caller's transaction. */
+export async function isBeingDeployed(client: ClientBase): Promise<boolean> {
+  const keys = [OWN_DEPLOY_LOCK, PRISMA_LOCK].map((key) => `(${key.join(', ')})`).join(', ');
+  const { rowCount } = await client.query(`
+    SELECT FROM pg_catalog.pg_locks l
+     WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()
+       AND (l.classid::bigint, l.objid::bigint, l.objsubid::int) IN (${keys})
+       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`);
+  return rowCount !== 0;
 }

@@ -35,7 +35,7 @@ export function digestOf(content: Uint8Array): string {
  * Reads the baseline; an absent one is empty.
  * @throws PgkeepError `LINT_FAILED` if the file exists and is not a baseline.
  */
-export async function readBaseline(file: string): Promise<Baseline> {
+async function readBaseline(file: string): Promise<Baseline> {
   try {
     return toBaseline(JSON.parse(await readFile(file, 'utf8')));
   } catch (cause) {
@@ -141,7 +141,7 @@ export class MigrationSources {
   constructor(readonly directory: string) {}
 
   /**
-   * @returns null if there is no such file.
+   * Returns the content of a file; null if there is no such file.
    * @throws PgkeepError `MIGRATIONS_UNREADABLE`.
    */
   read(file: string): Buffer | null {
@@ -152,7 +152,7 @@ export class MigrationSources {
     return content;
   }
 
-  /** @throws PgkeepError `LINT_FAILED` if the baseline exists and cannot be read. */
+  /** Returns the baseline. @throws PgkeepError `LINT_FAILED` if it exists and cannot be read. */
   async baseline(): Promise<Baseline> {
     this.baselineRead ??= readBaseline(baselineFile(this.directory));
     return await this.baselineRead;

@@ -159,16 +159,16 @@ export interface Waiver {
   readonly isAtTop: boolean;
 }
 
-const LINE = /^[ \t]*--[ \t]*pgkeep:allow\b(.*)$/gm;
+const WAIVER_LINE = /^[ \t]*--[ \t]*pgkeep:allow\b(.*)$/gm;
 
-const BODY = /^\s+([\w/-]+(?:\s*,\s*[\w/-]+)*)(?:\s+because\s+(\S.*?))?\s*$/;
+const WAIVER_BODY = /^\s+([\w/-]+(?:\s*,\s*[\w/-]+)*)(?:\s+because\s+(\S.*?))?\s*$/;
 
 /** Returns the waivers of a file. One before a statement is for the statement; one inside is for the line below it. */
 function waiversOf({ text }: SourceText, statements: readonly Statement[]): Waiver[] {
-  return [...text.matchAll(LINE)].map((match) => {
+  return [...text.matchAll(WAIVER_LINE)].map((match) => {
     const index = match.index + match[0].indexOf('--');
-    const [, rules = '', reason = ''] = BODY.exec((match[1] ?? '').replace(/\r$/, '')) ?? [];
-    const around = statements.find((statement) => statement.index <= index && index < endOf(statement));
+    const [, rules = '', reason = ''] = WAIVER_BODY.exec((match[1] ?? '').replace(/\r$/, '')) ?? [];
+    const outer = statements.find((statement) => statement.index <= index && index < endOf(statement));
     const next = statements.find((statement) => statement.index > index);
     const behind = match.index + match[0].length + 1;
     const nextEnd = next ? endOf(next) : text.length;
@@ -179,8 +179,8 @@ function waiversOf({ text }: SourceText, statements: readonly Statement[]): Waiv
         .filter(Boolean),
       reason,
       index,
-      from: around ? behind : (next?.index ?? text.length),
-      to: around ? endOfNextLine(text, behind) : nextEnd,
+      from: outer ? behind : (next?.index ?? text.length),
+      to: outer ? endOfNextLine(text, behind) : nextEnd,
       isAtTop: index <= (statements[0]?.index ?? text.length),
     };
   });

@@ -48,7 +48,7 @@ export function judge(parsed: readonly ParsedFile[], context: LintContext): Lint
 }
 
 /** Adds the counts to a report. */
-export function toReport(report: Omit<LintReport, 'counts'>): LintReport {
+function toReport(report: Omit<LintReport, 'counts'>): LintReport {
   const counts: Record<Severity, number> = { error: 0, warning: 0, info: 0 };
   for (const { severity } of report.findings) counts[severity] += 1;
   return { ...report, counts };
