@@ -52,7 +52,7 @@ END
 $$;
 
 -- The action that was opened in this very transaction: the setting alone opens nothing. The time is compared as well,
--- because a restored database counts its transactions anew.
+-- because a restored database numbers its transactions from the start again.
 CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.current_action() RETURNS pgkeep.privacy_action ${FUNCTION} AS $$
 DECLARE
   stated CONSTANT text := current_setting('${ACTION_SETTING}', true);
