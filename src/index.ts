@@ -54,8 +54,8 @@ export type {
   VerificationFinding,
   VerificationReport,
 } from './backup/backup.types.js';
-export type { ExportedTable, ExportOptions, ExportReport } from './backup/export/export.types.js';
-export type { Omission, OmissionKind } from './backup/create/completeness.js';
+export type { ExportedTable, ExportOptions, ExportReport } from './backup/export/export.service.js';
+export type { Omission, OmissionKind } from './backup/omissions.js';
 /** @deprecated since 0.2: the names before `AuditLog…` and `MaintenanceService`. */
 export { AuditLogService as ChangelogService } from './audit-log/audit-log.service.js';
 export type {

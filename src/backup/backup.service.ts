@@ -121,7 +121,7 @@ export class BackupService {
    * @throws PgkeepError `STORAGE_…` if a place cannot be read; nothing is removed then.
    */
   async remove(backup: Pick<BackupEntry, 'name' | 'sha256'>): Promise<readonly string[]> {
-    const { removeUnlessUsed } = await import('./copies/remove-backup.js');
+    const { removeUnlessUsed } = await import('./catalog/backup-claims.js');
     const places = await this.catalogue.placesOf(backup);
     const signal = new AbortController().signal;
     return await removeUnlessUsed(places, backup.name, { now: this.clock.now(), signal });

@@ -1,5 +1,4 @@
-import { ExportService } from '../../backup/export/export.service.js';
-import type { ExportReport } from '../../backup/export/export.types.js';
+import { type ExportReport, ExportService } from '../../backup/export/export.service.js';
 import { counted, formatBytes } from '../../core/text.js';
 import { alignColumns, notRecordedLines } from '../render.js';
 import type { Verb } from '../verb.js';

@@ -1,7 +1,7 @@
 import { Option } from 'commander';
 import { BackupService } from '../../backup/backup.service.js';
 import { BACKUP_REASONS, type BackupReport } from '../../backup/backup.types.js';
-import { withoutText } from '../../backup/omission-texts.js';
+import { withoutText } from '../../backup/omissions.js';
 import { counted, formatBytes, formatSeconds } from '../../core/text.js';
 import { showProgress } from '../progress.js';
 import { notRecordedLines } from '../render.js';

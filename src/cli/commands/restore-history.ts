@@ -1,4 +1,4 @@
-import { withoutText } from '../../backup/omission-texts.js';
+import { withoutText } from '../../backup/omissions.js';
 import { counted, formatSeconds, formatTime } from '../../core/text.js';
 import { RestoreTestService } from '../../restore/test/restore-test.service.js';
 import type { RestoreTestHistory } from '../../restore/test/restore-test.types.js';

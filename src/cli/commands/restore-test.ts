@@ -1,4 +1,4 @@
-import { withoutText } from '../../backup/omission-texts.js';
+import { withoutText } from '../../backup/omissions.js';
 import { formatSeconds } from '../../core/text.js';
 import { despiteOptions, findingsOf } from '../../restore/comparison/despite.js';
 import { RestoreTestService } from '../../restore/test/restore-test.service.js';

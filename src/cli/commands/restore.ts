@@ -1,7 +1,7 @@
 import type { OptionValues } from 'commander';
-import { withoutText } from '../../backup/omission-texts.js';
-import { boundedList, counted, formatBytes, formatSeconds, formatTime } from '../../core/text.js';
+import { withoutText } from '../../backup/omissions.js';
 import { PgkeepError } from '../../core/errors.js';
+import { boundedList, counted, formatBytes, formatSeconds, formatTime } from '../../core/text.js';
 import { RestoreService } from '../../restore/restore/restore.service.js';
 import type {
   Restoration,
