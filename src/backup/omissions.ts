@@ -8,6 +8,7 @@ import { FIRST_OWN_OID } from './create/structure-changes.js';
 
 /** What pg_dump leaves out without failing, in the order of the texts. */
 export const OMISSION_KINDS = ['userMappingOptions', 'subscriptions', 'unloggedRows'] as const;
+
 export type OmissionKind = (typeof OMISSION_KINDS)[number];
 
 /** Something that is not in a backup of the database. Contains no secret. */
@@ -15,6 +16,18 @@ export interface Omission {
   readonly kind: OmissionKind;
   /** Names, quoted if SQL needs it; of a user mapping `ROLE SERVER name`, as in ALTER USER MAPPING FOR. */
   readonly objects: readonly string[];
+}
+
+/** Reads what a dump by this role will not contain, and what a restore cannot create, or only as a superuser. */
+export async function readCompleteness(
+  client: Client,
+  facts: DatabaseFacts,
+): Promise<Required<Pick<Manifest, 'without' | 'subscriptions' | 'superuserObjects'>>> {
+  return {
+    without: await readOmissions(client, facts),
+    subscriptions: facts.isSuperuser ? await readSubscriptions(client) : [],
+    superuserObjects: await readSuperuserObjects(client, facts),
+  };
 }
 
 /** Reads what a dump by this role from this server will not contain, in the caller's transaction. */
@@ -119,10 +132,7 @@ const PUBLISHED_SCHEMAS = `
  * Reads the objects that only a superuser may create, in PostgreSQL's words (`event trigger audit`): another role cannot
  * restore them. Members of extensions are left out: the extension creates them.
  */
-async function readSuperuserObjects(
-  client: Client,
-  { serverMajor }: DatabaseFacts,
-): Promise<string[]> {
+async function readSuperuserObjects(client: Client, { serverMajor }: DatabaseFacts): Promise<string[]> {
   const queries = [
     ...CREATED_BY_SUPERUSERS,
     ...(serverMajor >= FIRST_WITH_PUBLISHED_SCHEMAS ? [PUBLISHED_SCHEMAS] : []),
@@ -135,18 +145,6 @@ async function readSuperuserObjects(
                         WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype IN ('e', 'i'))
      ORDER BY name`);
   return rows.map(({ name }) => name);
-}
-
-/** Reads what a dump by this role will not contain, and what a restore cannot create, or only as a superuser. */
-export async function readCompleteness(
-  client: Client,
-  facts: DatabaseFacts,
-): Promise<Required<Pick<Manifest, 'without' | 'subscriptions' | 'superuserObjects'>>> {
-  return {
-    without: await readOmissions(client, facts),
-    subscriptions: facts.isSuperuser ? await readSubscriptions(client) : [],
-    superuserObjects: await readSuperuserObjects(client, facts),
-  };
 }
 
 /** How many names a text shows. */

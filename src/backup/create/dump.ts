@@ -28,6 +28,13 @@ export interface DumpCommand {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
+/** Transforms a program's output on its way into the storage. */
+interface DumpWriter {
+  through(dump: AsyncIterable<Buffer>): AsyncIterable<Buffer>;
+  /** Returns how it was encrypted, after everything went through. */
+  finish(): ArchiveEncryption | null;
+}
+
 /** Where a dump goes. */
 export interface DumpTarget {
   readonly writer: DumpWriter;
@@ -119,13 +126,6 @@ export async function dumpWatched(
     changed.signal.throwIfAborted();
     throw error;
   }
-}
-
-/** Transforms a program's output on its way into the storage. */
-interface DumpWriter {
-  through(dump: AsyncIterable<Buffer>): AsyncIterable<Buffer>;
-  /** Returns how it was encrypted, after everything went through. */
-  finish(): ArchiveEncryption | null;
 }
 
 /** Passes an archive on, and fails if it is not complete. */

@@ -43,6 +43,7 @@ export async function findKeys(
   return { reason: new PgkeepError('BACKUP_KEY_WRONG', message, { hint }) };
 }
 
+/** Of the stanza in an archive that is encrypted with a passphrase. */
 const LABEL = 'age-encryption.org/v1/scrypt';
 
 /** OWASP's recommendation for scrypt with r = 8: 128 MB for half a second. (`age` uses 18, too much for a small container.) */

@@ -8,6 +8,7 @@ import { SETTINGS } from '../../config/settings.token.js';
 import { Clock } from '../../core/clock.js';
 import { backupError } from '../backup-error.js';
 
+/** Where an export goes, and who asked for it. */
 export interface ExportOptions {
   /** Defaults to a new directory below the working directory. */
   readonly directory?: string | undefined;

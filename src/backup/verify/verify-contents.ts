@@ -31,6 +31,12 @@ export interface ArchiveContents {
   readonly notDecrypted: string | undefined;
 }
 
+/** Size, digest and contents of an archive, as it was read from its storage. */
+export interface StoredArchive extends ArchiveContents {
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
 /** The contents of an archive that was not checked. */
 const NOT_CHECKED: ArchiveContents = { fault: undefined, plain: undefined, notDecrypted: undefined };
 
@@ -125,12 +131,6 @@ async function writeTo({ stdin, ended }: RunningProgram, piece: Buffer): Promise
   if (stdin.write(piece)) return;
   // If the program ends, stdin is closed without a "drain" event.
   await Promise.race([once(stdin, 'drain').catch(() => undefined), ended]);
-}
-
-/** Size, digest and contents of an archive, as it was read from its storage. */
-export interface StoredArchive extends ArchiveContents {
-  readonly bytes: number;
-  readonly sha256: string;
 }
 
 /**

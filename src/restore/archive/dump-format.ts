@@ -7,6 +7,14 @@ import { errorCode, PgkeepError } from '../../core/errors.js';
 /** The formats that can be restored, as pg_dump's `--format` names them. A plain dump may be gzipped. */
 export type DumpFormat = 'custom' | 'directory' | 'tar' | 'plain';
 
+/** The versions in the header of a pg_dump archive. */
+interface ArchiveHeader {
+  /** The version of the server that was dumped: `15.18`. */
+  readonly serverVersion: string;
+  /** The version of the pg_dump that wrote it: `17.6`. An older pg_restore refuses the archive. */
+  readonly pgDumpVersion: string;
+}
+
 /** The format of a dump, detected from its first bytes: another tool's file may have any name. */
 export interface DetectedDump {
   readonly format: DumpFormat;
@@ -16,8 +24,13 @@ export interface DetectedDump {
 
 /** Enough for a plain dump's heading, its settings and its first entries. */
 const BEGINNING_BYTES = 16_384;
+
+/** An archive of pg_dump in the custom format begins with this. */
+const ARCHIVE = 'PGDMP';
 const TAR_BLOCK = 512;
+
 const GZIP = '\x1f\x8b';
+
 /** A byte order mark, or ASCII text in which every other byte is 0. */
 const UTF_16 = /^(?:\xff\xfe|\xfe\xff|(?:[\t\n\r -~]\0){8}|(?:\0[\t\n\r -~]){8})/;
 
@@ -39,7 +52,7 @@ export async function detectDump(file: string): Promise<DetectedDump> {
   const beginning = await firstBytes(file, BEGINNING_BYTES);
   if (beginning.length === 0) throw notRestored(`${file} is empty.`, 'Create the dump again.');
   const text = beginning.toString('latin1');
-  if (text.startsWith('PGDMP')) return { format: 'custom', header: parseArchiveHeader(beginning) };
+  if (text.startsWith(ARCHIVE)) return { format: 'custom', header: parseArchiveHeader(beginning) };
   if (isTar(text)) return readTar(file, beginning);
   if (text.startsWith('age-encryption.org')) {
     throw notRestored(
@@ -85,7 +98,7 @@ function isTar(text: string): boolean {
 }
 
 function readPlain(file: string, text: string): DetectedDump {
-  const isCompressedArchive = text.startsWith('PGDMP') || isTar(text);
+  const isCompressedArchive = text.startsWith(ARCHIVE) || isTar(text);
   if (isCompressedArchive) {
     throw notRestored(
       `${file} is a pg_dump archive or a tar file that was compressed again with gzip.`,
@@ -166,18 +179,8 @@ function notRestored(message: string, hint: string): PgkeepError {
   return new PgkeepError('USAGE_INVALID', message, { hint });
 }
 
-/** The versions in the header of a pg_dump archive. */
-interface ArchiveHeader {
-  /** The version of the server that was dumped: `15.18`. */
-  readonly serverVersion: string;
-  /** The version of the pg_dump that wrote it: `17.6`. An older pg_restore refuses the archive. */
-  readonly pgDumpVersion: string;
-}
-
 /** How many bytes of an archive are read for its header. */
 const HEADER_BYTES = 4096;
-
-const MAGIC = 'PGDMP';
 
 /** From this version of the format on the compression is one byte instead of an integer. */
 const COMPRESSION_IS_A_BYTE = 15;
@@ -193,9 +196,9 @@ const TIME_FIELDS = 7;
  * @returns undefined if it is not an archive, or of an unknown version.
  */
 export function parseArchiveHeader(bytes: Buffer): ArchiveHeader | undefined {
-  if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) return undefined;
+  if (bytes.toString('latin1', 0, ARCHIVE.length) !== ARCHIVE) return undefined;
   try {
-    const reader = new HeaderReader(bytes, MAGIC.length);
+    const reader = new HeaderReader(bytes, ARCHIVE.length);
     const [major, minor] = [reader.byte(), reader.byte()];
     reader.byte();
     if (major !== 1 || minor < 10) return undefined;

@@ -15,6 +15,28 @@ import { type Catalogue, readCatalogue } from '../../postgres/catalogue/read-cat
 import { withConnection } from '../../postgres/connect.js';
 import { queryOne } from '../../postgres/read.js';
 
+/** A foreign key, with what a query for its orphaned rows needs. */
+interface ForeignKey {
+  /** `table constraint`, quoted where SQL needs it. */
+  readonly name: string;
+  /** As FROM takes it: with ONLY for a table whose inheriting tables' rows do not count. */
+  readonly child: string;
+  readonly parent: string;
+  /** The columns in pairs, with the operator of the constraint. */
+  readonly pairs: readonly KeyPair[];
+  readonly match: 'full' | 'simple';
+  /** False if it is NOT VALID: PostgreSQL has not checked the rows that existed before it. */
+  readonly validated: boolean;
+  /** False if its triggers are disabled: new rows are not checked. */
+  readonly enabled: boolean;
+}
+
+interface KeyPair {
+  readonly child: string;
+  readonly operator: string;
+  readonly parent: string;
+}
+
 /** A foreign key, and how many rows violate it. */
 export interface CheckedForeignKey extends ForeignKey {
   readonly orphans: number;
@@ -179,28 +201,6 @@ async function readInheritance(client: Client): Promise<Inheritance> {
     columns: new Set(columns.rows.map(({ name }) => name)),
     hashed: new Map(hashed.rows.map(({ name, above }) => [name, above])),
   };
-}
-
-/** A foreign key, with what a query for its orphaned rows needs. */
-interface ForeignKey {
-  /** `table constraint`, quoted where SQL needs it. */
-  readonly name: string;
-  /** As FROM takes it: with ONLY for a table whose inheriting tables' rows do not count. */
-  readonly child: string;
-  readonly parent: string;
-  /** The columns in pairs, with the operator of the constraint. */
-  readonly pairs: readonly KeyPair[];
-  readonly match: 'full' | 'simple';
-  /** False if it is NOT VALID: PostgreSQL has not checked the rows that existed before it. */
-  readonly validated: boolean;
-  /** False if its triggers are disabled: new rows are not checked. */
-  readonly enabled: boolean;
-}
-
-interface KeyPair {
-  readonly child: string;
-  readonly operator: string;
-  readonly parent: string;
 }
 
 /** Lists the foreign keys, without the copies on the partitions of a partitioned table. */

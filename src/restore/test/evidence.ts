@@ -14,6 +14,11 @@ import type {
 
 const TABLE = { schema: 'pgkeep', table: 'restore_test' };
 
+/** SQL of what a kept evidence says that the backup did not hold, as `text[]`; empty in evidence of earlier versions. */
+const WITHOUT_OF_EVIDENCE = `ARRAY(
+  SELECT pg_catalog.jsonb_array_elements_text(
+           CASE pg_catalog.jsonb_typeof(evidence->'without') WHEN 'array' THEN evidence->'without' ELSE '[]' END))`;
+
 /** Evidence to write, and who tested. */
 export interface Recording {
   readonly evidence: Evidence;
@@ -174,11 +179,6 @@ function canonicalJson(value: unknown): string {
   return `{${fields.join(',')}}`;
 }
 
-/** SQL of what a kept evidence says that the backup did not hold, as `text[]`; empty in evidence of earlier versions. */
-const WITHOUT_OF_EVIDENCE = `ARRAY(
-  SELECT pg_catalog.jsonb_array_elements_text(
-           CASE pg_catalog.jsonb_typeof(evidence->'without') WHEN 'array' THEN evidence->'without' ELSE '[]' END))`;
-
 /** One restore test, for the readiness check. */
 interface NewestEvidence {
   readonly backup: string;
@@ -204,7 +204,7 @@ export async function readNewestEvidence(
   client: ClientBase,
   timeouts: ReadTimeouts,
 ): Promise<NewestEvidences | undefined> {
-  if (!(await tableExists(client, { schema: 'pgkeep', table: 'restore_test' }, timeouts))) return undefined;
+  if (!(await tableExists(client, TABLE, timeouts))) return undefined;
   const rows = await read<NewestEvidence>(client, {
     sql: `SELECT newest.backup, newest.verdict, newest.without, newest.finished_at AS "finishedAt"
             FROM (VALUES ('passed'), ('failed')) known (verdict),
