@@ -69,7 +69,7 @@ export async function guardedConfig<Config extends GuardableConfig>(
  */
 export async function guardTests(url: string | undefined): Promise<void> {
   await exitUnlessAllowed(async () => {
-    const { judgeTestDatabase } = await import('./guard/prisma/test-database.js');
+    const { judgeTestDatabase } = await import('./guard/prisma/read-target.js');
     return await judgeTestDatabase(url, readGuardSettings(loadEnvironment().environment));
   });
 }

@@ -8,9 +8,9 @@ import { Clock } from '../core/clock.js';
 import { interrupted, PgkeepError } from '../core/errors.js';
 import { DriftService } from '../drift/drift.service.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
+import { runOnDedicatedConnection } from '../postgres/connect.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { runOnDedicatedConnection } from '../postgres/run-on-connection.js';
 
 /** What a deploy or a rollback needs of other modules. */
 @Injectable()

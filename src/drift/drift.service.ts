@@ -10,10 +10,9 @@ import { isBeingDeployed } from '../migrations/history/prisma-history.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
 import { findPrismaSchema } from '../migrations/prisma-config/find-prisma-schema.js';
 import { type Unenforced, UNENFORCED_QUERY } from '../postgres/catalogue/unenforced.js';
+import { runOnPool } from '../postgres/connect.js';
 import { DatabaseService } from '../postgres/database.service.js';
-import { runOnPool } from '../postgres/run-on-connection.js';
 import { SQLSTATE } from '../postgres/sqlstates.js';
-import { requireAcceptable, summaryOf } from './acceptance.js';
 import { hasFingerprint, hasFingerprints, lookForDrift } from './compare-structure.js';
 import type {
   AcceptReport,
@@ -25,7 +24,7 @@ import type {
 } from './drift.types.js';
 import { inStructureTransaction } from './fingerprint-sql.js';
 import { missingGrants, prismaComparisonObstacle } from './missing-rights.js';
-import { recordFingerprint, requireWritable } from './record-fingerprint.js';
+import { recordFingerprint, requireAcceptable, requireWritable, summaryOf } from './record-fingerprint.js';
 
 /** Compares the database's structure with the expected one, and records it: finds changes made outside of migrations. */
 @Injectable()

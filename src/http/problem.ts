@@ -1,6 +1,8 @@
 import { STATUS_CODES } from 'node:http';
-import { HttpException } from '@nestjs/common';
-import { PgkeepError, messageOf, type ErrorCode, type ErrorKind } from '../core/errors.js';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import { type ErrorCode, type ErrorKind, messageOf, PgkeepError } from '../core/errors.js';
+import { retryAfterOf } from './admin-access.js';
+import type { Reply } from './reply.js';
 
 /** An error answer, `application/problem+json` (RFC 9457). */
 export interface Problem {
@@ -59,4 +61,24 @@ function statusCodeOf(error: unknown): number | undefined {
   return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
     ? error.statusCode
     : undefined;
+}
+
+/** Converts every error to a response, in this one place. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Http');
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const problem = problemOf(error);
+    if (problem.code === 'INTERNAL')
+      this.logger.error(messageOf(error), error instanceof Error ? error.stack : undefined);
+    const reply = host.switchToHttp().getResponse<Reply>();
+    reply.status(problem.status);
+    reply.header('content-type', 'application/problem+json; charset=utf-8');
+    reply.header('cache-control', 'no-store');
+    if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="pgkeep"');
+    const retryAfter = retryAfterOf(error);
+    if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
+    reply.send(JSON.stringify(problem));
+  }
 }

@@ -13,11 +13,10 @@ import {
   OWN_SCHEMA,
 } from '../migrations/history/migration-directory.js';
 import { PrismaHistory } from '../migrations/history/prisma-history.js';
-import { withConnection } from '../postgres/connect.js';
+import { withConnection, withDatabaseErrors } from '../postgres/connect.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { oneMessage } from '../postgres/mark.js';
 import { readOne } from '../postgres/read.js';
-import { withDatabaseErrors } from '../postgres/run-on-connection.js';
 
 /** What `pgkeep install` did. */
 export interface InstallReport {

@@ -13,8 +13,7 @@ import { type NewestEvidences, readNewestEvidence } from '../restore/test/eviden
 import { ApplicationChecks } from './application-checks.js';
 import { BackupWatch } from './backup-watch.js';
 import { DriftWatch } from './drift-watch.js';
-import { gatesOf } from './gates.js';
-import { judge } from './judge.js';
+import { gatesOf, judge } from './judge.js';
 import { areAnswered, LastFacts, standInUntil } from './last-known.js';
 import { learn, notLearned } from './learn.js';
 import type { DatabaseFacts, Evaluation, Facts, Judgement, ServerState, Verdict } from './readiness.types.js';

@@ -2,9 +2,9 @@ import type { OptionValues } from 'commander';
 import { RollbackService } from '../../deploy/deploy.service.js';
 import { PRODUCTION_WORD } from '../../deploy/rollback/losses.js';
 import type { RollbackOptions, RollbackPlan } from '../../deploy/rollback/rollback.types.js';
+import { renderRollback, renderRollbackPlan } from '../deploy-text.js';
 import { EXIT } from '../errors.js';
 import { showProgress } from '../progress.js';
-import { renderRollback, renderRollbackPlan } from '../rollback-text.js';
 import { ask, isTerminal } from '../terminal.js';
 import type { Verb } from '../verb.js';
 

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { PgkeepError } from '../../core/errors.js';
-import { LIFT_DDL_GUARD } from '../../guard/ddl/lift-ddl-guard.js';
+import { LIFT_DDL_GUARD } from '../../guard/ddl/ddl-guard-sql.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { withConnection } from '../../postgres/connect.js';
 import { oneMessage } from '../../postgres/mark.js';

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Manifest } from '../../backup/backup.types.js';
-import { GUARD_LEFT_OUT, isGuardEntry } from '../../guard/ddl/ddl-guard-in-dumps.js';
+import { GUARD_LEFT_OUT, isGuardEntry } from '../../guard/ddl/ddl-guard-sql.js';
 
 /** One entry of a dump's table of contents, which `pg_restore --list` and the comments of a plain dump contain. */
 export interface ArchiveEntry {
