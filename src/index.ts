@@ -75,8 +75,7 @@ export type {
 } from './audit-log/audit-log.types.js';
 export { Clock } from './core/clock.js';
 export { DatabaseService, type PoolCounts } from './postgres/database.service.js';
-export { DeployService } from './deploy/deploy.service.js';
-export { ResolveService } from './deploy/deploy.service.js';
+export { DeployService, ResolveService, RollbackService } from './deploy/deploy.service.js';
 export type {
   Choice,
   MigrationState,
@@ -84,7 +83,6 @@ export type {
   ResolveOptions,
   ResolveReport,
 } from './deploy/resolve/resolve.types.js';
-export { RollbackService } from './deploy/deploy.service.js';
 export type {
   MeasuredLoss,
   RollbackOptions,

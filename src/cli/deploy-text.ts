@@ -56,7 +56,7 @@ export function renderDeployment(report: DeployReport): string {
 }
 
 /** Renders what a deploy or rollback reports about drift: earlier changes, and whether the structure was recorded. */
-export function driftLines({
+function driftLines({
   drifted,
   notFingerprinted,
   recorded,

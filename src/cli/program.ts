@@ -119,7 +119,7 @@ function withVersionAsVerb(argv: readonly string[]): readonly string[] {
 }
 
 /** Adds the options that every verb takes. */
-export function withCommonOptions(command: Command): Command {
+function withCommonOptions(command: Command): Command {
   return command
     .option('--json', 'print one JSON document to stdout')
     .option(
@@ -142,7 +142,7 @@ async function withGracefulShutdown(work: (signal: AbortSignal) => Promise<numbe
   const handlers = SIGNALS.map((name) => ({
     name,
     handle: () => {
-      if (received !== undefined) process.exit(exitCodeOf(name));
+      if (received !== undefined) process.exit(signalExitCode(name));
       received = name;
       abort.abort();
     },
@@ -153,12 +153,12 @@ async function withGracefulShutdown(work: (signal: AbortSignal) => Promise<numbe
     const exitCode = await work(abort.signal);
     if (received === undefined) return exitCode;
     // A pending request to a server that hangs would otherwise keep the process alive.
-    return process.exit(exitCodeOf(received));
+    return process.exit(signalExitCode(received));
   } finally {
     for (const { name, handle } of handlers) process.off(name, handle);
   }
 }
 
-function exitCodeOf(signal: NodeJS.Signals): number {
+function signalExitCode(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }

@@ -51,6 +51,26 @@ export function problemOf(error: unknown): Problem {
   return problem(500, 'INTERNAL', 'The request failed. The log of pgkeep has the reason.');
 }
 
+/** Converts every error to a response, in this one place. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Http');
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const answer = problemOf(error);
+    if (answer.code === 'INTERNAL')
+      this.logger.error(messageOf(error), error instanceof Error ? error.stack : undefined);
+    const reply = host.switchToHttp().getResponse<Reply>();
+    reply.status(answer.status);
+    reply.header('content-type', 'application/problem+json; charset=utf-8');
+    reply.header('cache-control', 'no-store');
+    if (answer.status === 401) reply.header('www-authenticate', 'Bearer realm="pgkeep"');
+    const retryAfter = retryAfterOf(error);
+    if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
+    reply.send(JSON.stringify(answer));
+  }
+}
+
 export function problem(status: number, code: string, detail: string, hint?: string): Problem {
   const title = STATUS_CODES[status] ?? 'Error';
   return { type: 'about:blank', title, status, detail, code, ...(hint !== undefined && { hint }) };
@@ -61,24 +81,4 @@ function statusCodeOf(error: unknown): number | undefined {
   return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
     ? error.statusCode
     : undefined;
-}
-
-/** Converts every error to a response, in this one place. */
-@Catch()
-export class ProblemFilter implements ExceptionFilter {
-  private readonly logger = new Logger('Http');
-
-  catch(error: unknown, host: ArgumentsHost): void {
-    const problem = problemOf(error);
-    if (problem.code === 'INTERNAL')
-      this.logger.error(messageOf(error), error instanceof Error ? error.stack : undefined);
-    const reply = host.switchToHttp().getResponse<Reply>();
-    reply.status(problem.status);
-    reply.header('content-type', 'application/problem+json; charset=utf-8');
-    reply.header('cache-control', 'no-store');
-    if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="pgkeep"');
-    const retryAfter = retryAfterOf(error);
-    if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
-    reply.send(JSON.stringify(problem));
-  }
 }

@@ -1,2 +1,2 @@
 // For `require('pgkeep/schedule')`, and for the types of a CommonJS application.
-export * from '../scheduler/scheduler.js';
+export * from '../scheduler/pgkeep-schedule.module.js';

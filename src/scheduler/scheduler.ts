@@ -1,9 +1,9 @@
-import { Inject, Injectable, Logger, Module, type OnApplicationBootstrap } from '@nestjs/common';
-import { ScheduleModule, SchedulerRegistry } from '@nestjs/schedule';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { SchedulerRegistry } from '@nestjs/schedule';
 import { CronJob } from 'cron';
 import type { BackupSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { messageOf, PgkeepError } from '../core/errors.js';
+import { PgkeepError, messageOf } from '../core/errors.js';
 import { JOB_NAMES, JOBS } from '../maintenance/job-definitions.js';
 import { MaintenanceService } from '../maintenance/maintenance.service.js';
 
@@ -82,10 +82,3 @@ export class Scheduler implements OnApplicationBootstrap {
     }
   }
 }
-
-/**
- * Runs the schedule: backups by `BACKUP_SCHEDULE`, where `BACKUP_ENABLED=true`. Needs `PgkeepModule.forRoot()` beside it.
- * All replicas may import it: one of them runs each due time.
- */
-@Module({ imports: [ScheduleModule.forRoot()], providers: [Scheduler], exports: [Scheduler] })
-export class PgkeepScheduleModule {}

@@ -93,7 +93,7 @@ async function beginInBackground(app: NestFastifyApplication, settings: Settings
 /** Loaded only here: the service already listens, and without backups it needs none of this. */
 async function keepSchedule(app: NestFastifyApplication): Promise<void> {
   const [{ PgkeepScheduleModule }, { Scheduler }] = await Promise.all([
-    import('../scheduler/scheduler.js'),
+    import('../scheduler/pgkeep-schedule.module.js'),
     import('../scheduler/scheduler.js'),
   ]);
   const schedule = await app.get(LazyModuleLoader).load(() => PgkeepScheduleModule, { logger: false });

@@ -6,7 +6,7 @@ import { InstallService } from '../../src/install/install.service.js';
 import { JobsService } from '../../src/jobs/jobs.service.js';
 import { JITTER, MaintenanceService } from '../../src/maintenance/maintenance.service.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
-import { PgkeepScheduleModule } from '../../src/scheduler/scheduler.js';
+import { PgkeepScheduleModule } from '../../src/scheduler/pgkeep-schedule.module.js';
 import { openRooms } from '../support/app.js';
 import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';

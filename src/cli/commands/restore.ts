@@ -12,7 +12,7 @@ import type {
 import type { Answer } from '../run-verb.js';
 import { ask, isTerminal } from '../terminal.js';
 import type { Verb } from '../verb.js';
-import { backupListVerb } from './backup-list.js';
+import { backupListVerb } from './backup.js';
 
 /** `pgkeep restore NAME|FILE`: restores into a new database, compares it, and swaps; `--list` lists the backups. */
 export const restoreVerb: Verb = {

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { type DatabaseUrl, describeServer, parseDatabaseUrl } from '../../config/database-url.js';
-import type { GuardSettings, ProductionUrl } from '../../config/guard-settings.js';
+import type { ProductionUrl } from '../../config/guard-settings.js';
 import { errorCode, messageOf } from '../../core/errors.js';
 import { type Known, valueOf } from '../../core/known.js';
 import { type DatabaseIdentity, sameDatabase } from '../../environment/environment.types.js';
@@ -8,8 +8,7 @@ import { readIdentity, readStamp } from '../../environment/stamp.js';
 import { withConnection } from '../../postgres/connect.js';
 import { databaseFault } from '../../postgres/database-fault.js';
 import { withDeadline } from '../../postgres/deadline.js';
-import { decide } from './decide.js';
-import type { StampNotRead, Target, Verdict } from './guard.types.js';
+import type { StampNotRead, Target } from './guard.types.js';
 
 /** As long as Prisma waits for a connection. */
 const CONNECT_MS = 5000;
@@ -22,7 +21,7 @@ const OUT_OF_REACH = new Set(['DATABASE_AUTHENTICATION_FAILED', 'DATABASE_NOT_FO
 const NOBODY_THERE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'ENOENT']);
 
 /** Returns the options of the guard's connections. */
-export function connectionOptions(connectTimeoutMs: number) {
+function connectionOptions(connectTimeoutMs: number) {
   return { connectTimeoutMs, answerTimeoutMs: 5000, applicationName: 'pgkeep guard', throughPooler: true };
 }
 
@@ -101,33 +100,4 @@ function parseUrl(text: string): Known<DatabaseUrl> {
   } catch (error) {
     return { reason: messageOf(error) };
   }
-}
-
-const NO_OPTIONS = {
-  url: undefined,
-  urlWins: false,
-  shadowUrl: undefined,
-  file: undefined,
-  config: undefined,
-} as const;
-
-/** A test suite is judged like the most destructive Prisma command. */
-const ANYTHING = { name: '', effect: 'develop', usesShadow: false, ...NO_OPTIONS } as const;
-
-/** Decides whether a test suite may use this database, as with NODE_ENV=test. */
-export async function judgeTestDatabase(
-  url: string | undefined,
-  { production }: GuardSettings,
-): Promise<Verdict> {
-  if (!url) return { verdict: 'allow' };
-  const targets = [await readTarget('datasource', url, production)];
-  const verdict = decide({
-    command: ANYTHING,
-    what: 'the tests',
-    environment: 'test',
-    dbPushAllowed: false,
-    targets,
-  });
-  const remedy = 'Use a separate database for the tests, and stamp it: `pgkeep stamp test`.';
-  return verdict.verdict === 'allow' ? verdict : { ...verdict, remedy };
 }

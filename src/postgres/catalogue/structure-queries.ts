@@ -188,7 +188,7 @@ export const STRUCTURE_QUERIES: Readonly<Record<StructureSection, string>> = {
 
 /**
  * The relations whose structure is the application's, as the CTE `own` that the queries of `structure-queries.ts` and
- * `table-queries.ts` select from: without pgkeep's records and Prisma's history.
+ * the queries of this file select from: without pgkeep's records and Prisma's history.
  */
 export const OWN_STRUCTURE = `own AS MATERIALIZED (
   SELECT r.oid, r.name, r.relkind, r.relispartition, r.relpersistence, r.relrowsecurity, r.relforcerowsecurity,

@@ -89,7 +89,7 @@ const SECTION = /^-- (?:Data for )?Name: (.*); Type: ([A-Z ]+); Schema: (.*?); O
 export type EntryChoice = (entry: ArchiveEntry) => boolean;
 
 /** Parses a line of `pg_restore --list`. @returns undefined for a comment or an entry of an unknown type. */
-export function entryOfListLine(line: string): ArchiveEntry | undefined {
+function entryOfListLine(line: string): ArchiveEntry | undefined {
   const [, , type, schema, tag] = LIST_LINE.exec(line) ?? [];
   return type === undefined || schema === undefined || tag === undefined ? undefined : { type, schema, tag };
 }
@@ -117,7 +117,7 @@ export function isUnrestorable({ type, tag }: ArchiveEntry): boolean {
   );
 }
 
-export function isSubscription({ type, tag }: Pick<ArchiveEntry, 'type' | 'tag'>): boolean {
+function isSubscription({ type, tag }: Pick<ArchiveEntry, 'type' | 'tag'>): boolean {
   return type.startsWith('SUBSCRIPTION') || (type !== 'TABLE' && tag.startsWith('SUBSCRIPTION '));
 }
 

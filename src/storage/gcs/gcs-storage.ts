@@ -43,7 +43,7 @@ export async function openGcsBucket(
 }
 
 /** A bucket of Google Cloud Storage. */
-export class GcsStorage implements BackupStorage {
+class GcsStorage implements BackupStorage {
   readonly location: string;
 
   constructor(
