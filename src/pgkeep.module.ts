@@ -11,6 +11,7 @@ import { DriftModule } from './drift/drift.module.js';
 import { EnvironmentModule } from './environment/environment.module.js';
 import { InstallModule } from './install/install.module.js';
 import { MigrationsModule } from './migrations/migrations.module.js';
+import { MonitoringModule } from './monitoring/monitoring.module.js';
 import { PolicyModule } from './policy/policy.module.js';
 import { ApplicationChecksModule, type ReadinessCheck } from './readiness/application-checks.js';
 import { ReadinessModule } from './readiness/readiness.module.js';
@@ -33,6 +34,7 @@ const MODULES = [
   RetentionModule,
   ReadinessModule,
   StatsModule,
+  MonitoringModule,
   MaintenanceModule,
   DoctorModule,
 ];

@@ -26,6 +26,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   deploy: 8,
   readiness: 9,
   maintenance: 10,
+  monitoring: 10,
   doctor: 11,
   'pgkeep.module.ts': 12,
   http: 13,

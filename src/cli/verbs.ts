@@ -30,6 +30,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./commands/stats.js')).statsVerb,
   },
   {
+    name: 'monitor',
+    description: 'Look at sessions, locks, sizes, indexes and keys once. Exit 0: nothing needs attention, 1: something does.',
+    load: async () => (await import('./commands/monitor.js')).monitorVerb,
+  },
+  {
     name: 'ping',
     description: 'Connect to the database once and show which server answered.',
     load: async () => (await import('./commands/ping.js')).pingVerb,

@@ -8,6 +8,7 @@ import {
 } from './backup-settings.js';
 import { databaseFaults, DatabaseVariables, toDatabaseSettings } from './database-settings.js';
 import { DeployVariables, MigrationVariables } from './migration-settings.js';
+import { MonitoringVariables } from './monitoring-settings.js';
 import { BucketVariables, offsiteFaults, toOffsiteSettings } from './offsite-settings.js';
 import { RestoreVariables } from './restore-settings.js';
 import { type Fault, readVariable } from './secret-file.js';
@@ -72,6 +73,7 @@ export function readSettings(
     backup: { ...archives, ...reader.read(RetentionVariables), encryption },
     restore: reader.read(RestoreVariables),
     offsite: toOffsiteSettings(buckets),
+    monitoring: reader.read(MonitoringVariables),
   });
 }
 

@@ -1,6 +1,7 @@
 import { ArchiveVariables, EncryptionVariables, RetentionVariables } from './backup-settings.js';
 import { DatabaseVariables, PoolVariables } from './database-settings.js';
 import { DeployVariables, GuardVariables, MigrationVariables } from './migration-settings.js';
+import { MonitoringVariables } from './monitoring-settings.js';
 import { BucketVariables } from './offsite-settings.js';
 import { RestoreVariables } from './restore-settings.js';
 import { EnvironmentVariables, HttpVariables, ReadinessVariables } from './service-settings.js';
@@ -22,6 +23,7 @@ export const SECTIONS: readonly Section[] = [
   { title: 'Retention and restore tests', classes: [RetentionVariables, RestoreVariables] },
   { title: 'Encryption', classes: [EncryptionVariables] },
   { title: 'Off-site', classes: [BucketVariables] },
+  { title: 'Monitoring', classes: [MonitoringVariables] },
 ];
 
 export const SETTINGS_CLASSES: readonly SettingsClass[] = SECTIONS.flatMap(({ classes }) => classes);

@@ -2,6 +2,7 @@ import type { ArchiveVariables, EncryptionVariables, RetentionVariables } from '
 import type { PoolVariables } from './database-settings.js';
 import type { DatabaseUrl } from './database-url.js';
 import type { DeployVariables, MigrationVariables } from './migration-settings.js';
+import type { MonitoringVariables } from './monitoring-settings.js';
 import type { PrismaProject } from './prisma-project.js';
 import type { RestoreVariables } from './restore-settings.js';
 import type { HttpVariables, ReadinessVariables } from './service-settings.js';
@@ -37,6 +38,8 @@ export type EncryptionSettings = Values<EncryptionVariables>;
 export type HttpSettings = Values<HttpVariables>;
 /** How the verdict of `/ready` is made and shown. */
 export type ReadinessSettings = Values<ReadinessVariables>;
+/** From which values on `pgkeep monitor` reports. */
+export type MonitoringSettings = Values<MonitoringVariables>;
 /** Where restores are tested, and what they need. */
 export type RestoreSettings = Values<RestoreVariables>;
 
@@ -108,6 +111,7 @@ export interface Settings extends Values<MigrationVariables> {
   readonly backup: BackupSettings;
   readonly restore: RestoreSettings;
   readonly offsite: OffsiteSettings;
+  readonly monitoring: MonitoringSettings;
 }
 
 /** Freezes an object and everything in it; dates stay as they are. Returns the same object. */

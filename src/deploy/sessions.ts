@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg';
 import { read, type ReadTimeouts } from '../postgres/read.js';
+import { redactQuery } from '../postgres/redact-query.js';
 
 interface Row {
   readonly pid: number;
@@ -70,24 +71,6 @@ function describe({ pid, user, application, address, state, seconds, query }: Ro
   const doing = state === null ? '' : `, ${state}${seconds === null ? '' : ` for ${seconds} s`}`;
   const text = state === null || query === null ? '' : redactQuery(query);
   return { pid, text: `pid ${pid} (${who}${doing}${text === '' ? '' : `: ${text}`})` };
-}
-
-/** The longest part of a query that is shown. */
-const SHOWN = 80;
-
-/** Comments, quoted names, and every kind of literal; a literal may be cut off, because pg_stat_activity truncates long queries. */
-const PARTS =
-  /(--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))|("(?:""|[^"])*(?:"|$))|[eE]'(?:\\[\s\S]|''|[^'\\])*(?:'|$)|'(?:''|[^'])*(?:'|$)|\$([A-Za-z_]\w*)?\$[\s\S]*?(?:\$\3\$|$)|(?<![\w$])\d[\w.]*/g;
-
-/** Returns the beginning of a query on one line without its literals, which may be personal data or a password. Pure. */
-export function redactQuery(query: string): string {
-  const redacted = query
-    .replaceAll(PARTS, (_part, comment?: string, name?: string) =>
-      comment === undefined ? (name ?? '…') : ' ',
-    )
-    .replaceAll(/\s+/g, ' ')
-    .trim();
-  return redacted.length > SHOWN ? `${redacted.slice(0, SHOWN)}…` : redacted;
 }
 
 /**

@@ -16,7 +16,7 @@ import { type Traced, traceLabel, tracesOf, tracesOfStatement } from '../../migr
 import { readUnenforced } from '../../postgres/catalogue/unenforced.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
 import { isOfSession, mayCommit } from '../apply/execution-mode.js';
-import { redactQuery } from '../sessions.js';
+import { redactQuery } from '../../postgres/redact-query.js';
 import { invalidIndexesFrom } from '../unenforced-objects.js';
 import { choicesOf } from './marks.js';
 import type { MigrationState } from './resolve.types.js';

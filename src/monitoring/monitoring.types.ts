@@ -1,0 +1,97 @@
+/** How bad a finding is. `info` is shown, and needs nothing. */
+export const SEVERITIES = ['critical', 'warning', 'info'] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+/** Something that a probe found wrong. */
+export interface MonitoringFinding {
+  readonly code: string;
+  readonly severity: Severity;
+  /** What it concerns: a table, a session, a slot; empty if it is the database. Never a number that changes. */
+  readonly subject: string;
+  readonly text: string;
+  readonly remedy: string;
+  /** Statements that fix it, for a person to run: pgkeep does not. Null if there are none. */
+  readonly sql: string | null;
+}
+
+/** A probe that gave no answer. */
+export interface UnseenProbe {
+  readonly probe: string;
+  /** Why: a missing right, a timeout. */
+  readonly reason: string;
+}
+
+/** Sessions by what they do. */
+export interface SessionCounts {
+  readonly total: number;
+  /** How many connections ordinary roles can have. */
+  readonly limit: number;
+  readonly active: number;
+  readonly idle: number;
+  readonly idleInTransaction: number;
+  /** Waiting for a lock. */
+  readonly waiting: number;
+  /** Those of pgkeep. */
+  readonly own: number;
+}
+
+/** The sessions of one application. */
+export interface ApplicationSessions {
+  readonly application: string;
+  readonly total: number;
+  readonly active: number;
+}
+
+/** A statement that took much of the server's time since its statistics were reset. */
+export interface StatementTime {
+  /** Without literals. */
+  readonly statement: string;
+  readonly calls: number;
+  readonly meanMs: number;
+  /** Of the time of all statements, 0 to 1. */
+  readonly share: number;
+}
+
+/** A table and its size on disk, indexes and TOAST included. */
+export interface TableSize {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** Measured values; null where the probe gave no answer, or where a rate needs a second sample. */
+export interface Vitals {
+  readonly connectMs: number;
+  readonly roundTripMs: number;
+  readonly oldestTransactionSeconds: number | null;
+  readonly longestStatementSeconds: number | null;
+  readonly transactionsPerSecond: number | null;
+  readonly rollbacksPerSecond: number | null;
+  readonly deadlocks: number | null;
+  /** The share of blocks found in shared buffers, 0 to 1. */
+  readonly cacheHit: number | null;
+  readonly statementsPerSecond: number | null;
+  readonly meanStatementMs: number | null;
+  readonly sizeBytes: number | null;
+  /** Age of the oldest transaction number, in transactions. */
+  readonly transactionIdAge: number | null;
+}
+
+/** What the probes saw of a database. */
+export interface MonitoringReport {
+  readonly database: string;
+  readonly environment: string;
+  /** `15.18` */
+  readonly version: string;
+  /** ISO 8601. */
+  readonly sampledAt: string;
+  readonly vitals: Vitals;
+  readonly sessions: SessionCounts | null;
+  readonly applications: readonly ApplicationSessions[];
+  readonly statements: readonly StatementTime[];
+  readonly largest: readonly TableSize[];
+  /** The worst first. */
+  readonly findings: readonly MonitoringFinding[];
+  readonly unseen: readonly UnseenProbe[];
+  /** How many codes were looked for. */
+  readonly codes: number;
+}

@@ -1,0 +1,104 @@
+import { escapeLiteral } from 'pg';
+import { formatBytes, printableCell } from '../../core/text.js';
+import { defineProbe, type NewFinding } from '../probe.js';
+import { durationText } from '../probe-sql.js';
+
+interface Slot {
+  readonly name: string;
+  readonly active: boolean;
+  readonly lost: boolean;
+  readonly bytes: number | null;
+}
+
+interface Replica {
+  readonly name: string;
+  readonly bytes: number | null;
+  readonly seconds: number | null;
+}
+
+interface Row {
+  readonly slots: readonly Slot[];
+  readonly replicas: readonly Replica[];
+}
+
+const CODES = {
+  REPLICA_LAGS: {
+    meaning: 'A replica is more than 60 s or 1 GB behind.',
+    remedy: 'Look at the replica’s load, at the network, and for queries on it that hold up replay.',
+  },
+  SLOT_LOST: {
+    meaning: 'A replication slot has lost the WAL that its reader needs.',
+    remedy: 'Set its reader up again, then drop the slot.',
+  },
+  SLOT_RETAINS_WAL: {
+    meaning: 'A replication slot without a reader keeps more than 1 GB of WAL; critical from 10 GB. The disk fills.',
+    remedy: 'Start its reader again, or drop the slot.',
+  },
+} as const;
+
+type Code = keyof typeof CODES;
+
+const GB = 1024 ** 3;
+const LAG_S = 60;
+
+/** Finds replicas that are behind, and slots that keep WAL without a reader. */
+export const replication = defineProbe<Row, Code>({
+  name: 'replication',
+  tier: 'sample',
+  cost: '0.3 ms',
+  needs: 'pg_monitor, for the replicas',
+  codes: CODES,
+  sql: ({ inRecovery }) => {
+    const position = inRecovery ? 'pg_catalog.pg_last_wal_replay_lsn()' : 'pg_catalog.pg_current_wal_lsn()';
+    return `
+      SELECT (SELECT coalesce(pg_catalog.json_agg(x), '[]') FROM (
+                SELECT s.slot_name AS name, s.active, s.wal_status IS NOT DISTINCT FROM 'lost' AS lost,
+                       pg_catalog.pg_wal_lsn_diff(${position}, s.restart_lsn)::float8 AS bytes
+                  FROM pg_catalog.pg_replication_slots s ORDER BY 1 LIMIT 50) x) AS slots,
+             (SELECT coalesce(pg_catalog.json_agg(x), '[]') FROM (
+                SELECT r.application_name AS name, pg_catalog.pg_wal_lsn_diff(${position}, r.replay_lsn)::float8 AS bytes,
+                       extract(epoch FROM r.replay_lag)::float8 AS seconds
+                  FROM pg_catalog.pg_stat_replication r ORDER BY 1 LIMIT 50) x) AS replicas`;
+  },
+  judge: ([row]) => ({
+    findings: [
+      ...(row?.slots ?? []).flatMap((slot) => slotFindings(slot)),
+      ...(row?.replicas ?? []).flatMap((replica) => replicaFindings(replica)),
+    ],
+  }),
+});
+
+function slotFindings({ name, active, lost, bytes }: Slot): NewFinding<Code>[] {
+  const sql = `SELECT pg_drop_replication_slot(${escapeLiteral(name)});`;
+  if (lost) {
+    return [
+      {
+        code: 'SLOT_LOST',
+        severity: 'warning',
+        subject: name,
+        text: `Replication slot ${name} has lost the WAL that its reader needs`,
+        sql,
+      },
+    ];
+  }
+  if (active || bytes === null || bytes < GB) return [];
+  return [
+    {
+      code: 'SLOT_RETAINS_WAL',
+      severity: bytes < 10 * GB ? 'warning' : 'critical',
+      subject: name,
+      text: `Replication slot ${name} has no reader and keeps ${formatBytes(bytes)} of WAL`,
+      sql,
+    },
+  ];
+}
+
+function replicaFindings({ name, bytes, seconds }: Replica): NewFinding<Code>[] {
+  const isLate = (seconds ?? 0) > LAG_S;
+  if (!isLate && (bytes ?? 0) < GB) return [];
+  const subject = printableCell(name);
+  const behind = isLate ? durationText(seconds ?? 0) : formatBytes(bytes ?? 0);
+  return [
+    { code: 'REPLICA_LAGS', severity: 'warning', subject, text: `Replica ${subject} is ${behind} behind` },
+  ];
+}

@@ -1,0 +1,105 @@
+import { counted } from '../../core/text.js';
+import { defineProbe, type NewFinding } from '../probe.js';
+import { LOCKED_RELATIONS, nameOf, plain } from '../probe-sql.js';
+
+interface Row {
+  readonly schema: string;
+  readonly sequence: string;
+  /** Null if the sequence belongs to no column. */
+  readonly table: string | null;
+  readonly column: string | null;
+  readonly type: string | null;
+  readonly last: number | null;
+  readonly limit: number;
+  readonly readable: boolean;
+}
+
+const CODES = {
+  IDS_RUN_OUT: {
+    meaning: 'An integer key has used 75 % of its numbers; critical from 90 %. At the end every INSERT fails.',
+    remedy: 'Make the column bigint. `pgkeep migrate lint` says how to do that without a long lock.',
+  },
+  SEQUENCES_HIDDEN: {
+    meaning: 'The role cannot read sequences, so it cannot be seen whether their numbers run out.',
+    remedy: 'Grant it SELECT on them, or the role pg_read_all_data.',
+  },
+} as const;
+
+type Code = keyof typeof CODES;
+
+const WARNING = 0.75;
+const CRITICAL = 0.9;
+
+/** Finds integer keys near their end. Opens the sequences that can end, but not one that is locked. */
+export const sequences = defineProbe<Row, Code>({
+  name: 'sequences',
+  tier: 'hour',
+  cost: '1 ms; 95 ms with 10,000 tables',
+  needs: 'SELECT on the sequences',
+  codes: CODES,
+  sql: ({ inRecovery }) =>
+    inRecovery
+      ? undefined
+      : `
+    WITH locked AS MATERIALIZED (${LOCKED_RELATIONS}),
+    ending AS MATERIALIZED (
+      SELECT q.seqrelid, a.attrelid, a.attname, a.atttypid,
+             least(q.seqmax, CASE a.atttypid WHEN 21 THEN 32767 WHEN 23 THEN 2147483647 ELSE 9223372036854775807 END) AS limit
+        FROM pg_catalog.pg_sequence q
+        LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = q.seqrelid
+             AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
+        LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+       WHERE q.seqincrement > 0 AND NOT q.seqcycle AND q.seqrelid NOT IN (SELECT relation FROM locked)),
+    used AS MATERIALIZED (
+      SELECT e.*, r.readable, CASE WHEN r.readable THEN pg_catalog.pg_sequence_last_value(e.seqrelid) END AS last
+        FROM ending e, LATERAL (SELECT pg_catalog.has_sequence_privilege(e.seqrelid, 'SELECT, USAGE') AS readable) r
+       WHERE e.limit < 9223372036854775807)
+    SELECT n.nspname AS schema, s.relname AS sequence, t.relname AS table, u.attname AS column,
+           pg_catalog.format_type(u.atttypid, NULL) AS type, u.last::float8 AS last, u.limit::float8 AS limit, u.readable
+      FROM used u
+      JOIN pg_catalog.pg_class s ON s.oid = u.seqrelid
+      JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
+      LEFT JOIN pg_catalog.pg_class t ON t.oid = u.attrelid
+     WHERE n.nspname NOT LIKE 'pgkeep%' AND (NOT u.readable OR u.last >= ${WARNING} * u.limit)
+     ORDER BY u.last::float8 / u.limit DESC NULLS LAST, 1, 2 LIMIT 100`,
+  judge: (rows) => {
+    const hidden = rows.filter(({ readable }) => !readable).length;
+    return {
+      findings: [
+        ...rows.filter(({ readable }) => readable).map((row) => endingFinding(row)),
+        ...(hidden > 0
+          ? [
+              {
+                code: 'SEQUENCES_HIDDEN' as const,
+                severity: 'info' as const,
+                text: `${counted(hidden, 'sequence')} cannot be read by this role`,
+              },
+            ]
+          : []),
+      ],
+    };
+  },
+});
+
+function endingFinding({ schema, sequence, table, column, type, last, limit }: Row): NewFinding<Code> {
+  const used = (last ?? 0) / limit;
+  const severity = used >= CRITICAL ? 'critical' : 'warning';
+  const percent = Math.floor(used * 100);
+  if (table === null || column === null) {
+    const name = nameOf({ schema, name: sequence });
+    return {
+      code: 'IDS_RUN_OUT',
+      severity,
+      subject: name,
+      text: `Sequence ${name} has used ${percent} % of its numbers`,
+      remedy: 'Raise the maximum of the sequence, and make the columns that it fills bigint.',
+    };
+  }
+  const subject = `${nameOf({ schema, name: table })}.${plain(column)}`;
+  return {
+    code: 'IDS_RUN_OUT',
+    severity,
+    subject,
+    text: `${subject} (${type ?? 'integer'}) has used ${percent} % of its numbers`,
+  };
+}

@@ -1,0 +1,92 @@
+import { escapeIdentifier } from 'pg';
+import { MARK } from '../../postgres/mark.js';
+import { redactQuery } from '../../postgres/redact-query.js';
+import type { Vitals } from '../monitoring.types.js';
+import { defineProbe, type ProbeContext } from '../probe.js';
+
+interface Row {
+  readonly calls: number | null;
+  readonly total_ms: number | null;
+  readonly slowest: readonly {
+    readonly statement: string | null;
+    readonly calls: number;
+    readonly total_ms: number;
+  }[];
+}
+
+const CODES = {
+  STATEMENTS_UNKNOWN: {
+    meaning: 'pg_stat_statements is not installed in the database, so slow statements are not known.',
+    remedy: 'Add it to shared_preload_libraries, restart the server, then create the extension.',
+  },
+} as const;
+
+/** Longer than the longest column of a terminal, shorter than a page. */
+const SHOWN = 200;
+
+/**
+ * Reads which statements take the server's time, without their literals. Counters come without texts: the texts are in a
+ * file that the server would read from the beginning to the end.
+ */
+export const statements = defineProbe<Row, keyof typeof CODES>({
+  name: 'statements',
+  tier: 'minute',
+  cost: '2 ms; with the texts of many statements as long as their file takes to read',
+  needs: 'pg_monitor, for other roles’ statements',
+  codes: CODES,
+  hasRates: true,
+  sql: ({ statementsSchema, versionNumber }) => {
+    if (statementsSchema === null) return 'SELECT NULL::float8 AS calls, NULL::float8 AS total_ms, NULL AS slowest WHERE false';
+    const source = `${escapeIdentifier(statementsSchema)}.pg_stat_statements`;
+    const own = `s.dbid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+                 ${versionNumber >= 140_000 ? 'AND s.toplevel' : ''}`;
+    return `
+      SELECT sum(s.calls)::float8 AS calls, sum(s.total_exec_time)::float8 AS total_ms,
+             (SELECT coalesce(pg_catalog.json_agg(x), '[]') FROM (
+                SELECT pg_catalog.left(min(s.query), 2000) AS statement, sum(s.calls)::float8 AS calls,
+                       sum(s.total_exec_time)::float8 AS total_ms
+                  FROM ${source}(true) s
+                 WHERE ${own} AND s.query NOT LIKE '${MARK.trim()}%'
+                 GROUP BY s.queryid ORDER BY 3 DESC LIMIT 10) x) AS slowest
+        FROM ${source}(false) s WHERE ${own}`;
+  },
+  judge: ([row], context) => {
+    if (!row) {
+      return {
+        findings:
+          context.server.statementsSchema === null
+            ? [
+                {
+                  code: 'STATEMENTS_UNKNOWN',
+                  severity: 'info',
+                  text: 'Slow statements are not known: pg_stat_statements is not installed in this database',
+                  sql: 'CREATE EXTENSION pg_stat_statements;',
+                },
+              ]
+            : [],
+      };
+    }
+    const total = row.total_ms ?? 0;
+    return {
+      vitals: ratesOf(row, context),
+      statements: row.slowest.map(({ statement, calls, total_ms: ms }) => ({
+        statement: statement === null ? 'not shown to this role' : redactQuery(statement, SHOWN),
+        calls,
+        meanMs: calls > 0 ? ms / calls : 0,
+        share: total > 0 ? ms / total : 0,
+      })),
+    };
+  },
+});
+
+/** Returns rates since the sample before; none if the statistics were reset. */
+function ratesOf(row: Row, { before, elapsedSeconds }: ProbeContext<Row>): Partial<Vitals> {
+  const [then] = before ?? [];
+  const calls = (row.calls ?? 0) - (then?.calls ?? 0);
+  if (!then || elapsedSeconds <= 0 || calls < 0) return {};
+  const spent = (row.total_ms ?? 0) - (then.total_ms ?? 0);
+  return {
+    statementsPerSecond: calls / elapsedSeconds,
+    meanStatementMs: calls > 0 ? spent / calls : null,
+  };
+}
