@@ -1,4 +1,4 @@
-import { lastWill } from './last-will.mjs';
+import { cleanUpAfterExit } from './cleanup-command.mjs';
 import { childrenOf } from './proc.mjs';
 
 /**
@@ -17,7 +17,7 @@ export async function whileFrozen(scene, work) {
   const pids = [postmasterPid, ...childrenOf(postmasterPid)];
   for (const pid of pids.slice(1)) process.kill(pid, 'SIGSTOP');
   // A stopped server cannot be ended: not even when this process is killed meanwhile.
-  const revoke = lastWill('kill', ['-CONT', ...pids]);
+  const revoke = cleanUpAfterExit('kill', ['-CONT', ...pids]);
   let isFrozen = true;
   const thaw = () => {
     if (isFrozen) for (const pid of pids) process.kill(pid, 'SIGCONT');

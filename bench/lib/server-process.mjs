@@ -4,7 +4,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { get } from 'node:http';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lastWill } from './last-will.mjs';
+import { cleanUpAfterExit } from './cleanup-command.mjs';
 
 const POLL_MS = 5;
 const START_DEADLINE_MS = 30_000;
@@ -54,7 +54,7 @@ export class ServerProcess {
       stdio: ['ignore', log, log],
     });
     closeSync(log);
-    this.#child.once('exit', lastWill('kill', ['-KILL', this.pid]));
+    this.#child.once('exit', cleanUpAfterExit('kill', ['-KILL', this.pid]));
     scene.atEnd(() => this.kill());
   }
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { lastWill } from './last-will.mjs';
+import { cleanUpAfterExit } from './cleanup-command.mjs';
 import { cpuSecondsWithChildren } from './proc.mjs';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
@@ -69,7 +69,7 @@ async function timed(scene, file, argv, env) {
   const before = cpu();
   const startedAt = performance.now();
   const child = spawn(file, argv, { env, cwd: scene.directory, stdio: ['ignore', 'pipe', 'pipe'] });
-  const revoke = lastWill('kill', ['-KILL', child.pid ?? 0]);
+  const revoke = cleanUpAfterExit('kill', ['-KILL', child.pid ?? 0]);
   let [stdout, stderr, peakBytes] = ['', '', 0];
   child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));

@@ -43,7 +43,7 @@ describe('the actions that are recorded', () => {
     return url;
   }
 
-  it('install and stamp, each once, with who did them', async () => {
+  it('include install and stamp, once each, with who ran them', async () => {
     const url = await createDatabase(own, 'fresh');
     await withApp(url, async (app) => {
       await app.get(InstallService).install();
@@ -72,7 +72,7 @@ describe('the actions that are recorded', () => {
     ]);
   });
 
-  it('what the service does by itself, as the service', async () => {
+  it('include what the service does automatically, with the service as actor', async () => {
     const url = await createDatabase(own, 'served');
     await withApp(url, (app) => app.get(StartupInstall).run(), { NODE_ENV: 'production' });
     expect((await entriesOf(url)).map(({ action, actor }) => [action, actor])).toEqual([
@@ -81,7 +81,7 @@ describe('the actions that are recorded', () => {
     ]);
   });
 
-  it('an upgrade from before there was a record', async () => {
+  it('include an upgrade from a version without an audit log', async () => {
     const url = await createOld('old');
     await withApp(url, async (app) => {
       await expect(app.get(StampService).stamp('staging')).rejects.toMatchObject({
@@ -99,7 +99,7 @@ describe('the actions that are recorded', () => {
     ]);
   });
 
-  it('no stamp that cannot be recorded', async () => {
+  it('roll back a stamp that cannot be recorded', async () => {
     const url = await createDatabase(own, 'unrecorded');
     await withApp(url, (app) => app.get(InstallService).install());
     await query(
@@ -120,13 +120,13 @@ describe('the actions that are recorded', () => {
        ALTER TABLE pgkeep.change_log ADD CONSTRAINT no_more CHECK (action <> 'stamp')`,
     );
     await expect(stamp()).rejects.toMatchObject({ code: 'DATABASE_ERROR' });
-    // One transaction: what could not be recorded was not done.
+    // One transaction: an action that cannot be recorded is rolled back.
     expect((await query(url, 'SELECT FROM pgkeep.database_environment')).rowCount).toBe(0);
     await query(url, 'ALTER TABLE pgkeep.change_log DROP CONSTRAINT no_more');
     expect(await stamp()).toMatchObject({ changed: true });
   });
 
-  it('no migration that cannot be recorded', async () => {
+  it('roll back a migration that cannot be recorded', async () => {
     const url = await createDatabase(own, 'half');
     await withApp(url, (app) => app.get(InstallService).install());
     await query(

@@ -49,7 +49,7 @@ describe('install and stamp', () => {
     }
   }
 
-  it('installs once, in schema pgkeep, leaving the application’s own alone', async () => {
+  it('installs once, in schema pgkeep, without changing the application’s schema', async () => {
     const url = await createDatabase(own, 'fresh');
     expect(await using(url, ({ install }) => install.install())).toEqual({ applied: OWN_MIGRATIONS });
     expect(await using(url, ({ install }) => install.install())).toEqual({ applied: [] });
@@ -68,7 +68,7 @@ describe('install and stamp', () => {
     ]);
   });
 
-  it('installs once when two come at the same moment', async () => {
+  it('installs once when two run concurrently', async () => {
     const url = await createDatabase(own, 'raced');
     const reports = await Promise.all([
       using(url, ({ install }) => install.install()),
@@ -90,7 +90,7 @@ describe('install and stamp', () => {
     expect(await using(weak, ({ install }) => install.install())).toEqual({ applied: [] });
   });
 
-  it('stamps, repeats itself without a change, and refuses another environment', async () => {
+  it('stamps, changes nothing when repeated, and refuses another environment', async () => {
     const url = await createDatabase(own, 'stamped');
     await expect(using(url, ({ stamp }) => stamp.stamp('production'))).rejects.toMatchObject({
       code: 'NOT_INSTALLED',
@@ -148,7 +148,7 @@ describe('install and stamp', () => {
     expect(rows).toEqual([{ n: 1 }]);
   });
 
-  it('knows a copy by its stamp', async () => {
+  it('recognises a copy by its stamp', async () => {
     await query(own.cluster.url('postgres'), 'CREATE DATABASE copied TEMPLATE stamped');
     await using(own.cluster.url('copied'), async ({ stamp }) => {
       await expect(stamp.stamp('test')).rejects.toMatchObject({
@@ -160,7 +160,7 @@ describe('install and stamp', () => {
     });
   });
 
-  it('lets a service in production stamp, and no other', async () => {
+  it('allows a service to stamp in production only', async () => {
     const url = await createDatabase(own, 'served');
     expect(await using(url, ({ startup }) => startup.run(), { NODE_ENV: 'development' })).toBe(true);
     expect((await query(url, 'SELECT * FROM pgkeep.database_environment')).rowCount).toBe(0);

@@ -10,7 +10,7 @@ const SCRIPT = 'trap "" INT TERM HUP; read -r _; "$@"';
  * @param {readonly (string | number)[]} args
  * @returns {() => void} revokes it
  */
-export function lastWill(command, args) {
+export function cleanUpAfterExit(command, args) {
   const shell = spawn('/bin/sh', ['-c', SCRIPT, 'pgkeep-bench', command, ...args.map(String)], {
     stdio: ['pipe', 'ignore', 'ignore'],
   });
