@@ -41,7 +41,7 @@ export async function drift(scene) {
   const atServer = await timeAtServer(scene);
   // A difference is reported when the comparison has ended.
   await scene.execute(DATABASE, ['ALTER TABLE t7 ADD by_hand int']);
-  const { latencies, delay } = await probeUntilTold(scene);
+  const { latencies, delay } = await probeUntilReported(scene);
   const p99 = percentile(latencies, 0.99);
   return [
     {
@@ -75,7 +75,7 @@ async function timeAtServer(scene) {
 }
 
 /** @param {import('../lib/scene.mjs').Scene} scene */
-async function probeUntilTold(scene) {
+async function probeUntilReported(scene) {
   const delayFile = path.join(scene.directory, 'drift-event-loop-delay.json');
   const settings = {
     DATABASE_URL: scene.url(DATABASE),
