@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync } from 'node:fs';
+import { cpSync, mkdtempSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -13,14 +13,11 @@ import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../../src/migrations/histo
 import { withApp } from '../support/app.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
+import { OWN_MIGRATIONS } from '../support/own-migrations.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const FIRST = '20261120080000_database_environment';
 const SECOND = '20261120100000_change_log';
-/** Every migration of pgkeep's own, in order. */
-const ALL = readdirSync(OWN_MIGRATIONS_DIRECTORY)
-  .filter((name) => /^\d/.test(name))
-  .toSorted();
 
 describe('the actions that are recorded', () => {
   let own: ThrowAwayCluster;
@@ -90,11 +87,11 @@ describe('the actions that are recorded', () => {
           'Cannot stamp the database: its schema pgkeep is of an earlier version and has no audit log. Nothing was changed.',
         hint: 'Run `pgkeep install`, then `pgkeep stamp staging`.',
       });
-      expect(await app.get(InstallService).install()).toEqual({ applied: ALL.slice(1) });
+      expect(await app.get(InstallService).install()).toEqual({ applied: OWN_MIGRATIONS.slice(1) });
       expect(await app.get(StampService).stamp('staging')).toMatchObject({ changed: true });
     });
     expect((await entriesOf(url)).map(({ action, details }) => [action, details])).toMatchObject([
-      ['install', { applied: ALL.slice(1) }],
+      ['install', { applied: OWN_MIGRATIONS.slice(1) }],
       ['stamp', { to: 'staging' }],
     ]);
   });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CLINIC_MIGRATIONS, createClinic, createDatabase, query, verified } from '../support/clinic.js';
+import { OWN_MIGRATIONS } from '../support/own-migrations.js';
 import { runCli, runExecutable } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
@@ -86,8 +87,7 @@ describe('the command line', () => {
     expect(await runCli(['install'], fresh)).toEqual({
       code: 0,
       stderr: '',
-      stdout:
-        'Applied to schema pgkeep:\n  20261120080000_database_environment\n  20261120100000_change_log\n  20261120110000_job_run\n  20261120120000_restore_test\n  20261120130000_catalogue_fingerprint\n  20261127080000_actions\n',
+      stdout: `Applied to schema pgkeep:\n  ${OWN_MIGRATIONS.join('\n  ')}\n`,
     });
     expect((await runCli(['install'], fresh)).stdout).toBe('Nothing to do: schema pgkeep is current.\n');
     const stamped = await runCli(['stamp', 'staging'], fresh);

@@ -6,16 +6,8 @@ import { StampService } from '../../src/environment/stamp.service.js';
 import { StartupInstall } from '../../src/install/startup-install.service.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { createDatabase, query } from '../support/clinic.js';
+import { OWN_MIGRATIONS } from '../support/own-migrations.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
-
-const OWN_MIGRATIONS = [
-  '20261120080000_database_environment',
-  '20261120100000_change_log',
-  '20261120110000_job_run',
-  '20261120120000_restore_test',
-  '20261120130000_catalogue_fingerprint',
-  '20261127080000_actions',
-];
 
 interface Verbs {
   readonly install: InstallService;
