@@ -53,10 +53,16 @@ describe('install and stamp', () => {
       'pgkeep._prisma_migrations',
       'pgkeep.catalogue_fingerprint',
       'pgkeep.change_log',
+      'pgkeep.correction',
       'pgkeep.database_environment',
       'pgkeep.job',
       'pgkeep.job_run',
+      'pgkeep.legal_hold',
+      'pgkeep.privacy_action',
+      'pgkeep.privacy_row',
+      'pgkeep.privacy_salt',
       'pgkeep.restore_test',
+      'pgkeep.table_policy',
     ]);
   });
 
