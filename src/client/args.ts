@@ -17,7 +17,7 @@ export function isAbsent(value: unknown): boolean {
 /** Checks for a condition that restricts something: neither left out nor `{}`. */
 export function isCondition(value: unknown): boolean {
   if (isAbsent(value)) return false;
-  // A Date has no properties of its own, and is a condition.
+  // A Date has no own properties, and is a condition.
   if (Object.prototype.toString.call(value) !== '[object Object]' || !isArgs(value)) return true;
   return Object.values(value).some((part) => !isAbsent(part));
 }

@@ -1,3 +1,4 @@
+import { planPolicy, type TableRule } from '../policy/plan-policy.js';
 import type { Field, Model } from '../prisma-schema/prisma-schema.types.js';
 import { readPrismaSchema } from '../prisma-schema/read-prisma-schema.js';
 import { readRules, type ModelRules } from '../prisma-schema/rules.js';
@@ -13,6 +14,7 @@ export interface Mark {
 /** A relation field, as the arguments of a query use it. */
 export interface GuardedRelation {
   readonly name: string;
+  readonly source: GuardedModel;
   readonly target: GuardedModel;
   readonly isList: boolean;
   /** Whether a row may have none. The side without the foreign key always may. */
@@ -25,6 +27,8 @@ export interface GuardedRelation {
 export interface GuardedModel {
   readonly name: string;
   readonly rules: ModelRules;
+  /** What the database enforces, or would; undefined if the table has no rule. */
+  readonly tableRule: TableRule | undefined;
   /** Undefined if its rows are not marked as deleted. */
   readonly mark: Mark | undefined;
   readonly relations: ReadonlyMap<string, GuardedRelation>;
@@ -36,14 +40,19 @@ export interface GuardedModel {
 
 export type GuardedModels = ReadonlyMap<string, GuardedModel>;
 
+/** The PostgreSQL schema of models without `@@schema`, unless the connection names another one. */
+const DEFAULT_SCHEMA = 'public';
+
 /** The field that holds who marked a row. */
 const DELETED_BY = 'deletedBy';
 
 /** Reads the text of a Prisma schema: its models with their rules, linked by their relations. */
 export function readGuardedModels(schema: string): GuardedModels {
-  const { models: rules } = readRules(readPrismaSchema([{ path: 'schema.prisma', text: schema }]));
+  const declared = readRules(readPrismaSchema([{ path: 'schema.prisma', text: schema }]));
+  const { models: rules } = declared;
+  const tableRules = new Map(planPolicy(declared, DEFAULT_SCHEMA).map((rule) => [rule.model, rule]));
   const reachesMark = reaching(rules, ({ deletedAt }) => deletedAt !== undefined);
-  const reachesRule = reaching(rules, hasRule);
+  const reachesRule = reaching(rules, ({ model }) => tableRules.has(model.name));
   const links = new Map<string, Map<string, GuardedRelation>>();
   const models = new Map<string, GuardedModel>();
   for (const [name, rule] of rules) {
@@ -52,18 +61,19 @@ export function readGuardedModels(schema: string): GuardedModels {
     models.set(name, {
       name,
       rules: rule,
+      tableRule: tableRules.get(name),
       mark: markOf(rule),
       relations,
       reachesMark: reachesMark.has(name),
       reachesRule: reachesRule.has(name),
     });
   }
-  for (const [name, relations] of links) {
-    for (const field of rules.get(name)?.model.fields ?? []) {
-      const target = models.get(field.type);
-      if (!field.relation || !target) continue;
-      const { name: relation, isList, isOptional } = field;
-      relations.set(relation, { name: relation, target, isList, isOptional, foreignKey: field.relation.fields });
+  for (const source of models.values()) {
+    for (const { name, type, isList, isOptional, relation } of source.rules.model.fields) {
+      const target = models.get(type);
+      if (!relation || !target) continue;
+      const { fields: foreignKey } = relation;
+      links.get(source.name)?.set(name, { name, source, target, isList, isOptional, foreignKey });
     }
   }
   return models;
@@ -72,10 +82,6 @@ export function readGuardedModels(schema: string): GuardedModels {
 /** Returns the name of the model's property in the client: `quizStep` for `QuizStep`. */
 export function propertyOfModel(name: string): string {
   return `${name.slice(0, 1).toLowerCase()}${name.slice(1)}`;
-}
-
-function hasRule({ deleteRule, takesCorrections }: ModelRules): boolean {
-  return deleteRule !== 'free' || takesCorrections;
 }
 
 function markOf({ model, deletedAt }: ModelRules): Mark | undefined {

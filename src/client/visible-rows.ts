@@ -17,14 +17,18 @@ export function mentionsMark(where: unknown, at: string): boolean {
 export function visibleWhere(model: GuardedModel, where: unknown): unknown {
   // Prisma rejects what is no filter.
   if (where !== undefined && !isArgs(where)) return where;
-  const filter = where && visibleRelations(model, where);
+  const filter = where && withVisibleRelations(model, where);
   const { mark } = model;
   return !mark || mentionsMark(where, mark.at) ? filter : { ...filter, [mark.at]: null };
 }
 
 /** Returns a filter whose relations see only visible rows. Nothing is added for the rows of the model itself. */
 export function visibleRelations(model: GuardedModel, where: unknown): unknown {
-  if (!model.reachesMark || !isArgs(where)) return where;
+  return isArgs(where) ? withVisibleRelations(model, where) : where;
+}
+
+function withVisibleRelations(model: GuardedModel, where: Args): Args {
+  if (!model.reachesMark) return where;
   const keys = Object.keys(where);
   if (!keys.some((key) => LOGIC.has(key) || model.relations.has(key))) return where;
   const filter: Record<string, unknown> = {};
