@@ -30,13 +30,16 @@ const UNRESTRICTED = {
 } as const;
 
 /**
- * The purpose of a session. `own`: pgkeep's own statements, which must read the same everywhere. `scripts`: the
+ * The purpose of a session of pgkeep. `own`: its own statements, which must read the same everywhere. `scripts`: the
  * application's migrations, which keep the settings that a script depends on (DateStyle, TimeZone, tablespaces).
  */
 export type SessionPurpose = 'own' | 'scripts';
 
+/** Settings by name. */
+export type SessionSettings = Readonly<Record<string, string>>;
+
 /** Settings of a session, by name; the server skips those that its version does not have. */
-export const SESSION_SETTINGS: Readonly<Record<SessionPurpose, Readonly<Record<string, string>>>> = {
+export const SESSION_SETTINGS: Readonly<Record<SessionPurpose, SessionSettings>> = {
   own: { ...UNRESTRICTED, ...STEADY_OUTPUT, row_security: 'on', gin_fuzzy_search_limit: '0' },
   scripts: UNRESTRICTED,
 };
@@ -75,6 +78,21 @@ export const TAKE_SESSION = `
              AND pg_catalog.current_setting(wanted.key, true) IS NOT NULL
              AND (wanted.key OPERATOR(pg_catalog.<>) ALL (ARRAY[${SUPERUSER_ONLY.map((name) => `'${name}'`).join(', ')}]::pg_catalog.text[])
                   OR pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'::pg_catalog.text)) AS settings`;
+
+/**
+ * The same for a session of the application, which otherwise keeps the settings of its database and role. A timeout that
+ * is shorter already stays: whoever administers the role chose it.
+ */
+export const LIMIT_SESSION = `
+  SELECT pg_catalog.pg_backend_pid() AS pid,
+         (SELECT pg_catalog.count(pg_catalog.set_config(s.name, wanted.value, false))
+            FROM pg_catalog.json_each_text($2::pg_catalog.json) wanted
+            JOIN pg_catalog.pg_settings s ON s.name OPERATOR(pg_catalog.=) wanted.key
+           WHERE pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) $1::pg_catalog.int4
+             AND CASE WHEN s.vartype OPERATOR(pg_catalog.=) 'integer'::pg_catalog.text
+                      THEN s.setting::pg_catalog.int8 OPERATOR(pg_catalog.=) 0::pg_catalog.int8
+                        OR s.setting::pg_catalog.int8 OPERATOR(pg_catalog.>) wanted.value::pg_catalog.int8
+                      ELSE true END) AS settings`;
 
 /** Sets settings in the caller's transaction, in one statement, which skips those that this version does not have. */
 export async function setLocalSettings(

@@ -2,12 +2,20 @@ import type { Client, ClientBase } from 'pg';
 import { type DatabaseUrl, describeServer } from '../config/database-url.js';
 import { PgkeepError } from '../core/errors.js';
 import { closeClient, withDeadline } from './deadline.js';
-import { SESSION_SETTINGS, type SessionPurpose, TAKE_SESSION } from './session-settings.js';
+import {
+  LIMIT_SESSION,
+  SESSION_SETTINGS,
+  type SessionPurpose,
+  type SessionSettings,
+  TAKE_SESSION,
+} from './session-settings.js';
 
 /** What a connection is used for. */
 export interface SessionNeeds {
-  /** Defaults to `own`. */
+  /** Of a session of pgkeep. Defaults to `own`. */
   readonly purpose?: SessionPurpose | undefined;
+  /** Makes it a session of the application: only these settings are changed, timeouts in ms among them. */
+  readonly limits?: SessionSettings | undefined;
   /** The work consists of transactions only: it keeps no session setting, lock or name between them. Defaults to false. */
   readonly throughPooler?: boolean | undefined;
 }
@@ -35,15 +43,24 @@ export function isPooled(client: ClientBase): boolean {
  * @throws PgkeepError `POOLER_REFUSED` where the work needs a session, and the pooler does not keep one.
  */
 export async function takeSession(connection: FreshConnection): Promise<void> {
-  const { client, url, announcedPid, openSecond, purpose = 'own', throughPooler = false } = connection;
-  const settings = JSON.stringify(SESSION_SETTINGS[purpose]);
-  const { rows } = await client.query<{ pid: number }>(TAKE_SESSION, [announcedPid ?? 0, settings]);
+  const {
+    client,
+    url,
+    announcedPid,
+    openSecond,
+    purpose = 'own',
+    limits,
+    throughPooler = false,
+  } = connection;
+  const statement = limits ? LIMIT_SESSION : TAKE_SESSION;
+  const settings = JSON.stringify(limits ?? SESSION_SETTINGS[purpose]);
+  const { rows } = await client.query<{ pid: number }>(statement, [announcedPid ?? 0, settings]);
   const pid = rows[0]?.pid;
   if (pid === announcedPid) return;
   pooled.add(client);
   if (throughPooler) return;
   if (!(await keepsSession(client, openSecond))) throw poolerRefused(url);
-  await client.query(TAKE_SESSION, [pid, settings]);
+  await client.query(statement, [pid, settings]);
 }
 
 function poolerRefused(url: DatabaseUrl): PgkeepError {
