@@ -17,25 +17,26 @@ const LAYERS: Readonly<Record<string, number>> = {
   'prisma-schema': 3,
   environment: 4,
   guard: 5,
-  policy: 5,
+  policy: 6,
+  client: 7,
   install: 6,
   backup: 6,
   drift: 6,
-  restore: 7,
-  retention: 7,
-  deploy: 7,
-  readiness: 8,
-  maintenance: 9,
-  doctor: 10,
-  'pgkeep.module.ts': 11,
-  http: 12,
-  cli: 12,
-  scheduler: 12,
-  service: 13,
+  restore: 8,
+  retention: 8,
+  deploy: 8,
+  readiness: 9,
+  maintenance: 10,
+  doctor: 11,
+  'pgkeep.module.ts': 12,
+  http: 13,
+  cli: 13,
+  scheduler: 13,
+  service: 14,
 };
 
 /** Files above every module. */
-const ABOVE = new Set(['main.ts', 'cli.ts', 'index.ts', 'prisma.ts', 'schema-engine.ts']);
+const ABOVE = new Set(['main.ts', 'cli.ts', 'index.ts', 'prisma.ts', 'client.ts', 'schema-engine.ts']);
 
 const SOURCE = path.resolve('src');
 const PACKAGES = path.resolve('packages');

@@ -1,7 +1,11 @@
 import 'reflect-metadata';
-import { ArchiveVariables, RetentionVariables } from './backup-settings.js';
+import {
+  archiveFaults,
+  ArchiveVariables,
+  EncryptionVariables,
+  RetentionVariables,
+} from './backup-settings.js';
 import { databaseFaults, DatabaseVariables, toDatabaseSettings } from './database-settings.js';
-import { archiveFaults, EncryptionVariables } from './encryption-settings.js';
 import { DeployVariables, MigrationVariables } from './migration-settings.js';
 import { BucketVariables, offsiteFaults, toOffsiteSettings } from './offsite-settings.js';
 import { RestoreVariables } from './restore-settings.js';

@@ -40,7 +40,7 @@ export class DatabaseService implements OnApplicationShutdown {
     this.primary = this.createPool(url);
     this.front = pooledUrl === url ? this.primary : this.createPool(pooledUrl);
     this.replica = this.settings.replicaUrl && this.createPool(this.settings.replicaUrl);
-    this.probe = new ProbeConnection(pooledUrl);
+    this.probe = new ProbeConnection(pooledUrl, 'pgkeep readiness');
   }
 
   /** Returns the pool that statistics are read from: the replica's where there is one. */

@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((pool) => pool.end()));
-  await Promise.all(proxies.splice(0).map((proxy) => proxy.close()));
+  await Promise.all(proxies.splice(0).map((started) => started.close()));
 });
 
 afterAll(() => own.cluster.destroy());
@@ -257,9 +257,9 @@ describe('connecting', () => {
     const pool = open({ url: restarted.cluster.url('postgres'), retryPauseMs: 500 });
     let answers = 0;
     const failures: unknown[] = [];
-    let isLoaded = true;
+    const load = new AbortController();
     const worker = async (): Promise<void> => {
-      while (isLoaded) {
+      while (!load.signal.aborted) {
         await pool.query('SELECT pg_sleep(0.002)').then(
           () => (answers += 1),
           (error: unknown) => failures.push(error),
@@ -274,7 +274,7 @@ describe('connecting', () => {
       const before = answers;
       await until(() => answers > before + 100);
     } finally {
-      isLoaded = false;
+      load.abort();
       await Promise.all(workers);
       await pool.end();
       await restarted.cluster.destroy();
@@ -375,6 +375,8 @@ describe('closing', () => {
   });
 
   it('closes a pool that never connected', async () => {
-    await open().end();
+    const pool = open();
+    await pool.end();
+    expect(pool.totalCount).toBe(0);
   });
 });
