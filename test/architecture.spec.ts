@@ -18,7 +18,6 @@ const LAYERS: Readonly<Record<string, number>> = {
   environment: 4,
   guard: 5,
   policy: 6,
-  client: 7,
   install: 6,
   backup: 6,
   drift: 6,
@@ -32,6 +31,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   http: 13,
   cli: 13,
   scheduler: 13,
+  client: 13,
   service: 14,
 };
 

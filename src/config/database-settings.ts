@@ -45,7 +45,7 @@ export class DatabaseVariables {
   readonly directUrl: DatabaseUrl | undefined;
 
   @Setting('DATABASE_READ_REPLICA_URL', {
-    text: 'a replica from which statistics are read',
+    text: 'a replica from which statistics are read, and the reads of `$replica()` in the application’s client',
     example: 'postgresql://user:password@replica:5432/database?sslmode=verify-full',
     secret: true,
     parse: parseDatabaseUrl,
