@@ -149,20 +149,20 @@ describe('a session', () => {
   });
 
   it('ends by the server’s own timeouts', async () => {
-    const pool = open({ queryTimeoutMs: 200, lockTimeoutMs: 100, idleInTransactionTimeoutMs: 150 });
+    const pool = open({ queryTimeoutMs: 200, lockTimeoutMs: 100, idleInTransactionTimeoutMs: 60_000 });
     await expect(pool.query('SELECT pg_sleep(5)')).rejects.toMatchObject({ code: '57014' });
     const holder = await pool.connect();
     await holder.query('BEGIN');
     await holder.query('LOCK TABLE notes');
     await expect(pool.query('SELECT * FROM notes')).rejects.toMatchObject({ code: '55P03' });
-    await until(
-      async () =>
-        (await one(
-          pool,
-          "SELECT count(*)::int FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE relname = 'notes'",
-        )) === 0,
-    );
-    holder.release(true);
+    await holder.query('ROLLBACK');
+    holder.release();
+    const idle = await open({ idleInTransactionTimeoutMs: 50 }).connect();
+    await idle.query('BEGIN');
+    const stillOpen = `SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction'`;
+    await until(async () => (await query(url, stillOpen)).rows.length === 0);
+    await expect(idle.query('SELECT 1')).rejects.toThrow();
+    idle.release();
   });
 
   it('is cut where the server does not answer, and is not given to the next caller', async () => {
@@ -359,7 +359,8 @@ describe('closing', () => {
     await pool.connect();
     const running = pool.query('SELECT pg_sleep(30)').catch((error: unknown) => messageOf(error));
     const waiting = pool.query('SELECT 1').catch((error: unknown) => errorCode(error));
-    await until(() => pool.waitingCount === 1);
+    const sleeping = `SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()`;
+    await until(async () => (await query(url, sleeping)).rows.length === 1 && pool.waitingCount === 1);
     await pool.end();
     expect(await running).toBe('Connection terminated unexpectedly');
     expect(await waiting).toBe('CLIENT_CLOSED');
