@@ -57,11 +57,11 @@ export async function openRecord(
   const lock = request.action === 'export-data' ? '' : 'FOR UPDATE';
   const mark = deletedAt ? `t.${escapeIdentifier(deletedAt.column)} IS NOT NULL` : 'false';
   const sql = `SELECT ${mark} AS marked FROM ${tableOf(graph, rules).name} t WHERE ${rows.where} ${lock}`;
-  const [found] = await run(
-    tx,
-    { sql, values: rows.values },
-    isRecord<{ marked: boolean }>({ marked: isBoolean }),
-  );
+  const isFound = isRecord<{ marked: boolean }>({ marked: isBoolean });
+  const [found] = await run(tx, { sql, values: rows.values }, isFound).catch((error: unknown) => {
+    // The id is not a value of the key's type.
+    throw isDataException(error) ? notFound(request, messageIn(error)) : error;
+  });
   if (!found) throw notFound(request);
   return { tx, graph, rules, rows, isMarked: found.marked, request };
 }
@@ -85,20 +85,31 @@ export async function withAction<T>(
 /** Returns what an error of a verb means. */
 export function verbError(error: unknown, request: RecordRequest): unknown {
   if (error instanceof PgkeepError || error instanceof GuardError) return error;
-  const cause = databaseErrorIn(error);
-  const code = propertyOf(cause, 'originalCode');
-  const why = String(propertyOf(cause, 'originalMessage'));
-  if (typeof code !== 'string') return error;
-  // A data exception: the id is not a value of the key's type.
-  if (code.startsWith('22')) return notFound(request, why);
-  if (MISSING.has(code) && why.includes('pgkeep')) {
-    return new PgkeepError(
-      'NOT_INSTALLED',
-      `Cannot ${request.verb} ${recordText(request)}: ${why}. Nothing was changed.`,
-      { hint: 'Run `npx pgkeep install`, then `npx pgkeep policy apply`.', cause: error },
-    );
-  }
-  return explained(error);
+  const isMissing = MISSING.has(codeIn(error)) && messageIn(error).includes('pgkeep');
+  if (!isMissing && !isDataException(error)) return explained(error);
+  return new PgkeepError(
+    isMissing ? 'NOT_INSTALLED' : 'USAGE_INVALID',
+    `Cannot ${request.verb} ${recordText(request)}: ${messageIn(error)}. Nothing was changed.`,
+    {
+      hint: isMissing
+        ? 'Run `npx pgkeep install`, then `npx pgkeep policy apply`.'
+        : 'Pass who does it and why as short texts.',
+      cause: error,
+    },
+  );
+}
+
+/** Returns the SQLSTATE. */
+function codeIn(error: unknown): string {
+  return String(propertyOf(databaseErrorIn(error), 'originalCode'));
+}
+
+function messageIn(error: unknown): string {
+  return String(propertyOf(databaseErrorIn(error), 'originalMessage'));
+}
+
+function isDataException(error: unknown): boolean {
+  return codeIn(error).startsWith('22');
 }
 
 /** Returns the refusal of a verb. */

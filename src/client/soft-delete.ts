@@ -192,7 +192,11 @@ async function change(record: OpenRecord, planOf: (action: string) => Statement)
     model: request.model,
     id: request.id,
     rows: Object.fromEntries(affected.filter((one) => one.rows > 0).map((one) => [one.model, one.rows])),
-    retained: retained.map((one) => ({ ...one, because: graph.model(one.model).retained ?? '' })),
+    retained: retained.map(({ model, rows: count }) => ({
+      model,
+      rows: count,
+      because: graph.model(model).retained ?? '',
+    })),
   };
 }
 
