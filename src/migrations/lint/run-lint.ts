@@ -73,11 +73,11 @@ export async function runLint(options: LintOptions, needs: LintNeeds): Promise<L
 async function withDatabase(client: ClientBase, options: LintOptions, needs: LintNeeds): Promise<LintRun> {
   const { settings, timeouts } = needs;
   const report = await needs.report(client);
-  const read = await readFiles(options, settings, 'status' in report ? report : undefined);
-  const known = await readKnownTables(client, read.touched, report, timeouts);
+  const files = await readFiles(options, settings, 'status' in report ? report : undefined);
+  const known = await readKnownTables(client, files.touched, report, timeouts);
   const fault = 'fault' in report ? { fault: report.fault.text } : {};
-  const others = await findingsOfOthers(options, settings, read.scope);
-  return check(read, settings, {
+  const others = await findingsOfOthers(options, settings, files.scope);
+  return check(files, settings, {
     database: { asked: true, ...fault },
     engine: options.engine,
     known,
@@ -86,9 +86,9 @@ async function withDatabase(client: ClientBase, options: LintOptions, needs: Lin
 }
 
 async function withoutDatabase(options: LintOptions, { settings }: LintNeeds, why: string): Promise<LintRun> {
-  const read = await readFiles(options, settings, undefined);
-  const others = await findingsOfOthers(options, settings, read.scope);
-  return check(read, settings, { database: { asked: false, why }, engine: options.engine, others });
+  const files = await readFiles(options, settings, undefined);
+  const others = await findingsOfOthers(options, settings, files.scope);
+  return check(files, settings, { database: { asked: false, why }, engine: options.engine, others });
 }
 
 async function readFiles(
