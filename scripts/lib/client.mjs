@@ -11,7 +11,7 @@ const stamp = stampOf(
   { paths: ['src/generated/prisma'] },
 );
 
-/** Prisma's CLI downloads a native engine unless it is shown an executable; `generate` never runs it. */
+/** Prisma's CLI downloads a native engine unless an executable is set; `generate` never runs it. */
 function schemaEngine() {
   const own = join(root, 'bin', 'schema-engine');
   return existsSync(own) ? own : process.execPath;

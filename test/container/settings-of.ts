@@ -6,7 +6,7 @@ import { unknownSettings } from '../../src/config/settings-list.js';
 import type { Settings } from '../../src/config/settings.js';
 
 /**
- * What pgkeep makes of a deployment's environment, its `_FILE` secrets replaced by files with these contents (by
+ * Returns the settings of a deployment's environment. Its `_FILE` secrets are read from files with these contents (by
  * the name of the mounted file).
  * @throws Error on a name that is no setting or a secret that is not mounted, PgkeepError on a wrong value.
  */
