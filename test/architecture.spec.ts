@@ -33,11 +33,12 @@ const LAYERS: Readonly<Record<string, number>> = {
   http: 13,
   cli: 13,
   scheduler: 13,
+  client: 13,
   service: 14,
 };
 
 /** Files above every module. */
-const ABOVE = new Set(['main.ts', 'cli.ts', 'index.ts', 'prisma.ts', 'schema-engine.ts']);
+const ABOVE = new Set(['main.ts', 'cli.ts', 'index.ts', 'prisma.ts', 'client.ts', 'schema-engine.ts']);
 
 const SOURCE = path.resolve('src');
 const PACKAGES = path.resolve('packages');

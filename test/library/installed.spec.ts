@@ -61,10 +61,11 @@ void main();
 /** An application without Nest, whose types a CommonJS file cannot import with \`module: node16\`. */
 const LIBRARY = `
 import { readSettings } from 'pgkeep';
+import { pgkeepGuard } from 'pgkeep/client';
 import { guardTests } from 'pgkeep/prisma';
 import { PgkeepScheduleModule } from 'pgkeep/schedule';
 
-export const used = [guardTests, PgkeepScheduleModule];
+export const used = [guardTests, pgkeepGuard, PgkeepScheduleModule];
 // @ts-expect-error There is no such setting: the types are known, and not any.
 readSettings(process.env).nothing;
 `;
