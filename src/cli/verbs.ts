@@ -31,7 +31,8 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'monitor',
-    description: 'Look at sessions, locks, sizes, indexes and keys once. Exit 0: nothing needs attention, 1: something does.',
+    description:
+      'Look at sessions, locks, sizes, indexes and keys once. Exit 0: nothing needs attention, 1: something does.',
     load: async () => (await import('./commands/monitor.js')).monitorVerb,
   },
   {

@@ -10,7 +10,12 @@ import { CandidateRotation } from '../postgres/candidate-rotation.js';
 import { connectOnce, withConnectionRetry, withDatabaseErrors } from '../postgres/connect.js';
 import { closeClient } from '../postgres/deadline.js';
 import { queryOne } from '../postgres/read.js';
-import { type MonitoringFinding, type MonitoringReport, SEVERITIES, type Vitals } from './monitoring.types.js';
+import {
+  type MonitoringFinding,
+  type MonitoringReport,
+  SEVERITIES,
+  type Vitals,
+} from './monitoring.types.js';
 import type { Sampled, Sampler } from './probe.js';
 import { PROBES } from './probes.js';
 import { describeServer, type ServerDescription } from './server-context.js';

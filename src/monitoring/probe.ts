@@ -80,21 +80,23 @@ export interface ProbeDefinition<Row extends QueryResultRow, Code extends string
   readonly judge: (rows: readonly Row[], context: ProbeContext<Row>) => Observation<NoInfer<Code>>;
 }
 
-/** A probe without the type of its rows. */
-export interface Probe {
+/** A probe. */
+export interface Probe<Row extends QueryResultRow = QueryResultRow> {
   readonly name: string;
   readonly tier: Tier;
   readonly cost: string;
   readonly needs: string | undefined;
   readonly codes: Readonly<Record<string, CodeText>>;
   readonly hasRates: boolean;
+  /** A method, so that a list can hold probes of different rows: each judges only what it read itself. */
+  judge(rows: readonly Row[], context: ProbeContext<Row>): Observation;
   /** Returns a sampler, which remembers its last rows for rates. */
   readonly sampler: () => Sampler;
 }
 
 /** Samples with one probe. */
 export interface Sampler {
-  readonly probe: Probe;
+  readonly probe: Pick<Probe, 'name' | 'hasRates'>;
   readonly sample: (client: ClientBase, given: SampleContext) => Promise<Sampled>;
 }
 
@@ -121,15 +123,16 @@ const LOCK_MS = 100;
 /** Declares a probe. */
 export function defineProbe<Row extends QueryResultRow, const Code extends string>(
   definition: ProbeDefinition<Row, Code>,
-): Probe {
+): Probe<Row> {
   const { name, tier, cost, needs, codes, hasRates = false } = definition;
-  const probe: Probe = {
+  const probe: Probe<Row> = {
     name,
     tier,
     cost,
     needs,
     codes,
     hasRates,
+    judge: definition.judge,
     sampler: () => {
       let before: { readonly rows: readonly Row[]; readonly nowMs: number } | undefined;
       const sample = async (client: ClientBase, given: SampleContext): Promise<Sampled> => {
@@ -144,7 +147,11 @@ export function defineProbe<Row extends QueryResultRow, const Code extends strin
             elapsedSeconds: before ? (given.nowMs - before.nowMs) / 1000 : 0,
           });
           before = { rows, nowMs: given.nowMs };
-          return { ...seen, findings: findings.map((finding) => complete(finding, codes)), unseen: undefined };
+          return {
+            ...seen,
+            findings: findings.map((finding) => complete(finding, codes)),
+            unseen: undefined,
+          };
         } catch (error) {
           return { findings: [], unseen: { probe: name, reason: messageOf(error) } };
         }
@@ -159,7 +166,14 @@ function complete<Code extends string>(
   { code, severity, subject, text, remedy, sql }: NewFinding<Code>,
   codes: Readonly<Record<Code, CodeText>>,
 ): MonitoringFinding {
-  return { code, severity, subject: subject ?? '', text, remedy: remedy ?? codes[code].remedy, sql: sql ?? null };
+  return {
+    code,
+    severity,
+    subject: subject ?? '',
+    text,
+    remedy: remedy ?? codes[code].remedy,
+    sql: sql ?? null,
+  };
 }
 
 /** Reads in a read-only transaction without JIT, whose compilation would cost more than the statement. */

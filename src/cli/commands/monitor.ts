@@ -20,7 +20,9 @@ export const monitorVerb: Verb = {
   declare: (command) =>
     command
       .addOption(
-        new Option('--fail-on <severity>', 'exit 1 from this severity on').choices(SEVERITIES).default('warning'),
+        new Option('--fail-on <severity>', 'exit 1 from this severity on')
+          .choices(SEVERITIES)
+          .default('warning'),
       )
       .option('--only <codes>', 'report only these codes, separated by commas'),
   run: async (app, _parameters, { failOn, only }, signal) => {
@@ -106,10 +108,14 @@ function vitalRows({ vitals, sessions, largest, statements }: MonitoringReport):
       : [
           [
             'disk',
-            `${formatBytes(vitals.sizeBytes)}${largest.length === 0 ? '' : `; largest: ${largest
-              .slice(0, 3)
-              .map(({ name, bytes }) => `${printableCell(name)} ${formatBytes(bytes)}`)
-              .join(', ')}`}`,
+            `${formatBytes(vitals.sizeBytes)}${
+              largest.length === 0
+                ? ''
+                : `; largest: ${largest
+                    .slice(0, 3)
+                    .map(({ name, bytes }) => `${printableCell(name)} ${formatBytes(bytes)}`)
+                    .join(', ')}`
+            }`,
           ],
         ]),
     ...statements

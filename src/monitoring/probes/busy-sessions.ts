@@ -22,8 +22,10 @@ const CODES = {
     remedy: 'End the session that holds the lock, then find out why it keeps it.',
   },
   IDLE_IN_TRANSACTION: {
-    meaning: 'A session has held a transaction open for 5 minutes without doing anything; critical after an hour.',
-    remedy: 'Find the code that waits for something inside a transaction. While it is open, no dead row can be removed.',
+    meaning:
+      'A session has held a transaction open for 5 minutes without doing anything; critical after an hour.',
+    remedy:
+      'Find the code that waits for something inside a transaction. While it is open, no dead row can be removed.',
   },
   QUERY_LONG: {
     meaning: 'One statement has run longer than DB_QUERY_TIME_THRESHOLD without waiting for a lock.',
@@ -38,7 +40,8 @@ const IDLE_CRITICAL_S = 3600;
 const BLOCKED_WARNING_S = 10;
 const BLOCKED_CRITICAL_S = 60;
 /** Statements that take their time by nature. */
-const LONG_BY_NATURE = /^\s*(COPY|VACUUM|ANALYZE|CREATE\s+(UNIQUE\s+)?INDEX|REINDEX|CLUSTER|START_REPLICATION)\b/i;
+const LONG_BY_NATURE =
+  /^\s*(COPY|VACUUM|ANALYZE|CREATE\s+(UNIQUE\s+)?INDEX|REINDEX|CLUSTER|START_REPLICATION)\b/i;
 
 /** Finds sessions that block others, hold a transaction open, or run one statement for long. */
 export const busySessions = defineProbe<Row, Code>({
@@ -114,7 +117,11 @@ function blockedFindings(rows: readonly Row[]): NewFinding<Code>[] {
     if (longest <= BLOCKED_WARNING_S) return [];
     const root = byPid.get(pid);
     // Pid 0 stands for a prepared transaction.
-    const holder = root ? printableCell(root.application) : pid === 0 ? 'a prepared transaction' : `pid ${pid}`;
+    const holder = root
+      ? printableCell(root.application)
+      : pid === 0
+        ? 'a prepared transaction'
+        : `pid ${pid}`;
     return [
       {
         code: 'BLOCKED' as const,

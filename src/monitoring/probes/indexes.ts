@@ -21,7 +21,8 @@ interface Row {
 
 const CODES = {
   INDEX_INVALID: {
-    meaning: 'An index is invalid: writes maintain it, and no query uses it. A CREATE INDEX CONCURRENTLY failed.',
+    meaning:
+      'An index is invalid: writes maintain it, and no query uses it. A CREATE INDEX CONCURRENTLY failed.',
     remedy: 'Drop the index, and create it again.',
   },
   INDEX_DUPLICATE: {

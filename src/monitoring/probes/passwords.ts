@@ -8,7 +8,8 @@ interface Row {
 
 const CODES = {
   PASSWORD_EXPIRES: {
-    meaning: 'The password of the role that pgkeep uses expires within 14 days; critical when it has expired.',
+    meaning:
+      'The password of the role that pgkeep uses expires within 14 days; critical when it has expired.',
     remedy: 'Set a new password, then a new date.',
   },
 } as const;

@@ -31,7 +31,8 @@ const CODES = {
     remedy: 'Set its reader up again, then drop the slot.',
   },
   SLOT_RETAINS_WAL: {
-    meaning: 'A replication slot without a reader keeps more than 1 GB of WAL; critical from 10 GB. The disk fills.',
+    meaning:
+      'A replication slot without a reader keeps more than 1 GB of WAL; critical from 10 GB. The disk fills.',
     remedy: 'Start its reader again, or drop the slot.',
   },
 } as const;

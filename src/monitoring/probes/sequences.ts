@@ -16,7 +16,8 @@ interface Row {
 
 const CODES = {
   IDS_RUN_OUT: {
-    meaning: 'An integer key has used 75 % of its numbers; critical from 90 %. At the end every INSERT fails.',
+    meaning:
+      'An integer key has used 75 % of its numbers; critical from 90 %. At the end every INSERT fails.',
     remedy: 'Make the column bigint. `pgkeep migrate lint` says how to do that without a long lock.',
   },
   SEQUENCES_HIDDEN: {

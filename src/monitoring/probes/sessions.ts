@@ -28,7 +28,8 @@ const CODES = {
   CONNECTIONS_HIGH: {
     meaning:
       'At least 80 % of the connections are taken, or applications hold more than DB_CONNECTION_COUNT_THRESHOLD.',
-    remedy: 'Find the pool that is too large. If the application needs that many, raise DB_CONNECTION_COUNT_THRESHOLD.',
+    remedy:
+      'Find the pool that is too large. If the application needs that many, raise DB_CONNECTION_COUNT_THRESHOLD.',
   },
   STATISTICS_HIDDEN: {
     meaning: 'The role cannot see the sessions and statements of other roles.',

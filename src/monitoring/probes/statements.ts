@@ -36,7 +36,8 @@ export const statements = defineProbe<Row, keyof typeof CODES>({
   codes: CODES,
   hasRates: true,
   sql: ({ statementsSchema, versionNumber }) => {
-    if (statementsSchema === null) return 'SELECT NULL::float8 AS calls, NULL::float8 AS total_ms, NULL AS slowest WHERE false';
+    if (statementsSchema === null)
+      return 'SELECT NULL::float8 AS calls, NULL::float8 AS total_ms, NULL AS slowest WHERE false';
     const source = `${escapeIdentifier(statementsSchema)}.pg_stat_statements`;
     const own = `s.dbid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
                  ${versionNumber >= 140_000 ? 'AND s.toplevel' : ''}`;

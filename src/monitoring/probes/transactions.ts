@@ -52,7 +52,8 @@ export const transactions = defineProbe<Row, keyof typeof CODES>({
 /** Returns rates since the sample before; none if a counter went down, because the statistics were reset. */
 function ratesOf(now: Row, { before, elapsedSeconds }: ProbeContext<Row>): Partial<Vitals> {
   const [then] = before ?? [];
-  if (!then || elapsedSeconds <= 0 || now.commits < then.commits || now.blocks_read < then.blocks_read) return {};
+  if (!then || elapsedSeconds <= 0 || now.commits < then.commits || now.blocks_read < then.blocks_read)
+    return {};
   const rollbacks = now.rollbacks - then.rollbacks;
   const hits = now.blocks_hit - then.blocks_hit;
   const blocks = hits + now.blocks_read - then.blocks_read;

@@ -11,7 +11,8 @@ const CODES = {
   WRAPAROUND_NEAR: {
     meaning:
       'Half of the transaction numbers are used up since the oldest row was frozen; critical at three quarters. At the end the server refuses every write.',
-    remedy: 'End what prevents VACUUM: old transactions, replication slots, prepared transactions. Then freeze the oldest tables.',
+    remedy:
+      'End what prevents VACUUM: old transactions, replication slots, prepared transactions. Then freeze the oldest tables.',
   },
 } as const;
 
