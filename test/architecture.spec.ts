@@ -27,6 +27,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   readiness: 8,
   maintenance: 9,
   doctor: 10,
+  'assemble.ts': 10,
   'pgkeep.module.ts': 11,
   http: 12,
   cli: 12,

@@ -3,7 +3,7 @@ import { AdminAccess, AdminGuard } from './admin-access.js';
 import { BackupsController } from './backups.controller.js';
 import { DatabaseStatsController } from './database-stats.controller.js';
 import { JobsController } from './jobs.controller.js';
-import { OpenApiController } from './openapi.js';
+import { OpenApiController } from './openapi.controller.js';
 import { ProbesController } from './probes.controller.js';
 import { RestoreTestsController } from './restore-tests.controller.js';
 

@@ -9,7 +9,8 @@ import { PgkeepHttpModule } from '../http/pgkeep-http.module.js';
 import { ProblemFilter } from '../http/problem.filter.js';
 import { StartupInstall } from '../install/startup-install.service.js';
 import { StderrLogger } from '../core/logger.js';
-import { PgkeepModule } from '../pgkeep.module.js';
+import { assemble, SERVICE_MODULES } from '../assemble.js';
+import { ConfigurableModuleClass } from '../config/settings.module.js';
 import { CHECK_NAMES } from '../readiness/checks.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.js';
 import { handOverSignals } from '../core/process/early-signals.js';
@@ -20,6 +21,14 @@ export interface Companion {
   stop(): Promise<void>;
 }
 
+/** `PgkeepModule` without what only commands and importing applications use. */
+@Module({})
+class ServedModule extends ConfigurableModuleClass {
+  static override forRoot(settings: Settings): DynamicModule {
+    return assemble(super.forRoot(settings), SERVICE_MODULES);
+  }
+}
+
 /** The service's own application: pgkeep and its HTTP interface. */
 @Module({})
 export class ServiceModule {
@@ -27,7 +36,7 @@ export class ServiceModule {
     const shutdown: OnApplicationShutdown = { onApplicationShutdown: async () => await companion?.stop() };
     return {
       module: ServiceModule,
-      imports: [PgkeepModule.forRoot(settings), PgkeepHttpModule],
+      imports: [ServedModule.forRoot(settings), PgkeepHttpModule],
       providers: [{ provide: 'companion', useValue: shutdown }],
     };
   }
@@ -80,12 +89,11 @@ function addressOf(app: NestFastifyApplication, { http }: Settings): string {
   return `http://${http.host.includes(':') ? `[${http.host}]` : http.host}:${port}`;
 }
 
-/** Installs what is missing, then starts the schedule. */
+/** Installs what is missing, then starts the schedule. The first verdict comes before both: a probe waits for it. */
 async function beginInBackground(app: NestFastifyApplication, settings: Settings): Promise<void> {
-  const changed = await app.get(StartupInstall).run();
-  // A change in the database must be in the verdict immediately, not a period later. The first verdict comes before the
-  // schedule, which takes a tenth of a second to load.
-  if (changed || settings.backup.enabled) await app.get(ReadinessMonitor).refresh();
+  await app.get(ReadinessMonitor).refresh();
+  // A change in the database must be in the verdict immediately, not a period later.
+  if (await app.get(StartupInstall).run()) await app.get(ReadinessMonitor).refresh();
   if (settings.backup.enabled) await keepSchedule(app);
 }
 

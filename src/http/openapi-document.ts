@@ -1,8 +1,5 @@
-import { Controller, Get, Header, UseFilters } from '@nestjs/common';
-import { ApplicationChecks } from '../readiness/application-checks.js';
 import { paths } from './openapi-paths.js';
 import { schemasWith } from './openapi-schemas.js';
-import { ProblemFilter } from './problem.filter.js';
 
 /**
  * Returns the OpenAPI 3.1 document of the HTTP interface. Written by hand and not derived from decorators: loading
@@ -25,21 +22,4 @@ export function openApiDocument(added: readonly string[] = []) {
       schemas: schemasWith(added),
     },
   };
-}
-
-/** `/openapi.json`: the contract of this service. */
-@Controller()
-@UseFilters(ProblemFilter)
-export class OpenApiController {
-  private readonly contract: object;
-
-  constructor(application: ApplicationChecks) {
-    this.contract = openApiDocument(application.checks.map(({ name }) => name));
-  }
-
-  @Get('openapi.json')
-  @Header('cache-control', 'no-store')
-  document(): object {
-    return this.contract;
-  }
 }
