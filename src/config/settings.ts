@@ -1,10 +1,13 @@
-import type { ArchiveVariables, RetentionVariables } from './backup-settings.js';
+import type {
+  ArchiveVariables,
+  EncryptionVariables,
+  RestoreVariables,
+  RetentionVariables,
+} from './backup-settings.js';
 import type { PoolVariables } from './database-settings.js';
 import type { DatabaseUrl } from './database-url.js';
-import type { EncryptionVariables } from './encryption-settings.js';
 import type { DeployVariables, MigrationVariables } from './migration-settings.js';
 import type { PrismaProject } from './prisma-project.js';
-import type { RestoreVariables } from './restore-settings.js';
 import type { HttpVariables, ReadinessVariables } from './service-settings.js';
 import type { Values } from './setting.js';
 
@@ -56,7 +59,7 @@ export interface DatabaseSettings extends Values<PoolVariables> {
   readonly replicaUrl: DatabaseUrl | undefined;
   /** The other of `DATABASE_URL` and `DATABASE_URL_PROD`, if both are set: it must be another database. */
   readonly otherEnvironmentUrl: DatabaseUrl | undefined;
-  /** The pool's real limit: `maxConnections` within 1..100, else 10 (5 in development). */
+  /** The pool's real limit: `maxConnections`, else the URL's `connection_limit`, within 1..100; else 10 (5 in development). */
   readonly poolSize: number;
   /** The names of timeouts that are 0: the default is used, and `/ready` fails in production. */
   readonly disabledTimeouts: readonly string[];

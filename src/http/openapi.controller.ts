@@ -1,6 +1,6 @@
 import { Controller, Get, Header, UseFilters } from '@nestjs/common';
 import { ApplicationChecks } from '../readiness/application-checks.js';
-import { ProblemFilter } from './problem.filter.js';
+import { ProblemFilter } from './problem.js';
 
 /** `/openapi.json`: the contract of this service. */
 @Controller()

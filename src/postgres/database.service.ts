@@ -1,19 +1,15 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Pool, type PoolClient, type QueryResultRow } from 'pg';
+import type { Pool, PoolClient, QueryResultRow } from 'pg';
 import { type DatabaseUrl, describeDatabaseUrl } from '../config/database-url.js';
 import type { DatabaseSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import type { PrismaClient } from '../generated/prisma/client.js';
-import { candidateClient } from './candidate-client.js';
-import { CandidateRotation, isStale, walkCandidates } from './candidate-rotation.js';
-import { withConnection, withConnectionRetry } from './connect.js';
+import { withConnection } from './connect.js';
+import { ConnectionPool, lockTimeoutMs } from './connection-pool.js';
 import { databaseError } from './database-fault.js';
 import { ProbeConnection } from './probe-connection.js';
 import { read, type ReadTimeouts } from './read.js';
 import { readServerFacts, type ServerFacts } from './server-facts.js';
-
-/** A read that waits longer for a lock blocks the sessions behind it. */
-const LONGEST_LOCK_WAIT_MS = 5000;
 
 /** A pool's connections and its queue. */
 export interface PoolCounts {
@@ -37,7 +33,6 @@ export class DatabaseService implements OnApplicationShutdown {
   /** The connection of the readiness checks, outside of every pool: an exhausted pool does not affect it. */
   readonly probe: ProbeConnection;
   private readonly settings: DatabaseSettings;
-  private readonly rotations = new WeakMap<Pool, CandidateRotation>();
 
   constructor(@Inject(SETTINGS) settings: Settings) {
     this.settings = settings.database;
@@ -45,7 +40,7 @@ export class DatabaseService implements OnApplicationShutdown {
     this.primary = this.createPool(url);
     this.front = pooledUrl === url ? this.primary : this.createPool(pooledUrl);
     this.replica = this.settings.replicaUrl && this.createPool(this.settings.replicaUrl);
-    this.probe = new ProbeConnection(pooledUrl);
+    this.probe = new ProbeConnection(pooledUrl, 'pgkeep readiness');
   }
 
   /** Returns the pool that statistics are read from: the replica's where there is one. */
@@ -58,11 +53,7 @@ export class DatabaseService implements OnApplicationShutdown {
    * @throws what connecting (after three tries) or `work` throws.
    */
   async withPooled<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
-    const rotation = this.rotations.get(pool);
-    const connect = (): Promise<PoolClient> => (rotation ? currentClient(pool, rotation) : pool.connect());
-    const client = await withConnectionRetry(() =>
-      rotation ? walkCandidates(rotation, connect) : connect(),
-    );
+    const client = await pool.connect();
     try {
       const result = await work(client);
       client.release();
@@ -89,7 +80,7 @@ export class DatabaseService implements OnApplicationShutdown {
     const { queryTimeoutMs } = this.settings;
     return {
       statementTimeoutMs: queryTimeoutMs,
-      lockTimeoutMs: Math.min(LONGEST_LOCK_WAIT_MS, queryTimeoutMs / 2),
+      lockTimeoutMs: lockTimeoutMs(this.settings),
     };
   }
 
@@ -123,34 +114,7 @@ export class DatabaseService implements OnApplicationShutdown {
   }
 
   private createPool(url: DatabaseUrl): Pool {
-    const { poolSize, acquireTimeoutMs, connectTimeoutMs, queryTimeoutMs, idleTimeoutMs } = this.settings;
-    const rotation = new CandidateRotation(url);
-    const pool = new Pool({
-      // pg names this after connecting, but its timer also covers the wait for a free connection.
-      connectionTimeoutMillis: acquireTimeoutMs,
-      idleTimeoutMillis: idleTimeoutMs,
-      max: poolSize,
-      Client: candidateClient(rotation, {
-        connectTimeoutMs,
-        // Longer than the server's own timeout, so that the server's clearer message comes first.
-        answerTimeoutMs: queryTimeoutMs + 1000,
-        applicationName: 'pgkeep',
-        throughPooler: true,
-      }),
-    });
-    // An idle connection that breaks leaves the pool by itself; without a listener it would end the process.
-    pool.on('error', () => undefined);
-    this.rotations.set(pool, rotation);
-    return pool;
-  }
-}
-
-/** Returns a connection of the pool; closes those from before the URL's file was replaced. */
-async function currentClient(pool: Pool, rotation: CandidateRotation): Promise<PoolClient> {
-  for (;;) {
-    const client = await pool.connect();
-    if (!isStale(client, rotation)) return client;
-    client.release(true);
+    return new ConnectionPool(url, this.settings, { applicationName: 'pgkeep' });
   }
 }
 

@@ -4,15 +4,16 @@ import { CandidateRotation, isStale } from './candidate-rotation.js';
 import { connectOnce } from './connect.js';
 import { closeClient, DeadlineError, withDeadline } from './deadline.js';
 
-/**
- * The connection of the readiness checks, kept open between evaluations: an exhausted pool does not affect the verdict.
- * Not for concurrent use.
- */
+/** A connection outside of every pool, kept open between uses. Not for concurrent use. */
 export class ProbeConnection {
   private readonly rotation: CandidateRotation;
   private client: Client | undefined;
 
-  constructor(url: DatabaseUrl) {
+  constructor(
+    url: DatabaseUrl,
+    /** Shown in `pg_stat_activity`. */
+    private readonly applicationName: string,
+  ) {
     this.rotation = new CandidateRotation(url);
   }
 
@@ -57,7 +58,7 @@ export class ProbeConnection {
       // Each host gets its share: one that does not answer must leave time for the next.
       connectTimeoutMs: deadlineMs / this.rotation.url.hosts.length,
       answerTimeoutMs: deadlineMs,
-      applicationName: 'pgkeep readiness',
+      applicationName: this.applicationName,
       throughPooler: true,
     });
     client.once('end', () => {

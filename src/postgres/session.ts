@@ -2,12 +2,13 @@ import type { Client, ClientBase } from 'pg';
 import { type DatabaseUrl, describeServer } from '../config/database-url.js';
 import { PgkeepError } from '../core/errors.js';
 import { closeClient, withDeadline } from './deadline.js';
-import { SESSION_SETTINGS, type SessionPurpose, TAKE_SESSION } from './session-settings.js';
 
 /** What a connection is used for. */
 export interface SessionNeeds {
-  /** Defaults to `own`. */
+  /** Of a session of pgkeep. Defaults to `own`. */
   readonly purpose?: SessionPurpose | undefined;
+  /** Makes it a session of the application: only these settings are changed, timeouts in ms among them. */
+  readonly limits?: SessionSettings | undefined;
   /** The work consists of transactions only: it keeps no session setting, lock or name between them. Defaults to false. */
   readonly throughPooler?: boolean | undefined;
 }
@@ -35,15 +36,24 @@ export function isPooled(client: ClientBase): boolean {
  * @throws PgkeepError `POOLER_REFUSED` where the work needs a session, and the pooler does not keep one.
  */
 export async function takeSession(connection: FreshConnection): Promise<void> {
-  const { client, url, announcedPid, openSecond, purpose = 'own', throughPooler = false } = connection;
-  const settings = JSON.stringify(SESSION_SETTINGS[purpose]);
-  const { rows } = await client.query<{ pid: number }>(TAKE_SESSION, [announcedPid ?? 0, settings]);
+  const {
+    client,
+    url,
+    announcedPid,
+    openSecond,
+    purpose = 'own',
+    limits,
+    throughPooler = false,
+  } = connection;
+  const statement = limits ? LIMIT_SESSION : TAKE_SESSION;
+  const settings = JSON.stringify(limits ?? SESSION_SETTINGS[purpose]);
+  const { rows } = await client.query<{ pid: number }>(statement, [announcedPid ?? 0, settings]);
   const pid = rows[0]?.pid;
   if (pid === announcedPid) return;
   pooled.add(client);
   if (throughPooler) return;
   if (!(await keepsSession(client, openSecond))) throw poolerRefused(url);
-  await client.query(TAKE_SESSION, [pid, settings]);
+  await client.query(statement, [pid, settings]);
 }
 
 function poolerRefused(url: DatabaseUrl): PgkeepError {
@@ -137,4 +147,111 @@ export function watchServer(client: Client): void {
 export function reachedServer(client: Client): ReachedServer {
   const { host, port, user } = client;
   return { host, port, user, encoding: encodings.get(client), isPooled: isPooled(client) };
+}
+
+/** Makes values and definitions read the same, whatever the settings of the database and the role are. */
+export const STEADY_OUTPUT = {
+  search_path: '',
+  datestyle: 'ISO, YMD',
+  intervalstyle: 'postgres',
+  timezone: 'UTC',
+  bytea_output: 'hex',
+  extra_float_digits: '3',
+  lc_monetary: 'C',
+  xmloption: 'content',
+  quote_all_identifiers: 'off',
+} as const;
+
+/** Overrides settings of the database or the role that would refuse, end or reinterpret statements. */
+const UNRESTRICTED = {
+  default_transaction_read_only: 'off',
+  default_transaction_isolation: 'read committed',
+  default_transaction_deferrable: 'off',
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  idle_session_timeout: '0',
+  transaction_timeout: '0',
+  standard_conforming_strings: 'on',
+  array_nulls: 'on',
+  transform_null_equals: 'off',
+  session_replication_role: 'origin',
+} as const;
+
+/**
+ * The purpose of a session. `own`: pgkeep's own statements, which must read the same everywhere. `scripts`: the
+ * application's migrations, which keep the settings that a script depends on (DateStyle, TimeZone, tablespaces).
+ */
+type SessionPurpose = 'own' | 'scripts';
+
+/** Settings by name. */
+export type SessionSettings = Readonly<Record<string, string>>;
+
+/** Settings of a session; the server skips those that its version does not have. */
+const SESSION_SETTINGS: Readonly<Record<SessionPurpose, SessionSettings>> = {
+  own: { ...UNRESTRICTED, ...STEADY_OUTPUT, row_security: 'on', gin_fuzzy_search_limit: '0' },
+  scripts: UNRESTRICTED,
+};
+
+/** For the programs of PostgreSQL, which set the others themselves. Every version has these settings. */
+const PROGRAM_SETTINGS = [
+  'default_transaction_read_only',
+  'default_transaction_isolation',
+  'default_transaction_deferrable',
+  'statement_timeout',
+  'lock_timeout',
+  'idle_in_transaction_session_timeout',
+  'standard_conforming_strings',
+  'array_nulls',
+  'transform_null_equals',
+] as const satisfies readonly (keyof typeof UNRESTRICTED)[];
+
+/** Returns them as start-up options, for `PGOPTIONS`; they override the options of the URL. */
+export function programOptions(urlOptions: string | undefined): string {
+  const own = PROGRAM_SETTINGS.map((name) => `-c ${name}=${UNRESTRICTED[name].replaceAll(' ', '\\ ')}`);
+  return [...(urlOptions === undefined ? [] : [urlOptions]), ...own].join(' ');
+}
+
+/** Only a superuser can set these; for other roles they keep their value. */
+const SUPERUSER_ONLY = ['session_replication_role'];
+
+/**
+ * Sets `$2` (JSON) for the session, if the process id of the backend is the announced one, `$1`: behind a pooler it is
+ * not, and nothing is set. One round trip; returns the process id of the backend.
+ */
+const TAKE_SESSION = `
+  SELECT pg_catalog.pg_backend_pid() AS pid,
+         (SELECT pg_catalog.count(pg_catalog.set_config(wanted.key, wanted.value, false))
+            FROM pg_catalog.json_each_text($2::pg_catalog.json) wanted
+           WHERE pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) $1::pg_catalog.int4
+             AND pg_catalog.current_setting(wanted.key, true) IS NOT NULL
+             AND (wanted.key OPERATOR(pg_catalog.<>) ALL (ARRAY[${SUPERUSER_ONLY.map((name) => `'${name}'`).join(', ')}]::pg_catalog.text[])
+                  OR pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'::pg_catalog.text)) AS settings`;
+
+/**
+ * The same for a session of the application, which otherwise keeps the settings of its database and role. A timeout that
+ * is shorter already stays: whoever administers the role chose it.
+ */
+const LIMIT_SESSION = `
+  SELECT pg_catalog.pg_backend_pid() AS pid,
+         (SELECT pg_catalog.count(pg_catalog.set_config(s.name, wanted.value, false))
+            FROM pg_catalog.json_each_text($2::pg_catalog.json) wanted
+            JOIN pg_catalog.pg_settings s ON s.name OPERATOR(pg_catalog.=) wanted.key
+           WHERE pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) $1::pg_catalog.int4
+             AND CASE WHEN s.vartype OPERATOR(pg_catalog.=) 'integer'::pg_catalog.text
+                      THEN s.setting::pg_catalog.int8 OPERATOR(pg_catalog.=) 0::pg_catalog.int8
+                        OR s.setting::pg_catalog.int8 OPERATOR(pg_catalog.>) wanted.value::pg_catalog.int8
+                      ELSE true END) AS settings`;
+
+/** Sets settings in the caller's transaction, in one statement, which skips those that this version does not have. */
+export async function setLocalSettings(
+  client: ClientBase,
+  settings: Readonly<Record<string, string>>,
+): Promise<void> {
+  await client.query(
+    `SELECT pg_catalog.set_config(wanted.key, wanted.value, true)
+       FROM pg_catalog.json_each_text($1) wanted
+       JOIN pg_catalog.pg_settings s ON pg_catalog.lower(s.name) = wanted.key`,
+    [JSON.stringify(settings)],
+  );
 }

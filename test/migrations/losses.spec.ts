@@ -1,9 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import { notReversed } from '../../src/migrations/down/ignored-statements.js';
 import { lossesOf } from '../../src/migrations/down/losses.js';
-import { notReversed } from '../../src/migrations/down/not-reversed.js';
 import { parseFiles } from '../../src/migrations/sql/parse-files.js';
-import { tracesOf } from '../../src/migrations/traces/traces-of.js';
-import { traceName } from '../../src/migrations/traces/trace.js';
+import { traceName, tracesOf } from '../../src/migrations/traces/traces-of.js';
 
 async function parse(sql: string) {
   const [parsed] = await parseFiles([{ path: 'down.sql', content: sql }]);
@@ -11,7 +10,7 @@ async function parse(sql: string) {
   return parsed;
 }
 
-describe('what a script loses, as far as its text says', () => {
+describe('what a script loses, according to its text', () => {
   it.each<[string, string[]]>([
     ['DROP TABLE "a", other.b', ['table public.a', 'table other.b']],
     ['DROP TABLE IF EXISTS a CASCADE', ['table public.a']],
@@ -68,7 +67,7 @@ describe('what the comparison of two schemas does not undo', () => {
   });
 });
 
-describe('what a migration leaves to be seen', () => {
+describe('what shows that a migration was applied', () => {
   it.each<[string, string[]]>([
     [
       'CREATE TABLE a (id INT); CREATE INDEX i ON other.a (id); ALTER TABLE a ADD COLUMN b INT, DROP COLUMN c, ADD CONSTRAINT k CHECK (b > 0)',

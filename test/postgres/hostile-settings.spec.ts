@@ -1,19 +1,17 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { AuditLogService } from '../../src/audit-log/audit-log.service.js';
 import { BackupService } from '../../src/backup/backup.service.js';
 import { ExportService } from '../../src/backup/export/export.service.js';
 import { GlobalsService } from '../../src/backup/globals/globals.service.js';
-import { AuditLogService } from '../../src/audit-log/audit-log.service.js';
-import { DeployService } from '../../src/deploy/deploy/deploy.service.js';
-import { ResolveService } from '../../src/deploy/resolve/resolve.service.js';
-import { RollbackService } from '../../src/deploy/rollback/rollback.service.js';
+import { DeployService, ResolveService, RollbackService } from '../../src/deploy/deploy.service.js';
 import { DriftService } from '../../src/drift/drift.service.js';
+import { StampService } from '../../src/environment/stamp.service.js';
 import { DdlGuardService } from '../../src/guard/ddl/ddl-guard.service.js';
 import { InstallService } from '../../src/install/install.service.js';
-import { StampService } from '../../src/environment/stamp.service.js';
 import { JobsService } from '../../src/jobs/jobs.service.js';
 import { ReadinessService } from '../../src/readiness/readiness.service.js';
-import { RestoreTestService } from '../../src/restore/test/restore-test.service.js';
 import { RestoreService } from '../../src/restore/restore/restore.service.js';
+import { RestoreTestService } from '../../src/restore/test/restore-test.service.js';
 import { StatsService } from '../../src/stats/stats.service.js';
 import { createClinic } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';
@@ -81,7 +79,7 @@ it('reports in /ready that the database is read-only for its application, and no
   });
 });
 
-it('backs up, and proves it on a throw-away server', async () => {
+it('backs up, and passes a restore test on a throw-away server', async () => {
   await withApp(environment, async (app) => {
     const report = await app.get(BackupService).create({ reason: 'manual' });
     backup = report.name;
@@ -93,7 +91,7 @@ it('backs up, and proves it on a throw-away server', async () => {
   });
 });
 
-it('proves a backup on a server that has the same settings', async () => {
+it('passes a restore test on a server that has the same settings', async () => {
   const elsewhere = { ...environment, TEST_DATABASE_URL: own.cluster.url('postgres') };
   await withApp(elsewhere, async (app) => {
     expect(await app.get(RestoreTestService).run({ backup })).toMatchObject({ verdict: 'passed' });
@@ -107,7 +105,7 @@ it('backs up and restores a plain dump', async () => {
   });
 });
 
-/** Times without their zone would be nine hours off. */
+/** Times without a zone would be nine hours off. */
 async function expectTimesOfNow(): Promise<void> {
   const { rows } = await unhindered(url, (client) =>
     client.query(`
@@ -118,7 +116,7 @@ async function expectTimesOfNow(): Promise<void> {
   expect(rows).toEqual([{ history: true, stamp: true }]);
 }
 
-it('deploys, looks for drift, explains, and rolls back', async () => {
+it('deploys, compares for drift, explains, and rolls back', async () => {
   application.add(
     '20270101000000_notes',
     'CREATE TABLE "notes" ("id" INT PRIMARY KEY, "text" TEXT NOT NULL DEFAULT \'a\\b\');',
@@ -142,7 +140,7 @@ it('deploys, looks for drift, explains, and rolls back', async () => {
   await expectTimesOfNow();
 });
 
-it('runs jobs, and keeps the change log', async () => {
+it('runs jobs, and writes the audit log', async () => {
   await withApp(environment, async (app) => {
     const jobs = app.get(JobsService);
     await jobs.register([{ name: 'backup', schedule: '0 2 * * * UTC' }]);
@@ -154,7 +152,7 @@ it('runs jobs, and keeps the change log', async () => {
   });
 });
 
-it('asks, runs jobs and stamps through a transaction pooler', async () => {
+it('queries, runs jobs and stamps through a transaction pooler', async () => {
   const pooler = await PgBouncer.start(own, {
     pool_mode: 'transaction',
     default_pool_size: 2,
@@ -184,7 +182,7 @@ it('asks, runs jobs and stamps through a transaction pooler', async () => {
   await expectTimesOfNow();
 });
 
-it('restores in the middle of an incident, and tables beside', async () => {
+it('restores during an incident, and single tables into an additional database', async () => {
   await withApp(environment, async (app) => {
     const restored = await app.get(RestoreService).restore({ source: backup });
     expect(restored.comparisons.filter(({ ok }) => !ok)).toEqual([]);

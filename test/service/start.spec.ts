@@ -9,9 +9,9 @@ import { until } from '../support/until.js';
 
 /** What a verb, a job or a rare request needs: loaded before the first answer, it would delay that. */
 const LATER = [
-  'backup/(create/backup-run|verify|copies|encryption/(encrypt|decrypt))',
-  'backup/(export/export-tables|globals/globals-dump)',
+  'backup/(copies/upload|create/backup-run|export/export-tables|globals/globals-dump|verify)',
   'cli/(?!errors)',
+  'client',
   'cluster/(cluster|embedded-cluster|certificates)',
   'deploy',
   'doctor',
@@ -19,11 +19,11 @@ const LATER = [
   'generated',
   'http/openapi-',
   'jobs/perform-run',
-  'migrations/(engine|lint/(rules|run-lint|report)|down/(down-script|reverse-diff)\\.js)',
+  'migrations/(schema-engine|lint/(rules|run-lint)|down/(down-script|reverse-diff)\\.js)',
   'pgkeep.module',
   'policy',
-  'prisma-schema',
-  'restore/(restore/restore\\.js|test/test-backup|archive|server)',
+  'privacy',
+  'restore/(archive|server|restore/(restore|restore-run|swap)\\.js|test/test-backup)',
   'scheduler',
   'storage/(s3|gcs)',
 ];

@@ -4,10 +4,10 @@ import type { ProductionUrl } from '../../config/guard-settings.js';
 import { errorCode, messageOf } from '../../core/errors.js';
 import { type Known, valueOf } from '../../core/known.js';
 import { type DatabaseIdentity, sameDatabase } from '../../environment/environment.types.js';
-import { withConnection } from '../../postgres/connect.js';
-import { withDeadline } from '../../postgres/deadline.js';
-import { databaseFault } from '../../postgres/database-fault.js';
 import { readIdentity, readStamp } from '../../environment/stamp.js';
+import { withConnection } from '../../postgres/connect.js';
+import { databaseFault } from '../../postgres/database-fault.js';
+import { withDeadline } from '../../postgres/deadline.js';
 import type { StampNotRead, Target } from './guard.types.js';
 
 /** As long as Prisma waits for a connection. */
@@ -18,10 +18,10 @@ const PRODUCTION_MS = 1000;
 
 /** Faults that also stop Prisma, which reports them itself without changing anything. */
 const OUT_OF_REACH = new Set(['DATABASE_AUTHENTICATION_FAILED', 'DATABASE_NOT_FOUND']);
-const NOBODY_THERE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'ENOENT']);
+const NO_SERVER = new Set(['ECONNREFUSED', 'ENOTFOUND', 'ENOENT']);
 
 /** Returns the options of the guard's connections. */
-export function connectionOptions(connectTimeoutMs: number) {
+function connectionOptions(connectTimeoutMs: number) {
   return { connectTimeoutMs, answerTimeoutMs: 5000, applicationName: 'pgkeep guard', throughPooler: true };
 }
 
@@ -65,7 +65,7 @@ async function ask(url: DatabaseUrl): Promise<Pick<Target, 'stamp' | 'identity'>
     }));
   } catch (error) {
     const { code, text } = databaseFault(error);
-    const isOutOfReach = OUT_OF_REACH.has(code) || NOBODY_THERE.has(errorCode(error) ?? '');
+    const isOutOfReach = OUT_OF_REACH.has(code) || NO_SERVER.has(errorCode(error) ?? '');
     return { stamp: { kind: 'not-read', cause: text, isOutOfReach }, identity: undefined };
   }
 }
