@@ -37,9 +37,7 @@ export const VERBS = {
 } as const satisfies Record<RecordAction, string>;
 
 /** Who acts on which database. */
-export interface ActionContext extends ActionRequest {
-  /** The actor of the audit log. */
-  readonly actor: string;
+export interface ActionContext extends Required<ActionRequest> {
   readonly database: string;
 }
 

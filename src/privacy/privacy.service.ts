@@ -178,18 +178,19 @@ export class PrivacyService {
     work: (open: OpenRecord, context: ActionContext) => Promise<T>,
   ): Promise<T> {
     const context = this.contextOf(request);
-    const { statementTimeoutMs } = this.transactionTimeouts();
     return await this.withRecord(record, operation, async (unopened) =>
-      inRecordTransaction(unopened, statementTimeoutMs, async (open) => work(open, context)),
+      inRecordTransaction(unopened, this.settings.database.queryTimeoutMs, async (open) =>
+        work(open, context),
+      ),
     );
   }
 
   private async read<T>(
     record: RecordName,
-    { by = operator(), because = 'request of the person' }: Partial<ActionRequest>,
+    { by = operator(), because = 'request of the person', actor = operator() }: Partial<ActionRequest>,
     work: (open: OpenRecord, context: ActionContext) => Promise<T>,
   ): Promise<T> {
-    const context = this.contextOf({ by, because });
+    const context = this.contextOf({ by, because, actor });
     return await this.withRecord(record, `export ${recordText(record)}`, async (unopened) =>
       inSnapshot(unopened, EXPORT_TIMEOUT_MS, async (open) => work(open, context)),
     );
@@ -212,13 +213,9 @@ export class PrivacyService {
     return {
       by: requireText('--by', request.by, LONGEST.by, 'who asks'),
       because: requireText('--because', request.because, LONGEST.because, 'the reason'),
-      actor: operator(),
+      actor: request.actor ?? operator(),
       database: this.settings.database.url.database,
     };
-  }
-
-  private transactionTimeouts() {
-    return { statementTimeoutMs: this.settings.database.queryTimeoutMs };
   }
 
   private async graph(): Promise<OwnerGraph> {

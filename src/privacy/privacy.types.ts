@@ -21,6 +21,8 @@ export interface ActionRequest {
   readonly by: string;
   /** Of at most 2,000 characters. It should name no person. */
   readonly because: string;
+  /** The actor of the audit-log entry. Defaults to the operator: `user@host`. */
+  readonly actor?: string;
 }
 
 /** Options of an action. */

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -9,17 +9,10 @@ import { withApp } from '../support/app.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { applyRules, CLINIC_SCHEMA, rulesOf } from '../support/policy.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { projectWith } from './schema-project.js';
 import { AWKWARD_SCHEMA, AWKWARD_TABLES } from './awkward-people.js';
 
 const REQUEST = { by: 'dpo', because: 'letter of 12 May' };
-
-/** A directory with a Prisma schema; returns its migrations directory. */
-function projectWith(schema: string): string {
-  const directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-schema-'));
-  mkdirSync(path.join(directory, 'prisma/migrations'), { recursive: true });
-  writeFileSync(path.join(directory, 'prisma/schema.prisma'), schema);
-  return path.join(directory, 'prisma/migrations');
-}
 
 describe('PrivacyService', () => {
   let own: ThrowAwayCluster;
