@@ -21,34 +21,40 @@ import type {
 import { recordText } from '../privacy/record-key.js';
 import { alignColumns } from './render.js';
 
-const DONE: Record<RecordAction, string> = {
-  'soft-delete': 'Marked as deleted:',
-  'restore-record': 'Restored',
-  'hard-delete': 'Erased',
-  anonymize: 'Anonymized',
-};
-
 /** Returns what an action did, as a person who handles the request reads it. */
 export function renderReceipt(receipt: Receipt): string {
   const { what, rows, retained, referring, action, ledgerDigest, copies } = receipt;
   const affected = Object.entries(rows).map(([model, count]) => `${counted(count, 'row')} of ${model}`);
+  const erases = what === 'anonymize' || what === 'hard-delete';
   return [
-    `${DONE[what]} ${recordText(receipt)}: ${affected.join(', ') || 'no rows'}.`,
-    ...(what === 'soft-delete'
-      ? [
-          'It is hidden from the application, and not erased.',
-          ...(referring.length > 0
-            ? [
-                `Still referring to it: ${boundedList(referring.map((one) => `${counted(one.rows, 'row')} of ${one.model}`))}.`,
-              ]
-            : []),
-          `To undo: \`pgkeep privacy restore ${receipt.model} ${shellWord(receipt.id)} --by WHO --because TEXT\``,
-        ]
-      : []),
-    ...(retained.length > 0 && what !== 'restore-record' ? [`Kept by law: ${retainedText(retained)}.`] : []),
+    `${doneText(what, recordText(receipt))}: ${affected.join(', ') || 'no rows'}.`,
+    ...(what === 'soft-delete' ? markedLines(receipt, referring) : []),
+    ...(erases && retained.length > 0 ? [`Kept by law: ${retainedText(retained)}.`] : []),
     ...(copies === null ? [] : [copiesText(copies)]),
     `Receipt: action ${action}, ledger sha256 ${ledgerDigest}`,
   ].join('\n');
+}
+
+function doneText(what: RecordAction, record: string): string {
+  switch (what) {
+    case 'soft-delete':
+      return `Marked ${record} as deleted`;
+    case 'restore-record':
+      return `Restored ${record}`;
+    case 'hard-delete':
+      return `Erased ${record}`;
+    default:
+      return `Anonymized ${record}`;
+  }
+}
+
+function markedLines({ model, id }: RecordName, referring: Receipt['referring']): string[] {
+  const rows = referring.map((one) => `${counted(one.rows, 'row')} of ${one.model}`);
+  return [
+    'It is hidden from the application, and not erased.',
+    ...(rows.length > 0 ? [`Still referring to it: ${boundedList(rows)}.`] : []),
+    `To undo: \`pgkeep privacy restore ${model} ${shellWord(id)} --by WHO --because TEXT\``,
+  ];
 }
 
 function copiesText(copies: Known<BackupCopies>): string {

@@ -3,7 +3,7 @@ import { appendPlan } from '../audit-log/append.js';
 import { PgkeepError } from '../core/errors.js';
 import { shellWord } from '../core/text.js';
 import { queryOne } from '../postgres/read.js';
-import { POLICY_SCHEMA } from '../policy/policy-functions.js';
+import { POLICY_SCHEMA } from '../policy/policy-texts.js';
 import { anonymizePlan } from './anonymize-plan.js';
 import {
   erasePlan,

@@ -3,7 +3,10 @@ import { wordsOf } from './privacy-texts.js';
 import type { ExportPart, ExportPrinter } from './read-export.js';
 
 /** What was begun and must be ended. */
-type Open = 'nothing' | 'model' | 'table';
+type Open = 'nothing' | 'model' | 'list' | 'table';
+
+/** A model with so many rows is printed as lists. */
+const LISTED = 2;
 
 const STYLE = `
   body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
@@ -19,20 +22,22 @@ const STYLE = `
 /** Returns a printer of a page for the person whom the export is about. It needs no network and runs no script. */
 export function pagePrinter(): ExportPrinter {
   let open: Open = 'nothing';
-  let isSubject = true;
   return (part) => {
     switch (part.kind) {
       case 'begin':
         return beginning(part);
       case 'model': {
         const text = `${endOf(open)}<h2>${html(title(part.model))}</h2>\n${retainedNote(part.retained)}`;
-        isSubject = open === 'nothing';
         open = 'model';
         return text;
       }
       case 'rows': {
         const rows = part.rows.map((row): unknown => JSON.parse(row)).filter((row) => isObject(row));
-        if (isSubject) return rows.map((row) => list(row)).join('');
+        // A table of few rows is harder to read than a list.
+        if (open === 'model' && rows.length <= LISTED) {
+          open = 'list';
+          return rows.map((row) => list(row)).join('<hr>\n');
+        }
         const head = open === 'model' && rows[0] ? tableHead(rows[0]) : '';
         open = 'table';
         return `${head}${rows.map((row) => tableRow(row)).join('')}`;
@@ -80,7 +85,7 @@ function ending({ madeBySubject, retained, omitted }: ExportPart & { kind: 'end'
       : []),
     ...(omitted.length > 0
       ? [
-          `<h2>What is left out</h2>\n<p>Passwords and other secrets: ${html(omitted.map((name) => titleOfField(name)).join(', '))}.</p>`,
+          `<h2>What is left out</h2>\n<p>Passwords and other secrets: ${html(omitted.map((name) => secretText(name)).join(', '))}.</p>`,
         ]
       : []),
     '</body></html>\n',
@@ -88,6 +93,7 @@ function ending({ madeBySubject, retained, omitted }: ExportPart & { kind: 'end'
 }
 
 function endOf(open: Open): string {
+  if (open === 'model') return '<p>Nothing is stored.</p>\n';
   return open === 'table' ? '</tbody></table></div>\n' : '';
 }
 
@@ -122,6 +128,12 @@ function title(name: string): string {
 function titleOfField(name: string): string {
   const [model = '', field = ''] = name.split('.');
   return `${title(model)}, ${wordsOf(field)}`;
+}
+
+/** `User.passwordHash` → `password hash of user`. */
+function secretText(name: string): string {
+  const [model = '', field = ''] = name.split('.');
+  return `${wordsOf(field)} of ${wordsOf(model)}`;
 }
 
 function valueText(value: unknown): string {

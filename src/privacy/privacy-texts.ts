@@ -43,11 +43,15 @@ export function heldText(record: RecordName, [held]: readonly HeldRow[]): string
   return `a legal hold keeps ${isItself ? 'it' : recordText(name)}`;
 }
 
-/** Returns `2 rows of Child (medical record: kept 25 years)`. */
+/** Returns `2 rows of Child, 9 rows of Session (medical record: kept 25 years)`. */
 export function retainedText(retained: readonly RetainedRows[]): string {
-  return retained
-    .map(({ model, rows, because }) => `${counted(rows, 'row')} of ${model} (${because})`)
-    .join(', ');
+  const reasons = new Set(retained.map(({ because }) => because));
+  return [...reasons]
+    .map((reason) => {
+      const rows = retained.filter(({ because }) => because === reason);
+      return `${rows.map((one) => `${counted(one.rows, 'row')} of ${one.model}`).join(', ')} (${reason})`;
+    })
+    .join('; ');
 }
 
 /** The table is named in the plural by many schemas; the model in the singular. */
