@@ -124,7 +124,7 @@ describe('prisma.softDelete', () => {
   it('restore brings back what a plain delete marked', async () => {
     const id = await newUser('plain');
     await prisma.user.delete({ where: { id } });
-    expect((await prisma.softDelete.restore('User', id)).rows).toMatchObject({ User: 1 });
+    expect((await prisma.softDelete.restore('User', id)).rows).toEqual({ User: 1, Parent: 1 });
     expect(await prisma.user.count({ where: { id } })).toBe(1);
   });
 
