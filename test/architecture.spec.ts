@@ -139,7 +139,7 @@ describe('the architecture', () => {
     expect(texts.filter(({ text }) => text.includes('forwardRef')).map(({ file }) => file)).toEqual([]);
   });
 
-  it('lets packages/ import what they depend on, and nothing of pgkeep', () => {
+  it('allows packages/ to import their dependencies and nothing of pgkeep', () => {
     const wrong = packaged.flatMap((file) => {
       const [name = ''] = file.split(path.sep);
       const manifest: { dependencies: Record<string, string> } = JSON.parse(

@@ -14,7 +14,7 @@ const stamp = stampOf(
   { paths: ['src/generated/prisma', 'examples/clinic/generated/prisma'] },
 );
 
-/** Prisma's CLI downloads a native engine unless it is shown an executable; `generate` never runs it. */
+/** Prisma's CLI downloads a native engine unless an executable is set; `generate` never runs it. */
 function schemaEngine() {
   const own = join(root, 'bin', 'schema-engine');
   return existsSync(own) ? own : process.execPath;

@@ -305,11 +305,11 @@ describe('an update', () => {
 
   it('with a reason passes, and states it in the transaction', async () => {
     const stated = `SELECT current_setting('pgkeep.reason', true) AS reason, current_setting('pgkeep.actor', true) AS actor`;
-    const told = await prisma.$withReason({ reason: 'name misspelled', by: 17 }, async (tx) => {
+    const settings = await prisma.$withReason({ reason: 'name misspelled', by: 17 }, async (tx) => {
       await tx.child.update({ where, data });
       return await tx.$queryRawUnsafe(stated);
     });
-    expect(told).toEqual([{ reason: 'name misspelled', actor: '17' }]);
+    expect(settings).toEqual([{ reason: 'name misspelled', actor: '17' }]);
     expect((await bare.child.findUniqueOrThrow({ where })).fullName).toBe('Sari');
     expect(await refusalOf(prisma.child.update({ where, data }))).toEqual(NEEDS_REASON);
   });
