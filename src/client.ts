@@ -16,6 +16,7 @@ export type {
   TransactionOptions,
   WithReason,
 } from './client/client.types.js';
+export { currentActor, runAsActor } from './client/actor.js';
 export { pgkeepReplica, type ReplicaExtension, type ReplicaOptions } from './client/replica.js';
 export type { ReplicaState } from './client/replica-monitor.js';
 export type { ReplicaReads } from './client/replica-reads.js';
