@@ -13,7 +13,11 @@ export type {
   GuardExtension,
   GuardOptions,
   Reason,
+  Receipt,
+  RetainedRows,
+  SoftDelete,
   TransactionOptions,
+  UserData,
   WithReason,
 } from './client/client.types.js';
 export { currentActor, runAsActor } from './client/actor.js';
