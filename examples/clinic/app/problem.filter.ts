@@ -52,7 +52,8 @@ function problemOf(error: unknown): Problem {
   }
   if (error instanceof Prisma.PrismaClientKnownRequestError && STATUS[error.code] !== undefined) {
     const { code } = error;
-    const detail = code === 'P2025' ? 'There is no such record.' : 'The database cannot be used now. Retry later.';
+    const detail =
+      code === 'P2025' ? 'There is no such record.' : 'The database cannot be used now. Retry later.';
     return { status: STATUS[code] ?? 500, code, detail };
   }
   return { status: 500, code: 'INTERNAL', detail: 'The request failed. The log has the reason.' };
