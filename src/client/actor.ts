@@ -4,7 +4,7 @@ import type { Actor } from './client.types.js';
 const actors = new AsyncLocalStorage<() => Actor | undefined>();
 
 /**
- * Runs work on behalf of somebody: `currentActor()` returns who, in everything that the work calls.
+ * Runs work on behalf of an actor, which `currentActor()` returns in everything that the work calls.
  * @param actor is called when the actor is asked for
  */
 export function runAsActor<T>(actor: () => Actor | undefined, work: () => T): T {

@@ -153,7 +153,7 @@ describe('PgkeepClientModule', () => {
 
   it('fails the start of the application where the database cannot be reached, after three tries', async () => {
     const port = await freePort();
-    const down = await open(`postgresql://nobody@127.0.0.1:${port}/clinic`);
+    const down = await open(`postgresql://app@127.0.0.1:${port}/clinic`);
     await expect(down.init()).rejects.toMatchObject({
       code: 'DATABASE_UNREACHABLE',
       message: `Cannot connect to 127.0.0.1:${port}/clinic: connect ECONNREFUSED 127.0.0.1:${port}`,

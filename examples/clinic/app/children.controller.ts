@@ -6,7 +6,7 @@ import type { ClinicClient } from './clinic-client.js';
 
 const PAGE = 20;
 
-/** Patients: listed, shown, corrected with a reason. Nobody deletes them. */
+/** Patients: listed, shown, corrected with a reason. They are never deleted. */
 @Controller('children')
 export class ChildrenController {
   constructor(@Inject(PGKEEP_CLIENT) private readonly prisma: ClinicClient) {}
@@ -22,7 +22,7 @@ export class ChildrenController {
     });
   }
 
-  /** What somebody may be about to change is read from the primary. */
+  /** What may be changed next is read from the primary. */
   @Get(':id')
   async show(@Param('id', ParseIntPipe) id: number) {
     return await this.prisma.child.findUniqueOrThrow({

@@ -18,7 +18,7 @@ export class ClinicModule {
   }
 }
 
-/** Who calls. A real application takes this from its session or token, never from a header that anybody can send. */
+/** Who calls. A real application takes this from its session or token, never from a header that every caller can set. */
 function actor(context: ExecutionContext): string | undefined {
   const { headers } = context.switchToHttp().getRequest<{ headers: Record<string, string | undefined> }>();
   return headers['x-staff'];

@@ -45,7 +45,7 @@ class ActorInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const { actor } = this.options;
     if (!actor) return next.handle();
-    // The handler runs when somebody subscribes.
+    // The handler runs when its result is subscribed to.
     return new Observable((subscriber) =>
       runAsActor(
         () => actor(context),
