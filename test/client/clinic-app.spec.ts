@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { INestApplication } from '@nestjs/common';
+import { Module, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Client } from 'pg';
 import request from 'supertest';
 import { createClinicClient, type ClinicClient } from '../../examples/clinic/app/clinic-client.js';
 import { ClinicModule } from '../../examples/clinic/app/clinic.module.js';
+import { currentActor, runAsActor } from '../../src/client.js';
+import { PGKEEP_CLIENT, PgkeepClientModule } from '../../src/client/nest/pgkeep-client.module.js';
 import { freePort } from '../../src/cluster/postmaster.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { withApp } from '../support/app.js';
@@ -181,5 +183,36 @@ describe('PgkeepClientModule', () => {
     expect(await answer).toBe(200);
     await closed;
     await until(async () => (await sessions()).rows.length === 0);
+  });
+
+  it('takes its options from other providers, and jobs say who they are', async () => {
+    @Module({ providers: [{ provide: 'url', useValue: url }], exports: ['url'] })
+    class Vault {}
+    @Module({
+      imports: [
+        PgkeepClientModule.forRootAsync({
+          imports: [Vault],
+          inject: ['url'],
+          useFactory: (given: string) => ({
+            client: createClinicClient({ environment: { DATABASE_URL: given } }),
+          }),
+        }),
+      ],
+    })
+    class Jobs {}
+    const jobs = await NestFactory.createApplicationContext(Jobs, { logger: false });
+    try {
+      const client = jobs.get<ClinicClient>(PGKEEP_CLIENT, { strict: false });
+      await runAsActor(
+        () => 'nightly import',
+        async () => await client.user.delete({ where: { id: 130 } }),
+      );
+      expect(await one('SELECT deleted_by FROM users WHERE id = 130')).toEqual({
+        deleted_by: 'nightly import',
+      });
+      expect(currentActor()).toBeUndefined();
+    } finally {
+      await jobs.close();
+    }
   });
 });
