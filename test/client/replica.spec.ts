@@ -13,7 +13,7 @@ import { REPLICATION_HBA, startStandby } from '../support/standby.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 
-const MAX_LAG_SECONDS = 1;
+const MAX_LAG_SECONDS = 2;
 /** The address of posyandu 1 in the primary, and in a replica that does not replay. */
 const OLD = 'Old Street 1';
 const NEW = 'New Street 2';
@@ -50,7 +50,7 @@ function open({ replicaUrl = standby.url('clinic'), maxLagSeconds = MAX_LAG_SECO
       primaryUrl: url,
       maxLagSeconds,
       checkEveryMs: 100,
-      checkTimeoutMs: 300,
+      checkTimeoutMs: 1000,
       onChange: (state) => changes.push(state),
     }),
   );
@@ -95,9 +95,12 @@ describe('$replica()', () => {
     expect((await replica.village.findMany({ include: { district: true } })).length).toBe(24);
     expect(await replica.village.findUniqueOrThrow({ where: { id: 1 } }).district()).toMatchObject({ id: 1 });
     expect(await replica.user.groupBy({ by: ['role'], _count: true })).toHaveLength(4);
-    expect(await replica.$queryRawUnsafe('SELECT pg_is_in_recovery() AS yes')).toEqual([{ yes: true }]);
+    await until(async () => {
+      const [row] = await replica.$queryRawUnsafe<{ yes: boolean }[]>('SELECT pg_is_in_recovery() AS yes');
+      return row?.yes === true;
+    });
     expect(await prisma.$queryRaw`SELECT pg_is_in_recovery() AS yes`).toEqual([{ yes: false }]);
-    expect(await prisma.$replicaState()).toMatchObject({ isUsable: true, reason: undefined });
+    await until(async () => (await prisma.$replicaState()).isUsable);
   });
 
   it('hides rows that are marked as deleted, as the primary does', async () => {
@@ -185,7 +188,7 @@ describe('$replica()', () => {
       await used(prisma, 'primary');
       expect(await addressOn(prisma)).toBe(NEW);
       const state = await prisma.$replicaState();
-      expect(state.reason).toMatch(/^it is \d\.\d s behind, more than 1\.0 s$/);
+      expect(state.reason).toMatch(/^it is \d\.\d s behind, more than 2\.0 s$/);
       expect(state.lagMs).toBeGreaterThan(MAX_LAG_SECONDS * 1000);
     } finally {
       await query(standby.url('postgres'), 'SELECT pg_wal_replay_resume()');
@@ -252,7 +255,7 @@ describe('$replica()', () => {
       const next = performance.now();
       expect(await prisma.$replica().district.count()).toBe(6);
       expect(performance.now() - next).toBeLessThan(1000);
-      expect((await prisma.$replicaState()).reason).toBe('it cannot be used: no answer within 300 ms');
+      expect((await prisma.$replicaState()).reason).toBe('it cannot be used: no answer within 1000 ms');
     } finally {
       for (const pid of pids) process.kill(pid, 'SIGCONT');
     }
