@@ -11,7 +11,7 @@ import { PolicyService } from '../policy/policy.service.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { runOnDedicatedConnection } from '../postgres/connect.js';
 import { changeRecord, VERBS, type ActionContext } from './change-record.js';
-import { exportToFiles, readRecorded, type ReadSummary } from './export-record.js';
+import { exportToFiles, readRecorded, type ExportFiles, type ReadSummary } from './export-record.js';
 import { holdRecord, releaseRecord } from './legal-hold.js';
 import {
   inRecordTransaction,
@@ -94,10 +94,10 @@ export class PrivacyService {
   async export(
     record: RecordName,
     request: Partial<ActionRequest>,
-    { directory, page }: { readonly directory: string; readonly page: boolean },
+    files: ExportFiles,
   ): Promise<SubjectExport> {
     return await this.read(record, request, async (open, context) =>
-      exportToFiles(open, context, { directory: path.resolve(directory), page }),
+      exportToFiles(open, context, { ...files, directory: path.resolve(files.directory) }),
     );
   }
 

@@ -17,12 +17,13 @@ export const privacyExportVerb: Verb = {
       .option('--html', 'write a page for people, too')
       .option('--by <who>', 'who asks (the user of the system by default)')
       .option('--because <text>', 'why it is exported'),
-  run: async (app, parameters, { out, html, by, because }) => {
+  shutsDownGracefully: true,
+  run: async (app, parameters, { out, html, by, because }, signal) => {
     const request = {
       ...(typeof by === 'string' && { by }),
       ...(typeof because === 'string' && { because }),
     };
-    const files = { directory: String(out), page: html === true };
+    const files = { directory: String(out), page: html === true, signal };
     const report = await app.get(PrivacyService).export(recordOf(parameters), request, files);
     return { json: report, text: renderExport(report) };
   },
