@@ -117,6 +117,7 @@ export class PrivacyService {
    */
   async hold(record: RecordName, request: ActionRequest, until?: string): Promise<HoldReport> {
     const operation = `hold ${recordText(record)}`;
+    if (until !== undefined) requireDate(until);
     return await this.onRecord(record, operation, request, async (open, context) =>
       holdRecord(open, context, until ?? null),
     );
@@ -226,6 +227,15 @@ export class PrivacyService {
     const options = { operation, applicationName: 'pgkeep privacy' };
     return await runOnDedicatedConnection(this.settings.database, options, work);
   }
+}
+
+/** @throws PgkeepError `USAGE_INVALID`. */
+function requireDate(text: string): void {
+  const parsed = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
+  if (!Number.isNaN(parsed) && new Date(parsed).toISOString().startsWith(text)) return;
+  throw new PgkeepError('USAGE_INVALID', `${JSON.stringify(text)} is not a date. Nothing was changed.`, {
+    hint: 'Give the last day of the hold: 2027-03-31.',
+  });
 }
 
 /** @throws PgkeepError `USAGE_INVALID`. */

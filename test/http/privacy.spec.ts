@@ -127,6 +127,20 @@ describe('the routes about a person', () => {
       400,
       'The request body is not valid: until must be a date: 2027-03-31.',
     ],
+    [
+      'put',
+      'User/1/hold',
+      { ...ASKED, until: '2027-02-31' },
+      400,
+      '"2027-02-31" is not a date. Nothing was changed.',
+    ],
+    [
+      'put',
+      'User/1/hold',
+      { ...ASKED, until: '2026-01-31' },
+      409,
+      'Refused to hold User 1: 2026-01-31 is past. Nothing was changed.',
+    ],
     ['post', 'User/1/erase', ASKED, 404, 'Cannot POST /admin/privacy/User/1/erase'],
   ])('refuse %s %s %j', async (method, route, body, status, detail) => {
     const answer = await send(method, route).send(method === 'get' ? undefined : body);
