@@ -6,7 +6,7 @@ import {
   JobsController,
   RestoreTestsController,
 } from './admin.controllers.js';
-import { OpenApiController } from './openapi.js';
+import { OpenApiController } from './openapi.controller.js';
 import { PrivacyController } from './privacy.controller.js';
 import { ProbesController } from './probes.controller.js';
 
