@@ -135,7 +135,11 @@ function privacyPaths(): Readonly<Record<string, object>> {
         security,
         parameters,
         requestBody: { ...optionalBody('HoldRequest'), required: true },
-        responses: { 200: json('The hold.', 'Hold'), ...recordRefusals },
+        responses: {
+          200: json('The hold.', 'Hold'),
+          ...recordRefusals,
+          409: problem('Refused: the last day is past.'),
+        },
       },
       delete: {
         operationId: 'releaseRecord',

@@ -127,6 +127,8 @@ export async function tokenOfRecord({ client, graph, rows }: OpenRecord): Promis
 }
 
 async function requireUnheld({ client, graph, rows, record, operation }: OpenRecord): Promise<void> {
+  // A hold that is being placed is waited for, and a later one waits for this erasure.
+  await client.query('LOCK TABLE pgkeep.legal_hold IN SHARE MODE');
   const held = await run<HeldRow>(client, heldPlan(graph, rows));
   const [first] = held;
   if (!first) return;

@@ -2,7 +2,7 @@ import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises
 import path from 'node:path';
 import { appendPlan } from '../audit-log/append.js';
 import { safeFileName } from '../backup/catalog/backup-name.js';
-import { errorCode, messageOf, PgkeepError } from '../core/errors.js';
+import { errorCode, interrupted, messageOf, PgkeepError } from '../core/errors.js';
 import { tokenOfRecord, type ActionContext } from './change-record.js';
 import { pagePrinter } from './export-page.js';
 import { run, type OpenRecord } from './open-record.js';
@@ -46,6 +46,8 @@ export async function readRecorded(
 /** Where an export is written. */
 export interface ExportFiles {
   readonly directory: string;
+  /** Aborting it ends the export; no file is left. */
+  readonly signal?: AbortSignal;
   /** Whether a page for people is written as well. */
   readonly page: boolean;
 }
@@ -54,7 +56,7 @@ export interface ExportFiles {
 export async function exportToFiles(
   record: OpenRecord,
   context: ActionContext,
-  { directory, page }: ExportFiles,
+  { directory, page, signal }: ExportFiles,
 ): Promise<SubjectExport> {
   const { model, id } = record.record;
   const base = path.join(directory, [model, safeFileName(id).slice(0, 60)].filter(Boolean).join('_'));
@@ -66,6 +68,7 @@ export async function exportToFiles(
   try {
     for (const output of outputs) await output.create();
     const { action, rows, retained, omitted } = await readRecorded(record, context, async (part) => {
+      if (signal?.aborted) throw interrupted('nothing was exported');
       for (const output of outputs) await output.write(part);
     });
     for (const output of outputs) await output.finish();

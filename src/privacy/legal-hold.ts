@@ -1,6 +1,7 @@
 import { appendPlan } from '../audit-log/append.js';
+import { queryOne } from '../postgres/read.js';
 import { tokenOfRecord, type ActionContext } from './change-record.js';
-import { run, type OpenRecord } from './open-record.js';
+import { refused, run, type OpenRecord } from './open-record.js';
 import type { HoldReport } from './privacy.types.js';
 import { columnsOf, ledgerKey, openAction, tableOf } from './row-sql.js';
 
@@ -10,6 +11,7 @@ export async function holdRecord(
   context: ActionContext,
   until: string | null,
 ): Promise<HoldReport> {
+  if (until !== null) await requireFuture(open, until);
   const { table, key, where, values } = keyOf(open);
   const next = values.length + 1;
   const changed = await run(open.client, {
@@ -22,6 +24,19 @@ export async function holdRecord(
     values: [...values, context.because, until, context.by],
   });
   return await recorded(open, context, { held: true, until, changed: changed.length > 0 });
+}
+
+/** By the database's clock, which decides when a hold ends. */
+async function requireFuture({ client, operation }: OpenRecord, until: string): Promise<void> {
+  const { past } = await queryOne<{ past: boolean }>(client, 'SELECT $1::date < CURRENT_DATE AS past', [
+    until,
+  ]);
+  if (past)
+    throw refused(
+      operation,
+      `${until} is past`,
+      'Give a later day, or none: then it is held until it is released.',
+    );
 }
 
 /** Releases the legal hold of an open record. */

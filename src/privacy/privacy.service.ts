@@ -11,7 +11,7 @@ import { PolicyService } from '../policy/policy.service.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { runOnDedicatedConnection } from '../postgres/connect.js';
 import { changeRecord, VERBS, type ActionContext } from './change-record.js';
-import { exportToFiles, readRecorded, type ReadSummary } from './export-record.js';
+import { exportToFiles, readRecorded, type ExportFiles, type ReadSummary } from './export-record.js';
 import { holdRecord, releaseRecord } from './legal-hold.js';
 import {
   inRecordTransaction,
@@ -94,10 +94,10 @@ export class PrivacyService {
   async export(
     record: RecordName,
     request: Partial<ActionRequest>,
-    { directory, page }: { readonly directory: string; readonly page: boolean },
+    files: ExportFiles,
   ): Promise<SubjectExport> {
     return await this.read(record, request, async (open, context) =>
-      exportToFiles(open, context, { directory: path.resolve(directory), page }),
+      exportToFiles(open, context, { ...files, directory: path.resolve(files.directory) }),
     );
   }
 
@@ -117,6 +117,7 @@ export class PrivacyService {
    */
   async hold(record: RecordName, request: ActionRequest, until?: string): Promise<HoldReport> {
     const operation = `hold ${recordText(record)}`;
+    if (until !== undefined) requireDate(until);
     return await this.onRecord(record, operation, request, async (open, context) =>
       holdRecord(open, context, until ?? null),
     );
@@ -226,6 +227,15 @@ export class PrivacyService {
     const options = { operation, applicationName: 'pgkeep privacy' };
     return await runOnDedicatedConnection(this.settings.database, options, work);
   }
+}
+
+/** @throws PgkeepError `USAGE_INVALID`. */
+function requireDate(text: string): void {
+  const parsed = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
+  if (!Number.isNaN(parsed) && new Date(parsed).toISOString().startsWith(text)) return;
+  throw new PgkeepError('USAGE_INVALID', `${JSON.stringify(text)} is not a date. Nothing was changed.`, {
+    hint: 'Give the last day of the hold: 2027-03-31.',
+  });
 }
 
 /** @throws PgkeepError `USAGE_INVALID`. */

@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import request from 'supertest';
+import { PgkeepHttpModule, PgkeepModule, readSettings } from '../../src/index.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { projectWith } from '../privacy/schema-project.js';
 import { createClinic, query } from '../support/clinic.js';
@@ -18,16 +23,18 @@ describe('the routes about a person', () => {
   let own: ThrowAwayCluster;
   let url: string;
   let service: WatchedService;
+  let environment: Record<string, string>;
   let user: { id: number; children: number };
 
   beforeAll(async () => {
     own = await startThrowAwayCluster();
     url = await createClinic(own, 'clinic', { seeded: true });
-    service = await WatchedService.start({
+    environment = {
       DATABASE_URL: url,
       ADMIN_API_TOKEN: ADMIN_TOKEN,
       MIGRATIONS_DIR: projectWith(readFileSync(CLINIC_SCHEMA, 'utf8')),
-    });
+    };
+    service = await WatchedService.start(environment);
     await service.app.get(InstallService).install();
     await applyRules(url);
     const { rows } = await query(
@@ -127,6 +134,20 @@ describe('the routes about a person', () => {
       400,
       'The request body is not valid: until must be a date: 2027-03-31.',
     ],
+    [
+      'put',
+      'User/1/hold',
+      { ...ASKED, until: '2027-02-31' },
+      400,
+      '"2027-02-31" is not a date. Nothing was changed.',
+    ],
+    [
+      'put',
+      'User/1/hold',
+      { ...ASKED, until: '2026-01-31' },
+      409,
+      'Refused to hold User 1: 2026-01-31 is past. Nothing was changed.',
+    ],
     ['post', 'User/1/erase', ASKED, 404, 'Cannot POST /admin/privacy/User/1/erase'],
   ])('refuse %s %s %j', async (method, route, body, status, detail) => {
     const answer = await send(method, route).send(method === 'get' ? undefined : body);
@@ -154,7 +175,7 @@ describe('the routes about a person', () => {
       url,
       `INSERT INTO sessions (child_id, examiner_id, posyandu_id, examined_at, age_months, weight_kg, height_cm, diagnosis)
        SELECT c.id, c.registered_by_id, c.posyandu_id, now(), 9, 9, 70, repeat('x', 100)
-         FROM generate_series(1, 20000), LATERAL (SELECT c.* FROM children c JOIN parents p ON p.id = c.parent_id WHERE p.user_id = ${user.id} LIMIT 1) c`,
+         FROM generate_series(1, 60000), LATERAL (SELECT c.* FROM children c JOIN parents p ON p.id = c.parent_id WHERE p.user_id = ${user.id} LIMIT 1) c`,
     );
     const leaving = new AbortController();
     const response = await fetch(`${service.url}/admin/privacy/User/${user.id}/export`, {
@@ -170,4 +191,37 @@ describe('the routes about a person', () => {
     );
     expect(await exports()).toBe(1);
   });
+
+  it.each([
+    ['Express', () => new ExpressAdapter()],
+    ['Fastify', () => new FastifyAdapter()],
+  ])(
+    'break an export off where the database does, so that a part is not taken for all: %s',
+    async (_name, adapter) => {
+      @Module({ imports: [PgkeepModule.forRoot(readSettings(environment)), PgkeepHttpModule] })
+      class Host {}
+      const app = await NestFactory.create(Host, adapter(), { logger: false });
+      await app.listen(0, '127.0.0.1');
+      try {
+        const route = `${await app.getUrl()}/admin/privacy/User/${user.id}/export`;
+        const headers = { authorization: bearer };
+        const complete = await fetch(route, { headers });
+        expect(faultsOf('SubjectExport', await complete.json())).toEqual([]);
+        const response = await fetch(route, { headers });
+        const reader = response.body?.getReader();
+        await reader?.read();
+        await query(
+          url,
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgkeep privacy'`,
+        );
+        const rest = async (): Promise<unknown> => {
+          while (!(await reader?.read())?.done);
+          return 'complete';
+        };
+        await expect(rest()).rejects.toThrow('terminated');
+      } finally {
+        await app.close();
+      }
+    },
+  );
 });

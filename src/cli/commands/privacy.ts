@@ -17,12 +17,13 @@ export const privacyExportVerb: Verb = {
       .option('--html', 'write a page for people, too')
       .option('--by <who>', 'who asks (the user of the system by default)')
       .option('--because <text>', 'why it is exported'),
-  run: async (app, parameters, { out, html, by, because }) => {
+  shutsDownGracefully: true,
+  run: async (app, parameters, { out, html, by, because }, signal) => {
     const request = {
       ...(typeof by === 'string' && { by }),
       ...(typeof because === 'string' && { because }),
     };
-    const files = { directory: String(out), page: html === true };
+    const files = { directory: String(out), page: html === true, signal };
     const report = await app.get(PrivacyService).export(recordOf(parameters), request, files);
     return { json: report, text: renderExport(report) };
   },
@@ -51,7 +52,7 @@ export const privacyEraseVerb: Verb = actionVerb(
 export const privacyHoldVerb: Verb = {
   prismaProject: 'all',
   declare: (command) =>
-    onHold(command).option('--until <date>', 'the last day, such as 2027-03-31 (no end by default)', date),
+    onHold(command).option('--until <date>', 'the last day, such as 2027-03-31 (no end by default)'),
   run: async (app, parameters, options) => {
     const { until } = options;
     const report = await app
@@ -148,10 +149,4 @@ function recordOf([model = '', id = '']: readonly string[]): RecordName {
 function wholeNumber(text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('Use an integer of at least 1.');
-}
-
-function date(text: string): string {
-  const parsed = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
-  if (!Number.isNaN(parsed) && new Date(parsed).toISOString().startsWith(text)) return text;
-  throw new InvalidArgumentError('Use a date: 2027-03-31.');
 }
