@@ -29,6 +29,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   maintenance: 10,
   monitoring: 10,
   doctor: 11,
+  'assemble.ts': 11,
   'pgkeep.module.ts': 12,
   http: 13,
   cli: 13,

@@ -26,6 +26,12 @@ export const CONNECTION_SLOW = {
   remedy: 'Look at the server’s load, at DNS, TLS and pg_hba.conf; put a connection pooler in between.',
 } as const;
 
+/** Every code that a report can have. */
+export const MONITORING_CODES: readonly string[] = [
+  'CONNECTION_SLOW',
+  ...PROBES.flatMap(({ codes }) => Object.keys(codes)),
+];
+
 /** Two samples are this far apart, in ms, for rates. */
 const RATE_MS = 1000;
 
@@ -122,14 +128,14 @@ export class MonitoringService {
       environment: this.settings.environment,
       version: server.version,
       sampledAt: this.clock.now().toISOString(),
-      vitals: Object.assign({ ...UNKNOWN, ...measured }, ...sampled.map(({ vitals }) => vitals)),
+      vitals: vitalsOf(measured, sampled),
       sessions: sampled.find(({ sessions }) => sessions)?.sessions ?? null,
       applications: sampled.flatMap(({ applications }) => applications ?? []),
       statements: sampled.flatMap(({ statements }) => statements ?? []),
       largest: sampled.flatMap(({ largest }) => largest ?? []),
       findings: SEVERITIES.flatMap((severity) => findings.filter((finding) => finding.severity === severity)),
       unseen: sampled.flatMap(({ unseen }) => unseen ?? []),
-      codes: 1 + PROBES.reduce((sum, { codes }) => sum + Object.keys(codes).length, 0),
+      codes: MONITORING_CODES.length,
     };
   }
 
@@ -147,4 +153,10 @@ export class MonitoringService {
       },
     ];
   }
+}
+
+function vitalsOf(measured: Pick<Vitals, 'connectMs' | 'roundTripMs'>, sampled: readonly Sampled[]): Vitals {
+  const vitals: Vitals = { ...measured, ...UNKNOWN };
+  for (const one of sampled) Object.assign(vitals, one.vitals);
+  return vitals;
 }

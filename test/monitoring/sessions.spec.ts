@@ -173,6 +173,14 @@ describe('what the probes see of sessions and the server', () => {
     );
   });
 
+  it('refuses a code that no probe has', async () => {
+    const { code, stderr } = await runCli(['monitor', '--only', 'BLOCKED,BLOKED'], { DATABASE_URL: url });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /^Unknown code in --only: BLOKED\.\nThe codes are CONNECTION_SLOW, .*, PASSWORD_EXPIRES\.\n/,
+    );
+  });
+
   it('is a database that does not answer', async () => {
     const { code, stderr } = await runCli(['monitor'], {
       DATABASE_URL: 'postgresql://u:s3cret@127.0.0.1:1/none',

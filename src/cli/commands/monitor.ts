@@ -1,6 +1,7 @@
 import { Option } from 'commander';
 import { counted, formatBytes, pluralOf, printable, printableCell } from '../../core/text.js';
-import { MonitoringService } from '../../monitoring/monitoring.service.js';
+import { PgkeepError } from '../../core/errors.js';
+import { MONITORING_CODES, MonitoringService } from '../../monitoring/monitoring.service.js';
 import {
   type MonitoringFinding,
   type MonitoringReport,
@@ -26,7 +27,8 @@ export const monitorVerb: Verb = {
       )
       .option('--only <codes>', 'report only these codes, separated by commas'),
   run: async (app, _parameters, { failOn, only }, signal) => {
-    const report = withOnly(await app.get(MonitoringService).look(signal), only);
+    const codes = typeof only === 'string' ? codesOf(only) : undefined;
+    const report = withOnly(await app.get(MonitoringService).look(signal), codes);
     const level = SEVERITIES.findIndex((severity) => severity === failOn);
     const urgent = report.findings.filter(({ severity }) => SEVERITIES.indexOf(severity) <= level);
     return {
@@ -37,10 +39,23 @@ export const monitorVerb: Verb = {
   },
 };
 
-function withOnly(report: MonitoringReport, only: unknown): MonitoringReport {
-  if (typeof only !== 'string') return report;
-  const codes = new Set(only.split(',').map((code) => code.trim().toUpperCase()));
-  return { ...report, findings: report.findings.filter(({ code }) => codes.has(code)) };
+/** @throws PgkeepError `USAGE_INVALID` for a code that no probe has: a report without it would look healthy. */
+function codesOf(only: string): ReadonlySet<string> {
+  const codes = only.split(',').map((code) => code.trim().toUpperCase());
+  const unknown = codes.filter((code) => !MONITORING_CODES.includes(code));
+  if (unknown.length === 0) return new Set(codes);
+  throw new PgkeepError('USAGE_INVALID', `Unknown code in --only: ${unknown.join(', ')}.`, {
+    hint: `The codes are ${MONITORING_CODES.join(', ')}.`,
+  });
+}
+
+function withOnly(report: MonitoringReport, codes: ReadonlySet<string> | undefined): MonitoringReport {
+  if (!codes) return report;
+  return {
+    ...report,
+    findings: report.findings.filter(({ code }) => codes.has(code)),
+    codes: codes.size,
+  };
 }
 
 function renderReport(report: MonitoringReport): string {
@@ -121,7 +136,7 @@ function vitalRows({ vitals, sessions, largest, statements }: MonitoringReport):
     ...statements
       .slice(0, 3)
       .map(({ statement, share, meanMs }, index) => [
-        index === 0 ? 'slowest' : '',
+        index === 0 ? 'most time' : '',
         `${(share * 100).toFixed(0)} % of the time, ${meanMs.toFixed(1)} ms each: ${printableCell(statement)}`,
       ]),
   ];

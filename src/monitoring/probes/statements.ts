@@ -24,14 +24,11 @@ const CODES = {
 /** Longer than the longest column of a terminal, shorter than a page. */
 const SHOWN = 200;
 
-/**
- * Reads which statements take the server's time, without their literals. Counters come without texts: the texts are in a
- * file that the server would read from the beginning to the end.
- */
+/** Reads which statements take the server's time, without their literals and without pgkeep's own. */
 export const statements = defineProbe<Row, keyof typeof CODES>({
   name: 'statements',
   tier: 'minute',
-  cost: '2 ms; with the texts of many statements as long as their file takes to read',
+  cost: '3 ms; the server reads the file that holds the texts of all statements',
   needs: 'pg_monitor, for other roles’ statements',
   codes: CODES,
   hasRates: true,
@@ -42,14 +39,14 @@ export const statements = defineProbe<Row, keyof typeof CODES>({
     const own = `s.dbid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
                  ${versionNumber >= 140_000 ? 'AND s.toplevel' : ''}`;
     return `
-      SELECT sum(s.calls)::float8 AS calls, sum(s.total_exec_time)::float8 AS total_ms,
+      WITH statement AS MATERIALIZED (
+        SELECT min(s.query) AS text, sum(s.calls)::float8 AS calls, sum(s.total_exec_time)::float8 AS total_ms
+          FROM ${source} s WHERE ${own} AND s.query NOT LIKE '${MARK.trim()}%' GROUP BY s.queryid)
+      SELECT sum(s.calls) AS calls, sum(s.total_ms) AS total_ms,
              (SELECT coalesce(pg_catalog.json_agg(x), '[]') FROM (
-                SELECT pg_catalog.left(min(s.query), 2000) AS statement, sum(s.calls)::float8 AS calls,
-                       sum(s.total_exec_time)::float8 AS total_ms
-                  FROM ${source}(true) s
-                 WHERE ${own} AND s.query NOT LIKE '${MARK.trim()}%'
-                 GROUP BY s.queryid ORDER BY 3 DESC LIMIT 10) x) AS slowest
-        FROM ${source}(false) s WHERE ${own}`;
+                SELECT pg_catalog.left(t.text, 2000) AS statement, t.calls, t.total_ms
+                  FROM statement t ORDER BY 3 DESC LIMIT 10) x) AS slowest
+        FROM statement s`;
   },
   judge: ([row], context) => {
     if (!row) {
