@@ -15,7 +15,8 @@ export type Action =
   | 'deploy'
   | 'rollback'
   | 'resolve'
-  | 'accept-drift';
+  | 'accept-drift'
+  | 'policy';
 
 /** A value that jsonb can hold. */
 export type Json =

@@ -9,6 +9,9 @@ const SETTING = 'pgkeep.deploy';
  */
 export const LIFT_DDL_GUARD = `SET ${SETTING} = 'on'`;
 
+/** The same for the current transaction only. */
+export const LIFT_DDL_GUARD_HERE = `SET LOCAL ${SETTING} = 'on'`;
+
 /** SQL that ends it, for a session that goes on with other work. */
 export const RESTORE_DDL_GUARD = `RESET ${SETTING}`;
 
