@@ -20,7 +20,7 @@ export function renderPolicy(report: PolicyShown): string {
     ...(rows.length === 0 ? [] : alignColumns([['table', 'rule', 'in the database'], ...rows])),
     ...differences.map(({ text }) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`),
     ...(isDeclared ? [] : ['No Prisma schema was found: these are the rules that were applied.']),
-    ...(isInForce(report)
+    ...(isInForce(report) || differences.length > 0
       ? []
       : [`Not in force as declared in database "${database}": run \`pgkeep policy apply\`.`]),
   ].join('\n');
