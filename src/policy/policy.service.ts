@@ -11,7 +11,7 @@ import { requireStamp, readStamp } from '../environment/stamp.js';
 import { findPrismaSchema } from '../migrations/prisma-config/find-prisma-schema.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { runOnDedicatedConnection, runOnPool } from '../postgres/run-on-connection.js';
+import { runOnDedicatedConnection, runOnPool } from '../postgres/connect.js';
 import type { SchemaFile } from '../prisma-schema/prisma-schema.types.js';
 import {
   applyTables,
