@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { boundedList, counted, countedList } from '../core/text.js';
+import { boundedList, counted, countedList, pluralOf } from '../core/text.js';
 import { columnsOf, INSERT_TRIGGER, triggersOf, type PolicyTrigger, type TableRule } from './plan-policy.js';
 import { areCurrent, FUNCTIONS_VERSION } from './policy-functions.js';
 import type { FoundTable, GuardedRelation, PolicyState, PolicyTable } from './read-policy-state.js';
@@ -161,7 +161,7 @@ function differencesOf(table: TableInPolicy, isDeclared: boolean): PolicyDiffere
     return [{ code: 'POLICY_MISSING', text: unusable ?? 'not in the database' }];
   const nullable = rule.owners.filter((column) => found.nullable.includes(column));
   return [
-    ...(applied ? triggerDifferences(rule, found, rule.isSeedOnly && table.isSealed) : notApplied(rule)),
+    ...(applied ? triggerDifferences(rule, found, rule.isSeedOnly && table.isSealed) : notApplied(rule, found)),
     ...(applied && !isDeepStrictEqual(applied, rule)
       ? [{ code: 'POLICY_OUTDATED', text: 'its rule changed in the schema since it was applied' } as const]
       : []),
@@ -184,14 +184,15 @@ function differencesOf(table: TableInPolicy, isDeclared: boolean): PolicyDiffere
   ];
 }
 
-function notApplied(rule: TableRule): PolicyDifference[] {
-  return [
-    {
-      code: 'POLICY_MISSING',
-      text:
-        triggersOf(rule, true).length === 0 ? 'its rule is not recorded' : 'not applied: nothing is refused',
-    },
-  ];
+function notApplied(rule: TableRule, { relations }: FoundTable): PolicyDifference[] {
+  const isEnforced = (relations[0]?.triggers.length ?? 0) > 0;
+  const isRecordOnly = triggersOf(rule, true).length === 0;
+  const text = isRecordOnly
+    ? 'its rule is not recorded'
+    : isEnforced
+      ? 'its triggers are of a table that was renamed'
+      : 'not applied: nothing is refused';
+  return [{ code: 'POLICY_MISSING', text }];
 }
 
 /** Returns why a rule cannot be enforced on the table as it is. */
@@ -199,7 +200,7 @@ export function unusableBecause(rule: TableRule, found: FoundTable | undefined):
   if (!found) return 'not in the database';
   if (!found.isTable) return 'not a table: a rule needs one';
   const missing = columnsOf(rule).filter((column) => !found.columns.includes(column));
-  return missing.length === 0 ? undefined : `has no ${countedList('column', missing)}`;
+  return missing.length === 0 ? undefined : `has no ${pluralOf(missing.length, 'column')} ${boundedList(missing)}`;
 }
 
 function triggerDifferences(
@@ -259,9 +260,9 @@ function faultsOf(wanted: readonly PolicyTrigger[], { triggers }: GuardedRelatio
     ...wanted.flatMap(({ name, definition }): PolicyDifference[] => {
       const found = triggers.find((trigger) => trigger.name === name);
       if (!found) return [off(`trigger ${name} is missing`)];
+      if (found.definition !== definition) return [off(`trigger ${name} was changed`)];
       if (found.enabled === 'D') return [off(`trigger ${name} is off`)];
-      if (found.enabled !== 'A') return [off(`trigger ${name} is not enabled ALWAYS`)];
-      return found.definition === definition ? [] : [off(`trigger ${name} was changed`)];
+      return found.enabled === 'A' ? [] : [off(`trigger ${name} is not enabled ALWAYS`)];
     }),
     ...extra.map(({ name }) => ({ code: 'POLICY_OUTDATED', text: `trigger ${name} has no rule` }) as const),
   ];

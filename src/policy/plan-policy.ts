@@ -1,4 +1,5 @@
 import { escapeIdentifier } from 'pg';
+import { POLICY_TRIGGER_PREFIX } from '../guard/ddl/ddl-guard-sql.js';
 import type { Field, Model } from '../prisma-schema/prisma-schema.types.js';
 import { hasRowRule, type DeleteRule, type ModelRules, type Rules } from '../prisma-schema/rules.js';
 import { POLICY_SCHEMA } from './policy-functions.js';
@@ -144,9 +145,6 @@ export function triggersOf(rule: TableRule, isSealed: boolean): PolicyTrigger[] 
     ...(isSealed ? [trigger('insert', 'AFTER INSERT', 'FOR EACH ROW', [])] : []),
   ];
 }
-
-/** The prefix of every trigger's name. */
-export const POLICY_TRIGGER_PREFIX = 'pgkeep_policy_';
 
 /** The trigger that seals a table. */
 export const INSERT_TRIGGER = `${POLICY_TRIGGER_PREFIX}insert`;

@@ -1,7 +1,8 @@
 import type { ClientBase } from 'pg';
+import { POLICY_TRIGGER_PREFIX } from '../guard/ddl/ddl-guard-sql.js';
 import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 import { readOne, type ReadTimeouts, tableExists } from '../postgres/read.js';
-import { POLICY_TRIGGER_PREFIX, type TableRule } from './plan-policy.js';
+import type { TableRule } from './plan-policy.js';
 import { INSTALLED_DIGEST, POLICY_SCHEMA } from './policy-functions.js';
 import { readTableRule } from './table-rule-json.js';
 
@@ -163,7 +164,8 @@ const STATE_QUERY = `
                                          'name', p.name, 'isPartition', p.relispartition, 'triggers', (${TRIGGERS}))
                                          ORDER BY p.depth, p.name), '[]')
                                   FROM relations p WHERE p.root = f.oid))
-                       FROM found f WHERE f.schema_name = d.schema_name AND f.table_name = d.table_name))), '[]')
+                       FROM found f WHERE f.schema_name = d.schema_name AND f.table_name = d.table_name))
+                   ORDER BY d.schema_name, d.table_name), '[]')
             FROM named d
             LEFT JOIN pgkeep.table_policy r ON r.schema_name = d.schema_name AND r.table_name = d.table_name) AS tables,
          (SELECT coalesce(pg_catalog.json_agg(o.name ORDER BY o.name), '[]')

@@ -30,6 +30,9 @@ export const DDL_GUARD = 'pgkeep_ddl_guard';
 /** The event trigger that adds the guard's TRUNCATE trigger to new tables, and keeps it enabled. */
 export const DDL_GUARD_TABLES = 'pgkeep_ddl_guard_tables';
 
+/** The prefix of the triggers that enforce the rules for rows: `pgkeep policy apply` creates them. */
+export const POLICY_TRIGGER_PREFIX = 'pgkeep_policy_';
+
 /** The SQLSTATE of the DDL guard's refusals, whose hint advises a deploy, which is what failed here. */
 export const DDL_GUARD_REFUSED = 'PK003';
 
@@ -105,6 +108,7 @@ BEGIN
            WHEN 'table' THEN o.schema_name <> 'pgkeep' OR o.object_name = 'database_environment'
            WHEN 'table column' THEN o.schema_name <> 'pgkeep'
            WHEN 'trigger' THEN o.address_names[array_upper(o.address_names, 1)] = '${TRUNCATE_TRIGGER}'
+                            OR o.address_names[array_upper(o.address_names, 1)] ^@ '${POLICY_TRIGGER_PREFIX}'
            ELSE false
          END;
   IF lost IS NULL OR NOT pgkeep_guard.is_closed() THEN RETURN; END IF;
@@ -132,17 +136,18 @@ END
 $$;
 
 -- A new table gets the TRUNCATE trigger. If a table's triggers are disabled or enabled (DISABLE TRIGGER USER, when
--- loading data), this one is set to ENABLE ALWAYS again.
+-- loading data), this one and those that enforce the rules for rows are set to ENABLE ALWAYS again.
 CREATE OR REPLACE FUNCTION ${GUARD_SCHEMA}.on_table() RETURNS event_trigger ${FUNCTION} AS $$
 DECLARE
   changed record;
 BEGIN
   FOR changed IN
-    SELECT DISTINCT n.nspname, c.relname, t.oid IS NULL AS is_new
+    SELECT DISTINCT n.nspname, c.relname, coalesce(t.tgname, '${TRUNCATE_TRIGGER}') AS trigger, t.oid IS NULL AS is_new
       FROM pg_event_trigger_ddl_commands() d
       JOIN pg_class c ON c.oid = d.objid AND d.classid = 'pg_class'::regclass
       JOIN pg_namespace n ON n.oid = c.relnamespace
-      LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = '${TRUNCATE_TRIGGER}'
+      LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
+           AND (t.tgname = '${TRUNCATE_TRIGGER}' OR d.command_tag = 'ALTER TABLE' AND t.tgname ^@ '${POLICY_TRIGGER_PREFIX}')
      WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname <> 'pgkeep' AND NOT d.in_extension
        AND CASE WHEN d.command_tag = 'ALTER TABLE' THEN t.tgenabled <> 'A'
                 ELSE d.command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') AND t.oid IS NULL END
@@ -156,10 +161,15 @@ BEGIN
                        'FOR EACH STATEMENT EXECUTE FUNCTION ${GUARD_SCHEMA}.on_truncate()',
                        changed.nspname, changed.relname);
       END IF;
-      EXECUTE format('ALTER TABLE %I.%I ENABLE ALWAYS TRIGGER ${TRUNCATE_TRIGGER}', changed.nspname, changed.relname);
+      EXECUTE format('ALTER TABLE %I.%I ENABLE ALWAYS TRIGGER %I', changed.nspname, changed.relname, changed.trigger);
     EXCEPTION WHEN others THEN
-      RAISE WARNING 'pgkeep: TRUNCATE of %.% will not be refused: %', changed.nspname, changed.relname, SQLERRM
-        USING HINT = 'Run pgkeep install --ddl-guard.';
+      IF changed.trigger = '${TRUNCATE_TRIGGER}' THEN
+        RAISE WARNING 'pgkeep: TRUNCATE of %.% will not be refused: %', changed.nspname, changed.relname, SQLERRM
+          USING HINT = 'Run pgkeep install --ddl-guard.';
+      ELSE
+        RAISE WARNING 'pgkeep: trigger % of %.% stays off: %', changed.trigger, changed.nspname, changed.relname, SQLERRM
+          USING HINT = 'Run pgkeep policy apply.';
+      END IF;
     END;
   END LOOP;
 END
