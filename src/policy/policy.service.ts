@@ -1,16 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
-import type { Client, ClientBase } from 'pg';
+import { escapeIdentifier, type Client, type ClientBase } from 'pg';
 import { operator } from '../audit-log/append.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { messageOf, PgkeepError } from '../core/errors.js';
+import { errorCode, messageOf, PgkeepError } from '../core/errors.js';
 import { counted } from '../core/text.js';
 import { requireStamp, readStamp } from '../environment/stamp.js';
 import { findPrismaSchema } from '../migrations/prisma-config/find-prisma-schema.js';
 import { DatabaseService } from '../postgres/database.service.js';
-import type { ReadTimeouts } from '../postgres/read.js';
+import { currentRole, type ReadTimeouts } from '../postgres/read.js';
+import { SQLSTATE } from '../postgres/sqlstates.js';
 import { runOnDedicatedConnection, runOnPool } from '../postgres/connect.js';
 import type { SchemaFile } from '../prisma-schema/prisma-schema.types.js';
 import {
@@ -86,7 +87,12 @@ export class PolicyService {
       this.cached = { rules, readAt: monotonicMs };
     }
     const { rules } = this.cached;
-    return judgePolicy(rules, await readPolicyState(client, rules, timeouts));
+    try {
+      return judgePolicy(rules, await readPolicyState(client, rules, timeouts));
+    } catch (error) {
+      if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
+      return unreadable(rules, await currentRole(client, timeouts));
+    }
   }
 
   /**
@@ -252,6 +258,14 @@ export class PolicyService {
           };
     throw new PgkeepError('SCHEMA_NOT_FOUND', `Cannot read the Prisma schema: ${why}.`, { hint });
   }
+}
+
+/** Returns the report of a role that may not read what was applied. It matters only if something is declared. */
+function unreadable(declared: readonly TableRule[] | undefined, role: string): PolicyReport {
+  const text = `whether the declared rules are enforced is not known: GRANT USAGE ON SCHEMA pgkeep TO ${escapeIdentifier(role)}`;
+  const isDeclared = declared !== undefined;
+  const matters = isDeclared && declared.length > 0;
+  return { isDeclared, tables: [], differences: matters ? [{ code: 'POLICY_MISSING', text }] : [] };
 }
 
 function refuseTo(operation: string): RefusePolicy {

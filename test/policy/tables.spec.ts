@@ -84,11 +84,11 @@ describe('the rules of tables of every kind', () => {
     expect(await app.policy(['apply'])).toEqual({
       code: 0,
       stdout: `Applied the policy to database "kinds": 5 tables changed, 0 in force already.
-  public.parent           append-only
-  public.log              never deleted, corrections
-  "we""ird"."tab le\uFFFDé"     read-only                                     sealed: INSERT is refused from now on
-  "Of Ours".members       never deleted, corrections, immutable fixed
-  public."NO KEY"         soft delete
+  public.parent         append-only
+  public.log            never deleted, corrections
+  "we""ird"."tab le\uFFFDé"  read-only                                    sealed: INSERT is refused from now on
+  "Of Ours".members     never deleted, corrections, immutable fixed
+  public."NO KEY"       soft delete
 `,
       stderr: '',
     });
@@ -121,7 +121,8 @@ describe('the rules of tables of every kind', () => {
       `CREATE TABLE log_2030 PARTITION OF log FOR VALUES FROM ('2030-01-01') TO ('2031-01-01'); INSERT INTO log VALUES (9, '2030-05-05'); SET LOCAL session_replication_role = replica; DELETE FROM log_2030`,
       'pgkeep: DELETE of public.log is refused: its rows are never deleted',
     ],
-    ['DELETE FROM parent', 'pgkeep: DELETE of public.child is refused: it is append-only'],
+    ['DELETE FROM parent', 'pgkeep: DELETE of public.parent is refused: it is append-only'],
+    ['DELETE FROM parent WHERE id > 1000', 'pgkeep: DELETE of public.child is refused: it is append-only'],
     ['DELETE FROM child', 'pgkeep: DELETE of public.child is refused: it is append-only'],
     ['TRUNCATE child', 'pgkeep: TRUNCATE of public.child is refused: it is append-only'],
     [`UPDATE child SET extra = 'x'`, 'pgkeep: UPDATE of public.child is refused: it is append-only'],
