@@ -9,7 +9,7 @@ import { currentRole, read, readOne, type ReadTimeouts } from '../postgres/read.
 import { SQLSTATE } from '../postgres/sqlstates.js';
 import { beginStatements } from '../postgres/transaction.js';
 import type { ApplyPlan, PassedOver, TableStep } from './plan-apply.js';
-import { POLICY_SCHEMA } from './policy-functions.js';
+import { POLICY_SCHEMA } from './policy-texts.js';
 
 /** A table in use is passed over: other sessions would queue behind a waiting lock. */
 export const TABLE_LOCK_MS = 1000;
@@ -131,9 +131,9 @@ export async function takePolicyLock(client: Client, refuse: RefusePolicy): Prom
 /** The rights on pgkeep's records that the functions, which run as their owner, need. */
 const NEEDED_RIGHTS: Readonly<Record<string, string>> = {
   table_policy: 'SELECT, INSERT, UPDATE, DELETE',
-  privacy_action: 'SELECT, INSERT',
+  privacy_action: 'SELECT, INSERT, UPDATE',
   privacy_row: 'SELECT, INSERT',
-  correction: 'INSERT',
+  correction: 'SELECT, INSERT, UPDATE',
   legal_hold: 'SELECT',
   privacy_salt: 'SELECT',
 };

@@ -1,8 +1,8 @@
 import { escapeIdentifier } from 'pg';
-import { POLICY_TRIGGER_PREFIX } from '../guard/ddl/ddl-guard-sql.js';
+import { POLICY_TRIGGER_PREFIX } from '../postgres/catalogue/own-relations.js';
 import type { Field, Model } from '../prisma-schema/prisma-schema.types.js';
 import { hasRowRule, type DeleteRule, type ModelRules, type Rules } from '../prisma-schema/rules.js';
-import { POLICY_SCHEMA } from './policy-functions.js';
+import { POLICY_SCHEMA } from './policy-texts.js';
 
 /** What an UPDATE is subject to: a reason, or refused; `free` where only some columns never change. */
 export const UPDATE_RULES = ['correct', 'append', 'read', 'free'] as const;

@@ -5,17 +5,12 @@ import {
   ACTOR_SETTING,
   HINTS,
   POLICY_REFUSED,
+  POLICY_SCHEMA,
   REASON_REQUIRED,
   REASON_SETTING,
   REFUSALS,
   ROW_HELD,
 } from './policy-texts.js';
-
-/**
- * The schema of the functions that enforce the rules. Not `pgkeep_guard`, which belongs to a superuser and is left out
- * of backups: these triggers come back with the tables that a restore brings back.
- */
-export const POLICY_SCHEMA = 'pgkeep_policy';
 
 interface PolicyFunction {
   readonly name: string;
@@ -98,13 +93,14 @@ END
     body: `
 BEGIN
   IF cardinality(personal) = 0 THEN RETURN key; END IF;
-  RETURN (SELECT jsonb_object_agg(k.key, CASE WHEN k.key = ANY (personal) AND jsonb_typeof(k.value) <> 'object' THEN jsonb_build_object('sha256',
+  RETURN (SELECT jsonb_object_agg(k.key, CASE WHEN k.key = ANY (personal) AND NOT (jsonb_typeof(k.value) = 'object' AND k.value ? 'sha256') THEN jsonb_build_object('sha256',
             encode(sha256(s.salt || convert_to(ledger_key.table_name || k.value::text, 'UTF8')), 'hex')) ELSE k.value END)
             FROM jsonb_each(key) k, pgkeep.privacy_salt s);
 END
 `,
   },
   {
+    // Whether a legal hold keeps a row; its key as the ledger has it.
     name: 'is_held',
     signature: '(table_name text, key jsonb) RETURNS boolean',
     asOwner: true,
@@ -141,6 +137,32 @@ BEGIN
             WHERE format('%I.%I', p.schema_name, p.table_name) = record_rows.table_name)), record_rows.what
     FROM jsonb_array_elements(keys) k
       ON CONFLICT DO NOTHING;
+END
+`,
+  },
+  {
+    // Removes the reasons of earlier actions and corrections from the rows that this action erased: they may say
+    // something about the person. An action on other rows as well keeps its lines, without its reason.
+    name: 'forget_reasons',
+    signature: '(action uuid) RETURNS void',
+    asOwner: true,
+    body: `
+DECLARE
+  opened CONSTANT pgkeep.privacy_action := pgkeep_policy.current_action();
+BEGIN
+  IF opened.id IS DISTINCT FROM action OR opened.action NOT IN ('hard-delete', 'cleanup', 'anonymize', 'replay') THEN
+    RAISE EXCEPTION 'pgkeep: removing reasons is refused: no erasure was opened in this transaction'
+      USING ERRCODE = '${POLICY_REFUSED}', HINT = 'Call ${POLICY_SCHEMA}.open_action(action, actor, reason) in the same transaction.';
+  END IF;
+  UPDATE pgkeep.correction c SET reason = NULL
+    FROM pgkeep.privacy_row r
+   WHERE r.action_id = opened.id AND c.table_name = r.table_name AND c.key = r.key AND c.reason IS NOT NULL;
+  UPDATE pgkeep.privacy_action a SET reason = NULL
+   WHERE a.reason IS NOT NULL AND a.id <> opened.id
+     AND a.action NOT IN ('cleanup', 'replay')
+     AND a.id IN (SELECT earlier.action_id FROM pgkeep.privacy_row r
+                    JOIN pgkeep.privacy_row earlier ON earlier.table_name = r.table_name AND earlier.key = r.key
+                   WHERE r.action_id = opened.id);
 END
 `,
   },
@@ -317,8 +339,6 @@ export function installFunctions(): string[] {
 LANGUAGE plpgsql${rights} SET search_path = ${SEARCH_PATH} AS $$${body}$$;`;
     }),
     `GRANT USAGE ON SCHEMA ${POLICY_SCHEMA} TO PUBLIC;`,
-    // With it anybody could find out whether a person was erased.
-    `REVOKE EXECUTE ON FUNCTION ${POLICY_SCHEMA}.ledger_key(text, jsonb, text[]), ${POLICY_SCHEMA}.is_held(text, jsonb) FROM PUBLIC;`,
     `COMMENT ON SCHEMA ${POLICY_SCHEMA} IS '${FUNCTIONS_VERSION}';`,
   ];
 }

@@ -1,9 +1,9 @@
 import type { ClientBase } from 'pg';
-import { POLICY_TRIGGER_PREFIX } from '../guard/ddl/ddl-guard-sql.js';
-import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
+import { OWN_RELATIONS, POLICY_TRIGGER_PREFIX } from '../postgres/catalogue/own-relations.js';
 import { readOne, type ReadTimeouts, tableExists } from '../postgres/read.js';
 import type { TableRule } from './plan-policy.js';
-import { INSTALLED_DIGEST, POLICY_SCHEMA } from './policy-functions.js';
+import { INSTALLED_DIGEST } from './policy-functions.js';
+import { POLICY_SCHEMA } from './policy-texts.js';
 import { readTableRule } from './table-rule-json.js';
 
 /** A trigger of pgkeep's on a table, as it is in the database. */

@@ -109,7 +109,7 @@ export class ReadinessService {
     try {
       await this.database.probe.use(timeoutMs, async (client) => {
         wasConnected = true;
-        facts.server = await learn(readServerState(client, timeouts));
+        facts.server = await learn(this.readServer(client, timeouts));
         facts.migrations = await learn(this.migrations.report(client, timeouts));
         facts.environment = await learn(this.environment.facts(client, timeouts));
         facts.policy = await learn(this.policy.report(client, timeouts, this.clock.monotonicMs()));
@@ -124,6 +124,13 @@ export class ReadinessService {
       facts: { server: missing, environment: missing, migrations: missing, policy: missing, ...facts },
       isComplete,
     };
+  }
+
+  /** Reads the facts about the server; those about the DDL guard only where they are judged. */
+  private async readServer(client: Client, timeouts: ReadTimeouts): Promise<ServerState> {
+    const facts = await readServerFacts(client, timeouts);
+    if (this.settings.environment !== 'production') return { ...facts, ddlGuard: undefined };
+    return { ...facts, ddlGuard: await readDdlGuardSwitch(client, timeouts) };
   }
 
   /**
@@ -141,11 +148,6 @@ export class ReadinessService {
     this.evidenceReadAt = performance.now();
     return true;
   }
-}
-
-async function readServerState(client: Client, timeouts: ReadTimeouts): Promise<ServerState> {
-  const facts = await readServerFacts(client, timeouts);
-  return { ...facts, ddlGuard: await readDdlGuardSwitch(client, timeouts) };
 }
 
 /** Codes of Node's for an answer that did not come; a refusal has another one. */

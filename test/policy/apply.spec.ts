@@ -294,7 +294,7 @@ Passed over 1 table: public.notes (another session has locked it). Run \`pgkeep 
       'Cannot apply the policy: role "app" cannot create schema pgkeep_policy in database "rights". Nothing was changed.\nRun it as the owner of the database, or grant: GRANT CREATE ON DATABASE "rights" TO "app";\n',
     );
     await query(app.url, 'GRANT CREATE ON DATABASE rights TO app');
-    const grants = `GRANT USAGE ON SCHEMA pgkeep TO "app"; GRANT INSERT ON pgkeep.correction TO "app"; GRANT SELECT ON pgkeep.legal_hold TO "app"; GRANT SELECT, INSERT ON pgkeep.privacy_action TO "app"; GRANT SELECT, INSERT ON pgkeep.privacy_row TO "app"; GRANT SELECT ON pgkeep.privacy_salt TO "app"; GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.table_policy TO "app";`;
+    const grants = `GRANT USAGE ON SCHEMA pgkeep TO "app"; GRANT SELECT, INSERT, UPDATE ON pgkeep.correction TO "app"; GRANT SELECT ON pgkeep.legal_hold TO "app"; GRANT SELECT, INSERT, UPDATE ON pgkeep.privacy_action TO "app"; GRANT SELECT, INSERT ON pgkeep.privacy_row TO "app"; GRANT SELECT ON pgkeep.privacy_salt TO "app"; GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.table_policy TO "app";`;
     expect(await denied('app')).toBe(
       `Cannot apply the policy: role "app" lacks rights on pgkeep.correction, pgkeep.legal_hold, pgkeep.privacy_action, pgkeep.privacy_row, pgkeep.privacy_salt, pgkeep.table_policy. Nothing was changed.\nRun it as the owner of schema pgkeep, or grant: ${grants}\n`,
     );

@@ -1,3 +1,4 @@
+import { POLICY_TRIGGER_PREFIX } from '../../postgres/catalogue/own-relations.js';
 import { OWN_DEPLOY_LOCK } from '../../migrations/history/prisma-history.js';
 
 /** The setting of a session that works for a recorded deploy: no SQL keyword, so that it is not typed by habit. */
@@ -29,9 +30,6 @@ export const DDL_GUARD = 'pgkeep_ddl_guard';
 
 /** The event trigger that adds the guard's TRUNCATE trigger to new tables, and keeps it enabled. */
 export const DDL_GUARD_TABLES = 'pgkeep_ddl_guard_tables';
-
-/** The prefix of the triggers that enforce the rules for rows: `pgkeep policy apply` creates them. */
-export const POLICY_TRIGGER_PREFIX = 'pgkeep_policy_';
 
 /** The SQLSTATE of the DDL guard's refusals, whose hint advises a deploy, which is what failed here. */
 export const DDL_GUARD_REFUSED = 'PK003';
