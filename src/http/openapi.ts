@@ -128,6 +128,19 @@ const paths = {
       },
     },
   },
+  '/admin/policy': {
+    get: {
+      operationId: 'policy',
+      summary: 'The rules of the tables, and whether the database enforces them.',
+      security,
+      responses: {
+        200: json('Every table that has a rule.', 'Policy'),
+        400: problem('The Prisma schema declares rules that contradict each other.'),
+        ...refusals,
+        500: problem('The Prisma schema cannot be read.'),
+      },
+    },
+  },
   '/admin/jobs': {
     get: {
       operationId: 'jobs',

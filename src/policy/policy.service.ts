@@ -29,6 +29,7 @@ import type { TableRule } from './plan-policy.js';
 import type {
   ApplyOptions,
   ApplyReport,
+  PolicyOutcome,
   PolicyPlan,
   PolicyShown,
   RemovalReport,
@@ -151,6 +152,22 @@ export class PolicyService {
         notDeclared: plan.notDeclared,
       };
     });
+  }
+
+  /**
+   * Applies the rules if any are declared, after a deploy or a start whose outcome stays whatever comes of it. Never
+   * throws.
+   * @returns undefined if no rule is declared, or no Prisma schema is found.
+   */
+  async applyIfDeclared(options: ApplyOptions): Promise<PolicyOutcome | undefined> {
+    try {
+      if ((await findPrismaSchema(this.settings)).kind !== 'found') return undefined;
+      if ((await this.declared()).length === 0) return undefined;
+      return { applied: await this.apply(options) };
+    } catch (error) {
+      const hint = error instanceof PgkeepError ? error.hint : undefined;
+      return { notApplied: [messageOf(error), hint].filter(Boolean).join(' ') };
+    }
   }
 
   /**

@@ -19,6 +19,12 @@ export interface PolicyPlan extends ApplyPlan {
   readonly database: string;
 }
 
+/** What became of the policy after a deploy. */
+export type PolicyOutcome =
+  | { readonly applied: ApplyReport }
+  /** Why it was not applied, and what to do. */
+  | { readonly notApplied: string };
+
 /** A table whose rule was applied. */
 export interface AppliedTable {
   /** Quoted where SQL needs it. */

@@ -95,7 +95,10 @@ describe('the rules of seed 000, in the database', () => {
       await client.query('SET CONSTRAINTS ALL IMMEDIATE');
       return 'done';
     } catch (error) {
-      const text = (name: string): string => String(propertyOf(error, name) ?? '');
+      const text = (name: string): string => {
+        const value = propertyOf(error, name);
+        return typeof value === 'string' ? value : '';
+      };
       return { code: text('code'), message: text('message'), hint: text('hint') };
     } finally {
       await client.query('ROLLBACK');
@@ -164,9 +167,8 @@ describe('the rules of seed 000, in the database', () => {
         `DELETE FROM ${table} WHERE id = (SELECT max(id) FROM ${table})`,
       );
       // Of a soft-deleted table only the foreign keys still refuse.
-      if (why === SOFT[0])
-        expect(outcome === 'done' || outcome.code === '23503' || outcome.code === '23001').toBe(true);
-      else expect(outcome).toEqual(deleted);
+      const byKey = ['23503', '23001'].map((code): unknown => expect.objectContaining({ code }));
+      expect(why === SOFT[0] ? ['done', ...byKey] : [deleted]).toContainEqual(outcome);
     });
 
     it(`${update ? 'refuses' : 'allows'} an UPDATE`, async () => {
@@ -222,14 +224,9 @@ describe('the rules of seed 000, in the database', () => {
       expect(await attempt(nurse, `INSERT INTO ${table} SELECT * FROM ${table} ON CONFLICT DO NOTHING`)).toBe(
         'done',
       );
-      if (table !== 'who_growth_standards') {
-        expect(
-          await attempt(
-            nurse,
-            `INSERT INTO ${table} SELECT * FROM ${table} ON CONFLICT (id) DO UPDATE SET name = excluded.name, updated_at = now()`,
-          ),
-        ).toBe('done');
-      }
+      // Nor does one that writes the same values again.
+      const again = `INSERT INTO ${table} SELECT * FROM ${table} ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at`;
+      expect(await attempt(nurse, again)).toBe('done');
     },
   );
 
