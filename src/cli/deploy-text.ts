@@ -59,7 +59,7 @@ export function renderDeployment(report: DeployReport): string {
   ].join('\n');
 }
 
-/** Renders what became of the rules for rows; nothing if they were in force. */
+/** Renders whether the rules for rows were applied; nothing if they were in force. */
 function policyLines({ policy }: DeployReport): string[] {
   if (!policy) return [];
   if ('notApplied' in policy) return [`  WARNING   the policy was not applied: ${policy.notApplied}`];

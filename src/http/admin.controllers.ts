@@ -99,7 +99,7 @@ export class PolicyController {
   @Get()
   @Header('cache-control', 'no-store')
   async show(): Promise<PolicyShown> {
-    return await this.policy.show();
+    return await this.policy.show({ schemaIsOptional: true });
   }
 }
 

@@ -135,9 +135,7 @@ const paths = {
       security,
       responses: {
         200: json('Every table that has a rule.', 'Policy'),
-        400: problem('The Prisma schema declares rules that contradict each other.'),
         ...refusals,
-        500: problem('The Prisma schema cannot be read.'),
       },
     },
   },

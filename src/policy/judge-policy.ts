@@ -162,7 +162,7 @@ function differencesOf(table: TableInPolicy, isDeclared: boolean): PolicyDiffere
   const nullable = rule.owners.filter((column) => found.nullable.includes(column));
   return [
     ...(applied
-      ? triggerDifferences(rule, found, rule.isSeedOnly && table.isSealed)
+      ? triggerDifferences(applied, found, applied.isSeedOnly && table.isSealed)
       : notApplied(rule, found)),
     ...(applied && !isDeepStrictEqual(applied, rule)
       ? [{ code: 'POLICY_OUTDATED', text: 'its rule changed in the schema since it was applied' } as const]

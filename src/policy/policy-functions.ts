@@ -321,7 +321,7 @@ export const INSTALLED_DIGEST = `(
     FROM pg_catalog.pg_proc p
    WHERE p.pronamespace = pg_catalog.to_regnamespace('${POLICY_SCHEMA}'))`;
 
-/** The version of the functions, as the comment of their schema: tells another version from a change by hand. */
+/** The version of the functions, as the comment of their schema: it distinguishes another version from a change by hand. */
 export const FUNCTIONS_VERSION = `pgkeep policy ${FUNCTIONS_DIGEST.slice(0, 12)}`;
 
 /** Whether functions with this digest (see {@link INSTALLED_DIGEST}) are those of this version. */

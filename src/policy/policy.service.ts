@@ -69,11 +69,12 @@ export class PolicyService {
 
   /**
    * Compares what is declared with what is in force, table by table. Without a Prisma schema, with what was applied.
+   * @param schemaIsOptional also where the schema cannot be read, or has faults: a service has seldom a complete one
    * @throws PgkeepError `POLICY_INVALID`, `SCHEMA_NOT_FOUND`, or a `DATABASE_…` code.
    */
-  async show(): Promise<PolicyShown> {
+  async show({ schemaIsOptional = false } = {}): Promise<PolicyShown> {
     const { database } = this.settings.database.url;
-    const declared = await this.declaredIfThere();
+    const declared = schemaIsOptional ? await this.declaredIfUsable() : await this.declaredIfThere();
     return await runOnPool(this.database, 'read the policy of the database', async (client) => ({
       database,
       ...judgePolicy(declared, await readPolicyState(client, declared, this.database.timeouts)),
@@ -83,9 +84,7 @@ export class PolicyService {
   /** Returns the same for `/ready`, on its connection; the declared rules are read once a minute. */
   async report(client: ClientBase, timeouts: ReadTimeouts, monotonicMs: number): Promise<PolicyReport> {
     if (!this.cached || monotonicMs - this.cached.readAt > DECLARED_MS) {
-      // What the schema's faults are is for `policy check`; here the applied rules count instead.
-      const rules = await this.declared().catch(() => undefined);
-      this.cached = { rules, readAt: monotonicMs };
+      this.cached = { rules: await this.declaredIfUsable(), readAt: monotonicMs };
     }
     const { rules } = this.cached;
     try {
@@ -233,6 +232,11 @@ export class PolicyService {
   private async onConnection<T>(operation: string, work: (client: Client) => Promise<T>): Promise<T> {
     const options = { operation, applicationName: 'pgkeep policy' };
     return await runOnDedicatedConnection(this.settings.database, options, work);
+  }
+
+  /** Reads the declared rules; the faults of a schema are for `policy check`, and the applied rules count instead. */
+  private async declaredIfUsable(): Promise<readonly TableRule[] | undefined> {
+    return await this.declared().catch(() => undefined);
   }
 
   private async declaredIfThere(): Promise<readonly TableRule[] | undefined> {

@@ -19,7 +19,7 @@ export interface PolicyPlan extends ApplyPlan {
   readonly database: string;
 }
 
-/** What became of the policy after a deploy. */
+/** Whether the policy was applied after a deploy. */
 export type PolicyOutcome =
   | { readonly applied: ApplyReport }
   /** Why it was not applied, and what to do. */

@@ -75,7 +75,7 @@ describe('pgkeep policy', () => {
       expect((await clinic.run(['install'])).code).toBe(0);
     });
 
-    it('is shown as SQL first, changed by nobody, and that very SQL applies it', async () => {
+    it('is shown as SQL first, and that very SQL applies it', async () => {
       const { code, stdout } = await clinic.policy(['apply', '--dry-run']);
       expect(code).toBe(0);
       expect(stdout.split('\n')[0]).toBe('-- What `pgkeep policy apply` executes in database "clinic".');
@@ -147,7 +147,7 @@ public.who_growth_standards  read-only                   ok
       ]);
     });
 
-    it('tells what was changed by hand, and fixes it', async () => {
+    it('reports what was changed by hand, and fixes it', async () => {
       await query(
         clinic.url,
         `ALTER TABLE sessions DISABLE TRIGGER pgkeep_policy_delete;

@@ -183,7 +183,7 @@ describe('the rules of tables of every kind', () => {
     expect(marked.rows).toEqual([{ key: rows[0].key }]);
   });
 
-  it('tell a partition made since, which the next apply covers', async () => {
+  it('report a partition made since, which the next apply covers', async () => {
     await query(
       app.url,
       `CREATE TABLE log_2031 PARTITION OF log FOR VALUES FROM ('2031-01-01') TO ('2032-01-01')`,

@@ -94,7 +94,7 @@ export interface DeployReport extends Recording {
   readonly found: readonly string[];
   /** What the deploy left that PostgreSQL does not enforce or use. */
   readonly unenforced: readonly Unenforced[];
-  /** What became of the rules for rows; absent if none is declared. */
+  /** Whether the rules for rows were applied; absent if none is declared. */
   readonly policy?: PolicyOutcome;
   /** Number of objects that differ because of earlier manual changes: `pgkeep migrate drift`. */
   readonly drifted: number;

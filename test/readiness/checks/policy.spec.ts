@@ -162,8 +162,11 @@ describe('policy', () => {
       });
     });
 
-    it('is told by a role that may read nothing of pgkeep', async () => {
-      await query(own.cluster.url('postgres'), `CREATE ROLE least LOGIN PASSWORD 'pw'`);
+    it('is not known to a role that may read nothing of pgkeep', async () => {
+      await query(
+        clinic.url,
+        `CREATE ROLE least LOGIN PASSWORD 'pw'; REVOKE USAGE ON SCHEMA pgkeep FROM PUBLIC`,
+      );
       const least = changedUrl(environment['DATABASE_URL'] ?? '', { username: 'least', password: 'pw' });
       expect(await judged({ DATABASE_URL: least })).toEqual({ ok: true, details: 'no policy declared' });
       const beside = { MIGRATIONS_DIR: `${clinic.directory}/prisma/migrations` };
