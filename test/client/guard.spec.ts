@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { GuardError, pgkeepGuard } from '../../src/client.js';
-import type { PrismaClient } from '../../examples/clinic/generated/prisma/client.js';
+import type { Prisma, PrismaClient } from '../../examples/clinic/generated/prisma/client.js';
 import { createClinic } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { bareClinic, type GuardedClinic } from './guarded-clinic.js';
@@ -14,7 +14,7 @@ beforeAll(async () => {
   own = await startThrowAwayCluster({ tls: false });
   url = await createClinic(own, 'guarded', { seeded: true });
   bare = bareClinic(url);
-  prisma = bare.$extends(pgkeepGuard({ actor: () => 'nurse' }));
+  prisma = bare.$extends(pgkeepGuard<Prisma.ModelName>({ actor: () => 'nurse' }));
 });
 
 afterAll(async () => {
