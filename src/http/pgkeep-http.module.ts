@@ -7,7 +7,7 @@ import {
   PolicyController,
   RestoreTestsController,
 } from './admin.controllers.js';
-import { OpenApiController } from './openapi.js';
+import { OpenApiController } from './openapi.controller.js';
 import { ProbesController } from './probes.controller.js';
 
 /**

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
-import { openApiDocument } from '../../src/http/openapi.js';
+import { openApiDocument } from '../../src/http/openapi-document.js';
 import { CHECK_NAMES } from '../../src/readiness/checks.js';
 import { everyCheck } from '../support/checks.js';
 import { createClinic, query, verified } from '../support/clinic.js';

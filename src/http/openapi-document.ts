@@ -1,7 +1,4 @@
-import { Controller, Get, Header, UseFilters } from '@nestjs/common';
-import { ApplicationChecks } from '../readiness/application-checks.js';
 import { schemasWith } from './openapi-schemas.js';
-import { ProblemFilter } from './problem.js';
 
 /**
  * Returns the OpenAPI 3.1 document of the HTTP interface. Written by hand and not derived from decorators: loading
@@ -24,23 +21,6 @@ export function openApiDocument(added: readonly string[] = []) {
       schemas: schemasWith(added),
     },
   };
-}
-
-/** `/openapi.json`: the contract of this service. */
-@Controller()
-@UseFilters(ProblemFilter)
-export class OpenApiController {
-  private readonly contract: object;
-
-  constructor(application: ApplicationChecks) {
-    this.contract = openApiDocument(application.checks.map(({ name }) => name));
-  }
-
-  @Get('openapi.json')
-  @Header('cache-control', 'no-store')
-  document(): object {
-    return this.contract;
-  }
 }
 
 /** A JSON response of one schema. */
