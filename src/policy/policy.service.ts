@@ -1,30 +1,15 @@
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
-import { escapeIdentifier, type Client, type ClientBase } from 'pg';
-import { operator } from '../audit-log/append.js';
+import { escapeIdentifier, type ClientBase } from 'pg';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { errorCode, messageOf, PgkeepError } from '../core/errors.js';
-import { counted } from '../core/text.js';
-import { requireStamp, readStamp } from '../environment/stamp.js';
 import { findPrismaSchema } from '../migrations/prisma-config/find-prisma-schema.js';
+import { runOnPool } from '../postgres/connect.js';
 import { DatabaseService } from '../postgres/database.service.js';
-import { currentRole, type ReadTimeouts } from '../postgres/read.js';
+import { currentRole, readOne, type ReadTimeouts, tableExists } from '../postgres/read.js';
 import { SQLSTATE } from '../postgres/sqlstates.js';
-import { runOnDedicatedConnection, runOnPool } from '../postgres/connect.js';
-import type { SchemaFile } from '../prisma-schema/prisma-schema.types.js';
-import {
-  applyTables,
-  filledTables,
-  type RefusePolicy,
-  requirePolicyRights,
-  runPolicyStatements,
-  takePolicyLock,
-} from './apply-policy.js';
 import type { PolicyCheck } from './check-policy.js';
-import { judgePolicy, type PolicyReport, ruleText } from './judge-policy.js';
-import { planApply, removalOf, seedOnlyTables } from './plan-apply.js';
+import type { PolicyReport } from './judge-policy.js';
 import type { TableRule } from './plan-policy.js';
 import type {
   ApplyOptions,
@@ -35,13 +20,9 @@ import type {
   RemovalReport,
   RemoveOptions,
 } from './policy.types.js';
-import { type PolicyState, type PolicyTable, readPolicyState } from './read-policy-state.js';
 
 /** How long the declared rules are cached for `/ready`. */
 const DECLARED_MS = 60_000;
-
-/** The longest reason, as the ledger and the corrections have it. */
-const LONGEST_REASON = 2000;
 
 /** The rules for tables and columns that the application declares in its Prisma schema (`/// @pgkeep.…`). */
 @Injectable()
@@ -59,12 +40,7 @@ export class PolicyService {
    * @throws PgkeepError `SCHEMA_NOT_FOUND`.
    */
   async check(): Promise<PolicyCheck> {
-    // Loaded here: the start of the service needs none of it.
-    const [{ checkPolicy }, { readPrismaSchema }] = await Promise.all([
-      import('./check-policy.js'),
-      import('../prisma-schema/read-prisma-schema.js'),
-    ]);
-    return checkPolicy(readPrismaSchema(await this.schemaFiles()));
+    return await (await loadDeclaredRules()).checkDeclaredRules(this.settings);
   }
 
   /**
@@ -77,18 +53,25 @@ export class PolicyService {
     const declared = schemaIsOptional ? await this.declaredIfUsable() : await this.declaredIfThere();
     return await runOnPool(this.database, 'read the policy of the database', async (client) => ({
       database,
-      ...judgePolicy(declared, await readPolicyState(client, declared, this.database.timeouts)),
+      ...(await judged(client, declared, this.database.timeouts)),
     }));
   }
 
-  /** Returns the same for `/ready`, on its connection; the declared rules are read once a minute. */
+  /**
+   * Returns the same for `/ready`, on its connection. The declared rules are read once a minute; where there are no rules
+   * at all, nothing more is loaded or asked.
+   * @throws what the connection throws.
+   */
   async report(client: ClientBase, timeouts: ReadTimeouts, monotonicMs: number): Promise<PolicyReport> {
     if (!this.cached || monotonicMs - this.cached.readAt > DECLARED_MS) {
       this.cached = { rules: await this.declaredIfUsable(), readAt: monotonicMs };
     }
     const { rules } = this.cached;
+    const isDeclared = rules !== undefined && rules.length > 0;
     try {
-      return judgePolicy(rules, await readPolicyState(client, rules, timeouts));
+      if (isDeclared || (await hasAppliedRules(client, timeouts)))
+        return await judged(client, rules, timeouts);
+      return { isDeclared: rules !== undefined, differences: [], tables: [] };
     } catch (error) {
       if (errorCode(error) !== SQLSTATE.insufficientPrivilege) throw error;
       return unreadable(rules, await currentRole(client, timeouts));
@@ -101,7 +84,7 @@ export class PolicyService {
    */
   async plan(): Promise<PolicyPlan> {
     const declared = await this.declared();
-    return await this.onConnection('plan the policy of', async (client) => this.draft(client, declared));
+    return await (await this.run()).plan(declared);
   }
 
   /**
@@ -110,47 +93,9 @@ export class PolicyService {
    * @throws PgkeepError `POLICY_INVALID`, `POLICY_REFUSED`, `SCHEMA_NOT_FOUND`, `NOT_INSTALLED`, or a `DATABASE_…` code;
    *   then nothing was changed.
    */
-  async apply({ actor = operator(), inDeploy = false }: ApplyOptions = {}): Promise<ApplyReport> {
+  async apply(options: ApplyOptions = {}): Promise<ApplyReport> {
     const declared = await this.declared();
-    const { timeouts } = this.database;
-    return await this.onConnection('apply the policy to', async (client) => {
-      await this.requireEnvironment(client, refuseTo('apply the policy'));
-      if (!inDeploy) await takePolicyLock(client, refuseTo('apply the policy'));
-      const { database, ...plan } = await this.draft(client, declared);
-      const isChange = plan.functions.length > 0 || plan.tables.length > 0;
-      const installsFunctions = plan.functions.length > 0;
-      const rights = { operation: 'apply the policy', installsFunctions };
-      if (isChange) await requirePolicyRights(client, rights, timeouts);
-      const entry = { action: 'policy', subject: database, actor } as const;
-      if (installsFunctions) {
-        await runPolicyStatements(client, plan.functions, {
-          timeouts,
-          entry: { ...entry, details: { action: 'functions' } },
-        });
-      }
-      const done = await applyTables(client, plan, {
-        timeouts,
-        entryOf: ({ name, rule, before, seals }) => ({
-          ...entry,
-          details: {
-            action: rule === null ? 'forgotten' : 'applied',
-            table: name,
-            rule,
-            before,
-            sealed: seals,
-          },
-        }),
-      });
-      return {
-        database,
-        installedFunctions: installsFunctions,
-        inForce: plan.inForce,
-        applied: done.applied.map(({ name, rule, before, seals }) => ({ name, rule, before, sealed: seals })),
-        passedOver: [...plan.passedOver, ...done.passedOver],
-        open: plan.open,
-        notDeclared: plan.notDeclared,
-      };
-    });
+    return await (await this.run()).apply(declared, options);
   }
 
   /**
@@ -161,8 +106,10 @@ export class PolicyService {
   async applyIfDeclared(options: ApplyOptions): Promise<PolicyOutcome | undefined> {
     try {
       if ((await findPrismaSchema(this.settings)).kind !== 'found') return undefined;
-      if ((await this.declared()).length === 0) return undefined;
-      return { applied: await this.apply(options) };
+      const declared = await this.declared();
+      return declared.length === 0
+        ? undefined
+        : { applied: await (await this.run()).apply(declared, options) };
     } catch (error) {
       const hint = error instanceof PgkeepError ? error.hint : undefined;
       return { notApplied: [messageOf(error), hint].filter(Boolean).join(' ') };
@@ -174,69 +121,12 @@ export class PolicyService {
    * @param typed the table, `schema.table` or `table`, or its model
    * @throws PgkeepError `POLICY_REFUSED`, `TABLE_NOT_FOUND`, `USAGE_INVALID`, or a `DATABASE_…` code; nothing was changed.
    */
-  async remove(
-    typed: string,
-    { because, confirm, actor = operator() }: RemoveOptions,
-  ): Promise<RemovalReport> {
-    const reason = because.trim();
-    if (reason === '' || reason.length > LONGEST_REASON) {
-      throw new PgkeepError(
-        'USAGE_INVALID',
-        `--because takes the reason, of at most ${LONGEST_REASON} characters; it is kept in the audit log.`,
-      );
-    }
-    return await this.onConnection('remove a rule of', async (client) => {
-      const refuse = refuseTo(`remove the rule of ${typed}`);
-      await this.requireEnvironment(client, refuse);
-      const { timeouts } = this.database;
-      const state = await this.state(client, []);
-      const table = tableNamed(typed, state);
-      const name = table.found?.relations[0]?.name ?? `${table.schema}.${table.table}`;
-      if (this.settings.environment === 'production' && confirm !== name) {
-        throw refuse('this is production', `If it must be: add \`--confirm ${name}\`.`);
-      }
-      await takePolicyLock(client, refuse);
-      const operation = `remove the rule of ${name}`;
-      await requirePolicyRights(client, { operation, installsFunctions: false }, timeouts);
-      const rule = table.applied ? ruleText(table.applied) : null;
-      const { database } = this.settings.database.url;
-      const details = { action: 'removed', table: name, rule, because: reason };
-      await runPolicyStatements(client, removalOf(table), {
-        timeouts,
-        entry: { action: 'policy', subject: database, details, actor },
-      });
-      return { database, table: name, rule };
-    });
+  async remove(typed: string, options: RemoveOptions): Promise<RemovalReport> {
+    return await (await this.run()).remove(typed, options);
   }
 
-  private async draft(client: Client, declared: readonly TableRule[]): Promise<PolicyPlan> {
-    const state = await this.state(client, declared);
-    const filled = await filledTables(client, seedOnlyTables(declared, state), this.database.timeouts);
-    return { database: this.settings.database.url.database, ...planApply(declared, state, filled) };
-  }
-
-  private async state(client: Client, declared: readonly TableRule[]): Promise<PolicyState> {
-    const state = await readPolicyState(client, declared, this.database.timeouts);
-    if (state.isInstalled) return state;
-    throw new PgkeepError(
-      'NOT_INSTALLED',
-      'Cannot read the policy: the database has no table pgkeep.table_policy. Nothing was changed.',
-      { hint: 'Run `pgkeep install`.' },
-    );
-  }
-
-  private async requireEnvironment(client: Client, refuse: RefusePolicy): Promise<void> {
-    requireStamp(await readStamp(client, this.database.timeouts), this.settings.environment, refuse);
-  }
-
-  private async onConnection<T>(operation: string, work: (client: Client) => Promise<T>): Promise<T> {
-    const options = { operation, applicationName: 'pgkeep policy' };
-    return await runOnDedicatedConnection(this.settings.database, options, work);
-  }
-
-  /** Reads the declared rules; the faults of a schema are for `policy check`, and the applied rules count instead. */
-  private async declaredIfUsable(): Promise<readonly TableRule[] | undefined> {
-    return await this.declared().catch(() => undefined);
+  private async declared(): Promise<readonly TableRule[]> {
+    return await (await loadDeclaredRules()).readDeclaredRules(this.settings);
   }
 
   private async declaredIfThere(): Promise<readonly TableRule[] | undefined> {
@@ -244,41 +134,39 @@ export class PolicyService {
     return location.kind === 'absent' ? undefined : await this.declared();
   }
 
-  /** @throws PgkeepError `POLICY_INVALID`, `SCHEMA_NOT_FOUND`. */
-  private async declared(): Promise<readonly TableRule[]> {
-    const [{ obstacles }, { readPrismaSchema }, { readRules }, { planPolicy }] = await Promise.all([
-      import('./check-policy.js'),
-      import('../prisma-schema/read-prisma-schema.js'),
-      import('../prisma-schema/rules.js'),
-      import('./plan-policy.js'),
-    ]);
-    const rules = readRules(readPrismaSchema(await this.schemaFiles()));
-    const faults = obstacles(rules);
-    if (faults.length > 0) {
-      const lines = faults.map(({ path: file, line, text }) => `${file}:${line}: ${text}`);
-      throw new PgkeepError(
-        'POLICY_INVALID',
-        [`The declared policy has ${counted(faults.length, 'fault')}. Nothing was changed.`, ...lines].join(
-          '\n',
-        ),
-        { hint: 'Correct the Prisma schema; `pgkeep policy check` lists everything.' },
-      );
-    }
-    return planPolicy(rules, this.settings.database.url.schema);
+  /** Reads the declared rules; the faults of a schema are for `policy check`, and the applied rules count instead. */
+  private async declaredIfUsable(): Promise<readonly TableRule[] | undefined> {
+    const location = await findPrismaSchema(this.settings).catch(() => undefined);
+    return location?.kind === 'found' ? await this.declared().catch(() => undefined) : undefined;
   }
 
-  private async schemaFiles(): Promise<SchemaFile[]> {
-    const location = await findPrismaSchema(this.settings);
-    if (location.kind === 'found') return await readFiles(location.files);
-    const { why, hint } =
-      location.kind === 'unknown'
-        ? location
-        : {
-            why: 'there is no prisma/schema.prisma, and no prisma.config.ts that names another file',
-            hint: 'Run the command in the application’s directory, or name the configuration with --config.',
-          };
-    throw new PgkeepError('SCHEMA_NOT_FOUND', `Cannot read the Prisma schema: ${why}.`, { hint });
+  private async run() {
+    const { PolicyRun } = await import('./policy-run.js');
+    return new PolicyRun(this.settings, this.database.timeouts);
   }
+}
+
+/** Loaded only where a schema is read: the start of a service without one needs no parser. */
+async function loadDeclaredRules() {
+  return await import('./declared-rules.js');
+}
+
+async function judged(
+  client: ClientBase,
+  declared: readonly TableRule[] | undefined,
+  timeouts: ReadTimeouts,
+): Promise<PolicyReport> {
+  const [{ judgePolicy }, { readPolicyState }] = await Promise.all([
+    import('./judge-policy.js'),
+    import('./read-policy-state.js'),
+  ]);
+  return judgePolicy(declared, await readPolicyState(client, declared, timeouts));
+}
+
+async function hasAppliedRules(client: ClientBase, timeouts: ReadTimeouts): Promise<boolean> {
+  if (!(await tableExists(client, { schema: 'pgkeep', table: 'table_policy' }, timeouts))) return false;
+  const sql = 'SELECT EXISTS (SELECT FROM pgkeep.table_policy) AS "isApplied"';
+  return (await readOne<{ isApplied: boolean }>(client, { sql, ...timeouts })).isApplied;
 }
 
 /** Returns the report of a role that may not read what was applied. It matters only if something is declared. */
@@ -287,45 +175,4 @@ function unreadable(declared: readonly TableRule[] | undefined, role: string): P
   const isDeclared = declared !== undefined;
   const matters = isDeclared && declared.length > 0;
   return { isDeclared, tables: [], differences: matters ? [{ code: 'POLICY_MISSING', text }] : [] };
-}
-
-function refuseTo(operation: string): RefusePolicy {
-  return (why, hint) =>
-    new PgkeepError('POLICY_REFUSED', `Refused to ${operation}: ${why}. Nothing was changed.`, { hint });
-}
-
-/** @throws PgkeepError `TABLE_NOT_FOUND`. */
-function tableNamed(typed: string, { tables }: PolicyState): PolicyTable {
-  const applied = tables.filter((table) => table.applied);
-  const named = applied.filter(({ schema, table, found, applied: rule }) =>
-    [table, `${schema}.${table}`, found?.relations[0]?.name, rule?.model].includes(typed),
-  );
-  const [first] = named;
-  if (first && named.length === 1) return first;
-  const names = (of: readonly PolicyTable[]) =>
-    of.map(({ schema, table }) => `${schema}.${table}`).join(', ') || 'none';
-  throw new PgkeepError(
-    'TABLE_NOT_FOUND',
-    first
-      ? `"${typed}" is ambiguous: it matches ${names(named)}.`
-      : `No rule was applied to a table "${typed}". Nothing was changed.`,
-    { hint: `Tables with a rule: ${names(applied)}.` },
-  );
-}
-
-async function readFiles(files: readonly string[]): Promise<SchemaFile[]> {
-  return await Promise.all(
-    files.map(async (file) => ({ path: path.relative('', file), text: await readText(file) })),
-  );
-}
-
-/** @throws PgkeepError `SCHEMA_NOT_FOUND`. */
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new PgkeepError('SCHEMA_NOT_FOUND', `Cannot read the Prisma schema ${file}: ${messageOf(error)}.`, {
-      hint: 'Check the path and its permissions.',
-    });
-  }
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { boundedList, counted } from '../../core/text.js';
-import { isInForce, type PolicyReport } from '../../policy/judge-policy.js';
+import type { PolicyReport } from '../../policy/judge-policy.js';
 import type { DatabaseFaultCode } from '../../postgres/database-fault.js';
 import {
   defineCheck,
@@ -89,7 +89,7 @@ function judge(context: CheckContext): CheckOutcome<Code | DatabaseFaultCode> {
 function summaryOf(report: PolicyReport): string {
   const { length } = report.tables;
   if (length === 0 && report.differences.length === 0) return 'no policy declared';
-  return isInForce(report)
+  return findingsOf(report).length === 0
     ? `${counted(length, 'table')}, every rule in force`
     : `rules for ${counted(length, 'table')}`;
 }
