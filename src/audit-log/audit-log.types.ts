@@ -16,7 +16,14 @@ export type Action =
   | 'rollback'
   | 'resolve'
   | 'accept-drift'
-  | 'policy';
+  | 'policy'
+  | 'soft-delete'
+  | 'restore-record'
+  | 'hard-delete'
+  | 'anonymize'
+  | 'export-data'
+  | 'hold'
+  | 'release';
 
 /** A value that jsonb can hold. */
 export type Json =

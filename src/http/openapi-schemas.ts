@@ -3,6 +3,7 @@ import { VERDICT_CODES } from '../readiness/check.js';
 import { CHECK_CODES, CHECK_NAMES } from '../readiness/checks.js';
 import { policy } from '../readiness/checks/policy.js';
 import { jobSchemas } from './openapi-job-schemas.js';
+import { privacySchemas } from './openapi-privacy-schemas.js';
 
 const view = {
   ok: { type: 'boolean' },
@@ -193,5 +194,6 @@ export function schemasWith(added: readonly string[]): Readonly<Record<string, o
     Policy: policySchema,
     Problem: problemSchema,
     ...jobSchemas,
+    ...privacySchemas,
   };
 }

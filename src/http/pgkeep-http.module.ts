@@ -8,6 +8,7 @@ import {
   RestoreTestsController,
 } from './admin.controllers.js';
 import { OpenApiController } from './openapi.controller.js';
+import { PrivacyController } from './privacy.controller.js';
 import { ProbesController } from './probes.controller.js';
 
 /**
@@ -22,6 +23,7 @@ import { ProbesController } from './probes.controller.js';
     PolicyController,
     BackupsController,
     RestoreTestsController,
+    PrivacyController,
     OpenApiController,
   ],
   providers: [AdminAccess, AdminGuard],

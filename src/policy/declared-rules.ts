@@ -6,7 +6,7 @@ import { counted } from '../core/text.js';
 import { findPrismaSchema } from '../migrations/prisma-config/find-prisma-schema.js';
 import type { SchemaFile } from '../prisma-schema/prisma-schema.types.js';
 import { readPrismaSchema } from '../prisma-schema/read-prisma-schema.js';
-import { readRules } from '../prisma-schema/rules.js';
+import { readRules, type Rules } from '../prisma-schema/rules.js';
 import { checkPolicy, obstacles, type PolicyCheck } from './check-policy.js';
 import { planPolicy, type TableRule } from './plan-policy.js';
 
@@ -15,9 +15,14 @@ export async function checkDeclaredRules(settings: Settings): Promise<PolicyChec
   return checkPolicy(readPrismaSchema(await schemaFiles(settings)));
 }
 
-/** Reads the rules that the Prisma schema declares. @throws PgkeepError `POLICY_INVALID`, `SCHEMA_NOT_FOUND`. */
+/** Reads the rules of the Prisma schema's models. @throws PgkeepError `SCHEMA_NOT_FOUND`. */
+export async function readSchemaRules(settings: Settings): Promise<Rules> {
+  return readRules(readPrismaSchema(await schemaFiles(settings)));
+}
+
+/** Reads the rules of the tables that the Prisma schema declares. @throws PgkeepError `POLICY_INVALID`, `SCHEMA_NOT_FOUND`. */
 export async function readDeclaredRules(settings: Settings): Promise<readonly TableRule[]> {
-  const rules = readRules(readPrismaSchema(await schemaFiles(settings)));
+  const rules = await readSchemaRules(settings);
   const faults = obstacles(rules);
   if (faults.length > 0) {
     const lines = faults.map(({ path: file, line, text }) => `${file}:${line}: ${text}`);

@@ -1,13 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { escapeIdentifier, type ClientBase } from 'pg';
+import { loadEnvironment } from '../config/process-environment.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { errorCode, messageOf, PgkeepError } from '../core/errors.js';
 import { findPrismaSchema } from '../migrations/prisma-config/find-prisma-schema.js';
+import { withPrismaProject } from '../migrations/prisma-config/with-prisma-project.js';
 import { runOnPool } from '../postgres/connect.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { currentRole, readOne, type ReadTimeouts, tableExists } from '../postgres/read.js';
 import { SQLSTATE } from '../postgres/sqlstates.js';
+import type { Rules } from '../prisma-schema/rules.js';
 import type { PolicyCheck } from './check-policy.js';
 import type { PolicyReport } from './judge-policy.js';
 import type { TableRule } from './plan-policy.js';
@@ -27,6 +30,7 @@ const DECLARED_MS = 60_000;
 /** The rules for tables and columns that the application declares in its Prisma schema (`/// @pgkeep.…`). */
 @Injectable()
 export class PolicyService {
+  private completed: Promise<Settings> | undefined;
   private cached: { readonly rules: readonly TableRule[] | undefined; readonly readAt: number } | undefined;
 
   constructor(
@@ -41,6 +45,11 @@ export class PolicyService {
    */
   async check(): Promise<PolicyCheck> {
     return await (await loadDeclaredRules()).checkDeclaredRules(this.settings);
+  }
+
+  /** Returns the declared rules. @throws PgkeepError `SCHEMA_NOT_FOUND`. */
+  async rules(): Promise<Rules> {
+    return await (await loadDeclaredRules()).readSchemaRules(await this.withProject());
   }
 
   /**
@@ -123,6 +132,13 @@ export class PolicyService {
    */
   async remove(typed: string, options: RemoveOptions): Promise<RemovalReport> {
     return await (await this.run()).remove(typed, options);
+  }
+
+  /** Completes the settings of a service, which evaluates the application's Prisma configuration only for this. */
+  private async withProject(): Promise<Settings> {
+    if (this.settings.prisma.kind !== 'not-evaluated') return this.settings;
+    this.completed ??= withPrismaProject(this.settings, loadEnvironment().environment, { isOptional: true });
+    return await this.completed;
   }
 
   private async declared(): Promise<readonly TableRule[]> {
