@@ -10,7 +10,6 @@ import { MaintenanceModule } from './maintenance/maintenance.module.js';
 import { MigrationsModule } from './migrations/migrations.module.js';
 import { PolicyModule } from './policy/policy.module.js';
 import { DatabaseModule } from './postgres/database.module.js';
-import { PrivacyModule } from './privacy/privacy.module.js';
 import { ApplicationChecksModule, type ReadinessCheck } from './readiness/application-checks.js';
 import { ReadinessModule } from './readiness/readiness.module.js';
 import { RestoreModule } from './restore/restore.module.js';
@@ -28,7 +27,6 @@ export const SERVICE_MODULES = [
   RestoreModule,
   DriftModule,
   PolicyModule,
-  PrivacyModule,
   RetentionModule,
   ReadinessModule,
   StatsModule,
