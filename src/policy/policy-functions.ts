@@ -16,7 +16,10 @@ interface PolicyFunction {
   readonly name: string;
   /** Arguments and result, as SQL. */
   readonly signature: string;
-  /** Whether it runs with the rights of its owner, who owns the records. */
+  /**
+   * Whether it runs with the rights of its owner, who owns the records, and therefore with its own search_path. The
+   * others are called by those, and setting search_path takes longer than they do.
+   */
   readonly asOwner: boolean;
   /** PL/pgSQL; ASCII only, because not every encoding has more. */
   readonly body: string;
@@ -173,8 +176,9 @@ END
     asOwner: false,
     body: `
 BEGIN
-  RETURN (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-           WHERE c.oid = coalesce(pg_partition_root(relation::regclass)::oid, relation));
+  RETURN (SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE c.oid = coalesce(pg_catalog.pg_partition_root(relation::pg_catalog.regclass)::oid, relation));
 END
 `,
   },
@@ -188,7 +192,7 @@ BEGIN
     RAISE EXCEPTION 'pgkeep: the key of % changed since its rules were applied', pgkeep_policy.name_of(relation)
       USING ERRCODE = '${POLICY_REFUSED}', HINT = 'Run pgkeep policy apply.';
   END IF;
-  RETURN (SELECT jsonb_object_agg(c, row_values -> c) FROM unnest(columns) c);
+  RETURN (SELECT pg_catalog.jsonb_object_agg(c, row_values -> c) FROM pg_catalog.unnest(columns) c);
 END
 `,
   },
@@ -207,7 +211,8 @@ BEGIN
     opened := pgkeep_policy.current_action();
     IF opened.action IN ('hard-delete', 'cleanup', 'replay') THEN
       name := pgkeep_policy.name_of(TG_RELID);
-      row_key := pgkeep_policy.ledger_key(name, pgkeep_policy.key_of(TG_RELID, to_jsonb(OLD), TG_ARGV[1]::text[]), TG_ARGV[2]::text[]);
+      row_key := pgkeep_policy.key_of(TG_RELID, to_jsonb(OLD), TG_ARGV[1]::text[]);
+      IF TG_ARGV[2] <> '{}' THEN row_key := pgkeep_policy.ledger_key(name, row_key, TG_ARGV[2]::text[]); END IF;
       -- What was erased before a restore is erased again, whatever came after.
       IF opened.action <> 'replay' AND pgkeep_policy.is_held(name, row_key) THEN
         RAISE EXCEPTION 'pgkeep: % of % is refused: ${REFUSALS.held}', TG_OP, name
@@ -261,9 +266,10 @@ BEGIN
     SELECT FROM pg_attribute a WHERE a.attrelid = TG_RELID AND a.attname = c AND a.attgenerated <> ''));
   IF NOT touches_immutable AND changed <@ TG_ARGV[3]::text[] THEN RETURN NULL; END IF;
   name := pgkeep_policy.name_of(TG_RELID);
-  opened := pgkeep_policy.current_action();
+  IF current_setting('${ACTION_SETTING}', true) <> '' THEN opened := pgkeep_policy.current_action(); END IF;
   IF opened.action IN ('anonymize', 'cleanup', 'replay') OR (TG_ARGV[0] = 'correct' AND NOT touches_immutable AND length(reason) <= 2000) THEN
-    row_key := pgkeep_policy.ledger_key(name, pgkeep_policy.key_of(TG_RELID, before, TG_ARGV[1]::text[]), TG_ARGV[2]::text[]);
+    row_key := pgkeep_policy.key_of(TG_RELID, before, TG_ARGV[1]::text[]);
+    IF TG_ARGV[2] <> '{}' THEN row_key := pgkeep_policy.ledger_key(name, row_key, TG_ARGV[2]::text[]); END IF;
     IF opened.action IN ('anonymize', 'cleanup', 'replay') THEN
       IF opened.action <> 'replay' AND pgkeep_policy.is_held(name, row_key) THEN
         RAISE EXCEPTION 'pgkeep: % of % is refused: ${REFUSALS.held}', TG_OP, name
@@ -308,7 +314,10 @@ const SEARCH_PATH = 'pg_catalog, pg_temp';
 const FUNCTIONS_DIGEST = createHash('sha256')
   .update(
     FUNCTIONS.toSorted((left, right) => (left.name < right.name ? -1 : 1))
-      .map(({ name, asOwner, body }) => `${name} ${asOwner} search_path=${SEARCH_PATH} ${body}`)
+      .map(
+        ({ name, asOwner, body }) =>
+          `${name} ${asOwner ? `true search_path=${SEARCH_PATH}` : 'false'} ${body}`,
+      )
       .join('\n'),
   )
   .digest('hex');
@@ -334,9 +343,9 @@ export function installFunctions(): string[] {
   return [
     `CREATE SCHEMA IF NOT EXISTS ${POLICY_SCHEMA};`,
     ...FUNCTIONS.map(({ name, signature, asOwner, body }) => {
-      const rights = asOwner ? ' SECURITY DEFINER' : '';
+      const rights = asOwner ? ` SECURITY DEFINER SET search_path = ${SEARCH_PATH}` : '';
       return `CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.${name}${signature}
-LANGUAGE plpgsql${rights} SET search_path = ${SEARCH_PATH} AS $$${body}$$;`;
+LANGUAGE plpgsql${rights} AS $$${body}$$;`;
     }),
     `GRANT USAGE ON SCHEMA ${POLICY_SCHEMA} TO PUBLIC;`,
     `COMMENT ON SCHEMA ${POLICY_SCHEMA} IS '${FUNCTIONS_VERSION}';`,

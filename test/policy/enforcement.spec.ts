@@ -234,13 +234,13 @@ describe('the rules of seed 000, in the database', () => {
     expect(await psqlTranscript('DELETE FROM children WHERE id = 7;', url)).toBe(
       `ERROR:  pgkeep: DELETE of public.children is refused: its rows are never deleted
 HINT:  ${MARK}
-CONTEXT:  PL/pgSQL function pgkeep_policy.on_delete() line 23 at RAISE
+CONTEXT:  PL/pgSQL function pgkeep_policy.on_delete() line 24 at RAISE
 `,
     );
     expect(await psqlTranscript(`UPDATE children SET full_name = 'x' WHERE id = 7;`, url)).toBe(
       `ERROR:  pgkeep: UPDATE of public.children is refused: a correction needs a reason
 HINT:  ${REASON}
-CONTEXT:  PL/pgSQL function pgkeep_policy.on_update() line 36 at RAISE
+CONTEXT:  PL/pgSQL function pgkeep_policy.on_update() line 37 at RAISE
 `,
     );
   });
