@@ -5,7 +5,6 @@ import { ConfigurableModuleClass, type AsyncSettings } from './config/settings.m
 import { DeployModule } from './deploy/deploy.module.js';
 import { DoctorModule } from './doctor/doctor.module.js';
 import { MonitoringModule } from './monitoring/monitoring.module.js';
-import { PolicyModule } from './policy/policy.module.js';
 import { PrivacyModule } from './privacy/privacy.module.js';
 
 export type { ModuleOptions } from './assemble.js';
@@ -13,7 +12,6 @@ export type { ModuleOptions } from './assemble.js';
 const MODULES = [
   ...SERVICE_MODULES,
   DeployModule,
-  PolicyModule,
   PrivacyModule,
   MonitoringModule,
   DoctorModule,
