@@ -3,9 +3,8 @@ import { marked, type OwnerGraph } from '../privacy/owner-graph.js';
 import { isArgs, type Args } from './args.js';
 import { GuardError } from './guard-error.js';
 import { propertyOfModel, type GuardedModel } from './guarded-models.js';
-import { flatKey } from './hidden-cursor.js';
 import { call, isTransactionClient } from './prisma-client.js';
-import { visibleWhere } from './visible-rows.js';
+import { flatKey, visibleWhere } from './visible-rows.js';
 
 /** What a delete needs to mark rows instead. */
 export interface Marking {

@@ -153,5 +153,5 @@ function isBoolean(value: unknown): value is boolean {
 }
 
 function recordText({ model, id }: RecordRequest): string {
-  return `${model} ${isArgs(id) ? JSON.stringify(id) : String(id)}`;
+  return `${model} ${isArgs(id) ? Object.values(id).join(',') : String(id)}`;
 }

@@ -253,6 +253,20 @@ describe('prisma.softDelete', () => {
     expect(await prisma.user.count({ where: { id: { in: [first, second] } } })).toBe(2);
   });
 
+  it('runs alone when what a transaction started outlives it', async () => {
+    const id = await newUser('later');
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const later = await prisma.$transaction((tx) => {
+      const work = ended.then(async () => await prisma.softDelete.softDelete('User', id));
+      return tx.user.count().then(() => [work] as const);
+    });
+    end();
+    expect(await later[0]).toMatchObject({ rows: { User: 1, Parent: 1 } });
+  });
+
   it('is done once of two requests at the same time', async () => {
     const id = await newUser('twice');
     const both = await Promise.all([1, 2].map(() => errorOf(prisma.softDelete.softDelete('User', id))));
