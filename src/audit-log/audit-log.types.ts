@@ -15,7 +15,14 @@ export type Action =
   | 'deploy'
   | 'rollback'
   | 'resolve'
-  | 'accept-drift';
+  | 'accept-drift'
+  | 'soft-delete'
+  | 'restore-record'
+  | 'hard-delete'
+  | 'anonymize'
+  | 'export-data'
+  | 'hold'
+  | 'release';
 
 /** A value that jsonb can hold. */
 export type Json =

@@ -2,6 +2,7 @@ import { GATES } from '../config/settings.js';
 import { VERDICT_CODES } from '../readiness/check.js';
 import { CHECK_CODES, CHECK_NAMES } from '../readiness/checks.js';
 import { jobSchemas } from './openapi-job-schemas.js';
+import { privacySchemas } from './openapi-privacy-schemas.js';
 
 const view = {
   ok: { type: 'boolean' },
@@ -152,5 +153,6 @@ export function schemasWith(added: readonly string[]): Readonly<Record<string, o
     Stats: statsSchema,
     Problem: problemSchema,
     ...jobSchemas,
+    ...privacySchemas,
   };
 }

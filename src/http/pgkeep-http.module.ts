@@ -7,6 +7,7 @@ import {
   RestoreTestsController,
 } from './admin.controllers.js';
 import { OpenApiController } from './openapi.controller.js';
+import { PrivacyController } from './privacy.controller.js';
 import { ProbesController } from './probes.controller.js';
 
 /**
@@ -20,6 +21,7 @@ import { ProbesController } from './probes.controller.js';
     JobsController,
     BackupsController,
     RestoreTestsController,
+    PrivacyController,
     OpenApiController,
   ],
   providers: [AdminAccess, AdminGuard],

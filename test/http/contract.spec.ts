@@ -143,7 +143,9 @@ describe('the HTTP contract, in production', () => {
   it('documents every route, and serves the document', async () => {
     const { body } = await request(base).get('/openapi.json');
     expect(body).toEqual(JSON.parse(JSON.stringify(openApiDocument())));
-    for (const [path, { get }] of Object.entries(openApiDocument().paths)) {
+    // The routes about a record need one: test/http/privacy.spec.ts.
+    const routes = Object.entries(openApiDocument().paths).filter(([path]) => !path.includes('{model}'));
+    for (const [path, { get }] of routes) {
       const answer = await request(base).get(path.replace('{id}', 'none')).set('authorization', bearer);
       // No schema of pgkeep's is installed here, without which there are no jobs and no evidence.
       const status = /^\/admin\/(jobs|restore-tests)/.test(path) ? 500 : 200;
