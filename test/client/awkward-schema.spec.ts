@@ -157,7 +157,7 @@ describe('the guard on an awkward schema', () => {
     ]);
   });
 
-  it('tells a field named data from the data of an update', async () => {
+  it('takes a field named data for a field, and not for the data of an update', async () => {
     const update = (value: unknown) =>
       ask('note.update', {
         where: { text: 'n1' },

@@ -209,8 +209,12 @@ describe('a delete', () => {
         )
         .filter(Boolean);
     };
-    const deleted = await prisma.user.delete({ where: { email: '1@cascade.example' }, select: { id: true } });
-    expect(deleted).toEqual({ id: one });
+    const deleted = await prisma.user.delete({
+      where: { email: '1@cascade.example', deletedAt: null },
+      select: { id: true, parent: { select: { nationalId: true } } },
+    });
+    // As a real delete, it answers with what was there.
+    expect(deleted).toEqual({ id: one, parent: { nationalId: '1' } });
     expect(
       await prisma.user.deleteMany({ where: { id: { in: [two ?? 0, three ?? 0] }, fullName: '2' } }),
     ).toEqual({ count: 1 });

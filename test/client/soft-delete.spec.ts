@@ -169,7 +169,7 @@ describe('prisma.softDelete', () => {
     const children = await bare.child.count({ where: { parentId: child.parentId } });
     expect(await errorOf(prisma.softDelete.hardDelete('User', userId))).toEqual([
       'PRIVACY_REFUSED',
-      `Refused to erase User ${userId}: ${children === 1 ? '1 row of Child (medical record: kept 25 years) refers to its Parent, and stays' : `${children} rows of Child (medical record: kept 25 years) refer to its Parent, and stay`}. Nothing was changed.`,
+      `Refused to erase User ${userId}: ${children === 1 ? '1 child refers' : `${children} children refer`} to its parent ${child.parentId}, and ${children === 1 ? 'stays' : 'stay'} (medical record: kept 25 years). Nothing was changed.`,
       'Anonymize it instead: prisma.softDelete.anonymizeUser(…).',
     ]);
   });
