@@ -27,9 +27,8 @@ export function markingDelete(
 ): unknown {
   const client = propertyOf(delegate, '$parent');
   const isOne = operation === 'update';
-  const followers = followersOf(model, isOne ? markedRow(model, args) : visibleRows(model, args), marking, [
-    model.name,
-  ]);
+  const above = isOne ? markedRow(model, args) : visibleWhere(model, whereOf(args));
+  const followers = followersOf(model, above, marking, [model.name]);
   if (followers.length > 0 && args['limit'] !== undefined) {
     throw new GuardError(
       `pgkeep: deleteMany of ${model.name} with a limit is refused: its foreign keys cascade to other rows`,
@@ -53,11 +52,6 @@ export function markingDelete(
 function markedRow(model: GuardedModel, args: Args): Args {
   const key = flatKey(model, whereOf(args));
   return model.mark ? { ...key, [model.mark.at]: { not: null } } : key;
-}
-
-/** The filter of rows before they are marked. */
-function visibleRows(model: GuardedModel, args: Args): unknown {
-  return visibleWhere(model, whereOf(args));
 }
 
 /** Runs a batch in which a query can be a sequence. */
