@@ -4,6 +4,7 @@ import {
   BackupsController,
   DatabaseStatsController,
   JobsController,
+  PolicyController,
   RestoreTestsController,
 } from './admin.controllers.js';
 import { OpenApiController } from './openapi.controller.js';
@@ -19,6 +20,7 @@ import { ProbesController } from './probes.controller.js';
     ProbesController,
     DatabaseStatsController,
     JobsController,
+    PolicyController,
     BackupsController,
     RestoreTestsController,
     PrivacyController,
