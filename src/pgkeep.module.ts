@@ -9,13 +9,7 @@ import { PrivacyModule } from './privacy/privacy.module.js';
 
 export type { ModuleOptions } from './assemble.js';
 
-const MODULES = [
-  ...SERVICE_MODULES,
-  DeployModule,
-  PrivacyModule,
-  MonitoringModule,
-  DoctorModule,
-] as const;
+const MODULES = [...SERVICE_MODULES, DeployModule, PrivacyModule, MonitoringModule, DoctorModule] as const;
 
 /** The same, with settings that the application's own providers make. */
 export type AsyncModuleOptions = AsyncSettings & ModuleOptions;
