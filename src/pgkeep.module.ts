@@ -12,6 +12,7 @@ import { EnvironmentModule } from './environment/environment.module.js';
 import { InstallModule } from './install/install.module.js';
 import { MigrationsModule } from './migrations/migrations.module.js';
 import { PolicyModule } from './policy/policy.module.js';
+import { PrivacyModule } from './privacy/privacy.module.js';
 import { ApplicationChecksModule, type ReadinessCheck } from './readiness/application-checks.js';
 import { ReadinessModule } from './readiness/readiness.module.js';
 import { RestoreModule } from './restore/restore.module.js';
@@ -30,6 +31,7 @@ const MODULES = [
   DriftModule,
   DeployModule,
   PolicyModule,
+  PrivacyModule,
   RetentionModule,
   ReadinessModule,
   StatsModule,

@@ -21,6 +21,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   install: 6,
   backup: 6,
   drift: 6,
+  privacy: 7,
   restore: 8,
   retention: 8,
   deploy: 8,

@@ -5,6 +5,7 @@ import { databaseFaults, DatabaseVariables, toDatabaseSettings } from './databas
 import { archiveFaults, EncryptionVariables } from './encryption-settings.js';
 import { DeployVariables, MigrationVariables } from './migration-settings.js';
 import { BucketVariables, offsiteFaults, toOffsiteSettings } from './offsite-settings.js';
+import { PrivacyVariables } from './privacy-settings.js';
 import { RestoreVariables } from './restore-settings.js';
 import { readVariable, type Fault } from './secret-file.js';
 import { HttpVariables, readinessFaults, ReadinessVariables } from './service-settings.js';
@@ -67,6 +68,7 @@ export function readSettings(
     http: reader.read(HttpVariables),
     backup: { ...archives, ...reader.read(RetentionVariables), encryption },
     restore: reader.read(RestoreVariables),
+    privacy: reader.read(PrivacyVariables),
     offsite: toOffsiteSettings(buckets),
   });
 }

@@ -3,6 +3,7 @@ import { DatabaseVariables, PoolVariables } from './database-settings.js';
 import { EncryptionVariables } from './encryption-settings.js';
 import { DeployVariables, GuardVariables, MigrationVariables } from './migration-settings.js';
 import { BucketVariables } from './offsite-settings.js';
+import { PrivacyVariables } from './privacy-settings.js';
 import { RestoreVariables } from './restore-settings.js';
 import { EnvironmentVariables, HttpVariables, ReadinessVariables } from './service-settings.js';
 import { declarationsOf, namesOf, type Declaration, type SettingsClass } from './setting.js';
@@ -21,6 +22,7 @@ export const SECTIONS: readonly Section[] = [
   { title: 'Service and readiness', classes: [HttpVariables, ReadinessVariables] },
   { title: 'Backups', classes: [ArchiveVariables] },
   { title: 'Retention and restore tests', classes: [RetentionVariables, RestoreVariables] },
+  { title: 'Personal data', classes: [PrivacyVariables] },
   { title: 'Encryption', classes: [EncryptionVariables] },
   { title: 'Off-site', classes: [BucketVariables] },
 ];

@@ -1,16 +1,21 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
+import { loadEnvironment } from '../config/process-environment.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { messageOf, PgkeepError } from '../core/errors.js';
 import { findPrismaSchema } from '../migrations/prisma-config/find-prisma-schema.js';
+import { withPrismaProject } from '../migrations/prisma-config/with-prisma-project.js';
 import type { SchemaFile } from '../prisma-schema/prisma-schema.types.js';
+import type { Rules } from '../prisma-schema/rules.js';
 import type { PolicyCheck } from './check-policy.js';
 
 /** The rules for tables and columns that the application declares in its Prisma schema (`/// @pgkeep.…`). */
 @Injectable()
 export class PolicyService {
+  private completed: Promise<Settings> | undefined;
+
   constructor(@Inject(SETTINGS) private readonly settings: Settings) {}
 
   /**
@@ -27,8 +32,24 @@ export class PolicyService {
     return checkPolicy(readPrismaSchema(await this.schemaFiles()));
   }
 
+  /** Returns the declared rules. @throws PgkeepError `SCHEMA_NOT_FOUND`. */
+  async rules(): Promise<Rules> {
+    const [{ readPrismaSchema }, { readRules }] = await Promise.all([
+      import('../prisma-schema/read-prisma-schema.js'),
+      import('../prisma-schema/rules.js'),
+    ]);
+    return readRules(readPrismaSchema(await this.schemaFiles()));
+  }
+
+  /** Completes the settings of a service, which evaluates the application's Prisma configuration only for this. */
+  private async withProject(): Promise<Settings> {
+    if (this.settings.prisma.kind !== 'not-evaluated') return this.settings;
+    this.completed ??= withPrismaProject(this.settings, loadEnvironment().environment, { isOptional: true });
+    return await this.completed;
+  }
+
   private async schemaFiles(): Promise<SchemaFile[]> {
-    const location = await findPrismaSchema(this.settings);
+    const location = await findPrismaSchema(await this.withProject());
     if (location.kind === 'found') return await readFiles(location.files);
     const { why, hint } =
       location.kind === 'unknown'
