@@ -54,8 +54,8 @@ export type {
   VerificationFinding,
   VerificationReport,
 } from './backup/backup.types.js';
-export type { ExportedTable, ExportOptions, ExportReport } from './backup/export/export.types.js';
-export type { Omission, OmissionKind } from './backup/create/completeness.js';
+export type { ExportedTable, ExportOptions, ExportReport } from './backup/export/export.service.js';
+export type { Omission, OmissionKind } from './backup/omissions.js';
 /** @deprecated since 0.2: the names before `AuditLog…` and `MaintenanceService`. */
 export { AuditLogService as ChangelogService } from './audit-log/audit-log.service.js';
 export type {
@@ -75,8 +75,7 @@ export type {
 } from './audit-log/audit-log.types.js';
 export { Clock } from './core/clock.js';
 export { DatabaseService, type PoolCounts } from './postgres/database.service.js';
-export { DeployService } from './deploy/deploy/deploy.service.js';
-export { ResolveService } from './deploy/resolve/resolve.service.js';
+export { DeployService, ResolveService, RollbackService } from './deploy/deploy.service.js';
 export type {
   Choice,
   MigrationState,
@@ -84,7 +83,6 @@ export type {
   ResolveOptions,
   ResolveReport,
 } from './deploy/resolve/resolve.types.js';
-export { RollbackService } from './deploy/rollback/rollback.service.js';
 export type {
   MeasuredLoss,
   RollbackOptions,

@@ -6,7 +6,7 @@ import { writeSync } from 'node:fs';
 import { guardedUrl, readGuardSettings } from './config/guard-settings.js';
 import { loadEnvironment } from './config/process-environment.js';
 import { PgkeepError, messageOf } from './core/errors.js';
-import { guard } from './guard/prisma/guard.js';
+import { guard, judgeTestDatabase } from './guard/prisma/guard.js';
 import type { Verdict } from './guard/prisma/guard.types.js';
 import { parsePrismaCommand } from './guard/prisma/prisma-command.js';
 
@@ -68,10 +68,9 @@ export async function guardedConfig<Config extends GuardableConfig>(
  * tests, or is production's.
  */
 export async function guardTests(url: string | undefined): Promise<void> {
-  await exitUnlessAllowed(async () => {
-    const { judgeTestDatabase } = await import('./guard/prisma/test-database.js');
-    return await judgeTestDatabase(url, readGuardSettings(loadEnvironment().environment));
-  });
+  await exitUnlessAllowed(
+    async () => await judgeTestDatabase(url, readGuardSettings(loadEnvironment().environment)),
+  );
 }
 
 /** Prisma would wrap an exception into "Failed to load config file" and exit 1: the process is ended here instead. */

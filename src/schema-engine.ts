@@ -2,7 +2,7 @@
 import { runSchemaEngine, SchemaEngineError } from '#prisma-schema-engine-bridge';
 import { parseDatabaseUrl } from './config/database-url.js';
 import { messageOf } from './core/errors.js';
-import { engineDatabase } from './migrations/engine/engine-database.js';
+import { engineDatabase } from './migrations/schema-engine.js';
 
 await runSchemaEngine(process, (url) => {
   try {

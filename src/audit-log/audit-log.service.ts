@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { PoolClient } from 'pg';
 import { PgkeepError, serverMessageOf } from '../core/errors.js';
+import { runOnPool } from '../postgres/connect.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { currentRole, read, readOne, tableExists } from '../postgres/read.js';
-import { runOnPool } from '../postgres/run-on-connection.js';
 import { beginStatements } from '../postgres/transaction.js';
 import { appendPlan, ENTRIES, mayRecord, recordingDenied } from './append.js';
 import type { AuditLogEntry, AuditLogReport, ChainReport, NewEntry, Recording } from './audit-log.types.js';

@@ -28,7 +28,7 @@ import type {
   VerificationReport,
 } from './backup.types.js';
 import { BackupCatalogue } from './catalog/backup-catalog.js';
-import { type ClaimOptions, whileClaimed } from './catalog/backup-claims.js';
+import { type ClaimOptions, removeUnlessUsed, whileClaimed } from './catalog/backup-claims.js';
 import { type Attachment, typedName } from './catalog/backup-name.js';
 import type { ArchiveFile } from './copies/archive-file.js';
 
@@ -121,7 +121,6 @@ export class BackupService {
    * @throws PgkeepError `STORAGE_…` if a place cannot be read; nothing is removed then.
    */
   async remove(backup: Pick<BackupEntry, 'name' | 'sha256'>): Promise<readonly string[]> {
-    const { removeUnlessUsed } = await import('./copies/remove-backup.js');
     const places = await this.catalogue.placesOf(backup);
     const signal = new AbortController().signal;
     return await removeUnlessUsed(places, backup.name, { now: this.clock.now(), signal });

@@ -1,7 +1,7 @@
 import type { Recording } from '../audit-log/audit-log.types.js';
 import type { ArchiveFormat, EnvironmentName } from '../config/settings.js';
 import type { Catalogue } from '../postgres/catalogue/read-catalogue.js';
-import type { Omission } from './create/completeness.js';
+import type { Omission } from './omissions.js';
 import type { LocaleFacts } from './create/database-facts.js';
 
 /** How an archive is encrypted, without any secret. */

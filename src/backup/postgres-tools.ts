@@ -7,8 +7,7 @@ import { PgkeepError } from '../core/errors.js';
 import { run } from '../core/process/run.js';
 import { currentUrl, verifiesServer } from '../postgres/connection-candidates.js';
 import { passwordOf } from '../postgres/password.js';
-import { programOptions } from '../postgres/session-settings.js';
-import type { ReachedServer } from '../postgres/session.js';
+import { programOptions, type ReachedServer } from '../postgres/session.js';
 
 /** One of PostgreSQL's client programs, with its version. */
 export interface PostgresTool {

@@ -1,10 +1,11 @@
+import { constants } from 'node:os';
 import { Command, CommanderError, type OptionValues } from 'commander';
+import { handOverSignals } from '../core/process/early-signals.js';
 import { EXIT } from './errors.js';
-import { withGracefulShutdown } from './graceful-shutdown.js';
 import type { CommonOptions } from './run-verb.js';
 import type { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
-import { VERBS, type VerbEntry } from './verbs.js';
+import { type VerbEntry, VERBS } from './verbs.js';
 
 /** Starts the service. It is a parameter, because the service is of a higher layer. */
 export type Serve = (environmentName?: string) => Promise<void>;
@@ -118,7 +119,7 @@ function withVersionAsVerb(argv: readonly string[]): readonly string[] {
 }
 
 /** Adds the options that every verb takes. */
-export function withCommonOptions(command: Command): Command {
+function withCommonOptions(command: Command): Command {
   return command
     .option('--json', 'print one JSON document to stdout')
     .option(
@@ -127,4 +128,37 @@ export function withCommonOptions(command: Command): Command {
     )
     .showHelpAfterError('(run it with --help to see its options)')
     .exitOverride();
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Runs work that cleans up after itself: the first signal aborts it, a second one ends the process immediately.
+ * @returns the work's exit code, or that of the signal (128 and its number).
+ */
+async function withGracefulShutdown(work: (signal: AbortSignal) => Promise<number>): Promise<number> {
+  const abort = new AbortController();
+  let received: (typeof SIGNALS)[number] | undefined;
+  const handlers = SIGNALS.map((name) => ({
+    name,
+    handle: () => {
+      if (received !== undefined) process.exit(signalExitCode(name));
+      received = name;
+      abort.abort();
+    },
+  }));
+  handOverSignals();
+  for (const { name, handle } of handlers) process.on(name, handle);
+  try {
+    const exitCode = await work(abort.signal);
+    if (received === undefined) return exitCode;
+    // A pending request to a server that hangs would otherwise keep the process alive.
+    return process.exit(signalExitCode(received));
+  } finally {
+    for (const { name, handle } of handlers) process.off(name, handle);
+  }
+}
+
+function signalExitCode(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
 }

@@ -62,7 +62,7 @@ export const VERBS: readonly VerbEntry[] = [
       {
         name: 'list',
         description: 'List the backups, newest first.',
-        load: async () => (await import('./commands/backup-list.js')).backupListVerb,
+        load: async () => (await import('./commands/backup.js')).backupListVerb,
       },
       {
         name: 'verify',
@@ -72,17 +72,17 @@ export const VERBS: readonly VerbEntry[] = [
       {
         name: 'upload',
         description: 'Copy a backup to the buckets, or every backup that a bucket lacks.',
-        load: async () => (await import('./commands/backup-upload.js')).backupUploadVerb,
+        load: async () => (await import('./commands/backup.js')).backupUploadVerb,
       },
       {
         name: 'pin',
         description: 'Keep a backup until it is unpinned, whatever the retention rules say.',
-        load: async () => (await import('./commands/backup-pin.js')).backupPinVerb,
+        load: async () => (await import('./commands/backup.js')).backupPinVerb,
       },
       {
         name: 'unpin',
         description: 'Apply the retention rules to a pinned backup again.',
-        load: async () => (await import('./commands/backup-pin.js')).backupUnpinVerb,
+        load: async () => (await import('./commands/backup.js')).backupUnpinVerb,
       },
       {
         name: 'prune',
@@ -93,12 +93,12 @@ export const VERBS: readonly VerbEntry[] = [
         name: 'globals',
         description:
           'Back up the server’s roles, memberships and tablespaces, which no database’s backup contains.',
-        load: async () => (await import('./commands/backup-globals.js')).backupGlobalsVerb,
+        load: async () => (await import('./commands/backup.js')).backupGlobalsVerb,
       },
       {
         name: 'export',
         description: 'Write tables as CSV files, all from one snapshot.',
-        load: async () => (await import('./commands/backup-export.js')).backupExportVerb,
+        load: async () => (await import('./commands/backup.js')).backupExportVerb,
       },
     ],
   },
@@ -115,14 +115,14 @@ export const VERBS: readonly VerbEntry[] = [
       {
         name: 'history',
         description: 'List the restore tests and check that their evidence is intact. Exit 0: yes, 1: no.',
-        load: async () => (await import('./commands/restore-history.js')).restoreHistoryVerb,
+        load: async () => (await import('./commands/restore-test.js')).restoreHistoryVerb,
       },
       {
         name: 'tests',
         description: 'The earlier spelling of restore history.',
         /** @deprecated since 0.2 */
         isHidden: true,
-        load: async () => (await import('./commands/restore-history.js')).restoreHistoryVerb,
+        load: async () => (await import('./commands/restore-test.js')).restoreHistoryVerb,
       },
     ],
   },
@@ -133,7 +133,7 @@ export const VERBS: readonly VerbEntry[] = [
       {
         name: 'status',
         description: 'Compare the migration history with the migrations directory. Exit 0: clean, 1: not.',
-        load: async () => (await import('./commands/migrate-status.js')).migrateStatusVerb,
+        load: async () => (await import('./commands/migrate.js')).migrateStatusVerb,
       },
       {
         name: 'lint',
@@ -149,7 +149,7 @@ export const VERBS: readonly VerbEntry[] = [
         name: 'deploy',
         description:
           'Apply pending migrations: checked, backed up, with timeouts. Exit 1: failed, 3: refused.',
-        load: async () => (await import('./commands/migrate-deploy.js')).migrateDeployVerb,
+        load: async () => (await import('./commands/migrate.js')).migrateDeployVerb,
       },
       {
         name: 'rollback',
@@ -161,13 +161,13 @@ export const VERBS: readonly VerbEntry[] = [
         name: 'resolve',
         description:
           'Explain failed and rolled-back migrations, or mark one. Exit 1: there are some, 3: refused.',
-        load: async () => (await import('./commands/migrate-resolve.js')).migrateResolveVerb,
+        load: async () => (await import('./commands/migrate.js')).migrateResolveVerb,
       },
       {
         name: 'drift',
         description:
           'Show changes made outside of migrations, object by object. Exit 0: none, 1: drift, or unknown.',
-        load: async () => (await import('./commands/migrate-drift.js')).migrateDriftVerb,
+        load: async () => (await import('./commands/migrate.js')).migrateDriftVerb,
       },
     ],
   },

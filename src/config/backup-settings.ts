@@ -1,4 +1,5 @@
-import { Setting } from './setting.js';
+import { type EncryptionKey, parseEncryptionKey, parseIdentities } from './encryption-keys.js';
+import type { Fault } from './secret-file.js';
 import {
   isTrue,
   oneOf,
@@ -8,8 +9,18 @@ import {
   parseSchedule,
   parseSeconds,
 } from './setting-parsers.js';
-import { IsCompression, IsFlag, IsOneOf, IsSchedule, IsTimeZone, IsWholeNumber } from './setting-rules.js';
-import { ARCHIVE_FORMATS, DEFAULT_RETENTION_HOURS, type ArchiveFormat } from './settings.js';
+import {
+  IsCompression,
+  IsEncryptionIdentity,
+  IsEncryptionKey,
+  IsFlag,
+  IsOneOf,
+  IsSchedule,
+  IsTimeZone,
+  IsWholeNumber,
+} from './setting-rules.js';
+import { Setting } from './setting.js';
+import { ARCHIVE_FORMATS, type ArchiveFormat, DEFAULT_RETENTION_HOURS } from './settings.js';
 import { IsISO8601 } from './validation.js';
 
 /** When backups are made, where they are kept, and in what form. */
@@ -159,4 +170,58 @@ export class RetentionVariables {
   })
   @IsWholeNumber({ min: 1, max: 36_500 })
   readonly restoreTestMaxAgeDays: number;
+}
+
+/** How archives are encrypted, and who can decrypt them. Keys change with their files, so read them for each use. */
+export class EncryptionVariables {
+  /** There is a key if this is true. */
+  @Setting('BACKUP_ENCRYPTION_ENABLED', {
+    text: 'whether archives are encrypted with age. See [encryption](encryption.md)',
+    default: 'false',
+    example: 'true',
+    parse: isTrue,
+  })
+  @IsFlag()
+  readonly enabled: boolean;
+
+  /** A passphrase also decrypts. */
+  @Setting('BACKUP_ENCRYPTION_KEY', {
+    text: 'who can decrypt them: age recipients (`age1…`, comma separated), which are public and which `age-keygen` makes, or a passphrase of at least 12 characters',
+    example: 'age1…',
+    secret: true,
+    parse: parseEncryptionKey,
+  })
+  @IsEncryptionKey()
+  readonly key: EncryptionKey | undefined;
+
+  @Setting('BACKUP_ENCRYPTION_IDENTITY', {
+    text: 'secret keys (`AGE-SECRET-KEY-1…`), only where backups are decrypted; with `_FILE`, a file as `age-keygen` writes it',
+    example: 'AGE-SECRET-KEY-1…',
+    secret: true,
+    default: '',
+    parse: (text) => (text === '' ? [] : parseIdentities(text)),
+  })
+  @IsEncryptionIdentity()
+  readonly identities: readonly string[];
+}
+
+/** Returns what makes no sense together among the settings of archives. */
+export function archiveFaults(
+  { format, compression }: ArchiveVariables,
+  { enabled, key }: EncryptionVariables,
+): Fault[] {
+  const faults: Fault[] = [];
+  if (enabled && key === undefined) {
+    faults.push({
+      subject: 'BACKUP_ENCRYPTION_KEY',
+      problem: 'must be set if BACKUP_ENCRYPTION_ENABLED is true: age recipients (age1…), or a passphrase',
+    });
+  }
+  if (format === 'plain' && compression !== undefined && !compression.startsWith('gzip:')) {
+    faults.push({
+      subject: 'BACKUP_COMPRESSION',
+      problem: `must be gzip:1 to gzip:9 if BACKUP_FORMAT is plain; it is "${compression}"`,
+    });
+  }
+  return faults;
 }

@@ -26,3 +26,16 @@ export type PrismaProject =
   /** The configuration cannot be loaded. */
   | { readonly kind: 'invalid'; readonly why: string; readonly hint: string }
   | { readonly kind: 'configured'; readonly configuration: PrismaConfiguration };
+
+/** Objects that another team or program owns, by full name: left out of comparisons and scripts. */
+export interface Externals {
+  readonly tables: readonly string[];
+  readonly enums: readonly string[];
+}
+
+/** Returns the externals of a project; undefined where its configuration is not known. */
+export function externalsOf(project: PrismaProject): Externals | undefined {
+  if (project.kind !== 'configured') return undefined;
+  const { externalTables: tables, externalEnums: enums } = project.configuration;
+  return { tables, enums };
+}

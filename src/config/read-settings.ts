@@ -1,17 +1,21 @@
 import 'reflect-metadata';
 import { PgkeepError } from '../core/errors.js';
-import { ArchiveVariables, RetentionVariables } from './backup-settings.js';
+import {
+  archiveFaults,
+  ArchiveVariables,
+  EncryptionVariables,
+  RetentionVariables,
+} from './backup-settings.js';
 import { databaseFaults, DatabaseVariables, toDatabaseSettings } from './database-settings.js';
-import { archiveFaults, EncryptionVariables } from './encryption-settings.js';
 import { DeployVariables, MigrationVariables } from './migration-settings.js';
 import { BucketVariables, offsiteFaults, toOffsiteSettings } from './offsite-settings.js';
 import { PrivacyVariables } from './privacy-settings.js';
 import { RestoreVariables } from './restore-settings.js';
-import { readVariable, type Fault } from './secret-file.js';
+import { type Fault, readVariable } from './secret-file.js';
 import { HttpVariables, readinessFaults, ReadinessVariables } from './service-settings.js';
 import { SETTINGS_CLASSES } from './settings-list.js';
 import { SettingsReader } from './settings-reader.js';
-import { deepFreeze, ENVIRONMENTS, type EnvironmentName, type Settings } from './settings.js';
+import { deepFreeze, type EnvironmentName, ENVIRONMENTS, type Settings } from './settings.js';
 
 /** Environment variables, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;

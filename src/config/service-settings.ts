@@ -1,14 +1,12 @@
-import { parseNetworks, type Network } from './networks.js';
-import { parseGates, refuseUnknownCheck } from './gates.js';
 import type { Fault } from './secret-file.js';
-import { Setting } from './setting.js';
-import { oneOf } from './setting-parsers.js';
+import { type Network, oneOf, parseGates, parseNetworks, refuseUnknownCheck } from './setting-parsers.js';
 import { IsGateList, IsListenAddress, IsNetworkList, IsOneOf, IsWholeNumber } from './setting-rules.js';
+import { Setting } from './setting.js';
 import {
   DETAIL_LEVELS,
-  ENVIRONMENTS,
   type DetailLevel,
   type EnvironmentName,
+  ENVIRONMENTS,
   type Gate,
 } from './settings.js';
 import { MinLength } from './validation.js';

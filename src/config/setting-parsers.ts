@@ -1,5 +1,7 @@
+import { isIP } from 'node:net';
 import path from 'node:path';
 import type { ReadContext } from './setting.js';
+import { type Gate, GATES } from './settings.js';
 
 /** Switches a schedule off: something else runs the job, such as a Kubernetes CronJob. */
 export const NO_SCHEDULE = 'off';
@@ -46,4 +48,67 @@ export function oneOf<T extends string>(words: readonly T[]): (text: string) => 
     if (found === undefined) throw new Error(`it is none of ${words.join(', ')}`);
     return found;
   };
+}
+
+/** Completes "READINESS_GATES must be …". */
+export const GATE_LIST = 'a list such as backupConfig=latch,environment=warn';
+
+/**
+ * Parses `READINESS_GATES`, such as `backupConfig=latch,environment=warn`: the gates of the checks that it names.
+ * @throws Error that names the wrong entry.
+ */
+export function parseGates(text: string): Readonly<Record<string, Gate>> {
+  const gates = new Map<string, Gate>();
+  for (const entry of text.split(',').map((part) => part.trim())) {
+    if (entry === '') continue;
+    const [name = '', value = ''] = entry.split('=').map((part) => part.trim());
+    const gate = GATES.find((known) => known === value);
+    if (!gate) throw new Error(`"${value}" is not a gate (${GATES.join(', ')})`);
+    if (gates.has(name)) throw new Error(`${name} is named twice`);
+    gates.set(name, gate);
+  }
+  return Object.fromEntries(gates);
+}
+
+/** Refuses a name that no check has, if the checks are known. */
+export function refuseUnknownCheck(text: string, { checks }: ReadContext): string | undefined {
+  const unknown = Object.keys(parseGates(text)).find((name) => checks?.includes(name) === false);
+  if (unknown === undefined) return undefined;
+  return `${GATE_LIST}: "${unknown}" is not a check (${checks?.join(', ')})`;
+}
+
+/** A network of IP addresses. A single address is a network with the longest prefix. */
+export interface Network {
+  readonly address: string;
+  /** How many leading bits of the address all members share. */
+  readonly prefix: number;
+  readonly family: 'ipv4' | 'ipv6';
+}
+
+/**
+ * Parses a comma separated list of addresses and networks, such as `10.0.0.0/8,fd00::/8,192.168.1.7`.
+ * @throws Error that names the wrong entry.
+ */
+export function parseNetworks(text: string): Network[] {
+  return text
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '')
+    .map(parseNetwork);
+}
+
+function parseNetwork(entry: string): Network {
+  const [address = '', prefixText, ...rest] = entry.split('/');
+  const version = isIP(address);
+  // A zone (fe80::1%eth0) belongs to an interface, not to the address.
+  if (version === 0 || address.includes('%') || rest.length > 0) {
+    throw new Error(`"${entry}" is neither an address nor a network`);
+  }
+  const longest = version === 4 ? 32 : 128;
+  const prefix = prefixText === undefined ? longest : /^\d{1,3}$/.test(prefixText) ? Number(prefixText) : -1;
+  if (prefix === 0) throw new Error(`"${entry}" would trust every address`);
+  if (prefix < 0 || prefix > longest) {
+    throw new Error(`"${entry}" must have a prefix from 1 to ${longest}`);
+  }
+  return { address, prefix, family: version === 4 ? 'ipv4' : 'ipv6' };
 }

@@ -4,11 +4,9 @@ import type { ValidationArguments } from 'class-validator';
 import { messageOf } from '../core/errors.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
-import { GATE_LIST, parseGates } from './gates.js';
-import { parseNetworks } from './networks.js';
 import { parseCommand } from './password-source.js';
+import { GATE_LIST, NO_SCHEDULE, parseGates, parseNetworks } from './setting-parsers.js';
 import { declarationsOf } from './setting.js';
-import { NO_SCHEDULE } from './setting-parsers.js';
 import { IsIn, ValidateBy } from './validation.js';
 
 /*

@@ -1,12 +1,11 @@
-import { ArchiveVariables, RetentionVariables } from './backup-settings.js';
+import { ArchiveVariables, EncryptionVariables, RetentionVariables } from './backup-settings.js';
 import { DatabaseVariables, PoolVariables } from './database-settings.js';
-import { EncryptionVariables } from './encryption-settings.js';
 import { DeployVariables, GuardVariables, MigrationVariables } from './migration-settings.js';
 import { BucketVariables } from './offsite-settings.js';
 import { PrivacyVariables } from './privacy-settings.js';
 import { RestoreVariables } from './restore-settings.js';
 import { EnvironmentVariables, HttpVariables, ReadinessVariables } from './service-settings.js';
-import { declarationsOf, namesOf, type Declaration, type SettingsClass } from './setting.js';
+import { type Declaration, declarationsOf, namesOf, type SettingsClass } from './setting.js';
 
 /** Settings of one topic: a section of docs/settings.md and of .env.example. */
 interface Section {

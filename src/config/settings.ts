@@ -1,7 +1,6 @@
-import type { ArchiveVariables, RetentionVariables } from './backup-settings.js';
+import type { ArchiveVariables, EncryptionVariables, RetentionVariables } from './backup-settings.js';
 import type { PoolVariables } from './database-settings.js';
 import type { DatabaseUrl } from './database-url.js';
-import type { EncryptionVariables } from './encryption-settings.js';
 import type { DeployVariables, MigrationVariables } from './migration-settings.js';
 import type { PrismaProject } from './prisma-project.js';
 import type { PrivacyVariables } from './privacy-settings.js';

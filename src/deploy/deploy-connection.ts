@@ -1,7 +1,34 @@
+import { Inject, Injectable } from '@nestjs/common';
 import type { Client } from 'pg';
+import { AuditLogService } from '../audit-log/audit-log.service.js';
+import { BackupService } from '../backup/backup.service.js';
+import type { Settings } from '../config/settings.js';
+import { SETTINGS } from '../config/settings.token.js';
+import { Clock } from '../core/clock.js';
 import { interrupted, PgkeepError } from '../core/errors.js';
-import { runOnDedicatedConnection } from '../postgres/run-on-connection.js';
-import type { DeployDependencies } from './deploy-dependencies.js';
+import { DriftService } from '../drift/drift.service.js';
+import { MigrationsService } from '../migrations/migrations.service.js';
+import { runOnDedicatedConnection } from '../postgres/connect.js';
+import { DatabaseService } from '../postgres/database.service.js';
+import type { ReadTimeouts } from '../postgres/read.js';
+
+/** What a deploy or a rollback needs of other modules. */
+@Injectable()
+export class DeployDependencies {
+  readonly timeouts: ReadTimeouts;
+
+  constructor(
+    @Inject(SETTINGS) readonly settings: Settings,
+    database: DatabaseService,
+    readonly clock: Clock,
+    readonly migrations: MigrationsService,
+    readonly backups: BackupService,
+    readonly changelog: AuditLogService,
+    readonly drift: DriftService,
+  ) {
+    this.timeouts = database.timeouts;
+  }
+}
 
 /** Names of the operation: in pg_stat_activity, and when it is interrupted. */
 export interface ConnectionNames {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { PgkeepError } from '../core/errors.js';
-import { OWN_DEPLOY_LOCK, PRISMA_LOCK } from '../migrations/history/deploy-locks.js';
+import { OWN_DEPLOY_LOCK, PRISMA_LOCK } from '../migrations/history/prisma-history.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { type Refuse, refused } from './refusals.js';
+import { type Refuse, refused } from './preconditions.js';
 import { readLockHolders, type SessionFacts } from './sessions.js';
 
 const PAUSE_MS = 500;

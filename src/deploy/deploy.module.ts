@@ -1,14 +1,12 @@
 import { Module } from '@nestjs/common';
-import { BackupModule } from '../backup/backup.module.js';
 import { AuditLogModule } from '../audit-log/audit-log.module.js';
-import { ClockModule } from '../core/clock.module.js';
-import { DatabaseModule } from '../postgres/database.module.js';
+import { BackupModule } from '../backup/backup.module.js';
+import { ClockModule } from '../core/clock.js';
 import { DriftModule } from '../drift/drift.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
-import { DeployDependencies } from './deploy-dependencies.js';
-import { DeployService } from './deploy/deploy.service.js';
-import { ResolveService } from './resolve/resolve.service.js';
-import { RollbackService } from './rollback/rollback.service.js';
+import { DatabaseModule } from '../postgres/database.module.js';
+import { DeployDependencies } from './deploy-connection.js';
+import { DeployService, ResolveService, RollbackService } from './deploy.service.js';
 
 @Module({
   imports: [BackupModule, AuditLogModule, ClockModule, DatabaseModule, DriftModule, MigrationsModule],

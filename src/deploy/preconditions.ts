@@ -1,13 +1,27 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
-import type { PrismaProject } from '../config/prisma-project.js';
+import { externalsOf, type PrismaProject } from '../config/prisma-project.js';
 import type { EnvironmentName, Settings } from '../config/settings.js';
-import type { PgkeepError } from '../core/errors.js';
+import { type ErrorCode, PgkeepError } from '../core/errors.js';
 import { stampGrants } from '../environment/environment.types.js';
 import { readStamp, requireStamp } from '../environment/stamp.js';
-import { type Attempt, readAttempts } from '../migrations/history/attempts.js';
-import { externalsOf } from '../migrations/prisma-config/externals.js';
+import { type Attempt, readAttempts } from '../migrations/history/prisma-history.js';
 import { read, type ReadTimeouts } from '../postgres/read.js';
-import { type Refuse, refused } from './refusals.js';
+
+/** Makes the error of a refusal; `why` completes "Refused to deploy: …". */
+export type Refuse = (why: string, hint?: string) => PgkeepError;
+
+export const refused: Refuse = refusing('DEPLOY_REFUSED', 'deploy');
+
+export const rollbackRefused: Refuse = refusing('ROLLBACK_REFUSED', 'roll back');
+
+export const resolveRefused: Refuse = refusing('RESOLVE_REFUSED', 'resolve');
+
+function refusing(code: ErrorCode, operation: string): Refuse {
+  return (why, hint) =>
+    new PgkeepError(code, `Refused to ${operation}: ${why}. Nothing was touched.`, {
+      ...(hint !== undefined && { hint }),
+    });
+}
 
 /**
  * Checks that this database accepts migrations in this environment.

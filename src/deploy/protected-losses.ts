@@ -3,8 +3,8 @@ import type { PgkeepError } from '../core/errors.js';
 import type { ParsedFile } from '../migrations/sql/parse-files.js';
 import type { Statement } from '../migrations/sql/statements.js';
 import { objectName, stringsOf, type TableName, tableOf, walk } from '../migrations/sql/syntax-tree.js';
+import { refused } from './preconditions.js';
 import type { ProtectedTable } from './protected-tables.js';
-import { refused } from './refusals.js';
 
 /** A statement that removes rows of a protected table. */
 interface Loss {

@@ -1,9 +1,9 @@
 import type { ClientBase } from 'pg';
+import { errorCode } from '../core/errors.js';
 import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 import { read } from '../postgres/read.js';
-import { errorCode } from '../core/errors.js';
 import { SQLSTATE } from '../postgres/sqlstates.js';
-import type { DeployDependencies } from './deploy-dependencies.js';
+import type { DeployDependencies } from './deploy-connection.js';
 import type { ShrunkTable } from './deploy/deploy.types.js';
 
 /** The longest time for counting rows, before and again after a deploy or rollback. */

@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
-import { readMigrationList, type DiffTarget } from '#prisma-schema-engine-bridge';
+import { type DiffTarget, readMigrationList } from '#prisma-schema-engine-bridge';
 import { findTool } from '../backup/postgres-tools.js';
 import type { Settings } from '../config/settings.js';
-import { withSchemaEngine } from '../migrations/engine/schema-engine.js';
-import { externalFilters } from '../migrations/prisma-config/externals.js';
+import { externalFilters, withSchemaEngine } from '../migrations/schema-engine.js';
 import { readSchemaFiles } from '../migrations/prisma-config/find-prisma-schema.js';
 import { startThrowAwayServer } from '../restore/test/throw-away-server.js';
 

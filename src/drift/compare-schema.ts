@@ -1,11 +1,10 @@
 import type { DiffTarget } from '#prisma-schema-engine-bridge';
-import { boundedList } from '../core/text.js';
 import type { Settings } from '../config/settings.js';
-import { PgkeepError, messageOf } from '../core/errors.js';
-import { withSchemaEngine } from '../migrations/engine/schema-engine.js';
-import { externalFilters } from '../migrations/prisma-config/externals.js';
+import { messageOf, PgkeepError } from '../core/errors.js';
+import { boundedList } from '../core/text.js';
+import { externalFilters, withSchemaEngine } from '../migrations/schema-engine.js';
 import { readSchemaFiles } from '../migrations/prisma-config/find-prisma-schema.js';
-import type { SchemaComparison, NoComparison } from './drift.types.js';
+import type { NoComparison, SchemaComparison } from './drift.types.js';
 
 /** The engine's `exitCode` if something differs. */
 const DIFFERS = 2;

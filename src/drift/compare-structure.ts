@@ -1,7 +1,6 @@
 import type { ClientBase } from 'pg';
-import { isBeingDeployed } from '../migrations/history/deploy-locks.js';
-import { readAppliedMigrations } from '../migrations/history/prisma-history.js';
-import type { Externals } from '../migrations/prisma-config/externals.js';
+import type { Externals } from '../config/prisma-project.js';
+import { isBeingDeployed, readAppliedMigrations } from '../migrations/history/prisma-history.js';
 import { STRUCTURE_SECTIONS, type StructureSection } from '../postgres/catalogue/structure-queries.js';
 import { read, type ReadTimeouts, tableExists } from '../postgres/read.js';
 import { type DifferenceRow, judgeDifferences, withoutExternals } from './differences.js';

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Externals } from '../migrations/prisma-config/externals.js';
+import type { Externals } from '../config/prisma-project.js';
 import { comparableDefinition } from '../postgres/catalogue/read-catalogue.js';
 import type { StructureSection } from '../postgres/catalogue/structure-queries.js';
 import type { DriftedObject } from './drift.types.js';

@@ -2,18 +2,17 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import { operator } from '../audit-log/append.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
+import { externalsOf } from '../config/prisma-project.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { errorCode, messageOf, PgkeepError } from '../core/errors.js';
-import { isBeingDeployed } from '../migrations/history/deploy-locks.js';
+import { isBeingDeployed } from '../migrations/history/prisma-history.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
-import { externalsOf } from '../migrations/prisma-config/externals.js';
 import { findPrismaSchema } from '../migrations/prisma-config/find-prisma-schema.js';
 import { type Unenforced, UNENFORCED_QUERY } from '../postgres/catalogue/unenforced.js';
+import { runOnPool } from '../postgres/connect.js';
 import { DatabaseService } from '../postgres/database.service.js';
-import { runOnPool } from '../postgres/run-on-connection.js';
 import { SQLSTATE } from '../postgres/sqlstates.js';
-import { requireAcceptable, summaryOf } from './acceptance.js';
 import { hasFingerprint, hasFingerprints, lookForDrift } from './compare-structure.js';
 import type {
   AcceptReport,
@@ -25,7 +24,7 @@ import type {
 } from './drift.types.js';
 import { inStructureTransaction } from './fingerprint-sql.js';
 import { missingGrants, prismaComparisonObstacle } from './missing-rights.js';
-import { recordFingerprint, requireWritable } from './record-fingerprint.js';
+import { recordFingerprint, requireAcceptable, requireWritable, summaryOf } from './record-fingerprint.js';
 
 /** Compares the database's structure with the expected one, and records it: finds changes made outside of migrations. */
 @Injectable()

@@ -1,5 +1,5 @@
-import { withAction } from '../audit-log/append.js';
 import type { ClientBase } from 'pg';
+import { withAction } from '../audit-log/append.js';
 import {
   OWN_STRUCTURE,
   STRUCTURE_QUERIES,
@@ -7,7 +7,7 @@ import {
   type StructureSection,
 } from '../postgres/catalogue/structure-queries.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { setLocalSettings, STEADY_OUTPUT } from '../postgres/session-settings.js';
+import { setLocalSettings, STEADY_OUTPUT } from '../postgres/session.js';
 import { beginStatements } from '../postgres/transaction.js';
 
 /** Version of the queries that read the structure. Raised when the same structure reads differently. */

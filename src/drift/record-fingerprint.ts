@@ -1,12 +1,15 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
-import { appendPlan } from '../audit-log/append.js';
-import type { NewEntry } from '../audit-log/audit-log.types.js';
+import { appendPlan, mayRecord, recordingDenied } from '../audit-log/append.js';
+import type { Json, NewEntry } from '../audit-log/audit-log.types.js';
+import type { Externals } from '../config/prisma-project.js';
+import type { EnvironmentName } from '../config/settings.js';
 import { PgkeepError } from '../core/errors.js';
+import { readStamp, requireStamp } from '../environment/stamp.js';
 import { readAppliedMigrations } from '../migrations/history/prisma-history.js';
-import type { Externals } from '../migrations/prisma-config/externals.js';
 import { currentRole, type ReadTimeouts } from '../postgres/read.js';
 import { hasFingerprints } from './compare-structure.js';
-import type { DriftedObject, FingerprintAction } from './drift.types.js';
+import { withParts } from './differences.js';
+import type { DriftedObject, DriftLook, DriftReport, FingerprintAction } from './drift.types.js';
 import { inStructureTransaction, RECORD_STATEMENT, TIDY_STATEMENTS } from './fingerprint-sql.js';
 
 /** What is recorded. */
@@ -78,4 +81,50 @@ export async function requireWritable(client: ClientBase, timeouts: ReadTimeouts
       hint: `Grant it: GRANT SELECT, INSERT, UPDATE, DELETE ON pgkeep.catalogue_fingerprint TO ${escapeIdentifier(role)}; Then run \`pgkeep migrate drift --accept\`.`,
     },
   );
+}
+
+/** The most objects that are named in the audit log. */
+const NAMED = 50;
+
+/**
+ * Checks that the structure of this database may be accepted.
+ * @throws PgkeepError `DRIFT_REFUSED`, `DATABASE_PERMISSION_DENIED`; what the connection throws.
+ */
+export async function requireAcceptable(
+  client: ClientBase,
+  look: DriftLook,
+  environment: EnvironmentName,
+  timeouts: ReadTimeouts,
+): Promise<void> {
+  if (look.kind === 'deploying') {
+    throw refused(
+      'migrations are being deployed',
+      'Wait for the deploy to finish: it records the structure itself.',
+    );
+  }
+  const reading = await readStamp(client, timeouts);
+  requireStamp(reading, environment, refused);
+  if ((await mayRecord(client, timeouts)) === 'denied') {
+    throw recordingDenied('accept the structure', await currentRole(client, timeouts));
+  }
+}
+
+/** Summarizes what is accepted, for the audit log. */
+export function summaryOf({ recorded, objects }: DriftReport): { readonly [name: string]: Json | undefined } {
+  const counted = withParts(objects);
+  return {
+    instead: recorded && { action: recorded.action, recordedAt: recorded.recordedAt },
+    objects: counted.length,
+    named: counted
+      .slice(0, NAMED)
+      .map(({ object: { change, home, object } }) =>
+        [change, object, ...(home === '' ? [] : ['of', home])].join(' '),
+      ),
+  };
+}
+
+function refused(why: string, hint: string): PgkeepError {
+  return new PgkeepError('DRIFT_REFUSED', `Refused to accept the structure: ${why}. Nothing was recorded.`, {
+    hint,
+  });
 }

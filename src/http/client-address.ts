@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import type { Network } from '../config/networks.js';
+import type { Network } from '../config/setting-parsers.js';
 import type { Request } from './reply.js';
 
 /**

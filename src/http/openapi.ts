@@ -1,8 +1,7 @@
 import { Controller, Get, Header, UseFilters } from '@nestjs/common';
 import { ApplicationChecks } from '../readiness/application-checks.js';
-import { paths } from './openapi-paths.js';
 import { schemasWith } from './openapi-schemas.js';
-import { ProblemFilter } from './problem.filter.js';
+import { ProblemFilter } from './problem.js';
 
 /**
  * Returns the OpenAPI 3.1 document of the HTTP interface. Written by hand and not derived from decorators: loading
@@ -43,3 +42,179 @@ export class OpenApiController {
     return this.contract;
   }
 }
+
+/** A JSON response of one schema. */
+function json(description: string, schema: string): object {
+  return { description, content: { 'application/json': { schema: reference(schema) } } };
+}
+
+/** The 202 of a run that has begun. */
+function accepted(description: string): object {
+  return {
+    ...json(description, 'JobRun'),
+    headers: {
+      location: {
+        description: 'The address of the run.',
+        schema: { type: 'string', examples: ['/admin/jobs/0f8fad5b-d9cb-469f-a165-70867728950e'] },
+      },
+    },
+  };
+}
+
+/** An error response. */
+function problem(description: string): object {
+  return { description, content: { 'application/problem+json': { schema: reference('Problem') } } };
+}
+
+/** A request's JSON body, which is optional. */
+function optionalBody(schema: string): object {
+  return { required: false, content: { 'application/json': { schema: reference(schema) } } };
+}
+
+/** The errors of every admin route. */
+const refusals = {
+  401: problem('The token is missing or wrong.'),
+  403: problem('No admin token is configured.'),
+  429: problem('Too many failed attempts from this address; see Retry-After.'),
+  503: problem('The database does not answer.'),
+};
+
+function reference(schema: string): object {
+  return { $ref: `#/components/schemas/${schema}` };
+}
+
+const security = [{ adminToken: [] }];
+
+/** Every route. */
+const paths = {
+  '/live': {
+    get: {
+      operationId: 'live',
+      summary: 'Liveness probe: touches nothing.',
+      responses: { 200: json('The process answers.', 'Alive') },
+    },
+  },
+  '/ready': {
+    get: {
+      operationId: 'ready',
+      summary: 'Readiness probe: the latest verdict, from memory.',
+      responses: { 200: json('Ready.', 'Verdict'), 503: json('Not ready, and why.', 'Verdict') },
+    },
+  },
+  '/health': {
+    get: {
+      operationId: 'health',
+      summary: 'The same verdict in the format of @nestjs/terminus.',
+      responses: { 200: json('Ready.', 'Health'), 503: json('Not ready, and why.', 'Health') },
+    },
+  },
+  '/admin/database/stats': {
+    get: {
+      operationId: 'databaseStats',
+      summary: 'Sizes, row counts and connections.',
+      security,
+      parameters: [
+        {
+          name: 'rows',
+          in: 'query',
+          description: 'exact: count every table, within one statement timeout.',
+          schema: { enum: ['estimated', 'exact'], default: 'estimated' },
+        },
+      ],
+      responses: {
+        200: json('The statistics.', 'Stats'),
+        400: problem('The parameter rows is neither estimated nor exact.'),
+        ...refusals,
+      },
+    },
+  },
+  '/admin/jobs': {
+    get: {
+      operationId: 'jobs',
+      summary: 'Each job: its schedule, when it is due next, and its newest runs.',
+      security,
+      responses: {
+        200: json('Every job with its newest runs.', 'Jobs'),
+        ...refusals,
+        500: problem('pgkeep’s schema is not installed.'),
+      },
+    },
+  },
+  '/admin/jobs/{id}': {
+    get: {
+      operationId: 'jobRun',
+      summary: 'One run.',
+      security,
+      parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } }],
+      responses: {
+        200: json('The run.', 'JobRun'),
+        ...refusals,
+        404: problem('There is no such run.'),
+        500: problem('pgkeep’s schema is not installed.'),
+      },
+    },
+  },
+  '/admin/backups': {
+    get: {
+      operationId: 'backups',
+      summary: 'All complete backups, the newest first.',
+      security,
+      responses: {
+        200: json('The backups.', 'Backups'),
+        ...refusals,
+        500: problem('The storage does not answer.'),
+      },
+    },
+    post: {
+      operationId: 'backUp',
+      summary: 'Starts a backup, which continues after the response.',
+      security,
+      requestBody: optionalBody('NoParameters'),
+      responses: {
+        202: accepted('The backup has begun.'),
+        ...refusals,
+        400: problem('The body is not valid for this route.'),
+        409: problem('A backup is already running, or backups are off.'),
+        500: problem('pgkeep’s schema is not installed.'),
+      },
+    },
+  },
+  '/admin/restore-tests': {
+    get: {
+      operationId: 'restoreTests',
+      summary: 'The newest restore tests, and whether the chain of their evidence is intact.',
+      security,
+      responses: {
+        200: json('The restore tests.', 'RestoreTests'),
+        ...refusals,
+        500: problem('pgkeep’s schema is not installed.'),
+      },
+    },
+    post: {
+      operationId: 'testRestore',
+      summary: 'Starts a restore test, which continues after the response.',
+      security,
+      requestBody: optionalBody('RestoreTestParameters'),
+      responses: {
+        202: accepted('The restore test has begun.'),
+        ...refusals,
+        400: problem('The body is not valid for this route.'),
+        404: problem('There is no such backup.'),
+        409: problem('A restore test is already running, or backups are off.'),
+        500: problem('pgkeep’s schema is not installed.'),
+      },
+    },
+  },
+  '/openapi.json': {
+    get: {
+      operationId: 'openapi',
+      summary: 'This document.',
+      responses: {
+        200: {
+          description: 'OpenAPI 3.1.',
+          content: { 'application/json': { schema: { type: 'object' } } },
+        },
+      },
+    },
+  },
+};

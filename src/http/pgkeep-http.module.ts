@@ -1,11 +1,13 @@
 import { Module } from '@nestjs/common';
 import { AdminAccess, AdminGuard } from './admin-access.js';
-import { BackupsController } from './backups.controller.js';
-import { DatabaseStatsController } from './database-stats.controller.js';
-import { JobsController } from './jobs.controller.js';
+import {
+  BackupsController,
+  DatabaseStatsController,
+  JobsController,
+  RestoreTestsController,
+} from './admin.controllers.js';
 import { OpenApiController } from './openapi.js';
 import { ProbesController } from './probes.controller.js';
-import { RestoreTestsController } from './restore-tests.controller.js';
 
 /**
  * The routes `/live`, `/ready`, `/health`, `/admin/…` and `/openapi.json`, on Fastify and Express. Needs

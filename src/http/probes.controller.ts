@@ -14,7 +14,7 @@ import { SETTINGS } from '../config/settings.token.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.js';
 import type { Verdict } from '../readiness/readiness.types.js';
 import { AdminAccess } from './admin-access.js';
-import { ProblemFilter } from './problem.filter.js';
+import { ProblemFilter } from './problem.js';
 import {
   answerProbe,
   prepareBody,

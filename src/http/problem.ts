@@ -1,6 +1,8 @@
 import { STATUS_CODES } from 'node:http';
-import { HttpException } from '@nestjs/common';
-import { PgkeepError, messageOf, type ErrorCode, type ErrorKind } from '../core/errors.js';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import { type ErrorCode, type ErrorKind, messageOf, PgkeepError } from '../core/errors.js';
+import { retryAfterOf } from './admin-access.js';
+import type { Reply } from './reply.js';
 
 /** An error answer, `application/problem+json` (RFC 9457). */
 export interface Problem {
@@ -47,6 +49,26 @@ export function problemOf(error: unknown): Problem {
   const status = statusCodeOf(error);
   if (status !== undefined && status < 500) return problem(status, 'REQUEST_REFUSED', messageOf(error));
   return problem(500, 'INTERNAL', 'The request failed. The log of pgkeep has the reason.');
+}
+
+/** Converts every error to a response, in this one place. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Http');
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const answer = problemOf(error);
+    if (answer.code === 'INTERNAL')
+      this.logger.error(messageOf(error), error instanceof Error ? error.stack : undefined);
+    const reply = host.switchToHttp().getResponse<Reply>();
+    reply.status(answer.status);
+    reply.header('content-type', 'application/problem+json; charset=utf-8');
+    reply.header('cache-control', 'no-store');
+    if (answer.status === 401) reply.header('www-authenticate', 'Bearer realm="pgkeep"');
+    const retryAfter = retryAfterOf(error);
+    if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
+    reply.send(JSON.stringify(answer));
+  }
 }
 
 export function problem(status: number, code: string, detail: string, hint?: string): Problem {

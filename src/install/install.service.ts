@@ -6,15 +6,14 @@ import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { PgkeepError } from '../core/errors.js';
-import { compareMigrations } from '../migrations/history/compare-migrations.js';
 import {
+  compareMigrations,
   MigrationDirectory,
   OWN_MIGRATIONS_DIRECTORY,
   OWN_SCHEMA,
 } from '../migrations/history/migration-directory.js';
 import { PrismaHistory } from '../migrations/history/prisma-history.js';
-import { withConnection } from '../postgres/connect.js';
-import { withDatabaseErrors } from '../postgres/run-on-connection.js';
+import { withConnection, withDatabaseErrors } from '../postgres/connect.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { oneMessage } from '../postgres/mark.js';
 import { readOne } from '../postgres/read.js';
@@ -61,7 +60,7 @@ export class InstallService {
     });
     if (!work) return { applied: [] };
     // Loaded only when there is something to apply: the engine is 5 MB of WebAssembly.
-    const { applyMigrations } = await import('../migrations/engine/schema-engine.js');
+    const { applyMigrations } = await import('../migrations/schema-engine.js');
     const applied = await applyMigrations({
       database: { ...url, schema: OWN_SCHEMA },
       directory: OWN_MIGRATIONS_DIRECTORY,

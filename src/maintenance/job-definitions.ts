@@ -1,6 +1,6 @@
-import { isListOf, isText } from '../core/json-guards.js';
-import { withoutText } from '../backup/omission-texts.js';
+import { withoutText } from '../backup/omissions.js';
 import type { BackupSettings, Settings } from '../config/settings.js';
+import { isListOf, isText } from '../core/json-guards.js';
 import type { JsonObject } from '../jobs/jobs.types.js';
 
 /** The names of the jobs. */

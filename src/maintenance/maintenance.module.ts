@@ -4,9 +4,8 @@ import { JobsModule } from '../jobs/jobs.module.js';
 import { ReadinessModule } from '../readiness/readiness.module.js';
 import { RestoreModule } from '../restore/restore.module.js';
 import { RetentionModule } from '../retention/retention.module.js';
-import { JobWork } from './job-work.js';
 import { JITTER, MaintenanceService } from './maintenance.service.js';
-import { RunningJobs } from './running-jobs.js';
+import { JobWork, RunningJobs } from './running-jobs.js';
 
 /**
  * Defines the jobs, and what each calls. A module below the interfaces: the routes start the same jobs as the schedule,

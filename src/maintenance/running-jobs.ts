@@ -7,17 +7,83 @@ import {
   Logger,
   type OnModuleDestroy,
 } from '@nestjs/common';
+import { service } from '../audit-log/append.js';
+import { BackupService } from '../backup/backup.service.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { messageOf } from '../core/errors.js';
+import { messageOf, PgkeepError } from '../core/errors.js';
 import { JobsService } from '../jobs/jobs.service.js';
-import type { Claim, JobRun, RunOutcome } from '../jobs/jobs.types.js';
+import type { Claim, JobRun, JsonObject, RunOutcome } from '../jobs/jobs.types.js';
+import type { RunContext } from '../jobs/perform-run.js';
 import { BackupWatch } from '../readiness/backup-watch.js';
+import { RestoreTestService } from '../restore/test/restore-test.service.js';
+import { RetentionService } from '../retention/retention.service.js';
 import { type JobName, JOBS, resultText } from './job-definitions.js';
-import { JobWork } from './job-work.js';
 
 /** How long a shutdown waits for work to end. */
 const LONGEST_END_MS = 10_000;
+
+/** Does the work of each job. */
+@Injectable()
+export class JobWork {
+  private readonly actions: Readonly<Record<JobName, (context: RunContext) => Promise<JsonObject>>> = {
+    backup: (context) => this.backUp(context),
+    prune: (context) => this.prune(context),
+    'restore-test': (context) => this.testRestore(context),
+  };
+
+  constructor(
+    private readonly backups: BackupService,
+    private readonly retention: RetentionService,
+    private readonly restoreTests: RestoreTestService,
+  ) {}
+
+  /** Does the work of a run, and returns what the history keeps. @throws what the service throws. */
+  async perform(job: JobName, context: RunContext): Promise<JsonObject> {
+    return await this.actions[job](context);
+  }
+
+  private async backUp({ run, signal, requireLease }: RunContext): Promise<JsonObject> {
+    return {
+      ...(await this.backups.create({
+        reason: run.trigger === 'manual' ? 'manual' : 'scheduled',
+        actor: service(),
+        signal,
+        beforePublish: requireLease,
+      })),
+    };
+  }
+
+  private async prune({ signal, requireLease }: RunContext): Promise<JsonObject> {
+    const beforeRemove = async (): Promise<void> => {
+      signal.throwIfAborted();
+      await requireLease();
+    };
+    const { keep, remove } = await this.retention.prune({ actor: service(), beforeRemove });
+    return { kept: keep.length, removed: remove };
+  }
+
+  /** Tests a backup. If that fails, so does the run: `/ready` reports three in a row. */
+  private async testRestore({ run, signal }: RunContext): Promise<JsonObject> {
+    const { backup } = run.parameters;
+    const report = await this.restoreTests.run({
+      ...(typeof backup === 'string' && { backup }),
+      signal,
+      actor: service(),
+    });
+    const { verdict, without = [], comparisons, durationMs, number, hash, notRecorded } = report;
+    if (verdict === 'passed')
+      return { backup: report.backup, verdict, without, durationMs, number, hash, notRecorded };
+    const failing = comparisons.filter(({ ok }) => !ok).map(({ name, details }) => `${name}: ${details}`);
+    throw new PgkeepError(
+      'RESTORE_TEST_FAILED',
+      `${report.backup} failed its restore test: ${failing.join('; ')}.`,
+      {
+        hint: `Do not use this backup. Test an older one (\`pgkeep backup list\`). The details are in evidence ${number ?? hash} (\`pgkeep restore history\`).`,
+      },
+    );
+  }
+}
 
 /** The runs of this process. They continue in the background; a shutdown stops them and waits for their end. */
 @Injectable()

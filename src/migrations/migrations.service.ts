@@ -6,8 +6,11 @@ import { PgkeepError } from '../core/errors.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { compareMigrations } from './history/compare-migrations.js';
-import { MigrationDirectory, OWN_MIGRATIONS_DIRECTORY } from './history/migration-directory.js';
+import {
+  compareMigrations,
+  MigrationDirectory,
+  OWN_MIGRATIONS_DIRECTORY,
+} from './history/migration-directory.js';
 import { PrismaHistory } from './history/prisma-history.js';
 import { type ChangedFile, EditVerdicts } from './lint/edited-files.js';
 import type {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { IS_DDL_GUARD_LIFTED } from '../guard/ddl/lift-ddl-guard.js';
+import { IS_DDL_GUARD_LIFTED } from '../guard/ddl/ddl-guard-sql.js';
 import {
   ACTION_SETTING,
   ACTOR_SETTING,

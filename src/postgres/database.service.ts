@@ -1,14 +1,14 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Pool, type PoolClient, type QueryResultRow } from 'pg';
+import { type Client, Pool, type PoolClient, type QueryResultRow } from 'pg';
 import { type DatabaseUrl, describeDatabaseUrl } from '../config/database-url.js';
 import type { DatabaseSettings, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import type { PrismaClient } from '../generated/prisma/client.js';
 import { candidateClient } from './candidate-client.js';
 import { CandidateRotation, isStale, walkCandidates } from './candidate-rotation.js';
-import { withConnection, withConnectionRetry } from './connect.js';
+import { connectOnce, withConnection, withConnectionRetry } from './connect.js';
 import { databaseError } from './database-fault.js';
-import { ProbeConnection } from './probe-connection.js';
+import { closeClient, DeadlineError, withDeadline } from './deadline.js';
 import { read, type ReadTimeouts } from './read.js';
 import { readServerFacts, type ServerFacts } from './server-facts.js';
 
@@ -173,5 +173,68 @@ export async function withRecords<T>(
     return await work(records);
   } finally {
     await records.$disconnect();
+  }
+}
+
+/**
+ * The connection of the readiness checks, kept open between evaluations: an exhausted pool does not affect the verdict.
+ * Not for concurrent use.
+ */
+class ProbeConnection {
+  private readonly rotation: CandidateRotation;
+  private client: Client | undefined;
+
+  constructor(url: DatabaseUrl) {
+    this.rotation = new CandidateRotation(url);
+  }
+
+  /**
+   * Runs `work` on the connection, opening it first where there is none. Any failure closes the connection, the deadline
+   * and an end of the server in between included.
+   * @throws DeadlineError after `deadlineMs`; what connecting or `work` throws.
+   */
+  async use<T>(deadlineMs: number, work: (client: Client) => Promise<T>): Promise<T> {
+    let isAbandoned = false;
+    // The URL's file was replaced: the password of this connection may be revoked, or the server another.
+    if (this.client && isStale(this.client, this.rotation)) await this.close();
+    const connected = this.client ? Promise.resolve(this.client) : this.open(deadlineMs);
+    const working = connected.then((client) => {
+      // Connected too late: this connection must not take the place of one that was opened since.
+      if (isAbandoned) throw new DeadlineError(deadlineMs);
+      this.client = client;
+      return work(client);
+    });
+    try {
+      return await withDeadline(working, deadlineMs);
+    } catch (error) {
+      isAbandoned = true;
+      this.client = undefined;
+      connected.then(
+        (client) => client.connection.stream.destroy(),
+        () => undefined,
+      );
+      throw error;
+    }
+  }
+
+  /** Closes the connection; the next use opens another. */
+  async close(): Promise<void> {
+    const client = this.client;
+    this.client = undefined;
+    if (client) await closeClient(client);
+  }
+
+  private async open(deadlineMs: number): Promise<Client> {
+    const client = await connectOnce(this.rotation, {
+      // Each host gets its share: one that does not answer must leave time for the next.
+      connectTimeoutMs: deadlineMs / this.rotation.url.hosts.length,
+      answerTimeoutMs: deadlineMs,
+      applicationName: 'pgkeep readiness',
+      throughPooler: true,
+    });
+    client.once('end', () => {
+      if (this.client === client) this.client = undefined;
+    });
+    return client;
   }
 }

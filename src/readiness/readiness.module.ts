@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { HealthIndicatorService } from '@nestjs/terminus';
 import { BackupModule } from '../backup/backup.module.js';
-import { ClockModule } from '../core/clock.module.js';
+import { ClockModule } from '../core/clock.js';
 import { DriftModule } from '../drift/drift.module.js';
 import { EnvironmentModule } from '../environment/environment.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';

@@ -3,21 +3,30 @@ import type { Client } from 'pg';
 import type { Gate, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { Clock } from '../core/clock.js';
+import { errorCode } from '../core/errors.js';
 import { EnvironmentService } from '../environment/environment.service.js';
+import { readDdlGuardSwitch } from '../guard/ddl/ddl-guard-state.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
+import { databaseFault } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
-import { readDdlGuardSwitch } from '../guard/ddl/ddl-guard-state.js';
 import { readServerFacts } from '../postgres/server-facts.js';
-import { readNewestEvidence, type NewestEvidences } from '../restore/test/newest-evidence.js';
+import { type NewestEvidences, readNewestEvidence } from '../restore/test/evidence.js';
 import { ApplicationChecks } from './application-checks.js';
 import { BackupWatch } from './backup-watch.js';
 import { DriftWatch } from './drift-watch.js';
-import { gatesOf } from './gates.js';
-import { judge } from './judge.js';
+import { gatesOf, judge } from './judge.js';
 import { areAnswered, LastFacts, standInUntil } from './last-known.js';
-import { learn, notLearned } from './learn.js';
-import type { DatabaseFacts, Evaluation, Facts, Judgement, ServerState, Verdict } from './readiness.types.js';
+import type {
+  DatabaseFacts,
+  Evaluation,
+  Fact,
+  Facts,
+  Judgement,
+  NotLearned,
+  ServerState,
+  Verdict,
+} from './readiness.types.js';
 
 /** How long the evidence of restore tests is cached, in ms. */
 const EVIDENCE_MS = 30_000;
@@ -131,4 +140,31 @@ export class ReadinessService {
 async function readServerState(client: Client, timeouts: ReadTimeouts): Promise<ServerState> {
   const facts = await readServerFacts(client, timeouts);
   return { ...facts, ddlGuard: await readDdlGuardSwitch(client, timeouts) };
+}
+
+/** Codes of Node's for an answer that did not come; a refusal has another one. */
+const NO_ANSWER = new Set(['ETIMEDOUT', 'EAI_AGAIN']);
+
+/**
+ * Returns what a question to the database was answered, or why it was not.
+ * @throws what broke the connection: nothing more can be asked on it.
+ */
+export async function learn<T>(asking: Promise<T>): Promise<Fact<T>> {
+  try {
+    return { value: await asking };
+  } catch (error) {
+    if (databaseFault(error).code === 'DATABASE_UNREACHABLE') throw error;
+    return { reason: notLearned(error) };
+  }
+}
+
+/**
+ * Explains why a fact was not learned. When a connection breaks in use, a new one may still succeed, so that fact is
+ * unanswered: the next evaluation tries.
+ */
+export function notLearned(error: unknown, { wasConnected = false } = {}): NotLearned {
+  const fault = databaseFault(error);
+  const broke = wasConnected && fault.code === 'DATABASE_UNREACHABLE';
+  const isUnanswered = broke || fault.code === 'DATABASE_TIMEOUT' || NO_ANSWER.has(errorCode(error) ?? '');
+  return { ...fault, isUnanswered };
 }

@@ -1,16 +1,16 @@
 import type { HealthCheckResult } from '@nestjs/terminus';
 import type { Gate } from '../config/settings.js';
 import type { Known } from '../core/known.js';
-import type { DdlGuardSwitch } from '../guard/ddl/ddl-guard-state.js';
-import type { ServerFacts } from '../postgres/server-facts.js';
-import type { DatabaseFault } from '../postgres/database-fault.js';
 import type { EnvironmentFacts } from '../environment/environment.types.js';
-import type { NewestEvidences } from '../restore/test/newest-evidence.js';
-import type { CheckOutcome, VerdictCode } from './check.js';
+import type { DdlGuardSwitch } from '../guard/ddl/ddl-guard-state.js';
+import type { MigrationsReport } from '../migrations/migrations.types.js';
+import type { DatabaseFault } from '../postgres/database-fault.js';
+import type { ServerFacts } from '../postgres/server-facts.js';
+import type { NewestEvidences } from '../restore/test/evidence.js';
 import type { ApplicationFacts } from './application-checks.js';
 import type { BackupFacts } from './backup-watch.js';
+import type { CheckOutcome, VerdictCode } from './check.js';
 import type { DriftFacts } from './drift-watch.js';
-import type { MigrationsReport } from '../migrations/migrations.types.js';
 
 /** One check as `/ready` shows it. `gate` is there when it is not `enforce`, and whenever the check is not ok. */
 export interface CheckView extends CheckOutcome {

@@ -42,7 +42,7 @@ export async function openClinic(
 }
 
 async function fill(url: string): Promise<void> {
-  const { applyMigrations } = await import('../migrations/engine/schema-engine.js');
+  const { applyMigrations } = await import('../migrations/schema-engine.js');
   await applyMigrations({ database: parseDatabaseUrl(url), directory: CLINIC_MIGRATIONS });
   await execute(url, await readFile(new URL('seed.sql', CLINIC), 'utf8'));
   await execute(url, 'ANALYZE');

@@ -1,19 +1,20 @@
-import { Logger, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
+import type { Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { type DynamicModule, Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { LazyModuleLoader, NestFactory } from '@nestjs/core';
-import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { readSettings, type Environment } from '../config/read-settings.js';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { type Environment, readSettings } from '../config/read-settings.js';
 import type { Settings } from '../config/settings.js';
 import { unknownSettings } from '../config/unknown-settings.js';
 import { errorCode, PgkeepError } from '../core/errors.js';
-import { PgkeepHttpModule } from '../http/pgkeep-http.module.js';
-import { ProblemFilter } from '../http/problem.filter.js';
-import { StartupInstall } from '../install/startup-install.service.js';
 import { StderrLogger } from '../core/logger.js';
+import { handOverSignals } from '../core/process/early-signals.js';
+import { PgkeepHttpModule } from '../http/pgkeep-http.module.js';
+import { problem, ProblemFilter, problemOf } from '../http/problem.js';
+import { StartupInstall } from '../install/startup-install.service.js';
 import { PgkeepModule } from '../pgkeep.module.js';
 import { CHECK_NAMES } from '../readiness/checks.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.js';
-import { handOverSignals } from '../core/process/early-signals.js';
-import { createAdapter } from './fastify-adapter.js';
 
 /** Something that must stop after the HTTP server: the embedded cluster. */
 export interface Companion {
@@ -97,4 +98,79 @@ async function keepSchedule(app: NestFastifyApplication): Promise<void> {
   ]);
   const schedule = await app.get(LazyModuleLoader).load(() => PgkeepScheduleModule, { logger: false });
   schedule.get(Scheduler).start();
+}
+
+/** No route reads a larger body; a slower request is cut off. */
+const LIMITS = { bodyLimit: 65_536, requestTimeout: 10_000 } as const;
+
+/** Creates Fastify with limits, and with pgkeep's error format for requests that do not parse as HTTP. */
+export function createAdapter(): FastifyAdapter {
+  const adapter = new FastifyAdapter({
+    ...LIMITS,
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: answerBadUrl,
+  });
+  const server: Server = adapter.getHttpServer();
+  const hangUp = hangUpOnClose(server);
+  adapter.getInstance().addHook('preClose', (done) => {
+    hangUp();
+    done();
+  });
+  return adapter;
+}
+
+/** Answers a path that cannot be decoded: it reaches no route, so no filter of Nest's. */
+function answerBadUrl(error: unknown, _request: unknown, { raw }: { raw: ServerResponse }): void {
+  const answer = problemOf(error);
+  raw
+    .writeHead(answer.status, {
+      'content-type': 'application/problem+json; charset=utf-8',
+      'cache-control': 'no-store',
+    })
+    .end(JSON.stringify(answer));
+}
+
+function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return;
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const answer = problem(status, 'REQUEST_REFUSED', 'The request is not valid HTTP.');
+  const body = JSON.stringify(answer);
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${answer.title}`,
+      'content-type: application/problem+json; charset=utf-8',
+      'cache-control: no-store',
+      `content-length: ${Buffer.byteLength(body)}`,
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}
+
+/**
+ * Closes connections when the server closes. Node.js's server waits for every connection that is not idle: for a client
+ * that never finishes its request, and for the keep-alive time of one that was just answered.
+ * @returns what to call on closing: it ends connections without a request, and the others after their answer.
+ */
+function hangUpOnClose(server: Server): () => void {
+  const open = new Set<Socket>();
+  const answering = new Set<Socket>();
+  let closing = false;
+  server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  server.on('request', ({ socket }, response) => {
+    answering.add(socket);
+    response.once('close', () => {
+      answering.delete(socket);
+      if (closing) socket.end();
+    });
+  });
+  return () => {
+    closing = true;
+    for (const socket of open) if (!answering.has(socket)) socket.destroy();
+  };
 }

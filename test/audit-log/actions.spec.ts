@@ -8,7 +8,7 @@ import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { StampService } from '../../src/environment/stamp.service.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { StartupInstall } from '../../src/install/startup-install.service.js';
-import { applyMigrations } from '../../src/migrations/engine/schema-engine.js';
+import { applyMigrations } from '../../src/migrations/schema-engine.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../../src/migrations/history/migration-directory.js';
 import { withApp } from '../support/app.js';
 import { createDatabase, query } from '../support/clinic.js';

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { findTables, type NamedTable } from '../../src/backup/export/find-tables.js';
+import { findTables, type NamedTable } from '../../src/backup/export/export-tables.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
 import { emptyDirectory, PgkeepProcess, runCli } from '../support/pgkeep-process.js';

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BackupReport, VerificationReport } from '../../src/backup/backup.types.js';
 import { findTool } from '../../src/backup/postgres-tools.js';
-import { readStoredArchive } from '../../src/backup/verify/stored-archive.js';
+import { readStoredArchive } from '../../src/backup/verify/verify-contents.js';
 import { LocalStorage } from '../../src/storage/local/local-storage.js';
 import { backupDirectory, withBackups } from '../support/backups.js';
 import { createClinic } from '../support/clinic.js';

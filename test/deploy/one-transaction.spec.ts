@@ -5,7 +5,7 @@ import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { applyScripts } from '../../src/deploy/apply/apply-scripts.js';
 import type { MigrationScript } from '../../src/deploy/apply/apply.types.js';
-import { applyMigrations } from '../../src/migrations/engine/schema-engine.js';
+import { applyMigrations } from '../../src/migrations/schema-engine.js';
 import { parseFiles } from '../../src/migrations/sql/parse-files.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';

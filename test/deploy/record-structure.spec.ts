@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { namesObject } from '../../src/deploy/record-structure.js';
+import { namesObject } from '../../src/deploy/back-up-and-record.js';
 import type { DriftedObject } from '../../src/drift/drift.types.js';
 
 const of = (home: string, object: string): DriftedObject => ({

@@ -2,7 +2,7 @@ import { copyFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
-import { applyMigrations } from '../../src/migrations/engine/schema-engine.js';
+import { applyMigrations } from '../../src/migrations/schema-engine.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { DeployedApplication } from '../support/deployed-application.js';
 import { runCli } from '../support/pgkeep-process.js';

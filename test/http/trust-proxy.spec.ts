@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { Module, type INestApplication } from '@nestjs/common';
+import { type INestApplication, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { parseNetworks } from '../../src/config/networks.js';
+import { parseNetworks } from '../../src/config/setting-parsers.js';
 import { ClientAddresses, networkOf } from '../../src/http/client-address.js';
 import { PgkeepHttpModule, PgkeepModule, readSettings } from '../../src/index.js';
 import { ADMIN_TOKEN } from '../support/production.js';

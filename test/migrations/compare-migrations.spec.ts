@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { compareMigrations } from '../../src/migrations/history/compare-migrations.js';
+import { compareMigrations } from '../../src/migrations/history/migration-directory.js';
 import type { HistoryRow } from '../../src/migrations/migrations.types.js';
 
 const directory = ['1_a', '2_b', '3_c'].map((name) => ({ name, checksums: ['same'] }));

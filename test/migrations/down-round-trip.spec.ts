@@ -7,7 +7,7 @@ import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { downBody } from '../../src/migrations/down/down-script.js';
 import { reverseDiff } from '../../src/migrations/down/reverse-diff.js';
-import { applyMigrations } from '../../src/migrations/engine/schema-engine.js';
+import { applyMigrations } from '../../src/migrations/schema-engine.js';
 import { parseFiles, type ParsedFile } from '../../src/migrations/sql/parse-files.js';
 import { CLINIC_MIGRATIONS, createDatabase, query } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';

@@ -1,9 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import { notReversed } from '../../src/migrations/down/ignored-statements.js';
 import { lossesOf } from '../../src/migrations/down/losses.js';
-import { notReversed } from '../../src/migrations/down/not-reversed.js';
 import { parseFiles } from '../../src/migrations/sql/parse-files.js';
-import { tracesOf } from '../../src/migrations/traces/traces-of.js';
-import { traceName } from '../../src/migrations/traces/trace.js';
+import { traceName, tracesOf } from '../../src/migrations/traces/traces-of.js';
 
 async function parse(sql: string) {
   const [parsed] = await parseFiles([{ path: 'down.sql', content: sql }]);

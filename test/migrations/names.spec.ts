@@ -3,8 +3,7 @@ import { downBody } from '../../src/migrations/down/down-script.js';
 import { lossesOf } from '../../src/migrations/down/losses.js';
 import { isAboutTemporary, temporaryNames } from '../../src/migrations/names/temporary-objects.js';
 import { type ParsedFile, parseFiles, touchedTables } from '../../src/migrations/sql/parse-files.js';
-import { tracesOf } from '../../src/migrations/traces/traces-of.js';
-import { traceName } from '../../src/migrations/traces/trace.js';
+import { traceName, tracesOf } from '../../src/migrations/traces/traces-of.js';
 
 async function parse(content: string): Promise<ParsedFile> {
   const [parsed] = await parseFiles([{ path: 'migration.sql', content }]);

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Client } from 'pg';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { PgkeepError } from '../../src/core/errors.js';
-import { applyMigrations } from '../../src/migrations/engine/schema-engine.js';
+import { applyMigrations } from '../../src/migrations/schema-engine.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { createDatabase, PrismaApplication, query } from './engine-application.js';
 

@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { CHECKS } from '../../src/readiness/checks.js';
-import { blocks, gatesOf } from '../../src/readiness/gates.js';
-import { runCheck } from '../../src/readiness/judge.js';
+import { blocks, gatesOf, runCheck } from '../../src/readiness/judge.js';
 
 describe('the gates', () => {
   it('are those that READINESS_GATES names, and else those of the declarations', () => {

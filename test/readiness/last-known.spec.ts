@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { LastKnown, type Miss } from '../../src/readiness/last-known.js';
-import { learn, notLearned } from '../../src/readiness/learn.js';
 import { DeadlineError } from '../../src/postgres/deadline.js';
+import { LastKnown, type Miss } from '../../src/readiness/last-known.js';
+import { learn, notLearned } from '../../src/readiness/readiness.service.js';
 
 const PATIENCE = { misses: 3, ageMs: 10_000 };
 const MISS = { code: 'DATABASE_TIMEOUT', text: 'no answer within 800 ms' } as const;

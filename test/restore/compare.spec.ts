@@ -1,8 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { compareRestored, type Expected } from '../../src/restore/comparison/compare.js';
-import type { Restored } from '../../src/restore/comparison/read-restored.js';
-import { orphanQuery } from '../../src/restore/comparison/foreign-keys.js';
 import { CONTENT_HASH_METHOD } from '../../src/backup/create/table-contents.js';
+import { compareRestored, type Expected } from '../../src/restore/comparison/compare.js';
+import { orphanQuery, type Restored } from '../../src/restore/comparison/read-restored.js';
 
 const CATALOGUE = {
   relations: ['r public.t', 'r public.u unlogged'],

@@ -16,7 +16,7 @@ import { Client } from 'pg';
 import { Cluster, type ClusterOptions } from '../../src/cluster/cluster.js';
 import { makePrivateDirectory, unprivilegedUser } from '../../src/cluster/data-directory.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
-import { applyMigrations } from '../../src/migrations/engine/schema-engine.js';
+import { applyMigrations } from '../../src/migrations/schema-engine.js';
 import { crc32c } from './crc32c.js';
 import { until } from './until.js';
 

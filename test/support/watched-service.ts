@@ -1,11 +1,10 @@
 import { ConsoleLogger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { readSettings, type Environment } from '../../src/config/read-settings.js';
-import { ProblemFilter } from '../../src/http/problem.filter.js';
+import { type Environment, readSettings } from '../../src/config/read-settings.js';
+import { ProblemFilter } from '../../src/http/problem.js';
 import type { CheckView, Verdict } from '../../src/readiness/readiness.types.js';
-import { createAdapter } from '../../src/service/fastify-adapter.js';
-import { ServiceModule } from '../../src/service/serve.js';
+import { createAdapter, ServiceModule } from '../../src/service/serve.js';
 import { secretsOf, Transcript } from './transcript.js';
 import { until } from './until.js';
 

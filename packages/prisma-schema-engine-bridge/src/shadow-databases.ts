@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { escapeIdentifier, type Client } from 'pg';
+import { type Client, escapeIdentifier } from 'pg';
 import { type EngineDatabase, withClient } from './engine-database.js';
 import { EngineSession } from './engine-session.js';
-import { messageOf, SchemaEngineError } from './errors.js';
-import type { FailureMemory } from './statement-failure.js';
+import { type FailureMemory, messageOf, SchemaEngineError } from './errors.js';
 
 const OWN_SCHEMAS = `SELECT nspname AS name FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'`;
 const IDENTITY = `

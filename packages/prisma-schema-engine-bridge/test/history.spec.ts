@@ -1,11 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { applyMigrations } from '../src/apply-migrations.js';
-import { readMigrationList } from '../src/migration-files.js';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { createDatabase, PrismaApplication, query } from '../../../test/migrations/engine-application.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../../../test/support/throw-away-cluster.js';
+import { applyMigrations, readMigrationList } from '../src/apply-migrations.js';
 import { nodePostgresDatabase } from '../src/node-postgres.js';
 import { SchemaEngine } from '../src/schema-engine.js';
-import { startThrowAwayCluster, type ThrowAwayCluster } from '../../../test/support/throw-away-cluster.js';
-import { createDatabase, PrismaApplication, query } from '../../../test/migrations/engine-application.js';
 
 const UNIX = 'CREATE TABLE a (\n  b integer\n);\n';
 const WINDOWS = UNIX.replaceAll('\n', '\r\n');

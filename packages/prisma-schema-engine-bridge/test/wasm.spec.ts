@@ -1,14 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { readMigrationList } from '../src/migration-files.js';
-import { nodePostgresDatabase } from '../src/node-postgres.js';
-import { SchemaEngine } from '../src/schema-engine.js';
-import { startThrowAwayCluster, type ThrowAwayCluster } from '../../../test/support/throw-away-cluster.js';
 import {
   createDatabase,
   PrismaApplication,
   query,
   shadowDatabases,
 } from '../../../test/migrations/engine-application.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../../../test/support/throw-away-cluster.js';
+import { readMigrationList } from '../src/apply-migrations.js';
+import { nodePostgresDatabase } from '../src/node-postgres.js';
+import { SchemaEngine } from '../src/schema-engine.js';
 
 const DATASOURCE = { path: 'schema.prisma', content: 'datasource db {\n provider = "postgresql"\n}\n' };
 const FILTERS = { externalTables: [], externalEnums: [] };

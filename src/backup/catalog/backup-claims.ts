@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
-import { messageOf } from '../../core/errors.js';
+import { errorCode, messageOf } from '../../core/errors.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
 import { claimKey, claimPrefix, manifestKey } from './backup-name.js';
+import { CommittedBackups } from './committed-backups.js';
 import { UnfinishedRuns } from './unfinished-runs.js';
 import { WorkMarks } from './work-marks.js';
 
@@ -26,7 +27,7 @@ export interface ClaimOptions {
 }
 
 /** Marks in one storage that keep a backup from being pruned while it is in use. */
-export class BackupClaims {
+class BackupClaims {
   private readonly marks: WorkMarks;
 
   constructor(private readonly storage: BackupStorage) {
@@ -129,4 +130,47 @@ async function inTime(storage: BackupStorage, work: Promise<unknown>): Promise<v
   const patience = sleep(PATIENCE_MS, undefined, { signal: waiting.signal }).catch(() => undefined);
   await Promise.race([work, patience]);
   waiting.abort();
+}
+
+/**
+ * Removes a backup from these places, in this order, unless it is in use in one of them. If the removal fails half-way,
+ * the next prune finishes it.
+ * @returns what uses it; empty if it was removed.
+ * @throws PgkeepError `STORAGE_…`.
+ */
+export async function removeUnlessUsed(
+  storages: readonly BackupStorage[],
+  name: string,
+  { now, signal }: { now: Date; signal: AbortSignal },
+): Promise<readonly string[]> {
+  const announced: UnfinishedRuns[] = [];
+  const uses: string[] = [];
+  try {
+    // The removal is announced first: work that begins later waits for its end, work that began earlier is seen below.
+    for (const storage of storages) {
+      const runs = new UnfinishedRuns(storage);
+      const run = await runs.runOn(name);
+      if (run === undefined) {
+        announced.push(runs);
+        await runs.begin(name, 'prune', now, signal).catch(unlessFull);
+      } else {
+        // The mark of the other run stays: an upload may be replacing a damaged copy.
+        uses.push(run);
+      }
+    }
+    for (const storage of storages) uses.push(...(await new BackupClaims(storage).uses(name)));
+    if (uses.length === 0) {
+      for (const storage of storages) await new CommittedBackups(storage).remove(name);
+    }
+    for (const runs of announced) await runs.commit(name);
+    return [...new Set(uses)];
+  } catch (error) {
+    for (const runs of announced) runs.abandon(name);
+    throw error;
+  }
+}
+
+/** Ignores a full disk: a prune frees it, so it goes on without the announcement. */
+function unlessFull(error: unknown): void {
+  if (errorCode(error) !== 'STORAGE_FULL') throw error;
 }

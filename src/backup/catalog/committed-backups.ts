@@ -2,6 +2,7 @@ import { PgkeepError } from '../../core/errors.js';
 import { isOneOf, isRecord } from '../../core/json-guards.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
 import type { BackupEntry, Manifest } from '../backup.types.js';
+import { omissionTexts } from '../omissions.js';
 import {
   archiveKeys,
   type Attachment,
@@ -12,7 +13,6 @@ import {
   typedName,
 } from './backup-name.js';
 import { parseManifest, readText, writeText } from './manifest.js';
-import { omissionTexts } from '../omission-texts.js';
 
 /** How many manifests are read concurrently, because of the latency of a bucket. */
 const CONCURRENT_READS = 8;

@@ -13,10 +13,10 @@ import {
 import { CATALOGUE_SECTIONS } from '../../postgres/catalogue/read-catalogue.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
 import { BACKUP_REASONS, type Manifest } from '../backup.types.js';
-import { OMISSION_KINDS } from '../create/completeness.js';
+import { OMISSION_KINDS } from '../omissions.js';
 
 /** Returns whether a parsed JSON document is a manifest that this version can read. Unknown fields are ignored. */
-export const isManifest: Guard<Manifest> = isRecord<Manifest>({
+const isManifest: Guard<Manifest> = isRecord<Manifest>({
   formatVersion: isOneOf([1]),
   name: isText,
   archive: isText,

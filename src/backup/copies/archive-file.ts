@@ -12,11 +12,11 @@ import type { Manifest } from '../backup.types.js';
 import type { BackupCopy, UnreadableCopy } from '../catalog/backup-catalog.js';
 import { archiveKey } from '../catalog/backup-name.js';
 import { decrypt } from '../encryption/decrypt.js';
-import { findKeys, type DecryptionKeys } from '../encryption/keys.js';
-import { WrongPassphrase, DecryptionFailed } from '../encryption/payload.js';
+import { type DecryptionKeys, findKeys } from '../encryption/keys.js';
+import { DecryptionFailed, WrongPassphrase } from '../encryption/payload.js';
 import { DigestMeter } from '../verify/digest-meter.js';
 import { archiveFindings } from '../verify/verify-backup.js';
-import { readStoredArchive, type StoredArchive } from '../verify/stored-archive.js';
+import { readStoredArchive, type StoredArchive } from '../verify/verify-contents.js';
 
 /** A backup whose archive is a file on this machine, with every byte verified. */
 export interface ArchiveFile {

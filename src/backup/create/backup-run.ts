@@ -15,15 +15,21 @@ import type { BackupReason, BackupReport, Manifest, ProgressListener } from '../
 import { archiveKey, manifestKey } from '../catalog/backup-name.js';
 import { printManifest, writeText } from '../catalog/manifest.js';
 import { takeName, UnfinishedRuns } from '../catalog/unfinished-runs.js';
-import { notesOn, omissionTexts } from '../omission-texts.js';
+import { notesOn, omissionTexts, readCompleteness } from '../omissions.js';
 import { findTool, libpqEnvironment } from '../postgres-tools.js';
 import { verifyArchive } from '../verify/verify-backup.js';
-import { ArchiveWriter, archiveCheckFor } from './archive-writer.js';
-import { readCompleteness } from './completeness.js';
 import { readDatabaseFacts } from './database-facts.js';
-import { type DumpCommand, type Dumped, dumpWatched, LARGEST_HEADER, type Prepared } from './dump.js';
+import {
+  archiveCheckFor,
+  ArchiveWriter,
+  type DumpCommand,
+  type Dumped,
+  dumpWatched,
+  LARGEST_HEADER,
+  type Prepared,
+} from './dump.js';
 import { chooseCompression, gzipLevel, newerToolNotes, pgDumpArguments } from './pg-dump-arguments.js';
-import { readObstacles, requireEnvironment, requireFreeSpace, requireComplete } from './preflight.js';
+import { readObstacles, requireComplete, requireEnvironment, requireFreeSpace } from './preflight.js';
 import { findSearchPathRisks } from './search-path-risks.js';
 import { beginLockedSnapshot, type Snapshot, whileConnected } from './snapshot.js';
 import {

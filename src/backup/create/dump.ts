@@ -1,11 +1,16 @@
 import { Readable } from 'node:stream';
+import type { BackupSettings, Settings } from '../../config/settings.js';
 import { outputOf, startProgram } from '../../core/process/program.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
-import type { DumpWriter } from './archive-writer.js';
 import type { ArchiveEncryption } from '../backup.types.js';
-import type { DatabaseFacts } from './database-facts.js';
+import type { ArchiveKind } from '../catalog/backup-name.js';
+import { ArchiveEncryptor } from '../encryption/encrypt.js';
+import { findKeys, recipientsOf } from '../encryption/keys.js';
+import { findTool, type PostgresTool } from '../postgres-tools.js';
 import { DigestMeter } from '../verify/digest-meter.js';
-import type { PostgresTool } from '../postgres-tools.js';
+import { verifiedByPgRestore } from '../verify/verify-contents.js';
+import type { DatabaseFacts } from './database-facts.js';
+import { completeSql, gzipped } from './plain-dump.js';
 
 /** What was read before the snapshot is taken. */
 export interface Prepared {
@@ -21,6 +26,13 @@ export interface DumpCommand {
   readonly file: string;
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Transforms a program's output on its way into the storage. */
+interface DumpWriter {
+  through(dump: AsyncIterable<Buffer>): AsyncIterable<Buffer>;
+  /** Returns how it was encrypted, after everything went through. */
+  finish(): ArchiveEncryption | null;
 }
 
 /** Where a dump goes. */
@@ -114,4 +126,48 @@ export async function dumpWatched(
     changed.signal.throwIfAborted();
     throw error;
   }
+}
+
+/** Passes an archive on, and fails if it is not complete. */
+type ArchiveCheck = (archive: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
+
+/** Writes one archive of a database. */
+export class ArchiveWriter implements DumpWriter {
+  readonly kind: ArchiveKind;
+  private readonly encryptor: ArchiveEncryptor;
+
+  constructor(
+    { encryption, format }: Pick<BackupSettings, 'encryption' | 'format'>,
+    /** For a plain dump; pg_dump compresses the custom format itself. */
+    private readonly gzipLevel: number,
+    /** Verifies the custom format before it is encrypted, if this machine cannot decrypt it afterwards. */
+    private readonly check: ArchiveCheck,
+  ) {
+    this.encryptor = new ArchiveEncryptor(encryption);
+    this.kind = { format, encryption: this.encryptor.isOn ? {} : null };
+  }
+
+  through(dump: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+    const isCustom = this.kind.format === 'custom';
+    return this.encryptor.through(
+      isCustom ? this.check(dump) : gzipped(completeSql(dump, 'database'), this.gzipLevel),
+    );
+  }
+
+  finish(): ArchiveEncryption | null {
+    return this.encryptor.finish();
+  }
+}
+
+/** Returns a check with pg_restore if this machine cannot decrypt the archive afterwards; otherwise one that does nothing. */
+export async function archiveCheckFor(
+  { major: atLeastMajor }: PostgresTool,
+  { backup, searchPath }: Pick<Settings, 'backup' | 'searchPath'>,
+  signal: AbortSignal,
+): Promise<ArchiveCheck> {
+  const { enabled, key } = backup.encryption;
+  const found = enabled && key && (await findKeys('', recipientsOf(key), backup.encryption));
+  if (!found || 'value' in found) return (archive) => archive;
+  const pgRestore = await findTool({ program: 'pg_restore', atLeastMajor, searchPath });
+  return (archive) => verifiedByPgRestore(archive, pgRestore, signal);
 }

@@ -1,8 +1,7 @@
 import type { Stanza } from 'age-encryption';
 import { messageOf } from '../../core/errors.js';
-import type { DecryptionKeys } from './keys.js';
-import { passphraseIdentity } from './passphrase.js';
-import { decryptPayload, WrongPassphrase, payloadKey, DecryptionFailed } from './payload.js';
+import { type DecryptionKeys, passphraseIdentity } from './keys.js';
+import { DecryptionFailed, decryptPayload, payloadKey, WrongPassphrase } from './payload.js';
 
 const NONCE_BYTES = 16;
 /** A header has about 100 bytes for each recipient; longer than this, it is no header. */

@@ -3,8 +3,7 @@ import type { EncryptionKey } from '../../config/encryption-keys.js';
 import type { EncryptionSettings } from '../../config/settings.js';
 import type { ArchiveEncryption } from '../backup.types.js';
 import { DigestMeter } from '../verify/digest-meter.js';
-import { recipientsOf } from './keys.js';
-import { passphraseRecipient } from './passphrase.js';
+import { passphraseRecipient, recipientsOf } from './keys.js';
 import { encryptPayload, payloadKey } from './payload.js';
 
 /** The bytes behind the header when nothing is encrypted: the nonce, and the tag of an empty piece. */

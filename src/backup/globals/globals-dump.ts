@@ -1,8 +1,8 @@
-import { queryOne } from '../../postgres/read.js';
 import type { Client } from 'pg';
 import type { Recording } from '../../audit-log/audit-log.types.js';
 import { PgkeepError } from '../../core/errors.js';
 import { withConnection } from '../../postgres/connect.js';
+import { queryOne } from '../../postgres/read.js';
 import { reachedServer } from '../../postgres/session.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
 import type { GlobalsReport } from '../backup.types.js';
@@ -15,7 +15,7 @@ import { requireEnvironment } from '../create/preflight.js';
 import { whileConnected } from '../create/snapshot.js';
 import { ArchiveEncryptor } from '../encryption/encrypt.js';
 import { findTool, libpqEnvironment } from '../postgres-tools.js';
-import { readStoredArchive } from '../verify/stored-archive.js';
+import { readStoredArchive } from '../verify/verify-contents.js';
 
 /** Dumps roles, memberships and tablespaces into the backup directory, and verifies the stored bytes. */
 export async function dumpGlobals(
@@ -78,7 +78,7 @@ async function requireIntact(
 }
 
 /** Returns the arguments of pg_dumpall, which takes a plain name with an = in it for a connection string. */
-export function pgDumpAllArguments(database: string, passwords: boolean): string[] {
+function pgDumpAllArguments(database: string, passwords: boolean): string[] {
   const quoted = database.replaceAll(/['\\]/g, String.raw`\$&`);
   return [
     '--globals-only',

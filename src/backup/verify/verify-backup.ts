@@ -13,9 +13,9 @@ import type {
 import type { BackupCopy, UnreadableCopy } from '../catalog/backup-catalog.js';
 import { archiveKey } from '../catalog/backup-name.js';
 import { findKeys } from '../encryption/keys.js';
-import { omissionTexts } from '../omission-texts.js';
+import { omissionTexts } from '../omissions.js';
 import { findTool, majorOf, type PostgresTool } from '../postgres-tools.js';
-import { readStoredArchive, type StoredArchive } from './stored-archive.js';
+import { readStoredArchive, type StoredArchive } from './verify-contents.js';
 
 /** The inputs of a verification. */
 export interface VerificationContext {

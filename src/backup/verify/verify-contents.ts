@@ -1,14 +1,16 @@
 import { once } from 'node:events';
 import type { ArchiveFormat } from '../../config/settings.js';
 import { errorCode, messageOf } from '../../core/errors.js';
+import { destroyOnAbort } from '../../core/process/concurrent.js';
 import { ProgramFailure } from '../../core/process/program-failure.js';
 import { requireSuccess, type RunningProgram, startProgram } from '../../core/process/program.js';
+import type { BackupStorage } from '../../storage/storage.types.js';
 import { ClosingLine, gunzipped } from '../create/plain-dump.js';
-import { DigestMeter } from './digest-meter.js';
 import { decrypt } from '../encryption/decrypt.js';
 import type { DecryptionKeys } from '../encryption/keys.js';
-import { WrongPassphrase, DecryptionFailed } from '../encryption/payload.js';
+import { DecryptionFailed, WrongPassphrase } from '../encryption/payload.js';
 import { type PostgresTool, toolEnvironment } from '../postgres-tools.js';
+import { DigestMeter } from './digest-meter.js';
 
 /** What is needed to check the contents of an archive. */
 export interface ContentsCheck {
@@ -29,8 +31,14 @@ export interface ArchiveContents {
   readonly notDecrypted: string | undefined;
 }
 
+/** Size, digest and contents of an archive, as it was read from its storage. */
+export interface StoredArchive extends ArchiveContents {
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
 /** The contents of an archive that was not checked. */
-export const NOT_CHECKED: ArchiveContents = { fault: undefined, plain: undefined, notDecrypted: undefined };
+const NOT_CHECKED: ArchiveContents = { fault: undefined, plain: undefined, notDecrypted: undefined };
 
 /**
  * Decrypts an archive if it is encrypted, and reads it to its end: pg_restore must be able to read the custom format; a
@@ -123,4 +131,32 @@ async function writeTo({ stdin, ended }: RunningProgram, piece: Buffer): Promise
   if (stdin.write(piece)) return;
   // If the program ends, stdin is closed without a "drain" event.
   await Promise.race([once(stdin, 'drain').catch(() => undefined), ended]);
+}
+
+/**
+ * Reads every byte of an archive from its storage: computes the digest, and checks the contents if there is a check.
+ * @throws what the storage throws, or the signal's reason.
+ */
+export async function readStoredArchive(
+  storage: BackupStorage,
+  key: string,
+  check: ContentsCheck | undefined,
+  { signal, onBytes }: { signal: AbortSignal; onBytes?: ((bytes: number) => void) | undefined },
+): Promise<StoredArchive> {
+  const meter = new DigestMeter(onBytes);
+  const body = destroyOnAbort(signal, await storage.get(key));
+  try {
+    const stored = meter.through(body);
+    // Without return(): if the check stops at a fault, the rest is still read for the digest.
+    const resumable = { [Symbol.asyncIterator]: () => ({ next: () => stored.next() }) };
+    const contents: ArchiveContents =
+      check === undefined ? NOT_CHECKED : await verifyContents(resumable, check, signal);
+    let next = await stored.next();
+    while (!next.done) next = await stored.next();
+    return { ...contents, bytes: meter.bytes, sha256: meter.digest() };
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    body.destroy();
+  }
 }

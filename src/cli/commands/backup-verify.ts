@@ -1,6 +1,6 @@
 import { BackupService } from '../../backup/backup.service.js';
 import type { VerificationReport } from '../../backup/backup.types.js';
-import { withoutText } from '../../backup/omission-texts.js';
+import { withoutText } from '../../backup/omissions.js';
 import { EXIT } from '../errors.js';
 import { showProgress } from '../progress.js';
 import type { Verb } from '../verb.js';

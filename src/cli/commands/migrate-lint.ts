@@ -1,11 +1,10 @@
-import { counted } from '../../core/text.js';
 import { PgkeepError } from '../../core/errors.js';
+import { counted } from '../../core/text.js';
 import { ENGINES } from '../../migrations/lint/engine.js';
 import { LintService } from '../../migrations/lint/lint.service.js';
 import type { LintRun } from '../../migrations/lint/lint.types.js';
 import { EXIT } from '../errors.js';
-import { renderSarif } from '../lint-sarif.js';
-import { renderLint } from '../lint-text.js';
+import { renderLint, renderSarif } from '../lint-text.js';
 import type { Verb } from '../verb.js';
 
 const FORMATS: Readonly<Record<string, (run: LintRun) => string>> = {

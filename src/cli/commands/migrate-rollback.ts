@@ -1,10 +1,10 @@
 import type { OptionValues } from 'commander';
+import { RollbackService } from '../../deploy/deploy.service.js';
 import { PRODUCTION_WORD } from '../../deploy/rollback/losses.js';
-import { RollbackService } from '../../deploy/rollback/rollback.service.js';
 import type { RollbackOptions, RollbackPlan } from '../../deploy/rollback/rollback.types.js';
+import { renderRollback, renderRollbackPlan } from '../deploy-text.js';
 import { EXIT } from '../errors.js';
 import { showProgress } from '../progress.js';
-import { renderRollback, renderRollbackPlan } from '../rollback-text.js';
 import { ask, isTerminal } from '../terminal.js';
 import type { Verb } from '../verb.js';
 

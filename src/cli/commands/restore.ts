@@ -1,7 +1,7 @@
 import type { OptionValues } from 'commander';
-import { withoutText } from '../../backup/omission-texts.js';
-import { boundedList, counted, formatBytes, formatSeconds, formatTime } from '../../core/text.js';
+import { withoutText } from '../../backup/omissions.js';
 import { PgkeepError } from '../../core/errors.js';
+import { boundedList, counted, formatBytes, formatSeconds, formatTime } from '../../core/text.js';
 import { RestoreService } from '../../restore/restore/restore.service.js';
 import type {
   Restoration,
@@ -12,7 +12,7 @@ import type {
 import type { Answer } from '../run-verb.js';
 import { ask, isTerminal } from '../terminal.js';
 import type { Verb } from '../verb.js';
-import { backupListVerb } from './backup-list.js';
+import { backupListVerb } from './backup.js';
 
 /** `pgkeep restore NAME|FILE`: restores into a new database, compares it, and swaps; `--list` lists the backups. */
 export const restoreVerb: Verb = {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, escapeIdentifier } from 'pg';
-import { LIFT_DDL_GUARD, RESTORE_DDL_GUARD } from '../../guard/ddl/lift-ddl-guard.js';
-import { readAttempts } from '../../migrations/history/attempts.js';
+import { LIFT_DDL_GUARD, RESTORE_DDL_GUARD } from '../../guard/ddl/ddl-guard-sql.js';
 import { HistoryWriter } from '../../migrations/history/history-writer.js';
+import { readAttempts } from '../../migrations/history/prisma-history.js';
 import { oneMessage } from '../../postgres/mark.js';
 import { beingDeployed, tryPrismaLock } from '../deploy-lock.js';
 import { requireNoFailedAttempt } from '../preconditions.js';

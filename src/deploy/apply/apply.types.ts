@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
-import type { AttemptMode } from '../../migrations/history/attempts.js';
 import type { HistoryWriter } from '../../migrations/history/history-writer.js';
+import type { AttemptMode } from '../../migrations/history/prisma-history.js';
 import type { ParsedFile } from '../../migrations/sql/parse-files.js';
 import type { PlannedMigration } from '../deploy/deploy.types.js';
 import type { SessionFacts } from '../sessions.js';

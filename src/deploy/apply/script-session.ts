@@ -1,13 +1,12 @@
 import type { Client } from 'pg';
 import { PgkeepError } from '../../core/errors.js';
-import { LIFT_DDL_GUARD } from '../../guard/ddl/lift-ddl-guard.js';
+import { LIFT_DDL_GUARD } from '../../guard/ddl/ddl-guard-sql.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { withConnection } from '../../postgres/connect.js';
 import { oneMessage } from '../../postgres/mark.js';
-import type { Declaration } from './declarations.js';
-import { checkDeclaration } from './check-declarations.js';
-import type { RunnerOptions } from './lock-retries.js';
 import type { Progress, ScriptContext } from './apply.types.js';
+import { checkDeclaration, type Declaration } from './declarations.js';
+import type { RunnerOptions } from './lock-retries.js';
 
 /**
  * Runs `work` in a dedicated session for scripts. Aborting the signal cancels the statement that it runs.

@@ -1,6 +1,6 @@
-import { boundedList } from '../../core/text.js';
 import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
-import { readAttempts } from '../../migrations/history/attempts.js';
+import { boundedList } from '../../core/text.js';
+import { readAttempts } from '../../migrations/history/prisma-history.js';
 import type { Unenforced } from '../../postgres/catalogue/unenforced.js';
 import { databaseError } from '../../postgres/database-fault.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
@@ -10,8 +10,7 @@ import type { DeployConnection } from '../deploy-connection.js';
 import { isRunning } from '../sessions.js';
 import { invalidIndexesOf, unenforcedIn } from '../unenforced-objects.js';
 import type { Draft } from './draft-plan.js';
-import { type FailedState, isSessionLost, stateOf } from './failed-state.js';
-import { type Failure, migrationFailed } from './failure-text.js';
+import { type FailedState, type Failure, isSessionLost, migrationFailed, stateOf } from './failure.js';
 
 /** What explaining a failed migration needs. */
 export interface FailedDeployOptions {

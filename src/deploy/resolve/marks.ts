@@ -1,5 +1,5 @@
 import { boundedList } from '../../core/text.js';
-import { resolveRefused } from '../refusals.js';
+import { resolveRefused } from '../preconditions.js';
 import type { Choice, MigrationState, ResolveOptions } from './resolve.types.js';
 
 const DEPLOY = 'npx pgkeep migrate deploy';

@@ -1,16 +1,14 @@
 import type { Client } from 'pg';
 import { operator } from '../../audit-log/append.js';
 import { interrupted, messageOf, PgkeepError } from '../../core/errors.js';
-import { markMigration } from '../../migrations/engine/schema-engine.js';
-import { type Attempt, readAttempts } from '../../migrations/history/attempts.js';
+import { type Attempt, readAttempts } from '../../migrations/history/prisma-history.js';
+import { markMigration } from '../../migrations/schema-engine.js';
 import { recordAction } from '../back-up-and-record.js';
-import { DeployConnection } from '../deploy-connection.js';
-import type { DeployDependencies } from '../deploy-dependencies.js';
+import { DeployConnection, type DeployDependencies } from '../deploy-connection.js';
 import { takeDeployLock } from '../deploy-lock.js';
-import { requireTarget } from '../preconditions.js';
-import { resolveRefused } from '../refusals.js';
+import { requireTarget, resolveRefused } from '../preconditions.js';
 import { requireMarkAllowed } from './marks.js';
-import { readState, unsettledNames } from './read-states.js';
+import { readState, unsettledNames } from './migration-states.js';
 import type { MigrationState, ResolveExplanation, ResolveOptions, ResolveReport } from './resolve.types.js';
 
 /** What resolving needs of other modules. */

@@ -1,7 +1,7 @@
 import type { Recording } from '../../audit-log/audit-log.types.js';
 import type { EnvironmentName } from '../../config/settings.js';
-import type { Mark } from '../../migrations/engine/schema-engine.js';
-import type { Traced } from '../../migrations/traces/trace.js';
+import type { Mark } from '../../migrations/schema-engine.js';
+import type { Traced } from '../../migrations/traces/traces-of.js';
 
 /** Which migration is marked, and how. */
 export interface ResolveOptions {

@@ -2,7 +2,7 @@ import { type ClientBase, escapeIdentifier } from 'pg';
 import { counted, shellWord } from '../../core/text.js';
 import { type FullName, type Loss, nameOf } from '../../migrations/down/losses.js';
 import { read, type ReadTimeouts } from '../../postgres/read.js';
-import { rollbackRefused } from '../refusals.js';
+import { rollbackRefused } from '../preconditions.js';
 import { countWithin } from '../row-counts.js';
 import type { MeasuredLoss, RollbackOptions, RollbackPlan } from './rollback.types.js';
 

@@ -3,8 +3,7 @@ import { DDL_GUARD_REFUSED } from '../../guard/ddl/ddl-guard-sql.js';
 import type { ParsedFile } from '../../migrations/sql/parse-files.js';
 import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { FailedScript } from '../apply/apply.types.js';
-import { isSessionLost } from '../deploy/failed-state.js';
-import { placeOf, serverWords, waitReasons } from '../deploy/failure-text.js';
+import { isSessionLost, placeOf, serverWords, waitReasons } from '../deploy/failure.js';
 import type { RollbackPlan } from './rollback.types.js';
 
 /** Everything that the message of a failed rollback reports. */

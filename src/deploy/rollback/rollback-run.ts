@@ -3,13 +3,11 @@ import type { Client } from 'pg';
 import { operator } from '../../audit-log/append.js';
 import type { NewEntry, Recording } from '../../audit-log/audit-log.types.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
-import { backUpFirst, recordAction, requireBackup } from '../back-up-and-record.js';
-import { DeployConnection } from '../deploy-connection.js';
-import type { DeployDependencies } from '../deploy-dependencies.js';
+import { backUpFirst, DeployDrift, recordAction, requireBackup } from '../back-up-and-record.js';
+import { DeployConnection, type DeployDependencies } from '../deploy-connection.js';
 import { takeDeployLock } from '../deploy-lock.js';
-import { isSessionLost } from '../deploy/failed-state.js';
-import { DeployDrift } from '../record-structure.js';
-import { rollbackRefused } from '../refusals.js';
+import { isSessionLost } from '../deploy/failure.js';
+import { rollbackRefused } from '../preconditions.js';
 import { compareCounts, countRows } from '../row-counts.js';
 import { isRunning } from '../sessions.js';
 import { draftRollback, type RollbackDraft } from './draft-rollback.js';
@@ -23,7 +21,7 @@ import {
 } from './losses.js';
 import { rollbackFailed } from './rollback-failure.js';
 import type { MeasuredLoss, RollbackOptions, RollbackPlan, RollbackReport } from './rollback.types.js';
-import { type DownOutcome, runDown, ROLLBACK_SESSION } from './run-down.js';
+import { type DownOutcome, ROLLBACK_SESSION, runDown } from './run-down.js';
 
 /** One rollback, from the history check to the record. */
 export class RollbackRun {

@@ -1,4 +1,25 @@
-import { IS_DDL_GUARD_LIFTED } from './lift-ddl-guard.js';
+import { OWN_DEPLOY_LOCK } from '../../migrations/history/prisma-history.js';
+
+/** The setting of a session that works for a recorded deploy: no SQL keyword, so that it is not typed by habit. */
+const SETTING = 'pgkeep.deploy';
+
+/**
+ * SQL that lifts the DDL guard for a session, while `OWN_DEPLOY_LOCK` is held by any session: the setting alone does
+ * not. Without a guard it has no effect.
+ */
+export const LIFT_DDL_GUARD = `SET ${SETTING} = 'on'`;
+
+/** SQL that ends it, for a session that goes on with other work. */
+export const RESTORE_DDL_GUARD = `RESET ${SETTING}`;
+
+/** SQL expression: whether the guard is lifted for the current session. */
+export const IS_DDL_GUARD_LIFTED = `
+  (pg_catalog.current_setting('${SETTING}', true) = 'on'
+   AND EXISTS (SELECT FROM pg_catalog.pg_locks l
+                WHERE l.locktype = 'advisory' AND l.mode = 'ExclusiveLock' AND l.granted
+                  AND (l.classid::bigint, l.objid::bigint, l.objsubid::int) = (${OWN_DEPLOY_LOCK.join(', ')})
+                  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
+                                     WHERE d.datname = pg_catalog.current_database())))`;
 
 /** The event trigger that refuses; while it is off or missing, so is the complete guard. */
 export const DDL_GUARD = 'pgkeep_ddl_guard';
@@ -161,3 +182,47 @@ export const GUARD_FUNCTION_NAMES = [
   'on_truncate()',
   'on_table()',
 ].map((name) => `${GUARD_SCHEMA}.${name}`);
+
+/**
+ * Entries of the DDL guard in `pg_restore --list`. Every restore leaves them out: only a superuser can create event
+ * triggers and owns the functions, and it must be possible to drop the tables of a scratch database.
+ */
+const GUARD_ENTRY = new RegExp(
+  [
+    `SCHEMA - ${GUARD_SCHEMA} `,
+    `FUNCTION ${GUARD_SCHEMA} `,
+    `TRIGGER .* ${TRUNCATE_TRIGGER} `,
+    `EVENT TRIGGER - (?:${DDL_GUARD}|${DDL_GUARD_TABLES}) `,
+    `(?:ACL|COMMENT) (?:- SCHEMA ${GUARD_SCHEMA}|${GUARD_SCHEMA} FUNCTION|- EVENT TRIGGER ${DDL_GUARD})`,
+  ]
+    .map((entry) => String.raw`^\d+; \d+ \d+ ${entry}`)
+    .join('|'),
+);
+
+/** The same entries in the comments of a plain dump. */
+const GUARD_SECTION = new RegExp(
+  [
+    `${GUARD_SCHEMA}; Type: SCHEMA;`,
+    `.*; Type: FUNCTION; Schema: ${GUARD_SCHEMA};`,
+    `.* ${TRUNCATE_TRIGGER}; Type: TRIGGER;`,
+    `(?:${DDL_GUARD}|${DDL_GUARD_TABLES}); Type: EVENT TRIGGER;`,
+    `(?:SCHEMA ${GUARD_SCHEMA}|EVENT TRIGGER ${DDL_GUARD}); Type: (?:ACL|COMMENT);`,
+    `.*; Type: (?:ACL|COMMENT); Schema: ${GUARD_SCHEMA};`,
+  ]
+    .map((section) => `^-- Name: ${section}`)
+    .join('|'),
+);
+
+/** The note of a restore, or a restore test, that left the guard out. */
+export const GUARD_LEFT_OUT =
+  'the DDL guard was not restored (it never is): in production, run `pgkeep install --ddl-guard`';
+
+/** Whether a line of `pg_restore --list` belongs to the DDL guard. Pure. */
+export function isGuardEntry(line: string): boolean {
+  return GUARD_ENTRY.test(line);
+}
+
+/** Whether the comment above an entry of a plain dump belongs to the DDL guard. Pure. */
+export function isGuardSection(comment: string): boolean {
+  return GUARD_SECTION.test(comment);
+}

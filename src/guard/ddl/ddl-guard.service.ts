@@ -6,10 +6,10 @@ import { SETTINGS } from '../../config/settings.token.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { sameDatabase } from '../../environment/environment.types.js';
 import { readIdentity, readStamp } from '../../environment/stamp.js';
+import { runOnDedicatedConnection } from '../../postgres/connect.js';
 import { DatabaseService } from '../../postgres/database.service.js';
 import { oneMessage } from '../../postgres/mark.js';
 import { currentRole } from '../../postgres/read.js';
-import { runOnDedicatedConnection } from '../../postgres/run-on-connection.js';
 import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { beginStatements } from '../../postgres/transaction.js';
 import {

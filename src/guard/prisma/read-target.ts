@@ -4,10 +4,10 @@ import type { ProductionUrl } from '../../config/guard-settings.js';
 import { errorCode, messageOf } from '../../core/errors.js';
 import { type Known, valueOf } from '../../core/known.js';
 import { type DatabaseIdentity, sameDatabase } from '../../environment/environment.types.js';
-import { withConnection } from '../../postgres/connect.js';
-import { withDeadline } from '../../postgres/deadline.js';
-import { databaseFault } from '../../postgres/database-fault.js';
 import { readIdentity, readStamp } from '../../environment/stamp.js';
+import { withConnection } from '../../postgres/connect.js';
+import { databaseFault } from '../../postgres/database-fault.js';
+import { withDeadline } from '../../postgres/deadline.js';
 import type { StampNotRead, Target } from './guard.types.js';
 
 /** As long as Prisma waits for a connection. */
@@ -21,7 +21,7 @@ const OUT_OF_REACH = new Set(['DATABASE_AUTHENTICATION_FAILED', 'DATABASE_NOT_FO
 const NOBODY_THERE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'ENOENT']);
 
 /** Returns the options of the guard's connections. */
-export function connectionOptions(connectTimeoutMs: number) {
+function connectionOptions(connectTimeoutMs: number) {
   return { connectTimeoutMs, answerTimeoutMs: 5000, applicationName: 'pgkeep guard', throughPooler: true };
 }
 

@@ -1,8 +1,7 @@
-import { commandsOf, constraintsOf, tableOf } from '../sql/syntax-tree.js';
 import type { ParsedFile } from '../sql/parse-files.js';
-import { lossesOf, type Loss } from './losses.js';
-import { notReversed } from './not-reversed.js';
-import { undoOf } from './undo-statement.js';
+import { commandsOf, constraintsOf, tableOf } from '../sql/syntax-tree.js';
+import { type Loss, lossesOf } from './losses.js';
+import { notReversed, undoOf } from './ignored-statements.js';
 
 /** The text of a script that undoes a migration, and what to report about it. */
 export interface DownScript {

@@ -1,8 +1,7 @@
 import { readMigrationList } from '#prisma-schema-engine-bridge';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import type { PrismaProject } from '../../config/prisma-project.js';
-import { withSchemaEngine } from '../engine/schema-engine.js';
-import { externalFilters } from '../prisma-config/externals.js';
+import { externalFilters, withSchemaEngine } from '../schema-engine.js';
 
 /** Which migration to undo, and where the history may be replayed. */
 export interface ReverseDiffOptions {

@@ -3,7 +3,7 @@ import { type ClientBase, escapeIdentifier, escapeLiteral } from 'pg';
 import { PgkeepError } from '../../core/errors.js';
 import { oneMessage } from '../../postgres/mark.js';
 import { type ReadTimeouts, tableExists } from '../../postgres/read.js';
-import { type AttemptMode, markOf } from './attempts.js';
+import { type AttemptMode, markOf } from './prisma-history.js';
 
 /** Exactly as Prisma creates it: a dump does not show which of the two migrated the database first. */
 const TABLE = `CREATE TABLE %s (

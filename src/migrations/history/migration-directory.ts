@@ -3,9 +3,14 @@ import { statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { boundedList } from '../../core/text.js';
 import { messageOf } from '../../core/errors.js';
-import type { DirectoryMigration, MigrationsFault } from '../migrations.types.js';
+import { boundedList } from '../../core/text.js';
+import type {
+  DirectoryMigration,
+  HistoryRow,
+  MigrationsFault,
+  MigrationStatus,
+} from '../migrations.types.js';
 
 /** The script that undoes a migration, beside its `migration.sql`. Prisma ignores it. */
 export const DOWN_FILE = 'down.sql';
@@ -129,3 +134,42 @@ const faults = {
     hint: 'Restore the file from version control, or remove the empty directory.',
   }),
 };
+
+/** Compares this build's migrations with the database's history. Pure. */
+export function compareMigrations(
+  directory: readonly DirectoryMigration[],
+  rows: readonly HistoryRow[],
+): MigrationStatus {
+  const attempts = new Map<string, HistoryRow[]>();
+  for (const row of rows) attempts.set(row.name, [...(attempts.get(row.name) ?? []), row]);
+  const known = new Set(directory.map(({ name }) => name));
+  const lists: Record<Exclude<keyof MigrationStatus, 'unknown'>, string[]> = {
+    applied: [],
+    pending: [],
+    failed: [],
+    rolledBack: [],
+    edited: [],
+  };
+  for (const migration of directory) {
+    const own = attempts.get(migration.name) ?? [];
+    lists[stateOf(own)].push(migration.name);
+    const success = own.findLast(isApplied);
+    if (success && !migration.checksums.includes(success.checksum)) lists.edited.push(migration.name);
+  }
+  // A migration that was rolled back is not in the database, whether its directory exists or not.
+  const unknown = [...attempts]
+    .filter(([name, own]) => !known.has(name) && own.some(({ rolledBack }) => !rolledBack))
+    .map(([name]) => name)
+    .toSorted();
+  return { ...lists, unknown };
+}
+
+function stateOf(attempts: readonly HistoryRow[]): 'applied' | 'pending' | 'failed' | 'rolledBack' {
+  if (attempts.some(({ finished, rolledBack }) => !finished && !rolledBack)) return 'failed';
+  if (attempts.some(isApplied)) return 'applied';
+  return attempts.length > 0 ? 'rolledBack' : 'pending';
+}
+
+function isApplied({ finished, rolledBack }: HistoryRow): boolean {
+  return finished && !rolledBack;
+}

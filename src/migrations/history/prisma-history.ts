@@ -4,8 +4,14 @@ import { currentRole, read, type ReadTimeouts, tableExists } from '../../postgre
 import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { MigrationHistory, MigrationsFault } from '../migrations.types.js';
 
-/** The key of `pg_advisory_lock` that Prisma Migrate holds while it works. */
-const PRISMA_LOCK_KEY = 72_707_369;
+/** An advisory lock as pg_locks shows it: classid, objid, objsubid. */
+type AdvisoryLock = readonly [classId: number, objectId: number, objectSubId: number];
+
+/** "pgke" and 1: pgkeep holds it during a complete deploy, backup included. */
+export const OWN_DEPLOY_LOCK: AdvisoryLock = [0x70_67_6b_65, 1, 2];
+
+/** Prisma's engine holds it while it applies migrations; a bigint, which pg_locks shows with objsubid 1. */
+export const PRISMA_LOCK: AdvisoryLock = [0, 72_707_369, 1];
 
 interface Row {
   readonly migration_name: string | null;
@@ -66,8 +72,8 @@ function historyQuery(schema: string): string {
     SELECT m.migration_name, m.checksum, m.finished_at IS NOT NULL AS finished,
            m.rolled_back_at IS NOT NULL AS rolled_back, deploy.pid AS deploying_pid
       FROM (SELECT (SELECT l.pid FROM pg_catalog.pg_locks l
-                     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-                       AND l.classid = 0 AND l.objid = ${PRISMA_LOCK_KEY}
+                     WHERE l.locktype = 'advisory' AND l.granted
+                       AND (l.classid::bigint, l.objid::bigint, l.objsubid::int) = (${PRISMA_LOCK.join(', ')})
                        AND l.database = (SELECT oid FROM pg_catalog.pg_database
                                           WHERE datname = pg_catalog.current_database())
                      LIMIT 1) AS pid) deploy
@@ -144,4 +150,89 @@ export async function readAppliedMigrations(
       ORDER BY migration_name COLLATE "C", started_at`,
   );
   return rows;
+}
+
+/** One attempt to apply a migration, according to the history. */
+export interface Attempt {
+  readonly name: string;
+  readonly state: 'applied' | 'failed' | 'rolled back';
+  /** `2026-01-02 03:04:05`, in UTC. */
+  readonly started: string;
+  /**
+   * The first line of PostgreSQL's error (`ERROR: division by zero`); later lines may contain values of a row. Null where
+   * the error was not recorded, because the process that started the attempt was killed.
+   */
+  readonly said: string | null;
+  /** The checksum of the file that was run. */
+  readonly checksum: string;
+  /** How pgkeep ran it; undefined where pgkeep did not run it. */
+  readonly mode: AttemptMode | undefined;
+  /** `applied_steps_count`: of an attempt that pgkeep ran statement by statement, how many are applied. */
+  readonly steps: number;
+}
+
+type AttemptRow = Omit<Attempt, 'mode'> & { readonly logs: string | null };
+
+/** Extracts PostgreSQL's own words from what any version of the engine wrote around them. */
+const SAID = `coalesce(pg_catalog.substring(logs, 'Error querying the database: ([^\\n]*)'),
+                          pg_catalog.substring(logs, 'Database error:\\s*([^\\n]*)'),
+                          pg_catalog.substring(pg_catalog.regexp_replace(logs, '^pgkeep: [^\\n]*', ''), '[^[:space:]][^\\n]*'))`;
+
+/** Returns the attempts in the order in which they started. @param schema of `_prisma_migrations`, which exists. @throws what the connection throws. */
+export async function readAttempts(
+  client: ClientBase,
+  schema: string,
+  timeouts: ReadTimeouts,
+): Promise<Attempt[]> {
+  const rows = await read<AttemptRow>(client, {
+    sql: `SELECT migration_name AS name,
+                 CASE WHEN rolled_back_at IS NOT NULL THEN 'rolled back'
+                      WHEN finished_at IS NOT NULL THEN 'applied' ELSE 'failed' END AS state,
+                 pg_catalog.to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS started,
+                 ${SAID} AS said, checksum, applied_steps_count AS steps,
+                 pg_catalog.substring(logs, '^pgkeep: [^\\n]*') AS logs
+            FROM ${escapeIdentifier(schema)}._prisma_migrations
+           ORDER BY started_at, migration_name`,
+    ...timeouts,
+  });
+  return rows.map(({ logs, ...row }) => Object.assign(row, { mode: modeOfLogs(logs) }));
+}
+
+/** How pgkeep ran an attempt. */
+export type AttemptMode =
+  /** The script and the end of its row in the history were one transaction. */
+  | { readonly kind: 'transaction' }
+  /** Statement by statement; `applied_steps_count` counts the applied ones. */
+  | { readonly kind: 'statements'; readonly total: number }
+  /** As one query, because the parser could not read the file. */
+  | { readonly kind: 'query' };
+
+const STATEMENTS = /^pgkeep: (\d+) statements?, one by one$/;
+
+const MARKS = { transaction: 'pgkeep: one transaction', query: 'pgkeep: one query' } as const;
+
+/** Returns the first line of an attempt's `logs`: Prisma prints it, and pgkeep recognizes its own attempts by it. Pure. */
+export function markOf(mode: AttemptMode): string {
+  if (mode.kind !== 'statements') return MARKS[mode.kind];
+  return `pgkeep: ${mode.total} ${mode.total === 1 ? 'statement' : 'statements'}, one by one`;
+}
+
+/** Reads how an attempt was run from its `logs`; undefined where pgkeep did not run it. Pure. */
+function modeOfLogs(logs: string | null): AttemptMode | undefined {
+  const [mark = ''] = (logs ?? '').split('\n');
+  const total = STATEMENTS.exec(mark)?.[1];
+  if (total !== undefined) return { kind: 'statements', total: Number(total) };
+  if (mark === MARKS.transaction) return { kind: 'transaction' };
+  return mark === MARKS.query ? { kind: 'query' } : undefined;
+}
+
+/** Returns whether another session is applying migrations to this database; in the caller's transaction. */
+export async function isBeingDeployed(client: ClientBase): Promise<boolean> {
+  const keys = [OWN_DEPLOY_LOCK, PRISMA_LOCK].map((key) => `(${key.join(', ')})`).join(', ');
+  const { rowCount } = await client.query(`
+    SELECT FROM pg_catalog.pg_locks l
+     WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()
+       AND (l.classid::bigint, l.objid::bigint, l.objsubid::int) IN (${keys})
+       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`);
+  return rowCount !== 0;
 }

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
-import type { AcceptedEditReport, BaselineReport } from './lint.types.js';
 import { migrationsIn, readBytes } from './find-files.js';
+import type { AcceptedEditReport, BaselineReport } from './lint.types.js';
 
 /** What a team has agreed on; it is beside the migrations, in version control. */
 export interface Baseline {
@@ -35,7 +35,7 @@ export function digestOf(content: Uint8Array): string {
  * Reads the baseline; an absent one is empty.
  * @throws PgkeepError `LINT_FAILED` if the file exists and is not a baseline.
  */
-export async function readBaseline(file: string): Promise<Baseline> {
+async function readBaseline(file: string): Promise<Baseline> {
   try {
     return toBaseline(JSON.parse(await readFile(file, 'utf8')));
   } catch (cause) {
@@ -131,4 +131,30 @@ function toBaseline(json: unknown): Baseline {
 function requireDigest(name: string, digest: unknown): string {
   if (typeof digest === 'string' && /^[0-9a-f]{64}$/.test(digest)) return digest;
   throw new TypeError(`the checksum of ${name} is not a sha256`);
+}
+
+/** A migrations directory and its baseline. Each file is read at most once, so that every decision is about one content. */
+export class MigrationSources {
+  private readonly contents = new Map<string, Buffer | null>();
+  private baselineRead: Promise<Baseline> | undefined;
+
+  constructor(readonly directory: string) {}
+
+  /**
+   * Returns the content of a file; null if there is no such file.
+   * @throws PgkeepError `MIGRATIONS_UNREADABLE`.
+   */
+  read(file: string): Buffer | null {
+    const known = this.contents.get(file);
+    if (known !== undefined) return known;
+    const content = readBytes(file);
+    this.contents.set(file, content);
+    return content;
+  }
+
+  /** Returns the baseline. @throws PgkeepError `LINT_FAILED` if it exists and cannot be read. */
+  async baseline(): Promise<Baseline> {
+    this.baselineRead ??= readBaseline(baselineFile(this.directory));
+    return await this.baselineRead;
+  }
 }

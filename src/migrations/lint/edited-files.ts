@@ -3,9 +3,8 @@ import { setImmediate } from 'node:timers/promises';
 import { acceptedChecksums } from '../history/migration-directory.js';
 import type { HistoryRow } from '../migrations.types.js';
 import { loadSqlParser, type SqlParser, type Token } from '../sql/sql-parser.js';
-import { baselineFile, digestOf } from './baseline.js';
+import { baselineFile, digestOf, MigrationSources } from './baseline.js';
 import { scriptOf } from './find-files.js';
-import { MigrationSources } from './migration-sources.js';
 
 /** A migration whose file was changed after it was applied, in more than its comments. */
 export interface EditedFile {

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
-import { git } from '../../core/process/git.js';
+import { git } from '../../core/process/run.js';
 
 /** A file to lint, as it was found. */
 export interface FoundFile {

@@ -1,10 +1,11 @@
+import { closest } from 'fastest-levenshtein';
 import type { ParsedFile } from '../sql/parse-files.js';
+import type { SourceText } from '../sql/source-text.js';
 import type { Statement } from '../sql/statements.js';
 import type { Finding, LintContext, OtherFinding, WaivedFinding } from './lint.types.js';
 import type { Rule, RuleDeclaration, Violation } from './rule.js';
-import { docsOf, FILE_RULES, ruleOf, WAIVER_RULES } from './rules/all-rules.js';
+import { docsOf, FILE_RULES, ruleOf, RULES, WAIVER_RULES } from './rules/all-rules.js';
 import type { Spellings } from './rules/migration-name.js';
-import { unknownRule, type Waiver, waiversOf } from './waivers.js';
 
 /** Longer source lines are cut around the place. */
 const WIDEST = 160;
@@ -143,4 +144,69 @@ function around(line: string, before: number): Finding['source'] {
   const part = characters.slice(from, from + WIDEST).join('');
   const [start, end] = [from > 0 ? '…' : '', from + WIDEST < characters.length ? '…' : ''];
   return { text: `${start}${part}${end}`, before: before - from + start.length };
+}
+
+/** `-- pgkeep:allow RULE because REASON` */
+export interface Waiver {
+  readonly rules: readonly string[];
+  /** Empty if none was given: the waiver has no effect. */
+  readonly reason: string;
+  readonly index: number;
+  /** Where the findings are that it waives, as indexes into the text. */
+  readonly from: number;
+  readonly to: number;
+  /** Whether it is before the first statement: it then also waives findings about the file. */
+  readonly isAtTop: boolean;
+}
+
+const WAIVER_LINE = /^[ \t]*--[ \t]*pgkeep:allow\b(.*)$/gm;
+
+const WAIVER_BODY = /^\s+([\w/-]+(?:\s*,\s*[\w/-]+)*)(?:\s+because\s+(\S.*?))?\s*$/;
+
+/** Returns the waivers of a file. One before a statement is for the statement; one inside is for the line below it. */
+function waiversOf({ text }: SourceText, statements: readonly Statement[]): Waiver[] {
+  return [...text.matchAll(WAIVER_LINE)].map((match) => {
+    const index = match.index + match[0].indexOf('--');
+    const [, rules = '', reason = ''] = WAIVER_BODY.exec((match[1] ?? '').replace(/\r$/, '')) ?? [];
+    const outer = statements.find((statement) => statement.index <= index && index < endOf(statement));
+    const next = statements.find((statement) => statement.index > index);
+    const behind = match.index + match[0].length + 1;
+    const nextEnd = next ? endOf(next) : text.length;
+    return {
+      rules: rules
+        .split(',')
+        .map((rule) => rule.trim())
+        .filter(Boolean),
+      reason,
+      index,
+      from: outer ? behind : (next?.index ?? text.length),
+      to: outer ? endOfNextLine(text, behind) : nextEnd,
+      isAtTop: index <= (statements[0]?.index ?? text.length),
+    };
+  });
+}
+
+/** Says what is wrong with the name of a rule; undefined if there is such a rule. */
+function unknownRule(name: string): string | undefined {
+  if (name.startsWith('squawk/') || ruleOf(name)) return undefined;
+  const nearest = closest(
+    name,
+    RULES.map(({ id }) => id),
+  );
+  return `there is no rule "${name}"; the nearest name is "${nearest}"`;
+}
+
+function endOf({ index, sql }: Statement): number {
+  return index + sql.length;
+}
+
+/** Returns the end of the first line that is not a comment. */
+function endOfNextLine(text: string, from: number): number {
+  let index = from;
+  for (;;) {
+    const end = text.indexOf('\n', index);
+    if (end === -1) return text.length;
+    if (!/^\s*(--.*)?$/.test(text.slice(index, end))) return end;
+    index = end + 1;
+  }
 }

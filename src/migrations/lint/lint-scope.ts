@@ -2,10 +2,8 @@ import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { MigrationStatus } from '../migrations.types.js';
-import { digestOf } from './baseline.js';
+import { digestOf, type MigrationSources } from './baseline.js';
 import type { EditedFile } from './edited-files.js';
-import type { LintFile, LintOptions, LintRun } from './lint.types.js';
-import type { MigrationSources } from './migration-sources.js';
 import {
   changedSqlFiles,
   filesNamed,
@@ -14,6 +12,7 @@ import {
   migrationsIn,
   scriptOf,
 } from './find-files.js';
+import type { LintFile, LintOptions, LintRun } from './lint.types.js';
 
 /** Where to look, and what is known. */
 export interface ScopeFacts {

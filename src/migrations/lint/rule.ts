@@ -3,10 +3,10 @@ import type { ParsedFile } from '../sql/parse-files.js';
 import type { Statement } from '../sql/statements.js';
 import type { TableName } from '../sql/syntax-tree.js';
 import type { Engine } from './engine.js';
+import type { Waiver } from './findings.js';
 import type { LintFile, Severity } from './lint.types.js';
 import type { Spellings } from './rules/migration-name.js';
 import type { SchemaMemory } from './schema-memory.js';
-import type { Waiver } from './waivers.js';
 
 type KindsOf<Kind> = Kind extends Node ? keyof Kind : never;
 

@@ -1,7 +1,6 @@
 import type { Node, RangeVar } from 'libpg-query';
 import { stringsOf } from '../sql/syntax-tree.js';
-import { KnownNames } from './known-names.js';
-import { namedObjects } from './named-objects.js';
+import { KnownNames, namedObjects } from './known-names.js';
 import { isTemporary, pathChangeOf, TEMPORARY_SCHEMA } from './search-path.js';
 
 /**

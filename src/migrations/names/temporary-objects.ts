@@ -1,7 +1,7 @@
 import type { Node, RangeVar } from 'libpg-query';
 import { parseFiles, tablesIn } from '../sql/parse-files.js';
 import { stringsOf, walk } from '../sql/syntax-tree.js';
-import { namedObjects } from './named-objects.js';
+import { namedObjects } from './known-names.js';
 import { isTemporary } from './search-path.js';
 
 /**

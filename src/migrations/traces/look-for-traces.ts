@@ -1,6 +1,6 @@
 import { type ClientBase, escapeLiteral } from 'pg';
 import { read, type ReadTimeouts } from '../../postgres/read.js';
-import { type Trace, type Traced, type TraceKind, traceLabel } from './trace.js';
+import { type Trace, type Traced, type TraceKind, traceLabel } from './traces-of.js';
 
 /** Traces per query; a migration of thousands of statements takes a few queries. */
 const TRACES_PER_QUERY = 200;

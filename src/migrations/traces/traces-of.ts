@@ -2,7 +2,84 @@ import type { Node } from 'libpg-query';
 import { isTemporary } from '../names/search-path.js';
 import type { ParsedFile } from '../sql/parse-files.js';
 import { commandsOf, objectName, stringsOf, type TableName, tableOf } from '../sql/syntax-tree.js';
-import { type Trace, type TraceKind, traceName } from './trace.js';
+
+/** Kinds of objects that can be looked for by name. */
+export type TraceKind =
+  | 'table'
+  | 'view'
+  | 'index'
+  | 'sequence'
+  | 'column'
+  | 'constraint'
+  | 'trigger'
+  | 'policy'
+  | 'type'
+  | 'enum value'
+  | 'function'
+  | 'schema'
+  | 'extension';
+
+/** What can be seen in the catalogue after a statement: an object that exists, or one that does not. */
+export interface Trace {
+  readonly kind: TraceKind;
+  /** Undefined for a schema and an extension. */
+  readonly schema: string | undefined;
+  /** The table of a column, a constraint, a trigger or a policy; the type of an enum value. */
+  readonly of: string | undefined;
+  readonly name: string;
+  /** Whether the statement creates the object; otherwise it drops it. */
+  readonly isMade: boolean;
+}
+
+/** What was applied of a migration, according to the catalogue. */
+export interface Traced {
+  /**
+   * - `all`, `nothing`, `some` of its traces exist
+   * - `unknown`: it has no traces, or its file is missing
+   */
+  readonly verdict: 'all' | 'nothing' | 'some' | 'unknown';
+  /** Traces that exist: `table public.a`, `no column public.a.b`. */
+  readonly there: readonly string[];
+  readonly notThere: readonly string[];
+}
+
+/**
+ * Returns the traces of a migration that was applied. An object that it creates and drops, or drops and creates again,
+ * leaves none: it looks the same before and after. Pure.
+ */
+export function tracesOf({ flat }: ParsedFile, defaultSchema: string): Trace[] {
+  const traces = new Map<string, Trace>();
+  const ambiguous = new Set<string>();
+  for (const { node } of flat) {
+    for (const trace of tracesOfStatement(node, defaultSchema)) {
+      const key = traceName(trace);
+      if (traces.has(key) && traces.get(key)?.isMade !== trace.isMade) ambiguous.add(key);
+      traces.set(key, trace);
+    }
+  }
+  return [...traces.values()].filter((trace) => {
+    if (ambiguous.has(traceName(trace))) return false;
+    if (trace.of === undefined || trace.kind === 'enum value') return true;
+    // Parts of a table that is dropped, or replaced by another one.
+    const table = { ...trace, kind: 'table', name: trace.of, of: undefined } as const;
+    return !ambiguous.has(traceName(table)) && traces.get(traceName(table))?.isMade !== false;
+  });
+}
+
+/**
+ * Returns the traces of one statement; none where the object may have existed before (IF NOT EXISTS), and none of
+ * temporary objects. Pure.
+ */
+export function tracesOfStatement(node: Node, defaultSchema: string): Trace[] {
+  const make = new Traces(defaultSchema);
+  const all = [
+    ...created(node, make),
+    ...altered(node, make),
+    ...droppedBy(node, make),
+    ...renamed(node, make),
+  ];
+  return all.filter(({ schema }) => !isTemporary(schema));
+}
 
 /** Creates traces; unqualified names belong to the default schema. */
 class Traces {
@@ -40,21 +117,6 @@ const RENAMED: Readonly<Record<string, TraceKind>> = {
   OBJECT_INDEX: 'index',
   OBJECT_SEQUENCE: 'sequence',
 };
-
-/**
- * Returns the traces of one statement; none where the object may have existed before (IF NOT EXISTS), and none of
- * temporary objects. Pure.
- */
-export function tracesOfStatement(node: Node, defaultSchema: string): Trace[] {
-  const make = new Traces(defaultSchema);
-  const all = [
-    ...created(node, make),
-    ...altered(node, make),
-    ...droppedBy(node, make),
-    ...renamed(node, make),
-  ];
-  return all.filter(({ schema }) => !isTemporary(schema));
-}
 
 function created(node: Node, make: Traces): Trace[] {
   if ('CreateStmt' in node) {
@@ -172,25 +234,12 @@ function anyName(object: Node): TableName {
   return 'TypeName' in object ? nameIn(object.TypeName.names) : objectName(object);
 }
 
-/**
- * Returns the traces of a migration that was applied. An object that it creates and drops, or drops and creates again,
- * leaves none: it looks the same before and after. Pure.
- */
-export function tracesOf({ flat }: ParsedFile, defaultSchema: string): Trace[] {
-  const traces = new Map<string, Trace>();
-  const ambiguous = new Set<string>();
-  for (const { node } of flat) {
-    for (const trace of tracesOfStatement(node, defaultSchema)) {
-      const key = traceName(trace);
-      if (traces.has(key) && traces.get(key)?.isMade !== trace.isMade) ambiguous.add(key);
-      traces.set(key, trace);
-    }
-  }
-  return [...traces.values()].filter((trace) => {
-    if (ambiguous.has(traceName(trace))) return false;
-    if (trace.of === undefined || trace.kind === 'enum value') return true;
-    // Parts of a table that is dropped, or replaced by another one.
-    const table = { ...trace, kind: 'table', name: trace.of, of: undefined } as const;
-    return !ambiguous.has(traceName(table)) && traces.get(traceName(table))?.isMade !== false;
-  });
+/** `column public.a.b` */
+export function traceName({ kind, schema, of, name }: Trace): string {
+  return `${kind} ${[schema, of, name].filter((part) => part !== undefined).join('.')}`;
+}
+
+/** What is there afterwards: `table public.a`, `no column public.a.b`. */
+export function traceLabel(trace: Trace): string {
+  return `${trace.isMade ? '' : 'no '}${traceName(trace)}`;
 }

@@ -6,8 +6,8 @@ import { SETTINGS } from '../../config/settings.token.js';
 import { PgkeepError } from '../../core/errors.js';
 import { PolicyService } from '../../policy/policy.service.js';
 import { queryOne } from '../../postgres/read.js';
-import { runOnDedicatedConnection } from '../../postgres/run-on-connection.js';
-import { setSessionSettings } from '../../postgres/session-settings.js';
+import { runOnDedicatedConnection } from '../../postgres/connect.js';
+import { setSessionSettings } from '../../postgres/session.js';
 import {
   BACKUP_STORAGE,
   type BackupStorage,

@@ -1,15 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { withoutText } from '../../backup/omission-texts.js';
+import { withoutText } from '../../backup/omissions.js';
 import type { BackupSettings } from '../../config/settings.js';
 import { counted } from '../../core/text.js';
-import type { NewestEvidences } from '../../restore/test/newest-evidence.js';
+import type { NewestEvidences } from '../../restore/test/evidence.js';
 import {
-  defineCheck,
-  outcomeInProduction,
   type CheckContext,
   type CheckOutcome,
   type CodeText,
+  defineCheck,
   type Finding,
+  outcomeInProduction,
 } from '../check.js';
 import { CheckHealthIndicator } from '../health-indicator.js';
 

@@ -12,7 +12,7 @@ import {
 } from '../../backup/postgres-tools.js';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { outputOf, type ProgramOptions, requireSuccess, startProgram } from '../../core/process/program.js';
-import { isGuardSection } from '../../guard/ddl/ddl-guard-in-dumps.js';
+import { isGuardSection } from '../../guard/ddl/ddl-guard-sql.js';
 import type { ReachedServer } from '../../postgres/session.js';
 import { type ArchiveNeeds, needsOf, needsOfFile, unpacked } from './archive-needs.js';
 import { completeDump, restrictLine, withKnownSettings, withoutSections } from './dump-filters.js';

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
-import { isGuardSection } from '../../guard/ddl/ddl-guard-in-dumps.js';
 import { majorOf } from '../../backup/postgres-tools.js';
+import { isGuardSection } from '../../guard/ddl/ddl-guard-sql.js';
 
 const SECTION = /^-- (?:Data for )?Name: |^-- PostgreSQL database dump complete/;
 

@@ -3,10 +3,17 @@ import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { errorCode, PgkeepError } from '../../core/errors.js';
-import { type ArchiveHeader, HEADER_BYTES, parseArchiveHeader } from './archive-header.js';
 
 /** The formats that can be restored, as pg_dump's `--format` names them. A plain dump may be gzipped. */
 export type DumpFormat = 'custom' | 'directory' | 'tar' | 'plain';
+
+/** The versions in the header of a pg_dump archive. */
+interface ArchiveHeader {
+  /** The version of the server that was dumped: `15.18`. */
+  readonly serverVersion: string;
+  /** The version of the pg_dump that wrote it: `17.6`. An older pg_restore refuses the archive. */
+  readonly pgDumpVersion: string;
+}
 
 /** The format of a dump, detected from its first bytes: another tool's file may have any name. */
 export interface DetectedDump {
@@ -17,8 +24,13 @@ export interface DetectedDump {
 
 /** Enough for a plain dump's heading, its settings and its first entries. */
 const BEGINNING_BYTES = 16_384;
+
+/** An archive of pg_dump in the custom format begins with this. */
+const ARCHIVE = 'PGDMP';
 const TAR_BLOCK = 512;
+
 const GZIP = '\x1f\x8b';
+
 /** A byte order mark, or ASCII text in which every other byte is 0. */
 const UTF_16 = /^(?:\xff\xfe|\xfe\xff|(?:[\t\n\r -~]\0){8}|(?:\0[\t\n\r -~]){8})/;
 
@@ -40,7 +52,7 @@ export async function detectDump(file: string): Promise<DetectedDump> {
   const beginning = await firstBytes(file, BEGINNING_BYTES);
   if (beginning.length === 0) throw notRestored(`${file} is empty.`, 'Create the dump again.');
   const text = beginning.toString('latin1');
-  if (text.startsWith('PGDMP')) return { format: 'custom', header: parseArchiveHeader(beginning) };
+  if (text.startsWith(ARCHIVE)) return { format: 'custom', header: parseArchiveHeader(beginning) };
   if (isTar(text)) return readTar(file, beginning);
   if (text.startsWith('age-encryption.org')) {
     throw notRestored(
@@ -86,7 +98,7 @@ function isTar(text: string): boolean {
 }
 
 function readPlain(file: string, text: string): DetectedDump {
-  const isCompressedArchive = text.startsWith('PGDMP') || isTar(text);
+  const isCompressedArchive = text.startsWith(ARCHIVE) || isTar(text);
   if (isCompressedArchive) {
     throw notRestored(
       `${file} is a pg_dump archive or a tar file that was compressed again with gzip.`,
@@ -165,4 +177,86 @@ async function firstBytes(file: string, count: number): Promise<Buffer> {
 
 function notRestored(message: string, hint: string): PgkeepError {
   return new PgkeepError('USAGE_INVALID', message, { hint });
+}
+
+/** How many bytes of an archive are read for its header. */
+const HEADER_BYTES = 4096;
+
+/** From this version of the format on the compression is one byte instead of an integer. */
+const COMPRESSION_IS_A_BYTE = 15;
+
+/** The longest integer, in bytes, that Node.js reads exactly. */
+const LARGEST_INTEGER = 6;
+
+/** Seconds, minutes, hours, day, month, year and daylight saving time of its creation. */
+const TIME_FIELDS = 7;
+
+/**
+ * Reads the header of an archive (pg_backup_archiver.c, ReadHead). Pure.
+ * @returns undefined if it is not an archive, or of an unknown version.
+ */
+export function parseArchiveHeader(bytes: Buffer): ArchiveHeader | undefined {
+  if (bytes.toString('latin1', 0, ARCHIVE.length) !== ARCHIVE) return undefined;
+  try {
+    const reader = new HeaderReader(bytes, ARCHIVE.length);
+    const [major, minor] = [reader.byte(), reader.byte()];
+    reader.byte();
+    if (major !== 1 || minor < 10) return undefined;
+    reader.integerBytes = Math.min(reader.byte(), LARGEST_INTEGER);
+    // The size of offsets and the format.
+    reader.byte();
+    reader.byte();
+    if (minor >= COMPRESSION_IS_A_BYTE) reader.byte();
+    else reader.integer();
+    for (let field = 0; field < TIME_FIELDS; field += 1) reader.integer();
+    // The database's name.
+    reader.text();
+    const [serverVersion, pgDumpVersion] = [reader.text(), reader.text()];
+    return { serverVersion: numberOf(serverVersion), pgDumpVersion: numberOf(pgDumpVersion) };
+  } catch (error) {
+    if (error instanceof ShortHeaderError) return undefined;
+    throw error;
+  }
+}
+
+/** `15.18` of `15.18 (Debian 15.18-0+deb12u1)`. */
+function numberOf(version: string): string {
+  return version.split(' ')[0] ?? version;
+}
+
+class ShortHeaderError extends Error {
+  override readonly name = 'ShortHeaderError';
+}
+
+class HeaderReader {
+  integerBytes = 4;
+
+  constructor(
+    private readonly bytes: Buffer,
+    private position: number,
+  ) {}
+
+  byte(): number {
+    return this.bytes.readUInt8(this.pass(1));
+  }
+
+  /** Reads a sign and then a little-endian number. */
+  integer(): number {
+    const sign = this.byte() === 0 ? 1 : -1;
+    return sign * this.bytes.readUIntLE(this.pass(this.integerBytes), this.integerBytes);
+  }
+
+  text(): string {
+    const length = Math.max(0, this.integer());
+    const start = this.pass(length);
+    return this.bytes.toString('utf8', start, start + length);
+  }
+
+  /** Skips bytes. @returns the position of the first one. */
+  private pass(count: number): number {
+    const start = this.position;
+    this.position += count;
+    if (this.position > this.bytes.length) throw new ShortHeaderError();
+    return start;
+  }
 }

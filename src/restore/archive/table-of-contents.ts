@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Manifest } from '../../backup/backup.types.js';
-import { GUARD_LEFT_OUT, isGuardEntry } from '../../guard/ddl/ddl-guard-in-dumps.js';
+import { GUARD_LEFT_OUT, isGuardEntry } from '../../guard/ddl/ddl-guard-sql.js';
 
 /** One entry of a dump's table of contents, which `pg_restore --list` and the comments of a plain dump contain. */
 export interface ArchiveEntry {
@@ -89,7 +89,7 @@ const SECTION = /^-- (?:Data for )?Name: (.*); Type: ([A-Z ]+); Schema: (.*?); O
 export type EntryChoice = (entry: ArchiveEntry) => boolean;
 
 /** Parses a line of `pg_restore --list`. @returns undefined for a comment or an entry of an unknown type. */
-export function entryOfListLine(line: string): ArchiveEntry | undefined {
+function entryOfListLine(line: string): ArchiveEntry | undefined {
   const [, , type, schema, tag] = LIST_LINE.exec(line) ?? [];
   return type === undefined || schema === undefined || tag === undefined ? undefined : { type, schema, tag };
 }
@@ -117,7 +117,7 @@ export function isUnrestorable({ type, tag }: ArchiveEntry): boolean {
   );
 }
 
-export function isSubscription({ type, tag }: Pick<ArchiveEntry, 'type' | 'tag'>): boolean {
+function isSubscription({ type, tag }: Pick<ArchiveEntry, 'type' | 'tag'>): boolean {
   return type.startsWith('SUBSCRIPTION') || (type !== 'TABLE' && tag.startsWith('SUBSCRIPTION '));
 }
 

@@ -1,12 +1,12 @@
 import { type Client, escapeIdentifier } from 'pg';
 import { appendPlan } from '../../audit-log/append.js';
 import { backupError } from '../../backup/backup-error.js';
-import { omissionTexts } from '../../backup/omission-texts.js';
+import { omissionTexts } from '../../backup/omissions.js';
 import { majorOf } from '../../backup/postgres-tools.js';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import { PgkeepError, serverMessageOf } from '../../core/errors.js';
-import { applyMigrations } from '../../migrations/engine/schema-engine.js';
 import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../../migrations/history/migration-directory.js';
+import { applyMigrations } from '../../migrations/schema-engine.js';
 import type { ConnectionOptions } from '../../postgres/candidate-client.js';
 import { CandidateRotation } from '../../postgres/candidate-rotation.js';
 import { connectOnce, withConnection } from '../../postgres/connect.js';

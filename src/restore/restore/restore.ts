@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { operator } from '../../audit-log/append.js';
 import type { BackupService } from '../../backup/backup.service.js';
-import { omissionTexts } from '../../backup/omission-texts.js';
+import { omissionTexts } from '../../backup/omissions.js';
 import { type DatabaseUrl, describeDatabaseUrl } from '../../config/database-url.js';
 import type { Settings } from '../../config/settings.js';
 import type { Clock } from '../../core/clock.js';
@@ -21,10 +21,10 @@ import { FREE_DISK_SPACE, requireSpaceToRestore } from '../server/free-space.js'
 import { requireRestorable, requireSuperuserFor } from '../server/requirements.js';
 import {
   otherSubject,
+  refused,
   requireAbilities,
   requireConsentForOther,
   requireNotOlder,
-  refused,
   requireProductionConsent,
   requireSwappable,
 } from './refusals.js';

@@ -1,11 +1,11 @@
 import type { BackupService } from '../../backup/backup.service.js';
 import type { Manifest } from '../../backup/backup.types.js';
-import { omissionTexts } from '../../backup/omission-texts.js';
+import { omissionTexts } from '../../backup/omissions.js';
 import { PGKEEP_VERSION } from '../../config/pgkeep-version.js';
 import type { Settings } from '../../config/settings.js';
-import { counted } from '../../core/text.js';
 import type { Clock } from '../../core/clock.js';
 import { PgkeepError } from '../../core/errors.js';
+import { counted } from '../../core/text.js';
 import type { DatabaseIdentity } from '../../environment/environment.types.js';
 import { readIdentity } from '../../environment/stamp.js';
 import { withConnection } from '../../postgres/connect.js';

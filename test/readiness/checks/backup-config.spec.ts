@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Environment } from '../../../src/config/read-settings.js';
 import { backupConfig } from '../../../src/readiness/checks/backup-config.js';
-import type { NewestEvidences } from '../../../src/restore/test/newest-evidence.js';
+import type { NewestEvidences } from '../../../src/restore/test/evidence.js';
 import { contextOf } from '../../support/checks.js';
 
 describe('backupConfig', () => {

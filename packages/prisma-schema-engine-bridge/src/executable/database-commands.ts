@@ -1,7 +1,6 @@
 import { escapeIdentifier } from 'pg';
 import { type EngineDatabase, withClient } from '../engine-database.js';
-import { errorCode, messageOf, SchemaEngineError } from '../errors.js';
-import { statementFailure } from '../statement-failure.js';
+import { errorCode, messageOf, SchemaEngineError, statementFailure } from '../errors.js';
 import type { OpenEngines } from './open-engines.js';
 
 /** Databases that exist when the application's does not, in the order in which Prisma tries them. */

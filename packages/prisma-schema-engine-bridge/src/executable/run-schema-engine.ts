@@ -2,10 +2,9 @@ import type { Readable, Writable } from 'node:stream';
 import { nodePostgresDatabase } from '../node-postgres.js';
 import { engineVersion } from '../wasm-module.js';
 import { runCommand } from './database-commands.js';
-import { readEngineArguments } from './engine-arguments.js';
 import { EngineServer } from './engine-server.js';
 import { logErrorLine, logLine } from './json-rpc.js';
-import { type FindDatabase, OpenEngines } from './open-engines.js';
+import { type FindDatabase, OpenEngines, readEngineArguments } from './open-engines.js';
 
 /** How long a cancelled statement may take to end once the process is asked to stop; as in Prisma's engine. */
 const SHUTDOWN_MS = 4000;

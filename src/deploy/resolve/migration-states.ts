@@ -1,17 +1,105 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import type { Node } from 'libpg-query';
-import type { Attempt } from '../../migrations/history/attempts.js';
+import type { ClientBase } from 'pg';
+import type { Settings } from '../../config/settings.js';
+import { checksumOf } from '../../migrations/history/history-writer.js';
+import type { Attempt } from '../../migrations/history/prisma-history.js';
 import { refusedInTransaction } from '../../migrations/lint/engine.js';
 import { isAboutTemporary } from '../../migrations/names/temporary-objects.js';
-import type { ParsedFile } from '../../migrations/sql/parse-files.js';
+import { type ParsedFile, parseFiles } from '../../migrations/sql/parse-files.js';
 import type { Statement } from '../../migrations/sql/statements.js';
 import { commandsOf } from '../../migrations/sql/syntax-tree.js';
-import { tracesOfStatement } from '../../migrations/traces/traces-of.js';
-import { type Traced, traceLabel } from '../../migrations/traces/trace.js';
+import { lookForTraces } from '../../migrations/traces/look-for-traces.js';
+import { type Traced, traceLabel, tracesOf, tracesOfStatement } from '../../migrations/traces/traces-of.js';
+import { readUnenforced } from '../../postgres/catalogue/unenforced.js';
+import type { ReadTimeouts } from '../../postgres/read.js';
 import { isOfSession, mayCommit } from '../apply/execution-mode.js';
 import { redactQuery } from '../sessions.js';
+import { invalidIndexesFrom } from '../unenforced-objects.js';
+import { choicesOf } from './marks.js';
+import type { MigrationState } from './resolve.types.js';
+
+/** No statement of any verdict. */
+const NONE = { applied: [], uncertain: [], notApplied: [], assumedNotRun: [] } as const;
+
+const NOTHING = { ...NONE, invalid: [] } as const;
+
+/** Returns the migrations that need resolving, in the order in which they were started. Pure. */
+export function unsettledNames(attempts: readonly Attempt[], directory: ReadonlySet<string>): string[] {
+  const names = [...new Set(attempts.map(({ name }) => name))];
+  return names.filter((name) => {
+    const state = stateOf(name, attempts, directory);
+    // A rolled back migration whose directory was deleted needs nothing.
+    return state === 'failed' || state === 'unknown' || (state === 'rolled back' && directory.has(name));
+  });
+}
+
+function stateOf(
+  name: string,
+  attempts: readonly Attempt[],
+  directory: ReadonlySet<string>,
+): MigrationState['state'] {
+  const own = attempts.filter((attempt) => attempt.name === name);
+  if (own.length === 0) return 'pending';
+  if (own.some(({ state }) => state === 'failed')) return 'failed';
+  if (own.every(({ state }) => state === 'rolled back')) return 'rolled back';
+  return directory.has(name) ? 'applied' : 'unknown';
+}
+
+/**
+ * Reads the state of one migration from the history and the database.
+ * @throws what the file system or the connection throws.
+ */
+export async function readState(
+  client: ClientBase,
+  name: string,
+  { attempts, directory }: { attempts: readonly Attempt[]; directory: ReadonlySet<string> },
+  { migrationsDirectory, database }: Settings,
+  timeouts: ReadTimeouts,
+): Promise<MigrationState> {
+  const state = stateOf(name, attempts, directory);
+  const own = attempts.filter((attempt) => attempt.name === name);
+  const last = own.findLast((attempt) => attempt.state === 'failed') ?? own.at(-1);
+  const file = path.join(migrationsDirectory, name, 'migration.sql');
+  const isHere = existsSync(file);
+  const script = isHere ? await readFile(file, 'utf8') : '';
+  const isSameFile = last?.checksum === checksumOf(script);
+  const common = {
+    migration: name,
+    state,
+    started: last?.started ?? null,
+    said: last?.said ?? null,
+    ran: state === 'failed' && last ? ranOf(last, isSameFile) : null,
+    isHere,
+  };
+  const [parsed] = isHere ? await parseFiles([{ path: file, content: script }]) : [];
+  if (!parsed) {
+    const unread = { verdict: 'unknown', there: [], notThere: [], ...NOTHING } as const;
+    return { ...common, ...unread, choices: choicesOf({ ...common, ...unread }) };
+  }
+  const { schema } = database.url;
+  const traced = await lookForTraces(client, tracesOf(parsed, schema), timeouts);
+  const judged =
+    state === 'failed' && last
+      ? judgeAttempt({ attempt: last, parsed, traced, isSameFile, schema })
+      : NOTHING;
+  const unenforced = await readUnenforced(client, timeouts);
+  const invalid = invalidIndexesFrom(parsed, unenforced);
+  const found = { ...traced, ...NOTHING, ...judged, invalid };
+  return { ...common, ...found, choices: choicesOf({ ...common, ...found }) };
+}
+
+function ranOf({ mode, steps }: Attempt, isSameFile: boolean): MigrationState['ran'] {
+  if (!mode) return { by: 'something else' };
+  return mode.kind === 'statements'
+    ? { by: 'pgkeep', as: mode.kind, statements: mode.total, applied: steps, isSameFile }
+    : { by: 'pgkeep', as: mode.kind };
+}
 
 /** What is known of the statements of a failed attempt, each as `line 2: UPDATE "purse" SET …`. */
-export interface JudgedAttempt {
+interface JudgedAttempt {
   readonly verdict: Traced['verdict'];
   /** Statements that pgkeep recorded as applied. */
   readonly applied: readonly string[];
@@ -23,10 +111,8 @@ export interface JudgedAttempt {
   readonly assumedNotRun: readonly string[];
 }
 
-const NONE = { applied: [], uncertain: [], notApplied: [], assumedNotRun: [] } as const;
-
 /** What a verdict is based on. */
-export interface AttemptEvidence {
+interface AttemptEvidence {
   readonly attempt: Attempt;
   readonly parsed: ParsedFile;
   /** What exists of the objects of the file. */
@@ -42,7 +128,7 @@ export interface AttemptEvidence {
  * engine commits each statement separately, or sends the file as one transaction if its parser fails; nothing in the
  * history says which. Pure.
  */
-export function judgeAttempt(evidence: AttemptEvidence): JudgedAttempt {
+function judgeAttempt(evidence: AttemptEvidence): JudgedAttempt {
   const { mode } = evidence.attempt;
   // An object that exists nevertheless was created by something else.
   const isNothing = mode?.kind === 'transaction' && evidence.traced.there.length === 0;

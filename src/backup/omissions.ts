@@ -1,12 +1,14 @@
 import type { Client } from 'pg';
-import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
-import { queryOne } from '../../postgres/read.js';
-import type { Manifest } from '../backup.types.js';
-import type { DatabaseFacts } from './database-facts.js';
-import { FIRST_OWN_OID } from './structure-changes.js';
+import { boundedList, pluralOf } from '../core/text.js';
+import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
+import { queryOne } from '../postgres/read.js';
+import type { Manifest } from './backup.types.js';
+import type { DatabaseFacts } from './create/database-facts.js';
+import { FIRST_OWN_OID } from './create/structure-changes.js';
 
 /** What pg_dump leaves out without failing, in the order of the texts. */
 export const OMISSION_KINDS = ['userMappingOptions', 'subscriptions', 'unloggedRows'] as const;
+
 export type OmissionKind = (typeof OMISSION_KINDS)[number];
 
 /** Something that is not in a backup of the database. Contains no secret. */
@@ -16,8 +18,20 @@ export interface Omission {
   readonly objects: readonly string[];
 }
 
+/** Reads what a dump by this role will not contain, and what a restore cannot create, or only as a superuser. */
+export async function readCompleteness(
+  client: Client,
+  facts: DatabaseFacts,
+): Promise<Required<Pick<Manifest, 'without' | 'subscriptions' | 'superuserObjects'>>> {
+  return {
+    without: await readOmissions(client, facts),
+    subscriptions: facts.isSuperuser ? await readSubscriptions(client) : [],
+    superuserObjects: await readSuperuserObjects(client, facts),
+  };
+}
+
 /** Reads what a dump by this role from this server will not contain, in the caller's transaction. */
-export async function readOmissions(
+async function readOmissions(
   client: Client,
   { isSuperuser, inRecovery }: DatabaseFacts,
 ): Promise<Omission[]> {
@@ -35,7 +49,7 @@ export async function readOmissions(
  * Reads the names of the database's subscriptions. Unless a superuser runs it, pg_dump skips them with a warning, because
  * they contain connection strings.
  */
-export async function readSubscriptions(client: Client): Promise<string[]> {
+async function readSubscriptions(client: Client): Promise<string[]> {
   return await readNames(
     client,
     `SELECT pg_catalog.quote_ident(s.subname) AS name
@@ -118,10 +132,7 @@ const PUBLISHED_SCHEMAS = `
  * Reads the objects that only a superuser may create, in PostgreSQL's words (`event trigger audit`): another role cannot
  * restore them. Members of extensions are left out: the extension creates them.
  */
-export async function readSuperuserObjects(
-  client: Client,
-  { serverMajor }: DatabaseFacts,
-): Promise<string[]> {
+async function readSuperuserObjects(client: Client, { serverMajor }: DatabaseFacts): Promise<string[]> {
   const queries = [
     ...CREATED_BY_SUPERUSERS,
     ...(serverMajor >= FIRST_WITH_PUBLISHED_SCHEMAS ? [PUBLISHED_SCHEMAS] : []),
@@ -136,14 +147,71 @@ export async function readSuperuserObjects(
   return rows.map(({ name }) => name);
 }
 
-/** Reads what a dump by this role will not contain, and what a restore cannot create, or only as a superuser. */
-export async function readCompleteness(
-  client: Client,
-  facts: DatabaseFacts,
-): Promise<Required<Pick<Manifest, 'without' | 'subscriptions' | 'superuserObjects'>>> {
-  return {
-    without: await readOmissions(client, facts),
-    subscriptions: facts.isSuperuser ? await readSubscriptions(client) : [],
-    superuserObjects: await readSuperuserObjects(client, facts),
-  };
+/** How many names a text shows. */
+const SHOWN = 10;
+
+/** pg_dump's warning about an omission that is reported already. */
+const EXPLAINED_WARNING = /subscriptions not dumped because current user is not a superuser/;
+
+interface Texts {
+  /** What is missing, singular and plural. */
+  readonly what: readonly [string, string];
+  readonly why: string;
+  /** How to get it into the next backup, or back after a restore of this one. */
+  readonly remedy: (object: string) => string;
+}
+
+const TEXTS: Readonly<Record<OmissionKind, Texts>> = {
+  userMappingOptions: {
+    what: ['the options of the user mapping for', 'the options of the user mappings for'],
+    why: 'only a superuser can read them, so pg_dump left them out',
+    remedy: (object) =>
+      `Back up as a superuser, or set them again after a restore: ALTER USER MAPPING FOR ${object} OPTIONS (ADD user '…', ADD password '…');`,
+  },
+  subscriptions: {
+    what: ['the subscription', 'the subscriptions'],
+    why: 'only a superuser can read them, so pg_dump left them out',
+    remedy: (object) =>
+      `Back up as a superuser, or keep the command that creates it: CREATE SUBSCRIPTION ${object} …;`,
+  },
+  unloggedRows: {
+    what: ['the rows of the unlogged table', 'the rows of the unlogged tables'],
+    why: 'a standby does not have them',
+    remedy: () => 'Back up the primary to keep them.',
+  },
+};
+
+/** Returns what a backup does not contain, one phrase each: `the subscription clinic_feed`. */
+export function omissionTexts(omissions: readonly Omission[] | undefined): string[] {
+  return (omissions ?? []).map(({ kind, objects }) => {
+    const [one, several] = TEXTS[kind].what;
+    return `${pluralOf(objects.length, one, several)} ${boundedList(objects, SHOWN)}`;
+  });
+}
+
+/** Returns why something is missing and what to do, pg_dump's warnings, and what this role cannot restore. */
+export function notesOn(
+  { without = [], superuserObjects = [] }: Pick<Manifest, 'without' | 'superuserObjects'>,
+  { role, isSuperuser }: Pick<DatabaseFacts, 'role' | 'isSuperuser'>,
+  warnings: readonly string[],
+): string[] {
+  const explained = without.flatMap((omission) => {
+    const { why, remedy } = TEXTS[omission.kind];
+    return omissionTexts([omission]).map((what) => `${what}: ${why}. ${remedy(omission.objects[0] ?? '')}`);
+  });
+  const isRestorable = isSuperuser || superuserObjects.length === 0;
+  return [
+    ...explained,
+    ...warnings.filter((line) => !EXPLAINED_WARNING.test(line)),
+    ...(isRestorable
+      ? []
+      : [
+          `role "${role}" cannot restore it: only a superuser may create ${boundedList(superuserObjects, SHOWN)}`,
+        ]),
+  ];
+}
+
+/** Returns `, without A, and without B` to append to a verdict; empty if nothing is missing. */
+export function withoutText(phrases: readonly string[]): string {
+  return phrases.length === 0 ? '' : `, without ${phrases.join(', and without ')}`;
 }

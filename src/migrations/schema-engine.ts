@@ -1,14 +1,21 @@
 import {
   applyMigrations as applyByEngine,
+  connectionError,
+  type EngineDatabase,
   markMigration as markByEngine,
   SchemaEngine,
   SchemaEngineError,
   type SchemaEngineOptions,
+  type SchemaFilter,
 } from '#prisma-schema-engine-bridge';
-import type { DatabaseUrl } from '../../config/database-url.js';
-import { type ErrorCode, PgkeepError } from '../../core/errors.js';
-import { SQLSTATE } from '../../postgres/sqlstates.js';
-import { engineDatabase } from './engine-database.js';
+import { Client } from 'pg';
+import { type DatabaseUrl, describeServer } from '../config/database-url.js';
+import { externalsOf, type PrismaProject } from '../config/prisma-project.js';
+import { type ErrorCode, PgkeepError } from '../core/errors.js';
+import { candidateClient, type ConnectionOptions } from '../postgres/candidate-client.js';
+import { CandidateRotation } from '../postgres/candidate-rotation.js';
+import { connectOnce } from '../postgres/connect.js';
+import { SQLSTATE } from '../postgres/sqlstates.js';
 
 /** pgkeep's codes for Prisma's; every other failure is `MIGRATION_FAILED`. */
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -111,4 +118,43 @@ function toPgkeepError(error: SchemaEngineError): PgkeepError {
     cause: error,
     ...(hint !== undefined && { hint }),
   });
+}
+
+/** How long a connection may take when the URL does not say (`connect_timeout`); Prisma's own default. */
+const CONNECT_TIMEOUT_MS = 5000;
+
+/** Lets Prisma's engine reach a database as pgkeep does: several hosts, TLS as in libpq, passwords that change. */
+export function engineDatabase(url: DatabaseUrl): EngineDatabase {
+  // Without a time limit for answers: a migration may take hours.
+  const options: ConnectionOptions = {
+    connectTimeoutMs: url.connectTimeoutMs || CONNECT_TIMEOUT_MS,
+    answerTimeoutMs: 0,
+    applicationName: 'pgkeep schema engine',
+    purpose: 'scripts',
+  };
+  return {
+    name: url.database,
+    schema: url.schema,
+    sibling: (database) => engineDatabase({ ...url, database }),
+    connector: () => {
+      const rotation = new CandidateRotation(url);
+      return {
+        connect: async () => await connectOnce(rotation, options),
+        Client: candidateClient(rotation, options),
+      };
+    },
+    explain: (thrown) => {
+      // An error of pgkeep's has its own text.
+      if (thrown instanceof PgkeepError) return thrown;
+      // Never connected: it only says which user node-postgres takes where the URL names none.
+      const { user = '' } = new Client({ user: url.user });
+      return connectionError(thrown, { user, database: url.database, server: describeServer(url) });
+    },
+  };
+}
+
+/** Returns the externals in the form of Prisma's engine. */
+export function externalFilters(project: PrismaProject): SchemaFilter {
+  const { tables, enums } = externalsOf(project) ?? { tables: [], enums: [] };
+  return { externalTables: [...tables], externalEnums: [...enums] };
 }

@@ -1,0 +1,172 @@
+import {
+  Body,
+  Controller,
+  Get,
+  Header,
+  HttpCode,
+  Param,
+  Post,
+  Query,
+  Res,
+  UseFilters,
+  UseGuards,
+} from '@nestjs/common';
+import { BackupService } from '../backup/backup.service.js';
+import type { BackupList } from '../backup/backup.types.js';
+import { IsOptional, Matches, Validator } from '../config/validation.js';
+import { PgkeepError } from '../core/errors.js';
+import type { JobRun } from '../jobs/jobs.types.js';
+import { MaintenanceService } from '../maintenance/maintenance.service.js';
+import type { JobsOverview } from '../maintenance/maintenance.types.js';
+import { RestoreTestService } from '../restore/test/restore-test.service.js';
+import type { RestoreTestHistory } from '../restore/test/restore-test.types.js';
+import { StatsService } from '../stats/stats.service.js';
+import type { DatabaseStats, RowCounting } from '../stats/stats.types.js';
+import { AdminGuard } from './admin-access.js';
+import { ProblemFilter } from './problem.js';
+import { acceptedRun, type Reply } from './reply.js';
+
+/** `/admin/backups`: lists the backups, and starts one. */
+@Controller('admin/backups')
+@UseFilters(ProblemFilter)
+@UseGuards(AdminGuard)
+export class BackupsController {
+  constructor(
+    private readonly backups: BackupService,
+    private readonly maintenance: MaintenanceService,
+  ) {}
+
+  @Get()
+  @Header('cache-control', 'no-store')
+  async list(): Promise<BackupList> {
+    return await this.backups.list();
+  }
+
+  /** Starts a backup, which continues after the response. */
+  @Post()
+  @HttpCode(202)
+  @Header('cache-control', 'no-store')
+  async begin(@Body() body: unknown, @Res({ passthrough: true }) reply: Reply): Promise<JobRun> {
+    requireNoParameters(body);
+    return acceptedRun(reply, await this.maintenance.begin('backup'));
+  }
+}
+
+/** `/admin/jobs`: each job, when it is due, and its newest runs. */
+@Controller('admin/jobs')
+@UseFilters(ProblemFilter)
+@UseGuards(AdminGuard)
+export class JobsController {
+  constructor(private readonly maintenance: MaintenanceService) {}
+
+  @Get()
+  @Header('cache-control', 'no-store')
+  async list(): Promise<JobsOverview> {
+    return await this.maintenance.overview();
+  }
+
+  /** Returns one run: the address that a 202 names. */
+  @Get(':id')
+  @Header('cache-control', 'no-store')
+  async find(@Param('id') id: string): Promise<JobRun> {
+    return await this.maintenance.find(id);
+  }
+}
+
+/** `/admin/database/stats`: sizes, rows and connections. */
+@Controller('admin/database')
+@UseFilters(ProblemFilter)
+@UseGuards(AdminGuard)
+export class DatabaseStatsController {
+  constructor(private readonly stats: StatsService) {}
+
+  @Get('stats')
+  @Header('cache-control', 'no-store')
+  async collect(@Query('rows') rows?: unknown): Promise<DatabaseStats> {
+    return await this.stats.collect(rowCounting(rows));
+  }
+}
+
+function rowCounting(rows: unknown): RowCounting {
+  if (rows === undefined || rows === 'estimated') return 'estimated';
+  if (rows === 'exact') return 'exact';
+  throw new PgkeepError('USAGE_INVALID', 'The query parameter rows must be exact or estimated.', {
+    hint: 'Use /admin/database/stats?rows=exact to count the rows of every table.',
+  });
+}
+
+/** The parameters of a restore test. */
+class RestoreTestParameters {
+  /** The backup's name, or one of its files. Defaults to the newest. */
+  @IsOptional()
+  @Matches(/^[\w.-]{1,255}$/, { message: 'the name of a backup: letters, digits, "_", "-" and "."' })
+  backup?: string;
+}
+
+/** `/admin/restore-tests`: lists the restore tests, and starts one. */
+@Controller('admin/restore-tests')
+@UseFilters(ProblemFilter)
+@UseGuards(AdminGuard)
+export class RestoreTestsController {
+  constructor(
+    private readonly backups: BackupService,
+    private readonly restoreTests: RestoreTestService,
+    private readonly maintenance: MaintenanceService,
+  ) {}
+
+  /** Returns the newest tests, and whether the chain of their evidence is intact. */
+  @Get()
+  @Header('cache-control', 'no-store')
+  async list(): Promise<RestoreTestHistory> {
+    return await this.restoreTests.list();
+  }
+
+  /** Starts a restore test, which continues after the response. A backup that does not exist is reported immediately. */
+  @Post()
+  @HttpCode(202)
+  @Header('cache-control', 'no-store')
+  async begin(@Body() body: unknown, @Res({ passthrough: true }) reply: Reply): Promise<JobRun> {
+    const { backup } = parametersOf(RestoreTestParameters, body);
+    if (backup === undefined) return acceptedRun(reply, await this.maintenance.begin('restore-test'));
+    await this.backups.manifest(backup);
+    return acceptedRun(reply, await this.maintenance.begin('restore-test', { backup }));
+  }
+}
+
+/** Requires that a request has no parameters: no body, or an empty object. @throws PgkeepError `USAGE_INVALID`. */
+function requireNoParameters(body: unknown): void {
+  const [name] = Object.keys(objectOf(body));
+  if (name !== undefined) throw invalid(`there is no parameter ${name}`);
+}
+
+/**
+ * Validates a request's JSON body. A property that the class does not have is refused. The message of each rule completes
+ * the sentence "NAME must be …".
+ * @throws PgkeepError `USAGE_INVALID` listing every fault.
+ */
+function parametersOf<T extends object>(Parameters: new () => T, body: unknown): T {
+  const parameters = Object.assign(new Parameters(), objectOf(body));
+  const options = { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: false };
+  const faults = new Validator()
+    .validateSync(parameters, options)
+    .map(({ property, constraints = {} }) =>
+      'whitelistValidation' in constraints
+        ? `there is no parameter ${property}`
+        : `${property} must be ${Object.values(constraints).join(', ')}`,
+    );
+  if (faults.length > 0) throw invalid(faults.join('; '));
+  return parameters;
+}
+
+/** Returns the body as an object. Without a body Fastify has null, and Express an empty object or undefined. */
+function objectOf(body: unknown): object {
+  if (body === undefined || body === null) return {};
+  if (typeof body === 'object' && !Array.isArray(body)) return body;
+  throw invalid('it must be a JSON object');
+}
+
+function invalid(fault: string): PgkeepError {
+  return new PgkeepError('USAGE_INVALID', `The request body is not valid: ${fault}.`, {
+    hint: 'See /openapi.json for the parameters of each route.',
+  });
+}
