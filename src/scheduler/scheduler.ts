@@ -6,6 +6,7 @@ import { SETTINGS } from '../config/settings.token.js';
 import { PgkeepError, messageOf } from '../core/errors.js';
 import { JOB_NAMES, JOBS } from '../maintenance/job-definitions.js';
 import { MaintenanceService } from '../maintenance/maintenance.service.js';
+import { LedgerWatch } from './ledger-watch.js';
 
 /** How often the jobs are checked between due times, for missed and abandoned runs. */
 const LONGEST_PAUSE_MS = 15_000;
@@ -27,6 +28,7 @@ export class Scheduler implements OnApplicationBootstrap {
     @Inject(SETTINGS) { backup }: Settings,
     private readonly registry: SchedulerRegistry,
     private readonly maintenance: MaintenanceService,
+    private readonly ledger: LedgerWatch,
   ) {
     this.settings = backup;
   }
@@ -46,6 +48,7 @@ export class Scheduler implements OnApplicationBootstrap {
       this.registry.addCronJob(`pgkeep ${name}`, job);
     }
     this.wake();
+    this.ledger.start();
   }
 
   onApplicationBootstrap(): void {
