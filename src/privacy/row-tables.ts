@@ -9,13 +9,14 @@ export interface Column {
 
 /** A table of a model, as it is in one database. */
 export interface RowTable {
-  readonly rules: ModelRules;
+  /** Undefined for a table that no model describes. */
+  readonly rules: ModelRules | undefined;
   readonly oid: number;
   /** Its name in the ledger: with its schema, quoted where PostgreSQL requires it. */
   readonly name: string;
   /** Its name as SQL, always quoted. */
   readonly sql: string;
-  readonly deleteRule: DeleteRule;
+  readonly deleteRule: DeleteRule | undefined;
   /** The primary key. */
   readonly key: readonly Column[];
   /** Columns of the key that are personal themselves: the ledger holds a salted hash of them. */

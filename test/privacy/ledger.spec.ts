@@ -4,7 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { Environment } from '../../src/config/read-settings.js';
 import { LedgerService } from '../../src/privacy/ledger/ledger.service.js';
 import { backupDirectory } from '../support/backups.js';
-import { CLINIC_MIGRATIONS, createClinic, createDatabase, query } from '../support/clinic.js';
+import { createClinic, createDatabase, query } from '../support/clinic.js';
+import { clinicMigrations } from '../support/clinic-project.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { applyRules } from '../support/policy.js';
 import { withService } from '../support/services.js';
@@ -38,7 +39,7 @@ describe('the erasure ledger beside the backups', () => {
     databases += 1;
     clinic = await createDatabase(own, `clinic_${databases}`, 'pristine');
     directory = backupDirectory();
-    environment = { DATABASE_URL: clinic, BACKUP_DIR: directory, MIGRATIONS_DIR: CLINIC_MIGRATIONS };
+    environment = { DATABASE_URL: clinic, BACKUP_DIR: directory, MIGRATIONS_DIR: clinicMigrations() };
   });
   afterAll(() => own.cluster.destroy());
 

@@ -18,7 +18,7 @@ export interface LedgerLine {
   readonly at?: string | undefined;
 }
 
-/** An action of the ledger, without its reason: a reason may name a person, and a copy cannot be blanked later. */
+/** An action of the ledger. */
 export interface LedgerAction {
   readonly id: string;
   /** ISO 8601 with microseconds, by the database's clock. */
@@ -28,7 +28,10 @@ export interface LedgerAction {
   readonly role: string;
 }
 
-/** The first line of an action's object. */
+/**
+ * The first line of an action's object. Without the reason: it may name a person, and a copy cannot be blanked when that
+ * person is erased.
+ */
 export interface LedgerHeader extends LedgerAction {
   readonly format: typeof LEDGER_FORMAT;
   readonly database: string;
@@ -58,8 +61,13 @@ const isLine = isRecord<Omit<LedgerLine, 'at'>>({ table: isText, key: isText, wh
 
 /** An action with its lines. */
 export interface LedgerEntry {
-  readonly header: LedgerHeader;
+  readonly action: LedgerAction;
   readonly lines: readonly LedgerLine[];
+}
+
+/** An action as one storage holds it. */
+export interface StoredEntry extends LedgerEntry {
+  readonly action: LedgerHeader;
 }
 
 /** Returns one line of an object. */
@@ -68,7 +76,7 @@ export function printLine(line: LedgerHeader | LedgerLine): string {
 }
 
 /** Parses an action's object; undefined if it is incomplete, or of a later version. */
-export function parseEntry(text: string): LedgerEntry | undefined {
+export function parseEntry(text: string): StoredEntry | undefined {
   try {
     const [header, ...lines]: unknown[] = text
       .split('\n')
@@ -76,7 +84,7 @@ export function parseEntry(text: string): LedgerEntry | undefined {
       .map((line) => JSON.parse(line));
     if (!isHeader(header) || lines.length !== header.rows) return undefined;
     const parsed = lines.flatMap((line) => (isLine(line) ? [withTime(line)] : []));
-    return parsed.length === lines.length ? { header, lines: parsed } : undefined;
+    return parsed.length === lines.length ? { action: header, lines: parsed } : undefined;
   } catch {
     return undefined;
   }

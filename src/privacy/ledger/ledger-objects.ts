@@ -8,7 +8,7 @@ import { DigestMeter } from '../../backup/verify/digest-meter.js';
 import type { EncryptionSettings, EnvironmentName } from '../../config/settings.js';
 import { messageOf, PgkeepError } from '../../core/errors.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
-import { type LedgerEntry, parseEntry } from './ledger-entry.js';
+import { type StoredEntry, parseEntry } from './ledger-entry.js';
 
 const PLAIN = '.jsonl';
 const ENCRYPTED = '.jsonl.age';
@@ -67,7 +67,7 @@ export class LedgerObjects {
   }
 
   /** Reads an action's object. @throws PgkeepError `STORAGE_…`, `BACKUP_KEY_MISSING`, `BACKUP_DAMAGED`. */
-  async read(key: string): Promise<LedgerEntry> {
+  async read(key: string): Promise<StoredEntry> {
     const entry = parseEntry(await this.text(key));
     if (entry) return entry;
     throw damaged(this.storage, key, 'it is incomplete, or a later version of pgkeep wrote it');

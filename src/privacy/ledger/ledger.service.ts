@@ -14,6 +14,7 @@ import {
   REMOTE_STORAGES,
   type RemoteStorages,
 } from '../../storage/storage.types.js';
+import type { Rules } from '../../prisma-schema/rules.js';
 import { readRowTables, type RowTable } from '../row-tables.js';
 import { hasPolicy, recordFoundMarks } from './found-marks.js';
 import { LEDGER_FORMAT, type LedgerHeader, printLine } from './ledger-entry.js';
@@ -105,19 +106,22 @@ export class LedgerService {
     );
   }
 
-  /** Returns the tables of the models by their names in the ledger; none where no Prisma schema is found. */
-  private async tables(client: Client): Promise<Map<string, RowTable>> {
+  /** Returns the declared rules; undefined where no Prisma schema is found. */
+  async rules(): Promise<Rules | undefined> {
     try {
-      const tables = await readRowTables(
-        client,
-        await this.policy.rules(),
-        this.settings.database.url.schema,
-      );
-      return new Map(tables.map((table) => [table.name, table]));
+      return await this.policy.rules();
     } catch (error) {
-      if (error instanceof PgkeepError && error.code === 'SCHEMA_NOT_FOUND') return new Map();
+      if (error instanceof PgkeepError && error.code === 'SCHEMA_NOT_FOUND') return undefined;
       throw error;
     }
+  }
+
+  /** Returns the tables of the models by their names in the ledger; none where no Prisma schema is found. */
+  async tables(client: Client): Promise<Map<string, RowTable>> {
+    const rules = await this.rules();
+    if (!rules) return new Map();
+    const tables = await readRowTables(client, rules, this.settings.database.url.schema);
+    return new Map(tables.map((table) => [table.name, table]));
   }
 
   private async copy(

@@ -1,7 +1,13 @@
 import type { ClientBase } from 'pg';
 import { queryOne } from '../../postgres/read.js';
 import { hasKey, isoSql, keySql, type RowTable, utcSql } from '../row-tables.js';
-import { byTable, type LedgerAction, type LedgerLine, type RowFate } from './ledger-entry.js';
+import {
+  byTable,
+  type LedgerAction,
+  type LedgerEntry,
+  type LedgerLine,
+  type RowFate,
+} from './ledger-entry.js';
 
 /** Lines are read by so many, so that an action of any size takes the same memory. */
 const PAGE = 5000;
@@ -38,15 +44,31 @@ export async function readActions(client: ClientBase, ids: readonly string[]): P
   return (await client.query<CountedAction>(sql, [ids])).rows;
 }
 
-/** Reads the ids of all actions, oldest first, or only of those with a copy (`shipped`) or without one. */
+/** Reads complete actions by their ids, oldest first. @param tables by their names in the ledger */
+export async function readEntries(
+  client: ClientBase,
+  ids: readonly string[],
+  tables: ReadonlyMap<string, RowTable>,
+): Promise<LedgerEntry[]> {
+  const entries: LedgerEntry[] = [];
+  for (const action of await readActions(client, ids)) {
+    const lines: LedgerLine[] = [];
+    for await (const page of readLines(client, action.id, tables)) lines.push(...page);
+    entries.push({ action, lines });
+  }
+  return entries;
+}
+
+/** Reads the ids of all actions, oldest first; only of those with a copy (`shipped`) or without one, or since a time. */
 export async function readActionIds(
   client: ClientBase,
-  only: { readonly shipped?: boolean } = {},
+  only: { readonly shipped?: boolean; readonly since?: string } = {},
 ): Promise<string[]> {
   const { rows } = await client.query<{ id: string }>(
     `SELECT id::text AS id FROM pgkeep.privacy_action
-      WHERE $1::bool IS NULL OR (shipped_at IS NOT NULL) = $1 ORDER BY opened_at, id`,
-    [only.shipped ?? null],
+      WHERE ($1::bool IS NULL OR (shipped_at IS NOT NULL) = $1)
+        AND ($2::timestamptz IS NULL OR opened_at >= $2) ORDER BY opened_at, id`,
+    [only.shipped ?? null, only.since ?? null],
   );
   return rows.map(({ id }) => id);
 }

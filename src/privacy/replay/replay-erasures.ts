@@ -1,0 +1,208 @@
+import { type ClientBase, escapeIdentifier } from 'pg';
+import { PgkeepError } from '../../core/errors.js';
+import { ACTION_SETTING } from '../../policy/policy-texts.js';
+import { POLICY_FUNCTIONS, POLICY_SCHEMA } from '../../policy/policy-functions.js';
+import type { Rules } from '../../prisma-schema/rules.js';
+import { queryOne } from '../../postgres/read.js';
+import { anonymizePlan } from '../anonymize-plan.js';
+import { readForeignKeys, referredKeys } from '../foreign-keys.js';
+import type { LedgerEntry } from '../ledger/ledger-entry.js';
+import { hasPolicy } from '../ledger/found-marks.js';
+import { jsonArray } from '../ledger/read-ledger.js';
+import { OwnerGraph } from '../owner-graph.js';
+import { hasKey, keySql, type RowTable } from '../row-tables.js';
+import { copyEntries } from './copy-entries.js';
+import { moveSequences } from './move-sequences.js';
+import { type ErasureCounts, planReplay, type TableReplay } from './plan-replay.js';
+import { type ReplayTable, readReplayTables } from './replay-tables.js';
+
+/** What a replay needs beside the entries. */
+export interface ReplayContext {
+  /** Undefined if there is no Prisma schema: then rows can be deleted again, but neither marked nor anonymized. */
+  readonly rules: Rules | undefined;
+  readonly defaultSchema: string;
+  readonly actor: string;
+}
+
+/**
+ * Does to the rows of a database what the entries say was done to them elsewhere, in the transaction that the caller has
+ * open, and copies the entries into its ledger. The action is called `replay`.
+ * @returns how many rows were there and were changed.
+ * @throws PgkeepError `RESTORE_REFUSED` for a table, a column or a model that is not there: nothing is skipped.
+ */
+export async function replayErasures(
+  client: ClientBase,
+  entries: readonly LedgerEntry[],
+  context: ReplayContext,
+): Promise<ErasureCounts> {
+  const plan = planReplay(entries);
+  const tables = await readReplayTables(client, plan, context);
+  await copyEntries(client, entries);
+  const action = await openReplay(client, context.actor);
+  const counts = { actions: entries.length, deleted: 0, anonymized: 0, marked: 0, restored: 0 };
+  for (const table of tables) {
+    counts.marked += await markAgain(client, table);
+    counts.restored += await restoreAgain(client, table);
+  }
+  const { going, referred } = await withoutReferred(client, tables);
+  counts.deleted += await deleteAgain(client, going);
+  const anonymized = tables.map((table) => ({
+    ...table,
+    replay: {
+      ...table.replay,
+      anonymized: [...table.replay.anonymized, ...(referred.get(table.rows.name) ?? [])],
+    },
+  }));
+  counts.anonymized += await anonymizeAgain(client, anonymized, action, context);
+  await moveSequences(client, tables);
+  return counts;
+}
+
+/** Opens the action without the functions of the policy: a backup from before has none of them. */
+async function openReplay(client: ClientBase, actor: string): Promise<string> {
+  const { id } = await queryOne<{ id: string }>(
+    client,
+    `INSERT INTO pgkeep.privacy_action (action, actor) VALUES ('replay', $1) RETURNING id::text AS id`,
+    [actor],
+  );
+  await client.query('SELECT pg_catalog.set_config($1, $2, true)', [ACTION_SETTING, id]);
+  return id;
+}
+
+async function markAgain(client: ClientBase, { rows: table, replay }: ReplayTable): Promise<number> {
+  const { deletedAt, deletedBy } = table;
+  if (replay.marked.length === 0 || !deletedAt) return 0;
+  const at = `(m.mark->>'at')::timestamptz`;
+  const isZoned = deletedAt.type.endsWith('with time zone');
+  const sets = [`${escapeIdentifier(deletedAt.name)} = ${isZoned ? at : `${at} AT TIME ZONE 'UTC'`}`];
+  // A label takes every actor; a number refers to a row, and only the application wrote such a one.
+  if (deletedBy && isLabel(deletedBy.type))
+    sets.push(`${escapeIdentifier(deletedBy.name)} = (m.mark->>'actor')::${deletedBy.type}`);
+  const marks = replay.marked.map(({ key, ...mark }) => `{"key":${key},"mark":${JSON.stringify(mark)}}`);
+  const { rowCount } = await client.query(
+    `UPDATE ${table.sql} t SET ${sets.join(', ')}
+       FROM pg_catalog.jsonb_to_recordset($1::jsonb) AS m (key jsonb, mark jsonb)
+      WHERE ${hasKey(table, 't', '$2')} AND ${keySql(table, 't')} = m.key`,
+    [jsonArray(marks), jsonArray(replay.marked.map(({ key }) => key))],
+  );
+  return rowCount ?? 0;
+}
+
+function isLabel(type: string): boolean {
+  return /^(text|character varying|character)\b/.test(type);
+}
+
+async function restoreAgain(client: ClientBase, { rows: table, replay }: ReplayTable): Promise<number> {
+  const { deletedAt, deletedBy } = table;
+  if (replay.restored.length === 0 || !deletedAt) return 0;
+  const columns = [deletedAt, ...(deletedBy ? [deletedBy] : [])];
+  const sets = columns.map(({ name }) => `${escapeIdentifier(name)} = NULL`).join(', ');
+  const { rowCount } = await client.query(
+    `UPDATE ${table.sql} t SET ${sets}
+      WHERE ${hasKey(table, 't', '$1')} AND t.${escapeIdentifier(deletedAt.name)} IS NOT NULL`,
+    [jsonArray(replay.restored)],
+  );
+  return rowCount ?? 0;
+}
+
+interface Going {
+  readonly table: RowTable;
+  readonly keys: readonly string[];
+}
+
+/**
+ * Leaves out rows that others refer to which stay: after the backup those referred to another row. They are anonymized
+ * instead, until nothing that stays refers to what goes.
+ */
+async function withoutReferred(
+  client: ClientBase,
+  tables: readonly ReplayTable[],
+): Promise<{ going: Going[]; referred: Map<string, string[]> }> {
+  const going = new Map(
+    tables
+      .filter(({ replay }) => replay.deleted.length > 0)
+      .map(({ rows, replay }) => [rows.oid, { table: rows, keys: replay.deleted }] as const),
+  );
+  const referred = new Map<string, string[]>();
+  const foreignKeys = await readForeignKeys(
+    client,
+    [...going.values()].map(({ table }) => table),
+  );
+  for (let isStable = false; !isStable;) {
+    isStable = true;
+    for (const key of foreignKeys.filter(({ onDelete }) => onDelete === 'a' || onDelete === 'r')) {
+      const parent = going.get(key.parentOid);
+      if (!parent || parent.keys.length === 0) continue;
+      const child = going.get(key.childOid);
+      const stopped = await referredKeys(
+        client,
+        key,
+        { table: parent.table, keys: jsonArray(parent.keys) },
+        child && { table: child.table, keys: jsonArray(child.keys) },
+      );
+      if (stopped.length === 0) continue;
+      isStable = false;
+      const staying = new Set(stopped);
+      going.set(key.parentOid, { ...parent, keys: parent.keys.filter((one) => !staying.has(one)) });
+      referred.set(parent.table.name, [...(referred.get(parent.table.name) ?? []), ...stopped]);
+    }
+  }
+  return { going: [...going.values()].filter(({ keys }) => keys.length > 0), referred };
+}
+
+/** Deletes in one statement: keys that refer to each other, in a circle or within a table, are no obstacle. */
+async function deleteAgain(client: ClientBase, going: readonly Going[]): Promise<number> {
+  if (going.length === 0) return 0;
+  const ctes = going.map(
+    ({ table }, index) =>
+      `d${index} AS (DELETE FROM ${table.sql} t WHERE ${hasKey(table, 't', `$${index + 1}`)} RETURNING 1)`,
+  );
+  const counts = going.map((_, index) => `(SELECT pg_catalog.count(*) FROM d${index})`).join(' + ');
+  const { deleted } = await queryOne<{ deleted: number }>(
+    client,
+    `WITH ${ctes.join(',\n')} SELECT (${counts})::float8 AS deleted`,
+    going.map(({ keys }) => jsonArray(keys)),
+  );
+  return deleted;
+}
+
+async function anonymizeAgain(
+  client: ClientBase,
+  tables: readonly ReplayTable[],
+  action: string,
+  { rules, defaultSchema }: ReplayContext,
+): Promise<number> {
+  const anonymized = tables.filter(({ replay }) => replay.anonymized.length > 0);
+  if (anonymized.length === 0 || !rules) return 0;
+  // A backup from before the policy has none of its functions: they are there for this transaction.
+  const isInstalled = await hasPolicy(client);
+  if (!isInstalled) await client.query(`CREATE SCHEMA ${POLICY_SCHEMA}; ${POLICY_FUNCTIONS}`);
+  const graph = new OwnerGraph(rules, defaultSchema);
+  let count = 0;
+  for (const { rows: table, replay } of anonymized) {
+    const plan = anonymizePlan(
+      graph,
+      {
+        model: table.rules?.model.name ?? '',
+        where: hasKey(table, 't', '$1'),
+        values: [jsonArray(replay.anonymized)],
+      },
+      action,
+    );
+    if (!plan) throw nothingToAnonymize(table, replay);
+    const { rows } = await client.query<{ rows: number }>(plan.sql, [...plan.values]);
+    count += rows.reduce((sum, affected) => sum + affected.rows, 0);
+  }
+  if (!isInstalled) await client.query(`DROP SCHEMA ${POLICY_SCHEMA} CASCADE`);
+  return count;
+}
+
+function nothingToAnonymize({ name }: RowTable, { anonymized }: TableReplay): PgkeepError {
+  return new PgkeepError(
+    'RESTORE_REFUSED',
+    `Refused to replay the erasures: rows that stay refer to ${anonymized.length} erased rows of ${name}, and nothing of that table can be anonymized. Nothing was changed.`,
+    {
+      hint: 'Restore with `--without-erasures`, change what refers to them, then run `pgkeep privacy replay`.',
+    },
+  );
+}
