@@ -22,9 +22,9 @@ export default {
       },
     ],
   },
-  // How long a loaded machine may take; what a test itself waits for has deadlines of its own.
+  // How long a loaded machine may take; what a test itself waits for has its own deadlines.
   testTimeout: 120_000,
-  // Most of a test's time is spent waiting for PostgreSQL and for processes of its own.
+  // Most of a test's time is spent waiting for PostgreSQL and for other processes.
   maxWorkers: '100%',
   // Each spec leaves its modules behind in the worker that ran it.
   workerIdleMemoryLimit: '700MB',

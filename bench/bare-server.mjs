@@ -1,4 +1,4 @@
-// A constant answer by node:http alone, with pgkeep's body and headers: the most that a Node.js server can answer.
+// A constant answer by node:http alone, with pgkeep's body and headers: the upper bound for a Node.js server.
 import { createServer } from 'node:http';
 
 const { PORT, HOST, BODY = '' } = process.env;

@@ -1,9 +1,10 @@
 /**
- * What the lint finds in real histories: node bench/lint-histories.mjs DIRECTORY [--sample N] [--seed N] [--cli FILE]
+ * Prints what the lint finds in real histories: node bench/lint-histories.mjs DIRECTORY [--sample N] [--seed N] [--cli
+ * FILE]
  *
  * DIRECTORY holds one directory for each history, with `prisma/migrations` in it. Every history is linted as on a fresh
- * checkout: no database, no baseline. Prints the number of findings by rule, and a random sample of them to be judged by
- * a person. The same seed gives the same sample of the same findings.
+ * checkout: no database, no baseline. Prints the number of findings by rule, and a random sample of them for a person
+ * to judge. The same seed gives the same sample of the same findings.
  */
 import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -20,7 +21,7 @@ const { values, positionals } = parseArgs({
   },
 });
 const [directory] = positionals;
-if (directory === undefined) throw new Error('Name the directory that holds the histories.');
+if (directory === undefined) throw new Error('Missing argument: the directory of the histories.');
 
 const findings = [];
 let files = 0;
@@ -28,7 +29,7 @@ let judged = 0;
 for (const name of readdirSync(directory).toSorted()) {
   const report = await lint(path.resolve(directory, name));
   if (report.error) {
-    console.log(`${name} is not judged: ${report.error.message}`);
+    console.log(`${name} was not linted: ${report.error.message}`);
     continue;
   }
   files += report.files;
@@ -54,13 +55,13 @@ async function lint(history) {
   const run = promisify(execFile);
   const argv = [path.resolve(values.cli), 'migrate', 'lint', '--json', '--no-squawk', '--all'];
   const options = { cwd: history, env: { PATH: process.env.PATH }, maxBuffer: 1 << 28 };
-  // Exit code 1 says that there are errors among the findings.
+  // Exit code 1 means that some findings are errors.
   const { stdout, stderr } = await run(process.execPath, argv, options).catch((error) => error);
   return stdout === '' ? { error: { message: stderr } } : JSON.parse(stdout);
 }
 
 /**
- * Chooses at random, by a linear congruential generator: the same on every machine.
+ * Chooses at random, by a linear congruential generator, which gives the same on every machine.
  *
  * @param {object[]} from
  * @param {number} count

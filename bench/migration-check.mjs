@@ -1,4 +1,4 @@
-// The migration check in a process of its own, as fresh as a service: prints how long each of its evaluations took,
+// The migration check in a new process, like a freshly started service: prints how long each evaluation took,
 // in ms, as JSON. Settings come from the environment, as the service's do.
 import 'reflect-metadata';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,5 +1,5 @@
-// `npm run bench`: measures pgkeep side by side with what else one could run, on this machine, and prints a table.
-// A measurement, not a test: exit code 0 whatever is reached. `node bench/run.mjs start stats` measures only these.
+// `npm run bench`: measures pgkeep side by side with its alternatives on this machine, and prints a table.
+// A measurement, not a test: exit code 0 whatever the results. `node bench/run.mjs start stats` measures only these.
 import { setUpOrExit } from '../scripts/lib/set-up.mjs';
 
 if (process.platform !== 'linux') {
@@ -17,7 +17,9 @@ const { MEASURES } = await import('./measures/index.mjs');
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !Object.hasOwn(MEASURES, name));
 if (unknown.length > 0) {
-  console.error(`There is no measure ${unknown.join(', ')}. There are: ${Object.keys(MEASURES).join(', ')}.`);
+  console.error(
+    `Unknown measure: ${unknown.join(', ')}. Known measures: ${Object.keys(MEASURES).join(', ')}.`,
+  );
   process.exit(2);
 }
 
@@ -31,13 +33,13 @@ for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP:
 }
 
 /**
- * Tells how far the run is, for whoever waits.
+ * Reports the progress of the run on stderr.
  *
  * @template T
  * @param {string} title
  * @param {() => Promise<T>} work
  */
-async function told(title, work) {
+async function reported(title, work) {
   const startedAt = performance.now();
   process.stderr.write(`bench: ${title} … `);
   const result = await work();
@@ -49,13 +51,13 @@ const neighbours = new Neighbours();
 /** @type {import('./lib/table.mjs').Row[]} */
 const rows = [];
 try {
-  const body = await told('PostgreSQL, sample database, first start', async () => {
+  const body = await reported('PostgreSQL, sample database, first start', async () => {
     await scene.startCluster();
     return await firstStart(scene);
   });
   for (const [name, { title, measure }] of Object.entries(MEASURES)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
-    rows.push(...(await told(title, () => measure(scene, { body }))));
+    rows.push(...(await reported(title, () => measure(scene, { body }))));
   }
 } catch (error) {
   if (!isInterrupted) throw error;

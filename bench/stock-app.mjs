@@ -1,4 +1,4 @@
-// What Nest's documentation leads to: Express, Terminus and an indicator that asks the database `SELECT 1` at every
+// An application as in Nest's documentation: Express, Terminus and an indicator that sends `SELECT 1` at every
 // probe. Decorators are applied by hand, because plain JavaScript has no syntax for them yet.
 import 'reflect-metadata';
 import { Controller, Get, Inject, Injectable, Module } from '@nestjs/common';
@@ -59,6 +59,6 @@ Module({ imports: [TerminusModule], controllers: [HealthController], providers: 
 
 const app = await NestFactory.create(AppModule, { logger: false });
 await app.listen(Number(PORT), HOST ?? '');
-// As pgkeep does: Node.js itself writes its compile cache only when the process ends, and the bench kills it.
+// Like pgkeep: Node.js itself writes its compile cache only when the process ends, and the bench kills it.
 if ('flushCompileCache' in nodeModule && typeof nodeModule.flushCompileCache === 'function')
   nodeModule.flushCompileCache();

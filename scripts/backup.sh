@@ -7,5 +7,5 @@ if [ $# -lt 1 ]; then
 fi
 environment=$1
 shift
-# Where it was called from has the .env files and the backups.
+# Runs in the caller's directory, which has the .env files and the backups.
 exec node "$(dirname "${BASH_SOURCE[0]}")/../dist/cli.js" backup --env "$environment" "$@"

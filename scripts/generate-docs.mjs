@@ -1,5 +1,6 @@
 // `npm run docs:generate`: writes the pages that derive from declarations in the code.
-// `node scripts/generate-docs.mjs --check` writes nothing: it lists the pages that differ, and exits with 1 if any does.
+// `node scripts/generate-docs.mjs --check` writes nothing: it lists the pages that differ, and exits with 1 if any
+// does.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { root } from './lib/project.mjs';
@@ -17,7 +18,7 @@ for (const { file, render } of PAGES) {
   const rendered = await formatted(absolute, await render(current));
   if (rendered === current) continue;
   if (isCheck) {
-    console.log(`${file} differs from what the code says. Run \`npm run docs:generate\`.`);
+    console.log(`${file} differs from the declarations in the code. Run \`npm run docs:generate\`.`);
     process.exitCode = 1;
   } else {
     writeFileSync(absolute, rendered);
@@ -26,7 +27,7 @@ for (const { file, render } of PAGES) {
 }
 
 /**
- * Returns a page as Prettier formats it; what Prettier has no parser for stays as it is.
+ * Returns a page as Prettier formats it; files that Prettier has no parser for are not changed.
  *
  * @param {string} file
  * @param {string} text

@@ -28,12 +28,12 @@ export async function guardedConfig(config) {
 
 /**
  * The database to work on: DATABASE_URL (of the shell, or of .env), otherwise the embedded PostgreSQL that `npm start`
- * runs in this directory. Undefined where there is neither.
+ * runs in this directory. Undefined if there is neither.
  *
  * @returns {string | undefined}
  */
 export function configuredUrl() {
-  // As pgkeep's own command does; what the shell has set wins.
+  // Like pgkeep's own command: variables of the shell win.
   if (existsSync('.env')) process.loadEnvFile('.env');
   const { DATABASE_URL: url, NODE_ENV: environment } = process.env;
   const embedded = '.pgkeep/embedded.json';

@@ -1,4 +1,4 @@
-// `npm start`: the set-up, then the service in this very process, so that signals reach it directly.
+// `npm start`: the set-up, then the service in the same process, so that signals reach it directly.
 import { setUpOrExit } from './lib/set-up.mjs';
 
 const { NODE_ENV, DATABASE_URL, DATABASE_URL_FILE } = process.env;

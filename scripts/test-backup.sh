@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Proves the newest backup of an environment by restoring it: ./scripts/test-backup.sh staging
+# Tests the newest backup of an environment by restoring it: ./scripts/test-backup.sh staging
 set -euo pipefail
 if [ $# -lt 1 ]; then
   echo "Usage: $0 production|staging|development|test [BACKUP]" >&2
@@ -7,5 +7,5 @@ if [ $# -lt 1 ]; then
 fi
 environment=$1
 shift
-# Where it was called from has the .env files and the backups.
+# Runs in the caller's directory, which has the .env files and the backups.
 exec node "$(dirname "${BASH_SOURCE[0]}")/../dist/cli.js" restore test --env "$environment" "$@"

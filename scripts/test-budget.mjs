@@ -1,4 +1,5 @@
-// `npm run test:budget`: fails where a spec, or all of them, cost more CPU time in the last `npm test` than they may.
+// `npm run test:budget`: fails if a spec, or all of them together, used more CPU time in the last `npm test` than
+// allowed.
 import {
   BUDGET,
   SPEC_TIMES_FILE,
@@ -25,7 +26,7 @@ const exceeded = [
     : []),
 ];
 console.log(summary(times));
-console.log(`This machine takes ${factor.toFixed(2)} of the reference machine's CPU time.`);
+console.log(`This machine needs ${factor.toFixed(2)} times the CPU time of the reference machine.`);
 if (exceeded.length > 0) {
   console.error(`Over the budget, in CPU seconds of the reference machine:\n  ${exceeded.join('\n  ')}`);
   console.error('Make them cheaper, or move what takes minutes to test/heavy (see CONTRIBUTING.md).');

@@ -5,7 +5,7 @@ import { setUpOrExit } from './lib/set-up.mjs';
 import { fetchStockAge } from './lib/stock-age.mjs';
 
 await setUpOrExit();
-// Without them the tests that need them fail by themselves, and say so.
+// Without them, the tests that need them fail and report it.
 await fetchStockAge().catch((error) => console.error(`Cannot fetch age: ${error.message}`));
 await fetchNewerClient().catch((error) => console.error(`Cannot fetch PostgreSQL 17: ${error.message}`));
 process.exitCode = await jest(['--config=jest.heavy.config.js', ...process.argv.slice(2)]);

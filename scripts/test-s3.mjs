@@ -1,6 +1,6 @@
 // `npm run test:s3`: the storage's conformance and failure tests against a real S3 server. Without TEST_S3_ENDPOINT
-// that is OpenStack Swift from Debian's packages, installed where it is missing (as root), started on loopback for
-// the time of the run. With it, any other server: `TEST_S3_ENDPOINT=https://… AWS_ACCESS_KEY_ID=… npm run test:s3`;
+// that is OpenStack Swift from Debian's packages, installed if it is missing (as root), and started on loopback
+// for the run. With it, any other server: `TEST_S3_ENDPOINT=https://… AWS_ACCESS_KEY_ID=… npm run test:s3`;
 // the tests create their own bucket there, and remove it. Arguments are Jest's.
 import { constants } from 'node:os';
 import { jest } from './lib/jest.mjs';
@@ -10,7 +10,7 @@ import { setUpOrExit } from './lib/set-up.mjs';
 import { installSwift } from './swift/install.mjs';
 import { startSwift } from './swift/start.mjs';
 
-// The failure tests cut connections in the middle of requests, and Node 20 waits for ever for those when a process
+// The failure tests cut connections in the middle of requests, and Node 20 waits forever for those when a process
 // ends by itself (it spins in Environment::CleanupHandles, after all JavaScript): end it outright.
 const args = ['--config', 'jest.s3.config.js', '--forceExit', ...process.argv.slice(2)];
 

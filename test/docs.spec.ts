@@ -18,7 +18,7 @@ const PAGES = [
 ];
 
 describe('the documentation', () => {
-  it('has a section for every check and code, where the hints of /ready lead', () => {
+  it('has the section that the hints of /ready link to, for every check and code', () => {
     const anchors = new Set(anchorsOf('docs/checks.md'));
     expect(CHECK_NAMES.filter((name) => !anchors.has(name.toLowerCase()))).toEqual([]);
     const [page, ...hinted] = new Set(CHECK_CODES.flatMap((code) => hintOf(code)?.split('#') ?? []));
@@ -35,7 +35,7 @@ describe('the documentation', () => {
     expect(SETTING_NAMES.filter((name) => !new RegExp(`\\b${name}\\b`).test(example))).toEqual([]);
   });
 
-  it('is what `npm run docs:generate` makes of the code', () => {
+  it('equals what `npm run docs:generate` writes', () => {
     const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/generate-docs.mjs', '--check'], {
       encoding: 'utf8',
     });
@@ -91,7 +91,7 @@ function commandsOf({ name, load, verbs = [] }: VerbEntry): string[] {
   return load ? [name, ...below] : below;
 }
 
-/** Returns the relative links of a page, with the paths of their files as seen from the repository. */
+/** Returns the relative links of a page, with the paths of their files from the root of the repository. */
 function linksOf(page: string): Link[] {
   const targets = proseOf(page).matchAll(/\]\((?!https?:)([^#)]*)(?:#([^)]+))?\)/g);
   return [...targets].map(([, target = '', anchor]) => ({
@@ -119,7 +119,7 @@ function anchorsOf(page: string): string[] {
   });
 }
 
-/** Returns a page without its code blocks: comments in them are no headings. */
+/** Returns a page without its code blocks, whose comments look like headings. */
 function proseOf(page: string): string {
   return readFileSync(page, 'utf8').replaceAll(/^ *```[\s\S]*?^ *```$/gm, '');
 }

@@ -130,7 +130,7 @@ describe('a database and backups of the version before the renames', () => {
       });
     });
 
-    it('restores a backup of it, and carries over what was recorded since', async () => {
+    it('restores its backup, and carries over what was recorded since', async () => {
       await pgkeep('stamp', 'development');
       const before = await actions();
       await pgkeep('backup', 'verify', MANUAL);
@@ -138,14 +138,14 @@ describe('a database and backups of the version before the renames', () => {
       await pgkeep('restore', ENCRYPTED);
       const { rows } = await query(own.cluster.url('clinic'), 'SELECT name FROM "Patient" ORDER BY id');
       expect(rows.map(({ name }) => name)).toEqual(['Ada', 'Blaise', 'Carl']);
-      // The restore updated pgkeep's schema, which the backup has as its version had it.
+      // The restore upgraded pgkeep's schema, which the backup has in its earlier form.
       expect(await columns()).toEqual(['catalogue_fingerprint.action', 'change_log.action']);
       expect(await actions()).toEqual([...before, 'backup', 'restore']);
       expect(await verify()).toMatchObject({ verdict: 'whole' });
     });
   });
 
-  it('is verified after `pgkeep install` by the query of the documentation, too', async () => {
+  it('is also verified after `pgkeep install` by the documented query', async () => {
     await install();
     const sql = /```sql\n([\s\S]+?)```/.exec(readFileSync('docs/audit-log.md', 'utf8'))?.[1] ?? '';
     const { rows } = await query(own.cluster.url('clinic'), sql);

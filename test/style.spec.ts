@@ -3,7 +3,7 @@ import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import ts from 'typescript';
 
-/** Words that texts, comments and documentation of pgkeep do not use, and what they use instead. */
+/** Words that texts, comments, test titles and documentation do not use, and what they use instead. */
 const WORDS: readonly (readonly [RegExp, string])[] = [
   [/\b(?:told|tells?|telling)\b/i, 'report, show, say'],
   [/\b(?:nobody|somebody|anybody)\b/i, 'passive, or the subject'],
@@ -22,23 +22,57 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/\blets? (?:it|them|nobody|through)\b/i, 'allow, block'],
   [/\bmisspelt\b/i, 'misspelled'],
   [/\bNOT GOOD\b/, 'FAILED verification'],
+  [/\bupkeep\b/i, 'maintenance'],
+  [/\b(?:unseal|sealer|resealed)\w*\b/i, 'encrypt, decrypt'],
+  [/\bfor so long\b/i, 'for this time'],
+  [/\bhands? over\b/i, 'pass'],
+  [/\b(?:amiss|beforehand|henceforth|lest|ought|shall|thereby)\b/i, 'the common word'],
+  [/\bin vain\b/i, 'without effect'],
+  [/\b(?:and|or) the like\b/i, 'such as'],
 ];
 
-/** What the words above mean something else in: a user of the operating system, a value that users rely on. */
+/** Names that were replaced, and by what. */
+const NAMES: readonly (readonly [RegExp, string])[] = [
+  [/deed(?!l)/i, 'action'],
+  [/upkeep/i, 'maintenance'],
+  [/sealer|unseal/i, 'encrypt, decrypt'],
+  [/^told$|Told(?![a-z])/, 'what the value is'],
+  [/nobody|somebody/i, 'unknown, another'],
+  [/^mend|Mend(?:ed|s)?(?![a-z])/, 'fix'],
+  [/^KeepError$/, 'PgkeepError'],
+];
+
+/** Strings in which the words above mean something else: a value that users rely on, a user of the system. */
 const EXCEPTIONS = new Set(['whole', 'nobody']);
-/** PostgreSQL refuses to run as root, and the system's user of that name takes its place. */
-const NAMES_A_USER = path.join('src', 'cluster', 'data-directory.ts');
+
+/** Files that must contain some of the words above. */
+const EXEMPT = new Map([
+  [path.join('src', 'cluster', 'data-directory.ts'), 'names the operating system’s user nobody'],
+  [path.join('test', 'style.spec.ts'), 'lists the words'],
+]);
+
+/** Files that must contain some of the names above: earlier versions used them, and users rely on them. */
+const ALIASES = new Set([
+  path.join('src', 'index.ts'),
+  path.join('src', 'audit-log', 'audit-log.types.ts'),
+  path.join('src', 'audit-log', 'audit-log.service.ts'),
+  path.join('test', 'earlier-version.spec.ts'),
+]);
+
+/** Data of earlier versions and of other programs, and what is generated or installed. */
+const NOT_OURS = new Set(['fixtures', 'generated', 'node_modules', 'dist']);
 
 interface Text {
   readonly place: string;
   readonly text: string;
 }
 
-const sources = ['src', path.join('packages', 'prisma-schema-engine-bridge', 'src')].flatMap((directory) =>
+const sources = ['src', 'test', 'scripts', 'bench', 'packages'].flatMap((directory) =>
   readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts') && !file.startsWith('generated'))
+    .filter((file) => /\.(?:ts|mts|mjs|js)$/.test(file))
+    .filter((file) => !file.split(path.sep).some((part) => NOT_OURS.has(part)))
     .map((file) => path.join(directory, file))
-    .filter((file) => file !== NAMES_A_USER),
+    .filter((file) => !EXEMPT.has(file)),
 );
 
 const pages = [
@@ -47,44 +81,70 @@ const pages = [
   'SECURITY.md',
   '.env.example',
   'packages/prisma-schema-engine-bridge/README.md',
+  'examples/clinic/README.md',
+  'examples/clinic/prisma/schema.prisma',
+  'examples/clinic/prisma/seed.sql',
+  'jest.config.js',
+  ...readdirSync('scripts')
+    .filter((file) => file.endsWith('.sh'))
+    .map((file) => path.join('scripts', file)),
   ...readdirSync('docs').map((page) => path.join('docs', page)),
 ];
 
-/** Returns the strings and comments of a source file: what users and engineers read. */
-function textsIn(file: string): Text[] {
-  const text = readFileSync(file, 'utf8');
-  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
+interface Source {
+  readonly file: string;
+  /** Strings and comments: what users and engineers read. */
+  readonly texts: readonly Text[];
+  /** Identifiers, and the name of the file. */
+  readonly names: readonly Text[];
+}
+
+function readSource(file: string): Source {
+  const content = readFileSync(file, 'utf8');
+  const source = ts.createSourceFile(file, content, ts.ScriptTarget.Latest);
   const texts: Text[] = [];
-  const add = (index: number, found: string): void => {
-    const { line } = source.getLineAndCharacterOfPosition(index);
-    if (!EXCEPTIONS.has(found)) texts.push({ place: `${file}:${line + 1}`, text: found });
-  };
+  const names: Text[] = [{ place: file, text: path.parse(file).name }];
+  const at = (index: number, text: string): Text => ({
+    place: `${file}:${source.getLineAndCharacterOfPosition(index).line + 1}`,
+    text,
+  });
   const visit = (node: ts.Node): void => {
-    if (ts.isStringLiteralLike(node)) add(node.getStart(), node.text);
-    if (ts.isTemplateExpression(node)) add(node.getStart(), node.getText());
+    if (ts.isStringLiteralLike(node) && !EXCEPTIONS.has(node.text))
+      texts.push(at(node.getStart(source), node.text));
+    if (ts.isTemplateExpression(node)) texts.push(at(node.getStart(source), node.getText(source)));
+    if (ts.isIdentifier(node) || ts.isPrivateIdentifier(node))
+      names.push(at(node.getStart(source), node.text));
     ts.forEachChild(node, visit);
   };
   visit(source);
-  for (const comment of text.matchAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm)) add(comment.index, comment[0]);
-  return texts;
+  for (const comment of content.matchAll(/\/\*[\s\S]*?\*\/|(?:(?<=^|\s)\/\/.*\s*)+/gm))
+    texts.push(at(comment.index, comment[0]));
+  return { file, texts, names };
 }
 
-function faultsOf({ place, text }: Text): string[] {
+function faultsOf({ place, text }: Text, words = WORDS): string[] {
   // A phrase may go over two lines of a comment.
   const flat = text.replaceAll(/\s*\n\s*(?:\*|\/\/)?\s*/g, ' ');
-  return WORDS.flatMap(([word, instead]) => {
+  return words.flatMap(([word, instead]) => {
     const found = word.exec(flat)?.[0];
     return found === undefined ? [] : [`${place}: "${found}". Write: ${instead}.`];
   });
 }
 
+const read = sources.map((file) => readSource(file));
+
 describe('the words', () => {
-  it('of texts and comments in the code are plain', () => {
-    expect(sources.length).toBeGreaterThan(300);
-    expect(sources.flatMap((file) => textsIn(file)).flatMap((text) => faultsOf(text))).toEqual([]);
+  it('of texts, comments and test titles in the code are plain', () => {
+    expect(sources.length).toBeGreaterThan(700);
+    expect(read.flatMap(({ texts }) => texts).flatMap((text) => faultsOf(text))).toEqual([]);
   });
 
-  it('of the documentation are plain', () => {
+  it('of names in the code are current, in file names too', () => {
+    const names = read.filter(({ file }) => !ALIASES.has(file)).flatMap((source) => source.names);
+    expect(names.flatMap((name) => faultsOf(name, NAMES))).toEqual([]);
+  });
+
+  it('of the documentation, the example and the shell scripts are plain', () => {
     const lines = pages.flatMap((page) =>
       readFileSync(page, 'utf8')
         .split('\n')

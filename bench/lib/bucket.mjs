@@ -5,11 +5,11 @@ import { startSwift } from '../../scripts/swift/start.mjs';
 const BUCKET = 'pgkeep-bench';
 
 /**
- * A bucket on a Swift of the bench's own, on this very machine: its processors do the server's work, too. Undefined
- * where this user may not install it; the measure is then left out of the table.
+ * A bucket on a separate Swift on this machine, whose processors do the server's work as well. Undefined if this user
+ * may not install it; the measure is then omitted from the table.
  *
  * @param {import('./scene.mjs').Scene} scene
- * @returns {Promise<Record<string, string> | undefined>} what pgkeep wants to know of it
+ * @returns {Promise<Record<string, string> | undefined>} pgkeep's settings for it
  */
 export async function startBucket(scene) {
   if (process.getuid?.() !== 0) return undefined;

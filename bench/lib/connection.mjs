@@ -5,8 +5,8 @@ const HEAD_END = '\r\n\r\n';
 const LARGEST_HEAD = 2048;
 
 /**
- * One keep-alive HTTP connection that asks the same GET again and again. It reads no more of an answer than its
- * status and its length, so that on a small machine the server is busy and not its client.
+ * One keep-alive HTTP connection that sends the same GET repeatedly. It reads only the status and the length of an
+ * answer, so that on a small machine the server is busy and not its client.
  */
 export class Connection {
   /** @type {import('node:net').Socket} */
@@ -23,7 +23,7 @@ export class Connection {
   /**
    * @param {import('node:net').Socket} socket
    * @param {Buffer} request
-   * @param {(error: Error) => void} onFailure told when the connection breaks while an answer is awaited
+   * @param {(error: Error) => void} onFailure called when the connection breaks while an answer is awaited
    */
   constructor(socket, request, onFailure) {
     this.#socket = socket.setNoDelay(true);
@@ -47,7 +47,7 @@ export class Connection {
     return new Connection(socket, Buffer.from(head), onFailure);
   }
 
-  /** @param {(status: number) => void} answered called once, when the whole answer is there */
+  /** @param {(status: number) => void} answered called once, when the complete answer has arrived */
   ask(answered) {
     this.#answered = answered;
     this.#socket.write(this.#request);

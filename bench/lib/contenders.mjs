@@ -8,7 +8,7 @@ const scriptOf = (/** @type {string} */ path) => fileURLToPath(new URL(path, imp
 export const ADMIN_TOKEN = 'bench-admin-token-of-more-than-32-characters';
 
 /**
- * pgkeep as production runs it, everything in order: `/ready` says 200 once the database is stamped.
+ * pgkeep as in production, without any fault: `/ready` says 200 once the database is stamped.
  *
  * @param {import('./scene.mjs').Scene} scene
  * @param {Record<string, string>} [settings]
@@ -34,7 +34,7 @@ export function pgkeep(scene, settings = {}) {
 }
 
 /**
- * What most applications have: see stock-app.mjs.
+ * The typical application: see stock-app.mjs.
  *
  * @param {import('./scene.mjs').Scene} scene
  * @returns {import('./server-process.mjs').Contender}
@@ -49,7 +49,7 @@ export function stock(scene) {
 }
 
 /**
- * The least a Node.js server can do: see bare-server.mjs.
+ * The least that a Node.js server can do: see bare-server.mjs.
  *
  * @param {string} body what it answers
  * @returns {import('./server-process.mjs').Contender}

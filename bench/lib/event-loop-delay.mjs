@@ -1,5 +1,5 @@
-// Loaded into a process that is measured (NODE_OPTIONS=--import …): writes down every half second how late its event
-// loop has been since SIGUSR2, into the file that BENCH_EVENT_LOOP_FILE names.
+// Loaded into a process that is measured (NODE_OPTIONS=--import …): writes every half second how late its event
+// loop has been since SIGUSR2, to the file that BENCH_EVENT_LOOP_FILE names.
 import { writeFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 

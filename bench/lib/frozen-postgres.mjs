@@ -1,9 +1,9 @@
-import { lastWill } from './last-will.mjs';
+import { cleanUpAfterExit } from './cleanup-command.mjs';
 import { childrenOf } from './proc.mjs';
 
 /**
- * Runs something while PostgreSQL is stopped (SIGSTOP: postmaster and backends), which to its clients looks like a
- * machine that hangs: connections are accepted by the kernel, and nothing is answered.
+ * Runs something while PostgreSQL is stopped (SIGSTOP: postmaster and backends), which looks like a hanging machine to
+ * its clients: the kernel accepts connections, and nothing is answered.
  *
  * @template T
  * @param {import('./scene.mjs').Scene} scene
@@ -13,11 +13,11 @@ import { childrenOf } from './proc.mjs';
 export async function whileFrozen(scene, work) {
   const { postmasterPid } = scene.cluster;
   process.kill(postmasterPid, 'SIGSTOP');
-  // No new ones from here on.
+  // From now on it starts no new processes.
   const pids = [postmasterPid, ...childrenOf(postmasterPid)];
   for (const pid of pids.slice(1)) process.kill(pid, 'SIGSTOP');
-  // A stopped server cannot be ended: not even when this process is killed meanwhile.
-  const revoke = lastWill('kill', ['-CONT', ...pids]);
+  // A stopped server cannot be ended, even if this process is killed meanwhile.
+  const revoke = cleanUpAfterExit('kill', ['-CONT', ...pids]);
   let isFrozen = true;
   const thaw = () => {
     if (isFrozen) for (const pid of pids) process.kill(pid, 'SIGCONT');

@@ -1,12 +1,12 @@
-/** Rows of about 200 bytes: text that packs, numbers, a timestamp; a primary key and one more index. */
+/** Rows of about 200 bytes: compressible text, numbers, a timestamp; a primary key and one more index. */
 const ROW = `i, md5(i::text) || md5((i * 7)::text), repeat(md5((i % 1000)::text), 2),
              timestamptz '2026-01-01' + i * interval '1 s', (i * 31) % 9973, md5((i % 77)::text)`;
 
-/** About how many bytes of table a row takes. */
+/** Approximate bytes of table per row. */
 const BYTES_PER_ROW = 216;
 
 /**
- * Makes a database of about so many bytes (its table; the indexes come on top), or takes the one that is there.
+ * Creates a database of about this many bytes (its table, plus the indexes), or uses the existing one.
  *
  * @param {import('./scene.mjs').Scene} scene
  * @param {string} name

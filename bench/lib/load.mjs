@@ -4,14 +4,14 @@ import { Connection } from './connection.mjs';
 const PATIENCE_MS = 30_000;
 
 /**
- * @typedef {object} Load what a server was asked and how it answered
+ * @typedef {object} Load requests and answers of a server
  * @property {number} requestsPerSecond
  * @property {number[]} latencies ms, one for each answer
  * @property {Map<number, number>} statuses number of answers by status
  */
 
 /**
- * Asks without a pause over a number of connections: how many answers can the server give?
+ * Sends requests without a pause over several connections: how many can the server answer?
  *
  * @param {string} address
  * @param {{connections: number, durationMs: number}} options
@@ -36,8 +36,8 @@ export async function saturate(address, options) {
 }
 
 /**
- * Asks at a steady rate, whether or not earlier answers are there (an open loop). A latency counts from the moment
- * when the request was due, so that a stalled server is not measured by the few requests it let through
+ * Sends requests at a steady rate, whether or not earlier answers have arrived (an open loop). A latency counts from
+ * the moment when the request was due, so that a stalled server is not measured by the few requests that it answered
  * ("coordinated omission"). The client's own timer, 1 ms coarse, is part of it.
  *
  * Not autocannon: its `overallRate` sends each second's share in one go at the second's beginning.
@@ -82,7 +82,7 @@ export async function pace(address, options) {
 /**
  * @param {string} address
  * @param {{connections: number, durationMs: number}} options
- * @param {(connections: Connection[], finish: (load: Load) => void) => void} work begins to ask
+ * @param {(connections: Connection[], finish: (load: Load) => void) => void} work starts the requests
  * @returns {Promise<Load>}
  */
 async function withConnections(address, { connections, durationMs }, work) {
@@ -139,7 +139,7 @@ class AnswerLog {
 }
 
 /**
- * A measurement of refusals would be worth nothing.
+ * Throws unless every answer was 200: a measurement of refusals would be worthless.
  *
  * @param {Load} load
  * @param {string} name
@@ -147,6 +147,6 @@ class AnswerLog {
 export function requireAllOk({ statuses }, name) {
   const others = [...statuses].filter(([status]) => status !== 200);
   if (others.length === 0) return;
-  const told = others.map(([status, count]) => `${count} times ${status}`).join(', ');
-  throw new Error(`${name} did not answer 200 every time, but ${told}`);
+  const counts = others.map(([status, count]) => `${count} times ${status}`).join(', ');
+  throw new Error(`${name} did not answer 200 every time, but ${counts}`);
 }

@@ -5,7 +5,7 @@ import { cpuSecondsWithChildren } from './proc.mjs';
 /** Fields of /proc/stat's first line that are not idleness: user, nice, system, irq, softirq, steal. */
 const BUSY = [0, 1, 2, 5, 6, 7];
 
-/** What the numbers are measured on. */
+/** The machine on which the numbers are measured. */
 export function machine() {
   const processors = cpus();
   const memory = `${Math.round(totalmem() / 2 ** 30)} GB`;
@@ -15,11 +15,11 @@ export function machine() {
   ].join('; ');
 }
 
-/** How much others had of the machine since this was made: much of it, and the numbers are worth little. */
+/** How much of the CPU time other processes used since this was created: if it is much, the numbers mean little. */
 export class Neighbours {
   #before = usage();
 
-  /** To be called when this process' children have ended: only then is their CPU time known. */
+  /** Call this after the children of this process have ended: only then is their CPU time known. */
   describe() {
     const now = usage();
     const total = now.total - this.#before.total;
@@ -30,7 +30,7 @@ export class Neighbours {
 
 function usage() {
   const [line] = readFileSync('/proc/stat', 'utf8').split('\n');
-  // The last two are counted among the first as well.
+  // The last two are included in the first as well.
   const fields = line.trim().split(/\s+/).slice(1, 9).map(Number);
   return {
     total: fields.reduce((sum, ticks) => sum + ticks, 0) / 100,

@@ -1,5 +1,5 @@
 /**
- * The value below which a share of the samples lies (nearest rank).
+ * The value below which a share of the samples lies (the nearest sample).
  *
  * @param {readonly number[]} samples
  * @param {number} share from 0 to 1
@@ -16,7 +16,7 @@ export const median = (samples) => percentile(samples, 0.5);
 export const largest = (samples) => percentile(samples, 1);
 
 /** @param {number} value */
-export const whole = (value) => Math.round(value).toLocaleString('en-US');
+export const rounded = (value) => Math.round(value).toLocaleString('en-US');
 
 /** @param {number} value milliseconds */
 export const ms = (value) => `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ms`;

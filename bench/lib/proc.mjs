@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** Clock ticks a second in /proc: 100 on every Linux. */
 const TICKS = 100;
 
-/** Positions of CPU times in /proc/PID/stat, counted from the state on. */
+/** Positions of CPU times in /proc/PID/stat, counted from the state. */
 const [USER, SYSTEM, CHILDREN_USER, CHILDREN_SYSTEM] = [11, 12, 13, 14];
 
 /**
@@ -18,7 +18,7 @@ export function cpuSeconds(pid) {
 }
 
 /**
- * The same, and what its children and theirs had used when they ended.
+ * CPU time that a process and its ended children have used, theirs included.
  *
  * @param {number} pid
  * @returns {number} seconds
@@ -40,7 +40,7 @@ export function residentBytes(pid) {
 }
 
 /**
- * The processes that a process has started itself.
+ * The direct children of a process.
  *
  * @param {number} pid
  * @returns {number[]}
@@ -63,7 +63,7 @@ function parentOf(pid) {
 }
 
 /**
- * The fields of /proc/PID/stat from the state on: the name before it may hold spaces.
+ * The fields of /proc/PID/stat from the state on: the name before it may contain spaces.
  *
  * @param {number} pid
  */

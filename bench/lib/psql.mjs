@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 
-/** A psql that stays open, so that neither its start nor its connecting is measured. */
+/** A psql that stays open, so that its start and connection are not measured. */
 export class Psql {
   /** @type {import('node:child_process').ChildProcessByStdio<import('node:stream').Writable, import('node:stream').Readable, import('node:stream').Readable>} */
   #child;
   #output = '';
-  /** Called when psql has said something, or has ended. */
-  #told = () => {};
+  /** Called when psql has printed something or has ended. */
+  #onChange = () => {};
 
   /**
    * @param {import('./scene.mjs').Scene} scene
@@ -33,24 +33,24 @@ export class Psql {
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {
         this.#output += text;
-        this.#told();
+        this.#onChange();
       });
     }
-    this.#child.once('exit', () => this.#told());
+    this.#child.once('exit', () => this.#onChange());
     this.#child.stdin.write('\\timing on\n\\o /dev/null\n');
   }
 
   /**
-   * Runs one statement and throws its rows away.
+   * Runs one statement and discards its rows.
    *
    * @param {string} sql
-   * @returns {Promise<number>} ms, as psql's \timing tells it: until the last row is there, its printing left out
+   * @returns {Promise<number>} ms, from psql's \timing: until the last row has arrived, without printing
    */
   async time(sql) {
     this.#output = '';
     this.#child.stdin.write(`${sql};\n`);
     return await new Promise((resolve, reject) => {
-      this.#told = () => {
+      this.#onChange = () => {
         const time = /^Time: ([\d.]+) ms/m.exec(this.#output)?.[1];
         if (time !== undefined) resolve(Number(time));
         else if (this.#child.exitCode !== null) reject(new Error(`psql ended: ${this.#output}`));

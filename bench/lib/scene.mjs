@@ -12,14 +12,14 @@ import { root } from '../../scripts/lib/project.mjs';
 const DAY_MS = 86_400_000;
 
 /**
- * Where everything happens: a directory below the system's temporary one, a PostgreSQL with TLS, and whatever must
- * be undone at the end.
+ * The environment of a run: a directory below the system's temporary one, a PostgreSQL with TLS, and the clean-up at
+ * the end.
  */
 export class Scene {
   /** @type {(() => unknown)[]} */
   #endings = [];
   #isClosed = false;
-  /** Databases that a measure has made and another may use. */
+  /** Databases that a measure has created and another may use. */
   databases = new Set();
   directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-bench-'));
   rootCertificateFile = path.join(this.directory, 'root.crt');
@@ -38,7 +38,7 @@ export class Scene {
     return this.startedCluster;
   }
 
-  /** Starts PostgreSQL, and makes the sample application's database in it. */
+  /** Starts PostgreSQL, and creates the sample application's database in it. */
   async startCluster() {
     const now = Date.now();
     const validity = { notBefore: new Date(now - DAY_MS), notAfter: new Date(now + DAY_MS) };
@@ -53,7 +53,7 @@ export class Scene {
         fsync: 'off',
         synchronous_commit: 'off',
         full_page_writes: 'off',
-        // The statement log tells by it who asked.
+        // The statement log shows by it which program sent a statement.
         log_line_prefix: '%a: ',
       },
       tls: { ...server, root: authority.certificate },
@@ -63,7 +63,7 @@ export class Scene {
   }
 
   /**
-   * The URL of a database, by TLS with a verified server.
+   * The URL of a database, with verified TLS.
    *
    * @param {string} database
    */
@@ -72,7 +72,7 @@ export class Scene {
   }
 
   /**
-   * Runs statements, one after the other, on a connection of their own.
+   * Runs statements, one after the other, on a new connection.
    *
    * @param {string} database
    * @param {readonly string[]} statements
@@ -88,7 +88,7 @@ export class Scene {
   }
 
   /**
-   * What a program of PostgreSQL's is told in its environment, to reach a database.
+   * Returns the environment with which PostgreSQL's programs connect to a database.
    *
    * @param {string} database
    */
@@ -110,13 +110,13 @@ export class Scene {
   }
 
   /**
-   * Has something undone at the end; the last comes first.
+   * Registers a clean-up for the end, in reverse order.
    *
    * @param {() => unknown} ending
    */
   atEnd(ending) {
     this.#endings.push(ending);
-    // Interrupted while a measure was under way: what it goes on to start must end as well.
+    // If a measure was interrupted, what it starts afterwards must end as well.
     if (this.#isClosed) void this.close();
   }
 

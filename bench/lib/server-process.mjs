@@ -4,22 +4,22 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { get } from 'node:http';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lastWill } from './last-will.mjs';
+import { cleanUpAfterExit } from './cleanup-command.mjs';
 
 const POLL_MS = 5;
 const START_DEADLINE_MS = 30_000;
 
 /**
- * How a contender is started. It listens on the port that PORT names.
+ * How to start a contender, which listens on the port in PORT.
  *
  * @typedef {object} Contender
  * @property {string} name
  * @property {string} script
- * @property {string} route what is asked of it
+ * @property {string} route the requested path
  * @property {Readonly<Record<string, string>>} environment
  */
 
-/** A contender that runs in a process of its own. */
+/** A contender that runs in a separate process. */
 export class ServerProcess {
   /** @type {import('node:child_process').ChildProcess} */
   #child;
@@ -40,7 +40,7 @@ export class ServerProcess {
     const log = openSync(this.#logFile, 'a');
     const { PATH } = process.env;
     this.#child = spawn(process.execPath, [script], {
-      // A directory of its own: no .env file of whoever runs the bench.
+      // A separate directory, without a .env file of the user who runs the bench.
       cwd: scene.directory,
       env: {
         PATH,
@@ -54,7 +54,7 @@ export class ServerProcess {
       stdio: ['ignore', log, log],
     });
     closeSync(log);
-    this.#child.once('exit', lastWill('kill', ['-KILL', this.pid]));
+    this.#child.once('exit', cleanUpAfterExit('kill', ['-KILL', this.pid]));
     scene.atEnd(() => this.kill());
   }
 
@@ -89,7 +89,7 @@ export class ServerProcess {
     }
   }
 
-  /** Ends the process at once: an orderly end is not what is measured, and pgkeep's waits for its probers. */
+  /** Kills the process: a graceful end is not measured, and pgkeep's waits for its probers. */
   async kill() {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = once(this.#child, 'exit');
@@ -106,7 +106,7 @@ export class ServerProcess {
 
 /**
  * @param {string} address
- * @returns {Promise<number | undefined>} undefined where nobody listens
+ * @returns {Promise<number | undefined>} undefined if no process listens
  */
 function statusOf(address) {
   return new Promise((resolve) => {

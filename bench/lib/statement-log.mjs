@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const SETTLE_MS = 300;
 
 /**
- * The statements that reach PostgreSQL while something is done, from the server's own log.
+ * Returns the statements that reach PostgreSQL during `work`, from the server's log.
  *
  * @param {import('./scene.mjs').Scene} scene
  * @param {() => Promise<unknown>} work
@@ -25,7 +25,7 @@ export async function statementsDuring(scene, work) {
 }
 
 /**
- * Of everybody but this bench itself. Lines of a statement after its first begin with a tab.
+ * Returns the statements of every program but the bench. Continuation lines of a statement begin with a tab.
  *
  * @param {string} log
  */

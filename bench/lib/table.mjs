@@ -4,18 +4,18 @@
  * @typedef {object} Row
  * @property {string} measure what was measured
  * @property {string} value pgkeep's
- * @property {string} [against] whom it is compared with, and their value
- * @property {number} [ratio] pgkeep's value by theirs
- * @property {string} [reach] what pgkeep is to reach
- * @property {boolean} [met] whether it does
+ * @property {string} [against] what it is compared with, and its value
+ * @property {number} [ratio] pgkeep's value divided by that
+ * @property {string} [reach] the target for pgkeep
+ * @property {boolean} [met] whether it meets the target
  */
 
 const HEADINGS = ['measure', 'pgkeep', 'against', 'ratio', 'reach', ''];
-/** Columns that hold numbers stand right. */
+/** Columns of numbers, which are aligned to the right. */
 const RIGHT = new Set([1, 3]);
 
 /**
- * The rows as a text table, columns as wide as they need.
+ * The rows as a text table, with columns as wide as necessary.
  *
  * @param {readonly Row[]} rows
  */

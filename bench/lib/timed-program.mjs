@@ -2,27 +2,27 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { lastWill } from './last-will.mjs';
+import { cleanUpAfterExit } from './cleanup-command.mjs';
 import { cpuSecondsWithChildren } from './proc.mjs';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
-/** `cli.js` of another build to measure in the same run, such as the one before a change; undefined: none. */
+/** `cli.js` of another build to measure in the same run, such as the one before a change. Defaults to none. */
 export const EARLIER_CLI = process.env.BENCH_EARLIER
   ? path.resolve(process.env.BENCH_EARLIER, 'dist/cli.js')
   : undefined;
 const MEMORY_POLL_MS = 20;
 
 /**
- * @typedef {object} Timed how one program ran, with all that it started
+ * @typedef {object} Timed the cost of one program, with all processes that it started
  * @property {number} wallMs
  * @property {number} cpuSeconds its own, its children's, and the server's at the same time
- * @property {number} peakBytes the most resident memory of the program itself
+ * @property {number} peakBytes the peak resident memory of the program itself
  * @property {string} stdout
  */
 
 /**
- * Runs a shell's pipeline, the way people back up by hand; PostgreSQL's programs are in its PATH.
+ * Runs a shell pipeline, as people do for backups by hand; PostgreSQL's programs are in its PATH.
  *
  * @param {import('./scene.mjs').Scene} scene
  * @param {string} database
@@ -63,13 +63,13 @@ export async function timePgkeep(scene, database, argv, settings = {}, cli = CLI
  */
 async function timed(scene, file, argv, env) {
   const postmaster = scene.cluster.postmasterPid;
-  // The CPU time of a process is its parent's to know only after its end: the server's backends, and these.
+  // A parent learns the CPU time of a process only after its end: so of the server's backends and of these.
   const cpu = () => cpuSecondsWithChildren(postmaster) + cpuSecondsWithChildren(process.pid);
   const own = process.cpuUsage();
   const before = cpu();
   const startedAt = performance.now();
   const child = spawn(file, argv, { env, cwd: scene.directory, stdio: ['ignore', 'pipe', 'pipe'] });
-  const revoke = lastWill('kill', ['-KILL', child.pid ?? 0]);
+  const revoke = cleanUpAfterExit('kill', ['-KILL', child.pid ?? 0]);
   let [stdout, stderr, peakBytes] = ['', '', 0];
   child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
@@ -91,7 +91,7 @@ function peakOf(pid) {
   try {
     return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
   } catch {
-    // It ended between two looks.
+    // It ended between two readings.
     return 0;
   }
 }

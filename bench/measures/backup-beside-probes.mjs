@@ -65,7 +65,7 @@ async function begin(server) {
     const answer = await ask(server, '/admin/backups', 'POST');
     if (answer.status === 202) return String(answer.headers.get('location'));
     const body = await answer.text();
-    // At its first start it is still installing its schema.
+    // During its first start it installs its schema.
     if (!body.includes('NOT_INSTALLED')) throw new Error(`POST /admin/backups: ${answer.status} ${body}`);
     await sleep(100);
   }

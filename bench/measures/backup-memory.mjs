@@ -7,7 +7,7 @@ import { timePgkeep } from '../lib/timed-program.mjs';
 const GIGABYTE = 1_073_741_824;
 const SIZES = { small: 0.2 * GIGABYTE, large: 2 * GIGABYTE };
 const MOST_BYTES = 200 * 1_048_576;
-/** "The same" at both sizes: what two runs of one size differ by. */
+/** The difference between two runs of one size, within which both sizes count as the same. */
 const SAME = 1.15;
 
 /**

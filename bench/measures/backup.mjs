@@ -10,8 +10,8 @@ const DATABASE = 'one_gigabyte';
 const ROUNDS = 2;
 
 /**
- * One backup of a database of 1 GB, the seeds' way (`pg_dump | gzip`), pg_dump's own, and pgkeep's: with its counts,
- * hashes and the reading back of every stored byte.
+ * One backup of a database of 1 GB: by `pg_dump | gzip`, by pg_dump's own compression, and by pgkeep, with its counts,
+ * hashes and verification of every stored byte.
  *
  * @param {import('../lib/scene.mjs').Scene} scene
  * @returns {Promise<import('../lib/table.mjs').Row[]>}
@@ -77,7 +77,7 @@ async function contendersOf(scene) {
   const encryption = {
     BACKUP_ENCRYPTION_ENABLED: 'true',
     BACKUP_ENCRYPTION_KEY: await identityToRecipient(identity),
-    // So that reading back decrypts as well.
+    // So that the verification decrypts as well.
     BACKUP_ENCRYPTION_IDENTITY: identity,
   };
   const bucket = await startBucket(scene);

@@ -9,11 +9,11 @@ const PROBES = { rate: 100, connections: 8 };
 const STOPPED_MS = 11_000;
 const USUAL_MS = 6000;
 const FRESH_MS = 2000;
-/** p99 of two equal runs differ by less. */
+/** The p99 of two equal runs differs by less than this. */
 const NOISE_MS = 1;
 
 /**
- * PostgreSQL hangs: a probe must be answered all the same, by an instance that runs and by one that starts just now.
+ * PostgreSQL hangs: probes must still be answered, by a running instance and by one that is just starting.
  *
  * @param {import('../lib/scene.mjs').Scene} scene
  * @returns {Promise<import('../lib/table.mjs').Row[]>}
@@ -27,7 +27,7 @@ export async function databaseStopped(scene) {
     stopped: await probe(server, STOPPED_MS),
     fresh: await probeFreshInstance(scene),
   }));
-  if (!stopped.readyStatuses.has(503)) throw new Error('/ready did not notice that PostgreSQL stands still');
+  if (!stopped.readyStatuses.has(503)) throw new Error('/ready did not notice that PostgreSQL is stopped');
   await server.answers();
   await server.kill();
   const slowest = Math.max(stopped.readySlowest, fresh.readySlowest);
@@ -75,7 +75,7 @@ async function probe(server, durationMs) {
 }
 
 /**
- * It has no verdict yet: its first probes wait for one, and must give up in time.
+ * Starts an instance without a verdict: its first probes wait for one, and must give up in time.
  *
  * @param {import('../lib/scene.mjs').Scene} scene
  */

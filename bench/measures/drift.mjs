@@ -14,7 +14,7 @@ const ROUNDS = 5;
 const RATE = 200;
 const SLICE_MS = 1000;
 
-/** With defaults, checks, foreign keys and indexes, which PostgreSQL all has to write out. */
+/** Tables with defaults, checks, foreign keys and indexes, all of which PostgreSQL has to print. */
 const MAKE_TABLES = `
   DO $$
   BEGIN
@@ -28,7 +28,7 @@ const MAKE_TABLES = `
   END $$`;
 
 /**
- * The look for drift on 10,000 tables: at the server, and what `/ready` feels of it.
+ * The comparison for drift on 10,000 tables: its time at the server, and its effect on `/ready`.
  *
  * @param {import('../lib/scene.mjs').Scene} scene
  * @returns {Promise<import('../lib/table.mjs').Row[]>}
@@ -39,18 +39,18 @@ export async function drift(scene) {
   await timePgkeep(scene, DATABASE, ['install']);
   const recording = await timePgkeep(scene, DATABASE, ['migrate', 'drift', '--accept']);
   const atServer = await timeAtServer(scene);
-  // A difference shows when the look has ended.
+  // A difference is reported when the comparison has ended.
   await scene.execute(DATABASE, ['ALTER TABLE t7 ADD by_hand int']);
-  const { latencies, delay } = await probeUntilTold(scene);
+  const { latencies, delay } = await probeUntilReported(scene);
   const p99 = percentile(latencies, 0.99);
   return [
     {
-      measure: 'a look for drift at the server, 10,000 tables',
+      measure: 'comparison for drift at the server, 10,000 tables',
       value: seconds(atServer),
-      against: `the whole command that records them ${seconds(recording.wallMs)}`,
+      against: `the complete command that records them ${seconds(recording.wallMs)}`,
     },
     {
-      measure: '/ready, p99 until a look has ended',
+      measure: '/ready, p99 during a comparison for drift',
       value: ms(p99),
       against: `the slowest ${ms(largest(latencies))}`,
       reach: 'at most 20 ms',
@@ -75,7 +75,7 @@ async function timeAtServer(scene) {
 }
 
 /** @param {import('../lib/scene.mjs').Scene} scene */
-async function probeUntilTold(scene) {
+async function probeUntilReported(scene) {
   const delayFile = path.join(scene.directory, 'drift-event-loop-delay.json');
   const settings = {
     DATABASE_URL: scene.url(DATABASE),
@@ -85,15 +85,15 @@ async function probeUntilTold(scene) {
   };
   const server = await ServerProcess.start(scene, pgkeep(scene, settings));
   await server.answers(`${server.origin}/live`);
-  // What a start does is not to be counted.
+  // The work of the start must not count.
   await pace(server.address, { rate: RATE, durationMs: SLICE_MS, connections: 8 });
   process.kill(server.pid, 'SIGUSR2');
   /** @type {number[]} */
   const latencies = [];
-  for (let told = ''; !told.includes('1 object differs');) {
+  for (let body = ''; !body.includes('1 object differs');) {
     const load = await pace(server.address, { rate: RATE, durationMs: SLICE_MS, connections: 8 });
     latencies.push(...load.latencies);
-    told = await (await fetch(server.address)).text();
+    body = await (await fetch(server.address)).text();
   }
   /** @type {{p99: number, max: number}} */
   const delay = JSON.parse(readFileSync(delayFile, 'utf8'));

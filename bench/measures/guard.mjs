@@ -10,11 +10,11 @@ const ROUNDS = 9;
 const REACH_MS = 150;
 const PRISMA = path.join(root, 'node_modules/prisma/build/index.js');
 
-/** A command that the guard lets through without asking, and one for which it asks the database. */
+/** A command that the guard allows without a query, and one for which it queries the database. */
 const COMMANDS = ['validate', 'migrate status', 'db push'];
 
 /**
- * What the guard adds to a command of Prisma's: the same application with `guardedConfig` and without.
+ * The time that the guard adds to a command of Prisma: the same application with and without `guardedConfig`.
  *
  * @param {import('../lib/scene.mjs').Scene} scene
  * @returns {Promise<import('../lib/table.mjs').Row[]>}
@@ -35,7 +35,7 @@ export async function guard(scene) {
     const times = { plain: [], guarded: [] };
     await timePrisma(plain, command, url);
     await timePrisma(guarded, command, url);
-    // In turns: whatever else the machine does meets both.
+    // In turns, so that other load of the machine affects both.
     for (let round = 0; round < ROUNDS; round += 1) {
       times.plain.push(await timePrisma(plain, command, url));
       times.guarded.push(await timePrisma(guarded, command, url));
@@ -90,7 +90,7 @@ async function timePrisma(cwd, command, url) {
     PRISMA_HIDE_UPDATE_MESSAGE: '1',
   };
   const begin = performance.now();
-  // `migrate status` ends with 1 where nothing was migrated yet, which is no matter here.
+  // `migrate status` ends with 1 if nothing was migrated yet, which does not matter here.
   await promisify(execFile)(process.execPath, [PRISMA, ...command.split(' ')], { cwd, env }).catch(
     (error) => {
       if (error.code !== 1 || command !== 'migrate status') throw error;

@@ -34,6 +34,6 @@ export const MEASURES = {
   'backup-memory': { title: 'memory of a backup at 0.2 and 2 GB', measure: backupMemory },
   'restore-test': { title: 'a restore test of 1 GB', measure: restoreTest },
   'backup-beside-probes': { title: '/ready during a backup', measure: backupBesideProbes },
-  drift: { title: 'the look for drift on 10,000 tables', measure: drift },
+  drift: { title: 'comparison for drift on 10,000 tables', measure: drift },
   lint: { title: 'lint of 1,000 migrations', measure: lint },
 };

@@ -9,7 +9,7 @@ const RUNS = 5;
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
 /**
- * `pgkeep migrate lint` of 1,000 migrations, the whole command: start, read, parse, judge, print.
+ * `pgkeep migrate lint` of 1,000 migrations, the complete command: start, read, parse, judge, print.
  *
  * @param {import('../lib/scene.mjs').Scene} scene
  * @returns {Promise<import('../lib/table.mjs').Row[]>}
@@ -24,9 +24,9 @@ export async function lint(scene) {
     const { duration, stdout } = await timed(['migrate', 'lint', '--json', '--no-squawk'], directory);
     const report = JSON.parse(stdout);
     if (report.files !== MIGRATIONS || report.statements !== statements) {
-      throw new Error(`${report.statements} statements of ${report.files} migrations were judged`);
+      throw new Error(`${report.statements} statements of ${report.files} migrations were linted`);
     }
-    if (report.counts.error === 0) throw new Error('no finding: nothing was judged');
+    if (report.counts.error === 0) throw new Error('no finding: nothing was linted');
     durations.push(duration);
   }
   const usual = median(durations);
@@ -42,10 +42,10 @@ export async function lint(scene) {
 }
 
 /**
- * Migrations as applications have them: tables, then columns, indexes, keys and backfills on tables made before.
+ * Writes typical migrations: tables, then columns, indexes, keys and backfills on earlier tables.
  *
  * @param {string} directory
- * @returns {number} how many statements there are
+ * @returns {number} the number of statements
  */
 function makeDirectory(directory) {
   let statements = 0;
@@ -113,7 +113,7 @@ async function timed(argv, directory) {
         env: { PATH: process.env.PATH, MIGRATIONS_DIR: directory },
         maxBuffer: 1 << 28,
       },
-      // Exit code 1 says that there are errors among the findings, and so there are.
+      // Exit code 1 means that some findings are errors, as expected here.
       (error, answer) => (error && error.code !== 1 ? reject(error) : resolve(answer)),
     );
   });

@@ -8,11 +8,11 @@ import { median, ms, percentile } from '../lib/numbers.mjs';
 
 const DATABASE = 'thousand_migrations';
 const MIGRATIONS = 1000;
-/** Some text, so that a script is as long as they usually are. */
+/** Text that gives a script a typical length. */
 const COLUMNS = '    "column" TEXT NOT NULL,\n'.repeat(12);
 const SCRIPT = fileURLToPath(new URL('../migration-check.mjs', import.meta.url));
 
-/** As Prisma Migrate makes it. */
+/** The history table as Prisma Migrate creates it. */
 const MAKE_HISTORY = `
   CREATE TABLE _prisma_migrations (
     id varchar(36) PRIMARY KEY NOT NULL,

@@ -6,8 +6,8 @@ import { statementsDuring } from '../lib/statement-log.mjs';
 const PROBES = 1000;
 
 /**
- * Statements that reach PostgreSQL for a thousand probes. pgkeep's background evaluation is kept out of it by a long
- * period, so that whatever is counted was caused by a probe; the stock app's thousand prove that the count works.
+ * Statements that reach PostgreSQL for a thousand probes. A long period keeps pgkeep's background evaluation out of
+ * it, so that only statements caused by probes count; the stock app's thousand prove that the count works.
  *
  * @param {import('../lib/scene.mjs').Scene} scene
  * @returns {Promise<import('../lib/table.mjs').Row[]>}

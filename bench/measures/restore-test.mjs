@@ -8,7 +8,7 @@ const GIGABYTE = 1_073_741_824;
 const DATABASE = 'one_gigabyte';
 const ROUNDS = 2;
 
-/** What a comparison of contents has to read at the least: one scan that counts and hashes. */
+/** The least that a comparison of contents has to read: one scan that counts and hashes. */
 const SCAN = `psql -d scratch -XAtqc "SELECT count(*), sum(hashtextextended(e::text, 0)) FROM events e"`;
 
 /**

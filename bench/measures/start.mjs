@@ -5,11 +5,11 @@ import { cpuSeconds, residentBytes } from '../lib/proc.mjs';
 import { ServerProcess } from '../lib/server-process.mjs';
 
 const ROUNDS = 9;
-/** After this long what a start does in the background is done. */
+/** The time after which the background work of a start is done. */
 const SETTLE_MS = 700;
 
 /**
- * From the start of the process to its first 200, the database being up; and the memory it then holds.
+ * The time from the start of the process to its first 200, with the database up; and its memory then.
  *
  * @param {import('../lib/scene.mjs').Scene} scene
  * @param {{body: string}} context

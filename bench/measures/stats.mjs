@@ -10,7 +10,7 @@ const TABLES = 10_000;
 const ROUNDS = 15;
 const WARM_UP_ROUNDS = 3;
 
-/** Some at a time: one transaction would hold a lock on each of them. */
+/** In several transactions: a single one would hold a lock on each table. */
 const MAKE_TABLES = `
   DO $$
   BEGIN
@@ -21,14 +21,14 @@ const MAKE_TABLES = `
     END LOOP;
   END $$`;
 
-/** What a query by hand asks: the size of each table and of its indexes. */
+/** A query as written by hand: the size of each table and of its indexes. */
 const EVERY_SIZE = `
   SELECT n.nspname, c.relname, pg_table_size(c.oid), pg_indexes_size(c.oid)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema')`;
 
 /**
- * `/admin/database/stats` on 10,000 tables, from request to last byte, against asking each table's size in psql.
+ * `/admin/database/stats` on 10,000 tables, from request to last byte, against a query for each table's size in psql.
  *
  * @param {import('../lib/scene.mjs').Scene} scene
  * @returns {Promise<import('../lib/table.mjs').Row[]>}
@@ -43,7 +43,7 @@ export async function stats(scene) {
   await server.answers(`${server.origin}/live`);
   const psql = new Psql(scene, DATABASE);
   const samples = { own: /** @type {number[]} */ ([]), raw: /** @type {number[]} */ ([]) };
-  // What a start does in the background is not to be counted or timed.
+  // The background work of a start must not be counted or timed.
   await sleep(2000);
   for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round += 1) {
     const own = await timeOfRequest(server);
@@ -89,6 +89,6 @@ async function timeOfRequest(server) {
   const elapsed = performance.now() - startedAt;
   const { tableCount } = JSON.parse(body);
   if (tableCount !== TABLES)
-    throw new Error(`the statistics tell ${tableCount} tables: ${body.slice(0, 200)}`);
+    throw new Error(`the statistics list ${tableCount} tables: ${body.slice(0, 200)}`);
   return elapsed;
 }

@@ -10,7 +10,7 @@ const ROUNDS = 5;
 const ROUND_MS = 2000;
 
 /**
- * Latency under 1,000 probes a second, sent steadily.
+ * Latency under a steady 1,000 probes a second.
  *
  * @param {import('../lib/scene.mjs').Scene} scene
  * @param {{body: string}} context

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import autocannon from 'autocannon';
 import { bare, pgkeep, stock } from '../lib/contenders.mjs';
 import { requireAllOk, saturate } from '../lib/load.mjs';
-import { mb, median, ms, percentile, whole } from '../lib/numbers.mjs';
+import { mb, median, ms, percentile, rounded } from '../lib/numbers.mjs';
 import { cpuSeconds, residentBytes } from '../lib/proc.mjs';
 import { ServerProcess } from '../lib/server-process.mjs';
 
@@ -18,12 +18,12 @@ const AUTOCANNON_S = 2;
  *
  * @typedef {object} Samples
  * @property {number[]} rate answers a second
- * @property {number[]} perCpu answers for each second of the server's CPU time: what is left of the rate's distortion
- *   where client, server and PostgreSQL share few cores
- * @property {number[]} busy the server's CPU time by the time passed: at 1 it can do no more
+ * @property {number[]} perCpu answers for each second of the server's CPU time, which is distorted less than the rate
+ * if client, server and PostgreSQL share few cores
+ * @property {number[]} busy the server's CPU time divided by the elapsed time: at 1 it is saturated
  * @property {number[]} p50
  * @property {number[]} p99
- * @property {number[]} autocannon answers a second, as autocannon saw them
+ * @property {number[]} autocannon answers a second, as counted by autocannon
  */
 
 /**
@@ -47,7 +47,7 @@ export async function throughput(scene, { body }) {
   for (let round = 0; round < AUTOCANNON_ROUNDS; round += 1) {
     for (const { server, samples } of servers) samples.autocannon.push(await askedByAutocannon(server));
   }
-  // Garbage is collected, and memory returned, while nothing is asked.
+  // Garbage is collected, and memory returned, while there are no requests.
   await sleep(1000);
   const [own, least, theirs] = servers.map(({ server, samples }) => ({
     ...summary(samples),
@@ -137,7 +137,7 @@ function rows(own, least, theirs) {
 const busy = (of) => `${Math.round(of.busy * 100)} %`;
 
 /**
- * The reach is judged by the rate; the other two tell how far to believe it.
+ * The target is judged by the rate; the other two show how reliable it is.
  *
  * @param {string} measure
  * @param {'rate' | 'perCpu' | 'autocannon'} key
@@ -147,21 +147,21 @@ const busy = (of) => `${Math.round(of.busy * 100)} %`;
  * @returns {import('../lib/table.mjs').Row[]}
  */
 function rateRows(measure, key, own, least, theirs) {
-  const value = whole(own[key]);
+  const value = rounded(own[key]);
   const [byLeast, byTheirs] = [own[key] / least[key], own[key] / theirs[key]];
   const isJudged = key === 'rate';
   return [
     {
       measure,
       value,
-      against: `bare node:http ${whole(least[key])}`,
+      against: `bare node:http ${rounded(least[key])}`,
       ratio: byLeast,
       ...(isJudged && { reach: 'at least 0.7', met: byLeast >= 0.7 }),
     },
     {
       measure: '',
       value,
-      against: `stock app ${whole(theirs[key])}`,
+      against: `stock app ${rounded(theirs[key])}`,
       ratio: byTheirs,
       ...(isJudged && { reach: 'at least 8', met: byTheirs >= 8 }),
     },

@@ -1,7 +1,8 @@
 import { defineConfig } from 'prisma/config';
 import { configuredUrl, guardedConfig, useSchemaEngine } from '../../scripts/prisma-config.mjs';
 
-// Paths are relative to this file; the seed command runs where prisma was started, the repository's root.
+// Paths are relative to this file; the seed command runs in the directory where prisma was started, the repository's
+// root.
 export default await guardedConfig(
   defineConfig({
     schema: 'prisma/schema.prisma',

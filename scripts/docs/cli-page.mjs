@@ -1,4 +1,4 @@
-// docs/cli.md: every verb with its arguments and options, as the program declares them.
+// docs/cli.md: every verb with its arguments and options, from the program's declarations.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command } from 'commander';

@@ -42,7 +42,7 @@ function section({ id, severity, otherwise, summary, details, breaks, instead, l
 
 function commands() {
   const statements = Object.entries(STATEMENTS).map(describe);
-  // What PostgreSQL makes of a command itself is in parentheses: it cannot be written.
+  // Commands that PostgreSQL derives itself are in parentheses: no one can write them.
   const alters = Object.entries(ALTER_TABLE)
     .map(describe)
     .filter(({ sql }) => !sql.startsWith('('));

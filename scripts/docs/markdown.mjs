@@ -23,12 +23,12 @@ export function fillParts(page, parts) {
     /^(<!-- generated: (.+) -->)$[\s\S]*?^(<!-- end -->)$/gm,
     (_, begin, name, end) => {
       const part = parts[name];
-      if (part === undefined) throw new Error(`Nothing generates the part "${name}".`);
+      if (part === undefined) throw new Error(`No generator makes the part "${name}".`);
       filled.add(name);
       return `${begin}\n\n${part}\n\n${end}`;
     },
   );
   const missing = Object.keys(parts).filter((name) => !filled.has(name));
-  if (missing.length > 0) throw new Error(`The page has no place for the part "${missing.join('", "')}".`);
+  if (missing.length > 0) throw new Error(`The page has no marker for the part "${missing.join('", "')}".`);
   return result;
 }

@@ -7,12 +7,13 @@ import { environmentExample, settingsPage } from './settings.mjs';
  * A page that is generated from declarations in the code, completely or in parts.
  *
  * @typedef {object} Page
- * @property {string} file as seen from the root of the clone
- * @property {(current: string) => string | Promise<string>} render returns the new text; `current` is the committed one, empty if there is none
+ * @property {string} file relative to the root of the clone
+ * @property {(current: string) => string | Promise<string>} render returns the new text; `current` is the committed
+ * one, empty if there is none
  */
 
 /**
- * Every generated page. One function in this directory makes each, from what it imports of dist/.
+ * Every generated page. Each is made by one function in this directory, from imports of dist/.
  *
  * @type {readonly Page[]}
  */

@@ -1,8 +1,8 @@
 import { RunError } from './run.mjs';
 
 /**
- * Fetches the package lists, then does the work that needs them. A mirror that does not answer only matters where the
- * work then fails: then it is reported as the cause.
+ * Fetches the package lists, then does the work that needs them. A mirror that does not answer only matters if the
+ * work fails afterwards: it is reported as the cause.
  *
  * @template T
  * @param {import('./set-up.mjs').Run} run

@@ -27,8 +27,8 @@ const stamp = stampOf(
 );
 
 /**
- * Node.js 20.19.0 to 20.19.4 and 22.12 mistake what the Nest CLI does with `ora` for a cycle ("Cannot require() ES
- * Module … in a cycle"), unless it is loaded already.
+ * Node.js 20.19.0 to 20.19.4 and 22.12 report the way the Nest CLI loads `ora` as a cycle ("Cannot require() ES
+ * Module … in a cycle"), unless `ora` is loaded already.
  */
 const preload = () => (existsSync(join(root, 'node_modules/ora')) ? ['--import', 'ora'] : []);
 

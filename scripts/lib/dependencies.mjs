@@ -33,8 +33,8 @@ const isIn =
   };
 
 /**
- * npm writes node_modules/.package-lock.json as its last action: it is missing after an interrupted `npm ci`, and
- * lacks what the lock file has since gained. Packages for another machine mean that the clone came from there.
+ * npm writes node_modules/.package-lock.json as its last action: it is missing after an interrupted `npm ci`, and out
+ * of date after the lock file has changed. Packages for another platform mean that the clone was copied from there.
  */
 function isInstalled() {
   if (!existsSync(join(root, 'node_modules/.package-lock.json'))) return false;
@@ -76,7 +76,7 @@ function hintFor(output) {
     );
   }
   if (code in fileSystemCauses) return fileSystemHint(code);
-  if (code === 'EUSAGE') return 'run `npm install` to bring package-lock.json in step with package.json.';
+  if (code === 'EUSAGE') return 'run `npm install` to bring package-lock.json into step with package.json.';
   return `run \`npm ci\` in '${root}' to see the complete output, then run the same command again.`;
 }
 
@@ -86,7 +86,7 @@ export const dependencies = {
   isDone: isInstalled,
   async perform(run) {
     const [program, ...script] = npmCommand();
-    // --include=dev: NODE_ENV=production must not leave out the compiler. No package needs its install script.
+    // --include=dev: NODE_ENV=production must not omit the compiler. No package needs its install script.
     const flags = [
       '--include=dev',
       '--ignore-scripts',

@@ -5,7 +5,7 @@ import { root } from './project.mjs';
 /** The server and the tools that pgkeep runs. */
 export const programs = ['initdb', 'postgres', 'pg_ctl', 'psql', 'pg_dump'];
 
-/** Where the set-up of an ordinary user unpacks PostgreSQL, and records that it did. */
+/** The directory where the set-up of an ordinary user unpacks PostgreSQL, and the file that records it. */
 export const ownTree = join(root, '.pgkeep', 'postgresql');
 export const ownLocation = join(ownTree, 'location.json');
 
@@ -42,20 +42,20 @@ function versionsIn(parent, name) {
     .map((entry) => join(parent, entry, 'bin'));
 }
 
-/** Where the programs on the PATH really are. */
+/** The resolved directory of the programs on the PATH. */
 function fromPath() {
   const postgres = onPath('postgres');
   return postgres === undefined ? [] : [dirname(realpathSync(postgres)), dirname(postgres)];
 }
 
-/** Where the clone was moved since, the file still names the old place: that is no place of ours. */
+/** If the clone was moved, the file still names the old directory, which must not be used. */
 function fromOwnTree() {
   if (!existsSync(ownLocation)) return [];
   const { bin } = JSON.parse(readFileSync(ownLocation, 'utf8'));
   return bin.startsWith(ownTree + sep) ? [bin] : [];
 }
 
-/** The places that src/cluster/postgres-binaries.ts looks at too, in its order; the first that has all wins. */
+/** The same directories as in src/cluster/postgres-binaries.ts, in the same order; the first with all programs wins. */
 const places = [
   () => versionsIn('/usr/lib/postgresql', /^\d+$/),
   () => versionsIn('/opt/homebrew/opt', /^postgresql(@\d+)?$/),
@@ -64,7 +64,7 @@ const places = [
   fromOwnTree,
 ];
 
-/** The directory that holds all of PostgreSQL's programs. */
+/** The directory that contains all of PostgreSQL's programs. */
 export function findPostgresql() {
   for (const place of places) {
     const found = place().find((bin) => programs.every((program) => isExecutable(join(bin, program))));

@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs
 import { dirname } from 'node:path';
 import { withPackageLists } from './apt.mjs';
 
-/** Debian's package makes and starts a cluster when it is configured, unless a file here forbids it. */
+/** Debian's package creates and starts a cluster when it is configured, unless a file here prevents it. */
 const dropIn = '/etc/postgresql-common/createcluster.d/pgkeep-set-up.conf';
 const dropInText =
-  '# Only there while the set-up of pgkeep installs PostgreSQL.\ncreate_main_cluster = false\n';
+  '# Exists only while the set-up of pgkeep installs PostgreSQL.\ncreate_main_cluster = false\n';
 
 /** The directories of a path that do not exist yet, the deepest first. */
 function missingAbove(/** @type {string} */ path) {
@@ -22,7 +22,7 @@ function removeEmpty(directories) {
     try {
       rmdirSync(directory);
     } catch {
-      return; // In use by now: the package brought its own files.
+      return; // In use: the package has installed its own files here.
     }
   }
 }

@@ -8,7 +8,7 @@ import { root } from './project.mjs';
 import { forwardSignals } from './run.mjs';
 import { SPEC_TIMES_FILE, readSpecTimes, summary } from './spec-times.mjs';
 
-/** A file system in memory, where the system has one: a cluster is a copy of 1,700 files, a second of CPU time on a disk. */
+/** A file system in memory, if there is one: a cluster is a copy of 1,700 files, a second of CPU time on a disk. */
 const MEMORY = '/dev/shm';
 const CLUSTERS_BYTES = 4 * 2 ** 30;
 
@@ -37,8 +37,8 @@ function runDirectory(parent) {
  *
  * @param {readonly string[]} args Jest's
  * @param {NodeJS.ProcessEnv} [env] on top of this process's own
- * @param {{recordTimes?: boolean, program?: string}} [options] recordTimes: keep what every spec cost, for
- *   `npm run test:budget`; program: the Node.js that runs the tests, by default this one
+ * @param {{recordTimes?: boolean, program?: string}} [options] recordTimes: record the cost of every spec, for `npm
+ * run test:budget`; program: the Node.js that runs the tests, by default this one
  * @returns {Promise<number>} the exit code
  */
 export async function jest(args, env = {}, { recordTimes = false, program = process.execPath } = {}) {

@@ -82,8 +82,8 @@ function current() {
 }
 
 /**
- * Removes the lock of a dead process. Of several that try, one wins the rename; what was taken by mistake
- * (another process's new lock) is put back.
+ * Removes the lock of a dead process. Of several processes that try, one succeeds with the rename; a new lock of
+ * another process that was removed by mistake is restored.
  *
  * @param {string} staleText
  */
@@ -99,12 +99,12 @@ function removeStale(staleText) {
 }
 
 /**
- * Runs `work` while no other set-up of this clone runs. A set-up that was killed leaves its lock, and perhaps
- * its child (npm) at work: the lock counts as held until both are gone.
+ * Runs `work` while no other set-up of this clone runs. A set-up that was killed leaves its lock, and perhaps its
+ * child (npm) running: the lock counts as held until both are gone.
  *
  * @template T
  * @param {(recordChild: (pid: number) => void) => Promise<T>} work
- * @param {(pid: number) => void} onWait called once, with the process that is waited for
+ * @param {(pid: number) => void} onWait called once, with the process that holds the lock
  */
 export async function withLock(work, onWait) {
   const owner = processOf(process.pid);
@@ -125,7 +125,7 @@ export async function withLock(work, onWait) {
       throw new SetUpError(
         `waiting for the other set-up of ${root}`,
         `process ${holder.pid} has held ${file} for ${patienceMs / 60_000} minutes.`,
-        `look at it (\`ps -fp ${holder.pid}\`), end it if it hangs (\`kill ${holder.pid}\`), run the same command again.`,
+        `inspect it (\`ps -fp ${holder.pid}\`), end it if it hangs (\`kill ${holder.pid}\`), run the same command again.`,
       );
     }
     await sleep(pollMs);

@@ -10,7 +10,7 @@ const apt = join(root, '.pgkeep', 'apt-newer');
 const unpacked = join(root, '.pgkeep', 'newer-client');
 const bin = join(unpacked, 'bin');
 
-/** PostgreSQL's client and every library that it loads: this system's are too old for it. */
+/** PostgreSQL's client and every library that it loads, because this system's libraries are too old. */
 const PACKAGES =
   `postgresql-client-${MAJOR} libpq5 libc6 libreadline8t64 libtinfo6 liblz4-1 libzstd1 zlib1g libssl3t64
   libgssapi-krb5-2 libkrb5-3 libkrb5support0 libk5crypto3 libcom-err2 libkeyutils1 libldap2 libsasl2-2`.split(
@@ -18,8 +18,8 @@ const PACKAGES =
   );
 
 /**
- * Fetches the client programs of PostgreSQL 17 from Debian 13 into `.pgkeep/newer-client/bin`: nothing is installed.
- * The heavy tests restore into an older server with them.
+ * Fetches the client programs of PostgreSQL 17 from Debian 13 into `.pgkeep/newer-client/bin` without installing
+ * anything. The heavy tests use them to restore into an older server.
  */
 export async function fetchNewerClient() {
   if (existsSync(join(bin, 'pg_restore'))) return;
@@ -60,7 +60,7 @@ export async function fetchNewerClient() {
   rmSync(apt, { recursive: true, force: true });
 }
 
-/** With the loader of their own system. */
+/** Writes wrappers that run the programs with the loader of Debian 13. */
 function writePrograms() {
   mkdirSync(bin, { recursive: true });
   const programs = join(unpacked, 'usr/lib/postgresql', String(MAJOR), 'bin');

@@ -7,7 +7,7 @@ import { run } from './run.mjs';
 const VERSION = '24.21.0';
 
 /**
- * Fetches a newer Node.js into `.pgkeep/node-VERSION`, as the package that npm has of its binary: nothing is installed.
+ * Fetches a newer Node.js into `.pgkeep/node-VERSION`, from the npm package of its binary, without installing anything.
  *
  * @returns {Promise<string>} the path of the program
  */

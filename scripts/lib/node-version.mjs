@@ -1,8 +1,8 @@
 import { SetUpError } from './set-up-error.mjs';
 
 /**
- * The versions of `engines`, whose dependencies ask for them, and later 20s: the first that `require` an ES module. A
- * clone runs there, though not with `engine-strict`.
+ * The versions of `engines`, which the dependencies require, and later 20s, the first that `require` an ES module. A
+ * clone runs on those too, but not with `engine-strict`.
  */
 const isRecentEnough = (/** @type {number} */ major, /** @type {number} */ minor) =>
   (major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major >= 24;

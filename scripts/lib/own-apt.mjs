@@ -6,7 +6,7 @@ import { root } from './project.mjs';
 const apt = join(root, '.pgkeep', 'apt');
 const archives = join(apt, 'archives');
 
-/** Lets apt-get write only into the clone's own directories; it reads which packages the system has. */
+/** Options with which apt-get writes only into the clone's directories, and reads which packages the system has. */
 const options = [
   `Dir::State=${join(apt, 'state')}`,
   'Dir::State::status=/var/lib/dpkg/status',
@@ -16,12 +16,12 @@ const options = [
 ].flatMap((option) => ['-o', option]);
 
 /**
- * Unpacks packages into a directory: as an ordinary user, without installing them.
+ * Unpacks packages into a directory as an ordinary user, without installing them.
  *
  * @param {import('./set-up.mjs').Run} run
  * @param {string} directory
  * @param {(simulate: (name: string) => Promise<string>) => Promise<readonly string[]>} choose which packages, as
- *   apt-get names them; `simulate` returns what installing one would bring
+ *   apt-get names them; `simulate` returns what installing one would add
  */
 export async function unpackPackages(run, directory, choose) {
   rmSync(apt, { recursive: true, force: true });

@@ -15,7 +15,7 @@ const commands = {
   alpine: 'apk add postgresql postgresql-client',
 };
 
-/** The name of this system, and the names of those it is like. */
+/** The name of this system, and of the systems that it resembles (`ID` and `ID_LIKE` of os-release). */
 function system() {
   if (process.platform !== 'linux' || !existsSync('/etc/os-release')) return [process.platform];
   const text = readFileSync('/etc/os-release', 'utf8');

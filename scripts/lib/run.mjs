@@ -7,7 +7,7 @@ export class RunError extends Error {
   /**
    * @param {string} command
    * @param {string} outcome how it ended
-   * @param {string} output what it said, stdout and stderr as they came
+   * @param {string} output its stdout and stderr, interleaved
    */
   constructor(command, outcome, output) {
     super(`\`${command}\` ${outcome}`);
@@ -15,7 +15,7 @@ export class RunError extends Error {
     this.output = output;
   }
 
-  /** How it ended, and what it said first and last. */
+  /** How it ended, and the beginning and end of its output. */
   get excerpt() {
     const lines = stripVTControlCharacters(this.output).trim().split('\n');
     const shown = lines.length <= 30 ? lines : [...lines.slice(0, 12), '…', ...lines.slice(-15)];
@@ -33,11 +33,11 @@ export class Interrupted extends Error {
   }
 }
 
-/** Not SIGHUP: to listen to it, and to stop listening, would undo what `nohup` did. */
+/** Not SIGHUP: adding and removing a listener for it would undo `nohup`. */
 const stopSignals = ['SIGINT', 'SIGTERM'];
 
 /**
- * Hands the signals that end a process on to a child for as long as it lives.
+ * Forwards the signals that end a process to a child while it runs.
  *
  * @param {import('node:child_process').ChildProcess} child
  * @param {(signal: NodeJS.Signals) => void} [onSignal]
@@ -54,8 +54,7 @@ export function forwardSignals(child, onSignal) {
 }
 
 /**
- * Runs a program without a shell, waits for its end and returns its stdout.
- * Its output is shown only if it fails.
+ * Runs a program without a shell, waits for its end and returns its stdout. Its output is shown only if it fails.
  *
  * @param {string} program
  * @param {readonly string[]} args

@@ -1,11 +1,11 @@
 import { userInfo } from 'node:os';
 import { root } from './project.mjs';
 
-/** A failure that teaches: what was being done, why it did not work, what to type next. */
+/** A failure with the operation, the cause and the next step. */
 export class SetUpError extends Error {
   /**
-   * @param {string} operation what was being done, and to what: `npm ci in /srv/pgkeep`
-   * @param {string} cause what went wrong; may have many lines
+   * @param {string} operation with its subject: `npm ci in /srv/pgkeep`
+   * @param {string} cause may have many lines
    * @param {string} hint the next step
    */
   constructor(operation, cause, hint) {
@@ -31,7 +31,7 @@ export class SetUpError extends Error {
 export function fileSystemHint(code) {
   const again = 'then run the same command again';
   if (code === 'ENOSPC' || code === 'EDQUOT') return `free some space (\`df -h '${root}'\`), ${again}.`;
-  if (code === 'EROFS') return `mount ${root} writable, or clone to a place that is, ${again}.`;
+  if (code === 'EROFS') return `mount ${root} writable, or clone to a writable file system, ${again}.`;
   const user = process.getuid === undefined ? userName() : `${userName()} (${process.getuid()})`;
   return (
     `${root} must be writable for user ${user}: clone it again as that user, or give it to that user ` +

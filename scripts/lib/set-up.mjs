@@ -12,7 +12,7 @@ import { SetUpError, explained } from './set-up-error.mjs';
  * @typedef {typeof run} Run
  * @typedef {object} Step
  * @property {string} title
- * @property {() => boolean} isDone fast: it is asked at every start
+ * @property {() => boolean} isDone fast: it runs at every start
  * @property {(run: Run) => Promise<void>} perform
  */
 
@@ -35,8 +35,8 @@ async function perform(step, runChild) {
 }
 
 /**
- * Does what is left to do on this machine: dependencies, PostgreSQL, the database client, the build. Quick and
- * silent when there is nothing.
+ * Does the steps that are not done on this machine: dependencies, PostgreSQL, the database client, the build. Quick
+ * and silent if there are none.
  *
  * @param {{needsPostgresql?: boolean}} [options] needsPostgresql: the machine must have the server's programs
  */
@@ -57,7 +57,7 @@ export async function setUp({ needsPostgresql = true } = {}) {
 }
 
 /**
- * The set-up as a command: a failure is explained on stderr and ends the process.
+ * Runs the set-up as a command: a failure is explained on stderr and ends the process.
  *
  * @param {Parameters<typeof setUp>[0]} [options]
  */

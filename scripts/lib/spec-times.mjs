@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { root } from './project.mjs';
 
 /**
- * What one spec file cost, as test/support/timed-environment.mjs records it.
+ * The cost of one spec file, as test/support/timed-environment.mjs records it.
  *
  * @typedef {{spec: string, wallSeconds: number, cpuSeconds: number}} SpecTime
  */
 
-/** Where `npm test` keeps the times of its last complete run. */
+/** The file with the times of the last complete run of `npm test`. */
 export const SPEC_TIMES_FILE = join(root, '.pgkeep/spec-times.jsonl');
 
 /** CPU seconds on the reference machine. */
@@ -51,7 +51,10 @@ export function totalOf(times) {
   return sum(times.map((time) => time.cpuSeconds));
 }
 
-/** How much slower than the reference this machine is, by one fixed piece of work: 2 is twice as slow; at least 1. */
+/**
+ * How much slower this machine is than the reference, measured by a fixed piece of work: 2 is twice as slow; at least
+ * 1.
+ */
 export function machineFactor() {
   calibrate();
   const before = process.cpuUsage();
@@ -60,7 +63,7 @@ export function machineFactor() {
   return Math.max(1, (user + system) / 1e6 / REFERENCE_SECONDS);
 }
 
-/** Hashing, and building and sorting text: half a second of what the tests are made of. */
+/** Hashes, builds and sorts text: half a second of work that resembles the tests. */
 function calibrate() {
   let digest = 'pgkeep';
   for (let round = 0; round < 600; round += 1) {

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { digest } from './digest.mjs';
 import { root } from './project.mjs';
 
-/** Lives inside node_modules, so that it is gone when they are: what other packages made is made again. */
+/** Is inside node_modules and removed with them: what other package versions generated is generated again. */
 const file = join(root, 'node_modules', '.cache', 'pgkeep-setup.json');
 
 /** @returns {Record<string, string>} */
@@ -16,8 +16,8 @@ function read() {
 }
 
 /**
- * Remembers what a generated directory was made of and what came out, so that it is made again when either
- * changes, whoever changed it.
+ * Records digests of the inputs and outputs of a generated directory, so that it is generated again when either
+ * changes.
  *
  * @param {string} name
  * @param {{paths: readonly string[], isLeftOut?: (path: string) => boolean}} inputs

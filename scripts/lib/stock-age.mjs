@@ -17,7 +17,7 @@ async function install() {
   );
 }
 
-/** Fetches Debian's `age` where it is missing: the tests hold pgkeep's encryption against it. pgkeep needs none. */
+/** Fetches Debian's `age` if it is missing: the tests compare pgkeep's encryption with it. pgkeep does not need it. */
 export async function fetchStockAge() {
   if (onPath('age') !== undefined || existsSync(join(unpacked, 'usr/bin/age'))) return;
   if (process.getuid?.() === 0) await install();

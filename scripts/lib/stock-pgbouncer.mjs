@@ -9,8 +9,8 @@ import { missingPackages } from './unpack-postgresql.mjs';
 const unpacked = join(root, '.pgkeep', 'pgbouncer');
 
 /**
- * Unpacks Debian's PgBouncer where it is missing: the tests hold pgkeep's sessions against it. Never installed, also
- * not by root: the package starts a service. pgkeep needs none.
+ * Unpacks Debian's PgBouncer if it is missing, for the tests about poolers. It is never installed, not even by root,
+ * because the package starts a service. pgkeep does not need it.
  */
 export async function fetchPgbouncer() {
   const places = ['/usr/sbin/pgbouncer', join(unpacked, 'usr/sbin/pgbouncer')];

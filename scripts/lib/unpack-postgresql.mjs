@@ -17,7 +17,7 @@ export function missingPackages(simulation, wanted) {
 }
 
 /**
- * The packages that the programs need: the server, the client and libraries, not the scripts around them.
+ * The packages that the programs need: the server, the client and libraries, without Debian's wrapper scripts.
  *
  * @param {string} simulation
  * @returns {string[]} as `name=version`
@@ -29,7 +29,7 @@ export function neededPackages(simulation) {
     .map(({ name }) => /^postgresql-(\d+)$/.exec(name)?.[1])
     .find((major) => major !== undefined);
   const client = `postgresql-client-${server}`;
-  // A client that the system has must be beside the server all the same.
+  // The client must be beside the server even if the system has one.
   return server === undefined || needed.some((name) => name.startsWith(`${client}=`))
     ? needed
     : [...needed, client];
@@ -39,7 +39,7 @@ export function neededPackages(simulation) {
 const entriesOf = (directory) => (existsSync(directory) ? readdirSync(directory) : []);
 
 /**
- * What the service reads: the programs' directory and the LD_LIBRARY_PATH they need.
+ * Records what the service reads: the programs' directory and the LD_LIBRARY_PATH that they need.
  *
  * @param {string} tree
  */
@@ -52,18 +52,18 @@ function locationIn(tree) {
   };
 }
 
-/** The last step: only a complete tree has this file. */
+/** Written as the last step: only a complete tree has this file. */
 const writeLocation = () => writeFileSync(ownLocation, `${JSON.stringify(locationIn(ownTree), null, 2)}\n`);
 
 /**
- * Unpacks PostgreSQL below .pgkeep/postgresql: as an ordinary user, without installing it. It finds its own
- * files in any directory; its libraries need LD_LIBRARY_PATH.
+ * Unpacks PostgreSQL below .pgkeep/postgresql as an ordinary user, without installing it. It works in any directory;
+ * its libraries need LD_LIBRARY_PATH.
  *
  * @param {import('./set-up.mjs').Run} run
  */
 export async function unpackIntoClone(run) {
   if (existsSync(ownLocation)) {
-    writeLocation(); // Enough when the clone was moved.
+    writeLocation(); // If only the clone was moved, this is enough.
     if (findPostgresql() !== undefined) return;
   }
 

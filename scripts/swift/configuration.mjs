@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The S3 credentials of the one user there is. */
+/** The S3 credentials of the only user. */
 export const accessKey = 'test:tester';
 export const secretKey = 'testing';
 export const region = 'us-east-1';
@@ -15,7 +15,7 @@ export const region = 'us-east-1';
  * @property {number} memcached
  */
 
-/** The kinds of server that store something; each has a ring, which says where its part of the data is. */
+/** The kinds of server that store data; each has a ring, which locates its data. */
 export const stores = /** @type {const} */ (['account', 'container', 'object']);
 
 /** @param {Record<string, Record<string, string | number | boolean>>} sections */
@@ -29,7 +29,7 @@ const ini = (sections) =>
     )
     .join('\n');
 
-/** The order is Swift's own; s3api and tempauth are what makes it an S3 server with a password. */
+/** The order is Swift's own; s3api and tempauth make it an S3 server with a password. */
 const filters = [
   'catch_errors',
   'gatekeeper',
@@ -73,8 +73,8 @@ function proxyConfiguration(ports) {
 }
 
 /**
- * Writes the configuration of a Swift with one disk, one copy and one user. It is to be seen as `/etc/swift`,
- * where Swift looks for it, whatever it is told.
+ * Writes the configuration of a Swift with one disk, one copy and one user. It must be visible as `/etc/swift`, the
+ * only place where Swift reads it.
  *
  * @param {string} directory
  * @param {Ports} ports

@@ -17,7 +17,7 @@ const programs = [
 const otherwise =
   'Or name another S3 server: `TEST_S3_ENDPOINT=https://… AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… npm run test:s3`.';
 
-/** Debian starts what it installs, unless this file says no: we want the programs, not services of the machine. */
+/** Debian starts the services that it installs unless this file prevents it: only the programs are needed. */
 const policy = '/usr/sbin/policy-rc.d';
 
 async function install() {
@@ -35,12 +35,12 @@ async function install() {
   }
 }
 
-/** Sees to it that OpenStack Swift is on this machine. Needs root even where it is, for its private `/etc/swift`. */
+/** Installs OpenStack Swift if it is missing. Needs root in any case, for its private `/etc/swift`. */
 export async function installSwift() {
   if (process.getuid?.() !== 0 || onPath('apt-get') === undefined || onPath('unshare') === undefined) {
     throw new SetUpError(
       'preparing OpenStack Swift, the S3 server of this test',
-      'It takes root on Debian or Ubuntu: the packages are installed, and a private mount namespace is made.',
+      'It needs root on Debian or Ubuntu, to install the packages and to create a private mount namespace.',
       `run the same command as root on such a system (a container will do). ${otherwise}`,
     );
   }

@@ -1,6 +1,6 @@
-// Runs inside a mount namespace of its own (`unshare --mount`): shows DIRECTORY/etc as /etc/swift there, starts
-// Swift's servers and ends them with itself. It ends when it is told to, or when its stdin closes because the
-// process that started it is gone.
+// Runs inside a private mount namespace (`unshare --mount`): mounts DIRECTORY/etc as /etc/swift there, starts
+// Swift's servers and ends them when it ends: by a signal, or when its stdin closes because the process that
+// started it has ended.
 import { spawn, spawnSync } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { join } from 'node:path';

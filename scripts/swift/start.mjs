@@ -57,7 +57,7 @@ async function answers(port) {
   }
 }
 
-/** Starts a Swift of its own, on free ports of loopback, with everything it has in a temporary directory. */
+/** Starts a separate Swift on free ports of loopback, with all of its files in a temporary directory. */
 export async function startSwift() {
   const directory = mkdtempSync(join(tmpdir(), 'pgkeep-swift-'));
   const ports = await freePorts();
@@ -66,7 +66,7 @@ export async function startSwift() {
 
   const script = fileURLToPath(new URL('servers.mjs', import.meta.url));
   const args = ['--mount', process.execPath, script, directory, String(ports.memcached)];
-  // A group of its own: Ctrl-C must reach the tests first, which still clean up in it.
+  // A separate process group: Ctrl-C must reach the tests first, which still need it to clean up.
   const child = spawn('unshare', args, { stdio: ['pipe', 'ignore', 'pipe'], detached: true });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {
@@ -85,14 +85,14 @@ export async function startSwift() {
         throw new SetUpError(
           'starting OpenStack Swift',
           said || `its servers did not listen within ${patienceMs / 1000} s.`,
-          `look at the logs in ${directory}; in a container, a mount namespace takes the capability SYS_ADMIN.`,
+          `see the logs in ${directory}; in a container, a mount namespace needs the capability SYS_ADMIN.`,
         );
       }
     }
   }
 
   return {
-    /** What the tests, and the SDK in them, want to know. */
+    /** The environment of the tests and of the SDK in them. */
     env: {
       TEST_S3_ENDPOINT: `http://127.0.0.1:${ports.proxy}`,
       AWS_ACCESS_KEY_ID: accessKey,

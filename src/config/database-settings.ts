@@ -45,7 +45,7 @@ export class DatabaseVariables {
   readonly directUrl: DatabaseUrl | undefined;
 
   @Setting('DATABASE_READ_REPLICA_URL', {
-    text: 'a replica from which statistics are read',
+    text: 'a replica from which statistics are read, and the reads of `$replica()` in the application’s client',
     example: 'postgresql://user:password@replica:5432/database?sslmode=verify-full',
     secret: true,
     parse: parseDatabaseUrl,
@@ -82,7 +82,7 @@ export class PoolVariables {
   /** The value as given; undefined if it was not, which fails `/ready` in production. */
   @Setting('DATABASE_MAX_CONNECTIONS', {
     text: 'size of the connection pool; production requires it: 1 to 100, and fewer than the server accepts',
-    defaultText: `${DEFAULT_POOL_SIZE.elsewhere}; ${DEFAULT_POOL_SIZE.development} in development`,
+    defaultText: `\`connection_limit\` of the URL, or ${DEFAULT_POOL_SIZE.elsewhere}; ${DEFAULT_POOL_SIZE.development} in development`,
     example: '20',
     unit: 'connections',
     aliases: ['DB_POOL_MAX'],
@@ -93,7 +93,7 @@ export class PoolVariables {
 
   /** How long to wait for a free connection of the pool. */
   @Setting('DB_POOL_CONNECTION_TIMEOUT', {
-    text: 'how long to wait for a free pooled connection',
+    text: 'how long to wait for a free pooled connection; `pool_timeout` of the URL counts where this is not set',
     default: '20',
     unit: 'seconds',
     zeroIsDefault: true,
@@ -153,12 +153,11 @@ export function toDatabaseSettings(
   const pooledUrl = withSource(urlOf(urls, setting)) ?? parseDatabaseUrl(NO_DATABASE);
   const direct = withSource(urls.directUrl);
   const pool = reader.read(PoolVariables);
-  const { maxConnections } = pool;
-  const defaultPoolSize =
-    environmentName === 'development' ? DEFAULT_POOL_SIZE.development : DEFAULT_POOL_SIZE.elsewhere;
-  const inRange = maxConnections !== undefined && maxConnections >= 1 && maxConnections <= 100;
+  const waitIsSet = reader.text('DB_POOL_CONNECTION_TIMEOUT') !== undefined;
   return {
     ...pool,
+    // As for a setting, 0 stands for the default.
+    acquireTimeoutMs: (!waitIsSet && pooledUrl.poolTimeoutMs) || pool.acquireTimeoutMs,
     url: direct
       ? {
           ...direct,
@@ -171,10 +170,17 @@ export function toDatabaseSettings(
     isNamed: setting !== undefined,
     replicaUrl: withSource(urls.replicaUrl),
     otherEnvironmentUrl: setting && withSource(other),
-    poolSize: inRange ? maxConnections : defaultPoolSize,
+    poolSize: poolSize([pool.maxConnections, pooledUrl.connectionLimit], environmentName),
     disabledTimeouts: reader.zeroes(PoolVariables),
     dbPushAllowed: reader.read(GuardVariables).dbPushAllowed,
   };
+}
+
+/** Returns the first size that is in range: the setting's, then that of the URL; or else the environment's default. */
+function poolSize(sizes: readonly (number | undefined)[], environmentName: EnvironmentName): number {
+  const inRange = sizes.find((size) => size !== undefined && size >= 1 && size <= 100);
+  const { development, elsewhere } = DEFAULT_POOL_SIZE;
+  return inRange ?? (environmentName === 'development' ? development : elsewhere);
 }
 
 /** Returns what is missing among the URLs, or makes no sense together. */

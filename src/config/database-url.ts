@@ -45,6 +45,12 @@ export interface DatabaseUrl {
   readonly sessionAttributes: SessionAttributes;
   /** `options`: server settings for the session (`-c name=value`). */
   readonly options: string | undefined;
+  /** `application_name`: how the application's own connections are shown in `pg_stat_activity`. */
+  readonly applicationName: string | undefined;
+  /** Prisma's `connection_limit`: the size of the pool, where no setting states it. */
+  readonly connectionLimit: number | undefined;
+  /** Prisma's `pool_timeout`, in ms: how long to wait for a free connection, where no setting states it. */
+  readonly poolTimeoutMs: number | undefined;
   /** The file with the URL, which new connections read again; undefined if the URL itself was given. */
   readonly source?: UrlSource | undefined;
   /** Where the password comes from if the URL has none. */
@@ -94,7 +100,6 @@ export function parseDatabaseUrl(text: string): DatabaseUrl {
   const separator = credentials.indexOf(':');
   const user = decode(separator < 0 ? credentials : credentials.slice(0, separator)) || parameter('user');
   const password = separator < 0 ? parameter('password') : decode(credentials.slice(separator + 1));
-  const connectTimeout = parameter('connect_timeout');
   return {
     hosts: parseHosts(authority, parameter('host'), parameter('port')),
     database: decode(path) || parameter('dbname') || user || 'postgres',
@@ -106,13 +111,16 @@ export function parseDatabaseUrl(text: string): DatabaseUrl {
     sslCert: parameter('sslcert'),
     sslKey: parameter('sslkey'),
     sslPassword: parameter('sslpassword'),
-    connectTimeoutMs: connectTimeout === undefined ? undefined : seconds('connect_timeout', connectTimeout),
+    connectTimeoutMs: seconds('connect_timeout', parameter('connect_timeout')),
     sessionAttributes: oneOf(
       SESSION_ATTRIBUTES,
       'target_session_attrs',
       parameter('target_session_attrs') ?? 'any',
     ),
     options: parameter('options'),
+    applicationName: parameter('application_name'),
+    connectionLimit: wholeNumber('connection_limit', parameter('connection_limit')),
+    poolTimeoutMs: seconds('pool_timeout', parameter('pool_timeout')),
   };
 }
 
@@ -176,10 +184,16 @@ function oneOf<T extends string>(accepted: readonly T[], name: string, value: st
   return found;
 }
 
-function seconds(name: string, text: string): number {
+function seconds(name: string, text: string | undefined): number | undefined {
+  const value = wholeNumber(name, text, ' of seconds');
+  return value === undefined ? undefined : value * 1000;
+}
+
+function wholeNumber(name: string, text: string | undefined, unit = ''): number | undefined {
+  if (text === undefined) return undefined;
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new Error(`its ${name} is not a whole number of seconds`);
-  return value * 1000;
+  if (!Number.isInteger(value) || value < 0) throw new Error(`its ${name} is not a whole number${unit}`);
+  return value;
 }
 
 function decode(text: string): string {

@@ -40,8 +40,7 @@ export function parseCommand(text: string): readonly string[] {
  */
 export function withPassword(settings: Settings, read: PasswordCallback | undefined): Settings {
   if (!read) return settings;
-  const passwordSource = { kind: 'callback', read } as const;
-  const given = (url: DatabaseUrl): DatabaseUrl => ({ ...url, passwordSource });
+  const given = (url: DatabaseUrl): DatabaseUrl => urlWithPassword(url, read);
   const { database } = settings;
   const { replicaUrl } = database;
   const pooledUrl = given(database.pooledUrl);
@@ -55,6 +54,11 @@ export function withPassword(settings: Settings, read: PasswordCallback | undefi
       replicaUrl: replicaUrl && given(replicaUrl),
     },
   };
+}
+
+/** Returns a URL whose connections get their password from a function, if it holds none itself. */
+export function urlWithPassword(url: DatabaseUrl, read: PasswordCallback): DatabaseUrl {
+  return { ...url, passwordSource: { kind: 'callback', read } };
 }
 
 function parseJson(text: string): unknown {

@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import { PgkeepError } from '../core/errors.js';
 import {
   archiveFaults,
   ArchiveVariables,
@@ -11,11 +10,10 @@ import { DeployVariables, MigrationVariables } from './migration-settings.js';
 import { BucketVariables, offsiteFaults, toOffsiteSettings } from './offsite-settings.js';
 import { PrivacyVariables } from './privacy-settings.js';
 import { RestoreVariables } from './restore-settings.js';
-import { type Fault, readVariable } from './secret-file.js';
 import { HttpVariables, readinessFaults, ReadinessVariables } from './service-settings.js';
 import { SETTINGS_CLASSES } from './settings-list.js';
-import { SettingsReader } from './settings-reader.js';
-import { deepFreeze, type EnvironmentName, ENVIRONMENTS, type Settings } from './settings.js';
+import { environmentNameOf, invalidSettings, SettingsReader } from './settings-reader.js';
+import { deepFreeze, type Settings } from './settings.js';
 
 /** Environment variables, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -40,13 +38,13 @@ export function readSettings(
   workingDirectory: string = process.cwd(),
   { databaseIsOptional = false, checks }: ReadOptions = {},
 ): Settings {
-  const name = environmentName(environment);
+  const name = environmentNameOf(environment);
   const reader = new SettingsReader(environment, SETTINGS_CLASSES, {
     workingDirectory,
     environment: name,
     checks,
   });
-  if (reader.faults.length > 0) throw invalid(reader.faults);
+  if (reader.faults.length > 0) throw invalidSettings(reader.faults);
   const urls = reader.read(DatabaseVariables);
   const archives = reader.read(ArchiveVariables);
   const encryption = reader.read(EncryptionVariables);
@@ -59,7 +57,7 @@ export function readSettings(
     ...archiveFaults(archives, encryption),
     ...offsiteFaults(buckets),
   ];
-  if (faults.length > 0) throw invalid(faults);
+  if (faults.length > 0) throw invalidSettings(faults);
   return deepFreeze({
     environment: name,
     database: toDatabaseSettings(reader, urls, name, environment),
@@ -74,20 +72,5 @@ export function readSettings(
     restore: reader.read(RestoreVariables),
     privacy: reader.read(PrivacyVariables),
     offsite: toOffsiteSettings(buckets),
-  });
-}
-
-/** Returns the environment that decides on rules and defaults. A wrong name is reported with the other faults. */
-function environmentName(environment: Environment): EnvironmentName {
-  const read = readVariable(environment, 'NODE_ENV');
-  const text = 'text' in read ? read.text : undefined;
-  return ENVIRONMENTS.find((name) => name === text) ?? 'development';
-}
-
-function invalid(faults: readonly Fault[]): PgkeepError {
-  const lines = faults.map(({ subject, problem }) => `  ${subject} ${problem}`);
-  const count = faults.length === 1 ? 'One setting is' : `${faults.length} settings are`;
-  return new PgkeepError('CONFIG_INVALID', [`${count} invalid:`, ...lines].join('\n'), {
-    hint: 'Every setting is described in .env.example and in docs/settings.md.',
   });
 }

@@ -1,3 +1,4 @@
+import { PgkeepError } from '../core/errors.js';
 import type { Environment } from './read-settings.js';
 import { followFile, readVariable, type Fault } from './secret-file.js';
 import {
@@ -8,6 +9,7 @@ import {
   type SettingsClass,
   type Values,
 } from './setting.js';
+import { ENVIRONMENTS, type EnvironmentName } from './settings.js';
 import { Validator } from './validation.js';
 
 interface Given {
@@ -141,4 +143,20 @@ export class SettingsReader {
       .flatMap(({ constraints = {} }) => Object.values(constraints));
     return broken.length > 0 ? broken : [refuse?.(text, this.context) ?? []].flat();
   }
+}
+
+/** Returns the environment that decides on rules and defaults. A wrong name is reported with the other faults. */
+export function environmentNameOf(environment: Environment): EnvironmentName {
+  const read = readVariable(environment, 'NODE_ENV');
+  const text = 'text' in read ? read.text : undefined;
+  return ENVIRONMENTS.find((name) => name === text) ?? 'development';
+}
+
+/** Returns the error that lists every fault. */
+export function invalidSettings(faults: readonly Fault[]): PgkeepError {
+  const lines = faults.map(({ subject, problem }) => `  ${subject} ${problem}`);
+  const count = faults.length === 1 ? 'One setting is' : `${faults.length} settings are`;
+  return new PgkeepError('CONFIG_INVALID', [`${count} invalid:`, ...lines].join('\n'), {
+    hint: 'Every setting is described in .env.example and in docs/settings.md.',
+  });
 }

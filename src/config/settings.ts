@@ -58,7 +58,7 @@ export interface DatabaseSettings extends Values<PoolVariables> {
   readonly replicaUrl: DatabaseUrl | undefined;
   /** The other of `DATABASE_URL` and `DATABASE_URL_PROD`, if both are set: it must be another database. */
   readonly otherEnvironmentUrl: DatabaseUrl | undefined;
-  /** The pool's real limit: `maxConnections` within 1..100, else 10 (5 in development). */
+  /** The pool's real limit: `maxConnections`, else the URL's `connection_limit`, within 1..100; else 10 (5 in development). */
   readonly poolSize: number;
   /** The names of timeouts that are 0: the default is used, and `/ready` fails in production. */
   readonly disabledTimeouts: readonly string[];

@@ -91,6 +91,37 @@ BEGIN
 END
 $$;
 
+-- Whether a legal hold keeps a row; its key as the ledger has it.
+CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.is_held(table_name text, key jsonb) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN EXISTS (SELECT FROM pgkeep.legal_hold h WHERE h.table_name = is_held.table_name AND h.key = is_held.key
+                    AND (h.held_until IS NULL OR h.held_until >= CURRENT_DATE));
+END
+$$;
+
+-- Removes the reasons of earlier actions and corrections from the rows that this action erased: they may say something
+-- about the person. An action on other rows as well keeps its lines, without its reason.
+CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.forget_reasons(action uuid) RETURNS void ${FUNCTION} AS $$
+DECLARE
+  current CONSTANT pgkeep.privacy_action := pgkeep_policy.current_action();
+BEGIN
+  IF current.id IS DISTINCT FROM action OR current.action NOT IN ('hard-delete', 'cleanup', 'anonymize', 'replay') THEN
+    RAISE EXCEPTION 'pgkeep: removing reasons is refused: no erasure was opened in this transaction'
+      USING ERRCODE = '${POLICY_REFUSED}', HINT = 'Call ${POLICY_SCHEMA}.open_action(action, actor, reason) in the same transaction.';
+  END IF;
+  UPDATE pgkeep.correction c SET reason = NULL
+    FROM pgkeep.privacy_row r
+   WHERE r.action_id = current.id AND c.table_name = r.table_name AND c.key = r.key AND c.reason IS NOT NULL;
+  UPDATE pgkeep.privacy_action a SET reason = NULL
+   WHERE a.reason IS NOT NULL AND a.id <> current.id
+     AND a.action NOT IN ('cleanup', 'replay')
+     AND a.id IN (SELECT earlier.action_id FROM pgkeep.privacy_row r
+                    JOIN pgkeep.privacy_row earlier ON earlier.table_name = r.table_name AND earlier.key = r.key
+                   WHERE r.action_id = current.id);
+END
+$$;
+
 CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.refuse(operation text, table_name text, why text, hint text, code text) RETURNS void ${FUNCTION} AS $$
 BEGIN
   RAISE EXCEPTION 'pgkeep: % of % is refused: %', operation, table_name, why USING ERRCODE = code, HINT = hint;

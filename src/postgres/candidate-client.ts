@@ -9,11 +9,14 @@ import {
 import { errorCode, messageOf, PgkeepError } from '../core/errors.js';
 import { CandidateRotation, rememberGeneration, walkCandidates } from './candidate-rotation.js';
 import type { ConnectionCandidate } from './connection-candidates.js';
-import { closeClient } from './deadline.js';
+import { closeClient, cutWithoutAnswer } from './deadline.js';
 import { markStatements } from './mark.js';
 import { passwordOf } from './password.js';
 import { type SessionNeeds, takeSession, watchServer } from './session.js';
 import { SQLSTATE } from './sqlstates.js';
+
+/** When TCP begins to ask whether the other end is still there: the system's own default is two hours. */
+const KEEPALIVE_AFTER_MS = 30_000;
 
 /** Options of every connection of one kind. */
 export interface ConnectionOptions extends SessionNeeds {
@@ -48,7 +51,9 @@ export function candidateClient(rotation: CandidateRotation, options: Connection
       this.url = url;
       this.secret = secret;
       rememberGeneration(this, generation);
-      markStatements(this.connection);
+      // The application's statements are its own.
+      if (options.limits) cutWithoutAnswer(this.connection, options.answerTimeoutMs);
+      else markStatements(this.connection);
       watchServer(this);
       this.connection.once('backendKeyData', ({ processID }: { processID: number }) => {
         this.announcedPid = processID;
@@ -112,8 +117,10 @@ function clientConfig(
     options: url.options,
     application_name: options.applicationName,
     connectionTimeoutMillis: Math.min(url.connectTimeoutMs || Infinity, options.connectTimeoutMs),
-    query_timeout: options.answerTimeoutMs,
+    // The application's connections are cut instead, see above.
+    ...(!options.limits && { query_timeout: options.answerTimeoutMs }),
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEPALIVE_AFTER_MS,
   };
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, PoolClient } from 'pg';
 import { type DatabaseUrl, describeDatabaseUrl } from '../config/database-url.js';
 import type { DatabaseSettings } from '../config/settings.js';
-import { errorCode } from '../core/errors.js';
+import { errorCode, messageOf } from '../core/errors.js';
 import { candidateClient, type ConnectionOptions } from './candidate-client.js';
 import { CandidateRotation, walkCandidates } from './candidate-rotation.js';
 import { databaseError } from './database-fault.js';
@@ -22,17 +22,27 @@ const FIRST_PAUSE_MS = 100;
 const TRANSIENT =
   /^(ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ETIMEDOUT|EPIPE|57P0[123]|53300|08\w{3})$/;
 
+/** Returns whether a second try may succeed. */
+function isTransient(error: unknown): boolean {
+  // pg's own error, without a code, for a server or a pooler that closes a connection while it begins.
+  return TRANSIENT.test(errorCode(error) ?? '') || messageOf(error) === 'Connection terminated unexpectedly';
+}
+
 /**
  * Runs something that connects, up to three times with a doubling pause between (*seed*).
+ * @param firstPauseMs the pause before the second try
  * @throws the last try's error; immediately where trying again cannot help (a wrong password).
  */
-export async function withConnectionRetry<T>(attempt: () => Promise<T>): Promise<T> {
+export async function withConnectionRetry<T>(
+  attempt: () => Promise<T>,
+  firstPauseMs = FIRST_PAUSE_MS,
+): Promise<T> {
   for (let tried = 1; ; tried += 1) {
     try {
       return await attempt();
     } catch (error) {
-      if (tried >= TRIES || !TRANSIENT.test(errorCode(error) ?? '')) throw error;
-      await sleep(FIRST_PAUSE_MS * 2 ** (tried - 1));
+      if (tried >= TRIES || !isTransient(error)) throw error;
+      await sleep(firstPauseMs * 2 ** (tried - 1));
     }
   }
 }

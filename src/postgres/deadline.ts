@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from 'pg';
+import type { Client, Connection } from 'pg';
 
 const CLOSE_MS = 500;
 
@@ -34,4 +34,31 @@ export async function closeClient(client: Client): Promise<void> {
   } catch {
     client.connection.stream.destroy();
   }
+}
+
+/**
+ * Cuts a connection that does not answer a message within the deadline. pg's own `query_timeout` leaves it open: a pool
+ * would hand it to the next caller, who waits for the answer to the earlier message too.
+ */
+export function cutWithoutAnswer(connection: Connection, deadlineMs: number): void {
+  const query = connection.query.bind(connection);
+  const sync = connection.sync.bind(connection);
+  let timer: NodeJS.Timeout | undefined;
+  const stop = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+  };
+  const start = (): void => {
+    timer ??= setTimeout(() => connection.stream.destroy(new DeadlineError(deadlineMs)), deadlineMs);
+  };
+  connection.query = (text) => {
+    start();
+    query(text);
+  };
+  connection.sync = () => {
+    start();
+    sync();
+  };
+  connection.on('readyForQuery', stop);
+  connection.once('end', stop);
 }

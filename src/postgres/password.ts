@@ -73,7 +73,7 @@ function keyOf({ user = '', database }: DatabaseUrl, { host, port }: PasswordUse
 }
 
 async function callback(read: () => Promise<string>): Promise<string> {
-  const hint = 'Check the password function that was passed to PgkeepModule.';
+  const hint = 'Check the password function that was passed to pgkeep.';
   let password: unknown;
   try {
     password = await read();

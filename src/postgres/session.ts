@@ -5,8 +5,10 @@ import { closeClient, withDeadline } from './deadline.js';
 
 /** What a connection is used for. */
 export interface SessionNeeds {
-  /** Defaults to `own`. */
+  /** Of a session of pgkeep. Defaults to `own`. */
   readonly purpose?: SessionPurpose | undefined;
+  /** Makes it a session of the application: only these settings are changed, timeouts in ms among them. */
+  readonly limits?: SessionSettings | undefined;
   /** The work consists of transactions only: it keeps no session setting, lock or name between them. Defaults to false. */
   readonly throughPooler?: boolean | undefined;
 }
@@ -34,15 +36,24 @@ export function isPooled(client: ClientBase): boolean {
  * @throws PgkeepError `POOLER_REFUSED` where the work needs a session, and the pooler does not keep one.
  */
 export async function takeSession(connection: FreshConnection): Promise<void> {
-  const { client, url, announcedPid, openSecond, purpose = 'own', throughPooler = false } = connection;
-  const settings = JSON.stringify(SESSION_SETTINGS[purpose]);
-  const { rows } = await client.query<{ pid: number }>(TAKE_SESSION, [announcedPid ?? 0, settings]);
+  const {
+    client,
+    url,
+    announcedPid,
+    openSecond,
+    purpose = 'own',
+    limits,
+    throughPooler = false,
+  } = connection;
+  const statement = limits ? LIMIT_SESSION : TAKE_SESSION;
+  const settings = JSON.stringify(limits ?? SESSION_SETTINGS[purpose]);
+  const { rows } = await client.query<{ pid: number }>(statement, [announcedPid ?? 0, settings]);
   const pid = rows[0]?.pid;
   if (pid === announcedPid) return;
   pooled.add(client);
   if (throughPooler) return;
   if (!(await keepsSession(client, openSecond))) throw poolerRefused(url);
-  await client.query(TAKE_SESSION, [pid, settings]);
+  await client.query(statement, [pid, settings]);
 }
 
 function poolerRefused(url: DatabaseUrl): PgkeepError {
@@ -173,8 +184,11 @@ const UNRESTRICTED = {
  */
 type SessionPurpose = 'own' | 'scripts';
 
-/** Settings of a session, by name; the server skips those that its version does not have. */
-const SESSION_SETTINGS: Readonly<Record<SessionPurpose, Readonly<Record<string, string>>>> = {
+/** Settings by name. */
+export type SessionSettings = Readonly<Record<string, string>>;
+
+/** Settings of a session; the server skips those that its version does not have. */
+const SESSION_SETTINGS: Readonly<Record<SessionPurpose, SessionSettings>> = {
   own: { ...UNRESTRICTED, ...STEADY_OUTPUT, row_security: 'on', gin_fuzzy_search_limit: '0' },
   scripts: UNRESTRICTED,
 };
@@ -213,6 +227,21 @@ const TAKE_SESSION = `
              AND pg_catalog.current_setting(wanted.key, true) IS NOT NULL
              AND (wanted.key OPERATOR(pg_catalog.<>) ALL (ARRAY[${SUPERUSER_ONLY.map((name) => `'${name}'`).join(', ')}]::pg_catalog.text[])
                   OR pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'::pg_catalog.text)) AS settings`;
+
+/**
+ * The same for a session of the application, which otherwise keeps the settings of its database and role. A timeout that
+ * is shorter already stays: whoever administers the role chose it.
+ */
+const LIMIT_SESSION = `
+  SELECT pg_catalog.pg_backend_pid() AS pid,
+         (SELECT pg_catalog.count(pg_catalog.set_config(s.name, wanted.value, false))
+            FROM pg_catalog.json_each_text($2::pg_catalog.json) wanted
+            JOIN pg_catalog.pg_settings s ON s.name OPERATOR(pg_catalog.=) wanted.key
+           WHERE pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) $1::pg_catalog.int4
+             AND CASE WHEN s.vartype OPERATOR(pg_catalog.=) 'integer'::pg_catalog.text
+                      THEN s.setting::pg_catalog.int8 OPERATOR(pg_catalog.=) 0::pg_catalog.int8
+                        OR s.setting::pg_catalog.int8 OPERATOR(pg_catalog.>) wanted.value::pg_catalog.int8
+                      ELSE true END) AS settings`;
 
 /** Sets settings in the caller's transaction, in one statement, which skips those that this version does not have. */
 export async function setLocalSettings(

@@ -107,7 +107,7 @@ export class ReadinessService {
     try {
       await this.database.probe.use(timeoutMs, async (client) => {
         wasConnected = true;
-        facts.server = await learn(readServerState(client, timeouts));
+        facts.server = await learn(this.readServer(client, timeouts));
         facts.migrations = await learn(this.migrations.report(client, timeouts));
         facts.environment = await learn(this.environment.facts(client, timeouts));
         isComplete = await this.readEvidence(client, timeouts);
@@ -118,6 +118,13 @@ export class ReadinessService {
     }
     const missing = { reason: rest };
     return { facts: { server: missing, environment: missing, migrations: missing, ...facts }, isComplete };
+  }
+
+  /** Reads the facts about the server; those about the DDL guard only where they are judged. */
+  private async readServer(client: Client, timeouts: ReadTimeouts): Promise<ServerState> {
+    const facts = await readServerFacts(client, timeouts);
+    if (this.settings.environment !== 'production') return { ...facts, ddlGuard: undefined };
+    return { ...facts, ddlGuard: await readDdlGuardSwitch(client, timeouts) };
   }
 
   /**
@@ -135,11 +142,6 @@ export class ReadinessService {
     this.evidenceReadAt = performance.now();
     return true;
   }
-}
-
-async function readServerState(client: Client, timeouts: ReadTimeouts): Promise<ServerState> {
-  const facts = await readServerFacts(client, timeouts);
-  return { ...facts, ddlGuard: await readDdlGuardSwitch(client, timeouts) };
 }
 
 /** Codes of Node's for an answer that did not come; a refusal has another one. */

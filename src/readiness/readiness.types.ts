@@ -46,7 +46,8 @@ export interface Unconfirmed {
 
 /** What the server reports of itself, and whether the DDL guard is on. */
 export interface ServerState extends ServerFacts {
-  readonly ddlGuard: DdlGuardSwitch;
+  /** Undefined outside production, where it is not read. */
+  readonly ddlGuard: DdlGuardSwitch | undefined;
 }
 
 /** What one evaluation asks of the database. */

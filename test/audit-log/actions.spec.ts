@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync } from 'node:fs';
+import { cpSync, mkdtempSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -13,14 +13,11 @@ import { OWN_MIGRATIONS_DIRECTORY, OWN_SCHEMA } from '../../src/migrations/histo
 import { withApp } from '../support/app.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
+import { OWN_MIGRATIONS } from '../support/own-migrations.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const FIRST = '20261120080000_database_environment';
 const SECOND = '20261120100000_change_log';
-/** Every migration of pgkeep's own, in order. */
-const ALL = readdirSync(OWN_MIGRATIONS_DIRECTORY)
-  .filter((name) => /^\d/.test(name))
-  .toSorted();
 
 describe('the actions that are recorded', () => {
   let own: ThrowAwayCluster;
@@ -43,7 +40,7 @@ describe('the actions that are recorded', () => {
     return url;
   }
 
-  it('install and stamp, each once, with who did them', async () => {
+  it('include install and stamp, once each, with who ran them', async () => {
     const url = await createDatabase(own, 'fresh');
     await withApp(url, async (app) => {
       await app.get(InstallService).install();
@@ -62,7 +59,7 @@ describe('the actions that are recorded', () => {
     };
     const common = { subject: 'fresh', role: 'postgres', actor: operator() };
     expect(await entriesOf(url)).toMatchObject([
-      { ...common, action: 'install', details: { applied: ALL } },
+      { ...common, action: 'install', details: { applied: OWN_MIGRATIONS } },
       { ...common, action: 'stamp', details: { from: null, to: 'staging', replaced: false, ...identity } },
       {
         ...common,
@@ -72,7 +69,7 @@ describe('the actions that are recorded', () => {
     ]);
   });
 
-  it('what the service does by itself, as the service', async () => {
+  it('include what the service does automatically, with the service as actor', async () => {
     const url = await createDatabase(own, 'served');
     await withApp(url, (app) => app.get(StartupInstall).run(), { NODE_ENV: 'production' });
     expect((await entriesOf(url)).map(({ action, actor }) => [action, actor])).toEqual([
@@ -81,7 +78,7 @@ describe('the actions that are recorded', () => {
     ]);
   });
 
-  it('an upgrade from before there was a record', async () => {
+  it('include an upgrade from a version without an audit log', async () => {
     const url = await createOld('old');
     await withApp(url, async (app) => {
       await expect(app.get(StampService).stamp('staging')).rejects.toMatchObject({
@@ -90,16 +87,16 @@ describe('the actions that are recorded', () => {
           'Cannot stamp the database: its schema pgkeep is of an earlier version and has no audit log. Nothing was changed.',
         hint: 'Run `pgkeep install`, then `pgkeep stamp staging`.',
       });
-      expect(await app.get(InstallService).install()).toEqual({ applied: ALL.slice(1) });
+      expect(await app.get(InstallService).install()).toEqual({ applied: OWN_MIGRATIONS.slice(1) });
       expect(await app.get(StampService).stamp('staging')).toMatchObject({ changed: true });
     });
     expect((await entriesOf(url)).map(({ action, details }) => [action, details])).toMatchObject([
-      ['install', { applied: ALL.slice(1) }],
+      ['install', { applied: OWN_MIGRATIONS.slice(1) }],
       ['stamp', { to: 'staging' }],
     ]);
   });
 
-  it('no stamp that cannot be recorded', async () => {
+  it('roll back a stamp that cannot be recorded', async () => {
     const url = await createDatabase(own, 'unrecorded');
     await withApp(url, (app) => app.get(InstallService).install());
     await query(
@@ -120,13 +117,13 @@ describe('the actions that are recorded', () => {
        ALTER TABLE pgkeep.change_log ADD CONSTRAINT no_more CHECK (action <> 'stamp')`,
     );
     await expect(stamp()).rejects.toMatchObject({ code: 'DATABASE_ERROR' });
-    // One transaction: what could not be recorded was not done.
+    // One transaction: an action that cannot be recorded is rolled back.
     expect((await query(url, 'SELECT FROM pgkeep.database_environment')).rowCount).toBe(0);
     await query(url, 'ALTER TABLE pgkeep.change_log DROP CONSTRAINT no_more');
     expect(await stamp()).toMatchObject({ changed: true });
   });
 
-  it('no migration that cannot be recorded', async () => {
+  it('roll back a migration that cannot be recorded', async () => {
     const url = await createDatabase(own, 'half');
     await withApp(url, (app) => app.get(InstallService).install());
     await query(

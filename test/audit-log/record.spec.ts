@@ -28,12 +28,12 @@ async function run(
   return stdout;
 }
 
-/** Every kind of character and value that a serialisation could stumble over. */
+/** Characters and values that a serialisation could get wrong. */
 const AWKWARD: NewEntry = {
   action: 'stamp',
   subject: 'a "quoted" \\ back\nslash, Ünïcödé 😀',
   details: { z: 1.5, a: null, '😀': ['x', { deep: true }], big: 12_345_678_901_234, text: '", "' },
-  actor: 'somebody@somewhere',
+  actor: 'user@example',
 };
 
 describe('the record', () => {
@@ -60,7 +60,7 @@ describe('the record', () => {
   const verify = (knownHead?: string) => withApp(url, (app) => app.get(AuditLogService).verify(knownHead));
   const list = (limit = 100) => withApp(url, (app) => app.get(AuditLogService).list(limit));
 
-  it('chains every action to the one before, and says who did it when', async () => {
+  it('chains every action to the previous one, and records who did it and when', async () => {
     const before = Date.now();
     await record(AWKWARD, AWKWARD);
     const { total, entries } = await list();
@@ -85,7 +85,7 @@ describe('the record', () => {
     });
   });
 
-  it('gives 20 concurrent writers numbers without a gap, though every third takes its action back', async () => {
+  it('gives 20 concurrent writers numbers without a gap, though every third rolls back', async () => {
     const clients = await Promise.all(
       Array.from({ length: 20 }, async () => await new Client({ connectionString: url }).connect()),
     );
@@ -103,11 +103,11 @@ describe('the record', () => {
     expect(await verify()).toMatchObject({ verdict: 'whole', entries: 14 });
   });
 
-  it('chains the rows of one statement, and lets no writer choose number, time, role or predecessor', async () => {
+  it('chains the rows of one statement; writers cannot choose number, time, role or predecessor', async () => {
     await query(
       url,
       `INSERT INTO pgkeep.change_log (seq, recorded_at, action, subject, role, actor, previous_hash)
-       SELECT 900 + n, '2000-01-01', 'stamp', 'forged', 'nobody', 'a', 'x' FROM generate_series(1, 3) n`,
+       SELECT 900 + n, '2000-01-01', 'stamp', 'forged', 'unknown', 'a', 'x' FROM generate_series(1, 3) n`,
     );
     const { entries } = await list();
     expect(entries.map(({ seq, role }) => [seq, role])).toEqual([1, 2, 3, 4].map((seq) => [seq, 'postgres']));
@@ -126,14 +126,14 @@ describe('the record', () => {
   });
 
   describe.each([
-    ['the owner', 'SET ROLE keeper'],
+    ['the owner', 'SET ROLE log_owner'],
     ['a superuser', 'RESET ROLE'],
     ['a superuser who passes for replication', 'SET session_replication_role = replica'],
   ])('to %s', (_who, become) => {
     beforeAll(async () => {
       await query(
         own.cluster.url('postgres'),
-        `DO $$ BEGIN CREATE ROLE keeper; EXCEPTION WHEN duplicate_object THEN END $$`,
+        `DO $$ BEGIN CREATE ROLE log_owner; EXCEPTION WHEN duplicate_object THEN END $$`,
       );
     });
 
@@ -144,7 +144,7 @@ describe('the record', () => {
       ['TRUNCATE', 'TRUNCATE pgkeep.change_log'],
       ['TRUNCATE', 'TRUNCATE pgkeep.change_log CASCADE'],
     ])('refuses %s: %s', async (operation, sql) => {
-      await query(url, 'ALTER TABLE pgkeep.change_log OWNER TO keeper');
+      await query(url, 'ALTER TABLE pgkeep.change_log OWNER TO log_owner');
       await expect(query(url, `${become}; ${sql}`)).rejects.toMatchObject({
         code: 'PK001',
         message: `pgkeep.change_log is append-only: ${operation} is refused`,
@@ -154,7 +154,7 @@ describe('the record', () => {
     });
   });
 
-  it('lets every role read and verify; only those with the grant write, and none of them forge', async () => {
+  it('allows every role to read and verify, only roles with the grant to write, and none to forge', async () => {
     const auditor = changedUrl(url, { username: 'auditor', password: 'pw' });
     await query(url, `CREATE ROLE auditor LOGIN PASSWORD 'pw'`);
     await record(AWKWARD);
@@ -179,7 +179,7 @@ describe('the record', () => {
     await expect(query(auditor, 'DELETE FROM pgkeep.change_log')).rejects.toMatchObject({ code: '42501' });
   });
 
-  it('lets the owner carry entries over from a replaced database, unchanged and in order only', async () => {
+  it('allows the owner to copy entries from a replaced database, but only unchanged and in order', async () => {
     await record(AWKWARD, AWKWARD);
     const { rows } = await query(url, 'SELECT to_jsonb(e) AS entry FROM pgkeep.change_log e ORDER BY seq');
     const [, second, third] = rows.map(({ entry }): unknown => entry);
@@ -212,16 +212,16 @@ describe('the record', () => {
     });
   });
 
-  it('survives a dump and its restore, guards included', async () => {
+  it('survives dump and restore, triggers included', async () => {
     await record(AWKWARD, AWKWARD);
     const archive = path.join(mkdtempSync(path.join(tmpdir(), 'pgkeep-dump-')), 'archive');
     await run('pg_dump', ['-Fc', '-f', archive, '-d', url]);
-    const whole = await createDatabase(own, 'restored_whole');
-    await run('pg_restore', ['--exit-on-error', '-d', whole, archive]);
+    const complete = await createDatabase(own, 'restored_complete');
+    await run('pg_restore', ['--exit-on-error', '-d', complete, archive]);
     const original = await verify();
     expect(original).toMatchObject({ verdict: 'whole', entries: 3 });
-    expect(await withApp(whole, (app) => app.get(AuditLogService).verify())).toEqual(original);
-    // Data alone, into a database that was installed a moment ago, would fork the chain.
+    expect(await withApp(complete, (app) => app.get(AuditLogService).verify())).toEqual(original);
+    // Restoring only the data into a freshly installed database would fork the chain.
     const fresh = await createDatabase(own, 'restored_data', 'installed');
     const dataOnly = [
       '--exit-on-error',
@@ -239,7 +239,7 @@ describe('the record', () => {
     );
   });
 
-  it('can be recomputed with psql and the documentation alone, whatever the session’s settings', async () => {
+  it('can be recomputed with psql as documented, whatever the session’s settings', async () => {
     await record(AWKWARD, AWKWARD);
     const [, sql = ''] =
       /```sql\n(SELECT seq[^`]+change_log[^`]+)```/.exec(readFileSync('docs/audit-log.md', 'utf8')) ?? [];
@@ -258,7 +258,7 @@ describe('the record', () => {
     expect(await run('psql', ['-X', '-At', '-d', url, '-c', sql])).toBe('1|t\n2|f\n3|t\n');
   });
 
-  it('takes an action that this version does not know, and no shape but a name’s', async () => {
+  it('accepts an action that this version does not know, if it is formed like a name', async () => {
     const insert = (action: string) =>
       query(url, `INSERT INTO pgkeep.change_log (action, subject, actor) VALUES ($1, 's', 'a')`, [action]);
     await insert('restore-test');
@@ -268,7 +268,7 @@ describe('the record', () => {
     }
   });
 
-  it('says what to do where it is not installed', async () => {
+  it('says what to run where it is not installed', async () => {
     const bare = await createDatabase(own, 'bare');
     await withApp(bare, async (app) => {
       await expect(app.get(AuditLogService).list(1)).rejects.toMatchObject({

@@ -11,7 +11,7 @@ const ON = ['change_log_chain', 'change_log_keep', 'change_log_keep_all']
   .map((name) => `ALTER TABLE pgkeep.change_log ENABLE ALWAYS TRIGGER ${name}`)
   .join('; ');
 
-/** Gives an entry the hash that its contents have now: what a careful forger does. */
+/** Recomputes an entry's hash from its current contents, as a careful forger would. */
 const REHASH = `UPDATE pgkeep.change_log SET hash = encode(sha256(convert_to(jsonb_build_array(seq,
   to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
   action, subject, details, role, actor, previous_hash)::text, 'UTF8')), 'hex')`;
@@ -42,15 +42,15 @@ describe('verifying the record', () => {
 
   const verify = (knownHead?: string): Promise<ChainReport> =>
     withApp(url, (app) => app.get(AuditLogService).verify(knownHead));
-  /** As a superuser who switches the triggers off, and on again. */
+  /** Runs SQL as a superuser who disables the triggers and enables them again. */
   const tamper = (sql: string) => query(url, `${OFF}; ${sql}; ${ON}`);
 
   it.each([
     ['subject', `subject = 'other'`],
     ['one digit of the details', `details = '{"from": 0}'`],
     ['time', `recorded_at = recorded_at + interval '1 ms'`],
-    ['role', `role = 'nobody'`],
-    ['actor', `actor = 'nobody@here'`],
+    ['role', `role = 'unknown'`],
+    ['actor', `actor = 'unknown@example'`],
     ['action', `action = 'install'`],
     ['hash', `hash = repeat('f', 64)`],
   ])('names the entry whose %s was changed', async (_what, assignment) => {
@@ -76,7 +76,7 @@ describe('verifying the record', () => {
     expect((await verify()).findings).toEqual([{ code: 'ENTRY_MISSING', seq, text }]);
   });
 
-  it('names the first of two that were swapped', async () => {
+  it('names the first of two swapped entries', async () => {
     await tamper(
       `ALTER TABLE pgkeep.change_log DROP CONSTRAINT change_log_pkey;
        UPDATE pgkeep.change_log SET seq = 7 - seq WHERE seq IN (3, 4)`,
@@ -84,7 +84,7 @@ describe('verifying the record', () => {
     expect((await verify()).findings).toMatchObject([{ code: 'ENTRY_CHANGED', seq: 3 }]);
   });
 
-  it('names an entry that is there twice', async () => {
+  it('names a duplicated entry', async () => {
     await tamper(
       `ALTER TABLE pgkeep.change_log DROP CONSTRAINT change_log_pkey;
        INSERT INTO pgkeep.change_log SELECT * FROM pgkeep.change_log WHERE seq = 3`,
@@ -94,7 +94,7 @@ describe('verifying the record', () => {
     ]);
   });
 
-  it('sees that an entry was replaced by one with its own right hash', async () => {
+  it('detects an entry that was replaced by one with a correct hash', async () => {
     await tamper(`UPDATE pgkeep.change_log SET subject = 'other' WHERE seq = 3; ${REHASH} WHERE seq = 3`);
     expect((await verify()).findings).toEqual([
       {
@@ -105,7 +105,7 @@ describe('verifying the record', () => {
     ]);
   });
 
-  it('sees a deletion that was numbered over', async () => {
+  it('detects a deletion after which the entries were renumbered', async () => {
     await tamper(
       `DELETE FROM pgkeep.change_log WHERE seq = 1;
        UPDATE pgkeep.change_log SET seq = seq - 10; UPDATE pgkeep.change_log SET seq = seq + 9; ${REHASH}`,
@@ -119,7 +119,7 @@ describe('verifying the record', () => {
     ]);
   });
 
-  it('cannot see a cut tail by itself, but can by a head that was kept', async () => {
+  it('detects a truncated log only by a head that was kept elsewhere', async () => {
     expect(await verify(head)).toMatchObject({ verdict: 'whole', head, knownHead: 5 });
     await tamper('DELETE FROM pgkeep.change_log WHERE seq = 5');
     expect(await verify()).toMatchObject({ verdict: 'whole', entries: 4 });
@@ -136,7 +136,7 @@ describe('verifying the record', () => {
     });
   });
 
-  it('finds a kept head again after more actions, and not in a record that was written anew', async () => {
+  it('finds a kept head after more actions, but not in a log that was rewritten', async () => {
     const more = { action: 'stamp', subject: 'six', details: {}, actor: 'test@here' } as const;
     await withApp(url, (app) => app.get(AuditLogService).record(more));
     expect(await verify(head)).toMatchObject({ verdict: 'whole', entries: 6, knownHead: 5 });
@@ -156,7 +156,7 @@ describe('verifying the record', () => {
   it.each([
     ['switched off', 'DISABLE TRIGGER change_log_keep'],
     ['on for some sessions only', 'ENABLE TRIGGER change_log_keep'],
-  ])('reports a guard that is %s', async (_how, change) => {
+  ])('reports a trigger that is %s', async (_how, change) => {
     await query(url, `ALTER TABLE pgkeep.change_log ${change}`);
     expect(await verify()).toMatchObject({
       verdict: 'broken',

@@ -23,7 +23,7 @@ describe('a backup', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  it('restores with stock pg_restore to what the manifest says, structure and contents', async () => {
+  it('restores with stock pg_restore to the structure and contents that the manifest describes', async () => {
     const url = await createDatabase(own, 'awk ward');
     await query(url, readFileSync('test/support/awkward.sql', 'utf8'));
     const before = await holdings(url);
@@ -44,7 +44,7 @@ describe('a backup', () => {
     expect(String(objects.rows[0].content)).toBe('a large object');
   });
 
-  it('counts exactly what it dumps while others write', async () => {
+  it('counts exactly the rows that it dumps, during concurrent writes', async () => {
     const url = await createDatabase(own, 'busy');
     await query(
       url,
@@ -111,7 +111,7 @@ describe('a backup', () => {
     expect(report).toMatchObject({ tables: manifest.tables.length, bytes: manifest.bytes, cleared: [] });
   });
 
-  it('gives two runs of one second two names', async () => {
+  it('gives two runs in the same second different names', async () => {
     const directory = backupDirectory();
     const environment = { DATABASE_URL: clinic, BACKUP_DIR: directory };
     const reports = await withBackups(environment, (backups) =>

@@ -120,7 +120,7 @@ describe('a backup while tables are made, changed and dropped', () => {
         'DROP SEQUENCE numbers',
       ],
     ],
-  ])('tables are %s: it is made, and holds what its manifest says', async (name, statements) => {
+  ])('tables are %s: it succeeds and matches its manifest', async (name, statements) => {
     const url = await createDatabase(own, name.replaceAll(' ', '_'));
     await query(url, STILL);
     const { report, manifest } = await whileRepeating(url, statements, () => backUp(url));
@@ -132,7 +132,7 @@ describe('a backup while tables are made, changed and dropped', () => {
     expect(manifest.tables.find((table) => table.name === 'public.kept')?.rows).toBe(1000);
   });
 
-  it('knows what pg_dump would describe as it is now, and not as its snapshot has it', async () => {
+  it('detects what pg_dump would describe in its current state instead of that of its snapshot', async () => {
     const url = await createDatabase(own, 'described');
     await query(
       url,

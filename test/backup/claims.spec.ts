@@ -25,7 +25,7 @@ interface Services {
   readonly restores: RestoreService;
 }
 
-/** A second directory stands where a bucket would. */
+/** A second directory takes the place of a bucket. */
 describe('a backup in use', () => {
   let own: ThrowAwayCluster;
   let url: string;
@@ -91,19 +91,19 @@ describe('a backup in use', () => {
     remove: [],
   });
 
-  it('stays while another process tests its restore, and goes with the next prune', async () => {
+  it('is kept while another process tests its restore, and removed by the next prune', async () => {
     const test = new PgkeepProcess('cli', ['restore', 'test', old], environment());
     await until(() => claims(home).length > 0, 20_000, 'a test that has begun');
     expect(await prune()).toMatchObject(kept('restore test'));
     expect(await test.end(60_000)).toEqual({ code: 0, signal: null });
     expect(filesOf(home)).toEqual([`${old}.dump`, `${old}.manifest.json`, `${old}.restore-test.json`]);
-    // Proven now, so that it takes a newer proof to let it go.
+    // It is proven now: retention keeps it until a newer backup is proven.
     rmSync(path.join(home, `${old}.restore-test.json`));
     expect(await prune()).toMatchObject({ remove: [old] });
     expect([filesOf(home), filesOf(away)]).toEqual([[], []]);
   });
 
-  it('goes where the process that used it was killed', async () => {
+  it('is removed if the process that used it was killed', async () => {
     const test = new PgkeepProcess('cli', ['restore', 'test', old], environment());
     await until(() => claims(home).length > 0, 20_000, 'a test that has begun');
     await test.kill();
@@ -111,7 +111,7 @@ describe('a backup in use', () => {
     expect([filesOf(home), filesOf(away)]).toEqual([[], []]);
   });
 
-  it('stays where only a replica with another directory uses the copy in the bucket', async () => {
+  it('is kept if only a replica with another directory uses the copy in the bucket', async () => {
     await withServices(async ({ backups }) => {
       const options = { use: 'restore', signal: new AbortController().signal } as const;
       expect(await backups.whileClaimed(`${old}.dump`, options, prune)).toMatchObject(kept('restore'));
@@ -143,7 +143,7 @@ describe('a backup in use', () => {
     expect(claims(home)).toEqual([]);
   });
 
-  it('is waited for where its removal was announced before', async () => {
+  it('is not used while its removal is announced: other work waits', async () => {
     const runs = new UnfinishedRuns(new LocalStorage(home));
     const signal = new AbortController().signal;
     const manifest = path.join(home, `${old}.manifest.json`);
@@ -157,7 +157,7 @@ describe('a backup in use', () => {
     expect(await used).toBe(false);
   });
 
-  it('stays where a run is replacing its copy in the bucket, whose mark stays too', async () => {
+  it('is kept with its mark while a run replaces its copy in the bucket', async () => {
     const runs = new UnfinishedRuns(new LocalStorage(away));
     await runs.begin(old, 'upload', new Date(), new AbortController().signal);
     expect(await prune()).toMatchObject(kept('upload'));
@@ -166,7 +166,7 @@ describe('a backup in use', () => {
     expect(await prune()).toMatchObject({ remove: [old] });
   });
 
-  it('a prune that was killed half-way is ended by the next backup', async () => {
+  it('a prune that was killed half-way is completed by the next backup', async () => {
     const { pid } = spawnSync(process.execPath, ['--version']);
     const mark = { host: hostname(), pid, startedAt: '2026-11-20T12:00:00.000Z', boot: '', use: 'prune' };
     writeFileSync(path.join(home, `${old}.unfinished.json`), JSON.stringify(mark));

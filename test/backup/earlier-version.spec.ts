@@ -18,7 +18,7 @@ const SAFETY = 'clinic_development_20261127_073958';
 const MANUAL = 'clinic_development_20261127_074000';
 const ENCRYPTED = 'clinic_development_20261127_074002';
 
-/** Backups are files that outlive the pgkeep that made them: these were made before the words of this version. */
+/** Backups outlive the version of pgkeep that made them: these were made before values and fields were renamed. */
 describe('a backup directory of the version before the renames', () => {
   let own: ThrowAwayCluster;
   let directory: string;

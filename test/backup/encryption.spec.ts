@@ -50,7 +50,7 @@ describe('an encrypted backup', () => {
     };
   }
 
-  it('is opened by stock age for each of its recipients, and restored by stock pg_restore', async () => {
+  it('is decrypted by stock age for each recipient, and restored by stock pg_restore', async () => {
     const environment = encrypted(`${ours.recipient}, ${theirs.recipient}`);
     const report = await withBackups(environment, (backups) => backups.create());
     expect(readdirSync(directory)).toEqual([`${report.name}.dump.age`, `${report.name}.manifest.json`]);
@@ -97,7 +97,7 @@ describe('an encrypted backup', () => {
     );
   });
 
-  it('is opened with its passphrase, and with no other', async () => {
+  it('is decrypted with its passphrase, and with no other', async () => {
     const environment = encrypted(PASSPHRASE);
     await withBackups(environment, async (backups) => {
       const report = await backups.create();
@@ -131,7 +131,7 @@ describe('an encrypted backup', () => {
       restored: await stockRestore(file, await createDatabase(own, `handed_${name.slice(-6)}`)),
     }));
 
-  it('is handed out decrypted, as a file that only its owner reads, and that is gone afterwards', async () => {
+  it('is decrypted into a file that only its owner can read and that is removed afterwards', async () => {
     const environment = encrypted(ours.recipient, { BACKUP_ENCRYPTION_IDENTITY: ours.identity });
     const report = await withBackups(environment, (backups) => backups.create());
     expect(await withBackups(environment, (backups) => opened(backups, report))).toEqual({
@@ -152,12 +152,12 @@ describe('an encrypted backup', () => {
     });
   });
 
-  it('that was truncated or changed by one bit is not used', async () => {
+  it('is refused if it was truncated or one bit was changed', async () => {
     const environment = encrypted(ours.recipient, { BACKUP_ENCRYPTION_IDENTITY: ours.identity });
     await withBackups(environment, async (backups) => {
       const report = await backups.create();
       const whole = readFileSync(report.archive);
-      // In the header, in the first piece, in the last, at a border of two, behind the end.
+      // In the header, in the first chunk, in the last, at a chunk boundary, after the end.
       const damages: [string, () => void][] = [
         ...[0.0001, 0.3, 0.9999].map((part): [string, () => void] => [
           `a bit at ${part}`,
@@ -241,7 +241,7 @@ describe('an encrypted backup', () => {
 
 describe('the age format', () => {
   it.each([1, 65_535, 65_536, 65_537, 131_072, 1_000_000])(
-    'of %i bytes goes to stock age and comes back from it',
+    'of %i bytes is read by stock age, and pgkeep reads what stock age writes',
     async (length) => {
       const key = await stockKey(path.join(emptyDirectory(), 'key.txt'));
       const at = (name: string): string => path.join(path.dirname(key.file), name);

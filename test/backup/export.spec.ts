@@ -66,7 +66,7 @@ These files are not encrypted: anyone who can read ${directory} can read the row
     });
   });
 
-  it('gives two names that are safe in the same way two files, and replaces what was there', async () => {
+  it('writes two files for two names that sanitise alike, and replaces existing files', async () => {
     mkdirSync(directory);
     writeFileSync(path.join(directory, 'public.a-b.csv'), 'old');
     writeFileSync(path.join(directory, 'mine.txt'), 'mine');
@@ -79,7 +79,7 @@ These files are not encrypted: anyone who can read ${directory} can read the row
     expect(readFileSync(path.join(directory, 'public.a-b.csv'), 'utf8')).toBe('n\n1\n');
   });
 
-  it('knows no such table: exit 2, the nearest names, and nothing written', async () => {
+  it('refuses a table that does not exist: exit 2, the nearest names, and nothing written', async () => {
     expect(await run('children', 'childern')).toEqual({
       code: 2,
       stdout: '',
@@ -89,7 +89,7 @@ These files are not encrypted: anyone who can read ${directory} can read the row
     expect(existsSync(directory)).toBe(false);
   });
 
-  it('leaves nothing of an export of which one table fails', async () => {
+  it('removes the complete export if one table fails', async () => {
     const teller = changedUrl(url, { username: 'teller', password: 'teller-secret' });
     const argv = ['backup', 'export', 'children', 'measured', '--directory', directory];
     expect(await runCli(argv, { DATABASE_URL: teller })).toEqual({
@@ -111,7 +111,7 @@ These files are not encrypted: anyone who can read ${directory} can read the row
     ]);
   });
 
-  it('writes what was there at one moment, and ends cleanly on a signal', async () => {
+  it('writes one consistent snapshot, and ends cleanly on a signal', async () => {
     await query(
       url,
       `CREATE TABLE large AS SELECT i, repeat(md5(i::text), 30) AS v FROM generate_series(1, 300000) i;
@@ -142,7 +142,7 @@ These files are not encrypted: anyone who can read ${directory} can read the row
   }, 60_000);
 });
 
-describe('a table that a person types', () => {
+describe('a table name on the command line', () => {
   const named = (schema: string, table: string, quoted = `${schema}.${table}`): NamedTable => ({
     schema,
     table,
@@ -151,7 +151,7 @@ describe('a table that a person types', () => {
   const user = named('public', 'User', 'public."User"');
   const tables = [user, named('app', 'users'), named('public', 'users'), named('app', 'only')];
 
-  it('is found as it is written, quoted, in another case, with or without its schema', () => {
+  it('matches as written, quoted, in another case, with or without its schema', () => {
     for (const text of ['User', 'public.User', '"User"', 'public."User"', 'user']) {
       expect(findTables([text], tables, 'public')).toEqual([user]);
     }

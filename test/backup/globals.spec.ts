@@ -8,7 +8,7 @@ import { emptyDirectory, runCli } from '../support/pgkeep-process.js';
 import { stockAge, stockKey } from '../support/stock-age.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-/** What no file name may have in it, what a connection string would be read from, and what quotes it. */
+/** Characters that file names must not have, that start a connection string, and that quote it. */
 const NAME = String.raw`../se/cret=it's\one`;
 const ROLES = `
   SELECT r.rolname, r.rolcanlogin, r.rolcreatedb, r.rolconnlimit, r.rolvaliduntil::text,
@@ -37,7 +37,7 @@ describe('backup globals', () => {
 
   const settings = (): Record<string, string> => ({ DATABASE_URL: url, BACKUP_DIR: directory });
 
-  it('keeps roles with their passwords: they can then log in to another server', async () => {
+  it('keeps roles with their passwords: they can log in to another server', async () => {
     const { code, stdout, stderr } = await runCli(['backup', 'globals'], settings());
     const [file = ''] = readdirSync(directory);
     expect(file).toMatch(/^se-cret-it-s-one_development_\d{8}_\d{6}\.globals\.sql$/);
@@ -59,7 +59,7 @@ $`,
     const other = await startThrowAwayCluster();
     try {
       const elsewhere = other.cluster.url('postgres');
-      // The superuser is there already, and psql goes on; its password is that of the old server from then on.
+      // The superuser exists already, and psql continues; it has the old server's password afterwards.
       const sql = readFileSync(at, 'utf8').replaceAll(/^(CREATE|ALTER) ROLE postgres\b.*$/gm, '');
       await stockPsql(Buffer.from(sql), elsewhere);
       const before = (await query(own.cluster.url('postgres'), ROLES)).rows;
@@ -71,7 +71,7 @@ $`,
     }
   }, 60_000);
 
-  it('leaves the passwords out where the role may not read them, and says so', async () => {
+  it('omits passwords that the role may not read, and says so', async () => {
     const reader = changedUrl(url, { username: 'reader', password: 'reader-secret' });
     const { code, stdout } = await runCli(['backup', 'globals'], { ...settings(), DATABASE_URL: reader });
     expect(code).toBe(0);
@@ -83,7 +83,7 @@ $`,
     expect(text).not.toContain('SCRAM-SHA-256');
   });
 
-  it('is encrypted where backups are', async () => {
+  it('is encrypted if backups are', async () => {
     const key = await stockKey(path.join(emptyDirectory(), 'key.txt'));
     const sealed = { BACKUP_ENCRYPTION_ENABLED: 'true', BACKUP_ENCRYPTION_KEY: key.recipient };
     const { stdout } = await runCli(['backup', 'globals', '--json'], { ...settings(), ...sealed });
@@ -96,7 +96,7 @@ $`,
     expect(readFileSync(opened, 'utf8')).toContain('CREATE ROLE doctors;');
   });
 
-  it('is no backup: not listed, not pruned; and such a name is a safe one everywhere', async () => {
+  it('is not listed or pruned as a backup; hostile database names are safe everywhere', async () => {
     await runCli(['backup', 'globals'], settings());
     const made = JSON.parse((await runCli(['backup', '--json'], settings())).stdout);
     expect(made.name).toMatch(/^se-cret-it-s-one_development_\d{8}_\d{6}$/);

@@ -19,7 +19,7 @@ describe('a backup that is killed', () => {
   beforeAll(async () => {
     own = await startThrowAwayCluster();
     const url = await createDatabase(own, 'large');
-    // Long enough to be caught in the act: about a second of compression.
+    // Takes about a second to compress, so that a test can interrupt it.
     await query(
       url,
       `CREATE TABLE t AS SELECT i, md5(i::text) || md5((i + 1)::text) AS v FROM generate_series(1, 500000) i`,
@@ -77,7 +77,7 @@ describe('a backup that is killed', () => {
     await expectNoProgram(programs);
   });
 
-  it('pg_restore, which reads the archive before it is encrypted, by kill -9: exit 1 immediately, nothing left', async () => {
+  it('pg_restore by kill -9 while it reads the archive before encryption: exit 1 immediately, nothing left', async () => {
     const { recipient } = await stockKey(path.join(emptyDirectory(), 'key.txt'));
     const encrypted = { BACKUP_ENCRYPTION_ENABLED: 'true', BACKUP_ENCRYPTION_KEY: recipient };
     const { pgkeep, programs } = await begun(encrypted);
@@ -108,7 +108,7 @@ describe('a backup that is killed', () => {
       await new Promise((resolve) => setTimeout(resolve, delay));
       pgkeep.signal('SIGTERM');
       const { code, signal } = await pgkeep.end();
-      // SIGTERM: Node.js itself was still starting. SIGKILL is the test's own, of one that does not end.
+      // SIGTERM: Node.js itself was still starting. SIGKILL comes from the test, if the process does not end.
       const end = signal ?? code;
       if (end === 1 || end === 'SIGKILL') throw new Error(`a signal after ${delay} ms: ${pgkeep.stderr}`);
       expect([0, 143, 'SIGTERM']).toContain(end);
@@ -117,7 +117,7 @@ describe('a backup that is killed', () => {
     expect(await listed()).toHaveLength(files().length / 2);
   });
 
-  it('pgkeep by kill -9: nothing listed, no program left; the next run clears it away', async () => {
+  it('pgkeep by kill -9: nothing listed, no program left running; the next run removes the files', async () => {
     const { pgkeep, programs } = await begun();
     await pgkeep.kill();
     await expectNoProgram(programs);
@@ -143,7 +143,7 @@ describe('a backup that is killed', () => {
     expect(files()).toHaveLength(2);
   });
 
-  it('clears nothing of a run that is still working, or of an unknown one', async () => {
+  it('does not remove files of a run that is still working, or of an unknown one', async () => {
     const foreign = 'large_development_20200101_000000.dump';
     const working = 'large_development_20200101_000001';
     writeFileSync(path.join(directory, foreign), 'copied here by hand');
@@ -154,7 +154,7 @@ describe('a backup that is killed', () => {
       path.join(directory, 'large_development_20200101_000002.unfinished.json'),
       JSON.stringify({ ...mark, host: 'elsewhere', pid: 1 }),
     );
-    // A clock that is days ahead does not make other work look abandoned.
+    // A clock that is days ahead does not make running work look abandoned.
     const ahead = { ...environment, NODE_OPTIONS: clockShiftedBy(3 * 86_400) };
     expect((await runCli(['backup'], ahead)).code).toBe(0);
     expect(files()).toEqual(
@@ -168,7 +168,7 @@ describe('a backup that is killed', () => {
     expect(await listed()).toHaveLength(1);
   });
 
-  it('the server, restarted in the midst of it: exit 1, nothing left', async () => {
+  it('the server is restarted during the backup: exit 1, nothing left', async () => {
     const { pgkeep, programs } = await begun();
     await own.cluster.stop();
     await own.cluster.startServer();

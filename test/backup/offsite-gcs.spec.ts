@@ -7,7 +7,7 @@ import { FakeGcsServer } from '../support/fake-gcs-server.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-describe('pgkeep backup with a bucket of the fake of Google Cloud Storage', () => {
+describe('pgkeep backup with a bucket in a fake of Google Cloud Storage', () => {
   let own: ThrowAwayCluster;
   let fake: FakeGcsServer;
   let environment: Environment;

@@ -22,7 +22,7 @@ import { backupDirectory } from '../support/backups.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-/** A second directory stands where a bucket would: what is tested here is the same for every storage. */
+/** A second directory takes the place of a bucket: what is tested here is the same for every storage. */
 describe('a backup that is copied off-site', () => {
   let own: ThrowAwayCluster;
   let url: string;
@@ -71,7 +71,7 @@ describe('a backup that is copied off-site', () => {
     return [`${name}.dump`, `${name}.manifest.json`];
   }
 
-  /** What another server of the same database and environment would have put into the same bucket. */
+  /** Writes what another server with the same database name and environment would put into the bucket. */
   function ofAnotherServer(name: string, directory: string): string {
     const other = name.replace(/\d{6}$/, '000000');
     for (const file of filesOf(name)) {
@@ -101,7 +101,7 @@ describe('a backup that is copied off-site', () => {
     });
   });
 
-  it('stays in the directory if the copy fails, which is reported with the next command', async () => {
+  it('stays in the directory if copying fails, which is reported with the next command', async () => {
     away = path.join(backupDirectory(), 'file', 'below');
     writeFileSync(path.dirname(away), '');
     const failure = await make().catch((error: unknown) => error);
@@ -127,7 +127,7 @@ describe('a backup that is copied off-site', () => {
     expect(await withApp(({ backups }) => backups.upload(undefined))).toEqual({ backups: [], cleared: [] });
   });
 
-  it('is not copied where the archive in the directory is damaged', async () => {
+  it('is not copied if the archive in the directory is damaged', async () => {
     const { name, archive } = await make();
     for (const file of filesOf(name)) rmSync(path.join(away, file));
     truncateSync(archive, 100);
@@ -164,7 +164,7 @@ describe('a backup that is copied off-site', () => {
     expect(backups.map(({ locations }) => locations)).toEqual([[home], [away]]);
   });
 
-  it('is restored from the copy where the directory is gone, or its archive damaged', async () => {
+  it('is restored from the copy if the directory is gone or its archive is damaged', async () => {
     const { name, sha256 } = await make();
     const used = async (): Promise<string> =>
       await withApp(({ backups }) =>
@@ -209,7 +209,7 @@ describe('a backup that is copied off-site', () => {
     expect(readdirSync(away)).toEqual(filesOf(name));
   });
 
-  it('is pruned in both places, and never the backup of another server', async () => {
+  it('is pruned in both places; backups of another server are not', async () => {
     const first = await make();
     const foreign = ofAnotherServer(first.name, home);
     const second = await make();
@@ -219,7 +219,7 @@ describe('a backup that is copied off-site', () => {
     expect(readdirSync(away)).toEqual([...filesOf(foreign), ...filesOf(second.name)]);
   });
 
-  it('is cleared away where its upload was killed, and left alone where it goes on', async () => {
+  it('is removed if its upload was killed, and left alone while its upload continues', async () => {
     const { name } = await make();
     const mark = path.join(away, `${name}.unfinished.json`);
     renameSync(path.join(away, `${name}.manifest.json`), mark);

@@ -12,7 +12,7 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 const OPTIONS = 'the options of the user mapping for app2 SERVER far';
 const SECRET = 'far-secret';
 
-describe('what a role does not see', () => {
+describe('what a role cannot read', () => {
   let own: ThrowAwayCluster;
   let url: string;
   let directory: string;
@@ -22,13 +22,13 @@ describe('what a role does not see', () => {
     url = await createDatabase(own, 'mapped');
     await query(
       url,
-      `CREATE ROLE keeper LOGIN PASSWORD 'pw'; GRANT pg_read_all_data TO keeper;
+      `CREATE ROLE dumper LOGIN PASSWORD 'pw'; GRANT pg_read_all_data TO dumper;
        CREATE ROLE narrow LOGIN PASSWORD 'pw'; CREATE ROLE app2;
        CREATE EXTENSION postgres_fdw;
        CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', dbname 't0');
        CREATE USER MAPPING FOR app2 SERVER far OPTIONS (user 'far', password '${SECRET}');
-       CREATE USER MAPPING FOR keeper SERVER far OPTIONS (user 'seen', password 'pw');
-       GRANT USAGE ON FOREIGN SERVER far TO keeper;
+       CREATE USER MAPPING FOR dumper SERVER far OPTIONS (user 'seen', password 'pw');
+       GRANT USAGE ON FOREIGN SERVER far TO dumper;
        CREATE TABLE t AS SELECT 1 AS x; GRANT SELECT ON t TO narrow`,
     );
   });
@@ -44,13 +44,13 @@ describe('what a role does not see', () => {
     BACKUP_DIR: directory,
   });
 
-  it('options of a user mapping: named by the backup, the list, the verification, the test and the plan', async () => {
-    const backup = await withBackups(settings(as('keeper')), (backups) => backups.create());
+  it('options of a user mapping: reported by backup, list, verify, restore test and restore plan', async () => {
+    const backup = await withBackups(settings(as('dumper')), (backups) => backups.create());
     expect([backup.without, backup.notes]).toEqual([
       [OPTIONS],
       [
         `${OPTIONS}: only a superuser can read them, so pg_dump left them out. Back up as a superuser, or set them again after a restore: ALTER USER MAPPING FOR app2 SERVER far OPTIONS (ADD user '…', ADD password '…');`,
-        'role "keeper" cannot restore it: only a superuser may create extension postgres_fdw',
+        'role "dumper" cannot restore it: only a superuser may create extension postgres_fdw',
       ],
     ]);
     expect(readFileSync(backup.manifest, 'utf8')).not.toContain(SECRET);
@@ -73,8 +73,8 @@ describe('what a role does not see', () => {
     );
   });
 
-  it('is in the text of the command, of the backup and of the test', async () => {
-    const backup = await runCli(['backup'], settings(as('keeper')));
+  it('is printed by the backup and by the restore test', async () => {
+    const backup = await runCli(['backup'], settings(as('dumper')));
     expect(backup.stdout).toContain(`verified, without ${OPTIONS}.\n`);
     expect(backup.stdout).toContain(
       `  note: ${OPTIONS}: only a superuser can read them, so pg_dump left them out.`,
@@ -88,14 +88,14 @@ describe('what a role does not see', () => {
     ]);
   });
 
-  it('a role that may not look at the mappings either assumes that each has options', async () => {
+  it('a role that may not read the mappings at all assumes that each has options', async () => {
     const backup = await withBackups(settings(as('narrow')), (backups) => backups.create());
     expect(backup.without).toEqual([
-      'the options of the user mappings for app2 SERVER far, keeper SERVER far',
+      'the options of the user mappings for app2 SERVER far, dumper SERVER far',
     ]);
   });
 
-  it('a superuser keeps them, and nothing is said; tested is the newest backup that is no safety backup', async () => {
+  it('a superuser backs them up without a note; the newest backup that is not a safety backup is tested', async () => {
     const backup = await withBackups(settings(url), async (backups) => {
       const regular = await backups.create();
       await backups.create({ reason: 'pre-restore' });
@@ -114,8 +114,8 @@ describe('what a role does not see', () => {
        CREATE SUBSCRIPTION feed CONNECTION 'host=127.0.0.1 dbname=none password=${SECRET}' PUBLICATION p
          WITH (connect = false, slot_name = NONE)`,
     );
-    const asKeeper = changedUrl(fed, { username: 'keeper', password: 'pw' });
-    const backup = await withBackups(settings(asKeeper), (backups) => backups.create());
+    const asDumper = changedUrl(fed, { username: 'dumper', password: 'pw' });
+    const backup = await withBackups(settings(asDumper), (backups) => backups.create());
     expect([backup.without, backup.notes]).toEqual([
       ['the subscription feed'],
       [

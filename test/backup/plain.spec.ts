@@ -27,7 +27,7 @@ describe('a plain backup', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  it('is SQL that gunzip and psql restore to what was there', async () => {
+  it('is SQL that gunzip and psql restore exactly', async () => {
     const before = await holdings(environment['DATABASE_URL'] ?? '');
     const report = await withBackups(environment, (backups) => backups.create());
     expect(readdirSync(directory)).toEqual([`${report.name}.manifest.json`, `${report.name}.sql.gz`]);
@@ -58,7 +58,7 @@ describe('a plain backup', () => {
     });
   });
 
-  it('is encrypted on top: age, gunzip, psql', async () => {
+  it('can be encrypted: age, gunzip, psql', async () => {
     const key = await stockKey(path.join(emptyDirectory(), 'key.txt'));
     const encrypted = {
       ...environment,
@@ -78,7 +78,7 @@ describe('a plain backup', () => {
     });
   });
 
-  it('that ends before the closing line is incomplete, at every position', async () => {
+  it('is incomplete if it is cut at any position before the closing line', async () => {
     const { archive } = await withBackups(environment, (backups) => backups.create());
     const sql = gunzipSync(readFileSync(archive));
     const inspection = {
@@ -97,7 +97,7 @@ describe('a plain backup', () => {
     expect(await faultOf(Buffer.concat([sql, Buffer.from('SELECT 1;\n')]))).toContain('it is truncated');
   });
 
-  it('knows the closing line of old and recent dumps, byte by byte', async () => {
+  it('recognises the closing line of old and recent dumps, whatever the chunks', async () => {
     for (const ending of ['\n', '\n\\unrestrict bQ4Zk1\n\n']) {
       const closing = new ClosingLine();
       const text = `x\n--\n-- PostgreSQL database dump complete\n--\n${ending}`;
@@ -107,7 +107,7 @@ describe('a plain backup', () => {
     }
   });
 
-  it('takes gzip only: exit 78', async () => {
+  it('accepts gzip only: exit 78', async () => {
     writeFileSync(path.join(directory, '.keep'), '');
     const wrong = { ...environment, BACKUP_COMPRESSION: 'zstd:3' };
     expect(await runCli(['backup'], wrong)).toEqual({

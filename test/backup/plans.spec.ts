@@ -11,14 +11,14 @@ const OLD: PostgresTool = { file: '/x/pg_dump', version: '15.18', major: 15, lib
 const NEW: PostgresTool = { ...OLD, version: '17.2', major: 17 };
 
 describe('the name of a backup', () => {
-  it('is the seeds’, in UTC, and a file name whatever the database is called', () => {
+  it('has the documented form, in UTC, and is a valid file name whatever the database is called', () => {
     const at = new Date('2026-02-07T12:00:00.999Z');
     expect(backupName('cryptowallet', 'production', at)).toBe('cryptowallet_production_20260207_120000');
     expect(backupName('../a "b"/ü', 'test', at)).toBe('a-b_test_20260207_120000');
     expect(backupName('☃', 'test', at)).toBe('database_test_20260207_120000');
   });
 
-  it('is understood from the name of any of its files', () => {
+  it('is parsed from the name of any of its files', () => {
     for (const text of [
       'n_test',
       'n_test.dump',
@@ -33,7 +33,7 @@ describe('the name of a backup', () => {
 });
 
 describe('pg_dump', () => {
-  it('is called without a secret, without the database, with the compression it has', () => {
+  it('is called without a secret, without the database, with a compression that it supports', () => {
     const plan = { snapshotId: '3-5C-1', format: 'custom', fromStandby: false } as const;
     const chosen = (tool: PostgresTool, compression?: string) =>
       chooseCompression(tool, { format: 'custom', compression });
@@ -52,7 +52,7 @@ describe('pg_dump', () => {
     expect(() => chosen(OLD, 'lz4:1')).toThrow('which pg_dump 15.18 does not support');
   });
 
-  it('reaches the very server of the snapshot, by its environment', async () => {
+  it('connects to the server of the snapshot, by its environment', async () => {
     const url = parseDatabaseUrl(
       'postgresql://u:s%40crét@h1,h2:6000/my=db?sslmode=verify-full&sslrootcert=/ca.pem&options=-c%20x.y%3D1',
     );
@@ -72,7 +72,7 @@ describe('pg_dump', () => {
     });
   });
 
-  it('is found by version, or the package to install is named', async () => {
+  it('is found by version; if missing, the package to install is named', async () => {
     const query = { program: 'pg_dump', searchPath: process.env['PATH'] ?? '' } as const;
     expect((await findTool({ ...query, atLeastMajor: 15 })).major).toBeGreaterThanOrEqual(15);
     await expect(findTool({ ...query, atLeastMajor: 99 })).rejects.toMatchObject({
@@ -82,7 +82,7 @@ describe('pg_dump', () => {
   });
 });
 
-it('hashes columns in the order they are given, quoted, as their types print them', () => {
+it('hashes columns in the given order, quoted, as text of their types', () => {
   const sql = contentQuery({
     name: '"s"."t"',
     hasExpressions: false,
@@ -97,7 +97,7 @@ it('hashes columns in the order they are given, quoted, as their types print the
   expect(sql).toContain('FROM ONLY "s"."t" t');
 });
 
-it('requires space for a quarter of the database, for the last archive and a quarter more, or what was set', () => {
+it('requires space for a quarter of the database, for the last archive plus a quarter, or as set', () => {
   expect([
     requiredSpace(4_194_304, undefined, undefined),
     requiredSpace(1000, 400, undefined),
@@ -109,7 +109,7 @@ it('requires space for a quarter of the database, for the last archive and a qua
   ]);
 });
 
-it('compares definitions as a restore leaves them, and still distinguishes them', () => {
+it('normalises definitions that a restore prints differently, and still distinguishes others', () => {
   const made = `CHECK (((status)::text = ANY ((ARRAY['a'::character varying, 'b (c)'::character varying])::text[])))`;
   const restored = `CHECK (((status)::text = ANY (ARRAY[('a'::character varying)::text, ('b (c)'::character varying)::text])))`;
   expect(comparableDefinition(made)).toBe("CHECK status = ANY ARRAY [ 'a' , 'b (c)' ]");

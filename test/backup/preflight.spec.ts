@@ -8,7 +8,7 @@ import { runCli } from '../support/pgkeep-process.js';
 import { withRestoreTests } from '../support/restores.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-describe('before anything long begins', () => {
+describe('before a backup begins', () => {
   let own: ThrowAwayCluster;
   let directory: string;
 
@@ -16,7 +16,7 @@ describe('before anything long begins', () => {
     own = await startThrowAwayCluster();
     await query(
       own.cluster.url('postgres'),
-      `CREATE ROLE keeper LOGIN PASSWORD 'pw'; GRANT pg_read_all_data TO keeper;
+      `CREATE ROLE dumper LOGIN PASSWORD 'pw'; GRANT pg_read_all_data TO dumper;
        CREATE ROLE app LOGIN CREATEDB PASSWORD 'pw'`,
     );
   });
@@ -31,7 +31,7 @@ describe('before anything long begins', () => {
     BACKUP_DIR: directory,
   });
 
-  async function refusal(url: string, username = 'keeper'): Promise<object> {
+  async function refusal(url: string, username = 'dumper'): Promise<object> {
     const error = await withBackups(asRole(url, username), (backups) => backups.create()).then(
       () => new Error('it was made'),
       (thrown: unknown) => thrown,
@@ -41,36 +41,36 @@ describe('before anything long begins', () => {
     return { code: error.code, message: error.message, hint: error.hint };
   }
 
-  it('large objects of other owners are refused with the grants, which then suffice', async () => {
+  it('large objects of other owners: refused with the grants to run, which suffice', async () => {
     const url = await createDatabase(own, 'objects');
     await query(url, `SELECT lo_from_bytea(70001, 'a'), lo_from_bytea(70002, 'b')`);
     await query(url, 'ALTER LARGE OBJECT 70002 OWNER TO app');
     expect(await refusal(url)).toMatchObject({
       code: 'DATABASE_PERMISSION_DENIED',
-      message: 'Cannot back up database "objects": role "keeper" may not read 2 large objects 70001, 70002.',
-      hint: 'Run, as a superuser: GRANT SELECT ON LARGE OBJECT 70001, 70002 TO "keeper";\nTo cover future large objects too, make the role a member of their owner: GRANT "app", "postgres" TO "keeper";',
+      message: 'Cannot back up database "objects": role "dumper" may not read 2 large objects 70001, 70002.',
+      hint: 'Run, as a superuser: GRANT SELECT ON LARGE OBJECT 70001, 70002 TO "dumper";\nTo cover future large objects too, make the role a member of their owner: GRANT "app", "postgres" TO "dumper";',
     });
     await query(
       url,
-      'GRANT SELECT ON LARGE OBJECT 70001 TO keeper; GRANT SELECT ON LARGE OBJECT 70002 TO PUBLIC',
+      'GRANT SELECT ON LARGE OBJECT 70001 TO dumper; GRANT SELECT ON LARGE OBJECT 70002 TO PUBLIC',
     );
-    const { notes } = await withBackups(asRole(url, 'keeper'), (backups) => backups.create());
+    const { notes } = await withBackups(asRole(url, 'dumper'), (backups) => backups.create());
     expect(notes).toEqual([]);
   });
 
-  it('more large objects than a message lists come with a statement that grants all', async () => {
+  it('more large objects than a message lists: one statement grants all', async () => {
     const url = await createDatabase(own, 'many');
     await query(url, `SELECT lo_from_bytea(n, 'a') FROM generate_series(80001, 80012) n`);
     expect(await refusal(url)).toMatchObject({
       message:
-        'Cannot back up database "many": role "keeper" may not read 12 large objects 80001, 80002, 80003, 80004, 80005, 80006, 80007, 80008, 80009, 80010 and 2 more.',
+        'Cannot back up database "many": role "dumper" may not read 12 large objects 80001, 80002, 80003, 80004, 80005, 80006, 80007, 80008, 80009, 80010 and 2 more.',
       hint: expect.stringContaining(
-        `in psql, SELECT format('GRANT SELECT ON LARGE OBJECT %s TO "keeper"', oid) FROM pg_largeobject_metadata \\gexec`,
+        `in psql, SELECT format('GRANT SELECT ON LARGE OBJECT %s TO "dumper"', oid) FROM pg_largeobject_metadata \\gexec`,
       ),
     });
   });
 
-  it('configuration tables of extensions, which pg_dump reads too', async () => {
+  it('configuration tables of extensions, which pg_dump reads: refused if rows are hidden', async () => {
     const url = await createDatabase(own, 'configured');
     await query(
       url,
@@ -88,11 +88,11 @@ describe('before anything long begins', () => {
     expect(await refusal(url)).toMatchObject({
       code: 'BACKUP_ROW_SECURITY',
       message:
-        'Cannot back up database "configured": row-level security hides rows of table cron.job from role "keeper".',
+        'Cannot back up database "configured": row-level security hides rows of table cron.job from role "dumper".',
     });
   });
 
-  it('what only a superuser may create is reported by the backup, and refused where another role restores', async () => {
+  it('objects that only a superuser may create: reported by the backup, refused when another role restores', async () => {
     const url = await createDatabase(own, 'privileged');
     await query(
       url,
@@ -136,13 +136,13 @@ describe('before anything long begins', () => {
     });
   });
 
-  it('the role of a managed service is left to PostgreSQL', async () => {
+  it('the administrator role of a managed service: not refused in advance', async () => {
     const url = await createDatabase(own, 'managed');
     await query(
       url,
       `CREATE EXTENSION file_fdw; CREATE ROLE rds_superuser; ALTER DATABASE managed OWNER TO app`,
     );
-    const backup = await withBackups(asRole(url, 'keeper'), (backups) => backups.create());
+    const backup = await withBackups(asRole(url, 'dumper'), (backups) => backups.create());
     const plan = async (): Promise<number | null> =>
       (await runCli(['restore', backup.name, '--plan'], asRole(url, 'app'))).code;
     expect(await plan()).toBe(3);

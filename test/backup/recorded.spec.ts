@@ -8,13 +8,13 @@ import { changedUrl } from '../support/guarded-database.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-describe('what is done with backups', () => {
+describe('an action on backups', () => {
   let own: ThrowAwayCluster;
   let url: string;
   let directory: string;
 
   beforeAll(async () => {
-    // Without TLS, as most servers of a laptop are: the record is written all the same.
+    // Without TLS, as on most laptops: the action is recorded too.
     own = await startThrowAwayCluster({ tls: false });
     url = await createDatabase(own, 'kept');
     await query(url, 'CREATE TABLE t AS SELECT 1 AS id');
@@ -40,7 +40,7 @@ describe('what is done with backups', () => {
     return JSON.parse((await pgkeep('backup', '--json')).stdout);
   }
 
-  it('is recorded: backup, pin, unpin, prune; a pinned one is listed as such and outlives a prune', async () => {
+  it('is recorded: backup, pin, unpin, prune; a pinned backup is listed as pinned and kept by prune', async () => {
     const first = await made();
     const second = await made();
     expect(first.recorded).toBe(true);
@@ -89,7 +89,7 @@ describe('what is done with backups', () => {
     ]);
   });
 
-  it('is done also where it cannot be recorded, and says what to type', async () => {
+  it('succeeds if it cannot be recorded, and says what to run', async () => {
     const bare = await createDatabase(own, 'bare');
     const settings = { DATABASE_URL: bare, BACKUP_DIR: directory };
     const unrecorded = await runCli(['backup'], settings);
@@ -122,7 +122,7 @@ describe('what is done with backups', () => {
     expect(JSON.parse((await runCli(['backup', 'list', '--json'], settings)).stdout).backups).toHaveLength(4);
   });
 
-  it('pins nothing that is not there: exit 1', async () => {
+  it('fails to pin a backup that does not exist: exit 1', async () => {
     expect(await pgkeep('backup', 'pin', 'nope')).toEqual({
       code: 1,
       stdout: '',

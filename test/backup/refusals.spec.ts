@@ -8,7 +8,7 @@ import { changedUrl } from '../support/guarded-database.js';
 import { emptyDirectory, runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-describe('pgkeep backup, where it cannot or must not', () => {
+describe('pgkeep backup, where it must fail', () => {
   let own: ThrowAwayCluster;
   let clinic: string;
   let directory: string;
@@ -23,7 +23,7 @@ describe('pgkeep backup, where it cannot or must not', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  /** Runs the command; checks that nothing is left or listed, and that no program still works. */
+  /** Runs the command; checks that no file, no listed backup and no running program is left. */
   async function failing(
     url: string,
     environment: Record<string, string> = {},
@@ -41,7 +41,7 @@ describe('pgkeep backup, where it cannot or must not', () => {
   const asReader = (url: string): string =>
     changedUrl(url, { username: 'reader', password: 'reader-secret' });
 
-  it('wrong password, wrong host: exit 1, and says which', async () => {
+  it('wrong password, wrong host: exit 1 with the cause', async () => {
     expect(await failing(changedUrl(clinic, { password: 'hunter2' }))).toEqual({
       code: 1,
       stderr: expect.stringMatching(
@@ -54,7 +54,7 @@ describe('pgkeep backup, where it cannot or must not', () => {
     });
   });
 
-  it('a table it may not read: names it and the grant, which then suffices', async () => {
+  it('a table it may not read: names the table and the grant, which suffices', async () => {
     const { code, stderr } = await failing(asReader(clinic));
     expect(code).toBe(1);
     expect(stderr).toMatch(
@@ -70,7 +70,7 @@ describe('pgkeep backup, where it cannot or must not', () => {
     await query(clinic, 'REVOKE pg_read_all_data FROM "reader"');
   });
 
-  it('row-level security in the way: names the table, instead of dumping a part', async () => {
+  it('row-level security hides rows: names the table instead of dumping a part', async () => {
     const url = await createDatabase(own, 'secured');
     await query(
       url,
@@ -134,7 +134,7 @@ describe('pgkeep backup, where it cannot or must not', () => {
       }
     }
 
-    it('refuses in advance if there is not enough space', async () => {
+    it('not enough space: refused in advance', async () => {
       await withSmallDisk(1, async () => {
         const { code, stderr } = await failing(clinic);
         expect(code).toBe(1);
@@ -154,7 +154,7 @@ describe('pgkeep backup, where it cannot or must not', () => {
       });
     });
 
-    it('a disk that becomes full in the midst of it keeps nothing', async () => {
+    it('a disk that becomes full during the backup: nothing is left', async () => {
       const url = await createDatabase(own, 'dense');
       await query(
         url,

@@ -10,10 +10,10 @@ import { REPLICATION_HBA, startStandby } from '../support/standby.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 
-/** Long enough to be met in the act: about a second of compression. */
+/** Takes about a second to compress, so that a test can act during it. */
 const LARGE = `CREATE TABLE t AS SELECT i, md5(i::text) || md5((i + 1)::text) AS v FROM generate_series(1, 500000) i`;
 
-describe('a backup and what happens around it', () => {
+describe('a backup in a difficult environment', () => {
   let own: ThrowAwayCluster;
   let directory: string;
 
@@ -81,7 +81,7 @@ describe('a backup and what happens around it', () => {
     return manifest;
   }
 
-  it('kill -9 of the server’s process that it reads from: exit 1, nothing left, and the next one succeeds', async () => {
+  it('kill -9 of the server process that it reads from: exit 1, nothing left, and the next backup succeeds', async () => {
     const url = await made('crashed');
     await query(url, LARGE);
     const pgkeep = await begun(url);
@@ -99,7 +99,7 @@ describe('a backup and what happens around it', () => {
     expect((await runCli(['backup'], { DATABASE_URL: url, BACKUP_DIR: directory })).code).toBe(0);
   });
 
-  it('a migration in the midst of it waits for its turn, or the dump shows the time before it', async () => {
+  it('a migration during the backup waits, or the dump shows the state before it', async () => {
     const url = await made('migrated');
     await query(url, `${LARGE}; CREATE TABLE later (id int); INSERT INTO later VALUES (1)`);
     const before = await holdings(url);
@@ -125,7 +125,7 @@ describe('a backup and what happens around it', () => {
     ['LATIN1', `ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'`, `chr(228) || chr(241)`],
     ['SQL_ASCII', `ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'`, `E'\\\\344\\\\361'`],
     ['UTF8', `ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'`, `'ß' || chr(128512)`],
-  ])('a database in %s (%s) comes back as it was', async (encoding, options, text) => {
+  ])('a database in %s (%s) is restored as it was', async (encoding, options, text) => {
     const name = `coded_${encoding.toLowerCase()}`;
     const url = await made(name, options);
     const literal = encoding === 'SQL_ASCII' ? text.replaceAll('\\\\', '\\') : text;
@@ -135,7 +135,7 @@ describe('a backup and what happens around it', () => {
     expect(manifest.encoding).toBe(encoding);
   });
 
-  it('a column sorted by an ICU collation comes back with its index', async () => {
+  it('a column sorted by an ICU collation is restored with its index', async () => {
     const url = await made('collated');
     await query(
       url,
@@ -146,7 +146,7 @@ describe('a backup and what happens around it', () => {
     await expectRoundTrip(url, await made('collated_restored'));
   });
 
-  it('can be taken from a standby; what is unlogged is not there to be dumped', async () => {
+  it('can be taken from a standby, without the rows of unlogged tables', async () => {
     const url = await made('followed');
     await query(
       url,

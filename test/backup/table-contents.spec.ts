@@ -10,7 +10,7 @@ describe('the content hash', () => {
   beforeAll(async () => {
     own = await startThrowAwayCluster();
     url = await createDatabase(own, 'hashed');
-    // A cast that says the same of every value: it must not be asked.
+    // A cast that returns the same text for every value: it must not be used.
     await query(
       url,
       `CREATE TYPE pair AS (x int, y int);
@@ -57,17 +57,17 @@ describe('the content hash', () => {
     ],
     ['values that changed places', '(a int, b int)', 'VALUES (1, 2), (3, 4)', 'VALUES (1, 4), (3, 2)'],
     ['a row twice', '(a int)', 'VALUES (1), (2)', 'VALUES (1), (1), (2)'],
-  ])('tells %s', async (_, columns, before, after) => {
+  ])('distinguishes %s', async (_, columns, before, after) => {
     expect(await hashOf('t', columns, before)).not.toBe(await hashOf('t', columns, after));
   });
 
-  it('takes a table of as many columns as PostgreSQL allows', async () => {
+  it('supports a table with as many columns as PostgreSQL allows', async () => {
     const columns = Array.from({ length: 1600 }, (_, index) => `c${index} bool`).join(', ');
     const hash = await hashOf('wide', `(${columns})`, '(c1) VALUES (true)');
     expect(hash).not.toBe(await hashOf('wide', `(${columns})`, '(c1) VALUES (false)'));
   });
 
-  it('does not mind the order of rows and columns', async () => {
+  it('ignores the order of rows and columns', async () => {
     expect(await hashOf('t', '(a int, b text)', `VALUES (1, 'x'), (2, NULL)`)).toBe(
       await hashOf('t', '(b text, a int)', `VALUES (NULL, 2), ('x', 1)`),
     );

@@ -41,7 +41,7 @@ describe('backup verify', () => {
     return findings.map(({ code }) => code);
   }
 
-  it('passes a backup as it was made, by its name or a file of it', async () => {
+  it('passes an intact backup, given by name or by one of its files', async () => {
     for (const text of [report.name, report.archive, report.manifest]) {
       expect(await withBackups(environment, (backups) => backups.verify(text))).toEqual({
         name: report.name,
@@ -54,13 +54,13 @@ describe('backup verify', () => {
     }
   });
 
-  it.each([0.999, 0.99, 0.6, 0.2])('catches an archive cut to %s', async (part) => {
+  it.each([0.999, 0.99, 0.6, 0.2])('detects an archive cut to %s', async (part) => {
     const found = await verdictAfter(() => truncateSync(report.archive, Math.floor(report.bytes * part)));
     expect(found.verdict).toBe('failed');
     expect(codesOf(found)).toEqual(['SIZE_DIFFERS', 'DIGEST_DIFFERS', 'ARCHIVE_UNREADABLE']);
   });
 
-  it('catches an empty archive', async () => {
+  it('detects an empty archive', async () => {
     const found = await verdictAfter(() => truncateSync(report.archive, 0));
     expect(codesOf(found)).toEqual(['SIZE_DIFFERS', 'DIGEST_DIFFERS', 'ARCHIVE_UNREADABLE']);
   });
@@ -77,7 +77,7 @@ describe('backup verify', () => {
     }
   });
 
-  it('catches bytes behind the end, another archive, and none', async () => {
+  it('detects bytes after the end, another archive, and a missing one', async () => {
     const longer = await verdictAfter(() => writeFileSync(report.archive, 'x'.repeat(1e6), { flag: 'a' }));
     expect(codesOf(longer).slice(0, 2)).toEqual(['SIZE_DIFFERS', 'DIGEST_DIFFERS']);
     expect(codesOf(await verdictAfter(() => copyFileSync(other.archive, report.archive)))).toContain(
@@ -86,7 +86,7 @@ describe('backup verify', () => {
     expect(codesOf(await verdictAfter(() => rmSync(report.archive)))).toEqual(['ARCHIVE_MISSING']);
   });
 
-  it('catches the manifest and archive of another backup under this name', async () => {
+  it('detects manifest and archive of another backup under this name', async () => {
     const manifest = readFileSync(report.manifest);
     copyFileSync(other.manifest, report.manifest);
     const found = await verdictAfter(() => copyFileSync(other.archive, report.archive));
@@ -94,7 +94,7 @@ describe('backup verify', () => {
     expect(codesOf(found)).toEqual(['NAME_DIFFERS']);
   });
 
-  it('says so where there is no such backup, or no readable manifest', async () => {
+  it('reports a missing backup and an unreadable manifest', async () => {
     await expect(withBackups(environment, (backups) => backups.verify('nope'))).rejects.toMatchObject({
       code: 'BACKUP_NOT_FOUND',
     });
@@ -109,7 +109,7 @@ describe('backup verify', () => {
     writeFileSync(report.manifest, manifest);
   });
 
-  it('ends with the signal that comes while the archive is opened', async () => {
+  it('ends by a signal that arrives while the archive is opened', async () => {
     const abort = new AbortController();
     const opened: Readable[] = [];
     class InterruptedStorage extends LocalStorage {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CLINIC_MIGRATIONS, createClinic, createDatabase, query, verified } from '../support/clinic.js';
+import { OWN_MIGRATIONS } from '../support/own-migrations.js';
 import { runCli, runExecutable } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
@@ -18,7 +19,7 @@ describe('the command line', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  it('ready: tells people and machines the same, exit 0', async () => {
+  it('ready: reports the same as text and as JSON, exit 0', async () => {
     const people = await runExecutable(['ready'], environment);
     expect(people).toMatchObject({ code: 0, stderr: '' });
     expect(people.stdout.split('\n').slice(0, 4)).toEqual([
@@ -46,7 +47,7 @@ describe('the command line', () => {
     expect(stdout).toContain('\n  docs/checks.md#backup_disabled\n');
   });
 
-  it('stats: a table for people, the HTTP body for machines', async () => {
+  it('stats: a table as text, the HTTP body as JSON', async () => {
     const people = await runCli(['stats'], environment);
     expect(people.stdout).toMatch(
       /^\d+(\.\d+)? MB in 10 tables; \d+ of 100 connections in use\n\ntable +rows +size/,
@@ -59,7 +60,7 @@ describe('the command line', () => {
     });
   });
 
-  it('ping: says what answered, or why nothing did', async () => {
+  it('ping: reports which server answered, or why none did', async () => {
     const { stdout } = await runCli(['ping'], environment);
     expect(stdout).toMatch(
       /^PostgreSQL \S+ \(primary\), database "clinic", role "postgres", TLSv1\.3, \d+ ms\n$/,
@@ -81,13 +82,12 @@ describe('the command line', () => {
     });
   });
 
-  it('install, then stamp, then refuse with exit 3', async () => {
+  it('install, then stamp; another stamp is refused with exit 3', async () => {
     const fresh = { DATABASE_URL: await createDatabase(own, 'fresh') };
     expect(await runCli(['install'], fresh)).toEqual({
       code: 0,
       stderr: '',
-      stdout:
-        'Applied to schema pgkeep:\n  20261120080000_database_environment\n  20261120100000_change_log\n  20261120110000_job_run\n  20261120120000_restore_test\n  20261120130000_catalogue_fingerprint\n  20261127080000_actions\n',
+      stdout: `Applied to schema pgkeep:\n  ${OWN_MIGRATIONS.join('\n  ')}\n`,
     });
     expect((await runCli(['install'], fresh)).stdout).toBe('Nothing to do: schema pgkeep is current.\n');
     const stamped = await runCli(['stamp', 'staging'], fresh);
@@ -97,7 +97,7 @@ describe('the command line', () => {
     expect(JSON.parse(refused.stdout)).toMatchObject({ error: { code: 'STAMP_REFUSED' } });
   });
 
-  it('changelog: a table for people; --verify finds what was changed, exit 1', async () => {
+  it('changelog: a table as text; --verify finds what was changed, exit 1', async () => {
     const recorded = { DATABASE_URL: await createDatabase(own, 'recorded') };
     const never = await runCli(['changelog', '--json'], recorded);
     expect(never.code).toBe(1);
@@ -130,9 +130,9 @@ describe('the command line', () => {
       ],
     });
 
-    const whole = await runCli(['changelog', '--verify'], recorded);
-    expect(whole).toMatchObject({ code: 0, stderr: '' });
-    const [, head = ''] = /^chain of 2 entries is intact; head ([0-9a-f]{64})\n$/.exec(whole.stdout) ?? [];
+    const intact = await runCli(['changelog', '--verify'], recorded);
+    expect(intact).toMatchObject({ code: 0, stderr: '' });
+    const [, head = ''] = /^chain of 2 entries is intact; head ([0-9a-f]{64})\n$/.exec(intact.stdout) ?? [];
     expect((await runCli(['changelog', '--head', head], recorded)).stdout).toBe(
       `chain of 2 entries is intact; head ${head}; the given head is entry 2\n`,
     );
@@ -170,7 +170,7 @@ describe('the command line', () => {
     );
   });
 
-  it('migrate status: refuses to judge what it cannot read', async () => {
+  it('migrate status: reports an error for what it cannot read', async () => {
     const directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-test-'));
     expect(await runCli(['migrate', 'status'], { ...environment, MIGRATIONS_DIR: directory })).toEqual({
       code: 1,
@@ -220,7 +220,7 @@ describe('the command line', () => {
     expect(stderr).toContain(message);
   });
 
-  it('a fault in the settings: exit 78, nothing secret', async () => {
+  it('a fault in the settings: exit 78, no secret shown', async () => {
     const wrong = { ...environment, DATABASE_URL: 'postgres//u:hunter2@h/db', DB_POOL_MAX: 'x' };
     expect(await runExecutable(['ready'], wrong)).toEqual({
       code: 78,
@@ -240,7 +240,7 @@ describe('the command line', () => {
     expect(await runCli([argument], {})).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
-  it('--help: shows its verbs, exit 0, and loads nothing that a verb needs', async () => {
+  it('--help: lists the verbs, exit 0, and loads nothing that only a verb needs', async () => {
     const imports = path.join(mkdtempSync(path.join(tmpdir(), 'pgkeep-imports-')), 'imports');
     const { code, stdout } = await runExecutable(['--help'], {
       NODE_OPTIONS: `--import ${path.resolve('test/support/record-imports.mjs')}`,

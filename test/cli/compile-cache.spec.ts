@@ -35,13 +35,13 @@ describe('the compile cache', () => {
     expect(help()).toEqual({ status: 0, stderr: '' });
   });
 
-  it('is left out where others could write it', () => {
+  it('is not used where others could write to it', () => {
     chmodSync(home, 0o777);
     expect(help()).toEqual({ status: 0, stderr: '' });
     expect(existsSync(directory())).toBe(false);
   });
 
-  it('is left out where it is switched off, where another one is named, and where there is no home', () => {
+  it('is not used where it is switched off, where another one is named, and where there is no home directory', () => {
     const other = path.join(home, 'other');
     expect(help({ NODE_DISABLE_COMPILE_CACHE: '1' })).toEqual({ status: 0, stderr: '' });
     expect(help({ NODE_COMPILE_CACHE: other })).toEqual({ status: 0, stderr: '' });

@@ -14,7 +14,7 @@ const MB = 1_048_576;
 const half: BackupProgress = { phase: 'dumping', bytes: 52 * MB, expectedBytes: 100 * MB };
 
 describe('progress', () => {
-  it('is a bar where the size is known, and what is known where it is not', () => {
+  it('is a bar if the size is known, and a count if it is not', () => {
     expect(progressBar(half)).toBe('dumping    [============>           ]   52 %  52.0 MB of about 100.0 MB');
     expect(progressBar({ ...half, bytes: 300 * MB })).toBe(
       'dumping    [========================]   99 %  300.0 MB of about 100.0 MB',
@@ -30,7 +30,7 @@ describe('progress', () => {
     expect(progressLine({ ...half, expectedBytes: undefined })).toBe('dumping: 52.0 MB');
   });
 
-  it('is a line in the log every so often where there is no terminal', async () => {
+  it('is a periodic line in the log if there is no terminal', async () => {
     const lines: string[] = [];
     const progress = showProgress({ out: () => undefined, err: (line) => lines.push(line) }, 5);
     progress.listener(half);
@@ -39,7 +39,7 @@ describe('progress', () => {
     expect(new Set(lines)).toEqual(new Set(['dumping: 52.0 MB of about 100.0 MB, 52 %']));
   });
 
-  it('is cut to the width of the terminal, and taken away at the end', () => {
+  it('is cut to the width of the terminal, and removed at the end', () => {
     const drawn: string[] = [];
     const live = { columns: () => 20, draw: (text: string) => void drawn.push(text) };
     const progress = showProgress({ out: () => undefined, err: () => undefined, live });
@@ -49,7 +49,7 @@ describe('progress', () => {
   });
 });
 
-// A terminal of its own, from util-linux.
+// A separate terminal, by script(1) of util-linux.
 const SCRIPT = '/usr/bin/script';
 const onTerminal = existsSync(SCRIPT) ? describe : describe.skip;
 onTerminal('pgkeep backup on a terminal', () => {
@@ -59,7 +59,7 @@ onTerminal('pgkeep backup on a terminal', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  it('draws a bar on stderr, which is gone when the answer comes; none elsewhere', async () => {
+  it('draws a bar on stderr, removed before the result is printed; without a terminal there is none', async () => {
     const url = await createDatabase(own, 'large');
     await query(url, 'CREATE TABLE t AS SELECT i, md5(i::text) AS v FROM generate_series(1, 300000) i');
     const settings = { DATABASE_URL: url, BACKUP_DIR: backupDirectory() };

@@ -16,7 +16,7 @@ describe('a cluster that pgkeep starts', () => {
     await own.cluster.destroy();
   });
 
-  it('answers over TLS with a certificate that its authority vouches for', async () => {
+  it('answers over TLS with a certificate signed by its authority', async () => {
     const client = new Client({
       connectionString: own.cluster.url('postgres'),
       ssl: { ca: own.authority.certificate, rejectUnauthorized: true },
@@ -27,7 +27,7 @@ describe('a cluster that pgkeep starts', () => {
     expect(rows).toEqual([{ ssl: true }]);
   });
 
-  it('keeps its port and its data over a restart', async () => {
+  it('keeps its port and its data across a restart', async () => {
     const { port } = own.cluster;
     await own.cluster.stop();
     await own.cluster.startServer();
@@ -42,7 +42,7 @@ describe('a cluster that pgkeep starts', () => {
     });
   });
 
-  it('says what the server said when it does not start', async () => {
+  it('reports the server’s message if it does not start', async () => {
     await expect(startThrowAwayCluster({ settings: { max_connections: '0' } })).rejects.toMatchObject({
       code: 'CLUSTER_FAILED',
       message: expect.stringContaining(

@@ -21,6 +21,9 @@ describe('parseDatabaseUrl', () => {
       connectTimeoutMs: 7000,
       sessionAttributes: 'any',
       options: undefined,
+      applicationName: undefined,
+      connectionLimit: 10,
+      poolTimeoutMs: 20_000,
     });
   });
 

@@ -40,7 +40,7 @@ it('refuses an environment that does not exist', () => {
 });
 
 it.each(['DATABASE_URL', 'DATABASE_URL_FILE', 'DIRECT_URL', 'DATABASE_URL_UNPOOLED_FILE'])(
-  'uses the embedded database only if none is named: not with %s',
+  'uses the embedded database only if no database is set: not with %s',
   (name) => {
     expect(wantsEmbedded({})).toBe(true);
     expect(wantsEmbedded({ [name]: 'given' })).toBe(false);

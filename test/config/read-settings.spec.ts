@@ -46,7 +46,7 @@ describe('readSettings', () => {
     expect(readSettings({ DATABASE_URL: URL_WITH_SECRET, NODE_ENV: 'staging' }).database.poolSize).toBe(10);
   });
 
-  it('freezes the object deeply and shares nothing between two of them', () => {
+  it('freezes the object deeply and shares nothing between two calls', () => {
     const first = readSettings({ DATABASE_URL: URL_WITH_SECRET, READINESS_GATES: 'environment=warn' });
     const second = readSettings({ DATABASE_URL: 'postgresql://other/db', PORT: '4000' });
     expect(
@@ -56,7 +56,7 @@ describe('readSettings', () => {
     ).toBe(true);
     expect(first.readiness.gates).toEqual({ environment: 'warn' });
     expect(second.readiness.gates).toEqual({});
-    // Without the names of the checks any name may be one that the application adds.
+    // Without the list of checks, any name may be that of an application's own check.
     const added = readSettings({ DATABASE_URL: URL_WITH_SECRET, READINESS_GATES: 'redis=latch' });
     expect(added.readiness.gates).toEqual({ redis: 'latch' });
     expect([first.http.port, second.http.port]).toEqual([3000, 4000]);
@@ -101,7 +101,7 @@ describe('readSettings', () => {
     );
   });
 
-  it('accepts dangerous values and keeps them for /ready', () => {
+  it('accepts dangerous values, which /ready reports', () => {
     const { database } = readSettings({
       NODE_ENV: 'production',
       DATABASE_URL: URL_WITH_SECRET,
@@ -119,7 +119,7 @@ describe('readSettings', () => {
     });
   });
 
-  it('takes the production URL in production and keeps the other for comparison', () => {
+  it('uses the production URL in production and keeps the other for comparison', () => {
     const both = { DATABASE_URL: 'postgresql://dev/app', DATABASE_URL_PROD: 'postgresql://prod/app' };
     const production = readSettings({ ...both, NODE_ENV: 'production' }).database;
     const development = readSettings({ ...both, NODE_ENV: 'development' }).database;
@@ -205,7 +205,7 @@ describe('readSettings', () => {
     );
   });
 
-  it('reads where backups are copied to', () => {
+  it('reads the bucket that backups are copied to', () => {
     expect(
       readSettings({
         DATABASE_URL: URL_WITH_SECRET,
@@ -228,12 +228,12 @@ describe('readSettings', () => {
     ['1599', 799],
     ['1600', 800],
     ['60000', 800],
-  ])('gives READINESS_REFRESH_MS=%s a deadline that fits', (refresh, timeoutMs) => {
+  ])('adapts the deadline to READINESS_REFRESH_MS=%s', (refresh, timeoutMs) => {
     const settings = readSettings({ DATABASE_URL: URL_WITH_SECRET, READINESS_REFRESH_MS: refresh });
     expect(settings.readiness).toMatchObject({ refreshMs: Number(refresh), timeoutMs, failureThreshold: 3 });
   });
 
-  it('reads the proxies that are trusted', () => {
+  it('reads the trusted proxies', () => {
     const proxies = { TRUST_PROXY: ' 10.0.0.0/8,fd00::/8 , 192.168.1.7,::1' };
     expect(readSettings({ DATABASE_URL: URL_WITH_SECRET, ...proxies }).http.trustedProxies).toEqual([
       { address: '10.0.0.0', prefix: 8, family: 'ipv4' },
@@ -267,7 +267,7 @@ describe('readSettings', () => {
   describe('DIRECT_URL', () => {
     const pooled = 'postgresql://u@pooler:6432/app?schema=clinic';
 
-    it('is used for everything except what checks the application’s own connection', () => {
+    it('is used for everything except checks of the application’s own connection', () => {
       const { database } = readSettings({ DATABASE_URL: pooled, DIRECT_URL: 'postgresql://u@server/app' });
       expect(database.pooledUrl).toMatchObject({ hosts: [{ host: 'pooler', port: 6432 }], schema: 'clinic' });
       expect(database.url).toMatchObject({
@@ -298,7 +298,7 @@ describe('readSettings', () => {
   it.each([
     ['aws rds generate-db-auth-token', ['aws', 'rds', 'generate-db-auth-token']],
     ['["sh","-c","cat \\"$0\\"","a file"]', ['sh', '-c', 'cat "$0"', 'a file']],
-  ])('takes DATABASE_PASSWORD_COMMAND=%s', (command, argv) => {
+  ])('accepts DATABASE_PASSWORD_COMMAND=%s', (command, argv) => {
     const { database } = readSettings({
       DATABASE_URL: 'postgresql://u@h/db',
       DATABASE_PASSWORD_COMMAND: command,
@@ -332,7 +332,7 @@ describe('readSettings', () => {
     ['@daily', '@daily'],
     ['OFF', undefined],
     ['', '0 2 * * *'],
-  ])('takes BACKUP_SCHEDULE=%s', (text, schedule) => {
+  ])('accepts BACKUP_SCHEDULE=%s', (text, schedule) => {
     const settings = readSettings({ DATABASE_URL: 'postgresql://u@h/db', BACKUP_SCHEDULE: text });
     expect(settings.backup.schedule).toBe(schedule);
   });
@@ -342,7 +342,7 @@ describe('readSettings', () => {
     ['2 o’clock', 'Unknown alias: o'],
     ['* * *', 'Too few fields'],
     ['0 0 30 2 *', 'no date matches it'],
-  ])('refuses BACKUP_SCHEDULE=%s, in the words of the parser', (text, fault) => {
+  ])('refuses BACKUP_SCHEDULE=%s with the parser’s message', (text, fault) => {
     expect(() => readSettings({ DATABASE_URL: 'postgresql://u@h/db', BACKUP_SCHEDULE: text })).toThrow(
       `One setting is invalid:\n  BACKUP_SCHEDULE must be a cron expression (minute hour day month weekday, such as "0 2 * * *" for two o’clock every night) or off: ${fault}; it is "${text}"`,
     );

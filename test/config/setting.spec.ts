@@ -14,7 +14,7 @@ import { MinLength } from '../../src/config/validation.js';
 
 const CONTEXT = { workingDirectory: '/srv', environment: 'development' } as const;
 
-/** Settings as a new topic would declare them. */
+/** A settings class, as a new topic would declare it. */
 class ToyVariables {
   @Setting('TOY_PERIOD', {
     text: 'a period',
@@ -68,13 +68,13 @@ describe('a declared setting', () => {
     expect(valuesOf({ TOY_PERIOD: '20', TOY_DEADLINE: '3' }).deadlineMs).toBe(3000);
   });
 
-  it('replaces a zero that would switch something off, and remembers it', () => {
+  it('replaces a zero that would switch off a limit, and records that', () => {
     expect(valuesOf({ TOY_DEADLINE: '0' }).deadlineMs).toBe(5000);
     expect(reader({ TOY_DEADLINE: '0' }).zeroes(ToyVariables)).toEqual(['TOY_DEADLINE']);
     expect(reader({ TOY_DEADLINE: '1' }).zeroes(ToyVariables)).toEqual([]);
   });
 
-  it('is read by its alias, if both agree', () => {
+  it('is read by its alias, which must agree with its name', () => {
     expect(valuesOf({ TOY_INTERVAL: '20' }).periodMs).toBe(20_000);
     expect(valuesOf({ TOY_INTERVAL: '20', TOY_PERIOD: '020' }).periodMs).toBe(20_000);
     expect(
@@ -90,7 +90,7 @@ describe('a declared setting', () => {
     ]);
   });
 
-  it('reports a broken rule of each of its names, with the unit, and no secret', () => {
+  it('reports an invalid value under the name that was used, with the unit and without secrets', () => {
     const faults = reader({ TOY_PERIOD: '0', TOY_INTERVAL: 'x', TOY_NAMES: 'a b', TOY_KEY: 'abc' }).faults;
     expect(faults).toEqual([
       { subject: 'TOY_PERIOD', problem: 'must be a whole number from 1 to 60 (seconds); it is "0"' },
@@ -100,7 +100,7 @@ describe('a declared setting', () => {
     ]);
   });
 
-  it('comes from a file, and follows it if it is a secret', () => {
+  it('is read from a file, and again after a change if it is a secret', () => {
     writeFileSync(file, 'first\n');
     const values = valuesOf({ TOY_KEY_FILE: file, TOY_NAMES_FILE: file });
     expect(values).toMatchObject({ secret: 'first', names: ['first'] });
@@ -126,7 +126,7 @@ describe('the declared settings', () => {
     ]);
   });
 
-  it('hide what may hold a password or a key', () => {
+  it('are secret if they may hold a password or a key', () => {
     expect([...SECRET_SETTINGS]).toEqual([
       'DATABASE_URL',
       'DATABASE_URL_PROD',
@@ -143,7 +143,7 @@ describe('the declared settings', () => {
     ]);
   });
 
-  it.each([...SECRET_SETTINGS])('keep %s out of the messages of other programs', (name) => {
+  it.each([...SECRET_SETTINGS])('redact %s in the messages of other programs', (name) => {
     const secret = /URL|ENDPOINT/.test(name) ? 'postgresql://user:hunter22@host/db' : 'hunter22';
     expect(redactSecrets('cannot use hunter22', { [name]: secret })).toBe('cannot use ***');
   });

@@ -24,12 +24,12 @@ describe('docker-compose.yml', () => {
     expect(postgres.at('volumes').value).toContain('postgres_data:/var/lib/postgresql/data');
     expect(compose.at('volumes').keys).toContain('postgres_data');
     expect(comments.join('\n')).toMatch(/NEVER `docker compose down -v`[\s\S]*-v deletes both/);
-    // No command in the file does it.
+    // No command in the file runs it.
     const commands = text.split('\n').filter((line) => !/NEVER|Never -v|without/.test(line));
     expect(commands.filter((line) => /\bdown\b.*\s(-v|--volumes)\b/.test(line))).toEqual([]);
   });
 
-  it('encrypts: TLS is on, and required over the network', () => {
+  it('enables TLS, and requires it over the network', () => {
     expect(postgres.at('command').value).toEqual(
       expect.arrayContaining(['ssl=on', 'ssl_cert_file=/tls/server.crt', 'hba_file=/tls/pg_hba.conf']),
     );
@@ -39,7 +39,7 @@ describe('docker-compose.yml', () => {
       ?.split(String.raw`\n`)
       .filter(Boolean);
     expect(rules).toEqual(['local all all trust', 'hostssl all all all scram-sha-256']);
-    // The authority's key is not kept; the server's is readable for PostgreSQL alone.
+    // The authority's key is not kept; only PostgreSQL can read the server's.
     expect(script).not.toMatch(/install .*root\.key/);
     expect(script).toMatch(/install -o postgres -g postgres -m 600 .*server\.key/);
     expect(pgkeep.at('volumes').items.filter((volume) => volume.text.startsWith('postgres_tls'))).toEqual([]);
@@ -123,7 +123,7 @@ describe('docker-compose.yml', () => {
     );
   });
 
-  it('gives pgkeep only its backups to write, no privileges, bounded memory, and time to report "not ready"', () => {
+  it('allows pgkeep to write only its backups, without privileges, with limited memory and time to report "not ready"', () => {
     expect(pgkeep.value).toMatchObject({
       read_only: true,
       tmpfs: ['/tmp'],

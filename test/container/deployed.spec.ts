@@ -143,7 +143,7 @@ describe('pgkeep with the settings of', () => {
     const containers = [...pod.at('initContainers').items, ...pod.at('containers').items];
     const url = await createClinic(own, 'cron', { seeded: true });
     const { cwd, environment } = containerOf(environmentOf(containers[0] ?? new Node(undefined)), url);
-    // What the service has done when it runs beside it.
+    // The service that runs beside it has done this already.
     for (const argv of [['install'], ['stamp', 'production']]) {
       expect((await runExecutable(argv, environment, { cwd })).code).toBe(0);
     }

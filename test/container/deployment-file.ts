@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
 
-/** Any value of a parsed file. Looking into it needs no casts: what is not there is an empty node. */
+/** Any value of a parsed file. Access needs no casts: what is missing is an empty node. */
 export class Node {
   constructor(readonly value: unknown) {}
 
@@ -26,7 +26,7 @@ export class Node {
     return typeof this.value === 'string' ? this.value : '';
   }
 
-  /** The item of a list of named things. */
+  /** The item with this name in a list. */
   named(name: string): Node {
     return this.items.find((item) => item.at('name').value === name) ?? new Node(undefined);
   }
@@ -46,7 +46,10 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-/** The documents of a YAML file as Docker and Kubernetes read it (YAML 1.1: 0440 is octal). @throws Error where it is none. */
+/**
+ * The documents of a YAML file as Docker and Kubernetes read it (YAML 1.1: 0440 is octal).
+ * @throws Error where it is none.
+ */
 export function readYaml(file: string): Node[] {
   const documents = parseAllDocuments(readFileSync(file, 'utf8'), { version: '1.1' });
   return documents.map((document) => {

@@ -17,7 +17,7 @@ const instructions = readFileSync('Dockerfile', 'utf8')
 const lastFrom = instructions.findLastIndex((line) => line.startsWith('FROM '));
 const image = instructions.slice(lastFrom);
 
-/** What follows the only (or last) such instruction of the image itself. */
+/** The arguments of the only (or last) such instruction of the final image. */
 function value(instruction: string): string {
   return image.findLast((line) => line.startsWith(`${instruction} `))?.slice(instruction.length + 1) ?? '';
 }
@@ -38,7 +38,7 @@ describe('the image', () => {
     expect(image).toContain('ENV NODE_ENV=production');
   });
 
-  it('is built from what .dockerignore lets in, all of which is there, and nothing secret', () => {
+  it('is built from the files that .dockerignore allows, all of which exist, and from no secret', () => {
     const rules = readFileSync('.dockerignore', 'utf8')
       .split('\n')
       .filter((line) => line && !line.startsWith('#'));
@@ -56,7 +56,7 @@ describe('the image', () => {
     );
   });
 
-  // Debian's buildah refuses them.
+  // Debian's buildah does not support them.
   it('has no heredoc', () => {
     expect(instructions.filter((line) => /<<-?['"]?\w/.test(line))).toEqual([]);
   });
@@ -68,7 +68,7 @@ interface LockedPackage {
   readonly devOptional?: true;
 }
 
-describe('what the image leaves out is not needed', () => {
+describe('what the image omits is not needed', () => {
   const built = ['dist', 'packages/prisma-schema-engine-bridge/dist'];
   const specifiers = new Set(
     built
@@ -86,7 +86,7 @@ describe('what the image leaves out is not needed', () => {
       .filter((specifier) => !specifier.startsWith('node:') && !builtinModules.includes(specifier)),
   );
 
-  it('loads every module, as the build of the image does', async () => {
+  it('every module loads, as in the build of the image', async () => {
     const check = /node --input-type=module --eval "([^]*?)"$/m.exec(image.join('\n'))?.[1] ?? '';
     expect(check).toContain("readdirSync('/opt/pgkeep/dist'");
     const program = check.replaceAll('/opt/pgkeep', process.cwd());
@@ -97,7 +97,7 @@ describe('what the image leaves out is not needed', () => {
     expect(code).toBe(0);
   });
 
-  it('the packages that dist loads are installed without development and optional ones', () => {
+  it('every package that dist loads is installed without development and optional packages', () => {
     const lock: { packages: Record<string, LockedPackage | undefined> } = JSON.parse(
       readFileSync('package-lock.json', 'utf8'),
     );
@@ -112,7 +112,7 @@ describe('what the image leaves out is not needed', () => {
     expect(missing).toEqual([]);
   });
 
-  it('the query compiler that the generated client loads is the one that is kept', () => {
+  it('the query compiler that the generated client loads is kept', () => {
     const kept = /-name 'query_compiler_\*' ! -name '(query_compiler_[^*']*)\*'/.exec(
       instructions.join('\n'),
     )?.[1];
@@ -131,7 +131,7 @@ describe('the health check', () => {
     port = String(await freePort());
     service = new PgkeepProcess('main', [], {
       NODE_ENV: 'production',
-      DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/nowhere',
+      DATABASE_URL: 'postgresql://pgkeep@127.0.0.1:1/nowhere',
       PORT: port,
       HOST: '127.0.0.1',
     });
@@ -148,13 +148,13 @@ describe('the health check', () => {
     return code;
   }
 
-  it('is content with a service whose database is down', async () => {
+  it('passes for a service whose database is down', async () => {
     expect(await check({ PORT: port })).toBe(0);
     expect(await check({ PORT: port, HOST: '127.0.0.1' })).toBe(0);
     expect(await check({ PORT: port, HOST: '0.0.0.0' })).toBe(0);
   });
 
-  it('is not content with one that does not answer, or is not there', async () => {
+  it('fails for a service that does not answer or does not run', async () => {
     service.signal('SIGSTOP');
     expect(await check({ PORT: port })).toBe(1);
     service.signal('SIGCONT');

@@ -45,7 +45,7 @@ describe.each(['stand-alone.yaml', 'sidecar.yaml'])('%s', (file) => {
       const port = pgkeep.at('ports').named(pgkeep.at(probe, 'httpGet', 'port').text);
       expect(port.at('containerPort').value).toBe(settings.http.port);
     }
-    // Several probes see the 503 before the port is closed, and it is closed before the kubelet kills.
+    // Several probes get 503 before the port is closed, and it is closed before the kubelet kills the process.
     expect(Number(pgkeep.at('readinessProbe', 'periodSeconds').value) * 1000).toBeLessThanOrEqual(
       settings.readiness.refreshMs,
     );
@@ -54,7 +54,7 @@ describe.each(['stand-alone.yaml', 'sidecar.yaml'])('%s', (file) => {
     );
   });
 
-  it('runs with the least: no root, no write, no capability, no token of the cluster', () => {
+  it('has the least privileges: no root, no writable root file system, no capability, no token of the cluster', () => {
     expect(spec.value).toMatchObject({
       automountServiceAccountToken: false,
       securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
@@ -65,7 +65,7 @@ describe.each(['stand-alone.yaml', 'sidecar.yaml'])('%s', (file) => {
       capabilities: { drop: ['ALL'] },
     });
     expect(pgkeep.at('resources', 'limits', 'memory').text).toMatch(/^\d+Mi$/);
-    // Root's files, readable to pgkeep by its group.
+    // Files owned by root that pgkeep can read through its group.
     expect(spec.at('securityContext', 'fsGroup').value).toBe(10_001);
     expect(spec.at('volumes').named('secret').at('secret', 'defaultMode').value).toBe(0o440);
   });
@@ -80,7 +80,7 @@ describe.each(['stand-alone.yaml', 'sidecar.yaml'])('%s', (file) => {
   });
 });
 
-it('kustomization.yaml puts an image in place of the one that stand-alone.yaml names', () => {
+it('kustomization.yaml replaces the image that stand-alone.yaml names', () => {
   const kustomization = readYaml(`${DIRECTORY}/kustomization.yaml`)[0] ?? new Node(undefined);
   expect(kustomization.at('resources').value).toEqual(['backup-volume.yaml', 'stand-alone.yaml']);
   const image = readPod('stand-alone.yaml').pgkeep.at('image').text;
@@ -114,7 +114,7 @@ it('stand-alone.yaml backs up into its own volume, and tests restores on a serve
   expect(scratch.at('resources', 'limits', 'memory').text).toBe('1Gi');
 });
 
-it('sidecar.yaml leaves backups to the service, and does not lose running pods to an overdue test', () => {
+it('sidecar.yaml leaves backups to the service, and an overdue test does not take pods out of service', () => {
   const { settings } = readPod('sidecar.yaml');
   expect(settings.backup).toMatchObject({
     enabled: true,
@@ -124,7 +124,7 @@ it('sidecar.yaml leaves backups to the service, and does not lose running pods t
   expect(settings.readiness.gates).toMatchObject({ backupConfig: 'latch', backups: 'warn' });
 });
 
-it('stand-alone.yaml’s service reports why it is not ready instead of refusing', () => {
+it('stand-alone.yaml’s service is reachable while it is not ready, to report why', () => {
   const service = readYaml(`${DIRECTORY}/stand-alone.yaml`).find(
     (document) => document.at('kind').text === 'Service',
   );
@@ -148,7 +148,7 @@ describe('backup-cron-job.yaml', () => {
     expect(pod.at('restartPolicy').value).toBe('Never');
   });
 
-  it('has valid settings, a place for the backups, and the least rights', () => {
+  it('has valid settings, a volume for the backups, and the least privileges', () => {
     for (const container of containers) {
       const mounts = container.at('volumeMounts');
       const settings = settingsOf(
@@ -184,7 +184,7 @@ describe('migrate-job.yaml', () => {
     expect(pod.at('restartPolicy').value).toBe('Never');
   });
 
-  it('has valid settings, a place for the backup, and the least rights', () => {
+  it('has valid settings, a volume for the backup, and the least privileges', () => {
     const mounts = pgkeep.at('volumeMounts');
     const secret = mounts.named('secret').at('mountPath').text;
     const settings = settingsOf(environmentOf(pgkeep), secret, SECRETS);

@@ -6,7 +6,7 @@ import type { Settings } from '../../src/config/settings.js';
 import { unknownSettings } from '../../src/config/unknown-settings.js';
 
 /**
- * What pgkeep makes of a deployment's environment, its `_FILE` secrets replaced by files with these contents (by
+ * Returns the settings of a deployment's environment. Its `_FILE` secrets are read from files with these contents (by
  * the name of the mounted file).
  * @throws Error on a name that is no setting or a secret that is not mounted, PgkeepError on a wrong value.
  */

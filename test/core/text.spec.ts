@@ -20,7 +20,7 @@ describe('texts', () => {
     expect(counted(count, 'row')).toBe(text);
   });
 
-  it('know plurals, and take the one that is given', () => {
+  it('form plurals, or use the given plural', () => {
     expect(['row', 'index', 'policy', 'key'].map((noun) => pluralOf(2, noun))).toEqual([
       'rows',
       'indexes',
@@ -33,7 +33,7 @@ describe('texts', () => {
     ]);
   });
 
-  it('list a few names, and count the others', () => {
+  it('list a few names and count the rest', () => {
     const names = Array.from({ length: 1420 }, (_, index) => `m${index}`);
     expect(boundedList([])).toBe('');
     expect(boundedList(names.slice(0, 8))).toBe('m0, m1, m2, m3, m4, m5, m6, m7');
@@ -56,7 +56,7 @@ describe('texts', () => {
     ]);
   });
 
-  it('replace what would control the terminal', () => {
+  it('replace terminal control characters', () => {
     expect(printable('a\u001b[2Jb\n\tc')).toBe('a\uFFFD[2Jb\n\tc');
     expect(printableCell('a\u001bb\nc')).toBe('a\uFFFDb\uFFFDc');
   });

@@ -19,7 +19,7 @@ describe('a deploy that gets bad input', () => {
     new DeployedApplication(await createClinic(own, name, { seeded: true }));
   const bare = async (name: string): Promise<DeployedApplication> =>
     new DeployedApplication(await createDatabase(own, name), { clinic: false });
-  /** What stands behind the plan. */
+  /** What is printed after the plan. */
   const message = (stderr: string): string => stderr.slice(stderr.search(/^(?:Refused|Migration) /m));
   const columns = async (url: string, table: string): Promise<string[]> => {
     const { rows } = await query(
@@ -30,7 +30,7 @@ describe('a deploy that gets bad input', () => {
     return rows.map(({ name }) => String(name));
   };
 
-  it('a syntax error in the middle of several statements: refused, with its place', async () => {
+  it('a syntax error in the middle of several statements: refused with its position', async () => {
     const application = await bare('syntax');
     application.add(
       '1_first',
@@ -51,7 +51,7 @@ Rewrite the migration as the finding says. If the change is intended, add this l
     expect(await columns(application.url, 'a')).toEqual([]);
   });
 
-  it('an error that only the run brings, in the middle of several statements: names it, and everything was rolled back', async () => {
+  it('a runtime error in the middle of several statements: named, and everything is rolled back', async () => {
     const application = await bare('middle');
     application
       .add('1_first', 'CREATE TABLE a (id INT);\n')
@@ -86,7 +86,7 @@ Fix prisma/migrations/2_second/migration.sql, then:
     ]);
   });
 
-  it('data that does not fit: no value of a row in the message', async () => {
+  it('data that violates the change: no value of a row in the message', async () => {
     const application = await clinic('data');
     application.add(
       '20991231000000_unique',
@@ -109,7 +109,7 @@ Fix prisma/migrations/20991231000000_unique/migration.sql, then:
     expect(await columns(application.url, 'children')).not.toContain('x');
   });
 
-  it('a statement outside a transaction that fails: what it left, and how to remove it', async () => {
+  it('a failed statement outside a transaction: reports what it left and how to remove it', async () => {
     const application = await clinic('concurrent');
     application.add(
       '20991231000000_unique',
@@ -131,7 +131,7 @@ Undo by hand what was applied, fix prisma/migrations/20991231000000_unique/migra
     );
   });
 
-  it('its own transaction, which fails half way', async () => {
+  it('a transaction of the script’s own that fails half-way', async () => {
     const application = await bare('half');
     application.add(
       '1_half',
@@ -160,7 +160,7 @@ Or finish it by hand. To see its statements and the command:
     expect(rows).toEqual([{ logged: true }]);
   });
 
-  it('a transaction that is never ended: stock Prisma says that it is applied, and nothing is', async () => {
+  it('a transaction that is never ended: stock Prisma reports it as applied although nothing is', async () => {
     const application = await bare('open');
     const open = 'BEGIN;\nCREATE TABLE a (id INT);\n';
     application.add('1_open', open);
@@ -183,7 +183,7 @@ Fix prisma/migrations/1_open/migration.sql, then:
     expect(await columns(application.url, 'a')).toEqual([]);
   });
 
-  it('a migration that removes its own row from the history', async () => {
+  it('a migration that deletes its own row from the history', async () => {
     const application = await bare('removes');
     application.add('1_first', 'CREATE TABLE a (id INT);\n');
     application.add(
@@ -234,7 +234,7 @@ Fix prisma/migrations/2_second/migration.sql, then:
     );
   });
 
-  it('a directory older than the database, one with a gap, one that was edited, one merged late', async () => {
+  it('a directory older than the database, with a gap, with an edited file, with a migration merged late', async () => {
     const application = await bare('ahead');
     for (const name of ['1_first', '2_second', '4_fourth']) {
       application.add(name, `CREATE TABLE "${name}" (id INT);\n`);
@@ -286,7 +286,7 @@ If the change is harmless, accept it and commit the file that this writes:
     });
   });
 
-  it('no directory, the lock file of another database, tables that no migration made', async () => {
+  it('no directory, the lock file of another database system, tables that no migration created', async () => {
     const application = await bare('strange');
     application.add('1_first', 'CREATE TABLE a (id INT);\n');
     await query(application.url, 'CREATE TABLE there_before (id INT)');

@@ -13,7 +13,7 @@ jest.setTimeout(90_000);
 const ALTER = 'ALTER TABLE a ADD COLUMN b INT;\n';
 const QUICK = { MIGRATIONS_LOCK_TIMEOUT: '200' };
 
-describe('a deploy that meets others', () => {
+describe('a deploy under contention', () => {
   let own: ThrowAwayCluster;
 
   beforeAll(async () => {
@@ -21,14 +21,14 @@ describe('a deploy that meets others', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  /** An application with table `a`, and a migration that alters it pending. */
+  /** An application with table `a` and a pending migration that alters it. */
   const application = async (name: string, sql = ALTER): Promise<DeployedApplication> => {
     const made = new DeployedApplication(await createDatabase(own, name), { clinic: false });
     made.add('1_first', 'CREATE TABLE a (id INT);\nINSERT INTO a VALUES (1);\n');
     expect((await made.quickly()).code).toBe(0);
     return made.add('2_second', sql);
   };
-  /** A session that keeps what its statements take. */
+  /** A session that holds the locks of its statements. */
   const session = async (url: string, sql: string, name = 'reports'): Promise<Client & { pid: number }> => {
     const client = new Client({ connectionString: url, application_name: name });
     await client.connect();
@@ -49,10 +49,10 @@ describe('a deploy that meets others', () => {
       .slice(stderr.search(/^(?:Refused|Migration|The connection was lost) /m))
       .replaceAll(/for \d+ s/g, 'for N s');
 
-  it('a lock that is never granted: tried four times, the session in the way named without its literals', async () => {
+  it('a lock that is never granted: four attempts, and the blocking session is named without literals of its query', async () => {
     const made = await application('never');
     const blocker = await session(made.url, `BEGIN; SELECT id, 'Siti Aminah' FROM a`);
-    // Long enough to be seen waiting on a busy machine: who is in the way is asked beside it.
+    // Long enough for the query for blocking sessions to see it wait, on a busy machine too.
     const { code, stderr } = await made.quickly([], { MIGRATIONS_LOCK_TIMEOUT: '1000' });
     const reported = stderr.split('\n').filter((line) => line.includes('did not get its lock'));
     const { pid } = blocker;
@@ -76,7 +76,7 @@ Retry later:
     expect(code).toBe(1);
   });
 
-  it('a lock that is granted at the second try: one row in the history, and a report', async () => {
+  it('a lock that is granted at the second attempt: one row in the history, and a report', async () => {
     const made = await application('second');
     const blocker = await session(made.url, `BEGIN; SELECT id, 'Siti Aminah' FROM a`);
     const deploy = made.start(['--without-backup'], QUICK);
@@ -91,7 +91,7 @@ Retry later:
     expect(rows).toEqual([{ rows: 1 }]);
   });
 
-  it('a migration’s own timeouts win; ours are not left to the next', async () => {
+  it('a migration’s own timeouts take precedence; pgkeep’s timeouts do not leak into the next migration', async () => {
     const made = await application(
       'own_timeouts',
       `SET lock_timeout = '1234ms';\nSET statement_timeout = '0';\nCREATE TABLE seen AS SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement;\n`,
@@ -140,7 +140,7 @@ The limit is 300 ms (MIGRATIONS_STATEMENT_TIMEOUT, or its own statement_timeout)
     expect(third.stdout).toBe('Nothing to deploy: database "two" (test) is up to date.\n');
   });
 
-  it('Prisma’s own lock, held by a session that was left open', async () => {
+  it('Prisma’s lock, held by a session that was left open', async () => {
     const made = await application('wedged');
     const holder = await session(made.url, 'SELECT pg_advisory_lock(72707369)', 'left open');
     const { pid } = holder;
@@ -154,7 +154,7 @@ Wait for it: \`pgkeep migrate deploy --wait\`. If it is stuck, end that session:
     );
   });
 
-  it('Prisma’s own lock, taken after the check: refused, because nothing was run', async () => {
+  it('Prisma’s lock, taken after the check: refused before anything runs', async () => {
     const made = await application('slipped_in');
     const holder = await session(made.url, 'SELECT 1', 'prisma');
     const deploy = made.start();

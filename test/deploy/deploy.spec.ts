@@ -109,7 +109,7 @@ ${INDEX}`,
     expect(rows).toEqual([{ count: 0 }]);
   });
 
-  it('an empty database gets the complete history', async () => {
+  it('applies the complete history to an empty database', async () => {
     const application = new DeployedApplication(await createDatabase(own, 'fresh'));
     const { code, stdout } = await application.quickly(['--json']);
     const report: unknown = JSON.parse(stdout);
@@ -143,7 +143,7 @@ DELETE FROM "session_quiz_steps" WHERE "id" IN (SELECT "id" FROM "session_quiz_s
     ]);
   });
 
-  it('errors of the lint refuse it, a waiver allows it', async () => {
+  it('is refused by lint errors, and allowed by a waiver', async () => {
     const application = await clinic('linted');
     application.add('20991231000000_code', 'ALTER TABLE "children" ADD COLUMN "code" CHAR(8) NOT NULL;\n');
     const { code, stdout, stderr } = await application.deploy();
@@ -162,7 +162,7 @@ DELETE FROM "session_quiz_steps" WHERE "id" IN (SELECT "id" FROM "session_quiz_s
     expect((await application.quickly()).code).toBe(0);
   });
 
-  it('production: no deploy as another environment, none without a backup', async () => {
+  it('production: refused as another environment and without a backup', async () => {
     const application = await clinic('guarded');
     const { url } = application;
     application.add('20991231000000_nickname', NICKNAME);

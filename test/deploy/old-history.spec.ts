@@ -9,7 +9,7 @@ const WAIVER = '-- pgkeep:allow cascade because the table is gone everywhere\n';
 // Each test starts programs, several of them.
 jest.setTimeout(180_000);
 
-/** A history that other databases applied long ago, with what no lint would let pass today. */
+/** A history that other databases applied long ago, with statements that the lint refuses today. */
 function application(url: string): DeployedApplication {
   return new DeployedApplication(url, { clinic: false })
     .add('20260101000000_init', 'CREATE TABLE "shelf" ("id" INT PRIMARY KEY, "note" TEXT);\n')
@@ -26,7 +26,7 @@ describe('an old history', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  it('is applied to a new and empty database; what cannot be applied is refused there too', async () => {
+  it('is applied to an empty database; what cannot be applied is refused there too', async () => {
     const app = application(await createDatabase(own, 'fresh'));
     app.add('20260104000000_broken', 'CREAT TABLE "x" ();\n');
     const refused = await app.quickly();
@@ -41,7 +41,7 @@ Table sizes are from the database.
 `,
     );
     expect(code).toBe(0);
-    // Its next migrations are news, and judged as such.
+    // Later migrations are new, and linted as such.
     app.add('20260107000000_drop', 'DROP TABLE "rack" CASCADE;\n');
     const judged = await app.quickly();
     expect(judged.code).toBe(3);
@@ -54,7 +54,7 @@ Table sizes are from the database.
     expect((await app.quickly()).code).toBe(0);
   });
 
-  it('takes comments later on; another change wants to be accepted, and is recorded', async () => {
+  it('may gain comments later; any other change must be accepted, which is recorded', async () => {
     const url = await createDatabase(own, 'old');
     const app = application(url);
     expect((await app.quickly()).code).toBe(0);
@@ -85,7 +85,7 @@ If the change is harmless, accept it and commit the file that this writes:
     );
     expect(deployed.code).toBe(0);
     expect((await query(url, `SELECT to_regclass('next') AS name`)).rows).toEqual([{ name: 'next' }]);
-    // One more change is one more question.
+    // Another change needs another acceptance.
     app.add('20260102000000_gone', `${changed}SELECT 2;\n`);
     app.add('20260109000000_more', 'CREATE TABLE "more" ("id" INT);\n');
     expect((await app.quickly()).code).toBe(3);

@@ -20,7 +20,7 @@ describe('a migration that is not one transaction', () => {
   const bare = async (name: string): Promise<DeployedApplication> =>
     new DeployedApplication(await createDatabase(own, name), { clinic: false });
 
-  it('one that turns out not to be one transaction: said, and known to the statement', async () => {
+  it('cannot run as one transaction: reported, and the applied statements are recorded', async () => {
     const application = await bare('falls_back');
     application.add('1_first', `CREATE TYPE e AS ENUM ('a');\nCREATE TABLE t (v e);\n`);
     expect((await application.quickly()).code).toBe(0);
@@ -61,7 +61,7 @@ To see what was applied and the options:
     );
   });
 
-  it('killed in the middle of statements: the history knows which are applied', async () => {
+  it('killed between statements: the history records which are applied', async () => {
     const application = await bare('killed');
     application.add(
       '1_first',
@@ -112,7 +112,7 @@ Finish it by hand, then run the command again. If it is finished already:
     );
   });
 
-  it('what the record has as applied, and was undone by hand, can be deployed again', async () => {
+  it('statements that are recorded as applied but were undone by hand can be deployed again', async () => {
     const application = await bare('undone');
     application.add('0_init', 'CREATE TABLE seat (id INT PRIMARY KEY, "row" INT);\n');
     expect((await application.quickly()).code).toBe(0);
@@ -144,7 +144,7 @@ CREATE UNIQUE INDEX CONCURRENTLY seat_row ON seat ("row");
     expect((await application.quickly()).code).toBe(0);
   });
 
-  it('interrupted between statements that commit: what stays is said', async () => {
+  it('interrupted between statements that commit: reports what remains applied', async () => {
     const application = await bare('stopped');
     application.add(
       '1_first',
@@ -173,7 +173,7 @@ Or finish it by hand. To see its statements and the command:
     });
   });
 
-  it('a history that cannot be written: what is applied is said', async () => {
+  it('a history that cannot be written: reports what is applied', async () => {
     const application = await bare('between');
     application.add('1_first', 'CREATE TABLE a (id INT);\n');
     application.add(
@@ -197,7 +197,7 @@ To deploy the rest:
 `);
   });
 
-  it('a statement that does not get its lock is tried again by itself', async () => {
+  it('a statement that does not get its lock is retried alone', async () => {
     const application = await bare('tried_again');
     application.add('1_first', 'CREATE TABLE a (id INT);\nINSERT INTO a VALUES (1);\n');
     expect((await application.quickly()).code).toBe(0);
@@ -216,7 +216,7 @@ To deploy the rest:
     expect((await query(application.url, 'SELECT id FROM a')).rows).toEqual([{ id: 2 }]);
   });
 
-  it('an attempt of stock Prisma that failed: nothing is claimed of its data statements', async () => {
+  it('a failed attempt of stock Prisma: reports data statements as unknown', async () => {
     const application = await bare('stock');
     application.add(
       '1_init',
@@ -229,7 +229,7 @@ ALTER TABLE "purse" ADD CONSTRAINT "note_given" CHECK ("note" IS NOT NULL);
 `;
     application.add('2_cents', sql);
     await query(application.url, 'INSERT INTO "purse" VALUES (1, 10), (2, 20)');
-    // As the native engine leaves it: its row, and what was committed before the statement that failed.
+    // As the native engine leaves it: its row, and what was committed before the failed statement.
     await query(
       application.url,
       `INSERT INTO _prisma_migrations (id, checksum, migration_name, logs, started_at)
@@ -261,7 +261,7 @@ Check their rows and undo by hand what was applied. Then, or if nothing was appl
   npx pgkeep migrate resolve --rolled-back 2_cents --anyway
 `,
     });
-    // What leaves the same when it runs again is no reason to refuse.
+    // An idempotent statement is no reason to refuse.
     application.add(
       '2_cents',
       `CREATE TABLE IF NOT EXISTS "purse" ("id" INT);\nCOMMENT ON TABLE "purse" IS 'x';\nALTER TABLE "purse" ADD COLUMN "x" INT;\n`,
@@ -269,7 +269,7 @@ Check their rows and undo by hand what was applied. Then, or if nothing was appl
     expect((await application.migrate(['resolve'])).stdout).toContain(
       '  database  none of it exists; missing: column public.purse.x\n  options ',
     );
-    // What is there does not show whether the statements beside it were applied.
+    // An existing object does not show whether the other statements were applied.
     application.add(
       '2_cents',
       `CREATE TABLE "shown" ("id" INT);\nUPDATE "purse" SET "cents" = 1;\nALTER TABLE "purse" ADD COLUMN "x" INT;\n`,
@@ -283,7 +283,8 @@ Check their rows and undo by hand what was applied. Then, or if nothing was appl
   options   npx pgkeep migrate resolve --rolled-back 2_cents    (after undoing what exists and the uncertain statements that were applied)
             npx pgkeep migrate resolve --applied 2_cents    (after applying what is missing and the uncertain statements that were not applied)
 `);
-    // A statement after one whose object is missing was not applied, unless that object was dropped by hand.
+    // If the object of an earlier statement is missing, later statements were not applied, unless it was dropped by
+    // hand.
     application.add('2_cents', `ALTER TABLE "purse" ADD COLUMN "x" INT;\nUPDATE "purse" SET "x" = 1;\n`);
     expect((await application.migrate(['resolve'])).stdout).toContain(
       `  database  none of it exists; missing: column public.purse.x

@@ -21,7 +21,7 @@ describe('a deploy reads once', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  /** Deploys `first`, which becomes `then` after the deploy has read it and before it has checked it. */
+  /** Deploys script `first`, which is replaced by `then` after the deploy has read it and before it has checked it. */
   async function deployWhileChanging(application: DeployedApplication, first: string, then: string) {
     const { url } = application;
     application.add(NEXT, first);
@@ -30,7 +30,7 @@ describe('a deploy reads once', () => {
     try {
       await other.query('BEGIN; LOCK TABLE "children" IN ACCESS EXCLUSIVE MODE');
       const running = application.quickly();
-      // The size of a table is read behind its lock, after the files and before the check.
+      // Reading a table's size waits for its lock: after the files are read and before the check.
       await until(async () => {
         const { rows } = await query(
           url,
@@ -46,7 +46,7 @@ describe('a deploy reads once', () => {
     }
   }
 
-  it('what it applies is what it has checked, though the file has changed since', async () => {
+  it('applies what it has checked, although the file has changed since', async () => {
     const application = new DeployedApplication(await createClinic(own, 'harmless_first', { seeded: true }));
     const { code, stderr } = await deployWhileChanging(application, HARMLESS, DANGEROUS);
     expect(stderr).toContain('\n0 errors, 0 warnings in 1 file checked');
@@ -62,7 +62,7 @@ describe('a deploy reads once', () => {
     ]);
   });
 
-  it('what it refuses is what it has read, though the file has become harmless since', async () => {
+  it('refuses what it has read, although the file has become harmless since', async () => {
     const application = new DeployedApplication(await createClinic(own, 'dangerous_first', { seeded: true }));
     const { code, stderr } = await deployWhileChanging(application, DANGEROUS, HARMLESS);
     expect(stderr).toContain('  error    delete-without-where  at 1:13\n');
@@ -72,7 +72,7 @@ describe('a deploy reads once', () => {
     expect(rows).toEqual([{ kept: true }]);
   });
 
-  it('plans on one connection, and reads the history once, for its rows and for failed attempts', async () => {
+  it('plans on one connection, and scans the history once for its rows and once for failed attempts', async () => {
     const application = new DeployedApplication(await createClinic(own, 'counted', { seeded: true }));
     application.add(NEXT, HARMLESS);
     const watcher = new Client({ connectionString: application.url });
@@ -80,7 +80,7 @@ describe('a deploy reads once', () => {
     try {
       const before = await counters(watcher);
       expect((await application.deploy(['--dry-run'])).code).toBe(0);
-      // A session is counted when the server has noticed its end.
+      // The server counts a session after it has noticed its end.
       await until(async () => (await counters(watcher)).sessions > before.sessions);
       const after = await counters(watcher);
       expect({ sessions: after.sessions - before.sessions, scans: after.scans - before.scans }).toEqual({
@@ -93,7 +93,7 @@ describe('a deploy reads once', () => {
   });
 });
 
-/** Returns the sessions of a database so far, and the scans of its history. */
+/** Returns the number of sessions of a database so far, and of scans of its history. */
 async function counters(client: Client): Promise<{ sessions: number; scans: number }> {
   const { rows } = await client.query<{ sessions: number; scans: number }>(
     `SELECT d.sessions::int, (t.seq_scan + coalesce(t.idx_scan, 0))::int AS scans

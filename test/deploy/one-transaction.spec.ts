@@ -54,15 +54,15 @@ describe('how a migration is run', () => {
       return { migration, parsed: one };
     });
   };
-  /** Structure and rows; newer programs write a random word into \restrict. */
+  /** Structure and rows of a database; newer programs write a random word into \restrict. */
   const dump = (url: string, ...argv: string[]): string =>
     stock('pg_dump', [...argv, url]).replaceAll(/^\\(?:un)?restrict .*\n/gm, '');
 
-  it('gives of every file that stock Prisma applies the same database', async () => {
+  it('gives the same database as stock Prisma, for every file that it applies', async () => {
     const url = await createDatabase(own, 'deployed');
     const fitted = (name: string) =>
       TRANSACTION_CORPUS.map((one) => ({ ...one, sql: one.sql.replaceAll('@name@', name) }));
-    // Not by the verb: its lint has something to say of most of them.
+    // Not by the command: its lint would refuse most of them.
     const steps: string[] = [];
     const outcome = await applyScripts(await scriptsOf(fitted('one')), {
       ...OPTIONS,
@@ -100,7 +100,7 @@ describe('how a migration is run', () => {
     expect(rows).toEqual([{ rows: count, steps: count, finished: count, logs: 0 }]);
   });
 
-  it('makes the history as Prisma’s engine makes it, and the engine takes it', async () => {
+  it('creates the history table as Prisma’s engine does, and the engine accepts it', async () => {
     const application = await bare('history');
     application.add('1_first', 'CREATE TABLE a (id INT);\n');
     expect((await application.quickly()).code).toBe(0);
@@ -117,7 +117,7 @@ describe('how a migration is run', () => {
     ]);
   });
 
-  it('killed in the middle of one transaction: nothing of it is there, and that is known', async () => {
+  it('killed in the middle of one transaction: nothing is applied, and resolve reports that', async () => {
     const application = await bare('killed_whole');
     application.add('1_first', 'CREATE TABLE a (id INT);\n');
     expect((await application.quickly()).code).toBe(0);
@@ -147,7 +147,7 @@ To see what was applied and the options:
     expect((await query(application.url, 'SELECT id FROM a')).rows).toEqual([{ id: 1 }]);
   });
 
-  it('the connection lost while PostgreSQL commits: unknown, until the history has it', async () => {
+  it('the connection lost during COMMIT: unknown until the history can be read', async () => {
     const application = await bare('committing');
     application.add(
       '1_first',
@@ -181,7 +181,7 @@ To see what was applied and the options:
     );
   });
 
-  it('whatever the database sets for its sessions; a file that the parser cannot read', async () => {
+  it('works with hostile session defaults of the database, and for a file that the parser cannot read', async () => {
     const application = await bare('hostile');
     await query(
       application.url,
@@ -207,7 +207,7 @@ To see what was applied and the options:
       steps: 0,
       logs: expect.stringMatching(/^pgkeep: one query\n[^]*\nERROR: relation "b" already exists\n/),
     });
-    // Prisma's engine reads the row like its own.
+    // Prisma's engine reads the row like one that it wrote.
     const directory = application.migrations;
     await expect(
       applyMigrations({ database: parseDatabaseUrl(application.url), directory }),

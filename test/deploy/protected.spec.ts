@@ -11,7 +11,7 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 
 jest.setTimeout(90_000);
 
-/** A function that deletes: no grammar sees what a call of it does. */
+/** A function that deletes: parsing a call does not show that. */
 const UNSEEN = `CREATE FUNCTION tidy() RETURNS void LANGUAGE sql AS 'DELETE FROM session_quiz_steps WHERE step_number < 3';
 SELECT tidy();
 DROP FUNCTION tidy();
@@ -28,7 +28,7 @@ const TABLE: ProtectedTable = {
   leaves: ['public.children_2026'],
 };
 
-describe('a migration that takes rows of a protected table', () => {
+describe('a migration that removes rows of a protected table', () => {
   async function judged(...scripts: string[]): Promise<string | undefined> {
     const files = scripts.map((content, index) => ({ path: `${index + 1}/migration.sql`, content }));
     return refusalOfLosses(await parseFiles(files), [TABLE], 'public')?.message;
@@ -65,7 +65,7 @@ describe('a migration that takes rows of a protected table', () => {
     'INSERT INTO children SELECT * FROM x; CREATE INDEX i ON children (id); DROP INDEX i',
     'MERGE INTO children c USING x ON x.id = c.id WHEN MATCHED THEN DO NOTHING',
     'ALTER TABLE children RENAME TO kids; ALTER TABLE x RENAME TO children; DROP TABLE children',
-  ])('%s is not', async (sql) => {
+  ])('%s is allowed', async (sql) => {
     expect(await judged(sql)).toBeUndefined();
   });
 });
@@ -79,7 +79,7 @@ describe('pgkeep migrate deploy with PROTECTED_TABLES', () => {
 
   const PROTECTED = { PROTECTED_TABLES: 'session_quiz_steps, public.children' };
 
-  it('refuses it before anything is done, dry or not', async () => {
+  it('refuses it before anything is done, with or without --dry-run', async () => {
     const application = new DeployedApplication(await createClinic(own, 'refused', { seeded: true }));
     application.add(
       '20991231000000_out',
@@ -97,7 +97,7 @@ describe('pgkeep migrate deploy with PROTECTED_TABLES', () => {
     );
   });
 
-  it('fails where rows are missing afterwards, and says how to get them back', async () => {
+  it('fails if rows are missing afterwards, and says how to restore them', async () => {
     const url = await createClinic(own, 'lost', { seeded: true });
     for (const argv of [['install'], ['stamp', 'test']])
       await runCli(argv, { DATABASE_URL: url, NODE_ENV: 'test' });
@@ -132,7 +132,7 @@ Restore the rows into a separate database; nothing in use is changed. The output
       migrations: ['20991231000000_unseen'],
       lost: [{ name: 'public.session_quiz_steps', before: had, after: has }],
     });
-    // The very command of the message.
+    // The command that the message prints.
     const argv = [
       'restore',
       backup ?? '',
@@ -154,7 +154,7 @@ Restore the rows into a separate database; nothing in use is changed. The output
     expect(rows).toEqual([{ count: had }]);
   });
 
-  it('counts a partitioned table completely, finds a renamed one, and names the partitions to restore', async () => {
+  it('counts all partitions of a table, finds a renamed table, and names the partitions to restore', async () => {
     const url = await createDatabase(own, 'parts');
     await query(
       url,
@@ -183,7 +183,7 @@ Restore the rows into a separate database; nothing in use is changed. The output
     expect(stderr).toMatch(/ --tables 'public\."Log 2",public\.log_1' --into rows_from_before\n$/);
   });
 
-  it('refuses where the rows cannot be counted: no grant, hidden rows, locked', async () => {
+  it('refuses if the rows cannot be counted: no grant, hidden rows, locked', async () => {
     const url = await createClinic(own, 'blind', { seeded: true });
     await query(
       url,

@@ -124,7 +124,7 @@ Create what is missing by hand, then run the command again. To mark it as applie
     expect((await resolve(made)).code).toBe(0);
   });
 
-  it('a script that committed, and whose recorder was killed: all of it is there', async () => {
+  it('a script that committed before the process was killed: everything exists', async () => {
     const made = await application('committed');
     await query(
       made.url,
@@ -156,7 +156,7 @@ To mark it as rolled back regardless:
     expect(applied.stdout).toBe(
       `Migration ${NAME} is marked as applied in database "committed" (test). None of it was run.\nDone, but not recorded: Cannot record resolve in the audit log: the database has no table pgkeep.change_log. Run \`pgkeep install\`.\n`,
     );
-    // The same rows as Prisma leaves: the failed attempt rolled back, and one that is finished without a step.
+    // The same rows as Prisma writes: the failed attempt rolled back, and a finished one without steps.
     expect(await history(made.url)).toEqual([
       `${FIRST} finished 1`,
       `${NAME} unfinished rolled back 0`,
@@ -165,7 +165,7 @@ To mark it as rolled back regardless:
     expect((await made.deploy()).stdout).toContain('is up to date');
   });
 
-  it('some of it exists: refused both ways, unless --anyway is given', async () => {
+  it('a script of which a part exists: refused both ways, unless --anyway is given', async () => {
     const made = await application(
       'some',
       'BEGIN;\nCREATE TABLE "b" (id INT);\nCOMMIT;\nBEGIN;\nCREATE INDEX "b_id" ON "b" (id);\nSELECT 1 / 0;\nCOMMIT;\n',
@@ -187,7 +187,7 @@ To mark it as rolled back regardless:
     expect((await history(made.url)).at(-1)).toBe(`${NAME} finished 0`);
   });
 
-  it('a baseline: what is pending is marked as applied where its tables are there', async () => {
+  it('a baseline: a pending migration is marked as applied if its tables exist', async () => {
     const url = await createDatabase(own, 'baseline');
     await query(url, 'CREATE TABLE a (id INT)');
     const made = new DeployedApplication(url, { clinic: false });
@@ -205,7 +205,7 @@ Mark the migrations that created these tables as applied, the first one first: \
     expect(await history(url)).toEqual([`${FIRST} finished 0`, `${NAME} finished 1`]);
   });
 
-  it('names that cannot be: never started, applied, not here; both options together', async () => {
+  it('names that cannot be resolved: never started, applied, not in the directory; both options together', async () => {
     const made = await application('names');
     const why = async (...argv: string[]) => refusal((await resolve(made, ...argv)).stderr);
     expect(await why('--rolled-back', 'nonsense')).toBe(
@@ -228,7 +228,7 @@ Mark the migrations that created these tables as applied, the first one first: \
     });
   });
 
-  it('one that is not in this directory, failed or applied; what leaves nothing to be seen', async () => {
+  it('a migration that is not in this directory, failed or applied; one that creates nothing', async () => {
     const made = await application('elsewhere', 'UPDATE a SET id = 1 / 0;\nSELECT 1 / 0;\n');
     const { stdout } = await resolve(made);
     expect(stdout).toContain(`  ran       by pgkeep, as one transaction, which PostgreSQL rolled back
@@ -253,7 +253,7 @@ ${NAME}
     expect((await resolve(made, '--rolled-back', NAME)).code).toBe(0);
   });
 
-  it('under the guard, and one at a time', async () => {
+  it('respects the guard, and runs one at a time', async () => {
     const made = await application('guarded');
     const settings = { NODE_ENV: 'test', DATABASE_URL: made.url };
     expect((await runCli(['install'], settings)).code).toBe(0);

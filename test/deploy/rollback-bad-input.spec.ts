@@ -21,7 +21,7 @@ describe('a rollback that gets bad input', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  /** Table a, with a row in it, and a second migration that adds column b. */
+  /** Table a with one row, and a second migration that adds column b. */
   const application = async (name: string, down?: string): Promise<DeployedApplication> => {
     const made = new DeployedApplication(await createDatabase(own, name), { clinic: false });
     made.add(FIRST, 'CREATE TABLE a (id INT);\nINSERT INTO a VALUES (1);\n', 'DROP TABLE a;\n');
@@ -43,7 +43,7 @@ describe('a rollback that gets bad input', () => {
     return rows.map(({ name }) => String(name));
   };
 
-  it('no down.sql: the next command', async () => {
+  it('no down.sql: names the next command', async () => {
     const made = await application('none');
     expect(await rollback(made)).toBe(
       refusal(
@@ -99,7 +99,7 @@ describe('a rollback that gets bad input', () => {
     );
   });
 
-  it('a statement that fails: which one, the state, the next command', async () => {
+  it('a failed statement: names it, the state and the next command', async () => {
     const made = await application('fails', '-- é\nALTER TABLE a DROP COLUMN b;\nDROP TABLE "no_such";\n');
     await query(made.url, 'UPDATE a SET b = 7');
     const { code, stderr } = await made.migrate(['rollback', '--lose', 'a.b']);
@@ -124,7 +124,7 @@ Fix ${FILE}, then:
     expect(rows).toEqual([{ finished: true, rolled_back_at: null, logs: null }]);
   });
 
-  it('an error that only the run brings, in a block; no value of a row is shown', async () => {
+  it('a runtime error in a block: no value of a row is shown', async () => {
     const made = await application(
       'data',
       `ALTER TABLE a DROP COLUMN b;\nALTER TABLE a ADD CONSTRAINT none CHECK (id <> 1);\n`,
@@ -140,7 +140,7 @@ Fix ${FILE}, then:
     );
   });
 
-  it('a name that is not the newest, not applied, or already rolled back', async () => {
+  it('a migration that is not the newest, not applied, or already rolled back', async () => {
     const made = await application('names', 'ALTER TABLE a DROP COLUMN b;\n');
     made.add(THIRD, 'CREATE TABLE c (id INT);\n', 'DROP TABLE c;\n');
     expect((await made.quickly()).code).toBe(0);
@@ -165,7 +165,7 @@ Fix ${FILE}, then:
     );
   });
 
-  it('the newest is by the time it was applied, not by its name', async () => {
+  it('the newest migration is the one that was applied last, not the last by name', async () => {
     const made = await application('late', 'ALTER TABLE a DROP COLUMN b;\n');
     made.add('20990101120000_late', 'CREATE TABLE late (id INT);\n', 'DROP TABLE late;\n');
     expect((await made.quickly(['--out-of-order'])).code).toBe(0);
@@ -180,7 +180,7 @@ Fix ${FILE}, then:
     expect(await columns(made.url)).toEqual(['id']);
   });
 
-  it('one that was edited, the database ahead, a failed row, nothing applied', async () => {
+  it('an edited migration, a database ahead of the directory, a failed row, nothing applied', async () => {
     const made = await application('history', 'ALTER TABLE a DROP COLUMN b;\n');
     made.add(SECOND, 'ALTER TABLE a ADD COLUMN b BIGINT;\n');
     expect(await rollback(made)).toBe(
@@ -211,7 +211,7 @@ Fix ${FILE}, then:
     );
   });
 
-  it('a byte order mark, CRLF, an enum that loses a value which a row has', async () => {
+  it('a byte order mark, CRLF, an enum that loses a value that a row uses', async () => {
     const made = await application('files', '\uFEFFALTER TABLE a\r\n  DROP COLUMN b;\r\n');
     made.add(
       THIRD,

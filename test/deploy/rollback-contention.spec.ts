@@ -17,7 +17,7 @@ const DOWN = 'ALTER TABLE a DROP COLUMN b;\n';
 const SLOW = `${DOWN}SELECT pg_sleep(30);\n`;
 const QUICK = { MIGRATIONS_LOCK_TIMEOUT: '1500' };
 
-describe('a rollback that meets others', () => {
+describe('a rollback under contention', () => {
   let own: ThrowAwayCluster;
 
   beforeAll(async () => {
@@ -61,7 +61,7 @@ describe('a rollback that meets others', () => {
     return rows.length === 1;
   };
 
-  it('a lock that is never granted: tried four times, the session in the way named', async () => {
+  it('a lock that is never granted: four attempts, and the blocking session is named', async () => {
     const made = await application('never');
     const blocker = await session(made.url, `BEGIN; SELECT id FROM a`);
     const run = rollback(made, [], QUICK);
@@ -81,7 +81,7 @@ Retry later:
     expect(await isApplied(made.url)).toBe(true);
   });
 
-  it('a lock that is granted at the second try', async () => {
+  it('a lock that is granted at the second attempt', async () => {
     const made = await application('second');
     const blocker = await session(made.url, 'BEGIN; SELECT id FROM a');
     const run = rollback(made, [], QUICK);
@@ -108,7 +108,7 @@ Fix ${FILE}, then:
     expect(code).toBe(1);
   });
 
-  it('one at a time: a deploy and another rollback are refused, --wait waits; Prisma’s own deploy waits, too', async () => {
+  it('one at a time: a deploy and another rollback are refused, --wait waits; Prisma’s own deploy waits as well', async () => {
     const made = await application('two');
     const blocker = await session(made.url, 'BEGIN; SELECT FROM a');
     const first = rollback(made, [], { MIGRATIONS_LOCK_TIMEOUT: '60000' });
@@ -141,7 +141,7 @@ Fix ${FILE}, then:
     await until(() => third.stderr.includes('Waiting for pid '), 20_000);
     await blocker.end();
     expect((await first.end()).code).toBe(0);
-    // It was shown the second, which is rolled back by now.
+    // Its plan was for the second migration, which is rolled back by now.
     expect((await third.end()).code).toBe(3);
     expect(message(third.stderr)).toBe(
       `Refused to roll back: migration ${NAME} is already rolled back. Nothing was touched.
@@ -150,7 +150,7 @@ The newest applied one is ${FIRST}. See \`pgkeep migrate status\`.
     );
   });
 
-  it('the connection lost while it runs: nothing of it is kept', async () => {
+  it('the connection lost while it runs: everything is rolled back', async () => {
     const made = await application('lost', SLOW);
     const proxy = await TcpProxy.to(Number(new URL(made.url).port));
     const run = rollback(made, [], { DATABASE_URL: changedUrl(made.url, { port: String(proxy.port) }) });
@@ -200,7 +200,7 @@ When it has ended:
     await until(async () => !(await isApplied(made.url)), 20_000);
   });
 
-  it('the session terminated by another one: nothing of it is kept', async () => {
+  it('the session terminated by another one: everything is rolled back', async () => {
     const made = await application('ended', SLOW);
     const run = rollback(made);
     await until(() => sleeps(made.url), 20_000);
@@ -218,7 +218,7 @@ Retry later:
     expect(await isApplied(made.url)).toBe(true);
   });
 
-  it('Ctrl-C while it runs: cancelled, discarded, reported', async () => {
+  it('Ctrl-C while it runs: cancelled, rolled back, reported', async () => {
     const made = await application('interrupted', SLOW);
     const run = rollback(made);
     await until(() => sleeps(made.url), 20_000);
@@ -234,7 +234,7 @@ Retry later:
     expect(await isApplied(made.url)).toBe(true);
   });
 
-  it('killed while it runs: nothing of it is kept', async () => {
+  it('killed while it runs: everything is rolled back', async () => {
     const made = await application('killed', SLOW);
     const run = rollback(made);
     await until(() => sleeps(made.url), 20_000);

@@ -102,7 +102,7 @@ The next \`pgkeep migrate deploy\` applies it again as long as it is in the dire
       },
     ]);
 
-    // What it left is what is expected from here on.
+    // The structure that it left is the expected structure now.
     expect((await application.migrate(['drift'])).code).toBe(0);
     const structures = await query(
       url,
@@ -117,7 +117,7 @@ The next \`pgkeep migrate deploy\` applies it again as long as it is in the dire
       { ...there, rolledBack: true },
       { ...there, rolledBack: false },
     ]);
-    // With the directory gone the history is not ahead of it: what was rolled back does not exist.
+    // Without the directory the history is not ahead: what was rolled back does not count.
     expect((await application.migrate(['rollback', NAME, '--without-backup'])).code).toBe(0);
     application.remove(NAME);
     const status = await application.migrate(['status', '--json']);
@@ -125,7 +125,7 @@ The next \`pgkeep migrate deploy\` applies it again as long as it is in the dire
     expect(status.code).toBe(0);
   });
 
-  it('its backup names the one before the deploy, which retention keeps as long', async () => {
+  it('its backup names the backup from before the deploy, which retention keeps as long', async () => {
     const application = new DeployedApplication(await createClinic(own, 'origin', { seeded: true }));
     const settings = { NODE_ENV: 'test', DATABASE_URL: application.url };
     expect((await runCli(['install'], settings)).code).toBe(0);
@@ -170,7 +170,7 @@ ${DOWN}`,
     expect(readdirSync(application.directory)).toEqual(['prisma']);
   });
 
-  it('refuses to lose rows and values, unless each is named', async () => {
+  it('refuses to lose rows and values unless each is confirmed by name', async () => {
     const application = await clinic('loses');
     await query(
       application.url,
@@ -232,7 +232,7 @@ If this is intended:
       /^column public\.parents\.address and its values; table public\.who_growth_standards and its rows$/,
       '--lose public.parents.address --lose public.who_growth_standards',
     ],
-  ])('what the text does not say: %s', async (what, down, lose, took, command) => {
+  ])('loss that the script’s text does not show: %s', async (what, down, lose, took, command) => {
     const application = await clinic(`unsaid_${what.length}`, `${down}\n`);
     await query(
       application.url,
@@ -266,7 +266,7 @@ If this is intended:
       `DO $$ BEGIN EXECUTE 'DELETE FROM session_' || 'quiz_steps WHERE id = (SELECT min(id) FROM session_quiz_steps)'; END $$;`,
       'down.sql removed 1 row of public.session_quiz_steps, which is protected (PROTECTED_TABLES) and not named in its SQL; this was rolled back',
     ],
-  ])('the rows of a protected table stay, whatever is named: %s', async (what, down, why) => {
+  ])('keeps rows of a protected table, whatever is confirmed: %s', async (what, down, why) => {
     const application = await clinic(`protected_${what.length}`, `${down}\n`);
     const { code, stderr } = await application.migrate(
       ['rollback', '--without-backup', '--lose', 'public.session_quiz_steps'],
@@ -281,12 +281,12 @@ Rewrite down.sql so that it keeps the rows. If removing them is intended and app
     expect(await state(application.url)).toEqual(APPLIED);
   });
 
-  it('production takes a typed phrase, and always a backup', async () => {
+  it('production requires a typed phrase, and always a backup', async () => {
     const application = await clinic('live');
     const { url } = application;
     const production = { NODE_ENV: 'production' };
     const settings = { ...production, DATABASE_URL: url };
-    // PostgreSQL itself refuses DROP there, but in a recorded deploy; a rollback is one.
+    // The DDL guard refuses DROP there, except in a recorded deploy, which a rollback is.
     expect((await runCli(['install'], settings)).code).toBe(0);
     expect((await runCli(['stamp', 'production'], settings)).code).toBe(0);
     expect((await runCli(['install', '--ddl-guard'], settings)).code).toBe(0);
@@ -325,7 +325,7 @@ Use \`--env production\`, or point DATABASE_URL at the development database.
     expect(await state(url)).toEqual(ROLLED_BACK);
   });
 
-  it('another PostgreSQL schema than public, and names that need quotes', async () => {
+  it('supports another PostgreSQL schema than public, and names that need quotes', async () => {
     const url = `${await createDatabase(own, 'other_schema')}?schema=Klinik`;
     const application = new DeployedApplication(url, { clinic: false });
     application.add('20990101000000_first', 'CREATE TABLE "Orang Tua" ("No. HP" TEXT);\n');

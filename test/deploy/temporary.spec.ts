@@ -50,7 +50,7 @@ Not undone by down.sql; add it by hand if needed:
     expect(down.replaceAll(/^--.*\n/gm, '')).toBe('\nALTER TABLE "public"."stock" DROP COLUMN "m";\n');
   });
 
-  it('is looked for by what is permanent', async () => {
+  it('is detected by its permanent objects', async () => {
     const { url } = application;
     await query(
       url,
@@ -66,7 +66,7 @@ Not undone by down.sql; add it by hand if needed:
     );
   });
 
-  it('is rolled back without a row of that table', async () => {
+  it('is rolled back without losing a row of that table', async () => {
     const answer = await application.migrate(['rollback', '--without-backup', '--lose', 'public.stock.m']);
     expect(answer).toMatchObject({ code: 0 });
     expect((await query(application.url, 'SELECT id FROM work ORDER BY id')).rows).toEqual([

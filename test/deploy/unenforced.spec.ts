@@ -13,7 +13,7 @@ const FIRST = '20990101000000_init';
 const NAME = '20990102000000_unique';
 const IF_NOT_EXISTS = `CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "seat_row_key" ON "seat" ("row");\n`;
 
-describe('what is there and not used or enforced', () => {
+describe('objects that exist but are not used or enforced', () => {
   let own: ThrowAwayCluster;
 
   beforeAll(async () => {
@@ -37,7 +37,7 @@ describe('what is there and not used or enforced', () => {
     text.replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/g, 'TIME UTC');
   const careful = (stdout: string): string[] =>
     stdout.split('\n').filter((line) => line.startsWith('  WARNING'));
-  /** The details of /ready's check of migrations. */
+  /** The details of /ready's `migrations` check. */
   const reported = async ({ url, migrations }: DeployedApplication): Promise<unknown> => {
     const settings = { NODE_ENV: 'test', DATABASE_URL: url, MIGRATIONS_DIR: migrations };
     const { stdout } = await runCli(['ready', '--json'], settings);
@@ -49,7 +49,7 @@ describe('what is there and not used or enforced', () => {
     );
   };
 
-  it('an invalid unique index is not what IF NOT EXISTS asks for: the deploy fails until it is dropped', async () => {
+  it('an invalid unique index does not satisfy IF NOT EXISTS: the deploy fails until it is dropped', async () => {
     const made = await seats('invalid');
     const file = `prisma/migrations/${NAME}/migration.sql`;
     const first = await made.quickly();
@@ -119,15 +119,18 @@ ${steps}`);
   it.each([
     ['quotes', 'CREATE UNIQUE INDEX CONCURRENTLY "se""at Row" ON "seat" ("row");', 'public."se""at Row"'],
     ['unnamed', 'CREATE UNIQUE INDEX CONCURRENTLY ON "seat" ("row");', 'public.seat_row_idx'],
-  ])('an invalid index whose name stands otherwise in the file, or nowhere: %s', async (name, sql, index) => {
-    const made = (await seats(name)).add(NAME, `${sql}\n`);
-    expect((await made.quickly()).code).toBe(1);
-    const { stdout } = await made.migrate(['resolve']);
-    expect(stdout.slice(stdout.indexOf('  invalid'))).toBe(`  invalid   index ${index}
+  ])(
+    'an invalid index whose name is written differently in the file, or not at all: %s',
+    async (name, sql, index) => {
+      const made = (await seats(name)).add(NAME, `${sql}\n`);
+      expect((await made.quickly()).code).toBe(1);
+      const { stdout } = await made.migrate(['resolve']);
+      expect(stdout.slice(stdout.indexOf('  invalid'))).toBe(`  invalid   index ${index}
   options   DROP INDEX CONCURRENTLY ${index};    (first, in psql: the index is invalid)
             npx pgkeep migrate resolve --rolled-back ${NAME}    (then fix it and deploy again)
 `);
-  });
+    },
+  );
 
   it('the copy that REINDEX CONCURRENTLY leaves', async () => {
     const made = await seats('reindexed');
@@ -144,7 +147,7 @@ ${steps}`);
     );
   });
 
-  it('the same in one transaction: everything else of the file is rolled back', async () => {
+  it('an invalid index in one transaction: the rest of the file is rolled back', async () => {
     const made = await seats('in_one');
     await query(made.url, IF_NOT_EXISTS).catch(() => undefined);
     made.add(NAME, `CREATE TABLE "b" ("id" INT);\n${IF_NOT_EXISTS.replace('CONCURRENTLY ', '')}`);
@@ -160,7 +163,7 @@ Drop the invalid indexes, then:
     expect((await query(made.url, `SELECT to_regclass('b') AS b`)).rows).toEqual([{ b: null }]);
   });
 
-  it('IF NOT EXISTS and IF EXISTS that did nothing because something else has the name', async () => {
+  it('IF NOT EXISTS and IF EXISTS without effect, because another object has the name', async () => {
     const made = await application(
       'others',
       `CREATE TABLE "a" ("id" INT, "kind" TEXT);
@@ -196,7 +199,7 @@ CREATE INDEX IF NOT EXISTS "p_idx" ON ONLY "p" ("id");
     ]);
   });
 
-  it('what a deploy leaves: reported with what puts it right, where its text does not say it', async () => {
+  it('what a deploy leaves unenforced: reported with the fix, unless the script says so', async () => {
     const made = await application(
       'left',
       `CREATE TABLE "a" ("id" INT PRIMARY KEY, "b" INT);
@@ -232,7 +235,7 @@ CREATE INDEX "p_idx" ON ONLY "p" ("id");
     );
   });
 
-  it('an index that is being built is no fault, to a role that may see nothing of its session either', async () => {
+  it('an index that is being built is not reported, even to a role that may not see the building session', async () => {
     const made = await application('building', 'CREATE TABLE "a" ("id" INT);\n');
     const ready = '1/1 migrations applied';
     await query(

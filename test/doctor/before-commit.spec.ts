@@ -2,19 +2,19 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { CHILDREN } from '../migrations/engine-application.js';
-import { DoctoredApplication, INIT } from './doctored-application.js';
+import { ExampleApplication, INIT } from './example-application.js';
 
-/** No database of the application: `--before-commit` asks none. */
+/** An environment without a database, which `--before-commit` does not need. */
 const NO_DATABASE = { NODE_ENV: 'development' };
 
 describe('pgkeep doctor --before-commit', () => {
-  let application: DoctoredApplication;
+  let application: ExampleApplication;
   beforeEach(async () => {
-    application = await DoctoredApplication.create();
+    application = await ExampleApplication.create();
   });
   afterEach(() => application.remove());
 
-  it('passes an application that is as the guides want it, with no database', async () => {
+  it('passes an application that follows the guides, without a database', async () => {
     const { code, stdout, stderr } = await application.pgkeep(['doctor', '--before-commit'], NO_DATABASE);
     expect({ code, stderr, stdout }).toEqual({
       code: 0,
@@ -32,7 +32,7 @@ All checks passed: 6 ok.
     });
   });
 
-  it('fails each line that is broken, and asks no database that is named', async () => {
+  it('fails each broken line, and does not connect to the database that is set', async () => {
     application.writeModels(CHILDREN.replace('name String', 'name String\n  born DateTime?'));
     application.writeConfig({ isGuarded: false });
     application.addMigration(
@@ -40,7 +40,7 @@ All checks passed: 6 ok.
       'CREATE TABLE "Old" ();\nDROP TABLE "Old";\nDELETE FROM "Child";\n',
     );
     application.write('fix.sql', 'UPDATE "Child" SET "name" = \'x\';\n');
-    const unreachable = { ...NO_DATABASE, DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none' };
+    const unreachable = { ...NO_DATABASE, DATABASE_URL: 'postgresql://pgkeep@127.0.0.1:1/none' };
     const { code, report, lines } = await application.doctor(unreachable, ['--before-commit']);
     expect({ code, verdict: report.verdict }).toEqual({ code: 1, verdict: 'failed' });
     expect(lines).toMatchObject({
@@ -86,7 +86,7 @@ All checks passed: 6 ok.
     expect(fixed.report.counts).toEqual({ ok: 6, fail: 0, skip: 0 });
   });
 
-  it('says why a line cannot be checked, and checks the others', async () => {
+  it('reports why a line cannot be checked, and checks the others', async () => {
     application.writeModels(CHILDREN.replace('String', 'Strong'));
     rmSync(path.join(application.directory, 'prisma/generated'), { recursive: true });
     rmSync(path.join(application.directory, '.git'), { recursive: true });

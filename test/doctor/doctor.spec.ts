@@ -20,16 +20,16 @@ import { changedUrl } from '../support/guarded-database.js';
 import { withApp } from '../support/app.js';
 import { runExecutable } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
-import { DoctoredApplication, INIT, INIT_SCRIPT } from './doctored-application.js';
+import { ExampleApplication, INIT, INIT_SCRIPT } from './example-application.js';
 
-/** For what runs in this process: a client of the bucket keeps connections open. */
+/** For code that runs in this process: the bucket's client keeps connections open. */
 function withoutBucket(environment: Environment): Environment {
   return { ...environment, BACKUP_UPLOAD_ENABLED: 'false' };
 }
 
 describe('pgkeep doctor', () => {
   let own: ThrowAwayCluster;
-  let application: DoctoredApplication;
+  let application: ExampleApplication;
   let bucket: FakeGcsServer;
   let url: string;
   let production: Environment;
@@ -43,7 +43,7 @@ describe('pgkeep doctor', () => {
 
   beforeAll(async () => {
     own = await startThrowAwayCluster();
-    application = await DoctoredApplication.create();
+    application = await ExampleApplication.create();
     bucket = await FakeGcsServer.start('clinic-backups');
     bucket.isOpen = true;
     url = await createDatabase(own, 'clinic');
@@ -79,7 +79,7 @@ describe('pgkeep doctor', () => {
     await own.cluster.destroy();
   });
 
-  /** Everything that the doctor could have changed, but for the statistics of the server. */
+  /** Everything that the doctor could have changed, except the server's statistics. */
   const stateOf = async (): Promise<unknown> => {
     const files = [application.directory, directory].flatMap((top) =>
       readdirSync(top, { recursive: true, encoding: 'utf8' })
@@ -98,7 +98,7 @@ describe('pgkeep doctor', () => {
     return { files, rows };
   };
 
-  /** A copy of the database, to break. */
+  /** Breaks a copy of the database. */
   const broken = async (name: string, sql: string): Promise<Environment> => {
     const copy = await createDatabase(own, name, 'clinic');
     await query(copy, sql);
@@ -113,7 +113,7 @@ describe('pgkeep doctor', () => {
       }),
     );
 
-  it('passes a production database that is as the guides want it', async () => {
+  it('passes a production database that follows the guides', async () => {
     const before = await stateOf();
     bucket.requests.length = 0;
     const { code, report, lines } = await application.doctor(production);
@@ -147,7 +147,7 @@ describe('pgkeep doctor', () => {
     });
   });
 
-  it('fails each line about settings and storages that is broken, with what to run next', async () => {
+  it('fails each broken line about settings and storages, with the next command', async () => {
     const file = path.join(application.directory, 'package.json');
     writeFileSync(file, '{}');
     const { code, lines } = await application.doctor({
@@ -199,7 +199,7 @@ describe('pgkeep doctor', () => {
     });
   });
 
-  it('fails each line about the database that is broken, with what to run next', async () => {
+  it('fails each broken line about the database, with the next command', async () => {
     application.addMigration('20260102000000_born', 'ALTER TABLE "Child" ADD COLUMN "born" TIMESTAMP(3);\n');
     application.addMigration(INIT, `${INIT_SCRIPT}SELECT 1;\n`);
     const environment = await broken(
@@ -209,7 +209,7 @@ describe('pgkeep doctor', () => {
        ALTER EVENT TRIGGER pgkeep_ddl_guard DISABLE;
        UPDATE pgkeep.job SET since = now() - interval '9 years';
        ALTER TABLE pgkeep.change_log DISABLE TRIGGER ALL;
-       UPDATE pgkeep.change_log SET actor = 'somebody else' WHERE seq = 2;
+       UPDATE pgkeep.change_log SET actor = 'another actor' WHERE seq = 2;
        ALTER TABLE pgkeep.restore_test DISABLE TRIGGER ALL;
        UPDATE pgkeep.restore_test SET verdict = 'failed'`,
     );
@@ -277,7 +277,7 @@ describe('pgkeep doctor', () => {
     });
   });
 
-  it('names the grants that the features lack, and passes with them', async () => {
+  it('names the grants that features lack, and passes once they are granted', async () => {
     const environment = await broken(
       'least',
       `CREATE ROLE least LOGIN PASSWORD 'least-secret';
@@ -303,7 +303,7 @@ describe('pgkeep doctor', () => {
     });
   });
 
-  it('skips what needs the database while it is down, or does not answer', async () => {
+  it('skips lines that need the database while it is down or does not answer', async () => {
     const sockets: Socket[] = [];
     const silent = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1');
     await once(silent, 'listening');
@@ -315,7 +315,7 @@ describe('pgkeep doctor', () => {
     ]) {
       const { code, report, lines } = await application.doctor({
         ...production,
-        DATABASE_URL: `postgresql://nobody@${at}/clinic`,
+        DATABASE_URL: `postgresql://pgkeep@${at}/clinic`,
       });
       expect(code).toBe(1);
       expect(lines['database']).toMatchObject({
@@ -339,7 +339,7 @@ describe('pgkeep doctor', () => {
     silent.close();
   });
 
-  it('says which settings are invalid', async () => {
+  it('reports which settings are invalid', async () => {
     const environment = { ...production, DATABASE_MAX_CONNECTIONS: 'many', BACKUP_RETENTION_DAYS: '-3' };
     const { code, stdout } = await application.pgkeep(['doctor'], environment);
     expect(code).toBe(1);

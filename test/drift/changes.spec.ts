@@ -36,7 +36,7 @@ describe('drift', () => {
     if (look.kind !== 'compared') throw new Error(`the look came to ${look.kind}`);
     return look;
   };
-  /** Each statement by itself, as psql would. */
+  /** Runs each statement alone, as psql does. */
   const psql = async (sql: string): Promise<void> => {
     for (const statement of sql.split(/;\s(?![^$]*\$\$)/)) await query(url, statement);
   };
@@ -45,7 +45,7 @@ describe('drift', () => {
     expect((await compared()).objects).toEqual([]);
   });
 
-  it.each(CHANGES)('names %s, and is gone with it', async (_what, sql, undo, expected) => {
+  it.each(CHANGES)('names %s, and ends when it is undone', async (_what, sql, undo, expected) => {
     await psql(sql);
     const { objects } = await compared();
     await psql(undo);
@@ -54,7 +54,7 @@ describe('drift', () => {
     expect((await compared()).objects).toEqual([]);
   });
 
-  it.each(NO_CHANGES)('is not: %s', async (_what, sql, undo) => {
+  it.each(NO_CHANGES)('is not caused by: %s', async (_what, sql, undo) => {
     await psql(sql);
     const { objects } = await compared();
     await psql(undo);
@@ -73,7 +73,7 @@ describe('drift', () => {
     expect((await compared()).objects).toEqual([]);
   });
 
-  it('is the same in a database that was restored, and sees there what is changed', async () => {
+  it('is none in a restored database, and detects changes there', async () => {
     const restored = await createDatabase(own, 'restored');
     await stockPsql(stockDump(url), restored);
     const there = await openRooms(restored);
@@ -91,7 +91,7 @@ describe('drift', () => {
     }
   });
 
-  it('is none where another version of PostgreSQL writes the same with other casts', async () => {
+  it('is none if another version of PostgreSQL prints the same with other casts', async () => {
     await query(
       url,
       `UPDATE pgkeep.catalogue_fingerprint
@@ -101,7 +101,7 @@ describe('drift', () => {
                    FROM jsonb_array_elements(lines->'constraints') line))`,
     );
     expect((await compared()).objects).toEqual([]);
-    // Versions before 16 print the table of every column.
+    // Versions before 16 qualify every column with its table.
     await query(
       url,
       `UPDATE pgkeep.catalogue_fingerprint
@@ -114,7 +114,7 @@ describe('drift', () => {
     await app.get(DriftService).recordAfter('deploy');
   });
 
-  it('is not known where another pgkeep recorded', async () => {
+  it('is unknown if another version of pgkeep recorded the structure', async () => {
     await query(url, 'UPDATE pgkeep.catalogue_fingerprint SET method = method + 1');
     expect(await app.get(DriftService).look()).toMatchObject({
       kind: 'not-comparable',
@@ -123,7 +123,7 @@ describe('drift', () => {
     await app.get(DriftService).recordAfter('deploy');
   });
 
-  it('is not looked for while migrations are applied', async () => {
+  it('is not computed while migrations are applied', async () => {
     const client = new Client({ connectionString: url });
     await client.connect();
     await client.query('SELECT pg_advisory_lock(72707369)');
@@ -132,7 +132,7 @@ describe('drift', () => {
     expect(look).toMatchObject({ kind: 'deploying' });
   });
 
-  it('takes the outcome of the look before where nothing moved', async () => {
+  it('reuses the previous result if nothing has changed', async () => {
     await query(url, 'ALTER TABLE notes ADD again int');
     const drift = app.get(DriftService);
     const first = await compared();
@@ -155,7 +155,7 @@ describe('drift', () => {
     ]);
   });
 
-  it('reads whatever a schema may hold', async () => {
+  it('reads every kind of object that a schema can hold', async () => {
     const awkward = await createDatabase(own, 'awkward');
     await query(awkward, readFileSync('test/support/awkward.sql', 'utf8'));
     const there = await openRooms(awkward);
@@ -174,7 +174,7 @@ describe('drift', () => {
     }
   });
 
-  it('is reported to a role that cannot write, with the grants that it lacks', async () => {
+  it('is reported by a role that cannot write, with the grants that it lacks', async () => {
     await query(url, `CREATE ROLE reader LOGIN PASSWORD 'hush-reader'`);
     const reader = await openRooms(url.replace(/\/\/[^@]*@/, '//reader:hush-reader@'));
     try {
@@ -199,7 +199,7 @@ function lineOf({ change, home, object, was, is }: DriftedObject): string {
   return `${sign} ${home === '' ? '' : `${home} `}${object} | ${definition}`;
 }
 
-/** The pattern itself where the line is like it. */
+/** Returns the pattern itself if the line matches it. */
 function asExpected(line: string, expected: string | RegExp | undefined): string | RegExp {
   return typeof expected === 'object' && expected.test(line) ? expected : line;
 }

@@ -1,4 +1,4 @@
-/** What the clinic does not have: one of each kind. */
+/** Objects of the kinds that the clinic does not have, one each. */
 export const MORE = `
   CREATE ROLE nurse;
   CREATE TYPE mood AS ENUM ('calm', 'cross');
@@ -27,7 +27,7 @@ export const MORE = `
   CREATE TRIGGER touched BEFORE UPDATE ON measured FOR EACH ROW EXECUTE FUNCTION touch();
   CREATE TABLE measured_2025 PARTITION OF measured FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')`;
 
-/** What is done by hand, how it is undone, and the lines that report it. */
+/** A change by hand, the SQL that undoes it, and the lines that report it. */
 export type Change = [what: string, sql: string, undo: string, expected: (string | RegExp)[]];
 
 export const CHANGES: Change[] = [
@@ -241,7 +241,7 @@ export const CHANGES: Change[] = [
   ],
 ];
 
-/** Whoever does these does nothing to the structure. */
+/** Statements that do not change the structure. */
 export const NO_CHANGES: [what: string, sql: string, undo: string][] = [
   [
     'rows, and where sequences stand',

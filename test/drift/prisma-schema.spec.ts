@@ -6,11 +6,11 @@ import { DeployedApplication } from '../support/deployed-application.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-// Each test evaluates configurations, which takes a process each.
+// Each test evaluates configurations, in a process each.
 jest.setTimeout(120_000);
 
 const INIT = `CREATE TABLE "Crate" ("id" INTEGER NOT NULL, "mass" INTEGER NOT NULL, CONSTRAINT "Crate_pkey" PRIMARY KEY ("id"));\n`;
-/** For `ready` on a machine that has other work. */
+/** For `ready` on a busy machine. */
 const PATIENT = { READINESS_TIMEOUT_MS: '30000', READINESS_REFRESH_MS: '60000' };
 const DATASOURCE = 'datasource db {\n  provider = "postgresql"\n}\n';
 const CRATE = 'model Crate {\n  id Int @id\n  mass Int\n}\n';
@@ -52,7 +52,7 @@ describe('the Prisma schema of a drift', () => {
   };
   const NO_DRIFT = 'No drift: the structure is as the deploy of TIME UTC left it.\n\n';
 
-  it('is the folder that the configuration computes', async () => {
+  it('may be a folder that the configuration computes', async () => {
     write('prisma/models/crate.prisma', CRATE);
     write('prisma.config.ts', "export default { schema: './prisma' };");
     await deployed();
@@ -103,7 +103,7 @@ describe('the Prisma schema of a drift', () => {
     });
   });
 
-  it('leaves external tables and enums to their owners', async () => {
+  it('ignores external tables and enums', async () => {
     const { url } = application;
     write('prisma/schema.prisma', DATASOURCE + CRATE.replace('mass Int', 'mass Int\n  ledger_id Int?'));
     write(
@@ -125,18 +125,18 @@ describe('the Prisma schema of a drift', () => {
       .add('20260102000000_ref', 'ALTER TABLE "Crate" ADD COLUMN "ledger_id" INT REFERENCES ledger(id);\n');
     const config = ['--config', 'app.config.mts'];
     expect(await run('migrate', 'deploy', '--without-backup', ...config)).toMatchObject({ code: 0 });
-    // Another team's business.
+    // Another team changes its own tables.
     await query(
       url,
       `ALTER TABLE ledger ADD amount numeric; CREATE INDEX ON ledger (amount); ALTER TYPE currency ADD VALUE 'IDR'`,
     );
     const drift = await run('migrate', 'drift', ...config);
     expect(drift.stdout).toContain(NO_DRIFT);
-    // The foreign key is the application's, and its schema does not have it.
+    // The foreign key belongs to the application, and its schema does not have it.
     expect((await run('migrate', 'drift', '--sql', ...config)).stdout).toBe(
       '-- DropForeignKey\nALTER TABLE "Crate" DROP CONSTRAINT "Crate_ledger_id_fkey";\n',
     );
-    // What evaluates no configuration knows them from the record.
+    // /ready evaluates no configuration: it knows the external tables from the recording.
     expect((await run('ready')).stdout).toContain('  ok    migrations      2/2 migrations applied\n');
     await query(url, 'ALTER TABLE "Crate" ADD by_hand int');
     expect((await run('migrate', 'drift', ...config)).stdout).toContain(

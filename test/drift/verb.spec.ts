@@ -38,11 +38,11 @@ describe('pgkeep migrate drift', () => {
   };
   const drift = async (application: DeployedApplication, ...argv: string[]) =>
     await run(application, ['migrate', 'drift', ...argv]);
-  /** Installed, and its structure recorded: a copy of one database. */
+  /** A copy of a database in which pgkeep is installed and the structure is recorded. */
   const recorded = async (name: string): Promise<DeployedApplication> =>
     new DeployedApplication(await createDatabase(own, name, 'recorded'));
 
-  it('says what is missing until an expected structure is recorded', async () => {
+  it('reports what is missing until an expected structure is recorded', async () => {
     const application = await clinic('unknown');
     expect(await drift(application)).toMatchObject({
       code: 1,
@@ -189,7 +189,7 @@ other objects
     expect((await drift(application)).code).toBe(0);
   });
 
-  it('asks Prisma’s engine as well where there is a schema, and says that pending migrations are a reason', async () => {
+  it('asks Prisma’s engine as well if there is a schema, and names pending migrations as a cause', async () => {
     const application = await recorded('with_schema');
     copyFileSync(
       'examples/clinic/prisma/schema.prisma',
@@ -201,7 +201,7 @@ other objects
         'No drift: the structure is as the acceptance of TIME UTC left it.\n\n' +
         'Prisma sees no difference between the database and prisma/schema.prisma.\n',
     });
-    // Prisma has no triggers: it sees nothing of this one.
+    // Prisma does not support triggers: it does not see this one.
     await query(
       application.url,
       'DROP INDEX children_parent_id_idx; ALTER TABLE children DISABLE TRIGGER ALL',
@@ -236,7 +236,7 @@ other objects
     expect(code).toBe(0);
   });
 
-  it('leaves Prisma out where the role does not see what Prisma would miss', async () => {
+  it('skips Prisma’s comparison if the role cannot see all objects', async () => {
     const application = await recorded('unseen');
     copyFileSync(
       'examples/clinic/prisma/schema.prisma',
@@ -261,7 +261,7 @@ other objects
     );
   });
 
-  it('makes no PostgreSQL schema where the URL names one that is not there', async () => {
+  it('does not create the PostgreSQL schema that the URL names', async () => {
     const application = await recorded('no_schema');
     copyFileSync(
       'examples/clinic/prisma/schema.prisma',
@@ -277,7 +277,7 @@ other objects
     ).toBe(0);
   });
 
-  it('does not take for drift what a bare prisma migrate deploy did', async () => {
+  it('does not report a bare prisma migrate deploy as drift', async () => {
     const application = await recorded('bare');
     application.add('20991231000000_bare', 'ALTER TABLE "children" ADD COLUMN "bare" TEXT;\n');
     await applyMigrations({ database: parseDatabaseUrl(application.url), directory: application.migrations });
@@ -330,7 +330,7 @@ describe('a deploy', () => {
   const drift = async ({ url, directory }: DeployedApplication) =>
     await runCli(['migrate', 'drift'], { NODE_ENV: 'test', DATABASE_URL: url }, { cwd: directory });
 
-  it('records what it leaves; with nothing to apply only if there is no recording', async () => {
+  it('records the structure afterwards; with nothing to apply, only if there is no recording', async () => {
     const application = await installed('leaves');
     expect((await application.quickly()).code).toBe(0);
     await query(application.url, 'CREATE TABLE by_hand ()');
@@ -347,7 +347,7 @@ describe('a deploy', () => {
     expect((await drift(application)).code).toBe(0);
   });
 
-  it('does not make right what was changed by hand before: it stays drift', async () => {
+  it('does not accept earlier changes by hand: they remain drift', async () => {
     const application = await installed('stays');
     await application.quickly();
     await query(
@@ -392,7 +392,7 @@ ${REMEDY}`,
     expect((await drift(application)).code).toBe(0);
   });
 
-  it('that fails on the way records what it left, and makes nothing right either', async () => {
+  it('that fails half-way records what it left, and accepts no other change', async () => {
     const application = await installed('failing');
     await application.quickly();
     await query(application.url, 'CREATE TABLE by_hand ()');
@@ -407,7 +407,7 @@ ${REMEDY}`,
     expect(stdout).toMatch(/^DRIFT: 1 object differs .*\n\npublic\.by_hand\n {2}\+ table\n/);
   });
 
-  it('settles what one of its migrations names', async () => {
+  it('accepts a change by hand that one of its migrations names', async () => {
     const application = await installed('named');
     await application.quickly();
     await query(
@@ -427,7 +427,7 @@ ${REMEDY}`,
     );
   });
 
-  it('is done all the same where its role may not record the structure, and says so', async () => {
+  it('succeeds if its role may not record the structure, and says so', async () => {
     const application = await installed('weak');
     await query(
       application.url,

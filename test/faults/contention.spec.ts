@@ -18,7 +18,7 @@ const STATS = '/admin/database/stats';
 describe('a database that is busy or refuses', () => {
   let own: ThrowAwayCluster;
   let guarded: GuardedDatabase;
-  /** As a role that is no superuser: the last connections are not for it, and row policies hold for it. */
+  /** As a role that is not a superuser: it cannot use reserved connections, and row policies apply to it. */
   let ordinary: string;
   beforeAll(async () => {
     own = await startThrowAwayCluster({ settings: { max_connections: '12' } });
@@ -71,7 +71,7 @@ describe('a database that is busy or refuses', () => {
       'DATABASE_NOT_FOUND',
       'database "no where" does not exist. Create the database, or correct the URL.',
     ],
-  ])('says what to do where %s', async (_what, changes, code, why) => {
+  ])('names the next step if %s', async (_what, changes, code, why) => {
     const { status, checks } = await evaluate(settings(changedUrl(ordinary, changes)));
     expect([status, checks.database]).toEqual([
       'not_ready',
@@ -85,10 +85,10 @@ describe('a database that is busy or refuses', () => {
     ]);
   });
 
-  it('has no connection left: said, until one is free again', async () => {
+  it('has no connection left: reported until one is free again', async () => {
     const held: Client[] = [];
     try {
-      // 12, of which 3 are kept for superusers.
+      // 12, of which 3 are reserved for superusers.
       while (held.length < 9) held.push(await connected(ordinary));
       await withService(settings(), async (service) => {
         expect(await service.check('database')).toEqual({
@@ -106,7 +106,7 @@ describe('a database that is busy or refuses', () => {
         });
         await held.pop()?.end();
         await service.untilVerdict('ready', TWO_PERIODS);
-        // The one connection of the checks is kept: a server that fills up afterwards cannot take it.
+        // The checks keep their connection: a server that fills up afterwards does not affect it.
         await until(
           async () =>
             await connected(ordinary).then(
@@ -121,7 +121,7 @@ describe('a database that is busy or refuses', () => {
     }
   });
 
-  it('has every pooled connection taken: the verdict does not notice, the statistics show the queue', async () => {
+  it('has every pooled connection in use: the verdict is unaffected, the statistics show the queue', async () => {
     await withService({ ...settings(), DATABASE_MAX_CONNECTIONS: '2' }, async (service) => {
       await service.untilVerdict('ready');
       const { primary } = service.app.get(DatabaseService);
@@ -142,7 +142,7 @@ describe('a database that is busy or refuses', () => {
     });
   });
 
-  it('has its pool taken for longer than DB_POOL_CONNECTION_TIMEOUT: the statistics say so', async () => {
+  it('has its pool in use for longer than DB_POOL_CONNECTION_TIMEOUT: the statistics report it', async () => {
     const patience = { DATABASE_MAX_CONNECTIONS: '1', DB_POOL_CONNECTION_TIMEOUT: '1' };
     await withService({ ...settings(), ...patience }, async (service) => {
       const taken = await service.app.get(DatabaseService).primary.connect();
@@ -166,7 +166,7 @@ describe('a database that is busy or refuses', () => {
         const pid = String(rows[0]?.pid);
         await deploy.query('BEGIN; LOCK TABLE _prisma_migrations IN ACCESS EXCLUSIVE MODE');
         const { checks } = await service.untilVerdict('not_ready', TWO_PERIODS);
-        // Since when it is locked is shown to a role that may see others' sessions; this one may not.
+        // Only a role that may see other sessions is shown since when it is locked; this one may not.
         expect(checks.migrations).toEqual({
           ok: false,
           code: 'MIGRATIONS_LOCKED',
@@ -190,10 +190,10 @@ describe('a database that is busy or refuses', () => {
     }
   });
 
-  it('answers too slowly for statement_timeout: the check that asked says so, the others stand', async () => {
+  it('answers too slowly for statement_timeout: the check that asked fails, the others do not', async () => {
     await withService(settings(), async (service) => {
       await service.untilVerdict('ready');
-      // A policy that sleeps for each row makes reading slow for whoever is no superuser.
+      // A policy that sleeps for each row makes reading slow for every role but superusers.
       await query(
         guarded.url,
         `ALTER TABLE _prisma_migrations ENABLE ROW LEVEL SECURITY;
@@ -216,7 +216,7 @@ describe('a database that is busy or refuses', () => {
     });
   });
 
-  it('has a table locked for longer than DB_QUERY_TIMEOUT: the statistics name it, and no more wait', async () => {
+  it('has a table locked for longer than DB_QUERY_TIMEOUT: the statistics name it and do not wait again', async () => {
     const locker = await connected();
     try {
       await locker.query('BEGIN; LOCK TABLE guarded IN ACCESS EXCLUSIVE MODE');

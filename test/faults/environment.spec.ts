@@ -35,7 +35,7 @@ describe('a database of another environment', () => {
     ['production', 'development'],
     ['development', 'production'],
     ['staging', 'production'],
-  ] as const)('is refused where the service runs as %s and the stamp says %s', async (running, stamped) => {
+  ] as const)('is refused if the service runs as %s and the stamp says %s', async (running, stamped) => {
     expect(await environmentOf({ NODE_ENV: running, DATABASE_URL: own.cluster.url(stamped) })).toEqual({
       ok: false,
       code: 'ENVIRONMENT_MISMATCH',
@@ -77,7 +77,7 @@ describe('a database of another environment', () => {
     },
   );
 
-  it('is reported as a copy where its stamp was made in another', async () => {
+  it('is reported as a copy if its stamp was made in another database', async () => {
     await createDatabase(own, 'copy', 'production');
     expect(await environmentOf({ NODE_ENV: 'production', DATABASE_URL: own.cluster.url('copy') })).toEqual({
       ok: true,
@@ -87,7 +87,7 @@ describe('a database of another environment', () => {
   });
 
   it.each(['refuse', 'swallow'] as const)(
-    'is judged by its stamp alone where the other database is out of reach (%s)',
+    'is judged by its stamp alone if the other database cannot be reached (%s)',
     async (mode) => {
       const proxy = await TcpProxy.to(own.cluster.port);
       proxy.mode = mode;

@@ -42,11 +42,11 @@ describe('a database URL', () => {
 
   const verdictOf = async (databaseUrl: string) =>
     await evaluate({ DATABASE_URL: databaseUrl, MIGRATIONS_DIR: migrations });
-  /** The URL with another authority and more parameters, as text: WHATWG's URL refuses what libpq takes. */
+  /** The URL with another authority and more parameters, as text: WHATWG's URL refuses what libpq accepts. */
   const at = (authority: string, parameters = ''): string =>
     `${url.replace(/@[^/]*/, `@${authority}`)}?schema=app${parameters}`;
 
-  it('may hold hostile names: everything is found, and every verb works', async () => {
+  it('may contain hostile names: every verb works', async () => {
     const { database, role, schema, password } = HOSTILE;
     const hostile = await createGuarded(own, database, schema);
     const [quotedRole, quotedSchema] = [escapeIdentifier(role), escapeIdentifier(schema)];
@@ -83,7 +83,7 @@ describe('a database URL', () => {
     });
   });
 
-  it('may hold Prisma’s own parameters', async () => {
+  it('may contain Prisma’s own parameters', async () => {
     const prisma =
       '&connection_limit=10&pool_timeout=20&pgbouncer=true&socket_timeout=5&statement_cache_size=0';
     expect((await verdictOf(at(`127.0.0.1:${own.cluster.port}`, prisma))).status).toBe('ready');
@@ -95,7 +95,7 @@ describe('a database URL', () => {
     });
   });
 
-  it('may name a Unix socket, as host or as parameter', async () => {
+  it('may name a Unix socket, as the host or in a parameter', async () => {
     const { port } = own.cluster;
     for (const socketUrl of [
       at(`${encodeURIComponent(sockets)}:${port}`),
@@ -115,21 +115,24 @@ describe('a database URL', () => {
     });
   });
 
-  it.each(['refuse', 'swallow'] as const)('may list hosts of which the first is dead (%s)', async (mode) => {
-    const proxy = await TcpProxy.to(own.cluster.port);
-    proxy.mode = mode;
-    try {
-      const { port } = own.cluster;
-      for (const listed of [
-        at(`127.0.0.1:${proxy.port},127.0.0.1:${port}`),
-        at('', `&host=127.0.0.1,127.0.0.1&port=${proxy.port},${port}`),
-      ]) {
-        expect((await verdictOf(listed)).checks.database).toMatchObject({ ok: true });
+  it.each(['refuse', 'swallow'] as const)(
+    'may list several hosts, of which the first does not answer (%s)',
+    async (mode) => {
+      const proxy = await TcpProxy.to(own.cluster.port);
+      proxy.mode = mode;
+      try {
+        const { port } = own.cluster;
+        for (const listed of [
+          at(`127.0.0.1:${proxy.port},127.0.0.1:${port}`),
+          at('', `&host=127.0.0.1,127.0.0.1&port=${proxy.port},${port}`),
+        ]) {
+          expect((await verdictOf(listed)).checks.database).toMatchObject({ ok: true });
+        }
+      } finally {
+        await proxy.close();
       }
-    } finally {
-      await proxy.close();
-    }
-  });
+    },
+  );
 
   (HAS_IPV6 ? it : it.skip)('may name an IPv6 address', async () => {
     const { status } = await verdictOf(at(`[::1]:${own.cluster.port}`));
@@ -138,7 +141,7 @@ describe('a database URL', () => {
     expect(dead.checks.database?.details).toContain('connect ECONNREFUSED ::1:1');
   });
 
-  it('may name no role and no database: the messages name what was asked for', async () => {
+  it('may name an unknown host: the message names it', async () => {
     const unknownHost = await verdictOf(changedUrl(url, { hostname: 'no-such-host.invalid' }));
     expect(unknownHost.checks.database).toMatchObject({
       code: 'DATABASE_UNREACHABLE',

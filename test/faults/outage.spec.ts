@@ -61,7 +61,7 @@ describe('a database that goes away', () => {
     });
   });
 
-  it('goes away later: the verdict follows within two periods, and comes back by itself', async () => {
+  it('goes away later: the verdict follows within two periods, and recovers automatically', async () => {
     await withService(settings(), async (service) => {
       await service.untilVerdict('ready');
       await own.cluster.stop();
@@ -73,7 +73,7 @@ describe('a database that goes away', () => {
     });
   });
 
-  it('hangs (SIGSTOP): every probe is answered immediately, and the verdict says so until it goes on', async () => {
+  it('hangs (SIGSTOP): every probe is answered immediately, and the verdict reports it until it continues', async () => {
     await withService(settings(), async (service) => {
       await service.untilVerdict('ready');
       const goOn = suspend(processTree(own.cluster.postmasterPid));
@@ -85,7 +85,7 @@ describe('a database that goes away', () => {
           code: 'DATABASE_TIMEOUT',
           hint: 'docs/checks.md#database_timeout',
           gate: 'enforce',
-          // The client's and the driver's timers end at the same moment.
+          // The timers of client and driver expire at the same moment.
           details: expect.stringMatching(
             /^No usable database connection: (no answer within 250 ms|timeout expired)\. Check in pg_stat_activity what keeps the server busy; READINESS_TIMEOUT_MS may be too short\.$/,
           ),
@@ -113,7 +113,7 @@ describe('a database that goes away', () => {
     }
   });
 
-  describe('behind a network that fails', () => {
+  describe('behind a failing network', () => {
     let proxy: TcpProxy;
     beforeAll(async () => {
       proxy = await TcpProxy.to(own.cluster.port);
@@ -125,7 +125,7 @@ describe('a database that goes away', () => {
     const proxied = (parameters = {}) =>
       settings(changedUrl(guarded.url, { port: String(proxy.port) }, parameters));
 
-    it('is connected to again after a cut, without a verdict of "not ready"', async () => {
+    it('is reconnected after a cut, without a "not ready" verdict', async () => {
       await withService(proxied(), async (service) => {
         await service.untilVerdict('ready');
         proxy.cut();
@@ -147,7 +147,7 @@ describe('a database that goes away', () => {
       });
     });
 
-    it('swallows packets for a while: connections that hang are hung up on', async () => {
+    it('swallows packets for a while: hanging connections are closed', async () => {
       await withService(proxied(), async (service) => {
         await service.untilVerdict('ready');
         proxy.mode = 'swallow';
@@ -185,14 +185,14 @@ describe('a database that goes away', () => {
         `SELECT pid FROM pg_stat_activity WHERE application_name = 'pgkeep readiness'`,
       );
       const { evaluatedAt } = await service.verdict();
-      // The server takes a killed backend for corrupted memory: it ends every session and replays its log.
+      // After a killed backend the server assumes corrupted memory: it ends every session and replays its log.
       process.kill(Number(rows[0]?.pid), 'SIGKILL');
       await until(async () => (await service.verdict()).evaluatedAt !== evaluatedAt);
       await service.untilVerdict('ready');
     });
   });
 
-  it('has its connections ended by an administrator: statistics are answered all the same', async () => {
+  it('has its connections ended by an administrator: statistics still answer', async () => {
     const token = 'outage-token';
     await withService({ ...settings(), ADMIN_API_TOKEN: token }, async (service) => {
       const stats = async () =>
@@ -208,7 +208,7 @@ describe('a database that goes away', () => {
   });
 });
 
-/** Probes one after another for so long. @returns how long each answer took, ms. */
+/** Probes one after another for this time. @returns how long each answer took, ms. */
 async function probeFor(service: WatchedService, durationMs: number): Promise<number[]> {
   const took: number[] = [];
   const deadline = performance.now() + durationMs;

@@ -11,7 +11,7 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 import { withService } from '../support/watched-service.js';
 
 const ADMIN_TOKEN = 'privileges-token';
-/** Grants must be told so that they can be pasted, whatever the role is called. */
+/** Messages must print grants that can be pasted, whatever the role is called. */
 const ROLE = `o"brien's`;
 const QUOTED = escapeIdentifier(ROLE);
 
@@ -50,7 +50,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
   const install = async () =>
     await withApp(settings(guarded.url), (app) => app.get(InstallService).install());
 
-  it('is ready once it has the grants that the messages name, one after the other', async () => {
+  it('is ready once it has the grants that the messages name', async () => {
     const { checks } = await evaluate(settings());
     expect(checks.database).toEqual({
       ok: false,
@@ -89,7 +89,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     });
   });
 
-  it('is reported once for what it may not install, and the service goes on', async () => {
+  it('may not install: reported once, and the service continues', async () => {
     await asOwner(
       `GRANT CONNECT ON DATABASE ${name} TO ${QUOTED}; GRANT USAGE ON SCHEMA public TO ${QUOTED};
        GRANT SELECT ON _prisma_migrations TO ${QUOTED}`,
@@ -111,7 +111,7 @@ describe('the least role: CONNECT, and SELECT on _prisma_migrations', () => {
     });
   });
 
-  it('may neither stamp nor hide the stamp: where it cannot read it, the grants are printed', async () => {
+  it('may not stamp; if it cannot read the stamp, the grants are printed', async () => {
     await asOwner(
       `GRANT CONNECT ON DATABASE ${name} TO ${QUOTED}; GRANT USAGE ON SCHEMA public TO ${QUOTED};
        GRANT SELECT ON _prisma_migrations TO ${QUOTED}`,

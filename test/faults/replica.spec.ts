@@ -34,7 +34,7 @@ describe('a read-only server', () => {
     ADMIN_API_TOKEN: 'replica-token',
   });
 
-  it('is a standby where the primary is expected: not ready, and nothing is written', async () => {
+  it('is a standby instead of the primary: not ready, and nothing is written', async () => {
     const { status, checks } = await evaluate(settings(standby.url('guarded')));
     expect(status).toBe('not_ready');
     expect(checks.database).toEqual({
@@ -85,7 +85,7 @@ describe('a read-only server', () => {
     expect((await evaluate(settings(primary.cluster.url(name)))).status).toBe('ready');
   });
 
-  it('is passed over by target_session_attrs, whichever comes first in the list of hosts', async () => {
+  it('is skipped by target_session_attrs, whatever its position in the list of hosts', async () => {
     const both = guarded.url.replace(
       /@[^/]*/,
       `@127.0.0.1:${standby.port},127.0.0.1:${primary.cluster.port}`,
@@ -100,7 +100,7 @@ describe('a read-only server', () => {
     });
   });
 
-  it('answers for the statistics as DATABASE_READ_REPLICA_URL; while it is down they are not to be had', async () => {
+  it('answers for the statistics as DATABASE_READ_REPLICA_URL; while it is down they are not available', async () => {
     const name = 'replicated';
     const { url } = await createGuarded(primary, name);
     await query(url, 'CREATE TABLE counted AS SELECT generate_series(1, 3)');

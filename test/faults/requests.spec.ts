@@ -29,7 +29,7 @@ const settings = (token: string) => ({
 describe('the admin token', () => {
   const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
-  it('closes the route after ten failures, to the right token as well, and says for how long', async () => {
+  it('blocks the route after ten failures, for the right token as well, and says for how long', async () => {
     await withService(settings(TOKEN), async (service) => {
       const wrong: Record<string, string>[] = [
         {},
@@ -43,7 +43,7 @@ describe('the admin token', () => {
         { 'x-api-key': TOKEN },
       ];
       for (const headers of wrong) expect((await service.get(STATS, headers)).status).toBe(401);
-      // A success neither counts nor forgives.
+      // A success neither counts nor resets the count.
       expect((await service.get(STATS, bearer(TOKEN))).status).toBe(200);
       const inUrl = await sendRaw(
         service.url,
@@ -64,14 +64,14 @@ describe('the admin token', () => {
           hint: `Try again in ${seconds} s, with the token of ADMIN_API_TOKEN.`,
         });
       }
-      // A forwarded address is anybody's word.
+      // Any client can send a forwarded address.
       expect((await service.get(STATS, { 'x-forwarded-for': '10.1.2.3' })).status).toBe(429);
       await service.untilVerdict('ready');
       expect((await service.get('/ready', bearer('wrong'))).status).toBe(200);
     });
   });
 
-  it('is none where it is empty: the routes are closed and say why, whatever is sent', async () => {
+  it('counts as not set if it is empty: the routes are closed and say why', async () => {
     await withService(settings('  '), async (service) => {
       for (const headers of [{}, bearer(''), bearer('undefined')]) {
         expect((await service.get(STATS, headers)).body).toEqual({
@@ -87,7 +87,7 @@ describe('the admin token', () => {
   });
 });
 
-describe('requests that no client of ours sends', () => {
+describe('malformed and hostile requests', () => {
   let service: WatchedService;
   beforeEach(async () => {
     service = await WatchedService.start(settings(TOKEN));
@@ -96,7 +96,7 @@ describe('requests that no client of ours sends', () => {
     await service.close();
   });
 
-  /** What makes an answer one of ours, whoever wrote it: to compare with `problem(status)`. */
+  /** The parts of an answer that every problem has in common: to compare with `problem(status)`. */
   const shown = ({ status, headers, body }: RawAnswer) => ({
     status,
     type: headers['content-type'],
@@ -111,7 +111,7 @@ describe('requests that no client of ours sends', () => {
   });
 
   const isHealthy = async (): Promise<void> => {
-    // On a busy machine a single evaluation may miss these tests' short deadline.
+    // On a busy machine an evaluation may miss the short deadline of these tests.
     await service.untilVerdict('ready');
     const [live, ready] = await Promise.all([service.get('/live'), service.get('/ready')]);
     expect([live.status, ready.status]).toEqual([200, 200]);
@@ -140,12 +140,12 @@ describe('requests that no client of ours sends', () => {
     await isHealthy();
   });
 
-  it('are answered with a problem: a path with a broken escape', async () => {
+  it('are answered with a problem: a path with an invalid escape', async () => {
     const answer = await sendRaw(service.url, 'GET /%E0%A4%A HTTP/1.0\r\n\r\n');
     expect(shown(answer)).toEqual(problem(400));
   });
 
-  it('are slow: three hundred that never finish their headers do not keep others from being answered', async () => {
+  it('do not block others: three hundred that never finish their headers', async () => {
     const { hostname, port } = new URL(service.url);
     const slow: Socket[] = [];
     try {

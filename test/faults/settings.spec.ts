@@ -8,10 +8,10 @@ import { emptyDirectory, PgkeepProcess, runCli, type ProcessOptions } from '../s
 const CONFIGURATION_ERROR = 78;
 const SECRET = 'hush-hush-hush';
 const EVERY_SETTING = 'Every setting is described in .env.example and in docs/settings.md.\n';
-/** No server listens there. */
+/** A port on which no server listens. */
 const NOWHERE = `postgresql://user:${SECRET}@127.0.0.1:1/nowhere`;
 
-/** Runs the command with bad settings. @returns its stderr; stdout must be empty. */
+/** Runs a command with invalid settings. @returns its stderr; stdout must be empty. */
 async function refusal(environment: Environment, options?: ProcessOptions): Promise<string> {
   const command = await runCli(['ready'], environment, options);
   expect({ ...command, stderr: '' }).toEqual({ code: CONFIGURATION_ERROR, stdout: '', stderr: '' });
@@ -19,7 +19,7 @@ async function refusal(environment: Environment, options?: ProcessOptions): Prom
   return command.stderr;
 }
 
-/** Starts the service as well, with the same bad settings; both must report the same. */
+/** Starts the service as well, with the same invalid settings; both must report the same. */
 async function refusalOfBoth(environment: Environment, options?: ProcessOptions): Promise<string> {
   const service = new PgkeepProcess('main', [], environment, options);
   try {
@@ -68,7 +68,7 @@ describe('invalid settings end the start with 78', () => {
 ${EVERY_SETTING}`);
   });
 
-  it('that contradict each other, or are given directly and by a file', async () => {
+  it('that contradict each other, or are set both directly and by a file', async () => {
     const [contradictory, twice] = await Promise.all([
       refusal({
         DATABASE_URL: NOWHERE,
@@ -105,12 +105,12 @@ ${EVERY_SETTING}`);
 ${EVERY_SETTING}`);
   });
 
-  it('with a secret’s file, or .env, that exists and cannot be read', async () => {
+  it('with a secret’s file, or a .env file, that cannot be read', async () => {
     const directory = emptyDirectory();
     chmodSync(directory, 0o755);
     const file = path.join(directory, 'secret');
     writeFileSync(file, SECRET, { mode: 0o000 });
-    // For root nothing is unreadable, so that root's tests ask as nobody.
+    // Root can read every file, so that tests of root run the command as an unprivileged user.
     const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
     const asUser = { cwd: directory, ...user };
     const withDirectory = emptyDirectory();
@@ -151,8 +151,8 @@ Give sslrootcert the path of a PEM file that this user may read.
   });
 });
 
-describe('a secret in the wrong place is not shown', () => {
-  it('such as a URL or a token where its file’s path belongs', async () => {
+describe('a misplaced secret is not shown', () => {
+  it('such as a URL or a token in place of a file’s path', async () => {
     const said = await refusal({ DATABASE_URL_FILE: NOWHERE, ADMIN_API_TOKEN_FILE: `${SECRET}-token` });
     expect(said).toBe(`2 settings are invalid:
   DATABASE_URL_FILE names a file that does not exist

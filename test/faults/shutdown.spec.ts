@@ -12,7 +12,7 @@ import { until } from '../support/until.js';
 
 const TOKEN = 'shutdown-token';
 
-/** Services and directories of the running test: gone after it, whatever happened. */
+/** Services and directories of the running test, removed after it in any case. */
 const services: PgkeepProcess[] = [];
 const directories: string[] = [];
 afterEach(async () => {
@@ -65,8 +65,8 @@ describe('a service that is asked to end', () => {
     await own.cluster.destroy();
   });
 
-  it('SIGTERM: says so for one period, answers what is under way, and ends by the signal', async () => {
-    // Statistics are read by another way than readiness, which keeps them waiting for as long as the test likes.
+  it('SIGTERM: reports "not ready" for one period, answers pending requests, and ends by the signal', async () => {
+    // Statistics use other connections than readiness: the test can keep them waiting.
     const proxy = await TcpProxy.to(own.cluster.port);
     const service = startService({
       ...settings,
@@ -113,7 +113,7 @@ describe('a service that is asked to end', () => {
       const url = state === 'down' ? 'postgresql://user:hush-hush@127.0.0.1:1/nowhere' : guarded.url;
       const service = startService({ ...settings, DATABASE_URL: url });
       const base = await service.listening();
-      // An idle connection in the pool, which the end has to part with.
+      // An idle connection in the pool, which shutdown must close.
       await answer(`${base}/admin/database/stats`);
       const goOn = suspend(state === 'hanging' ? processTree(own.cluster.postmasterPid) : []);
       try {
@@ -127,7 +127,7 @@ describe('a service that is asked to end', () => {
     },
   );
 
-  it('SIGTERM twice, while a client dawdles: ends all the same', async () => {
+  it('SIGTERM twice, while a client reads slowly: ends nevertheless', async () => {
     const service = startService({ ...settings, READINESS_REFRESH_MS: '300', READINESS_TIMEOUT_MS: '200' });
     const url = await service.listening();
     const { hostname, port } = new URL(url);
@@ -146,7 +146,7 @@ describe('a service that is asked to end', () => {
 });
 
 describe('services with an embedded PostgreSQL', () => {
-  it('keep to one in a directory; kill -9 of it ends the PostgreSQL too, and the next takes over', async () => {
+  it('run one per directory; kill -9 of it ends its PostgreSQL too, and the next service takes over', async () => {
     const cwd = workingDirectory();
     const dataDirectory = path.join(cwd, '.pgkeep', 'cluster', 'data');
     const first = startService({}, cwd);
@@ -180,7 +180,7 @@ describe('services with an embedded PostgreSQL', () => {
     }
   }, 60_000);
 
-  it('are started at once in a fresh directory: one serves, the other says why not', async () => {
+  it('start concurrently in a new directory: one serves, the other reports why it cannot', async () => {
     const cwd = emptyDirectory();
     chmodSync(cwd, 0o711);
     const both = [startService({}, cwd), startService({}, cwd)];

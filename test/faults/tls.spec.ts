@@ -22,16 +22,16 @@ const failed = (why: string) => `No usable database connection: TLS failed: ${wh
 
 type Outcomes = Record<SslMode, string>;
 
-/** What `databaseSafety` says where a connection was had, else what `database` says. */
+/** What `databaseSafety` reports if there was a connection, else what `database` reports. */
 async function outcomes(guarded: GuardedDatabase, host: string, parameters = {}): Promise<Outcomes> {
-  const told: Partial<Outcomes> = {};
+  const found: Partial<Outcomes> = {};
   for (const sslmode of SSL_MODES) {
-    told[sslmode] = await outcome(
+    found[sslmode] = await outcome(
       guarded,
       changedUrl(guarded.url, { hostname: host }, { sslmode, ...parameters }),
     );
   }
-  return { disable: '', allow: '', prefer: '', require: '', 'verify-ca': '', 'verify-full': '', ...told };
+  return { disable: '', allow: '', prefer: '', require: '', 'verify-ca': '', 'verify-full': '', ...found };
 }
 
 async function outcome(guarded: GuardedDatabase, url: string): Promise<string> {
@@ -55,10 +55,10 @@ describe('a server that speaks no TLS', () => {
     await own.cluster.destroy();
   });
 
-  it('is used without where sslmode lets it, which production refuses; else the connection fails', async () => {
+  it('is used unencrypted if sslmode allows it, which production refuses; else the connection fails', async () => {
     const no = failed('The server does not support SSL connections');
-    const told = await outcomes(await createGuarded(own, 'plain'), '127.0.0.1');
-    expect(told).toEqual({
+    const found = await outcomes(await createGuarded(own, 'plain'), '127.0.0.1');
+    expect(found).toEqual({
       disable: PLAIN,
       allow: PLAIN,
       prefer: PLAIN,
@@ -106,24 +106,24 @@ describe('a server that speaks TLS', () => {
   const issue = async (hosts: string[], validity = inTime) =>
     await own.authority.issue({ commonName: 'server', hosts, ...validity });
 
-  it('is verified where sslmode says so, for the host of the URL', async () => {
-    const told = await outcomes(guarded, '127.0.0.1', { sslrootcert: own.rootCertificateFile });
-    expect(told).toEqual({
+  it('is verified if sslmode requires it, for the host of the URL', async () => {
+    const found = await outcomes(guarded, '127.0.0.1', { sslrootcert: own.rootCertificateFile });
+    expect(found).toEqual({
       disable: PLAIN,
       allow: PLAIN,
       prefer: UNVERIFIED,
-      // With a root certificate, require verifies the authority: libpq's own compatibility.
+      // With a root certificate, require verifies the authority, as in libpq.
       require: VERIFIED,
       'verify-ca': VERIFIED,
       'verify-full': VERIFIED,
     });
   });
 
-  it('has a certificate of an authority that is not known', async () => {
+  it('has a certificate of an unknown authority', async () => {
     const other = await selfSigned(['127.0.0.1']);
-    const told = await outcomes(guarded, '127.0.0.1', { sslrootcert: file('other.crt', other.certificate) });
+    const found = await outcomes(guarded, '127.0.0.1', { sslrootcert: file('other.crt', other.certificate) });
     const no = failed('self-signed certificate in certificate chain');
-    expect(told).toMatchObject({ prefer: UNVERIFIED, require: no, 'verify-ca': no, 'verify-full': no });
+    expect(found).toMatchObject({ prefer: UNVERIFIED, require: no, 'verify-ca': no, 'verify-full': no });
     const withoutRoot = await outcomes(guarded, '127.0.0.1');
     expect(withoutRoot).toMatchObject({
       prefer: UNVERIFIED,
@@ -133,11 +133,11 @@ describe('a server that speaks TLS', () => {
     });
   });
 
-  it('has a certificate that vouches for itself', async () => {
+  it('has a self-signed certificate', async () => {
     await present(selfSigned(['127.0.0.1']));
     const no = failed('self-signed certificate');
-    const told = await outcomes(guarded, '127.0.0.1');
-    expect(told).toMatchObject({
+    const found = await outcomes(guarded, '127.0.0.1');
+    expect(found).toMatchObject({
       prefer: UNVERIFIED,
       require: UNVERIFIED,
       'verify-ca': no,
@@ -153,8 +153,8 @@ describe('a server that speaks TLS', () => {
       }),
     );
     const no = failed('certificate has expired');
-    const told = await outcomes(guarded, '127.0.0.1', { sslrootcert: own.rootCertificateFile });
-    expect(told).toEqual({
+    const found = await outcomes(guarded, '127.0.0.1', { sslrootcert: own.rootCertificateFile });
+    expect(found).toEqual({
       disable: PLAIN,
       allow: PLAIN,
       prefer: UNVERIFIED,
@@ -166,10 +166,10 @@ describe('a server that speaks TLS', () => {
     expect(unverified).toBe(UNVERIFIED);
   });
 
-  it('has a certificate for another host: verify-ca takes it, verify-full does not', async () => {
+  it('has a certificate for another host: verify-ca accepts it, verify-full does not', async () => {
     await present(issue(['db.example.com']));
-    const told = await outcomes(guarded, '127.0.0.1', { sslrootcert: own.rootCertificateFile });
-    expect(told).toMatchObject({
+    const found = await outcomes(guarded, '127.0.0.1', { sslrootcert: own.rootCertificateFile });
+    expect(found).toMatchObject({
       require: VERIFIED,
       'verify-ca': VERIFIED,
       'verify-full': failed(
@@ -195,7 +195,7 @@ describe('a server that speaks TLS', () => {
     expect(await outcome(guarded, url)).toBe(expected);
   });
 
-  it('wants TLS where sslmode=disable refuses it', async () => {
+  it('requires TLS, which sslmode=disable refuses', async () => {
     const url = changedUrl(
       guarded.url,
       { username: 'encrypted', password: 'hush-encrypted' },
@@ -206,9 +206,9 @@ describe('a server that speaks TLS', () => {
     );
   });
 
-  it('wants a client certificate: sslcert and sslkey give it, and its absence is told', async () => {
+  it('requires a client certificate: sslcert and sslkey set it, and its absence is reported', async () => {
     const client = await own.authority.issue({ commonName: 'certified', ...inTime });
-    const impostor = await own.authority.issue({ commonName: 'somebody', ...inTime });
+    const impostor = await own.authority.issue({ commonName: 'unknown', ...inTime });
     const certified = (parameters: Record<string, string>) =>
       outcome(guarded, changedUrl(guarded.url, { username: 'certified', password: '' }, parameters));
     const files = { sslcert: file('client.crt', client.certificate), sslkey: file('client.key', client.key) };
@@ -232,7 +232,7 @@ describe('a server that speaks TLS', () => {
   });
 
   it.each(['sslrootcert', 'sslcert', 'sslkey'])(
-    'is configured with a %s that is missing or no PEM',
+    'is configured with a %s that is missing or not PEM',
     async (name) => {
       const missing = path.join(directory, 'missing.pem');
       const parameters = (value: string) => ({ sslmode: 'verify-full', [name]: value });

@@ -46,7 +46,7 @@ function reasonOf(verdict: Verdict): string {
 
 const PRODUCTION = target(stamped('production'));
 
-/** Every one is refused on a database that is stamped production. */
+/** Commands that are refused on a database that is stamped production. */
 const REFUSED: readonly (readonly [line: string, name: string])[] = [
   ['db push', 'db push'],
   ['db push --accept-data-loss', 'db push'],
@@ -170,7 +170,7 @@ const REFUSED: readonly (readonly [line: string, name: string])[] = [
   ['db __proto__', 'db __proto__'],
 ];
 
-/** Every one runs on production: it reads, it deploys, it connects nowhere, or it only prints its help. */
+/** Commands that run on production: they read, deploy, do not connect, or only print help. */
 const ALLOWED = [
   '',
   '--help',
@@ -230,7 +230,7 @@ describe('on a database that is stamped production', () => {
     }
   });
 
-  it('refuses a line that it cannot make out', () => {
+  it('refuses a command line that it cannot parse', () => {
     expect(reasonOf(verdictOf('npx tsx wipe.ts', PRODUCTION))).toBe(
       'Refused to run `prisma npx`: database "clinic" (db.example:5432) is stamped production (NODE_ENV is development), and pgkeep does not know what this command does. Nothing was touched.\n' +
         'Run it on a development database, and bring its changes here with a migration: `pgkeep migrate deploy`.',
@@ -242,7 +242,7 @@ describe('on a database that is stamped production', () => {
     expect(verdictOf(line, PRODUCTION, { environment: 'production' })).toEqual({ verdict: 'allow' });
   });
 
-  it('allows SQL that takes nothing away', () => {
+  it('allows SQL that removes nothing', () => {
     expect(verdictOf('db execute --file x.sql', PRODUCTION, { sql: { kind: 'harmless' } }).verdict).toBe(
       'allow',
     );
@@ -342,7 +342,7 @@ describe('on other databases', () => {
     expect(verdictOf('migrate reset --force', about, facts)).toEqual({ verdict: 'allow' });
   });
 
-  it('opens staging to `db push` by PRISMA_DB_PUSH_ALLOWED alone', () => {
+  it('allows `db push` on staging by PRISMA_DB_PUSH_ALLOWED alone', () => {
     const about = target(stamped('staging'));
     expect(reasonOf(verdictOf('db push', about, { environment: 'staging' }))).toBe(
       `Refused to run \`prisma db push\`: ${at} is stamped staging, and PRISMA_DB_PUSH_ALLOWED is not true. Nothing was touched.\nMake the change with a migration, as in production: \`pgkeep migrate deploy\`.`,
@@ -356,7 +356,7 @@ describe('on other databases', () => {
   });
 
   it.each(['migrate deploy', 'migrate resolve --applied x', 'db execute --file x.sql'])(
-    'keeps the `%s` of a test suite away from staging and production',
+    'refuses the `%s` of a test suite on staging and production',
     (line) => {
       const sql: SqlReading = { kind: 'harmless' };
       for (const about of [
@@ -373,7 +373,7 @@ describe('on other databases', () => {
     },
   );
 
-  it('refuses a shadow database that is something else', () => {
+  it('refuses a shadow database that is in use as another database', () => {
     const shadow = (more: Partial<Target>, stamp: Target['stamp'] = { kind: 'not-installed' }) =>
       target(stamp, { use: 'shadow', database: 'shadow', ...more });
     const main = target(stamped('development'));
@@ -393,7 +393,7 @@ describe('on other databases', () => {
     ).toContain('would be emptied as the shadow database, and is stamped production');
   });
 
-  it('knows no command better than that of another production', () => {
+  it('refuses an unknown command on production only', () => {
     expect(verdictOf('wipe', target(stamped('development'))).verdict).toBe('allow');
     expect(
       verdictOf('wipe', target({ kind: 'unstamped' }, { productionBy: 'DATABASE_URL_PROD' })).verdict,
@@ -414,7 +414,7 @@ describe('a command line', () => {
     expect(parsePrismaCommand(line.split(' ')).url).toBe(url);
   });
 
-  it('is about the configuration’s database too where Prisma does not take --url', () => {
+  it('takes --url into account only for commands of Prisma that support it', () => {
     const wins = (line: string) => parsePrismaCommand(line.split(' ')).urlWins;
     expect(['db push', 'migrate dev', 'studio', 'db pull'].map(wins)).toEqual([true, true, true, true]);
     expect(['db seed', 'migrate reset', 'db execute', 'wipe'].map(wins)).toEqual([
@@ -425,7 +425,7 @@ describe('a command line', () => {
     ]);
   });
 
-  it('says where the script is, and whether the shadow database is used', () => {
+  it('shows which script is run, and whether the shadow database is used', () => {
     expect(parsePrismaCommand('db execute --file a.sql'.split(' ')).file).toBe('a.sql');
     expect(parsePrismaCommand('migrate dev'.split(' ')).usesShadow).toBe(true);
     expect(parsePrismaCommand('migrate diff --from-migrations a --to-empty'.split(' ')).usesShadow).toBe(

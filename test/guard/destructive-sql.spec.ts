@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { judgeSql } from '../../src/guard/prisma/read-script.js';
 
-describe('SQL that takes something away', () => {
+describe('destructive SQL', () => {
   it.each([
     ['DROP TABLE users', 'DROP TABLE', 1],
     ['SELECT 1;\n\n/* now\n */ DROP TABLE IF EXISTS "Users" CASCADE', 'DROP TABLE', 4],
@@ -47,11 +47,11 @@ describe('SQL that takes something away', () => {
     'CREATE INDEX CONCURRENTLY i ON users (a)',
     'CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DELETE FROM users; END $$',
     'COPY (SELECT * FROM children) TO STDOUT',
-  ])('is not: %s', async (sql) => {
+  ])('does not include: %s', async (sql) => {
     expect(await judgeSql(sql)).toEqual({ kind: 'harmless' });
   });
 
-  it('is not known of what PostgreSQL does not understand', async () => {
+  it('is unknown for SQL that PostgreSQL cannot parse', async () => {
     expect(await judgeSql('SELEKT 1')).toEqual({
       kind: 'unread',
       why: 'the script is not valid PostgreSQL (syntax error at or near "SELEKT")',

@@ -17,7 +17,7 @@ import { processTree } from '../support/process-tree.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 
-/** Asks the guard as `prisma.config.ts` does, in a directory with these files. */
+/** Calls the guard as `prisma.config.ts` does, in a directory with these files. */
 async function ask(
   line: string,
   url: string,
@@ -56,7 +56,7 @@ describe('environments that must stay apart', () => {
   };
   const users = async (url: string) => (await query(url, 'SELECT count(*)::int AS users FROM users')).rows;
 
-  it('knows a copy of production by its stamp, until it is stamped again', async () => {
+  it('recognises a copy of production by its stamp, until it is stamped again', async () => {
     const copy = await createDatabase(own, 'branch', 'clinic');
     expect(await ask('migrate reset --force', copy)).toBe(
       `Refused to run \`prisma migrate reset\`: database "branch" (${where}) is a copy: it carries the stamp of the production database that it was copied from. Nothing was touched.\n` +
@@ -67,12 +67,12 @@ describe('environments that must stay apart', () => {
     expect(await ask('migrate reset --force', copy)).toBe('allowed');
   });
 
-  it('knows a database that two environments share, stamped or not', async () => {
+  it('recognises a database that two environments share, stamped or not', async () => {
     const shared = await createDatabase(own, 'shared');
     const reported = (by: string) =>
       `Refused to run \`prisma db push\`: database "shared" (${where}) is production according to ${by}. Nothing was touched.\n` +
       'Write a migration on a development database (`npx prisma migrate dev`), then apply it here: `pgkeep migrate deploy`.';
-    // The other name of the host, another user: nothing in the URLs shows that they are one.
+    // Another name of the host, another user: the URLs do not show that it is one database.
     const byOtherName = shared.replace('127.0.0.1', 'localhost');
     expect(await ask('db push', shared)).toBe('allowed');
     expect(await ask('db push', shared, { DATABASE_URL_PROD: byOtherName })).toBe(
@@ -86,7 +86,7 @@ describe('environments that must stay apart', () => {
     );
   });
 
-  it('fails closed where the stamp cannot be read and the URL is production’s', async () => {
+  it('fails closed if the stamp cannot be read and the URL is production’s', async () => {
     const gone = 'postgresql://app:secret-word@127.0.0.1:1/clinic';
     expect(await ask('db push', gone)).toBe('allowed');
     expect(
@@ -103,7 +103,7 @@ describe('environments that must stay apart', () => {
     );
   });
 
-  it('fails closed where the server does not answer in time', async () => {
+  it('fails closed if the server does not answer in time', async () => {
     const silent = createServer().listen(0, '127.0.0.1');
     await once(silent, 'listening');
     const address = silent.address();
@@ -134,14 +134,14 @@ describe('environments that must stay apart', () => {
     expect(performance.now() - begin).toBeLessThan(4000);
   });
 
-  it('trusts no script that it cannot read', async () => {
+  it('refuses a script that it cannot read', async () => {
     const why = async (file: string) =>
       /, and (.*)\. Nothing/.exec(await ask(`db execute --file ${file}`, production))?.[1];
     expect(await why('/dev/null')).toBe('the script is not a regular file');
     expect(await why('/nowhere/x.sql')).toBe('the script cannot be read (ENOENT)');
   });
 
-  it('says what is wrong with .env.production, and does not care where no database is asked', async () => {
+  it('reports a .env.production that cannot be read', async () => {
     const directory = emptyDirectory();
     mkdirSync(path.join(directory, '.env.production'));
     const settings = { DATABASE_URL: production };
@@ -152,7 +152,7 @@ describe('environments that must stay apart', () => {
     });
   });
 
-  it('fails closed where the role may not read the stamp', async () => {
+  it('fails closed if the role may not read the stamp', async () => {
     await query(
       production,
       `CREATE ROLE stranger LOGIN PASSWORD 'x'; REVOKE ALL ON pgkeep.database_environment FROM PUBLIC`,
@@ -164,7 +164,7 @@ describe('environments that must stay apart', () => {
     );
   });
 
-  it('keeps a test suite away from everything but tests', async () => {
+  it('refuses a test suite on every database but test databases', async () => {
     const staging = await createDatabase(own, 'staging');
     await stamp(staging, 'staging');
     expect(await ask('migrate deploy', staging, { NODE_ENV: 'test' })).toBe(
@@ -195,7 +195,7 @@ describe('environments that must stay apart', () => {
     });
   });
 
-  it('asks about both databases where only the configuration’s is certain', async () => {
+  it('checks both databases if only the configuration’s is certain', async () => {
     const development = await createDatabase(own, 'development');
     expect(await ask(`db seed --url ${development}`, production)).toContain('database "clinic"');
     expect(await ask(`wipe --url ${production}`, development)).toContain('database "clinic"');
@@ -212,7 +212,7 @@ describe('environments that must stay apart', () => {
         )
       ).rows;
 
-    it('that names another command or database opens nothing', async () => {
+    it('that names another command or database has no effect', async () => {
       for (const PGKEEP_GUARD_OVERRIDE of [
         'yes',
         'true',
@@ -229,12 +229,12 @@ describe('environments that must stay apart', () => {
       expect(await overrides()).toEqual([]);
     });
 
-    it('that stands in a file opens nothing', async () => {
+    it('that is set in a file has no effect', async () => {
       const environment = { PGKEEP_GUARD_OVERRIDE: phrase };
       expect(readGuardSettings(environment, emptyDirectory(), {}).override).toBe(undefined);
     });
 
-    it('that cannot be recorded opens nothing', async () => {
+    it('that cannot be recorded has no effect', async () => {
       await query(production, `GRANT SELECT ON pgkeep.database_environment TO stranger`);
       const stranger = Object.assign(new URL(production), { username: 'stranger', password: 'x' }).href;
       expect(await ask('db seed', stranger, { PGKEEP_GUARD_OVERRIDE: phrase })).toMatch(
@@ -243,7 +243,7 @@ describe('environments that must stay apart', () => {
       expect(await overrides()).toEqual([]);
     });
 
-    it('is recorded, and then opens this once', async () => {
+    it('is recorded, and allows one run', async () => {
       expect(await ask('db seed', production, { PGKEEP_GUARD_OVERRIDE: phrase })).toBe('allowed');
       expect(await overrides()).toEqual([
         {
@@ -290,7 +290,7 @@ describe('environments that must stay apart', () => {
   });
 
   describe('`pgkeep prisma`', () => {
-    it('refuses, by exit code 3', async () => {
+    it('refuses with exit code 3', async () => {
       const before = await users(production);
       const reported = {
         code: 'GUARD_REFUSED',
@@ -313,7 +313,7 @@ describe('environments that must stay apart', () => {
       expect(await users(production)).toEqual(before);
     });
 
-    it('asks about the database that the configuration names', async () => {
+    it('checks the database that the configuration names', async () => {
       const directory = emptyDirectory();
       writeFileSync(
         path.join(directory, 'prisma.config.mjs'),
@@ -330,7 +330,7 @@ describe('environments that must stay apart', () => {
       });
     });
 
-    it('ends Prisma with itself', async () => {
+    it('ends Prisma when it is ended', async () => {
       const free = await createDatabase(own, 'looked_at');
       const environment = {
         DATABASE_URL: free,

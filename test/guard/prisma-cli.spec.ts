@@ -28,7 +28,7 @@ function guardedApplication(url: string | undefined): PrismaApplication {
   return application;
 }
 
-/** What must be the same before and after. */
+/** The state that must be the same before and after. */
 async function state(url: string): Promise<unknown> {
   const { rows } = await query(
     url,
@@ -65,7 +65,7 @@ describe('a bare `prisma` on a production database', () => {
     await own.cluster.destroy();
   });
 
-  /** As in a shell that says nothing of itself; Jest's own says test. */
+  /** As in a shell without NODE_ENV; Jest sets it to test. */
   const run = async (command: string, env: Environment = {}, of = application) =>
     await of.prisma(command, { NODE_ENV: undefined, ...env });
 
@@ -156,7 +156,7 @@ describe('a bare `prisma` on a production database', () => {
     'validate',
     'version',
     'db push --help',
-  ])('lets `%s` through', async (command) => {
+  ])('allows `%s`', async (command) => {
     const { output } = await run(command);
     expect(output).not.toContain('Refused');
     expect(output).not.toContain('Failed to load config');
@@ -172,13 +172,13 @@ describe('a bare `prisma` on a production database', () => {
     expect((await query(url, 'SELECT count(*)::int AS count FROM more')).rows).toEqual([{ count: 0 }]);
   });
 
-  it('knows the database by whatever name it is reached', async () => {
+  it('recognises the database whatever name it is reached by', async () => {
     const before = await state(url);
     const elsewhere = url.replace('127.0.0.1', 'localhost');
     const other = await run('migrate reset --force', { DATABASE_URL: elsewhere });
     expect(other.output).toContain(`database "clinic" (localhost:${new URL(url).port}) ${STAMPED}`);
     expect(other.exitCode).toBe(3);
-    // The configuration leads to a development database, the command line to production.
+    // The configuration names a development database, the command line production.
     const development = await createDatabase(own, 'development');
     const { output, exitCode } = await run(`db push --url ${url}`, {
       DATABASE_URL: development,
@@ -188,7 +188,7 @@ describe('a bare `prisma` on a production database', () => {
     expect(await state(url)).toEqual(before);
   });
 
-  it('refuses to take production for a shadow database', async () => {
+  it('refuses production as a shadow database', async () => {
     const before = await state(url);
     const development = await createDatabase(own, 'with_shadow');
     const { output, exitCode } = await run('migrate dev --name x', {
@@ -203,7 +203,7 @@ describe('a bare `prisma` on a production database', () => {
     expect(await state(url)).toEqual(before);
   });
 
-  it('records an override once, though two guards ask for it', async () => {
+  it('records an override once, although two guards check it', async () => {
     const callers = async (): Promise<unknown[]> =>
       (
         await query(
@@ -228,7 +228,7 @@ describe('a bare `prisma` on a production database', () => {
     expect(await callers()).toEqual(['pgkeep prisma', 'prisma.config.ts']);
   });
 
-  it('does everything on a development database, stamped or not', async () => {
+  it('allows everything on a development database, stamped or not', async () => {
     const development = await createDatabase(own, 'free');
     const pushed = await run('db push', { DATABASE_URL: development });
     expect(pushed.output).toContain('Your database is now in sync with your Prisma schema.');

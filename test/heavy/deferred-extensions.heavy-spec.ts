@@ -6,7 +6,7 @@ import { installPackage } from '../support/regression-database.js';
 import { faultsOf, withRestoreTests } from '../support/restores.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-/** pg_cron (236 kB, from Debian) wants a preload library, and one database by its name. Takes root to install it. */
+/** pg_cron (236 kB, from Debian) needs a preload library, and one database by its name. Installing it needs root. */
 describe('an extension that is bound to a preload library and a database’s name', () => {
   let own: ThrowAwayCluster;
   let url: string;

@@ -11,7 +11,7 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 /** `npm run test:heavy` fetches them. */
 const NEWER = path.resolve('.pgkeep/newer-client/bin');
 
-/** As in the image: its programs are those of Debian 13, whatever the server is. */
+/** As in the image, whose programs are those of Debian 13, whatever the server is. */
 describe('a machine whose only PostgreSQL programs are newer than the server', () => {
   let own: ThrowAwayCluster;
   let url: string;
@@ -36,7 +36,7 @@ SET transaction_timeout = 0;
   });
   afterAll(() => own.cluster.destroy());
 
-  /** Runs pgkeep where `tools` lie in place of PostgreSQL 15, and `searchPath` is all that is searched besides. */
+  /** Runs pgkeep with `tools` in place of PostgreSQL 15; besides, only `searchPath` is searched. */
   async function pgkeep(tools: string, searchPath: string, ...argv: string[]): Promise<RunResult> {
     const script = 'mount --bind "$1" "$2" && export PATH="$3" && shift 3 && exec "$@"';
     const command = [process.execPath, path.resolve('dist/cli.js'), ...argv];
@@ -51,7 +51,7 @@ SET transaction_timeout = 0;
     /^ {2}note: made with pg_dump 17\.\d+ of PostgreSQL 15\.\d+: `pgkeep restore` restores it into PostgreSQL 15, pg_restore 17 alone may stop at a setting that PostgreSQL 15 does not have\. To avoid that, install the programs of the server’s version: apt-get install postgresql-client-15\.$/m;
 
   it.each(['custom', 'plain'])(
-    'a %s backup says so, passes its restore test, and is restored',
+    'a %s backup reports it, passes its restore test, and is restored',
     async (format) => {
       environment = {
         NODE_ENV: 'development',
@@ -93,7 +93,7 @@ SET transaction_timeout = 0;
     },
   );
 
-  it('without psql it says that it cannot restore what it makes', async () => {
+  it('without psql a backup reports that this machine cannot restore it', async () => {
     const tools = mkdtempSync(path.join(tmpdir(), 'pgkeep-tools-'));
     for (const program of ['pg_dump', 'pg_restore'])
       symlinkSync(path.join(NEWER, program), path.join(tools, program));

@@ -5,7 +5,7 @@ import { createRegressionDatabase } from '../support/regression-database.js';
 import { faultsOf, reportedBy, withRestoreTests } from '../support/restores.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-/** Whatever PostgreSQL's own tests leave behind is backed up, restored, and the same. */
+/** Everything that PostgreSQL's own tests leave behind survives backup and restore unchanged. */
 describe('PostgreSQL’s regression database', () => {
   let own: ThrowAwayCluster;
   let url: string;
@@ -16,7 +16,7 @@ describe('PostgreSQL’s regression database', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  it('is the whole of it', async () => {
+  it('is complete', async () => {
     const { rows } = await query(
       url,
       `SELECT count(*)::int AS tables FROM pg_class WHERE relkind = 'r' AND oid > 16383`,

@@ -10,10 +10,13 @@ import { stockKey } from '../support/stock-age.js';
 
 const STEP_MS = 61;
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-/** Before Node.js has started, the signal itself ends the process. */
+/** Before Node.js has started, the signal ends the process directly. */
 const ENDS = new Set<number | string>([0, 130, 143, 'SIGINT', 'SIGTERM']);
 
-/** Interrupts come while modules load, while connections open, between two statements: a sweep meets what a single moment does not. */
+/**
+ * Interrupts come while modules load, while connections open, between two statements: a sweep meets what a single
+ * moment does not.
+ */
 describe('an interrupt at any moment', () => {
   let own: ThrowAwayCluster;
   let application: DeployedApplication;
@@ -44,7 +47,10 @@ describe('an interrupt at any moment', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  /** Interrupts a command line again and again, each time later, until it ends before the signal comes. Fails where it ends in disorder. */
+  /**
+   * Interrupts a command line again and again, each time later, until it ends before the signal comes. Fails where it
+   * ends in disorder.
+   */
   async function expectOrder(
     argv: readonly string[],
     check: (moment: string) => Promise<void>,

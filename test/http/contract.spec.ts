@@ -21,7 +21,7 @@ describe('the HTTP contract, in production', () => {
   beforeAll(async () => {
     own = await startThrowAwayCluster();
     url = await createClinic(own, 'clinic', { seeded: true });
-    // Nothing here is about a server that is slow, which that of a busy machine would be.
+    // Generous: these tests are not about slow servers, and the machine may be busy.
     const unhurried = { READINESS_REFRESH_MS: '1500', READINESS_TIMEOUT_MS: '1400' };
     service = await WatchedService.start({
       ...PRODUCTION,
@@ -89,7 +89,7 @@ describe('the HTTP contract, in production', () => {
     expect(faultsOf('Health', body)).toEqual([]);
   });
 
-  it('answers /admin/database/stats to the admin, exactly when asked', async () => {
+  it('answers /admin/database/stats to the admin, with exact counts on request', async () => {
     const estimated = await request(base).get('/admin/database/stats').set('authorization', bearer);
     expect(estimated.status).toBe(200);
     expect(faultsOf('Stats', estimated.body)).toEqual([]);
@@ -155,7 +155,7 @@ describe('the HTTP contract, in production', () => {
     }
   });
 
-  it('turns 503 with the code and the gate when a migration fails, and 200 again', async () => {
+  it('answers 503 with the code and the gate when a migration fails, and then 200 again', async () => {
     await query(url, `UPDATE _prisma_migrations SET finished_at = NULL WHERE migration_name LIKE '%_init'`);
     await until(async () => (await request(base).get('/ready')).status === 503, 20_000);
     const { body } = await request(base).get('/ready');

@@ -42,7 +42,7 @@ describe.each([
       DATABASE_URL: DOWN,
       READINESS_DETAILS: level,
       READINESS_GATES: 'environment=warn,backups=warn',
-      // No directory can be made there: the storage does not answer either.
+      // No directory can be created there: the storage fails too.
       BACKUP_DIR: '/proc/none',
     });
   });

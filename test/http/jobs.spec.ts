@@ -37,7 +37,7 @@ describe('the routes about jobs and backups', () => {
   const get = (route: string): request.Test => request(service.url).get(route).set('authorization', bearer);
   const post = (route: string): request.Test => request(service.url).post(route).set('authorization', bearer);
 
-  it('name the command to run where pgkeep is not installed', async () => {
+  it('name the command to run if pgkeep is not installed', async () => {
     for (const answer of [await get('/admin/jobs'), await post('/admin/backups')]) {
       expect([answer.status, answer.body.code, answer.body.hint]).toEqual([
         500,
@@ -80,7 +80,7 @@ describe('the routes about jobs and backups', () => {
     const jobs = await get('/admin/jobs');
     expect(jobs.status).toBe(200);
     expect(faultsOf('Jobs', jobs.body)).toEqual([]);
-    // A backup that was started by hand is not followed by a prune.
+    // No prune follows a backup that was started by hand.
     expect(jobs.body.jobs).toMatchObject([
       { name: 'backup', schedule: '0 2 * * *', running: null, runs: [{ id: body.id }] },
       { name: 'prune', after: 'backup', runs: [] },
@@ -128,7 +128,7 @@ describe('the routes about jobs and backups', () => {
     expect(faultsOf('Problem', answer.body)).toEqual([]);
   });
 
-  it('refuse a body that is too large, or no JSON', async () => {
+  it('refuse a body that is too large or not JSON', async () => {
     const large = await post('/admin/backups').send({ name: 'x'.repeat(70_000) });
     expect([large.status, large.body.code]).toEqual([413, 'REQUEST_REFUSED']);
     const broken = await post('/admin/backups').set('content-type', 'application/json').send('{"a":');
@@ -136,7 +136,7 @@ describe('the routes about jobs and backups', () => {
   });
 
   it.each(['none', '00000000-0000-0000-0000-000000000000', "' OR true --"])(
-    'do not know run %s',
+    'answer 404 for run %s',
     async (id) => {
       const answer = await get(`/admin/jobs/${encodeURIComponent(id)}`);
       expect([answer.status, answer.body.code, answer.body.detail]).toEqual([
@@ -154,7 +154,7 @@ describe('the routes about jobs and backups', () => {
     ['post', '/admin/backups'],
     ['get', '/admin/restore-tests'],
     ['post', '/admin/restore-tests'],
-  ] as const)('are the admin’s: %s %s', async (method, route) => {
+  ] as const)('need the admin token: %s %s', async (method, route) => {
     const { status, headers } = await request(service.url)[method](route);
     expect([status, headers['www-authenticate'], headers['cache-control']]).toEqual([
       401,
@@ -163,7 +163,7 @@ describe('the routes about jobs and backups', () => {
     ]);
   });
 
-  it('start nothing where backups are off', async () => {
+  it('start nothing while backups are off', async () => {
     const off = await WatchedService.start({ DATABASE_URL: url, ADMIN_API_TOKEN: ADMIN_TOKEN });
     try {
       const { status, body } = await request(off.url).post('/admin/backups').set('authorization', bearer);

@@ -10,9 +10,9 @@ import { ADMIN_TOKEN } from '../support/production.js';
 import { sendRaw } from '../support/raw-http.js';
 import { WatchedService } from '../support/watched-service.js';
 
-/** What is asked here is refused before any database is. */
+/** The requests here are refused before a database is needed. */
 const NOWHERE = { DATABASE_URL: 'postgresql://u@127.0.0.1:1/db', ADMIN_API_TOKEN: ADMIN_TOKEN };
-/** The tests' requests come from loopback, which so is the proxy next to the service; another stands before it. */
+/** The tests' requests come from loopback, which therefore is the nearest proxy; another one is in front of it. */
 const PROXIES = '127.0.0.0/8,::1,10.0.0.0/8';
 const FAILURES = 10;
 
@@ -24,7 +24,7 @@ async function attempt(url: string, forwarded: string | undefined): Promise<numb
   return (await fetch(`${url}/admin/database/stats`, { headers })).status;
 }
 
-/** Fails ten times. @returns whether the next request is refused for it. */
+/** Fails ten times. @returns whether the next request is refused because of that. */
 async function isClosedAfter(url: string, forwarded: Forwarded): Promise<boolean> {
   for (let n = 0; n < FAILURES; n += 1) await attempt(url, forwarded(n));
   return (await attempt(url, forwarded(FAILURES))) === 429;
@@ -62,7 +62,7 @@ describe('failures behind a trusted proxy', () => {
         hint: expect.stringMatching(/^Try again in \d+ s, with the token of ADMIN_API_TOKEN\.$/),
       },
     ]);
-    // The others are let in, and the proxy itself is.
+    // Other clients, and the proxy itself, are not refused.
     for (const other of ['192.0.2.1', '2001:db8:ffff::1', '10.1.2.3', undefined]) {
       expect(await attempt(service.url, other)).toBe(401);
     }
@@ -82,7 +82,7 @@ describe('failures behind a trusted proxy', () => {
     expect(await attempt(service.url, '198.51.100.8')).toBe(429);
   });
 
-  it('close the admin routes to the one client, also with the right token', async () => {
+  it('block the admin routes for that client alone, also with the right token', async () => {
     expect(await isClosedAfter(service.url, () => '198.51.100.9')).toBe(true);
     const ask = async (client: string): Promise<number> =>
       (
@@ -92,7 +92,7 @@ describe('failures behind a trusted proxy', () => {
         })
       ).status;
     expect(await ask('198.51.100.9')).toBe(429);
-    // Let in: then it is the database that does not answer.
+    // Not refused: the error is that the database does not answer.
     expect(await ask('192.0.2.2')).toBe(503);
     expect(service.transcript.text).toContain(
       'The admin routes are closed to 198.51.100.9 for up to 60 s after 10 failed attempts.',
@@ -102,7 +102,7 @@ describe('failures behind a trusted proxy', () => {
 });
 
 describe('failures behind a proxy that is not named', () => {
-  it('are counted for the proxy, and the log says what to do', async () => {
+  it('are counted for the proxy, and the log names the setting', async () => {
     const service = await WatchedService.start({ ...NOWHERE, TRUST_PROXY: '192.0.2.0/24' });
     expect(await isClosedAfter(service.url, (n) => `198.51.100.${n}`)).toBe(true);
     expect(service.transcript.text).toContain(
@@ -128,7 +128,7 @@ describe.each(['express', 'fastify'] as const)('an importing application on %s',
     return await app.getUrl();
   }
 
-  it('counts by the client before the proxies that TRUST_PROXY names', async () => {
+  it('counts by the client in front of the proxies that TRUST_PROXY names', async () => {
     const url = await listen(PROXIES);
     expect(await isClosedAfter(url, (n) => `203.0.113.${n}, 198.51.100.7`)).toBe(true);
     expect(await attempt(url, '198.51.100.8')).toBe(401);

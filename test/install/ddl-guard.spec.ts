@@ -34,7 +34,7 @@ describe('the DDL guard', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  /** A production database of an ordinary owner's, with pgkeep installed by that owner. */
+  /** A production database of an ordinary owner, with pgkeep installed by that owner. */
   async function production(name: string): Promise<{ url: string; app: string }> {
     const url = await createDatabase(own, name);
     await query(url, `ALTER DATABASE "${name}" OWNER TO app; GRANT ALL ON SCHEMA public TO app`);
@@ -58,7 +58,7 @@ describe('the DDL guard', () => {
   const refusal = (database: string, what: string): string =>
     `pgkeep: ${what} is refused: database "${database}" is stamped production`;
 
-  it('is installed by a superuser, once; recorded; and reported to roles that may not', async () => {
+  it('is installed once, by a superuser; recorded; and reported to roles that may not install it', async () => {
     const { url, app } = await production('installed');
     expect(await runCli(['install', '--ddl-guard'], { DATABASE_URL: app })).toEqual({
       code: 1,
@@ -72,7 +72,7 @@ describe('the DDL guard', () => {
         'Installed: PostgreSQL now refuses DROP and TRUNCATE of the 2 tables of database "installed", and of new tables, except in a recorded deploy.\n',
       stderr: '',
     });
-    // An ordinary role sees that all is well.
+    // An ordinary role sees that the guard is installed.
     expect(await runCli(['install', '--ddl-guard'], { DATABASE_URL: app })).toEqual({
       code: 0,
       stdout: 'Nothing to do: the DDL guard of database "installed" is on, with 2 tables.\n',
@@ -85,7 +85,7 @@ describe('the DDL guard', () => {
     expect(rows).toEqual([{ subject: 'installed', details: { action: 'installed' } }]);
   });
 
-  it('is for production: not for a database that is stamped otherwise, nor for a copy', async () => {
+  it('is for production: not for a database with another stamp, nor for a copy', async () => {
     const url = await createClinic(own, 'other');
     const refused = async (target: string): Promise<string> => {
       const { code, stderr } = await runCli(['install', '--ddl-guard'], { DATABASE_URL: target });
@@ -104,14 +104,14 @@ describe('the DDL guard', () => {
     const { url: original } = await guarded('original');
     const copy = await createDatabase(own, 'copy', 'original');
     expect(await refused(copy)).toContain('database "copy" is a copy that carries the stamp of another.');
-    // Nor does the guard that came with the copy refuse anything there.
+    // The guard that was copied with the database refuses nothing there.
     expect(await outcome(copy, 'TRUNCATE visits; DROP TABLE children CASCADE; CREATE TABLE x ()')).toBe(
       'done',
     );
     const { rows } = await query(copy, `SELECT FROM pg_trigger WHERE tgrelid = 'x'::regclass`);
     expect(rows).toEqual([]);
     expect(await outcome(original, 'TRUNCATE visits')).toBe(refusal('original', 'TRUNCATE public.visits'));
-    // Production no more: what is stamped decides, not what is installed.
+    // No longer production: the stamp decides, not what is installed.
     const restamp = ['stamp', 'staging', '--replace', '--target', 'original'];
     expect((await runCli(restamp, { DATABASE_URL: original })).code).toBe(0);
     expect(await outcome(original, 'TRUNCATE visits; DROP TABLE children CASCADE')).toBe('done');
@@ -158,7 +158,7 @@ describe('the DDL guard', () => {
       ['DROP TABLE pgkeep.database_environment', 'DROP TABLE pgkeep.database_environment'],
       ['DROP SCHEMA pgkeep CASCADE', 'DROP SCHEMA, which also drops pgkeep.database_environment,'],
       [`SET pgkeep.deploy = 'on'; DROP TABLE visits`, 'DROP TABLE public.visits'],
-    ])('refuses %s, of the owner and of a superuser', async (sql, what) => {
+    ])('refuses %s, by the owner and by a superuser', async (sql, what) => {
       expect(await outcome(app, sql)).toBe(refusal('clinic', what));
       expect(await outcome(url, sql)).toBe(refusal('clinic', what));
       expect(await outcome(url, `SET session_replication_role = replica; ${sql}`)).toBe(
@@ -170,13 +170,13 @@ describe('the DDL guard', () => {
       'ALTER TABLE visits DISABLE TRIGGER USER',
       'ALTER TABLE visits DISABLE TRIGGER pgkeep_ddl_guard',
       'ALTER TABLE visits ENABLE REPLICA TRIGGER pgkeep_ddl_guard',
-    ])('is not opened by %s', async (sql) => {
+    ])('is not bypassed by %s', async (sql) => {
       expect(await outcome(app, `${sql}; ALTER TABLE visits ENABLE TRIGGER USER`)).toBe('done');
       expect(await outcome(app, sql)).toBe('done');
       expect(await outcome(app, 'TRUNCATE visits')).toBe(refusal('clinic', 'TRUNCATE public.visits'));
     });
 
-    it('says what to do instead', async () => {
+    it('names the way to do it', async () => {
       const error = await query(app, 'DROP TABLE visits').catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({
         code: 'PK003',
@@ -198,11 +198,11 @@ describe('the DDL guard', () => {
       'DELETE FROM visits; UPDATE children SET name = name',
       'CREATE TABLE pgkeep.own (id int); TRUNCATE pgkeep.own; DROP TABLE pgkeep.own',
       'ALTER TABLE log DETACH PARTITION log_1; ALTER TABLE log ATTACH PARTITION log_1 FOR VALUES IN (1)',
-    ])('lets %s pass', async (sql) => {
+    ])('allows %s', async (sql) => {
       expect(await outcome(app, sql)).toBe('done');
     });
 
-    it('lets extensions come and go, but not the columns that are of their types', async () => {
+    it('allows CREATE and DROP EXTENSION, unless that drops columns of its types', async () => {
       expect(await outcome(url, 'CREATE EXTENSION citext; DROP EXTENSION citext')).toBe('done');
       await query(url, 'CREATE EXTENSION citext; CREATE TABLE mail (address citext)');
       expect(await outcome(url, 'DROP EXTENSION citext CASCADE')).toBe(
@@ -210,7 +210,7 @@ describe('the DDL guard', () => {
       );
     });
 
-    it('is not opened, nor anybody’s code run, by something else in the place of the stamp', async () => {
+    it('is not bypassed by another object in place of the stamp, whose code is not run', async () => {
       await query(
         app,
         `CREATE FUNCTION evil() RETURNS text LANGUAGE plpgsql AS $$ BEGIN
@@ -226,7 +226,7 @@ describe('the DDL guard', () => {
       );
     });
 
-    it('belongs to the superuser: the owner of everything else cannot switch it off', async () => {
+    it('belongs to the superuser: the owner of the database cannot switch it off', async () => {
       for (const sql of [
         'ALTER EVENT TRIGGER pgkeep_ddl_guard DISABLE',
         'DROP EVENT TRIGGER pgkeep_ddl_guard',
@@ -238,8 +238,8 @@ describe('the DDL guard', () => {
       }
     });
 
-    it('is one switch, which a superuser has and `ready` reports', async () => {
-      const told = async (target: string): Promise<string | undefined> =>
+    it('can be switched off by a superuser, which `ready` reports', async () => {
+      const details = async (target: string): Promise<string | undefined> =>
         (
           await evaluate({
             ...PRODUCTION,
@@ -248,19 +248,19 @@ describe('the DDL guard', () => {
             DATABASE_URL: target,
           })
         ).checks.databaseSafety?.details;
-      expect(await told(app)).not.toContain('DDL guard');
+      expect(await details(app)).not.toContain('DDL guard');
       await query(url, 'ALTER EVENT TRIGGER pgkeep_ddl_guard DISABLE');
-      expect(await told(app)).toMatch(
+      expect(await details(app)).toMatch(
         /; the DDL guard against DROP and TRUNCATE is switched off: run `pgkeep install --ddl-guard` as a superuser \(role "app" is not one\)$/,
       );
       expect(await outcome(app, 'TRUNCATE picked; DROP TABLE picked')).toBe('done');
       expect((await runCli(['install', '--ddl-guard'], { DATABASE_URL: url })).code).toBe(0);
       expect(await outcome(app, 'TRUNCATE made')).toBe(refusal('clinic', 'TRUNCATE public.made'));
-      expect(await told(app)).not.toContain('DDL guard');
+      expect(await details(app)).not.toContain('DDL guard');
     });
   });
 
-  it('lets a recorded deploy pass, and what it made is guarded', async () => {
+  it('allows a recorded deploy, and guards what it created', async () => {
     const { url } = await guarded('deployed');
     const application = new DeployedApplication(url, { clinic: false });
     const waiver = '-- pgkeep:allow drop-table, drop-column because the test wants it\n';
@@ -275,7 +275,7 @@ describe('the DDL guard', () => {
     expect(await outcome(url, 'DROP TABLE _prisma_migrations')).toBe(
       refusal('deployed', 'DROP TABLE public._prisma_migrations'),
     );
-    // Neither the guard that is there nor its going is drift.
+    // Neither an installed guard nor its removal is drift.
     for (const argv of [['--remove-ddl-guard'], ['--ddl-guard']]) {
       const drift = await runCli(['migrate', 'drift'], { DATABASE_URL: url, ...environment });
       expect(drift).toMatchObject({ code: 0 });
@@ -286,7 +286,7 @@ describe('the DDL guard', () => {
     });
   });
 
-  it('lets a rollback pass', async () => {
+  it('allows a rollback', async () => {
     const { url } = await guarded('taken_back');
     await query(url, 'ALTER TABLE children SET SCHEMA pgkeep; ALTER TABLE visits SET SCHEMA pgkeep');
     const application = new DeployedApplication(url, { clinic: false });
@@ -301,7 +301,7 @@ describe('the DDL guard', () => {
     expect(await outcome(url, 'SELECT FROM notes')).toBe('relation "notes" does not exist');
   });
 
-  it('fails a deploy that lost the lock which exempts it', async () => {
+  it('fails a deploy that has lost the lock that exempts it', async () => {
     const { url } = await production('lockless');
     const application = new DeployedApplication(url, { clinic: false });
     await query(url, 'ALTER TABLE children SET SCHEMA pgkeep; ALTER TABLE visits SET SCHEMA pgkeep');
@@ -330,7 +330,7 @@ The migration was rolled back completely: the database is as it was before it.`,
     expect(deploy.stderr).toContain('Retry later:\n');
   });
 
-  it('is installed once by two that come at the same moment', async () => {
+  it('is installed once by two concurrent installs', async () => {
     const { url } = await production('raced');
     const both = await Promise.all([
       runCli(['install', '--ddl-guard'], { DATABASE_URL: url }),
@@ -341,7 +341,7 @@ The migration was rolled back completely: the database is as it was before it.`,
     expect(await outcome(url, 'TRUNCATE visits')).toBe(refusal('raced', 'TRUNCATE public.visits'));
   });
 
-  it('refuses what Prisma is asked to do, where nothing guards Prisma; and Prisma sees nothing of it', async () => {
+  it('refuses Prisma’s destructive commands where Prisma has no guard, and is invisible to Prisma', async () => {
     const { url, app } = await guarded('prisma');
     const application = new PrismaApplication(app);
     application.write('drop.sql', 'DROP TABLE visits;');
@@ -359,7 +359,7 @@ The migration was rolled back completely: the database is as it was before it.`,
     expect(pulled.output).not.toContain('pgkeep');
   });
 
-  it('passes over a table that is in use, and says so', async () => {
+  it('skips a table that is in use, and reports it', async () => {
     const { url } = await production('busy');
     const holder = new Client({ connectionString: url });
     await holder.connect();
@@ -377,7 +377,7 @@ The migration was rolled back completely: the database is as it was before it.`,
     expect(await outcome(url, 'TRUNCATE children CASCADE')).toBe(refusal('busy', 'TRUNCATE public.children'));
   });
 
-  it('--remove-ddl-guard takes all of it away, and records it', async () => {
+  it('is removed completely by --remove-ddl-guard, which is recorded', async () => {
     const { url } = await guarded('removed');
     expect(await runCli(['install', '--remove-ddl-guard'], { DATABASE_URL: url })).toMatchObject({
       code: 0,
@@ -397,7 +397,7 @@ The migration was rolled back completely: the database is as it was before it.`,
     );
   });
 
-  it('lets a subscription empty what its publisher emptied', async () => {
+  it('allows a subscription to truncate what its publisher truncated', async () => {
     const publisher = await createDatabase(own, 'publisher');
     await query(publisher, 'CREATE TABLE entries (id int PRIMARY KEY); INSERT INTO entries VALUES (1)');
     await query(publisher, 'CREATE PUBLICATION all_of_it FOR TABLE entries');

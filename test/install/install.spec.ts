@@ -6,16 +6,8 @@ import { StampService } from '../../src/environment/stamp.service.js';
 import { StartupInstall } from '../../src/install/startup-install.service.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { createDatabase, query } from '../support/clinic.js';
+import { OWN_MIGRATIONS } from '../support/own-migrations.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
-
-const OWN_MIGRATIONS = [
-  '20261120080000_database_environment',
-  '20261120100000_change_log',
-  '20261120110000_job_run',
-  '20261120120000_restore_test',
-  '20261120130000_catalogue_fingerprint',
-  '20261127080000_actions',
-];
 
 interface Verbs {
   readonly install: InstallService;
@@ -49,7 +41,7 @@ describe('install and stamp', () => {
     }
   }
 
-  it('installs once, in schema pgkeep, leaving the application’s own alone', async () => {
+  it('installs once, in schema pgkeep, without changing the application’s schema', async () => {
     const url = await createDatabase(own, 'fresh');
     expect(await using(url, ({ install }) => install.install())).toEqual({ applied: OWN_MIGRATIONS });
     expect(await using(url, ({ install }) => install.install())).toEqual({ applied: [] });
@@ -61,14 +53,20 @@ describe('install and stamp', () => {
       'pgkeep._prisma_migrations',
       'pgkeep.catalogue_fingerprint',
       'pgkeep.change_log',
+      'pgkeep.correction',
       'pgkeep.database_environment',
       'pgkeep.job',
       'pgkeep.job_run',
+      'pgkeep.legal_hold',
+      'pgkeep.privacy_action',
+      'pgkeep.privacy_row',
+      'pgkeep.privacy_salt',
       'pgkeep.restore_test',
+      'pgkeep.table_policy',
     ]);
   });
 
-  it('installs once when two come at the same moment', async () => {
+  it('installs once when two run concurrently', async () => {
     const url = await createDatabase(own, 'raced');
     const reports = await Promise.all([
       using(url, ({ install }) => install.install()),
@@ -90,7 +88,7 @@ describe('install and stamp', () => {
     expect(await using(weak, ({ install }) => install.install())).toEqual({ applied: [] });
   });
 
-  it('stamps, repeats itself without a change, and refuses another environment', async () => {
+  it('stamps, changes nothing when repeated, and refuses another environment', async () => {
     const url = await createDatabase(own, 'stamped');
     await expect(using(url, ({ stamp }) => stamp.stamp('production'))).rejects.toMatchObject({
       code: 'NOT_INSTALLED',
@@ -148,7 +146,7 @@ describe('install and stamp', () => {
     expect(rows).toEqual([{ n: 1 }]);
   });
 
-  it('knows a copy by its stamp', async () => {
+  it('recognises a copy by its stamp', async () => {
     await query(own.cluster.url('postgres'), 'CREATE DATABASE copied TEMPLATE stamped');
     await using(own.cluster.url('copied'), async ({ stamp }) => {
       await expect(stamp.stamp('test')).rejects.toMatchObject({
@@ -160,7 +158,7 @@ describe('install and stamp', () => {
     });
   });
 
-  it('lets a service in production stamp, and no other', async () => {
+  it('allows a service to stamp in production only', async () => {
     const url = await createDatabase(own, 'served');
     expect(await using(url, ({ startup }) => startup.run(), { NODE_ENV: 'development' })).toBe(true);
     expect((await query(url, 'SELECT * FROM pgkeep.database_environment')).rowCount).toBe(0);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { DueTimes } from '../../src/jobs/due-times.js';
 
-/** Every due time within two moments, found going forward, and the same going back. */
+/** Every due time between two moments, found forwards and backwards. */
 function dueWithin(expression: string, timeZone: string, from: string, to: string): string[] {
   const times = new DueTimes(expression, timeZone);
   const found: string[] = [];
@@ -110,13 +110,13 @@ describe('due times', () => {
     expect(dueWithin(expression, timeZone, from, to)).toEqual(expected);
   });
 
-  it('take seconds', () => {
+  it('support seconds', () => {
     const times = new DueTimes('*/20 * * * * *', 'UTC');
     expect(times.latest(new Date('2026-11-20T12:00:59.999Z'))).toEqual(new Date('2026-11-20T12:00:40Z'));
     expect(times.next(new Date('2026-11-20T12:00:40Z'))).toEqual(new Date('2026-11-20T12:01:00Z'));
   });
 
-  it('know a leap day, and a day that never comes', () => {
+  it('handle a leap day, and a day that never comes', () => {
     const leap = new DueTimes('0 0 29 2 *', 'UTC');
     expect(leap.latest(new Date('2026-11-20'))).toEqual(new Date('2024-02-29'));
     expect(leap.next(new Date('2096-03-01'))).toEqual(new Date('2104-02-29'));
@@ -127,7 +127,7 @@ describe('due times', () => {
     ]);
   });
 
-  it('come once on each day of a year, in every kind of zone', () => {
+  it('occur once on each day of a year, in every kind of zone', () => {
     for (const zone of ['UTC', 'America/New_York', 'Europe/Berlin', 'Australia/Lord_Howe', 'Asia/Jakarta']) {
       const year = dueWithin('15 2 * * *', zone, '2026-01-01T12:00Z', '2027-01-01T12:00Z');
       expect([zone, year.length]).toEqual([zone, 365]);
@@ -136,11 +136,11 @@ describe('due times', () => {
 
   it.each([
     ['0 2 * * *', '2026-11-20T12:00Z', 24],
-    // On a Monday morning the last one was on Friday.
+    // On a Monday morning the last due time was on Friday.
     ['0 2 * * 1-5', '2026-11-23T02:01Z', 72],
     ['0 2 * * 1-5', '2026-11-25T02:01Z', 24],
     ['0 4 * * 0', '2026-11-25', 168],
-  ])('%s at %s stands for %i hours', (expression, now, hours) => {
+  ])('the period of %s at %s is %i hours', (expression, now, hours) => {
     expect(new DueTimes(expression, 'UTC').period(new Date(now))).toBe(hours * 3_600_000);
   });
 });

@@ -40,7 +40,7 @@ describe('exactly-once runs', () => {
   const due = new Date('2026-02-07T02:00:00Z');
   const nextDue = new Date('2026-02-08T02:00:00Z');
 
-  /** Lets a lease end, as time would. */
+  /** Expires a lease, as time would. */
   async function endLease({ id }: JobRun): Promise<void> {
     await query(url, `UPDATE pgkeep.job_run SET lease_expires_at = now() - interval '1 ms' WHERE id = $1`, [
       id,
@@ -53,7 +53,7 @@ describe('exactly-once runs', () => {
     return run;
   }
 
-  it('give a due time to one of twenty', async () => {
+  it('assign a due time to one of twenty processes', async () => {
     const claims = Array.from({ length: 20 }, (_, index) =>
       jobs.claim(claimOf(`holder ${index}`), due, 'schedule'),
     );
@@ -62,14 +62,14 @@ describe('exactly-once runs', () => {
     expect(await jobs.list(10)).toHaveLength(1);
   });
 
-  it('give a manual run to one of twenty', async () => {
+  it('assign a manual run to one of twenty processes', async () => {
     const begun = await Promise.all(
       Array.from({ length: 20 }, (_, index) => jobs.begin(claimOf(`holder ${index}`), 'manual', {})),
     );
     expect(begun.filter((run) => run !== undefined)).toHaveLength(1);
   });
 
-  it('are due by the database’s clock: neither early, nor from before the schedule', async () => {
+  it('are due by the database’s clock: neither early nor for times before the schedule existed', async () => {
     const { now } = await jobs.read();
     const future = new Date(now.getTime() + 60_000);
     expect(await jobs.claim(claimOf('a day ahead'), future, 'schedule')).toBeUndefined();
@@ -96,7 +96,7 @@ describe('exactly-once runs', () => {
     expect(await jobs.claim(claimOf('two'), nextDue, 'schedule')).toBeUndefined();
   });
 
-  it('are taken over when the lease expires, and the old holder can do nothing any more', async () => {
+  it('are taken over when the lease expires, and the old holder can change nothing any more', async () => {
     const run = await claimed();
     expect(await jobs.markLost('backup')).toBeUndefined();
     expect(await jobs.renew(run, LEASE_MS)).toBe(true);
@@ -110,13 +110,13 @@ describe('exactly-once runs', () => {
     const winner = taken ?? second;
     expect([taken, second].filter((found) => found !== undefined)).toHaveLength(1);
     expect(winner).toMatchObject({ id: run.id, state: 'running', fence: 2, error: null });
-    // The one that was let go on.
+    // The run that took over.
     expect(await jobs.renew(run, LEASE_MS)).toBe(false);
     expect(await jobs.finish(run, { state: 'succeeded' })).toBe(false);
     expect(await jobs.find(run.id)).toMatchObject({ state: 'running', fence: 2 });
   });
 
-  it('are not taken over after a later due time, nor after three losses', async () => {
+  it('are not taken over after a later due time, nor after three lost leases', async () => {
     const run = await claimed();
     await endLease(run);
     await jobs.markLost('backup');
@@ -130,7 +130,7 @@ describe('exactly-once runs', () => {
     expect(await jobs.takeOver(claimOf('two'), due)).toBeUndefined();
   });
 
-  it('are tried again where they failed because the server was restarted', async () => {
+  it('are retried if they failed because the server was restarted', async () => {
     const run = await claimed();
     await query(url, `UPDATE pgkeep.job_run SET started_at = pg_postmaster_start_time() - interval '1 s'`);
     await jobs.finish(run, { state: 'failed', error: { code: 'BACKUP_FAILED', message: 'gone' } });
@@ -141,7 +141,7 @@ describe('exactly-once runs', () => {
     expect(await jobs.find(run.id)).toMatchObject({ state: 'failed', losses: 1 });
   });
 
-  it('keep their newest five hundred', async () => {
+  it('keep the newest five hundred records', async () => {
     await query(
       url,
       `INSERT INTO pgkeep.job_run (job, due_at, trigger, state, fence)
@@ -158,7 +158,7 @@ describe('exactly-once runs', () => {
     expect(rows).toEqual([{ n: 500, oldest: 102 }]);
   });
 
-  it('renew the lease while they work, and are ended when it is lost', async () => {
+  it('renew the lease while they work, and end when it is lost', async () => {
     const run = await claimed('one');
     const short = { leaseMs: 300, limitMs: 60_000, stop: new AbortController().signal };
     await jobs.renew(run, short.leaseMs);
@@ -170,7 +170,7 @@ describe('exactly-once runs', () => {
       });
       return {};
     });
-    // Three leases later it still is ours.
+    // After three lease periods this run still holds it.
     await new Promise((resolve) => setTimeout(resolve, 900));
     expect(signal?.aborted).toBe(false);
     await endLease(run);
@@ -236,10 +236,10 @@ describe('exactly-once runs', () => {
     }
   });
 
-  it('need no session: each statement may use another connection', async () => {
+  it('need no session: each statement can use another connection', async () => {
     const run = await claimed();
     const connections = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'pgkeep'`;
-    // All of the pool's connections are gone; the claim, its lease and its end are rows.
+    // All pooled connections are gone; the claim, its lease and its end are rows.
     await query(own.cluster.url('postgres'), connections, [`jobs_${databases}`]);
     await until(async () => await jobs.renew(run, LEASE_MS).catch(() => false));
     await query(own.cluster.url('postgres'), connections, [`jobs_${databases}`]);

@@ -60,7 +60,7 @@ describe('a small Express application', () => {
     expect(verdict?.status).toBe('ready');
   });
 
-  it('has the routes by a second import, and keeps its own error format', async () => {
+  it('gets the routes by a second import, and keeps its own error format', async () => {
     @Module({
       imports: [
         PgkeepModule.forRootAsync({ imports: [VaultModule], inject: ['vault'], useFactory: () => settings }),

@@ -28,7 +28,7 @@ import { createClinic, query, verified } from '../support/clinic.js';
 import { PRODUCTION } from '../support/production.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-/** What the application has beside its database. */
+/** Something that the application depends on besides its database. */
 @Injectable()
 class Cache {
   isUp = true;
@@ -51,7 +51,7 @@ class CacheCheck implements ReadinessCheck {
   }
 }
 
-/** The application's own health check, which has pgkeep's indicators beside its own one. */
+/** The application's own health check: pgkeep's indicators beside its own. */
 @Controller('status')
 class StatusController {
   constructor(
@@ -114,7 +114,7 @@ describe.each<[string, () => AbstractHttpAdapter]>([
   afterEach(() => app.close());
   afterAll(() => own.cluster.destroy());
 
-  it('has pgkeep’s checks in its own health check', async () => {
+  it('can use pgkeep’s checks in its own health check', async () => {
     const migrations = { status: 'up', details: '9/9 migrations applied' };
     const environment = {
       status: 'up',
@@ -159,7 +159,7 @@ describe.each<[string, () => AbstractHttpAdapter]>([
     await query(database, 'UPDATE _prisma_migrations SET finished_at = now()');
   });
 
-  it('has its own check in /ready, in /health and in the OpenAPI document', async () => {
+  it('can add its own check to /ready, /health and the OpenAPI document', async () => {
     const ready = await request(url).get('/ready');
     expect([ready.status, ready.body.checks.cache]).toEqual([
       200,
@@ -189,8 +189,8 @@ describe.each<[string, () => AbstractHttpAdapter]>([
   });
 });
 
-describe('an application that makes the settings from its own providers', () => {
-  it('has them from a class with createSettings()', async () => {
+describe('an application that builds the settings from its own providers', () => {
+  it('can use a class with createSettings()', async () => {
     const settings = readSettings({ DATABASE_URL: 'postgresql://u@127.0.0.1:1/db' });
     @Injectable()
     class SettingsFactory {

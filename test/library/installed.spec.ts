@@ -58,18 +58,19 @@ async function main(): Promise<void> {
 void main();
 `;
 
-/** What does not import Nest, whose own types a CommonJS file cannot import with \`module: node16\`. */
+/** An application without Nest, whose types a CommonJS file cannot import with \`module: node16\`. */
 const LIBRARY = `
 import { readSettings } from 'pgkeep';
+import { pgkeepGuard } from 'pgkeep/client';
 import { guardTests } from 'pgkeep/prisma';
 import { PgkeepScheduleModule } from 'pgkeep/schedule';
 
-export const used = [guardTests, PgkeepScheduleModule];
+export const used = [guardTests, pgkeepGuard, PgkeepScheduleModule];
 // @ts-expect-error There is no such setting: the types are known, and not any.
 readSettings(process.env).nothing;
 `;
 
-/** `dist/*.js`: the directory, and the ending where it has more than one kind of file. */
+/** The kind of a file, as `dist/*.js`: its directory and extension. */
 function kindOf(file: string): string {
   const directory =
     /^(?:packages\/[^/]+\/(?:bin|dist)|examples\/clinic\/prisma|prisma\/migrations|[^/]+)\//.exec(file)?.[0];
@@ -79,7 +80,7 @@ function kindOf(file: string): string {
   return directory.endsWith('bin/') ? `${directory}*` : `${directory}*${path.extname(file)}`;
 }
 
-/** What stands between the quotes of an import: of a fixed one, or of one in passing. */
+/** The module names of static and dynamic imports. */
 const IMPORTS =
   /^(?:import|export)\b(?:[^=;'"]*\bfrom)? '([^']+)';$|(?:\bimport|createRequire\(import\.meta\.url\))\('([^']+)'\)/gm;
 
@@ -88,7 +89,7 @@ describe('the package, installed from its tarball', () => {
 
   beforeAll(async () => {
     directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-installed-'));
-    // The test's set-up has built it already.
+    // The test's set-up has built dist/ already.
     const { stdout } = await run(
       'npm',
       ['pack', '--ignore-scripts', '--silent', '--pack-destination', directory],
@@ -98,7 +99,7 @@ describe('the package, installed from its tarball', () => {
     const installed = path.join(directory, 'node_modules');
     mkdirSync(installed);
     cpSync(path.join(directory, 'package'), path.join(installed, 'pgkeep'), { recursive: true });
-    // Without a network: what npm would install beside it is linked, and nothing else.
+    // Without a network: exactly the packages that npm would install beside it are linked.
     const own = ['@nestjs/platform-express', 'typescript', '@types/node', 'prisma'];
     for (const name of [...Object.keys(manifest.dependencies), ...own]) {
       mkdirSync(path.dirname(path.join(installed, name)), { recursive: true });
@@ -113,7 +114,7 @@ describe('the package, installed from its tarball', () => {
     }
   });
 
-  it('holds what runs and what it refers to, and nothing of development', () => {
+  it('contains what runs and the pages that it refers to, and no development files', () => {
     const files = readdirSync(path.join(directory, 'package'), { recursive: true, encoding: 'utf8' }).filter(
       (file) => statSync(path.join(directory, 'package', file)).isFile(),
     );
@@ -143,7 +144,7 @@ describe('the package, installed from its tarball', () => {
       'prisma/migrations/*.toml',
       'scripts/*.sh',
     ]);
-    // Every page that a text of the code names.
+    // Every page that a message of the code names.
     const named = files
       .filter((file) => /^dist\/.*\.js$/.test(file))
       .flatMap(
@@ -154,7 +155,7 @@ describe('the package, installed from its tarball', () => {
     expect(named.filter((page) => !files.includes(page))).toEqual([]);
   });
 
-  /** Compiles a file. @returns what the compiler has to say. */
+  /** Compiles a file. @returns the compiler's output. */
   async function compile(type: string, file: string, options: readonly string[]): Promise<string> {
     const compiler = path.join(MODULES, 'typescript/bin/tsc');
     const fixed = ['--strict', '--target', 'es2022', '--types', 'node', '--outDir', 'out'];
@@ -185,7 +186,7 @@ describe('the package, installed from its tarball', () => {
     ['commonjs', 'main.ts', resolution('node20', 'node16')],
     ['commonjs', 'main.ts', resolution('nodenext', 'nodenext')],
     ['module', 'main.ts', resolution('esnext', 'bundler')],
-    // The declarations themselves are complete: they name no type that only this repository has.
+    // The declarations are complete: they use no type that only this repository has.
     ['module', 'main.ts', ['--module', 'nodenext']],
   ])('has types for a %s application: %s with %j', async (type, file, options) => {
     expect(await compile(type, file, options)).toBe('');
@@ -278,8 +279,8 @@ describe('the package, installed from its tarball', () => {
   });
 });
 
-it('promises no version of Node.js that its dependencies refuse', () => {
-  // Of fastify's dependencies, so it is there.
+it('supports no version of Node.js that its dependencies refuse', () => {
+  // A dependency of fastify, so it is installed.
   const semver: { subset(range: string, of: string): boolean } = createRequire(import.meta.url)('semver');
   const refusing = Object.entries(lock.packages).filter(
     ([name, { dev, engines }]) =>

@@ -44,7 +44,7 @@ describe('comments that are added to an applied migration', () => {
     expect(await isHarmless(changed)).toBe(false);
   });
 
-  it('a comment that parted two words is no comment to leave out', async () => {
+  it('not: a comment that separates two words', async () => {
     expect(await isHarmless('SELECT a/**/b;', 'SELECT ab;')).toBe(false);
   });
 });

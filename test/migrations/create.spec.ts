@@ -52,12 +52,12 @@ describe('pgkeep migrate create', () => {
       ['create', '--name', '20241201_143022_add_phone'],
       '"20241201_143022_add_phone" begins with a time, which Prisma adds itself.\n`pgkeep migrate create add_phone`\n',
     ],
-  ])('%j: the right spelling, exit 2, and nothing is written', async (argv, stderr) => {
+  ])('%j: suggests a valid name, exit 2, and nothing is written', async (argv, stderr) => {
     expect(await create(argv)).toEqual({ code: 2, stdout: '', stderr });
     expect(names()).toEqual([]);
   });
 
-  it('lets Prisma write the migration, and writes the script that undoes it beside it', async () => {
+  it('has Prisma write the migration, and writes the script that undoes it', async () => {
     const { code, stdout, stderr } = await create(['create', 'init']);
     const name = newest();
     expect(name).toMatch(/^\d{14}_init$/);
@@ -81,7 +81,7 @@ DROP TABLE "public"."Child";
     expect(await shadowDatabases(own.cluster)).toEqual([]);
   });
 
-  it('Prisma does not look at down.sql: status, deploy, dev, checksum; and neither does the lint', async () => {
+  it('down.sql is ignored by Prisma (status, deploy, dev, checksum) and by the lint', async () => {
     expect((await application.prisma('migrate deploy')).exitCode).toBe(0);
     const before = await application.prisma('migrate status');
     expect(before.output).toContain('Database schema is up to date!');
@@ -97,7 +97,7 @@ DROP TABLE "public"."Child";
     application.write(`prisma/migrations/${newest()}/down.sql`, 'DROP TABLE "Child";\n');
   });
 
-  it('--name, --json: one document on stdout, what Prisma says on stderr', async () => {
+  it('--name, --json: one document on stdout, Prisma’s output on stderr', async () => {
     application.writeSchema(WITH_BORN);
     const { stdout, stderr, code } = await create(['create', '--name', 'add_born', '--json']);
     const migration = newest();
@@ -115,7 +115,7 @@ DROP TABLE "public"."Child";
     expect(code).toBe(0);
   });
 
-  it('from the schema to the rollback: applied, undone, and Prisma agrees', async () => {
+  it('from the schema to the rollback: applied, undone, and Prisma sees no difference', async () => {
     const migration = newest();
     expect((await create(['deploy', '--without-backup'])).code).toBe(0);
     await query(url, 'SELECT "born" FROM "Child"');
@@ -135,7 +135,7 @@ DROP TABLE "public"."Child";
     expect(rows).toEqual([{ back: true }, { back: false }]);
   });
 
-  it('nothing new in the schema: no down.sql before there is something to undo', async () => {
+  it('an unchanged schema: no down.sql before there is something to undo', async () => {
     const { stdout, code } = await create(['create', 'by_hand']);
     const name = newest();
     expect(stdout)
@@ -216,7 +216,7 @@ To write it again, delete it first.
     expect(await shadowDatabases(own.cluster)).toEqual([]);
   });
 
-  it('an enum that gains a value, a required column that goes: what Prisma’s comparison needs to be right', async () => {
+  it('an enum that gains a value, a dropped required column: a correct script, with what it cannot restore', async () => {
     const enumerated = new PrismaApplication(await createDatabase(own.cluster, 'enumerated'));
     enumerated.addMigration(
       '20250101000000_first',
@@ -252,7 +252,7 @@ ALTER TABLE "public"."t" ADD COLUMN     "name" TEXT NOT NULL;
 `);
   });
 
-  it('production refuses both, before anything is written', async () => {
+  it('production: refuses both before anything is written', async () => {
     const production = await createDatabase(own.cluster, 'production');
     const settings = { NODE_ENV: 'development', DATABASE_URL: production };
     expect((await runCli(['install'], settings)).code).toBe(0);

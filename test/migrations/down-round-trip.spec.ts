@@ -16,7 +16,7 @@ const BINARIES = findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH
 
 jest.setTimeout(120_000);
 
-/** What Prisma's comparison does not see, and has a name. */
+/** Named objects that Prisma's comparison does not see. */
 const UNSEEN = `CREATE SCHEMA "audit";
 CREATE TABLE "audit"."log" ("id" INT PRIMARY KEY, "village" INT REFERENCES "villages" ("id"));
 CREATE DOMAIN "nik" AS TEXT CHECK (length(VALUE) = 16);
@@ -64,7 +64,7 @@ describe('a migration and its down.sql', () => {
     return downBody(await parse(sql), await parse(reverse), 'public').sql;
   };
 
-  it('gives byte for byte the structure from before, for every migration of the clinic and for what Prisma does not see', async () => {
+  it('restore the previous structure byte for byte, for every migration of the clinic and for objects that Prisma does not see', async () => {
     const names = readdirSync(CLINIC_MIGRATIONS).filter((name) => name.startsWith('2'));
     const scripts = new Map(
       names.map((name) => [name, readFileSync(path.join(CLINIC_MIGRATIONS, name, 'migration.sql'), 'utf8')]),

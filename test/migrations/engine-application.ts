@@ -101,7 +101,7 @@ export class PrismaApplication {
   }
 }
 
-/** The environment of Prisma's CLI in these tests: no set engine, no password from elsewhere, no network. */
+/** The environment of Prisma's CLI in these tests: no engine set, no inherited password, no network. */
 export function prismaEnvironment(
   env: Readonly<Record<string, string | undefined>>,
 ): Record<string, string | undefined> {

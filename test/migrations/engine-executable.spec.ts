@@ -13,7 +13,7 @@ import {
   query,
 } from './engine-application.js';
 
-/** Empty for a process that has just ended. */
+/** The command line of a process; empty for one that has just ended. */
 function commandLineOf(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
@@ -97,7 +97,7 @@ describe('bin/schema-engine', () => {
       },
     );
 
-    it('lets prisma generate work', async () => {
+    it('does not prevent prisma generate', async () => {
       const { exitCode } = await application.prisma('generate', { PRISMA_SCHEMA_ENGINE_BINARY: location });
       expect(exitCode).toBe(0);
     });

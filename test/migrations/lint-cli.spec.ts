@@ -91,7 +91,7 @@ Table sizes are from the database.
     });
   });
 
-  it('an index on a small table is nothing, on a large one an error', async () => {
+  it('an index on a small table is allowed, on a large one an error', async () => {
     const application = new Application().add(
       '20991231000000_next',
       `SET lock_timeout = '5s';\nCREATE INDEX "i" ON "children"("full_name");\n`,
@@ -107,7 +107,7 @@ Table sizes are from the database.
     expect((await application.lint()).stdout).toContain('"children" (size unknown, assumed to be large)');
   });
 
-  it('a partitioned table is as large as its leaves, an empty table takes a required column', async () => {
+  it('a partitioned table is as large as its partitions; an empty table may get a required column', async () => {
     await query(
       url,
       `CREATE TABLE "parts" ("id" INTEGER) PARTITION BY RANGE ("id");
@@ -134,7 +134,7 @@ Table sizes are from the database.
     await query(url, 'DROP TABLE "parts", "empty"');
   });
 
-  it('nothing pending: nothing to check; an edited migration is reported all the same', async () => {
+  it('nothing pending: nothing to check, but an edited migration is reported', async () => {
     const application = new Application();
     expect(await application.lint([], { DATABASE_URL: url })).toEqual({
       code: 0,
@@ -226,7 +226,7 @@ Restore it from version control, or write it again: \`pgkeep migrate lint --writ
     expect(reference.stderr).toContain('since --upload-pack=x. git: ');
   });
 
-  it('what a change brings: migrations are checked, other SQL is a finding', async () => {
+  it('--changed-since: changed migrations are checked, other SQL is a finding', async () => {
     const application = new Application();
     const git = (...argv: string[]): void => {
       const identity = ['-c', 'user.name=t', '-c', 'user.email=t@localhost', '-c', 'commit.gpgsign=false'];
@@ -275,7 +275,7 @@ Restore it from version control, or write it again: \`pgkeep migrate lint --writ
     const sarif: unknown = JSON.parse(stdout);
     const schema: AnySchemaObject = JSON.parse(
       readFileSync('test/support/sarif-2.1.0-rtm.5.schema.json', 'utf8')
-        // Ajv speaks later drafts than 4; these two words are what changed.
+        // Ajv supports later drafts than 4; only these two keywords differ.
         .replace('http://json-schema.org/draft-04/schema#', 'http://json-schema.org/draft-07/schema#')
         .replace('"id": "https', '"$id": "https'),
     );
@@ -351,7 +351,7 @@ See \`docs/lint-rules.md#lock-table\`.`,
     expect(stdout.includes('\u001b') || stdout.includes('\u0007')).toBe(false);
   });
 
-  it('squawk that does not work: an error, and how to leave it out', async () => {
+  it('squawk that does not work: an error, and how to switch it off', async () => {
     const application = new Application();
     const binary = path.join(application.directory, 'node_modules/.bin/squawk');
     mkdirSync(path.dirname(binary), { recursive: true });
@@ -365,7 +365,7 @@ Fix or remove it, or run without it: \`pgkeep migrate lint --no-squawk\`.
     });
   });
 
-  it('a directory without migration.sql is a finding, and the others are checked', async () => {
+  it('a directory without migration.sql is a finding; the others are checked', async () => {
     const application = new Application().add('20991231000000_next', REQUIRED);
     mkdirSync(path.join(application.directory, 'prisma/migrations/20991231000100_empty'));
     const { code, stdout, stderr } = await application.lint([], { NODE_ENV: 'production' });
@@ -407,7 +407,7 @@ Fix or remove it, or run without it: \`pgkeep migrate lint --no-squawk\`.
     });
   });
 
-  it('the change of an applied file is accepted with a reason, and then waived', async () => {
+  it('a change to an applied file can be accepted with a reason, and is then waived', async () => {
     const application = new Application();
     const name = '20250708064500_who_growth_standards';
     application.edit(name, '\nSELECT 1;\n');
@@ -430,7 +430,7 @@ Add --because "…". The baseline keeps the reason, and every deploy shows it.
     });
   });
 
-  it('status and the check report as edited what a deploy refuses: no comments, no accepted change', async () => {
+  it('status and /ready report as edited exactly what a deploy refuses: neither comments nor accepted changes', async () => {
     const application = new Application();
     const [commented, changed] = ['20250708064500_who_growth_standards', '20250310073000_init'];
     application.edit(commented);

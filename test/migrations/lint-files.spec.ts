@@ -20,8 +20,8 @@ async function caret(content: Content): Promise<string> {
 const TRUNCATED =
   'TRUNCATE removes every row of "t" (size unknown, assumed to be large) and fires no row trigger. Only a backup can restore the rows.';
 
-describe('files as they come', () => {
-  it('a syntax error in the middle: PostgreSQL’s message, at its place, counted in characters', async () => {
+describe('unusual files', () => {
+  it('a syntax error in the middle: PostgreSQL’s message with its position in characters', async () => {
     const sql = '-- é ü 👶\nSELECT 1;\n\n  CREAT TABLE "é" ();\nSELECT 2;\n';
     expect(await found(sql)).toEqual([
       'error syntax-error 4:3 PostgreSQL refuses this: syntax error at or near "CREAT".',
@@ -35,7 +35,7 @@ describe('files as they come', () => {
     ]);
   });
 
-  it('places behind characters of two, three and four bytes', async () => {
+  it('positions after characters of two, three and four bytes', async () => {
     const sql = `/* é 世 👶 /* nested */ */ SELECT '👶👶'; /* é */ SET lock_timeout = '1s'; TRUNCATE "t";`;
     const column = Array.from(sql.slice(0, sql.indexOf('"t"'))).length + 1;
     expect(await found(sql)).toEqual([`error truncate 1:${column} ${TRUNCATED}`]);
@@ -44,7 +44,7 @@ describe('files as they come', () => {
     );
   });
 
-  it('a byte order mark: refused; and the rest is checked, at its right places', async () => {
+  it('a byte order mark: refused; the rest is checked, with correct positions', async () => {
     const bytes = Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from('TRUNCATE "t";')]);
     expect(await found(bytes)).toEqual([
       'error byte-order-mark 1:1 The file begins with a byte order mark. Prisma sends it to PostgreSQL, which refuses it as a syntax error.',
@@ -52,14 +52,14 @@ describe('files as they come', () => {
     ]);
   });
 
-  it('CRLF: the same findings at the same places', async () => {
+  it('CRLF: the same findings at the same positions', async () => {
     const sql = `SET lock_timeout = '5s';\n\n-- é\nTRUNCATE "t";\n`;
     expect(await found(sql.replaceAll('\n', '\r\n'))).toEqual(await found(sql));
     expect(await found(sql)).toEqual([`error truncate 4:10 ${TRUNCATED}`]);
     expect(await caret(sql.replaceAll('\n', '\r\n'))).toBe('TRUNCATE "t";\n         ^');
   });
 
-  it.each(['', '\n', '  -- nothing yet\n', ';;', '\uFEFF'])('nothing in it: %j', async (content) => {
+  it.each(['', '\n', '  -- nothing yet\n', ';;', '\uFEFF'])('no statement in it: %j', async (content) => {
     expect((await found(content)).at(-1)).toBe(
       'info empty-migration 1:1 The file contains no statement: applying it changes nothing.',
     );
@@ -74,7 +74,7 @@ describe('files as they come', () => {
     ]);
   });
 
-  it('a NUL byte does not hide what is behind it', async () => {
+  it('a NUL byte does not hide what follows it', async () => {
     expect(await found('SELECT 1;\0 TRUNCATE "t";')).toEqual([
       'error not-utf8 1:1 The file contains a NUL byte. PostgreSQL refuses it, or reads only what is before it.',
     ]);
@@ -97,7 +97,7 @@ describe('files as they come', () => {
     expect(Math.max(...cut)).toBeLessThan(170);
   }, 60_000);
 
-  it('what the parser cannot read is reported, and does not stop the rest', async () => {
+  it('a file that the parser cannot read is reported, and the others are checked', async () => {
     const deep = `SELECT 1${'+1'.repeat(200_000)};`;
     const { findings } = await lintMigrations([
       { path: 'deep', content: deep },
@@ -113,13 +113,13 @@ describe('files as they come', () => {
     ]);
   });
 
-  it('edited after it was applied: found although the file is not checked', async () => {
+  it('a file edited after it was applied: reported although it is not checked', async () => {
     expect(await found('TRUNCATE "t";', { isJudged: false, isEdited: true })).toEqual([
       'error edited-after-apply 1:1 This migration was changed after it was applied. This database has the old version, the next database gets the new one, and `prisma migrate dev` asks to reset.',
     ]);
   });
 
-  it('SQL outside the migrations directory: found, and not checked', async () => {
+  it('SQL outside the migrations directory: reported, not checked', async () => {
     expect(await found('TRUNCATE "t";', { isStray: true })).toEqual([
       'error sql-outside-migrations 1:1 This SQL file is outside the migrations directory. If it is run by hand, it changes the database without an entry in its history.',
     ]);
@@ -132,7 +132,7 @@ describe('DO blocks and functions', () => {
   const checked = (content: string): Promise<string[]> =>
     found(`SET lock_timeout = '5s'; SELECT 'é';\n${content}`);
 
-  it('checks the statements of a DO block, at their places', async () => {
+  it('checks the statements of a DO block, with their positions', async () => {
     expect(
       await checked(`DO $$
 DECLARE n integer;
@@ -174,7 +174,7 @@ CREATE FUNCTION g() RETURNS void BEGIN ATOMIC DELETE FROM "t"; END;`),
 describe('waivers', () => {
   const checked = (content: string): Promise<string[]> => found(`SET lock_timeout = '5s';\n${content}`);
 
-  it('with a reason: allow the rules that they name in the next statement, and nothing else', async () => {
+  it('with a reason: allow the named rules in the next statement only', async () => {
     const { findings, waived } = await lintMigrations([
       {
         path: 'm',
@@ -187,13 +187,13 @@ TRUNCATE "u";`,
       },
     ]);
     expect(findings.map(({ rule, line }) => [rule, line])).toEqual([['truncate', 6]]);
-    // One statement, one finding: it says what CASCADE does as well.
+    // One finding for the statement: it also says what CASCADE does.
     expect(waived.map(({ rule, line, reason }) => [rule, line, reason])).toEqual([
       ['truncate', 5, 'the table is a cache'],
     ]);
   });
 
-  it('inside a statement: for the line below', async () => {
+  it('inside a statement: apply to the next line', async () => {
     expect(
       await checked(`ALTER TABLE "t" ADD COLUMN "a" TEXT,
   -- pgkeep:allow required-column because the table was emptied by hand
@@ -207,7 +207,7 @@ TRUNCATE "u";`,
     ).toEqual([`error truncate 5:1 ${TRUNCATED}`]);
   });
 
-  it('without a reason, without a finding, of an unknown rule: findings themselves', async () => {
+  it('without a reason, without a finding, or of an unknown rule: are findings', async () => {
     expect(await checked('-- pgkeep:allow truncate\nTRUNCATE "t";')).toEqual([
       'error waiver-without-reason 2:1 This waiver has no reason, so it has no effect.',
       `error truncate 3:10 ${TRUNCATED}`,
@@ -227,7 +227,7 @@ TRUNCATE "u";`,
     ]);
   });
 
-  it('at the top: also for findings about the file', async () => {
+  it('at the top: also apply to findings about the file', async () => {
     expect(await found('-- pgkeep:allow empty-migration because the name was needed\n')).toEqual([]);
   });
 });

@@ -9,7 +9,7 @@ import { commandsOf } from '../../src/migrations/sql/syntax-tree.js';
 import { createDatabase } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-/** What is there already. */
+/** The objects that exist already. */
 const MADE = `
   CREATE DOMAIN positive AS INTEGER; CREATE TYPE mood AS ENUM ('good'); CREATE TYPE pair AS (a INTEGER);
   CREATE TABLE "k" ("id" INTEGER PRIMARY KEY);
@@ -123,7 +123,7 @@ const NOT_ALONE = new Set([
   'risky-together',
 ]);
 
-/** Commands that break no rule as they are here: their rules are about other forms of them, or newer servers. */
+/** Commands that break no rule in this form: their rules are about other forms or newer servers. */
 const HARMLESS_HERE = new Set(['AT_AlterConstraint', 'CreateTableAsStmt', 'InsertStmt']);
 
 describe('the lock and the rules of each command', () => {
@@ -141,7 +141,7 @@ describe('the lock and the rules of each command', () => {
     await own.cluster.destroy();
   });
 
-  /** The strongest lock that a statement takes on a table or a materialized view that was there before. */
+  /** The strongest lock that a statement takes on an existing table or materialized view. */
   async function lockOf(sql: string): Promise<string> {
     const before = await client.query<{ oid: number }>(
       `SELECT oid FROM pg_class WHERE relkind IN ('r', 'p', 'm') AND relnamespace = 'public'::regnamespace`,
@@ -160,7 +160,7 @@ describe('the lock and the rules of each command', () => {
     }
   }
 
-  /** What the lint finds; the columns that name an owner are the fixture's. */
+  /** The findings of the lint, with the fixture's owner columns. */
   async function rulesOf(sql: string): Promise<string[]> {
     const files = [
       { path: '1', content: MADE, isJudged: false },
@@ -203,7 +203,7 @@ describe('the lock and the rules of each command', () => {
     await expectAsDeclared(kind, Object.entries(STATEMENTS).find(([name]) => name === kind)?.[1], sql);
   });
 
-  it('every rule about statements checks commands that are listed', () => {
+  it('every rule about statements checks a listed command', () => {
     const commands = new Set([...Object.keys(ALTER_TABLE), ...Object.keys(STATEMENTS)]);
     const unlisted = STATEMENT_RULES.filter(
       ({ on }) => on.length === 0 || on.some((one) => !commands.has(one)),
@@ -211,7 +211,7 @@ describe('the lock and the rules of each command', () => {
     expect(unlisted.map(({ id }) => id)).toEqual([]);
   });
 
-  it('every command that locks a table is checked, or says why not', () => {
+  it('every command that locks a table is checked, or listed with the reason why not', () => {
     const checked = new Set<string>(RULES.flatMap(({ on = [] }) => on));
     const silent = [...Object.entries(ALTER_TABLE), ...Object.entries(STATEMENTS)].filter(
       ([name, { lock, note }]) => lock !== 'none' && note === '' && !checked.has(name),
@@ -219,7 +219,7 @@ describe('the lock and the rules of each command', () => {
     expect(silent.map(([name]) => name)).toEqual([]);
   });
 
-  it('every rule has its own name, and a section that its findings lead to', () => {
+  it('every rule has a unique name, and a section that its findings link to', () => {
     const ids = RULES.map(({ id }) => id);
     expect(
       ids.filter((id, index) => ids.indexOf(id) !== index || !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(id)),

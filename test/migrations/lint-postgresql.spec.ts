@@ -5,7 +5,7 @@ import { lintMigrations } from '../../src/migrations/lint/lint-migrations.js';
 import { createDatabase } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-/** What the lint says about a table that is large, in the file after the one that makes it. */
+/** The findings about a large table, in the file after the one that creates it. */
 async function rulesFor(made: string, then: string): Promise<string[]> {
   const { findings } = await lintMigrations([
     { path: '1', content: made, isJudged: false },
@@ -75,15 +75,15 @@ describe('what the rules assume about PostgreSQL', () => {
     ['VARCHAR(3)[]', 'VARCHAR(9)[]'],
     ['DATE', 'TIMESTAMP'],
     ['REAL', 'DOUBLE PRECISION'],
-  ])('type change from %s to %s: rewrites or not, as it says', async (from, to) => {
+  ])('type change from %s to %s: rewrites the table if the lint says so', async (from, to) => {
     const made = `CREATE TABLE t (id INTEGER, c ${from})`;
     const then = `ALTER TABLE t ALTER COLUMN c TYPE ${to} USING c::${to}`;
     const found = (await rulesFor(made, then)).includes('column-type-change');
-    // A finding without need is a nuisance; a missing one is an outage. Only the second is a fault.
+    // A needless finding is a nuisance, a missing one an outage: only the second fails this test.
     expect({ found, rewrites: await rewrites(made, then) }).not.toEqual({ found: false, rewrites: true });
   });
 
-  it('a free type change that an application makes every day is not found', async () => {
+  it('common type changes without a rewrite are not findings', async () => {
     const made = 'CREATE TABLE t (id INTEGER, a VARCHAR(10), b DECIMAL(4,2), c TIMESTAMP(3))';
     const then = 'ALTER TABLE t ALTER a TYPE TEXT, ALTER b TYPE DECIMAL(9,2), ALTER c TYPE TIMESTAMP(6)';
     expect(await rulesFor(made, then)).toEqual([]);
@@ -120,7 +120,7 @@ describe('what the rules assume about PostgreSQL', () => {
     expect((await rulesFor(made, then)).includes('volatile-default')).toBe(expected);
   });
 
-  /** How often a statement makes PostgreSQL read the table from the beginning to the end. */
+  /** How often PostgreSQL scans the complete table for a statement. */
   async function reads(made: string, then: string): Promise<number> {
     const scansOf = async (): Promise<number> => {
       const { rows } = await client.query<{ scans: number }>(
@@ -155,7 +155,7 @@ describe('what the rules assume about PostgreSQL', () => {
     expect(await rulesFor(made, `ALTER TABLE t ${alter}`)).toEqual(expected ? ['volatile-default'] : []);
   });
 
-  it('a required column of a domain fails, and is found', async () => {
+  it('a required column of a domain fails, and is a finding', async () => {
     const made = 'CREATE DOMAIN positive AS INTEGER CHECK (VALUE > 0); CREATE TABLE t (id INTEGER)';
     const then = 'ALTER TABLE t ADD COLUMN c positive NOT NULL';
     await expect(rewrites(made, then)).rejects.toThrow('column "c" of relation "t" contains null values');
@@ -198,7 +198,7 @@ describe('what the rules assume about PostgreSQL', () => {
     expect(await rulesFor(made, then)).toEqual(expected ? ['set-not-null'] : []);
   });
 
-  it('a required column fails as it says, and the steps it writes out apply and pass the lint themselves', async () => {
+  it('a required column fails as the lint says, and the steps that it suggests apply and pass the lint', async () => {
     const made = `CREATE TABLE "t" (id INTEGER); INSERT INTO "t" VALUES (1), (2);`;
     const wrong = 'ALTER TABLE "t" ADD COLUMN "child_uuid" VARCHAR(64) NOT NULL UNIQUE;';
     await client.query(made);
@@ -240,7 +240,7 @@ CREATE UNIQUE INDEX CONCURRENTLY "t_child_uuid_key" ON "t"("child_uuid");`);
     await client.query('DROP TABLE t');
   });
 
-  it('what cannot run inside a transaction fails in a file of several statements, as it says', async () => {
+  it('statements that cannot run in a transaction fail in a file of several, as the lint says', async () => {
     await client.query('CREATE TABLE t (id INTEGER)');
     const file = `SET lock_timeout = '5s'; CREATE INDEX CONCURRENTLY "i" ON "t"("id");`;
     await expect(client.query(file)).rejects.toThrow(
@@ -256,11 +256,11 @@ CREATE UNIQUE INDEX CONCURRENTLY "t_child_uuid_key" ON "t"("child_uuid");`);
     await client.query('DROP TABLE t');
   });
 
-  it('a byte order mark is refused, as it says', async () => {
+  it('a byte order mark is refused, as the lint says', async () => {
     await expect(client.query('\uFEFFSELECT 1')).rejects.toThrow('syntax error at or near "\uFEFFSELECT"');
   });
 
-  it('an index, a foreign key and a check as it writes them apply and pass', async () => {
+  it('an index, a foreign key and a check as the lint suggests them apply and pass', async () => {
     const made =
       'CREATE TABLE "a" ("id" INTEGER PRIMARY KEY, "b" INTEGER); CREATE TABLE "c" ("id" INTEGER PRIMARY KEY);';
     await client.query(made);
@@ -330,7 +330,7 @@ CREATE UNIQUE INDEX CONCURRENTLY "t_child_uuid_key" ON "t"("child_uuid");`);
     ['ALTER DOMAIN email ADD CONSTRAINT c CHECK (VALUE <> $$$$) NOT VALID', false],
     ['ALTER DOMAIN email DROP NOT NULL', false],
     ['ALTER DOMAIN email SET DEFAULT $$x$$', false],
-  ])('what locks the tables of a domain: %s', async (then, locks) => {
+  ])('statements that lock the tables of a domain: %s', async (then, locks) => {
     const made = 'CREATE DOMAIN email AS TEXT; CREATE TABLE t (id INTEGER, c email)';
     expect(await rulesFor(made, then)).toEqual(locks ? ['domain-check-without-not-valid'] : []);
     await client.query(made);

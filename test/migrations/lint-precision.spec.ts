@@ -24,7 +24,7 @@ async function rules(content: string, context?: LintContext): Promise<string[]> 
   return (await found(content, context)).map((line) => line.split(':')[0] ?? '');
 }
 
-describe('what is new has nothing that could be lost', () => {
+describe('a new object has nothing to lose', () => {
   it.each([
     'ALTER TABLE "users" ADD COLUMN "c" TEXT; ALTER TABLE "users" DROP COLUMN "c"',
     'ALTER TABLE "users" ADD COLUMN "c" TEXT; ALTER TABLE "users" RENAME COLUMN "c" TO "d"',
@@ -43,11 +43,11 @@ describe('what is new has nothing that could be lost', () => {
     `SELECT setval('users_id_seq', (SELECT max("id") FROM "users"))`,
     'GRANT USAGE ON SCHEMA public TO PUBLIC; GRANT SELECT ON "users" TO reporting',
     'REFRESH MATERIALIZED VIEW CONCURRENTLY "sums"',
-  ])('nothing against: %s', async (sql) => {
+  ])('no finding: %s', async (sql) => {
     expect((await found(sql)).filter((line) => !line.includes('truncate'))).toEqual([]);
   });
 
-  it('a backfill of a column that the file adds loses nothing; one of an older column does', async () => {
+  it('a backfill of a column that the file adds loses nothing; that of an existing column does', async () => {
     const add = 'ALTER TABLE "users" ADD COLUMN "full" TEXT;';
     expect(await rules(`${add} UPDATE "users" SET "full" = lower("email")`)).toEqual([
       'warning risky-together',
@@ -57,7 +57,7 @@ describe('what is new has nothing that could be lost', () => {
     );
   });
 
-  it('the files of one plan are new for each other', async () => {
+  it('objects of earlier files of the same plan are new', async () => {
     const one: LintFile = {
       path: 'm/20250701000000_a/migration.sql',
       content: 'ALTER TABLE "users" ADD COLUMN "c" TEXT; CREATE TABLE "n" ("id" INT);',
@@ -71,7 +71,7 @@ describe('what is new has nothing that could be lost', () => {
     expect((await lintMigrations([HISTORY, one, two])).findings).toEqual([]);
   });
 
-  it('without a database, a table of the same day is small; its rows can still be lost', async () => {
+  it('without a database, a table created on the same day is small, but its rows can be lost', async () => {
     const day = { path: 'm/20250101230000_later/migration.sql' };
     expect(await found('CREATE INDEX "i" ON "users"("a")', {}, day)).toEqual([]);
     expect(await found('ALTER TABLE "users" ADD COLUMN "n" INT NOT NULL', {}, day)).toEqual([]);
@@ -80,14 +80,14 @@ describe('what is new has nothing that could be lost', () => {
     expect((await found('CREATE INDEX "i" ON "users"("a")', { sizes }, day)).length).toBe(1);
   });
 
-  it('what the database does not have cannot be lost', async () => {
+  it('objects that the database does not have cannot be lost', async () => {
     const sizes = new Map([['public.ghost', null]]);
     const drop = 'DROP TABLE IF EXISTS "ghost" CASCADE';
     expect(await found(drop, { sizes })).toEqual([]);
     expect(await rules(drop)).toEqual(['error drop-table']);
   });
 
-  it('one statement, one finding of a kind', async () => {
+  it('one finding of a kind per statement', async () => {
     expect(await found('ALTER TABLE "users" DROP COLUMN "a", DROP COLUMN "b" CASCADE')).toEqual([
       'error drop-column: DROP COLUMN removes "a", "b" of "users" and their values in every row (size unknown, assumed to be large). Only a backup can restore them, and an application that still uses one of the columns will fail: Prisma names every column of its schema. CASCADE also drops everything that depends on it (views, foreign keys, columns); the file does not name these objects.',
     ]);
@@ -100,7 +100,7 @@ describe('what is new has nothing that could be lost', () => {
   });
 });
 
-describe('what is dangerous is found', () => {
+describe('dangerous statements are findings', () => {
   it.each([
     [
       'ALTER TABLE "users" ADD CONSTRAINT "c" CHECK ("a" > 0) NOT VALID; ALTER TABLE "users" VALIDATE CONSTRAINT "c"',
@@ -151,7 +151,7 @@ describe('what is dangerous is found', () => {
       `error rename-type: The running application still uses the value 'A' of "Role" and will fail.`,
     ],
     [
-      'ALTER TYPE "Role" RENAME TO "Rank"',
+      'ALTER TYPE "Role" RENAME TO "Grade"',
       'error rename-type: The running application still uses the type "Role" and will fail.',
     ],
     [

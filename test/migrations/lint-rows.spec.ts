@@ -26,7 +26,7 @@ const ALL = [
   `UPDATE "lot" SET "label" = 'x', "sku" = coalesce("sku", 'y')`,
 ];
 
-/** Some are left alone. */
+/** Some rows are not changed. */
 const SOME = [
   'UPDATE "lot" l SET "label" = p."label" FROM "peer" p WHERE p."sku" = l."sku"',
   'DELETE FROM "lot" l USING "peer" p WHERE l."id" = p."id"',
@@ -40,7 +40,7 @@ const SOME = [
   'DELETE FROM "lot" l USING "peer" p WHERE p."id" = l."id" OR p."sku" IS NULL',
 ];
 
-/** All are written, and none of them loses what it held. */
+/** All rows are written, and none loses a value. */
 const KEPT = [
   `UPDATE "lot" SET "label" = coalesce("label", '')`,
   'UPDATE "lot" l SET "label" = l."label" WHERE l."id" IS NOT NULL',
@@ -90,14 +90,14 @@ describe('which rows a statement changes, compared with PostgreSQL', () => {
     });
   });
 
-  it.each(KEPT)('every row, and nothing is lost: %s', async (sql) => {
+  it.each(KEPT)('every row, without loss: %s', async (sql) => {
     expect({ takesAll: await takesAll(sql), isFound: await isFound(sql) }).toEqual({
       takesAll: true,
       isFound: false,
     });
   });
 
-  it('a new value of an enum that is committed can be used; one that is not cannot', async () => {
+  it('a new value of an enum can be used after it is committed, not before', async () => {
     await client.query(`CREATE TYPE "Shade" AS ENUM ('DARK'); CREATE TABLE "paint" ("shade" "Shade")`);
     const made = `CREATE TYPE "Shade" AS ENUM ('DARK'); CREATE TABLE "paint" ("shade" "Shade");`;
     const use = `ALTER TABLE "paint" ALTER COLUMN "shade" SET DEFAULT 'LIGHT'`;

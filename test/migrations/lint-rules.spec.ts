@@ -62,7 +62,7 @@ describe('rules about rows', () => {
     `UPDATE "users" SET "email" = 'x' WHERE "email" NOT LIKE '%'`,
     'DELETE FROM "users" WHERE EXISTS (SELECT 1 FROM "children" WHERE "parent_id" = "users"."id")',
     'CREATE TABLE "new" ("id" INTEGER); INSERT INTO "new" VALUES (1); UPDATE "new" SET "id" = 2; DELETE FROM "new"',
-  ])('does not: %s', async (sql) => {
+  ])('changes some rows only: %s', async (sql) => {
     expect(await rulesOf(sql)).toEqual([]);
   });
 
@@ -177,7 +177,7 @@ describe('rules about locks', () => {
   ];
 
   it.each(STATEMENTS)(
-    '%s: found on a large table and on one of unknown size, not on a small one',
+    '%s: a finding on a large table and on one of unknown size, not on a small one',
     async (sql, rule) => {
       const size = (rows: number, bytes: number): LintContext => ({
         sizes: new Map(['public.users', 'public.children'].map((name) => [name, { rows, bytes }])),
@@ -199,11 +199,11 @@ describe('rules about locks', () => {
     'ALTER TABLE "children" ALTER COLUMN "name" TYPE TEXT, ALTER COLUMN "weight" TYPE DECIMAL(9,2)',
     'ALTER TABLE "users" ADD COLUMN "created" TIMESTAMPTZ NOT NULL DEFAULT now()',
     'ALTER TABLE "users" ADD CONSTRAINT "u" UNIQUE USING INDEX "users_u"',
-  ])('nothing against: %s', async (sql) => {
+  ])('no finding: %s', async (sql) => {
     expect(await rulesOf(sql)).toEqual([]);
   });
 
-  it('SET NOT NULL is proved by a validated check of an earlier migration, or of this one', async () => {
+  it('SET NOT NULL is free after a validated check of an earlier migration, or of this one', async () => {
     const check = `ALTER TABLE "users" ADD CONSTRAINT "p" CHECK ("deleted_at" IS NOT NULL) NOT VALID;`;
     const validate = 'ALTER TABLE "users" VALIDATE CONSTRAINT "p";';
     const set = 'ALTER TABLE "users" ALTER COLUMN "deleted_at" SET NOT NULL;';
@@ -214,7 +214,7 @@ describe('rules about locks', () => {
     expect((await lintMigrations([HISTORY, earlier, now])).findings).toEqual([]);
   });
 
-  it('an index of a partitioned table is built part by part', async () => {
+  it('an index of a partitioned table is built partition by partition', async () => {
     const parts: LintFile = {
       path: '1',
       content: 'CREATE TABLE "p" ("id" INTEGER) PARTITION BY RANGE ("id")',
@@ -232,14 +232,14 @@ ALTER INDEX … ATTACH PARTITION …;`);
     expect(await rewriteOf('CREATE INDEX "i" ON ONLY "p"("id")')).toBeUndefined();
   });
 
-  it('a check with a parenthesis in quotes is written out completely', async () => {
+  it('the suggestion for a check with a quoted parenthesis is complete', async () => {
     const [finding] = await findingsOf(`ALTER TABLE "users" ADD CHECK ("email" <> ')''(' AND (true));`);
     expect(finding?.rewrite.split('\n')[2]).toBe(
       `ALTER TABLE "users" ADD CONSTRAINT "users_check" CHECK ("email" <> ')''(' AND (true)) NOT VALID;`,
     );
   });
 
-  it('what runs long while the file holds a lock', async () => {
+  it('a long statement while the file holds a lock', async () => {
     expect(
       await messageOf(
         'ALTER TABLE "users" ADD COLUMN "a" TEXT;\nUPDATE "children" SET "name" = lower("name") WHERE "weight" > 3;',
@@ -287,7 +287,7 @@ UPDATE of "children" (size unknown, assumed to be large) runs while an earlier s
     'REINDEX TABLE CONCURRENTLY "users"',
     'VACUUM "users"',
     'ALTER TABLE "users" DETACH PARTITION "u" CONCURRENTLY',
-  ])('what cannot be mixed with others: %s', async (sql) => {
+  ])('a statement that cannot be combined with others: %s', async (sql) => {
     const mixed = `${sql}; COMMENT ON TABLE "users" IS 'x'`;
     const rules = async (engine: Engine): Promise<string[]> =>
       (await findingsOf(mixed, { engine })).map(({ rule, severity }) => `${severity} ${rule}`);
@@ -295,11 +295,11 @@ UPDATE of "children" (size unknown, assumed to be large) runs while an earlier s
     const isSplit = sql.startsWith('CREATE');
     expect(await rules('prisma')).toEqual([`${isSplit ? 'warning' : 'error'} concurrently-in-transaction`]);
     expect(await rules('pgkeep')).toEqual(['warning concurrently-in-transaction']);
-    // With a SET alone nothing is left half done.
+    // With a SET alone, nothing can be half done.
     expect(await rulesOf(sql)).toEqual([]);
   });
 
-  it('CREATE TABLE IF NOT EXISTS of an existing table creates nothing', async () => {
+  it('CREATE TABLE IF NOT EXISTS of an existing table does not count as new', async () => {
     const { findings } = await lintMigrations(
       [
         {
@@ -313,7 +313,7 @@ UPDATE of "children" (size unknown, assumed to be large) runs while an earlier s
     expect(findings.map(({ rule }) => rule)).toEqual(['create-index-not-concurrently']);
   });
 
-  it('a table that a pending migration creates is new for the next pending one', async () => {
+  it('a table that a pending migration creates is new for the next one', async () => {
     const made = { path: '1', content: 'CREATE TABLE "n" ("id" INTEGER);' };
     const then = { path: '2', content: 'CREATE INDEX "i" ON "n"("id");' };
     const pending = await lintMigrations([
@@ -403,7 +403,7 @@ ALTER TABLE "t" ADD CONSTRAINT "t_id_key" PRIMARY KEY USING INDEX "t_id_key";`,
     ]);
   });
 
-  it('a foreign key dropped: not if it is replaced, or its column or a table is dropped', async () => {
+  it('a dropped foreign key: no finding if it is replaced, or its column or a table is dropped', async () => {
     const made = `CREATE TABLE "k" ("id" INTEGER PRIMARY KEY);
       CREATE TABLE "t" ("id" INTEGER PRIMARY KEY, "k_id" INTEGER REFERENCES "k"("id"), "o_id" INTEGER);
       ALTER TABLE "t" ADD CONSTRAINT "named" FOREIGN KEY ("o_id") REFERENCES "k"("id");`;
@@ -463,7 +463,7 @@ The running application still uses "users" and will fail.
     expect(finding?.message).toContain('(about 1 row, 8.0 kB)');
   });
 
-  it('an owner column that may be empty, if the setting is set', async () => {
+  it('a nullable owner column, if the setting is set', async () => {
     const declared = { ownerColumns: ['owner_id', 'ownerId'] };
     const plain = 'CREATE TABLE "media" ("id" INTEGER, "owner_id" INTEGER);';
     expect(await rulesOf(plain)).toEqual([]);

@@ -10,7 +10,7 @@ async function parse(sql: string) {
   return parsed;
 }
 
-describe('what a script loses, as far as its text says', () => {
+describe('what a script loses, according to its text', () => {
   it.each<[string, string[]]>([
     ['DROP TABLE "a", other.b', ['table public.a', 'table other.b']],
     ['DROP TABLE IF EXISTS a CASCADE', ['table public.a']],
@@ -67,7 +67,7 @@ describe('what the comparison of two schemas does not undo', () => {
   });
 });
 
-describe('what a migration leaves to be seen', () => {
+describe('what shows that a migration was applied', () => {
   it.each<[string, string[]]>([
     [
       'CREATE TABLE a (id INT); CREATE INDEX i ON other.a (id); ALTER TABLE a ADD COLUMN b INT, DROP COLUMN c, ADD CONSTRAINT k CHECK (b > 0)',

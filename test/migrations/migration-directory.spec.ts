@@ -25,7 +25,7 @@ describe('a migrations directory', () => {
     if (!Array.isArray(migrations)) throw new Error('expected migrations');
     expect(migrations.map(({ name }) => name)).toEqual(['1_first', '2_second']);
     const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
-    // A checkout may change line endings, and early versions of Prisma left out leading zeros of bytes.
+    // A checkout may change line endings, and early versions of Prisma omitted leading zeros of bytes.
     const early = [...createHash('sha256').update('SELECT 2;\n').digest()]
       .map((byte) => byte.toString(16))
       .join('');
@@ -86,7 +86,7 @@ describe('a migrations directory', () => {
         text: expect.stringMatching(/migration_lock\.toml is for mysql, not for postgresql$/),
       },
     ],
-  ])('that %s has a clear verdict', async (_what, prepare, fault) => {
+  ])('that %s is reported precisely', async (_what, prepare, fault) => {
     prepare();
     expect(await new MigrationDirectory(directory).read()).toMatchObject({
       ...fault,

@@ -14,7 +14,7 @@ describe('the name of a migration', () => {
     ['20241201_143022_add_user_soft_delete_fields', 'YYYYMMDD_HHMMSS'],
     ['20240229235959_2fa', 'YYYYMMDDHHMMSS'],
     ['0_init', undefined],
-  ])('%s is right', (name, spelling) => {
+  ])('%s is valid', (name, spelling) => {
     expect(nameFault(name)).toBeUndefined();
     expect(spellingOf(name)).toBe(spelling);
   });
@@ -30,7 +30,7 @@ describe('the name of a migration', () => {
     ['20241201143022_add-phone', 'continues with "add-phone", which is not in lower_case_with_underscores'],
     ['20241201143022_add__phone', 'continues with "add__phone", which is not in lower_case_with_underscores'],
     ['20241201143022_7', 'continues with "7", which is not in lower_case_with_underscores'],
-  ])('%s is wrong: %s', (name, fault) => {
+  ])('%s is not valid: %s', (name, fault) => {
     expect(nameFault(name)).toBe(fault);
   });
 
@@ -43,7 +43,7 @@ describe('the name of a migration', () => {
     ['../../etc', 'is not in lower_case_with_underscores', 'etc'],
     ['--', 'is not in lower_case_with_underscores', ''],
     ['a'.repeat(201), 'is longer than 200 characters', 'a'.repeat(200)],
-  ])('what %j is to be called: %s', (given, fault, right) => {
+  ])('the suggestion for %j: %s', (given, fault, right) => {
     expect(descriptionFault(given)).toBe(fault);
     expect(spelledRight(given)).toBe(right);
   });
@@ -65,7 +65,7 @@ describe('the name of a migration', () => {
     }));
   };
 
-  it('the lint warns of one that is wrong, unless it is applied: the history knows it by that name', async () => {
+  it('the lint warns of an invalid one, unless it is applied: the history has it under that name', async () => {
     expect(
       await found(
         { migration: '20241201_143022_first' },
@@ -88,7 +88,7 @@ describe('the name of a migration', () => {
     ]);
   });
 
-  it('the lint warns of two spellings in one directory', async () => {
+  it('the lint warns of two naming styles in one directory', async () => {
     expect(
       await found(
         { migration: '20241201143022_first', isPending: false },

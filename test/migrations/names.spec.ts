@@ -11,7 +11,7 @@ async function parse(content: string): Promise<ParsedFile> {
   return parsed;
 }
 
-/** What is left to be seen, what is lost, and what a down.sql would hold beside Prisma's comparison. */
+/** What shows that it was applied, what is lost, and what a down.sql would add to Prisma's comparison. */
 async function read(sql: string) {
   const parsed = await parse(sql);
   expect(parsed.obstacles).toEqual([]);
@@ -45,7 +45,7 @@ describe('temporary objects', () => {
     "CREATE TYPE pg_temp.mood AS ENUM ('a'); ALTER TYPE mood ADD VALUE 'b'; DROP TYPE mood;",
     'CREATE FUNCTION pg_temp.f() RETURNS INT LANGUAGE sql AS $$ SELECT 1 $$; DROP FUNCTION pg_temp.f();',
     'DO $$ BEGIN CREATE TEMP TABLE stock AS SELECT 1 AS id; DELETE FROM stock; DROP TABLE stock; END $$;',
-  ])('leave nothing: %s', async (sql) => {
+  ])('leave no trace: %s', async (sql) => {
     const { traces, losses, down } = await read(sql);
     expect({ traces, losses, down }).toEqual(NOTHING);
   });
@@ -69,16 +69,16 @@ describe('temporary objects', () => {
       'SET search_path = public, pg_temp; CREATE TABLE stock (id INT); CREATE TEMP TABLE stock (id INT); DELETE FROM stock;',
       [],
     ],
-  ])('hide a permanent one only while they are there: %s', async (sql, losses) => {
+  ])('hide a permanent one only while they exist: %s', async (sql, losses) => {
     expect((await read(sql)).losses).toEqual(losses);
   });
 
-  it('are no permanent table that is made under the same name', async () => {
+  it('are distinguished from a permanent table of the same name', async () => {
     const { traces } = await read('CREATE TEMP TABLE stock (id INT); CREATE TABLE stock (id INT);');
     expect(traces).toEqual(['table public.stock']);
   });
 
-  it('are no common table expression', async () => {
+  it('are distinguished from a common table expression', async () => {
     const parsed = await parse(
       'CREATE TEMP TABLE d (id INT); CREATE VIEW v AS WITH d AS (SELECT 1) SELECT * FROM d; WITH stock AS (SELECT 1) DELETE FROM stock;',
     );
@@ -87,7 +87,7 @@ describe('temporary objects', () => {
     expect(parsed.flat.map(({ node }) => isAboutTemporary(node))).toEqual([true, false, false]);
   });
 
-  it('are not among the tables that a plan touches, nor named for an accepted drift', async () => {
+  it('are neither touched tables of a plan nor named for accepted drift', async () => {
     const sql =
       'CREATE TEMP TABLE "work" (id INT); UPDATE stock SET n = 1 WHERE id IN (SELECT id FROM "work");';
     expect(touchedTables([await parse(sql)])).toEqual([{ schema: undefined, name: 'stock' }]);
@@ -108,7 +108,7 @@ describe('a search path', () => {
     `SELECT set_config('search_path', 'audit', false);`,
     `SELECT pg_catalog.set_config('search_path', '"$user", "audit"', true);`,
     'SET search_path = "$user", audit, public;',
-  ])('leads what is made elsewhere: %s', async (set) => {
+  ])('applies to created objects: %s', async (set) => {
     const { traces, down } = await read(`${set} CREATE TABLE log (id INT);`);
     expect(traces).toEqual(['table audit.log']);
     expect(down).toBe('-- Undoes line 1 of migration.sql\nDROP TABLE "audit"."log";');
@@ -124,9 +124,9 @@ describe('a search path', () => {
     ['SET search_path = audit; RESET ALL; DROP TABLE log;', ['DROP TABLE public.log']],
     ['BEGIN; SET LOCAL search_path = audit; COMMIT; DROP TABLE log;', ['DROP TABLE public.log']],
     ['BEGIN; SET search_path = audit; ROLLBACK; DROP TABLE log;', ['DROP TABLE public.log']],
-    // Either may hold it: the application's own schema is the one to be careful about.
+    // Either schema may have it: the application's own schema is assumed, to be safe.
     ['SET search_path = audit, public; DROP TABLE log;', ['DROP TABLE public.log']],
-  ])('leads what is named elsewhere: %s', async (sql, losses) => {
+  ])('applies to named objects: %s', async (sql, losses) => {
     expect((await read(sql)).losses).toEqual(losses);
   });
 });

@@ -14,7 +14,7 @@ import {
 import { emptyDirectory } from '../support/pgkeep-process.js';
 import { until } from '../support/until.js';
 
-// Each configuration is evaluated by a process.
+// Each configuration is evaluated by a separate process.
 jest.setTimeout(60_000);
 
 const ENVIRONMENT = {
@@ -48,7 +48,7 @@ describe('the application’s Prisma project', () => {
     write('package.json', '{}');
   });
 
-  it('is what the configuration says, evaluated', async () => {
+  it('is read by evaluating the configuration', async () => {
     write(
       'prisma.config.ts',
       `import path from 'node:path';
@@ -84,7 +84,7 @@ describe('the application’s Prisma project', () => {
     });
     expect(await findPrismaSchema(settings)).toEqual({
       kind: 'found',
-      // The link leads to the same files: each once, as Prisma reads them.
+      // The link leads to the same files: each is read once, as Prisma does.
       files: ['db/schema/linked/crate.prisma', 'db/schema/main.prisma'].map((file) =>
         path.join(directory, file),
       ),
@@ -107,11 +107,11 @@ describe('the application’s Prisma project', () => {
     expect(settings.migrationsDirectory).toBe(path.join(directory, 'db/migrations'));
   });
 
-  it('runs no guard of the configuration’s', async () => {
+  it('is read without running the configuration’s guard', async () => {
     write(
       'prisma.config.mjs',
       `import { guardedConfig } from ${JSON.stringify(path.resolve('dist/prisma.js'))};
-       export default await guardedConfig({ schema: 'db', datasource: { url: 'postgresql://nobody@127.0.0.1:1/none' } });`,
+       export default await guardedConfig({ schema: 'db', datasource: { url: 'postgresql://pgkeep@127.0.0.1:1/none' } });`,
     );
     expect(await read()).toMatchObject({ prisma: { kind: 'configured' } });
   });
@@ -155,7 +155,7 @@ describe('the application’s Prisma project', () => {
       'APP/prisma.config.mjs names the schema directory APP/db, which holds no .prisma file',
       'Correct `schema` there: a file, or the directory of the schema files.',
     ],
-  ])('does not guess the schema: %j', async (files, why, hint) => {
+  ])('reports why the schema is unknown instead of guessing: %j', async (files, why, hint) => {
     for (const [file, text] of Object.entries(files)) write(file, text);
     const { why: found = '', ...rest } = { why: undefined, ...(await findPrismaSchema(await read())) };
     expect({ ...rest, why: found.replaceAll(directory, 'APP') }).toEqual({ kind: 'unknown', why, hint });
@@ -169,7 +169,7 @@ describe('the application’s Prisma project', () => {
     ['process.exit(7);', 'it ended with exit code 7'],
     [`export default { schema: 7 };`, expect.stringMatching(/^└─ \["schema"\] .*Expected string, actual 7/)],
     [`export default { tables: { external: ['a.b'] } };`, expect.stringContaining('loadedFromFile')],
-  ])('says why a configuration cannot be loaded: %s', async (text, cause) => {
+  ])('reports why a configuration cannot be loaded: %s', async (text, cause) => {
     write('prisma.config.mjs', text);
     const [first = '', hint] = (await errorOf()).split('\n');
     const match =
@@ -180,7 +180,7 @@ describe('the application’s Prisma project', () => {
     expect(hint).toBe(
       'Fix it until this passes, then try again: `npx prisma validate --config APP/prisma.config.mjs`. Or do without it: MIGRATIONS_DIR=path/to/migrations.',
     );
-    // Where the migrations' place is known, what can do without the rest goes on.
+    // If the migrations directory is known, commands that need nothing else continue.
     const named = { MIGRATIONS_DIR: path.join(directory, 'prisma/migrations') };
     expect(await read({}, named)).toMatchObject({
       migrationsDirectory: named.MIGRATIONS_DIR,
@@ -192,7 +192,7 @@ describe('the application’s Prisma project', () => {
   });
 
   it.each(['for (;;);', 'await new Promise(() => setInterval(() => {}, 1000));'])(
-    'ends a configuration that does not end: %s',
+    'aborts a configuration that does not end: %s',
     async (text) => {
       const trace = path.join(directory, 'pid');
       write(
@@ -207,14 +207,14 @@ describe('the application’s Prisma project', () => {
     },
   );
 
-  it('is not evaluated where only the directory is asked for and named', async () => {
+  it('is not evaluated if only the directory is needed and it is set', async () => {
     write('prisma.config.mjs', 'process.exit(7);');
     const named = { MIGRATIONS_DIR: path.join(directory, 'elsewhere') };
     expect((await read({ directoryOnly: true }, named)).prisma).toEqual({ kind: 'not-evaluated' });
     await expect(read({ directoryOnly: true })).rejects.toMatchObject({ code: 'PRISMA_CONFIG_INVALID' });
   });
 
-  it('is looked for where Prisma looks, and in no other project', () => {
+  it('is searched where Prisma searches, and in no other project', () => {
     expect(prismaConfigIn(directory)).toBeUndefined();
     write('app/prisma/migrations/x/migration.sql');
     write('prisma.config.ts');
@@ -232,15 +232,15 @@ describe('the application’s Prisma project', () => {
     expect(prismaConfigIn(directory)?.file).toBe(path.join(directory, '.config/prisma/index.mts'));
   });
 
-  it('names a --config that is not there', async () => {
+  it('reports a --config that does not exist', async () => {
     expect(await errorOf({ configFile: 'gone.ts' })).toBe(
       'USAGE_INVALID: There is no Prisma configuration APP/gone.ts.\nName the file: `--config path/to/prisma.config.ts`.',
     );
   });
 });
 
-describe('a text of another program’s', () => {
-  it('loses the secrets of the environment, and passwords of URLs', () => {
+describe('the output of another program', () => {
+  it('is stripped of secrets of the environment and of passwords in URLs', () => {
     const environment = {
       DATABASE_URL: 'postgresql://a:p%40ss%21word@h/db',
       API_KEY: 'abcdef',

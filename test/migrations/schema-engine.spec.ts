@@ -74,7 +74,7 @@ describe('applying migrations with Prisma’s engine', () => {
     });
   });
 
-  it('reports another run that holds the lock too long', async () => {
+  it('reports another run that holds the lock for too long', async () => {
     application.addMigration('1_first', 'CREATE TABLE first (a integer);');
     const other = new Client(url);
     await other.connect();
@@ -101,7 +101,7 @@ describe('applying migrations with Prisma’s engine', () => {
   });
 
   it('names a server that cannot be reached, and a database that does not exist', async () => {
-    const unreachable = await failure('postgresql://somebody:secret@127.0.0.1:9/nothing');
+    const unreachable = await failure('postgresql://pgkeep:secret@127.0.0.1:9/nothing');
     expect(unreachable).toMatchObject({ code: 'DATABASE_UNREACHABLE', cause: { prismaCode: 'P1001' } });
     expect(unreachable.message).toContain('`127.0.0.1:9`');
     expect(await failure(own.cluster.url('nowhere'))).toMatchObject({
@@ -118,7 +118,7 @@ describe('applying migrations with Prisma’s engine', () => {
     expect(await apply(`${hosts}?sslmode=verify-full&sslrootcert=${root}`)).toEqual(['1_first']);
   });
 
-  it('keeps what PostgreSQL said to a role that may not create tables', async () => {
+  it('keeps PostgreSQL’s message to a role that may not create tables', async () => {
     await query(url, `CREATE ROLE guest_${databases} LOGIN PASSWORD 'guest'`);
     expect(await failure(url.replace(/\/\/.*@/, `//guest_${databases}:guest@`))).toMatchObject({
       code: 'DATABASE_PERMISSION_DENIED',

@@ -7,7 +7,7 @@ function findingsOf(text: string): string[] {
   return findings.map(({ line, text: finding }) => `${line}: ${finding}`);
 }
 
-/** A model with an id, so that a test names only what it is about. */
+/** A model with an id, so that a test names only what it tests. */
 function model(name: string, body: string, annotations = ''): string {
   return `/// ${annotations}\nmodel ${name} {\nid Int @id\n${body}\n}\n`;
 }
@@ -65,13 +65,13 @@ describe('checkPolicy', () => {
     expect(findingsOf(model('A', field))).toEqual([finding]);
   });
 
-  it('requires the key of a person to be no personal value', () => {
+  it('refuses a personal value as the key of a person', () => {
     expect(findingsOf('model A {\n  mail String @id /// @pgkeep.personal(email)\n}')).toEqual([
       '2: field A.mail: a primary key cannot be replaced. Use a key that is not personal, or @pgkeep.personal(keep).',
     ]);
   });
 
-  it('asks for a classification of values that belong to a person, through every owner', () => {
+  it('requires a classification of values that belong to a person, through every owner', () => {
     const text = [
       model(
         'Person',
@@ -98,7 +98,7 @@ describe('checkPolicy', () => {
     ]);
   });
 
-  it('requires an owner, and says that a cascade into rows that are never deleted is refused', () => {
+  it('requires an owner, and reports a cascade into rows that must never be deleted', () => {
     const text = [
       model('Person', 'notes Note[]\nvisits Visit[]'),
       model(
@@ -117,7 +117,7 @@ describe('checkPolicy', () => {
     ]);
   });
 
-  it('does not let a row be marked as deleted where rows never change', () => {
+  it('refuses soft deletion of rows that must never change', () => {
     expect(findingsOf(model('A', 'deletedAt DateTime?', '@pgkeep.appendOnly'))).toEqual([
       '4: model A: its rows never change, so they cannot be marked as deleted. Remove the field deletedAt, or the rule.',
     ]);

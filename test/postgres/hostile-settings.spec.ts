@@ -79,7 +79,7 @@ it('reports in /ready that the database is read-only for its application, and no
   });
 });
 
-it('backs up, and proves it on a throw-away server', async () => {
+it('backs up, and passes a restore test on a throw-away server', async () => {
   await withApp(environment, async (app) => {
     const report = await app.get(BackupService).create({ reason: 'manual' });
     backup = report.name;
@@ -91,7 +91,7 @@ it('backs up, and proves it on a throw-away server', async () => {
   });
 });
 
-it('proves a backup on a server that has the same settings', async () => {
+it('passes a restore test on a server that has the same settings', async () => {
   const elsewhere = { ...environment, TEST_DATABASE_URL: own.cluster.url('postgres') };
   await withApp(elsewhere, async (app) => {
     expect(await app.get(RestoreTestService).run({ backup })).toMatchObject({ verdict: 'passed' });
@@ -105,7 +105,7 @@ it('backs up and restores a plain dump', async () => {
   });
 });
 
-/** Times without their zone would be nine hours off. */
+/** Times without a zone would be nine hours off. */
 async function expectTimesOfNow(): Promise<void> {
   const { rows } = await unhindered(url, (client) =>
     client.query(`
@@ -116,7 +116,7 @@ async function expectTimesOfNow(): Promise<void> {
   expect(rows).toEqual([{ history: true, stamp: true }]);
 }
 
-it('deploys, looks for drift, explains, and rolls back', async () => {
+it('deploys, compares for drift, explains, and rolls back', async () => {
   application.add(
     '20270101000000_notes',
     'CREATE TABLE "notes" ("id" INT PRIMARY KEY, "text" TEXT NOT NULL DEFAULT \'a\\b\');',
@@ -140,7 +140,7 @@ it('deploys, looks for drift, explains, and rolls back', async () => {
   await expectTimesOfNow();
 });
 
-it('runs jobs, and keeps the change log', async () => {
+it('runs jobs, and writes the audit log', async () => {
   await withApp(environment, async (app) => {
     const jobs = app.get(JobsService);
     await jobs.register([{ name: 'backup', schedule: '0 2 * * * UTC' }]);
@@ -152,7 +152,7 @@ it('runs jobs, and keeps the change log', async () => {
   });
 });
 
-it('asks, runs jobs and stamps through a transaction pooler', async () => {
+it('queries, runs jobs and stamps through a transaction pooler', async () => {
   const pooler = await PgBouncer.start(own, {
     pool_mode: 'transaction',
     default_pool_size: 2,
@@ -182,7 +182,7 @@ it('asks, runs jobs and stamps through a transaction pooler', async () => {
   await expectTimesOfNow();
 });
 
-it('restores in the middle of an incident, and tables beside', async () => {
+it('restores during an incident, and single tables into an additional database', async () => {
   await withApp(environment, async (app) => {
     const restored = await app.get(RestoreService).restore({ source: backup });
     expect(restored.comparisons.filter(({ ok }) => !ok)).toEqual([]);

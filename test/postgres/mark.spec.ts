@@ -27,7 +27,7 @@ beforeAll(async () => {
 
 afterAll(() => own.cluster.destroy());
 
-/** The statements that sessions of pgkeep's own sent, as the server logged them; PostgreSQL's programs are not its own. */
+/** The statements of pgkeep's sessions, as the server logged them, without those of PostgreSQL's programs. */
 function statements(): string[] {
   const log = readFileSync(own.cluster.logFile, 'utf8');
   return [...log.matchAll(/^\[(pgkeep[^\]]*)\] LOG: {2}(?:statement|execute [^:]+): (.*)$/gm)]
@@ -35,7 +35,7 @@ function statements(): string[] {
     .map(([, application = '', text = '']) => `${application}: ${text}`);
 }
 
-it('begins every statement of every flow, prepared ones and the readiness probe included', async () => {
+it('begins every statement of every flow, including prepared ones and the readiness probe', async () => {
   const application = new DeployedApplication(url).add(
     '20270101000000_notes',
     'CREATE TABLE notes (id int);\nCREATE INDEX ON notes (id);',
@@ -77,13 +77,13 @@ it('begins every statement of every flow, prepared ones and the readiness probe 
     ]),
   );
   expect(said.filter((line) => !/^[^:]+: \/\* pgkeep \*\/ /.test(line))).toEqual([]);
-  // Of several in one message each, since pg_stat_statements takes them apart.
+  // Each statement of a multi-statement message, because pg_stat_statements separates them.
   const begun = said.filter((line) => line.includes('SET LOCAL'));
   expect(begun.length).toBeGreaterThan(20);
   expect(begun.filter((line) => /; (?!\/\* pgkeep \*\/ )/.test(line))).toEqual([]);
 });
 
-it('moves no position of the server’s errors', async () => {
+it('does not shift positions in the server’s errors', async () => {
   const options = { connectTimeoutMs: 5000, answerTimeoutMs: 5000, applicationName: 'pgkeep test' };
   await withConnection(parseDatabaseUrl(url), options, async (client) => {
     await expect(client.query('SELECT nothing')).rejects.toMatchObject({ position: '8' });

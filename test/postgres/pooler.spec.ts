@@ -86,7 +86,7 @@ describe.each([
     pooler = await bouncer({ ...settings, ignore_startup_parameters: 'extra_float_digits' });
   });
 
-  it('is asked for readiness and statistics, and is left without a trace', async () => {
+  it('serves readiness and statistics, which leave no trace in its sessions', async () => {
     await withApp(environment(pooler.url('clinic')), async (app) => {
       const { verdict } = await app.get(ReadinessService).evaluate();
       expect(verdict.checks.database).toMatchObject({ ok: true });
@@ -97,7 +97,7 @@ describe.each([
     await expectNoTraceBehind(pooler);
   });
 
-  it('is refused by what needs a session, before anything of the session is changed', async () => {
+  it('is refused by commands that need a session, before the session is changed', async () => {
     await withApp(environment(pooler.url('clinic'), { BACKUP_DIR: backups }), async (app) => {
       const refused = expect.objectContaining(refusalAt(pooler.port));
       for (const work of [
@@ -128,7 +128,7 @@ describe.each([
 });
 
 describe('a statement pooler', () => {
-  it('is refused in the same words, and readiness says what it cannot', async () => {
+  it('is refused with the same message, and readiness reports what does not work', async () => {
     const pooler = await bouncer({ pool_mode: 'statement', ignore_startup_parameters: 'extra_float_digits' });
     await withApp(environment(pooler.url('clinic')), async (app) => {
       await expect(app.get(DeployService).deploy()).rejects.toEqual(
@@ -148,7 +148,7 @@ describe('a statement pooler', () => {
 });
 
 describe('a session pooler', () => {
-  it('keeps the session: everything works through it', async () => {
+  it('keeps sessions: everything works through it', async () => {
     const pooler = await bouncer({
       pool_mode: 'session',
       default_pool_size: 20,
@@ -166,9 +166,9 @@ describe('DIRECT_URL', () => {
   const settings = { pool_mode: 'transaction', ignore_startup_parameters: 'extra_float_digits' };
 
   it.each(['DIRECT_URL', 'DIRECT_DATABASE_URL', 'DATABASE_URL_UNPOOLED'])(
-    'by the name %s takes past the pooler whatever needs a session',
+    'bypasses the pooler for whatever needs a session, under the name %s',
     async (name) => {
-      // The pooler's own name for the database differs: who it is says its identity.
+      // The pooler has another name for the database: its identity shows which one it is.
       const pooler = await bouncer(settings, { pooled: 'clinic' });
       await withApp(environment(pooler.url('pooled'), { [name]: direct }), async (app) => {
         await app.get(BackupService).create({ reason: 'manual' });
@@ -184,7 +184,7 @@ describe('DIRECT_URL', () => {
     },
   );
 
-  it('is refused where it leads to another database of the same server', async () => {
+  it('is refused if it leads to another database of the same server', async () => {
     const pooler = await bouncer(settings);
     const other = await createDatabase(own, 'other');
     const given = environment(pooler.url('clinic'), { DIRECT_URL: other, BACKUP_DIR: backups });
@@ -203,7 +203,7 @@ describe('DIRECT_URL', () => {
     expect((await query(other, `SELECT FROM pg_namespace WHERE nspname = 'pgkeep'`)).rows).toEqual([]);
   });
 
-  it('is refused where it is a transaction pooler itself', async () => {
+  it('is refused if it is a transaction pooler itself', async () => {
     const pooler = await bouncer(settings);
     await withApp(
       environment(pooler.url('clinic'), { DIRECT_URL: `${pooler.url('clinic')}?connect_timeout=5` }),
@@ -219,7 +219,7 @@ describe('DIRECT_URL', () => {
     );
   });
 
-  it('is not used while DATABASE_URL cannot be asked which database it is', async () => {
+  it('is not used while the identity of DATABASE_URL’s database is unknown', async () => {
     const pooler = await bouncer(settings);
     await withApp(environment(pooler.url('nowhere'), { DIRECT_URL: direct }), async (app) => {
       await expect(app.get(DeployService).deploy()).rejects.toMatchObject({
@@ -230,7 +230,7 @@ describe('DIRECT_URL', () => {
   });
 });
 
-it('ends a deploy of the command line with exit code 3, and the deploy past the pooler works', async () => {
+it('is needed by a deploy through the pooler: exit 3 without it, success with it', async () => {
   const pooler = await bouncer({ pool_mode: 'transaction', ignore_startup_parameters: 'extra_float_digits' });
   const application = new DeployedApplication(pooler.url('clinic'));
   const refused = await application.quickly();
@@ -243,7 +243,7 @@ it('ends a deploy of the command line with exit code 3, and the deploy past the 
   expect({ code, stderr }).toMatchObject({ code: 0 });
 });
 
-/** Sessions that the pooler keeps hold no lock, no setting and no prepared statement of pgkeep's. */
+/** Checks that the pooler's sessions have no lock, setting or prepared statement of pgkeep. */
 async function expectNoTraceBehind(pooler: PgBouncer): Promise<void> {
   const { rows: locks } = await query(direct, `SELECT * FROM pg_locks WHERE locktype = 'advisory'`);
   expect(locks).toEqual([]);

@@ -22,25 +22,25 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 let own: ThrowAwayCluster;
 let superuser: string;
 let passwords = 0;
-/** The role's password at the moment. */
+/** The role's current password. */
 let password: string;
 
 beforeAll(async () => {
   own = await startThrowAwayCluster();
   superuser = await createClinic(own, 'clinic', { seeded: true });
-  await query(superuser, 'CREATE ROLE keeper LOGIN SUPERUSER');
+  await query(superuser, 'CREATE ROLE rotated LOGIN SUPERUSER');
 });
 
 afterAll(() => own.cluster.destroy());
 
 beforeEach(rotate);
 
-/** Gives the role another password, and ends its sessions, as a rotation with a fail-over does. */
+/** Changes the role's password, and ends its sessions, as a rotation with a fail-over does. */
 async function rotate(): Promise<void> {
   passwords += 1;
   password = `secret-${passwords}`;
-  await query(superuser, `ALTER ROLE keeper PASSWORD '${password}'`);
-  await query(superuser, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'keeper'`);
+  await query(superuser, `ALTER ROLE rotated PASSWORD '${password}'`);
+  await query(superuser, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rotated'`);
 }
 
 function urlWith(credentials: string, port = own.cluster.port): string {
@@ -76,7 +76,7 @@ const common = () => ({
 
 describe('DATABASE_URL_FILE', () => {
   it('is read again after a rotation: every session, every program, no restart', async () => {
-    const secret = new MountedSecret(`${urlWith(`keeper:${password}`)}\n`);
+    const secret = new MountedSecret(`${urlWith(`rotated:${password}`)}\n`);
     await withApp({ DATABASE_URL_FILE: secret.file, ...common() }, async (app) => {
       const evaluate = async () => (await app.get(ReadinessService).evaluate()).verdict.checks.database;
       expect(await evaluate()).toMatchObject({ ok: true });
@@ -91,10 +91,10 @@ describe('DATABASE_URL_FILE', () => {
         code: 'DATABASE_AUTHENTICATION_FAILED',
         hint: 'docs/checks.md#database_authentication_failed',
         details:
-          'No usable database connection: password authentication failed for user "keeper". Check the user and password of the database URL, and pg_hba.conf.',
+          'No usable database connection: password authentication failed for user "rotated". Check the user and password of the database URL, and pg_hba.conf.',
       });
 
-      secret.replace(urlWith(`keeper:${password}`));
+      secret.replace(urlWith(`rotated:${password}`));
       expect(await evaluate()).toMatchObject({ ok: true });
       expect((await app.get(StatsService).collect('estimated')).tableCount).toBeGreaterThan(3);
       await app.get(InstallService).install();
@@ -106,13 +106,13 @@ describe('DATABASE_URL_FILE', () => {
   it('may name another user and another server: connections to the old ones are closed', async () => {
     await query(superuser, `CREATE ROLE second LOGIN SUPERUSER PASSWORD 'of-the-second'`);
     const before = await TcpProxy.to(own.cluster.port);
-    const secret = new MountedSecret(urlWith(`keeper:${password}`, before.port));
+    const secret = new MountedSecret(urlWith(`rotated:${password}`, before.port));
     try {
       await withApp({ DATABASE_URL_FILE: secret.file, ...common() }, async (app) => {
         const { primary, probe } = app.get(DatabaseService);
         const who = async () =>
           (await app.get(DatabaseService).read(primary, 'SELECT current_user::text AS who'))[0];
-        expect(await who()).toEqual({ who: 'keeper' });
+        expect(await who()).toEqual({ who: 'rotated' });
         await app.get(ReadinessService).evaluate();
         expect(before.connections).toBe(2);
 
@@ -136,17 +136,17 @@ describe('DATABASE_URL_FILE', () => {
     ],
     [
       'names another database',
-      'postgresql://keeper:none@127.0.0.1/other',
+      'postgresql://rotated:none@127.0.0.1/other',
       'contains an invalid value: it names another database or schema, which needs a restart',
     ],
-  ])('is not taken while it %s, and an authentication that fails says so', async (_, text, fault) => {
-    const secret = new MountedSecret(urlWith(`keeper:${password}`));
+  ])('is not used while it %s, which a failed authentication reports', async (_, text, fault) => {
+    const secret = new MountedSecret(urlWith(`rotated:${password}`));
     await withApp({ DATABASE_URL_FILE: secret.file, ...common() }, async (app) => {
       secret.replace(text);
-      expect(await app.get(DatabaseService).ping()).toMatchObject({ role: 'keeper' });
+      expect(await app.get(DatabaseService).ping()).toMatchObject({ role: 'rotated' });
       await rotate();
       await expect(app.get(DatabaseService).ping()).rejects.toMatchObject({
-        message: `Cannot connect to 127.0.0.1:${own.cluster.port}/clinic: password authentication failed for user "keeper" (DATABASE_URL_FILE ${fault}; its previous URL was used)`,
+        message: `Cannot connect to 127.0.0.1:${own.cluster.port}/clinic: password authentication failed for user "rotated" (DATABASE_URL_FILE ${fault}; its previous URL was used)`,
       });
     });
   });
@@ -156,7 +156,7 @@ it('sslrootcert is read again for each connection', async () => {
   const { certificate, key } = await selfSigned(['127.0.0.1']);
   const file = path.join(mkdtempSync(path.join(tmpdir(), 'pgkeep-ca-')), 'root.crt');
   writeFileSync(file, readFileSync(own.rootCertificateFile));
-  const url = `${urlWith(`keeper:${password}`)}?sslmode=verify-full&sslrootcert=${file}`;
+  const url = `${urlWith(`rotated:${password}`)}?sslmode=verify-full&sslrootcert=${file}`;
   await withApp({ DATABASE_URL: url, ...common() }, async (app) => {
     expect(await app.get(DatabaseService).ping()).toMatchObject({ tls: { serverSeesTls: true } });
     await presentCertificate(own, { certificate, key });
@@ -178,27 +178,27 @@ describe('DATABASE_PASSWORD_COMMAND', () => {
     };
   }
 
-  it('gives the password of every session and program; it is asked again when one is refused', async () => {
+  it('provides the password of every session and program; it runs again when a password is refused', async () => {
     const file = path.join(emptyDirectory(), 'token');
     writeFileSync(file, `${password}\n`);
     const { runs, ...setting } = command(`cat '${file}'`);
-    await withApp({ DATABASE_URL: urlWith('keeper'), ...setting, ...common() }, async (app) => {
+    await withApp({ DATABASE_URL: urlWith('rotated'), ...setting, ...common() }, async (app) => {
       await app.get(StatsService).collect('estimated');
       await app.get(BackupService).create({ reason: 'manual' });
-      expect(runs()).toEqual([`keeper@127.0.0.1:${own.cluster.port}/clinic`]);
+      expect(runs()).toEqual([`rotated@127.0.0.1:${own.cluster.port}/clinic`]);
 
       await rotate();
       writeFileSync(file, password);
       await app.get(BackupService).create({ reason: 'manual' });
-      expect(await app.get(DatabaseService).ping()).toMatchObject({ role: 'keeper' });
+      expect(await app.get(DatabaseService).ping()).toMatchObject({ role: 'rotated' });
       expect(runs()).toHaveLength(2);
     });
   });
 
-  it('is asked again when the password is too old', async () => {
+  it('runs again when the password is too old', async () => {
     const { runs, ...setting } = command(`echo ${password}`);
     const environment = {
-      DATABASE_URL: urlWith('keeper'),
+      DATABASE_URL: urlWith('rotated'),
       DATABASE_PASSWORD_MAX_AGE: '0',
       ...setting,
       ...common(),
@@ -215,10 +215,10 @@ describe('DATABASE_PASSWORD_COMMAND', () => {
     ['kill -9 $$', 'was ended by SIGKILL'],
     ['true', 'printed nothing'],
     ['echo token-one; echo token-two', 'printed more than one line'],
-  ])('%s: the failure says what happened, and nothing that was printed', async (script, what) => {
+  ])('%s: the error reports what happened, and nothing of the output', async (script, what) => {
     const { DATABASE_PASSWORD_COMMAND } = command(script);
     await withApp(
-      { DATABASE_URL: urlWith('keeper'), DATABASE_PASSWORD_COMMAND, ...common() },
+      { DATABASE_URL: urlWith('rotated'), DATABASE_PASSWORD_COMMAND, ...common() },
       async (app) => {
         const error: unknown = await app
           .get(DatabaseService)
@@ -238,7 +238,7 @@ describe('DATABASE_PASSWORD_COMMAND', () => {
 
   it('that cannot be started is named', async () => {
     const setting = { DATABASE_PASSWORD_COMMAND: '/nowhere/at/all --token' };
-    await withApp({ DATABASE_URL: urlWith('keeper'), ...setting, ...common() }, async (app) => {
+    await withApp({ DATABASE_URL: urlWith('rotated'), ...setting, ...common() }, async (app) => {
       await expect(app.get(DatabaseService).ping()).rejects.toMatchObject({
         message: `Cannot connect to 127.0.0.1:${own.cluster.port}/clinic: DATABASE_PASSWORD_COMMAND cannot be started: ENOENT`,
       });
@@ -246,8 +246,8 @@ describe('DATABASE_PASSWORD_COMMAND', () => {
   });
 });
 
-it('PgkeepModule takes a function that gives the password of each connection', async () => {
-  const settings = readSettings({ NODE_ENV: 'test', DATABASE_URL: urlWith('keeper'), ...common() });
+it('PgkeepModule accepts a function that returns the password of each connection', async () => {
+  const settings = readSettings({ NODE_ENV: 'test', DATABASE_URL: urlWith('rotated'), ...common() });
   const given: string[] = [];
   const module = PgkeepModule.forRoot(settings, {
     password: async () => {
@@ -259,7 +259,7 @@ it('PgkeepModule takes a function that gives the password of each connection', a
   try {
     await app.get(BackupService).create({ reason: 'manual' });
     await rotate();
-    expect(await app.get(DatabaseService).ping()).toMatchObject({ role: 'keeper' });
+    expect(await app.get(DatabaseService).ping()).toMatchObject({ role: 'rotated' });
     expect(new Set(given).size).toBe(2);
   } finally {
     await app.close();
@@ -272,7 +272,7 @@ it('the admin token and the encryption keys are read again', () => {
   const key = new MountedSecret('correct horse battery');
   const settings = readSettings({
     NODE_ENV: 'production',
-    DATABASE_URL: urlWith('keeper'),
+    DATABASE_URL: urlWith('rotated'),
     ADMIN_API_TOKEN_FILE: token.file,
     BACKUP_ENCRYPTION_KEY_FILE: key.file,
   });
@@ -283,7 +283,7 @@ it('the admin token and the encryption keys are read again', () => {
   const second = 'b'.repeat(40);
   token.replace(second);
   expect([bears(first), bears(second)]).toEqual([false, true]);
-  // Too short for production: not taken.
+  // Too short for production: not used.
   token.replace('short');
   expect([bears('short'), bears(second)]).toEqual([false, true]);
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import { readPrismaSchema } from '../../src/prisma-schema/read-prisma-schema.js';
 import type { Field, Model } from '../../src/prisma-schema/prisma-schema.types.js';
 
-/** A part of Prisma's own reading of a schema. */
+/** A part of Prisma's DMMF of a schema. */
 interface Dmmf {
   readonly datamodel: {
     readonly models: readonly {
@@ -124,7 +124,7 @@ model B { id Int @id }`;
     expect(b?.annotations).toEqual([]);
   });
 
-  it('joins the files of a schema, and never fails on what is not Prisma’s language', () => {
+  it('joins the files of a schema, and never fails on text that is not valid', () => {
     const { models } = readPrismaSchema([
       { path: 'a.prisma', text: 'model A { id Int @id\n b B? }' },
       {
@@ -150,7 +150,7 @@ function comparable({ name, table, schema, id, uniques, fields }: Model): object
     schema: schema ?? null,
     id,
     uniques: uniques.map((unique) => unique.join()).toSorted(),
-    // Prisma's own reading leaves out what it does not support.
+    // Prisma's DMMF omits what it does not support.
     fields: fields.filter(({ type }) => type !== 'Unsupported').map(comparableField),
   };
 }

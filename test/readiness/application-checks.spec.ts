@@ -74,7 +74,7 @@ describe('an application’s own check', () => {
   ): Promise<ReadinessMonitor> {
     const settings = readSettings({
       ...PRODUCTION,
-      // Evaluations happen when the test asks for one.
+      // Evaluations happen only on the test's request.
       READINESS_REFRESH_MS: '60000',
       READINESS_TIMEOUT_MS: String(DEADLINE_MS),
       READINESS_FAILURE_THRESHOLD: '1',
@@ -96,7 +96,7 @@ describe('an application’s own check', () => {
     return { status, redis: checks['redis'] };
   }
 
-  it('comes after pgkeep’s own, and makes the verdict', async () => {
+  it('comes after pgkeep’s own, and decides the verdict', async () => {
     const readiness = await monitor();
     const { status, checks } = await readiness.verdict();
     expect([status, Object.keys(checks).at(-1), checks['redis']]).toEqual(['ready', 'redis', UP]);
@@ -141,7 +141,7 @@ describe('an application’s own check', () => {
       nonsense('{"ok":false,"details":"","code":"it is down"}'),
       'its code is not in capitals, digits and underscores, such as REDIS_DOWN',
     ],
-  ])('fails immediately where it %s', async (_what, given, text) => {
+  ])('fails immediately if it %s', async (_what, given, text) => {
     const readiness = await monitor();
     await readiness.verdict();
     answer = given;
@@ -272,7 +272,7 @@ describe('an application’s own check', () => {
     });
   });
 
-  it('is refused where another one has its name, and where no check has a name in READINESS_GATES', async () => {
+  it('is refused if another one has its name, as is a name in READINESS_GATES that no check has', async () => {
     class OtherCheck extends RedisCheck {}
     await expect(monitor({}, [RedisCheck, OtherCheck])).rejects.toMatchObject({
       message: 'The application\'s check "redis" cannot be added: there is a check of that name.',
@@ -284,7 +284,7 @@ describe('an application’s own check', () => {
     });
   });
 
-  it('does not keep the application from ending while it hangs', async () => {
+  it('does not prevent the application from ending while it hangs', async () => {
     answer = hang;
     const readiness = await monitor();
     void readiness.refresh();

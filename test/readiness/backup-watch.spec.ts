@@ -13,7 +13,7 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 
 const DEADLINE_MS = 400;
 
-/** A fake: a storage that never answers, as one behind a network that swallows packets. */
+/** A fake storage that never answers, like one behind a network that swallows packets. */
 const SILENT_STORAGE: BackupStorage = {
   location: 'silence',
   put: () => new Promise(() => undefined),
@@ -56,7 +56,7 @@ describe('the facts about backups', () => {
     return module.get(ReadinessService);
   }
 
-  it('are there at the first evaluation if the storage answers; a new schedule has a grace period', async () => {
+  it('are known at the first evaluation if the storage answers; a new schedule has a grace period', async () => {
     const readiness = await evaluateWith();
     const { verdict } = await readiness.evaluate();
     expect(verdict.checks.backups).toEqual({

@@ -21,7 +21,7 @@ describe('/ready about drift', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  /** Patient: what a busy machine does not answer in time is another test's. */
+  /** Generous: slow answers of a busy machine are tested elsewhere. */
   const settings = (url: string) => ({
     DATABASE_URL: url,
     MIGRATIONS_DIR: CLINIC_MIGRATIONS,
@@ -37,7 +37,7 @@ describe('/ready about drift', () => {
     return details.replace(/\d{4}-\d\d-\d\d/, 'DAY');
   };
 
-  it('reports what differs as long as it does, without failing', async () => {
+  it('reports what differs while it differs, without failing', async () => {
     const url = await createClinic(own, 'drifted');
     await withService(settings(url), async (service) => {
       const { app } = service;
@@ -62,7 +62,7 @@ describe('/ready about drift', () => {
     });
   });
 
-  it('looks by itself, after the first verdict', async () => {
+  it('compares automatically, after the first verdict', async () => {
     const url = await createClinic(own, 'by_itself');
     await runCli(['install'], { NODE_ENV: 'test', DATABASE_URL: url });
     await runCli(['migrate', 'drift', '--accept'], { NODE_ENV: 'test', DATABASE_URL: url });
@@ -79,7 +79,7 @@ describe('/ready about drift', () => {
     expect(stdout).toContain(`${APPLIED}; 1 object differs from what the acceptance of `);
   });
 
-  it('reports drift as not known after foreign migrations, and without the right to look', async () => {
+  it('reports drift as unknown after migrations by another tool, and without the privileges to compare', async () => {
     const url = await createClinic(own, 'unknown');
     await withService(settings(url), async (service) => {
       await service.app.get(InstallService).install();

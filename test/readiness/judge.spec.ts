@@ -3,7 +3,7 @@ import { CHECKS } from '../../src/readiness/checks.js';
 import { blocks, gatesOf, runCheck } from '../../src/readiness/judge.js';
 
 describe('the gates', () => {
-  it('are those that READINESS_GATES names, and else those of the declarations', () => {
+  it('are those of READINESS_GATES, else those of the declarations', () => {
     expect(gatesOf({ environment: 'warn' }, [{ name: 'redis', gate: 'latch' }, { name: 'mail' }])).toEqual({
       ...Object.fromEntries(CHECKS.map(({ name, gate }) => [name, gate])),
       environment: 'warn',
@@ -14,7 +14,7 @@ describe('the gates', () => {
 });
 
 describe('judging', () => {
-  it('turns a check that throws into a no', () => {
+  it('counts a check that throws as failed', () => {
     const broken = (): never => {
       throw new Error('boom');
     };
@@ -31,7 +31,7 @@ describe('judging', () => {
     ['latch', false, true],
     ['latch', true, false],
     ['warn', false, false],
-  ] as const)('lets gate %s (ready before: %s) block: %s', (gate, wasReady, blocked) => {
+  ] as const)('blocks by gate %s (ready before: %s): %s', (gate, wasReady, blocked) => {
     expect(blocks({ ok: false, details: '', gate }, wasReady)).toBe(blocked);
     expect(blocks({ ok: true, details: '' }, wasReady)).toBe(false);
   });

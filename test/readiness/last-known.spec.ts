@@ -7,8 +7,8 @@ const PATIENCE = { misses: 3, ageMs: 10_000 };
 const MISS = { code: 'DATABASE_TIMEOUT', text: 'no answer within 800 ms' } as const;
 const UNKNOWN = { reason: { ...MISS, isUnanswered: true } };
 
-describe('what was last known', () => {
-  it('stands in for so many misses, with a limit of age that counts from when it was learned', () => {
+describe('the last known value', () => {
+  it('is used for a limited number of misses and a limited time since it was read', () => {
     const last = new LastKnown<string, Miss>(PATIENCE);
     expect(last.take({ value: 'a' }, undefined, 1000)).toEqual({ value: 'a' });
     for (const misses of [1, 2, 3]) {
@@ -25,7 +25,7 @@ describe('what was last known', () => {
     });
   });
 
-  it('does not stand in where nothing was known, where the answer was bad since, and without patience', () => {
+  it('is not used if there is none, if a bad answer came since, or if no miss is tolerated', () => {
     const never = new LastKnown<string, Miss>(PATIENCE);
     expect(never.take(UNKNOWN, MISS, 0)).toBe(UNKNOWN);
     const refused = { reason: { code: 'DATABASE_UNREACHABLE', text: '', isUnanswered: false } };
@@ -49,7 +49,7 @@ describe('an error', () => {
     ['statement_timeout', coded('57014', 'canceling statement due to statement timeout')],
     ['a network that answers nothing', coded('ETIMEDOUT', 'connect ETIMEDOUT 10.0.0.1:5432')],
     ['a name server that answers nothing', coded('EAI_AGAIN', 'getaddrinfo EAI_AGAIN db')],
-  ])('leaves the fact unanswered: %s', (_what, error) => {
+  ])('counts as a miss: %s', (_what, error) => {
     expect(notLearned(error).isUnanswered).toBe(true);
   });
 
@@ -63,11 +63,11 @@ describe('an error', () => {
     ['no connection left', coded('53300')],
     ['no such host', coded('ENOTFOUND')],
     ['no right', coded('42501')],
-  ])('is a bad answer: %s', (_what, error) => {
+  ])('counts as a bad answer: %s', (_what, error) => {
     expect(notLearned(error).isUnanswered).toBe(false);
   });
 
-  it('that breaks a connection in use leaves the fact unanswered, and ends the asking', async () => {
+  it('that breaks a connection in use counts as a miss, and ends the evaluation', async () => {
     const broken = coded('57P01', 'terminating connection due to administrator command');
     await expect(learn(Promise.reject(broken))).rejects.toBe(broken);
     expect(notLearned(broken, { wasConnected: true }).isUnanswered).toBe(true);

@@ -10,7 +10,7 @@ import { PRODUCTION } from '../support/production.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-/** A clock that the test moves: by itself it stands still. */
+/** A clock that only the test moves. */
 class SettableClock extends Clock {
   private current = new Date();
   private elapsedMs = 0;
@@ -28,7 +28,7 @@ class SettableClock extends Clock {
     this.set(ms);
   }
 
-  /** The machine's time is corrected. */
+  /** Corrects the machine's time. */
   set(byMs: number): void {
     this.current = new Date(this.current.getTime() + byMs);
   }
@@ -97,7 +97,7 @@ describe('the readiness monitor', () => {
     expect(await asked.verdict()).toMatchObject({ status: 'ready' });
   });
 
-  it.each([3_600_000, -3_600_000])('keeps it, too, when the clock is set by %i ms', async (ms) => {
+  it.each([3_600_000, -3_600_000])('keeps it as long when the clock is set by %i ms', async (ms) => {
     const asked = await monitor({ READINESS_GATES: 'backupConfig=warn,backups=warn' });
     const verdict = await asked.verdict();
     clock.set(ms);
@@ -121,7 +121,7 @@ describe('the readiness monitor', () => {
       };
       expect((await asked.verdict()).checks.environment).toEqual(shared);
       proxy.mode = 'hold';
-      // It is asked once a minute.
+      // Its identity is read once a minute.
       clock.pass(61_000);
       await asked.refresh();
       expect((await asked.verdict()).checks.environment).toEqual(shared);
@@ -160,7 +160,7 @@ describe('the readiness monitor', () => {
     await query(url, `DELETE FROM _prisma_migrations WHERE id = 'x'`);
   });
 
-  it('answers “not ready” while it drains', async () => {
+  it('answers “not ready” while shutting down', async () => {
     const asked = await monitor();
     await asked.verdict();
     await asked.beforeApplicationShutdown('SIGINT');

@@ -15,7 +15,7 @@ import { withService, type WatchedService } from '../support/watched-service.js'
 const STALL_MS = 1500;
 /** The defaults. */
 const PACE = { READINESS_REFRESH_MS: '5000', READINESS_TIMEOUT_MS: '800' };
-/** No period ends during the test: an evaluation comes by the test's own question, or after a miss. */
+/** No period ends during the test: evaluations happen on the test's request, or after a miss. */
 const LONG_PERIOD = { READINESS_REFRESH_MS: '600000', READINESS_TIMEOUT_MS: '800' };
 
 const NO_ANSWER = '(no answer within \\d+ ms|timeout expired)';
@@ -99,7 +99,7 @@ describe('a stall', () => {
       () => lock('pgkeep.database_environment'),
       /^test; .*; last known, not confirmed: canceling statement due to lock timeout \(missed evaluation 1 of 3\)$/,
     ],
-  ])('%s of 1.5 s over an evaluation gives no 503', async (_what, check, begin, details) => {
+  ])('%s of 1.5 s during an evaluation gives no 503', async (_what, check, begin, details) => {
     await withService(settings(), async (service) => {
       await service.untilVerdict('ready');
       const end = await begin();
@@ -134,7 +134,7 @@ describe('a stall', () => {
     });
   });
 
-  it('that does not end gives 503 within two periods, and is kept until then at most', async () => {
+  it('that does not end gives 503 within two periods; the last verdict is kept until then at most', async () => {
     const pace = { READINESS_REFRESH_MS: '1500', READINESS_TIMEOUT_MS: '500' };
     await withService(settings(pace), async (service) => {
       await service.untilVerdict('ready');
@@ -187,7 +187,7 @@ describe('a stall', () => {
     });
   });
 
-  it('never makes ready what was not', async () => {
+  it('never turns "not ready" into "ready"', async () => {
     await withService(settings(LONG_PERIOD), async (service) => {
       await service.untilVerdict('ready');
       const monitor = service.app.get(ReadinessMonitor);
@@ -203,7 +203,7 @@ describe('a stall', () => {
         details: 'Migration issues: 1 pending',
       });
       rmSync(pending, { recursive: true });
-      // What was bad is good now; the other fact, which was good, is unknown.
+      // The bad fact is good now; the other fact, which was good, is unknown.
       const end = await lock('pgkeep.database_environment');
       await monitor.refresh();
       const { status, checks } = await service.verdict();
@@ -240,7 +240,7 @@ describe('a stall', () => {
           guarded.url,
           `SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = 'pgkeep readiness'`,
         );
-        // The service, which is in this process, has seen it once it has answered.
+        // The service runs in this process: it has noticed once it answers.
         await service.get('/live');
       };
       const back = async (undo: () => unknown): Promise<void> => {

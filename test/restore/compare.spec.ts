@@ -35,11 +35,11 @@ function faults(expected: Partial<Expected>, found: Partial<Restored>): Record<s
 }
 
 describe('comparing a restored database with a manifest', () => {
-  it('finds nothing in the same', () => {
+  it('finds nothing if both are the same', () => {
     expect(faults({}, {})).toEqual({});
   });
 
-  it('finds a foreign key that came back disabled, and not one that came back enabled', () => {
+  it('finds a foreign key that is disabled after the restore, but not one that is enabled', () => {
     const disabled = { ...CATALOGUE, triggers: ['public.t foreign key f DDDD'] };
     expect(Object.keys(faults({}, { catalogue: disabled }))).toEqual(['triggers']);
     expect(faults({ catalogue: disabled }, {})).toEqual({});
@@ -52,7 +52,7 @@ describe('comparing a restored database with a manifest', () => {
     });
   });
 
-  it('does not take a hash of another method for the same', () => {
+  it('does not compare hashes of different methods', () => {
     expect(Object.keys(faults({ contentHashMethod: 'md5' }, {}))).toEqual(['contents']);
   });
 
@@ -64,13 +64,13 @@ describe('comparing a restored database with a manifest', () => {
     ['-5', '-4', { descending: true }, true],
     ['-5', '-6', { descending: true }, false],
     ['5', '1', { cycles: true }, false],
-  ])('a sequence at %s in the backup and at %s now (%j): behind is %s', (before, after, kind, behind) => {
+  ])('a sequence at %s in the backup and at %s now (%j) is behind: %s', (before, after, kind, behind) => {
     const sequence = { name: 'public.s', lastValue: after, descending: false, cycles: false, ...kind };
     const found = faults({ sequences: [{ name: 'public.s', lastValue: before }] }, { sequences: [sequence] });
     expect('sequences' in found).toBe(behind);
   });
 
-  it('looks for orphans as the constraint does: NULLs, composite keys, MATCH FULL', () => {
+  it('finds orphans as the constraint defines them: NULLs, composite keys, MATCH FULL', () => {
     const key = {
       name: 'public.c f',
       child: 'ONLY public.c',

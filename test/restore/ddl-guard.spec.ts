@@ -47,7 +47,7 @@ describe('backups of a database with the DDL guard', () => {
     return url;
   }
 
-  it.each(['custom', 'plain'])('a %s one is made, tested and restored by the owner', async (format) => {
+  it.each(['custom', 'plain'])('a %s backup is made, tested and restored by the owner', async (format) => {
     const database = `clinic_${format}`;
     const url = await guarded(database);
     const app = changedUrl(url, { username: 'app', password: 'pw' });
@@ -79,7 +79,7 @@ describe('backups of a database with the DDL guard', () => {
     await expect(query(url, 'TRUNCATE children CASCADE')).rejects.toMatchObject({ code: 'PK003' });
   });
 
-  it('some tables are picked out of it', async () => {
+  it('single tables can be restored', async () => {
     const url = await guarded('picked');
     const app = changedUrl(url, { username: 'app', password: 'pw' });
     const environment = { NODE_ENV: 'production', DATABASE_URL: app, BACKUP_DIR: backupDirectory() };
@@ -90,7 +90,7 @@ describe('backups of a database with the DDL guard', () => {
     expect(rows).toEqual([{ count: 24 }]);
   });
 
-  it('leaves nothing but the guard out of a plain dump, wherever its chunks end', async () => {
+  it('removes only the guard from a plain dump, whatever the chunks', async () => {
     const url = await createDatabase(own, 'awkward');
     await query(url, readFileSync(path.resolve('test/support/awkward.sql'), 'utf8'));
     await query(
@@ -120,7 +120,7 @@ describe('backups of a database with the DDL guard', () => {
   });
 });
 
-/** A dump without what differs from one to the next: tokens, the record, and the comments left of what was left out. */
+/** A dump without the parts that vary: tokens, the audit log, and comments in place of omitted entries. */
 function comparable(dump: string): string[] {
   return dump
     .split('\n')

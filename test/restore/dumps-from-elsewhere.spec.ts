@@ -56,7 +56,7 @@ describe('a dump that was made elsewhere', () => {
     expect((await query(url, 'SELECT count(*)::int AS trees FROM trees')).rows).toEqual([{ trees: 50 }]);
   });
 
-  it('of a kind that is not restored is refused before anything is done, with what to do', async () => {
+  it('in a format that is not supported is refused before anything is done, with the next step', async () => {
     program('pg_dump', '--format=directory', `--file=${at('packed')}`, url);
     execFileSync('tar', ['--create', '--file', at('packed.tar'), '--directory', directory, 'packed']);
     program('pg_dump', '--format=custom', `--file=${at('once')}`, url);
@@ -126,11 +126,11 @@ describe('a dump that was made elsewhere', () => {
       url,
       `SELECT count(*)::int AS databases FROM pg_database WHERE datname LIKE 'orchard%'`,
     );
-    // The four of the test before.
+    // The four rows of the previous test.
     expect(rows).toEqual([{ databases: 5 }]);
   });
 
-  it('cannot lead psql into another database further on', async () => {
+  it('cannot make psql connect to another database', async () => {
     const other = await createDatabase(own, 'precious');
     const sql = execFileSync(path.join(bin, 'pg_dump'), [url], { env })
       .toString()

@@ -44,7 +44,7 @@ describe('the evidence of restore tests', () => {
     );
   }
 
-  it('is kept beside the backup alone where the database cannot take it, and the report says so', async () => {
+  it('is kept only beside the backup if the database cannot record it, which is reported', async () => {
     const backup = await withBackups(environment, (backups) => backups.create());
     const report = await withRestoreTests(environment, (tests) => tests.run());
     expect(report).toMatchObject({
@@ -66,7 +66,7 @@ describe('the evidence of restore tests', () => {
     expect(await newest(clinic)).toEqual({ newest: undefined, newestPassed: undefined });
     const reports = [];
     for (let round = 0; round < 3; round += 1) {
-      reports.push(await withRestoreTests(environment, (tests) => tests.run({ actor: 'somebody' })));
+      reports.push(await withRestoreTests(environment, (tests) => tests.run({ actor: 'auditor' })));
     }
     expect(reports.map(({ number }) => number)).toEqual([1, 2, 3]);
     expect(reports[0]?.previousHash).toBe('0'.repeat(64));
@@ -84,7 +84,7 @@ describe('the evidence of restore tests', () => {
     expect(JSON.parse(log.stdout).entries.at(-1)).toMatchObject({
       action: 'restore-test',
       subject: reports[2]?.backup,
-      actor: 'somebody',
+      actor: 'auditor',
       details: { verdict: 'passed', number: 3, hash: reports[2]?.hash },
     });
     const history = await runCli(['restore', 'history'], environment);
@@ -102,13 +102,13 @@ describe('the evidence of restore tests', () => {
     });
   });
 
-  it('two tests at the same time: both are recorded, one after the other', async () => {
+  it('is recorded one after the other for two concurrent tests', async () => {
     const reports = await withRestoreTests(environment, (tests) => Promise.all([tests.run(), tests.run()]));
     expect(new Set(reports.map(({ number }) => number))).toEqual(new Set([4, 5]));
     expect((await runCli(['restore', 'history'], environment)).code).toBe(0);
   });
 
-  it('cannot be changed, removed or forged; what a superuser changed all the same is found', async () => {
+  it('cannot be changed, removed or forged; a superuser’s changes are found', async () => {
     for (const sql of [
       `UPDATE pgkeep.restore_test SET verdict = 'failed'`,
       'DELETE FROM pgkeep.restore_test',
@@ -144,7 +144,7 @@ describe('the evidence of restore tests', () => {
       DATABASE_URL: url,
       BACKUP_DIR: backupDirectory(),
     };
-    // The database was copied, so that its stamp names another one.
+    // The database is a copy: its stamp names another one.
     for (const argv of [['install'], ['stamp', 'development']]) await runCli(argv, earlier);
     const before = await runCli(['restore', 'history'], earlier);
     expect(before.code).toBe(0);
@@ -156,13 +156,13 @@ describe('the evidence of restore tests', () => {
     expect(JSON.parse(after.stdout)).toMatchObject({ total: 3, chainFault: null });
   });
 
-  it('of another environment’s backup proves nothing here', async () => {
+  it('of another environment’s backup does not count here', async () => {
     const url = await createDatabase(own, 'copied', 'clinic');
     await query(url, `UPDATE pgkeep.database_environment SET environment = 'production'`);
     expect(await newest(url)).toEqual({ newest: undefined, newestPassed: undefined });
   });
 
-  it('of a test that ran into its limit says failed', async () => {
+  it('says failed if the test reached its time limit', async () => {
     const url = await createDatabase(own, 'slow');
     await query(
       url,

@@ -28,7 +28,7 @@ onRoot('a restore onto a disk that is too small for two of the database', () => 
     );
     environment = { DATABASE_URL: large, BACKUP_DIR: backupDirectory() };
     backup = await withBackups({ ...environment, NODE_ENV: 'development' }, (backups) => backups.create());
-    // The tables alone: a server that cannot write its WAL stops, which is not what is looked at here.
+    // Only the tables: a server that cannot write its WAL stops, which is not tested here.
     base = path.join(own.clusterOptions.directory, 'data', 'base');
     await own.cluster.stop();
     const { uid, gid } = statSync(base);
@@ -61,7 +61,7 @@ onRoot('a restore onto a disk that is too small for two of the database', () => 
     }
   });
 
-  it('without that check: the server’s own words, the database is as it was, nothing is left', async () => {
+  it('without that check: the server’s message, the database is unchanged, nothing is left', async () => {
     const unchecked = { ...environment, RESTORE_REQUIRED_FREE_MB: '0' };
     const restored = await runCli(['restore', backup.name], unchecked);
     expect(restored.stderr).toMatch(

@@ -6,10 +6,10 @@ import { PgkeepProcess, runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 
-/** What each stage of a restore says when it begins. */
+/** What each stage of a restore prints when it begins. */
 const STAGES = ['backing up', 'restoring', 'comparing', 'swapping'] as const;
 
-describe('a restore that is cut short', () => {
+describe('a restore that is interrupted', () => {
   let own: ThrowAwayCluster;
   let large: string;
   let environment: Record<string, string>;
@@ -48,8 +48,8 @@ describe('a restore that is cut short', () => {
     return restore;
   }
 
-  /** Either the database as it was, or the restored one with the other beside it; never anything between. */
-  async function expectWhole(): Promise<'untouched' | 'swapped'> {
+  /** Returns whether the database is as it was or swapped with the restored one; fails for any other state. */
+  async function expectComplete(): Promise<'untouched' | 'swapped'> {
     const { rows } = await query(
       large,
       `SELECT (SELECT count(*) FROM t)::int AS rows, to_regclass('since_the_backup') IS NOT NULL AS untouched`,
@@ -66,42 +66,47 @@ describe('a restore that is cut short', () => {
     await query(own.cluster.url('postgres'), `ALTER DATABASE ${replaced} RENAME TO large`);
   }
 
-  it.each(STAGES)('by kill -9 while %s: whole, and the next restore clears what is left', async (stage) => {
-    const restore = await begun(stage);
-    await restore.kill();
-    await until(
-      async () => {
-        const sessions = await query(
-          own.cluster.url('postgres'),
-          `SELECT FROM pg_stat_activity WHERE application_name LIKE 'pgkeep%' OR application_name LIKE 'pg_%'`,
-        );
-        return sessions.rows.length === 0;
-      },
-      20_000,
-      'the end of its sessions',
-    );
-    // A kill in the midst of the swap may come just after its commit.
-    expect(stage === 'swapping' ? ['untouched', 'swapped'] : ['untouched']).toContain(await expectWhole());
-    await goBack();
-    const left = await databases('%_restoring_%');
-    const next = await runCli(['restore', backup.name], environment);
-    expect(next.code).toBe(0);
-    for (const name of left)
-      expect(next.stderr).toContain(`dropped "${name}", the leftover of a killed restore\n`);
-    expect(await databases('%_restoring_%')).toEqual([]);
-    expect(await expectWhole()).toBe('swapped');
-    await goBack();
-  });
+  it.each(STAGES)(
+    'by kill -9 while %s: the database is complete, and the next restore removes what is left',
+    async (stage) => {
+      const restore = await begun(stage);
+      await restore.kill();
+      await until(
+        async () => {
+          const sessions = await query(
+            own.cluster.url('postgres'),
+            `SELECT FROM pg_stat_activity WHERE application_name LIKE 'pgkeep%' OR application_name LIKE 'pg_%'`,
+          );
+          return sessions.rows.length === 0;
+        },
+        20_000,
+        'the end of its sessions',
+      );
+      // A kill during the swap may come just after its commit.
+      expect(stage === 'swapping' ? ['untouched', 'swapped'] : ['untouched']).toContain(
+        await expectComplete(),
+      );
+      await goBack();
+      const left = await databases('%_restoring_%');
+      const next = await runCli(['restore', backup.name], environment);
+      expect(next.code).toBe(0);
+      for (const name of left)
+        expect(next.stderr).toContain(`dropped "${name}", the leftover of a killed restore\n`);
+      expect(await databases('%_restoring_%')).toEqual([]);
+      expect(await expectComplete()).toBe('swapped');
+      await goBack();
+    },
+  );
 
-  it.each(STAGES)('by Ctrl-C while %s: in order, nothing left', async (stage) => {
+  it.each(STAGES)('by Ctrl-C while %s: ends cleanly, nothing left', async (stage) => {
     const restore = await begun(stage);
     restore.signal('SIGINT');
     expect((await restore.end(30_000)).code).toBe(130);
     expect(await databases('%_restoring_%')).toEqual([]);
-    const told = restore.stderr.includes(
+    const reported = restore.stderr.includes(
       `Interrupted: did not restore ${backup.name}. Database "large" was not changed.`,
     );
-    expect(told).toBe((await expectWhole()) === 'untouched');
+    expect(reported).toBe((await expectComplete()) === 'untouched');
     await goBack();
   });
 
@@ -110,7 +115,7 @@ describe('a restore that is cut short', () => {
     await own.cluster.stop();
     await own.cluster.startServer();
     expect((await restore.end(30_000)).code).toBe(1);
-    expect(await expectWhole()).toBe('untouched');
+    expect(await expectComplete()).toBe('untouched');
     expect(await runCli(['restore', backup.name], environment)).toMatchObject({ code: 0 });
     expect(await databases('%_restoring_%')).toEqual([]);
     await goBack();

@@ -11,7 +11,7 @@ import { faultsOf, withRestoreTests } from '../support/restores.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
 const TABLES = 300;
-/** As many locks as pg_dump itself takes fit, and not those of the indexes and sequences as well. */
+/** The locks of pg_dump fit, but not those of indexes and sequences in addition. */
 const SMALL_LOCK_TABLE = { max_locks_per_transaction: '20', max_connections: '30' };
 
 describe('a database of many tables', () => {
@@ -24,7 +24,7 @@ describe('a database of many tables', () => {
     url = await createDatabase(own, 'many');
     const client = new Client({ connectionString: url });
     await client.connect();
-    // One at a time: what a larger transaction locks would take its room in shared memory for good.
+    // One at a time: the locks of a larger transaction would permanently occupy shared memory.
     for (let made = 0; made < TABLES; made += 1) {
       const table = `tenant_${made}`;
       await client.query(
@@ -83,7 +83,7 @@ describe('a database of many tables', () => {
     expect(restored.comparisons.filter(({ ok }) => !ok)).toEqual([]);
   });
 
-  it('where other sessions hold the locks it is not backed up, and PostgreSQL’s own hint says what to change', async () => {
+  it('is not backed up while other sessions hold the locks, and PostgreSQL’s hint says what to change', async () => {
     const holder = new Client({ connectionString: url });
     await holder.connect();
     try {
@@ -102,7 +102,7 @@ describe('a database of many tables', () => {
     }
   });
 
-  it('is given a throw-away server of a fitting size', () => {
+  it('gets a throw-away server of sufficient size', () => {
     expect([0, 640, 641, 40_000].map(locksPerTransaction)).toEqual([64, 64, 65, 4000]);
   });
 });

@@ -42,7 +42,7 @@ describe('a dump of a newer pg_dump than the server', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  it('loses the settings that the server does not have, and nothing in a function’s body', async () => {
+  it('is stripped of settings that the server does not have, except in function bodies', async () => {
     const text = gunzipSync(readFileSync(PLAIN)).toString();
     const known = text.match(/^SET \w+/gm)?.map((line) => line.slice(4)) ?? [];
     expect(known).toContain('transaction_timeout');
@@ -61,7 +61,7 @@ describe('a dump of a newer pg_dump than the server', () => {
     ]);
   });
 
-  it('is restored, and says what was left out', async () => {
+  it('is restored, and what was left out is reported', async () => {
     const url = await createDatabase(own, 'orchard');
     const environment = { BACKUP_DIR: backupDirectory(), PATH: process.env['PATH'] };
     const restored = await withApp(
@@ -86,7 +86,7 @@ describe('a dump of a newer pg_dump than the server', () => {
     ]);
   });
 
-  it('in which something fails: the entry has its name, whatever lines were left out before', async () => {
+  it('in which a statement fails: the entry is named, whatever lines were left out before it', async () => {
     const url = await createDatabase(own, 'orchard_3');
     const file = path.join(backupDirectory(), 'broken.sql');
     writeFileSync(
@@ -123,7 +123,7 @@ describe('a dump of a newer pg_dump than the server', () => {
     expect(rows).toEqual([{ names: 'pear quince' }]);
   });
 
-  it('in PostgreSQL’s own format: its header says which program it takes', async () => {
+  it('in PostgreSQL’s own format: the required program is read from its header', async () => {
     expect(parseArchiveHeader(readFileSync(CUSTOM))).toEqual({
       serverVersion: '15.18',
       pgDumpVersion: '17.12',
@@ -132,7 +132,7 @@ describe('a dump of a newer pg_dump than the server', () => {
     const url = await createDatabase(own, 'orchard_2');
     const environment = { BACKUP_DIR: backupDirectory(), PATH: '/usr/bin:/bin' };
     const restoring = withApp(url, (app) => app.get(RestoreService).restore({ source: CUSTOM }), environment);
-    // With the programs of PostgreSQL 15 alone, which refuse its format; the heavy suite has those of 17.
+    // With the programs of PostgreSQL 15 only, which refuse its format; the heavy suite uses those of 17.
     await expect(restoring).rejects.toMatchObject({
       code: 'BACKUP_TOOLS_MISSING',
       message: expect.stringMatching(
@@ -142,7 +142,7 @@ describe('a dump of a newer pg_dump than the server', () => {
     });
   });
 
-  it('keeps psql from obeying commands in a dump, where this psql can', () => {
+  it('cannot make psql run meta-commands, if psql supports \\restrict', () => {
     const at = (version: string): string =>
       restrictLine({ major: Number.parseInt(version, 10), version }, 'k');
     expect(['15.13', '15.14', '16.9', '17.6', '18.0', '12.22'].map(at)).toEqual([

@@ -10,7 +10,7 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 
 jest.setTimeout(120_000);
 
-/** Everything that can be refused is refused before anything long begins, and by `--plan` already. */
+/** Everything that can be refused is refused before the restore begins, and by `--plan` too. */
 describe('a restore by a role that is no superuser', () => {
   let own: ThrowAwayCluster;
   beforeAll(async () => {
@@ -23,7 +23,7 @@ describe('a restore by a role that is no superuser', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  /** A database of owner1's. @returns the settings to work on it as owner1. */
+  /** A database of owner1. @returns the settings to work on it as owner1. */
   async function owned(name: string, sql: string, bySuperuser = ''): Promise<Record<string, string>> {
     const url = await createDatabase(own, name);
     await query(url, `ALTER DATABASE ${name} OWNER TO owner1; ALTER SCHEMA public OWNER TO owner1`);
@@ -34,7 +34,7 @@ describe('a restore by a role that is no superuser', () => {
   }
 
   async function backUp({ superuser, ...environment }: Record<string, string>): Promise<string> {
-    // As the superuser: it sees all.
+    // As the superuser, who sees everything.
     const settings = { ...environment, DATABASE_URL: superuser ?? '' };
     return (await withBackups(settings, (backups) => backups.create())).name;
   }
@@ -61,7 +61,7 @@ describe('a restore by a role that is no superuser', () => {
     expect(backups.map((backup) => backup.name)).toEqual([name]);
   }
 
-  it.each(['custom', 'plain'])('restores grants to roles that it is no member of: %s', async (format) => {
+  it.each(['custom', 'plain'])('restores grants to roles that it is not a member of: %s', async (format) => {
     const environment = await owned(
       `granted_${format}`,
       `CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); GRANT SELECT ON t TO grafana;
@@ -69,7 +69,7 @@ describe('a restore by a role that is no superuser', () => {
        CREATE FUNCTION grant_all() RETURNS void LANGUAGE plpgsql AS $f$
 BEGIN
   EXECUTE '
-GRANT SELECT ON t TO nobody_knows;';
+GRANT SELECT ON t TO missing_role;';
 END $f$;
        CREATE TABLE notes (v text); INSERT INTO notes VALUES ('ALTER TABLE t OWNER TO other;')`,
       `GRANT CONNECT ON DATABASE granted_${format} TO auditor`,
@@ -128,7 +128,7 @@ END $f$;
     );
   });
 
-  it('refuses the same in a dump without a manifest, and leaves it to PostgreSQL for a managed administrator', async () => {
+  it('refuses the same in a dump without a manifest, but not for the administrator of a managed service', async () => {
     const environment = await owned(
       'managed',
       'CREATE TABLE t (id int)',
@@ -157,7 +157,7 @@ END $f$;
     }
   });
 
-  it('refuses a database that could not be renamed in the end', async () => {
+  it('refuses a database that it could not rename afterwards', async () => {
     const environment = await owned('held', 'CREATE TABLE t (id int); GRANT CONNECT ON DATABASE held TO app');
     const session = new Client({
       connectionString: changedUrl(environment['superuser'] ?? '', {

@@ -42,7 +42,7 @@ const REPORT: RestoreTestReport = {
 describe('the report of a restore test', () => {
   const page = htmlReport(REPORT);
 
-  it('holds what an auditor asks for', () => {
+  it('contains what an auditor asks for', () => {
     for (const text of [
       'Failed',
       '1 of 2 comparisons failed. Do not rely on this backup.',

@@ -55,7 +55,7 @@ describe('pgkeep restore', () => {
   const count = async (url: string, table: string): Promise<number> =>
     Number((await query(url, `SELECT count(*) FROM ${table}`)).rows[0]?.count);
 
-  it('brings the database back as it was, keeps the replaced one, and says how to go back', async () => {
+  it('restores the database as it was, keeps the replaced one, and says how to return to it', async () => {
     const backup = await backUp();
     const before = await holdings(clinic);
     await query(clinic, `DELETE FROM session_quiz_steps; ALTER TABLE children ADD COLUMN later text`);
@@ -87,7 +87,7 @@ describe('pgkeep restore', () => {
     expect(JSON.parse(ready.stdout).checks.environment).toEqual({ ok: true, details: 'production' });
   });
 
-  it('carries over what was recorded since the backup, and records itself', async () => {
+  it('carries over audit log entries since the backup, and records itself', async () => {
     const backup = await backUp();
     expect(
       (
@@ -120,7 +120,7 @@ describe('pgkeep restore', () => {
     ]);
   });
 
-  it('keeps what belongs to the database and is in no archive: settings, grants, limit, comment, owner', async () => {
+  it('keeps properties of the database that are not in the archive: settings, grants, limit, comment, owner', async () => {
     const backup = await backUp();
     await query(clinic, `ALTER DATABASE clinic SET search_path TO "$user", public`);
     await query(clinic, `ALTER DATABASE clinic SET statement_timeout TO '5min'`);
@@ -139,7 +139,7 @@ describe('pgkeep restore', () => {
     expect((await query(clinic, properties)).rows).toEqual(before);
   });
 
-  it('swaps under clients that reconnect all the time: none of them meets half a database', async () => {
+  it('swaps while clients reconnect continuously: none of them sees an incomplete database', async () => {
     const backup = await backUp();
     const seen = new Set<number>();
     const errors = new Set<string>();
@@ -165,7 +165,7 @@ describe('pgkeep restore', () => {
     await Promise.all(clients);
     expect([restored.code, restored.stderr]).toEqual([0, expect.any(String)]);
     expect(seen).toEqual(new Set([await count(clinic, 'children')]));
-    // Ended by the swap, or connecting while the name changed hands.
+    // Ended by the swap, or connecting during the rename.
     expect(
       [...errors].filter((code) => !['57P01', '3D000', 'undefined', 'ECONNRESET'].includes(code)),
     ).toEqual([]);
@@ -183,7 +183,7 @@ describe('pgkeep restore', () => {
       ['--confirm', 'RESTORE_PRODUCTION', '--target', 'clinics'],
       /--target is "clinics", but DATABASE_URL leads to database "clinic"/,
     ],
-  ])('production wants both words: %j is refused', async (argv, message) => {
+  ])('production requires both words: %j is refused', async (argv, message) => {
     const backup = await backUp();
     const before = await databases();
     const { code, stdout, stderr } = await runCli(['restore', backup.name, ...argv], environment);
@@ -193,7 +193,7 @@ describe('pgkeep restore', () => {
     expect((await withBackups(environment, (backups) => backups.list())).backups).toHaveLength(1);
   });
 
-  it('another environment’s backup is restored only with --from-other, and the stamp stays', async () => {
+  it('another environment’s backup is restored only with --from-other, and the stamp is kept', async () => {
     const backup = await backUp();
     await createDatabase(own, 'other', 'template0');
     const staging = { ...environment, NODE_ENV: 'staging', DATABASE_URL: own.cluster.url('other') };
@@ -226,7 +226,7 @@ describe('pgkeep restore', () => {
     ]);
   });
 
-  it('the database is gone: it is created', async () => {
+  it('a database that is gone is created', async () => {
     const backup = await backUp();
     const before = await holdings(clinic);
     await query(own.cluster.url('postgres'), 'DROP DATABASE clinic WITH (FORCE)');
@@ -239,17 +239,17 @@ describe('pgkeep restore', () => {
     expect(ready.checks.environment.ok).toBe(true);
   });
 
-  it('names the roles that a new server lacks, and does without them only when told so', async () => {
-    await query(clinic, 'CREATE ROLE keeper');
-    await query(clinic, 'ALTER TABLE children OWNER TO keeper');
+  it('names the roles that a new server lacks, and restores without them only with --no-owner', async () => {
+    await query(clinic, 'CREATE ROLE clinic_owner');
+    await query(clinic, 'ALTER TABLE children OWNER TO clinic_owner');
     const backup = await backUp();
     await query(own.cluster.url('postgres'), 'DROP DATABASE clinic WITH (FORCE)');
-    await query(own.cluster.url('postgres'), 'DROP ROLE keeper');
+    await query(own.cluster.url('postgres'), 'DROP ROLE clinic_owner');
     const refused = await runCli(['restore', backup.name, ...PRODUCTION], environment);
     expect([refused.code, refused.stderr]).toEqual([
       3,
       expect.stringContaining(
-        'Refused to restore: the backup uses roles that do not exist on this server: "keeper". Nothing was changed.\nCreate them: CREATE ROLE "keeper"; Or restore without owners and grants, so that role "postgres" owns everything: `--no-owner`.\n',
+        'Refused to restore: the backup uses roles that do not exist on this server: "clinic_owner". Nothing was changed.\nCreate them: CREATE ROLE "clinic_owner"; Or restore without owners and grants, so that role "postgres" owns everything: `--no-owner`.\n',
       ),
     ]);
     expect((await runCli(['restore', backup.name, ...PRODUCTION, '--no-owner'], environment)).code).toBe(0);
@@ -285,7 +285,7 @@ describe('pgkeep restore', () => {
     expect(await databases()).toEqual(before);
   });
 
-  it('without a safety backup it stops, unless --without-safety-backup is given', async () => {
+  it('stops if the safety backup fails, unless --without-safety-backup is given', async () => {
     const backup = await backUp();
     const elsewhere = { ...environment, BACKUP_DIR: path.join(backup.manifest, 'below a file') };
     const refused = await runCli(['restore', backup.archive, ...PRODUCTION], elsewhere);
@@ -359,7 +359,7 @@ describe('pgkeep restore', () => {
   });
 
   it.each(['custom', 'plain'])(
-    'a %s backup comes back with ICU’s rules, also where the database is gone',
+    'a %s backup is restored with its ICU rules, even if the database is gone',
     async (format) => {
       await query(
         own.cluster.url('postgres'),
@@ -380,7 +380,7 @@ describe('pgkeep restore', () => {
     },
   );
 
-  it('some tables: into an additional database, with the commands that copy their rows back', async () => {
+  it('single tables are restored into an additional database, with the commands that copy their rows', async () => {
     const backup = await backUp();
     await query(clinic, 'DELETE FROM session_quiz_steps');
     const argv = [
@@ -429,7 +429,7 @@ describe('pgkeep restore', () => {
     });
   });
 
-  it('lists the backups, shows the plan, and asks for a name', async () => {
+  it('lists the backups, shows the plan, and requires a name', async () => {
     const backup = await backUp();
     expect((await runCli(['restore', '--list'], environment)).stdout).toContain(backup.name);
     const plan = await runCli(['restore', '--plan', '--json', backup.name], environment);

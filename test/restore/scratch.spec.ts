@@ -10,7 +10,7 @@ import { emptyDirectory, PgkeepProcess, runCli } from '../support/pgkeep-process
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
 
-/** Where a restore is tested: what is refused, and what is left. */
+/** Where restore tests run: what is refused, and what is left. */
 describe('the place of a restore test', () => {
   let own: ThrowAwayCluster;
   let other: ThrowAwayCluster;
@@ -60,7 +60,7 @@ describe('the place of a restore test', () => {
   const asTester = (): string =>
     changedUrl(other.cluster.url('given'), { username: 'tester', password: 'tester-secret' });
 
-  it('is never the guarded database, whatever host name it is reached by', async () => {
+  it('is never the guarded database, whatever host name is used for it', async () => {
     await backUp();
     environment['TEST_DATABASE_URL'] = changedUrl(clinic, { hostname: 'localhost' });
     const before = await query(clinic, 'SELECT count(*) FROM children');
@@ -74,14 +74,14 @@ describe('the place of a restore test', () => {
     expect((await query(clinic, 'SELECT count(*) FROM children')).rows).toEqual(before.rows);
   });
 
-  it('is not even while the guarded database is out of reach: the manifest knows it', async () => {
+  it('is never the guarded database, even while that cannot be reached: the manifest identifies it', async () => {
     await backUp();
     environment['TEST_DATABASE_URL'] = clinic;
     environment['DATABASE_URL'] = changedUrl(clinic, { port: '1' });
     expect((await runCli(['restore', 'test'], environment)).code).toBe(3);
   });
 
-  it('a role without CREATEDB tests in the given database, and leaves it empty', async () => {
+  it('may be a given database for a role without CREATEDB, which is left empty', async () => {
     await backUp();
     environment['TEST_DATABASE_URL'] = asTester();
     for (let round = 0; round < 2; round += 1) {
@@ -103,7 +103,7 @@ describe('the place of a restore test', () => {
     }
   });
 
-  it('a given database with something in it is refused, unless it is stamped test itself', async () => {
+  it('must be an empty database, unless it is stamped test', async () => {
     await backUp();
     environment['TEST_DATABASE_URL'] = asTester();
     await query(asTester(), 'CREATE TABLE precious (); INSERT INTO precious DEFAULT VALUES');
@@ -125,19 +125,19 @@ describe('the place of a restore test', () => {
     expect((await runCli(['restore', 'test'], environment)).code).toBe(0);
   });
 
-  it('names the roles that the server lacks, and what was not checked for it', async () => {
-    await query(own.cluster.url('postgres'), 'CREATE ROLE keeper');
+  it('may lack roles: the report names them, and what was not checked', async () => {
+    await query(own.cluster.url('postgres'), 'CREATE ROLE clinic_owner');
     const url = await createDatabase(own, 'kept');
-    await query(url, 'CREATE TABLE t (id int); ALTER TABLE t OWNER TO keeper');
+    await query(url, 'CREATE TABLE t (id int); ALTER TABLE t OWNER TO clinic_owner');
     await backUp(url);
     const { code, stdout } = await runCli(['restore', 'test'], environment);
     expect(code).toBe(0);
     expect(stdout).toContain(
-      '  note: owners and grants were not restored: the server does not have role "keeper"\n',
+      '  note: owners and grants were not restored: the server does not have role "clinic_owner"\n',
     );
   });
 
-  it('a test that is killed leaves a database, and the next test drops it', async () => {
+  it('is left behind by a killed test, and dropped by the next test', async () => {
     await backUp(large);
     const test = new PgkeepProcess('cli', ['restore', 'test'], environment);
     await until(async () => (await scratchDatabases()).length === 1, 15_000, 'a scratch database');
@@ -146,12 +146,12 @@ describe('the place of a restore test', () => {
     expect(left).toHaveLength(1);
     await query(other.cluster.url('postgres'), 'CREATE DATABASE pgkeep_test_20200101000000_00000000');
     expect((await runCli(['restore', 'test'], environment)).code).toBe(0);
-    // What bears such a name and not our mark is somebody else's.
+    // A database with such a name but without pgkeep's mark is not pgkeep's.
     expect(await scratchDatabases()).toEqual(['pgkeep_test_20200101000000_00000000']);
     await query(other.cluster.url('postgres'), 'DROP DATABASE pgkeep_test_20200101000000_00000000');
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('%s ends it in order: no verdict, nothing left', async (signal) => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('is removed after %s: no verdict, nothing left', async (signal) => {
     await backUp(large);
     const test = new PgkeepProcess('cli', ['restore', 'test'], environment);
     await until(async () => (await scratchDatabases()).length === 1, 15_000, 'a scratch database');
@@ -162,7 +162,7 @@ describe('the place of a restore test', () => {
     expect(readdirSync(environment['BACKUP_DIR'] ?? '')).toHaveLength(2);
   });
 
-  it('a killed test’s throw-away cluster dies with it, and the next test clears its files', async () => {
+  it('may be a throw-away cluster, which ends with a killed test and whose files the next test removes', async () => {
     const temporary = emptyDirectory();
     await run('chmod', ['711', temporary], { env: { PATH: process.env['PATH'] } });
     const { TEST_DATABASE_URL: _unset, ...alone } = environment;
@@ -185,7 +185,7 @@ describe('the place of a restore test', () => {
     expect(files()).toEqual([]);
   });
 
-  it('the server, restarted in the midst of it: the verdict is failed', async () => {
+  it('may be on a server that is restarted during the test: the verdict is failed', async () => {
     await backUp(large);
     const test = new PgkeepProcess('cli', ['restore', 'test'], environment);
     await until(async () => (await scratchDatabases()).length === 1, 15_000, 'a scratch database');

@@ -6,7 +6,7 @@ import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-a
 
 jest.setTimeout(120_000);
 
-/** The function works in the application, and in no restore: its search_path is empty. */
+/** The function works in the application but not in a restore, where search_path is empty. */
 const SLUGS = `
   CREATE EXTENSION unaccent;
   CREATE FUNCTION slugify(v text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS
@@ -35,7 +35,7 @@ describe('a function that names things without their schema', () => {
   }
 
   it.each(['custom', 'plain'])(
-    'is warned of in the backup, explained in the test, and the rest is restored: %s',
+    'is reported by the backup and explained by the test, and the rest is restored: %s',
     async (format) => {
       const url = await createDatabase(own, `slugs_${format}`);
       await query(url, SLUGS);
@@ -85,7 +85,7 @@ describe('a function that names things without their schema', () => {
     },
   );
 
-  it('is found wherever a restore runs it, and nowhere else', async () => {
+  it('is reported in each place where a restore runs it, and only there', async () => {
     const url = await createDatabase(own, 'uses');
     await query(
       url,

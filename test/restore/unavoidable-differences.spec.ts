@@ -101,7 +101,7 @@ describe('a difference that no restore can avoid', () => {
   it.each(['custom', 'plain'])('rows that move between hash partitions: %s', async (format) => {
     const url = await createDatabase(own, `hashed_${format}`);
     await query(url, HASHED);
-    // An enum's hash is of its oid: of the next databases some differ.
+    // An enum value is hashed by its oid: it differs in some of the next databases.
     const report = await tested(url, format);
     expect(faultsOf(report)).toEqual({});
     const moved =
@@ -112,7 +112,7 @@ describe('a difference that no restore can avoid', () => {
     expect(report.tables.reduce((sum, { foundRows }) => sum + (foundRows ?? 0), 0)).toBe(800);
   });
 
-  it('excuses no row that is lost or other on the way', async () => {
+  it('does not excuse a lost or changed row', async () => {
     const url = await createDatabase(own, 'hashed_loss');
     await query(url, HASHED);
     const lost = faultsOf(await tested(url, 'custom', 'DELETE FROM car WHERE n = 5'));
@@ -121,7 +121,7 @@ describe('a difference that no restore can avoid', () => {
     expect(Object.keys(other)).toContain('contents');
   });
 
-  it('excuses no key that is lost, and no name but a partition’s', async () => {
+  it('does not excuse a lost key, or another name than a partition’s', async () => {
     const url = await createDatabase(own, 'keys');
     await query(url, KINDS);
     expect(

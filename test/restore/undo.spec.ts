@@ -12,7 +12,7 @@ describe('the way back after a restore', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  it('works for the database "postgres" too: a session cannot rename its own database', async () => {
+  it('also works for the database "postgres": a session cannot rename its own database', async () => {
     const url = own.cluster.url('postgres');
     const environment = { NODE_ENV: 'test', DATABASE_URL: url, BACKUP_DIR: backupDirectory() };
     await query(url, 'CREATE TABLE t AS SELECT 1 AS a');

@@ -7,7 +7,7 @@ import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { faultsOf, replaceArchive, signManifest, withRestoreTests } from '../support/restores.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 
-/** What a restore test must catch, and what it must let pass. */
+/** What must fail a restore test, and what must pass it. */
 describe('the verdict of a restore test', () => {
   let own: ThrowAwayCluster;
   let clinic: string;
@@ -65,7 +65,7 @@ describe('the verdict of a restore test', () => {
     expect(left.rows).toEqual([]);
   });
 
-  it('passes everything that a dump may stumble over, in a throw-away cluster, owners and all', async () => {
+  it('passes a database of difficult objects, owners included, in a throw-away cluster', async () => {
     const url = await createDatabase(own, 'awkward');
     await query(url, readFileSync('test/support/awkward.sql', 'utf8'));
     await query(
@@ -89,7 +89,7 @@ describe('the verdict of a restore test', () => {
     ['LATIN1', `ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'`],
     ['SQL_ASCII', `ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'`],
     ['ICU', `ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'sv-SE' LOCALE 'C'`],
-  ])('passes a database of %s, restored into one of the same kind', async (name, options) => {
+  ])('passes a database of %s, which is restored into one of the same kind', async (name, options) => {
     const database = `of_${name.toLowerCase()}`;
     await query(own.cluster.url('postgres'), `CREATE DATABASE ${database} TEMPLATE template0 ${options}`);
     const url = own.cluster.url(database);
@@ -118,7 +118,7 @@ describe('the verdict of a restore test', () => {
     });
   });
 
-  it('fails on one value changed at the same count', async () => {
+  it('fails on one changed value with the same number of rows', async () => {
     const report = await testedWith('UPDATE ledger SET amount = 7.5 WHERE id = 7');
     expect(faultsOf(report)).toEqual({ contents: 'the rows of public.ledger have other contents' });
   });
@@ -153,7 +153,7 @@ describe('the verdict of a restore test', () => {
     });
   });
 
-  it('reports a foreign key that is disabled: pg_dump does not record that, and a restore enables it', async () => {
+  it('reports a disabled foreign key, which pg_dump does not record and a restore enables', async () => {
     const url = await createDatabase(own, 'unchecked', 'clinic');
     await query(url, 'ALTER TABLE ledger DISABLE TRIGGER ALL');
     const report = await tested(await backedUp(url));
@@ -163,7 +163,7 @@ describe('the verdict of a restore test', () => {
     );
   });
 
-  it('fails on a validated foreign key with orphans: the restore itself cannot bring it back', async () => {
+  it('fails on a validated foreign key with orphans, which a restore cannot create', async () => {
     const report = await testedWith(
       `ALTER TABLE ledger DISABLE TRIGGER ALL; DELETE FROM ledger WHERE id = 250; ALTER TABLE ledger ENABLE TRIGGER ALL`,
     );
@@ -186,7 +186,7 @@ describe('the verdict of a restore test', () => {
     });
   });
 
-  it('fails on another history of migrations', async () => {
+  it('fails on a different migration history', async () => {
     const faults = faultsOf(
       await testedWith(
         `UPDATE _prisma_migrations SET checksum = 'edited' WHERE migration_name = (SELECT max(migration_name) FROM _prisma_migrations)`,
@@ -195,7 +195,7 @@ describe('the verdict of a restore test', () => {
     expect(faults['migrations']).toMatch(/^migration \d+_\w+ has another checksum$/);
   });
 
-  it('fails on an extension that is missing in the archive, and names one that the server has not', async () => {
+  it('fails on an extension that is missing in the archive, and names one that the server does not have', async () => {
     expect(faultsOf(await testedWith('DROP EXTENSION pgcrypto'))).toEqual({
       extensions: expect.stringMatching(/^extension pgcrypto is missing: version [\d.]+ in schema public$/),
     });
@@ -231,7 +231,7 @@ describe('the verdict of a restore test', () => {
     });
   });
 
-  it('fails on a cut archive whose digest was made to fit', async () => {
+  it('fails on a cut archive whose digest was adjusted', async () => {
     const backup = await backedUp();
     truncateSync(backup.archive, Math.floor(backup.bytes * 0.6));
     signManifest(backup);

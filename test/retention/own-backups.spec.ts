@@ -29,21 +29,21 @@ function judge(entry: Partial<BackupEntry>, owner: Partial<Owner> = {}): string 
   return own.length > 0 ? 'own' : foreign.length > 0 ? 'foreign' : 'not looked at';
 }
 
-it('owns what it made, and what names no server', () => {
+it('owns what it made, and backups that name no server', () => {
   expect(judge({})).toBe('own');
   expect(judge({ systemIdentifier: null })).toBe('own');
 });
 
-it('owns nothing that names another server, whatever else fits', () => {
+it('owns nothing that names another server, whatever else matches', () => {
   expect(judge({ systemIdentifier: '7000000000000000002' })).toBe('foreign');
 });
 
-it('owns only what names no server where it does not know its own', () => {
+it('owns only backups that name no server if it does not know its own', () => {
   expect(judge({}, { systemIdentifier: undefined })).toBe('foreign');
   expect(judge({ systemIdentifier: null }, { systemIdentifier: undefined })).toBe('own');
 });
 
-it('does not look at other databases and environments', () => {
+it('ignores other databases and environments', () => {
   expect(judge({ database: 'other' })).toBe('not looked at');
   expect(judge({ environment: 'staging' })).toBe('not looked at');
 });

@@ -86,7 +86,7 @@ describe('planRetention', () => {
     expect(planRetention(two, { ...RULES, hours: 12 }, NOW).remove).toEqual(['2026-02-06T02:00:00Z']);
   });
 
-  it('keeps the good backup of the day of an accident, and the copy of the damaged database beside it', () => {
+  it('keeps the good backup of the day of an accident, and the copy of the damaged database', () => {
     const backups = [
       backup('2026-01-28T02:00:00Z'),
       backup('2026-01-28T10:00:00Z', { reason: 'pre-migration' }),
@@ -114,7 +114,7 @@ describe('planRetention', () => {
     });
   });
 
-  it('keeps what was restored as long as the backup that was made before that, and no longer', () => {
+  it('keeps a restored backup as long as the safety backup of that restore, and no longer', () => {
     const old = backup('2025-11-01T02:00:00Z');
     const safety = backup('2026-01-20T14:00:00Z', { reason: 'pre-restore', origin: old.name });
     const removed = (kept: number): string[] => {
@@ -126,7 +126,7 @@ describe('planRetention', () => {
     expect(removed(17)).toEqual([safety.name, old.name]);
   });
 
-  it('keeps what a restore of another database or environment was made from', () => {
+  it('keeps a backup that another database or environment was restored from', () => {
     const old = backup('2025-11-01T02:00:00Z');
     const safety = backup('2026-01-20T14:00:00Z', { reason: 'pre-restore', origin: old.name });
     const rules = { ...RULES, days: 1, weeks: 0, months: 0 };
@@ -171,14 +171,14 @@ describe('planRetention', () => {
     expect(planRetention([], nothing, NOW)).toEqual({ keep: [], remove: [] });
   });
 
-  it('begins the day where the hospital is', () => {
+  it('uses days of the local time zone', () => {
     const two = [backup('2026-02-05T17:30:00Z'), backup('2026-02-05T16:30:00Z')];
     const rules = { ...RULES, hours: 0 };
     expect(planRetention(two, { ...rules, timeZone: 'Asia/Jakarta' }, NOW).remove).toEqual([]);
     expect(planRetention(two, rules, NOW).remove).toEqual(['2026-02-05T16:30:00Z']);
   });
 
-  it('is the same whatever the order, and settles: planning what it kept removes nothing', () => {
+  it('does not depend on the order, and is stable: planning again removes nothing', () => {
     const backups = dailies(120);
     const plan = planRetention(backups, RULES, NOW);
     expect(planRetention(backups.toReversed(), RULES, NOW)).toEqual(plan);
@@ -202,7 +202,7 @@ describe('the calendar', () => {
 
 it('simulates 400 dailies, pruned every day', () => {
   const remaining = simulateRetention(400, RULES, NOW);
-  // Pruned daily, the same remain as if pruned once: no rule needs a backup that an earlier day removed.
+  // Pruning daily keeps the same as pruning once: no rule needs a backup that was removed earlier.
   const atOnce = planRetention(
     Array.from({ length: 400 }, (_, age) => backup(new Date(NOW.getTime() - age * 86_400_000).toISOString())),
     RULES,

@@ -64,7 +64,7 @@ describe('pruning', () => {
   const NOW = '2026-02-04T12:00:00Z';
   const names = ['04', '03', '02', '01'].map((day) => `pruned_development_202602${day}_020000`);
 
-  it('shows its plan without touching anything', async () => {
+  it('shows its plan without changing anything', async () => {
     const before = readdirSync(directory);
     expect(await at(NOW, ({ retention }) => retention.prune({ dryRun: true }))).toEqual({
       dryRun: true,
@@ -90,7 +90,7 @@ describe('pruning', () => {
     rmSync(damaged);
   });
 
-  it('removes what the rules do not keep, manifest and archive, and nothing of another environment', async () => {
+  it('removes manifest and archive of what the rules do not keep, and nothing of another environment', async () => {
     await at(NOW, ({ retention }) => retention.prune());
     expect(
       readdirSync(directory)
@@ -106,7 +106,7 @@ describe('pruning', () => {
     expect(await at(NOW, ({ retention }) => retention.prune())).toMatchObject({ remove: [] });
   });
 
-  it('refuses when most of what the last prune left is gone', async () => {
+  it('refuses if most of what the last prune left is gone', async () => {
     for (const name of names) rmSync(path.join(directory, `${name}.manifest.json`), { force: true });
     await expect(at(NOW, ({ retention }) => retention.prune())).rejects.toMatchObject({
       code: 'PRUNE_REFUSED',

@@ -34,7 +34,7 @@ class Year {
     this.damagedAt ??= at;
   }
 
-  /** The damage was noticed: the last backup from before the damage is restored. It must be there. */
+  /** Notices the damage: restores the last backup from before it, which must exist. */
   restore(at: number): void {
     if (this.damagedAt === undefined) return;
     const good = this.newestRegularBefore(this.damagedAt);
@@ -70,7 +70,7 @@ class Year {
   }
 }
 
-/** Lives through so many days, hour by hour; `check` looks at what the prune after each scheduled backup left. */
+/** Simulates this many days, hour by hour; `check` is called after the prune that follows each scheduled backup. */
 function live(
   { everyHours, days, seed }: { everyHours: number; days: number; seed: number },
   check: (year: Year, made: RetainedBackup[], now: number) => void,
@@ -106,7 +106,7 @@ describe.each([
 ])('%s, with accidents and deploys', (_title, course) => {
   const { everyHours, days } = course;
 
-  it('keeps whatever may still be needed, and little more', () => {
+  it('keeps every backup that may still be needed, and few more', () => {
     const year = live(course, (current, made, now) => {
       const missing = made.filter(({ name, finishedAt, reason }) => {
         const ageMs = now - finishedAt.getTime();

@@ -85,7 +85,7 @@ describe('pgkeep backup with a bucket', () => {
     return pgkeep;
   }
 
-  it('outlives the directory: listed, verified and restored from the bucket alone', async () => {
+  it('works without the directory: listed, verified and restored from the bucket alone', async () => {
     const { code, stdout } = await runCli(['backup'], environment);
     expect(code).toBe(0);
     const name = nameInDirectory();
@@ -114,7 +114,7 @@ describe('pgkeep backup with a bucket', () => {
     expect((await query(restored, 'SELECT count(*)::int AS rows FROM t')).rows).toEqual([{ rows: 1400 }]);
   });
 
-  it('goes on through a network that is cut in the midst of a part, more than once', async () => {
+  it('continues after the network is cut within a part, more than once', async () => {
     const { proxy, through } = await throughTcp();
     proxy.delayMs = 1;
     const pgkeep = new PgkeepProcess('cli', ['backup'], through);
@@ -128,7 +128,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(await bucket.uploads()).toEqual([]);
   });
 
-  it('ends with exit 1 where the network goes for good, and the backup is safe in the directory', async () => {
+  it('ends with exit 1 if the network stays down, and the backup is in the directory', async () => {
     const { proxy, through } = await throughTcp();
     proxy.delayMs = 1;
     const pgkeep = new PgkeepProcess('cli', ['backup'], through);
@@ -151,7 +151,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(await bucket.uploads()).toEqual([]);
   });
 
-  it('by kill -9 during the upload: safe in the directory; the next run clears the parts', async () => {
+  it('by kill -9 during the upload: kept in the directory; the next run removes the parts', async () => {
     const pgkeep = await uploading();
     await pgkeep.kill();
     const name = nameInDirectory();
@@ -169,7 +169,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(await bucket.keys()).toHaveLength(4);
   });
 
-  it('by kill -9 while it verifies: an archive without a manifest is listed nowhere, and cleared', async () => {
+  it('by kill -9 while it verifies: an archive without a manifest is not listed, and removed', async () => {
     const { proxy, through } = await throughHttp();
     const isVerification = (request: string): boolean => /^GET \S+\.dump(?:\?|$)/.test(request);
     proxy.fate = (request) => (isVerification(request) ? 'hang' : 'pass');
@@ -184,7 +184,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(await bucket.keys()).toEqual(filesOf(name));
   });
 
-  it('by SIGTERM while the server hangs: ends within seconds all the same', async () => {
+  it('by SIGTERM while the server hangs: ends within seconds', async () => {
     const { proxy, through } = await throughTcp();
     proxy.mode = 'swallow';
     const pgkeep = new PgkeepProcess('cli', ['backup'], through);
@@ -194,7 +194,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(pgkeep.stderr).toContain(`The backup itself is complete, in ${directory}.\n`);
   });
 
-  it('by SIGTERM during the upload: exit 143, no part left, safe in the directory', async () => {
+  it('by SIGTERM during the upload: exit 143, no part left, kept in the directory', async () => {
     const pgkeep = await uploading();
     pgkeep.signal('SIGTERM');
     expect(await pgkeep.end()).toEqual({ code: 143, signal: null });
@@ -206,7 +206,7 @@ describe('pgkeep backup with a bucket', () => {
     expect(await bucket.uploads()).toEqual([]);
   });
 
-  it('asks again where the server answers 500, and leaves no part where it never stops', async () => {
+  it('retries if the server answers 500, and leaves no part if it keeps failing', async () => {
     const { proxy, through } = await throughHttp();
     const failed = new Set<string>();
     proxy.fate = (request) => {
@@ -230,7 +230,7 @@ describe('pgkeep backup with a bucket', () => {
   it('reports wrong credentials immediately, and a bucket that is gone', async () => {
     const refused = await runCli(['backup'], {
       ...environment,
-      AWS_SECRET_ACCESS_KEY: 'nobody-may-see-this',
+      AWS_SECRET_ACCESS_KEY: 'a-wrong-secret-to-hide',
     });
     const name = nameInDirectory();
     expect(refused.code).toBe(1);
@@ -263,7 +263,7 @@ describe('pgkeep backup with a bucket', () => {
     });
   });
 
-  it('says where to set a bucket when there is none', async () => {
+  it('says which setting is missing if there is no bucket', async () => {
     const none = await runCli(['backup', 'upload'], { DATABASE_URL: url, BACKUP_DIR: directory });
     expect(none).toEqual({
       code: 78,

@@ -1,4 +1,4 @@
-import '../support/one-realm.js';
+import '../support/errors-across-realms.js';
 import { openS3Bucket } from '../../src/storage/s3/s3-storage.js';
 import { describeStorage } from '../storage/conformance.js';
 import { S3Bucket } from '../support/s3-server.js';

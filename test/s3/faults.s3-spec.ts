@@ -1,4 +1,4 @@
-import '../support/one-realm.js';
+import '../support/errors-across-realms.js';
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -12,7 +12,7 @@ import { S3Bucket } from '../support/s3-server.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
 const MIB = 1024 * 1024;
-const SECRET = 'a-wrong-secret-that-nobody-may-see';
+const SECRET = 'a-wrong-secret-to-hide';
 const never = { signal: new AbortController().signal };
 const HURRIED = { attempts: 2, connectMs: 500, idleMs: 1000 };
 
@@ -39,7 +39,7 @@ async function failuresOf(storage: BackupStorage): Promise<PgkeepError[]> {
   });
 }
 
-describe('through a network that breaks', () => {
+describe('through a failing network', () => {
   let proxy: TcpProxy;
   let settings: S3BucketSettings;
   beforeEach(async () => {
@@ -48,7 +48,7 @@ describe('through a network that breaks', () => {
   });
   afterEach(async () => await proxy.close());
 
-  it('sends again what a reset cut', async () => {
+  it('sends a part again after a reset', async () => {
     const storage = await openS3Bucket(settings);
     let cuts = 0;
     const body = Readable.from(
@@ -67,7 +67,7 @@ describe('through a network that breaks', () => {
     expect(await bucket.uploads()).toEqual([]);
   });
 
-  it('is patient with a network that is slow', async () => {
+  it('tolerates a slow network', async () => {
     proxy.delayMs = 10;
     const storage = await openS3Bucket(settings, HURRIED);
     const startedAt = Date.now();
@@ -76,7 +76,7 @@ describe('through a network that breaks', () => {
     expect(Date.now() - startedAt).toBeGreaterThan(HURRIED.idleMs);
   });
 
-  it('goes on reading where a reset cut', async () => {
+  it('continues reading after a reset', async () => {
     const storage = await openS3Bucket(settings);
     await storage.put('reread', randomStream(40 * MIB), never);
     const stream = await storage.get('reread');
@@ -90,7 +90,7 @@ describe('through a network that breaks', () => {
     expect(chunks).toBeGreaterThan(200);
   });
 
-  it('says that the storage cannot be reached', async () => {
+  it('reports a storage that cannot be reached', async () => {
     proxy.mode = 'refuse';
     for (const failure of await failuresOf(await openS3Bucket(settings, HURRIED))) {
       expect(failure).toMatchObject({ code: 'STORAGE_UNAVAILABLE', kind: 'unavailable' });
@@ -107,25 +107,25 @@ describe('through a network that breaks', () => {
     }
   });
 
-  it('fails an upload whose network is gone for good, immediately and with the cause', async () => {
+  it('fails an upload immediately and with the cause if the network stays down', async () => {
     const storage = await openS3Bucket(settings, HURRIED);
     const body = randomStream(20 * MIB, async () => {
       proxy.mode = 'refuse';
       proxy.cut();
-      // The source has nothing to say for a long time: the failure must not wait for it.
+      // The source sends nothing for a long time: the failure must not wait for it.
       await new Promise(() => undefined);
     });
     await expect(storage.put('lost', body, never)).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
     expect(body.destroyed).toBe(true);
     const reachable = await openS3Bucket(bucket.settings);
     expect(await reachable.head('lost')).toBeUndefined();
-    // What had arrived could not be removed; the next run can remove it.
+    // Uploaded parts could not be removed; the next run can remove them.
     expect(await bucket.uploads()).toHaveLength(1);
     await reachable.delete('lost');
     expect(await bucket.uploads()).toEqual([]);
   });
 
-  it('explains a download that the network leaves for good', async () => {
+  it('explains a download whose network stays down', async () => {
     const storage = await openS3Bucket(settings, HURRIED);
     await storage.put('left', randomStream(20 * MIB), never);
     const stream = await storage.get('left');
@@ -139,7 +139,7 @@ describe('through a network that breaks', () => {
   });
 });
 
-describe('with a server that has troubles', () => {
+describe('with a failing server', () => {
   let proxy: HttpFaultProxy;
   let settings: S3BucketSettings;
   beforeEach(async () => {
@@ -148,7 +148,7 @@ describe('with a server that has troubles', () => {
   });
   afterEach(async () => await proxy.close());
 
-  it('asks again after a 500 or a 503', async () => {
+  it('retries after a 500 or a 503', async () => {
     const asked = new Map<string, number>();
     proxy.fate = (request) => {
       const times = (asked.get(request) ?? 0) + 1;
@@ -163,7 +163,7 @@ describe('with a server that has troubles', () => {
     expect(await bucket.uploads()).toEqual([]);
   });
 
-  it('reports a server that answers 500 for good', async () => {
+  it('reports a server that keeps answering 500', async () => {
     proxy.fate = () => 500;
     for (const failure of await failuresOf(await openS3Bucket(settings, HURRIED))) {
       expect(failure).toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
@@ -181,7 +181,7 @@ describe('with a server that has troubles', () => {
     expect(await storage.head('parts')).toBeUndefined();
   });
 
-  it('knows an upload that was completed although the answer was lost', async () => {
+  it('recognises a completed upload whose answer was lost', async () => {
     let lost = 0;
     proxy.fate = (request) => {
       const isCompletion = request.startsWith('POST') && request.includes('uploadId=');
@@ -196,7 +196,7 @@ describe('with a server that has troubles', () => {
   });
 });
 
-describe('with settings that are wrong', () => {
+describe('with wrong settings', () => {
   const own = { ...process.env };
   afterEach(() => {
     process.env = { ...own };
@@ -212,14 +212,14 @@ describe('with settings that are wrong', () => {
   });
 
   it('explains an access key that is not known', async () => {
-    process.env['AWS_ACCESS_KEY_ID'] = 'nobody';
+    process.env['AWS_ACCESS_KEY_ID'] = 'unknown';
     for (const failure of await failuresOf(await openS3Bucket(bucket.settings))) {
       expect(failure).toMatchObject({ code: 'STORAGE_DENIED' });
       expect(failure.hint).toContain('AWS_ACCESS_KEY_ID');
     }
   });
 
-  it('says that there are no credentials', async () => {
+  it('reports missing credentials', async () => {
     for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE'])
       delete process.env[name];
     process.env['AWS_EC2_METADATA_DISABLED'] = 'true';
@@ -231,7 +231,7 @@ describe('with settings that are wrong', () => {
     }
   });
 
-  it('says that the bucket is missing', async () => {
+  it('reports a missing bucket', async () => {
     const settings = { ...bucket.settings, bucket: `${bucket.settings.bucket}-gone` };
     for (const failure of await failuresOf(await openS3Bucket(settings))) {
       expect(failure).toMatchObject({ code: 'STORAGE_BUCKET_MISSING' });
@@ -240,7 +240,7 @@ describe('with settings that are wrong', () => {
     }
   });
 
-  it('says that the host has no address', async () => {
+  it('reports a host without an address', async () => {
     const storage = await openS3Bucket({ ...bucket.settings, endpoint: 'http://s3.invalid' }, HURRIED);
     await expect(storage.head('key')).rejects.toMatchObject({
       code: 'STORAGE_UNAVAILABLE',
@@ -249,18 +249,18 @@ describe('with settings that are wrong', () => {
   });
 });
 
-it('clears multipart uploads that were begun long ago, and those of a key that is deleted', async () => {
+it('removes multipart uploads that began long ago, and those of a deleted key', async () => {
   const storage = await openS3Bucket(bucket.settings);
   const { client } = bucket;
   const Bucket = bucket.settings.bucket;
-  for (const Key of ['a.dump', 'a.dump.age', 'somebody/else']) {
+  for (const Key of ['a.dump', 'a.dump.age', 'another/key']) {
     const { UploadId } = await client.createMultipartUpload({ Bucket, Key });
     await client.uploadPart({ Bucket, Key, UploadId, PartNumber: 1, Body: Buffer.alloc(5 * MIB) });
   }
   await storage.discardUnfinished(new Date(Date.now() - 3_600_000));
   expect(await bucket.uploads()).toHaveLength(3);
   await storage.delete('a.dump');
-  expect((await bucket.uploads()).map((text) => text.split(' ')[0])).toEqual(['a.dump.age', 'somebody/else']);
+  expect((await bucket.uploads()).map((text) => text.split(' ')[0])).toEqual(['a.dump.age', 'another/key']);
   await storage.discardUnfinished(new Date(Date.now() + 3_600_000));
-  expect((await bucket.uploads()).map((text) => text.split(' ')[0])).toEqual(['somebody/else']);
+  expect((await bucket.uploads()).map((text) => text.split(' ')[0])).toEqual(['another/key']);
 });

@@ -45,7 +45,7 @@ describe('the schedule of an importing application', () => {
     return (await query(url, 'SELECT FROM pgkeep.job_run')).rows.length;
   }
 
-  it('is no part of PgkeepModule, and does nothing while backups are off', async () => {
+  it('is not part of PgkeepModule, and does nothing while backups are off', async () => {
     const bare = await application(every, { scheduled: false });
     expect(() => bare.get(SchedulerRegistry, { strict: false })).toThrow(/could not find/);
     await bare.close();
@@ -56,7 +56,7 @@ describe('the schedule of an importing application', () => {
     expect(await countOf()).toBe(0);
   });
 
-  it('starts nothing with BACKUP_SCHEDULE=off but manual runs', async () => {
+  it('with BACKUP_SCHEDULE=off starts manual runs only', async () => {
     const elsewhere = await application(
       { ...every, BACKUP_SCHEDULE: 'OFF', RESTORE_TEST_SCHEDULE: 'off' },
       { scheduled: true },

@@ -39,7 +39,7 @@ describe('the due times of several services', () => {
   );
 
   it(
-    'catch up a missed run once, and none from before the schedule',
+    'catch up a missed run once, and none from before the schedule existed',
     async () => {
       const url = await createClinic(own, 'clinic_missed');
       replicas = new Replicas(url, { BACKUP_SCHEDULE: '0 2 * * *' });
@@ -47,7 +47,7 @@ describe('the due times of several services', () => {
       await until(async () => await isScheduled(url), LONG, 'a schedule');
       await first.service.kill();
       expect(await replicas.runs()).toEqual([]);
-      // As if it had been scheduled, and everything had been down, for three days.
+      // As if the schedule existed for three days and no service had run.
       await query(url, `UPDATE pgkeep.job SET since = now() - interval '3 days'`);
       await Promise.all([replicas.start(), replicas.start()]);
       const run = await replicas.untilRun(({ state }) => state === 'succeeded', 'what was missed', LONG);

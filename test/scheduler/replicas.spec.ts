@@ -16,7 +16,7 @@ describe('several services on one database', () => {
   beforeAll(async () => {
     own = await startThrowAwayCluster();
     const url = await createDatabase(own, 'large');
-    // Seconds of compression: long enough to be caught in the act.
+    // Takes seconds to compress, so that a test can interrupt it.
     await query(
       url,
       `CREATE TABLE t AS SELECT i, md5(i::text) || md5((i + 1)::text) AS v FROM generate_series(1, 1000000) i`,
@@ -30,7 +30,7 @@ describe('several services on one database', () => {
     return await createDatabase(own, `large_${databases}`, 'large');
   }
 
-  /** Whether an archive is being written; what else is stored is written aside as well. */
+  /** Whether an archive is being written; other files are written to temporary names as well. */
   function isDumping(): boolean {
     return readdirSync(replicas.directory).some((file) => file.endsWith('.dump.part'));
   }
@@ -70,7 +70,7 @@ describe('several services on one database', () => {
   );
 
   it(
-    'take over from one that was killed, once its lease has expired',
+    'take over from a killed one once its lease has expired',
     async () => {
       replicas = new Replicas(await large(), { BACKUP_SCHEDULE: scheduleIn(10), JOB_LEASE_SECONDS: '3' });
       const [one, two] = await Promise.all([replicas.start(), replicas.start()]);
@@ -88,7 +88,7 @@ describe('several services on one database', () => {
   );
 
   it(
-    'publish nothing of one that was paused and continues after a take-over',
+    'publish nothing of a paused one that continues after a take-over',
     async () => {
       replicas = new Replicas(await large(), { BACKUP_SCHEDULE: scheduleIn(10), JOB_LEASE_SECONDS: '3' });
       const [one, two] = await Promise.all([replicas.start(), replicas.start()]);
@@ -134,7 +134,7 @@ describe('several services on one database', () => {
   );
 
   it(
-    'survive a restart of the database during a run, which is tried again',
+    'survive a restart of the database during a run, which is retried',
     async () => {
       replicas = new Replicas(await large(), { BACKUP_SCHEDULE: scheduleIn(10), JOB_LEASE_SECONDS: '5' });
       const { service } = await replicas.start();

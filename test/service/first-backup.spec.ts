@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { emptyDirectory, PgkeepProcess, runCli } from '../support/pgkeep-process.js';
 import { until } from '../support/until.js';
 
-/** What is asked of the service and of the command: no database, so the embedded one. */
+/** The settings of the service and the command: no database, so the embedded one. */
 const ENVIRONMENT = { PORT: '0', HOST: '127.0.0.1', READINESS_REFRESH_MS: '1000' };
 
 describe('the embedded default', () => {
@@ -21,7 +21,7 @@ describe('the embedded default', () => {
     return checks[check]?.details ?? '';
   }
 
-  it('takes a first backup and proves it, and another start takes no second', async () => {
+  it('makes and tests a first backup, and no second one at the next start', async () => {
     const cwd = emptyDirectory();
     // PostgreSQL's unprivileged user must be able to pass through, where the tests run as root.
     chmodSync(cwd, 0o711);

@@ -80,7 +80,7 @@ describe('the statistics', () => {
     );
   }
 
-  it('counts what is small, believes the planner for the rest, and says which is which', async () => {
+  it('counts small tables, uses the planner’s estimates for others, and says which is which', async () => {
     const stats = await collect('estimated');
     expect(counts(stats)).toEqual({
       'app.large': [400_000, false],
@@ -101,11 +101,11 @@ describe('the statistics', () => {
     });
   });
 
-  it('counts every table when asked', async () => {
+  it('counts every table on request', async () => {
     expect(counts(await collect('exact'))).toMatchObject({ 'app.large': [399_002, true] });
   });
 
-  it('says for which table the time ran out', async () => {
+  it('reports for which table the time ran out', async () => {
     // Polled: on a busy machine the catalogue query alone may use up the time.
     await query(
       url,
@@ -120,7 +120,7 @@ describe('the statistics', () => {
     expect([rowCountIsExact, rowCount === undefined ? 0 : Math.round(rowCount / 1e6)]).toEqual([false, 3]);
   });
 
-  it('does not count what row-level security would hide', async () => {
+  it('does not count tables of which row-level security hides rows', async () => {
     await query(
       url,
       `CREATE TABLE app.secret AS SELECT generate_series(1, 50) AS id;
@@ -155,7 +155,7 @@ describe('the statistics', () => {
       ['a table, though every row is asked for', 'TRUNCATE held', 'exact', 'public.held'],
       ['an index', 'ALTER INDEX held_pkey SET TABLESPACE pg_default', 'estimated', 'public.held'],
       ['a leaf', 'LOCK TABLE parted_low_leaf IN ACCESS EXCLUSIVE MODE', 'exact', 'public.parted'],
-    ])('leaves %s out and says which', async (_what, sql, counting, name) => {
+    ])('leaves out %s, and names them', async (_what, sql, counting, name) => {
       await locker.query(`BEGIN; ${sql}`);
       const { tables, tableCount } = await collect(counting, { DB_QUERY_TIMEOUT: '20000' });
       expect(tables).toHaveLength(tableCount);
@@ -197,7 +197,7 @@ describe('the statistics', () => {
       await waiting.end();
     });
 
-    it('answers as well where a table is locked in the moment between', async () => {
+    it('answers even if a table is locked between the two queries', async () => {
       const end = new AbortController();
       const locking = (async () => {
         while (!end.signal.aborted) {
@@ -214,7 +214,7 @@ describe('the statistics', () => {
       await locking;
     });
 
-    it('says so on the command line', async () => {
+    it('reports it on the command line', async () => {
       await locker.query('BEGIN; LOCK TABLE held IN ACCESS EXCLUSIVE MODE');
       const { code, stdout } = await runCli(['stats'], { DATABASE_URL: url });
       expect(code).toBe(0);
@@ -290,7 +290,7 @@ describe('the plan of counts', () => {
     );
   });
 
-  it('leaves out what is locked, and what nobody looked at', () => {
+  it('leaves out locked tables and tables without statistics', () => {
     const rows = [{ ...row('locked', 1), locked: true }, { ...row('unseen', 1), pages: null }, row('a', 1)];
     expect(tablesToCount(rows).map(({ oid }) => oid)).toEqual(['a']);
   });

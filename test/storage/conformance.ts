@@ -7,7 +7,7 @@ import { until } from '../support/until.js';
 
 const MIB = 1024 * 1024;
 
-/** A storage under test, empty, and a look behind its contract. */
+/** A storage under test, empty, with access behind its contract. */
 export interface Subject {
   readonly storage: BackupStorage;
   /** What an upload left behind that no listing shows: temporary files, multipart uploads, sessions. */
@@ -16,13 +16,13 @@ export interface Subject {
   close(): Promise<void>;
 }
 
-/** What every storage does, whatever is behind it. */
+/** The behaviour that every storage must have. */
 export function describeStorage(
   title: string,
   open: () => Promise<Subject>,
   options: { readonly largeMib: number } = { largeMib: 64 },
 ): void {
-  // oxlint-disable-next-line jest/valid-title -- each caller's own
+  // oxlint-disable-next-line jest/valid-title -- named by each caller
   describe(title, () => {
     let subject: Subject;
     let storage: BackupStorage;
@@ -34,7 +34,7 @@ export function describeStorage(
     afterAll(async () => await subject?.close());
 
     const never = { signal: new AbortController().signal };
-    // A signal of its own: sixteen at once listen to theirs, and Node.js takes more than ten for a leak.
+    // A separate signal: sixteen listen concurrently, and Node.js warns of a leak above ten listeners.
     const put = async (key: string, text: string) =>
       await storage.put(key, Readable.from([text]), { signal: new AbortController().signal });
     const read = async (key: string) => (await (await storage.get(key)).toArray()).join('');
@@ -99,14 +99,14 @@ export function describeStorage(
       expect(await keysOf('names/nothing')).toEqual([]);
     });
 
-    it('knows what is not there', async () => {
+    it('recognises missing objects', async () => {
       await expect(storage.get('missing')).rejects.toMatchObject({
         code: 'STORAGE_OBJECT_MISSING',
       });
       expect(await storage.head('missing')).toBeUndefined();
     });
 
-    it('deletes, and has nothing against deleting what is not there', async () => {
+    it('deletes, and ignores missing objects', async () => {
       await put('deleted', 'text');
       await storage.delete('deleted');
       expect(await storage.head('deleted')).toBeUndefined();
@@ -164,11 +164,11 @@ export function describeStorage(
       expect(await subject.leftovers()).toEqual([]);
     });
 
-    it('leaves nothing when it is aborted while bytes are on their way', async () => {
+    it('leaves nothing when it is aborted while bytes are in transit', async () => {
       for (const mib of [1, 9, 17]) {
         const abort = new AbortController();
         const body = randomStream(mib * MIB, () => abort.abort());
-        // More of it follows at once: the storage is busy with earlier parts at this moment.
+        // More data follows immediately: the storage is busy with earlier parts at this moment.
         const longer = Readable.from(concatenated(body, randomStream(9 * MIB)), { objectMode: false });
         await expect(storage.put('aborted', longer, abort)).rejects.toMatchObject({ name: 'AbortError' });
         expect(await storage.head('aborted')).toBeUndefined();
@@ -176,7 +176,7 @@ export function describeStorage(
       }
     });
 
-    it('does not begin when it is aborted already', async () => {
+    it('does not begin if it is aborted already', async () => {
       const body = randomStream(MIB);
       await expect(storage.put('aborted', body, { signal: AbortSignal.abort() })).rejects.toMatchObject({
         name: 'AbortError',
@@ -198,11 +198,11 @@ export function describeStorage(
     it('shows an object only when it is complete', async () => {
       let seen: unknown = 'nothing was looked at';
       const body = randomStream(20 * MIB, async () => {
-        seen = [await storage.head('whole'), await keysOf('whole')];
+        seen = [await storage.head('complete'), await keysOf('complete')];
       });
-      await storage.put('whole', body, never);
+      await storage.put('complete', body, never);
       expect(seen).toEqual([undefined, []]);
-      expect(await storage.head('whole')).toMatchObject({ bytes: 20 * MIB });
+      expect(await storage.head('complete')).toMatchObject({ bytes: 20 * MIB });
     });
 
     it('accepts several puts concurrently', async () => {
@@ -212,10 +212,10 @@ export function describeStorage(
         expect(await digestOf(await storage.get(key))).toBe(await randomDigest(9 * MIB));
     });
 
-    it('lets a reader go at any moment', async () => {
-      const unread = await storage.get('whole');
+    it('allows a reader to stop at any moment', async () => {
+      const unread = await storage.get('complete');
       unread.destroy();
-      const half = await storage.get('whole');
+      const half = await storage.get('complete');
       for await (const chunk of half) if (chunk.length > 0) break;
       await until(() => unread.closed && half.closed);
     });
@@ -226,12 +226,12 @@ export function describeStorage(
           await storage.put('large', randomStream(mib * MIB), never);
           await digestOf(await storage.get('large'));
         });
-      // The first also fills what is filled once: code, pools, connections.
+      // The first run also allocates what stays: code, pools, connections.
       await peak(20);
       const small = await peak(20);
       const large = await peak(options.largeMib);
       expect(large).toBeLessThan(64 * MIB);
-      // 32 MiB: the parts on their way, the one that is being filled, and what the sockets hold.
+      // 32 MiB: the parts in transit, the one that is being filled, and socket buffers.
       expect(large / Math.max(small, 32 * MIB)).toBeLessThan(2);
       await storage.delete('large');
     }, 300_000);

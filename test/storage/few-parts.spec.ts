@@ -1,4 +1,4 @@
-import '../support/one-realm.js';
+import '../support/errors-across-realms.js';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { openS3Bucket } from '../../src/storage/s3/s3-storage.js';
 import type { BackupStorage } from '../../src/storage/storage.types.js';
@@ -8,7 +8,7 @@ import { randomStream } from '../support/random-stream.js';
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
-describe('a server that takes few parts of one object', () => {
+describe('a server that accepts few parts per object', () => {
   const signal = new AbortController().signal;
   let server: FakeFewPartsServer;
   let bucket: BackupStorage;
@@ -21,7 +21,7 @@ describe('a server that takes few parts of one object', () => {
   });
   afterEach(async () => await server.close());
 
-  it('gets parts as large as the length of the archive wants', async () => {
+  it('gets parts as large as the length of the archive requires', async () => {
     const body = (): ReturnType<typeof randomStream> => randomStream(30 * MIB);
     await bucket.put('short', body(), { signal, expectedBytes: 12_000 * MIB });
     expect(server.parts).toEqual([12 * MIB, 12 * MIB, 6 * MIB]);
@@ -30,7 +30,7 @@ describe('a server that takes few parts of one object', () => {
     expect(server.parts).toEqual([30 * MIB]);
   });
 
-  it('that refuses a part: the error says what to have changed', async () => {
+  it('that refuses a part: the error says what to change', async () => {
     const put = bucket.put('unknown', randomStream(30 * MIB), { signal });
     await expect(put).rejects.toMatchObject({
       code: 'STORAGE_FAILED',
@@ -40,7 +40,7 @@ describe('a server that takes few parts of one object', () => {
     });
   });
 
-  it('is sent nothing of what no bucket takes', async () => {
+  it('is sent nothing of an archive that no bucket accepts', async () => {
     const body = randomStream(MIB);
     const put = bucket.put('huge', body, { signal, expectedBytes: 6 * 1024 * GIB });
     await expect(put).rejects.toMatchObject({

@@ -1,4 +1,4 @@
-import '../support/one-realm.js';
+import '../support/errors-across-realms.js';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { PgkeepError } from '../../src/core/errors.js';
@@ -27,7 +27,7 @@ async function openFake(): Promise<Subject> {
   };
 }
 
-// Google's client computes its checksums in JavaScript: less is enough to see that nothing piles up.
+// Google's client computes checksums in JavaScript: less data is enough to see that memory is bounded.
 describeStorage('a bucket of the fake of Google Cloud Storage', openFake, { largeMib: 40 });
 
 describe('when the fake of Google Cloud Storage fails', () => {
@@ -57,7 +57,7 @@ describe('when the fake of Google Cloud Storage fails', () => {
     });
   }
 
-  /** The given fate for the first request of each kind, then none. */
+  /** Applies the given fault to the first request of each kind. */
   function once(fate: FakeGcsServer['fate']): FakeGcsServer['fate'] {
     const seen = new Set<string>();
     return (request) => {
@@ -68,7 +68,7 @@ describe('when the fake of Google Cloud Storage fails', () => {
     };
   }
 
-  it('sends again the step whose connection was cut', async () => {
+  it('repeats the step whose connection was cut', async () => {
     fake.fate = once((request) => (request.startsWith('PUT') ? { cutAfter: MIB } : 'pass'));
     const storage = await storageWith();
     expect(await storage.put('cut', randomStream(12 * MIB), never)).toEqual({ bytes: 12 * MIB });
@@ -76,7 +76,7 @@ describe('when the fake of Google Cloud Storage fails', () => {
     expect([...fake.sessions]).toEqual([]);
   });
 
-  it('goes on reading where the connection was cut, which Google’s client does not notice', async () => {
+  it('continues reading after the connection was cut, which Google’s client does not notice', async () => {
     const storage = await storageWith({ ...PATIENCE, idleMs: 500 });
     await storage.put('reread', randomStream(12 * MIB), never);
     let cuts = 0;
@@ -89,7 +89,7 @@ describe('when the fake of Google Cloud Storage fails', () => {
     expect(cuts).toBe(2);
   });
 
-  it('asks again after a 503', async () => {
+  it('retries after a 503', async () => {
     fake.fate = once((request) => (/^PUT|^DELETE/.test(request) ? 503 : 'pass'));
     const storage = await storageWith();
     await storage.put('large', randomStream(9 * MIB), never);
@@ -98,7 +98,7 @@ describe('when the fake of Google Cloud Storage fails', () => {
     expect(fake.requests.filter((request) => request.startsWith('DELETE'))).toHaveLength(2);
   });
 
-  it('reports a server that answers 503 for good, and cancels the upload', async () => {
+  it('reports a server that keeps answering 503, and cancels the upload', async () => {
     fake.fate = (request) =>
       /^PUT|\/token\//.test(request) || request.includes('uploadType=resumable') ? 'pass' : 503;
     const storage = await storageWith(HURRIED);
@@ -114,7 +114,7 @@ describe('when the fake of Google Cloud Storage fails', () => {
     expect(await storage.head('key')).toBeUndefined();
   });
 
-  it('gives up on a server that takes no more', async () => {
+  it('gives up on a server that stops reading', async () => {
     fake.fate = (request) => (request.startsWith('PUT') ? 'hang' : 'pass');
     const storage = await storageWith({ ...HURRIED, idleMs: 200 });
     await expect(storage.put('key', randomStream(12 * MIB), never)).rejects.toMatchObject({
@@ -124,7 +124,7 @@ describe('when the fake of Google Cloud Storage fails', () => {
     });
   });
 
-  it('explains a bucket that is missing', async () => {
+  it('explains a missing bucket', async () => {
     const storage = await openGcsBucket({ bucket: 'gone' }, PATIENCE, fake.url);
     for (const failure of await failuresOf(storage)) {
       expect(failure).toMatchObject({ code: 'STORAGE_BUCKET_MISSING' });
@@ -133,18 +133,18 @@ describe('when the fake of Google Cloud Storage fails', () => {
   });
 
   it('explains credentials without the grant, and shows no token', async () => {
-    process.env['GOOGLE_APPLICATION_CREDENTIALS'] = fake.credentials('nobody');
+    process.env['GOOGLE_APPLICATION_CREDENTIALS'] = fake.credentials('unknown');
     fake.fate = (request) => (request.includes('uploadType=resumable') ? 403 : 'pass');
     for (const failure of await failuresOf(await storageWith())) {
       expect(failure).toMatchObject({ code: 'STORAGE_DENIED' });
-      expect(failure.message).toMatch(/access denied \((nobody does not have|the fake was told)/);
+      expect(failure.message).toMatch(/access denied \((caller does not have|the fake was set)/);
       expect(JSON.stringify([failure, failure.message, failure.hint, failure.cause])).not.toContain(
         'token-of',
       );
     }
   });
 
-  it('says that there are no credentials', async () => {
+  it('reports missing credentials', async () => {
     process.env['GOOGLE_APPLICATION_CREDENTIALS'] = '';
     process.env['CLOUDSDK_CONFIG'] = '/nonexistent';
     process.env['METADATA_SERVER_DETECTION'] = 'none';
@@ -154,7 +154,7 @@ describe('when the fake of Google Cloud Storage fails', () => {
     expect(failures[0]?.message).toMatch(/no credentials were found\.$/);
   });
 
-  it('says that the server cannot be reached', async () => {
+  it('reports a server that cannot be reached', async () => {
     const storage = await storageWith(HURRIED);
     await storage.head('key');
     await fake.close();

@@ -30,7 +30,7 @@ function bodyOf(...chunks: string[]): Readable {
   );
 }
 
-it('clears what killed puts left: with the object, or when it is old', async () => {
+it('removes files of killed puts: with the object, or when they are old', async () => {
   const directory = backupDirectory();
   const storage = new LocalStorage(directory);
   for (const name of ['.a.dump.part', '.old.dump.part', '.new.dump.part', 'b.dump']) {
@@ -55,7 +55,7 @@ it('keeps every key within the directory', async () => {
   expect(existsSync(path.join(directory, 'out'))).toBe(false);
 });
 
-it('explains what it cannot do', async () => {
+it('explains its errors', async () => {
   const file = path.join(backupDirectory(), 'file');
   writeFileSync(file, '');
   const storage = new LocalStorage(path.join(file, 'below'));

@@ -15,14 +15,14 @@ async function partsOf(chunks: readonly string[], size: number): Promise<string[
   return found;
 }
 
-it('cuts a stream into parts, whatever its chunks are', async () => {
+it('splits a stream into parts, whatever its chunks are', async () => {
   expect(await partsOf([], 3)).toEqual(['1 last: ']);
   expect(await partsOf(['abc'], 3)).toEqual(['1 last: abc']);
   expect(await partsOf(['a', 'b', 'cd'], 3)).toEqual(['1: abc', '2 last: d']);
   expect(await partsOf(['abcdefgh'], 3)).toEqual(['1: abc', '2: def', '3 last: gh']);
 });
 
-it('uses a buffer again once its part has arrived', async () => {
+it('reuses a buffer once its part has arrived', async () => {
   const reader = new PartReader(() => 4);
   const buffers = new Set<ArrayBufferLike>();
   const body = Readable.from(Array.from({ length: 100 }, () => 'abcd'));
@@ -30,20 +30,20 @@ it('uses a buffer again once its part has arrived', async () => {
   for await (const part of reader.read(body, new AbortController().signal)) {
     buffers.add(part.bytes.buffer);
     late.push(part);
-    // Two are always on their way.
+    // Two parts are always in transit.
     const arrived = late.length > 2 ? late.shift() : undefined;
     if (arrived) reader.recycle(arrived);
   }
   expect(buffers.size).toBeLessThanOrEqual(4);
 });
 
-it('reaches hundreds of gigabytes within the 10,000 parts of S3, in bounded memory, where the length is unknown', () => {
+it('supports hundreds of gigabytes within the 10,000 parts of S3, in bounded memory, if the length is unknown', () => {
   let bytes = 0;
   const partSize = partSizes(undefined);
   for (let number = 1; number <= 10_000; number += 1) {
     const size = partSize(number);
     bytes += size;
-    // One more is being filled.
+    // One more part is being filled.
     const held = (concurrentParts(size) + 1) * size;
     expect(held).toBeLessThanOrEqual(bytes < 109 * GIB ? 64 * 1024 ** 2 : 256 * 1024 ** 2);
   }

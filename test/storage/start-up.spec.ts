@@ -20,14 +20,14 @@ describe('a bucket that is configured and not used', () => {
       AWS_S3_BACKUP_BUCKET: 'clinic-backups',
       BACKUP_S3_ENDPOINT: 'http://127.0.0.1:9',
       GCS_BACKUP_BUCKET: 'clinic-backups',
-      AWS_ACCESS_KEY_ID: 'nobody',
+      AWS_ACCESS_KEY_ID: 'unused',
       AWS_SECRET_ACCESS_KEY: 'nothing',
       NODE_OPTIONS: `--import ${path.resolve('test/support/record-imports.mjs')}`,
     };
   });
   afterAll(() => own.cluster.destroy());
 
-  /** The clouds' packages that were imported while `work` ran in a process of this environment. */
+  /** The cloud SDKs that were imported while `work` ran in a process with this environment. */
   async function clouds(work: (environment: Environment) => Promise<unknown>): Promise<string[]> {
     const file = path.join(mkdtempSync(path.join(tmpdir(), 'pgkeep-imports-')), 'imports');
     await work({ ...environment, RECORDED_IMPORTS: file });
@@ -38,7 +38,7 @@ describe('a bucket that is configured and not used', () => {
     );
   }
 
-  it('costs the start of the service and `pgkeep ready` none of the clouds’ packages', async () => {
+  it('loads no cloud SDK at the start of the service and for `pgkeep ready`', async () => {
     const served = await clouds(async (settings) => {
       const service = new PgkeepProcess('main', [], settings);
       await service.listening();
@@ -51,7 +51,7 @@ describe('a bucket that is configured and not used', () => {
     ).toEqual([]);
   });
 
-  it('costs them when it is used: the recording works', async () => {
+  it('loads one when it is used: the recording works', async () => {
     const used = await clouds(async (settings) => {
       const { code, stdout } = await runCli(['backup', 'list'], { ...settings, GCS_BACKUP_BUCKET: '' });
       expect(code).toBe(0);

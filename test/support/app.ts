@@ -17,7 +17,7 @@ export async function withApp<T>(
   }
 }
 
-/** The same, to be closed by the caller. */
+/** Opens pgkeep's app on a database; the caller closes it. */
 export async function openRooms(url: string, environment: Environment = {}): Promise<TestingModule> {
   const settings = readSettings({ DATABASE_URL: url, ...environment });
   const app = await Test.createTestingModule({ imports: [PgkeepModule.forRoot(settings)] }).compile();

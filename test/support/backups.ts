@@ -16,10 +16,10 @@ import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { type Catalogue, readCatalogue } from '../../src/postgres/catalogue/read-catalogue.js';
 import { withConnection } from '../../src/postgres/connect.js';
 
-/** PostgreSQL's own programs, of the version that the tests' clusters run. */
+/** PostgreSQL's own programs, in the version of the tests' clusters. */
 const BINARIES = findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? '');
 
-/** The major version of the pg_dump that a backup of the tests' clusters is made with. */
+/** The major version of the pg_dump that backs up the tests' clusters. */
 export async function pgDumpMajor(): Promise<number> {
   const env = { PATH: '/usr/bin:/bin', LD_LIBRARY_PATH: BINARIES.libraryPath };
   const { stdout } = await run(path.join(BINARIES.bin, 'pg_dump'), ['--version'], { env });
@@ -54,7 +54,7 @@ export async function stockRestore(archive: string, url: string): Promise<RunRes
   });
 }
 
-/** `pg_dump` of PostgreSQL itself, as SQL: what people elsewhere keep. */
+/** Runs PostgreSQL's own `pg_dump`, to SQL, as other tools do. */
 export function stockDump(url: string): Buffer {
   return execFileSync(path.join(BINARIES.bin, 'pg_dump'), ['--dbname', url], {
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', LD_LIBRARY_PATH: BINARIES.libraryPath },
@@ -62,7 +62,7 @@ export function stockDump(url: string): Buffer {
   });
 }
 
-/** `psql` of PostgreSQL itself: one transaction, that stops at the first error. @throws Error where it does not end well. */
+/** Runs PostgreSQL's own `psql`: one transaction that stops at the first error. @throws Error if it fails. */
 export async function stockPsql(sql: Buffer, url: string): Promise<void> {
   const file = path.join(mkdtempSync(path.join(tmpdir(), 'pgkeep-sql-')), 'dump.sql');
   writeFileSync(file, sql);
@@ -73,7 +73,7 @@ export async function stockPsql(sql: Buffer, url: string): Promise<void> {
   if (exitCode !== 0) throw new Error(`psql ended with exit code ${exitCode}: ${stderrTail}`);
 }
 
-/** What a database holds, in one snapshot: structure and contents. */
+/** Returns structure and contents of a database, from one snapshot. */
 export async function holdings(url: string): Promise<{ catalogue: Catalogue; tables: TableContents[] }> {
   const options = { connectTimeoutMs: 5000, answerTimeoutMs: 0, applicationName: 'test' };
   return await withConnection(parseDatabaseUrl(url), options, async (client: Client) => {

@@ -6,7 +6,7 @@ import type { CheckContext } from '../../src/readiness/check.js';
 import { CHECK_NAMES, type CheckName } from '../../src/readiness/checks.js';
 import type { Facts } from '../../src/readiness/readiness.types.js';
 
-/** Returns what `checks` of a verdict must be: exactly the checks that there are, and these results among them. */
+/** Returns the expected `checks` of a verdict: every check that exists, with these results among them. */
 export function everyCheck(expected: Partial<Record<CheckName, unknown>>): Record<string, unknown> {
   return { ...Object.fromEntries(CHECK_NAMES.map((name) => [name, expect.any(Object)])), ...expected };
 }
@@ -23,7 +23,7 @@ const SAFE: Environment = {
   LAST_BACKUP_RESTORE_TEST_DATE: '2026-05-26',
 };
 
-/** A server that every check accepts in production. */
+/** Facts of a server that every check accepts in production. */
 export const SERVER: ServerState = {
   version: '15.18',
   database: 'db',
@@ -42,7 +42,7 @@ const NOT_ASKED = {
   reason: { code: 'CHECK_FAILED', text: 'not asked', hint: '', isUnanswered: true },
 } as const;
 
-/** Returns what a check judges: safe settings, and no facts but these. */
+/** Returns the input of a check: safe settings, and only these facts. */
 export function contextOf(facts: Partial<Facts>, environment: Environment = {}): CheckContext {
   return {
     settings: readSettings({ ...SAFE, ...environment }),

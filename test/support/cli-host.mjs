@@ -1,5 +1,5 @@
-// Runs command lines of pgkeep one after another in one process that has loaded the built program (dist/) already: most
-// of a short command's time is loading. Everything but the start and the end of the process is as in `dist/cli.js`.
+// Runs command lines of pgkeep one after another in one process that has loaded the built program (dist/) already:
+// loading takes most of a short command's time. Except for the start and end of the process it equals `dist/cli.js`.
 import process from 'node:process';
 import { runProgram } from '../../dist/cli/program.js';
 import { processTerminal } from '../../dist/cli/terminal.js';
@@ -37,7 +37,7 @@ async function run({ argv, environment, directory }) {
   let code;
   try {
     code = await runProgram(argv, processTerminal, () => {
-      throw new Error('the service has a process of its own: PgkeepProcess');
+      throw new Error('the service needs a separate process: PgkeepProcess');
     });
   } finally {
     setEnvironment(ownEnvironment);

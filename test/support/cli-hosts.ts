@@ -18,11 +18,14 @@ export interface CommandLine {
 
 const PROGRAM = path.resolve('test/support/cli-host.mjs');
 
-/** What only a process of its own can take: it reads these variables when it starts, or hands its streams to a child. */
+/**
+ * Command lines that need a separate process: it reads these variables when it starts, or passes its streams to a
+ * child.
+ */
 const START_VARIABLES = ['NODE_OPTIONS', 'LD_PRELOAD', 'TZ', 'NODE_EXTRA_CA_CERTS'];
 const PROCESS_VERBS = ['prisma', 'serve', 'migrate create'];
 
-/** Processes that have loaded the program and run nothing now. */
+/** Idle processes that have loaded the program. */
 const idle: ChildProcess[] = [];
 const all = new Set<ChildProcess>();
 
@@ -30,7 +33,7 @@ afterAll(() => {
   for (const host of all) if (host.connected) host.disconnect();
 });
 
-/** Whether a command line can run in a host, with the same result as in a process that is started for it. */
+/** Whether a command line has the same result in a host as in a new process. */
 export function canRunInHost({ argv, environment }: CommandLine): boolean {
   const verb = argv.filter((word) => !word.startsWith('-')).join(' ');
   return (

@@ -36,7 +36,7 @@ export async function createClinic(
   return await createDatabase(own, name, seeded ? SEEDED_CLINIC_TEMPLATE : CLINIC_TEMPLATE);
 }
 
-/** The URL over TLS, verified. */
+/** The URL with verified TLS. */
 export function verified(own: ThrowAwayCluster, url: string): string {
   return `${url}?sslmode=verify-full&sslrootcert=${own.rootCertificateFile}`;
 }

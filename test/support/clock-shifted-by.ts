@@ -1,4 +1,4 @@
-/** Options of Node.js for a process whose clock is wrong; its timers go on as they do. */
+/** Options of Node.js for a process whose clock is wrong; its timers are not affected. */
 export function clockShiftedBy(seconds: number): string {
   const script = `
     const RealDate = Date;

@@ -1,4 +1,4 @@
-// A process of its own that holds a cluster, for the test that kills it. Runs what was built (dist/).
+// A separate process that owns a cluster, for the test that kills it. Runs the built program (dist/).
 import { mkdtempSync, chmodSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

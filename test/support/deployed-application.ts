@@ -3,7 +3,7 @@ import path from 'node:path';
 import { CLINIC_MIGRATIONS } from './clinic.js';
 import { emptyDirectory, PgkeepProcess, runCli } from './pgkeep-process.js';
 
-/** An application's directory, out of which migrations are deployed: the clinic's, or none. */
+/** An application's directory from which migrations are deployed, with those of the clinic or none. */
 export class DeployedApplication {
   readonly directory = emptyDirectory();
   readonly migrations = path.join(this.directory, 'prisma/migrations');
@@ -34,17 +34,17 @@ export class DeployedApplication {
     return this;
   }
 
-  /** `pgkeep migrate ARGV` to its end. */
+  /** Runs `pgkeep migrate ARGV` to its end. */
   async migrate(argv: readonly string[], environment: Record<string, string> = {}) {
     return await runCli(['migrate', ...argv], this.environment(environment), { cwd: this.directory });
   }
 
-  /** `pgkeep migrate deploy ARGV` to its end. */
+  /** Runs `pgkeep migrate deploy ARGV` to its end. */
   async deploy(argv: readonly string[] = [], environment: Record<string, string> = {}) {
     return await this.migrate(['deploy', ...argv], environment);
   }
 
-  /** The same without a backup, which tests of other things can do without. */
+  /** Runs `pgkeep migrate deploy ARGV` without a backup, for tests that do not need one. */
   async quickly(argv: readonly string[] = [], environment: Record<string, string> = {}) {
     return await this.deploy(['--without-backup', ...argv], environment);
   }

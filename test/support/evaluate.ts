@@ -6,7 +6,7 @@ import { ReadinessService } from '../../src/readiness/readiness.service.js';
 import type { Verdict } from '../../src/readiness/readiness.types.js';
 import { secretsOf, Transcript } from './transcript.js';
 
-/** pgkeep's app without the doors, closed whatever happens: what a verb of the command line works with. */
+/** Runs `work` with pgkeep's app without interfaces, as a verb of the command line does, and always closes it. */
 export async function withApp<T>(
   environment: Environment,
   work: (app: INestApplicationContext) => Promise<T>,
@@ -23,7 +23,7 @@ export async function withApp<T>(
   }
 }
 
-/** One evaluation under these settings: what `pgkeep ready` does. Fails where a secret is told. */
+/** Evaluates once with these settings, as `pgkeep ready` does. Fails if a secret is shown. */
 export async function evaluate(environment: Environment): Promise<Verdict> {
   const { verdict, health } = await withApp(environment, (app) => app.get(ReadinessService).evaluate());
   const transcript = new Transcript(secretsOf(environment));

@@ -2,11 +2,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { once } from 'node:events';
 
 /**
- * Stands for a server that speaks as much of S3 as an upload does, and takes only so many parts of one object, as OpenStack Swift
- * does: a part beyond the limit is refused in Swift's words.
+ * A fake server that implements the part of S3 that an upload uses, and accepts a limited number of parts per object,
+ * as OpenStack Swift does: a part beyond the limit is refused in Swift's words.
  */
 export class FakeFewPartsServer {
-  /** How long each part was, by its number; one entry for a request that is the whole object. */
+  /** The length of each part, by its number; one entry for a request that is a complete object. */
   readonly parts: number[] = [];
   url = '';
 

@@ -20,17 +20,19 @@ interface FakeSession {
   received: number;
 }
 
-/** What becomes of one request: handled, answered with this status, or cut after so many bytes of its body. */
+/** How a request is treated: handled, answered with this status, or cut after this many bytes of its body. */
 export type GcsFate = 'pass' | number | { readonly cutAfter: number } | 'hang';
 
 /**
- * A FAKE of Google Cloud Storage's JSON API, made for these tests because there is no server to be had: one bucket,
+ * A FAKE of Google Cloud Storage's JSON API, made for these tests because no real server is available: one bucket,
  * one token. Written after Google's documentation, and no proof of how Google's servers behave: resumable uploads
  * in steps with `308` and `Range`, asking for the offset, cancelling with `499`; uploads in one request; paged
  * listings; reading with ranges and generations; `ifGenerationMatch`; deleting; 401, 403, 404, 412 and 5xx.
  */
 export class FakeGcsServer {
-  /** Whether it asks for no token: to what STORAGE_EMULATOR_HOST names Google's client sends none, nor the API's path. */
+  /**
+   * Whether it requires no token: Google's client sends neither a token nor the API's path to STORAGE_EMULATOR_HOST.
+   */
   isOpen = false;
   /** Decides about each request, such as `PUT /upload/…`. */
   fate: (request: string) => GcsFate = () => 'pass';
@@ -59,7 +61,7 @@ export class FakeGcsServer {
     return fake;
   }
 
-  /** Application-default credentials for this fake: a workload identity whose token it gives out itself. */
+  /** Application-default credentials for this fake: a workload identity whose token the fake issues itself. */
   credentials(token = 'identity'): string {
     const identity = path.join(this.directory, 'identity-token');
     writeFileSync(identity, token);
@@ -89,17 +91,17 @@ export class FakeGcsServer {
     if (fate === 'hang') return;
     if (url.pathname.startsWith('/token/')) return this.giveToken(answer, url.pathname.slice(7));
     if (typeof fate === 'number')
-      return await refuse(request, answer, fate, `the fake was told to answer ${fate}`);
+      return await refuse(request, answer, fate, `the fake was set to answer ${fate}`);
     const cutAfter = fate === 'pass' ? Infinity : fate.cutAfter;
     const { authorization } = request.headers;
-    // Google's client leaves the token out of resumable uploads to another server than Google's.
+    // Google's client omits the token in resumable uploads to another server than Google's.
     const isTokenless =
       this.isOpen || (authorization === undefined && /uploadType=resumable|upload_id=/.test(url.search));
     if (!isTokenless && authorization === undefined) {
       return await refuse(request, answer, 401, 'Anonymous caller does not have storage.objects.get access');
     }
     if (!isTokenless && authorization !== 'Bearer token-of-identity') {
-      return await refuse(request, answer, 403, 'nobody does not have storage.objects.create access');
+      return await refuse(request, answer, 403, 'caller does not have storage.objects.create access');
     }
     const [, isUpload, bucket = '', name] =
       /^(\/upload)?(?:\/storage\/v1)?\/b\/([^/]+)\/o(?:\/(.*))?$/.exec(url.pathname) ?? [];
@@ -186,7 +188,7 @@ export class FakeGcsServer {
     for await (const chunk of request) {
       taken += chunk.length;
       if (taken > cutAfter) {
-        // What arrived in steps of 256 KiB stays, as it does at Google's.
+        // What arrived in steps of 256 KiB is kept, as by Google's servers.
         request.socket.resetAndDestroy();
         return;
       }

@@ -13,12 +13,12 @@ const SCRIPT = 'CREATE TABLE guarded ();\n';
 
 /** The smallest guarded application: one migration, applied. */
 export interface GuardedDatabase {
-  /** As the superuser. */
+  /** The URL of the superuser. */
   readonly url: string;
   readonly migrationsDirectory: string;
 }
 
-/** Makes a database with one migration applied in it, without the engine: bad input is about other things. */
+/** Creates a database with one applied migration, without the engine, which these tests do not need. */
 export async function createGuarded(
   own: ThrowAwayCluster,
   name: string,
@@ -40,7 +40,7 @@ export async function createGuarded(
   return { url, migrationsDirectory: migrationsDirectory() };
 }
 
-/** Runs statements; unlike pg's own reading of URLs, this one takes every name. */
+/** Runs statements. Unlike pg's own parser of URLs, this accepts every name. */
 export async function execute(url: string, sql: string): Promise<void> {
   const options = { connectTimeoutMs: 5000, answerTimeoutMs: 20_000, applicationName: 'test' };
   await withConnection(parseDatabaseUrl(url), options, (client) => client.query(sql));

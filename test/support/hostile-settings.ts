@@ -1,6 +1,6 @@
 import { Client, escapeIdentifier, escapeLiteral } from 'pg';
 
-/** Settings that refuse, end, hide or reinterpret what is sent; each is somebody's reasonable default. */
+/** Settings that refuse, end, hide or reinterpret what is sent; each is a reasonable default for some database. */
 const SETTINGS: Readonly<Record<string, string>> = {
   default_transaction_read_only: 'on',
   default_transaction_isolation: 'serializable',
@@ -28,7 +28,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   session_replication_role: 'replica',
 };
 
-/** Functions and operators that hide those of PostgreSQL where the path names their schema first. */
+/** Functions and operators that shadow PostgreSQL's if search_path names their schema first. */
 const SHADOWS = `
   CREATE SCHEMA IF NOT EXISTS evil;
   GRANT USAGE ON SCHEMA evil TO PUBLIC;
@@ -37,7 +37,7 @@ const SHADOWS = `
   CREATE OR REPLACE FUNCTION evil.differs(int4, int4) RETURNS bool LANGUAGE sql AS 'SELECT false';
   CREATE OPERATOR evil.= (LEFTARG = int4, RIGHTARG = int4, FUNCTION = evil.differs);`;
 
-/** A session that none of these settings reaches. */
+/** A session that is not affected by these settings. */
 export async function unhindered<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
   const options =
     '-c default_transaction_read_only=off -c search_path=public -c statement_timeout=0 -c idle_session_timeout=0 -c lock_timeout=0 -c client_encoding=UTF8 -c DateStyle=ISO -c bytea_output=hex -c extra_float_digits=1 -c timezone=UTC';

@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 
-/** What becomes of one request: handed on, answered with this status, done without the answer arriving, or neither. */
+/**
+ * How a request is treated: forwarded, answered with this status, forwarded without returning the answer, or neither.
+ */
 export type HttpFate = 'pass' | 'lose-answer' | 'hang' | number;
 
-/** An HTTP proxy on loopback in front of one server, which has some requests fail as overloaded storages do. */
+/** An HTTP proxy on loopback in front of one server, which makes some requests fail as overloaded storages do. */
 export class HttpFaultProxy {
   /** Decides about each request, such as `PUT /bucket/key?partNumber=2`. */
   fate: (request: string) => HttpFate = () => 'pass';
@@ -48,7 +50,7 @@ export class HttpFaultProxy {
       });
       return;
     }
-    // The headers as they came, Host among them: they are signed.
+    // The headers unchanged, including Host: they are signed.
     const { hostname, port } = this.target;
     const { method, url, headers } = incoming;
     const onward = request({ hostname, port, method, path: url, headers, agent: false }, (reply) => {

@@ -1,6 +1,6 @@
 import { query } from './clinic.js';
 
-/** What follows the plan: the message of a deploy or a resolve that did not succeed. */
+/** What follows the plan: the message of a failed deploy or resolve. */
 export function failureOf(stderr: string): string {
   return stderr.slice(stderr.search(/^(?:Refused|Migration|The connection was lost) /m));
 }
@@ -24,7 +24,7 @@ export async function sleepsIn(url: string): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Ends the sessions of this database that are in `pg_sleep`: what a client that was killed leaves running. */
+/** Ends the sessions of this database that are in `pg_sleep`: a killed client leaves them running. */
 export async function endSleepers(url: string): Promise<void> {
   await query(
     url,

@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 
 const PAUSE_MS = 200;
 
-/** How far the buffers of this process grew beyond what it began with, in bytes, while `work` ran. */
+/** Returns by how many bytes the buffers of this process grew while `work` ran. */
 export async function peakBuffers(work: () => Promise<unknown>): Promise<number> {
   collectGarbage();
   const before = buffers();
@@ -12,10 +12,10 @@ export async function peakBuffers(work: () => Promise<unknown>): Promise<number>
   const lookAgainIn = (ms: number): void => {
     timer = setTimeout(() => {
       const startedAt = performance.now();
-      // What is only waiting to be collected is no use of memory: collected first, so that two runs compare.
+      // Garbage does not count: it is collected first, so that two runs are comparable.
       collectGarbage();
       peak = Math.max(peak, buffers());
-      // In a process that ran many tests before, a collection takes long: the work must get its share.
+      // In a process that ran many tests before, a collection takes long: the work needs time in between.
       lookAgainIn(Math.max(PAUSE_MS, 10 * (performance.now() - startedAt)));
     }, ms);
   };

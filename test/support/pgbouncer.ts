@@ -79,7 +79,7 @@ export class PgBouncer {
   }
 }
 
-/** A copy that the unprivileged user reaches. */
+/** A copy that the unprivileged user can read. */
 function program(directory: string): string {
   const places = [
     ...(process.env['PATH'] ?? '').split(path.delimiter),

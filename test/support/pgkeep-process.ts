@@ -24,7 +24,7 @@ export function emptyDirectory(): string {
   return mkdtempSync(path.join(tmpdir(), 'pgkeep-cwd-'));
 }
 
-/** `node dist/main.js` or `node dist/cli.js` as a process of its own, with this environment and no other. */
+/** `node dist/main.js` or `node dist/cli.js` in a new process with exactly this environment. */
 export class PgkeepProcess {
   readonly transcript: Transcript;
   stdout = '';
@@ -63,13 +63,13 @@ export class PgkeepProcess {
     return this.child.exitCode === null && this.child.signalCode === null;
   }
 
-  /** The process list's line of this process, where the system shows it. */
+  /** The command line of this process in the process list, where the system shows it. */
   get commandLine(): string {
     const file = `/proc/${this.pid}/cmdline`;
     return existsSync(file) ? readFileSync(file, 'utf8') : '';
   }
 
-  /** Waits until the service says that it listens. @returns its URL. */
+  /** Waits until the service logs that it listens. @returns its URL. */
   async listening(): Promise<string> {
     let url: string | undefined;
     await until(
@@ -89,7 +89,7 @@ export class PgkeepProcess {
     this.child.kill(signal);
   }
 
-  /** Waits for the end; fails where it does not come, or a secret was told. @returns exit code and signal. */
+  /** Waits for the end; fails if it does not end or has printed a secret. @returns exit code and signal. */
   async end(deadlineMs = DEADLINE_MS): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
     const deadline = setTimeout(() => {
       this.stderr += '(killed by the test: it should have ended by itself)';
@@ -102,14 +102,14 @@ export class PgkeepProcess {
     return { code: this.child.exitCode, signal: this.child.signalCode };
   }
 
-  /** Ends it in whatever state it is: for a test's cleanup. */
+  /** Kills it in any state, for a test's cleanup. */
   async kill(): Promise<void> {
     if (this.isRunning) this.child.kill('SIGKILL');
     await this.ended;
   }
 }
 
-/** Runs the executable `pgkeep ARGV`, in a process that is started for it, to its end. */
+/** Runs the executable `pgkeep ARGV`, in a new process, to its end. */
 export async function runExecutable(
   argv: readonly string[],
   environment: Environment,
@@ -122,7 +122,7 @@ export async function runExecutable(
 
 /**
  * Runs `pgkeep ARGV` to its end: the built program, in a process that may have run other command lines before, which
- * spares each the half second of loading. Fails where a secret of the environment was printed.
+ * saves half a second of loading. Fails if a secret of the environment was printed.
  */
 export async function runCli(
   argv: readonly string[],

@@ -21,14 +21,14 @@ function parentOf(pid: string): number | undefined {
   }
 }
 
-/** Stops processes where they are, as a machine that hangs does. @returns what lets them go on. */
+/** Stops processes, as a machine that hangs does. @returns a function that continues them. */
 export function suspend(pids: readonly number[]): () => void {
   const send = (signal: NodeJS.Signals): void => {
     for (const pid of pids) {
       try {
         process.kill(pid, signal);
       } catch {
-        // It ended by itself meanwhile.
+        // It ended meanwhile.
       }
     }
   };

@@ -3,7 +3,7 @@ import { CLINIC_MIGRATIONS } from './clinic.js';
 
 export const ADMIN_TOKEN = 'a-token-of-more-than-thirty-two-characters';
 
-/** Settings that make a migrated and verified database ready in production; quick periods. */
+/** Settings that make a migrated and verified database ready in production; short periods. */
 export const PRODUCTION: Environment = {
   NODE_ENV: 'production',
   MIGRATIONS_DIR: CLINIC_MIGRATIONS,

@@ -4,8 +4,8 @@ import { Readable } from 'node:stream';
 const BLOCK = randomBytes(65_536);
 
 /**
- * Bytes that no two positions share by chance: random blocks, each stamped with its number. With `then`, which
- * runs after the last of them, the stream fails, hangs or does something to the world in its middle.
+ * A stream in which no two positions are equal by chance: random blocks, each stamped with its number. `then` runs
+ * after the last block: there the stream can fail, hang, or cause something else in its middle.
  */
 export function randomStream(bytes: number, then?: () => void | Promise<void>): Readable {
   return Readable.from(blocks(bytes, then), { objectMode: false });

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { once } from 'node:events';
 
-/** An answer as it came over the wire. */
+/** An answer as received. */
 export interface RawAnswer {
   readonly status: number;
   /** Names in lower case. */
@@ -9,7 +9,7 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** Sends these very bytes, which no HTTP library would, and reads until the server hangs up. */
+/** Sends exactly these bytes, which no HTTP library would, and reads until the server closes the connection. */
 export async function sendRaw(url: string, bytes: string): Promise<RawAnswer> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
@@ -17,7 +17,7 @@ export async function sendRaw(url: string, bytes: string): Promise<RawAnswer> {
   socket.setEncoding('utf8').on('data', (text: string) => {
     received += text;
   });
-  // A server that hangs up while we still send is what is tested.
+  // The tests include servers that close the connection while the request is being sent.
   socket.on('error', () => undefined);
   socket.write(bytes);
   await once(socket, 'close', { signal: AbortSignal.timeout(10_000) });

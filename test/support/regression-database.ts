@@ -17,14 +17,14 @@ import type { ThrowAwayCluster } from './throw-away-cluster.js';
 const BINARIES = findPostgresBinaries(path.resolve('.pgkeep'), process.env['PATH'] ?? '');
 const ENVIRONMENT = { PATH: process.env['PATH'], LC_ALL: 'C', LD_LIBRARY_PATH: BINARIES.libraryPath };
 
-/** @throws Error where it does not end well. */
+/** @throws Error if it fails. */
 async function command(binary: string, argv: readonly string[], cwd: string): Promise<string> {
   const { exitCode, stdout, stderrTail } = await run(binary, argv, { cwd, env: ENVIRONMENT });
   if (exitCode !== 0) throw new Error(`${binary} ${argv.join(' ')} ended with ${exitCode}: ${stderrTail}`);
   return stdout;
 }
 
-/** Installs a Debian package where a file of it is missing; takes root. */
+/** Installs a Debian package if a file of it is missing; needs root. */
 export async function installPackage(name: string, file: string): Promise<void> {
   if (existsSync(file)) return;
   await command('apt-get', ['update'], tmpdir());
@@ -33,7 +33,7 @@ export async function installPackage(name: string, file: string): Promise<void> 
 
 /**
  * Fetches PostgreSQL's regression tests: Debian's source package of the major version, from the mirrors that this
- * machine has for binaries, in directories of its own.
+ * machine uses for binaries, in separate directories.
  * @returns the directory `src/test/regress`.
  */
 async function fetchRegressionTests(major: string): Promise<string> {
@@ -75,7 +75,10 @@ async function fetchRegressionTests(major: string): Promise<string> {
   return at(tree, 'src', 'test', 'regress');
 }
 
-/** The database that PostgreSQL's own regression tests leave, without what takes their C library. @returns its URL. */
+/**
+ * The database that PostgreSQL's own regression tests leave, without those that need their C library.
+ * @returns its URL.
+ */
 export async function createRegressionDatabase(own: ThrowAwayCluster, major: string): Promise<string> {
   const source = await fetchRegressionTests(major);
   const url = await createDatabase(own, 'regression');
@@ -103,7 +106,7 @@ export async function createRegressionDatabase(own: ThrowAwayCluster, major: str
   );
   for (const test of tests) {
     const file = path.join(source, 'sql', `${test}.sql`);
-    // Its statements fail where they mean to, and where the C library is missing.
+    // Some statements fail on purpose, others because the C library is missing.
     if (existsSync(file)) {
       await run(path.join(BINARIES.bin, 'psql'), ['-X', '-q', '-f', file], { cwd: source, env });
     }

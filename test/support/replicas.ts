@@ -50,7 +50,7 @@ export class Replicas {
     };
   }
 
-  /** Starts one more, and waits until it listens. */
+  /** Starts another service, and waits until it listens. */
   async start(environment: Environment = {}): Promise<{ service: PgkeepProcess; url: string }> {
     const service = new PgkeepProcess('main', [], { ...this.settings, ...environment });
     this.started.push(service);
@@ -79,14 +79,14 @@ export class Replicas {
     return found;
   }
 
-  /** Ends all of them in whatever state they are. */
+  /** Kills all of them in any state. */
   async kill(): Promise<void> {
     for (const service of this.started) service.signal('SIGCONT');
     await Promise.all(this.started.map((service) => service.kill()));
   }
 }
 
-/** Which of these processes a run's holder is. */
+/** Returns which of these processes holds a run. */
 export function isHeldBy({ holder }: Pick<RunRow, 'holder'>, service: PgkeepProcess): boolean {
   return holder?.startsWith(`${service.pid}@`) === true;
 }

@@ -30,8 +30,8 @@ export async function withRestoreTests<T>(
 }
 
 /**
- * Puts stock pg_dump's archive of another database into a backup, and makes the manifest's size and digest fit: what
- * then differs can only be found by comparing what was restored.
+ * Puts stock pg_dump's archive of another database into a backup, and makes the manifest's size and digest fit:
+ * differences can only be found by comparing the restored database.
  */
 export async function replaceArchive(backup: BackupReport, url: string): Promise<void> {
   const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C', LD_LIBRARY_PATH: BINARIES.libraryPath };
@@ -53,12 +53,12 @@ export function signManifest({ archive, manifest }: BackupReport): void {
   writeFileSync(manifest, JSON.stringify(signed));
 }
 
-/** The comparisons that say no. */
+/** The comparisons that failed. */
 export function faultsOf({ comparisons }: RestoreTestReport): Record<string, string> {
   return Object.fromEntries(comparisons.filter(({ ok }) => !ok).map(({ name, details }) => [name, details]));
 }
 
-/** The differences that are reported and fail nothing. */
+/** The differences that are reported without failing the test. */
 export function reportedBy({ comparisons }: RestoreTestReport): Record<string, readonly string[]> {
   return Object.fromEntries(
     comparisons.filter(({ reported }) => reported.length > 0).map(({ name, reported }) => [name, reported]),

@@ -4,7 +4,7 @@ import { silenceAwsSdkWarning } from '../../src/config/process-environment.js';
 import type { Environment } from '../../src/config/read-settings.js';
 import type { S3BucketSettings } from '../../src/config/settings.js';
 
-/** A bucket of its own on the server that `TEST_S3_ENDPOINT` names, and a look at what is in it. */
+/** A new bucket on the server that `TEST_S3_ENDPOINT` names, with access to its contents. */
 export class S3Bucket {
   private constructor(
     readonly client: S3,
@@ -27,7 +27,7 @@ export class S3Bucket {
     return new S3Bucket(client, { bucket, region, endpoint });
   }
 
-  /** What a pgkeep process wants to know to copy its backups here; through a proxy, where its address is given. */
+  /** The settings of a pgkeep process that copies its backups here; through a proxy if its address is given. */
   environment(endpoint: string = this.settings.endpoint): Environment {
     return {
       BACKUP_UPLOAD_ENABLED: 'true',
@@ -44,7 +44,7 @@ export class S3Bucket {
     return Contents.map(({ Key = '' }) => Key).toSorted();
   }
 
-  /** Multipart uploads that were begun and neither completed nor aborted. */
+  /** Multipart uploads that were neither completed nor aborted. */
   async uploads(): Promise<string[]> {
     const { Uploads = [] } = await this.client.listMultipartUploads({ Bucket: this.settings.bucket });
     return Uploads.map(({ Key, UploadId }) => `${Key} ${UploadId}`);

@@ -14,12 +14,12 @@ import { until } from './until.js';
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
-/** Has the running server present another certificate from now on. */
+/** Replaces the certificate that the running server presents. */
 export async function presentCertificate(
   { cluster, clusterOptions }: ThrowAwayCluster,
   { certificate, key }: KeyAndCertificate,
 ): Promise<void> {
-  // Written in place: the files stay the server user's own.
+  // Written in place: the files keep their owner, the server's user.
   writeFileSync(path.join(clusterOptions.directory, 'ssl_cert_file.pem'), certificate);
   writeFileSync(path.join(clusterOptions.directory, 'ssl_key_file.pem'), key);
   await query(cluster.url('postgres'), 'SELECT pg_reload_conf()');
@@ -27,7 +27,7 @@ export async function presentCertificate(
   await until(async () => (await presented(cluster.port)) === wanted, 5000, 'the new certificate');
 }
 
-/** A certificate for these hosts that vouches for itself. */
+/** A self-signed certificate for these hosts. */
 export async function selfSigned(hosts: readonly string[]): Promise<KeyAndCertificate> {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({

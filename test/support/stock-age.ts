@@ -12,13 +12,13 @@ function program(name: 'age' | 'age-keygen'): string {
   throw new Error(`no ${name} on this machine: install age (\`npm test\` does so where apt-get is)`);
 }
 
-/** Runs Debian's own `age`. @throws Error when it does not end well. */
+/** Runs Debian's `age`. @throws Error if it fails. */
 export async function stockAge(...argv: string[]): Promise<void> {
   const { exitCode, stderrTail } = await run(program('age'), argv, { env: {} });
   if (exitCode !== 0) throw new Error(`age ended with exit code ${exitCode}: ${stderrTail}`);
 }
 
-/** A fresh key pair, in a file of `age-keygen`'s. */
+/** A new key pair, in a file of `age-keygen`. */
 export async function stockKey(file: string): Promise<{ file: string; identity: string; recipient: string }> {
   const { exitCode, stderrTail } = await run(program('age-keygen'), ['-o', file], { env: {} });
   const text = readFileSync(file, 'utf8');

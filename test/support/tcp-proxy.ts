@@ -2,7 +2,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 
 /**
- * What the proxy does to traffic: hand it on, hold it until {@link TcpProxy.release}, swallow it (both ends stay
+ * What the proxy does with traffic: forward it, hold it until {@link TcpProxy.release}, swallow it (both ends stay
  * open), or refuse new connections.
  */
 export type ProxyMode = 'pass' | 'hold' | 'swallow' | 'refuse';
@@ -31,7 +31,7 @@ export class TcpProxy {
     return proxy;
   }
 
-  /** How many connections run through the proxy. */
+  /** The number of connections through the proxy. */
   get connections(): number {
     return this.sockets.size / 2;
   }
@@ -41,7 +41,7 @@ export class TcpProxy {
     for (const socket of this.sockets) socket.resetAndDestroy();
   }
 
-  /** Hands on what was held, and passes from now on. */
+  /** Forwards what was held, and everything from now on. */
   release(): void {
     this.mode = 'pass';
     for (const send of this.held.splice(0)) send();

@@ -23,7 +23,7 @@ import { until } from './until.js';
 /** The guarded sample application's migrations. */
 export const CLINIC_MIGRATIONS = path.resolve('examples/clinic/prisma/migrations');
 
-/** Databases that every throw-away cluster holds, to make others from. Nobody connects to them. */
+/** Databases of every throw-away cluster from which others are created. No session connects to them. */
 export const CLINIC_TEMPLATE = 'template_clinic';
 export const SEEDED_CLINIC_TEMPLATE = 'template_clinic_seeded';
 
@@ -36,7 +36,7 @@ const MAKING_DEADLINE_MS = 60_000;
 type StartOptions = Pick<ClusterOptions, 'binaries' | 'settings'>;
 
 /**
- * Copies the run's template cluster, made when it is first asked for, into a cluster's directory: a tenth of the time that
+ * Copies the run's template cluster, made when it is first needed, into a cluster's directory: a tenth of the time that
  * initdb and the clinic's migrations take. As initdb would, it gives the copy a system identifier that no other has.
  */
 export async function copyTemplateCluster(directory: string, options: StartOptions): Promise<void> {
@@ -96,7 +96,9 @@ async function execute(url: string, sql: string): Promise<void> {
 /** Where the first page of a WAL segment holds the system identifier (XLogLongPageHeaderData). */
 const WAL_IDENTIFIER_OFFSET = 24;
 
-/** Writes a random system identifier into a data directory that was shut down: into pg_control and every WAL segment. */
+/**
+ * Writes a random system identifier into a data directory that was shut down: into pg_control and every WAL segment.
+ */
 function giveSystemIdentifier(data: string): void {
   const identifier = randomBytes(8);
   // As initdb's: PostgreSQL shows it as a signed number.
@@ -115,7 +117,9 @@ function giveSystemIdentifier(data: string): void {
   }
 }
 
-/** Where pg_control's checksum stands, which differs between PostgreSQL's versions: behind all that it is the checksum of. */
+/**
+ * The offset of pg_control's checksum, which differs between PostgreSQL's versions: it follows the data that it covers.
+ */
 function checksumOffset(control: Buffer): number {
   for (let offset = 200; offset < 512; offset += 4) {
     if (control.readUInt32LE(offset) === crc32c(control.subarray(0, offset))) return offset;

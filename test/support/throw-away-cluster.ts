@@ -11,14 +11,14 @@ const NOT_SYNCED = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 
 
 export interface ThrowAwayCluster {
   readonly cluster: Cluster;
-  /** What the cluster was started with. */
+  /** The options that the cluster was started with. */
   readonly clusterOptions: ClusterOptions;
   readonly authority: CertificateAuthority;
   /** Path of the authority's certificate, for `sslrootcert`. */
   readonly rootCertificateFile: string;
 }
 
-/** A PostgreSQL of a test's own: TLS on with a throw-away authority, nothing synced, gone with the process. */
+/** A separate PostgreSQL for a test: TLS with a throw-away authority, no fsync, removed with the process. */
 export async function startThrowAwayCluster(
   options: Partial<Pick<ClusterOptions, 'settings' | 'hba'>> & {
     tls?: false;

@@ -1,5 +1,5 @@
-// Jest's Node.js environment, which also records what each spec file costs: wall time, and the CPU time of the worker and
-// of every process that it has waited for (user and system). Recorded where scripts/lib/jest.mjs says so.
+// Jest's Node.js environment, which also records the cost of each spec file: wall time, and the CPU time (user and
+// system) of the worker and of every process that it has waited for. scripts/lib/jest.mjs says where it is recorded.
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';

@@ -1,7 +1,7 @@
 /**
- * Migrations that stock Prisma applies, committing each statement by itself: most of them cannot be one transaction.
- * In this order, on one session, as settings of a session pass from one to the next. Names of what belongs to the
- * cluster hold `@name@`.
+ * Migrations that stock Prisma applies, committing each statement by itself: most of them cannot run in one
+ * transaction. They run in this order in one session, because settings of the session carry over. Names of
+ * cluster-wide objects contain `@name@`.
  */
 export const TRANSACTION_CORPUS: readonly { readonly name: string; readonly sql: string }[] = [
   {

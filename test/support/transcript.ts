@@ -2,7 +2,7 @@ import { expect } from '@jest/globals';
 import { inspect } from 'node:util';
 import type { Environment } from '../../src/config/read-settings.js';
 
-/** Every secret among these settings: passwords of URLs as written and as meant, URLs with credentials, tokens. */
+/** Every secret in these settings: passwords of URLs as written and decoded, URLs with credentials, tokens. */
 export function secretsOf(environment: Environment): string[] {
   const secrets = Object.entries(environment).flatMap(([name, value]) => {
     if (!value?.trim()) return [];
@@ -18,12 +18,12 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // A password with a bare %, which is no URL's: it is what was meant.
+    // A password with a bare %, which is not valid in a URL: it counts as written.
     return text;
   }
 }
 
-/** Everything that a program under test said, wherever it said it: answers, logs, output, command lines. */
+/** Everything that a program under test printed or sent: answers, logs, output, command lines. */
 export class Transcript {
   private readonly parts: string[] = [];
   private readonly secrets = new Set<string>();
@@ -40,9 +40,9 @@ export class Transcript {
     return this.parts.join('\n');
   }
 
-  /** Fails the test where any part of what was said holds a secret. */
+  /** Fails the test if any part of the transcript contains a secret. */
   expectNoSecret(): void {
-    const told = this.parts.filter((part) => [...this.secrets].some((secret) => part.includes(secret)));
-    expect(told).toEqual([]);
+    const shown = this.parts.filter((part) => [...this.secrets].some((secret) => part.includes(secret)));
+    expect(shown).toEqual([]);
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Polls until a condition holds. @throws Error after the deadline, with what was waited for. */
+/** Polls until a condition holds. @throws Error after the deadline, naming the condition. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   deadlineMs = 30_000,

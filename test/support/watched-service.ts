@@ -8,7 +8,7 @@ import { createAdapter, ServiceModule } from '../../src/service/serve.js';
 import { secretsOf, Transcript } from './transcript.js';
 import { until } from './until.js';
 
-/** Quick periods: a verdict follows within two of them, and is stale after three. */
+/** Short periods: a verdict follows within two of them, and is stale after three. */
 export const PERIOD_MS = 400;
 export const DEADLINE_MS = 250;
 
@@ -20,7 +20,7 @@ export interface Answer<Body> {
   readonly tookMs: number;
 }
 
-/** The service in this process on a free loopback port; everything it says is kept. */
+/** The service in this process on a free loopback port; everything that it prints or answers is kept. */
 export class WatchedService {
   private constructor(
     readonly app: NestFastifyApplication,
@@ -66,14 +66,14 @@ export class WatchedService {
     return (await this.get<Verdict>('/ready')).body;
   }
 
-  /** What one check of the latest verdict says. */
+  /** The result of one check in the latest verdict. */
   async check(name: keyof Verdict['checks']): Promise<CheckView> {
     const view = (await this.verdict()).checks[name];
     if (!view) throw new Error(`the verdict holds no check ${name}`);
     return view;
   }
 
-  /** Waits for this verdict. @throws after the deadline, with the verdict there was. */
+  /** Waits for this verdict. @throws Error after the deadline, with the last verdict. */
   async untilVerdict(status: Verdict['status'], deadlineMs = 10_000): Promise<Verdict> {
     let latest: Verdict | undefined;
     try {
@@ -82,7 +82,7 @@ export class WatchedService {
         return latest.status === status;
       }, deadlineMs);
     } catch {
-      // Told below, with what there was instead.
+      // Reported below, with the last verdict.
     }
     if (latest?.status !== status) {
       throw new Error(`not ${status} within ${deadlineMs} ms: ${JSON.stringify(latest)}`);
@@ -90,14 +90,14 @@ export class WatchedService {
     return latest;
   }
 
-  /** Ends the service. @throws where it told a secret, at any time. */
+  /** Ends the service. @throws Error if it has shown a secret at any time. */
   async close(): Promise<void> {
     await this.app.close();
     this.transcript.expectNoSecret();
   }
 }
 
-/** Runs `work` with a service of its own, which is closed whatever happens. */
+/** Runs `work` with a new service, which is closed in any case. */
 export async function withService<T>(
   environment: Environment,
   work: (service: WatchedService) => Promise<T>,

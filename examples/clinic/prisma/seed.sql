@@ -1,12 +1,12 @@
--- The clinic's sample data. Nobody in it exists: names are combined from lists, e-mail addresses end in
+-- The clinic's sample data. All people are invented: names are combined from lists, e-mail addresses end in
 -- .example, phone and identity numbers use prefixes that are not issued, and no password hash can match.
 --
--- The growth curves are smooth approximations made up for this sample. They look like the WHO's, they are
+-- The growth curves are smooth approximations invented for this sample. They resemble the WHO's but are
 -- NOT the WHO's: illustrative only, never for clinical use.
 --
 -- Deterministic: "chance" comes from md5(key), dates from the constant last_day. Idempotent: a database that
--- has a district already is left alone. All rows are written by one DO statement, so it is all or nothing in
--- any client.
+-- already has a district is not changed. One DO statement writes all rows, so that it is all or nothing in any
+-- client.
 
 -- A repeatable number in [0, 1) for a key.
 CREATE OR REPLACE FUNCTION pg_temp.chance(key text) RETURNS double precision
@@ -283,7 +283,7 @@ BEGIN
     AND examined_at < coalesce(child.deleted_at, parents.deleted_at, 'infinity')
     AND pg_temp.chance('visit ' || visit.key) < 0.31;
 
-  -- Danger signs are asked of everyone, illness of every finished screening, then what follows from it.
+  -- Danger signs are asked of every child, illness in every finished screening, then the questions that follow.
   INSERT INTO session_quiz_steps (id, session_id, step_number, question_code, answer, answered_at, created_at)
   SELECT
     row_number() OVER (ORDER BY session.id, step.number),
@@ -337,7 +337,7 @@ BEGIN
     CROSS JOIN generate_series(0, 60) AS month
     CROSS JOIN LATERAL pg_temp.growth_curve(indicator, sex, month);
 
-  -- Identifiers were given above: the sequences go on after them.
+  -- Identifiers were assigned above: the sequences continue after them.
   FOREACH table_name IN ARRAY '{districts,villages,posyandus,users,parents,children,sessions,session_quiz_steps,who_growth_standards}'::text[] LOOP
     EXECUTE format('SELECT setval(pg_get_serial_sequence(%L, ''id''), (SELECT max(id) FROM %I))', table_name, table_name);
   END LOOP;

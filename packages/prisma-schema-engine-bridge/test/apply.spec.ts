@@ -55,7 +55,7 @@ describe('applying migrations in process', () => {
     throw new Error('it did not fail');
   };
 
-  it('applies what is pending in the order of the names, and returns the names', async () => {
+  it('applies pending migrations in the order of their names, and returns the names', async () => {
     application.addMigration('2_second', 'ALTER TABLE first ADD COLUMN b integer;');
     application.addMigration('1_first', 'CREATE TABLE first (a integer);');
     expect(await apply()).toEqual(['1_first', '2_second']);
@@ -73,7 +73,7 @@ describe('applying migrations in process', () => {
     ).toEqual([{ complete: true }]);
   });
 
-  it('sends statement by statement what cannot be one transaction, as the native engine does', async () => {
+  it('sends a script that cannot run in one transaction statement by statement, as the native engine does', async () => {
     application.addMigration('1_first', `CREATE TYPE e AS ENUM ('a');\nCREATE TABLE t (v e, n integer);`);
     application.addMigration(
       '2_second',
@@ -102,7 +102,7 @@ Position:
     expect(await query(url, `SELECT to_regclass('t_n') AS index`)).toEqual([{ index: null }]);
   });
 
-  it('does not send a script again that commits by itself', async () => {
+  it('does not resend a script that commits by itself', async () => {
     application.addMigration(
       '1_first',
       'CREATE TABLE t (n integer);\nINSERT INTO t VALUES (1);\nCOMMIT;\nSELECT 1;\nVACUUM t;',
@@ -155,7 +155,7 @@ Position:
     );
   });
 
-  it('refuses to go on after a failed migration', async () => {
+  it('refuses to continue after a failed migration', async () => {
     application.addMigration('1_bad', 'SELECT 1 / 0;');
     expect(await failure()).toMatchObject({ prismaCode: 'P3018', sqlState: '22012' });
     expect(await failure()).toMatchObject({ prismaCode: 'P3009', migration: '1_bad' });
@@ -221,7 +221,7 @@ Position:
     });
   });
 
-  it('keeps what PostgreSQL said to a role that may not create tables', async () => {
+  it('keeps PostgreSQL’s message to a role that may not create tables', async () => {
     await query(url, `CREATE ROLE guest_${databases} LOGIN PASSWORD 'guest'`);
     const guest = url.replace(/\/\/.*@/, `//guest_${databases}:guest@`);
     expect(await failure(guest)).toMatchObject({
@@ -234,7 +234,7 @@ Position:
     });
   });
 
-  it('cancels the statement that runs when the signal is aborted, and the migration is recorded as failed', async () => {
+  it('cancels the running statement when the signal is aborted, and records the migration as failed', async () => {
     application.addMigration('1_slow', 'CREATE TABLE half (a integer); SELECT pg_sleep(60);');
     const stop = new AbortController();
     const applying = applyMigrations({

@@ -11,7 +11,7 @@ import {
   shadowDatabases,
 } from '../../../test/migrations/engine-application.js';
 
-/** The life of one application with the real Prisma CLI and no native engine: each step builds on the one before. */
+/** One application with the real Prisma CLI and no native engine: each step builds on the previous one. */
 describe('Prisma’s CLI with this schema engine', () => {
   let own: ThrowAwayCluster;
   let application: PrismaApplication;
@@ -94,7 +94,7 @@ describe('Prisma’s CLI with this schema engine', () => {
     expect(await query(url, "SELECT proname FROM pg_proc WHERE proname = 'touch'")).toHaveLength(1);
   });
 
-  it('db execute says where a script is wrong', async () => {
+  it('db execute says where a script has an error', async () => {
     application.write('wrong.sql', 'SELECT 1;\nSELEKT 2;\n');
     const { output, exitCode } = await application.prisma('db execute --file wrong.sql');
     expect(output).toContain(

@@ -18,7 +18,7 @@ const PRODUCTION_MS = 1000;
 
 /** Faults that also stop Prisma, which reports them itself without changing anything. */
 const OUT_OF_REACH = new Set(['DATABASE_AUTHENTICATION_FAILED', 'DATABASE_NOT_FOUND']);
-const NOBODY_THERE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'ENOENT']);
+const NO_SERVER = new Set(['ECONNREFUSED', 'ENOTFOUND', 'ENOENT']);
 
 /** Returns the options of the guard's connections. */
 function connectionOptions(connectTimeoutMs: number) {
@@ -65,7 +65,7 @@ async function ask(url: DatabaseUrl): Promise<Pick<Target, 'stamp' | 'identity'>
     }));
   } catch (error) {
     const { code, text } = databaseFault(error);
-    const isOutOfReach = OUT_OF_REACH.has(code) || NOBODY_THERE.has(errorCode(error) ?? '');
+    const isOutOfReach = OUT_OF_REACH.has(code) || NO_SERVER.has(errorCode(error) ?? '');
     return { stamp: { kind: 'not-read', cause: text, isOutOfReach }, identity: undefined };
   }
 }

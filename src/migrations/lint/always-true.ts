@@ -109,7 +109,7 @@ function compareConstants(operator: string, left: A_Const, right: A_Const): bool
 
 function booleanOf({ boolval, sval }: A_Const): boolean | undefined {
   if (boolval) return boolval.boolval === true;
-  // 't'::boolean and the like.
+  // Such as 't'::boolean.
   if (/^(t|true|y|yes|on|1)$/i.test(sval?.sval ?? '')) return true;
   return /^(f|false|n|no|off|0)$/i.test(sval?.sval ?? '') ? false : undefined;
 }

@@ -63,10 +63,10 @@ export const databaseSafety = defineCheck({
 
 function judge(context: CheckContext): CheckOutcome<Code | DatabaseFaultCode> {
   const { server } = context.facts;
-  const { environment, database } = context.settings;
+  const { database } = context.settings;
   const failing = [...settingFindings(database), ...serverFindings(database, server)];
   const notes = connectionNotes(database, server);
-  if (environment === 'production') notes.push(...ddlGuardNotes(server));
+  notes.push(...ddlGuardNotes(server));
   return outcomeInProduction(context, summaryOf(database, server), { failing, notes });
 }
 
@@ -149,10 +149,14 @@ function connectionNotes(settings: DatabaseSettings, server: Fact<ServerState>):
   return notes;
 }
 
-/** The guard refuses DROP and TRUNCATE in the server itself. It is only reported: many roles may not install it. */
+/**
+ * The guard refuses DROP and TRUNCATE in the server itself. It is for production, and only reported: many roles may not
+ * install it.
+ */
 function ddlGuardNotes(server: Fact<ServerState>): string[] {
-  if ('reason' in server || server.value.ddlGuard === 'on') return [];
+  if ('reason' in server) return [];
   const { ddlGuard, isSuperuser, role } = server.value;
+  if (ddlGuard === 'on' || ddlGuard === undefined) return [];
   const what = ddlGuard === 'off' ? 'is switched off' : 'is not installed';
   const who = isSuperuser ? '' : ` as a superuser (role "${role}" is not one)`;
   return [`the DDL guard against DROP and TRUNCATE ${what}: run \`pgkeep install --ddl-guard\`${who}`];

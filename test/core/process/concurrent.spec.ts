@@ -4,13 +4,13 @@ import { waitWithGrace } from '../../../src/core/process/concurrent.js';
 const hanging = new Promise<never>(() => undefined);
 const failing = async (): Promise<never> => await Promise.reject(new Error('the disk is gone'));
 
-it('gives what the work gives, and what it throws', async () => {
+it('returns what the work returns, and throws what it throws', async () => {
   const { signal } = new AbortController();
   expect(await waitWithGrace(signal, 10, Promise.resolve('done'))).toBe('done');
   await expect(waitWithGrace(signal, 10, failing())).rejects.toThrow('the disk is gone');
 });
 
-it('waits after an abort for work that cleans up behind itself', async () => {
+it('waits after an abort for work that cleans up', async () => {
   const abort = new AbortController();
   const work = new Promise<never>((_, reject) => {
     abort.signal.addEventListener('abort', () => {

@@ -20,8 +20,8 @@ async function textOf(source: AsyncIterable<Buffer>): Promise<string> {
 }
 
 describe('a program', () => {
-  it('gives its output, which ends well only when the program did', async () => {
-    expect(await textOf(outputOf('sh', await shell('echo whole')))).toBe('whole\n');
+  it('returns its output, which ends without an error only if the program did', async () => {
+    expect(await textOf(outputOf('sh', await shell('echo all')))).toBe('all\n');
     const failing = await shell('echo half; echo "sh: error: why" >&2; exit 3');
     await expect(textOf(outputOf('sh', failing))).rejects.toThrow(
       'sh ended with exit code 3: sh: error: why',
@@ -30,7 +30,7 @@ describe('a program', () => {
     await expect(textOf(outputOf('sh', killed))).rejects.toThrow('sh was ended by SIGKILL');
   });
 
-  it('fails with the server’s detail and hint, however long the query is, and without the values of rows', async () => {
+  it('fails with the server’s detail and hint, however long the query is, but without values of rows', async () => {
     const query = `pg_dump: detail: Query was: LOCK TABLE ${'public.t, '.repeat(10_000)}public.u`;
     const said = async (...lines: readonly string[]): Promise<string> => {
       const program = await shell(`cat >&2 <<'END'\n${lines.join('\n')}\nEND\nexit 1`);
@@ -62,26 +62,26 @@ describe('a program', () => {
     );
   });
 
-  it('gives its output also to who begins to read after its end', async () => {
+  it('keeps its output for a reader that begins after its end', async () => {
     const program = await shell('echo early');
     await program.ended;
     expect(await textOf(outputOf('sh', program))).toBe('early\n');
   });
 
-  it('has ended also for who turns away from more than anybody read of it', async () => {
+  it('counts as ended for a reader that leaves output unread', async () => {
     const program = await shell('head -c 150000 /dev/zero');
     await until(() => processTree(process.pid).length === 1, 5000, 'the end of the process');
     program.stdout.destroy();
     expect(await program.ended).toMatchObject({ exitCode: 0 });
   });
 
-  it('cannot be started: the system’s error', async () => {
+  it('fails with the system’s error if it cannot be started', async () => {
     await expect(startProgram('/nowhere', [], { env, signal: never })).rejects.toMatchObject({
       code: 'ENOENT',
     });
   });
 
-  it('is ended by an abort with all that it started', async () => {
+  it('is ended by an abort, with its child processes', async () => {
     const abort = new AbortController();
     const program = await shell('sleep 60 & sleep 60 & wait', abort.signal);
     program.stdout.resume();
@@ -92,7 +92,7 @@ describe('a program', () => {
     await until(() => !children.some(isRunning));
   });
 
-  it('is killed where it does not heed', async () => {
+  it('is killed if it ignores the signal', async () => {
     const abort = new AbortController();
     const program = await shell(`trap '' TERM; echo on; while :; do sleep 0.1; done`, abort.signal);
     await new Promise((resolve) => program.stdout.once('data', resolve));
@@ -101,7 +101,7 @@ describe('a program', () => {
     expect(await program.ended).toMatchObject({ signal: 'SIGKILL' });
   });
 
-  it('may end before it read its input', async () => {
+  it('may end before it has read its input', async () => {
     const program = await shell('exit 0');
     program.stdin.write(Buffer.alloc(1 << 20));
     program.stdin.end();
@@ -111,7 +111,7 @@ describe('a program', () => {
 });
 
 describe('two concurrent tasks', () => {
-  it('end together: the first failure aborts the other and is reported', async () => {
+  it('end together: the first failure aborts the other task and is reported', async () => {
     let other = 'at work';
     const work = runConcurrently(
       never,

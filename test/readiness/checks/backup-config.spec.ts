@@ -9,7 +9,7 @@ describe('backupConfig', () => {
     return backupConfig.judge(contextOf({ evidence }, environment));
   }
 
-  it('says how old the restore test is', () => {
+  it('reports how old the restore test is', () => {
     expect(check({})).toEqual({ ok: true, details: '30 days retention, restore test 12 days old' });
     const one = { BACKUP_RETENTION_DAYS: '1', LAST_BACKUP_RESTORE_TEST_DATE: '2026-06-06' };
     expect(check(one)).toEqual({ ok: true, details: '1 day retention, restore test 1 day old' });
@@ -41,7 +41,7 @@ describe('backupConfig', () => {
     expect(check(environment)).toEqual({ ok: false, code, details });
   });
 
-  it('joins the seed’s two findings', () => {
+  it('joins two findings', () => {
     expect(check({ BACKUP_ENABLED: 'false', LAST_BACKUP_RESTORE_TEST_DATE: '2026-02-07' })).toMatchObject({
       details:
         "BACKUP_ENABLED must be set to 'true' in production; Backup restore test is 120 days old - test backups every 90 days",
@@ -78,7 +78,7 @@ describe('backupConfig', () => {
         details: 'Backup restore test is 120 days old - test backups every 90 days',
       },
     ],
-  ])('takes the later one: %s', (_what, typed, tested, expected) => {
+  ])('uses the later one: %s', (_what, typed, tested, expected) => {
     const passed = { backup: 'b', verdict: 'passed', finishedAt: new Date(tested) } as const;
     expect(check({ LAST_BACKUP_RESTORE_TEST_DATE: typed }, { newest: passed, newestPassed: passed })).toEqual(
       expected,
@@ -94,7 +94,7 @@ describe('backupConfig', () => {
     });
   });
 
-  it('says what the backup of the newest test did not hold', () => {
+  it('reports what the newest tested backup does not contain', () => {
     const without = ['the subscription feed', 'the options of the user mapping for app2 SERVER far'];
     const passed = {
       backup: 'b1',
@@ -109,7 +109,7 @@ describe('backupConfig', () => {
     });
   });
 
-  it('lets the 90th day pass', () => {
+  it('accepts the 90th day', () => {
     expect(check({ LAST_BACKUP_RESTORE_TEST_DATE: '2026-03-09' })).toMatchObject({ ok: true });
     expect(check({ LAST_BACKUP_RESTORE_TEST_DATE: '2026-03-08' })).toMatchObject({ ok: false });
   });

@@ -53,7 +53,7 @@ const stored = (facts: Partial<StoredBackups>): Partial<BackupFacts> => ({
 });
 
 describe('backups', () => {
-  it('says how old the newest is, and how many are where', () => {
+  it('reports how old the newest is, and how many are in each place', () => {
     expect(check({})).toEqual({ ok: true, details: 'newest backup 9 hours old, 14 kept in 2 places' });
     expect(check(stored({ finishedAt: [hoursAgo(0.7)], places: ['/srv'] }))).toEqual({
       ok: true,
@@ -152,7 +152,7 @@ describe('backups', () => {
     expect(check(jobs({ runs: [RUN, FAILED, FAILED, FAILED] }))).toMatchObject({ ok: true });
   });
 
-  it('only looks at the age where something else makes the backups', () => {
+  it('only checks the age if something else makes the backups', () => {
     const unregistered = {
       ...jobs({ ability: { kind: 'not-installed' }, registered: [] }),
       nextDue: undefined,
@@ -160,7 +160,7 @@ describe('backups', () => {
     expect(check(unregistered, { BACKUP_SCHEDULE: 'off' })).toMatchObject({ ok: true });
   });
 
-  it('reports nothing while backups are off: backupConfig does', () => {
+  it('reports nothing while backups are off, which backupConfig reports', () => {
     expect(check({}, { BACKUP_ENABLED: 'false' })).toEqual({ ok: true, details: 'backups off' });
   });
 });

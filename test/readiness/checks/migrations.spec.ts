@@ -45,11 +45,11 @@ describe('migrations', () => {
           '4/4 migrations applied; 2 applied that this build does not know; 1 edited after being applied',
       },
     ],
-  ])('of %j', (status, outcome) => {
+  ])('judges %j', (status, outcome) => {
     expect(check(status)).toEqual(outcome);
   });
 
-  it('a file that is not compared yet is neither edited nor left out', () => {
+  it('counts a file that is not compared yet as neither edited nor missing', () => {
     expect(check({}, {}, ['1'])).toEqual({
       ok: true,
       details: '4/4 migrations applied; 1 changed after being applied, not compared yet',

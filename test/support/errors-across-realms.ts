@@ -1,8 +1,8 @@
 import { types } from 'node:util';
 
 /**
- * Inside Jest, errors of Node's core are of another realm than the tests' `Error`: the SDKs, which ask
- * `instanceof Error` before they retry, would not know a broken connection. Imported first, this makes them.
+ * In Jest, errors of Node's core belong to another realm than the tests' `Error`: the SDKs, which check
+ * `instanceof Error` before they retry, would not recognise a broken connection. Imported first, this corrects it.
  */
 const ordinary = Function.prototype[Symbol.hasInstance];
 

@@ -3,14 +3,13 @@ import { spawn } from 'node:child_process';
 const SCRIPT = 'trap "" INT TERM HUP; read -r _; "$@"';
 
 /**
- * Has something done should this process end in any way that lets it do nothing itself, kill -9 included: a shell
- * waits for its input to close.
+ * Runs a command after this process has ended in any way, kill -9 included: a shell waits for its input to close.
  *
  * @param {string} command
  * @param {readonly (string | number)[]} args
- * @returns {() => void} revokes it
+ * @returns {() => void} cancels it
  */
-export function lastWill(command, args) {
+export function cleanUpAfterExit(command, args) {
   const shell = spawn('/bin/sh', ['-c', SCRIPT, 'pgkeep-bench', command, ...args.map(String)], {
     stdio: ['pipe', 'ignore', 'ignore'],
   });

@@ -27,14 +27,14 @@ describe('a long history', () => {
       encoding: 'utf8',
       maxBuffer: 1e9,
     });
-  /** Its structure; newer programs write a random word into \restrict. */
+  /** The database's structure; newer programs write a random word into \restrict. */
   const structure = (url: string): string =>
     stock('pg_dump', ['-s', '--exclude-table=_prisma_migrations', url]).replaceAll(
       /^\\(?:un)?restrict .*\n/gm,
       '',
     );
 
-  it('of 420 migrations gives byte for byte the structure that psql gives', async () => {
+  it('of 420 migrations results in the same structure, byte for byte, as with psql', async () => {
     const corpus = migrationCorpus(ROUNDS);
     const deployed = new DeployedApplication(await createDatabase(own, 'deployed'), { clinic: false });
     for (const { name, sql } of corpus) deployed.add(name, sql);

@@ -38,10 +38,10 @@ const config = defineConfig({
 });
 `;
 
-/** An application as the guides want it: committed, guarded, formatted, its client generated. */
-export class DoctoredApplication extends PrismaApplication {
-  static async create(): Promise<DoctoredApplication> {
-    const application = new DoctoredApplication(undefined);
+/** An application that follows the guides: committed, guarded, formatted, its client generated. */
+export class ExampleApplication extends PrismaApplication {
+  static async create(): Promise<ExampleApplication> {
+    const application = new ExampleApplication(undefined);
     application.writeModels(CHILDREN);
     application.addMigration(INIT, INIT_SCRIPT);
     application.writeConfig({ isGuarded: true });
@@ -72,7 +72,7 @@ export class DoctoredApplication extends PrismaApplication {
     await this.git('-c', 'user.name=t', '-c', 'user.email=t@t', 'commit', '--quiet', '--message=state');
   }
 
-  /** `pgkeep ARGV` in the application's directory. */
+  /** Runs `pgkeep ARGV` in the application's directory. */
   async pgkeep(argv: readonly string[], environment: Environment): Promise<CommandResult> {
     return await runCli(argv, environment, { cwd: this.directory });
   }

@@ -1,0 +1,226 @@
+import { SystemClock } from '../core/clock.js';
+import { propertyOf } from '../core/errors.js';
+import { ACTOR_SETTING, REASON_SETTING } from '../policy/policy-texts.js';
+import { isArgs } from './args.js';
+import type { Actor, Extended, GuardExtension, GuardOptions, Reason } from './client.types.js';
+import { explained } from './explain-error.js';
+import { GuardError } from './guard-error.js';
+import {
+  propertyOfModel,
+  readGuardedModels,
+  type GuardedModel,
+  type GuardedModels,
+} from './guarded-models.js';
+import type { Writer } from './nested-writes.js';
+import {
+  apply,
+  call,
+  isTransactionClient,
+  methodOf,
+  schemaOf,
+  transactionKind,
+  type Operation,
+} from './prisma-client.js';
+import { rewriteArgs } from './rewrite.js';
+import { explainTaken } from './taken-values.js';
+import { withoutSkippingHidden } from './hidden-cursor.js';
+import { Transactions } from './transactions.js';
+
+/** SOFT_DELETE_GRACE_PERIOD_DAYS, unless set. */
+const GRACE_PERIOD_DAYS = 30;
+
+/** Prisma's code of a value that another row has. */
+const UNIQUE_VIOLATION = 'P2002';
+
+/** How many characters a reason may have: the database refuses more. */
+const REASON_LENGTH = 2000;
+
+/**
+ * Returns the extension that guards a Prisma client: rows that are marked as deleted are hidden, `delete` marks rows or
+ * is refused as the policy says, and corrections need a reason.
+ */
+export function pgkeepGuard(options: GuardOptions = {}): GuardExtension {
+  return (client) => {
+    const extended = new Guard(client, options).extend();
+    if (!isExtended(extended)) throw new GuardError('This is not a Prisma client.', 'USAGE_INVALID');
+    return extended;
+  };
+}
+
+/** What was added has its types for the compiler only. */
+function isExtended(client: unknown): client is Extended {
+  return typeof client === 'object' && client !== null && '$extends' in client;
+}
+
+class Guard {
+  private readonly models: GuardedModels;
+  private readonly transactions = new Transactions();
+  private readonly clock = new SystemClock();
+
+  constructor(
+    private readonly client: unknown,
+    private readonly options: GuardOptions,
+  ) {
+    const schema = options.schema ?? schemaOf(client);
+    if (schema === undefined) {
+      throw new GuardError('This Prisma client does not carry its schema.', 'SCHEMA_NOT_FOUND', {
+        hint: "Pass its text: pgkeepGuard({ schema: readFileSync('prisma/schema.prisma', 'utf8') }).",
+      });
+    }
+    this.models = readGuardedModels(schema);
+  }
+
+  extend(): unknown {
+    const marked = [...this.models.values()].filter(({ rules }) => rules.deleteRule === 'soft');
+    return call(this.client, '$extends', {
+      name: 'pgkeep',
+      client: {
+        $transaction: methodOf(
+          async (self, work: unknown, options: unknown) => await this.transaction(self, work, options),
+        ),
+        $withReason: methodOf(
+          async (self, reason: Reason, work: (tx: unknown) => unknown, options: unknown) =>
+            await this.withReason(self, reason, work, options),
+        ),
+      },
+      model: Object.fromEntries(marked.map((model) => [propertyOfModel(model.name), this.deletes(model)])),
+      query: { $allOperations: async (operation: Operation) => await this.perform(operation) },
+    });
+  }
+
+  /**
+   * A delete of a marked model is an update. It replaces the method, not the query: a query that becomes another one
+   * would leave the caller's transaction.
+   */
+  private deletes(model: GuardedModel): Record<string, unknown> {
+    const marking = (args: unknown): unknown =>
+      args === undefined || isArgs(args) ? { ...args, data: this.writer.mark(model) } : args;
+    return {
+      delete: methodOf((self, args: unknown) => call(self, 'update', marking(args))),
+      deleteMany: methodOf((self, args: unknown) =>
+        call(self, 'updateMany', marking(isArgs(args) ? { where: {}, ...args } : { where: {} })),
+      ),
+    };
+  }
+
+  private async perform(operation: Operation): Promise<unknown> {
+    const { model: name, args } = operation;
+    const model = name === undefined ? undefined : this.models.get(name);
+    try {
+      return await (model ? this.performOn(model, operation) : operation.query(args));
+    } catch (error) {
+      if (model && propertyOf(error, 'code') === UNIQUE_VIOLATION) {
+        const { gracePeriodDays = GRACE_PERIOD_DAYS } = this.options;
+        // A transaction that failed answers no query, and another connection could wait for its end.
+        const client = transactionKind(operation) === undefined ? this.client : undefined;
+        await explainTaken(error, { model, args, client, gracePeriodDays });
+      }
+      throw explained(error);
+    }
+  }
+
+  private async performOn(model: GuardedModel, query: Operation): Promise<unknown> {
+    const { operation } = query;
+    const isDelete = operation === 'delete' || operation === 'deleteMany';
+    if (isDelete && model.rules.deleteRule === 'soft') {
+      throw new GuardError(
+        `pgkeep: ${model.name}.${operation} is refused: it was not called on the guarded client`,
+        'PK004',
+        { hint: 'Call it on the client that $extends(pgkeepGuard()) returned.' },
+      );
+    }
+    const args = rewriteArgs(model, operation, await withoutSkippingHidden(model, query), this.writer);
+    try {
+      return await query.query(args);
+    } catch (error) {
+      if (propertyOf(error, 'code') !== UNIQUE_VIOLATION || transactionKind(query) !== undefined) throw error;
+      // With the filter, Prisma reads first and writes then: of two upserts at the same time, one finds the other's row.
+      if (operation === 'upsert' && model.mark) return await query.query(args);
+      throw error;
+    }
+  }
+
+  private get writer(): Writer {
+    return {
+      hasReason: this.transactions.current?.reason !== undefined,
+      mark: ({ mark }) => {
+        const actor = this.options.actor?.();
+        return {
+          ...(mark && { [mark.at]: this.clock.now() }),
+          ...(mark?.by && { [mark.by.name]: storedActor(mark.by.type, actor) }),
+        };
+      },
+    };
+  }
+
+  private async transaction(self: unknown, work: unknown, options: unknown): Promise<unknown> {
+    const original = propertyOf(this.client, '$transaction');
+    if (typeof work !== 'function') return await apply(original, self, [work, options]);
+    // A transaction in a transaction is a part of it; one of the outer client is another one.
+    const reason = isTransactionClient(self) ? this.transactions.current?.reason : undefined;
+    const inside = async (tx: unknown) =>
+      await this.transactions.run({ client: tx, reason }, () => apply(work, undefined, [tx]));
+    return await apply(original, self, [inside, options]);
+  }
+
+  private async withReason(
+    self: unknown,
+    reason: Reason,
+    work: (tx: unknown) => unknown,
+    options: unknown,
+  ): Promise<unknown> {
+    checkReason(reason);
+    const inside = async (tx: unknown): Promise<unknown> => {
+      await stateReason(tx, reason);
+      return await this.transactions.run({ client: tx, reason }, () => work(tx));
+    };
+    const open = this.transactions.current;
+    if (!open) return await call(self, '$transaction', inside, options);
+    const before = async () => await stateReason(open.client, open.reason);
+    try {
+      const result = await inside(open.client);
+      await before();
+      return result;
+    } catch (error) {
+      // After an error of the database this fails, too, and nothing can be changed any more.
+      await before().catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+/** States the reason for the rest of the transaction, or that there is none. */
+async function stateReason(tx: unknown, reason: Reason | undefined): Promise<void> {
+  await call(
+    tx,
+    '$executeRawUnsafe',
+    'SELECT set_config($1, $2, true), set_config($3, $4, true)',
+    REASON_SETTING,
+    reason?.reason ?? '',
+    ACTOR_SETTING,
+    reason?.by === undefined ? '' : String(reason.by),
+  );
+}
+
+/** @throws GuardError `USAGE_INVALID` */
+function checkReason({ reason }: Reason): void {
+  const why =
+    typeof reason !== 'string' || reason.trim() === ''
+      ? 'it is empty'
+      : reason.length > REASON_LENGTH
+        ? `it has more than ${REASON_LENGTH} characters`
+        : reason.includes('\0')
+          ? 'it contains a NUL character'
+          : undefined;
+  if (why === undefined) return;
+  throw new GuardError(`pgkeep: the reason of a correction is refused: ${why}`, 'USAGE_INVALID', {
+    hint: "Say in a few words why: prisma.$withReason({ reason: 'name misspelled', by }, …).",
+  });
+}
+
+/** Returns who deleted, in the type of the model's field. */
+function storedActor(type: string, actor: Actor | undefined): Actor | null {
+  if (actor === undefined) return null;
+  if (type === 'Int') return Number(actor);
+  return type === 'BigInt' ? BigInt(actor) : String(actor);
+}
