@@ -15,7 +15,9 @@ export type Action =
   | 'deploy'
   | 'rollback'
   | 'resolve'
-  | 'accept-drift';
+  | 'accept-drift'
+  | 'cleanup'
+  | 'replay';
 
 /** A value that jsonb can hold. */
 export type Json =

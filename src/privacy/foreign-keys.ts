@@ -1,4 +1,5 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
+import { queryOne } from '../postgres/read.js';
 import { hasKey, keySql, type RowTable } from './row-tables.js';
 
 /** A foreign key as PostgreSQL enforces it: also one that the Prisma schema does not know. */
@@ -50,22 +51,61 @@ export interface GoingRows {
   readonly keys: string;
 }
 
+/** A row that others refer to which do not go: its key, and which foreign keys they have, by their index. */
+export interface ReferredRow {
+  readonly key: string;
+  readonly by: readonly number[];
+}
+
 /**
- * Returns the keys of those rows of `parent` that rows of the foreign key's child refer to and that do not go.
- * @param goingChildren the rows of the child that go as well; undefined if none does
+ * Returns those rows of `parent` that rows refer to which do not go.
+ * @param foreignKeys those to look at, all of which refer to the parent's table
+ * @param goingChildren returns the rows of a table, by its oid, that go as well
+ * @param gone a further condition on a child `c` that goes
  */
-export async function referredKeys(
+export async function referredRows(
   client: ClientBase,
-  key: ForeignKey,
   parent: GoingRows,
-  goingChildren: GoingRows | undefined,
-): Promise<string[]> {
-  const stays = goingChildren ? ` AND NOT (${hasKey(goingChildren.table, 'c', '$2')})` : '';
-  const { rows } = await client.query<{ key: string }>(
-    `SELECT (${keySql(parent.table, 'p')})::text AS key FROM ${parent.table.sql} p
-      WHERE ${hasKey(parent.table, 'p', '$1')}
-        AND EXISTS (SELECT FROM ${key.child} c WHERE ${refersTo(key)}${stays})`,
-    [parent.keys, ...(goingChildren ? [goingChildren.keys] : [])],
+  foreignKeys: readonly ForeignKey[],
+  goingChildren: (oid: number) => GoingRows | undefined,
+  gone: (oid: number) => string | undefined = () => undefined,
+): Promise<ReferredRow[]> {
+  if (foreignKeys.length === 0) return [];
+  const values = [parent.keys];
+  const conditions = foreignKeys.map((key) => {
+    const children = goingChildren(key.childOid);
+    const goes = children ? [hasKey(children.table, 'c', `$${values.push(children.keys)}`)] : [];
+    const stays = [...goes, ...[gone(key.childOid) ?? []].flat()].map((one) => ` AND NOT (${one})`);
+    return `EXISTS (SELECT FROM ${key.child} c WHERE ${refersTo(key)}${stays.join('')})`;
+  });
+  const { rows } = await client.query<{ key: string; by: boolean[] }>(
+    `SELECT * FROM (SELECT (${keySql(parent.table, 'p')})::text AS key, ARRAY[${conditions.join(', ')}] AS by
+                      FROM ${parent.table.sql} p WHERE ${hasKey(parent.table, 'p', '$1')}) referred
+      WHERE true = ANY (by)`,
+    values,
   );
-  return rows.map((row) => row.key);
+  return rows.map(({ key, by }) => ({
+    key,
+    by: by.flatMap((isReferring, index) => (isReferring ? [index] : [])),
+  }));
+}
+
+/**
+ * Deletes rows of any tables in one statement: keys that refer to each other, in a circle or within a table, are no
+ * obstacle.
+ * @returns how many rows were deleted.
+ */
+export async function deleteRows(client: ClientBase, going: readonly GoingRows[]): Promise<number> {
+  if (going.length === 0) return 0;
+  const ctes = going.map(
+    ({ table }, index) =>
+      `d${index} AS (DELETE FROM ${table.sql} t WHERE ${hasKey(table, 't', `$${index + 1}`)} RETURNING 1)`,
+  );
+  const counts = going.map((_, index) => `(SELECT pg_catalog.count(*) FROM d${index})`).join(' + ');
+  const { deleted } = await queryOne<{ deleted: number }>(
+    client,
+    `WITH ${ctes.join(',\n')} SELECT (${counts})::float8 AS deleted`,
+    going.map(({ keys }) => keys),
+  );
+  return deleted;
 }

@@ -1,12 +1,15 @@
 import { Module } from '@nestjs/common';
+import { AuditLogModule } from '../audit-log/audit-log.module.js';
+import { ClockModule } from '../core/clock.js';
 import { PolicyModule } from '../policy/policy.module.js';
 import { StorageModule } from '../storage/storage.module.js';
+import { CleanupService } from './cleanup/cleanup.service.js';
 import { LedgerService } from './ledger/ledger.service.js';
 import { ReplayService } from './replay/replay.service.js';
 
 @Module({
-  imports: [PolicyModule, StorageModule],
-  providers: [LedgerService, ReplayService],
-  exports: [LedgerService, ReplayService],
+  imports: [AuditLogModule, ClockModule, PolicyModule, StorageModule],
+  providers: [CleanupService, LedgerService, ReplayService],
+  exports: [CleanupService, LedgerService, ReplayService],
 })
 export class PrivacyModule {}

@@ -1,5 +1,7 @@
 import { type ClientBase, escapeIdentifier, escapeLiteral } from 'pg';
+import type { Model } from '../prisma-schema/prisma-schema.types.js';
 import type { DeleteRule, ModelRules, Rules } from '../prisma-schema/rules.js';
+import { keyFields } from './row-sql.js';
 
 /** A column, with its type as SQL. */
 export interface Column {
@@ -74,15 +76,14 @@ function tableOf(
     const type = column === undefined ? undefined : types?.[column];
     return column === undefined || type === undefined ? undefined : { name: column, type };
   };
-  const key = model.id.flatMap((field) => columnOf(field) ?? []);
-  if (key.length === 0 || key.length < model.id.length) return [];
+  const names = keyNames(model);
+  const key = names.flatMap((field) => columnOf(field) ?? []);
+  if (key.length === 0 || key.length < names.length) return [];
   const isPersonal = (field: string): boolean => {
     const personal = rules.fields.get(field)?.personal;
     return personal !== undefined && personal !== 'keep';
   };
-  const personal = model.id
-    .filter((field) => isPersonal(field))
-    .flatMap((field) => columnOf(field)?.name ?? []);
+  const personal = names.filter((field) => isPersonal(field)).flatMap((field) => columnOf(field)?.name ?? []);
   return [
     {
       rules,
@@ -96,6 +97,15 @@ function tableOf(
       deletedBy: columnOf('deletedBy'),
     },
   ];
+}
+
+/** Returns the names of the key's fields; none for a model whose rows cannot be named in the ledger. */
+function keyNames(model: Model): string[] {
+  try {
+    return keyFields(model).map(({ name }) => name);
+  } catch {
+    return [];
+  }
 }
 
 /** Returns the key of a row as SQL, a jsonb object, as the ledger holds it. */

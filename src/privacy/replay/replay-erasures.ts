@@ -5,7 +5,7 @@ import { POLICY_FUNCTIONS, POLICY_SCHEMA } from '../../policy/policy-functions.j
 import type { Rules } from '../../prisma-schema/rules.js';
 import { queryOne } from '../../postgres/read.js';
 import { anonymizePlan } from '../anonymize-plan.js';
-import { readForeignKeys, referredKeys } from '../foreign-keys.js';
+import { deleteRows, type GoingRows, readForeignKeys, referredRows } from '../foreign-keys.js';
 import type { LedgerEntry } from '../ledger/ledger-entry.js';
 import { hasPolicy } from '../ledger/found-marks.js';
 import { jsonArray } from '../ledger/read-ledger.js';
@@ -45,7 +45,10 @@ export async function replayErasures(
     counts.restored += await restoreAgain(client, table);
   }
   const { going, referred } = await withoutReferred(client, tables);
-  counts.deleted += await deleteAgain(client, going);
+  counts.deleted += await deleteRows(
+    client,
+    going.map((rows) => rowsOf(rows)),
+  );
   const anonymized = tables.map((table) => ({
     ...table,
     replay: {
@@ -130,40 +133,26 @@ async function withoutReferred(
   );
   for (let isStable = false; !isStable;) {
     isStable = true;
-    for (const key of foreignKeys.filter(({ onDelete }) => onDelete === 'a' || onDelete === 'r')) {
-      const parent = going.get(key.parentOid);
-      if (!parent || parent.keys.length === 0) continue;
-      const child = going.get(key.childOid);
-      const stopped = await referredKeys(
-        client,
-        key,
-        { table: parent.table, keys: jsonArray(parent.keys) },
-        child && { table: child.table, keys: jsonArray(child.keys) },
+    for (const parent of [...going.values()].filter(({ keys }) => keys.length > 0)) {
+      const stopping = foreignKeys.filter(
+        ({ parentOid, onDelete }) => parentOid === parent.table.oid && 'ar'.includes(onDelete),
       );
+      const stopped = await referredRows(client, rowsOf(parent), stopping, (oid) => {
+        const child = going.get(oid);
+        return child && rowsOf(child);
+      });
       if (stopped.length === 0) continue;
       isStable = false;
-      const staying = new Set(stopped);
-      going.set(key.parentOid, { ...parent, keys: parent.keys.filter((one) => !staying.has(one)) });
-      referred.set(parent.table.name, [...(referred.get(parent.table.name) ?? []), ...stopped]);
+      const staying = new Set(stopped.map(({ key }) => key));
+      going.set(parent.table.oid, { ...parent, keys: parent.keys.filter((key) => !staying.has(key)) });
+      referred.set(parent.table.name, [...(referred.get(parent.table.name) ?? []), ...staying]);
     }
   }
   return { going: [...going.values()].filter(({ keys }) => keys.length > 0), referred };
 }
 
-/** Deletes in one statement: keys that refer to each other, in a circle or within a table, are no obstacle. */
-async function deleteAgain(client: ClientBase, going: readonly Going[]): Promise<number> {
-  if (going.length === 0) return 0;
-  const ctes = going.map(
-    ({ table }, index) =>
-      `d${index} AS (DELETE FROM ${table.sql} t WHERE ${hasKey(table, 't', `$${index + 1}`)} RETURNING 1)`,
-  );
-  const counts = going.map((_, index) => `(SELECT pg_catalog.count(*) FROM d${index})`).join(' + ');
-  const { deleted } = await queryOne<{ deleted: number }>(
-    client,
-    `WITH ${ctes.join(',\n')} SELECT (${counts})::float8 AS deleted`,
-    going.map(({ keys }) => jsonArray(keys)),
-  );
-  return deleted;
+function rowsOf({ table, keys }: Going): GoingRows {
+  return { table, keys: jsonArray(keys) };
 }
 
 async function anonymizeAgain(
