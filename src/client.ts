@@ -14,7 +14,11 @@ export type {
   GuardExtension,
   GuardOptions,
   Reason,
+  Receipt,
+  RetainedRows,
+  SoftDelete,
   TransactionOptions,
+  UserData,
   WithReason,
 } from './client/client.types.js';
 export { PgkeepError, type ErrorCode } from './core/errors.js';

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AuditLogModule } from '../audit-log/audit-log.module.js';
-import { ClockModule } from '../core/clock.js';
+import { ClockModule } from '../core/clock.module.js';
 import { DatabaseModule } from '../postgres/database.module.js';
 import { StorageModule } from '../storage/storage.module.js';
 import { BackupService } from './backup.service.js';

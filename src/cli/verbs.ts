@@ -182,4 +182,20 @@ export const VERBS: readonly VerbEntry[] = [
       },
     ],
   },
+  {
+    name: 'privacy',
+    description: 'Personal data: erasure after the grace period, and after a restore.',
+    verbs: [
+      {
+        name: 'cleanup',
+        description: 'Erase marked rows whose grace period is over. Exit 1: some could not be, 3: refused.',
+        load: async () => (await import('./commands/privacy-cleanup.js')).privacyCleanupVerb,
+      },
+      {
+        name: 'replay',
+        description: 'Erase again what was erased since the backup that was restored. Exit 3: refused.',
+        load: async () => (await import('./commands/privacy-replay.js')).privacyReplayVerb,
+      },
+    ],
+  },
 ];

@@ -1,16 +1,12 @@
 import { SystemClock } from '../core/clock.js';
 import { propertyOf } from '../core/errors.js';
 import { ACTOR_SETTING, REASON_SETTING } from '../policy/policy-texts.js';
+import { OwnerGraph } from '../privacy/owner-graph.js';
 import { isArgs } from './args.js';
 import type { Actor, Extended, GuardExtension, GuardOptions, Reason } from './client.types.js';
 import { explained } from './explain-error.js';
 import { GuardError } from './guard-error.js';
-import {
-  propertyOfModel,
-  readGuardedModels,
-  type GuardedModel,
-  type GuardedModels,
-} from './guarded-models.js';
+import { DEFAULT_SCHEMA, propertyOfModel, readGuardedModels, type GuardedModel } from './guarded-models.js';
 import type { Writer } from './nested-writes.js';
 import {
   apply,
@@ -24,6 +20,7 @@ import {
 import { rewriteArgs } from './rewrite.js';
 import { explainTaken } from './taken-values.js';
 import { withoutSkippingHidden } from './hidden-cursor.js';
+import { SoftDeleteVerbs } from './soft-delete.js';
 import { Transactions } from './transactions.js';
 
 /** SOFT_DELETE_GRACE_PERIOD_DAYS, unless set. */
@@ -37,23 +34,27 @@ const REASON_LENGTH = 2000;
 
 /**
  * Returns the extension that guards a Prisma client: rows that are marked as deleted are hidden, `delete` marks rows or
- * is refused as the policy says, and corrections need a reason.
+ * is refused as the policy says, corrections need a reason, and `softDelete` has the verbs of deletion and erasure.
+ * @template Model the names of the models: `Prisma.ModelName`
  */
-export function pgkeepGuard(options: GuardOptions = {}): GuardExtension {
+export function pgkeepGuard<Model extends string = string>(
+  options: GuardOptions = {},
+): GuardExtension<Model> {
   return (client) => {
     const extended = new Guard(client, options).extend();
-    if (!isExtended(extended)) throw new GuardError('This is not a Prisma client.', 'USAGE_INVALID');
+    if (!isExtended<Model>(extended)) throw new GuardError('This is not a Prisma client.', 'USAGE_INVALID');
     return extended;
   };
 }
 
 /** What was added has its types for the compiler only. */
-function isExtended(client: unknown): client is Extended {
+function isExtended<Model extends string>(client: unknown): client is Extended<Model> {
   return typeof client === 'object' && client !== null && '$extends' in client;
 }
 
 class Guard {
-  private readonly models: GuardedModels;
+  private readonly models: ReadonlyMap<string, GuardedModel>;
+  private readonly graph: OwnerGraph;
   private readonly transactions = new Transactions();
   private readonly clock = new SystemClock();
 
@@ -67,14 +68,26 @@ class Guard {
         hint: "Pass its text: pgkeepGuard({ schema: readFileSync('prisma/schema.prisma', 'utf8') }).",
       });
     }
-    this.models = readGuardedModels(schema);
+    const { models, rules } = readGuardedModels(schema);
+    this.models = models;
+    this.graph = new OwnerGraph(rules, DEFAULT_SCHEMA);
   }
 
   extend(): unknown {
     const marked = [...this.models.values()].filter(({ rules }) => rules.deleteRule === 'soft');
-    return call(this.client, '$extends', {
+    const extended = call(this.client, '$extends', {
       name: 'pgkeep',
       client: {
+        softDelete: new SoftDeleteVerbs({
+          graph: this.graph,
+          user: this.options.user,
+          actor: () => this.options.actor?.(),
+          now: () => this.clock.now(),
+          inTransaction: async (work, options) => {
+            const open = this.transactions.current;
+            return open ? await work(open.client) : await inTransaction(extended, work, options);
+          },
+        }),
         $transaction: methodOf(
           async (self, work: unknown, options: unknown) => await this.transaction(self, work, options),
         ),
@@ -86,6 +99,7 @@ class Guard {
       model: Object.fromEntries(marked.map((model) => [propertyOfModel(model.name), this.deletes(model)])),
       query: { $allOperations: async (operation: Operation) => await this.perform(operation) },
     });
+    return extended;
   }
 
   /**
@@ -187,6 +201,25 @@ class Guard {
       throw error;
     }
   }
+}
+
+/** Runs work in a new transaction of Prisma. */
+async function inTransaction<T>(
+  client: unknown,
+  work: (tx: unknown) => Promise<T>,
+  options: unknown,
+): Promise<T> {
+  let result: { readonly value: T } | undefined;
+  await call(
+    client,
+    '$transaction',
+    async (tx: unknown) => {
+      result = { value: await work(tx) };
+    },
+    options,
+  );
+  if (result) return result.value;
+  throw new GuardError('The transaction did not run.', 'INTERNAL');
 }
 
 /** States the reason for the rest of the transaction, or that there is none. */

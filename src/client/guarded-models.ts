@@ -1,7 +1,7 @@
 import { planPolicy, type TableRule } from '../policy/plan-policy.js';
 import type { Field, Model } from '../prisma-schema/prisma-schema.types.js';
 import { readPrismaSchema } from '../prisma-schema/read-prisma-schema.js';
-import { readRules, type ModelRules } from '../prisma-schema/rules.js';
+import { readRules, type ModelRules, type Rules } from '../prisma-schema/rules.js';
 
 /** The fields that mark a row as deleted. */
 export interface Mark {
@@ -38,10 +38,14 @@ export interface GuardedModel {
   readonly reachesRule: boolean;
 }
 
-export type GuardedModels = ReadonlyMap<string, GuardedModel>;
+/** The models of a schema. */
+export interface GuardedModels {
+  readonly models: ReadonlyMap<string, GuardedModel>;
+  readonly rules: Rules;
+}
 
 /** The PostgreSQL schema of models without `@@schema`, unless the connection names another one. */
-const DEFAULT_SCHEMA = 'public';
+export const DEFAULT_SCHEMA = 'public';
 
 /** The field that holds who marked a row. */
 const DELETED_BY = 'deletedBy';
@@ -76,7 +80,7 @@ export function readGuardedModels(schema: string): GuardedModels {
       links.get(source.name)?.set(name, { name, source, target, isList, isOptional, foreignKey });
     }
   }
-  return models;
+  return { models, rules: declared };
 }
 
 /** Returns the name of the model's property in the client: `quizStep` for `QuizStep`. */

@@ -108,7 +108,7 @@ function nestedWrite(relation: GuardedRelation, operation: string, value: unknow
       );
     case 'delete':
     case 'deleteMany':
-      if (value !== false) refuseDelete(target);
+      if (value !== false) refuseDelete(target.rules);
       return mapItems(value, (where) => visible(relation, where));
     // createMany, disconnect: values only, or rows that are left alone.
     default:

@@ -1,16 +1,22 @@
-import { HINTS, POLICY_REFUSED, REASON_REQUIRED, REFUSALS } from '../policy/policy-texts.js';
+import { HINTS, POLICY_REFUSED, REASON_REQUIRED, REFUSALS, ROW_HELD } from '../policy/policy-texts.js';
+import type { ModelRules } from '../prisma-schema/rules.js';
 import { isAbsent, isArgs } from './args.js';
 import { GuardError } from './guard-error.js';
-import type { GuardedModel, GuardedRelation } from './guarded-models.js';
+import { DEFAULT_SCHEMA, type GuardedModel, type GuardedRelation } from './guarded-models.js';
 
 /** Nested writes that leave the foreign key as it is. */
 const KEEP_KEY: ReadonlySet<string> = new Set(['update', 'delete']);
 
 /** @throws GuardError `PK004` if the rows of the model are never deleted. */
-export function refuseDelete(model: GuardedModel): void {
-  const rule = model.tableRule?.delete;
-  if (rule === 'never') throw refusal(model, 'DELETE', rule, HINTS.delete);
-  if (rule === 'append' || rule === 'read') throw refusal(model, 'DELETE', rule, HINTS.change);
+export function refuseDelete(rules: ModelRules): void {
+  const { deleteRule: rule } = rules;
+  if (rule === 'never') throw refusal(rules, 'DELETE', rule, HINTS.delete);
+  if (rule === 'append' || rule === 'read') throw refusal(rules, 'DELETE', rule, HINTS.change);
+}
+
+/** Returns the refusal of an operation on a row that a legal hold keeps: `PK006`. */
+export function heldRefusal(rules: ModelRules, operation: string): GuardError {
+  return refusal(rules, operation, 'held', HINTS.held, ROW_HELD);
 }
 
 /**
@@ -18,16 +24,16 @@ export function refuseDelete(model: GuardedModel): void {
  * @throws GuardError `PK004` if the rows or the columns never change, `PK005` if a reason is missing.
  */
 export function refuseUpdate(model: GuardedModel, data: unknown, hasReason: boolean): void {
-  const { tableRule } = model;
+  const { tableRule, rules } = model;
   if (tableRule?.update === undefined) return;
   const columns = writtenColumns(model, data);
   if (columns.some((column) => tableRule.immutable.includes(column))) {
-    throw refusal(model, 'UPDATE', 'immutable', HINTS.change);
+    throw refusal(rules, 'UPDATE', 'immutable', HINTS.change);
   }
   if (tableRule.update === 'free' || columns.every((column) => tableRule.unexplained.includes(column)))
     return;
-  if (tableRule.update !== 'correct') throw refusal(model, 'UPDATE', tableRule.update, HINTS.change);
-  if (!hasReason) throw refusal(model, 'UPDATE', 'reason', HINTS.reason, REASON_REQUIRED);
+  if (tableRule.update !== 'correct') throw refusal(rules, 'UPDATE', tableRule.update, HINTS.change);
+  if (!hasReason) throw refusal(rules, 'UPDATE', 'reason', HINTS.reason, REASON_REQUIRED);
 }
 
 /**
@@ -55,13 +61,13 @@ function writtenColumns({ rules, relations }: GuardedModel, data: unknown): stri
 }
 
 function refusal(
-  { tableRule }: GuardedModel,
+  { model }: ModelRules,
   operation: string,
   why: keyof typeof REFUSALS,
   hint: string,
   code = POLICY_REFUSED,
 ): GuardError {
-  const table = [tableRule?.schema, tableRule?.table].map((name) => identifier(name ?? '')).join('.');
+  const table = [model.schema ?? DEFAULT_SCHEMA, model.table].map(identifier).join('.');
   return new GuardError(`pgkeep: ${operation} of ${table} is refused: ${REFUSALS[why]}`, code, { hint });
 }
 

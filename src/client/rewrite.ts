@@ -30,7 +30,7 @@ const UPDATES: ReadonlySet<string> = new Set(['update', 'updateMany', 'updateMan
  * @throws GuardError `PK004`, `PK005` if the policy forbids the operation.
  */
 export function rewriteArgs(model: GuardedModel, operation: string, given: unknown, writer: Writer): unknown {
-  if (operation === 'delete' || operation === 'deleteMany') refuseDelete(model);
+  if (operation === 'delete' || operation === 'deleteMany') refuseDelete(model.rules);
   if (!(model.reachesMark || model.reachesRule)) return given;
   // Prisma rejects what are no arguments.
   if (given !== undefined && !isArgs(given)) return given;

@@ -3,13 +3,13 @@ import {
   archiveFaults,
   ArchiveVariables,
   EncryptionVariables,
+  RestoreVariables,
   RetentionVariables,
 } from './backup-settings.js';
 import { databaseFaults, DatabaseVariables, toDatabaseSettings } from './database-settings.js';
 import { DeployVariables, MigrationVariables } from './migration-settings.js';
 import { BucketVariables, offsiteFaults, toOffsiteSettings } from './offsite-settings.js';
 import { PrivacyVariables } from './privacy-settings.js';
-import { RestoreVariables } from './restore-settings.js';
 import { HttpVariables, readinessFaults, ReadinessVariables } from './service-settings.js';
 import { SETTINGS_CLASSES } from './settings-list.js';
 import { environmentNameOf, invalidSettings, SettingsReader } from './settings-reader.js';

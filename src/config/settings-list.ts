@@ -1,9 +1,15 @@
-import { ArchiveVariables, EncryptionVariables, RetentionVariables } from './backup-settings.js';
+import { distance } from 'fastest-levenshtein';
+import {
+  ArchiveVariables,
+  EncryptionVariables,
+  RestoreVariables,
+  RetentionVariables,
+} from './backup-settings.js';
 import { DatabaseVariables, PoolVariables } from './database-settings.js';
 import { DeployVariables, GuardVariables, MigrationVariables } from './migration-settings.js';
 import { BucketVariables } from './offsite-settings.js';
 import { PrivacyVariables } from './privacy-settings.js';
-import { RestoreVariables } from './restore-settings.js';
+import type { Environment } from './read-settings.js';
 import { EnvironmentVariables, HttpVariables, ReadinessVariables } from './service-settings.js';
 import { type Declaration, declarationsOf, namesOf, type SettingsClass } from './setting.js';
 
@@ -39,3 +45,44 @@ export const SETTING_NAMES: readonly string[] = DECLARATIONS.flatMap((declaratio
 export const SECRET_SETTINGS: ReadonlySet<string> = new Set(
   DECLARATIONS.filter(({ secret }) => secret).flatMap((declaration) => namesOf(declaration)),
 );
+
+/** The beginnings of names that look like a setting. */
+const FAMILIES = [
+  ...new Set(
+    DECLARATIONS.flatMap((declared) =>
+      namesOf(declared).map((name) =>
+        name === declared.name ? (declared.family ?? firstWordOf(name)) : firstWordOf(name),
+      ),
+    ),
+  ),
+].filter((family) => family !== '');
+
+/**
+ * Returns one warning for each variable that looks like a setting but is none: its name, and the nearest setting if
+ * one is near. Values are not shown.
+ */
+export function unknownSettings(environment: Environment): string[] {
+  return Object.keys(environment)
+    .filter((name) => environment[name] !== undefined && FAMILIES.some((family) => name.startsWith(family)))
+    .filter((name) => !SETTING_NAMES.some((known) => name === known || name === `${known}_FILE`))
+    .toSorted()
+    .map((name) => {
+      const nearest = nearestName(name);
+      const hint = nearest ? `did you mean ${nearest}?` : 'this version has no setting of that name.';
+      return `${name} is not a setting of pgkeep and is ignored: ${hint}`;
+    });
+}
+
+/** Returns the first word of a name with its underscore. */
+function firstWordOf(name: string): string {
+  return /^[A-Z]+_/.exec(name)?.[0] ?? '';
+}
+
+function nearestName(name: string): string | undefined {
+  const ranked = SETTING_NAMES.map((known) => ({ known, edits: distance(name, known) })).toSorted(
+    (left, right) => left.edits - right.edits,
+  );
+  const best = ranked[0];
+  // With more than a third of the letters wrong it is another name, not a misspelling.
+  return best && best.edits <= Math.max(2, Math.floor(name.length / 3)) ? best.known : undefined;
+}

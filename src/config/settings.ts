@@ -1,10 +1,14 @@
-import type { ArchiveVariables, EncryptionVariables, RetentionVariables } from './backup-settings.js';
+import type {
+  ArchiveVariables,
+  EncryptionVariables,
+  RestoreVariables,
+  RetentionVariables,
+} from './backup-settings.js';
 import type { PoolVariables } from './database-settings.js';
 import type { DatabaseUrl } from './database-url.js';
 import type { DeployVariables, MigrationVariables } from './migration-settings.js';
 import type { PrismaProject } from './prisma-project.js';
 import type { PrivacyVariables } from './privacy-settings.js';
-import type { RestoreVariables } from './restore-settings.js';
 import type { HttpVariables, ReadinessVariables } from './service-settings.js';
 import type { Values } from './setting.js';
 

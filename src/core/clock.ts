@@ -1,5 +1,3 @@
-import { Module } from '@nestjs/common';
-
 /** The only reader of the system's clock. Everything else takes `now` as a parameter. */
 export abstract class Clock {
   abstract now(): Date;
@@ -19,6 +17,3 @@ export class SystemClock extends Clock {
     return new Date();
   }
 }
-
-@Module({ providers: [{ provide: Clock, useClass: SystemClock }], exports: [Clock] })
-export class ClockModule {}

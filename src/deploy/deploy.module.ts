@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AuditLogModule } from '../audit-log/audit-log.module.js';
 import { BackupModule } from '../backup/backup.module.js';
-import { ClockModule } from '../core/clock.js';
+import { ClockModule } from '../core/clock.module.js';
 import { DriftModule } from '../drift/drift.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
 import { DatabaseModule } from '../postgres/database.module.js';

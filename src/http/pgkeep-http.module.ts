@@ -5,6 +5,7 @@ import {
   DatabaseStatsController,
   JobsController,
   RestoreTestsController,
+  CleanupController,
 } from './admin.controllers.js';
 import { OpenApiController } from './openapi.js';
 import { ProbesController } from './probes.controller.js';
@@ -20,6 +21,7 @@ import { ProbesController } from './probes.controller.js';
     JobsController,
     BackupsController,
     RestoreTestsController,
+    CleanupController,
     OpenApiController,
   ],
   providers: [AdminAccess, AdminGuard],

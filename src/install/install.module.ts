@@ -1,11 +1,10 @@
 import { Module } from '@nestjs/common';
 import { AuditLogModule } from '../audit-log/audit-log.module.js';
-import { ClockModule } from '../core/clock.js';
+import { ClockModule } from '../core/clock.module.js';
 import { StampService } from '../environment/stamp.service.js';
 import { DdlGuardService } from '../guard/ddl/ddl-guard.service.js';
 import { DatabaseModule } from '../postgres/database.module.js';
-import { InstallService } from './install.service.js';
-import { StartupInstall } from './startup-install.service.js';
+import { InstallService, StartupInstall } from './install.service.js';
 
 @Module({
   imports: [AuditLogModule, ClockModule, DatabaseModule],

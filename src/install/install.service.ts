@@ -1,11 +1,13 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
 import { type Client, escapeIdentifier } from 'pg';
-import { mayRecord, operator, recordingDenied } from '../audit-log/append.js';
+import { mayRecord, operator, recordingDenied, service } from '../audit-log/append.js';
 import { AuditLogService } from '../audit-log/audit-log.service.js';
 import { describeDatabaseUrl } from '../config/database-url.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
-import { PgkeepError } from '../core/errors.js';
+import { messageOf, PgkeepError } from '../core/errors.js';
+import { StampService } from '../environment/stamp.service.js';
 import {
   compareMigrations,
   MigrationDirectory,
@@ -143,3 +145,54 @@ const ABILITIES_QUERY = `
          coalesce(pg_catalog.has_schema_privilege(n.oid, 'CREATE'), false) AS may_create_in_schema
     FROM (VALUES (1)) one
     LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = '${OWN_SCHEMA}'`;
+
+/** Installs schema pgkeep when the service starts, in the background; in production, stamps the database. */
+@Injectable()
+export class StartupInstall implements BeforeApplicationShutdown {
+  private readonly logger = new Logger('Install');
+  private readonly stopping = new AbortController();
+
+  constructor(
+    @Inject(SETTINGS) private readonly settings: Settings,
+    private readonly install: InstallService,
+    private readonly stamp: StampService,
+  ) {}
+
+  /**
+   * Tries once per readiness period until the database answers. A missing right is logged once, with the grant; the
+   * readiness check reports it too.
+   * @returns whether anything was changed.
+   */
+  async run(): Promise<boolean> {
+    while (!this.stopping.signal.aborted) {
+      try {
+        return await this.once();
+      } catch (error) {
+        if (!(error instanceof PgkeepError) || error.kind !== 'unavailable') {
+          this.logger.warn(
+            [messageOf(error), error instanceof PgkeepError ? error.hint : ''].join(' ').trim(),
+          );
+          return false;
+        }
+        await sleep(this.settings.readiness.refreshMs, undefined, { signal: this.stopping.signal }).catch(
+          () => undefined,
+        );
+      }
+    }
+    return false;
+  }
+
+  beforeApplicationShutdown(): void {
+    this.stopping.abort();
+  }
+
+  private async once(): Promise<boolean> {
+    const { applied } = await this.install.install(service());
+    if (applied.length > 0) this.logger.log(`installed schema pgkeep: ${applied.join(', ')}`);
+    // Only in production: a laptop that is pointed at production must not mark it as development.
+    const isProduction = this.settings.environment === 'production';
+    const stamped = isProduction ? await this.stamp.stampIfUnstamped('production', service()) : undefined;
+    if (stamped) this.logger.log(`stamped database "${stamped.database}" as production`);
+    return applied.length > 0 || stamped !== undefined;
+  }
+}

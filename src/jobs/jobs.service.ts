@@ -1,18 +1,18 @@
-import { oneRow } from '../postgres/read.js';
 import { Injectable } from '@nestjs/common';
 import type { QueryResultRow } from 'pg';
 import { errorCode, PgkeepError } from '../core/errors.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
+import { oneRow } from '../postgres/read.js';
 import { SQLSTATE } from '../postgres/sqlstates.js';
 import { beginStatements } from '../postgres/transaction.js';
 import {
   ABILITY_QUERY,
   beginPlan,
   claimPlan,
+  deleteOldPlan,
   findPlan,
   finishPlan,
-  deleteOldPlan,
   listPlan,
   markLostPlan,
   registerPlan,
@@ -23,8 +23,16 @@ import {
   takeOverPlan,
   toRun,
 } from './job-statements.js';
-import type { Claim, JobRun, JsonObject, RunOutcome, RunTrigger, ScheduledJob } from './jobs.types.js';
-import { type JobsAbility, unableError } from './jobs-ability.js';
+import {
+  type Claim,
+  type JobRun,
+  type JobsAbility,
+  type JsonObject,
+  type RunOutcome,
+  type RunTrigger,
+  type ScheduledJob,
+  unableError,
+} from './jobs.types.js';
 
 /** The database's clock, and whether jobs can run there. */
 export interface JobsReading {

@@ -1,7 +1,7 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import type { Field } from '../prisma-schema/prisma-schema.types.js';
 import type { DeleteRule, ModelRules, Rules } from '../prisma-schema/rules.js';
-import { POLICY_SCHEMA } from './policy-functions.js';
+import { POLICY_SCHEMA } from './policy-texts.js';
 
 /** What an UPDATE is subject to: a reason, or refused; `free` where only some columns never change. */
 export type UpdateRule = 'correct' | 'append' | 'read' | 'free';

@@ -5,17 +5,12 @@ import {
   ACTOR_SETTING,
   HINTS,
   POLICY_REFUSED,
+  POLICY_SCHEMA,
   REASON_REQUIRED,
   REASON_SETTING,
   REFUSALS,
   ROW_HELD,
 } from './policy-texts.js';
-
-/**
- * The schema of the functions that enforce the rules. Not `pgkeep_guard`, which belongs to a superuser and is left out
- * of backups: these triggers come back with the tables that a restore brings back.
- */
-export const POLICY_SCHEMA = 'pgkeep_policy';
 
 const FUNCTION = `LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp`;
 

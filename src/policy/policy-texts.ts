@@ -1,4 +1,10 @@
-// What the database's functions and the application's client share: one text for one refusal.
+// What the database's functions and the application's client share: names, and one text for one refusal.
+
+/**
+ * The schema of the functions that enforce the rules. Not `pgkeep_guard`, which belongs to a superuser and is left out
+ * of backups: these triggers come back with the tables that a restore brings back.
+ */
+export const POLICY_SCHEMA = 'pgkeep_policy';
 
 /** The SQLSTATE of a refused DELETE, UPDATE, INSERT or TRUNCATE. */
 export const POLICY_REFUSED = 'PK004';

@@ -1,5 +1,5 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
-import { POLICY_SCHEMA } from '../policy/policy-functions.js';
+import { POLICY_SCHEMA } from '../policy/policy-texts.js';
 import { erasable, modelsOf, owned, type Edge, type OwnerGraph } from './owner-graph.js';
 import { ReachedRows } from './reached-rows.js';
 import { columnsOf, ledgerKey, tableOf, type Rows, type Statement } from './row-sql.js';

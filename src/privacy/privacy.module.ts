@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AuditLogModule } from '../audit-log/audit-log.module.js';
-import { ClockModule } from '../core/clock.js';
+import { ClockModule } from '../core/clock.module.js';
 import { PolicyModule } from '../policy/policy.module.js';
 import { StorageModule } from '../storage/storage.module.js';
 import { CleanupService } from './cleanup/cleanup.service.js';

@@ -1,7 +1,7 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import { PgkeepError } from '../core/errors.js';
 import { tableSql } from '../policy/plan-policy.js';
-import { POLICY_SCHEMA } from '../policy/policy-functions.js';
+import { POLICY_SCHEMA } from '../policy/policy-texts.js';
 import type { Field, Model } from '../prisma-schema/prisma-schema.types.js';
 import type { ModelRules } from '../prisma-schema/rules.js';
 import { fieldOf, type OwnerGraph } from './owner-graph.js';

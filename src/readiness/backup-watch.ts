@@ -8,8 +8,7 @@ import { messageOf } from '../core/errors.js';
 import type { Known } from '../core/known.js';
 import type { DueTimes } from '../jobs/due-times.js';
 import { JobsService, type RegisteredJob } from '../jobs/jobs.service.js';
-import type { JobRun } from '../jobs/jobs.types.js';
-import type { JobsAbility } from '../jobs/jobs-ability.js';
+import type { JobRun, JobsAbility } from '../jobs/jobs.types.js';
 import { withDeadline } from '../postgres/deadline.js';
 
 /** The backups of this database and environment that are in the storage. */

@@ -5,6 +5,7 @@ import { databaseSafety } from './checks/database-safety.js';
 import { database } from './checks/database.js';
 import { environment } from './checks/environment.js';
 import { migrations } from './checks/migrations.js';
+import { privacy } from './checks/privacy.js';
 
 export { BackupConfigHealthIndicator } from './checks/backup-config.js';
 export { BackupsHealthIndicator } from './checks/backups.js';
@@ -12,9 +13,18 @@ export { DatabaseSafetyHealthIndicator } from './checks/database-safety.js';
 export { DatabaseHealthIndicator } from './checks/database.js';
 export { EnvironmentHealthIndicator } from './checks/environment.js';
 export { MigrationsHealthIndicator } from './checks/migrations.js';
+export { PrivacyHealthIndicator } from './checks/privacy.js';
 
 /** The checks, in the order `/ready` shows them. */
-export const CHECKS = [database, environment, migrations, databaseSafety, backupConfig, backups] as const;
+export const CHECKS = [
+  database,
+  environment,
+  migrations,
+  databaseSafety,
+  backupConfig,
+  backups,
+  privacy,
+] as const;
 
 /** The name of a check of pgkeep's own. */
 export type CheckName = (typeof CHECKS)[number]['name'];

@@ -1,15 +1,17 @@
 import { Module } from '@nestjs/common';
 import { HealthIndicatorService } from '@nestjs/terminus';
 import { BackupModule } from '../backup/backup.module.js';
-import { ClockModule } from '../core/clock.js';
+import { ClockModule } from '../core/clock.module.js';
 import { DriftModule } from '../drift/drift.module.js';
 import { EnvironmentModule } from '../environment/environment.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
+import { PrivacyModule } from '../privacy/privacy.module.js';
 import { DatabaseModule } from '../postgres/database.module.js';
 import { BackupWatch } from './backup-watch.js';
 import { CHECKS } from './checks.js';
 import { DriftWatch } from './drift-watch.js';
+import { PrivacyWatch } from './privacy-watch.js';
 import { LatestVerdict } from './health-indicator.js';
 import { ReadinessMonitor } from './readiness-monitor.js';
 import { ReadinessService } from './readiness.service.js';
@@ -25,6 +27,7 @@ const INDICATORS = CHECKS.map(({ indicator }) => indicator);
     EnvironmentModule,
     JobsModule,
     MigrationsModule,
+    PrivacyModule,
   ],
   providers: [
     ReadinessService,
@@ -32,6 +35,7 @@ const INDICATORS = CHECKS.map(({ indicator }) => indicator);
     { provide: LatestVerdict, useExisting: ReadinessMonitor },
     BackupWatch,
     DriftWatch,
+    PrivacyWatch,
     // The one part of Terminus that an indicator needs. Its module would bring a logger and a shutdown delay.
     HealthIndicatorService,
     ...INDICATORS,

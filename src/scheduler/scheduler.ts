@@ -25,12 +25,12 @@ export class Scheduler implements OnApplicationBootstrap {
   private loggedFault: string | undefined;
 
   constructor(
-    @Inject(SETTINGS) { backup }: Settings,
+    @Inject(SETTINGS) private readonly allSettings: Settings,
     private readonly registry: SchedulerRegistry,
     private readonly maintenance: MaintenanceService,
     private readonly ledger: LedgerWatch,
   ) {
-    this.settings = backup;
+    this.settings = allSettings.backup;
   }
 
   /** Starts the schedule; does nothing where backups are off, or when called again. */
@@ -41,7 +41,7 @@ export class Scheduler implements OnApplicationBootstrap {
     const pauseMs = Math.min(LONGEST_PAUSE_MS, this.settings.jobLeaseMs / 2);
     this.registry.addInterval('pgkeep', setInterval(wake, pauseMs).unref());
     for (const name of JOB_NAMES) {
-      const cronTime = JOBS[name].expression(this.settings);
+      const cronTime = JOBS[name].expression(this.allSettings);
       if (cronTime === undefined) continue;
       const { timeZone } = this.settings;
       const job = CronJob.from({ cronTime, timeZone, onTick: wake, start: true, unrefTimeout: true });

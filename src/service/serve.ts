@@ -4,14 +4,14 @@ import { type DynamicModule, Logger, Module, type OnApplicationShutdown } from '
 import { LazyModuleLoader, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Environment, readSettings } from '../config/read-settings.js';
+import { unknownSettings } from '../config/settings-list.js';
 import type { Settings } from '../config/settings.js';
-import { unknownSettings } from '../config/unknown-settings.js';
 import { errorCode, PgkeepError } from '../core/errors.js';
 import { StderrLogger } from '../core/logger.js';
 import { handOverSignals } from '../core/process/early-signals.js';
 import { PgkeepHttpModule } from '../http/pgkeep-http.module.js';
 import { problem, ProblemFilter, problemOf } from '../http/problem.js';
-import { StartupInstall } from '../install/startup-install.service.js';
+import { StartupInstall } from '../install/install.service.js';
 import { PgkeepModule } from '../pgkeep.module.js';
 import { CHECK_NAMES } from '../readiness/checks.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.js';

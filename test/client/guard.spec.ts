@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { GuardError, pgkeepGuard } from '../../src/client.js';
-import type { PrismaClient } from '../../examples/clinic/generated/prisma/client.js';
+import type { Prisma, PrismaClient } from '../../examples/clinic/generated/prisma/client.js';
 import { createClinic } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { bareClinic, type GuardedClinic } from './guarded-clinic.js';
@@ -14,7 +14,7 @@ beforeAll(async () => {
   own = await startThrowAwayCluster({ tls: false });
   url = await createClinic(own, 'guarded', { seeded: true });
   bare = bareClinic(url);
-  prisma = bare.$extends(pgkeepGuard({ actor: () => 'nurse' }));
+  prisma = bare.$extends(pgkeepGuard<Prisma.ModelName>({ actor: () => 'nurse' }));
 });
 
 afterAll(async () => {
@@ -305,11 +305,11 @@ describe('an update', () => {
 
   it('with a reason passes, and states it in the transaction', async () => {
     const stated = `SELECT current_setting('pgkeep.reason', true) AS reason, current_setting('pgkeep.actor', true) AS actor`;
-    const told = await prisma.$withReason({ reason: 'name misspelled', by: 17 }, async (tx) => {
+    const settings = await prisma.$withReason({ reason: 'name misspelled', by: 17 }, async (tx) => {
       await tx.child.update({ where, data });
       return await tx.$queryRawUnsafe(stated);
     });
-    expect(told).toEqual([{ reason: 'name misspelled', actor: '17' }]);
+    expect(settings).toEqual([{ reason: 'name misspelled', actor: '17' }]);
     expect((await bare.child.findUniqueOrThrow({ where })).fullName).toBe('Sari');
     expect(await refusalOf(prisma.child.update({ where, data }))).toEqual(NEEDS_REASON);
   });

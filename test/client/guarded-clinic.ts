@@ -1,5 +1,5 @@
 import { PrismaPg } from '@prisma/adapter-pg';
-import { PrismaClient } from '../../examples/clinic/generated/prisma/client.js';
+import { PrismaClient, type Prisma } from '../../examples/clinic/generated/prisma/client.js';
 import { pgkeepGuard, type GuardOptions } from '../../src/client.js';
 
 /** Returns the clinic's client without the guard. */
@@ -9,7 +9,7 @@ export function bareClinic(url: string, max = 5): PrismaClient {
 
 /** Returns the clinic's client with the guard. */
 export function guardedClinic(url: string, options: GuardOptions = {}) {
-  return bareClinic(url).$extends(pgkeepGuard(options));
+  return bareClinic(url).$extends(pgkeepGuard<Prisma.ModelName>(options));
 }
 
 export type GuardedClinic = ReturnType<typeof guardedClinic>;

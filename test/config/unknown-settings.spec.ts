@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { unknownSettings } from '../../src/config/unknown-settings.js';
+import { unknownSettings } from '../../src/config/settings-list.js';
 
 it('reports misspelled settings with the nearest name, and nothing else', () => {
   expect(

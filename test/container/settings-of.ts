@@ -1,9 +1,9 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { readSettings, type Environment } from '../../src/config/read-settings.js';
+import { type Environment, readSettings } from '../../src/config/read-settings.js';
+import { unknownSettings } from '../../src/config/settings-list.js';
 import type { Settings } from '../../src/config/settings.js';
-import { unknownSettings } from '../../src/config/unknown-settings.js';
 
 /**
  * Returns the settings of a deployment's environment. Its `_FILE` secrets are read from files with these contents (by

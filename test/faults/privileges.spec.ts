@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { escapeIdentifier } from 'pg';
-import { InstallService } from '../../src/install/install.service.js';
-import { StartupInstall } from '../../src/install/startup-install.service.js';
+import { InstallService, StartupInstall } from '../../src/install/install.service.js';
 import type { DatabaseStats } from '../../src/stats/stats.types.js';
 import { query } from '../support/clinic.js';
 import { evaluate, withApp } from '../support/evaluate.js';

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Test } from '@nestjs/testing';
-import { readSettings, type Environment } from '../../src/config/read-settings.js';
-import { InstallService } from '../../src/install/install.service.js';
+import { type Environment, readSettings } from '../../src/config/read-settings.js';
 import { StampService } from '../../src/environment/stamp.service.js';
-import { StartupInstall } from '../../src/install/startup-install.service.js';
+import { InstallService, StartupInstall } from '../../src/install/install.service.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { OWN_MIGRATIONS } from '../support/own-migrations.js';

@@ -6,9 +6,8 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { findPostgresBinaries } from '../../src/cluster/postgres-binaries.js';
 import { parseDatabaseUrl } from '../../src/config/database-url.js';
 import { downBody } from '../../src/migrations/down/down-script.js';
-import { reverseDiff } from '../../src/migrations/down/reverse-diff.js';
-import { applyMigrations } from '../../src/migrations/schema-engine.js';
-import { parseFiles, type ParsedFile } from '../../src/migrations/sql/parse-files.js';
+import { applyMigrations, reverseDiff } from '../../src/migrations/schema-engine.js';
+import { type ParsedFile, parseFiles } from '../../src/migrations/sql/parse-files.js';
 import { CLINIC_MIGRATIONS, createDatabase, query } from '../support/clinic.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 

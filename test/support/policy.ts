@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { planPolicy, triggersOf } from '../../src/policy/plan-policy.js';
-import { POLICY_FUNCTIONS, POLICY_SCHEMA } from '../../src/policy/policy-functions.js';
+import { POLICY_FUNCTIONS } from '../../src/policy/policy-functions.js';
+import { POLICY_SCHEMA } from '../../src/policy/policy-texts.js';
 import { readPrismaSchema } from '../../src/prisma-schema/read-prisma-schema.js';
 import { readRules, type Rules } from '../../src/prisma-schema/rules.js';
 import { query } from './clinic.js';

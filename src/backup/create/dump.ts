@@ -4,7 +4,7 @@ import { outputOf, startProgram } from '../../core/process/program.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
 import type { ArchiveEncryption } from '../backup.types.js';
 import type { ArchiveKind } from '../catalog/backup-name.js';
-import { ArchiveEncryptor } from '../encryption/encrypt.js';
+import { ArchiveEncryptor } from '../encryption/age.js';
 import { findKeys, recipientsOf } from '../encryption/keys.js';
 import { findTool, type PostgresTool } from '../postgres-tools.js';
 import { DigestMeter } from '../verify/digest-meter.js';

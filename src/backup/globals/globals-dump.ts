@@ -13,7 +13,7 @@ import { dumpInto, type StoredDump } from '../create/dump.js';
 import { completeSql } from '../create/plain-dump.js';
 import { requireEnvironment } from '../create/preflight.js';
 import { whileConnected } from '../create/snapshot.js';
-import { ArchiveEncryptor } from '../encryption/encrypt.js';
+import { ArchiveEncryptor } from '../encryption/age.js';
 import { findTool, libpqEnvironment } from '../postgres-tools.js';
 import { readStoredArchive } from '../verify/verify-contents.js';
 

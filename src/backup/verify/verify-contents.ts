@@ -6,9 +6,8 @@ import { ProgramFailure } from '../../core/process/program-failure.js';
 import { requireSuccess, type RunningProgram, startProgram } from '../../core/process/program.js';
 import type { BackupStorage } from '../../storage/storage.types.js';
 import { ClosingLine, gunzipped } from '../create/plain-dump.js';
-import { decrypt } from '../encryption/decrypt.js';
+import { decrypt, DecryptionFailed, WrongPassphrase } from '../encryption/age.js';
 import type { DecryptionKeys } from '../encryption/keys.js';
-import { DecryptionFailed, WrongPassphrase } from '../encryption/payload.js';
 import { type PostgresTool, toolEnvironment } from '../postgres-tools.js';
 import { DigestMeter } from './digest-meter.js';
 

@@ -53,7 +53,7 @@ export class DownScriptService {
     if (existsSync(down)) throw alreadyThere(down);
     const [{ parseFiles }, { reverseDiff }, { downBody, downScript }] = await Promise.all([
       import('../sql/parse-files.js'),
-      import('./reverse-diff.js'),
+      import('../schema-engine.js'),
       import('./down-script.js'),
     ]);
     const parse = async (content: string) => await parseFiles([{ path: script, content, migration }]);

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { POLICY_SCHEMA } from '../../policy/policy-functions.js';
+import { POLICY_SCHEMA } from '../../policy/policy-texts.js';
 import { queryOne } from '../../postgres/read.js';
 import { anonymizePlan } from '../anonymize-plan.js';
 import { deleteRows, type ForeignKey, type GoingRows, referredRows, refersTo } from '../foreign-keys.js';
@@ -59,7 +59,10 @@ export async function settleBatch(
   const rows: Rows = new Map([[rootOid, new Set(roots)]]);
   const references = await addReferring(client, context, rows);
   const judged = judgeBatch(await batchRows(client, context, rows), references);
-  const settled = judged.map(({ id, ...fate }) => ({ ...rowOf(id), ...fate }));
+  const settled = judged.map(({ id, fate, because }): SettledRow => {
+    const { oid, key } = rowOf(id);
+    return { oid, key, fate, because };
+  });
   const action = dryRun ? undefined : await erase(client, context, settled);
   for (const [oid, table] of context.dueTables) {
     // A row of the range itself is not looked at again; others would be.

@@ -11,8 +11,9 @@ import { readLines } from '../ledger/read-ledger.js';
 import { OwnerGraph } from '../owner-graph.js';
 import { isoSql, readRowTables, type RowTable } from '../row-tables.js';
 import { type BatchContext, setAside, type SettledRow, settleBatch } from './cleanup-batch.js';
-import type { CleanupFailure, CleanupReport, CleanupRows, LargeShare, NeverRows } from './cleanup.types.js';
+import type { CleanupFailure, CleanupReport, LargeShare, NeverRows } from './cleanup.types.js';
 import { type DueTable, HeldRows, isMarkedBefore, listDue } from './due-rows.js';
+import type { CleanupFate } from './judge-batch.js';
 import { requireInForce, requireSameClock, shareOf, tooLargeError } from './cleanup-limits.js';
 
 /** So many marked rows are settled in one transaction, with what refers to them. */
@@ -36,9 +37,18 @@ export interface RunOptions {
 /** What a run found and did, without what is done after it. */
 export type RunReport = Omit<CleanupReport, 'ledger' | 'recorded' | 'notRecorded'>;
 
+/** Rows of one table with one fate, while they are counted. */
+interface CountedRows {
+  readonly table: string;
+  readonly fate: CleanupFate;
+  rows: number;
+  readonly keys: string[];
+  readonly because: Set<string>;
+}
+
 /** One cleanup, on its own connection: lists what is due, then settles it, transaction by transaction. */
 export class CleanupRun {
-  private readonly rows = new Map<string, { row: CleanupRows; because: Set<string> }>();
+  private readonly rows = new Map<string, CountedRows>();
   private readonly failures: CleanupFailure[] = [];
   private readonly digest = createHash('sha256');
   private erased = 0;
@@ -99,7 +109,13 @@ export class CleanupRun {
       now,
       graceDays,
       erased: this.erased,
-      tables: [...this.rows.values()].map(({ row, because }) => ({ ...row, because: [...because] })),
+      tables: [...this.rows.values()].map(({ table, fate, rows, keys, because }) => ({
+        table,
+        fate,
+        rows,
+        keys,
+        because: [...because],
+      })),
       never: await this.neverErased(
         marked.filter((table) => !erasable.includes(table)),
         cutoff,
@@ -143,14 +159,11 @@ export class CleanupRun {
   private count({ dueTables }: BatchContext, { oid, key, fate, because }: SettledRow): void {
     const table = dueTables.get(oid)?.table.name ?? '';
     const id = `${table} ${fate}`;
-    const known = this.rows.get(id) ?? {
-      row: { table, fate, rows: 0, keys: [], because: [] },
-      because: new Set(),
-    };
-    const keys =
-      known.row.keys.length < this.options.keys ? [...known.row.keys, shownKey(key)] : known.row.keys;
-    for (const one of because) known.because.add(one);
-    this.rows.set(id, { row: { ...known.row, rows: known.row.rows + 1, keys }, because: known.because });
+    const counted = this.rows.get(id) ?? { table, fate, rows: 0, keys: [], because: new Set() };
+    this.rows.set(id, counted);
+    counted.rows += 1;
+    if (counted.keys.length < this.options.keys) counted.keys.push(shownKey(key));
+    for (const one of because) counted.because.add(one);
     if (fate === 'delete' || fate === 'anonymize') this.erased += 1;
   }
 

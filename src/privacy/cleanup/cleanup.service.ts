@@ -10,8 +10,10 @@ import { runOnDedicatedConnection } from '../../postgres/connect.js';
 import { LedgerService, type ShippingReport } from '../ledger/ledger.service.js';
 import { hasPolicy } from '../ledger/found-marks.js';
 import { hasLedger } from '../ledger/read-ledger.js';
+import type { ErasureState } from './erasure-state.js';
 import type { CleanupOptions, CleanupReport } from './cleanup.types.js';
 
+const DAY_MS = 86_400_000;
 /** How many keys of each table a report lists. */
 const KEYS = 10;
 /** A statement of one transaction, or the search for what is due. */
@@ -81,6 +83,24 @@ export class CleanupService {
       actor,
     });
     return { ...run, ledger, ...recording };
+  }
+
+  /**
+   * Reads how far erasure is behind.
+   * @param periodMs the time between two cleanups
+   * @throws PgkeepError `DATABASE_…`.
+   */
+  async state(periodMs: number): Promise<ErasureState> {
+    const { database, privacy } = this.settings;
+    const connection = { operation: 'read the erasures of', applicationName: 'pgkeep privacy' };
+    const { readErasureState } = await import('./erasure-state.js');
+    return await runOnDedicatedConnection(database, connection, async (client) =>
+      readErasureState(client, {
+        rules: await this.ledger.rules(),
+        defaultSchema: database.url.schema,
+        overdueMs: privacy.graceDays * DAY_MS + 2 * periodMs,
+      }),
+    );
   }
 
   /** A storage that does not answer undoes no erasure: the watch of the service tries again. */

@@ -1,5 +1,5 @@
 import { type ClientBase, escapeIdentifier, escapeLiteral } from 'pg';
-import { POLICY_SCHEMA } from '../../policy/policy-functions.js';
+import { POLICY_SCHEMA } from '../../policy/policy-texts.js';
 import { keySql, type RowTable, utcSql } from '../row-tables.js';
 import { jsonArray } from './read-ledger.js';
 

@@ -1,8 +1,7 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { backupSubject } from '../../backup/catalog/backup-name.js';
-import { ArchiveEncryptor } from '../../backup/encryption/encrypt.js';
-import { decrypt } from '../../backup/encryption/decrypt.js';
+import { ArchiveEncryptor, decrypt } from '../../backup/encryption/age.js';
 import type { DecryptionKeys } from '../../backup/encryption/keys.js';
 import { DigestMeter } from '../../backup/verify/digest-meter.js';
 import type { EncryptionSettings, EnvironmentName } from '../../config/settings.js';

@@ -16,6 +16,8 @@ export interface Sources {
   readonly places: readonly LedgerObjects[];
   /** The digest of a salt that counts as this database's: it was restored from a backup without one. */
   readonly acceptedSalt: string | undefined;
+  /** Completes "Refused to …". */
+  readonly operation: string;
 }
 
 /** What was found. */
@@ -37,7 +39,7 @@ export interface Missing {
 export async function findMissing(
   client: Client,
   { hadLedger }: { hadLedger: boolean },
-  { database, tables, places, acceptedSalt }: Sources,
+  { database, tables, places, acceptedSalt, operation }: Sources,
 ): Promise<Missing> {
   const known = new Set(await readActionIds(client));
   const ownSalt = await readSaltDigest(client);
@@ -75,7 +77,7 @@ export async function findMissing(
       why.push(error.message);
     }
   }
-  if (!isKnown) throw unknownErasures(why);
+  if (!isKnown) throw unknownErasures(operation, why);
   const salts = [...new Set([...stored.values()].map(({ action }) => action.salt))];
   // A backup without a ledger has no salt of its own: the one salt of the copies is the database's then.
   if (!hadLedger && entries.size === 0 && acceptedSalt === undefined && salts.length === 1)
@@ -115,7 +117,7 @@ async function ofDatabase(
  */
 export async function findSince(
   time: string,
-  { database, tables, places }: Omit<Sources, 'acceptedSalt'>,
+  { database, tables, places }: Omit<Sources, 'acceptedSalt' | 'operation'>,
 ): Promise<LedgerEntry[]> {
   const why: string[] = [];
   const entries: LedgerEntry[] = [];
@@ -144,13 +146,13 @@ export async function findSince(
     }
   }
   if (isKnown) return entries;
-  throw unknownErasures(why);
+  throw unknownErasures('restore', why);
 }
 
-function unknownErasures(why: readonly string[]): PgkeepError {
+function unknownErasures(operation: string, why: readonly string[]): PgkeepError {
   return new PgkeepError(
     'RESTORE_REFUSED',
-    `Refused to restore: the erasures since the backup are not known. ${why.join('. ')}. People who were erased since would come back. Nothing was changed.`,
+    `Refused to ${operation}: the erasures since the backup are not known. ${why.join('. ')}. People who were erased since would come back. Nothing was changed.`,
     {
       hint: 'Fix that, or restore without them: `--without-erasures`. /ready then reports ERASURES_UNKNOWN until `pgkeep privacy replay`.',
     },

@@ -1,7 +1,7 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
 import { PgkeepError } from '../../core/errors.js';
-import { ACTION_SETTING } from '../../policy/policy-texts.js';
-import { POLICY_FUNCTIONS, POLICY_SCHEMA } from '../../policy/policy-functions.js';
+import { POLICY_FUNCTIONS } from '../../policy/policy-functions.js';
+import { ACTION_SETTING, POLICY_SCHEMA } from '../../policy/policy-texts.js';
 import type { Rules } from '../../prisma-schema/rules.js';
 import { queryOne } from '../../postgres/read.js';
 import { anonymizePlan } from '../anonymize-plan.js';

@@ -1,15 +1,20 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Client } from 'pg';
+import { appendPlan, operator } from '../../audit-log/append.js';
 import type { EnvironmentName, Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { PgkeepError, serverMessageOf } from '../../core/errors.js';
 import { queryOne } from '../../postgres/read.js';
+import { runOnDedicatedConnection, withConnection } from '../../postgres/connect.js';
 import type { LedgerEntry } from '../ledger/ledger-entry.js';
 import { LedgerService } from '../ledger/ledger.service.js';
 import { hasLedger, readSaltDigest } from '../ledger/read-ledger.js';
 import { findMissing, findSince, type Missing } from './find-missing.js';
 import { countErasures, type ErasureCounts } from './plan-replay.js';
 import { replayErasures } from './replay-erasures.js';
+
+/** A replay is one statement for each table. */
+const LONGEST_STATEMENT_MS = 3_600_000;
 
 /** Nothing was to be replayed. */
 export const NO_ERASURES: ErasureCounts = { actions: 0, deleted: 0, anonymized: 0, marked: 0, restored: 0 };
@@ -26,6 +31,16 @@ export interface ReplayOptions {
   readonly withPlaces: boolean;
   readonly acceptedSalt?: string | undefined;
   readonly actor: string;
+  /** Completes "Refused to …". Defaults to `restore`. */
+  readonly operation?: string;
+}
+
+/** How a database that is in use repeats erasures. */
+export interface ReplayHereOptions {
+  /** Another database of the server whose ledger is read as well: one that a restore replaced. */
+  readonly from?: string | undefined;
+  readonly acceptedSalt?: string | undefined;
+  readonly actor?: string;
 }
 
 /** What a replay did. */
@@ -88,6 +103,56 @@ export class ReplayService {
   }
 
   /**
+   * Repeats in the database in use what its ledger lacks: after a restore without the erasures.
+   * @throws PgkeepError `RESTORE_REFUSED`, `RESTORE_FAILED` (nothing was changed), `NOT_INSTALLED`, `DATABASE_…`.
+   */
+  async replayHere({
+    from,
+    acceptedSalt,
+    actor = operator(),
+  }: ReplayHereOptions = {}): Promise<ReplayReport> {
+    const { database } = this.settings;
+    const connection = {
+      operation: 'replay the erasures in',
+      applicationName: 'pgkeep privacy replay',
+      statementTimeoutMs: LONGEST_STATEMENT_MS,
+    };
+    const replaying = async (client: Client, replaced: Client | undefined): Promise<ReplayReport> => {
+      const operation = 'replay the erasures';
+      if (!(await hasLedger(client))) throw notInstalled();
+      await client.query('BEGIN');
+      const report = await this.replay(client, {
+        replaced,
+        hadLedger: true,
+        withPlaces: true,
+        acceptedSalt,
+        actor,
+        operation,
+      });
+      const { sql, values } = appendPlan({
+        action: 'replay',
+        subject: database.url.database,
+        details: { erasures: { ...report.erasures }, from: from ?? null },
+        actor,
+      });
+      await client.query(sql, [...values]);
+      await client.query('COMMIT');
+      return report;
+    };
+    return await runOnDedicatedConnection(database, connection, async (client) => {
+      if (from === undefined) return await replaying(client, undefined);
+      const options = {
+        connectTimeoutMs: database.connectTimeoutMs,
+        answerTimeoutMs: LONGEST_STATEMENT_MS,
+        applicationName: connection.applicationName,
+      };
+      return await withConnection({ ...database.url, database: from }, options, (replaced) =>
+        replaying(client, replaced),
+      );
+    });
+  }
+
+  /**
    * Returns what was erased since a time, by the ledger of a database and the copies beside the backups.
    * @throws PgkeepError `RESTORE_REFUSED` if neither can be read.
    */
@@ -126,6 +191,7 @@ export class ReplayService {
         tables: replaced ? await this.ledger.tables(replaced) : new Map(),
         places: withPlaces ? await this.ledger.places(subject) : [],
         acceptedSalt,
+        operation: options.operation ?? 'restore',
       },
     );
   }
@@ -153,4 +219,12 @@ export class ReplayService {
       { hint: 'Restore a backup that was made after `pgkeep policy apply`, or use `--without-erasures`.' },
     );
   }
+}
+
+function notInstalled(): PgkeepError {
+  return new PgkeepError(
+    'NOT_INSTALLED',
+    'Cannot replay the erasures: the database has no table pgkeep.privacy_action.',
+    { hint: 'Run `pgkeep install`.' },
+  );
 }

@@ -1,18 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import type { BackupSettings } from '../../config/settings.js';
-import { counted } from '../../core/text.js';
 import { valueOf } from '../../core/known.js';
-import { whyUnable } from '../../jobs/jobs-ability.js';
-import type { JobRun } from '../../jobs/jobs.types.js';
+import { counted } from '../../core/text.js';
+import { type JobRun, whyUnable } from '../../jobs/jobs.types.js';
 import type { BackupFacts, JobFacts, StoredBackups } from '../backup-watch.js';
 import {
-  defineCheck,
-  outcomeInProduction,
-  outcomeOf,
   type CheckContext,
   type CheckOutcome,
   type CodeText,
+  defineCheck,
   type Finding,
+  outcomeInProduction,
+  outcomeOf,
 } from '../check.js';
 import { CheckHealthIndicator } from '../health-indicator.js';
 

@@ -233,10 +233,12 @@ export class Restore {
     if (this.options.withoutErasures === true) return [];
     const { erasures, settings } = this.services;
     const subject = ledgerSubject(source.manifest);
-    const read = async (database: Client | undefined): Promise<LedgerEntry[]> =>
+    const readFrom = async (database: Client | undefined): Promise<LedgerEntry[]> =>
       await erasures.since(readAt(source.manifest), { database, subject });
-    if (oid === undefined) return await read(undefined);
-    return await withConnection(settings.database.url, this.connection, read).catch(() => read(undefined));
+    if (oid === undefined) return await readFrom(undefined);
+    return await withConnection(settings.database.url, this.connection, readFrom).catch(() =>
+      readFrom(undefined),
+    );
   }
 
   /** @param fromDatabase whether the database that is replaced can be read, and is of the same subject */

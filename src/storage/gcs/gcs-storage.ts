@@ -10,7 +10,6 @@ import {
   type RemoteFault,
   requireObjectSize,
 } from '../remote-fault.js';
-import { resumedRead } from '../resumed-read.js';
 import {
   type BackupStorage,
   PATIENCE,
@@ -18,7 +17,7 @@ import {
   type PutOptions,
   type StoredObject,
 } from '../storage.types.js';
-import { uploading } from '../upload-source.js';
+import { resumedRead, uploading } from '../streams.js';
 import { upload } from './gcs-upload.js';
 
 /** Loads the client, which is large, without a request. @param endpoint another server than Google's */

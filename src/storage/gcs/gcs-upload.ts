@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
 import type { File } from '@google-cloud/storage';
-import { sourceOf } from '../upload-source.js';
+import { sourceOf } from '../streams.js';
 
 /** The size of one step of an upload. A step whose connection broke is sent again. */
 const CHUNK = 8 * 1024 * 1024;

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { errorCode, messageOf, PgkeepError } from '../../core/errors.js';
 import type { BackupStorage, PutOptions, StoredObject } from '../storage.types.js';
-import { sourceOf, uploading } from '../upload-source.js';
+import { sourceOf, uploading } from '../streams.js';
 
 /** The suffix of an unfinished file; its name also begins with a dot, so that `ls` and `list` skip it. */
 const UNFINISHED = '.part';

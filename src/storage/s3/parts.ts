@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { sourceOf } from '../upload-source.js';
+import { sourceOf } from '../streams.js';
 
 const MIB = 1024 * 1024;
 

@@ -4,8 +4,6 @@ import { silenceAwsSdkWarning } from '../../config/process-environment.js';
 import type { S3BucketSettings } from '../../config/settings.js';
 import { PgkeepError } from '../../core/errors.js';
 import { objectMissing, remoteError, requireObjectSize } from '../remote-fault.js';
-import { resumedRead } from '../resumed-read.js';
-import { uploading } from '../upload-source.js';
 import {
   type BackupStorage,
   PATIENCE,
@@ -13,6 +11,7 @@ import {
   type PutOptions,
   type StoredObject,
 } from '../storage.types.js';
+import { resumedRead, uploading } from '../streams.js';
 import { type Target, upload } from './multipart-upload.js';
 import { isNotFound, nameOf, s3Fault } from './s3-fault.js';
 
