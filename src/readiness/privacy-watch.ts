@@ -70,6 +70,6 @@ export class PrivacyWatch implements BeforeApplicationShutdown {
     if (privacy.cleanupSchedule === undefined) return DAY_MS;
     // Loaded only here: the first verdicts need no parser.
     const { DueTimes } = await import('../jobs/due-times.js');
-    return new DueTimes(privacy.cleanupSchedule, backup.timeZone).period(this.clock.now());
+    return new DueTimes(privacy.cleanupSchedule, backup.timeZone).period(this.clock.now()) ?? DAY_MS;
   }
 }
