@@ -83,6 +83,7 @@ RUN pgkeep --help >/dev/null && pg_dump --version && psql --version && node --in
       const { loadModule } = await import('libpg-query'); \
       await loadModule(); \
       await import('age-encryption'); \
+      await import('@nestjs/terminus'); \
       await import('@prisma/client/runtime/query_compiler_fast_bg.postgresql.mjs'); \
       await import('@prisma/client/runtime/query_compiler_fast_bg.postgresql.wasm-base64.mjs');"
 

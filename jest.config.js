@@ -5,6 +5,8 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^pgkeep/client$': '<rootDir>/src/client.ts',
+    '^pgkeep/client/nest$': '<rootDir>/src/client/nest/pgkeep-client.module.ts',
     '^#prisma-schema-engine-bridge$': '<rootDir>/packages/prisma-schema-engine-bridge/src/index.ts',
   },
   transform: {

@@ -4,7 +4,6 @@ export { GuardError } from './client/guard-error.js';
 export {
   createGuardedAdapter,
   createGuardedPool,
-  createReplicaAdapter,
   type GuardedAdapter,
   type GuardedPoolOptions,
 } from './client/guarded-adapter.js';
@@ -21,4 +20,8 @@ export type {
   UserData,
   WithReason,
 } from './client/client.types.js';
+export { currentActor, runAsActor } from './client/actor.js';
+export { pgkeepReplica, type ReplicaExtension, type ReplicaOptions } from './client/replica.js';
+export type { ReplicaState } from './client/replica-monitor.js';
+export type { ReplicaReads } from './client/replica-reads.js';
 export { PgkeepError, type ErrorCode } from './core/errors.js';

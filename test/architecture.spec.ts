@@ -28,6 +28,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   readiness: 9,
   maintenance: 10,
   doctor: 11,
+  'assemble.ts': 11,
   'pgkeep.module.ts': 12,
   http: 13,
   cli: 13,

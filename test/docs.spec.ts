@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { type VerbEntry, VERBS } from '../src/cli/verbs.js';
 import { SETTING_NAMES } from '../src/config/settings-list.js';
-import { openApiDocument } from '../src/http/openapi.js';
+import { openApiDocument } from '../src/http/openapi-document.js';
 import { CHECK_CODES, CHECK_NAMES, hintOf } from '../src/readiness/checks.js';
 
 const DOCS = readdirSync('docs').map((name) => `docs/${name}`);

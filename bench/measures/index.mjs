@@ -1,11 +1,13 @@
 import { backup } from './backup.mjs';
 import { backupBesideProbes } from './backup-beside-probes.mjs';
 import { backupMemory } from './backup-memory.mjs';
+import { clientGuard } from './client-guard.mjs';
 import { databaseStopped } from './database-stopped.mjs';
 import { drift } from './drift.mjs';
 import { lint } from './lint.mjs';
 import { guard } from './guard.mjs';
 import { migrations } from './migrations.mjs';
+import { privacy } from './privacy.mjs';
 import { queries } from './queries.mjs';
 import { restoreTest } from './restore-test.mjs';
 import { start } from './start.mjs';
@@ -29,6 +31,7 @@ export const MEASURES = {
   start: { title: 'start to first 200, and memory after it', measure: start },
   stats: { title: 'statistics of 10,000 tables', measure: stats },
   migrations: { title: 'migration check with 1,000 migrations', measure: migrations },
+  'client-guard': { title: 'what the guarded client adds to Prisma’s', measure: clientGuard },
   guard: { title: 'what the guard adds to Prisma’s commands', measure: guard },
   backup: { title: 'backups of 1 GB', measure: backup },
   'backup-memory': { title: 'memory of a backup at 0.2 and 2 GB', measure: backupMemory },
@@ -36,4 +39,5 @@ export const MEASURES = {
   'backup-beside-probes': { title: '/ready during a backup', measure: backupBesideProbes },
   drift: { title: 'comparison for drift on 10,000 tables', measure: drift },
   lint: { title: 'lint of 1,000 migrations', measure: lint },
+  privacy: { title: 'export and erasure of a person with 100,000 rows', measure: privacy },
 };

@@ -17,7 +17,14 @@ export type Action =
   | 'resolve'
   | 'accept-drift'
   | 'cleanup'
-  | 'replay';
+  | 'replay'
+  | 'soft-delete'
+  | 'restore-record'
+  | 'hard-delete'
+  | 'anonymize'
+  | 'export-data'
+  | 'hold'
+  | 'release';
 
 /** A value that jsonb can hold. */
 export type Json =

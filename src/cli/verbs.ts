@@ -184,7 +184,7 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'privacy',
-    description: 'Personal data: erasure after the grace period, and after a restore.',
+    description: 'What a person may ask for: export, restriction, anonymization, erasure; and legal holds.',
     verbs: [
       {
         name: 'cleanup',
@@ -195,6 +195,47 @@ export const VERBS: readonly VerbEntry[] = [
         name: 'replay',
         description: 'Erase again what was erased since the backup that was restored. Exit 3: refused.',
         load: async () => (await import('./commands/privacy-replay.js')).privacyReplayVerb,
+      },
+      {
+        name: 'export',
+        description: 'Write everything about one record into a file, and a page for people.',
+        load: async () => (await import('./commands/privacy.js')).privacyExportVerb,
+      },
+      {
+        name: 'delete',
+        description:
+          'Mark a record as deleted: hidden, restorable, erased after the grace period. Exit 3: refused.',
+        load: async () => (await import('./commands/privacy.js')).privacyDeleteVerb,
+      },
+      {
+        name: 'restore',
+        description: 'Remove the mark of a record, and of what was marked with it. Exit 3: refused.',
+        load: async () => (await import('./commands/privacy.js')).privacyRestoreVerb,
+      },
+      {
+        name: 'anonymize',
+        description: 'Replace the personal values of a record and of what belongs to it. Exit 3: refused.',
+        load: async () => (await import('./commands/privacy.js')).privacyAnonymizeVerb,
+      },
+      {
+        name: 'erase',
+        description: 'Delete a record and what belongs to it, for good. Exit 3: refused.',
+        load: async () => (await import('./commands/privacy.js')).privacyEraseVerb,
+      },
+      {
+        name: 'hold',
+        description: 'Keep a record and what belongs to it from erasure, until it is released.',
+        load: async () => (await import('./commands/privacy.js')).privacyHoldVerb,
+      },
+      {
+        name: 'release',
+        description: 'End the legal hold of a record.',
+        load: async () => (await import('./commands/privacy.js')).privacyReleaseVerb,
+      },
+      {
+        name: 'log',
+        description: 'Show what was done to one record, or to all, without personal data.',
+        load: async () => (await import('./commands/privacy.js')).privacyLogVerb,
       },
     ],
   },

@@ -1,12 +1,13 @@
 import { SystemClock } from '../core/clock.js';
 import { propertyOf } from '../core/errors.js';
-import { ACTOR_SETTING, REASON_SETTING } from '../policy/policy-texts.js';
+import { ACTOR_SETTING, POLICY_REFUSED, REASON_SETTING } from '../policy/policy-texts.js';
 import { OwnerGraph } from '../privacy/owner-graph.js';
-import { isArgs } from './args.js';
+import { isArgs, type Args } from './args.js';
 import type { Actor, Extended, GuardExtension, GuardOptions, Reason } from './client.types.js';
 import { explained } from './explain-error.js';
 import { GuardError } from './guard-error.js';
 import { DEFAULT_SCHEMA, propertyOfModel, readGuardedModels, type GuardedModel } from './guarded-models.js';
+import { inBatch, markingDelete } from './marking-delete.js';
 import type { Writer } from './nested-writes.js';
 import {
   apply,
@@ -19,7 +20,7 @@ import {
 } from './prisma-client.js';
 import { rewriteArgs } from './rewrite.js';
 import { explainTaken } from './taken-values.js';
-import { withoutSkippingHidden } from './hidden-cursor.js';
+import { skipsRowOfCursor, withoutSkippingHidden } from './hidden-cursor.js';
 import { SoftDeleteVerbs } from './soft-delete.js';
 import { Transactions } from './transactions.js';
 
@@ -97,7 +98,7 @@ class Guard {
         ),
       },
       model: Object.fromEntries(marked.map((model) => [propertyOfModel(model.name), this.deletes(model)])),
-      query: { $allOperations: async (operation: Operation) => await this.perform(operation) },
+      query: { $allOperations: (operation: Operation) => this.perform(operation) },
     });
     return extended;
   }
@@ -107,68 +108,64 @@ class Guard {
    * would leave the caller's transaction.
    */
   private deletes(model: GuardedModel): Record<string, unknown> {
-    const marking = (args: unknown): unknown =>
-      args === undefined || isArgs(args) ? { ...args, data: this.writer.mark(model) } : args;
-    return {
-      delete: methodOf((self, args: unknown) => call(self, 'update', marking(args))),
-      deleteMany: methodOf((self, args: unknown) =>
-        call(self, 'updateMany', marking(isArgs(args) ? { where: {}, ...args } : { where: {} })),
-      ),
-    };
+    const replaced = (operation: 'update' | 'updateMany') =>
+      methodOf((delegate, given: unknown) => {
+        const now = this.clock.now();
+        const args = isArgs(given) ? given : {};
+        const { graph, models } = this;
+        return markingDelete(
+          delegate,
+          { operation, model, args: operation === 'update' ? args : { where: {}, ...args } },
+          { graph, models, mark: (marked) => this.markOf(marked, now) },
+        );
+      });
+    return { delete: replaced('update'), deleteMany: replaced('updateMany') };
   }
 
   private async perform(operation: Operation): Promise<unknown> {
-    const { model: name, args } = operation;
+    const { model: name } = operation;
     const model = name === undefined ? undefined : this.models.get(name);
     try {
-      return await (model ? this.performOn(model, operation) : operation.query(args));
+      if (!model) return await operation.query(operation.args);
+      requireMethod(model, operation);
+      const given = skipsRowOfCursor(model, operation)
+        ? await withoutSkippingHidden(model, operation)
+        : operation.args;
+      const args = rewriteArgs(model, operation.operation, given, this.writer);
+      return await (operation.operation === 'upsert' && model.mark
+        ? upserted(operation, args)
+        : operation.query(args));
     } catch (error) {
-      if (model && propertyOf(error, 'code') === UNIQUE_VIOLATION) {
+      if (model && isUniqueViolation(error)) {
         const { gracePeriodDays = GRACE_PERIOD_DAYS } = this.options;
         // A transaction that failed answers no query, and another connection could wait for its end.
         const client = transactionKind(operation) === undefined ? this.client : undefined;
-        await explainTaken(error, { model, args, client, gracePeriodDays });
+        await explainTaken(error, { model, args: operation.args, client, gracePeriodDays });
       }
       throw explained(error);
-    }
-  }
-
-  private async performOn(model: GuardedModel, query: Operation): Promise<unknown> {
-    const { operation } = query;
-    const isDelete = operation === 'delete' || operation === 'deleteMany';
-    if (isDelete && model.rules.deleteRule === 'soft') {
-      throw new GuardError(
-        `pgkeep: ${model.name}.${operation} is refused: it was not called on the guarded client`,
-        'PK004',
-        { hint: 'Call it on the client that $extends(pgkeepGuard()) returned.' },
-      );
-    }
-    const args = rewriteArgs(model, operation, await withoutSkippingHidden(model, query), this.writer);
-    try {
-      return await query.query(args);
-    } catch (error) {
-      if (propertyOf(error, 'code') !== UNIQUE_VIOLATION || transactionKind(query) !== undefined) throw error;
-      // With the filter, Prisma reads first and writes then: of two upserts at the same time, one finds the other's row.
-      if (operation === 'upsert' && model.mark) return await query.query(args);
-      throw error;
     }
   }
 
   private get writer(): Writer {
     return {
       hasReason: this.transactions.current?.reason !== undefined,
-      mark: ({ mark }) => {
-        const actor = this.options.actor?.();
-        return {
-          ...(mark && { [mark.at]: this.clock.now() }),
-          ...(mark?.by && { [mark.by.name]: storedActor(mark.by.type, actor) }),
-        };
-      },
+      mark: (model) => this.markOf(model, this.clock.now()),
+    };
+  }
+
+  private markOf({ mark }: GuardedModel, now: Date): Args {
+    const actor = this.options.actor?.();
+    return {
+      ...(mark && { [mark.at]: now }),
+      ...(mark?.by && { [mark.by.name]: storedActor(mark.by.type, actor) }),
     };
   }
 
   private async transaction(self: unknown, work: unknown, options: unknown): Promise<unknown> {
     const original = propertyOf(this.client, '$transaction');
+    if (Array.isArray(work)) {
+      return await inBatch(work, async (queries) => await apply(original, self, [queries, options]));
+    }
     if (typeof work !== 'function') return await apply(original, self, [work, options]);
     // A transaction in a transaction is a part of it; one of the outer client is another one.
     const reason = isTransactionClient(self) ? this.transactions.current?.reason : undefined;
@@ -201,6 +198,31 @@ class Guard {
       throw error;
     }
   }
+}
+
+/** @throws GuardError `PK004` for a delete that should have become an update: it came past the methods of the model. */
+function requireMethod(model: GuardedModel, { operation }: Operation): void {
+  if (model.rules.deleteRule !== 'soft' || (operation !== 'delete' && operation !== 'deleteMany')) return;
+  throw new GuardError(
+    `pgkeep: ${model.name}.${operation} is refused: it was not called on the guarded client`,
+    POLICY_REFUSED,
+    { hint: 'Call it on the client that $extends(pgkeepGuard()) returned.' },
+  );
+}
+
+/** With the filter, Prisma reads first and writes then: of two upserts at the same time, one finds the other's row. */
+async function upserted(operation: Operation, args: unknown): Promise<unknown> {
+  try {
+    return await operation.query(args);
+  } catch (error) {
+    if (isUniqueViolation(error) && transactionKind(operation) === undefined)
+      return await operation.query(args);
+    throw error;
+  }
+}
+
+function isUniqueViolation(error: unknown): boolean {
+  return propertyOf(error, 'code') === UNIQUE_VIOLATION;
 }
 
 /** Runs work in a new transaction of Prisma. */

@@ -5,7 +5,6 @@ import type { DatabaseUrl } from '../config/database-url.js';
 import { urlWithPassword, type PasswordCallback } from '../config/password-source.js';
 import type { Environment } from '../config/read-settings.js';
 import type { DatabaseSettings } from '../config/settings.js';
-import { invalidSettings } from '../config/settings-reader.js';
 import { lockTimeoutMs, type PoolSettings } from '../postgres/connection-pool.js';
 import { GuardedPool } from './guarded-pool.js';
 
@@ -55,20 +54,14 @@ export function createGuardedAdapter(options: GuardedPoolOptions = {}): GuardedA
   return new GuardedAdapter(() => poolOf(settings.pooledUrl, settings, options));
 }
 
-/**
- * Returns an adapter for the read replica, whose sessions are read-only. For the client that `pgkeepReplica` routes to.
- * `url` defaults to `DATABASE_READ_REPLICA_URL`.
- * @throws PgkeepError `CONFIG_INVALID`
- */
-export function createReplicaAdapter(options: GuardedPoolOptions = {}): GuardedAdapter {
-  const { url: replicaUrl, environment } = options;
-  const settings = readClientSettings({ replicaUrl }, environment);
-  const { replicaUrl: replica } = settings;
-  if (!replica) {
-    const problem = 'must be set: the PostgreSQL URL of the read replica';
-    throw invalidSettings([{ subject: 'DATABASE_READ_REPLICA_URL', problem }]);
-  }
-  return new GuardedAdapter(() => poolOf(replica, settings, options, READ_ONLY));
+/** Returns an adapter for a read replica, whose sessions are read-only: it may be promoted while they are open. */
+export function replicaAdapter(
+  url: DatabaseUrl,
+  settings: DatabaseSettings,
+  options: GuardedPoolOptions,
+): GuardedAdapter {
+  const readOnly = { default_transaction_read_only: 'on' };
+  return new GuardedAdapter(() => poolOf(url, settings, options, readOnly));
 }
 
 /** A driver adapter with its own pool. Each `$connect()` after a `$disconnect()` opens another. */
@@ -97,9 +90,6 @@ export class GuardedAdapter implements SqlDriverAdapterFactory {
     return await new PrismaPg(pool, { schema: pool.url.schema, disposeExternalPool: true }).connect();
   }
 }
-
-/** Settings of the sessions of a replica: it may be promoted while they are open. */
-const READ_ONLY = { default_transaction_read_only: 'on' } as const;
 
 function poolOf(
   url: DatabaseUrl,

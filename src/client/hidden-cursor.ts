@@ -3,24 +3,30 @@ import type { GuardedModel } from './guarded-models.js';
 import { transactionKind, type Operation } from './prisma-client.js';
 import { mentionsMark } from './visible-rows.js';
 
-/**
- * Returns the arguments of a page that begins behind a cursor. The usual `skip: 1` skips the row of the cursor itself;
- * if that row is hidden by now, it would skip a visible one instead.
- */
-export async function withoutSkippingHidden(model: GuardedModel, operation: Operation): Promise<unknown> {
+/** Checks for a page that begins behind the row of its cursor (`skip: 1`), of rows that may be hidden. */
+export function skipsRowOfCursor({ mark }: GuardedModel, operation: Operation): boolean {
   const { args } = operation;
-  const { mark } = model;
-  if (!mark || operation.operation !== 'findMany' || !isArgs(args)) return args;
-  const { cursor, skip, where } = args;
-  if (!isArgs(cursor) || typeof skip !== 'number' || skip < 1 || mentionsMark(where, mark.at)) return args;
+  if (!mark || operation.operation !== 'findMany' || !isArgs(args) || !isArgs(args['cursor'])) return false;
   // In a batch, each operation sends one query.
-  if (transactionKind(operation) === 'batch') return args;
-  const hidden = await operation.query({
-    where: { ...flatKey(model, cursor), [mark.at]: { not: null } },
+  return (
+    Boolean(args['skip']) && transactionKind(operation) !== 'batch' && !mentionsMark(args['where'], mark.at)
+  );
+}
+
+/** Returns its arguments, where the row of the cursor is hidden by now, without skipping a visible one instead. */
+export async function withoutSkippingHidden(
+  model: GuardedModel,
+  { args, query }: Operation,
+): Promise<unknown> {
+  const { mark } = model;
+  if (!mark || !isArgs(args) || !isArgs(args['cursor'])) return args;
+  const hidden = await query({
+    where: { ...flatKey(model, args['cursor']), [mark.at]: { not: null } },
     select: { [mark.at]: true },
     take: 1,
   });
-  return Array.isArray(hidden) && hidden.length > 0 ? { ...args, skip: skip - 1 } : args;
+  const isHidden = Array.isArray(hidden) && hidden.length > 0;
+  return isHidden ? { ...args, skip: Number(args['skip']) - 1 } : args;
 }
 
 /** Returns a unique key as an ordinary filter: a key of several fields has its values one level deeper. */

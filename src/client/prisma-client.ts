@@ -7,7 +7,7 @@ export interface Operation {
   readonly model?: string;
   readonly operation: string;
   readonly args: unknown;
-  query(args: unknown): Promise<unknown>;
+  readonly query: (args: unknown) => Promise<unknown>;
   /** Prisma's own: which transaction the query belongs to. */
   readonly __internalParams?: unknown;
 }

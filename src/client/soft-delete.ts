@@ -250,11 +250,13 @@ async function requireUnreferred({ tx, graph, rows, request }: OpenRecord): Prom
   if (referring.length === 0) return;
   const texts = referring.map(({ model, rows: count, to }) => {
     const { retained } = graph.model(model);
-    return `${counted(count, 'row')} of ${model}${retained === undefined ? '' : ` (${retained})`} ${count === 1 ? 'refers' : 'refer'} to its ${to}`;
+    const because = retained === undefined ? '' : ` (${retained})`;
+    const [refers, stays] = count === 1 ? ['refers', 'stays'] : ['refer', 'stay'];
+    return `${counted(count, 'row')} of ${model}${because} ${refers} to its ${to}, and ${stays}`;
   });
   throw refused(
     request,
-    `${boundedList(texts, 3, '; ')}, and stay`,
+    boundedList(texts, 3, '; '),
     'Anonymize it instead: prisma.softDelete.anonymizeUser(…).',
   );
 }

@@ -115,7 +115,7 @@ export class PoolVariables {
 
   /** `statement_timeout` of every pooled connection. */
   @Setting('DB_QUERY_TIMEOUT', {
-    text: '`statement_timeout` of pooled reads',
+    text: '`statement_timeout` of pooled reads, and of the application’s connections ([client](client.md))',
     default: '60000',
     unit: 'milliseconds',
     zeroIsDefault: true,

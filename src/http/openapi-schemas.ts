@@ -3,6 +3,7 @@ import { GATES } from '../config/settings.js';
 import { VERDICT_CODES } from '../readiness/check.js';
 import { CHECK_CODES, CHECK_NAMES } from '../readiness/checks.js';
 import { jobSchemas } from './openapi-job-schemas.js';
+import { privacySchemas } from './openapi-privacy-schemas.js';
 
 const view = {
   ok: { type: 'boolean' },
@@ -200,5 +201,6 @@ export function schemasWith(added: readonly string[]): Readonly<Record<string, o
     Cleanup: cleanupSchema,
     Problem: problemSchema,
     ...jobSchemas,
+    ...privacySchemas,
   };
 }

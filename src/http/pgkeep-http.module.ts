@@ -7,7 +7,8 @@ import {
   RestoreTestsController,
   CleanupController,
 } from './admin.controllers.js';
-import { OpenApiController } from './openapi.js';
+import { OpenApiController } from './openapi.controller.js';
+import { PrivacyController } from './privacy.controller.js';
 import { ProbesController } from './probes.controller.js';
 
 /**
@@ -22,6 +23,7 @@ import { ProbesController } from './probes.controller.js';
     BackupsController,
     RestoreTestsController,
     CleanupController,
+    PrivacyController,
     OpenApiController,
   ],
   providers: [AdminAccess, AdminGuard],

@@ -34,6 +34,7 @@ const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
   ROUTE_NOT_FOUND: 404,
   JOB_RUN_NOT_FOUND: 404,
   BACKUP_NOT_FOUND: 404,
+  RECORD_NOT_FOUND: 404,
 };
 
 /** Converts anything that was thrown. Only pgkeep's own errors are explained to clients. */

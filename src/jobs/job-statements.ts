@@ -31,14 +31,23 @@ const RUN = `id, job, due_at, trigger, state, fence::float8 AS fence, holder, st
              losses, parameters, result, error`;
 
 /** Reads the database's clock, and whether this role can run jobs here. One row, whatever is installed. */
-export const ABILITY_QUERY = `
+export const ABILITY: StatementPlan = {
+  sql: `
   SELECT pg_catalog.now() AS now, current_user::text AS role, pg_catalog.count(c.oid) = 2 AS installed,
          coalesce(pg_catalog.bool_and(pg_catalog.has_table_privilege(c.oid, 'INSERT')
            AND pg_catalog.has_table_privilege(c.oid, 'UPDATE')
            AND pg_catalog.has_table_privilege(c.oid, 'DELETE')), false) AS allowed
     FROM (VALUES ('job'), ('job_run')) wanted (name)
     LEFT JOIN (pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'pgkeep')
-      ON c.relname = wanted.name AND c.relkind = 'r'`;
+      ON c.relname = wanted.name AND c.relkind = 'r'`,
+  values: [],
+};
+
+/** Reads the jobs on the schedule. */
+export const REGISTERED: StatementPlan = {
+  sql: 'SELECT name, schedule, since FROM pgkeep.job ORDER BY name',
+  values: [],
+};
 
 /** Puts a job on the schedule. A job whose schedule changed counts as new. */
 export function registerPlan(name: string, schedule: string): StatementPlan {

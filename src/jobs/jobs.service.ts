@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { QueryResultRow } from 'pg';
+import type { ClientBase, QueryResultRow } from 'pg';
 import { errorCode, PgkeepError } from '../core/errors.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
@@ -7,7 +7,7 @@ import { oneRow } from '../postgres/read.js';
 import { SQLSTATE } from '../postgres/sqlstates.js';
 import { beginStatements } from '../postgres/transaction.js';
 import {
-  ABILITY_QUERY,
+  ABILITY,
   beginPlan,
   claimPlan,
   deleteOldPlan,
@@ -15,6 +15,7 @@ import {
   finishPlan,
   listPlan,
   markLostPlan,
+  REGISTERED,
   registerPlan,
   renewPlan,
   type RunRow,
@@ -40,6 +41,12 @@ export interface JobsReading {
   readonly ability: JobsAbility;
 }
 
+/** The same, with the schedule and the newest runs: none where the tables are missing. */
+export interface JobsState extends JobsReading {
+  readonly registered: readonly RegisteredJob[];
+  readonly runs: readonly JobRun[];
+}
+
 interface AbilityRow {
   readonly now: Date;
   readonly role: string;
@@ -59,9 +66,30 @@ export class JobsService {
 
   /** Reads the database's clock, and whether jobs can run. @throws PgkeepError `DATABASE_…`. */
   async read(): Promise<JobsReading> {
-    const row = await this.ability();
-    if (!row.installed) return { now: row.now, ability: { kind: 'not-installed' } };
-    return { now: row.now, ability: row.allowed ? { kind: 'able' } : { kind: 'denied', role: row.role } };
+    try {
+      return toReading(oneRow(await this.run<AbilityRow>(ABILITY)));
+    } catch (error) {
+      throw databaseError('read the schedule', error);
+    }
+  }
+
+  /**
+   * Reads all of it in one transaction: every replica asks every few seconds, and the first verdict waits for it.
+   * @param limit how many runs of each job
+   * @throws PgkeepError `DATABASE_…`.
+   */
+  async state(limit: number): Promise<JobsState> {
+    try {
+      return await this.transaction(async (client) => {
+        const reading = toReading(oneRow(await rowsOf<AbilityRow>(client, ABILITY)));
+        if (reading.ability.kind === 'not-installed') return { ...reading, registered: [], runs: [] };
+        const registered = await rowsOf<RegisteredJob>(client, REGISTERED);
+        const runs = await rowsOf<RunRow>(client, listPlan(limit, undefined));
+        return { ...reading, registered, runs: runs.map(toRun) };
+      });
+    } catch (error) {
+      throw await this.explain('read the schedule', error);
+    }
   }
 
   /** Records the schedule of each job. @throws PgkeepError `DATABASE_…`. */
@@ -73,10 +101,7 @@ export class JobsService {
 
   /** Reads the jobs on the schedule. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
   async registered(): Promise<readonly RegisteredJob[]> {
-    return await this.readRows('read the schedule', {
-      sql: 'SELECT name, schedule, since FROM pgkeep.job ORDER BY name',
-      values: [],
-    });
+    return await this.readRows('read the schedule', REGISTERED);
   }
 
   /** Marks the run whose lease has expired as lost, where there is one. @throws PgkeepError `DATABASE_…`. */
@@ -130,14 +155,6 @@ export class JobsService {
     });
   }
 
-  private async ability(): Promise<AbilityRow> {
-    try {
-      return oneRow(await this.run<AbilityRow>({ sql: ABILITY_QUERY, values: [] }));
-    } catch (error) {
-      throw databaseError('read the schedule', error);
-    }
-  }
-
   private async oneRun(operation: string, plan: StatementPlan): Promise<JobRun | undefined> {
     const [row] = await this.execute<RunRow>(operation, plan);
     return row && toRun(row);
@@ -169,15 +186,31 @@ export class JobsService {
     return databaseError(operation, error);
   }
 
-  /** Runs a statement in a transaction, for the timeout alone: behind a pooler a session's setting would leak to others. */
-  private async run<Row extends QueryResultRow>({ sql, values }: StatementPlan): Promise<Row[]> {
+  private async run<Row extends QueryResultRow>(plan: StatementPlan): Promise<Row[]> {
+    return await this.transaction((client) => rowsOf<Row>(client, plan));
+  }
+
+  /** Works in a transaction, for the timeout alone: behind a pooler a session's setting would leak to others. */
+  private async transaction<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
     const { primary, timeouts } = this.database;
     return await this.database.withPooled(primary, async (client) => {
       const { statementTimeoutMs } = timeouts;
       await client.query(beginStatements(client, { mode: 'READ WRITE', statementTimeoutMs }));
-      const { rows } = await client.query<Row>(sql, [...values]);
+      const result = await work(client);
       await client.query('COMMIT');
-      return rows;
+      return result;
     });
   }
+}
+
+async function rowsOf<Row extends QueryResultRow>(
+  client: ClientBase,
+  { sql, values }: StatementPlan,
+): Promise<Row[]> {
+  return (await client.query<Row>(sql, [...values])).rows;
+}
+
+function toReading({ now, installed, allowed, role }: AbilityRow): JobsReading {
+  if (!installed) return { now, ability: { kind: 'not-installed' } };
+  return { now, ability: allowed ? { kind: 'able' } : { kind: 'denied', role } };
 }

@@ -49,11 +49,10 @@ export class MaintenanceService {
    */
   async step(): Promise<void> {
     if (!this.settings.enabled || this.runs.isStopping) return;
-    const { now, ability } = await this.jobs.read();
+    const { ability } = await this.jobs.read();
     if (ability.kind !== 'able') throw unableError('run the schedule', ability);
     await this.registerOnce();
-    const registered = await this.jobs.registered();
-    const runs = await this.jobs.list(RUNS_LOOKED_AT);
+    const { now, registered, runs } = await this.jobs.state(RUNS_LOOKED_AT);
     for (const job of JOB_NAMES) {
       const ofJob = runs.filter((run) => run.job === job);
       await this.stepJob(job, now, registered, ofJob);
@@ -76,9 +75,8 @@ export class MaintenanceService {
 
   /** Returns each job: when it is due next, and its newest runs. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
   async overview(): Promise<JobsOverview> {
-    const { now } = await this.jobs.read();
-    const registered = await this.jobs.registered();
-    const runs = await this.jobs.list(RUNS_SHOWN);
+    const { now, ability, registered, runs } = await this.jobs.state(RUNS_SHOWN);
+    if (ability.kind === 'not-installed') throw unableError('read the schedule', ability);
     const times = await this.dueTimes();
     return {
       enabled: this.settings.enabled,

@@ -189,7 +189,7 @@ async function identityOfOther(
 }
 
 /** Reads the identity of the named database, or of the database of the connection. */
-async function identityOf(client: Client, database?: string): Promise<string | undefined> {
+export async function identityOf(client: Client, database?: string): Promise<string | undefined> {
   const { rows } = await client.query<{ identity: string }>(
     `SELECT pg_catalog.concat_ws('/', s.system_identifier, d.oid) AS identity
        FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d

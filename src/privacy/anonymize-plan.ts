@@ -1,6 +1,6 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import type { ModelRules } from '../prisma-schema/rules.js';
-import { modelsOf, own, type OwnerGraph } from './owner-graph.js';
+import { modelsOf, own, type Follow, type OwnerGraph } from './owner-graph.js';
 import { ReachedRows } from './reached-rows.js';
 import { replacementOf } from './replacement-value.js';
 import {
@@ -27,9 +27,15 @@ const ROW = '"the row that is anonymized"';
  * what is kept by law; undefined where nothing is personal. It records every row in the ledger, and answers with
  * AffectedRows. Run it in the transaction that opened the action. Pure.
  * @param action the action's UUID
+ * @param follow which rows are anonymized with these
  */
-export function anonymizePlan(graph: OwnerGraph, rows: Rows, action: string): Statement | undefined {
-  const edges = graph.down(rows.model, own);
+export function anonymizePlan(
+  graph: OwnerGraph,
+  rows: Rows,
+  action: string,
+  follow: Follow = own,
+): Statement | undefined {
+  const edges = graph.down(rows.model, follow);
   const reached = new ReachedRows(graph, rows, edges);
   const changes = modelsOf(graph.model(rows.model), edges).flatMap((rules) => {
     const replacements = replacementsOf(rules);

@@ -5,11 +5,14 @@ import { PolicyModule } from '../policy/policy.module.js';
 import { StorageModule } from '../storage/storage.module.js';
 import { CleanupService } from './cleanup/cleanup.service.js';
 import { LedgerService } from './ledger/ledger.service.js';
+import { PrivacyService } from './privacy.service.js';
 import { ReplayService } from './replay/replay.service.js';
+
+const SERVICES = [CleanupService, LedgerService, PrivacyService, ReplayService];
 
 @Module({
   imports: [AuditLogModule, ClockModule, PolicyModule, StorageModule],
-  providers: [CleanupService, LedgerService, ReplayService],
-  exports: [CleanupService, LedgerService, ReplayService],
+  providers: SERVICES,
+  exports: SERVICES,
 })
 export class PrivacyModule {}

@@ -74,6 +74,18 @@ export function oneRow(graph: OwnerGraph, model: string, key: Readonly<Record<st
   };
 }
 
+/**
+ * Returns parameters as the key of a row that may not exist, as a FROM item `t`: with the types of the columns, which the
+ * ledger's keys depend on. @param first the number of the first parameter
+ */
+export function typedKey({ name, key }: TableSql, first: number): string {
+  const columns = key.map(
+    (column) => `(NULL::${name}).${escapeIdentifier(column)} AS ${escapeIdentifier(column)}`,
+  );
+  const values = key.map((_, index) => `$${first + index}`);
+  return `(SELECT ${columns.join(', ')} WHERE false UNION ALL SELECT ${values.join(', ')}) t`;
+}
+
 /** Returns the key of a row as the ledger has it, as an expression. @param column returns a column of the row as SQL */
 export function ledgerKey(
   { key, personalKey, ledgerName }: TableSql,

@@ -147,10 +147,8 @@ export class BackupWatch implements BeforeApplicationShutdown {
   }
 
   private async readJobs(): Promise<JobFacts> {
-    const { now, ability } = await this.jobs.read();
-    if (ability.kind === 'not-installed') return { ability, registered: [], runs: [], askedAt: now };
-    const registered = await this.jobs.registered();
-    return { ability, registered, runs: await this.jobs.list(RUNS_LOOKED_AT), askedAt: now };
+    const { now, ...state } = await this.jobs.state(RUNS_LOOKED_AT);
+    return { ...state, askedAt: now };
   }
 
   private async dueTimes(): Promise<DueTimes | undefined> {

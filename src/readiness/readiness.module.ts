@@ -1,5 +1,4 @@
 import { Module } from '@nestjs/common';
-import { HealthIndicatorService } from '@nestjs/terminus';
 import { BackupModule } from '../backup/backup.module.js';
 import { ClockModule } from '../core/clock.module.js';
 import { DriftModule } from '../drift/drift.module.js';
@@ -36,8 +35,6 @@ const INDICATORS = CHECKS.map(({ indicator }) => indicator);
     BackupWatch,
     DriftWatch,
     PrivacyWatch,
-    // The one part of Terminus that an indicator needs. Its module would bring a logger and a shutdown delay.
-    HealthIndicatorService,
     ...INDICATORS,
   ],
   exports: [ReadinessService, ReadinessMonitor, BackupWatch, DriftWatch, ...INDICATORS],

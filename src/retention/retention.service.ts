@@ -10,11 +10,14 @@ import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { boundedList, counted, pluralOf } from '../core/text.js';
 import { Clock } from '../core/clock.js';
-import { PgkeepError } from '../core/errors.js';
+import { messageOf, PgkeepError } from '../core/errors.js';
+import type { Known } from '../core/known.js';
 import { readIdentity } from '../environment/stamp.js';
 import { databaseError } from '../postgres/database-fault.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { BACKUP_STORAGE, type BackupStorage } from '../storage/storage.types.js';
+import type { BackupCopies } from '../privacy/privacy.types.js';
+import { keptUntil } from './kept-until.js';
 import { ownBackups, planRetention, simulateRetention } from './plan-retention.js';
 import type {
   KeptBackup,
@@ -98,6 +101,32 @@ export class RetentionService {
     }
     const used = new Set(inUse.map(({ name }) => name));
     return { keep: [...keep, ...inUse], remove: remove.filter((name) => !used.has(name)) };
+  }
+
+  /**
+   * Returns until when the backups of this database contain what is erased today; the reason where the backups are not
+   * known completely.
+   */
+  async copies(): Promise<Known<BackupCopies>> {
+    try {
+      const { backups, unreadable, unreachable } = await this.backups.list();
+      const [place] = unreachable;
+      if (place) return { reason: place.message };
+      if (unreadable.length > 0) return { reason: `${boundedList(unreadable)} cannot be read as a manifest` };
+      const { database } = this.settings.database.url;
+      const systemIdentifier = await this.systemIdentifier();
+      const owner = { database, environment: this.settings.environment, systemIdentifier };
+      const { own } = ownBackups(backups, owner);
+      return {
+        value: keptUntil(
+          own.map((backup) => toRetained(backup)),
+          this.rules,
+          this.clock.now(),
+        ),
+      };
+    } catch (error) {
+      return { reason: messageOf(error) };
+    }
   }
 
   /** Returns which of `count` daily backups up to now would remain. */

@@ -165,6 +165,63 @@ describe('a delete', () => {
     expect(await prisma.user.deleteMany({ where: { id: 4 } })).toEqual({ count: 0 });
   });
 
+  it('marks what its foreign keys would cascade to, with the same time', async () => {
+    const made = async (name: string) =>
+      await bare.user.create({
+        data: {
+          email: `${name}@cascade.example`,
+          passwordHash: '!',
+          fullName: name,
+          phone: '1',
+          role: 'PARENT',
+          parent: { create: { villageId: 1, nationalId: name, address: 'x', birthDate: new Date(0) } },
+        },
+      });
+    const users = await Promise.all(['1', '2', '3', '4', '5', '6'].map(async (name) => await made(name)));
+    const [one, two, three, four, five, six] = users.map(({ id }) => id);
+    const marked = async () => {
+      const rows = await bare.user.findMany({
+        where: { email: { endsWith: '@cascade.example' } },
+        orderBy: { fullName: 'asc' },
+        include: { parent: true },
+      });
+      return rows
+        .map(({ fullName, deletedAt, parent }) =>
+          deletedAt === null && parent?.deletedAt === null
+            ? ''
+            : `${fullName} ${String(parent?.deletedAt?.getTime() === deletedAt?.getTime())}`,
+        )
+        .filter(Boolean);
+    };
+    const deleted = await prisma.user.delete({ where: { email: '1@cascade.example' }, select: { id: true } });
+    expect(deleted).toEqual({ id: one });
+    expect(
+      await prisma.user.deleteMany({ where: { id: { in: [two ?? 0, three ?? 0] }, fullName: '2' } }),
+    ).toEqual({ count: 1 });
+    const [count, inBatch, after] = await prisma.$transaction([
+      prisma.user.count({ where: { id: four } }),
+      prisma.user.delete({ where: { id: four } }),
+      prisma.parent.count({ where: { userId: four } }),
+    ]);
+    expect([count, inBatch.id, after]).toEqual([1, four, 0]);
+    await prisma.$transaction(async (tx) => {
+      await tx.user.delete({ where: { id: five } });
+      expect(await tx.parent.count({ where: { userId: five } })).toBe(0);
+    });
+    const rolledBack = prisma.$transaction(async (tx) => {
+      await tx.user.delete({ where: { id: six } });
+      throw new Error('mine');
+    });
+    await expect(rolledBack).rejects.toThrow('mine');
+    await expect(prisma.user.delete({ where: { id: six, fullName: 'other' } })).rejects.toMatchObject({
+      code: 'P2025',
+    });
+    expect(await marked()).toEqual(['1 true', '2 true', '4 true', '5 true']);
+    expect(() => prisma.user.deleteMany({ limit: 1 })).toThrow(
+      'pgkeep: deleteMany of User with a limit is refused: its foreign keys cascade to other rows',
+    );
+  });
+
   it('in another row’s write marks as well, and leaves the rest of the write alone', async () => {
     const { id } = await bare.user.create({
       data: {

@@ -320,11 +320,11 @@ describe('through PgBouncer', () => {
 
 describe('a pool without a free connection', () => {
   it('refuses after its own deadline, and says what holds the connections', async () => {
-    const pool = open({ poolSize: 1, acquireTimeoutMs: 200 });
+    const pool = open({ poolSize: 1, acquireTimeoutMs: 1500 });
     const holder = await pool.connect();
     await expect(pool.query('SELECT 1')).rejects.toMatchObject({
       code: 'POOL_EXHAUSTED',
-      message: `No connection to 127.0.0.1:${own.cluster.port}/application was free within 0.2 s: 1 connection in use, 1 caller waiting. Nothing was sent to the database.`,
+      message: `No connection to 127.0.0.1:${own.cluster.port}/application was free within 1.5 s: 1 connection in use, 1 caller waiting. Nothing was sent to the database.`,
       hint: 'Look for transactions that stay open (in pg_stat_activity: state = idle in transaction), or raise DATABASE_MAX_CONNECTIONS.',
     });
     holder.release();

@@ -124,7 +124,7 @@ describe('prisma.softDelete', () => {
   it('restore brings back what a plain delete marked', async () => {
     const id = await newUser('plain');
     await prisma.user.delete({ where: { id } });
-    expect((await prisma.softDelete.restore('User', id)).rows).toMatchObject({ User: 1 });
+    expect((await prisma.softDelete.restore('User', id)).rows).toEqual({ User: 1, Parent: 1 });
     expect(await prisma.user.count({ where: { id } })).toBe(1);
   });
 
@@ -169,7 +169,7 @@ describe('prisma.softDelete', () => {
     const children = await bare.child.count({ where: { parentId: child.parentId } });
     expect(await errorOf(prisma.softDelete.hardDelete('User', userId))).toEqual([
       'PRIVACY_REFUSED',
-      `Refused to erase User ${userId}: ${children === 1 ? '1 row of Child (medical record: kept 25 years) refers' : `${children} rows of Child (medical record: kept 25 years) refer`} to its Parent, and stay. Nothing was changed.`,
+      `Refused to erase User ${userId}: ${children === 1 ? '1 row of Child (medical record: kept 25 years) refers to its Parent, and stays' : `${children} rows of Child (medical record: kept 25 years) refer to its Parent, and stay`}. Nothing was changed.`,
       'Anonymize it instead: prisma.softDelete.anonymizeUser(…).',
     ]);
   });

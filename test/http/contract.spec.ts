@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
-import { openApiDocument } from '../../src/http/openapi.js';
+import { openApiDocument } from '../../src/http/openapi-document.js';
 import { CHECK_NAMES } from '../../src/readiness/checks.js';
 import { everyCheck } from '../support/checks.js';
 import { createClinic, query, verified } from '../support/clinic.js';
@@ -143,7 +143,9 @@ describe('the HTTP contract, in production', () => {
   it('documents every route, and serves the document', async () => {
     const { body } = await request(base).get('/openapi.json');
     expect(body).toEqual(JSON.parse(JSON.stringify(openApiDocument())));
-    for (const [path, routes] of Object.entries(openApiDocument().paths)) {
+    // The routes about a record need one: test/http/privacy.spec.ts.
+    const documented = Object.entries(openApiDocument().paths).filter(([path]) => !path.includes('{model}'));
+    for (const [path, routes] of documented) {
       if (!('get' in routes)) continue;
       const answer = await request(base).get(path.replace('{id}', 'none')).set('authorization', bearer);
       // No schema of pgkeep's is installed here, without which there are no jobs and no evidence.

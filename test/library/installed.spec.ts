@@ -41,10 +41,22 @@ const APPLICATION = `
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { PgkeepHttpModule, PgkeepModule, ReadinessMonitor, readSettings, type Verdict } from 'pgkeep';
+import { createGuardedPool } from 'pgkeep/client';
+import { PgkeepClientModule } from 'pgkeep/client/nest';
 import { guardTests } from 'pgkeep/prisma';
 import { PgkeepScheduleModule } from 'pgkeep/schedule';
 
-@Module({ imports: [PgkeepModule.forRoot(readSettings(process.env)), PgkeepHttpModule, PgkeepScheduleModule] })
+const pool = createGuardedPool();
+const client = { $connect: () => pool.requireConnection(), $disconnect: () => pool.end() };
+
+@Module({
+  imports: [
+    PgkeepModule.forRoot(readSettings(process.env)),
+    PgkeepHttpModule,
+    PgkeepScheduleModule,
+    PgkeepClientModule.forRoot({ client, actor: () => 'nurse' }),
+  ],
+})
 class AppModule {}
 
 async function main(): Promise<void> {
@@ -61,11 +73,11 @@ void main();
 /** An application without Nest, whose types a CommonJS file cannot import with \`module: node16\`. */
 const LIBRARY = `
 import { readSettings } from 'pgkeep';
-import { pgkeepGuard } from 'pgkeep/client';
+import { createGuardedAdapter, pgkeepGuard, pgkeepReplica } from 'pgkeep/client';
 import { guardTests } from 'pgkeep/prisma';
 import { PgkeepScheduleModule } from 'pgkeep/schedule';
 
-export const used = [guardTests, pgkeepGuard, PgkeepScheduleModule];
+export const used = [createGuardedAdapter, guardTests, pgkeepGuard, pgkeepReplica, PgkeepScheduleModule];
 // @ts-expect-error There is no such setting: the types are known, and not any.
 readSettings(process.env).nothing;
 `;

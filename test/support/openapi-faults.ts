@@ -1,6 +1,6 @@
 import addFormats from 'ajv-formats';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { openApiDocument } from '../../src/http/openapi.js';
+import { openApiDocument } from '../../src/http/openapi-document.js';
 
 /** Validates a body against a schema of the OpenAPI document; returns what is wrong. */
 export function faultsOf(schema: string, body: unknown): unknown {

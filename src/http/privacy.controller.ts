@@ -1,0 +1,170 @@
+import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  Header,
+  HttpCode,
+  Param,
+  Post,
+  Put,
+  Query,
+  StreamableFile,
+  UseFilters,
+  UseGuards,
+} from '@nestjs/common';
+import { service } from '../audit-log/append.js';
+import { IsOptional, Matches } from '../config/validation.js';
+import { PgkeepError } from '../core/errors.js';
+import type { ActionRequest, HoldReport, Receipt } from '../privacy/privacy.types.js';
+import { PrivacyService } from '../privacy/privacy.service.js';
+import { jsonPrinter, type ExportPart } from '../privacy/read-export.js';
+import { RetentionService } from '../retention/retention.service.js';
+import { AdminGuard } from './admin-access.js';
+import { ProblemFilter } from './problem.js';
+import { parametersOf } from './request-parameters.js';
+
+/** Who asks, and why. */
+class PrivacyParameters {
+  @Matches(/\S/, { message: 'a text: who asks for it' })
+  by = '';
+
+  @Matches(/\S/, { message: 'a text: why' })
+  reason = '';
+}
+
+/** The same, and the last day of a hold. */
+class HoldParameters extends PrivacyParameters {
+  @IsOptional()
+  @Matches(/^\d{4}-\d\d-\d\d$/, { message: 'a date: 2027-03-31' })
+  until?: string;
+}
+
+/** `/admin/privacy/{model}/{id}/…`: what a person may ask for. There is no erasure by HTTP. */
+@Controller('admin/privacy/:model/:id')
+@UseFilters(ProblemFilter)
+@UseGuards(AdminGuard)
+export class PrivacyController {
+  constructor(
+    private readonly privacy: PrivacyService,
+    private readonly retention: RetentionService,
+  ) {}
+
+  /** Marks the record as deleted. */
+  @Post('soft-delete')
+  @HttpCode(200)
+  @Header('cache-control', 'no-store')
+  async softDelete(
+    @Param('model') model: string,
+    @Param('id') id: string,
+    @Body() body: unknown,
+  ): Promise<Receipt> {
+    return await this.privacy.softDelete({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
+  }
+
+  /** Removes the mark. */
+  @Post('restore')
+  @HttpCode(200)
+  @Header('cache-control', 'no-store')
+  async restore(
+    @Param('model') model: string,
+    @Param('id') id: string,
+    @Body() body: unknown,
+  ): Promise<Receipt> {
+    return await this.privacy.restore({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
+  }
+
+  /** Replaces the personal values. */
+  @Post('anonymize')
+  @HttpCode(200)
+  @Header('cache-control', 'no-store')
+  async anonymize(
+    @Param('model') model: string,
+    @Param('id') id: string,
+    @Body() body: unknown,
+  ): Promise<Receipt> {
+    const request = requestOf(parametersOf(PrivacyParameters, body));
+    return await this.privacy.anonymize({ model, id }, request, {
+      copies: async () => await this.retention.copies(),
+    });
+  }
+
+  /** Returns everything about the record, part by part. */
+  @Get('export')
+  @Header('cache-control', 'no-store')
+  async export(
+    @Param('model') model: string,
+    @Param('id') id: string,
+    @Query('by') by?: unknown,
+    @Query('reason') reason?: unknown,
+  ): Promise<StreamableFile> {
+    const [who, because] = [textOf('by', by), textOf('reason', reason)];
+    const request = {
+      actor: service(),
+      ...(who !== undefined && { by: who }),
+      ...(because !== undefined && { because }),
+    };
+    return await streamed((take) => this.privacy.readExport({ model, id }, request, take));
+  }
+
+  /** Puts a legal hold on the record. */
+  @Put('hold')
+  @Header('cache-control', 'no-store')
+  async hold(
+    @Param('model') model: string,
+    @Param('id') id: string,
+    @Body() body: unknown,
+  ): Promise<HoldReport> {
+    const parameters = parametersOf(HoldParameters, body);
+    return await this.privacy.hold({ model, id }, requestOf(parameters), parameters.until);
+  }
+
+  /** Ends the legal hold. */
+  @Delete('hold')
+  @Header('cache-control', 'no-store')
+  async release(
+    @Param('model') model: string,
+    @Param('id') id: string,
+    @Body() body: unknown,
+  ): Promise<HoldReport> {
+    return await this.privacy.release({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
+  }
+}
+
+function requestOf({ by, reason }: PrivacyParameters): ActionRequest {
+  return { by, because: reason, actor: service() };
+}
+
+/** Answers with the first part; an error before it is a problem, and one after it breaks the connection off. */
+async function streamed(
+  read: (take: (part: ExportPart) => Promise<void>) => Promise<unknown>,
+): Promise<StreamableFile> {
+  const stream = new PassThrough();
+  const print = jsonPrinter();
+  return await new Promise((resolve, reject) => {
+    let hasBegun = false;
+    const take = async (part: ExportPart): Promise<void> => {
+      if (stream.destroyed) throw new Error('the client closed the connection');
+      const hasRoom = stream.write(print(part));
+      if (!hasBegun) resolve(new StreamableFile(stream, { type: 'application/json; charset=utf-8' }));
+      hasBegun = true;
+      if (!hasRoom) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
+    };
+    read(take).then(
+      () => stream.end(),
+      (error: unknown) => {
+        // Ending the stream would pass a part off as the complete document.
+        if (hasBegun) stream.destroy(error instanceof Error ? error : new Error(String(error)));
+        else reject(error);
+      },
+    );
+  });
+}
+
+/** A query parameter that is given once. @throws PgkeepError `USAGE_INVALID`. */
+function textOf(name: string, value: unknown): string | undefined {
+  if (value === undefined || typeof value === 'string') return value;
+  throw new PgkeepError('USAGE_INVALID', `The query parameter ${name} must be one text.`);
+}
