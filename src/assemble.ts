@@ -9,7 +9,6 @@ import { InstallModule } from './install/install.module.js';
 import { MaintenanceModule } from './maintenance/maintenance.module.js';
 import { MigrationsModule } from './migrations/migrations.module.js';
 import { DatabaseModule } from './postgres/database.module.js';
-import { PrivacyModule } from './privacy/privacy.module.js';
 import { ApplicationChecksModule, type ReadinessCheck } from './readiness/application-checks.js';
 import { ReadinessModule } from './readiness/readiness.module.js';
 import { RestoreModule } from './restore/restore.module.js';
@@ -26,7 +25,6 @@ export const SERVICE_MODULES = [
   BackupModule,
   RestoreModule,
   DriftModule,
-  PrivacyModule,
   RetentionModule,
   ReadinessModule,
   StatsModule,

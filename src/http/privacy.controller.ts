@@ -15,12 +15,13 @@ import {
   UseFilters,
   UseGuards,
 } from '@nestjs/common';
+import { LazyModuleLoader } from '@nestjs/core';
 import { service } from '../audit-log/append.js';
 import { IsOptional, Matches } from '../config/validation.js';
 import { PgkeepError } from '../core/errors.js';
 import type { ActionRequest, HoldReport, Receipt } from '../privacy/privacy.types.js';
-import { PrivacyService } from '../privacy/privacy.service.js';
-import { jsonPrinter, type ExportPart } from '../privacy/read-export.js';
+import type { PrivacyService } from '../privacy/privacy.service.js';
+import type { ExportPart } from '../privacy/read-export.js';
 import { RetentionService } from '../retention/retention.service.js';
 import { AdminGuard } from './admin-access.js';
 import { ProblemFilter } from './problem.js';
@@ -48,7 +49,7 @@ class HoldParameters extends PrivacyParameters {
 @UseGuards(AdminGuard)
 export class PrivacyController {
   constructor(
-    private readonly privacy: PrivacyService,
+    private readonly modules: LazyModuleLoader,
     private readonly retention: RetentionService,
   ) {}
 
@@ -61,7 +62,9 @@ export class PrivacyController {
     @Param('id') id: string,
     @Body() body: unknown,
   ): Promise<Receipt> {
-    return await this.privacy.softDelete({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
+    return await (
+      await this.privacy()
+    ).softDelete({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
   }
 
   /** Removes the mark. */
@@ -73,7 +76,9 @@ export class PrivacyController {
     @Param('id') id: string,
     @Body() body: unknown,
   ): Promise<Receipt> {
-    return await this.privacy.restore({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
+    return await (
+      await this.privacy()
+    ).restore({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
   }
 
   /** Replaces the personal values. */
@@ -86,7 +91,9 @@ export class PrivacyController {
     @Body() body: unknown,
   ): Promise<Receipt> {
     const request = requestOf(parametersOf(PrivacyParameters, body));
-    return await this.privacy.anonymize({ model, id }, request, {
+    return await (
+      await this.privacy()
+    ).anonymize({ model, id }, request, {
       copies: async () => await this.retention.copies(),
     });
   }
@@ -106,7 +113,11 @@ export class PrivacyController {
       ...(who !== undefined && { by: who }),
       ...(because !== undefined && { because }),
     };
-    return await streamed((take) => this.privacy.readExport({ model, id }, request, take));
+    const [privacy, { jsonPrinter }] = await Promise.all([
+      this.privacy(),
+      import('../privacy/read-export.js'),
+    ]);
+    return await streamed(jsonPrinter(), (take) => privacy.readExport({ model, id }, request, take));
   }
 
   /** Puts a legal hold on the record. */
@@ -118,7 +129,7 @@ export class PrivacyController {
     @Body() body: unknown,
   ): Promise<HoldReport> {
     const parameters = parametersOf(HoldParameters, body);
-    return await this.privacy.hold({ model, id }, requestOf(parameters), parameters.until);
+    return await (await this.privacy()).hold({ model, id }, requestOf(parameters), parameters.until);
   }
 
   /** Ends the legal hold. */
@@ -129,7 +140,19 @@ export class PrivacyController {
     @Param('id') id: string,
     @Body() body: unknown,
   ): Promise<HoldReport> {
-    return await this.privacy.release({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
+    return await (
+      await this.privacy()
+    ).release({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
+  }
+
+  /** Loads the module at the first request: the start of the service needs none of it. */
+  private async privacy(): Promise<PrivacyService> {
+    const [{ PrivacyModule }, loaded] = await Promise.all([
+      import('../privacy/privacy.module.js'),
+      import('../privacy/privacy.service.js'),
+    ]);
+    const module = await this.modules.load(() => PrivacyModule, { logger: false });
+    return module.get(loaded.PrivacyService);
   }
 }
 
@@ -139,10 +162,10 @@ function requestOf({ by, reason }: PrivacyParameters): ActionRequest {
 
 /** Answers with the first part; an error before it is a problem, and one after it breaks the connection off. */
 async function streamed(
+  print: (part: ExportPart) => string,
   read: (take: (part: ExportPart) => Promise<void>) => Promise<unknown>,
 ): Promise<StreamableFile> {
   const stream = new PassThrough();
-  const print = jsonPrinter();
   return await new Promise((resolve, reject) => {
     let hasBegun = false;
     const take = async (part: ExportPart): Promise<void> => {
