@@ -69,7 +69,7 @@ describe('a restore of a backup from before an erasure', () => {
     return rows[0];
   }
 
-  it('brings nobody back: rows, marks and the next numbers are as before', async () => {
+  it('brings no erased person back: rows, marks and the next numbers are as before', async () => {
     await query(
       clinic,
       `UPDATE users SET deleted_at = '2026-01-02T03:04:05.678Z', deleted_by = 'x' WHERE id = 30`,

@@ -3,7 +3,6 @@ import { type Client, escapeLiteral } from 'pg';
 import { PgkeepError, serverMessageOf } from '../../core/errors.js';
 import { databaseFault } from '../../postgres/database-fault.js';
 import { queryOne } from '../../postgres/read.js';
-import { setSessionSettings } from '../../postgres/session.js';
 import type { Rules } from '../../prisma-schema/rules.js';
 import { replacedFields } from '../anonymize-plan.js';
 import { type ForeignKey, readForeignKeys } from '../foreign-keys.js';
@@ -19,12 +18,6 @@ import { requireInForce, requireSameClock, shareOf, tooLargeError } from './clea
 
 /** So many marked rows are settled in one transaction, with what refers to them. */
 const BATCH = 500;
-
-/**
- * A transaction looks up a few hundred rows. The ledger that it writes grows faster than its statistics, and by those the
- * planner would read all of it each time.
- */
-const BY_INDEX = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off' };
 
 /** What one run needs. */
 export interface RunOptions {
@@ -106,7 +99,6 @@ export class CleanupRun {
       dryRun,
       actor: options.actor,
     };
-    await setSessionSettings(client, BY_INDEX);
     for (const table of due.values()) {
       for (let from = 0; from < table.due; from += BATCH) {
         await this.settle(context, table, from, Math.min(from + BATCH, table.due));
@@ -227,7 +219,7 @@ function shownKey(key: string): string {
 
 /**
  * Returns whether rows of a foreign key's child stop an erasure while they stay. A key that becomes NULL stops nothing,
- * unless the row that has it must not change; what has no mark of its own goes with its owner.
+ * unless the row that has it must not change; what cannot be marked goes with its owner.
  */
 function stops({ onDelete }: ForeignKey, child: RowTable | undefined): boolean {
   if (onDelete === 'a' || onDelete === 'r') return true;

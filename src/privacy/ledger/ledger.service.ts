@@ -32,7 +32,7 @@ import {
 const LOCK = 'SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 0)) AS taken';
 /** A process that was stopped in between loses its connection, and the lock with it. */
 const LONGEST_PAUSE_MS = 300_000;
-/** A search for marks reads whole tables. */
+/** A search for marks reads complete tables. */
 const LONGEST_STATEMENT_MS = 600_000;
 
 /** What a copy of the ledger did. */

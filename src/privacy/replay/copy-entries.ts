@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import { jsonArray } from '../ledger/read-ledger.js';
 import type { LedgerEntry } from '../ledger/ledger-entry.js';
 
-/** So many lines are sent at once. */
+/** So many lines are sent in one statement. */
 const BATCH = 10_000;
 
 /** Copies actions and their lines into a database's ledger; those that it has stay as they are. */

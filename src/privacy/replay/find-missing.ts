@@ -79,7 +79,7 @@ export async function findMissing(
   }
   if (!isKnown) throw unknownErasures(operation, why);
   const salts = [...new Set([...stored.values()].map(({ action }) => action.salt))];
-  // A backup without a ledger has no salt of its own: the one salt of the copies is the database's then.
+  // A backup without a ledger has no salt: the one salt of the copies is the database's then.
   if (!hadLedger && entries.size === 0 && acceptedSalt === undefined && salts.length === 1)
     salt = salts[0] ?? salt;
   const own = [...stored.values()].filter(({ action }) => action.salt === salt);

@@ -10,7 +10,7 @@ export interface MarkReplay {
   readonly action: string;
 }
 
-/** What became of the rows of one table; each row is in one of the first three lists at most. */
+/** What happened to the rows of one table; each row is in one of the first three lists at most. */
 export interface TableReplay {
   /** Its name in the ledger. */
   readonly table: string;
@@ -28,7 +28,7 @@ interface Fate {
 }
 
 /**
- * Returns what became of each row, table by table: what counts is the newest mark, and an erasure whatever came after.
+ * Returns what happened to each row, table by table: what counts is the newest mark, and an erasure whatever came after.
  * Pure.
  */
 export function planReplay(entries: readonly LedgerEntry[]): TableReplay[] {

@@ -7,7 +7,7 @@ import { planReplay } from './plan-replay.js';
 import { readReplayTables } from './replay-tables.js';
 
 /**
- * Removes erased rows from tables of an additional database, which nobody serves: also those that were anonymized,
+ * Removes erased rows from tables of an additional database that serves no application: also those that were anonymized,
  * whose values in use are newer.
  * @param tables their names in the ledger
  * @returns how many rows were removed.

@@ -16,7 +16,7 @@ import { replayErasures } from './replay-erasures.js';
 /** A replay is one statement for each table. */
 const LONGEST_STATEMENT_MS = 3_600_000;
 
-/** Nothing was to be replayed. */
+/** Nothing was replayed. */
 export const NO_ERASURES: ErasureCounts = { actions: 0, deleted: 0, anonymized: 0, marked: 0, restored: 0 };
 
 /** Which erasures concern a database. */
