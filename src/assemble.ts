@@ -9,6 +9,7 @@ import { InstallModule } from './install/install.module.js';
 import { MaintenanceModule } from './maintenance/maintenance.module.js';
 import { MigrationsModule } from './migrations/migrations.module.js';
 import { DatabaseModule } from './postgres/database.module.js';
+import { ErasureModule } from './privacy/erasure.module.js';
 import { ApplicationChecksModule, type ReadinessCheck } from './readiness/application-checks.js';
 import { ReadinessModule } from './readiness/readiness.module.js';
 import { RestoreModule } from './restore/restore.module.js';
@@ -25,6 +26,7 @@ export const SERVICE_MODULES = [
   BackupModule,
   RestoreModule,
   DriftModule,
+  ErasureModule,
   RetentionModule,
   ReadinessModule,
   StatsModule,

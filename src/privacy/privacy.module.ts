@@ -1,18 +1,10 @@
 import { Module } from '@nestjs/common';
-import { AuditLogModule } from '../audit-log/audit-log.module.js';
-import { ClockModule } from '../core/clock.module.js';
 import { PolicyModule } from '../policy/policy.module.js';
-import { StorageModule } from '../storage/storage.module.js';
-import { CleanupService } from './cleanup/cleanup.service.js';
-import { LedgerService } from './ledger/ledger.service.js';
 import { PrivacyService } from './privacy.service.js';
-import { ReplayService } from './replay/replay.service.js';
-
-const SERVICES = [CleanupService, LedgerService, PrivacyService, ReplayService];
 
 @Module({
-  imports: [AuditLogModule, ClockModule, PolicyModule, StorageModule],
-  providers: SERVICES,
-  exports: SERVICES,
+  imports: [PolicyModule],
+  providers: [PrivacyService],
+  exports: [PrivacyService],
 })
 export class PrivacyModule {}

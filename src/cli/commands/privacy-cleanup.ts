@@ -75,15 +75,15 @@ function tableLines(tables: readonly CleanupRows[]): string[][] {
     last = fate;
     const more = rows.rows - keys.length;
     const list = `${keys.join(', ')}${more > 0 ? ` and ${formatCount(more)} more` : ''}`;
-    return [shown.padEnd(9), table, formatCount(rows.rows), list, ...reason(fate, because)];
+    return [shown.padEnd(9), table, formatCount(rows.rows), list, reason(fate, because)];
   });
 }
 
-function reason(fate: CleanupRows['fate'], because: readonly string[]): string[] {
-  if (fate === 'later') return ['locked by another transaction: the next run takes them'];
-  if (because.length === 0) return [];
+function reason(fate: CleanupRows['fate'], because: readonly string[]): string {
+  if (fate === 'later') return 'locked by another transaction: the next run takes them';
+  if (because.length === 0) return '';
   const kept = fate === 'keep' ? '; nothing of them can be anonymized' : '';
-  return [`${boundedList(because)} refer to them, and stay${kept}`];
+  return `${boundedList(because)} refer to them, and stay${kept}`;
 }
 
 function neverLine({ never }: CleanupReport): string[] {

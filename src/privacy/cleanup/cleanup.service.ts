@@ -8,8 +8,6 @@ import { PgkeepError, serverMessageOf } from '../../core/errors.js';
 import { PolicyService } from '../../policy/policy.service.js';
 import { runOnDedicatedConnection } from '../../postgres/connect.js';
 import { LedgerService, type ShippingReport } from '../ledger/ledger.service.js';
-import { hasPolicy } from '../ledger/found-marks.js';
-import { hasLedger } from '../ledger/read-ledger.js';
 import type { ErasureState } from './erasure-state.js';
 import type { CleanupOptions, CleanupReport } from './cleanup.types.js';
 
@@ -45,7 +43,11 @@ export class CleanupService {
     signal = new AbortController().signal,
   }: CleanupOptions = {}): Promise<CleanupReport> {
     const rules = await this.policy.rules();
-    const { CleanupRun } = await import('./cleanup-run.js');
+    const [{ CleanupRun }, { hasPolicy }, { hasLedger }] = await Promise.all([
+      import('./cleanup-run.js'),
+      import('../ledger/found-marks.js'),
+      import('../ledger/read-ledger.js'),
+    ]);
     const { database, privacy } = this.settings;
     const connection = {
       operation: 'clean up',

@@ -1,37 +1,21 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Client } from 'pg';
 import type { UnreachablePlace } from '../../backup/backup.types.js';
-import type { Settings } from '../../config/settings.js';
+import type { EnvironmentName, Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { PgkeepError } from '../../core/errors.js';
 import { PolicyService } from '../../policy/policy.service.js';
-import { queryOne } from '../../postgres/read.js';
 import { runOnDedicatedConnection } from '../../postgres/connect.js';
-import { setSessionSettings } from '../../postgres/session.js';
+import type { Rules } from '../../prisma-schema/rules.js';
 import {
   BACKUP_STORAGE,
   type BackupStorage,
   REMOTE_STORAGES,
   type RemoteStorages,
 } from '../../storage/storage.types.js';
-import type { Rules } from '../../prisma-schema/rules.js';
-import { readRowTables, type RowTable } from '../row-tables.js';
-import { hasPolicy, recordFoundMarks } from './found-marks.js';
-import { LEDGER_FORMAT, type LedgerHeader, printLine } from './ledger-entry.js';
-import { LedgerObjects } from './ledger-objects.js';
-import {
-  hasLedger,
-  markShipped,
-  readActionIds,
-  readActions,
-  readLines,
-  readSaltDigest,
-} from './read-ledger.js';
+import type { RowTable } from '../row-tables.js';
+import type { LedgerObjects } from './ledger-objects.js';
 
-/** One replica at a time copies the ledger. */
-const LOCK = 'SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 0)) AS taken';
-/** A process that was stopped in between loses its connection, and the lock with it. */
-const LONGEST_PAUSE_MS = 300_000;
 /** A search for marks reads complete tables. */
 const LONGEST_STATEMENT_MS = 600_000;
 
@@ -75,21 +59,17 @@ export class LedgerService {
     complete = false,
     signal = new AbortController().signal,
   }: ShippingOptions = {}): Promise<ShippingReport> {
+    const { settings } = this;
+    const { shipLedger } = await import('./ship-ledger.js');
+    const places = await this.places();
     const connection = {
       operation: 'copy the erasure ledger of',
       applicationName: 'pgkeep erasure ledger',
       statementTimeoutMs: LONGEST_STATEMENT_MS,
     };
-    return await runOnDedicatedConnection(this.settings.database, connection, async (client) => {
-      if (!(await hasLedger(client))) return { state: 'none', found: 0, shipped: 0, failures: [] };
-      await setSessionSettings(client, { idle_session_timeout: String(LONGEST_PAUSE_MS) });
-      const { taken } = await queryOne<{ taken: boolean }>(client, LOCK, ['pgkeep erasure ledger']);
-      if (!taken) return { state: 'elsewhere', found: 0, shipped: 0, failures: [] };
-      const tables = await this.tables(client);
-      const marked = [...tables.values()].filter(({ deletedAt }) => deletedAt !== undefined);
-      const options = { complete, signal };
-      const found = (await hasPolicy(client)) ? await recordFoundMarks(client, marked, options) : 0;
-      return { state: 'done', found, ...(await this.copy(client, tables, options)) };
+    return await runOnDedicatedConnection(settings.database, connection, async (client) => {
+      const tables = async (): Promise<Map<string, RowTable>> => await this.tables(client);
+      return await shipLedger(client, { settings, places, tables, complete, signal });
     });
   }
 
@@ -97,12 +77,11 @@ export class LedgerService {
   async places({
     database = this.settings.database.url.database,
     environment = this.settings.environment,
-  }: Partial<Pick<LedgerHeader, 'database'>> & Partial<Pick<Settings, 'environment'>> = {}): Promise<
-    LedgerObjects[]
-  > {
+  }: { database?: string; environment?: EnvironmentName } = {}): Promise<LedgerObjects[]> {
+    const { LedgerObjects: Objects } = await import('./ledger-objects.js');
     const { encryption } = this.settings.backup;
     return [this.storage, ...(await this.remotes())].map(
-      (storage) => new LedgerObjects(storage, { database, environment, encryption }),
+      (storage) => new Objects(storage, { database, environment, encryption }),
     );
   }
 
@@ -120,49 +99,8 @@ export class LedgerService {
   async tables(client: Client): Promise<Map<string, RowTable>> {
     const rules = await this.rules();
     if (!rules) return new Map();
+    const { readRowTables } = await import('../row-tables.js');
     const tables = await readRowTables(client, rules, this.settings.database.url.schema);
     return new Map(tables.map((table) => [table.name, table]));
-  }
-
-  private async copy(
-    client: Client,
-    tables: ReadonlyMap<string, RowTable>,
-    { complete, signal }: { complete: boolean; signal: AbortSignal },
-  ): Promise<Pick<ShippingReport, 'shipped' | 'failures'>> {
-    const unshipped = await readActionIds(client, { shipped: false });
-    const wanted = complete ? await readActionIds(client) : unshipped;
-    const failures: UnreachablePlace[] = [];
-    if (wanted.length === 0) return { shipped: 0, failures };
-    const salt = await readSaltDigest(client);
-    for (const place of await this.places()) {
-      try {
-        const stored = await place.keys();
-        for (const id of wanted.filter((action) => !stored.has(action))) {
-          signal.throwIfAborted();
-          await place.put(id, this.linesOf(client, id, { salt, tables }), signal);
-        }
-      } catch (error) {
-        if (!(error instanceof PgkeepError) || signal.aborted) throw error;
-        failures.push({ location: place.storage.location, message: error.message });
-      }
-    }
-    if (failures.length > 0) return { shipped: 0, failures };
-    await markShipped(client, unshipped);
-    return { shipped: unshipped.length, failures };
-  }
-
-  private async *linesOf(
-    client: Client,
-    id: string,
-    { salt, tables }: { salt: string; tables: ReadonlyMap<string, RowTable> },
-  ): AsyncGenerator<Buffer> {
-    const [action] = await readActions(client, [id]);
-    if (!action) return;
-    const { database } = this.settings.database.url;
-    const { environment } = this.settings;
-    yield Buffer.from(printLine({ format: LEDGER_FORMAT, database, environment, salt, ...action }));
-    for await (const page of readLines(client, id, tables)) {
-      yield Buffer.from(page.map((line) => printLine(line)).join(''));
-    }
   }
 }

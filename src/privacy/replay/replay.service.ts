@@ -8,10 +8,8 @@ import { queryOne } from '../../postgres/read.js';
 import { runOnDedicatedConnection, withConnection } from '../../postgres/connect.js';
 import type { LedgerEntry } from '../ledger/ledger-entry.js';
 import { LedgerService } from '../ledger/ledger.service.js';
-import { hasLedger, readSaltDigest } from '../ledger/read-ledger.js';
-import { findMissing, findSince, type Missing } from './find-missing.js';
-import { countErasures, type ErasureCounts } from './plan-replay.js';
-import { replayErasures } from './replay-erasures.js';
+import type { Missing } from './find-missing.js';
+import type { ErasureCounts } from './plan-replay.js';
 
 /** A replay is one statement for each table. */
 const LONGEST_STATEMENT_MS = 3_600_000;
@@ -73,7 +71,10 @@ export class ReplayService {
     const { schema: defaultSchema } = this.settings.database.url;
     const { actor } = options;
     try {
-      const rules = await this.ledger.rules();
+      const [{ replayErasures }, rules] = await Promise.all([
+        import('./replay-erasures.js'),
+        this.ledger.rules(),
+      ]);
       const erasures = await replayErasures(restored, missing.entries, { rules, defaultSchema, actor });
       return { erasures, notes, isSameHistory };
     } catch (error) {
@@ -119,6 +120,7 @@ export class ReplayService {
     };
     const replaying = async (client: Client, replaced: Client | undefined): Promise<ReplayReport> => {
       const operation = 'replay the erasures';
+      const { hasLedger } = await import('../ledger/read-ledger.js');
       if (!(await hasLedger(client))) throw notInstalled();
       await client.query('BEGIN');
       const report = await this.replay(client, {
@@ -160,6 +162,7 @@ export class ReplayService {
     time: string,
     { database, subject }: { database: Client | undefined; subject?: ReplayOptions['subject'] },
   ): Promise<LedgerEntry[]> {
+    const { findSince } = await import('./find-missing.js');
     return await findSince(time, {
       database,
       tables: database ? await this.ledger.tables(database) : new Map(),
@@ -178,11 +181,13 @@ export class ReplayService {
 
   /** Returns how many rows that concerns. */
   async countSince(...asked: Parameters<ReplayService['since']>): Promise<ErasureCounts> {
+    const { countErasures } = await import('./plan-replay.js');
     return countErasures(await this.since(...asked));
   }
 
   private async missing(restored: Client, options: ReplayOptions): Promise<Missing> {
     const { replaced, hadLedger, withPlaces, subject, acceptedSalt } = options;
+    const { findMissing } = await import('./find-missing.js');
     return await findMissing(
       restored,
       { hadLedger },
@@ -202,6 +207,7 @@ export class ReplayService {
     { salt, entries }: Missing,
     replaced: Client | undefined,
   ): Promise<void> {
+    const { hasLedger, readSaltDigest } = await import('../ledger/read-ledger.js');
     if ((await readSaltDigest(restored)) === salt) return;
     if (replaced && (await hasLedger(replaced)) && (await readSaltDigest(replaced)) === salt) {
       const { value } = await queryOne<{ value: string }>(
