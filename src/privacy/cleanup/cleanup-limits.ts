@@ -3,6 +3,8 @@ import { PgkeepError } from '../../core/errors.js';
 import { boundedList, counted, formatCount, pluralOf } from '../../core/text.js';
 import { POLICY_TRIGGER_PREFIX } from '../../policy/plan-policy.js';
 import { queryOne } from '../../postgres/read.js';
+import { hasPolicy } from '../ledger/found-marks.js';
+import { hasLedger } from '../ledger/read-ledger.js';
 import type { RowTable } from '../row-tables.js';
 import type { LargeShare } from './cleanup.types.js';
 import type { DueTable } from './due-rows.js';
@@ -27,6 +29,15 @@ export function requireSameClock(database: string, machine: Date): void {
     `Refused to clean up: the database's clock says ${database}, this machine's ${machine.toISOString()}: they differ by ${much}. Nothing was erased.`,
     { hint: 'Correct the clock that is wrong. By a clock that is ahead, rows are erased too early.' },
   );
+}
+
+/**
+ * Requires that erasures are recorded in this database.
+ * @throws PgkeepError `NOT_INSTALLED`, `PRIVACY_REFUSED`.
+ */
+export async function requireLedger(client: Client): Promise<void> {
+  if (!(await hasLedger(client))) throw notInForce(false);
+  if (!(await hasPolicy(client))) throw notInForce(true);
 }
 
 /**
@@ -86,4 +97,19 @@ export function tooLargeError(
 /** Returns a share as text: `1,240 of 3,000 rows of public.users (42 %)`. */
 export function shareText({ table, due, rows, percent }: LargeShare): string {
   return `${formatCount(due)} of ${formatCount(rows)} ${pluralOf(rows, 'row')} of ${table} (${percent} %)`;
+}
+
+function notInForce(isInstalled: boolean): PgkeepError {
+  if (!isInstalled) {
+    return new PgkeepError(
+      'NOT_INSTALLED',
+      'Cannot clean up: the database has no table pgkeep.privacy_action.',
+      { hint: 'Run `pgkeep install`.' },
+    );
+  }
+  return new PgkeepError(
+    'PRIVACY_REFUSED',
+    'Refused to clean up: no rule is in force, so an erased row would not be recorded. Nothing was erased.',
+    { hint: 'Run `pgkeep policy apply`, then clean up again.' },
+  );
 }

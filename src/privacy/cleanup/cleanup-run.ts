@@ -14,7 +14,7 @@ import { type BatchContext, setAside, type SettledRow, settleBatch } from './cle
 import type { CleanupFailure, CleanupReport, LargeShare, NeverRows } from './cleanup.types.js';
 import { type DueTable, HeldRows, isMarkedBefore, listDue } from './due-rows.js';
 import type { CleanupFate } from './judge-batch.js';
-import { requireInForce, requireSameClock, shareOf, tooLargeError } from './cleanup-limits.js';
+import { requireInForce, requireLedger, requireSameClock, shareOf, tooLargeError } from './cleanup-limits.js';
 
 /** So many marked rows are settled in one transaction, with what refers to them. */
 const BATCH = 500;
@@ -62,6 +62,7 @@ export class CleanupRun {
   async perform(): Promise<RunReport> {
     const { client, options } = this;
     const { rules, defaultSchema, graceDays, dryRun } = options;
+    await requireLedger(client);
     const { now } = await queryOne<{ now: string }>(
       client,
       `SELECT ${isoSql(`pg_catalog.clock_timestamp() AT TIME ZONE 'UTC'`)} AS now`,

@@ -4,7 +4,7 @@ import { AuditLogService } from '../../audit-log/audit-log.service.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { Clock } from '../../core/clock.js';
-import { PgkeepError, serverMessageOf } from '../../core/errors.js';
+import { serverMessageOf } from '../../core/errors.js';
 import { PolicyService } from '../../policy/policy.service.js';
 import { runOnDedicatedConnection } from '../../postgres/connect.js';
 import { LedgerService, type ShippingReport } from '../ledger/ledger.service.js';
@@ -43,11 +43,7 @@ export class CleanupService {
     signal = new AbortController().signal,
   }: CleanupOptions = {}): Promise<CleanupReport> {
     const rules = await this.policy.rules();
-    const [{ CleanupRun }, { hasPolicy }, { hasLedger }] = await Promise.all([
-      import('./cleanup-run.js'),
-      import('../ledger/found-marks.js'),
-      import('../ledger/read-ledger.js'),
-    ]);
+    const { CleanupRun } = await import('./cleanup-run.js');
     const { database, privacy } = this.settings;
     const connection = {
       operation: 'clean up',
@@ -55,7 +51,6 @@ export class CleanupService {
       statementTimeoutMs: LONGEST_STATEMENT_MS,
     };
     const run = await runOnDedicatedConnection(database, connection, async (client) => {
-      if (!(await hasLedger(client)) || !(await hasPolicy(client))) throw notInForce(await hasLedger(client));
       const options = {
         rules,
         defaultSchema: database.url.schema,
@@ -114,19 +109,4 @@ export class CleanupService {
       return { shipped: 0, failures: [{ location: 'the database', message: serverMessageOf(error) }] };
     }
   }
-}
-
-function notInForce(isInstalled: boolean): PgkeepError {
-  if (!isInstalled) {
-    return new PgkeepError(
-      'NOT_INSTALLED',
-      'Cannot clean up: the database has no table pgkeep.privacy_action.',
-      { hint: 'Run `pgkeep install`.' },
-    );
-  }
-  return new PgkeepError(
-    'PRIVACY_REFUSED',
-    'Refused to clean up: no rule is in force, so an erased row would not be recorded. Nothing was erased.',
-    { hint: 'Run `pgkeep policy apply`, then clean up again.' },
-  );
 }
