@@ -8,6 +8,7 @@ import { EnvironmentModule } from './environment/environment.module.js';
 import { InstallModule } from './install/install.module.js';
 import { MaintenanceModule } from './maintenance/maintenance.module.js';
 import { MigrationsModule } from './migrations/migrations.module.js';
+import { PolicyModule } from './policy/policy.module.js';
 import { DatabaseModule } from './postgres/database.module.js';
 import { ErasureModule } from './privacy/erasure.module.js';
 import { ApplicationChecksModule, type ReadinessCheck } from './readiness/application-checks.js';
@@ -26,6 +27,7 @@ export const SERVICE_MODULES = [
   BackupModule,
   RestoreModule,
   DriftModule,
+  PolicyModule,
   ErasureModule,
   RetentionModule,
   ReadinessModule,

@@ -4,12 +4,11 @@ import type { Settings } from './config/settings.js';
 import { ConfigurableModuleClass, type AsyncSettings } from './config/settings.module.js';
 import { DeployModule } from './deploy/deploy.module.js';
 import { DoctorModule } from './doctor/doctor.module.js';
-import { PolicyModule } from './policy/policy.module.js';
 import { PrivacyModule } from './privacy/privacy.module.js';
 
 export type { ModuleOptions } from './assemble.js';
 
-const MODULES = [...SERVICE_MODULES, DeployModule, PolicyModule, PrivacyModule, DoctorModule] as const;
+const MODULES = [...SERVICE_MODULES, DeployModule, PrivacyModule, DoctorModule] as const;
 
 /** The same, with settings that the application's own providers make. */
 export type AsyncModuleOptions = AsyncSettings & ModuleOptions;

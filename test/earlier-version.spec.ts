@@ -75,7 +75,11 @@ describe('a database and backups of the version before the renames', () => {
 
   describe.each([
     ['before `pgkeep install`', [], ['catalogue_fingerprint.deed', 'change_log.deed']],
-    ['after `pgkeep install`', ['install'], ['catalogue_fingerprint.action', 'change_log.action']],
+    [
+      'after `pgkeep install`',
+      ['install'],
+      ['catalogue_fingerprint.action', 'change_log.action', 'privacy_action.action'],
+    ],
   ])('%s', (_when, installed, names) => {
     beforeEach(async () => {
       if (installed.length > 0) await install();
@@ -139,7 +143,11 @@ describe('a database and backups of the version before the renames', () => {
       const { rows } = await query(own.cluster.url('clinic'), 'SELECT name FROM "Patient" ORDER BY id');
       expect(rows.map(({ name }) => name)).toEqual(['Ada', 'Blaise', 'Carl']);
       // The restore upgraded pgkeep's schema, which the backup has in its earlier form.
-      expect(await columns()).toEqual(['catalogue_fingerprint.action', 'change_log.action']);
+      expect(await columns()).toEqual([
+        'catalogue_fingerprint.action',
+        'change_log.action',
+        'privacy_action.action',
+      ]);
       expect(await actions()).toEqual([...before, 'backup', 'restore']);
       expect(await verify()).toMatchObject({ verdict: 'whole' });
     });

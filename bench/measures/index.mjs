@@ -7,6 +7,7 @@ import { drift } from './drift.mjs';
 import { lint } from './lint.mjs';
 import { guard } from './guard.mjs';
 import { migrations } from './migrations.mjs';
+import { policy } from './policy.mjs';
 import { privacy } from './privacy.mjs';
 import { queries } from './queries.mjs';
 import { restoreTest } from './restore-test.mjs';
@@ -38,6 +39,7 @@ export const MEASURES = {
   'restore-test': { title: 'a restore test of 1 GB', measure: restoreTest },
   'backup-beside-probes': { title: '/ready during a backup', measure: backupBesideProbes },
   drift: { title: 'comparison for drift on 10,000 tables', measure: drift },
+  policy: { title: 'what the rules for rows add', measure: policy },
   lint: { title: 'lint of 1,000 migrations', measure: lint },
   privacy: { title: 'export and erasure of a person with 100,000 rows', measure: privacy },
 };

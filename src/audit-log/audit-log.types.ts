@@ -16,6 +16,7 @@ export type Action =
   | 'rollback'
   | 'resolve'
   | 'accept-drift'
+  | 'policy'
   | 'cleanup'
   | 'replay'
   | 'soft-delete'

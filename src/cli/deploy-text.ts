@@ -36,7 +36,10 @@ export function renderDeployment(report: DeployReport): string {
   const { applied, backup, shrunk, found, unenforced, notCounted, retries } = report;
   const { durationMs, database, environment } = report;
   if (applied.length === 0) {
-    return `Nothing to deploy: database "${database}" (${environment}) is up to date.`;
+    return [
+      `Nothing to deploy: database "${database}" (${environment}) is up to date.`,
+      ...policyLines(report),
+    ].join('\n');
   }
   return [
     `Deployed ${counted(applied.length, 'migration')} into database "${database}" (${environment}) in ${formatSeconds(durationMs)}; the history shows ${applied.length === 1 ? 'it' : 'them'} as finished.`,
@@ -50,9 +53,26 @@ export function renderDeployment(report: DeployReport): string {
     ...found.map((text) => `  WARNING   ${text}`),
     ...unenforced.map((one) => `  WARNING   ${unenforcedText(one)}: ${one.fix}`),
     ...(notCounted.length === 0 ? [] : [`  too large to count: ${boundedList(notCounted)}`]),
+    ...policyLines(report),
     ...driftLines(report),
     ...notRecordedLines(report),
   ].join('\n');
+}
+
+/** Renders whether the rules for rows were applied; nothing if they were in force. */
+function policyLines({ policy }: DeployReport): string[] {
+  if (!policy) return [];
+  if ('notApplied' in policy) return [`  WARNING   the policy was not applied: ${policy.notApplied}`];
+  const { applied, inForce, passedOver } = policy.applied;
+  return [
+    ...(applied.length === 0
+      ? []
+      : [`  policy: rules of ${counted(applied.length, 'table')} applied, of ${inForce} in force already`]),
+    ...passedOver.map(
+      ({ name, why }) =>
+        `  WARNING   the rule of ${name} was not applied: ${why}. Run \`pgkeep policy apply\` again.`,
+    ),
+  ];
 }
 
 /** Renders what a deploy or rollback reports about drift: earlier changes, and whether the structure was recorded. */

@@ -178,7 +178,23 @@ export const VERBS: readonly VerbEntry[] = [
       {
         name: 'check',
         description: 'Check the declared rules, without a database. Exit 0: consistent, 1: findings.',
-        load: async () => (await import('./commands/policy-check.js')).policyCheckVerb,
+        load: async () => (await import('./commands/policy.js')).policyCheckVerb,
+      },
+      {
+        name: 'show',
+        description: 'Compare the declared rules with what the database enforces. Exit 0: equal, 1: not.',
+        load: async () => (await import('./commands/policy.js')).policyShowVerb,
+      },
+      {
+        name: 'apply',
+        description:
+          'Make PostgreSQL enforce the declared rules. Exit 1: tables were passed over, 3: refused.',
+        load: async () => (await import('./commands/policy.js')).policyApplyVerb,
+      },
+      {
+        name: 'remove',
+        description: 'Remove the triggers of one table, with a reason. Exit 3: refused.',
+        load: async () => (await import('./commands/policy.js')).policyRemoveVerb,
       },
     ],
   },

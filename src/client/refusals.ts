@@ -9,8 +9,8 @@ const KEEP_KEY: ReadonlySet<string> = new Set(['update', 'delete']);
 
 /** @throws GuardError `PK004` if the rows of the model are never deleted. */
 export function refuseDelete(rules: ModelRules): void {
-  const { deleteRule: rule } = rules;
-  if (rule === 'never') throw refusal(rules, 'DELETE', rule, HINTS.delete);
+  const { deleteRule: rule, deletedAt } = rules;
+  if (rule === 'never') throw refusal(rules, 'DELETE', rule, deletedAt ? HINTS.delete : HINTS.change);
   if (rule === 'append' || rule === 'read') throw refusal(rules, 'DELETE', rule, HINTS.change);
 }
 
@@ -25,7 +25,7 @@ export function heldRefusal(rules: ModelRules, operation: string): GuardError {
  */
 export function refuseUpdate(model: GuardedModel, data: unknown, hasReason: boolean): void {
   const { tableRule, rules } = model;
-  if (tableRule?.update === undefined) return;
+  if (!tableRule || tableRule.update === null) return;
   const columns = writtenColumns(model, data);
   if (columns.some((column) => tableRule.immutable.includes(column))) {
     throw refusal(rules, 'UPDATE', 'immutable', HINTS.change);

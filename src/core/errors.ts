@@ -31,6 +31,7 @@ export const ERROR_KINDS = {
   MIGRATIONS_UNREADABLE: 'failed',
   LINT_FAILED: 'failed',
   SCHEMA_NOT_FOUND: 'configuration',
+  POLICY_REFUSED: 'refused',
   DEPLOY_REFUSED: 'refused',
   DEPLOY_FAILED: 'failed',
   DOWN_SCRIPT_REFUSED: 'refused',

@@ -8,6 +8,7 @@ import { Clock } from '../core/clock.js';
 import { interrupted, PgkeepError } from '../core/errors.js';
 import { DriftService } from '../drift/drift.service.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
+import { PolicyService } from '../policy/policy.service.js';
 import { runOnDedicatedConnection } from '../postgres/connect.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
@@ -25,6 +26,7 @@ export class DeployDependencies {
     readonly backups: BackupService,
     readonly changelog: AuditLogService,
     readonly drift: DriftService,
+    readonly policy: PolicyService,
   ) {
     this.timeouts = database.timeouts;
   }

@@ -4,12 +4,21 @@ import { BackupModule } from '../backup/backup.module.js';
 import { ClockModule } from '../core/clock.module.js';
 import { DriftModule } from '../drift/drift.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
+import { PolicyModule } from '../policy/policy.module.js';
 import { DatabaseModule } from '../postgres/database.module.js';
 import { DeployDependencies } from './deploy-connection.js';
 import { DeployService, ResolveService, RollbackService } from './deploy.service.js';
 
 @Module({
-  imports: [BackupModule, AuditLogModule, ClockModule, DatabaseModule, DriftModule, MigrationsModule],
+  imports: [
+    BackupModule,
+    AuditLogModule,
+    ClockModule,
+    DatabaseModule,
+    DriftModule,
+    MigrationsModule,
+    PolicyModule,
+  ],
   providers: [DeployDependencies, DeployService, RollbackService, ResolveService],
   exports: [DeployService, RollbackService, ResolveService],
 })

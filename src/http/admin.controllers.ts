@@ -18,6 +18,8 @@ import { PgkeepError } from '../core/errors.js';
 import type { JobRun } from '../jobs/jobs.types.js';
 import { MaintenanceService } from '../maintenance/maintenance.service.js';
 import type { JobsOverview } from '../maintenance/maintenance.types.js';
+import { PolicyService } from '../policy/policy.service.js';
+import type { PolicyShown } from '../policy/policy.types.js';
 import { CleanupService } from '../privacy/cleanup/cleanup.service.js';
 import type { CleanupReport } from '../privacy/cleanup/cleanup.types.js';
 import { RestoreTestService } from '../restore/test/restore-test.service.js';
@@ -114,6 +116,20 @@ export class DatabaseStatsController {
   @Header('cache-control', 'no-store')
   async collect(@Query('rows') rows?: unknown): Promise<DatabaseStats> {
     return await this.stats.collect(rowCounting(rows));
+  }
+}
+
+/** `/admin/policy`: the rules of the tables, and whether the database enforces them. */
+@Controller('admin/policy')
+@UseFilters(ProblemFilter)
+@UseGuards(AdminGuard)
+export class PolicyController {
+  constructor(private readonly policy: PolicyService) {}
+
+  @Get()
+  @Header('cache-control', 'no-store')
+  async show(): Promise<PolicyShown> {
+    return await this.policy.show({ schemaIsOptional: true });
   }
 }
 

@@ -196,6 +196,17 @@ const paths = {
       },
     },
   },
+  '/admin/policy': {
+    get: {
+      operationId: 'policy',
+      summary: 'The rules of the tables, and whether the database enforces them.',
+      security,
+      responses: {
+        200: json('Every table that has a rule.', 'Policy'),
+        ...refusals,
+      },
+    },
+  },
   '/admin/jobs': {
     get: {
       operationId: 'jobs',

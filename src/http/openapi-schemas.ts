@@ -2,6 +2,7 @@ import { CLEANUP_FATES } from '../privacy/cleanup/judge-batch.js';
 import { GATES } from '../config/settings.js';
 import { VERDICT_CODES } from '../readiness/check.js';
 import { CHECK_CODES, CHECK_NAMES } from '../readiness/checks.js';
+import { policy } from '../readiness/checks/policy.js';
 import { jobSchemas } from './openapi-job-schemas.js';
 import { privacySchemas } from './openapi-privacy-schemas.js';
 
@@ -123,6 +124,45 @@ const statsSchema = {
   },
 };
 
+const differencesSchema = {
+  type: 'array',
+  items: {
+    type: 'object',
+    required: ['code', 'text'],
+    additionalProperties: false,
+    properties: { code: { enum: Object.keys(policy.codes) }, text: { type: 'string' } },
+  },
+};
+
+const policySchema = {
+  type: 'object',
+  required: ['database', 'isDeclared', 'differences', 'tables'],
+  additionalProperties: false,
+  properties: {
+    database: { type: 'string' },
+    isDeclared: {
+      type: 'boolean',
+      description: 'false: no Prisma schema was found, and the rules are those that were applied.',
+    },
+    differences: differencesSchema,
+    tables: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['name', 'model', 'rule', 'differences', 'notes'],
+        additionalProperties: false,
+        properties: {
+          name: { type: 'string', examples: ['public.children'] },
+          model: { type: ['string', 'null'] },
+          rule: { type: 'string', examples: ['never deleted, corrections'] },
+          differences: differencesSchema,
+          notes: { type: 'array', items: { type: 'string' } },
+        },
+      },
+    },
+  },
+};
+
 const problemSchema = {
   type: 'object',
   required: ['type', 'title', 'status', 'detail', 'code'],
@@ -198,6 +238,7 @@ export function schemasWith(added: readonly string[]): Readonly<Record<string, o
     Health: healthSchema,
     Table: tableSchema,
     Stats: statsSchema,
+    Policy: policySchema,
     Cleanup: cleanupSchema,
     Problem: problemSchema,
     ...jobSchemas,

@@ -4,6 +4,7 @@ import {
   BackupsController,
   DatabaseStatsController,
   JobsController,
+  PolicyController,
   RestoreTestsController,
   CleanupController,
 } from './admin.controllers.js';
@@ -20,6 +21,7 @@ import { ProbesController } from './probes.controller.js';
     ProbesController,
     DatabaseStatsController,
     JobsController,
+    PolicyController,
     BackupsController,
     RestoreTestsController,
     CleanupController,

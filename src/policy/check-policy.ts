@@ -1,5 +1,12 @@
 import type { Field, Model, Place, PrismaSchema } from '../prisma-schema/prisma-schema.types.js';
-import { readRules, type DeleteRule, type ModelRules, type PersonalMethod } from '../prisma-schema/rules.js';
+import {
+  hasRowRule,
+  readRules,
+  type DeleteRule,
+  type ModelRules,
+  type PersonalMethod,
+  type Rules,
+} from '../prisma-schema/rules.js';
 
 /** A fault of the declared policy. */
 export interface PolicyFinding extends Place {
@@ -39,12 +46,13 @@ const KEPT: ReadonlySet<DeleteRule> = new Set<DeleteRule>(['never', 'append', 'r
 
 /** Checks the declared policy of a schema without a database. Pure. */
 export function checkPolicy(schema: PrismaSchema): PolicyCheck {
-  const { models, faults } = readRules(schema);
+  const { models, faults, everyModel } = readRules(schema);
   const owned = reachableFromSubjects(models);
   const findings: PolicyFinding[] = [...faults];
   for (const rules of models.values()) {
     findings.push(
       ...contradictions(rules),
+      ...(everyModel && !hasRowRule(rules) ? [withoutRule(rules.model)] : []),
       ...ownerFindings(rules),
       ...personalFindings(rules, owned.has(rules.model.name)),
     );
@@ -54,6 +62,18 @@ export function checkPolicy(schema: PrismaSchema): PolicyCheck {
       deleteRule !== 'free' || isSubject || model.annotations.length + fieldAnnotations(model) > 0,
   );
   return { models: withRules.length, findings };
+}
+
+/** Returns the findings for which no rule is applied: one that is misread would protect nothing. Pure. */
+export function obstacles({ models, faults }: Rules): PolicyFinding[] {
+  return [...faults, ...[...models.values()].flatMap((rules) => contradictions(rules))];
+}
+
+function withoutRule(model: Model): PolicyFinding {
+  return at(
+    model,
+    `model ${model.name}: no rule says what may happen to its rows, and the datasource wants one for every model (@pgkeep.everyModel). Add /// @pgkeep.neverDelete, or another rule; /// @pgkeep.deletable allows everything.`,
+  );
 }
 
 function fieldAnnotations({ fields }: Model): number {

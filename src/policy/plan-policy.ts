@@ -1,37 +1,47 @@
-import { escapeIdentifier, escapeLiteral } from 'pg';
-import type { Field } from '../prisma-schema/prisma-schema.types.js';
-import type { DeleteRule, ModelRules, Rules } from '../prisma-schema/rules.js';
+import { escapeIdentifier } from 'pg';
+import { POLICY_TRIGGER_PREFIX } from '../postgres/catalogue/own-relations.js';
+import type { Field, Model } from '../prisma-schema/prisma-schema.types.js';
+import { hasRowRule, type DeleteRule, type ModelRules, type Rules } from '../prisma-schema/rules.js';
 import { POLICY_SCHEMA } from './policy-texts.js';
 
 /** What an UPDATE is subject to: a reason, or refused; `free` where only some columns never change. */
-export type UpdateRule = 'correct' | 'append' | 'read' | 'free';
+export const UPDATE_RULES = ['correct', 'append', 'read', 'free'] as const;
+export type UpdateRule = (typeof UPDATE_RULES)[number];
 
-/** The rule of a table, as `policy apply` puts it on. */
+/** The rule of a table, as `policy apply` enforces and records it. */
 export interface TableRule {
   readonly schema: string;
   readonly table: string;
   /** The model that declares it. */
   readonly model: string;
   readonly delete: DeleteRule;
-  /** Undefined if every UPDATE is allowed. */
-  readonly update: UpdateRule | undefined;
+  /** Null if every UPDATE is allowed. */
+  readonly update: UpdateRule | null;
   /** Whether INSERT is refused once the table has rows. */
   readonly isSeedOnly: boolean;
-  /** Columns of the primary key. */
+  /** Columns of the primary key, or of the first unique index if there is none. */
   readonly key: readonly string[];
   /** Those of the key that are personal themselves. */
   readonly personalKey: readonly string[];
+  /** The column that marks a row as deleted. */
+  readonly mark: string | null;
   /** Columns that change without a reason: `@updatedAt`, `deletedAt`, `deletedBy`. */
   readonly unexplained: readonly string[];
   /** Columns that never change. */
   readonly immutable: readonly string[];
+  /** Columns of the foreign keys that lead to the owner: they must be NOT NULL. */
+  readonly owners: readonly string[];
+  /** Whether the policy wants a rule for every table: `@pgkeep.everyModel`. */
+  readonly everyModel: boolean;
 }
 
-/** A trigger of a table. */
+/** A trigger that enforces a rule on a table, or on a partition. */
 export interface PolicyTrigger {
   readonly name: string;
-  /** The statement that creates or replaces it. */
-  readonly sql: string;
+  /** As `pg_get_triggerdef` prints it, without the table. */
+  readonly definition: string;
+  /** Whether PostgreSQL copies it from a partitioned table to the partitions: those FOR EACH ROW. */
+  readonly isCloned: boolean;
 }
 
 /** Fields beside `@updatedAt` that a correction does not have to explain. */
@@ -41,44 +51,66 @@ const MARKS = new Set(['deletedAt', 'deletedBy']);
  * Returns the rules of the tables that have any, in the order of the schema. Pure.
  * @param defaultSchema the PostgreSQL schema of models without `@@schema`
  */
-export function planPolicy({ models }: Rules, defaultSchema: string): TableRule[] {
+export function planPolicy({ models, everyModel }: Rules, defaultSchema: string): TableRule[] {
   return [...models.values()].flatMap((rules) => {
-    const rule = ruleOf(rules, defaultSchema);
-    return rule.delete === 'free' && rule.update === undefined ? [] : [rule];
+    const rule = ruleOf(rules, defaultSchema, everyModel);
+    const isStated = everyModel && hasRowRule(rules);
+    return rule.delete === 'free' && rule.update === null && rule.owners.length === 0 && !isStated
+      ? []
+      : [rule];
   });
 }
 
-function ruleOf(rules: ModelRules, defaultSchema: string): TableRule {
+function ruleOf(rules: ModelRules, defaultSchema: string, everyModel: boolean): TableRule {
   const { model, deleteRule, fields } = rules;
   const columns = (wanted: (field: Field) => boolean) =>
-    model.fields.filter(wanted).map(({ column }) => column);
-  const isKey = ({ name }: Field) => model.id.includes(name);
+    model.fields.filter((field) => wanted(field) && !field.relation).map(({ column }) => column);
+  const key = keyOf(model);
+  const owning = new Set(
+    model.fields.flatMap((field) =>
+      fields.get(field.name)?.isOwner === true ? (field.relation?.fields ?? []) : [],
+    ),
+  );
   const immutable = columns(({ name }) => fields.get(name)?.isImmutable === true);
   return {
     schema: model.schema ?? defaultSchema,
     table: model.table,
     model: model.name,
-    // A correction of reference data is allowed; a DELETE is not.
     delete: deleteRule,
     update: updateRuleOf(rules, immutable.length > 0),
     isSeedOnly: deleteRule === 'read',
-    key: model.id.flatMap((name) => columns((field) => field.name === name)),
-    personalKey: columns((field) => {
-      const personal = fields.get(field.name)?.personal;
-      return isKey(field) && personal !== undefined && personal !== 'keep';
+    key: key.flatMap((name) => columns((field) => field.name === name)),
+    personalKey: columns(({ name }) => {
+      const personal = fields.get(name)?.personal;
+      return key.includes(name) && personal !== undefined && personal !== 'keep';
     }),
+    mark: columns(({ name }) => name === rules.deletedAt?.name)[0] ?? null,
     unexplained: columns(({ name, isUpdatedAt }) => isUpdatedAt || MARKS.has(name)),
     immutable,
+    owners: columns(({ name }) => owning.has(name)),
+    everyModel,
   };
+}
+
+/** Prisma requires a unique index of required fields where a model has no primary key. */
+function keyOf({ id, uniques, fields }: Model): readonly string[] {
+  if (id.length > 0) return id;
+  const isRequired = (name: string) => fields.some((field) => field.name === name && !field.isOptional);
+  return uniques.find((names) => names.every(isRequired)) ?? [];
 }
 
 function updateRuleOf(
   { deleteRule, takesCorrections }: ModelRules,
   hasImmutable: boolean,
-): UpdateRule | undefined {
+): UpdateRule | null {
   if (takesCorrections) return 'correct';
   if (deleteRule === 'append' || deleteRule === 'read') return deleteRule;
-  return hasImmutable ? 'free' : undefined;
+  return hasImmutable ? 'free' : null;
+}
+
+/** Returns the columns that a rule needs in the table. */
+export function columnsOf({ key, unexplained, immutable, owners, mark }: TableRule): string[] {
+  return [...new Set([...key, ...(mark === null ? [] : [mark]), ...unexplained, ...immutable, ...owners])];
 }
 
 /** Returns the table's name as SQL. */
@@ -96,41 +128,53 @@ export function triggersOf(rule: TableRule, isSealed: boolean): PolicyTrigger[] 
     ...(rule.delete === 'free'
       ? []
       : [
-          trigger(rule, 'delete', 'BEFORE DELETE', 'FOR EACH ROW', [rule.delete, ...key]),
-          trigger(rule, 'truncate', 'BEFORE TRUNCATE', 'FOR EACH STATEMENT', [rule.delete]),
+          trigger('delete', 'BEFORE DELETE', 'FOR EACH ROW', [rule.delete, ...key, rule.mark ?? '']),
+          trigger('truncate', 'BEFORE TRUNCATE', 'FOR EACH STATEMENT', [rule.delete]),
         ]),
-    ...(rule.update === undefined
+    ...(rule.update === null
       ? []
       : [
-          // OLD.* depends on no column, so that a migration can drop one.
-          trigger(rule, 'update', 'AFTER UPDATE', 'FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*)', [
+          // old.* depends on no column, so that a migration can drop one.
+          trigger('update', 'AFTER UPDATE', 'FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*))', [
             rule.update,
             ...key,
             arrayOf(rule.unexplained),
             arrayOf(rule.immutable),
           ]),
         ]),
-    ...(isSealed ? [trigger(rule, 'insert', 'AFTER INSERT', 'FOR EACH ROW', [])] : []),
+    ...(isSealed ? [trigger('insert', 'AFTER INSERT', 'FOR EACH ROW', [])] : []),
   ];
 }
 
-/** The prefix of every trigger's name. */
-export const POLICY_TRIGGER_PREFIX = 'pgkeep_policy_';
+/** The trigger that seals a table. */
+export const INSERT_TRIGGER = `${POLICY_TRIGGER_PREFIX}insert`;
 
-function trigger(
-  rule: TableRule,
-  event: string,
-  when: string,
-  scope: string,
-  args: readonly string[],
-): PolicyTrigger {
+function trigger(event: string, when: string, scope: string, args: readonly string[]): PolicyTrigger {
   const name = `${POLICY_TRIGGER_PREFIX}${event}`;
-  const call = `${POLICY_SCHEMA}.on_${event}(${args.map((arg) => escapeLiteral(arg)).join(', ')})`;
+  const call = `${POLICY_SCHEMA}.on_${event}(${args.map((arg) => literal(arg)).join(', ')})`;
   return {
     name,
-    sql: `CREATE OR REPLACE TRIGGER ${name} ${when} ON ${tableSql(rule)} ${scope} EXECUTE FUNCTION ${call};
-ALTER TABLE ${tableSql(rule)} ENABLE ALWAYS TRIGGER ${name};`,
+    definition: `${when} ${scope} EXECUTE FUNCTION ${call}`,
+    isCloned: scope.startsWith('FOR EACH ROW'),
   };
+}
+
+/** Returns the statements that create a trigger on a table, or replace it, enabled whatever session_replication_role is. */
+export function triggerSql({ name, definition }: PolicyTrigger, table: string): string[] {
+  const [when, scope] = splitAt(definition, definition.indexOf(' FOR EACH '));
+  return [
+    `CREATE OR REPLACE TRIGGER ${name} ${when} ON ${table}${scope};`,
+    `ALTER TABLE ${table} ENABLE ALWAYS TRIGGER ${name};`,
+  ];
+}
+
+function splitAt(text: string, index: number): [string, string] {
+  return [text.slice(0, index), text.slice(index)];
+}
+
+/** Returns a text as `pg_get_triggerdef` prints it: with standard_conforming_strings, a backslash is no escape. */
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
 }
 
 /** Returns names as the text of a PostgreSQL array. */

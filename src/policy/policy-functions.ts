@@ -12,25 +12,48 @@ import {
   ROW_HELD,
 } from './policy-texts.js';
 
-const FUNCTION = `LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp`;
+interface PolicyFunction {
+  readonly name: string;
+  /** Arguments and result, as SQL. */
+  readonly signature: string;
+  /**
+   * Whether it runs with the rights of its owner, who owns the records, and therefore with its own search_path. The
+   * others are called by those, and setting search_path takes longer than they do.
+   */
+  readonly asOwner: boolean;
+  /** PL/pgSQL; ASCII only, because not every encoding has more. */
+  readonly body: string;
+}
 
 const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
-/**
- * The functions; each replaces an older one. A trigger refuses or records, and never turns one command into another: a
- * DELETE that became an UPDATE would leave orphans behind a cascade.
- */
-export const POLICY_FUNCTIONS = `
-CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.passes() RETURNS boolean ${FUNCTION} AS $$
-BEGIN
-  -- A recorded deploy, or what a publisher did.
-  IF ${IS_DDL_GUARD_LIFTED} THEN RETURN true; END IF;
-  RETURN coalesce((SELECT a.backend_type LIKE 'logical replication%' FROM pg_stat_activity a
-                    WHERE a.pid = pg_backend_pid()), false);
-END
-$$;
+/** SQL expression: why the rule of a trigger refuses. */
+const WHY = `CASE TG_ARGV[0] WHEN 'soft' THEN ${quoted(REFUSALS.soft)} WHEN 'append' THEN ${quoted(REFUSALS.append)}
+         WHEN 'read' THEN ${quoted(REFUSALS.read)} ELSE ${quoted(REFUSALS.never)} END`;
 
-CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.open_action(action text, actor text, reason text) RETURNS uuid ${FUNCTION} AS $$
+/**
+ * The functions. A trigger refuses or records, and never turns one command into another: a DELETE that became an UPDATE
+ * would leave orphans behind a cascade. Each trigger raises its own errors, so that psql shows one line of context.
+ */
+const FUNCTIONS: readonly PolicyFunction[] = [
+  {
+    // A recorded deploy, or what a publisher did.
+    name: 'passes',
+    signature: '() RETURNS boolean',
+    asOwner: true,
+    body: `
+BEGIN
+  IF ${IS_DDL_GUARD_LIFTED} THEN RETURN true; END IF;
+  -- The worker of a subscription. pg_stat_activity hides the backend of a superuser from other roles; this does not.
+  RETURN EXISTS (SELECT FROM pg_stat_get_subscription(NULL) s WHERE s.pid = pg_backend_pid());
+END
+`,
+  },
+  {
+    name: 'open_action',
+    signature: '(action text, actor text, reason text) RETURNS uuid',
+    asOwner: true,
+    body: `
 DECLARE
   opened uuid;
 BEGIN
@@ -44,189 +67,287 @@ BEGIN
   PERFORM set_config('${ACTION_SETTING}', opened::text, true);
   RETURN opened;
 END
-$$;
-
--- The action that was opened in this very transaction: the setting alone opens nothing. The time is compared as well,
--- because a restored database numbers its transactions from the start again.
-CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.current_action() RETURNS pgkeep.privacy_action ${FUNCTION} AS $$
+`,
+  },
+  {
+    // The action that was opened in this very transaction: the setting alone opens nothing. The time is compared as
+    // well, because a restored database numbers its transactions from the start again.
+    name: 'current_action',
+    signature: '() RETURNS pgkeep.privacy_action',
+    asOwner: true,
+    body: `
 DECLARE
   stated CONSTANT text := current_setting('${ACTION_SETTING}', true);
-  found pgkeep.privacy_action;
+  opened pgkeep.privacy_action;
 BEGIN
   IF stated IS NULL OR stated !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN RETURN NULL; END IF;
-  SELECT a.* INTO found FROM pgkeep.privacy_action a
+  SELECT a.* INTO opened FROM pgkeep.privacy_action a
    WHERE a.id = stated::uuid AND a.txid = pg_current_xact_id_if_assigned()::text::bigint
      AND a.opened_at >= transaction_timestamp();
-  RETURN found;
+  RETURN opened;
 END
-$$;
-
--- The key of a row as the ledger holds it: a value that is personal itself as a salted hash.
-CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.ledger_key(table_name text, key jsonb, personal text[]) RETURNS jsonb ${FUNCTION} AS $$
+`,
+  },
+  {
+    // The key of a row as the ledger holds it: a value that is personal itself as a salted hash.
+    name: 'ledger_key',
+    signature: '(table_name text, key jsonb, personal text[]) RETURNS jsonb',
+    asOwner: true,
+    body: `
 BEGIN
   IF cardinality(personal) = 0 THEN RETURN key; END IF;
-  RETURN (SELECT jsonb_object_agg(k.key, CASE WHEN k.key = ANY (personal) THEN jsonb_build_object('sha256',
+  RETURN (SELECT jsonb_object_agg(k.key, CASE WHEN k.key = ANY (personal) AND NOT (jsonb_typeof(k.value) = 'object' AND k.value ? 'sha256') THEN jsonb_build_object('sha256',
             encode(sha256(s.salt || convert_to(ledger_key.table_name || k.value::text, 'UTF8')), 'hex')) ELSE k.value END)
             FROM jsonb_each(key) k, pgkeep.privacy_salt s);
 END
-$$;
-
--- One ledger line per key, for what no trigger sees: marks, restored marks, anonymized rows.
-CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.record_rows(action uuid, table_name text, keys jsonb, what text) RETURNS void ${FUNCTION} AS $$
-DECLARE
-  current CONSTANT pgkeep.privacy_action := pgkeep_policy.current_action();
-BEGIN
-  IF what NOT IN ('marked', 'restored', 'anonymized') OR current.id IS DISTINCT FROM action THEN
-    RAISE EXCEPTION 'pgkeep: recording rows of % is refused: no action was opened in this transaction', table_name
-      USING ERRCODE = '${POLICY_REFUSED}', HINT = 'Call ${POLICY_SCHEMA}.open_action(action, actor, reason) in the same transaction.';
-  END IF;
-  INSERT INTO pgkeep.privacy_row (action_id, table_name, key, what)
-  SELECT record_rows.action, record_rows.table_name, k, record_rows.what FROM jsonb_array_elements(keys) k
-      ON CONFLICT DO NOTHING;
-END
-$$;
-
--- Whether a legal hold keeps a row; its key as the ledger has it.
-CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.is_held(table_name text, key jsonb) RETURNS boolean
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+`,
+  },
+  {
+    // Whether a legal hold keeps a row; its key as the ledger has it.
+    name: 'is_held',
+    signature: '(table_name text, key jsonb) RETURNS boolean',
+    asOwner: true,
+    body: `
 BEGIN
   RETURN EXISTS (SELECT FROM pgkeep.legal_hold h WHERE h.table_name = is_held.table_name AND h.key = is_held.key
                     AND (h.held_until IS NULL OR h.held_until >= CURRENT_DATE));
 END
-$$;
-
--- Removes the reasons of earlier actions and corrections from the rows that this action erased: they may say something
--- about the person. An action on other rows as well keeps its lines, without its reason.
-CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.forget_reasons(action uuid) RETURNS void ${FUNCTION} AS $$
+`,
+  },
+  {
+    // One ledger line per key, for what no trigger sees: marks, restored marks, anonymized rows. A restore replays them,
+    // so the role must have the right to change the rows itself.
+    name: 'record_rows',
+    signature: '(action uuid, table_name text, keys jsonb, what text) RETURNS void',
+    asOwner: true,
+    body: `
 DECLARE
-  current CONSTANT pgkeep.privacy_action := pgkeep_policy.current_action();
+  opened CONSTANT pgkeep.privacy_action := pgkeep_policy.current_action();
 BEGIN
-  IF current.id IS DISTINCT FROM action OR current.action NOT IN ('hard-delete', 'cleanup', 'anonymize', 'replay') THEN
+  IF what NOT IN ('marked', 'restored', 'anonymized') OR opened.id IS DISTINCT FROM action THEN
+    RAISE EXCEPTION 'pgkeep: recording rows of % is refused: no action was opened in this transaction', table_name
+      USING ERRCODE = '${POLICY_REFUSED}', HINT = 'Call ${POLICY_SCHEMA}.open_action(action, actor, reason) in the same transaction.';
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_roles r WHERE pg_has_role(session_user, r.oid, 'MEMBER')
+                    AND has_any_column_privilege(r.oid, to_regclass(record_rows.table_name), 'UPDATE')) THEN
+    RAISE EXCEPTION 'pgkeep: recording rows of % is refused: role "%" may not update them', table_name, session_user
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  INSERT INTO pgkeep.privacy_row (action_id, table_name, key, what)
+  SELECT record_rows.action, record_rows.table_name,
+         pgkeep_policy.ledger_key(record_rows.table_name, k, ARRAY(
+           SELECT jsonb_array_elements_text(p.rule -> 'personalKey') FROM pgkeep.table_policy p
+            WHERE format('%I.%I', p.schema_name, p.table_name) = record_rows.table_name)), record_rows.what
+    FROM jsonb_array_elements(keys) k
+      ON CONFLICT DO NOTHING;
+END
+`,
+  },
+  {
+    // Removes the reasons of earlier actions and corrections from the rows that this action erased: they may say
+    // something about the person. An action on other rows as well keeps its lines, without its reason.
+    name: 'forget_reasons',
+    signature: '(action uuid) RETURNS void',
+    asOwner: true,
+    body: `
+DECLARE
+  opened CONSTANT pgkeep.privacy_action := pgkeep_policy.current_action();
+BEGIN
+  IF opened.id IS DISTINCT FROM action OR opened.action NOT IN ('hard-delete', 'cleanup', 'anonymize', 'replay') THEN
     RAISE EXCEPTION 'pgkeep: removing reasons is refused: no erasure was opened in this transaction'
       USING ERRCODE = '${POLICY_REFUSED}', HINT = 'Call ${POLICY_SCHEMA}.open_action(action, actor, reason) in the same transaction.';
   END IF;
   UPDATE pgkeep.correction c SET reason = NULL
     FROM pgkeep.privacy_row r
-   WHERE r.action_id = current.id AND c.table_name = r.table_name AND c.key = r.key AND c.reason IS NOT NULL;
+   WHERE r.action_id = opened.id AND c.table_name = r.table_name AND c.key = r.key AND c.reason IS NOT NULL;
   UPDATE pgkeep.privacy_action a SET reason = NULL
-   WHERE a.reason IS NOT NULL AND a.id <> current.id
+   WHERE a.reason IS NOT NULL AND a.id <> opened.id
      AND a.action NOT IN ('cleanup', 'replay')
      AND a.id IN (SELECT earlier.action_id FROM pgkeep.privacy_row r
                     JOIN pgkeep.privacy_row earlier ON earlier.table_name = r.table_name AND earlier.key = r.key
-                   WHERE r.action_id = current.id);
+                   WHERE r.action_id = opened.id);
 END
-$$;
-
-CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.refuse(operation text, table_name text, why text, hint text, code text) RETURNS void ${FUNCTION} AS $$
+`,
+  },
+  {
+    // The name of the table that has the rule: of a partition, that of the partitioned table.
+    name: 'name_of',
+    signature: '(relation oid) RETURNS text',
+    asOwner: false,
+    body: `
 BEGIN
-  RAISE EXCEPTION 'pgkeep: % of % is refused: %', operation, table_name, why USING ERRCODE = code, HINT = hint;
+  RETURN (SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE c.oid = coalesce(pg_catalog.pg_partition_root(relation::pg_catalog.regclass)::oid, relation));
 END
-$$;
-
--- The name of the table that has the rule: of a partition, that of the partitioned table.
-CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.name_of(relation oid) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
-$$ SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.oid = coalesce(pg_partition_root(relation::regclass)::oid, relation) $$;
-
-CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.key_of(relation oid, row_values jsonb, columns text[]) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+`,
+  },
+  {
+    name: 'key_of',
+    signature: '(relation oid, row_values jsonb, columns text[]) RETURNS jsonb',
+    asOwner: false,
+    body: `
 BEGIN
   IF NOT row_values ?& columns THEN
     RAISE EXCEPTION 'pgkeep: the key of % changed since its rules were applied', pgkeep_policy.name_of(relation)
       USING ERRCODE = '${POLICY_REFUSED}', HINT = 'Run pgkeep policy apply.';
   END IF;
-  RETURN (SELECT jsonb_object_agg(c, row_values -> c) FROM unnest(columns) c);
+  RETURN (SELECT pg_catalog.jsonb_object_agg(c, row_values -> c) FROM pg_catalog.unnest(columns) c);
 END
-$$;
-
--- Arguments: rule, key columns, those of them that are personal.
-CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.on_delete() RETURNS trigger ${FUNCTION} AS $$
+`,
+  },
+  {
+    // Arguments: rule, key columns, those of them that are personal, the column that marks a row as deleted or ''.
+    name: 'on_delete',
+    signature: '() RETURNS trigger',
+    asOwner: true,
+    body: `
 DECLARE
   name text;
-  current pgkeep.privacy_action;
+  opened pgkeep.privacy_action;
   row_key jsonb;
 BEGIN
   IF TG_ARGV[0] = 'soft' THEN
-    current := pgkeep_policy.current_action();
-    IF current.action IN ('hard-delete', 'cleanup', 'replay') THEN
+    opened := pgkeep_policy.current_action();
+    IF opened.action IN ('hard-delete', 'cleanup', 'replay') THEN
       name := pgkeep_policy.name_of(TG_RELID);
-      row_key := pgkeep_policy.ledger_key(name, pgkeep_policy.key_of(TG_RELID, to_jsonb(OLD), TG_ARGV[1]::text[]), TG_ARGV[2]::text[]);
+      row_key := pgkeep_policy.key_of(TG_RELID, to_jsonb(OLD), TG_ARGV[1]::text[]);
+      IF TG_ARGV[2] <> '{}' THEN row_key := pgkeep_policy.ledger_key(name, row_key, TG_ARGV[2]::text[]); END IF;
       -- What was erased before a restore is erased again, whatever came after.
-      IF current.action <> 'replay' AND EXISTS (
-           SELECT FROM pgkeep.legal_hold h WHERE h.table_name = name AND h.key = row_key
-              AND (h.held_until IS NULL OR h.held_until >= CURRENT_DATE)) THEN
-        PERFORM pgkeep_policy.refuse(TG_OP, name, ${quoted(REFUSALS.held)}, ${quoted(HINTS.held)}, '${ROW_HELD}');
+      IF opened.action <> 'replay' AND pgkeep_policy.is_held(name, row_key) THEN
+        RAISE EXCEPTION 'pgkeep: % of % is refused: ${REFUSALS.held}', TG_OP, name
+          USING ERRCODE = '${ROW_HELD}', HINT = ${quoted(HINTS.held)};
       END IF;
-      INSERT INTO pgkeep.privacy_row (action_id, table_name, key, what) VALUES (current.id, name, row_key, 'deleted')
+      INSERT INTO pgkeep.privacy_row (action_id, table_name, key, what) VALUES (opened.id, name, row_key, 'deleted')
           ON CONFLICT DO NOTHING;
       RETURN OLD;
     END IF;
   END IF;
   IF pgkeep_policy.passes() THEN RETURN OLD; END IF;
-  PERFORM pgkeep_policy.refuse(TG_OP, pgkeep_policy.name_of(TG_RELID),
-    CASE TG_ARGV[0] WHEN 'soft' THEN ${quoted(REFUSALS.soft)} WHEN 'append' THEN ${quoted(REFUSALS.append)}
-                    WHEN 'read' THEN ${quoted(REFUSALS.read)} ELSE ${quoted(REFUSALS.never)} END,
-    CASE WHEN TG_ARGV[0] IN ('append', 'read') THEN ${quoted(HINTS.change)} ELSE ${quoted(HINTS.delete)} END, '${POLICY_REFUSED}');
-  RETURN NULL;
+  RAISE EXCEPTION 'pgkeep: % of % is refused: %', TG_OP, pgkeep_policy.name_of(TG_RELID), ${WHY}
+    USING ERRCODE = '${POLICY_REFUSED}',
+          HINT = CASE WHEN TG_ARGV[0] IN ('append', 'read') OR TG_ARGV[3] = '' THEN ${quoted(HINTS.change)} ELSE ${quoted(HINTS.delete)} END;
 END
-$$;
-
-CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.on_truncate() RETURNS trigger ${FUNCTION} AS $$
+`,
+  },
+  {
+    name: 'on_truncate',
+    signature: '() RETURNS trigger',
+    asOwner: true,
+    body: `
 BEGIN
-  IF NOT pgkeep_policy.passes() THEN
-    PERFORM pgkeep_policy.refuse(TG_OP, pgkeep_policy.name_of(TG_RELID),
-      CASE TG_ARGV[0] WHEN 'soft' THEN ${quoted(REFUSALS.soft)} WHEN 'append' THEN ${quoted(REFUSALS.append)}
-                      WHEN 'read' THEN ${quoted(REFUSALS.read)} ELSE ${quoted(REFUSALS.never)} END,
-      ${quoted(HINTS.change)}, '${POLICY_REFUSED}');
-  END IF;
-  RETURN NULL;
+  IF pgkeep_policy.passes() THEN RETURN NULL; END IF;
+  RAISE EXCEPTION 'pgkeep: % of % is refused: %', TG_OP, pgkeep_policy.name_of(TG_RELID), ${WHY}
+    USING ERRCODE = '${POLICY_REFUSED}', HINT = ${quoted(HINTS.change)};
 END
-$$;
-
--- AFTER, because a BEFORE trigger of the application that sorts later could change the row again. Arguments: rule
--- (correct, append, read, or free with immutable columns), key columns, personal ones, columns that change without a
--- reason, columns that never change.
-CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.on_update() RETURNS trigger ${FUNCTION} AS $$
+`,
+  },
+  {
+    // AFTER, because a BEFORE trigger of the application that sorts later could change the row again. Arguments: rule
+    // (correct, append, read, or free with immutable columns), key columns, personal ones, columns that change without
+    // a reason, columns that never change.
+    name: 'on_update',
+    signature: '() RETURNS trigger',
+    asOwner: true,
+    body: `
 DECLARE
   before CONSTANT jsonb := to_jsonb(OLD);
   after CONSTANT jsonb := to_jsonb(NEW);
-  changed CONSTANT text[] := ARRAY(SELECT n.key FROM jsonb_each(after) n WHERE n.value IS DISTINCT FROM before -> n.key);
   reason CONSTANT text := nullif(btrim(current_setting('${REASON_SETTING}', true)), '');
+  changed text[] := ARRAY(SELECT n.key FROM jsonb_each(after) n WHERE n.value IS DISTINCT FROM before -> n.key);
+  touches_immutable CONSTANT boolean := changed && TG_ARGV[4]::text[];
   name text;
+  opened pgkeep.privacy_action;
+  row_key jsonb;
 BEGIN
-  IF NOT changed && TG_ARGV[4]::text[] AND (TG_ARGV[0] = 'free' OR changed <@ TG_ARGV[3]::text[]) THEN RETURN NULL; END IF;
+  IF NOT touches_immutable AND (TG_ARGV[0] = 'free' OR changed <@ TG_ARGV[3]::text[]) THEN RETURN NULL; END IF;
+  -- A generated column follows the others.
+  changed := ARRAY(SELECT c FROM unnest(changed) c WHERE NOT EXISTS (
+    SELECT FROM pg_attribute a WHERE a.attrelid = TG_RELID AND a.attname = c AND a.attgenerated <> ''));
+  IF NOT touches_immutable AND changed <@ TG_ARGV[3]::text[] THEN RETURN NULL; END IF;
   name := pgkeep_policy.name_of(TG_RELID);
-  -- Personal values are replaced by an anonymization, which records its rows itself.
-  IF (pgkeep_policy.current_action()).action IN ('anonymize', 'cleanup', 'replay') OR pgkeep_policy.passes() THEN RETURN NULL; END IF;
-  IF changed && TG_ARGV[4]::text[] THEN
-    PERFORM pgkeep_policy.refuse(TG_OP, name, ${quoted(REFUSALS.immutable)}, ${quoted(HINTS.change)}, '${POLICY_REFUSED}');
+  IF current_setting('${ACTION_SETTING}', true) <> '' THEN opened := pgkeep_policy.current_action(); END IF;
+  IF opened.action IN ('anonymize', 'cleanup', 'replay') OR (TG_ARGV[0] = 'correct' AND NOT touches_immutable AND length(reason) <= 2000) THEN
+    row_key := pgkeep_policy.key_of(TG_RELID, before, TG_ARGV[1]::text[]);
+    IF TG_ARGV[2] <> '{}' THEN row_key := pgkeep_policy.ledger_key(name, row_key, TG_ARGV[2]::text[]); END IF;
+    IF opened.action IN ('anonymize', 'cleanup', 'replay') THEN
+      IF opened.action <> 'replay' AND pgkeep_policy.is_held(name, row_key) THEN
+        RAISE EXCEPTION 'pgkeep: % of % is refused: ${REFUSALS.held}', TG_OP, name
+          USING ERRCODE = '${ROW_HELD}', HINT = ${quoted(HINTS.held)};
+      END IF;
+      INSERT INTO pgkeep.privacy_row (action_id, table_name, key, what) VALUES (opened.id, name, row_key, 'anonymized')
+          ON CONFLICT DO NOTHING;
+    ELSE
+      INSERT INTO pgkeep.correction (table_name, key, columns, actor, reason)
+      VALUES (name, row_key, changed, left(nullif(btrim(current_setting('${ACTOR_SETTING}', true)), ''), 200), reason);
+    END IF;
+    RETURN NULL;
   END IF;
-  IF TG_ARGV[0] <> 'correct' THEN
-    PERFORM pgkeep_policy.refuse(TG_OP, name, CASE TG_ARGV[0] WHEN 'append' THEN ${quoted(REFUSALS.append)} ELSE ${quoted(REFUSALS.read)} END,
-      ${quoted(HINTS.change)}, '${POLICY_REFUSED}');
+  IF pgkeep_policy.passes() THEN RETURN NULL; END IF;
+  IF TG_ARGV[0] = 'correct' AND NOT touches_immutable THEN
+    RAISE EXCEPTION 'pgkeep: % of % is refused: ${REFUSALS.reason}', TG_OP, name
+      USING ERRCODE = '${REASON_REQUIRED}', HINT = ${quoted(HINTS.reason)};
   END IF;
-  IF reason IS NULL OR length(reason) > 2000 THEN
-    PERFORM pgkeep_policy.refuse(TG_OP, name, ${quoted(REFUSALS.reason)}, ${quoted(HINTS.reason)}, '${REASON_REQUIRED}');
-  END IF;
-  INSERT INTO pgkeep.correction (table_name, key, columns, actor, reason)
-  VALUES (name, pgkeep_policy.ledger_key(name, pgkeep_policy.key_of(TG_RELID, before, TG_ARGV[1]::text[]), TG_ARGV[2]::text[]),
-          changed, left(nullif(btrim(current_setting('${ACTOR_SETTING}', true)), ''), 200), reason);
-  RETURN NULL;
+  RAISE EXCEPTION 'pgkeep: % of % is refused: %', TG_OP, name, CASE WHEN touches_immutable THEN ${quoted(REFUSALS.immutable)} ELSE ${WHY} END
+    USING ERRCODE = '${POLICY_REFUSED}', HINT = ${quoted(HINTS.change)};
 END
-$$;
-
--- AFTER, so that a seed that inserts nothing new (ON CONFLICT) passes.
-CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.on_insert() RETURNS trigger ${FUNCTION} AS $$
+`,
+  },
+  {
+    // AFTER, so that a seed that inserts nothing new (ON CONFLICT) passes.
+    name: 'on_insert',
+    signature: '() RETURNS trigger',
+    asOwner: true,
+    body: `
 BEGIN
-  IF NOT pgkeep_policy.passes() THEN
-    PERFORM pgkeep_policy.refuse(TG_OP, pgkeep_policy.name_of(TG_RELID), ${quoted(REFUSALS.sealed)}, ${quoted(HINTS.change)}, '${POLICY_REFUSED}');
-  END IF;
-  RETURN NULL;
+  IF pgkeep_policy.passes() THEN RETURN NULL; END IF;
+  RAISE EXCEPTION 'pgkeep: % of % is refused: ${REFUSALS.sealed}', TG_OP, pgkeep_policy.name_of(TG_RELID)
+    USING ERRCODE = '${POLICY_REFUSED}', HINT = ${quoted(HINTS.change)};
 END
-$$;
+`,
+  },
+];
 
-GRANT USAGE ON SCHEMA ${POLICY_SCHEMA} TO PUBLIC;`;
+const SEARCH_PATH = 'pg_catalog, pg_temp';
 
-/** The version of the functions: kept as the comment of the schema, so that an upgrade is noticed. */
-export const FUNCTIONS_VERSION = `pgkeep’s policy ${createHash('sha256').update(POLICY_FUNCTIONS).digest('hex').slice(0, 12)}`;
+/** Identifies the functions' texts: equal in JavaScript and in the catalogue, whichever version applied them. */
+const FUNCTIONS_DIGEST = createHash('sha256')
+  .update(
+    FUNCTIONS.toSorted((left, right) => (left.name < right.name ? -1 : 1))
+      .map(
+        ({ name, asOwner, body }) =>
+          `${name} ${asOwner ? `true search_path=${SEARCH_PATH}` : 'false'} ${body}`,
+      )
+      .join('\n'),
+  )
+  .digest('hex');
+
+/** SQL expression: the same digest of the functions in the database; NULL if there are none. */
+export const INSTALLED_DIGEST = `(
+  SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.string_agg(
+           pg_catalog.concat_ws(' ', p.proname, p.prosecdef::text, pg_catalog.array_to_string(p.proconfig, ','), p.prosrc),
+           E'\\n' ORDER BY p.proname COLLATE "C"), 'UTF8')), 'hex')
+    FROM pg_catalog.pg_proc p
+   WHERE p.pronamespace = pg_catalog.to_regnamespace('${POLICY_SCHEMA}'))`;
+
+/** The version of the functions, as the comment of their schema: it distinguishes another version from a change by hand. */
+export const FUNCTIONS_VERSION = `pgkeep policy ${FUNCTIONS_DIGEST.slice(0, 12)}`;
+
+/** Whether functions with this digest (see {@link INSTALLED_DIGEST}) are those of this version. */
+export function areCurrent(digest: string | null): boolean {
+  return digest === FUNCTIONS_DIGEST;
+}
+
+/** Returns the statements that install the functions, or replace those of another version. Pure. */
+export function installFunctions(): string[] {
+  return [
+    `CREATE SCHEMA IF NOT EXISTS ${POLICY_SCHEMA};`,
+    ...FUNCTIONS.map(({ name, signature, asOwner, body }) => {
+      const rights = asOwner ? ` SECURITY DEFINER SET search_path = ${SEARCH_PATH}` : '';
+      return `CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.${name}${signature}
+LANGUAGE plpgsql${rights} AS $$${body}$$;`;
+    }),
+    `GRANT USAGE ON SCHEMA ${POLICY_SCHEMA} TO PUBLIC;`,
+    `COMMENT ON SCHEMA ${POLICY_SCHEMA} IS '${FUNCTIONS_VERSION}';`,
+  ];
+}

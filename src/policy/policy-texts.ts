@@ -1,4 +1,5 @@
-// What the database's functions and the application's client share: names, and one text for one refusal.
+// What the database's functions and the application's client share: names, and one text for one refusal. ASCII only:
+// not every encoding of a database has more.
 
 /**
  * The schema of the functions that enforce the rules. Not `pgkeep_guard`, which belongs to a superuser and is left out
@@ -37,6 +38,6 @@ export const HINTS = {
   delete:
     'Mark the row as deleted: prisma.softDelete.softDelete(model, id, by, reason), or set its deletedAt.',
   change: 'Put the change into a migration, and run pgkeep migrate deploy.',
-  reason: `Give the reason in the same transaction: prisma.$withReason({ reason, by }, …), or SELECT set_config('${REASON_SETTING}', 'why', true).`,
+  reason: `Give the reason in the same transaction: prisma.$withReason({ reason, by }, (tx) => ...), or SELECT set_config('${REASON_SETTING}', 'why', true). At most 2000 characters.`,
   held: 'Release it first: pgkeep privacy release MODEL ID --by WHO --because TEXT.',
 } as const;

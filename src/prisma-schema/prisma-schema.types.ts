@@ -12,7 +12,7 @@ export interface Place {
   readonly line: number;
 }
 
-/** A `@pgkeep.NAME(arguments)` in a documentation comment (`///`) of a model or a field. */
+/** A `@pgkeep.NAME(arguments)` in a documentation comment (`///`) of a model, a field or the datasource. */
 export interface Annotation extends Place {
   /** The word after `@pgkeep.`. */
   readonly name: string;
@@ -67,4 +67,6 @@ export interface Model extends Place {
 /** The models of a Prisma schema, by name, in the order of the files. */
 export interface PrismaSchema {
   readonly models: ReadonlyMap<string, Model>;
+  /** Of the datasource: they are about every model. */
+  readonly annotations: readonly Annotation[];
 }

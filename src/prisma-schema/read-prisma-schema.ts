@@ -17,12 +17,14 @@ interface Declaration {
  * validate the schema, which is Prisma's task: what it does not understand it leaves out.
  */
 export function readPrismaSchema(files: readonly SchemaFile[]): PrismaSchema {
-  const models = files.flatMap(({ path, text }) => readModels(path, tokenize(text)));
+  const blocks = files.map(({ path, text }) => readBlocks(path, tokenize(text)));
+  const models = blocks.flatMap((read) => read.models);
   const names = new Set(models.map(({ name }) => name));
   return {
     models: new Map(
       models.map((model) => [model.name, { ...model, fields: withRelations(model.fields, names) }]),
     ),
+    annotations: blocks.flatMap(({ annotations }) => annotations),
   };
 }
 
@@ -35,8 +37,13 @@ function withRelations(fields: readonly Field[], models: ReadonlySet<string>): F
   }));
 }
 
-function readModels(path: string, tokens: readonly Token[]): Model[] {
+/** Reads the models of a file, and the annotations of its datasource. */
+function readBlocks(
+  path: string,
+  tokens: readonly Token[],
+): { models: readonly Model[]; annotations: readonly Annotation[] } {
   const models: Model[] = [];
+  const annotations: Annotation[] = [];
   let docs: Token[] = [];
   let index = 0;
   while (index < tokens.length) {
@@ -48,12 +55,13 @@ function readModels(path: string, tokens: readonly Token[]): Model[] {
         const body = declarationsIn(tokens.slice(index + 3, end));
         models.push(readModel(path, { name, docs, body }));
       }
+      if (token.text === 'datasource') annotations.push(...annotationsIn(path, docs));
       docs = [];
       index = end;
     } else if (token?.kind !== 'newline') docs = [];
     index += 1;
   }
-  return models;
+  return { models, annotations };
 }
 
 function endOfBlock(tokens: readonly Token[], from: number): number {

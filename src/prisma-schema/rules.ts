@@ -33,11 +33,15 @@ const MODEL_RULES = [
 /** The annotations of fields. */
 const FIELD_RULES = ['personal', 'notPersonal', 'owner', 'immutable'];
 
+/** The annotations of the datasource, which are about every model. */
+const SCHEMA_RULES = ['everyModel'];
+
 /** The field that makes a model one of soft deletion. */
 const DELETED_AT = 'deletedAt';
 
 /** What may be done with the rows of a table: the strictest declared rule. `soft` is the declaration of `deletedAt`. */
-export type DeleteRule = 'soft' | 'never' | 'append' | 'read' | 'free';
+export const DELETE_RULES = ['soft', 'never', 'append', 'read', 'free'] as const;
+export type DeleteRule = (typeof DELETE_RULES)[number];
 
 /** The rules of a field. */
 export interface FieldRules {
@@ -73,14 +77,29 @@ export interface RuleFault extends Place {
 /** The declared rules of a schema. */
 export interface Rules {
   readonly models: ReadonlyMap<string, ModelRules>;
+  /** Whether every model needs a rule for its rows: `@pgkeep.everyModel` on the datasource. */
+  readonly everyModel: boolean;
   readonly faults: readonly RuleFault[];
 }
 
 /** Reads the rules that a schema declares in its annotations (`/// @pgkeep.…`), and the faults of the annotations. */
 export function readRules(schema: PrismaSchema): Rules {
   const models = [...schema.models.values()].map((model) => [model.name, rulesOf(model)] as const);
-  const faults = [...schema.models.values()].flatMap((model) => faultsOf(model));
-  return { models: new Map(models), faults };
+  const ofSchema = schema.annotations.flatMap((annotation) =>
+    faultOf(annotation, { subject: 'datasource', kind: 'datasource' }),
+  );
+  return {
+    models: new Map(models),
+    everyModel: schema.annotations.some(({ name }) => name === 'everyModel'),
+    faults: [...ofSchema, ...[...schema.models.values()].flatMap((model) => faultsOf(model))],
+  };
+}
+
+/** Whether a model says what may happen to its rows; `@pgkeep.deletable` does. */
+export function hasRowRule({ model, deleteRule, takesCorrections }: ModelRules): boolean {
+  return (
+    deleteRule !== 'free' || takesCorrections || model.annotations.some(({ name }) => name === 'deletable')
+  );
 }
 
 function rulesOf(model: Model): ModelRules {
@@ -120,31 +139,44 @@ function fieldRulesOf({ annotations, relation }: Field): FieldRules {
   };
 }
 
+/** What can have annotations, and which. */
+const RULES_OF = {
+  model: MODEL_RULES,
+  field: FIELD_RULES,
+  datasource: SCHEMA_RULES,
+} as const;
+
+/** What an annotation stands on. */
+interface Bearer {
+  /** As messages name it: `field User.email`. */
+  readonly subject: string;
+  readonly kind: keyof typeof RULES_OF;
+}
+
 function faultsOf(model: Model): RuleFault[] {
-  const subject = `model ${model.name}`;
   return [
-    ...model.annotations.flatMap((annotation) => faultOf(annotation, subject, MODEL_RULES, FIELD_RULES)),
+    ...model.annotations.flatMap((annotation) =>
+      faultOf(annotation, { subject: `model ${model.name}`, kind: 'model' }),
+    ),
     ...model.fields.flatMap((field) =>
       field.annotations.flatMap((annotation) =>
-        faultOf(annotation, `field ${model.name}.${field.name}`, FIELD_RULES, MODEL_RULES),
+        faultOf(annotation, { subject: `field ${model.name}.${field.name}`, kind: 'field' }),
       ),
     ),
   ];
 }
 
-function faultOf(
-  annotation: Annotation,
-  subject: string,
-  known: readonly string[],
-  elsewhere: readonly string[],
-): RuleFault[] {
+function faultOf(annotation: Annotation, { subject, kind }: Bearer): RuleFault[] {
   const { name, args, path, line } = annotation;
   const fault = (text: string): RuleFault[] => [{ path, line, text: `${subject}: ${text}` }];
-  if (elsewhere.includes(name)) {
-    return fault(`@pgkeep.${name} belongs to a ${known === MODEL_RULES ? 'field' : 'model'}.`);
-  }
-  if (!known.includes(name))
+  const known: readonly string[] = RULES_OF[kind];
+  if (!known.includes(name)) {
+    const owner = Object.entries(RULES_OF).find(([, rules]) => rules.includes(name))?.[0];
+    if (owner !== undefined) {
+      return fault(`@pgkeep.${name} belongs to ${owner === 'datasource' ? 'the' : 'a'} ${owner}.`);
+    }
     return fault(`@pgkeep.${name} is not a rule.${suggestion(name, known, '@pgkeep.')}`);
+  }
   const [first] = args;
   if (name === 'retain' && args.length !== 1) {
     return fault(

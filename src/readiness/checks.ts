@@ -5,6 +5,7 @@ import { databaseSafety } from './checks/database-safety.js';
 import { database } from './checks/database.js';
 import { environment } from './checks/environment.js';
 import { migrations } from './checks/migrations.js';
+import { policy } from './checks/policy.js';
 import { privacy } from './checks/privacy.js';
 
 export { BackupConfigHealthIndicator } from './checks/backup-config.js';
@@ -13,6 +14,7 @@ export { DatabaseSafetyHealthIndicator } from './checks/database-safety.js';
 export { DatabaseHealthIndicator } from './checks/database.js';
 export { EnvironmentHealthIndicator } from './checks/environment.js';
 export { MigrationsHealthIndicator } from './checks/migrations.js';
+export { PolicyHealthIndicator } from './checks/policy.js';
 export { PrivacyHealthIndicator } from './checks/privacy.js';
 
 /** The checks, in the order `/ready` shows them. */
@@ -23,6 +25,7 @@ export const CHECKS = [
   databaseSafety,
   backupConfig,
   backups,
+  policy,
   privacy,
 ] as const;
 

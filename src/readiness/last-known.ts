@@ -2,6 +2,7 @@ import type { ReadinessSettings } from '../config/settings.js';
 import type { EnvironmentFacts } from '../environment/environment.types.js';
 import type { MigrationsReport } from '../migrations/migrations.types.js';
 import type { DatabaseFault } from '../postgres/database-fault.js';
+import type { PolicyReport } from '../policy/judge-policy.js';
 import type { CheckFault, CheckResult } from './application-checks.js';
 import type { AskedFacts, Fact, ServerState, Unconfirmed } from './readiness.types.js';
 
@@ -52,6 +53,7 @@ export class LastFacts {
   private readonly server: LastKnown<ServerState, DatabaseFault>;
   private readonly environment: LastKnown<EnvironmentFacts, DatabaseFault>;
   private readonly migrations: LastKnown<MigrationsReport, DatabaseFault>;
+  private readonly policy: LastKnown<PolicyReport, DatabaseFault>;
   private readonly application = new Map<string, LastKnown<CheckResult, CheckFault>>();
   private readonly patience: Patience;
 
@@ -60,14 +62,16 @@ export class LastFacts {
     this.server = new LastKnown(this.patience);
     this.environment = new LastKnown(this.patience);
     this.migrations = new LastKnown(this.patience);
+    this.policy = new LastKnown(this.patience);
   }
 
   /** Takes an evaluation's facts, and returns them with what was last known in the place of what is unknown. */
-  take({ server, environment, migrations, application }: AskedFacts, beganAtMs: number): AskedFacts {
+  take({ server, environment, migrations, policy, application }: AskedFacts, beganAtMs: number): AskedFacts {
     return {
       server: this.server.take(server, missOf(server), beganAtMs),
       environment: this.environment.take(environment, missOf(environment), beganAtMs),
       migrations: this.migrations.take(migrations, missOfMigrations(migrations), beganAtMs),
+      policy: this.policy.take(policy, missOf(policy), beganAtMs),
       application: Object.fromEntries(
         Object.entries(application).map(([name, fact]) => [
           name,
@@ -95,8 +99,14 @@ export function areAnswered(facts: AskedFacts): boolean {
   return !missOfMigrations(facts.migrations) && factsOf(facts).every((fact) => !missOf(fact));
 }
 
-function factsOf({ server, environment, migrations, application }: AskedFacts): Fact<unknown, Miss>[] {
-  return [server, environment, migrations, ...Object.values(application)];
+function factsOf({
+  server,
+  environment,
+  migrations,
+  policy,
+  application,
+}: AskedFacts): Fact<unknown, Miss>[] {
+  return [server, environment, migrations, policy, ...Object.values(application)];
 }
 
 function missOf(fact: Fact<unknown, Miss>): Miss | undefined {

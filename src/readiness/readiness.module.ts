@@ -5,6 +5,7 @@ import { DriftModule } from '../drift/drift.module.js';
 import { EnvironmentModule } from '../environment/environment.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
+import { PolicyModule } from '../policy/policy.module.js';
 import { ErasureModule } from '../privacy/erasure.module.js';
 import { DatabaseModule } from '../postgres/database.module.js';
 import { BackupWatch } from './backup-watch.js';
@@ -26,6 +27,7 @@ const INDICATORS = CHECKS.map(({ indicator }) => indicator);
     EnvironmentModule,
     JobsModule,
     MigrationsModule,
+    PolicyModule,
     ErasureModule,
   ],
   providers: [

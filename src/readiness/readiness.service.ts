@@ -12,6 +12,7 @@ import { DatabaseService } from '../postgres/database.service.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 import { readServerFacts } from '../postgres/server-facts.js';
 import { type NewestEvidences, readNewestEvidence } from '../restore/test/evidence.js';
+import { PolicyService } from '../policy/policy.service.js';
 import { ApplicationChecks } from './application-checks.js';
 import { BackupWatch } from './backup-watch.js';
 import { DriftWatch } from './drift-watch.js';
@@ -51,6 +52,7 @@ export class ReadinessService {
     private readonly migrations: MigrationsService,
     private readonly watch: BackupWatch,
     private readonly drift: DriftWatch,
+    private readonly policy: PolicyService,
     private readonly privacy: PrivacyWatch,
     private readonly application: ApplicationChecks,
   ) {
@@ -113,6 +115,7 @@ export class ReadinessService {
         facts.server = await learn(this.readServer(client, timeouts));
         facts.migrations = await learn(this.migrations.report(client, timeouts));
         facts.environment = await learn(this.environment.facts(client, timeouts));
+        facts.policy = await learn(this.policy.report(client, timeouts, this.clock.monotonicMs()));
         isComplete = await this.readEvidence(client, timeouts);
       });
     } catch (error) {
@@ -120,7 +123,10 @@ export class ReadinessService {
       isComplete = !rest.isUnanswered;
     }
     const missing = { reason: rest };
-    return { facts: { server: missing, environment: missing, migrations: missing, ...facts }, isComplete };
+    return {
+      facts: { server: missing, environment: missing, migrations: missing, policy: missing, ...facts },
+      isComplete,
+    };
   }
 
   /** Reads the facts about the server; those about the DDL guard only where they are judged. */

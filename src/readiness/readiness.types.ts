@@ -3,6 +3,7 @@ import type { Gate } from '../config/settings.js';
 import type { Known } from '../core/known.js';
 import type { EnvironmentFacts } from '../environment/environment.types.js';
 import type { DdlGuardSwitch } from '../guard/ddl/ddl-guard-state.js';
+import type { PolicyReport } from '../policy/judge-policy.js';
 import type { MigrationsReport } from '../migrations/migrations.types.js';
 import type { DatabaseFault } from '../postgres/database-fault.js';
 import type { ErasureState } from '../privacy/cleanup/erasure-state.js';
@@ -56,6 +57,7 @@ export interface DatabaseFacts {
   readonly server: Fact<ServerState>;
   readonly environment: Fact<EnvironmentFacts>;
   readonly migrations: Fact<MigrationsReport>;
+  readonly policy: Fact<PolicyReport>;
 }
 
 /** What is asked in each evaluation: of the database, and of the application's own checks. */

@@ -23,6 +23,7 @@ import { InstallService } from '../install/install.service.js';
 import { MaintenanceService } from '../maintenance/maintenance.service.js';
 import { RunningJobs } from '../maintenance/running-jobs.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
+import { PolicyService } from '../policy/policy.service.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { CLINIC_MIGRATIONS, openClinic } from './clinic.js';
 import type { Companion } from './serve.js';
@@ -35,8 +36,8 @@ export interface Embedded {
 }
 
 /**
- * Starts the embedded PostgreSQL below the working directory, creates the clinic the first time, installs schema pgkeep
- * and stamps the database. It stops with `companion.stop()`, or with this process.
+ * Starts the embedded PostgreSQL below the working directory, creates the clinic the first time, installs schema pgkeep,
+ * stamps the database and applies the clinic's rules for rows. It stops with `companion.stop()`, or with this process.
  * @throws PgkeepError as `startEmbeddedCluster` does.
  */
 export async function startEmbedded(
@@ -65,7 +66,7 @@ export async function startEmbedded(
     };
     const defaults = { ...settings, ADMIN_API_TOKEN: adminToken(stateDirectory) };
     const complete = { ...withDefaults(environment, defaults), DATABASE_URL: url };
-    await installAndStamp(complete, clock);
+    await prepare(complete, clock);
     writeEmbeddedLocation(stateDirectory, { url, settings });
     return { environment: complete, companion };
   } catch (error) {
@@ -86,7 +87,7 @@ function adminToken(stateDirectory: string): string {
   return readFileSync(file, 'utf8');
 }
 
-async function installAndStamp(environment: Environment, clock: Clock): Promise<void> {
+async function prepare(environment: Environment, clock: Clock): Promise<void> {
   const settings = readSettings(environment);
   const database = new DatabaseService(settings);
   try {
@@ -94,6 +95,9 @@ async function installAndStamp(environment: Environment, clock: Clock): Promise<
     await new StampService(settings, database, clock).stampIfUnstamped(settings.environment, service());
     // The clinic was migrated without a deploy: its current structure is the expected one.
     await new DriftService(settings, database, new MigrationsService(settings, database)).recordFirst();
+    // The rules that the clinic's Prisma schema declares. `/ready` reports what could not be applied.
+    const beside = { ...settings, prisma: { kind: 'no-configuration' } as const };
+    await new PolicyService(beside, database).applyIfDeclared({ actor: service() });
   } finally {
     await database.onApplicationShutdown();
   }

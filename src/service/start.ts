@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { exitCodeOf, explain } from '../cli/errors.js';
 import { STATE_DIRECTORY } from '../cluster/embedded-location.js';
+import { findPostgresBinaries } from '../cluster/postgres-binaries.js';
 import { wantsEmbedded } from '../config/database-settings.js';
 import { loadEnvironment } from '../config/process-environment.js';
 import { readSettings } from '../config/read-settings.js';
@@ -29,7 +31,8 @@ export async function start(environmentName?: string): Promise<void> {
     ]);
     const embedded = await startEmbedded(environment);
     const { app, url } = await serve(embedded.environment, { companion: embedded.companion, jsonLogs });
-    process.stdout.write(welcome(url, path.relative('', CLINIC_MIGRATIONS), STATE_DIRECTORY));
+    const psql = psqlCommand(environment['PATH'] ?? '');
+    process.stdout.write(welcome({ url, psql, migrationsDirectory: path.relative('', CLINIC_MIGRATIONS) }));
     const { makeFirstBackup } = await import('./embedded.js');
     await makeFirstBackup(app);
   } catch (error) {
@@ -38,20 +41,42 @@ export async function start(environmentName?: string): Promise<void> {
   }
 }
 
+/** Returns the start of a command line that opens the embedded database with psql; the file holds its password. */
+function psqlCommand(searchPath: string): string {
+  const { bin, libraryPath } = findPostgresBinaries(path.resolve(STATE_DIRECTORY), searchPath);
+  const file = path.join(bin, 'psql');
+  const program = searchPath
+    .split(path.delimiter)
+    .some((directory) => existsSync(path.join(directory, 'psql')))
+    ? 'psql'
+    : [...(libraryPath === undefined ? [] : [`LD_LIBRARY_PATH=${libraryPath}`]), file].join(' ');
+  return `${program} "$(node -p 'require("./${STATE_DIRECTORY}/embedded.json").url')"`;
+}
+
+interface WelcomeFacts {
+  readonly url: string;
+  readonly psql: string;
+  readonly migrationsDirectory: string;
+}
+
 /** Returns what `npm start` prints once the embedded database is served: what to try first. */
-function welcome(url: string, migrationsDirectory: string, stateDirectory: string): string {
+function welcome({ url, psql, migrationsDirectory }: WelcomeFacts): string {
   const base = url.replace(/\/\/(0\.0\.0\.0|\[::\]|\[::1\]|127\.0\.0\.1)/, '//localhost');
   const migration = `${migrationsDirectory}/29991231000000_not_yet_applied`;
   return `
-pgkeep guards an embedded PostgreSQL (in ${stateDirectory}/) with the database of a sample clinic. Try, in another terminal:
+pgkeep guards an embedded PostgreSQL (in ${STATE_DIRECTORY}/) with the database of a sample clinic. Try, in another terminal:
 
   Is the database safe to serve from?
     curl ${base}/ready
     npm run db:ready
 
   What is in it?
-    curl -H "Authorization: Bearer $(cat ${stateDirectory}/admin-token)" ${base}/admin/database/stats
+    curl -H "Authorization: Bearer $(cat ${STATE_DIRECTORY}/admin-token)" ${base}/admin/database/stats
     npm run db:stats
+
+  Who may delete a patient? PostgreSQL refuses, whoever asks; which rules there are:
+    ${psql} -c 'DELETE FROM children'
+    npm run db:policy
 
   Is there a backup, and does it restore? (The first was made and tested just now.)
     npm run db:backup:list

@@ -36,7 +36,7 @@ const MARK_INSTEAD =
   'Mark the row as deleted: prisma.softDelete.softDelete(model, id, by, reason), or set its deletedAt.';
 const MIGRATE = 'Put the change into a migration, and run pgkeep migrate deploy.';
 const GIVE_REASON =
-  "Give the reason in the same transaction: prisma.$withReason({ reason, by }, …), or SELECT set_config('pgkeep.reason', 'why', true).";
+  "Give the reason in the same transaction: prisma.$withReason({ reason, by }, (tx) => ...), or SELECT set_config('pgkeep.reason', 'why', true). At most 2000 characters.";
 
 describe('which rows are visible', () => {
   it('is decided by a filter that mentions deletedAt at its own level', async () => {

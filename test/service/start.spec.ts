@@ -21,7 +21,7 @@ const LATER = [
   'jobs/perform-run',
   'migrations/(schema-engine|lint/(rules|run-lint)|down/(down-script|reverse-diff)\\.js)',
   'pgkeep.module',
-  'policy',
+  'policy/(?!policy\\.(service|module))',
   'privacy',
   'restore/(archive|server|restore/(restore|restore-run|swap)\\.js|test/test-backup)',
   'scheduler',

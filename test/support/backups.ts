@@ -55,8 +55,8 @@ export async function stockRestore(archive: string, url: string): Promise<RunRes
 }
 
 /** Runs PostgreSQL's own `pg_dump`, to SQL, as other tools do. */
-export function stockDump(url: string): Buffer {
-  return execFileSync(path.join(BINARIES.bin, 'pg_dump'), ['--dbname', url], {
+export function stockDump(url: string, options: readonly string[] = []): Buffer {
+  return execFileSync(path.join(BINARIES.bin, 'pg_dump'), [...options, '--dbname', url], {
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', LD_LIBRARY_PATH: BINARIES.libraryPath },
     maxBuffer: 1e9,
   });
@@ -71,6 +71,15 @@ export async function stockPsql(sql: Buffer, url: string): Promise<void> {
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', LD_LIBRARY_PATH: BINARIES.libraryPath },
   });
   if (exitCode !== 0) throw new Error(`psql ended with exit code ${exitCode}: ${stderrTail}`);
+}
+
+/** What psql prints to standard error for SQL: errors, hints and their context. */
+export async function psqlTranscript(sql: string, url: string): Promise<string> {
+  const argv = ['--no-psqlrc', '--quiet', '--command', sql, url];
+  const { stderrTail } = await run(path.join(BINARIES.bin, 'psql'), argv, {
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', LD_LIBRARY_PATH: BINARIES.libraryPath },
+  });
+  return stderrTail;
 }
 
 /** Returns structure and contents of a database, from one snapshot. */

@@ -50,6 +50,7 @@ export function contextOf(facts: Partial<Facts>, environment: Environment = {}):
       server: NOT_ASKED,
       environment: NOT_ASKED,
       migrations: NOT_ASKED,
+      policy: NOT_ASKED,
       application: {},
       evidence: undefined,
       backups: undefined,

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { planPolicy, triggersOf } from '../../src/policy/plan-policy.js';
-import { POLICY_FUNCTIONS } from '../../src/policy/policy-functions.js';
-import { POLICY_SCHEMA } from '../../src/policy/policy-texts.js';
+import { planPolicy, tableSql, triggersOf, triggerSql } from '../../src/policy/plan-policy.js';
+import { installFunctions } from '../../src/policy/policy-functions.js';
 import { readPrismaSchema } from '../../src/prisma-schema/read-prisma-schema.js';
 import { readRules, type Rules } from '../../src/prisma-schema/rules.js';
 import { query } from './clinic.js';
@@ -21,10 +20,8 @@ export function clinicRules(): Rules {
 
 /** Puts the rules of a Prisma schema on the tables of a database that has schema `pgkeep`. No table is sealed. */
 export async function applyRules(url: string, rules: Rules = clinicRules()): Promise<void> {
-  const triggers = planPolicy(rules, 'public').flatMap((rule) => triggersOf(rule, false));
-  const statements = triggers.map(({ sql }) => sql);
-  await query(
-    url,
-    `CREATE SCHEMA IF NOT EXISTS ${POLICY_SCHEMA}; ${POLICY_FUNCTIONS}; ${statements.join('\n')}`,
+  const triggers = planPolicy(rules, 'public').flatMap((rule) =>
+    triggersOf(rule, false).flatMap((trigger) => triggerSql(trigger, tableSql(rule))),
   );
+  await query(url, [...installFunctions(), ...triggers].join('\n'));
 }

@@ -69,7 +69,13 @@ export class DeployRun {
         plan.migrations.length === 0
           ? { recorded: false, ...(await this.drift.recordFirst()) }
           : await this.perform(client, draft);
-      return { ...report, ...done, durationMs: Math.round(this.now() - startedAt) };
+      const policy = await this.dependencies.policy.applyIfDeclared({ actor: this.actor, inDeploy: true });
+      return {
+        ...report,
+        ...done,
+        ...(policy && { policy }),
+        durationMs: Math.round(this.now() - startedAt),
+      };
     });
   }
 

@@ -2,6 +2,7 @@ import type { Recording } from '../../audit-log/audit-log.types.js';
 import type { ProgressListener } from '../../backup/backup.types.js';
 import type { EnvironmentName } from '../../config/settings.js';
 import type { LintRun } from '../../migrations/lint/lint.types.js';
+import type { PolicyOutcome } from '../../policy/policy.types.js';
 import type { Unenforced } from '../../postgres/catalogue/unenforced.js';
 
 /** How migrations are deployed. */
@@ -93,6 +94,8 @@ export interface DeployReport extends Recording {
   readonly found: readonly string[];
   /** What the deploy left that PostgreSQL does not enforce or use. */
   readonly unenforced: readonly Unenforced[];
+  /** Whether the rules for rows were applied; absent if none is declared. */
+  readonly policy?: PolicyOutcome;
   /** Number of objects that differ because of earlier manual changes: `pgkeep migrate drift`. */
   readonly drifted: number;
   /** Why the structure was not recorded, so that drift will not be detected; absent if it was. */

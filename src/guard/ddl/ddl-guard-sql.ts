@@ -1,3 +1,4 @@
+import { POLICY_TRIGGER_PREFIX } from '../../postgres/catalogue/own-relations.js';
 import { OWN_DEPLOY_LOCK } from '../../migrations/history/prisma-history.js';
 
 /** The setting of a session that works for a recorded deploy: no SQL keyword, so that it is not typed by habit. */
@@ -8,6 +9,9 @@ const SETTING = 'pgkeep.deploy';
  * not. Without a guard it has no effect.
  */
 export const LIFT_DDL_GUARD = `SET ${SETTING} = 'on'`;
+
+/** The same for the current transaction only. */
+export const LIFT_DDL_GUARD_HERE = `SET LOCAL ${SETTING} = 'on'`;
 
 /** SQL that ends it, for a session that goes on with other work. */
 export const RESTORE_DDL_GUARD = `RESET ${SETTING}`;
@@ -102,6 +106,7 @@ BEGIN
            WHEN 'table' THEN o.schema_name <> 'pgkeep' OR o.object_name = 'database_environment'
            WHEN 'table column' THEN o.schema_name <> 'pgkeep'
            WHEN 'trigger' THEN o.address_names[array_upper(o.address_names, 1)] = '${TRUNCATE_TRIGGER}'
+                            OR o.address_names[array_upper(o.address_names, 1)] ^@ '${POLICY_TRIGGER_PREFIX}'
            ELSE false
          END;
   IF lost IS NULL OR NOT pgkeep_guard.is_closed() THEN RETURN; END IF;
@@ -129,17 +134,18 @@ END
 $$;
 
 -- A new table gets the TRUNCATE trigger. If a table's triggers are disabled or enabled (DISABLE TRIGGER USER, when
--- loading data), this one is set to ENABLE ALWAYS again.
+-- loading data), this one and those that enforce the rules for rows are set to ENABLE ALWAYS again.
 CREATE OR REPLACE FUNCTION ${GUARD_SCHEMA}.on_table() RETURNS event_trigger ${FUNCTION} AS $$
 DECLARE
   changed record;
 BEGIN
   FOR changed IN
-    SELECT DISTINCT n.nspname, c.relname, t.oid IS NULL AS is_new
+    SELECT DISTINCT n.nspname, c.relname, coalesce(t.tgname, '${TRUNCATE_TRIGGER}') AS trigger, t.oid IS NULL AS is_new
       FROM pg_event_trigger_ddl_commands() d
       JOIN pg_class c ON c.oid = d.objid AND d.classid = 'pg_class'::regclass
       JOIN pg_namespace n ON n.oid = c.relnamespace
-      LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = '${TRUNCATE_TRIGGER}'
+      LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
+           AND (t.tgname = '${TRUNCATE_TRIGGER}' OR d.command_tag = 'ALTER TABLE' AND t.tgname ^@ '${POLICY_TRIGGER_PREFIX}')
      WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname <> 'pgkeep' AND NOT d.in_extension
        AND CASE WHEN d.command_tag = 'ALTER TABLE' THEN t.tgenabled <> 'A'
                 ELSE d.command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') AND t.oid IS NULL END
@@ -153,10 +159,15 @@ BEGIN
                        'FOR EACH STATEMENT EXECUTE FUNCTION ${GUARD_SCHEMA}.on_truncate()',
                        changed.nspname, changed.relname);
       END IF;
-      EXECUTE format('ALTER TABLE %I.%I ENABLE ALWAYS TRIGGER ${TRUNCATE_TRIGGER}', changed.nspname, changed.relname);
+      EXECUTE format('ALTER TABLE %I.%I ENABLE ALWAYS TRIGGER %I', changed.nspname, changed.relname, changed.trigger);
     EXCEPTION WHEN others THEN
-      RAISE WARNING 'pgkeep: TRUNCATE of %.% will not be refused: %', changed.nspname, changed.relname, SQLERRM
-        USING HINT = 'Run pgkeep install --ddl-guard.';
+      IF changed.trigger = '${TRUNCATE_TRIGGER}' THEN
+        RAISE WARNING 'pgkeep: TRUNCATE of %.% will not be refused: %', changed.nspname, changed.relname, SQLERRM
+          USING HINT = 'Run pgkeep install --ddl-guard.';
+      ELSE
+        RAISE WARNING 'pgkeep: trigger % of %.% stays off: %', changed.trigger, changed.nspname, changed.relname, SQLERRM
+          USING HINT = 'Run pgkeep policy apply.';
+      END IF;
     END;
   END LOOP;
 END

@@ -1,3 +1,6 @@
+/** The prefix of the triggers that enforce the rules for rows: `pgkeep policy apply` creates them. */
+export const POLICY_TRIGGER_PREFIX = 'pgkeep_policy_';
+
 /**
  * The relations that pg_dump writes, as a query to select from: no system schema, no other session's temporary
  * table, nothing that belongs to an extension (`CREATE EXTENSION` makes those). `name` is quoted where SQL needs it.

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { OWN_RELATIONS } from './own-relations.js';
+import { OWN_RELATIONS, POLICY_TRIGGER_PREFIX } from './own-relations.js';
 
 /** The sections of a fingerprint; each is a list of lines, one per object, sorted. */
 export const CATALOGUE_SECTIONS = [
@@ -63,7 +63,7 @@ const CATALOGUE_QUERIES: Readonly<Record<CatalogueSection, string>> = {
            pg_catalog.pg_get_triggerdef(t.oid) AS definition
       FROM ${OWN_RELATIONS} r
       JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
-     WHERE t.tgname NOT LIKE 'pgkeep\\_%'
+     WHERE (t.tgname NOT LIKE 'pgkeep\\_%' OR t.tgname ^@ '${POLICY_TRIGGER_PREFIX}')
     UNION ALL
     SELECT pg_catalog.format('%s foreign key %I %s', r.name, c.conname,
                              pg_catalog.string_agg(t.tgenabled::text, '' ORDER BY t.tgtype)),

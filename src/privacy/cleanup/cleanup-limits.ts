@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { PgkeepError } from '../../core/errors.js';
 import { boundedList, counted, formatCount, pluralOf } from '../../core/text.js';
-import { POLICY_TRIGGER_PREFIX } from '../../policy/plan-policy.js';
+import { POLICY_TRIGGER_PREFIX } from '../../postgres/catalogue/own-relations.js';
 import { queryOne } from '../../postgres/read.js';
 import { hasPolicy } from '../ledger/found-marks.js';
 import { hasLedger } from '../ledger/read-ledger.js';

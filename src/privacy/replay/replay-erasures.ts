@@ -1,6 +1,6 @@
 import { type ClientBase, escapeIdentifier } from 'pg';
 import { PgkeepError } from '../../core/errors.js';
-import { POLICY_FUNCTIONS } from '../../policy/policy-functions.js';
+import { installFunctions } from '../../policy/policy-functions.js';
 import { ACTION_SETTING, POLICY_SCHEMA } from '../../policy/policy-texts.js';
 import type { Rules } from '../../prisma-schema/rules.js';
 import { queryOne } from '../../postgres/read.js';
@@ -165,7 +165,7 @@ async function anonymizeAgain(
   if (anonymized.length === 0 || !rules) return 0;
   // A backup from before the policy has none of its functions: they are there for this transaction.
   const isInstalled = await hasPolicy(client);
-  if (!isInstalled) await client.query(`CREATE SCHEMA ${POLICY_SCHEMA}; ${POLICY_FUNCTIONS}`);
+  if (!isInstalled) await client.query(installFunctions().join('\n'));
   const graph = new OwnerGraph(rules, defaultSchema);
   let count = 0;
   for (const { rows: table, replay } of anonymized) {

@@ -1,0 +1,177 @@
+import type { ClientBase } from 'pg';
+import { OWN_RELATIONS, POLICY_TRIGGER_PREFIX } from '../postgres/catalogue/own-relations.js';
+import { readOne, type ReadTimeouts, tableExists } from '../postgres/read.js';
+import type { TableRule } from './plan-policy.js';
+import { INSTALLED_DIGEST } from './policy-functions.js';
+import { POLICY_SCHEMA } from './policy-texts.js';
+import { readTableRule } from './table-rule-json.js';
+
+/** A trigger of pgkeep's on a table, as it is in the database. */
+export interface FoundTrigger {
+  readonly name: string;
+  /** Of `pg_trigger`: `A` if it fires whatever `session_replication_role` is. */
+  readonly enabled: string;
+  /** As `pg_get_triggerdef` prints it, without the table. */
+  readonly definition: string;
+  /** Whether it comes from a partitioned table's trigger. */
+  readonly isClone: boolean;
+}
+
+/** A table that a rule is enforced on: the one that it names, a partition, or a child by inheritance. */
+export interface GuardedRelation {
+  /** Quoted where SQL needs it. */
+  readonly name: string;
+  readonly isPartition: boolean;
+  readonly triggers: readonly FoundTrigger[];
+}
+
+/** A table that a rule names, as it is in the database. */
+export interface FoundTable {
+  /** Its owner. */
+  readonly owner: string;
+  /** Whether the current role has the owner's rights, which creating a trigger takes. */
+  readonly isOwn: boolean;
+  /** False for a view or a foreign table. */
+  readonly isTable: boolean;
+  readonly columns: readonly string[];
+  /** Those that may be NULL. */
+  readonly nullable: readonly string[];
+  /** Whether it has, or had, a row: read from its size, which takes no right. */
+  readonly hadRows: boolean;
+  /** Itself first, then its partitions and children. */
+  readonly relations: readonly GuardedRelation[];
+}
+
+/** A table that has a rule: declared, applied, or both. */
+export interface PolicyTable {
+  readonly schema: string;
+  readonly table: string;
+  /** As `pgkeep.table_policy` recorded it. */
+  readonly applied: TableRule | undefined;
+  readonly isSealed: boolean;
+  /** Undefined if the database has no such table. */
+  readonly found: FoundTable | undefined;
+}
+
+/** What the database has of the policy. */
+export interface PolicyState {
+  /** False if pgkeep's schema, or the table of rules, does not exist. */
+  readonly isInstalled: boolean;
+  /** Of the functions: undefined if their schema does not exist. */
+  readonly functions:
+    { readonly digest: string | null; readonly version: string | null; readonly isOwn: boolean } | undefined;
+  readonly tables: readonly PolicyTable[];
+  /** Tables of the application that no rule was recorded for; empty unless the policy wants a rule for every table. */
+  readonly withoutRule: readonly string[];
+}
+
+interface Row extends Omit<PolicyState, 'isInstalled' | 'tables'> {
+  readonly tables: readonly {
+    readonly schema: string;
+    readonly table: string;
+    readonly rule: unknown;
+    readonly is_sealed: boolean;
+    readonly found: FoundTable | null;
+  }[];
+}
+
+/**
+ * Reads what the database has of the policy; any role can.
+ * @param declared the declared rules; undefined where only what was applied is known
+ * @throws what the connection throws.
+ */
+export async function readPolicyState(
+  client: ClientBase,
+  declared: readonly TableRule[] | undefined,
+  timeouts: ReadTimeouts,
+): Promise<PolicyState> {
+  const isInstalled = await tableExists(client, { schema: 'pgkeep', table: 'table_policy' }, timeouts);
+  if (!isInstalled) return { isInstalled, functions: undefined, tables: [], withoutRule: [] };
+  const wanted = (declared ?? []).map(({ schema, table }) => ({ schema_name: schema, table_name: table }));
+  const everyModel = declared?.some((rule) => rule.everyModel) ?? null;
+  const row = await readOne<Row>(client, {
+    sql: STATE_QUERY,
+    values: [JSON.stringify(wanted), everyModel],
+    ...timeouts,
+  });
+  return {
+    isInstalled,
+    functions: row.functions ?? undefined,
+    withoutRule: row.withoutRule,
+    tables: row.tables.map(({ schema, table, rule, is_sealed: isSealed, found }) => ({
+      schema,
+      table,
+      applied: rule === null ? undefined : readTableRule(rule),
+      isSealed,
+      found: found ?? undefined,
+    })),
+  };
+}
+
+const TRIGGERS = `
+  SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+           'name', t.tgname, 'enabled', t.tgenabled, 'isClone', t.tgparentid <> 0,
+           'definition', pg_catalog.replace(pg_catalog.substr(pg_catalog.pg_get_triggerdef(t.oid),
+                           pg_catalog.length(pg_catalog.format('CREATE TRIGGER %I ', t.tgname)) + 1),
+                         pg_catalog.format(' ON %s FOR EACH ', p.name), ' FOR EACH ')) ORDER BY t.tgname), '[]')
+    FROM pg_catalog.pg_trigger t
+   WHERE t.tgrelid = p.oid AND NOT t.tgisinternal AND t.tgname ^@ '${POLICY_TRIGGER_PREFIX}'`;
+
+/** $1: the declared tables; $2: whether every table needs a rule, null if only what was applied is known. */
+const STATE_QUERY = `
+  WITH RECURSIVE named AS (
+    SELECT w.schema_name, w.table_name FROM pg_catalog.jsonb_to_recordset($1::jsonb) AS w (schema_name text, table_name text)
+     UNION SELECT r.schema_name, r.table_name FROM pgkeep.table_policy r),
+  found AS (
+    SELECT d.schema_name, d.table_name, c.oid, c.relkind, c.relowner
+      FROM named d
+      JOIN pg_catalog.pg_namespace n ON n.nspname = d.schema_name
+      JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = d.table_name
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')),
+  -- A child by inheritance that has its own rule is not the parent's.
+  parts (root, oid, depth) AS (
+    SELECT f.oid, f.oid, 0 FROM found f WHERE f.relkind IN ('r', 'p')
+     UNION SELECT p.root, i.inhrelid, p.depth + 1
+             FROM parts p
+             JOIN pg_catalog.pg_inherits i ON i.inhparent = p.oid
+             JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid AND c.relkind IN ('r', 'p')
+            WHERE c.relispartition OR NOT EXISTS (SELECT FROM found f WHERE f.oid = i.inhrelid)),
+  relations AS MATERIALIZED (
+    SELECT p.root, p.oid, p.depth, c.relispartition, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
+      FROM parts p
+      JOIN pg_catalog.pg_class c ON c.oid = p.oid
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace)
+  SELECT (SELECT pg_catalog.json_build_object(
+                   'digest', ${INSTALLED_DIGEST}, 'version', pg_catalog.obj_description(n.oid, 'pg_namespace'),
+                   'isOwn', pg_catalog.pg_has_role(n.nspowner, 'USAGE'))
+            FROM pg_catalog.pg_namespace n WHERE n.nspname = '${POLICY_SCHEMA}') AS functions,
+         (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+                   'schema', d.schema_name, 'table', d.table_name, 'rule', r.rule, 'is_sealed', r.sealed_at IS NOT NULL,
+                   'found', (
+                     SELECT pg_catalog.json_build_object(
+                              'owner', pg_catalog.pg_get_userbyid(f.relowner),
+                              'isOwn', pg_catalog.pg_has_role(f.relowner, 'USAGE'),
+                              'isTable', f.relkind IN ('r', 'p'),
+                              'columns', (SELECT coalesce(pg_catalog.json_agg(a.attname), '[]') FROM pg_catalog.pg_attribute a
+                                           WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped),
+                              'nullable', (SELECT coalesce(pg_catalog.json_agg(a.attname), '[]') FROM pg_catalog.pg_attribute a
+                                            WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped AND NOT a.attnotnull),
+                              'hadRows', EXISTS (SELECT FROM relations p JOIN pg_catalog.pg_class c ON c.oid = p.oid
+                                                  WHERE p.root = f.oid AND c.relkind = 'r' AND c.reltuples <> 0
+                                                    AND pg_catalog.pg_relation_size(c.oid) > 0),
+                              'relations', (
+                                SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+                                         'name', p.name, 'isPartition', p.relispartition, 'triggers', (${TRIGGERS}))
+                                         ORDER BY p.depth, p.name), '[]')
+                                  FROM relations p WHERE p.root = f.oid))
+                       FROM found f WHERE f.schema_name = d.schema_name AND f.table_name = d.table_name))
+                   ORDER BY d.schema_name, d.table_name), '[]')
+            FROM named d
+            LEFT JOIN pgkeep.table_policy r ON r.schema_name = d.schema_name AND r.table_name = d.table_name) AS tables,
+         (SELECT coalesce(pg_catalog.json_agg(o.name ORDER BY o.name), '[]')
+            FROM ${OWN_RELATIONS} o
+            JOIN pg_catalog.pg_class c ON c.oid = o.oid
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE coalesce($2::boolean, EXISTS (SELECT FROM pgkeep.table_policy r WHERE r.rule @> '{"everyModel": true}'))
+             AND o.relkind IN ('r', 'p') AND n.nspname <> 'pgkeep' AND c.relname <> '_prisma_migrations'
+             AND NOT EXISTS (SELECT FROM relations p WHERE p.oid = o.oid)) AS "withoutRule"`;
