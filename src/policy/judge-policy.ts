@@ -159,7 +159,7 @@ function differencesOf(table: TableInPolicy, isDeclared: boolean): PolicyDiffere
   const unusable = unusableBecause(rule, found);
   if (unusable !== undefined || !found)
     return [{ code: 'POLICY_MISSING', text: unusable ?? 'not in the database' }];
-  const nullable = rule.owners.filter((column) => found.nullable.includes(column));
+  const nullable = rule.owners.filter((column) => found.columns[column] === false);
   return [
     ...(applied
       ? triggerDifferences(applied, found, applied.isSeedOnly && table.isSealed)
@@ -201,7 +201,7 @@ function notApplied(rule: TableRule, { relations }: FoundTable): PolicyDifferenc
 export function unusableBecause(rule: TableRule, found: FoundTable | undefined): string | undefined {
   if (!found) return 'not in the database';
   if (!found.isTable) return 'not a table: a rule needs one';
-  const missing = columnsOf(rule).filter((column) => !found.columns.includes(column));
+  const missing = columnsOf(rule).filter((column) => !Object.hasOwn(found.columns, column));
   return missing.length === 0
     ? undefined
     : `has no ${pluralOf(missing.length, 'column')} ${boundedList(missing)}`;

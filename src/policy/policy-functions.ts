@@ -322,13 +322,17 @@ const FUNCTIONS_DIGEST = createHash('sha256')
   )
   .digest('hex');
 
-/** SQL expression: the same digest of the functions in the database; NULL if there are none. */
+/**
+ * SQL expression: the same digest of the functions in the database; NULL if there are none. By name, which the catalogue
+ * has an index on, and which leaves out those of an earlier version.
+ */
 export const INSTALLED_DIGEST = `(
   SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.string_agg(
            pg_catalog.concat_ws(' ', p.proname, p.prosecdef::text, pg_catalog.array_to_string(p.proconfig, ','), p.prosrc),
            E'\\n' ORDER BY p.proname COLLATE "C"), 'UTF8')), 'hex')
     FROM pg_catalog.pg_proc p
-   WHERE p.pronamespace = pg_catalog.to_regnamespace('${POLICY_SCHEMA}'))`;
+   WHERE p.pronamespace = pg_catalog.to_regnamespace('${POLICY_SCHEMA}')
+     AND p.proname = ANY ('{${FUNCTIONS.map(({ name }) => name).join(',')}}'))`;
 
 /** The version of the functions, as the comment of their schema: it distinguishes another version from a change by hand. */
 export const FUNCTIONS_VERSION = `pgkeep policy ${FUNCTIONS_DIGEST.slice(0, 12)}`;

@@ -33,10 +33,9 @@ export interface FoundTable {
   readonly isOwn: boolean;
   /** False for a view or a foreign table. */
   readonly isTable: boolean;
-  readonly columns: readonly string[];
-  /** Those that may be NULL. */
-  readonly nullable: readonly string[];
-  /** Whether it has, or had, a row: read from its size, which takes no right. */
+  /** By name: whether the column is NOT NULL. */
+  readonly columns: Readonly<Record<string, boolean>>;
+  /** Whether it has, or had, a row: read from its size, which takes no right. False if INSERT is refused already. */
   readonly hadRows: boolean;
   /** Itself first, then its partitions and children. */
   readonly relations: readonly GuardedRelation[];
@@ -152,11 +151,10 @@ const STATE_QUERY = `
                               'owner', pg_catalog.pg_get_userbyid(f.relowner),
                               'isOwn', pg_catalog.pg_has_role(f.relowner, 'USAGE'),
                               'isTable', f.relkind IN ('r', 'p'),
-                              'columns', (SELECT coalesce(pg_catalog.json_agg(a.attname), '[]') FROM pg_catalog.pg_attribute a
+                              'columns', (SELECT coalesce(pg_catalog.json_object_agg(a.attname, a.attnotnull), '{}')
+                                            FROM pg_catalog.pg_attribute a
                                            WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped),
-                              'nullable', (SELECT coalesce(pg_catalog.json_agg(a.attname), '[]') FROM pg_catalog.pg_attribute a
-                                            WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped AND NOT a.attnotnull),
-                              'hadRows', EXISTS (SELECT FROM relations p JOIN pg_catalog.pg_class c ON c.oid = p.oid
+                              'hadRows', r.sealed_at IS NULL AND EXISTS (SELECT FROM relations p JOIN pg_catalog.pg_class c ON c.oid = p.oid
                                                   WHERE p.root = f.oid AND c.relkind = 'r' AND c.reltuples <> 0
                                                     AND pg_catalog.pg_relation_size(c.oid) > 0),
                               'relations', (

@@ -234,6 +234,31 @@ Passed over 1 table: public.notes (another session has locked it). Run \`pgkeep 
     expect((await app.policy(['apply'])).code).toBe(0);
   });
 
+  it('is continued after a kill -9: each table is done or not', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    const app = await application(
+      'killed',
+      names.map((name) => `CREATE TABLE ${name} (id int PRIMARY KEY)`).join(';'),
+      names.map((name) => `/// @pgkeep.neverDelete\nmodel ${name} {\n  id Int @id\n}\n`).join(''),
+    );
+    const holder = new Client({ connectionString: app.url });
+    await holder.connect();
+    await holder.query('BEGIN; LOCK TABLE c');
+    const applying = app.start(['apply']);
+    const done = async (): Promise<number> =>
+      Number((await query(app.url, 'SELECT count(*) AS n FROM pgkeep.table_policy')).rows[0].n);
+    await until(async () => (await done()) >= 2, 30_000, 'two tables');
+    await applying.kill();
+    await holder.query('ROLLBACK');
+    await holder.end();
+    await until(async () => (await app.policy(['apply'])).code === 0, 30_000, 'the rest');
+    expect(await done()).toBe(5);
+    expect((await app.policy(['show'])).code).toBe(0);
+    expect(
+      (await recorded(app.url)).filter((details) => JSON.stringify(details).includes('"applied"')),
+    ).toHaveLength(5);
+  });
+
   it('is not applied while migrations are deployed', async () => {
     const app = await notes('deploying');
     const deploy = new Client({ connectionString: app.url });

@@ -122,4 +122,41 @@ describe('checkPolicy', () => {
       '4: model A: its rows never change, so they cannot be marked as deleted. Remove the field deletedAt, or the rule.',
     ]);
   });
+
+  describe('the annotations of the datasource', () => {
+    const datasource = (annotations: string): string =>
+      `/// ${annotations}\ndatasource db {\n  provider = "postgresql"\n}\n`;
+
+    it.each([
+      [
+        '@pgkeep.everyModels',
+        '1: datasource: @pgkeep.everyModels is not a rule. Did you mean @pgkeep.everyModel?',
+      ],
+      ['@pgkeep.neverDelete', '1: datasource: @pgkeep.neverDelete belongs to a model.'],
+      ['@pgkeep.everyModel(all)', '1: datasource: @pgkeep.everyModel takes no arguments; found "all".'],
+    ])('can be faulty: %s', (annotations, finding) => {
+      expect(findingsOf(`${datasource(annotations)}${model('A', '', '@pgkeep.neverDelete')}`)).toEqual([
+        finding,
+      ]);
+    });
+
+    it('can ask for a rule of every model; each rule for rows is one', () => {
+      const rules = ['neverDelete', 'appendOnly', 'readOnly', 'corrections', 'deletable'];
+      const text = [
+        datasource('@pgkeep.everyModel'),
+        ...rules.map((rule, index) => model(`M${index}`, '', `@pgkeep.${rule}`)),
+        model('Soft', 'deletedAt DateTime?'),
+        model('Other', 'name String /// @pgkeep.immutable'),
+      ].join('');
+      expect(findingsOf(text)).toEqual([
+        `${text.slice(0, text.indexOf('model Other')).split('\n').length}: model Other: no rule says what may happen to its rows, and the datasource wants one for every model (@pgkeep.everyModel). Add /// @pgkeep.neverDelete, or another rule; /// @pgkeep.deletable allows everything.`,
+      ]);
+    });
+
+    it('belong to no model', () => {
+      expect(findingsOf(model('A', '', '@pgkeep.everyModel'))).toEqual([
+        '1: model A: @pgkeep.everyModel belongs to the datasource.',
+      ]);
+    });
+  });
 });

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { CommandResult } from './cli-hosts.js';
-import { emptyDirectory, runCli } from './pgkeep-process.js';
+import { emptyDirectory, PgkeepProcess, runCli } from './pgkeep-process.js';
 
 /** An application's directory with a Prisma schema that declares rules. */
 export class PolicyApplication {
@@ -29,6 +29,12 @@ export class PolicyApplication {
   /** `pgkeep policy ARGV` to its end. */
   async policy(argv: readonly string[], environment: Record<string, string> = {}): Promise<CommandResult> {
     return await this.run(['policy', ...argv], environment);
+  }
+
+  /** Starts `pgkeep policy ARGV` as a process, to be killed. */
+  start(argv: readonly string[]): PgkeepProcess {
+    const settings = { NODE_ENV: 'test', DATABASE_URL: this.url };
+    return new PgkeepProcess('cli', ['policy', ...argv], settings, { cwd: this.directory });
   }
 
   /** `pgkeep ARGV` to its end. */
