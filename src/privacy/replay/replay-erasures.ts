@@ -167,7 +167,6 @@ async function anonymizeAgain(
   const isInstalled = await hasPolicy(client);
   if (!isInstalled) await client.query(installFunctions().join('\n'));
   const graph = new OwnerGraph(rules, defaultSchema);
-  let count = 0;
   for (const { rows: table, replay } of anonymized) {
     const plan = anonymizePlan(
       graph,
@@ -179,10 +178,15 @@ async function anonymizeAgain(
       action,
     );
     if (!plan) throw nothingToAnonymize(table, replay);
-    const { rows } = await client.query<{ rows: number }>(plan.sql, [...plan.values]);
-    count += rows.reduce((sum, affected) => sum + affected.rows, 0);
+    await client.query(plan.sql, [...plan.values]);
   }
   if (!isInstalled) await client.query(`DROP SCHEMA ${POLICY_SCHEMA} CASCADE`);
+  // A row can belong to another one that is anonymized as well: it counts once.
+  const { count } = await queryOne<{ count: number }>(
+    client,
+    `SELECT pg_catalog.count(*)::float8 AS count FROM pgkeep.privacy_row WHERE action_id = $1 AND what = 'anonymized'`,
+    [action],
+  );
   return count;
 }
 
