@@ -10,6 +10,7 @@ import { databaseFaults, DatabaseVariables, toDatabaseSettings } from './databas
 import { DeployVariables, MigrationVariables } from './migration-settings.js';
 import { MonitoringVariables } from './monitoring-settings.js';
 import { BucketVariables, offsiteFaults, toOffsiteSettings } from './offsite-settings.js';
+import { PrivacyVariables } from './privacy-settings.js';
 import { HttpVariables, readinessFaults, ReadinessVariables } from './service-settings.js';
 import { SETTINGS_CLASSES } from './settings-list.js';
 import { environmentNameOf, invalidSettings, SettingsReader } from './settings-reader.js';
@@ -70,6 +71,7 @@ export function readSettings(
     http: reader.read(HttpVariables),
     backup: { ...archives, ...reader.read(RetentionVariables), encryption },
     restore: reader.read(RestoreVariables),
+    privacy: reader.read(PrivacyVariables),
     offsite: toOffsiteSettings(buckets),
     monitoring: reader.read(MonitoringVariables),
   });

@@ -9,6 +9,7 @@ import type { DatabaseUrl } from './database-url.js';
 import type { DeployVariables, MigrationVariables } from './migration-settings.js';
 import type { MonitoringVariables } from './monitoring-settings.js';
 import type { PrismaProject } from './prisma-project.js';
+import type { PrivacyVariables } from './privacy-settings.js';
 import type { HttpVariables, ReadinessVariables } from './service-settings.js';
 import type { Values } from './setting.js';
 
@@ -44,6 +45,8 @@ export type HttpSettings = Values<HttpVariables>;
 export type ReadinessSettings = Values<ReadinessVariables>;
 /** From which values on `pgkeep monitor` reports. */
 export type MonitoringSettings = Values<MonitoringVariables>;
+/** When rows that were marked as deleted are erased. */
+export type PrivacySettings = Values<PrivacyVariables>;
 /** Where restores are tested, and what they need. */
 export type RestoreSettings = Values<RestoreVariables>;
 
@@ -114,6 +117,7 @@ export interface Settings extends Values<MigrationVariables> {
   readonly http: HttpSettings;
   readonly backup: BackupSettings;
   readonly restore: RestoreSettings;
+  readonly privacy: PrivacySettings;
   readonly offsite: OffsiteSettings;
   readonly monitoring: MonitoringSettings;
 }
