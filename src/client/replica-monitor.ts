@@ -60,6 +60,9 @@ export class ReplicaMonitor {
   private primaryFault: string | undefined;
   private isSameDatabase = false;
   private wasUsable = true;
+  /** Ends the wait of each read that runs on the replica. */
+  private readonly running = new Set<(error: Error) => void>();
+  private isWatching = false;
 
   constructor(
     private readonly primary: ProbeConnection,
@@ -82,11 +85,16 @@ export class ReplicaMonitor {
 
   /** Waits for a read on the replica as long as the replica answers. @throws ReplicaLostError; what the read throws. */
   async whileUsable<T>(reading: PromiseLike<T>): Promise<T> {
-    const stop = new AbortController();
+    let lose = (_error: Error): void => undefined;
+    const lost = new Promise<never>((_resolve, reject) => {
+      lose = reject;
+    });
+    this.running.add(lose);
+    void this.watch();
     try {
-      return await Promise.race([reading, this.untilLost(stop.signal)]);
+      return await Promise.race([reading, lost]);
     } finally {
-      stop.abort();
+      this.running.delete(lose);
     }
   }
 
@@ -181,11 +189,17 @@ export class ReplicaMonitor {
     return this.isSameDatabase;
   }
 
-  private async untilLost(signal: AbortSignal): Promise<never> {
-    for (;;) {
-      await sleep(this.limits.checkEveryMs, undefined, { signal });
-      await this.checkWhenDue();
-      if (this.fault !== undefined) throw new ReplicaLostError(this.fault);
+  /** Checks the replica while reads run on it: one that hangs does not fail them. One loop for all reads. */
+  private async watch(): Promise<void> {
+    if (this.isWatching) return;
+    this.isWatching = true;
+    while (this.running.size > 0) {
+      await sleep(this.limits.checkEveryMs, undefined, { ref: false });
+      if (this.running.size > 0) await this.checkWhenDue();
+      if (this.fault === undefined) continue;
+      for (const lose of this.running) lose(new ReplicaLostError(this.fault));
     }
+    // In the same step as the end of the loop: a read that begins later starts another.
+    this.isWatching = false;
   }
 }

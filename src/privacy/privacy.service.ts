@@ -39,8 +39,8 @@ import { tryAnonymization, type AnonymizationTry } from './try-anonymization.js'
 /** As the ledger has them. */
 const LONGEST = { by: 200, because: 2000 } as const;
 
-/** The export of a person may take longer than a query of the application. */
-const EXPORT_TIMEOUT_MS = 3_600_000;
+/** A person may have more rows than a query of the application has time for. */
+const STATEMENT_TIMEOUT_MS = 3_600_000;
 
 /** What a person's rights ask for: export, restriction, anonymization and erasure of one record, and legal holds. */
 @Injectable()
@@ -180,9 +180,7 @@ export class PrivacyService {
   ): Promise<T> {
     const context = this.contextOf(request);
     return await this.withRecord(record, operation, async (unopened) =>
-      inRecordTransaction(unopened, this.settings.database.queryTimeoutMs, async (open) =>
-        work(open, context),
-      ),
+      inRecordTransaction(unopened, STATEMENT_TIMEOUT_MS, async (open) => work(open, context)),
     );
   }
 
@@ -193,7 +191,7 @@ export class PrivacyService {
   ): Promise<T> {
     const context = this.contextOf({ by, because, actor });
     return await this.withRecord(record, `export ${recordText(record)}`, async (unopened) =>
-      inSnapshot(unopened, EXPORT_TIMEOUT_MS, async (open) => work(open, context)),
+      inSnapshot(unopened, STATEMENT_TIMEOUT_MS, async (open) => work(open, context)),
     );
   }
 
@@ -224,7 +222,11 @@ export class PrivacyService {
   }
 
   private async onConnection<T>(operation: string, work: (client: Client) => Promise<T>): Promise<T> {
-    const options = { operation, applicationName: 'pgkeep privacy' };
+    const options = {
+      operation,
+      applicationName: 'pgkeep privacy',
+      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    };
     return await runOnDedicatedConnection(this.settings.database, options, work);
   }
 }

@@ -110,6 +110,8 @@ describe('the clinic’s application', () => {
 
   it('marks a user as deleted by whoever calls, hides her, exports her, and restores her', async () => {
     await clinic().delete('/users/30').send({}).expect(400);
+    const unknown = await clinic().delete('/users/999999').send({ reason: 'left' }).expect(404);
+    expect(unknown.body).toMatchObject({ title: 'Not Found', code: 'RECORD_NOT_FOUND' });
     const receipt = await clinic()
       .delete('/users/30')
       .set('x-staff', 'admin-1')

@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { PrismaClient } from '../../examples/clinic/generated/prisma/client.js';
-import { createGuardedAdapter, type GuardedPoolOptions } from '../../src/client/guarded-adapter.js';
+import {
+  createGuardedAdapter,
+  replicaAdapter,
+  type GuardedPoolOptions,
+} from '../../src/client/guarded-adapter.js';
+import { readClientSettings } from '../../src/config/client-settings.js';
 import { freePort } from '../../src/cluster/postmaster.js';
 import { messageOf } from '../../src/core/errors.js';
 import { createClinic, query } from '../support/clinic.js';
@@ -76,6 +81,15 @@ describe('createGuardedAdapter', () => {
     expect(adapter.pool).not.toBe(first);
     release();
     expect(await transaction).toContain('was obtained before disconnecting');
+    await prisma.$disconnect();
+  });
+
+  it('keeps the sessions of a replica read-only, also where the server is one that takes writes', async () => {
+    const settings = readClientSettings({ url }, {});
+    const prisma = new PrismaClient({ adapter: replicaAdapter(settings.pooledUrl, settings, {}) });
+    await expect(prisma.posyandu.updateMany({ data: { address: 'x' } })).rejects.toThrow(
+      'cannot execute UPDATE in a read-only transaction',
+    );
     await prisma.$disconnect();
   });
 

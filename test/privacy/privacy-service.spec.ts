@@ -7,6 +7,7 @@ import { InstallService } from '../../src/install/install.service.js';
 import { PrivacyService } from '../../src/privacy/privacy.service.js';
 import { withApp } from '../support/app.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
+import { changedUrl } from '../support/guarded-database.js';
 import { applyRules, CLINIC_SCHEMA, rulesOf } from '../support/policy.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { projectWith } from './schema-project.js';
@@ -327,6 +328,33 @@ describe('PrivacyService', () => {
       });
     });
     await nothingChanged();
+  });
+
+  it('says what a role lacks, and changes nothing', async () => {
+    const { user: id } = await childless();
+    await query(
+      clinic,
+      `CREATE ROLE clerk_${number} LOGIN PASSWORD 'x'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO clerk_${number}`,
+    );
+    const asClerk = changedUrl(clinic, { username: `clerk_${number}`, password: 'x' });
+    await withApp(
+      asClerk,
+      async (app) => {
+        await expect(app.get(PrivacyService).erase({ model: 'User', id }, REQUEST)).rejects.toMatchObject({
+          code: 'DATABASE_PERMISSION_DENIED',
+          message: expect.stringMatching(/^Cannot erase User \d+ in .*: permission denied for table users$/),
+          hint: 'Give the role the grant that it lacks.',
+        });
+      },
+      { MIGRATIONS_DIR: clinicProject },
+    );
+    await query(clinic, `ALTER DATABASE clinic_${number} SET default_transaction_read_only = on`);
+    // Its own sessions override the default: what an administrator set against applications.
+    await withPrivacy(async (privacy) => {
+      expect(await privacy.softDelete({ model: 'User', id }, REQUEST)).toMatchObject({
+        rows: { User: 1, Parent: 1 },
+      });
+    });
   });
 
   it('exports everything into files that only their owner can read', async () => {

@@ -6,12 +6,12 @@ import {
   type GuardedAdapter,
   type GuardedPoolOptions,
 } from 'pgkeep/client';
-import { PrismaClient } from '../generated/prisma/client.js';
+import { PrismaClient, type Prisma } from '../generated/prisma/client.js';
 
 /** The same for the primary and the replica: both hide deleted rows, and no query returns a password hash. */
 function connect(adapter: GuardedAdapter) {
   const prisma = new PrismaClient({ adapter, omit: { user: { passwordHash: true } } });
-  return prisma.$extends(pgkeepGuard({ actor: currentActor }));
+  return prisma.$extends(pgkeepGuard<Prisma.ModelName>({ actor: currentActor }));
 }
 
 /**

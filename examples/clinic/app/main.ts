@@ -15,6 +15,6 @@ try {
 } catch (error) {
   // The database cannot be reached, or a setting is wrong: what to do is in the hint.
   if (!(error instanceof PgkeepError)) throw error;
-  logger.error([error.message, error.hint].join(' '));
+  logger.error([error.message, error.hint].join('\n'));
   process.exitCode = 1;
 }

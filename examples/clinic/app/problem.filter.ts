@@ -20,6 +20,10 @@ const STATUS: Readonly<Record<string, number>> = {
   PK006: 409,
   // No such row, also where it is marked as deleted.
   P2025: 404,
+  RECORD_NOT_FOUND: 404,
+  PRIVACY_REFUSED: 409,
+  USAGE_INVALID: 400,
+  NOT_INSTALLED: 503,
   DATABASE_UNREACHABLE: 503,
   POOL_EXHAUSTED: 503,
   CLIENT_CLOSED: 503,
