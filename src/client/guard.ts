@@ -20,7 +20,6 @@ import {
 } from './prisma-client.js';
 import { rewriteArgs } from './rewrite.js';
 import { explainTaken } from './taken-values.js';
-import { skipsRowOfCursor, withoutSkippingHidden } from './hidden-cursor.js';
 import { SoftDeleteVerbs } from './soft-delete.js';
 import { Transactions } from './transactions.js';
 
@@ -128,10 +127,7 @@ class Guard {
     try {
       if (!model) return await operation.query(operation.args);
       requireMethod(model, operation);
-      const given = skipsRowOfCursor(model, operation)
-        ? await withoutSkippingHidden(model, operation)
-        : operation.args;
-      const args = rewriteArgs(model, operation.operation, given, this.writer);
+      const args = rewriteArgs(model, operation.operation, operation.args, this.writer);
       return await (operation.operation === 'upsert' && model.mark
         ? upserted(operation, args)
         : operation.query(args));

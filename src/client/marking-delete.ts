@@ -3,9 +3,8 @@ import { marked, type OwnerGraph } from '../privacy/owner-graph.js';
 import { isArgs, type Args } from './args.js';
 import { GuardError } from './guard-error.js';
 import { propertyOfModel, type GuardedModel } from './guarded-models.js';
-import { flatKey } from './hidden-cursor.js';
 import { call, isTransactionClient } from './prisma-client.js';
-import { visibleWhere } from './visible-rows.js';
+import { flatKey, visibleWhere } from './visible-rows.js';
 
 /** What a delete needs to mark rows instead. */
 export interface Marking {
@@ -27,9 +26,9 @@ export function markingDelete(
   marking: Marking,
 ): unknown {
   const client = propertyOf(delegate, '$parent');
-  const followers = followersOf(model, visibleWhere(model, flatKey(model, whereOf(args))), marking, [
-    model.name,
-  ]);
+  const isOne = operation === 'update';
+  const above = isOne ? markedRow(model, args) : visibleWhere(model, whereOf(args));
+  const followers = followersOf(model, above, marking, [model.name]);
   if (followers.length > 0 && args['limit'] !== undefined) {
     throw new GuardError(
       `pgkeep: deleteMany of ${model.name} with a limit is refused: its foreign keys cascade to other rows`,
@@ -43,20 +42,32 @@ export function markingDelete(
       data: marking.mark(follower),
     }),
   );
-  const last = call(delegate, operation, { ...args, data: marking.mark(model) });
-  return steps.length === 0 ? last : sequence(client, [...steps, last]);
+  const first = call(delegate, operation, { ...args, data: marking.mark(model) });
+  if (steps.length === 0) return first;
+  // The answer of a single delete has what is selected as it was before; many rows are found while they are visible.
+  return isOne ? sequence(client, [first, ...steps], 0) : sequence(client, [...steps, first], steps.length);
 }
 
-/** Runs a batch in which a query can be a sequence; each answers with its last result. */
+/** The filter of one row after it was marked. Its own mark is mentioned, so that the guard adds none. */
+function markedRow(model: GuardedModel, args: Args): Args {
+  const key = flatKey(model, whereOf(args));
+  return model.mark ? { ...key, [model.mark.at]: { not: null } } : key;
+}
+
+/** Runs a batch in which a query can be a sequence. */
 export async function inBatch(
   queries: readonly unknown[],
   run: (queries: readonly unknown[]) => Promise<unknown>,
 ): Promise<unknown> {
-  const groups = queries.map((query) => sequences.get(Object(query)) ?? [query]);
-  const results = await run(groups.flat());
+  const groups = queries.map((query) => sequences.get(Object(query)) ?? { queries: [query], answer: 0 });
+  const results = await run(groups.flatMap((group) => group.queries));
   if (!Array.isArray(results)) return results;
-  let end = 0;
-  return groups.map(({ length }): unknown => results[(end += length) - 1]);
+  let start = 0;
+  return groups.map((group): unknown => {
+    const result: unknown = results[start + group.answer];
+    start += group.queries.length;
+    return result;
+  });
 }
 
 interface Follower {
@@ -93,30 +104,38 @@ function whereOf({ where }: Args): Args {
   return isArgs(where) ? where : {};
 }
 
-/** The queries of each sequence. */
-const sequences = new WeakMap<object, readonly unknown[]>();
+/** Several queries that stand for one. */
+interface Sequence {
+  readonly queries: readonly unknown[];
+  /** Which of them has the answer. */
+  readonly answer: number;
+}
 
-/** Returns a query that stands for several: the last one's, except that all of them are run. */
-function sequence(client: unknown, queries: readonly unknown[]): unknown {
-  const last = queries.at(-1);
-  if (typeof last !== 'object' || last === null) return last;
+/** The sequence behind a query. */
+const sequences = new WeakMap<object, Sequence>();
+
+/** Returns the query that has the answer, except that all of them are run. */
+function sequence(client: unknown, queries: readonly unknown[], answer: number): unknown {
+  const query = queries[answer];
+  if (typeof query !== 'object' || query === null) return query;
   const run = async (): Promise<unknown> => {
-    if (!isTransactionClient(client)) {
-      const results = await call(client, '$transaction', queries);
-      return Array.isArray(results) ? results.at(-1) : undefined;
-    }
-    let result: unknown;
-    for (const query of queries) result = await query;
-    return result;
+    const results: unknown[] = [];
+    if (isTransactionClient(client)) for (const one of queries) results.push(await one);
+    else results.push(...listOf(await call(client, '$transaction', queries)));
+    return results[answer];
   };
   let running: Promise<unknown> | undefined;
-  const result = new Proxy(last, {
+  const result = new Proxy(query, {
     get: (target, name) => {
       if (name !== 'then' && name !== 'catch' && name !== 'finally') return Reflect.get(target, name);
       running ??= run();
       return Reflect.get(running, name).bind(running);
     },
   });
-  sequences.set(result, queries);
+  sequences.set(result, { queries, answer });
   return result;
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
 }

@@ -3,6 +3,7 @@ import { PgkeepError, propertyOf } from '../core/errors.js';
 import { isListOf, isRecord, isText, type Guard } from '../core/json-guards.js';
 import { ACTION_SETTING } from '../policy/policy-texts.js';
 import type { OwnerGraph } from '../privacy/owner-graph.js';
+import { recordText as nameOf } from '../privacy/record-key.js';
 import { keyFields, oneRow, openAction, tableOf, type Rows, type Statement } from '../privacy/row-sql.js';
 import type { ModelRules } from '../prisma-schema/rules.js';
 import { isArgs } from './args.js';
@@ -153,5 +154,10 @@ function isBoolean(value: unknown): value is boolean {
 }
 
 function recordText({ model, id }: RecordRequest): string {
-  return `${model} ${isArgs(id) ? JSON.stringify(id) : String(id)}`;
+  return nameOf({ model, id: keyText(id) });
+}
+
+/** Returns an id as text: of a key with several fields, the values with commas between. */
+export function keyText(id: unknown): string {
+  return isArgs(id) ? Object.values(id).join(',') : String(id);
 }

@@ -2,7 +2,7 @@ import { isArgs, mapItems, type Args } from './args.js';
 import type { GuardedModel } from './guarded-models.js';
 import { createdData, updatedData, type Writer } from './nested-writes.js';
 import { refuseDelete } from './refusals.js';
-import { visiblePicks, visibleWhere } from './visible-rows.js';
+import { visiblePage, visiblePicks } from './visible-rows.js';
 
 /** The operations that see only visible rows; of the others, the rows are named by what they create. */
 const FILTERED: ReadonlySet<string> = new Set([
@@ -37,7 +37,7 @@ export function rewriteArgs(model: GuardedModel, operation: string, given: unkno
   const args = visiblePicks(model, given ?? {});
   const changes: { -readonly [Key in keyof Args]: unknown } = {};
   if (FILTERED.has(operation)) {
-    const where = visibleWhere(model, args['where']);
+    const where = visiblePage(model, args);
     if (where !== undefined) changes['where'] = where;
   }
   if (operation === 'upsert') {

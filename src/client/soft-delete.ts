@@ -1,15 +1,18 @@
 import { PgkeepError } from '../core/errors.js';
 import { isInteger, isRecord, isText } from '../core/json-guards.js';
-import { boundedList, counted } from '../core/text.js';
+import { boundedList } from '../core/text.js';
 import { POLICY_SCHEMA } from '../policy/policy-texts.js';
 import { anonymizePlan } from '../privacy/anonymize-plan.js';
-import { erasePlan, heldPlan, referringPlan, retainedPlan } from '../privacy/erase-plan.js';
+import { erasePlan, heldPlan, referringPlan, retainedPlan, type Referring } from '../privacy/erase-plan.js';
 import { EXPORT_FORMAT, exportPlan } from '../privacy/export-plan.js';
 import { markPlan, restorePlan } from '../privacy/mark-plan.js';
-import { isErasable, type OwnerGraph } from '../privacy/owner-graph.js';
+import type { OwnerGraph } from '../privacy/owner-graph.js';
+import { keptText, referringText } from '../privacy/privacy-texts.js';
 import type { Statement } from '../privacy/row-sql.js';
+import { isArgs } from './args.js';
 import type { Actor, Receipt, RetainedRows, SoftDelete, UserData } from './client.types.js';
 import {
+  keyText,
   openRecord,
   refused,
   run,
@@ -222,14 +225,12 @@ function requireMark({ rules, graph, isMarked, request }: OpenRecord, wanted: bo
 
 /** @throws PgkeepError `PRIVACY_REFUSED` if rows of the model stay by law. */
 function requireErasable({ rules, request }: OpenRecord): void {
-  if (isErasable(rules)) return;
-  throw refused(
-    request,
-    `rows of ${request.model} stay (${rules.retained ?? 'they are never deleted'})`,
-    rules.deletedAt
-      ? 'Hide it from the application: prisma.softDelete.softDelete(…).'
-      : 'Remove the rule from the Prisma schema.',
-  );
+  const kept = keptText(rules);
+  if (kept === undefined) return;
+  const hint = rules.deletedAt
+    ? 'Hide it from the application: prisma.softDelete.softDelete(…).'
+    : 'Remove the rule from the Prisma schema.';
+  throw refused(request, kept, hint);
 }
 
 /** @throws GuardError `PK006` */
@@ -241,22 +242,17 @@ async function requireUnheld({ tx, graph, rows }: OpenRecord, operation: string)
 /** @throws PgkeepError `PRIVACY_REFUSED` if rows that stay refer to what would be deleted. */
 async function requireUnreferred({ tx, graph, rows, request }: OpenRecord): Promise<void> {
   const plan = referringPlan(graph, rows);
-  const isReferring = isRecord<{ model: string; rows: number; to: string }>({
-    model: isText,
-    rows: isInteger,
-    to: isText,
-  });
   const referring = plan ? await run(tx, plan, isReferring) : [];
   if (referring.length === 0) return;
-  const texts = referring.map(({ model, rows: count, to }) => {
-    const { retained } = graph.model(model);
-    const because = retained === undefined ? '' : ` (${retained})`;
-    const [refers, stays] = count === 1 ? ['refers', 'stays'] : ['refer', 'stay'];
-    return `${counted(count, 'row')} of ${model}${because} ${refers} to its ${to}, and ${stays}`;
-  });
-  throw refused(
-    request,
-    boundedList(texts, 3, '; '),
-    'Anonymize it instead: prisma.softDelete.anonymizeUser(…).',
-  );
+  const text = referringText(graph, { model: request.model, id: keyText(request.id) }, referring);
+  throw refused(request, text, 'Anonymize it instead: prisma.softDelete.anonymizeUser(…).');
 }
+
+const isReferring = isRecord<Referring>({
+  root: isArgs,
+  model: isText,
+  field: isText,
+  rows: isInteger,
+  to: isText,
+  key: isArgs,
+});

@@ -107,13 +107,18 @@ function explanation(
   const keptUntil = new Date(markedAt.getTime() + gracePeriodDays * DAY_MS);
   const isErased = rules.deleteRule === 'soft';
   const isShown = rules.model.id.length === 1 && tableRule?.personalKey.length === 0;
-  const row = `'${name}', ${isShown ? JSON.stringify(id) : 'id'}`;
+  const row = `'${name}', ${isShown ? literal(id) : 'id'}`;
   return (
     `${fields.map((field) => `${name}.${field}`).join(', ')}: a ${name} that was soft-deleted on ${dayOf(markedAt)} has this value, ` +
     `and ${isErased ? `is kept until ${dayOf(keptUntil)}` : 'is never erased'}. ` +
     `To get that row back: prisma.softDelete.restore(${row}).` +
     (isErased ? ` To erase it now: prisma.softDelete.hardDelete(${row}).` : '')
   );
+}
+
+/** Returns a key as code has it. */
+function literal(id: unknown): string {
+  return typeof id === 'bigint' ? `${id}n` : JSON.stringify(id);
 }
 
 function dayOf(time: Date): string {

@@ -9,17 +9,31 @@ export interface OpenTransaction {
   readonly reason: Reason | undefined;
 }
 
+interface Scope {
+  readonly transaction: OpenTransaction;
+  readonly outer: Scope | undefined;
+  hasEnded: boolean;
+}
+
 /** Knows the open transaction of each call, so that the verbs join it also when they are called on the outer client. */
 export class Transactions {
-  private readonly storage = new AsyncLocalStorage<OpenTransaction>();
+  private readonly storage = new AsyncLocalStorage<Scope>();
 
+  /** What a transaction has started may outlive it: a timer, an event. It is in no transaction then. */
   get current(): OpenTransaction | undefined {
-    return this.storage.getStore();
+    let scope = this.storage.getStore();
+    while (scope?.hasEnded) scope = scope.outer;
+    return scope?.transaction;
   }
 
   /** Runs the work in a transaction that was opened, until its last query is answered. */
-  async run<T>(open: OpenTransaction, work: () => T | PromiseLike<T>): Promise<T> {
-    // Prisma's queries begin when they are awaited, which has to be in here.
-    return await this.storage.run(open, async () => await work());
+  async run<T>(transaction: OpenTransaction, work: () => T | PromiseLike<T>): Promise<T> {
+    const scope: Scope = { transaction, outer: this.storage.getStore(), hasEnded: false };
+    try {
+      // Prisma's queries begin when they are awaited, which has to be in here.
+      return await this.storage.run(scope, async () => await work());
+    } finally {
+      scope.hasEnded = true;
+    }
   }
 }

@@ -22,6 +22,32 @@ export function visibleWhere(model: GuardedModel, where: unknown): unknown {
   return !mark || mentionsMark(where, mark.at) ? filter : { ...filter, [mark.at]: null };
 }
 
+/**
+ * Returns the filter of the rows that a list of arguments reads. A page behind a cursor skips the row of the cursor, which
+ * may be hidden by now: it is read as well, or a visible row would be skipped instead of it.
+ */
+export function visiblePage(model: GuardedModel, { where, cursor, skip }: Args): unknown {
+  const { mark } = model;
+  if (!mark || !isArgs(cursor) || typeof skip !== 'number' || skip < 1 || mentionsMark(where, mark.at)) {
+    return visibleWhere(model, where);
+  }
+  const filter = visibleRelations(model, isAbsent(where) ? {} : where);
+  if (!isArgs(filter)) return filter;
+  const { AND: and } = filter;
+  const isVisible = { OR: [{ [mark.at]: null }, flatKey(model, cursor)] };
+  return { ...filter, AND: [...(isAbsent(and) ? [] : itemsOf(and)), isVisible] };
+}
+
+/** Returns a unique key as an ordinary filter: a key of several fields has its values one level deeper. */
+export function flatKey({ rules }: GuardedModel, key: Args): Args {
+  const fields = new Set(rules.model.fields.map(({ name }) => name));
+  return Object.fromEntries(
+    Object.entries(key).flatMap(([name, value]) =>
+      isArgs(value) && !fields.has(name) && !LOGIC.has(name) ? Object.entries(value) : [[name, value]],
+    ),
+  );
+}
+
 /** Returns a filter whose relations see only visible rows. Nothing is added for the rows of the model itself. */
 export function visibleRelations(model: GuardedModel, where: unknown): unknown {
   return isArgs(where) ? withVisibleRelations(model, where) : where;
@@ -125,7 +151,7 @@ function isPicked(pick: unknown): boolean {
 function pickOf({ target, isList, isOptional }: GuardedRelation, pick: unknown): unknown {
   const args = isArgs(pick) ? visiblePicks(target, pick) : undefined;
   if (!isList && !isOptional) return args ?? pick;
-  const where = visibleWhere(target, args?.['where']);
+  const where = visiblePage(target, args ?? {});
   return where === undefined ? (args ?? pick) : { ...args, where };
 }
 

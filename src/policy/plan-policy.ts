@@ -94,8 +94,11 @@ function ruleOf(rules: ModelRules, defaultSchema: string, everyModel: boolean): 
   };
 }
 
-/** Prisma requires a unique index of required fields where a model has no primary key. */
-function keyOf({ id, uniques, fields }: Model): readonly string[] {
+/**
+ * Returns the names of the fields that identify a row: the primary key, or the unique index of required fields that Prisma
+ * requires where there is none.
+ */
+export function keyOf({ id, uniques, fields }: Model): readonly string[] {
   if (id.length > 0) return id;
   const isRequired = (name: string) => fields.some((field) => field.name === name && !field.isOptional);
   return uniques.find((names) => names.every(isRequired)) ?? [];

@@ -1,6 +1,6 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import { PgkeepError } from '../core/errors.js';
-import { tableSql } from '../policy/plan-policy.js';
+import { keyOf, tableSql } from '../policy/plan-policy.js';
 import { POLICY_SCHEMA } from '../policy/policy-texts.js';
 import type { Field, Model } from '../prisma-schema/prisma-schema.types.js';
 import type { ModelRules } from '../prisma-schema/rules.js';
@@ -51,12 +51,10 @@ export function tableOf({ defaultSchema }: OwnerGraph, { model, fields }: ModelR
   };
 }
 
-/** Returns the fields of the key: of `@id`, or of the first unique index whose fields are required. */
+/** Returns the fields of the key. @throws PgkeepError `POLICY_INVALID` where there is none. */
 export function keyFields(model: Model): Field[] {
-  const fields = [model.id, ...model.uniques]
-    .map((names) => names.flatMap((name) => fieldOf(model, name) ?? []))
-    .find((key) => key.length > 0 && key.every(({ isOptional }) => !isOptional));
-  if (fields) return fields;
+  const fields = keyOf(model).flatMap((name) => fieldOf(model, name) ?? []);
+  if (fields.length > 0) return fields;
   throw new PgkeepError(
     'POLICY_INVALID',
     `Model ${model.name} has no key: neither @id nor a unique index of required fields. Its rows cannot be named in the ledger.`,

@@ -133,10 +133,26 @@ describe('which rows are visible', () => {
       ).map((row) => row.id);
     expect(await page(638)).toEqual([639, 641]);
     expect(await page(640)).toEqual([641, 642]);
-    const inside = await prisma.$transaction((tx) =>
-      tx.posyandu.findMany({ cursor: { villageId_name: { villageId: 1, name: 'x' } }, skip: 1, take: 1 }),
-    );
-    expect(inside).toEqual([]);
+    const [inBatch] = await prisma.$transaction([
+      prisma.child.findMany({
+        cursor: { id: 640 },
+        skip: 1,
+        take: 1,
+        orderBy: { id: 'asc' },
+        select: { id: true },
+      }),
+    ]);
+    expect(inBatch).toEqual([{ id: 641 }]);
+    const { childId, id } = await bare.session.findFirstOrThrow({ where: { deletedAt: { not: null } } });
+    const later = {
+      where: { childId, id: { gt: id }, deletedAt: null },
+      orderBy: { id: 'asc' },
+      take: 1,
+    } as const;
+    const sessions = { cursor: { id }, skip: 1, take: 1, orderBy: { id: 'asc' } } as const;
+    expect(await prisma.child.findUnique({ where: { id: childId }, select: { sessions } })).toEqual({
+      sessions: await bare.session.findMany(later),
+    });
   });
 });
 
@@ -193,8 +209,12 @@ describe('a delete', () => {
         )
         .filter(Boolean);
     };
-    const deleted = await prisma.user.delete({ where: { email: '1@cascade.example' }, select: { id: true } });
-    expect(deleted).toEqual({ id: one });
+    const deleted = await prisma.user.delete({
+      where: { email: '1@cascade.example', deletedAt: null },
+      select: { id: true, parent: { select: { nationalId: true } } },
+    });
+    // As a real delete, it answers with what was there.
+    expect(deleted).toEqual({ id: one, parent: { nationalId: '1' } });
     expect(
       await prisma.user.deleteMany({ where: { id: { in: [two ?? 0, three ?? 0] }, fullName: '2' } }),
     ).toEqual({ count: 1 });

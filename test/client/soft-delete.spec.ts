@@ -169,7 +169,7 @@ describe('prisma.softDelete', () => {
     const children = await bare.child.count({ where: { parentId: child.parentId } });
     expect(await errorOf(prisma.softDelete.hardDelete('User', userId))).toEqual([
       'PRIVACY_REFUSED',
-      `Refused to erase User ${userId}: ${children === 1 ? '1 row of Child (medical record: kept 25 years) refers to its Parent, and stays' : `${children} rows of Child (medical record: kept 25 years) refer to its Parent, and stay`}. Nothing was changed.`,
+      `Refused to erase User ${userId}: ${children === 1 ? '1 child refers' : `${children} children refer`} to its parent ${child.parentId}, and ${children === 1 ? 'stays' : 'stay'} (medical record: kept 25 years). Nothing was changed.`,
       'Anonymize it instead: prisma.softDelete.anonymizeUser(…).',
     ]);
   });
@@ -251,6 +251,20 @@ describe('prisma.softDelete', () => {
     });
     await expect(work).rejects.toThrow('mine');
     expect(await prisma.user.count({ where: { id: { in: [first, second] } } })).toBe(2);
+  });
+
+  it('runs alone when what a transaction started outlives it', async () => {
+    const id = await newUser('later');
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const later = await prisma.$transaction((tx) => {
+      const work = ended.then(async () => await prisma.softDelete.softDelete('User', id));
+      return tx.user.count().then(() => [work] as const);
+    });
+    end();
+    expect(await later[0]).toMatchObject({ rows: { User: 1, Parent: 1 } });
   });
 
   it('is done once of two requests at the same time', async () => {
