@@ -10,6 +10,7 @@ import { MaintenanceModule } from './maintenance/maintenance.module.js';
 import { MigrationsModule } from './migrations/migrations.module.js';
 import { PolicyModule } from './policy/policy.module.js';
 import { DatabaseModule } from './postgres/database.module.js';
+import { ErasureModule } from './privacy/erasure.module.js';
 import { ApplicationChecksModule, type ReadinessCheck } from './readiness/application-checks.js';
 import { ReadinessModule } from './readiness/readiness.module.js';
 import { RestoreModule } from './restore/restore.module.js';
@@ -27,6 +28,7 @@ export const SERVICE_MODULES = [
   RestoreModule,
   DriftModule,
   PolicyModule,
+  ErasureModule,
   RetentionModule,
   ReadinessModule,
   StatsModule,

@@ -17,6 +17,8 @@ export type Action =
   | 'resolve'
   | 'accept-drift'
   | 'policy'
+  | 'cleanup'
+  | 'replay'
   | 'soft-delete'
   | 'restore-record'
   | 'hard-delete'

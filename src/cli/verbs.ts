@@ -203,6 +203,16 @@ export const VERBS: readonly VerbEntry[] = [
     description: 'What a person may ask for: export, restriction, anonymization, erasure; and legal holds.',
     verbs: [
       {
+        name: 'cleanup',
+        description: 'Erase marked rows whose grace period is over. Exit 1: some could not be, 3: refused.',
+        load: async () => (await import('./commands/privacy-cleanup.js')).privacyCleanupVerb,
+      },
+      {
+        name: 'replay',
+        description: 'Erase again what was erased since the backup that was restored. Exit 3: refused.',
+        load: async () => (await import('./commands/privacy-replay.js')).privacyReplayVerb,
+      },
+      {
         name: 'export',
         description: 'Write everything about one record into a file, and a page for people.',
         load: async () => (await import('./commands/privacy.js')).privacyExportVerb,

@@ -9,6 +9,7 @@ import {
 import { databaseFaults, DatabaseVariables, toDatabaseSettings } from './database-settings.js';
 import { DeployVariables, MigrationVariables } from './migration-settings.js';
 import { BucketVariables, offsiteFaults, toOffsiteSettings } from './offsite-settings.js';
+import { PrivacyVariables } from './privacy-settings.js';
 import { HttpVariables, readinessFaults, ReadinessVariables } from './service-settings.js';
 import { SETTINGS_CLASSES } from './settings-list.js';
 import { environmentNameOf, invalidSettings, SettingsReader } from './settings-reader.js';
@@ -69,6 +70,7 @@ export function readSettings(
     http: reader.read(HttpVariables),
     backup: { ...archives, ...reader.read(RetentionVariables), encryption },
     restore: reader.read(RestoreVariables),
+    privacy: reader.read(PrivacyVariables),
     offsite: toOffsiteSettings(buckets),
   });
 }

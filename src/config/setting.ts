@@ -13,6 +13,7 @@ export const UNITS = {
   MB: 'MB',
   connections: 'connections',
   evaluations: 'evaluations',
+  percent: '%',
 } as const;
 export type Unit = keyof typeof UNITS;
 

@@ -8,6 +8,7 @@ import {
 import { DatabaseVariables, PoolVariables } from './database-settings.js';
 import { DeployVariables, GuardVariables, MigrationVariables } from './migration-settings.js';
 import { BucketVariables } from './offsite-settings.js';
+import { PrivacyVariables } from './privacy-settings.js';
 import type { Environment } from './read-settings.js';
 import { EnvironmentVariables, HttpVariables, ReadinessVariables } from './service-settings.js';
 import { type Declaration, declarationsOf, namesOf, type SettingsClass } from './setting.js';
@@ -26,6 +27,7 @@ export const SECTIONS: readonly Section[] = [
   { title: 'Service and readiness', classes: [HttpVariables, ReadinessVariables] },
   { title: 'Backups', classes: [ArchiveVariables] },
   { title: 'Retention and restore tests', classes: [RetentionVariables, RestoreVariables] },
+  { title: 'Personal data', classes: [PrivacyVariables] },
   { title: 'Encryption', classes: [EncryptionVariables] },
   { title: 'Off-site', classes: [BucketVariables] },
 ];

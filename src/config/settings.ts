@@ -8,6 +8,7 @@ import type { PoolVariables } from './database-settings.js';
 import type { DatabaseUrl } from './database-url.js';
 import type { DeployVariables, MigrationVariables } from './migration-settings.js';
 import type { PrismaProject } from './prisma-project.js';
+import type { PrivacyVariables } from './privacy-settings.js';
 import type { HttpVariables, ReadinessVariables } from './service-settings.js';
 import type { Values } from './setting.js';
 
@@ -41,6 +42,8 @@ export type EncryptionSettings = Values<EncryptionVariables>;
 export type HttpSettings = Values<HttpVariables>;
 /** How the verdict of `/ready` is made and shown. */
 export type ReadinessSettings = Values<ReadinessVariables>;
+/** When rows that were marked as deleted are erased. */
+export type PrivacySettings = Values<PrivacyVariables>;
 /** Where restores are tested, and what they need. */
 export type RestoreSettings = Values<RestoreVariables>;
 
@@ -111,6 +114,7 @@ export interface Settings extends Values<MigrationVariables> {
   readonly http: HttpSettings;
   readonly backup: BackupSettings;
   readonly restore: RestoreSettings;
+  readonly privacy: PrivacySettings;
   readonly offsite: OffsiteSettings;
 }
 

@@ -20,6 +20,8 @@ import { MaintenanceService } from '../maintenance/maintenance.service.js';
 import type { JobsOverview } from '../maintenance/maintenance.types.js';
 import { PolicyService } from '../policy/policy.service.js';
 import type { PolicyShown } from '../policy/policy.types.js';
+import { CleanupService } from '../privacy/cleanup/cleanup.service.js';
+import type { CleanupReport } from '../privacy/cleanup/cleanup.types.js';
 import { RestoreTestService } from '../restore/test/restore-test.service.js';
 import type { RestoreTestHistory } from '../restore/test/restore-test.types.js';
 import { StatsService } from '../stats/stats.service.js';
@@ -52,6 +54,33 @@ export class BackupsController {
   async begin(@Body() body: unknown, @Res({ passthrough: true }) reply: Reply): Promise<JobRun> {
     requireNoParameters(body);
     return acceptedRun(reply, await this.maintenance.begin('backup'));
+  }
+}
+
+/** `/admin/privacy`: which marked rows are due to be erased, and the cleanup that erases them. */
+@Controller('admin/privacy')
+@UseFilters(ProblemFilter)
+@UseGuards(AdminGuard)
+export class CleanupController {
+  constructor(
+    private readonly cleanup: CleanupService,
+    private readonly maintenance: MaintenanceService,
+  ) {}
+
+  /** Returns what a cleanup would do now. */
+  @Get('due')
+  @Header('cache-control', 'no-store')
+  async due(): Promise<CleanupReport> {
+    return await this.cleanup.clean({ dryRun: true });
+  }
+
+  /** Starts a cleanup, which continues after the response. */
+  @Post('cleanup')
+  @HttpCode(202)
+  @Header('cache-control', 'no-store')
+  async begin(@Body() body: unknown, @Res({ passthrough: true }) reply: Reply): Promise<JobRun> {
+    requireNoParameters(body);
+    return acceptedRun(reply, await this.maintenance.begin('cleanup'));
   }
 }
 

@@ -258,6 +258,34 @@ const paths = {
       },
     },
   },
+  '/admin/privacy/due': {
+    get: {
+      operationId: 'due',
+      summary: 'Marked rows whose grace period is over, and what a cleanup would do with them.',
+      security,
+      responses: {
+        200: json('What a cleanup would do.', 'Cleanup'),
+        ...refusals,
+        409: problem('A clean-up would be refused: no rule is in force, or the clocks differ.'),
+        500: problem('pgkeep’s schema is not installed, or there is no Prisma schema.'),
+      },
+    },
+  },
+  '/admin/privacy/cleanup': {
+    post: {
+      operationId: 'cleanUp',
+      summary: 'Starts a cleanup, which continues after the response.',
+      security,
+      requestBody: optionalBody('NoParameters'),
+      responses: {
+        202: accepted('The cleanup has begun.'),
+        ...refusals,
+        400: problem('The body is not valid for this route.'),
+        409: problem('A cleanup is already running, or backups are off.'),
+        500: problem('pgkeep’s schema is not installed.'),
+      },
+    },
+  },
   '/admin/restore-tests': {
     get: {
       operationId: 'restoreTests',

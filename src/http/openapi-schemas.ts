@@ -1,3 +1,4 @@
+import { CLEANUP_FATES } from '../privacy/cleanup/judge-batch.js';
 import { GATES } from '../config/settings.js';
 import { VERDICT_CODES } from '../readiness/check.js';
 import { CHECK_CODES, CHECK_NAMES } from '../readiness/checks.js';
@@ -176,6 +177,52 @@ const problemSchema = {
   },
 };
 
+const cleanupSchema = {
+  type: 'object',
+  required: [
+    'dryRun',
+    'now',
+    'graceDays',
+    'erased',
+    'tables',
+    'never',
+    'tooLarge',
+    'failures',
+    'ledgerDigest',
+  ],
+  properties: {
+    dryRun: { type: 'boolean' },
+    now: { type: 'string', format: 'date-time', description: 'By the clock of the database.' },
+    graceDays: { type: 'integer' },
+    erased: { type: 'integer', description: 'Rows that are deleted or anonymized.' },
+    tables: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['table', 'fate', 'rows', 'keys', 'because'],
+        additionalProperties: false,
+        properties: {
+          table: { type: 'string' },
+          fate: { enum: CLEANUP_FATES },
+          rows: { type: 'integer' },
+          keys: { type: 'array', items: { type: 'string' }, description: 'The first ten.' },
+          because: {
+            type: 'array',
+            items: { type: 'string' },
+            description: 'Tables that refer to the rows, and stay.',
+          },
+        },
+      },
+    },
+    never: { type: 'array', items: { type: 'object', required: ['table', 'rows'] } },
+    tooLarge: { type: 'array', items: { type: 'object', required: ['table', 'due', 'rows', 'percent'] } },
+    failures: { type: 'array', items: { type: 'object', required: ['table', 'key', 'message'] } },
+    ledgerDigest: { type: ['string', 'null'] },
+    ledger: { type: ['object', 'null'] },
+    recorded: { type: 'boolean' },
+  },
+};
+
 /** Returns every schema. @param added the names of the checks that the application added */
 export function schemasWith(added: readonly string[]): Readonly<Record<string, object>> {
   return {
@@ -192,6 +239,7 @@ export function schemasWith(added: readonly string[]): Readonly<Record<string, o
     Table: tableSchema,
     Stats: statsSchema,
     Policy: policySchema,
+    Cleanup: cleanupSchema,
     Problem: problemSchema,
     ...jobSchemas,
     ...privacySchemas,

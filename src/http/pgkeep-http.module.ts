@@ -6,6 +6,7 @@ import {
   JobsController,
   PolicyController,
   RestoreTestsController,
+  CleanupController,
 } from './admin.controllers.js';
 import { OpenApiController } from './openapi.controller.js';
 import { PrivacyController } from './privacy.controller.js';
@@ -23,6 +24,7 @@ import { ProbesController } from './probes.controller.js';
     PolicyController,
     BackupsController,
     RestoreTestsController,
+    CleanupController,
     PrivacyController,
     OpenApiController,
   ],

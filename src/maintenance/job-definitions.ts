@@ -1,10 +1,10 @@
 import { withoutText } from '../backup/omissions.js';
-import type { BackupSettings, Settings } from '../config/settings.js';
+import type { Settings } from '../config/settings.js';
 import { isListOf, isText } from '../core/json-guards.js';
 import type { JsonObject } from '../jobs/jobs.types.js';
 
 /** The names of the jobs. */
-export const JOB_NAMES = ['backup', 'prune', 'restore-test'] as const;
+export const JOB_NAMES = ['backup', 'prune', 'restore-test', 'cleanup'] as const;
 export type JobName = (typeof JOB_NAMES)[number];
 
 const HOUR_MS = 3_600_000;
@@ -13,7 +13,7 @@ const HOUR_MS = 3_600_000;
 export interface Job {
   readonly name: JobName;
   /** The cron expression; undefined where it has no schedule, or its setting is `off`. */
-  readonly expression: (settings: BackupSettings) => string | undefined;
+  readonly expression: (settings: Settings) => string | undefined;
   /** The job that starts when a scheduled run of this one has succeeded. */
   readonly followedBy?: JobName;
   /** The job that it follows: `followedBy` from the other side. */
@@ -26,7 +26,7 @@ export interface Job {
 export const JOBS: Readonly<Record<JobName, Job>> = {
   backup: {
     name: 'backup',
-    expression: ({ schedule }) => schedule,
+    expression: ({ backup }) => backup.schedule,
     followedBy: 'prune',
     limitMs: 12 * HOUR_MS,
   },
@@ -34,19 +34,24 @@ export const JOBS: Readonly<Record<JobName, Job>> = {
   prune: { name: 'prune', expression: () => undefined, after: 'backup', limitMs: HOUR_MS },
   'restore-test': {
     name: 'restore-test',
-    expression: ({ restoreTestSchedule }) => restoreTestSchedule,
+    expression: ({ backup }) => backup.restoreTestSchedule,
     // A test ends at RESTORE_TEST_TIMEOUT_MINUTES, a week at most, with a verdict.
     limitMs: 8 * 24 * HOUR_MS,
+  },
+  cleanup: {
+    name: 'cleanup',
+    expression: ({ privacy }) => privacy.cleanupSchedule,
+    limitMs: 2 * HOUR_MS,
   },
 };
 
 /** Returns the jobs that have a schedule setting, and the schedule of each, for people. */
-export function scheduleTexts({ backup }: Settings): { name: JobName; schedule: string }[] {
+export function scheduleTexts(settings: Settings): { name: JobName; schedule: string }[] {
   return JOB_NAMES.map((name) => JOBS[name])
     .filter(({ after }) => after === undefined)
     .map(({ name, expression }) => {
-      const text = expression(backup);
-      return { name, schedule: text === undefined ? 'off' : `${text} ${backup.timeZone}` };
+      const text = expression(settings);
+      return { name, schedule: text === undefined ? 'off' : `${text} ${settings.backup.timeZone}` };
     });
 }
 

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { BackupModule } from '../backup/backup.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
+import { ErasureModule } from '../privacy/erasure.module.js';
 import { ReadinessModule } from '../readiness/readiness.module.js';
 import { RestoreModule } from '../restore/restore.module.js';
 import { RetentionModule } from '../retention/retention.module.js';
@@ -12,7 +13,7 @@ import { JobWork, RunningJobs } from './running-jobs.js';
  * and neither may import the other.
  */
 @Module({
-  imports: [BackupModule, JobsModule, ReadinessModule, RestoreModule, RetentionModule],
+  imports: [BackupModule, JobsModule, ErasureModule, ReadinessModule, RestoreModule, RetentionModule],
   providers: [MaintenanceService, JobWork, RunningJobs, { provide: JITTER, useValue: Math.random }],
   exports: [MaintenanceService],
 })

@@ -32,14 +32,14 @@ export class MaintenanceService {
   private times: ReadonlyMap<JobName, DueTimes> | undefined;
 
   constructor(
-    @Inject(SETTINGS) settings: Settings,
+    @Inject(SETTINGS) private readonly allSettings: Settings,
     @Inject(JITTER) private readonly jitter: () => number,
     private readonly jobs: JobsService,
     private readonly runs: RunningJobs,
     private readonly watch: BackupWatch,
   ) {
-    this.settings = settings.backup;
-    this.schedules = scheduleTexts(settings);
+    this.settings = allSettings.backup;
+    this.schedules = scheduleTexts(allSettings);
   }
 
   /**
@@ -87,7 +87,7 @@ export class MaintenanceService {
         const since = registered.find((job) => job.name === name)?.since;
         return {
           name,
-          schedule: JOBS[name].expression(this.settings) ?? null,
+          schedule: JOBS[name].expression(this.allSettings) ?? null,
           after: JOBS[name].after ?? null,
           nextDueAt: next?.toISOString() ?? null,
           overdueSince: this.settings.enabled
@@ -158,7 +158,7 @@ export class MaintenanceService {
     // Loaded here: a start without a schedule does not need the parser.
     const { DueTimes: Times } = await import('../jobs/due-times.js');
     const entries = JOB_NAMES.flatMap((name) => {
-      const expression = JOBS[name].expression(this.settings);
+      const expression = JOBS[name].expression(this.allSettings);
       return expression === undefined ? [] : [[name, new Times(expression, this.settings.timeZone)] as const];
     });
     this.times = new Map(entries);

@@ -16,6 +16,7 @@ import { JobsService } from '../jobs/jobs.service.js';
 import type { Claim, JobRun, JsonObject, RunOutcome } from '../jobs/jobs.types.js';
 import type { RunContext } from '../jobs/perform-run.js';
 import { BackupWatch } from '../readiness/backup-watch.js';
+import { CleanupService } from '../privacy/cleanup/cleanup.service.js';
 import { RestoreTestService } from '../restore/test/restore-test.service.js';
 import { RetentionService } from '../retention/retention.service.js';
 import { type JobName, JOBS, resultText } from './job-definitions.js';
@@ -30,12 +31,14 @@ export class JobWork {
     backup: (context) => this.backUp(context),
     prune: (context) => this.prune(context),
     'restore-test': (context) => this.testRestore(context),
+    cleanup: (context) => this.cleanUp(context),
   };
 
   constructor(
     private readonly backups: BackupService,
     private readonly retention: RetentionService,
     private readonly restoreTests: RestoreTestService,
+    private readonly cleanup: CleanupService,
   ) {}
 
   /** Does the work of a run, and returns what the history keeps. @throws what the service throws. */
@@ -61,6 +64,18 @@ export class JobWork {
     };
     const { keep, remove } = await this.retention.prune({ actor: service(), beforeRemove });
     return { kept: keep.length, removed: remove };
+  }
+
+  /** Erases due rows. If one cannot be erased, the run fails: the others are erased, and it is due again. */
+  private async cleanUp({ signal, requireLease }: RunContext): Promise<JsonObject> {
+    const report = await this.cleanup.clean({ actor: service(), signal, beforeBatch: requireLease });
+    const [failure] = report.failures;
+    if (!failure) return { erased: report.erased, ledgerDigest: report.ledgerDigest };
+    throw new PgkeepError(
+      'PRIVACY_REFUSED',
+      `${report.erased} rows were erased, and ${report.failures.length} could not be: ${failure.table} ${failure.key}: ${failure.message}.`,
+      { hint: 'Fix what the message reports: the next run tries again. `pgkeep privacy cleanup` lists all.' },
+    );
   }
 
   /** Tests a backup. If that fails, so does the run: `/ready` reports three in a row. */

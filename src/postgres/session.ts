@@ -248,10 +248,26 @@ export async function setLocalSettings(
   client: ClientBase,
   settings: Readonly<Record<string, string>>,
 ): Promise<void> {
+  await setSettings(client, settings, { isLocal: true });
+}
+
+/** The same for the rest of the session: of a dedicated connection only, because it would leak behind a pooler. */
+export async function setSessionSettings(
+  client: ClientBase,
+  settings: Readonly<Record<string, string>>,
+): Promise<void> {
+  await setSettings(client, settings, { isLocal: false });
+}
+
+async function setSettings(
+  client: ClientBase,
+  settings: Readonly<Record<string, string>>,
+  { isLocal }: { isLocal: boolean },
+): Promise<void> {
   await client.query(
-    `SELECT pg_catalog.set_config(wanted.key, wanted.value, true)
+    `SELECT pg_catalog.set_config(wanted.key, wanted.value, $2)
        FROM pg_catalog.json_each_text($1) wanted
        JOIN pg_catalog.pg_settings s ON pg_catalog.lower(s.name) = wanted.key`,
-    [JSON.stringify(settings)],
+    [JSON.stringify(settings), isLocal],
   );
 }

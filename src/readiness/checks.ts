@@ -6,6 +6,7 @@ import { database } from './checks/database.js';
 import { environment } from './checks/environment.js';
 import { migrations } from './checks/migrations.js';
 import { policy } from './checks/policy.js';
+import { privacy } from './checks/privacy.js';
 
 export { BackupConfigHealthIndicator } from './checks/backup-config.js';
 export { BackupsHealthIndicator } from './checks/backups.js';
@@ -14,6 +15,7 @@ export { DatabaseHealthIndicator } from './checks/database.js';
 export { EnvironmentHealthIndicator } from './checks/environment.js';
 export { MigrationsHealthIndicator } from './checks/migrations.js';
 export { PolicyHealthIndicator } from './checks/policy.js';
+export { PrivacyHealthIndicator } from './checks/privacy.js';
 
 /** The checks, in the order `/ready` shows them. */
 export const CHECKS = [
@@ -24,6 +26,7 @@ export const CHECKS = [
   backupConfig,
   backups,
   policy,
+  privacy,
 ] as const;
 
 /** The name of a check of pgkeep's own. */

@@ -6,10 +6,12 @@ import { EnvironmentModule } from '../environment/environment.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
 import { PolicyModule } from '../policy/policy.module.js';
+import { ErasureModule } from '../privacy/erasure.module.js';
 import { DatabaseModule } from '../postgres/database.module.js';
 import { BackupWatch } from './backup-watch.js';
 import { CHECKS } from './checks.js';
 import { DriftWatch } from './drift-watch.js';
+import { PrivacyWatch } from './privacy-watch.js';
 import { LatestVerdict } from './health-indicator.js';
 import { ReadinessMonitor } from './readiness-monitor.js';
 import { ReadinessService } from './readiness.service.js';
@@ -26,6 +28,7 @@ const INDICATORS = CHECKS.map(({ indicator }) => indicator);
     JobsModule,
     MigrationsModule,
     PolicyModule,
+    ErasureModule,
   ],
   providers: [
     ReadinessService,
@@ -33,6 +36,7 @@ const INDICATORS = CHECKS.map(({ indicator }) => indicator);
     { provide: LatestVerdict, useExisting: ReadinessMonitor },
     BackupWatch,
     DriftWatch,
+    PrivacyWatch,
     ...INDICATORS,
   ],
   exports: [ReadinessService, ReadinessMonitor, BackupWatch, DriftWatch, ...INDICATORS],

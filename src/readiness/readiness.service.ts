@@ -16,6 +16,7 @@ import { PolicyService } from '../policy/policy.service.js';
 import { ApplicationChecks } from './application-checks.js';
 import { BackupWatch } from './backup-watch.js';
 import { DriftWatch } from './drift-watch.js';
+import { PrivacyWatch } from './privacy-watch.js';
 import { gatesOf, judge } from './judge.js';
 import { areAnswered, LastFacts, standInUntil } from './last-known.js';
 import type {
@@ -52,6 +53,7 @@ export class ReadinessService {
     private readonly watch: BackupWatch,
     private readonly drift: DriftWatch,
     private readonly policy: PolicyService,
+    private readonly privacy: PrivacyWatch,
     private readonly application: ApplicationChecks,
   ) {
     this.lastFacts = new LastFacts(settings.readiness);
@@ -93,6 +95,7 @@ export class ReadinessService {
       evidence: this.evidence,
       backups,
       drift: this.drift.facts(),
+      privacy: this.privacy.facts(),
     };
     const areBackupsKnown = facts.backups !== undefined || !this.settings.backup.enabled;
     return { facts, isComplete: learned.isComplete && areAnswered(facts) && areBackupsKnown };

@@ -6,6 +6,7 @@ import type { DdlGuardSwitch } from '../guard/ddl/ddl-guard-state.js';
 import type { PolicyReport } from '../policy/judge-policy.js';
 import type { MigrationsReport } from '../migrations/migrations.types.js';
 import type { DatabaseFault } from '../postgres/database-fault.js';
+import type { ErasureState } from '../privacy/cleanup/erasure-state.js';
 import type { ServerFacts } from '../postgres/server-facts.js';
 import type { NewestEvidences } from '../restore/test/evidence.js';
 import type { ApplicationFacts } from './application-checks.js';
@@ -72,6 +73,8 @@ export interface Facts extends AskedFacts {
   readonly backups: BackupFacts | undefined;
   /** Undefined until the structure was compared for the first time. */
   readonly drift?: DriftFacts | undefined;
+  /** Undefined until the erasures were read for the first time. */
+  readonly privacy?: Known<ErasureState> | undefined;
 }
 
 /** The answer to "is this database safe to serve from, right now?": the body of `/ready`. */

@@ -6,6 +6,7 @@ import { SETTINGS } from '../config/settings.token.js';
 import { PgkeepError, messageOf } from '../core/errors.js';
 import { JOB_NAMES, JOBS } from '../maintenance/job-definitions.js';
 import { MaintenanceService } from '../maintenance/maintenance.service.js';
+import { LedgerWatch } from './ledger-watch.js';
 
 /** How often the jobs are checked between due times, for missed and abandoned runs. */
 const LONGEST_PAUSE_MS = 15_000;
@@ -24,11 +25,12 @@ export class Scheduler implements OnApplicationBootstrap {
   private loggedFault: string | undefined;
 
   constructor(
-    @Inject(SETTINGS) { backup }: Settings,
+    @Inject(SETTINGS) private readonly allSettings: Settings,
     private readonly registry: SchedulerRegistry,
     private readonly maintenance: MaintenanceService,
+    private readonly ledger: LedgerWatch,
   ) {
-    this.settings = backup;
+    this.settings = allSettings.backup;
   }
 
   /** Starts the schedule; does nothing where backups are off, or when called again. */
@@ -39,13 +41,14 @@ export class Scheduler implements OnApplicationBootstrap {
     const pauseMs = Math.min(LONGEST_PAUSE_MS, this.settings.jobLeaseMs / 2);
     this.registry.addInterval('pgkeep', setInterval(wake, pauseMs).unref());
     for (const name of JOB_NAMES) {
-      const cronTime = JOBS[name].expression(this.settings);
+      const cronTime = JOBS[name].expression(this.allSettings);
       if (cronTime === undefined) continue;
       const { timeZone } = this.settings;
       const job = CronJob.from({ cronTime, timeZone, onTick: wake, start: true, unrefTimeout: true });
       this.registry.addCronJob(`pgkeep ${name}`, job);
     }
     this.wake();
+    this.ledger.start();
   }
 
   onApplicationBootstrap(): void {

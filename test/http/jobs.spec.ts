@@ -85,6 +85,7 @@ describe('the routes about jobs and backups', () => {
       { name: 'backup', schedule: '0 2 * * *', running: null, runs: [{ id: body.id }] },
       { name: 'prune', after: 'backup', runs: [] },
       { name: 'restore-test', schedule: '0 4 * * 0', runs: [] },
+      { name: 'cleanup', schedule: '0 3 * * *', runs: [] },
     ]);
   });
 

@@ -58,20 +58,26 @@ describe('the schedule of an importing application', () => {
 
   it('with BACKUP_SCHEDULE=off starts manual runs only', async () => {
     const elsewhere = await application(
-      { ...every, BACKUP_SCHEDULE: 'OFF', RESTORE_TEST_SCHEDULE: 'off' },
+      { ...every, BACKUP_SCHEDULE: 'OFF', RESTORE_TEST_SCHEDULE: 'off', PERMANENT_DELETE_SCHEDULE: 'off' },
       { scheduled: true },
     );
     await elsewhere.get(MaintenanceService).step();
     expect(await countOf()).toBe(0);
     expect(await elsewhere.get(JobsService).registered()).toMatchObject([
       { name: 'backup', schedule: 'off' },
+      { name: 'cleanup', schedule: 'off' },
       { name: 'restore-test', schedule: 'off' },
     ]);
     await elsewhere.close();
   });
 
   it('spreads missed runs', async () => {
-    const daily = { ...every, BACKUP_SCHEDULE: '0 2 * * *', RESTORE_TEST_SCHEDULE: 'off' };
+    const daily = {
+      ...every,
+      BACKUP_SCHEDULE: '0 2 * * *',
+      RESTORE_TEST_SCHEDULE: 'off',
+      PERMANENT_DELETE_SCHEDULE: 'off',
+    };
     const patient = await application(daily, { scheduled: false, jitter: 1 });
     await patient.get(MaintenanceService).step();
     await query(url, `UPDATE pgkeep.job SET since = '2026-01-01'`);

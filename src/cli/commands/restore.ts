@@ -1,7 +1,8 @@
 import type { OptionValues } from 'commander';
 import { withoutText } from '../../backup/omissions.js';
 import { PgkeepError } from '../../core/errors.js';
-import { boundedList, counted, formatBytes, formatSeconds, formatTime } from '../../core/text.js';
+import { boundedList, counted, formatBytes, formatSeconds, formatTime, pluralOf } from '../../core/text.js';
+import { type ErasureCounts, erasureText } from '../../privacy/replay/plan-replay.js';
 import { RestoreService } from '../../restore/restore/restore.service.js';
 import type {
   Restoration,
@@ -34,8 +35,10 @@ export const restoreVerb: Verb = {
       )
       .option('--into <database>', 'the database to create for --tables')
       .option('--despite <finding...>', 'accept these findings of the restore test, each by its name')
-      .option('--without-safety-backup', 'continue if the current database cannot be backed up first'),
+      .option('--without-safety-backup', 'continue if the current database cannot be backed up first')
+      .option('--without-erasures', 'do not erase again what was erased since the backup'),
   shutsDownGracefully: true,
+  prismaProject: 'all-if-valid',
   run: async (app, [source], options, signal, terminal) => {
     if (options['list'] === true) return await backupListVerb.run(app, [], options, signal, terminal);
     if (source === undefined) {
@@ -46,7 +49,8 @@ export const restoreVerb: Verb = {
     const restores = app.get(RestoreService);
     const { tables, into } = options;
     if (tables !== undefined || into !== undefined) {
-      return await restoreTables(restores, { source, signal, tables, into });
+      const withoutErasures = options['withoutErasures'] === true;
+      return await restoreTables(restores, { source, signal, tables, into, withoutErasures });
     }
     const asked: RestoreOptions = { ...consentOf(options), source, signal, progress: printProgress };
     const plan = await restores.plan(asked);
@@ -60,7 +64,13 @@ export const restoreVerb: Verb = {
 
 async function restoreTables(
   restores: RestoreService,
-  { source, signal, tables, into }: { source: string; signal: AbortSignal; tables: unknown; into: unknown },
+  {
+    source,
+    signal,
+    tables,
+    into,
+    withoutErasures,
+  }: { source: string; signal: AbortSignal; tables: unknown; into: unknown; withoutErasures: boolean },
 ): Promise<Answer> {
   if (typeof tables !== 'string' || typeof into !== 'string') {
     throw new PgkeepError('USAGE_INVALID', '--tables and --into must be given together.', {
@@ -73,15 +83,21 @@ async function restoreTables(
     signal,
     tables: names,
     into,
+    withoutErasures,
     progress: printProgress,
   });
   return { json: report, text: renderTables(report) };
 }
 
-function renderTables({ source, database, tables, copies, durationMs }: TablesRestoration): string {
+function renderTables({ source, database, tables, erased, copies, durationMs }: TablesRestoration): string {
   return [
     `Restored from ${source} into the new database "${database}" in ${formatSeconds(durationMs)}; the rows match the manifest:`,
     ...tables.map(({ name, rows }) => `  ${name}: ${counted(rows, 'row')}`),
+    ...(erased === 0
+      ? []
+      : [
+          `${counted(erased, 'row')} of them ${pluralOf(erased, 'was', 'were')} erased since the backup, and left out.`,
+        ]),
     'The database in use was not changed. To copy all rows of a table back (if some of them still exist there, select',
     'columns and rows yourself):',
     ...copies.map((command) => `  ${command}`),
@@ -99,6 +115,7 @@ function consentOf(options: OptionValues): Omit<RestoreOptions, 'source'> {
     noOwner: options['owner'] === false,
     despite: textsOf(options['despite']),
     withoutSafetyBackup: options['withoutSafetyBackup'] === true,
+    withoutErasures: options['withoutErasures'] === true,
   };
 }
 
@@ -140,6 +157,7 @@ function renderPlan(plan: RestorePlan): string {
       : [
           `WARNING   the backup is of ${other}: everyone who can read this database will be able to read its personal data`,
         ]),
+    ...erasureLines(plan),
     ...plan.despite.map((finding) => `despite   ${finding}: the restored database will differ here`),
     ...(plan.notChecked === null ? [] : [`note      not checked before the restore: ${plan.notChecked}`]),
     ...(missing.length === 0
@@ -164,6 +182,7 @@ function renderRestoration({
   without,
   comparisons,
   accepted,
+  erasures,
   notes,
   durationMs,
 }: Restoration): string {
@@ -171,10 +190,33 @@ function renderRestoration({
   return [
     `Restored ${source} into database "${database}" in ${formatSeconds(durationMs)}${withoutText(without)}. ${counted(comparisons.length, 'comparison')} passed${outcome}.`,
     ...accepted.map(({ name, details }) => `  accepted ${name}: ${details}`),
+    ...replayedLines(erasures),
     ...notes.map((note) => `  note: ${note}`),
     ...(safetyBackup === null ? [] : [`Backup of the replaced database: ${safetyBackup}`]),
     ...(replaced === null ? [] : undoLines(database, replaced)),
   ].join('\n');
+}
+
+function erasureLines({ erasures }: RestorePlan): string[] {
+  if (erasures === null) {
+    return ['WARNING   what was erased since the backup is not erased again: those people come back'];
+  }
+  if (erasures.actions === 0) return [];
+  return [
+    `erasures  ${counted(erasures.actions, 'action')} since the backup, done again before the swap: ${erasureText(erasures)}`,
+  ];
+}
+
+function replayedLines(erasures: ErasureCounts | null): string[] {
+  if (erasures === null) {
+    return [
+      'Not erased again: what was erased since the backup. /ready reports ERASURES_UNKNOWN until `pgkeep privacy replay`.',
+    ];
+  }
+  if (erasures.actions === 0) return [];
+  return [
+    `Erased again, as since the backup (${counted(erasures.actions, 'action')}): ${erasureText(erasures)}.`,
+  ];
 }
 
 function undoLines(database: string, replaced: string): string[] {

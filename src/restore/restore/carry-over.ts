@@ -27,6 +27,33 @@ export interface CarriedOver {
   readonly hasOtherHistory: boolean;
 }
 
+/** Records of rows, which a restore keeps as the replaced database has them. */
+const ROW_RECORDS = [
+  { table: 'pgkeep.legal_hold', isReplaced: true },
+  // What was corrected since the backup is not corrected any more, and that it was stays on record.
+  { table: 'pgkeep.correction', isReplaced: false },
+] as const;
+
+/**
+ * Copies legal holds and corrections from the replaced database: a hold that was placed since the backup still keeps its
+ * row, and one that was released does not.
+ */
+export async function carryHolds(replaced: Client, restored: Client): Promise<void> {
+  for (const { table, isReplaced } of ROW_RECORDS) {
+    if (!(await exists(replaced, table)) || !(await exists(restored, table))) continue;
+    const { rows } = await replaced.query<{ row: string }>(
+      `SELECT pg_catalog.to_jsonb(t)::text AS row FROM ${table} t`,
+    );
+    if (isReplaced) await restored.query(`DELETE FROM ${table}`);
+    for (const { row } of rows) {
+      await restored.query(
+        `INSERT INTO ${table} SELECT (pg_catalog.jsonb_populate_record(NULL::${table}, $1::jsonb)).* ON CONFLICT DO NOTHING`,
+        [row],
+      );
+    }
+  }
+}
+
 /** Returns whether a database has pgkeep's records. */
 export async function hasRecords(client: Client): Promise<boolean> {
   return await exists(client, 'pgkeep.change_log');

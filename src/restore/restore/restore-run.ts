@@ -20,6 +20,7 @@ import { MarkedDatabases, replacedName, RESTORING_NAME, restoringName } from '..
 import { requireRestorable } from '../server/requirements.js';
 import { carryOver, hasRecords, restamp } from './carry-over.js';
 import { createDeferred, type Filled, restoreAndCompare } from './restore-and-compare.js';
+import { ErasuresSince, ledgerSubject } from './erasures-since.js';
 import { restoreConnection } from './restore-target.js';
 import type { Restoration, RestoreContext } from './restore.types.js';
 import { swap } from './swap.js';
@@ -31,6 +32,7 @@ const LONGEST_RESTORE_MS = 7 * 24 * 3_600_000;
 export class RestoreRun {
   private readonly startedAt: Date;
   private readonly notes: string[] = [];
+  private readonly erasures: ErasuresSince;
 
   /** @param maintenance a connection to another database of the server */
   constructor(
@@ -38,6 +40,7 @@ export class RestoreRun {
     private readonly maintenance: Client,
   ) {
     this.startedAt = context.clock.now();
+    this.erasures = new ErasuresSince(context, this.notes);
   }
 
   async perform(): Promise<Restoration> {
@@ -136,6 +139,7 @@ export class RestoreRun {
   private async takePlace(restored: string, { accepted }: Filled): Promise<string | null> {
     const { target, targetAnswers, progress, signal } = this.context;
     await this.installRecords(restored);
+    await this.eraseAgain(restored);
     const { database, oid } = target;
     const replaced = replacedName(database, this.startedAt);
     let comment: string | null = null;
@@ -160,6 +164,16 @@ export class RestoreRun {
     return oid === undefined ? null : replaced;
   }
 
+  private async eraseAgain(restored: string): Promise<void> {
+    const { target, targetAnswers } = this.context;
+    const replaying = (replaced: Client | undefined): Promise<void> =>
+      withConnection(this.urlOf(restored), this.connection, (client) =>
+        this.erasures.replay(client, replaced),
+      );
+    if (target.oid === undefined || !targetAnswers) await replaying(undefined);
+    else await withConnection(this.urlOf(target.database), this.connection, replaying);
+  }
+
   /** Updates schema pgkeep of the restored database, if either has records: it must accept the newer ones. */
   private async installRecords(restored: string): Promise<void> {
     const { target, targetAnswers } = this.context;
@@ -167,7 +181,10 @@ export class RestoreRun {
     const found = await Promise.all(
       names.map((name) => withConnection(this.urlOf(name), this.connection, hasRecords)),
     );
-    if (!found.includes(true)) return;
+    const { erasures, withoutErasures, source } = this.context;
+    const hasCopies = !withoutErasures && (await erasures.hasCopies(ledgerSubject(source.manifest)));
+    if (!found.includes(true) && !hasCopies) return;
+    await withConnection(this.urlOf(restored), this.connection, (client) => this.erasures.look(client));
     await applyMigrations({
       database: { ...this.urlOf(restored), schema: OWN_SCHEMA },
       directory: OWN_MIGRATIONS_DIRECTORY,
@@ -182,6 +199,7 @@ export class RestoreRun {
   ): Promise<void> {
     const { source, target, settings, actor, clock } = this.context;
     if (!(await hasRecords(restored))) return;
+    if (old) await this.erasures.replayRest(restored, old);
     const carried = old ? await carryOver(old, restored) : [];
     for (const { table } of carried.filter(({ hasOtherHistory }) => hasOtherHistory)) {
       this.notes.push(`${table} was not carried over: the restored database has another history`);
@@ -196,6 +214,9 @@ export class RestoreRun {
         from: source.manifest?.environment ?? null,
         replaced: target.oid === undefined ? null : replaced,
         carriedOver: carried.reduce((sum, { entries }) => sum + entries, 0),
+        ...(this.erasures.counts === null
+          ? { withoutErasures: true }
+          : { erasures: { ...this.erasures.counts } }),
         ...(accepted.length === 0 ? {} : { despite: accepted.map(({ name }) => name) }),
       },
       actor,
@@ -227,6 +248,7 @@ export class RestoreRun {
       without: omissionTexts(source.manifest?.without),
       comparisons,
       accepted,
+      erasures: this.erasures.counts,
       notes: this.notes,
       durationMs: clock.now().getTime() - this.startedAt.getTime(),
     };

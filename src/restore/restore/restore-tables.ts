@@ -6,6 +6,8 @@ import { majorOf } from '../../backup/postgres-tools.js';
 import { errorCode, PgkeepError } from '../../core/errors.js';
 import { withConnection } from '../../postgres/connect.js';
 import { queryOne } from '../../postgres/read.js';
+import type { LedgerEntry } from '../../privacy/ledger/ledger-entry.js';
+import { removeErased } from '../../privacy/replay/remove-erased.js';
 import { isPooled } from '../../postgres/session.js';
 import { Archive } from '../archive/archive.js';
 import { readSettingNames } from '../archive/dump-filters.js';
@@ -28,7 +30,8 @@ const PARTS = /^("(?:[^"]|"")+"|[^".]+)\.("(?:[^"]|"")+"|[^".]+)$/;
 
 /**
  * Restores the rows of some tables into an additional database, with the definitions of everything. The database in use
- * is not changed: a person decides which rows to copy back.
+ * is not changed: a person decides which rows to copy back. Rows that were erased since the backup are left out.
+ * @param erased what was erased since the backup
  * @throws PgkeepError `RESTORE_REFUSED`, `RESTORE_FAILED`, `USAGE_INVALID`.
  */
 export async function restoreTables(
@@ -37,7 +40,11 @@ export async function restoreTables(
     'settings' | 'clock' | 'source' | 'target' | 'maintenanceUrl' | 'progress' | 'signal'
   >,
   maintenance: Client,
-  { tables: asked, into }: { tables: readonly string[]; into: string },
+  {
+    tables: asked,
+    into,
+    erased,
+  }: { tables: readonly string[]; into: string; erased: readonly LedgerEntry[] },
 ): Promise<TablesRestoration> {
   const { source, settings, signal, progress, target, clock } = context;
   const { manifest } = source;
@@ -86,13 +93,18 @@ export async function restoreTables(
         progress(`restoring the rows of ${name}`);
         await restore(['--section=data', `--schema=${schema}`, `--table=${table}`]);
       }
-      const copies = await withConnection(url, restoreConnection(settings), (client) =>
-        whileConnected(client, signal, () => check(client, chosen, { into, target: target.database })),
-      );
+      const connected = <T>(work: (client: Client) => Promise<T>): Promise<T> =>
+        withConnection(url, restoreConnection(settings), (client) =>
+          whileConnected(client, signal, () => work(client)),
+        );
+      const copies = await connected((client) => check(client, chosen, { into, target: target.database }));
+      const names = new Set(chosen.map(({ name }) => name));
+      const removed = await connected((client) => removeErased(client, erased, names));
       return {
         source: source.name,
         database: into,
         tables: chosen.map(({ name, rows }) => ({ name, rows })),
+        erased: removed,
         copies,
         durationMs: clock.now().getTime() - startedAt.getTime(),
       };

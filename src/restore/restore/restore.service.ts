@@ -4,6 +4,7 @@ import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { Clock } from '../../core/clock.js';
 import { DatabaseService } from '../../postgres/database.service.js';
+import { ReplayService } from '../../privacy/replay/replay.service.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import type { Restoration, RestoreOptions, RestorePlan, TablesRestoration } from './restore.types.js';
 
@@ -18,6 +19,7 @@ export class RestoreService {
     readonly backups: BackupService,
     readonly clock: Clock,
     readonly database: DatabaseService,
+    readonly erasures: ReplayService,
   ) {}
 
   /**
@@ -48,7 +50,7 @@ export class RestoreService {
    * @throws PgkeepError `USAGE_INVALID`, `RESTORE_REFUSED`, `RESTORE_FAILED`, `BACKUP_…`, `STORAGE_…`, `DATABASE_…`.
    */
   async restoreTables(
-    options: Pick<RestoreOptions, 'source' | 'progress' | 'signal'> & {
+    options: Pick<RestoreOptions, 'source' | 'progress' | 'signal' | 'withoutErasures'> & {
       tables: readonly string[];
       into: string;
     },

@@ -15,6 +15,9 @@ import { withConnection } from '../../postgres/connect.js';
 import { databaseError } from '../../postgres/database-fault.js';
 import type { DatabaseService } from '../../postgres/database.service.js';
 import { read, tableExists } from '../../postgres/read.js';
+import type { LedgerEntry } from '../../privacy/ledger/ledger-entry.js';
+import type { ErasureCounts } from '../../privacy/replay/plan-replay.js';
+import type { ReplayService } from '../../privacy/replay/replay.service.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import { Despite } from '../comparison/despite.js';
 import { FREE_DISK_SPACE, requireSpaceToRestore } from '../server/free-space.js';
@@ -28,6 +31,7 @@ import {
   requireProductionConsent,
   requireSwappable,
 } from './refusals.js';
+import { ledgerSubject, readAt } from './erasures-since.js';
 import { FIX_OR_CHOOSE_ANOTHER } from './restore-and-compare.js';
 import { RestoreRun } from './restore-run.js';
 import { findSource, peekNeeds, type RestoreSource } from './restore-source.js';
@@ -42,6 +46,7 @@ interface Services {
   readonly clock: Clock;
   readonly database: DatabaseService;
   readonly knownNeeds: Map<string, ArchiveNeeds>;
+  readonly erasures: ReplayService;
 }
 
 /** What is known before anything is changed. */
@@ -55,6 +60,10 @@ interface Situation {
   readonly maintenanceUrl: DatabaseUrl;
   /** Undefined if the archive cannot be read before it is fetched. */
   readonly needs: ArchiveNeeds | undefined;
+  /** The `<database>_<environment>` of a backup of another database or environment. */
+  readonly other: string | undefined;
+  /** What was erased since the backup; null where that is not asked. */
+  readonly erasures: ErasureCounts | null;
 }
 
 /** Of a database that does not exist or cannot be read. */
@@ -76,7 +85,7 @@ export class Restore {
   /** @throws PgkeepError as `RestoreService.plan`. */
   async plan(): Promise<RestorePlan> {
     return await this.withExplainedErrors(() =>
-      this.withSituation(async ({ source, target, lastRestoreMs, needs }) => {
+      this.withSituation(async ({ source, target, lastRestoreMs, needs, other, erasures }) => {
         const { settings } = this.services;
         const { manifest } = source;
         const applied = manifest?.migrations?.map(({ name }) => name) ?? [];
@@ -94,12 +103,13 @@ export class Restore {
           environment: settings.environment,
           exists: target.oid !== undefined,
           sizeBytes: target.sizeBytes ?? null,
-          other: otherSubject(manifest, target, settings.environment) ?? null,
+          other: other ?? null,
           missingMigrations: manifest ? known.filter((name) => !applied.includes(name)) : [],
           unknownMigrations: applied.filter((name) => !known.includes(name)),
           lastRestoreMs,
           isProduction: settings.environment === 'production',
           despite: this.despite.names,
+          erasures,
           notChecked: needs
             ? null
             : 'owners, grants and extensions (the archive cannot be read before it is fetched)',
@@ -111,8 +121,8 @@ export class Restore {
   /** @throws PgkeepError as `RestoreService.restore`. */
   async perform(): Promise<Restoration> {
     return await this.withExplainedErrors(() =>
-      this.withSituation(async ({ source, target, stamp, maintenance, maintenanceUrl, needs }) => {
-        const { settings, backups, clock } = this.services;
+      this.withSituation(async ({ source, target, stamp, maintenance, maintenanceUrl, needs, other }) => {
+        const { settings, backups, clock, erasures } = this.services;
         requireProductionConsent(settings.environment, target, this.options);
         const { noOwner = false, withoutSafetyBackup = false, actor = operator() } = this.options;
         const { progress = () => undefined } = this.options;
@@ -126,6 +136,9 @@ export class Restore {
           maintenanceUrl,
           noOwner,
           withoutSafetyBackup,
+          withoutErasures: this.options.withoutErasures === true,
+          erasures,
+          other,
           despite: this.despite,
           needs,
           progress,
@@ -148,7 +161,8 @@ export class Restore {
         requireAbilities({ ...target, ownsTarget: true });
         requireNotOlder(source, target);
         const context = { settings, clock, source, target, maintenanceUrl, progress, signal: this.signal };
-        return await restoreTables(context, maintenance, chosen);
+        const erased = await this.entriesSince(source, target);
+        return await restoreTables(context, maintenance, { ...chosen, erased });
       });
     });
   }
@@ -169,16 +183,15 @@ export class Restore {
       await requireSuperuserFor(maintenance, facts);
       const { stamp, lastRestoreMs } = target.oid === undefined ? UNREAD : await this.readOldDatabase();
       requireStamp(stamp, settings.environment, refused);
-      requireConsentForOther(
-        otherSubject(source.manifest, target, settings.environment),
-        target,
-        this.options,
-      );
+      const other = otherSubject(source.manifest, target, settings.environment);
+      requireConsentForOther(other, target, this.options);
+      const erasures = await this.erasuresSince(source, other === undefined && stamp !== undefined);
       const needs = await peekNeeds(source, { ...this.services, signal: this.signal });
       await requireSwappable(maintenance, target);
       this.despite.requireKnown(source.name, source.manifest);
       if (needs) await requireRestorable(maintenance, facts, needs);
-      return await work({ source, target, stamp, lastRestoreMs, maintenance, maintenanceUrl, needs });
+      const known = { source, target, stamp, lastRestoreMs, needs, other, erasures };
+      return await work({ ...known, maintenance, maintenanceUrl });
     });
   }
 
@@ -210,6 +223,33 @@ export class Restore {
         },
       );
     });
+  }
+
+  /** Reads what was erased since a backup of tables: from the database in use, if there is one, and from the copies. */
+  private async entriesSince(
+    source: RestoreSource,
+    { oid }: Pick<RestoreTarget, 'oid'>,
+  ): Promise<LedgerEntry[]> {
+    if (this.options.withoutErasures === true) return [];
+    const { erasures, settings } = this.services;
+    const subject = ledgerSubject(source.manifest);
+    const readFrom = async (database: Client | undefined): Promise<LedgerEntry[]> =>
+      await erasures.since(readAt(source.manifest), { database, subject });
+    if (oid === undefined) return await readFrom(undefined);
+    return await withConnection(settings.database.url, this.connection, readFrom).catch(() =>
+      readFrom(undefined),
+    );
+  }
+
+  /** @param fromDatabase whether the database that is replaced can be read, and is of the same subject */
+  private async erasuresSince(source: RestoreSource, fromDatabase: boolean): Promise<ErasureCounts | null> {
+    if (this.options.withoutErasures === true) return null;
+    const { erasures, settings } = this.services;
+    const subject = ledgerSubject(source.manifest);
+    const count = async (database: Client | undefined): Promise<ErasureCounts> =>
+      await erasures.countSince(readAt(source.manifest), { database, subject });
+    if (!fromDatabase) return await count(undefined);
+    return await withConnection(settings.database.url, this.connection, count);
   }
 
   private async onMaintenance<T>(work: (client: Client, url: DatabaseUrl) => Promise<T>): Promise<T> {

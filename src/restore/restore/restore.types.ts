@@ -2,6 +2,8 @@ import type { BackupService } from '../../backup/backup.service.js';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import type { EnvironmentName, Settings } from '../../config/settings.js';
 import type { Clock } from '../../core/clock.js';
+import type { ErasureCounts } from '../../privacy/replay/plan-replay.js';
+import type { ReplayService } from '../../privacy/replay/replay.service.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import type { Comparison, Finding } from '../comparison/comparison.js';
 import type { Despite } from '../comparison/despite.js';
@@ -17,6 +19,8 @@ export interface RestoreOptions extends RestoreConsent {
   readonly noOwner?: boolean;
   /** Continue if the current database cannot be backed up first. */
   readonly withoutSafetyBackup?: boolean;
+  /** Do not erase again what was erased since the backup. */
+  readonly withoutErasures?: boolean;
   /** The accepted findings, each by its name: `rows:public.children`. */
   readonly despite?: readonly string[];
   /** Called with each step, one line at a time. */
@@ -55,6 +59,8 @@ export interface RestorePlan {
   readonly isProduction: boolean;
   /** The accepted findings. */
   readonly despite: readonly string[];
+  /** What was erased since the backup, and is erased again; null with `withoutErasures`. */
+  readonly erasures: ErasureCounts | null;
   /** What could not be checked before the restore; null if everything was checked. */
   readonly notChecked: string | null;
 }
@@ -72,6 +78,8 @@ export interface Restoration {
   readonly comparisons: readonly Comparison[];
   /** The findings that `--despite` accepted: the restored database has them. */
   readonly accepted: readonly Finding[];
+  /** What was erased since the backup, and was erased again; null with `withoutErasures`. */
+  readonly erasures: ErasureCounts | null;
   readonly notes: readonly string[];
   readonly durationMs: number;
 }
@@ -82,6 +90,8 @@ export interface TablesRestoration {
   /** The database that was created for them. */
   readonly database: string;
   readonly tables: readonly { readonly name: string; readonly rows: number }[];
+  /** Rows that were erased since the backup, and were left out. */
+  readonly erased: number;
   /** For each table, the command that copies its rows into the database in use. */
   readonly copies: readonly string[];
   readonly durationMs: number;
@@ -99,6 +109,10 @@ export interface RestoreContext {
   readonly maintenanceUrl: DatabaseUrl;
   readonly noOwner: boolean;
   readonly withoutSafetyBackup: boolean;
+  readonly withoutErasures: boolean;
+  readonly erasures: ReplayService;
+  /** The `<database>_<environment>` of a backup of another database or environment. */
+  readonly other: string | undefined;
   readonly despite: Despite;
   /** What the archive requires of the server; undefined if it could not be read before it is fetched. */
   readonly needs: ArchiveNeeds | undefined;
