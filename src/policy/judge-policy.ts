@@ -261,11 +261,11 @@ function faultsOf(wanted: readonly PolicyTrigger[], { triggers }: GuardedRelatio
   const off = (text: string): PolicyDifference => ({ code: 'POLICY_TRIGGER_OFF', text });
   const extra = triggers.filter(({ name }) => !wanted.some((trigger) => trigger.name === name));
   return [
-    ...wanted.flatMap(({ name, definition }): PolicyDifference[] => {
+    ...wanted.flatMap(({ name, signature }): PolicyDifference[] => {
       const found = triggers.find((trigger) => trigger.name === name);
       if (!found) return [off(`trigger ${name} is missing`)];
-      // A partition's copy follows the partitioned table's, and prints its condition with a cast.
-      if (!found.isClone && found.definition !== definition) return [off(`trigger ${name} was changed`)];
+      // A partition's copy follows the partitioned table's, and its condition has a cast.
+      if (!found.isClone && found.signature !== signature) return [off(`trigger ${name} was changed`)];
       if (found.enabled === 'D') return [off(`trigger ${name} is off`)];
       return found.enabled === 'A' ? [] : [off(`trigger ${name} is not enabled ALWAYS`)];
     }),

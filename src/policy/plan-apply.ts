@@ -124,7 +124,7 @@ function changesOf(
     ...extra.map(({ name }) => `DROP TRIGGER ${escapeIdentifier(name)} ON ${table};`),
     ...wanted.flatMap((trigger) => {
       const found = triggers.find(({ name }) => name === trigger.name);
-      if (found && (found.isClone || found.definition === trigger.definition)) {
+      if (found && (found.isClone || found.signature === trigger.signature)) {
         return found.enabled === 'A' ? [] : triggerSql(trigger, table).slice(1);
       }
       // PostgreSQL creates it together with that of the partitioned table.

@@ -38,8 +38,10 @@ export interface TableRule {
 /** A trigger that enforces a rule on a table, or on a partition. */
 export interface PolicyTrigger {
   readonly name: string;
-  /** As `pg_get_triggerdef` prints it, without the table. */
+  /** As CREATE TRIGGER has it, without the name and the table. */
   readonly definition: string;
+  /** What the catalogue has of it: type, function, condition, columns, arguments in hexadecimal. */
+  readonly signature: string;
   /** Whether PostgreSQL copies it from a partitioned table to the partitions: those FOR EACH ROW. */
   readonly isCloned: boolean;
 }
@@ -152,12 +154,23 @@ export function triggersOf(rule: TableRule, isSealed: boolean): PolicyTrigger[] 
 /** The trigger that seals a table. */
 export const INSERT_TRIGGER = `${POLICY_TRIGGER_PREFIX}insert`;
 
-function trigger(event: string, when: string, scope: string, args: readonly string[]): PolicyTrigger {
+/** `pg_trigger.tgtype` of each trigger: ROW 1, BEFORE 2, INSERT 4, DELETE 8, UPDATE 16, TRUNCATE 32. */
+const TYPES = { delete: 11, truncate: 34, update: 17, insert: 5 } as const;
+
+function trigger(
+  event: keyof typeof TYPES,
+  when: string,
+  scope: string,
+  args: readonly string[],
+): PolicyTrigger {
   const name = `${POLICY_TRIGGER_PREFIX}${event}`;
   const call = `${POLICY_SCHEMA}.on_${event}(${args.map((arg) => literal(arg)).join(', ')})`;
+  const condition = scope.includes(' WHEN ') ? 'changed' : 'always';
+  const hexadecimal = Buffer.from(args.map((arg) => `${arg}\0`).join('')).toString('hex');
   return {
     name,
     definition: `${when} ${scope} EXECUTE FUNCTION ${call}`,
+    signature: `${TYPES[event]} on_${event} ${condition} [] ${hexadecimal}`,
     isCloned: scope.startsWith('FOR EACH ROW'),
   };
 }
@@ -175,7 +188,7 @@ function splitAt(text: string, index: number): [string, string] {
   return [text.slice(0, index), text.slice(index)];
 }
 
-/** Returns a text as `pg_get_triggerdef` prints it: with standard_conforming_strings, a backslash is no escape. */
+/** Returns a text as a literal: with standard_conforming_strings, which sessions set, a backslash is no escape. */
 function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }

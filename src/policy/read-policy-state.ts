@@ -11,8 +11,8 @@ export interface FoundTrigger {
   readonly name: string;
   /** Of `pg_trigger`: `A` if it fires whatever `session_replication_role` is. */
   readonly enabled: string;
-  /** As `pg_get_triggerdef` prints it, without the table. */
-  readonly definition: string;
+  /** What it does, as `signatureOf` writes it. */
+  readonly signature: string;
   /** Whether it comes from a partitioned table's trigger. */
   readonly isClone: boolean;
 }
@@ -35,7 +35,7 @@ export interface FoundTable {
   readonly isTable: boolean;
   /** By name: whether the column is NOT NULL. */
   readonly columns: Readonly<Record<string, boolean>>;
-  /** Whether it has, or had, a row: read from its size, which takes no right. False if INSERT is refused already. */
+  /** Whether it has rows, by the statistics, which takes neither a right nor a lock. False if INSERT is refused already. */
   readonly hadRows: boolean;
   /** Itself first, then its partitions and children. */
   readonly relations: readonly GuardedRelation[];
@@ -107,13 +107,15 @@ export async function readPolicyState(
   };
 }
 
+/** Without pg_get_triggerdef, and sizes: both wait for a table that another session has locked. */
 const TRIGGERS = `
   SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
            'name', t.tgname, 'enabled', t.tgenabled, 'isClone', t.tgparentid <> 0,
-           'definition', pg_catalog.replace(pg_catalog.substr(pg_catalog.pg_get_triggerdef(t.oid),
-                           pg_catalog.length(pg_catalog.format('CREATE TRIGGER %I ', t.tgname)) + 1),
-                         pg_catalog.format(' ON %s FOR EACH ', p.name), ' FOR EACH ')) ORDER BY t.tgname), '[]')
+           'signature', pg_catalog.format('%s %s %s [%s] %s', t.tgtype, f.proname,
+             CASE WHEN t.tgqual IS NULL THEN 'always' WHEN t.tgqual::text ^@ '{DISTINCTEXPR' THEN 'changed' END,
+             t.tgattr, pg_catalog.encode(t.tgargs, 'hex'))) ORDER BY t.tgname), '[]')
     FROM pg_catalog.pg_trigger t
+    LEFT JOIN pg_catalog.pg_proc f ON f.oid = t.tgfoid AND f.pronamespace = pg_catalog.to_regnamespace('${POLICY_SCHEMA}')
    WHERE t.tgrelid = p.oid AND NOT t.tgisinternal AND t.tgname ^@ '${POLICY_TRIGGER_PREFIX}'`;
 
 /** $1: the declared tables; $2: whether every table needs a rule, null if only what was applied is known. */
@@ -155,8 +157,8 @@ const STATE_QUERY = `
                                             FROM pg_catalog.pg_attribute a
                                            WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped),
                               'hadRows', r.sealed_at IS NULL AND EXISTS (SELECT FROM relations p JOIN pg_catalog.pg_class c ON c.oid = p.oid
-                                                  WHERE p.root = f.oid AND c.relkind = 'r' AND c.reltuples <> 0
-                                                    AND pg_catalog.pg_relation_size(c.oid) > 0),
+                                                  WHERE p.root = f.oid AND c.relkind = 'r'
+                                                    AND (c.reltuples > 0 OR pg_catalog.pg_stat_get_live_tuples(c.oid) > 0)),
                               'relations', (
                                 SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
                                          'name', p.name, 'isPartition', p.relispartition, 'triggers', (${TRIGGERS}))
