@@ -125,6 +125,18 @@ export type {
   Severity,
   WaivedFinding,
 } from './migrations/lint/lint.types.js';
+export { MonitoringService } from './monitoring/monitoring.service.js';
+export type { MonitoringFinding, MonitoringReport } from './monitoring/monitoring.types.js';
+export { PolicyService } from './policy/policy.service.js';
+export { PrivacyService } from './privacy/privacy.service.js';
+export type {
+  HoldReport,
+  PrivacyLog,
+  Receipt as PrivacyReceipt,
+  SubjectExport,
+} from './privacy/privacy.types.js';
+export { CleanupService } from './privacy/cleanup/cleanup.service.js';
+export type { CleanupOptions, CleanupReport } from './privacy/cleanup/cleanup.types.js';
 export { MigrationsService } from './migrations/migrations.service.js';
 export type { MigrationStatus, MigrationsReport } from './migrations/migrations.types.js';
 export type { CheckResult, ReadinessCheck } from './readiness/application-checks.js';

@@ -1,6 +1,7 @@
 import { backup } from './backup.mjs';
 import { backupBesideProbes } from './backup-beside-probes.mjs';
 import { backupMemory } from './backup-memory.mjs';
+import { cleanup } from './cleanup.mjs';
 import { clientGuard } from './client-guard.mjs';
 import { databaseStopped } from './database-stopped.mjs';
 import { drift } from './drift.mjs';
@@ -41,5 +42,6 @@ export const MEASURES = {
   drift: { title: 'comparison for drift on 10,000 tables', measure: drift },
   policy: { title: 'what the rules for rows add', measure: policy },
   lint: { title: 'lint of 1,000 migrations', measure: lint },
+  cleanup: { title: '/ready during a cleanup of marked rows', measure: cleanup },
   privacy: { title: 'export and erasure of a person with 100,000 rows', measure: privacy },
 };

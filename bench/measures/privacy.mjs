@@ -10,7 +10,7 @@ const SOME = 5000;
 const MOST_BYTES = 150 * 1_048_576;
 
 /** A person with notes; what deletes the person deletes them. */
-const SCHEMA = `
+export const PEOPLE_SCHEMA = `
 /// @pgkeep.subject
 model Person {
   id        Int       @id
@@ -32,11 +32,15 @@ model Note {
 }
 `;
 
-const TABLES = [
+/** Its tables, and the index that a deletion needs. */
+export const PEOPLE_TABLES = [
   `CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL, "deletedAt" timestamptz(3))`,
   `CREATE TABLE notes (id int PRIMARY KEY, "personId" int NOT NULL REFERENCES people ON DELETE CASCADE, body text NOT NULL,
     "deletedAt" timestamptz(3))`,
   `CREATE INDEX ON notes ("personId")`,
+];
+
+const ROWS = [
   `INSERT INTO people SELECT i, 'person ' || i FROM generate_series(1, 1000) i`,
   `INSERT INTO notes SELECT i, CASE WHEN i <= ${MANY} THEN 1 WHEN i <= ${MANY + SOME} THEN 2 ELSE 3 + i % 900 END, repeat('note ', 40)
      FROM generate_series(1, ${MANY * 2}) i`,
@@ -51,10 +55,10 @@ const TABLES = [
  */
 export async function privacy(scene) {
   await scene.execute('postgres', [`CREATE DATABASE ${DATABASE}`]);
-  await scene.execute(DATABASE, TABLES);
+  await scene.execute(DATABASE, [...PEOPLE_TABLES, ...ROWS]);
   const prisma = path.join(scene.directory, 'people', 'prisma');
   mkdirSync(path.join(prisma, 'migrations'), { recursive: true });
-  writeFileSync(path.join(prisma, 'schema.prisma'), SCHEMA);
+  writeFileSync(path.join(prisma, 'schema.prisma'), PEOPLE_SCHEMA);
   const settings = { MIGRATIONS_DIR: path.join(prisma, 'migrations') };
   await timePgkeep(scene, DATABASE, ['install']);
   await timePgkeep(scene, DATABASE, ['policy', 'apply'], settings);

@@ -6,6 +6,7 @@ import type { CleanupOptions, CleanupReport } from '../../src/privacy/cleanup/cl
 import { backupDirectory } from '../support/backups.js';
 import { clinicMigrations } from '../support/clinic-project.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
+import { clockShiftedBy } from '../support/clock-shifted-by.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { applyRules } from '../support/policy.js';
 import { withService } from '../support/services.js';
@@ -235,5 +236,21 @@ describe('a cleanup of marked rows', () => {
       `SELECT reason FROM pgkeep.privacy_action WHERE action = 'soft-delete'`,
     );
     expect(rows).toEqual([{ reason: null }]);
+  });
+
+  it.each([
+    ['behind', -366],
+    ['ahead', 366],
+  ])('is refused where this machine’s clock is a year %s', async (_how, days) => {
+    await mark(childless);
+    const { code, stderr } = await runCli(['privacy', 'cleanup'], {
+      ...environment,
+      NODE_OPTIONS: clockShiftedBy(days * 86_400),
+    });
+    expect(stderr).toMatch(
+      /^Refused to clean up: the database's clock says \S+, this machine's \S+: they differ by 366 days\. Nothing was erased\.\nCorrect the clock that is wrong\. By a clock that is ahead, rows are erased too early\.\n/,
+    );
+    expect(code).toBe(3);
+    expect(await users(childless.map(({ user }) => user))).toHaveLength(2);
   });
 });
