@@ -8,6 +8,7 @@ import { DatabaseService } from '../postgres/database.service.js';
 import { withDeadline } from '../postgres/deadline.js';
 import { BackupWatch } from '../readiness/backup-watch.js';
 import { DriftWatch } from '../readiness/drift-watch.js';
+import { PrivacyWatch } from '../readiness/privacy-watch.js';
 import { ReadinessService } from '../readiness/readiness.service.js';
 import { checkLines, type CheckOptions } from './check-line.js';
 import type {
@@ -93,6 +94,7 @@ export class Examination {
       this.server(),
       learn(this.find(BackupWatch).refresh()),
       learn(this.find(DriftWatch).refresh()),
+      learn(this.find(PrivacyWatch).refresh()),
       learn(this.find(MigrationsService).requireStatus()),
     ]);
     const { verdict } = await this.find(ReadinessService).evaluate();

@@ -3,6 +3,7 @@ import { SETTINGS } from '../../config/settings.token.js';
 import { withDeadline } from '../../postgres/deadline.js';
 import { MigrationsService } from '../../migrations/migrations.service.js';
 import { DriftWatch } from '../../readiness/drift-watch.js';
+import { PrivacyWatch } from '../../readiness/privacy-watch.js';
 import { ReadinessService } from '../../readiness/readiness.service.js';
 import type { Verdict } from '../../readiness/readiness.types.js';
 import { EXIT } from '../errors.js';
@@ -17,6 +18,7 @@ export const readyVerb: Verb = {
     // A service looks in the background. This process looks once, if that does not take long.
     const { timeoutMs } = app.get<Settings>(SETTINGS).readiness;
     await withDeadline(app.get(DriftWatch).refresh(), timeoutMs).catch(() => undefined);
+    await withDeadline(app.get(PrivacyWatch).refresh(), timeoutMs).catch(() => undefined);
     await withDeadline(app.get(MigrationsService).requireStatus(), timeoutMs).catch(() => undefined);
     const { verdict } = await app.get(ReadinessService).evaluate();
     return {
