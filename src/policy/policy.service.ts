@@ -167,15 +167,23 @@ async function loadDeclaredRules() {
   return await import('./declared-rules.js');
 }
 
+let judging: ReturnType<typeof loadJudge> | undefined;
+
+/** Loaded where rules are declared or applied. */
+async function loadJudge() {
+  const { judgePolicy } = await import('./judge-policy.js');
+  const { readPolicyState } = await import('./read-policy-state.js');
+  return { judgePolicy, readPolicyState };
+}
+
 async function judged(
   client: ClientBase,
   declared: readonly TableRule[] | undefined,
   timeouts: ReadTimeouts,
 ): Promise<PolicyReport> {
-  const [{ judgePolicy }, { readPolicyState }] = await Promise.all([
-    import('./judge-policy.js'),
-    import('./read-policy-state.js'),
-  ]);
+  // Once for an evaluation of /ready and a request that come at the same time.
+  judging ??= loadJudge();
+  const { judgePolicy, readPolicyState } = await judging;
   return judgePolicy(declared, await readPolicyState(client, declared, timeouts));
 }
 
