@@ -67,6 +67,7 @@ it('begins every statement of every flow, including prepared ones and the readin
       'pgkeep backup',
       'pgkeep deploy',
       'pgkeep deploy apply',
+      'pgkeep erasure ledger',
       'pgkeep install',
       'pgkeep lint',
       'pgkeep readiness',
