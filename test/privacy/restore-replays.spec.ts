@@ -9,10 +9,11 @@ import type { Restoration, RestoreOptions } from '../../src/restore/restore/rest
 import { backupDirectory } from '../support/backups.js';
 import { clinicMigrations } from '../support/clinic-project.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
-import { runCli } from '../support/pgkeep-process.js';
+import { PgkeepProcess, runCli } from '../support/pgkeep-process.js';
 import { applyRules } from '../support/policy.js';
 import { withService } from '../support/services.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { until } from '../support/until.js';
 
 /** People without children: nothing that stays refers to them. */
 const CHILDLESS = `SELECT p.user_id FROM parents p WHERE NOT EXISTS (SELECT FROM children c WHERE c.parent_id = p.id)`;
@@ -136,6 +137,56 @@ describe('a restore of a backup from before an erasure', () => {
     );
     expect(rows).toEqual([{ without: true }]);
   });
+
+  it('anonymizes again with the same values, and counts each row once', async () => {
+    const backup = await backUp();
+    const { rows } = await query(
+      clinic,
+      `SELECT p.user_id AS id FROM parents p WHERE p.deleted_at IS NULL
+          AND EXISTS (SELECT FROM children c WHERE c.parent_id = p.id) ORDER BY 1 LIMIT 1`,
+    );
+    const asked = ['--by', 'dpo', '--because', 'letter'];
+    expect(
+      await runCli(['privacy', 'anonymize', 'User', `${rows[0].id}`, ...asked], {
+        NODE_ENV: 'test',
+        ...environment,
+      }),
+    ).toMatchObject({ code: 0 });
+    const before = await digests();
+    expect((await restore(backup)).erasures).toMatchObject({ deleted: 0, anonymized: 2 });
+    expect(await digests()).toEqual(before);
+  });
+
+  it.each(['process', 'connection'])(
+    'leaves the database as it was where its %s is killed in the middle of the replay',
+    async (what) => {
+      // A trigger of the application that makes each deletion last, once that is switched on.
+      await query(
+        clinic,
+        `CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN IF current_setting('app.lingers', true) = 'on' THEN PERFORM pg_sleep(60); END IF; RETURN OLD; END $$;
+         CREATE TRIGGER linger BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION linger()`,
+      );
+      const backup = await backUp();
+      await erase();
+      const before = await digests();
+      const lingering = `FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND application_name LIKE 'pgkeep%'`;
+      await query(clinic, `ALTER ROLE CURRENT_USER SET app.lingers = 'on'`);
+      const process = new PgkeepProcess('cli', ['restore', backup], { NODE_ENV: 'test', ...environment });
+      try {
+        await until(async () => (await query(clinic, `SELECT ${lingering}`)).rows.length > 0, 60_000);
+        if (what === 'process') process.signal('SIGKILL');
+        await query(clinic, `SELECT pg_terminate_backend(pid) ${lingering}`);
+        expect((await process.end()).code).not.toBe(0);
+      } finally {
+        await process.kill();
+        await query(clinic, 'ALTER ROLE CURRENT_USER RESET app.lingers');
+      }
+      expect(await digests()).toEqual(before);
+      expect((await restore(backup)).erasures).toMatchObject({ deleted: 8 });
+      expect(await digests()).toEqual(before);
+    },
+  );
 
   it('is refused where a table was renamed since, and says what to do', async () => {
     const backup = await backUp();
