@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { Client } from 'pg';
 import type { Environment } from '../../src/config/read-settings.js';
 import { CleanupService } from '../../src/privacy/cleanup/cleanup.service.js';
+import type { ErasureState } from '../../src/privacy/cleanup/erasure-state.js';
 import type { CleanupOptions, CleanupReport } from '../../src/privacy/cleanup/cleanup.types.js';
 import { backupDirectory } from '../support/backups.js';
 import { clinicMigrations } from '../support/clinic-project.js';
@@ -236,6 +237,30 @@ describe('a cleanup of marked rows', () => {
       `SELECT reason FROM pgkeep.privacy_action WHERE action = 'soft-delete'`,
     );
     expect(rows).toEqual([{ reason: null }]);
+  });
+
+  it('is overdue two periods after the grace period, and not before the rules have been in force so long', async () => {
+    await mark(childless);
+    const day = 86_400_000;
+    const state = async (): Promise<ErasureState> =>
+      await withService(CleanupService, environment, (cleanup) => cleanup.state(day));
+    const overdue = [
+      { table: 'public.users', rows: 2 },
+      { table: 'public.parents', rows: 2 },
+    ];
+    expect(await state()).toEqual({ isInForce: true, overdue, unshippedMs: null, unknownSince: null });
+    await mark(childless, `now() - interval '31 days'`);
+    expect(await state()).toMatchObject({ overdue: [] });
+    await mark(childless);
+    const applied = (
+      ago: string,
+    ) => `INSERT INTO pgkeep.table_policy (schema_name, table_name, model, rule, applied_at)
+      VALUES ('public', 'users', 'User', '{}', now() - interval '${ago}')
+          ON CONFLICT (schema_name, table_name) DO UPDATE SET applied_at = excluded.applied_at`;
+    await query(clinic, applied('47 hours'));
+    expect(await state()).toMatchObject({ isInForce: true, overdue: [] });
+    await query(clinic, applied('49 hours'));
+    expect(await state()).toMatchObject({ overdue });
   });
 
   it.each([

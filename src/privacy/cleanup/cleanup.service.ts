@@ -95,7 +95,8 @@ export class CleanupService {
       readErasureState(client, {
         rules: await this.ledger.rules(),
         defaultSchema: database.url.schema,
-        overdueMs: privacy.graceDays * DAY_MS + 2 * periodMs,
+        graceMs: privacy.graceDays * DAY_MS,
+        periodsMs: 2 * periodMs,
       }),
     );
   }

@@ -25,10 +25,17 @@ export interface ErasureState {
 
 const NOTHING: ErasureState = { isInForce: false, overdue: [], unshippedMs: null, unknownSince: null };
 
-/** Reads it. @param overdueMs rows that were marked longer ago should have been erased */
+/** When a row that is still there is overdue. */
+interface Lateness {
+  readonly graceMs: number;
+  /** The time that cleanups have for it after its grace period, and after the rules were applied. */
+  readonly periodsMs: number;
+}
+
+/** Reads how far erasure is behind. @throws what the connection throws. */
 export async function readErasureState(
   client: Client,
-  { rules, defaultSchema, overdueMs }: { rules: Rules | undefined; defaultSchema: string; overdueMs: number },
+  { rules, defaultSchema, ...late }: { rules: Rules | undefined; defaultSchema: string } & Lateness,
 ): Promise<ErasureState> {
   if (!(await hasLedger(client))) return NOTHING;
   const { unshippedMs, unknownSince } = await queryOne<{
@@ -45,11 +52,13 @@ export async function readErasureState(
   );
   await held.create(client);
   const overdue: { table: string; rows: number }[] = [];
+  // Rules that are new have the same time for their first cleanup: an application has marked rows for years before.
+  if (await areNew(client, late.periodsMs)) return { ...known, isInForce: true, overdue };
   for (const table of tables) {
     const isErased = table.deleteRule === 'soft' && table.rules?.retained === undefined;
     // What can only be deleted may have to stay, as long as something refers to it.
     if (!isErased || !table.deletedAt || !table.rules || replacedFields(table.rules).length === 0) continue;
-    const cutoff = `(pg_catalog.now() - pg_catalog.make_interval(secs => ${overdueMs / 1000}))`;
+    const cutoff = `(pg_catalog.now() - pg_catalog.make_interval(secs => ${(late.graceMs + late.periodsMs) / 1000}))`;
     const { rows } = await queryOne<{ rows: number }>(
       client,
       `SELECT pg_catalog.count(*)::int4 AS rows
@@ -58,6 +67,12 @@ export async function readErasureState(
     if (rows > 0) overdue.push({ table: table.name, rows });
   }
   return { ...known, isInForce: true, overdue };
+}
+
+async function areNew(client: Client, periodsMs: number): Promise<boolean> {
+  const sql = `SELECT coalesce(min(applied_at) > pg_catalog.now() - pg_catalog.make_interval(secs => $1), false) AS new
+                 FROM pgkeep.table_policy`;
+  return (await queryOne<{ new: boolean }>(client, sql, [periodsMs / 1000])).new;
 }
 
 const STATE = `

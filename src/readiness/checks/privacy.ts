@@ -53,7 +53,8 @@ export const privacy = defineCheck({
   // No reason to stop serving.
   gate: 'warn',
   codes: CODES,
-  notes: `Read once a minute, apart from the evaluations. Where no rule is in force, and where the role may not read the
+  notes: `Read once a minute, apart from the evaluations. Rules that were applied within two periods of the schedule have that
+time for their first cleanup. Where no rule is in force, and where the role may not read the
 ledger, the check passes and its details say so.`,
   indicator: PrivacyHealthIndicator,
   judge,
