@@ -5,7 +5,7 @@ import { jest } from './lib/jest.mjs';
 import { fetchNewerNode } from './lib/newer-node.mjs';
 import { setUpOrExit } from './lib/set-up.mjs';
 
-const SUITES = ['test/service', 'test/cli', 'test/library', 'test/guard', 'test/faults/shutdown.spec.ts'];
+const SUITES = ['test/service', 'test/cli/', 'test/library', 'test/guard', 'test/faults/shutdown.spec.ts'];
 
 await setUpOrExit();
 const program = await fetchNewerNode();
