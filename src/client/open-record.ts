@@ -2,6 +2,7 @@ import { escapeIdentifier } from 'pg';
 import { PgkeepError, propertyOf } from '../core/errors.js';
 import { isListOf, isRecord, isText, type Guard } from '../core/json-guards.js';
 import { ACTION_SETTING } from '../policy/policy-texts.js';
+import { SQLSTATE } from '../postgres/sqlstates.js';
 import type { OwnerGraph } from '../privacy/owner-graph.js';
 import { recordText as nameOf } from '../privacy/record-key.js';
 import { keyFields, oneRow, openAction, tableOf, type Rows, type Statement } from '../privacy/row-sql.js';
@@ -123,7 +124,11 @@ export function refused(request: RecordRequest, why: string, hint: string): Pgke
 }
 
 /** SQLSTATEs of a missing schema, function or table. */
-const MISSING: ReadonlySet<string> = new Set(['3F000', '42883', '42P01']);
+const MISSING: ReadonlySet<string> = new Set([
+  SQLSTATE.invalidSchemaName,
+  SQLSTATE.undefinedFunction,
+  SQLSTATE.undefinedTable,
+]);
 
 function notFound(request: RecordRequest, why?: string): PgkeepError {
   return new PgkeepError(

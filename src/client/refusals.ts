@@ -1,3 +1,4 @@
+import { identifier } from '../core/text.js';
 import { HINTS, POLICY_REFUSED, REASON_REQUIRED, REFUSALS, ROW_HELD } from '../policy/policy-texts.js';
 import type { ModelRules } from '../prisma-schema/rules.js';
 import { isAbsent, isArgs } from './args.js';
@@ -67,11 +68,6 @@ function refusal(
   hint: string,
   code = POLICY_REFUSED,
 ): GuardError {
-  const table = [model.schema ?? DEFAULT_SCHEMA, model.table].map(identifier).join('.');
+  const table = [model.schema ?? DEFAULT_SCHEMA, model.table].map((name) => identifier(name)).join('.');
   return new GuardError(`pgkeep: ${operation} of ${table} is refused: ${REFUSALS[why]}`, code, { hint });
-}
-
-/** Returns a name as PostgreSQL shows it: quoted if it has to be. */
-function identifier(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }

@@ -77,3 +77,8 @@ export function printableCell(text: string): string {
 export function shellWord(text: string): string {
   return /^[\w.:,-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
+
+/** Returns an SQL identifier as people read it: quoted only if it has to be. Not for reserved words. */
+export function identifier(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}

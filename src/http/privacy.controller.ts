@@ -62,9 +62,8 @@ export class PrivacyController {
     @Param('id') id: string,
     @Body() body: unknown,
   ): Promise<Receipt> {
-    return await (
-      await this.privacy()
-    ).softDelete({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
+    const privacy = await this.privacy();
+    return await privacy.softDelete({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
   }
 
   /** Removes the mark. */
@@ -76,9 +75,8 @@ export class PrivacyController {
     @Param('id') id: string,
     @Body() body: unknown,
   ): Promise<Receipt> {
-    return await (
-      await this.privacy()
-    ).restore({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
+    const privacy = await this.privacy();
+    return await privacy.restore({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
   }
 
   /** Replaces the personal values. */
@@ -91,9 +89,8 @@ export class PrivacyController {
     @Body() body: unknown,
   ): Promise<Receipt> {
     const request = requestOf(parametersOf(PrivacyParameters, body));
-    return await (
-      await this.privacy()
-    ).anonymize({ model, id }, request, {
+    const privacy = await this.privacy();
+    return await privacy.anonymize({ model, id }, request, {
       copies: async () => await this.retention.copies(),
     });
   }
@@ -129,7 +126,8 @@ export class PrivacyController {
     @Body() body: unknown,
   ): Promise<HoldReport> {
     const parameters = parametersOf(HoldParameters, body);
-    return await (await this.privacy()).hold({ model, id }, requestOf(parameters), parameters.until);
+    const privacy = await this.privacy();
+    return await privacy.hold({ model, id }, requestOf(parameters), parameters.until);
   }
 
   /** Ends the legal hold. */
@@ -140,9 +138,8 @@ export class PrivacyController {
     @Param('id') id: string,
     @Body() body: unknown,
   ): Promise<HoldReport> {
-    return await (
-      await this.privacy()
-    ).release({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
+    const privacy = await this.privacy();
+    return await privacy.release({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
   }
 
   /** Loads the module at the first request: the start of the service needs none of it. */

@@ -1,8 +1,4 @@
-import { escapeIdentifier } from 'pg';
-
-/** SQL condition: the schema `n` is the application's. */
-export const IS_OF_APPLICATION = `n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'pgkeep', 'pgkeep_guard', 'pgkeep_policy')
-  AND n.nspname !~ '^pg_(temp|toast_temp)_'`;
+import { identifier } from '../core/text.js';
 
 /**
  * SQL: relations of this database that a session holds, or waits to hold, so that opening them could make a probe wait. A
@@ -22,12 +18,7 @@ export interface ObjectName {
 
 /** Returns a name as SQL takes it, without the schema `public`, and quoted only where that is necessary. */
 export function nameOf({ schema, name }: ObjectName): string {
-  return schema === 'public' ? plain(name) : `${plain(schema)}.${plain(name)}`;
-}
-
-/** Returns an identifier as SQL takes it, quoted only where that is necessary. */
-export function plain(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : escapeIdentifier(name);
+  return schema === 'public' ? identifier(name) : `${identifier(schema)}.${identifier(name)}`;
 }
 
 /** Returns a duration as people say it: `74 s`, `15 min`, `6 h`, `12 days`. */

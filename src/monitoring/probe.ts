@@ -1,8 +1,7 @@
 import type { ClientBase, QueryResultRow } from 'pg';
 import type { MonitoringSettings } from '../config/settings.js';
 import { messageOf } from '../core/errors.js';
-import { oneMessage } from '../postgres/mark.js';
-import { beginStatements } from '../postgres/transaction.js';
+import { read } from '../postgres/read.js';
 import type { CodeText } from '../readiness/check.js';
 import type {
   ApplicationSessions,
@@ -139,7 +138,12 @@ export function defineProbe<Row extends QueryResultRow, const Code extends strin
         const sql = definition.sql(given.server);
         if (sql === undefined) return { findings: [], unseen: undefined };
         try {
-          const rows = await readBriefly<Row>(client, sql, STATEMENT_MS[tier]);
+          const rows = await read<Row>(client, {
+            sql,
+            statementTimeoutMs: STATEMENT_MS[tier],
+            lockTimeoutMs: LOCK_MS,
+            isWithoutJit: true,
+          });
           const { findings = [], ...seen } = definition.judge(rows, {
             server: given.server,
             thresholds: given.thresholds,
@@ -174,27 +178,4 @@ function complete<Code extends string>(
     remedy: remedy ?? codes[code].remedy,
     sql: sql ?? null,
   };
-}
-
-/** Reads in a read-only transaction without JIT, whose compilation would cost more than the statement. */
-async function readBriefly<Row extends QueryResultRow>(
-  client: ClientBase,
-  sql: string,
-  statementTimeoutMs: number,
-): Promise<Row[]> {
-  await client.query(
-    oneMessage(
-      beginStatements(client, { mode: 'READ ONLY', statementTimeoutMs, lockTimeoutMs: LOCK_MS }),
-      'SET LOCAL jit = off',
-    ),
-  );
-  try {
-    const { rows } = await client.query<Row>(sql);
-    await client.query('COMMIT');
-    return rows;
-  } catch (error) {
-    // Where the connection broke, this fails too; the first error is the one to report.
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  }
 }

@@ -1,7 +1,13 @@
 import { escapeIdentifier } from 'pg';
 import { POLICY_TRIGGER_PREFIX } from '../postgres/catalogue/own-relations.js';
 import type { Field, Model } from '../prisma-schema/prisma-schema.types.js';
-import { hasRowRule, type DeleteRule, type ModelRules, type Rules } from '../prisma-schema/rules.js';
+import {
+  isReplaced,
+  hasRowRule,
+  type DeleteRule,
+  type ModelRules,
+  type Rules,
+} from '../prisma-schema/rules.js';
 import { POLICY_SCHEMA } from './policy-texts.js';
 
 /** What an UPDATE is subject to: a reason, or refused; `free` where only some columns never change. */
@@ -82,10 +88,7 @@ function ruleOf(rules: ModelRules, defaultSchema: string, everyModel: boolean): 
     update: updateRuleOf(rules, immutable.length > 0),
     isSeedOnly: deleteRule === 'read',
     key: key.flatMap((name) => columns((field) => field.name === name)),
-    personalKey: columns(({ name }) => {
-      const personal = fields.get(name)?.personal;
-      return key.includes(name) && personal !== undefined && personal !== 'keep';
-    }),
+    personalKey: columns(({ name }) => key.includes(name) && isReplaced(fields.get(name))),
     mark: columns(({ name }) => name === rules.deletedAt?.name)[0] ?? null,
     unexplained: columns(({ name, isUpdatedAt }) => isUpdatedAt || MARKS.has(name)),
     immutable,

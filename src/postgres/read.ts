@@ -14,6 +14,8 @@ export interface ReadPlan extends ReadTimeouts {
   /** One SELECT. */
   readonly sql: string;
   readonly values?: readonly unknown[];
+  /** Whether JIT is off, whose compilation can cost more than a query of the catalogue. */
+  readonly isWithoutJit?: boolean;
 }
 
 /**

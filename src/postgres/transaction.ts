@@ -9,6 +9,8 @@ export interface TransactionOptions {
   readonly statementTimeoutMs: number;
   /** In ms. Defaults to the session's, which is none. */
   readonly lockTimeoutMs?: number;
+  /** Whether JIT is off, whose compilation can cost more than a query of the catalogue. */
+  readonly isWithoutJit?: boolean;
 }
 
 /** For results that read the same where a pooler provides sessions with the settings of the database or the role. */
@@ -23,11 +25,12 @@ const READABLE = [
  * and with `SET LOCAL`, because a setting of the session would leak to others where a pooler shares sessions.
  */
 export function beginStatements(client: ClientBase, options: TransactionOptions): string {
-  const { mode, statementTimeoutMs, lockTimeoutMs } = options;
+  const { mode, statementTimeoutMs, lockTimeoutMs, isWithoutJit = false } = options;
   return oneMessage(
     `BEGIN ISOLATION LEVEL READ COMMITTED, ${mode}, NOT DEFERRABLE`,
     `SET LOCAL statement_timeout = ${wholeMs(statementTimeoutMs)}`,
     ...(lockTimeoutMs === undefined ? [] : [`SET LOCAL lock_timeout = ${wholeMs(lockTimeoutMs)}`]),
+    ...(isWithoutJit ? ['SET LOCAL jit = off'] : []),
     ...(isPooled(client) ? READABLE : []),
   );
 }

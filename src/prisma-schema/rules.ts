@@ -54,6 +54,11 @@ export interface FieldRules {
   readonly isImmutable: boolean;
 }
 
+/** Returns whether an anonymization replaces the value: it is personal, and does not stay. */
+export function isReplaced(rules: FieldRules | undefined): boolean {
+  return rules?.personal !== undefined && rules.personal !== 'keep';
+}
+
 /** The rules of a model. */
 export interface ModelRules {
   readonly model: Model;

@@ -3,7 +3,7 @@ import { PgkeepError } from '../core/errors.js';
 import { keyOf, tableSql } from '../policy/plan-policy.js';
 import { POLICY_SCHEMA } from '../policy/policy-texts.js';
 import type { Field, Model } from '../prisma-schema/prisma-schema.types.js';
-import type { ModelRules } from '../prisma-schema/rules.js';
+import { isReplaced, type ModelRules } from '../prisma-schema/rules.js';
 import { fieldOf, type OwnerGraph } from './owner-graph.js';
 
 /** A statement that node-postgres and Prisma's client (`$queryRawUnsafe(sql, ...values)`) both can run. */
@@ -42,11 +42,10 @@ export interface TableSql {
 export function tableOf({ defaultSchema }: OwnerGraph, { model, fields }: ModelRules): TableSql {
   const name = tableSql({ schema: model.schema ?? defaultSchema, table: model.table });
   const key = keyFields(model);
-  const isPersonal = (field: Field) => ![undefined, 'keep'].includes(fields.get(field.name)?.personal);
   return {
     name,
     key: key.map(({ column }) => column),
-    personalKey: key.filter((field) => isPersonal(field)).map(({ column }) => column),
+    personalKey: key.filter(({ name: field }) => isReplaced(fields.get(field))).map(({ column }) => column),
     ledgerName: `${POLICY_SCHEMA}.name_of(${escapeLiteral(name)}::pg_catalog.regclass)`,
   };
 }

@@ -1,6 +1,6 @@
 import { type ClientBase, escapeIdentifier, escapeLiteral } from 'pg';
 import type { Model } from '../prisma-schema/prisma-schema.types.js';
-import type { DeleteRule, ModelRules, Rules } from '../prisma-schema/rules.js';
+import { isReplaced, type DeleteRule, type ModelRules, type Rules } from '../prisma-schema/rules.js';
 import { keyFields } from './row-sql.js';
 
 /** A column, with its type as SQL. */
@@ -79,11 +79,9 @@ function tableOf(
   const names = keyNames(model);
   const key = names.flatMap((field) => columnOf(field) ?? []);
   if (key.length === 0 || key.length < names.length) return [];
-  const isPersonal = (field: string): boolean => {
-    const personal = rules.fields.get(field)?.personal;
-    return personal !== undefined && personal !== 'keep';
-  };
-  const personal = names.filter((field) => isPersonal(field)).flatMap((field) => columnOf(field)?.name ?? []);
+  const personal = names
+    .filter((field) => isReplaced(rules.fields.get(field)))
+    .flatMap((field) => columnOf(field)?.name ?? []);
   return [
     {
       rules,

@@ -17,9 +17,12 @@ export const readyVerb: Verb = {
   run: async (app) => {
     // A service looks in the background. This process looks once, if that does not take long.
     const { timeoutMs } = app.get<Settings>(SETTINGS).readiness;
-    await withDeadline(app.get(DriftWatch).refresh(), timeoutMs).catch(() => undefined);
-    await withDeadline(app.get(PrivacyWatch).refresh(), timeoutMs).catch(() => undefined);
-    await withDeadline(app.get(MigrationsService).requireStatus(), timeoutMs).catch(() => undefined);
+    const learned: Promise<unknown>[] = [
+      app.get(DriftWatch).refresh(),
+      app.get(PrivacyWatch).refresh(),
+      app.get(MigrationsService).requireStatus(),
+    ];
+    await Promise.allSettled(learned.map(async (one) => await withDeadline(one, timeoutMs)));
     const { verdict } = await app.get(ReadinessService).evaluate();
     return {
       json: verdict,

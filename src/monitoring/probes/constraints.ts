@@ -1,5 +1,7 @@
+import { identifier } from '../../core/text.js';
 import { defineProbe } from '../probe.js';
-import { IS_OF_APPLICATION, nameOf, plain, type ObjectName } from '../probe-sql.js';
+import { IS_OF_APPLICATION } from '../../postgres/catalogue/own-relations.js';
+import { nameOf, type ObjectName } from '../probe-sql.js';
 
 interface Row extends ObjectName {
   readonly constraint: string;
@@ -27,7 +29,7 @@ export const constraints = defineProbe<Row, keyof typeof CODES>({
   judge: (rows) => ({
     findings: rows.map((row) => {
       const table = nameOf(row);
-      const constraint = plain(row.constraint);
+      const constraint = identifier(row.constraint);
       return {
         code: 'CONSTRAINT_NOT_VALID',
         severity: 'info',

@@ -1,6 +1,7 @@
 import { formatCount } from '../../core/text.js';
 import { defineProbe } from '../probe.js';
-import { IS_OF_APPLICATION, nameOf, type ObjectName } from '../probe-sql.js';
+import { IS_OF_APPLICATION } from '../../postgres/catalogue/own-relations.js';
+import { nameOf, type ObjectName } from '../probe-sql.js';
 
 interface Row extends ObjectName {
   readonly live: number;

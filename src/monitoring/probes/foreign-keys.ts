@@ -1,5 +1,7 @@
+import { identifier } from '../../core/text.js';
 import { defineProbe } from '../probe.js';
-import { IS_OF_APPLICATION, nameOf, plain, type ObjectName } from '../probe-sql.js';
+import { IS_OF_APPLICATION } from '../../postgres/catalogue/own-relations.js';
+import { nameOf, type ObjectName } from '../probe-sql.js';
 
 interface Row extends ObjectName {
   readonly parent: string;
@@ -40,12 +42,12 @@ export const foreignKeys = defineProbe<Row, keyof typeof CODES>({
   judge: (rows) => ({
     findings: rows.map((row) => {
       const table = nameOf(row);
-      const columns = row.columns.map((column) => plain(column)).join(', ');
+      const columns = row.columns.map((column) => identifier(column)).join(', ');
       return {
         code: 'FOREIGN_KEY_UNINDEXED',
         severity: 'info',
         subject: `${table}(${columns})`,
-        text: `${table}(${columns}) has no index: each DELETE in ${plain(row.parent)} reads all of ${table}`,
+        text: `${table}(${columns}) has no index: each DELETE in ${identifier(row.parent)} reads all of ${table}`,
         sql: `CREATE INDEX CONCURRENTLY ON ${table} (${columns});`,
       };
     }),

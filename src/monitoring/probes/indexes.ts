@@ -1,5 +1,7 @@
+import { identifier } from '../../core/text.js';
 import { defineProbe, type NewFinding } from '../probe.js';
-import { IS_OF_APPLICATION, nameOf, plain } from '../probe-sql.js';
+import { IS_OF_APPLICATION } from '../../postgres/catalogue/own-relations.js';
+import { nameOf } from '../probe-sql.js';
 
 interface Invalid {
   readonly schema: string;
@@ -74,7 +76,7 @@ function invalidFinding({ schema, table, name }: Invalid): NewFinding<Code> {
     code: 'INDEX_INVALID',
     severity: 'warning',
     subject: nameOf({ schema, name }),
-    text: `Index ${plain(name)} of ${nameOf({ schema, name: table })} is invalid: writes maintain it, and no query uses it`,
+    text: `Index ${identifier(name)} of ${nameOf({ schema, name: table })} is invalid: writes maintain it, and no query uses it`,
     sql: `DROP INDEX CONCURRENTLY ${nameOf({ schema, name })};`,
   };
 }
@@ -84,7 +86,7 @@ function duplicateFinding({ schema, table, names: [kept = '', ...copies] }: Dupl
     code: 'INDEX_DUPLICATE',
     severity: 'info',
     subject: nameOf({ schema, name: kept }),
-    text: `${copies.map((name) => plain(name)).join(', ')} of ${nameOf({ schema, name: table })} duplicates ${plain(kept)}`,
+    text: `${copies.map((name) => identifier(name)).join(', ')} of ${nameOf({ schema, name: table })} duplicates ${identifier(kept)}`,
     sql: copies.map((name) => `DROP INDEX CONCURRENTLY ${nameOf({ schema, name })};`).join('\n'),
   };
 }

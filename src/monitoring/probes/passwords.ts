@@ -1,5 +1,5 @@
+import { identifier } from '../../core/text.js';
 import { defineProbe } from '../probe.js';
-import { plain } from '../probe-sql.js';
 
 interface Row {
   readonly role: string;
@@ -34,7 +34,7 @@ export const passwords = defineProbe<Row, keyof typeof CODES>({
         days <= 0
           ? `The password of role ${role} has expired: new connections with it fail`
           : `The password of role ${role} expires in ${Math.max(1, Math.round(days))} days`,
-      sql: `ALTER ROLE ${plain(role)} VALID UNTIL '…';`,
+      sql: `ALTER ROLE ${identifier(role)} VALID UNTIL '…';`,
     })),
   }),
 });

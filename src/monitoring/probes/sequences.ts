@@ -1,6 +1,7 @@
-import { counted } from '../../core/text.js';
+import { counted, identifier } from '../../core/text.js';
 import { defineProbe, type NewFinding } from '../probe.js';
-import { LOCKED_RELATIONS, nameOf, plain } from '../probe-sql.js';
+import { IS_OF_APPLICATION } from '../../postgres/catalogue/own-relations.js';
+import { LOCKED_RELATIONS, nameOf } from '../probe-sql.js';
 
 interface Row {
   readonly schema: string;
@@ -61,7 +62,7 @@ export const sequences = defineProbe<Row, Code>({
       JOIN pg_catalog.pg_class s ON s.oid = u.seqrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
       LEFT JOIN pg_catalog.pg_class t ON t.oid = u.attrelid
-     WHERE n.nspname NOT LIKE 'pgkeep%' AND (NOT u.readable OR u.last >= ${WARNING} * u.limit)
+     WHERE ${IS_OF_APPLICATION} AND (NOT u.readable OR u.last >= ${WARNING} * u.limit)
      ORDER BY u.last::float8 / u.limit DESC NULLS LAST, 1, 2 LIMIT 100`,
   judge: (rows) => {
     const hidden = rows.filter(({ readable }) => !readable).length;
@@ -96,7 +97,7 @@ function endingFinding({ schema, sequence, table, column, type, last, limit }: R
       remedy: 'Raise the maximum of the sequence, and make the columns that it fills bigint.',
     };
   }
-  const subject = `${nameOf({ schema, name: table })}.${plain(column)}`;
+  const subject = `${nameOf({ schema, name: table })}.${identifier(column)}`;
   return {
     code: 'IDS_RUN_OUT',
     severity,

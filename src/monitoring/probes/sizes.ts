@@ -1,5 +1,6 @@
 import { defineProbe } from '../probe.js';
-import { IS_OF_APPLICATION, LOCKED_RELATIONS, nameOf, type ObjectName } from '../probe-sql.js';
+import { IS_OF_APPLICATION } from '../../postgres/catalogue/own-relations.js';
+import { LOCKED_RELATIONS, nameOf, type ObjectName } from '../probe-sql.js';
 
 interface Row {
   readonly bytes: number;

@@ -1,5 +1,6 @@
 import { defineProbe } from '../probe.js';
-import { IS_OF_APPLICATION, nameOf, type ObjectName } from '../probe-sql.js';
+import { IS_OF_APPLICATION } from '../../postgres/catalogue/own-relations.js';
+import { nameOf, type ObjectName } from '../probe-sql.js';
 
 const CODES = {
   TABLE_UNLOGGED: {

@@ -1,6 +1,9 @@
 /** The prefix of the triggers that enforce the rules for rows: `pgkeep policy apply` creates them. */
 export const POLICY_TRIGGER_PREFIX = 'pgkeep_policy_';
 
+/** SQL condition: schema `n` is the application's. */
+export const IS_OF_APPLICATION = `n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pgkeep', 'pgkeep_guard', 'pgkeep_policy')`;
+
 /**
  * The relations that pg_dump writes, as a query to select from: no system schema, no other session's temporary
  * table, nothing that belongs to an extension (`CREATE EXTENSION` makes those). `name` is quoted where SQL needs it.

@@ -1,4 +1,4 @@
-import { OWN_RELATIONS } from './own-relations.js';
+import { IS_OF_APPLICATION, OWN_RELATIONS } from './own-relations.js';
 
 /**
  * Queries of what belongs to tables and views, on the CTE `own`: `home`, `object` and `definition` of each. A partition
@@ -200,7 +200,7 @@ export const OWN_STRUCTURE = `own AS MATERIALIZED (
 
 /** Returns the condition that an object of a system catalogue belongs to the application: to its schemas, to no extension. */
 function isOwnObject(catalogue: string, alias: string): string {
-  return `n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pgkeep', 'pgkeep_guard', 'pgkeep_policy') AND ${isOfNoExtension(catalogue, alias)}`;
+  return `${IS_OF_APPLICATION} AND ${isOfNoExtension(catalogue, alias)}`;
 }
 
 /** Returns the condition that an object was not created by another: an extension (`e`), a type or an identity column (`i`). */
