@@ -30,12 +30,12 @@ const LAYERS: Readonly<Record<string, number>> = {
   monitoring: 10,
   doctor: 11,
   'assemble.ts': 11,
-  'pgkeep.module.ts': 12,
-  http: 13,
-  cli: 13,
-  scheduler: 13,
-  client: 13,
-  service: 14,
+  'pgkeep.module.ts': 13,
+  http: 14,
+  cli: 14,
+  scheduler: 14,
+  client: 14,
+  service: 16,
 };
 
 /** Files above every module. */
