@@ -5,7 +5,7 @@ import { messageOf } from '../core/errors.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
 import { parseCommand } from './password-source.js';
-import { GATE_LIST, NO_SCHEDULE, parseGates, parseNetworks } from './setting-parsers.js';
+import { GATE_LIST, NO_SCHEDULE, parseGates, parseNetworks, parsePublicUrl } from './setting-parsers.js';
 import { declarationsOf } from './setting.js';
 import { IsIn, ValidateBy } from './validation.js';
 
@@ -74,6 +74,11 @@ export function IsEncryptionIdentity(): PropertyDecorator {
 /** Accepts a list such as `backupConfig=latch,environment=warn`. */
 export function IsGateList(): PropertyDecorator {
   return parses('isGateList', GATE_LIST, parseGates);
+}
+
+/** Accepts what {@link parsePublicUrl} takes. */
+export function IsPublicUrl(): PropertyDecorator {
+  return parses('isPublicUrl', 'an address such as https://pgkeep.clinic.example/', parsePublicUrl);
 }
 
 /** Accepts an IP address or a host name. */

@@ -79,7 +79,9 @@ export const CHARTED = [...CHARTS, SIZE].map(({ vital }) => vital);
 
 /** Returns the links that choose how far back the charts go. */
 export function rangeLinks(chosen: Range): Html {
-  return html`<nav class="ranges" aria-label="Time range">${RANGES.map(({ name, text }) => html`<a href="?range=${name}"${name === chosen.name ? html` aria-current="true"` : NOTHING} aria-label="${text}">${name}</a>`)}</nav>`;
+  return html`<nav class="ranges" aria-label="Time range">
+    ${RANGES.map(({ name, text }) => html`<a href="?range=${name}" ${name === chosen.name ? html` aria-current="true"` : NOTHING} aria-label="${text}">${name}</a>`)}
+  </nav>`;
 }
 
 /** Shows how busy the database is, over time. */
@@ -102,7 +104,11 @@ export function activitySection(view: View): Html {
 export function charts(view: View): Html {
   const { report } = view.overview.monitoring;
   if (!report) return notSampled(view);
-  return html`<div class="charts${view.overview.monitoring.isStale || view.overview.monitoring.down ? ' stale' : ''}">${CHARTS.map((chart) => lineChart(chartOf(chart, report, view)))}</div>`;
+  return html`<div
+    class="charts${view.overview.monitoring.isStale || view.overview.monitoring.down ? ' stale' : ''}"
+  >
+    ${CHARTS.map((chart) => lineChart(chartOf(chart, report, view)))}
+  </div>`;
 }
 
 /** Returns the chart of the database's size. */
@@ -113,7 +119,9 @@ export function sizeChart(view: View, note: string): Html {
 
 /** Says why there is nothing to show. */
 export function notSampled({ overview }: View): Html {
-  return html`<p class="soft">${overview.monitoring.isOn ? 'The first sample is being taken.' : 'Nothing is sampled: set DB_MONITORING_ENABLED=true and restart the service.'}</p>`;
+  return html`<p class="soft">
+    ${overview.monitoring.isOn ? 'The first sample is being taken.' : 'Nothing is sampled: set DB_MONITORING_ENABLED=true and restart the service.'}
+  </p>`;
 }
 
 function chartOf(chart: VitalChart, report: MonitoringReport, { series, now, range }: View): Chart {

@@ -22,13 +22,25 @@ export function attentionCard(overview: Overview): Html {
   const [worst] = items;
   const mark = worst?.severity ?? 'ok';
   const rest = items.length - 1;
-  return html`<section class="hero ${mark}" aria-labelledby="worst"><div class="headline">${icon(mark)}<div><h2 id="worst">${worst?.text ?? 'Nothing needs attention'}</h2><p>${
-    worst
-      ? html`${WORDS[worst.severity]}. ${rest === 0 ? NOTHING : html`<a href="#attention">${counted(rest, 'other thing needs', 'other things need')} attention</a>.`}`
-      : overview.codes === 0
-        ? 'Nothing was sampled yet.'
-        : `${overview.codes} things were looked for.`
-  }</p>${worst ? html`<p>${worst.remedy}</p>` : NOTHING}</div></div></section>`;
+  return html`<section class="hero ${mark}" aria-labelledby="worst">
+    <div class="headline">
+      ${icon(mark)}
+      <div>
+        <h2 id="worst">${worst?.text ?? 'Nothing needs attention'}</h2>
+        <p>
+          ${
+            worst
+              ? html`${WORDS[worst.severity]}.
+                ${rest === 0 ? NOTHING : html`<a href="#attention">${counted(rest, 'other thing needs', 'other things need')} attention</a>.`}`
+              : overview.codes === 0
+                ? 'Nothing was sampled yet.'
+                : `${overview.codes} things were looked for.`
+          }
+        </p>
+        ${worst ? html`<p>${worst.remedy}</p>` : NOTHING}
+      </div>
+    </div>
+  </section>`;
 }
 
 /** Lists what needs attention, each with what to do about it. */
@@ -36,7 +48,9 @@ export function attentionSection({ overview, now, viewer }: View): Html {
   const shown = overview.attention.filter(({ silencedUntil }) => silencedUntil === null);
   const silenced = overview.attention.filter(({ silencedUntil }) => silencedUntil !== null);
   const list = (items: readonly AttentionItem[]): Html =>
-    html`<ul class="items">${items.map((item) => attentionItem(item, now, viewer.mayAct))}</ul>`;
+    html`<ul class="items">
+      ${items.map((item) => attentionItem(item, now, viewer.mayAct))}
+    </ul>`;
   return section({
     id: 'attention',
     title: 'Needs attention',
@@ -44,7 +58,14 @@ export function attentionSection({ overview, now, viewer }: View): Html {
     isOpen: shown.length > 0,
     aside: html`<span class="count">${shown.length}</span>`,
     summary: shown.length === 0 ? 'Nothing' : counted(shown.length, 'thing'),
-    body: html`${shown.length === 0 ? html`<p class="calm">${icon('ok')} Nothing${silenced.length === 0 ? '' : ' that is not silenced'}.</p>` : list(shown)}${silenced.length === 0 ? NOTHING : html`<details class="silenced" id="silenced"><summary>${counted(silenced.length, 'silenced alert')}</summary>${list(silenced)}</details>`}`,
+    body: html`${shown.length === 0 ? html`<p class="calm">${icon('ok')} Nothing${silenced.length === 0 ? '' : ' that is not silenced'}.</p>` : list(shown)}${
+      silenced.length === 0
+        ? NOTHING
+        : html`<details class="silenced" id="silenced">
+            <summary>${counted(silenced.length, 'silenced alert')}</summary>
+            ${list(silenced)}
+          </details>`
+    }`,
   });
 }
 
@@ -56,12 +77,46 @@ function idOf({ code, subject }: AttentionItem): string {
 function attentionItem(item: AttentionItem, now: Date, mayAct: boolean): Html {
   const { severity, text, since, remedy, sql, code, subject, silencedUntil } = item;
   const age = since === null ? NOTHING : html` · for ${durationText(now.getTime() - Date.parse(since))}`;
-  return html`<li class="${severity}"><details id="${idOf(item)}"><summary>${icon(severity)}<span class="say">${text}</span><span class="meta"><b>${WORDS[severity]}</b>${age}</span></summary><div class="help"><p>${remedy}</p>${sql === null ? NOTHING : html`<p class="soft">What would fix it. pgkeep does not run it:</p><pre tabindex="0"><code>${sql}</code></pre>`}<p class="soft"><code>${code}</code>${since === null ? NOTHING : html` · since ${exactTime(since)} UTC`}${silencedUntil === null ? NOTHING : html` · silenced until ${exactTime(silencedUntil)} UTC`}</p>${mayAct && silencedUntil === null ? silenceForm(code, subject) : NOTHING}</div></details></li>`;
+  return html`<li class="${severity}">
+    <details id="${idOf(item)}">
+      <summary>
+        ${icon(severity)}<span class="say">${text}</span
+        ><span class="meta"><b>${WORDS[severity]}</b>${age}</span>
+      </summary>
+      <div class="help">
+        <p>${remedy}</p>
+        ${
+          sql === null
+            ? NOTHING
+            : html`<p class="soft">What would fix it. pgkeep does not run it:</p>
+                <pre tabindex="0"><code>${sql}</code></pre>`
+        }
+        <p class="soft">
+          <code>${code}</code
+          >${since === null ? NOTHING : html` · since ${exactTime(since)} UTC`}${silencedUntil === null ? NOTHING : html` · silenced until ${exactTime(silencedUntil)} UTC`}
+        </p>
+        ${mayAct && silencedUntil === null ? silenceForm(code, subject) : NOTHING}
+      </div>
+    </details>
+  </li>`;
 }
 
 function silenceForm(code: string, subject: string): Html {
   const id = `because-${code}-${subject}`.replaceAll(/[^\w-]/g, '-');
-  return html`<form method="post" action="silence" class="inline"><input type="hidden" name="code" value="${code}" /><input type="hidden" name="subject" value="${subject}" /><label for="${id}">Silence its alert for</label> <select name="hours" aria-label="Duration"><option value="2">2 hours</option><option value="24">1 day</option><option value="168">1 week</option></select> <input id="${id}" name="because" required maxlength="200" placeholder="because …" aria-label="Reason" /> <button>Silence</button></form>`;
+  return html`<form method="post" action="silence" class="inline">
+    <input type="hidden" name="code" value="${code}" /><input
+      type="hidden"
+      name="subject"
+      value="${subject}"
+    /><label for="${id}">Silence its alert for</label>
+    <select name="hours" aria-label="Duration">
+      <option value="2">2 hours</option>
+      <option value="24">1 day</option>
+      <option value="168">1 week</option>
+    </select>
+    <input id="${id}" name="because" required maxlength="200" placeholder="because …" aria-label="Reason" />
+    <button>Silence</button>
+  </form>`;
 }
 
 /** Lists whom to call. */
@@ -73,6 +128,8 @@ export function contactsSection(contacts: readonly EmergencyContact[], isOpen: b
     isWide: true,
     isOpen: true,
     summary: isOpen ? '' : counted(contacts.length, 'situation'),
-    body: html`<ul class="contacts">${contacts.map(({ situation, action, contact }) => html`<li><b>${situation}</b><span>${action}</span><span class="soft">${contact}</span></li>`)}</ul>`,
+    body: html`<ul class="contacts">
+      ${contacts.map(({ situation, action, contact }) => html`<li><b>${situation}</b><span>${action}</span><span class="soft">${contact}</span></li>`)}
+    </ul>`,
   });
 }

@@ -43,7 +43,23 @@ interface Plot {
 /** Returns a line chart with both axes, its values in tooltips, and the range between them in words. */
 export function lineChart(chart: Chart): Html {
   const plot = plotOf(chart);
-  return html`<figure class="chart"><figcaption><span>${chart.title}</span> <b>${chart.now}</b></figcaption><div class="frame"><div class="scale" aria-hidden="true"><span>${chart.format(plot.top)}</span><span>${chart.format(plot.top / 2)}</span><span>${chart.format(0)}</span></div><svg class="plot" role="img" aria-label="${spoken(chart, plot)}"><path class="grid" d="M0 .5h9999M0 50.5h9999M0 99.5h9999" /><svg width="100%" height="${HEIGHT}" viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none"><path class="area" d="${areaPath(plot)}" /><path class="line" d="${linePath(plot)}" /></svg>${limitLine(chart, plot)}${hits(chart, plot)}${tickTexts(chart, plot)}</svg></div><p class="note">${chart.note}</p></figure>`;
+  return html`<figure class="chart">
+    <figcaption><span>${chart.title}</span> <b>${chart.now}</b></figcaption>
+    <div class="frame">
+      <div class="scale" aria-hidden="true">
+        <span>${chart.format(plot.top)}</span><span>${chart.format(plot.top / 2)}</span
+        ><span>${chart.format(0)}</span>
+      </div>
+      <svg class="plot" role="img" aria-label="${spoken(chart, plot)}">
+        <path class="grid" d="M0 .5h9999M0 50.5h9999M0 99.5h9999" />
+        <svg width="100%" height="${HEIGHT}" viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none">
+          <path class="area" d="${areaPath(plot)}" />
+          <path class="line" d="${linePath(plot)}" /></svg
+        >${limitLine(chart, plot)}${hits(chart, plot)}${tickTexts(chart, plot)}
+      </svg>
+    </div>
+    <p class="note">${chart.note}</p>
+  </figure>`;
 }
 
 /** Returns the points of a chart, so many that each is wide enough to be pointed at. Pure. */
@@ -60,7 +76,8 @@ export function condensed(
     const highest = inside.flatMap(({ average, max }) => max ?? average ?? []);
     return {
       at: from + (index + 0.5) * width,
-      average: averages.length === 0 ? null : averages.reduce((sum, value) => sum + value, 0) / averages.length,
+      average:
+        averages.length === 0 ? null : averages.reduce((sum, value) => sum + value, 0) / averages.length,
       max: highest.length === 0 ? null : Math.max(...highest),
     };
   });
@@ -82,7 +99,10 @@ function plotOf(chart: Chart): Plot {
 }
 
 /** Returns the stretches between gaps, each as coordinates. */
-function stretches({ points, x, y }: Plot, valueOf: (point: ChartPoint) => number | null): [string, string][][] {
+function stretches(
+  { points, x, y }: Plot,
+  valueOf: (point: ChartPoint) => number | null,
+): [string, string][][] {
   const all: [string, string][][] = [[]];
   for (const point of points) {
     const value = valueOf(point);
@@ -122,19 +142,36 @@ function limitLine({ limit }: Chart, { top, y }: Plot): Html {
 /** A stretch of the chart to point at: its tooltip has time and values. */
 function hits({ format, range }: Chart, { points, x }: Plot): Html {
   const width = 100 / POINTS;
-  return html`<g class="hits">${points.map(({ at, average, max }) =>
-    average === null || max === null
-      ? NOTHING
-      : html`<rect x="${(x(at) * 100 - width / 2).toFixed(1)}%" width="${(width + 0.1).toFixed(1)}%" height="${HEIGHT}"><title>${momentLabel(at, range)}: ${format(average)}${format(max) === format(average) ? '' : `, at most ${format(max)}`}</title></rect>`,
-  )}</g>`;
+  return html`<g class="hits"
+    >${points.map(({ at, average, max }) =>
+      average === null || max === null
+        ? NOTHING
+        : html`<rect
+            x="${(x(at) * 100 - width / 2).toFixed(1)}%"
+            width="${(width + 0.1).toFixed(1)}%"
+            height="${HEIGHT}"
+            ><title>
+              ${momentLabel(at, range)}:
+              ${format(average)}${format(max) === format(average) ? '' : `, at most ${format(max)}`}
+            </title></rect
+          >`,
+    )}</g
+  >`;
 }
 
 function tickTexts({ to, range }: Chart, { x }: Plot): Html {
-  return html`<g class="ticks" aria-hidden="true">${tickTimes(to, range).map((at) => {
-    const place = x(at) * 100;
-    const anchor = place < 6 ? 'start' : place > 94 ? 'end' : 'middle';
-    return html`<line x1="${place.toFixed(1)}%" x2="${place.toFixed(1)}%" y1="100" y2="104" /><text x="${place.toFixed(1)}%" y="116" text-anchor="${anchor}">${timeLabel(at, range)}</text>`;
-  })}</g>`;
+  return html`<g class="ticks" aria-hidden="true"
+    >${tickTimes(to, range).map((at) => {
+      const place = x(at) * 100;
+      const anchor = place < 6 ? 'start' : place > 94 ? 'end' : 'middle';
+      return html`<line x1="${place.toFixed(1)}%" x2="${place.toFixed(1)}%" y1="100" y2="104" /><text
+          x="${place.toFixed(1)}%"
+          y="116"
+          text-anchor="${anchor}"
+          >${timeLabel(at, range)}</text
+        >`;
+    })}</g
+  >`;
 }
 
 /** Returns the chart in words, for those who do not see it. */

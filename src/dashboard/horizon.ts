@@ -27,15 +27,27 @@ function severityOf(ms: number): 'critical' | 'warning' | 'ok' {
 
 /** Returns what will break, on one axis from an hour to three years. */
 export function horizon(items: readonly UpcomingItem[], now: Date): Html {
-  const foreseen = items.flatMap(({ breaksAt, ...item }) => (breaksAt === null ? [] : [{ ...item, breaksAt }]));
+  const foreseen = items.flatMap(({ breaksAt, ...item }) =>
+    breaksAt === null ? [] : [{ ...item, breaksAt }],
+  );
   if (foreseen.length === 0) return html`<p class="soft">Nothing in sight.</p>`;
   const ticks = TICKS.map(
     ([, ms]) => html`<line class="tick" x1="${placeOf(ms)}%" x2="${placeOf(ms)}%" y1="-8" y2="24" />`,
   );
-  return html`<ol class="horizon">${foreseen.map(({ breaksAt, text }) => {
-    const ms = Date.parse(breaksAt) - now.getTime();
-    return html`<li class="${severityOf(ms)}"><span class="when">${ms <= 0 ? 'now' : `in ${durationText(ms)}`}</span><svg class="track" aria-hidden="true">${ticks}<line class="reach" x2="${placeOf(ms)}%" y1="8" y2="8" /><circle cx="${placeOf(ms)}%" cy="8" r="5" /></svg><span class="what">${text} <span class="soft">${exactTime(breaksAt)}</span></span></li>`;
-  })}</ol><div class="horizon-axis" aria-hidden="true"><svg>${TICKS.map(
-    ([label, ms]) => html`<text x="${placeOf(ms)}%" y="11">${label}</text>`,
-  )}</svg></div>`;
+  return html`<ol class="horizon">
+      ${foreseen.map(({ breaksAt, text }) => {
+        const ms = Date.parse(breaksAt) - now.getTime();
+        return html`<li class="${severityOf(ms)}">
+          <span class="when">${ms <= 0 ? 'now' : `in ${durationText(ms)}`}</span
+          ><svg class="track" aria-hidden="true">
+            ${ticks}
+            <line class="reach" x2="${placeOf(ms)}%" y1="8" y2="8" />
+            <circle cx="${placeOf(ms)}%" cy="8" r="5" /></svg
+          ><span class="what">${text} <span class="soft">${exactTime(breaksAt)}</span></span>
+        </li>`;
+      })}
+    </ol>
+    <div class="horizon-axis" aria-hidden="true">
+      <svg>${TICKS.map(([label, ms]) => html`<text x="${placeOf(ms)}%" y="11">${label}</text>`)}</svg>
+    </div>`;
 }

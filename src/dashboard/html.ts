@@ -3,9 +3,24 @@ export class Html {
   private constructor(readonly text: string) {}
 
   /** Joins fixed markup with values, which are escaped unless they are markup themselves. */
-  static of(fixed: readonly string[], values: readonly Value[]): Html {
-    return new Html(fixed.map((text, index) => (index === 0 ? '' : markupOf(values[index - 1])) + text).join(''));
+  static of(fixed: TemplateStringsArray, values: readonly Value[]): Html {
+    return new Html(
+      compact(fixed)
+        .map((text, index) => (index === 0 ? '' : markupOf(values[index - 1])) + text)
+        .join(''),
+    );
   }
+}
+
+const COMPACTED = new WeakMap<TemplateStringsArray, readonly string[]>();
+
+/** Returns fixed markup with one space for each line break and its indentation: a browser shows both alike. */
+function compact(fixed: TemplateStringsArray): readonly string[] {
+  const known = COMPACTED.get(fixed);
+  if (known) return known;
+  const compacted = fixed.map((text) => text.replaceAll(/\s*\n\s*/g, ' '));
+  COMPACTED.set(fixed, compacted);
+  return compacted;
 }
 
 /** What can stand in a template: text is escaped, a list is joined, nothing is left out. */

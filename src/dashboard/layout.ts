@@ -39,23 +39,27 @@ interface Document {
 /** Returns a document. Everything that it loads is its own: a style sheet, a script that it can do without, an icon. */
 export function documentOf({ title, assets, isGood, refreshSeconds, body, className }: Document): string {
   return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8" />
-<meta name="viewport" content="width=device-width, initial-scale=1" />
-<meta name="color-scheme" content="light dark" />
-<meta name="robots" content="noindex" />
-<title>${title}</title>
-<link rel="icon" href="ui/${isGood ? assets.good : assets.bad}" data-good="ui/${assets.good}" data-bad="ui/${assets.bad}" />
-<link rel="stylesheet" href="ui/${assets.style}" />
-<script src="ui/${assets.script}" defer></script>
-${refreshSeconds === undefined ? NOTHING : html`<noscript><meta http-equiv="refresh" content="${refreshSeconds}" /></noscript>`}
-</head>
-<body class="${className ?? ''}">
-${body}
-</body>
-</html>
-`.text;
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <meta name="robots" content="noindex" />
+        <title>${title}</title>
+        <link
+          rel="icon"
+          href="ui/${isGood ? assets.good : assets.bad}"
+          data-good="ui/${assets.good}"
+          data-bad="ui/${assets.bad}"
+        />
+        <link rel="stylesheet" href="ui/${assets.style}" />
+        <script src="ui/${assets.script}" defer></script>
+        ${refreshSeconds === undefined ? NOTHING : html`<noscript><meta http-equiv="refresh" content="${refreshSeconds}" /></noscript>`}
+      </head>
+      <body class="${className ?? ''}">
+        ${body}
+      </body>
+    </html> `.text;
 }
 
 interface Shell {
@@ -86,22 +90,44 @@ export function shell({ overview, viewer, assets, current, notice, main, liveFro
     isGood: overview.verdict.status === 'ready',
     refreshSeconds: 30,
     body: html`<a class="skip" href="#main">Skip to the contents</a>
-<header class="top"><a class="brand" href="./">${BRAND}pgkeep</a><p class="where"><b>${overview.database}</b> <span class="tag ${overview.environment}">${overview.environment}</span></p><form method="post" action="sign-out"><span class="soft">${viewer.name}</span> <button>Sign out</button></form></header>
-<nav class="pages" aria-label="Pages"><a href="./"${current === undefined ? CURRENT : NOTHING}>Overview</a>${PAGES.map(([page, label]) => html`<a href="${page}"${page === current ? CURRENT : NOTHING}>${label}</a>`)}</nav>
-${notice ? html`<p class="notice ${notice.isGood ? 'ok' : 'critical'}" role="status">${notice.text}</p>` : NOTHING}
-<main id="main" tabindex="-1"${liveFrom === undefined ? NOTHING : html` data-live="${liveFrom}"`}>${main}</main>
-<footer>pgkeep ${overview.version}. All times are UTC. The same as JSON: <a href="admin/overview">admin/overview</a>, with the admin token.</footer>`,
+      <header class="top">
+        <a class="brand" href="./">${BRAND}pgkeep</a>
+        <p class="where">
+          <b>${overview.database}</b> <span class="tag ${overview.environment}">${overview.environment}</span>
+        </p>
+        <form method="post" action="sign-out">
+          <span class="soft">${viewer.name}</span> <button>Sign out</button>
+        </form>
+      </header>
+      <nav class="pages" aria-label="Pages">
+        <a href="./" ${current === undefined ? CURRENT : NOTHING}>Overview</a
+        >${PAGES.map(([page, label]) => html`<a href="${page}" ${page === current ? CURRENT : NOTHING}>${label}</a>`)}
+      </nav>
+      ${notice ? html`<p class="notice ${notice.isGood ? 'ok' : 'critical'}" role="status">${notice.text}</p>` : NOTHING}
+      <main id="main" tabindex="-1" ${liveFrom === undefined ? NOTHING : html` data-live="${liveFrom}"`}>
+        ${main}
+      </main>
+      <footer>
+        pgkeep ${overview.version}. All times are UTC. The same as JSON:
+        <a href="admin/overview">admin/overview</a>, with the admin token.
+      </footer>`,
   });
 }
 
 const CURRENT = html` aria-current="page"`;
 
-const BRAND = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M8 .8l6 2v5c0 3.6-2.4 6-6 7.4-3.6-1.4-6-3.8-6-7.4v-5z" /><path class="check" d="M5 7.8l2.2 2.2L11 6" /></svg>`;
+const BRAND = html`<svg viewBox="0 0 16 16" aria-hidden="true">
+  <path d="M8 .8l6 2v5c0 3.6-2.4 6-6 7.4-3.6-1.4-6-3.8-6-7.4v-5z" />
+  <path class="check" d="M5 7.8l2.2 2.2L11 6" />
+</svg>`;
 
 /** Returns the title of a page: what a tab shows, so the state comes first. */
 export function titleOf({ verdict, attention, database }: Overview, name?: string): string {
-  const acute = attention.filter(({ severity, silencedUntil }) => severity !== 'info' && silencedUntil === null);
-  const state = verdict.status === 'ready' ? (acute.length === 0 ? 'OK' : `${acute.length} to do`) : 'NOT SAFE';
+  const acute = attention.filter(
+    ({ severity, silencedUntil }) => severity !== 'info' && silencedUntil === null,
+  );
+  const state =
+    verdict.status === 'ready' ? (acute.length === 0 ? 'OK' : `${acute.length} to do`) : 'NOT SAFE';
   return [state, database, name ?? 'pgkeep'].join(' · ');
 }
 
@@ -113,5 +139,9 @@ export function sampledLine({ monitoring, serverVersion, isDemo }: Overview): Ht
     at === undefined
       ? html`${isOn ? 'not sampled yet' : 'not sampled: DB_MONITORING_ENABLED is not true'}`
       : html`sampled <time datetime="${at}" data-age>${clockTime(at)}</time>`;
-  return html`<div class="sampled"><p>${serverVersion === null ? NOTHING : `PostgreSQL ${serverVersion}`}</p>${isDemo ? html`<p class="tag demo">Demo: a sample clinic, and traffic that pgkeep makes itself</p>` : NOTHING}<p class="fresh${isStale || down ? ' stale' : ''}">${isStale ? 'Old: ' : NOTHING}${when}</p></div>`;
+  return html`<div class="sampled">
+    <p>${serverVersion === null ? NOTHING : `PostgreSQL ${serverVersion}`}</p>
+    ${isDemo ? html`<p class="tag demo">Demo: a sample clinic, and traffic that pgkeep makes itself</p>` : NOTHING}
+    <p class="fresh${isStale || down ? ' stale' : ''}">${isStale ? 'Old: ' : NOTHING}${when}</p>
+  </div>`;
 }

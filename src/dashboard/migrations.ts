@@ -35,7 +35,10 @@ function driftOf({ drift }: Overview): { text: string; isBad: boolean } {
   const { verdict, objects } = drift.value;
   if (verdict === 'none') return { text: 'no drift', isBad: false };
   if (verdict === 'unknown') return { text: 'drift not known', isBad: false };
-  return { text: `${counted(objects.length, 'object differs', 'objects differ')} from the recorded structure`, isBad: true };
+  return {
+    text: `${counted(objects.length, 'object differs', 'objects differ')} from the recorded structure`,
+    isBad: true,
+  };
 }
 
 /** Returns the tile of migrations. */
@@ -63,10 +66,22 @@ export function migrationsSection({ overview }: View): Html {
     title: 'Migrations',
     href: 'migrations',
     isOpen: trouble !== '' || drift.isBad,
-    summary: value ? `${value.applied.length} applied${trouble && `; ${trouble}`}; ${drift.text}` : 'Not known',
+    summary: value
+      ? `${value.applied.length} applied${trouble && `; ${trouble}`}; ${drift.text}`
+      : 'Not known',
     body: html`${freshness(overview.migrations)}${
       value
-        ? html`<ul class="plain lines"><li>${icon(trouble ? 'warning' : 'ok')} ${counted(value.applied.length, 'migration')} applied${trouble && `; ${trouble}`}${value.pending.length > 0 ? html`: ${boundedList(value.pending, 3)}` : NOTHING}</li><li>${icon(drift.isBad ? 'warning' : overview.drift.value?.verdict === 'none' ? 'ok' : 'unknown')} ${sentence(drift.text)}</li>${newest(value)}</ul>`
+        ? html`<ul class="plain lines">
+            <li>
+              ${icon(trouble ? 'warning' : 'ok')} ${counted(value.applied.length, 'migration')}
+              applied${trouble && `; ${trouble}`}${value.pending.length > 0 ? html`: ${boundedList(value.pending, 3)}` : NOTHING}
+            </li>
+            <li>
+              ${icon(drift.isBad ? 'warning' : overview.drift.value?.verdict === 'none' ? 'ok' : 'unknown')}
+              ${sentence(drift.text)}
+            </li>
+            ${newest(value)}
+          </ul>`
         : NOTHING
     }`,
   });
@@ -93,30 +108,50 @@ const LISTS: readonly (readonly [keyof MigrationStatus, string, string])[] = [
 /** The page of migrations and drift. */
 export function migrationsPage({ overview }: View): Html {
   const { value } = overview.migrations;
-  return html`<h1>Migrations</h1>${freshness(overview.migrations)}
-${
-    value === null
-      ? NOTHING
-      : LISTS.filter(([list]) => value[list].length > 0 || list === 'applied').map(
-          ([list, title, hint]) =>
-            html`<section class="card wide"><h2>${title} <span class="count">${value[list].length}</span></h2>${hint === '' ? NOTHING : html`<p class="soft">${hint}</p>`}<ul class="plain names">${value[list].toReversed().map((name) => html`<li><code>${name}</code></li>`)}</ul></section>`,
-        )
-  }
-<section class="card wide"><h2>Drift</h2>${freshness(overview.drift)}${driftDetails(overview)}</section>`;
+  return html`<h1>Migrations</h1>
+    ${freshness(overview.migrations)}
+    ${
+      value === null
+        ? NOTHING
+        : LISTS.filter(([list]) => value[list].length > 0 || list === 'applied').map(
+            ([list, title, hint]) =>
+              html`<section class="card wide">
+                <h2>${title} <span class="count">${value[list].length}</span></h2>
+                ${hint === '' ? NOTHING : html`<p class="soft">${hint}</p>`}
+                <ul class="plain names">
+                  ${value[list].toReversed().map((name) => html`<li><code>${name}</code></li>`)}
+                </ul>
+              </section>`,
+          )
+    }
+    <section class="card wide">
+      <h2>Drift</h2>
+      ${freshness(overview.drift)}${driftDetails(overview)}
+    </section>`;
 }
 
 function driftDetails({ drift }: Overview): Html {
   const report = drift.value;
   if (report === null) return NOTHING;
   const recorded = report.recorded
-    ? html`<p class="soft">Compared with the structure that ${report.recorded.action} recorded on ${exactTime(report.recorded.recordedAt)} UTC.</p>`
+    ? html`<p class="soft">
+        Compared with the structure that ${report.recorded.action} recorded on
+        ${exactTime(report.recorded.recordedAt)} UTC.
+      </p>`
     : NOTHING;
-  if (report.verdict === 'none') return html`<p class="calm">${icon('ok')} The structure is the recorded one.</p>${recorded}`;
+  if (report.verdict === 'none')
+    return html`<p class="calm">${icon('ok')} The structure is the recorded one.</p>
+      ${recorded}`;
   if (report.verdict === 'unknown') {
-    return html`<p>${icon('unknown')} ${report.reason ? REASONS[report.reason] : 'Not known.'}</p>${recorded}`;
+    return html`<p>${icon('unknown')} ${report.reason ? REASONS[report.reason] : 'Not known.'}</p>
+      ${recorded}`;
   }
-  return html`${recorded}<p>Add a migration, or revert the change. To accept the current structure: <code>pgkeep migrate drift --accept</code></p>${table(
-    {
+  return html`${recorded}
+    <p>
+      Add a migration, or revert the change. To accept the current structure:
+      <code>pgkeep migrate drift --accept</code>
+    </p>
+    ${table({
       caption: counted(report.objects.length, 'object that differs', 'objects that differ'),
       className: 'stack',
       columns: ['Table', 'Object', 'Change', 'Was', 'Is'],
@@ -127,6 +162,5 @@ function driftDetails({ drift }: Overview): Html {
         html`<code>${was ?? '–'}</code>`,
         html`<code>${is ?? '–'}</code>`,
       ]),
-    },
-  )}`;
+    })}`;
 }

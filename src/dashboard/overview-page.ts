@@ -18,18 +18,27 @@ export function overviewPage(view: View): Html {
   const isUrgent =
     overview.verdict.status !== 'ready' || overview.attention.some(({ severity }) => severity === 'critical');
   const contacts = contactsSection(overview.contacts, isUrgent);
-  return html`<h1 class="hidden">Overview of ${overview.database}</h1>${sampledLine(overview)}${outage(view)}
-<div class="heroes">${verdictCard(overview)}${attentionCard(overview)}</div>
-${isUrgent ? contacts : NOTHING}
-<dl class="tiles">${tiles(view)}</dl>
-<div class="sections">${attentionSection(view)}${upcomingSection(view, now)}${activitySection(view)}<div class="column">${storageSection(view)}${connectionsSection(view)}</div><div class="column">${backupsSection(view)}${migrationsSection(view)}${auditLogSection(view)}</div>${statementsSection(view)}${isUrgent ? NOTHING : contacts}</div>`;
+  return html`<h1 class="hidden">Overview of ${overview.database}</h1>
+    ${sampledLine(overview)}${outage(view)}
+    <div class="heroes">${verdictCard(overview)}${attentionCard(overview)}</div>
+    ${isUrgent ? contacts : NOTHING}
+    <dl class="tiles">${tiles(view)}</dl>
+    <div class="sections">
+      ${attentionSection(view)}${upcomingSection(view, now)}${activitySection(view)}
+      <div class="column">${storageSection(view)}${connectionsSection(view)}</div>
+      <div class="column">${backupsSection(view)}${migrationsSection(view)}${auditLogSection(view)}</div>
+      ${statementsSection(view)}${isUrgent ? NOTHING : contacts}
+    </div>`;
 }
 
 /** Says, while the database is down, that the rest of the page is from before. */
 function outage({ overview, now }: View): Html {
   const { down } = overview.monitoring;
   if (!down) return NOTHING;
-  return html`<p class="notice critical" role="status">The database has taken no connection for ${durationText(now.getTime() - Date.parse(down.since))}: ${down.text}. What is below is from before.</p>`;
+  return html`<p class="notice critical" role="status">
+    The database has taken no connection for ${durationText(now.getTime() - Date.parse(down.since))}:
+    ${down.text}. What is below is from before.
+  </p>`;
 }
 
 function tiles(view: View): Html[] {
@@ -49,7 +58,11 @@ interface Tile {
 }
 
 function tile(label: string, { value, note, isBad }: Tile): Html {
-  return html`<div class="tile${isBad ? ' critical' : ''}"><dt>${label}</dt><dd>${value}</dd><dd class="note">${note}</dd></div>`;
+  return html`<div class="tile${isBad ? ' critical' : ''}">
+    <dt>${label}</dt>
+    <dd>${value}</dd>
+    <dd class="note">${note}</dd>
+  </div>`;
 }
 
 function diskTile({ overview, now }: View): Tile {
@@ -63,13 +76,13 @@ function diskTile({ overview, now }: View): Tile {
 }
 
 function upcomingSection({ overview }: View, now: Date): Html {
-  const [next] = overview.upcoming.filter(({ breaksAt }) => breaksAt !== null);
+  const next = overview.upcoming.find(({ breaksAt }) => breaksAt !== null);
   const ms = next?.breaksAt ? Date.parse(next.breaksAt) - now.getTime() : Infinity;
   return section({
     id: 'upcoming',
     title: 'Upcoming',
     isWide: true,
-    isOpen: ms < 30 * 86_400_000 || next !== undefined,
+    isOpen: ms < 30 * 86_400_000,
     summary: next ? `${next.text}, in ${durationText(ms)}` : 'Nothing in sight',
     body: horizon(overview.upcoming, now),
   });

@@ -13,6 +13,18 @@ export function statusPage(assets: AssetNames, { status, evaluatedAt }: Verdict)
     isGood: isReady,
     refreshSeconds: 30,
     className: 'door',
-    body: html`<main><section class="hero ${isReady ? 'ok' : 'critical'}"><div class="headline">${icon(isReady ? 'ok' : 'critical')}<div><h1>${isReady ? 'Available' : 'Not available'}</h1><p>${evaluatedAt === undefined ? 'Not checked yet.' : html`Checked ${exactTime(evaluatedAt)} UTC.`}</p></div></div></section></main>`,
+    body: html`<main>
+      <section class="hero ${isReady ? 'ok' : 'critical'}">
+        <div class="headline">
+          ${icon(isReady ? 'ok' : 'critical')}
+          <div>
+            <h1>${isReady ? 'Available' : 'Not available'}</h1>
+            <p>
+              ${evaluatedAt === undefined ? 'Not checked yet.' : html`Checked ${exactTime(evaluatedAt)} UTC.`}
+            </p>
+          </div>
+        </div>
+      </section>
+    </main>`,
   });
 }

@@ -36,8 +36,27 @@ export function verdictCard({ verdict }: Overview): Html {
   const isReady = verdict.status === 'ready';
   const checks = Object.entries(verdict.checks);
   const failing = checks.filter(([, check]) => !check.ok);
-  const heading = isReady ? 'Safe to serve' : verdict.code === 'EVALUATION_PENDING' ? 'Not known yet' : 'Not safe to serve';
-  return html`<section class="hero ${isReady ? 'ok' : 'critical'}" aria-labelledby="verdict"><div class="headline">${icon(isReady ? 'ok' : 'critical')}<div><h2 id="verdict">${heading}</h2><p>${summaryOf(verdict, failing.length)}</p></div></div>${failing.length === 0 ? NOTHING : checkList(failing)}<details id="checks"><summary>${failing.length === 0 ? `All ${counted(checks.length, 'check')}` : counted(checks.length - failing.length, 'check that passes', 'checks that pass')}</summary>${checkList(checks.filter(([, { ok }]) => ok))}</details></section>`;
+  const heading = isReady
+    ? 'Safe to serve'
+    : verdict.code === 'EVALUATION_PENDING'
+      ? 'Not known yet'
+      : 'Not safe to serve';
+  return html`<section class="hero ${isReady ? 'ok' : 'critical'}" aria-labelledby="verdict">
+    <div class="headline">
+      ${icon(isReady ? 'ok' : 'critical')}
+      <div>
+        <h2 id="verdict">${heading}</h2>
+        <p>${summaryOf(verdict, failing.length)}</p>
+      </div>
+    </div>
+    ${failing.length === 0 ? NOTHING : checkList(failing)}
+    <details id="checks">
+      <summary>
+        ${failing.length === 0 ? `All ${counted(checks.length, 'check')}` : counted(checks.length - failing.length, 'check that passes', 'checks that pass')}
+      </summary>
+      ${checkList(checks.filter(([, { ok }]) => ok))}
+    </details>
+  </section>`;
 }
 
 function summaryOf({ status, code, checks }: Verdict, failing: number): string {
@@ -48,8 +67,18 @@ function summaryOf({ status, code, checks }: Verdict, failing: number): string {
 }
 
 function checkList(checks: readonly (readonly [string, CheckView])[]): Html {
-  return html`<ul class="checks">${checks.map(
-    ([name, check]) =>
-      html`<li>${icon(markOf(check))}<div><b>${checkLabel(name)}</b>${check.ok ? NOTHING : html` <span class="soft">${check.gate === 'warn' ? 'reported only' : 'makes it not ready'}</span>`}<p>${check.details}</p>${check.code === undefined ? NOTHING : html`<code>${check.code}</code>`}</div></li>`,
-  )}</ul>`;
+  return html`<ul class="checks">
+    ${checks.map(
+      ([name, check]) =>
+        html`<li>
+          ${icon(markOf(check))}
+          <div>
+            <b>${checkLabel(name)}</b
+            >${check.ok ? NOTHING : html` <span class="soft">${check.gate === 'warn' ? 'reported only' : 'makes it not ready'}</span>`}
+            <p>${check.details}</p>
+            ${check.code === undefined ? NOTHING : html`<code>${check.code}</code>`}
+          </div>
+        </li>`,
+    )}
+  </ul>`;
 }

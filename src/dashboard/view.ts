@@ -41,14 +41,23 @@ export interface Section {
 export function section({ id, title, href, summary, body, isOpen, isWide, aside }: Section): Html {
   const classes = [isOpen ? '' : 'fold', isWide ? 'wide' : ''].filter(Boolean).join(' ');
   const heading = href === undefined ? title : html`<a href="${href}">${title}</a>`;
-  return html`<section class="card ${classes}" aria-labelledby="${id}"><header><h2 id="${id}">${heading}</h2>${aside ?? NOTHING}</header><p class="summary">${summary}</p><div class="body">${body}</div></section>`;
+  return html`<section class="card ${classes}" aria-labelledby="${id}">
+    <header>
+      <h2 id="${id}">${heading}</h2>
+      ${aside ?? NOTHING}
+    </header>
+    <p class="summary">${summary}</p>
+    <div class="body">${body}</div>
+  </section>`;
 }
 
 /** Returns why a fact is old or missing; nothing if it is current. */
 export function freshness({ value, readAt, fault }: Fact<unknown>): Html {
   if (fault === null) return value === null ? html`<p class="soft">Not read yet.</p>` : NOTHING;
   if (value === null) return html`<p class="soft">Not known: ${fault}</p>`;
-  return html`<p class="old">As of ${readAt === null ? 'before' : exactTime(readAt)} UTC; reading it again failed: ${fault}</p>`;
+  return html`<p class="old">
+    As of ${readAt === null ? 'before' : exactTime(readAt)} UTC; reading it again failed: ${fault}
+  </p>`;
 }
 
 /** Returns a table; its columns that hold numbers are aligned to the right. */
@@ -66,13 +75,28 @@ export function table({
   const isNumber = columns.map((column) => typeof column !== 'string');
   const name = (column: string | { readonly number: string }): string =>
     typeof column === 'string' ? column : column.number;
-  return html`<table class="${className ?? ''}"><caption>${caption}</caption><thead><tr>${columns.map(
-    (column, index) => html`<th scope="col"${isNumber[index] ? html` class="number"` : NOTHING}>${name(column)}</th>`,
-  )}</tr></thead><tbody>${rows.map(
-    (row) =>
-      html`<tr>${row.map(
-        (cell, index) =>
-          html`<td${isNumber[index] ? html` class="number"` : NOTHING} data-label="${name(columns[index] ?? '')}">${cell}</td>`,
-      )}</tr>`,
-  )}</tbody></table>`;
+  return html`<table class="${className ?? ''}">
+    <caption>
+      ${caption}
+    </caption>
+    <thead>
+      <tr>
+        ${columns.map(
+          (column, index) =>
+            html`<th scope="col" ${isNumber[index] ? html` class="number"` : NOTHING}>${name(column)}</th>`,
+        )}
+      </tr>
+    </thead>
+    <tbody>
+      ${rows.map(
+        (row) =>
+          html`<tr>
+            ${row.map(
+              (cell, index) =>
+                html`<td${isNumber[index] ? html` class="number"` : NOTHING} data-label="${name(columns[index] ?? '')}">${cell}</td>`,
+            )}
+          </tr>`,
+      )}
+    </tbody>
+  </table>`;
 }

@@ -10,6 +10,7 @@ import {
 } from './admin.controllers.js';
 import { MetricsController, MetricsGuard } from './metrics.controller.js';
 import { OpenApiController } from './openapi.controller.js';
+import { OverviewController } from './overview.controller.js';
 import { PrivacyController } from './privacy.controller.js';
 import { ProbesController } from './probes.controller.js';
 
@@ -28,6 +29,7 @@ import { ProbesController } from './probes.controller.js';
     CleanupController,
     PrivacyController,
     MetricsController,
+    OverviewController,
     OpenApiController,
   ],
   providers: [AdminAccess, AdminGuard, MetricsGuard],

@@ -1,4 +1,4 @@
-import type { AuditLogReport, ChainReport } from '../audit-log/audit-log.types.js';
+import type { AuditLogEntry, ChainReport } from '../audit-log/audit-log.types.js';
 import type { BackupList } from '../backup/backup.types.js';
 import type { EnvironmentName } from '../config/settings.js';
 import type { DriftReport } from '../drift/drift.types.js';
@@ -64,7 +64,11 @@ export interface MonitoringState {
 }
 
 /** The audit log's newest entries, and whether its chain is intact. */
-export interface AuditLogState extends AuditLogReport {
+export interface AuditLogState {
+  /** The number of all entries. */
+  readonly total: number;
+  /** The oldest first. */
+  readonly entries: readonly Omit<AuditLogEntry, 'deed'>[];
   readonly chain: ChainReport | null;
 }
 

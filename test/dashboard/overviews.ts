@@ -40,7 +40,12 @@ const report: MonitoringReport = {
     { application: 'metabase', total: 1, active: 0 },
   ],
   statements: [
-    { statement: 'SELECT * FROM children ORDER BY random() LIMIT $1', calls: 109_334, meanMs: 1.39, share: 0.48 },
+    {
+      statement: 'SELECT * FROM children ORDER BY random() LIMIT $1',
+      calls: 109_334,
+      meanMs: 1.39,
+      share: 0.48,
+    },
     {
       statement:
         'INSERT INTO audit_events (child_id, what) SELECT $1 + g % $2, $3 FROM generate_series($4, $5) g ON CONFLICT DO NOTHING',
@@ -48,7 +53,12 @@ const report: MonitoringReport = {
       meanMs: 288,
       share: 0.27,
     },
-    { statement: 'SELECT s.* FROM sessions s JOIN children c ON c.id = s.child_id WHERE c.id = $1', calls: 87_112, meanMs: 0.94, share: 0.12 },
+    {
+      statement: 'SELECT s.* FROM sessions s JOIN children c ON c.id = s.child_id WHERE c.id = $1',
+      calls: 87_112,
+      meanMs: 0.94,
+      share: 0.12,
+    },
     { statement: 'SELECT count(*) FROM session_quiz_steps', calls: 2385, meanMs: 0.53, share: 0.004 },
   ],
   largest: [
@@ -92,7 +102,6 @@ const entry = (seq: number, action: string, subject: string, ms: number, actor: 
   seq,
   recordedAt: at(ms),
   action,
-  deed: action,
   subject,
   details: { environment: 'production' },
   role: 'pgkeep',
@@ -128,7 +137,11 @@ export const calm: Overview = {
   attention: [],
   codes: 31,
   upcoming: [
-    { what: 'restore-test', text: 'The newest restore test is too old, and /ready says no', breaksAt: at(89 * DAY) },
+    {
+      what: 'restore-test',
+      text: 'The newest restore test is too old, and /ready says no',
+      breaksAt: at(89 * DAY),
+    },
     { what: 'support', text: 'PostgreSQL 15 gets no more fixes', breaksAt: at(350 * DAY) },
     { what: 'disk', text: '6.3 GB of 20 GB, 38.9 MB more a day', breaksAt: at(361 * DAY) },
     { what: 'certificate', text: 'The server’s TLS certificate expires', breaksAt: at(364 * DAY) },
@@ -225,9 +238,17 @@ export const calm: Overview = {
     chain: { verdict: 'whole', entries: 212, head: 'ef', knownHead: null, findings: [] },
   }),
   contacts: [
-    { situation: 'Accidental deletion', action: 'Stop immediately, then restore', contact: 'Database Admin, +62 811 555 010' },
+    {
+      situation: 'Accidental deletion',
+      action: 'Stop immediately, then restore',
+      contact: 'Database Admin, +62 811 555 010',
+    },
     { situation: 'Migration failure', action: 'pgkeep migrate rollback', contact: 'DevOps Team, #ops' },
-    { situation: 'Data corruption', action: 'Restore from a proven backup', contact: 'Database Admin, +62 811 555 010' },
+    {
+      situation: 'Data corruption',
+      action: 'Restore from a proven backup',
+      contact: 'Database Admin, +62 811 555 010',
+    },
   ],
 };
 
@@ -258,18 +279,43 @@ export const trouble: Overview = {
       },
       -130_000,
     ),
-    finding({ code: 'QUERY_LONG', severity: 'warning', text: 'metabase has run one statement for 2 min' }, -81_000),
     finding(
-      { code: 'TABLE_BLOATED', severity: 'warning', text: '199,963 dead rows in audit_events, beside 120,000 live ones; autovacuum is off for it' },
+      { code: 'QUERY_LONG', severity: 'warning', text: 'metabase has run one statement for 2 min' },
+      -81_000,
+    ),
+    finding(
+      {
+        code: 'TABLE_BLOATED',
+        severity: 'warning',
+        text: '199,963 dead rows in audit_events, beside 120,000 live ones; autovacuum is off for it',
+      },
       -7_200_000,
     ),
-    finding({ code: 'IDS_RUN_OUT', severity: 'warning', text: 'audit_events.id (integer) has used 83 % of its numbers' }, -7_200_000),
     finding(
-      { code: 'FOREIGN_KEY_UNINDEXED', severity: 'info', text: 'audit_events(child_id) has no index: each DELETE in children reads all of it' },
+      {
+        code: 'IDS_RUN_OUT',
+        severity: 'warning',
+        text: 'audit_events.id (integer) has used 83 % of its numbers',
+      },
+      -7_200_000,
+    ),
+    finding(
+      {
+        code: 'FOREIGN_KEY_UNINDEXED',
+        severity: 'info',
+        text: 'audit_events(child_id) has no index: each DELETE in children reads all of it',
+      },
       -90_000_000,
     ),
     {
-      ...finding({ code: 'CONNECTIONS_HIGH', severity: 'warning', text: 'Applications hold 18 connections; DB_CONNECTION_COUNT_THRESHOLD is 15' }, -90_000_000),
+      ...finding(
+        {
+          code: 'CONNECTIONS_HIGH',
+          severity: 'warning',
+          text: 'Applications hold 18 connections; DB_CONNECTION_COUNT_THRESHOLD is 15',
+        },
+        -90_000_000,
+      ),
       silencedUntil: at(7_200_000),
     },
   ],
@@ -290,8 +336,22 @@ export const trouble: Overview = {
     verdict: 'drift',
     recorded: { id: '1', recordedAt: at(-20 * DAY), action: 'deploy', migrations: [] },
     objects: [
-      { section: 'columns', home: 'children', object: 'column nickname', change: 'added', was: null, is: 'text' },
-      { section: 'columns', home: 'users', object: 'column email', change: 'changed', was: 'text not null', is: 'text' },
+      {
+        section: 'columns',
+        home: 'children',
+        object: 'column nickname',
+        change: 'added',
+        was: null,
+        is: 'text',
+      },
+      {
+        section: 'columns',
+        home: 'users',
+        object: 'column email',
+        change: 'changed',
+        was: 'text not null',
+        is: 'text',
+      },
     ],
     appliedSince: [],
     goneSince: [],
@@ -313,11 +373,24 @@ export const notReady: Overview = {
         code: 'MIGRATIONS_FAILED',
         gate: 'enforce',
       },
-      policy: { ok: false, details: 'The trigger pgkeep_no_delete of table children is disabled', code: 'POLICY_NOT_ENFORCED', gate: 'warn' },
+      policy: {
+        ok: false,
+        details: 'The trigger pgkeep_no_delete of table children is disabled',
+        code: 'POLICY_NOT_ENFORCED',
+        gate: 'warn',
+      },
     },
   },
   attention: [
-    finding({ code: 'MIGRATIONS_FAILED', severity: 'critical', subject: 'migrations', text: 'Migration issues: 1 pending, 1 failed' }, -40_000),
+    finding(
+      {
+        code: 'MIGRATIONS_FAILED',
+        severity: 'critical',
+        subject: 'migrations',
+        text: 'Migration issues: 1 pending, 1 failed',
+      },
+      -40_000,
+    ),
   ],
 };
 
@@ -332,13 +405,28 @@ export const down: Overview = {
     status: 'not_ready',
     checks: {
       ...calm.verdict.checks,
-      database: { ok: false, details: `No usable database connection: ${refused}. Check the host and port of the database URL.`, code: 'DATABASE_UNREACHABLE', gate: 'enforce' },
-      environment: { ok: false, details: `Not known: ${refused}`, code: 'DATABASE_UNREACHABLE', gate: 'enforce' },
+      database: {
+        ok: false,
+        details: `No usable database connection: ${refused}. Check the host and port of the database URL.`,
+        code: 'DATABASE_UNREACHABLE',
+        gate: 'enforce',
+      },
+      environment: {
+        ok: false,
+        details: `Not known: ${refused}`,
+        code: 'DATABASE_UNREACHABLE',
+        gate: 'enforce',
+      },
     },
   },
   attention: [
     finding(
-      { code: 'DATABASE_DOWN', severity: 'critical', text: `The database takes no connections: ${refused}`, remedy: 'Look at the server, its disk and its log. `pgkeep ping` says what it answers.' },
+      {
+        code: 'DATABASE_DOWN',
+        severity: 'critical',
+        text: `The database takes no connections: ${refused}`,
+        remedy: 'Look at the server, its disk and its log. `pgkeep ping` says what it answers.',
+      },
       -46_000,
     ),
   ],

@@ -15,6 +15,8 @@ const LATER = [
   'cluster/(cluster|embedded-cluster|certificates)',
   'deploy',
   'doctor',
+  'dashboard/(?!dashboard\\.(controller|module)|load-pages)',
+  'overview/(?!load-overview)',
   'drift/compare-schema',
   'generated',
   'http/openapi-',

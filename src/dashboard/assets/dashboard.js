@@ -17,8 +17,8 @@ function ago(ms) {
         : seconds < 129600
           ? [seconds / 3600, 'hour']
           : [seconds / 86400, 'day'];
-  const whole = Math.round(count);
-  return `${whole} ${unit}${whole === 1 ? '' : 's'}`;
+  const rounded = Math.round(count);
+  return `${rounded} ${unit}${rounded === 1 ? '' : 's'}`;
 }
 
 function updateTimes() {
@@ -30,14 +30,18 @@ function updateTimes() {
   }
 }
 
+async function copy(block, button) {
+  await navigator.clipboard.writeText(block.querySelector('code').textContent);
+  button.textContent = 'Copied';
+}
+
 function addCopyButtons() {
   if (!navigator.clipboard) return;
   for (const block of main.querySelectorAll('pre:not(:has(.copy))')) {
     const button = document.createElement('button');
     Object.assign(button, { className: 'copy', type: 'button', textContent: 'Copy' });
-    button.addEventListener('click', async () => {
-      await navigator.clipboard.writeText(block.querySelector('code').textContent);
-      button.textContent = 'Copied';
+    button.addEventListener('click', () => {
+      void copy(block, button);
     });
     block.append(button);
   }
@@ -101,10 +105,10 @@ function isBusy() {
 }
 
 function replace(text) {
-  const open = [...main.querySelectorAll('details')].map(({ id, open }) => [id, open]);
+  const states = [...main.querySelectorAll('details')].map((details) => [details.id, details.open]);
   const focused = document.activeElement?.closest('main details')?.id;
   main.innerHTML = text;
-  for (const [id, isOpen] of open) {
+  for (const [id, isOpen] of states) {
     const details = document.getElementById(id);
     if (details) details.open = isOpen;
   }
@@ -116,7 +120,10 @@ async function refresh() {
   updateTimes();
   if (!live || isBusy()) return;
   try {
-    const answer = await fetch(live, { headers: { 'if-none-match': etag }, signal: AbortSignal.timeout(8000) });
+    const answer = await fetch(live, {
+      headers: { 'if-none-match': etag },
+      signal: AbortSignal.timeout(8000),
+    });
     if (answer.status === 401) return location.reload();
     if (answer.status >= 500) throw new Error('no answer');
     failures = 0;
@@ -134,5 +141,5 @@ async function refresh() {
 }
 
 dress();
-setInterval(refresh, PERIOD_MS);
-document.addEventListener('visibilitychange', refresh);
+setInterval(() => void refresh(), PERIOD_MS);
+document.addEventListener('visibilitychange', () => void refresh());
