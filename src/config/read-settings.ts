@@ -9,6 +9,7 @@ import {
 } from './backup-settings.js';
 import { databaseFaults, DatabaseVariables, toDatabaseSettings } from './database-settings.js';
 import { DeployVariables, MigrationVariables } from './migration-settings.js';
+import { MetricsVariables } from './metrics-settings.js';
 import { MonitoringVariables } from './monitoring-settings.js';
 import { BucketVariables, offsiteFaults, toOffsiteSettings } from './offsite-settings.js';
 import { PrivacyVariables } from './privacy-settings.js';
@@ -78,5 +79,6 @@ export function readSettings(
     offsite: toOffsiteSettings(buckets),
     monitoring: reader.read(MonitoringVariables),
     alerts,
+    metrics: reader.read(MetricsVariables),
   });
 }

@@ -6,7 +6,7 @@ export interface NoticedAlert {
   /** The same for as long as the cause is the same: code and subject decide. */
   readonly id: string;
   readonly code: string;
-  /** What it concerns: a table, a session, a job; empty if it is the database. Anybody who can create a table chooses it. */
+  /** What it concerns: a table, a session, a job; empty if it is the database. Who can create a table chooses it. */
   readonly subject: string;
   readonly severity: AlertSeverity;
   readonly text: string;

@@ -20,6 +20,7 @@ const LATER = [
   'http/openapi-',
   'jobs/perform-run',
   'notifiers',
+  'metrics',
   'migrations/(schema-engine|lint/(rules|run-lint)|down/(down-script|reverse-diff)\\.js)',
   'pgkeep.module',
   'policy/(?!policy\\.(service|module))',
