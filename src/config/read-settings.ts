@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { alertFaults, AlertVariables } from './alert-settings.js';
 import {
   archiveFaults,
   ArchiveVariables,
@@ -53,12 +54,14 @@ export function readSettings(
   const encryption = reader.read(EncryptionVariables);
   const readiness = reader.read(ReadinessVariables);
   const buckets = reader.read(BucketVariables);
+  const alerts = reader.read(AlertVariables);
   const faults = [
     ...reader.disagreeingAliases(),
     ...databaseFaults(urls, name, databaseIsOptional),
     ...readinessFaults(readiness),
     ...archiveFaults(archives, encryption),
     ...offsiteFaults(buckets),
+    ...alertFaults(alerts),
   ];
   if (faults.length > 0) throw invalidSettings(faults);
   return deepFreeze({
@@ -77,6 +80,7 @@ export function readSettings(
     offsite: toOffsiteSettings(buckets),
     monitoring: reader.read(MonitoringVariables),
     dashboard: reader.read(DashboardVariables),
+    alerts,
     metrics: reader.read(MetricsVariables),
   });
 }
