@@ -61,7 +61,12 @@ const CHARTS: readonly VitalChart[] = [
     format: millisecondsText,
     now: ({ vitals }) => vitals.connectMs,
     note: ({ vitals }) =>
-      `${millisecondsText(vitals.roundTripMs)} a round trip${vitals.cacheHit === null ? '' : `; ${(vitals.cacheHit * 100).toFixed(1)} % of reads come from memory`}`,
+      [
+        vitals.roundTripMs === null ? '' : `${millisecondsText(vitals.roundTripMs)} a round trip`,
+        vitals.cacheHit === null ? '' : `${(vitals.cacheHit * 100).toFixed(1)} % of reads come from memory`,
+      ]
+        .filter(Boolean)
+        .join('; '),
   },
 ];
 
@@ -103,7 +108,7 @@ export function activitySection(view: View): Html {
 /** Returns the charts of activity. */
 export function charts(view: View): Html {
   const { report } = view.overview.monitoring;
-  if (!report) return notSampled(view);
+  if (!report) return NOT_SAMPLED;
   return html`<div
     class="charts${view.overview.monitoring.isStale || view.overview.monitoring.down ? ' stale' : ''}"
   >
@@ -117,12 +122,8 @@ export function sizeChart(view: View, note: string): Html {
   return report ? lineChart({ ...chartOf(SIZE, report, view), note }) : NOTHING;
 }
 
-/** Says why there is nothing to show. */
-export function notSampled({ overview }: View): Html {
-  return html`<p class="soft">
-    ${overview.monitoring.isOn ? 'The first sample is being taken.' : 'Nothing is sampled: set DB_MONITORING_ENABLED=true and restart the service.'}
-  </p>`;
-}
+/** Stands for what the probes have not seen yet. */
+export const NOT_SAMPLED = html`<p class="soft">The first sample is being taken.</p>`;
 
 function chartOf(chart: VitalChart, report: MonitoringReport, { series, now, range }: View): Chart {
   const value = chart.now(report);

@@ -1,6 +1,6 @@
 import { counted } from '../core/text.js';
 import type { AttentionItem, EmergencyContact, Overview } from '../overview/overview.types.js';
-import { html, NOTHING, type Html } from './html.js';
+import { html, NOTHING, prose, type Html } from './html.js';
 import { icon } from './icons.js';
 import { durationText, exactTime } from './times.js';
 import { section, type View } from './view.js';
@@ -20,24 +20,26 @@ function acute({ attention }: Overview): AttentionItem[] {
 export function attentionCard(overview: Overview): Html {
   const items = acute(overview);
   const [worst] = items;
-  const mark = worst?.severity ?? 'ok';
+  const mark = worst?.severity ?? (overview.codes === 0 ? 'unknown' : 'ok');
   const rest = items.length - 1;
   return html`<section class="hero ${mark}" aria-labelledby="worst">
     <div class="headline">
       ${icon(mark)}
       <div>
-        <h2 id="worst">${worst?.text ?? 'Nothing needs attention'}</h2>
+        <h2 id="worst">
+          ${worst?.text ?? (overview.codes === 0 ? 'Nothing is known yet' : 'Nothing needs attention')}
+        </h2>
         <p>
           ${
             worst
               ? html`${WORDS[worst.severity]}.
                 ${rest === 0 ? NOTHING : html`<a href="#attention">${counted(rest, 'other thing needs', 'other things need')} attention</a>.`}`
               : overview.codes === 0
-                ? 'Nothing was sampled yet.'
+                ? 'The first sample is being taken.'
                 : `${overview.codes} things were looked for.`
           }
         </p>
-        ${worst ? html`<p>${worst.remedy}</p>` : NOTHING}
+        ${worst ? html`<p>${prose(worst.remedy)}</p>` : NOTHING}
       </div>
     </div>
   </section>`;
@@ -57,7 +59,12 @@ export function attentionSection({ overview, now, viewer }: View): Html {
     isWide: true,
     isOpen: shown.length > 0,
     aside: html`<span class="count">${shown.length}</span>`,
-    summary: shown.length === 0 ? 'Nothing' : counted(shown.length, 'thing'),
+    summary:
+      shown.length === 0
+        ? overview.codes === 0
+          ? 'Not known yet'
+          : 'Nothing'
+        : counted(shown.length, 'thing'),
     body: html`${shown.length === 0 ? html`<p class="calm">${icon('ok')} Nothing${silenced.length === 0 ? '' : ' that is not silenced'}.</p>` : list(shown)}${
       silenced.length === 0
         ? NOTHING
@@ -84,7 +91,7 @@ function attentionItem(item: AttentionItem, now: Date, mayAct: boolean): Html {
         ><span class="meta"><b>${WORDS[severity]}</b>${age}</span>
       </summary>
       <div class="help">
-        <p>${remedy}</p>
+        <p>${prose(remedy)}</p>
         ${
           sql === null
             ? NOTHING

@@ -15,7 +15,11 @@ export function auditLogSection({ overview, now }: View): Html {
     title: 'Audit log',
     href: 'audit-log',
     isOpen: value?.chain?.verdict === 'broken',
-    summary: newest ? html`${newest.action} ${relativeTime(newest.recordedAt, now)}` : 'No entry',
+    summary: newest
+      ? html`${newest.action} ${relativeTime(newest.recordedAt, now)}`
+      : value === null
+        ? 'Not known'
+        : 'No entry',
     body: html`${freshness(overview.auditLog)}
       <ol class="entries">
         ${entries

@@ -38,7 +38,9 @@ export function backupsSection(view: View): Html {
     isOpen: (overview.backups.value !== null && !newest) || Boolean(jobOf(overview, 'backup')?.overdueSince),
     summary: newest
       ? html`newest ${relativeTime(newest.finishedAt, now)}, ${list.length} kept`
-      : 'There is no backup',
+      : overview.backups.value === null
+        ? 'Not known'
+        : 'There is no backup',
     body: html`${freshness(overview.backups)}${dayStrip(list, now)}${backupTable(list.slice(0, 4))}${actionForms(view)}`,
   });
 }
@@ -79,6 +81,7 @@ export function dayStrip(list: readonly BackupEntry[], now: Date): Html {
   return html`<figure class="days">
     <svg
       viewBox="0 0 ${DAYS * 10} 16"
+      preserveAspectRatio="none"
       role="img"
       aria-label="Of the last ${DAYS} days, ${kept} have a backup that is kept, ${proven} of them one that a restore has proven"
     >

@@ -47,8 +47,7 @@ export function lineChart(chart: Chart): Html {
     <figcaption><span>${chart.title}</span> <b>${chart.now}</b></figcaption>
     <div class="frame">
       <div class="scale" aria-hidden="true">
-        <span>${chart.format(plot.top)}</span><span>${chart.format(plot.top / 2)}</span
-        ><span>${chart.format(0)}</span>
+        ${[plot.top, plot.top / 2, 0].map((value) => html`<span>${roundLabel(chart.format(value))}</span>`)}
       </div>
       <svg class="plot" role="img" aria-label="${spoken(chart, plot)}">
         <path class="grid" d="M0 .5h9999M0 50.5h9999M0 99.5h9999" />
@@ -81,6 +80,11 @@ export function condensed(
       max: highest.length === 0 ? null : Math.max(...highest),
     };
   });
+}
+
+/** Returns a label of an axis without the zeros that a value has behind its point: `20 ms` for `20.0 ms`. */
+function roundLabel(text: string): string {
+  return text.replace(/(\.\d*?)0+(?= |$)/, '$1').replace(/\.(?= |$)/, '');
 }
 
 function plotOf(chart: Chart): Plot {

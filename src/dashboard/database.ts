@@ -1,5 +1,5 @@
 import { formatBytes, formatCount } from '../core/text.js';
-import { applicationsTable, notSampled, rangeLinks, charts, sizeChart } from './activity.js';
+import { applicationsTable, NOT_SAMPLED, rangeLinks, charts, sizeChart } from './activity.js';
 import { html, NOTHING, type Html } from './html.js';
 import { momentLabel } from './scale.js';
 import { exactTime, millisecondsText } from './times.js';
@@ -9,6 +9,11 @@ import { condensed } from './chart.js';
 /** Returns the forecast of the disk, in words; empty if there is none. */
 function spaceNote({ overview }: View): string {
   return overview.upcoming.find(({ what }) => what === 'disk')?.text ?? '';
+}
+
+/** Leaves out the schema that most databases have only. */
+function shortName(name: string): string {
+  return name.replace(/^public\./, '');
 }
 
 /** Shows the size of the database, and its largest tables. */
@@ -23,14 +28,14 @@ export function storageSection(view: View): Html {
     summary:
       size === null
         ? 'Not known'
-        : `${formatBytes(size)}${largest[0] ? `; largest table ${largest[0].name}` : ''}`,
-    body: html`${report ? sizeChart(view, spaceNote(view)) : notSampled(view)}${
+        : `${formatBytes(size)}${largest[0] ? `; largest table ${shortName(largest[0].name)}` : ''}`,
+    body: html`${report ? sizeChart(view, spaceNote(view)) : NOT_SAMPLED}${
       largest.length === 0
         ? NOTHING
         : table({
             caption: 'Largest tables',
             columns: ['Table', { number: 'Size' }],
-            rows: largest.map(({ name, bytes }) => [name, formatBytes(bytes)]),
+            rows: largest.map(({ name, bytes }) => [shortName(name), formatBytes(bytes)]),
           })
     }`,
   });
@@ -46,7 +51,7 @@ export function connectionsSection(view: View): Html {
     summary: report?.sessions
       ? `${report.sessions.total}, of ${report.applications.length} applications`
       : 'Not known',
-    body: report ? applicationsTable(view) : notSampled(view),
+    body: report ? applicationsTable(view) : NOT_SAMPLED,
   });
 }
 
@@ -70,7 +75,7 @@ function percent(share: number): string {
 
 function statementsTable(view: View, most: number): Html {
   const { report } = view.overview.monitoring;
-  if (!report) return notSampled(view);
+  if (!report) return NOT_SAMPLED;
   if (report.statements.length === 0) {
     const isHidden = report.findings.some(({ code }) => code === 'STATEMENTS_UNKNOWN');
     return html`<p class="soft">
@@ -129,7 +134,7 @@ export function tablesPage(view: View): Html {
                 .toSorted((left, right) => right.totalBytes - left.totalBytes)
                 .slice(0, MOST_TABLES)
                 .map((one) => [
-                  html`${one.name}${one.locked ? html` <span class="tag">locked</span>` : NOTHING}`,
+                  html`${shortName(one.name)}${one.locked ? html` <span class="tag">locked</span>` : NOTHING}`,
                   `${one.rowCountIsExact ? '' : '~'}${formatCount(one.rowCount)}`,
                   formatBytes(one.totalBytes),
                   formatBytes(one.indexBytes),

@@ -36,6 +36,11 @@ export function html(fixed: TemplateStringsArray, ...values: readonly Value[]): 
 
 export const NOTHING = html``;
 
+/** Returns a text of pgkeep's, in which backticks stand around commands, as markup. */
+export function prose(text: string): Html {
+  return html`${text.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part))}`;
+}
+
 const ESCAPES: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',

@@ -76,9 +76,22 @@ interface Shell {
 }
 
 /** A message about what was just done. */
-export interface Notice {
+interface Notice {
   readonly isGood: boolean;
   readonly text: string;
+}
+
+/** What an action leads back with, in the address. */
+const NOTICES = new Map<unknown, Notice>([
+  ['backup-begun', { isGood: true, text: 'A backup has begun. It is in the list once it is complete.' }],
+  ['restore-test-begun', { isGood: true, text: 'A restore test has begun. Its verdict follows.' }],
+  ['already-running', { isGood: false, text: 'It is running already. Nothing was started.' }],
+  ['silenced', { isGood: true, text: 'The alert is silenced, and the silence is in the audit log.' }],
+]);
+
+/** Returns the message that an address names; undefined if it names none. */
+export function noticeOf(name: unknown): Notice | undefined {
+  return NOTICES.get(name);
 }
 
 /** Returns a page with its header, its navigation and its footer. */
@@ -91,7 +104,7 @@ export function shell({ overview, viewer, assets, current, notice, main, liveFro
     refreshSeconds: 30,
     body: html`<a class="skip" href="#main">Skip to the contents</a>
       <header class="top">
-        <a class="brand" href="./">${BRAND}pgkeep</a>
+        <a class="brand" href="overview">${BRAND}pgkeep</a>
         <p class="where">
           <b>${overview.database}</b> <span class="tag ${overview.environment}">${overview.environment}</span>
         </p>
@@ -100,7 +113,7 @@ export function shell({ overview, viewer, assets, current, notice, main, liveFro
         </form>
       </header>
       <nav class="pages" aria-label="Pages">
-        <a href="./" ${current === undefined ? CURRENT : NOTHING}>Overview</a
+        <a href="overview" ${current === undefined ? CURRENT : NOTHING}>Overview</a
         >${PAGES.map(([page, label]) => html`<a href="${page}" ${page === current ? CURRENT : NOTHING}>${label}</a>`)}
       </nav>
       ${notice ? html`<p class="notice ${notice.isGood ? 'ok' : 'critical'}" role="status">${notice.text}</p>` : NOTHING}
@@ -126,18 +139,19 @@ export function titleOf({ verdict, attention, database }: Overview, name?: strin
   const acute = attention.filter(
     ({ severity, silencedUntil }) => severity !== 'info' && silencedUntil === null,
   );
-  const state =
-    verdict.status === 'ready' ? (acute.length === 0 ? 'OK' : `${acute.length} to do`) : 'NOT SAFE';
+  const good = acute.length === 0 ? 'OK' : `${acute.length} to do`;
+  const bad = verdict.code === 'EVALUATION_PENDING' ? '…' : 'NOT SAFE';
+  const state = verdict.status === 'ready' ? good : bad;
   return [state, database, name ?? 'pgkeep'].join(' · ');
 }
 
 /** Says how old the numbers are; the script adds the seconds. */
 export function sampledLine({ monitoring, serverVersion, isDemo }: Overview): Html {
-  const { report, isStale, down, isOn } = monitoring;
+  const { report, isStale, down } = monitoring;
   const at = report?.sampledAt;
   const when =
     at === undefined
-      ? html`${isOn ? 'not sampled yet' : 'not sampled: DB_MONITORING_ENABLED is not true'}`
+      ? 'not sampled yet'
       : html`sampled <time datetime="${at}" data-age>${clockTime(at)}</time>`;
   return html`<div class="sampled">
     <p>${serverVersion === null ? NOTHING : `PostgreSQL ${serverVersion}`}</p>

@@ -1,7 +1,7 @@
 import { boundedList, counted } from '../core/text.js';
 import type { MigrationStatus } from '../migrations/migrations.types.js';
 import type { Overview } from '../overview/overview.types.js';
-import { html, NOTHING, type Html } from './html.js';
+import { html, NOTHING, prose, type Html } from './html.js';
 import { icon } from './icons.js';
 import { exactTime } from './times.js';
 import { freshness, section, table, type View } from './view.js';
@@ -117,7 +117,7 @@ export function migrationsPage({ overview }: View): Html {
             ([list, title, hint]) =>
               html`<section class="card wide">
                 <h2>${title} <span class="count">${value[list].length}</span></h2>
-                ${hint === '' ? NOTHING : html`<p class="soft">${hint}</p>`}
+                ${hint === '' ? NOTHING : html`<p class="soft">${prose(hint)}</p>`}
                 <ul class="plain names">
                   ${value[list].toReversed().map((name) => html`<li><code>${name}</code></li>`)}
                 </ul>
@@ -143,7 +143,7 @@ function driftDetails({ drift }: Overview): Html {
     return html`<p class="calm">${icon('ok')} The structure is the recorded one.</p>
       ${recorded}`;
   if (report.verdict === 'unknown') {
-    return html`<p>${icon('unknown')} ${report.reason ? REASONS[report.reason] : 'Not known.'}</p>
+    return html`<p>${icon('unknown')} ${prose(report.reason ? REASONS[report.reason] : 'Not known.')}</p>
       ${recorded}`;
   }
   return html`${recorded}

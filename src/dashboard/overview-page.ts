@@ -25,8 +25,8 @@ export function overviewPage(view: View): Html {
     <dl class="tiles">${tiles(view)}</dl>
     <div class="sections">
       ${attentionSection(view)}${upcomingSection(view, now)}${activitySection(view)}
-      <div class="column">${storageSection(view)}${connectionsSection(view)}</div>
-      <div class="column">${backupsSection(view)}${migrationsSection(view)}${auditLogSection(view)}</div>
+      <div class="column">${storageSection(view)}${connectionsSection(view)}${migrationsSection(view)}</div>
+      <div class="column">${backupsSection(view)}${auditLogSection(view)}</div>
       ${statementsSection(view)}${isUrgent ? NOTHING : contacts}
     </div>`;
 }
@@ -72,7 +72,7 @@ function diskTile({ overview, now }: View): Tile {
   if (!disk) return { value: bytes, note: 'when it is full is not known', isBad: false };
   if (disk.breaksAt === null) return { value: bytes, note: disk.text, isBad: false };
   const ms = Date.parse(disk.breaksAt) - now.getTime();
-  return { value: `full in ${durationText(ms)}`, note: `${bytes}; ${disk.text}`, isBad: ms < 7 * 86_400_000 };
+  return { value: `full in ${durationText(ms)}`, note: disk.text, isBad: ms < 7 * 86_400_000 };
 }
 
 function upcomingSection({ overview }: View, now: Date): Html {
@@ -83,7 +83,11 @@ function upcomingSection({ overview }: View, now: Date): Html {
     title: 'Upcoming',
     isWide: true,
     isOpen: ms < 30 * 86_400_000,
-    summary: next ? `${next.text}, in ${durationText(ms)}` : 'Nothing in sight',
+    summary: next
+      ? `${next.text}, in ${durationText(ms)}`
+      : overview.codes === 0
+        ? 'Not known yet'
+        : 'Nothing in sight',
     body: horizon(overview.upcoming, now),
   });
 }

@@ -8,7 +8,7 @@ export function signInPage(assets: AssetNames, fault?: string): string {
     assets,
     isGood: true,
     className: 'door',
-    body: html`<main>
+    body: html`<main data-door>
       <h1>pgkeep</h1>
       <form method="post" action="sign-in">
         ${fault === undefined ? NOTHING : html`<p class="notice critical" id="fault" role="alert">${fault}</p>`}<label
@@ -21,11 +21,12 @@ export function signInPage(assets: AssetNames, fault?: string): string {
           autocomplete="current-password"
           required
           autofocus${fault === undefined ? NOTHING : html` aria-describedby="fault" aria-invalid="true"`}
-        /><button>Sign in</button>
+        /><label for="name">Your name, for the audit log <span class="soft">(optional)</span></label
+        ><input id="name" name="name" autocomplete="name" maxlength="200" /><button>Sign in</button>
       </form>
       <p class="soft">
-        The value of <code>ADMIN_API_TOKEN</code>. The embedded demo keeps it in
-        <code>.pgkeep/admin-token</code>.
+        The token is the value of <code>ADMIN_API_TOKEN</code>. If you came by a link and have signed in
+        already: <a href="overview">open the overview</a>.
       </p>
     </main>`,
   });

@@ -4,6 +4,8 @@ import { html, type Html } from './html.js';
 const MINUTE = 60;
 const HOUR = 3600;
 const DAY = 86_400;
+/** What happened within this time happens now: pages are made for full quarters of a minute. */
+const NOW_MS = 20_000;
 
 /** Returns a duration as people say it: `28 minutes`, `3 months`. */
 export function durationText(ms: number): string {
@@ -19,7 +21,8 @@ export function durationText(ms: number): string {
 /** Returns how long ago, or in how long: the exact time is in the tooltip, and the script keeps the text current. */
 export function relativeTime(iso: string, now: Date): Html {
   const ms = now.getTime() - Date.parse(iso);
-  const text = ms >= 0 ? `${durationText(ms)} ago` : `in ${durationText(ms)}`;
+  const text =
+    Math.abs(ms) < NOW_MS ? 'just now' : ms > 0 ? `${durationText(ms)} ago` : `in ${durationText(ms)}`;
   return html`<time datetime="${iso}" title="${formatTime(iso)} UTC" data-relative>${text}</time>`;
 }
 
@@ -37,5 +40,5 @@ export function clockTime(iso: string): string {
 export function millisecondsText(ms: number): string {
   if (ms >= 90_000) return durationText(ms);
   if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`;
-  return `${ms < 10 ? ms.toFixed(2) : ms.toFixed(ms < 100 ? 1 : 0)} ms`;
+  return `${ms === 0 ? 0 : ms.toFixed(ms < 10 ? 2 : ms < 100 ? 1 : 0)} ms`;
 }

@@ -35,27 +35,30 @@ function markOf({ ok, gate }: CheckView): Mark {
 export function verdictCard({ verdict }: Overview): Html {
   const isReady = verdict.status === 'ready';
   const checks = Object.entries(verdict.checks);
-  const failing = checks.filter(([, check]) => !check.ok);
-  const heading = isReady
-    ? 'Safe to serve'
-    : verdict.code === 'EVALUATION_PENDING'
-      ? 'Not known yet'
-      : 'Not safe to serve';
-  return html`<section class="hero ${isReady ? 'ok' : 'critical'}" aria-labelledby="verdict">
+  const failing = checks.filter(([, { ok }]) => !ok);
+  const passing = checks.filter(([, { ok }]) => ok);
+  const isPending = verdict.code === 'EVALUATION_PENDING';
+  const heading = isReady ? 'Safe to serve' : isPending ? 'Not known yet' : 'Not safe to serve';
+  const mark = isReady ? 'ok' : isPending ? 'unknown' : 'critical';
+  return html`<section class="hero ${mark}" aria-labelledby="verdict">
     <div class="headline">
-      ${icon(isReady ? 'ok' : 'critical')}
+      ${icon(mark)}
       <div>
         <h2 id="verdict">${heading}</h2>
         <p>${summaryOf(verdict, failing.length)}</p>
       </div>
     </div>
     ${failing.length === 0 ? NOTHING : checkList(failing)}
-    <details id="checks">
-      <summary>
-        ${failing.length === 0 ? `All ${counted(checks.length, 'check')}` : counted(checks.length - failing.length, 'check that passes', 'checks that pass')}
-      </summary>
-      ${checkList(checks.filter(([, { ok }]) => ok))}
-    </details>
+    ${
+      passing.length === 0
+        ? NOTHING
+        : html`<details id="checks">
+            <summary>
+              ${failing.length === 0 ? `All ${counted(checks.length, 'check')}` : counted(passing.length, 'check that passes', 'checks that pass')}
+            </summary>
+            ${checkList(passing)}
+          </details>`
+    }
   </section>`;
 }
 

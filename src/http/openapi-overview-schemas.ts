@@ -43,7 +43,7 @@ const upcomingSchema = {
 
 const monitoringSchema = {
   type: 'object',
-  required: ['report', 'down', 'isOn', 'isStale'],
+  required: ['report', 'down', 'isStale'],
   additionalProperties: false,
   properties: {
     report: { type: ['object', 'null'], description: 'As `pgkeep monitor --json`.' },
@@ -53,7 +53,6 @@ const monitoringSchema = {
       required: ['since', 'text'],
       properties: { since: time, text: { type: 'string' } },
     },
-    isOn: { type: 'boolean', description: 'Whether samples are taken in the background.' },
     isStale: { type: 'boolean', description: 'Whether the newest sample is older than three intervals.' },
   },
 };

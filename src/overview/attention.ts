@@ -11,12 +11,21 @@ export function attentionOf(
   { checks }: Pick<Verdict, 'checks'>,
   findings: readonly MonitoringFinding[],
 ): AttentionItem[] {
-  const failing = Object.entries(checks).filter(([, { ok }]) => !ok);
+  const isDown = findings.some(({ code }) => code === 'DATABASE_DOWN');
+  const failing = Object.entries(checks).filter(([, { ok, code }], index, all) => {
+    if (ok || !isOfConnection(code)) return !ok;
+    // One cause, one item: a database that does not answer fails several checks.
+    return !isDown && all.findIndex(([, other]) => !other.ok && other.code === code) === index;
+  });
   const items = [
     ...failing.map(([name, view]) => itemOfCheck(name, view)),
     ...findings.map((finding) => ({ ...finding, since: null, silencedUntil: null })),
   ];
   return worstFirst(items);
+}
+
+function isOfConnection(code: string | undefined): boolean {
+  return code?.startsWith('DATABASE_') ?? false;
 }
 
 /** Returns the same items, the worst first. */

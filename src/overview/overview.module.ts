@@ -4,6 +4,7 @@ import { BackupModule } from '../backup/backup.module.js';
 import { ClockModule } from '../core/clock.module.js';
 import { MaintenanceModule } from '../maintenance/maintenance.module.js';
 import { MigrationsModule } from '../migrations/migrations.module.js';
+import { MonitoringModule } from '../monitoring/monitoring.module.js';
 import { ReadinessModule } from '../readiness/readiness.module.js';
 import { RestoreModule } from '../restore/restore.module.js';
 import { StatsModule } from '../stats/stats.module.js';
@@ -17,6 +18,7 @@ import { OverviewService } from './overview.service.js';
     ClockModule,
     MaintenanceModule,
     MigrationsModule,
+    MonitoringModule,
     ReadinessModule,
     RestoreModule,
     StatsModule,

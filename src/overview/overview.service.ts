@@ -8,6 +8,9 @@ import { Clock } from '../core/clock.js';
 import { reportOf } from '../drift/drift.service.js';
 import { MaintenanceService } from '../maintenance/maintenance.service.js';
 import { MigrationsService } from '../migrations/migrations.service.js';
+import type { MonitoringReport } from '../monitoring/monitoring.types.js';
+import { MonitoringService } from '../monitoring/monitoring.service.js';
+import { MonitorWatch } from '../monitoring/watch/monitor-watch.js';
 import { withDeadline } from '../postgres/deadline.js';
 import { DriftWatch } from '../readiness/drift-watch.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.js';
@@ -15,7 +18,8 @@ import { RestoreTestService } from '../restore/test/restore-test.service.js';
 import { StatsService } from '../stats/stats.service.js';
 import { attentionOf } from './attention.js';
 import { KeptFact } from './kept-fact.js';
-import type { AuditLogState, Fact, MonitoringState, Overview } from './overview.types.js';
+import { monitoringOf } from './monitoring-state.js';
+import type { AuditLogState, Fact, Overview } from './overview.types.js';
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -30,6 +34,7 @@ const PERIODS = {
   stats: MINUTE_MS,
   restoreTests: 5 * MINUTE_MS,
   chain: 60 * MINUTE_MS,
+  look: MINUTE_MS,
 } as const;
 
 /** The first view waits this long for the facts. */
@@ -39,7 +44,7 @@ const TABLES_MS = 5 * MINUTE_MS;
 const STOP_MS = 1000;
 const ENTRIES_SHOWN = 100;
 
-type FactName = Exclude<keyof typeof PERIODS, 'chain'>;
+type FactName = Exclude<keyof typeof PERIODS, 'chain' | 'look'>;
 
 /**
  * Puts together what the dashboard shows, from memory. While pages are open, the facts are read again in the background,
@@ -49,6 +54,8 @@ type FactName = Exclude<keyof typeof PERIODS, 'chain'>;
 export class OverviewService implements BeforeApplicationShutdown {
   private readonly facts: { readonly [Name in FactName]: KeptFact<NonNullable<Overview[Name]['value']>> };
   private readonly chain: KeptFact<NonNullable<AuditLogState['chain']>>;
+  /** What the probes see where no sample is taken in the background. */
+  private readonly look: KeptFact<MonitoringReport>;
   private refreshing: Promise<void> | undefined;
   private isStopping = false;
   private wasRead = false;
@@ -59,15 +66,18 @@ export class OverviewService implements BeforeApplicationShutdown {
     private readonly clock: Clock,
     private readonly readiness: ReadinessMonitor,
     private readonly driftWatch: DriftWatch,
+    private readonly watch: MonitorWatch,
     backups: BackupService,
     restoreTests: RestoreTestService,
     maintenance: MaintenanceService,
     migrations: MigrationsService,
     stats: StatsService,
     auditLog: AuditLogService,
+    monitoring: MonitoringService,
   ) {
     const keep = <T>(periodMs: number, read: () => Promise<T>): KeptFact<T> =>
       new KeptFact(read, clock, periodMs);
+    this.look = keep(PERIODS.look, async () => await monitoring.look());
     this.chain = keep(PERIODS.chain, async () => await auditLog.verify());
     this.facts = {
       jobs: keep(PERIODS.jobs, async () => await maintenance.overview()),
@@ -125,21 +135,32 @@ export class OverviewService implements BeforeApplicationShutdown {
       if (this.isStopping) break;
       await fact.refresh();
     }
+    if (!this.settings.monitoring.enabled && !this.isStopping) await this.look.refresh();
     await storage;
   }
 
   private put(verdict: Overview['verdict']): Overview {
     const { settings, facts } = this;
-    const monitoring = this.monitoring();
+    const now = this.clock.now();
+    const { enabled, intervalMs } = settings.monitoring;
+    const sample = this.watch.latest();
+    const report = enabled ? sample?.report : (this.look.latest.value ?? undefined);
+    const monitoring = monitoringOf({
+      now,
+      intervalMs: enabled ? intervalMs : PERIODS.look,
+      report,
+      down: sample?.down,
+    });
+    const findings = enabled ? sample?.findings : report?.findings;
     return {
       version: PGKEEP_VERSION,
       database: settings.database.url.database,
       environment: settings.environment,
       serverVersion: monitoring.report?.version ?? null,
-      takenAt: this.clock.now().toISOString(),
+      takenAt: now.toISOString(),
       isDemo: false,
       verdict,
-      attention: attentionOf(verdict, monitoring.report?.findings ?? []),
+      attention: attentionOf(verdict, findings ?? []),
       codes: monitoring.report?.codes ?? 0,
       upcoming: [],
       monitoring,
@@ -152,10 +173,6 @@ export class OverviewService implements BeforeApplicationShutdown {
       auditLog: facts.auditLog.latest,
       contacts: [],
     };
-  }
-
-  private monitoring(): MonitoringState {
-    return { report: null, down: null, isOn: false, isStale: false };
   }
 
   /** The readiness checks look for drift already. */

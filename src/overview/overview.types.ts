@@ -57,8 +57,6 @@ export interface MonitoringState {
   readonly report: MonitoringReport | null;
   /** Since when the database takes no connections, and why; null while it does. */
   readonly down: { readonly since: string; readonly text: string } | null;
-  /** Whether samples are taken in the background. */
-  readonly isOn: boolean;
   /** Whether the newest sample is older than three intervals. */
   readonly isStale: boolean;
 }

@@ -146,7 +146,7 @@ export const calm: Overview = {
     { what: 'disk', text: '6.3 GB of 20 GB, 38.9 MB more a day', breaksAt: at(361 * DAY) },
     { what: 'certificate', text: 'The server’s TLS certificate expires', breaksAt: at(364 * DAY) },
   ],
-  monitoring: { report, down: null, isOn: true, isStale: false },
+  monitoring: { report, down: null, isStale: false },
   backups: backups(),
   restoreTests: fact({
     total: 2,
@@ -449,7 +449,7 @@ export const early: Overview = {
   verdict: { status: 'not_ready', code: 'EVALUATION_PENDING', checks: {} },
   codes: 0,
   upcoming: [],
-  monitoring: { report: null, down: null, isOn: true, isStale: false },
+  monitoring: { report: null, down: null, isStale: false },
   backups: unread,
   restoreTests: unread,
   jobs: unread,

@@ -140,6 +140,16 @@ async function refresh() {
   }
 }
 
+// A link on another site's page opens this page without the session, although there may be one.
+async function openIfSignedIn() {
+  const answer = await fetch('ui/live', { redirect: 'manual' });
+  if (answer.status === 200) location.replace('overview');
+}
+
+if ('door' in main.dataset && document.referrer !== '' && !document.referrer.startsWith(location.origin)) {
+  void openIfSignedIn();
+}
+
 dress();
 setInterval(() => void refresh(), PERIOD_MS);
 document.addEventListener('visibilitychange', () => void refresh());
