@@ -54,7 +54,7 @@ export function IsDatabaseUrl(): PropertyDecorator {
   return IsParsedBy('isDatabaseUrl', accepted, parseDatabaseUrl);
 }
 
-/** IsParsedBy what {@link parseCommand} takes. */
+/** Accepts what {@link parseCommand} takes. */
 export function IsCommand(): PropertyDecorator {
   return IsParsedBy('isCommand', 'a program and its arguments', parseCommand);
 }
@@ -67,13 +67,13 @@ export function IsCompression(): PropertyDecorator {
   );
 }
 
-/** IsParsedBy what {@link parseEncryptionKey} takes. */
+/** Accepts what {@link parseEncryptionKey} takes. */
 export function IsEncryptionKey(): PropertyDecorator {
   const accepted = 'age recipients (age1…) or a passphrase of at least 12 characters';
   return IsParsedBy('isEncryptionKey', accepted, parseEncryptionKey);
 }
 
-/** IsParsedBy what {@link parseIdentities} takes. */
+/** Accepts what {@link parseIdentities} takes. */
 export function IsEncryptionIdentity(): PropertyDecorator {
   return IsParsedBy(
     'isEncryptionIdentity',
@@ -87,7 +87,7 @@ export function IsGateList(): PropertyDecorator {
   return IsParsedBy('isGateList', GATE_LIST, parseGates);
 }
 
-/** IsParsedBy an IP address or a host name. */
+/** Accepts an IP address or a host name. */
 export function IsListenAddress(): PropertyDecorator {
   return accepts(
     'isListenAddress',
@@ -98,7 +98,7 @@ export function IsListenAddress(): PropertyDecorator {
   );
 }
 
-/** IsParsedBy what {@link parseNetworks} takes. */
+/** Accepts what {@link parseNetworks} takes. */
 export function IsNetworkList(): PropertyDecorator {
   return IsParsedBy('isNetworkList', 'addresses or networks such as 10.0.0.0/8,fd00::/8', parseNetworks);
 }
@@ -108,7 +108,7 @@ export function IsSize(): PropertyDecorator {
   return IsParsedBy('isSize', 'a size such as 100GB or 1TiB', parseSize);
 }
 
-/** IsParsedBy what {@link parseIgnored} takes. */
+/** Accepts what {@link parseIgnored} takes. */
 export function IsIgnoreList(): PropertyDecorator {
   return IsParsedBy('isIgnoreList', 'codes such as INDEX_DUPLICATE,TABLE_UNLOGGED:staging.*', parseIgnored);
 }
@@ -149,7 +149,7 @@ export function IsNameList(what: string): PropertyDecorator {
   );
 }
 
-/** IsParsedBy an IANA time zone that this machine knows. */
+/** Accepts an IANA time zone that this machine knows. */
 export function IsTimeZone(): PropertyDecorator {
   return accepts('isTimeZone', 'a time zone such as UTC or Asia/Jakarta', (text) => {
     return faultOf(() => new Intl.DateTimeFormat('en', { timeZone: text })) === undefined;
@@ -170,7 +170,7 @@ function accepts(
   });
 }
 
-/** IsParsedBy what a parser takes. Its error completes the message, and quotes no secret. */
+/** Accepts what a parser takes. Its error completes the message, and quotes no secret. */
 export function IsParsedBy(
   name: string,
   accepted: string,
