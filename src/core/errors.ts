@@ -15,6 +15,8 @@ export const ERROR_KINDS = {
   PRISMA_CONFIG_INVALID: 'configuration',
   ADMIN_TOKEN_NOT_CONFIGURED: 'denied',
   ADMIN_TOKEN_REQUIRED: 'denied',
+  METRICS_NOT_CONFIGURED: 'denied',
+  METRICS_TOKEN_REQUIRED: 'denied',
   TOO_MANY_FAILURES: 'denied',
   DATABASE_UNREACHABLE: 'unavailable',
   DATABASE_TIMEOUT: 'unavailable',

@@ -19,8 +19,9 @@ const LATER = [
   'generated',
   'http/openapi-',
   'jobs/perform-run',
-  'monitoring',
+  'metrics',
   'migrations/(schema-engine|lint/(rules|run-lint)|down/(down-script|reverse-diff)\\.js)',
+  'monitoring',
   'pgkeep.module',
   'policy/(?!policy\\.(service|module))',
   // The readiness checks and the jobs ask these services, which load what they do when they do it.
