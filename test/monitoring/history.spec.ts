@@ -177,7 +177,7 @@ describe('the history in schema pgkeep', () => {
     await bare.step();
     const series = await bare.history.series({ vitals: ['up', 'connections'], hours: 1 });
     expect(valuesOf(series, 'up')).toEqual([{ average: 1, max: 1 }]);
-    const unreachable = open('postgresql://nobody@127.0.0.1:1/none');
+    const unreachable = open('postgresql://u@127.0.0.1:1/none');
     expect((await unreachable.step()).down?.code).toBe('DATABASE_UNREACHABLE');
     expect(valuesOf(await unreachable.history.series({ vitals: ['up'], hours: 1 }), 'up')).toEqual([]);
   });
