@@ -122,14 +122,14 @@ export function IsSchedule(): PropertyDecorator {
   );
 }
 
-/** IsParsedBy the name of a bucket, by the rules that S3 and Google Cloud Storage share. */
+/** Accepts the name of a bucket, by the rules that S3 and Google Cloud Storage share. */
 export function IsBucket(): PropertyDecorator {
   return accepts('isBucket', 'the name of a bucket, such as clinic-backups', (text) =>
     /^[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]$/.test(text),
   );
 }
 
-/** IsParsedBy the `http://` or `https://` URL of a server, without credentials. */
+/** Accepts the `http://` or `https://` URL of a server, without credentials. */
 export function IsEndpoint(): PropertyDecorator {
   return accepts(
     'isEndpoint',
@@ -142,7 +142,7 @@ export function IsEndpoint(): PropertyDecorator {
   );
 }
 
-/** IsParsedBy comma separated names of `what`: unquoted, spelled as in the database. */
+/** Accepts comma separated names of `what`: unquoted, spelled as in the database. */
 export function IsNameList(what: string): PropertyDecorator {
   return accepts('isNameList', `names of ${what}`, (text) =>
     text.split(',').every((name) => /^[^\s",]+$/.test(name.trim())),
