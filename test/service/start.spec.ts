@@ -19,6 +19,7 @@ const LATER = [
   'generated',
   'http/openapi-',
   'jobs/perform-run',
+  'notifiers',
   'metrics',
   'migrations/(schema-engine|lint/(rules|run-lint)|down/(down-script|reverse-diff)\\.js)',
   'monitoring',
