@@ -4,12 +4,20 @@ import type { Settings } from './config/settings.js';
 import { ConfigurableModuleClass, type AsyncSettings } from './config/settings.module.js';
 import { DeployModule } from './deploy/deploy.module.js';
 import { DoctorModule } from './doctor/doctor.module.js';
+import { MetricsModule } from './metrics/metrics.module.js';
 import { MonitoringModule } from './monitoring/monitoring.module.js';
 import { PrivacyModule } from './privacy/privacy.module.js';
 
 export type { ModuleOptions } from './assemble.js';
 
-const MODULES = [...SERVICE_MODULES, DeployModule, PrivacyModule, MonitoringModule, DoctorModule] as const;
+const MODULES = [
+  ...SERVICE_MODULES,
+  DeployModule,
+  PrivacyModule,
+  MonitoringModule,
+  MetricsModule,
+  DoctorModule,
+] as const;
 
 /** The same, with settings that the application's own providers make. */
 export type AsyncModuleOptions = AsyncSettings & ModuleOptions;

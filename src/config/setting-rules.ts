@@ -5,7 +5,14 @@ import { messageOf } from '../core/errors.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
 import { parseCommand } from './password-source.js';
-import { GATE_LIST, NO_SCHEDULE, parseGates, parseNetworks } from './setting-parsers.js';
+import {
+  GATE_LIST,
+  NO_SCHEDULE,
+  parseGates,
+  parseIgnored,
+  parseNetworks,
+  parseSize,
+} from './setting-parsers.js';
 import { declarationsOf } from './setting.js';
 import { IsIn, ValidateBy } from './validation.js';
 
@@ -13,18 +20,18 @@ import { IsIn, ValidateBy } from './validation.js';
  * The rules for settings as text, in addition to class-validator's own. Each message completes "NAME must be …".
  */
 
-/** Accepts `true` and `false` in any case. */
+/** IsParsedBy `true` and `false` in any case. */
 export function IsFlag(): PropertyDecorator {
   return accepts('isFlag', 'true or false', (text) => /^(true|false)$/i.test(text));
 }
 
-/** Accepts one of several words. */
+/** IsParsedBy one of several words. */
 export function IsOneOf(words: readonly string[]): PropertyDecorator {
   return IsIn(words, { message: `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}` });
 }
 
 /**
- * Accepts a whole number in digits, from `min` (0 by default) to `max`. Without `max` the number is only parsed:
+ * IsParsedBy a whole number in digits, from `min` (0 by default) to `max`. Without `max` the number is only parsed:
  * `/ready` reports one that is dangerous. `what` names the number if the setting has no unit.
  */
 export function IsWholeNumber({
@@ -41,18 +48,18 @@ export function IsWholeNumber({
   );
 }
 
-/** Accepts a `postgresql://` URL that {@link parseDatabaseUrl} takes. */
+/** IsParsedBy a `postgresql://` URL that {@link parseDatabaseUrl} takes. */
 export function IsDatabaseUrl(): PropertyDecorator {
   const accepted = 'a PostgreSQL URL (postgresql://user:password@host:5432/database)';
-  return parses('isDatabaseUrl', accepted, parseDatabaseUrl);
+  return IsParsedBy('isDatabaseUrl', accepted, parseDatabaseUrl);
 }
 
 /** Accepts what {@link parseCommand} takes. */
 export function IsCommand(): PropertyDecorator {
-  return parses('isCommand', 'a program and its arguments', parseCommand);
+  return IsParsedBy('isCommand', 'a program and its arguments', parseCommand);
 }
 
-/** Accepts a compression that pg_dump 16 takes for `--compress`, with its level. */
+/** IsParsedBy a compression that pg_dump 16 takes for `--compress`, with its level. */
 export function IsCompression(): PropertyDecorator {
   const accepted = 'none, gzip:1 to gzip:9, lz4:1 to lz4:12 or zstd:1 to zstd:22';
   return accepts('isCompression', accepted, (text) =>
@@ -63,17 +70,21 @@ export function IsCompression(): PropertyDecorator {
 /** Accepts what {@link parseEncryptionKey} takes. */
 export function IsEncryptionKey(): PropertyDecorator {
   const accepted = 'age recipients (age1…) or a passphrase of at least 12 characters';
-  return parses('isEncryptionKey', accepted, parseEncryptionKey);
+  return IsParsedBy('isEncryptionKey', accepted, parseEncryptionKey);
 }
 
 /** Accepts what {@link parseIdentities} takes. */
 export function IsEncryptionIdentity(): PropertyDecorator {
-  return parses('isEncryptionIdentity', 'one or more age identities (AGE-SECRET-KEY-1…)', parseIdentities);
+  return IsParsedBy(
+    'isEncryptionIdentity',
+    'one or more age identities (AGE-SECRET-KEY-1…)',
+    parseIdentities,
+  );
 }
 
-/** Accepts a list such as `backupConfig=latch,environment=warn`. */
+/** IsParsedBy a list such as `backupConfig=latch,environment=warn`. */
 export function IsGateList(): PropertyDecorator {
-  return parses('isGateList', GATE_LIST, parseGates);
+  return IsParsedBy('isGateList', GATE_LIST, parseGates);
 }
 
 /** Accepts an IP address or a host name. */
@@ -89,26 +100,36 @@ export function IsListenAddress(): PropertyDecorator {
 
 /** Accepts what {@link parseNetworks} takes. */
 export function IsNetworkList(): PropertyDecorator {
-  return parses('isNetworkList', 'addresses or networks such as 10.0.0.0/8,fd00::/8', parseNetworks);
+  return IsParsedBy('isNetworkList', 'addresses or networks such as 10.0.0.0/8,fd00::/8', parseNetworks);
 }
 
-/** Accepts `off`, or a cron expression that the scheduler takes and that will match some day. */
+/** IsParsedBy a size such as `100GB`. */
+export function IsSize(): PropertyDecorator {
+  return IsParsedBy('isSize', 'a size such as 100GB or 1TiB', parseSize);
+}
+
+/** Accepts what {@link parseIgnored} takes. */
+export function IsIgnoreList(): PropertyDecorator {
+  return IsParsedBy('isIgnoreList', 'codes such as INDEX_DUPLICATE,TABLE_UNLOGGED:staging.*', parseIgnored);
+}
+
+/** IsParsedBy `off`, or a cron expression that the scheduler takes and that will match some day. */
 export function IsSchedule(): PropertyDecorator {
-  return parses(
+  return IsParsedBy(
     'isSchedule',
     'a cron expression (minute hour day month weekday, such as "0 2 * * *" for two o’clock every night) or off',
     requireSchedule,
   );
 }
 
-/** Accepts the name of a bucket, by the rules that S3 and Google Cloud Storage share. */
+/** IsParsedBy the name of a bucket, by the rules that S3 and Google Cloud Storage share. */
 export function IsBucket(): PropertyDecorator {
   return accepts('isBucket', 'the name of a bucket, such as clinic-backups', (text) =>
     /^[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]$/.test(text),
   );
 }
 
-/** Accepts the `http://` or `https://` URL of a server, without credentials. */
+/** IsParsedBy the `http://` or `https://` URL of a server, without credentials. */
 export function IsEndpoint(): PropertyDecorator {
   return accepts(
     'isEndpoint',
@@ -121,7 +142,7 @@ export function IsEndpoint(): PropertyDecorator {
   );
 }
 
-/** Accepts comma separated names of `what`: unquoted, spelled as in the database. */
+/** IsParsedBy comma separated names of `what`: unquoted, spelled as in the database. */
 export function IsNameList(what: string): PropertyDecorator {
   return accepts('isNameList', `names of ${what}`, (text) =>
     text.split(',').every((name) => /^[^\s",]+$/.test(name.trim())),
@@ -149,8 +170,12 @@ function accepts(
   });
 }
 
-/** Accepts what a parser takes. Its error completes the message. */
-function parses(name: string, accepted: string, parse: (text: string) => unknown): PropertyDecorator {
+/** Accepts what a parser takes. Its error completes the message, and quotes no secret. */
+export function IsParsedBy(
+  name: string,
+  accepted: string,
+  parse: (text: string) => unknown,
+): PropertyDecorator {
   return accepts(
     name,
     (validated) => `${accepted}: ${faultOf(() => parse(String(validated?.value))) ?? ''}`,

@@ -1,3 +1,4 @@
+import type { AlertVariables } from './alert-settings.js';
 import type {
   ArchiveVariables,
   EncryptionVariables,
@@ -7,6 +8,7 @@ import type {
 import type { PoolVariables } from './database-settings.js';
 import type { DatabaseUrl } from './database-url.js';
 import type { DeployVariables, MigrationVariables } from './migration-settings.js';
+import type { MetricsVariables } from './metrics-settings.js';
 import type { MonitoringVariables } from './monitoring-settings.js';
 import type { PrismaProject } from './prisma-project.js';
 import type { PrivacyVariables } from './privacy-settings.js';
@@ -35,6 +37,8 @@ export type DetailLevel = (typeof DETAIL_LEVELS)[number];
 /** What `BACKUP_RETENTION_HOURS` is if it is not set. */
 export const DEFAULT_RETENTION_HOURS = 48;
 
+/** Where alerts are sent, how often, and whom to call. */
+export type AlertSettings = Values<AlertVariables>;
 /** The timeouts of a deploy, and the tables that it must not empty. */
 export type DeploySettings = Values<DeployVariables>;
 /** How archives are encrypted, and who can decrypt them. */
@@ -45,6 +49,8 @@ export type HttpSettings = Values<HttpVariables>;
 export type ReadinessSettings = Values<ReadinessVariables>;
 /** From which values on `pgkeep monitor` reports. */
 export type MonitoringSettings = Values<MonitoringVariables>;
+/** Who may read `/metrics`. */
+export type MetricsSettings = Values<MetricsVariables>;
 /** When rows that were marked as deleted are erased. */
 export type PrivacySettings = Values<PrivacyVariables>;
 /** Where restores are tested, and what they need. */
@@ -120,6 +126,8 @@ export interface Settings extends Values<MigrationVariables> {
   readonly privacy: PrivacySettings;
   readonly offsite: OffsiteSettings;
   readonly monitoring: MonitoringSettings;
+  readonly alerts: AlertSettings;
+  readonly metrics: MetricsSettings;
 }
 
 /** Freezes an object and everything in it; dates stay as they are. Returns the same object. */

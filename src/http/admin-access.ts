@@ -16,16 +16,18 @@ export class AdminAccess {
     return this.settings.http.adminToken !== undefined;
   }
 
-  /** Returns whether the request has the token; compares in constant time. */
-  isAdmin({ headers }: Request): boolean {
-    const header = headers['authorization'];
-    const token = typeof header === 'string' ? /^Bearer +(\S+) *$/i.exec(header)?.[1] : undefined;
+  /** Returns whether the request has the admin token. */
+  isAdmin(request: Request): boolean {
     // Read each time: the file that holds it may have been replaced.
-    const { adminToken } = this.settings.http;
-    return (
-      token !== undefined && adminToken !== undefined && timingSafeEqual(digest(token), digest(adminToken))
-    );
+    return holdsToken(request, this.settings.http.adminToken);
   }
+}
+
+/** Returns whether the request has this token; compares in constant time. */
+export function holdsToken({ headers }: Request, expected: string | undefined): boolean {
+  const header = headers['authorization'];
+  const token = typeof header === 'string' ? /^Bearer +(\S+) *$/i.exec(header)?.[1] : undefined;
+  return token !== undefined && expected !== undefined && timingSafeEqual(digest(token), digest(expected));
 }
 
 /** Guards the admin routes: 403 without a configured token, 401 without the right one, 429 after ten failures a minute. */
@@ -81,7 +83,7 @@ function digest(token: string): Buffer {
 /** This many failures from one address within the window close the admin routes to it. */
 const FAILURES = 10;
 
-const WINDOW_SECONDS = 60;
+export const WINDOW_SECONDS = 60;
 
 /** Too many failed attempts; answered with 429. */
 class TooManyFailuresError extends PgkeepError {
@@ -104,7 +106,7 @@ export function retryAfterOf(error: unknown): number | undefined {
  * Counts failed authentications by address, ten a minute. A closed address is closed to the right token as well:
  * otherwise each response would still reveal whether a guess was right.
  */
-class FailureThrottle {
+export class FailureThrottle {
   /** Made at the first failure: most instances never see one. */
   private limiter: RateLimiterMemory | undefined;
 

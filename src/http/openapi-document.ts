@@ -17,7 +17,10 @@ export function openApiDocument(added: readonly string[] = []) {
     },
     paths,
     components: {
-      securitySchemes: { adminToken: { type: 'http', scheme: 'bearer', description: 'ADMIN_API_TOKEN' } },
+      securitySchemes: {
+        adminToken: { type: 'http', scheme: 'bearer', description: 'ADMIN_API_TOKEN' },
+        metricsToken: { type: 'http', scheme: 'bearer', description: 'METRICS_TOKEN' },
+      },
       schemas: schemasWith(added),
     },
   };
@@ -174,6 +177,22 @@ const paths = {
       operationId: 'health',
       summary: 'The same verdict in the format of @nestjs/terminus.',
       responses: { 200: json('Ready.', 'Health'), 503: json('Not ready, and why.', 'Health') },
+    },
+  },
+  '/metrics': {
+    get: {
+      operationId: 'metrics',
+      summary: 'What this process knows, from memory, in Prometheus’ text format.',
+      security: [{ metricsToken: [] }, ...security],
+      responses: {
+        200: {
+          description: 'The metrics.',
+          content: { 'text/plain; version=0.0.4; charset=utf-8': { schema: { type: 'string' } } },
+        },
+        401: problem('The token is missing or wrong.'),
+        403: problem('No token is configured.'),
+        429: problem('Too many failed attempts from this address; see Retry-After.'),
+      },
     },
   },
   '/admin/database/stats': {

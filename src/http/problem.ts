@@ -30,6 +30,7 @@ const STATUS_OF_KIND: Record<ErrorKind, number> = {
 /** Codes whose status is not that of their kind. */
 const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
   ADMIN_TOKEN_REQUIRED: 401,
+  METRICS_TOKEN_REQUIRED: 401,
   TOO_MANY_FAILURES: 429,
   ROUTE_NOT_FOUND: 404,
   JOB_RUN_NOT_FOUND: 404,
