@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { SessionModule } from './access/session.module.js';
 import { assemble, SERVICE_MODULES, type ModuleOptions } from './assemble.js';
 import type { Settings } from './config/settings.js';
 import { ConfigurableModuleClass, type AsyncSettings } from './config/settings.module.js';
@@ -9,7 +10,14 @@ import { PrivacyModule } from './privacy/privacy.module.js';
 
 export type { ModuleOptions } from './assemble.js';
 
-const MODULES = [...SERVICE_MODULES, DeployModule, PrivacyModule, MonitoringModule, DoctorModule] as const;
+const MODULES = [
+  ...SERVICE_MODULES,
+  DeployModule,
+  PrivacyModule,
+  MonitoringModule,
+  SessionModule,
+  DoctorModule,
+] as const;
 
 /** The same, with settings that the application's own providers make. */
 export type AsyncModuleOptions = AsyncSettings & ModuleOptions;

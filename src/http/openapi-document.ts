@@ -1,3 +1,4 @@
+import type { Role } from '../access/access.types.js';
 import { schemasWith } from './openapi-schemas.js';
 
 /**
@@ -17,7 +18,14 @@ export function openApiDocument(added: readonly string[] = []) {
     },
     paths,
     components: {
-      securitySchemes: { adminToken: { type: 'http', scheme: 'bearer', description: 'ADMIN_API_TOKEN' } },
+      securitySchemes: {
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            'ADMIN_API_TOKEN, which has every role. Each route names the least role that may use it.',
+        },
+      },
       schemas: schemasWith(added),
     },
   };
@@ -54,7 +62,7 @@ function optionalBody(schema: string): object {
 /** The errors of every admin route. */
 const refusals = {
   401: problem('The token is missing or wrong.'),
-  403: problem('No admin token is configured.'),
+  403: problem('A lesser role, a request that another site’s page sent, or no admin token is configured.'),
   429: problem('Too many failed attempts from this address; see Retry-After.'),
   503: problem('The database does not answer.'),
 };
@@ -63,7 +71,10 @@ function reference(schema: string): object {
   return { $ref: `#/components/schemas/${schema}` };
 }
 
-const security = [{ adminToken: [] }];
+/** What a route demands: OpenAPI 3.1 allows to name roles here. */
+function requires(role: Role): readonly { readonly bearer: readonly Role[] }[] {
+  return [{ bearer: [role] }];
+}
 
 const recordParameters = [
   {
@@ -98,7 +109,7 @@ function privacyPaths(): Readonly<Record<string, object>> {
     post: {
       operationId,
       summary,
-      security,
+      security: requires('admin'),
       parameters,
       requestBody,
       responses: {
@@ -119,7 +130,7 @@ function privacyPaths(): Readonly<Record<string, object>> {
       get: {
         operationId: 'exportRecord',
         summary: 'Everything that is stored about a record.',
-        security,
+        security: requires('admin'),
         parameters: [
           ...parameters,
           { name: 'by', in: 'query', description: 'Who asks.', schema: { type: 'string' } },
@@ -132,7 +143,7 @@ function privacyPaths(): Readonly<Record<string, object>> {
       put: {
         operationId: 'holdRecord',
         summary: 'Keeps a record and what belongs to it from erasure.',
-        security,
+        security: requires('admin'),
         parameters,
         requestBody: { ...optionalBody('HoldRequest'), required: true },
         responses: {
@@ -144,7 +155,7 @@ function privacyPaths(): Readonly<Record<string, object>> {
       delete: {
         operationId: 'releaseRecord',
         summary: 'Ends the legal hold of a record.',
-        security,
+        security: requires('admin'),
         parameters,
         requestBody,
         responses: { 200: json('Whether it was held.', 'Hold'), ...recordRefusals },
@@ -180,7 +191,7 @@ const paths = {
     get: {
       operationId: 'databaseStats',
       summary: 'Sizes, row counts and connections.',
-      security,
+      security: requires('viewer'),
       parameters: [
         {
           name: 'rows',
@@ -200,7 +211,7 @@ const paths = {
     get: {
       operationId: 'policy',
       summary: 'The rules of the tables, and whether the database enforces them.',
-      security,
+      security: requires('viewer'),
       responses: {
         200: json('Every table that has a rule.', 'Policy'),
         ...refusals,
@@ -211,7 +222,7 @@ const paths = {
     get: {
       operationId: 'jobs',
       summary: 'Each job: its schedule, when it is due next, and its newest runs.',
-      security,
+      security: requires('viewer'),
       responses: {
         200: json('Every job with its newest runs.', 'Jobs'),
         ...refusals,
@@ -223,7 +234,7 @@ const paths = {
     get: {
       operationId: 'jobRun',
       summary: 'One run.',
-      security,
+      security: requires('viewer'),
       parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } }],
       responses: {
         200: json('The run.', 'JobRun'),
@@ -237,7 +248,7 @@ const paths = {
     get: {
       operationId: 'backups',
       summary: 'All complete backups, the newest first.',
-      security,
+      security: requires('viewer'),
       responses: {
         200: json('The backups.', 'Backups'),
         ...refusals,
@@ -247,7 +258,7 @@ const paths = {
     post: {
       operationId: 'backUp',
       summary: 'Starts a backup, which continues after the response.',
-      security,
+      security: requires('operator'),
       requestBody: optionalBody('NoParameters'),
       responses: {
         202: accepted('The backup has begun.'),
@@ -262,7 +273,7 @@ const paths = {
     get: {
       operationId: 'due',
       summary: 'Marked rows whose grace period is over, and what a cleanup would do with them.',
-      security,
+      security: requires('admin'),
       responses: {
         200: json('What a cleanup would do.', 'Cleanup'),
         ...refusals,
@@ -275,7 +286,7 @@ const paths = {
     post: {
       operationId: 'cleanUp',
       summary: 'Starts a cleanup, which continues after the response.',
-      security,
+      security: requires('admin'),
       requestBody: optionalBody('NoParameters'),
       responses: {
         202: accepted('The cleanup has begun.'),
@@ -290,7 +301,7 @@ const paths = {
     get: {
       operationId: 'restoreTests',
       summary: 'The newest restore tests, and whether the chain of their evidence is intact.',
-      security,
+      security: requires('viewer'),
       responses: {
         200: json('The restore tests.', 'RestoreTests'),
         ...refusals,
@@ -300,7 +311,7 @@ const paths = {
     post: {
       operationId: 'testRestore',
       summary: 'Starts a restore test, which continues after the response.',
-      security,
+      security: requires('operator'),
       requestBody: optionalBody('RestoreTestParameters'),
       responses: {
         202: accepted('The restore test has begun.'),

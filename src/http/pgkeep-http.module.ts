@@ -1,5 +1,4 @@
 import { Module } from '@nestjs/common';
-import { AdminAccess, AdminGuard } from './admin-access.js';
 import {
   BackupsController,
   DatabaseStatsController,
@@ -28,6 +27,5 @@ import { ProbesController } from './probes.controller.js';
     PrivacyController,
     OpenApiController,
   ],
-  providers: [AdminAccess, AdminGuard],
 })
 export class PgkeepHttpModule {}

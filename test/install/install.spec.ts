@@ -54,6 +54,7 @@ describe('install and stamp', () => {
       'pgkeep.change_log',
       'pgkeep.correction',
       'pgkeep.database_environment',
+      'pgkeep.ended_session',
       'pgkeep.job',
       'pgkeep.job_run',
       'pgkeep.legal_hold',
