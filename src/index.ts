@@ -127,6 +127,7 @@ export type {
 } from './migrations/lint/lint.types.js';
 export { MonitoringService } from './monitoring/monitoring.service.js';
 export type { MonitoringFinding, MonitoringReport } from './monitoring/monitoring.types.js';
+export { MetricsService } from './metrics/metrics.service.js';
 export { PolicyService } from './policy/policy.service.js';
 export { PrivacyService } from './privacy/privacy.service.js';
 export type {

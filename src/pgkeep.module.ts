@@ -5,6 +5,7 @@ import type { Settings } from './config/settings.js';
 import { ConfigurableModuleClass, type AsyncSettings } from './config/settings.module.js';
 import { DeployModule } from './deploy/deploy.module.js';
 import { DoctorModule } from './doctor/doctor.module.js';
+import { MetricsModule } from './metrics/metrics.module.js';
 import { MonitoringModule } from './monitoring/monitoring.module.js';
 import { PrivacyModule } from './privacy/privacy.module.js';
 
@@ -15,6 +16,7 @@ const MODULES = [
   DeployModule,
   PrivacyModule,
   MonitoringModule,
+  MetricsModule,
   SessionModule,
   DoctorModule,
 ] as const;

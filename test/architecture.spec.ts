@@ -31,6 +31,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   monitoring: 10,
   doctor: 11,
   'assemble.ts': 11,
+  metrics: 12,
   'pgkeep.module.ts': 13,
   http: 14,
   cli: 14,

@@ -1,6 +1,8 @@
+import { accessPage } from './access-page.mjs';
 import { checksPage } from './checks-page.mjs';
 import { cliPage } from './cli-page.mjs';
 import { lintRulesPage } from './lint-rules-page.mjs';
+import { metricsPage } from './metrics-page.mjs';
 import { monitoringPage } from './monitoring-page.mjs';
 import { environmentExample, settingsPage } from './settings.mjs';
 
@@ -18,4 +20,13 @@ import { environmentExample, settingsPage } from './settings.mjs';
  *
  * @type {readonly Page[]}
  */
-export const PAGES = [checksPage, cliPage, environmentExample, lintRulesPage, monitoringPage, settingsPage];
+export const PAGES = [
+  accessPage,
+  checksPage,
+  cliPage,
+  environmentExample,
+  lintRulesPage,
+  metricsPage,
+  monitoringPage,
+  settingsPage,
+];

@@ -1,10 +1,11 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { PgkeepError } from '../core/errors.js';
 import { type AccessRequest, type Headers, type Identity, includesRole, type Role } from './access.types.js';
+import { bearerOf, isSameToken } from './bearer.js';
 import { requireSameSite, siteOf } from './cross-site.js';
+import { FailedLogins } from './failed-logins.js';
 import { FAILURES, FailureThrottle, WINDOW_SECONDS } from './failure-throttle.js';
 import { networkOf, TrustedProxies } from './trusted-proxies.js';
 
@@ -27,26 +28,19 @@ export class AccessService {
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
     private readonly throttle: FailureThrottle,
+    private readonly failedLogins: FailedLogins,
   ) {
     this.proxies = new TrustedProxies(settings.http.trustedProxies);
   }
 
-  /** Whether anybody can be recognized. */
+  /** Whether there is anything by which a request can be recognized. */
   get isConfigured(): boolean {
     return this.settings.http.adminToken !== undefined;
   }
 
   /** Returns whether the request has the admin token. */
   hasToken(headers: Headers): boolean {
-    const token = bearerOf(headers);
-    return token !== undefined && this.isToken(token);
-  }
-
-  /** Returns whether a text is the admin token; compares in constant time. */
-  isToken(text: string): boolean {
-    // Read each time: the file that holds it may have been replaced.
-    const { adminToken } = this.settings.http;
-    return adminToken !== undefined && timingSafeEqual(digest(text), digest(adminToken));
+    return this.isToken(bearerOf(headers));
   }
 
   /** Returns who sent a request, by its header `Authorization`. Cookies do not count: they open pages only. */
@@ -58,6 +52,11 @@ export class AccessService {
   /** Returns who holds a token. */
   async identifyToken(token: string): Promise<Identity | undefined> {
     return this.isToken(token) ? TOKEN_HOLDER : undefined;
+  }
+
+  /** Returns whether a text is the admin token, which is read each time: its file may have been replaced. */
+  private isToken(token: string | undefined): boolean {
+    return isSameToken(token, this.settings.http.adminToken);
   }
 
   /**
@@ -97,6 +96,7 @@ export class AccessService {
     await this.throttle.requireOpen(client);
     const identity = await identify();
     if (identity) return identity;
+    this.failedLogins.record();
     if (await this.throttle.failed(client)) this.warnOfClosing(client, request);
     throw new PgkeepError(refusal.code, refusal.message, { hint: refusal.hint });
   }
@@ -110,21 +110,6 @@ export class AccessService {
       `The admin routes are closed to ${client} for up to ${WINDOW_SECONDS} s after ${FAILURES} failed attempts.${advice}`,
     );
   }
-}
-
-/** Returns whether a request has the header `Authorization: Bearer …`. */
-export function hasBearer(headers: Headers): boolean {
-  return bearerOf(headers) !== undefined;
-}
-
-/** Returns the token of the header `Authorization: Bearer …`. */
-function bearerOf({ authorization }: Headers): string | undefined {
-  return typeof authorization === 'string' ? /^Bearer +(\S+) *$/i.exec(authorization)?.[1] : undefined;
-}
-
-/** Equal lengths, whatever was sent: timingSafeEqual needs them. */
-function digest(token: string): Buffer {
-  return createHash('sha256').update(token).digest();
 }
 
 /** @throws PgkeepError `ROLE_REQUIRED` where the identity has a lesser role. */

@@ -1,4 +1,4 @@
-/** What somebody may do, from the least to the most. */
+/** What an identity may do, from the least to the most. */
 export const ROLES = ['viewer', 'operator', 'admin'] as const;
 
 /**
@@ -12,7 +12,7 @@ export interface Identity {
   /** One line of at most 255 characters, without control characters. */
   readonly name: string;
   readonly role: Role;
-  /** The proof: `ADMIN_API_TOKEN`, a JSON Web Token, or the cookie of somebody who signed in with one of them. */
+  /** The proof: `ADMIN_API_TOKEN`, a JSON Web Token, or the cookie of a session. */
   readonly by: 'token' | 'session' | 'jwt';
 }
 

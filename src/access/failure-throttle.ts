@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { PgkeepError } from '../core/errors.js';
-import { FailedLogins } from './failed-logins.js';
 
-/** This many failures from one address within the window close the admin routes to it. */
+/** This many failures from one address within the window close the routes to it. */
 export const FAILURES = 10;
 
 export const WINDOW_SECONDS = 60;
@@ -34,17 +33,14 @@ export class FailureThrottle {
   /** Made at the first failure: most instances never see one. */
   private limiter: RateLimiterMemory | undefined;
 
-  constructor(private readonly failedLogins: FailedLogins) {}
-
   /** @throws TooManyFailuresError when this address has failed too often. */
   async requireOpen(address: string): Promise<void> {
     const seen = await this.limiter?.get(address);
     if (seen && seen.consumedPoints >= FAILURES) throw tooMany(seen);
   }
 
-  /** Counts one failure. Returns whether it closed the admin routes to this address. */
+  /** Counts one failure. Returns whether it closed the routes to this address. */
   async failed(address: string): Promise<boolean> {
-    this.failedLogins.record();
     const { RateLimiterMemory: Limiter } = await import('rate-limiter-flexible');
     this.limiter ??= new Limiter({ points: FAILURES, duration: WINDOW_SECONDS });
     const { consumedPoints } = await this.limiter.penalty(address);

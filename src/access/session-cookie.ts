@@ -9,7 +9,7 @@ const PLAIN = 'pgkeep';
 
 /**
  * The names by TLS. With these prefixes a browser takes the cookie by TLS only; with the first one also from this very
- * host only, so that neither another host of the domain nor somebody on the network can plant a session.
+ * host only, so that neither another host of the domain nor an attacker in the network can plant a session.
  */
 const HOST_PREFIX = `__Host-${PLAIN}`;
 const SECURE_PREFIX = `__Secure-${PLAIN}`;

@@ -17,7 +17,7 @@ import {
   verifySession,
 } from './session-cookie.js';
 
-/** A session of somebody who signed in. */
+/** A session: who signed in, and until when that counts. */
 export interface Session {
   readonly identity: Identity;
   readonly expiresAt: Date;
@@ -46,7 +46,7 @@ export class SessionService {
 
   /**
    * Returns the header `Set-Cookie` of a new session, undefined without an admin token. The sessions that the request
-   * has are ended: the value that a browser had before somebody signed in must not count afterwards.
+   * has are ended: the value that a browser had before the sign-in must not count afterwards.
    * @param path below which the pages are
    */
   async issue(request: AccessRequest, { name, role }: Identity, path: string): Promise<string | undefined> {

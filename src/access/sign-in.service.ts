@@ -1,11 +1,12 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { PgkeepError } from '../core/errors.js';
-import { AccessService, hasBearer, requireRole } from './access.service.js';
+import { AccessService, requireRole } from './access.service.js';
 import { type AccessRequest, type Identity, isName, LONGEST_NAME, type Role } from './access.types.js';
+import { bearerOf } from './bearer.js';
 import { requireSameSite, siteOf } from './cross-site.js';
 import { type SessionEnd, SessionService } from './session.service.js';
 
-/** What somebody enters to sign in. */
+/** What a person enters to sign in. */
 export interface SignInForm {
   /** `ADMIN_API_TOKEN`. */
   readonly token: string;
@@ -13,7 +14,7 @@ export interface SignInForm {
   readonly name: string;
 }
 
-/** Somebody who signed in. */
+/** The result of signing in. */
 export interface SignedIn {
   readonly identity: Identity;
   /** The header `Set-Cookie`. */
@@ -87,7 +88,7 @@ export class SignInService {
       message: 'This page needs a session, and there is none, or it has ended.',
       hint: 'Sign in.',
     } as const;
-    if (hasBearer(request.headers) || !this.access.isConfigured) {
+    if (bearerOf(request.headers) !== undefined || !this.access.isConfigured) {
       return await this.access.attempt(request, () => this.access.identify(request.headers), refusal);
     }
     throw new PgkeepError(refusal.code, refusal.message, { hint: refusal.hint });

@@ -8,6 +8,7 @@ import {
 } from './backup-settings.js';
 import { databaseFaults, DatabaseVariables, toDatabaseSettings } from './database-settings.js';
 import { DeployVariables, MigrationVariables } from './migration-settings.js';
+import { MetricsVariables } from './metrics-settings.js';
 import { MonitoringVariables } from './monitoring-settings.js';
 import { BucketVariables, offsiteFaults, toOffsiteSettings } from './offsite-settings.js';
 import { PrivacyVariables } from './privacy-settings.js';
@@ -74,5 +75,6 @@ export function readSettings(
     privacy: reader.read(PrivacyVariables),
     offsite: toOffsiteSettings(buckets),
     monitoring: reader.read(MonitoringVariables),
+    metrics: reader.read(MetricsVariables),
   });
 }

@@ -7,6 +7,7 @@ import {
 } from './backup-settings.js';
 import { DatabaseVariables, PoolVariables } from './database-settings.js';
 import { DeployVariables, GuardVariables, MigrationVariables } from './migration-settings.js';
+import { MetricsVariables } from './metrics-settings.js';
 import { MonitoringVariables } from './monitoring-settings.js';
 import { BucketVariables } from './offsite-settings.js';
 import { PrivacyVariables } from './privacy-settings.js';
@@ -31,7 +32,7 @@ export const SECTIONS: readonly Section[] = [
   { title: 'Personal data', classes: [PrivacyVariables] },
   { title: 'Encryption', classes: [EncryptionVariables] },
   { title: 'Off-site', classes: [BucketVariables] },
-  { title: 'Monitoring', classes: [MonitoringVariables] },
+  { title: 'Monitoring', classes: [MonitoringVariables, MetricsVariables] },
 ];
 
 export const SETTINGS_CLASSES: readonly SettingsClass[] = SECTIONS.flatMap(({ classes }) => classes);

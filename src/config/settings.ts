@@ -7,6 +7,7 @@ import type {
 import type { PoolVariables } from './database-settings.js';
 import type { DatabaseUrl } from './database-url.js';
 import type { DeployVariables, MigrationVariables } from './migration-settings.js';
+import type { MetricsVariables } from './metrics-settings.js';
 import type { MonitoringVariables } from './monitoring-settings.js';
 import type { PrismaProject } from './prisma-project.js';
 import type { PrivacyVariables } from './privacy-settings.js';
@@ -45,6 +46,8 @@ export type HttpSettings = Values<HttpVariables>;
 export type ReadinessSettings = Values<ReadinessVariables>;
 /** From which values on `pgkeep monitor` reports. */
 export type MonitoringSettings = Values<MonitoringVariables>;
+/** Who may read `/metrics`. */
+export type MetricsSettings = Values<MetricsVariables>;
 /** When rows that were marked as deleted are erased. */
 export type PrivacySettings = Values<PrivacyVariables>;
 /** Where restores are tested, and what they need. */
@@ -120,6 +123,7 @@ export interface Settings extends Values<MigrationVariables> {
   readonly privacy: PrivacySettings;
   readonly offsite: OffsiteSettings;
   readonly monitoring: MonitoringSettings;
+  readonly metrics: MetricsSettings;
 }
 
 /** Freezes an object and everything in it; dates stay as they are. Returns the same object. */

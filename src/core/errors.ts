@@ -19,6 +19,8 @@ export const ERROR_KINDS = {
   SIGN_IN_REFUSED: 'denied',
   ROLE_REQUIRED: 'denied',
   CROSS_SITE_REFUSED: 'denied',
+  METRICS_NOT_CONFIGURED: 'denied',
+  METRICS_TOKEN_REQUIRED: 'denied',
   TOO_MANY_FAILURES: 'denied',
   DATABASE_UNREACHABLE: 'unavailable',
   DATABASE_TIMEOUT: 'unavailable',

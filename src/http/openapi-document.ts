@@ -1,4 +1,5 @@
-import type { Role } from '../access/access.types.js';
+import { accepted, json, optionalBody, problem, refusals, requires } from './openapi-parts.js';
+import { privacyPaths } from './openapi-privacy-paths.js';
 import { schemasWith } from './openapi-schemas.js';
 
 /**
@@ -25,141 +26,9 @@ export function openApiDocument(added: readonly string[] = []) {
           description:
             'ADMIN_API_TOKEN, which has every role. Each route names the least role that may use it.',
         },
+        metricsToken: { type: 'http', scheme: 'bearer', description: 'METRICS_TOKEN' },
       },
       schemas: schemasWith(added),
-    },
-  };
-}
-
-/** A JSON response of one schema. */
-function json(description: string, schema: string): object {
-  return { description, content: { 'application/json': { schema: reference(schema) } } };
-}
-
-/** The 202 of a run that has begun. */
-function accepted(description: string): object {
-  return {
-    ...json(description, 'JobRun'),
-    headers: {
-      location: {
-        description: 'The address of the run.',
-        schema: { type: 'string', examples: ['/admin/jobs/0f8fad5b-d9cb-469f-a165-70867728950e'] },
-      },
-    },
-  };
-}
-
-/** An error response. */
-function problem(description: string): object {
-  return { description, content: { 'application/problem+json': { schema: reference('Problem') } } };
-}
-
-/** A request's JSON body, which is optional. */
-function optionalBody(schema: string): object {
-  return { required: false, content: { 'application/json': { schema: reference(schema) } } };
-}
-
-/** The errors of every admin route. */
-const refusals = {
-  401: problem('The token is missing or wrong.'),
-  403: problem('A lesser role, a request that another site’s page sent, or no admin token is configured.'),
-  429: problem('Too many failed attempts from this address; see Retry-After.'),
-  503: problem('The database does not answer.'),
-};
-
-function reference(schema: string): object {
-  return { $ref: `#/components/schemas/${schema}` };
-}
-
-/** What a route demands: OpenAPI 3.1 allows to name roles here. */
-function requires(role: Role): readonly { readonly bearer: readonly Role[] }[] {
-  return [{ bearer: [role] }];
-}
-
-const recordParameters = [
-  {
-    name: 'model',
-    in: 'path',
-    required: true,
-    description: 'A model of the Prisma schema.',
-    schema: { type: 'string' },
-  },
-  {
-    name: 'id',
-    in: 'path',
-    required: true,
-    description: 'The value of its key; several with commas between.',
-    schema: { type: 'string' },
-  },
-];
-
-/** The errors of every route about a record. */
-const recordRefusals = {
-  ...refusals,
-  400: problem('The body, the model or the id is not valid.'),
-  404: problem('There is no such record.'),
-  500: problem('pgkeep’s schema, its policy or the Prisma schema is missing.'),
-};
-
-function privacyPaths(): Readonly<Record<string, object>> {
-  const path = (name: string) => `/admin/privacy/{model}/{id}/${name}`;
-  const requestBody = { ...optionalBody('PrivacyRequest'), required: true };
-  const parameters = recordParameters;
-  const action = (operationId: string, summary: string) => ({
-    post: {
-      operationId,
-      summary,
-      security: requires('admin'),
-      parameters,
-      requestBody,
-      responses: {
-        200: json('What was done.', 'Receipt'),
-        ...recordRefusals,
-        409: problem('Refused: a legal hold, a law or a rule keeps the record, or there is nothing to do.'),
-      },
-    },
-  });
-  return {
-    [path('soft-delete')]: action('softDeleteRecord', 'Marks a record as deleted, and what belongs to it.'),
-    [path('restore')]: action(
-      'restoreRecord',
-      'Removes the mark of a record, and of what was marked with it.',
-    ),
-    [path('anonymize')]: action('anonymizeRecord', 'Replaces the personal values of a record for good.'),
-    [path('export')]: {
-      get: {
-        operationId: 'exportRecord',
-        summary: 'Everything that is stored about a record.',
-        security: requires('admin'),
-        parameters: [
-          ...parameters,
-          { name: 'by', in: 'query', description: 'Who asks.', schema: { type: 'string' } },
-          { name: 'reason', in: 'query', description: 'Why.', schema: { type: 'string' } },
-        ],
-        responses: { 200: json('The export, streamed.', 'SubjectExport'), ...recordRefusals },
-      },
-    },
-    [path('hold')]: {
-      put: {
-        operationId: 'holdRecord',
-        summary: 'Keeps a record and what belongs to it from erasure.',
-        security: requires('admin'),
-        parameters,
-        requestBody: { ...optionalBody('HoldRequest'), required: true },
-        responses: {
-          200: json('The hold.', 'Hold'),
-          ...recordRefusals,
-          409: problem('Refused: the last day is past.'),
-        },
-      },
-      delete: {
-        operationId: 'releaseRecord',
-        summary: 'Ends the legal hold of a record.',
-        security: requires('admin'),
-        parameters,
-        requestBody,
-        responses: { 200: json('Whether it was held.', 'Hold'), ...recordRefusals },
-      },
     },
   };
 }
@@ -185,6 +54,22 @@ const paths = {
       operationId: 'health',
       summary: 'The same verdict in the format of @nestjs/terminus.',
       responses: { 200: json('Ready.', 'Health'), 503: json('Not ready, and why.', 'Health') },
+    },
+  },
+  '/metrics': {
+    get: {
+      operationId: 'metrics',
+      summary: 'What this process knows, from memory, in Prometheus’ text format.',
+      security: [{ metricsToken: [] }, ...requires('viewer')],
+      responses: {
+        200: {
+          description: 'The metrics.',
+          content: { 'text/plain; version=0.0.4; charset=utf-8': { schema: { type: 'string' } } },
+        },
+        401: problem('The token is missing or wrong.'),
+        403: problem('No token is configured.'),
+        429: problem('Too many failed attempts from this address; see Retry-After.'),
+      },
     },
   },
   '/admin/database/stats': {

@@ -7,12 +7,13 @@ import {
   RestoreTestsController,
   CleanupController,
 } from './admin.controllers.js';
+import { MetricsController, MetricsGuard } from './metrics.controller.js';
 import { OpenApiController } from './openapi.controller.js';
 import { PrivacyController } from './privacy.controller.js';
 import { ProbesController } from './probes.controller.js';
 
 /**
- * The routes `/live`, `/ready`, `/health`, `/admin/…` and `/openapi.json`, on Fastify and Express. Needs
+ * The routes `/live`, `/ready`, `/health`, `/metrics`, `/admin/…` and `/openapi.json`, on Fastify and Express. Needs
  * `PgkeepModule.forRoot()` beside it, and starts the background evaluations.
  */
 @Module({
@@ -25,7 +26,9 @@ import { ProbesController } from './probes.controller.js';
     RestoreTestsController,
     CleanupController,
     PrivacyController,
+    MetricsController,
     OpenApiController,
   ],
+  providers: [MetricsGuard],
 })
 export class PgkeepHttpModule {}

@@ -21,7 +21,7 @@ export class VisitorGuard extends IdentityGuard {
 
 /**
  * Guards a page, and what its forms send: a session counts beside the header `Authorization`, and a request that changes
- * something must come from a page of pgkeep. Throws `SIGN_IN_REQUIRED` where nobody has signed in. The module of the
+ * something must come from a page of pgkeep. Throws `SIGN_IN_REQUIRED` where there is no session. The module of the
  * controller imports `SessionModule`.
  */
 export function RequiresVisitor(role: Role): ClassDecorator & MethodDecorator {

@@ -15,6 +15,8 @@ import { withDeadline } from '../postgres/deadline.js';
 export interface StoredBackups {
   /** When each was committed, the newest first. */
   readonly finishedAt: readonly Date[];
+  /** The size of the newest archive; undefined if there is none. */
+  readonly newestBytes?: number | undefined;
   /** Where they are. */
   readonly places: readonly string[];
   /** Places that did not answer. */
@@ -141,6 +143,7 @@ export class BackupWatch implements BeforeApplicationShutdown {
     );
     return {
       finishedAt: own.map(({ finishedAt }) => new Date(finishedAt)),
+      newestBytes: own[0]?.bytes,
       places: [...new Set(own.flatMap(({ locations }) => locations))],
       unreachable,
     };

@@ -9,6 +9,7 @@ import { messageOf } from '../core/errors.js';
 import { ReadinessService } from './readiness.service.js';
 import { hintOf } from './checks.js';
 import { LatestVerdict } from './health-indicator.js';
+import { type Learned, learnedFrom } from './learned.js';
 import type { Evaluation, Judgement, Verdict } from './readiness.types.js';
 
 /** A verdict older than this many periods is stale. */
@@ -25,6 +26,7 @@ export class ReadinessMonitor extends LatestVerdict implements BeforeApplication
   private readonly logger = new Logger('Readiness');
   private readonly settings: ReadinessSettings;
   private latest: Evaluation | undefined;
+  private known: Learned | undefined;
   /** By the monotonic clock. */
   private evaluatedAtMs = 0;
   /** How many evaluations in a row did not learn everything. */
@@ -70,6 +72,11 @@ export class ReadinessMonitor extends LatestVerdict implements BeforeApplication
     return this.latest ? this.overlaid() : this.firstVerdict();
   }
 
+  /** Returns what the evaluations have learned, from memory; undefined before the first one ended. */
+  learned(): Learned | undefined {
+    return this.known;
+  }
+
   /** Returns the same verdict in Terminus' format. */
   async health(): Promise<HealthCheckResult> {
     const { status, code } = await this.verdict();
@@ -103,6 +110,7 @@ export class ReadinessMonitor extends LatestVerdict implements BeforeApplication
     try {
       this.latest = await this.readiness.evaluate();
       this.evaluatedAtMs = this.clock.monotonicMs();
+      this.known = learnedFrom(this.latest.facts, this.clock.now(), this.known);
       this.misses = this.latest.isComplete ? 0 : this.misses + 1;
       this.retryAfterMiss(beganAtMs);
       this.logChange(this.judgement?.verdict ?? this.latest.verdict);

@@ -72,7 +72,7 @@ export class ReadinessService {
     const counts = untilMs !== undefined && this.latest === 'ready' && this.clock.monotonicMs() < untilMs;
     const standIn = counts ? { ...this.judge(lastFacts, now), untilMs } : undefined;
     this.latest = (standIn ?? judgement).verdict.status;
-    return { ...judgement, isComplete, ...(standIn && { standIn }) };
+    return { ...judgement, facts, isComplete, ...(standIn && { standIn }) };
   }
 
   private judge(facts: Facts, now: Date): Judgement {

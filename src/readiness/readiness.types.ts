@@ -98,6 +98,8 @@ export interface Judgement {
 
 /** One finished evaluation: what it found by itself. */
 export interface Evaluation extends Judgement {
+  /** What it learned, and why it did not learn the rest. */
+  readonly facts: Facts;
   /** False where something is unknown: then the next evaluation should not wait for its period. */
   readonly isComplete: boolean;
   /** What counts instead for a while: the same with what was last known in the place of what is unknown. */

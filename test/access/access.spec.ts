@@ -85,13 +85,14 @@ describe('a request from another site', () => {
       from({ origin: 'https://pgkeep.example' }),
       from({}),
     ]).toEqual(['same', 'same', 'unknown']);
-    for (const headers of [
+    const others: readonly Record<string, string>[] = [
       { 'sec-fetch-site': 'cross-site', origin: 'https://pgkeep.example' },
       { 'sec-fetch-site': 'same-site' },
       { origin: 'null' },
       { origin: 'https://pgkeep.example:8443' },
       { origin: '' },
-    ]) {
+    ];
+    for (const headers of others) {
       expect([headers, from(headers)]).toEqual([headers, 'other']);
     }
     expect(siteOf({ socket: {}, headers: { origin: 'null' } }, undefined)).toBe('other');

@@ -140,6 +140,7 @@ describe('the declared settings', () => {
       'BACKUP_ENCRYPTION_KEY',
       'BACKUP_ENCRYPTION_IDENTITY',
       'BACKUP_S3_ENDPOINT',
+      'METRICS_TOKEN',
     ]);
   });
 

@@ -57,6 +57,8 @@ describe('the rules of seed 000, in the database', () => {
   let own: ThrowAwayCluster;
   let url: string;
   let nurse: string;
+  /** A directory that the server may write to. */
+  let copies: string;
 
   beforeAll(async () => {
     own = await startThrowAwayCluster({ settings: { wal_level: 'logical' } });
@@ -72,6 +74,8 @@ describe('the rules of seed 000, in the database', () => {
        GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO nurse; GRANT USAGE, CREATE ON SCHEMA public TO nurse`,
     );
     nurse = changedUrl(url, { username: 'nurse', password: 'pw' });
+    const { rows } = await query(url, `SELECT current_setting('data_directory') AS directory`);
+    copies = String(rows[0]?.directory);
   });
   afterAll(() => own.cluster.destroy());
 
@@ -216,8 +220,8 @@ describe('the rules of seed 000, in the database', () => {
       expect(
         await attempt(
           url,
-          `COPY (SELECT ${value}, ${columns} FROM ${table} LIMIT 1) TO '/tmp/pgkeep-policy-${table}.copy'`,
-          `COPY ${table} (${key}, ${columns}) FROM '/tmp/pgkeep-policy-${table}.copy'`,
+          `COPY (SELECT ${value}, ${columns} FROM ${table} LIMIT 1) TO '${copies}/${table}.copy'`,
+          `COPY ${table} (${key}, ${columns}) FROM '${copies}/${table}.copy'`,
         ),
       ).toEqual(refused);
       // A seed that runs again inserts nothing.

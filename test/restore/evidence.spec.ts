@@ -77,6 +77,7 @@ describe('the evidence of restore tests', () => {
         verdict: 'passed',
         without: [],
         finishedAt: new Date(reports[2]?.finishedAt ?? 0),
+        restoreMs: reports[2]?.restoreMs,
       },
       newestPassed: expect.objectContaining({ verdict: 'passed' }),
     });

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { run } from '../../src/core/process/run.js';
+import { clearLeftovers } from '../../src/restore/test/throw-away-server.js';
 import { backupDirectory, withBackups } from '../support/backups.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
 import { changedUrl } from '../support/guarded-database.js';
@@ -185,6 +186,22 @@ describe('the place of a restore test', () => {
     expect(files()).toEqual([]);
   });
 
+  it('leaves alone what another user left', () => {
+    const parent = emptyDirectory();
+    const foreign = path.join(parent, 'pgkeep-restore-test-foreign');
+    mkdirSync(path.join(foreign, 'cluster'), { recursive: true });
+    chmodSync(path.join(foreign, 'cluster'), 0);
+    chmodSync(parent, 0o755);
+    try {
+      asOrdinaryUser(() => clearLeftovers(parent, Date.now() + 60_000));
+      expect(readdirSync(parent)).toEqual(['pgkeep-restore-test-foreign']);
+    } finally {
+      chmodSync(path.join(foreign, 'cluster'), 0o700);
+    }
+    clearLeftovers(parent, Date.now() + 60_000);
+    expect(readdirSync(parent)).toEqual([]);
+  });
+
   it('may be on a server that is restarted during the test: the verdict is failed', async () => {
     await backUp(large);
     const test = new PgkeepProcess('cli', ['restore', 'test'], environment);
@@ -229,3 +246,14 @@ describe('the place of a restore test', () => {
     }
   });
 });
+
+/** Runs a step without the rights of root, which may remove everything. */
+function asOrdinaryUser(step: () => void): void {
+  if (process.geteuid?.() !== 0) return step();
+  process.seteuid?.('nobody');
+  try {
+    step();
+  } finally {
+    process.seteuid?.(0);
+  }
+}

@@ -6,7 +6,8 @@ import type { Environment } from '../../src/config/read-settings.js';
 export function secretsOf(environment: Environment): string[] {
   const secrets = Object.entries(environment).flatMap(([name, value]) => {
     if (!value?.trim()) return [];
-    if (name === 'ADMIN_API_TOKEN' || name === 'BACKUP_ENCRYPTION_IDENTITY') return [value];
+    if (name === 'ADMIN_API_TOKEN' || name === 'METRICS_TOKEN' || name === 'BACKUP_ENCRYPTION_IDENTITY')
+      return [value];
     if (name === 'BACKUP_ENCRYPTION_KEY' && !value.startsWith('age1')) return [value];
     const password = /^postgres(?:ql)?:\/\/[^:/?]*:([^/?]*)@/.exec(value)?.[1];
     return password ? [value, password, decoded(password)] : [];

@@ -186,6 +186,8 @@ interface NewestEvidence {
   /** What the backup does not contain of the database. Defaults to nothing. */
   readonly without?: readonly string[];
   readonly finishedAt: Date;
+  /** How long the restore itself took; null if it did not finish. */
+  readonly restoreMs?: number | null;
 }
 
 /** The newest restore test, and the newest one that passed. */
@@ -206,9 +208,12 @@ export async function readNewestEvidence(
 ): Promise<NewestEvidences | undefined> {
   if (!(await tableExists(client, TABLE, timeouts))) return undefined;
   const rows = await read<NewestEvidence>(client, {
-    sql: `SELECT newest.backup, newest.verdict, newest.without, newest.finished_at AS "finishedAt"
+    sql: `SELECT newest.backup, newest.verdict, newest.without, newest.finished_at AS "finishedAt",
+                 newest.restore_ms AS "restoreMs"
             FROM (VALUES ('passed'), ('failed')) known (verdict),
-                 LATERAL (SELECT t.backup, t.verdict, ${WITHOUT_OF_EVIDENCE} AS without, t.finished_at
+                 LATERAL (SELECT t.backup, t.verdict, ${WITHOUT_OF_EVIDENCE} AS without, t.finished_at,
+                                CASE pg_catalog.jsonb_typeof(t.evidence->'restoreMs')
+                                  WHEN 'number' THEN (t.evidence->>'restoreMs')::float8 END AS restore_ms
                             FROM pgkeep.restore_test t
                            WHERE t.verdict = known.verdict
                              AND t.environment = coalesce(

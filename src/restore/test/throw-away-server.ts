@@ -62,7 +62,7 @@ export async function startThrowAwayServer(
   dumpedMajor: number,
   { searchPath, now, longestMs, bytesNeeded, relations }: ThrowAwayOptions,
 ): Promise<ScratchServer> {
-  clearLeftovers(now, longestMs);
+  clearLeftovers(tmpdir(), now.getTime() - longestMs);
   const postgres = await findServerProgram(dumpedMajor, searchPath);
   requireSpace(await freeSpaceOf(tmpdir()), {
     bytes: bytesNeeded,
@@ -109,22 +109,24 @@ async function findServerProgram(
   );
 }
 
-/** Removes the files of killed tests, which are as large as the database; their servers ended with them. */
-function clearLeftovers(now: Date, longestMs: number): void {
-  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(PREFIX))) {
-    const directory = path.join(tmpdir(), name);
-    if (isLeftover(directory, now.getTime() - longestMs)) rmSync(directory, { recursive: true, force: true });
+/**
+ * Removes the files of killed tests below `parent`, which are as large as the database; their servers ended with them.
+ * @param before no running test began before this time, in ms
+ */
+export function clearLeftovers(parent: string, before: number): void {
+  for (const name of readdirSync(parent).filter((entry) => entry.startsWith(PREFIX))) {
+    const directory = path.join(parent, name);
+    try {
+      if (isLeftover(directory, before)) rmSync(directory, { recursive: true, force: true });
+    } catch {
+      // It belongs to another user, whose next test removes it; or it was removed meanwhile.
+    }
   }
 }
 
 function isLeftover(directory: string, before: number): boolean {
   const owner = path.join(directory, 'cluster', 'owner');
-  try {
-    if (existsSync(owner)) return !isRunning(Number(readFileSync(owner, 'utf8')));
-    // The test was killed before its server started.
-    return statSync(directory).mtimeMs < before;
-  } catch {
-    // It belongs to another user, whose next test removes it; or it was removed meanwhile.
-    return false;
-  }
+  if (existsSync(owner)) return !isRunning(Number(readFileSync(owner, 'utf8')));
+  // The test was killed before its server started.
+  return statSync(directory).mtimeMs < before;
 }

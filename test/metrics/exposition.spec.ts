@@ -1,0 +1,135 @@
+import { describe, expect, it } from '@jest/globals';
+import { exposition } from '../../src/metrics/exposition.js';
+import { labelled, type MetricFacts, single } from '../../src/metrics/metric.js';
+import { METRICS } from '../../src/metrics/metrics.service.js';
+import { learnedFrom } from '../../src/readiness/learned.js';
+import { contextOf, NOW, SERVER } from '../support/checks.js';
+import { parseExposition } from '../support/prometheus-text.js';
+
+const FACTS: MetricFacts = {
+  version: '1.2.3',
+  environment: 'test',
+  database: 'clinic',
+  verdict: { status: 'not_ready', checks: {} },
+  learned: undefined,
+};
+
+const gauge = (value: number | boolean | Date | null | undefined): string =>
+  exposition([single({ name: 'pgkeep_x', type: 'gauge', help: 'Help.' }, () => value)], FACTS);
+
+describe('the declarations', () => {
+  it('have unique names, one line of help, the units of Prometheus, and labels that are names', () => {
+    const names = METRICS.map(({ name }) => name);
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+    for (const { name, type, help, labels } of METRICS) {
+      expect(name).toMatch(/^pgkeep_[a-z]+(_[a-z]+)*$/);
+      expect(help).toMatch(/^[A-Z1][^\n\\]*\.$/);
+      expect(labels.filter((label) => !/^[a-z]+$/.test(label))).toEqual([]);
+      expect([name, type === 'counter']).toEqual([name, name.endsWith('_total')]);
+    }
+  });
+});
+
+describe('an exposition', () => {
+  it('has the help and the type of a metric above its samples', () => {
+    const metric = labelled({
+      name: 'pgkeep_things',
+      type: 'gauge',
+      help: 'Things by state.',
+      labels: ['state', 'kind'],
+      read: () => [
+        { labels: { state: 'new', kind: 'a' }, value: 1.5 },
+        { labels: { state: 'old', kind: 'a' }, value: 0 },
+      ],
+    });
+    expect(exposition([metric], FACTS)).toBe(
+      `# HELP pgkeep_things Things by state.
+# TYPE pgkeep_things gauge
+pgkeep_things{state="new",kind="a"} 1.5
+pgkeep_things{state="old",kind="a"} 0
+`,
+    );
+  });
+
+  it.each([
+    ['true', true, '1'],
+    ['false', false, '0'],
+    ['a time in seconds', new Date(1_764_255_600_250), '1764255600.25'],
+    ['a negative number', -0.25, '-0.25'],
+    ['a number beyond 2^53', 2 ** 63, '9223372036854776000'],
+    ['a number that needs an exponent', 1e21, '1e+21'],
+    ['a tiny number', 1e-7, '1e-7'],
+  ])('writes %s', (_what, value, text) => {
+    expect(gauge(value)).toBe(`# HELP pgkeep_x Help.\n# TYPE pgkeep_x gauge\npgkeep_x ${text}\n`);
+  });
+
+  it.each([undefined, null, Number.NaN, Infinity, -Infinity, new Date(Number.NaN)])(
+    'leaves out %s, with the help',
+    (value) => {
+      expect(gauge(value)).toBe('');
+    },
+  );
+
+  it.each([
+    'a "quoted" name',
+    'back\\slash',
+    'a\\nb is no newline',
+    'one\ntwo',
+    'pgkeep_up 1\n# TYPE pgkeep_up counter\npgkeep_up 7',
+    '"} 1\npgkeep_up{a="',
+    'カルテ № 1, Straße',
+    '\u{1F3E5}\u{1B}[31m\r\t\u0000',
+    '',
+    ' ',
+  ])('escapes the label value %j so that a parser reads it back', (value) => {
+    const text = exposition(METRICS, { ...FACTS, database: value });
+    const read = parseExposition(text);
+    expect(read.of('pgkeep_build_info').map(({ labels }) => labels['database'])).toEqual([value]);
+    expect(read.of('pgkeep_up')).toEqual([]);
+  });
+
+  it('says before the first evaluation only that pgkeep is not ready', () => {
+    expect(exposition(METRICS, FACTS)).toBe(
+      `# HELP pgkeep_build_info Always 1. The labels have the versions of pgkeep and of the server, and what is guarded.
+# TYPE pgkeep_build_info gauge
+pgkeep_build_info{version="1.2.3",server="",environment="test",database="clinic"} 1
+# HELP pgkeep_ready 1 if /ready answers 200.
+# TYPE pgkeep_ready gauge
+pgkeep_ready 0
+`,
+    );
+  });
+
+  it('keeps what was learned before, with its time, while the database does not answer', () => {
+    const reason = { code: 'DATABASE_UNREACHABLE', text: 'gone', hint: '', isUnanswered: false } as const;
+    const [before, later] = [NOW, new Date(NOW.getTime() + 60_000)];
+    const { facts } = contextOf({
+      server: { value: SERVER },
+      evidence: {
+        newest: { backup: 'b', verdict: 'failed', finishedAt: before },
+        newestPassed: { backup: 'a', verdict: 'passed', finishedAt: before, restoreMs: 1500 },
+      },
+    });
+    const known = learnedFrom(facts, before, undefined);
+    const learned = learnedFrom({ ...facts, server: { reason } }, later, known);
+    const read = parseExposition(exposition(METRICS, { ...FACTS, learned }));
+    const seconds = before.getTime() / 1000;
+    expect({
+      up: read.value('pgkeep_up'),
+      server: read.of('pgkeep_build_info')[0]?.labels['server'],
+      evaluated: read.value('pgkeep_evaluated_timestamp_seconds'),
+      learned: read.by('pgkeep_learned_timestamp_seconds'),
+      newest: read.value('pgkeep_restore_test_ok'),
+      passed: read.value('pgkeep_restore_test_passed_timestamp_seconds'),
+      took: read.value('pgkeep_restore_duration_seconds'),
+    }).toEqual({
+      up: 0,
+      server: '15.18',
+      evaluated: seconds + 60,
+      learned: { server: seconds, restore_tests: seconds },
+      newest: 0,
+      passed: seconds,
+      took: 1.5,
+    });
+  });
+});
