@@ -10,6 +10,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   postgres: 2,
   storage: 2,
   cluster: 2,
+  notifiers: 2,
   migrations: 3,
   stats: 3,
   'audit-log': 3,

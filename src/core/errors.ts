@@ -70,6 +70,7 @@ export const ERROR_KINDS = {
   JOB_RUN_NOT_FOUND: 'failed',
   JOB_LEASE_LOST: 'failed',
   JOB_TIME_LIMIT: 'failed',
+  ALERT_NOT_DELIVERED: 'failed',
   STORAGE_FULL: 'failed',
   STORAGE_OBJECT_MISSING: 'failed',
   STORAGE_BUCKET_MISSING: 'failed',
