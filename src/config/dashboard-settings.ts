@@ -1,5 +1,5 @@
 import { isTrue, parsePublicUrl } from './setting-parsers.js';
-import { Accepts, IsFlag } from './setting-rules.js';
+import { IsFlag, IsParsedBy } from './setting-rules.js';
 import { Setting } from './setting.js';
 
 /** Whether there are pages, and at which address people open them. */
@@ -19,7 +19,7 @@ export class DashboardVariables {
     family: 'PUBLIC_UR',
     parse: parsePublicUrl,
   })
-  @Accepts('isPublicUrl', 'an address such as https://pgkeep.clinic.example/', parsePublicUrl)
+  @IsParsedBy('isPublicUrl', 'an address such as https://pgkeep.clinic.example/', parsePublicUrl)
   readonly publicUrl: string | undefined;
 
   @Setting('STATUS_PAGE_ENABLED', {

@@ -151,11 +151,11 @@ export class PagesService {
   }
 
   /** Carries out a form, by the last part of its address, for those whose role is `operator` at least. */
-  async act(request: PageRequest, form: Fields): Promise<Answer> {
+  async act(request: PageRequest): Promise<Answer> {
     const action = pathOf(request).split('/').at(-1);
     return await this.asVisitor(request, 'operator', async (visitor) => {
       try {
-        return seeOther(`overview?done=${await this.perform(action, form, visitor)}`);
+        return seeOther(`overview?done=${await this.perform(action, visitor)}`);
       } catch (error) {
         if (errorCode(error) !== 'JOB_RUNNING') throw error;
         return seeOther('overview?done=already-running');
@@ -172,7 +172,7 @@ export class PagesService {
     return assetOf(name);
   }
 
-  private async perform(action: string | undefined, form: Fields, visitor: Identity): Promise<string> {
+  private async perform(action: string | undefined, visitor: Identity): Promise<string> {
     const actor = actorOf(visitor);
     if (action === 'silence') throw new PgkeepError('USAGE_INVALID', 'Alerts cannot be silenced yet.');
     await this.maintenance.begin(action === 'back-up' ? 'backup' : 'restore-test', { actor });

@@ -1,5 +1,4 @@
 import { Module } from '@nestjs/common';
-import { AdminAccess, AdminGuard } from './admin-access.js';
 import {
   BackupsController,
   DatabaseStatsController,
@@ -32,6 +31,6 @@ import { ProbesController } from './probes.controller.js';
     OverviewController,
     OpenApiController,
   ],
-  providers: [AdminAccess, AdminGuard, MetricsGuard],
+  providers: [MetricsGuard],
 })
 export class PgkeepHttpModule {}

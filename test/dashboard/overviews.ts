@@ -31,6 +31,12 @@ const report: MonitoringReport = {
     meanStatementMs: 2.3,
     sizeBytes: 6.3 * 1024 ** 3,
     transactionIdAge: 12_000_000,
+    deadlocksPerSecond: 0,
+    writesPerSecond: 40,
+    tempBytesPerSecond: 0,
+    walBytesPerSecond: 120_000,
+    replicaLagSeconds: null,
+    slotBytes: null,
   },
   sessions: { total: 19, limit: 97, active: 3, idle: 15, idleInTransaction: 1, waiting: 0, own: 6 },
   applications: [
