@@ -1,6 +1,7 @@
 import { formatBytes, formatCount } from '../core/text.js';
+import type { HistoryVital } from '../monitoring/history/history-vitals.js';
 import type { MonitoringReport } from '../monitoring/monitoring.types.js';
-import { type Chart, lineChart } from './chart.js';
+import { type Chart, type ChartPoint, lineChart } from './chart.js';
 import { html, NOTHING, type Html } from './html.js';
 import { type Range, RANGES } from './scale.js';
 import { durationText, millisecondsText } from './times.js';
@@ -16,7 +17,7 @@ const NOT_KNOWN = 'not known';
 
 /** A vital with a chart. */
 interface VitalChart {
-  readonly vital: string;
+  readonly vital: HistoryVital;
   readonly title: string;
   readonly format: (value: number) => string;
   readonly base?: 1000 | 1024;
@@ -79,13 +80,13 @@ const SIZE: VitalChart = {
   note: () => '',
 };
 
-/** Every vital that the page of activity has a column for. */
+/** Every vital with a chart. */
 export const CHARTED = [...CHARTS, SIZE].map(({ vital }) => vital);
 
 /** Returns the links that choose how far back the charts go. */
 export function rangeLinks(chosen: Range): Html {
   return html`<nav class="ranges" aria-label="Time range">
-    ${RANGES.map(({ name, text }) => html`<a href="?range=${name}" ${name === chosen.name ? html` aria-current="true"` : NOTHING} aria-label="${text}">${name}</a>`)}
+    ${RANGES.map(({ name, text }) => html`<a href="?range=${name}" ${name === chosen.name ? html` aria-current="true"` : NOTHING} title="${text}">${name}</a>`)}
   </nav>`;
 }
 
@@ -132,13 +133,19 @@ function chartOf(chart: VitalChart, report: MonitoringReport, { series, now, ran
     title: chart.title,
     now: value === null ? NOT_KNOWN : chart.format(value),
     points: series[chart.vital] ?? [],
-    to: now.getTime(),
+    to: rightEdge(series[chart.vital] ?? [], now),
     range,
     format: chart.format,
     ...(chart.base && { base: chart.base }),
     limit: limit === null ? undefined : { value: limit, text: `at most ${limit}` },
     note: chart.note(report),
   };
+}
+
+/** Returns where a chart ends: with its newest point, so that it stays the same until there is another. */
+export function rightEdge(points: readonly ChartPoint[], now: Date): number {
+  const [before, last] = points.slice(-2);
+  return before && last ? 2 * last.at - before.at : now.getTime();
 }
 
 /** Lists the applications that are connected. */

@@ -45,34 +45,33 @@ export function attentionCard(overview: Overview): Html {
   </section>`;
 }
 
-/** Lists what needs attention, each with what to do about it. */
+/** Lists what needs attention, each with what to do about it; what is silenced or only worth knowing is folded. */
 export function attentionSection({ overview, now, viewer }: View): Html {
-  const shown = overview.attention.filter(({ silencedUntil }) => silencedUntil === null);
+  const shown = acute(overview);
+  const minor = overview.attention.filter(
+    ({ severity, silencedUntil }) => severity === 'info' && silencedUntil === null,
+  );
   const silenced = overview.attention.filter(({ silencedUntil }) => silencedUntil !== null);
   const list = (items: readonly AttentionItem[]): Html =>
     html`<ul class="items">
       ${items.map((item) => attentionItem(item, now, viewer.mayAct))}
     </ul>`;
+  const folded = (id: string, title: string, items: readonly AttentionItem[]): Html =>
+    items.length === 0
+      ? NOTHING
+      : html`<details class="folded" id="${id}">
+          <summary>${title}</summary>
+          ${list(items)}
+        </details>`;
+  const calm = overview.codes === 0 ? 'Not known yet' : 'Nothing';
   return section({
     id: 'attention',
     title: 'Needs attention',
     isWide: true,
-    isOpen: shown.length > 0,
+    isOpen: shown.length + minor.length > 0,
     aside: html`<span class="count">${shown.length}</span>`,
-    summary:
-      shown.length === 0
-        ? overview.codes === 0
-          ? 'Not known yet'
-          : 'Nothing'
-        : counted(shown.length, 'thing'),
-    body: html`${shown.length === 0 ? html`<p class="calm">${icon('ok')} Nothing${silenced.length === 0 ? '' : ' that is not silenced'}.</p>` : list(shown)}${
-      silenced.length === 0
-        ? NOTHING
-        : html`<details class="silenced" id="silenced">
-            <summary>${counted(silenced.length, 'silenced alert')}</summary>
-            ${list(silenced)}
-          </details>`
-    }`,
+    summary: shown.length === 0 ? calm : counted(shown.length, 'thing'),
+    body: html`${shown.length > 0 ? list(shown) : html`<p class="calm">${icon(overview.codes === 0 ? 'unknown' : 'ok')} ${calm}.</p>`}${folded('minor', counted(minor.length, 'thing worth knowing', 'things worth knowing'), minor)}${folded('silenced', counted(silenced.length, 'silenced alert'), silenced)}`,
   });
 }
 

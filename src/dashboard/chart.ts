@@ -54,7 +54,7 @@ export function lineChart(chart: Chart): Html {
         <svg width="100%" height="${HEIGHT}" viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none">
           <path class="area" d="${areaPath(plot)}" />
           <path class="line" d="${linePath(plot)}" /></svg
-        >${limitLine(chart, plot)}${hits(chart, plot)}${tickTexts(chart, plot)}
+        >${limitLine(chart, plot)}${hits(chart, plot)}${plot.points.every(({ average }) => average === null) ? html`<text x="50%" y="54" text-anchor="middle">Nothing was measured in this time.</text>` : NOTHING}${tickTexts(chart, plot)}
       </svg>
     </div>
     <p class="note">${chart.note}</p>
@@ -66,9 +66,12 @@ export function condensed(
   points: readonly ChartPoint[],
   { to, range }: Pick<Chart, 'to' | 'range'>,
 ): ChartPoint[] {
-  const width = (range.hours * 3_600_000) / POINTS;
+  const [first, second] = points;
+  const stepMs = first && second ? second.at - first.at : 0;
+  const count = stepMs > 0 ? Math.min(POINTS, Math.round((range.hours * 3_600_000) / stepMs)) : POINTS;
+  const width = (range.hours * 3_600_000) / count;
   const from = to - range.hours * 3_600_000;
-  const buckets = Array.from({ length: POINTS }, (): ChartPoint[] => []);
+  const buckets = Array.from({ length: count }, (): ChartPoint[] => []);
   for (const point of points) buckets[Math.floor((point.at - from) / width)]?.push(point);
   return buckets.map((inside, index) => {
     const averages = inside.flatMap(({ average }) => average ?? []);
@@ -145,7 +148,7 @@ function limitLine({ limit }: Chart, { top, y }: Plot): Html {
 
 /** A stretch of the chart to point at: its tooltip has time and values. */
 function hits({ format, range }: Chart, { points, x }: Plot): Html {
-  const width = 100 / POINTS;
+  const width = 100 / points.length;
   return html`<g class="hits"
     >${points.map(({ at, average, max }) =>
       average === null || max === null

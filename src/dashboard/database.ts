@@ -1,5 +1,5 @@
 import { formatBytes, formatCount } from '../core/text.js';
-import { applicationsTable, NOT_SAMPLED, rangeLinks, charts, sizeChart } from './activity.js';
+import { applicationsTable, NOT_SAMPLED, rangeLinks, rightEdge, charts, sizeChart } from './activity.js';
 import { html, NOTHING, type Html } from './html.js';
 import { momentLabel } from './scale.js';
 import { exactTime, millisecondsText } from './times.js';
@@ -158,7 +158,7 @@ export function activityPage(view: View): Html {
     ['meanStatementMs', 'Mean time of a statement, ms'],
     ['connectMs', 'Time to connect, ms'],
   ] as const;
-  const at = { to: view.now.getTime(), range: view.range };
+  const at = { to: rightEdge(view.series['connections'] ?? [], view.now), range: view.range };
   const values = columns.map(([vital]) => condensed(view.series[vital] ?? [], at));
   const rows = (values[0] ?? [])
     .map(({ at: moment }, index) => ({ moment, row: values.map((points) => points[index]?.average ?? null) }))

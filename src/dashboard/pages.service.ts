@@ -19,6 +19,7 @@ import { htmlReport } from '../restore/test/html-report.js';
 import { RestoreTestService } from '../restore/test/restore-test.service.js';
 import { type Answer, download, etagOf, fragment, page, refused, seeOther } from './answer.js';
 import { ASSET_NAMES, assetOf } from './assets.js';
+import { ChartHistory } from './chart-history.js';
 import { errorPage } from './error-page.js';
 import type { Html } from './html.js';
 import { noticeOf, type PageName, PAGES, shell, titleOf } from './layout.js';
@@ -68,6 +69,7 @@ export class PagesService {
     private readonly maintenance: MaintenanceService,
     private readonly restoreTests: RestoreTestService,
     private readonly readiness: ReadinessMonitor,
+    private readonly history: ChartHistory,
     private readonly clock: Clock,
   ) {}
 
@@ -213,9 +215,12 @@ export class PagesService {
   }
 
   private async make(name: PageName | undefined, part: Pick<View, 'range' | 'viewer'>): Promise<Made> {
-    const overview = await this.overviews.latest({ withTables: name === 'tables' });
+    const [overview, series] = await Promise.all([
+      this.overviews.latest({ withTables: name === 'tables' }),
+      this.history.points(part.range),
+    ]);
     const now = new Date(Math.floor(this.clock.now().getTime() / STEP_MS) * STEP_MS);
-    const view: View = { ...part, overview, now, series: {} };
+    const view: View = { ...part, overview, now, series };
     const markup = name === undefined ? overviewPage(view) : PAGE_BODIES[name](view);
     return { overview, markup, title: titleOf(overview), etag: etagOf(markup.text) };
   }

@@ -77,6 +77,21 @@ const report: MonitoringReport = {
   findings: [],
   unseen: [],
   codes: 31,
+  counters: {
+    commits: null,
+    rollbacks: null,
+    blocksRead: null,
+    blocksHit: null,
+    tempBytes: null,
+    deadlocks: null,
+    checksumFailures: null,
+    sessionsFatal: null,
+    sessionsKilled: null,
+    statements: null,
+    statementsMs: null,
+    archiveFailures: null,
+  },
+  replication: null,
 };
 
 const NAME = 'clinic_production_20261127_020000';
