@@ -1,5 +1,6 @@
 import { counted } from '../core/text.js';
-import type { AttentionItem, EmergencyContact, Overview } from '../overview/overview.types.js';
+import type { EmergencyContact } from '../config/alert-receivers.js';
+import type { AttentionItem, Overview } from '../overview/overview.types.js';
 import { html, NOTHING, prose, type Html } from './html.js';
 import { icon } from './icons.js';
 import { durationText, exactTime } from './times.js';

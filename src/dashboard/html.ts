@@ -18,7 +18,9 @@ const COMPACTED = new WeakMap<TemplateStringsArray, readonly string[]>();
 function compact(fixed: TemplateStringsArray): readonly string[] {
   const known = COMPACTED.get(fixed);
   if (known) return known;
-  const compacted = fixed.map((text) => text.replaceAll(/\s*\n\s*/g, ' '));
+  const compacted = fixed.map((text) =>
+    text.replaceAll(/\s*\n\s*(?=\/?>)/g, '').replaceAll(/\s*\n\s*/g, ' '),
+  );
   COMPACTED.set(fixed, compacted);
   return compacted;
 }

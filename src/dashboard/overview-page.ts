@@ -36,8 +36,8 @@ function outage({ overview, now }: View): Html {
   const { down } = overview.monitoring;
   if (!down) return NOTHING;
   return html`<p class="notice critical" role="status">
-    The database has taken no connection for ${durationText(now.getTime() - Date.parse(down.since))}:
-    ${down.text}. What is below is from before.
+    The database has not answered for ${durationText(now.getTime() - Date.parse(down.since))}. What is below
+    is from before.
   </p>`;
 }
 

@@ -171,7 +171,7 @@ export class OverviewService implements BeforeApplicationShutdown {
       drift: this.drift(),
       stats: facts.stats.latest,
       auditLog: facts.auditLog.latest,
-      contacts: [],
+      contacts: settings.alerts.contacts,
     };
   }
 

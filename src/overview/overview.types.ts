@@ -1,5 +1,6 @@
 import type { AuditLogEntry, ChainReport } from '../audit-log/audit-log.types.js';
 import type { BackupList } from '../backup/backup.types.js';
+import type { EmergencyContact } from '../config/alert-receivers.js';
 import type { EnvironmentName } from '../config/settings.js';
 import type { DriftReport } from '../drift/drift.types.js';
 import type { JobsOverview } from '../maintenance/maintenance.types.js';
@@ -42,13 +43,6 @@ export interface UpcomingItem {
   readonly text: string;
   /** ISO 8601; null if it is not in sight. */
   readonly breaksAt: string | null;
-}
-
-/** Whom to call, for which situation. */
-export interface EmergencyContact {
-  readonly situation: string;
-  readonly action: string;
-  readonly contact: string;
 }
 
 /** What the probes saw last. */
@@ -97,5 +91,6 @@ export interface Overview {
   readonly drift: Fact<DriftReport>;
   readonly stats: Fact<DatabaseStats>;
   readonly auditLog: Fact<AuditLogState>;
+  /** `EMERGENCY_CONTACTS`. */
   readonly contacts: readonly EmergencyContact[];
 }

@@ -16,7 +16,7 @@ const LATER = [
   'cluster/(cluster|embedded-cluster|certificates)',
   'deploy',
   'doctor',
-  'dashboard/(?!dashboard\\.(controller|module)|load-pages)',
+  'dashboard/(?!dashboard\\.(controller|module))',
   'overview/(?!load-overview)',
   'drift/compare-schema',
   'generated',
