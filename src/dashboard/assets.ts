@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { packageFile } from '../core/package-file.js';
 import { type Answer, asset } from './answer.js';
 import type { AssetNames } from './layout.js';
 
@@ -29,7 +30,7 @@ export function assetOf(name: string): Answer | undefined {
 }
 
 function read(file: string, contentType: string): Asset {
-  return named(file, contentType, readFileSync(new URL(`assets/${file}`, import.meta.url), 'utf8'));
+  return named(file, contentType, readFileSync(packageFile(`assets/${file}`), 'utf8'));
 }
 
 function named(file: string, contentType: string, contents: string): Asset {

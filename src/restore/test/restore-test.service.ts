@@ -12,7 +12,7 @@ import { PgkeepError } from '../../core/errors.js';
 import { runOnPool } from '../../postgres/connect.js';
 import { databaseError } from '../../postgres/database-fault.js';
 import { DatabaseService } from '../../postgres/database.service.js';
-import { readHistory } from './evidence.js';
+import { readEvidence, readHistory } from './evidence.js';
 import type { RestoreTestHistory, RestoreTestOptions, RestoreTestReport } from './restore-test.types.js';
 
 /** Tests that backups can be restored, and stores the evidence. */
@@ -77,7 +77,6 @@ export class RestoreTestService {
    * @throws PgkeepError `RECORD_NOT_FOUND`, or a `DATABASE_…` code.
    */
   async report(number: number): Promise<RestoreTestReport> {
-    const { readEvidence } = await import('./evidence.js');
     const { timeouts } = this.database;
     const operation = `read the restore test ${number} of ${describeDatabaseUrl(this.settings.database.url)}`;
     const isNumber = Number.isSafeInteger(number) && number > 0;
