@@ -7,6 +7,12 @@ export interface PageAnswer {
   readonly text: string;
 }
 
+interface BrowserRequest {
+  readonly method?: string;
+  readonly body?: URLSearchParams;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** Requests as a browser sends them, with the cookie of a session. */
 export class BrowserSession {
   private cookie = '';
@@ -32,10 +38,7 @@ export class BrowserSession {
     return answer;
   }
 
-  private async send(
-    path: string,
-    { headers, ...init }: RequestInit & { readonly headers: Readonly<Record<string, string>> },
-  ): Promise<PageAnswer> {
+  private async send(path: string, { headers, ...init }: BrowserRequest): Promise<PageAnswer> {
     const response = await fetch(new URL(path, this.base), {
       ...init,
       headers: { cookie: this.cookie, ...headers },

@@ -106,7 +106,7 @@ describe('the overview', () => {
     expect(during.migrations.value).toEqual(before.value);
     expect(during.verdict.status).toBe('not_ready');
     expect(during.attention).toContainEqual(
-      expect.objectContaining({ code: 'DATABASE_TIMEOUT', severity: 'critical', subject: 'environment' }),
+      expect.objectContaining({ code: 'DATABASE_TIMEOUT', severity: 'critical' }),
     );
     expect(faultsOf('Overview', during)).toEqual([]);
     proxy.cut();
