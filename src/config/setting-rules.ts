@@ -20,18 +20,18 @@ import { IsIn, ValidateBy } from './validation.js';
  * The rules for settings as text, in addition to class-validator's own. Each message completes "NAME must be …".
  */
 
-/** IsParsedBy `true` and `false` in any case. */
+/** Accepts `true` and `false` in any case. */
 export function IsFlag(): PropertyDecorator {
   return accepts('isFlag', 'true or false', (text) => /^(true|false)$/i.test(text));
 }
 
-/** IsParsedBy one of several words. */
+/** Accepts one of several words. */
 export function IsOneOf(words: readonly string[]): PropertyDecorator {
   return IsIn(words, { message: `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}` });
 }
 
 /**
- * IsParsedBy a whole number in digits, from `min` (0 by default) to `max`. Without `max` the number is only parsed:
+ * Accepts a whole number in digits, from `min` (0 by default) to `max`. Without `max` the number is only parsed:
  * `/ready` reports one that is dangerous. `what` names the number if the setting has no unit.
  */
 export function IsWholeNumber({
@@ -48,7 +48,7 @@ export function IsWholeNumber({
   );
 }
 
-/** IsParsedBy a `postgresql://` URL that {@link parseDatabaseUrl} takes. */
+/** Accepts a `postgresql://` URL that {@link parseDatabaseUrl} takes. */
 export function IsDatabaseUrl(): PropertyDecorator {
   const accepted = 'a PostgreSQL URL (postgresql://user:password@host:5432/database)';
   return IsParsedBy('isDatabaseUrl', accepted, parseDatabaseUrl);
@@ -59,7 +59,7 @@ export function IsCommand(): PropertyDecorator {
   return IsParsedBy('isCommand', 'a program and its arguments', parseCommand);
 }
 
-/** IsParsedBy a compression that pg_dump 16 takes for `--compress`, with its level. */
+/** Accepts a compression that pg_dump 16 takes for `--compress`, with its level. */
 export function IsCompression(): PropertyDecorator {
   const accepted = 'none, gzip:1 to gzip:9, lz4:1 to lz4:12 or zstd:1 to zstd:22';
   return accepts('isCompression', accepted, (text) =>
@@ -82,7 +82,7 @@ export function IsEncryptionIdentity(): PropertyDecorator {
   );
 }
 
-/** IsParsedBy a list such as `backupConfig=latch,environment=warn`. */
+/** Accepts a list such as `backupConfig=latch,environment=warn`. */
 export function IsGateList(): PropertyDecorator {
   return IsParsedBy('isGateList', GATE_LIST, parseGates);
 }
@@ -103,7 +103,7 @@ export function IsNetworkList(): PropertyDecorator {
   return IsParsedBy('isNetworkList', 'addresses or networks such as 10.0.0.0/8,fd00::/8', parseNetworks);
 }
 
-/** IsParsedBy a size such as `100GB`. */
+/** Accepts a size such as `100GB`. */
 export function IsSize(): PropertyDecorator {
   return IsParsedBy('isSize', 'a size such as 100GB or 1TiB', parseSize);
 }
@@ -113,7 +113,7 @@ export function IsIgnoreList(): PropertyDecorator {
   return IsParsedBy('isIgnoreList', 'codes such as INDEX_DUPLICATE,TABLE_UNLOGGED:staging.*', parseIgnored);
 }
 
-/** IsParsedBy `off`, or a cron expression that the scheduler takes and that will match some day. */
+/** Accepts `off`, or a cron expression that the scheduler takes and that will match some day. */
 export function IsSchedule(): PropertyDecorator {
   return IsParsedBy(
     'isSchedule',
@@ -122,14 +122,14 @@ export function IsSchedule(): PropertyDecorator {
   );
 }
 
-/** IsParsedBy the name of a bucket, by the rules that S3 and Google Cloud Storage share. */
+/** Accepts the name of a bucket, by the rules that S3 and Google Cloud Storage share. */
 export function IsBucket(): PropertyDecorator {
   return accepts('isBucket', 'the name of a bucket, such as clinic-backups', (text) =>
     /^[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]$/.test(text),
   );
 }
 
-/** IsParsedBy the `http://` or `https://` URL of a server, without credentials. */
+/** Accepts the `http://` or `https://` URL of a server, without credentials. */
 export function IsEndpoint(): PropertyDecorator {
   return accepts(
     'isEndpoint',
@@ -142,7 +142,7 @@ export function IsEndpoint(): PropertyDecorator {
   );
 }
 
-/** IsParsedBy comma separated names of `what`: unquoted, spelled as in the database. */
+/** Accepts comma separated names of `what`: unquoted, spelled as in the database. */
 export function IsNameList(what: string): PropertyDecorator {
   return accepts('isNameList', `names of ${what}`, (text) =>
     text.split(',').every((name) => /^[^\s",]+$/.test(name.trim())),

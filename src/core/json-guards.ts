@@ -16,12 +16,12 @@ export function isOneOf<const T>(accepted: readonly T[]): Guard<T> {
   return (value): value is T => accepted.some((candidate) => candidate === value);
 }
 
-/** IsParsedBy null, too. */
+/** Accepts null, too. */
 export function isNullOr<T>(guard: Guard<T>): Guard<T | null> {
   return (value): value is T | null => value === null || guard(value);
 }
 
-/** IsParsedBy a missing field, which earlier versions did not write. */
+/** Accepts a missing field, which earlier versions did not write. */
 export function isAbsentOr<T>(guard: Guard<T>): Guard<T | undefined> {
   return (value): value is T | undefined => value === undefined || guard(value);
 }

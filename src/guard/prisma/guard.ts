@@ -81,7 +81,7 @@ async function readSql(command: PrismaCommand) {
   return await readScript(command);
 }
 
-/** IsParsedBy an override after recording it; not for a database that cannot be reached, nor for a shadow database. */
+/** Accepts an override after recording it; not for a database that cannot be reached, nor for a shadow database. */
 async function overridden(
   refusal: Extract<Verdict, { verdict: 'refuse' }>,
   command: PrismaCommand,
