@@ -1,6 +1,9 @@
+import path from 'node:path';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 import { AuditLogService } from '../audit-log/audit-log.service.js';
+import { readEmbeddedLocation, STATE_DIRECTORY } from '../cluster/embedded-location.js';
 import { BackupService } from '../backup/backup.service.js';
+import { type DatabaseUrl, parseDatabaseUrl } from '../config/database-url.js';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
@@ -58,6 +61,7 @@ export class OverviewService implements BeforeApplicationShutdown {
   private readonly look: KeptFact<MonitoringReport>;
   private refreshing: Promise<void> | undefined;
   private isStopping = false;
+  private readonly isDemo: boolean;
   private wasRead = false;
   private tablesUntilMs = -Infinity;
 
@@ -77,6 +81,7 @@ export class OverviewService implements BeforeApplicationShutdown {
   ) {
     const keep = <T>(periodMs: number, read: () => Promise<T>): KeptFact<T> =>
       new KeptFact(read, clock, periodMs);
+    this.isDemo = isEmbedded(settings.database.url);
     this.look = keep(PERIODS.look, async () => await monitoring.look());
     this.chain = keep(PERIODS.chain, async () => await auditLog.verify());
     this.facts = {
@@ -158,7 +163,7 @@ export class OverviewService implements BeforeApplicationShutdown {
       environment: settings.environment,
       serverVersion: monitoring.report?.version ?? null,
       takenAt: now.toISOString(),
-      isDemo: false,
+      isDemo: this.isDemo,
       verdict,
       attention: attentionOf(verdict, findings ?? []),
       codes: monitoring.report?.codes ?? 0,
@@ -182,4 +187,12 @@ export class OverviewService implements BeforeApplicationShutdown {
     if ('reason' in look) return { value: null, readAt: null, fault: look.reason };
     return { value: reportOf(look.value, null), readAt: this.clock.now().toISOString(), fault: null };
   }
+}
+
+/** Returns whether a database is the embedded one of this directory: the demo. */
+function isEmbedded({ hosts: [host], database }: DatabaseUrl): boolean {
+  const location = readEmbeddedLocation(path.resolve(STATE_DIRECTORY));
+  if (!location) return false;
+  const embedded = parseDatabaseUrl(location.url);
+  return embedded.database === database && embedded.hosts[0]?.port === host?.port;
 }
