@@ -11,6 +11,7 @@ import { Clock } from '../../core/clock.js';
 import { PgkeepError } from '../../core/errors.js';
 import { databaseError } from '../../postgres/database-fault.js';
 import { DatabaseService } from '../../postgres/database.service.js';
+import { ReplayService } from '../../privacy/replay/replay.service.js';
 import type { RestoreTestHistory, RestoreTestOptions, RestoreTestReport } from './restore-test.types.js';
 
 /** Tests that backups can be restored, and stores the evidence. */
@@ -21,6 +22,7 @@ export class RestoreTestService {
     private readonly backups: BackupService,
     private readonly clock: Clock,
     private readonly database: DatabaseService,
+    private readonly erasures: ReplayService,
   ) {}
 
   /**
@@ -35,12 +37,12 @@ export class RestoreTestService {
     signal = new AbortController().signal,
     actor = operator(),
   }: RestoreTestOptions = {}): Promise<RestoreTestReport> {
-    const { settings, backups, clock, database } = this;
+    const { settings, backups, clock, database, erasures } = this;
     const name = backup ?? (await this.newest());
     // Loaded only here, because a service does not need it at its start.
     const { testBackup } = await import('./test-backup.js');
     try {
-      return await testBackup({ settings, backups, clock, database }, { name, signal, actor });
+      return await testBackup({ settings, backups, clock, database, erasures }, { name, signal, actor });
     } catch (error) {
       throw backupError(`test the restore of ${name}`, error, signal);
     }
