@@ -10,6 +10,8 @@ interface Row {
   readonly role: string;
   readonly sees_all: boolean;
   readonly statements_schema: string | null;
+  readonly keeps_records: boolean;
+  readonly now: Date;
 }
 
 /** What the statements of probes depend on, and what a report names. */
@@ -17,6 +19,10 @@ export interface ServerDescription extends ServerContext {
   /** `15.18` */
   readonly version: string;
   readonly database: string;
+  /** Whether schema pgkeep is installed, and this role can write what monitoring keeps there. */
+  readonly keepsRecords: boolean;
+  /** The database's clock. */
+  readonly now: Date;
 }
 
 /** Reads what the statements of probes depend on. @throws what the connection throws. */
@@ -30,15 +36,26 @@ export async function describeServer(client: ClientBase, timeouts: ReadTimeouts)
     role: row.role,
     seesAll: row.sees_all,
     statementsSchema: row.statements_schema,
+    keepsRecords: row.keeps_records,
+    now: row.now,
   };
 }
+
+/** The tables that monitoring writes. */
+const RECORDS = ['lease', 'sample', 'monitoring_report', 'table_size', 'index_scans'];
 
 const SERVER_QUERY = `
   SELECT pg_catalog.current_setting('server_version_num')::int AS version_number,
          pg_catalog.current_setting('server_version') AS version,
          pg_catalog.current_database()::text AS database, pg_catalog.pg_is_in_recovery() AS in_recovery,
-         current_user::text AS role,
+         current_user::text AS role, pg_catalog.now() AS now,
          pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all,
          (SELECT n.nspname::text FROM pg_catalog.pg_extension e
             JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
-           WHERE e.extname = 'pg_stat_statements') AS statements_schema`;
+           WHERE e.extname = 'pg_stat_statements') AS statements_schema,
+         NOT pg_catalog.pg_is_in_recovery() AND (
+           SELECT pg_catalog.count(*) = ${RECORDS.length} AND coalesce(pg_catalog.bool_and(
+                    pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'INSERT')
+                    AND pg_catalog.has_table_privilege(c.oid, 'UPDATE') AND pg_catalog.has_table_privilege(c.oid, 'DELETE')), false)
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = 'pgkeep' AND c.relname = ANY ('{${RECORDS.join(',')}}')) AS keeps_records`;

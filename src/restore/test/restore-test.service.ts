@@ -12,6 +12,7 @@ import { PgkeepError } from '../../core/errors.js';
 import { databaseError } from '../../postgres/database-fault.js';
 import { DatabaseService } from '../../postgres/database.service.js';
 import { ReplayService } from '../../privacy/replay/replay.service.js';
+import { readHistory } from './evidence.js';
 import type { RestoreTestHistory, RestoreTestOptions, RestoreTestReport } from './restore-test.types.js';
 
 /** Tests that backups can be restored, and stores the evidence. */
@@ -53,7 +54,6 @@ export class RestoreTestService {
    * @throws PgkeepError `NOT_INSTALLED`, or a `DATABASE_…` code.
    */
   async list(limit = 20): Promise<RestoreTestHistory> {
-    const { readHistory } = await import('./evidence.js');
     const { primary, timeouts } = this.database;
     try {
       const history = await this.database.withPooled(primary, (client) =>
