@@ -43,7 +43,7 @@ describe('pgkeep privacy replay', () => {
   });
   afterAll(() => own.cluster.destroy());
 
-  /** A database that was restored from a backup of before pgkeep: it has a ledger of its own, and another salt. */
+  /** A database that was restored from a backup of before pgkeep: it has its own ledger, and another salt. */
   async function database(name: string): Promise<string> {
     const url = await createDatabase(own, name, 'before_pgkeep');
     expect((await runCli(['install'], { DATABASE_URL: url })).code).toBe(0);
