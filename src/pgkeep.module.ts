@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { SessionModule } from './access/session.module.js';
 import { assemble, SERVICE_MODULES, type ModuleOptions } from './assemble.js';
 import type { Settings } from './config/settings.js';
 import { ConfigurableModuleClass, type AsyncSettings } from './config/settings.module.js';
@@ -16,6 +17,7 @@ const MODULES = [
   PrivacyModule,
   MonitoringModule,
   MetricsModule,
+  SessionModule,
   DoctorModule,
 ] as const;
 

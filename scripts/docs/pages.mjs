@@ -1,8 +1,10 @@
+import { accessPage } from './access-page.mjs';
 import { checksPage } from './checks-page.mjs';
 import { cliPage } from './cli-page.mjs';
 import { lintRulesPage } from './lint-rules-page.mjs';
 import { metricsPage } from './metrics-page.mjs';
 import { monitoringPage } from './monitoring-page.mjs';
+import { prometheusRule } from './prometheus-rule.mjs';
 import { environmentExample, settingsPage } from './settings.mjs';
 
 /**
@@ -20,11 +22,13 @@ import { environmentExample, settingsPage } from './settings.mjs';
  * @type {readonly Page[]}
  */
 export const PAGES = [
+  accessPage,
   checksPage,
   cliPage,
   environmentExample,
   lintRulesPage,
   metricsPage,
   monitoringPage,
+  prometheusRule,
   settingsPage,
 ];

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { alertFaults, AlertVariables } from './alert-settings.js';
 import {
   archiveFaults,
   ArchiveVariables,
@@ -52,12 +53,14 @@ export function readSettings(
   const encryption = reader.read(EncryptionVariables);
   const readiness = reader.read(ReadinessVariables);
   const buckets = reader.read(BucketVariables);
+  const alerts = reader.read(AlertVariables);
   const faults = [
     ...reader.disagreeingAliases(),
     ...databaseFaults(urls, name, databaseIsOptional),
     ...readinessFaults(readiness),
     ...archiveFaults(archives, encryption),
     ...offsiteFaults(buckets),
+    ...alertFaults(alerts),
   ];
   if (faults.length > 0) throw invalidSettings(faults);
   return deepFreeze({
@@ -75,6 +78,7 @@ export function readSettings(
     privacy: reader.read(PrivacyVariables),
     offsite: toOffsiteSettings(buckets),
     monitoring: reader.read(MonitoringVariables),
+    alerts,
     metrics: reader.read(MetricsVariables),
   });
 }

@@ -1,4 +1,5 @@
 import { distance } from 'fastest-levenshtein';
+import { AlertVariables } from './alert-settings.js';
 import {
   ArchiveVariables,
   EncryptionVariables,
@@ -33,6 +34,7 @@ export const SECTIONS: readonly Section[] = [
   { title: 'Encryption', classes: [EncryptionVariables] },
   { title: 'Off-site', classes: [BucketVariables] },
   { title: 'Monitoring', classes: [MonitoringVariables, MetricsVariables] },
+  { title: 'Alerts', classes: [AlertVariables] },
 ];
 
 export const SETTINGS_CLASSES: readonly SettingsClass[] = SECTIONS.flatMap(({ classes }) => classes);

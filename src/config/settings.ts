@@ -1,3 +1,4 @@
+import type { AlertVariables } from './alert-settings.js';
 import type {
   ArchiveVariables,
   EncryptionVariables,
@@ -36,6 +37,8 @@ export type DetailLevel = (typeof DETAIL_LEVELS)[number];
 /** What `BACKUP_RETENTION_HOURS` is if it is not set. */
 export const DEFAULT_RETENTION_HOURS = 48;
 
+/** Where alerts are sent, how often, and whom to call. */
+export type AlertSettings = Values<AlertVariables>;
 /** The timeouts of a deploy, and the tables that it must not empty. */
 export type DeploySettings = Values<DeployVariables>;
 /** How archives are encrypted, and who can decrypt them. */
@@ -123,6 +126,7 @@ export interface Settings extends Values<MigrationVariables> {
   readonly privacy: PrivacySettings;
   readonly offsite: OffsiteSettings;
   readonly monitoring: MonitoringSettings;
+  readonly alerts: AlertSettings;
   readonly metrics: MetricsSettings;
 }
 

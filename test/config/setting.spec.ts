@@ -141,6 +141,11 @@ describe('the declared settings', () => {
       'BACKUP_ENCRYPTION_IDENTITY',
       'BACKUP_S3_ENDPOINT',
       'METRICS_TOKEN',
+      'ALERT_WEBHOOKS',
+      'ALERT_WEBHOOK_SECRET',
+      'ALERT_ALERTMANAGER_URLS',
+      'ALERT_SMTP_URL',
+      'ALERT_HEARTBEAT_URL',
     ]);
   });
 
