@@ -23,6 +23,9 @@ import { RepeatedLook, TIMEOUTS } from './watch/repeated-look.js';
 /** Two samples are this far apart, in ms, for rates. */
 const RATE_MS = 1000;
 
+/** While a person watches, probes rest ten times as long as they took, and not 100 times. */
+const WATCHED_PAUSE_FACTOR = 10;
+
 interface Opened {
   readonly client: Client;
   readonly connectMs: number;
@@ -65,7 +68,8 @@ export class MonitoringService {
   async *watch(periodMs: number, signal: AbortSignal): AsyncGenerator<Looked, void> {
     const { settings, clock, forecasts } = this;
     const connection = new MonitorConnection(settings.database);
-    const look = new RepeatedLook({ settings, clock, forecasts, connection, intervalMs: periodMs });
+    const pace = { intervalMs: periodMs, pauseFactor: WATCHED_PAUSE_FACTOR };
+    const look = new RepeatedLook({ settings, clock, forecasts, connection, ...pace });
     try {
       while (!signal.aborted) {
         const beganMs = clock.monotonicMs();

@@ -21,6 +21,8 @@ export interface UnseenProbe {
   readonly probe: string;
   /** Why: a missing right, a timeout. */
   readonly reason: string;
+  /** The server did not even end the statement when its time was over. */
+  readonly isHanging?: boolean;
 }
 
 /** Sessions by what they do. */

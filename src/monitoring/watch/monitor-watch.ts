@@ -8,7 +8,7 @@ import { Clock } from '../../core/clock.js';
 import { errorCode, messageOf } from '../../core/errors.js';
 import { renewLease } from '../../jobs/lease.service.js';
 import { type DatabaseFault, databaseFault } from '../../postgres/database-fault.js';
-import { withDeadline } from '../../postgres/deadline.js';
+import { DeadlineError, withDeadline } from '../../postgres/deadline.js';
 import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { withoutIgnored } from '../combine-report.js';
 import { downFinding, refusedFinding } from '../connection-codes.js';
@@ -149,12 +149,13 @@ export class MonitorWatch implements BeforeApplicationShutdown {
     }
   }
 
-  /** Asks whose turn it is. A connection that broke since the last sample says nothing: the second try opens another. */
+  /** Asks whose turn it is. That one connection broke, or hangs, says nothing: the second try opens another. */
   private async takeTurn(): Promise<Turn> {
     try {
       return await this.askTurn();
     } catch (error) {
-      if (databaseFault(error).code !== 'DATABASE_UNREACHABLE') throw error;
+      const isHanging = error instanceof DeadlineError;
+      if (!isHanging && databaseFault(error).code !== 'DATABASE_UNREACHABLE') throw error;
       return await this.askTurn();
     }
   }
@@ -212,8 +213,12 @@ export class MonitorWatch implements BeforeApplicationShutdown {
   /** Returns the sample of a database that does not answer: what was known stays, with its own time. */
   private withFault(error: unknown, at: Date): MonitorSample {
     const fault = databaseFault(error);
-    const known = this.current?.report;
-    const { role = 'follower', fence = null } = this.current ?? {};
+    const { role = 'follower', fence = null, report: known, findings = [] } = this.current ?? {};
+    if (this.stop.signal.aborted || fault.code === 'CHECK_FAILED') {
+      // The server answers, with an error.
+      if (!this.stop.signal.aborted) this.logFault(`The database cannot be sampled: ${fault.text}`);
+      return { at, role, fence, report: known, down: undefined, findings };
+    }
     const isFull = errorCode(error) === SQLSTATE.tooManyConnections;
     const finding = isFull ? refusedFinding(this.address) : downFinding(this.address, fault);
     return {

@@ -3,6 +3,7 @@ import { describeServer as describeAddress } from '../../config/database-url.js'
 import type { Settings } from '../../config/settings.js';
 import type { Clock } from '../../core/clock.js';
 import { errorCode } from '../../core/errors.js';
+import { DeadlineError } from '../../postgres/deadline.js';
 import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { combineReport, type ConnectionVitals, withoutIgnored, worstFirst } from '../combine-report.js';
 import { refusedFinding } from '../connection-codes.js';
@@ -25,6 +26,8 @@ export interface LookContext {
   readonly forecasts: ForecastService;
   /** The time between two looks. */
   readonly intervalMs: number;
+  /** How many times as long as they took the probes rest. Defaults to 100. */
+  readonly pauseFactor?: number;
   /** Compares with the past, if there is a history. */
   readonly readPerformance?: (client: Client) => Promise<Performance | undefined>;
 }
@@ -41,7 +44,7 @@ export class RepeatedLook {
   wasHourly = false;
 
   constructor(private readonly context: LookContext) {
-    this.pace = new TierPace(context.intervalMs);
+    this.pace = new TierPace(context.intervalMs, context.pauseFactor);
   }
 
   /** Takes one look. @throws what broke the connection. */
@@ -95,9 +98,13 @@ export class RepeatedLook {
       for (const sampler of this.samplers.filter(({ probe }) => probe.tier === tier)) {
         signal?.throwIfAborted();
         const given = { server, thresholds: settings.monitoring, nowMs: clock.monotonicMs() };
-        const sampled = await connection.use(STATEMENT_MS[tier], (client) => sampler.sample(client, given));
+        const sampled = await connection
+          .use(STATEMENT_MS[tier], (client) => sampler.sample(client, given))
+          .catch((error: unknown) => hanging(error, sampler));
         const { unseen } = sampled;
         this.sampled.set(sampler, unseen ? { ...sampled, ...this.sampled.get(sampler), unseen } : sampled);
+        // The connection was cut. The others come with the next look, on another one.
+        if (unseen?.isHanging) break;
       }
       return true;
     } finally {
@@ -114,4 +121,10 @@ export class RepeatedLook {
       if (server.hasRecords) this.performance = await readPerformance?.(client).catch(() => undefined);
     });
   }
+}
+
+/** Returns what a probe saw whose statement the server does not end, although its time is over. */
+function hanging(error: unknown, { probe: { name } }: Sampler): Sampled {
+  if (!(error instanceof DeadlineError)) throw error;
+  return { findings: [], unseen: { probe: name, reason: error.message, isHanging: true } };
 }
