@@ -6,7 +6,7 @@ export interface Terminal {
   readonly err: (text: string) => void;
   /** The progress line at the bottom; undefined if stderr is not a terminal. */
   readonly live?: LiveLine | undefined;
-  /** The whole screen; undefined if stdin or stdout is not a terminal. */
+  /** The screen; undefined if stdin or stdout is not a terminal. */
   readonly screen?: Screen | undefined;
 }
 
