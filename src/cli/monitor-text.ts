@@ -27,7 +27,7 @@ export function headOf({ database, environment, version }: MonitoringReport): st
 /** Returns how many findings need attention. */
 export function summaryOf({ findings, codes }: Pick<MonitoringReport, 'findings' | 'codes'>): string {
   const urgent = findings.filter(({ severity }) => severity !== 'info').length;
-  const looked = `${counted(codes, 'condition')} were looked for.`;
+  const looked = `${counted(codes, 'condition')} ${pluralOf(codes, 'was', 'were')} looked for.`;
   return urgent === 0
     ? `Nothing needs attention; ${looked}`
     : `${counted(urgent, 'finding')} ${pluralOf(urgent, 'needs', 'need')} attention; ${looked}`;

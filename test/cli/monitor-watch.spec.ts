@@ -43,7 +43,7 @@ describe('pgkeep monitor --watch', () => {
     expect(lines[1]).toMatch(
       /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}warning {3}Applications hold 2 connections; DB_CONNECTION_COUNT_THRESHOLD is 1 \[CONNECTIONS_HIGH\]$/,
     );
-    expect(lines.at(-1)).toBe('Nothing needs attention; 1 condition were looked for.');
+    expect(lines.at(-1)).toBe('Nothing needs attention; 1 condition was looked for.');
   });
 
   it('refuses seconds that are none, and JSON', async () => {
