@@ -21,7 +21,7 @@ import { RestoreTestService } from '../restore/test/restore-test.service.js';
 import { StatsService } from '../stats/stats.service.js';
 import { attentionOf } from './attention.js';
 import { KeptFact } from './kept-fact.js';
-import { monitoringOf } from './monitoring-state.js';
+import { monitoringOf, upcomingOf } from './monitoring-state.js';
 import type { AuditLogState, Fact, Overview } from './overview.types.js';
 
 const SECOND_MS = 1000;
@@ -167,7 +167,7 @@ export class OverviewService implements BeforeApplicationShutdown {
       verdict,
       attention: attentionOf(verdict, findings ?? []),
       codes: monitoring.report?.codes ?? 0,
-      upcoming: [],
+      upcoming: upcomingOf(report?.forecasts ?? []),
       monitoring,
       backups: facts.backups.latest,
       restoreTests: facts.restoreTests.latest,
