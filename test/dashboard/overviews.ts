@@ -37,7 +37,7 @@ const report: MonitoringReport = {
     walBytesPerSecond: 120_000,
     replicaLagSeconds: null,
     slotBytes: null,
-  idsUsed: null,
+    idsUsed: null,
   },
   sessions: { total: 19, limit: 97, active: 3, idle: 15, idleInTransaction: 1, waiting: 0, own: 6 },
   applications: [
@@ -68,6 +68,8 @@ const report: MonitoringReport = {
     },
     { statement: 'SELECT count(*) FROM session_quiz_steps', calls: 2385, meanMs: 0.53, share: 0.004 },
   ],
+  forecasts: [],
+  storage: { limitBytes: null, usedShare: null },
   largest: [
     { name: 'public.audit_events', bytes: 4.1 * 1024 ** 3 },
     { name: 'public.session_quiz_steps', bytes: 950_000_000 },
