@@ -95,6 +95,8 @@ const report: MonitoringReport = {
     archiveFailures: null,
   },
   replication: null,
+  forecasts: [],
+  storage: { limitBytes: null, usedShare: null },
 };
 
 const NAME = 'clinic_production_20261127_020000';
