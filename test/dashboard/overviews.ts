@@ -68,8 +68,6 @@ const report: MonitoringReport = {
     },
     { statement: 'SELECT count(*) FROM session_quiz_steps', calls: 2385, meanMs: 0.53, share: 0.004 },
   ],
-  forecasts: [],
-  storage: { limitBytes: null, usedShare: null },
   largest: [
     { name: 'public.audit_events', bytes: 4.1 * 1024 ** 3 },
     { name: 'public.session_quiz_steps', bytes: 950_000_000 },
