@@ -119,7 +119,7 @@ describe('a JSON Web Token', () => {
     expect(await verifier().verify(await make())).toEqual(refused(reason));
   });
 
-  /** Signed by somebody else, with an extension that this version does not know. */
+  /** With a signature of nonsense, and an extension that this version does not know. */
   function critical(): string {
     const header = { alg: 'ES256', kid: 'first', crit: ['exp'], exp: 1 };
     return `${encoded(header)}.${encoded({ sub: 'ani' })}.${encoded('signature')}`;

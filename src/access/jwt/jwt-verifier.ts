@@ -10,7 +10,7 @@ import { KeySet } from './key-set.js';
 /** How far the clocks of the issuer and of this machine may differ. */
 const CLOCK_TOLERANCE_SECONDS = 30;
 
-/** What became of a token: whose it is, or why it does not count, as the end of the sentence "The JSON Web Token …". */
+/** The result for a token: whose it is, or why it does not count, as the end of the sentence "The JSON Web Token …". */
 export type JwtResult = Identity | { readonly refused: string };
 
 /**
