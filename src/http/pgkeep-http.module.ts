@@ -9,6 +9,7 @@ import {
 } from './admin.controllers.js';
 import { MetricsController, MetricsGuard } from './metrics.controller.js';
 import { OpenApiController } from './openapi.controller.js';
+import { OverviewController } from './overview.controller.js';
 import { PrivacyController } from './privacy.controller.js';
 import { ProbesController } from './probes.controller.js';
 
@@ -27,6 +28,7 @@ import { ProbesController } from './probes.controller.js';
     CleanupController,
     PrivacyController,
     MetricsController,
+    OverviewController,
     OpenApiController,
   ],
   providers: [MetricsGuard],
