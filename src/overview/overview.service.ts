@@ -63,6 +63,7 @@ export class OverviewService implements BeforeApplicationShutdown {
   private isStopping = false;
   private readonly isDemo: boolean;
   private wasRead = false;
+  private runStates = '';
   private tablesUntilMs = -Infinity;
 
   constructor(
@@ -134,14 +135,25 @@ export class OverviewService implements BeforeApplicationShutdown {
   /** The storage may hang, so it is asked beside the database, which is asked one question at a time. */
   private async readFacts(): Promise<void> {
     const { backups, jobs, migrations, auditLog, restoreTests, stats } = this.facts;
+    await jobs.refresh();
+    this.expireAfterRun();
     const storage = backups.refresh();
     const areTablesWanted = this.clock.monotonicMs() < this.tablesUntilMs;
-    for (const fact of [jobs, migrations, restoreTests, auditLog, ...(areTablesWanted ? [stats] : [])]) {
+    for (const fact of [migrations, restoreTests, auditLog, ...(areTablesWanted ? [stats] : [])]) {
       if (this.isStopping) break;
       await fact.refresh();
     }
     if (!this.settings.monitoring.enabled && !this.isStopping) await this.look.refresh();
     await storage;
+  }
+
+  /** What a job has done is shown as soon as its run has ended, whichever replica it was on. */
+  private expireAfterRun(): void {
+    const runs = this.facts.jobs.latest.value?.jobs.flatMap((job) => job.runs) ?? [];
+    const states = runs.map(({ id, state }) => `${id} ${state}`).join();
+    if (states === this.runStates) return;
+    this.runStates = states;
+    this.expire('backups', 'restoreTests', 'auditLog');
   }
 
   private put(verdict: Overview['verdict']): Overview {
