@@ -1,4 +1,5 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { emptyDirectory, PgkeepProcess, runCli } from '../support/pgkeep-process.js';
 import { until } from '../support/until.js';
@@ -21,6 +22,22 @@ describe('the embedded default', () => {
     return checks[check]?.details ?? '';
   }
 
+  /** The dashboard has something to look at: an hour of history, and traffic. It says that both are a demo's. */
+  async function expectDemo(url: string, cwd: string): Promise<void> {
+    const token = readFileSync(path.join(cwd, '.pgkeep', 'admin-token'), 'utf8');
+    const get = async (page: string): Promise<string> => {
+      const answer = await fetch(`${url}/${page}`, { headers: { authorization: `Bearer ${token}` } });
+      return await answer.text();
+    };
+    await until(async () => (await get('overview')).includes('clinic-web'), 60_000, 'traffic on the page');
+    const text = await get('overview?range=1h');
+    expect(text).toContain(
+      'Demo: a sample clinic. Its traffic is pgkeep’s own, and so is the hour before the first start',
+    );
+    // The charts of connections, of transactions, of the time to connect, and of the size.
+    expect(text.match(/ UTC: /g)?.length).toBeGreaterThan(4 * 50);
+  }
+
   it('makes and tests a first backup, and no second one at the next start', async () => {
     const cwd = emptyDirectory();
     // PostgreSQL's unprivileged user must be able to pass through, where the tests run as root.
@@ -36,6 +53,10 @@ describe('the embedded default', () => {
     const [backup, ...others] = JSON.parse(stdout).backups;
     expect(others).toEqual([]);
     expect(backup).toMatchObject({ database: 'clinic', restoreTest: 'passed' });
+    expect(service?.stdout).toMatch(
+      /^\nDashboard: http:\/\/localhost:\d+\/\n {2}Sign in with the admin token: cat \.pgkeep\/admin-token\n/,
+    );
+    await expectDemo(url, cwd);
     service?.signal('SIGINT');
     await service?.end();
     const again = await started(cwd);
@@ -46,5 +67,5 @@ describe('the embedded default', () => {
     );
     const after = await runCli(['backup', 'list', '--json'], {}, { cwd });
     expect(JSON.parse(after.stdout).backups).toHaveLength(1);
-  }, 90_000);
+  }, 120_000);
 });
