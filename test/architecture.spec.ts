@@ -17,6 +17,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   jobs: 3,
   'prisma-schema': 3,
   environment: 4,
+  access: 4,
   guard: 5,
   policy: 6,
   install: 6,
@@ -32,11 +33,13 @@ const LAYERS: Readonly<Record<string, number>> = {
   doctor: 11,
   'assemble.ts': 11,
   metrics: 12,
+  overview: 12,
   'pgkeep.module.ts': 13,
   http: 14,
   cli: 14,
   scheduler: 14,
   client: 14,
+  dashboard: 15,
   service: 16,
 };
 

@@ -25,7 +25,8 @@ export type Action =
   | 'anonymize'
   | 'export-data'
   | 'hold'
-  | 'release';
+  | 'release'
+  | 'end-sessions';
 
 /** A value that jsonb can hold. */
 export type Json =
@@ -38,7 +39,7 @@ export interface NewEntry {
   readonly subject: string;
   /** Contains no secret: every role may read it. */
   readonly details: { readonly [name: string]: Json | undefined };
-  /** Who did it: `operator()`, or `service()`. */
+  /** Who did it: `operator()`, `service()`, or the person who asked by HTTP. */
   readonly actor: string;
 }
 

@@ -3,6 +3,7 @@ import { GATES } from '../config/settings.js';
 import { VERDICT_CODES } from '../readiness/check.js';
 import { CHECK_CODES, CHECK_NAMES } from '../readiness/checks.js';
 import { policy } from '../readiness/checks/policy.js';
+import { overviewSchemas } from './openapi-overview-schemas.js';
 import { jobSchemas } from './openapi-job-schemas.js';
 import { privacySchemas } from './openapi-privacy-schemas.js';
 
@@ -243,5 +244,6 @@ export function schemasWith(added: readonly string[]): Readonly<Record<string, o
     Problem: problemSchema,
     ...jobSchemas,
     ...privacySchemas,
+    ...overviewSchemas,
   };
 }

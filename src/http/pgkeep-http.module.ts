@@ -1,5 +1,4 @@
 import { Module } from '@nestjs/common';
-import { AdminAccess, AdminGuard } from './admin-access.js';
 import {
   BackupsController,
   DatabaseStatsController,
@@ -10,6 +9,7 @@ import {
 } from './admin.controllers.js';
 import { MetricsController, MetricsGuard } from './metrics.controller.js';
 import { OpenApiController } from './openapi.controller.js';
+import { OverviewController } from './overview.controller.js';
 import { PrivacyController } from './privacy.controller.js';
 import { ProbesController } from './probes.controller.js';
 
@@ -28,8 +28,9 @@ import { ProbesController } from './probes.controller.js';
     CleanupController,
     PrivacyController,
     MetricsController,
+    OverviewController,
     OpenApiController,
   ],
-  providers: [AdminAccess, AdminGuard, MetricsGuard],
+  providers: [MetricsGuard],
 })
 export class PgkeepHttpModule {}

@@ -11,6 +11,7 @@ import type { Settings } from '../config/settings.js';
 import { errorCode, PgkeepError } from '../core/errors.js';
 import { StderrLogger } from '../core/logger.js';
 import { handOverSignals } from '../core/process/early-signals.js';
+import { PgkeepDashboardModule } from '../dashboard/dashboard.module.js';
 import { PgkeepHttpModule } from '../http/pgkeep-http.module.js';
 import { problem, ProblemFilter, problemOf } from '../http/problem.js';
 import { StartupInstall } from '../install/install.service.js';
@@ -45,6 +46,7 @@ export class ServiceModule {
       imports: [
         ServedModule.forRoot(settings),
         PgkeepHttpModule,
+        PgkeepDashboardModule,
         ...(environment ? [SeparateJobsModule.of(environment)] : []),
       ],
       providers: [{ provide: 'companion', useValue: shutdown }],

@@ -9,15 +9,18 @@ import { until } from '../support/until.js';
 
 /** What a verb, a job or a rare request needs: loaded before the first answer, it would delay that. */
 const LATER = [
+  'access/(ended-sessions|session|sign-in)',
   'backup/(copies/upload|create/backup-run|export/export-tables|globals/globals-dump|verify)',
   'cli/(?!errors)',
   'client',
   'cluster/(cluster|embedded-cluster|certificates)',
   'deploy',
   'doctor',
+  'dashboard/(?!dashboard\\.(controller|module))',
+  'overview/(?!load-overview)',
   'drift/compare-schema',
   'generated',
-  'http/openapi-',
+  'http/(openapi-|requires-visitor)',
   'jobs/perform-run',
   'notifiers',
   'metrics',
