@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Environment } from '../config/read-settings.js';
-import { PgkeepError } from '../core/errors.js';
+import { interrupted, PgkeepError } from '../core/errors.js';
 import { isText } from '../core/json-guards.js';
 import { packageFile } from '../core/package-file.js';
 import type { JobRun, JsonObject } from '../jobs/jobs.types.js';
@@ -62,7 +62,7 @@ export interface SeparateJob {
 export async function performSeparately(separate: SeparateJob): Promise<JsonObject> {
   const { job, environment, context } = separate;
   const { run, signal } = context;
-  signal.throwIfAborted();
+  if (signal.aborted) throw interrupted(`the process of job ${job} was not started`);
   // A separate process group: Ctrl-C reaches the service alone, which then shuts this down.
   const child = fork(PROGRAM, { stdio: ['ignore', 2, 2, 'ipc'], detached: true });
   const closed = once(child, 'close');
