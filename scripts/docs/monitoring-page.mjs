@@ -1,4 +1,4 @@
-import { CONNECTION_SLOW } from '../../dist/monitoring/monitoring.service.js';
+import { CONNECTION_CODES } from '../../dist/monitoring/connection-codes.js';
 import { PROBES } from '../../dist/monitoring/probes.js';
 import { fillParts, table } from './markdown.mjs';
 
@@ -9,12 +9,9 @@ export const monitoringPage = {
     fillParts(current, {
       codes: table(
         ['code', 'meaning', 'what to do'],
-        [
-          ['`CONNECTION_SLOW`', CONNECTION_SLOW.meaning, CONNECTION_SLOW.remedy],
-          ...PROBES.flatMap(({ codes }) =>
-            Object.entries(codes).map(([code, { meaning, remedy }]) => [`\`${code}\``, meaning, remedy]),
-          ),
-        ],
+        [{ codes: CONNECTION_CODES }, ...PROBES].flatMap(({ codes }) =>
+          Object.entries(codes).map(([code, { meaning, remedy }]) => [`\`${code}\``, meaning, remedy]),
+        ),
       ),
       probes: table(
         ['probe', 'codes', 'what the server spends on it', 'right that it needs'],

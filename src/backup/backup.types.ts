@@ -87,6 +87,8 @@ export interface Manifest {
   readonly catalogue: Catalogue;
   /** What the dump does not contain; absent in manifests of earlier versions. */
   readonly without?: readonly Omission[] | undefined;
+  /** Tables of pgkeep that are in it without their rows, on purpose; absent in manifests of earlier versions. */
+  readonly tablesWithoutRows?: readonly string[] | undefined;
   /** Subscriptions in the dump, which a restore does not create; absent in manifests of earlier versions. */
   readonly subscriptions?: readonly string[] | undefined;
   /** Objects that only a superuser can restore, such as `event trigger audit`; absent in manifests of earlier versions. */

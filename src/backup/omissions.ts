@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { boundedList, pluralOf } from '../core/text.js';
-import { OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
+import { HAS_ROWS_IN_BACKUP, OWN_RELATIONS } from '../postgres/catalogue/own-relations.js';
 import { queryOne } from '../postgres/read.js';
 import type { Manifest } from './backup.types.js';
 import type { DatabaseFacts } from './create/database-facts.js';
@@ -61,7 +61,7 @@ async function readSubscriptions(client: Client): Promise<string[]> {
 
 /** Unlogged tables, whose rows a standby does not have. */
 const UNLOGGED = `
-  SELECT r.name FROM ${OWN_RELATIONS} r WHERE r.relkind = 'r' AND r.relpersistence = 'u'`;
+  SELECT r.name FROM ${OWN_RELATIONS} r WHERE r.relkind = 'r' AND r.relpersistence = 'u' AND ${HAS_ROWS_IN_BACKUP}`;
 
 const MAPPING = `
   pg_catalog.format('%s SERVER %I', CASE v.umuser WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(v.usename) END, v.srvname)`;

@@ -60,7 +60,7 @@ export function renderDeployment(report: DeployReport): string {
 }
 
 /** Renders whether the rules for rows were applied; nothing if they were in force. */
-function policyLines({ policy }: DeployReport): string[] {
+function policyLines({ policy }: Pick<DeployReport, 'policy'>): string[] {
   if (!policy) return [];
   if ('notApplied' in policy) return [`  WARNING   the policy was not applied: ${policy.notApplied}`];
   const { applied, inForce, passedOver } = policy.applied;
@@ -135,6 +135,7 @@ export function renderRollback(report: RollbackReport): string {
       ),
     ...(notCounted.length === 0 ? [] : [`  too large to count: ${boundedList(notCounted)}`]),
     ...report.notes.map((note) => `  note: ${note}`),
+    ...policyLines(report),
     ...driftLines(report),
     ...notRecordedLines(report),
     'The next `pgkeep migrate deploy` applies it again as long as it is in the directory; a build that contains it is not ready.',

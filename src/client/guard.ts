@@ -57,6 +57,7 @@ class Guard {
   private readonly graph: OwnerGraph;
   private readonly transactions = new Transactions();
   private readonly clock = new SystemClock();
+  private lastMark = 0;
 
   constructor(
     private readonly client: unknown,
@@ -109,7 +110,7 @@ class Guard {
   private deletes(model: GuardedModel): Record<string, unknown> {
     const replaced = (operation: 'update' | 'updateMany') =>
       methodOf((delegate, given: unknown) => {
-        const now = this.clock.now();
+        const now = this.nextMark();
         const args = isArgs(given) ? given : {};
         const { graph, models } = this;
         return markingDelete(
@@ -143,10 +144,17 @@ class Guard {
   }
 
   private get writer(): Writer {
+    let at: Date | undefined;
     return {
       hasReason: this.transactions.current?.reason !== undefined,
-      mark: (model) => this.markOf(model, this.clock.now()),
+      mark: (model) => this.markOf(model, (at ??= this.nextMark())),
     };
+  }
+
+  /** A restore finds what one deletion marked by its time, so that no two deletions of a client have the same one. */
+  private nextMark(): Date {
+    this.lastMark = Math.max(this.clock.now().getTime(), this.lastMark + 1);
+    return new Date(this.lastMark);
   }
 
   private markOf({ mark }: GuardedModel, now: Date): Args {

@@ -112,3 +112,46 @@ function parseNetwork(entry: string): Network {
   }
   return { address, prefix, family: version === 4 ? 'ipv4' : 'ipv6' };
 }
+
+/** Bytes by unit: decimal as disks are sold, or binary. */
+const SIZE_UNITS: Readonly<Record<string, number>> = {
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  MIB: 1024 ** 2,
+  GIB: 1024 ** 3,
+  TIB: 1024 ** 4,
+};
+
+/** Parses a size such as `100GB` or `1.5TiB`. Returns bytes. @throws Error where it is none. */
+export function parseSize(text: string): number {
+  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*([MGT]i?B)$/i.exec(text.trim()) ?? [];
+  const bytes = Math.round(Number(number) * (SIZE_UNITS[unit.toUpperCase()] ?? 0));
+  if (!(bytes > 0)) throw new Error(`"${text}" is not a size`);
+  return bytes;
+}
+
+/** A finding that is never reported. */
+export interface IgnoredFinding {
+  readonly code: string;
+  /** A subject, in which `*` stands for anything; undefined: every subject. */
+  readonly subject: string | undefined;
+}
+
+/**
+ * Parses a comma separated list of codes, each with a subject or without, such as `INDEX_DUPLICATE,TABLE_UNLOGGED:staging.*`.
+ * @throws Error that names the wrong entry.
+ */
+export function parseIgnored(text: string): IgnoredFinding[] {
+  return text
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '')
+    .map((entry) => {
+      const [code = '', ...subject] = entry.split(':');
+      if (!/^[A-Z_]+$/.test(code)) throw new Error(`"${code}" is not a code`);
+      if (subject.length > 0 && subject.join(':').trim() === '')
+        throw new Error(`"${entry}" names no subject`);
+      return { code, subject: subject.length === 0 ? undefined : subject.join(':').trim() };
+    });
+}

@@ -5,7 +5,14 @@ import { messageOf } from '../core/errors.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { parseEncryptionKey, parseIdentities } from './encryption-keys.js';
 import { parseCommand } from './password-source.js';
-import { GATE_LIST, NO_SCHEDULE, parseGates, parseNetworks } from './setting-parsers.js';
+import {
+  GATE_LIST,
+  NO_SCHEDULE,
+  parseGates,
+  parseIgnored,
+  parseNetworks,
+  parseSize,
+} from './setting-parsers.js';
 import { declarationsOf } from './setting.js';
 import { IsIn, ValidateBy } from './validation.js';
 
@@ -90,6 +97,16 @@ export function IsListenAddress(): PropertyDecorator {
 /** Accepts what {@link parseNetworks} takes. */
 export function IsNetworkList(): PropertyDecorator {
   return Accepts('isNetworkList', 'addresses or networks such as 10.0.0.0/8,fd00::/8', parseNetworks);
+}
+
+/** Accepts a size such as `100GB`. */
+export function IsSize(): PropertyDecorator {
+  return parses('isSize', 'a size such as 100GB or 1TiB', parseSize);
+}
+
+/** Accepts what {@link parseIgnored} takes. */
+export function IsIgnoreList(): PropertyDecorator {
+  return parses('isIgnoreList', 'codes such as INDEX_DUPLICATE,TABLE_UNLOGGED:staging.*', parseIgnored);
 }
 
 /** Accepts `off`, or a cron expression that the scheduler takes and that will match some day. */

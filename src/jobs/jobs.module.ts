@@ -1,6 +1,11 @@
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../postgres/database.module.js';
 import { JobsService } from './jobs.service.js';
+import { LeaseService } from './lease.service.js';
 
-@Module({ imports: [DatabaseModule], providers: [JobsService], exports: [JobsService] })
+@Module({
+  imports: [DatabaseModule],
+  providers: [JobsService, LeaseService],
+  exports: [JobsService, LeaseService],
+})
 export class JobsModule {}

@@ -60,8 +60,8 @@ export interface TableSize {
 
 /** Measured values; null where the probe gave no answer, or where a rate needs a second sample. */
 export interface Vitals {
-  readonly connectMs: number;
-  readonly roundTripMs: number;
+  readonly connectMs: number | null;
+  readonly roundTripMs: number | null;
   readonly oldestTransactionSeconds: number | null;
   readonly longestStatementSeconds: number | null;
   readonly transactionsPerSecond: number | null;

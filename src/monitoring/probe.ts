@@ -1,6 +1,7 @@
 import type { ClientBase, QueryResultRow } from 'pg';
 import type { MonitoringSettings } from '../config/settings.js';
 import { messageOf } from '../core/errors.js';
+import { databaseFault } from '../postgres/database-fault.js';
 import { read } from '../postgres/read.js';
 import type { CodeText } from '../readiness/check.js';
 import type {
@@ -95,7 +96,8 @@ export interface Probe<Row extends QueryResultRow = QueryResultRow> {
 
 /** Samples with one probe. */
 export interface Sampler {
-  readonly probe: Pick<Probe, 'name' | 'hasRates'>;
+  readonly probe: Pick<Probe, 'name' | 'tier' | 'hasRates'>;
+  /** @throws what broke the connection. */
   readonly sample: (client: ClientBase, given: SampleContext) => Promise<Sampled>;
 }
 
@@ -114,10 +116,10 @@ export interface Sampled extends Omit<Observation, 'findings'> {
 }
 
 /** A probe's statement may work this long, in ms; those of the hourly ones longer. */
-const STATEMENT_MS: Readonly<Record<Tier, number>> = { sample: 4000, minute: 4000, hour: 15_000 };
+export const STATEMENT_MS: Readonly<Record<Tier, number>> = { sample: 4000, minute: 4000, hour: 15_000 };
 
 /** The longest wait for a lock, in ms. */
-const LOCK_MS = 100;
+export const LOCK_MS = 100;
 
 /** Declares a probe. */
 export function defineProbe<Row extends QueryResultRow, const Code extends string>(
@@ -157,6 +159,8 @@ export function defineProbe<Row extends QueryResultRow, const Code extends strin
             unseen: undefined,
           };
         } catch (error) {
+          // Nothing more can be asked on a connection that broke.
+          if (databaseFault(error).code === 'DATABASE_UNREACHABLE') throw error;
           return { findings: [], unseen: { probe: name, reason: messageOf(error) } };
         }
       };

@@ -1,3 +1,4 @@
+import { CONNECTION_CODES } from './connection-codes.js';
 import type { Probe } from './probe.js';
 import { archiver } from './probes/archiver.js';
 import { busySessions } from './probes/busy-sessions.js';
@@ -36,4 +37,10 @@ export const PROBES: readonly Probe[] = [
   sequences,
   serverSettings,
   passwords,
+];
+
+/** Every code that a report can have. */
+export const MONITORING_CODES: readonly string[] = [
+  ...Object.keys(CONNECTION_CODES),
+  ...PROBES.flatMap(({ codes }) => Object.keys(codes)),
 ];

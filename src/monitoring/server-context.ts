@@ -10,6 +10,7 @@ interface Row {
   readonly role: string;
   readonly sees_all: boolean;
   readonly statements_schema: string | null;
+  readonly keeps_records: boolean;
 }
 
 /** What the statements of probes depend on, and what a report names. */
@@ -17,6 +18,8 @@ export interface ServerDescription extends ServerContext {
   /** `15.18` */
   readonly version: string;
   readonly database: string;
+  /** Whether schema pgkeep is installed, and this role can write what monitoring keeps there. */
+  readonly keepsRecords: boolean;
 }
 
 /** Reads what the statements of probes depend on. @throws what the connection throws. */
@@ -30,8 +33,12 @@ export async function describeServer(client: ClientBase, timeouts: ReadTimeouts)
     role: row.role,
     seesAll: row.sees_all,
     statementsSchema: row.statements_schema,
+    keepsRecords: row.keeps_records,
   };
 }
+
+/** The tables that monitoring writes. */
+const RECORDS = ['lease', 'sample', 'monitoring_report', 'table_size', 'index_scans'];
 
 const SERVER_QUERY = `
   SELECT pg_catalog.current_setting('server_version_num')::int AS version_number,
@@ -41,4 +48,10 @@ const SERVER_QUERY = `
          pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all,
          (SELECT n.nspname::text FROM pg_catalog.pg_extension e
             JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
-           WHERE e.extname = 'pg_stat_statements') AS statements_schema`;
+           WHERE e.extname = 'pg_stat_statements') AS statements_schema,
+         NOT pg_catalog.pg_is_in_recovery() AND (
+           SELECT pg_catalog.count(*) = ${RECORDS.length} AND coalesce(pg_catalog.bool_and(
+                    pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'INSERT')
+                    AND pg_catalog.has_table_privilege(c.oid, 'UPDATE') AND pg_catalog.has_table_privilege(c.oid, 'DELETE')), false)
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = 'pgkeep' AND c.relname = ANY ('{${RECORDS.join(',')}}')) AS keeps_records`;

@@ -1,6 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { boundedList, counted, countedList, pluralOf } from '../core/text.js';
-import { columnsOf, INSERT_TRIGGER, triggersOf, type PolicyTrigger, type TableRule } from './plan-policy.js';
+import {
+  columnsOf,
+  INSERT_TRIGGER,
+  hasTriggers,
+  triggersOf,
+  type PolicyTrigger,
+  type TableRule,
+} from './plan-policy.js';
 import { areCurrent, FUNCTIONS_VERSION } from './policy-functions.js';
 import type { FoundTable, GuardedRelation, PolicyState, PolicyTable } from './read-policy-state.js';
 
@@ -188,7 +195,7 @@ function differencesOf(table: TableInPolicy, isDeclared: boolean): PolicyDiffere
 
 function notApplied(rule: TableRule, { relations }: FoundTable): PolicyDifference[] {
   const isEnforced = (relations[0]?.triggers.length ?? 0) > 0;
-  const isRecordOnly = triggersOf(rule, true).length === 0;
+  const isRecordOnly = !hasTriggers(rule);
   const text = isRecordOnly
     ? 'its rule is not recorded'
     : isEnforced
@@ -209,10 +216,10 @@ export function unusableBecause(rule: TableRule, found: FoundTable | undefined):
 
 function triggerDifferences(
   rule: TableRule,
-  { relations }: FoundTable,
+  { relations, isPartitioned }: FoundTable,
   isSealed: boolean,
 ): PolicyDifference[] {
-  const wanted = triggersOf(rule, isSealed);
+  const wanted = triggersOf(rule, { isSealed, isPartitioned });
   const [own, ...parts] = relations;
   if (!own) return [];
   const ofParts = parts.filter((part) => faultsOf(wanted, part).length > 0 && !isNew(part));

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import { ruleText, tablesOf, unusableBecause, type TableInPolicy } from './judge-policy.js';
-import { triggersOf, triggerSql, type PolicyTrigger, type TableRule } from './plan-policy.js';
+import { hasTriggers, triggersOf, triggerSql, type PolicyTrigger, type TableRule } from './plan-policy.js';
 import { areCurrent, installFunctions } from './policy-functions.js';
 import type { GuardedRelation, PolicyState, PolicyTable } from './read-policy-state.js';
 
@@ -56,7 +56,7 @@ export function planApply(
     if (why === undefined) steps.push(...stepOf(table, filled));
     else passedOver.push({ name: table.name, why });
   }
-  const needsFunctions = declared.some((rule) => triggersOf(rule, true).length > 0);
+  const needsFunctions = declared.some((rule) => hasTriggers(rule));
   return {
     functions: needsFunctions && !areCurrent(state.functions?.digest ?? null) ? installFunctions() : [],
     tables: steps,
@@ -90,7 +90,7 @@ function stepOf(table: TableInPolicy, filled: ReadonlySet<string>): TableStep[] 
   if (!found) return [];
   const seals = rule.isSeedOnly && !wasSealed && filled.has(name);
   const isClosed = rule.isSeedOnly && (wasSealed || seals);
-  const wanted = triggersOf(rule, isClosed);
+  const wanted = triggersOf(rule, { isSealed: isClosed, isPartitioned: found.isPartitioned });
   const changes = found.relations.flatMap((relation, index) => changesOf(wanted, relation, index === 0));
   const isRecorded = applied && isDeepStrictEqual(applied, rule) && table.isSealed === isClosed;
   if (changes.length === 0 && isRecorded) return [];

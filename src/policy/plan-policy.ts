@@ -126,12 +126,18 @@ export function tableSql({ schema, table }: Pick<TableRule, 'schema' | 'table'>)
   return `${escapeIdentifier(schema)}.${escapeIdentifier(table)}`;
 }
 
-/**
- * Returns the triggers that enforce a rule. Pure.
- * @param isSealed whether INSERT is refused as well: the table is seed-only, and has its rows
- */
-export function triggersOf(rule: TableRule, isSealed: boolean): PolicyTrigger[] {
+/** What the triggers of a rule depend on beside the rule. */
+export interface TriggeredTable {
+  /** Whether INSERT is refused as well: the table is seed-only, and has its rows. */
+  readonly isSealed: boolean;
+  /** Whether an UPDATE can move a row to another table: it is partitioned, or a partition. */
+  readonly isPartitioned: boolean;
+}
+
+/** Returns the triggers that enforce a rule. Pure. */
+export function triggersOf(rule: TableRule, { isSealed, isPartitioned }: TriggeredTable): PolicyTrigger[] {
   const key = [arrayOf(rule.key), arrayOf(rule.personalKey)];
+  const update = [rule.update ?? '', ...key, arrayOf(rule.unexplained), arrayOf(rule.immutable)];
   return [
     ...(rule.delete === 'free'
       ? []
@@ -142,23 +148,28 @@ export function triggersOf(rule: TableRule, isSealed: boolean): PolicyTrigger[] 
     ...(rule.update === null
       ? []
       : [
-          // old.* depends on no column, so that a migration can drop one.
-          trigger('update', 'AFTER UPDATE', 'FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*))', [
-            rule.update,
-            ...key,
-            arrayOf(rule.unexplained),
-            arrayOf(rule.immutable),
-          ]),
+          // old.* depends on no column, so that a migration can drop one. The bytes are compared: some types call
+          // different values equal.
+          trigger('update', 'AFTER UPDATE', 'FOR EACH ROW WHEN ((old.* *<> new.*))', update),
         ]),
+    // Where rows may not be deleted, none is moved either: a move is a DELETE for PostgreSQL.
+    ...(rule.update !== null && rule.delete === 'free' && isPartitioned
+      ? [trigger('move', 'BEFORE UPDATE OR DELETE', 'FOR EACH ROW', update)]
+      : []),
     ...(isSealed ? [trigger('insert', 'AFTER INSERT', 'FOR EACH ROW', [])] : []),
   ];
+}
+
+/** Returns whether a rule takes triggers: one about the owner only does not. */
+export function hasTriggers({ delete: deleteRule, update }: TableRule): boolean {
+  return deleteRule !== 'free' || update !== null;
 }
 
 /** The trigger that seals a table. */
 export const INSERT_TRIGGER = `${POLICY_TRIGGER_PREFIX}insert`;
 
 /** `pg_trigger.tgtype` of each trigger: ROW 1, BEFORE 2, INSERT 4, DELETE 8, UPDATE 16, TRUNCATE 32. */
-const TYPES = { delete: 11, truncate: 34, update: 17, insert: 5 } as const;
+const TYPES = { delete: 11, truncate: 34, update: 17, insert: 5, move: 27 } as const;
 
 function trigger(
   event: keyof typeof TYPES,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { IS_DDL_GUARD_LIFTED } from '../guard/ddl/ddl-guard-sql.js';
+import { hashedValue, STEADY_SETTINGS } from './ledger-key-sql.js';
 import { ACTION_SETTING, POLICY_REFUSED, POLICY_SCHEMA } from './policy-texts.js';
 import { TRIGGER_FUNCTIONS, type PolicyFunction } from './trigger-functions.js';
 
@@ -68,9 +69,52 @@ END
     body: `
 BEGIN
   IF cardinality(personal) = 0 THEN RETURN key; END IF;
-  RETURN (SELECT jsonb_object_agg(k.key, CASE WHEN k.key = ANY (personal) AND NOT (jsonb_typeof(k.value) = 'object' AND k.value ? 'sha256') THEN jsonb_build_object('sha256',
-            encode(sha256(s.salt || convert_to(ledger_key.table_name || k.value::text, 'UTF8')), 'hex')) ELSE k.value END)
+  RETURN (SELECT jsonb_object_agg(k.key, CASE WHEN k.key = ANY (personal) AND NOT (jsonb_typeof(k.value) = 'object' AND k.value ? 'sha256')
+                                                THEN ${hashedValue('ledger_key.table_name', 'k.value', 's.salt')} ELSE k.value END)
             FROM jsonb_each(key) k, pgkeep.privacy_salt s);
+END
+`,
+  },
+  {
+    // A value of a key as the ledger holds it, in a session of the application.
+    name: 'key_value',
+    signature: '(value anyelement) RETURNS jsonb',
+    asOwner: false,
+    isSteady: true,
+    body: `
+BEGIN
+  RETURN pg_catalog.to_jsonb(value);
+END
+`,
+  },
+  {
+    // The soft deletion that the newest mark of a row is from; NULL if it was marked or restored in another way.
+    name: 'marked_by',
+    signature: '(table_name text, key jsonb) RETURNS uuid',
+    asOwner: true,
+    body: `
+BEGIN
+  RETURN (SELECT CASE WHEN newest.what = 'marked' AND newest.action = 'soft-delete' THEN newest.id END
+            FROM (SELECT r.what, a.action, a.id
+                    FROM pgkeep.privacy_row r JOIN pgkeep.privacy_action a ON a.id = r.action_id
+                   WHERE r.table_name = marked_by.table_name AND r.key = marked_by.key AND r.what IN ('marked', 'restored')
+                   ORDER BY a.opened_at DESC, a.id LIMIT 1) newest);
+END
+`,
+  },
+  {
+    // Whether a marked row is of a deletion (see marked_by). Where a table was renamed since, the ledger has its rows
+    // under the earlier name: then the time of the marks decides alone.
+    name: 'is_marked_by',
+    signature: '(deletion uuid, table_name text, key jsonb) RETURNS boolean',
+    asOwner: true,
+    body: `
+DECLARE
+  own CONSTANT uuid := pgkeep_policy.marked_by(table_name, key);
+BEGIN
+  IF own IS NOT DISTINCT FROM deletion THEN RETURN true; END IF;
+  IF own IS NOT NULL AND deletion IS NOT NULL THEN RETURN false; END IF;
+  RETURN EXISTS (SELECT FROM pgkeep.privacy_row r WHERE r.action_id = coalesce(deletion, own) AND to_regclass(r.table_name) IS NULL);
 END
 `,
   },
@@ -171,15 +215,27 @@ END
   ...TRIGGER_FUNCTIONS,
 ];
 
-const SEARCH_PATH = 'pg_catalog, pg_temp';
+/** Returns the settings that a function runs with, as its SET clauses have them. */
+function settingsOf({ asOwner, isSteady = false }: PolicyFunction): string[] {
+  return [
+    ...(asOwner ? ['search_path = pg_catalog, pg_temp'] : []),
+    ...(isSteady ? Object.entries(STEADY_SETTINGS).map(([name, value]) => `${name} = '${value}'`) : []),
+  ];
+}
+
+/** Returns a setting as the catalogue has it, but for the capitals of its name. */
+function storedSetting(setting: string): string {
+  return setting.replace(' = ', '=').replaceAll("'", '').toLowerCase();
+}
 
 /** Identifies the functions' texts: equal in JavaScript and in the catalogue, whichever version applied them. */
 const FUNCTIONS_DIGEST = createHash('sha256')
   .update(
     FUNCTIONS.toSorted((left, right) => (left.name < right.name ? -1 : 1))
-      .map(
-        ({ name, asOwner, body }) =>
-          `${name} ${asOwner ? `true search_path=${SEARCH_PATH}` : 'false'} ${body}`,
+      .map((one) =>
+        [one.name, String(one.asOwner), settingsOf(one).map(storedSetting).join(','), one.body]
+          .filter((part) => part !== '')
+          .join(' '),
       )
       .join('\n'),
   )
@@ -191,7 +247,7 @@ const FUNCTIONS_DIGEST = createHash('sha256')
  */
 export const INSTALLED_DIGEST = `(
   SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.string_agg(
-           pg_catalog.concat_ws(' ', p.proname, p.prosecdef::text, pg_catalog.array_to_string(p.proconfig, ','), p.prosrc),
+           pg_catalog.concat_ws(' ', p.proname, p.prosecdef::text, pg_catalog.lower(pg_catalog.array_to_string(p.proconfig, ',')), p.prosrc),
            E'\\n' ORDER BY p.proname COLLATE "C"), 'UTF8')), 'hex')
     FROM pg_catalog.pg_proc p
    WHERE p.pronamespace = pg_catalog.to_regnamespace('${POLICY_SCHEMA}')
@@ -209,10 +265,11 @@ export function areCurrent(digest: string | null): boolean {
 export function installFunctions(): string[] {
   return [
     `CREATE SCHEMA IF NOT EXISTS ${POLICY_SCHEMA};`,
-    ...FUNCTIONS.map(({ name, signature, asOwner, body }) => {
-      const rights = asOwner ? ` SECURITY DEFINER SET search_path = ${SEARCH_PATH}` : '';
-      return `CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.${name}${signature}
-LANGUAGE plpgsql${rights} AS $$${body}$$;`;
+    ...FUNCTIONS.map((one) => {
+      const rights = one.asOwner ? ' SECURITY DEFINER' : '';
+      const settings = settingsOf(one).map((setting) => ` SET ${setting}`);
+      return `CREATE OR REPLACE FUNCTION ${POLICY_SCHEMA}.${one.name}${one.signature}
+LANGUAGE plpgsql${rights}${settings.join('')} AS $$${one.body}$$;`;
     }),
     `GRANT USAGE ON SCHEMA ${POLICY_SCHEMA} TO PUBLIC;`,
     `COMMENT ON SCHEMA ${POLICY_SCHEMA} IS '${FUNCTIONS_VERSION}';`,

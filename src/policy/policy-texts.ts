@@ -20,6 +20,8 @@ export const ACTION_SETTING = 'pgkeep.action';
 export const REASON_SETTING = 'pgkeep.reason';
 /** The setting of a transaction that says who corrects. */
 export const ACTOR_SETTING = 'pgkeep.actor';
+/** The setting of a transaction that names the row of the latest UPDATE, and its changed columns. */
+export const UPDATED_SETTING = 'pgkeep.updated';
 
 /** Why a rule refuses, as the database and the client both say it. */
 export const REFUSALS = {

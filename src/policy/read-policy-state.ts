@@ -33,6 +33,8 @@ export interface FoundTable {
   readonly isOwn: boolean;
   /** False for a view or a foreign table. */
   readonly isTable: boolean;
+  /** Whether it is partitioned, or a partition. */
+  readonly isPartitioned: boolean;
   /** By name: whether the column is NOT NULL. */
   readonly columns: Readonly<Record<string, boolean>>;
   /** Whether it has rows, by the statistics, which takes neither a right nor a lock. False if INSERT is refused already. */
@@ -112,7 +114,7 @@ const TRIGGERS = `
   SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
            'name', t.tgname, 'enabled', t.tgenabled, 'isClone', t.tgparentid <> 0,
            'signature', pg_catalog.format('%s %s %s [%s] %s', t.tgtype, f.proname,
-             CASE WHEN t.tgqual IS NULL THEN 'always' WHEN t.tgqual::text ^@ '{DISTINCTEXPR' THEN 'changed' END,
+             CASE WHEN t.tgqual IS NULL THEN 'always' WHEN t.tgqual::text ^@ '{OPEXPR :opno 3189 ' THEN 'changed' END,
              t.tgattr, pg_catalog.encode(t.tgargs, 'hex'))) ORDER BY t.tgname), '[]')
     FROM pg_catalog.pg_trigger t
     LEFT JOIN pg_catalog.pg_proc f ON f.oid = t.tgfoid AND f.pronamespace = pg_catalog.to_regnamespace('${POLICY_SCHEMA}')
@@ -124,7 +126,7 @@ const STATE_QUERY = `
     SELECT w.schema_name, w.table_name FROM pg_catalog.jsonb_to_recordset($1::jsonb) AS w (schema_name text, table_name text)
      UNION SELECT r.schema_name, r.table_name FROM pgkeep.table_policy r),
   found AS (
-    SELECT d.schema_name, d.table_name, c.oid, c.relkind, c.relowner
+    SELECT d.schema_name, d.table_name, c.oid, c.relkind, c.relispartition, c.relowner
       FROM named d
       JOIN pg_catalog.pg_namespace n ON n.nspname = d.schema_name
       JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = d.table_name
@@ -153,6 +155,7 @@ const STATE_QUERY = `
                               'owner', pg_catalog.pg_get_userbyid(f.relowner),
                               'isOwn', pg_catalog.pg_has_role(f.relowner, 'USAGE'),
                               'isTable', f.relkind IN ('r', 'p'),
+                              'isPartitioned', f.relkind = 'p' OR f.relispartition,
                               'columns', (SELECT coalesce(pg_catalog.json_object_agg(a.attname, a.attnotnull), '{}')
                                             FROM pg_catalog.pg_attribute a
                                            WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped),

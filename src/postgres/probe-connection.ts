@@ -13,6 +13,8 @@ export class ProbeConnection {
     url: DatabaseUrl,
     /** Shown in `pg_stat_activity`. */
     private readonly applicationName: string,
+    /** Longest wait for one answer, ms. Defaults to the deadline of the use that opens the connection. */
+    private readonly answerTimeoutMs?: number,
   ) {
     this.rotation = new CandidateRotation(url);
   }
@@ -57,7 +59,7 @@ export class ProbeConnection {
     const client = await connectOnce(this.rotation, {
       // Each host gets its share: one that does not answer must leave time for the next.
       connectTimeoutMs: deadlineMs / this.rotation.url.hosts.length,
-      answerTimeoutMs: deadlineMs,
+      answerTimeoutMs: this.answerTimeoutMs ?? deadlineMs,
       applicationName: this.applicationName,
       throughPooler: true,
     });

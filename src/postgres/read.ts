@@ -1,5 +1,5 @@
 import type { ClientBase, QueryResultRow } from 'pg';
-import { beginStatements } from './transaction.js';
+import { inTransaction } from './transaction.js';
 
 /** How long the server may work on a read. */
 export interface ReadTimeouts {
@@ -23,16 +23,10 @@ export interface ReadPlan extends ReadTimeouts {
  * @throws the server's error, after the transaction was ended.
  */
 export async function read<Row extends QueryResultRow>(client: ClientBase, plan: ReadPlan): Promise<Row[]> {
-  await client.query(beginStatements(client, { ...plan, mode: 'READ ONLY' }));
-  try {
+  return await inTransaction(client, { ...plan, mode: 'READ ONLY' }, async () => {
     const { rows } = await client.query<Row>(plan.sql, plan.values && [...plan.values]);
-    await client.query('COMMIT');
     return rows;
-  } catch (error) {
-    // Where the connection broke, this fails too; the first error is the one to report.
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  }
+  });
 }
 
 /**

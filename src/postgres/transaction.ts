@@ -35,6 +35,27 @@ export function beginStatements(client: ClientBase, options: TransactionOptions)
   );
 }
 
+/**
+ * Runs `work` in a transaction, which is rolled back where it throws.
+ * @throws what `work` throws, after the transaction was ended.
+ */
+export async function inTransaction<T>(
+  client: ClientBase,
+  options: TransactionOptions,
+  work: () => Promise<T>,
+): Promise<T> {
+  await client.query(beginStatements(client, options));
+  try {
+    const result = await work();
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    // Where the connection broke, this fails too; the first error is the one to report.
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
 /** Returns at least 1 ms: 0 would mean "no timeout". */
 function wholeMs(duration: number): number {
   return Math.max(1, Math.floor(duration));

@@ -1,4 +1,5 @@
 import { escapeIdentifier } from 'pg';
+import { POLICY_SCHEMA } from '../policy/policy-texts.js';
 import type { Field, Model } from '../prisma-schema/prisma-schema.types.js';
 import type { ModelRules } from '../prisma-schema/rules.js';
 import { fieldOf, marked, modelsOf, type OwnerGraph } from './owner-graph.js';
@@ -11,6 +12,7 @@ import {
   tableOf,
   type Rows,
   type Statement,
+  type TableSql,
 } from './row-sql.js';
 
 /**
@@ -23,7 +25,7 @@ export function markPlan(graph: OwnerGraph, rows: Rows, action: string, by: stri
   const models = markedModels(graph, rows.model);
   // One parameter has one type: the text of a VARCHAR(100) and of a TEXT.
   const hasBy = models.some(({ model }) => isLabel(fieldOf(model, 'deletedBy')));
-  const plan = changePlan(graph, rows, action, 'marked', ({ model, deletedAt }) => {
+  const plan = changePlan(graph, rows, { action, what: 'marked' }, ({ model, deletedAt }) => {
     const deletedBy = fieldOf(model, 'deletedBy');
     return {
       sets: [
@@ -40,24 +42,44 @@ export function markPlan(graph: OwnerGraph, rows: Rows, action: string, by: stri
 
 /**
  * Returns the statement that removes the marks of rows, and of what the same deletion marked: the rows that cascades lead
- * to and that have the same time. It records every row in the ledger, and answers with AffectedRows. Pure.
+ * to, that have the same time and, by the ledger, are of the same deletion. A mark that an application sets by itself is
+ * of none, and goes by its time. It records every row in the ledger, and answers with AffectedRows. Pure.
  */
 export function restorePlan(graph: OwnerGraph, rows: Rows, action: string): Statement {
   const root = graph.model(rows.model);
-  return changePlan(graph, rows, action, 'restored', ({ model, deletedAt }) => {
+  const rootTable = tableOf(graph, root);
+  // Before anything is restored, which the ledger records.
+  const deletion = `deletion AS MATERIALIZED (SELECT ${POLICY_SCHEMA}.marked_by(${nameAndKey(rootTable, 't')}) AS id FROM ${rootTable.name} t WHERE ${rows.where})`;
+  return changePlan(graph, rows, { action, what: 'restored', first: deletion }, (rules) => {
+    const { model, deletedAt } = rules;
     const deletedBy = fieldOf(model, 'deletedBy');
+    const isOfIt = `EXISTS (SELECT FROM deletion d WHERE ${POLICY_SCHEMA}.is_marked_by(d.id, ${nameAndKey(tableOf(graph, rules), 'm')}))`;
     return {
       sets: [deletedAt, deletedBy].flatMap((field) =>
         field?.isOptional ? [`${escapeIdentifier(field.column)} = NULL`] : [],
       ),
-      condition: deletedAt && root.deletedAt ? sameTime(graph, rows, deletedAt, root.deletedAt) : 'false',
+      condition:
+        deletedAt && root.deletedAt
+          ? `${sameTime(graph, rows, deletedAt, root.deletedAt)} AND ${isOfIt}`
+          : 'false',
     };
   });
+}
+
+function nameAndKey(table: TableSql, alias: string): string {
+  return `${table.ledgerName}, ${ledgerKey(table, columnsOf(alias))}`;
 }
 
 /** Returns the models whose rows a deletion of the root's rows marks: the root first. */
 export function markedModels(graph: OwnerGraph, root: string): ModelRules[] {
   return modelsOf(graph.model(root), graph.down(root, marked));
+}
+
+/** What happens to the rows, and a CTE that is evaluated first. */
+interface Fate {
+  readonly action: string;
+  readonly what: 'marked' | 'restored';
+  readonly first?: string;
 }
 
 interface Change {
@@ -68,8 +90,7 @@ interface Change {
 function changePlan(
   graph: OwnerGraph,
   rows: Rows,
-  action: string,
-  what: 'marked' | 'restored',
+  { action, what, first }: Fate,
   changeOf: (rules: ModelRules) => Change,
 ): Statement {
   const reached = new ReachedRows(graph, rows, graph.down(rows.model, marked));
@@ -90,7 +111,7 @@ function changePlan(
     }),
   );
   return {
-    sql: `WITH RECURSIVE ${[reached.cte, ...ctes].join(',\n')}\n${counts.join('\nUNION ALL ')}`,
+    sql: `WITH RECURSIVE ${[...(first === undefined ? [] : [first]), reached.cte, ...ctes].join(',\n')}\n${counts.join('\nUNION ALL ')}`,
     values: [...rows.values, action],
   };
 }

@@ -36,6 +36,15 @@ export interface TableSql {
   readonly ledgerName: string;
   /** The columns of the key that are personal themselves. */
   readonly personalKey: readonly string[];
+  /** Those whose text depends on settings of the session. */
+  readonly unsteadyKey: ReadonlySet<string>;
+}
+
+/** Types whose text is not the same in every session. */
+const UNSTEADY_TYPES: ReadonlySet<string> = new Set(['DateTime', 'Float', 'Bytes', 'Unsupported']);
+
+function isUnsteady({ type, nativeType }: Field): boolean {
+  return UNSTEADY_TYPES.has(type) || nativeType === 'Money';
 }
 
 /** Returns the names of a model's table. @throws PgkeepError `POLICY_INVALID` where its rows have no key. */
@@ -46,6 +55,7 @@ export function tableOf({ defaultSchema }: OwnerGraph, { model, fields }: ModelR
     name,
     key: key.map(({ column }) => column),
     personalKey: key.filter(({ name: field }) => isReplaced(fields.get(field))).map(({ column }) => column),
+    unsteadyKey: new Set(key.filter((field) => isUnsteady(field)).map(({ column }) => column)),
     ledgerName: `${POLICY_SCHEMA}.name_of(${escapeLiteral(name)}::pg_catalog.regclass)`,
   };
 }
@@ -84,11 +94,9 @@ export function typedKey({ name, key }: TableSql, first: number): string {
 }
 
 /** Returns the key of a row as the ledger has it, as an expression. @param column returns a column of the row as SQL */
-export function ledgerKey(
-  { key, personalKey, ledgerName }: TableSql,
-  column: (name: string) => string,
-): string {
-  const plain = keyObject(key, column);
+export function ledgerKey(table: TableSql, column: (name: string) => string): string {
+  const { personalKey, ledgerName } = table;
+  const plain = keyObject(table, column);
   if (personalKey.length === 0) return plain;
   const personal = `ARRAY[${personalKey.map((name) => escapeLiteral(name)).join(', ')}]::text[]`;
   return `${POLICY_SCHEMA}.ledger_key(${ledgerName}, ${plain}, ${personal})`;
@@ -98,12 +106,16 @@ export function ledgerKey(
  * Returns 64 hexadecimal digits that stand for a row, as an expression: a salted hash of its table and its key, never of
  * its values. The same row always gets the same digits, and they say nothing about the person.
  */
-export function tokenOf({ key, ledgerName }: TableSql, column: (name: string) => string): string {
-  return `${POLICY_SCHEMA}.ledger_key(${ledgerName}, jsonb_build_object('token', ${keyObject(key, column)}), ARRAY['token']) -> 'token' ->> 'sha256'`;
+export function tokenOf(table: TableSql, column: (name: string) => string): string {
+  return `${POLICY_SCHEMA}.ledger_key(${table.ledgerName}, jsonb_build_object('token', ${keyObject(table, column)}), ARRAY['token']) -> 'token' ->> 'sha256'`;
 }
 
-function keyObject(key: readonly string[], column: (name: string) => string): string {
-  return `jsonb_build_object(${key.map((name) => `${escapeLiteral(name)}, ${column(name)}`).join(', ')})`;
+function keyObject({ key, unsteadyKey }: TableSql, column: (name: string) => string): string {
+  const values = key.map((name) => {
+    const value = unsteadyKey.has(name) ? `${POLICY_SCHEMA}.key_value(${column(name)})` : column(name);
+    return `${escapeLiteral(name)}, ${value}`;
+  });
+  return `jsonb_build_object(${values.join(', ')})`;
 }
 
 /** Returns the columns of an alias. */

@@ -1,4 +1,5 @@
 import { type ClientBase, escapeIdentifier, escapeLiteral } from 'pg';
+import { hashedValue } from '../policy/ledger-key-sql.js';
 import type { Model } from '../prisma-schema/prisma-schema.types.js';
 import { isReplaced, type DeleteRule, type ModelRules, type Rules } from '../prisma-schema/rules.js';
 import { keyFields } from './row-sql.js';
@@ -106,19 +107,22 @@ function keyNames(model: Model): string[] {
   }
 }
 
-/** Returns the key of a row as SQL, a jsonb object, as the ledger holds it. */
+/**
+ * Returns the key of a row as SQL, a jsonb object, as the ledger holds it. For sessions of pgkeep's own, and without the
+ * functions of the policy, which a restored database may lack.
+ */
 export function keySql({ name, key, personalKey }: RowTable, alias: string): string {
+  const hashed = (value: string): string =>
+    hashedValue(
+      escapeLiteral(name),
+      `pg_catalog.to_jsonb(${value})`,
+      '(SELECT salt FROM pgkeep.privacy_salt)',
+    );
   const parts = key.map((column) => {
     const value = `${alias}.${escapeIdentifier(column.name)}`;
-    return `${escapeLiteral(column.name)}, ${personalKey.has(column.name) ? hashSql(name, value) : value}`;
+    return `${escapeLiteral(column.name)}, ${personalKey.has(column.name) ? hashed(value) : value}`;
   });
   return `pg_catalog.jsonb_build_object(${parts.join(', ')})`;
-}
-
-/** As `pgkeep_policy.ledger_key` hashes it. */
-function hashSql(table: string, value: string): string {
-  return `pg_catalog.jsonb_build_object('sha256', pg_catalog.encode(pg_catalog.sha256(
-    (SELECT salt FROM pgkeep.privacy_salt) || pg_catalog.convert_to(${escapeLiteral(table)} || pg_catalog.to_jsonb(${value})::text, 'UTF8')), 'hex'))`;
 }
 
 /**

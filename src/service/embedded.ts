@@ -63,6 +63,7 @@ export async function startEmbedded(
       BACKUP_ENABLED: 'true',
       BACKUP_RETENTION_DAYS: '7',
       BACKUP_DIR: path.join(stateDirectory, 'backups'),
+      DB_MONITORING_ENABLED: 'true',
     };
     const defaults = { ...settings, ADMIN_API_TOKEN: adminToken(stateDirectory) };
     const complete = { ...withDefaults(environment, defaults), DATABASE_URL: url };

@@ -90,12 +90,23 @@ function addressOf(app: NestFastifyApplication, { http }: Settings): string {
   return `http://${http.host.includes(':') ? `[${http.host}]` : http.host}:${port}`;
 }
 
-/** Installs what is missing, then starts the schedule. The first verdict comes before both: a probe waits for it. */
+/** Installs what is missing, then starts the schedule and monitoring. The first verdict comes before both: a probe waits for it. */
 async function beginInBackground(app: NestFastifyApplication, settings: Settings): Promise<void> {
   await app.get(ReadinessMonitor).refresh();
   // A change in the database must be in the verdict immediately, not a period later.
   if (await app.get(StartupInstall).run()) await app.get(ReadinessMonitor).refresh();
   if (settings.backup.enabled) await keepSchedule(app);
+  if (settings.monitoring.enabled) await startMonitoring(app);
+}
+
+/** Loaded only here, as the schedule is. */
+async function startMonitoring(app: NestFastifyApplication): Promise<void> {
+  const [{ MonitoringModule }, { MonitorWatch }] = await Promise.all([
+    import('../monitoring/monitoring.module.js'),
+    import('../monitoring/watch/monitor-watch.js'),
+  ]);
+  const monitoring = await app.get(LazyModuleLoader).load(() => MonitoringModule, { logger: false });
+  monitoring.get(MonitorWatch).start();
 }
 
 /** Loaded only here: the service already listens, and without backups it needs none of this. */

@@ -43,6 +43,11 @@ describe('pg_dump', () => {
       '--snapshot=3-5C-1',
       '--lock-wait-timeout=2s',
       '--no-password',
+      '--exclude-table-data=pgkeep.lease',
+      '--exclude-table-data=pgkeep.sample',
+      '--exclude-table-data=pgkeep.monitoring_report',
+      '--exclude-table-data=pgkeep.table_size',
+      '--exclude-table-data=pgkeep.index_scans',
     ]);
     expect(pgDumpArguments(NEW, { ...plan, compression: chosen(NEW) })).toContain('--compress=zstd:3');
     expect(pgDumpArguments(OLD, { ...plan, compression: 'none' })).toContain('--compress=0');

@@ -121,6 +121,36 @@ describe('prisma.softDelete', () => {
     expect(await prisma.parent.findUnique({ where: { id: parent } })).toBeNull();
   });
 
+  it('restore brings back exactly what its deletion marked, of two deletions in one transaction', async () => {
+    const id = await newUser('two deletions');
+    const { id: profile } = await bare.parent.findUniqueOrThrow({ where: { userId: id } });
+    await prisma.$transaction(async (tx) => {
+      await tx.softDelete.softDelete('Parent', profile, 'user-7', 'the profile only');
+      await tx.softDelete.softDelete('User', id, 'user-7', 'the user');
+    });
+    const marks = async () => {
+      const { deletedAt, parent } = await bare.user.findUniqueOrThrow({
+        where: { id },
+        include: { parent: true },
+      });
+      return [deletedAt, parent?.deletedAt ?? null];
+    };
+    const [user, parent] = await marks();
+    expect(user).toEqual(parent);
+    expect((await prisma.softDelete.restore('User', id)).rows).toEqual({ User: 1 });
+    expect(await marks()).toEqual([null, parent]);
+    expect((await prisma.softDelete.restore('Parent', profile)).rows).toEqual({ Parent: 1 });
+    expect(await marks()).toEqual([null, null]);
+
+    // Plain deletes know no action: of one client, no two have the same time.
+    await prisma.$transaction([
+      prisma.parent.delete({ where: { id: profile } }),
+      prisma.user.delete({ where: { id } }),
+    ]);
+    await prisma.softDelete.restore('User', id);
+    expect(await marks()).toEqual([null, expect.any(Date)]);
+  });
+
   it('restore brings back what a plain delete marked', async () => {
     const id = await newUser('plain');
     await prisma.user.delete({ where: { id } });

@@ -66,6 +66,23 @@ describe('a deploy of an application that declares rules', () => {
     });
   });
 
+  it('applies them after a rollback as well', async () => {
+    const url = await createClinic(own, 'rolled_back', { seeded: true });
+    await install(url);
+    const app = clinicOf(url).add(
+      '20270101000000_parking',
+      'CREATE TABLE parking (id int PRIMARY KEY);',
+      'DROP TABLE parking;\nALTER TABLE children DISABLE TRIGGER USER;\n',
+    );
+    expect((await app.quickly()).code).toBe(0);
+    const { code, stdout } = await app.migrate(['rollback', '--without-backup']);
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringContaining('\n  policy: rules of 1 table applied, of 8 in force already\n'),
+    });
+    await expect(query(url, 'DELETE FROM children')).rejects.toThrow(REFUSED);
+  });
+
   it('passes over a table in use', async () => {
     const url = await createClinic(own, 'busy', { seeded: true });
     await install(url);

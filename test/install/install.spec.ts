@@ -54,14 +54,19 @@ describe('install and stamp', () => {
       'pgkeep.change_log',
       'pgkeep.correction',
       'pgkeep.database_environment',
+      'pgkeep.index_scans',
       'pgkeep.job',
       'pgkeep.job_run',
+      'pgkeep.lease',
       'pgkeep.legal_hold',
+      'pgkeep.monitoring_report',
       'pgkeep.privacy_action',
       'pgkeep.privacy_row',
       'pgkeep.privacy_salt',
       'pgkeep.restore_test',
+      'pgkeep.sample',
       'pgkeep.table_policy',
+      'pgkeep.table_size',
     ]);
   });
 

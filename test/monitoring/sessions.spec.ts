@@ -177,7 +177,7 @@ describe('what the probes see of sessions and the server', () => {
     const { code, stderr } = await runCli(['monitor', '--only', 'BLOCKED,BLOKED'], { DATABASE_URL: url });
     expect(code).toBe(2);
     expect(stderr).toMatch(
-      /^Unknown code in --only: BLOKED\.\nThe codes are CONNECTION_SLOW, .*, PASSWORD_EXPIRES\.\n/,
+      /^Unknown code in --only: BLOKED\.\nThe codes are DATABASE_DOWN, CONNECTION_SLOW, .*, PASSWORD_EXPIRES\.\n/,
     );
   });
 

@@ -244,7 +244,7 @@ CONTEXT:  PL/pgSQL function pgkeep_policy.on_delete() line 24 at RAISE
     expect(await psqlTranscript(`UPDATE children SET full_name = 'x' WHERE id = 7;`, url)).toBe(
       `ERROR:  pgkeep: UPDATE of public.children is refused: a correction needs a reason
 HINT:  ${REASON}
-CONTEXT:  PL/pgSQL function pgkeep_policy.on_update() line 37 at RAISE
+CONTEXT:  PL/pgSQL function pgkeep_policy.on_update() line 35 at RAISE
 `,
     );
   });

@@ -14,8 +14,15 @@ const SQL = `
   CREATE TABLE log_2026_2 PARTITION OF log_2026 FOR VALUES IN (2);
   CREATE TABLE log_rest PARTITION OF log DEFAULT;
   INSERT INTO log VALUES (1, '2026-05-01', 'a'), (2, '2026-05-01', 'b'), (3, '2028-01-01', 'c');
+  CREATE TABLE clinic_visit (id int, region text, note text, made_by text, changed timestamptz, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+  CREATE TABLE clinic_visit_north PARTITION OF clinic_visit FOR VALUES IN ('north');
+  CREATE TABLE clinic_visit_rest PARTITION OF clinic_visit DEFAULT PARTITION BY RANGE (id);
+  CREATE TABLE clinic_visit_low PARTITION OF clinic_visit_rest FOR VALUES FROM (0) TO (100);
+  CREATE TABLE clinic_visit_high PARTITION OF clinic_visit_rest FOR VALUES FROM (100) TO (200);
+  INSERT INTO clinic_visit VALUES (1, 'north', 'a', 'nurse'), (2, 'south', 'b', 'nurse');
   CREATE SCHEMA "Of Ours";
-  CREATE TABLE "Of Ours".members (clinic text, "Nö ""1""" int, note text, twice int GENERATED ALWAYS AS (1 + length(note)) STORED,
+  CREATE COLLATION "Of Ours".any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+  CREATE TABLE "Of Ours".members (clinic text, "Nö ""1""" int, note text COLLATE "Of Ours".any_case, weight float8 DEFAULT 3.5, twice int GENERATED ALWAYS AS (1 + length(note)) STORED,
     changed timestamptz, fixed text, PRIMARY KEY (clinic, "Nö ""1"""));
   INSERT INTO "Of Ours".members (clinic, "Nö ""1""", note, fixed) VALUES ('north', 1, 'x', 'f');
   CREATE TABLE "NO KEY" (mail text NOT NULL UNIQUE, deleted_at timestamptz);
@@ -34,6 +41,16 @@ model Log {
   text String
   @@id([id, day])
   @@map("log")
+}
+/// @pgkeep.corrections
+model ClinicVisit {
+  id      Int
+  region  String
+  note    String
+  madeBy  String    @map("made_by") /// @pgkeep.immutable
+  changed DateTime? @updatedAt
+  @@id([id, region])
+  @@map("clinic_visit")
 }
 /// @pgkeep.readOnly
 model Weird {
@@ -83,9 +100,10 @@ describe('the rules of tables of every kind', () => {
   it('are applied once', async () => {
     expect(await app.policy(['apply'])).toEqual({
       code: 0,
-      stdout: `Applied the policy to database "kinds": 5 tables changed, 0 in force already.
+      stdout: `Applied the policy to database "kinds": 6 tables changed, 0 in force already.
   public.parent         append-only
   public.log            never deleted, corrections
+  public.clinic_visit   corrections, immutable made_by
   "we""ird"."tab le\uFFFDé"  read-only                                    sealed: INSERT is refused from now on
   "Of Ours".members     never deleted, corrections, immutable fixed
   public."NO KEY"       soft delete
@@ -93,7 +111,7 @@ describe('the rules of tables of every kind', () => {
       stderr: '',
     });
     expect((await app.policy(['apply'])).stdout).toBe(
-      'Nothing to do: the rules of 5 tables are in force in database "kinds".\n',
+      'Nothing to do: the rules of 6 tables are in force in database "kinds".\n',
     );
     expect((await app.policy(['show'])).code).toBe(0);
   });
@@ -152,12 +170,75 @@ describe('the rules of tables of every kind', () => {
     expect(await outcome(sql)).toBe(expected);
   });
 
+  it.each([
+    [`UPDATE clinic_visit SET region = 'south' WHERE id = 1`],
+    [`UPDATE clinic_visit SET id = 150 WHERE id = 2`],
+    [`UPDATE clinic_visit_rest SET id = 150 WHERE id = 2`],
+    [`UPDATE clinic_visit SET region = 'south', changed = now() WHERE id = 1`],
+    [
+      `MERGE INTO clinic_visit v USING (SELECT 1 AS id) s ON v.id = s.id WHEN MATCHED THEN UPDATE SET region = 'south'`,
+    ],
+    [`SET LOCAL session_replication_role = replica; UPDATE clinic_visit SET region = 'south' WHERE id = 1`],
+    [
+      `CREATE FUNCTION pg_temp.south() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.region := 'south'; RETURN NEW; END $$;
+       CREATE TRIGGER zz BEFORE UPDATE ON clinic_visit FOR EACH ROW EXECUTE FUNCTION pg_temp.south(); UPDATE clinic_visit SET note = 'x' WHERE id = 1`,
+    ],
+  ])('want a reason for a row that moves to another partition: %s', async (sql) => {
+    expect(await outcome(sql)).toBe(
+      'pgkeep: UPDATE of public.clinic_visit is refused: a correction needs a reason',
+    );
+    expect(await outcome(`SET LOCAL pgkeep.reason = 'why'; ${sql}`)).toBe('done');
+  });
+
+  it('leave moves that PostgreSQL refuses to PostgreSQL, and delete rows that may be deleted', async () => {
+    expect(await outcome(`UPDATE clinic_visit_north SET region = 'south'`)).toBe(
+      'new row for relation "clinic_visit_north" violates partition constraint',
+    );
+    expect(
+      await outcome(
+        `INSERT INTO clinic_visit VALUES (1, 'north', 'a', 'nurse') ON CONFLICT (id, region) DO UPDATE SET region = 'south'`,
+      ),
+    ).toBe('invalid ON UPDATE specification');
+    expect(await outcome('DELETE FROM clinic_visit')).toBe('done');
+    expect(await outcome(`UPDATE clinic_visit SET changed = now(); DELETE FROM clinic_visit`)).toBe('done');
+    expect(
+      await outcome(
+        `SET LOCAL pgkeep.reason = 'why'; UPDATE clinic_visit SET region = 'south', made_by = 'other' WHERE id = 1`,
+      ),
+    ).toBe('pgkeep: UPDATE of public.clinic_visit is refused: a column that never changes would change');
+    await query(
+      app.url,
+      `BEGIN; SET LOCAL pgkeep.reason = 'why'; UPDATE clinic_visit SET region = 'south', note = 'z' WHERE id = 1; COMMIT`,
+    );
+    const { rows } = await query(app.url, `SELECT key, columns, reason FROM pgkeep.correction`);
+    expect(rows).toEqual([{ key: { id: 1, region: 'north' }, columns: ['note', 'region'], reason: 'why' }]);
+    await query(app.url, 'ALTER TABLE clinic_visit_low DISABLE TRIGGER pgkeep_policy_move');
+    expect((await app.policy(['show'])).stdout).toContain('not complete on public.clinic_visit_low');
+    expect((await app.policy(['apply'])).code).toBe(0);
+  });
+
+  it.each([
+    [
+      `UPDATE members SET note = 'X'`,
+      'pgkeep: UPDATE of "Of Ours".members is refused: a correction needs a reason',
+    ],
+    [
+      `SET extra_float_digits = -10; UPDATE members SET weight = weight + 1e-9`,
+      'pgkeep: UPDATE of "Of Ours".members is refused: a correction needs a reason',
+    ],
+  ])('know a change that PostgreSQL calls equal: %s', async (sql, expected) => {
+    expect(await outcome(`SET LOCAL search_path = "Of Ours"; ${sql}`)).toBe(expected);
+  });
+
   it('record a correction by its complete key, and without generated columns', async () => {
     await query(
       app.url,
       `BEGIN; SET LOCAL pgkeep.reason = 'why'; UPDATE "Of Ours".members SET note = 'yyy'; COMMIT`,
     );
-    const { rows } = await query(app.url, 'SELECT table_name, key, columns FROM pgkeep.correction');
+    const { rows } = await query(
+      app.url,
+      `SELECT table_name, key, columns FROM pgkeep.correction WHERE table_name LIKE '%members'`,
+    );
     expect(rows).toEqual([
       { table_name: '"Of Ours".members', key: { clinic: 'north', 'Nö "1"': 1 }, columns: ['note'] },
     ]);
@@ -193,7 +274,7 @@ describe('the rules of tables of every kind', () => {
     expect(shown.stdout).toContain(
       'TRUNCATE of the new partition public.log_2031 is not refused: `pgkeep policy apply`',
     );
-    expect((await app.policy(['apply'])).stdout).toContain('1 table changed, 4 in force already.');
+    expect((await app.policy(['apply'])).stdout).toContain('1 table changed, 5 in force already.');
     expect(await outcome('TRUNCATE log_2031')).toBe(
       'pgkeep: TRUNCATE of public.log is refused: its rows are never deleted',
     );

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { Client } from 'pg';
@@ -12,7 +13,7 @@ import { OwnerGraph, marked, modelsOf, own, owned } from '../../src/privacy/owne
 import { oneRow, openAction, type Rows, type Statement } from '../../src/privacy/row-sql.js';
 import { withApp } from '../support/app.js';
 import { createClinic, createDatabase, query } from '../support/clinic.js';
-import { applyRules, clinicRules, rulesOf } from '../support/policy.js';
+import { applyRules, CLINIC_SCHEMA, clinicRules, rulesOf } from '../support/policy.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { AWKWARD_SCHEMA, AWKWARD_TABLES } from './awkward-people.js';
 
@@ -278,6 +279,40 @@ describe('the plans of privacy', () => {
         { table_name: 'public.users', key: { id: 1 }, what: 'restored' },
       ]);
     });
+  });
+
+  it('restore what a deletion marked, also where a table was renamed since', async () => {
+    const renamed = (...names: [from: string, to: string][]): OwnerGraph => {
+      const text = readFileSync(CLINIC_SCHEMA, 'utf8');
+      return new OwnerGraph(
+        rulesOf(names.reduce((all, [from, to]) => all.replace(`@@map("${from}")`, `@@map("${to}")`), text)),
+        'public',
+      );
+    };
+    for (const names of [
+      [['users', 'people']],
+      [['parents', 'guardians']],
+      [
+        ['users', 'a b'],
+        ['parents', 'c d'],
+      ],
+    ]) {
+      await inAction(clinicTemplate, 'soft-delete', async (run, id) => {
+        await run({
+          sql: 'UPDATE users SET deleted_at = NULL; UPDATE parents SET deleted_at = NULL',
+          values: [],
+        });
+        const pairs = names.map(([from = '', to = '']): [string, string] => [from, to]);
+        expect(await run(markPlan(clinic, user(180), id, 'dpo'))).toMatchObject([{ rows: 1 }, { rows: 1 }]);
+        for (const [from, to] of pairs)
+          await run({ sql: `ALTER TABLE ${from} RENAME TO "${to}"`, values: [] });
+        const graph = renamed(...pairs);
+        const [again] = await run(openAction('restore-record', { by: 'dpo', reason: 'letter' }));
+        expect(
+          await run(restorePlan(graph, oneRow(graph, 'User', { id: 180 }), String(again?.['id']))),
+        ).toMatchObject([{ rows: 1 }, { rows: 1 }]);
+      });
+    }
   });
 
   it('erase a person through a circle of keys, and name what refers to her and stays', async () => {

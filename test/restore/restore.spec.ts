@@ -87,6 +87,28 @@ describe('pgkeep restore', () => {
     expect(JSON.parse(ready.stdout).checks.environment).toEqual({ ok: true, details: 'production' });
   });
 
+  it('brings back no lease and no measurement: they are true of the database that was replaced', async () => {
+    await query(
+      clinic,
+      `INSERT INTO pgkeep.lease VALUES ('monitor', 'a dead replica', 7, now() + interval '1 year');
+       INSERT INTO pgkeep.sample VALUES (1, now(), '{}');
+       INSERT INTO pgkeep.monitoring_report VALUES (1, now(), '{}');
+       INSERT INTO pgkeep.table_size VALUES (now(), 'children', 1, 1);
+       INSERT INTO pgkeep.index_scans VALUES (now(), 'children_pkey', 1);`,
+    );
+    const backup = await backUp();
+    const manifest: unknown = JSON.parse(readFileSync(backup.manifest, 'utf8'));
+    const without = ['lease', 'sample', 'monitoring_report', 'table_size', 'index_scans'];
+    expect(manifest).toMatchObject({
+      tablesWithoutRows: without.map((name) => `pgkeep.${name}`),
+      without: [],
+    });
+    const { code, stdout } = await runCli(['restore', backup.name, ...PRODUCTION], environment);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/ 13 comparisons passed\.\n/)]);
+    const rows = await Promise.all(without.map((name) => count(clinic, `pgkeep.${name}`)));
+    expect(rows).toEqual([0, 0, 0, 0, 0]);
+  });
+
   it('carries over audit log entries since the backup, and records itself', async () => {
     const backup = await backUp();
     expect(

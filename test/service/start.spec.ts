@@ -23,6 +23,7 @@ const LATER = [
   'notifiers',
   'metrics',
   'migrations/(schema-engine|lint/(rules|run-lint)|down/(down-script|reverse-diff)\\.js)',
+  'monitoring',
   'pgkeep.module',
   'policy/(?!policy\\.(service|module))',
   // The readiness checks and the jobs ask these services, which load what they do when they do it.
@@ -70,6 +71,7 @@ describe('the service, until its first 200', () => {
       BACKUP_ENABLED: 'true',
       BACKUP_RETENTION_DAYS: '30',
       BACKUP_DIR: path.join(directory, 'backups'),
+      DB_MONITORING_ENABLED: 'true',
       READINESS_GATES: 'environment=warn,backupConfig=warn,backups=warn',
       NODE_OPTIONS: `--import ${path.resolve('test/support/record-imports.mjs')}`,
       RECORDED_IMPORTS: recorded,

@@ -21,7 +21,9 @@ export function clinicRules(): Rules {
 /** Puts the rules of a Prisma schema on the tables of a database that has schema `pgkeep`. No table is sealed. */
 export async function applyRules(url: string, rules: Rules = clinicRules()): Promise<void> {
   const triggers = planPolicy(rules, 'public').flatMap((rule) =>
-    triggersOf(rule, false).flatMap((trigger) => triggerSql(trigger, tableSql(rule))),
+    triggersOf(rule, { isSealed: false, isPartitioned: false }).flatMap((trigger) =>
+      triggerSql(trigger, tableSql(rule)),
+    ),
   );
   await query(url, [...installFunctions(), ...triggers].join('\n'));
 }

@@ -65,6 +65,7 @@ const isManifest: Guard<Manifest> = isRecord<Manifest>({
     extensions: isListOf(isText),
   } satisfies Record<(typeof CATALOGUE_SECTIONS)[number], Guard<string[]>>),
   without: isAbsentOr(isListOf(isRecord({ kind: isOneOf(OMISSION_KINDS), objects: isListOf(isText) }))),
+  tablesWithoutRows: isAbsentOr(isListOf(isText)),
   subscriptions: isAbsentOr(isListOf(isText)),
   superuserObjects: isAbsentOr(isListOf(isText)),
   warnings: isAbsentOr(isListOf(isText)),

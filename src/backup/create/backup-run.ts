@@ -6,6 +6,7 @@ import type { Clock } from '../../core/clock.js';
 import { PgkeepError } from '../../core/errors.js';
 import { runConcurrently } from '../../core/process/concurrent.js';
 import { readAppliedMigrations } from '../../migrations/history/prisma-history.js';
+import { TABLES_WITHOUT_ROWS } from '../../postgres/catalogue/own-relations.js';
 import { readCatalogue } from '../../postgres/catalogue/read-catalogue.js';
 import { withConnection } from '../../postgres/connect.js';
 import type { ReadTimeouts } from '../../postgres/read.js';
@@ -225,6 +226,7 @@ export class BackupRun {
       ...stored,
       contentHashMethod: CONTENT_HASH_METHOD,
       sequences,
+      tablesWithoutRows: TABLES_WITHOUT_ROWS,
       ...contents,
       ...completeness,
     };

@@ -1,5 +1,6 @@
 import type { ArchiveFormat, BackupSettings } from '../../config/settings.js';
 import { PgkeepError } from '../../core/errors.js';
+import { TABLES_WITHOUT_ROWS } from '../../postgres/catalogue/own-relations.js';
 import type { DatabaseFacts } from './database-facts.js';
 import { findTool, type PostgresTool } from '../postgres-tools.js';
 
@@ -25,6 +26,7 @@ export function pgDumpArguments(tool: PostgresTool, plan: DumpPlan): string[] {
     // behind it, and so does the application: none of them may wait for long.
     '--lock-wait-timeout=2s',
     '--no-password',
+    ...TABLES_WITHOUT_ROWS.map((name) => `--exclude-table-data=${name}`),
     ...(plan.fromStandby ? ['--no-unlogged-table-data'] : []),
   ];
 }

@@ -2,7 +2,7 @@ import { queryOne } from '../../postgres/read.js';
 import { escapeIdentifier, escapeLiteral, type Client } from 'pg';
 import type { SequenceState, TableContents } from '../backup.types.js';
 import { errorCode } from '../../core/errors.js';
-import { OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
+import { HAS_ROWS_IN_BACKUP, OWN_RELATIONS } from '../../postgres/catalogue/own-relations.js';
 import { isNameNotFound } from '../../postgres/catalogue/unqualified-names.js';
 import { SQLSTATE } from '../../postgres/sqlstates.js';
 import { releasingLocks } from './snapshot.js';
@@ -68,7 +68,7 @@ export async function listTables(client: Client, options: { unlogged: boolean })
            FROM pg_catalog.pg_attribute a
            JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
           WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped) c
-      WHERE r.relkind = 'r' AND (r.relpersistence <> 'u' OR $1)
+      WHERE r.relkind = 'r' AND (r.relpersistence <> 'u' OR $1) AND ${HAS_ROWS_IN_BACKUP}
       ORDER BY r.name COLLATE "C"`,
     [options.unlogged],
   );

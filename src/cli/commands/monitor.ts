@@ -1,7 +1,8 @@
 import { Option } from 'commander';
 import { counted, formatBytes, pluralOf, printable, printableCell } from '../../core/text.js';
 import { PgkeepError } from '../../core/errors.js';
-import { MONITORING_CODES, MonitoringService } from '../../monitoring/monitoring.service.js';
+import { MONITORING_CODES } from '../../monitoring/probes.js';
+import { MonitoringService } from '../../monitoring/monitoring.service.js';
 import {
   type MonitoringFinding,
   type MonitoringReport,
@@ -88,7 +89,7 @@ function findingLines({ code, severity, text, remedy, sql }: MonitoringFinding):
 }
 
 function vitalRows({ vitals, sessions, largest, statements }: MonitoringReport): string[][] {
-  const connection = `${vitals.connectMs.toFixed(0)} ms to connect, ${vitals.roundTripMs.toFixed(1)} ms a round trip`;
+  const connection = `${(vitals.connectMs ?? 0).toFixed(0)} ms to connect, ${(vitals.roundTripMs ?? 0).toFixed(1)} ms a round trip`;
   return [
     ['connection', connection],
     ...(sessions

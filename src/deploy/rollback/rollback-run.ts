@@ -75,7 +75,8 @@ export class RollbackRun {
       requireNamed(draft.plan);
       requireConfirmed(draft.plan, this.options);
       const report = await this.perform(client, draft);
-      return { ...report, durationMs: Math.round(this.now() - startedAt) };
+      const policy = await this.dependencies.policy.applyIfDeclared({ actor: this.actor, inDeploy: true });
+      return { ...report, ...(policy && { policy }), durationMs: Math.round(this.now() - startedAt) };
     });
   }
 

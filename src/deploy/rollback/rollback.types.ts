@@ -57,7 +57,8 @@ export interface RollbackPlan {
 }
 
 /** What `pgkeep migrate rollback` reports. */
-export interface RollbackReport extends Recording, Pick<DeployReport, 'drifted' | 'notFingerprinted'> {
+export interface RollbackReport
+  extends Recording, Pick<DeployReport, 'drifted' | 'notFingerprinted' | 'policy'> {
   readonly database: string;
   readonly environment: EnvironmentName;
   readonly migration: string;

@@ -5,6 +5,21 @@ export const POLICY_TRIGGER_PREFIX = 'pgkeep_policy_';
 export const IS_OF_APPLICATION = `n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pgkeep', 'pgkeep_guard', 'pgkeep_policy')`;
 
 /**
+ * Tables of pgkeep that backups hold without their rows: who holds a lease, and what was measured, is true of one
+ * database at one time, and not of one that was restored.
+ */
+export const TABLES_WITHOUT_ROWS: readonly string[] = [
+  'pgkeep.lease',
+  'pgkeep.sample',
+  'pgkeep.monitoring_report',
+  'pgkeep.table_size',
+  'pgkeep.index_scans',
+];
+
+/** SQL condition: relation `r` of {@link OWN_RELATIONS} is in a backup with its rows. */
+export const HAS_ROWS_IN_BACKUP = `r.name <> ALL ('{${TABLES_WITHOUT_ROWS.join(',')}}'::pg_catalog.text[])`;
+
+/**
  * The relations that pg_dump writes, as a query to select from: no system schema, no other session's temporary
  * table, nothing that belongs to an extension (`CREATE EXTENSION` makes those). `name` is quoted where SQL needs it.
  */

@@ -1,0 +1,242 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
+import { describeServer as describeAddress } from '../../config/database-url.js';
+import type { Settings } from '../../config/settings.js';
+import { SETTINGS } from '../../config/settings.token.js';
+import { Clock } from '../../core/clock.js';
+import { errorCode, messageOf } from '../../core/errors.js';
+import { renewLease } from '../../jobs/lease.service.js';
+import { type DatabaseFault, databaseFault } from '../../postgres/database-fault.js';
+import { withDeadline } from '../../postgres/deadline.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
+import { combineReport, type ConnectionVitals, withoutIgnored } from '../combine-report.js';
+import { downFinding, refusedFinding } from '../connection-codes.js';
+import type { MonitoringFinding, MonitoringReport } from '../monitoring.types.js';
+import { LOCK_MS, type Sampled, type Sampler, STATEMENT_MS, type Tier } from '../probe.js';
+import { PROBES } from '../probes.js';
+import { describeServer, type ServerDescription } from '../server-context.js';
+import { MonitorConnection } from './monitor-connection.js';
+import type { DatabaseDown, MonitorSample, SampleListener } from './monitor-sample.js';
+import { TierPace } from './tier-pace.js';
+
+export const MONITOR_LEASE = 'monitor';
+
+const TIERS = ['sample', 'minute', 'hour'] as const satisfies readonly Tier[];
+
+const TIMEOUTS = { statementTimeoutMs: STATEMENT_MS.sample, lockTimeoutMs: LOCK_MS };
+
+/** A lease outlasts two samples that were missed, and a sample in which the hourly probes take long. */
+const SHORTEST_LEASE_S = 45;
+const STOP_MS = 1000;
+
+/** What this replica is in a sample, and what server it found. */
+interface Turn extends Pick<MonitorSample, 'role' | 'fence'> {
+  readonly server: ServerDescription;
+}
+
+/** Samples the database in the background: of several replicas, the one that holds the lease does. */
+@Injectable()
+export class MonitorWatch implements BeforeApplicationShutdown {
+  private readonly logger = new Logger('Monitoring');
+  private readonly holder = `${process.pid}@${hostname()}/${randomUUID().slice(0, 8)}`;
+  private readonly connection: MonitorConnection;
+  private readonly pace: TierPace;
+  private readonly samplers: readonly Sampler[] = PROBES.map((probe) => probe.sampler());
+  private readonly sampled = new Map<Sampler, Sampled>();
+  private readonly listeners: SampleListener[] = [];
+  private current: MonitorSample | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private stepping: Promise<MonitorSample> | undefined;
+  private isStarted = false;
+  private isStopping = false;
+
+  constructor(
+    @Inject(SETTINGS) private readonly settings: Settings,
+    private readonly clock: Clock,
+  ) {
+    this.connection = new MonitorConnection(settings.database);
+    this.pace = new TierPace(settings.monitoring.intervalMs);
+  }
+
+  /** Starts sampling; does nothing where DB_MONITORING_ENABLED is not true, or when called again. */
+  start(): void {
+    if (this.isStarted || this.isStopping || !this.settings.monitoring.enabled) return;
+    this.isStarted = true;
+    void this.stepAndPlan();
+  }
+
+  /** Returns what is known, from memory; undefined before the first sample. */
+  latest(): MonitorSample | undefined {
+    return this.current;
+  }
+
+  /** Calls `listener` after each sample. */
+  onSample(listener: SampleListener): void {
+    this.listeners.push(listener);
+  }
+
+  /** Takes one sample, or waits for the one that is under way. Never throws. */
+  async step(): Promise<MonitorSample> {
+    this.stepping ??= this.takeSample().finally(() => {
+      this.stepping = undefined;
+    });
+    return await this.stepping;
+  }
+
+  /** Stops sampling, and gives the lease back, so that another replica need not wait for its end. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.isStopping = true;
+    clearTimeout(this.timer);
+    await withDeadline(this.end(), STOP_MS).catch(() => undefined);
+    await this.connection.close();
+  }
+
+  private async end(): Promise<void> {
+    await this.stepping;
+    if (this.current?.role !== 'leader' || this.current.fence === null) return;
+    const ended = { name: MONITOR_LEASE, holder: this.holder, seconds: 0 };
+    await this.connection.use(STOP_MS, (client) => renewLease(client, ended, TIMEOUTS));
+  }
+
+  private async stepAndPlan(): Promise<void> {
+    const beganMs = this.clock.monotonicMs();
+    await this.step();
+    if (this.isStopping) return;
+    const tookMs = this.clock.monotonicMs() - beganMs;
+    // The listening socket keeps a service alive; an importing test or script must be able to end.
+    this.timer = setTimeout(
+      () => void this.stepAndPlan(),
+      Math.max(this.settings.monitoring.intervalMs - tookMs, 0),
+    ).unref();
+  }
+
+  private async takeSample(): Promise<MonitorSample> {
+    const sample = await this.sampleOrFault();
+    this.logChange(sample);
+    this.current = sample;
+    for (const listener of this.listeners) {
+      try {
+        await listener(sample);
+      } catch (error) {
+        this.logger.error(`What follows a sample failed: ${messageOf(error)}`);
+      }
+    }
+    return sample;
+  }
+
+  private async sampleOrFault(): Promise<MonitorSample> {
+    const at = this.clock.now();
+    try {
+      const turn = await this.takeTurn();
+      const report = turn.role === 'leader' ? await this.look(turn, at) : undefined;
+      const { role, fence } = turn;
+      return { at, role, fence, report, down: undefined, findings: report?.findings ?? [] };
+    } catch (error) {
+      return this.withFault(error, at);
+    }
+  }
+
+  /** Asks whose turn it is. A connection that broke since the last sample says nothing: the second try opens another. */
+  private async takeTurn(): Promise<Turn> {
+    try {
+      return await this.askTurn();
+    } catch (error) {
+      if (databaseFault(error).code !== 'DATABASE_UNREACHABLE') throw error;
+      return await this.askTurn();
+    }
+  }
+
+  private async askTurn(): Promise<Turn> {
+    return await this.connection.use(STATEMENT_MS.sample, async (client) => {
+      const server = await describeServer(client, TIMEOUTS);
+      if (!server.keepsRecords) return { server, role: 'leader', fence: null };
+      const seconds = Math.max(SHORTEST_LEASE_S, (3 * this.settings.monitoring.intervalMs) / 1000);
+      const lease = { name: MONITOR_LEASE, holder: this.holder, seconds };
+      return { server, ...(await renewLease(client, lease, TIMEOUTS)) };
+    });
+  }
+
+  private async look({ server }: Turn, at: Date): Promise<MonitoringReport> {
+    const connected = await this.connect();
+    for (const tier of TIERS) await this.sampleTier(tier, server);
+    const others = 'refused' in connected ? [connected.refused] : [];
+    return combineReport(this.settings, {
+      at,
+      server,
+      measured: 'refused' in connected ? { connectMs: null, roundTripMs: null } : connected,
+      sampled: [...this.sampled.values()],
+      others,
+    });
+  }
+
+  /** Measures a new connection. That the server has none left is a finding, and not the end of the sample. */
+  private async connect(): Promise<ConnectionVitals | { readonly refused: MonitoringFinding }> {
+    try {
+      return await this.connection.measure();
+    } catch (error) {
+      if (errorCode(error) !== SQLSTATE.tooManyConnections) throw error;
+      return { refused: refusedFinding(this.address) };
+    }
+  }
+
+  /** Samples one tier where it is due. A probe that fails keeps its last findings, and is reported as unseen. */
+  private async sampleTier(tier: Tier, server: ServerDescription): Promise<void> {
+    const beganMs = this.clock.monotonicMs();
+    if (!this.pace.isDue(tier, beganMs)) return;
+    try {
+      for (const sampler of this.samplers.filter(({ probe }) => probe.tier === tier)) {
+        if (this.isStopping) return;
+        const nowMs = this.clock.monotonicMs();
+        const given = { server, thresholds: this.settings.monitoring, nowMs };
+        const sampled = await this.connection.use(STATEMENT_MS[tier], (client) =>
+          sampler.sample(client, given),
+        );
+        this.sampled.set(sampler, sampled.unseen ? { ...this.sampled.get(sampler), ...sampled } : sampled);
+      }
+    } finally {
+      this.pace.took(tier, { beganMs, endedMs: this.clock.monotonicMs() });
+    }
+  }
+
+  /** Returns the sample of a database that does not answer: what was known stays, with its own time. */
+  private withFault(error: unknown, at: Date): MonitorSample {
+    const fault = databaseFault(error);
+    const known = this.current?.report;
+    const { role = 'follower', fence = null } = this.current ?? {};
+    const isFull = errorCode(error) === SQLSTATE.tooManyConnections;
+    const finding = isFull ? refusedFinding(this.address) : downFinding(this.address, fault);
+    return {
+      at,
+      role,
+      fence,
+      report: known,
+      down: isFull ? undefined : this.downSince(at, fault),
+      findings: withoutIgnored(
+        [finding, ...(known?.findings ?? []).filter(({ code }) => code !== finding.code)],
+        this.settings.monitoring.ignored,
+      ),
+    };
+  }
+
+  private downSince(at: Date, { code, text }: DatabaseFault): DatabaseDown {
+    return { since: this.current?.down?.since ?? at, code, text };
+  }
+
+  private get address(): string {
+    return describeAddress(this.settings.database.url);
+  }
+
+  private logChange({ role, down, fence }: MonitorSample): void {
+    const { current } = this;
+    if (down && !current?.down) this.logger.warn(`The database does not answer: ${down.text}`);
+    if (!down && current?.down) {
+      const seconds = Math.round((this.clock.now().getTime() - current.down.since.getTime()) / 1000);
+      this.logger.log(`The database answers again, after ${seconds} s.`);
+    }
+    if (down || (current?.role === role && (current.fence === null) === (fence === null))) return;
+    if (role !== 'leader') this.logger.log('Another replica samples the database.');
+    else if (fence === null) this.logger.log('Samples the database. Nothing is kept: see pgkeep install.');
+    else this.logger.log('Samples the database.');
+  }
+}

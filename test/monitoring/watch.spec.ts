@@ -1,0 +1,235 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { Client } from 'pg';
+import { readSettings } from '../../src/config/read-settings.js';
+import { SystemClock } from '../../src/core/clock.js';
+import { MonitorWatch } from '../../src/monitoring/watch/monitor-watch.js';
+import type { MonitorSample, SampleListener } from '../../src/monitoring/watch/monitor-sample.js';
+import { createDatabase, query } from '../support/clinic.js';
+import { runCli } from '../support/pgkeep-process.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
+
+/** Later than any probe rests. */
+const LATER_MS = 7_200_000;
+
+/** One replica, which samples when a test calls it. */
+class Replica {
+  private readonly clock = new (class extends SystemClock {
+    aheadMs = 0;
+    override monotonicMs(): number {
+      return super.monotonicMs() + this.aheadMs;
+    }
+  })();
+  private readonly watch: MonitorWatch;
+
+  constructor(url: string, environment: Readonly<Record<string, string>>) {
+    const settings = readSettings({ DATABASE_URL: url, DB_MONITORING_ENABLED: 'true', ...environment });
+    this.watch = new MonitorWatch(settings, this.clock);
+  }
+
+  async step(): Promise<MonitorSample> {
+    this.clock.aheadMs += LATER_MS;
+    return await this.watch.step();
+  }
+
+  latest(): MonitorSample | undefined {
+    return this.watch.latest();
+  }
+
+  onSample(listener: SampleListener): void {
+    this.watch.onSample(listener);
+  }
+
+  async close(): Promise<void> {
+    await this.watch.beforeApplicationShutdown();
+  }
+}
+
+describe('sampling in the background', () => {
+  let own: ThrowAwayCluster;
+  let url: string;
+  let databases = 0;
+  const opened: Replica[] = [];
+
+  beforeAll(async () => {
+    Logger.overrideLogger(false);
+    own = await startThrowAwayCluster({ settings: { max_connections: '20' } });
+    const template = await createDatabase(own, 'template');
+    expect(await runCli(['install'], { DATABASE_URL: template })).toMatchObject({ code: 0 });
+  });
+  beforeEach(async () => {
+    databases += 1;
+    url = await createDatabase(own, `watched_${databases}`, 'template');
+  });
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((replica) => replica.close()));
+  });
+  afterAll(() => own.cluster.destroy());
+
+  /** Opens a replica whose next step comes when everything is due again. */
+  function open(at = url, environment: Readonly<Record<string, string>> = {}): Replica {
+    const replica = new Replica(at, environment);
+    opened.push(replica);
+    return replica;
+  }
+
+  const codesOf = ({ findings }: MonitorSample): string[] => findings.map(({ code }) => code);
+
+  it('is done by one replica, and by the next one when that one ends', async () => {
+    const [first, second, third] = [open(), open(), open()];
+    expect(await first.step()).toMatchObject({ role: 'leader', fence: 1n, down: undefined });
+    expect(await second.step()).toMatchObject({ role: 'deputy', fence: 1n });
+    expect(await third.step()).toMatchObject({ role: 'follower', fence: 1n });
+    expect(first.latest()?.report).toMatchObject({ database: `watched_${databases}`, unseen: [] });
+    // Two connections a replica at most, while it measures.
+    await opened.shift()?.close();
+    expect(await second.step()).toMatchObject({ role: 'leader', fence: 2n });
+    expect(await third.step()).toMatchObject({ role: 'deputy', fence: 2n });
+  });
+
+  it('asks one statement at a time, on one connection that stays open', async () => {
+    const watch = open();
+    await watch.step();
+    const pids = async (): Promise<unknown[]> =>
+      (
+        await query(
+          url,
+          `SELECT pid, application_name FROM pg_stat_activity WHERE application_name LIKE 'pgkeep monitor%'`,
+        )
+      ).rows;
+    const before = await pids();
+    expect(before).toEqual([{ pid: expect.any(Number), application_name: 'pgkeep monitor' }]);
+    await watch.step();
+    expect(await pids()).toEqual(before);
+  });
+
+  it('reports a database that is down, since when, and that it is back, with what was known before', async () => {
+    const proxy = await TcpProxy.to(Number(new URL(url).port));
+    const through = url.replace(/:\d+\//, `:${proxy.port}/`);
+    const watch = open(through);
+    const good = await watch.step();
+    proxy.mode = 'refuse';
+    proxy.cut();
+    const down = await watch.step();
+    expect(down).toMatchObject({
+      role: 'leader',
+      fence: 1n,
+      down: { since: down.at, code: 'DATABASE_UNREACHABLE', text: expect.any(String) },
+      report: good.report,
+    });
+    expect(down.findings[0]).toEqual({
+      code: 'DATABASE_DOWN',
+      severity: 'critical',
+      subject: '',
+      text: expect.stringMatching(new RegExp(`^[^ ]+:${proxy.port} does not answer: .+$`)),
+      remedy: expect.stringMatching(
+        /^Check the host and port of the database URL, .* Run `pgkeep ping` for the reason\. If the server cannot be brought back, restore the newest proven backup\.$/,
+      ),
+      sql: null,
+    });
+    expect((await watch.step()).down?.since).toEqual(down.at);
+    proxy.mode = 'pass';
+    const back = await watch.step();
+    expect([back.down, codesOf(back)]).toEqual([undefined, codesOf(good)]);
+    await proxy.close();
+  });
+
+  it('reports a connection that broke between two samples only where no other can be made', async () => {
+    const watch = open();
+    await watch.step();
+    await query(
+      url,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgkeep monitor%'`,
+    );
+    expect((await watch.step()).down).toBeUndefined();
+  });
+
+  it('reports connections that are all taken as such, with its own connection and without', async () => {
+    const role = `limited_${databases}`;
+    await query(
+      url,
+      `CREATE ROLE ${role} LOGIN PASSWORD 'secret' IN ROLE pg_monitor; GRANT ALL ON ALL TABLES IN SCHEMA pgkeep TO ${role}; GRANT USAGE ON SCHEMA pgkeep TO ${role}`,
+    );
+    const limited = url.replace(/\/\/[^@]+@/, `//${role}:secret@`);
+    const watch = open(limited);
+    expect(codesOf(await watch.step())).not.toContain('CONNECTIONS_EXHAUSTED');
+    const clients: Client[] = [];
+    const fill = async (): Promise<void> => {
+      for (;;) {
+        const client = new Client({ connectionString: limited, application_name: 'pool' });
+        client.on('error', () => undefined);
+        try {
+          await client.connect();
+        } catch {
+          return;
+        }
+        clients.push(client);
+      }
+    };
+    await fill();
+    const refused = await watch.step();
+    expect([refused.down, refused.findings[0]]).toEqual([
+      undefined,
+      {
+        code: 'CONNECTIONS_EXHAUSTED',
+        severity: 'critical',
+        subject: '',
+        text: expect.stringMatching(/^[^ ]+ refuses connections: all of them are taken$/),
+        remedy: 'Reduce connection_limit of the applications’ pools, or put PgBouncer in front.',
+        sql: null,
+      },
+    ]);
+    // It still sees who holds them.
+    expect(refused.report?.applications[0]).toMatchObject({ application: 'pool' });
+    expect(refused.report?.vitals.connectMs).toBeNull();
+    await query(
+      url,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgkeep monitor'`,
+    );
+    await fill();
+    const shutOut = await watch.step();
+    expect([shutOut.down, shutOut.findings[0]?.code, shutOut.report]).toEqual([
+      undefined,
+      'CONNECTIONS_EXHAUSTED',
+      refused.report,
+    ]);
+    await Promise.all(clients.map((client) => client.end()));
+  });
+
+  it('goes on by itself where schema pgkeep is missing, or the role may not write there', async () => {
+    const bare = await createDatabase(own, `bare_${databases}`);
+    expect(await open(bare).step()).toMatchObject({ role: 'leader', fence: null, down: undefined });
+    const role = `reader_${databases}`;
+    await query(url, `CREATE ROLE ${role} LOGIN PASSWORD 'secret'`);
+    const sample = await open(url.replace(/\/\/[^@]+@/, `//${role}:secret@`)).step();
+    expect(sample).toMatchObject({ role: 'leader', fence: null, report: { unseen: [] } });
+  });
+
+  it('calls its listeners one after the other, and goes on where one throws', async () => {
+    const watch = open();
+    const heard: string[] = [];
+    watch.onSample(() => {
+      heard.push('first');
+      throw new Error('broken');
+    });
+    watch.onSample(async ({ role }) => {
+      await query(url, 'SELECT 1');
+      heard.push(role);
+    });
+    await watch.step();
+    expect(heard).toEqual(['first', 'leader']);
+  });
+
+  it('leaves out what DB_MONITORING_IGNORE names', async () => {
+    await query(
+      url,
+      'CREATE UNLOGGED TABLE kept (); CREATE SCHEMA staging; CREATE UNLOGGED TABLE staging.loaded ()',
+    );
+    const ignore = { DB_MONITORING_IGNORE: 'STATEMENTS_UNKNOWN, TABLE_UNLOGGED:staging.*' };
+    const { findings } = await open(url, ignore).step();
+    expect(findings.filter(({ severity }) => severity === 'info').map(({ subject }) => subject)).toEqual([
+      'kept',
+    ]);
+  });
+});
