@@ -101,12 +101,12 @@ export function IsNetworkList(): PropertyDecorator {
 
 /** Accepts a size such as `100GB`. */
 export function IsSize(): PropertyDecorator {
-  return parses('isSize', 'a size such as 100GB or 1TiB', parseSize);
+  return Accepts('isSize', 'a size such as 100GB or 1TiB', parseSize);
 }
 
 /** Accepts what {@link parseIgnored} takes. */
 export function IsIgnoreList(): PropertyDecorator {
-  return parses('isIgnoreList', 'codes such as INDEX_DUPLICATE,TABLE_UNLOGGED:staging.*', parseIgnored);
+  return Accepts('isIgnoreList', 'codes such as INDEX_DUPLICATE,TABLE_UNLOGGED:staging.*', parseIgnored);
 }
 
 /** Accepts `off`, or a cron expression that the scheduler takes and that will match some day. */
