@@ -1,4 +1,5 @@
 import { BACKUP_METRICS } from '../../dist/metrics/backup-metrics.js';
+import { MONITORING_METRICS } from '../../dist/metrics/monitoring-metrics.js';
 import { SERVICE_METRICS } from '../../dist/metrics/service-metrics.js';
 import { fillParts, table } from './markdown.mjs';
 
@@ -6,7 +7,11 @@ import { fillParts, table } from './markdown.mjs';
 export const metricsPage = {
   file: 'docs/metrics.md',
   render: (current) =>
-    fillParts(current, { service: tableOf(SERVICE_METRICS), backups: tableOf(BACKUP_METRICS) }),
+    fillParts(current, {
+      service: tableOf(SERVICE_METRICS),
+      backups: tableOf(BACKUP_METRICS),
+      monitoring: tableOf(MONITORING_METRICS),
+    }),
 };
 
 /** @param {readonly import('../../dist/metrics/metric.js').Metric[]} metrics */

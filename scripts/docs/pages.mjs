@@ -3,6 +3,7 @@ import { cliPage } from './cli-page.mjs';
 import { lintRulesPage } from './lint-rules-page.mjs';
 import { metricsPage } from './metrics-page.mjs';
 import { monitoringPage } from './monitoring-page.mjs';
+import { prometheusRule } from './prometheus-rule.mjs';
 import { environmentExample, settingsPage } from './settings.mjs';
 
 /**
@@ -26,5 +27,6 @@ export const PAGES = [
   lintRulesPage,
   metricsPage,
   monitoringPage,
+  prometheusRule,
   settingsPage,
 ];

@@ -17,6 +17,7 @@ const stamp = stampOf(
       'package-lock.json',
       bridge,
       'prisma/schema.prisma',
+      'scripts/bundle.mjs',
       'src',
       'tsconfig.build.json',
       'tsconfig.json',
@@ -40,6 +41,7 @@ export const build = {
     try {
       await run(process.execPath, [compiler, '--project', join(root, bridge)]);
       await run(process.execPath, [...preload(), nestCli, 'build']);
+      await run(process.execPath, [join(root, 'scripts/bundle.mjs')]);
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
       throw new SetUpError(

@@ -4,8 +4,7 @@
  */
 
 /** SQL: a time as ms since 1970. */
-const msOf = (time: string): string =>
-  `pg_catalog.round(extract(epoch FROM ${time})::float8 * 1000)::float8`;
+const msOf = (time: string): string => `pg_catalog.round(extract(epoch FROM ${time})::float8 * 1000)::float8`;
 
 /** A message that takes longer is claimed again by another replica. */
 const CLAIM_SECONDS = 60;

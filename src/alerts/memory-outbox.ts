@@ -30,7 +30,8 @@ export class MemoryOutbox {
   ): void {
     for (const notice of notices) {
       for (const receiver of receivers) {
-        if (this.entries.some((entry) => entry.notice.id === notice.id && entry.receiver === receiver)) continue;
+        if (this.entries.some((entry) => entry.notice.id === notice.id && entry.receiver === receiver))
+          continue;
         this.entries.push({
           ...{ notice, receiver, createdAt: now, nextTryAt: notBefore },
           ...{ state: 'due', attempts: 0, lastError: null },

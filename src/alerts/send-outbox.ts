@@ -34,11 +34,7 @@ export class OutboxSender {
     await this.running;
   }
 
-  private async sendAll(
-    notifiers: readonly Notifier[],
-    clock: () => Date,
-    stop: AbortSignal,
-  ): Promise<void> {
+  private async sendAll(notifiers: readonly Notifier[], clock: () => Date, stop: AbortSignal): Promise<void> {
     const receivers = notifiers.filter(({ receives }) => receives === 'changes');
     const ended = await Promise.allSettled([
       this.store.giveUpOthers(receivers.map(({ name }) => name)),
@@ -76,7 +72,8 @@ export class OutboxSender {
 
   private logFailure(name: string, error: string, isGivenUp: boolean): void {
     if (isGivenUp) this.logger.error(`A message about an alert was given up after a day: ${error}`);
-    else if (!this.failing.has(name)) this.logger.warn(`An alert was not delivered, and is tried again: ${error}`);
+    else if (!this.failing.has(name))
+      this.logger.warn(`An alert was not delivered, and is tried again: ${error}`);
     this.failing.add(name);
   }
 }

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
+import { packageFile } from '../core/package-file.js';
 import { counted, formatCount, printable } from '../core/text.js';
 import { ENGINE_NAMES } from '../migrations/lint/engine.js';
 import type { Finding, LintRun, Severity } from '../migrations/lint/lint.types.js';
@@ -124,7 +125,7 @@ function toDescriptor(id: string) {
       text: `What breaks: ${breaks}\nInstead: ${instead}\nSee ${docs}`,
       markdown: `**What breaks:** ${breaks}\n\n**Instead:** ${instead}\n\nSee \`${docs}\`.`,
     },
-    helpUri: new URL(`../../${docs}`, import.meta.url).href,
+    helpUri: packageFile(docs).href,
   };
 }
 

@@ -14,7 +14,7 @@ import {
 import type { Fault } from './secret-file.js';
 import { Setting } from './setting.js';
 import { oneOf } from './setting-parsers.js';
-import { Accepts, IsOneOf, IsWholeNumber } from './setting-rules.js';
+import { IsParsedBy, IsOneOf, IsWholeNumber } from './setting-rules.js';
 import { MinLength } from './validation.js';
 
 /** From which severity on an alert is sent. */
@@ -31,7 +31,7 @@ export class AlertVariables {
     secret: true,
     parse: parseWebhooks,
   })
-  @Accepts('isWebhookList', 'webhooks such as slack+https://hooks.slack.com/services/…', parseWebhooks)
+  @IsParsedBy('isWebhookList', 'webhooks such as slack+https://hooks.slack.com/services/…', parseWebhooks)
   readonly webhooks: readonly Webhook[];
 
   @Setting('ALERT_WEBHOOK_SECRET', {
@@ -52,7 +52,7 @@ export class AlertVariables {
     secret: true,
     parse: parseHttpReceivers,
   })
-  @Accepts('isHttpReceiverList', 'URLs such as https://alertmanager.example:9093', parseHttpReceivers)
+  @IsParsedBy('isHttpReceiverList', 'URLs such as https://alertmanager.example:9093', parseHttpReceivers)
   readonly alertmanagers: readonly HttpReceiver[];
 
   @Setting('ALERT_SMTP_URL', {
@@ -62,7 +62,7 @@ export class AlertVariables {
     secret: true,
     parse: parseSmtp,
   })
-  @Accepts('isSmtpUrl', 'a URL such as smtps://user:password@mail.example', parseSmtp)
+  @IsParsedBy('isSmtpUrl', 'a URL such as smtps://user:password@mail.example', parseSmtp)
   readonly smtp: SmtpServer | undefined;
 
   @Setting('ALERT_MAIL_FROM', {
@@ -70,7 +70,7 @@ export class AlertVariables {
     example: 'pgkeep <pgkeep@clinic.example>',
     parse: parseMailAddress,
   })
-  @Accepts('isMailAddress', 'a mail address', parseMailAddress)
+  @IsParsedBy('isMailAddress', 'a mail address', parseMailAddress)
   readonly mailFrom: string | undefined;
 
   @Setting('ALERT_MAIL_TO', {
@@ -80,7 +80,7 @@ export class AlertVariables {
     example: 'dba@clinic.example,oncall@clinic.example',
     parse: (text) => (text === '' ? [] : parseMailAddresses(text)),
   })
-  @Accepts('isMailAddressList', 'mail addresses with commas between', parseMailAddresses)
+  @IsParsedBy('isMailAddressList', 'mail addresses with commas between', parseMailAddresses)
   readonly mailTo: readonly string[];
 
   @Setting('ALERT_MIN_SEVERITY', {
@@ -107,7 +107,7 @@ export class AlertVariables {
     secret: true,
     parse: parseHttpReceiver,
   })
-  @Accepts('isHttpReceiver', 'a URL such as https://hc-ping.com/…', parseHttpReceiver)
+  @IsParsedBy('isHttpReceiver', 'a URL such as https://hc-ping.com/…', parseHttpReceiver)
   readonly heartbeat: HttpReceiver | undefined;
 
   /** Whom to call. Alerts name the contact of their situation. */
@@ -119,7 +119,7 @@ export class AlertVariables {
       'Database outage | Check the server, then restore | Database Admin, +62 811 555 010; Security breach | Revoke access | Security Officer, +62 811 555 020',
     parse: parseContacts,
   })
-  @Accepts(
+  @IsParsedBy(
     'isContactList',
     'entries such as Database outage | Check the server | Database Admin, +62 …',
     parseContacts,

@@ -51,12 +51,12 @@ export function IsWholeNumber({
 /** Accepts a `postgresql://` URL that {@link parseDatabaseUrl} takes. */
 export function IsDatabaseUrl(): PropertyDecorator {
   const accepted = 'a PostgreSQL URL (postgresql://user:password@host:5432/database)';
-  return Accepts('isDatabaseUrl', accepted, parseDatabaseUrl);
+  return IsParsedBy('isDatabaseUrl', accepted, parseDatabaseUrl);
 }
 
 /** Accepts what {@link parseCommand} takes. */
 export function IsCommand(): PropertyDecorator {
-  return Accepts('isCommand', 'a program and its arguments', parseCommand);
+  return IsParsedBy('isCommand', 'a program and its arguments', parseCommand);
 }
 
 /** Accepts a compression that pg_dump 16 takes for `--compress`, with its level. */
@@ -70,17 +70,21 @@ export function IsCompression(): PropertyDecorator {
 /** Accepts what {@link parseEncryptionKey} takes. */
 export function IsEncryptionKey(): PropertyDecorator {
   const accepted = 'age recipients (age1…) or a passphrase of at least 12 characters';
-  return Accepts('isEncryptionKey', accepted, parseEncryptionKey);
+  return IsParsedBy('isEncryptionKey', accepted, parseEncryptionKey);
 }
 
 /** Accepts what {@link parseIdentities} takes. */
 export function IsEncryptionIdentity(): PropertyDecorator {
-  return Accepts('isEncryptionIdentity', 'one or more age identities (AGE-SECRET-KEY-1…)', parseIdentities);
+  return IsParsedBy(
+    'isEncryptionIdentity',
+    'one or more age identities (AGE-SECRET-KEY-1…)',
+    parseIdentities,
+  );
 }
 
 /** Accepts a list such as `backupConfig=latch,environment=warn`. */
 export function IsGateList(): PropertyDecorator {
-  return Accepts('isGateList', GATE_LIST, parseGates);
+  return IsParsedBy('isGateList', GATE_LIST, parseGates);
 }
 
 /** Accepts an IP address or a host name. */
@@ -96,22 +100,22 @@ export function IsListenAddress(): PropertyDecorator {
 
 /** Accepts what {@link parseNetworks} takes. */
 export function IsNetworkList(): PropertyDecorator {
-  return Accepts('isNetworkList', 'addresses or networks such as 10.0.0.0/8,fd00::/8', parseNetworks);
+  return IsParsedBy('isNetworkList', 'addresses or networks such as 10.0.0.0/8,fd00::/8', parseNetworks);
 }
 
 /** Accepts a size such as `100GB`. */
 export function IsSize(): PropertyDecorator {
-  return Accepts('isSize', 'a size such as 100GB or 1TiB', parseSize);
+  return IsParsedBy('isSize', 'a size such as 100GB or 1TiB', parseSize);
 }
 
 /** Accepts what {@link parseIgnored} takes. */
 export function IsIgnoreList(): PropertyDecorator {
-  return Accepts('isIgnoreList', 'codes such as INDEX_DUPLICATE,TABLE_UNLOGGED:staging.*', parseIgnored);
+  return IsParsedBy('isIgnoreList', 'codes such as INDEX_DUPLICATE,TABLE_UNLOGGED:staging.*', parseIgnored);
 }
 
 /** Accepts `off`, or a cron expression that the scheduler takes and that will match some day. */
 export function IsSchedule(): PropertyDecorator {
-  return Accepts(
+  return IsParsedBy(
     'isSchedule',
     'a cron expression (minute hour day month weekday, such as "0 2 * * *" for two o’clock every night) or off',
     requireSchedule,
@@ -167,7 +171,11 @@ function accepts(
 }
 
 /** Accepts what a parser takes. Its error completes the message, and quotes no secret. */
-export function Accepts(name: string, accepted: string, parse: (text: string) => unknown): PropertyDecorator {
+export function IsParsedBy(
+  name: string,
+  accepted: string,
+  parse: (text: string) => unknown,
+): PropertyDecorator {
   return accepts(
     name,
     (validated) => `${accepted}: ${faultOf(() => parse(String(validated?.value))) ?? ''}`,

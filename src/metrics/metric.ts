@@ -1,3 +1,4 @@
+import type { MonitorSample } from '../monitoring/watch/monitor-sample.js';
 import type { Learned } from '../readiness/learned.js';
 import type { Verdict } from '../readiness/readiness.types.js';
 
@@ -11,6 +12,8 @@ export interface MetricFacts {
   readonly verdict: Verdict;
   /** Undefined before the first evaluation of the checks has ended. */
   readonly learned: Learned | undefined;
+  /** Undefined without monitoring, and before the first sample. */
+  readonly sample: MonitorSample | undefined;
 }
 
 /** One value of a metric. */

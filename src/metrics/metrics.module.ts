@@ -1,9 +1,10 @@
 import { Module } from '@nestjs/common';
+import { MonitoringModule } from '../monitoring/monitoring.module.js';
 import { ReadinessModule } from '../readiness/readiness.module.js';
 import { MetricsService } from './metrics.service.js';
 
 @Module({
-  imports: [ReadinessModule],
+  imports: [MonitoringModule, ReadinessModule],
   providers: [MetricsService],
   exports: [MetricsService],
 })

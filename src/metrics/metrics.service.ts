@@ -2,14 +2,16 @@ import { Inject, Injectable } from '@nestjs/common';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
+import { MonitorWatch } from '../monitoring/watch/monitor-watch.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.js';
 import { BACKUP_METRICS } from './backup-metrics.js';
 import { exposition } from './exposition.js';
 import type { Metric } from './metric.js';
+import { MONITORING_METRICS } from './monitoring-metrics.js';
 import { SERVICE_METRICS } from './service-metrics.js';
 
 /** Every metric, in the order of `/metrics`. */
-export const METRICS: readonly Metric[] = [...SERVICE_METRICS, ...BACKUP_METRICS];
+export const METRICS: readonly Metric[] = [...SERVICE_METRICS, ...BACKUP_METRICS, ...MONITORING_METRICS];
 
 /** Writes what this process knows as metrics. */
 @Injectable()
@@ -17,6 +19,7 @@ export class MetricsService {
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
     private readonly readiness: ReadinessMonitor,
+    private readonly monitoring: MonitorWatch,
   ) {}
 
   /**
@@ -32,6 +35,7 @@ export class MetricsService {
       database: database.url.database,
       verdict,
       learned: this.readiness.learned(),
+      sample: this.monitoring.latest(),
     });
   }
 }

@@ -2,6 +2,7 @@ import type { IgnoredFinding } from '../config/setting-parsers.js';
 import type { Settings } from '../config/settings.js';
 import { slowConnectionFindings } from './connection-codes.js';
 import {
+  type Counters,
   type MonitoringFinding,
   type MonitoringReport,
   SEVERITIES,
@@ -20,11 +21,32 @@ const UNKNOWN = {
   transactionsPerSecond: null,
   rollbacksPerSecond: null,
   deadlocks: null,
+  deadlocksPerSecond: null,
+  writesPerSecond: null,
+  tempBytesPerSecond: null,
+  walBytesPerSecond: null,
+  replicaLagSeconds: null,
+  slotBytes: null,
   cacheHit: null,
   statementsPerSecond: null,
   meanStatementMs: null,
   sizeBytes: null,
   transactionIdAge: null,
+};
+
+const UNCOUNTED: Counters = {
+  commits: null,
+  rollbacks: null,
+  blocksRead: null,
+  blocksHit: null,
+  tempBytes: null,
+  deadlocks: null,
+  checksumFailures: null,
+  sessionsFatal: null,
+  sessionsKilled: null,
+  statements: null,
+  statementsMs: null,
+  archiveFailures: null,
 };
 
 /** What a report is made of. */
@@ -56,6 +78,8 @@ export function combineReport(
     version: server.version,
     sampledAt: at.toISOString(),
     vitals: Object.assign({ ...measured, ...UNKNOWN }, ...sampled.map(({ vitals }) => vitals)),
+    counters: Object.assign({ ...UNCOUNTED }, ...sampled.map(({ counters }) => counters)),
+    replication: sampled.find(({ replication }) => replication)?.replication ?? null,
     sessions: sampled.find(({ sessions }) => sessions)?.sessions ?? null,
     applications: sampled.flatMap(({ applications }) => applications ?? []),
     statements: sampled.flatMap(({ statements }) => statements ?? []),

@@ -1,12 +1,13 @@
 import { Module } from '@nestjs/common';
 import { ClockModule } from '../core/clock.module.js';
-import { JobsModule } from '../jobs/jobs.module.js';
+import { DatabaseModule } from '../postgres/database.module.js';
+import { HistoryService } from './history/history.service.js';
 import { MonitoringService } from './monitoring.service.js';
 import { MonitorWatch } from './watch/monitor-watch.js';
 
 @Module({
-  imports: [ClockModule, JobsModule],
-  providers: [MonitoringService, MonitorWatch],
-  exports: [MonitoringService, MonitorWatch],
+  imports: [ClockModule, DatabaseModule],
+  providers: [MonitoringService, MonitorWatch, HistoryService],
+  exports: [MonitoringService, MonitorWatch, HistoryService],
 })
 export class MonitoringModule {}

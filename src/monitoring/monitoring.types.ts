@@ -66,7 +66,17 @@ export interface Vitals {
   readonly longestStatementSeconds: number | null;
   readonly transactionsPerSecond: number | null;
   readonly rollbacksPerSecond: number | null;
+  /** Since the statistics were reset. */
   readonly deadlocks: number | null;
+  readonly deadlocksPerSecond: number | null;
+  /** Rows that were inserted, updated or deleted. */
+  readonly writesPerSecond: number | null;
+  readonly tempBytesPerSecond: number | null;
+  readonly walBytesPerSecond: number | null;
+  /** Of the replica that is the furthest behind; null without replicas. */
+  readonly replicaLagSeconds: number | null;
+  /** The WAL that the replication slot that keeps the most of it keeps; null without slots. */
+  readonly slotBytes: number | null;
   /** The share of blocks found in shared buffers, 0 to 1. */
   readonly cacheHit: number | null;
   readonly statementsPerSecond: number | null;
@@ -74,6 +84,45 @@ export interface Vitals {
   readonly sizeBytes: number | null;
   /** Age of the oldest transaction number, in transactions. */
   readonly transactionIdAge: number | null;
+}
+
+/** Totals since the server's statistics were reset; null where they are not known. */
+export interface Counters {
+  readonly commits: number | null;
+  readonly rollbacks: number | null;
+  readonly blocksRead: number | null;
+  readonly blocksHit: number | null;
+  readonly tempBytes: number | null;
+  readonly deadlocks: number | null;
+  readonly checksumFailures: number | null;
+  readonly sessionsFatal: number | null;
+  readonly sessionsKilled: number | null;
+  readonly statements: number | null;
+  readonly statementsMs: number | null;
+  readonly archiveFailures: number | null;
+}
+
+/** A replication slot. */
+export interface ReplicationSlot {
+  readonly name: string;
+  readonly active: boolean;
+  readonly lost: boolean;
+  /** The WAL that it keeps; null where it keeps none. */
+  readonly bytes: number | null;
+}
+
+/** A replica that reads from this server. */
+export interface Replica {
+  readonly name: string;
+  /** How far it is behind. */
+  readonly bytes: number | null;
+  readonly seconds: number | null;
+}
+
+/** Who reads the server's WAL. */
+export interface Replication {
+  readonly slots: readonly ReplicationSlot[];
+  readonly replicas: readonly Replica[];
 }
 
 /** What the probes saw of a database. */
@@ -85,6 +134,8 @@ export interface MonitoringReport {
   /** ISO 8601. */
   readonly sampledAt: string;
   readonly vitals: Vitals;
+  readonly counters: Counters;
+  readonly replication: Replication | null;
   readonly sessions: SessionCounts | null;
   readonly applications: readonly ApplicationSessions[];
   readonly statements: readonly StatementTime[];

@@ -6,7 +6,9 @@ import { read } from '../postgres/read.js';
 import type { CodeText } from '../readiness/check.js';
 import type {
   ApplicationSessions,
+  Counters,
   MonitoringFinding,
+  Replication,
   SessionCounts,
   Severity,
   StatementTime,
@@ -54,6 +56,8 @@ export interface NewFinding<Code extends string> {
 export interface Observation<Code extends string = string> {
   readonly findings?: readonly NewFinding<Code>[];
   readonly vitals?: Partial<Vitals>;
+  readonly counters?: Partial<Counters>;
+  readonly replication?: Replication;
   readonly sessions?: SessionCounts;
   readonly applications?: readonly ApplicationSessions[];
   readonly statements?: readonly StatementTime[];
@@ -120,6 +124,11 @@ export const STATEMENT_MS: Readonly<Record<Tier, number>> = { sample: 4000, minu
 
 /** The longest wait for a lock, in ms. */
 export const LOCK_MS = 100;
+
+/** Returns how fast a counter rises; null if it went down, because it was reset, and where no time has passed. */
+export function perSecond(now: number, before: number, elapsedSeconds: number): number | null {
+  return elapsedSeconds > 0 && now >= before ? (now - before) / elapsedSeconds : null;
+}
 
 /** Declares a probe. */
 export function defineProbe<Row extends QueryResultRow, const Code extends string>(

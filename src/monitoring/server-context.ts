@@ -11,6 +11,7 @@ interface Row {
   readonly sees_all: boolean;
   readonly statements_schema: string | null;
   readonly keeps_records: boolean;
+  readonly now: Date;
 }
 
 /** What the statements of probes depend on, and what a report names. */
@@ -20,6 +21,8 @@ export interface ServerDescription extends ServerContext {
   readonly database: string;
   /** Whether schema pgkeep is installed, and this role can write what monitoring keeps there. */
   readonly keepsRecords: boolean;
+  /** The database's clock. */
+  readonly now: Date;
 }
 
 /** Reads what the statements of probes depend on. @throws what the connection throws. */
@@ -34,6 +37,7 @@ export async function describeServer(client: ClientBase, timeouts: ReadTimeouts)
     seesAll: row.sees_all,
     statementsSchema: row.statements_schema,
     keepsRecords: row.keeps_records,
+    now: row.now,
   };
 }
 
@@ -44,7 +48,7 @@ const SERVER_QUERY = `
   SELECT pg_catalog.current_setting('server_version_num')::int AS version_number,
          pg_catalog.current_setting('server_version') AS version,
          pg_catalog.current_database()::text AS database, pg_catalog.pg_is_in_recovery() AS in_recovery,
-         current_user::text AS role,
+         current_user::text AS role, pg_catalog.now() AS now,
          pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all,
          (SELECT n.nspname::text FROM pg_catalog.pg_extension e
             JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace

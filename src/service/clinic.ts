@@ -2,11 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { escapeIdentifier } from 'pg';
 import { parseDatabaseUrl } from '../config/database-url.js';
+import { packageFile } from '../core/package-file.js';
 import { withConnection } from '../postgres/connect.js';
 import type { EmbeddedCluster } from '../cluster/embedded-cluster.js';
 
 /** The guarded sample application, shipped with pgkeep. */
-const CLINIC = new URL('../../examples/clinic/prisma/', import.meta.url);
+const CLINIC = packageFile('examples/clinic/prisma/');
 
 export const CLINIC_MIGRATIONS = fileURLToPath(new URL('migrations', CLINIC));
 

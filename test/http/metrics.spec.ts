@@ -1,14 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { LazyModuleLoader } from '@nestjs/core';
 import request from 'supertest';
 import { InstallService } from '../../src/install/install.service.js';
 import { MaintenanceService } from '../../src/maintenance/maintenance.service.js';
 import type { Metric } from '../../src/metrics/metric.js';
 import { METRICS } from '../../src/metrics/metrics.service.js';
+import { MonitoringModule } from '../../src/monitoring/monitoring.module.js';
+import { MonitorWatch } from '../../src/monitoring/watch/monitor-watch.js';
 import { ReadinessMonitor } from '../../src/readiness/readiness-monitor.js';
 import { backupDirectory } from '../support/backups.js';
-import { createGuarded, type GuardedDatabase } from '../support/guarded-database.js';
+import { createGuarded, execute, type GuardedDatabase } from '../support/guarded-database.js';
 import { faultsOf } from '../support/openapi-faults.js';
 import { ADMIN_TOKEN } from '../support/production.js';
 import { type Exposition, parseExposition } from '../support/prometheus-text.js';
@@ -49,6 +52,7 @@ describe('/metrics', () => {
       READINESS_REFRESH_MS: '3600000',
       READINESS_TIMEOUT_MS: '10000',
       TEST_DATABASE_URL: own.cluster.url('postgres'),
+      DB_MONITORING_ENABLED: 'true',
     });
     await service.app.get(InstallService).install();
     await service.app.get(ReadinessMonitor).refresh();
@@ -160,6 +164,36 @@ describe('/metrics', () => {
       { backup: 0, 'restore-test': 0 },
       { backup: 0, 'restore-test': 0 },
     ]);
+  });
+
+  it('has what monitoring has sampled, and counts what it has found', async () => {
+    expect((await scrape(service.url)).of('pgkeep_monitor_leader')).toEqual([]);
+    await execute(
+      guarded.url,
+      'CREATE TABLE public.trees (id int, name text); CREATE INDEX a ON public.trees (name); CREATE INDEX b ON public.trees (name); CREATE INDEX c ON public.trees (id); CREATE INDEX d ON public.trees (id)',
+    );
+    const modules = await service.app.get(LazyModuleLoader).load(() => MonitoringModule, { logger: false });
+    const { findings } = await modules.get(MonitorWatch).step();
+    const read = await scrape(service.url);
+    expect(read.value('pgkeep_monitor_leader')).toBe(1);
+    expect(read.value('pgkeep_monitor_sample_timestamp_seconds')).toBeGreaterThan(Date.now() / 1000 - 60);
+    expect(read.value('pgkeep_findings', { code: 'INDEX_DUPLICATE', severity: 'info' })).toBe(2);
+    expect(read.of('pgkeep_findings').reduce((sum, { value }) => sum + value, 0)).toBe(findings.length);
+    expect(read.value('pgkeep_monitor_probes_unseen')).toBe(0);
+    expect(read.value('pgkeep_connect_duration_seconds')).toBeGreaterThan(0);
+    expect(read.value('pgkeep_round_trip_duration_seconds')).toBeLessThan(5);
+    expect(read.value('pgkeep_connections_limit')).toBe(97);
+    expect(Object.keys(read.by('pgkeep_connections'))).toEqual([
+      'active',
+      'idle',
+      'idle_in_transaction',
+      'other',
+    ]);
+    expect(read.value('pgkeep_database_size_bytes')).toBeGreaterThan(1_000_000);
+    expect(read.value('pgkeep_transaction_id_age')).toBeGreaterThan(0);
+    // Two samples are needed for a rate, and pg_stat_statements for this one.
+    expect(read.of('pgkeep_statements_per_second')).toEqual([]);
+    expect(read.series.length).toBeLessThan(100);
   });
 
   it('answers HEAD without a body, and every Accept header with the text format', async () => {

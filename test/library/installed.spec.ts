@@ -139,6 +139,7 @@ describe('the package, installed from its tarball', () => {
       'dist/*.cjs',
       'dist/*.cts',
       'dist/*.js',
+      'dist/*.map',
       'dist/*.ts',
       'docs/*.md',
       'examples/clinic/prisma/*.json',

@@ -12,6 +12,7 @@ const FACTS: MetricFacts = {
   database: 'clinic',
   verdict: { status: 'not_ready', checks: {} },
   learned: undefined,
+  sample: undefined,
 };
 
 const gauge = (value: number | boolean | Date | null | undefined): string =>

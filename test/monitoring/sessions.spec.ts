@@ -261,6 +261,7 @@ describe('the judgement of what takes long to come about', () => {
     const { findings = [] } = replication.judge(
       [
         {
+          position: 1,
           slots: [slot, { ...slot, name: 'b', lost: true }, { ...slot, name: 'c', active: true }],
           replicas: [
             { name: 'r', bytes: 10, seconds: 61 },
@@ -279,16 +280,38 @@ describe('the judgement of what takes long to come about', () => {
 
   it('of counters that were reset brings no rate, and of checksum failures a critical finding', () => {
     const row = {
+      reset_at: null,
       commits: 10,
       rollbacks: 0,
       blocks_read: 1,
       blocks_hit: 1,
+      temp_bytes: 0,
+      rows_written: 5,
       deadlocks: 0,
       checksum_failures: 2,
+      sessions_fatal: 0,
+      sessions_killed: 0,
     };
-    const before = [{ ...row, commits: 100 }];
-    const { vitals, findings } = transactions.judge([row], { ...GIVEN, before, elapsedSeconds: 1 });
-    expect(vitals).toEqual({ deadlocks: 0 });
+    const earlier = { ...row, commits: 100, rows_written: 1 };
+    const { vitals, findings } = transactions.judge([row], {
+      ...GIVEN,
+      before: [earlier],
+      elapsedSeconds: 2,
+    });
+    // The other counters did not go down.
+    expect(vitals).toEqual({
+      deadlocks: 0,
+      transactionsPerSecond: null,
+      rollbacksPerSecond: 0,
+      deadlocksPerSecond: 0,
+      writesPerSecond: 2,
+      tempBytesPerSecond: 0,
+      cacheHit: null,
+    });
+    const reset = [{ ...earlier, reset_at: '2026-02-07 12:00:00+00' }];
+    expect(transactions.judge([row], { ...GIVEN, before: reset, elapsedSeconds: 2 }).vitals).toEqual({
+      deadlocks: 0,
+    });
     expect(findings).toEqual([
       { code: 'DATA_CORRUPT', severity: 'critical', text: '2 pages failed the checksum' },
     ]);

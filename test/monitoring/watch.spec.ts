@@ -1,50 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { Client } from 'pg';
-import { readSettings } from '../../src/config/read-settings.js';
-import { SystemClock } from '../../src/core/clock.js';
-import { MonitorWatch } from '../../src/monitoring/watch/monitor-watch.js';
-import type { MonitorSample, SampleListener } from '../../src/monitoring/watch/monitor-sample.js';
+import type { MonitorSample } from '../../src/monitoring/watch/monitor-sample.js';
 import { createDatabase, query } from '../support/clinic.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
-
-/** Later than any probe rests. */
-const LATER_MS = 7_200_000;
-
-/** One replica, which samples when a test calls it. */
-class Replica {
-  private readonly clock = new (class extends SystemClock {
-    aheadMs = 0;
-    override monotonicMs(): number {
-      return super.monotonicMs() + this.aheadMs;
-    }
-  })();
-  private readonly watch: MonitorWatch;
-
-  constructor(url: string, environment: Readonly<Record<string, string>>) {
-    const settings = readSettings({ DATABASE_URL: url, DB_MONITORING_ENABLED: 'true', ...environment });
-    this.watch = new MonitorWatch(settings, this.clock);
-  }
-
-  async step(): Promise<MonitorSample> {
-    this.clock.aheadMs += LATER_MS;
-    return await this.watch.step();
-  }
-
-  latest(): MonitorSample | undefined {
-    return this.watch.latest();
-  }
-
-  onSample(listener: SampleListener): void {
-    this.watch.onSample(listener);
-  }
-
-  async close(): Promise<void> {
-    await this.watch.beforeApplicationShutdown();
-  }
-}
+import { Replica } from './replica.js';
 
 describe('sampling in the background', () => {
   let own: ThrowAwayCluster;

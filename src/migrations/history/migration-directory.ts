@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../../core/errors.js';
+import { packageFile } from '../../core/package-file.js';
 import { boundedList } from '../../core/text.js';
 import type {
   DirectoryMigration,
@@ -16,7 +17,7 @@ import type {
 export const DOWN_FILE = 'down.sql';
 
 /** pgkeep's own migrations, shipped beside its code: `prisma/migrations` of this package. */
-export const OWN_MIGRATIONS_DIRECTORY = fileURLToPath(new URL('../../../prisma/migrations', import.meta.url));
+export const OWN_MIGRATIONS_DIRECTORY = fileURLToPath(packageFile('prisma/migrations'));
 
 /** PostgreSQL schema of pgkeep's records, and of the history of pgkeep's own migrations. */
 export const OWN_SCHEMA = 'pgkeep';

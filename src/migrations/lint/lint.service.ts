@@ -3,6 +3,7 @@ import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { DatabaseService } from '../../postgres/database.service.js';
 import { MigrationsService } from '../migrations.service.js';
+import { acceptEdit, listInBaseline } from './baseline.js';
 import type { AcceptedEditReport, BaselineReport, LintOptions, LintRun } from './lint.types.js';
 
 /**
@@ -39,7 +40,6 @@ export class LintService {
    * @throws PgkeepError `MIGRATIONS_UNREADABLE`, or `LINT_FAILED` if the baseline cannot be written.
    */
   async writeBaseline(): Promise<BaselineReport> {
-    const { listInBaseline } = await import('./baseline.js');
     return await listInBaseline(this.settings.migrationsDirectory);
   }
 
@@ -48,7 +48,6 @@ export class LintService {
    * @throws PgkeepError `USAGE_INVALID` if there is no such migration, `MIGRATIONS_UNREADABLE`, or `LINT_FAILED`.
    */
   async acceptEdit(migration: string, because: string): Promise<AcceptedEditReport> {
-    const { acceptEdit } = await import('./baseline.js');
     return await acceptEdit(this.settings.migrationsDirectory, migration, because);
   }
 }

@@ -5,6 +5,7 @@ import type { PrismaConfiguration } from '../../config/prisma-project.js';
 import type { Environment } from '../../config/read-settings.js';
 import { redactSecrets } from '../../config/redact-secrets.js';
 import { PgkeepError, messageOf } from '../../core/errors.js';
+import { packageFile } from '../../core/package-file.js';
 import { ProgramFailure } from '../../core/process/program-failure.js';
 import { type ProgramEnd, startProgram } from '../../core/process/program.js';
 import { withoutStop } from '../../core/text.js';
@@ -12,9 +13,7 @@ import { ANSWER_MARK, type Evaluation } from './evaluation.types.js';
 import { findPrismaConfigLoader } from './find-prisma.js';
 
 /** The built file, also for a caller that runs the sources: Node.js 22.12 runs no TypeScript. */
-const EVALUATION_PROCESS = fileURLToPath(
-  new URL('../../../dist/migrations/prisma-config/evaluation-process.js', import.meta.url),
-);
+const EVALUATION_PROCESS = fileURLToPath(packageFile('dist/migrations/prisma-config/evaluation-process.js'));
 
 /** How long a configuration may take: it may import a compiler, and ask a database. */
 const DEADLINE_MS = 20_000;

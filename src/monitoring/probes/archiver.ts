@@ -26,6 +26,7 @@ export const archiver = defineProbe<Row, keyof typeof CODES>({
            a.failed_count::float8 AS failed, a.last_failed_wal
       FROM pg_catalog.pg_stat_archiver a`,
   judge: ([row]) => ({
+    counters: { archiveFailures: row?.failed ?? null },
     findings: row?.fails
       ? [
           {

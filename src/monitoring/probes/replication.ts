@@ -1,24 +1,12 @@
 import { escapeLiteral } from 'pg';
 import { formatBytes, printableCell } from '../../core/text.js';
-import { defineProbe, type NewFinding } from '../probe.js';
+import type { Replica, Replication, ReplicationSlot, Vitals } from '../monitoring.types.js';
+import { defineProbe, type NewFinding, perSecond, type ProbeContext } from '../probe.js';
 import { durationText } from '../probe-sql.js';
 
-interface Slot {
-  readonly name: string;
-  readonly active: boolean;
-  readonly lost: boolean;
-  readonly bytes: number | null;
-}
-
-interface Replica {
-  readonly name: string;
-  readonly bytes: number | null;
-  readonly seconds: number | null;
-}
-
-interface Row {
-  readonly slots: readonly Slot[];
-  readonly replicas: readonly Replica[];
+interface Row extends Replication {
+  /** How much WAL was written since the cluster was created, or replayed on a replica. */
+  readonly position: number | null;
 }
 
 const CODES = {
@@ -48,11 +36,13 @@ export const replication = defineProbe<Row, Code>({
   tier: 'sample',
   cost: '0.3 ms',
   needs: 'pg_monitor, for the replicas',
+  hasRates: true,
   codes: CODES,
   sql: ({ inRecovery }) => {
     const position = inRecovery ? 'pg_catalog.pg_last_wal_replay_lsn()' : 'pg_catalog.pg_current_wal_lsn()';
     return `
-      SELECT (SELECT coalesce(pg_catalog.json_agg(x), '[]') FROM (
+      SELECT pg_catalog.pg_wal_lsn_diff(${position}, '0/0')::float8 AS position,
+             (SELECT coalesce(pg_catalog.json_agg(x), '[]') FROM (
                 SELECT s.slot_name AS name, s.active, s.wal_status IS NOT DISTINCT FROM 'lost' AS lost,
                        pg_catalog.pg_wal_lsn_diff(${position}, s.restart_lsn)::float8 AS bytes
                   FROM pg_catalog.pg_replication_slots s ORDER BY 1 LIMIT 50) x) AS slots,
@@ -61,15 +51,37 @@ export const replication = defineProbe<Row, Code>({
                        extract(epoch FROM r.replay_lag)::float8 AS seconds
                   FROM pg_catalog.pg_stat_replication r ORDER BY 1 LIMIT 50) x) AS replicas`;
   },
-  judge: ([row]) => ({
-    findings: [
-      ...(row?.slots ?? []).flatMap((slot) => slotFindings(slot)),
-      ...(row?.replicas ?? []).flatMap((replica) => replicaFindings(replica)),
-    ],
-  }),
+  judge: ([row], context) => {
+    if (!row) return {};
+    const { slots, replicas } = row;
+    return {
+      replication: {
+        slots: slots.map((slot) => ({ ...slot, name: printableCell(slot.name) })),
+        replicas: replicas.map((replica) => ({ ...replica, name: printableCell(replica.name) })),
+      },
+      vitals: vitalsOf(row, context),
+      findings: [
+        ...slots.flatMap((slot) => slotFindings(slot)),
+        ...replicas.flatMap((replica) => replicaFindings(replica)),
+      ],
+    };
+  },
 });
 
-function slotFindings({ name, active, lost, bytes }: Slot): NewFinding<Code>[] {
+function vitalsOf(
+  { position, slots, replicas }: Row,
+  { before, elapsedSeconds }: ProbeContext<Row>,
+): Partial<Vitals> {
+  const [then] = before ?? [];
+  const hasRate = then !== undefined && then.position !== null && position !== null;
+  return {
+    walBytesPerSecond: hasRate ? perSecond(position, then.position, elapsedSeconds) : null,
+    replicaLagSeconds: replicas.length > 0 ? Math.max(...replicas.map(({ seconds }) => seconds ?? 0)) : null,
+    slotBytes: slots.length > 0 ? Math.max(...slots.map(({ bytes }) => bytes ?? 0)) : null,
+  };
+}
+
+function slotFindings({ name, active, lost, bytes }: ReplicationSlot): NewFinding<Code>[] {
   const sql = `SELECT pg_drop_replication_slot(${escapeLiteral(name)});`;
   if (lost) {
     return [

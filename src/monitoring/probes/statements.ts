@@ -2,7 +2,7 @@ import { escapeIdentifier } from 'pg';
 import { MARK } from '../../postgres/mark.js';
 import { redactQuery } from '../../postgres/redact-query.js';
 import type { Vitals } from '../monitoring.types.js';
-import { defineProbe, type ProbeContext } from '../probe.js';
+import { defineProbe, perSecond, type ProbeContext } from '../probe.js';
 
 interface Row {
   readonly calls: number | null;
@@ -67,6 +67,7 @@ export const statements = defineProbe<Row, keyof typeof CODES>({
     const total = row.total_ms ?? 0;
     return {
       vitals: ratesOf(row, context),
+      counters: { statements: row.calls ?? 0, statementsMs: total },
       statements: row.slowest.map(({ statement, calls, total_ms: ms }) => ({
         statement: statement === null ? 'not shown to this role' : redactQuery(statement, SHOWN),
         calls,
@@ -80,11 +81,9 @@ export const statements = defineProbe<Row, keyof typeof CODES>({
 /** Returns rates since the sample before; none if the statistics were reset. */
 function ratesOf(row: Row, { before, elapsedSeconds }: ProbeContext<Row>): Partial<Vitals> {
   const [then] = before ?? [];
-  const calls = (row.calls ?? 0) - (then?.calls ?? 0);
-  if (!then || elapsedSeconds <= 0 || calls < 0) return {};
-  const spent = (row.total_ms ?? 0) - (then.total_ms ?? 0);
-  return {
-    statementsPerSecond: calls / elapsedSeconds,
-    meanStatementMs: calls > 0 ? spent / calls : null,
-  };
+  if (!then) return {};
+  const calls = perSecond(row.calls ?? 0, then.calls ?? 0, elapsedSeconds);
+  const spentMs = perSecond(row.total_ms ?? 0, then.total_ms ?? 0, elapsedSeconds);
+  if (calls === null || spentMs === null) return {};
+  return { statementsPerSecond: calls, meanStatementMs: calls > 0 ? spentMs / calls : null };
 }

@@ -15,6 +15,7 @@ import { downFinding, refusedFinding } from '../connection-codes.js';
 import type { MonitoringFinding, MonitoringReport } from '../monitoring.types.js';
 import { LOCK_MS, type Sampled, type Sampler, STATEMENT_MS, type Tier } from '../probe.js';
 import { PROBES } from '../probes.js';
+import { HistoryService } from '../history/history.service.js';
 import { describeServer, type ServerDescription } from '../server-context.js';
 import { MonitorConnection } from './monitor-connection.js';
 import type { DatabaseDown, MonitorSample, SampleListener } from './monitor-sample.js';
@@ -48,12 +49,14 @@ export class MonitorWatch implements BeforeApplicationShutdown {
   private current: MonitorSample | undefined;
   private timer: NodeJS.Timeout | undefined;
   private stepping: Promise<MonitorSample> | undefined;
+  private loggedFault: string | undefined;
   private isStarted = false;
   private isStopping = false;
 
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
     private readonly clock: Clock,
+    private readonly history: HistoryService,
   ) {
     this.connection = new MonitorConnection(settings.database);
     this.pace = new TierPace(settings.monitoring.intervalMs);
@@ -114,6 +117,7 @@ export class MonitorWatch implements BeforeApplicationShutdown {
   private async takeSample(): Promise<MonitorSample> {
     const sample = await this.sampleOrFault();
     this.logChange(sample);
+    this.history.noteDown(sample.down !== undefined);
     this.current = sample;
     for (const listener of this.listeners) {
       try {
@@ -129,7 +133,10 @@ export class MonitorWatch implements BeforeApplicationShutdown {
     const at = this.clock.now();
     try {
       const turn = await this.takeTurn();
-      const report = turn.role === 'leader' ? await this.look(turn, at) : undefined;
+      const report =
+        turn.role === 'leader'
+          ? await this.lookAndRecord(turn, at)
+          : await this.readReport().catch(() => undefined);
       const { role, fence } = turn;
       return { at, role, fence, report, down: undefined, findings: report?.findings ?? [] };
     } catch (error) {
@@ -155,6 +162,34 @@ export class MonitorWatch implements BeforeApplicationShutdown {
       const lease = { name: MONITOR_LEASE, holder: this.holder, seconds };
       return { server, ...(await renewLease(client, lease, TIMEOUTS)) };
     });
+  }
+
+  private async readReport(): Promise<MonitoringReport | undefined> {
+    return await this.connection.use(STATEMENT_MS.sample, (client) =>
+      this.history.newestReport(client, TIMEOUTS),
+    );
+  }
+
+  /** Looks, and writes down what was seen. That it cannot be written is logged, and not the end of the sample. */
+  private async lookAndRecord(turn: Turn, at: Date): Promise<MonitoringReport> {
+    const beganMs = this.clock.monotonicMs();
+    const report = await this.look(turn, at);
+    const probeMs = this.clock.monotonicMs() - beganMs - (report.vitals.connectMs ?? 0);
+    const minute = this.history.add({ report, probeMs, now: turn.server.now });
+    const { fence } = turn;
+    if (fence === null) return report;
+    try {
+      const lease = { name: MONITOR_LEASE, holder: this.holder, fence };
+      await this.connection.use(2 * STATEMENT_MS.sample, (client) =>
+        this.history.write(client, lease, { report, minute }, TIMEOUTS),
+      );
+      this.loggedFault = undefined;
+    } catch (error) {
+      const fault = databaseFault(error).text;
+      if (fault !== this.loggedFault) this.logger.warn(`The history cannot be written: ${fault}`);
+      this.loggedFault = fault;
+    }
+    return report;
   }
 
   private async look({ server }: Turn, at: Date): Promise<MonitoringReport> {

@@ -11,6 +11,7 @@ import { Clock } from '../../core/clock.js';
 import { PgkeepError } from '../../core/errors.js';
 import { databaseError } from '../../postgres/database-fault.js';
 import { DatabaseService } from '../../postgres/database.service.js';
+import { readHistory } from './evidence.js';
 import type { RestoreTestHistory, RestoreTestOptions, RestoreTestReport } from './restore-test.types.js';
 
 /** Tests that backups can be restored, and stores the evidence. */
@@ -51,7 +52,6 @@ export class RestoreTestService {
    * @throws PgkeepError `NOT_INSTALLED`, or a `DATABASE_…` code.
    */
   async list(limit = 20): Promise<RestoreTestHistory> {
-    const { readHistory } = await import('./evidence.js');
     const { primary, timeouts } = this.database;
     try {
       const history = await this.database.withPooled(primary, (client) =>

@@ -1,0 +1,132 @@
+import { spawnSync } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { backupDirectory } from '../support/backups.js';
+import { createGuarded, execute, type GuardedDatabase } from '../support/guarded-database.js';
+import { PgkeepProcess, runCli } from '../support/pgkeep-process.js';
+import { prometheusProgram, StockPrometheus } from '../support/stock-prometheus.js';
+import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import { until } from '../support/until.js';
+
+const TOKEN = 'a-scraper-of-more-than-thirty-two-characters';
+const RULES = 'deploy/prometheus/pgkeep.rules.yml';
+
+function promtool(argv: readonly string[], input = ''): { status: number | null; output: string } {
+  const { status, stdout, stderr } = spawnSync(prometheusProgram('promtool'), argv, {
+    input,
+    encoding: 'utf8',
+  });
+  return { status, output: stdout + stderr };
+}
+
+describe('promtool', () => {
+  it('accepts the rules', () => {
+    expect(promtool(['check', 'rules', '--lint=all', '--lint-fatal', RULES])).toEqual({
+      status: 0,
+      output: expect.stringMatching(/SUCCESS: \d+ rules found/),
+    });
+  });
+
+  it('finds that each rule fires when it should, and only then', () => {
+    expect(promtool(['test', 'rules', 'deploy/prometheus/pgkeep.rules.test.yml'])).toEqual({
+      status: 0,
+      output: expect.stringMatching(/SUCCESS/),
+    });
+  });
+});
+
+describe('a real Prometheus that scrapes the service', () => {
+  let own: ThrowAwayCluster;
+  let guarded: GuardedDatabase;
+  let service: PgkeepProcess;
+  let url: string;
+  let prometheus: StockPrometheus;
+
+  beforeAll(async () => {
+    own = await startThrowAwayCluster();
+    guarded = await createGuarded(own, String.raw`orchard "north" \ № 1`);
+    const environment = {
+      DATABASE_URL: guarded.url,
+      MIGRATIONS_DIR: guarded.migrationsDirectory,
+      BACKUP_ENABLED: 'true',
+      BACKUP_DIR: backupDirectory(),
+      TEST_DATABASE_URL: own.cluster.url('postgres'),
+    };
+    for (const argv of [['install'], ['stamp', 'development'], ['backup'], ['restore', 'test']])
+      expect(await runCli(argv, environment)).toMatchObject({ code: 0 });
+    service = new PgkeepProcess('main', [], {
+      ...environment,
+      HOST: '127.0.0.1',
+      PORT: '0',
+      METRICS_TOKEN: TOKEN,
+      READINESS_REFRESH_MS: '1000',
+    });
+    url = await service.listening();
+    prometheus = await StockPrometheus.start(new URL(url).host, { token: TOKEN, rules: [RULES] });
+  });
+  afterAll(async () => {
+    await prometheus.stop();
+    await service.kill();
+    await own.cluster.destroy();
+  });
+
+  it('finds nothing to complain about in the exposition', async () => {
+    await until(async () => (await fetch(`${url}/ready`)).status === 200);
+    const text = await (
+      await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${TOKEN}` } })
+    ).text();
+    expect(promtool(['check', 'metrics'], text)).toEqual({ status: 0, output: '' });
+  });
+
+  it('has the values, and the hostile name of the database as it is', async () => {
+    await until(async () => (await prometheus.value('pgkeep_restore_test_ok')) === 1);
+    expect(await prometheus.target()).toMatchObject({ health: 'up', lastError: '' });
+    const [info] = await prometheus.query('pgkeep_build_info');
+    expect(info?.metric).toMatchObject({
+      job: 'pgkeep',
+      environment: 'development',
+      database: String.raw`orchard "north" \ № 1`,
+      server: expect.stringMatching(/^15\.\d+$/),
+    });
+    expect(await prometheus.value('pgkeep_up')).toBe(1);
+    expect(await prometheus.value('pgkeep_backups')).toBe(1);
+    expect(await prometheus.value('pgkeep_migrations{state="applied"}')).toBe(1);
+    expect(await prometheus.value('time() - pgkeep_backup_newest_timestamp_seconds')).toBeLessThan(300);
+    expect(await prometheus.value('scrape_samples_scraped{job="pgkeep"}')).toBeLessThan(100);
+    expect(await prometheus.value('scrape_duration_seconds{job="pgkeep"}')).toBeLessThan(0.5);
+  });
+
+  it('fires no alert while all is well, and the right ones when a migration fails and the database dies', async () => {
+    const active = async (): Promise<string[]> =>
+      (await prometheus.alerts())
+        .map(({ labels, state }) => `${labels['alertname']} ${state}`)
+        .toSorted((a, b) => a.localeCompare(b));
+    // Before the first scrape pgkeep was absent.
+    await until(async () => (await active()).length === 0);
+    await execute(guarded.url, 'UPDATE _prisma_migrations SET finished_at = NULL');
+    await until(async () => (await active()).includes('PgkeepMigrationFailed firing'));
+    expect(await active()).toEqual([
+      'PgkeepCheckFails pending',
+      'PgkeepMigrationFailed firing',
+      'PgkeepNotReady pending',
+    ]);
+    await execute(guarded.url, 'UPDATE _prisma_migrations SET finished_at = now()');
+    await until(async () => (await active()).length === 0);
+    await own.cluster.stop();
+    await until(async () => (await active()).includes('PgkeepDatabaseDown pending'));
+    // The last values stay: no backup is reported as missing because the database is down.
+    expect((await active()).filter((alert) => /Backup|Restore|Migration|Job/.test(alert))).toEqual([]);
+    expect(await prometheus.value('pgkeep_migrations{state="applied"}')).toBe(1);
+    expect(prometheus.log).not.toMatch(/level=(warn|error)/);
+  });
+
+  it('is refused with a wrong token, and then sees the target as down', async () => {
+    const stranger = await StockPrometheus.start(new URL(url).host, { token: 'wrong', rules: [] });
+    await until(async () => (await stranger.target())?.health === 'down');
+    expect(await stranger.target()).toMatchObject({
+      lastError: 'server returned HTTP status 401 Unauthorized',
+    });
+    expect(await stranger.value('up{job="pgkeep"}')).toBe(0);
+    await stranger.stop();
+    expect(await prometheus.target()).toMatchObject({ health: 'up' });
+  });
+});
