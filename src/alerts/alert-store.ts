@@ -95,13 +95,7 @@ export class AlertStore {
     fence: bigint,
     { changed, forgotten, deliveries }: AlertChanges,
   ): Promise<boolean> {
-    const values = [
-      lease,
-      String(fence),
-      JSON.stringify(changed),
-      forgotten,
-      JSON.stringify(deliveries.map((delivery) => ({ ...delivery }))),
-    ];
+    const values = [lease, String(fence), JSON.stringify(changed), forgotten, JSON.stringify(deliveries)];
     return oneRow(await this.rows<{ held: number }>(COMMIT, values)).held > 0;
   }
 
@@ -135,8 +129,11 @@ export class AlertStore {
   /** Reads what became of the messages. */
   async deliveries(): Promise<DeliveryView[]> {
     const rows = await this.rows<DeliveryRow>(DELIVERIES);
-    return rows.map(({ sent_at: sentAt, last_error: lastError, ...counts }) => ({
-      ...counts,
+    return rows.map(({ receiver, due, sent, failed, sent_at: sentAt, last_error: lastError }) => ({
+      receiver,
+      due,
+      sent,
+      failed,
       lastSentAt: sentAt?.toISOString() ?? null,
       lastError,
     }));

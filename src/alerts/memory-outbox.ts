@@ -33,8 +33,13 @@ export class MemoryOutbox {
         if (this.entries.some((entry) => entry.notice.id === notice.id && entry.receiver === receiver))
           continue;
         this.entries.push({
-          ...{ notice, receiver, createdAt: now, nextTryAt: notBefore },
-          ...{ state: 'due', attempts: 0, lastError: null },
+          notice,
+          receiver,
+          createdAt: now,
+          nextTryAt: notBefore,
+          state: 'due',
+          attempts: 0,
+          lastError: null,
         });
       }
     }
@@ -58,13 +63,21 @@ export class MemoryOutbox {
     return this.entries.some(({ state }) => state === 'sent');
   }
 
-  /** Removes and returns everything, to be stored. What was not due yet is left out: its replica had to wait. */
-  takeAll(now: number): NewDelivery[] {
-    const taken = this.entries.filter(({ attempts, nextTryAt }) => attempts > 0 || nextTryAt <= now);
-    this.entries = [];
-    return taken.map(({ notice, receiver, state, attempts, lastError }) => ({
-      ...{ id: notice.id, receiver, notice, state, attempts, lastError },
+  /** Returns everything, to be stored: what was sent, and what is left. */
+  all(): NewDelivery[] {
+    return this.entries.map(({ notice, receiver, state, attempts, lastError }) => ({
+      id: notice.id,
+      receiver,
+      notice,
+      state,
+      attempts,
+      lastError,
     }));
+  }
+
+  /** Removes everything. */
+  clear(): void {
+    this.entries = [];
   }
 
   private async try(entry: Entry, notifier: Notifier, now: number, stop: AbortSignal): Promise<boolean> {

@@ -44,10 +44,39 @@ export function noticesOf(events: readonly AlertEvent[], alerts: Alerts, about: 
 export function noticedAlert(alert: Alert, { contacts }: Pick<About, 'contacts'>): NoticedAlert {
   const { id, code, subject, severity, text, remedy, sql, since, firedAt, resolvedAt } = alert;
   return {
-    ...{ id, code, subject, severity, text, remedy, sql },
+    id,
+    code,
+    subject,
+    severity,
+    text,
+    remedy,
+    sql,
     since: new Date(since).toISOString(),
     firedAt: firedAt === null ? null : new Date(firedAt).toISOString(),
     resolvedAt: resolvedAt === null ? null : new Date(resolvedAt).toISOString(),
     contact: contactOf(code, contacts),
+  };
+}
+
+/** A resolved alert is still shown to receivers of states for this time, in ms: one message may be lost. */
+const SHOWN_RESOLVED_MS = 15 * 60_000;
+
+/** Returns everything that was sent as firing, and what was resolved lately; undefined where there is nothing. Pure. */
+export function stateNotice(alerts: Alerts, about: About, now: number): Notice | undefined {
+  const shown = [...alerts.values()].filter(({ state, notifiedAt, resolvedAt, firedAt }) =>
+    state === 'firing'
+      ? notifiedAt !== null
+      : state === 'resolved' && firedAt !== null && now - (resolvedAt ?? 0) < SHOWN_RESOLVED_MS,
+  );
+  const [first, ...others] = shown.map((alert) => noticedAlert(alert, about));
+  if (!first) return undefined;
+  return {
+    id: uuidOf('state', now),
+    event: 'state',
+    database: about.database,
+    environment: about.environment,
+    alerts: [first, ...others],
+    stillFiring: shown.filter(({ state }) => state === 'firing').length,
+    link: about.link,
   };
 }

@@ -99,9 +99,23 @@ function newAlert(id: string, finding: AlertFinding, now: number): Alert {
 export function resolvedAlert(id: string, finding: AlertFinding, episode: string): Alert {
   const { code, severity, subject, text, remedy, sql } = finding;
   return {
-    ...{ id, code, severity, subject, text, remedy, sql, episode },
-    ...{ state: 'resolved', since: 0, firedAt: null, resolvedAt: null, clearSince: null },
-    ...{ notifiedAt: null, notifiedSeverity: null, notifications: 0, firings: [] },
+    id,
+    code,
+    severity,
+    subject,
+    text,
+    remedy,
+    sql,
+    episode,
+    state: 'resolved',
+    since: 0,
+    firedAt: null,
+    resolvedAt: null,
+    clearSince: null,
+    notifiedAt: null,
+    notifiedSeverity: null,
+    notifications: 0,
+    firings: [],
   };
 }
 

@@ -25,7 +25,12 @@ export type Action =
   | 'anonymize'
   | 'export-data'
   | 'hold'
-  | 'release';
+  | 'release'
+  | 'silence'
+  | 'unsilence'
+  | 'test-alert'
+  | 'guard-refusal'
+  | 'logins-refused';
 
 /** A value that jsonb can hold. */
 export type Json =

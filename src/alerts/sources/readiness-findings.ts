@@ -2,7 +2,7 @@ import type { CodeText } from '../../readiness/check.js';
 import { GENERAL_CODES, VERDICT_CODES } from '../../readiness/check.js';
 import { CHECKS } from '../../readiness/checks.js';
 import { blocks } from '../../readiness/judge.js';
-import type { Verdict } from '../../readiness/readiness.types.js';
+import type { CheckView, Verdict } from '../../readiness/readiness.types.js';
 import type { AlertFinding } from '../alert.types.js';
 
 const TEXTS = new Map<string, CodeText>(
@@ -11,43 +11,33 @@ const TEXTS = new Map<string, CodeText>(
   ),
 );
 
-/** Codes that say the same of every check: the database does not answer. */
-const ABOUT_CONNECTION = /^DATABASE_(UNREACHABLE|TIMEOUT|ERROR|AUTHENTICATION_FAILED)$/;
-
 /**
  * Returns an alert for each check of `/ready` that fails, by its code: critical where it makes this replica not ready, a
- * warning where the gate only warns. Pure.
+ * warning where the gate only warns. Of several checks that fail because the database does not answer, one is named. Pure.
  */
 export function readinessFindings({ status, code, checks }: Verdict): AlertFinding[] {
   const failing = Object.entries(checks).filter(([, { ok }]) => !ok);
-  const isConnection = failing.some(([, view]) => ABOUT_CONNECTION.test(view.code ?? ''));
-  const findings = failing
-    // Where the database does not answer, no check knows anything: one of them says it.
-    .filter(
-      ([, view], index) =>
-        !isConnection ||
-        index === firstConnection(failing.map(([, one]) => one.code)) ||
-        !/^Not known: /.test(view.details),
-    )
-    .map(([name, view]): AlertFinding => {
-      const failedCode = view.code ?? 'CHECK_FAILED';
-      return {
-        code: failedCode,
-        severity: blocks(view, status === 'ready') ? 'critical' : 'warning',
-        subject: name,
-        text: `/ready, ${name}: ${view.details}`,
-        remedy: remedyOf(failedCode),
-        sql: null,
-      };
-    });
-  return code === 'EVALUATION_STALE' ? [...findings, staleFinding()] : findings;
+  const connection = failing.find(([, { code: failed = '' }]) => /^DATABASE_/.test(failed));
+  const named = failing.filter(
+    ([name, { details }]) => !connection || name === connection[0] || !details.startsWith('Not known: '),
+  );
+  const findings = named.map(([name, view]) => findingOf(name, view, status === 'ready'));
+  return code === 'EVALUATION_STALE' ? [...findings, STALE] : findings;
 }
 
-function firstConnection(codes: readonly (string | undefined)[]): number {
-  return codes.findIndex((code) => ABOUT_CONNECTION.test(code ?? ''));
+function findingOf(name: string, view: CheckView, isReady: boolean): AlertFinding {
+  const { code = 'CHECK_FAILED', details } = view;
+  return {
+    code,
+    severity: blocks(view, isReady) ? 'critical' : 'warning',
+    subject: name,
+    text: `/ready, ${name}: ${details}`,
+    remedy: remedyOf(code),
+    sql: null,
+  };
 }
 
-/** Remedies are Markdown for docs/checks.md; the backticks around commands stay. */
+/** Remedies are Markdown for docs/checks.md; of a link the words stay. */
 function remedyOf(code: string): string {
   const known = TEXTS.get(code);
   return known
@@ -55,14 +45,11 @@ function remedyOf(code: string): string {
     : 'Run `pgkeep ready` for the details.';
 }
 
-function staleFinding(): AlertFinding {
-  const { meaning, remedy } = VERDICT_CODES.EVALUATION_STALE;
-  return {
-    code: 'EVALUATION_STALE',
-    severity: 'critical',
-    subject: '',
-    text: `/ready: ${meaning}`,
-    remedy,
-    sql: null,
-  };
-}
+const STALE: AlertFinding = {
+  code: 'EVALUATION_STALE',
+  severity: 'critical',
+  subject: '',
+  text: `/ready: ${VERDICT_CODES.EVALUATION_STALE.meaning}`,
+  remedy: VERDICT_CODES.EVALUATION_STALE.remedy,
+  sql: null,
+};

@@ -1,4 +1,4 @@
-import type { RestoreTestHistory } from '../../restore/test/restore-test.types.js';
+import type { NewestEvidences } from '../../restore/test/evidence.js';
 import type { AlertFinding } from '../alert.types.js';
 import { utc } from './alert-source.js';
 
@@ -11,17 +11,15 @@ export const RESTORE_TEST_CODES = {
 } as const;
 
 /** Returns an alert where the newest restore test of this environment failed. Pure. */
-export function restoreTestFindings({ tests }: RestoreTestHistory, environment: string): AlertFinding[] {
-  const [newest] = tests
-    .filter((test) => test.environment === environment)
-    .toSorted((left, right) => right.number - left.number);
+export function restoreTestFindings(evidence: NewestEvidences | undefined): AlertFinding[] {
+  const newest = evidence?.newest;
   if (newest?.verdict !== 'failed') return [];
   return [
     {
       code: 'RESTORE_TEST_FAILED',
       severity: 'critical',
       subject: '',
-      text: `The restore test of ${newest.backup} failed at ${utc(newest.finishedAt)}`,
+      text: `The restore test of ${newest.backup} failed at ${utc(newest.finishedAt.toISOString())}`,
       remedy: RESTORE_TEST_CODES.RESTORE_TEST_FAILED.remedy,
       sql: null,
     },
