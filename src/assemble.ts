@@ -1,4 +1,5 @@
 import type { DynamicModule, ModuleMetadata, Type } from '@nestjs/common';
+import { AccessModule } from './access/access.module.js';
 import { AuditLogModule } from './audit-log/audit-log.module.js';
 import { BackupModule } from './backup/backup.module.js';
 import type { PasswordCallback } from './config/password-source.js';
@@ -33,6 +34,7 @@ export const SERVICE_MODULES = [
   ReadinessModule,
   StatsModule,
   MaintenanceModule,
+  AccessModule,
 ] as const;
 
 /** What an application passes beside the settings. */

@@ -1,4 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { SessionModule } from './access/session.module.js';
+import { AlertsModule } from './alerts/alerts.module.js';
 import { assemble, SERVICE_MODULES, type ModuleOptions } from './assemble.js';
 import type { Settings } from './config/settings.js';
 import { ConfigurableModuleClass, type AsyncSettings } from './config/settings.module.js';
@@ -15,7 +17,9 @@ const MODULES = [
   DeployModule,
   PrivacyModule,
   MonitoringModule,
+  AlertsModule,
   MetricsModule,
+  SessionModule,
   DoctorModule,
 ] as const;
 

@@ -17,6 +17,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   jobs: 3,
   'prisma-schema': 3,
   environment: 4,
+  access: 4,
   guard: 5,
   policy: 6,
   install: 6,

@@ -1,3 +1,4 @@
+import { accessPage } from './access-page.mjs';
 import { checksPage } from './checks-page.mjs';
 import { cliPage } from './cli-page.mjs';
 import { lintRulesPage } from './lint-rules-page.mjs';
@@ -21,6 +22,7 @@ import { environmentExample, settingsPage } from './settings.mjs';
  * @type {readonly Page[]}
  */
 export const PAGES = [
+  accessPage,
   checksPage,
   cliPage,
   environmentExample,

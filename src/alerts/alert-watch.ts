@@ -16,6 +16,7 @@ import type { Found, Silencing } from './alert.types.js';
 import { EveryMinute } from './every-minute.js';
 import { MemoryOutbox } from './memory-outbox.js';
 import { type About, noticesOf, stateNotice } from './notices.js';
+import { RefusedLogins } from './refused-logins.js';
 import { OutboxSender, type SendingCounts } from './send-outbox.js';
 import { type Alerts, step, type StepContext } from './step.js';
 
@@ -55,6 +56,7 @@ export class AlertWatch implements BeforeApplicationShutdown {
     private readonly monitor: MonitorWatch,
     private readonly sources: AlertSources,
     private readonly store: AlertStore,
+    private readonly refusedLogins: RefusedLogins,
   ) {
     this.sender = new OutboxSender(store);
   }
@@ -80,6 +82,8 @@ export class AlertWatch implements BeforeApplicationShutdown {
   async take(sample: MonitorSample): Promise<void> {
     if (this.stopping.signal.aborted) return;
     if (sample.down || sample.fence === null) return await this.takeAlone(sample);
+    // Each replica has its own: the audit log brings them to the leader.
+    await this.refusedLogins.recordMany();
     try {
       if (sample.role === 'leader') await this.lead(sample, sample.fence);
       else await this.follow();

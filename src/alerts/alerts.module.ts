@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AccessModule } from '../access/access.module.js';
 import { AuditLogModule } from '../audit-log/audit-log.module.js';
 import { ClockModule } from '../core/clock.module.js';
 import { MaintenanceModule } from '../maintenance/maintenance.module.js';
@@ -9,9 +10,11 @@ import { AlertSources } from './alert-sources.js';
 import { AlertStore } from './alert-store.js';
 import { AlertWatch } from './alert-watch.js';
 import { AlertsService } from './alerts.service.js';
+import { RefusedLogins } from './refused-logins.js';
 
 @Module({
   imports: [
+    AccessModule,
     AuditLogModule,
     ClockModule,
     DatabaseModule,
@@ -19,7 +22,7 @@ import { AlertsService } from './alerts.service.js';
     MonitoringModule,
     ReadinessModule,
   ],
-  providers: [AlertSources, AlertStore, AlertWatch, AlertsService],
+  providers: [AlertSources, AlertStore, AlertWatch, AlertsService, RefusedLogins],
   exports: [AlertWatch, AlertsService],
 })
 export class AlertsModule {}

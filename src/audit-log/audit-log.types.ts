@@ -30,7 +30,8 @@ export type Action =
   | 'unsilence'
   | 'test-alert'
   | 'guard-refusal'
-  | 'logins-refused';
+  | 'logins-refused'
+  | 'end-sessions';
 
 /** A value that jsonb can hold. */
 export type Json =
@@ -43,7 +44,7 @@ export interface NewEntry {
   readonly subject: string;
   /** Contains no secret: every role may read it. */
   readonly details: { readonly [name: string]: Json | undefined };
-  /** Who did it: `operator()`, or `service()`. */
+  /** Who did it: `operator()`, `service()`, or the person who asked by HTTP. */
   readonly actor: string;
 }
 

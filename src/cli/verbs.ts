@@ -61,6 +61,17 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./commands/jobs.js')).jobsVerb,
   },
   {
+    name: 'sessions',
+    description: 'The sessions of those who signed in to the pages.',
+    verbs: [
+      {
+        name: 'end',
+        description: 'End every session: everybody has to sign in again.',
+        load: async () => (await import('./commands/sessions.js')).sessionsEndVerb,
+      },
+    ],
+  },
+  {
     name: 'backup',
     description: 'Back up the database: one snapshot, dumped, stored and verified.',
     load: async () => (await import('./commands/backup.js')).backupVerb,

@@ -1,16 +1,4 @@
-import {
-  Body,
-  Controller,
-  Get,
-  Header,
-  HttpCode,
-  Param,
-  Post,
-  Query,
-  Res,
-  UseFilters,
-  UseGuards,
-} from '@nestjs/common';
+import { Body, Controller, Get, Header, HttpCode, Param, Post, Query, Res, UseFilters } from '@nestjs/common';
 import { BackupService } from '../backup/backup.service.js';
 import type { BackupList } from '../backup/backup.types.js';
 import { IsOptional, Matches } from '../config/validation.js';
@@ -26,21 +14,21 @@ import { RestoreTestService } from '../restore/test/restore-test.service.js';
 import type { RestoreTestHistory } from '../restore/test/restore-test.types.js';
 import { StatsService } from '../stats/stats.service.js';
 import type { DatabaseStats, RowCounting } from '../stats/stats.types.js';
-import { AdminGuard } from './admin-access.js';
 import { ProblemFilter } from './problem.js';
 import { acceptedRun, type Reply } from './reply.js';
 import { parametersOf, requireNoParameters } from './request-parameters.js';
+import { Requires } from './requires.js';
 
 /** `/admin/backups`: lists the backups, and starts one. */
 @Controller('admin/backups')
 @UseFilters(ProblemFilter)
-@UseGuards(AdminGuard)
 export class BackupsController {
   constructor(
     private readonly backups: BackupService,
     private readonly maintenance: MaintenanceService,
   ) {}
 
+  @Requires('viewer')
   @Get()
   @Header('cache-control', 'no-store')
   async list(): Promise<BackupList> {
@@ -48,6 +36,7 @@ export class BackupsController {
   }
 
   /** Starts a backup, which continues after the response. */
+  @Requires('operator')
   @Post()
   @HttpCode(202)
   @Header('cache-control', 'no-store')
@@ -60,7 +49,6 @@ export class BackupsController {
 /** `/admin/privacy`: which marked rows are due to be erased, and the cleanup that erases them. */
 @Controller('admin/privacy')
 @UseFilters(ProblemFilter)
-@UseGuards(AdminGuard)
 export class CleanupController {
   constructor(
     private readonly cleanup: CleanupService,
@@ -68,6 +56,7 @@ export class CleanupController {
   ) {}
 
   /** Returns what a cleanup would do now. */
+  @Requires('admin')
   @Get('due')
   @Header('cache-control', 'no-store')
   async due(): Promise<CleanupReport> {
@@ -75,6 +64,7 @@ export class CleanupController {
   }
 
   /** Starts a cleanup, which continues after the response. */
+  @Requires('admin')
   @Post('cleanup')
   @HttpCode(202)
   @Header('cache-control', 'no-store')
@@ -87,10 +77,10 @@ export class CleanupController {
 /** `/admin/jobs`: each job, when it is due, and its newest runs. */
 @Controller('admin/jobs')
 @UseFilters(ProblemFilter)
-@UseGuards(AdminGuard)
 export class JobsController {
   constructor(private readonly maintenance: MaintenanceService) {}
 
+  @Requires('viewer')
   @Get()
   @Header('cache-control', 'no-store')
   async list(): Promise<JobsOverview> {
@@ -98,6 +88,7 @@ export class JobsController {
   }
 
   /** Returns one run: the address that a 202 names. */
+  @Requires('viewer')
   @Get(':id')
   @Header('cache-control', 'no-store')
   async find(@Param('id') id: string): Promise<JobRun> {
@@ -108,10 +99,10 @@ export class JobsController {
 /** `/admin/database/stats`: sizes, rows and connections. */
 @Controller('admin/database')
 @UseFilters(ProblemFilter)
-@UseGuards(AdminGuard)
 export class DatabaseStatsController {
   constructor(private readonly stats: StatsService) {}
 
+  @Requires('viewer')
   @Get('stats')
   @Header('cache-control', 'no-store')
   async collect(@Query('rows') rows?: unknown): Promise<DatabaseStats> {
@@ -122,10 +113,10 @@ export class DatabaseStatsController {
 /** `/admin/policy`: the rules of the tables, and whether the database enforces them. */
 @Controller('admin/policy')
 @UseFilters(ProblemFilter)
-@UseGuards(AdminGuard)
 export class PolicyController {
   constructor(private readonly policy: PolicyService) {}
 
+  @Requires('viewer')
   @Get()
   @Header('cache-control', 'no-store')
   async show(): Promise<PolicyShown> {
@@ -152,7 +143,6 @@ class RestoreTestParameters {
 /** `/admin/restore-tests`: lists the restore tests, and starts one. */
 @Controller('admin/restore-tests')
 @UseFilters(ProblemFilter)
-@UseGuards(AdminGuard)
 export class RestoreTestsController {
   constructor(
     private readonly backups: BackupService,
@@ -161,6 +151,7 @@ export class RestoreTestsController {
   ) {}
 
   /** Returns the newest tests, and whether the chain of their evidence is intact. */
+  @Requires('viewer')
   @Get()
   @Header('cache-control', 'no-store')
   async list(): Promise<RestoreTestHistory> {
@@ -168,6 +159,7 @@ export class RestoreTestsController {
   }
 
   /** Starts a restore test, which continues after the response. A backup that does not exist is reported immediately. */
+  @Requires('operator')
   @Post()
   @HttpCode(202)
   @Header('cache-control', 'no-store')

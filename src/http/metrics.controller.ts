@@ -11,14 +11,16 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import { LazyModuleLoader } from '@nestjs/core';
+import { AccessService } from '../access/access.service.js';
+import type { AccessRequest } from '../access/access.types.js';
+import { bearerOf, isSameToken } from '../access/bearer.js';
+import { FailureThrottle, WINDOW_SECONDS } from '../access/failure-throttle.js';
+import { networkOf } from '../access/trusted-proxies.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { PgkeepError } from '../core/errors.js';
 import type { MetricsService } from '../metrics/metrics.service.js';
-import { AdminAccess, FailureThrottle, holdsToken, WINDOW_SECONDS } from './admin-access.js';
-import { ClientAddresses, networkOf } from './client-address.js';
 import { ProblemFilter } from './problem.js';
-import type { Request } from './reply.js';
 
 /**
  * Guards `/metrics`: 403 without a configured token, 401 without the right one. Wrong tokens are counted apart from
@@ -29,20 +31,17 @@ import type { Request } from './reply.js';
 export class MetricsGuard implements CanActivate {
   private readonly logger = new Logger('Http');
   private readonly throttle = new FailureThrottle();
-  private readonly addresses: ClientAddresses;
 
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
-    private readonly access: AdminAccess,
-  ) {
-    this.addresses = new ClientAddresses(settings.http.trustedProxies);
-  }
+    private readonly access: AccessService,
+  ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const { metrics } = this.settings;
-    const request = context.switchToHttp().getRequest<Request>();
+    const request = context.switchToHttp().getRequest<AccessRequest>();
     // The token is read each time: the file that holds it may have been replaced.
-    if (metrics.isPublic || holdsToken(request, metrics.token)) return true;
+    if (metrics.isPublic || isSameToken(bearerOf(request.headers), metrics.token)) return true;
     if (metrics.token === undefined && !this.access.isConfigured) {
       throw new PgkeepError(
         'METRICS_NOT_CONFIGURED',
@@ -52,9 +51,9 @@ export class MetricsGuard implements CanActivate {
         },
       );
     }
-    const client = networkOf(this.addresses.clientOf(request));
+    const client = networkOf(this.access.proxies.clientOf(request));
     await this.throttle.requireOpen(client);
-    if (this.access.isAdmin(request)) return true;
+    if (await this.access.identify(request.headers)) return true;
     if (await this.throttle.failed(client)) {
       this.logger.warn(
         `The route /metrics accepts only METRICS_TOKEN from ${client} for up to ${WINDOW_SECONDS} s: too many failed attempts.`,

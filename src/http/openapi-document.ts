@@ -1,3 +1,5 @@
+import { accepted, json, optionalBody, problem, refusals, requires } from './openapi-parts.js';
+import { privacyPaths } from './openapi-privacy-paths.js';
 import { schemasWith } from './openapi-schemas.js';
 
 /**
@@ -18,140 +20,15 @@ export function openApiDocument(added: readonly string[] = []) {
     paths,
     components: {
       securitySchemes: {
-        adminToken: { type: 'http', scheme: 'bearer', description: 'ADMIN_API_TOKEN' },
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            'ADMIN_API_TOKEN, which has every role. Each route names the least role that may use it.',
+        },
         metricsToken: { type: 'http', scheme: 'bearer', description: 'METRICS_TOKEN' },
       },
       schemas: schemasWith(added),
-    },
-  };
-}
-
-/** A JSON response of one schema. */
-function json(description: string, schema: string): object {
-  return { description, content: { 'application/json': { schema: reference(schema) } } };
-}
-
-/** The 202 of a run that has begun. */
-function accepted(description: string): object {
-  return {
-    ...json(description, 'JobRun'),
-    headers: {
-      location: {
-        description: 'The address of the run.',
-        schema: { type: 'string', examples: ['/admin/jobs/0f8fad5b-d9cb-469f-a165-70867728950e'] },
-      },
-    },
-  };
-}
-
-/** An error response. */
-function problem(description: string): object {
-  return { description, content: { 'application/problem+json': { schema: reference('Problem') } } };
-}
-
-/** A request's JSON body, which is optional. */
-function optionalBody(schema: string): object {
-  return { required: false, content: { 'application/json': { schema: reference(schema) } } };
-}
-
-/** The errors of every admin route. */
-const refusals = {
-  401: problem('The token is missing or wrong.'),
-  403: problem('No admin token is configured.'),
-  429: problem('Too many failed attempts from this address; see Retry-After.'),
-  503: problem('The database does not answer.'),
-};
-
-function reference(schema: string): object {
-  return { $ref: `#/components/schemas/${schema}` };
-}
-
-const security = [{ adminToken: [] }];
-
-const recordParameters = [
-  {
-    name: 'model',
-    in: 'path',
-    required: true,
-    description: 'A model of the Prisma schema.',
-    schema: { type: 'string' },
-  },
-  {
-    name: 'id',
-    in: 'path',
-    required: true,
-    description: 'The value of its key; several with commas between.',
-    schema: { type: 'string' },
-  },
-];
-
-/** The errors of every route about a record. */
-const recordRefusals = {
-  ...refusals,
-  400: problem('The body, the model or the id is not valid.'),
-  404: problem('There is no such record.'),
-  500: problem('pgkeep’s schema, its policy or the Prisma schema is missing.'),
-};
-
-function privacyPaths(): Readonly<Record<string, object>> {
-  const path = (name: string) => `/admin/privacy/{model}/{id}/${name}`;
-  const requestBody = { ...optionalBody('PrivacyRequest'), required: true };
-  const parameters = recordParameters;
-  const action = (operationId: string, summary: string) => ({
-    post: {
-      operationId,
-      summary,
-      security,
-      parameters,
-      requestBody,
-      responses: {
-        200: json('What was done.', 'Receipt'),
-        ...recordRefusals,
-        409: problem('Refused: a legal hold, a law or a rule keeps the record, or there is nothing to do.'),
-      },
-    },
-  });
-  return {
-    [path('soft-delete')]: action('softDeleteRecord', 'Marks a record as deleted, and what belongs to it.'),
-    [path('restore')]: action(
-      'restoreRecord',
-      'Removes the mark of a record, and of what was marked with it.',
-    ),
-    [path('anonymize')]: action('anonymizeRecord', 'Replaces the personal values of a record for good.'),
-    [path('export')]: {
-      get: {
-        operationId: 'exportRecord',
-        summary: 'Everything that is stored about a record.',
-        security,
-        parameters: [
-          ...parameters,
-          { name: 'by', in: 'query', description: 'Who asks.', schema: { type: 'string' } },
-          { name: 'reason', in: 'query', description: 'Why.', schema: { type: 'string' } },
-        ],
-        responses: { 200: json('The export, streamed.', 'SubjectExport'), ...recordRefusals },
-      },
-    },
-    [path('hold')]: {
-      put: {
-        operationId: 'holdRecord',
-        summary: 'Keeps a record and what belongs to it from erasure.',
-        security,
-        parameters,
-        requestBody: { ...optionalBody('HoldRequest'), required: true },
-        responses: {
-          200: json('The hold.', 'Hold'),
-          ...recordRefusals,
-          409: problem('Refused: the last day is past.'),
-        },
-      },
-      delete: {
-        operationId: 'releaseRecord',
-        summary: 'Ends the legal hold of a record.',
-        security,
-        parameters,
-        requestBody,
-        responses: { 200: json('Whether it was held.', 'Hold'), ...recordRefusals },
-      },
     },
   };
 }
@@ -183,7 +60,7 @@ const paths = {
     get: {
       operationId: 'metrics',
       summary: 'What this process knows, from memory, in Prometheus’ text format.',
-      security: [{ metricsToken: [] }, ...security],
+      security: [{ metricsToken: [] }, ...requires('viewer')],
       responses: {
         200: {
           description: 'The metrics.',
@@ -199,7 +76,7 @@ const paths = {
     get: {
       operationId: 'databaseStats',
       summary: 'Sizes, row counts and connections.',
-      security,
+      security: requires('viewer'),
       parameters: [
         {
           name: 'rows',
@@ -219,7 +96,7 @@ const paths = {
     get: {
       operationId: 'policy',
       summary: 'The rules of the tables, and whether the database enforces them.',
-      security,
+      security: requires('viewer'),
       responses: {
         200: json('Every table that has a rule.', 'Policy'),
         ...refusals,
@@ -230,7 +107,7 @@ const paths = {
     get: {
       operationId: 'jobs',
       summary: 'Each job: its schedule, when it is due next, and its newest runs.',
-      security,
+      security: requires('viewer'),
       responses: {
         200: json('Every job with its newest runs.', 'Jobs'),
         ...refusals,
@@ -242,7 +119,7 @@ const paths = {
     get: {
       operationId: 'jobRun',
       summary: 'One run.',
-      security,
+      security: requires('viewer'),
       parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } }],
       responses: {
         200: json('The run.', 'JobRun'),
@@ -256,7 +133,7 @@ const paths = {
     get: {
       operationId: 'backups',
       summary: 'All complete backups, the newest first.',
-      security,
+      security: requires('viewer'),
       responses: {
         200: json('The backups.', 'Backups'),
         ...refusals,
@@ -266,7 +143,7 @@ const paths = {
     post: {
       operationId: 'backUp',
       summary: 'Starts a backup, which continues after the response.',
-      security,
+      security: requires('operator'),
       requestBody: optionalBody('NoParameters'),
       responses: {
         202: accepted('The backup has begun.'),
@@ -281,7 +158,7 @@ const paths = {
     get: {
       operationId: 'due',
       summary: 'Marked rows whose grace period is over, and what a cleanup would do with them.',
-      security,
+      security: requires('admin'),
       responses: {
         200: json('What a cleanup would do.', 'Cleanup'),
         ...refusals,
@@ -294,7 +171,7 @@ const paths = {
     post: {
       operationId: 'cleanUp',
       summary: 'Starts a cleanup, which continues after the response.',
-      security,
+      security: requires('admin'),
       requestBody: optionalBody('NoParameters'),
       responses: {
         202: accepted('The cleanup has begun.'),
@@ -309,7 +186,7 @@ const paths = {
     get: {
       operationId: 'restoreTests',
       summary: 'The newest restore tests, and whether the chain of their evidence is intact.',
-      security,
+      security: requires('viewer'),
       responses: {
         200: json('The restore tests.', 'RestoreTests'),
         ...refusals,
@@ -319,7 +196,7 @@ const paths = {
     post: {
       operationId: 'testRestore',
       summary: 'Starts a restore test, which continues after the response.',
-      security,
+      security: requires('operator'),
       requestBody: optionalBody('RestoreTestParameters'),
       responses: {
         202: accepted('The restore test has begun.'),

@@ -1,5 +1,4 @@
 import { Module } from '@nestjs/common';
-import { AdminAccess, AdminGuard } from './admin-access.js';
 import {
   BackupsController,
   DatabaseStatsController,
@@ -30,6 +29,6 @@ import { ProbesController } from './probes.controller.js';
     MetricsController,
     OpenApiController,
   ],
-  providers: [AdminAccess, AdminGuard, MetricsGuard],
+  providers: [MetricsGuard],
 })
 export class PgkeepHttpModule {}

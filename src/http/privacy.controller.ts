@@ -13,7 +13,6 @@ import {
   Query,
   StreamableFile,
   UseFilters,
-  UseGuards,
 } from '@nestjs/common';
 import { LazyModuleLoader } from '@nestjs/core';
 import { service } from '../audit-log/append.js';
@@ -23,9 +22,9 @@ import type { ActionRequest, HoldReport, Receipt } from '../privacy/privacy.type
 import type { PrivacyService } from '../privacy/privacy.service.js';
 import type { ExportPart } from '../privacy/read-export.js';
 import { RetentionService } from '../retention/retention.service.js';
-import { AdminGuard } from './admin-access.js';
 import { ProblemFilter } from './problem.js';
 import { parametersOf } from './request-parameters.js';
+import { Requires } from './requires.js';
 
 /** Who asks, and why. */
 class PrivacyParameters {
@@ -46,7 +45,7 @@ class HoldParameters extends PrivacyParameters {
 /** `/admin/privacy/{model}/{id}/…`: what a person may ask for. There is no erasure by HTTP. */
 @Controller('admin/privacy/:model/:id')
 @UseFilters(ProblemFilter)
-@UseGuards(AdminGuard)
+@Requires('admin')
 export class PrivacyController {
   constructor(
     private readonly modules: LazyModuleLoader,

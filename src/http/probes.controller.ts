@@ -9,20 +9,14 @@ import {
   UseFilters,
 } from '@nestjs/common';
 import type { HealthCheckResult } from '@nestjs/terminus';
+import { AccessService } from '../access/access.service.js';
+import type { AccessRequest } from '../access/access.types.js';
 import type { DetailLevel, Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.js';
 import type { Verdict } from '../readiness/readiness.types.js';
-import { AdminAccess } from './admin-access.js';
 import { ProblemFilter } from './problem.js';
-import {
-  answerProbe,
-  prepareBody,
-  type PreparedBody,
-  type ProbeReply,
-  type Reply,
-  type Request,
-} from './reply.js';
+import { answerProbe, prepareBody, type PreparedBody, type ProbeReply, type Reply } from './reply.js';
 
 const ALIVE = prepareBody({ status: 'alive' });
 
@@ -38,7 +32,7 @@ export class ProbesController implements OnApplicationBootstrap {
   constructor(
     @Inject(SETTINGS) settings: Settings,
     private readonly monitor: ReadinessMonitor,
-    private readonly access: AdminAccess,
+    private readonly access: AccessService,
   ) {
     this.anonymousLevel = settings.readiness.details;
   }
@@ -55,7 +49,7 @@ export class ProbesController implements OnApplicationBootstrap {
 
   /** For readiness probes and uptime monitors: 200 or 503, with the reasons. */
   @Get('ready')
-  async ready(@Req() request: Request, @Res() reply: ProbeReply): Promise<void> {
+  async ready(@Req() request: AccessRequest, @Res() reply: ProbeReply): Promise<void> {
     const verdict = await this.monitor.verdict();
     answerProbe(reply, verdict.status === 'ready' ? 200 : 503, this.bodyOf(verdict, this.levelFor(request)));
   }
@@ -63,14 +57,16 @@ export class ProbesController implements OnApplicationBootstrap {
   /** For dashboards: the same verdict in Terminus' format. */
   @Get('health')
   @Header('cache-control', 'no-store')
-  async health(@Req() request: Request, @Res({ passthrough: true }) reply: Reply): Promise<object> {
+  async health(@Req() request: AccessRequest, @Res({ passthrough: true }) reply: Reply): Promise<object> {
     const health = await this.monitor.health();
     if (health.status === 'error' || health.status === 'shutting_down') reply.status(503);
     return healthBody(health, this.levelFor(request));
   }
 
-  private levelFor(request: Request): DetailLevel {
-    return this.anonymousLevel === 'always' || this.access.isAdmin(request) ? 'always' : this.anonymousLevel;
+  private levelFor(request: AccessRequest): DetailLevel {
+    return this.anonymousLevel === 'always' || this.access.hasToken(request.headers)
+      ? 'always'
+      : this.anonymousLevel;
   }
 
   private bodyOf(verdict: Verdict, level: DetailLevel): PreparedBody {

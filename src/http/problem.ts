@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import { retryAfterOf } from '../access/failure-throttle.js';
 import { type ErrorCode, type ErrorKind, messageOf, PgkeepError } from '../core/errors.js';
-import { retryAfterOf } from './admin-access.js';
 import type { Reply } from './reply.js';
 
 /** An error answer, `application/problem+json` (RFC 9457). */
@@ -30,6 +30,8 @@ const STATUS_OF_KIND: Record<ErrorKind, number> = {
 /** Codes whose status is not that of their kind. */
 const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
   ADMIN_TOKEN_REQUIRED: 401,
+  SIGN_IN_REQUIRED: 401,
+  SIGN_IN_REFUSED: 401,
   METRICS_TOKEN_REQUIRED: 401,
   TOO_MANY_FAILURES: 429,
   ROUTE_NOT_FOUND: 404,

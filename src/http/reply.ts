@@ -16,12 +16,6 @@ export interface Reply {
 /** Fastify's reply keeps node's response behind `raw`; Express' response is one itself. */
 export type ProbeReply = Reply & (NodeResponse | { readonly raw: NodeResponse; hijack(): unknown });
 
-/** What Fastify's and Express' requests have in common. */
-export interface Request {
-  readonly socket: { readonly remoteAddress?: string };
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-}
-
 /** A JSON body that is sent many times, with its length in bytes. */
 export interface PreparedBody {
   readonly text: string;

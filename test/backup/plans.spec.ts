@@ -51,6 +51,7 @@ describe('pg_dump', () => {
       '--exclude-table-data=pgkeep.alert',
       '--exclude-table-data=pgkeep.alert_delivery',
       '--exclude-table-data=pgkeep.alert_silence',
+      '--exclude-table-data=pgkeep.ended_session',
     ]);
     expect(pgDumpArguments(NEW, { ...plan, compression: chosen(NEW) })).toContain('--compress=zstd:3');
     expect(pgDumpArguments(OLD, { ...plan, compression: 'none' })).toContain('--compress=0');

@@ -4,7 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { parseNetworks } from '../../src/config/setting-parsers.js';
-import { ClientAddresses, networkOf } from '../../src/http/client-address.js';
+import { networkOf, TrustedProxies } from '../../src/access/trusted-proxies.js';
 import { PgkeepHttpModule, PgkeepModule, readSettings } from '../../src/index.js';
 import { ADMIN_TOKEN } from '../support/production.js';
 import { sendRaw } from '../support/raw-http.js';
@@ -153,7 +153,7 @@ describe('the client’s address', () => {
     // A Unix socket.
     [undefined, '198.51.100.7', ''],
   ])('from %s, forwarded for %s, is %s', (remoteAddress, forwarded, client) => {
-    const addresses = new ClientAddresses(parseNetworks(PROXIES));
+    const addresses = new TrustedProxies(parseNetworks(PROXIES));
     const socket = remoteAddress === undefined ? {} : { remoteAddress };
     const headers = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded };
     expect(addresses.clientOf({ socket, headers })).toBe(client);

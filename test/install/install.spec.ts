@@ -57,6 +57,7 @@ describe('install and stamp', () => {
       'pgkeep.change_log',
       'pgkeep.correction',
       'pgkeep.database_environment',
+      'pgkeep.ended_session',
       'pgkeep.index_scans',
       'pgkeep.job',
       'pgkeep.job_run',

@@ -7,7 +7,10 @@ import { BackupService } from '../../src/backup/backup.service.js';
 import { readSettings } from '../../src/config/read-settings.js';
 import { DatabaseService } from '../../src/postgres/database.service.js';
 import { DriftService } from '../../src/drift/drift.service.js';
-import { AdminAccess } from '../../src/http/admin-access.js';
+import { AccessService } from '../../src/access/access.service.js';
+import { FailedLogins } from '../../src/access/failed-logins.js';
+import { FailureThrottle } from '../../src/access/failure-throttle.js';
+import { SystemClock } from '../../src/core/clock.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
 import { ReadinessService } from '../../src/readiness/readiness.service.js';
@@ -276,9 +279,8 @@ it('the admin token and the encryption keys are read again', () => {
     ADMIN_API_TOKEN_FILE: token.file,
     BACKUP_ENCRYPTION_KEY_FILE: key.file,
   });
-  const access = new AdminAccess(settings);
-  const bears = (value: string) =>
-    access.isAdmin({ socket: {}, headers: { authorization: `Bearer ${value}` } });
+  const access = new AccessService(settings, new FailureThrottle(), new FailedLogins(new SystemClock()));
+  const bears = (value: string) => access.hasToken({ authorization: `Bearer ${value}` });
   expect(bears(first)).toBe(true);
   const second = 'b'.repeat(40);
   token.replace(second);

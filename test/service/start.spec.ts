@@ -10,6 +10,7 @@ import { until } from '../support/until.js';
 /** What a verb, a job or a rare request needs: loaded before the first answer, it would delay that. */
 const LATER = [
   'alerts',
+  'access/(ended-sessions|session|sign-in)',
   'backup/(copies/upload|create/backup-run|export/export-tables|globals/globals-dump|verify)',
   'cli/(?!errors)',
   'client',
@@ -18,7 +19,7 @@ const LATER = [
   'doctor',
   'drift/compare-schema',
   'generated',
-  'http/openapi-',
+  'http/(openapi-|requires-visitor)',
   'jobs/perform-run',
   'notifiers',
   'metrics',

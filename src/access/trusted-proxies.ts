@@ -1,12 +1,13 @@
 import { BlockList, isIP } from 'node:net';
 import type { Network } from '../config/setting-parsers.js';
-import type { Request } from './reply.js';
+import type { AccessRequest } from './access.types.js';
 
 /**
- * Finds the address of the client that a request comes from. Any client can send `X-Forwarded-For`, so it counts only
- * where a trusted proxy wrote it: read from the right, the first address that is not a trusted proxy's.
+ * Finds out where a request comes from. Any client can send `X-Forwarded-…`, so these headers count only where a trusted
+ * proxy of `TRUST_PROXY` wrote them. The frameworks' own `request.ip`, `protocol` and `host` are not used: they depend
+ * on the importing application's settings, and may be whatever the client claims.
  */
-export class ClientAddresses {
+export class TrustedProxies {
   private readonly trusted = new BlockList();
 
   constructor(trustedProxies: readonly Network[]) {
@@ -14,10 +15,10 @@ export class ClientAddresses {
   }
 
   /**
-   * Returns the client's address in a canonical form. The frameworks' `request.ip` is not used: it depends on the
-   * importing application's own setting, and may be whatever the client claims.
+   * Returns the client's address in a canonical form: of `X-Forwarded-For`, read from the right, the first address that
+   * is not a trusted proxy's.
    */
-  clientOf(request: Request): string {
+  clientOf(request: AccessRequest): string {
     const forwarded = [request.headers['x-forwarded-for'] ?? []].flat().join(',').split(',');
     let client = peerOf(request);
     while (this.isTrusted(client)) {
@@ -30,8 +31,28 @@ export class ClientAddresses {
   }
 
   /** Returns whether the sender names a client in `X-Forwarded-For` without being a trusted proxy. */
-  isUntrustedProxy(request: Request): boolean {
+  isUntrustedProxy(request: AccessRequest): boolean {
     return request.headers['x-forwarded-for'] !== undefined && !this.isTrusted(peerOf(request));
+  }
+
+  /** Returns whether the client reached pgkeep, or the first proxy in front of it, by TLS. */
+  isSecure(request: AccessRequest): boolean {
+    if (request.socket.encrypted === true) return true;
+    return this.forwarded(request, 'x-forwarded-proto')?.toLowerCase() === 'https';
+  }
+
+  /** Returns the host and port that the client asked for; undefined where it did not say. */
+  hostOf(request: AccessRequest): string | undefined {
+    const { host } = request.headers;
+    return (this.forwarded(request, 'x-forwarded-host') ?? (typeof host === 'string' ? host : undefined))
+      ?.trim()
+      .toLowerCase();
+  }
+
+  /** Returns what the first proxy wrote in a header, where the nearest one is trusted. */
+  private forwarded(request: AccessRequest, name: string): string | undefined {
+    if (!this.isTrusted(peerOf(request))) return undefined;
+    return [request.headers[name] ?? []].flat().join(',').split(',')[0]?.trim() || undefined;
   }
 
   private isTrusted(address: string): boolean {
@@ -41,7 +62,7 @@ export class ClientAddresses {
 }
 
 /** Returns the other end of the connection; empty where that is a Unix socket. */
-function peerOf({ socket }: Request): string {
+function peerOf({ socket }: AccessRequest): string {
   return addressOf(socket.remoteAddress ?? '') ?? '';
 }
 
