@@ -15,7 +15,7 @@ import {
   AUDIT_LOG_CODES,
   auditLogFindings,
 } from './sources/audit-log-findings.js';
-import { deliveryFindings } from './sources/delivery-findings.js';
+import { DELIVERY_CODES, deliveryFindings } from './sources/delivery-findings.js';
 import { DRIFT_CODES, driftFindings } from './sources/drift-findings.js';
 import { JOB_CODES, jobFindings } from './sources/job-findings.js';
 import { readinessFindings } from './sources/readiness-findings.js';
@@ -121,6 +121,7 @@ export const SOURCE_CODES = {
   ...RESTORE_TEST_CODES,
   ...DRIFT_CODES,
   ...AUDIT_LOG_CODES,
+  ...DELIVERY_CODES,
 } as const;
 
 /** Returns a finding of a probe as an alert; `info` needs nothing. */
