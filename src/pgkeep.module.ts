@@ -8,6 +8,7 @@ import { DeployModule } from './deploy/deploy.module.js';
 import { DoctorModule } from './doctor/doctor.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { MonitoringModule } from './monitoring/monitoring.module.js';
+import { OverviewModule } from './overview/overview.module.js';
 import { PrivacyModule } from './privacy/privacy.module.js';
 
 export type { ModuleOptions } from './assemble.js';
@@ -18,6 +19,7 @@ const MODULES = [
   PrivacyModule,
   MonitoringModule,
   AlertsModule,
+  OverviewModule,
   MetricsModule,
   SessionModule,
   DoctorModule,

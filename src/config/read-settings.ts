@@ -8,6 +8,7 @@ import {
   RetentionVariables,
 } from './backup-settings.js';
 import { databaseFaults, DatabaseVariables, toDatabaseSettings } from './database-settings.js';
+import { DashboardVariables } from './dashboard-settings.js';
 import { DeployVariables, MigrationVariables } from './migration-settings.js';
 import { MetricsVariables } from './metrics-settings.js';
 import { MonitoringVariables } from './monitoring-settings.js';
@@ -78,6 +79,7 @@ export function readSettings(
     privacy: reader.read(PrivacyVariables),
     offsite: toOffsiteSettings(buckets),
     monitoring: reader.read(MonitoringVariables),
+    dashboard: reader.read(DashboardVariables),
     alerts,
     metrics: reader.read(MetricsVariables),
   });

@@ -5,6 +5,7 @@ import type {
   RestoreVariables,
   RetentionVariables,
 } from './backup-settings.js';
+import type { DashboardVariables } from './dashboard-settings.js';
 import type { PoolVariables } from './database-settings.js';
 import type { DatabaseUrl } from './database-url.js';
 import type { DeployVariables, MigrationVariables } from './migration-settings.js';
@@ -51,6 +52,8 @@ export type ReadinessSettings = Values<ReadinessVariables>;
 export type MonitoringSettings = Values<MonitoringVariables>;
 /** Who may read `/metrics`. */
 export type MetricsSettings = Values<MetricsVariables>;
+/** Whether there are pages, and at which address. */
+export type DashboardSettings = Values<DashboardVariables>;
 /** When rows that were marked as deleted are erased. */
 export type PrivacySettings = Values<PrivacyVariables>;
 /** Where restores are tested, and what they need. */
@@ -126,6 +129,7 @@ export interface Settings extends Values<MigrationVariables> {
   readonly privacy: PrivacySettings;
   readonly offsite: OffsiteSettings;
   readonly monitoring: MonitoringSettings;
+  readonly dashboard: DashboardSettings;
   readonly alerts: AlertSettings;
   readonly metrics: MetricsSettings;
 }

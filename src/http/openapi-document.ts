@@ -93,6 +93,18 @@ const paths = {
       },
     },
   },
+  '/admin/overview': {
+    get: {
+      operationId: 'overview',
+      summary:
+        'What the dashboard shows: verdict, what needs attention, what is upcoming, and every fact with its age.',
+      security: requires('viewer'),
+      responses: {
+        200: json('The newest overview, from memory.', 'Overview'),
+        ...refusals,
+      },
+    },
+  },
   '/admin/policy': {
     get: {
       operationId: 'policy',

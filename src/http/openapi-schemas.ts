@@ -4,6 +4,7 @@ import { VERDICT_CODES } from '../readiness/check.js';
 import { CHECK_CODES, CHECK_NAMES } from '../readiness/checks.js';
 import { policy } from '../readiness/checks/policy.js';
 import { alertSchemas } from './openapi-alert-schemas.js';
+import { overviewSchemas } from './openapi-overview-schemas.js';
 import { jobSchemas } from './openapi-job-schemas.js';
 import { privacySchemas } from './openapi-privacy-schemas.js';
 
@@ -245,5 +246,6 @@ export function schemasWith(added: readonly string[]): Readonly<Record<string, o
     ...jobSchemas,
     ...alertSchemas,
     ...privacySchemas,
+    ...overviewSchemas,
   };
 }

@@ -10,6 +10,7 @@ import {
 import { AlertsController } from './alerts.controller.js';
 import { MetricsController, MetricsGuard } from './metrics.controller.js';
 import { OpenApiController } from './openapi.controller.js';
+import { OverviewController } from './overview.controller.js';
 import { PrivacyController } from './privacy.controller.js';
 import { ProbesController } from './probes.controller.js';
 
@@ -29,6 +30,7 @@ import { ProbesController } from './probes.controller.js';
     PrivacyController,
     AlertsController,
     MetricsController,
+    OverviewController,
     OpenApiController,
   ],
   providers: [MetricsGuard],

@@ -50,25 +50,25 @@ export class JobWork {
     return {
       ...(await this.backups.create({
         reason: run.trigger === 'manual' ? 'manual' : 'scheduled',
-        actor: service(),
+        actor: actorOf(run),
         signal,
         beforePublish: requireLease,
       })),
     };
   }
 
-  private async prune({ signal, requireLease }: RunContext): Promise<JsonObject> {
+  private async prune({ run, signal, requireLease }: RunContext): Promise<JsonObject> {
     const beforeRemove = async (): Promise<void> => {
       signal.throwIfAborted();
       await requireLease();
     };
-    const { keep, remove } = await this.retention.prune({ actor: service(), beforeRemove });
+    const { keep, remove } = await this.retention.prune({ actor: actorOf(run), beforeRemove });
     return { kept: keep.length, removed: remove };
   }
 
   /** Erases due rows. If one cannot be erased, the run fails: the others are erased, and it is due again. */
-  private async cleanUp({ signal, requireLease }: RunContext): Promise<JsonObject> {
-    const report = await this.cleanup.clean({ actor: service(), signal, beforeBatch: requireLease });
+  private async cleanUp({ run, signal, requireLease }: RunContext): Promise<JsonObject> {
+    const report = await this.cleanup.clean({ actor: actorOf(run), signal, beforeBatch: requireLease });
     const [failure] = report.failures;
     if (!failure) return { erased: report.erased, ledgerDigest: report.ledgerDigest };
     throw new PgkeepError(
@@ -84,7 +84,7 @@ export class JobWork {
     const report = await this.restoreTests.run({
       ...(typeof backup === 'string' && { backup }),
       signal,
-      actor: service(),
+      actor: actorOf(run),
     });
     const { verdict, without = [], comparisons, durationMs, number, hash, notRecorded } = report;
     if (verdict === 'passed')
@@ -98,6 +98,11 @@ export class JobWork {
       },
     );
   }
+}
+
+/** Returns who is recorded in the audit log: the person who began the run by hand, or the service. */
+function actorOf({ parameters }: JobRun): string {
+  return typeof parameters['actor'] === 'string' ? parameters['actor'] : service();
 }
 
 /** The runs of this process. They continue in the background; a shutdown stops them and waits for their end. */

@@ -11,6 +11,7 @@ import type { Settings } from '../config/settings.js';
 import { errorCode, PgkeepError } from '../core/errors.js';
 import { StderrLogger } from '../core/logger.js';
 import { handOverSignals } from '../core/process/early-signals.js';
+import { PgkeepDashboardModule } from '../dashboard/dashboard.module.js';
 import { PgkeepHttpModule } from '../http/pgkeep-http.module.js';
 import { problem, ProblemFilter, problemOf } from '../http/problem.js';
 import { StartupInstall } from '../install/install.service.js';
@@ -37,7 +38,7 @@ export class ServiceModule {
     const shutdown: OnApplicationShutdown = { onApplicationShutdown: async () => await companion?.stop() };
     return {
       module: ServiceModule,
-      imports: [ServedModule.forRoot(settings), PgkeepHttpModule],
+      imports: [ServedModule.forRoot(settings), PgkeepHttpModule, PgkeepDashboardModule],
       providers: [{ provide: 'companion', useValue: shutdown }],
     };
   }

@@ -17,6 +17,8 @@ const LATER = [
   'cluster/(cluster|embedded-cluster|certificates)',
   'deploy',
   'doctor',
+  'dashboard/(?!dashboard\\.(controller|module))',
+  'overview/(?!load-overview)',
   'drift/compare-schema',
   'generated',
   'http/(openapi-|requires-visitor)',
