@@ -113,7 +113,7 @@ export const GIVE_UP_OTHERS = `
      SET state = 'failed', ended_at = pg_catalog.now(), last_error = 'This receiver is not configured any more.'
    WHERE state = 'due' AND receiver <> ALL ($1::text[])`;
 
-/** Reads what became of the messages, by receiver. */
+/** Reads the state of the messages, by receiver. */
 export const DELIVERIES = `
   SELECT receiver, count(*) FILTER (WHERE state = 'due')::int AS due, count(*) FILTER (WHERE state = 'sent')::int AS sent,
          count(*) FILTER (WHERE state = 'failed')::int AS failed, max(ended_at) FILTER (WHERE state = 'sent') AS sent_at,

@@ -59,7 +59,7 @@ export interface ClaimedDelivery {
   readonly attempts: number;
 }
 
-/** What became of the messages to one receiver, within a month. */
+/** The state of the messages to one receiver, within a month. */
 export interface DeliveryView {
   readonly receiver: string;
   readonly due: number;
@@ -126,7 +126,7 @@ export class AlertStore {
     await this.rows(GIVE_UP_OTHERS, [receivers]);
   }
 
-  /** Reads what became of the messages. */
+  /** Reads the state of the messages. */
   async deliveries(): Promise<DeliveryView[]> {
     const rows = await this.rows<DeliveryRow>(DELIVERIES);
     return rows.map(({ receiver, due, sent, failed, sent_at: sentAt, last_error: lastError }) => ({

@@ -215,7 +215,7 @@ export class AlertWatch implements BeforeApplicationShutdown {
     return {
       database: sample.report?.database ?? this.settings.database.url.database,
       environment: this.settings.environment,
-      link: null,
+      link: this.settings.dashboard.publicUrl ?? null,
       contacts: this.settings.alerts.contacts,
     };
   }

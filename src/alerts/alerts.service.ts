@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
+import { closest } from 'fastest-levenshtein';
 import { appendPlan } from '../audit-log/append.js';
 import { AuditLogService } from '../audit-log/audit-log.service.js';
 import type { Action } from '../audit-log/audit-log.types.js';
@@ -7,11 +8,14 @@ import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { Clock } from '../core/clock.js';
 import { errorCode, PgkeepError } from '../core/errors.js';
+import { MONITORING_CODES } from '../monitoring/probes.js';
 import { beat } from '../notifiers/heartbeat.js';
 import type { Notice, Notifier } from '../notifiers/notifier.types.js';
 import { openNotifiers } from '../notifiers/open-notifiers.js';
 import { withDatabaseErrors } from '../postgres/connect.js';
 import { queryOne } from '../postgres/read.js';
+import { SOURCE_CODES } from './alert-sources.js';
+import { CHECK_CODES } from '../readiness/checks.js';
 import { ADD_SILENCE, END_SILENCE, SILENCES } from './alert-statements.js';
 import { AlertStore } from './alert-store.js';
 import type {
@@ -51,7 +55,7 @@ export class AlertsService {
     private readonly auditLog: AuditLogService,
   ) {}
 
-  /** Returns every alert and what became of the messages. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
+  /** Returns every alert and the state of the messages. @throws PgkeepError `NOT_INSTALLED`, `DATABASE_…`. */
   async list(): Promise<AlertsReport> {
     return await this.asking('read the alerts', async () => {
       const { alerts, ...context } = await this.store.read({ withAlerts: true });
@@ -91,7 +95,7 @@ export class AlertsService {
 
   /** Silences alerts for a while, with an entry in the audit log. @throws PgkeepError `USAGE_INVALID`, `NOT_INSTALLED`, `DATABASE_…`. */
   async silence({ code, subject, seconds, because, actor }: SilenceRequest): Promise<SilenceReport> {
-    if (!/^[A-Z][A-Z0-9_]*$/.test(code)) throw notACode(code);
+    await this.requireCode(code);
     if (because.trim() === '') {
       throw new PgkeepError('USAGE_INVALID', 'A silence needs a reason.', { hint: 'Add --because TEXT.' });
     }
@@ -115,6 +119,19 @@ export class AlertsService {
   /** Ends a silence, with an entry in the audit log. @throws PgkeepError `RECORD_NOT_FOUND`, `NOT_INSTALLED`, `DATABASE_…`. */
   async unsilence(id: number, actor: string): Promise<SilenceReport> {
     return await this.change('unsilence', END_SILENCE, [id], actor);
+  }
+
+  /** Refuses a code that no alert has: a misspelled silence would do nothing. An application's checks have their own codes. */
+  private async requireCode(code: string): Promise<void> {
+    if (ALERT_CODES.has(code)) return;
+    const { alerts } = await this.asking(
+      'read the alerts',
+      async () => await this.store.read({ withAlerts: true }),
+    );
+    if (alerts?.some((alert) => alert.code === code)) return;
+    throw new PgkeepError('USAGE_INVALID', `No alert has the code "${code}".`, {
+      hint: `Did you mean ${closest(code, [...ALERT_CODES])}? \`pgkeep monitor\` shows the code of each finding.`,
+    });
   }
 
   /** Changes a silence and records it, both or neither. */
@@ -202,7 +219,7 @@ export class AlertsService {
         },
       ],
       stillFiring: 0,
-      link: null,
+      link: this.settings.dashboard.publicUrl ?? null,
     };
   }
 
@@ -227,11 +244,12 @@ export function nameOf({ code, subject }: Pick<Silence, 'code' | 'subject'>): st
   return subject === null ? code : `${code}:${subject}`;
 }
 
-function notACode(code: string): PgkeepError {
-  return new PgkeepError('USAGE_INVALID', `"${code}" is not a code of an alert.`, {
-    hint: 'Codes are in capital letters, such as BLOCKED: see `pgkeep monitor` and docs/alerts.md.',
-  });
-}
+/** Every code that alerts of pgkeep can have. */
+const ALERT_CODES: ReadonlySet<string> = new Set([
+  ...MONITORING_CODES,
+  ...CHECK_CODES,
+  ...Object.keys(SOURCE_CODES),
+]);
 
 function tested(receiver: string, sending: Sending): TestedReceiver {
   const { isSent: delivered, durationMs } = sending;

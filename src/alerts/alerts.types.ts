@@ -20,7 +20,7 @@ export interface AlertView {
   readonly contact: string | null;
 }
 
-/** What needs a person, and what became of the messages. */
+/** What needs a person, and the state of the messages. */
 export interface AlertsReport {
   /** Firing ones first, critical before warning; then pending, then those that were resolved within two hours. */
   readonly alerts: readonly AlertView[];

@@ -46,7 +46,7 @@ class SilenceParameters {
 export class AlertsController {
   constructor(private readonly modules: LazyModuleLoader) {}
 
-  /** Returns the alerts, and what became of the messages. */
+  /** Returns the alerts, and the state of the messages. */
   @Requires('viewer')
   @Get()
   @Header('cache-control', 'no-store')

@@ -7,7 +7,7 @@ export const alertPaths = {
   '/admin/alerts': {
     get: {
       operationId: 'alerts',
-      summary: 'What needs a person, and what became of the messages about it.',
+      summary: 'What needs a person, and the messages about it.',
       security: requires('viewer'),
       responses: { 200: json('The alerts.', 'Alerts'), ...refusals, 500: notInstalled },
     },

@@ -45,7 +45,7 @@ export const alertSchemas = {
     alerts: { type: 'array', items: { $ref: '#/components/schemas/Alert' } },
     deliveries: {
       type: 'array',
-      description: 'What became of the messages of a month, by receiver.',
+      description: 'The messages of a month, by receiver.',
       items: closed({
         receiver: text,
         due: count,

@@ -1,11 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { auditLogFindings } from '../../src/alerts/sources/audit-log-findings.js';
+import { type AlertedEntry, auditLogFindings } from '../../src/alerts/sources/audit-log-findings.js';
 import { deliveryFindings } from '../../src/alerts/sources/delivery-findings.js';
 import { driftFindings } from '../../src/alerts/sources/drift-findings.js';
 import { jobFindings } from '../../src/alerts/sources/job-findings.js';
 import { readinessFindings } from '../../src/alerts/sources/readiness-findings.js';
 import { restoreTestFindings } from '../../src/alerts/sources/restore-test-findings.js';
-import type { AuditLogEntry } from '../../src/audit-log/audit-log.types.js';
 import type { JobRun } from '../../src/jobs/jobs.types.js';
 import type { JobView } from '../../src/maintenance/maintenance.types.js';
 
@@ -214,18 +213,9 @@ describe('alerts about restore tests, drift and receivers', () => {
 });
 
 describe('alerts about the audit log', () => {
-  const entryOf = (action: string, seq: number, details: object): AuditLogEntry => ({
-    seq,
-    recordedAt: '2026-11-27T05:59:00.000Z',
-    action,
-    deed: action,
-    subject: 'clinic',
-    details,
-    role: 'app',
-    actor: 'ana@laptop',
-    previousHash: '',
-    hash: '',
-  });
+  const entryOf = (action: string, seq: number, details: object): AlertedEntry => {
+    return { seq, recordedAt: '2026-11-27T05:59:00.000Z', action, details, actor: 'ana@laptop' };
+  };
 
   it('report the newest entry of each kind, and how many more there are', () => {
     expect(

@@ -118,13 +118,13 @@ describe('the routes and commands about alerts', () => {
   });
 
   it('silence alerts, list the silences and end them, with entries in the audit log', async () => {
-    const request_ = {
+    const parameters = {
       code: 'BLOCKED',
       subject: 'clinic-import',
       seconds: 7200,
       because: 'import of November',
     };
-    const { status, body } = await post('/admin/alerts/silences').send(request_);
+    const { status, body } = await post('/admin/alerts/silences').send(parameters);
     expect(status).toBe(201);
     expect(faultsOf('SilenceReport', body)).toEqual([]);
     expect(body).toMatchObject({
@@ -179,15 +179,17 @@ describe('the routes and commands about alerts', () => {
   it('refuse nonsense on the command line', async () => {
     const silence = async (...args: string[]) => {
       const { code, stderr } = await runCli(['monitor', 'silence', ...args], environment);
-      return [code, stderr.split('\n')[0]];
+      return [code, ...stderr.split('\n').slice(0, 2)];
     };
-    expect(await silence('blocked', '--for', '1h', '--because', 'x')).toEqual([
+    expect(await silence('BLOCKT', '--for', '1h', '--because', 'x')).toEqual([
       2,
-      '"blocked" is not a code of an alert.',
+      'No alert has the code "BLOCKT".',
+      'Did you mean BLOCKED? `pgkeep monitor` shows the code of each finding.',
     ]);
     expect(await silence('BLOCKED', '--for', '99d', '--because', 'x')).toEqual([
       2,
       'A silence lasts from 1 second to 31 days.',
+      'Fix the cause, or name the finding in DB_MONITORING_IGNORE.',
     ]);
     expect((await silence('BLOCKED', '--for', 'ever', '--because', 'x'))[1]).toContain(
       'Use a number and a unit: 30m, 2h, 3d.',

@@ -103,8 +103,15 @@ describe('pgkeep restore', () => {
     const backup = await backUp();
     const manifest: unknown = JSON.parse(readFileSync(backup.manifest, 'utf8'));
     const without = [
-      ...['lease', 'sample', 'monitoring_report', 'table_size', 'index_scans'],
-      ...['alert', 'alert_delivery', 'alert_silence', 'ended_session'],
+      'lease',
+      'sample',
+      'monitoring_report',
+      'table_size',
+      'index_scans',
+      'alert',
+      'alert_delivery',
+      'alert_silence',
+      'ended_session',
     ];
     expect(manifest).toMatchObject({
       tablesWithoutRows: without.map((name) => `pgkeep.${name}`),

@@ -19,10 +19,13 @@ export const AUDIT_LOG_CODES = {
   },
 } as const;
 
+/** What an alert needs of an entry. */
+export type AlertedEntry = Pick<AuditLogEntry, 'seq' | 'recordedAt' | 'action' | 'details' | 'actor'>;
+
 type Code = keyof typeof AUDIT_LOG_CODES;
 
 /** The actions that are an alert for an hour. */
-const ACTIONS = new Map<string, { readonly code: Code; readonly text: (entry: AuditLogEntry) => string }>([
+const ACTIONS = new Map<string, { readonly code: Code; readonly text: (entry: AlertedEntry) => string }>([
   [
     'guard-override',
     {
@@ -53,7 +56,7 @@ export const ALERTED_ACTIONS: readonly string[] = [...ACTIONS.keys()];
 export const ALERTED_HOURS = 1;
 
 /** Returns an alert for each kind of entry that needs a person, of entries of the last hour, oldest first. Pure. */
-export function auditLogFindings(entries: readonly AuditLogEntry[]): AlertFinding[] {
+export function auditLogFindings(entries: readonly AlertedEntry[]): AlertFinding[] {
   return [...ACTIONS].flatMap(([action, { code, text }]) => {
     const ofKind = entries.filter((entry) => entry.action === action);
     const newest = ofKind.at(-1);

@@ -17,7 +17,7 @@ const TEXTS = new Map<string, CodeText>(
  */
 export function readinessFindings({ status, code, checks }: Verdict): AlertFinding[] {
   const failing = Object.entries(checks).filter(([, { ok }]) => !ok);
-  const connection = failing.find(([, { code: failed = '' }]) => /^DATABASE_/.test(failed));
+  const connection = failing.find(([, { code: failed = '' }]) => failed.startsWith('DATABASE_'));
   const named = failing.filter(
     ([name, { details }]) => !connection || name === connection[0] || !details.startsWith('Not known: '),
   );

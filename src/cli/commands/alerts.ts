@@ -92,7 +92,9 @@ function silenceId(text: string): number {
 function renderTest(report: TestAlertReport): string {
   const rows = report.receivers.map(({ receiver, delivered, durationMs, error, hint }) => [
     receiver,
-    delivered ? `delivered in ${durationMs} ms` : ['FAILED:', error, hint].filter(Boolean).join(' '),
+    delivered
+      ? `delivered in ${durationMs} ms`
+      : ['FAILED:', error?.replace(`${receiver}: `, ''), hint].filter(Boolean).join(' '),
   ]);
   return [...alignColumns(rows), ...notRecordedLines(report)].join('\n');
 }
