@@ -57,6 +57,7 @@ COPY --from=build /usr/local/bin/node /usr/local/bin/node
 WORKDIR /opt/pgkeep
 COPY --from=modules /build/node_modules node_modules
 COPY package.json LICENSE ./
+COPY assets assets
 COPY bin bin
 COPY prisma/migrations prisma/migrations
 COPY packages/prisma-schema-engine-bridge/package.json packages/prisma-schema-engine-bridge/package.json

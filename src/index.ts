@@ -1,6 +1,9 @@
 /** The library's public face. */
 export { PgkeepModule, type AsyncModuleOptions, type ModuleOptions } from './pgkeep.module.js';
 export { PgkeepHttpModule } from './http/pgkeep-http.module.js';
+export { PgkeepDashboardModule } from './dashboard/dashboard.module.js';
+export { OverviewService } from './overview/overview.service.js';
+export type { AttentionItem, Fact, Overview, UpcomingItem } from './overview/overview.types.js';
 export { readSettings, type Environment } from './config/read-settings.js';
 export type { AsyncSettings } from './config/settings.module.js';
 export type { PasswordCallback } from './config/password-source.js';

@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { SessionModule } from './access/session.module.js';
+import { AlertsModule } from './alerts/alerts.module.js';
 import { assemble, SERVICE_MODULES, type ModuleOptions } from './assemble.js';
 import type { Settings } from './config/settings.js';
 import { ConfigurableModuleClass, type AsyncSettings } from './config/settings.module.js';
@@ -7,6 +8,7 @@ import { DeployModule } from './deploy/deploy.module.js';
 import { DoctorModule } from './doctor/doctor.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { MonitoringModule } from './monitoring/monitoring.module.js';
+import { OverviewModule } from './overview/overview.module.js';
 import { PrivacyModule } from './privacy/privacy.module.js';
 
 export type { ModuleOptions } from './assemble.js';
@@ -16,6 +18,8 @@ const MODULES = [
   DeployModule,
   PrivacyModule,
   MonitoringModule,
+  AlertsModule,
+  OverviewModule,
   MetricsModule,
   SessionModule,
   DoctorModule,

@@ -30,14 +30,17 @@ const LAYERS: Readonly<Record<string, number>> = {
   readiness: 9,
   maintenance: 10,
   monitoring: 10,
+  alerts: 11,
   doctor: 11,
   'assemble.ts': 11,
   metrics: 12,
+  overview: 12,
   'pgkeep.module.ts': 13,
   http: 14,
   cli: 14,
   scheduler: 14,
   client: 14,
+  dashboard: 15,
   service: 16,
 };
 

@@ -67,7 +67,7 @@ interface Text {
   readonly text: string;
 }
 
-const sources = ['src', 'test', 'scripts', 'bench', 'packages'].flatMap((directory) =>
+const sources = ['assets', 'src', 'test', 'scripts', 'bench', 'packages'].flatMap((directory) =>
   readdirSync(directory, { recursive: true, encoding: 'utf8' })
     .filter((file) => /\.(?:ts|mts|mjs|js)$/.test(file))
     .filter((file) => !file.split(path.sep).some((part) => NOT_OURS.has(part)))

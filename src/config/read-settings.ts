@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { accessFaults, AccessVariables, toJwtSettings } from './access-settings.js';
 import { alertFaults, AlertVariables } from './alert-settings.js';
 import {
   archiveFaults,
@@ -8,6 +9,7 @@ import {
   RetentionVariables,
 } from './backup-settings.js';
 import { databaseFaults, DatabaseVariables, toDatabaseSettings } from './database-settings.js';
+import { DashboardVariables } from './dashboard-settings.js';
 import { DeployVariables, MigrationVariables } from './migration-settings.js';
 import { MetricsVariables } from './metrics-settings.js';
 import { MonitoringVariables } from './monitoring-settings.js';
@@ -54,6 +56,7 @@ export function readSettings(
   const readiness = reader.read(ReadinessVariables);
   const buckets = reader.read(BucketVariables);
   const alerts = reader.read(AlertVariables);
+  const access = reader.read(AccessVariables);
   const faults = [
     ...reader.disagreeingAliases(),
     ...databaseFaults(urls, name, databaseIsOptional),
@@ -61,6 +64,7 @@ export function readSettings(
     ...archiveFaults(archives, encryption),
     ...offsiteFaults(buckets),
     ...alertFaults(alerts),
+    ...accessFaults(access),
   ];
   if (faults.length > 0) throw invalidSettings(faults);
   return deepFreeze({
@@ -73,11 +77,13 @@ export function readSettings(
     searchPath: environment['PATH'] ?? '',
     readiness,
     http: reader.read(HttpVariables),
+    jwt: toJwtSettings(access),
     backup: { ...archives, ...reader.read(RetentionVariables), encryption },
     restore: reader.read(RestoreVariables),
     privacy: reader.read(PrivacyVariables),
     offsite: toOffsiteSettings(buckets),
     monitoring: reader.read(MonitoringVariables),
+    dashboard: reader.read(DashboardVariables),
     alerts,
     metrics: reader.read(MetricsVariables),
   });

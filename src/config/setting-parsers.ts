@@ -41,6 +41,15 @@ export function parseMegabytes(text: string): number {
   return Number(text) * 1_048_576;
 }
 
+/** Returns the address of pages, with the slash at its end that relative links need. @throws Error for anything else. */
+export function parsePublicUrl(text: string): string {
+  const url = new URL(text);
+  const isPlain =
+    /^https?:$/.test(url.protocol) && url.username + url.password + url.search + url.hash === '';
+  if (!isPlain) throw new Error('it is not the address of a page');
+  return url.href.replace(/\/*$/, '/');
+}
+
 /** Returns a parser of one of several words. */
 export function oneOf<T extends string>(words: readonly T[]): (text: string) => T {
   return (text) => {

@@ -1,4 +1,5 @@
 import { distance } from 'fastest-levenshtein';
+import { AccessVariables } from './access-settings.js';
 import { AlertVariables } from './alert-settings.js';
 import {
   ArchiveVariables,
@@ -6,6 +7,7 @@ import {
   RestoreVariables,
   RetentionVariables,
 } from './backup-settings.js';
+import { DashboardVariables } from './dashboard-settings.js';
 import { DatabaseVariables, PoolVariables } from './database-settings.js';
 import { DeployVariables, GuardVariables, MigrationVariables } from './migration-settings.js';
 import { MetricsVariables } from './metrics-settings.js';
@@ -27,7 +29,8 @@ export const SECTIONS: readonly Section[] = [
   { title: 'Environment', classes: [EnvironmentVariables] },
   { title: 'Database', classes: [DatabaseVariables, PoolVariables] },
   { title: 'Migrations and guards', classes: [MigrationVariables, DeployVariables, GuardVariables] },
-  { title: 'Service and readiness', classes: [HttpVariables, ReadinessVariables] },
+  { title: 'Service and readiness', classes: [HttpVariables, DashboardVariables, ReadinessVariables] },
+  { title: 'Access', classes: [AccessVariables] },
   { title: 'Backups', classes: [ArchiveVariables] },
   { title: 'Retention and restore tests', classes: [RetentionVariables, RestoreVariables] },
   { title: 'Personal data', classes: [PrivacyVariables] },

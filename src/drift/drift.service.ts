@@ -227,7 +227,7 @@ export class DriftService {
 }
 
 /** Returns a look in the shape of the command's report. Pure. */
-function reportOf(look: DriftLook, prisma: DriftReport['prisma']): DriftReport {
+export function reportOf(look: DriftLook, prisma: DriftReport['prisma']): DriftReport {
   const nothing = { recorded: null, objects: [], appliedSince: [], goneSince: [], prisma };
   if (look.kind === 'not-installed' || look.kind === 'not-recorded') {
     return { ...nothing, verdict: 'unknown', reason: look.kind };

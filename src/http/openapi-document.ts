@@ -1,4 +1,5 @@
 import { accepted, json, optionalBody, problem, refusals, requires } from './openapi-parts.js';
+import { alertPaths } from './openapi-alert-paths.js';
 import { privacyPaths } from './openapi-privacy-paths.js';
 import { schemasWith } from './openapi-schemas.js';
 
@@ -88,6 +89,18 @@ const paths = {
       responses: {
         200: json('The statistics.', 'Stats'),
         400: problem('The parameter rows is neither estimated nor exact.'),
+        ...refusals,
+      },
+    },
+  },
+  '/admin/overview': {
+    get: {
+      operationId: 'overview',
+      summary:
+        'What the dashboard shows: verdict, what needs attention, what is upcoming, and every fact with its age.',
+      security: requires('viewer'),
+      responses: {
+        200: json('The newest overview, from memory.', 'Overview'),
         ...refusals,
       },
     },
@@ -208,6 +221,7 @@ const paths = {
       },
     },
   },
+  ...alertPaths,
   ...privacyPaths(),
   '/openapi.json': {
     get: {

@@ -7,8 +7,10 @@ import {
   RestoreTestsController,
   CleanupController,
 } from './admin.controllers.js';
+import { AlertsController } from './alerts.controller.js';
 import { MetricsController, MetricsGuard } from './metrics.controller.js';
 import { OpenApiController } from './openapi.controller.js';
+import { OverviewController } from './overview.controller.js';
 import { PrivacyController } from './privacy.controller.js';
 import { ProbesController } from './probes.controller.js';
 
@@ -26,7 +28,9 @@ import { ProbesController } from './probes.controller.js';
     RestoreTestsController,
     CleanupController,
     PrivacyController,
+    AlertsController,
     MetricsController,
+    OverviewController,
     OpenApiController,
   ],
   providers: [MetricsGuard],

@@ -1,5 +1,5 @@
 import type { JobRun } from '../jobs/jobs.types.js';
-import { labelled, type Metric, type MetricFacts, numberOf, type Sample, single } from './metric.js';
+import { byLabel, type Metric, type Reading, single } from './metric.js';
 
 /** What is known of backups, restore tests and jobs. */
 export const BACKUP_METRICS: readonly Metric[] = [
@@ -69,46 +69,43 @@ export const BACKUP_METRICS: readonly Metric[] = [
       return typeof restoreMs === 'number' ? restoreMs / 1000 : undefined;
     },
   ),
-  labelled({
-    name: 'pgkeep_job_running',
-    type: 'gauge',
-    help: '1 while a run of the job is active.',
-    labels: ['job'],
-    read: ofEachJob((runs) => runs.some(({ state }) => state === 'running')),
-  }),
-  labelled({
-    name: 'pgkeep_job_failures',
-    type: 'gauge',
-    help: 'How many of the newest runs of the job failed or were lost since the last one that succeeded; 5 at most.',
-    labels: ['job'],
-    read: ofEachJob((runs) => {
+  ofEachJob(
+    { name: 'pgkeep_job_running', type: 'gauge', help: '1 while a run of the job is active.' },
+    (runs) => runs.some(({ state }) => state === 'running'),
+  ),
+  ofEachJob(
+    {
+      name: 'pgkeep_job_failures',
+      type: 'gauge',
+      help: 'How many of the newest runs of the job failed or were lost since the last one that succeeded; 5 at most.',
+    },
+    (runs) => {
       const success = runs.findIndex(({ state }) => state === 'succeeded');
       const since = success === -1 ? runs : runs.slice(0, success);
       return since.filter(({ state }) => state === 'failed' || state === 'lost').length;
-    }),
-  }),
-  labelled({
-    name: 'pgkeep_job_succeeded_timestamp_seconds',
-    type: 'gauge',
-    help: 'When a run of the job succeeded last, if that is one of the newest five.',
-    labels: ['job'],
-    read: ofEachJob((runs) => {
+    },
+  ),
+  ofEachJob(
+    {
+      name: 'pgkeep_job_succeeded_timestamp_seconds',
+      type: 'gauge',
+      help: 'When a run of the job succeeded last, if that is one of the newest five.',
+    },
+    (runs) => {
       const finishedAt = runs.find(({ state }) => state === 'succeeded')?.finishedAt;
       return finishedAt ? new Date(finishedAt) : undefined;
-    }),
-  }),
+    },
+  ),
 ];
 
-/** Returns the reader of a value that each job has. @param value takes the newest runs of one job, the newest first */
+/** Declares a metric that each job has. @param reading takes the newest runs of one job, the newest first */
 function ofEachJob(
-  value: (runs: readonly JobRun[]) => number | boolean | Date | undefined,
-): (facts: MetricFacts) => readonly Sample<'job'>[] {
-  return ({ learned }) => {
+  described: Pick<Metric, 'name' | 'type' | 'help'>,
+  reading: (runs: readonly JobRun[]) => Reading,
+): Metric {
+  return byLabel({ ...described, label: 'job' }, ({ learned }) => {
     const runs = learned?.jobs?.value.runs ?? [];
     const jobs = [...new Set(runs.map(({ job }) => job))].toSorted();
-    return jobs.flatMap((job) => {
-      const of = value(runs.filter((run) => run.job === job));
-      return of === undefined ? [] : [{ labels: { job }, value: numberOf(of) }];
-    });
-  };
+    return jobs.map((job) => [job, reading(runs.filter((run) => run.job === job))]);
+  });
 }

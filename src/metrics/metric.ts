@@ -23,7 +23,7 @@ export interface Sample<Label extends string = string> {
   readonly value: number;
 }
 
-/** The one declaration of a metric. The table of docs/metrics.md is derived from it. */
+/** The one declaration of a metric. The tables of docs/metrics.md are derived from it. */
 export interface Metric<Label extends string = string> {
   readonly name: `pgkeep_${string}`;
   readonly type: 'gauge' | 'counter';
@@ -35,27 +35,34 @@ export interface Metric<Label extends string = string> {
   read(facts: MetricFacts): readonly Sample<Label>[];
 }
 
-/** Declares a metric with labels. */
-export function labelled<const Label extends string>(metric: Metric<Label>): Metric {
-  return metric;
+type Described = Pick<Metric, 'name' | 'type' | 'help'>;
+
+/** What a metric reads: seconds since 1970 stand for a time, 1 for true, nothing for what is not known. */
+export type Reading = number | boolean | Date | null | undefined;
+
+/** Declares a metric without labels. */
+export function single(described: Described, read: (facts: MetricFacts) => Reading): Metric {
+  return { ...described, labels: [], read: (facts) => samplesOf({}, read(facts)) };
 }
 
-/** Declares a metric without labels. @param read returns undefined or null while the value is not known */
-export function single(
-  metric: Pick<Metric, 'name' | 'type' | 'help'>,
-  read: (facts: MetricFacts) => number | boolean | Date | null | undefined,
+/** Declares a metric with one label. @param read returns each value of the label once, with what it has */
+export function byLabel(
+  { label, ...described }: Described & { readonly label: string },
+  read: (facts: MetricFacts) => readonly (readonly [of: string, reading: Reading])[],
 ): Metric {
   return {
-    ...metric,
-    labels: [],
-    read: (facts) => {
-      const value = read(facts);
-      return value === undefined || value === null ? [] : [{ labels: {}, value: numberOf(value) }];
-    },
+    ...described,
+    labels: [label],
+    read: (facts) => read(facts).flatMap(([of, reading]) => samplesOf({ [label]: of }, reading)),
   };
 }
 
-/** Returns the number that stands for a value: seconds since 1970 for a time, 1 for true. */
-export function numberOf(value: number | boolean | Date): number {
-  return value instanceof Date ? value.getTime() / 1000 : Number(value);
+/** Declares a metric with several labels. */
+export function byLabels<const Label extends string>(metric: Metric<Label>): Metric {
+  return metric;
+}
+
+function samplesOf(labels: Sample['labels'], reading: Reading): Sample[] {
+  if (reading === undefined || reading === null) return [];
+  return [{ labels, value: reading instanceof Date ? reading.getTime() / 1000 : Number(reading) }];
 }

@@ -1,6 +1,6 @@
 import type { MonitorSample } from '../monitoring/watch/monitor-sample.js';
-import type { Vitals } from '../monitoring/monitoring.types.js';
-import { labelled, type Metric, single } from './metric.js';
+import type { Counters, Vitals } from '../monitoring/monitoring.types.js';
+import { byLabel, byLabels, type Metric, single } from './metric.js';
 
 /** What monitoring has sampled. */
 export const MONITORING_METRICS: readonly Metric[] = [
@@ -20,7 +20,7 @@ export const MONITORING_METRICS: readonly Metric[] = [
     },
     ({ sample }) => sample?.report && new Date(sample.report.sampledAt),
   ),
-  labelled({
+  byLabels({
     name: 'pgkeep_findings',
     type: 'gauge',
     help: 'What needs attention now, by code and severity.',
@@ -51,24 +51,26 @@ export const MONITORING_METRICS: readonly Metric[] = [
     of: ({ roundTripMs }) => roundTripMs,
     unit: 0.001,
   }),
-  labelled({
-    name: 'pgkeep_connections',
-    type: 'gauge',
-    help: 'Client connections of the server by what they do.',
-    labels: ['state'],
-    read: ({ sample }) => {
+  byLabel(
+    {
+      name: 'pgkeep_connections',
+      type: 'gauge',
+      help: 'Client connections of the server by what they do.',
+      label: 'state',
+    },
+    ({ sample }) => {
       const sessions = sample?.report?.sessions;
       if (!sessions) return [];
       const { total, active, idle, idleInTransaction } = sessions;
       return [
-        { labels: { state: 'active' }, value: active },
-        { labels: { state: 'idle' }, value: idle },
-        { labels: { state: 'idle_in_transaction' }, value: idleInTransaction },
-        // What this role may not see, and the sampling connection itself.
-        { labels: { state: 'other' }, value: Math.max(0, total - active - idle - idleInTransaction) },
+        ['active', active],
+        ['idle', idle],
+        ['idle_in_transaction', idleInTransaction],
+        // Those whose state this role may not see, and the connection that samples.
+        ['other', Math.max(0, total - active - idle - idleInTransaction)],
       ];
     },
-  }),
+  ),
   single(
     {
       name: 'pgkeep_connections_limit',
@@ -91,6 +93,53 @@ export const MONITORING_METRICS: readonly Metric[] = [
   vital('pgkeep_longest_statement_seconds', 'How long the longest statement has run that runs now.', {
     of: ({ longestStatementSeconds }) => longestStatementSeconds,
   }),
+  counters({
+    name: 'pgkeep_transactions_total',
+    help: 'Transactions of the database by how they ended.',
+    label: 'end',
+    of: { commit: 'commits', rollback: 'rollbacks' },
+  }),
+  counters({
+    name: 'pgkeep_blocks_total',
+    help: 'Blocks that statements needed, by where they were found: in shared buffers, or on disk.',
+    label: 'from',
+    of: { memory: 'blocksHit', disk: 'blocksRead' },
+  }),
+  counters({
+    name: 'pgkeep_sessions_ended_total',
+    help: 'Sessions that ended by a fatal error, or were killed; PostgreSQL 14 and later.',
+    label: 'by',
+    of: { fatal_error: 'sessionsFatal', operator: 'sessionsKilled' },
+  }),
+  counter('pgkeep_temp_bytes_total', 'Bytes that statements wrote to temporary files.', 'tempBytes'),
+  counter('pgkeep_deadlocks_total', 'Deadlocks.', 'deadlocks'),
+  counter('pgkeep_checksum_failures_total', 'Pages that failed their checksum.', 'checksumFailures'),
+  counter('pgkeep_wal_archive_failures_total', 'WAL files that could not be archived.', 'archiveFailures'),
+  byLabel(
+    {
+      name: 'pgkeep_replication_slot_retained_bytes',
+      type: 'gauge',
+      help: 'The WAL that a replication slot keeps; of the ten that keep the most.',
+      label: 'slot',
+    },
+    ({ sample }) =>
+      largest((sample?.report?.replication?.slots ?? []).map(({ name, bytes }) => [name, bytes])),
+  ),
+  byLabel(
+    {
+      name: 'pgkeep_replica_lag_seconds',
+      type: 'gauge',
+      help: 'How far a replica is behind, by the name of its application; of the ten that are the furthest behind.',
+      label: 'replica',
+    },
+    ({ sample }) =>
+      largest(
+        (sample?.report?.replication?.replicas ?? []).map(({ name, bytes, seconds }) => [
+          name,
+          bytes === 0 ? 0 : seconds,
+        ]),
+      ),
+  ),
   // Not counters: entries of pg_stat_statements are evicted, after which a sum over them would look like a reset.
   vital('pgkeep_statements_per_second', 'Statements a second, if pg_stat_statements is installed.', {
     of: ({ statementsPerSecond }) => statementsPerSecond,
@@ -98,6 +147,12 @@ export const MONITORING_METRICS: readonly Metric[] = [
   vital('pgkeep_statement_mean_duration_seconds', 'How long a statement took on average.', {
     of: ({ meanStatementMs }) => meanStatementMs,
     unit: 0.001,
+  }),
+  vital('pgkeep_writes_per_second', 'Rows that were inserted, updated or deleted, a second.', {
+    of: ({ writesPerSecond }) => writesPerSecond,
+  }),
+  vital('pgkeep_wal_bytes_per_second', 'Bytes of WAL that were written, a second.', {
+    of: ({ walBytesPerSecond }) => walBytesPerSecond,
   }),
   vital('pgkeep_database_size_bytes', 'The size of the database.', { of: ({ sizeBytes }) => sizeBytes }),
   vital('pgkeep_transaction_id_age', 'Transactions since the oldest row was frozen; 2^31 stop the server.', {
@@ -115,4 +170,35 @@ function vital(
     const value = sample?.report && of(sample.report.vitals);
     return typeof value === 'number' ? value * unit : undefined;
   });
+}
+
+/** Declares the metric of one counter of the server. */
+function counter(name: Metric['name'], help: string, of: keyof Counters): Metric {
+  return single({ name, type: 'counter', help }, ({ sample }) => sample?.report?.counters[of]);
+}
+
+/** Declares a metric of several counters. @param of the counter of each value of the label */
+function counters({
+  of,
+  ...described
+}: Pick<Metric, 'name' | 'help'> & {
+  readonly label: string;
+  readonly of: Readonly<Record<string, keyof Counters>>;
+}): Metric {
+  return byLabel({ ...described, type: 'counter' }, ({ sample }) =>
+    Object.entries(of).map(([which, name]) => [which, sample?.report?.counters[name]]),
+  );
+}
+
+/** So many replicas and slots are reported: a server can have hundreds. */
+const MOST = 10;
+
+/** Returns the largest values. Of several with the same name, as replicas have that were given none, the largest counts. */
+function largest(
+  values: readonly (readonly [name: string, value: number | null])[],
+): readonly (readonly [name: string, value: number])[] {
+  const byName = new Map<string, number>();
+  for (const [name, value] of values)
+    if (value !== null) byName.set(name, Math.max(value, byName.get(name) ?? 0));
+  return [...byName].toSorted(([, one], [, other]) => other - one).slice(0, MOST);
 }

@@ -1,8 +1,8 @@
-import { labelled, type Metric, numberOf, single } from './metric.js';
+import { byLabel, byLabels, type Metric, single } from './metric.js';
 
 /** What the checks of `/ready` know: of the service, the database and its migrations. */
 export const SERVICE_METRICS: readonly Metric[] = [
-  labelled({
+  byLabels({
     name: 'pgkeep_build_info',
     type: 'gauge',
     help: 'Always 1. The labels have the versions of pgkeep and of the server, and what is guarded.',
@@ -23,14 +23,15 @@ export const SERVICE_METRICS: readonly Metric[] = [
     { name: 'pgkeep_ready', type: 'gauge', help: '1 if /ready answers 200.' },
     ({ verdict }) => verdict.status === 'ready',
   ),
-  labelled({
-    name: 'pgkeep_check_ok',
-    type: 'gauge',
-    help: '1 if the check of /ready holds, whatever its gate.',
-    labels: ['check'],
-    read: ({ verdict }) =>
-      Object.entries(verdict.checks).map(([check, { ok }]) => ({ labels: { check }, value: numberOf(ok) })),
-  }),
+  byLabel(
+    {
+      name: 'pgkeep_check_ok',
+      type: 'gauge',
+      help: '1 if the check of /ready holds, whatever its gate.',
+      label: 'check',
+    },
+    ({ verdict }) => Object.entries(verdict.checks).map(([check, { ok }]) => [check, ok]),
+  ),
   single(
     {
       name: 'pgkeep_evaluated_timestamp_seconds',
@@ -39,35 +40,42 @@ export const SERVICE_METRICS: readonly Metric[] = [
     },
     ({ learned }) => learned?.evaluatedAt,
   ),
-  labelled({
-    name: 'pgkeep_learned_timestamp_seconds',
-    type: 'gauge',
-    help: 'When a fact was learned last. Its metrics keep their values while asking again fails.',
-    labels: ['fact'],
-    read: ({ learned }) =>
-      FACTS.flatMap(([name, fact]) => {
-        const at = learned?.[name]?.at;
-        return at ? [{ labels: { fact }, value: numberOf(at) }] : [];
-      }),
-  }),
-  labelled({
-    name: 'pgkeep_migrations',
-    type: 'gauge',
-    help: 'Migrations of this build and of the history, by state.',
-    labels: ['state'],
-    read: ({ learned }) => {
+  byLabel(
+    {
+      name: 'pgkeep_learned_timestamp_seconds',
+      type: 'gauge',
+      help: 'When a fact was learned last. Its metrics keep their values while asking again fails.',
+      label: 'fact',
+    },
+    ({ learned }) => [
+      ['server', learned?.server?.at],
+      ['migrations', learned?.migrations?.at],
+      ['drift', learned?.drift?.at],
+      ['backups', learned?.backups?.at],
+      ['jobs', learned?.jobs?.at],
+      ['restore_tests', learned?.restoreTests?.at],
+      ['erasure', learned?.erasure?.at],
+    ],
+  ),
+  byLabel(
+    {
+      name: 'pgkeep_migrations',
+      type: 'gauge',
+      help: 'Migrations of this build and of the history, by state.',
+      label: 'state',
+    },
+    ({ learned }) => {
       const status = learned?.migrations?.value;
-      if (!status) return [];
       return [
-        { labels: { state: 'applied' }, value: status.applied.length },
-        { labels: { state: 'pending' }, value: status.pending.length },
-        { labels: { state: 'failed' }, value: status.failed.length },
-        { labels: { state: 'rolled_back' }, value: status.rolledBack.length },
-        { labels: { state: 'edited' }, value: status.edited.length },
-        { labels: { state: 'unknown' }, value: status.unknown.length },
+        ['applied', status?.applied.length],
+        ['pending', status?.pending.length],
+        ['failed', status?.failed.length],
+        ['rolled_back', status?.rolledBack.length],
+        ['edited', status?.edited.length],
+        ['unknown', status?.unknown.length],
       ];
     },
-  }),
+  ),
   single(
     {
       name: 'pgkeep_drifted_objects',
@@ -90,14 +98,3 @@ export const SERVICE_METRICS: readonly Metric[] = [
     ({ learned }) => learned?.erasure?.value.overdue.reduce((sum, { rows }) => sum + rows, 0),
   ),
 ];
-
-/** The facts, and how the label `fact` names them. */
-const FACTS = [
-  ['server', 'server'],
-  ['migrations', 'migrations'],
-  ['drift', 'drift'],
-  ['backups', 'backups'],
-  ['jobs', 'jobs'],
-  ['restoreTests', 'restore_tests'],
-  ['erasure', 'erasure'],
-] as const;

@@ -48,6 +48,10 @@ describe('pg_dump', () => {
       '--exclude-table-data=pgkeep.monitoring_report',
       '--exclude-table-data=pgkeep.table_size',
       '--exclude-table-data=pgkeep.index_scans',
+      '--exclude-table-data=pgkeep.alert',
+      '--exclude-table-data=pgkeep.alert_delivery',
+      '--exclude-table-data=pgkeep.alert_silence',
+      '--exclude-table-data=pgkeep.ended_session',
     ]);
     expect(pgDumpArguments(NEW, { ...plan, compression: chosen(NEW) })).toContain('--compress=zstd:3');
     expect(pgDumpArguments(OLD, { ...plan, compression: 'none' })).toContain('--compress=0');

@@ -5,6 +5,7 @@ import { environmentOf, Node, readYaml } from './deployment-file.js';
 import { settingsOf } from './settings-of.js';
 
 const TOKEN = 'f'.repeat(64);
+const METRICS_TOKEN = 'e'.repeat(64);
 
 describe('docker-compose.yml', () => {
   const text = readFileSync('docker-compose.yml', 'utf8');
@@ -157,6 +158,34 @@ describe('docker-compose.yml', () => {
     expect(recipe('database_url')).toContain('sslrootcert=/authority/root.crt');
   });
 
+  it('samples the database, and has Prometheus and Grafana in a profile, with the rules and the dashboard', () => {
+    const settings = pgkeepSettings();
+    expect(settings.metrics).toMatchObject({ token: METRICS_TOKEN, isPublic: false });
+    expect(settings.monitoring.enabled).toBe(true);
+    const [prometheus, grafana] = ['prometheus', 'grafana'].map((name) => compose.at('services', name));
+    for (const service of [prometheus, grafana]) {
+      expect(service?.at('profiles').value).toEqual(['metrics']);
+      expect(service?.at('cap_drop').value).toEqual(['ALL']);
+      // On this machine only.
+      for (const port of service?.at('ports').items ?? []) expect(port.text).toMatch(/^127\.0\.0\.1:/);
+      for (const { text: volume } of service?.at('volumes').items ?? []) {
+        const [source = ''] = volume.split(':');
+        const exists = source.startsWith('./')
+          ? existsSync(source)
+          : compose.at('volumes').keys.includes(source);
+        expect([volume, exists]).toEqual([volume, true]);
+      }
+    }
+    const configuration = readYaml('deploy/prometheus/prometheus.yml')[0] ?? new Node(undefined);
+    const [rules = ''] = configuration.at('rule_files').items.map(({ text: file }) => file);
+    expect(prometheus?.at('volumes').value).toContain('./deploy/prometheus:/etc/prometheus:ro');
+    expect(existsSync(rules.replace('/etc/prometheus', 'deploy/prometheus'))).toBe(true);
+    const [job = new Node(undefined)] = configuration.at('scrape_configs').items;
+    expect(job.at('authorization', 'credentials_file').text).toBe('/run/secrets/metrics_token');
+    expect(prometheus?.at('secrets').value).toEqual(['metrics_token']);
+    expect(job.at('static_configs', 0, 'targets').value).toEqual([`pgkeep:${settings.http.port}`]);
+  });
+
   /** The URL that the comment writes to a secret's file, with a password in it. */
   function recipe(secret: string): string {
     const command = new RegExp(`echo "(postgresql:[^"]*)" > secrets/${secret}$`, 'm');
@@ -170,6 +199,7 @@ describe('docker-compose.yml', () => {
       database_url: recipe('database_url'),
       test_database_url: recipe('test_database_url'),
       admin_api_token: TOKEN,
+      metrics_token: METRICS_TOKEN,
     };
     const granted = Object.entries(all).filter(([name]) =>
       pgkeep.at('secrets').items.some((secret) => secret.text === name),

@@ -60,6 +60,7 @@ describe('pgkeep with the settings of', () => {
       DATABASE_URL_FILE: verified(own, url),
       TEST_DATABASE_URL_FILE: verified(scratch, scratch.cluster.url('postgres')),
       ADMIN_API_TOKEN_FILE: TOKEN,
+      METRICS_TOKEN_FILE: 'e'.repeat(64),
     };
     const entries = Object.entries(environment).map(([name, value = '']) => {
       if (name === 'TEST_DATABASE_URL')

@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { Node } from '../container/deployment-file.js';
 import { backupDirectory } from '../support/backups.js';
 import { createGuarded, execute, type GuardedDatabase } from '../support/guarded-database.js';
 import { PgkeepProcess, runCli } from '../support/pgkeep-process.js';
@@ -59,6 +61,10 @@ describe('a real Prometheus that scrapes the service', () => {
       PORT: '0',
       METRICS_TOKEN: TOKEN,
       READINESS_REFRESH_MS: '1000',
+      DB_MONITORING_ENABLED: 'true',
+      DB_MONITORING_INTERVAL_SECONDS: '5',
+      // The servers of tests do without fsync.
+      DB_MONITORING_IGNORE: 'SETTING_DANGEROUS',
     });
     url = await service.listening();
     prometheus = await StockPrometheus.start(new URL(url).host, { token: TOKEN, rules: [RULES] });
@@ -70,7 +76,7 @@ describe('a real Prometheus that scrapes the service', () => {
   });
 
   it('finds nothing to complain about in the exposition', async () => {
-    await until(async () => (await fetch(`${url}/ready`)).status === 200);
+    await until(async () => (await prometheus.value('pgkeep_connections_limit')) !== undefined);
     const text = await (
       await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${TOKEN}` } })
     ).text();
@@ -95,22 +101,45 @@ describe('a real Prometheus that scrapes the service', () => {
     expect(await prometheus.value('scrape_duration_seconds{job="pgkeep"}')).toBeLessThan(0.5);
   });
 
+  it('answers every expression of the Grafana dashboard', async () => {
+    const dashboard = new Node(JSON.parse(readFileSync('deploy/grafana/pgkeep.json', 'utf8')));
+    const [{ instance = '', job = '' } = {}] = (await prometheus.query('pgkeep_build_info')).map(
+      ({ metric }) => metric,
+    );
+    const expressions = dashboard
+      .at('panels')
+      .items.flatMap((panel) => panel.at('targets').items.map((target) => target.at('expr').text))
+      .map((text) =>
+        text.replaceAll('$job', job).replaceAll('$instance', instance).replaceAll('$__rate_interval', '30s'),
+      );
+    // A rate takes two samples of the database.
+    await until(async () => (await prometheus.value('pgkeep_wal_bytes_per_second')) !== undefined);
+    const empty: string[] = [];
+    for (const expression of expressions)
+      if ((await prometheus.query(expression)).length === 0)
+        empty.push(expression.replaceAll(/\{.*?\}/g, ''));
+    expect(expressions.length).toBeGreaterThan(30);
+    // What there is not here: pg_stat_statements, replicas, slots, a recorded structure, runs of jobs.
+    expect(empty.filter((expression) => !/statement|replica|slot|drifted|job_/.test(expression))).toEqual([]);
+  });
+
   it('fires no alert while all is well, and the right ones when a migration fails and the database dies', async () => {
     const active = async (): Promise<string[]> =>
       (await prometheus.alerts())
         .map(({ labels, state }) => `${labels['alertname']} ${state}`)
         .toSorted((a, b) => a.localeCompare(b));
+    /** Waits for exactly these alerts. Fails with those that there are. */
+    const untilActive = async (expected: readonly string[]): Promise<void> => {
+      const isExpected = async (): Promise<boolean> => (await active()).join() === expected.join();
+      await until(isExpected).catch(() => undefined);
+      expect(await active()).toEqual(expected);
+    };
     // Before the first scrape pgkeep was absent.
-    await until(async () => (await active()).length === 0);
-    await execute(guarded.url, 'UPDATE _prisma_migrations SET finished_at = NULL');
-    await until(async () => (await active()).includes('PgkeepMigrationFailed firing'));
-    expect(await active()).toEqual([
-      'PgkeepCheckFails pending',
-      'PgkeepMigrationFailed firing',
-      'PgkeepNotReady pending',
-    ]);
-    await execute(guarded.url, 'UPDATE _prisma_migrations SET finished_at = now()');
-    await until(async () => (await active()).length === 0);
+    await untilActive([]);
+    await execute(guarded.url, 'UPDATE public._prisma_migrations SET finished_at = NULL');
+    await untilActive(['PgkeepCheckFails pending', 'PgkeepMigrationFailed firing', 'PgkeepNotReady pending']);
+    await execute(guarded.url, 'UPDATE public._prisma_migrations SET finished_at = now()');
+    await untilActive([]);
     await own.cluster.stop();
     await until(async () => (await active()).includes('PgkeepDatabaseDown pending'));
     // The last values stay: no backup is reported as missing because the database is down.

@@ -191,6 +191,8 @@ describe('/metrics', () => {
     ]);
     expect(read.value('pgkeep_database_size_bytes')).toBeGreaterThan(1_000_000);
     expect(read.value('pgkeep_transaction_id_age')).toBeGreaterThan(0);
+    expect(read.by('pgkeep_transactions_total')['commit']).toBeGreaterThan(0);
+    expect(read.value('pgkeep_deadlocks_total')).toBe(0);
     // Two samples are needed for a rate, and pg_stat_statements for this one.
     expect(read.of('pgkeep_statements_per_second')).toEqual([]);
     expect(read.series.length).toBeLessThan(100);

@@ -135,6 +135,8 @@ describe('the package, installed from its tarball', () => {
       '.env.example',
       'LICENSE',
       'README.md',
+      'assets/*.css',
+      'assets/*.js',
       'bin/*',
       'dist/*.cjs',
       'dist/*.cts',

@@ -1,7 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { exposition } from '../../src/metrics/exposition.js';
-import { labelled, type MetricFacts, single } from '../../src/metrics/metric.js';
+import { byLabels, type MetricFacts, single } from '../../src/metrics/metric.js';
 import { METRICS } from '../../src/metrics/metrics.service.js';
+import { combineReport } from '../../src/monitoring/combine-report.js';
+import type { MonitorSample } from '../../src/monitoring/watch/monitor-sample.js';
+import type { Sampled } from '../../src/monitoring/probe.js';
 import { learnedFrom } from '../../src/readiness/learned.js';
 import { contextOf, NOW, SERVER } from '../support/checks.js';
 import { parseExposition } from '../support/prometheus-text.js';
@@ -33,7 +36,7 @@ describe('the declarations', () => {
 
 describe('an exposition', () => {
   it('has the help and the type of a metric above its samples', () => {
-    const metric = labelled({
+    const metric = byLabels({
       name: 'pgkeep_things',
       type: 'gauge',
       help: 'Things by state.',
@@ -132,5 +135,78 @@ pgkeep_ready 0
       passed: seconds,
       took: 1.5,
     });
+  });
+});
+
+describe('what monitoring has sampled', () => {
+  const { settings } = contextOf({});
+
+  function sampleOf(sampled: Partial<Sampled>, role: MonitorSample['role'] = 'leader'): MetricFacts {
+    const one = { findings: [], unseen: undefined, ...sampled };
+    const report = combineReport(settings, {
+      at: NOW,
+      server: { database: 'clinic', version: '15.18' },
+      measured: { connectMs: 20, roundTripMs: 1 },
+      sampled: [one],
+    });
+    const sample = { at: NOW, role, fence: 7n, report, down: undefined, findings: report.findings };
+    return { ...FACTS, sample };
+  }
+
+  const read = (facts: MetricFacts): ReturnType<typeof parseExposition> =>
+    parseExposition(exposition(METRICS, facts));
+
+  it('is counted by code and severity, and names no subject', () => {
+    const finding = { text: 't', remedy: 'r', sql: null };
+    const found = read(
+      sampleOf({
+        findings: [
+          { code: 'BLOCKED', severity: 'critical', subject: 'patients', ...finding },
+          { code: 'BLOCKED', severity: 'warning', subject: 'visits', ...finding },
+          { code: 'BLOCKED', severity: 'warning', subject: 'doses', ...finding },
+        ],
+      }),
+    );
+    expect(found.of('pgkeep_findings').map(({ labels, value }) => [labels, value])).toEqual([
+      [{ code: 'BLOCKED', severity: 'critical' }, 1],
+      [{ code: 'BLOCKED', severity: 'warning' }, 2],
+    ]);
+  });
+
+  it('has one series for replicas of one name, and ten for a hundred slots', () => {
+    const slots = Array.from({ length: 100 }, (_, n) => ({
+      name: `slot_${n}`,
+      active: true,
+      lost: false,
+      bytes: n === 7 ? null : n * 1000,
+    }));
+    const replicas = [
+      { name: 'walreceiver', bytes: 10, seconds: 3 },
+      { name: 'walreceiver', bytes: 5000, seconds: 40 },
+      { name: 'caught "up"', bytes: 0, seconds: null },
+      { name: 'not seen by this role', bytes: null, seconds: null },
+    ];
+    const found = read(sampleOf({ replication: { slots, replicas } }));
+    expect(found.by('pgkeep_replica_lag_seconds')).toEqual({ walreceiver: 40, 'caught "up"': 0 });
+    expect(found.of('pgkeep_replication_slot_retained_bytes')).toHaveLength(10);
+    expect(found.by('pgkeep_replication_slot_retained_bytes')['slot_99']).toBe(99_000);
+  });
+
+  it('has counters as the server has them, beyond 2^53, and none that is not known', () => {
+    const counters = { commits: 2 ** 60, rollbacks: 0, deadlocks: 3, sessionsKilled: null };
+    const found = read(sampleOf({ counters, vitals: { transactionIdAge: 1e9, sizeBytes: 2 ** 61 } }));
+    expect(found.by('pgkeep_transactions_total')).toEqual({ commit: 2 ** 60, rollback: 0 });
+    expect(found.value('pgkeep_deadlocks_total')).toBe(3);
+    expect(found.of('pgkeep_sessions_ended_total')).toEqual([]);
+    expect(found.value('pgkeep_database_size_bytes')).toBe(2 ** 61);
+    expect(found.value('pgkeep_connect_duration_seconds')).toBe(0.02);
+    expect(found.of('pgkeep_statements_per_second')).toEqual([]);
+  });
+
+  it('is reported by a replica that does not sample, which says so', () => {
+    const found = read(sampleOf({ vitals: { sizeBytes: 5 } }, 'follower'));
+    expect(found.value('pgkeep_monitor_leader')).toBe(0);
+    expect(found.value('pgkeep_database_size_bytes')).toBe(5);
+    expect(found.value('pgkeep_monitor_sample_timestamp_seconds')).toBe(NOW.getTime() / 1000);
   });
 });

@@ -130,6 +130,21 @@ export async function readHistory(
   return { total: rows.length, tests, chainFault: chainFault(rows) };
 }
 
+/** Reads one test's evidence. @returns undefined if there is none of that number, or the table is missing. @throws the server's error. */
+export async function readEvidence(
+  client: ClientBase,
+  number: number,
+  timeouts: ReadTimeouts,
+): Promise<RestoreTestReport | undefined> {
+  if (!(await tableExists(client, TABLE, timeouts))) return undefined;
+  const [row] = await read<{ evidence: Evidence; hash: string }>(client, {
+    sql: 'SELECT evidence, hash FROM pgkeep.restore_test WHERE id = $1',
+    values: [number],
+    ...timeouts,
+  });
+  return row && { ...row.evidence, hash: row.hash, number, notRecorded: null };
+}
+
 function toEntry(row: Row): RestoreTestEntry {
   return {
     number: Number(row.id),

@@ -9,10 +9,11 @@ import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { Clock } from '../../core/clock.js';
 import { PgkeepError } from '../../core/errors.js';
+import { runOnPool } from '../../postgres/connect.js';
 import { databaseError } from '../../postgres/database-fault.js';
 import { DatabaseService } from '../../postgres/database.service.js';
 import { ReplayService } from '../../privacy/replay/replay.service.js';
-import { readHistory } from './evidence.js';
+import { readEvidence, readHistory } from './evidence.js';
 import type { RestoreTestHistory, RestoreTestOptions, RestoreTestReport } from './restore-test.types.js';
 
 /** Tests that backups can be restored, and stores the evidence. */
@@ -71,6 +72,23 @@ export class RestoreTestService {
       'Cannot read the restore tests: table pgkeep.restore_test does not exist.',
       { hint: 'Run `pgkeep install`.' },
     );
+  }
+
+  /**
+   * Returns the report of one test that is recorded in the guarded database.
+   * @throws PgkeepError `RECORD_NOT_FOUND`, or a `DATABASE_…` code.
+   */
+  async report(number: number): Promise<RestoreTestReport> {
+    const { timeouts } = this.database;
+    const operation = `read the restore test ${number} of ${describeDatabaseUrl(this.settings.database.url)}`;
+    const isNumber = Number.isSafeInteger(number) && number > 0;
+    const report = isNumber
+      ? await runOnPool(this.database, operation, (client) => readEvidence(client, number, timeouts))
+      : undefined;
+    if (report) return report;
+    throw new PgkeepError('RECORD_NOT_FOUND', 'There is no restore test of this number.', {
+      hint: '`pgkeep restore history` lists them.',
+    });
   }
 
   private async newest(): Promise<string> {

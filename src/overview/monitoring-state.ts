@@ -1,0 +1,26 @@
+import type { MonitoringReport } from '../monitoring/monitoring.types.js';
+import type { DatabaseDown } from '../monitoring/watch/monitor-sample.js';
+import type { MonitoringState } from './overview.types.js';
+
+/** A report that is older than so many intervals is stale. */
+const STALE_INTERVALS = 3;
+
+/** Returns what the probes saw last, and whether that is old. Pure. */
+export function monitoringOf({
+  now,
+  intervalMs,
+  report,
+  down,
+}: {
+  readonly now: Date;
+  readonly intervalMs: number;
+  readonly report: MonitoringReport | undefined;
+  readonly down: DatabaseDown | undefined;
+}): MonitoringState {
+  const ageMs = report ? now.getTime() - Date.parse(report.sampledAt) : 0;
+  return {
+    report: report ?? null,
+    down: down ? { since: down.since.toISOString(), text: down.text } : null,
+    isStale: ageMs > STALE_INTERVALS * intervalMs,
+  };
+}
