@@ -29,6 +29,16 @@ export function cpuSecondsWithChildren(pid) {
 }
 
 /**
+ * CPU time that the main thread of a process has used, more precisely than in ticks.
+ *
+ * @param {number} pid
+ * @returns {number} ns
+ */
+export function nanosecondsOnCpu(pid) {
+  return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]);
+}
+
+/**
  * Resident memory of a process.
  *
  * @param {number} pid

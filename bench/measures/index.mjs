@@ -13,6 +13,7 @@ import { policy } from './policy.mjs';
 import { privacy } from './privacy.mjs';
 import { queries } from './queries.mjs';
 import { restoreTest } from './restore-test.mjs';
+import { sampling } from './sampling.mjs';
 import { start } from './start.mjs';
 import { stats } from './stats.mjs';
 import { steadyProbes } from './steady-probes.mjs';
@@ -42,6 +43,7 @@ export const MEASURES = {
   'restore-test': { title: 'a restore test of 1 GB', measure: restoreTest },
   'backup-beside-probes': { title: '/ready during a backup', measure: backupBesideProbes },
   drift: { title: 'comparison for drift on 10,000 tables', measure: drift },
+  sampling: { title: 'monitoring of 1,000 and 10,000 tables', measure: sampling },
   policy: { title: 'what the rules for rows add', measure: policy },
   lint: { title: 'lint of 1,000 migrations', measure: lint },
   cleanup: { title: '/ready during a cleanup of marked rows', measure: cleanup },

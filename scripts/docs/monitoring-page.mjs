@@ -1,5 +1,4 @@
-import { CONNECTION_CODES } from '../../dist/monitoring/connection-codes.js';
-import { PROBES } from '../../dist/monitoring/probes.js';
+import { OTHER_CODES, PROBES } from '../../dist/monitoring/probes.js';
 import { fillParts, table } from './markdown.mjs';
 
 /** @type {import('./pages.mjs').Page} */
@@ -9,7 +8,7 @@ export const monitoringPage = {
     fillParts(current, {
       codes: table(
         ['code', 'meaning', 'what to do'],
-        [{ codes: CONNECTION_CODES }, ...PROBES].flatMap(({ codes }) =>
+        [{ codes: OTHER_CODES }, ...PROBES].flatMap(({ codes }) =>
           Object.entries(codes).map(([code, { meaning, remedy }]) => [`\`${code}\``, meaning, remedy]),
         ),
       ),

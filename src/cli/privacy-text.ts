@@ -23,12 +23,12 @@ import { alignColumns } from './render.js';
 
 /** Returns what an action did, as a person who handles the request reads it. */
 export function renderReceipt(receipt: Receipt): string {
-  const { what, rows, retained, referring, action, ledgerDigest, copies } = receipt;
+  const { what, rows, retained, action, ledgerDigest, copies } = receipt;
   const affected = Object.entries(rows).map(([model, count]) => `${counted(count, 'row')} of ${model}`);
   const erases = what === 'anonymize' || what === 'hard-delete';
   return [
     `${doneText(what, recordText(receipt))}: ${affected.join(', ') || 'no rows'}.`,
-    ...(what === 'soft-delete' ? markedLines(receipt, referring) : []),
+    ...(what === 'soft-delete' ? markedLines(receipt) : []),
     ...(erases && retained.length > 0 ? [`Kept by law: ${retainedText(retained)}.`] : []),
     ...(copies === null ? [] : [copiesText(copies)]),
     `Receipt: action ${action}, ledger sha256 ${ledgerDigest}`,
@@ -48,10 +48,12 @@ function doneText(what: RecordAction, record: string): string {
   }
 }
 
-function markedLines({ model, id }: RecordName, referring: Receipt['referring']): string[] {
+function markedLines({ model, id, referring, keptUntil }: Receipt): string[] {
   const rows = referring.map((one) => `${counted(one.rows, 'row')} of ${one.model}`);
   return [
-    'It is hidden from the application, and not erased.',
+    keptUntil === null
+      ? 'It is hidden from the application, and never erased.'
+      : `It is hidden from the application, and not erased: its grace period ends on ${keptUntil.slice(0, 10)}. Then a cleanup erases it.`,
     ...(rows.length > 0 ? [`Still referring to it: ${boundedList(rows)}.`] : []),
     `To undo: \`pgkeep privacy restore ${model} ${shellWord(id)} --by WHO --because TEXT\``,
   ];

@@ -9,7 +9,7 @@ export interface GuardOptions {
   readonly schema?: string;
   /** Returns who is calling: the `deletedBy` of rows that a plain `delete` marks, and of verbs that do not say. */
   readonly actor?: () => Actor | undefined;
-  /** For how many days a soft-deleted row is kept: SOFT_DELETE_GRACE_PERIOD_DAYS. Default: 30. */
+  /** For how many days a soft-deleted row is kept. Default: SOFT_DELETE_GRACE_PERIOD_DAYS of the environment, or 30. */
   readonly gracePeriodDays?: number;
   /** The model whose rows are the users of `exportUserData` and `anonymizeUser`. Default: `User`, or the only subject. */
   readonly user?: string;

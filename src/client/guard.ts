@@ -1,3 +1,4 @@
+import { readGracePeriodDays } from '../config/client-settings.js';
 import { SystemClock } from '../core/clock.js';
 import { propertyOf } from '../core/errors.js';
 import { ACTOR_SETTING, POLICY_REFUSED, REASON_SETTING } from '../policy/policy-texts.js';
@@ -22,9 +23,6 @@ import { rewriteArgs } from './rewrite.js';
 import { explainTaken } from './taken-values.js';
 import { SoftDeleteVerbs } from './soft-delete.js';
 import { Transactions } from './transactions.js';
-
-/** SOFT_DELETE_GRACE_PERIOD_DAYS, unless set. */
-const GRACE_PERIOD_DAYS = 30;
 
 /** Prisma's code of a value that another row has. */
 const UNIQUE_VIOLATION = 'P2002';
@@ -134,7 +132,7 @@ class Guard {
         : operation.query(args));
     } catch (error) {
       if (model && isUniqueViolation(error)) {
-        const { gracePeriodDays = GRACE_PERIOD_DAYS } = this.options;
+        const { gracePeriodDays = readGracePeriodDays() } = this.options;
         // A transaction that failed answers no query, and another connection could wait for its end.
         const client = transactionKind(operation) === undefined ? this.client : undefined;
         await explainTaken(error, { model, args: operation.args, client, gracePeriodDays });

@@ -1,5 +1,6 @@
 import { databaseFaults, DatabaseVariables, PoolVariables, toDatabaseSettings } from './database-settings.js';
 import { GuardVariables } from './migration-settings.js';
+import { GRACE_PERIOD_DAYS, PrivacyVariables } from './privacy-settings.js';
 import type { Environment } from './read-settings.js';
 import { EnvironmentVariables } from './service-settings.js';
 import { environmentNameOf, invalidSettings, SettingsReader } from './settings-reader.js';
@@ -41,6 +42,16 @@ export function readClientSettings(
   const faults = [...reader.disagreeingAliases(), ...databaseFaults(urls, name, false)];
   if (faults.length > 0) throw invalidSettings(faults);
   return deepFreeze(toDatabaseSettings(reader, urls, name, given));
+}
+
+/**
+ * Returns SOFT_DELETE_GRACE_PERIOD_DAYS, which an application's client only quotes: a malformed value counts as unset, and
+ * is reported by the service.
+ */
+export function readGracePeriodDays(environment: Environment = process.env): number {
+  const context = { workingDirectory: process.cwd(), environment: environmentNameOf(environment) };
+  const reader = new SettingsReader(environment, [PrivacyVariables], context);
+  return reader.faults.length > 0 ? GRACE_PERIOD_DAYS : reader.read(PrivacyVariables).graceDays;
 }
 
 function unset(...names: readonly string[]): Environment {

@@ -2,12 +2,15 @@ import { Setting } from './setting.js';
 import { parseSchedule } from './setting-parsers.js';
 import { IsSchedule, IsWholeNumber } from './setting-rules.js';
 
+/** For how many days a row that is marked as deleted is kept, unless the setting says otherwise. */
+export const GRACE_PERIOD_DAYS = 30;
+
 /** When rows that were marked as deleted are erased. */
 export class PrivacyVariables {
   /** How long a marked row can still be restored, in days. */
   @Setting('SOFT_DELETE_GRACE_PERIOD_DAYS', {
     text: 'how long a row that is marked as deleted can still be restored; the cleanup erases it afterwards',
-    default: '30',
+    default: String(GRACE_PERIOD_DAYS),
     unit: 'days',
     family: 'SOFT_DELETE_',
     parse: Number,

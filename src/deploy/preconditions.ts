@@ -3,7 +3,7 @@ import { externalsOf, type PrismaProject } from '../config/prisma-project.js';
 import type { EnvironmentName, Settings } from '../config/settings.js';
 import { type ErrorCode, PgkeepError } from '../core/errors.js';
 import { stampGrants } from '../environment/environment.types.js';
-import { readStamp, requireStamp } from '../environment/stamp.js';
+import { readStamp, requirePrimary, requireStamp } from '../environment/stamp.js';
 import { type Attempt, readAttempts } from '../migrations/history/prisma-history.js';
 import { read, type ReadTimeouts } from '../postgres/read.js';
 
@@ -35,13 +35,7 @@ export async function requireTarget(
   timeouts: ReadTimeouts,
   refuse: Refuse = refused,
 ): Promise<string[]> {
-  const [server] = await read<{ standby: boolean }>(client, {
-    sql: 'SELECT pg_catalog.pg_is_in_recovery() AS standby',
-    ...timeouts,
-  });
-  if (server?.standby === true) {
-    throw refuse('the server is a read-only replica', 'Point DATABASE_URL at the primary.');
-  }
+  await requirePrimary(client, timeouts, refuse);
   const reading = await readStamp(client, timeouts);
   if (reading.kind === 'unreadable') {
     const role = escapeIdentifier(reading.role);

@@ -3,7 +3,7 @@ import { type RecordingAbility, recordingDenied } from '../audit-log/append.js';
 import type { NewEntry } from '../audit-log/audit-log.types.js';
 import { type EnvironmentName, ENVIRONMENTS } from '../config/settings.js';
 import { errorCode, PgkeepError } from '../core/errors.js';
-import { currentRole, read, type ReadTimeouts, tableExists } from '../postgres/read.js';
+import { currentRole, read, readOne, type ReadTimeouts, tableExists } from '../postgres/read.js';
 import { SQLSTATE } from '../postgres/sqlstates.js';
 import {
   type DatabaseIdentity,
@@ -74,6 +74,30 @@ export async function readStamp(client: ClientBase, timeouts: ReadTimeouts): Pro
 
 /** Makes the refusal of an operation; `why` completes "Refused to …: ". */
 export type RefuseOperation = (why: string, hint: string) => PgkeepError;
+
+/** Requires the primary: a standby takes no writes. @throws what `refuse` makes. */
+export async function requirePrimary(
+  client: ClientBase,
+  timeouts: ReadTimeouts,
+  refuse: RefuseOperation,
+): Promise<void> {
+  const sql = 'SELECT pg_catalog.pg_is_in_recovery() AS "isStandby"';
+  const { isStandby } = await readOne<{ isStandby: boolean }>(client, { sql, ...timeouts });
+  if (isStandby) throw refuse('the server is a read-only replica', 'Point DATABASE_URL at the primary.');
+}
+
+/**
+ * Requires a database that this environment may change: the primary, stamped for it or not at all.
+ * @throws what `refuse` makes, and what the connection throws.
+ */
+export async function requireChangeable(
+  client: ClientBase,
+  { environment, timeouts }: { environment: EnvironmentName; timeouts: ReadTimeouts },
+  refuse: RefuseOperation,
+): Promise<void> {
+  await requirePrimary(client, timeouts, refuse);
+  requireStamp(await readStamp(client, timeouts), environment, refuse);
+}
 
 /**
  * Requires that the database is stamped for this environment, or not at all.

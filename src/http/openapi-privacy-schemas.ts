@@ -49,6 +49,7 @@ export const privacySchemas = {
       'rows',
       'retained',
       'referring',
+      'keptUntil',
       'ledgerDigest',
       'copies',
     ],
@@ -71,6 +72,11 @@ export const privacySchemas = {
           additionalProperties: false,
           properties: { model: text, rows: { type: 'integer', minimum: 1 }, to: text },
         },
+      },
+      keptUntil: {
+        type: ['string', 'null'],
+        format: 'date-time',
+        description: 'When the grace period of a mark ends; null if it is not marked, or never erased.',
       },
       ledgerDigest: {
         type: 'string',

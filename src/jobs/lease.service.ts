@@ -42,7 +42,8 @@ const RENEW = `
 
 /** SQL: whether lease `$1` is still that of holder `$2` with fence `$3`. Locks it, so that it stays so in this transaction. */
 export const HELD_LEASE = `
-  SELECT FROM pgkeep.lease WHERE name = $1 AND holder = $2 AND fence = $3::bigint AND expires_at > pg_catalog.now() FOR UPDATE`;
+  SELECT FROM pgkeep.lease
+   WHERE name = $1 AND holder = $2 AND fence = $3::bigint AND expires_at > pg_catalog.now() FOR UPDATE`;
 
 /** Names one replica as the leader and one as its deputy, whatever their number is. */
 @Injectable()

@@ -8,9 +8,11 @@ import {
   SEVERITIES,
   type Vitals,
 } from './monitoring.types.js';
+import type { Outlook } from './forecast.service.js';
 import type { Sampled } from './probe.js';
 import { MONITORING_CODES } from './probes.js';
 import type { ServerDescription } from './server-context.js';
+import { unseenFindings } from './watch/trends.js';
 
 /** What connecting measured. */
 export type ConnectionVitals = Pick<Vitals, 'connectMs' | 'roundTripMs'>;
@@ -32,6 +34,7 @@ const UNKNOWN = {
   meanStatementMs: null,
   sizeBytes: null,
   transactionIdAge: null,
+  idsUsed: null,
 };
 
 const UNCOUNTED: Counters = {
@@ -56,6 +59,7 @@ export interface ReportParts {
   readonly measured: ConnectionVitals;
   /** Of each probe the newest. */
   readonly sampled: readonly Sampled[];
+  readonly outlook?: Outlook | undefined;
   /** Findings of others than probes. */
   readonly others?: readonly MonitoringFinding[];
 }
@@ -63,14 +67,17 @@ export interface ReportParts {
 /** Makes one report of what was sampled, the worst finding first, without what DB_MONITORING_IGNORE names. Pure. */
 export function combineReport(
   { environment, monitoring }: Pick<Settings, 'environment' | 'monitoring'>,
-  { at, server, measured, sampled, others = [] }: ReportParts,
+  { at, server, measured, sampled, outlook, others = [] }: ReportParts,
 ): MonitoringReport {
+  const unseen = sampled.flatMap((one) => one.unseen ?? []);
   const findings = [
     ...others,
+    ...unseenFindings(unseen),
     ...(measured.connectMs === null
       ? []
       : slowConnectionFindings(measured.connectMs, monitoring.connectionTimeMs)),
     ...sampled.flatMap((one) => one.findings),
+    ...(outlook?.findings ?? []),
   ];
   return {
     database: server.database,
@@ -84,8 +91,10 @@ export function combineReport(
     applications: sampled.flatMap(({ applications }) => applications ?? []),
     statements: sampled.flatMap(({ statements }) => statements ?? []),
     largest: sampled.flatMap(({ largest }) => largest ?? []),
+    forecasts: outlook?.forecasts ?? [],
+    storage: outlook?.storage ?? { limitBytes: null, usedShare: null },
     findings: worstFirst(withoutIgnored(findings, monitoring.ignored)),
-    unseen: sampled.flatMap(({ unseen }) => unseen ?? []),
+    unseen,
     codes: MONITORING_CODES.length,
   };
 }

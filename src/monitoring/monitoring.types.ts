@@ -1,3 +1,5 @@
+import type { Forecast } from './forecast.js';
+
 /** How bad a finding is. `info` is shown, and needs nothing. */
 export const SEVERITIES = ['critical', 'warning', 'info'] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -19,6 +21,8 @@ export interface UnseenProbe {
   readonly probe: string;
   /** Why: a missing right, a timeout. */
   readonly reason: string;
+  /** The server did not even end the statement when its time was over. */
+  readonly isHanging?: boolean;
 }
 
 /** Sessions by what they do. */
@@ -84,6 +88,8 @@ export interface Vitals {
   readonly sizeBytes: number | null;
   /** Age of the oldest transaction number, in transactions. */
   readonly transactionIdAge: number | null;
+  /** The share of its numbers that the fullest integer key has used, 0 to 1. */
+  readonly idsUsed: number | null;
 }
 
 /** Totals since the server's statistics were reset; null where they are not known. */
@@ -125,6 +131,21 @@ export interface Replication {
   readonly replicas: readonly Replica[];
 }
 
+/** How large the database may become. */
+export interface StorageSpace {
+  /** `DB_STORAGE_LIMIT`, or what its disk allows; null if neither is known. */
+  readonly limitBytes: number | null;
+  /** How much of that is used, 0 to 1, by others too. */
+  readonly usedShare: number | null;
+}
+
+/** The room in `BACKUP_DIR`. */
+export interface BackupSpace {
+  readonly directory: string;
+  readonly freeBytes: number;
+  readonly newestBytes: number;
+}
+
 /** What the probes saw of a database. */
 export interface MonitoringReport {
   readonly database: string;
@@ -140,6 +161,9 @@ export interface MonitoringReport {
   readonly applications: readonly ApplicationSessions[];
   readonly statements: readonly StatementTime[];
   readonly largest: readonly TableSize[];
+  /** What will break if nothing changes. */
+  readonly forecasts: readonly Forecast[];
+  readonly storage: StorageSpace;
   /** The worst first. */
   readonly findings: readonly MonitoringFinding[];
   readonly unseen: readonly UnseenProbe[];

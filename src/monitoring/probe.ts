@@ -30,6 +30,10 @@ export interface ServerContext {
   readonly seesAll: boolean;
   /** The schema of pg_stat_statements; null if it is not installed in this database. */
   readonly statementsSchema: string | null;
+  /** The version of the extension, `1.10` as 110: an upgrade of the server leaves the extension old. */
+  readonly statementsVersion: number;
+  /** Whether what monitoring keeps can be read: schema pgkeep is installed. */
+  readonly hasRecords: boolean;
 }
 
 /** What a probe judges. */
@@ -62,6 +66,10 @@ export interface Observation<Code extends string = string> {
   readonly applications?: readonly ApplicationSessions[];
   readonly statements?: readonly StatementTime[];
   readonly largest?: readonly TableSize[];
+  /** The integer key that has used most of its numbers. */
+  readonly fullestKey?: { readonly name: string; readonly share: number };
+  /** When the password of the role stops working. ISO 8601. */
+  readonly passwordExpiry?: { readonly role: string; readonly at: string };
 }
 
 /** The one declaration of a probe. docs/monitoring.md is derived from it. */
@@ -80,6 +88,8 @@ export interface ProbeDefinition<Row extends QueryResultRow, Code extends string
    * its comment says so: a table that is locked would make the probe wait.
    */
   readonly sql: (server: ServerContext) => string | undefined;
+  /** Pure: what an error of the statement means, if that is known. */
+  readonly explain?: (error: unknown) => Observation<NoInfer<Code>> | undefined;
   /** Pure: same rows, same observation. */
   readonly judge: (rows: readonly Row[], context: ProbeContext<Row>) => Observation<NoInfer<Code>>;
 }
@@ -148,6 +158,11 @@ export function defineProbe<Row extends QueryResultRow, const Code extends strin
       const sample = async (client: ClientBase, given: SampleContext): Promise<Sampled> => {
         const sql = definition.sql(given.server);
         if (sql === undefined) return { findings: [], unseen: undefined };
+        const completed = ({ findings = [], ...seen }: Observation<Code>): Sampled => ({
+          ...seen,
+          findings: findings.map((finding) => complete(finding, codes)),
+          unseen: undefined,
+        });
         try {
           const rows = await read<Row>(client, {
             sql,
@@ -155,21 +170,19 @@ export function defineProbe<Row extends QueryResultRow, const Code extends strin
             lockTimeoutMs: LOCK_MS,
             isWithoutJit: true,
           });
-          const { findings = [], ...seen } = definition.judge(rows, {
+          const observation = definition.judge(rows, {
             server: given.server,
             thresholds: given.thresholds,
             before: before?.rows,
             elapsedSeconds: before ? (given.nowMs - before.nowMs) / 1000 : 0,
           });
           before = { rows, nowMs: given.nowMs };
-          return {
-            ...seen,
-            findings: findings.map((finding) => complete(finding, codes)),
-            unseen: undefined,
-          };
+          return completed(observation);
         } catch (error) {
           // Nothing more can be asked on a connection that broke.
           if (databaseFault(error).code === 'DATABASE_UNREACHABLE') throw error;
+          const explained = definition.explain?.(error);
+          if (explained) return completed(explained);
           return { findings: [], unseen: { probe: name, reason: messageOf(error) } };
         }
       };

@@ -1,4 +1,6 @@
+import type { CodeText } from '../readiness/check.js';
 import { CONNECTION_CODES } from './connection-codes.js';
+import { FORECAST_CODES } from './forecast-findings.js';
 import type { Probe } from './probe.js';
 import { archiver } from './probes/archiver.js';
 import { busySessions } from './probes/busy-sessions.js';
@@ -15,8 +17,10 @@ import { sizes } from './probes/sizes.js';
 import { staleStatistics } from './probes/stale-statistics.js';
 import { statements } from './probes/statements.js';
 import { transactions } from './probes/transactions.js';
+import { unusedIndexes } from './probes/unused-indexes.js';
 import { unloggedTables } from './probes/unlogged-tables.js';
 import { wraparound } from './probes/wraparound.js';
+import { TREND_CODES } from './watch/trends.js';
 
 /** Every probe, in the order of docs/monitoring.md. */
 export const PROBES: readonly Probe[] = [
@@ -32,6 +36,7 @@ export const PROBES: readonly Probe[] = [
   staleStatistics,
   unloggedTables,
   indexes,
+  unusedIndexes,
   foreignKeys,
   constraints,
   sequences,
@@ -39,8 +44,15 @@ export const PROBES: readonly Probe[] = [
   passwords,
 ];
 
+/** The codes that no probe has: of connecting, of several samples, of what will happen. */
+export const OTHER_CODES: Readonly<Record<string, CodeText>> = {
+  ...CONNECTION_CODES,
+  ...TREND_CODES,
+  ...FORECAST_CODES,
+};
+
 /** Every code that a report can have. */
 export const MONITORING_CODES: readonly string[] = [
-  ...Object.keys(CONNECTION_CODES),
+  ...Object.keys(OTHER_CODES),
   ...PROBES.flatMap(({ codes }) => Object.keys(codes)),
 ];

@@ -10,6 +10,8 @@ interface Row {
   readonly role: string;
   readonly sees_all: boolean;
   readonly statements_schema: string | null;
+  readonly statements_version: string | null;
+  readonly has_records: boolean;
   readonly keeps_records: boolean;
   readonly now: Date;
 }
@@ -36,9 +38,17 @@ export async function describeServer(client: ClientBase, timeouts: ReadTimeouts)
     role: row.role,
     seesAll: row.sees_all,
     statementsSchema: row.statements_schema,
+    statementsVersion: versionNumberOf(row.statements_version ?? '0'),
+    hasRecords: row.has_records,
     keepsRecords: row.keeps_records,
     now: row.now,
   };
+}
+
+/** Returns `1.10` as 110. */
+function versionNumberOf(version: string): number {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major * 100 + minor;
 }
 
 /** The tables that monitoring writes. */
@@ -53,6 +63,11 @@ const SERVER_QUERY = `
          (SELECT n.nspname::text FROM pg_catalog.pg_extension e
             JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
            WHERE e.extname = 'pg_stat_statements') AS statements_schema,
+         (SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_stat_statements') AS statements_version,
+         (SELECT pg_catalog.count(*) = 3 AND pg_catalog.bool_and(pg_catalog.has_table_privilege(c.oid, 'SELECT')
+                   AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'))
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE n.nspname = 'pgkeep' AND c.relname IN ('sample', 'table_size', 'index_scans')) AS has_records,
          NOT pg_catalog.pg_is_in_recovery() AND (
            SELECT pg_catalog.count(*) = ${RECORDS.length} AND coalesce(pg_catalog.bool_and(
                     pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'INSERT')

@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import { operator } from '../audit-log/append.js';
 import type { Settings } from '../config/settings.js';
 import { PgkeepError } from '../core/errors.js';
-import { readStamp, requireStamp } from '../environment/stamp.js';
+import { requireChangeable } from '../environment/stamp.js';
 import { runOnDedicatedConnection } from '../postgres/connect.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 import {
@@ -136,7 +136,8 @@ export class PolicyRun {
   }
 
   private async requireEnvironment(client: Client, refuse: RefusePolicy): Promise<void> {
-    requireStamp(await readStamp(client, this.timeouts), this.settings.environment, refuse);
+    const { timeouts, settings } = this;
+    await requireChangeable(client, { environment: settings.environment, timeouts }, refuse);
   }
 
   private async onConnection<T>(operation: string, work: (client: Client) => Promise<T>): Promise<T> {

@@ -15,6 +15,7 @@ import {
 } from './erase-plan.js';
 import { markPlan, restorePlan } from './mark-plan.js';
 import { refused, run, type OpenRecord } from './open-record.js';
+import { isErasable } from './owner-graph.js';
 import { heldText, keptText, referringText } from './privacy-texts.js';
 import type { ActionRequest, Receipt, RecordAction, RetainedRows } from './privacy.types.js';
 import { keyText } from './record-key.js';
@@ -39,7 +40,11 @@ export const VERBS = {
 /** Who acts on which database. */
 export interface ActionContext extends Required<ActionRequest> {
   readonly database: string;
+  /** For how many days a marked record is kept. */
+  readonly graceDays: number;
 }
+
+const DAY_MS = 86_400_000;
 
 /** Does one action on an open record, and records it. @throws PgkeepError `PRIVACY_REFUSED`, `RECORD_HELD`. */
 export async function changeRecord(
@@ -82,6 +87,10 @@ export async function changeRecord(
     rows: counts,
     retained,
     referring: referring.map(({ model, rows: count, to }) => ({ model, rows: count, to })),
+    keptUntil:
+      what === 'soft-delete' && isErasable(open.graph.model(record.model))
+        ? new Date(at.getTime() + context.graceDays * DAY_MS).toISOString()
+        : null,
     ledgerDigest: digest,
   };
 }

@@ -6,7 +6,7 @@ import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { PgkeepError } from '../core/errors.js';
 import { shellWord } from '../core/text.js';
-import { readStamp, requireStamp } from '../environment/stamp.js';
+import { requireChangeable } from '../environment/stamp.js';
 import { PolicyService } from '../policy/policy.service.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { runOnDedicatedConnection } from '../postgres/connect.js';
@@ -81,7 +81,7 @@ export class PrivacyService {
       throw refused(
         `erase ${recordText(record)}`,
         'this is production, and an erasure cannot be undone',
-        `To confirm, add: --confirm ${shellWord(record.id)}`,
+        `Type the id when asked on a terminal, or add: \`--confirm ${shellWord(record.id)}\``,
       );
     }
     return await this.change('hard-delete', record, request, options);
@@ -202,8 +202,11 @@ export class PrivacyService {
   ): Promise<T> {
     const graph = await this.graph();
     return await this.onConnection(`${operation} in`, async (client) => {
-      const reading = await readStamp(client, this.database.timeouts);
-      requireStamp(reading, this.settings.environment, (why, hint) => refused(operation, why, hint));
+      const { environment } = this.settings;
+      const { timeouts } = this.database;
+      await requireChangeable(client, { environment, timeouts }, (why, hint) =>
+        refused(operation, why, hint),
+      );
       return await work({ client, graph, record, operation });
     });
   }
@@ -214,6 +217,7 @@ export class PrivacyService {
       because: requireText('--because', request.because, LONGEST.because, 'the reason'),
       actor: request.actor ?? operator(),
       database: this.settings.database.url.database,
+      graceDays: this.settings.privacy.graceDays,
     };
   }
 

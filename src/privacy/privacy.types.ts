@@ -65,6 +65,8 @@ export interface Receipt {
   readonly retained: readonly RetainedRows[];
   /** Rows that still refer to a record that was marked as deleted. */
   readonly referring: readonly Pick<Referring, 'model' | 'rows' | 'to'>[];
+  /** ISO 8601: when the grace period of a mark ends, and a cleanup erases it; null if it is not marked, or never erased. */
+  readonly keptUntil: string | null;
   /** The SHA-256 of the action's lines in the ledger. */
   readonly ledgerDigest: string;
   /** Until when backups contain what was erased; null for an action that erases nothing. */

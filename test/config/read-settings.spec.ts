@@ -2,6 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { readGracePeriodDays } from '../../src/config/client-settings.js';
 import { readSettings, type Environment } from '../../src/config/read-settings.js';
 import { PgkeepError } from '../../src/core/errors.js';
 import { CHECK_NAMES } from '../../src/readiness/checks.js';
@@ -346,5 +347,13 @@ describe('readSettings', () => {
     expect(() => readSettings({ DATABASE_URL: 'postgresql://u@h/db', BACKUP_SCHEDULE: text })).toThrow(
       `One setting is invalid:\n  BACKUP_SCHEDULE must be a cron expression (minute hour day month weekday, such as "0 2 * * *" for two o’clock every night) or off: ${fault}; it is "${text}"`,
     );
+  });
+
+  it.each([
+    [{}, 30],
+    [{ SOFT_DELETE_GRACE_PERIOD_DAYS: '7' }, 7],
+    [{ SOFT_DELETE_GRACE_PERIOD_DAYS: 'a month' }, 30],
+  ])('reads the grace period for a client from %j', (environment, days) => {
+    expect(readGracePeriodDays(environment)).toBe(days);
   });
 });

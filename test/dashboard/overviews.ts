@@ -37,6 +37,7 @@ const report: MonitoringReport = {
     walBytesPerSecond: 120_000,
     replicaLagSeconds: null,
     slotBytes: null,
+  idsUsed: null,
   },
   sessions: { total: 19, limit: 97, active: 3, idle: 15, idleInTransaction: 1, waiting: 0, own: 6 },
   applications: [

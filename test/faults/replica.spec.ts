@@ -6,6 +6,7 @@ import { query } from '../support/clinic.js';
 import { evaluate } from '../support/evaluate.js';
 import { createGuarded, type GuardedDatabase } from '../support/guarded-database.js';
 import { runCli } from '../support/pgkeep-process.js';
+import { PolicyApplication } from '../support/policy-application.js';
 import { REPLICATION_HBA, startStandby } from '../support/standby.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
@@ -57,6 +58,61 @@ describe('a read-only server', () => {
       stderr:
         'Cannot install schema pgkeep: the server is a read-only replica.\nPoint DATABASE_URL at the primary.\n',
     });
+  });
+
+  it('takes no policy and no action on a person: each names the primary', async () => {
+    const application = new PolicyApplication(
+      primary.cluster.url('guarded'),
+      '/// @pgkeep.subject\nmodel Person {\n  id Int @id\n  name String /// @pgkeep.personal(name)\n  deletedAt DateTime?\n  @@map("persons")\n}\n',
+    );
+    await query(
+      application.url,
+      'CREATE TABLE persons (id int PRIMARY KEY, name text, "deletedAt" timestamp(3))',
+    );
+    await query(application.url, `INSERT INTO persons VALUES (1, 'Siti')`);
+    expect((await application.run(['install'])).code).toBe(0);
+    const onStandby = { DATABASE_URL: standby.url('guarded') };
+    await until(
+      async () =>
+        (await query(standby.url('guarded'), `SELECT to_regclass('pgkeep.table_policy') AS found`)).rows[0]
+          .found !== null,
+    );
+    expect(await application.policy(['apply'], onStandby)).toEqual({
+      code: 3,
+      stdout: '',
+      stderr:
+        'Refused to apply the policy: the server is a read-only replica. Nothing was changed.\nPoint DATABASE_URL at the primary.\n',
+    });
+    expect(await application.policy(['apply', '--dry-run'], onStandby)).toMatchObject({ code: 0 });
+    expect((await application.policy(['apply'])).code).toBe(0);
+    await until(
+      async () => (await query(standby.url('guarded'), 'SELECT FROM pgkeep.table_policy')).rowCount === 1,
+    );
+    expect(await application.policy(['show'], onStandby)).toMatchObject({ code: 0 });
+    const because = ['--by', 'dpo', '--because', 'letter'];
+    expect(await application.run(['privacy', 'erase', 'Person', '1', ...because], onStandby)).toEqual({
+      code: 3,
+      stdout: '',
+      stderr:
+        'Refused to erase Person 1: the server is a read-only replica. Nothing was changed.\nPoint DATABASE_URL at the primary.\n',
+    });
+    expect(await application.run(['privacy', 'cleanup'], onStandby)).toMatchObject({
+      code: 3,
+      stderr:
+        'Refused to clean up: the server is a read-only replica. Nothing was erased.\nPoint DATABASE_URL at the primary.\n',
+    });
+    expect(await application.run(['privacy', 'replay'], onStandby)).toMatchObject({
+      code: 3,
+      stderr:
+        'Refused to replay the erasures: the server is a read-only replica. Nothing was changed.\nPoint DATABASE_URL at the primary.\n',
+    });
+    // What an administrator sets against applications does not stop pgkeep.
+    const maintenance = primary.cluster.url('postgres');
+    await query(maintenance, `ALTER DATABASE guarded SET default_transaction_read_only = on`);
+    await query(maintenance, `ALTER DATABASE guarded SET default_transaction_isolation = 'serializable'`);
+    expect((await application.policy(['remove', 'persons', '--because', 'a test'])).code).toBe(0);
+    expect((await application.policy(['apply'])).code).toBe(0);
+    await query(maintenance, `ALTER DATABASE guarded RESET ALL`);
   });
 
   it('has default_transaction_read_only: not ready until that is switched off', async () => {

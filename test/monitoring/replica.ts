@@ -1,47 +1,63 @@
+import { Test, type TestingModule } from '@nestjs/testing';
 import { readSettings } from '../../src/config/read-settings.js';
-import { SystemClock } from '../../src/core/clock.js';
+import { Clock, SystemClock } from '../../src/core/clock.js';
 import { HistoryService } from '../../src/monitoring/history/history.service.js';
-import type { MonitorSample, SampleListener } from '../../src/monitoring/watch/monitor-sample.js';
+import type { MonitorSample } from '../../src/monitoring/watch/monitor-sample.js';
 import { MonitorWatch } from '../../src/monitoring/watch/monitor-watch.js';
-import { DatabaseService } from '../../src/postgres/database.service.js';
+import { PgkeepModule } from '../../src/pgkeep.module.js';
 
 /** Later than any probe rests. */
 const LATER_MS = 7_200_000;
 
-/** One replica, which samples when a test calls it. */
-export class Replica {
-  private readonly clock = new (class extends SystemClock {
-    aheadMs = 0;
-    override monotonicMs(): number {
-      return super.monotonicMs() + this.aheadMs;
-    }
-  })();
-  readonly history: HistoryService;
-  private readonly database: DatabaseService;
-  private readonly watch: MonitorWatch;
+/** A clock that a test sets forward. */
+class ForwardClock extends SystemClock {
+  aheadMs = 0;
 
-  constructor(url: string, environment: Readonly<Record<string, string>>) {
-    const settings = readSettings({ DATABASE_URL: url, DB_MONITORING_ENABLED: 'true', ...environment });
-    this.database = new DatabaseService(settings);
-    this.history = new HistoryService(settings, this.clock, this.database);
-    this.watch = new MonitorWatch(settings, this.clock, this.history);
+  override now(): Date {
+    return new Date(super.now().getTime() + this.aheadMs);
   }
 
+  override monotonicMs(): number {
+    return super.monotonicMs() + this.aheadMs;
+  }
+}
+
+/** One replica, which samples when a test calls it. */
+export class Replica {
+  readonly watch: MonitorWatch;
+  readonly history: HistoryService;
+
+  private constructor(
+    private readonly app: TestingModule,
+    private readonly clock: ForwardClock,
+  ) {
+    this.watch = app.get(MonitorWatch);
+    this.history = app.get(HistoryService);
+  }
+
+  static async open(url: string, environment: Readonly<Record<string, string>> = {}): Promise<Replica> {
+    const settings = readSettings({ DATABASE_URL: url, DB_MONITORING_ENABLED: 'true', ...environment });
+    const clock = new ForwardClock();
+    const app = await Test.createTestingModule({ imports: [PgkeepModule.forRoot(settings)] })
+      .overrideProvider(Clock)
+      .useValue(clock)
+      .compile();
+    app.useLogger(false);
+    return new Replica(app, clock);
+  }
+
+  /** Samples with every probe. */
   async step(): Promise<MonitorSample> {
-    this.clock.aheadMs += LATER_MS;
+    return await this.stepAfter(LATER_MS);
+  }
+
+  /** Samples when so much time has passed. */
+  async stepAfter(ms: number): Promise<MonitorSample> {
+    this.clock.aheadMs += ms;
     return await this.watch.step();
   }
 
-  latest(): MonitorSample | undefined {
-    return this.watch.latest();
-  }
-
-  onSample(listener: SampleListener): void {
-    this.watch.onSample(listener);
-  }
-
   async close(): Promise<void> {
-    await this.watch.beforeApplicationShutdown();
-    await this.database.onApplicationShutdown();
+    await this.app.close();
   }
 }

@@ -13,7 +13,15 @@ import { findingsOf, look } from './look.js';
 
 /** What the judges are given beside rows. */
 const GIVEN = {
-  server: { versionNumber: 150_000, inRecovery: false, role: 'r', seesAll: true, statementsSchema: null },
+  server: {
+    versionNumber: 150_000,
+    inRecovery: false,
+    role: 'r',
+    seesAll: true,
+    statementsSchema: null,
+    statementsVersion: 0,
+    hasRecords: false,
+  },
   thresholds: readSettings({ DATABASE_URL: 'postgresql://localhost/none' }).monitoring,
   before: undefined,
   elapsedSeconds: 0,

@@ -30,8 +30,8 @@ describe('sampling in the background', () => {
   afterAll(() => own.cluster.destroy());
 
   /** Opens a replica whose next step comes when everything is due again. */
-  function open(at = url, environment: Readonly<Record<string, string>> = {}): Replica {
-    const replica = new Replica(at, environment);
+  async function open(at = url, environment: Readonly<Record<string, string>> = {}): Promise<Replica> {
+    const replica = await Replica.open(at, environment);
     opened.push(replica);
     return replica;
   }
@@ -39,11 +39,11 @@ describe('sampling in the background', () => {
   const codesOf = ({ findings }: MonitorSample): string[] => findings.map(({ code }) => code);
 
   it('is done by one replica, and by the next one when that one ends', async () => {
-    const [first, second, third] = [open(), open(), open()];
+    const [first, second, third] = [await open(), await open(), await open()];
     expect(await first.step()).toMatchObject({ role: 'leader', fence: 1n, down: undefined });
     expect(await second.step()).toMatchObject({ role: 'deputy', fence: 1n });
     expect(await third.step()).toMatchObject({ role: 'follower', fence: 1n });
-    expect(first.latest()?.report).toMatchObject({ database: `watched_${databases}`, unseen: [] });
+    expect(first.watch.latest()?.report).toMatchObject({ database: `watched_${databases}`, unseen: [] });
     // Two connections a replica at most, while it measures.
     await opened.shift()?.close();
     expect(await second.step()).toMatchObject({ role: 'leader', fence: 2n });
@@ -51,7 +51,7 @@ describe('sampling in the background', () => {
   });
 
   it('asks one statement at a time, on one connection that stays open', async () => {
-    const watch = open();
+    const watch = await open();
     await watch.step();
     const pids = async (): Promise<unknown[]> =>
       (
@@ -69,7 +69,7 @@ describe('sampling in the background', () => {
   it('reports a database that is down, since when, and that it is back, with what was known before', async () => {
     const proxy = await TcpProxy.to(Number(new URL(url).port));
     const through = url.replace(/:\d+\//, `:${proxy.port}/`);
-    const watch = open(through);
+    const watch = await open(through);
     const good = await watch.step();
     proxy.mode = 'refuse';
     proxy.cut();
@@ -98,7 +98,7 @@ describe('sampling in the background', () => {
   });
 
   it('reports a connection that broke between two samples only where no other can be made', async () => {
-    const watch = open();
+    const watch = await open();
     await watch.step();
     await query(
       url,
@@ -114,7 +114,7 @@ describe('sampling in the background', () => {
       `CREATE ROLE ${role} LOGIN PASSWORD 'secret' IN ROLE pg_monitor; GRANT ALL ON ALL TABLES IN SCHEMA pgkeep TO ${role}; GRANT USAGE ON SCHEMA pgkeep TO ${role}`,
     );
     const limited = url.replace(/\/\/[^@]+@/, `//${role}:secret@`);
-    const watch = open(limited);
+    const watch = await open(limited);
     expect(codesOf(await watch.step())).not.toContain('CONNECTIONS_EXHAUSTED');
     const clients: Client[] = [];
     const fill = async (): Promise<void> => {
@@ -161,21 +161,21 @@ describe('sampling in the background', () => {
 
   it('goes on by itself where schema pgkeep is missing, or the role may not write there', async () => {
     const bare = await createDatabase(own, `bare_${databases}`);
-    expect(await open(bare).step()).toMatchObject({ role: 'leader', fence: null, down: undefined });
+    expect(await (await open(bare)).step()).toMatchObject({ role: 'leader', fence: null, down: undefined });
     const role = `reader_${databases}`;
     await query(url, `CREATE ROLE ${role} LOGIN PASSWORD 'secret'`);
-    const sample = await open(url.replace(/\/\/[^@]+@/, `//${role}:secret@`)).step();
+    const sample = await (await open(url.replace(/\/\/[^@]+@/, `//${role}:secret@`))).step();
     expect(sample).toMatchObject({ role: 'leader', fence: null, report: { unseen: [] } });
   });
 
   it('calls its listeners one after the other, and goes on where one throws', async () => {
-    const watch = open();
+    const watch = await open();
     const heard: string[] = [];
-    watch.onSample(() => {
+    watch.watch.onSample(() => {
       heard.push('first');
       throw new Error('broken');
     });
-    watch.onSample(async ({ role }) => {
+    watch.watch.onSample(async ({ role }) => {
       await query(url, 'SELECT 1');
       heard.push(role);
     });
@@ -189,7 +189,7 @@ describe('sampling in the background', () => {
       'CREATE UNLOGGED TABLE kept (); CREATE SCHEMA staging; CREATE UNLOGGED TABLE staging.loaded ()',
     );
     const ignore = { DB_MONITORING_IGNORE: 'STATEMENTS_UNKNOWN, TABLE_UNLOGGED:staging.*' };
-    const { findings } = await open(url, ignore).step();
+    const { findings } = await (await open(url, ignore)).step();
     expect(findings.filter(({ severity }) => severity === 'info').map(({ subject }) => subject)).toEqual([
       'kept',
     ]);

@@ -23,13 +23,15 @@ import { projectWith } from './schema-project.js';
 const REQUEST = { by: 'dpo', because: 'request 2026-114' };
 /** A parent of two children, whose medical records stay. */
 const PARENT = { model: 'User', id: '63' };
-/** A parent whom nothing refers to, and another one. */
+/** A parent whom nothing refers to. */
 const ALONE = { model: 'User', id: '753' };
 
 describe('a person’s request, from the export to the restore of an old backup', () => {
   let own: ThrowAwayCluster;
   let clinic: string;
   let environment: Environment;
+  /** Another one. */
+  let patient = { model: 'User', id: '' };
   const directory = backupDirectory();
 
   beforeAll(async () => {
@@ -37,6 +39,12 @@ describe('a person’s request, from the export to the restore of an old backup'
     clinic = await createClinic(own, 'clinic', { seeded: true });
     await withApp(clinic, (app) => app.get(InstallService).install());
     await applyRules(clinic);
+    const { rows } = await query(
+      clinic,
+      `SELECT p.user_id::text AS id FROM parents p JOIN users u ON u.id = p.user_id AND u.deleted_at IS NULL
+        WHERE p.user_id <> 753 AND p.deleted_at IS NULL AND NOT EXISTS (SELECT FROM children c WHERE c.parent_id = p.id) LIMIT 1`,
+    );
+    patient = { model: 'User', id: rows[0].id };
     environment = {
       DATABASE_URL: clinic,
       BACKUP_DIR: directory,
@@ -51,9 +59,18 @@ describe('a person’s request, from the export to the restore of an old backup'
     (
       await query(
         clinic,
-        'SELECT id, full_name, deleted_at IS NOT NULL AS marked FROM users WHERE id IN (63, 753) ORDER BY 1',
+        `SELECT id, full_name, deleted_at IS NOT NULL AS marked FROM users WHERE id IN (63, ${patient.id}, 753) ORDER BY 1`,
       )
     ).rows;
+  /** Lets time pass for the marks: the database's clock decides what is due, and it cannot be set. */
+  const passes = async (time: string): Promise<void> => {
+    for (const table of ['users', 'parents']) {
+      await query(
+        clinic,
+        `UPDATE ${table} SET deleted_at = deleted_at - interval '${time}' WHERE deleted_at IS NOT NULL`,
+      );
+    }
+  };
   /** The digest of an action's copy beside the backups, without the database. */
   const offlineDigest = (action: string): string => {
     const files = readdirSync(directory, { recursive: true, encoding: 'utf8' });
@@ -72,11 +89,22 @@ describe('a person’s request, from the export to the restore of an old backup'
     expect(exported.rows).toMatchObject({ User: 1, Parent: 1, Child: 2 });
     const backup = await withService(BackupService, environment, (backups) => backups.create());
 
-    // She asks, and is hidden; the grace period passes.
-    await withPrivacy((privacy) => privacy.softDelete(ALONE, REQUEST));
-    const due = async (dryRun: boolean) =>
+    // They ask, and are hidden, until their grace period is over.
+    const cleanUp = async (dryRun: boolean) =>
       await withService(CleanupService, environment, (cleanup) => cleanup.clean({ dryRun }));
-    expect((await due(true)).tables.flatMap(({ keys }) => keys)).not.toContain('753');
+    const dueKeys = async () => (await cleanUp(true)).tables.flatMap(({ keys }) => keys);
+    const marked = await withPrivacy(async (privacy) => [
+      await privacy.softDelete(ALONE, REQUEST),
+      await privacy.softDelete(patient, REQUEST),
+    ]);
+    const day = 86_400_000;
+    expect(
+      marked.map(({ keptUntil }) => Math.round((Date.parse(keptUntil ?? '') - Date.now()) / day)),
+    ).toEqual([30, 30]);
+    await passes('29 days 23 hours');
+    expect(await dueKeys()).not.toContain(patient.id);
+    await passes('1 hour');
+    expect(await dueKeys()).toContain(patient.id);
 
     // The other one cannot wait, and her children's records stay.
     await expect(withPrivacy((privacy) => privacy.erase(PARENT, REQUEST))).rejects.toMatchObject({
@@ -86,6 +114,12 @@ describe('a person’s request, from the export to the restore of an old backup'
       await privacy.anonymize(PARENT, REQUEST),
       await privacy.erase(ALONE, REQUEST),
     ]);
+    const cleaned = await cleanUp(false);
+    expect(
+      cleaned.tables.find(({ table, fate }) => table === 'public.users' && fate === 'delete'),
+    ).toMatchObject({
+      keys: expect.arrayContaining([patient.id]),
+    });
     await withService(LedgerService, environment, (ledger) => ledger.ship({}));
     const before = await people();
     expect(before).toEqual([{ id: 63, full_name: 'Erased', marked: false }]);
@@ -94,7 +128,10 @@ describe('a person’s request, from the export to the restore of an old backup'
     const restoration = await withService(RestoreService, environment, (restores) =>
       restores.restore({ source: backup.name }),
     );
-    expect(restoration.erasures).toMatchObject({ deleted: 2 });
+    const ofCleanup = cleaned.tables
+      .filter(({ fate }) => fate === 'delete')
+      .reduce((sum, { rows }) => sum + rows, 0);
+    expect(restoration.erasures).toMatchObject({ deleted: 2 + ofCleanup });
     expect(await people()).toEqual(before);
 
     // The receipts are in the audit log, and can be verified without a database.
@@ -108,8 +145,10 @@ describe('a person’s request, from the export to the restore of an old backup'
         }),
       );
     }
-    await expect(withPrivacy((privacy) => privacy.erase(ALONE, REQUEST))).rejects.toMatchObject({
-      code: 'RECORD_NOT_FOUND',
-    });
+    for (const gone of [ALONE, patient]) {
+      await expect(withPrivacy((privacy) => privacy.erase(gone, REQUEST))).rejects.toMatchObject({
+        code: 'RECORD_NOT_FOUND',
+      });
+    }
   }, 120_000);
 });

@@ -82,6 +82,7 @@ describe('PrivacyService', () => {
         rows: { User: 1, Parent: 1 },
         retained: [],
         referring: [],
+        keptUntil: null,
         ledgerDigest: expect.stringMatching(/^[0-9a-f]{64}$/),
         copies: { value: { backups: 3, until: '2027-01-01T00:00:00.000Z', pinned: [] } },
       });
@@ -173,6 +174,8 @@ describe('PrivacyService', () => {
       });
       const receipt = await privacy.softDelete(record, REQUEST);
       expect(receipt).toMatchObject({ rows: { User: 1, Parent: 1 } });
+      const day = 86_400_000;
+      expect(new Date(receipt.keptUntil ?? '').getTime()).toBe(new Date(receipt.at).getTime() + 30 * day);
       expect(receipt.referring).toEqual([{ model: 'Child', rows: expect.any(Number), to: 'Parent' }]);
       await expect(privacy.softDelete(record, REQUEST)).rejects.toThrow(
         /^Refused to delete User \d+: it was marked as deleted already, at .*\. Nothing was changed\.$/,
@@ -232,7 +235,7 @@ describe('PrivacyService', () => {
         await expect(privacy.erase({ model: 'User', id }, REQUEST, { confirm: '1' })).rejects.toMatchObject({
           code: 'PRIVACY_REFUSED',
           message: `Refused to erase User ${id}: this is production, and an erasure cannot be undone. Nothing was changed.`,
-          hint: `To confirm, add: --confirm ${id}`,
+          hint: `Type the id when asked on a terminal, or add: \`--confirm ${id}\``,
         });
         await nothingChanged();
         expect(await privacy.erase({ model: 'User', id }, REQUEST, { confirm: id })).toMatchObject({

@@ -1,8 +1,11 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { BackupService } from '../../src/backup/backup.service.js';
 import type { Environment } from '../../src/config/read-settings.js';
+import { propertyOf } from '../../src/core/errors.js';
+import { CleanupService } from '../../src/privacy/cleanup/cleanup.service.js';
+import type { CleanupReport } from '../../src/privacy/cleanup/cleanup.types.js';
 import { LedgerService } from '../../src/privacy/ledger/ledger.service.js';
 import { RestoreService } from '../../src/restore/restore/restore.service.js';
 import type { Restoration, RestoreOptions } from '../../src/restore/restore/restore.types.js';
@@ -120,6 +123,52 @@ describe('a restore of a backup from before an erasure', () => {
     expect((await restore(backup)).erasures).toMatchObject({ actions: 2, deleted: 8 });
   });
 
+  it('is announced by the restore test: how many people its restore would erase again', async () => {
+    const backup = await backUp();
+    await erase();
+    await ship();
+    const test = async () => {
+      const settings = {
+        ...environment,
+        NODE_ENV: 'test',
+        TEST_DATABASE_URL: own.cluster.url('postgres'),
+      };
+      return await runCli(['restore', 'test', backup], settings, { cwd: directory });
+    };
+    const erasures = { actions: 1, people: 4, deleted: 8, anonymized: 0, marked: 0, restored: 0 };
+    const { code, stdout } = await test();
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringContaining(
+        '\nSince the backup, and repeated by a restore of it: 4 people: 8 rows deleted.\n',
+      ),
+    });
+    const kept = async () => {
+      const { rows } = await query(
+        clinic,
+        `SELECT evidence -> 'erasures' AS erasures FROM pgkeep.restore_test ORDER BY id DESC LIMIT 1`,
+      );
+      return rows[0].erasures;
+    };
+    expect(await kept()).toEqual(erasures);
+    const file = path.join(directory, `${backup}.restore-test.json`);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ verdict: 'passed', erasures });
+    // Without the database, by the copies, which do not say which tables have people.
+    await query(own.cluster.url('postgres'), `ALTER DATABASE clinic_${databases} ALLOW_CONNECTIONS false`);
+    await query(
+      own.cluster.url('postgres'),
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'clinic_${databases}'`,
+    );
+    expect((await test()).stdout).toContain(
+      '\nSince the backup, and repeated by a restore of it: 8 rows deleted.\n',
+    );
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ erasures: { ...erasures, people: null } });
+    rmSync(path.join(directory, `clinic_${databases}_test.privacy`), { recursive: true });
+    expect((await test()).stdout).toContain(
+      '  note: what was erased since the backup is not known: a restore is refused\n',
+    );
+  });
+
   it('is refused where the erasures are not known, unless that is asked for', async () => {
     await erase();
     await ship();
@@ -187,6 +236,46 @@ describe('a restore of a backup from before an erasure', () => {
       expect(await digests()).toEqual(before);
     },
   );
+
+  it('loses no erasure of a cleanup that runs meanwhile', async () => {
+    const backup = await backUp();
+    await query(
+      clinic,
+      `UPDATE users SET deleted_at = now() - interval '40 days' WHERE id IN (${CHILDLESS} ORDER BY 1 LIMIT 4);
+       UPDATE parents SET deleted_at = now() - interval '40 days' WHERE user_id IN (SELECT id FROM users WHERE deleted_at IS NOT NULL)`,
+    );
+    const clean = async (): Promise<CleanupReport> =>
+      await withService(CleanupService, environment, (cleanup) => cleanup.clean());
+    const { rows } = await query(
+      clinic,
+      `SELECT u.id FROM users u JOIN parents p ON p.user_id = u.id WHERE u.deleted_at IS NOT NULL AND u.id IN (${CHILDLESS})`,
+    );
+    const ids = rows.map(({ id }) => Number(id));
+    expect(ids.length).toBeGreaterThanOrEqual(4);
+    const cleanups: Promise<unknown>[] = [];
+    const outcomeOf = async (work: Promise<CleanupReport>): Promise<unknown> =>
+      await work.then(
+        () => 'done',
+        (error: unknown) => propertyOf(error, 'code'),
+      );
+    await restore(backup, {
+      progress: () => {
+        cleanups.push(outcomeOf(clean()));
+      },
+    });
+    // Each was done before the swap or after it, or lost its connection by the swap.
+    const outcomes = await Promise.all(cleanups);
+    const ends: ReadonlySet<unknown> = new Set(['done', 'DATABASE_UNREACHABLE']);
+    expect(outcomes.filter((outcome) => !ends.has(outcome))).toEqual([]);
+    await clean();
+    const left = await query(clinic, `SELECT id FROM users WHERE id IN (${ids.join(', ')})`);
+    expect(left.rows).toEqual([]);
+    const lines = await query(
+      clinic,
+      `SELECT count(DISTINCT key)::int AS n FROM pgkeep.privacy_row WHERE table_name = 'public.users' AND what = 'deleted' AND (key ->> 'id')::int IN (${ids.join(', ')})`,
+    );
+    expect(lines.rows).toEqual([{ n: ids.length }]);
+  });
 
   it('is refused where a table was renamed since, and says what to do', async () => {
     const backup = await backUp();

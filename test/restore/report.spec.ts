@@ -57,6 +57,20 @@ describe('the report of a restore test', () => {
     }
   });
 
+  it('says what was erased since the backup', () => {
+    const counts = { actions: 3, people: 4, deleted: 8, anonymized: 1, marked: 0, restored: 0 };
+    expect(htmlReport({ ...REPORT, erasures: counts })).toContain(
+      '<p>4 people: 8 rows deleted, 1 anonymized. The test compares with the backup and erases nothing. A restore of the backup repeats these erasures before the restored database is used.</p>',
+    );
+    expect(htmlReport({ ...REPORT, erasures: { ...counts, actions: 0 } })).toContain(
+      '<p>Nothing was erased since the backup.</p>',
+    );
+    expect(htmlReport({ ...REPORT, erasures: null })).toContain(
+      '<p>What was erased since the backup is not known. A restore of it is refused until that can be read.</p>',
+    );
+    expect(page).not.toContain('Erased since');
+  });
+
   it('shows the tables that differ first, with what was expected', () => {
     const names = [...page.matchAll(/<td>(public\.[^<]*)<\/td>/g)].map(([, name]) => name);
     expect(names).toEqual(['public.&quot;&lt;script&gt;&quot;', 'public.gone', 'public.a']);

@@ -1,44 +1,117 @@
-import { Option } from 'commander';
-import { counted, formatBytes, pluralOf, printable, printableCell } from '../../core/text.js';
+import { type Command, Option } from 'commander';
 import { PgkeepError } from '../../core/errors.js';
-import { MONITORING_CODES } from '../../monitoring/probes.js';
 import { MonitoringService } from '../../monitoring/monitoring.service.js';
 import {
   type MonitoringFinding,
   type MonitoringReport,
   SEVERITIES,
-  type Severity,
 } from '../../monitoring/monitoring.types.js';
-import { durationText } from '../../monitoring/probe-sql.js';
+import { MONITORING_CODES } from '../../monitoring/probes.js';
 import { EXIT } from '../errors.js';
-import { alignColumns } from '../render.js';
+import { changeLines, findingLines, headOf, renderReport, summaryOf } from '../monitor-text.js';
+import type { Answer } from '../run-verb.js';
+import type { Terminal } from '../terminal.js';
 import type { Verb } from '../verb.js';
 
-const SHOWN: Readonly<Record<Severity, string>> = { critical: 'CRITICAL', warning: 'warning', info: 'info' };
+const DEFAULT_SECONDS = 2;
+const MOST_SECONDS = 3600;
 
-/** `pgkeep monitor [--fail-on SEVERITY] [--only CODE,…]`: looks at the database once. Exit 1 where something needs action. */
+/**
+ * `pgkeep monitor [--watch [SECONDS]] [--fail-on SEVERITY] [--only CODE,…]`: looks at the database, once or again and
+ * again. Exit 1 where something needs action.
+ */
 export const monitorVerb: Verb = {
   shutsDownGracefully: true,
-  declare: (command) =>
+  declare: (command: Command) =>
     command
       .addOption(
         new Option('--fail-on <severity>', 'exit 1 from this severity on')
           .choices(SEVERITIES)
           .default('warning'),
       )
-      .option('--only <codes>', 'report only these codes, separated by commas'),
-  run: async (app, _parameters, { failOn, only }, signal) => {
+      .option('--only <codes>', 'report only these codes, separated by commas')
+      .option(
+        '--watch [seconds]',
+        `look again every ${DEFAULT_SECONDS} seconds, or as often as given; q ends it. Without a terminal it prints one line for each change`,
+      ),
+  run: async (app, _parameters, { failOn, only, watch, json }, signal, terminal) => {
     const codes = typeof only === 'string' ? codesOf(only) : undefined;
-    const report = withOnly(await app.get(MonitoringService).look(signal), codes);
-    const level = SEVERITIES.findIndex((severity) => severity === failOn);
-    const urgent = report.findings.filter(({ severity }) => SEVERITIES.indexOf(severity) <= level);
-    return {
-      json: report,
-      text: renderReport(report),
-      exitCode: urgent.length === 0 ? EXIT.done : EXIT.failed,
+    const service = app.get(MonitoringService);
+    const answer = (report: MonitoringReport, text: string): Answer => {
+      const level = SEVERITIES.findIndex((severity) => severity === failOn);
+      const urgent = report.findings.filter(({ severity }) => SEVERITIES.indexOf(severity) <= level);
+      return { json: report, text, exitCode: urgent.length === 0 ? EXIT.done : EXIT.failed };
     };
+    if (watch === undefined) {
+      const report = withOnly(await service.look(signal), codes);
+      return answer(report, renderReport(report));
+    }
+    if (json === true) {
+      throw new PgkeepError('USAGE_INVALID', '--watch prints no JSON.', {
+        hint: 'Run `pgkeep monitor --json` again and again instead.',
+      });
+    }
+    const periodMs = secondsOf(watch) * 1000;
+    const last = await watchDatabase(service, { periodMs, codes, signal, terminal });
+    if (last === undefined) throw new PgkeepError('DATABASE_UNREACHABLE', 'The database did not answer.');
+    return answer(last, summaryOf(last));
   },
 };
+
+interface Watching {
+  readonly periodMs: number;
+  readonly codes: ReadonlySet<string> | undefined;
+  readonly signal: AbortSignal;
+  readonly terminal: Terminal;
+}
+
+/** Shows each look until a signal, or q. @returns the last report; undefined if there was none. */
+async function watchDatabase(
+  service: MonitoringService,
+  { periodMs, codes, signal, terminal }: Watching,
+): Promise<MonitoringReport | undefined> {
+  const { screen, out } = terminal;
+  const ended = new AbortController();
+  let last: MonitoringReport | undefined;
+  let shown: readonly MonitoringFinding[] | undefined;
+  screen?.open((key) => {
+    if (key === 'q') ended.abort();
+  });
+  try {
+    for await (const looked of service.watch(periodMs, AbortSignal.any([signal, ended.signal]))) {
+      if (signal.aborted || ended.signal.aborted) break;
+      if ('report' in looked) last = withOnly(looked.report, codes);
+      const isDown = 'finding' in looked;
+      const at = isDown ? looked.at : new Date(looked.report.sampledAt);
+      const findings = isDown ? [looked.finding] : (last?.findings ?? []);
+      if (screen) {
+        const text = isDown ? findingLines(looked.finding) : renderReport(last ?? looked.report).split('\n');
+        screen.draw([
+          `${at.toISOString().slice(11, 19)} UTC, every ${periodMs / 1000} s. q ends.`,
+          '',
+          ...text,
+        ]);
+        continue;
+      }
+      if (shown === undefined && last) out(headOf(last));
+      for (const line of changeLines(shown ?? [], findings, at)) out(line);
+      shown = findings;
+    }
+  } finally {
+    screen?.close();
+  }
+  return last;
+}
+
+/** @throws PgkeepError `USAGE_INVALID`. */
+function secondsOf(watch: unknown): number {
+  const seconds = watch === true ? DEFAULT_SECONDS : Number(watch);
+  if (seconds >= 1 && seconds <= MOST_SECONDS) return seconds;
+  throw new PgkeepError(
+    'USAGE_INVALID',
+    `--watch ${String(watch)}: the seconds must be a number from 1 to ${MOST_SECONDS}.`,
+  );
+}
 
 /** @throws PgkeepError `USAGE_INVALID` for a code that no probe has: a report without it would look healthy. */
 function codesOf(only: string): ReadonlySet<string> {
@@ -57,88 +130,4 @@ function withOnly(report: MonitoringReport, codes: ReadonlySet<string> | undefin
     findings: report.findings.filter(({ code }) => codes.has(code)),
     codes: codes.size,
   };
-}
-
-function renderReport(report: MonitoringReport): string {
-  const { database, environment, version, findings, unseen, codes } = report;
-  const urgent = findings.filter(({ severity }) => severity !== 'info').length;
-  return [
-    `${printableCell(database)} (${environment}), PostgreSQL ${version}`,
-    ...alignColumns(vitalRows(report)).map((line) => `  ${line}`),
-    '',
-    ...findings.flatMap((finding) => findingLines(finding)),
-    ...unseen.map(({ probe, reason }) => `  unseen    ${probe}: ${printable(reason)}`),
-    ...(findings.length + unseen.length === 0 ? [] : ['']),
-    urgent === 0
-      ? `Nothing needs attention; ${counted(codes, 'condition')} were looked for.`
-      : `${counted(urgent, 'finding')} ${pluralOf(urgent, 'needs', 'need')} attention; ${counted(codes, 'condition')} were looked for.`,
-  ].join('\n');
-}
-
-function findingLines({ code, severity, text, remedy, sql }: MonitoringFinding): string[] {
-  const lines = [`  ${SHOWN[severity].padEnd(9)} ${printableCell(text)} [${code}]`];
-  if (severity === 'info') return lines;
-  return [
-    ...lines,
-    `            ${remedy}`,
-    ...(sql ?? '')
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => `            > ${printableCell(line)}`),
-  ];
-}
-
-function vitalRows({ vitals, sessions, largest, statements }: MonitoringReport): string[][] {
-  const connection = `${(vitals.connectMs ?? 0).toFixed(0)} ms to connect, ${(vitals.roundTripMs ?? 0).toFixed(1)} ms a round trip`;
-  return [
-    ['connection', connection],
-    ...(sessions
-      ? [
-          [
-            'sessions',
-            `${sessions.total} of ${sessions.limit}: ${sessions.active} active, ${sessions.idle} idle, ${sessions.idleInTransaction} idle in transaction, ${sessions.waiting} waiting for a lock (${sessions.own} of pgkeep)`,
-          ],
-        ]
-      : []),
-    ...(vitals.statementsPerSecond === null
-      ? []
-      : [
-          [
-            'statements',
-            `${vitals.statementsPerSecond.toFixed(1)} a second${vitals.meanStatementMs === null ? '' : `, ${vitals.meanStatementMs.toFixed(2)} ms on average`}; the longest has run for ${durationText(vitals.longestStatementSeconds ?? 0)}`,
-          ],
-        ]),
-    ...(vitals.transactionsPerSecond === null
-      ? []
-      : [
-          [
-            'transactions',
-            `${vitals.transactionsPerSecond.toFixed(1)} a second, ${(vitals.rollbacksPerSecond ?? 0).toFixed(1)} rolled back; the oldest is ${durationText(vitals.oldestTransactionSeconds ?? 0)} old; ${counted(vitals.deadlocks ?? 0, 'deadlock')} since the statistics were reset`,
-          ],
-        ]),
-    ...(vitals.cacheHit === null
-      ? []
-      : [['memory', `${(vitals.cacheHit * 100).toFixed(1)} % of the blocks were in shared buffers`]]),
-    ...(vitals.sizeBytes === null
-      ? []
-      : [
-          [
-            'disk',
-            `${formatBytes(vitals.sizeBytes)}${
-              largest.length === 0
-                ? ''
-                : `; largest: ${largest
-                    .slice(0, 3)
-                    .map(({ name, bytes }) => `${printableCell(name)} ${formatBytes(bytes)}`)
-                    .join(', ')}`
-            }`,
-          ],
-        ]),
-    ...statements
-      .slice(0, 3)
-      .map(({ statement, share, meanMs }, index) => [
-        index === 0 ? 'most time' : '',
-        `${(share * 100).toFixed(0)} % of the time, ${meanMs.toFixed(1)} ms each: ${printableCell(statement)}`,
-      ]),
-  ];
 }

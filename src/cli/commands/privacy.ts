@@ -1,11 +1,15 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { type Command, InvalidArgumentError, type OptionValues } from 'commander';
 import { operator } from '../../audit-log/append.js';
+import type { Settings } from '../../config/settings.js';
+import { SETTINGS } from '../../config/settings.token.js';
 import { PgkeepError } from '../../core/errors.js';
 import type { ActionOptions, ActionRequest, Receipt, RecordName } from '../../privacy/privacy.types.js';
 import { PrivacyService } from '../../privacy/privacy.service.js';
+import { recordText } from '../../privacy/record-key.js';
 import { RetentionService } from '../../retention/retention.service.js';
 import { renderExport, renderHold, renderPrivacyLog, renderReceipt } from '../privacy-text.js';
+import { ask, isTerminal } from '../terminal.js';
 import type { Verb } from '../verb.js';
 
 /** `pgkeep privacy export MODEL ID [--out DIR] [--html]`: writes everything about one record into files. */
@@ -43,10 +47,29 @@ export const privacyAnonymizeVerb = actionVerb((privacy, record, request, option
 );
 
 /** `pgkeep privacy erase MODEL ID --by WHO --because TEXT [--confirm ID]`: deletes a record for good. */
-export const privacyEraseVerb: Verb = actionVerb(
-  (privacy, record, request, options) => privacy.erase(record, request, options),
-  (command) => command.option('--confirm <id>', 'the id once more: required in production'),
-);
+export const privacyEraseVerb: Verb = {
+  ...actionVerb(
+    (privacy, record, request, options) => privacy.erase(record, request, options),
+    (command) => command.option('--confirm <id>', 'the id once more: required in production'),
+    confirmErasure,
+  ),
+  shutsDownGracefully: true,
+};
+
+/** Asks for the id once more in production on a terminal; elsewhere only the option confirms. */
+async function confirmErasure(
+  app: INestApplicationContext,
+  record: RecordName,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { environment, database } = app.get<Settings>(SETTINGS);
+  if (environment !== 'production' || !isTerminal()) return undefined;
+  const where = `database "${database.url.database}"`;
+  return await ask(
+    `Type ${record.id} to erase ${recordText(record)} from ${where} (production), which cannot be undone: `,
+    signal,
+  );
+}
 
 /** `pgkeep privacy hold MODEL ID --because TEXT [--until DATE] [--by WHO]`: puts a legal hold on a record. */
 export const privacyHoldVerb: Verb = {
@@ -100,6 +123,11 @@ function actionVerb(
     options: ActionOptions,
   ) => Promise<Receipt>,
   more: (command: Command) => Command = (command) => command,
+  consent: (
+    app: INestApplicationContext,
+    record: RecordName,
+    signal: AbortSignal,
+  ) => Promise<string | undefined> = async () => undefined,
 ): Verb {
   return {
     prismaProject: 'all',
@@ -109,12 +137,14 @@ function actionVerb(
           .requiredOption('--by <who>', 'who asks for it')
           .requiredOption('--because <text>', 'why; without the name of a person'),
       ),
-    run: async (app, parameters, { by, because, confirm }) => {
+    run: async (app, parameters, { by, because, confirm: given }, signal) => {
+      const record = recordOf(parameters);
+      const confirm = typeof given === 'string' ? given : await consent(app, record, signal);
       const receipt = await act(
         app.get(PrivacyService),
-        recordOf(parameters),
+        record,
         { by: String(by), because: String(because) },
-        { copies: copiesOf(app), ...(typeof confirm === 'string' && { confirm }) },
+        { copies: copiesOf(app), confirm },
       );
       return { json: receipt, text: renderReceipt(receipt) };
     },

@@ -1,5 +1,6 @@
 import { withoutText } from '../../backup/omissions.js';
 import { counted, formatSeconds, formatTime } from '../../core/text.js';
+import { erasuresSinceText } from '../../privacy/replay/plan-replay.js';
 import { despiteOptions, findingsOf } from '../../restore/comparison/despite.js';
 import { RestoreTestService } from '../../restore/test/restore-test.service.js';
 import {
@@ -16,6 +17,7 @@ const SHOWN = 20;
 
 /** `pgkeep restore test [NAME]`: restores a backup into a scratch database and compares it; exit 1 if that failed. */
 export const restoreTestVerb: Verb = {
+  prismaProject: 'all-if-valid',
   declare: (command) =>
     command
       .argument('[name]', 'the backup’s name, or one of its files (default: the newest of this database)')
@@ -46,11 +48,21 @@ function renderReport(report: RestoreTestReport): string {
     ...alignColumns(comparisons.map(({ name, ok, details }) => [ok ? '  ok ' : '  NO ', name, details])),
     ...findingLines(report),
     ...notes.map((note) => `  note: ${note}`),
+    ...erasureLines(report),
     `Tested in ${SCRATCH_TEXTS[report.restoredTo]}. The test took ${formatSeconds(durationMs)}${recovery}.`,
     number === null
       ? `Evidence ${hash} was stored beside the backup, but not in the database: ${notRecorded}.`
       : `Evidence ${number} was stored in the database and beside the backup: ${hash}`,
   ].join('\n');
+}
+
+/** The test erases nothing: it compares with the backup. */
+function erasureLines({ erasures }: RestoreTestReport): string[] {
+  if (erasures === null)
+    return ['  note: what was erased since the backup is not known: a restore is refused'];
+  return erasures === undefined || erasures.actions === 0
+    ? []
+    : [`Since the backup, and repeated by a restore of it: ${erasuresSinceText(erasures)}.`];
 }
 
 /** Lists the findings by name, and the command that restores the rest. */

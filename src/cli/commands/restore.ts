@@ -2,7 +2,7 @@ import type { OptionValues } from 'commander';
 import { withoutText } from '../../backup/omissions.js';
 import { PgkeepError } from '../../core/errors.js';
 import { boundedList, counted, formatBytes, formatSeconds, formatTime, pluralOf } from '../../core/text.js';
-import { type ErasureCounts, erasureText } from '../../privacy/replay/plan-replay.js';
+import { type ErasureCounts, erasuresSinceText, erasureText } from '../../privacy/replay/plan-replay.js';
 import { RestoreService } from '../../restore/restore/restore.service.js';
 import type {
   Restoration,
@@ -203,7 +203,7 @@ function erasureLines({ erasures }: RestorePlan): string[] {
   }
   if (erasures.actions === 0) return [];
   return [
-    `erasures  ${counted(erasures.actions, 'action')} since the backup, done again before the swap: ${erasureText(erasures)}`,
+    `erasures  ${counted(erasures.actions, 'action')} since the backup, done again before the swap: ${erasuresSinceText(erasures)}`,
   ];
 }
 

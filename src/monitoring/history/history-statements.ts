@@ -12,22 +12,14 @@ export const STEPS = [
   { minutes: 360, keptHours: 2 * 365 * 24 },
 ] as const;
 
-/** SQL: lease `$1` is that of holder `$2` with fence `$3`. It stays so until the transaction ends. */
-const HELD_LEASE = `
-  SELECT FROM pgkeep.lease
-   WHERE name = $1 AND holder = $2 AND fence = $3::bigint AND expires_at > pg_catalog.now() FOR UPDATE`;
-
-/** Writes the minute `$4` (epoch seconds) with the values `$5`, only while the lease is held. A minute is written once. */
+/** Writes the minute `$1` (epoch seconds) with the values `$2`. A minute is written once. */
 export const WRITE_MINUTE = `
-  WITH lease AS MATERIALIZED (${HELD_LEASE})
-  INSERT INTO pgkeep.sample (step, at, vitals)
-  SELECT 1, pg_catalog.to_timestamp($4::float8), $5::jsonb FROM lease
+  INSERT INTO pgkeep.sample (step, at, vitals) VALUES (1, pg_catalog.to_timestamp($1::float8), $2::jsonb)
   ON CONFLICT (step, at) DO NOTHING`;
 
-/** Replaces the newest report, only while the lease is held. */
+/** Replaces the newest report. */
 export const WRITE_REPORT = `
-  WITH lease AS MATERIALIZED (${HELD_LEASE})
-  INSERT INTO pgkeep.monitoring_report AS r (id, at, report) SELECT 1, pg_catalog.now(), $4::jsonb FROM lease
+  INSERT INTO pgkeep.monitoring_report AS r (id, at, report) VALUES (1, pg_catalog.now(), $1::jsonb)
   ON CONFLICT (id) DO UPDATE SET at = excluded.at, report = excluded.report`;
 
 /** Reads the newest report, if it is newer than `$1` seconds. */

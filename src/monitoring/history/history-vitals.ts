@@ -45,6 +45,7 @@ export const HISTORY_VITALS = [
   'replicaLagSeconds',
   'slotBytes',
   'transactionIdAge',
+  'idsUsed',
   'findings',
 ] as const satisfies readonly HistoryVital[];
 

@@ -7,7 +7,9 @@ import { Clock } from '../../core/clock.js';
 import { DatabaseService } from '../../postgres/database.service.js';
 import { type ReadTimeouts, read, tableExists } from '../../postgres/read.js';
 import { inTransaction } from '../../postgres/transaction.js';
+import { HELD_LEASE } from '../../jobs/lease.service.js';
 import type { MonitoringReport } from '../monitoring.types.js';
+import type { Performance } from '../watch/trends.js';
 import {
   DELETE_OLD,
   READ_REPORT,
@@ -18,6 +20,7 @@ import {
   WRITE_MINUTE,
   WRITE_REPORT,
 } from './history-statements.js';
+import { readUsualMs, recordDay } from './daily-records.js';
 import { historyValues } from './history-vitals.js';
 import { type Minute, Minutes } from './minutes.js';
 import { planSeries, type Series, type SeriesRequest, type SeriesValue, toSeries } from './series.js';
@@ -38,11 +41,22 @@ export interface Recorded {
   readonly now: Date;
 }
 
+/** What is written after a sample. */
+export interface Written {
+  readonly report: MonitoringReport;
+  /** The minute that is complete. */
+  readonly minute: Minute | undefined;
+  /** Whether what is kept of each day is written, too. */
+  readonly isHourly: boolean;
+}
+
 interface StoredReport {
   readonly version: string;
   readonly report: MonitoringReport;
 }
 
+/** How long statements must be slow. */
+const RECENT_MINUTES = 15;
 /** Requests of pages are few. */
 const MOST_CACHED = 20;
 
@@ -52,6 +66,8 @@ export class HistoryService {
   private readonly minutes = new Minutes();
   private rolledUpAt: number | undefined;
   private isDown = false;
+  /** When the last sample was taken: by the database's clock, and by the monotonic one. */
+  private sampled: { readonly now: Date; readonly atMs: number } | undefined;
   /** What was read lately, by its request: pages ask for the same again and again. */
   private readonly lately = new Map<string, { readonly series: Series; readonly atMs: number }>();
 
@@ -75,7 +91,7 @@ export class HistoryService {
     // The numbers in memory are better than none; what is wrong with the database is reported elsewhere.
     const stored = this.isDown ? undefined : await this.readStored(request, plan).catch(() => undefined);
     if (!stored) {
-      const now = this.clock.now();
+      const now = this.databaseNow();
       return toSeries(request, plan.step, this.minutes.values(request, plan.step, now), now);
     }
     const series = toSeries(request, plan.step, stored.values, stored.now);
@@ -93,24 +109,36 @@ export class HistoryService {
 
   /** Adds a sample in memory. Returns the minute that it completes. */
   add({ report, probeMs, now }: Recorded): Minute | undefined {
+    this.sampled = { now, atMs: this.clock.monotonicMs() };
     return this.minutes.add(historyValues(report, probeMs), now);
+  }
+
+  /** Returns how statements performed in the last quarter of an hour, and how they usually do; undefined if that is not known. */
+  async performance(client: ClientBase, timeouts: ReadTimeouts): Promise<Performance | undefined> {
+    const meanMs = this.minutes.recentAverage('meanStatementMs', RECENT_MINUTES);
+    const callsPerSecond = this.minutes.recentAverage('statementsPerSecond', RECENT_MINUTES);
+    if (meanMs === undefined || callsPerSecond === undefined) return undefined;
+    const usualMs = await readUsualMs(client, timeouts);
+    return usualMs === null ? undefined : { meanMs, callsPerSecond, usualMs };
   }
 
   /** Writes a report for the other replicas and, where it is complete, the minute before. @throws what the database answers. */
   async write(
     client: ClientBase,
     { name, holder, fence }: HeldLease,
-    { report, minute }: { readonly report: MonitoringReport; readonly minute: Minute | undefined },
+    { report, minute, isHourly }: Written,
     timeouts: ReadTimeouts,
   ): Promise<void> {
     const lease = [name, holder, fence.toString()];
     const stored: StoredReport = { version: PGKEEP_VERSION, report };
-    await inTransaction(client, { ...timeouts, mode: 'READ WRITE' }, async () => {
-      await client.query(WRITE_REPORT, [...lease, JSON.stringify(stored)]);
-      if (minute === undefined) return;
-      await client.query(WRITE_MINUTE, [...lease, minute.at, JSON.stringify(storedValues(minute.values))]);
+    await inTransaction(client, { ...timeouts, mode: 'READ WRITE', isWithoutJit: true }, async () => {
+      // Locked until the end: what follows is written by the holder of the lease, or not at all.
+      const { rowCount } = await client.query(HELD_LEASE, lease);
+      if (rowCount === 0) return;
+      await client.query(WRITE_REPORT, [JSON.stringify(stored)]);
+      if (isHourly) await recordDay(client);
+      if (minute) await this.writeMinute(client, minute);
     });
-    if (minute) await this.rollUpIfDue(client, minute, timeouts);
   }
 
   /** Reads the report that the leader wrote last; undefined if there is none that is current, or of this version. */
@@ -125,18 +153,23 @@ export class HistoryService {
     return row?.report.version === PGKEEP_VERSION ? row.report.report : undefined;
   }
 
-  /** Makes the rows of longer times, and deletes what is old, once in a quarter of an hour. */
-  private async rollUpIfDue(client: ClientBase, { at }: Minute, timeouts: ReadTimeouts): Promise<void> {
+  /** Writes a minute and, once in a quarter of an hour, makes the rows of longer times, and deletes what is old. */
+  private async writeMinute(client: ClientBase, { at, values }: Minute): Promise<void> {
+    await client.query(WRITE_MINUTE, [at, JSON.stringify(storedValues(values))]);
     const quarter = Math.floor(at / 900);
     if (this.rolledUpAt === quarter) return;
-    await inTransaction(client, { ...timeouts, mode: 'READ WRITE' }, async () => {
-      for (const [index, { minutes }] of STEPS.entries()) {
-        const finer = STEPS[index - 1];
-        if (finer) await client.query(ROLL_UP, [minutes, finer.minutes]);
-      }
-      for (const { minutes, keptHours } of STEPS) await client.query(DELETE_OLD, [minutes, keptHours]);
-    });
+    for (const [index, { minutes }] of STEPS.entries()) {
+      const finer = STEPS[index - 1];
+      if (finer) await client.query(ROLL_UP, [minutes, finer.minutes]);
+    }
+    for (const { minutes, keptHours } of STEPS) await client.query(DELETE_OLD, [minutes, keptHours]);
     this.rolledUpAt = quarter;
+  }
+
+  /** Returns the time by the database's clock, which the minutes in memory have: this machine's may be wrong. */
+  private databaseNow(): Date {
+    if (!this.sampled) return this.clock.now();
+    return new Date(this.sampled.now.getTime() + this.clock.monotonicMs() - this.sampled.atMs);
   }
 
   private async readStored(

@@ -1,4 +1,4 @@
-import { type HistoryValues, type SummarizedValues, summarize } from './history-vitals.js';
+import { type HistoryValues, type HistoryVital, type SummarizedValues, summarize } from './history-vitals.js';
 import { type SeriesRequest, type SeriesValue } from './series.js';
 
 /** A minute that is complete. */
@@ -29,6 +29,15 @@ export class Minutes {
     this.complete.push(before);
     if (this.complete.length > MOST) this.complete.shift();
     return before;
+  }
+
+  /** Returns the average of a number over the last minutes; undefined if it is not known for most of them. */
+  recentAverage(name: HistoryVital, minutes: number): number | undefined {
+    const recent = this.complete
+      .slice(-minutes)
+      .flatMap(({ values: { [name]: value } }) => (value ? [value.average] : []));
+    if (recent.length < minutes / 2) return undefined;
+    return recent.reduce((sum, value) => sum + value, 0) / recent.length;
   }
 
   /** Returns values of the points of `step` minutes. */

@@ -3,6 +3,7 @@ import { defineProbe } from '../probe.js';
 
 interface Row {
   readonly role: string;
+  readonly at: string;
   readonly days: number;
 }
 
@@ -14,6 +15,8 @@ const CODES = {
   },
 } as const;
 
+const WARNING_DAYS = 14;
+
 /** Finds a password that soon stops working. */
 export const passwords = defineProbe<Row, keyof typeof CODES>({
   name: 'passwords',
@@ -21,12 +24,12 @@ export const passwords = defineProbe<Row, keyof typeof CODES>({
   cost: '0.1 ms',
   codes: CODES,
   sql: () => `
-    SELECT r.rolname AS role, (extract(epoch FROM r.rolvaliduntil - pg_catalog.now()) / 86400)::float8 AS days
+    SELECT r.rolname AS role, pg_catalog.to_char(r.rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at, (extract(epoch FROM r.rolvaliduntil - pg_catalog.now()) / 86400)::float8 AS days
       FROM pg_catalog.pg_roles r
-     WHERE r.rolname = session_user AND r.rolvaliduntil < pg_catalog.now() + interval '14 days'
-       AND r.rolvaliduntil > '-infinity'`,
-  judge: (rows) => ({
-    findings: rows.map(({ role, days }) => ({
+     WHERE r.rolname = session_user AND r.rolvaliduntil > '-infinity' AND r.rolvaliduntil < '9999-01-01'`,
+  judge: ([expiry]) => ({
+    ...(expiry && { passwordExpiry: { role: expiry.role, at: expiry.at } }),
+    findings: (expiry && expiry.days < WARNING_DAYS ? [expiry] : []).map(({ role, days }) => ({
       code: 'PASSWORD_EXPIRES',
       severity: days <= 0 ? 'critical' : 'warning',
       subject: role,

@@ -62,13 +62,20 @@ export const sequences = defineProbe<Row, Code>({
       JOIN pg_catalog.pg_class s ON s.oid = u.seqrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
       LEFT JOIN pg_catalog.pg_class t ON t.oid = u.attrelid
-     WHERE ${IS_OF_APPLICATION} AND (NOT u.readable OR u.last >= ${WARNING} * u.limit)
+     WHERE ${IS_OF_APPLICATION} AND (NOT u.readable OR u.last >= ${WARNING} * u.limit OR u.seqrelid = (
+       SELECT w.seqrelid FROM used w WHERE w.last IS NOT NULL ORDER BY w.last::float8 / w.limit DESC, 1 LIMIT 1))
      ORDER BY u.last::float8 / u.limit DESC NULLS LAST, 1, 2 LIMIT 100`,
   judge: (rows) => {
     const hidden = rows.filter(({ readable }) => !readable).length;
+    const read = rows.filter(({ readable }) => readable);
+    const [fullest] = read;
     return {
+      ...(fullest && {
+        fullestKey: { name: subjectOf(fullest), share: shareOf(fullest) },
+        vitals: { idsUsed: shareOf(fullest) },
+      }),
       findings: [
-        ...rows.filter(({ readable }) => readable).map((row) => endingFinding(row)),
+        ...read.filter((row) => shareOf(row) >= WARNING).map((row) => endingFinding(row)),
         ...(hidden > 0
           ? [
               {
@@ -83,21 +90,31 @@ export const sequences = defineProbe<Row, Code>({
   },
 });
 
-function endingFinding({ schema, sequence, table, column, type, last, limit }: Row): NewFinding<Code> {
-  const used = (last ?? 0) / limit;
+function shareOf({ last, limit }: Row): number {
+  return (last ?? 0) / limit;
+}
+
+/** Returns the column that a sequence fills, or the sequence itself. */
+function subjectOf({ schema, sequence, table, column }: Row): string {
+  if (table === null || column === null) return nameOf({ schema, name: sequence });
+  return `${nameOf({ schema, name: table })}.${identifier(column)}`;
+}
+
+function endingFinding(row: Row): NewFinding<Code> {
+  const { table, column, type } = row;
+  const used = shareOf(row);
+  const subject = subjectOf(row);
   const severity = used >= CRITICAL ? 'critical' : 'warning';
   const percent = Math.floor(used * 100);
   if (table === null || column === null) {
-    const name = nameOf({ schema, name: sequence });
     return {
       code: 'IDS_RUN_OUT',
       severity,
-      subject: name,
-      text: `Sequence ${name} has used ${percent} % of its numbers`,
+      subject,
+      text: `Sequence ${subject} has used ${percent} % of its numbers`,
       remedy: 'Raise the maximum of the sequence, and make the columns that it fills bigint.',
     };
   }
-  const subject = `${nameOf({ schema, name: table })}.${identifier(column)}`;
   return {
     code: 'IDS_RUN_OUT',
     severity,

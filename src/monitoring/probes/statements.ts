@@ -1,6 +1,8 @@
 import { escapeIdentifier } from 'pg';
+import { errorCode } from '../../core/errors.js';
 import { MARK } from '../../postgres/mark.js';
 import { redactQuery } from '../../postgres/redact-query.js';
+import { SQLSTATE } from '../../postgres/sqlstates.js';
 import type { Vitals } from '../monitoring.types.js';
 import { defineProbe, perSecond, type ProbeContext } from '../probe.js';
 
@@ -14,9 +16,14 @@ interface Row {
   }[];
 }
 
+/** Versions of the extension: with `total_exec_time`, and with `toplevel`. */
+const FIRST_WITH_EXEC_TIME = 108;
+const FIRST_WITH_TOPLEVEL = 109;
+
 const CODES = {
   STATEMENTS_UNKNOWN: {
-    meaning: 'pg_stat_statements is not installed in the database, so slow statements are not known.',
+    meaning:
+      'pg_stat_statements is not installed in the database, or not loaded by the server, so slow statements are not known.',
     remedy: 'Add it to shared_preload_libraries, restart the server, then create the extension.',
   },
 } as const;
@@ -32,15 +39,16 @@ export const statements = defineProbe<Row, keyof typeof CODES>({
   needs: 'pg_monitor, for other roles’ statements',
   codes: CODES,
   hasRates: true,
-  sql: ({ statementsSchema, versionNumber }) => {
+  sql: ({ statementsSchema, statementsVersion }) => {
     if (statementsSchema === null)
       return 'SELECT NULL::float8 AS calls, NULL::float8 AS total_ms, NULL AS slowest WHERE false';
     const source = `${escapeIdentifier(statementsSchema)}.pg_stat_statements`;
     const own = `s.dbid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
-                 ${versionNumber >= 140_000 ? 'AND s.toplevel' : ''}`;
+                 ${statementsVersion >= FIRST_WITH_TOPLEVEL ? 'AND s.toplevel' : ''}`;
+    const time = statementsVersion >= FIRST_WITH_EXEC_TIME ? 's.total_exec_time' : 's.total_time';
     return `
       WITH statement AS MATERIALIZED (
-        SELECT min(s.query) AS text, sum(s.calls)::float8 AS calls, sum(s.total_exec_time)::float8 AS total_ms
+        SELECT min(s.query) AS text, sum(s.calls)::float8 AS calls, sum(${time})::float8 AS total_ms
           FROM ${source} s WHERE ${own} AND s.query NOT LIKE '${MARK.trim()}%' GROUP BY s.queryid)
       SELECT sum(s.calls) AS calls, sum(s.total_ms) AS total_ms,
              (SELECT coalesce(pg_catalog.json_agg(x), '[]') FROM (
@@ -48,6 +56,19 @@ export const statements = defineProbe<Row, keyof typeof CODES>({
                   FROM statement t ORDER BY 3 DESC LIMIT 10) x) AS slowest
         FROM statement s`;
   },
+  explain: (error) =>
+    errorCode(error) === SQLSTATE.objectNotInPrerequisiteState
+      ? {
+          findings: [
+            {
+              code: 'STATEMENTS_UNKNOWN',
+              severity: 'info',
+              text: 'Slow statements are not known: pg_stat_statements is installed, but the server does not load it',
+              remedy: 'Add it to shared_preload_libraries, then restart the server.',
+            },
+          ],
+        }
+      : undefined,
   judge: ([row], context) => {
     if (!row) {
       return {

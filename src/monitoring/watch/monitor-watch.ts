@@ -8,24 +8,23 @@ import { Clock } from '../../core/clock.js';
 import { errorCode, messageOf } from '../../core/errors.js';
 import { renewLease } from '../../jobs/lease.service.js';
 import { type DatabaseFault, databaseFault } from '../../postgres/database-fault.js';
-import { withDeadline } from '../../postgres/deadline.js';
+import { DeadlineError, withDeadline } from '../../postgres/deadline.js';
 import { SQLSTATE } from '../../postgres/sqlstates.js';
-import { combineReport, type ConnectionVitals, withoutIgnored } from '../combine-report.js';
+import { withoutIgnored } from '../combine-report.js';
 import { downFinding, refusedFinding } from '../connection-codes.js';
-import type { MonitoringFinding, MonitoringReport } from '../monitoring.types.js';
-import { LOCK_MS, type Sampled, type Sampler, STATEMENT_MS, type Tier } from '../probe.js';
-import { PROBES } from '../probes.js';
+import type { MonitoringReport } from '../monitoring.types.js';
+import { STATEMENT_MS } from '../probe.js';
+import { ForecastService } from '../forecast.service.js';
 import { HistoryService } from '../history/history.service.js';
 import { describeServer, type ServerDescription } from '../server-context.js';
 import { MonitorConnection } from './monitor-connection.js';
 import type { DatabaseDown, MonitorSample, SampleListener } from './monitor-sample.js';
-import { TierPace } from './tier-pace.js';
+import { RepeatedLook, TIMEOUTS } from './repeated-look.js';
 
 export const MONITOR_LEASE = 'monitor';
 
-const TIERS = ['sample', 'minute', 'hour'] as const satisfies readonly Tier[];
-
-const TIMEOUTS = { statementTimeoutMs: STATEMENT_MS.sample, lockTimeoutMs: LOCK_MS };
+/** Only pgkeep locks the lease, and briefly. */
+const LEASE_TIMEOUTS = { statementTimeoutMs: STATEMENT_MS.sample, lockTimeoutMs: 2000 };
 
 /** A lease outlasts two samples that were missed, and a sample in which the hourly probes take long. */
 const SHORTEST_LEASE_S = 45;
@@ -42,29 +41,35 @@ export class MonitorWatch implements BeforeApplicationShutdown {
   private readonly logger = new Logger('Monitoring');
   private readonly holder = `${process.pid}@${hostname()}/${randomUUID().slice(0, 8)}`;
   private readonly connection: MonitorConnection;
-  private readonly pace: TierPace;
-  private readonly samplers: readonly Sampler[] = PROBES.map((probe) => probe.sampler());
-  private readonly sampled = new Map<Sampler, Sampled>();
+  private readonly look: RepeatedLook;
+  private readonly stop = new AbortController();
   private readonly listeners: SampleListener[] = [];
   private current: MonitorSample | undefined;
   private timer: NodeJS.Timeout | undefined;
   private stepping: Promise<MonitorSample> | undefined;
   private loggedFault: string | undefined;
   private isStarted = false;
-  private isStopping = false;
 
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
     private readonly clock: Clock,
     private readonly history: HistoryService,
+    forecasts: ForecastService,
   ) {
     this.connection = new MonitorConnection(settings.database);
-    this.pace = new TierPace(settings.monitoring.intervalMs);
+    this.look = new RepeatedLook({
+      settings,
+      clock,
+      forecasts,
+      connection: this.connection,
+      intervalMs: settings.monitoring.intervalMs,
+      readPerformance: (client) => this.history.performance(client, TIMEOUTS),
+    });
   }
 
   /** Starts sampling; does nothing where DB_MONITORING_ENABLED is not true, or when called again. */
   start(): void {
-    if (this.isStarted || this.isStopping || !this.settings.monitoring.enabled) return;
+    if (this.isStarted || this.stop.signal.aborted || !this.settings.monitoring.enabled) return;
     this.isStarted = true;
     void this.stepAndPlan();
   }
@@ -89,7 +94,7 @@ export class MonitorWatch implements BeforeApplicationShutdown {
 
   /** Stops sampling, and gives the lease back, so that another replica need not wait for its end. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.isStopping = true;
+    this.stop.abort();
     clearTimeout(this.timer);
     await withDeadline(this.end(), STOP_MS).catch(() => undefined);
     await this.connection.close();
@@ -105,7 +110,7 @@ export class MonitorWatch implements BeforeApplicationShutdown {
   private async stepAndPlan(): Promise<void> {
     const beganMs = this.clock.monotonicMs();
     await this.step();
-    if (this.isStopping) return;
+    if (this.stop.signal.aborted) return;
     const tookMs = this.clock.monotonicMs() - beganMs;
     // The listening socket keeps a service alive; an importing test or script must be able to end.
     this.timer = setTimeout(
@@ -144,12 +149,13 @@ export class MonitorWatch implements BeforeApplicationShutdown {
     }
   }
 
-  /** Asks whose turn it is. A connection that broke since the last sample says nothing: the second try opens another. */
+  /** Asks whose turn it is. That one connection broke, or hangs, says nothing: the second try opens another. */
   private async takeTurn(): Promise<Turn> {
     try {
       return await this.askTurn();
     } catch (error) {
-      if (databaseFault(error).code !== 'DATABASE_UNREACHABLE') throw error;
+      const isHanging = error instanceof DeadlineError;
+      if (!isHanging && databaseFault(error).code !== 'DATABASE_UNREACHABLE') throw error;
       return await this.askTurn();
     }
   }
@@ -160,7 +166,15 @@ export class MonitorWatch implements BeforeApplicationShutdown {
       if (!server.keepsRecords) return { server, role: 'leader', fence: null };
       const seconds = Math.max(SHORTEST_LEASE_S, (3 * this.settings.monitoring.intervalMs) / 1000);
       const lease = { name: MONITOR_LEASE, holder: this.holder, seconds };
-      return { server, ...(await renewLease(client, lease, TIMEOUTS)) };
+      try {
+        return { server, ...(await renewLease(client, lease, LEASE_TIMEOUTS)) };
+      } catch (error) {
+        if (databaseFault(error).code === 'DATABASE_UNREACHABLE') throw error;
+        // The server answers, and cannot write: a full disk, a lock. What this replica was, it stays.
+        this.logFault(`The lease cannot be renewed: ${databaseFault(error).text}`);
+        const { role, fence } = this.current ?? { role: 'leader', fence: null };
+        return { server, role, fence };
+      }
     });
   }
 
@@ -173,72 +187,38 @@ export class MonitorWatch implements BeforeApplicationShutdown {
   /** Looks, and writes down what was seen. That it cannot be written is logged, and not the end of the sample. */
   private async lookAndRecord(turn: Turn, at: Date): Promise<MonitoringReport> {
     const beganMs = this.clock.monotonicMs();
-    const report = await this.look(turn, at);
+    const report = await this.look.take(turn.server, at, this.stop.signal);
     const probeMs = this.clock.monotonicMs() - beganMs - (report.vitals.connectMs ?? 0);
     const minute = this.history.add({ report, probeMs, now: turn.server.now });
     const { fence } = turn;
     if (fence === null) return report;
     try {
       const lease = { name: MONITOR_LEASE, holder: this.holder, fence };
-      await this.connection.use(2 * STATEMENT_MS.sample, (client) =>
-        this.history.write(client, lease, { report, minute }, TIMEOUTS),
+      await this.connection.use(4 * STATEMENT_MS.sample, (client) =>
+        this.history.write(client, lease, { report, minute, isHourly: this.look.wasHourly }, TIMEOUTS),
       );
       this.loggedFault = undefined;
     } catch (error) {
-      const fault = databaseFault(error).text;
-      if (fault !== this.loggedFault) this.logger.warn(`The history cannot be written: ${fault}`);
-      this.loggedFault = fault;
+      this.logFault(`The history cannot be written: ${databaseFault(error).text}`);
     }
     return report;
   }
 
-  private async look({ server }: Turn, at: Date): Promise<MonitoringReport> {
-    const connected = await this.connect();
-    for (const tier of TIERS) await this.sampleTier(tier, server);
-    const others = 'refused' in connected ? [connected.refused] : [];
-    return combineReport(this.settings, {
-      at,
-      server,
-      measured: 'refused' in connected ? { connectMs: null, roundTripMs: null } : connected,
-      sampled: [...this.sampled.values()],
-      others,
-    });
-  }
-
-  /** Measures a new connection. That the server has none left is a finding, and not the end of the sample. */
-  private async connect(): Promise<ConnectionVitals | { readonly refused: MonitoringFinding }> {
-    try {
-      return await this.connection.measure();
-    } catch (error) {
-      if (errorCode(error) !== SQLSTATE.tooManyConnections) throw error;
-      return { refused: refusedFinding(this.address) };
-    }
-  }
-
-  /** Samples one tier where it is due. A probe that fails keeps its last findings, and is reported as unseen. */
-  private async sampleTier(tier: Tier, server: ServerDescription): Promise<void> {
-    const beganMs = this.clock.monotonicMs();
-    if (!this.pace.isDue(tier, beganMs)) return;
-    try {
-      for (const sampler of this.samplers.filter(({ probe }) => probe.tier === tier)) {
-        if (this.isStopping) return;
-        const nowMs = this.clock.monotonicMs();
-        const given = { server, thresholds: this.settings.monitoring, nowMs };
-        const sampled = await this.connection.use(STATEMENT_MS[tier], (client) =>
-          sampler.sample(client, given),
-        );
-        this.sampled.set(sampler, sampled.unseen ? { ...this.sampled.get(sampler), ...sampled } : sampled);
-      }
-    } finally {
-      this.pace.took(tier, { beganMs, endedMs: this.clock.monotonicMs() });
-    }
+  /** Logs a fault that stays once, and not every few seconds. */
+  private logFault(fault: string): void {
+    if (fault !== this.loggedFault) this.logger.warn(fault);
+    this.loggedFault = fault;
   }
 
   /** Returns the sample of a database that does not answer: what was known stays, with its own time. */
   private withFault(error: unknown, at: Date): MonitorSample {
     const fault = databaseFault(error);
-    const known = this.current?.report;
-    const { role = 'follower', fence = null } = this.current ?? {};
+    const { role = 'follower', fence = null, report: known, findings = [] } = this.current ?? {};
+    if (this.stop.signal.aborted || fault.code === 'CHECK_FAILED') {
+      // The server answers, with an error.
+      if (!this.stop.signal.aborted) this.logFault(`The database cannot be sampled: ${fault.text}`);
+      return { at, role, fence, report: known, down: undefined, findings };
+    }
     const isFull = errorCode(error) === SQLSTATE.tooManyConnections;
     const finding = isFull ? refusedFinding(this.address) : downFinding(this.address, fault);
     return {

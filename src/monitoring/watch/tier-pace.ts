@@ -12,8 +12,14 @@ export class TierPace {
   private readonly dueAt = new Map<Tier, number>();
   private readonly paused = new Map<Tier, number>();
 
-  /** @param sampleMs the period of the tier of every sample */
-  constructor(sampleMs: number) {
+  /**
+   * @param sampleMs the period of the tier of every sample
+   * @param pauseFactor how many times as long as they took the probes rest; less where a person watches for a while
+   */
+  constructor(
+    sampleMs: number,
+    private readonly pauseFactor = PAUSE_FACTOR,
+  ) {
     this.periods = { sample: sampleMs, minute: Math.max(MINUTE_MS, sampleMs), hour: HOUR_MS };
   }
 
@@ -24,7 +30,7 @@ export class TierPace {
 
   /** Notes how long the probes of a tier took. */
   took(tier: Tier, { beganMs, endedMs }: { readonly beganMs: number; readonly endedMs: number }): void {
-    const pauseMs = (endedMs - beganMs) * PAUSE_FACTOR;
+    const pauseMs = (endedMs - beganMs) * this.pauseFactor;
     this.paused.set(tier, pauseMs);
     this.dueAt.set(tier, Math.max(beganMs + this.periods[tier], endedMs + pauseMs));
   }

@@ -4,9 +4,11 @@ import { AuditLogService } from '../../audit-log/audit-log.service.js';
 import type { Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { Clock } from '../../core/clock.js';
-import { serverMessageOf } from '../../core/errors.js';
+import { PgkeepError, serverMessageOf } from '../../core/errors.js';
+import { type RefuseOperation, requireChangeable } from '../../environment/stamp.js';
 import { PolicyService } from '../../policy/policy.service.js';
 import { runOnDedicatedConnection } from '../../postgres/connect.js';
+import { DatabaseService } from '../../postgres/database.service.js';
 import { LedgerService, type ShippingReport } from '../ledger/ledger.service.js';
 import type { ErasureState } from './erasure-state.js';
 import type { CleanupOptions, CleanupReport } from './cleanup.types.js';
@@ -17,6 +19,9 @@ const KEYS = 10;
 /** A statement of one transaction, or the search for what is due. */
 const LONGEST_STATEMENT_MS = 3_600_000;
 
+const refuse: RefuseOperation = (why, hint) =>
+  new PgkeepError('PRIVACY_REFUSED', `Refused to clean up: ${why}. Nothing was erased.`, { hint });
+
 /** Erases rows that were marked as deleted longer ago than the grace period. */
 @Injectable()
 export class CleanupService {
@@ -26,6 +31,7 @@ export class CleanupService {
     private readonly policy: PolicyService,
     private readonly ledger: LedgerService,
     private readonly auditLog: AuditLogService,
+    private readonly database: DatabaseService,
   ) {}
 
   /**
@@ -51,6 +57,9 @@ export class CleanupService {
       statementTimeoutMs: LONGEST_STATEMENT_MS,
     };
     const run = await runOnDedicatedConnection(database, connection, async (client) => {
+      const { environment } = this.settings;
+      const { timeouts } = this.database;
+      await requireChangeable(client, { environment, timeouts }, refuse);
       const options = {
         rules,
         defaultSchema: database.url.schema,

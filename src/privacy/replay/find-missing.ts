@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { PgkeepError } from '../../core/errors.js';
-import { boundedList, counted } from '../../core/text.js';
+import { boundedList, counted, pluralOf } from '../../core/text.js';
 import type { LedgerEntry, StoredEntry } from '../ledger/ledger-entry.js';
 import type { LedgerObjects } from '../ledger/ledger-objects.js';
 import { hasLedger, readActionIds, readEntries, readSaltDigest } from '../ledger/read-ledger.js';
@@ -85,8 +85,9 @@ export async function findMissing(
   const own = [...stored.values()].filter(({ action }) => action.salt === salt);
   if (own.length < stored.size) {
     const foreign = salts.filter((digest) => digest !== salt);
+    const others = stored.size - own.length;
     notes.push(
-      `${counted(stored.size - own.length, 'erasure')} beside the backups are of a database with another salt (${boundedList(foreign)}), and were not replayed`,
+      `${counted(others, 'erasure')} beside the backups ${pluralOf(others, 'is', 'are')} of a database with another salt (${boundedList(foreign)}), and ${pluralOf(others, 'was', 'were')} not replayed. To take ${pluralOf(others, 'it', 'them')} for this database’s: \`pgkeep privacy replay --accept-salt ${foreign[0] ?? ''}\``,
     );
   }
   for (const entry of own) entries.set(entry.action.id, entry);

@@ -1,3 +1,4 @@
+import { counted } from '../../core/text.js';
 import type { LedgerEntry } from '../ledger/ledger-entry.js';
 
 /** A row to mark again. */
@@ -77,9 +78,22 @@ export interface ErasureCounts {
   readonly restored: number;
 }
 
-/** Returns how many rows entries concern. Pure. */
-export function countErasures(entries: readonly LedgerEntry[]): ErasureCounts {
+/** What was erased since a backup, and would be erased again by its restore. */
+export interface ErasuresSince extends ErasureCounts {
+  /** How many people were deleted or anonymized; null if it is not known which tables have people. */
+  readonly people: number | null;
+}
+
+/**
+ * Returns how many rows entries concern. Pure.
+ * @param subjects the names in the ledger of the tables whose rows are people; undefined if that is not known
+ */
+export function countErasures(
+  entries: readonly LedgerEntry[],
+  subjects: ReadonlySet<string> | undefined,
+): ErasuresSince {
   const plan = planReplay(entries);
+  const people = plan.filter(({ table }) => subjects?.has(table));
   const sum = (of: (table: TableReplay) => readonly unknown[]): number =>
     plan.reduce((total, table) => total + of(table).length, 0);
   return {
@@ -88,7 +102,18 @@ export function countErasures(entries: readonly LedgerEntry[]): ErasureCounts {
     anonymized: sum(({ anonymized }) => anonymized),
     marked: sum(({ marked }) => marked),
     restored: sum(({ restored }) => restored),
+    people:
+      subjects === undefined
+        ? null
+        : people.reduce((all, { deleted, anonymized }) => all + deleted.length + anonymized.length, 0),
   };
+}
+
+/** Returns `2 people: 3 rows deleted, 1 anonymized`. */
+export function erasuresSinceText(erasures: ErasuresSince): string {
+  const { people } = erasures;
+  const who = people === null || people === 0 ? '' : `${counted(people, 'person', 'people')}: `;
+  return `${who}${erasureText(erasures)}`;
 }
 
 const WORDS = ['deleted', 'anonymized', 'marked', 'restored'] as const;

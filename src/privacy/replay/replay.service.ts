@@ -4,12 +4,14 @@ import { appendPlan, operator } from '../../audit-log/append.js';
 import type { EnvironmentName, Settings } from '../../config/settings.js';
 import { SETTINGS } from '../../config/settings.token.js';
 import { PgkeepError, serverMessageOf } from '../../core/errors.js';
+import { type RefuseOperation, requireChangeable } from '../../environment/stamp.js';
+import { DatabaseService } from '../../postgres/database.service.js';
 import { queryOne } from '../../postgres/read.js';
 import { runOnDedicatedConnection, withConnection } from '../../postgres/connect.js';
 import type { LedgerEntry } from '../ledger/ledger-entry.js';
 import { LedgerService } from '../ledger/ledger.service.js';
 import type { Missing } from './find-missing.js';
-import type { ErasureCounts } from './plan-replay.js';
+import type { ErasureCounts, ErasuresSince } from './plan-replay.js';
 
 /** A replay is one statement for each table. */
 const LONGEST_STATEMENT_MS = 3_600_000;
@@ -56,6 +58,7 @@ export class ReplayService {
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
     private readonly ledger: LedgerService,
+    private readonly database: DatabaseService,
   ) {}
 
   /**
@@ -120,6 +123,9 @@ export class ReplayService {
     };
     const replaying = async (client: Client, replaced: Client | undefined): Promise<ReplayReport> => {
       const operation = 'replay the erasures';
+      const { environment } = this.settings;
+      const { timeouts } = this.database;
+      await requireChangeable(client, { environment, timeouts }, refuseHere);
       const { hasLedger } = await import('../ledger/read-ledger.js');
       if (!(await hasLedger(client))) throw notInstalled();
       await client.query('BEGIN');
@@ -179,10 +185,13 @@ export class ReplayService {
     return false;
   }
 
-  /** Returns how many rows that concerns. */
-  async countSince(...asked: Parameters<ReplayService['since']>): Promise<ErasureCounts> {
+  /** Returns how many rows and people that concerns. @throws PgkeepError as `since`. */
+  async countSince(...asked: Parameters<ReplayService['since']>): Promise<ErasuresSince> {
     const { countErasures } = await import('./plan-replay.js');
-    return countErasures(await this.since(...asked));
+    const [, { database }] = asked;
+    const tables = database ? [...(await this.ledger.tables(database)).values()] : [];
+    const subjects = tables.filter(({ rules }) => rules?.isSubject === true).map(({ name }) => name);
+    return countErasures(await this.since(...asked), tables.length === 0 ? undefined : new Set(subjects));
   }
 
   private async missing(restored: Client, options: ReplayOptions): Promise<Missing> {
@@ -226,6 +235,11 @@ export class ReplayService {
     );
   }
 }
+
+const refuseHere: RefuseOperation = (why, hint) =>
+  new PgkeepError('RESTORE_REFUSED', `Refused to replay the erasures: ${why}. Nothing was changed.`, {
+    hint,
+  });
 
 function notInstalled(): PgkeepError {
   return new PgkeepError(

@@ -16,7 +16,7 @@ import { databaseError } from '../../postgres/database-fault.js';
 import type { DatabaseService } from '../../postgres/database.service.js';
 import { read, tableExists } from '../../postgres/read.js';
 import type { LedgerEntry } from '../../privacy/ledger/ledger-entry.js';
-import type { ErasureCounts } from '../../privacy/replay/plan-replay.js';
+import type { ErasuresSince } from '../../privacy/replay/plan-replay.js';
 import type { ReplayService } from '../../privacy/replay/replay.service.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import { Despite } from '../comparison/despite.js';
@@ -63,7 +63,7 @@ interface Situation {
   /** The `<database>_<environment>` of a backup of another database or environment. */
   readonly other: string | undefined;
   /** What was erased since the backup; null where that is not asked. */
-  readonly erasures: ErasureCounts | null;
+  readonly erasures: ErasuresSince | null;
 }
 
 /** Of a database that does not exist or cannot be read. */
@@ -242,11 +242,11 @@ export class Restore {
   }
 
   /** @param fromDatabase whether the database that is replaced can be read, and is of the same subject */
-  private async erasuresSince(source: RestoreSource, fromDatabase: boolean): Promise<ErasureCounts | null> {
+  private async erasuresSince(source: RestoreSource, fromDatabase: boolean): Promise<ErasuresSince | null> {
     if (this.options.withoutErasures === true) return null;
     const { erasures, settings } = this.services;
     const subject = ledgerSubject(source.manifest);
-    const count = async (database: Client | undefined): Promise<ErasureCounts> =>
+    const count = async (database: Client | undefined): Promise<ErasuresSince> =>
       await erasures.countSince(readAt(source.manifest), { database, subject });
     if (!fromDatabase) return await count(undefined);
     return await withConnection(settings.database.url, this.connection, count);

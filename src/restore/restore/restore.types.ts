@@ -2,7 +2,7 @@ import type { BackupService } from '../../backup/backup.service.js';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import type { EnvironmentName, Settings } from '../../config/settings.js';
 import type { Clock } from '../../core/clock.js';
-import type { ErasureCounts } from '../../privacy/replay/plan-replay.js';
+import type { ErasureCounts, ErasuresSince } from '../../privacy/replay/plan-replay.js';
 import type { ReplayService } from '../../privacy/replay/replay.service.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import type { Comparison, Finding } from '../comparison/comparison.js';
@@ -60,7 +60,7 @@ export interface RestorePlan {
   /** The accepted findings. */
   readonly despite: readonly string[];
   /** What was erased since the backup, and is erased again; null with `withoutErasures`. */
-  readonly erasures: ErasureCounts | null;
+  readonly erasures: ErasuresSince | null;
   /** What could not be checked before the restore; null if everything was checked. */
   readonly notChecked: string | null;
 }

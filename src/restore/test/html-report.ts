@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { withoutText } from '../../backup/omissions.js';
 import { messageOf, PgkeepError } from '../../core/errors.js';
 import { counted, formatCount, formatSeconds, formatTime } from '../../core/text.js';
+import { erasuresSinceText } from '../../privacy/replay/plan-replay.js';
 import type { Comparison, TableComparison } from '../comparison/comparison.js';
 import { type RestoreTestReport, SCRATCH_TEXTS } from './restore-test.types.js';
 
@@ -61,6 +62,7 @@ ${comparisons.map(comparisonRow).join('\n')}
 </table>
 ${notes.length === 0 ? '' : `<h2>Notes</h2>\n<ul>${notes.map((note) => `<li>${escape(note)}</li>`).join('')}</ul>`}
 ${tables.length === 0 ? '' : tableSection(tables)}
+${erased(report)}
 ${versions(report)}
 ${proof(report)}
 <footer>Written by pgkeep ${escape(report.versions.pgkeep)} on ${time(report.finishedAt)}. All times are UTC.</footer>
@@ -120,6 +122,17 @@ function tableRow(table: TableComparison): string {
   const { name, expectedRows, foundRows, sameContents, reported } = table;
   const same = isSame(table);
   return `<tr${same ? '' : ' class="fault"'}><td class="mark ${same ? 'yes' : 'no'}">${same ? '✓ same' : '✗ differs'}</td><td>${escape(name)}</td><td class="number">${rowsText(expectedRows)}</td><td class="number">${rowsText(foundRows)}</td><td class="contents">${sameContents ? 'same hash' : escape(reported ?? 'other hash')}</td></tr>`;
+}
+
+function erased({ erasures }: RestoreTestReport): string {
+  if (erasures === undefined) return '';
+  const text =
+    erasures === null
+      ? 'What was erased since the backup is not known. A restore of it is refused until that can be read.'
+      : erasures.actions === 0
+        ? 'Nothing was erased since the backup.'
+        : `${escape(erasuresSinceText(erasures))}. The test compares with the backup and erases nothing. A restore of the backup repeats these erasures before the restored database is used.`;
+  return `<h2>Erased since the backup</h2>\n<p>${text}</p>`;
 }
 
 function versions({ versions: used, database, startedAt }: RestoreTestReport): string {

@@ -12,6 +12,7 @@ import { PgkeepError } from '../../core/errors.js';
 import { runOnPool } from '../../postgres/connect.js';
 import { databaseError } from '../../postgres/database-fault.js';
 import { DatabaseService } from '../../postgres/database.service.js';
+import { ReplayService } from '../../privacy/replay/replay.service.js';
 import { readEvidence, readHistory } from './evidence.js';
 import type { RestoreTestHistory, RestoreTestOptions, RestoreTestReport } from './restore-test.types.js';
 
@@ -23,6 +24,7 @@ export class RestoreTestService {
     private readonly backups: BackupService,
     private readonly clock: Clock,
     private readonly database: DatabaseService,
+    private readonly erasures: ReplayService,
   ) {}
 
   /**
@@ -37,12 +39,12 @@ export class RestoreTestService {
     signal = new AbortController().signal,
     actor = operator(),
   }: RestoreTestOptions = {}): Promise<RestoreTestReport> {
-    const { settings, backups, clock, database } = this;
+    const { settings, backups, clock, database, erasures } = this;
     const name = backup ?? (await this.newest());
     // Loaded only here, because a service does not need it at its start.
     const { testBackup } = await import('./test-backup.js');
     try {
-      return await testBackup({ settings, backups, clock, database }, { name, signal, actor });
+      return await testBackup({ settings, backups, clock, database, erasures }, { name, signal, actor });
     } catch (error) {
       throw backupError(`test the restore of ${name}`, error, signal);
     }

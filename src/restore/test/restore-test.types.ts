@@ -1,6 +1,7 @@
 import type { Manifest } from '../../backup/backup.types.js';
 import type { DatabaseUrl } from '../../config/database-url.js';
 import type { EnvironmentName } from '../../config/settings.js';
+import type { ErasuresSince } from '../../privacy/replay/plan-replay.js';
 import type { ReachedServer } from '../../postgres/session.js';
 import type { ArchiveNeeds } from '../archive/archive-needs.js';
 import type { Comparison, TableComparison } from '../comparison/comparison.js';
@@ -66,6 +67,11 @@ export interface Evidence {
   readonly without?: readonly string[];
   readonly comparisons: readonly Comparison[];
   readonly tables: readonly TableComparison[];
+  /**
+   * What was erased since the backup, and a restore of it erases again: the test does not. Null if that is not known;
+   * absent in evidence of earlier versions.
+   */
+  readonly erasures?: ErasuresSince | null;
   /** What could not be checked, or a person should read. */
   readonly notes: readonly string[];
   readonly startedAt: string;

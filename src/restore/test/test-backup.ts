@@ -1,3 +1,4 @@
+import type { Client } from 'pg';
 import type { BackupService } from '../../backup/backup.service.js';
 import type { Manifest } from '../../backup/backup.types.js';
 import { omissionTexts } from '../../backup/omissions.js';
@@ -10,7 +11,10 @@ import type { DatabaseIdentity } from '../../environment/environment.types.js';
 import { readIdentity } from '../../environment/stamp.js';
 import { withConnection } from '../../postgres/connect.js';
 import type { DatabaseService } from '../../postgres/database.service.js';
+import type { ErasuresSince } from '../../privacy/replay/plan-replay.js';
+import type { ReplayService } from '../../privacy/replay/replay.service.js';
 import { failedComparison } from '../comparison/comparison.js';
+import { ledgerSubject, readAt } from '../restore/erasures-since.js';
 import { recordEvidence } from './evidence.js';
 import { RestoreTestRun, type TestFindings } from './restore-test-run.js';
 import type { Evidence, RestoreTestReport } from './restore-test.types.js';
@@ -21,6 +25,7 @@ interface Services {
   readonly backups: BackupService;
   readonly clock: Clock;
   readonly database: DatabaseService;
+  readonly erasures: ReplayService;
 }
 
 /** What to test, who tests, and what stops it. */
@@ -61,7 +66,8 @@ async function testClaimed(services: Services, { name, signal, actor }: Request)
       throw error;
     });
   const finishedAt = clock.now();
-  const evidence = toEvidence(manifest, findings, { startedAt, finishedAt });
+  const erasures = await erasuresSince(services, manifest);
+  const evidence = { ...toEvidence(manifest, findings, { startedAt, finishedAt }), erasures };
   const report = await recordEvidence(database, { evidence, actor });
   await backups.attach(manifest.name, 'restore-test', documentOf(report));
   return report;
@@ -124,15 +130,39 @@ function limitText(timeoutMs: number): string {
 }
 
 /** Returns undefined if the database does not answer: its backups can still be tested. */
-async function guardedIdentity({ settings, database }: Services): Promise<DatabaseIdentity | undefined> {
-  const { url, connectTimeoutMs } = settings.database;
-  const { timeouts } = database;
-  const options = {
-    connectTimeoutMs,
-    answerTimeoutMs: timeouts.statementTimeoutMs + 1000,
-    applicationName: 'pgkeep restore test',
-  };
-  return await withConnection(url, options, (client) => readIdentity(client, timeouts)).catch(
+async function guardedIdentity(services: Services): Promise<DatabaseIdentity | undefined> {
+  return await onGuarded(services, (client) => readIdentity(client, services.database.timeouts)).catch(
     () => undefined,
   );
+}
+
+/** Returns null if neither the database nor copies beside the backups say it. */
+async function erasuresSince(services: Services, manifest: Manifest): Promise<ErasuresSince | null> {
+  const { settings, erasures } = services;
+  const { database, environment } = manifest;
+  const subject = ledgerSubject(manifest);
+  const count = async (client: Client | undefined): Promise<ErasuresSince> =>
+    await erasures.countSince(readAt(manifest), { database: client, subject });
+  const ofCopies = async (): Promise<ErasuresSince | null> =>
+    (await erasures.hasCopies(subject)) ? await count(undefined) : null;
+  // Another database names other people by the same keys.
+  const isOwn = settings.database.url.database === database && settings.environment === environment;
+  try {
+    return isOwn ? await onGuarded(services, count).catch(ofCopies) : await ofCopies();
+  } catch {
+    return null;
+  }
+}
+
+async function onGuarded<T>(
+  { settings, database }: Services,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const { url, connectTimeoutMs } = settings.database;
+  const options = {
+    connectTimeoutMs,
+    answerTimeoutMs: database.timeouts.statementTimeoutMs + 1000,
+    applicationName: 'pgkeep restore test',
+  };
+  return await withConnection(url, options, work);
 }
