@@ -1,4 +1,4 @@
-import { ROLES } from '../../dist/access/access.types.js';
+import { ROLES } from '../../dist/config/settings.js';
 import { openApiDocument } from '../../dist/http/openapi-document.js';
 import { fillParts, table } from './markdown.mjs';
 

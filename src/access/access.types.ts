@@ -1,11 +1,6 @@
-/** What an identity may do, from the least to the most. */
-export const ROLES = ['viewer', 'operator', 'admin'] as const;
+import { type Role, ROLES } from '../config/settings.js';
 
-/**
- * `viewer` reads; `operator` also starts backups and restore tests and silences alerts; `admin` also does what concerns
- * personal data and what cannot be undone.
- */
-export type Role = (typeof ROLES)[number];
+export { type Role, ROLES } from '../config/settings.js';
 
 /** Who sent a request, verified by this server. */
 export interface Identity {

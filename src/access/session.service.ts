@@ -4,7 +4,7 @@ import { operator } from '../audit-log/append.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { Clock } from '../core/clock.js';
-import { AccessService } from './access.service.js';
+import { AccessService, notConfigured } from './access.service.js';
 import type { AccessRequest, Identity } from './access.types.js';
 import { type AllSessionsEnd, EndedSessions } from './ended-sessions.js';
 import {
@@ -44,14 +44,20 @@ export class SessionService {
     private readonly clock: Clock,
   ) {}
 
+  /** Whether sessions can be signed: there is an admin token. */
+  get isPossible(): boolean {
+    return this.settings.http.adminToken !== undefined;
+  }
+
   /**
-   * Returns the header `Set-Cookie` of a new session, undefined without an admin token. The sessions that the request
-   * has are ended: the value that a browser had before the sign-in must not count afterwards.
+   * Returns the header `Set-Cookie` of a new session. The sessions that the request has are ended: the value that a
+   * browser had before the sign-in must not count afterwards.
    * @param path below which the pages are
+   * @throws PgkeepError `ADMIN_TOKEN_NOT_CONFIGURED`.
    */
-  async issue(request: AccessRequest, { name, role }: Identity, path: string): Promise<string | undefined> {
+  async issue(request: AccessRequest, { name, role }: Identity, path: string): Promise<string> {
     const key = this.key();
-    if (!key) return undefined;
+    if (!key) throw notConfigured();
     await this.endThose(request);
     const value = signSession(
       {

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { PgkeepError } from '../core/errors.js';
-import { AccessService, requireRole } from './access.service.js';
+import { AccessService, notConfigured, requireRole } from './access.service.js';
 import { type AccessRequest, type Identity, isName, LONGEST_NAME, type Role } from './access.types.js';
 import { bearerOf } from './bearer.js';
 import { requireSameSite, siteOf } from './cross-site.js';
@@ -38,15 +38,12 @@ export class SignInService {
    */
   async signIn(request: AccessRequest, { token, name }: SignInForm, path: string): Promise<SignedIn> {
     this.requireSameSite(request);
-    const { name: holder, role } = await this.access.attempt(
-      request,
-      () => this.access.identifyToken(token),
-      {
-        code: 'SIGN_IN_REFUSED',
-        message: 'This is not the admin token.',
-        hint: 'Enter the value of ADMIN_API_TOKEN.',
-      },
-    );
+    if (!this.sessions.isPossible) throw notConfigured();
+    const { name: holder, role } = await this.access.guess(request, token, {
+      code: 'SIGN_IN_REFUSED',
+      message: 'This is not the admin token.',
+      hint: 'Enter the value of ADMIN_API_TOKEN.',
+    });
     const stated = name.trim();
     if (stated !== '' && !isName(`${stated}, ${holder}`)) {
       throw new PgkeepError(
@@ -56,9 +53,13 @@ export class SignInService {
     }
     const identity: Identity = { name: stated === '' ? holder : `${stated}, ${holder}`, role, by: 'session' };
     const cookie = await this.sessions.issue(request, identity, path);
-    if (cookie === undefined) throw new Error('the admin token was removed meanwhile');
     this.logger.log(`${identity.name} signed in`);
     return { identity, cookie };
+  }
+
+  /** Whether there is an admin token to sign in with. */
+  get isPossible(): boolean {
+    return this.sessions.isPossible;
   }
 
   /** Ends the session. @throws PgkeepError `CROSS_SITE_REFUSED`. */
@@ -71,8 +72,8 @@ export class SignInService {
    * Returns who visits a page, with at least this role: by the cookie of a session, or by the header `Authorization`. A
    * request that changes something must come from a page of pgkeep: the browser adds the cookie, whichever page made it
    * send the request.
-   * @throws PgkeepError `SIGN_IN_REQUIRED`, `ROLE_REQUIRED`, `CROSS_SITE_REFUSED`, `ADMIN_TOKEN_NOT_CONFIGURED`, and
-   *   `TOO_MANY_FAILURES` where the header had wrong tokens.
+   * @throws PgkeepError `SIGN_IN_REQUIRED`, `ROLE_REQUIRED`, `CROSS_SITE_REFUSED`, and what `AccessService.recognize`
+   *   throws.
    */
   async requireVisitor(request: AccessRequest, role: Role): Promise<Identity> {
     const identity = (await this.sessions.read(request))?.identity ?? (await this.identify(request));
@@ -81,7 +82,7 @@ export class SignInService {
     return identity;
   }
 
-  /** Returns who sent a request without a session. @throws PgkeepError `SIGN_IN_REQUIRED` and what `attempt` throws. */
+  /** Returns who sent a request without a session. @throws PgkeepError `SIGN_IN_REQUIRED` and what `AccessService.recognize` throws. */
   private async identify(request: AccessRequest): Promise<Identity> {
     const refusal = {
       code: 'SIGN_IN_REQUIRED',
@@ -89,7 +90,7 @@ export class SignInService {
       hint: 'Sign in.',
     } as const;
     if (bearerOf(request.headers) !== undefined || !this.access.isConfigured) {
-      return await this.access.attempt(request, () => this.access.identify(request.headers), refusal);
+      return await this.access.recognize(request, refusal);
     }
     throw new PgkeepError(refusal.code, refusal.message, { hint: refusal.hint });
   }

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { accessFaults, AccessVariables, toJwtSettings } from './access-settings.js';
 import { alertFaults, AlertVariables } from './alert-settings.js';
 import {
   archiveFaults,
@@ -55,6 +56,7 @@ export function readSettings(
   const readiness = reader.read(ReadinessVariables);
   const buckets = reader.read(BucketVariables);
   const alerts = reader.read(AlertVariables);
+  const access = reader.read(AccessVariables);
   const faults = [
     ...reader.disagreeingAliases(),
     ...databaseFaults(urls, name, databaseIsOptional),
@@ -62,6 +64,7 @@ export function readSettings(
     ...archiveFaults(archives, encryption),
     ...offsiteFaults(buckets),
     ...alertFaults(alerts),
+    ...accessFaults(access),
   ];
   if (faults.length > 0) throw invalidSettings(faults);
   return deepFreeze({
@@ -74,6 +77,7 @@ export function readSettings(
     searchPath: environment['PATH'] ?? '',
     readiness,
     http: reader.read(HttpVariables),
+    jwt: toJwtSettings(access),
     backup: { ...archives, ...reader.read(RetentionVariables), encryption },
     restore: reader.read(RestoreVariables),
     privacy: reader.read(PrivacyVariables),

@@ -1,4 +1,5 @@
 import { distance } from 'fastest-levenshtein';
+import { AccessVariables } from './access-settings.js';
 import { AlertVariables } from './alert-settings.js';
 import {
   ArchiveVariables,
@@ -29,6 +30,7 @@ export const SECTIONS: readonly Section[] = [
   { title: 'Database', classes: [DatabaseVariables, PoolVariables] },
   { title: 'Migrations and guards', classes: [MigrationVariables, DeployVariables, GuardVariables] },
   { title: 'Service and readiness', classes: [HttpVariables, DashboardVariables, ReadinessVariables] },
+  { title: 'Access', classes: [AccessVariables] },
   { title: 'Backups', classes: [ArchiveVariables] },
   { title: 'Retention and restore tests', classes: [RetentionVariables, RestoreVariables] },
   { title: 'Personal data', classes: [PrivacyVariables] },

@@ -1,3 +1,4 @@
+import type { RoleValue } from './access-settings.js';
 import type { AlertVariables } from './alert-settings.js';
 import type {
   ArchiveVariables,
@@ -34,6 +35,14 @@ export type Gate = (typeof GATES)[number];
 /** What anonymous callers of `/ready` see: everything, codes without texts, or the status alone. */
 export const DETAIL_LEVELS = ['always', 'codes', 'never'] as const;
 export type DetailLevel = (typeof DETAIL_LEVELS)[number];
+
+/** What an identity may do, from the least to the most. */
+export const ROLES = ['viewer', 'operator', 'admin'] as const;
+/**
+ * `viewer` reads; `operator` also starts backups and restore tests and silences alerts; `admin` also does what concerns
+ * personal data and what cannot be undone.
+ */
+export type Role = (typeof ROLES)[number];
 
 /** What `BACKUP_RETENTION_HOURS` is if it is not set. */
 export const DEFAULT_RETENTION_HOURS = 48;
@@ -111,6 +120,20 @@ export interface OffsiteSettings {
   readonly gcs: GcsBucketSettings | undefined;
 }
 
+/** Which JSON Web Tokens the admin routes accept, and what they grant. */
+export interface JwtSettings {
+  readonly issuer: string;
+  readonly audience: string;
+  /** Where the issuer's public keys are. */
+  readonly keySetUrl: string;
+  readonly algorithms: readonly string[];
+  /** The claim that names the roles. */
+  readonly claim: string;
+  readonly roles: readonly RoleValue[];
+  /** The claim that names the person. */
+  readonly nameClaim: string;
+}
+
 /** All settings, parsed once, deeply frozen. Each module gets its part. */
 export interface Settings extends Values<MigrationVariables> {
   readonly environment: EnvironmentName;
@@ -124,6 +147,8 @@ export interface Settings extends Values<MigrationVariables> {
   readonly searchPath: string;
   readonly readiness: ReadinessSettings;
   readonly http: HttpSettings;
+  /** Undefined accepts no JSON Web Token. */
+  readonly jwt: JwtSettings | undefined;
   readonly backup: BackupSettings;
   readonly restore: RestoreSettings;
   readonly privacy: PrivacySettings;

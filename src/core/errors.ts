@@ -17,6 +17,8 @@ export const ERROR_KINDS = {
   ADMIN_TOKEN_REQUIRED: 'denied',
   SIGN_IN_REQUIRED: 'denied',
   SIGN_IN_REFUSED: 'denied',
+  JWT_REFUSED: 'denied',
+  JWT_KEYS_UNAVAILABLE: 'unavailable',
   ROLE_REQUIRED: 'denied',
   CROSS_SITE_REFUSED: 'denied',
   METRICS_NOT_CONFIGURED: 'denied',

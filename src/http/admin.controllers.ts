@@ -1,4 +1,5 @@
 import { Body, Controller, Get, Header, HttpCode, Param, Post, Query, Res, UseFilters } from '@nestjs/common';
+import { actorOf, type Identity } from '../access/access.types.js';
 import { BackupService } from '../backup/backup.service.js';
 import type { BackupList } from '../backup/backup.types.js';
 import { IsOptional, Matches } from '../config/validation.js';
@@ -17,7 +18,7 @@ import type { DatabaseStats, RowCounting } from '../stats/stats.types.js';
 import { ProblemFilter } from './problem.js';
 import { acceptedRun, type Reply } from './reply.js';
 import { parametersOf, requireNoParameters } from './request-parameters.js';
-import { Requires } from './requires.js';
+import { Caller, Requires } from './requires.js';
 
 /** `/admin/backups`: lists the backups, and starts one. */
 @Controller('admin/backups')
@@ -40,9 +41,13 @@ export class BackupsController {
   @Post()
   @HttpCode(202)
   @Header('cache-control', 'no-store')
-  async begin(@Body() body: unknown, @Res({ passthrough: true }) reply: Reply): Promise<JobRun> {
+  async begin(
+    @Caller() caller: Identity,
+    @Body() body: unknown,
+    @Res({ passthrough: true }) reply: Reply,
+  ): Promise<JobRun> {
     requireNoParameters(body);
-    return acceptedRun(reply, await this.maintenance.begin('backup'));
+    return acceptedRun(reply, await this.maintenance.begin('backup', { actor: actorOf(caller) }));
   }
 }
 
@@ -68,9 +73,13 @@ export class CleanupController {
   @Post('cleanup')
   @HttpCode(202)
   @Header('cache-control', 'no-store')
-  async begin(@Body() body: unknown, @Res({ passthrough: true }) reply: Reply): Promise<JobRun> {
+  async begin(
+    @Caller() caller: Identity,
+    @Body() body: unknown,
+    @Res({ passthrough: true }) reply: Reply,
+  ): Promise<JobRun> {
     requireNoParameters(body);
-    return acceptedRun(reply, await this.maintenance.begin('cleanup'));
+    return acceptedRun(reply, await this.maintenance.begin('cleanup', { actor: actorOf(caller) }));
   }
 }
 
@@ -163,10 +172,15 @@ export class RestoreTestsController {
   @Post()
   @HttpCode(202)
   @Header('cache-control', 'no-store')
-  async begin(@Body() body: unknown, @Res({ passthrough: true }) reply: Reply): Promise<JobRun> {
+  async begin(
+    @Caller() caller: Identity,
+    @Body() body: unknown,
+    @Res({ passthrough: true }) reply: Reply,
+  ): Promise<JobRun> {
     const { backup } = parametersOf(RestoreTestParameters, body);
-    if (backup === undefined) return acceptedRun(reply, await this.maintenance.begin('restore-test'));
-    await this.backups.manifest(backup);
-    return acceptedRun(reply, await this.maintenance.begin('restore-test', { backup }));
+    // A backup that does not exist is reported before anything begins.
+    if (backup !== undefined) await this.backups.manifest(backup);
+    const chosen = { ...(backup !== undefined && { backup }), actor: actorOf(caller) };
+    return acceptedRun(reply, await this.maintenance.begin('restore-test', chosen));
   }
 }

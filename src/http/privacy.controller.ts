@@ -15,7 +15,7 @@ import {
   UseFilters,
 } from '@nestjs/common';
 import { LazyModuleLoader } from '@nestjs/core';
-import { service } from '../audit-log/append.js';
+import { actorOf, type Identity } from '../access/access.types.js';
 import { IsOptional, Matches } from '../config/validation.js';
 import { PgkeepError } from '../core/errors.js';
 import type { ActionRequest, HoldReport, Receipt } from '../privacy/privacy.types.js';
@@ -24,7 +24,7 @@ import type { ExportPart } from '../privacy/read-export.js';
 import { RetentionService } from '../retention/retention.service.js';
 import { ProblemFilter } from './problem.js';
 import { parametersOf } from './request-parameters.js';
-import { Requires } from './requires.js';
+import { Caller, Requires } from './requires.js';
 
 /** Who asks, and why. */
 class PrivacyParameters {
@@ -57,12 +57,13 @@ export class PrivacyController {
   @HttpCode(200)
   @Header('cache-control', 'no-store')
   async softDelete(
+    @Caller() caller: Identity,
     @Param('model') model: string,
     @Param('id') id: string,
     @Body() body: unknown,
   ): Promise<Receipt> {
     const privacy = await this.privacy();
-    return await privacy.softDelete({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
+    return await privacy.softDelete({ model, id }, requestOf(caller, parametersOf(PrivacyParameters, body)));
   }
 
   /** Removes the mark. */
@@ -70,12 +71,13 @@ export class PrivacyController {
   @HttpCode(200)
   @Header('cache-control', 'no-store')
   async restore(
+    @Caller() caller: Identity,
     @Param('model') model: string,
     @Param('id') id: string,
     @Body() body: unknown,
   ): Promise<Receipt> {
     const privacy = await this.privacy();
-    return await privacy.restore({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
+    return await privacy.restore({ model, id }, requestOf(caller, parametersOf(PrivacyParameters, body)));
   }
 
   /** Replaces the personal values. */
@@ -83,11 +85,12 @@ export class PrivacyController {
   @HttpCode(200)
   @Header('cache-control', 'no-store')
   async anonymize(
+    @Caller() caller: Identity,
     @Param('model') model: string,
     @Param('id') id: string,
     @Body() body: unknown,
   ): Promise<Receipt> {
-    const request = requestOf(parametersOf(PrivacyParameters, body));
+    const request = requestOf(caller, parametersOf(PrivacyParameters, body));
     const privacy = await this.privacy();
     return await privacy.anonymize({ model, id }, request, {
       copies: async () => await this.retention.copies(),
@@ -98,6 +101,7 @@ export class PrivacyController {
   @Get('export')
   @Header('cache-control', 'no-store')
   async export(
+    @Caller() caller: Identity,
     @Param('model') model: string,
     @Param('id') id: string,
     @Query('by') by?: unknown,
@@ -105,7 +109,7 @@ export class PrivacyController {
   ): Promise<StreamableFile> {
     const [who, because] = [textOf('by', by), textOf('reason', reason)];
     const request = {
-      actor: service(),
+      actor: actorOf(caller),
       ...(who !== undefined && { by: who }),
       ...(because !== undefined && { because }),
     };
@@ -120,25 +124,27 @@ export class PrivacyController {
   @Put('hold')
   @Header('cache-control', 'no-store')
   async hold(
+    @Caller() caller: Identity,
     @Param('model') model: string,
     @Param('id') id: string,
     @Body() body: unknown,
   ): Promise<HoldReport> {
     const parameters = parametersOf(HoldParameters, body);
     const privacy = await this.privacy();
-    return await privacy.hold({ model, id }, requestOf(parameters), parameters.until);
+    return await privacy.hold({ model, id }, requestOf(caller, parameters), parameters.until);
   }
 
   /** Ends the legal hold. */
   @Delete('hold')
   @Header('cache-control', 'no-store')
   async release(
+    @Caller() caller: Identity,
     @Param('model') model: string,
     @Param('id') id: string,
     @Body() body: unknown,
   ): Promise<HoldReport> {
     const privacy = await this.privacy();
-    return await privacy.release({ model, id }, requestOf(parametersOf(PrivacyParameters, body)));
+    return await privacy.release({ model, id }, requestOf(caller, parametersOf(PrivacyParameters, body)));
   }
 
   /** Loads the module at the first request: the start of the service needs none of it. */
@@ -152,8 +158,8 @@ export class PrivacyController {
   }
 }
 
-function requestOf({ by, reason }: PrivacyParameters): ActionRequest {
-  return { by, because: reason, actor: service() };
+function requestOf(caller: Identity, { by, reason }: PrivacyParameters): ActionRequest {
+  return { by, because: reason, actor: actorOf(caller) };
 }
 
 /** Answers with the first part; an error before it is a problem, and one after it breaks the connection off. */

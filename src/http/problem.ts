@@ -32,6 +32,7 @@ const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
   ADMIN_TOKEN_REQUIRED: 401,
   SIGN_IN_REQUIRED: 401,
   SIGN_IN_REFUSED: 401,
+  JWT_REFUSED: 401,
   METRICS_TOKEN_REQUIRED: 401,
   TOO_MANY_FAILURES: 429,
   ROUTE_NOT_FOUND: 404,
@@ -68,7 +69,10 @@ export class ProblemFilter implements ExceptionFilter {
     reply.status(answer.status);
     reply.header('content-type', 'application/problem+json; charset=utf-8');
     reply.header('cache-control', 'no-store');
-    if (answer.status === 401) reply.header('www-authenticate', 'Bearer realm="pgkeep"');
+    if (answer.status === 401) {
+      const reason = answer.code === 'JWT_REFUSED' ? ', error="invalid_token"' : '';
+      reply.header('www-authenticate', `Bearer realm="pgkeep"${reason}`);
+    }
     const retryAfter = retryAfterOf(error);
     if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
     reply.send(JSON.stringify(answer));

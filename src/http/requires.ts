@@ -25,41 +25,27 @@ export function Requires(role: Role): ClassDecorator & MethodDecorator {
   return applyDecorators(SetMetadata(REQUIRED_ROLE, role), UseGuards(RoleGuard));
 }
 
-/** Injects who sent the request, into a parameter of a method that {@link Requires} or another guard of pgkeep guards. */
+/** Injects who sent the request, into a parameter of a method that {@link Requires} guards. */
 export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Identity => {
   const caller = CALLERS.get(context.switchToHttp().getRequest<object>());
   if (!caller) throw new Error('a route has a Caller, and no guard');
   return caller;
 });
 
-/** A guard that finds out who sends a request. */
-export abstract class IdentityGuard implements CanActivate {
-  constructor(private readonly reflector: Reflector) {}
-
-  /** Returns who sent the request, with at least this role. @throws PgkeepError where it is refused. */
-  protected abstract identify(request: AccessRequest, role: Role): Promise<Identity>;
+/** The guard of {@link Requires}. */
+@Injectable()
+export class RoleGuard implements CanActivate {
+  constructor(
+    private readonly access: AccessService,
+    private readonly reflector: Reflector,
+  ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<AccessRequest>();
     const targets = [context.getHandler(), context.getClass()];
-    // A guard without a role allows the least.
+    // A route with the guard and without a role allows the least.
     const role = this.reflector.getAllAndOverride<Role | undefined>(REQUIRED_ROLE, targets) ?? 'admin';
-    CALLERS.set(request, await this.identify(request, role));
+    CALLERS.set(request, await this.access.require(request, role));
     return true;
-  }
-}
-
-/** The guard of {@link Requires}. */
-@Injectable()
-export class RoleGuard extends IdentityGuard {
-  constructor(
-    private readonly access: AccessService,
-    reflector: Reflector,
-  ) {
-    super(reflector);
-  }
-
-  protected async identify(request: AccessRequest, role: Role): Promise<Identity> {
-    return await this.access.require(request, role);
   }
 }

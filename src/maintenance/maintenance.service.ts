@@ -61,6 +61,7 @@ export class MaintenanceService {
 
   /**
    * Starts a run by hand.
+   * @param parameters of the job; `actor` is who asked for it, for the audit log: the service by default
    * @returns the run, which continues in the background.
    * @throws PgkeepError `JOB_RUNNING` naming the active run, `BACKUP_REFUSED` where backups are off.
    */

@@ -100,9 +100,9 @@ export class JobWork {
   }
 }
 
-/** Returns who is recorded in the audit log: the person who began the run by hand, or the service. */
-function actorOf({ parameters }: JobRun): string {
-  return typeof parameters['actor'] === 'string' ? parameters['actor'] : service();
+/** Returns who asked for a run, whichever replica does it; the service where the schedule did. */
+function actorOf({ parameters: { actor } }: JobRun): string {
+  return typeof actor === 'string' ? actor : service();
 }
 
 /** The runs of this process. They continue in the background; a shutdown stops them and waits for their end. */

@@ -37,7 +37,7 @@ const report: MonitoringReport = {
     walBytesPerSecond: 120_000,
     replicaLagSeconds: null,
     slotBytes: null,
-  idsUsed: null,
+    idsUsed: null,
   },
   sessions: { total: 19, limit: 97, active: 3, idle: 15, idleInTransaction: 1, waiting: 0, own: 6 },
   applications: [
@@ -93,6 +93,8 @@ const report: MonitoringReport = {
     archiveFailures: null,
   },
   replication: null,
+  forecasts: [],
+  storage: { limitBytes: null, usedShare: null },
 };
 
 const NAME = 'clinic_production_20261127_020000';

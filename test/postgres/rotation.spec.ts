@@ -279,7 +279,8 @@ it('the admin token and the encryption keys are read again', () => {
     ADMIN_API_TOKEN_FILE: token.file,
     BACKUP_ENCRYPTION_KEY_FILE: key.file,
   });
-  const access = new AccessService(settings, new FailureThrottle(), new FailedLogins(new SystemClock()));
+  const clock = new SystemClock();
+  const access = new AccessService(settings, new FailureThrottle(), new FailedLogins(clock), clock);
   const bears = (value: string) => access.hasToken({ authorization: `Bearer ${value}` });
   expect(bears(first)).toBe(true);
   const second = 'b'.repeat(40);

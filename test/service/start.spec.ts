@@ -9,7 +9,7 @@ import { until } from '../support/until.js';
 
 /** What a verb, a job or a rare request needs: loaded before the first answer, it would delay that. */
 const LATER = [
-  'access/(ended-sessions|session|sign-in)',
+  'access/(ended-sessions|jwt|session|sign-in)',
   'backup/(copies/upload|create/backup-run|export/export-tables|globals/globals-dump|verify)',
   'cli/(?!errors)',
   'client',
@@ -20,7 +20,7 @@ const LATER = [
   'overview/(?!load-overview)',
   'drift/compare-schema',
   'generated',
-  'http/(openapi-|requires-visitor)',
+  'http/openapi-',
   'jobs/perform-run',
   'notifiers',
   'metrics',

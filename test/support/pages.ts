@@ -17,8 +17,6 @@ import type { AccessRequest, Identity } from '../../src/access/access.types.js';
 import type { Environment } from '../../src/config/read-settings.js';
 import { ProblemFilter } from '../../src/http/problem.js';
 import type { Reply } from '../../src/http/reply.js';
-import { RequiresVisitor } from '../../src/http/requires-visitor.js';
-import { Caller } from '../../src/http/requires.js';
 import { PgkeepHttpModule, PgkeepModule, readSettings } from '../../src/index.js';
 import { createAdapter } from '../../src/service/serve.js';
 
@@ -49,16 +47,14 @@ class PagesController {
     return { everywhere };
   }
 
-  @RequiresVisitor('viewer')
   @Get('page')
-  page(@Caller() caller: Identity): Identity {
-    return caller;
+  async page(@Req() request: AccessRequest): Promise<Identity> {
+    return await this.access.requireVisitor(request, 'viewer');
   }
 
-  @RequiresVisitor('operator')
   @Post('form')
-  form(@Caller() caller: Identity): Identity {
-    return caller;
+  async form(@Req() request: AccessRequest): Promise<Identity> {
+    return await this.access.requireVisitor(request, 'operator');
   }
 }
 
