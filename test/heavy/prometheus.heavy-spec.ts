@@ -112,7 +112,9 @@ describe('a real Prometheus that scrapes the service', () => {
       .map((text) =>
         text.replaceAll('$job', job).replaceAll('$instance', instance).replaceAll('$__rate_interval', '30s'),
       );
-    // A rate takes two samples of the database.
+    // A rate takes several scrapes.
+    const scraped = 'min(count_over_time(pgkeep_transactions_total[30s]))';
+    await until(async () => ((await prometheus.value(scraped)) ?? 0) >= 3);
     await until(async () => (await prometheus.value('pgkeep_wal_bytes_per_second')) !== undefined);
     const empty: string[] = [];
     for (const expression of expressions)
