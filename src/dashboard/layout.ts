@@ -36,6 +36,9 @@ interface Document {
   readonly className?: string;
 }
 
+/** Apart from the name, because the bundler would call a helper, which is not installed, for a template with the end tag of a script. */
+const SLASH = '/';
+
 /** Returns a document. Everything that it loads is its own: a style sheet, a script that it can do without, an icon. */
 export function documentOf({ title, assets, isGood, refreshSeconds, body, className }: Document): string {
   return html`<!doctype html>
@@ -53,7 +56,7 @@ export function documentOf({ title, assets, isGood, refreshSeconds, body, classN
           data-bad="ui/${assets.bad}"
         />
         <link rel="stylesheet" href="ui/${assets.style}" />
-        <script src="ui/${assets.script}" defer></script>
+        <script src="ui/${assets.script}" defer><${SLASH}script>
         ${refreshSeconds === undefined ? NOTHING : html`<noscript><meta http-equiv="refresh" content="${refreshSeconds}" /></noscript>`}
       </head>
       <body class="${className ?? ''}">
