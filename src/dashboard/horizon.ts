@@ -49,7 +49,9 @@ export function horizon(items: readonly UpcomingItem[], now: Date): Html {
             ${ticks}
             <line class="reach" x2="${placeOf(ms)}%" y1="8" y2="8" />
             <circle cx="${placeOf(ms)}%" cy="8" r="5" /></svg
-          ><span class="what">${text} <span class="soft">${breaksAt.slice(0, 10)}</span></span>
+          ><span class="what"
+            >${text}${text.includes(breaksAt.slice(0, 10)) ? '' : html` <span class="soft">${breaksAt.slice(0, 10)}</span>`}</span
+          >
         </li>`;
       })}
     </ol>

@@ -3,7 +3,7 @@ import { attentionCard, attentionSection, contactsSection } from './attention.js
 import { auditLogSection } from './audit-log.js';
 import { backupsSection, newestTile, provenTile } from './backups.js';
 import { connectionsSection, statementsSection, storageSection } from './database.js';
-import { formatBytes } from '../core/text.js';
+import { formatBytes, withoutStop } from '../core/text.js';
 import { horizon } from './horizon.js';
 import { html, NOTHING, type Html } from './html.js';
 import { sampledLine } from './layout.js';
@@ -84,7 +84,7 @@ function upcomingSection({ overview }: View, now: Date): Html {
     isWide: true,
     isOpen: ms < 30 * 86_400_000,
     summary: next
-      ? `${next.text}, in ${durationText(ms)}`
+      ? `${withoutStop(next.text)}, in ${durationText(ms)}`
       : overview.codes === 0
         ? 'Not known yet'
         : 'Nothing in sight',
