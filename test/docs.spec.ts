@@ -7,7 +7,9 @@ import { SETTING_NAMES } from '../src/config/settings-list.js';
 import { openApiDocument } from '../src/http/openapi-document.js';
 import { CHECK_CODES, CHECK_NAMES, hintOf } from '../src/readiness/checks.js';
 
-const DOCS = readdirSync('docs').map((name) => `docs/${name}`);
+const DOCS = readdirSync('docs')
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => `docs/${name}`);
 const PAGES = [
   'README.md',
   'CHANGELOG.md',

@@ -88,7 +88,9 @@ const pages = [
   ...readdirSync('scripts')
     .filter((file) => file.endsWith('.sh'))
     .map((file) => path.join('scripts', file)),
-  ...readdirSync('docs').map((page) => path.join('docs', page)),
+  ...readdirSync('docs')
+    .filter((page) => page.endsWith('.md'))
+    .map((page) => path.join('docs', page)),
 ];
 
 interface Source {

@@ -11,7 +11,8 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
  */
 export function siteOf({ headers }: AccessRequest, host: string | undefined): 'same' | 'other' | 'unknown' {
   const { 'sec-fetch-site': site, origin } = headers;
-  // Browsers send the first only by TLS and to this machine.
+  // Browsers send the first only by TLS and to this machine; `none` is a request that no page sent.
+  if (site === 'none') return 'unknown';
   if (site !== undefined) return site === 'same-origin' ? 'same' : 'other';
   if (origin === undefined) return 'unknown';
   const from = typeof origin === 'string' && URL.canParse(origin) ? new URL(origin).host : undefined;

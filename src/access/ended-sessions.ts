@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Injectable, Logger } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { type ClientBase, escapeIdentifier, type PoolClient } from 'pg';
 import { appendPlan, mayRecord, recordingDenied } from '../audit-log/append.js';
 import { Clock } from '../core/clock.js';
@@ -14,6 +14,9 @@ const TABLE = { schema: 'pgkeep', table: 'ended_session' } as const;
 
 /** The list is read at most this often; a replica notices the end of a session within this time. */
 const PERIOD_MS = 2000;
+
+/** What could not be recorded is tried again after this time. */
+const RETRY_MS = 5000;
 
 /** How long a request waits for the list. Pages must come while the database does not answer. */
 const LONGEST_WAIT_MS = 250;
@@ -36,14 +39,16 @@ interface Known {
  * list that was read last counts: the pages must show the outage.
  */
 @Injectable()
-export class EndedSessions {
+export class EndedSessions implements BeforeApplicationShutdown {
   private readonly logger = new Logger('Access');
   private known: Known = { ids: new Set(), generation: '' };
   private nextReadAt = 0;
-  private reading: Promise<void> | undefined;
+  private reading: Promise<boolean> | undefined;
   private databaseAnswers = true;
   /** The sessions that ended in this process, until they would have expired. */
   private readonly endedHere = new Map<string, { readonly expiresAt: Date; isRecorded: boolean }>();
+  private retry: NodeJS.Timeout | undefined;
+  private isStopping = false;
   /** The newest fault that was logged: it is logged once. */
   private logged: string | undefined;
 
@@ -69,8 +74,6 @@ export class EndedSessions {
    * @returns whether the other replicas learn of it now.
    */
   async end(id: string, expiresAt: Date): Promise<boolean> {
-    const now = this.clock.now();
-    for (const [old, ended] of this.endedHere) if (ended.expiresAt < now) this.endedHere.delete(old);
     this.endedHere.set(id, { expiresAt, isRecorded: false });
     return await this.recordEnded();
   }
@@ -107,23 +110,24 @@ export class EndedSessions {
       this.reading ??= this.refresh().finally(() => (this.reading = undefined));
     }
     if (this.reading && this.databaseAnswers) {
-      await Promise.race([this.reading, sleep(LONGEST_WAIT_MS, undefined, { ref: false })]);
+      const late = sleep(LONGEST_WAIT_MS, false, { ref: false });
+      // Where that is too long, others do not wait until the database answers again.
+      this.databaseAnswers = await Promise.race([this.reading, late]);
     }
     return this.known;
   }
 
-  /** Reads the list; a failure leaves the last one. */
-  private async refresh(): Promise<void> {
+  /** Reads the list, and returns whether that succeeded; a failure leaves the last one. */
+  private async refresh(): Promise<boolean> {
     try {
       const operation = 'read which sessions have ended';
       this.known = await runOnPool(this.database, operation, async (client) => await this.readKnown(client));
       this.databaseAnswers = true;
+      return true;
     } catch (error) {
-      this.databaseAnswers = false;
       this.warn(error);
-      return;
+      return false;
     }
-    if ([...this.endedHere.values()].some(({ isRecorded }) => !isRecorded)) await this.recordEnded();
   }
 
   private async readKnown(client: PoolClient): Promise<Known> {
@@ -137,8 +141,15 @@ export class EndedSessions {
     };
   }
 
-  /** Writes what ended here into the table. Returns whether that succeeded. */
+  beforeApplicationShutdown(): void {
+    clearTimeout(this.retry);
+    this.isStopping = true;
+  }
+
+  /** Writes what ended here into the table. Returns whether that succeeded; where not, it is tried again. */
   private async recordEnded(): Promise<boolean> {
+    const now = this.clock.now();
+    for (const [id, { expiresAt }] of this.endedHere) if (expiresAt < now) this.endedHere.delete(id);
     const ended = [...this.endedHere].filter(([, { isRecorded }]) => !isRecorded);
     try {
       await this.writing('end a session', async (client) => {
@@ -148,10 +159,19 @@ export class EndedSessions {
       });
     } catch (error) {
       this.warn(error);
+      this.retryLater();
       return false;
     }
     for (const [, one] of ended) one.isRecorded = true;
     return true;
+  }
+
+  private retryLater(): void {
+    if (this.isStopping) return;
+    this.retry ??= setTimeout(() => {
+      this.retry = undefined;
+      void this.recordEnded();
+    }, RETRY_MS).unref();
   }
 
   /**

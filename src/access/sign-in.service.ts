@@ -57,11 +57,6 @@ export class SignInService {
     return { identity, cookie };
   }
 
-  /** Whether there is an admin token to sign in with. */
-  get isPossible(): boolean {
-    return this.sessions.isPossible;
-  }
-
   /** Ends the session. @throws PgkeepError `CROSS_SITE_REFUSED`. */
   async signOut(request: AccessRequest, path: string): Promise<SessionEnd> {
     this.requireSameSite(request);

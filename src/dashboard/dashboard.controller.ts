@@ -95,8 +95,8 @@ export class DashboardController {
   }
 
   @Post(['back-up', 'test-restore', 'silence'])
-  async act(@Req() request: PageRequest, @Res() reply: Reply): Promise<void> {
-    await this.answer(reply, (pages) => pages.act(request));
+  async act(@Req() request: PageRequest, @Body() form: Fields, @Res() reply: Reply): Promise<void> {
+    await this.answer(reply, (pages) => pages.act(request, form));
   }
 
   /** For everybody, where STATUS_PAGE_ENABLED=true. */

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { SessionModule } from '../access/session.module.js';
+import { AlertsModule } from '../alerts/alerts.module.js';
 import { ClockModule } from '../core/clock.module.js';
 import { MonitoringModule } from '../monitoring/monitoring.module.js';
 import { MaintenanceModule } from '../maintenance/maintenance.module.js';
@@ -12,6 +13,7 @@ import { PagesService } from './pages.service.js';
 /** What the pages are made of. Loaded with the first page. */
 @Module({
   imports: [
+    AlertsModule,
     ClockModule,
     MaintenanceModule,
     MonitoringModule,

@@ -8,8 +8,9 @@ import {
 } from '../access/access.types.js';
 import { retryAfterOf } from '../access/failure-throttle.js';
 import { SignInService } from '../access/sign-in.service.js';
+import { AlertsService } from '../alerts/alerts.service.js';
 import { Clock } from '../core/clock.js';
-import { errorCode, messageOf, PgkeepError } from '../core/errors.js';
+import { errorCode, messageOf } from '../core/errors.js';
 import { type Problem, problemOf } from '../http/problem.js';
 import { MaintenanceService } from '../maintenance/maintenance.service.js';
 import type { Overview } from '../overview/overview.types.js';
@@ -68,6 +69,7 @@ export class PagesService {
     private readonly overviews: OverviewService,
     private readonly maintenance: MaintenanceService,
     private readonly restoreTests: RestoreTestService,
+    private readonly alerts: AlertsService,
     private readonly readiness: ReadinessMonitor,
     private readonly history: ChartHistory,
     private readonly clock: Clock,
@@ -153,11 +155,11 @@ export class PagesService {
   }
 
   /** Carries out a form, by the last part of its address, for those whose role is `operator` at least. */
-  async act(request: PageRequest): Promise<Answer> {
+  async act(request: PageRequest, form: Fields): Promise<Answer> {
     const action = pathOf(request).split('/').at(-1);
     return await this.asVisitor(request, 'operator', async (visitor) => {
       try {
-        return seeOther(`overview?done=${await this.perform(action, visitor)}`);
+        return seeOther(`overview?done=${await this.perform(action, form, visitor)}`);
       } catch (error) {
         if (errorCode(error) !== 'JOB_RUNNING') throw error;
         return seeOther('overview?done=already-running');
@@ -174,9 +176,20 @@ export class PagesService {
     return assetOf(name);
   }
 
-  private async perform(action: string | undefined, visitor: Identity): Promise<string> {
+  private async perform(action: string | undefined, form: Fields, visitor: Identity): Promise<string> {
     const actor = actorOf(visitor);
-    if (action === 'silence') throw new PgkeepError('USAGE_INVALID', 'Alerts cannot be silenced yet.');
+    if (action === 'silence') {
+      await this.alerts.silence({
+        code: textOf(form['code']),
+        subject: textOf(form['subject']) || undefined,
+        seconds: Number(textOf(form['hours'])) * 3600,
+        because: textOf(form['because']),
+        actor,
+      });
+      this.overviews.expireAlerts();
+      this.made.clear();
+      return 'silenced';
+    }
     await this.maintenance.begin(action === 'back-up' ? 'backup' : 'restore-test', { actor });
     this.overviews.expire('jobs', 'auditLog');
     this.made.clear();

@@ -1,47 +1,47 @@
+import type { AlertView } from '../alerts/alerts.types.js';
+import { readinessFindings } from '../alerts/sources/readiness-findings.js';
 import { type MonitoringFinding, SEVERITIES } from '../monitoring/monitoring.types.js';
-import type { CodeText } from '../readiness/check.js';
-import { CHECKS } from '../readiness/checks.js';
-import type { CheckView, Verdict } from '../readiness/readiness.types.js';
+import type { Verdict } from '../readiness/readiness.types.js';
 import type { AttentionItem } from './overview.types.js';
 
-const TEXTS = new Map<string, CodeText>(CHECKS.flatMap(({ codes }) => Object.entries<CodeText>(codes)));
-
-/** Returns what needs attention by the verdict and the probes, the worst first. Pure. */
+/**
+ * Returns what needs attention, the worst first: what the checks and the probes find now, with what is known of its alert,
+ * and the alerts of other sources, such as jobs and refused sign-ins. Pure.
+ */
 export function attentionOf(
-  { checks }: Pick<Verdict, 'checks'>,
+  verdict: Verdict,
   findings: readonly MonitoringFinding[],
+  alerts: readonly AlertView[] = [],
 ): AttentionItem[] {
   const isDown = findings.some(({ code }) => code === 'DATABASE_DOWN');
-  const failing = Object.entries(checks).filter(([, { ok, code }], index, all) => {
-    if (ok || !isOfConnection(code)) return !ok;
-    // One cause, one item: a database that does not answer fails several checks.
-    return !isDown && all.findIndex(([, other]) => !other.ok && other.code === code) === index;
-  });
+  // One cause, one item: a database that does not answer fails several checks.
+  const checks = readinessFindings(verdict).filter(({ code }) => !isDown || !code.startsWith('DATABASE_'));
+  const found = [...checks, ...findings].map((finding) => ({ ...finding, since: null, silencedUntil: null }));
+  const open = alerts.filter(({ state }) => state !== 'resolved');
   const items = [
-    ...failing.map(([name, view]) => itemOfCheck(name, view)),
-    ...findings.map((finding) => ({ ...finding, since: null, silencedUntil: null })),
+    ...found.map((item) => ({ ...item, ...timesOf(open.find((alert) => isSame(alert, item))) })),
+    ...open.filter((alert) => !found.some((item) => isSame(alert, item))),
   ];
-  return worstFirst(items);
+  return SEVERITIES.flatMap((severity) => items.filter((item) => item.severity === severity)).map(
+    ({ code, subject, text, remedy, sql, since, silencedUntil, ...item }) => ({
+      code,
+      severity: item.severity,
+      subject,
+      text,
+      remedy,
+      sql,
+      since,
+      silencedUntil,
+    }),
+  );
 }
 
-function isOfConnection(code: string | undefined): boolean {
-  return code?.startsWith('DATABASE_') ?? false;
+function timesOf(alert: AlertView | undefined): Partial<Pick<AlertView, 'since' | 'silencedUntil'>> {
+  return alert ? { since: alert.since, silencedUntil: alert.silencedUntil } : {};
 }
 
-/** Returns the same items, the worst first. */
-export function worstFirst(items: readonly AttentionItem[]): AttentionItem[] {
-  return SEVERITIES.flatMap((severity) => items.filter((item) => item.severity === severity));
-}
+type Named = Pick<AttentionItem, 'code' | 'subject'>;
 
-function itemOfCheck(name: string, { code = 'CHECK_FAILED', details, gate, hint }: CheckView): AttentionItem {
-  return {
-    code,
-    severity: gate === 'warn' ? 'warning' : 'critical',
-    subject: name,
-    text: details,
-    remedy: TEXTS.get(code)?.remedy ?? (hint === undefined ? 'See the log of pgkeep.' : `See ${hint}.`),
-    sql: null,
-    since: null,
-    silencedUntil: null,
-  };
+function isSame(left: Named, right: Named): boolean {
+  return left.code === right.code && left.subject === right.subject;
 }

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AlertsModule } from '../alerts/alerts.module.js';
 import { AuditLogModule } from '../audit-log/audit-log.module.js';
 import { BackupModule } from '../backup/backup.module.js';
 import { ClockModule } from '../core/clock.module.js';
@@ -13,6 +14,7 @@ import { OverviewService } from './overview.service.js';
 /** Everything at a glance. The service loads it when it is asked for. */
 @Module({
   imports: [
+    AlertsModule,
     AuditLogModule,
     BackupModule,
     ClockModule,

@@ -1,5 +1,7 @@
 import path from 'node:path';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
+import { AlertsService } from '../alerts/alerts.service.js';
+import type { AlertsReport } from '../alerts/alerts.types.js';
 import { AuditLogService } from '../audit-log/audit-log.service.js';
 import { readEmbeddedLocation, STATE_DIRECTORY } from '../cluster/embedded-location.js';
 import { BackupService } from '../backup/backup.service.js';
@@ -38,6 +40,7 @@ const PERIODS = {
   restoreTests: 5 * MINUTE_MS,
   chain: 60 * MINUTE_MS,
   look: MINUTE_MS,
+  alerts: 15 * SECOND_MS,
 } as const;
 
 /** The first view waits this long for the facts. */
@@ -47,7 +50,7 @@ const TABLES_MS = 5 * MINUTE_MS;
 const STOP_MS = 1000;
 const ENTRIES_SHOWN = 100;
 
-type FactName = Exclude<keyof typeof PERIODS, 'chain' | 'look'>;
+type FactName = Exclude<keyof typeof PERIODS, 'chain' | 'look' | 'alerts'>;
 
 /**
  * Puts together what the dashboard shows, from memory. While pages are open, the facts are read again in the background,
@@ -59,6 +62,7 @@ export class OverviewService implements BeforeApplicationShutdown {
   private readonly chain: KeptFact<NonNullable<AuditLogState['chain']>>;
   /** What the probes see where no sample is taken in the background. */
   private readonly look: KeptFact<MonitoringReport>;
+  private readonly alerts: KeptFact<AlertsReport>;
   private refreshing: Promise<void> | undefined;
   private isStopping = false;
   private readonly isDemo: boolean;
@@ -79,10 +83,12 @@ export class OverviewService implements BeforeApplicationShutdown {
     stats: StatsService,
     auditLog: AuditLogService,
     monitoring: MonitoringService,
+    alerts: AlertsService,
   ) {
     const keep = <T>(periodMs: number, read: () => Promise<T>): KeptFact<T> =>
       new KeptFact(read, clock, periodMs);
     this.isDemo = isEmbedded(settings.database.url);
+    this.alerts = keep(PERIODS.alerts, async () => await alerts.list());
     this.look = keep(PERIODS.look, async () => await monitoring.look());
     this.chain = keep(PERIODS.chain, async () => await auditLog.verify());
     this.facts = {
@@ -109,6 +115,12 @@ export class OverviewService implements BeforeApplicationShutdown {
     const refreshing = this.refresh();
     if (!this.wasRead) await withDeadline(refreshing, FIRST_MS).catch(() => undefined);
     return this.put(await this.readiness.verdict());
+  }
+
+  /** Makes the next overview read the alerts again: one was silenced. */
+  expireAlerts(): void {
+    this.alerts.expire();
+    this.expire('auditLog');
   }
 
   /** Makes the next overview read a fact again: an action has changed it. */
@@ -139,7 +151,13 @@ export class OverviewService implements BeforeApplicationShutdown {
     this.expireAfterRun();
     const storage = backups.refresh();
     const areTablesWanted = this.clock.monotonicMs() < this.tablesUntilMs;
-    for (const fact of [migrations, restoreTests, auditLog, ...(areTablesWanted ? [stats] : [])]) {
+    for (const fact of [
+      migrations,
+      this.alerts,
+      restoreTests,
+      auditLog,
+      ...(areTablesWanted ? [stats] : []),
+    ]) {
       if (this.isStopping) break;
       await fact.refresh();
     }
@@ -177,7 +195,7 @@ export class OverviewService implements BeforeApplicationShutdown {
       takenAt: now.toISOString(),
       isDemo: this.isDemo,
       verdict,
-      attention: attentionOf(verdict, findings ?? []),
+      attention: attentionOf(verdict, findings ?? [], this.alerts.latest.value?.alerts),
       codes: monitoring.report?.codes ?? 0,
       upcoming: upcomingOf(report?.forecasts ?? []),
       monitoring,

@@ -84,7 +84,8 @@ describe('a request from another site', () => {
       from({ 'sec-fetch-site': 'same-origin', origin: 'https://evil.example' }),
       from({ origin: 'https://pgkeep.example' }),
       from({}),
-    ]).toEqual(['same', 'same', 'unknown']);
+      from({ 'sec-fetch-site': 'none' }),
+    ]).toEqual(['same', 'same', 'unknown', 'unknown']);
     const others: readonly Record<string, string>[] = [
       { 'sec-fetch-site': 'cross-site', origin: 'https://pgkeep.example' },
       { 'sec-fetch-site': 'same-site' },

@@ -97,12 +97,7 @@ describe('people who send a JSON Web Token', () => {
 
   it('may have awkward names', async () => {
     client = 2;
-    for (const sub of [
-      `"; DROP TABLE pgkeep.job; --\\`,
-      '<img onerror=alert(1)>',
-      'عبد الله',
-      'x'.repeat(255),
-    ]) {
+    for (const sub of ['"; DROP TABLE pgkeep.job; --\\ <img onerror=alert(1)> عبد الله', 'x'.repeat(255)]) {
       expect(await actorOf(await issuer.sign({ sub }), '/admin/backups', 'backup')).toBe(`${sub} (http)`);
     }
     const long = await issuer.sign({ sub: 'x'.repeat(10_000) });

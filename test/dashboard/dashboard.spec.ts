@@ -182,6 +182,21 @@ describe('the dashboard', () => {
     await until(async () => (await actions()).includes('restore-test by Maria, admin token (http)'), 60_000);
   }, 90_000);
 
+  it('silences an alert for a reason, and records who did', async () => {
+    const fields = {
+      code: 'BLOCKED',
+      subject: 'clinic-import',
+      hours: '2',
+      because: 'the import of November',
+    };
+    const { status, headers, text } = await browser.post('silence', fields);
+    expect([status, headers.get('location'), text]).toEqual([303, 'overview?done=silenced', '']);
+    const { entries } = await service.app.get(AuditLogService).list(1);
+    expect(entries).toMatchObject([{ action: 'silence', actor: 'Maria, admin token (http)' }]);
+    const refused = await browser.post('silence', { ...fields, because: ' ' });
+    expect([refused.status, refused.text.includes('A silence needs a reason.')]).toEqual([400, true]);
+  });
+
   it('shows the report of a restore test, and offers the one for an auditor', async () => {
     const { status, text } = await browser.get('restore-test?number=1');
     expect([status, text.includes('Restore test 1: passed')]).toEqual([200, true]);

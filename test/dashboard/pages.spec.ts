@@ -180,13 +180,12 @@ describe('what needs attention', () => {
   it('has one item for one cause', () => {
     const checks = {
       database: check,
-      environment: check,
+      environment: { ...check, details: 'Not known: no answer' },
       migrations: { ...check, code: 'MIGRATIONS_PENDING' },
     };
-    expect(attentionOf({ checks }, []).map(({ code, subject }) => `${code} ${subject}`)).toEqual([
-      'DATABASE_TIMEOUT database',
-      'MIGRATIONS_PENDING migrations',
-    ]);
+    expect(
+      attentionOf({ status: 'not_ready', checks }, []).map(({ code, subject }) => `${code} ${subject}`),
+    ).toEqual(['DATABASE_TIMEOUT database', 'MIGRATIONS_PENDING migrations']);
     const outage = {
       code: 'DATABASE_DOWN',
       severity: 'critical',
@@ -195,9 +194,37 @@ describe('what needs attention', () => {
       remedy: '',
       sql: null,
     } as const;
-    expect(attentionOf({ checks }, [outage]).map(({ code }) => code)).toEqual([
+    expect(attentionOf({ status: 'not_ready', checks }, [outage]).map(({ code }) => code)).toEqual([
       'MIGRATIONS_PENDING',
       'DATABASE_DOWN',
+    ]);
+  });
+
+  it('has since when its alert fires, and the alerts of other sources', () => {
+    const alert = {
+      id: '1',
+      code: 'MIGRATIONS_PENDING',
+      subject: 'migrations',
+      severity: 'critical',
+      state: 'firing',
+      text: '',
+      remedy: '',
+      sql: null,
+      since: '2026-11-27T14:00:00.000Z',
+      firedAt: '2026-11-27T14:01:00.000Z',
+      resolvedAt: null,
+      silencedUntil: '2026-11-27T16:00:00.000Z',
+      contact: null,
+    } as const;
+    const checks = { migrations: { ...check, code: 'MIGRATIONS_PENDING' } };
+    const others = [
+      { ...alert, code: 'JOB_FAILED', subject: 'backup' },
+      { ...alert, code: 'BLOCKED', state: 'resolved' },
+    ] as const;
+    const items = attentionOf({ status: 'not_ready', checks }, [], [alert, ...others]);
+    expect(items.map(({ code, since, silencedUntil }) => [code, since, silencedUntil])).toEqual([
+      ['MIGRATIONS_PENDING', alert.since, alert.silencedUntil],
+      ['JOB_FAILED', alert.since, alert.silencedUntil],
     ]);
   });
 
@@ -206,7 +233,7 @@ describe('what needs attention', () => {
       migrations: { ...check, code: 'MIGRATIONS_PENDING' },
       backups: { ...check, gate: 'warn', code: 'BACKUP_MISSING' },
     } as const;
-    const items = attentionOf({ checks }, []);
+    const items = attentionOf({ status: 'not_ready', checks }, []);
     expect(items.map(({ severity }) => severity)).toEqual(['critical', 'warning']);
     expect(items[0]?.remedy).toMatch(/migrate deploy/);
   });
