@@ -16,28 +16,28 @@ export function attentionOf(
   const isDown = findings.some(({ code }) => code === 'DATABASE_DOWN');
   // One cause, one item: a database that does not answer fails several checks.
   const checks = readinessFindings(verdict).filter(({ code }) => !isDown || !code.startsWith('DATABASE_'));
-  const found = [...checks, ...findings].map((finding) => ({ ...finding, since: null, silencedUntil: null }));
+  const found = [...checks, ...findings];
   const open = alerts.filter(({ state }) => state !== 'resolved');
   const items = [
-    ...found.map((item) => ({ ...item, ...timesOf(open.find((alert) => isSame(alert, item))) })),
-    ...open.filter((alert) => !found.some((item) => isSame(alert, item))),
+    ...found.map((finding) =>
+      itemOf(
+        finding,
+        open.find((alert) => isSame(alert, finding)),
+      ),
+    ),
+    ...open
+      .filter((alert) => !found.some((finding) => isSame(alert, finding)))
+      .map((alert) => itemOf(alert, alert)),
   ];
-  return SEVERITIES.flatMap((severity) => items.filter((item) => item.severity === severity)).map(
-    ({ code, subject, text, remedy, sql, since, silencedUntil, ...item }) => ({
-      code,
-      severity: item.severity,
-      subject,
-      text,
-      remedy,
-      sql,
-      since,
-      silencedUntil,
-    }),
-  );
+  return SEVERITIES.flatMap((severity) => items.filter((item) => item.severity === severity));
 }
 
-function timesOf(alert: AlertView | undefined): Partial<Pick<AlertView, 'since' | 'silencedUntil'>> {
-  return alert ? { since: alert.since, silencedUntil: alert.silencedUntil } : {};
+function itemOf(
+  { code, severity, subject, text, remedy, sql }: MonitoringFinding,
+  alert: AlertView | undefined,
+): AttentionItem {
+  const since = alert?.since ?? null;
+  return { code, severity, subject, text, remedy, sql, since, silencedUntil: alert?.silencedUntil ?? null };
 }
 
 type Named = Pick<AttentionItem, 'code' | 'subject'>;
