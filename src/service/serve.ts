@@ -112,11 +112,17 @@ async function beginInBackground(app: NestFastifyApplication, settings: Settings
 
 /** Loaded only here, as the schedule is. */
 async function startMonitoring(app: NestFastifyApplication): Promise<void> {
-  const [{ MonitoringModule }, { MonitorWatch }] = await Promise.all([
+  const [{ MonitoringModule }, { MonitorWatch }, { AlertsModule }, { AlertWatch }] = await Promise.all([
     import('../monitoring/monitoring.module.js'),
     import('../monitoring/watch/monitor-watch.js'),
+    import('../alerts/alerts.module.js'),
+    import('../alerts/alert-watch.js'),
   ]);
-  const monitoring = await app.get(LazyModuleLoader).load(() => MonitoringModule, { logger: false });
+  const modules = app.get(LazyModuleLoader);
+  const monitoring = await modules.load(() => MonitoringModule, { logger: false });
+  const alerts = await modules.load(() => AlertsModule, { logger: false });
+  // Before the first sample: it may be the one that finds something.
+  alerts.get(AlertWatch).start();
   monitoring.get(MonitorWatch).start();
 }
 
