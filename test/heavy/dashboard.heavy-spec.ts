@@ -216,7 +216,7 @@ describe('the dashboard in a browser', () => {
       expect(complaints).toEqual([]);
     });
 
-    it.each(PAGES.flatMap((name) => SIZES.map((size) => ({ page: name, ...size }))))(
+    it.each(PAGES.flatMap((page) => SIZES.map(({ name, width, height }) => ({ page, name, width, height }))))(
       'has /$page without fault, $name',
       async ({ page: name, width, height }) => {
         session ??= await sessionState();
