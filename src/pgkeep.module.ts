@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { SessionModule } from './access/session.module.js';
+import { AlertsModule } from './alerts/alerts.module.js';
 import { assemble, SERVICE_MODULES, type ModuleOptions } from './assemble.js';
 import type { Settings } from './config/settings.js';
 import { ConfigurableModuleClass, type AsyncSettings } from './config/settings.module.js';
@@ -17,6 +18,7 @@ const MODULES = [
   DeployModule,
   PrivacyModule,
   MonitoringModule,
+  AlertsModule,
   OverviewModule,
   MetricsModule,
   SessionModule,

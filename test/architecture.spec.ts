@@ -30,6 +30,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   readiness: 9,
   maintenance: 10,
   monitoring: 10,
+  alerts: 11,
   doctor: 11,
   'assemble.ts': 11,
   metrics: 12,

@@ -1,4 +1,5 @@
 import { accessPage } from './access-page.mjs';
+import { alertsPage } from './alerts-page.mjs';
 import { checksPage } from './checks-page.mjs';
 import { cliPage } from './cli-page.mjs';
 import { lintRulesPage } from './lint-rules-page.mjs';
@@ -23,6 +24,7 @@ import { environmentExample, settingsPage } from './settings.mjs';
  */
 export const PAGES = [
   accessPage,
+  alertsPage,
   checksPage,
   cliPage,
   environmentExample,

@@ -85,6 +85,18 @@ export class AuditLogService {
   }
 
   /**
+   * Returns the entries of these actions that were recorded within the last hours, among the newest 500, oldest first.
+   * @throws PgkeepError `NOT_INSTALLED`, or a `DATABASE_…` code.
+   */
+  async recent(actions: readonly string[], hours: number): Promise<AuditLogEntry[]> {
+    return await this.onPool('read the audit log', async (client) => {
+      const values = [actions, hours];
+      const rows = await read<Row>(client, { sql: RECENT_QUERY, values, ...this.database.timeouts });
+      return rows.map(toEntry);
+    });
+  }
+
+  /**
    * Recomputes the complete chain, in the database.
    * @param knownHead a head that was kept elsewhere: the hash of an entry that was the last one then
    * @throws PgkeepError `NOT_INSTALLED`, or a `DATABASE_…` code; a broken chain is a verdict, not an error.
@@ -124,6 +136,14 @@ const NEWEST_QUERY = `
     FROM ${ENTRIES}
    WHERE entry.action = $1 AND subject = $2 AND details @> $3::jsonb
    ORDER BY seq DESC LIMIT 1`;
+
+/** Number by number: there is no index by time. */
+const RECENT_QUERY = `
+  SELECT seq::float8 AS seq, recorded_at, newest.action, subject, details, role, actor, previous_hash, hash
+    FROM (SELECT entry.* FROM ${ENTRIES} ORDER BY seq DESC LIMIT 500) newest
+   WHERE newest.action = ANY ($1::text[])
+     AND recorded_at > pg_catalog.now() - pg_catalog.make_interval(hours => $2::int)
+   ORDER BY newest.seq`;
 
 function toEntry({
   seq,

@@ -26,6 +26,11 @@ export type Action =
   | 'export-data'
   | 'hold'
   | 'release'
+  | 'silence'
+  | 'unsilence'
+  | 'test-alert'
+  | 'guard-refusal'
+  | 'logins-refused'
   | 'end-sessions';
 
 /** A value that jsonb can hold. */

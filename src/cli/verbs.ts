@@ -34,6 +34,28 @@ export const VERBS: readonly VerbEntry[] = [
     description:
       'Look at sessions, locks, sizes, indexes and keys once. Exit 0: nothing needs attention, 1: something does.',
     load: async () => (await import('./commands/monitor.js')).monitorVerb,
+    verbs: [
+      {
+        name: 'test-alert',
+        description: 'Send a test to every receiver of alerts. Exit 0: all took it, 1: not.',
+        load: async () => (await import('./commands/alerts.js')).testAlertVerb,
+      },
+      {
+        name: 'silence',
+        description: 'Send no alerts of a code, or of a code and a subject, for a while.',
+        load: async () => (await import('./commands/alerts.js')).silenceVerb,
+      },
+      {
+        name: 'silences',
+        description: 'List the silences in force.',
+        load: async () => (await import('./commands/alerts.js')).silencesVerb,
+      },
+      {
+        name: 'unsilence',
+        description: 'End a silence before its time.',
+        load: async () => (await import('./commands/alerts.js')).unsilenceVerb,
+      },
+    ],
   },
   {
     name: 'ping',

@@ -1,4 +1,5 @@
 import { accepted, json, optionalBody, problem, refusals, requires } from './openapi-parts.js';
+import { alertPaths } from './openapi-alert-paths.js';
 import { privacyPaths } from './openapi-privacy-paths.js';
 import { schemasWith } from './openapi-schemas.js';
 
@@ -220,6 +221,7 @@ const paths = {
       },
     },
   },
+  ...alertPaths,
   ...privacyPaths(),
   '/openapi.json': {
     get: {

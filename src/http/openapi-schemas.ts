@@ -3,6 +3,7 @@ import { GATES } from '../config/settings.js';
 import { VERDICT_CODES } from '../readiness/check.js';
 import { CHECK_CODES, CHECK_NAMES } from '../readiness/checks.js';
 import { policy } from '../readiness/checks/policy.js';
+import { alertSchemas } from './openapi-alert-schemas.js';
 import { overviewSchemas } from './openapi-overview-schemas.js';
 import { jobSchemas } from './openapi-job-schemas.js';
 import { privacySchemas } from './openapi-privacy-schemas.js';
@@ -243,6 +244,7 @@ export function schemasWith(added: readonly string[]): Readonly<Record<string, o
     Cleanup: cleanupSchema,
     Problem: problemSchema,
     ...jobSchemas,
+    ...alertSchemas,
     ...privacySchemas,
     ...overviewSchemas,
   };

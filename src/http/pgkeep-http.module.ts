@@ -7,6 +7,7 @@ import {
   RestoreTestsController,
   CleanupController,
 } from './admin.controllers.js';
+import { AlertsController } from './alerts.controller.js';
 import { MetricsController, MetricsGuard } from './metrics.controller.js';
 import { OpenApiController } from './openapi.controller.js';
 import { OverviewController } from './overview.controller.js';
@@ -27,6 +28,7 @@ import { ProbesController } from './probes.controller.js';
     RestoreTestsController,
     CleanupController,
     PrivacyController,
+    AlertsController,
     MetricsController,
     OverviewController,
     OpenApiController,

@@ -1,19 +1,20 @@
 import { createHmac } from 'node:crypto';
-import { oneLine, sqlLines } from './notice-text.js';
+import { oneLine, shownAlerts, sqlLines } from './notice-text.js';
 import type { Notice, NoticedAlert } from './notifier.types.js';
 
 /** Returns pgkeep's own document of a notice; docs/alerts.md describes it. */
 export function genericBody(notice: Notice): object {
-  const { id, event, database, environment, alerts, omitted, stillFiring, link } = notice;
-  const shown = alerts.map(documentOf);
+  const { id, event, database, environment, alerts, stillFiring, link } = notice;
+  const { shown, omitted } = shownAlerts(notice);
+  const documents = shown.map(documentOf);
   return {
     version: 1,
     id,
     event,
     database: oneLine(database),
     environment,
-    alert: shown[0],
-    alerts: shown,
+    alert: documents[0],
+    alerts: documents,
     omitted,
     stillFiring,
     contact: alerts[0].contact,

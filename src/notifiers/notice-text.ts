@@ -1,4 +1,4 @@
-import { counted, formatTime } from '../core/text.js';
+import { counted, formatCount, formatTime } from '../core/text.js';
 import type { AlertSeverity, Notice, NoticedAlert } from './notifier.types.js';
 
 /** Characters that end a line, control a terminal, or reverse the direction of what follows. */
@@ -30,19 +30,28 @@ const REPEATED: Readonly<Record<AlertSeverity, string>> = {
 };
 
 /** Returns the first line of a notice: how bad, and what. */
-export function titleOf({ event, alerts, omitted }: Notice): string {
-  const [worst, ...others] = alerts;
-  const total = 1 + others.length + omitted;
-  const what = total === 1 ? oneLine(worst.text) : manyText(total, alerts, omitted);
+export function titleOf({ event, alerts }: Notice): string {
+  const [worst] = alerts;
+  const what = alerts.length === 1 ? oneLine(worst.text) : manyText(alerts);
   if (event === 'test') return `Test: ${what}`;
   if (event === 'resolved') return `Resolved: ${what}`;
   return `${(event === 'repeat' ? REPEATED : FIRING)[worst.severity]}: ${what}`;
 }
 
-function manyText(total: number, alerts: readonly NoticedAlert[], omitted: number): string {
+function manyText(alerts: readonly NoticedAlert[]): string {
   const critical = alerts.filter(({ severity }) => severity === 'critical').length;
-  const atLeast = omitted > 0 && critical === alerts.length ? 'at least ' : '';
-  return `${counted(total, 'alert')}, ${critical === 0 ? 'none' : `${atLeast}${critical}`} of them critical`;
+  return `${counted(alerts.length, 'alert')}, ${critical === 0 ? 'none' : formatCount(critical)} of them critical`;
+}
+
+/** A message lists this many alerts, the worst. */
+const LISTED = 10;
+
+/** Returns the alerts that a message shows, and how many it leaves out. */
+export function shownAlerts({ alerts }: Pick<Notice, 'alerts'>): {
+  readonly shown: readonly NoticedAlert[];
+  readonly omitted: number;
+} {
+  return { shown: alerts.slice(0, LISTED), omitted: Math.max(0, alerts.length - LISTED) };
 }
 
 /** One labelled fact of an alert. */
@@ -75,8 +84,9 @@ export function factsOf(notice: Notice, alert: NoticedAlert): NoticeFact[] {
 }
 
 /** Returns one line for each alert of a notice about many, and one for those that are left out. */
-export function listedAlerts({ alerts, omitted }: Notice): string[] {
-  const lines = alerts.map(
+export function listedAlerts(notice: Pick<Notice, 'alerts'>): string[] {
+  const { shown, omitted } = shownAlerts(notice);
+  const lines = shown.map(
     ({ severity, code, text }) => `${FIRING[severity]}: ${oneLine(text, 200)} [${code}]`,
   );
   return omitted === 0 ? lines : [...lines, `${counted(omitted, 'more alert')}: pgkeep lists them.`];

@@ -33,10 +33,8 @@ export interface Notice {
   readonly event: NoticeEvent;
   readonly database: string;
   readonly environment: string;
-  /** The worst first: one, or the worst of many that changed in the same moment. */
+  /** The worst first: one, or many that changed in the same moment. */
   readonly alerts: readonly [NoticedAlert, ...NoticedAlert[]];
-  /** How many more changed in the same moment. */
-  readonly omitted: number;
   /** How many alerts fire after this change. */
   readonly stillFiring: number;
   /** The address of the dashboard; null if it is not set. */

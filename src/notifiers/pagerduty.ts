@@ -2,6 +2,8 @@ import { asksForAction, factsOf, listedAlerts, oneLine, sqlLines, titleOf } from
 import type { Notice } from './notifier.types.js';
 
 const LONGEST_SUMMARY = 1024;
+/** This many incidents are closed for one notice; it limits requests to some hundred a minute. */
+const MOST_RESOLVED = 100;
 
 /**
  * Returns the events of PagerDuty's Events API v2: one, and with the last resolved alert a second, which closes the
@@ -17,7 +19,7 @@ export function pagerdutyEvents(notice: Notice, key: string): object[] {
   const resolve = (dedupKey: string) => ({ routing_key: key, event_action: 'resolve', dedup_key: dedupKey });
   if (event === 'resolved') {
     return [
-      ...alerts.map(({ id }) => resolve(`${incident}/${id}`)),
+      ...alerts.slice(0, MOST_RESOLVED).map(({ id }) => resolve(`${incident}/${id}`)),
       ...(stillFiring === 0 ? [resolve(many)] : []),
     ];
   }

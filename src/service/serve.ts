@@ -1,6 +1,13 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { type DynamicModule, Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  type DynamicModule,
+  Injectable,
+  Logger,
+  Module,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { LazyModuleLoader, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { assemble, SERVICE_MODULES } from '../assemble.js';
@@ -15,6 +22,7 @@ import { PgkeepDashboardModule } from '../dashboard/dashboard.module.js';
 import { PgkeepHttpModule } from '../http/pgkeep-http.module.js';
 import { problem, ProblemFilter, problemOf } from '../http/problem.js';
 import { StartupInstall } from '../install/install.service.js';
+import { SeparateJobsModule } from '../maintenance/maintenance.module.js';
 import { CHECK_NAMES } from '../readiness/checks.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.js';
 
@@ -31,15 +39,43 @@ class ServedModule extends ConfigurableModuleClass {
   }
 }
 
+/** What starts after the first verdict. Nest calls no hook of a module that is loaded later, so it ends here. */
+@Injectable()
+class BackgroundWork implements BeforeApplicationShutdown {
+  private readonly started: BeforeApplicationShutdown[] = [];
+  private isStopping = false;
+
+  /** Starts work that ends before the database's connections do; not while the service stops. */
+  start(work: BeforeApplicationShutdown & { start(): void }): void {
+    if (this.isStopping) return;
+    this.started.push(work);
+    work.start();
+  }
+
+  async beforeApplicationShutdown(signal?: string): Promise<void> {
+    this.isStopping = true;
+    await Promise.all(this.started.map((work) => work.beforeApplicationShutdown(signal)));
+  }
+}
+
 /** The service's own application: pgkeep and its HTTP interface. */
 @Module({})
 export class ServiceModule {
-  static with(settings: Settings, companion?: Companion): DynamicModule {
+  /** @param environment what the settings were read from: jobs then run in their own process */
+  static with(
+    settings: Settings,
+    { companion, environment }: { companion?: Companion | undefined; environment?: Environment } = {},
+  ): DynamicModule {
     const shutdown: OnApplicationShutdown = { onApplicationShutdown: async () => await companion?.stop() };
     return {
       module: ServiceModule,
-      imports: [ServedModule.forRoot(settings), PgkeepHttpModule, PgkeepDashboardModule],
-      providers: [{ provide: 'companion', useValue: shutdown }],
+      imports: [
+        ServedModule.forRoot(settings),
+        PgkeepHttpModule,
+        PgkeepDashboardModule,
+        ...(environment ? [SeparateJobsModule.of(environment)] : []),
+      ],
+      providers: [BackgroundWork, { provide: 'companion', useValue: shutdown }],
     };
   }
 }
@@ -55,7 +91,7 @@ export async function serve(
   const settings = readSettings(environment, process.cwd(), { checks: CHECK_NAMES });
   const logger = new StderrLogger({ json: options.jsonLogs, logLevels: ['log', 'warn', 'error', 'fatal'] });
   const app = await NestFactory.create<NestFastifyApplication>(
-    ServiceModule.with(settings, options.companion),
+    ServiceModule.with(settings, { companion: options.companion, environment }),
     createAdapter(),
     { logger, abortOnError: false },
   );
@@ -102,12 +138,19 @@ async function beginInBackground(app: NestFastifyApplication, settings: Settings
 
 /** Loaded only here, as the schedule is. */
 async function startMonitoring(app: NestFastifyApplication): Promise<void> {
-  const [{ MonitoringModule }, { MonitorWatch }] = await Promise.all([
+  const [{ MonitoringModule }, { MonitorWatch }, { AlertsModule }, { AlertWatch }] = await Promise.all([
     import('../monitoring/monitoring.module.js'),
     import('../monitoring/watch/monitor-watch.js'),
+    import('../alerts/alerts.module.js'),
+    import('../alerts/alert-watch.js'),
   ]);
-  const monitoring = await app.get(LazyModuleLoader).load(() => MonitoringModule, { logger: false });
-  monitoring.get(MonitorWatch).start();
+  const modules = app.get(LazyModuleLoader);
+  const monitoring = await modules.load(() => MonitoringModule, { logger: false });
+  const alerts = await modules.load(() => AlertsModule, { logger: false });
+  // Before the first sample: it may be the one that finds something.
+  const work = app.get(BackgroundWork);
+  work.start(alerts.get(AlertWatch));
+  work.start(monitoring.get(MonitorWatch));
 }
 
 /** Loaded only here: the service already listens, and without backups it needs none of this. */

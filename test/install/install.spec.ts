@@ -50,6 +50,9 @@ describe('install and stamp', () => {
     );
     expect(rows.map(({ name }) => name)).toEqual([
       'pgkeep._prisma_migrations',
+      'pgkeep.alert',
+      'pgkeep.alert_delivery',
+      'pgkeep.alert_silence',
       'pgkeep.catalogue_fingerprint',
       'pgkeep.change_log',
       'pgkeep.correction',

@@ -26,7 +26,6 @@ export function noticeOf(changes: Partial<Notice> = {}): Notice {
     database: 'clinic',
     environment: 'production',
     alerts: [alertOf()],
-    omitted: 0,
     stillFiring: 1,
     link: 'https://pgkeep.example/',
     ...changes,

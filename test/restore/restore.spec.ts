@@ -87,7 +87,7 @@ describe('pgkeep restore', () => {
     expect(JSON.parse(ready.stdout).checks.environment).toEqual({ ok: true, details: 'production' });
   });
 
-  it('brings back no lease, no measurement and no ended session: they are true of the database that was replaced', async () => {
+  it('brings back no lease, no measurement, no alert and no ended session: they are true of the database that was replaced', async () => {
     await query(
       clinic,
       `INSERT INTO pgkeep.lease VALUES ('monitor', 'a dead replica', 7, now() + interval '1 year');
@@ -95,11 +95,24 @@ describe('pgkeep restore', () => {
        INSERT INTO pgkeep.monitoring_report VALUES (1, now(), '{}');
        INSERT INTO pgkeep.table_size VALUES (now(), 'children', 1, 1);
        INSERT INTO pgkeep.index_scans VALUES (now(), 'children_pkey', 1);
+       INSERT INTO pgkeep.alert VALUES ('a', 'firing', '{}');
+       INSERT INTO pgkeep.alert_delivery (id, receiver, alert_ids, notice) VALUES (gen_random_uuid(), 'slack', '{a}', '{}');
+       INSERT INTO pgkeep.alert_silence VALUES (1, 'BLOCKED', NULL, now(), 'a test', 'a tester');
        INSERT INTO pgkeep.ended_session VALUES (gen_random_uuid(), 'infinity');`,
     );
     const backup = await backUp();
     const manifest: unknown = JSON.parse(readFileSync(backup.manifest, 'utf8'));
-    const without = ['lease', 'sample', 'monitoring_report', 'table_size', 'index_scans', 'ended_session'];
+    const without = [
+      'lease',
+      'sample',
+      'monitoring_report',
+      'table_size',
+      'index_scans',
+      'alert',
+      'alert_delivery',
+      'alert_silence',
+      'ended_session',
+    ];
     expect(manifest).toMatchObject({
       tablesWithoutRows: without.map((name) => `pgkeep.${name}`),
       without: [],

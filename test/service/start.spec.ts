@@ -9,6 +9,7 @@ import { until } from '../support/until.js';
 
 /** What a verb, a job or a rare request needs: loaded before the first answer, it would delay that. */
 const LATER = [
+  'alerts',
   'access/(ended-sessions|jwt|session|sign-in)',
   'backup/(copies/upload|create/backup-run|export/export-tables|globals/globals-dump|verify)',
   'cli/(?!errors)',

@@ -5,8 +5,8 @@ export const POLICY_TRIGGER_PREFIX = 'pgkeep_policy_';
 export const IS_OF_APPLICATION = `n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pgkeep', 'pgkeep_guard', 'pgkeep_policy')`;
 
 /**
- * Tables of pgkeep that backups hold without their rows: who holds a lease, what was measured, and which sessions ended,
- * is true of one database at one time, and not of one that was restored.
+ * Tables of pgkeep that backups hold without their rows: who holds a lease, what was measured, which alerts fire and
+ * which sessions ended is true of one database at one time, and not of one that was restored.
  */
 export const TABLES_WITHOUT_ROWS: readonly string[] = [
   'pgkeep.lease',
@@ -14,6 +14,9 @@ export const TABLES_WITHOUT_ROWS: readonly string[] = [
   'pgkeep.monitoring_report',
   'pgkeep.table_size',
   'pgkeep.index_scans',
+  'pgkeep.alert',
+  'pgkeep.alert_delivery',
+  'pgkeep.alert_silence',
   'pgkeep.ended_session',
 ];
 
